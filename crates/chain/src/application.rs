@@ -1,0 +1,167 @@
+//! The chain's rules as the consensus engine asks for them: build a block, judge a block, take note of a final one.
+
+use crate::{
+    block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
+    clock::Clock,
+    executor::{execute, seal},
+    pool::{Candidate, Pool, Unfit},
+    store::{Batches, Databases, Merkleized, SyncTargets, target},
+    verification::Verifier,
+};
+use commonware_consensus::{Heightable as _, marshal::ancestry::Ancestry, simplex::scheme::ed25519::Scheme};
+use commonware_cryptography::Digestible as _;
+use commonware_glue::stateful::{Application, Finality, Input, Proposed, db::DatabaseSet};
+use commonware_runtime::Spawner;
+use commonware_storage::Context as StorageContext;
+use futures::StreamExt as _;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+use utilidor_ledger::Inadmissible;
+use utilidor_types::{Genesis, block::Header};
+
+/// The ledger behind the consensus engine. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub(crate) struct LedgerApplication {
+    pub genesis: Arc<Genesis>,
+    pub genesis_block: Arc<Block>,
+    pub clock: Arc<Clock>,
+    pub pool: Arc<Pool>,
+    pub verifier: Verifier,
+    /// The last block whose state can be read; it may not be durable yet.
+    pub applied: watch::Sender<Header>,
+}
+
+impl LedgerApplication {
+    /// Executes a block that exists. `None` if it breaks a rule of its own or of the ledger.
+    async fn replay<E: Spawner + StorageContext>(
+        &self,
+        block: &Block,
+        parent: &Header,
+        batches: Batches<E>,
+    ) -> Option<Merkleized<E>> {
+        let header = block.header();
+        if header.chain != parent.chain || header.time <= parent.time {
+            warn!(height = header.height, "refused a block of another chain or of a time not after its parent's");
+            return None;
+        }
+        let transactions = match self.verifier.verify_bodies(block.transactions(), &self.pool).await {
+            Ok(transactions) => transactions,
+            Err(error) => {
+                warn!(height = header.height, %error, "refused a block with a transaction that does not verify");
+                return None;
+            }
+        };
+        let senders = transactions.iter().map(|transaction| (transaction.hash(), transaction.account())).collect();
+        let executed = execute(&self.genesis, parent, header.time, transactions, batches).await;
+        if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
+            warn!(height = header.height, "refused a block with an inadmissible transaction");
+            return None;
+        }
+        let context = commonware_consensus::CertifiableBlock::context(block);
+        if seal(parent, &context, header.time, block.transactions(), &executed) != *header {
+            warn!(height = header.height, "refused a block whose header is not what its transactions lead to");
+            return None;
+        }
+        self.pool.drafted(block.digest(), context.parent.1, header.height, senders);
+        Some(executed.merkleized)
+    }
+}
+
+impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
+    type SigningScheme = Scheme;
+    type Context = BlockContext;
+    type Block = Block;
+    type Databases = Databases<E>;
+    type Captured = ();
+    type Provider = ();
+    type Input = ();
+
+    fn sync_targets(block: &Block) -> SyncTargets<E> {
+        let header = block.header();
+        (target(&header.state_operations), target(&header.certification), target(&header.receipts))
+    }
+
+    async fn genesis(&mut self) -> Block {
+        (*self.genesis_block).clone()
+    }
+
+    async fn propose(
+        &mut self,
+        (_, context): (E, BlockContext),
+        mut ancestry: impl Ancestry<Block>,
+        batches: <Self::Databases as DatabaseSet<E>>::Unmerkleized,
+        _: Input<(), ()>,
+    ) -> Option<Proposed<Self, E>> {
+        let parent = ancestry.next().await?;
+        let parent_digest = parent.digest();
+        let parent = parent.inner().header();
+        let time = self.clock.after(parent.time);
+        let candidates = self.pool.candidates(&parent_digest, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_BYTES);
+        let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
+
+        let executed = execute(&self.genesis, parent, time, transactions, batches).await;
+        let outcome = &executed.outcome;
+        let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
+        let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();
+        let senders = outcome
+            .admitted
+            .iter()
+            .map(|&index| (candidates[index].transaction.hash(), candidates[index].transaction.account()))
+            .collect();
+        let unfit: Vec<_> = outcome
+            .inadmissible
+            .iter()
+            .map(|(index, reason)| {
+                let hash = candidates[*index].transaction.hash();
+                debug!(%hash, ?reason, "left a transaction out of a block");
+                (hash, unfit(reason))
+            })
+            .collect();
+        let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
+        self.pool.drafted(block.digest(), parent_digest, block.header().height, senders);
+        self.pool.unfit(unfit);
+        Some(Proposed { block, merkleized: executed.merkleized })
+    }
+
+    async fn process(
+        &mut self,
+        _: (E, BlockContext),
+        mut ancestry: impl Ancestry<Block>,
+        batches: <Self::Databases as DatabaseSet<E>>::Unmerkleized,
+        _: Finality,
+    ) -> Option<Merkleized<E>> {
+        let block = ancestry.next().await?;
+        let parent = ancestry.next().await?;
+        self.replay(block.inner(), parent.inner().header(), batches).await
+    }
+
+    async fn capture(
+        &mut self,
+        _: (E, BlockContext),
+        _: &Block,
+        _: &Merkleized<E>,
+        _: <Self::Databases as DatabaseSet<E>>::Readers,
+    ) {
+    }
+
+    async fn finalized(
+        &mut self,
+        _: (E, BlockContext),
+        block: &Block,
+        (): (),
+        _: <Self::Databases as DatabaseSet<E>>::Readers,
+    ) {
+        self.pool.finalized(block.height().get(), block.transactions().iter().map(|transaction| transaction.hash));
+        self.applied.send_replace(block.header().clone());
+    }
+}
+
+/// What becomes of a pooled transaction that the ledger would not admit.
+fn unfit(reason: &Inadmissible) -> Unfit {
+    match reason {
+        Inadmissible::WrongNonce { found, expected } if found > expected => Unfit::NotYet,
+        Inadmissible::BlockFull => Unfit::NextBlock,
+        Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => Unfit::Never,
+    }
+}

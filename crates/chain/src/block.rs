@@ -1,0 +1,188 @@
+//! A block as the consensus engine carries it: the header's bytes first, then the transactions.
+//!
+//! A block's digest covers its header only. The body is bound to the header when a block is decoded: a body whose Merkle
+//! root, count or size is not the header's is refused there, so two blocks with one digest are the same block.
+
+use bytes::{BufMut, Bytes};
+use commonware_codec::{
+    Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write,
+};
+use commonware_consensus::{
+    BoundedBlock, CertifiableBlock, Heightable,
+    simplex::types::Context,
+    types::{Epoch, Height, Round, View},
+};
+use commonware_cryptography::{Digestible, Hasher as _, Sha256, ed25519, sha256};
+use commonware_storage::bmt;
+use utilidor_types::{
+    Digest, TransactionHash,
+    block::{Header, transaction_hash},
+    decode, encode,
+    transaction::MAX_TRANSACTION_BYTES,
+};
+
+/// Most transactions in one block.
+pub const MAX_BLOCK_TRANSACTIONS: usize = 4_096;
+
+/// Most bytes of transactions in one block, each counted with [`TRANSACTION_OVERHEAD`].
+pub const MAX_BLOCK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes a transaction takes in a block besides its own: its length prefix, at its widest.
+pub const TRANSACTION_OVERHEAD: usize = 5;
+
+/// Bound on the encoded header.
+const MAX_HEADER_BYTES: usize = 1_024;
+
+/// The consensus context of a block: its round, its proposer and its parent.
+pub(crate) type BlockContext = Context<sha256::Digest, ed25519::PublicKey>;
+
+/// A transaction in a block: its canonical bytes and their hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub hash: TransactionHash,
+    pub bytes: Bytes,
+}
+
+impl Body {
+    pub fn new(bytes: Bytes) -> Self {
+        Self { hash: transaction_hash(&bytes), bytes }
+    }
+}
+
+/// A header with the transactions it commits to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    header: Header,
+    encoded_header: Bytes,
+    digest: sha256::Digest,
+    proposer: ed25519::PublicKey,
+    transactions: Vec<Body>,
+}
+
+impl Block {
+    /// Joins a header and the transactions it was made for.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the header's proposer is no public key, or if the header does not commit to `transactions`.
+    pub fn new(header: Header, transactions: Vec<Body>) -> Self {
+        Self::checked(header, transactions).expect("a sealed header commits to its transactions")
+    }
+
+    fn checked(header: Header, transactions: Vec<Body>) -> Result<Self, CodecError> {
+        if header.version != Header::VERSION {
+            return Err(CodecError::Invalid("Block", "unknown header version"));
+        }
+        if header.transaction_count as usize != transactions.len()
+            || header.transactions_root != merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0)))
+        {
+            return Err(CodecError::Invalid("Block", "header does not commit to the transactions"));
+        }
+        let proposer = ed25519::PublicKey::decode(Copying(&header.proposer))
+            .map_err(|_| CodecError::Invalid("Block", "proposer is no public key"))?;
+        let encoded_header = Bytes::from(encode(&header));
+        let digest = Sha256::hash(&[&encoded_header]);
+        Ok(Self { header, encoded_header, digest, proposer, transactions })
+    }
+
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn transactions(&self) -> &[Body] {
+        &self.transactions
+    }
+}
+
+impl Write for Block {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.encoded_header.write(buf);
+        self.transactions.len().write(buf);
+        for transaction in &self.transactions {
+            transaction.bytes.write(buf);
+        }
+    }
+}
+
+impl EncodeSize for Block {
+    fn encode_size(&self) -> usize {
+        self.encoded_header.encode_size()
+            + self.transactions.len().encode_size()
+            + self.transactions.iter().map(|transaction| transaction.bytes.encode_size()).sum::<usize>()
+    }
+}
+
+impl Read for Block {
+    type Cfg = ();
+
+    fn read_cfg(buf: &mut impl Buf, _: &()) -> Result<Self, CodecError> {
+        let header = Bytes::read_cfg(buf, &RangeCfg::from(1..=MAX_HEADER_BYTES))?;
+        let header: Header = decode(&header, MAX_HEADER_BYTES)
+            .map_err(|_| CodecError::Invalid("Block", "header is not canonical"))?;
+        let count = usize::read_cfg(buf, &RangeCfg::from(0..=MAX_BLOCK_TRANSACTIONS))?;
+        let mut transactions = Vec::with_capacity(count);
+        let mut size = 0;
+        for _ in 0..count {
+            let bytes = Bytes::read_cfg(buf, &RangeCfg::from(1..=MAX_TRANSACTION_BYTES))?;
+            size += bytes.len() + TRANSACTION_OVERHEAD;
+            if size > MAX_BLOCK_BYTES {
+                return Err(CodecError::Invalid("Block", "transactions exceed a block"));
+            }
+            transactions.push(Body::new(bytes));
+        }
+        Self::checked(header, transactions)
+    }
+}
+
+impl Digestible for Block {
+    type Digest = sha256::Digest;
+
+    fn digest(&self) -> sha256::Digest {
+        self.digest
+    }
+}
+
+impl Heightable for Block {
+    fn height(&self) -> Height {
+        Height::new(self.header.height)
+    }
+}
+
+impl commonware_consensus::Block for Block {
+    fn parent(&self) -> sha256::Digest {
+        sha256::Digest(self.header.parent.0)
+    }
+}
+
+impl CertifiableBlock for Block {
+    type Context = BlockContext;
+
+    fn context(&self) -> BlockContext {
+        let round = &self.header.round;
+        Context {
+            round: Round::new(Epoch::new(round.epoch), View::new(round.view)),
+            leader: self.proposer.clone(),
+            parent: (View::new(round.parent_view), sha256::Digest(self.header.parent.0)),
+        }
+    }
+}
+
+impl BoundedBlock for Block {
+    fn max_encode_size(_: &()) -> usize {
+        MAX_HEADER_BYTES + 2 * TRANSACTION_OVERHEAD + MAX_BLOCK_BYTES
+    }
+}
+
+/// Root of the binary Merkle tree over `leaves`, in order.
+pub(crate) fn merkle_root(leaves: impl ExactSizeIterator<Item = Digest>) -> Digest {
+    Digest(merkle_tree(leaves).root().0)
+}
+
+/// The binary Merkle tree over `leaves`, in order.
+pub(crate) fn merkle_tree(leaves: impl ExactSizeIterator<Item = Digest>) -> bmt::Tree<sha256::Digest> {
+    let mut builder = bmt::Builder::<Sha256>::new(leaves.len());
+    for leaf in leaves {
+        builder.add(&sha256::Digest(leaf.0));
+    }
+    builder.build()
+}

@@ -1,0 +1,113 @@
+//! The time a new block gets.
+//!
+//! A *production* chain follows the system clock. A *development* chain begins at an instant of its own and moves only when its
+//! operator advances it; between advances each block is one millisecond later than its parent. The chain's time is its last
+//! block's: an advance that no block carries yet is lost by a restart, and is simply repeated.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use utilidor_types::Timestamp;
+
+/// Why time was not advanced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdvanceTimeRefused {
+    /// Only a development chain has an operator that controls time.
+    #[error("a production chain follows its members' clocks; its time cannot be advanced")]
+    Production,
+    /// Time does not go back.
+    #[error("time can only move forward: asked for {to:?}, the chain is at {now:?}")]
+    InThePast {
+        /// The time asked for.
+        to: Timestamp,
+        /// Time of the last block.
+        now: Timestamp,
+    },
+    /// The node stopped before a block carried the new time.
+    #[error("the node stopped before a block carried the new time")]
+    Stopped,
+}
+
+/// Source of the time of new blocks.
+#[derive(Debug)]
+pub(crate) enum Clock {
+    /// The system clock.
+    Production,
+    /// The operator's clock: the time asked for last, in unix milliseconds.
+    Development(AtomicU64),
+}
+
+impl Clock {
+    /// The development start of a chain that has one makes its clock a development clock.
+    pub fn new(development_start: Option<Timestamp>) -> Self {
+        development_start.map_or(Self::Production, |start| Self::Development(AtomicU64::new(start.0)))
+    }
+
+    /// The clock's reading.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::Production => Timestamp(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).expect("milliseconds since 1970 fit in 64 bits")),
+            ),
+            Self::Development(asked) => Timestamp(asked.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Time of a block on a parent of time `parent`.
+    pub fn after(&self, parent: Timestamp) -> Timestamp {
+        let earliest = Timestamp(parent.0.checked_add(1).expect("the chain's time fits in 64 bits"));
+        earliest.max(self.now())
+    }
+
+    /// Whether time alone is a reason for a block on a parent of time `parent` that left work for `due`: the parent carried
+    /// some over, or the operator asked for a time that only a new block can carry.
+    pub fn wants_block_after(&self, parent: Timestamp, due: Option<Timestamp>) -> bool {
+        let carried_over = due.is_some_and(|due| due <= parent);
+        carried_over
+            || match self {
+                Self::Production => false,
+                Self::Development(asked) => asked.load(Ordering::Acquire) > parent.0,
+            }
+    }
+
+    /// Moves a development clock forward to `to`.
+    pub fn advance(&self, to: Timestamp) -> Result<(), AdvanceTimeRefused> {
+        match self {
+            Self::Production => Err(AdvanceTimeRefused::Production),
+            Self::Development(asked) => {
+                asked.fetch_max(to.0, Ordering::AcqRel);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn development_time_moves_one_millisecond_a_block_unless_advanced() {
+        let clock = Clock::new(Some(Timestamp(1_000)));
+
+        assert_eq!(clock.after(Timestamp(1_000)), Timestamp(1_001));
+        assert!(!clock.wants_block_after(Timestamp(1_001), Some(Timestamp(4_000))));
+        assert!(clock.wants_block_after(Timestamp(1_001), Some(Timestamp(1_001))), "work was carried over");
+
+        clock.advance(Timestamp(5_000)).unwrap();
+        assert!(clock.wants_block_after(Timestamp(1_001), None));
+        assert_eq!(clock.after(Timestamp(1_001)), Timestamp(5_000));
+        assert_eq!(clock.after(Timestamp(5_000)), Timestamp(5_001));
+    }
+
+    #[test]
+    fn production_time_cannot_be_advanced() {
+        let clock = Clock::new(None);
+
+        assert_eq!(clock.advance(Timestamp(u64::MAX)), Err(AdvanceTimeRefused::Production));
+        assert!(clock.now().0 > 1_600_000_000_000);
+    }
+}

@@ -1,0 +1,168 @@
+//! The data directory: whose data it is and in which format, checked before anything is opened.
+//!
+//! ```text
+//! <dir>/format         version of everything below, as a decimal number
+//! <dir>/genesis.json   the chain's genesis document
+//! <dir>/lock           held by the node that uses the directory
+//! <dir>/storage/       the engine's stores
+//! ```
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+use utilidor_types::{ChainId, Genesis};
+
+/// Version of the data format that this release reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// A file or folder could not be read or written.
+    #[error("could not {action} {path}")]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Another node uses the directory.
+    #[error("{path} is in use by another node")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory was written by another release.
+    #[error("{path} has data format {found}; this release reads format {FORMAT}")]
+    OtherFormat {
+        /// The directory.
+        path: PathBuf,
+        /// What its format file says.
+        found: String,
+    },
+    /// The folder holds files, but is no data directory.
+    #[error("{path} is not empty and is not a data directory: it has no format file")]
+    NotADirectory {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The directory's genesis document cannot be read.
+    #[error("the genesis document {path} is malformed")]
+    MalformedGenesis {
+        /// The document.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The directory holds the data of another chain.
+    #[error("{path} holds chain {found}, asked for chain {expected}")]
+    OtherChain {
+        /// The directory.
+        path: PathBuf,
+        /// Its chain.
+        found: ChainId,
+        /// The chain asked for.
+        expected: ChainId,
+    },
+}
+
+/// A data directory, held for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub storage: PathBuf,
+    _lock: File,
+}
+
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> DirectoryError + 'a {
+    move |source| DirectoryError::Io { action, path: path.to_owned(), source }
+}
+
+/// The genesis document of the data directory at `path`; `None` if there is no data directory yet.
+pub fn read_genesis(path: &Path) -> Result<Option<Genesis>, DirectoryError> {
+    let file = path.join("genesis.json");
+    match fs::read(&file) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| DirectoryError::MalformedGenesis { path: file, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", &file)(error)),
+    }
+}
+
+impl Directory {
+    /// Opens the data directory at `path` for the chain of `genesis`, creating it if there is none.
+    pub fn open(path: &Path, genesis: &Genesis) -> Result<Self, DirectoryError> {
+        fs::create_dir_all(path).map_err(io_error("create", path))?;
+        let lock_path = path.join("lock");
+        let format_path = path.join("format");
+        if !format_path.exists() && !is_fresh(path)? {
+            return Err(DirectoryError::NotADirectory { path: path.to_owned() });
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io_error("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DirectoryError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
+        }
+        match fs::read_to_string(&format_path) {
+            Ok(found) if found.trim() == FORMAT.to_string() => {}
+            Ok(found) => {
+                return Err(DirectoryError::OtherFormat { path: path.to_owned(), found: found.trim().to_owned() });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                write_durably(&format_path, format!("{FORMAT}\n").as_bytes())?;
+            }
+            Err(error) => return Err(io_error("read", &format_path)(error)),
+        }
+        match read_genesis(path)? {
+            Some(found) if found.chain() == genesis.chain() => {}
+            Some(found) => {
+                return Err(DirectoryError::OtherChain {
+                    path: path.to_owned(),
+                    found: found.chain(),
+                    expected: genesis.chain(),
+                });
+            }
+            None => {
+                let document = serde_json::to_vec_pretty(genesis).expect("a genesis document is plain data");
+                write_durably(&path.join("genesis.json"), &document)?;
+            }
+        }
+        let storage = path.join("storage");
+        fs::create_dir_all(&storage).map_err(io_error("create", &storage))?;
+        Ok(Self { storage, _lock: lock })
+    }
+}
+
+/// Whether a folder holds nothing but what an interrupted creation may have left.
+fn is_fresh(path: &Path) -> Result<bool, DirectoryError> {
+    for entry in fs::read_dir(path).map_err(io_error("read", path))? {
+        let name = entry.map_err(io_error("read", path))?.file_name();
+        if name != "lock" && name != "format.new" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes a file that is either wholly there after a crash, or not at all.
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), DirectoryError> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new).map_err(io_error("create", &new))?;
+    file.write_all(bytes).map_err(io_error("write", &new))?;
+    file.sync_all().map_err(io_error("write", &new))?;
+    fs::rename(&new, path).map_err(io_error("write", path))?;
+    let folder = path.parent().expect("a file is in a folder");
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("write", folder))
+}

@@ -1,0 +1,168 @@
+//! Runs the ledger on a block's transactions and seals what comes out into a header.
+//!
+//! The ledger is pure: it says which cells it wants, is given them, and ends with the cells that change. One function
+//! executes and one seals, whoever asks: the proposer, the verifier, and the node that replays a block after a restart.
+
+use crate::{
+    block::{BlockContext, Body, merkle_root},
+    store::{Batches, Merkleized, log},
+};
+use commonware_consensus::{Epochable as _, Viewable as _};
+use commonware_glue::stateful::db::Unmerkleized as _;
+use commonware_runtime::Spawner;
+use commonware_storage::{
+    Context as StorageContext,
+    qmdb::{any::batch::Slot, sync::Target},
+};
+use commonware_utils::non_empty_range;
+use std::collections::HashMap;
+use utilidor_ledger::{BlockContext as LedgerContext, Execution, Outcome, Progress};
+use utilidor_types::{
+    Cell, Digest, Genesis, Key, Timestamp, VerifiedTransaction,
+    block::{Header, Round},
+    encode,
+    proof::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
+};
+
+/// A block's outcome, and the database batches that hold it.
+pub(crate) struct Executed<E: Spawner + StorageContext> {
+    pub outcome: Outcome,
+    /// How many of the transactions were tried, from the first: the rest would have exceeded the receipts' bound.
+    pub tried: usize,
+    /// Hashes of the receipts, in order.
+    pub receipts: Vec<Digest>,
+    pub merkleized: Merkleized<E>,
+}
+
+/// Executes `transactions` on the state that `batches` fork, in a block on `parent` at `time`.
+///
+/// # Panics
+///
+/// Panics if a database cannot be read, or if the receipts of due work alone exceed [`MAX_LOG_ENTRY_BYTES`].
+pub(crate) async fn execute<E: Spawner + StorageContext>(
+    genesis: &Genesis,
+    parent: &Header,
+    time: Timestamp,
+    mut transactions: Vec<VerifiedTransaction>,
+    batches: Batches<E>,
+) -> Executed<E> {
+    let (state, mut certification, receipts) = batches;
+    let (_, mut staged) = state.stage(&[]).await.expect("the state must be readable");
+    let mut slot_of: HashMap<Key, usize> = HashMap::new();
+    let mut cells: HashMap<Key, Option<Cell>> = HashMap::new();
+
+    let (outcome, entry) = loop {
+        let context = LedgerContext {
+            chain: parent.chain,
+            height: parent.height + 1,
+            time,
+        };
+        let mut execution = Execution::new(context, genesis, transactions.clone());
+        let outcome = loop {
+            match execution.run() {
+                Progress::Done(outcome) => break outcome,
+                Progress::Wants(wanted) => {
+                    let missing: Vec<StateKey> = wanted
+                        .iter()
+                        .filter(|key| !cells.contains_key(*key))
+                        .map(|key| StateKey::new(key.0))
+                        .collect();
+                    let keys: Vec<&StateKey> = missing.iter().collect();
+                    let (slots, values, expanded) =
+                        staged.expand(&keys).await.expect("the state must be readable");
+                    staged = expanded;
+                    for ((key, slot), value) in missing.into_iter().zip(slots).zip(values) {
+                        let key = key_of(&key);
+                        slot_of.insert(key, slot);
+                        cells.insert(key, value.map(|cell| cell_of(&cell)));
+                    }
+                    execution.supply(wanted.into_iter().map(|key| (key, cells[&key])));
+                }
+            }
+        };
+        let entry = encode(&outcome.receipts);
+        if entry.len() <= MAX_LOG_ENTRY_BYTES {
+            break (outcome, entry);
+        }
+        assert!(!transactions.is_empty(), "the receipts of due work alone must fit in a block");
+        transactions.truncate(transactions.len() / 2);
+    };
+
+    let mut slots = Vec::new();
+    slots.resize_with(staged.len(), || Slot::Keep);
+    let mut unstaged = Vec::new();
+    for (key, cell) in &outcome.cells {
+        let cell = cell.map(|cell| StateCell::new(cell.0));
+        match slot_of.get(key) {
+            Some(&slot) => slots[slot] = cell.map_or(Slot::Delete, Slot::Put),
+            None => unstaged.push((StateKey::new(key.0), cell)),
+        }
+    }
+    for certificate in &outcome.certificates {
+        certification = certification.append(LogEntry::new(encode(certificate)));
+    }
+    let receipts = receipts.append(LogEntry::new(entry));
+    let (state, certification, receipts) =
+        futures::join!(staged.merkleize(slots, unstaged), certification.merkleize(), receipts.merkleize());
+    let merkleized = (
+        state.expect("the state must be readable"),
+        certification.expect("the certification log must be readable"),
+        receipts.expect("the receipts log must be readable"),
+    );
+    let receipts = outcome.receipts.iter().map(utilidor_types::Receipt::hash).collect();
+    Executed { tried: transactions.len(), outcome, receipts, merkleized }
+}
+
+/// The header of the block that carries `transactions`, proposed in `context`, with what executing them left.
+pub(crate) fn seal<E: Spawner + StorageContext>(
+    parent: &Header,
+    context: &BlockContext,
+    time: Timestamp,
+    transactions: &[Body],
+    executed: &Executed<E>,
+) -> Header {
+    let (state, certification, receipts) = &executed.merkleized;
+    Header {
+        version: Header::VERSION,
+        chain: parent.chain,
+        height: parent.height + 1,
+        time,
+        parent: Digest(context.parent.1.0),
+        proposer: context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
+        round: Round {
+            epoch: context.epoch().get(),
+            view: context.view().get(),
+            parent_view: context.parent.0.get(),
+        },
+        transaction_count: count(transactions.len()),
+        receipt_count: count(executed.receipts.len()),
+        transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),
+        receipts_root: merkle_root(executed.receipts.iter().copied()),
+        state_root: Digest(state.root().0),
+        state_operations: log(&Target::new(
+            state.ops_root(),
+            non_empty_range!(state.sync_boundary(), state.bounds().tip.size),
+        )),
+        certification: log(&Target::new(
+            certification.root(),
+            non_empty_range!(certification.bounds().inactivity_floor, certification.bounds().tip.size),
+        )),
+        receipts: log(&Target::new(
+            receipts.root(),
+            non_empty_range!(receipts.bounds().inactivity_floor, receipts.bounds().tip.size),
+        )),
+        next_due: executed.outcome.next_due,
+    }
+}
+
+fn key_of(key: &StateKey) -> Key {
+    Key((**key).try_into().expect("a state key has 32 bytes"))
+}
+
+fn cell_of(cell: &StateCell) -> Cell {
+    Cell((**cell).try_into().expect("a state cell has its fixed size"))
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).expect("a block's lists are bounded far below 2^32")
+}

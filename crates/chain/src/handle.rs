@@ -1,0 +1,199 @@
+//! The node as the rest of the platform uses it: submit, watch, read, prove. Works from any async runtime.
+
+use crate::{
+    clock::{AdvanceTimeRefused, Clock},
+    pool::{Candidate, Pool, PoolRefused},
+    reader::{CertificatesProof, FinalizedBlock, ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    verification::{SubmittedRefused, Verifier},
+};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use utilidor_types::{
+    Cell, CertificateId, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
+    block::{Header, transaction_hash},
+    proof::FinalHeader,
+    transaction::VerifyError,
+};
+
+/// Why a submitted transaction was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitRefused {
+    /// The bytes are no transaction.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    /// The transaction is for another chain, or a signature is wrong.
+    #[error(transparent)]
+    Unverified(#[from] VerifyError),
+    /// The pool does not take it.
+    #[error(transparent)]
+    Pool(#[from] PoolRefused),
+}
+
+impl From<SubmittedRefused> for SubmitRefused {
+    fn from(refused: SubmittedRefused) -> Self {
+        match refused {
+            SubmittedRefused::Malformed(error) => Self::Malformed(error),
+            SubmittedRefused::Unverified(error) => Self::Unverified(error),
+        }
+    }
+}
+
+/// The last final block, and what waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its height.
+    pub height: u64,
+    /// Its time.
+    pub time: Timestamp,
+    /// Its digest.
+    pub digest: Digest,
+    /// Root of the state after it.
+    pub state_root: Digest,
+    /// Transactions in the pool.
+    pub pooled: usize,
+}
+
+/// A running node. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) verifier: Verifier,
+    pub(crate) head: watch::Receiver<Header>,
+    pub(crate) reader: mpsc::Sender<Request>,
+}
+
+impl Handle {
+    /// The chain's genesis document.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Takes canonical transaction bytes, answering for each in order. What is taken enters a block once its turn comes, or
+    /// is dropped if the ledger finds it inadmissible; its receipt tells. What is taken together can enter one block together.
+    /// Submitting a transaction again has no effect.
+    pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
+        let mut answers: Vec<Option<Result<TransactionHash, SubmitRefused>>> = transactions
+            .iter()
+            .map(|bytes| {
+                let hash = transaction_hash(bytes);
+                self.pool.knows(&hash).then_some(Ok(hash))
+            })
+            .collect();
+        let (places, unknown): (Vec<usize>, Vec<Vec<u8>>) =
+            transactions.into_iter().enumerate().filter(|(place, _)| answers[*place].is_none()).unzip();
+        let mut taken = Vec::new();
+        let mut candidates = Vec::new();
+        for (place, verdict) in places.into_iter().zip(self.verifier.verify_submitted(unknown).await) {
+            match verdict {
+                Ok((transaction, bytes)) => {
+                    taken.push(place);
+                    candidates.push(Candidate { transaction, bytes });
+                }
+                Err(refused) => answers[place] = Some(Err(refused.into())),
+            }
+        }
+        for (place, answer) in taken.into_iter().zip(self.pool.insert(candidates)) {
+            answers[place] = Some(answer.map_err(SubmitRefused::from));
+        }
+        answers.into_iter().map(|answer| answer.expect("each transaction was refused, known or offered to the pool")).collect()
+    }
+
+    /// The last final and durable block.
+    pub fn head(&self) -> Head {
+        let header = self.head.borrow();
+        Head {
+            height: header.height,
+            time: header.time,
+            digest: header.digest(),
+            state_root: header.state_root,
+            pooled: self.pool.len(),
+        }
+    }
+
+    /// Follows the header of the last final and durable block. Slow receivers skip headers, never miss the last.
+    pub fn subscribe(&self) -> watch::Receiver<Header> {
+        self.head.clone()
+    }
+
+    /// Waits for a final and durable block of at least `height`.
+    pub async fn reached(&self, height: u64) -> Result<Header, ReadError> {
+        let mut head = self.head.clone();
+        let header = head.wait_for(|head| head.height >= height).await;
+        header.map(|header| header.clone()).map_err(|_| ReadError::Stopped)
+    }
+
+    /// The final block at `height`; `None` if it is not final yet.
+    pub async fn finalized(&self, height: u64) -> Result<Option<FinalizedBlock>, ReadError> {
+        match self.ask(|answer| Request::Block(height, answer)).await {
+            Ok(block) => Ok(Some(block)),
+            Err(ReadError::NotFinal { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The header at `height` with the signatures that make it final.
+    pub async fn final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {
+        self.ask(|answer| Request::FinalHeader(height, answer)).await
+    }
+
+    /// What each key holds, in the state of the last final block, which may become durable a moment later.
+    pub async fn state(&self, keys: Vec<Key>) -> Result<Vec<Option<Cell>>, ReadError> {
+        self.ask(|answer| Request::State(keys, answer)).await
+    }
+
+    /// A digest over every key and cell in key order, with the height of that state. Equal for equal content, however the
+    /// transactions were spread over blocks, which is not so for the state root.
+    pub async fn state_digest(&self) -> Result<(u64, Digest), ReadError> {
+        self.ask(Request::StateDigest).await
+    }
+
+    /// Proves what `key` holds, or that it holds nothing, after the last final block.
+    pub async fn prove_state(&self, key: Key) -> Result<StateProof, ReadError> {
+        self.ask(|answer| Request::ProveState(key, answer)).await
+    }
+
+    /// Proves that the block at `height` holds its transaction number `index`.
+    pub async fn prove_transaction(&self, height: u64, index: u32) -> Result<TransactionProof, ReadError> {
+        self.ask(|answer| Request::ProveTransaction(height, index, answer)).await
+    }
+
+    /// Proves that the block at `height` left its receipt number `index`.
+    pub async fn prove_receipt(&self, height: u64, index: u32) -> Result<ReceiptProof, ReadError> {
+        self.ask(|answer| Request::ProveReceipt(height, index, answer)).await
+    }
+
+    /// Proves that certificates are in the certification log as of the block at height `at`, or else the last final one. Any
+    /// height not below the certificates' own will do, at any time.
+    pub async fn prove_certificates(
+        &self,
+        ids: Vec<CertificateId>,
+        at: Option<u64>,
+    ) -> Result<CertificatesProof, ReadError> {
+        self.ask(|answer| Request::ProveCertificates(ids, at, answer)).await
+    }
+
+    /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for
+    /// the time that the chain has already changes nothing.
+    pub async fn advance_time(&self, to: Timestamp) -> Result<Timestamp, AdvanceTimeRefused> {
+        let now = self.head.borrow().time;
+        if to < now && !matches!(*self.clock, Clock::Production) {
+            return Err(AdvanceTimeRefused::InThePast { to, now });
+        }
+        self.clock.advance(to)?;
+        self.pool.changed.notify_waiters();
+        let mut head = self.head.clone();
+        let header = head.wait_for(|head| head.time >= to).await.map_err(|_| AdvanceTimeRefused::Stopped)?;
+        Ok(header.time)
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Request,
+    ) -> Result<T, ReadError> {
+        let (answer, answered) = oneshot::channel();
+        self.reader.send(request(answer)).await.map_err(|_| ReadError::Stopped)?;
+        answered.await.map_err(|_| ReadError::Stopped)?
+    }
+}

@@ -1,0 +1,52 @@
+//! The consortium node: it takes transactions, agrees with the other members on blocks, executes them on the ledger, keeps the
+//! result with its proofs, and answers questions about it.
+//!
+//! ```text
+//! submit -> verification -> pool -> pace -> application -> executor -> ledger
+//!                                     |          |             |
+//!                                 consensus    block         store -> reader -> answers and proofs
+//!                                     |                        |
+//!                                  network                  finality -> head
+//! ```
+//!
+//! | file | answers |
+//! |---|---|
+//! | `node`, `handle`, `config` | how a node is started, used and stopped |
+//! | `pool`, `verification` | what waits for a block, and that it was verified once |
+//! | `block`, `application`, `executor` | what a block is, how it is built and judged |
+//! | `clock`, `pace` | which time a block gets, and when one is built |
+//! | `store`, `directory` | what is kept, and where |
+//! | `finality`, `reader` | when a block counts as final, and what can be asked about it |
+//! | `engine`, `network` | how the consensus engine is put together |
+//!
+//! The engine's own types stay in this crate. There is one instantiation of the engine in the whole program, in `node`:
+//! it takes minutes to compile. Deliberately absent: rules of the ledger, HTTP, SQL.
+
+mod application;
+mod block;
+mod clock;
+mod config;
+mod directory;
+mod engine;
+mod executor;
+mod finality;
+mod handle;
+mod network;
+mod node;
+mod pace;
+mod pool;
+mod reader;
+mod store;
+mod verification;
+
+pub use block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
+pub use clock::AdvanceTimeRefused;
+pub use config::Config;
+pub use directory::{DirectoryError, FORMAT, read_genesis};
+pub use handle::{Handle, Head, SubmitRefused};
+pub use node::{Node, NodeFailed, StartError, start};
+pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
+pub use pool::{PoolLimits, PoolRefused};
+pub use reader::{
+    BlockTransaction, CertificatesProof, FinalizedBlock, ReadError, ReceiptProof, StateProof, TransactionProof,
+};

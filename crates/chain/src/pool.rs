@@ -1,0 +1,362 @@
+//! Verified transactions that wait for a block, and the blocks that are on their way to being final.
+//!
+//! *pool* bounded by count and bytes, and per account; an account's transactions leave it in the order of their nonces,
+//! accounts in the order of arrival. *draft* a block that this node built or executed and that is not final yet: its
+//! transactions stay pooled, because the block may still fail, but are not proposed again on top of it. *set aside* a
+//! transaction whose turn has not come (an earlier nonce is missing); it waits until its account moves.
+//!
+//! A transaction leaves the pool when a final block carries it, or when it can no longer enter any block. Nothing is kept
+//! across restarts: a client submits again until it has a receipt.
+
+use bytes::Bytes;
+use commonware_cryptography::sha256;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+};
+use tokio::sync::Notify;
+use utilidor_types::{AccountId, TransactionHash, VerifiedTransaction};
+
+use crate::block::TRANSACTION_OVERHEAD;
+
+/// Recently finished transactions that the pool remembers, to answer repeated submissions.
+const MAX_REMEMBERED: usize = 65_536;
+
+/// Accounts whose next nonce the pool remembers.
+const MAX_REMEMBERED_ACCOUNTS: usize = 65_536;
+
+/// Bounds of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Most transactions.
+    pub transactions: usize,
+    /// Most bytes of transactions.
+    pub bytes: usize,
+    /// Most transactions of one account.
+    pub per_account: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { transactions: 32_768, bytes: 64 * 1024 * 1024, per_account: 4_096 }
+    }
+}
+
+/// Why a transaction was not pooled. The sender may try again later where the reason is a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolRefused {
+    /// The pool holds as many transactions as it may.
+    #[error("the pool is full: it holds {held} transactions and may hold {limit}")]
+    Full {
+        /// Transactions held.
+        held: usize,
+        /// Transactions allowed.
+        limit: usize,
+    },
+    /// The pool holds as many bytes as it may.
+    #[error("the pool is full: it holds {held} bytes, this transaction has {bytes} and {limit} are allowed")]
+    FullBytes {
+        /// Bytes held.
+        held: usize,
+        /// Bytes of this transaction.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The account has as many transactions waiting as it may.
+    #[error("the account has {held} transactions waiting and may have {limit}")]
+    AccountFull {
+        /// Transactions of the account held.
+        held: usize,
+        /// Transactions of one account allowed.
+        limit: usize,
+    },
+    /// Another transaction of the account waits with the same nonce.
+    #[error("nonce {nonce} of the account is taken by the waiting transaction {waiting}")]
+    DuplicateNonce {
+        /// The nonce.
+        nonce: u64,
+        /// The transaction that waits with it.
+        waiting: TransactionHash,
+    },
+    /// The account's transaction with this nonce is final already.
+    #[error("nonce {nonce} of the account is used: the next one is {next}")]
+    NonceTooOld {
+        /// The transaction's nonce.
+        nonce: u64,
+        /// The account's next nonce.
+        next: u64,
+    },
+}
+
+/// A transaction for a block, with its canonical bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub transaction: VerifiedTransaction,
+    pub bytes: Bytes,
+}
+
+/// What becomes of a candidate that a block could not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Its turn has not come.
+    NotYet,
+    /// The block was full of work.
+    NextBlock,
+    /// It can enter no later block either.
+    Never,
+}
+
+struct Entry {
+    candidate: Candidate,
+    hash: TransactionHash,
+    arrival: u64,
+    set_aside: bool,
+}
+
+struct Draft {
+    parent: sha256::Digest,
+    height: u64,
+    transactions: Arc<Vec<TransactionHash>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    arrivals: u64,
+    bytes: usize,
+    set_aside: usize,
+    accounts: HashMap<AccountId, BTreeMap<u64, Entry>>,
+    by_hash: HashMap<TransactionHash, (AccountId, u64)>,
+    by_arrival: BTreeMap<u64, AccountId>,
+    drafts: HashMap<sha256::Digest, Draft>,
+    next_nonces: HashMap<AccountId, u64>,
+    finished: HashSet<TransactionHash>,
+    finished_order: VecDeque<TransactionHash>,
+}
+
+/// The pool of one node.
+pub(crate) struct Pool {
+    limits: PoolLimits,
+    inner: Mutex<Inner>,
+    /// Signalled when there may be something new to propose.
+    pub changed: Notify,
+}
+
+impl Pool {
+    pub fn new(limits: PoolLimits) -> Self {
+        Self { limits, inner: Mutex::default(), changed: Notify::new() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of the pool's lock panics")
+    }
+
+    /// Transactions held.
+    pub fn len(&self) -> usize {
+        self.inner().by_hash.len()
+    }
+
+    /// Whether a transaction is held, or was recently in a final block.
+    pub fn knows(&self, hash: &TransactionHash) -> bool {
+        let inner = self.inner();
+        inner.by_hash.contains_key(hash) || inner.finished.contains(hash)
+    }
+
+    /// Takes verified transactions, answering for each. All that are taken become visible to a proposer at once, so that a
+    /// batch below a block's bounds enters one block. A transaction that is held already, or was recently in a final block, is
+    /// taken again without effect.
+    pub fn insert(&self, candidates: Vec<Candidate>) -> Vec<Result<TransactionHash, PoolRefused>> {
+        let mut inner = self.inner();
+        let answers = candidates.into_iter().map(|candidate| inner.insert(candidate, &self.limits)).collect();
+        drop(inner);
+        self.changed.notify_waiters();
+        answers
+    }
+
+    /// Whether a block on `parent` would have a transaction to try.
+    pub fn has_ready(&self, parent: &sha256::Digest) -> bool {
+        let inner = self.inner();
+        let waiting = inner.by_hash.len() - inner.set_aside;
+        if waiting == 0 {
+            return false;
+        }
+        let drafted = inner.drafted(parent);
+        waiting > drafted.iter().filter(|hash| inner.by_hash.contains_key(*hash)).count()
+    }
+
+    /// Transactions to try in a block on `parent`, within `count` and `bytes`.
+    pub fn candidates(&self, parent: &sha256::Digest, count: usize, bytes: usize) -> Vec<Candidate> {
+        let inner = self.inner();
+        let drafted = inner.drafted(parent);
+        let mut chosen = Vec::new();
+        let mut size = 0;
+        let mut cursors: HashMap<AccountId, u64> = HashMap::new();
+        for account in inner.by_arrival.values() {
+            let cursor = cursors.entry(*account).or_default();
+            let Some((nonce, entry)) = inner.accounts[account]
+                .range(*cursor..)
+                .find(|(_, entry)| !entry.set_aside && !drafted.contains(&entry.hash))
+            else {
+                continue;
+            };
+            size += entry.candidate.bytes.len() + TRANSACTION_OVERHEAD;
+            if chosen.len() == count || size > bytes {
+                break;
+            }
+            chosen.push(entry.candidate.clone());
+            *cursor = nonce.saturating_add(1);
+        }
+        chosen
+    }
+
+    /// The verified form of a pooled transaction.
+    pub fn verified(&self, hash: &TransactionHash) -> Option<VerifiedTransaction> {
+        let inner = self.inner();
+        let (account, nonce) = inner.by_hash.get(hash)?;
+        Some(inner.accounts[account][nonce].candidate.transaction.clone())
+    }
+
+    /// Deals with candidates that a block could not take.
+    pub fn unfit(&self, transactions: impl IntoIterator<Item = (TransactionHash, Unfit)>) {
+        let mut inner = self.inner();
+        for (hash, unfit) in transactions {
+            match unfit {
+                Unfit::Never => inner.remove(&hash),
+                Unfit::NotYet => inner.set_aside(&hash),
+                Unfit::NextBlock => {}
+            }
+        }
+    }
+
+    /// Records a block that was built or executed: it carries `transactions`, of the accounts given with them.
+    pub fn drafted(
+        &self,
+        digest: sha256::Digest,
+        parent: sha256::Digest,
+        height: u64,
+        transactions: Vec<(TransactionHash, AccountId)>,
+    ) {
+        let mut inner = self.inner();
+        for (_, account) in &transactions {
+            inner.reconsider(account);
+        }
+        let transactions = Arc::new(transactions.into_iter().map(|(hash, _)| hash).collect());
+        inner.drafts.insert(digest, Draft { parent, height, transactions });
+    }
+
+    /// Forgets what a final block carried, and every draft of its height or below.
+    pub fn finalized(&self, height: u64, transactions: impl IntoIterator<Item = TransactionHash>) {
+        let mut inner = self.inner();
+        for hash in transactions {
+            inner.finish(hash);
+        }
+        inner.drafts.retain(|_, draft| draft.height > height);
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, candidate: Candidate, limits: &PoolLimits) -> Result<TransactionHash, PoolRefused> {
+        let hash = candidate.transaction.hash();
+        if self.by_hash.contains_key(&hash) || self.finished.contains(&hash) {
+            return Ok(hash);
+        }
+        let account = candidate.transaction.account();
+        let nonce = candidate.transaction.transaction().nonce;
+        if let Some(&next) = self.next_nonces.get(&account)
+            && nonce < next
+        {
+            return Err(PoolRefused::NonceTooOld { nonce, next });
+        }
+        let waiting = self.accounts.get(&account);
+        if let Some(entry) = waiting.and_then(|entries| entries.get(&nonce)) {
+            return Err(PoolRefused::DuplicateNonce { nonce, waiting: entry.hash });
+        }
+        let held = waiting.map_or(0, BTreeMap::len);
+        if held >= limits.per_account {
+            return Err(PoolRefused::AccountFull { held, limit: limits.per_account });
+        }
+        let held = self.by_hash.len();
+        if held >= limits.transactions {
+            return Err(PoolRefused::Full { held, limit: limits.transactions });
+        }
+        let bytes = candidate.bytes.len();
+        if self.bytes + bytes > limits.bytes {
+            return Err(PoolRefused::FullBytes { held: self.bytes, bytes, limit: limits.bytes });
+        }
+
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.bytes += bytes;
+        self.by_hash.insert(hash, (account, nonce));
+        self.by_arrival.insert(arrival, account);
+        self.accounts.entry(account).or_default().insert(nonce, Entry { candidate, hash, arrival, set_aside: false });
+        self.reconsider(&account);
+        Ok(hash)
+    }
+
+    /// Transactions of the drafts from `parent` down to the last final block.
+    fn drafted(&self, parent: &sha256::Digest) -> HashSet<TransactionHash> {
+        let mut hashes = HashSet::new();
+        let mut digest = *parent;
+        while let Some(draft) = self.drafts.get(&digest) {
+            hashes.extend(draft.transactions.iter().copied());
+            digest = draft.parent;
+        }
+        hashes
+    }
+
+    fn set_aside(&mut self, hash: &TransactionHash) {
+        let Some((account, nonce)) = self.by_hash.get(hash) else { return };
+        let entry = self.accounts.get_mut(account).and_then(|entries| entries.get_mut(nonce));
+        let entry = entry.expect("each known hash has its entry");
+        if !entry.set_aside {
+            entry.set_aside = true;
+            self.set_aside += 1;
+        }
+    }
+
+    /// Gives an account's transactions that were set aside another chance.
+    fn reconsider(&mut self, account: &AccountId) {
+        for entry in self.accounts.get_mut(account).into_iter().flat_map(BTreeMap::values_mut) {
+            if entry.set_aside {
+                entry.set_aside = false;
+                self.set_aside -= 1;
+            }
+        }
+    }
+
+    fn remove(&mut self, hash: &TransactionHash) {
+        let Some((account, nonce)) = self.by_hash.remove(hash) else { return };
+        let entries = self.accounts.get_mut(&account).expect("each known hash has its account");
+        let entry = entries.remove(&nonce).expect("each known hash has its entry");
+        if entries.is_empty() {
+            self.accounts.remove(&account);
+        }
+        self.by_arrival.remove(&entry.arrival);
+        self.bytes -= entry.candidate.bytes.len();
+        self.set_aside -= usize::from(entry.set_aside);
+    }
+
+    /// Removes a transaction that is final, and any of its account that its nonce made too old.
+    fn finish(&mut self, hash: TransactionHash) {
+        if let Some(&(account, nonce)) = self.by_hash.get(&hash) {
+            let outdated: Vec<_> =
+                self.accounts[&account].range(..=nonce).map(|(_, entry)| entry.hash).collect();
+            for hash in outdated {
+                self.remove(&hash);
+            }
+            if self.next_nonces.len() >= MAX_REMEMBERED_ACCOUNTS {
+                self.next_nonces.clear();
+            }
+            self.next_nonces.insert(account, nonce.saturating_add(1));
+        }
+        if self.finished.insert(hash) {
+            self.finished_order.push_back(hash);
+        }
+        if self.finished_order.len() > MAX_REMEMBERED
+            && let Some(oldest) = self.finished_order.pop_front()
+        {
+            self.finished.remove(&oldest);
+        }
+    }
+}

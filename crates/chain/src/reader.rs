@@ -1,0 +1,423 @@
+//! Answers questions about final blocks and the state, and builds proofs.
+//!
+//! Runs inside the engine's runtime, because that is where its storage can be read; the [`Handle`](crate::Handle) sends it
+//! requests from any other.
+
+use crate::{
+    block::{Block, merkle_tree},
+    engine::{Running, Runtime},
+    store::{Databases, receipts_position},
+};
+use commonware_codec::Encode as _;
+use commonware_consensus::{
+    marshal::{self, core::Mailbox as MarshalMailbox, standard::Standard},
+    simplex::scheme::ed25519::Scheme,
+    types::Height,
+};
+use commonware_cryptography::Sha256;
+use commonware_storage::{bmt, merkle::mmr};
+use commonware_utils::NZU64;
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use utilidor_types::{
+    Cell, Certificate, CertificateId, Digest, Key, Receipt, SignedTransaction, TransactionHash,
+    block::Header,
+    decode,
+    meter::MAX_CERTIFICATE_BYTES,
+    proof::{
+        BlockInclusion, CertificateInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateInclusion,
+        StateKey,
+    },
+};
+
+/// Requests that wait for the reader; more wait at the sender.
+pub(crate) const MAX_REQUESTS: usize = 1_024;
+
+/// Why a question about the chain has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The node no longer runs.
+    #[error("the node has stopped")]
+    Stopped,
+    /// The block is not final yet.
+    #[error("block {height} is not final; the last final block is {head}")]
+    NotFinal {
+        /// The height asked for.
+        height: u64,
+        /// Height of the last final block.
+        head: u64,
+    },
+    /// The node began with a later state and does not hold the block.
+    #[error("this node does not hold block {height}")]
+    NotHeld {
+        /// The height asked for.
+        height: u64,
+    },
+    /// The block has no item of that number.
+    #[error("block {height} has {count}, asked for number {index}")]
+    NoSuchItem {
+        /// The block's height.
+        height: u64,
+        /// How many there are.
+        count: u32,
+        /// The number asked for, from 0.
+        index: u32,
+    },
+    /// There is no certificate with that id at that height.
+    #[error("certificate {id} does not exist at height {height}, which has {count}")]
+    NoSuchCertificate {
+        /// The id asked for.
+        id: CertificateId,
+        /// The height asked about.
+        height: u64,
+        /// Certificates at that height.
+        count: u64,
+    },
+    /// What is stored cannot be read.
+    #[error("stored data cannot be read: {0}")]
+    Storage(String),
+}
+
+/// A transaction of a final block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockTransaction {
+    /// Its hash.
+    pub hash: TransactionHash,
+    /// The transaction.
+    pub signed: SignedTransaction,
+}
+
+/// A final block with all that it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalizedBlock {
+    /// The header.
+    pub header: Header,
+    /// The header's digest.
+    pub digest: Digest,
+    /// The transactions, in order.
+    pub transactions: Vec<BlockTransaction>,
+    /// The receipts, in order: one for each transaction, then those of due work.
+    pub receipts: Vec<Receipt>,
+    /// The certificates added to the certification log, in order of their ids.
+    pub certificates: Vec<Certificate>,
+    /// The members' finalization of this very block; `None` where a later block's stands for it.
+    pub finalization: Option<Vec<u8>>,
+}
+
+/// A proof that a transaction is in a final block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionProof {
+    /// The block.
+    pub block: FinalHeader,
+    /// The transaction's hash.
+    pub transaction: TransactionHash,
+    /// Its place.
+    pub inclusion: BlockInclusion,
+}
+
+/// A proof that a final block left a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptProof {
+    /// The block.
+    pub block: FinalHeader,
+    /// The receipt.
+    pub receipt: Receipt,
+    /// Its place.
+    pub inclusion: BlockInclusion,
+}
+
+/// A proof that readings were certified, all against the certification root of one block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificatesProof {
+    /// The block.
+    pub block: FinalHeader,
+    /// The certificates with their places.
+    pub certificates: Vec<(Certificate, CertificateInclusion)>,
+}
+
+/// A proof of what a key held after a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateProof {
+    /// The block.
+    pub block: FinalHeader,
+    /// The key.
+    pub key: Key,
+    /// What it held.
+    pub cell: Option<Cell>,
+    /// The proof of it.
+    pub inclusion: StateInclusion,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, ReadError>>;
+
+/// A question.
+pub(crate) enum Request {
+    Block(u64, Answer<FinalizedBlock>),
+    FinalHeader(u64, Answer<FinalHeader>),
+    State(Vec<Key>, Answer<Vec<Option<Cell>>>),
+    StateDigest(Answer<(u64, Digest)>),
+    ProveState(Key, Answer<StateProof>),
+    ProveTransaction(u64, u32, Answer<TransactionProof>),
+    ProveReceipt(u64, u32, Answer<ReceiptProof>),
+    ProveCertificates(Vec<CertificateId>, Option<u64>, Answer<CertificatesProof>),
+}
+
+/// Reads what the engine stores.
+pub(crate) struct Reader<E: Runtime> {
+    marshal: MarshalMailbox<Scheme, Standard<Block>>,
+    databases: Databases<E>,
+    head: watch::Receiver<Header>,
+    applied: watch::Receiver<Header>,
+}
+
+fn storage(error: impl std::fmt::Display) -> ReadError {
+    ReadError::Storage(error.to_string())
+}
+
+impl<E: Runtime> Reader<E> {
+    /// Starts a reader on a running engine; requests are answered concurrently.
+    pub fn start(context: E, engine: &Running<E>) -> mpsc::Sender<Request> {
+        let (sender, mut requests) = mpsc::channel(MAX_REQUESTS);
+        let reader = Arc::new(Self {
+            marshal: engine.marshal.clone(),
+            databases: engine.databases.clone(),
+            head: engine.head.clone(),
+            applied: engine.applied.clone(),
+        });
+        context.child("reader").spawn(move |context| async move {
+            while let Some(request) = requests.recv().await {
+                let reader = reader.clone();
+                context.child("request").spawn(move |_| async move { reader.answer(request).await });
+            }
+        });
+        sender
+    }
+
+    async fn answer(&self, request: Request) {
+        // A requester that no longer waits is no error.
+        match request {
+            Request::Block(height, answer) => drop(answer.send(self.block(height).await)),
+            Request::FinalHeader(height, answer) => drop(answer.send(self.final_header(height).await)),
+            Request::State(keys, answer) => drop(answer.send(self.state(&keys).await)),
+            Request::StateDigest(answer) => drop(answer.send(self.state_digest().await)),
+            Request::ProveState(key, answer) => drop(answer.send(self.prove_state(key).await)),
+            Request::ProveTransaction(height, index, answer) => {
+                drop(answer.send(self.prove_transaction(height, index).await));
+            }
+            Request::ProveReceipt(height, index, answer) => drop(answer.send(self.prove_receipt(height, index).await)),
+            Request::ProveCertificates(ids, at, answer) => drop(answer.send(self.prove_certificates(&ids, at).await)),
+        }
+    }
+
+    fn final_height(&self, height: u64) -> Result<(), ReadError> {
+        let head = self.head.borrow().height;
+        if height > head { Err(ReadError::NotFinal { height, head }) } else { Ok(()) }
+    }
+
+    async fn stored(&self, height: u64) -> Result<Block, ReadError> {
+        let block = self.marshal.get_block(marshal::Identifier::Height(Height::new(height))).await;
+        block.map(|block| block.inner().clone()).ok_or(ReadError::NotHeld { height })
+    }
+
+    async fn header(&self, height: u64) -> Result<Header, ReadError> {
+        Ok(self.stored(height).await?.header().clone())
+    }
+
+    async fn receipts(&self, height: u64) -> Result<Vec<Receipt>, ReadError> {
+        if height == 0 {
+            return Ok(Vec::new());
+        }
+        let position = mmr::Location::new(receipts_position(height));
+        let entry = self.databases.2.read().await.get(position).await.map_err(storage)?;
+        let entry = entry.ok_or(ReadError::NotHeld { height })?;
+        decode(entry.bytes(), MAX_LOG_ENTRY_BYTES).map_err(storage)
+    }
+
+    async fn block(&self, height: u64) -> Result<FinalizedBlock, ReadError> {
+        self.final_height(height)?;
+        let block = self.stored(height).await?;
+        let header = block.header().clone();
+        let transactions = block
+            .transactions()
+            .iter()
+            .map(|body| {
+                let signed = SignedTransaction::decode(&body.bytes).map_err(storage)?;
+                Ok(BlockTransaction { hash: body.hash, signed })
+            })
+            .collect::<Result<_, ReadError>>()?;
+        let mut certificates = Vec::new();
+        if height > 0 {
+            let first = self.header(height - 1).await?.certification.end;
+            // The block's last operation in the log is its commit.
+            let positions: Vec<_> = (first..header.certification.end - 1).map(mmr::Location::new).collect();
+            let entries = if positions.is_empty() {
+                Vec::new()
+            } else {
+                self.databases.1.read().await.get_many(&positions).await.map_err(storage)?
+            };
+            for entry in entries {
+                let entry = entry.ok_or(ReadError::NotHeld { height })?;
+                certificates.push(decode(entry.bytes(), MAX_CERTIFICATE_BYTES).map_err(storage)?);
+            }
+        }
+        let finalization = self.marshal.get_finalization(Height::new(height)).await;
+        Ok(FinalizedBlock {
+            digest: header.digest(),
+            header,
+            transactions,
+            receipts: self.receipts(height).await?,
+            certificates,
+            finalization: finalization.map(|finalization| finalization.encode().to_vec()),
+        })
+    }
+
+    async fn final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {
+        self.final_height(height)?;
+        let header = self.header(height).await?;
+        let mut descendants = Vec::new();
+        let mut last = height;
+        loop {
+            if let Some(finalization) = self.marshal.get_finalization(Height::new(last)).await {
+                return Ok(FinalHeader { header, descendants, finalization: finalization.encode().to_vec() });
+            }
+            last += 1;
+            if descendants.len() == MAX_DESCENDANTS {
+                return Err(ReadError::NotHeld { height: last });
+            }
+            descendants.push(self.header(last).await?);
+        }
+    }
+
+    async fn state(&self, keys: &[Key]) -> Result<Vec<Option<Cell>>, ReadError> {
+        let keys: Vec<StateKey> = keys.iter().map(|key| StateKey::new(key.0)).collect();
+        let keys: Vec<&StateKey> = keys.iter().collect();
+        let cells = self.databases.0.read().await.get_many(&keys).await.map_err(storage)?;
+        Ok(cells.into_iter().map(|cell| cell.map(|cell| cell_of(&cell))).collect())
+    }
+
+    async fn state_digest(&self) -> Result<(u64, Digest), ReadError> {
+        let mut applied = self.applied.clone();
+        loop {
+            let header = applied.borrow_and_update().clone();
+            let state = self.databases.0.read().await;
+            if header.height == 0 || state.root().0 == header.state_root.0 {
+                let mut hasher = sha2::Sha256::new();
+                let mut cells = Box::pin(state.stream_range(..));
+                while let Some(cell) = cells.next().await {
+                    let (key, cell) = cell.map_err(storage)?;
+                    hasher.update(&*key);
+                    hasher.update(&*cell);
+                }
+                return Ok((header.height, Digest(hasher.finalize().into())));
+            }
+            drop(state);
+            applied.changed().await.map_err(|_| ReadError::Stopped)?;
+        }
+    }
+
+    async fn prove_state(&self, key: Key) -> Result<StateProof, ReadError> {
+        let mut applied = self.applied.clone();
+        loop {
+            let header = applied.borrow_and_update().clone();
+            if header.height == 0 {
+                return Err(ReadError::NotFinal { height: 1, head: 0 });
+            }
+            let state = self.databases.0.read().await;
+            // The state moves a moment before the applied header does.
+            if state.root().0 != header.state_root.0 {
+                drop(state);
+                applied.changed().await.map_err(|_| ReadError::Stopped)?;
+                continue;
+            }
+            let stored = StateKey::new(key.0);
+            let cell = state.get(&stored).await.map_err(storage)?;
+            let inclusion = match &cell {
+                Some(_) => {
+                    let proof = state.key_value_proof(stored).await.map_err(storage)?;
+                    StateInclusion::Present(proof.encode().to_vec())
+                }
+                None => {
+                    let proof = state.exclusion_proof(&stored).await.map_err(storage)?;
+                    StateInclusion::Absent(proof.encode().to_vec())
+                }
+            };
+            drop(state);
+            let mut head = self.head.clone();
+            head.wait_for(|head| head.height >= header.height).await.map_err(|_| ReadError::Stopped)?;
+            let block = self.final_header(header.height).await?;
+            return Ok(StateProof { block, key, cell: cell.map(|cell| cell_of(&cell)), inclusion });
+        }
+    }
+
+    async fn prove_transaction(&self, height: u64, index: u32) -> Result<TransactionProof, ReadError> {
+        let final_header = self.final_header(height).await?;
+        let block = self.stored(height).await?;
+        let leaves = block.transactions().iter().map(|body| Digest(body.hash.0));
+        let inclusion = inclusion(leaves, height, index)?;
+        let transaction = block.transactions()[index as usize].hash;
+        Ok(TransactionProof { block: final_header, transaction, inclusion })
+    }
+
+    async fn prove_receipt(&self, height: u64, index: u32) -> Result<ReceiptProof, ReadError> {
+        let final_header = self.final_header(height).await?;
+        let receipts = self.receipts(height).await?;
+        let inclusion = inclusion(receipts.iter().map(Receipt::hash), height, index)?;
+        let receipt = receipts[index as usize].clone();
+        Ok(ReceiptProof { block: final_header, receipt, inclusion })
+    }
+
+    async fn prove_certificates(&self, ids: &[CertificateId], at: Option<u64>) -> Result<CertificatesProof, ReadError> {
+        let at = at.unwrap_or_else(|| self.head.borrow().height);
+        let block = self.final_header(at).await?;
+        let count = block.header.certificates();
+        let mut certificates = Vec::with_capacity(ids.len());
+        for &id in ids {
+            if id.0 >= count {
+                return Err(ReadError::NoSuchCertificate { id, height: at, count });
+            }
+            let certified_at = self.certified_at(id, at).await?;
+            let position = CertificateInclusion::position(id, certified_at).expect("below the log's end");
+            let position = mmr::Location::new(position);
+            let end = mmr::Location::new(block.header.certification.end);
+            let log = self.databases.1.read().await;
+            let entry: LogEntry = log.get(position).await.map_err(storage)?.ok_or(ReadError::NotHeld { height: at })?;
+            let (path, _) = log.historical_proof(end, position, NZU64!(1)).await.map_err(storage)?;
+            drop(log);
+            let certificate = decode(entry.bytes(), MAX_CERTIFICATE_BYTES).map_err(storage)?;
+            certificates.push((certificate, CertificateInclusion { certified_at, path: path.encode().to_vec() }));
+        }
+        Ok(CertificatesProof { block, certificates })
+    }
+
+    /// Height of the block that certified `id`, at most `last`: the first that has more certificates than `id`.
+    async fn certified_at(&self, id: CertificateId, last: u64) -> Result<u64, ReadError> {
+        let (mut low, mut high) = (1, last);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.header(middle).await?.certificates() > id.0 {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+}
+
+fn cell_of(cell: &utilidor_types::proof::StateCell) -> Cell {
+    Cell((**cell).try_into().expect("a state cell has its fixed size"))
+}
+
+fn inclusion(
+    leaves: impl ExactSizeIterator<Item = Digest>,
+    height: u64,
+    index: u32,
+) -> Result<BlockInclusion, ReadError> {
+    let count = u32::try_from(leaves.len()).expect("a block's lists are bounded far below 2^32");
+    let tree: bmt::Tree<<Sha256 as commonware_cryptography::Hasher>::Digest> = merkle_tree(leaves);
+    let path = tree.proof(index).map_err(|_| ReadError::NoSuchItem { height, count, index })?;
+    Ok(BlockInclusion { index, path: path.encode().to_vec() })
+}

@@ -1,0 +1,55 @@
+//! A chain to test with: its genesis document, one issuer, and transactions of that issuer.
+
+#![allow(dead_code)]
+
+use std::path::Path;
+use utilidor_chain::{Config, Node, start};
+use utilidor_types::{
+    AccountId, Action, Bounded, Genesis, MemberId, Money, PrivateKey, Role, Roles, Text, Timestamp, Transaction,
+    encode,
+    genesis::{ChainKind, GenesisMember},
+};
+
+/// Time at which the development chains of the tests begin.
+pub const START: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Consensus key of validator number `index`.
+pub fn validator_key(index: u8) -> [u8; 32] {
+    [index + 1; 32]
+}
+
+/// The account that signs the tests' transactions.
+pub fn issuer() -> PrivateKey {
+    PrivateKey::ed25519([200; 32])
+}
+
+/// Genesis document of a chain of `validators` validators and the issuer.
+pub fn genesis(kind: ChainKind, validators: u8) -> Genesis {
+    let keys = (0..validators).map(|index| PrivateKey::ed25519(validator_key(index)).public_key()).collect();
+    let account = AccountId::of(&issuer().public_key());
+    let issuer = GenesisMember { member: MemberId([9; 16]), account, roles: Roles::of(&[Role::Issuer]) };
+    Genesis {
+        kind,
+        time: START,
+        validators: Bounded::new(keys).unwrap(),
+        members: Bounded::new(vec![issuer]).unwrap(),
+    }
+}
+
+/// The bytes of the issuer's transaction number `nonce`.
+pub fn transaction(genesis: &Genesis, nonce: u64) -> Vec<u8> {
+    let to = AccountId::of(&issuer().public_key());
+    let action = Action::Issue { to, amount: Money(1_000_000), reference: Text::new(format!("test {nonce}")).unwrap() };
+    encode(&signed(genesis, nonce, action))
+}
+
+/// The issuer's transaction number `nonce`.
+pub fn signed(genesis: &Genesis, nonce: u64, action: Action) -> utilidor_types::SignedTransaction {
+    let signer = issuer().public_key();
+    Transaction { chain: genesis.chain(), signer, nonce, expires: 90_000, action }.sign(&issuer())
+}
+
+/// A development chain of one member in `dir`.
+pub fn development(dir: &Path) -> Node {
+    start(Config::alone(dir, genesis(ChainKind::Development, 1), validator_key(0))).unwrap()
+}
