@@ -1,0 +1,270 @@
+//! What an account can ask of the ledger. One variant per action; the reference of what each checks, in
+//! which order, is the ledger's file of the same noun.
+
+use crate::agreement::{AgreementTerms, Program, SubscriptionTerms};
+use crate::carrier::Carrier;
+use crate::encoding::{Bounded, Text};
+use crate::hash::Digest;
+use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId};
+use crate::member::Roles;
+use crate::meter::{MAX_RUNS, Meter, MeterAuthority, MeterRun, Reading};
+use crate::money::Money;
+use crate::offer::Offer;
+use crate::package::{Package, Period};
+use crate::quantity::Quantity;
+use crate::quote::{QuoteContent, SealedQuote};
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// Longest reference of a money movement in bytes.
+pub const MAX_REFERENCE_BYTES: usize = 64;
+/// Most quotes awarded by one action.
+pub const MAX_AWARDS: usize = 16;
+
+/// A quote that the owner chooses.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct AwardedQuote {
+    /// Who quoted.
+    pub bidder: AccountId,
+    /// The id of the agreement that results.
+    pub agreement: AgreementId,
+    /// The quote, opened. The ledger checks it against the commitment.
+    pub opening: QuoteContent,
+}
+
+/// An action.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A validator admits a member with its first account.
+    AdmitMember {
+        /// The member.
+        member: MemberId,
+        /// Its first account.
+        account: AccountId,
+        /// What it may do.
+        roles: Roles,
+    },
+    /// A validator changes what a member may do.
+    ChangeRoles {
+        /// The member.
+        member: MemberId,
+        /// What it may do from now on.
+        roles: Roles,
+    },
+    /// A member opens a further account for itself [M3].
+    OpenAccount {
+        /// The new account.
+        account: AccountId,
+    },
+    /// A validator declares the most that an owner can supply of a carrier in an hour.
+    DeclareCapacity {
+        /// The owner's account.
+        owner: AccountId,
+        /// The carrier.
+        carrier: Carrier,
+        /// Base units per hour.
+        per_hour: Quantity,
+    },
+    /// The issuer issues money against what it has received outside.
+    Issue {
+        /// Who gets it.
+        to: AccountId,
+        /// How much.
+        amount: Money,
+        /// The issuer's reference.
+        reference: Text<MAX_REFERENCE_BYTES>,
+    },
+    /// The issuer takes its own money out of circulation.
+    Redeem {
+        /// How much.
+        amount: Money,
+        /// The issuer's reference.
+        reference: Text<MAX_REFERENCE_BYTES>,
+    },
+    /// A payment.
+    Transfer {
+        /// Who gets it.
+        to: AccountId,
+        /// How much.
+        amount: Money,
+        /// What it is for.
+        reference: Text<MAX_REFERENCE_BYTES>,
+    },
+    /// An owner publishes an offer [M10].
+    PublishOffer(Offer),
+    /// An owner withdraws an offer whose gate is open.
+    WithdrawOffer {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// A user submits a quote, or replaces its own [M11].
+    SubmitQuote(SealedQuote),
+    /// A user withdraws its quote before the gate closes.
+    WithdrawQuote {
+        /// The offer.
+        offer: OfferId,
+    },
+    /// An owner awards quotes after the gate has closed [M12].
+    Award {
+        /// The offer.
+        offer: OfferId,
+        /// The chosen quotes.
+        awards: Bounded<AwardedQuote, MAX_AWARDS>,
+    },
+    /// One side proposes an agreement without an offer.
+    ProposeAgreement {
+        /// Chosen by the proposer.
+        id: AgreementId,
+        /// What both sign; the proposer signs with this action.
+        terms: AgreementTerms,
+        /// How long the other side may take to sign, in milliseconds.
+        signing_ms: u32,
+    },
+    /// The other side signs an agreement [M12].
+    SignAgreement {
+        /// The agreement.
+        agreement: AgreementId,
+        /// Digest of its terms: what is signed.
+        terms: Digest,
+    },
+    /// The other side declines to sign.
+    DeclineAgreement {
+        /// The agreement.
+        agreement: AgreementId,
+    },
+    /// One side proposes other terms for an active agreement.
+    ProposeAmendment {
+        /// The agreement.
+        agreement: AgreementId,
+        /// The terms that replace the present ones.
+        program: Program,
+    },
+    /// The other side signs an amendment; it takes effect at once.
+    SignAmendment {
+        /// The agreement.
+        agreement: AgreementId,
+        /// Digest of the terms that result: what is signed.
+        terms: Digest,
+    },
+    /// A side agrees to end an active agreement early. A purchase ends when both have; a subscription
+    /// ends when its user has, with a refund by its tariffs.
+    Terminate {
+        /// The agreement.
+        agreement: AgreementId,
+    },
+    /// A meter operator registers a meter.
+    RegisterMeter(Meter),
+    /// A meter operator binds a meter to another holder.
+    BindMeter {
+        /// The meter.
+        meter: MeterId,
+        /// Whose consumption or generation it measures from now on.
+        holder: AccountId,
+    },
+    /// A meter operator changes who signs a meter's readings.
+    RotateMeterKey {
+        /// The meter.
+        meter: MeterId,
+        /// Who signs from now on.
+        authority: MeterAuthority,
+    },
+    /// A meter operator puts a new device in a meter's place. The old one's last reading is certified.
+    ExchangeMeter {
+        /// The meter.
+        meter: MeterId,
+        /// The old device's last reading.
+        last: Reading,
+        /// Who signs from now on.
+        authority: MeterAuthority,
+        /// Width of the new register.
+        register_modulus: Quantity,
+        /// The new device's register at that time.
+        register: Quantity,
+    },
+    /// A meter operator takes a meter out of service.
+    RetireMeter {
+        /// The meter.
+        meter: MeterId,
+    },
+    /// A batch of readings [M16].
+    RecordReadings {
+        /// Readings by meter; together at most [`crate::meter::MAX_BATCH_READINGS`].
+        runs: Bounded<MeterRun, MAX_RUNS>,
+    },
+    /// An owner publishes a version of a package [M19].
+    PublishPackage(Package),
+    /// A user subscribes to a published package: both sides have signed, since publishing is a standing offer.
+    Subscribe {
+        /// Chosen by the user.
+        id: AgreementId,
+        /// What the user chooses.
+        terms: SubscriptionTerms,
+    },
+    /// A user pays ahead for a service [M20-M22].
+    Prepay {
+        /// The subscription.
+        subscription: AgreementId,
+        /// The service's carrier.
+        carrier: Carrier,
+        /// For how much, or for how long.
+        payment: Prepayment,
+    },
+}
+
+/// A payment ahead, by the kind of the service's tariff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prepayment {
+    /// Metered: this much money; its size sets the discount.
+    Amount(Money),
+    /// Metered by period: this much money for energy within a period that begins with the present month.
+    AmountForPeriod {
+        /// How much.
+        amount: Money,
+        /// How long; sets the discount.
+        period: Period,
+    },
+    /// Floor area: a period that follows what is paid, or begins with the present month.
+    Period {
+        /// How long; sets the discount.
+        period: Period,
+        /// The ledger computes the amount; it is refused if it exceeds this.
+        at_most: Money,
+    },
+}
+
+impl Action {
+    /// The action's name in JSON, receipts and tables.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AdmitMember { .. } => "admit_member",
+            Self::ChangeRoles { .. } => "change_roles",
+            Self::OpenAccount { .. } => "open_account",
+            Self::DeclareCapacity { .. } => "declare_capacity",
+            Self::Issue { .. } => "issue",
+            Self::Redeem { .. } => "redeem",
+            Self::Transfer { .. } => "transfer",
+            Self::PublishOffer(_) => "publish_offer",
+            Self::WithdrawOffer { .. } => "withdraw_offer",
+            Self::SubmitQuote(_) => "submit_quote",
+            Self::WithdrawQuote { .. } => "withdraw_quote",
+            Self::Award { .. } => "award",
+            Self::ProposeAgreement { .. } => "propose_agreement",
+            Self::SignAgreement { .. } => "sign_agreement",
+            Self::DeclineAgreement { .. } => "decline_agreement",
+            Self::ProposeAmendment { .. } => "propose_amendment",
+            Self::SignAmendment { .. } => "sign_amendment",
+            Self::Terminate { .. } => "terminate",
+            Self::RegisterMeter(_) => "register_meter",
+            Self::BindMeter { .. } => "bind_meter",
+            Self::RotateMeterKey { .. } => "rotate_meter_key",
+            Self::ExchangeMeter { .. } => "exchange_meter",
+            Self::RetireMeter { .. } => "retire_meter",
+            Self::RecordReadings { .. } => "record_readings",
+            Self::PublishPackage(_) => "publish_package",
+            Self::Subscribe { .. } => "subscribe",
+            Self::Prepay { .. } => "prepay",
+        }
+    }
+}

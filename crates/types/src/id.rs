@@ -1,0 +1,99 @@
+//! Identifiers. An account is the hash of a public key; every other id is chosen by the client that
+//! creates the thing, so that a retry is recognised; a certificate's id is its place in the log.
+
+use crate::encoding::{decimal_string, hex_bytes};
+use crate::hash::tagged_hash;
+use crate::key::PublicKey;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! byte_id {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(#[serde(with = "hex_bytes")] pub [u8; $bytes]);
+
+        impl $name {
+            /// Length in bytes.
+            pub const BYTES: usize = $bytes;
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), hex::encode(self.0))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = hex::FromHexError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut bytes = [0; $bytes];
+                hex::decode_to_slice(text, &mut bytes)?;
+                Ok(Self(bytes))
+            }
+        }
+    };
+}
+
+byte_id!(
+    /// A chain: the first half of its genesis document's hash. Every signature binds it.
+    ChainId, 16
+);
+byte_id!(
+    /// An account: the hash of its public key. It is a pseudonym; its member may hold several.
+    AccountId, 32
+);
+byte_id!(
+    /// An admitted organisation or person.
+    MemberId, 16
+);
+byte_id!(
+    /// An offer.
+    OfferId, 16
+);
+byte_id!(
+    /// An agreement: a purchase or a subscription.
+    AgreementId, 16
+);
+byte_id!(
+    /// A package; its versions are numbered from 1.
+    PackageId, 16
+);
+byte_id!(
+    /// A meter.
+    MeterId, 16
+);
+
+impl AccountId {
+    /// The account that `key` controls.
+    pub fn of(key: &PublicKey) -> Self {
+        Self(tagged_hash("utilidor/account", &[&crate::encode(key)]).0)
+    }
+}
+
+/// A certificate's place in the certification log, counted from 0: its unique trading id.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct CertificateId(#[serde(with = "decimal_string")] pub u64);
+
+impl fmt::Display for CertificateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for CertificateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateId({})", self.0)
+    }
+}

@@ -1,0 +1,62 @@
+//! Every value that Utilidor signs, sends or stores, with its one canonical encoding.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`carrier`], [`quantity`], [`money`], [`time`] | what is measured, in which integer unit, and the one place where rounding happens |
+//! | [`id`], [`hash`], [`key`] | how things are named, hashed and signed |
+//! | [`member`], [`offer`], [`quote`], [`agreement`], [`package`], [`meter`] | the nouns of the trade and their stateless checks |
+//! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
+//! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
+//! | [`cell`] | the fixed-width cells that state is kept in |
+//!
+//! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
+
+pub mod action;
+pub mod agreement;
+pub mod block;
+pub mod carrier;
+pub mod cell;
+pub mod encoding;
+pub mod event;
+pub mod genesis;
+pub mod hash;
+pub mod id;
+pub mod key;
+pub mod member;
+pub mod meter;
+pub mod money;
+pub mod offer;
+pub mod package;
+#[cfg(feature = "proof")]
+pub mod proof;
+pub mod quantity;
+pub mod quote;
+pub mod receipt;
+pub mod refusal;
+pub mod statement;
+pub mod time;
+pub mod transaction;
+
+pub use action::Action;
+pub use agreement::{Agreement, AgreementTerms, Program, PurchaseLot, PurchaseTerms, SubscriptionTerms};
+pub use block::Header;
+pub use carrier::Carrier;
+pub use cell::{CELL_BYTES, Cell, Key};
+pub use encoding::{Bounded, DecodeError, Text, decode, encode};
+pub use event::Event;
+pub use genesis::Genesis;
+pub use hash::Digest;
+pub use id::{AccountId, AgreementId, CertificateId, ChainId, MemberId, MeterId, OfferId, PackageId};
+pub use key::{PrivateKey, PublicKey, Signature};
+pub use member::{Role, Roles};
+pub use meter::{Certificate, Meter, MeterAuthority, Reading};
+pub use money::{Money, Price, PriceUnit};
+pub use offer::{Lot, Offer, OfferTerms};
+pub use package::{Package, Tariff, TariffOption};
+pub use quantity::Quantity;
+pub use quote::{QuoteContent, SealedQuote};
+pub use receipt::{Cause, Receipt, Verdict};
+pub use refusal::Refusal;
+pub use statement::Statement;
+pub use time::{Timestamp, Window};
+pub use transaction::{SignedTransaction, Transaction, TransactionHash, VerifiedTransaction};

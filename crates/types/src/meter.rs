@@ -1,0 +1,128 @@
+//! Meters, readings and certificates [M16, M17].
+//!
+//! A reading is a register value at a time, signed by its meter, or by the gateway for a meter that cannot
+//! sign. A reading that the ledger accepts becomes a certificate: an entry of the append-only certification
+//! log, whose root stands in every header.
+
+use crate::carrier::Carrier;
+use crate::encoding::{Bounded, encode};
+use crate::id::{AccountId, AgreementId, CertificateId, ChainId, MeterId};
+use crate::key::{PublicKey, Signature};
+use crate::quantity::Quantity;
+use crate::time::{Timestamp, Window};
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+/// Most runs in one batch of readings.
+pub const MAX_RUNS: usize = 2_048;
+/// Most readings in one run.
+pub const MAX_RUN_READINGS: usize = 96;
+/// Most readings in one batch.
+pub const MAX_BATCH_READINGS: usize = 2_048;
+/// Most agreements that one meter can serve at a time, besides its subscription.
+pub const MAX_METER_AGREEMENTS: usize = 16;
+/// What a meter signs is signed for this purpose.
+pub const READING_NAMESPACE: &[u8] = b"utilidor/reading";
+
+/// Who signs a meter's readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeterAuthority {
+    /// The meter itself.
+    Meter(PublicKey),
+    /// The account of the gateway that it is wired to: recorded as such.
+    Gateway(AccountId),
+}
+
+/// A meter as it is registered.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Meter {
+    /// Chosen by the meter operator.
+    pub id: MeterId,
+    /// What it measures.
+    pub carrier: Carrier,
+    /// The party whose consumption or generation it measures.
+    pub holder: AccountId,
+    /// Who signs its readings.
+    pub authority: MeterAuthority,
+    /// The register counts from 0 to this and starts again: its width, in base units.
+    pub register_modulus: Quantity,
+    /// The most that can pass in an hour, in base units.
+    pub capacity_per_hour: Quantity,
+    /// The register when it is taken into service.
+    pub register: Quantity,
+    /// When it is taken into service: the begin of its first interval.
+    pub since: Timestamp,
+}
+
+/// A register value at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Reading {
+    /// When the register showed it.
+    pub time: Timestamp,
+    /// What it showed, in base units.
+    pub register: Quantity,
+}
+
+/// A meter's own signature over a run of its readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct MeterSignature {
+    /// The meter's key; the ledger checks that it is the registered one.
+    pub key: PublicKey,
+    /// Its signature over [`run_message`].
+    pub signature: Signature,
+}
+
+/// Readings of one meter, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct MeterRun {
+    /// The meter.
+    pub meter: MeterId,
+    /// The readings.
+    pub readings: Bounded<Reading, MAX_RUN_READINGS>,
+    /// The meter's signature; none where the gateway, who signs the transaction, answers for the meter.
+    pub signature: Option<MeterSignature>,
+}
+
+/// What a meter signs: chain, meter and readings.
+pub fn run_message(chain: ChainId, meter: MeterId, readings: &Bounded<Reading, MAX_RUN_READINGS>) -> Vec<u8> {
+    encode(&(chain, meter, readings))
+}
+
+/// What a certified interval counts for in a purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Attribution {
+    /// The purchase.
+    pub agreement: AgreementId,
+    /// How much of the interval's quantity.
+    pub quantity: Quantity,
+}
+
+/// A certified reading: an entry of the certification log.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Its place in the log: the unique trading id.
+    pub id: CertificateId,
+    /// The meter.
+    pub meter: MeterId,
+    /// The interval since the meter's reading before.
+    pub interval: Window,
+    /// The register at the interval's end.
+    pub register: Quantity,
+    /// What passed in the interval.
+    pub quantity: Quantity,
+    /// What of it counts for purchases, in the order of their signing.
+    pub purchases: Bounded<Attribution, MAX_METER_AGREEMENTS>,
+    /// The subscription that the rest is charged to, if any.
+    pub subscription: Option<AgreementId>,
+}
+
+/// The longest encoding of a certificate in bytes.
+pub const MAX_CERTIFICATE_BYTES: usize = 8 + 16 + 16 + 8 + 8 + 2 + MAX_METER_AGREEMENTS * 24 + 17;
+
+impl Certificate {
+    /// What of the interval is left for the subscription.
+    pub fn rest(&self) -> Quantity {
+        self.purchases.iter().fold(self.quantity, |rest, purchase| rest.saturating_sub(purchase.quantity))
+    }
+}

@@ -1,0 +1,211 @@
+//! Refusals: why the ledger did not do what a transaction asks. Each names a rule, carries the values that
+//! were compared, and has a stable code. The order in which an action checks its rules is written in the
+//! ledger's file of the same noun.
+
+use crate::agreement::Status;
+use crate::carrier::Carrier;
+use crate::hash::Digest;
+use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId};
+use crate::member::Role;
+use crate::money::Money;
+use crate::quantity::Quantity;
+use crate::time::Timestamp;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+macro_rules! refusals {
+    ($($(#[doc = $doc:literal])* $name:ident $({ $($field:ident: $type:ty),* $(,)? })? = $code:literal, $message:literal;)*) => {
+        /// A rule that forbids what was asked. `Display` gives the sentence, [`Refusal::code`] the stable code.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[serde(tag = "refusal", rename_all = "snake_case")]
+        #[allow(missing_docs)] // the message of each variant says what its fields are
+        pub enum Refusal {
+            $($(#[doc = $doc])* #[error($message)] $name $({ $($field: $type),* })?,)*
+        }
+
+        impl Refusal {
+            /// All codes with their rule's description, for the reference.
+            pub const REFERENCE: &'static [(&'static str, &'static str)] = &[$(($code, concat!($($doc),*)),)*];
+
+            /// The stable code: noun and rule.
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$name $({ $($field: _),* })? => $code,)*
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// The account's member does not have the role that the action needs.
+    MissingRole { role: Role } = "member/missing-role", "the account's member is no {role}";
+    /// No such member is admitted.
+    UnknownMember { member: MemberId } = "member/unknown", "no member {member} is admitted";
+    /// No such account is open.
+    UnknownAccount { account: AccountId } = "account/unknown", "no account {account} is open";
+    /// The account is open already.
+    AccountExists { account: AccountId } = "account/exists", "account {account} is open already";
+    /// The id is taken by something else; the same content would have given the first result.
+    IdTaken = "id/taken", "the id is taken by something else";
+    /// A sum, product or time leaves the range of its type.
+    Overflow = "arithmetic/overflow", "a sum, product or time leaves its range";
+    /// The amount is zero.
+    ZeroAmount = "money/zero-amount", "the amount is zero";
+    /// The account's free balance is smaller than what is to be moved or reserved.
+    InsufficientFunds { account: AccountId, free: Money, needed: Money } = "money/insufficient-funds", "account {account} has {free} free, {needed} is needed";
+
+    /// The document has no lots.
+    NoLots = "terms/no-lots", "there are no lots";
+    /// A quantity is zero.
+    ZeroQuantity { carrier: Carrier } = "terms/zero-quantity", "the quantity of {carrier} is zero";
+    /// A carrier stands in two lots.
+    DuplicateCarrier { carrier: Carrier } = "terms/duplicate-carrier", "{carrier} stands in two lots";
+    /// The price is per a unit in which the carrier is not measured.
+    PriceUnit { carrier: Carrier } = "terms/price-unit", "{carrier} is not priced in this unit";
+    /// The delivery window is empty or does not begin and end on whole hours.
+    WindowNotWholeHours { from: Timestamp, to: Timestamp } = "terms/window-not-whole-hours", "the window from {from} to {to} is not made of whole hours";
+    /// The delivery window is longer than an agreement may last.
+    WindowTooLong { hours: u64, max: u64 } = "terms/window-too-long", "the window has {hours} hours, at most {max} are allowed";
+    /// The delivery has begun, or would have when the agreement is concluded.
+    DeliveryBegun { from: Timestamp, now: Timestamp } = "terms/delivery-begun", "delivery begins at {from}, it is {now}";
+    /// A rate exceeds the whole.
+    RateTooHigh { permille: u16, max: u16 } = "terms/rate-too-high", "{permille} thousandths exceed the {max} allowed";
+    /// A lot has no meter that could prove its delivery: it could never settle.
+    Unmetered { carrier: Carrier } = "terms/unmetered", "no meter proves the delivery of {carrier}";
+    /// Owner and user are the same account.
+    SelfDealing = "terms/self-dealing", "owner and user are the same account";
+
+    /// The gate closes in the past.
+    GateInPast { gate: Timestamp, now: Timestamp } = "offer/gate-in-past", "the gate would close at {gate}, it is {now}";
+    /// The gate closes after delivery begins.
+    GateAfterDelivery { gate: Timestamp, from: Timestamp } = "offer/gate-after-delivery", "the gate closes at {gate}, delivery begins at {from}";
+    /// No such offer.
+    UnknownOffer { offer: OfferId } = "offer/unknown", "there is no offer {offer}";
+    /// The offer is another account's.
+    NotOfferOwner { offer: OfferId } = "offer/not-owner", "offer {offer} is another account's";
+    /// The offer was withdrawn.
+    OfferWithdrawn { offer: OfferId } = "offer/withdrawn", "offer {offer} was withdrawn";
+    /// The gate has closed.
+    GateClosed { gate: Timestamp, now: Timestamp } = "offer/gate-closed", "the gate closed at {gate}, it is {now}";
+    /// The gate is still open.
+    GateOpen { gate: Timestamp, now: Timestamp } = "offer/gate-open", "the gate closes at {gate}, it is {now}";
+
+    /// An owner quotes on its own offer.
+    OwnOffer = "quote/own-offer", "the offer is the bidder's own";
+    /// The sealed quote has not the one size that all quotes on the offer have.
+    SealedSize { bytes: u32, expected: u32 } = "quote/sealed-size", "the sealed quote has {bytes} bytes, every quote on this offer has {expected}";
+    /// The bidder has no quote on the offer.
+    UnknownQuote { offer: OfferId, bidder: AccountId } = "quote/unknown", "{bidder} has no quote on offer {offer}";
+    /// The quote is awarded already.
+    QuoteAwarded { bidder: AccountId } = "quote/awarded", "the quote of {bidder} is awarded already";
+    /// The opening does not match the commitment.
+    BadOpening { bidder: AccountId } = "quote/bad-opening", "the opening of the quote of {bidder} does not match its commitment";
+    /// The opened quote has not one line for each lot.
+    LineCount { lines: u32, lots: u32 } = "quote/line-count", "the quote has {lines} lines, the offer {lots} lots";
+    /// The award names no quotes.
+    NoAwards = "award/none", "the award names no quotes";
+    /// The awards together exceed the lot.
+    AboveLot { carrier: Carrier, wanted: Quantity, left: Quantity } = "award/above-lot", "{wanted} of {carrier} are awarded, {left} are left in the lot";
+
+    /// No such agreement.
+    UnknownAgreement { agreement: AgreementId } = "agreement/unknown", "there is no agreement {agreement}";
+    /// The account is no party of the agreement.
+    NotParty { agreement: AgreementId } = "agreement/not-party", "the account is no party of agreement {agreement}";
+    /// The agreement's status does not allow this.
+    WrongStatus { status: Status } = "agreement/wrong-status", "the agreement is {status}";
+    /// The account has signed already.
+    AlreadySigned { agreement: AgreementId } = "agreement/already-signed", "this side has signed agreement {agreement} already";
+    /// The signature is for other terms.
+    WrongTerms { signed: Digest, expected: Digest } = "agreement/wrong-terms", "the signature is for terms {signed}, the agreement's are {expected}";
+    /// The time for signing is over.
+    SigningOver { sign_by: Timestamp, now: Timestamp } = "agreement/signing-over", "signing ended at {sign_by}, it is {now}";
+    /// There is no amendment to sign.
+    NoAmendment { agreement: AgreementId } = "agreement/no-amendment", "no amendment of agreement {agreement} is proposed";
+    /// An amendment cannot change the kind of program.
+    AmendmentKind = "agreement/amendment-kind", "an amendment keeps the kind of program";
+    /// The program is not of the kind that the action needs.
+    WrongProgram = "agreement/wrong-program", "the agreement's program does not take this action";
+
+    /// The owner has declared no capacity for the carrier.
+    NoCapacity { carrier: Carrier } = "capacity/none", "no capacity for {carrier} is declared";
+    /// The owner would sell more in an hour than it can supply.
+    CapacityExceeded { hour: Timestamp, sold: Quantity, wanted: Quantity, capacity: Quantity } = "capacity/exceeded", "in the hour from {hour} the owner has sold {sold} and would sell {wanted} more, its capacity is {capacity}";
+
+    /// No such meter.
+    UnknownMeter { meter: MeterId } = "meter/unknown", "no meter {meter} is registered";
+    /// The meter is out of service.
+    MeterRetired { meter: MeterId } = "meter/retired", "meter {meter} is retired";
+    /// The account is not the operator that registered the meter.
+    NotMeterOperator { meter: MeterId } = "meter/not-operator", "another operator registered meter {meter}";
+    /// The register's width or the capacity is zero.
+    MeterWithoutRange { meter: MeterId } = "meter/without-range", "meter {meter} has no register width or no capacity";
+    /// The meter would be taken into service in the future.
+    MeterInFuture { since: Timestamp, now: Timestamp } = "meter/in-future", "the meter would be in service from {since}, it is {now}";
+    /// The meter measures another carrier.
+    MeterCarrier { meter: MeterId, carrier: Carrier } = "meter/carrier", "meter {meter} does not measure {carrier}";
+    /// The meter measures another party.
+    MeterHolder { meter: MeterId } = "meter/holder", "meter {meter} is bound to another account";
+    /// The meter serves as many agreements as it can.
+    MeterBusy { meter: MeterId, max: u32 } = "meter/busy", "meter {meter} serves {max} agreements already";
+    /// The meter serves an agreement.
+    MeterInUse { meter: MeterId } = "meter/in-use", "meter {meter} serves an agreement";
+    /// The meter already serves a subscription.
+    MeterSubscribed { meter: MeterId, subscription: AgreementId } = "meter/subscribed", "meter {meter} serves subscription {subscription}";
+
+    /// The key is not the one that signs this meter's readings.
+    NotAuthority { meter: MeterId } = "reading/not-authority", "the signer is not the one that signs for meter {meter}";
+    /// The reading is certified already.
+    Replayed { time: Timestamp } = "reading/replayed", "the reading of {time} is certified already";
+    /// The time is not after the last reading's.
+    OutOfOrder { last: Timestamp, time: Timestamp } = "reading/out-of-order", "the reading is of {time}, the last one of {last}";
+    /// The reading is from the future.
+    FromFuture { time: Timestamp, now: Timestamp } = "reading/from-future", "the reading is of {time}, it is {now}";
+    /// The register shows more than it can.
+    RegisterTooWide { register: Quantity, modulus: Quantity } = "reading/register-too-wide", "the register shows {register}, it starts again at {modulus}";
+    /// The register went back, and a rollover does not explain it.
+    WentBack { last: Quantity, register: Quantity } = "reading/went-back", "the register went back from {last} to {register}";
+    /// More passed than the meter's capacity allows in the time.
+    BeyondCapacity { quantity: Quantity, most: Quantity } = "reading/beyond-capacity", "{quantity} passed, at most {most} can in this time";
+
+    /// The version does not follow the last one.
+    VersionOrder { version: u32, expected: u32 } = "package/version-order", "version {version} is published, {expected} comes next";
+    /// The package is another account's.
+    NotPackageOwner { package: PackageId } = "package/not-owner", "package {package} is another account's";
+    /// The package offers nothing.
+    NoOptions = "package/no-options", "the package has no tariff";
+    /// The carrier has more options than allowed.
+    TooManyOptions { carrier: Carrier, max: u32 } = "package/too-many-options", "{carrier} has more than {max} options";
+    /// The steps do not rise.
+    StepsNotRising { carrier: Carrier } = "package/steps-not-rising", "the steps for {carrier} do not rise in payment and discount";
+    /// The price is zero.
+    ZeroPrice { carrier: Carrier } = "package/zero-price", "the price of {carrier} is zero";
+    /// The time-of-use calendar has an impossible stretch or factor.
+    BadTimeOfUse { carrier: Carrier } = "package/bad-time-of-use", "the time-of-use calendar for {carrier} has an impossible stretch or factor";
+    /// The season is no part of the year.
+    BadSeason { carrier: Carrier } = "package/bad-season", "the season for {carrier} is no part of the year";
+    /// The offset from UTC is impossible.
+    BadOffset { offset_minutes: i16 } = "package/bad-offset", "no place is {offset_minutes} minutes from UTC";
+    /// No such package or version.
+    UnknownPackage { package: PackageId, version: u32 } = "package/unknown", "there is no version {version} of package {package}";
+    /// The package has no such option.
+    NoSuchOption { carrier: Carrier, option: u8 } = "package/no-such-option", "the package has no option {option} for {carrier}";
+    /// The subscription has no services.
+    NoServices = "subscription/no-services", "the subscription has no services";
+    /// A metered tariff needs the user's meter.
+    ServiceNeedsMeter { carrier: Carrier } = "subscription/needs-meter", "the tariff for {carrier} needs a meter";
+    /// A floor-area tariff needs the area.
+    ServiceNeedsArea { carrier: Carrier } = "subscription/needs-area", "the tariff for {carrier} needs the floor area";
+    /// The subscription has no such service.
+    NoSuchService { carrier: Carrier } = "subscription/no-such-service", "the subscription has no service of {carrier}";
+    /// The kind of payment does not fit the tariff.
+    PaymentKind { carrier: Carrier } = "prepayment/kind", "this kind of payment does not fit the tariff for {carrier}";
+    /// A prepaid period at a discount runs already.
+    PeriodRuns { until: Timestamp } = "prepayment/period-runs", "a prepaid period runs until {until}";
+    /// As many tranches are open as can be.
+    TooManyTranches { max: u32 } = "prepayment/too-many-tranches", "{max} tranches are open already";
+    /// The computed amount exceeds what the user would pay at most.
+    AboveAtMost { amount: Money, at_most: Money } = "prepayment/above-at-most", "the period costs {amount}, at most {at_most} was to be paid";
+    /// The payment buys nothing: it is smaller than the price of the smallest quantity, or out of season.
+    BuysNothing = "prepayment/buys-nothing", "the payment buys nothing";
+}

@@ -1,0 +1,257 @@
+//! Transactions: an action in a signed envelope.
+//!
+//! ```text
+//! bytes --decode (bounded, strict)--> SignedTransaction --verify (signatures)--> VerifiedTransaction --> pool, blocks
+//! ```
+//!
+//! A [`VerifiedTransaction`] can only come from [`verify_batch`], so whoever holds one need not check again.
+
+use crate::action::Action;
+use crate::encoding::{DecodeError, decode, encode, hex_bytes};
+use crate::hash::tagged_hash;
+use crate::id::{AccountId, ChainId};
+use crate::key::{PrivateKey, PublicKey, Signature, SignatureCheck, verify_batch as verify_signatures};
+use crate::meter::{MAX_BATCH_READINGS, READING_NAMESPACE, run_message};
+use borsh::{BorshDeserialize, BorshSerialize};
+use commonware_parallel::Strategy;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Longest transaction in bytes: room for a full batch of readings, each with its meter's signature.
+pub const MAX_TRANSACTION_BYTES: usize = 320 * 1024;
+/// How far ahead of the present height a transaction may expire.
+pub const MAX_EXPIRY_BLOCKS: u64 = 100_000;
+/// What an account signs is signed for this purpose.
+pub const TRANSACTION_NAMESPACE: &[u8] = b"utilidor/transaction";
+
+/// What an account signs.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The chain it is for.
+    pub chain: ChainId,
+    /// The signer's key; its hash is the account.
+    pub signer: PublicKey,
+    /// The account's number of transactions before this one.
+    pub nonce: u64,
+    /// The last height at which it may enter a block.
+    pub expires: u64,
+    /// What is asked.
+    pub action: Action,
+}
+
+impl Transaction {
+    /// The account that asks.
+    pub fn account(&self) -> AccountId {
+        AccountId::of(&self.signer)
+    }
+
+    /// Signs with the signer's key.
+    pub fn sign(self, key: &PrivateKey) -> SignedTransaction {
+        let signature = key.sign(TRANSACTION_NAMESPACE, &encode(&self));
+        SignedTransaction { transaction: self, signature }
+    }
+}
+
+/// A transaction's hash: a leaf of the block's transactions tree.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TransactionHash(#[serde(with = "hex_bytes")] pub [u8; 32]);
+
+impl fmt::Display for TransactionHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for TransactionHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransactionHash({self})")
+    }
+}
+
+impl std::str::FromStr for TransactionHash {
+    type Err = hex::FromHexError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// A transaction with its signature, not yet verified.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct SignedTransaction {
+    /// What is signed.
+    pub transaction: Transaction,
+    /// The signature of `transaction.signer`.
+    pub signature: Signature,
+}
+
+impl SignedTransaction {
+    /// Reads a transaction from bytes, strictly.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MAX_TRANSACTION_BYTES)
+    }
+
+    /// The hash over envelope and signature.
+    pub fn hash(&self) -> TransactionHash {
+        hash_bytes(&encode(self))
+    }
+}
+
+fn hash_bytes(bytes: &[u8]) -> TransactionHash {
+    TransactionHash(tagged_hash("utilidor/transaction", &[bytes]).0)
+}
+
+/// Why a decoded transaction is not taken, before any state is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// It was signed for another chain.
+    #[error("the transaction is for chain {found}, this is chain {expected}")]
+    WrongChain {
+        /// The chain in the envelope.
+        found: ChainId,
+        /// This chain.
+        expected: ChainId,
+    },
+    /// The envelope's signature is not its signer's.
+    #[error("the signature is not that of {signer}")]
+    BadSignature {
+        /// The key in the envelope.
+        signer: PublicKey,
+    },
+    /// A meter's signature is not that meter's.
+    #[error("the signature of run {run} is not that of its meter's key")]
+    BadMeterSignature {
+        /// The run's place in the batch.
+        run: usize,
+    },
+    /// The batch holds more readings than one transaction may.
+    #[error("{readings} readings are more than the {max} allowed in a batch")]
+    TooManyReadings {
+        /// Readings in all runs.
+        readings: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// A transaction whose chain and signatures, its meters' included, have been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedTransaction {
+    signed: SignedTransaction,
+    hash: TransactionHash,
+    account: AccountId,
+    bytes: usize,
+}
+
+impl VerifiedTransaction {
+    /// The transaction.
+    pub const fn transaction(&self) -> &Transaction {
+        &self.signed.transaction
+    }
+
+    /// The transaction with its signature.
+    pub const fn signed(&self) -> &SignedTransaction {
+        &self.signed
+    }
+
+    /// Its hash.
+    pub const fn hash(&self) -> TransactionHash {
+        self.hash
+    }
+
+    /// Who asks.
+    pub const fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Length of its encoding.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Checks chain and signatures of many transactions together, on the processors that `strategy` uses. The
+/// random numbers weigh the signatures of a batch against each other; the verdicts do not depend on them.
+pub fn verify_batch(
+    chain: ChainId,
+    transactions: Vec<SignedTransaction>,
+    rng: &mut impl CryptoRng,
+    strategy: &impl Strategy,
+) -> Vec<Result<VerifiedTransaction, VerifyError>> {
+    let prepared: Vec<_> = transactions
+        .into_iter()
+        .map(|signed| {
+            check_shape(chain, &signed.transaction)?;
+            let message = encode(&signed.transaction);
+            let runs = run_messages(&signed.transaction);
+            Ok((signed, message, runs))
+        })
+        .collect();
+    let mut checks = Vec::with_capacity(prepared.len());
+    for (signed, message, runs) in prepared.iter().flatten() {
+        checks.push(SignatureCheck {
+            namespace: TRANSACTION_NAMESPACE,
+            message,
+            key: &signed.transaction.signer,
+            signature: &signed.signature,
+        });
+        for (run, message) in runs {
+            let Action::RecordReadings { runs } = &signed.transaction.action else { continue };
+            let Some(signature) = &runs[*run].signature else { continue };
+            checks.push(SignatureCheck {
+                namespace: READING_NAMESPACE,
+                message,
+                key: &signature.key,
+                signature: &signature.signature,
+            });
+        }
+    }
+    let mut holds = verify_signatures(&checks, rng, strategy).into_iter();
+    drop(checks);
+
+    let mut next = || holds.next().expect("there is a verdict for every check");
+    prepared
+        .into_iter()
+        .map(|prepared| {
+            let (signed, message, runs) = prepared?;
+            let good = next();
+            let bad_run = runs.iter().fold(None, |bad, (run, _)| if next() { bad } else { bad.or(Some(*run)) });
+            if !good {
+                return Err(VerifyError::BadSignature { signer: signed.transaction.signer });
+            }
+            if let Some(run) = bad_run {
+                return Err(VerifyError::BadMeterSignature { run });
+            }
+            // The signed encoding is the message followed by the signature.
+            let mut bytes = message;
+            bytes.extend_from_slice(&signed.signature.0);
+            let account = signed.transaction.account();
+            Ok(VerifiedTransaction { hash: hash_bytes(&bytes), account, bytes: bytes.len(), signed })
+        })
+        .collect()
+}
+
+fn check_shape(chain: ChainId, transaction: &Transaction) -> Result<(), VerifyError> {
+    if transaction.chain != chain {
+        return Err(VerifyError::WrongChain { found: transaction.chain, expected: chain });
+    }
+    if let Action::RecordReadings { runs } = &transaction.action {
+        let readings = runs.iter().map(|run| run.readings.len()).sum();
+        if readings > MAX_BATCH_READINGS {
+            return Err(VerifyError::TooManyReadings { readings, max: MAX_BATCH_READINGS });
+        }
+    }
+    Ok(())
+}
+
+/// The signed runs of a batch of readings with what their meters signed.
+fn run_messages(transaction: &Transaction) -> Vec<(usize, Vec<u8>)> {
+    let Action::RecordReadings { runs } = &transaction.action else { return Vec::new() };
+    let signed = runs.iter().enumerate().filter(|(_, run)| run.signature.is_some());
+    signed.map(|(index, run)| (index, run_message(transaction.chain, run.meter, &run.readings))).collect()
+}
