@@ -76,7 +76,7 @@ pub(crate) fn page_cache() -> CacheRef {
 fn merkle(name: &str, strategy: &Rayon, page_cache: &CacheRef) -> MerkleConfig<Rayon> {
     MerkleConfig {
         journal_partition: format!("{name}-merkle"),
-        metadata_partition: format!("{name}-merkle-metadata"),
+        metadata_partition: format!("{name}-pinned"),
         items_per_blob: ITEMS_PER_BLOB,
         write_buffer: BUFFER_BYTES,
         replay_buffer: BUFFER_BYTES,
