@@ -1,0 +1,8 @@
+//! The Huadian demonstration.
+
+pub mod adviser;
+pub mod cast;
+pub mod data;
+pub mod meters;
+pub mod solar;
+pub mod tariff;
