@@ -1,0 +1,367 @@
+//! A chain of one member, over its public interface: what it keeps, proves and refuses.
+
+mod common;
+
+use common::{START, development, genesis, signed, transaction, validator_key};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use utilidor_chain::{
+    AdvanceTimeRefused, Config, DirectoryError, Handle, PoolLimits, PoolRefused, ReadError, StartError, SubmitRefused,
+    start,
+};
+use utilidor_types::{
+    Action, DecodeError, Key, Timestamp, TransactionHash, encode,
+    genesis::ChainKind,
+    proof::Members,
+    transaction::{MAX_TRANSACTION_BYTES, VerifyError},
+};
+
+/// Submits transactions and waits for the block that holds the last of them.
+async fn commit(handle: &Handle, transactions: Vec<Vec<u8>>) -> Vec<TransactionHash> {
+    let first = handle.head().height + 1;
+    let hashes: Vec<_> = handle.submit(transactions).await.into_iter().map(Result::unwrap).collect();
+    let mut height = first;
+    let mut missing = hashes.clone();
+    while !missing.is_empty() {
+        handle.reached(height).await.unwrap();
+        let block = handle.finalized(height).await.unwrap().unwrap();
+        missing.retain(|hash| block.transactions.iter().all(|transaction| transaction.hash != *hash));
+        height += 1;
+    }
+    hashes
+}
+
+async fn nonces(handle: &Handle, range: std::ops::Range<u64>) -> Vec<TransactionHash> {
+    let genesis = handle.genesis().clone();
+    commit(handle, range.map(|nonce| transaction(&genesis, nonce)).collect()).await
+}
+
+#[tokio::test]
+async fn a_transaction_enters_a_final_block_with_its_receipt() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+
+    let hashes = nonces(&handle, 0..3).await;
+
+    let head = handle.head();
+    let block = handle.finalized(head.height).await.unwrap().unwrap();
+    assert_eq!(block.transactions.iter().map(|transaction| transaction.hash).collect::<Vec<_>>(), hashes);
+    assert_eq!(block.header.receipt_count as usize, block.receipts.len());
+    assert_eq!(block.header.digest(), head.digest);
+    assert_eq!(handle.finalized(head.height + 1).await.unwrap(), None);
+    assert_eq!(head.pooled, 0);
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_restarted_node_continues_where_it_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    nonces(&node.handle(), 0..5).await;
+    node.handle().advance_time(Timestamp(START.0 + 1_000_000)).await.unwrap();
+    let head = node.handle().head();
+    let digest = node.handle().state_digest().await.unwrap();
+    node.stop().unwrap();
+
+    let node = development(dir.path());
+    assert_eq!(node.handle().head(), head);
+    assert_eq!(node.handle().state_digest().await.unwrap(), digest);
+    nonces(&node.handle(), 5..8).await;
+    let after = node.handle().head();
+    assert!(after.height > head.height);
+    assert_eq!(after.time.0, head.time.0 + after.height - head.height);
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn the_same_transactions_lead_to_the_same_state_root() {
+    let mut heads = Vec::new();
+    for _ in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let node = development(dir.path());
+        let handle = node.handle();
+        handle.reached(1).await.unwrap();
+        for batch in 0..5 {
+            nonces(&handle, batch * 10..(batch + 1) * 10).await;
+            handle.advance_time(Timestamp(START.0 + (batch + 1) * 60_000)).await.unwrap();
+        }
+        let head = handle.head();
+        heads.push((head.height, head.time, head.state_root, handle.state_digest().await.unwrap()));
+        node.stop().unwrap();
+    }
+
+    assert_eq!(heads[0], heads[1]);
+}
+
+#[tokio::test]
+async fn every_proof_verifies_and_fails_with_one_byte_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    let hashes = nonces(&handle, 0..7).await;
+    let height = handle.head().height;
+    handle.advance_time(Timestamp(START.0 + 60_000)).await.unwrap();
+    let members = Members::of(handle.genesis()).unwrap();
+
+    let proof = handle.prove_transaction(height, 4).await.unwrap();
+    let header = proof.block.verify(&members).unwrap();
+    proof.inclusion.verify_transaction(header, hashes[4]).unwrap();
+    assert!(proof.inclusion.verify_transaction(header, hashes[3]).is_err());
+    changed(&proof.inclusion, |inclusion| inclusion.verify_transaction(header, hashes[4]).is_ok());
+    changed(&proof.block, |block| block.verify(&members).is_ok());
+
+    let proof = handle.prove_receipt(height, 2).await.unwrap();
+    let header = proof.block.verify(&members).unwrap();
+    proof.inclusion.verify_receipt(header, &proof.receipt).unwrap();
+    changed(&proof.inclusion, |inclusion| inclusion.verify_receipt(header, &proof.receipt).is_ok());
+    changed(&proof.receipt, |receipt| proof.inclusion.verify_receipt(header, receipt).is_ok());
+
+    let absent = Key([7; 32]);
+    let proof = handle.prove_state(absent).await.unwrap();
+    let header = proof.block.verify(&members).unwrap();
+    assert_eq!(proof.cell, None);
+    proof.inclusion.verify(header, absent, None).unwrap();
+    changed(&proof.inclusion, |inclusion| inclusion.verify(header, absent, None).is_ok());
+
+    assert_eq!(
+        handle.prove_transaction(height, 7).await,
+        Err(ReadError::NoSuchItem { height, count: 7, index: 7 })
+    );
+    assert!(matches!(handle.prove_transaction(height + 9, 0).await, Err(ReadError::NotFinal { .. })));
+    node.stop().unwrap();
+}
+
+/// Asserts that `value` with any one byte changed either does not decode or does not verify.
+fn changed<T: borsh::BorshSerialize + borsh::BorshDeserialize>(value: &T, verifies: impl Fn(&T) -> bool) {
+    let bytes = encode(value);
+    for index in 0..bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[index] ^= 1;
+        if let Ok(changed) = borsh::from_slice::<T>(&bytes) {
+            assert!(!verifies(&changed), "byte {index} may be changed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn development_time_only_moves_forward() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+
+    assert_eq!(handle.advance_time(Timestamp(START.0 + 500)).await, Ok(Timestamp(START.0 + 500)));
+    let height = handle.head().height;
+    assert_eq!(handle.advance_time(Timestamp(START.0 + 500)).await, Ok(Timestamp(START.0 + 500)));
+    assert_eq!(handle.head().height, height, "asking for the present time makes no block");
+    assert_eq!(
+        handle.advance_time(Timestamp(START.0 + 499)).await,
+        Err(AdvanceTimeRefused::InThePast { to: Timestamp(START.0 + 499), now: Timestamp(START.0 + 500) })
+    );
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_production_chain_refuses_to_be_advanced_and_keeps_its_own_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::alone(dir.path(), genesis(ChainKind::Production, 1), validator_key(0));
+    config.idle_interval = Duration::from_millis(20);
+    let node = start(config).unwrap();
+    let handle = node.handle();
+
+    assert_eq!(handle.advance_time(Timestamp(u64::MAX)).await, Err(AdvanceTimeRefused::Production));
+    let first = handle.reached(1).await.unwrap();
+    let later = handle.reached(4).await.unwrap();
+    assert!(first.time.0 > 1_750_000_000_000, "the time is the system's");
+    assert!(later.time > first.time);
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn the_pool_answers_each_refusal_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = genesis(ChainKind::Development, 1);
+    let mut config = Config::alone(dir.path(), genesis.clone(), validator_key(0));
+    config.pool = PoolLimits { transactions: 4, bytes: 1_000_000, per_account: 3 };
+    let node = start(config).unwrap();
+    let handle = node.handle();
+    let submit = async |bytes: Vec<u8>| handle.submit(vec![bytes]).await.remove(0);
+    commit(&handle, vec![transaction(&genesis, 0)]).await;
+
+    // Nonces after a gap wait, and fill the account's share of the pool.
+    let waiting = submit(transaction(&genesis, 2)).await.unwrap();
+    assert_eq!(submit(transaction(&genesis, 2)).await, Ok(waiting), "a repeated submission has no effect");
+    let other = encode(&signed(&genesis, 2, Action::OpenAccount { account: Default::default() }));
+    assert_eq!(submit(other).await, Err(SubmitRefused::Pool(PoolRefused::DuplicateNonce { nonce: 2, waiting })));
+    let used = encode(&signed(&genesis, 0, Action::OpenAccount { account: Default::default() }));
+    assert_eq!(submit(used).await, Err(SubmitRefused::Pool(PoolRefused::NonceTooOld { nonce: 0, next: 1 })));
+    submit(transaction(&genesis, 3)).await.unwrap();
+    submit(transaction(&genesis, 4)).await.unwrap();
+    assert_eq!(
+        submit(transaction(&genesis, 5)).await,
+        Err(SubmitRefused::Pool(PoolRefused::AccountFull { held: 3, limit: 3 }))
+    );
+    assert_eq!(handle.head().pooled, 3);
+
+    let oversize = vec![0; MAX_TRANSACTION_BYTES + 1];
+    assert!(matches!(submit(oversize).await, Err(SubmitRefused::Malformed(DecodeError::Oversize { .. }))));
+    let mut trailing = transaction(&genesis, 6);
+    trailing.push(0);
+    assert!(matches!(submit(trailing).await, Err(SubmitRefused::Malformed(DecodeError::Malformed { .. }))));
+    let mut forged = transaction(&genesis, 6);
+    *forged.last_mut().unwrap() ^= 1;
+    assert!(matches!(submit(forged).await, Err(SubmitRefused::Unverified(VerifyError::BadSignature { .. }))));
+    let other_chain = common::genesis(ChainKind::Production, 1);
+    assert!(matches!(
+        submit(transaction(&other_chain, 6)).await,
+        Err(SubmitRefused::Unverified(VerifyError::WrongChain { .. }))
+    ));
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn transactions_that_came_in_any_order_enter_blocks_in_the_order_of_their_nonces() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    let genesis = handle.genesis().clone();
+
+    for nonce in [3, 1, 2] {
+        handle.submit(vec![transaction(&genesis, nonce)]).await.remove(0).unwrap();
+    }
+    assert_eq!(handle.head().pooled, 3);
+    commit(&handle, vec![transaction(&genesis, 0)]).await;
+    while handle.head().pooled > 0 {
+        handle.reached(handle.head().height + 1).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    for height in 1..=handle.head().height {
+        let block = handle.finalized(height).await.unwrap().unwrap();
+        seen.extend(block.transactions.into_iter().map(|transaction| transaction.signed.transaction.nonce));
+    }
+    assert_eq!(seen, [0, 1, 2, 3]);
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_development_chain_makes_no_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    let genesis_block = handle.reached(1).await.unwrap();
+
+    let next = tokio::time::timeout(Duration::from_millis(500), handle.reached(genesis_block.height + 1)).await;
+
+    assert!(next.is_err());
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_data_directory_is_refused_when_it_is_not_this_chains() {
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = genesis(ChainKind::Development, 1);
+    let node = development(dir.path());
+    let refusal = |result: Result<utilidor_chain::Node, StartError>| match result {
+        Err(StartError::Directory(error)) => error,
+        Err(error) => panic!("refused for another reason: {error}"),
+        Ok(_) => panic!("not refused"),
+    };
+    let alone = |dir: &Path| Config::alone(dir, genesis.clone(), validator_key(0));
+
+    assert!(matches!(refusal(start(alone(dir.path()))), DirectoryError::InUse { .. }));
+    node.stop().unwrap();
+    let other = Config::alone(dir.path(), common::genesis(ChainKind::Production, 1), validator_key(0));
+    assert!(matches!(refusal(start(other)), DirectoryError::OtherChain { .. }));
+    std::fs::write(dir.path().join("format"), "2\n").unwrap();
+    assert!(matches!(refusal(start(alone(dir.path()))), DirectoryError::OtherFormat { .. }));
+    let strange = tempfile::tempdir().unwrap();
+    std::fs::write(strange.path().join("letter.txt"), "keep me").unwrap();
+    assert!(matches!(refusal(start(alone(strange.path()))), DirectoryError::NotADirectory { .. }));
+}
+
+const CHILD_DIR: &str = "UTILIDOR_CHAIN_TEST_DIR";
+const CHILD_TRANSACTIONS: u64 = 5;
+
+/// Runs only in the process that the kill test starts: commits until it is killed, printing each durable height.
+#[tokio::test]
+async fn child_of_the_kill_test() {
+    let Ok(dir) = std::env::var(CHILD_DIR) else { return };
+    let node = development(Path::new(&dir));
+    let handle = node.handle();
+    let mut nonce = 0;
+    for height in 1..=handle.head().height {
+        nonce += u64::from(handle.finalized(height).await.unwrap().unwrap().header.transaction_count);
+    }
+    loop {
+        nonces(&handle, nonce..nonce + CHILD_TRANSACTIONS).await;
+        nonce += CHILD_TRANSACTIONS;
+        let head = handle.head();
+        println!("durable {} {}", head.height, head.digest);
+    }
+}
+
+fn spawn_child(dir: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_of_the_kill_test", "--nocapture", "--test-threads", "1"])
+        .env(CHILD_DIR, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_node_killed_at_any_moment_loses_nothing_that_it_reported() {
+    use std::io::{BufRead as _, BufReader};
+    let dir = tempfile::tempdir().unwrap();
+    let mut reported = std::collections::BTreeMap::new();
+    for round in 0..8u64 {
+        let mut child = spawn_child(dir.path());
+        let stdout = child.stdout.take().unwrap();
+        let mut lines = BufReader::new(stdout).lines();
+        // The first report of a round shows that the node came back; then it is killed at a moment that varies.
+        let mut seen = 0;
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            if let Some(rest) = line.split("durable ").nth(1) {
+                let (height, digest) = rest.split_once(' ').unwrap();
+                reported.insert(height.parse::<u64>().unwrap(), digest.to_owned());
+                seen += 1;
+                if seen > round % 4 {
+                    break;
+                }
+            }
+        }
+        assert!(seen > 0, "round {round}: the node did not come back");
+        std::thread::sleep(Duration::from_micros(round * 1_700));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines.map_while(Result::ok) {
+            if let Some((height, digest)) = line.split("durable ").nth(1).and_then(|rest| rest.split_once(' ')) {
+                reported.insert(height.parse().unwrap(), digest.to_owned());
+            }
+        }
+    }
+
+    let node = development(dir.path());
+    let handle = node.handle();
+    assert!(reported.len() >= 8);
+    assert!(handle.head().height >= *reported.keys().last().unwrap());
+    for (height, digest) in reported {
+        assert_eq!(handle.finalized(height).await.unwrap().unwrap().digest.to_string(), digest);
+    }
+    // Each nonce is there once, in order, and every block can still be proven final.
+    let members = Members::of(handle.genesis()).unwrap();
+    let mut nonce = 0;
+    for height in 1..=handle.head().height {
+        for transaction in handle.finalized(height).await.unwrap().unwrap().transactions {
+            assert_eq!(transaction.signed.transaction.nonce, nonce);
+            nonce += 1;
+        }
+        handle.final_header(height).await.unwrap().verify(&members).unwrap();
+    }
+    node.stop().unwrap();
+}
