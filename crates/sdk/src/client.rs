@@ -1,0 +1,578 @@
+//! One typed method per endpoint of a node.
+//!
+//! Requests whose repetition is harmless are repeated after a passing failure, with growing pauses: every `GET`, and the
+//! submission of the same transactions, which the node recognises. Nothing else is repeated.
+
+use crate::model::*;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use utilidor_types::agreement::Status;
+use utilidor_types::{
+    AccountId, AgreementId, CertificateId, Digest, Genesis, Key, MeterId, OfferId, PackageId, SignedTransaction,
+    Timestamp, TransactionHash, encode,
+};
+
+/// Most transactions in one submission.
+pub const MAX_SUBMISSION_TRANSACTIONS: usize = 4_096;
+/// Most bytes in one submission.
+pub const MAX_SUBMISSION_BYTES: usize = 8 * 1024 * 1024;
+/// The longest that a node can be asked to wait, in milliseconds.
+pub const MAX_WAIT_MS: u64 = 30_000;
+/// Items asked for in a page when a whole list is read.
+const PAGE_ITEMS: u32 = 1_000;
+/// How often a harmless request is repeated.
+const MAX_REPETITIONS: u32 = 6;
+/// The first pause before a repetition; each later one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a height that the node named serves to set expiries.
+const HEIGHT_LIFETIME: Duration = Duration::from_secs(5);
+/// How long an answer may take beyond what the node was asked to wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a node says when it does not do what was asked: RFC 9457.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}", self.sentence())]
+pub struct Problem {
+    /// A URI for the kind of problem.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    #[serde(default)]
+    pub title: String,
+    /// The HTTP status.
+    #[serde(default)]
+    pub status: u16,
+    /// What was wrong this time.
+    #[serde(default)]
+    pub detail: String,
+    /// The stable code.
+    #[serde(default)]
+    pub code: String,
+}
+
+impl Problem {
+    fn sentence(&self) -> &str {
+        if self.detail.is_empty() { &self.title } else { &self.detail }
+    }
+}
+
+/// Why a node did not answer as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// The address is no address of a node.
+    #[error("{address:?} is not the address of a node: write it as http://127.0.0.1:4680")]
+    BadAddress {
+        /// The address.
+        address: String,
+    },
+    /// No answer came.
+    #[error("no answer from the node at {address}: {reason}")]
+    Unreachable {
+        /// The node.
+        address: String,
+        /// What happened.
+        reason: String,
+        /// The cause.
+        #[source]
+        source: Arc<reqwest::Error>,
+    },
+    /// The node refuses, with a problem document.
+    #[error("{0}")]
+    Problem(Problem),
+    /// The answer is not what this release understands.
+    #[error("the node's answer to {path} is not understood: {reason}")]
+    NotUnderstood {
+        /// What was asked for.
+        path: String,
+        /// What was met.
+        reason: String,
+    },
+    /// A transaction was taken, and was not final in the time that it was waited for. It may still become final.
+    #[error("transaction {hash} is not final after {waited_ms} ms; it may still become so before height {expires}")]
+    NotFinal {
+        /// The transaction.
+        hash: TransactionHash,
+        /// How long it was waited for.
+        waited_ms: u64,
+        /// The last height at which it may enter a block.
+        expires: u64,
+    },
+    /// The transactions are too many or too long for one submission.
+    #[error(
+        "{transactions} transactions with {bytes} bytes exceed one submission: {MAX_SUBMISSION_TRANSACTIONS} and {MAX_SUBMISSION_BYTES}"
+    )]
+    TooMuch {
+        /// How many.
+        transactions: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+}
+
+impl ClientError {
+    /// The stable code of the node's problem document, if it is one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => Some(&problem.code),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.status == 404)
+    }
+}
+
+/// Which offers are listed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OfferFilter {
+    /// `open`, `awarding`, `closed` or `withdrawn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Whose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<AccountId>,
+}
+
+/// Which agreements are listed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AgreementFilter {
+    /// A party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// Where they stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// `purchase` or `subscription`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// Which statements are listed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StatementFilter {
+    /// A party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// About a time that ends after this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<Timestamp>,
+    /// About a time that begins before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_ms: Option<Timestamp>,
+}
+
+/// A stretch of time that certificates are listed for.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TimeFilter {
+    /// From this time on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<Timestamp>,
+    /// Before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_ms: Option<Timestamp>,
+}
+
+/// A filter that lets everything through.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+struct Everything {}
+
+#[derive(Serialize)]
+struct PageQuery<'a, F> {
+    #[serde(flatten)]
+    filter: &'a F,
+    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+}
+
+/// A connection to a node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    head: Arc<Head>,
+}
+
+/// The highest height that the node has named, so that an expiry can be set without asking each time.
+#[derive(Debug, Default)]
+struct Head {
+    height: AtomicU64,
+    seen: Mutex<Option<Instant>>,
+}
+
+impl Client {
+    /// A client of the node at `address`, such as `http://127.0.0.1:4680`. Connects on the first request.
+    pub fn new(address: &str) -> Result<Self, ClientError> {
+        let bad = || ClientError::BadAddress { address: address.into() };
+        let mut base = Url::parse(address).map_err(|_| bad())?;
+        if base.scheme() != "http" || base.host_str().is_none() || base.cannot_be_a_base() {
+            return Err(bad());
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .user_agent(concat!("utilidor-sdk/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .expect("a client without TLS needs nothing from the machine");
+        Ok(Self { http, base, head: Arc::default() })
+    }
+
+    /// The node's address.
+    pub fn address(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Where the node stands.
+    pub async fn status(&self) -> Result<NodeStatus, ClientError> {
+        let status: NodeStatus = self.get("v1/status").await?;
+        self.saw_height(status.height);
+        Ok(status)
+    }
+
+    /// A height that the chain had a moment ago.
+    pub(crate) async fn recent_height(&self) -> Result<u64, ClientError> {
+        let seen = *self.head.seen.lock().expect("no holder of this lock panics");
+        if seen.is_some_and(|seen| seen.elapsed() < HEIGHT_LIFETIME) {
+            return Ok(self.head.height.load(Ordering::Relaxed));
+        }
+        Ok(self.status().await?.height)
+    }
+
+    /// Remembers that the chain has come to `height`.
+    pub(crate) fn saw_height(&self, height: u64) {
+        let before = self.head.height.fetch_max(height, Ordering::Relaxed);
+        if height >= before {
+            *self.head.seen.lock().expect("no holder of this lock panics") = Some(Instant::now());
+        }
+    }
+
+    /// The chain's genesis document, as the node says. What is checked with it is as good as where it comes from.
+    pub async fn genesis(&self) -> Result<Genesis, ClientError> {
+        self.get("v1/genesis").await
+    }
+
+    /// Totals of the chain.
+    pub async fn summary(&self) -> Result<Summary, ClientError> {
+        self.get("v1/summary").await
+    }
+
+    /// Submits signed transactions, answering for each in order. With `wait_ms` above zero the node answers once those
+    /// that it took are final, or when the time is over.
+    pub async fn submit(
+        &self,
+        transactions: &[SignedTransaction],
+        wait_ms: u64,
+    ) -> Result<Vec<Submission>, ClientError> {
+        let encoded: Vec<Vec<u8>> = transactions.iter().map(encode).collect();
+        self.submit_encoded(&encoded, wait_ms).await
+    }
+
+    /// Submits transactions in their canonical bytes, as [`Client::submit`] does.
+    pub async fn submit_encoded(&self, transactions: &[Vec<u8>], wait_ms: u64) -> Result<Vec<Submission>, ClientError> {
+        const PATH: &str = "v1/transactions";
+        #[derive(Deserialize)]
+        struct Results {
+            results: Vec<Submission>,
+        }
+        let bytes = transactions.iter().map(Vec::len).sum();
+        if transactions.len() > MAX_SUBMISSION_TRANSACTIONS || bytes > MAX_SUBMISSION_BYTES {
+            return Err(ClientError::TooMuch { transactions: transactions.len(), bytes });
+        }
+        let body = bytes::Bytes::from(encode(transactions));
+        let wait_ms = wait_ms.min(MAX_WAIT_MS);
+        let request = || {
+            self.request(Method::POST, PATH)
+                .query(&[("wait_ms", wait_ms)])
+                .timeout(PATIENCE + Duration::from_millis(wait_ms))
+                .header("content-type", "application/octet-stream")
+                .body(body.clone())
+        };
+        let results: Results = self.send_repeatedly(PATH, request).await?;
+        if results.results.len() != transactions.len() {
+            let reason = format!("{} results for {} transactions", results.results.len(), transactions.len());
+            return Err(ClientError::NotUnderstood { path: PATH.into(), reason });
+        }
+        Ok(results.results)
+    }
+
+    /// A final transaction with its receipt; with `wait_ms` above zero the node waits that long for it.
+    pub async fn transaction(&self, hash: TransactionHash, wait_ms: u64) -> Result<TransactionRecord, ClientError> {
+        let path = format!("v1/transactions/{hash}");
+        let wait_ms = wait_ms.min(MAX_WAIT_MS);
+        let request = || {
+            self.request(Method::GET, &path)
+                .query(&[("wait_ms", wait_ms)])
+                .timeout(PATIENCE + Duration::from_millis(wait_ms))
+        };
+        self.send_repeatedly(&path, request).await
+    }
+
+    /// The proof that a block holds a transaction and left its receipt.
+    pub async fn transaction_proof(&self, hash: TransactionHash) -> Result<serde_json::Value, ClientError> {
+        self.get(&format!("v1/transactions/{hash}/proof")).await
+    }
+
+    /// The blocks after a height, at most 1,000.
+    pub async fn blocks_after(&self, height: u64, limit: u32) -> Result<Page<BlockSummary>, ClientError> {
+        self.get_with("v1/blocks", &[("after", height), ("limit", limit.into())]).await
+    }
+
+    /// The block at a height.
+    pub async fn block(&self, height: u64) -> Result<Block, ClientError> {
+        self.get(&format!("v1/blocks/{height}")).await
+    }
+
+    /// The members.
+    pub async fn members(&self) -> Result<Vec<MemberRecord>, ClientError> {
+        self.all("v1/members", &Everything {}).await
+    }
+
+    /// The accounts.
+    pub async fn accounts(&self) -> Result<Vec<AccountRecord>, ClientError> {
+        self.all("v1/accounts", &Everything {}).await
+    }
+
+    /// An account.
+    pub async fn account(&self, account: AccountId) -> Result<AccountRecord, ClientError> {
+        self.get(&format!("v1/accounts/{account}")).await
+    }
+
+    /// The movements of an account's money.
+    pub async fn movements(&self, account: AccountId) -> Result<Vec<MovementRecord>, ClientError> {
+        self.all(&format!("v1/accounts/{account}/movements"), &Everything {}).await
+    }
+
+    /// Offers.
+    pub async fn offers(&self, filter: &OfferFilter) -> Result<Vec<OfferRecord>, ClientError> {
+        self.all("v1/offers", filter).await
+    }
+
+    /// An offer.
+    pub async fn offer(&self, offer: OfferId) -> Result<OfferRecord, ClientError> {
+        self.get(&format!("v1/offers/{offer}")).await
+    }
+
+    /// The quotes on an offer, sealed.
+    pub async fn quotes(&self, offer: OfferId) -> Result<Vec<QuoteRecord>, ClientError> {
+        self.all(&format!("v1/offers/{offer}/quotes"), &Everything {}).await
+    }
+
+    /// Agreements.
+    pub async fn agreements(&self, filter: &AgreementFilter) -> Result<Vec<AgreementRecord>, ClientError> {
+        self.all("v1/agreements", filter).await
+    }
+
+    /// An agreement.
+    pub async fn agreement(&self, agreement: AgreementId) -> Result<AgreementRecord, ClientError> {
+        self.get(&format!("v1/agreements/{agreement}")).await
+    }
+
+    /// Everything that led to an agreement and followed from it.
+    pub async fn trace(&self, agreement: AgreementId) -> Result<serde_json::Value, ClientError> {
+        self.get(&format!("v1/agreements/{agreement}/trace")).await
+    }
+
+    /// An agreement's statements.
+    pub async fn agreement_statements(&self, agreement: AgreementId) -> Result<Vec<StatementRecord>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/statements"), &Everything {}).await
+    }
+
+    /// Statements.
+    pub async fn statements(&self, filter: &StatementFilter) -> Result<Vec<StatementRecord>, ClientError> {
+        self.all("v1/statements", filter).await
+    }
+
+    /// A statement.
+    pub async fn statement(&self, agreement: AgreementId, number: u32) -> Result<StatementRecord, ClientError> {
+        self.get(&format!("v1/statements/{agreement}/{number}")).await
+    }
+
+    /// A statement's bill proof: what [`crate::check`] checks offline.
+    pub async fn bill_proof(&self, agreement: AgreementId, number: u32) -> Result<serde_json::Value, ClientError> {
+        self.get(&format!("v1/statements/{agreement}/{number}/proof")).await
+    }
+
+    /// The meters.
+    pub async fn meters(&self) -> Result<Vec<MeterRecord>, ClientError> {
+        self.all("v1/meters", &Everything {}).await
+    }
+
+    /// A meter.
+    pub async fn meter(&self, meter: MeterId) -> Result<MeterRecord, ClientError> {
+        self.get(&format!("v1/meters/{meter}")).await
+    }
+
+    /// The certified readings of a meter.
+    pub async fn meter_certificates(
+        &self,
+        meter: MeterId,
+        time: &TimeFilter,
+    ) -> Result<Vec<CertificateRecord>, ClientError> {
+        self.all(&format!("v1/meters/{meter}/certificates"), time).await
+    }
+
+    /// A certificate.
+    pub async fn certificate(&self, certificate: CertificateId) -> Result<CertificateRecord, ClientError> {
+        self.get(&format!("v1/certificates/{certificate}")).await
+    }
+
+    /// The proof that a certificate is in the certification log.
+    pub async fn certificate_proof(&self, certificate: CertificateId) -> Result<serde_json::Value, ClientError> {
+        self.get(&format!("v1/certificates/{certificate}/proof")).await
+    }
+
+    /// The published packages, all versions.
+    pub async fn packages(&self) -> Result<Vec<PackageRecord>, ClientError> {
+        self.all("v1/packages", &Everything {}).await
+    }
+
+    /// A version of a package.
+    pub async fn package(&self, package: PackageId, version: u32) -> Result<PackageRecord, ClientError> {
+        self.get(&format!("v1/packages/{package}/{version}")).await
+    }
+
+    /// A subscription.
+    pub async fn subscription(&self, agreement: AgreementId) -> Result<SubscriptionRecord, ClientError> {
+        self.get(&format!("v1/subscriptions/{agreement}")).await
+    }
+
+    /// Refused transactions and readings.
+    pub async fn refusals(&self) -> Result<Vec<RefusalRecord>, ClientError> {
+        self.all("v1/refusals", &Everything {}).await
+    }
+
+    /// The proof of what a key of the state holds.
+    pub async fn state_proof(&self, key: Key) -> Result<serde_json::Value, ClientError> {
+        self.get(&format!("v1/state/{}/proof", Digest(key.0))).await
+    }
+
+    /// Moves the time of a development chain to `to`, and waits for the block that carries it. Returns that block's time.
+    /// Refused by a production chain.
+    pub async fn advance_time(&self, to: Timestamp) -> Result<Timestamp, ClientError> {
+        const PATH: &str = "v1/development/time";
+        #[derive(Serialize)]
+        struct Asked {
+            to_ms: Timestamp,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            time_ms: Timestamp,
+        }
+        let request = self.request(Method::POST, PATH).timeout(PATIENCE * 10).json(&Asked { to_ms: to });
+        let answer: Answer = self.read(PATH, request.send().await.map_err(|error| self.unreachable(error))?).await?;
+        Ok(answer.time_ms)
+    }
+
+    /// A request to the node for its answer as it comes: the event stream, and endpoints newer than this release.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = self.base.join(path).expect("paths are made of ids and numbers");
+        self.http.request(method, url)
+    }
+
+    /// Reads any endpoint as JSON.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_with(path, &Everything {}).await
+    }
+
+    async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+    ) -> Result<T, ClientError> {
+        self.send_repeatedly(path, || self.request(Method::GET, path).query(query).timeout(PATIENCE)).await
+    }
+
+    /// Reads a list to its end.
+    async fn all<T: DeserializeOwned>(&self, path: &str, filter: &impl Serialize) -> Result<Vec<T>, ClientError> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let query = PageQuery { filter, limit: PAGE_ITEMS, cursor: cursor.as_deref() };
+            let page: Page<T> = self.get_with(path, &query).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) if Some(&next) == cursor.as_ref() => {
+                    let reason = format!("the page after {next:?} is followed by itself");
+                    return Err(ClientError::NotUnderstood { path: path.into(), reason });
+                }
+                Some(next) => cursor = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    async fn send_repeatedly<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..MAX_REPETITIONS {
+            match request().send().await {
+                Ok(response) if !is_passing(response.status()) => return self.read(path, response).await,
+                Ok(_) => {}
+                Err(error) if error.is_builder() => return Err(self.unreachable(error)),
+                Err(_) => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.read(path, request().send().await.map_err(|error| self.unreachable(error))?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ClientError> {
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        if !status.is_success() {
+            return Err(ClientError::Problem(problem(status, &bytes)));
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|error| ClientError::NotUnderstood { path: path.into(), reason: error.to_string() })
+    }
+
+    pub(crate) fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            reason = source.to_string();
+            cause = source.source();
+        }
+        ClientError::Unreachable { address: self.address().into(), reason, source: Arc::new(error) }
+    }
+}
+
+/// Whether the same request may succeed a moment later.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+    )
+}
+
+/// The problem document of an answer; made up from the status where a proxy sent something else.
+pub(crate) fn problem(status: StatusCode, bytes: &[u8]) -> Problem {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) if !problem.code.is_empty() => Problem { status: status.as_u16(), ..problem },
+        _ => Problem {
+            kind: "about:blank".into(),
+            title: status.canonical_reason().unwrap_or("unknown status").into(),
+            status: status.as_u16(),
+            detail: format!("the node answered with status {status}"),
+            code: "http/status".into(),
+        },
+    }
+}
