@@ -1,0 +1,180 @@
+//! Readings and their certification [M16, M17].
+//!
+//! A certified interval first fills the purchases that the meter serves, in the order of their signing; the rest
+//! is charged to its subscription. An interval that runs over a window's edge counts for the window by its share
+//! of the time, rounded down. Readings that are refused stop nothing: the receipt lists them, the others count.
+
+use crate::execution::Ledger;
+use crate::member::Caller;
+use crate::purchase;
+use crate::record::{AgreementState, MeterRecord, MeterState, ProgramState};
+use crate::store::{Ruled, Stop};
+use utilidor_types::event::RefusedReading;
+use utilidor_types::meter::{Attribution, MAX_BATCH_READINGS, MeterRun};
+use utilidor_types::time::HOUR_MS;
+use utilidor_types::{Bounded, Certificate, Event, Meter, MeterAuthority, Quantity, Reading, Refusal, Role, Window};
+
+/// An interval longer than this is noted as a gap: readings are missing in it.
+pub const GAP_MS: u64 = 2 * HOUR_MS;
+
+impl Ledger<'_> {
+    /// Order: role (for runs without a meter's signature); then for each reading: meter, its state, signer, and
+    /// the rules of [`Ledger::certify`].
+    pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
+        self.need_role(caller, Role::MeterOperator)?;
+        for run in runs {
+            self.store.want::<MeterRecord>(&run.meter);
+            self.store.want::<MeterState>(&run.meter);
+        }
+        let first = self.next_certificate()?;
+        let before = self.certificates.len();
+        let mut refused = Bounded::<_, MAX_BATCH_READINGS>::empty();
+        let mut index = 0u16;
+        let mut whole = Ok(());
+        for run in runs {
+            match self.record_run(caller, run, &mut index, &mut refused) {
+                Err(Stop::Unfetched) => whole = Err(Stop::Unfetched),
+                other => other?,
+            }
+        }
+        whole?;
+
+        let count = (self.certificates.len() - before) as u32;
+        self.events.insert(0, Event::Certified { first, count, refused });
+        Ok(())
+    }
+
+    fn record_run(
+        &mut self,
+        caller: Caller,
+        run: &MeterRun,
+        index: &mut u16,
+        refused: &mut Bounded<RefusedReading, MAX_BATCH_READINGS>,
+    ) -> Ruled<()> {
+        let meter = run.meter;
+        let found = match self.meter_in_service(meter) {
+            Ok((record, state)) if signs(caller, &record.meter, run) => Ok((record, state)),
+            Ok(_) => Err(Refusal::NotAuthority { meter }),
+            Err(Stop::Refused(refusal)) => Err(refusal),
+            Err(Stop::Unfetched) => return Err(Stop::Unfetched),
+        };
+        let mut refuse = |index: u16, refusal| {
+            refused.push(RefusedReading { index, meter, refusal }).expect("a batch's readings were counted");
+        };
+        let (record, mut state) = match found {
+            Ok(found) => found,
+            Err(refusal) => {
+                for _ in &run.readings {
+                    refuse(*index, refusal.clone());
+                    *index += 1;
+                }
+                return Ok(());
+            }
+        };
+        for reading in &run.readings {
+            match self.certify(&record.meter, &mut state, *reading) {
+                Ok(()) => {}
+                Err(Stop::Refused(refusal)) => refuse(*index, refusal),
+                Err(Stop::Unfetched) => return Err(Stop::Unfetched),
+            }
+            *index += 1;
+        }
+        self.store.put(&meter, &state);
+        Ok(())
+    }
+
+    /// Certifies one reading and lets it count. Order: register's width, replay, order, future, register's way
+    /// back, capacity; then what consuming checks.
+    pub fn certify(&mut self, meter: &Meter, state: &mut MeterState, reading: Reading) -> Ruled<()> {
+        let quantity = passed(meter, state.last, reading, self.now)?;
+        let interval = Window { from: state.last.time, to: reading.time };
+        let mut rest = quantity;
+        let mut purchases = Bounded::empty();
+        let mut changed = Vec::new();
+        for binding in &state.bindings {
+            let covered_ms = interval.overlap_ms(binding.window);
+            if covered_ms == 0 {
+                continue;
+            }
+            let inside = quantity.share_floor(covered_ms, interval.ms()).min(rest);
+            let mut agreement: AgreementState = match changed.iter().position(|(id, _)| *id == binding.agreement) {
+                Some(place) => changed.swap_remove(place).1,
+                None => self.store.known(&binding.agreement)?,
+            };
+            let ProgramState::Purchase(lots) = &mut agreement.program else {
+                unreachable!("meters are bound to active purchases")
+            };
+            let lot = &mut lots.as_mut_slice()[usize::from(binding.lot)];
+            let part = purchase::certified(lot, binding.side, inside, covered_ms);
+            rest = rest.saturating_sub(part);
+            changed.push((binding.agreement, agreement));
+            if part > Quantity::ZERO {
+                let attribution = Attribution { agreement: binding.agreement, quantity: part };
+                purchases.push(attribution).expect("there are no more attributions than bindings");
+            }
+        }
+        if let Some(subscription) = state.subscription {
+            self.consume(subscription, meter.carrier, interval, rest)?;
+        }
+
+        for (id, agreement) in changed {
+            self.store.put(&id, &agreement);
+        }
+        if interval.ms() > GAP_MS {
+            self.events.push(Event::Gap { meter: meter.id, interval });
+        }
+        let id = self.next_certificate()?;
+        self.certificates.push(Certificate {
+            id,
+            meter: meter.id,
+            interval,
+            register: reading.register,
+            quantity,
+            purchases,
+            subscription: state.subscription,
+        });
+        state.last = reading;
+        Ok(())
+    }
+}
+
+/// Whether a run is signed by the one who signs for the meter.
+fn signs(caller: Caller, meter: &Meter, run: &MeterRun) -> bool {
+    match (meter.authority, &run.signature) {
+        (MeterAuthority::Meter(key), Some(signature)) => signature.key == key,
+        (MeterAuthority::Gateway(account), None) => account == caller.account,
+        _ => false,
+    }
+}
+
+/// What has passed the meter since its last reading.
+fn passed(meter: &Meter, last: Reading, reading: Reading, now: utilidor_types::Timestamp) -> Result<Quantity, Refusal> {
+    let Reading { time, register } = reading;
+    let modulus = meter.register_modulus;
+    if register >= modulus {
+        return Err(Refusal::RegisterTooWide { register, modulus });
+    }
+    if reading == last {
+        return Err(Refusal::Replayed { time });
+    }
+    if time <= last.time {
+        return Err(Refusal::OutOfOrder { last: last.time, time });
+    }
+    if time > now {
+        return Err(Refusal::FromFuture { time, now });
+    }
+    let most = u128::from(meter.capacity_per_hour.0) * u128::from(time.0 - last.time.0) / u128::from(HOUR_MS);
+    let most = Quantity(u64::try_from(most).unwrap_or(u64::MAX));
+    let rolled_over = register < last.register;
+    let quantity = match rolled_over {
+        true => Quantity(modulus.0 - last.register.0 + register.0),
+        false => Quantity(register.0 - last.register.0),
+    };
+    if quantity > most {
+        return Err(match rolled_over {
+            true => Refusal::WentBack { last: last.register, register },
+            false => Refusal::BeyondCapacity { quantity, most },
+        });
+    }
+    Ok(quantity)
+}
