@@ -1,0 +1,208 @@
+//! Blocks, their transactions and their receipts.
+
+use crate::page::{Page, Paging};
+use crate::sql::{int, uint, value};
+use crate::{ReadError, Reader};
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+use utilidor_types::block::Header;
+use utilidor_types::{AccountId, Action, Digest, Receipt, SignedTransaction, TransactionHash};
+
+/// A block in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct BlockRow {
+    /// Height.
+    pub height: u64,
+    /// The block's time.
+    pub time_ms: u64,
+    /// Digest of the header.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub block: Digest,
+    /// Root of the state after it.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub state_root: Digest,
+    /// Number of transactions.
+    pub transactions: u32,
+    /// Number of receipts.
+    pub receipts: u32,
+    /// Certificates after this block: the id of the next one.
+    pub certificates: u64,
+}
+
+/// A block with what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct BlockDetail {
+    /// Digest of the header.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub block: Digest,
+    /// The header.
+    #[cfg_attr(feature = "schema", schema(value_type = Object))]
+    pub header: Header,
+    /// Hashes of the transactions, in order.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
+    pub transactions: Vec<TransactionHash>,
+    /// The receipts, in order.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Object>))]
+    pub receipts: Vec<Receipt>,
+}
+
+/// A transaction in its block, with its receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TransactionRow {
+    /// Its hash.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub hash: TransactionHash,
+    /// Height of its block.
+    pub height: u64,
+    /// Its place among the block's transactions.
+    pub index: u32,
+    /// Time of its block.
+    pub time_ms: u64,
+    /// Who asked.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub account: AccountId,
+    /// The account's number of transactions before this one.
+    pub nonce: u64,
+    /// What was asked.
+    #[cfg_attr(feature = "schema", schema(value_type = Object))]
+    pub action: Action,
+    /// The receipt's place among the block's receipts.
+    pub receipt_index: u32,
+    /// How it went.
+    #[cfg_attr(feature = "schema", schema(value_type = Object))]
+    pub receipt: Receipt,
+}
+
+/// Where a transaction ended up, and how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Height of its block.
+    pub height: u64,
+    /// Its receipt.
+    pub receipt: Receipt,
+}
+
+/// A receipt with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ReceiptRow {
+    /// Height of the block.
+    pub height: u64,
+    /// Place among the block's receipts.
+    pub index: u32,
+    /// The receipt.
+    #[cfg_attr(feature = "schema", schema(value_type = Object))]
+    pub receipt: Receipt,
+}
+
+fn block_row(row: &Row<'_>) -> rusqlite::Result<BlockRow> {
+    let header: Header = value(row, "header")?;
+    Ok(BlockRow {
+        height: header.height,
+        time_ms: header.time.0,
+        block: Digest(row.get("digest")?),
+        state_root: header.state_root,
+        transactions: header.transaction_count,
+        receipts: header.receipt_count,
+        certificates: uint(row, "next_certificate")?,
+    })
+}
+
+const BLOCK: &str = "SELECT blocks.*, COALESCE((SELECT following.first_certificate FROM blocks AS following
+    WHERE following.height = blocks.height + 1), (SELECT certificates FROM meta)) AS next_certificate FROM blocks";
+
+impl Reader {
+    /// Blocks by rising height.
+    pub fn blocks(&self, paging: Paging) -> Result<Page<BlockRow>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let sql = format!("{BLOCK} WHERE height > ? ORDER BY height LIMIT ?");
+        let mut statement = snapshot.prepare_cached(&sql)?;
+        let rows = statement.query_map([paging.after(), paging.fetch()], |row| {
+            let block = block_row(row)?;
+            Ok((int(block.height), block))
+        })?;
+        Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
+    }
+
+    /// A block in short.
+    pub fn block_row(&self, height: u64) -> Result<Option<BlockRow>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let sql = format!("{BLOCK} WHERE height = ?");
+        Ok(snapshot.prepare_cached(&sql)?.query_row([int(height)], block_row).optional()?)
+    }
+
+    /// A block with its transactions' hashes and its receipts.
+    pub fn block(&self, height: u64) -> Result<Option<BlockDetail>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let sql = "SELECT header FROM blocks WHERE height = ?";
+        let header = snapshot.prepare_cached(sql)?.query_row([int(height)], |row| value::<Header>(row, "header"));
+        let Some(header) = header.optional()? else { return Ok(None) };
+        // A block's transactions have consecutive row ids.
+        let sql = "SELECT hash FROM transactions WHERE id >= (SELECT first_transaction FROM blocks WHERE height = ?1)
+                   AND id < (SELECT first_transaction FROM blocks WHERE height = ?1) + ?2 ORDER BY id";
+        let mut statement = snapshot.prepare_cached(sql)?;
+        let hashes = statement.query_map(params![int(height), header.transaction_count], |row| {
+            row.get("hash").map(TransactionHash)
+        })?;
+        let hashes = hashes.collect::<Result<_, _>>()?;
+        let receipts = receipts(&snapshot, height)?.into_iter().map(|row| row.receipt).collect();
+        Ok(Some(BlockDetail { block: header.digest(), header, transactions: hashes, receipts }))
+    }
+
+    /// The receipts of a block.
+    pub fn receipts(&self, height: u64) -> Result<Vec<ReceiptRow>, ReadError> {
+        receipts(&self.snapshot()?, height)
+    }
+
+    /// A transaction with its receipt.
+    pub fn transaction(&self, hash: TransactionHash) -> Result<Option<TransactionRow>, ReadError> {
+        let sql = "SELECT transactions.height AS height, transactions.place AS place, blocks.time_ms AS time_ms,
+                   transactions.body AS body, receipts.place AS receipt_place, receipts.body AS receipt_body
+                   FROM transactions JOIN blocks ON blocks.height = transactions.height
+                   JOIN receipts ON receipts.id = transactions.receipt WHERE hash = ?";
+        let row = self.connection.prepare_cached(sql)?.query_row([hash.0], |row| {
+            let signed: SignedTransaction = value(row, "body")?;
+            Ok(TransactionRow {
+                hash,
+                height: uint(row, "height")?,
+                index: row.get("place")?,
+                time_ms: uint(row, "time_ms")?,
+                account: signed.transaction.account(),
+                nonce: signed.transaction.nonce,
+                action: signed.transaction.action,
+                receipt_index: row.get("receipt_place")?,
+                receipt: value(row, "receipt_body")?,
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// A transaction as it was signed.
+    pub fn signed_transaction(&self, hash: TransactionHash) -> Result<Option<SignedTransaction>, ReadError> {
+        let mut statement = self.connection.prepare_cached("SELECT body FROM transactions WHERE hash = ?")?;
+        Ok(statement.query_row([hash.0], |row| value(row, "body")).optional()?)
+    }
+
+    /// Where a transaction ended up and how it went, without its body.
+    pub fn outcome(&self, hash: TransactionHash) -> Result<Option<Outcome>, ReadError> {
+        let sql = "SELECT transactions.height AS height, receipts.body AS body FROM transactions
+                   JOIN receipts ON receipts.id = transactions.receipt WHERE hash = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let row = statement.query_row([hash.0], |row| {
+            Ok(Outcome { height: uint(row, "height")?, receipt: value(row, "body")? })
+        });
+        Ok(row.optional()?)
+    }
+}
+
+fn receipts(snapshot: &rusqlite::Transaction<'_>, height: u64) -> Result<Vec<ReceiptRow>, ReadError> {
+    let sql = "SELECT place, body FROM receipts WHERE height = ? ORDER BY place";
+    let mut statement = snapshot.prepare_cached(sql)?;
+    let rows = statement.query_map([int(height)], |row| {
+        Ok(ReceiptRow { height, index: row.get("place")?, receipt: value(row, "body")? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

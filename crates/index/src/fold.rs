@@ -1,0 +1,320 @@
+//! Folding a finalized block into the tables.
+//!
+//! A receipt's consequences are its action and its events together: what an action says itself (a transfer's amount,
+//! an offer's lots) is read from the action, all else from the events. Anything that the blocks before do not explain
+//! is a divergence: it stops the index, because a read model that guesses is worse than one that stands still.
+
+use crate::agreement::Party;
+use crate::facts::BlockFacts;
+use crate::member::AccountState;
+use crate::sql::{body, int};
+use crate::{ApplyError, Index};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use std::collections::{HashMap, HashSet};
+use utilidor_types::action::Action;
+use utilidor_types::event::Event;
+use utilidor_types::receipt::{Cause, Receipt, Verdict};
+use utilidor_types::{AccountId, AgreementId, Certificate, Genesis, MeterId, SignedTransaction};
+
+/// A block being folded.
+pub(crate) struct Fold<'a> {
+    pub sql: &'a Transaction<'a>,
+    pub height: u64,
+    /// Row of the receipt being folded.
+    pub receipt: i64,
+    pub accounts: HashMap<AccountId, AccountState>,
+    pub agreements: HashMap<AgreementId, Party>,
+    pub meters: HashMap<MeterId, i64>,
+    pub subscription_meters: HashSet<(i64, i64)>,
+    /// Certificates of the block that no receipt has named yet.
+    pub certificates: &'a [Certificate],
+    pub totals: Totals,
+}
+
+/// Running sums of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub issued: u64,
+    pub redeemed: u64,
+    pub balances: u64,
+    pub transactions: u64,
+    pub certificates: u64,
+    pub statements: u64,
+}
+
+/// Why a receipt cannot be folded.
+#[derive(Debug)]
+pub(crate) enum FoldError {
+    Sqlite(rusqlite::Error),
+    Diverged(String),
+}
+
+impl From<rusqlite::Error> for FoldError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// A divergence.
+pub(crate) fn diverged(reason: impl Into<String>) -> FoldError {
+    FoldError::Diverged(reason.into())
+}
+
+impl Index {
+    /// Folds one block, in one SQL transaction.
+    pub(crate) fn fold(&mut self, facts: &BlockFacts) -> Result<(), ApplyError> {
+        let height = facts.header.height;
+        let transaction = self.connection.transaction()?;
+        let fail = |error: FoldError| match error {
+            FoldError::Sqlite(source) => ApplyError::Sqlite(source),
+            FoldError::Diverged(reason) => ApplyError::Diverged { height, reason },
+        };
+        {
+            let mut fold = Fold::at(&transaction, height, &facts.certificates).map_err(fail)?;
+            fold.block(facts).map_err(fail)?;
+            fold.finish(facts).map_err(fail)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+impl<'a> Fold<'a> {
+    /// Enters the members that the genesis document admits.
+    pub fn genesis(sql: &'a Transaction<'a>, genesis: &Genesis) -> Result<(), FoldError> {
+        let mut fold = Self::at(sql, 0, &[])?;
+        genesis.members.iter().try_for_each(|member| fold.admit(member.member, member.account, member.roles))
+    }
+
+    fn at(sql: &'a Transaction<'a>, height: u64, certificates: &'a [Certificate]) -> Result<Self, FoldError> {
+        let totals = sql.query_row(
+            "SELECT issued, redeemed, balances, transactions, certificates, statements FROM meta",
+            [],
+            |row| {
+                let column = |index| row.get::<_, i64>(index).map(|value| value as u64);
+                Ok(Totals {
+                    issued: column(0)?,
+                    redeemed: column(1)?,
+                    balances: column(2)?,
+                    transactions: column(3)?,
+                    certificates: column(4)?,
+                    statements: column(5)?,
+                })
+            },
+        )?;
+        Ok(Self {
+            sql,
+            height,
+            receipt: 0,
+            accounts: HashMap::new(),
+            agreements: HashMap::new(),
+            meters: HashMap::new(),
+            subscription_meters: HashSet::new(),
+            certificates,
+            totals,
+        })
+    }
+
+    fn block(&mut self, facts: &BlockFacts) -> Result<(), FoldError> {
+        let next = |table: &str| {
+            let sql = format!("SELECT COALESCE(MAX(id), 0) + 1 FROM {table}");
+            self.sql.prepare_cached(&sql)?.query_row([], |row| row.get::<_, i64>(0))
+        };
+        let (first_transaction, first_receipt) = (next("transactions")?, next("receipts")?);
+        self.sql
+            .prepare_cached(
+                "INSERT INTO blocks (height, time_ms, digest, first_transaction, first_receipt, first_certificate, header)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                int(self.height),
+                int(facts.header.time.0),
+                facts.header.digest().0,
+                first_transaction,
+                first_receipt,
+                int(self.totals.certificates),
+                body(&facts.header),
+            ])?;
+
+        let places: HashMap<_, _> =
+            facts.transactions.iter().enumerate().map(|(place, (hash, _))| (*hash, place)).collect();
+        for (place, receipt) in facts.receipts.iter().enumerate() {
+            self.receipt = first_receipt + place as i64;
+            let transaction = match receipt.cause {
+                Cause::Transaction(hash) => {
+                    let place = places.get(&hash);
+                    let place = *place.ok_or_else(|| diverged(format!("no transaction {hash} is in the block")))?;
+                    Some((first_transaction + place as i64, place, &facts.transactions[place].1))
+                }
+                Cause::Genesis | Cause::Due { .. } => None,
+            };
+            self.record_receipt(place, receipt, transaction.map(|(row, ..)| row))?;
+            if let Some((row, place, signed)) = transaction {
+                self.record_transaction(row, place, facts.transactions[place].0, signed)?;
+            }
+            match &receipt.verdict {
+                Verdict::Applied(events) => self.applied(transaction.map(|(.., signed)| signed), events)?,
+                Verdict::Refused(refusal) => self.refused_transaction(refusal)?,
+            }
+        }
+        if self.totals.transactions + 1 != (first_transaction + facts.transactions.len() as i64) as u64 {
+            return Err(diverged("a transaction of the block has no receipt"));
+        }
+        if let Some(certificate) = self.certificates.first() {
+            return Err(diverged(format!("no receipt names certificate {}", certificate.id)));
+        }
+        Ok(())
+    }
+
+    fn record_receipt(&self, place: usize, receipt: &Receipt, transaction: Option<i64>) -> Result<(), FoldError> {
+        let (agreement, due_ms) = match receipt.cause {
+            Cause::Due { agreement, at } => (Some(agreement.0), Some(int(at.0))),
+            Cause::Genesis | Cause::Transaction(_) => (None, None),
+        };
+        self.sql
+            .prepare_cached(
+                "INSERT INTO receipts (id, height, place, \"transaction\", agreement, due_ms, body)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![self.receipt, int(self.height), place as i64, transaction, agreement, due_ms, body(receipt)])?;
+        Ok(())
+    }
+
+    fn record_transaction(
+        &mut self,
+        row: i64,
+        place: usize,
+        hash: utilidor_types::TransactionHash,
+        signed: &SignedTransaction,
+    ) -> Result<(), FoldError> {
+        let account = signed.transaction.account();
+        let state = self.account(account)?;
+        state.nonce = signed.transaction.nonce + 1;
+        state.changed = true;
+        let account = state.id;
+        self.totals.transactions += 1;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO transactions (id, hash, height, place, account, action, receipt, body)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                row,
+                hash.0,
+                int(self.height),
+                place as i64,
+                account,
+                signed.transaction.action.name(),
+                self.receipt,
+                body(signed),
+            ])?;
+        Ok(())
+    }
+
+    fn applied(&mut self, signed: Option<&SignedTransaction>, events: &[Event]) -> Result<(), FoldError> {
+        let request = signed.map(|signed| (signed.transaction.account(), &signed.transaction.action));
+        // The old device's last reading is certified before the new device takes its place.
+        let action_last = matches!(request, Some((_, Action::ExchangeMeter { .. })));
+        if let Some((account, action)) = request.filter(|_| !action_last) {
+            self.action(account, action)?;
+        }
+        for event in events {
+            self.event(event, request)?;
+        }
+        if let Some((account, action)) = request.filter(|_| action_last) {
+            self.action(account, action)?;
+        }
+        Ok(())
+    }
+
+    fn action(&mut self, by: AccountId, action: &Action) -> Result<(), FoldError> {
+        match action {
+            Action::AdmitMember { member, account, roles } => self.admit(*member, *account, *roles),
+            Action::ChangeRoles { member, roles } => self.change_roles(*member, *roles),
+            Action::OpenAccount { account } => self.open_account(by, *account),
+            Action::DeclareCapacity { owner, carrier, per_hour } => self.declare_capacity(*owner, *carrier, *per_hour),
+            Action::Issue { to, amount, reference } => self.issue(*to, *amount, reference),
+            Action::Redeem { amount, reference } => self.redeem(by, *amount, reference),
+            Action::Transfer { to, amount, reference } => self.transfer(by, *to, *amount, reference),
+            Action::PublishOffer(offer) => self.publish_offer(by, offer),
+            Action::WithdrawOffer { offer } => self.withdraw_offer(*offer),
+            Action::SubmitQuote(quote) => self.submit_quote(by, quote),
+            Action::WithdrawQuote { offer } => self.withdraw_quote(by, *offer),
+            Action::SignAgreement { agreement, terms } => self.signed(*agreement, by, *terms),
+            Action::ProposeAmendment { agreement, program } => self.propose_amendment(by, *agreement, program),
+            Action::SignAmendment { agreement, terms } => self.signed(*agreement, by, *terms),
+            Action::Terminate { agreement } => self.step(*agreement, "termination_requested", Some(by), None),
+            Action::RegisterMeter(meter) => self.register_meter(by, meter),
+            Action::BindMeter { meter, holder } => self.bind_meter(*meter, *holder),
+            Action::RotateMeterKey { meter, authority } => self.rotate_meter_key(*meter, authority),
+            Action::ExchangeMeter { meter, last, authority, register_modulus, register } => {
+                self.exchange_meter(*meter, last.time, authority, *register_modulus, *register)
+            }
+            Action::RetireMeter { meter } => self.retire_meter(*meter),
+            Action::PublishPackage(package) => self.publish_package(by, package),
+            // What these bring about stands in their events.
+            Action::Award { .. }
+            | Action::ProposeAgreement { .. }
+            | Action::DeclineAgreement { .. }
+            | Action::RecordReadings { .. }
+            | Action::Subscribe { .. }
+            | Action::Prepay { .. } => Ok(()),
+        }
+    }
+
+    fn event(&mut self, event: &Event, request: Option<(AccountId, &Action)>) -> Result<(), FoldError> {
+        match event {
+            Event::Moved { agreement, movement, amount } => self.moved(*agreement, *movement, *amount),
+            Event::AgreementProposed { agreement, owner, user, terms, sign_by } => {
+                self.agreement_proposed(*agreement, (*owner, *user), *terms, *sign_by, request)
+            }
+            Event::AgreementStatus { agreement, status } => self.agreement_status(*agreement, *status),
+            Event::AgreementAmended { agreement, terms } => self.agreement_amended(*agreement, *terms),
+            Event::Certified { first, count, refused } => {
+                self.certified(*first, *count)?;
+                refused.iter().try_for_each(|refused| self.refused_reading(refused))
+            }
+            Event::Gap { meter, interval } => self.gap(*meter, *interval),
+            Event::StatementIssued(statement) => self.statement_issued(statement),
+            Event::TrancheOpened { subscription, carrier, tranche, paid, discount_permille, period } => {
+                self.tranche_opened(*subscription, *carrier, *tranche, (*paid, *discount_permille), *period)
+            }
+            Event::LowBalance { subscription, carrier } => self.notice(*subscription, *carrier, "low_balance"),
+            Event::Exhausted { subscription, carrier } => self.notice(*subscription, *carrier, "exhausted"),
+        }
+    }
+
+    fn finish(&mut self, facts: &BlockFacts) -> Result<(), FoldError> {
+        self.write_accounts()?;
+        let totals = self.totals;
+        let balanced = totals.issued.checked_sub(totals.redeemed) == Some(totals.balances);
+        let unbalanced_at = (!balanced).then_some(int(self.height));
+        self.sql
+            .prepare_cached(
+                "UPDATE meta SET height = ?, time_ms = ?, digest = ?, issued = ?, redeemed = ?, balances = ?,
+                 transactions = ?, certificates = ?, statements = ?, unbalanced_at = COALESCE(unbalanced_at, ?)",
+            )?
+            .execute(params![
+                int(self.height),
+                int(facts.header.time.0),
+                facts.header.digest().0,
+                int(totals.issued),
+                int(totals.redeemed),
+                int(totals.balances),
+                int(totals.transactions),
+                int(totals.certificates),
+                int(totals.statements),
+                unbalanced_at,
+            ])?;
+        Ok(())
+    }
+
+    /// The row of an id in a table where it stands once, or a divergence.
+    pub fn row_of(&self, sql: &str, id: &[u8], what: &str) -> Result<i64, FoldError> {
+        let row = self.sql.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+        row.ok_or_else(|| {
+            let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            diverged(format!("a receipt names {what} {id}, which no block before has made"))
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! Offers with their lots and quotes. Of a quote the index knows what the ledger does: its commitment and its sealed
+//! bytes, and its content once the owner has awarded it.
+
+use crate::fold::{Fold, FoldError};
+use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
+use crate::page::{Page, Paging};
+use crate::sql::{body, int, maybe_value, quantity, value};
+use crate::{ReadError, Reader};
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+use utilidor_types::action::AwardedQuote;
+use utilidor_types::{AccountId, AgreementId, Digest, Offer, OfferId, Quantity, QuoteContent, SealedQuote};
+
+/// Where an offer stands at the time of the last block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OfferStatus {
+    /// It takes quotes.
+    Open,
+    /// Its gate has closed; the owner may award.
+    Awarding,
+    /// Delivery has begun.
+    Closed,
+    /// Its owner withdrew it.
+    Withdrawn,
+}
+
+/// An offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct OfferRow {
+    /// The offer as its owner published it.
+    #[cfg_attr(feature = "schema", schema(value_type = Object))]
+    pub offer: Offer,
+    /// Who sells.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub owner: AccountId,
+    /// Where it stands.
+    pub status: OfferStatus,
+    /// What of each lot is awarded, in the order of the lots.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
+    pub awarded: Vec<Quantity>,
+    /// Quotes that stand: neither replaced nor withdrawn.
+    pub quotes: u32,
+    /// Where it was published.
+    pub cause: CauseRow,
+}
+
+/// A quote as everybody may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct QuoteRow {
+    /// The offer it answers.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub offer: OfferId,
+    /// Who quotes.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub bidder: AccountId,
+    /// Commitment to the content.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub commitment: Digest,
+    /// The content, sealed to the offer's key; hex.
+    pub sealed: String,
+    /// Whether an award alone concludes the agreement.
+    pub binding: bool,
+    /// `submitted`, `replaced`, `withdrawn` or `awarded`.
+    pub status: String,
+    /// The agreement that resulted, if it was awarded.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub agreement: Option<AgreementId>,
+    /// The content that the owner published with its award; of other quotes never.
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub opening: Option<QuoteContent>,
+    /// Where it was submitted.
+    pub cause: CauseRow,
+}
+
+/// Which offers are wanted; what is `None` does not restrict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfferFilter {
+    /// Of this owner.
+    pub owner: Option<AccountId>,
+    /// With this status.
+    pub status: Option<OfferStatus>,
+}
+
+impl Fold<'_> {
+    pub fn publish_offer(&mut self, by: AccountId, offer: &Offer) -> Result<(), FoldError> {
+        let owner = self.account(by)?.id;
+        let inserted = self
+            .sql
+            .prepare_cached(
+                "INSERT OR IGNORE INTO offers (offer, owner, gate_ms, from_ms, to_ms, receipt, body)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                offer.id.0,
+                owner,
+                int(offer.gate_closes.0),
+                int(offer.window.from.0),
+                int(offer.window.to.0),
+                self.receipt,
+                body(offer),
+            ])?;
+        if inserted == 0 {
+            return Ok(());
+        }
+        let row = self.sql.last_insert_rowid();
+        let sql = "INSERT INTO lots (offer, lot, carrier, quantity, awarded) VALUES (?, ?, ?, ?, 0)";
+        let mut statement = self.sql.prepare_cached(sql)?;
+        for (place, lot) in offer.lots.iter().enumerate() {
+            statement.execute(params![row, place as i64, lot.carrier as u8, int(lot.quantity.0)])?;
+        }
+        Ok(())
+    }
+
+    pub fn withdraw_offer(&mut self, offer: OfferId) -> Result<(), FoldError> {
+        let sql = "UPDATE offers SET withdrawn = COALESCE(withdrawn, ?) WHERE offer = ?";
+        self.sql.prepare_cached(sql)?.execute(params![self.receipt, offer.0])?;
+        Ok(())
+    }
+
+    /// The row of an offer, and the offer.
+    pub fn offer(&self, offer: OfferId) -> Result<(i64, Offer), FoldError> {
+        let row = self.row_of("SELECT id FROM offers WHERE offer = ?", &offer.0, "offer")?;
+        let sql = "SELECT body FROM offers WHERE id = ?";
+        Ok((row, self.sql.prepare_cached(sql)?.query_row([row], |row| value(row, "body"))?))
+    }
+
+    pub fn submit_quote(&mut self, by: AccountId, quote: &SealedQuote) -> Result<(), FoldError> {
+        let offer = self.row_of("SELECT id FROM offers WHERE offer = ?", &quote.offer.0, "offer")?;
+        let bidder = self.account(by)?.id;
+        let sql = "SELECT commitment = ? AND sealed = ? AND binding = ? FROM quotes
+                   WHERE offer = ? AND bidder = ? AND status = 'submitted'";
+        let same = self
+            .sql
+            .prepare_cached(sql)?
+            .query_row(params![quote.commitment.0, quote.sealed, quote.binding, offer, bidder], |row| row.get(0))
+            .optional()?;
+        if same == Some(true) {
+            return Ok(());
+        }
+        self.end_quote(offer, bidder, "replaced")?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO quotes (offer, bidder, commitment, sealed, binding, status, receipt)
+                 VALUES (?, ?, ?, ?, ?, 'submitted', ?)",
+            )?
+            .execute(params![offer, bidder, quote.commitment.0, quote.sealed, quote.binding, self.receipt])?;
+        Ok(())
+    }
+
+    pub fn withdraw_quote(&mut self, by: AccountId, offer: OfferId) -> Result<(), FoldError> {
+        let offer = self.row_of("SELECT id FROM offers WHERE offer = ?", &offer.0, "offer")?;
+        let bidder = self.account(by)?.id;
+        self.end_quote(offer, bidder, "withdrawn")
+    }
+
+    fn end_quote(&self, offer: i64, bidder: i64, status: &str) -> Result<(), FoldError> {
+        let sql = "UPDATE quotes SET status = ? WHERE offer = ? AND bidder = ? AND status = 'submitted'";
+        self.sql.prepare_cached(sql)?.execute(params![status, offer, bidder])?;
+        Ok(())
+    }
+
+    /// Notes that a quote was awarded. Gives the receipt of its submission and whether it is binding.
+    pub fn award_quote(
+        &mut self,
+        offer: i64,
+        agreement: i64,
+        award: &AwardedQuote,
+    ) -> Result<Option<(i64, bool)>, FoldError> {
+        let bidder = self.account(award.bidder)?.id;
+        let sql = "SELECT id, receipt, binding FROM quotes WHERE offer = ? AND bidder = ? AND status = 'submitted'";
+        let quote = self.sql.prepare_cached(sql)?.query_row([offer, bidder], |row| {
+            Ok((row.get::<_, i64>("id")?, row.get::<_, i64>("receipt")?, row.get::<_, bool>("binding")?))
+        });
+        let Some((quote, receipt, binding)) = quote.optional()? else { return Ok(None) };
+        let sql = "UPDATE quotes SET status = 'awarded', agreement = ?, opening = ? WHERE id = ?";
+        self.sql.prepare_cached(sql)?.execute(params![agreement, body(&award.opening), quote])?;
+        let mut lots = self.sql.prepare_cached("UPDATE lots SET awarded = awarded + ? WHERE offer = ? AND lot = ?")?;
+        for (place, line) in award.opening.lines.iter().enumerate() {
+            lots.execute(params![int(line.quantity.0), offer, place as i64])?;
+        }
+        Ok(Some((receipt, binding)))
+    }
+}
+
+const OFFER_STATUS: &str = "CASE WHEN withdrawn IS NOT NULL THEN 'withdrawn'
+    WHEN (SELECT time_ms FROM meta) < gate_ms THEN 'open'
+    WHEN (SELECT time_ms FROM meta) < from_ms THEN 'awarding' ELSE 'closed' END";
+
+const fn status_name(status: OfferStatus) -> &'static str {
+    match status {
+        OfferStatus::Open => "open",
+        OfferStatus::Awarding => "awarding",
+        OfferStatus::Closed => "closed",
+        OfferStatus::Withdrawn => "withdrawn",
+    }
+}
+
+fn offer_row(row: &Row<'_>) -> rusqlite::Result<(i64, OfferRow)> {
+    let status = match row.get_ref("status")?.as_str()? {
+        "open" => OfferStatus::Open,
+        "awarding" => OfferStatus::Awarding,
+        "closed" => OfferStatus::Closed,
+        _ => OfferStatus::Withdrawn,
+    };
+    let offer = OfferRow {
+        offer: value(row, "body")?,
+        owner: AccountId(row.get("owner_id")?),
+        status,
+        awarded: Vec::new(),
+        quotes: row.get("quotes")?,
+        cause: cause(row)?,
+    };
+    Ok((row.get("id")?, offer))
+}
+
+fn offers_sql(condition: &str) -> String {
+    format!(
+        "SELECT it.id AS id, it.body AS body, accounts.account AS owner_id, {OFFER_STATUS} AS status,
+         (SELECT COUNT(*) FROM quotes WHERE quotes.offer = it.id AND quotes.status IN ('submitted', 'awarded')) AS quotes,
+         {CAUSE} FROM offers AS it {CAUSE_JOIN} JOIN accounts ON accounts.id = it.owner WHERE {condition}"
+    )
+}
+
+fn quote_row(row: &Row<'_>) -> rusqlite::Result<(i64, QuoteRow)> {
+    let sealed = row.get_ref("sealed")?.as_blob()?;
+    let quote = QuoteRow {
+        offer: OfferId(row.get("offer_id")?),
+        bidder: AccountId(row.get("bidder_id")?),
+        commitment: Digest(row.get("commitment")?),
+        sealed: sealed.iter().map(|byte| format!("{byte:02x}")).collect(),
+        binding: row.get("binding")?,
+        status: row.get("status")?,
+        agreement: row.get::<_, Option<[u8; 16]>>("agreement_id")?.map(AgreementId),
+        opening: maybe_value(row, "opening")?,
+        cause: cause(row)?,
+    };
+    Ok((row.get("id")?, quote))
+}
+
+impl Reader {
+    /// Offers in the order of publication.
+    pub fn offers(&self, filter: OfferFilter, paging: Paging) -> Result<Page<OfferRow>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let sql = offers_sql(
+            "it.id > ?1 AND (?3 IS NULL OR it.owner = (SELECT id FROM accounts WHERE account = ?3))
+             AND (?4 IS NULL OR status = ?4) ORDER BY it.id LIMIT ?2",
+        );
+        let owner = filter.owner.map(|owner| owner.0);
+        let status = filter.status.map(status_name);
+        let mut statement = snapshot.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![paging.after(), paging.fetch(), owner, status], offer_row)?;
+        let mut rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+        for (id, offer) in &mut rows {
+            offer.awarded = awarded(&snapshot, *id)?;
+        }
+        Ok(Page::of(rows, paging))
+    }
+
+    /// One offer.
+    pub fn offer(&self, offer: OfferId) -> Result<Option<OfferRow>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let sql = offers_sql("it.offer = ?");
+        let row = snapshot.prepare_cached(&sql)?.query_row([offer.0], offer_row).optional()?;
+        let Some((id, mut row)) = row else { return Ok(None) };
+        row.awarded = awarded(&snapshot, id)?;
+        Ok(Some(row))
+    }
+
+    /// Quotes on an offer in the order of submission, replaced and withdrawn ones included.
+    pub fn quotes(&self, offer: OfferId, paging: Paging) -> Result<Page<QuoteRow>, ReadError> {
+        let sql = format!(
+            "SELECT it.id AS id, offers.offer AS offer_id, accounts.account AS bidder_id, commitment, sealed, binding,
+             it.status AS status, agreements.agreement AS agreement_id, opening, {CAUSE}
+             FROM quotes AS it {CAUSE_JOIN} JOIN offers ON offers.id = it.offer
+             JOIN accounts ON accounts.id = it.bidder LEFT JOIN agreements ON agreements.id = it.agreement
+             WHERE offers.offer = ?1 AND it.id > ?2 ORDER BY it.id LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![offer.0, paging.after(), paging.fetch()], quote_row)?;
+        Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
+    }
+
+    /// The agreement's own quote, if it came from an award.
+    pub fn quote_of_agreement(&self, agreement: AgreementId) -> Result<Option<QuoteRow>, ReadError> {
+        let sql = format!(
+            "SELECT it.id AS id, offers.offer AS offer_id, accounts.account AS bidder_id, commitment, sealed, binding,
+             it.status AS status, agreements.agreement AS agreement_id, opening, {CAUSE}
+             FROM agreements JOIN quotes AS it ON it.offer = agreements.offer AND it.agreement = agreements.id
+             {CAUSE_JOIN} JOIN offers ON offers.id = it.offer JOIN accounts ON accounts.id = it.bidder
+             WHERE agreements.agreement = ?"
+        );
+        let row = self.connection.prepare_cached(&sql)?.query_row([agreement.0], quote_row).optional()?;
+        Ok(row.map(|(_, quote)| quote))
+    }
+}
+
+fn awarded(snapshot: &rusqlite::Transaction<'_>, offer: i64) -> Result<Vec<Quantity>, ReadError> {
+    let mut statement = snapshot.prepare_cached("SELECT awarded FROM lots WHERE offer = ? ORDER BY lot")?;
+    let rows = statement.query_map([offer], |row| quantity(row, "awarded"))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
