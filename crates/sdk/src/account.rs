@@ -94,9 +94,6 @@ pub enum SubmitError {
     /// The machine gave no random bytes.
     #[error("the machine gave no random bytes")]
     NoRandomness,
-    /// An amendment was to be signed and none is proposed.
-    #[error("the ledger shows no amendment of this agreement to sign")]
-    NoAmendment,
 }
 
 impl SubmitError {

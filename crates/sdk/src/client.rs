@@ -378,9 +378,35 @@ impl Client {
         self.get(&format!("v1/agreements/{agreement}")).await
     }
 
-    /// Everything that led to an agreement and followed from it.
-    pub async fn trace(&self, agreement: AgreementId) -> Result<serde_json::Value, ClientError> {
-        self.get(&format!("v1/agreements/{agreement}/trace")).await
+    /// Everything that led to an agreement and followed from it, its lists read to their ends.
+    pub async fn trace(&self, agreement: AgreementId) -> Result<Trace, ClientError> {
+        let path = format!("v1/agreements/{agreement}");
+        let query = [("limit", PAGE_ITEMS)];
+        let trace: TracePage = self.get_with(&format!("{path}/trace"), &query).await?;
+        let quotes = match (trace.quotes, &trace.offer) {
+            (Some(page), Some(offer)) => self.rest(&format!("v1/offers/{}/quotes", offer.offer.id), page).await?,
+            _ => Vec::new(),
+        };
+        Ok(Trace {
+            agreement: trace.agreement,
+            offer: trace.offer,
+            quotes,
+            package: trace.package,
+            signatures: trace.signatures,
+            readings: self.rest(&format!("{path}/readings"), trace.readings).await?,
+            statements: self.rest(&format!("{path}/statements"), trace.statements).await?,
+            movements: self.rest(&format!("{path}/movements"), trace.movements).await?,
+        })
+    }
+
+    /// The certified readings that count for an agreement.
+    pub async fn agreement_readings(&self, agreement: AgreementId) -> Result<Vec<CertificateRecord>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/readings"), &Everything {}).await
+    }
+
+    /// The movements of an agreement's money.
+    pub async fn agreement_movements(&self, agreement: AgreementId) -> Result<Vec<MovementRecord>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/movements"), &Everything {}).await
     }
 
     /// An agreement's statements.
@@ -452,6 +478,11 @@ impl Client {
         self.all("v1/refusals", &Everything {}).await
     }
 
+    /// Refusals counted by code.
+    pub async fn refusal_counts(&self) -> Result<Vec<RefusalCount>, ClientError> {
+        self.all("v1/refusals/summary", &Everything {}).await
+    }
+
     /// The proof of what a key of the state holds.
     pub async fn state_proof(&self, key: Key) -> Result<serde_json::Value, ClientError> {
         self.get(&format!("v1/state/{}/proof", Digest(key.0))).await
@@ -495,21 +526,34 @@ impl Client {
 
     /// Reads a list to its end.
     async fn all<T: DeserializeOwned>(&self, path: &str, filter: &impl Serialize) -> Result<Vec<T>, ClientError> {
-        let mut items = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let query = PageQuery { filter, limit: PAGE_ITEMS, cursor: cursor.as_deref() };
+        let first = PageQuery { filter, limit: PAGE_ITEMS, cursor: None };
+        let page = self.get_with(path, &first).await?;
+        self.rest_of(path, filter, page).await
+    }
+
+    /// Reads the list at `path` to its end, of which the first page is known.
+    async fn rest<T: DeserializeOwned>(&self, path: &str, page: Page<T>) -> Result<Vec<T>, ClientError> {
+        self.rest_of(path, &Everything {}, page).await
+    }
+
+    async fn rest_of<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filter: &impl Serialize,
+        page: Page<T>,
+    ) -> Result<Vec<T>, ClientError> {
+        let Page { mut items, mut next } = page;
+        while let Some(cursor) = next {
+            let query = PageQuery { filter, limit: PAGE_ITEMS, cursor: Some(&cursor) };
             let page: Page<T> = self.get_with(path, &query).await?;
-            items.extend(page.items);
-            match page.next {
-                Some(next) if Some(&next) == cursor.as_ref() => {
-                    let reason = format!("the page after {next:?} is followed by itself");
-                    return Err(ClientError::NotUnderstood { path: path.into(), reason });
-                }
-                Some(next) => cursor = Some(next),
-                None => return Ok(items),
+            if page.next.as_ref() == Some(&cursor) {
+                let reason = format!("the page after {cursor:?} is followed by itself");
+                return Err(ClientError::NotUnderstood { path: path.into(), reason });
             }
+            items.extend(page.items);
+            next = page.next;
         }
+        Ok(items)
     }
 
     async fn send_repeatedly<T: DeserializeOwned>(

@@ -4,15 +4,14 @@
 //! more.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use utilidor_types::agreement::{Origin, Side, Status};
+use utilidor_types::agreement::{Origin, Status};
 use utilidor_types::event::Purpose;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::package::Package;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Carrier, Certificate, ChainId, Digest, Header, MemberId,
-    MeterAuthority, MeterId, Money, Offer, Quantity, QuoteContent, Receipt, Roles, SealedQuote, Statement, Timestamp,
-    TransactionHash, Window,
+    MeterAuthority, MeterId, Money, Offer, PublicKey, Quantity, QuoteContent, Receipt, Refusal, Roles, SealedQuote,
+    Signature, Statement, Timestamp, TransactionHash, Window,
 };
 
 /// A page of a list.
@@ -77,8 +76,12 @@ pub struct TransactionRecord {
     pub time_ms: Timestamp,
     /// Who asked.
     pub account: AccountId,
+    /// The account's number of transactions before this one.
+    pub nonce: u64,
     /// What was asked.
     pub action: Action,
+    /// The receipt's place among the block's receipts.
+    pub receipt_index: u32,
     /// What the ledger answered.
     pub receipt: Receipt,
 }
@@ -92,10 +95,14 @@ pub struct BlockSummary {
     pub time_ms: Timestamp,
     /// Its digest.
     pub block: Digest,
+    /// Root of the state after it.
+    pub state_root: Digest,
     /// Number of transactions.
     pub transactions: u32,
     /// Number of receipts.
     pub receipts: u32,
+    /// Certificates after this block: the id of the next one.
+    pub certificates: u64,
 }
 
 /// A block.
@@ -138,15 +145,39 @@ pub struct AccountRecord {
     pub reserved: Money,
     /// Its next transaction's number.
     pub nonce: u64,
+    /// What it has declared to be able to supply.
+    #[serde(default)]
+    pub capacities: Vec<CapacityRecord>,
+}
+
+/// The most that an owner can supply of a carrier in an hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityRecord {
+    /// The carrier.
+    pub carrier: Carrier,
+    /// Base units per hour.
+    pub per_hour: Quantity,
+}
+
+/// What made something happen: a transaction, or an agreement's due time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseRecord {
+    /// The block.
+    pub height: u64,
+    /// The receipt's place in it.
+    pub receipt: u32,
+    /// The block's time.
+    pub time_ms: Timestamp,
+    /// The transaction, if it was one.
+    pub transaction: Option<TransactionHash>,
+    /// When the agreement was due, if it was that.
+    #[serde(default)]
+    pub due_ms: Option<Timestamp>,
 }
 
 /// A movement of money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovementRecord {
-    /// The block that it happened in.
-    pub height: u64,
-    /// The block's time.
-    pub time_ms: Timestamp,
     /// `issue`, `redeem`, `transfer`, `reserve`, `release`, `pay_from_reserve`, `pay` or `forfeit`.
     pub kind: String,
     /// What reserved money is or was for.
@@ -166,6 +197,8 @@ pub struct MovementRecord {
     /// The reference of an issue, redemption or transfer.
     #[serde(default)]
     pub reference: Option<String>,
+    /// What made it happen.
+    pub cause: CauseRecord,
 }
 
 /// An offer with what became of it.
@@ -177,6 +210,12 @@ pub struct OfferRecord {
     pub status: String,
     /// What was published.
     pub offer: Offer,
+    /// What is awarded of each lot, in the offer's order.
+    pub awarded: Vec<Quantity>,
+    /// How many quotes stand.
+    pub quotes: u32,
+    /// Its publication.
+    pub cause: CauseRecord,
 }
 
 /// A quote as everyone sees it.
@@ -195,6 +234,8 @@ pub struct QuoteRecord {
     /// Its content, once awarded; never of another quote.
     #[serde(default)]
     pub opening: Option<QuoteContent>,
+    /// Its submission.
+    pub cause: CauseRecord,
 }
 
 impl QuoteRecord {
@@ -202,11 +243,19 @@ impl QuoteRecord {
     pub fn stands(&self) -> bool {
         self.status == "submitted"
     }
+}
 
-    /// The quote as its bidder submitted it.
-    pub fn sealed_quote(&self, _offer: utilidor_types::OfferId) -> SealedQuote {
-        self.quote.clone()
-    }
+/// What happened to an agreement: a signature or a change of its status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// What it was.
+    pub step: String,
+    /// Whose doing, if it was an account's.
+    pub account: Option<AccountId>,
+    /// Digest of the terms that were signed or took effect.
+    pub terms: Option<Digest>,
+    /// What made it happen.
+    pub cause: CauseRecord,
 }
 
 /// An agreement.
@@ -214,6 +263,10 @@ impl QuoteRecord {
 pub struct AgreementRecord {
     /// The agreement.
     pub agreement: AgreementId,
+    /// The seller.
+    pub owner: AccountId,
+    /// The buyer.
+    pub user: AccountId,
     /// `purchase` or `subscription`.
     pub kind: String,
     /// Where it stands.
@@ -228,19 +281,24 @@ pub struct AgreementRecord {
     pub sign_by_ms: Timestamp,
     /// How many statements it has.
     pub statements: u32,
+    /// Its signatures and changes of status, in order.
+    #[serde(default)]
+    pub steps: Vec<StepRecord>,
 }
 
 /// A statement with the parties of its agreement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatementRecord {
-    /// The block that issued it.
-    pub height: u64,
+    /// The statement.
+    pub statement: Statement,
     /// The seller.
     pub owner: AccountId,
     /// The buyer.
     pub user: AccountId,
-    /// The statement.
-    pub statement: Statement,
+    /// `purchase` or `subscription`.
+    pub kind: String,
+    /// What made it be issued.
+    pub cause: CauseRecord,
 }
 
 /// A meter.
@@ -264,18 +322,26 @@ pub struct MeterRecord {
     pub register: Quantity,
     /// When that was.
     pub read_ms: Timestamp,
+    /// When it was taken into service.
+    pub since_ms: Timestamp,
+    /// How many devices there have been in its place.
+    pub devices: u32,
+    /// How many of its readings are certified.
+    pub certificates: u64,
     /// Whether it is out of service.
     pub retired: bool,
+    /// Times without readings, where the list of meters says them.
+    #[serde(default)]
+    pub gaps: Vec<Window>,
 }
 
 /// A certified reading with the block that certified it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateRecord {
+    /// The certificate.
+    pub certificate: Certificate,
     /// The block.
     pub height: u64,
-    /// The certificate.
-    #[serde(flatten)]
-    pub certificate: Certificate,
 }
 
 /// A published version of a package.
@@ -285,6 +351,8 @@ pub struct PackageRecord {
     pub owner: AccountId,
     /// The version.
     pub package: Package,
+    /// Its publication.
+    pub cause: CauseRecord,
 }
 
 /// What is known of a prepaid tranche from the receipts.
@@ -301,46 +369,93 @@ pub struct TrancheRecord {
     /// The period it is for, if its tariff has periods.
     #[serde(default)]
     pub period: Option<Window>,
+    /// Weight drawn so far: base units times thousandths of the time-of-use factor.
+    #[serde(with = "utilidor_types::encoding::decimal_string")]
+    pub weight: u64,
     /// What statements have charged to it.
-    #[serde(default)]
     pub charged: Money,
     /// What went back to the user.
-    #[serde(default)]
     pub refunded: Money,
+    /// What the owner kept of it at an early end: the discount on what was consumed.
+    pub withheld: Money,
+    /// Its payment.
+    pub cause: CauseRecord,
+}
+
+/// A notice to the user of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRecord {
+    /// The carrier.
+    pub carrier: Carrier,
+    /// `low_balance` or `exhausted`.
+    pub kind: String,
+    /// What made it be given.
+    pub cause: CauseRecord,
 }
 
 /// A subscription: its agreement, and what was prepaid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionRecord {
     /// The agreement.
-    #[serde(flatten)]
     pub agreement: AgreementRecord,
     /// The tranches of all its services, oldest first.
-    #[serde(default)]
     pub tranches: Vec<TrancheRecord>,
+    /// Notices about what is left.
+    #[serde(default)]
+    pub notices: Vec<NoticeRecord>,
+}
+
+/// Which reading of a batch was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedReadingRecord {
+    /// Its place in the batch, counted over all runs from 0.
+    pub index: u16,
+    /// Its meter.
+    pub meter: MeterId,
 }
 
 /// A refusal: of a transaction, or of one reading in a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalRecord {
-    /// The block.
-    pub height: u64,
-    /// The block's time.
-    pub time_ms: Timestamp,
-    /// The transaction.
-    #[serde(default)]
-    pub transaction: Option<TransactionHash>,
     /// The stable code.
     pub code: String,
-    /// The sentence.
-    #[serde(default)]
-    pub detail: String,
-    /// The meter of a refused reading.
-    #[serde(default)]
-    pub meter: Option<MeterId>,
+    /// The rule in a sentence, with the values that were compared.
+    pub message: String,
+    /// The refusal with its values.
+    pub refusal: Refusal,
+    /// Whose transaction it was, or carried the reading.
+    pub account: Option<AccountId>,
+    /// The transaction's action.
+    pub action: Option<String>,
+    /// The reading, if only that was refused and the rest of its batch was done.
+    pub reading: Option<RefusedReadingRecord>,
+    /// Where it happened.
+    pub cause: CauseRecord,
 }
 
-/// Money in circulation.
+/// How often a rule forbade something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalCount {
+    /// The stable code.
+    pub code: String,
+    /// Transactions refused.
+    pub transactions: u64,
+    /// Readings refused.
+    pub readings: u64,
+}
+
+/// How many agreements of a kind have a status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreementCount {
+    /// `purchase` or `subscription`.
+    pub kind: String,
+    /// The status.
+    pub status: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Money issued, redeemed and held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoneySummary {
     /// Issued in all.
@@ -348,47 +463,96 @@ pub struct MoneySummary {
     /// Redeemed in all.
     pub redeemed: Money,
     /// Issued less redeemed.
-    pub in_circulation: Money,
-    /// Sum of all balances, free and reserved.
-    pub balances: Money,
-    /// Whether the two are equal.
+    pub circulating: Money,
+    /// Sum of all accounts' free money.
+    pub free: Money,
+    /// Sum of all accounts' reserved money.
+    pub reserved: Money,
+    /// Whether free and reserved together are what circulates, now and after every block so far.
     pub conserved: bool,
+    /// The first block after which they were not.
+    #[serde(default)]
+    pub first_violation: Option<u64>,
 }
 
 /// Totals of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Final blocks.
+    /// Blocks, the genesis block not counted.
     pub blocks: u64,
-    /// Final transactions.
+    /// Time of the last block.
+    pub time_ms: Timestamp,
+    /// Transactions in blocks, refused ones included.
     pub transactions: u64,
-    /// Refusals by code.
-    #[serde(default)]
-    pub refused: BTreeMap<String, u64>,
+    /// Refused transactions and readings by code.
+    pub refused: Vec<RefusalCount>,
     /// Readings certified.
-    pub readings_certified: u64,
+    pub certificates: u64,
     /// Statements issued.
     pub statements: u64,
+    /// Members admitted.
+    pub members: u64,
+    /// Accounts opened.
+    pub accounts: u64,
+    /// Meters registered.
+    pub meters: u64,
+    /// Offers published.
+    pub offers: u64,
     /// Agreements by kind and status.
-    #[serde(default)]
-    pub agreements: BTreeMap<String, BTreeMap<String, u64>>,
+    pub agreements: Vec<AgreementCount>,
     /// Money.
     pub money: MoneySummary,
 }
 
-/// One signature on an agreement.
+/// A signature on terms: that of the transaction by which the account agreed to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignatureRecord {
-    /// Whose.
+    /// Who signed.
     pub account: AccountId,
-    /// On which side.
-    pub side: Side,
-    /// The transaction that carries it.
-    pub transaction: TransactionHash,
-    /// The block.
-    pub height: u64,
-    /// The block's time.
-    pub time_ms: Timestamp,
+    /// Digest of the terms.
+    pub terms: Digest,
+    /// The key that signed.
+    pub signer: PublicKey,
+    /// The signature over the transaction.
+    pub signature: Signature,
+    /// By which action.
+    pub action: String,
+    /// The transaction.
+    pub cause: CauseRecord,
+}
+
+/// Everything that led to an agreement and came of it. Its lists are whole: [`crate::Client::trace`] reads them to their ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The agreement with its steps.
+    pub agreement: AgreementRecord,
+    /// The offer that it was awarded on.
+    pub offer: Option<OfferRecord>,
+    /// All quotes on that offer: commitments, and the content of awarded ones.
+    pub quotes: Vec<QuoteRecord>,
+    /// The package that it subscribes to.
+    pub package: Option<PackageRecord>,
+    /// Who signed what.
+    pub signatures: Vec<SignatureRecord>,
+    /// Certified readings that count for it.
+    pub readings: Vec<CertificateRecord>,
+    /// Its statements.
+    pub statements: Vec<StatementRecord>,
+    /// Every movement of its money.
+    pub movements: Vec<MovementRecord>,
+}
+
+/// A trace as the interface answers it: the lists' first pages.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TracePage {
+    pub agreement: AgreementRecord,
+    pub offer: Option<OfferRecord>,
+    pub quotes: Option<Page<QuoteRecord>>,
+    pub package: Option<PackageRecord>,
+    pub signatures: Vec<SignatureRecord>,
+    pub readings: Page<CertificateRecord>,
+    pub statements: Page<StatementRecord>,
+    pub movements: Page<MovementRecord>,
 }
 
 /// The block event of the stream.

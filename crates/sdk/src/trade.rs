@@ -142,7 +142,7 @@ impl Account {
         let quotes = self.client().quotes(offer).await?;
         let standing = quotes.iter().filter(|quote| quote.stands());
         let opened = standing.filter_map(|quote| {
-            let content = seal_key.open_quote(&quote.sealed_quote(offer), self.chain(), quote.bidder).ok()?;
+            let content = seal_key.open_quote(&quote.quote, self.chain(), quote.bidder).ok()?;
             Some((quote.bidder, content))
         });
         Ok(opened.collect())
@@ -176,6 +176,21 @@ impl Account {
     /// Proposes other terms for an active agreement.
     pub async fn propose_amendment(&self, agreement: AgreementId, program: Program) -> Result<Done, SubmitError> {
         self.act(Action::ProposeAmendment { agreement, program }).await
+    }
+
+    /// The terms that the latest proposed amendment would give an agreement, from the proposal itself: read them before
+    /// signing their digest. `None` if no amendment waits.
+    pub async fn proposed_amendment(&self, agreement: AgreementId) -> Result<Option<AgreementTerms>, SubmitError> {
+        let record = self.client().agreement(agreement).await?;
+        let last = record.steps.iter().rev().find(|step| step.step == "amendment_proposed" || step.step == "amended");
+        let Some(proposal) = last.filter(|step| step.step == "amendment_proposed") else { return Ok(None) };
+        let Some(hash) = proposal.cause.transaction else { return Ok(None) };
+        match self.client().transaction(hash, 0).await?.action {
+            Action::ProposeAmendment { agreement: of, program } if of == agreement => {
+                Ok(Some(AgreementTerms { owner: record.owner, user: record.user, program }))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Signs an amendment whose resulting terms have this digest.
