@@ -78,7 +78,7 @@ impl Ledger<'_> {
 
     /// Order: agreement, party, status, own turn, terms, time; then delivery, meters, capacity, funds.
     pub fn sign_agreement(&mut self, caller: Caller, id: AgreementId, signed: Digest) -> Ruled<()> {
-        let (agreement, mut state) = self.to_be_signed(caller, id)?;
+        let (agreement, mut state) = self.awaiting_signature(caller, id)?;
         let expected = agreement.terms.digest();
         if signed != expected {
             return Err(Refusal::WrongTerms { signed, expected }.into());
@@ -94,11 +94,11 @@ impl Ledger<'_> {
 
     /// Order: agreement, party, status, own turn.
     pub fn decline_agreement(&mut self, caller: Caller, id: AgreementId) -> Ruled<()> {
-        let (agreement, state) = self.to_be_signed(caller, id)?;
+        let (agreement, state) = self.awaiting_signature(caller, id)?;
         self.leave_unsigned(&agreement, state, Status::Declined)
     }
 
-    fn to_be_signed(&mut self, caller: Caller, id: AgreementId) -> Ruled<(Agreement, AgreementState)> {
+    fn awaiting_signature(&mut self, caller: Caller, id: AgreementId) -> Ruled<(Agreement, AgreementState)> {
         let (agreement, state, side) = self.party(caller, id)?;
         let signs = match agreement.origin {
             Origin::Proposal { by } => by.other(),
@@ -249,7 +249,7 @@ impl Ledger<'_> {
     }
 
     fn facts(&mut self, agreement: &Agreement) -> Ruled<Facts> {
-        Ok(Facts { now: self.now, user_free: self.free(agreement.terms.user)? })
+        Ok(Facts { user_free: self.free(agreement.terms.user)? })
     }
 
     /// A due time of an agreement has come. `false` if nothing is to be done any more.

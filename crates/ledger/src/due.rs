@@ -55,11 +55,16 @@ impl Ledger<'_> {
         }
         let mut bucket = self.store.find::<DueBucket>(&second)?.unwrap_or_default();
         let page_id = (second, bucket.count / DUE_PAGE_ITEMS as u32);
-        let mut page = self.store.find::<DuePage>(&page_id)?.unwrap_or_default();
-        page.agreements.push(agreement).expect("the bucket's count says that the page has room");
+        if bucket.count.is_multiple_of(DUE_PAGE_ITEMS as u32) {
+            let agreements = Bounded::new(vec![agreement]).expect("a page has room for one");
+            self.store.create_unread(&page_id, &DuePage { agreements });
+        } else {
+            let mut page: DuePage = self.store.known(&page_id)?;
+            page.agreements.push(agreement).expect("the bucket's count says that the page has room");
+            self.store.put(&page_id, &page);
+        }
         bucket.count += 1;
         self.store.put(&second, &bucket);
-        self.store.put(&page_id, &page);
         Ok(())
     }
 

@@ -12,6 +12,7 @@
 //! | `offer`, `quote`, `agreement` | the trade up to the signed contract |
 //! | `due` | the calendar of things that happen by themselves |
 //! | `meter`, `reading` | measurement certification |
+//! | [`memory`] | a state without a disk under it, for tests and benchmarks |
 //! | `program`, `purchase`, `package` | the programs that agreements run, and the effects the ledger lets them have |
 //!
 //! Deliberately absent: clocks, randomness, floats, hash-map order, async, logging, I/O.
@@ -22,6 +23,7 @@ mod due;
 pub mod execution;
 mod invariant;
 mod member;
+pub mod memory;
 mod meter;
 mod money;
 mod offer;
@@ -32,8 +34,6 @@ mod quote;
 mod reading;
 pub mod record;
 pub mod store;
-#[cfg(test)]
-mod tests;
 
 pub use due::MAX_DUE_PER_BLOCK;
 pub use execution::{BlockContext, Execution, Inadmissible, Outcome, Progress};

@@ -35,7 +35,7 @@ pub(crate) fn check_delivery(
     if seen.is_empty() {
         return Err(Refusal::NoLots);
     }
-    if window.is_empty() || window.from.0 % HOUR_MS != 0 || window.to.0 % HOUR_MS != 0 {
+    if window.is_empty() || !window.from.0.is_multiple_of(HOUR_MS) || !window.to.0.is_multiple_of(HOUR_MS) {
         return Err(Refusal::WindowNotWholeHours { from: window.from, to: window.to });
     }
     let hours = window.ms() / HOUR_MS;

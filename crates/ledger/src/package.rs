@@ -534,7 +534,7 @@ impl Ledger<'_> {
             close(service.carrier, &mut service_state, &tariff, ends, closing, &mut bill);
             self.store.put(&id, &service_state);
         }
-        let facts = Facts { now: self.now, user_free: self.free(agreement.terms.user)? };
+        let facts = Facts { user_free: self.free(agreement.terms.user)? };
         let period = Window { from: period_from(state), to: ends };
         state.program = ProgramState::Subscription { period_from: ends };
         self.carry_out(agreement, state, effects(bill, period, facts, closing))

@@ -16,8 +16,6 @@ use utilidor_types::{AgreementId, Bounded, CertificateId, Event, Money, Statemen
 /// What a program may know besides its own terms and state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
-    /// The block's time.
-    pub now: Timestamp,
     /// What the user has at its disposal.
     pub user_free: Money,
 }
@@ -31,8 +29,6 @@ pub(crate) enum Effect {
     Schedule(Timestamp),
     /// Issue a statement.
     Issue(Draft),
-    /// Give notice.
-    Notify(Event),
     /// End with this status.
     Finish(Status),
 }
@@ -57,7 +53,6 @@ impl Ledger<'_> {
                 }
                 Effect::Schedule(at) => self.schedule(agreement.id, at)?,
                 Effect::Issue(draft) => self.issue_statement(agreement.id, state, draft)?,
-                Effect::Notify(event) => self.events.push(event),
                 Effect::Finish(status) => self.set_status(agreement.id, state, status),
             }
         }

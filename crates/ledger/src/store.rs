@@ -119,6 +119,14 @@ impl Store {
         Ok(())
     }
 
+    /// Writes a record that cannot exist, by the ledger's own bookkeeping, without looking for it.
+    pub fn create_unread<R: Record>(&mut self, id: &R::Id, record: &R) {
+        let id = encode(id);
+        let key = Key::of(R::TABLE, &id, 0);
+        self.records.entry(key).or_insert(Entry { table: R::TABLE, id, before: None, now: None });
+        self.write_at(key, Some(encode(record)));
+    }
+
     /// Writes a record. It must have been read (or looked for) before.
     pub fn put<R: Record>(&mut self, id: &R::Id, record: &R) {
         self.write::<R>(id, Some(encode(record)));
@@ -130,7 +138,10 @@ impl Store {
     }
 
     fn write<R: Record>(&mut self, id: &R::Id, value: Option<Vec<u8>>) {
-        let key = Key::of(R::TABLE, &encode(id), 0);
+        self.write_at(Key::of(R::TABLE, &encode(id), 0), value);
+    }
+
+    fn write_at(&mut self, key: Key, value: Option<Vec<u8>>) {
         let entry = self.records.get_mut(&key).expect("a record is looked for before it is written");
         let previous = std::mem::replace(&mut entry.now, value);
         self.journal.push((key, previous));

@@ -1,0 +1,77 @@
+//! A state in memory: what tests and the `execute` benchmarks run blocks on, without a disk under it.
+
+use crate::execution::{BlockContext, Execution, Outcome, Progress};
+use crate::record::Record;
+use std::collections::BTreeMap;
+use utilidor_types::cell::{cells_for, from_cells, record_len};
+use utilidor_types::{Cell, Genesis, Key, Timestamp, VerifiedTransaction, decode, encode};
+
+/// A chain's state, in memory.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    genesis: Genesis,
+    cells: BTreeMap<Key, Cell>,
+    height: u64,
+    time: Timestamp,
+}
+
+impl Memory {
+    /// The state before the first block.
+    pub fn new(genesis: Genesis) -> Self {
+        Self { time: genesis.time, genesis, cells: BTreeMap::new(), height: 0 }
+    }
+
+    /// The genesis document.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Height of the last block.
+    pub const fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// Time of the last block.
+    pub const fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// All cells, in the order of their keys.
+    pub const fn cells(&self) -> &BTreeMap<Key, Cell> {
+        &self.cells
+    }
+
+    /// Executes the next block at `time` and takes on its changes.
+    pub fn execute(&mut self, time: Timestamp, transactions: Vec<VerifiedTransaction>) -> Outcome {
+        assert!(time >= self.time, "a block is not before its parent");
+        let context = BlockContext { chain: self.genesis.chain(), height: self.height + 1, time };
+        let mut execution = Execution::new(context, &self.genesis, transactions);
+        let outcome = loop {
+            match execution.run() {
+                Progress::Wants(keys) => {
+                    let cells: Vec<_> = keys.into_iter().map(|key| (key, self.cells.get(&key).copied())).collect();
+                    execution.supply(cells);
+                }
+                Progress::Done(outcome) => break outcome,
+            }
+        };
+        for (key, cell) in &outcome.cells {
+            match cell {
+                Some(cell) => drop(self.cells.insert(*key, *cell)),
+                None => drop(self.cells.remove(key)),
+            }
+        }
+        (self.height, self.time) = (self.height + 1, time);
+        outcome
+    }
+
+    /// Reads a record.
+    pub fn read<R: Record>(&self, id: &R::Id) -> Option<R> {
+        let id = encode(id);
+        let cell = |cell| self.cells.get(&Key::of(R::TABLE, &id, cell)).copied();
+        let count = cells_for(record_len(&cell(0)?)) as u16;
+        let cells: Vec<Cell> = (0..count).map_while(cell).collect();
+        let bytes = from_cells(&cells).expect("a record's cells fit together");
+        Some(decode(&bytes, crate::store::MAX_RECORD_BYTES).expect("records are stored as encoded"))
+    }
+}

@@ -1,0 +1,485 @@
+//! The trade from offer to payment: what is refused, in which order, and what a settlement comes to.
+
+mod world;
+
+use utilidor_types::agreement::*;
+use utilidor_types::statement::StatementLine;
+use utilidor_types::*;
+use world::*;
+
+/// Changes an offer and expects the refusal with this code.
+fn check_offer(code: &str, change: impl FnOnce(&mut Offer)) {
+    let mut world = World::new();
+    let mut offer = world.offer("o");
+    change(&mut offer);
+    assert_eq!(world.refused("station", Action::PublishOffer(offer)).code(), code);
+}
+
+#[test]
+fn refuses_offers_that_could_not_be_traded_in_this_order() {
+    let lot = |offer: &Offer| offer.lots[0].clone();
+    check_offer("terms/no-lots", |offer| offer.lots = Bounded::empty());
+    check_offer("terms/zero-quantity", |offer| offer.lots.as_mut_slice()[0].quantity = Quantity(0));
+    check_offer("terms/duplicate-carrier", |offer| offer.lots.push(lot(offer)).unwrap());
+    check_offer("terms/price-unit", |offer| offer.lots.as_mut_slice()[0].asking_price = Price::micro_per_m3(1));
+    check_offer("terms/window-not-whole-hours", |offer| offer.window.to = offer.window.from);
+    check_offer("terms/window-not-whole-hours", |offer| offer.window.to.0 += 1);
+    check_offer("terms/window-too-long", |offer| offer.window.to = at(3, 1, 0));
+    check_offer("terms/rate-too-high", |offer| offer.terms.deposit_permille = 1_001);
+    check_offer("terms/rate-too-high", |offer| offer.terms.guarantee_permille = 1_001);
+    check_offer("terms/rate-too-high", |offer| offer.terms.tolerance_permille = 1_001);
+    check_offer("arithmetic/overflow", |offer| {
+        let last_hour = time::MAX_TIMESTAMP.0 / time::HOUR_MS * time::HOUR_MS;
+        offer.window = Window { from: Timestamp(last_hour - time::HOUR_MS), to: Timestamp(last_hour) };
+        offer.terms.grace_ms = u32::MAX;
+    });
+    check_offer("terms/unmetered", |offer| offer.lots.as_mut_slice()[0].user_metered = false);
+    check_offer("offer/gate-in-past", |offer| offer.gate_closes = at(1, 1, 0));
+    check_offer("offer/gate-after-delivery", |offer| offer.gate_closes = offer.window.from);
+
+    let mut world = World::new();
+    assert_eq!(world.refused("alice", Action::PublishOffer(world.offer("o"))).code(), "member/missing-role");
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    assert_eq!(world.done("station", Action::PublishOffer(world.offer("o"))), vec![], "a retry gives the first result");
+    assert_eq!(world.refused("roof", Action::PublishOffer(world.offer("o"))), Refusal::IdTaken);
+}
+
+#[test]
+fn an_offer_is_withdrawn_by_its_owner_while_its_gate_is_open() {
+    let mut world = World::new();
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    let withdraw = || Action::WithdrawOffer { offer: offer_id("o") };
+    assert_eq!(world.refused("roof", withdraw()).code(), "offer/not-owner");
+    assert_eq!(world.refused("station", Action::WithdrawOffer { offer: offer_id("x") }).code(), "offer/unknown");
+    let before = world.state.clone();
+    world.now = at(1, 5, 0);
+    assert_eq!(world.refused("station", withdraw()).code(), "offer/gate-closed");
+    (world.state, world.now) = (before, at(1, 1, 0));
+    let content = world.content("alice", 10, 1);
+    let mut world = World::new();
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", withdraw());
+    assert_eq!(world.refused("alice", world.quote("o", "alice", &content, true)).code(), "offer/withdrawn");
+}
+
+#[test]
+fn quotes_are_taken_until_the_gate_closes_and_never_after() {
+    let mut world = World::new();
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    let content = world.content("alice", 10, 600_000);
+    let quote = |world: &World| world.quote("o", "alice", &content, true);
+    assert_eq!(world.refused("nobody", quote(&world)).code(), "member/missing-role");
+    assert_eq!(world.refused("alice", world.quote("x", "alice", &content, true)).code(), "offer/unknown");
+    let mut long = world.offer("o2");
+    long.lots.push(Lot { carrier: Carrier::Heating, ..long.lots[0].clone() }).unwrap();
+    world.done("station", Action::PublishOffer(long));
+    assert_eq!(world.refused("alice", world.quote("o2", "alice", &content, true)).code(), "quote/sealed-size");
+    let withdraw = || Action::WithdrawQuote { offer: offer_id("o") };
+    assert_eq!(world.refused("alice", withdraw()).code(), "quote/unknown");
+    world.done("alice", quote(&world));
+    world.done("alice", quote(&world));
+    world.done("alice", withdraw());
+    world.done("alice", quote(&world));
+    world.now = at(1, 5, 0);
+    assert_eq!(world.refused("alice", quote(&world)).code(), "offer/gate-closed");
+    assert_eq!(world.refused("alice", withdraw()).code(), "offer/gate-closed");
+}
+
+#[test]
+fn an_owner_cannot_quote_on_its_own_offer() {
+    let mut world = World::new();
+    let both = Roles::of(&[Role::Owner, Role::User, Role::Validator]);
+    world.done("station", Action::ChangeRoles { member: member("station"), roles: both });
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    let content = world.content("alice", 10, 600_000);
+    assert_eq!(world.refused("station", world.quote("o", "station", &content, true)), Refusal::OwnOffer);
+}
+
+#[test]
+fn refuses_awards_in_this_order() {
+    let mut world = World::new();
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    let alice = world.content("alice", 700, 600_000);
+    let bob = world.content("bob", 400, 600_000);
+    world.done("alice", world.quote("o", "alice", &alice, true));
+    world.done("bob", world.quote("o", "bob", &bob, false));
+    let award = |world: &World, bidder, content| world.award("o", bidder, content);
+
+    assert_eq!(world.refused("station", world.award("x", "alice", &alice)).code(), "offer/unknown");
+    assert_eq!(world.refused("roof", award(&world, "alice", &alice)).code(), "offer/not-owner");
+    assert_eq!(world.refused("station", award(&world, "alice", &alice)).code(), "offer/gate-open");
+    world.now = at(1, 5, 0);
+    let none = Action::Award { offer: offer_id("o"), awards: Bounded::empty() };
+    assert_eq!(world.refused("station", none), Refusal::NoAwards);
+    assert_eq!(world.refused("station", award(&world, "carol", &alice)).code(), "quote/unknown");
+    let cheaper = world.content("alice", 700, 500_000);
+    assert_eq!(world.refused("station", award(&world, "alice", &cheaper)).code(), "quote/bad-opening");
+    world.done("station", award(&world, "alice", &alice));
+    assert_eq!(world.refused("station", award(&world, "alice", &alice)).code(), "quote/awarded");
+    let above = world.refused("station", award(&world, "bob", &bob));
+    let (wanted, left) = (Quantity(400 * KWH), Quantity(300 * KWH));
+    assert_eq!(above, Refusal::AboveLot { carrier: Carrier::Electricity, wanted, left });
+    world.now = at(1, 10, 0);
+    assert_eq!(world.refused("station", award(&world, "bob", &bob)).code(), "terms/delivery-begun");
+}
+
+#[test]
+fn an_opening_must_have_a_line_for_each_lot() {
+    let mut world = World::new();
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    let mut content = world.content("alice", 1, 1);
+    content.lines.push(content.lines[0]).unwrap();
+    let Action::SubmitQuote(mut quote) = world.quote("o", "alice", &content, true) else { unreachable!() };
+    quote.sealed = vec![0; quote::sealed_bytes(1)];
+    world.done("alice", Action::SubmitQuote(quote));
+    world.now = at(1, 5, 0);
+    assert_eq!(world.refused("station", world.award("o", "alice", &content)).code(), "quote/line-count");
+}
+
+#[test]
+fn a_binding_award_reserves_deposits_and_guarantee_at_once() {
+    let mut world = World::new();
+    world.trade("alice");
+    // 1,000 kWh at 0.60 are 600; a fifth is the deposit of each side, half the user's guarantee.
+    assert_eq!(world.balance("station"), (Money::units(999_880), Money::units(120)));
+    assert_eq!(world.balance("alice"), (Money::units(999_580), Money::units(420)));
+    assert_eq!(world.status("alice"), Status::Active);
+}
+
+#[test]
+fn a_full_delivery_is_paid_by_itself_and_everything_else_is_released() {
+    let mut world = World::new();
+    world.trade("alice");
+    world.now = at(1, 11, 0);
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 0), 0), (at(1, 11, 0), 1_500 * KWH)]));
+    let receipts = world.pass_to(at(1, 11, 1));
+    let statement = statement(receipts[0].events());
+    assert_eq!(statement.paid, Money::units(600));
+    assert_eq!(world.status("alice"), Status::Settled);
+    assert_eq!(world.balance("alice"), (Money::units(999_400), Money::ZERO));
+    assert_eq!(world.balance("station"), (Money::units(1_000_600), Money::ZERO));
+}
+
+#[test]
+fn what_the_user_does_not_take_beyond_the_tolerance_forfeits_its_deposit_pro_rata() {
+    for (taken, forfeited) in [(950, Money::ZERO), (949, Money(6_120_000)), (0, Money::units(120))] {
+        let mut world = World::new();
+        world.trade("alice");
+        world.now = at(1, 11, 0);
+        world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 0), 0), (at(1, 11, 0), taken * KWH)]));
+        world.pass_to(at(1, 11, 1));
+        let paid = Money(taken * 600_000);
+        assert_eq!(world.balance("station").0, Money(Money::units(1_000_000).0 + paid.0 + forfeited.0), "{taken} kWh");
+        assert_eq!(world.balance("alice"), (Money(Money::units(1_000_000).0 - paid.0 - forfeited.0), Money::ZERO));
+    }
+}
+
+/// A sale of the roof's electricity to alice, with both meters.
+fn roof_trade(world: &mut World) {
+    let mut offer = world.offer("o");
+    offer.lots.as_mut_slice()[0].delivery_meter = Some(meter_id("roof/electricity"));
+    world.done("roof", Action::PublishOffer(offer));
+    let content = world.content("alice", 1_000, 600_000);
+    world.done("alice", world.quote("o", "alice", &content, true));
+    world.now = at(1, 5, 0);
+    world.done("roof", world.award("o", "alice", &content));
+    world.now = at(1, 11, 0);
+    for meter in ["roof/electricity", "alice/electricity"] {
+        world.done("gateway", world.readings(meter, &[(at(1, 10, 0), 0)]));
+    }
+}
+
+#[test]
+fn a_user_takes_from_what_was_available_before_and_the_owner_answers_for_the_rest() {
+    let mut world = World::new();
+    roof_trade(&mut world);
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 1), 100 * KWH)]));
+    world.done("gateway", world.readings("roof/electricity", &[(at(1, 10, 12), 400 * KWH)]));
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 11, 0), 800 * KWH)]));
+    let receipts = world.pass_to(at(1, 11, 1));
+    let lines = statement(receipts[0].events()).lines.to_vec();
+    let delivered = Quantity(400 * KWH);
+    assert!(matches!(lines[0], StatementLine::Delivery { delivered: found, .. } if found == delivered));
+    assert!(matches!(lines[1], StatementLine::Forfeit { by: Side::Owner, amount, .. } if amount == Money::units(72)));
+    assert_eq!(world.balance("alice").0, Money::units(1_000_000 - 240 + 72));
+}
+
+#[test]
+fn time_without_readings_counts_by_the_substitute_rule_and_is_flagged() {
+    for (substitute, delivered) in [(Substitute::Nothing, 500), (Substitute::ProRata, 1_000)] {
+        let mut world = World::new();
+        let mut offer = world.offer("o");
+        offer.terms.substitute = substitute;
+        world.done("station", Action::PublishOffer(offer));
+        let content = world.content("alice", 1_000, 600_000);
+        world.done("alice", world.quote("o", "alice", &content, true));
+        world.now = at(1, 5, 0);
+        world.done("station", world.award("o", "alice", &content));
+        world.now = at(1, 11, 0);
+        let half = [(at(1, 10, 0), 0), (at(1, 10, 12), 500 * KWH)];
+        world.done("gateway", world.readings("alice/electricity", &half));
+        let receipts = world.pass_to(at(1, 11, 1));
+        let statement = statement(receipts[0].events());
+        assert_eq!(statement.paid, Money(delivered * 600_000));
+        assert_eq!(statement.substituted, substitute == Substitute::ProRata);
+    }
+}
+
+#[test]
+fn a_user_that_cannot_pay_loses_its_deposit_and_is_in_default() {
+    let mut world = World::new();
+    world.trade("alice");
+    let all = world.balance("alice").0;
+    world.done("alice", Action::Transfer { to: account("bob"), amount: all, reference: Text::default() });
+    world.now = at(1, 11, 0);
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 0), 0), (at(1, 11, 0), 1_000 * KWH)]));
+    let receipts = world.pass_to(at(1, 11, 1));
+    let statement = statement(receipts[0].events());
+    assert_eq!((statement.paid, statement.unpaid), (Money::units(300), Money::units(300)));
+    assert_eq!(world.status("alice"), Status::Defaulted);
+    assert_eq!(world.balance("alice"), (Money::ZERO, Money::ZERO));
+    assert_eq!(world.balance("station"), (Money::units(1_000_420), Money::ZERO));
+}
+
+/// An award that waits for bob's signature.
+fn unsigned_award(world: &mut World) -> Digest {
+    world.done("station", Action::PublishOffer(world.offer("o")));
+    let content = world.content("bob", 1_000, 600_000);
+    world.done("bob", world.quote("o", "bob", &content, false));
+    world.now = at(1, 5, 0);
+    let events = world.done("station", world.award("o", "bob", &content));
+    let Event::AgreementProposed { terms, .. } = events[0] else { panic!("{events:?}") };
+    terms
+}
+
+#[test]
+fn refuses_signatures_in_this_order() {
+    let mut world = World::new();
+    let terms = unsigned_award(&mut world);
+    let sign = |terms| Action::SignAgreement { agreement: agreement_id("bob"), terms };
+    let unknown = Action::SignAgreement { agreement: agreement_id("x"), terms };
+    assert_eq!(world.refused("bob", unknown).code(), "agreement/unknown");
+    assert_eq!(world.refused("carol", sign(terms)).code(), "agreement/not-party");
+    assert_eq!(world.refused("station", sign(terms)).code(), "agreement/already-signed");
+    assert_eq!(world.refused("bob", sign(Digest([0; 32]))).code(), "agreement/wrong-terms");
+    world.done("bob", sign(terms));
+    assert_eq!(world.refused("bob", sign(terms)).code(), "agreement/already-signed");
+    assert_eq!(world.status("bob"), Status::Active);
+}
+
+#[test]
+fn an_award_that_is_not_signed_in_time_expires_and_its_lots_can_be_awarded_again() {
+    let mut world = World::new();
+    let terms = unsigned_award(&mut world);
+    let receipts = world.pass_to(at(1, 6, 0));
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(world.status("bob"), Status::Expired);
+    let sign = Action::SignAgreement { agreement: agreement_id("bob"), terms };
+    assert_eq!(world.refused("bob", sign).code(), "agreement/wrong-status");
+    assert_eq!(world.balance("bob"), (Money::units(1_000_000), Money::ZERO));
+    let state: utilidor_ledger::record::OfferState = world.state.read(&offer_id("o")).unwrap();
+    assert_eq!(state.left[0], Quantity(1_000 * KWH));
+}
+
+#[test]
+fn a_user_may_decline_an_award() {
+    let mut world = World::new();
+    unsigned_award(&mut world);
+    let decline = || Action::DeclineAgreement { agreement: agreement_id("bob") };
+    assert_eq!(world.refused("station", decline()).code(), "agreement/already-signed");
+    world.done("bob", decline());
+    assert_eq!(world.status("bob"), Status::Declined);
+    assert_eq!(world.refused("bob", decline()).code(), "agreement/wrong-status");
+    assert!(world.pass_to(at(1, 7, 0)).is_empty(), "its due time has become idle");
+}
+
+/// A purchase agreed without an offer.
+fn bilateral(world: &World) -> AgreementTerms {
+    let offer = world.offer("o");
+    let program = Program::Purchase(offer.purchase_terms(&world.content("alice", 100, 700_000)));
+    AgreementTerms { owner: account("station"), user: account("alice"), program }
+}
+
+#[test]
+fn either_side_may_propose_an_agreement_and_the_other_signs() {
+    for (proposer, signer) in [("station", "alice"), ("alice", "station")] {
+        let mut world = World::new();
+        let terms = bilateral(&world);
+        let propose = || Action::ProposeAgreement { id: agreement_id("a"), terms: terms.clone(), signing_ms: 1_000 };
+        assert_eq!(world.refused("bob", propose()).code(), "agreement/not-party");
+        world.done(proposer, propose());
+        world.done(proposer, propose());
+        let sign = || Action::SignAgreement { agreement: agreement_id("a"), terms: terms.digest() };
+        assert_eq!(world.refused(proposer, sign()).code(), "agreement/already-signed");
+        world.done(signer, sign());
+        assert_eq!(world.status("a"), Status::Active);
+    }
+}
+
+#[test]
+fn refuses_terms_that_could_not_settle() {
+    let check = |code: &str, change: &dyn Fn(&mut AgreementTerms)| {
+        let mut world = World::new();
+        let mut terms = bilateral(&world);
+        change(&mut terms);
+        let propose = Action::ProposeAgreement { id: agreement_id("a"), terms, signing_ms: 1_000 };
+        assert_eq!(world.refused("station", propose).code(), code);
+    };
+    fn lots(terms: &mut AgreementTerms) -> &mut PurchaseLot {
+        let Program::Purchase(terms) = &mut terms.program else { unreachable!() };
+        &mut terms.lots.as_mut_slice()[0]
+    }
+    check("account/unknown", &|terms| terms.user = account("stranger"));
+    check("member/missing-role", &|terms| terms.user = account("issuer"));
+    check("terms/unmetered", &|terms| lots(terms).metering = Metering { delivery: None, take: None });
+    check("arithmetic/overflow", &|terms| {
+        lots(terms).quantity = Quantity(u64::MAX);
+        lots(terms).price.money = Money(u64::MAX);
+    });
+    check("terms/zero-quantity", &|terms| lots(terms).quantity = Quantity(0));
+}
+
+#[test]
+fn refuses_to_activate_without_meter_capacity_or_funds_in_this_order() {
+    let check = |code: &str, change: &dyn Fn(&mut World, &mut AgreementTerms)| {
+        let mut world = World::new();
+        let mut terms = bilateral(&world);
+        change(&mut world, &mut terms);
+        let signing_ms = 20 * 24 * 3_600_000;
+        world.done("station", Action::ProposeAgreement { id: agreement_id("a"), terms: terms.clone(), signing_ms });
+        if code == "terms/delivery-begun" {
+            world.now = at(1, 10, 0);
+        }
+        let sign = Action::SignAgreement { agreement: agreement_id("a"), terms: terms.digest() };
+        assert_eq!(world.refused("alice", sign).code(), code);
+    };
+    fn lot(terms: &mut AgreementTerms) -> &mut PurchaseLot {
+        let Program::Purchase(terms) = &mut terms.program else { unreachable!() };
+        &mut terms.lots.as_mut_slice()[0]
+    }
+    check("terms/delivery-begun", &|_, _| {});
+    check("meter/unknown", &|_, terms| lot(terms).metering.take = Some(meter_id("x")));
+    check("meter/carrier", &|_, terms| lot(terms).metering.take = Some(meter_id("alice/heating")));
+    check("meter/holder", &|_, terms| lot(terms).metering.take = Some(meter_id("bob/electricity")));
+    check("capacity/exceeded", &|_, terms| lot(terms).quantity = Quantity(24 * 1_000_000 * KWH + 24));
+    check("money/insufficient-funds", &|_, terms| lot(terms).price.money = Money::units(100_000));
+}
+
+#[test]
+fn an_owner_sells_nothing_before_its_capacity_is_declared() {
+    let mut world = World::new();
+    world.done("station", Action::ChangeRoles { member: member("carol"), roles: Roles::of(&[Role::Owner]) });
+    let terms = AgreementTerms { owner: account("carol"), ..bilateral(&world) };
+    world.done("carol", Action::ProposeAgreement { id: agreement_id("a"), terms: terms.clone(), signing_ms: 1 });
+    let sign = Action::SignAgreement { agreement: agreement_id("a"), terms: terms.digest() };
+    assert_eq!(world.refused("alice", sign).code(), "capacity/none");
+}
+
+#[test]
+fn no_meter_serves_more_agreements_than_it_can() {
+    let mut world = World::new();
+    let mut terms = bilateral(&world);
+    let Program::Purchase(purchase) = &mut terms.program else { unreachable!() };
+    purchase.deposit_permille = 0;
+    purchase.guarantee_permille = 0;
+    for number in 0..=meter::MAX_METER_AGREEMENTS {
+        let id = agreement_id(&number.to_string());
+        world.done("station", Action::ProposeAgreement { id, terms: terms.clone(), signing_ms: 1_000 });
+        let sign = Action::SignAgreement { agreement: id, terms: terms.digest() };
+        if number < meter::MAX_METER_AGREEMENTS {
+            world.done("alice", sign);
+        } else {
+            assert_eq!(world.refused("alice", sign).code(), "meter/busy");
+        }
+    }
+}
+
+#[test]
+fn reserved_money_cannot_be_spent_again() {
+    let mut world = World::new();
+    world.trade("alice");
+    let amount = Money::units(1_000_000);
+    let spend = Action::Transfer { to: account("bob"), amount, reference: Text::default() };
+    let free = world.balance("alice").0;
+    assert_eq!(
+        world.refused("alice", spend),
+        Refusal::InsufficientFunds { account: account("alice"), free, needed: amount }
+    );
+}
+
+#[test]
+fn an_amendment_replaces_the_terms_when_the_other_side_signs_it() {
+    let mut world = World::new();
+    world.trade("alice");
+    let amended = Program::Purchase(world.offer("o").purchase_terms(&world.content("alice", 2_000, 600_000)));
+    let id = agreement_id("alice");
+    let terms = AgreementTerms { owner: account("station"), user: account("alice"), program: amended.clone() };
+    let sign = || Action::SignAmendment { agreement: id, terms: terms.digest() };
+    assert_eq!(world.refused("alice", sign()).code(), "agreement/no-amendment");
+    world.done("station", Action::ProposeAmendment { agreement: id, program: amended });
+    assert_eq!(world.refused("station", sign()).code(), "agreement/already-signed");
+    let wrong = Action::SignAmendment { agreement: id, terms: Digest([1; 32]) };
+    assert_eq!(world.refused("alice", wrong).code(), "agreement/wrong-terms");
+    world.done("alice", sign());
+    assert_eq!(world.balance("station"), (Money::units(999_760), Money::units(240)));
+    assert_eq!(world.balance("alice"), (Money::units(999_160), Money::units(840)));
+    let package =
+        Program::Subscription(SubscriptionTerms { package: package_id("p"), version: 1, services: Bounded::empty() });
+    let change_kind = Action::ProposeAmendment { agreement: id, program: package };
+    assert_eq!(world.refused("alice", change_kind), Refusal::AmendmentKind);
+}
+
+#[test]
+fn a_purchase_ends_early_when_both_sides_say_so() {
+    let mut world = World::new();
+    world.trade("alice");
+    let terminate = || Action::Terminate { agreement: agreement_id("alice") };
+    world.done("station", terminate());
+    assert_eq!(world.status("alice"), Status::Active);
+    world.done("alice", terminate());
+    assert_eq!(world.status("alice"), Status::Terminated);
+    assert_eq!(world.balance("station"), (Money::units(1_000_000), Money::ZERO));
+    assert_eq!(world.balance("alice"), (Money::units(1_000_000), Money::ZERO));
+    assert_eq!(world.refused("alice", terminate()).code(), "agreement/wrong-status");
+}
+
+#[test]
+fn agreements_on_one_meter_fill_in_the_order_of_their_signing() {
+    let mut world = World::new();
+    let mut terms = bilateral(&world);
+    for label in ["first", "second"] {
+        let Program::Purchase(purchase) = &mut terms.program else { unreachable!() };
+        purchase.lots.as_mut_slice()[0].quantity = Quantity(100 * KWH);
+        let id = agreement_id(label);
+        world.done("station", Action::ProposeAgreement { id, terms: terms.clone(), signing_ms: 1_000 });
+        world.done("alice", Action::SignAgreement { agreement: id, terms: terms.digest() });
+    }
+    world.now = at(1, 11, 0);
+    let transaction =
+        world.sign("gateway", world.readings("alice/electricity", &[(at(1, 10, 0), 0), (at(1, 11, 0), 150 * KWH)]));
+    let outcome = world.block(vec![transaction]);
+    let purchases: Vec<_> = outcome.certificates[1].purchases.iter().map(|part| part.quantity.0 / KWH).collect();
+    assert_eq!(purchases, [100, 50]);
+}
+
+#[test]
+fn many_agreements_that_fall_due_together_are_settled_in_bounded_blocks() {
+    let mut world = World::new();
+    let terms = bilateral(&world);
+    let count = utilidor_ledger::MAX_DUE_PER_BLOCK + 10;
+    let mut proposals = Vec::new();
+    for number in 0..count {
+        let id = AgreementId(((number as u128) << 64).to_le_bytes());
+        let action = Action::ProposeAgreement { id, terms: terms.clone(), signing_ms: 1_000 };
+        proposals.push(world.sign("station", action));
+    }
+    world.block(proposals);
+    let outcome = {
+        world.now = Timestamp(world.now.0 + 1_000);
+        world.block(vec![])
+    };
+    assert_eq!(outcome.receipts.len(), utilidor_ledger::MAX_DUE_PER_BLOCK);
+    assert!(outcome.next_due.is_some_and(|due| due <= world.now));
+    let rest = world.block(vec![]);
+    assert_eq!((rest.receipts.len(), rest.next_due), (10, None));
+}
