@@ -127,13 +127,25 @@ impl Adviser<'_> {
         }
     }
 
-    /// The top-up to make on day `day`: the mode's size, or less if the rest of the year needs less. `None` if nothing more
-    /// is needed, or the mode has no top-ups.
-    pub fn top_up(&self, carrier: Carrier, mode: Mode, day: usize) -> Option<Money> {
+    /// The first top-up, on day `day`: the mode's size, or less if the rest of the year needs less. `None` if nothing is
+    /// needed, or the mode has no top-ups.
+    pub fn first_top_up(&self, carrier: Carrier, mode: Mode, day: usize) -> Option<Money> {
+        self.top_up_besides(carrier, mode, day, 0)
+    }
+
+    /// The top-up that answers a low-balance notice on day `day`. At least the reserve less the busiest day is prepaid
+    /// still.
+    pub fn next_top_up(&self, carrier: Carrier, mode: Mode, day: usize) -> Option<Money> {
+        let Mode::TopUps(_) = mode else { return None };
+        let reserve = self.reserve_weight(carrier, self.metered(carrier));
+        self.top_up_besides(carrier, mode, day, reserve / RESERVE_DAYS * (RESERVE_DAYS - 1))
+    }
+
+    fn top_up_besides(&self, carrier: Carrier, mode: Mode, day: usize, prepaid_weight: u64) -> Option<Money> {
         let Mode::TopUps(size) = mode else { return None };
         let tariff = self.metered(carrier);
         let rest: u128 = self.weights(carrier, tariff)[day.min(DAYS)..].iter().map(|weight| u128::from(*weight)).sum();
-        next_top_up(tariff, size, undiscounted(tariff, rest))
+        next_top_up(tariff, size, undiscounted(tariff, rest.saturating_sub(prepaid_weight.into())))
     }
 
     /// The prepayment to make on the first day of a month (`day`), if the mode's period begins then. The periods are counted from
@@ -201,8 +213,8 @@ impl Adviser<'_> {
         sizes.dedup();
         let reserve = undiscounted(tariff, self.reserve_weight(carrier, tariff).into());
         let daily: Vec<u64> = weights.iter().map(|weight| undiscounted(tariff, (*weight).into())).collect();
-        // So many open tranches at most, with one to spare.
-        let fits = |candidate: &Candidate| candidate.payments <= 60;
+        // More than one payment a week is nobody's wish.
+        let fits = |candidate: &Candidate| candidate.payments <= 52;
         sizes
             .into_iter()
             .map(|size| simulate_top_ups(tariff, size, reserve, &daily[from..]))
@@ -369,9 +381,9 @@ mod tests {
         let (year, package) = (Year::load(), version_1());
         let adviser = Adviser { year: &year, package: &package, tenant: year.tenant("office-9") };
         let mode = Mode::TopUps(Money::units(500_000));
-        assert_eq!(adviser.top_up(Carrier::Electricity, mode, 0), Some(Money::units(500_000)));
-        let december = adviser.top_up(Carrier::Electricity, mode, 350).unwrap();
+        assert_eq!(adviser.first_top_up(Carrier::Electricity, mode, 0), Some(Money::units(500_000)));
+        let december = adviser.next_top_up(Carrier::Electricity, mode, 350).unwrap();
         assert!(december < Money::units(50_000), "{december}");
-        assert_eq!(adviser.top_up(Carrier::Electricity, mode, DAYS), None);
+        assert_eq!(adviser.next_top_up(Carrier::Electricity, mode, DAYS - 1), None);
     }
 }

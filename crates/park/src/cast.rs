@@ -93,6 +93,11 @@ impl Cast {
         *self.accounts.get(label).expect("the scenario names participants only")
     }
 
+    /// All labels, in their order.
+    pub fn everyone(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+
     /// The label of an account.
     pub fn label(&self, account: AccountId) -> Option<&str> {
         self.labels.get(&account).map(String::as_str)

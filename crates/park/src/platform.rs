@@ -1,0 +1,29 @@
+//! What the demonstration asks of the platform: the few verbs of any customer's client.
+//!
+//! [`crate::node`] answers them over HTTP with the Rust client. Tests answer them from the ledger alone.
+
+use std::future::Future;
+use utilidor_types::{AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash};
+
+/// Why the platform did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PlatformError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A platform to play on.
+pub trait Platform {
+    /// The chain.
+    fn chain(&self) -> ChainId;
+    /// The time of the last block.
+    fn time(&self) -> impl Future<Output = Result<Timestamp, PlatformError>>;
+    /// The number of an account's next transaction; 0 for an account that is not open yet.
+    fn next_nonce(&self, account: AccountId) -> impl Future<Output = Result<u64, PlatformError>>;
+    /// Moves development time forward, and waits for the block that carries it.
+    fn advance(&self, to: Timestamp) -> impl Future<Output = Result<(), PlatformError>>;
+    /// Submits transactions together and waits until they are final: their receipts, in order.
+    fn submit(&self, transactions: Vec<SignedTransaction>) -> impl Future<Output = Result<Vec<Receipt>, PlatformError>>;
+    /// The receipt of a final transaction.
+    fn receipt(&self, transaction: TransactionHash) -> impl Future<Output = Result<Receipt, PlatformError>>;
+    /// The standing quotes on an offer, sealed, in the order of their bidders' accounts.
+    fn quotes(&self, offer: OfferId) -> impl Future<Output = Result<Vec<(AccountId, SealedQuote)>, PlatformError>>;
+}

@@ -1,0 +1,134 @@
+//! A platform made of the ledger alone: blocks in memory, no node and no network. One block for each advance of time and for
+//! each batch, as a development chain makes them.
+
+use commonware_parallel::Sequential;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use utilidor_ledger::memory::Memory;
+use utilidor_ledger::record::AccountRecord;
+use utilidor_park::cast;
+use utilidor_park::platform::{Platform, PlatformError};
+use utilidor_types::transaction::verify_batch;
+use utilidor_types::{
+    AccountId, Action, Cause, Certificate, ChainId, Event, OfferId, Receipt, SealedQuote, SignedTransaction, Statement,
+    Timestamp, TransactionHash, VerifiedTransaction,
+};
+
+/// The ledger as a platform.
+pub struct LedgerPlatform {
+    chain: ChainId,
+    state: RefCell<Inner>,
+}
+
+struct Inner {
+    memory: Memory,
+    receipts: HashMap<TransactionHash, Receipt>,
+    quotes: BTreeMap<OfferId, BTreeMap<AccountId, SealedQuote>>,
+    statements: Vec<Statement>,
+    certificates: Vec<Certificate>,
+}
+
+impl LedgerPlatform {
+    pub fn new() -> Self {
+        let memory = Memory::new(cast::genesis());
+        let chain = cast::chain();
+        let inner = Inner {
+            memory,
+            receipts: HashMap::new(),
+            quotes: BTreeMap::new(),
+            statements: Vec::new(),
+            certificates: Vec::new(),
+        };
+        Self { chain, state: RefCell::new(inner) }
+    }
+
+    /// All statements, in the order of their issue.
+    pub fn statements(&self) -> Vec<Statement> {
+        self.state.borrow().statements.clone()
+    }
+
+    /// All certificates, in order.
+    #[allow(dead_code)] // not every test that includes this module asks for them
+    pub fn certificates(&self) -> Vec<Certificate> {
+        self.state.borrow().certificates.clone()
+    }
+
+    /// The state after the last block.
+    #[allow(dead_code)] // not every test that includes this module asks for it
+    pub fn memory(&self) -> Memory {
+        self.state.borrow().memory.clone()
+    }
+}
+
+impl Inner {
+    fn block(&mut self, time: Timestamp, transactions: Vec<VerifiedTransaction>) {
+        for transaction in &transactions {
+            if let Action::SubmitQuote(quote) = &transaction.transaction().action {
+                self.quotes.entry(quote.offer).or_default().insert(transaction.account(), quote.clone());
+            }
+        }
+        let outcome = self.memory.execute(time, transactions);
+        assert_eq!(outcome.inadmissible, [], "the scenario's transactions are all admissible");
+        for receipt in &outcome.receipts {
+            for event in receipt.events() {
+                if let Event::StatementIssued(statement) = event {
+                    self.statements.push(statement.clone());
+                }
+            }
+            if let Cause::Transaction(hash) = receipt.cause {
+                self.receipts.insert(hash, receipt.clone());
+            }
+        }
+        self.certificates.extend(outcome.certificates);
+    }
+}
+
+impl Platform for LedgerPlatform {
+    fn chain(&self) -> ChainId {
+        self.chain
+    }
+
+    async fn time(&self) -> Result<Timestamp, PlatformError> {
+        Ok(self.state.borrow().memory.time())
+    }
+
+    async fn next_nonce(&self, account: AccountId) -> Result<u64, PlatformError> {
+        Ok(self.state.borrow().memory.read::<AccountRecord>(&account).map_or(0, |record| record.nonce))
+    }
+
+    async fn advance(&self, to: Timestamp) -> Result<(), PlatformError> {
+        self.state.borrow_mut().block(to, Vec::new());
+        Ok(())
+    }
+
+    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Receipt>, PlatformError> {
+        let hashes: Vec<TransactionHash> = transactions.iter().map(SignedTransaction::hash).collect();
+        let mut random = StdRng::seed_from_u64(1);
+        let verified = verify_batch(self.chain, transactions, &mut random, &Sequential);
+        let verified: Result<Vec<VerifiedTransaction>, _> = verified.into_iter().collect();
+        let verified = verified.map_err(|error| PlatformError(error.into()))?;
+        let mut inner = self.state.borrow_mut();
+        let time = Timestamp(inner.memory.time().0 + 1);
+        inner.block(time, verified);
+        Ok(hashes.iter().map(|hash| inner.receipts[hash].clone()).collect())
+    }
+
+    async fn receipt(&self, transaction: TransactionHash) -> Result<Receipt, PlatformError> {
+        let inner = self.state.borrow();
+        let receipt = inner.receipts.get(&transaction).cloned();
+        receipt.ok_or_else(|| PlatformError(format!("no transaction {transaction} is final").into()))
+    }
+
+    async fn quotes(&self, offer: OfferId) -> Result<Vec<(AccountId, SealedQuote)>, PlatformError> {
+        let inner = self.state.borrow();
+        Ok(inner.quotes.get(&offer).map_or(Vec::new(), |quotes| quotes.iter().map(|(a, q)| (*a, q.clone())).collect()))
+    }
+}
+
+/// Runs a future that never really waits.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be made").block_on(future)
+}
