@@ -186,3 +186,78 @@ pub(crate) fn merkle_tree(leaves: impl ExactSizeIterator<Item = Digest>) -> bmt:
     }
     builder.build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use commonware_codec::{Decode as _, Encode as _};
+    use commonware_cryptography::Signer as _;
+    use utilidor_types::{
+        ChainId, Timestamp,
+        block::{Log, Round as HeaderRound},
+    };
+
+    fn block(bodies: &[&'static [u8]]) -> Block {
+        let transactions: Vec<Body> = bodies.iter().map(|bytes| Body::new(Bytes::from_static(bytes))).collect();
+        let log = Log { root: Digest([1; 32]), start: 0, end: 2 };
+        let header = Header {
+            version: Header::VERSION,
+            chain: ChainId([2; 16]),
+            height: 1,
+            time: Timestamp(3),
+            parent: Digest([4; 32]),
+            proposer: ed25519::PrivateKey::from_seed(5).public_key().as_ref().try_into().unwrap(),
+            round: HeaderRound { epoch: 0, view: 1, parent_view: 0 },
+            transaction_count: u32::try_from(transactions.len()).unwrap(),
+            receipt_count: 0,
+            transactions_root: merkle_root(transactions.iter().map(|body| Digest(body.hash.0))),
+            receipts_root: merkle_root(std::iter::empty()),
+            state_root: Digest([6; 32]),
+            state_operations: log,
+            certification: log,
+            receipts: log,
+            next_due: None,
+        };
+        Block::new(header, transactions)
+    }
+
+    #[test]
+    fn a_block_survives_its_encoding() {
+        let block = block(&[b"one", b"two"]);
+        let bytes = block.encode();
+
+        let decoded = Block::decode_cfg(bytes.clone(), &()).unwrap();
+        assert_eq!(decoded, block);
+        assert_eq!(decoded.digest().0, block.header().digest().0);
+        assert!(bytes.len() <= Block::max_encode_size(&()));
+    }
+
+    #[test]
+    fn a_block_with_any_byte_changed_is_another_block_or_none() {
+        let block = block(&[b"one", b"two"]);
+        let bytes = block.encode();
+        for index in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.to_vec();
+                changed[index] ^= 1 << bit;
+                if let Ok(changed) = Block::decode_cfg(changed, &()) {
+                    assert_ne!(changed.digest(), block.digest(), "bit {bit} of byte {index} is not bound");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_over_its_bounds_is_refused() {
+        static LONG: [u8; MAX_TRANSACTION_BYTES] = [7; MAX_TRANSACTION_BYTES];
+        let fits = MAX_BLOCK_BYTES / (MAX_TRANSACTION_BYTES + TRANSACTION_OVERHEAD);
+
+        let full = block(&vec![LONG.as_slice(); fits]);
+        assert!(full.encode().len() <= Block::max_encode_size(&()));
+        Block::decode_cfg(full.encode(), &()).unwrap();
+        let over = block(&vec![LONG.as_slice(); fits + 1]);
+        assert!(Block::decode_cfg(over.encode(), &()).is_err());
+        let many = block(&vec![b"x".as_slice(); MAX_BLOCK_TRANSACTIONS + 1]);
+        assert!(Block::decode_cfg(many.encode(), &()).is_err());
+    }
+}

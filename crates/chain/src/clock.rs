@@ -4,9 +4,10 @@
 //! operator advances it; between advances each block is one millisecond later than its parent. The chain's time is its last
 //! block's: an advance that no block carries yet is lost by a restart, and is simply repeated.
 
+use commonware_runtime::Clock as RuntimeClock;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::UNIX_EPOCH,
 };
 use utilidor_types::Timestamp;
 
@@ -30,28 +31,29 @@ pub enum AdvanceTimeRefused {
 }
 
 /// Source of the time of new blocks.
-#[derive(Debug)]
 pub(crate) enum Clock {
-    /// The system clock.
-    Production,
+    /// The runtime's clock: the system's, or a simulation's.
+    Production(Box<dyn Fn() -> Timestamp + Send + Sync>),
     /// The operator's clock: the time asked for last, in unix milliseconds.
     Development(AtomicU64),
 }
 
 impl Clock {
-    /// The development start of a chain that has one makes its clock a development clock.
-    pub fn new(development_start: Option<Timestamp>) -> Self {
-        development_start.map_or(Self::Production, |start| Self::Development(AtomicU64::new(start.0)))
+    /// The clock of a chain: the operator's if it has a development start, else the runtime's.
+    pub fn new(development_start: Option<Timestamp>, runtime: impl RuntimeClock) -> Self {
+        match development_start {
+            Some(start) => Self::Development(AtomicU64::new(start.0)),
+            None => Self::Production(Box::new(move || {
+                let elapsed = runtime.current().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(u64::try_from(elapsed.as_millis()).expect("milliseconds since 1970 fit in 64 bits"))
+            })),
+        }
     }
 
     /// The clock's reading.
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::Production => Timestamp(
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).expect("milliseconds since 1970 fit in 64 bits")),
-            ),
+            Self::Production(now) => now(),
             Self::Development(asked) => Timestamp(asked.load(Ordering::Acquire)),
         }
     }
@@ -68,7 +70,7 @@ impl Clock {
         let carried_over = due.is_some_and(|due| due <= parent);
         carried_over
             || match self {
-                Self::Production => false,
+                Self::Production(_) => false,
                 Self::Development(asked) => asked.load(Ordering::Acquire) > parent.0,
             }
     }
@@ -76,7 +78,7 @@ impl Clock {
     /// Moves a development clock forward to `to`.
     pub fn advance(&self, to: Timestamp) -> Result<(), AdvanceTimeRefused> {
         match self {
-            Self::Production => Err(AdvanceTimeRefused::Production),
+            Self::Production(_) => Err(AdvanceTimeRefused::Production),
             Self::Development(asked) => {
                 asked.fetch_max(to.0, Ordering::AcqRel);
                 Ok(())
@@ -88,10 +90,12 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use commonware_runtime::{Runner as _, Supervisor as _, deterministic};
+    use std::time::Duration;
 
     #[test]
     fn development_time_moves_one_millisecond_a_block_unless_advanced() {
-        let clock = Clock::new(Some(Timestamp(1_000)));
+        let clock = Clock::Development(AtomicU64::new(1_000));
 
         assert_eq!(clock.after(Timestamp(1_000)), Timestamp(1_001));
         assert!(!clock.wants_block_after(Timestamp(1_001), Some(Timestamp(4_000))));
@@ -104,10 +108,15 @@ mod tests {
     }
 
     #[test]
-    fn production_time_cannot_be_advanced() {
-        let clock = Clock::new(None);
+    fn production_time_follows_the_runtime_and_cannot_be_advanced() {
+        deterministic::Runner::default().start(|context| async move {
+            let clock = Clock::new(None, context.child("clock"));
+            let before = clock.now();
+            context.sleep(Duration::from_millis(1_500)).await;
 
-        assert_eq!(clock.advance(Timestamp(u64::MAX)), Err(AdvanceTimeRefused::Production));
-        assert!(clock.now().0 > 1_600_000_000_000);
+            assert_eq!(clock.now().0, before.0 + 1_500);
+            assert_eq!(clock.after(Timestamp(before.0 + 9_000)), Timestamp(before.0 + 9_001));
+            assert_eq!(clock.advance(Timestamp(u64::MAX)), Err(AdvanceTimeRefused::Production));
+        });
     }
 }

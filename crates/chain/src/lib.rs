@@ -36,6 +36,8 @@ mod node;
 mod pace;
 mod pool;
 mod reader;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod verification;
 

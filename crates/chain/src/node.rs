@@ -149,7 +149,7 @@ fn run(
         .with_storage_directory(&directory.storage);
     engine_runtime::Runner::new(runtime).start(|context| async move {
         let genesis = Arc::new(config.genesis);
-        let clock = Arc::new(Clock::new(config::development_start(&genesis)));
+        let clock = Arc::new(Clock::new(config::development_start(&genesis), context.child("clock")));
         let members = u32::try_from(validators.len()).expect("the number of validators is bounded");
         let namespace = consensus_namespace(genesis.chain());
         let network = network::start(&context, &namespace, &key, config.listen, &peers, members);

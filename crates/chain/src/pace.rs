@@ -86,7 +86,7 @@ impl<A> Paced<A> {
 
     /// Returns once this member may vote on `block`, as far as its clock is concerned.
     async fn hold_back<E: RuntimeClock>(&self, runtime: &E, block: &Block) {
-        if !matches!(*self.clock, Clock::Production) {
+        if matches!(*self.clock, Clock::Development(_)) {
             return;
         }
         let now = self.clock.now().0;

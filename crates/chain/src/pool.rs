@@ -360,3 +360,107 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use commonware_parallel::Sequential;
+    use commonware_utils::sys_rng;
+    use utilidor_types::{Action, ChainId, PrivateKey, SignedTransaction, Transaction, encode, transaction::verify_batch};
+
+    const CHAIN: ChainId = ChainId([1; 16]);
+    const TIP: sha256::Digest = sha256::Digest([0; 32]);
+    const DRAFT: sha256::Digest = sha256::Digest([1; 32]);
+
+    fn candidate(account: u8, nonce: u64) -> Candidate {
+        let key = PrivateKey::ed25519([account; 32]);
+        let action = Action::OpenAccount { account: AccountId([account; 32]) };
+        let transaction = Transaction { chain: CHAIN, signer: key.public_key(), nonce, expires: 9, action }.sign(&key);
+        let bytes = Bytes::from(encode(&transaction));
+        let transactions: Vec<SignedTransaction> = vec![transaction];
+        let verified = verify_batch(CHAIN, transactions, &mut sys_rng(), &Sequential).remove(0).unwrap();
+        Candidate { transaction: verified, bytes }
+    }
+
+    fn pool(candidates: &[Candidate]) -> Pool {
+        let pool = Pool::new(PoolLimits::default());
+        assert!(pool.insert(candidates.to_vec()).iter().all(Result::is_ok));
+        pool
+    }
+
+    fn proposed(pool: &Pool, parent: &sha256::Digest) -> Vec<(AccountId, u64)> {
+        let candidates = pool.candidates(parent, usize::MAX, usize::MAX);
+        assert_eq!(pool.has_ready(parent), !candidates.is_empty());
+        let transaction = |candidate: Candidate| {
+            (candidate.transaction.account(), candidate.transaction.transaction().nonce)
+        };
+        candidates.into_iter().map(transaction).collect()
+    }
+
+    fn drafted(pool: &Pool, digest: sha256::Digest, height: u64, candidates: &[&Candidate]) {
+        let transactions = candidates.iter().map(|one| (one.transaction.hash(), one.transaction.account())).collect();
+        pool.drafted(digest, TIP, height, transactions);
+    }
+
+    #[test]
+    fn a_drafted_transaction_is_not_proposed_on_top_of_its_draft_but_is_beside_it() {
+        let [first, second] = [candidate(1, 0), candidate(1, 1)];
+        let account = first.transaction.account();
+        let pool = pool(&[first.clone(), second]);
+
+        drafted(&pool, DRAFT, 1, &[&first]);
+
+        assert_eq!(proposed(&pool, &DRAFT), [(account, 1)]);
+        assert_eq!(proposed(&pool, &TIP), [(account, 0), (account, 1)], "the draft may fail");
+        pool.finalized(1, [first.transaction.hash()]);
+        assert_eq!(proposed(&pool, &DRAFT), [(account, 1)]);
+        assert_eq!(pool.len(), 1);
+    }
+
+    #[test]
+    fn an_account_is_served_in_the_order_of_nonces_and_accounts_in_the_order_of_arrival() {
+        let candidates = [candidate(2, 1), candidate(1, 0), candidate(2, 0)];
+        let [two, one] = [candidates[0].transaction.account(), candidates[1].transaction.account()];
+        let pool = pool(&candidates);
+
+        assert_eq!(proposed(&pool, &TIP), [(two, 0), (one, 0), (two, 1)]);
+    }
+
+    #[test]
+    fn a_transaction_set_aside_waits_until_its_account_moves() {
+        let [waiting, missing] = [candidate(1, 1), candidate(1, 0)];
+        let account = waiting.transaction.account();
+        let pool = pool(&[waiting.clone()]);
+
+        pool.unfit([(waiting.transaction.hash(), Unfit::NotYet)]);
+        assert_eq!(proposed(&pool, &TIP), []);
+        pool.insert(vec![missing]).remove(0).unwrap();
+        assert_eq!(proposed(&pool, &TIP), [(account, 0), (account, 1)]);
+    }
+
+    #[test]
+    fn a_block_takes_no_more_bytes_than_it_may() {
+        let candidates = [candidate(1, 0), candidate(1, 1)];
+        let room = candidates[0].bytes.len() + TRANSACTION_OVERHEAD;
+        let pool = pool(&candidates);
+
+        assert_eq!(pool.candidates(&TIP, usize::MAX, room).len(), 1);
+        assert_eq!(pool.candidates(&TIP, usize::MAX, 2 * room).len(), 2);
+        assert_eq!(pool.candidates(&TIP, 1, 2 * room).len(), 1);
+    }
+
+    #[test]
+    fn what_a_final_block_made_too_old_leaves_the_pool() {
+        let [used, next] = [candidate(1, 3), candidate(1, 4)];
+        let pool = pool(&[used.clone(), next]);
+
+        pool.finalized(1, [used.transaction.hash()]);
+
+        assert_eq!(pool.len(), 1);
+        assert_eq!(pool.insert(vec![candidate(1, 3)]).remove(0), Ok(used.transaction.hash()), "it is known as final");
+        assert_eq!(
+            pool.insert(vec![candidate(1, 2)]).remove(0),
+            Err(PoolRefused::NonceTooOld { nonce: 2, next: 4 })
+        );
+    }
+}
