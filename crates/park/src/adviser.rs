@@ -10,7 +10,7 @@
 
 use crate::data::{DAYS, OFFSET_MINUTES, Year, day_begin};
 use crate::tariff::{BY_AREA, BY_METER};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utilidor_types::{
     Carrier, Money, Package, Quantity, Tariff, Window,
     action::Prepayment,
@@ -28,7 +28,7 @@ const TOP_UP_MARGIN_PERMILLE: u64 = 10;
 const RESERVE_DAYS: u64 = 3;
 
 /// How a candidate prepays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// By floor area.
@@ -40,7 +40,7 @@ pub enum Mode {
 }
 
 /// A way to be charged for a carrier, with what it costs on the forecast.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// How.
     pub mode: Mode,
@@ -59,7 +59,7 @@ impl Candidate {
 }
 
 /// What the adviser says about a carrier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advice {
     /// The carrier.
     pub carrier: Carrier,

@@ -176,6 +176,11 @@ impl ParkMeter {
         }
     }
 
+    /// What the register shows after the first `hours` of the year, on the device that hangs there then.
+    pub fn register_after(&self, hours: usize) -> u64 {
+        self.register_of_device(usize::from(self.exchanged.is_some_and(|exchanged| hours >= exchanged)), hours)
+    }
+
     /// What passes in the first `hours` of the year.
     pub fn total(&self, hours: usize) -> u64 {
         self.sums[hours.min(HOURS)]

@@ -19,7 +19,7 @@ use crate::meters::{ParkMeter, park_meters, tenant_meter};
 use crate::platform::{Platform, PlatformError};
 use crate::tariff::{version_1, version_2};
 use crate::tender::{Tender, capacities, choose, tenders_of_month};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Carrier, Event, Money, Package, Price, PrivateKey, Program,
@@ -42,7 +42,7 @@ pub const LEAVES: &str = "office-9";
 const REPLAYED: (&str, Carrier) = ("hotel", Carrier::Water);
 
 /// A purchase as it was awarded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purchase {
     /// The agreement.
     pub agreement: AgreementId,
@@ -67,7 +67,7 @@ pub struct Purchase {
 }
 
 /// A thing done, on which bills depend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deed {
     /// The readings of a day, counted from 0, are recorded.
@@ -114,7 +114,7 @@ pub enum Deed {
 }
 
 /// A deed with the chain's time at the begin of its step; its block is a few milliseconds later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// When.
     pub at: Timestamp,
@@ -123,7 +123,7 @@ pub struct Entry {
 }
 
 /// A tenant's choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The agreement.
     pub agreement: AgreementId,
@@ -136,7 +136,7 @@ pub struct Subscription {
 }
 
 /// All that was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     /// Days that were played.
     pub days: usize,
@@ -144,6 +144,8 @@ pub struct Journal {
     pub entries: Vec<Entry>,
     /// The subscriptions, in the order of their beginning.
     pub subscriptions: Vec<Subscription>,
+    /// The money that everyone brought, by label.
+    pub endowments: Vec<(String, Money)>,
     /// The tenders, in order.
     pub tenders: Vec<Tender>,
     /// Readings sent in that should be certified.
@@ -272,6 +274,7 @@ impl<'a, P: Platform> Player<'a, P> {
             days,
             entries: Vec::new(),
             subscriptions: Vec::new(),
+            endowments: Vec::new(),
             tenders: Vec::new(),
             readings: 0,
             refusals: BTreeMap::new(),
@@ -375,7 +378,8 @@ impl<'a, P: Platform> Player<'a, P> {
         batch.push(self.plan(STATION, Action::PublishPackage(self.packages[0].clone())));
         let account = self.cast.account(GATEWAY);
         batch.push(self.plan(METER_OPERATOR, Action::OpenAccount { account }));
-        for (who, amount) in self.endowments() {
+        self.journal.endowments = self.endowments();
+        for (who, amount) in self.journal.endowments.clone() {
             let to = self.cast.account(&who);
             let reference = "money received before the year".parse().expect("a short reference");
             batch.push(self.plan(ISSUER, Action::Issue { to, amount, reference }));

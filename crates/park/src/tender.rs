@@ -8,7 +8,7 @@ use crate::cast::{Cast, ROOFS, STATION, agreement_id, offer_id, secret};
 use crate::data::{Year, hours_of, midnight};
 use crate::meters::{ParkMeter, tenant_meter};
 use crate::tariff::kilowatt_hours;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utilidor_sdk::SealKey;
 use utilidor_types::{
     Action, AgreementId, Carrier, Money, Offer, OfferTerms, Price, Quantity, QuoteContent, Timestamp, Window,
@@ -26,7 +26,7 @@ const SIGNING_MS: u64 = 12 * HOUR_MS;
 const LUMP: u64 = 100 * 3_600_000;
 
 /// A quote as its bidder means it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bid {
     /// The tenant's name.
     pub bidder: String,
@@ -41,7 +41,7 @@ pub struct Bid {
 }
 
 /// A tender.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tender {
     /// Its label, such as `2025-01/roof-east`.
     pub label: String,

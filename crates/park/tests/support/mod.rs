@@ -1,14 +1,17 @@
 //! A platform made of the ledger alone: blocks in memory, no node and no network. One block for each advance of time and for
 //! each batch, as a development chain makes them.
 
+pub mod oracle;
+
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::AccountRecord;
-use utilidor_park::cast;
+use utilidor_ledger::record::{AccountRecord, Totals};
+use utilidor_park::cast::{self, Cast};
+use utilidor_park::data::Year;
 use utilidor_park::platform::{Platform, PlatformError};
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
@@ -28,6 +31,7 @@ struct Inner {
     quotes: BTreeMap<OfferId, BTreeMap<AccountId, SealedQuote>>,
     statements: Vec<Statement>,
     certificates: Vec<Certificate>,
+    cast: Cast,
 }
 
 impl LedgerPlatform {
@@ -40,6 +44,7 @@ impl LedgerPlatform {
             quotes: BTreeMap::new(),
             statements: Vec::new(),
             certificates: Vec::new(),
+            cast: Cast::new(&Year::load()),
         };
         Self { chain, state: RefCell::new(inner) }
     }
@@ -82,6 +87,18 @@ impl Inner {
             }
         }
         self.certificates.extend(outcome.certificates);
+        self.check_money();
+    }
+}
+
+impl Inner {
+    /// All money that anyone has is what was issued and not redeemed, after every block.
+    fn check_money(&self) {
+        let Some(totals) = self.memory.read::<Totals>(&()) else { return };
+        let cast = &self.cast;
+        let accounts = cast.everyone().filter_map(|who| self.memory.read::<AccountRecord>(&cast.account(who)));
+        let balances: u64 = accounts.map(|account| account.free.0 + account.reserved.0).sum();
+        assert_eq!(balances, totals.issued.0 - totals.redeemed.0, "money is conserved");
     }
 }
 
