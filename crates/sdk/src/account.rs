@@ -281,9 +281,10 @@ impl Nonces<'_> {
 }
 
 fn is_worth_another_offer(problem: &Problem) -> bool {
-    let full = ["pool/full", "pool/full-bytes", "pool/account-full"];
-    let nonce = ["pool/duplicate-nonce", "pool/nonce-too-old"];
-    full.contains(&problem.code.as_str()) || nonce.contains(&problem.code.as_str())
+    matches!(
+        problem.code.as_str(),
+        "pool/full" | "pool/account-full" | "pool/duplicate-nonce" | "pool/nonce-too-old" | "node/too-many-clients"
+    )
 }
 
 /// Submits signed transactions in as few requests as they fit in, and waits until all are final. A result for each.

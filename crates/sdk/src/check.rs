@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use utilidor_types::proof::{BlockInclusion, CertificateInclusion, FinalHeader, Members, ProofError};
-use utilidor_types::{Certificate, ChainId, Genesis, Header, Receipt, TransactionHash};
+use utilidor_types::{Cause, Certificate, ChainId, Genesis, Header, Receipt, TransactionHash};
 
-/// The proof that a transaction is in a final block.
+/// The proof that a final block holds a transaction and left its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionProof {
     /// The block.
@@ -14,17 +14,10 @@ pub struct TransactionProof {
     pub transaction: TransactionHash,
     /// Its place.
     pub inclusion: BlockInclusion,
-}
-
-/// The proof that a final block left a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptProof {
-    /// The block.
-    pub block: FinalHeader,
-    /// The receipt.
+    /// What the ledger answered.
     pub receipt: Receipt,
-    /// Its place.
-    pub inclusion: BlockInclusion,
+    /// The receipt's place.
+    pub receipt_inclusion: BlockInclusion,
 }
 
 /// The proof that readings are in the certification log.
@@ -34,6 +27,20 @@ pub struct CertificatesProof {
     pub block: FinalHeader,
     /// The certificates with their places.
     pub certificates: Vec<(Certificate, CertificateInclusion)>,
+}
+
+/// Why a transaction's proof does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransactionProofError {
+    /// A step from the members' signatures to the transaction or receipt fails.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The receipt answers something else.
+    #[error("the receipt is not that of transaction {transaction}")]
+    OtherReceipt {
+        /// The transaction.
+        transaction: TransactionHash,
+    },
 }
 
 /// Checks proofs of one chain.
@@ -60,17 +67,14 @@ impl Checker {
         &self.members
     }
 
-    /// Whether the members made the block final that the transaction is in. Gives the block's header.
-    pub fn transaction<'a>(&self, proof: &'a TransactionProof) -> Result<&'a Header, ProofError> {
+    /// Whether the members made the block final that holds the transaction and left its receipt. Gives the block's header.
+    pub fn transaction<'a>(&self, proof: &'a TransactionProof) -> Result<&'a Header, TransactionProofError> {
         let header = proof.block.verify(&self.members)?;
         proof.inclusion.verify_transaction(header, proof.transaction)?;
-        Ok(header)
-    }
-
-    /// Whether the members made the block final that left the receipt. Gives the block's header.
-    pub fn receipt<'a>(&self, proof: &'a ReceiptProof) -> Result<&'a Header, ProofError> {
-        let header = proof.block.verify(&self.members)?;
-        proof.inclusion.verify_receipt(header, &proof.receipt)?;
+        proof.receipt_inclusion.verify_receipt(header, &proof.receipt)?;
+        if proof.receipt.cause != Cause::Transaction(proof.transaction) {
+            return Err(TransactionProofError::OtherReceipt { transaction: proof.transaction });
+        }
         Ok(header)
     }
 

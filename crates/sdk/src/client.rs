@@ -125,9 +125,9 @@ impl ClientError {
         }
     }
 
-    /// Whether what was asked for does not exist.
+    /// Whether what was asked for is not on the chain, or not yet.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Problem(problem) if problem.status == 404)
+        self.code() == Some("not-found")
     }
 }
 
@@ -154,6 +154,9 @@ pub struct AgreementFilter {
     /// `purchase` or `subscription`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Awarded on this offer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferId>,
 }
 
 /// Which statements are listed.

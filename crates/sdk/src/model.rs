@@ -555,17 +555,6 @@ pub(crate) struct TracePage {
     pub movements: Page<MovementRecord>,
 }
 
-/// The block event of the stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockEvent {
-    /// Its height.
-    pub height: u64,
-    /// Its time.
-    pub time_ms: Timestamp,
-    /// Number of transactions.
-    pub transactions: u32,
-}
-
 /// The receipt event of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptEvent {

@@ -2,7 +2,7 @@
 //! stopped; nothing is delivered twice, nothing is left out.
 
 use crate::client::{Client, ClientError, is_passing, problem};
-use crate::model::{BlockEvent, ReceiptEvent};
+use crate::model::{BlockSummary, ReceiptEvent};
 use futures::{Stream, StreamExt as _, stream::BoxStream};
 use reqwest::Method;
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ const MAX_ATTEMPTS: u32 = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerEvent {
     /// A block is final.
-    Block(BlockEvent),
+    Block(BlockSummary),
     /// A receipt of a final block.
     Receipt(ReceiptEvent),
 }

@@ -1,0 +1,267 @@
+//! The client against a server that answers as the test says: what is repeated, what is not, how lists, nonces and the event
+//! stream go on. Against a real node it is tested with the command line.
+
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use utilidor_sdk::stream::LedgerEvent;
+use utilidor_sdk::{Account, Client, ClientError, SubmitError};
+use utilidor_types::{
+    AccountId, Action, ChainId, MemberId, Money, PrivateKey, Receipt, SignedTransaction, Timestamp, Verdict, encode,
+};
+use utilidor_types::{Bounded, Cause};
+
+/// Serves `router` on a free port for as long as the test's runtime lives.
+async fn serve(router: Router) -> Client {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Client::new(&format!("http://{address}")).unwrap()
+}
+
+fn status() -> Value {
+    json!({
+        "chain": ChainId([7; 16]), "kind": "development", "height": 41, "time_ms": 1, "block": "00".repeat(32),
+        "state_root": "00".repeat(32), "pool": 0, "indexed_height": 41, "version": "0.1.0"
+    })
+}
+
+fn problem(status: u16, code: &str) -> Value {
+    json!({ "type": "about:blank", "title": "a title", "status": status, "detail": "a detail", "code": code })
+}
+
+fn key() -> PrivateKey {
+    PrivateKey::ed25519([3; 32])
+}
+
+#[tokio::test]
+async fn reads_a_list_to_its_end() {
+    let members = |Query(query): Query<HashMap<String, String>>| async move {
+        let member = |byte| json!({ "member": MemberId([byte; 16]), "roles": ["owner"], "accounts": [] });
+        axum::Json(match query.get("cursor").map(String::as_str) {
+            None => json!({ "items": [member(1), member(2)], "next": "2" }),
+            Some("2") => json!({ "items": [member(3)], "next": null }),
+            Some(other) => panic!("no page was said to begin at {other}"),
+        })
+    };
+    let client = serve(Router::new().route("/v1/members", get(members))).await;
+    let members: Vec<_> = client.members().await.unwrap().into_iter().map(|member| member.member.0[0]).collect();
+    assert_eq!(members, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_list_whose_page_follows_itself_is_not_read_for_ever() {
+    let members = || async { axum::Json(json!({ "items": [], "next": "2" })) };
+    let client = serve(Router::new().route("/v1/members", get(members))).await;
+    assert!(matches!(client.members().await, Err(ClientError::NotUnderstood { .. })));
+}
+
+#[tokio::test]
+async fn a_read_is_repeated_after_a_passing_failure() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let router = Router::new().route(
+        "/v1/status",
+        get(move || async move {
+            match count.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => (StatusCode::SERVICE_UNAVAILABLE, axum::Json(problem(503, "node/too-many-clients"))),
+                _ => (StatusCode::OK, axum::Json(status())),
+            }
+        }),
+    );
+    assert_eq!(serve(router).await.status().await.unwrap().height, 41);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn moving_time_is_never_repeated() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let router = Router::new().route(
+        "/v1/development/time",
+        post(move || async move {
+            count.fetch_add(1, Ordering::Relaxed);
+            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(problem(503, "node/stopping")))
+        }),
+    );
+    let refused = serve(router).await.advance_time(Timestamp(9)).await.unwrap_err();
+    assert_eq!(refused.code(), Some("node/stopping"));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_problem_is_told_with_its_code_and_a_foreign_answer_with_its_status() {
+    let router = Router::new()
+        .route("/v1/status", get(|| async { (StatusCode::NOT_FOUND, axum::Json(problem(404, "not-found"))) }))
+        .route("/v1/summary", get(|| async { (StatusCode::NOT_FOUND, "<html>") }))
+        .route("/v1/genesis", get(|| async { "<html>" }));
+    let client = serve(router).await;
+    let error = client.status().await.unwrap_err();
+    assert!(error.is_not_found());
+    assert_eq!(error.to_string(), "a detail");
+    let error = client.summary().await.unwrap_err();
+    assert!(!error.is_not_found());
+    assert_eq!(error.code(), Some("http/status"));
+    assert!(matches!(client.genesis().await, Err(ClientError::NotUnderstood { .. })));
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_before_anything_is_sent() {
+    for address in ["", "node", "https://node", "ftp://node", "http://"] {
+        assert!(matches!(Client::new(address), Err(ClientError::BadAddress { .. })), "{address:?}");
+    }
+}
+
+/// A node that takes transactions of one account in the order of their nonces, beginning with `next`.
+#[derive(Clone)]
+struct Node {
+    next: Arc<Mutex<u64>>,
+    submissions: Arc<Mutex<Vec<Vec<u64>>>>,
+}
+
+async fn take(State(node): State<Node>, request: Request) -> axum::Json<Value> {
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+    let transactions: Vec<Vec<u8>> = utilidor_types::decode(&body, usize::MAX).unwrap();
+    let mut next = node.next.lock().unwrap();
+    let mut nonces = Vec::new();
+    let mut results = Vec::new();
+    for bytes in transactions {
+        let signed = SignedTransaction::decode(&bytes).unwrap();
+        let nonce = signed.transaction.nonce;
+        nonces.push(nonce);
+        if nonce < *next {
+            results.push(json!({ "problem": problem(409, "pool/nonce-too-old") }));
+            continue;
+        }
+        assert_eq!(nonce, *next, "no nonce is left out");
+        assert!(signed.transaction.expires > 41);
+        *next += 1;
+        let receipt = Receipt { cause: Cause::Transaction(signed.hash()), verdict: Verdict::Applied(Bounded::empty()) };
+        results.push(json!({ "hash": signed.hash(), "height": 42, "receipt": receipt }));
+    }
+    node.submissions.lock().unwrap().push(nonces);
+    axum::Json(json!({ "results": results }))
+}
+
+async fn account_record(State(node): State<Node>) -> impl IntoResponse {
+    match *node.next.lock().unwrap() {
+        0 => (StatusCode::NOT_FOUND, axum::Json(problem(404, "not-found"))),
+        next => {
+            let record = json!({
+                "account": AccountId::of(&key().public_key()), "member": MemberId([1; 16]), "roles": [],
+                "free": "0.000000", "reserved": "0.000000", "nonce": next, "capacities": [], "height": 1
+            });
+            (StatusCode::OK, axum::Json(record))
+        }
+    }
+}
+
+async fn node(next: u64) -> (Node, Account) {
+    let node = Node { next: Arc::new(Mutex::new(next)), submissions: Arc::default() };
+    let router = Router::new()
+        .route("/v1/status", get(|| async { axum::Json(status()) }))
+        .route("/v1/transactions", post(take))
+        .route("/v1/accounts/{account}", get(account_record))
+        .with_state(node.clone());
+    let account = Account::open(serve(router).await, key()).await.unwrap();
+    (node, account)
+}
+
+fn transfer() -> Action {
+    Action::Transfer { to: AccountId([9; 32]), amount: Money(1), reference: "".parse().unwrap() }
+}
+
+#[tokio::test]
+async fn many_actions_go_as_one_request_with_consecutive_nonces() {
+    let (node, account) = node(5).await;
+    let done = account.submit_many(vec![transfer(); 100]).await;
+    assert!(done.iter().all(|done| done.as_ref().is_ok_and(|done| done.height == 42)));
+    account.submit(transfer()).await.unwrap();
+    assert_eq!(*node.submissions.lock().unwrap(), [(5..105).collect(), vec![105]]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_open_yet_begins_with_nonce_zero() {
+    let (node, account) = node(0).await;
+    account.submit(transfer()).await.unwrap();
+    assert_eq!(*node.submissions.lock().unwrap(), [[0]]);
+}
+
+#[tokio::test]
+async fn a_nonce_that_another_client_has_used_is_asked_for_again() {
+    let (node, account) = node(5).await;
+    account.submit(transfer()).await.unwrap();
+    *node.next.lock().unwrap() = 20;
+    account.submit(transfer()).await.unwrap();
+    assert_eq!(*node.submissions.lock().unwrap(), [[5], [6], [20]]);
+}
+
+#[tokio::test]
+async fn a_node_that_answers_for_another_transaction_is_not_believed() {
+    let router = Router::new()
+        .route("/v1/status", get(|| async { axum::Json(status()) }))
+        .route(
+            "/v1/accounts/{account}",
+            get(|| async { (StatusCode::NOT_FOUND, axum::Json(problem(404, "not-found"))) }),
+        )
+        .route("/v1/transactions", post(|| async { axum::Json(json!({ "results": [{ "hash": "ab".repeat(32) }] })) }));
+    let account = Account::open(serve(router).await, key()).await.unwrap();
+    let error = account.submit(transfer()).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Client(ClientError::NotUnderstood { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_longer_than_any_may_be_is_not_sent() {
+    let (node, account) = node(5).await;
+    let signature = utilidor_sdk::trade::signed_run(ChainId([7; 16]), Default::default(), Vec::new(), &key()).unwrap();
+    // Far more than a transaction holds.
+    let runs: Vec<_> = (0..2_048).map(|_| signature.clone()).collect();
+    let reading = utilidor_types::Reading { time: Timestamp(1), register: utilidor_types::Quantity(1) };
+    let long = utilidor_sdk::trade::gateway_run(Default::default(), vec![reading; 96]).unwrap();
+    let runs: Vec<_> = runs.into_iter().take(1_500).chain(std::iter::repeat_n(long, 200)).collect();
+    let action = Action::RecordReadings { runs: runs.try_into().unwrap() };
+    assert!(encode(&action).len() > utilidor_types::transaction::MAX_TRANSACTION_BYTES);
+    assert!(matches!(account.submit(action).await, Err(SubmitError::TooLong { .. })));
+    account.submit(transfer()).await.unwrap();
+    assert_eq!(*node.submissions.lock().unwrap(), [[5]], "no nonce was used up");
+}
+
+#[tokio::test]
+async fn the_event_stream_goes_on_where_it_was_interrupted() {
+    let connections = Arc::new(Mutex::new(Vec::new()));
+    let seen = connections.clone();
+    let events = move |Query(query): Query<HashMap<String, String>>, headers: HeaderMap| async move {
+        let last = headers.get("last-event-id").map(|id| id.to_str().unwrap().to_owned());
+        seen.lock().unwrap().push((query.get("after_height").cloned(), last.clone()));
+        let block = |height: u64| {
+            let data = json!({
+                "height": height, "time_ms": height, "block": "00".repeat(32), "state_root": "00".repeat(32),
+                "transactions": 0, "receipts": 0, "certificates": 0
+            });
+            format!("event: block\nid: {height}:0\ndata: {data}\n\n")
+        };
+        // The first connection breaks off in the middle of an event.
+        match last {
+            None => format!("{}event: block\nid: 7", block(6)),
+            Some(_) => block(7),
+        }
+    };
+    let client = serve(Router::new().route("/v1/events", get(events))).await;
+    let events: Vec<_> = client.events_after(5).take(2).map(Result::unwrap).collect().await;
+    let heights: Vec<_> = events
+        .into_iter()
+        .map(|event| match event {
+            LedgerEvent::Block(block) => block.height,
+            LedgerEvent::Receipt(_) => panic!("no receipt was sent"),
+        })
+        .collect();
+    assert_eq!(heights, [6, 7]);
+    assert_eq!(*connections.lock().unwrap(), [(Some("5".into()), None), (None, Some("6:0".into()))]);
+}
