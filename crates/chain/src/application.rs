@@ -161,7 +161,6 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
 fn unfit(reason: &Inadmissible) -> Unfit {
     match reason {
         Inadmissible::WrongNonce { found, expected } if found > expected => Unfit::NotYet,
-        Inadmissible::BlockFull => Unfit::NextBlock,
         Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => Unfit::Never,
     }
 }

@@ -101,8 +101,6 @@ pub(crate) struct Candidate {
 pub(crate) enum Unfit {
     /// Its turn has not come.
     NotYet,
-    /// The block was full of work.
-    NextBlock,
     /// It can enter no later block either.
     Never,
 }
@@ -223,7 +221,6 @@ impl Pool {
             match unfit {
                 Unfit::Never => inner.remove(&hash),
                 Unfit::NotYet => inner.set_aside(&hash),
-                Unfit::NextBlock => {}
             }
         }
     }

@@ -99,7 +99,7 @@ pub struct FinalizedBlock {
     pub digest: Digest,
     /// The transactions, in order.
     pub transactions: Vec<BlockTransaction>,
-    /// The receipts, in order: one for each transaction, then those of due work.
+    /// The receipts, in the order of execution: genesis (in block 1), due work, then one for each transaction.
     pub receipts: Vec<Receipt>,
     /// The certificates added to the certification log, in order of their ids.
     pub certificates: Vec<Certificate>,
