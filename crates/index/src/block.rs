@@ -186,6 +186,18 @@ impl Reader {
         Ok(statement.query_row([hash.0], |row| value(row, "body")).optional()?)
     }
 
+    /// Those of the transactions that are in blocks.
+    pub fn known(&self, hashes: &[TransactionHash]) -> Result<Vec<TransactionHash>, ReadError> {
+        let mut statement = self.connection.prepare_cached("SELECT 1 FROM transactions WHERE hash = ?")?;
+        let mut known = Vec::new();
+        for hash in hashes {
+            if statement.exists([hash.0])? {
+                known.push(*hash);
+            }
+        }
+        Ok(known)
+    }
+
     /// Where a transaction ended up and how it went, without its body.
     pub fn outcome(&self, hash: TransactionHash) -> Result<Option<Outcome>, ReadError> {
         let sql = "SELECT transactions.height AS height, receipts.body AS body FROM transactions

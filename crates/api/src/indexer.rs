@@ -1,0 +1,103 @@
+//! The task that follows the chain: each final block goes into the index, one SQL transaction a block, off the node's
+//! critical path.
+
+use tokio::sync::watch;
+use utilidor_chain::{FinalizedBlock, Handle, ReadError};
+use utilidor_index::{ApplyError, BlockFacts, Index};
+
+/// Why the index no longer follows the chain.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexerFailed {
+    /// The node did not give a block.
+    #[error("cannot read block {height} from the node")]
+    Read {
+        /// The block.
+        height: u64,
+        /// The cause.
+        #[source]
+        source: ReadError,
+    },
+    /// The index did not take a block.
+    #[error("cannot fold block {height} into the index")]
+    Apply {
+        /// The block.
+        height: u64,
+        /// The cause.
+        #[source]
+        source: ApplyError,
+    },
+}
+
+/// What the index needs of a final block.
+pub fn facts(block: FinalizedBlock) -> BlockFacts {
+    BlockFacts {
+        header: block.header,
+        transactions: block.transactions.into_iter().map(|transaction| (transaction.hash, transaction.signed)).collect(),
+        receipts: block.receipts,
+        certificates: block.certificates,
+    }
+}
+
+/// Follows the chain until `stopping` becomes true or the node stops. Tells each new height through `indexed`, after its
+/// rows can be read.
+pub(crate) async fn follow(
+    chain: Handle,
+    mut index: Index,
+    indexed: watch::Sender<u64>,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<(), IndexerFailed> {
+    loop {
+        let height = index.height() + 1;
+        let reached = tokio::select! {
+            reached = chain.reached(height) => reached,
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
+        };
+        let block = match reached {
+            Ok(_) => chain.finalized(height).await,
+            Err(ReadError::Stopped) => return Ok(()),
+            Err(source) => return Err(IndexerFailed::Read { height, source }),
+        };
+        let block = match block {
+            Ok(Some(block)) => block,
+            // The head said that it is final; it is a moment before it can be read.
+            Ok(None) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Err(ReadError::Stopped) => return Ok(()),
+            Err(source) => return Err(IndexerFailed::Read { height, source }),
+        };
+        let folded = tokio::task::spawn_blocking(move || {
+            let result = index.apply(&facts(block));
+            (index, result)
+        });
+        let (returned, result) = folded.await.expect("folding a block does not panic");
+        index = returned;
+        result.map_err(|source| IndexerFailed::Apply { height, source })?;
+        indexed.send_replace(index.height());
+    }
+}
+
+/// Folds all blocks up to the chain's present head into the index, calling `progress` with each height.
+pub async fn catch_up(
+    chain: &Handle,
+    mut index: Index,
+    mut progress: impl FnMut(u64),
+) -> Result<Index, IndexerFailed> {
+    let head = chain.head().height;
+    while index.height() < head {
+        let height = index.height() + 1;
+        let block = chain.finalized(height).await.map_err(|source| IndexerFailed::Read { height, source })?;
+        let missing = ReadError::NotFinal { height, head };
+        let block = block.ok_or(IndexerFailed::Read { height, source: missing })?;
+        let folded = tokio::task::spawn_blocking(move || {
+            let result = index.apply(&facts(block));
+            (index, result)
+        });
+        let (returned, result) = folded.await.expect("folding a block does not panic");
+        index = returned;
+        result.map_err(|source| IndexerFailed::Apply { height, source })?;
+        progress(height);
+    }
+    Ok(index)
+}

@@ -1,0 +1,196 @@
+//! The HTTP interface of a node: submission, reads from the index, proofs from the chain, and the event stream.
+//!
+//! ```text
+//! client --HTTP--> middleware (request id, bounds, log) --> handlers, a file per noun --> index (reads)
+//!                                                                                    \--> chain (submit, prove)
+//!                        chain --final blocks--> indexer --> index
+//! ```
+//!
+//! What the interface looks like stands in its OpenAPI document, `/v1/openapi.json`, which is made from the handlers and
+//! compared with `openapi.json` in this crate's folder by a test. Lists come in pages; amounts are decimal strings; what
+//! cannot be done is answered with a problem document ([`problem`]).
+//!
+//! Deliberately absent: rules, keys, and anything that only an operator may do, save advancing a development chain's time.
+//! Whoever can reach the port can read everything and submit; bind it to a loopback address or put a gateway before it.
+
+mod account;
+mod agreement;
+mod block;
+mod events;
+mod extract;
+pub mod indexer;
+mod meter;
+mod middleware;
+mod node;
+mod offer;
+mod package;
+pub mod problem;
+pub mod process;
+mod refusal;
+pub mod state;
+mod statement;
+mod transaction;
+
+pub use indexer::{IndexerFailed, catch_up};
+pub use transaction::MAX_SUBMISSION_TRANSACTIONS;
+
+use crate::problem::{Code, Problem};
+use crate::state::{App, MAX_ADVANCE_TIME, MAX_ANSWER_TIME, MAX_BODY_BYTES};
+use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
+use axum::response::{Html, IntoResponse};
+use axum::{Json, Router, routing::get};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use utilidor_chain::Handle;
+use utilidor_index::{Index, ReadError};
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Why the interface stopped serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The index could not be opened for reading.
+    #[error("cannot open the index for reading")]
+    Readers(#[source] ReadError),
+    /// The listener failed.
+    #[error("cannot serve on the listener")]
+    Listener(#[source] std::io::Error),
+    /// The index no longer follows the chain.
+    #[error("the index no longer follows the chain")]
+    Indexer(#[source] IndexerFailed),
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Utilidor",
+        description = "Energy trading on a consortium ledger: the HTTP interface of a node.\n\n\
+            Money is a decimal string with six decimals, quantities are decimal strings of base units (joules for \
+            electricity, heating and cooling; millilitres for hot water, gas and water), ids and hashes are hex, times are \
+            Unix milliseconds. Lists come in pages: give `next` as `cursor` to read on. What cannot be done is answered with \
+            `application/problem+json`; its codes, and those of refusals in receipts, are listed at `/v1/problems`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "node", description = "Where the node and its chain stand"),
+        (name = "transactions", description = "Submitting signed transactions, and what became of them"),
+        (name = "blocks", description = "Blocks, and the event stream of blocks and receipts"),
+        (name = "accounts", description = "Members, accounts and movements of money"),
+        (name = "trade", description = "Offers, quotes and agreements"),
+        (name = "statements", description = "What was delivered and paid"),
+        (name = "meters", description = "Meters and certified readings"),
+        (name = "packages", description = "Energy packages and subscriptions"),
+        (name = "refusals", description = "What the ledger refused, and why"),
+        (name = "proofs", description = "Proofs that a client can check with the genesis document alone")
+    )
+)]
+struct Api;
+
+fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
+    let ordinary = OpenApiRouter::with_openapi(Api::openapi())
+        .merge(node::router())
+        .merge(transaction::router())
+        .merge(block::router())
+        .merge(events::router())
+        .merge(account::router())
+        .merge(offer::router())
+        .merge(agreement::router())
+        .merge(statement::router())
+        .merge(meter::router())
+        .merge(package::router())
+        .merge(refusal::router());
+    (ordinary, node::development_router())
+}
+
+/// The OpenAPI document (3.1).
+pub fn openapi() -> Document {
+    let (ordinary, slow) = routers();
+    ordinary.merge(slow).into_openapi()
+}
+
+fn router(app: App) -> Router {
+    let document = Arc::new(openapi());
+    let (ordinary, slow) = routers();
+    let ordinary = ordinary.layer(middleware::time_limit(MAX_ANSWER_TIME)).split_for_parts().0;
+    let slow = slow.layer(middleware::time_limit(MAX_ADVANCE_TIME)).split_for_parts().0;
+    ordinary
+        .merge(slow)
+        .route("/v1/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
+        .route("/", get(front_page))
+        .fallback(|method: Method, uri: axum::http::Uri| async move {
+            Problem::new(Code::UnknownRoute, format!("{method} {} is no endpoint", uri.path()))
+        })
+        .method_not_allowed_fallback(|method: Method, uri: axum::http::Uri| async move {
+            Problem::new(Code::Method, format!("{} does not take {method}", uri.path()))
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::bound_and_log))
+        .with_state(app)
+}
+
+/// Stands here until the client app does.
+async fn front_page() -> impl IntoResponse {
+    Html(concat!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Utilidor</title>",
+        "<h1>Utilidor</h1><p>A node of an energy trading ledger. Its interface: ",
+        "<a href=\"/v1/openapi.json\">OpenAPI 3.1</a>, <a href=\"/v1/status\">status</a>, ",
+        "<a href=\"/v1/summary\">totals</a>.</html>\n"
+    ))
+}
+
+/// Serves the node's interface on `listener` until `shutdown` completes, and keeps the index abreast of the chain. Answers
+/// that clients wait for are cut short at the end; the index is left after a whole block.
+pub async fn serve(
+    listener: TcpListener,
+    chain: Handle,
+    index: Index,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let (indexed_sender, indexed) = watch::channel(index.height());
+    let (stop, stopping) = watch::channel(false);
+    let stop = Arc::new(stop);
+    let app = App::new(chain.clone(), index.path(), indexed, stopping.clone()).map_err(ServeError::Readers)?;
+
+    let indexer = tokio::spawn({
+        let (stop, stopping) = (Arc::clone(&stop), stopping.clone());
+        async move {
+            let ended = indexer::follow(chain, index, indexed_sender, stopping).await;
+            if let Err(error) = &ended {
+                tracing::error!(error = %with_causes(error), "the index no longer follows the chain");
+            }
+            stop.send_replace(true);
+            ended
+        }
+    });
+    tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            shutdown.await;
+            stop.send_replace(true);
+        }
+    });
+    let mut stopping = stopping;
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    });
+    let served = served.await;
+    stop.send_replace(true);
+    let ended = indexer.await.expect("the indexer does not panic");
+    served.map_err(ServeError::Listener)?;
+    ended.map_err(ServeError::Indexer)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

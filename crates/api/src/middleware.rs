@@ -1,0 +1,73 @@
+//! What every request passes: an id, the bound on requests in work, a line in the log, the bound on time. The log names
+//! method, path, status and duration; never bodies, queries or headers.
+
+use crate::problem::{Code, Problem};
+use crate::state::{App, MAX_REQUESTS};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::Instrument as _;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An id that no other request of this node has, also after a restart.
+fn request_id() -> String {
+    static STARTED: OnceLock<u64> = OnceLock::new();
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    let started = STARTED.get_or_init(|| {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    });
+    format!("{started:x}-{:x}", REQUESTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Bounds requests in work, and logs each under an id that the answer carries.
+pub(crate) async fn bound_and_log(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = request_id();
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let mut response = async move {
+        let begun = Instant::now();
+        let response = match app.requests.try_acquire() {
+            Ok(_permit) => next.run(request).await,
+            Err(_) => {
+                Problem::new(Code::TooManyClients, format!("{MAX_REQUESTS} requests are in work")).into_response()
+            }
+        };
+        let (status, elapsed_ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
+        match status {
+            500.. => tracing::warn!(status, elapsed_ms, "answered"),
+            _ => tracing::debug!(status, elapsed_ms, "answered"),
+        }
+        response
+    }
+    .instrument(span)
+    .await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// A layer that answers with a problem when an answer takes longer than `limit`.
+pub(crate) fn time_limit(
+    limit: Duration,
+) -> axum::middleware::FromFnLayer<
+    impl Fn(Request, Next) -> Pin<Box<dyn Future<Output = Response> + Send>> + Clone + Send + Sync + 'static,
+    (),
+    (Request,),
+> {
+    axum::middleware::from_fn(move |request: Request, next: Next| {
+        let answer: Pin<Box<dyn Future<Output = Response> + Send>> = Box::pin(async move {
+            match tokio::time::timeout(limit, next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => Problem::new(Code::Timeout, format!("no answer within {} s", limit.as_secs())).into_response(),
+            }
+        });
+        answer
+    })
+}

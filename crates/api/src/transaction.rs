@@ -1,0 +1,307 @@
+//! Submitting transactions, and reading them with their receipts.
+
+use crate::extract::{Path, Query};
+use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
+use crate::state::{App, MAX_WAIT_MS};
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::time::Duration;
+use tokio::time::Instant;
+use utilidor_chain::TransactionProof;
+use utilidor_index::block::{Outcome, TransactionRow};
+use utilidor_types::proof::BlockInclusion;
+use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
+use utilidor_types::{Receipt, TransactionHash};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Most transactions in one submission.
+pub const MAX_SUBMISSION_TRANSACTIONS: usize = 4_096;
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(submit)).routes(routes!(transaction)).routes(routes!(transaction_proof))
+}
+
+/// How long to wait.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wait {
+    /// Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+impl Wait {
+    fn until(&self) -> Result<Option<Instant>, Problem> {
+        match self.wait_ms {
+            0 => Ok(None),
+            wait if wait <= MAX_WAIT_MS => Ok(Some(Instant::now() + Duration::from_millis(wait))),
+            wait => Err(Problem::new(Code::WaitTooLong, format!("{wait} ms is more than the {MAX_WAIT_MS} allowed"))),
+        }
+    }
+}
+
+/// Transactions in JSON.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Submission {
+    /// Canonical bytes of signed transactions, in hex.
+    transactions: Vec<String>,
+}
+
+/// What became of the transactions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Submitted {
+    /// One for each, in order.
+    results: Vec<SubmissionResult>,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct SubmissionResult {
+    /// Its hash, if it was taken, now or before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    hash: Option<TransactionHash>,
+    /// Height of its block, if it became final while the client waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u64>,
+    /// Its receipt, if it became final while the client waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    receipt: Option<Receipt>,
+    /// Why it was not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+/// Submits signed transactions. A transaction that the node knows already is taken again without effect, so a client may
+/// repeat a submission until it has its receipts. What is taken is not yet final: wait for it, or ask later. A transaction
+/// whose account, nonce or expiry makes it inadmissible is dropped and never gets a receipt.
+#[utoipa::path(
+    post, path = "/v1/transactions", tag = "transactions", params(Wait),
+    request_body(
+        description = "At most 4096 transactions and 8 MiB: the Borsh encoding of a list of byte strings (32-bit \
+            little-endian count, then each with its 32-bit length), or JSON",
+        content((Vec<u8> = "application/octet-stream"), (Submission = "application/json"))
+    ),
+    responses(
+        (status = 200, description = "One result for each transaction, in order", body = Submitted),
+        (status = 413, description = "`request/too-large`, `request/too-many-transactions`", body = Problem,
+            content_type = PROBLEM_JSON),
+        (status = 415, description = "`request/media-type`", body = Problem, content_type = PROBLEM_JSON),
+        Problems
+    )
+)]
+async fn submit(
+    State(app): State<App>,
+    Query(wait): Query<Wait>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<axum::Json<Submitted>, Problem> {
+    let until = wait.until()?;
+    let transactions = read_transactions(&headers, &body?)?;
+    let place = until.map(|_| app.wait_place()).transpose()?;
+    let hashes: Vec<_> = transactions.iter().map(|bytes| utilidor_types::block::transaction_hash(bytes)).collect();
+
+    let answers = app.chain.submit(transactions).await;
+    // The pool forgets what is long final; the index does not.
+    let refused = hashes.iter().zip(&answers).filter(|(_, answer)| answer.is_err()).map(|(hash, _)| *hash);
+    let refused: Vec<_> = refused.collect();
+    let final_before: HashSet<_> = match refused.is_empty() {
+        true => HashSet::new(),
+        false => app.read(move |reader| reader.known(&refused)).await?.into_iter().collect(),
+    };
+    let results = hashes.into_iter().zip(answers).map(|(hash, answer)| match answer {
+        Err(refused) if !final_before.contains(&hash) => {
+            SubmissionResult { problem: Some(refused.into()), ..Default::default() }
+        }
+        _ => SubmissionResult { hash: Some(hash), ..Default::default() },
+    });
+    let mut results: Vec<_> = results.collect();
+    if let Some(until) = until {
+        let hashes: Vec<_> = results.iter().filter_map(|result| result.hash).collect();
+        let mut outcomes = outcomes(&app, hashes, until).await?.into_iter();
+        for result in results.iter_mut().filter(|result| result.hash.is_some()) {
+            if let Some(Outcome { height, receipt }) = outcomes.next().flatten() {
+                (result.height, result.receipt) = (Some(height), Some(receipt));
+            }
+        }
+    }
+    drop(place);
+    Ok(axum::Json(Submitted { results }))
+}
+
+/// Waits until all transactions can be read, or the time is over.
+async fn outcomes(
+    app: &App,
+    hashes: Vec<TransactionHash>,
+    until: Instant,
+) -> Result<Vec<Option<Outcome>>, Problem> {
+    let mut found: Vec<Option<Outcome>> = hashes.iter().map(|_| None).collect();
+    let mut indexed = app.indexed.clone();
+    let mut stopping = app.stopping.clone();
+    loop {
+        indexed.borrow_and_update();
+        let missing: Vec<_> = (0..hashes.len()).filter(|place| found[*place].is_none()).collect();
+        let asked: Vec<_> = missing.iter().map(|place| hashes[*place]).collect();
+        let answers = app.read(move |reader| asked.iter().map(|hash| reader.outcome(*hash)).collect()).await;
+        let answers: Vec<Option<Outcome>> = answers?;
+        for (place, answer) in missing.into_iter().zip(answers) {
+            found[place] = answer;
+        }
+        if found.iter().all(Option::is_some) {
+            return Ok(found);
+        }
+        tokio::select! {
+            changed = indexed.changed() => if changed.is_err() { return Ok(found) },
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(found),
+            () = tokio::time::sleep_until(until) => return Ok(found),
+        }
+    }
+}
+
+/// The transactions of a submission, each in its canonical bytes.
+fn read_transactions(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let malformed = |reason: String| Problem::new(Code::Malformed, reason);
+    let transactions = match media_type.as_str() {
+        "application/octet-stream" => byte_strings(body)?,
+        "application/json" => {
+            let submission: Submission = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+            bounded(submission.transactions.len())?;
+            let decoded = submission.transactions.iter().enumerate().map(|(place, text)| {
+                hex::decode(text).map_err(|error| malformed(format!("transaction {place} is no hex: {error}")))
+            });
+            decoded.collect::<Result<_, _>>()?
+        }
+        other => {
+            let detail = format!("{other:?} is neither application/octet-stream nor application/json");
+            return Err(Problem::new(Code::MediaType, detail));
+        }
+    };
+    Ok(transactions)
+}
+
+fn bounded(transactions: usize) -> Result<(), Problem> {
+    if transactions > MAX_SUBMISSION_TRANSACTIONS {
+        let detail = format!("{transactions} transactions are more than the {MAX_SUBMISSION_TRANSACTIONS} allowed");
+        return Err(Problem::new(Code::TooMany, detail));
+    }
+    Ok(())
+}
+
+/// The Borsh encoding of a list of byte strings, read without allocating for lengths that are not there.
+fn byte_strings(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
+    fn length<'a>(rest: &mut &'a [u8]) -> Option<(usize, &'a [u8])> {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        *rest = after;
+        Some((u32::from_le_bytes(*length) as usize, after))
+    }
+    let cut = || Problem::new(Code::Malformed, "the list of transactions ends early");
+    let mut rest = body;
+    let (count, _) = length(&mut rest).ok_or_else(cut)?;
+    bounded(count)?;
+    let mut transactions = Vec::with_capacity(count);
+    for place in 0..count {
+        let (bytes, after) = length(&mut rest).ok_or_else(cut)?;
+        if bytes > MAX_TRANSACTION_BYTES.saturating_mul(2) {
+            let detail = format!("transaction {place} has {bytes} bytes, at most {MAX_TRANSACTION_BYTES} are allowed");
+            return Err(Problem::new(Code::Malformed, detail));
+        }
+        let (transaction, after) = after.split_at_checked(bytes).ok_or_else(cut)?;
+        transactions.push(transaction.to_vec());
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return Err(Problem::new(Code::Malformed, format!("{} bytes follow the list of transactions", rest.len())));
+    }
+    Ok(transactions)
+}
+
+/// A final transaction with its receipt.
+#[utoipa::path(
+    get, path = "/v1/transactions/{hash}", tag = "transactions",
+    params(("hash" = String, Path, description = "The transaction's hash in hex"), Wait),
+    responses((status = 200, body = TransactionRow), Problems)
+)]
+async fn transaction(
+    State(app): State<App>,
+    Path(hash): Path<TransactionHash>,
+    Query(wait): Query<Wait>,
+) -> Result<axum::Json<TransactionRow>, Problem> {
+    if let Some(until) = wait.until()? {
+        let _place = app.wait_place()?;
+        outcomes(&app, vec![hash], until).await?;
+    }
+    let row = app.read(move |reader| reader.transaction(hash)).await?;
+    row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("final transaction {hash}")))
+}
+
+/// The proof that a final block holds a transaction and left its receipt.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TransactionAndReceiptProof {
+    /// The block's header with the signatures that make it final; the transaction's hash; its place and path.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    transaction: TransactionProof,
+    /// The receipt.
+    #[schema(value_type = Object)]
+    receipt: Receipt,
+    /// The receipt's place and path.
+    #[schema(value_type = Object)]
+    receipt_inclusion: BlockInclusion,
+}
+
+/// The proof that a final block holds a transaction and left its receipt.
+#[utoipa::path(
+    get, path = "/v1/transactions/{hash}/proof", tag = "proofs",
+    params(("hash" = String, Path, description = "The transaction's hash in hex")),
+    responses((status = 200, body = TransactionAndReceiptProof), Problems)
+)]
+async fn transaction_proof(
+    State(app): State<App>,
+    Path(hash): Path<TransactionHash>,
+) -> Result<axum::Json<TransactionAndReceiptProof>, Problem> {
+    let row = app.read(move |reader| reader.transaction(hash)).await?;
+    let row = row.ok_or_else(|| Problem::not_found(format!("final transaction {hash}")))?;
+    let transaction = app.chain.prove_transaction(row.height, row.index).await?;
+    let receipt = app.chain.prove_receipt(row.height, row.receipt_index).await?;
+    Ok(axum::Json(TransactionAndReceiptProof {
+        transaction,
+        receipt: receipt.receipt,
+        receipt_inclusion: receipt.inclusion,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(result: Result<Vec<Vec<u8>>, Problem>) -> String {
+        result.unwrap_err().code.into_owned()
+    }
+
+    #[test]
+    fn a_list_of_byte_strings_is_read_strictly() {
+        let list: Vec<Vec<u8>> = vec![vec![1, 2, 3], vec![], vec![4]];
+        let bytes = utilidor_types::encode(&list);
+        assert_eq!(byte_strings(&bytes).unwrap(), list);
+        for end in 0..bytes.len() {
+            assert_eq!(code(byte_strings(&bytes[..end])), "request/malformed", "cut at {end}");
+        }
+        assert_eq!(code(byte_strings(&[bytes, vec![0]].concat())), "request/malformed");
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused_before_anything_is_allocated() {
+        assert_eq!(code(byte_strings(&u32::MAX.to_le_bytes())), "request/too-many-transactions");
+        let one_of_four_gigabytes = [1u32.to_le_bytes(), u32::MAX.to_le_bytes()].concat();
+        assert_eq!(code(byte_strings(&one_of_four_gigabytes)), "request/malformed");
+    }
+}
