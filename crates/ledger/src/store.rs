@@ -38,6 +38,8 @@ struct Entry {
     id: Vec<u8>,
     before: Option<Vec<u8>>,
     now: Option<Vec<u8>>,
+    /// Nobody has looked whether there was one before: it follows from records that this pass has read or changed.
+    assumed_new: bool,
 }
 
 /// The state as far as a block has read and written it.
@@ -60,9 +62,11 @@ impl Store {
         std::mem::take(&mut self.wanted).into_iter().collect()
     }
 
-    /// Forgets all writes, to run the block again. What was read stays.
+    /// Forgets all writes, to run the block again. What was read stays. What was assumed does not: a pass that misses
+    /// cells may have assumed it wrongly.
     pub fn restart(&mut self) {
         self.journal.clear();
+        //         self.records.retain(|_, entry| !entry.assumed_new);
         for entry in self.records.values_mut() {
             if entry.now != entry.before {
                 entry.now.clone_from(&entry.before);
@@ -96,7 +100,7 @@ impl Store {
         let key = Key::of(R::TABLE, &id, 0);
         if !self.records.contains_key(&key) {
             let before = self.load::<R>(&id)?;
-            self.records.insert(key, Entry { table: R::TABLE, id, now: before.clone(), before });
+            self.records.insert(key, Entry { table: R::TABLE, id, now: before.clone(), before, assumed_new: false });
         }
         let entry = &self.records[&key];
         Ok(entry.now.as_ref().map(|bytes| decode(bytes, MAX_RECORD_BYTES).expect("records are stored as encoded")))
@@ -123,7 +127,8 @@ impl Store {
     pub fn create_unread<R: Record>(&mut self, id: &R::Id, record: &R) {
         let id = encode(id);
         let key = Key::of(R::TABLE, &id, 0);
-        self.records.entry(key).or_insert(Entry { table: R::TABLE, id, before: None, now: None });
+        let assumed = Entry { table: R::TABLE, id, before: None, now: None, assumed_new: true };
+        self.records.entry(key).or_insert(assumed);
         self.write_at(key, Some(encode(record)));
     }
 
@@ -151,7 +156,8 @@ impl Store {
         let first = Key::of(R::TABLE, id, 0);
         let count = match self.cells.get(&first) {
             None => {
-                self.wanted.extend((0..R::USUAL_CELLS).map(|cell| Key::of(R::TABLE, id, cell)));
+                let usual = (0..R::USUAL_CELLS).map(|cell| Key::of(R::TABLE, id, cell));
+                self.wanted.extend(usual.filter(|key| !self.cells.contains_key(key)));
                 return Err(Stop::Unfetched);
             }
             Some(None) => return Ok(None),
