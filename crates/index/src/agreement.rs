@@ -201,6 +201,9 @@ impl Fold<'_> {
         let party = self.party(agreement)?;
         let sql = "UPDATE agreements SET status = ? WHERE id = ?";
         self.sql.prepare_cached(sql)?.execute(params![status.name(), party.id])?;
+        if matches!(status, Status::Declined | Status::Expired) {
+            self.return_lots(party.id)?;
+        }
         self.step(agreement, status.name(), None, None)
     }
 

@@ -213,16 +213,11 @@ impl<'a> Fold<'a> {
 
     fn applied(&mut self, signed: Option<&SignedTransaction>, events: &[Event]) -> Result<(), FoldError> {
         let request = signed.map(|signed| (signed.transaction.account(), &signed.transaction.action));
-        // The old device's last reading is certified before the new device takes its place.
-        let action_last = matches!(request, Some((_, Action::ExchangeMeter { .. })));
-        if let Some((account, action)) = request.filter(|_| !action_last) {
+        if let Some((account, action)) = request {
             self.action(account, action)?;
         }
         for event in events {
             self.event(event, request)?;
-        }
-        if let Some((account, action)) = request.filter(|_| action_last) {
-            self.action(account, action)?;
         }
         Ok(())
     }
@@ -248,7 +243,7 @@ impl<'a> Fold<'a> {
             Action::BindMeter { meter, holder } => self.bind_meter(*meter, *holder),
             Action::RotateMeterKey { meter, authority } => self.rotate_meter_key(*meter, authority),
             Action::ExchangeMeter { meter, last, authority, register_modulus, register } => {
-                self.exchange_meter(*meter, last.time, authority, *register_modulus, *register)
+                self.exchange_meter(*meter, *last, authority, *register_modulus, *register)
             }
             Action::RetireMeter { meter } => self.retire_meter(*meter),
             Action::PublishPackage(package) => self.publish_package(by, package),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utilidor_types::meter::Attribution;
 use utilidor_types::{
     AccountId, AgreementId, Bounded, Carrier, Certificate, CertificateId, Meter, MeterAuthority, MeterId, Quantity,
-    Timestamp, Window,
+    Reading, Timestamp, Window,
 };
 
 /// A meter.
@@ -115,15 +115,22 @@ impl Fold<'_> {
     pub fn exchange_meter(
         &mut self,
         meter: MeterId,
-        at: Timestamp,
+        last: Reading,
         authority: &MeterAuthority,
         modulus: Quantity,
         register: Quantity,
     ) -> Result<(), FoldError> {
+        // The old device's last reading is certified with the exchange, unless it was before.
+        let of_old_device = |next: &&Certificate| {
+            (next.meter, next.interval.to, next.register) == (meter, last.time, last.register)
+        };
+        if let Some(first) = self.certificates.first().filter(of_old_device).map(|next| next.id) {
+            self.certified(first, 1)?;
+        }
         let meter = self.meter(meter)?;
         let sql = "UPDATE meters SET authority = ?, modulus = ?, register = ?, read_ms = ?, devices = devices + 1
                    WHERE id = ?";
-        let values = params![body(authority), int(modulus.0), int(register.0), int(at.0), meter];
+        let values = params![body(authority), int(modulus.0), int(register.0), int(last.time.0), meter];
         self.sql.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }

@@ -184,6 +184,22 @@ impl Fold<'_> {
         }
         Ok(Some((receipt, binding)))
     }
+
+    /// What was awarded with an agreement that was not signed can be awarded again.
+    pub fn return_lots(&self, agreement: i64) -> Result<(), FoldError> {
+        let sql = "SELECT quotes.offer AS offer, opening FROM agreements
+                   JOIN quotes ON quotes.offer = agreements.offer AND quotes.agreement = agreements.id
+                   WHERE agreements.id = ?";
+        let quote = self.sql.prepare_cached(sql)?.query_row([agreement], |row| {
+            Ok((row.get::<_, i64>("offer")?, value::<QuoteContent>(row, "opening")?))
+        });
+        let Some((offer, opening)) = quote.optional()? else { return Ok(()) };
+        let mut lots = self.sql.prepare_cached("UPDATE lots SET awarded = awarded - ? WHERE offer = ? AND lot = ?")?;
+        for (place, line) in opening.lines.iter().enumerate() {
+            lots.execute(params![int(line.quantity.0), offer, place as i64])?;
+        }
+        Ok(())
+    }
 }
 
 const OFFER_STATUS: &str = "CASE WHEN withdrawn IS NOT NULL THEN 'withdrawn'

@@ -203,7 +203,7 @@ CREATE TABLE attributions (
     certificate INTEGER NOT NULL,
     place       INTEGER NOT NULL,
     quantity    INTEGER NOT NULL,
-    PRIMARY KEY (agreement, certificate)
+    PRIMARY KEY (agreement, certificate, place)
 ) WITHOUT ROWID;
 CREATE INDEX attributions_by_certificate ON attributions (certificate, place);
 
