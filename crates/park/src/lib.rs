@@ -1,11 +1,196 @@
-//! The Huadian demonstration.
+//! The Huadian demonstration [M24-M26]: a year of an industrial park on the platform, as its customers would use it.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`data`], [`solar`], [`meters`] | what is consumed and generated in each hour, and what the meters show |
+//! | [`tariff`], [`adviser`] | what the station offers, and what each tenant chooses |
+//! | [`tender`] | what is put up each month, and who quotes what |
+//! | [`cast`] | who takes part, under which keys and ids |
+//! | [`scenario`] | what everybody does, day by day; the journal |
+//! | [`platform`], [`node`] | what is asked of the platform, and the running node that answers |
+//! | [`report`], [`render`] | what the year came to, and whether it holds together |
+//!
+//! [`run`] plays on a running node whose chain was begun with [`cast::genesis`]. It can be interrupted at any moment: run
+//! again on the same chain, it goes on, and ends with the same report.
+//!
+//! Deliberately absent: the rules of the ledger, keys worth protecting, randomness, clocks and floats in what is played.
 
 pub mod adviser;
 pub mod cast;
 pub mod data;
 pub mod meters;
+pub mod node;
 pub mod platform;
+pub mod render;
+pub mod report;
 pub mod scenario;
 pub mod solar;
 pub mod tariff;
 pub mod tender;
+
+pub use cast::{genesis, validator_secret};
+pub use render::{Lang, render};
+pub use report::Report;
+
+use data::{DAYS, Year};
+use indicatif::{ProgressBar, ProgressStyle};
+use node::Node;
+use report::{Books, Run};
+use scenario::{Journal, PlayError, Progress};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use utilidor_sdk::client::{AgreementFilter, StatementFilter};
+use utilidor_sdk::{Client, ClientError};
+use utilidor_types::{ChainId, OfferId};
+
+/// The report's file in the data folder.
+pub const REPORT_FILE: &str = "report.json";
+/// The journal's file in the data folder: what was done, from which every bill can be recomputed.
+pub const JOURNAL_FILE: &str = "journal.json";
+
+/// What to play, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address of the running node, such as `http://127.0.0.1:4680`.
+    pub api: String,
+    /// Folder for the report and the journal; its size is reported as the demonstration's.
+    pub data_dir: PathBuf,
+    /// Days of the year, 1 to 365.
+    pub days: usize,
+    /// Whether a progress bar is drawn.
+    pub progress: bool,
+    /// Language of the progress bar.
+    pub lang: Lang,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The year of the data is over before.
+    #[error("the demonstration has 1 to {DAYS} days, not {days}")]
+    Days {
+        /// Days asked for.
+        days: usize,
+    },
+    /// The chain was not begun by the demonstration.
+    #[error("the node's chain is {found}; the demonstration plays on its own, {expected}")]
+    OtherChain {
+        /// The node's.
+        found: ChainId,
+        /// The demonstration's.
+        expected: ChainId,
+    },
+    /// Playing stopped.
+    #[error("the demonstration stopped")]
+    Play(#[from] PlayError),
+    /// The node did not answer.
+    #[error("the node did not tell how the demonstration went")]
+    Client(#[from] ClientError),
+    /// A file could not be written.
+    #[error("{} could not be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Plays the demonstration to its report, which is also written to the data folder.
+pub async fn run(options: &Options) -> Result<Report, RunError> {
+    let began = Instant::now();
+    if !(1..=DAYS).contains(&options.days) {
+        return Err(RunError::Days { days: options.days });
+    }
+    let client = Client::new(&options.api)?;
+    let (found, expected) = (client.status().await?.chain, cast::chain());
+    if found != expected {
+        return Err(RunError::OtherChain { found, expected });
+    }
+    let year = Year::load();
+    let node = Node::new(client.clone(), found);
+    let bar = options.progress.then(|| progress_bar(options.days, options.lang));
+    let mut progress = |Progress { day, .. }: Progress| {
+        if let Some(bar) = &bar {
+            bar.set_position(day as u64);
+        }
+    };
+    let journal = scenario::play(&node, &year, options.days, &mut progress).await?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+
+    let books = read_books(&client, &journal).await?;
+    let run = Run {
+        blocks: books.summary.blocks,
+        duration_ms: began.elapsed().as_millis() as u64,
+        disk_bytes: bytes_under(&options.data_dir),
+        state_root: client.status().await?.state_root.to_string(),
+        api: client.address().into(),
+        data_dir: options.data_dir.display().to_string(),
+    };
+    let report = Report::new(&journal, &year, &books, run);
+    write_json(&options.data_dir.join(JOURNAL_FILE), &journal)?;
+    write_json(&options.data_dir.join(REPORT_FILE), &report)?;
+    Ok(report)
+}
+
+fn progress_bar(days: usize, lang: Lang) -> ProgressBar {
+    let template = match lang {
+        Lang::En => "{bar:40} day {pos} of {len}, {elapsed} ({eta} left)",
+        Lang::Zh => "{bar:40} 第 {pos} 天，共 {len} 天，已用 {elapsed}（剩余 {eta}）",
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well formed");
+    ProgressBar::new(days as u64).with_style(style)
+}
+
+async fn read_books(client: &Client, journal: &Journal) -> Result<Books, ClientError> {
+    let mut quotes = Vec::new();
+    for tender in &journal.tenders {
+        let offer: OfferId = tender.offer().id;
+        quotes.extend(client.quotes(offer).await?);
+    }
+    let mut blocks = Vec::new();
+    loop {
+        let page = client.blocks_after(blocks.last().map_or(0, |block: &utilidor_sdk::model::BlockSummary| block.height), 1_000).await?;
+        if page.items.is_empty() {
+            break;
+        }
+        blocks.extend(page.items);
+    }
+    Ok(Books {
+        summary: client.summary().await?,
+        statements: client.statements(&StatementFilter::default()).await?,
+        agreements: client.agreements(&AgreementFilter::default()).await?,
+        meters: client.meters().await?,
+        accounts: client.accounts().await?,
+        quotes,
+        blocks,
+    })
+}
+
+/// Bytes of all files under a folder; what cannot be read counts as nothing.
+fn bytes_under(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_under(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// Writes a value beside its place first, so that an interruption leaves no half of it.
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), RunError> {
+    let failed = |source| RunError::Write { path: path.into(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let json = serde_json::to_vec_pretty(value).expect("reports and journals are plain data");
+    let beside = path.with_extension("json.new");
+    std::fs::write(&beside, json).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)
+}

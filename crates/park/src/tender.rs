@@ -59,7 +59,8 @@ pub struct Tender {
     pub ask: Money,
     /// The label of the meter that proves what is made available, if any.
     pub delivery_meter: Option<String>,
-    /// The quotes.
+    /// The quotes. They are their bidders' secret: no file of the demonstration holds them.
+    #[serde(skip)]
     pub bids: Vec<Bid>,
     /// A bidder that comes when the gate has closed.
     pub late: Option<String>,

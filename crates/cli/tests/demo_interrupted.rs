@@ -1,0 +1,51 @@
+//! The demonstration killed at any moment goes on, and ends with the report of an undisturbed run.
+
+mod demonstration;
+
+use demonstration::{begin, block_on, comparable, play, report};
+use utilidor_sdk::Client;
+
+const DAYS: usize = 6;
+
+/// Asks until the chain has come to `height`, or the demonstration has ended.
+fn reaches(client: &Client, height: u64) -> bool {
+    loop {
+        match block_on(client.get::<utilidor_sdk::model::NodeStatus>("v1/status")) {
+            Ok(status) if status.height >= height => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[test]
+fn killed_again_and_again_it_ends_with_the_report_of_an_undisturbed_run() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    let expected = play(undisturbed.path(), DAYS, &[]);
+    assert!(expected.run.blocks > 15, "{} blocks", expected.run.blocks);
+
+    let disturbed = tempfile::tempdir().unwrap();
+    // In the preparation, among the first subscriptions, at the tenders, at the awards, at the end.
+    for height in [1, 2, 3, 5, 6, 8, 11, 14, expected.run.blocks] {
+        let demonstration = begin(disturbed.path(), DAYS, &[], &[]);
+        assert!(reaches(&demonstration.client(), height), "it runs until it is killed");
+        demonstration.kill();
+    }
+    begin(disturbed.path(), DAYS, &["--exit"], &[]).ends();
+    let found = report(disturbed.path());
+    assert!(found.holds(), "{:#?}", found.checks);
+    assert_eq!(found.run.state_root, expected.run.state_root);
+    assert_eq!(comparable(found), comparable(expected));
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_a_fresh_one_starts_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = play(folder.path(), 3, &[]);
+    let second = play(folder.path(), 3, &[]);
+    assert_eq!(first.run.blocks, second.run.blocks);
+    begin(folder.path(), 3, &["--exit", "--fresh"], &[]).ends();
+    let fresh = report(folder.path());
+    assert_eq!(fresh.run.state_root, first.run.state_root);
+    assert_eq!(comparable(first), comparable(second));
+}

@@ -1,0 +1,307 @@
+//! The report as text, in English or Chinese.
+
+use crate::report::{Report, TenantReport};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use std::fmt::Write as _;
+use utilidor_types::{Carrier, Money, carrier::BaseUnit, money::MICRO};
+
+/// The language of headings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// Chinese.
+    Zh,
+}
+
+impl Lang {
+    const fn of(self, en: &'static str, zh: &'static str) -> &'static str {
+        match self {
+            Self::En => en,
+            Self::Zh => zh,
+        }
+    }
+
+    const fn carrier(self, carrier: Carrier) -> &'static str {
+        match (self, carrier) {
+            (Self::En, carrier) => carrier.name(),
+            (Self::Zh, Carrier::Electricity) => "电",
+            (Self::Zh, Carrier::Heating) => "热",
+            (Self::Zh, Carrier::Cooling) => "冷",
+            (Self::Zh, Carrier::HotWater) => "生活热水",
+            (Self::Zh, Carrier::Gas) => "燃气",
+            (Self::Zh, Carrier::Water) => "水",
+        }
+    }
+}
+
+/// The report as text.
+pub fn render(report: &Report, lang: Lang) -> String {
+    let mut text = String::new();
+    let mut section = |title: &str, body: String| {
+        let _ = writeln!(text, "\n{title}\n{body}");
+    };
+    let t = |en, zh| lang.of(en, zh);
+    section(
+        t("Bills of the complete months, CNY", "完整月份的账单（元）"),
+        bills(report, lang),
+    );
+    section(
+        t("By carrier: today's charging, package and purchases, CNY", "按能源品种：现行收费、套餐与交易（元）"),
+        carriers(report, lang),
+    );
+    section(t("Energy and carbon", "能量与碳排放"), energy(report, lang));
+    section(t("Revenue, CNY", "收入（元）"), revenue(report, lang));
+    section(t("Supplied and billed", "供应与计费"), balances(report, lang));
+    section(t("The platform's work", "平台运行"), work(report, lang));
+    section(t("What happens once", "一次性事件"), occasions(report, lang));
+    section(t("Checks", "检查"), checks(report, lang));
+    text
+}
+
+fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings.iter().enumerate().map(|(column, heading)| cell(column, (*heading).to_owned())));
+    table
+}
+
+/// The first column is text, the others are figures.
+fn cell(column: usize, text: String) -> Cell {
+    let alignment = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
+    Cell::new(text).set_alignment(alignment)
+}
+
+fn row(table: &mut Table, cells: Vec<String>) {
+    table.add_row(cells.into_iter().enumerate().map(|(column, text)| cell(column, text)).collect::<Vec<_>>());
+}
+
+fn text_row(table: &mut Table, cells: Vec<String>) {
+    table.add_row(cells.into_iter().map(|text| Cell::new(text).set_alignment(CellAlignment::Left)).collect::<Vec<_>>());
+}
+
+/// Money in whole units with thousands set apart; the millionths are in the JSON.
+fn whole(money: Money) -> String {
+    thousands((u128::from(money.0) + u128::from(MICRO / 2)) / u128::from(MICRO))
+}
+
+fn thousands(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn permille(permille: i64) -> String {
+    let sign = if permille < 0 { "-" } else { "" };
+    format!("{sign}{}.{} %", permille.abs() / 10, permille.abs() % 10)
+}
+
+fn bills(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[
+        t("tenant", "用户"),
+        t("today's charging", "现行收费"),
+        t("package and purchases", "套餐与交易"),
+        t("saved", "节省"),
+        t("deposits lost", "没收保证金"),
+        t("deposits gained", "获得赔偿"),
+        t("still reserved", "尚预付"),
+    ]);
+    for tenant in &report.tenants {
+        let cells = vec![
+            tenant.tenant.clone(),
+            whole(tenant.baseline),
+            whole(tenant.package),
+            permille(tenant.saved_permille),
+            whole(tenant.forfeited),
+            whole(tenant.compensated),
+            whole(tenant.prepaid),
+        ];
+        row(&mut table, cells);
+    }
+    let sum = |of: fn(&TenantReport) -> Money| report.tenants.iter().map(of).sum::<Money>();
+    let (baseline, package) = (sum(|tenant| tenant.baseline), sum(|tenant| tenant.package));
+    let saved = (i128::from(baseline.0) - i128::from(package.0)) * 1_000 / i128::from(baseline.0.max(1));
+    let cells = vec![
+        t("all", "合计").to_owned(),
+        whole(baseline),
+        whole(package),
+        permille(saved as i64),
+        whole(sum(|tenant| tenant.forfeited)),
+        whole(sum(|tenant| tenant.compensated)),
+        whole(sum(|tenant| tenant.prepaid)),
+    ];
+    row(&mut table, cells);
+    table.to_string()
+}
+
+fn carriers(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[
+        t("tenant", "用户"),
+        t("carrier", "品种"),
+        t("charged", "计费方式"),
+        t("today's charging", "现行收费"),
+        t("package", "套餐"),
+        t("purchases", "交易"),
+    ]);
+    for tenant in &report.tenants {
+        for bill in &tenant.carriers {
+            let cells = vec![
+                tenant.tenant.clone(),
+                lang.carrier(bill.carrier).to_owned(),
+                bill.mode.clone(),
+                whole(bill.baseline),
+                whole(bill.subscription),
+                whole(bill.purchases),
+            ];
+            row(&mut table, cells);
+        }
+    }
+    table.to_string()
+}
+
+fn energy(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[
+        t("tenant", "用户"),
+        t("electricity, kWh", "电（千瓦时）"),
+        t("of it from the roofs", "其中屋顶光伏"),
+        t("heat and cold, kWh", "热与冷（千瓦时）"),
+        t("carbon dioxide, kg", "二氧化碳（千克）"),
+    ]);
+    for tenant in &report.tenants {
+        let cells = vec![
+            tenant.tenant.clone(),
+            thousands(tenant.electricity_kwh.into()),
+            thousands(tenant.solar_kwh.into()),
+            thousands(tenant.thermal_kwh.into()),
+            thousands(tenant.carbon_kg.into()),
+        ];
+        row(&mut table, cells);
+    }
+    table.to_string()
+}
+
+fn revenue(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[
+        t("owner", "供能方"),
+        t("packages", "套餐"),
+        t("purchases", "交易"),
+        t("forfeits", "保证金净额"),
+    ]);
+    for revenue in &report.revenue {
+        let sign = if revenue.forfeits_micro < 0 { "-" } else { "" };
+        let forfeits = format!("{sign}{}", whole(Money(revenue.forfeits_micro.unsigned_abs())));
+        row(&mut table, vec![revenue.owner.clone(), whole(revenue.subscriptions), whole(revenue.purchases), forfeits]);
+    }
+    table.to_string()
+}
+
+fn balances(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[
+        t("carrier", "品种"),
+        t("unit", "单位"),
+        t("supplied", "供应"),
+        t("billed by subscription", "套餐计费"),
+        t("billed by purchase", "交易计费"),
+    ]);
+    for balance in &report.balances {
+        let (unit, size) = match balance.carrier.base_unit() {
+            BaseUnit::Joule => ("kWh", 3_600_000),
+            BaseUnit::Millilitre => ("m3", 1_000_000),
+        };
+        let cells = vec![
+            lang.carrier(balance.carrier).to_owned(),
+            unit.into(),
+            thousands((balance.supplied.0 / size).into()),
+            thousands((balance.by_subscription.0 / size).into()),
+            thousands((balance.by_purchase.0 / size).into()),
+        ];
+        row(&mut table, cells);
+    }
+    table.to_string()
+}
+
+fn work(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let number = |number: u64| thousands(number.into());
+    let mut table = table(&["", ""]);
+    let mut line = |name: &str, value: String| text_row(&mut table, vec![name.into(), value]);
+    line(t("days played", "运行天数"), number(report.days as u64));
+    line(t("tenders; quotes; never opened", "招标；报价；从未开启"), format!("{}; {}; {}", report.tenders, report.quotes, report.quotes_unopened));
+    line(t("contracts executed by themselves", "自动执行的合约"), number(report.contracts_executed));
+    line(t("readings certified", "认证读数"), number(report.readings_certified));
+    line(t("statements issued", "结算单"), number(report.statements_issued));
+    line(t("low-balance notices", "余额不足通知"), number(report.low_balance_notices));
+    let refused = report.refused.iter().map(|(code, count)| format!("{code}: {count}")).collect::<Vec<_>>().join(", ");
+    line(t("refused, by reason", "按原因拒绝"), refused);
+    if let Some(times) = &report.delivery_to_payment {
+        let minutes = |ms: u64| format!("{} min", ms / 60_000);
+        let value = format!(
+            "{} - {}, {} {}, {} {}",
+            minutes(times.least_ms),
+            minutes(times.most_ms),
+            t("mean", "平均"),
+            minutes(times.mean_ms),
+            t("at most blocks:", "最多区块："),
+            times.most_blocks
+        );
+        line(t("from delivery to payment (on the chain)", "从交付到付款（链上时间）"), value);
+    }
+    line(t("money issued; held", "货币发行；持有"), format!("{}; {}", report.issued, report.held));
+    line(t("blocks; transactions", "区块；交易"), format!("{}; {}", number(report.run.blocks), number(report.transactions)));
+    let seconds = format!("{}.{} s", report.run.duration_ms / 1_000, report.run.duration_ms % 1_000 / 100);
+    line(t("duration of this run", "本次运行时间"), seconds);
+    line(t("disk", "磁盘"), format!("{} MB", report.run.disk_bytes / 1_000_000));
+    line(t("state root", "状态根"), report.run.state_root.clone());
+    line(t("data folder", "数据目录"), report.run.data_dir.clone());
+    line(t("interface", "接口地址"), report.run.api.clone());
+    table.to_string()
+}
+
+fn occasions(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[t("occasion", "事件"), t("day", "日期"), ""]);
+    for occasion in &report.occasions {
+        let state = match (occasion.reached, occasion.observed) {
+            (true, true) => t("happened", "已发生"),
+            (false, false) => t("not in these days", "不在此期间"),
+            (true, false) => t("MISSING", "缺失"),
+            (false, true) => t("TOO EARLY", "提前发生"),
+        };
+        text_row(&mut table, vec![occasion.name.clone(), occasion.on.clone(), state.into()]);
+    }
+    table.to_string()
+}
+
+fn checks(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&["", t("check", "检查"), t("found", "结果")]);
+    for check in &report.checks {
+        let held = if check.held { t("held", "通过") } else { t("FAILED", "未通过") };
+        text_row(&mut table, vec![held.into(), check.name.clone(), check.found.clone()]);
+    }
+    table.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_set_in_thousands() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(whole(Money(1_499_999)), "1");
+        assert_eq!([permille(123), permille(-5)], ["12.3 %", "-0.5 %"]);
+    }
+}
