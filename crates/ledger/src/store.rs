@@ -66,7 +66,7 @@ impl Store {
     /// cells may have assumed it wrongly.
     pub fn restart(&mut self) {
         self.journal.clear();
-        //         self.records.retain(|_, entry| !entry.assumed_new);
+        self.records.retain(|_, entry| !entry.assumed_new);
         for entry in self.records.values_mut() {
             if entry.now != entry.before {
                 entry.now.clone_from(&entry.before);
