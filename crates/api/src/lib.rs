@@ -15,6 +15,7 @@
 
 mod account;
 mod agreement;
+mod bill;
 mod block;
 mod events;
 mod extract;
@@ -101,6 +102,7 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(offer::router())
         .merge(agreement::router())
         .merge(statement::router())
+        .merge(bill::router())
         .merge(meter::router())
         .merge(package::router())
         .merge(refusal::router());

@@ -238,12 +238,10 @@ impl Fold<'_> {
         self.signed_at(self.receipt, party.id, by, terms)
     }
 
-    /// A party signed terms with the transaction of a receipt. The same signature given again adds nothing.
+    /// A party signed terms with the transaction of a receipt.
     fn signed_at(&mut self, receipt: i64, agreement: i64, by: AccountId, terms: Digest) -> Result<(), FoldError> {
         let account = self.account(by)?.id;
-        let sql = "INSERT INTO agreement_steps (agreement, step, account, terms, receipt)
-                   SELECT ?1, 'signed', ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM agreement_steps
-                   WHERE agreement = ?1 AND step = 'signed' AND account = ?2 AND terms = ?3)";
+        let sql = "INSERT INTO agreement_steps (agreement, step, account, terms, receipt) VALUES (?, 'signed', ?, ?, ?)";
         self.sql.prepare_cached(sql)?.execute(params![agreement, account, terms.0, receipt])?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, Money, Statement};
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, CertificateId, Money, Program, Statement};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,5 +191,59 @@ impl Reader {
                    WHERE agreements.agreement = ? AND statements.number = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row(params![agreement.0, number], |row| value(row, "terms")).optional()?)
+    }
+
+    /// The number of the last statement before `number` that has a line on a tranche.
+    pub fn last_statement_on_tranche(
+        &self,
+        agreement: AgreementId,
+        number: u32,
+        carrier: Carrier,
+        tranche: u32,
+    ) -> Result<Option<u32>, ReadError> {
+        let sql = "SELECT MAX(statements.number) FROM statements
+                   JOIN agreements ON agreements.id = statements.agreement
+                   JOIN statement_lines ON statement_lines.statement = statements.id
+                   WHERE agreements.agreement = ? AND statements.number < ? AND statement_lines.carrier = ?
+                   AND statement_lines.tranche = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params![agreement.0, number, carrier as u8, tranche], |row| row.get(0))?)
+    }
+
+    /// The certificates that a statement counts, by rising id: for a purchase those of its meters that overlap its window, for
+    /// a subscription those charged to it, each within the range of the log that the statement names.
+    pub fn certificates_of_statement(
+        &self,
+        terms: &AgreementTerms,
+        statement: &Statement,
+    ) -> Result<Vec<CertificateId>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let range = [int(statement.first_certificate.0), int(statement.end_certificate.0)];
+        let mut ids: Vec<i64> = Vec::new();
+        match &terms.program {
+            Program::Purchase(terms) => {
+                let meters = terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten();
+                let sql = "SELECT id FROM certificates WHERE meter = (SELECT id FROM meters WHERE meters.meter = ?1)
+                           AND from_ms < ?2 AND to_ms > ?3 AND id >= ?4 AND id < ?5";
+                let mut query = snapshot.prepare_cached(sql)?;
+                let (from, to) = (int(terms.window.from.0), int(terms.window.to.0));
+                for meter in meters.collect::<std::collections::BTreeSet<_>>() {
+                    let rows = query.query_map(params![meter.0, to, from, range[0], range[1]], |row| row.get(0))?;
+                    ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
+                }
+            }
+            Program::Subscription(_) => {
+                let sql = "SELECT certificates.id FROM subscription_meters
+                           JOIN certificates ON certificates.meter = subscription_meters.meter
+                             AND certificates.subscription = subscription_meters.subscription
+                           WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
+                           AND certificates.id >= ?2 AND certificates.id < ?3";
+                let mut query = snapshot.prepare_cached(sql)?;
+                let rows = query.query_map(params![statement.agreement.0, range[0], range[1]], |row| row.get(0))?;
+                ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids.into_iter().map(|id| CertificateId(id as u64)).collect())
     }
 }

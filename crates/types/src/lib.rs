@@ -13,6 +13,8 @@
 
 pub mod action;
 pub mod agreement;
+#[cfg(feature = "proof")]
+pub mod bill;
 pub mod block;
 pub mod carrier;
 pub mod cell;
