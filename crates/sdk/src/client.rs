@@ -3,6 +3,7 @@
 //! Requests whose repetition is harmless are repeated after a passing failure, with growing pauses: every `GET`, and the
 //! submission of the same transactions, which the node recognises. Nothing else is repeated.
 
+use crate::check::{CertificatesProof, TransactionProof};
 use crate::model::*;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use utilidor_types::agreement::Status;
+use utilidor_types::bill::BillProof;
 use utilidor_types::{
     AccountId, AgreementId, CertificateId, Digest, Genesis, Key, MeterId, OfferId, PackageId, SignedTransaction,
     Timestamp, TransactionHash, encode,
@@ -321,8 +323,8 @@ impl Client {
         self.send_repeatedly(&path, request).await
     }
 
-    /// The proof that a block holds a transaction and left its receipt.
-    pub async fn transaction_proof(&self, hash: TransactionHash) -> Result<serde_json::Value, ClientError> {
+    /// The proof that a block holds a transaction and left its receipt: [`crate::Checker::transaction`] checks it.
+    pub async fn transaction_proof(&self, hash: TransactionHash) -> Result<TransactionProof, ClientError> {
         self.get(&format!("v1/transactions/{hash}/proof")).await
     }
 
@@ -427,8 +429,8 @@ impl Client {
         self.get(&format!("v1/statements/{agreement}/{number}")).await
     }
 
-    /// A statement's bill proof: what [`crate::check`] checks offline.
-    pub async fn bill_proof(&self, agreement: AgreementId, number: u32) -> Result<serde_json::Value, ClientError> {
+    /// A statement's bill proof: [`BillProof::verify`] checks it offline.
+    pub async fn bill_proof(&self, agreement: AgreementId, number: u32) -> Result<BillProof, ClientError> {
         self.get(&format!("v1/statements/{agreement}/{number}/proof")).await
     }
 
@@ -456,8 +458,8 @@ impl Client {
         self.get(&format!("v1/certificates/{certificate}")).await
     }
 
-    /// The proof that a certificate is in the certification log.
-    pub async fn certificate_proof(&self, certificate: CertificateId) -> Result<serde_json::Value, ClientError> {
+    /// The proof that a certificate is in the certification log: [`crate::Checker::certificates`] checks it.
+    pub async fn certificate_proof(&self, certificate: CertificateId) -> Result<CertificatesProof, ClientError> {
         self.get(&format!("v1/certificates/{certificate}/proof")).await
     }
 

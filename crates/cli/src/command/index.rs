@@ -1,0 +1,104 @@
+//! `utilidor index`: the read model of a node that does not run.
+
+use super::node::{chain_config, read_genesis, start_log};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::t;
+use clap::Subcommand;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use utilidor_index::Index;
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the read model again from block 1
+    Rebuild {
+        /// The node's folder; the node must not run
+        #[arg(long, value_name = "FOLDER")]
+        data: PathBuf,
+    },
+    /// Build a second read model from block 1 and compare its totals with the present one's
+    Check {
+        /// The node's folder; the node must not run
+        #[arg(long, value_name = "FOLDER")]
+        data: PathBuf,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    start_log();
+    match command {
+        Command::Rebuild { data } => {
+            let mut index = open(&data, &data.join("index.sqlite"))?;
+            index.reset().map_err(|error| failed("could not empty the index", &error))?;
+            let index = fold(&data, index, &context).await?;
+            let height = index.height();
+            context.out.show(&json!({ "height": height }), |out| {
+                format!("{}: {} {height}", out.word(t!("done")), out.word(t!("height")))
+            });
+        }
+        Command::Check { data } => {
+            // Beside the present one; removed at the end, however it ends.
+            let again = data.join("index-check.sqlite");
+            let checked = check(&data, &again, &context).await;
+            for suffix in ["", "-wal", "-shm"] {
+                let mut path = again.clone().into_os_string();
+                path.push(suffix);
+                // Where there is nothing to remove, nothing is left behind.
+                let _ = std::fs::remove_file(path);
+            }
+            let (height, money_conserved) = checked?;
+            let value = json!({ "height": height, "same": true, "money_conserved": money_conserved });
+            context.out.show(&value, |out| {
+                let conserved = crate::output::yes(money_conserved);
+                let facts = vec![(t!("height"), height.to_string()), (t!("conserved"), conserved)];
+                format!("{}\n{}", out.word(t!("verified")), out.facts(facts))
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Compares the present index with one that is built anew, both at the chain's height.
+async fn check(data: &Path, again: &Path, context: &Context) -> Result<(u64, bool), Failure> {
+    let mut second = open(data, again)?;
+    second.reset().map_err(|error| failed("could not empty the second index", &error))?;
+    let second = fold(data, second, context).await?;
+    let present = open(data, &data.join("index.sqlite"))?;
+    if present.height() != second.height() {
+        let what = format!("the index is at height {}, the chain at {}", present.height(), second.height());
+        return Err(Failure::new("index/behind", what).next("run the node for a moment, or: utilidor index rebuild"));
+    }
+    let summary = |index: &Index| {
+        index.reader().and_then(|reader| reader.summary()).map_err(|error| failed("could not read the index", &error))
+    };
+    let (found, expected) = (summary(&present)?, summary(&second)?);
+    if found != expected {
+        let what = format!("the index differs from the blocks: {found:?}, built anew: {expected:?}");
+        return Err(Failure::new("index/differs", what).next("build it again: utilidor index rebuild"));
+    }
+    Ok((second.height(), expected.money.conserved))
+}
+
+fn open(data: &Path, path: &Path) -> Result<Index, Failure> {
+    Index::open(path, &read_genesis(data)?).map_err(|error| failed("could not open the index", &error))
+}
+
+/// Folds all blocks of the folder's chain.
+async fn fold(data: &Path, index: Index, context: &Context) -> Result<Index, Failure> {
+    let config = chain_config(data, &context.with_keys(data.join("keys")))?;
+    let started = tokio::task::spawn_blocking(|| utilidor_chain::start(config)).await.expect("starting does not panic");
+    let node = started.map_err(|error| {
+        Failure::from_error("node/start", "the chain could not be opened", &error).next("stop the node first")
+    })?;
+    let folded = utilidor_api::catch_up(&node.handle(), index, |_| {}).await;
+    let stopped = tokio::task::spawn_blocking(|| node.stop()).await.expect("stopping does not panic");
+    stopped.map_err(|error| Failure::from_error("node/failed", "the node failed", &error))?;
+    folded.map_err(|error| failed("the blocks could not be folded", &error))
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::from_error("index", what, error)
+}

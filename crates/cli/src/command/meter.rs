@@ -1,0 +1,237 @@
+//! `utilidor meter`: what measures.
+
+use super::account::short;
+use super::show_done;
+use crate::context::{Context, read_document};
+use crate::failure::{Failure, read};
+use crate::t;
+use crate::units::{self, Amount};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+use utilidor_sdk::trade::new_id;
+use utilidor_types::{Carrier, Meter, MeterAuthority, MeterId, PublicKey, Reading, Timestamp};
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the meters
+    List,
+    /// Show a meter
+    Show {
+        /// The meter
+        meter: MeterId,
+    },
+    /// Register a meter; for meter operators [M16]
+    #[command(after_help = "\
+Examples:
+  utilidor meter register --carrier electricity --holder shop --gateway gateway --modulus 999999.9kWh \\
+    --capacity 500kWh --as operator
+  utilidor meter register --carrier heating --holder shop --meter-key meter-7 --modulus 10000GJ \\
+    --capacity 5GJ --register 17.5GJ --since 2025-01-01T00:00:00+08:00 --as operator
+  utilidor meter register --file meter.json --as operator")]
+    Register(Box<Register>),
+    /// Bind a meter to another holder; for its operator
+    Bind {
+        /// The meter
+        meter: MeterId,
+        /// Whose consumption or generation it measures: an id, or the name of a key
+        holder: String,
+    },
+    /// Change who signs a meter's readings; for its operator
+    RotateKey {
+        /// The meter
+        meter: MeterId,
+        /// Who signs from now on
+        #[command(flatten)]
+        authority: Authority,
+    },
+    /// Put a new device in a meter's place; for its operator
+    Exchange {
+        /// The meter
+        meter: MeterId,
+        /// The old device's last reading: TIME=REGISTER
+        #[arg(long)]
+        last: String,
+        /// Who signs from now on
+        #[command(flatten)]
+        authority: Authority,
+        /// Width of the new register, such as 999999.9kWh
+        #[arg(long)]
+        modulus: Amount,
+        /// The new register at that time
+        #[arg(long, default_value = "0")]
+        register: Amount,
+    },
+    /// Take a meter out of service; for its operator
+    Retire {
+        /// The meter
+        meter: MeterId,
+    },
+}
+
+/// Who signs a meter's readings.
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false)]
+pub struct Authority {
+    /// The meter itself: the name of its key, or ed25519:... or p256:...
+    #[arg(long)]
+    meter_key: Option<String>,
+    /// The gateway that it is wired to: an account's id, or the name of a key
+    #[arg(long)]
+    gateway: Option<String>,
+}
+
+impl Authority {
+    fn of(self, context: &Context) -> Result<MeterAuthority, Failure> {
+        match (self.meter_key, self.gateway) {
+            (Some(key), _) => {
+                let public = if key.contains(':') { key } else { context.keystore()?.info(&key)?.public };
+                Ok(MeterAuthority::Meter(read::<PublicKey>("public key of a meter", &public)?))
+            }
+            (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway)?)),
+            (None, None) => {
+                Err(Failure::usage("who signs the meter's readings?").next("say so with --meter-key or --gateway"))
+            }
+        }
+    }
+}
+
+/// A meter to be registered.
+#[derive(Debug, Args)]
+pub struct Register {
+    /// A document with all of it; `-` is standard input
+    #[arg(long, conflicts_with_all = ["carrier", "holder", "meter_key", "gateway", "modulus", "capacity"])]
+    file: Option<PathBuf>,
+    /// electricity, heating, cooling, hot_water, gas, water
+    #[arg(long, required_unless_present = "file")]
+    carrier: Option<Carrier>,
+    /// Whose consumption or generation it measures: an id, or the name of a key
+    #[arg(long, required_unless_present = "file")]
+    holder: Option<String>,
+    #[command(flatten)]
+    authority: Authority,
+    /// The register counts to this and starts again, such as 999999.9kWh
+    #[arg(long, required_unless_present = "file")]
+    modulus: Option<Amount>,
+    /// The most that can pass in an hour, such as 500kWh
+    #[arg(long, required_unless_present = "file")]
+    capacity: Option<Amount>,
+    /// The register when it is taken into service
+    #[arg(long, default_value = "0")]
+    register: Amount,
+    /// When it is taken into service [default: the chain's time]
+    #[arg(long, value_parser = units::time)]
+    since: Option<Timestamp>,
+    /// The meter's id: 32 hex digits [default: random]
+    #[arg(long)]
+    id: Option<MeterId>,
+}
+
+async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> {
+    let (carrier, holder, modulus, capacity) =
+        match (register.file, register.carrier, register.holder, register.modulus, register.capacity) {
+            (Some(file), ..) => return read_document(&file, "meter", "meter register --help"),
+            (None, Some(carrier), Some(holder), Some(modulus), Some(capacity)) => (carrier, holder, modulus, capacity),
+            _ => return Err(Failure::usage("the meter is not fully described")),
+        };
+    let since = match register.since {
+        Some(since) => since,
+        None => context.client()?.status().await?.time_ms,
+    };
+    Ok(Meter {
+        id: register.id.map_or_else(|| new_id().map(MeterId), Ok)?,
+        carrier,
+        holder: context.account_id(&holder)?,
+        authority: register.authority.of(context)?,
+        register_modulus: modulus.of(carrier).map_err(Failure::usage)?,
+        capacity_per_hour: capacity.of(carrier).map_err(Failure::usage)?,
+        register: register.register.of(carrier).map_err(Failure::usage)?,
+        since,
+    })
+}
+
+/// A reading written as TIME=REGISTER.
+pub fn reading(text: &str, carrier: Carrier) -> Result<Reading, Failure> {
+    let Some((time, register)) = text.split_once('=') else {
+        return Err(Failure::usage(format!(
+            "{text:?} is no reading: write TIME=REGISTER, such as 2025-01-01T00:00:00Z=17.5kWh"
+        )));
+    };
+    let time = units::time(time).map_err(Failure::usage)?;
+    let register = read::<Amount>("register value", register)?.of(carrier).map_err(Failure::usage)?;
+    Ok(Reading { time, register })
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::List => {
+            let meters = context.client()?.meters().await?;
+            context.out.show(&meters, |out| {
+                let rows = meters.iter().map(|meter| {
+                    [
+                        meter.meter.to_string(),
+                        meter.carrier.to_string(),
+                        short(meter.holder),
+                        units::quantity(meter.register, meter.carrier),
+                        meter.read_ms.to_string(),
+                        meter.certificates.to_string(),
+                    ]
+                });
+                let headings =
+                    [t!("meter"), t!("carrier"), t!("holder"), t!("register"), t!("read"), t!("certificates")];
+                out.table(headings, rows.collect())
+            });
+        }
+        Command::Show { meter } => {
+            let meter = context.client()?.meter(meter).await?;
+            context.out.show(&meter, |out| {
+                out.facts(vec![
+                    (t!("meter"), meter.meter.to_string()),
+                    (t!("carrier"), meter.carrier.to_string()),
+                    (t!("holder"), meter.holder.to_string()),
+                    (t!("operator"), meter.operator.to_string()),
+                    (t!("signature"), super::plain(&json!(meter.authority))),
+                    (t!("capacity"), units::quantity(meter.capacity_per_hour, meter.carrier)),
+                    (t!("register"), units::quantity(meter.register, meter.carrier)),
+                    (t!("read"), meter.read_ms.to_string()),
+                    (t!("since"), meter.since_ms.to_string()),
+                    (t!("certificates"), meter.certificates.to_string()),
+                    (t!("status"), if meter.retired { "retired" } else { "in service" }.into()),
+                ])
+            });
+        }
+        Command::Register(register) => {
+            let meter = meter(*register, &context).await?;
+            let id = meter.id;
+            let done = context.account().await?.register_meter(meter).await?;
+            show_done(context.out, &done, json!({ "meter": id }));
+        }
+        Command::Bind { meter, holder } => {
+            let holder = context.account_id(&holder)?;
+            let done = context.account().await?.bind_meter(meter, holder).await?;
+            show_done(context.out, &done, json!({ "meter": meter, "holder": holder }));
+        }
+        Command::RotateKey { meter, authority } => {
+            let authority = authority.of(&context)?;
+            let done = context.account().await?.rotate_meter_key(meter, authority).await?;
+            show_done(context.out, &done, json!({ "meter": meter }));
+        }
+        Command::Exchange { meter, last, authority, modulus, register } => {
+            let authority = authority.of(&context)?;
+            let account = context.account().await?;
+            let carrier = account.client().meter(meter).await?.carrier;
+            let last = reading(&last, carrier)?;
+            let modulus = modulus.of(carrier).map_err(Failure::usage)?;
+            let register = register.of(carrier).map_err(Failure::usage)?;
+            let done = account.exchange_meter(meter, last, authority, modulus, register).await?;
+            show_done(context.out, &done, json!({ "meter": meter }));
+        }
+        Command::Retire { meter } => {
+            let done = context.account().await?.retire_meter(meter).await?;
+            show_done(context.out, &done, json!({ "meter": meter }));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! `utilidor node`: the beginning of a chain, and a node that serves it.
+//!
+//! ```text
+//! <data>/genesis.json    the genesis document: the same for every member, and what proofs are checked with
+//! <data>/keys/           the keystore: `validator` votes, `founder` acts
+//! <data>/chain/          blocks, state, certification log
+//! <data>/index.sqlite    the read model, which can be rebuilt
+//! ```
+
+use super::keys::work_factor;
+use super::offer::now;
+use crate::context::{Context, read_document};
+use crate::failure::Failure;
+use crate::{t, units};
+use clap::Subcommand;
+use serde_json::json;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use utilidor_api::process;
+use utilidor_sdk::trade::new_id;
+use utilidor_sdk::{KeyKind, Keystore};
+use utilidor_types::genesis::{ChainKind, GenesisMember};
+use utilidor_types::{Genesis, MemberId, Role, Roles, Timestamp};
+
+/// Name of the key that votes.
+const VALIDATOR: &str = "validator";
+/// Name of the key of the first account.
+const FOUNDER: &str = "founder";
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Begin a chain of one member: its genesis document and keys
+    #[command(after_help = "\
+The chain is a development chain unless --production is given: its time begins at --time and moves when it is told to
+('utilidor advance-time'). A production chain follows the clock. The keys are encrypted with the passphrase.
+
+Example:
+  utilidor node init --data town --time 2025-01-01T00:00:00+08:00
+  utilidor node run --data town")]
+    Init {
+        /// The node's folder; created
+        #[arg(long, value_name = "FOLDER")]
+        data: PathBuf,
+        /// Follow the clock, instead of a time that is moved
+        #[arg(long)]
+        production: bool,
+        /// The time before the first block [default: now]
+        #[arg(long, value_parser = units::time)]
+        time: Option<Timestamp>,
+        /// What the founding member may do
+        #[arg(long, value_delimiter = ',', default_value = "validator,issuer,meter_operator")]
+        roles: Vec<Role>,
+        /// Work that a passphrase guess costs: scrypt with N = 2 to this power, 1 to 20 (8 is for tests only)
+        #[arg(long, env = "UTILIDOR_KEY_WORK", value_name = "LOG2_N", default_value_t = 17)]
+        work: u8,
+    },
+    /// Run a node until it is interrupted (SIGINT or SIGTERM)
+    #[command(after_help = "\
+Prints its address once it listens. What is final stays, whenever and however it is stopped.
+
+Example:
+  utilidor node run --data town --listen 127.0.0.1:4680")]
+    Run {
+        /// The node's folder
+        #[arg(long, value_name = "FOLDER")]
+        data: PathBuf,
+        /// Where the HTTP interface listens; port 0 takes any free port
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680")]
+        listen: SocketAddr,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::Init { data, production, time, roles, work } => {
+            let kind = if production { ChainKind::Production } else { ChainKind::Development };
+            init(&data, kind, time.unwrap_or_else(now), Roles::of(&roles), work, &context)
+        }
+        Command::Run { data, listen } => serve(&data, listen, &context).await,
+    }
+}
+
+fn init(
+    data: &Path,
+    kind: ChainKind,
+    time: Timestamp,
+    roles: Roles,
+    work: u8,
+    context: &Context,
+) -> Result<(), Failure> {
+    let path = data.join("genesis.json");
+    if path.exists() {
+        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display()))
+            .next(format!("run it: utilidor node run --data {}", data.display())));
+    }
+    if !roles.has(Role::Validator) {
+        return Err(Failure::usage("a chain whose founder is no validator could admit nobody"));
+    }
+    let work = work_factor(work)?;
+    let keystore = Keystore::open(data.join("keys"))?;
+    let passphrase = context.new_passphrase()?;
+    let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
+    let founder = keystore.create(FOUNDER, KeyKind::Ed25519, &passphrase, work)?;
+    let account = founder.account.expect("a signing key controls an account");
+    let member = MemberId(new_id()?);
+    let validator = validator.public.parse().expect("the keystore wrote it");
+    let genesis = Genesis {
+        kind,
+        time,
+        validators: vec![validator].try_into().expect("one validator is within the bound"),
+        members: vec![GenesisMember { member, account, roles }].try_into().expect("one member is within the bound"),
+    };
+    let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
+    write_durably(&path, document.as_bytes())
+        .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))?;
+    let made = json!({
+        "chain": genesis.chain(), "kind": kind, "time_ms": time, "genesis": path, "keys": keystore.folder(),
+        "member": member, "account": account
+    });
+    context.out.show(&made, |out| {
+        out.facts(vec![
+            (t!("chain"), genesis.chain().to_string()),
+            (t!("kind"), super::plain(&json!(kind))),
+            (t!("time"), time.to_string()),
+            (t!("member"), member.to_string()),
+            (t!("account"), account.to_string()),
+        ]) + &format!(
+            "\n\nrun the node:   utilidor node run --data {data}\nuse its keys:   export UTILIDOR_KEYS={data}/keys UTILIDOR_AS={FOUNDER}",
+            data = data.display()
+        )
+    });
+    Ok(())
+}
+
+async fn serve(data: &Path, listen: SocketAddr, context: &Context) -> Result<(), Failure> {
+    let context = context.with_keys(data.join("keys"));
+    let config = process::Config { chain: chain_config(data, &context)?, index: data.join("index.sqlite"), listen };
+    start_log();
+    // Before the node starts, so that no signal is missed.
+    let stop = serve_signal()?;
+    let mut process = process::start(config)
+        .await
+        .map_err(|error| Failure::from_error("node/start", "the node did not start", &error))?;
+    let address = format!("http://{}", process.address());
+    context.out.show(&json!({ "listening": address }), |out| format!("{} {address}", out.word(t!("listening"))));
+    tokio::select! {
+        () = stop => {}
+        () = process.failed() => {}
+    }
+    process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error))?;
+    context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
+    Ok(())
+}
+
+/// The genesis document of a node's folder.
+pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
+    let path = data.join("genesis.json");
+    if !path.exists() {
+        return Err(Failure::new(
+            "node/unknown",
+            format!("{} holds no chain: there is no genesis.json", data.display()),
+        )
+        .next(format!("begin one: utilidor node init --data {}", data.display())));
+    }
+    read_document(&path, "genesis document", "node init --help")
+}
+
+/// How the node of a folder is set up; asks for the passphrase of its key.
+pub fn chain_config(data: &Path, context: &Context) -> Result<utilidor_chain::Config, Failure> {
+    let genesis = read_genesis(data)?;
+    // The demonstration's key protects nothing and is in no keystore.
+    if genesis.chain() == utilidor_park::genesis().chain() {
+        return Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret()));
+    }
+    let secret = context.keystore()?.ed25519_secret(VALIDATOR, &context.passphrase()?)?;
+    Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, *secret))
+}
+
+/// The node's log goes to standard error; RUST_LOG says how much of it.
+pub fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // A second start of the log in one process changes nothing.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Completes when the process is asked to stop. Signals count from this call on.
+pub fn serve_signal() -> Result<impl Future<Output = ()>, Failure> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::from_error("signal", "could not listen for signals", &error);
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        // Without signals the node runs until its process is ended; nothing final is lost by that.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// Writes a file that is wholly there after a crash, or not at all.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut file = std::fs::File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)
+}

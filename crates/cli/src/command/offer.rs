@@ -1,0 +1,211 @@
+//! `utilidor offer`: energy for sale.
+
+use super::{permille, show_done};
+use crate::context::{Context, read_document};
+use crate::failure::Failure;
+use crate::output::{or_dash, yes};
+use crate::{t, units};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use utilidor_sdk::client::OfferFilter;
+use utilidor_sdk::trade::new_id;
+use utilidor_types::agreement::Substitute;
+use utilidor_types::time::HOUR_MS;
+use utilidor_types::{Carrier, Lot, Offer, OfferId, OfferTerms, Price, Quantity, Timestamp, Window};
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a valid document to begin with
+    #[command(after_help = "\
+Examples:
+  utilidor offer example > offer.json                        # times from this machine's clock
+  utilidor offer example --at 2025-01-01T00:00:00+08:00      # times from another")]
+    Example {
+        /// The time from which the document's times are counted [default: now]
+        #[arg(long, value_parser = units::time)]
+        at: Option<Timestamp>,
+    },
+    /// Publish an offer [M10]
+    #[command(after_help = "\
+The document may leave out \"id\" (one is chosen) and \"seal_key\" (that of --seal-key is taken).
+
+Example:
+  utilidor keys new plant-seal --kind seal
+  utilidor offer publish offer.json --seal-key plant-seal --as plant")]
+    Publish {
+        /// The document; `-` is standard input
+        file: PathBuf,
+        /// Name of the seal key that will open the quotes
+        #[arg(long)]
+        seal_key: Option<String>,
+    },
+    /// Withdraw an offer whose gate is open
+    Withdraw {
+        /// The offer
+        offer: OfferId,
+    },
+    /// List offers
+    List {
+        /// open, awarding, closed, withdrawn
+        #[arg(long)]
+        status: Option<String>,
+        /// Whose: an id, or the name of a key
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Show an offer
+    Show {
+        /// The offer
+        offer: OfferId,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::Example { at } => {
+            let offer = example(at.unwrap_or_else(now));
+            let mut document = serde_json::to_value(offer).expect("an offer is plain data");
+            if let Value::Object(fields) = &mut document {
+                // Both are filled in when the document is published.
+                fields.remove("id");
+                fields.remove("seal_key");
+            }
+            context.out.document(&document);
+        }
+        Command::Publish { file, seal_key } => {
+            let mut document: Value = read_document(&file, "offer", "offer example")?;
+            if let (Some(name), Value::Object(fields)) = (&seal_key, &mut document) {
+                let info = context.keystore()?.info(name)?;
+                let Some(public) = info.public.strip_prefix("x25519:") else {
+                    return Err(Failure::usage(format!("key {name:?} is of kind {}, a seal key is needed", info.kind))
+                        .next("make one: utilidor keys new NAME --kind seal"));
+                };
+                fields.insert("seal_key".into(), public.into());
+            }
+            if let Value::Object(fields) = &mut document {
+                if !fields.contains_key("seal_key") {
+                    return Err(Failure::usage("the offer has no seal key: nobody could open its quotes")
+                        .next("name one with --seal-key; make it: utilidor keys new NAME --kind seal"));
+                }
+                fields.entry("id").or_insert(json!(OfferId(new_id()?)));
+            }
+            let offer: Offer = serde_json::from_value(document).map_err(|error| {
+                Failure::usage(format!("{} is no offer: {error}", file.display()))
+                    .next("see a valid one: utilidor offer example")
+            })?;
+            let id = offer.id;
+            let done = context.account().await?.publish_offer(offer).await?;
+            show_done(context.out, &done, json!({ "offer": id }));
+        }
+        Command::Withdraw { offer } => {
+            let done = context.account().await?.withdraw_offer(offer).await?;
+            show_done(context.out, &done, json!({ "offer": offer }));
+        }
+        Command::List { status, owner } => {
+            let owner = owner.map(|owner| context.account_id(&owner)).transpose()?;
+            let offers = context.client()?.offers(&OfferFilter { status, owner }).await?;
+            context.out.show(&offers, |out| {
+                let rows = offers.iter().map(|record| {
+                    let carriers: Vec<_> = record.offer.lots.iter().map(|lot| lot.carrier.name()).collect();
+                    [
+                        record.offer.id.to_string(),
+                        record.status.clone(),
+                        carriers.join(","),
+                        record.offer.window.from.to_string(),
+                        record.offer.window.to.to_string(),
+                        record.offer.gate_closes.to_string(),
+                        record.quotes.to_string(),
+                    ]
+                });
+                let headings =
+                    [t!("offer"), t!("status"), t!("carrier"), t!("from"), t!("to"), t!("gate"), t!("quotes")];
+                out.table(headings, rows.collect())
+            });
+        }
+        Command::Show { offer } => {
+            let record = context.client()?.offer(offer).await?;
+            context.out.show(&record, |out| {
+                let offer = &record.offer;
+                let facts = out.facts(vec![
+                    (t!("offer"), offer.id.to_string()),
+                    (t!("status"), record.status.clone()),
+                    (t!("owner"), record.owner.to_string()),
+                    (t!("window"), format!("{} - {}", offer.window.from, offer.window.to)),
+                    (t!("gate"), offer.gate_closes.to_string()),
+                    (t!("seal_key"), hex::encode(offer.seal_key)),
+                    (t!("quotes"), record.quotes.to_string()),
+                    (t!("terms"), terms_text(&offer.terms)),
+                    (t!("notice"), offer.notice.to_string()),
+                ]);
+                let rows = offer.lots.iter().enumerate().map(|(place, lot)| {
+                    [
+                        lot.carrier.to_string(),
+                        units::quantity(lot.quantity, lot.carrier),
+                        or_dash(record.awarded.get(place).map(|awarded| units::quantity(*awarded, lot.carrier))),
+                        units::price(lot.asking_price),
+                        or_dash(lot.delivery_meter),
+                        yes(lot.user_metered),
+                    ]
+                });
+                let headings =
+                    [t!("carrier"), t!("quantity"), t!("awarded"), t!("asking_price"), t!("meter"), t!("user")];
+                format!("{facts}\n{}", out.table(headings, rows.collect()))
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The conditions of an offer in one line.
+fn terms_text(terms: &OfferTerms) -> String {
+    format!(
+        "deposit {}, guarantee {}, tolerance {}, grace {} s, substitute {}, signing {} s",
+        permille(terms.deposit_permille),
+        permille(terms.guarantee_permille),
+        permille(terms.tolerance_permille),
+        terms.grace_ms / 1_000,
+        super::plain(&json!(terms.substitute)),
+        terms.signing_ms / 1_000
+    )
+}
+
+/// This machine's time.
+pub fn now() -> Timestamp {
+    Timestamp(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default())
+}
+
+/// The first full hour after a time.
+pub fn next_hour(time: Timestamp) -> Timestamp {
+    Timestamp((time.0 / HOUR_MS + 1) * HOUR_MS)
+}
+
+/// An offer of 100 kWh for the hours after next, counted from `at`.
+pub fn example(at: Timestamp) -> Offer {
+    let hour = next_hour(at);
+    let lot = Lot {
+        carrier: Carrier::Electricity,
+        quantity: Quantity(100 * 3_600_000),
+        asking_price: Price::micro_per_kwh(620_000),
+        delivery_meter: None,
+        user_metered: true,
+    };
+    Offer {
+        id: OfferId::default(),
+        lots: vec![lot].try_into().expect("one lot is within the bound"),
+        window: Window { from: Timestamp(hour.0 + 2 * HOUR_MS), to: Timestamp(hour.0 + 6 * HOUR_MS) },
+        gate_closes: Timestamp(hour.0 + HOUR_MS),
+        seal_key: [0; 32],
+        terms: OfferTerms {
+            deposit_permille: 100,
+            guarantee_permille: 1_000,
+            tolerance_permille: 50,
+            grace_ms: 3_600_000,
+            substitute: Substitute::Nothing,
+            signing_ms: 1_800_000,
+        },
+        notice: "PV electricity, by the user's meter".parse().expect("the notice is short"),
+    }
+}

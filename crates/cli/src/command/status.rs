@@ -1,0 +1,80 @@
+//! `utilidor status` and `utilidor advance-time`: where the chain stands, and the time of a development chain.
+
+use super::plain;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::yes;
+use crate::{t, units};
+use clap::Args;
+use serde_json::json;
+use utilidor_types::Timestamp;
+
+/// Where the time is to be moved.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Only a development chain's time can be moved, and only forward. All that falls due on the way is executed.
+
+Examples:
+  utilidor advance-time 2025-02-01T00:00:00+08:00
+  utilidor advance-time --by 36h")]
+pub struct AdvanceTime {
+    /// To this time
+    #[arg(value_parser = units::time, required_unless_present = "by", conflicts_with = "by")]
+    to: Option<Timestamp>,
+    /// By this much, such as 90m, 36h or 7d
+    #[arg(long, value_parser = units::duration_ms)]
+    by: Option<u64>,
+}
+
+/// Shows where the node stands.
+pub async fn run(context: Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let (status, summary) = (client.status().await?, client.summary().await?);
+    context.out.show(&json!({ "node": status, "totals": summary }), |out| {
+        let agreements: Vec<_> =
+            summary.agreements.iter().map(|count| format!("{} {} {}", count.count, count.kind, count.status)).collect();
+        let refused: Vec<_> = summary
+            .refused
+            .iter()
+            .map(|count| format!("{} {}", count.transactions + count.readings, count.code))
+            .collect();
+        out.facts(vec![
+            (t!("chain"), status.chain.to_string()),
+            (t!("kind"), plain(&json!(status.kind))),
+            (t!("height"), status.height.to_string()),
+            (t!("time"), status.time_ms.to_string()),
+            (t!("pool"), status.pool.to_string()),
+            (t!("indexed"), status.indexed_height.to_string()),
+            (t!("version"), status.version.clone()),
+            (t!("blocks"), summary.blocks.to_string()),
+            (t!("transactions"), summary.transactions.to_string()),
+            (t!("readings"), summary.certificates.to_string()),
+            (t!("statements"), summary.statements.to_string()),
+            (t!("agreements"), agreements.join("\n")),
+            (t!("refused"), refused.join("\n")),
+            (t!("issued"), summary.money.issued.to_string()),
+            (t!("redeemed"), summary.money.redeemed.to_string()),
+            (t!("circulation"), summary.money.circulating.to_string()),
+            (t!("free"), summary.money.free.to_string()),
+            (t!("reserved"), summary.money.reserved.to_string()),
+            (t!("conserved"), yes(summary.money.conserved)),
+        ])
+    });
+    Ok(())
+}
+
+/// Moves the time of a development chain.
+pub async fn advance_time(arguments: AdvanceTime, context: Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let to = match (arguments.to, arguments.by) {
+        (Some(to), _) => to,
+        (None, Some(by)) => {
+            let now = client.status().await?.time_ms;
+            now.checked_add_ms(by).ok_or_else(|| Failure::usage("the time is too far ahead"))?
+        }
+        (None, None) => return Err(Failure::usage("to which time?")),
+    };
+    let time = client.advance_time(to).await?;
+    context.out.show(&json!({ "time_ms": time }), |out| format!("{}: {time}", out.word(t!("time"))));
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! `utilidor subscription`: a user's choice from a package, and what it pays ahead.
+
+use super::agreement::agreement_text;
+use super::{permille, show_done};
+use crate::context::{Context, read_document};
+use crate::failure::{Failure, read};
+use crate::t;
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+use std::path::PathBuf;
+use utilidor_sdk::trade::new_id;
+use utilidor_types::action::Prepayment;
+use utilidor_types::agreement::{Program, Service};
+use utilidor_types::{AgreementId, Carrier, MeterId, Money, PackageId, Quantity, SubscriptionTerms, package};
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Subscribe to a published package
+    #[command(after_help = "\
+A service is CARRIER:OPTION, then :METER, then :AREA in m2; the options of a carrier are counted from 0.
+
+Examples:
+  utilidor subscription new 12ab... 1 --service electricity:0:9a40... --service heating:0::2400 --as shop
+  utilidor subscription new --file terms.json --as shop")]
+    New {
+        /// The package
+        #[arg(required_unless_present = "file")]
+        package: Option<PackageId>,
+        /// Its version
+        #[arg(required_unless_present = "file")]
+        version: Option<u32>,
+        /// CARRIER:OPTION[:METER[:AREA]]
+        #[arg(long = "service", required_unless_present = "file")]
+        services: Vec<String>,
+        /// A document of subscription terms instead; `-` is standard input
+        #[arg(long, conflicts_with_all = ["package", "version", "services"])]
+        file: Option<PathBuf>,
+        /// The subscription's id: 32 hex digits [default: random]
+        #[arg(long)]
+        id: Option<AgreementId>,
+    },
+    /// Show a subscription and what is prepaid
+    Show {
+        /// The subscription
+        subscription: AgreementId,
+    },
+    /// Pay ahead for a service [M20-M22]
+    #[command(after_help = "\
+Examples:
+  utilidor subscription prepay 77aa... electricity --amount 5000 --as shop
+  utilidor subscription prepay 77aa... heating --period year --at-most 70000 --as shop     # by floor area
+  utilidor subscription prepay 77aa... heating --period quarter --amount 9000 --as shop    # by meter")]
+    Prepay {
+        /// The subscription
+        subscription: AgreementId,
+        /// The service's carrier
+        carrier: Carrier,
+        /// How much: for services by meter
+        #[arg(long, required_unless_present = "period")]
+        amount: Option<Money>,
+        /// For how long
+        #[arg(long, value_enum)]
+        period: Option<Period>,
+        /// The most that a period by floor area may cost
+        #[arg(long, conflicts_with = "amount")]
+        at_most: Option<Money>,
+    },
+    /// End a subscription early, with a refund by its tariffs
+    Terminate {
+        /// The subscription
+        subscription: AgreementId,
+    },
+}
+
+/// A prepaid period.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Period {
+    /// One month
+    Month,
+    /// Three months
+    Quarter,
+    /// Twelve months
+    Year,
+}
+
+impl From<Period> for package::Period {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Month => Self::Month,
+            Period::Quarter => Self::Quarter,
+            Period::Year => Self::Year,
+        }
+    }
+}
+
+fn service(text: &str) -> Result<Service, Failure> {
+    let parts: Vec<&str> = text.split(':').collect();
+    if !(2..=4).contains(&parts.len()) {
+        return Err(Failure::usage(format!("{text:?} is no service: write CARRIER:OPTION[:METER[:AREA]]")));
+    }
+    let given = |place: usize| parts.get(place).filter(|part| !part.is_empty());
+    Ok(Service {
+        carrier: read("carrier", parts[0])?,
+        option: read("option", parts[1])?,
+        meter: given(2).map(|meter| read::<MeterId>("meter", meter)).transpose()?,
+        floor_area_m2: given(3).map(|area| read("floor area in m2", area)).transpose()?.unwrap_or(0),
+        low_balance: Quantity::ZERO,
+    })
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::New { package, version, services, file, id } => {
+            let terms: SubscriptionTerms = match (file, package, version) {
+                (Some(file), ..) => read_document(&file, "document of subscription terms", "subscription new --help")?,
+                (None, Some(package), Some(version)) => {
+                    let services = services.iter().map(|text| service(text)).collect::<Result<Vec<_>, _>>()?;
+                    let services =
+                        services.try_into().map_err(|error| Failure::usage(format!("too many services: {error}")))?;
+                    SubscriptionTerms { package, version, services }
+                }
+                _ => return Err(Failure::usage("which package, and which version?")),
+            };
+            let id = id.map_or_else(|| new_id().map(AgreementId), Ok)?;
+            let done = context.account().await?.subscribe(id, terms).await?;
+            show_done(context.out, &done, json!({ "subscription": id }));
+        }
+        Command::Show { subscription } => {
+            let record = context.client()?.subscription(subscription).await?;
+            context.out.show(&record, |out| {
+                let rows = record.tranches.iter().map(|tranche| {
+                    let period =
+                        tranche.period.map_or_else(|| "-".into(), |period| format!("{} - {}", period.from, period.to));
+                    [
+                        tranche.carrier.to_string(),
+                        tranche.tranche.to_string(),
+                        tranche.paid.to_string(),
+                        permille(tranche.discount_permille),
+                        tranche.charged.to_string(),
+                        tranche.refunded.to_string(),
+                        tranche.withheld.to_string(),
+                        period,
+                    ]
+                });
+                let headings = [
+                    t!("carrier"),
+                    t!("tranche"),
+                    t!("prepaid"),
+                    t!("discount"),
+                    t!("charged"),
+                    t!("refunded"),
+                    t!("withheld"),
+                    t!("period"),
+                ];
+                let tranches = out.table(headings, rows.collect());
+                let notices = record
+                    .notices
+                    .iter()
+                    .map(|notice| [notice.cause.time_ms.to_string(), notice.carrier.to_string(), notice.kind.clone()]);
+                let notices = out.table([t!("time"), t!("carrier"), t!("notice")], notices.collect());
+                format!("{}\n{tranches}\n{notices}", agreement_text(out, &record.agreement))
+            });
+        }
+        Command::Prepay { subscription, carrier, amount, period, at_most } => {
+            let account = context.account().await?;
+            let payment = match (amount, period) {
+                (Some(amount), None) => Prepayment::Amount(amount),
+                (Some(amount), Some(period)) => Prepayment::AmountForPeriod { amount, period: period.into() },
+                (None, Some(period)) => {
+                    let at_most = match at_most {
+                        Some(at_most) => at_most,
+                        None => {
+                            return Err(Failure::usage("how much may the period cost?").next("say so with --at-most"));
+                        }
+                    };
+                    Prepayment::Period { period: period.into(), at_most }
+                }
+                (None, None) => {
+                    return Err(Failure::usage("how much, or for how long?").next("give --amount or --period"));
+                }
+            };
+            let done = account.prepay(subscription, carrier, payment).await?;
+            show_done(context.out, &done, json!({ "subscription": subscription }));
+        }
+        Command::Terminate { subscription } => {
+            let account = context.account().await?;
+            let record = account.client().agreement(subscription).await?;
+            if !matches!(record.terms.program, Program::Subscription(_)) {
+                return Err(Failure::usage(format!("agreement {subscription} is a purchase"))
+                    .next(format!("end it with: utilidor agreement terminate {subscription}")));
+            }
+            let done = account.terminate(subscription).await?;
+            show_done(context.out, &done, json!({ "subscription": subscription }));
+        }
+    }
+    Ok(())
+}

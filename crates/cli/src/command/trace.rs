@@ -1,0 +1,123 @@
+//! `utilidor trace`: a trade from offer to payment [M18].
+
+use super::account::{MOVEMENT_HEADINGS, movement_row, short};
+use super::agreement::agreement_text;
+use super::statement::statement_text;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Output, Word, or_dash, yes};
+use crate::{t, units};
+use clap::Args;
+use std::collections::BTreeMap;
+use utilidor_sdk::model::Trace;
+use utilidor_types::{AgreementId, Carrier, MeterId};
+
+/// What is asked.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  utilidor trace 77aa0c...        # or with --json for all of it")]
+pub struct Arguments {
+    /// The agreement
+    agreement: AgreementId,
+}
+
+/// Does it.
+pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let trace = client.trace(arguments.agreement).await?;
+    // A certificate names its meter, the meter its carrier.
+    let mut carriers = BTreeMap::new();
+    if !context.out.json {
+        for reading in &trace.readings {
+            let meter = reading.certificate.meter;
+            if !carriers.contains_key(&meter) {
+                carriers.insert(meter, client.meter(meter).await?.carrier);
+            }
+        }
+    }
+    context.out.show(&trace, |out| trace_text(out, &trace, &carriers));
+    Ok(())
+}
+
+fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>) -> String {
+    let mut parts = Vec::new();
+    let mut part = |word: Word, text: String| parts.push(format!("== {}\n{text}", out.word(word)));
+    if let Some(record) = &trace.offer {
+        let rows = record.offer.lots.iter().map(|lot| {
+            let quantity = units::quantity(lot.quantity, lot.carrier);
+            [lot.carrier.to_string(), quantity, units::price(lot.asking_price)]
+        });
+        let facts = out.facts(vec![
+            (t!("offer"), record.offer.id.to_string()),
+            (t!("owner"), record.owner.to_string()),
+            (t!("time"), record.cause.time_ms.to_string()),
+            (t!("gate"), record.offer.gate_closes.to_string()),
+            (t!("window"), format!("{} - {}", record.offer.window.from, record.offer.window.to)),
+            (t!("transaction"), or_dash(record.cause.transaction)),
+        ]);
+        let lots = out.table([t!("carrier"), t!("quantity"), t!("asking_price")], rows.collect());
+        part(t!("offer"), format!("{facts}\n{lots}"));
+        let rows = trace.quotes.iter().map(|quote| {
+            [
+                quote.cause.time_ms.to_string(),
+                short(quote.bidder),
+                quote.quote.commitment.to_string(),
+                quote.status.clone(),
+                yes(quote.quote.binding),
+            ]
+        });
+        let headings = [t!("time"), t!("bidder"), t!("commitment"), t!("status"), t!("binding")];
+        part(t!("quotes"), out.table(headings, rows.collect()));
+        let opened = trace.quotes.iter().filter(|quote| quote.agreement == Some(trace.agreement.agreement));
+        let rows = opened.flat_map(|quote| {
+            let lines = quote.opening.iter().flat_map(|opening| &opening.lines);
+            record.offer.lots.iter().zip(lines).map(|(lot, line)| {
+                let quantity = units::quantity(line.quantity, lot.carrier);
+                [short(quote.bidder), lot.carrier.to_string(), quantity, line.price.to_string()]
+            })
+        });
+        part(t!("award"), out.table([t!("bidder"), t!("carrier"), t!("quantity"), t!("price")], rows.collect()));
+    }
+    if let Some(record) = &trace.package {
+        let facts = out.facts(vec![
+            (t!("package"), record.package.id.to_string()),
+            (t!("version"), record.package.version.to_string()),
+            (t!("owner"), record.owner.to_string()),
+            (t!("time"), record.cause.time_ms.to_string()),
+        ]);
+        part(t!("package"), facts);
+    }
+    part(t!("agreement"), agreement_text(out, &trace.agreement));
+    let rows = trace.signatures.iter().map(|signature| {
+        [
+            signature.cause.time_ms.to_string(),
+            short(signature.account),
+            signature.action.clone(),
+            signature.signer.to_string(),
+            or_dash(signature.cause.transaction),
+        ]
+    });
+    let headings = [t!("time"), t!("account"), t!("actions"), t!("public"), t!("transaction")];
+    part(t!("signature"), out.table(headings, rows.collect()));
+    let rows = trace.readings.iter().map(|reading| {
+        let certificate = &reading.certificate;
+        let counts = certificate.purchases.iter().find(|purchase| purchase.agreement == trace.agreement.agreement);
+        let quantity = counts.map_or_else(|| certificate.rest(), |purchase| purchase.quantity);
+        [
+            certificate.id.to_string(),
+            certificate.meter.to_string(),
+            certificate.interval.from.to_string(),
+            certificate.interval.to.to_string(),
+            carriers
+                .get(&certificate.meter)
+                .map_or_else(|| quantity.to_string(), |carrier| units::quantity(quantity, *carrier)),
+            reading.height.to_string(),
+        ]
+    });
+    let headings = [t!("certificate"), t!("meter"), t!("from"), t!("to"), t!("quantity"), t!("block")];
+    part(t!("readings"), out.table(headings, rows.collect()));
+    let statements: Vec<_> = trace.statements.iter().map(|record| statement_text(out, record)).collect();
+    let statements = if statements.is_empty() { out.word(t!("none")).into() } else { statements.join("\n") };
+    part(t!("settlement"), statements);
+    part(t!("money"), out.table(MOVEMENT_HEADINGS, trace.movements.iter().map(movement_row).collect()));
+    parts.join("\n\n")
+}

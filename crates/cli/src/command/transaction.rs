@@ -1,0 +1,45 @@
+//! `utilidor transaction`: what became of a transaction.
+
+use super::{event_line, plain};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::t;
+use clap::Args;
+use serde_json::json;
+use utilidor_types::TransactionHash;
+
+/// What is asked.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Its hash
+    hash: TransactionHash,
+    /// Print the proof that it is in a final block instead
+    #[arg(long)]
+    proof: bool,
+}
+
+/// Does it.
+pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    if arguments.proof {
+        context.out.document(&client.transaction_proof(arguments.hash).await?);
+        return Ok(());
+    }
+    let record = client.transaction(arguments.hash, 0).await?;
+    context.out.show(&record, |out| {
+        let mut facts = vec![
+            (t!("transaction"), record.hash.to_string()),
+            (t!("block"), record.height.to_string()),
+            (t!("time"), record.time_ms.to_string()),
+            (t!("account"), record.account.to_string()),
+            (t!("actions"), record.action.name().into()),
+        ];
+        if let Some(refusal) = record.receipt.refusal() {
+            facts.push((t!("refused"), format!("{}: {refusal}", refusal.code())));
+        }
+        facts.extend(record.receipt.events().iter().map(|event| (t!("event"), event_line(event))));
+        facts.push((t!("detail"), plain(&json!(record.action))));
+        out.facts(facts)
+    });
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Which node, which key, which passphrase: what most commands need before they can call anything.
+
+use crate::arguments::Global;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::text::Lang;
+use serde::de::DeserializeOwned;
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
+use utilidor_types::{AccountId, PrivateKey};
+
+/// Longest document that is read, in bytes.
+const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a command works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where answers go.
+    pub out: Output,
+    global: Global,
+}
+
+impl Context {
+    /// Takes the options that all commands share.
+    pub fn new(global: Global) -> Result<Self, Failure> {
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
+        let lang = global.lang.unwrap_or_else(|| Lang::of_locale(locale.as_deref()));
+        Ok(Self { out: Output { json: global.json, lang }, global })
+    }
+
+    /// The node.
+    pub fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.global.node)?)
+    }
+
+    /// The keystore.
+    pub fn keystore(&self) -> Result<Keystore, Failure> {
+        let folder = match &self.global.keys {
+            Some(folder) => folder.clone(),
+            None => default_keys()?,
+        };
+        Ok(Keystore::open(folder)?)
+    }
+
+    /// The same context with another keystore.
+    pub fn with_keys(&self, folder: PathBuf) -> Self {
+        let mut context = self.clone();
+        context.global.keys = Some(folder);
+        context
+    }
+
+    /// The passphrase: from a file, the environment or the terminal, in this order.
+    pub fn passphrase(&self) -> Result<Passphrase, Failure> {
+        if let Some(path) = &self.global.passphrase_file {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::from_error(
+                    "passphrase",
+                    &format!("could not read the passphrase file {}", path.display()),
+                    &error,
+                )
+            })?;
+            return Ok(Passphrase::new(text));
+        }
+        if let Ok(text) = std::env::var("UTILIDOR_PASSPHRASE") {
+            return Ok(Passphrase::new(text));
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::new("passphrase", "no passphrase is given and there is no terminal to ask at")
+                .next("give it with --passphrase-file FILE or in UTILIDOR_PASSPHRASE"));
+        }
+        let text = rpassword::prompt_password("passphrase: ")
+            .map_err(|error| Failure::from_error("passphrase", "could not read the passphrase", &error))?;
+        Ok(Passphrase::new(text))
+    }
+
+    /// A passphrase for something new; asked for twice at a terminal.
+    pub fn new_passphrase(&self) -> Result<Passphrase, Failure> {
+        let given = self.global.passphrase_file.is_some() || std::env::var_os("UTILIDOR_PASSPHRASE").is_some();
+        if given || !std::io::stdin().is_terminal() {
+            return self.passphrase();
+        }
+        let ask = |prompt| {
+            rpassword::prompt_password(prompt)
+                .map_err(|error| Failure::from_error("passphrase", "could not read the passphrase", &error))
+        };
+        let first = ask("new passphrase: ")?;
+        if ask("again: ")? != first {
+            return Err(Failure::new("passphrase", "the two passphrases differ"));
+        }
+        Ok(Passphrase::new(first))
+    }
+
+    /// The name of the key that acts.
+    fn acting_key(&self) -> Result<String, Failure> {
+        if let Some(name) = &self.global.acting {
+            return Ok(name.clone());
+        }
+        let keys = self.keystore()?.list()?;
+        let mut signing = keys.iter().filter(|key| key.account.is_some());
+        match (signing.next(), signing.next()) {
+            (Some(key), None) => Ok(key.name.clone()),
+            (None, _) => {
+                Err(Failure::new("key/none", "there is no key to act with").next("make one: utilidor keys new NAME"))
+            }
+            (Some(_), Some(_)) => {
+                Err(Failure::usage("there are several keys: which one acts?")
+                    .next("say so with --as NAME or UTILIDOR_AS"))
+            }
+        }
+    }
+
+    /// The signing key that acts, unlocked.
+    pub fn signing_key(&self, name: &str) -> Result<PrivateKey, Failure> {
+        let keystore = self.keystore()?;
+        // Before a passphrase is asked for.
+        keystore.info(name)?;
+        Ok(keystore.signing_key(name, &self.passphrase()?)?)
+    }
+
+    /// A seal key, unlocked.
+    pub fn seal_key(&self, name: &str) -> Result<SealKey, Failure> {
+        let keystore = self.keystore()?;
+        keystore.info(name)?;
+        Ok(keystore.seal_key(name, &self.passphrase()?)?)
+    }
+
+    /// The account that acts.
+    pub async fn account(&self) -> Result<Account, Failure> {
+        let key = self.signing_key(&self.acting_key()?)?;
+        Ok(Account::open(self.client()?, key).await?)
+    }
+
+    /// The id of the account that acts, without unlocking its key.
+    pub fn acting_account(&self) -> Result<AccountId, Failure> {
+        self.account_id(&self.acting_key()?)
+    }
+
+    /// An account by its id or by the name of its key.
+    pub fn account_id(&self, text: &str) -> Result<AccountId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        let info = self.keystore()?.info(text).map_err(|_| {
+            Failure::usage(format!("{text:?} is neither an account (64 hex digits) nor a key of yours"))
+                .next("list your keys: utilidor keys list; list the accounts: utilidor account list")
+        })?;
+        info.account.ok_or_else(|| Failure::usage(format!("key {text:?} is a seal key: it controls no account")))
+    }
+}
+
+fn default_keys() -> Result<PathBuf, Failure> {
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    data.map(|data| data.join("utilidor/keys")).ok_or_else(|| {
+        Failure::usage("there is no home folder to keep keys in").next("name a folder with --keys or UTILIDOR_KEYS")
+    })
+}
+
+/// Reads a file, or standard input for `-`.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let what = || format!("could not read {}", path.display());
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::from_error("file", &what(), &error))?;
+    Ok(bytes)
+}
+
+/// Reads a JSON document; `example` names the command that prints one.
+pub fn read_document<T: DeserializeOwned>(path: &Path, what: &str, example: &str) -> Result<T, Failure> {
+    serde_json::from_slice(&read_file(path)?).map_err(|error| {
+        Failure::usage(format!("{} is no {what}: {error}", path.display()))
+            .next(format!("see a valid one: utilidor {example}"))
+    })
+}

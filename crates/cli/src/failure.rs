@@ -1,0 +1,172 @@
+//! What went wrong, why, and what to do next.
+
+use serde_json::json;
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+use utilidor_sdk::keys::KeyError;
+use utilidor_sdk::{ClientError, SubmitError};
+
+/// Exit status when something failed.
+const FAILED: u8 = 1;
+/// Exit status when the command line is wrong; the parser of arguments uses the same.
+const USAGE: u8 = 2;
+/// Exit status when the ledger refused.
+const REFUSED: u8 = 3;
+
+/// A command that did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    status: u8,
+    code: String,
+    what: String,
+    next: Option<String>,
+}
+
+impl Failure {
+    /// Something failed.
+    pub fn new(code: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { status: FAILED, code: code.into(), what: what.into(), next: None }
+    }
+
+    /// What was written on the command line, or in a document that it names, cannot be meant.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self { status: USAGE, code: "usage".into(), what: what.into(), next: None }
+    }
+
+    /// The ledger refused.
+    pub fn refused(code: &str, what: impl Into<String>) -> Self {
+        Self { status: REFUSED, code: code.into(), what: what.into(), next: None }
+    }
+
+    /// Says what to do next.
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// Something failed, with all its causes.
+    pub fn from_error(code: &str, what: &str, error: &dyn std::error::Error) -> Self {
+        Self::new(code, format!("{what}: {}", causes(error)))
+    }
+
+    /// Writes the failure to standard error.
+    pub fn report(&self, json: bool) {
+        let mut stderr = std::io::stderr().lock();
+        // Nothing can be done where even standard error is closed.
+        let _ = if json {
+            let error = json!({ "error": { "code": self.code, "message": self.what, "next": self.next } });
+            writeln!(stderr, "{error:#}")
+        } else {
+            let next = self.next.as_ref().map(|next| format!("\n  next: {next}")).unwrap_or_default();
+            writeln!(stderr, "error: {}{next}", self.what)
+        };
+    }
+
+    /// The exit status.
+    pub fn exit(&self) -> ExitCode {
+        ExitCode::from(self.status)
+    }
+}
+
+/// An error and its causes in one line; a cause that its error's message repeats stands once.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let sentence = source.to_string();
+        if !text.contains(&sentence) {
+            text = format!("{text}: {sentence}");
+        }
+        cause = source.source();
+    }
+    text
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match &error {
+            ClientError::Unreachable { .. } => Self::new("node/unreachable", error.to_string())
+                .next("start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE"),
+            ClientError::BadAddress { .. } => Self::usage(error.to_string()),
+            ClientError::Problem(problem) => {
+                let failure = Self::new(problem.code.clone(), error.to_string());
+                match problem.code.as_str() {
+                    "development/not-a-development-chain" => {
+                        failure.next("a production chain's time is its members' clocks: wait")
+                    }
+                    _ => failure,
+                }
+            }
+            ClientError::NotFinal { hash, .. } => Self::new("transaction/not-final", error.to_string())
+                .next(format!("see later what became of it: utilidor transaction {hash}")),
+            ClientError::NotUnderstood { .. } => Self::new("node/not-understood", error.to_string())
+                .next("check that the node is of the same release: utilidor status"),
+            ClientError::TooMuch { .. } => Self::new("submission/too-much", error.to_string()),
+        }
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        match &error {
+            SubmitError::Refused { refusal, height, hash } => {
+                let code = refusal.code();
+                let what = format!("the ledger refused ({code}): {refusal} (block {height}, transaction {hash})");
+                Self { status: REFUSED, code: code.into(), what, next: advice(code).map(Into::into) }
+            }
+            SubmitError::NotTaken(problem) => {
+                let what = format!("the node did not take the transaction ({}): {problem}", problem.code);
+                Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.clone(), what) }
+            }
+            SubmitError::Client(client) => client.clone().into(),
+            SubmitError::TooMany(_) | SubmitError::TooLong { .. } => Self::usage(error.to_string()),
+            _ => Self::new("client", causes(&error)),
+        }
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let what = causes(&error);
+        match &error {
+            KeyError::BadName { .. } => Self::usage(what),
+            KeyError::Unknown { folder, .. } => Self::new("key/unknown", what).next(format!(
+                "list the keys in {}: utilidor keys list; make one: utilidor keys new NAME",
+                folder.display()
+            )),
+            KeyError::WrongPassphrase { .. } => Self::new("key/wrong-passphrase", what)
+                .next("give its passphrase with --passphrase-file, UTILIDOR_PASSPHRASE or at the prompt"),
+            KeyError::Exists { .. } => Self::new("key/exists", what).next("choose another name"),
+            KeyError::WrongKind { .. } => {
+                Self::new("key/wrong-kind", what).next("see the kinds of your keys: utilidor keys list")
+            }
+            _ => Self::new("key", what),
+        }
+    }
+}
+
+/// What to do after a refusal, where that is not plain from its sentence.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "account/unknown" => {
+            "have a validator admit the account's member: utilidor member admit --account ACCOUNT --roles user"
+        }
+        "member/missing-role" => "have a validator give the role: utilidor member roles MEMBER --roles ...",
+        "money/insufficient-funds" => {
+            "see the balance: utilidor account show; money comes from the issuer: utilidor account issue"
+        }
+        "offer/gate-open" => "wait until the gate closes; on a development chain: utilidor advance-time TIME",
+        "capacity/none" => "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
+        "agreement/wrong-terms" => "read the terms again: utilidor agreement show AGREEMENT",
+        "id/taken" => "choose another id with --id, or leave it out",
+        "pool/full" | "pool/account-full" | "node/too-many-clients" => "the node is busy: try again in a moment",
+        "meter/unknown" => "have a meter operator register it: utilidor meter register",
+        _ => return None,
+    })
+}
+
+/// Reads what the command line calls `what`; a text that is none is a usage failure.
+pub fn read<T: std::str::FromStr<Err: Display>>(what: &str, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("{text:?} is no {what}: {error}")))
+}

@@ -1,0 +1,45 @@
+//! The `utilidor` command: arguments in, calls out, nothing else.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`arguments`] | what can be written on the command line |
+//! | [`context`] | which node, which key, which passphrase |
+//! | [`command`] | one file per noun: what is called, and what is shown of the answer |
+//! | [`output`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
+//! | [`failure`] | what went wrong, why, what to do next, and the exit status |
+//!
+//! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
+
+mod arguments;
+mod command;
+mod context;
+mod failure;
+mod output;
+mod text;
+mod units;
+
+use arguments::Arguments;
+use clap::Parser as _;
+use context::Context;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let json = arguments.global.json;
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(json);
+            failure.exit()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), failure::Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failure::Failure::new("runtime", format!("could not start the runtime: {error}")))?;
+    let context = Context::new(arguments.global)?;
+    runtime.block_on(command::run(arguments.command, context))
+}

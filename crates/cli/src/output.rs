@@ -1,0 +1,91 @@
+//! How answers are shown: the same value as JSON for programs, or as text for people.
+
+use crate::text::{Lang, text};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use std::io::Write as _;
+
+/// A word of the catalogue. Commands write words in this form only, so that a test finds them all.
+#[derive(Debug, Clone, Copy)]
+pub struct Word(pub &'static str);
+
+/// Names a word of the catalogue.
+#[macro_export]
+macro_rules! t {
+    ($word:literal) => {
+        $crate::output::Word($word)
+    };
+}
+
+/// Where answers go.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// JSON instead of text.
+    pub json: bool,
+    /// Language of the text.
+    pub lang: Lang,
+}
+
+impl Output {
+    /// Shows `value`: as JSON, or as the text that `people` makes of it.
+    pub fn show<T: Serialize + ?Sized>(&self, value: &T, people: impl FnOnce(&Self) -> String) {
+        let text =
+            if self.json { serde_json::to_string_pretty(value).expect("answers are plain data") } else { people(self) };
+        print(&text);
+    }
+
+    /// Shows a document that is the same for programs and people.
+    pub fn document<T: Serialize + ?Sized>(&self, value: &T) {
+        print(&serde_json::to_string_pretty(value).expect("documents are plain data"));
+    }
+
+    /// A word in the output's language.
+    pub fn word(&self, word: Word) -> &'static str {
+        text(word.0, self.lang)
+    }
+
+    /// A table; where it has no rows, a sentence that says so.
+    pub fn table<const N: usize>(&self, headings: [Word; N], rows: Vec<[String; N]>) -> String {
+        if rows.is_empty() {
+            return self.word(t!("nothing")).into();
+        }
+        let mut table = table();
+        table.set_header(headings.map(|heading| self.word(heading)));
+        for row in rows {
+            table.add_row(row);
+        }
+        table.to_string()
+    }
+
+    /// What is known of one thing: a line each.
+    pub fn facts(&self, facts: Vec<(Word, String)>) -> String {
+        let mut table = table();
+        for (word, value) in facts {
+            table.add_row([self.word(word), &value]);
+        }
+        table.to_string()
+    }
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+/// Writes a text and a line break to standard output.
+pub fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    // A reader that has gone, such as `head`, ends the command as it should: there is nobody to tell.
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// `yes` or `no`, for tables.
+pub fn yes(value: bool) -> String {
+    if value { "yes" } else { "no" }.into()
+}
+
+/// Something that may be missing, for tables.
+pub fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".into(), |value| value.to_string())
+}

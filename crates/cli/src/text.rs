@@ -1,0 +1,164 @@
+//! The words that people read in answers, in English and Chinese. Help and error details are English: they quote codes and
+//! documents that are. A new word gets a line in [`WORDS`]; a test finds words that are missing.
+
+/// A language of headings and messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lang {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
+impl Lang {
+    /// The language of a locale name such as `zh_CN.UTF-8`; English unless it is Chinese.
+    pub fn of_locale(locale: Option<&str>) -> Self {
+        match locale {
+            Some(locale) if locale.starts_with("zh") => Self::Zh,
+            _ => Self::En,
+        }
+    }
+}
+
+/// Word, English, Chinese; in the order of the first.
+const WORDS: &[(&str, &str, &str)] = &[
+    ("account", "account", "账户"),
+    ("actions", "actions", "操作"),
+    ("agreement", "agreement", "合约"),
+    ("agreements", "agreements", "合约"),
+    ("amount", "amount", "金额"),
+    ("asking_price", "asking price", "要价"),
+    ("award", "award", "授标"),
+    ("awarded", "awarded", "已授"),
+    ("bidder", "bidder", "报价方"),
+    ("binding", "binding", "有约束力"),
+    ("block", "block", "区块"),
+    ("blocks", "blocks", "区块数"),
+    ("capacity", "capacity per hour", "每小时容量"),
+    ("carrier", "carrier", "能源品种"),
+    ("certificate", "certificate", "计量凭证"),
+    ("certificates", "certificates", "计量凭证数"),
+    ("chain", "chain", "链"),
+    ("charged", "charged", "已计费"),
+    ("checked", "checked", "已核验"),
+    ("circulation", "in circulation", "流通中"),
+    ("commitment", "commitment", "承诺"),
+    ("conserved", "money conserved", "货币守恒"),
+    ("detail", "detail", "说明"),
+    ("discount", "discount", "折扣"),
+    ("done", "done", "完成"),
+    ("event", "event", "事件"),
+    ("free", "free", "可用"),
+    ("from", "from", "自"),
+    ("gate", "gate closes", "截止报价"),
+    ("height", "height", "高度"),
+    ("holder", "holder", "计量对象"),
+    ("indexed", "indexed height", "索引高度"),
+    ("interval", "interval", "区间"),
+    ("issued", "issued", "已发行"),
+    ("kind", "kind", "类型"),
+    ("line", "line", "明细"),
+    ("listening", "listening on", "监听地址"),
+    ("member", "member", "成员"),
+    ("meter", "meter", "表计"),
+    ("money", "money", "货币"),
+    ("movement", "movement", "资金流动"),
+    ("name", "name", "名称"),
+    ("nonce", "next nonce", "下一序号"),
+    ("none", "none", "无"),
+    ("nothing", "there are none", "没有记录"),
+    ("notice", "notice", "说明"),
+    ("number", "number", "序号"),
+    ("offer", "offer", "要约"),
+    ("operator", "operator", "运营方"),
+    ("option", "option", "方案"),
+    ("owner", "owner", "供能方"),
+    ("package", "package", "能源套餐"),
+    ("paid", "paid", "已付"),
+    ("period", "period", "期间"),
+    ("pool", "waiting", "待处理"),
+    ("prepaid", "prepaid", "预付"),
+    ("price", "price", "单价"),
+    ("public", "public key", "公钥"),
+    ("purpose", "purpose", "用途"),
+    ("quantity", "quantity", "数量"),
+    ("quotes", "quotes", "报价数"),
+    ("read", "last read", "最近抄表"),
+    ("readings", "readings certified", "已认证读数"),
+    ("redeemed", "redeemed", "已赎回"),
+    ("reference", "reference", "附言"),
+    ("refunded", "refunded", "已退款"),
+    ("refused", "refused", "被拒绝"),
+    ("register", "register", "表底"),
+    ("reserved", "reserved", "冻结"),
+    ("roles", "roles", "角色"),
+    ("seal_key", "seal key", "密封公钥"),
+    ("settlement", "settlement", "结算"),
+    ("sign_by", "sign before", "签署期限"),
+    ("signature", "signature", "签名"),
+    ("since", "in service since", "启用"),
+    ("statement", "statement", "账单"),
+    ("statements", "statements", "账单"),
+    ("status", "status", "状态"),
+    ("step", "step", "步骤"),
+    ("stopped", "the node has stopped", "节点已停止"),
+    ("subscription", "subscription", "套餐订阅"),
+    ("substituted", "substituted", "含替代值"),
+    ("tariff", "tariff", "计费方式"),
+    ("terms", "terms", "条款"),
+    ("time", "time", "时间"),
+    ("to", "to", "至"),
+    ("tranche", "tranche", "预付批次"),
+    ("transaction", "transaction", "交易"),
+    ("transactions", "transactions", "交易数"),
+    ("unpaid", "unpaid", "未付"),
+    ("user", "user", "用能方"),
+    ("verified", "the proof holds", "证明有效"),
+    ("version", "version", "版本"),
+    ("window", "delivery window", "交付时段"),
+    ("withheld", "withheld", "扣留"),
+];
+
+/// The word `key` in a language. Panics for a word that is not listed, which a test of every use prevents.
+pub fn text(key: &str, lang: Lang) -> &'static str {
+    let place = WORDS.binary_search_by(|(word, ..)| (*word).cmp(key));
+    let (_, english, chinese) = WORDS[place.unwrap_or_else(|_| panic!("the word {key:?} is not in the catalogue"))];
+    match lang {
+        Lang::En => english,
+        Lang::Zh => chinese,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_in_order_and_once() {
+        assert!(WORDS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn every_word_that_a_command_uses_is_listed_and_every_listed_word_is_used() {
+        let read = |folder: &str| -> String {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            let sources = files.filter(|path| path.is_file() && !path.ends_with("text.rs"));
+            sources.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+        };
+        let sources = read("src") + &read("src/command");
+        // Words are written as t!("word") and nowhere else.
+        let used: std::collections::BTreeSet<&str> =
+            sources.split("t!(\"").skip(1).filter_map(|rest| rest.split_once("\")")).map(|(word, _)| word).collect();
+        let listed: std::collections::BTreeSet<&str> = WORDS.iter().map(|(word, ..)| *word).collect();
+        assert_eq!(used.difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new(), "used, not listed");
+        assert_eq!(listed.difference(&used).collect::<Vec<_>>(), Vec::<&&str>::new(), "listed, not used");
+    }
+
+    #[test]
+    fn the_locale_decides_unless_told_otherwise() {
+        assert_eq!(Lang::of_locale(Some("zh_CN.UTF-8")), Lang::Zh);
+        assert_eq!(Lang::of_locale(Some("C.UTF-8")), Lang::En);
+        assert_eq!(Lang::of_locale(None), Lang::En);
+    }
+}

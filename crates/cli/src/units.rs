@@ -1,0 +1,160 @@
+//! Quantities and times as people write them, quantities and prices as they read them. All conversions are exact; what is not a whole number of base units is
+//! refused, not rounded.
+
+use jiff::SignedDuration;
+use utilidor_types::carrier::BaseUnit;
+use utilidor_types::money::{Price, PriceUnit};
+use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
+use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::{Carrier, Quantity, Timestamp};
+
+/// Units of quantities: name, base unit, base units in one.
+const UNITS: [(&str, BaseUnit, u64); 11] = [
+    ("J", BaseUnit::Joule, 1),
+    ("kJ", BaseUnit::Joule, 1_000),
+    ("MJ", BaseUnit::Joule, 1_000_000),
+    ("GJ", BaseUnit::Joule, 1_000_000_000),
+    ("Wh", BaseUnit::Joule, JOULES_PER_WATT_HOUR),
+    ("kWh", BaseUnit::Joule, JOULES_PER_KILOWATT_HOUR),
+    ("MWh", BaseUnit::Joule, 1_000 * JOULES_PER_KILOWATT_HOUR),
+    ("mL", BaseUnit::Millilitre, 1),
+    ("L", BaseUnit::Millilitre, 1_000),
+    ("m3", BaseUnit::Millilitre, 1_000_000),
+    ("m³", BaseUnit::Millilitre, 1_000_000),
+];
+
+/// A quantity with its unit, such as `120kWh`, `3.5 GJ` or `12m3`; a bare integer counts base units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    quantity: Quantity,
+    base: Option<BaseUnit>,
+}
+
+impl Amount {
+    /// The quantity in the carrier's base unit, if that is what the unit measures.
+    pub fn of(self, carrier: Carrier) -> Result<Quantity, String> {
+        match self.base {
+            Some(base) if base != carrier.base_unit() => {
+                let units = if carrier.base_unit() == BaseUnit::Joule { "kWh, GJ or J" } else { "m3, L or mL" };
+                Err(format!("{carrier} is measured in {units}"))
+            }
+            _ => Ok(self.quantity),
+        }
+    }
+}
+
+impl std::str::FromStr for Amount {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+        let (number, unit) = (&text[..digits], text[digits..].trim());
+        let known = UNITS.iter().find(|(name, ..)| *name == unit);
+        let (base, scale) = match (unit, known) {
+            ("", _) => (None, 1),
+            (_, Some((_, base, scale))) => (Some(*base), *scale),
+            _ => return Err(format!("{unit:?} is no unit; units are J, kJ, MJ, GJ, Wh, kWh, MWh, mL, L and m3")),
+        };
+        let quantity = exact(number, scale).ok_or_else(|| {
+            format!("{text:?} is no quantity, or not a whole number of joules or millilitres; write for example 120kWh")
+        })?;
+        Ok(Self { quantity: Quantity(quantity), base })
+    }
+}
+
+/// A decimal number times `scale`, if that is whole and fits.
+fn exact(number: &str, scale: u64) -> Option<u64> {
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || number.ends_with('.') || decimals.len() > 18 || !is_number(whole) || !is_number(decimals) {
+        return None;
+    }
+    let digits: u128 = format!("{whole}{decimals}").parse().ok()?;
+    let divisor = 10u128.pow(decimals.len() as u32);
+    let product = digits.checked_mul(scale.into())?;
+    (product % divisor == 0).then(|| u64::try_from(product / divisor).ok()).flatten()
+}
+
+/// A price for people.
+pub fn price(price: Price) -> String {
+    let unit = match price.per {
+        PriceUnit::KilowattHour => "kWh",
+        PriceUnit::Gigajoule => "GJ",
+        PriceUnit::CubicMetre => "m3",
+    };
+    format!("{}/{unit}", price.money)
+}
+
+/// A quantity for people, in kWh or m3. One that these do not hold in three or six decimals begins with `~`.
+pub fn quantity(quantity: Quantity, carrier: Carrier) -> String {
+    match carrier.base_unit() {
+        BaseUnit::Joule => {
+            let watt_hours = quantity.0 / JOULES_PER_WATT_HOUR;
+            let about = if quantity.0 % JOULES_PER_WATT_HOUR == 0 { "" } else { "~" };
+            format!("{about}{}.{:03} kWh", watt_hours / 1_000, watt_hours % 1_000)
+        }
+        BaseUnit::Millilitre => format!("{}.{:06} m3", quantity.0 / 1_000_000, quantity.0 % 1_000_000),
+    }
+}
+
+/// An instant: RFC 3339 such as `2025-01-31T08:00:00+08:00`, or Unix milliseconds.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    let bad = || format!("{text:?} is no time: write 2025-01-31T08:00:00+08:00 or Unix milliseconds");
+    let ms = match text.parse::<u64>() {
+        Ok(ms) => ms,
+        Err(_) => text.parse::<jiff::Timestamp>().map_err(|_| bad())?.as_millisecond().try_into().map_err(|_| bad())?,
+    };
+    Some(Timestamp(ms)).filter(|time| *time <= MAX_TIMESTAMP).ok_or_else(bad)
+}
+
+/// A duration such as `90m`, `36h` or `7d`, in milliseconds.
+pub fn duration_ms(text: &str) -> Result<u64, String> {
+    let bad = || format!("{text:?} is no duration: write for example 90m, 36h or 7d");
+    if let Some(days) = text.strip_suffix('d') {
+        return days.parse::<u64>().ok().and_then(|days| days.checked_mul(86_400_000)).ok_or_else(bad);
+    }
+    let duration: SignedDuration = text.parse().map_err(|_| bad())?;
+    u64::try_from(duration.as_millis()).map_err(|_| bad())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_exactly_or_not_at_all() {
+        let joules = |text: &str| text.parse::<Amount>().unwrap().of(Carrier::Electricity);
+        assert_eq!(joules("120kWh"), Ok(Quantity(432_000_000)));
+        assert_eq!(joules("0.001 kWh"), Ok(Quantity(3_600)));
+        assert_eq!(joules("3.5GJ"), Ok(Quantity(3_500_000_000)));
+        assert_eq!(joules("7"), Ok(Quantity(7)));
+        assert!(joules("1m3").is_err());
+        assert_eq!("1.5m3".parse::<Amount>().unwrap().of(Carrier::Gas), Ok(Quantity(1_500_000)));
+        for text in ["", ".", "1.", "-1kWh", "1 kwh", "0.0000001 m3", "99999999999999999999", "1e3", "0.1"] {
+            assert!(text.parse::<Amount>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn prices_name_their_unit() {
+        assert_eq!(price(Price::micro_per_m3(3_500_000)), "3.500000/m3");
+        assert_eq!(price(Price::micro_per_kwh(1)), "0.000001/kWh");
+    }
+
+    #[test]
+    fn quantities_are_shown_with_a_mark_where_decimals_are_cut() {
+        assert_eq!(quantity(Quantity(3_600_000), Carrier::Heating), "1.000 kWh");
+        assert_eq!(quantity(Quantity(3_601), Carrier::Heating), "~0.001 kWh");
+        assert_eq!(quantity(Quantity(1_000_001), Carrier::Water), "1.000001 m3");
+    }
+
+    #[test]
+    fn times_and_durations_are_read() {
+        assert_eq!(time("2025-01-01T00:00:00+08:00"), Ok(Timestamp(1_735_660_800_000)));
+        assert_eq!(time("1735660800000"), Ok(Timestamp(1_735_660_800_000)));
+        assert!(time("yesterday").is_err());
+        assert_eq!(duration_ms("90m"), Ok(5_400_000));
+        assert_eq!(duration_ms("7d"), Ok(604_800_000));
+        assert!(duration_ms("-1h").is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! The command line without a node: help, documents, keys, and how failures are told.
+
+mod common;
+
+use common::Desk;
+use serde_json::Value;
+
+const COMMANDS: [&str; 20] = [
+    "node",
+    "demo",
+    "keys",
+    "member",
+    "account",
+    "offer",
+    "quote",
+    "award",
+    "agreement",
+    "meter",
+    "reading",
+    "package",
+    "subscription",
+    "statement",
+    "trace",
+    "verify",
+    "index",
+    "transaction",
+    "status",
+    "advance-time",
+];
+
+#[test]
+fn help_names_every_command_and_teaches_the_first_trade() {
+    let desk = Desk::new();
+    let help = desk.run("--help").ok();
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in the help");
+        let own = desk.run(&format!("{command} --help")).ok();
+        assert!(own.contains("Usage: utilidor"), "{command}");
+    }
+    for sentence in ["utilidor node init --data town", "Exit status: 0 done, 1 failed, 2", "UTILIDOR_PASSPHRASE"] {
+        assert!(help.contains(sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn every_command_line_in_an_example_is_understood() {
+    let desk = Desk::new();
+    let mut checked = 0;
+    let mut pages = vec![desk.run("--help").ok()];
+    for command in COMMANDS {
+        let help = desk.run(&format!("{command} --help")).ok();
+        let nested = help
+            .lines()
+            .skip_while(|line| !line.starts_with("Commands:"))
+            .skip(1)
+            .take_while(|line| line.starts_with("  "));
+        for line in nested {
+            if let Some(name) = line.split_whitespace().next().filter(|name| *name != "help") {
+                pages.push(desk.run(&format!("{command} {name} --help")).ok());
+            }
+        }
+        pages.push(help);
+    }
+    for page in &pages {
+        let examples = page.replace("\\\n", " ");
+        for line in examples.lines().map(str::trim).filter(|line| line.starts_with("utilidor ")) {
+            // Ids are cut short in examples, and quotation marks are the shell's.
+            let line = line.split(['#', '>', '&']).next().unwrap().replace('\'', "");
+            let line = line.replace("5c1e...", &"5".repeat(32)).replace("3f0c...", &"3".repeat(64));
+            let line = ["9a40...", "77aa...", "12ab...", "77aa0c..."]
+                .iter()
+                .fold(line, |line, short| line.replace(short, &"7".repeat(32)));
+            let words =
+                line.trim_start_matches("utilidor ").replace("bank transfer 4711", "reference").replace("...", "x");
+            let Answered { status, err } = answered(&desk, &words);
+            assert!(status != 2 || !err.contains("Usage:"), "{line}\n{err}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "only {checked} examples were found");
+}
+
+struct Answered {
+    status: i32,
+    err: String,
+}
+
+/// Parses a command line without doing what it says: commands that would run for long get an argument that stops them.
+fn answered(desk: &Desk, words: &str) -> Answered {
+    if words.starts_with("demo") || words.starts_with("node run") || words == "demo" {
+        return Answered { status: 0, err: String::new() };
+    }
+    let answer = desk.run(words);
+    Answered { status: answer.status, err: answer.err }
+}
+
+#[test]
+fn example_documents_are_what_the_ledger_reads() {
+    let desk = Desk::new();
+    let package = desk.run("package example").ok();
+    serde_json::from_str::<utilidor_types::Package>(&package).unwrap();
+    let terms = desk.run("agreement example --at 2025-01-01T00:00:00Z").ok();
+    serde_json::from_str::<utilidor_types::AgreementTerms>(&terms).unwrap();
+    let mut offer: Value = serde_json::from_str(&desk.run("offer example --at 2025-01-01T00:00:00Z").ok()).unwrap();
+    assert_eq!(offer["gate_closes"], 1_735_696_800_000_u64);
+    offer["id"] = "00".repeat(16).into();
+    offer["seal_key"] = "00".repeat(32).into();
+    serde_json::from_value::<utilidor_types::Offer>(offer).unwrap();
+}
+
+#[test]
+fn keys_are_made_listed_and_moved_without_showing_a_secret() {
+    let desk = Desk::new();
+    for (name, kind) in [("plant", "ed25519"), ("meter-7", "p256"), ("plant-seal", "seal")] {
+        let key = desk.json(&format!("keys new {name} --kind {kind}"));
+        assert_eq!(key["kind"], kind);
+        assert_eq!(desk.json(&format!("keys show {name}")), key);
+    }
+    let keys = desk.json("keys list");
+    let names: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["meter-7", "plant", "plant-seal"]);
+    assert_eq!(keys[2]["account"], Value::Null);
+    let table = desk.run("keys list").ok();
+    assert!(table.contains("public key") && table.contains("meter-7"), "{table}");
+    let exported = desk.file("exported.json", &desk.run("keys export plant").ok());
+    assert_eq!(desk.json(&format!("keys import copy {exported}"))["public"], keys[1]["public"]);
+}
+
+#[test]
+fn a_failure_says_what_why_and_what_to_do_next() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    let error = desk.run("keys new plant").failed(1);
+    assert!(error.contains("a key called \"plant\" exists") && error.contains("next: choose another name"), "{error}");
+    let error = desk.run_with("keys export ../plant", &[]).failed(2);
+    assert!(error.contains("cannot name a key"), "{error}");
+    let error = desk.run("keys show nobody").failed(1);
+    assert!(error.contains("next: ") && error.contains("utilidor keys new"), "{error}");
+    let error = desk.run("status").failed(1);
+    assert!(error.contains("no answer from the node") && error.contains("utilidor node run"), "{error}");
+    let error = desk.run("status --node https://elsewhere").failed(2);
+    assert!(error.contains("is not the address of a node"), "{error}");
+    desk.run("no-such-command").failed(2);
+    desk.run("account issue plant 12,5").failed(2);
+    desk.run("account capacity plant electricity 5stone").failed(2);
+}
+
+#[test]
+fn a_wrong_passphrase_is_told_as_such() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    let error = desk.run_with("account redeem 1 --as plant", &[("UTILIDOR_PASSPHRASE", "wrong")]).failed(1);
+    assert!(error.contains("the passphrase does not open key \"plant\""), "{error}");
+    let file = desk.file("passphrase", "for tests only\n");
+    let error = desk
+        .run_with(&format!("account redeem 1 --as plant --passphrase-file {file}"), &[("UTILIDOR_PASSPHRASE", "wrong")])
+        .failed(1);
+    assert!(error.contains("no answer from the node"), "the file's passphrase opens the key: {error}");
+}
+
+#[test]
+fn failures_are_json_for_programs() {
+    let desk = Desk::new();
+    let error = desk.run("status --json").failed(1);
+    let error: Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(error["error"]["code"], "node/unreachable");
+    assert!(error["error"]["message"].as_str().unwrap().contains("no answer"));
+    assert!(error["error"]["next"].as_str().unwrap().contains("node run"));
+}
+
+#[test]
+fn people_read_headings_in_their_language() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    assert!(desk.run_with("keys list", &[("LANG", "zh_CN.UTF-8")]).ok().contains("公钥"));
+    assert!(desk.run("keys list --lang zh").ok().contains("公钥"));
+    assert!(desk.run_with("keys list --lang en", &[("LANG", "zh_CN.UTF-8")]).ok().contains("public key"));
+    let english = desk.json("keys list");
+    assert_eq!(desk.json("keys list --lang zh"), english, "programs read the same in any language");
+}
+
+#[test]
+fn several_keys_need_one_to_be_named() {
+    let desk = Desk::new();
+    let error = desk.run("account redeem 1").failed(1);
+    assert!(error.contains("there is no key to act with"), "{error}");
+    desk.run("keys new plant").ok();
+    desk.run("keys new shop").ok();
+    let error = desk.run("account redeem 1").failed(2);
+    assert!(error.contains("which one acts?") && error.contains("--as NAME"), "{error}");
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(desk.run(&format!("completions {shell}")).ok().contains("advance-time"), "{shell}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_chain_is_not_run() {
+    let desk = Desk::new();
+    let error = desk.run("node run --data nowhere").failed(1);
+    assert!(error.contains("holds no chain") && error.contains("utilidor node init --data nowhere"), "{error}");
+}
+
+#[test]
+fn beginning_a_chain_twice_changes_nothing() {
+    let desk = Desk::new();
+    let first = desk.json("node init --data town --time 2025-01-01T00:00:00+08:00");
+    assert_eq!(first["kind"], "development");
+    let error = desk.run("node init --data town").failed(1);
+    assert!(error.contains("holds a chain already"), "{error}");
+    let genesis: utilidor_types::Genesis =
+        serde_json::from_str(&std::fs::read_to_string(desk.path().join("town/genesis.json")).unwrap()).unwrap();
+    assert_eq!(first["chain"], genesis.chain().to_string());
+    assert_eq!(genesis.time.0, 1_735_660_800_000);
+}
