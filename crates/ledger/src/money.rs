@@ -62,8 +62,8 @@ impl Ledger<'_> {
             return Err(Refusal::ZeroAmount.into());
         }
         let mut totals: Totals = self.store.known(&())?;
-        add(&mut totals.issued, amount)?;
         self.credit(to, amount)?;
+        add(&mut totals.issued, amount)?;
         self.store.put(&(), &totals);
         Ok(())
     }

@@ -320,10 +320,12 @@ fn what_it_buys(
         (Tariff::MeteredByPeriod(tariff), Prepayment::AmountForPeriod { amount, period }) => {
             let window = Window { from: month_begin(now, 0, offset)?, to: month_begin(now, period.months(), offset)? };
             let runs = service.tranches.iter().find_map(|tranche| match tranche.buys {
-                TrancheOf::Energy { period: Some(window), price, .. } if price.discount_permille > 0 => Some(window.to),
+                TrancheOf::Energy { period: Some(Window { to, .. }), price, .. } => {
+                    (price.discount_permille > 0 && to > now).then_some(to)
+                }
                 _ => None,
             });
-            if let Some(until) = runs.filter(|until| period != Period::Month && *until > now) {
+            if let Some(until) = runs.filter(|_| period != Period::Month) {
                 return Err(Refusal::PeriodRuns { until });
             }
             let discount_permille = tariff.discounts.permille(period);
@@ -453,8 +455,11 @@ impl Ledger<'_> {
             return Ok(false);
         }
         self.make_statement(agreement, state, ends, Closing::Month)?;
-        let next = month_begin(ends, 1, offset)?.checked_add_ms(STATEMENT_GRACE_MS).ok_or(Refusal::Overflow)?;
-        self.schedule(agreement.id, next)?;
+        // The last month of the ledger's calendar has no next one.
+        let next = month_begin(ends, 1, offset).ok().and_then(|ends| ends.checked_add_ms(STATEMENT_GRACE_MS));
+        if let Some(next) = next {
+            self.schedule(agreement.id, next)?;
+        }
         Ok(true)
     }
 
