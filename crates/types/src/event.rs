@@ -158,5 +158,6 @@ pub enum Event {
     },
 }
 
-/// Most events of one receipt.
-pub const MAX_EVENTS: usize = 4_096;
+/// Most events of one receipt: a full batch of readings, of which each can end a gap, leave little of what was prepaid
+/// and use it up, and the batch's own event.
+pub const MAX_EVENTS: usize = 3 * MAX_BATCH_READINGS + 1;
