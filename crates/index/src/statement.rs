@@ -228,7 +228,7 @@ impl Reader {
                 let mut query = snapshot.prepare_cached(sql)?;
                 let (from, to) = (int(terms.window.from.0), int(terms.window.to.0));
                 for meter in meters.collect::<std::collections::BTreeSet<_>>() {
-                    let rows = query.query_map(params![meter.0, to, from, range[0], range[1]], |row| row.get(0))?;
+                    let rows = query.query_map(params![meter.0, to, from, range[0], range[1]], |row| row.get::<_, i64>(0))?;
                     ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
                 }
             }
@@ -239,7 +239,7 @@ impl Reader {
                            WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
                            AND certificates.id >= ?2 AND certificates.id < ?3";
                 let mut query = snapshot.prepare_cached(sql)?;
-                let rows = query.query_map(params![statement.agreement.0, range[0], range[1]], |row| row.get(0))?;
+                let rows = query.query_map(params![statement.agreement.0, range[0], range[1]], |row| row.get::<_, i64>(0))?;
                 ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
             }
         }

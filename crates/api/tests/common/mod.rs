@@ -1,0 +1,343 @@
+//! A development chain of one member with its HTTP interface, and a small world of actors on it.
+#![allow(dead_code)] // every test file uses a part of it
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use utilidor_chain::{Config, Node};
+use utilidor_index::Index;
+use utilidor_types::action::{AwardedQuote, Prepayment};
+use utilidor_types::agreement::{Service, Substitute, SubscriptionTerms};
+use utilidor_types::genesis::{ChainKind, GenesisMember};
+use utilidor_types::hash::tagged_hash;
+use utilidor_types::key::PrivateKey;
+use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::package::*;
+use utilidor_types::quote::{QuoteLine, SALT_BYTES, sealed_bytes};
+use utilidor_types::time::{Date, HOUR_MS};
+use utilidor_types::*;
+
+pub const KWH: u64 = 3_600_000;
+pub const OFFSET: i16 = 480;
+
+pub fn at(month: u8, day: u8, hour: u64) -> Timestamp {
+    let midnight = Date { year: 2025, month, day }.midnight(OFFSET).unwrap();
+    Timestamp(midnight.0 + hour * HOUR_MS)
+}
+
+pub fn half(label: &str) -> [u8; 16] {
+    tagged_hash("test", &[label.as_bytes()]).0[..16].try_into().unwrap()
+}
+
+fn secret(label: &str) -> [u8; 32] {
+    tagged_hash("test key", &[label.as_bytes()]).0
+}
+
+pub fn key(label: &str) -> PrivateKey {
+    PrivateKey::ed25519(secret(label))
+}
+
+pub fn account(label: &str) -> AccountId {
+    AccountId::of(&key(label).public_key())
+}
+
+pub fn meter_id(label: &str) -> MeterId {
+    MeterId(half(label))
+}
+
+pub fn agreement_id(label: &str) -> AgreementId {
+    AgreementId(half(label))
+}
+
+pub fn genesis(kind: ChainKind) -> Genesis {
+    use Role::*;
+    let members = [
+        ("station", &[Owner, Validator][..]),
+        ("alice", &[User]),
+        ("bob", &[User]),
+        ("gateway", &[MeterOperator]),
+        ("issuer", &[Issuer]),
+    ];
+    let members = members.map(|(label, roles)| GenesisMember {
+        member: MemberId(half(label)),
+        account: account(label),
+        roles: Roles::of(roles),
+    });
+    Genesis {
+        kind,
+        time: at(1, 1, 0),
+        validators: vec![key("validator").public_key()].try_into().unwrap(),
+        members: members.to_vec().try_into().unwrap(),
+    }
+}
+
+pub struct World {
+    pub base: String,
+    pub http: reqwest::Client,
+    pub genesis: Genesis,
+    pub dir: TempDir,
+    pub node: Option<Node>,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<Result<(), utilidor_api::ServeError>>>,
+    nonces: HashMap<String, u64>,
+}
+
+impl World {
+    pub async fn start(kind: ChainKind) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let genesis = genesis(kind);
+        let mut world = Self {
+            base: String::new(),
+            http: reqwest::Client::new(),
+            genesis,
+            dir,
+            node: None,
+            stop: None,
+            served: None,
+            nonces: HashMap::new(),
+        };
+        world.run().await;
+        world
+    }
+
+    async fn run(&mut self) {
+        let config = Config::alone(self.dir.path().join("chain"), self.genesis.clone(), secret("validator"));
+        let node = tokio::task::spawn_blocking(move || utilidor_chain::start(config).unwrap()).await.unwrap();
+        let index = Index::open(self.dir.path().join("index.sqlite"), &self.genesis).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = utilidor_api::serve(listener, node.handle(), index, async move {
+            let _ = stopped.await;
+        });
+        self.served = Some(tokio::spawn(served));
+        self.stop = Some(stop);
+        self.node = Some(node);
+    }
+
+    /// Stops interface and node cleanly.
+    pub async fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.served.take().unwrap().await.unwrap().unwrap();
+        let node = self.node.take().unwrap();
+        tokio::task::spawn_blocking(move || node.stop().unwrap()).await.unwrap();
+    }
+
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.run().await;
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let status = response.status();
+        (status, response.json().await.unwrap())
+    }
+
+    /// A `GET` that must succeed.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> T {
+        let (status, body) = self.get(path).await;
+        assert!(status.is_success(), "GET {path}: {status} {body}");
+        serde_json::from_value(body).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    pub fn sign(&mut self, actor: &str, action: Action) -> SignedTransaction {
+        let nonce = self.nonces.entry(actor.into()).or_default();
+        let transaction = Transaction {
+            chain: self.genesis.chain(),
+            signer: key(actor).public_key(),
+            nonce: *nonce,
+            expires: 90_000,
+            action,
+        };
+        *nonce += 1;
+        transaction.sign(&key(actor))
+    }
+
+    pub async fn submit(&self, transactions: &[SignedTransaction], wait_ms: u64) -> Vec<Value> {
+        let body: Vec<Vec<u8>> = transactions.iter().map(encode).collect();
+        let response = self
+            .http
+            .post(format!("{}/v1/transactions?wait_ms={wait_ms}", self.base))
+            .header("content-type", "application/octet-stream")
+            .body(encode(&body))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let answer: Value = response.json().await.unwrap();
+        answer["results"].as_array().unwrap().clone()
+    }
+
+    /// Submits one action and gives its receipt.
+    pub async fn act(&mut self, actor: &str, action: Action) -> Receipt {
+        let signed = self.sign(actor, action);
+        let results = self.submit(&[signed], 30_000).await;
+        serde_json::from_value(results[0]["receipt"].clone()).unwrap_or_else(|_| panic!("{results:?}"))
+    }
+
+    /// Submits one action that must be done.
+    pub async fn done(&mut self, actor: &str, action: Action) -> Receipt {
+        let name = action.name();
+        let receipt = self.act(actor, action).await;
+        assert_eq!(receipt.refusal(), None, "{name} by {actor}");
+        receipt
+    }
+
+    pub async fn advance(&self, to: Timestamp) {
+        let response = self
+            .http
+            .post(format!("{}/v1/development/time", self.base))
+            .json(&json!({ "to_ms": to.0 }))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{}", response.text().await.unwrap());
+    }
+
+    /// Money for all, capacity for the station, meters for the users.
+    pub async fn settle_in(&mut self) {
+        for label in ["station", "alice", "bob"] {
+            let amount = Money::units(1_000_000);
+            self.done("issuer", Action::Issue { to: account(label), amount, reference: Text::default() }).await;
+        }
+        let (carrier, per_hour) = (Carrier::Electricity, Quantity(1_000_000 * KWH));
+        self.done("station", Action::DeclareCapacity { owner: account("station"), carrier, per_hour }).await;
+        for (holder, carrier) in
+            [("alice", Carrier::Electricity), ("alice", Carrier::Heating), ("bob", Carrier::Electricity)]
+        {
+            let meter = Meter {
+                id: meter_id(&format!("{holder}/{carrier}")),
+                carrier,
+                holder: account(holder),
+                authority: MeterAuthority::Gateway(account("gateway")),
+                register_modulus: Quantity(1_000_000_000 * KWH),
+                capacity_per_hour: Quantity(10_000 * KWH),
+                register: Quantity(0),
+                since: at(1, 1, 0),
+            };
+            self.done("gateway", Action::RegisterMeter(meter)).await;
+        }
+    }
+
+    /// Hourly readings of a meter from one hour to another, `per_hour` base units each.
+    pub async fn readings(&mut self, meter: &str, from: Timestamp, hours: u64, register: &mut u64, per_hour: u64) {
+        let times: Vec<u64> = (1..=hours).map(|hour| from.0 + hour * HOUR_MS).collect();
+        let runs = times.chunks(96).map(|chunk| {
+            let readings = chunk.iter().map(|time| {
+                *register += per_hour;
+                Reading { time: Timestamp(*time), register: Quantity(*register) }
+            });
+            MeterRun {
+                meter: meter_id(meter),
+                readings: Bounded::new(readings.collect()).unwrap(),
+                signature: None,
+            }
+        });
+        let runs = Bounded::new(runs.collect()).unwrap();
+        self.done("gateway", Action::RecordReadings { runs }).await;
+    }
+
+    pub fn package(&self, version: u32, micro_per_kwh: u64) -> Package {
+        let steps = vec![Step { from: Money::units(10_000), discount_permille: 20 }];
+        let night = BandStretch { band: Band::Valley, months: 0xfff, from_hour: 0, to_hour: 7 };
+        let options = vec![
+            TariffOption {
+                carrier: Carrier::Electricity,
+                tariff: Tariff::Metered(MeteredTariff {
+                    price: Price::micro_per_kwh(micro_per_kwh),
+                    steps: steps.try_into().unwrap(),
+                    time_of_use: TimeOfUse {
+                        factors_permille: [1_000, 1_750, 1_600, 400],
+                        stretches: vec![night].try_into().unwrap(),
+                    },
+                    grace: Quantity(100 * KWH),
+                }),
+            },
+            TariffOption {
+                carrier: Carrier::Heating,
+                tariff: Tariff::FloorArea(FloorAreaTariff {
+                    per_m2: Money::units(43),
+                    season: Season { from_month: 11, from_day: 15, to_month: 3, to_day: 15 },
+                    discounts: PeriodDiscounts { month_permille: 0, quarter_permille: 30, year_permille: 80 },
+                }),
+            },
+        ];
+        Package { id: PackageId(half("p")), version, offset_minutes: OFFSET, options: options.try_into().unwrap() }
+    }
+
+    pub fn terms(&self, version: u32) -> SubscriptionTerms {
+        let service = |carrier, floor_area_m2| Service {
+            carrier,
+            option: 0,
+            meter: Some(meter_id(&format!("alice/{carrier}"))),
+            floor_area_m2,
+            low_balance: Quantity(10 * KWH),
+        };
+        let services = vec![service(Carrier::Electricity, 0), service(Carrier::Heating, 1_000)];
+        SubscriptionTerms { package: PackageId(half("p")), version, services: services.try_into().unwrap() }
+    }
+
+    pub async fn prepay(&mut self, carrier: Carrier, payment: Prepayment) {
+        self.done("alice", Action::Prepay { subscription: agreement_id("s"), carrier, payment }).await;
+    }
+
+    /// Offer, quotes by both users, and an award of alice's as agreement `alice`. `delivery` with alice's meter.
+    pub async fn trade(&mut self, binding: bool) -> [QuoteContent; 2] {
+        let offer = Offer {
+            id: OfferId(half("o")),
+            lots: vec![Lot {
+                carrier: Carrier::Electricity,
+                quantity: Quantity(1_000 * KWH),
+                asking_price: Price::micro_per_kwh(500_000),
+                delivery_meter: None,
+                user_metered: true,
+            }]
+            .try_into()
+            .unwrap(),
+            window: Window { from: at(1, 10, 0), to: at(1, 11, 0) },
+            gate_closes: at(1, 5, 0),
+            seal_key: [9; 32],
+            terms: OfferTerms {
+                deposit_permille: 200,
+                guarantee_permille: 500,
+                tolerance_permille: 50,
+                grace_ms: 3_600_000,
+                substitute: Substitute::ProRata,
+                signing_ms: 24 * 3_600_000,
+            },
+            notice: Text::default(),
+        };
+        self.done("station", Action::PublishOffer(offer)).await;
+        let mut contents = Vec::new();
+        for (bidder, micro) in [("alice", 610_000), ("bob", 590_000)] {
+            let user_meter = meter_id(&format!("{bidder}/electricity"));
+            let line = QuoteLine { quantity: Quantity(1_000 * KWH), price: Money(micro), user_meter };
+            let salt = tagged_hash("salt", &[bidder.as_bytes()]).0;
+            assert_eq!(salt.len(), SALT_BYTES);
+            let content = QuoteContent { salt, lines: vec![line].try_into().unwrap() };
+            let quote = SealedQuote {
+                offer: OfferId(half("o")),
+                commitment: content.commitment(self.genesis.chain(), OfferId(half("o")), account(bidder)),
+                sealed: vec![bidder.as_bytes()[0]; sealed_bytes(1)],
+                binding,
+            };
+            self.done(bidder, Action::SubmitQuote(quote)).await;
+            contents.push(content);
+        }
+        self.advance(at(1, 5, 0)).await;
+        let award = AwardedQuote {
+            bidder: account("alice"),
+            agreement: agreement_id("alice"),
+            opening: contents[0].clone(),
+        };
+        let awards = vec![award].try_into().unwrap();
+        self.done("station", Action::Award { offer: OfferId(half("o")), awards }).await;
+        contents.try_into().unwrap()
+    }
+}

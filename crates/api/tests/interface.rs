@@ -1,0 +1,175 @@
+//! The interface against a running development chain.
+
+mod common;
+
+use common::*;
+use serde_json::{Value, json};
+use utilidor_types::genesis::ChainKind;
+use utilidor_types::*;
+
+fn transfer(amount: u64) -> Action {
+    Action::Transfer { to: account("bob"), amount: Money(amount), reference: Text::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let signed = world.sign("alice", transfer(5));
+    let results = world.submit(std::slice::from_ref(&signed), 30_000).await;
+    let hash = signed.hash().to_string();
+    assert_eq!(results[0]["hash"], hash.as_str());
+    let height = results[0]["height"].as_u64().unwrap();
+
+    let row: Value = world.read(&format!("/v1/transactions/{hash}")).await;
+    assert_eq!((row["height"].as_u64(), &row["account"]), (Some(height), &json!(account("alice"))));
+    let block: Value = world.read(&format!("/v1/blocks/{height}")).await;
+    assert!(block["transactions"].as_array().unwrap().contains(&json!(hash)));
+    let proof: Value = world.read(&format!("/v1/transactions/{hash}/proof")).await;
+    let header: proof::FinalHeader = serde_json::from_value(proof["block"].clone()).unwrap();
+    let inclusion: proof::BlockInclusion = serde_json::from_value(proof["inclusion"].clone()).unwrap();
+    let header = header.verify(&proof::Members::of(&world.genesis).unwrap()).unwrap();
+    inclusion.verify_transaction(header, signed.hash()).unwrap();
+
+    let again = world.submit(std::slice::from_ref(&signed), 30_000).await;
+    assert_eq!(again[0]["height"].as_u64(), Some(height));
+    // The pool forgets across a restart; the index does not.
+    world.restart().await;
+    let again = world.submit(std::slice::from_ref(&signed), 30_000).await;
+    assert_eq!((&again[0]["hash"], again[0]["height"].as_u64()), (&json!(hash), Some(height)));
+    let account: Value = world.read(&format!("/v1/accounts/{}", account("bob"))).await;
+    assert_eq!(account["free"], "1000000.000005");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_answered_with_its_own_code() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    for (path, status, code) in [
+        ("/v1/nothing", 404, "route/unknown"),
+        ("/v1/accounts/zz", 400, "request/malformed"),
+        (&*format!("/v1/accounts/{}", account("stranger")), 404, "not-found"),
+        ("/v1/accounts?limit=0", 400, "request/bad-page"),
+        ("/v1/accounts?limit=1001", 400, "request/bad-page"),
+        ("/v1/accounts?cursor=x", 400, "request/bad-page"),
+        ("/v1/agreements?status=lost", 400, "request/malformed"),
+        ("/v1/offers?status=lost", 400, "request/malformed"),
+        ("/v1/blocks/99999", 404, "not-found"),
+        ("/v1/certificates/99999", 404, "not-found"),
+        ("/v1/certificates/99999/proof", 404, "not-found"),
+        ("/v1/statements/00000000000000000000000000000000/1/proof", 404, "not-found"),
+        (&*format!("/v1/transactions/{}?wait_ms=30001", Digest([0; 32])), 400, "request/wait-too-long"),
+    ] {
+        let (found, problem) = world.get(path).await;
+        assert_eq!((found.as_u16(), &problem["code"]), (status, &json!(code)), "{path}: {problem}");
+        assert_eq!(problem["status"], status, "{path}");
+    }
+    let post = |body: Vec<u8>, media: &'static str| {
+        let request = world.http.post(format!("{}/v1/transactions", world.base)).header("content-type", media);
+        async move {
+            let response = request.body(body).send().await.unwrap();
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert!(response.headers().contains_key("x-request-id"));
+            response.json::<Value>().await.unwrap()["code"].clone()
+        }
+    };
+    assert_eq!(post(vec![1, 2], "application/octet-stream").await, "request/malformed");
+    assert_eq!(post(b"{}".to_vec(), "application/json").await, "request/malformed");
+    assert_eq!(post(vec![], "text/plain").await, "request/media-type");
+    assert_eq!(post(vec![0; 9 * 1024 * 1024], "application/octet-stream").await, "request/too-large");
+    assert_eq!(post(vec![255; 4], "application/octet-stream").await, "request/too-many-transactions");
+
+    let good = world.sign("alice", transfer(1));
+    let mut forged = good.clone();
+    forged.signature.0[0] ^= 1;
+    let mut foreign = good.transaction.clone();
+    foreign.chain = ChainId([1; 16]);
+    let foreign = foreign.sign(&key("alice"));
+    let results = world.submit(&[forged, foreign, good], 0).await;
+    assert_eq!(results[0]["problem"]["code"], "transaction/bad-signature");
+    assert_eq!(results[1]["problem"]["code"], "transaction/wrong-chain");
+    assert!(results[2]["hash"].is_string(), "{results:?}");
+
+    // A refusal of the ledger is no problem: it is in the receipt, and counted.
+    let receipt = world.act("bob", Action::Issue { to: account("bob"), amount: Money(1), reference: Text::default() }).await;
+    assert_eq!(receipt.refusal().unwrap().code(), "member/missing-role");
+    let refusals: Value = world.read("/v1/refusals").await;
+    assert_eq!(refusals["items"][0]["code"], "member/missing-role");
+    let counts: Value = world.read("/v1/refusals/summary").await;
+    assert_eq!(counts["items"], json!([{ "code": "member/missing-role", "transactions": 1, "readings": 0 }]));
+
+    let body = json!({ "to_ms": 1 });
+    let response = world.http.post(format!("{}/v1/development/time", world.base)).json(&body).send().await.unwrap();
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "development/time-in-past");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_come_in_pages_that_neither_repeat_nor_skip() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page: Value = world.read(&format!("/v1/accounts?limit=2{cursor}")).await;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|row| row["account"].clone()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let whole: Value = world.read("/v1/accounts").await;
+    let whole: Vec<_> = whole["items"].as_array().unwrap().iter().map(|row| row["account"].clone()).collect();
+    assert_eq!(seen, whole);
+    assert_eq!(seen.len(), 5);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_event_stream_tells_every_receipt_once_and_goes_on_where_it_stopped() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let status: Value = world.read("/v1/status").await;
+    let height = status["indexed_height"].as_u64().unwrap();
+
+    /// Ids of the events from the beginning, or after one, until block `height` has been told.
+    async fn ids(world: &World, last: Option<&str>, height: u64) -> Vec<String> {
+        let mut request = world.http.get(format!("{}/v1/events?after_height=0", world.base));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let mut response = request.send().await.unwrap();
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
+        let mut text = String::new();
+        let end = format!("id: {height}:");
+        while !text.contains(&end) || !text.ends_with("\n\n") {
+            let chunk = response.chunk().await.unwrap().expect("the stream goes on");
+            text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+        let ids = text.lines().filter_map(|line| line.strip_prefix("id: ")).map(String::from);
+        ids.filter(|id| id.split(':').next().unwrap().parse::<u64>().unwrap() < height).collect()
+    }
+
+    let all = ids(&world, None, height).await;
+    let mut expected = Vec::new();
+    for height in 1..height {
+        let block: Value = world.read(&format!("/v1/blocks/{height}")).await;
+        expected.extend((0..=block["receipts"].as_array().unwrap().len()).map(|index| format!("{height}:{index}")));
+    }
+    assert_eq!(all, expected);
+    for place in [0, 1, all.len() / 2, all.len() - 2] {
+        assert_eq!(ids(&world, Some(&all[place]), height).await, all[place + 1..], "after {}", all[place]);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_production_chains_time_cannot_be_advanced() {
+    let mut world = World::start(ChainKind::Production).await;
+    let body = json!({ "to_ms": at(2, 1, 0).0 });
+    let response = world.http.post(format!("{}/v1/development/time", world.base)).json(&body).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 409);
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "development/not-a-development-chain");
+    world.stop().await;
+}
