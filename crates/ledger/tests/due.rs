@@ -28,21 +28,38 @@ fn proposal(label: &str, signing_ms: u32) -> Action {
     Action::ProposeAgreement { id: agreement_id(label), terms, signing_ms }
 }
 
+/// Whether the transaction meets the second before, while or after its page is read depends on how much falls due
+/// earlier, so all amounts are tried.
 #[test]
 fn a_second_is_worked_off_and_scheduled_again_in_the_same_block() {
-    let mut world = World::new();
-    let count = 72;
-    // So many seconds, so far apart, that reading them takes longer than reading what the transaction needs.
-    for number in 1..=count {
-        world.done("alice", proposal(&format!("{number}"), number * 600_000));
+    for earlier in 0..40 {
+        let mut world = World::new();
+        let now = at(1, 1, 12);
+        let wait = (now.0 - world.now.0) as u32;
+        let proposals: Vec<_> = (0..=earlier)
+            .map(|number| world.sign("alice", proposal(&format!("{number}"), wait - number * 600_000)))
+            .collect();
+        world.block(proposals);
+        world.now = now;
+        let transaction = world.sign("alice", proposal("late", 0));
+        let outcome = world.block(vec![transaction]);
+        assert_eq!(outcome.receipts.len(), earlier as usize + 2, "all expire, and the late one is proposed");
+        assert_eq!(outcome.next_due, Some(now), "the late one waits for the next block");
+        assert_eq!(world.status("late"), Status::Proposed);
+        world.pass_to(now);
+        assert_eq!(world.status("late"), Status::Expired);
     }
-    let now = at(1, 1, 12);
-    world.now = now;
-    let transaction = world.sign("alice", proposal("late", 0));
-    let outcome = world.block(vec![transaction]);
-    assert_eq!(outcome.receipts.len(), count as usize + 1, "all expire, and the late one is proposed");
-    assert_eq!(outcome.next_due, Some(now), "the late one waits for the next block");
-    assert_eq!(world.status("late"), Status::Proposed);
-    world.pass_to(now);
-    assert_eq!(world.status("late"), Status::Expired);
+}
+
+#[test]
+fn what_falls_due_in_one_second_is_worked_off_in_the_order_of_scheduling() {
+    let mut world = World::new();
+    for label in ["a", "b", "c", "d", "e", "f", "g"] {
+        world.done("alice", proposal(label, 7_200_000));
+    }
+    let receipts = world.pass_to(at(1, 1, 2));
+    let due: Vec<_> = receipts.iter().map(|receipt| receipt.cause).collect();
+    let expected = ["a", "b", "c", "d", "e", "f", "g"].map(|label| agreement_id(label));
+    assert_eq!(due, expected.map(|agreement| Cause::Due { agreement, at: at(1, 1, 2) }), "in the order of scheduling");
+    assert_eq!(world.block(vec![]).next_due, None, "nothing is left");
 }
