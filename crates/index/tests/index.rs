@@ -119,7 +119,7 @@ impl Chain {
             state_operations: log,
             certification: log,
             receipts: log,
-            more_due: false,
+            next_due: None,
         };
         let transactions = transactions.into_iter().map(|signed| (signed.hash(), signed)).collect();
         let (receipts, certificates) = (outcome.receipts, outcome.certificates);
