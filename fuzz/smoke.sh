@@ -1,0 +1,25 @@
+#!/bin/sh
+# Runs the fuzz targets for a few seconds each: `fuzz/smoke.sh [SECONDS]` (default 10). Safe to repeat.
+# Needs a nightly toolchain and a C++ compiler; installs cargo-fuzz with cargo if it is missing.
+# With PROOF=1 it also runs decode_bill, which takes minutes to build.
+# A failure prints the command that replays it; its input is kept in fuzz/artifacts.
+# No sanitizer: the crates forbid unsafe code, and what is looked for are panics, overflows and disagreement.
+set -eu
+cd "$(dirname "$0")"
+seconds=${1:-10}
+command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --version 0.13.2 --locked
+
+run() {
+    target=$1
+    shift
+    mkdir -p "corpus/$target"
+    cargo +nightly fuzz run --fuzz-dir . --sanitizer none "$@" "$target" "corpus/$target" -- \
+        -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=2048 -timeout=20
+}
+
+run decode_transaction
+run decode_block_parts
+run ledger_actions
+if [ "${PROOF:-0}" = 1 ]; then
+    run decode_bill --features proof
+fi
