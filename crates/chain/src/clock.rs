@@ -30,38 +30,36 @@ pub enum AdvanceTimeRefused {
     Stopped,
 }
 
-/// Source of the time of new blocks.
+/// Source of the time of new blocks. It asks the runtime for the time instead of holding on to it: handles hold the clock and
+/// may outlive the node, while whoever holds a runtime keeps the node's storage from being opened again.
 pub(crate) enum Clock {
     /// The runtime's clock: the system's, or a simulation's.
-    Production(Box<dyn Fn() -> Timestamp + Send + Sync>),
+    Production,
     /// The operator's clock: the time asked for last, in unix milliseconds.
     Development(AtomicU64),
 }
 
 impl Clock {
     /// The clock of a chain: the operator's if it has a development start, else the runtime's.
-    pub fn new(development_start: Option<Timestamp>, runtime: impl RuntimeClock) -> Self {
-        match development_start {
-            Some(start) => Self::Development(AtomicU64::new(start.0)),
-            None => Self::Production(Box::new(move || {
-                let elapsed = runtime.current().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(u64::try_from(elapsed.as_millis()).expect("milliseconds since 1970 fit in 64 bits"))
-            })),
-        }
+    pub fn new(development_start: Option<Timestamp>) -> Self {
+        development_start.map_or(Self::Production, |start| Self::Development(AtomicU64::new(start.0)))
     }
 
     /// The clock's reading.
-    pub fn now(&self) -> Timestamp {
+    pub fn now(&self, runtime: &impl RuntimeClock) -> Timestamp {
         match self {
-            Self::Production(now) => now(),
+            Self::Production => {
+                let elapsed = runtime.current().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(u64::try_from(elapsed.as_millis()).expect("milliseconds since 1970 fit in 64 bits"))
+            }
             Self::Development(asked) => Timestamp(asked.load(Ordering::Acquire)),
         }
     }
 
     /// Time of a block on a parent of time `parent`.
-    pub fn after(&self, parent: Timestamp) -> Timestamp {
+    pub fn after(&self, runtime: &impl RuntimeClock, parent: Timestamp) -> Timestamp {
         let earliest = Timestamp(parent.0.checked_add(1).expect("the chain's time fits in 64 bits"));
-        earliest.max(self.now())
+        earliest.max(self.now(runtime))
     }
 
     /// Whether time alone is a reason for a block on a parent of time `parent` that left work for `due`: the parent carried
@@ -70,7 +68,7 @@ impl Clock {
         let carried_over = due.is_some_and(|due| due <= parent);
         carried_over
             || match self {
-                Self::Production(_) => false,
+                Self::Production => false,
                 Self::Development(asked) => asked.load(Ordering::Acquire) > parent.0,
             }
     }
@@ -78,7 +76,7 @@ impl Clock {
     /// Moves a development clock forward to `to`.
     pub fn advance(&self, to: Timestamp) -> Result<(), AdvanceTimeRefused> {
         match self {
-            Self::Production(_) => Err(AdvanceTimeRefused::Production),
+            Self::Production => Err(AdvanceTimeRefused::Production),
             Self::Development(asked) => {
                 asked.fetch_max(to.0, Ordering::AcqRel);
                 Ok(())
@@ -90,32 +88,34 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use commonware_runtime::{Runner as _, Supervisor as _, deterministic};
+    use commonware_runtime::{Runner as _, deterministic};
     use std::time::Duration;
 
     #[test]
     fn development_time_moves_one_millisecond_a_block_unless_advanced() {
-        let clock = Clock::Development(AtomicU64::new(1_000));
+        deterministic::Runner::default().start(|context| async move {
+            let clock = Clock::new(Some(Timestamp(1_000)));
 
-        assert_eq!(clock.after(Timestamp(1_000)), Timestamp(1_001));
-        assert!(!clock.wants_block_after(Timestamp(1_001), Some(Timestamp(4_000))));
-        assert!(clock.wants_block_after(Timestamp(1_001), Some(Timestamp(1_001))), "work was carried over");
+            assert_eq!(clock.after(&context, Timestamp(1_000)), Timestamp(1_001));
+            assert!(!clock.wants_block_after(Timestamp(1_001), Some(Timestamp(4_000))));
+            assert!(clock.wants_block_after(Timestamp(1_001), Some(Timestamp(1_001))), "work was carried over");
 
-        clock.advance(Timestamp(5_000)).unwrap();
-        assert!(clock.wants_block_after(Timestamp(1_001), None));
-        assert_eq!(clock.after(Timestamp(1_001)), Timestamp(5_000));
-        assert_eq!(clock.after(Timestamp(5_000)), Timestamp(5_001));
+            clock.advance(Timestamp(5_000)).unwrap();
+            assert!(clock.wants_block_after(Timestamp(1_001), None));
+            assert_eq!(clock.after(&context, Timestamp(1_001)), Timestamp(5_000));
+            assert_eq!(clock.after(&context, Timestamp(5_000)), Timestamp(5_001));
+        });
     }
 
     #[test]
     fn production_time_follows_the_runtime_and_cannot_be_advanced() {
         deterministic::Runner::default().start(|context| async move {
-            let clock = Clock::new(None, context.child("clock"));
-            let before = clock.now();
+            let clock = Clock::new(None);
+            let before = clock.now(&context);
             context.sleep(Duration::from_millis(1_500)).await;
 
-            assert_eq!(clock.now().0, before.0 + 1_500);
-            assert_eq!(clock.after(Timestamp(before.0 + 9_000)), Timestamp(before.0 + 9_001));
+            assert_eq!(clock.now(&context).0, before.0 + 1_500);
+            assert_eq!(clock.after(&context, Timestamp(before.0 + 9_000)), Timestamp(before.0 + 9_001));
             assert_eq!(clock.advance(Timestamp(u64::MAX)), Err(AdvanceTimeRefused::Production));
         });
     }

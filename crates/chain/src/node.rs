@@ -30,6 +30,8 @@ use utilidor_types::{
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
+/// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
+pub(crate) const STACK_BYTES: usize = 16 << 20;
 /// How long a clean stop may take before tasks are cut off; nothing final is lost by that.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -112,6 +114,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
     let (ended_sender, ended) = watch::channel(false);
     let thread = std::thread::Builder::new()
         .name("utilidor-chain".into())
+        .stack_size(STACK_BYTES)
         .spawn(move || {
             let _ended = Ended(ended_sender);
             run(config, directory, validators, key, peers, started_sender, stopped);
@@ -144,12 +147,10 @@ fn run(
     started: blocking::SyncSender<Handle>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let runtime = engine_runtime::Config::new()
-        .with_worker_threads(DRIVERS)
-        .with_storage_directory(&directory.storage);
+    let runtime = engine_runtime::Config::new().with_worker_threads(DRIVERS).with_storage_directory(&directory.storage);
     engine_runtime::Runner::new(runtime).start(|context| async move {
         let genesis = Arc::new(config.genesis);
-        let clock = Arc::new(Clock::new(config::development_start(&genesis), context.child("clock")));
+        let clock = Arc::new(Clock::new(config::development_start(&genesis)));
         let members = u32::try_from(validators.len()).expect("the number of validators is bounded");
         let namespace = consensus_namespace(genesis.chain());
         let network = network::start(&context, &namespace, &key, config.listen, &peers, members);

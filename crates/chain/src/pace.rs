@@ -75,7 +75,7 @@ impl<A> Paced<A> {
         match self.pace.idle {
             None => worth_building.await,
             Some(idle) => {
-                let due = header.next_due.map(|due| due.0.saturating_sub(self.clock.now().0));
+                let due = header.next_due.map(|due| due.0.saturating_sub(self.clock.now(runtime).0));
                 let idle = due.map_or(idle, |due| idle.min(Duration::from_millis(due)));
                 let idle = runtime.sleep(idle);
                 futures::pin_mut!(idle, worth_building);
@@ -89,7 +89,7 @@ impl<A> Paced<A> {
         if matches!(*self.clock, Clock::Development(_)) {
             return;
         }
-        let now = self.clock.now().0;
+        let now = self.clock.now(runtime).0;
         let time = block.header().time.0;
         if time > now.saturating_add(MAX_DRIFT_MS) {
             let wait = Duration::from_millis(time - now - MAX_DRIFT_MS);
