@@ -88,7 +88,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
 
     async fn propose(
         &mut self,
-        (_, context): (E, BlockContext),
+        (runtime, context): (E, BlockContext),
         mut ancestry: impl Ancestry<Block>,
         batches: <Self::Databases as DatabaseSet<E>>::Unmerkleized,
         _: Input<(), ()>,
@@ -96,7 +96,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let parent = ancestry.next().await?;
         let parent_digest = parent.digest();
         let parent = parent.inner().header();
-        let time = self.clock.after(parent.time);
+        let time = self.clock.after(&runtime, parent.time);
         let candidates = self.pool.candidates(&parent_digest, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_BYTES);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 

@@ -53,7 +53,8 @@ pub struct Head {
     pub pooled: usize,
 }
 
-/// A running node. Cheap to clone.
+/// A running node. Cheap to clone. It may outlive the node, and holds nothing of its storage: then it answers that the node has
+/// stopped.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) genesis: Arc<Genesis>,

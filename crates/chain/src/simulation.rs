@@ -139,7 +139,7 @@ impl EngineDefinition for Consortium {
                 genesis: self.genesis.clone(),
                 validators: Set::try_from(self.participants()).unwrap(),
                 key: key(u8::try_from(index).unwrap()),
-                clock: Arc::new(Clock::new(None, context.child("clock"))),
+                clock: Arc::new(Clock::new(None)),
                 pace: Pace {
                     idle: Some(Duration::from_millis(300)),
                     gather: Duration::from_millis(5),

@@ -78,6 +78,29 @@ async fn a_restarted_node_continues_where_it_stopped() {
 }
 
 #[tokio::test]
+async fn a_node_can_be_started_again_while_handles_of_its_last_run_are_held() {
+    for kind in [ChainKind::Development, ChainKind::Production] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::alone(dir.path(), genesis(kind, 1), validator_key(0));
+        let node = start(config.clone()).unwrap();
+        let held = node.handle();
+        nonces(&held, 0..1).await;
+        let head = held.head();
+        node.stop().unwrap();
+
+        // Where it cannot, it waits for ever: so it has a thread that the test does not join.
+        let (sender, started) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(start(config)));
+        let node = started.recv_timeout(Duration::from_secs(60)).expect("the node starts again").unwrap();
+
+        assert!(node.handle().head().height >= head.height);
+        nonces(&node.handle(), 1..2).await;
+        assert_eq!(held.finalized(1).await, Err(ReadError::Stopped));
+        node.stop().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_same_transactions_lead_to_the_same_state_root() {
     let mut heads = Vec::new();
     for _ in 0..2 {
