@@ -4,7 +4,7 @@ use crate::{
     block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
     clock::Clock,
     executor::{execute, seal},
-    pool::{Candidate, Pool, Unfit},
+    pool::{Candidate, Pool, Spent, Unfit},
     store::{Batches, Databases, Merkleized, SyncTargets, target},
     verification::Verifier,
 };
@@ -52,7 +52,7 @@ impl LedgerApplication {
                 return None;
             }
         };
-        let senders = transactions.iter().map(|transaction| (transaction.hash(), transaction.account())).collect();
+        let spent = transactions.iter().map(Spent::from).collect();
         let executed = execute(&self.genesis, parent, header.time, transactions, batches).await;
         if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
             warn!(height = header.height, "refused a block with an inadmissible transaction");
@@ -63,7 +63,7 @@ impl LedgerApplication {
             warn!(height = header.height, "refused a block whose header is not what its transactions lead to");
             return None;
         }
-        self.pool.drafted(block.digest(), context.parent.1, header.height, senders);
+        self.pool.drafted(block.digest(), context.parent.1, header.height, spent);
         Some(executed.merkleized)
     }
 }
@@ -104,11 +104,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let outcome = &executed.outcome;
         let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
         let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();
-        let senders = outcome
-            .admitted
-            .iter()
-            .map(|&index| (candidates[index].transaction.hash(), candidates[index].transaction.account()))
-            .collect();
+        let spent = outcome.admitted.iter().map(|&index| Spent::from(&candidates[index].transaction)).collect();
         let unfit: Vec<_> = outcome
             .inadmissible
             .iter()
@@ -119,7 +115,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
             })
             .collect();
         let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
-        self.pool.drafted(block.digest(), parent_digest, block.header().height, senders);
+        self.pool.drafted(block.digest(), parent_digest, block.header().height, spent);
         self.pool.unfit(unfit);
         Some(Proposed { block, merkleized: executed.merkleized })
     }
@@ -152,7 +148,8 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         (): (),
         _: <Self::Databases as DatabaseSet<E>>::Readers,
     ) {
-        self.pool.finalized(block.height().get(), block.transactions().iter().map(|transaction| transaction.hash));
+        let hashes = block.transactions().iter().map(|transaction| transaction.hash);
+        self.pool.finalized(&block.digest(), block.height().get(), hashes);
         self.applied.send_replace(block.header().clone());
     }
 }
@@ -161,6 +158,8 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
 fn unfit(reason: &Inadmissible) -> Unfit {
     match reason {
         Inadmissible::WrongNonce { found, expected } if found > expected => Unfit::NotYet,
-        Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => Unfit::Never,
+        Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => {
+            Unfit::Never(reason.clone())
+        }
     }
 }

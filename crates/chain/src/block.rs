@@ -4,9 +4,7 @@
 //! root, count or size is not the header's is refused there, so two blocks with one digest are the same block.
 
 use bytes::{BufMut, Bytes};
-use commonware_codec::{
-    Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write,
-};
+use commonware_codec::{Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
 use commonware_consensus::{
     BoundedBlock, CertifiableBlock, Heightable,
     simplex::types::Context,
@@ -74,7 +72,8 @@ impl Block {
             return Err(CodecError::Invalid("Block", "unknown header version"));
         }
         if header.transaction_count as usize != transactions.len()
-            || header.transactions_root != merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0)))
+            || header.transactions_root
+                != merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0)))
         {
             return Err(CodecError::Invalid("Block", "header does not commit to the transactions"));
         }
@@ -117,8 +116,8 @@ impl Read for Block {
 
     fn read_cfg(buf: &mut impl Buf, _: &()) -> Result<Self, CodecError> {
         let header = Bytes::read_cfg(buf, &RangeCfg::from(1..=MAX_HEADER_BYTES))?;
-        let header: Header = decode(&header, MAX_HEADER_BYTES)
-            .map_err(|_| CodecError::Invalid("Block", "header is not canonical"))?;
+        let header: Header =
+            decode(&header, MAX_HEADER_BYTES).map_err(|_| CodecError::Invalid("Block", "header is not canonical"))?;
         let count = usize::read_cfg(buf, &RangeCfg::from(0..=MAX_BLOCK_TRANSACTIONS))?;
         let mut transactions = Vec::with_capacity(count);
         let mut size = 0;

@@ -7,9 +7,7 @@ use crate::{
     finality::DurableReporter,
     pace::{Pace, Paced},
     pool::{Pool, PoolLimits},
-    store::{
-        self, ARCHIVE_SECTION, BUFFER_BYTES, COMPRESSION, Certification, Databases, Receipts, State,
-    },
+    store::{self, ARCHIVE_SECTION, BUFFER_BYTES, COMPRESSION, Certification, Databases, Receipts, State},
     verification::Verifier,
 };
 use commonware_broadcast::buffered;
@@ -30,16 +28,17 @@ use commonware_consensus::{
     types::{Epoch, FixedEpocher, ViewDelta},
 };
 use commonware_cryptography::{
-    Digested, Digestible as _, Sha256, Signer as _,
-    certificate::ConstantProvider,
-    ed25519, sha256,
+    Digested, Digestible as _, Sha256, Signer as _, certificate::ConstantProvider, ed25519, sha256,
 };
 use commonware_glue::stateful::{
     Config as StatefulConfig, Stateful, SyncPlan,
     db::{DatabaseSet, SyncEngineConfig, p2p as sync_resolver},
     probe::{self, Config as ProbeConfig, Probe},
 };
-use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size, utils::mux::{Muxer, prefixed}};
+use commonware_p2p::{
+    Blocker, Provider, Receiver, Sender, max_message_size,
+    utils::mux::{Muxer, prefixed},
+};
 use commonware_parallel::Rayon;
 use commonware_runtime::{
     Clock as RuntimeClock, Handle as TaskHandle, Metrics, Quota, Spawner, Storage, buffer::paged::CacheRef,
@@ -122,10 +121,7 @@ pub(crate) fn max_message_bytes(members: u32) -> u32 {
         simplex::max_payload_size::<Scheme, sha256::Digest>(members),
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         probe::max_payload_size::<Standard<Block>, Scheme>(members),
-        sync(
-            SYNC_OPERATIONS,
-            any::ordered::fixed::Operation::<mmr::Family, StateKey, StateCell>::SIZE,
-        ),
+        sync(SYNC_OPERATIONS, any::ordered::fixed::Operation::<mmr::Family, StateKey, StateCell>::SIZE),
         sync(SYNC_OPERATIONS, entry(MAX_CERTIFICATE_BYTES)),
         sync(SYNC_RECEIPTS, entry(MAX_LOG_ENTRY_BYTES)),
     ])
@@ -249,12 +245,10 @@ where
     )
     .await
     .expect("the archive of finalizations must open");
-    let blocks = prunable::Archive::init(
-        context.child("blocks"),
-        archive(&format!("{partition}-blocks"), &page_cache, ()),
-    )
-    .await
-    .expect("the archive of blocks must open");
+    let blocks =
+        prunable::Archive::init(context.child("blocks"), archive(&format!("{partition}-blocks"), &page_cache, ()))
+            .await
+            .expect("the archive of blocks must open");
 
     let mut plan = SyncPlan::init(context.child("plan"), format!("{partition}-plan-")).await;
     let (probe, probe_mailbox) = Probe::new(ProbeConfig {
@@ -301,22 +295,21 @@ where
     mux.start();
     macro_rules! resolver {
         ($channel:literal, $label:literal, $database:ty, $operations:expr) => {{
-            let (actor, resolver) =
-                sync_resolver::Actor::<_, ed25519::PublicKey, _, _, mmr::Family, $database>::new(
-                    context.child($label),
-                    sync_resolver::Config {
-                        peer_provider: network.peers.clone(),
-                        blocker: network.blocker.clone(),
-                        database: None,
-                        mailbox_size: NZUsize!(MAILBOX),
-                        me: Some(public_key.clone()),
-                        fetch_timeout: NZDuration!(Duration::from_secs(5)),
-                        fetch_retry_delay: Duration::from_millis(100),
-                        max_serve_ops: $operations,
-                        priority_requests: false,
-                        priority_responses: false,
-                    },
-                );
+            let (actor, resolver) = sync_resolver::Actor::<_, ed25519::PublicKey, _, _, mmr::Family, $database>::new(
+                context.child($label),
+                sync_resolver::Config {
+                    peer_provider: network.peers.clone(),
+                    blocker: network.blocker.clone(),
+                    database: None,
+                    mailbox_size: NZUsize!(MAILBOX),
+                    me: Some(public_key.clone()),
+                    fetch_timeout: NZDuration!(Duration::from_secs(5)),
+                    fetch_retry_delay: Duration::from_millis(100),
+                    max_serve_ops: $operations,
+                    priority_requests: false,
+                    priority_responses: false,
+                },
+            );
             actor.start(mux_handle.register($channel).await.expect("each subchannel is registered once"));
             resolver
         }};

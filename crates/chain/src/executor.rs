@@ -52,24 +52,16 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let mut cells: HashMap<Key, Option<Cell>> = HashMap::new();
 
     let (outcome, entry) = loop {
-        let context = LedgerContext {
-            chain: parent.chain,
-            height: parent.height + 1,
-            time,
-        };
+        let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time };
         let mut execution = Execution::new(context, genesis, transactions.clone());
         let outcome = loop {
             match execution.run() {
                 Progress::Done(outcome) => break outcome,
                 Progress::Wants(wanted) => {
-                    let missing: Vec<StateKey> = wanted
-                        .iter()
-                        .filter(|key| !cells.contains_key(*key))
-                        .map(|key| StateKey::new(key.0))
-                        .collect();
+                    let missing: Vec<StateKey> =
+                        wanted.iter().filter(|key| !cells.contains_key(*key)).map(|key| StateKey::new(key.0)).collect();
                     let keys: Vec<&StateKey> = missing.iter().collect();
-                    let (slots, values, expanded) =
-                        staged.expand(&keys).await.expect("the state must be readable");
+                    let (slots, values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
                     staged = expanded;
                     for ((key, slot), value) in missing.into_iter().zip(slots).zip(values) {
                         let key = key_of(&key);
@@ -129,11 +121,7 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         time,
         parent: Digest(context.parent.1.0),
         proposer: context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
-        round: Round {
-            epoch: context.epoch().get(),
-            view: context.view().get(),
-            parent_view: context.parent.0.get(),
-        },
+        round: Round { epoch: context.epoch().get(), view: context.view().get(), parent_view: context.parent.0.get() },
         transaction_count: count(transactions.len()),
         receipt_count: count(executed.receipts.len()),
         transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),

@@ -8,6 +8,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
+use utilidor_ledger::Inadmissible;
 use utilidor_types::{
     Cell, CertificateId, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{Header, transaction_hash},
@@ -72,7 +73,7 @@ impl Handle {
     }
 
     /// Takes canonical transaction bytes, answering for each in order. What is taken enters a block once its turn comes, or
-    /// is dropped if the ledger finds it inadmissible; its receipt tells. What is taken together can enter one block together.
+    /// is dropped if the ledger finds that it can enter none: its receipt or [`Self::dropped`] tells. What is taken together can enter one block together.
     /// Submitting a transaction again has no effect.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
         let mut answers: Vec<Option<Result<TransactionHash, SubmitRefused>>> = transactions
@@ -98,7 +99,21 @@ impl Handle {
         for (place, answer) in taken.into_iter().zip(self.pool.insert(candidates)) {
             answers[place] = Some(answer.map_err(SubmitRefused::from));
         }
-        answers.into_iter().map(|answer| answer.expect("each transaction was refused, known or offered to the pool")).collect()
+        answers
+            .into_iter()
+            .map(|answer| answer.expect("each transaction was refused, known or offered to the pool"))
+            .collect()
+    }
+
+    /// Why a transaction that was taken can enter no block after all. The last 10,000 are remembered until the node stops, or
+    /// until they are submitted again: what the reason names may change, and then the transaction is tried anew.
+    pub fn dropped(&self, transaction: TransactionHash) -> Option<Inadmissible> {
+        self.pool.dropped(&transaction)
+    }
+
+    /// Follows the number of transactions dropped so far: it changes when [`Self::dropped`] has something new to say.
+    pub fn drops(&self) -> watch::Receiver<u64> {
+        self.pool.drops.subscribe()
     }
 
     /// The last final and durable block.

@@ -14,6 +14,7 @@
 //! | `node`, `handle`, `config` | how a node is started, used and stopped |
 //! | `pool`, `verification` | what waits for a block, and that it was verified once |
 //! | `block`, `application`, `executor` | what a block is, how it is built and judged |
+//! | `recent` | a memory of bounded size |
 //! | `clock`, `pace` | which time a block gets, and when one is built |
 //! | `store`, `directory` | what is kept, and where |
 //! | `finality`, `reader` | when a block counts as final, and what can be asked about it |
@@ -36,6 +37,7 @@ mod node;
 mod pace;
 mod pool;
 mod reader;
+mod recent;
 #[cfg(test)]
 mod simulation;
 mod store;
@@ -52,3 +54,4 @@ pub use pool::{PoolLimits, PoolRefused};
 pub use reader::{
     BlockTransaction, CertificatesProof, FinalizedBlock, ReadError, ReceiptProof, StateProof, TransactionProof,
 };
+pub use utilidor_ledger::Inadmissible;

@@ -7,7 +7,10 @@ use commonware_p2p::{
     authenticated::lookup::{self, Oracle, Receiver, Sender},
 };
 use commonware_runtime::{Network as RuntimeNetwork, Resolver};
-use commonware_stream::{cups::{self, Cups}, sake::{self, Sake}};
+use commonware_stream::{
+    cups::{self, Cups},
+    sake::{self, Sake},
+};
 use commonware_utils::{NZUsize, ordered::Map};
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 

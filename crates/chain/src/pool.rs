@@ -5,22 +5,26 @@
 //! transactions stay pooled, because the block may still fail, but are not proposed again on top of it. *set aside* a
 //! transaction whose turn has not come (an earlier nonce is missing); it waits until its account moves.
 //!
-//! A transaction leaves the pool when a final block carries it, or when it can no longer enter any block. Nothing is kept
-//! across restarts: a client submits again until it has a receipt.
+//! A transaction leaves the pool when a final block carries it, or when it can no longer enter any block: then it is *dropped*,
+//! and the reason is remembered for a while. Nothing is kept across restarts: a client submits again until it has a receipt.
 
 use bytes::Bytes;
 use commonware_cryptography::sha256;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{Mutex, MutexGuard},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use utilidor_ledger::Inadmissible;
 use utilidor_types::{AccountId, TransactionHash, VerifiedTransaction};
 
-use crate::block::TRANSACTION_OVERHEAD;
+use crate::{block::TRANSACTION_OVERHEAD, recent::Recent};
 
 /// Recently finished transactions that the pool remembers, to answer repeated submissions.
 const MAX_REMEMBERED: usize = 65_536;
+
+/// Dropped transactions whose reason the pool remembers.
+const MAX_DROPPED: usize = 10_000;
 
 /// Accounts whose next nonce the pool remembers.
 const MAX_REMEMBERED_ACCOUNTS: usize = 65_536;
@@ -97,12 +101,26 @@ pub(crate) struct Candidate {
 }
 
 /// What becomes of a candidate that a block could not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// Its turn has not come.
     NotYet,
     /// It can enter no later block either.
-    Never,
+    Never(Inadmissible),
+}
+
+/// A transaction in a block, with the nonce of its account that it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spent {
+    hash: TransactionHash,
+    account: AccountId,
+    nonce: u64,
+}
+
+impl From<&VerifiedTransaction> for Spent {
+    fn from(verified: &VerifiedTransaction) -> Self {
+        Self { hash: verified.hash(), account: verified.account(), nonce: verified.transaction().nonce }
+    }
 }
 
 struct Entry {
@@ -115,10 +133,9 @@ struct Entry {
 struct Draft {
     parent: sha256::Digest,
     height: u64,
-    transactions: Arc<Vec<TransactionHash>>,
+    transactions: Vec<Spent>,
 }
 
-#[derive(Default)]
 struct Inner {
     arrivals: u64,
     bytes: usize,
@@ -126,10 +143,12 @@ struct Inner {
     accounts: HashMap<AccountId, BTreeMap<u64, Entry>>,
     by_hash: HashMap<TransactionHash, (AccountId, u64)>,
     by_arrival: BTreeMap<u64, AccountId>,
+    by_expiry: BTreeSet<(u64, TransactionHash)>,
     drafts: HashMap<sha256::Digest, Draft>,
     next_nonces: HashMap<AccountId, u64>,
-    finished: HashSet<TransactionHash>,
-    finished_order: VecDeque<TransactionHash>,
+    finished: Recent<TransactionHash, ()>,
+    dropped: Recent<TransactionHash, Inadmissible>,
+    drops: u64,
 }
 
 /// The pool of one node.
@@ -138,11 +157,27 @@ pub(crate) struct Pool {
     inner: Mutex<Inner>,
     /// Signalled when there may be something new to propose.
     pub changed: Notify,
+    /// How many transactions were dropped.
+    pub drops: watch::Sender<u64>,
 }
 
 impl Pool {
     pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, inner: Mutex::default(), changed: Notify::new() }
+        let inner = Inner {
+            arrivals: 0,
+            bytes: 0,
+            set_aside: 0,
+            accounts: HashMap::new(),
+            by_hash: HashMap::new(),
+            by_arrival: BTreeMap::new(),
+            by_expiry: BTreeSet::new(),
+            drafts: HashMap::new(),
+            next_nonces: HashMap::new(),
+            finished: Recent::new(MAX_REMEMBERED),
+            dropped: Recent::new(MAX_DROPPED),
+            drops: 0,
+        };
+        Self { limits, inner: Mutex::new(inner), changed: Notify::new(), drops: watch::Sender::new(0) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -158,6 +193,22 @@ impl Pool {
     pub fn knows(&self, hash: &TransactionHash) -> bool {
         let inner = self.inner();
         inner.by_hash.contains_key(hash) || inner.finished.contains(hash)
+    }
+
+    /// Why a transaction that was held can enter no block; `None` if it is not among those dropped lately.
+    pub fn dropped(&self, hash: &TransactionHash) -> Option<Inadmissible> {
+        self.inner().dropped.get(hash).cloned()
+    }
+
+    /// Tells those who wait for transactions that some were dropped.
+    fn report(&self, inner: MutexGuard<'_, Inner>) {
+        let drops = inner.drops;
+        drop(inner);
+        self.drops.send_if_modified(|reported| {
+            let more = drops > *reported;
+            *reported = drops.max(*reported);
+            more
+        });
     }
 
     /// Takes verified transactions, answering for each. All that are taken become visible to a proposer at once, so that a
@@ -219,35 +270,38 @@ impl Pool {
         let mut inner = self.inner();
         for (hash, unfit) in transactions {
             match unfit {
-                Unfit::Never => inner.remove(&hash),
+                Unfit::Never(reason) => inner.discard(hash, reason),
                 Unfit::NotYet => inner.set_aside(&hash),
             }
         }
+        self.report(inner);
     }
 
-    /// Records a block that was built or executed: it carries `transactions`, of the accounts given with them.
-    pub fn drafted(
-        &self,
-        digest: sha256::Digest,
-        parent: sha256::Digest,
-        height: u64,
-        transactions: Vec<(TransactionHash, AccountId)>,
-    ) {
+    /// Records a block that was built or executed: it carries `transactions`.
+    pub fn drafted(&self, digest: sha256::Digest, parent: sha256::Digest, height: u64, transactions: Vec<Spent>) {
         let mut inner = self.inner();
-        for (_, account) in &transactions {
-            inner.reconsider(account);
+        for spent in &transactions {
+            inner.reconsider(&spent.account);
         }
-        let transactions = Arc::new(transactions.into_iter().map(|(hash, _)| hash).collect());
         inner.drafts.insert(digest, Draft { parent, height, transactions });
     }
 
-    /// Forgets what a final block carried, and every draft of its height or below.
-    pub fn finalized(&self, height: u64, transactions: impl IntoIterator<Item = TransactionHash>) {
+    /// Forgets what the final block `digest` carried, what can no longer follow it, and every draft of its height or below.
+    pub fn finalized(
+        &self,
+        digest: &sha256::Digest,
+        height: u64,
+        transactions: impl IntoIterator<Item = TransactionHash>,
+    ) {
         let mut inner = self.inner();
-        for hash in transactions {
-            inner.finish(hash);
+        match inner.drafts.remove(digest) {
+            Some(draft) => draft.transactions.into_iter().for_each(|spent| inner.finish(spent)),
+            // The node synchronised its state, or executed the block before it was restarted.
+            None => transactions.into_iter().for_each(|hash| inner.finish_unseen(hash)),
         }
+        inner.expire(height.saturating_add(1));
         inner.drafts.retain(|_, draft| draft.height > height);
+        self.report(inner);
     }
 }
 
@@ -286,6 +340,8 @@ impl Inner {
         self.bytes += bytes;
         self.by_hash.insert(hash, (account, nonce));
         self.by_arrival.insert(arrival, account);
+        self.by_expiry.insert((candidate.transaction.transaction().expires, hash));
+        self.dropped.forget(&hash);
         self.accounts.entry(account).or_default().insert(nonce, Entry { candidate, hash, arrival, set_aside: false });
         self.reconsider(&account);
         Ok(hash)
@@ -296,7 +352,7 @@ impl Inner {
         let mut hashes = HashSet::new();
         let mut digest = *parent;
         while let Some(draft) = self.drafts.get(&digest) {
-            hashes.extend(draft.transactions.iter().copied());
+            hashes.extend(draft.transactions.iter().map(|spent| spent.hash));
             digest = draft.parent;
         }
         hashes
@@ -330,30 +386,49 @@ impl Inner {
             self.accounts.remove(&account);
         }
         self.by_arrival.remove(&entry.arrival);
+        self.by_expiry.remove(&(entry.candidate.transaction.transaction().expires, *hash));
         self.bytes -= entry.candidate.bytes.len();
         self.set_aside -= usize::from(entry.set_aside);
     }
 
-    /// Removes a transaction that is final, and any of its account that its nonce made too old.
-    fn finish(&mut self, hash: TransactionHash) {
-        if let Some(&(account, nonce)) = self.by_hash.get(&hash) {
-            let outdated: Vec<_> =
-                self.accounts[&account].range(..=nonce).map(|(_, entry)| entry.hash).collect();
-            for hash in outdated {
-                self.remove(&hash);
-            }
-            if self.next_nonces.len() >= MAX_REMEMBERED_ACCOUNTS {
-                self.next_nonces.clear();
-            }
-            self.next_nonces.insert(account, nonce.saturating_add(1));
+    /// Removes a transaction that can enter no block, if it is held, and remembers why.
+    fn discard(&mut self, hash: TransactionHash, reason: Inadmissible) {
+        if self.by_hash.contains_key(&hash) {
+            self.remove(&hash);
+            self.dropped.note(hash, reason);
+            self.drops += 1;
         }
-        if self.finished.insert(hash) {
-            self.finished_order.push_back(hash);
+    }
+
+    /// Removes a transaction that is final, and drops any of its account that its nonce made too old.
+    fn finish(&mut self, Spent { hash, account, nonce }: Spent) {
+        self.finish_unseen(hash);
+        let expected = nonce.saturating_add(1);
+        let waiting = self.accounts.get(&account).into_iter();
+        let outdated: Vec<_> =
+            waiting.flat_map(|entries| entries.range(..=nonce)).map(|(nonce, entry)| (*nonce, entry.hash)).collect();
+        for (found, hash) in outdated {
+            self.discard(hash, Inadmissible::WrongNonce { found, expected });
         }
-        if self.finished_order.len() > MAX_REMEMBERED
-            && let Some(oldest) = self.finished_order.pop_front()
+        if self.next_nonces.len() >= MAX_REMEMBERED_ACCOUNTS {
+            self.next_nonces.clear();
+        }
+        self.next_nonces.insert(account, expected);
+    }
+
+    /// Removes a transaction that is final, of which nothing but its hash may be known.
+    fn finish_unseen(&mut self, hash: TransactionHash) {
+        self.remove(&hash);
+        self.dropped.forget(&hash);
+        self.finished.note(hash, ());
+    }
+
+    /// Drops what can enter no block of `height` or above, whether or not its turn would have come.
+    fn expire(&mut self, height: u64) {
+        while let Some(&(expires, hash)) = self.by_expiry.first()
+            && expires < height
         {
-            self.finished.remove(&oldest);
+            self.discard(hash, Inadmissible::Expired { expires, height });
         }
     }
 }
@@ -363,16 +438,22 @@ mod tests {
     use super::*;
     use commonware_parallel::Sequential;
     use commonware_utils::sys_rng;
-    use utilidor_types::{Action, ChainId, PrivateKey, SignedTransaction, Transaction, encode, transaction::verify_batch};
+    use utilidor_types::{
+        Action, ChainId, PrivateKey, SignedTransaction, Transaction, encode, transaction::verify_batch,
+    };
 
     const CHAIN: ChainId = ChainId([1; 16]);
     const TIP: sha256::Digest = sha256::Digest([0; 32]);
     const DRAFT: sha256::Digest = sha256::Digest([1; 32]);
 
     fn candidate(account: u8, nonce: u64) -> Candidate {
+        expiring(account, nonce, 9)
+    }
+
+    fn expiring(account: u8, nonce: u64, expires: u64) -> Candidate {
         let key = PrivateKey::ed25519([account; 32]);
         let action = Action::OpenAccount { account: AccountId([account; 32]) };
-        let transaction = Transaction { chain: CHAIN, signer: key.public_key(), nonce, expires: 9, action }.sign(&key);
+        let transaction = Transaction { chain: CHAIN, signer: key.public_key(), nonce, expires, action }.sign(&key);
         let bytes = Bytes::from(encode(&transaction));
         let transactions: Vec<SignedTransaction> = vec![transaction];
         let verified = verify_batch(CHAIN, transactions, &mut sys_rng(), &Sequential).remove(0).unwrap();
@@ -388,15 +469,13 @@ mod tests {
     fn proposed(pool: &Pool, parent: &sha256::Digest) -> Vec<(AccountId, u64)> {
         let candidates = pool.candidates(parent, usize::MAX, usize::MAX);
         assert_eq!(pool.has_ready(parent), !candidates.is_empty());
-        let transaction = |candidate: Candidate| {
-            (candidate.transaction.account(), candidate.transaction.transaction().nonce)
-        };
+        let transaction =
+            |candidate: Candidate| (candidate.transaction.account(), candidate.transaction.transaction().nonce);
         candidates.into_iter().map(transaction).collect()
     }
 
     fn drafted(pool: &Pool, digest: sha256::Digest, height: u64, candidates: &[&Candidate]) {
-        let transactions = candidates.iter().map(|one| (one.transaction.hash(), one.transaction.account())).collect();
-        pool.drafted(digest, TIP, height, transactions);
+        pool.drafted(digest, TIP, height, candidates.iter().map(|one| Spent::from(&one.transaction)).collect());
     }
 
     #[test]
@@ -409,7 +488,7 @@ mod tests {
 
         assert_eq!(proposed(&pool, &DRAFT), [(account, 1)]);
         assert_eq!(proposed(&pool, &TIP), [(account, 0), (account, 1)], "the draft may fail");
-        pool.finalized(1, [first.transaction.hash()]);
+        pool.finalized(&DRAFT, 1, [first.transaction.hash()]);
         assert_eq!(proposed(&pool, &DRAFT), [(account, 1)]);
         assert_eq!(pool.len(), 1);
     }
@@ -447,17 +526,54 @@ mod tests {
     }
 
     #[test]
-    fn what_a_final_block_made_too_old_leaves_the_pool() {
-        let [used, next] = [candidate(1, 3), candidate(1, 4)];
-        let pool = pool(&[used.clone(), next]);
+    fn what_a_final_block_made_too_old_leaves_the_pool_with_a_reason() {
+        let [rival, used, next] = [expiring(1, 3, 8), candidate(1, 3), candidate(1, 4)];
+        let pool = pool(&[rival.clone(), next.clone()]);
+        let drops = pool.drops.subscribe();
+        let hashes = [&rival, &used, &next].map(|candidate| candidate.transaction.hash());
 
-        pool.finalized(1, [used.transaction.hash()]);
+        // Another member's block carries what this node has never held.
+        drafted(&pool, DRAFT, 1, &[&used]);
+        pool.finalized(&DRAFT, 1, [hashes[1]]);
 
         assert_eq!(pool.len(), 1);
-        assert_eq!(pool.insert(vec![candidate(1, 3)]).remove(0), Ok(used.transaction.hash()), "it is known as final");
-        assert_eq!(
-            pool.insert(vec![candidate(1, 2)]).remove(0),
-            Err(PoolRefused::NonceTooOld { nonce: 2, next: 4 })
-        );
+        let reason = Inadmissible::WrongNonce { found: 3, expected: 4 };
+        assert_eq!(hashes.map(|hash| pool.dropped(&hash)), [Some(reason), None, None]);
+        assert!(drops.has_changed().unwrap(), "whoever waits for it is told");
+        assert_eq!(pool.insert(vec![used]).remove(0), Ok(hashes[1]), "it is known as final");
+        assert_eq!(pool.insert(vec![candidate(1, 2)]).remove(0), Err(PoolRefused::NonceTooOld { nonce: 2, next: 4 }));
+    }
+
+    #[test]
+    fn what_no_block_takes_is_dropped_with_the_ledgers_reason_until_it_is_submitted_again() {
+        let one = candidate(1, 0);
+        let hash = one.transaction.hash();
+        let pool = pool(&[one.clone()]);
+        let reason = Inadmissible::UnknownAccount(one.transaction.account());
+
+        pool.unfit([(hash, Unfit::Never(reason.clone()))]);
+        assert_eq!((pool.len(), pool.dropped(&hash)), (0, Some(reason)));
+        assert!(!pool.knows(&hash));
+
+        pool.insert(vec![one.clone()]).remove(0).unwrap();
+        assert_eq!((pool.len(), pool.dropped(&hash)), (1, None));
+        drafted(&pool, DRAFT, 1, &[&one]);
+        pool.finalized(&DRAFT, 1, [hash]);
+        pool.unfit([(hash, Unfit::Never(Inadmissible::WrongNonce { found: 0, expected: 1 }))]);
+        assert_eq!(pool.dropped(&hash), None, "what is final is not dropped, whatever a late draft says");
+    }
+
+    #[test]
+    fn what_waits_for_an_earlier_nonce_is_dropped_when_it_expires() {
+        let [waiting, later] = [expiring(1, 5, 3), expiring(1, 6, 4)];
+        let hash = waiting.transaction.hash();
+        let pool = pool(&[waiting, later]);
+        pool.unfit([(hash, Unfit::NotYet)]);
+
+        pool.finalized(&DRAFT, 2, []);
+        assert_eq!(pool.len(), 2);
+        pool.finalized(&DRAFT, 3, []);
+        assert_eq!(pool.dropped(&hash), Some(Inadmissible::Expired { expires: 3, height: 4 }));
+        assert_eq!(pool.len(), 1);
     }
 }

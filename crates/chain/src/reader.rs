@@ -28,8 +28,8 @@ use utilidor_types::{
     decode,
     meter::MAX_CERTIFICATE_BYTES,
     proof::{
-        BlockInclusion, CertificateInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateInclusion,
-        StateKey,
+        BlockInclusion, CertificateInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES,
+        StateInclusion, StateKey,
     },
 };
 

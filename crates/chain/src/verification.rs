@@ -3,32 +3,23 @@
 //! What a client submits is verified before it is pooled. What arrives in another member's block is looked up in the pool
 //! first and among recently verified transactions second; only the rest is verified.
 
-use crate::{block::Body, pool::Pool};
+use crate::{block::Body, pool::Pool, recent::Recent};
 use bytes::Bytes;
 use commonware_parallel::{Rayon, Strategy as _};
 use commonware_utils::sys_rng;
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
-};
-use utilidor_types::{SignedTransaction, TransactionHash, VerifiedTransaction, transaction::verify_batch};
+use std::sync::{Arc, Mutex};
 use utilidor_types::{ChainId, DecodeError, transaction::VerifyError};
+use utilidor_types::{SignedTransaction, TransactionHash, VerifiedTransaction, transaction::verify_batch};
 
 /// Transactions verified in other members' blocks that are remembered.
 const MAX_REMEMBERED: usize = 8_192;
-
-#[derive(Default)]
-struct Remembered {
-    transactions: HashMap<TransactionHash, VerifiedTransaction>,
-    order: VecDeque<TransactionHash>,
-}
 
 /// Verifies transactions on the node's cores.
 #[derive(Clone)]
 pub(crate) struct Verifier {
     chain: ChainId,
     strategy: Rayon,
-    remembered: Arc<Mutex<Remembered>>,
+    remembered: Arc<Mutex<Recent<TransactionHash, VerifiedTransaction>>>,
 }
 
 /// A transaction in a block that is malformed or wrongly signed.
@@ -41,30 +32,23 @@ pub(crate) struct BodyRefused {
 
 impl Verifier {
     pub fn new(chain: ChainId, strategy: Rayon) -> Self {
-        Self { chain, strategy, remembered: Arc::default() }
+        Self { chain, strategy, remembered: Arc::new(Mutex::new(Recent::new(MAX_REMEMBERED))) }
     }
 }
 
 impl Verifier {
     /// Decodes and verifies what a client sent, answering for each in order.
-    pub async fn verify_submitted(
-        &self,
-        transactions: Vec<Vec<u8>>,
-    ) -> Vec<Verdict> {
+    pub async fn verify_submitted(&self, transactions: Vec<Vec<u8>>) -> Vec<Verdict> {
         self.verify(transactions.into_iter().map(Bytes::from).collect()).await
     }
 
     /// Verifies a block's transactions, except those that this node verified before.
-    pub async fn verify_bodies(
-        &self,
-        bodies: &[Body],
-        pool: &Pool,
-    ) -> Result<Vec<VerifiedTransaction>, BodyRefused> {
+    pub async fn verify_bodies(&self, bodies: &[Body], pool: &Pool) -> Result<Vec<VerifiedTransaction>, BodyRefused> {
         let mut verified: Vec<Option<VerifiedTransaction>> = {
             let remembered = self.remembered.lock().expect("no holder of this lock panics");
             bodies
                 .iter()
-                .map(|body| pool.verified(&body.hash).or_else(|| remembered.transactions.get(&body.hash).cloned()))
+                .map(|body| pool.verified(&body.hash).or_else(|| remembered.get(&body.hash).cloned()))
                 .collect()
         };
         let unknown: Vec<usize> = (0..bodies.len()).filter(|&index| verified[index].is_none()).collect();
@@ -72,7 +56,8 @@ impl Verifier {
         for (index, result) in unknown.into_iter().zip(fresh) {
             match result {
                 Ok((transaction, _)) => {
-                    self.remember(transaction.clone());
+                    let mut remembered = self.remembered.lock().expect("no holder of this lock panics");
+                    remembered.note(transaction.hash(), transaction.clone());
                     verified[index] = Some(transaction);
                 }
                 Err(error) => return Err(BodyRefused { index, reason: error.to_string() }),
@@ -87,19 +72,6 @@ impl Verifier {
         }
         let chain = self.chain;
         self.strategy.spawn(transactions.len(), move |strategy| verify_all(chain, transactions, &strategy)).await
-    }
-
-    fn remember(&self, transaction: VerifiedTransaction) {
-        let mut remembered = self.remembered.lock().expect("no holder of this lock panics");
-        let hash = transaction.hash();
-        if remembered.transactions.insert(hash, transaction).is_none() {
-            remembered.order.push_back(hash);
-        }
-        if remembered.order.len() > MAX_REMEMBERED
-            && let Some(oldest) = remembered.order.pop_front()
-        {
-            remembered.transactions.remove(&oldest);
-        }
     }
 }
 
@@ -117,10 +89,8 @@ type Verdict = Result<(VerifiedTransaction, Bytes), SubmittedRefused>;
 fn verify_all(chain: ChainId, transactions: Vec<Bytes>, strategy: &Rayon) -> Vec<Verdict> {
     let decoded = strategy.map_collect_vec(&transactions, |bytes| SignedTransaction::decode(bytes));
     let mut well_formed = Vec::with_capacity(decoded.len());
-    let decoded: Vec<Option<DecodeError>> = decoded
-        .into_iter()
-        .map(|decoded| decoded.map(|transaction| well_formed.push(transaction)).err())
-        .collect();
+    let decoded: Vec<Option<DecodeError>> =
+        decoded.into_iter().map(|decoded| decoded.map(|transaction| well_formed.push(transaction)).err()).collect();
     let mut verified = verify_batch(chain, well_formed, &mut sys_rng(), strategy).into_iter();
     decoded
         .into_iter()

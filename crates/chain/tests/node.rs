@@ -2,19 +2,24 @@
 
 mod common;
 
-use common::{START, development, genesis, signed, transaction, validator_key};
+use common::{START, development, genesis, issuer, signed, transaction, validator_key};
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 use utilidor_chain::{
-    AdvanceTimeRefused, Config, DirectoryError, Handle, PoolLimits, PoolRefused, ReadError, StartError, SubmitRefused,
-    start,
+    AdvanceTimeRefused, Config, DirectoryError, Handle, Inadmissible, PoolLimits, PoolRefused, ReadError, StartError,
+    SubmitRefused, start,
 };
+use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_types::{
-    Action, DecodeError, Key, Timestamp, TransactionHash, encode,
+    AccountId, Action, Bounded, Carrier, Certificate, CertificateId, DecodeError, Key, Meter, MeterAuthority, MeterId,
+    Money, PrivateKey, Quantity, Reading, Timestamp, Transaction, TransactionHash,
+    cell::from_cells,
+    encode,
     genesis::ChainKind,
+    meter::MeterRun,
     proof::Members,
     transaction::{MAX_TRANSACTION_BYTES, VerifyError},
 };
@@ -143,18 +148,151 @@ async fn every_proof_verifies_and_fails_with_one_byte_changed() {
     changed(&proof.inclusion, |inclusion| inclusion.verify_receipt(header, &proof.receipt).is_ok());
     changed(&proof.receipt, |receipt| proof.inclusion.verify_receipt(header, receipt).is_ok());
 
+    assert_eq!(handle.prove_transaction(height, 7).await, Err(ReadError::NoSuchItem { height, count: 7, index: 7 }));
+    assert!(matches!(handle.prove_transaction(height + 9, 0).await, Err(ReadError::NotFinal { .. })));
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn state_is_proven_present_and_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    nonces(&handle, 0..3).await;
+    let members = Members::of(handle.genesis()).unwrap();
+    let account = AccountId::of(&issuer().public_key());
+    let present = Key::of(AccountRecord::TABLE, &encode(&account), 0);
     let absent = Key([7; 32]);
+
+    let earlier = handle.prove_state(present).await.unwrap();
+    nonces(&handle, 3..4).await;
+    let proof = handle.prove_state(present).await.unwrap();
+    let header = proof.block.verify(&members).unwrap();
+    let cell = proof.cell.unwrap();
+    let record: AccountRecord = borsh::from_slice(&from_cells(&[cell]).unwrap()).unwrap();
+    assert_eq!((record.nonce, record.free), (4, Money(4_000_000)));
+    proof.inclusion.verify(header, present, Some(&cell)).unwrap();
+    changed(&proof.inclusion, |inclusion| inclusion.verify(header, present, Some(&cell)).is_ok());
+    changed(&cell, |cell| proof.inclusion.verify(header, present, Some(cell)).is_ok());
+    changed(&present, |key| proof.inclusion.verify(header, *key, Some(&cell)).is_ok());
+    proof.inclusion.verify(header, present, None).unwrap_err();
+    // What the account held before, it does not hold any more; but it did, after that block, for ever.
+    let before = earlier.block.verify(&members).unwrap();
+    assert_ne!(earlier.cell, proof.cell);
+    earlier.inclusion.verify(before, present, earlier.cell.as_ref()).unwrap();
+    earlier.inclusion.verify(header, present, earlier.cell.as_ref()).unwrap_err();
+    proof.inclusion.verify(before, present, Some(&cell)).unwrap_err();
+
     let proof = handle.prove_state(absent).await.unwrap();
     let header = proof.block.verify(&members).unwrap();
     assert_eq!(proof.cell, None);
     proof.inclusion.verify(header, absent, None).unwrap();
+    proof.inclusion.verify(header, present, None).unwrap_err();
     changed(&proof.inclusion, |inclusion| inclusion.verify(header, absent, None).is_ok());
+    node.stop().unwrap();
+}
 
+#[tokio::test]
+async fn certificates_are_proven_at_their_place_in_the_log() {
+    const QUARTER_MS: u64 = 900_000;
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    let (genesis, operator) = (handle.genesis().clone(), AccountId::of(&issuer().public_key()));
+    let members = Members::of(&genesis).unwrap();
+    let meter = MeterId([5; 16]);
+    let registration = Action::RegisterMeter(Meter {
+        id: meter,
+        carrier: Carrier::Electricity,
+        holder: operator,
+        authority: MeterAuthority::Gateway(operator),
+        register_modulus: Quantity(1_000_000_000_000),
+        capacity_per_hour: Quantity(1_000_000_000),
+        register: Quantity::ZERO,
+        since: START,
+    });
+    let readings = |numbers: std::ops::RangeInclusive<u64>| {
+        let reading = |number: u64| Reading {
+            time: Timestamp(START.0 + number * QUARTER_MS),
+            register: Quantity(number * 1_000_000),
+        };
+        let readings = Bounded::new(numbers.map(reading).collect()).unwrap();
+        Action::RecordReadings { runs: Bounded::new(vec![MeterRun { meter, readings, signature: None }]).unwrap() }
+    };
+
+    commit(&handle, vec![encode(&signed(&genesis, 0, registration))]).await;
+    handle.advance_time(Timestamp(START.0 + 3 * QUARTER_MS)).await.unwrap();
+    commit(&handle, vec![encode(&signed(&genesis, 1, readings(1..=3)))]).await;
+    let first = handle.head().height;
+    handle.advance_time(Timestamp(START.0 + 5 * QUARTER_MS)).await.unwrap();
+    commit(&handle, vec![encode(&signed(&genesis, 2, readings(4..=5)))]).await;
+    let second = handle.head().height;
+    assert_eq!(handle.finalized(first).await.unwrap().unwrap().certificates.len(), 3);
+
+    let ids: Vec<_> = (0..5).map(CertificateId).collect();
+    let proof = handle.prove_certificates(ids.clone(), None).await.unwrap();
+    let header = proof.block.verify(&members).unwrap();
+    for (id, (certificate, inclusion)) in ids.iter().zip(&proof.certificates) {
+        assert_eq!(certificate.id, *id);
+        assert_eq!(certificate.register, Quantity((id.0 + 1) * 1_000_000));
+        assert_eq!(inclusion.certified_at, if id.0 < 3 { first } else { second });
+        inclusion.verify(header, certificate).unwrap();
+        changed(inclusion, |inclusion| inclusion.verify(header, certificate).is_ok());
+        changed(certificate, |certificate| inclusion.verify(header, certificate).is_ok());
+    }
+    // A certificate stands in one place only, and a path leads to the root of one block only.
+    let [(one, at_one), (other, at_other)] = [&proof.certificates[1], &proof.certificates[2]];
+    at_one.verify(header, other).unwrap_err();
+    at_other.verify(header, one).unwrap_err();
+    let moved = Certificate { id: CertificateId(2), ..one.clone() };
+    at_other.verify(header, &moved).unwrap_err();
+
+    let old = handle.prove_certificates(ids[..3].to_vec(), Some(first)).await.unwrap();
+    let old_header = old.block.verify(&members).unwrap();
+    for ((certificate, inclusion), (_, later)) in old.certificates.iter().zip(&proof.certificates) {
+        inclusion.verify(old_header, certificate).unwrap();
+        inclusion.verify(header, certificate).unwrap_err();
+        later.verify(old_header, certificate).unwrap_err();
+    }
+    let id = CertificateId(3);
     assert_eq!(
-        handle.prove_transaction(height, 7).await,
-        Err(ReadError::NoSuchItem { height, count: 7, index: 7 })
+        handle.prove_certificates(vec![id], Some(first)).await,
+        Err(ReadError::NoSuchCertificate { id, height: first, count: 3 })
     );
-    assert!(matches!(handle.prove_transaction(height + 9, 0).await, Err(ReadError::NotFinal { .. })));
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn what_the_ledger_does_not_admit_is_dropped_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    let genesis = handle.genesis().clone();
+    nonces(&handle, 0..1).await;
+    let mut drops = handle.drops();
+    let stranger = PrivateKey::ed25519([66; 32]);
+    let account = AccountId::of(&stranger.public_key());
+    let signed = |key: &PrivateKey, nonce, expires| {
+        let action = Action::OpenAccount { account };
+        let chain = genesis.chain();
+        encode(&Transaction { chain, signer: key.public_key(), nonce, expires, action }.sign(key))
+    };
+    let dropped = async |bytes: Vec<u8>, drops: &mut tokio::sync::watch::Receiver<u64>| {
+        let hash = handle.submit(vec![bytes]).await.remove(0).unwrap();
+        drops.changed().await.unwrap();
+        (hash, handle.dropped(hash))
+    };
+
+    let (unknown, reason) = dropped(signed(&stranger, 0, 90_000), &mut drops).await;
+    assert_eq!(reason, Some(Inadmissible::UnknownAccount(account)));
+    let (_, reason) = dropped(signed(&issuer(), 1, 500_000), &mut drops).await;
+    assert!(matches!(reason, Some(Inadmissible::Expired { expires: 500_000, .. })));
+    assert_eq!(handle.head().pooled, 0);
+
+    // The reason may pass: once the account is open, the same transaction is taken.
+    commit(&handle, vec![signed(&issuer(), 1, 90_000)]).await;
+    assert_eq!(commit(&handle, vec![signed(&stranger, 0, 90_000)]).await, [unknown]);
+    assert_eq!(handle.dropped(unknown), None);
     node.stop().unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! A chain to test with: its genesis document, one issuer, and transactions of that issuer.
+//! A chain to test with: its genesis document, one issuer, who also operates meters, and transactions of that issuer.
 
 #![allow(dead_code)]
 
@@ -27,13 +27,9 @@ pub fn issuer() -> PrivateKey {
 pub fn genesis(kind: ChainKind, validators: u8) -> Genesis {
     let keys = (0..validators).map(|index| PrivateKey::ed25519(validator_key(index)).public_key()).collect();
     let account = AccountId::of(&issuer().public_key());
-    let issuer = GenesisMember { member: MemberId([9; 16]), account, roles: Roles::of(&[Role::Issuer]) };
-    Genesis {
-        kind,
-        time: START,
-        validators: Bounded::new(keys).unwrap(),
-        members: Bounded::new(vec![issuer]).unwrap(),
-    }
+    let issuer =
+        GenesisMember { member: MemberId([9; 16]), account, roles: Roles::of(&[Role::Issuer, Role::MeterOperator]) };
+    Genesis { kind, time: START, validators: Bounded::new(keys).unwrap(), members: Bounded::new(vec![issuer]).unwrap() }
 }
 
 /// The bytes of the issuer's transaction number `nonce`.
