@@ -6,7 +6,8 @@
 use crate::{
     block::Block,
     clock::Clock,
-    engine::{self, CHANNELS, Network, QUOTA, max_message_bytes},
+    engine::{self, CHANNELS, Network, QUOTA, Running, max_message_bytes},
+    node::STACK_BYTES,
     pace::Pace,
     pool::{Candidate, PoolLimits},
 };
@@ -26,12 +27,10 @@ use commonware_glue::simulate::{
     tracker::{FinalizationUpdate, ProgressTracker},
 };
 use commonware_p2p::simulated::Link;
-use commonware_runtime::{
-    Clock as _, Handle as TaskHandle, Quota, Spawner as _, Strategizer as _, Supervisor as _,
-};
+use commonware_runtime::{Clock as _, Handle as TaskHandle, Quota, Spawner as _, Strategizer as _, Supervisor as _};
 use commonware_utils::{NZUsize, ordered::Set, probability};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use utilidor_types::{
     AccountId, Action, Bounded, Genesis, MemberId, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text,
     Timestamp, Transaction,
@@ -132,56 +131,65 @@ impl EngineDefinition for Consortium {
             peers: oracle.manager(),
             blocker: oracle.control(public_key.clone()),
         };
-        let running = engine::start(
-            context.child("engine"),
-            network,
-            engine::Config {
-                genesis: self.genesis.clone(),
-                validators: Set::try_from(self.participants()).unwrap(),
-                key: key(u8::try_from(index).unwrap()),
-                clock: Arc::new(Clock::new(None)),
-                pace: Pace {
-                    idle: Some(Duration::from_millis(300)),
-                    gather: Duration::from_millis(5),
-                    patience: Duration::from_secs(2),
+        // A crash ends this task, and with it all that was started in its context; nothing of the member is left to go on.
+        let (consortium, public_key) = (self.clone(), public_key.clone());
+        let (sender, started) = oneshot::channel();
+        let life = context.spawn(move |context| async move {
+            let running = engine::start(
+                context.child("engine"),
+                network,
+                engine::Config {
+                    genesis: consortium.genesis.clone(),
+                    validators: Set::try_from(consortium.participants()).unwrap(),
+                    key: key(u8::try_from(index).unwrap()),
+                    clock: Arc::new(Clock::new(None)),
+                    pace: Pace {
+                        idle: Some(Duration::from_millis(300)),
+                        gather: Duration::from_millis(5),
+                        patience: Duration::from_secs(2),
+                    },
+                    pool: PoolLimits::default(),
+                    synchronise: consortium.synchronise && delayed,
+                    strategy: context.strategy(NZUsize!(1)),
+                    partition: format!("member-{index}"),
                 },
-                pool: PoolLimits::default(),
-                synchronise: self.synchronise && delayed,
-                strategy: context.strategy(NZUsize!(1)),
-                partition: format!("member-{index}"),
-            },
-        )
-        .await;
+            )
+            .await;
 
-        let mut head = running.head.clone();
-        let reporting = public_key.clone();
-        context.child("monitor").spawn(move |_| async move {
-            while head.changed().await.is_ok() {
-                let header = head.borrow_and_update().clone();
-                let round = Round::new(Epoch::new(header.round.epoch), View::new(header.round.view));
-                let update = FinalizationUpdate {
-                    pk: reporting.clone(),
-                    round,
-                    height: Height::new(header.height),
-                    block_digest: header.digest().0.to_vec(),
-                };
-                if monitor.send(update).is_err() {
-                    return;
+            let mut head = running.head.clone();
+            context.child("monitor").spawn(move |_| async move {
+                while head.changed().await.is_ok() {
+                    let header = head.borrow_and_update().clone();
+                    let round = Round::new(Epoch::new(header.round.epoch), View::new(header.round.view));
+                    let update = FinalizationUpdate {
+                        pk: public_key.clone(),
+                        round,
+                        height: Height::new(header.height),
+                        block_digest: header.digest().0.to_vec(),
+                    };
+                    if monitor.send(update).is_err() {
+                        return;
+                    }
                 }
-            }
+            });
+            // The client sends every transaction to every member.
+            let (pool, verifier) = (running.pool.clone(), running.verifier.clone());
+            context.child("client").spawn(move |context| async move {
+                for nonce in 0.. {
+                    let verified =
+                        verifier.verify_submitted(vec![consortium.transaction(nonce)]).await.remove(0).unwrap();
+                    let candidate = Candidate { transaction: verified.0, bytes: verified.1 };
+                    // A member that comes back may know the nonce already: then it is too old.
+                    let _ = pool.insert(vec![candidate]);
+                    context.sleep(CLIENT_PAUSE).await;
+                }
+            });
+            let Running { head, marshal, consensus, .. } = running;
+            // The harness waits for it, or is gone.
+            let _ = sender.send(Member { head, marshal });
+            let _ = consensus.await;
         });
-        // The client sends every transaction to every member.
-        let (pool, verifier, consortium) = (running.pool.clone(), running.verifier.clone(), self.clone());
-        context.child("client").spawn(move |context| async move {
-            for nonce in 0.. {
-                let verified = verifier.verify_submitted(vec![consortium.transaction(nonce)]).await.remove(0).unwrap();
-                let candidate = Candidate { transaction: verified.0, bytes: verified.1 };
-                // A member that comes back may know the nonce already: then it is too old.
-                let _ = pool.insert(vec![candidate]);
-                context.sleep(CLIENT_PAUSE).await;
-            }
-        });
-        (running.consensus, Member { head: running.head, marshal: running.marshal })
+        (life, started.await.unwrap())
     }
 
     fn start(engine: TaskHandle<()>) -> TaskHandle<()> {
@@ -245,21 +253,27 @@ fn plan(consortium: Consortium, height: u64) -> PlanBuilder<Consortium> {
         .property(OneHistory { height, from: 1 })
 }
 
+/// Runs a plan on a thread with the stack that a node has.
+fn run(plan: impl FnOnce() -> PlanBuilder<Consortium> + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let running = thread.spawn(move || plan().run().map(drop).unwrap()).unwrap();
+    if let Err(panic) = running.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 #[test]
 fn members_agree_while_they_crash_at_random() {
     let crash = Crash::Random { frequency: Duration::from_secs(3), downtime: Duration::from_secs(2), count: 1 };
-    plan(Consortium::new(false), 300).crash(crash).run().unwrap();
+    run(|| plan(Consortium::new(false), 300).crash(crash));
 }
 
 #[test]
 fn members_agree_after_a_partition_has_healed() {
     let consortium = Consortium::new(false);
     let members = consortium.participants();
-    let link = |success_rate| Link {
-        latency: Duration::from_millis(10),
-        jitter: Duration::from_millis(5),
-        success_rate,
-    };
+    let link =
+        |success_rate| Link { latency: Duration::from_millis(10), jitter: Duration::from_millis(5), success_rate };
     // Two and two: neither side has a quorum.
     let mut schedule = Schedule::new();
     for (from, to) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
@@ -273,7 +287,7 @@ fn members_agree_after_a_partition_has_healed() {
         }
     }
     let schedule = schedule.at(Duration::from_secs(15), Event::Heal(link(probability!(1.0))));
-    plan(consortium, 100).crash(Crash::Schedule(schedule)).run().unwrap();
+    run(|| plan(consortium, 100).crash(Crash::Schedule(schedule)));
 }
 
 #[test]
@@ -283,7 +297,7 @@ fn members_agree_over_a_lossy_network() {
         jitter: Duration::from_millis(80),
         success_rate: probability!(0.8),
     };
-    plan(Consortium::new(false), 20).link(link).run().unwrap();
+    run(|| plan(Consortium::new(false), 20).link(link));
 }
 
 fn late() -> Crash<ed25519::PublicKey> {
@@ -292,15 +306,13 @@ fn late() -> Crash<ed25519::PublicKey> {
 
 #[test]
 fn a_member_that_joins_late_executes_every_block() {
-    plan(Consortium::new(false), 40).crash(late()).run().unwrap();
+    run(|| plan(Consortium::new(false), 40).crash(late()));
 }
 
 #[test]
 fn a_member_that_joins_late_can_synchronise_its_state() {
-    let plan = PlanBuilder::new(Consortium::new(true)).seeds([11, 12]).timeout(Duration::from_secs(600));
-    plan.crash(late())
-        .exit_condition(ProcessedHeightAtLeast::new(40))
-        .property(OneHistory { height: 40, from: 38 })
-        .run()
-        .unwrap();
+    run(|| {
+        let plan = PlanBuilder::new(Consortium::new(true)).seeds([11, 12]).timeout(Duration::from_secs(600));
+        plan.crash(late()).exit_condition(ProcessedHeightAtLeast::new(40)).property(OneHistory { height: 40, from: 38 })
+    });
 }
