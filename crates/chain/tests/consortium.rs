@@ -1,11 +1,12 @@
-//! Four members over real connections on one machine: they agree, outlive the loss of one, and take it back.
+//! Four members over real connections on one machine: they agree, outlive the loss of one, and take it back. And what a block
+//! costs them.
 
 mod common;
 
 use common::{genesis, transaction, validator_key};
 use std::{
     net::{SocketAddr, TcpListener},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use utilidor_chain::{Config, Handle, Node, start};
@@ -101,4 +102,62 @@ async fn four_members_agree_lose_one_and_take_it_back() {
         height = find(handle, height, hash).await;
     }
     drop(nodes);
+}
+
+/// Processor time of this process so far, all threads and both modes; Linux counts it in hundredths of a second.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("processor time is read from Linux's /proc");
+    // The second field is the program's name in parentheses; user and system time are the 14th and 15th.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks = |field: usize| fields[field - 3].parse::<u64>().unwrap();
+    Duration::from_millis((ticks(14) + ticks(15)) * 10)
+}
+
+/// A measurement for docs/adr/0002-bft-not-puzzles.md.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and takes a minute"]
+async fn cost_of_agreement() {
+    use sha2::{Digest as _, Sha256};
+    const BLOCKS: u64 = 300;
+    let consortium = Consortium::new();
+    let nodes: Vec<Node> = (0..MEMBERS).map(|index| consortium.start(index)).collect();
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    let all_reached = async |height| {
+        for handle in &handles {
+            handle.reached(height).await.unwrap();
+        }
+    };
+
+    let settled = 20;
+    all_reached(settled).await;
+    let (begun, before) = (Instant::now(), processor_time());
+    all_reached(settled + BLOCKS).await;
+    let (elapsed, spent) = (begun.elapsed(), processor_time() - before);
+    let head = handles[0].finalized(settled + BLOCKS).await.unwrap().unwrap();
+    assert!(head.transactions.is_empty());
+    for node in nodes {
+        node.stop().unwrap();
+    }
+
+    // A puzzle trial as in the paper's time: SHA-256 twice over an 80-byte header.
+    const TRIALS: u32 = 2_000_000;
+    let mut header = [7u8; 80];
+    let before = processor_time();
+    for nonce in 0..TRIALS {
+        header[76..].copy_from_slice(&nonce.to_le_bytes());
+        std::hint::black_box(Sha256::digest(Sha256::digest(header)));
+    }
+    let trials_a_second = f64::from(TRIALS) / (processor_time() - before).as_secs_f64();
+
+    let block = spent.as_secs_f64() / (BLOCKS as f64 * f64::from(MEMBERS));
+    println!(
+        "an empty block of {MEMBERS} members costs each {:.2} ms of processor time (mean of {BLOCKS} blocks, one every {:.0} ms)",
+        block * 1_000.0,
+        elapsed.as_secs_f64() * 1_000.0 / BLOCKS as f64
+    );
+    println!(
+        "the same time buys {:.0} puzzle trials at {:.2} million a second",
+        block * trials_a_second,
+        trials_a_second / 1e6
+    );
 }
