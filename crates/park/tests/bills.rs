@@ -3,10 +3,12 @@
 
 mod support;
 
+use support::books::books;
 use support::oracle::{Expected, recompute};
 use support::{LedgerPlatform, block_on};
 use utilidor_ledger::record::{AccountRecord, MeterState};
 use utilidor_park::data::Year;
+use utilidor_park::report::{Report, Run};
 use utilidor_park::scenario::{Deed, Journal, account_of, play};
 use utilidor_types::Carrier;
 use utilidor_types::agreement::Side;
@@ -39,6 +41,42 @@ fn every_bill_of_the_year_is_recomputed_to_the_millionth() {
     for carrier in Carrier::ALL {
         assert_eq!(books.supplied[&carrier], books.billed[&carrier], "{carrier}: supplied and billed");
     }
+}
+
+#[test]
+fn the_report_holds_together_after_any_number_of_days() {
+    for days in [1, 3, 30, 31, 33, 60, 182, 244, 365] {
+        let (journal, platform) = play_days(days);
+        let report = Report::new(&journal, &Year::load(), &books(&platform, &journal), Run::default());
+        let failed: Vec<_> = report.checks.iter().filter(|check| !check.held).collect();
+        assert!(failed.is_empty(), "after {days} days: {failed:#?}");
+        let billed: u64 = report.tenants.iter().map(|tenant| tenant.package.0).sum();
+        assert_eq!(billed > 0, days >= 31);
+        if days == 365 {
+            println!("{}", utilidor_park::render(&report, utilidor_park::Lang::En));
+            println!("{}", utilidor_park::render(&report, utilidor_park::Lang::Zh));
+        }
+    }
+}
+
+#[test]
+fn a_report_of_wrong_books_does_not_hold() {
+    let (journal, platform) = play_days(31);
+    let right = books(&platform, &journal);
+    let holds = |books| Report::new(&journal, &Year::load(), &books, Run::default()).holds();
+    assert!(holds(right.clone()));
+    let mut wrong = right.clone();
+    wrong.summary.money.free.0 += 1;
+    assert!(!holds(wrong), "a millionth too much");
+    let mut wrong = right.clone();
+    wrong.statements.pop();
+    assert!(!holds(wrong), "a statement too few");
+    let mut wrong = right.clone();
+    wrong.meters[5].register.0 += 1;
+    assert!(!holds(wrong), "another register");
+    let mut wrong = right.clone();
+    wrong.summary.refused.clear();
+    assert!(!holds(wrong), "refusals that did not happen");
 }
 
 #[test]

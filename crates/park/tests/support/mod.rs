@@ -1,13 +1,14 @@
 //! A platform made of the ledger alone: blocks in memory, no node and no network. One block for each advance of time and for
 //! each batch, as a development chain makes them.
 
+pub mod books;
 pub mod oracle;
 
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{AccountRecord, Totals};
 use utilidor_park::cast::{self, Cast};
@@ -15,8 +16,8 @@ use utilidor_park::data::Year;
 use utilidor_park::platform::{Platform, PlatformError};
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
-    AccountId, Action, Cause, Certificate, ChainId, Event, OfferId, Receipt, SealedQuote, SignedTransaction, Statement,
-    Timestamp, TransactionHash, VerifiedTransaction,
+    AccountId, Action, Cause, Certificate, ChainId, Event, MeterId, OfferId, QuoteContent, Receipt, SealedQuote,
+    SignedTransaction, Statement, Timestamp, TransactionHash, VerifiedTransaction,
 };
 
 /// The ledger as a platform.
@@ -29,7 +30,11 @@ struct Inner {
     memory: Memory,
     receipts: HashMap<TransactionHash, Receipt>,
     quotes: BTreeMap<OfferId, BTreeMap<AccountId, SealedQuote>>,
-    statements: Vec<Statement>,
+    openings: BTreeMap<(OfferId, AccountId), QuoteContent>,
+    closed: BTreeSet<OfferId>,
+    exchanges: Vec<MeterId>,
+    statements: Vec<(u64, Statement)>,
+    times: Vec<Timestamp>,
     certificates: Vec<Certificate>,
     cast: Cast,
 }
@@ -42,7 +47,11 @@ impl LedgerPlatform {
             memory,
             receipts: HashMap::new(),
             quotes: BTreeMap::new(),
+            openings: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            exchanges: Vec::new(),
             statements: Vec::new(),
+            times: Vec::new(),
             certificates: Vec::new(),
             cast: Cast::new(&Year::load()),
         };
@@ -51,7 +60,7 @@ impl LedgerPlatform {
 
     /// All statements, in the order of their issue.
     pub fn statements(&self) -> Vec<Statement> {
-        self.state.borrow().statements.clone()
+        self.state.borrow().statements.iter().map(|(_, statement)| statement.clone()).collect()
     }
 
     /// All certificates, in order.
@@ -70,16 +79,29 @@ impl LedgerPlatform {
 impl Inner {
     fn block(&mut self, time: Timestamp, transactions: Vec<VerifiedTransaction>) {
         for transaction in &transactions {
-            if let Action::SubmitQuote(quote) = &transaction.transaction().action {
-                self.quotes.entry(quote.offer).or_default().insert(transaction.account(), quote.clone());
+            match &transaction.transaction().action {
+                // A quote after the gate is refused: it does not stand beside the others.
+                Action::SubmitQuote(quote) if !self.closed.contains(&quote.offer) => {
+                    self.quotes.entry(quote.offer).or_default().insert(transaction.account(), quote.clone());
+                }
+                Action::Award { offer, awards } => {
+                    self.closed.insert(*offer);
+                    for award in awards {
+                        self.openings.insert((*offer, award.bidder), award.opening.clone());
+                    }
+                }
+                Action::ExchangeMeter { meter, .. } => self.exchanges.push(*meter),
+                _ => {}
             }
         }
+        self.times.push(time);
+        let height = self.times.len() as u64;
         let outcome = self.memory.execute(time, transactions);
         assert_eq!(outcome.inadmissible, [], "the scenario's transactions are all admissible");
         for receipt in &outcome.receipts {
             for event in receipt.events() {
                 if let Event::StatementIssued(statement) = event {
-                    self.statements.push(statement.clone());
+                    self.statements.push((height, statement.clone()));
                 }
             }
             if let Cause::Transaction(hash) = receipt.cause {
