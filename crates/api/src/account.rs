@@ -51,10 +51,7 @@ async fn accounts(
     params(("account" = String, Path, description = "32 bytes in hex")),
     responses((status = 200, body = AccountRow), Problems)
 )]
-async fn account(
-    State(app): State<App>,
-    Path(account): Path<AccountId>,
-) -> Result<axum::Json<AccountRow>, Problem> {
+async fn account(State(app): State<App>, Path(account): Path<AccountId>) -> Result<axum::Json<AccountRow>, Problem> {
     let row = app.read(move |reader| reader.account(account)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("account {account}")))
 }

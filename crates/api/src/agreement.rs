@@ -5,13 +5,13 @@ use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
 use serde::Deserialize;
+use utilidor_index::Page;
 use utilidor_index::agreement::{AgreementFilter, AgreementRow, STATUSES, status};
 use utilidor_index::meter::CertificateRow;
 use utilidor_index::money::MovementRow;
 use utilidor_index::package::SubscriptionRow;
 use utilidor_index::statement::{StatementFilter, StatementRow};
 use utilidor_index::trace::Trace;
-use utilidor_index::Page;
 use utilidor_types::{AccountId, AgreementId, OfferId};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -98,7 +98,10 @@ async fn trace(
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Trace>, Problem> {
     if page.cursor.is_some() {
-        return Err(Problem::new(Code::BadPage, "a trace has no cursor of its own: its lists go on at their own addresses"));
+        return Err(Problem::new(
+            Code::BadPage,
+            "a trace has no cursor of its own: its lists go on at their own addresses",
+        ));
     }
     let paging = page.paging()?;
     let trace = app.read(move |reader| reader.trace(agreement, paging)).await?;

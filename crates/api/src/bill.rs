@@ -15,9 +15,7 @@ use utilidor_types::agreement::Origin;
 use utilidor_types::bill::{BillProof, CertificatesEvidence, ReceiptEvidence, TransactionEvidence};
 use utilidor_types::proof::FinalHeader;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{
-    AgreementId, Carrier, CertificateId, PackageId, Program, SignedTransaction, TransactionHash,
-};
+use utilidor_types::{AgreementId, Carrier, CertificateId, PackageId, Program, SignedTransaction, TransactionHash};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -110,9 +108,8 @@ fn agreement_steps(
     let mut packages: BTreeSet<(PackageId, u32)> = BTreeSet::new();
     let original = row.steps.iter().find(|step| step.step == "proposed").and_then(|step| step.terms);
     let active = row.steps.iter().find(|step| step.step == "active").map(|step| &step.cause);
-    let concluded = |cause: &CauseRow| {
-        active.is_none_or(|active| (cause.height, cause.receipt) <= (active.height, active.receipt))
-    };
+    let concluded =
+        |cause: &CauseRow| active.is_none_or(|active| (cause.height, cause.receipt) <= (active.height, active.receipt));
     let signatures = row.steps.iter().filter(|step| step.step == "signed" && step.terms == original);
     hashes.extend(signatures.filter(|step| concluded(&step.cause)).filter_map(|step| step.cause.transaction));
     if let Origin::Award { offer } = row.origin {
@@ -122,10 +119,9 @@ fn agreement_steps(
     let amended = row.steps.iter().filter(|step| step.step == "amended" && before(&step.cause));
     for amended in amended {
         hashes.extend(amended.cause.transaction);
-        let proposals = row.steps.iter().filter(|step| step.step == "amendment_proposed" && step.terms == amended.terms);
-        let in_time = |cause: &CauseRow| {
-            (cause.height, cause.receipt) < (amended.cause.height, amended.cause.receipt)
-        };
+        let proposals =
+            row.steps.iter().filter(|step| step.step == "amendment_proposed" && step.terms == amended.terms);
+        let in_time = |cause: &CauseRow| (cause.height, cause.receipt) < (amended.cause.height, amended.cause.receipt);
         hashes.extend(proposals.filter(|step| in_time(&step.cause)).last().and_then(|step| step.cause.transaction));
     }
     for hash in &hashes {
@@ -208,10 +204,8 @@ async fn assemble(app: &App, parts: Parts) -> Result<BillProof, Problem> {
         },
         earlier: earlier.collect(),
         steps: steps.collect(),
-        certificates: certificates.map(|certificates| CertificatesEvidence {
-            header: number(parts.statement.height),
-            certificates,
-        }),
+        certificates: certificates
+            .map(|certificates| CertificatesEvidence { header: number(parts.statement.height), certificates }),
         headers: headers.into_values().collect(),
     })
 }

@@ -117,7 +117,8 @@ impl Listening {
     async fn load(&mut self, height: u64) -> Option<()> {
         let after = self.last.index;
         let (_, receipts) = self.fetch(height).await?;
-        self.ready = receipts.into_iter().filter(|row| row.index >= after).filter_map(|row| receipt_event(&row)).collect();
+        self.ready =
+            receipts.into_iter().filter(|row| row.index >= after).filter_map(|row| receipt_event(&row)).collect();
         self.last.index = u32::MAX;
         Some(())
     }

@@ -32,7 +32,11 @@ pub enum IndexerFailed {
 pub fn facts(block: FinalizedBlock) -> BlockFacts {
     BlockFacts {
         header: block.header,
-        transactions: block.transactions.into_iter().map(|transaction| (transaction.hash, transaction.signed)).collect(),
+        transactions: block
+            .transactions
+            .into_iter()
+            .map(|transaction| (transaction.hash, transaction.signed))
+            .collect(),
         receipts: block.receipts,
         certificates: block.certificates,
     }
@@ -79,11 +83,7 @@ pub(crate) async fn follow(
 }
 
 /// Folds all blocks up to the chain's present head into the index, calling `progress` with each height.
-pub async fn catch_up(
-    chain: &Handle,
-    mut index: Index,
-    mut progress: impl FnMut(u64),
-) -> Result<Index, IndexerFailed> {
+pub async fn catch_up(chain: &Handle, mut index: Index, mut progress: impl FnMut(u64)) -> Result<Index, IndexerFailed> {
     let head = chain.head().height;
     while index.height() < head {
         let height = index.height() + 1;

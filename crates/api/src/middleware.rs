@@ -20,9 +20,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 fn request_id() -> String {
     static STARTED: OnceLock<u64> = OnceLock::new();
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let started = STARTED.get_or_init(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-    });
+    let started = STARTED
+        .get_or_init(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64));
     format!("{started:x}-{:x}", REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -65,7 +64,9 @@ pub(crate) fn time_limit(
         let answer: Pin<Box<dyn Future<Output = Response> + Send>> = Box::pin(async move {
             match tokio::time::timeout(limit, next.run(request)).await {
                 Ok(response) => response,
-                Err(_) => Problem::new(Code::Timeout, format!("no answer within {} s", limit.as_secs())).into_response(),
+                Err(_) => {
+                    Problem::new(Code::Timeout, format!("no answer within {} s", limit.as_secs())).into_response()
+                }
             }
         });
         answer

@@ -43,12 +43,8 @@ async fn statements(
     Query(query): Query<StatementsQuery>,
 ) -> Result<axum::Json<Page<StatementRow>>, Problem> {
     let paging = paging(query.cursor.as_deref(), query.limit)?;
-    let filter = StatementFilter {
-        account: query.account,
-        agreement: None,
-        from_ms: query.from_ms,
-        to_ms: query.to_ms,
-    };
+    let filter =
+        StatementFilter { account: query.account, agreement: None, from_ms: query.from_ms, to_ms: query.to_ms };
     Ok(axum::Json(app.read(move |reader| reader.statements(filter, paging)).await?))
 }
 

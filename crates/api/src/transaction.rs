@@ -137,11 +137,7 @@ async fn submit(
 }
 
 /// Waits until all transactions can be read, or the time is over.
-async fn outcomes(
-    app: &App,
-    hashes: Vec<TransactionHash>,
-    until: Instant,
-) -> Result<Vec<Option<Outcome>>, Problem> {
+async fn outcomes(app: &App, hashes: Vec<TransactionHash>, until: Instant) -> Result<Vec<Option<Outcome>>, Problem> {
     let mut found: Vec<Option<Outcome>> = hashes.iter().map(|_| None).collect();
     let mut indexed = app.indexed.clone();
     let mut stopping = app.stopping.clone();

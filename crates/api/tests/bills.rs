@@ -22,7 +22,8 @@ async fn verified(world: &World, agreement: &str, number: u32) -> Statement {
     let proof = proof(world, agreement, number).await;
     let bytes = proof.to_bytes();
     assert_eq!(BillProof::from_bytes(&bytes).unwrap(), proof);
-    let bill = proof.verify(Some(world.genesis.chain())).unwrap_or_else(|error| panic!("{agreement} {number}: {error}"));
+    let bill =
+        proof.verify(Some(world.genesis.chain())).unwrap_or_else(|error| panic!("{agreement} {number}: {error}"));
     assert_eq!((bill.statement.agreement, bill.statement.number), (agreement_id(agreement), number));
     let other = ChainId([7; 16]);
     assert!(matches!(proof.verify(Some(other)), Err(BillError::OtherChain { .. })));
@@ -64,7 +65,8 @@ async fn a_purchase_is_traced_and_proven_and_its_proof_refuses_any_changed_byte(
     assert_eq!((delivered.0 / KWH, substituted.0 / KWH), (966, 166));
     assert_eq!(*amount, statement.paid);
 
-    let trace: serde_json::Value = world.read(&format!("/v1/agreements/{}/trace?limit=1000", agreement_id("alice"))).await;
+    let trace: serde_json::Value =
+        world.read(&format!("/v1/agreements/{}/trace?limit=1000", agreement_id("alice"))).await;
     assert_eq!(trace["quotes"]["items"].as_array().unwrap().len(), 2);
     assert_eq!(trace["signatures"].as_array().unwrap().len(), 2);
     assert_eq!(trace["readings"]["items"].as_array().unwrap().len(), 20);

@@ -92,7 +92,8 @@ async fn what_cannot_be_done_is_answered_with_its_own_code() {
     assert!(results[2]["hash"].is_string(), "{results:?}");
 
     // A refusal of the ledger is no problem: it is in the receipt, and counted.
-    let receipt = world.act("bob", Action::Issue { to: account("bob"), amount: Money(1), reference: Text::default() }).await;
+    let receipt =
+        world.act("bob", Action::Issue { to: account("bob"), amount: Money(1), reference: Text::default() }).await;
     assert_eq!(receipt.refusal().unwrap().code(), "member/missing-role");
     let refusals: Value = world.read("/v1/refusals").await;
     assert_eq!(refusals["items"][0]["code"], "member/missing-role");

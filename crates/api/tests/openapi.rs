@@ -51,7 +51,10 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         for (method, operation) in operations.as_object().unwrap() {
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}");
             assert!(operation["responses"]["200"].is_object(), "{method} {path}");
-            assert!(operation["responses"]["500"]["content"]["application/problem+json"].is_object(), "{method} {path}");
+            assert!(
+                operation["responses"]["500"]["content"]["application/problem+json"].is_object(),
+                "{method} {path}"
+            );
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap();
                 assert!(parameter["description"].as_str().is_some_and(|text| !text.is_empty()), "{path} {name}");

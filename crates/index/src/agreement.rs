@@ -101,11 +101,7 @@ impl Fold<'_> {
                    JOIN accounts AS sells ON sells.id = it.owner JOIN accounts AS buys ON buys.id = it.user
                    WHERE it.agreement = ?";
         let party = self.sql.prepare_cached(sql)?.query_row([agreement.0], |row| {
-            Ok(Party {
-                id: row.get("id")?,
-                owner: AccountId(row.get("owner")?),
-                user: AccountId(row.get("user")?),
-            })
+            Ok(Party { id: row.get("id")?, owner: AccountId(row.get("owner")?), user: AccountId(row.get("user")?) })
         });
         let party = party.optional()?;
         let party = party.ok_or_else(|| diverged(format!("agreement {agreement} was never proposed")))?;
@@ -241,7 +237,8 @@ impl Fold<'_> {
     /// A party signed terms with the transaction of a receipt.
     fn signed_at(&mut self, receipt: i64, agreement: i64, by: AccountId, terms: Digest) -> Result<(), FoldError> {
         let account = self.account(by)?.id;
-        let sql = "INSERT INTO agreement_steps (agreement, step, account, terms, receipt) VALUES (?, 'signed', ?, ?, ?)";
+        let sql =
+            "INSERT INTO agreement_steps (agreement, step, account, terms, receipt) VALUES (?, 'signed', ?, ?, ?)";
         self.sql.prepare_cached(sql)?.execute(params![agreement, account, terms.0, receipt])?;
         Ok(())
     }

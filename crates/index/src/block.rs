@@ -144,9 +144,8 @@ impl Reader {
         let sql = "SELECT hash FROM transactions WHERE id >= (SELECT first_transaction FROM blocks WHERE height = ?1)
                    AND id < (SELECT first_transaction FROM blocks WHERE height = ?1) + ?2 ORDER BY id";
         let mut statement = snapshot.prepare_cached(sql)?;
-        let hashes = statement.query_map(params![int(height), header.transaction_count], |row| {
-            row.get("hash").map(TransactionHash)
-        })?;
+        let hashes = statement
+            .query_map(params![int(height), header.transaction_count], |row| row.get("hash").map(TransactionHash))?;
         let hashes = hashes.collect::<Result<_, _>>()?;
         let receipts = receipts(&snapshot, height)?.into_iter().map(|row| row.receipt).collect();
         Ok(Some(BlockDetail { block: header.digest(), header, transactions: hashes, receipts }))
@@ -203,9 +202,8 @@ impl Reader {
         let sql = "SELECT transactions.height AS height, receipts.body AS body FROM transactions
                    JOIN receipts ON receipts.id = transactions.receipt WHERE hash = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let row = statement.query_row([hash.0], |row| {
-            Ok(Outcome { height: uint(row, "height")?, receipt: value(row, "body")? })
-        });
+        let row = statement
+            .query_row([hash.0], |row| Ok(Outcome { height: uint(row, "height")?, receipt: value(row, "body")? }));
         Ok(row.optional()?)
     }
 }

@@ -176,7 +176,15 @@ impl<'a> Fold<'a> {
                 "INSERT INTO receipts (id, height, place, \"transaction\", agreement, due_ms, body)
                  VALUES (?, ?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![self.receipt, int(self.height), place as i64, transaction, agreement, due_ms, body(receipt)])?;
+            .execute(params![
+                self.receipt,
+                int(self.height),
+                place as i64,
+                transaction,
+                agreement,
+                due_ms,
+                body(receipt)
+            ])?;
         Ok(())
     }
 

@@ -142,9 +142,9 @@ impl Index {
             index.reset()?;
         }
         let sql = "SELECT chain, height, digest FROM meta";
-        let (chain, height, digest) = index.connection.query_row(sql, [], |row| {
-            Ok((ChainId(row.get(0)?), row.get::<_, i64>(1)? as u64, Digest(row.get(2)?)))
-        })?;
+        let (chain, height, digest) = index
+            .connection
+            .query_row(sql, [], |row| Ok((ChainId(row.get(0)?), row.get::<_, i64>(1)? as u64, Digest(row.get(2)?))))?;
         if chain != genesis.chain() {
             return Err(OpenError::OtherChain { found: chain, expected: genesis.chain() });
         }

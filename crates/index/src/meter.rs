@@ -121,9 +121,8 @@ impl Fold<'_> {
         register: Quantity,
     ) -> Result<(), FoldError> {
         // The old device's last reading is certified with the exchange, unless it was before.
-        let of_old_device = |next: &&Certificate| {
-            (next.meter, next.interval.to, next.register) == (meter, last.time, last.register)
-        };
+        let of_old_device =
+            |next: &&Certificate| (next.meter, next.interval.to, next.register) == (meter, last.time, last.register);
         if let Some(first) = self.certificates.first().filter(of_old_device).map(|next| next.id) {
             self.certified(first, 1)?;
         }
@@ -145,7 +144,10 @@ impl Fold<'_> {
     /// Takes the next certificates of the block, which a receipt counts.
     pub fn certified(&mut self, first: CertificateId, count: u32) -> Result<(), FoldError> {
         let Some((certified, rest)) = self.certificates.split_at_checked(count as usize) else {
-            return Err(diverged(format!("a receipt certifies {count} readings, {} are left", self.certificates.len())));
+            return Err(diverged(format!(
+                "a receipt certifies {count} readings, {} are left",
+                self.certificates.len()
+            )));
         };
         self.certificates = rest;
         let sql = "INSERT INTO certificates (id, meter, from_ms, to_ms, register, quantity, subscription)
@@ -271,8 +273,10 @@ impl Reader {
     /// Meters in the order of registration.
     pub fn meters(&self, holder: Option<AccountId>, paging: Paging) -> Result<Page<MeterRow>, ReadError> {
         let snapshot = self.snapshot()?;
-        let sql = format!("{METER} WHERE meters.id > ?1 AND (?3 IS NULL OR holders.account = ?3)
-                           ORDER BY meters.id LIMIT ?2");
+        let sql = format!(
+            "{METER} WHERE meters.id > ?1 AND (?3 IS NULL OR holders.account = ?3)
+                           ORDER BY meters.id LIMIT ?2"
+        );
         let mut statement = snapshot.prepare_cached(&sql)?;
         let holder = holder.map(|holder| holder.0);
         let rows = statement.query_map(params![paging.after(), paging.fetch(), holder], meter_row)?;
@@ -309,9 +313,7 @@ impl Reader {
         let mut statement = snapshot.prepare_cached(&sql)?;
         let to = to_ms.map_or(i64::MAX, int);
         let values = params![meter.0, paging.after(), paging.fetch(), from_ms.map(int), to];
-        let rows = statement.query_map(values, |row| {
-            Ok((row.get("from_ms")?, certificate_row(&snapshot, row)?))
-        })?;
+        let rows = statement.query_map(values, |row| Ok((row.get("from_ms")?, certificate_row(&snapshot, row)?)))?;
         Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
     }
 

@@ -145,9 +145,7 @@ impl Fold<'_> {
                 ("pay_from_reserve", Some(purpose), (party.user, Reserved), (party.owner, Free))
             }
             Movement::Pay => ("pay", None, (party.user, Free), (party.owner, Free)),
-            Movement::Forfeit { by } => {
-                ("forfeit", Some(Purpose::Deposit), (of(by), Reserved), (of(by.other()), Free))
-            }
+            Movement::Forfeit { by } => ("forfeit", Some(Purpose::Deposit), (of(by), Reserved), (of(by.other()), Free)),
         };
         let agreement = Some(party.id);
         self.enter(Entry { kind, purpose, from: Some(from), to: Some(to), amount, agreement, reference: None })

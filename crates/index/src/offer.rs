@@ -190,9 +190,10 @@ impl Fold<'_> {
         let sql = "SELECT quotes.offer AS offer, opening FROM agreements
                    JOIN quotes ON quotes.offer = agreements.offer AND quotes.agreement = agreements.id
                    WHERE agreements.id = ?";
-        let quote = self.sql.prepare_cached(sql)?.query_row([agreement], |row| {
-            Ok((row.get::<_, i64>("offer")?, value::<QuoteContent>(row, "opening")?))
-        });
+        let quote = self
+            .sql
+            .prepare_cached(sql)?
+            .query_row([agreement], |row| Ok((row.get::<_, i64>("offer")?, value::<QuoteContent>(row, "opening")?)));
         let Some((offer, opening)) = quote.optional()? else { return Ok(()) };
         let mut lots = self.sql.prepare_cached("UPDATE lots SET awarded = awarded - ? WHERE offer = ? AND lot = ?")?;
         for (place, line) in opening.lines.iter().enumerate() {

@@ -97,9 +97,10 @@ impl Fold<'_> {
     /// The receipt that published a version of a package, and the package.
     pub fn package(&self, package: PackageId, version: u32) -> Result<(i64, Package), FoldError> {
         let sql = "SELECT receipt, body FROM packages WHERE package = ? AND version = ?";
-        let row = self.sql.prepare_cached(sql)?.query_row(params![package.0, version], |row| {
-            Ok((row.get("receipt")?, value(row, "body")?))
-        });
+        let row = self
+            .sql
+            .prepare_cached(sql)?
+            .query_row(params![package.0, version], |row| Ok((row.get("receipt")?, value(row, "body")?)));
         row.optional()?.ok_or_else(|| diverged(format!("version {version} of package {package} was never published")))
     }
 
@@ -165,11 +166,8 @@ pub(crate) struct Draw {
 }
 
 fn package_row(row: &Row<'_>) -> rusqlite::Result<(i64, PackageRow)> {
-    let package = PackageRow {
-        package: value(row, "body")?,
-        owner: AccountId(row.get("owner_id")?),
-        cause: cause(row)?,
-    };
+    let package =
+        PackageRow { package: value(row, "body")?, owner: AccountId(row.get("owner_id")?), cause: cause(row)? };
     Ok((row.get("id")?, package))
 }
 

@@ -37,7 +37,10 @@ pub(crate) fn quantity(row: &Row<'_>, column: &str) -> rusqlite::Result<Quantity
 /// A column that holds a carrier's number.
 pub(crate) fn carrier(row: &Row<'_>, column: &str) -> rusqlite::Result<Carrier> {
     let number: u8 = row.get(column)?;
-    Carrier::ALL.get(usize::from(number)).copied().ok_or_else(|| corrupt(row, column, format!("no carrier has number {number}")))
+    Carrier::ALL
+        .get(usize::from(number))
+        .copied()
+        .ok_or_else(|| corrupt(row, column, format!("no carrier has number {number}")))
 }
 
 /// A column that holds a value's canonical encoding.

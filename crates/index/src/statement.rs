@@ -50,20 +50,14 @@ fn columns(line: &StatementLine) -> (&'static str, Carrier, Option<u32>, Option<
         Line::Delivery { carrier, delivered, amount, .. } => {
             ("delivery", carrier, None, Some(delivered.0), Some(amount))
         }
-        Line::Forfeit { carrier, shortfall, amount, .. } => {
-            ("forfeit", carrier, None, Some(shortfall.0), Some(amount))
-        }
+        Line::Forfeit { carrier, shortfall, amount, .. } => ("forfeit", carrier, None, Some(shortfall.0), Some(amount)),
         Line::Usage { carrier, quantity, .. } => ("usage", carrier, None, Some(quantity.0), None),
         Line::Charge { carrier, tranche, weight, amount, .. } => {
             ("charge", carrier, Some(tranche), Some(weight), Some(amount))
         }
         Line::Owed { carrier, weight } => ("owed", carrier, None, Some(weight), None),
-        Line::OwedCharge { carrier, weight, amount, .. } => {
-            ("owed_charge", carrier, None, Some(weight), Some(amount))
-        }
-        Line::FloorArea { carrier, tranche, amount, .. } => {
-            ("floor_area", carrier, Some(tranche), None, Some(amount))
-        }
+        Line::OwedCharge { carrier, weight, amount, .. } => ("owed_charge", carrier, None, Some(weight), Some(amount)),
+        Line::FloorArea { carrier, tranche, amount, .. } => ("floor_area", carrier, Some(tranche), None, Some(amount)),
         Line::Refund { carrier, tranche, amount, .. } => ("refund", carrier, Some(tranche), None, Some(amount)),
     }
 }
@@ -181,11 +175,7 @@ impl Reader {
     }
 
     /// The terms that were in force when a statement was issued.
-    pub fn terms_of_statement(
-        &self,
-        agreement: AgreementId,
-        number: u32,
-    ) -> Result<Option<AgreementTerms>, ReadError> {
+    pub fn terms_of_statement(&self, agreement: AgreementId, number: u32) -> Result<Option<AgreementTerms>, ReadError> {
         let sql = "SELECT statements.terms AS terms FROM statements
                    JOIN agreements ON agreements.id = statements.agreement
                    WHERE agreements.agreement = ? AND statements.number = ?";
@@ -228,7 +218,8 @@ impl Reader {
                 let mut query = snapshot.prepare_cached(sql)?;
                 let (from, to) = (int(terms.window.from.0), int(terms.window.to.0));
                 for meter in meters.collect::<std::collections::BTreeSet<_>>() {
-                    let rows = query.query_map(params![meter.0, to, from, range[0], range[1]], |row| row.get::<_, i64>(0))?;
+                    let rows =
+                        query.query_map(params![meter.0, to, from, range[0], range[1]], |row| row.get::<_, i64>(0))?;
                     ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
                 }
             }
@@ -239,7 +230,8 @@ impl Reader {
                            WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
                            AND certificates.id >= ?2 AND certificates.id < ?3";
                 let mut query = snapshot.prepare_cached(sql)?;
-                let rows = query.query_map(params![statement.agreement.0, range[0], range[1]], |row| row.get::<_, i64>(0))?;
+                let rows =
+                    query.query_map(params![statement.agreement.0, range[0], range[1]], |row| row.get::<_, i64>(0))?;
                 ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
             }
         }

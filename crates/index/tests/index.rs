@@ -583,11 +583,8 @@ fn a_batch_of_certificates_is_folded_quickly_and_found_by_its_meter() {
                 subscription: None,
             })
             .collect();
-        let certified = Event::Certified {
-            first: CertificateId(batch * 2_000),
-            count: 2_000,
-            refused: Bounded::empty(),
-        };
+        let certified =
+            Event::Certified { first: CertificateId(batch * 2_000), count: 2_000, refused: Bounded::empty() };
         let signed = chain.sign("gateway", Action::RecordReadings { runs: Bounded::empty() });
         let mut block = chain.blocks.last().unwrap().clone();
         block.header.parent = block.header.digest();

@@ -15,7 +15,9 @@
 //! Every part is bound by hash or signature, so a proof with any byte changed is refused.
 
 use crate::action::{Action, Prepayment};
-use crate::agreement::{AgreementTerms, Program, PurchaseLot, PurchaseTerms, Side, Status, Substitute, SubscriptionTerms};
+use crate::agreement::{
+    AgreementTerms, Program, PurchaseLot, PurchaseTerms, Side, Status, SubscriptionTerms, Substitute,
+};
 use crate::block::Header;
 use crate::carrier::Carrier;
 use crate::encoding::{DecodeError, decode, encode};
@@ -205,7 +207,8 @@ impl BillProof {
         let certificates = self.certificates(&headers, statement)?;
         headers.all_used()?;
 
-        let terms = history.terms_at(place).ok_or_else(|| incoherent("the steps", "none of them made the agreement"))?;
+        let terms =
+            history.terms_at(place).ok_or_else(|| incoherent("the steps", "none of them made the agreement"))?;
         let bill = Bill { history: &history, statement, place, earlier, certificates: &certificates };
         match &terms.program {
             Program::Purchase(terms) => bill.check_purchase(terms, &self.statement.receipt)?,
@@ -264,9 +267,7 @@ impl BillProof {
         }
         for (certificate, inclusion) in &evidence.certificates {
             let part = || format!("certificate {}", certificate.id);
-            inclusion
-                .verify(header, certificate)
-                .map_err(|source| BillError::NotProven { part: part(), source })?;
+            inclusion.verify(header, certificate).map_err(|source| BillError::NotProven { part: part(), source })?;
             if certificates.last().is_some_and(|last| last.id >= certificate.id) {
                 return Err(incoherent(part(), "certificates stand by rising id"));
             }
@@ -402,7 +403,8 @@ impl History {
 
     fn package(&self, terms: &SubscriptionTerms) -> Result<&Package, String> {
         let package = self.packages.get(&(terms.package, terms.version)).map(|(_, package)| package);
-        package.ok_or_else(|| format!("the publication of package {} version {} is missing", terms.package, terms.version))
+        package
+            .ok_or_else(|| format!("the publication of package {} version {} is missing", terms.package, terms.version))
     }
 
     /// The tariff of a carrier's service by terms.
@@ -664,9 +666,9 @@ impl Bill<'_> {
         if self.statement.period != terms.window {
             return Err(incoherent("the statement", "its period is not the agreement's window"));
         }
-        let substituted = lines.iter().any(
-            |line| matches!(line, StatementLine::Delivery { substituted, .. } if *substituted > Quantity::ZERO),
-        );
+        let substituted = lines
+            .iter()
+            .any(|line| matches!(line, StatementLine::Delivery { substituted, .. } if *substituted > Quantity::ZERO));
         if substituted != self.statement.substituted {
             return Err(wrong_sum("whether a substitute rule stood in is not what the lines say"));
         }
@@ -678,7 +680,9 @@ impl Bill<'_> {
             match lines.get(number) {
                 Some(expected) if expected == found => {}
                 Some(expected) => {
-                    return Err(self.wrong(number, format!("it says {found:?}, terms and readings lead to {expected:?}")));
+                    return Err(
+                        self.wrong(number, format!("it says {found:?}, terms and readings lead to {expected:?}"))
+                    );
                 }
                 None => return Err(self.wrong(number, format!("nothing leads to {found:?}"))),
             }
@@ -693,7 +697,9 @@ impl Bill<'_> {
         let mut measured = Measured::default();
         for certificate in self.certificates.iter().filter(|certificate| certificate.meter == meter) {
             measured.covered_ms += certificate.interval.overlap_ms(terms.window);
-            for purchase in certificate.purchases.iter().filter(|purchase| purchase.agreement == self.statement.agreement) {
+            for purchase in
+                certificate.purchases.iter().filter(|purchase| purchase.agreement == self.statement.agreement)
+            {
                 let sum = measured.quantity.checked_add(purchase.quantity.0);
                 measured.quantity = sum.ok_or("the attributed quantities leave their range")?;
             }
@@ -739,10 +745,9 @@ impl Bill<'_> {
         let tolerated = contracted.share_floor(tolerance.into(), 1_000);
         let value = lot.price.amount_half_even(contracted).ok_or(BEYOND)?;
         let deposit = value.share_half_even(terms.deposit_permille.into(), 1_000).ok_or(BEYOND)?;
-        for (by, shortfall) in [
-            (Side::Owner, contracted.saturating_sub(available)),
-            (Side::User, available.saturating_sub(delivered)),
-        ] {
+        for (by, shortfall) in
+            [(Side::Owner, contracted.saturating_sub(available)), (Side::User, available.saturating_sub(delivered))]
+        {
             if shortfall > tolerated {
                 let amount = deposit.share_half_even(shortfall.0, contracted.0).ok_or(BEYOND)?;
                 lines.push(StatementLine::Forfeit { carrier, by, shortfall, contracted, deposit, amount });
@@ -867,7 +872,8 @@ impl Bill<'_> {
         let mut of_meter: BTreeMap<MeterId, (&TimeOfUse, [u64; BANDS])> = BTreeMap::new();
         let mut services = Vec::new();
         for service in &terms.services {
-            let tariff = self.history.tariff(terms, service.carrier).map_err(|reason| incoherent("the steps", reason))?;
+            let tariff =
+                self.history.tariff(terms, service.carrier).map_err(|reason| incoherent("the steps", reason))?;
             let (calendar, charged) = match tariff {
                 Tariff::Metered(tariff) => (&tariff.time_of_use, true),
                 Tariff::MeteredByPeriod(_) => (&none, true),
@@ -1013,7 +1019,9 @@ impl Bill<'_> {
         let opened = self.tranche(carrier, tranche)?;
         let (expected_passed, expected_days) = self.days(carrier, opened)?;
         if (days_passed, days) != (expected_passed, expected_days) {
-            return Err(format!("{days_passed} of {days} days are charged, the calendar gives {expected_passed} of {expected_days}"));
+            return Err(format!(
+                "{days_passed} of {days} days are charged, the calendar gives {expected_passed} of {expected_days}"
+            ));
         }
         let cost = opened.paid.share_half_even(days_passed.into(), days.into()).ok_or("a period without days")?;
         let cost = cost.min(opened.paid).max(so_far.billed);
@@ -1049,7 +1057,8 @@ impl Bill<'_> {
             return Err("the tariff does not charge by floor area".into());
         };
         let package = self.history.package(terms)?;
-        let opened = self.history.tranches.iter().filter(|((of, _), opened)| *of == carrier && opened.opened < self.place);
+        let opened =
+            self.history.tranches.iter().filter(|((of, _), opened)| *of == carrier && opened.opened < self.place);
         let paid_until = match opened.filter_map(|(_, opened)| opened.period.map(|period| period.to)).max() {
             Some(until) => until,
             None => {
@@ -1064,7 +1073,9 @@ impl Bill<'_> {
         let expected_days = tariff.season.days_in(unpaid, package.offset_minutes);
         let expected = tariff.amount_half_even(floor_area(terms, carrier), expected_days, 0);
         if (days_passed, days, Some(amount)) != (expected_days, expected_days, expected) {
-            return Err(format!("{days} unpaid days cost {amount}, the tariff gives {expected_days} days, {expected:?}"));
+            return Err(format!(
+                "{days} unpaid days cost {amount}, the tariff gives {expected_days} days, {expected:?}"
+            ));
         }
         Ok(())
     }
@@ -1082,7 +1093,9 @@ impl Bill<'_> {
         };
         let expected = TranchePrice { price: unit_price, discount_permille: 0 }.amount_half_even(weight);
         if price != unit_price || Some(amount) != expected {
-            return Err(format!("{weight} at {price:?} is charged {amount}, the tariff gives {unit_price:?}, {expected:?}"));
+            return Err(format!(
+                "{weight} at {price:?} is charged {amount}, the tariff gives {unit_price:?}, {expected:?}"
+            ));
         }
         Ok(())
     }
@@ -1097,7 +1110,9 @@ impl Bill<'_> {
         let tranche = self.tranche(carrier, number)?;
         let left = tranche.paid.saturating_sub(so_far.billed);
         let undiscounted = match self.tariff_of_tranche(carrier, tranche)?.0 {
-            Tariff::Metered(tariff) => TranchePrice { price: tariff.price, discount_permille: 0 }.amount_half_even(so_far.weight),
+            Tariff::Metered(tariff) => {
+                TranchePrice { price: tariff.price, discount_permille: 0 }.amount_half_even(so_far.weight)
+            }
             Tariff::MeteredByPeriod(tariff) => {
                 TranchePrice { price: tariff.price, discount_permille: 0 }.amount_half_even(so_far.weight)
             }
@@ -1113,7 +1128,9 @@ impl Bill<'_> {
         };
         let expected = left.saturating_sub(keeps);
         if (amount, withheld) != (expected, keeps) {
-            return Err(format!("{amount} goes back and {withheld} is withheld, the tranche gives {expected} and {keeps}"));
+            return Err(format!(
+                "{amount} goes back and {withheld} is withheld, the tranche gives {expected} and {keeps}"
+            ));
         }
         Ok(())
     }
@@ -1128,7 +1145,10 @@ fn check_weights(carrier: Carrier, weights: &Weights, ending: bool) -> Result<()
         )));
     }
     if ending && owed_charged.unwrap_or(0) != owed {
-        return Err(wrong_sum(format!("at the end {owed} of {carrier} is owed, {} is charged", owed_charged.unwrap_or(0))));
+        return Err(wrong_sum(format!(
+            "at the end {owed} of {carrier} is owed, {} is charged",
+            owed_charged.unwrap_or(0)
+        )));
     }
     Ok(())
 }

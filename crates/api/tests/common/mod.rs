@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use utilidor_chain::{Config, Node};
 use utilidor_index::Index;
 use utilidor_types::action::{AwardedQuote, Prepayment};
-use utilidor_types::agreement::{Service, Substitute, SubscriptionTerms};
+use utilidor_types::agreement::{Service, SubscriptionTerms, Substitute};
 use utilidor_types::genesis::{ChainKind, GenesisMember};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
@@ -233,11 +233,7 @@ impl World {
                 *register += per_hour;
                 Reading { time: Timestamp(*time), register: Quantity(*register) }
             });
-            MeterRun {
-                meter: meter_id(meter),
-                readings: Bounded::new(readings.collect()).unwrap(),
-                signature: None,
-            }
+            MeterRun { meter: meter_id(meter), readings: Bounded::new(readings.collect()).unwrap(), signature: None }
         });
         let runs = Bounded::new(runs.collect()).unwrap();
         self.done("gateway", Action::RecordReadings { runs }).await;
@@ -331,11 +327,8 @@ impl World {
             contents.push(content);
         }
         self.advance(at(1, 5, 0)).await;
-        let award = AwardedQuote {
-            bidder: account("alice"),
-            agreement: agreement_id("alice"),
-            opening: contents[0].clone(),
-        };
+        let award =
+            AwardedQuote { bidder: account("alice"), agreement: agreement_id("alice"), opening: contents[0].clone() };
         let awards = vec![award].try_into().unwrap();
         self.done("station", Action::Award { offer: OfferId(half("o")), awards }).await;
         contents.try_into().unwrap()
