@@ -31,5 +31,7 @@ build:
 demo: build
 	$(TARGET_DIR)/release/utilidor demo $(demo_options)
 
+# One profile for everything, the year included: overflow checks are on in it.
 test:
-	$(CARGO) test --workspace --locked
+	$(CARGO) fmt --all --check
+	$(CARGO) test --release --workspace --locked

@@ -1,0 +1,87 @@
+//! Layer `execute`: the rules alone. Signatures are known to be good, state is in memory.
+
+use crate::measure::{Seconds, Stopwatch};
+use crate::workload::{START, Workload};
+use rand::SeedableRng;
+use utilidor_ledger::memory::Memory;
+use utilidor_types::transaction::verify_batch;
+use utilidor_types::{SignedTransaction, VerifiedTransaction};
+
+/// Most transactions of a block in a benchmark.
+pub const BLOCK: usize = 5_000;
+
+/// What playing a workload once gave.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// Time of the phases that count.
+    pub timed: Seconds,
+    /// Units of the phases that count.
+    pub units: u64,
+    /// Seconds by phase.
+    pub phases: Vec<(&'static str, f64, u64)>,
+    /// Bytes written by the phases that count.
+    pub bytes: u64,
+}
+
+/// Verifies what the benchmark itself has signed.
+pub fn verified(workload: &Workload, transactions: &[SignedTransaction]) -> Vec<VerifiedTransaction> {
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let chain = workload.genesis.chain();
+    let verdicts = verify_batch(chain, transactions.to_vec(), &mut rng, &commonware_parallel::Sequential);
+    verdicts.into_iter().map(|verdict| verdict.expect("the workload signs well")).collect()
+}
+
+/// Plays a workload on a state in memory. Every transaction must be applied.
+pub fn play(workload: &Workload) -> Played {
+    let mut state = Memory::new(workload.genesis.clone());
+    let mut played = Played::default();
+    let mut blocks = Vec::new();
+    for phase in &workload.phases {
+        let transactions = verified(workload, &phase.transactions);
+        let mut left = transactions.as_slice();
+        blocks.clear();
+        while !left.is_empty() {
+            let (block, rest) = left.split_at(left.len().min(BLOCK));
+            blocks.push(block.to_vec());
+            left = rest;
+        }
+        let stopwatch = Stopwatch::start();
+        let time = phase.at.max(state.time()).max(START);
+        let mut next_due = None;
+        for block in blocks.drain(..) {
+            let outcome = state.execute(time, block);
+            check(phase.name, &outcome);
+            next_due = outcome.next_due;
+        }
+        if phase.transactions.is_empty() {
+            next_due = Some(time);
+        }
+        while next_due.is_some_and(|due| due <= time) {
+            let outcome = state.execute(time, Vec::new());
+            check(phase.name, &outcome);
+            next_due = outcome.next_due;
+        }
+        let seconds = stopwatch.read();
+        played.phases.push((phase.name, seconds.wall, phase.units));
+        if phase.timed {
+            played.timed += seconds;
+            played.units += phase.units;
+        }
+    }
+    played
+}
+
+/// Every transaction of a benchmark must succeed, and every reading be certified.
+pub fn check(phase: &str, outcome: &utilidor_ledger::Outcome) {
+    assert!(outcome.inadmissible.is_empty(), "{phase}: {:?}", outcome.inadmissible.first());
+    for receipt in &outcome.receipts {
+        if let Some(refusal) = receipt.refusal() {
+            panic!("{phase}: refused, {refusal}");
+        }
+        for event in receipt.events() {
+            if let utilidor_types::Event::Certified { refused, .. } = event {
+                assert!(refused.is_empty(), "{phase}: {:?}", refused.first());
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The benchmarks: the side-by-side workload, played on each layer of the platform.
+//!
+//! A suite is a list of phases of signed transactions ([`workload`]); a layer plays them and measures the phases that
+//! count. Signing is never measured. Every unit must succeed, and what settlements come to is checked.
+
+pub mod execute;
+mod keccak;
+pub mod measure;
+pub mod workload;

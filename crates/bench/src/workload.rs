@@ -1,0 +1,662 @@
+//! The side-by-side workload: the same seeded trades that the peer plays, signed with our keys.
+//!
+//! The numbers (sellers, buyers, volumes, prices, winners, shortfalls) come from the peer's own seeded sequence, so
+//! that both systems play the same trades; [`Totals`] proves it. What differs is named here: every trade has a meter
+//! of its own on the seller's side, because our meters' times strictly rise; a device is an account, so that the
+//! signature of a single reading's transaction is the device's.
+
+use crate::keccak::Sequence;
+use std::collections::BTreeMap;
+use utilidor_sdk::seal::{SealKey, seal_quote};
+use utilidor_types::action::{AwardedQuote, Prepayment};
+use utilidor_types::agreement::{AgreementTerms, Service, SubscriptionTerms, Substitute};
+use utilidor_types::genesis::{ChainKind, GenesisMember};
+use utilidor_types::hash::tagged_hash;
+use utilidor_types::key::PrivateKey;
+use utilidor_types::meter::{MeterAuthority, MeterRun, MeterSignature, READING_NAMESPACE, run_message};
+use utilidor_types::package::{
+    FloorAreaTariff, MeteredTariff, Period, PeriodDiscounts, Season, Step, TariffOption, TimeOfUse,
+};
+use utilidor_types::quote::{QuoteLine, SALT_BYTES};
+use utilidor_types::time::HOUR_MS;
+use utilidor_types::*;
+
+/// 2026-01-01T00:00:00Z, where the workload begins.
+pub const START: Timestamp = Timestamp(1_767_225_600_000);
+const GATE: Timestamp = Timestamp(START.0 + HOUR_MS);
+const WINDOW: Window = Window { from: Timestamp(START.0 + 2 * HOUR_MS), to: Timestamp(START.0 + 3 * HOUR_MS) };
+const GRACE_MS: u32 = 900_000;
+/// Quotes on each offer.
+pub const QUOTES: usize = 3;
+/// Readings of each trade.
+pub const READINGS: usize = 4;
+/// Readings in a batch.
+pub const BATCH: usize = 200;
+const DEPOSIT_PERMILLE: u16 = 200;
+const SEAL_SECRET: [u8; 32] = [7; 32];
+const CREDIT: Money = Money(1_000_000_000_000);
+/// Far enough ahead for all blocks of a run.
+const EXPIRES: u64 = 50_000;
+const CARRIERS: [Carrier; 4] = [Carrier::Electricity, Carrier::Cooling, Carrier::Heating, Carrier::HotWater];
+
+/// A stretch of transactions that is measured together.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// What its transactions do.
+    pub name: &'static str,
+    /// Whether it counts.
+    pub timed: bool,
+    /// Chain time to set before it; waiting for the clock is not part of a measurement.
+    pub at: Timestamp,
+    /// How many units it carries.
+    pub units: u64,
+    /// Its transactions, signed. None: the ledger acts by itself when time is set.
+    pub transactions: Vec<SignedTransaction>,
+}
+
+/// A suite, ready to be played.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The chain that it is signed for.
+    pub genesis: Genesis,
+    /// Its phases in order.
+    pub phases: Vec<Phase>,
+    /// What settlements must come to, if the suite settles.
+    pub totals: Option<Totals>,
+}
+
+/// What all settlements together come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Paid by buyers, half to even by trade: what our ledger must give.
+    pub paid: u64,
+    /// Forfeited by sellers, half to even by trade.
+    pub forfeited: u64,
+    /// Paid by buyers, rounded down by trade: what the peer's definition names.
+    pub paid_floor: u64,
+    /// Forfeited by sellers, rounded down by trade.
+    pub forfeited_floor: u64,
+}
+
+fn half(label: &str) -> [u8; 16] {
+    tagged_hash("utilidor/bench id", &[label.as_bytes()]).0[..16].try_into().expect("a digest is longer")
+}
+
+/// An account of the workload with its next nonce.
+struct Actor {
+    key: PrivateKey,
+    account: AccountId,
+    nonce: u64,
+}
+
+impl Actor {
+    fn new(seed: &str, label: &str) -> Self {
+        let key = PrivateKey::ed25519(tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/", label.as_bytes()]).0);
+        Self { account: AccountId::of(&key.public_key()), key, nonce: 0 }
+    }
+}
+
+struct Quote {
+    buyer: usize,
+    price: u64,
+    content: QuoteContent,
+}
+
+struct Trade {
+    number: usize,
+    seller: usize,
+    carrier: Carrier,
+    volume: u64,
+    ask: u64,
+    quotes: Vec<Quote>,
+    win: usize,
+    readings: [u64; READINGS],
+}
+
+impl Trade {
+    fn offer(&self) -> OfferId {
+        OfferId(half(&format!("offer {}", self.number)))
+    }
+    fn agreement(&self) -> AgreementId {
+        AgreementId(half(&format!("agreement {}", self.number)))
+    }
+    fn meter(&self) -> MeterId {
+        MeterId(half(&format!("meter {}", self.number)))
+    }
+    fn price(&self, micro: u64) -> Price {
+        match self.carrier {
+            Carrier::HotWater => Price::micro_per_m3(micro),
+            _ => Price::micro_per_kwh(micro),
+        }
+    }
+}
+
+/// Thousandths of a kWh or m3 in the carrier's base unit.
+fn base(carrier: Carrier, thousandths: u64) -> Quantity {
+    match carrier {
+        Carrier::HotWater => Quantity(thousandths * 1_000),
+        _ => Quantity(thousandths * 3_600),
+    }
+}
+
+/// The suites of the workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// Payments.
+    Transfer,
+    /// The whole trade, every step its own transaction.
+    CyclePlain,
+    /// The whole trade, the cheapest way.
+    CycleLean,
+    /// One certified reading a transaction.
+    ReadingSingle,
+    /// Batches of readings under one gateway's signature.
+    ReadingGateway,
+    /// Batches of readings with their meters' own signatures.
+    ReadingSigned,
+    /// Agreements that fall due together.
+    Settlement,
+    /// Subscriptions, prepayments, metered consumption.
+    Package,
+}
+
+impl Suite {
+    /// All suites.
+    pub const ALL: [Suite; 8] = [
+        Self::Transfer,
+        Self::CyclePlain,
+        Self::CycleLean,
+        Self::ReadingSingle,
+        Self::ReadingGateway,
+        Self::ReadingSigned,
+        Self::Settlement,
+        Self::Package,
+    ];
+
+    /// Its name in commands and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::CyclePlain => "cycle-plain",
+            Self::CycleLean => "cycle-lean",
+            Self::ReadingSingle => "reading-single",
+            Self::ReadingGateway => "reading-gateway",
+            Self::ReadingSigned => "reading-signed",
+            Self::Settlement => "settlement",
+            Self::Package => "package",
+        }
+    }
+
+    /// What one unit is.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Transfer => "payment",
+            Self::CyclePlain | Self::CycleLean => "trade",
+            Self::ReadingSingle | Self::ReadingGateway | Self::ReadingSigned | Self::Package => "reading",
+            Self::Settlement => "agreement",
+        }
+    }
+
+    /// Units (trades for trade suites, users for packages) at scale 1.
+    const fn size(self) -> usize {
+        match self {
+            Self::Transfer => 40_000,
+            Self::CyclePlain | Self::Package => 3_000,
+            Self::CycleLean => 6_000,
+            _ => 8_000,
+        }
+    }
+}
+
+impl std::str::FromStr for Suite {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|suite| suite.name() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|suite| suite.name()).collect();
+            format!("no suite is called {text:?}; suites are {}", names.join(", "))
+        })
+    }
+}
+
+/// Makes a suite's workload: `scale` multiplies its size, `seed` decides all numbers and keys.
+pub fn workload(suite: Suite, scale: f64, seed: &str) -> Workload {
+    let size = ((suite.size() as f64 * scale).round() as usize).max(8);
+    let maker = Maker::new(seed);
+    match suite {
+        Suite::Transfer => maker.transfers(size),
+        Suite::Package => maker.packages(size),
+        Suite::CyclePlain => {
+            maker.trades(size, Way { gateways: false, binding: false, timed: ALL_STEPS, signed: false })
+        }
+        Suite::CycleLean => maker.trades(size, Way { gateways: true, binding: true, timed: ALL_STEPS, signed: false }),
+        Suite::ReadingSingle => {
+            maker.trades(size, Way { gateways: false, binding: true, timed: ["reading"].as_slice(), signed: false })
+        }
+        Suite::ReadingGateway => {
+            maker.trades(size, Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: false })
+        }
+        Suite::ReadingSigned => {
+            maker.trades(size, Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: true })
+        }
+        Suite::Settlement => {
+            maker.trades(size, Way { gateways: true, binding: true, timed: ["settlement"].as_slice(), signed: false })
+        }
+    }
+}
+
+const ALL_STEPS: &[&str] = &["offer", "quote", "award", "sign", "reading", "settlement"];
+
+/// How a trade suite goes.
+struct Way {
+    /// Readings in batches instead of one by one.
+    gateways: bool,
+    /// Quotes are binding: an award concludes.
+    binding: bool,
+    /// Each reading carries its meter's own signature.
+    signed: bool,
+    /// The steps that count.
+    timed: &'static [&'static str],
+}
+
+struct Maker {
+    seed: String,
+    sequence: Sequence,
+    genesis: Genesis,
+    chain: ChainId,
+    operator: Actor,
+    phases: Vec<Phase>,
+}
+
+impl Maker {
+    fn new(seed: &str) -> Self {
+        use Role::*;
+        let operator = Actor::new(seed, "operator");
+        let roles = Roles::of(&[Owner, User, MeterOperator, Issuer, Validator]);
+        let member = GenesisMember { member: MemberId(half("member")), account: operator.account, roles };
+        let validator = PrivateKey::ed25519(tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/validator"]).0);
+        let genesis = Genesis {
+            kind: ChainKind::Development,
+            time: START,
+            validators: vec![validator.public_key()].try_into().expect("one validator"),
+            members: vec![member].try_into().expect("one member"),
+        };
+        let chain = genesis.chain();
+        let sequence = Sequence::new(seed);
+        let mut maker = Self { seed: seed.into(), sequence, genesis, chain, operator, phases: Vec::new() };
+        maker.phase("register", false, START);
+        maker
+    }
+
+    fn phase(&mut self, name: &'static str, timed: bool, at: Timestamp) {
+        self.phases.push(Phase { name, timed, at, units: 0, transactions: Vec::new() });
+    }
+
+    fn put(&mut self, signed: SignedTransaction, units: u64) {
+        let phase = self.phases.last_mut().expect("a phase is open");
+        phase.transactions.push(signed);
+        phase.units += units;
+    }
+
+    fn act(&mut self, actor: &mut Actor, action: Action, units: u64) {
+        let signed = sign(self.chain, actor, action);
+        self.put(signed, units);
+    }
+
+    fn operate(&mut self, action: Action) {
+        let signed = sign(self.chain, &mut self.operator, action);
+        self.put(signed, 1);
+    }
+
+    fn accounts(&mut self, label: &str, count: usize, credit: Money) -> Vec<Actor> {
+        let actors: Vec<Actor> =
+            (0..count).map(|number| Actor::new(&self.seed, &format!("{label}/{number}"))).collect();
+        for actor in &actors {
+            self.operate(Action::OpenAccount { account: actor.account });
+            if credit > Money::ZERO {
+                self.operate(Action::Issue { to: actor.account, amount: credit, reference: Text::default() });
+            }
+        }
+        actors
+    }
+
+    fn finish(self, totals: Option<Totals>) -> Workload {
+        Workload { genesis: self.genesis, phases: self.phases, totals }
+    }
+
+    fn transfers(mut self, count: usize) -> Workload {
+        const ACCOUNTS: usize = 1_000;
+        let mut accounts = self.accounts("acct", ACCOUNTS, CREDIT);
+        self.phase("transfer", true, START);
+        for number in 0..count {
+            let to = accounts[(number * 7 + 1 + self.sequence.below(500) as usize) % ACCOUNTS].account;
+            let amount = Money(1 + self.sequence.below(1_000_000));
+            let action = Action::Transfer { to, amount, reference: Text::default() };
+            let signed = sign(self.chain, &mut accounts[number % ACCOUNTS], action);
+            self.put(signed, 1);
+        }
+        self.finish(None)
+    }
+
+    fn trades(mut self, count: usize, way: Way) -> Workload {
+        let mut sellers = self.accounts("seller", count.div_ceil(20).max(4), CREDIT);
+        let mut buyers = self.accounts("buyer", count.div_ceil(5).max(8), CREDIT);
+        let trades = self.population(count, sellers.len(), buyers.len());
+        for seller in 0..sellers.len() {
+            for carrier in CARRIERS {
+                let (owner, per_hour) = (sellers[seller].account, Quantity(u64::MAX / 4));
+                self.operate(Action::DeclareCapacity { owner, carrier, per_hour });
+            }
+        }
+        // Single readings come from each trade's own device; batches from two gateways for each carrier.
+        let gateways = if way.gateways { 8 } else { count };
+        let mut devices = self.accounts("device", gateways, Money::ZERO);
+        let device_of = |trade: &Trade| if way.gateways { trade.number % 8 } else { trade.number };
+        let meter_key = |trade: &Trade| Actor::new("meter", &trade.number.to_string()).key;
+        for trade in &trades {
+            let authority = match way.signed {
+                true => MeterAuthority::Meter(meter_key(trade).public_key()),
+                false => MeterAuthority::Gateway(devices[device_of(trade)].account),
+            };
+            self.operate(Action::RegisterMeter(Meter {
+                id: trade.meter(),
+                carrier: trade.carrier,
+                holder: sellers[trade.seller].account,
+                authority,
+                register_modulus: Quantity(1 << 60),
+                capacity_per_hour: Quantity(1 << 50),
+                register: Quantity::ZERO,
+                since: START,
+            }));
+        }
+        // Devices read their registers when the window begins, so that an interval is 15 minutes.
+        self.phase("first readings", false, WINDOW.from);
+        let reading_runs = |trade: &Trade, step: usize, chain: ChainId| {
+            let register = base(trade.carrier, trade.readings[..step].iter().sum());
+            let time = Timestamp(WINDOW.from.0 + step as u64 * 900_000);
+            let readings = Bounded::new(vec![Reading { time, register }]).expect("one reading");
+            let signature = way.signed.then(|| {
+                let key = meter_key(trade);
+                let signature = key.sign(READING_NAMESPACE, &run_message(chain, trade.meter(), &readings));
+                MeterSignature { key: key.public_key(), signature }
+            });
+            MeterRun { meter: trade.meter(), readings, signature }
+        };
+        let first = self.phases.pop().expect("it was just opened");
+
+        let timed = |step: &str| way.timed.contains(&step);
+        self.phase("offer", timed("offer"), START);
+        for trade in &trades {
+            let offer = Offer {
+                id: trade.offer(),
+                lots: vec![Lot {
+                    carrier: trade.carrier,
+                    quantity: base(trade.carrier, trade.volume),
+                    asking_price: trade.price(trade.ask),
+                    delivery_meter: Some(trade.meter()),
+                    user_metered: false,
+                }]
+                .try_into()
+                .expect("one lot"),
+                window: WINDOW,
+                gate_closes: GATE,
+                seal_key: SealKey::from_secret(&SEAL_SECRET).public_key(),
+                terms: OfferTerms {
+                    deposit_permille: DEPOSIT_PERMILLE,
+                    guarantee_permille: 0,
+                    tolerance_permille: 0,
+                    grace_ms: GRACE_MS,
+                    substitute: Substitute::Nothing,
+                    signing_ms: HOUR_MS as u32,
+                },
+                notice: Text::default(),
+            };
+            self.act(&mut sellers[trade.seller], Action::PublishOffer(offer), 1);
+        }
+        let public = SealKey::from_secret(&SEAL_SECRET).public_key();
+        self.phase("quote", timed("quote"), START);
+        for place in 0..QUOTES {
+            for trade in &trades {
+                let quote = &trade.quotes[place];
+                let bidder = buyers[quote.buyer].account;
+                let sealed = seal_quote(&quote.content, &public, self.chain, trade.offer(), bidder, way.binding);
+                let action = Action::SubmitQuote(sealed.expect("the key is good"));
+                self.act(&mut buyers[quote.buyer], action, 1);
+            }
+        }
+        self.phase("award", timed("award"), GATE);
+        for trade in &trades {
+            let win = &trade.quotes[trade.win];
+            let award = AwardedQuote {
+                bidder: buyers[win.buyer].account,
+                agreement: trade.agreement(),
+                opening: win.content.clone(),
+            };
+            let awards = vec![award].try_into().expect("one award");
+            self.act(&mut sellers[trade.seller], Action::Award { offer: trade.offer(), awards }, 1);
+        }
+        if !way.binding {
+            self.phase("sign", timed("sign"), GATE);
+            for trade in &trades {
+                let win = &trade.quotes[trade.win];
+                let terms = self.terms(trade, sellers[trade.seller].account, buyers[win.buyer].account);
+                let action = Action::SignAgreement { agreement: trade.agreement(), terms: terms.digest() };
+                self.act(&mut buyers[win.buyer], action, 1);
+            }
+        }
+        self.phases.push(first);
+        self.readings(&trades, &mut devices, &device_of, 0, true, &reading_runs);
+        self.phase("reading", timed("reading"), WINDOW.to);
+        for step in 1..=READINGS {
+            self.readings(&trades, &mut devices, &device_of, step, way.gateways, &reading_runs);
+        }
+        self.phase("settlement", timed("settlement"), Timestamp(WINDOW.to.0 + u64::from(GRACE_MS)));
+        self.phases.last_mut().expect("it was just opened").units = count as u64;
+        self.finish(Some(totals(&trades)))
+    }
+
+    /// What buyer and seller sign: the ledger makes the same terms from offer and opening.
+    fn terms(&self, trade: &Trade, owner: AccountId, user: AccountId) -> AgreementTerms {
+        let offers = self.phases.iter().find(|phase| phase.name == "offer").expect("offers come first");
+        let Action::PublishOffer(offer) = &offers.transactions[trade.number].transaction.action else {
+            unreachable!("the phase publishes offers")
+        };
+        let program = Program::Purchase(offer.purchase_terms(&trade.quotes[trade.win].content));
+        AgreementTerms { owner, user, program }
+    }
+
+    fn readings(
+        &mut self,
+        trades: &[Trade],
+        devices: &mut [Actor],
+        device_of: &impl Fn(&Trade) -> usize,
+        step: usize,
+        batches: bool,
+        run: &impl Fn(&Trade, usize, ChainId) -> MeterRun,
+    ) {
+        let mut by_device = BTreeMap::<usize, Vec<&Trade>>::new();
+        trades.iter().for_each(|trade| by_device.entry(device_of(trade)).or_default().push(trade));
+        for (device, trades) in by_device {
+            for part in trades.chunks(if batches { BATCH } else { 1 }) {
+                let runs: Vec<MeterRun> = part.iter().map(|trade| run(trade, step, self.chain)).collect();
+                let units = runs.len() as u64;
+                let runs = Bounded::new(runs).expect("a batch is bounded");
+                let signed = sign(self.chain, &mut devices[device], Action::RecordReadings { runs });
+                self.put(signed, units);
+            }
+        }
+    }
+
+    fn population(&mut self, count: usize, sellers: usize, buyers: usize) -> Vec<Trade> {
+        (0..count)
+            .map(|number| {
+                let carrier = CARRIERS[number % 4];
+                let volume = 10_000 + self.sequence.below(490_000);
+                let ask = 60_000 + self.sequence.below(90_000);
+                let quotes = (0..QUOTES)
+                    .map(|place| {
+                        let buyer = (number * QUOTES + place * 7 + number / buyers) % buyers;
+                        let price = ask - self.sequence.below(ask / 10);
+                        let label = format!("{}/salt/{number}/{place}", self.seed);
+                        let salt: [u8; SALT_BYTES] = tagged_hash("utilidor/bench salt", &[label.as_bytes()]).0;
+                        let line = QuoteLine {
+                            quantity: base(carrier, volume),
+                            price: Money(price),
+                            user_meter: MeterId::default(),
+                        };
+                        let lines = vec![line].try_into().expect("one line");
+                        Quote { buyer, price, content: QuoteContent { salt, lines } }
+                    })
+                    .collect();
+                let win = self.sequence.below(QUOTES as u64) as usize;
+                // One trade in ten delivers between 50 and 90 %.
+                let permille = if self.sequence.below(10) == 0 { 500 + self.sequence.below(400) } else { 1_000 };
+                let until = |reading: u64| volume * permille * reading / (1_000 * READINGS as u64);
+                let readings = std::array::from_fn(|reading| until(reading as u64 + 1) - until(reading as u64));
+                Trade { number, seller: number % sellers, carrier, volume, ask, quotes, win, readings }
+            })
+            .collect()
+    }
+
+    fn packages(mut self, users: usize) -> Workload {
+        let mut provider = self.accounts("provider", 1, Money::ZERO).remove(0);
+        let mut accounts = self.accounts("user", users, CREDIT);
+        let mut gateways = self.accounts("pgate", 4, Money::ZERO);
+        let meter = |number: usize| MeterId(half(&format!("package meter {number}")));
+        for (number, account) in accounts.iter().enumerate() {
+            self.operate(Action::RegisterMeter(Meter {
+                id: meter(number),
+                carrier: Carrier::Electricity,
+                holder: account.account,
+                authority: MeterAuthority::Gateway(gateways[number % 4].account),
+                register_modulus: Quantity(1 << 60),
+                capacity_per_hour: Quantity(1 << 50),
+                register: Quantity::ZERO,
+                since: START,
+            }));
+        }
+        let step = |units, discount_permille| Step { from: Money::units(units), discount_permille };
+        let package = PackageId(half("package"));
+        let season = Season { from_month: 1, from_day: 1, to_month: 12, to_day: 31 };
+        let options = vec![
+            TariffOption {
+                carrier: Carrier::Electricity,
+                tariff: Tariff::Metered(MeteredTariff {
+                    price: Price::micro_per_kwh(780_000),
+                    steps: vec![step(100, 320), step(500, 385)].try_into().expect("two steps"),
+                    time_of_use: TimeOfUse::none(),
+                    grace: Quantity::ZERO,
+                }),
+            },
+            TariffOption {
+                carrier: Carrier::Heating,
+                tariff: Tariff::FloorArea(FloorAreaTariff {
+                    per_m2: Money::units(72),
+                    season,
+                    discounts: PeriodDiscounts { month_permille: 0, quarter_permille: 50, year_permille: 120 },
+                }),
+            },
+        ];
+        let options = options.try_into().expect("two options");
+        self.act(
+            &mut provider,
+            Action::PublishPackage(Package { id: package, version: 1, offset_minutes: 0, options }),
+            1,
+        );
+
+        let subscription = |number: usize| AgreementId(half(&format!("subscription {number}")));
+        self.phase("open", true, START);
+        for (number, account) in accounts.iter_mut().enumerate() {
+            let area = 50 + self.sequence.below(500) as u32;
+            let service = |carrier, meter, floor_area_m2| Service {
+                carrier,
+                option: 0,
+                meter,
+                floor_area_m2,
+                low_balance: Quantity::ZERO,
+            };
+            let services =
+                vec![service(Carrier::Electricity, Some(meter(number)), 0), service(Carrier::Heating, None, area)];
+            let terms = SubscriptionTerms { package, version: 1, services: services.try_into().expect("two") };
+            let signed = sign(self.chain, account, Action::Subscribe { id: subscription(number), terms });
+            self.put(signed, 0);
+        }
+        self.phase("prepay", true, START);
+        for (number, account) in accounts.iter_mut().enumerate() {
+            let amount = Money(20_000_000 + self.sequence.below(700_000_000));
+            let (subscription, carrier) = (subscription(number), Carrier::Electricity);
+            let payment = Prepayment::Amount(amount);
+            let signed = sign(self.chain, account, Action::Prepay { subscription, carrier, payment });
+            self.put(signed, 0);
+        }
+        self.phase("prepay a term", true, START);
+        for (number, account) in accounts.iter_mut().enumerate() {
+            let period = [Period::Month, Period::Quarter, Period::Year][self.sequence.below(3) as usize];
+            let (subscription, carrier) = (subscription(number), Carrier::Heating);
+            let payment = Prepayment::Period { period, at_most: CREDIT };
+            let signed = sign(self.chain, account, Action::Prepay { subscription, carrier, payment });
+            self.put(signed, 0);
+        }
+        self.phase("consume", true, Timestamp(START.0 + 6 * HOUR_MS));
+        let mut registers = vec![0u64; users];
+        for hour in 1..=4u64 {
+            for gateway in 0..4 {
+                let mine: Vec<usize> = (0..users).filter(|number| number % 4 == gateway).collect();
+                for part in mine.chunks(BATCH) {
+                    let runs: Vec<MeterRun> = part
+                        .iter()
+                        .map(|number| {
+                            registers[*number] += 3_600 * (500 + self.sequence.below(3_000));
+                            let time = Timestamp(START.0 + hour * HOUR_MS);
+                            let reading = Reading { time, register: Quantity(registers[*number]) };
+                            let readings = Bounded::new(vec![reading]).expect("one reading");
+                            MeterRun { meter: meter(*number), readings, signature: None }
+                        })
+                        .collect();
+                    let units = runs.len() as u64;
+                    let runs = Bounded::new(runs).expect("a batch is bounded");
+                    let signed = sign(self.chain, &mut gateways[gateway], Action::RecordReadings { runs });
+                    self.put(signed, units);
+                }
+            }
+        }
+        self.finish(None)
+    }
+}
+
+fn sign(chain: ChainId, actor: &mut Actor, action: Action) -> SignedTransaction {
+    let signer = actor.key.public_key();
+    let transaction = Transaction { chain, signer, nonce: actor.nonce, expires: EXPIRES, action };
+    actor.nonce += 1;
+    transaction.sign(&actor.key)
+}
+
+fn totals(trades: &[Trade]) -> Totals {
+    let even = |numerator: u128, denominator: u128| {
+        money::ratio_half_even(numerator, denominator).expect("the workload's amounts are small")
+    };
+    let mut totals = Totals::default();
+    for trade in trades {
+        let price = u128::from(trade.quotes[trade.win].price);
+        let (volume, delivered) = (u128::from(trade.volume), u128::from(trade.readings.iter().sum::<u64>()));
+        let value = even(volume * price, 1_000);
+        let deposit = even(u128::from(value) * u128::from(DEPOSIT_PERMILLE), 1_000);
+        totals.paid += even(delivered * price, 1_000);
+        totals.forfeited += even(u128::from(deposit) * (volume - delivered), volume);
+        totals.paid_floor += (delivered * price / 1_000) as u64;
+        let deposit = volume * price / 1_000 * u128::from(DEPOSIT_PERMILLE) / 1_000;
+        totals.forfeited_floor += (deposit * (volume - delivered) / volume) as u64;
+    }
+    totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trades_are_the_peers_own() {
+        let totals = workload(Suite::CyclePlain, 1.0, "integrated-energy-1").totals.unwrap();
+        assert_eq!((totals.paid_floor, totals.forfeited_floor), (74_233_886_979, 495_722_329));
+    }
+}
