@@ -38,7 +38,10 @@ fn disk(folder: &Path) -> Vec<u8> {
 
 /// What the interface says about offers, quotes, agreements and blocks.
 fn interface(client: &Client, tenders: &[Tender]) -> Vec<u8> {
-    let mut paths: Vec<String> = ["v1/offers?limit=1000", "v1/agreements?limit=1000", "v1/blocks?limit=1000", "v1/summary"].map(String::from).to_vec();
+    let mut paths: Vec<String> =
+        ["v1/offers?limit=1000", "v1/agreements?limit=1000", "v1/blocks?limit=1000", "v1/summary"]
+            .map(String::from)
+            .to_vec();
     for tender in tenders {
         let offer = tender.offer().id;
         paths.push(format!("v1/offers/{offer}"));
@@ -104,7 +107,12 @@ fn after_the_award_the_winners_are_seen_and_the_losers_are_not() {
                 assert!(traces.iter().any(|trace| holds(&seen, trace)), "the opened quote of {}", bid.bidder);
                 winners += 1;
             } else {
-                assert!(!traces.iter().any(|trace| holds(&seen, trace)), "the quote of {} on {}", bid.bidder, tender.label);
+                assert!(
+                    !traces.iter().any(|trace| holds(&seen, trace)),
+                    "the quote of {} on {}",
+                    bid.bidder,
+                    tender.label
+                );
                 losers += 1;
             }
         }

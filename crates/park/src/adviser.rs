@@ -215,11 +215,7 @@ impl Adviser<'_> {
         let daily: Vec<u64> = weights.iter().map(|weight| undiscounted(tariff, (*weight).into())).collect();
         // More than one payment a week is nobody's wish.
         let fits = |candidate: &Candidate| candidate.payments <= 52;
-        sizes
-            .into_iter()
-            .map(|size| simulate_top_ups(tariff, size, reserve, &daily[from..]))
-            .filter(fits)
-            .collect()
+        sizes.into_iter().map(|size| simulate_top_ups(tariff, size, reserve, &daily[from..])).filter(fits).collect()
     }
 
     fn metered_candidate(
@@ -279,7 +275,9 @@ impl Adviser<'_> {
 
 /// The periods that can be chosen from a day on: a whole year only at its begin.
 fn periods(from: usize) -> impl Iterator<Item = Period> {
-    [Period::Month, Period::Quarter, Period::Year].into_iter().filter(move |period| *period != Period::Year || from == 0)
+    [Period::Month, Period::Quarter, Period::Year]
+        .into_iter()
+        .filter(move |period| *period != Period::Year || from == 0)
 }
 
 /// The periods' days, counted from the month of day `from` to the year's end. The last one may reach beyond the year.
@@ -322,7 +320,8 @@ fn simulate_top_ups(tariff: &MeteredTariff, size: Money, reserve: u64, daily: &[
             worth += payment.0;
             payments += 1;
         }
-        let part = if credit == 0 { 0 } else { u128::from(worth) * u128::from(*need.min(&credit)) / u128::from(credit) };
+        let part =
+            if credit == 0 { 0 } else { u128::from(worth) * u128::from(*need.min(&credit)) / u128::from(credit) };
         charge += part as u64;
         worth -= part as u64;
         credit = credit.saturating_sub(*need);

@@ -6,7 +6,8 @@
 use crate::data::{Year, midnight};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, AgreementId, ChainId, Genesis, MemberId, MeterId, OfferId, PackageId, PrivateKey, Role, Roles, Timestamp,
+    AccountId, AgreementId, ChainId, Genesis, MemberId, MeterId, OfferId, PackageId, PrivateKey, Role, Roles,
+    Timestamp,
     genesis::{ChainKind, GenesisMember},
     hash::tagged_hash,
 };

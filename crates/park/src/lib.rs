@@ -153,7 +153,9 @@ async fn read_books(client: &Client, journal: &Journal) -> Result<Books, ClientE
     }
     let mut blocks = Vec::new();
     loop {
-        let page = client.blocks_after(blocks.last().map_or(0, |block: &utilidor_sdk::model::BlockSummary| block.height), 1_000).await?;
+        let page = client
+            .blocks_after(blocks.last().map_or(0, |block: &utilidor_sdk::model::BlockSummary| block.height), 1_000)
+            .await?;
         if page.items.is_empty() {
             break;
         }

@@ -4,7 +4,7 @@
 //! of the device's hours from what it showed at first, starting again at its modulus. Electricity and generation meters
 //! sign their own readings; the others are wired to the gateway, which answers for them.
 
-use crate::cast::{GATEWAY, METER_OPERATOR, Cast, ROOFS, meter_id, secret};
+use crate::cast::{Cast, GATEWAY, METER_OPERATOR, ROOFS, meter_id, secret};
 use crate::data::{HOURS, Year, hour_begin, midnight, year_begin};
 use crate::solar::generation_wh;
 use std::ops::Range;
@@ -238,6 +238,9 @@ mod tests {
         let exchanged = meters.iter().find(|meter| meter.exchanged.is_some()).unwrap();
         let day = exchanged.exchanged.unwrap() / 24;
         assert_eq!([readings(exchanged, day - 1), readings(exchanged, day)], [23, 24]);
-        assert_eq!(exchanged.run(chain, day * 24..day * 24 + 1).unwrap().readings[0].register.0, exchanged.hours[day * 24]);
+        assert_eq!(
+            exchanged.run(chain, day * 24..day * 24 + 1).unwrap().readings[0].register.0,
+            exchanged.hours[day * 24]
+        );
     }
 }

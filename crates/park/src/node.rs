@@ -2,7 +2,9 @@
 
 use crate::platform::{Platform, PlatformError};
 use utilidor_sdk::{Client, ClientError, client::MAX_WAIT_MS};
-use utilidor_types::{AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash};
+use utilidor_types::{
+    AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
+};
 
 /// How often a transaction is waited for, [`MAX_WAIT_MS`] each time.
 const MAX_WAITS: u32 = 4;

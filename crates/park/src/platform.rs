@@ -3,7 +3,9 @@
 //! [`crate::node`] answers them over HTTP with the Rust client. Tests answer them from the ledger alone.
 
 use std::future::Future;
-use utilidor_types::{AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash};
+use utilidor_types::{
+    AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
+};
 
 /// Why the platform did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +23,8 @@ pub trait Platform {
     /// Moves development time forward, and waits for the block that carries it.
     fn advance(&self, to: Timestamp) -> impl Future<Output = Result<(), PlatformError>>;
     /// Submits transactions together and waits until they are final: their receipts, in order.
-    fn submit(&self, transactions: Vec<SignedTransaction>) -> impl Future<Output = Result<Vec<Receipt>, PlatformError>>;
+    fn submit(&self, transactions: Vec<SignedTransaction>)
+    -> impl Future<Output = Result<Vec<Receipt>, PlatformError>>;
     /// The receipt of a final transaction.
     fn receipt(&self, transaction: TransactionHash) -> impl Future<Output = Result<Receipt, PlatformError>>;
     /// The standing quotes on an offer, sealed, in the order of their bidders' accounts.

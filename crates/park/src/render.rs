@@ -1,7 +1,7 @@
 //! The report as text, in English or Chinese.
 
 use crate::report::{Report, TenantReport};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use std::fmt::Write as _;
 use utilidor_types::{Carrier, Money, carrier::BaseUnit, money::MICRO};
 
@@ -23,6 +23,21 @@ impl Lang {
         }
     }
 
+    /// A name of the report's: an occasion, a check or a way of charging. They stand in the JSON in English.
+    fn name(self, name: &str) -> String {
+        if self == Self::En {
+            return name.into();
+        }
+        if let Some(carrier) = name.strip_prefix(SUPPLIED_IS_BILLED) {
+            return format!("供应 = 计费：{}", carrier.parse().map_or(carrier, |carrier| self.carrier(carrier)));
+        }
+        if let Some(size) = name.strip_prefix(TOP_UPS) {
+            return format!("计量，每次充值 {size}");
+        }
+        let known = NAMES_IN_CHINESE.iter().find(|(en, _)| *en == name);
+        known.map_or(name, |(_, zh)| zh).into()
+    }
+
     const fn carrier(self, carrier: Carrier) -> &'static str {
         match (self, carrier) {
             (Self::En, carrier) => carrier.name(),
@@ -36,6 +51,40 @@ impl Lang {
     }
 }
 
+const SUPPLIED_IS_BILLED: &str = "supplied = billed: ";
+const TOP_UPS: &str = "metered, top-ups of ";
+
+/// The report's names in Chinese.
+const NAMES_IN_CHINESE: [(&str, &str); 27] = [
+    ("a tender with several winners", "一次招标多家中标"),
+    ("a quote never awarded", "未中标的报价"),
+    ("a quote after the gate, refused", "截止后报价，被拒绝"),
+    ("an unsigned award that expires", "中标后未签署而失效"),
+    ("a register that rolls over", "表计读数翻转"),
+    ("a replayed reading, refused", "重放读数，被拒绝"),
+    ("a gap in a meter's readings", "读数缺失"),
+    ("an under-take", "用户少取"),
+    ("a meter exchange", "换表"),
+    ("an under-delivery", "供方少供"),
+    ("a tariff adjusted by consent", "协商调整费率"),
+    ("an early termination with refund", "提前终止并退款"),
+    ("money is conserved after every block", "每个区块后货币守恒"),
+    ("every reading is certified", "所有读数均已认证"),
+    ("every register on the chain is the meter's", "链上表底与表计一致"),
+    ("every month is billed to every subscriber", "每月每户均已出账"),
+    ("every purchase that fell due has executed", "到期交易均已执行"),
+    ("everything is paid", "款项全部付清"),
+    ("no supply is exhausted", "无预付耗尽"),
+    ("refused is what should be refused, and nothing else", "仅拒绝应拒绝者"),
+    ("what happens once has happened on its day", "一次性事件均如期发生"),
+    ("floor area, by the month", "按面积，月付"),
+    ("floor area, by the quarter", "按面积，季付"),
+    ("floor area, by the year", "按面积，年付"),
+    ("metered, by the month", "计量，月付"),
+    ("metered, by the quarter", "计量，季付"),
+    ("metered, by the year", "计量，年付"),
+];
+
 /// The report as text.
 pub fn render(report: &Report, lang: Lang) -> String {
     let mut text = String::new();
@@ -43,10 +92,7 @@ pub fn render(report: &Report, lang: Lang) -> String {
         let _ = writeln!(text, "\n{title}\n{body}");
     };
     let t = |en, zh| lang.of(en, zh);
-    section(
-        t("Bills of the complete months, CNY", "完整月份的账单（元）"),
-        bills(report, lang),
-    );
+    section(t("Bills of the complete months, CNY", "完整月份的账单（元）"), bills(report, lang));
     section(
         t("By carrier: today's charging, package and purchases, CNY", "按能源品种：现行收费、套餐与交易（元）"),
         carriers(report, lang),
@@ -62,7 +108,7 @@ pub fn render(report: &Report, lang: Lang) -> String {
 
 fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings.iter().enumerate().map(|(column, heading)| cell(column, (*heading).to_owned())));
     table
 }
@@ -157,7 +203,7 @@ fn carriers(report: &Report, lang: Lang) -> String {
             let cells = vec![
                 tenant.tenant.clone(),
                 lang.carrier(bill.carrier).to_owned(),
-                bill.mode.clone(),
+                lang.name(&bill.mode),
                 whole(bill.baseline),
                 whole(bill.subscription),
                 whole(bill.purchases),
@@ -192,12 +238,8 @@ fn energy(report: &Report, lang: Lang) -> String {
 
 fn revenue(report: &Report, lang: Lang) -> String {
     let t = |en, zh| lang.of(en, zh);
-    let mut table = table(&[
-        t("owner", "供能方"),
-        t("packages", "套餐"),
-        t("purchases", "交易"),
-        t("forfeits", "保证金净额"),
-    ]);
+    let mut table =
+        table(&[t("owner", "供能方"), t("packages", "套餐"), t("purchases", "交易"), t("forfeits", "保证金净额")]);
     for revenue in &report.revenue {
         let sign = if revenue.forfeits_micro < 0 { "-" } else { "" };
         let forfeits = format!("{sign}{}", whole(Money(revenue.forfeits_micro.unsigned_abs())));
@@ -238,7 +280,10 @@ fn work(report: &Report, lang: Lang) -> String {
     let mut table = table(&["", ""]);
     let mut line = |name: &str, value: String| text_row(&mut table, vec![name.into(), value]);
     line(t("days played", "运行天数"), number(report.days as u64));
-    line(t("tenders; quotes; never opened", "招标；报价；从未开启"), format!("{}; {}; {}", report.tenders, report.quotes, report.quotes_unopened));
+    line(
+        t("tenders; quotes; never opened", "招标；报价；从未开启"),
+        format!("{}; {}; {}", report.tenders, report.quotes, report.quotes_unopened),
+    );
     line(t("contracts executed by themselves", "自动执行的合约"), number(report.contracts_executed));
     line(t("readings certified", "认证读数"), number(report.readings_certified));
     line(t("statements issued", "结算单"), number(report.statements_issued));
@@ -259,7 +304,10 @@ fn work(report: &Report, lang: Lang) -> String {
         line(t("from delivery to payment (on the chain)", "从交付到付款（链上时间）"), value);
     }
     line(t("money issued; held", "货币发行；持有"), format!("{}; {}", report.issued, report.held));
-    line(t("blocks; transactions", "区块；交易"), format!("{}; {}", number(report.run.blocks), number(report.transactions)));
+    line(
+        t("blocks; transactions", "区块；交易"),
+        format!("{}; {}", number(report.run.blocks), number(report.transactions)),
+    );
     let seconds = format!("{}.{} s", report.run.duration_ms / 1_000, report.run.duration_ms % 1_000 / 100);
     line(t("duration of this run", "本次运行时间"), seconds);
     line(t("disk", "磁盘"), format!("{} MB", report.run.disk_bytes / 1_000_000));
@@ -279,7 +327,7 @@ fn occasions(report: &Report, lang: Lang) -> String {
             (true, false) => t("MISSING", "缺失"),
             (false, true) => t("TOO EARLY", "提前发生"),
         };
-        text_row(&mut table, vec![occasion.name.clone(), occasion.on.clone(), state.into()]);
+        text_row(&mut table, vec![lang.name(&occasion.name), occasion.on.clone(), state.into()]);
     }
     table.to_string()
 }
@@ -289,7 +337,7 @@ fn checks(report: &Report, lang: Lang) -> String {
     let mut table = table(&["", t("check", "检查"), t("found", "结果")]);
     for check in &report.checks {
         let held = if check.held { t("held", "通过") } else { t("FAILED", "未通过") };
-        text_row(&mut table, vec![held.into(), check.name.clone(), check.found.clone()]);
+        text_row(&mut table, vec![held.into(), lang.name(&check.name), check.found.clone()]);
     }
     table.to_string()
 }

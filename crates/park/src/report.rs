@@ -9,13 +9,15 @@
 
 use crate::adviser::Mode;
 use crate::cast::{Cast, ROOFS, STATION};
-use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, year_begin};
+use crate::data::{HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, year_begin};
 use crate::meters::park_meters;
 use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES};
 use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use utilidor_sdk::model::{AccountRecord, AgreementRecord, BlockSummary, MeterRecord, QuoteRecord, StatementRecord, Summary};
+use utilidor_sdk::model::{
+    AccountRecord, AgreementRecord, BlockSummary, MeterRecord, QuoteRecord, StatementRecord, Summary,
+};
 use utilidor_types::{
     AccountId, Carrier, Money, Program, Quantity, Tariff, Timestamp, Window,
     agreement::{Side, Status},
@@ -251,7 +253,10 @@ impl Report {
             days: journal.days,
             complete_months: months,
             tenants: (0..year.tenants().len()).map(|tenant| scope.tenant(tenant)).collect(),
-            revenue: std::iter::once(STATION).chain(ROOFS.map(|(roof, _)| roof)).map(|owner| scope.revenue(owner)).collect(),
+            revenue: std::iter::once(STATION)
+                .chain(ROOFS.map(|(roof, _)| roof))
+                .map(|owner| scope.revenue(owner))
+                .collect(),
             agreements: scope.agreements(),
             contracts_executed: purchases.len() as u64,
             tenders: journal.tenders.len() as u64,
@@ -322,8 +327,13 @@ struct Scope<'a> {
 impl Scope<'_> {
     /// Statements of purchases that are over.
     fn settled(&self) -> Vec<&StatementRecord> {
-        let over: BTreeSet<_> =
-            self.books.agreements.iter().filter(|agreement| agreement.status == Status::Settled).map(|a| a.agreement).collect();
+        let over: BTreeSet<_> = self
+            .books
+            .agreements
+            .iter()
+            .filter(|agreement| agreement.status == Status::Settled)
+            .map(|a| a.agreement)
+            .collect();
         let of_purchase = |record: &&StatementRecord| over.contains(&record.statement.agreement);
         self.books.statements.iter().filter(of_purchase).collect()
     }
@@ -360,11 +370,17 @@ impl Scope<'_> {
         for record in self.complete().filter(|record| record.user == account) {
             for line in &record.statement.lines {
                 match *line {
-                    StatementLine::Usage { carrier, quantity, .. } => bill(&mut bills, carrier).consumed.0 += quantity.0,
+                    StatementLine::Usage { carrier, quantity, .. } => {
+                        bill(&mut bills, carrier).consumed.0 += quantity.0
+                    }
                     StatementLine::Charge { carrier, amount, .. }
                     | StatementLine::OwedCharge { carrier, amount, .. }
-                    | StatementLine::FloorArea { carrier, amount, .. } => bill(&mut bills, carrier).subscription.0 += amount.0,
-                    StatementLine::Refund { carrier, withheld, .. } => bill(&mut bills, carrier).subscription.0 += withheld.0,
+                    | StatementLine::FloorArea { carrier, amount, .. } => {
+                        bill(&mut bills, carrier).subscription.0 += amount.0
+                    }
+                    StatementLine::Refund { carrier, withheld, .. } => {
+                        bill(&mut bills, carrier).subscription.0 += withheld.0
+                    }
                     StatementLine::Delivery { carrier, delivered, amount, .. } => {
                         let bill = bill(&mut bills, carrier);
                         bill.consumed.0 += delivered.0;
@@ -380,7 +396,12 @@ impl Scope<'_> {
         let carriers: Vec<CarrierBill> = bills.into_values().collect();
         let baseline: Money = carriers.iter().map(|bill| bill.baseline).sum();
         let package: Money = carriers.iter().map(|bill| Money(bill.subscription.0 + bill.purchases.0)).sum();
-        let consumed = |carrier| carriers.iter().find(|bill| bill.carrier == carrier).map_or((0, 0), |bill| (bill.consumed.0, bill.purchased.0));
+        let consumed = |carrier| {
+            carriers
+                .iter()
+                .find(|bill| bill.carrier == carrier)
+                .map_or((0, 0), |bill| (bill.consumed.0, bill.purchased.0))
+        };
         let (electricity, solar) = consumed(Carrier::Electricity);
         let thermal = consumed(Carrier::Heating).0 + consumed(Carrier::Cooling).0;
         let (gas, _) = consumed(Carrier::Gas);
@@ -496,10 +517,12 @@ impl Scope<'_> {
         let ended = |agreement: &AgreementRecord| {
             agreement.user == self.cast.account(LEAVES) && agreement.status == Status::Terminated
         };
-        let refunded = lines().any(|line| matches!(line, StatementLine::Refund { amount, .. } if *amount > Money::ZERO));
+        let refunded =
+            lines().any(|line| matches!(line, StatementLine::Refund { amount, .. } if *amount > Money::ZERO));
         let meters = park_meters(self.year);
         let exchanged = meters.iter().find(|meter| meter.exchanged.is_some()).expect("one meter is exchanged");
-        let devices = self.books.meters.iter().find(|meter| meter.meter == exchanged.id).map_or(0, |meter| meter.devices);
+        let devices =
+            self.books.meters.iter().find(|meter| meter.meter == exchanged.id).map_or(0, |meter| meter.devices);
         let hours = self.journal.days * 24;
         let rolled_over = meters.iter().any(|meter| {
             let found = self.books.meters.iter().find(|found| found.meter == meter.id);
@@ -513,7 +536,12 @@ impl Scope<'_> {
             observed,
         };
         vec![
-            occasion("a tender with several winners", 1, 3, self.journal.tenders.iter().any(|tender| winners(&tender.label) > 1)),
+            occasion(
+                "a tender with several winners",
+                1,
+                3,
+                self.journal.tenders.iter().any(|tender| winners(&tender.label) > 1),
+            ),
             occasion("a quote never awarded", 1, 3, never_awarded),
             occasion("a quote after the gate, refused", 1, 3, refused("offer/gate-closed")),
             occasion("an unsigned award that expires", 1, 4, status(Status::Expired)),
@@ -657,11 +685,6 @@ const fn base_unit(carrier: Carrier) -> &'static str {
         BaseUnit::Joule => "J",
         BaseUnit::Millilitre => "mL",
     }
-}
-
-/// How many days the data have.
-pub const fn days_of_year() -> usize {
-    DAYS
 }
 
 #[cfg(test)]

@@ -443,7 +443,8 @@ impl<'a, P: Platform> Player<'a, P> {
 
     async fn register_meters(&mut self) -> Result<(), PlayError> {
         let documents: Vec<_> = self.meters.iter().map(|meter| meter.document(&self.cast)).collect();
-        let batch = documents.into_iter().map(|meter| self.plan(METER_OPERATOR, Action::RegisterMeter(meter))).collect();
+        let batch =
+            documents.into_iter().map(|meter| self.plan(METER_OPERATOR, Action::RegisterMeter(meter))).collect();
         self.submit(batch).await?;
         Ok(())
     }
@@ -596,7 +597,8 @@ impl<'a, P: Platform> Player<'a, P> {
 
     async fn publish_tenders(&mut self, month: u8) -> Result<(), PlayError> {
         let tenders = tenders_of_month(self.year, &self.meters, month);
-        let batch = tenders.iter().map(|tender| self.plan(&tender.owner, Action::PublishOffer(tender.offer()))).collect();
+        let batch =
+            tenders.iter().map(|tender| self.plan(&tender.owner, Action::PublishOffer(tender.offer()))).collect();
         self.submit(batch).await?;
 
         let chain = self.platform.chain();

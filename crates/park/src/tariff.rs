@@ -7,7 +7,8 @@ use crate::data::OFFSET_MINUTES;
 use utilidor_types::{
     Carrier, Money, Package, Price, Quantity, Tariff, TariffOption,
     package::{
-        Band, BandStretch, FloorAreaTariff, MeteredByPeriodTariff, MeteredTariff, PeriodDiscounts, Season, Step, TimeOfUse,
+        Band, BandStretch, FloorAreaTariff, MeteredByPeriodTariff, MeteredTariff, PeriodDiscounts, Season, Step,
+        TimeOfUse,
     },
 };
 
@@ -25,7 +26,8 @@ const ALL_YEAR: u16 = 0xfff;
 const JULY_AND_AUGUST: u16 = 1 << 6 | 1 << 7;
 const HEATING_SEASON: Season = Season { from_month: 11, from_day: 15, to_month: 3, to_day: 15 };
 const COOLING_SEASON: Season = Season { from_month: 5, from_day: 15, to_month: 9, to_day: 30 };
-const PERIOD_DISCOUNTS: PeriodDiscounts = PeriodDiscounts { month_permille: 0, quarter_permille: 30, year_permille: 80 };
+const PERIOD_DISCOUNTS: PeriodDiscounts =
+    PeriodDiscounts { month_permille: 0, quarter_permille: 30, year_permille: 80 };
 
 fn time_of_use(valley_permille: u16) -> TimeOfUse {
     let stretch = |band, months, from_hour, to_hour| BandStretch { band, months, from_hour, to_hour };

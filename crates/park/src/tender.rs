@@ -12,10 +12,7 @@ use serde::{Deserialize, Serialize};
 use utilidor_sdk::SealKey;
 use utilidor_types::{
     Action, AgreementId, Carrier, Money, Offer, OfferTerms, Price, Quantity, QuoteContent, Timestamp, Window,
-    agreement::Substitute,
-    offer::Lot,
-    quote::QuoteLine,
-    time::{DAY_MS, HOUR_MS},
+    agreement::Substitute, offer::Lot, quote::QuoteLine, time::HOUR_MS,
 };
 
 /// Time after a delivery window in which late readings count.
@@ -131,7 +128,8 @@ fn station_tender(year: &Year, month: u8) -> Tender {
     };
     let window = Window { from: midnight(from.0, from.1), to: midnight(to.0, to.1) };
     let ask = if carrier == Carrier::Heating { 300_000 } else { 400_000 };
-    let offices: Vec<usize> = (0..year.tenants().len()).filter(|tenant| year.tenants()[*tenant].category == "office").collect();
+    let offices: Vec<usize> =
+        (0..year.tenants().len()).filter(|tenant| year.tenants()[*tenant].category == "office").collect();
     let bids: Vec<Bid> = (0..4)
         .map(|place| {
             let tenant = offices[(usize::from(month) * 2 + place) % offices.len()];
@@ -265,11 +263,6 @@ pub fn capacities() -> Vec<(&'static str, Carrier, Quantity)> {
     let watt_hours = |watts: u64| Quantity(watts * 3_600);
     capacities.extend(ROOFS.map(|(roof, watts)| (roof, Carrier::Electricity, watt_hours(watts))));
     capacities
-}
-
-/// Days between two instants, for labels and tests.
-pub const fn days(window: Window) -> u64 {
-    (window.to.0 - window.from.0) / DAY_MS
 }
 
 #[cfg(test)]

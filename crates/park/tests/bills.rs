@@ -7,12 +7,14 @@ use support::books::books;
 use support::oracle::{Expected, recompute};
 use support::{LedgerPlatform, block_on};
 use utilidor_ledger::record::{AccountRecord, MeterState};
+use utilidor_park::Lang;
 use utilidor_park::data::Year;
 use utilidor_park::report::{Report, Run};
 use utilidor_park::scenario::{Deed, Journal, account_of, play};
-use utilidor_types::Carrier;
+use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::Side;
 use utilidor_types::statement::StatementLine;
+use utilidor_types::{Carrier, Money};
 
 fn play_days(days: usize) -> (Journal, LedgerPlatform) {
     let platform = LedgerPlatform::new();
@@ -44,6 +46,21 @@ fn every_bill_of_the_year_is_recomputed_to_the_millionth() {
 }
 
 #[test]
+fn the_recomputation_notices_a_prepayment_of_another_size() {
+    let (mut journal, platform) = play_days(31);
+    let found: u64 = platform.statements().iter().map(|statement| statement.paid.0).sum();
+    let recomputed = |journal: &Journal| recompute(journal).statements.iter().map(|bill| bill.paid).sum::<i128>();
+    assert_eq!(recomputed(&journal), i128::from(found));
+    // Enough for another step, and so another discount.
+    let payment = journal.entries.iter_mut().find_map(|entry| match &mut entry.deed {
+        Deed::Prepaid { carrier: Carrier::Electricity, payment: Prepayment::Amount(amount), .. } => Some(amount),
+        _ => None,
+    });
+    *payment.unwrap() = Money::units(499_999);
+    assert_ne!(recomputed(&journal), i128::from(found));
+}
+
+#[test]
 fn the_report_holds_together_after_any_number_of_days() {
     for days in [1, 3, 30, 31, 33, 60, 182, 244, 365] {
         let (journal, platform) = play_days(days);
@@ -52,9 +69,11 @@ fn the_report_holds_together_after_any_number_of_days() {
         assert!(failed.is_empty(), "after {days} days: {failed:#?}");
         let billed: u64 = report.tenants.iter().map(|tenant| tenant.package.0).sum();
         assert_eq!(billed > 0, days >= 31);
-        if days == 365 {
-            println!("{}", utilidor_park::render(&report, utilidor_park::Lang::En));
-            println!("{}", utilidor_park::render(&report, utilidor_park::Lang::Zh));
+        for name in
+            report.occasions.iter().map(|occasion| &occasion.name).chain(report.checks.iter().map(|check| &check.name))
+        {
+            assert!(utilidor_park::render(&report, Lang::En).contains(name.as_str()), "{name}");
+            assert!(!utilidor_park::render(&report, Lang::Zh).contains(name.as_str()), "{name} has no Chinese name");
         }
     }
 }
@@ -136,7 +155,8 @@ fn the_year_holds_every_occasion() {
     let (journal, platform) = play_days(365);
     let statements = platform.statements();
     let lines = || statements.iter().flat_map(|statement| statement.lines.iter());
-    let forfeits = |side| lines().filter(|line| matches!(line, StatementLine::Forfeit { by, .. } if *by == side)).count();
+    let forfeits =
+        |side| lines().filter(|line| matches!(line, StatementLine::Forfeit { by, .. } if *by == side)).count();
     assert!(forfeits(Side::Owner) >= 1, "an under-delivery");
     assert!(forfeits(Side::User) >= 1, "an under-take");
     let withheld = |line: &&StatementLine| matches!(line, StatementLine::Refund { withheld, .. } if withheld.0 > 0);

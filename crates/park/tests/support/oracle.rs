@@ -137,7 +137,9 @@ impl Expected {
                 StatementLine::OwedCharge { carrier, amount, .. } => {
                     *found.charges.entry((carrier, 0)).or_default() += i128::from(amount.0);
                 }
-                StatementLine::Owed { carrier, weight, .. } => panic!("{weight} of {carrier} is owed: nobody in the park owes"),
+                StatementLine::Owed { carrier, weight, .. } => {
+                    panic!("{weight} of {carrier} is owed: nobody in the park owes")
+                }
                 StatementLine::Refund { carrier, tranche, amount, withheld } => {
                     found.refunds.insert((carrier, tranche), (amount.0.into(), withheld.0.into()));
                 }
@@ -255,8 +257,7 @@ pub fn recompute(journal: &Journal) -> Books {
         .collect();
     let balances = journal.endowments.iter().map(|(who, amount)| (who.clone(), i128::from(amount.0))).collect();
     let books = Books { statements: Vec::new(), balances, supplied: BTreeMap::new(), billed: BTreeMap::new() };
-    let mut oracle =
-        Oracle { loads: read_loads(), generation, contracts: Vec::new(), trades: Vec::new(), books };
+    let mut oracle = Oracle { loads: read_loads(), generation, contracts: Vec::new(), trades: Vec::new(), books };
     for entry in &journal.entries {
         let at = i128::from(entry.at.0);
         oracle.fall_due(at);
