@@ -48,7 +48,7 @@ use tokio::sync::watch;
 use utilidor_chain::Handle;
 use utilidor_index::{Index, ReadError};
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Why the interface stopped serving.
@@ -112,7 +112,21 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
 /// The OpenAPI document (3.1).
 pub fn openapi() -> Document {
     let (ordinary, slow) = routers();
-    ordinary.merge(slow).into_openapi()
+    let mut document = ordinary.merge(slow).into_openapi();
+    // OpenAPI wants every response described; what an operation does also says what its answer is.
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let does = operation.summary.clone().unwrap_or_default();
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    response.description.clone_from(&does);
+                }
+            }
+        }
+    }
+    document
 }
 
 fn router(app: App) -> Router {

@@ -50,6 +50,9 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
     for (path, operations) in paths {
         for (method, operation) in operations.as_object().unwrap() {
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{path} {status}");
+            }
             assert!(operation["responses"]["200"].is_object(), "{method} {path}");
             assert!(
                 operation["responses"]["500"]["content"]["application/problem+json"].is_object(),
