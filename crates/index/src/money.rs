@@ -205,7 +205,8 @@ fn movement_row(row: &Row<'_>) -> rusqlite::Result<(i64, MovementRow)> {
 
 fn movements_sql(ids: &str) -> String {
     format!(
-        "SELECT it.id AS id, kind, purpose, amount, reference, source.account AS from_id, target.account AS to_id,
+        "SELECT it.id AS id, it.kind AS kind, it.purpose AS purpose, it.amount AS amount, it.reference AS reference,
+         source.account AS from_id, target.account AS to_id,
          agreements.agreement AS agreement_id, {CAUSE}
          FROM movements AS it {CAUSE_JOIN}
          LEFT JOIN accounts AS source ON source.id = it.from_account
