@@ -9,7 +9,7 @@
 
 use crate::adviser::Mode;
 use crate::cast::{Cast, ROOFS, STATION};
-use crate::data::{HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, year_begin};
+use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, midnight, year_begin};
 use crate::meters::park_meters;
 use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES};
 use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
@@ -25,7 +25,7 @@ use utilidor_types::{
     encoding::decimal_string,
     package::TranchePrice,
     statement::StatementLine,
-    time::Date,
+    time::{Date, HOUR_MS},
 };
 
 /// What the node tells at the end.
@@ -341,7 +341,7 @@ impl Scope<'_> {
     /// Statements about the complete months.
     fn complete(&self) -> impl Iterator<Item = &StatementRecord> {
         // An amendment or an early end closes a statement a moment after the month's end.
-        let slack = utilidor_types::time::HOUR_MS;
+        let slack = HOUR_MS;
         self.books.statements.iter().filter(move |record| record.statement.period.to.0 <= self.until.0 + slack)
     }
 
@@ -529,30 +529,34 @@ impl Scope<'_> {
             meter.rollovers(hours) > 0 && found.is_some_and(|found| found.register.0 < meter.first_register)
         });
         let never_awarded = self.books.quotes.iter().any(|quote| quote.opening.is_none());
-        let occasion = |name: &str, month: u8, day: u8, observed: bool| Occasion {
-            name: name.into(),
-            on: format!("{:04}-{month:02}-{day:02}", crate::data::YEAR),
-            reached: crate::data::midnight(month, day) < day_begin(self.journal.days),
-            observed,
+        // What somebody does on a day is done while the demonstration goes on; what falls due, or is read, also at its end.
+        let acted = |month, day| (midnight(month, day), midnight(month, day) < day_begin(self.journal.days));
+        let due = |time: Timestamp| (time, time <= self.journal.end);
+        let settled = |month, day| due(Timestamp(midnight(month, day).0 + crate::tender::GRACE_MS));
+        let read = |month, day| due(midnight(month, day));
+        let expires = due(Timestamp(midnight(1, 3).0 + 12 * HOUR_MS));
+        let rolls_over = (0..DAYS).find(|day| meters.iter().any(|meter| meter.rollovers(day * 24) > 0));
+        let rolls_over = read_after(rolls_over.expect("a register rolls over in the year"), self.journal.days);
+        let several = self.journal.tenders.iter().any(|tender| winners(&tender.label) > 1);
+        let adjusted = self.books.agreements.iter().any(adjusted);
+        let ended = refunded && self.books.agreements.iter().any(ended);
+        let occasion = |name: &str, (time, reached): (Timestamp, bool), observed: bool| {
+            let Date { year, month, day } = time.date(OFFSET_MINUTES);
+            Occasion { name: name.into(), on: format!("{year:04}-{month:02}-{day:02}"), reached, observed }
         };
         vec![
-            occasion(
-                "a tender with several winners",
-                1,
-                3,
-                self.journal.tenders.iter().any(|tender| winners(&tender.label) > 1),
-            ),
-            occasion("a quote never awarded", 1, 3, never_awarded),
-            occasion("a quote after the gate, refused", 1, 3, refused("offer/gate-closed")),
-            occasion("an unsigned award that expires", 1, 4, status(Status::Expired)),
-            occasion("a register that rolls over", 1, 20, rolled_over),
-            occasion("a replayed reading, refused", 1, 15, refused("reading/replayed")),
-            occasion("a gap in a meter's readings", 1, 20, self.journal.gaps > 0),
-            occasion("an under-take", 2, 25, forfeit(Side::User)),
-            occasion("a meter exchange", 3, 15, devices > 1),
-            occasion("an under-delivery", 6, 25, forfeit(Side::Owner)),
-            occasion("a tariff adjusted by consent", 7, 1, self.books.agreements.iter().any(adjusted)),
-            occasion("an early termination with refund", 9, 1, refunded && self.books.agreements.iter().any(ended)),
+            occasion("a tender with several winners", acted(1, 3), several),
+            occasion("a quote never awarded", acted(1, 3), never_awarded),
+            occasion("a quote after the gate, refused", acted(1, 3), refused("offer/gate-closed")),
+            occasion("an unsigned award that expires", expires, status(Status::Expired)),
+            occasion("a register that rolls over", rolls_over, rolled_over),
+            occasion("a replayed reading, refused", acted(1, 15), refused("reading/replayed")),
+            occasion("a gap in a meter's readings", read(1, 21), self.journal.gaps > 0),
+            occasion("an under-take", settled(2, 25), forfeit(Side::User)),
+            occasion("a meter exchange", read(3, 15), devices > 1),
+            occasion("an under-delivery", settled(6, 25), forfeit(Side::Owner)),
+            occasion("a tariff adjusted by consent", acted(7, 1), adjusted),
+            occasion("an early termination with refund", acted(9, 1), ended),
         ]
     }
 
@@ -585,7 +589,7 @@ impl Scope<'_> {
             let found = format!("{} {} and {billed}", balance.supplied, base_unit(balance.carrier));
             checks.push(check(&name, balance.supplied.0 == billed, found));
         }
-        let months: u64 = self.statements_due();
+        let months = self.statements_due();
         let subscriptions = self.books.statements.iter().filter(|record| record.kind == "subscription").count() as u64;
         checks.push(check(
             "every month is billed to every subscriber",
@@ -643,13 +647,10 @@ impl Scope<'_> {
         expected.len().max(self.books.meters.len()) - right.count()
     }
 
-    /// Statements that subscriptions should have: one for each complete month, and one for each adjustment and early end.
-    /// A month whose end brings an adjustment or an end is closed by that.
+    /// Statements that subscriptions should have: one for each tenant and complete month. An adjustment or an early end on
+    /// the first of a month closes the month before, and a new subscription takes the old one's place.
     fn statements_due(&self) -> u64 {
-        let months = u64::from(complete_months(self.journal.days));
-        let tenants = self.year.tenants().len() as u64;
-        // In the months after it, the new subscription of who ended early takes the place of the old one.
-        tenants * months
+        u64::from(complete_months(self.journal.days)) * self.year.tenants().len() as u64
     }
 
     /// Purchases whose settlement time has come.
@@ -660,6 +661,11 @@ impl Scope<'_> {
         };
         self.journal.entries.iter().filter(due).count() as u64
     }
+}
+
+/// The end of the first `day` days, and whether their readings are recorded after `days` days.
+fn read_after(day: usize, days: usize) -> (Timestamp, bool) {
+    (day_begin(day), day <= days)
 }
 
 fn bill(bills: &mut BTreeMap<Carrier, CarrierBill>, carrier: Carrier) -> &mut CarrierBill {
