@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the fuzz targets for a few seconds each: `fuzz/smoke.sh [SECONDS]` (default 10). Safe to repeat.
-# Needs a nightly toolchain and a C++ compiler; installs cargo-fuzz with cargo if it is missing.
+# Needs a C++ compiler, and a nightly toolchain or permission to use its options with the stable one; installs cargo-fuzz with cargo if it is missing.
 # With PROOF=1 it also runs decode_bill, which takes minutes to build.
 # A failure prints the command that replays it; its input is kept in fuzz/artifacts.
 # No sanitizer: the crates forbid unsafe code, and what is looked for are panics, overflows and disagreement.
@@ -9,11 +9,17 @@ cd "$(dirname "$0")"
 seconds=${1:-10}
 command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --version 0.13.2 --locked
 
+toolchain=+nightly
+if ! cargo +nightly --version >/dev/null 2>&1; then
+    toolchain=
+    export RUSTC_BOOTSTRAP=1
+fi
+
 run() {
     target=$1
     shift
     mkdir -p "corpus/$target"
-    cargo +nightly fuzz run --fuzz-dir . --sanitizer none "$@" "$target" "corpus/$target" -- \
+    cargo $toolchain fuzz run --fuzz-dir . --sanitizer none "$@" "$target" "corpus/$target" -- \
         -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=2048 -timeout=20
 }
 

@@ -510,8 +510,10 @@ impl Maker {
                     .collect();
                 let win = self.sequence.below(QUOTES as u64) as usize;
                 // One trade in ten delivers between 50 and 90 %.
-                let permille = if self.sequence.below(10) == 0 { 500 + self.sequence.below(400) } else { 1_000 };
-                let until = |reading: u64| volume * permille * reading / (1_000 * READINGS as u64);
+                // The peer's generator computes the share in floating point; so do we, to get its very numbers.
+                let short =
+                    if self.sequence.below(10) == 0 { 0.5 + self.sequence.below(400) as f64 / 1_000.0 } else { 1.0 };
+                let until = |reading: u64| (volume as f64 * short * reading as f64 / READINGS as f64).floor() as u64;
                 let readings = std::array::from_fn(|reading| until(reading as u64 + 1) - until(reading as u64));
                 Trade { number, seller: number % sellers, carrier, volume, ask, quotes, win, readings }
             })

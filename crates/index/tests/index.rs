@@ -528,14 +528,14 @@ fn an_index_goes_on_where_it_was_left() {
 #[test]
 fn pages_neither_repeat_nor_skip() {
     let (_, fixture) = played();
-    let whole = all(fixture.reader.movements_of_account(account("bob"), page()).unwrap());
+    let whole = all(fixture.reader.movements_of_account(account("alice"), page()).unwrap());
     assert!(whole.len() > 4);
     for limit in 1..5 {
         let mut cursor: Option<String> = None;
         let mut seen = Vec::new();
         loop {
             let paging = Paging::new(cursor.as_deref(), Some(limit)).unwrap();
-            let page = fixture.reader.movements_of_account(account("bob"), paging).unwrap();
+            let page = fixture.reader.movements_of_account(account("alice"), paging).unwrap();
             assert!(page.items.len() <= limit as usize);
             seen.extend(page.items);
             cursor = page.next;

@@ -191,6 +191,7 @@ impl Ledger<'_> {
         }
 
         self.store.delete::<AmendmentRecord>(&id);
+        state.ending = None;
         match (&agreement.terms.program, &terms.program) {
             (Program::Purchase(present), Program::Purchase(amended)) => {
                 let present = present.clone();

@@ -9,10 +9,12 @@ use crate::execution::Ledger;
 use crate::record::{DUE_PAGE_ITEMS, DueBucket, DueNode, DuePage};
 use crate::store::{Ruled, Stop};
 use utilidor_types::time::{MAX_TIMESTAMP, SECOND_MS};
-use utilidor_types::{AgreementId, Bounded, Cause, Receipt, Refusal, Timestamp, Verdict};
+use utilidor_types::{AgreementId, Bounded, Cause, Event, Receipt, Refusal, Timestamp, Verdict};
 
 /// Most due items that one block works off.
 pub const MAX_DUE_PER_BLOCK: usize = 4_096;
+/// Statement lines after which a block works off no more items, so that the receipts of due work stay small.
+pub const MAX_DUE_LINES_PER_BLOCK: usize = 32_768;
 /// How many children of a node are read ahead.
 const READ_AHEAD: usize = 8;
 /// Levels of bitmaps: 256^4 seconds.
@@ -110,20 +112,21 @@ impl Ledger<'_> {
     /// Works off what is due, in order, up to the bound.
     pub fn work_off_due(&mut self, receipts: &mut Vec<Receipt>) -> Ruled<()> {
         let mut left = MAX_DUE_PER_BLOCK;
+        let mut lines = 0;
         let mut whole = Ok(());
-        while left > 0 {
+        while left > 0 && lines < MAX_DUE_LINES_PER_BLOCK {
             let Some(second) = self.first_due_second()? else { break };
             let at = Timestamp(u64::from(second) * SECOND_MS);
             if at > self.now {
                 break;
             }
             let mut bucket: DueBucket = self.store.known(&second)?;
-            let until = bucket.count.min(bucket.done + left as u32);
+            let mut until = bucket.count.min(bucket.done + left as u32);
             let pages = bucket.done / DUE_PAGE_ITEMS as u32..until.div_ceil(DUE_PAGE_ITEMS as u32);
             for page in pages.clone() {
                 self.store.want::<DuePage>(&(second, page));
             }
-            for page_number in pages {
+            'pages: for page_number in pages {
                 let page: DuePage = match self.store.known(&(second, page_number)) {
                     Ok(page) => page,
                     Err(stop) => {
@@ -135,8 +138,13 @@ impl Ledger<'_> {
                     if place < bucket.done || place >= until {
                         continue;
                     }
-                    if let Err(stop) = self.due_item(*agreement, at, receipts) {
-                        whole = Err(stop);
+                    if lines >= MAX_DUE_LINES_PER_BLOCK {
+                        until = place;
+                        break 'pages;
+                    }
+                    match self.due_item(*agreement, at, receipts) {
+                        Ok(added) => lines += added,
+                        Err(stop) => whole = Err(stop),
                     }
                 }
                 if (page_number + 1) * DUE_PAGE_ITEMS as u32 <= until || until == bucket.count {
@@ -157,11 +165,14 @@ impl Ledger<'_> {
         whole
     }
 
-    fn due_item(&mut self, agreement: AgreementId, at: Timestamp, receipts: &mut Vec<Receipt>) -> Ruled<()> {
+    /// Works off one item, and says how many statement lines that made.
+    fn due_item(&mut self, agreement: AgreementId, at: Timestamp, receipts: &mut Vec<Receipt>) -> Ruled<usize> {
         self.events.clear();
+        let mut lines = 0;
         match self.agreement_due(agreement) {
             Ok(false) => {}
             Ok(true) => {
+                lines = self.events.iter().map(statement_lines).sum();
                 let events = std::mem::take(&mut self.events);
                 let events = Bounded::new(events).expect("a due item has a bounded number of events");
                 receipts.push(Receipt { cause: Cause::Due { agreement, at }, verdict: Verdict::Applied(events) });
@@ -173,6 +184,13 @@ impl Ledger<'_> {
             Err(Stop::Refused(refusal)) => panic!("due work cannot be refused, but {agreement} was: {refusal}"),
         }
         self.store.commit();
-        Ok(())
+        Ok(lines)
+    }
+}
+
+fn statement_lines(event: &Event) -> usize {
+    match event {
+        Event::StatementIssued(statement) => statement.lines.len(),
+        _ => 0,
     }
 }

@@ -153,7 +153,7 @@ fn month_begin(time: Timestamp, months: u32, offset_minutes: i16) -> Result<Time
 }
 
 impl Ledger<'_> {
-    /// Order: role, id, package, own package; then as for every new agreement.
+    /// Order: role, package, id; then as for every new agreement.
     pub fn subscribe(&mut self, caller: Caller, id: AgreementId, terms: &SubscriptionTerms) -> Ruled<()> {
         self.need_role(caller, Role::User)?;
         let (package, version) = (terms.package, terms.version);
@@ -482,8 +482,8 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Other terms for a subscription, signed by both: what was consumed is charged by the old ones. Carriers,
-    /// meters, floor areas and kinds of tariff stay; versions, options and notices may change.
+    /// Other terms for a subscription, signed by both: what was consumed is charged by the old ones. Carriers, meters,
+    /// floor areas, kinds of tariff and the offset from UTC stay; versions, options and notices may change.
     pub fn amend_subscription(
         &mut self,
         agreement: &Agreement,
@@ -497,7 +497,7 @@ impl Ledger<'_> {
         if self.store.get::<PackageHead>(&package, unknown)?.owner != agreement.terms.owner {
             return Err(Refusal::NotPackageOwner { package }.into());
         }
-        if present.services.len() != terms.services.len() {
+        if present.services.len() != terms.services.len() || offset_minutes != self.subscription_offset(agreement)? {
             return Err(Refusal::AmendmentKind.into());
         }
         for (old, new) in present.services.iter().zip(&terms.services) {
@@ -514,7 +514,6 @@ impl Ledger<'_> {
             let id = (agreement.id, new.carrier);
             let mut service: ServiceState = self.store.known(&id)?;
             service.tariff = (package, version, new.option);
-            service.offset_minutes = offset_minutes;
             service.low_balance = new.low_balance;
             self.store.put(&id, &service);
         }

@@ -18,8 +18,8 @@ use utilidor_types::{Bounded, Certificate, Event, Meter, MeterAuthority, Quantit
 pub const GAP_MS: u64 = 2 * HOUR_MS;
 
 impl Ledger<'_> {
-    /// Order: role (for runs without a meter's signature); then for each reading: meter, its state, signer, and
-    /// the rules of [`Ledger::certify`].
+    /// Order: role; then for each run: meter, whether it is in service, signer; then for each reading the rules of
+    /// [`Ledger::certify`].
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
         for run in runs {

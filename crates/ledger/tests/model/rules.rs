@@ -1048,6 +1048,7 @@ impl Model {
             return Err(Refusal::WrongTerms { signed, expected });
         }
         self.contract(id).amendment = None;
+        self.contract(id).ending = None;
         match (&contract.terms.program, &program) {
             (Program::Purchase(present), Program::Purchase(amended)) => {
                 if self.now >= present.window.from.0 {
@@ -1620,7 +1621,8 @@ impl Model {
         if owner != self.contract(id).terms.owner {
             return Err(Refusal::NotPackageOwner { package: new.package });
         }
-        if old.services.len() != new.services.len() {
+        let present_offset = self.version(old.package, old.version)?.1.offset_minutes;
+        if old.services.len() != new.services.len() || package.offset_minutes != present_offset {
             return Err(Refusal::AmendmentKind);
         }
         let mut tariffs = Vec::new();
@@ -1644,7 +1646,6 @@ impl Model {
         for (carrier, tariff, low_balance) in tariffs {
             let service = self.contract(id).services.get_mut(&carrier).expect("it has the service");
             service.tariff = tariff;
-            service.offset = package.offset_minutes;
             service.low_balance = low_balance.0.into();
         }
         self.schedule(id, month_begin(self.now, 1, package.offset_minutes)? + 6 * HOUR)
