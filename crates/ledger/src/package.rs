@@ -332,7 +332,7 @@ fn what_it_buys(
             energy(amount, TranchePrice { price: tariff.price, discount_permille }, Some(window))
         }
         (Tariff::FloorArea(tariff), Prepayment::Period { period, at_most }) => {
-            let from = service.area_paid_until;
+            let from = next_month_in_season(tariff, service.area_paid_until, offset)?;
             let window = Window { from, to: month_begin(from, period.months(), offset)? };
             let days = tariff.season.days_in(window, offset);
             let discount_permille = tariff.discounts.permille(period);
@@ -347,6 +347,18 @@ fn what_it_buys(
             Ok((amount, TrancheOf::Area { period: window, season: tariff.season, days, discount_permille }))
         }
         _ => Err(Refusal::PaymentKind { carrier }),
+    }
+}
+
+/// The first month from `from` on that has days of the tariff's season: where its next period begins.
+fn next_month_in_season(tariff: &FloorAreaTariff, from: Timestamp, offset: i16) -> Result<Timestamp, Refusal> {
+    let mut month = from;
+    loop {
+        let next = month_begin(month, 1, offset)?;
+        if tariff.season.days_in(Window { from: month, to: next }, offset) > 0 {
+            return Ok(month);
+        }
+        month = next;
     }
 }
 

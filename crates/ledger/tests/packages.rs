@@ -120,11 +120,33 @@ fn refuses_prepayments_in_this_order() {
 }
 
 #[test]
-fn a_period_outside_the_season_buys_nothing() {
+fn a_period_begins_with_the_next_month_of_the_season() {
     let mut world = World::new();
-    world.now = at(5, 10, 0);
+    world.now = at(3, 10, 0);
     world.subscribe(vec![Service { meter: None, ..world.service("alice", HEATING, 1) }]);
-    let payment = Prepayment::Period { period: Period::Quarter, at_most: Money::units(100) };
+    let payment = || Prepayment::Period { period: Period::Month, at_most: Money::units(1_000_000) };
+    let periods = [(); 3].map(|()| {
+        let events = world.done("alice", world.prepay(HEATING, payment()));
+        events.into_iter().find_map(|event| match event {
+            Event::TrancheOpened { period, .. } => period,
+            _ => None,
+        })
+    });
+    let month = |month| Some(Window { from: at(month, 1, 0), to: at(month + 1, 1, 0) });
+    assert_eq!(periods[..2], [month(3), month(11)]);
+    assert_eq!(periods[2].unwrap().from, at(12, 1, 0));
+}
+
+#[test]
+fn a_period_whose_cost_rounds_to_nothing_buys_nothing() {
+    let mut world = World::new();
+    let mut package = world.package(1);
+    let Tariff::FloorArea(tariff) = &mut package.options.as_mut_slice()[2].tariff else { unreachable!() };
+    tariff.per_m2 = Money(1);
+    world.done("station", Action::PublishPackage(package));
+    let service = Service { meter: None, floor_area_m2: 1, ..world.service("alice", HEATING, 1) };
+    world.done("alice", world.subscription(vec![service]));
+    let payment = Prepayment::Period { period: Period::Month, at_most: Money::units(1) };
     assert_eq!(world.refused("alice", world.prepay(HEATING, payment)), Refusal::BuysNothing);
 }
 

@@ -225,7 +225,8 @@ pub enum Prepayment {
         /// How long; sets the discount.
         period: Period,
     },
-    /// Floor area: a period that follows what is paid, or begins with the present month.
+    /// Floor area: a period that follows what is paid, beginning with the next month that has days of the season. The
+    /// first one follows the month before the subscription.
     Period {
         /// How long; sets the discount.
         period: Period,

@@ -1724,7 +1724,10 @@ impl Model {
                 energy(amount, tariff.price, discount_of(&tariff.discounts, period), Some(window))
             }
             (Tariff::FloorArea(tariff), Prepayment::Period { period, at_most }) => {
-                let from = service.area_paid_until;
+                let mut from = service.area_paid_until;
+                while season_days(tariff.season, from, month_begin(from, 1, offset)?, offset) == 0 {
+                    from = month_begin(from, 1, offset)?;
+                }
                 let to = month_begin(from, months(period), offset)?;
                 let days = season_days(tariff.season, from, to, offset);
                 let discount = discount_of(&tariff.discounts, period);
