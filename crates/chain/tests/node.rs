@@ -476,8 +476,8 @@ fn spawn_child(dir: &Path) -> Child {
         .unwrap()
 }
 
-/// Ignored for now: one run in about ten, the child of a later round waits for ever, idle, for a block with its next
-/// transaction. What is killed and goes on is also tested by the demonstration, `crates/cli/tests/demo_interrupted.rs`.
+/// Ignored for now: it passed in several runs and hung in one, where the child of a later round waited for ever, idle, for
+/// a block with its next transaction. What is killed and goes on is also tested by the demonstration, `crates/cli/tests/demo_interrupted.rs`.
 #[ignore = "its child sometimes waits for ever after a restart; to be understood"]
 #[tokio::test]
 async fn a_node_killed_at_any_moment_loses_nothing_that_it_reported() {
