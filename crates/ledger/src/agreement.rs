@@ -4,10 +4,11 @@ use crate::execution::Ledger;
 use crate::member::Caller;
 use crate::program::{Effect, Facts};
 use crate::purchase;
-use crate::record::{AgreementRecord, AgreementState, AmendmentRecord, Binding, Escrow, ProgramState};
+use crate::record::{AgreementRecord, AgreementState, AmendmentRecord, Binding, Escrow, LotState, ProgramState};
 use crate::store::Ruled;
 use utilidor_types::agreement::{AgreementTerms, Origin, PurchaseTerms, Side, Status};
-use utilidor_types::{Agreement, AgreementId, CertificateId, Digest, Event, Program, Refusal, Role};
+use utilidor_types::offer::MAX_LOTS;
+use utilidor_types::{Agreement, AgreementId, Bounded, CertificateId, Digest, Event, Program, Refusal, Role};
 
 impl Ledger<'_> {
     /// The agreement with its state and the side that asks. Order: agreement, party.
@@ -233,9 +234,7 @@ impl Ledger<'_> {
             Program::Subscription(_) if side == Side::User => self.end_subscription(&agreement, &mut state)?,
             Program::Purchase(terms) if state.ending == Some(side.other()) => {
                 self.close_purchase(id, terms)?;
-                let ProgramState::Purchase(lots) = state.program.clone() else {
-                    unreachable!("an active purchase has a purchase's state")
-                };
+                let lots = lots_of(&state);
                 let facts = self.facts(&agreement)?;
                 let effects = purchase::end_early(terms, &lots, &state.escrow, facts);
                 if self.now < terms.window.from {
@@ -264,9 +263,7 @@ impl Ledger<'_> {
                 return Ok(true);
             }
             (Status::Active, Program::Purchase(terms)) if terms.settles_at().is_some_and(|at| at <= self.now) => {
-                let ProgramState::Purchase(lots) = state.program.clone() else {
-                    unreachable!("an active purchase has a purchase's state")
-                };
+                let lots = lots_of(&state);
                 self.close_purchase(id, terms)?;
                 let facts = self.facts(&agreement)?;
                 let effects: Vec<Effect> = purchase::settle(terms, &lots, &state.escrow, facts);
@@ -281,5 +278,13 @@ impl Ledger<'_> {
         }
         self.store.put(&id, &state);
         Ok(true)
+    }
+}
+
+/// The running sums of an active purchase.
+fn lots_of(state: &AgreementState) -> Bounded<LotState, MAX_LOTS> {
+    match &state.program {
+        ProgramState::Purchase(lots) => lots.clone(),
+        _ => unreachable!("an active purchase has a purchase's state"),
     }
 }

@@ -10,7 +10,7 @@ use utilidor_types::agreement::Side;
 /// accounts have reserved changed by what agreements hold.
 pub(crate) fn check(store: &Store) {
     let (mut balances, mut reserved) = (0i128, 0i128);
-    for (_, before, now) in store.changed::<AccountRecord>() {
+    for (before, now) in store.changed::<AccountRecord>() {
         for (sign, account) in [(-1, before), (1, now)] {
             let Some(account) = account else { continue };
             balances += sign * (i128::from(account.free.0) + i128::from(account.reserved.0));
@@ -18,14 +18,14 @@ pub(crate) fn check(store: &Store) {
         }
     }
     let mut circulating = 0i128;
-    for (_, before, now) in store.changed::<Totals>() {
+    for (before, now) in store.changed::<Totals>() {
         for (sign, totals) in [(-1, before), (1, now)] {
             let Some(totals) = totals else { continue };
             circulating += sign * (i128::from(totals.issued.0) - i128::from(totals.redeemed.0));
         }
     }
     let mut held = 0i128;
-    for (_, before, now) in store.changed::<AgreementState>() {
+    for (before, now) in store.changed::<AgreementState>() {
         for (sign, state) in [(-1, before), (1, now)] {
             let Some(state) = state else { continue };
             held += sign * i128::from(state.escrow.of(Side::Owner).0 + state.escrow.of(Side::User).0);

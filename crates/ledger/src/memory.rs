@@ -2,9 +2,10 @@
 
 use crate::execution::{BlockContext, Execution, Outcome, Progress};
 use crate::record::Record;
+use crate::store::stored;
 use std::collections::BTreeMap;
 use utilidor_types::cell::{cells_for, from_cells, record_len};
-use utilidor_types::{Cell, Genesis, Key, Timestamp, VerifiedTransaction, decode, encode};
+use utilidor_types::{Cell, Genesis, Key, Timestamp, VerifiedTransaction, encode};
 
 /// A chain's state, in memory.
 #[derive(Debug, Clone)]
@@ -72,6 +73,6 @@ impl Memory {
         let count = cells_for(record_len(&cell(0)?)) as u16;
         let cells: Vec<Cell> = (0..count).map_while(cell).collect();
         let bytes = from_cells(&cells).expect("a record's cells fit together");
-        Some(decode(&bytes, crate::store::MAX_RECORD_BYTES).expect("records are stored as encoded"))
+        Some(stored(&bytes))
     }
 }

@@ -103,7 +103,7 @@ impl Store {
             self.records.insert(key, Entry { table: R::TABLE, id, now: before.clone(), before, assumed_new: false });
         }
         let entry = &self.records[&key];
-        Ok(entry.now.as_ref().map(|bytes| decode(bytes, MAX_RECORD_BYTES).expect("records are stored as encoded")))
+        Ok(entry.now.as_deref().map(stored))
     }
 
     /// The record, or `refusal` if there is none.
@@ -193,12 +193,15 @@ impl Store {
         changes
     }
 
-    /// Records of a kind that the block changed: encoded id, before, now.
-    pub fn changed<R: Record>(&self) -> impl Iterator<Item = (&[u8], Option<R>, Option<R>)> {
-        let read = |bytes: &Option<Vec<u8>>| {
-            bytes.as_ref().map(|bytes| decode(bytes, MAX_RECORD_BYTES).expect("records are stored as encoded"))
-        };
+    /// Records of a kind that the block changed: before and now.
+    pub fn changed<R: Record>(&self) -> impl Iterator<Item = (Option<R>, Option<R>)> {
         let changed = |entry: &&Entry| entry.table == R::TABLE && entry.now != entry.before;
-        self.records.values().filter(changed).map(move |entry| (&*entry.id, read(&entry.before), read(&entry.now)))
+        let records = self.records.values().filter(changed);
+        records.map(|entry| (entry.before.as_deref().map(stored), entry.now.as_deref().map(stored)))
     }
+}
+
+/// Reads a record from the bytes that the ledger itself has stored.
+pub(crate) fn stored<R: Record>(bytes: &[u8]) -> R {
+    decode(bytes, MAX_RECORD_BYTES).expect("records are stored as encoded")
 }
