@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use utilidor_chain::{AdvanceTimeRefused, PoolRefused, ReadError, SubmitRefused};
+use utilidor_chain::{AdvanceTimeRefused, Inadmissible, PoolRefused, ReadError, SubmitRefused};
 use utilidor_index::PagingRefused;
 use utilidor_types::DecodeError;
 use utilidor_types::transaction::VerifyError;
@@ -101,6 +101,12 @@ codes! {
     MeterSignature = 400, "transaction/bad-meter-signature", "a run's signature is not that of its meter";
     /// The batch holds more readings than allowed.
     TooManyReadings = 400, "transaction/too-many-readings", "the batch holds more readings than allowed";
+    /// The signer has no account.
+    TransactionAccount = 409, "transaction/unknown-account", "the signer's account is not open";
+    /// The nonce is not the account's next any more.
+    TransactionNonce = 409, "transaction/wrong-nonce", "the account's nonce has moved past the transaction's";
+    /// The last height at which the transaction may stand in a block has passed, or lies too far ahead.
+    TransactionExpired = 409, "transaction/expired", "the transaction's last height is over, or too far ahead";
     /// The pool is full.
     PoolFull = 503, "pool/full", "the pool is full; try again later";
     /// The account has as many transactions waiting as it may.
@@ -227,6 +233,17 @@ impl From<SubmitRefused> for Problem {
             SubmitRefused::Pool(PoolRefused::NonceTooOld { .. }) => Code::PoolNonceTooOld,
         };
         Self::new(code, refused.to_string())
+    }
+}
+
+impl From<Inadmissible> for Problem {
+    fn from(reason: Inadmissible) -> Self {
+        let code = match &reason {
+            Inadmissible::UnknownAccount(_) => Code::TransactionAccount,
+            Inadmissible::WrongNonce { .. } => Code::TransactionNonce,
+            Inadmissible::Expired { .. } => Code::TransactionExpired,
+        };
+        Self::new(code, reason.to_string())
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use utilidor_chain::TransactionProof;
+use utilidor_chain::{Inadmissible, TransactionProof};
 use utilidor_index::block::{Outcome, TransactionRow};
 use utilidor_types::proof::BlockInclusion;
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
@@ -74,14 +74,15 @@ pub(crate) struct SubmissionResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     receipt: Option<Receipt>,
-    /// Why it was not taken.
+    /// Why it was not taken; beside a hash, why it was dropped while the client waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
 
 /// Submits signed transactions. A transaction that the node knows already is taken again without effect, so a client may
 /// repeat a submission until it has its receipts. What is taken is not yet final: wait for it, or ask later. A transaction
-/// whose account, nonce or expiry makes it inadmissible is dropped and never gets a receipt.
+/// whose account, nonce or expiry makes it inadmissible is dropped, with the reason as its problem: nothing of it happened, and
+/// it gets no receipt unless it is submitted again and the reason has passed.
 #[utoipa::path(
     post, path = "/v1/transactions", tag = "transactions", params(Wait),
     request_body(
@@ -127,8 +128,12 @@ async fn submit(
         let hashes: Vec<_> = results.iter().filter_map(|result| result.hash).collect();
         let mut outcomes = outcomes(&app, hashes, until).await?.into_iter();
         for result in results.iter_mut().filter(|result| result.hash.is_some()) {
-            if let Some(Outcome { height, receipt }) = outcomes.next().flatten() {
-                (result.height, result.receipt) = (Some(height), Some(receipt));
+            match outcomes.next().flatten() {
+                Some(Ok(Outcome { height, receipt })) => {
+                    (result.height, result.receipt) = (Some(height), Some(receipt));
+                }
+                Some(Err(dropped)) => result.problem = Some(dropped.into()),
+                None => {}
             }
         }
     }
@@ -136,25 +141,32 @@ async fn submit(
     Ok(axum::Json(Submitted { results }))
 }
 
-/// Waits until all transactions can be read, or the time is over.
-async fn outcomes(app: &App, hashes: Vec<TransactionHash>, until: Instant) -> Result<Vec<Option<Outcome>>, Problem> {
-    let mut found: Vec<Option<Outcome>> = hashes.iter().map(|_| None).collect();
+/// What became of each transaction, once all are final and can be read or were dropped, or the time is over.
+async fn outcomes(
+    app: &App,
+    hashes: Vec<TransactionHash>,
+    until: Instant,
+) -> Result<Vec<Option<Result<Outcome, Inadmissible>>>, Problem> {
+    let mut found: Vec<Option<Result<Outcome, Inadmissible>>> = hashes.iter().map(|_| None).collect();
     let mut indexed = app.indexed.clone();
+    let mut drops = app.chain.drops();
     let mut stopping = app.stopping.clone();
     loop {
         indexed.borrow_and_update();
+        drops.borrow_and_update();
         let missing: Vec<_> = (0..hashes.len()).filter(|place| found[*place].is_none()).collect();
         let asked: Vec<_> = missing.iter().map(|place| hashes[*place]).collect();
         let answers = app.read(move |reader| asked.iter().map(|hash| reader.outcome(*hash)).collect()).await;
         let answers: Vec<Option<Outcome>> = answers?;
         for (place, answer) in missing.into_iter().zip(answers) {
-            found[place] = answer;
+            found[place] = answer.map(Ok).or_else(|| app.chain.dropped(hashes[place]).map(Err));
         }
         if found.iter().all(Option::is_some) {
             return Ok(found);
         }
         tokio::select! {
             changed = indexed.changed() => if changed.is_err() { return Ok(found) },
+            changed = drops.changed() => if changed.is_err() { return Ok(found) },
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(found),
             () = tokio::time::sleep_until(until) => return Ok(found),
         }
@@ -220,11 +232,16 @@ fn byte_strings(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
     Ok(transactions)
 }
 
-/// A final transaction with its receipt.
+/// A final transaction with its receipt. One that was dropped lately is answered with the reason.
 #[utoipa::path(
     get, path = "/v1/transactions/{hash}", tag = "transactions",
     params(("hash" = String, Path, description = "The transaction's hash in hex"), Wait),
-    responses((status = 200, body = TransactionRow), Problems)
+    responses(
+        (status = 200, body = TransactionRow),
+        (status = 409, description = "`transaction/unknown-account`, `transaction/wrong-nonce`, `transaction/expired`",
+            body = Problem, content_type = PROBLEM_JSON),
+        Problems
+    )
 )]
 async fn transaction(
     State(app): State<App>,
@@ -236,7 +253,10 @@ async fn transaction(
         outcomes(&app, vec![hash], until).await?;
     }
     let row = app.read(move |reader| reader.transaction(hash)).await?;
-    row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("final transaction {hash}")))
+    row.map(axum::Json).ok_or_else(|| match app.chain.dropped(hash) {
+        Some(reason) => reason.into(),
+        None => Problem::not_found(format!("final transaction {hash}")),
+    })
 }
 
 /// The proof that a final block holds a transaction and left its receipt.

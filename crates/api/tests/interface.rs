@@ -43,6 +43,34 @@ async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_for_a_transaction_is_told_why_it_was_dropped() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let chain = world.genesis.chain();
+    let nonce = world.sign("alice", transfer(1)).transaction.nonce;
+    let sign = |actor: &str, nonce, expires| {
+        let key = key(actor);
+        Transaction { chain, signer: key.public_key(), nonce, expires, action: transfer(1) }.sign(&key)
+    };
+
+    for (signed, code) in [
+        (sign("stranger", 0, 90_000), "transaction/unknown-account"),
+        (sign("alice", nonce, 900_000), "transaction/expired"),
+    ] {
+        let result = world.submit(std::slice::from_ref(&signed), 30_000).await.remove(0);
+        assert_eq!(result["hash"], signed.hash().to_string().as_str());
+        assert_eq!(result["problem"]["code"], code, "{result}");
+        let (status, problem) = world.get(&format!("/v1/transactions/{}", signed.hash())).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (409, &json!(code)));
+    }
+    // What can enter a block is not held up by what cannot.
+    let mixed = [sign("stranger", 1, 90_000), sign("alice", nonce, 90_000)];
+    let results = world.submit(&mixed, 30_000).await;
+    assert!(results[0]["height"].is_null() && results[1]["height"].is_u64(), "{results:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_answered_with_its_own_code() {
     let mut world = World::start(ChainKind::Development).await;
     world.settle_in().await;

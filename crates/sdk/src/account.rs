@@ -283,7 +283,13 @@ impl Nonces<'_> {
 fn is_worth_another_offer(problem: &Problem) -> bool {
     matches!(
         problem.code.as_str(),
-        "pool/full" | "pool/account-full" | "pool/duplicate-nonce" | "pool/nonce-too-old" | "node/too-many-clients"
+        "pool/full"
+            | "pool/account-full"
+            | "pool/duplicate-nonce"
+            | "pool/nonce-too-old"
+            | "transaction/wrong-nonce"
+            | "transaction/expired"
+            | "node/too-many-clients"
     )
 }
 
@@ -348,6 +354,10 @@ async fn done(
             Err(error) if error.is_not_found() => {
                 let waited_ms = u64::try_from(PATIENCE.as_millis()).expect("a patience of minutes");
                 return Err(ClientError::NotFinal { hash, waited_ms, expires: signed.transaction.expires }.into());
+            }
+            // It was taken and then dropped: it is in no block.
+            Err(ClientError::Problem(problem)) if problem.code.starts_with("transaction/") => {
+                return Err(SubmitError::NotTaken(problem));
             }
             Err(error) => return Err(error.into()),
         }

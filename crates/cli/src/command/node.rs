@@ -179,10 +179,14 @@ pub fn chain_config(data: &Path, context: &Context) -> Result<utilidor_chain::Co
     Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, *secret))
 }
 
+/// What is logged unless RUST_LOG says otherwise. The engine's storage warns of every journal that it finds new or cuts back to
+/// its last whole entry, which is how a node starts and restarts.
+const DEFAULT_LOG: &str = "warn,commonware_storage=error";
+
 /// The node's log goes to standard error; RUST_LOG says how much of it.
 pub fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(DEFAULT_LOG));
     // A second start of the log in one process changes nothing.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
