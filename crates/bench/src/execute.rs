@@ -1,6 +1,7 @@
 //! Layer `execute`: the rules alone. Signatures are known to be good, state is in memory.
 
-use crate::measure::{Seconds, Stopwatch};
+use crate::measure::{Played, Stopwatch};
+use crate::tally::Tally;
 use crate::workload::{START, Workload};
 use rand::SeedableRng;
 use utilidor_ledger::memory::Memory;
@@ -9,19 +10,6 @@ use utilidor_types::{SignedTransaction, VerifiedTransaction};
 
 /// Most transactions of a block in a benchmark.
 pub const BLOCK: usize = 5_000;
-
-/// What playing a workload once gave.
-#[derive(Debug, Default)]
-pub struct Played {
-    /// Time of the phases that count.
-    pub timed: Seconds,
-    /// Units of the phases that count.
-    pub units: u64,
-    /// Seconds by phase.
-    pub phases: Vec<(&'static str, f64, u64)>,
-    /// Bytes written by the phases that count.
-    pub bytes: u64,
-}
 
 /// Verifies what the benchmark itself has signed.
 pub fn verified(workload: &Workload, transactions: &[SignedTransaction]) -> Vec<VerifiedTransaction> {
@@ -35,6 +23,7 @@ pub fn verified(workload: &Workload, transactions: &[SignedTransaction]) -> Vec<
 pub fn play(workload: &Workload) -> Played {
     let mut state = Memory::new(workload.genesis.clone());
     let mut played = Played::default();
+    let mut tally = Tally::default();
     let mut blocks = Vec::new();
     for phase in &workload.phases {
         let transactions = verified(workload, &phase.transactions);
@@ -50,7 +39,8 @@ pub fn play(workload: &Workload) -> Played {
         let mut next_due = None;
         for block in blocks.drain(..) {
             let outcome = state.execute(time, block);
-            check(phase.name, &outcome);
+            assert!(outcome.inadmissible.is_empty(), "{:?}", outcome.inadmissible.first());
+            tally.add(&outcome.receipts);
             next_due = outcome.next_due;
         }
         if phase.transactions.is_empty() {
@@ -58,30 +48,15 @@ pub fn play(workload: &Workload) -> Played {
         }
         while next_due.is_some_and(|due| due <= time) {
             let outcome = state.execute(time, Vec::new());
-            check(phase.name, &outcome);
+            tally.add(&outcome.receipts);
             next_due = outcome.next_due;
         }
         let seconds = stopwatch.read();
-        played.phases.push((phase.name, seconds.wall, phase.units));
         if phase.timed {
+            played.phases.push((phase.name, seconds, phase.steps));
             played.timed += seconds;
-            played.units += phase.units;
         }
     }
+    tally.check(workload);
     played
-}
-
-/// Every transaction of a benchmark must succeed, and every reading be certified.
-pub fn check(phase: &str, outcome: &utilidor_ledger::Outcome) {
-    assert!(outcome.inadmissible.is_empty(), "{phase}: {:?}", outcome.inadmissible.first());
-    for receipt in &outcome.receipts {
-        if let Some(refusal) = receipt.refusal() {
-            panic!("{phase}: refused, {refusal}");
-        }
-        for event in receipt.events() {
-            if let utilidor_types::Event::Certified { refused, .. } = event {
-                assert!(refused.is_empty(), "{phase}: {:?}", refused.first());
-            }
-        }
-    }
 }

@@ -3,7 +3,12 @@
 //! A suite is a list of phases of signed transactions ([`workload`]); a layer plays them and measures the phases that
 //! count. Signing is never measured. Every unit must succeed, and what settlements come to is checked.
 
+#[cfg(feature = "chain")]
+pub mod drive;
 pub mod execute;
 mod keccak;
 pub mod measure;
+#[cfg(feature = "chain")]
+pub mod play;
+pub mod tally;
 pub mod workload;

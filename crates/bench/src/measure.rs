@@ -62,3 +62,61 @@ impl Spread {
         Self { median: figures[figures.len() / 2], min: figures[0], max: figures[figures.len() - 1] }
     }
 }
+
+/// Bytes of a file, or of all files below a folder; 0 if there is none.
+pub fn folder_bytes(path: &std::path::Path) -> u64 {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+            entries.flatten().map(|entry| folder_bytes(&entry.path())).sum()
+        }
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    }
+}
+
+/// Begins the count of [`peak_mib`] anew, where the system can (Linux).
+pub fn reset_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// What playing a workload once gave.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// Time of the phases that count.
+    pub timed: Seconds,
+    /// Time and steps of every phase that counts.
+    pub phases: Vec<(&'static str, Seconds, u64)>,
+    /// Bytes that the phases that count left on disk, by folder or file.
+    pub bytes: Vec<(&'static str, u64)>,
+    /// Time to finality.
+    pub latencies: Latencies,
+}
+
+/// Milliseconds from handing in a transaction until its block is final and durable.
+#[derive(Debug, Clone, Default)]
+pub struct Latencies(Vec<(f64, usize)>);
+
+impl Latencies {
+    /// Latencies with how many transactions had each.
+    pub fn of(counted: Vec<(f64, usize)>) -> Self {
+        Self(counted)
+    }
+
+    /// Takes the other's as well.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// The latency that a share of all transactions stays below.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let total: usize = sorted.iter().map(|(_, count)| count).sum();
+        let mut left = (total as f64 * share).ceil() as usize;
+        sorted.into_iter().find_map(|(ms, count)| {
+            left = left.saturating_sub(count);
+            (left == 0).then_some(ms)
+        })
+    }
+}

@@ -48,8 +48,8 @@ pub struct Phase {
     pub timed: bool,
     /// Chain time to set before it; waiting for the clock is not part of a measurement.
     pub at: Timestamp,
-    /// How many units it carries.
-    pub units: u64,
+    /// How many steps it carries: offers, quotes, readings, and so on.
+    pub steps: u64,
     /// Its transactions, signed. None: the ledger acts by itself when time is set.
     pub transactions: Vec<SignedTransaction>,
 }
@@ -59,8 +59,12 @@ pub struct Phase {
 pub struct Workload {
     /// The chain that it is signed for.
     pub genesis: Genesis,
+    /// The key of its one validator.
+    pub validator: [u8; 32],
     /// Its phases in order.
     pub phases: Vec<Phase>,
+    /// How many units its timed phases come to.
+    pub units: u64,
     /// What settlements must come to, if the suite settles.
     pub totals: Option<Totals>,
 }
@@ -265,6 +269,7 @@ struct Maker {
     genesis: Genesis,
     chain: ChainId,
     operator: Actor,
+    validator: [u8; 32],
     phases: Vec<Phase>,
 }
 
@@ -274,33 +279,33 @@ impl Maker {
         let operator = Actor::new(seed, "operator");
         let roles = Roles::of(&[Owner, User, MeterOperator, Issuer, Validator]);
         let member = GenesisMember { member: MemberId(half("member")), account: operator.account, roles };
-        let validator = PrivateKey::ed25519(tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/validator"]).0);
+        let validator = tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/validator"]).0;
         let genesis = Genesis {
             kind: ChainKind::Development,
             time: START,
-            validators: vec![validator.public_key()].try_into().expect("one validator"),
+            validators: vec![PrivateKey::ed25519(validator).public_key()].try_into().expect("one validator"),
             members: vec![member].try_into().expect("one member"),
         };
         let chain = genesis.chain();
         let sequence = Sequence::new(seed);
-        let mut maker = Self { seed: seed.into(), sequence, genesis, chain, operator, phases: Vec::new() };
+        let mut maker = Self { seed: seed.into(), sequence, genesis, chain, operator, validator, phases: Vec::new() };
         maker.phase("register", false, START);
         maker
     }
 
     fn phase(&mut self, name: &'static str, timed: bool, at: Timestamp) {
-        self.phases.push(Phase { name, timed, at, units: 0, transactions: Vec::new() });
+        self.phases.push(Phase { name, timed, at, steps: 0, transactions: Vec::new() });
     }
 
-    fn put(&mut self, signed: SignedTransaction, units: u64) {
+    fn put(&mut self, signed: SignedTransaction, steps: u64) {
         let phase = self.phases.last_mut().expect("a phase is open");
         phase.transactions.push(signed);
-        phase.units += units;
+        phase.steps += steps;
     }
 
-    fn act(&mut self, actor: &mut Actor, action: Action, units: u64) {
+    fn act(&mut self, actor: &mut Actor, action: Action, steps: u64) {
         let signed = sign(self.chain, actor, action);
-        self.put(signed, units);
+        self.put(signed, steps);
     }
 
     fn operate(&mut self, action: Action) {
@@ -321,7 +326,9 @@ impl Maker {
     }
 
     fn finish(self, totals: Option<Totals>) -> Workload {
-        Workload { genesis: self.genesis, phases: self.phases, totals }
+        let Self { genesis, validator, phases, .. } = self;
+        let units = phases.iter().filter(|phase| phase.timed).map(|phase| phase.steps).sum();
+        Workload { genesis, validator, phases, units, totals }
     }
 
     fn transfers(mut self, count: usize) -> Workload {
@@ -451,8 +458,12 @@ impl Maker {
             self.readings(&trades, &mut devices, &device_of, step, way.gateways, &reading_runs);
         }
         self.phase("settlement", timed("settlement"), Timestamp(WINDOW.to.0 + u64::from(GRACE_MS)));
-        self.phases.last_mut().expect("it was just opened").units = count as u64;
-        self.finish(Some(totals(&trades)))
+        self.phases.last_mut().expect("it was just opened").steps = count as u64;
+        let mut workload = self.finish(Some(totals(&trades)));
+        if way.timed == ALL_STEPS {
+            workload.units = count as u64;
+        }
+        workload
     }
 
     /// What buyer and seller sign: the ledger makes the same terms from offer and opening.
@@ -479,10 +490,10 @@ impl Maker {
         for (device, trades) in by_device {
             for part in trades.chunks(if batches { BATCH } else { 1 }) {
                 let runs: Vec<MeterRun> = part.iter().map(|trade| run(trade, step, self.chain)).collect();
-                let units = runs.len() as u64;
+                let steps = runs.len() as u64;
                 let runs = Bounded::new(runs).expect("a batch is bounded");
                 let signed = sign(self.chain, &mut devices[device], Action::RecordReadings { runs });
-                self.put(signed, units);
+                self.put(signed, steps);
             }
         }
     }
@@ -615,10 +626,10 @@ impl Maker {
                             MeterRun { meter: meter(*number), readings, signature: None }
                         })
                         .collect();
-                    let units = runs.len() as u64;
+                    let steps = runs.len() as u64;
                     let runs = Bounded::new(runs).expect("a batch is bounded");
                     let signed = sign(self.chain, &mut gateways[gateway], Action::RecordReadings { runs });
-                    self.put(signed, units);
+                    self.put(signed, steps);
                 }
             }
         }

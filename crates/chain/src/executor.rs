@@ -52,7 +52,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let mut cells: HashMap<Key, Option<Cell>> = HashMap::new();
 
     let (outcome, entry) = loop {
-        let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time };
+        let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
         let mut execution = Execution::new(context, genesis, transactions.clone());
         let outcome = loop {
             match execution.run() {

@@ -66,14 +66,14 @@ impl Ledger<'_> {
             terms: agreement.terms.digest(),
             sign_by: agreement.sign_by,
         });
-        self.store.put(&agreement.id, &AgreementRecord { agreement: agreement.clone() });
+        self.store.put(&agreement.id, AgreementRecord { agreement: agreement.clone() });
         self.store.find::<AgreementState>(&agreement.id)?;
         if signed {
             self.activate(&agreement, &mut state)?;
         } else {
             self.schedule(agreement.id, agreement.sign_by)?;
         }
-        self.store.put(&agreement.id, &state);
+        self.store.put(&agreement.id, state);
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Ledger<'_> {
         }
 
         self.activate(&agreement, &mut state)?;
-        self.store.put(&id, &state);
+        self.store.put(&id, state);
         Ok(())
     }
 
@@ -117,12 +117,13 @@ impl Ledger<'_> {
             self.return_lots(offer, agreement.id, &agreement.terms.program)?;
         }
         self.set_status(agreement.id, &mut state, status);
-        self.store.put(&agreement.id, &state);
+        self.store.put(&agreement.id, state);
         Ok(())
     }
 
     /// Both have signed: the program takes its places and reserves. Order: delivery, meters, capacity, funds.
     fn activate(&mut self, agreement: &Agreement, state: &mut AgreementState) -> Ruled<()> {
+        self.want_used_by(agreement);
         self.set_status(agreement.id, state, Status::Active);
         state.certificates_from = self.next_certificate()?;
         match &agreement.terms.program {
@@ -174,7 +175,7 @@ impl Ledger<'_> {
         }
         self.store.find::<AmendmentRecord>(&id)?;
 
-        self.store.put(&id, &AmendmentRecord { by: side, program: program.clone() });
+        self.store.put(&id, AmendmentRecord { by: side, program: program.clone() });
         Ok(())
     }
 
@@ -214,8 +215,8 @@ impl Ledger<'_> {
             _ => unreachable!("a proposed amendment keeps the kind of program"),
         }
         self.events.push(Event::AgreementAmended { agreement: id, terms: expected });
-        self.store.put(&id, &state);
-        self.store.put(&id, &AgreementRecord { agreement });
+        self.store.put(&id, state);
+        self.store.put(&id, AgreementRecord { agreement });
         Ok(())
     }
 
@@ -244,7 +245,7 @@ impl Ledger<'_> {
             }
             _ => state.ending = Some(side),
         }
-        self.store.put(&id, &state);
+        self.store.put(&id, state);
         Ok(())
     }
 
@@ -256,6 +257,7 @@ impl Ledger<'_> {
     pub fn agreement_due(&mut self, id: AgreementId) -> Ruled<bool> {
         self.store.want::<AgreementState>(&id);
         let agreement = self.store.known::<AgreementRecord>(&id)?.agreement;
+        self.want_used_by(&agreement);
         let mut state: AgreementState = self.store.known(&id)?;
         match (state.status, &agreement.terms.program) {
             (Status::Proposed, _) if self.now >= agreement.sign_by => {
@@ -276,7 +278,7 @@ impl Ledger<'_> {
             }
             _ => return Ok(false),
         }
-        self.store.put(&id, &state);
+        self.store.put(&id, state);
         Ok(true)
     }
 }

@@ -4,12 +4,18 @@ use crate::execution::Ledger;
 use crate::member::Caller;
 use crate::record::{CapacityRecord, SoldDay};
 use crate::store::Ruled;
+use std::ops::Range;
 use utilidor_types::time::{DAY_MS, HOUR_MS};
 use utilidor_types::{AccountId, Carrier, PurchaseTerms, Quantity, Refusal, Role, Timestamp, Window};
 
 /// An hour's part of a quantity that is spread evenly over whole hours, rounded up.
 fn hourly_ceil(quantity: Quantity, window: Window) -> u64 {
     quantity.0.div_ceil(window.ms() / HOUR_MS)
+}
+
+/// The UTC days that a window touches.
+pub(crate) fn days(window: Window) -> Range<u32> {
+    (window.from.0 / DAY_MS) as u32..window.to.0.div_ceil(DAY_MS) as u32
 }
 
 impl Ledger<'_> {
@@ -25,7 +31,7 @@ impl Ledger<'_> {
         self.account_needs_role(owner, Role::Owner)?;
         self.store.find::<CapacityRecord>(&(owner, carrier))?;
 
-        self.store.put(&(owner, carrier), &CapacityRecord { per_hour });
+        self.store.put(&(owner, carrier), CapacityRecord { per_hour });
         Ok(())
     }
 
@@ -69,11 +75,10 @@ impl Ledger<'_> {
         window: Window,
         mut change: impl FnMut(Timestamp, &mut u64) -> Result<(), Refusal>,
     ) -> Ruled<()> {
-        let days = (window.from.0 / DAY_MS) as u32..window.to.0.div_ceil(DAY_MS) as u32;
-        for day in days.clone() {
+        for day in days(window) {
             self.store.want::<SoldDay>(&(owner, carrier, day));
         }
-        for day in days {
+        for day in days(window) {
             let id = (owner, carrier, day);
             let mut sold = self.store.find::<SoldDay>(&id)?.unwrap_or_default();
             for (hour, sold) in sold.hours.iter_mut().enumerate() {
@@ -82,7 +87,7 @@ impl Ledger<'_> {
                     change(from, sold)?;
                 }
             }
-            self.store.put(&id, &sold);
+            self.store.put(&id, sold);
         }
         Ok(())
     }

@@ -49,25 +49,33 @@ impl Ledger<'_> {
             return Err(Refusal::Overflow.into());
         }
         let second = at.0.div_ceil(SECOND_MS) as u32;
+        self.want_due(at);
         for level in 0..LEVELS {
             let (id, child) = place(second, level);
             let mut node = self.store.find::<DueNode>(&id)?.unwrap_or_default();
             node.set(child, true);
-            self.store.put(&id, &node);
+            self.store.put(&id, node);
         }
         let mut bucket = self.store.find::<DueBucket>(&second)?.unwrap_or_default();
         let page_id = (second, bucket.count / DUE_PAGE_ITEMS as u32);
         if bucket.count.is_multiple_of(DUE_PAGE_ITEMS as u32) {
             let agreements = Bounded::new(vec![agreement]).expect("a page has room for one");
-            self.store.create_unread(&page_id, &DuePage { agreements });
+            self.store.create_unread(&page_id, DuePage { agreements });
         } else {
             let mut page: DuePage = self.store.known(&page_id)?;
             page.agreements.push(agreement).expect("the bucket's count says that the page has room");
-            self.store.put(&page_id, &page);
+            self.store.put(&page_id, page);
         }
         bucket.count += 1;
-        self.store.put(&second, &bucket);
+        self.store.put(&second, bucket);
         Ok(())
+    }
+
+    /// Asks for the bitmaps on the way to a second.
+    pub fn want_due_nodes(&mut self, second: u32) {
+        for level in 0..LEVELS {
+            self.store.want::<DueNode>(&place(second, level).0);
+        }
     }
 
     fn first_due_second(&mut self) -> Ruled<Option<u32>> {
@@ -101,7 +109,7 @@ impl Ledger<'_> {
             let mut node: DueNode = self.store.known(&id)?;
             node.set(child, false);
             if node.first().is_some() {
-                self.store.put(&id, &node);
+                self.store.put(&id, node);
                 return Ok(());
             }
             self.store.delete::<DueNode>(&id);
@@ -158,7 +166,7 @@ impl Ledger<'_> {
             assert_eq!(now.count, bucket.count, "working off an item schedules nothing for the same second");
             match bucket.done == bucket.count {
                 true => self.clear_second(second)?,
-                false => self.store.put(&second, &bucket),
+                false => self.store.put(&second, bucket),
             }
             self.store.commit();
         }

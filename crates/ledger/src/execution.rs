@@ -3,15 +3,12 @@
 
 use crate::invariant;
 use crate::member::Caller;
-use crate::record::{
-    AccountRecord, AgreementRecord, AgreementState, MemberRecord, MeterRecord, MeterState, OfferRecord, OfferState,
-    Totals,
-};
+use crate::record::{AccountRecord, MemberRecord, Totals};
 use crate::store::{Ruled, Stop, Store};
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
-    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, ChainId, Event, Genesis, Key, OfferId,
-    Receipt, Timestamp, Verdict, VerifiedTransaction,
+    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, ChainId, Event, Genesis, Key, Receipt,
+    Timestamp, Verdict, VerifiedTransaction,
 };
 
 /// What a block brings besides its transactions.
@@ -23,6 +20,8 @@ pub struct BlockContext {
     pub height: u64,
     /// The block's timestamp.
     pub time: Timestamp,
+    /// What the parent left as the next instant at which work is due: where to read first. Nothing is decided by it.
+    pub next_due: Option<Timestamp>,
 }
 
 /// Why a transaction cannot stand in a block. It changes nothing, not even the nonce.
@@ -82,6 +81,28 @@ pub struct Execution {
     genesis: Option<Genesis>,
     transactions: Vec<VerifiedTransaction>,
     store: Store,
+    rounds_ahead: Rounds,
+}
+
+/// What is read ahead next, before the block is run.
+#[derive(Debug, Clone, Copy)]
+enum Rounds {
+    /// What transactions name.
+    Named,
+    /// What that refers to.
+    Found,
+    /// Nothing: the block is run.
+    Run,
+}
+
+impl Rounds {
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Named => Some(Self::Found),
+            Self::Found => Some(Self::Run),
+            Self::Run => None,
+        }
+    }
 }
 
 /// What rules work on.
@@ -99,7 +120,7 @@ impl Execution {
     /// Begins to execute a block. The genesis document is carried out by the block of height 1.
     pub fn new(context: BlockContext, genesis: &Genesis, transactions: Vec<VerifiedTransaction>) -> Self {
         let genesis = (context.height == 1).then(|| genesis.clone());
-        Self { context, genesis, transactions, store: Store::default() }
+        Self { context, genesis, transactions, store: Store::default(), rounds_ahead: Rounds::Named }
     }
 
     /// Supplies cells that were wanted.
@@ -109,6 +130,18 @@ impl Execution {
 
     /// Runs the block until cells are missing or all is done.
     pub fn run(&mut self) -> Progress {
+        while let Some(next) = self.rounds_ahead.next() {
+            let mut ledger = Ledger::new(&mut self.store, &self.context);
+            match self.rounds_ahead {
+                Rounds::Named => ledger.read_ahead_named(&self.transactions, self.context.next_due),
+                _ => ledger.read_ahead_found(&self.transactions),
+            }
+            self.rounds_ahead = next;
+            let wanted = self.store.take_wanted();
+            if !wanted.is_empty() {
+                return Progress::Wants(wanted);
+            }
+        }
         self.store.restart();
         let outcome = self.attempt();
         let wanted = self.store.take_wanted();
@@ -121,13 +154,7 @@ impl Execution {
     /// One pass over the block. When cells are missing it goes on, to find out what else will be missing, and
     /// gives nothing.
     fn attempt(&mut self) -> Option<Outcome> {
-        let mut ledger = Ledger {
-            store: &mut self.store,
-            chain: self.context.chain,
-            now: self.context.time,
-            events: Vec::new(),
-            certificates: Vec::new(),
-        };
+        let mut ledger = Ledger::new(&mut self.store, &self.context);
         let mut whole = true;
         let mut receipts = Vec::with_capacity(self.transactions.len());
         if let Some(genesis) = &self.genesis {
@@ -140,10 +167,7 @@ impl Execution {
         let mut inadmissible = Vec::new();
         for (place, transaction) in self.transactions.iter().enumerate() {
             match ledger.admit(self.context.height, transaction) {
-                Err(Stop::Unfetched) => {
-                    whole = false;
-                    ledger.read_ahead(&transaction.transaction().action);
-                }
+                Err(Stop::Unfetched) => whole = false,
                 Err(Stop::Refused(_)) => unreachable!("admission does not refuse"),
                 Ok(Err(reason)) => inadmissible.push((place, reason)),
                 Ok(Ok(caller)) => {
@@ -169,6 +193,12 @@ impl Execution {
     }
 }
 
+impl<'a> Ledger<'a> {
+    fn new(store: &'a mut Store, context: &BlockContext) -> Self {
+        Self { store, chain: context.chain, now: context.time, events: Vec::new(), certificates: Vec::new() }
+    }
+}
+
 impl Ledger<'_> {
     /// Carries out the genesis document.
     fn found(&mut self, genesis: &Genesis) -> Ruled<()> {
@@ -177,10 +207,10 @@ impl Ledger<'_> {
             self.store.want::<MemberRecord>(&first.member);
             self.store.want::<AccountRecord>(&first.account);
         }
-        self.store.create(&(), &Totals::default())?;
+        self.store.create(&(), Totals::default())?;
         for first in &genesis.members {
-            self.store.create(&first.member, &MemberRecord { roles: first.roles })?;
-            self.store.create(&first.account, &AccountRecord::of(first.member))?;
+            self.store.create(&first.member, MemberRecord { roles: first.roles })?;
+            self.store.create(&first.account, AccountRecord::of(first.member))?;
         }
         self.store.commit();
         Ok(())
@@ -201,9 +231,10 @@ impl Ledger<'_> {
         }
 
         account.nonce += 1;
-        self.store.put(&id, &account);
+        let caller = Caller { account: id, member: account.member };
+        self.store.put(&id, account);
         self.store.commit();
-        Ok(Ok(Caller { account: id, member: account.member }))
+        Ok(Ok(caller))
     }
 
     /// Applies an action: all of it or nothing. `None` if cells are missing.
@@ -225,31 +256,6 @@ impl Ledger<'_> {
                 }
             }
         }
-    }
-
-    /// Asks for what an action reads first, while its account is not known yet.
-    fn read_ahead(&mut self, action: &Action) {
-        match action {
-            Action::Transfer { to, .. } | Action::Issue { to, .. } => self.store.want::<AccountRecord>(to),
-            Action::SubmitQuote(quote) => self.want_offer(quote.offer),
-            Action::Award { offer, .. } => self.want_offer(*offer),
-            Action::SignAgreement { agreement, .. } => {
-                self.store.want::<AgreementRecord>(agreement);
-                self.store.want::<AgreementState>(agreement);
-            }
-            Action::RecordReadings { runs } => {
-                for run in runs {
-                    self.store.want::<MeterRecord>(&run.meter);
-                    self.store.want::<MeterState>(&run.meter);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn want_offer(&mut self, offer: OfferId) {
-        self.store.want::<OfferRecord>(&offer);
-        self.store.want::<OfferState>(&offer);
     }
 
     fn perform(&mut self, caller: Caller, action: &Action) -> Ruled<()> {
@@ -303,7 +309,7 @@ impl Ledger<'_> {
         }
         let mut totals: Totals = self.store.known(&())?;
         totals.certificates.0 += self.certificates.len() as u64;
-        self.store.put(&(), &totals);
+        self.store.put(&(), totals);
         self.store.commit();
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! | file | rules of |
 //! |---|---|
 //! | [`execution`] | a block: due work, then transactions, then the invariants |
+//! | `ahead` | what a block will read, asked for in few rounds |
 //! | [`store`], [`record`] | reading and writing records in cells; what a refused transaction leaves behind (nothing) |
 //! | `member`, `money`, `capacity` | who may act, how money moves, what an owner can have sold |
 //! | `offer`, `quote`, `agreement` | the trade up to the signed contract |
@@ -18,6 +19,7 @@
 //! Deliberately absent: clocks, randomness, floats, hash-map order, async, logging, I/O.
 
 mod agreement;
+mod ahead;
 mod capacity;
 mod due;
 pub mod execution;

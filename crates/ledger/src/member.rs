@@ -47,8 +47,8 @@ impl Ledger<'_> {
             return Err(Refusal::AccountExists { account }.into());
         }
 
-        self.store.put(&member, &MemberRecord { roles });
-        self.store.put(&account, &AccountRecord::of(member));
+        self.store.put(&member, MemberRecord { roles });
+        self.store.put(&account, AccountRecord::of(member));
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Ledger<'_> {
         self.need_role(caller, Role::Validator)?;
         self.store.get::<MemberRecord>(&member, || Refusal::UnknownMember { member })?;
 
-        self.store.put(&member, &MemberRecord { roles });
+        self.store.put(&member, MemberRecord { roles });
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Ledger<'_> {
             None => {}
         }
 
-        self.store.put(&account, &AccountRecord::of(caller.member));
+        self.store.put(&account, AccountRecord::of(caller.member));
         Ok(())
     }
 }

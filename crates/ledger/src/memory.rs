@@ -14,12 +14,14 @@ pub struct Memory {
     cells: BTreeMap<Key, Cell>,
     height: u64,
     time: Timestamp,
+    next_due: Option<Timestamp>,
+    rounds: usize,
 }
 
 impl Memory {
     /// The state before the first block.
     pub fn new(genesis: Genesis) -> Self {
-        Self { time: genesis.time, genesis, cells: BTreeMap::new(), height: 0 }
+        Self { time: genesis.time, genesis, cells: BTreeMap::new(), height: 0, next_due: None, rounds: 0 }
     }
 
     /// The genesis document.
@@ -42,14 +44,22 @@ impl Memory {
         &self.cells
     }
 
+    /// How often the last block asked for cells.
+    pub const fn rounds(&self) -> usize {
+        self.rounds
+    }
+
     /// Executes the next block at `time` and takes on its changes.
     pub fn execute(&mut self, time: Timestamp, transactions: Vec<VerifiedTransaction>) -> Outcome {
         assert!(time >= self.time, "a block is not before its parent");
-        let context = BlockContext { chain: self.genesis.chain(), height: self.height + 1, time };
+        let context =
+            BlockContext { chain: self.genesis.chain(), height: self.height + 1, time, next_due: self.next_due };
         let mut execution = Execution::new(context, &self.genesis, transactions);
+        self.rounds = 0;
         let outcome = loop {
             match execution.run() {
                 Progress::Wants(keys) => {
+                    self.rounds += 1;
                     let cells: Vec<_> = keys.into_iter().map(|key| (key, self.cells.get(&key).copied())).collect();
                     execution.supply(cells);
                 }
@@ -62,7 +72,7 @@ impl Memory {
                 None => drop(self.cells.remove(key)),
             }
         }
-        (self.height, self.time) = (self.height + 1, time);
+        (self.height, self.time, self.next_due) = (self.height + 1, time, outcome.next_due);
         outcome
     }
 

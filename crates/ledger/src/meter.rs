@@ -36,8 +36,8 @@ impl Ledger<'_> {
 
         let last = Reading { time: meter.since, register: meter.register };
         let state = MeterState { last, retired: false, subscription: None, bindings: Bounded::empty() };
-        self.store.put(&meter.id, &MeterRecord { operator: caller.account, registered, meter: meter.clone() });
-        self.store.create(&meter.id, &state)
+        self.store.put(&meter.id, MeterRecord { operator: caller.account, registered, meter: meter.clone() });
+        self.store.create(&meter.id, state)
     }
 
     /// The meter, refused if it is unknown or retired.
@@ -68,7 +68,7 @@ impl Ledger<'_> {
         need_idle(meter, &state)?;
 
         record.meter.holder = holder;
-        self.store.put(&meter, &record);
+        self.store.put(&meter, record);
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl Ledger<'_> {
         let (mut record, _) = self.operated_meter(caller, meter)?;
 
         record.meter.authority = authority;
-        self.store.put(&meter, &record);
+        self.store.put(&meter, record);
         Ok(())
     }
 
@@ -107,8 +107,8 @@ impl Ledger<'_> {
 
         record.meter = Meter { authority, register_modulus, register, since: last.time, ..record.meter };
         state.last = Reading { time: last.time, register };
-        self.store.put(&meter, &record);
-        self.store.put(&meter, &state);
+        self.store.put(&meter, record);
+        self.store.put(&meter, state);
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Ledger<'_> {
         need_idle(meter, &state)?;
 
         state.retired = true;
-        self.store.put(&meter, &state);
+        self.store.put(&meter, state);
         Ok(())
     }
 
@@ -145,7 +145,7 @@ impl Ledger<'_> {
         let mut state = self.serving_meter(meter, carrier, holder)?;
         let busy = Refusal::MeterBusy { meter, max: MAX_METER_AGREEMENTS as u32 };
         state.bindings.push(binding).map_err(|_| busy)?;
-        self.store.put(&meter, &state);
+        self.store.put(&meter, state);
         Ok(())
     }
 
@@ -153,7 +153,7 @@ impl Ledger<'_> {
     pub fn unbind_purchase(&mut self, meter: MeterId, agreement: AgreementId) -> Ruled<()> {
         let mut state: MeterState = self.store.known(&meter)?;
         state.bindings.retain(|binding| binding.agreement != agreement);
-        self.store.put(&meter, &state);
+        self.store.put(&meter, state);
         Ok(())
     }
 }

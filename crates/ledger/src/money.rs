@@ -43,7 +43,7 @@ impl Ledger<'_> {
     fn credit(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
         let mut record = self.account(account)?;
         add(&mut record.free, amount)?;
-        self.store.put(&account, &record);
+        self.store.put(&account, record);
         Ok(())
     }
 
@@ -51,7 +51,7 @@ impl Ledger<'_> {
         let mut record = self.account(account)?;
         let short = Refusal::InsufficientFunds { account, free: record.free, needed: amount };
         record.free = record.free.checked_sub(amount).ok_or(short)?;
-        self.store.put(&account, &record);
+        self.store.put(&account, record);
         Ok(())
     }
 
@@ -64,7 +64,7 @@ impl Ledger<'_> {
         let mut totals: Totals = self.store.known(&())?;
         self.credit(to, amount)?;
         add(&mut totals.issued, amount)?;
-        self.store.put(&(), &totals);
+        self.store.put(&(), totals);
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl Ledger<'_> {
         let mut totals: Totals = self.store.known(&())?;
         self.debit(caller.account, amount)?;
         add(&mut totals.redeemed, amount)?;
-        self.store.put(&(), &totals);
+        self.store.put(&(), totals);
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Ledger<'_> {
                 self.debit(account, amount)?;
                 let mut record = self.account(account)?;
                 add(&mut record.reserved, amount)?;
-                self.store.put(&account, &record);
+                self.store.put(&account, record);
                 add(state.escrow.pot(side, purpose), amount)?;
             }
             Movement::Release { side, purpose } => {
@@ -139,7 +139,7 @@ impl Ledger<'_> {
     fn unreserve(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
         let mut record = self.account(account)?;
         take(&mut record.reserved, amount);
-        self.store.put(&account, &record);
+        self.store.put(&account, record);
         Ok(())
     }
 }

@@ -80,8 +80,8 @@ impl Ledger<'_> {
         check(offer, self.now)?;
         let left = Bounded::new(offer.lots.iter().map(|lot| lot.quantity).collect()).expect("one per lot");
 
-        self.store.put(&offer.id, &record);
-        self.store.create(&offer.id, &OfferState { withdrawn: false, left })
+        self.store.put(&offer.id, record);
+        self.store.create(&offer.id, OfferState { withdrawn: false, left })
     }
 
     /// The offer, refused if it does not exist or was withdrawn.
@@ -103,7 +103,7 @@ impl Ledger<'_> {
         self.need_open_gate(&record.offer)?;
 
         state.withdrawn = true;
-        self.store.put(&offer, &state);
+        self.store.put(&offer, state);
         Ok(())
     }
 

@@ -133,12 +133,12 @@ impl Ledger<'_> {
         }
         check_package(package)?;
 
-        self.store.put(&package.id, &PackageHead { owner: caller.account, version: package.version });
-        self.store.put(&version_id, &PackageVersion { document, offset_minutes: package.offset_minutes });
+        self.store.put(&package.id, PackageHead { owner: caller.account, version: package.version });
+        self.store.put(&version_id, PackageVersion { document, offset_minutes: package.offset_minutes });
         for carrier in Carrier::ALL {
             for (option, tariff) in (0u8..).zip(package.options_of(carrier)) {
                 let id = (package.id, package.version, carrier, option);
-                self.store.create(&id, &TariffRecord { tariff: tariff.clone() })?;
+                self.store.create(&id, TariffRecord { tariff: tariff.clone() })?;
             }
         }
         Ok(())
@@ -205,7 +205,7 @@ impl Ledger<'_> {
                     return Err(Refusal::MeterSubscribed { meter, subscription }.into());
                 }
                 state.subscription = Some(agreement.id);
-                self.store.put(&meter, &state);
+                self.store.put(&meter, state);
             }
             let state = ServiceState {
                 tariff: (package, version, service.option),
@@ -220,7 +220,7 @@ impl Ledger<'_> {
                 owed_weight: 0,
                 tranches: Bounded::empty(),
             };
-            self.store.create(&(agreement.id, carrier), &state)?;
+            self.store.create(&(agreement.id, carrier), state)?;
         }
         self.schedule_statement(agreement.id, offset_minutes)?;
         Ok(ProgramState::Subscription { period_from: self.now })
@@ -278,8 +278,8 @@ impl Ledger<'_> {
 
         let movement = Movement::Reserve { side: Side::User, purpose: Purpose::Prepayment };
         self.move_money(subscription, &agreement.terms, &mut state, movement, paid)?;
-        self.store.put(&subscription, &state);
-        self.store.put(&id, &service);
+        self.store.put(&subscription, state);
+        self.store.put(&id, service);
         let tranche = tranche.number;
         self.events.push(Event::TrancheOpened { subscription, carrier, tranche, paid, discount_permille, period });
         Ok(())
@@ -378,7 +378,7 @@ impl Ledger<'_> {
         let tariff = self.service_tariff(carrier, &service)?;
         let notices = consumed(&mut service, &tariff, interval, quantity)?;
 
-        self.store.put(&id, &service);
+        self.store.put(&id, service);
         for notice in notices.into_iter().flatten() {
             self.events.push(match notice {
                 Notice::Low => Event::LowBalance { subscription, carrier },
@@ -488,7 +488,7 @@ impl Ledger<'_> {
             if let Some(meter) = service.meter {
                 let mut meter_state: MeterState = self.store.known(&meter)?;
                 meter_state.subscription = None;
-                self.store.put(&meter, &meter_state);
+                self.store.put(&meter, meter_state);
             }
         }
         Ok(())
@@ -527,7 +527,7 @@ impl Ledger<'_> {
             let mut service: ServiceState = self.store.known(&id)?;
             service.tariff = (package, version, new.option);
             service.low_balance = new.low_balance;
-            self.store.put(&id, &service);
+            self.store.put(&id, service);
         }
         self.schedule_statement(agreement.id, offset_minutes)
     }
@@ -548,7 +548,7 @@ impl Ledger<'_> {
             let mut service_state: ServiceState = self.store.known(&id)?;
             let tariff = self.service_tariff(service.carrier, &service_state)?;
             close(service.carrier, &mut service_state, &tariff, ends, closing, &mut bill);
-            self.store.put(&id, &service_state);
+            self.store.put(&id, service_state);
         }
         let facts = Facts { user_free: self.free(agreement.terms.user)? };
         let period = Window { from: period_from(state), to: ends };

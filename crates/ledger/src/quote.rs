@@ -12,7 +12,6 @@ use utilidor_types::{Agreement, AgreementId, OfferId, Program, Refusal, Role, Se
 impl Ledger<'_> {
     /// Order: role, offer, own offer, gate, size. A second quote replaces the first.
     pub fn submit_quote(&mut self, caller: Caller, quote: &SealedQuote) -> Ruled<()> {
-        self.store.want::<QuoteRecord>(&(quote.offer, caller.account));
         self.need_role(caller, Role::User)?;
         let (record, _) = self.standing_offer(quote.offer)?;
         if record.owner == caller.account {
@@ -27,7 +26,7 @@ impl Ledger<'_> {
         self.store.find::<QuoteRecord>(&id)?;
 
         let record = QuoteRecord { commitment: quote.commitment, binding: quote.binding, awarded: false };
-        self.store.put(&id, &record);
+        self.store.put(&id, record);
         Ok(())
     }
 
@@ -45,9 +44,6 @@ impl Ledger<'_> {
     /// Order: offer, owner, gate, delivery; then for each award: quote, awarded before, opening, lines, lots,
     /// and all that a new agreement is checked for. One award that is refused refuses them all.
     pub fn award(&mut self, caller: Caller, offer: OfferId, awards: &[AwardedQuote]) -> Ruled<()> {
-        for award in awards {
-            self.store.want::<QuoteRecord>(&(offer, award.bidder));
-        }
         let (record, mut state) = self.standing_offer(offer)?;
         if record.owner != caller.account {
             return Err(Refusal::NotOfferOwner { offer }.into());
@@ -66,7 +62,7 @@ impl Ledger<'_> {
         for award in awards {
             self.award_one(&record, &mut state, award)?;
         }
-        self.store.put(&offer, &state);
+        self.store.put(&offer, state);
         Ok(())
     }
 
@@ -101,9 +97,10 @@ impl Ledger<'_> {
             sign_by: signing_ends.min(offer.window.from),
         };
 
+        let binding = quote.binding;
         quote.awarded = true;
-        self.store.put(&id, &quote);
-        self.conclude(agreement, quote.binding)
+        self.store.put(&id, quote);
+        self.conclude(agreement, binding)
     }
 
     /// Puts what an award took back into the offer's lots, when its agreement was not signed.
@@ -116,7 +113,7 @@ impl Ledger<'_> {
                 *left = left.checked_add(bought.quantity).expect("what goes back was in the lot before");
             }
         }
-        self.store.put(&offer, &state);
+        self.store.put(&offer, state);
         Ok(())
     }
 }

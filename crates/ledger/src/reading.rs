@@ -7,7 +7,7 @@
 use crate::execution::Ledger;
 use crate::member::Caller;
 use crate::purchase;
-use crate::record::{AgreementState, MeterRecord, MeterState, ProgramState};
+use crate::record::{AgreementState, MeterState, ProgramState};
 use crate::store::{Ruled, Stop};
 use utilidor_types::event::RefusedReading;
 use utilidor_types::meter::{Attribution, MAX_BATCH_READINGS, MeterRun};
@@ -22,10 +22,6 @@ impl Ledger<'_> {
     /// [`Ledger::certify`].
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
-        for run in runs {
-            self.store.want::<MeterRecord>(&run.meter);
-            self.store.want::<MeterState>(&run.meter);
-        }
         let first = self.next_certificate()?;
         let before = self.certificates.len();
         let mut refused = Bounded::<_, MAX_BATCH_READINGS>::empty();
@@ -79,7 +75,7 @@ impl Ledger<'_> {
             }
             *index += 1;
         }
-        self.store.put(&meter, &state);
+        self.store.put(&meter, state);
         Ok(())
     }
 
@@ -91,6 +87,7 @@ impl Ledger<'_> {
         let mut rest = quantity;
         let mut purchases = Bounded::empty();
         let mut changed = Vec::new();
+        self.want_served(state, meter.id);
         for binding in &state.bindings {
             let covered_ms = interval.overlap_ms(binding.window);
             if covered_ms == 0 {
@@ -118,7 +115,7 @@ impl Ledger<'_> {
         }
 
         for (id, agreement) in changed {
-            self.store.put(&id, &agreement);
+            self.store.put(&id, agreement);
         }
         if interval.ms() > GAP_MS {
             self.events.push(Event::Gap { meter: meter.id, interval });

@@ -13,7 +13,7 @@ use utilidor_types::{
 };
 
 /// A kind of record.
-pub trait Record: BorshSerialize + BorshDeserialize {
+pub trait Record: BorshSerialize + BorshDeserialize + Clone + Send + Sync + 'static {
     /// What names one.
     type Id: BorshSerialize;
     /// The table's number.

@@ -6,7 +6,11 @@
 //! the rule. Writes go to a journal until the transaction is done; a refused one is rolled back.
 
 use crate::record::Record;
-use std::collections::{BTreeSet, HashMap};
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use utilidor_types::cell::{cells_for, from_cells, record_len, to_cells};
 use utilidor_types::{Cell, Key, Refusal, decode, encode};
 
@@ -31,24 +35,106 @@ impl From<Refusal> for Stop {
 /// What a rule gives.
 pub type Ruled<T> = Result<T, Stop>;
 
-/// A record as bytes, before the block and now.
+/// A record of some kind, as the rules work on it.
+type Value = Arc<dyn Any + Send + Sync>;
+
+/// Longest encoding of a table's number and a record's id.
+const MAX_ID_BYTES: usize = 49;
+
+/// A record's table and id, encoded in place.
+#[derive(Clone, Copy)]
+struct Name {
+    len: u8,
+    bytes: [u8; MAX_ID_BYTES],
+}
+
+impl Name {
+    fn of<R: Record>(id: &R::Id) -> Self {
+        let mut bytes = [0; MAX_ID_BYTES];
+        bytes[0] = R::TABLE;
+        let mut rest = &mut bytes[1..];
+        borsh::BorshSerialize::serialize(id, &mut rest).expect("ids are shorter than the room for them");
+        let len = (MAX_ID_BYTES - rest.len()) as u8;
+        Self { len, bytes }
+    }
+
+    fn table(&self) -> u8 {
+        self.bytes[0]
+    }
+
+    fn key(&self, cell: u16) -> Key {
+        Key::of(self.table(), &self.as_slice()[1..], cell)
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.as_slice());
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.as_slice()))
+    }
+}
+
+/// A record before the block and now. It is decoded when it is first read, and encoded when the block is done.
 #[derive(Debug)]
 struct Entry {
-    table: u8,
-    id: Vec<u8>,
-    before: Option<Vec<u8>>,
-    now: Option<Vec<u8>>,
-    /// Nobody has looked whether there was one before: it follows from records that this pass has read or changed.
-    assumed_new: bool,
+    name: Name,
+    encode: fn(&(dyn Any + Send + Sync)) -> Vec<u8>,
+    before: Option<Value>,
+    now: Option<Value>,
+    known: Known,
+}
+
+/// What is known of the record that was there before the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// Its cells, or that there are none.
+    Read,
+    /// Nobody has looked: that there was none follows from records that this pass has read or changed.
+    AssumedNew,
+    /// Nothing: what was assumed went with its pass.
+    Nothing,
+}
+
+impl Entry {
+    fn is_changed(&self) -> bool {
+        match (&self.before, &self.now) {
+            (None, None) => false,
+            (Some(before), Some(now)) => !Arc::ptr_eq(before, now),
+            _ => true,
+        }
+    }
+
+    fn cells(&self, value: &Option<Value>) -> Vec<Cell> {
+        value.as_deref().map(|value| to_cells(&(self.encode)(value))).unwrap_or_default()
+    }
 }
 
 /// The state as far as a block has read and written it.
 #[derive(Debug, Default)]
 pub struct Store {
     cells: HashMap<Key, Option<Cell>>,
-    records: HashMap<Key, Entry>,
-    journal: Vec<(Key, Option<Vec<u8>>)>,
-    wanted: BTreeSet<Key>,
+    places: HashMap<Name, usize>,
+    records: Vec<Entry>,
+    /// Records written since the last commit: their place and what they held.
+    journal: Vec<(usize, Option<Value>)>,
+    wanted: Vec<Key>,
 }
 
 impl Store {
@@ -57,19 +143,22 @@ impl Store {
         self.cells.extend(cells);
     }
 
-    /// The keys that reads have missed since the last call.
+    /// The keys that reads have missed since the last call: sorted, each once.
     pub fn take_wanted(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.wanted).into_iter().collect()
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
     }
 
     /// Forgets all writes, to run the block again. What was read stays. What was assumed does not: a pass that misses
     /// cells may have assumed it wrongly.
     pub fn restart(&mut self) {
         self.journal.clear();
-        self.records.retain(|_, entry| !entry.assumed_new);
-        for entry in self.records.values_mut() {
-            if entry.now != entry.before {
-                entry.now.clone_from(&entry.before);
+        for entry in &mut self.records {
+            entry.now.clone_from(&entry.before);
+            if entry.known == Known::AssumedNew {
+                entry.known = Known::Nothing;
             }
         }
     }
@@ -81,29 +170,20 @@ impl Store {
 
     /// Takes the writes since the last commit back.
     pub fn roll_back(&mut self) {
-        while let Some((key, value)) = self.journal.pop() {
-            self.records.get_mut(&key).expect("what is journaled is loaded").now = value;
+        while let Some((place, value)) = self.journal.pop() {
+            self.records[place].now = value;
         }
     }
 
     /// Asks for a record ahead of its reading, without stopping.
     pub fn want<R: Record>(&mut self, id: &R::Id) {
-        let id = encode(id);
-        if !self.records.contains_key(&Key::of(R::TABLE, &id, 0)) {
-            let _ = self.load::<R>(&id);
-        }
+        let _ = self.read::<R>(Name::of::<R>(id));
     }
 
     /// The record, if there is one.
     pub fn find<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<R>> {
-        let id = encode(id);
-        let key = Key::of(R::TABLE, &id, 0);
-        if !self.records.contains_key(&key) {
-            let before = self.load::<R>(&id)?;
-            self.records.insert(key, Entry { table: R::TABLE, id, now: before.clone(), before, assumed_new: false });
-        }
-        let entry = &self.records[&key];
-        Ok(entry.now.as_deref().map(stored))
+        let place = self.read::<R>(Name::of::<R>(id))?;
+        Ok(self.records[place].now.as_deref().map(|value| typed::<R>(value).clone()))
     }
 
     /// The record, or `refusal` if there is none.
@@ -117,24 +197,24 @@ impl Store {
     }
 
     /// Writes a record that must not exist yet, by the ledger's own bookkeeping.
-    pub fn create<R: Record>(&mut self, id: &R::Id, record: &R) -> Ruled<()> {
+    pub fn create<R: Record>(&mut self, id: &R::Id, record: R) -> Ruled<()> {
         assert!(self.find::<R>(id)?.is_none(), "a new record's place is free");
         self.put(id, record);
         Ok(())
     }
 
     /// Writes a record that cannot exist, by the ledger's own bookkeeping, without looking for it.
-    pub fn create_unread<R: Record>(&mut self, id: &R::Id, record: &R) {
-        let id = encode(id);
-        let key = Key::of(R::TABLE, &id, 0);
-        let assumed = Entry { table: R::TABLE, id, before: None, now: None, assumed_new: true };
-        self.records.entry(key).or_insert(assumed);
-        self.write_at(key, Some(encode(record)));
+    pub fn create_unread<R: Record>(&mut self, id: &R::Id, record: R) {
+        let place = self.place::<R>(Name::of::<R>(id));
+        if self.records[place].known == Known::Nothing {
+            self.records[place].known = Known::AssumedNew;
+        }
+        self.write_at(place, Some(Arc::new(record)));
     }
 
     /// Writes a record. It must have been read (or looked for) before.
-    pub fn put<R: Record>(&mut self, id: &R::Id, record: &R) {
-        self.write::<R>(id, Some(encode(record)));
+    pub fn put<R: Record>(&mut self, id: &R::Id, record: R) {
+        self.write::<R>(id, Some(Arc::new(record)));
     }
 
     /// Deletes a record. It must have been read before.
@@ -142,21 +222,42 @@ impl Store {
         self.write::<R>(id, None);
     }
 
-    fn write<R: Record>(&mut self, id: &R::Id, value: Option<Vec<u8>>) {
-        self.write_at(Key::of(R::TABLE, &encode(id), 0), value);
+    fn write<R: Record>(&mut self, id: &R::Id, value: Option<Value>) {
+        let place = self.places.get(&Name::of::<R>(id)).expect("a record is looked for before it is written");
+        self.write_at(*place, value);
     }
 
-    fn write_at(&mut self, key: Key, value: Option<Vec<u8>>) {
-        let entry = self.records.get_mut(&key).expect("a record is looked for before it is written");
+    fn write_at(&mut self, place: usize, value: Option<Value>) {
+        let entry = &mut self.records[place];
+        assert_ne!(entry.known, Known::Nothing, "a record is looked for before it is written");
         let previous = std::mem::replace(&mut entry.now, value);
-        self.journal.push((key, previous));
+        self.journal.push((place, previous));
     }
 
-    fn load<R: Record>(&mut self, id: &[u8]) -> Ruled<Option<Vec<u8>>> {
-        let first = Key::of(R::TABLE, id, 0);
-        let count = match self.cells.get(&first) {
+    /// Where the record stands among those of the block.
+    fn place<R: Record>(&mut self, name: Name) -> usize {
+        *self.places.entry(name).or_insert_with(|| {
+            let encode = |value: &(dyn Any + Send + Sync)| encode(typed::<R>(value));
+            self.records.push(Entry { name, encode, before: None, now: None, known: Known::Nothing });
+            self.records.len() - 1
+        })
+    }
+
+    /// Where the record stands, once its cells are there.
+    fn read<R: Record>(&mut self, name: Name) -> Ruled<usize> {
+        let place = self.place::<R>(name);
+        if self.records[place].known == Known::Nothing {
+            let before = self.load::<R>(name)?.map(|record| Arc::new(record) as Value);
+            let entry = &mut self.records[place];
+            (entry.now, entry.before, entry.known) = (before.clone(), before, Known::Read);
+        }
+        Ok(place)
+    }
+
+    fn load<R: Record>(&mut self, name: Name) -> Ruled<Option<R>> {
+        let count = match self.cells.get(&name.key(0)) {
             None => {
-                let usual = (0..R::USUAL_CELLS).map(|cell| Key::of(R::TABLE, id, cell));
+                let usual = (0..R::USUAL_CELLS).map(|cell| name.key(cell));
                 self.wanted.extend(usual.filter(|key| !self.cells.contains_key(key)));
                 return Err(Stop::Unfetched);
             }
@@ -165,27 +266,27 @@ impl Store {
         };
         let mut cells = Vec::with_capacity(count);
         for cell in 0..count as u16 {
-            let key = Key::of(R::TABLE, id, cell);
+            let key = name.key(cell);
             match self.cells.get(&key) {
-                None => drop(self.wanted.insert(key)),
+                None => self.wanted.push(key),
                 Some(content) => cells.push(content.expect("a record's cells are all there")),
             }
         }
         if cells.len() < count {
             return Err(Stop::Unfetched);
         }
-        Ok(Some(from_cells(&cells).expect("a record's cells fit together")))
+        Ok(Some(stored(&from_cells(&cells).expect("a record's cells fit together"))))
     }
 
     /// The cells that differ from before the block, sorted by key.
     pub fn changes(&self) -> Vec<(Key, Option<Cell>)> {
         let mut changes = Vec::new();
-        for entry in self.records.values().filter(|entry| entry.now != entry.before) {
-            let before = entry.before.as_deref().map(to_cells).unwrap_or_default();
-            let now = entry.now.as_deref().map(to_cells).unwrap_or_default();
+        for entry in self.records.iter().filter(|entry| entry.is_changed()) {
+            let before = entry.cells(&entry.before);
+            let now = entry.cells(&entry.now);
             for cell in 0..before.len().max(now.len()) {
                 if before.get(cell) != now.get(cell) {
-                    changes.push((Key::of(entry.table, &entry.id, cell as u16), now.get(cell).copied()));
+                    changes.push((entry.name.key(cell as u16), now.get(cell).copied()));
                 }
             }
         }
@@ -193,12 +294,15 @@ impl Store {
         changes
     }
 
-    /// Records of a kind that the block changed: before and now.
-    pub fn changed<R: Record>(&self) -> impl Iterator<Item = (Option<R>, Option<R>)> {
-        let changed = |entry: &&Entry| entry.table == R::TABLE && entry.now != entry.before;
-        let records = self.records.values().filter(changed);
-        records.map(|entry| (entry.before.as_deref().map(stored), entry.now.as_deref().map(stored)))
+    /// Records of a kind that the block has written: before and now.
+    pub fn changed<R: Record>(&self) -> impl Iterator<Item = (Option<&R>, Option<&R>)> {
+        let changed = self.records.iter().filter(|entry| entry.name.table() == R::TABLE && entry.is_changed());
+        changed.map(|entry| (entry.before.as_deref().map(typed), entry.now.as_deref().map(typed)))
     }
+}
+
+fn typed<R: Record>(value: &(dyn Any + Send + Sync)) -> &R {
+    value.downcast_ref().expect("a table holds one kind of record")
 }
 
 /// Reads a record from the bytes that the ledger itself has stored.

@@ -17,6 +17,7 @@ use commonware_parallel::Strategy;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest transaction in bytes: room for a full batch of readings, each with its meter's signature.
 pub const MAX_TRANSACTION_BYTES: usize = 320 * 1024;
@@ -139,10 +140,10 @@ pub enum VerifyError {
     },
 }
 
-/// A transaction whose chain and signatures, its meters' included, have been checked.
+/// A transaction whose chain and signatures, its meters' included, have been checked. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedTransaction {
-    signed: SignedTransaction,
+    signed: Arc<SignedTransaction>,
     hash: TransactionHash,
     account: AccountId,
     bytes: usize,
@@ -150,12 +151,12 @@ pub struct VerifiedTransaction {
 
 impl VerifiedTransaction {
     /// The transaction.
-    pub const fn transaction(&self) -> &Transaction {
+    pub fn transaction(&self) -> &Transaction {
         &self.signed.transaction
     }
 
     /// The transaction with its signature.
-    pub const fn signed(&self) -> &SignedTransaction {
+    pub fn signed(&self) -> &SignedTransaction {
         &self.signed
     }
 
@@ -231,7 +232,7 @@ pub fn verify_batch(
             let mut bytes = message;
             bytes.extend_from_slice(&signed.signature.0);
             let account = signed.transaction.account();
-            Ok(VerifiedTransaction { hash: hash_bytes(&bytes), account, bytes: bytes.len(), signed })
+            Ok(VerifiedTransaction { hash: hash_bytes(&bytes), account, bytes: bytes.len(), signed: Arc::new(signed) })
         })
         .collect()
 }

@@ -293,7 +293,7 @@ impl<'a> Play<'a> {
         let before = self.memory.clone();
         let outcome = self.memory.execute(time, verified.clone());
 
-        let context = BlockContext { chain: self.model.chain, height: self.model.height, time };
+        let context = BlockContext { chain: self.model.chain, height: self.model.height, time, next_due: None };
         if sliced {
             same_however_supplied(&before, context, &verified, &outcome);
         }
@@ -599,8 +599,8 @@ fn audit_statement(audit: &mut Audit, contract: &Contract, statement: &Statement
     );
 }
 
-/// Executes the block again with its cells supplied otherwise, and expects the same outcome: little by little, and all
-/// at once before it begins.
+/// Executes the block again with its cells supplied otherwise, and expects the same outcome: little by little, and the
+/// whole state before it begins, so that it asks for what is not there only.
 fn same_however_supplied(
     before: &Memory,
     context: BlockContext,
@@ -608,25 +608,35 @@ fn same_however_supplied(
     outcome: &Outcome,
 ) {
     let cell = |key: &Key| before.cells().get(key).copied();
-    let mut known = Vec::new();
+    let again = executed(before, context, transactions, [], |keys| {
+        keys[..keys.len().div_ceil(2)].iter().map(|key| (*key, cell(key))).collect()
+    });
+    assert_eq!(&again, outcome, "supplying cells little by little changes nothing");
+    let all = before.cells().iter().map(|(key, cell)| (*key, Some(*cell)));
+    let again = executed(before, context, transactions, all, |keys| {
+        assert!(keys.iter().all(|key| cell(key).is_none()), "a cell that was supplied is wanted");
+        keys.iter().map(|key| (*key, None)).collect()
+    });
+    assert_eq!(&again, outcome, "supplying cells in one go changes nothing");
+}
+
+fn executed(
+    before: &Memory,
+    context: BlockContext,
+    transactions: &[VerifiedTransaction],
+    first: impl IntoIterator<Item = (Key, Option<Cell>)>,
+    supply: impl Fn(&[Key]) -> Vec<(Key, Option<Cell>)>,
+) -> Outcome {
     let mut execution = Execution::new(context, before.genesis(), transactions.to_vec());
-    let again = loop {
+    execution.supply(first);
+    loop {
         match execution.run() {
             Progress::Wants(keys) => {
                 assert!(!keys.is_empty(), "an execution that is not done wants something");
-                let cells: Vec<_> = keys[..keys.len().div_ceil(2)].iter().map(|key| (*key, cell(key))).collect();
-                known.extend(cells.clone());
-                execution.supply(cells);
+                execution.supply(supply(&keys));
             }
-            Progress::Done(outcome) => break outcome,
+            Progress::Done(outcome) => return outcome,
         }
-    };
-    assert_eq!(&again, outcome, "supplying cells little by little changes nothing");
-    let mut execution = Execution::new(context, before.genesis(), transactions.to_vec());
-    execution.supply(known);
-    match execution.run() {
-        Progress::Done(again) => assert_eq!(&again, outcome, "supplying cells in one go changes nothing"),
-        Progress::Wants(keys) => panic!("all cells were supplied, {} more are wanted", keys.len()),
     }
 }
 

@@ -1,0 +1,25 @@
+//! The rules alone, a minute after they were changed: `cargo run --release --no-default-features --example rules SCALE [SUITE..]`.
+use utilidor_bench::workload::{Suite, workload};
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let scale: f64 = arguments[0].parse().unwrap();
+    let suites: Vec<Suite> = match arguments.len() {
+        1 => Suite::ALL.to_vec(),
+        _ => arguments[1..].iter().map(|suite| suite.parse().unwrap()).collect(),
+    };
+    for suite in suites {
+        let w = workload(suite, scale, "integrated-energy-1");
+        let p = utilidor_bench::execute::play(&w);
+        let units = w.units as f64;
+        println!(
+            "{:16} {:>10.0} {}/s  {:?}",
+            suite.name(),
+            units / p.timed.wall,
+            suite.unit(),
+            p.phases
+                .iter()
+                .map(|(n, s, u)| format!("{n}:{u}:{:.2}us", s.wall * 1e6 / (*u).max(1) as f64))
+                .collect::<Vec<_>>()
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Loads a running chain and watches what it is given become final and durable.
+
+use crate::measure::Latencies;
+use std::future::Future;
+use std::time::{Duration, Instant};
+use utilidor_chain::{Handle, ReadError};
+use utilidor_types::Timestamp;
+
+/// Transactions on their way to being final, at most: below what a pool holds.
+const IN_FLIGHT: usize = 16_384;
+/// How often an open-loop load sends.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Where transactions are handed in.
+pub trait Entrance: Clone + Send + Sync + 'static {
+    /// Hands transactions in. All of them must be taken.
+    fn submit(&self, transactions: Vec<Vec<u8>>) -> impl Future<Output = ()> + Send;
+}
+
+/// How fast transactions are handed in.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// As fast as they become final: so many in one submission, so many submissions at once.
+    Saturated {
+        /// Transactions in a submission.
+        batch: usize,
+        /// Submissions at once.
+        connections: usize,
+    },
+    /// So many a second, whatever becomes of them.
+    Open {
+        /// Transactions a second.
+        per_second: f64,
+    },
+}
+
+/// Follows the chain from its present head on.
+struct Follower {
+    handle: Handle,
+    height: u64,
+    /// Transactions in final blocks so far, and when that was first seen.
+    marks: Vec<(usize, Instant)>,
+}
+
+impl Follower {
+    fn new(handle: Handle) -> Self {
+        Self { height: handle.head().height, marks: vec![(0, Instant::now())], handle }
+    }
+
+    fn done(&self) -> usize {
+        self.marks.last().expect("it begins with a mark").0
+    }
+
+    /// Waits until at least `count` transactions are final.
+    async fn reach(&mut self, count: usize) -> Result<(), ReadError> {
+        while self.done() < count {
+            let head = self.handle.reached(self.height + 1).await?.height;
+            let seen = Instant::now();
+            let mut done = self.done();
+            for height in self.height + 1..=head {
+                done += self.handle.final_header(height).await?.header.transaction_count as usize;
+            }
+            (self.height, _) = (head, self.marks.push((done, seen)));
+        }
+        Ok(())
+    }
+}
+
+/// Hands transactions in at a pace, and returns when all are final.
+///
+/// # Panics
+///
+/// Panics if the node stops.
+pub async fn load(handle: &Handle, entrance: &impl Entrance, transactions: Vec<Vec<u8>>, pace: Pace) -> Latencies {
+    let total = transactions.len();
+    let mut follower = Follower::new(handle.clone());
+    let mut rest = transactions.into_iter();
+    let mut sent: Vec<(usize, Instant)> = Vec::new();
+    let mut count = 0;
+    let mut open = tokio::task::JoinSet::new();
+    let start = Instant::now();
+    while count < total {
+        let (batch, connections) = match pace {
+            Pace::Saturated { batch, connections } => (batch, connections),
+            Pace::Open { per_second } => {
+                tokio::time::sleep(TICK).await;
+                let due = (start.elapsed().as_secs_f64() * per_second) as usize;
+                (due.saturating_sub(count), usize::MAX)
+            }
+        };
+        let batch: Vec<_> = rest.by_ref().take(batch).collect();
+        if batch.is_empty() {
+            continue;
+        }
+        count += batch.len();
+        sent.push((count, Instant::now()));
+        let entrance = entrance.clone();
+        open.spawn(async move { entrance.submit(batch).await });
+        while open.len() >= connections {
+            open.join_next().await.expect("there are some").expect("a submission does not panic");
+        }
+        if matches!(pace, Pace::Saturated { .. }) {
+            follower.reach(count.saturating_sub(IN_FLIGHT)).await.expect("the node runs");
+        }
+    }
+    open.join_all().await;
+    follower.reach(total).await.expect("the node runs");
+
+    let mut before = 0;
+    let latency = |(until, at): (usize, Instant)| {
+        let place = follower.marks.partition_point(|(done, _)| *done < until);
+        let latency = follower.marks[place].1.saturating_duration_since(at);
+        let count = until - std::mem::replace(&mut before, until);
+        (latency.as_secs_f64() * 1_000.0, count)
+    };
+    Latencies::of(sent.into_iter().map(latency).collect())
+}
+
+/// Lets the chain do what is due until `time`, and returns when it has.
+///
+/// # Panics
+///
+/// Panics if the node stops.
+pub async fn work_off(handle: &Handle, time: Timestamp) {
+    let mut head = handle.subscribe();
+    let done = head.wait_for(|head| head.time >= time && head.next_due.is_none_or(|due| due > head.time)).await;
+    done.expect("the node runs");
+}

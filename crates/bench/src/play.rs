@@ -1,0 +1,161 @@
+//! Plays a workload on a running chain: layers `engine` and `node`.
+//!
+//! ```text
+//! engine  chain in this process:   decode, verify, execute, all roots, durable
+//! node    whole node over HTTP:    the same, and the interface before it, the index behind it
+//! ```
+
+use crate::drive::{Entrance, Pace, load, work_off};
+use crate::measure::{Latencies, Played, Stopwatch, folder_bytes};
+use crate::tally::Tally;
+use crate::workload::Workload;
+use std::path::Path;
+use std::time::Duration;
+use utilidor_chain::{Handle, PoolLimits};
+use utilidor_sdk::Client;
+use utilidor_types::encode;
+
+/// A layer whose chain really runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The chain in this process.
+    Engine,
+    /// The whole node, over HTTP.
+    Node,
+}
+
+/// Straight into the chain.
+#[derive(Clone)]
+struct Direct(Handle);
+
+impl Entrance for Direct {
+    async fn submit(&self, transactions: Vec<Vec<u8>>) {
+        for answer in self.0.submit(transactions).await {
+            answer.expect("the pool takes what the workload signs");
+        }
+    }
+}
+
+/// Over HTTP.
+#[derive(Clone)]
+struct Http(Client);
+
+impl Entrance for Http {
+    async fn submit(&self, transactions: Vec<Vec<u8>>) {
+        for answer in self.0.submit_encoded(&transactions, 0).await.expect("the node answers") {
+            assert!(answer.problem.is_none(), "the node takes what the workload signs: {:?}", answer.problem);
+        }
+    }
+}
+
+fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
+    let mut config = utilidor_chain::Config::alone(dir.join("chain"), workload.genesis.clone(), workload.validator);
+    // A few accounts of the workload send most of it.
+    config.pool.per_account = PoolLimits::default().transactions;
+    config
+}
+
+/// Plays a workload on a fresh chain in `dir`, an empty folder. `pace` is that of the phases that count.
+///
+/// # Panics
+///
+/// Panics if anything of the workload fails.
+pub async fn play(workload: &Workload, depth: Depth, dir: &Path, pace: Option<Pace>) -> Played {
+    let config = config(workload, dir);
+    match depth {
+        Depth::Engine => {
+            let node = tokio::task::spawn_blocking(move || utilidor_chain::start(config).expect("the chain starts"));
+            let node = node.await.expect("starting does not panic");
+            let pace = pace.unwrap_or(Pace::Saturated { batch: 1_024, connections: 2 });
+            let entrance = Direct(node.handle());
+            let played = play_on(workload, &node.handle(), &entrance, pace, dir, async || ()).await;
+            tokio::task::spawn_blocking(|| node.stop().expect("the chain stops"))
+                .await
+                .expect("stopping does not panic");
+            played
+        }
+        Depth::Node => {
+            let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            let config = utilidor_api::process::Config { chain: config, index: dir.join("index.sqlite"), listen };
+            let process = utilidor_api::process::start(config).await.expect("the node starts");
+            let client = Client::new(&format!("http://{}", process.address())).expect("the address is one");
+            let pace = pace.unwrap_or(Pace::Saturated { batch: 512, connections: 4 });
+            let indexed = async || {
+                let head = process.chain().head().height;
+                while client.status().await.expect("the node answers").indexed_height < head {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let entrance = Http(client.clone());
+            let played = play_on(workload, &process.chain(), &entrance, pace, dir, indexed).await;
+            process.stop().await.expect("the node stops");
+            played
+        }
+    }
+}
+
+async fn play_on(
+    workload: &Workload,
+    handle: &Handle,
+    entrance: &impl Entrance,
+    pace: Pace,
+    dir: &Path,
+    indexed: impl AsyncFn(),
+) -> Played {
+    let mut played = Played::default();
+    let mut tally = Tally::default();
+    let mut height = 0;
+    handle.reached(1).await.expect("the chain runs");
+    for phase in &workload.phases {
+        let transactions: Vec<Vec<u8>> = phase.transactions.iter().map(encode).collect();
+        // Waiting for the clock is no part of a measurement; what falls due then is, if the ledger acts by itself.
+        if !transactions.is_empty() && handle.head().time < phase.at {
+            handle.advance_time(phase.at).await.expect("time moves forward");
+            work_off(handle, phase.at).await;
+        }
+        let bytes = disk(dir);
+        let stopwatch = Stopwatch::start();
+        if transactions.is_empty() {
+            handle.advance_time(phase.at).await.expect("time moves forward");
+            work_off(handle, phase.at).await;
+        } else {
+            let pace = if phase.timed { pace } else { Pace::Saturated { batch: 1_024, connections: 2 } };
+            let latencies = load(handle, entrance, transactions, pace).await;
+            if phase.timed {
+                played.latencies.extend(latencies);
+            }
+        }
+        indexed().await;
+        let seconds = stopwatch.read();
+        if phase.timed {
+            played.timed += seconds;
+            played.phases.push((phase.name, seconds, phase.steps));
+            played.bytes = add(played.bytes, &bytes, disk(dir));
+        }
+        while height < handle.head().height {
+            height += 1;
+            let block = handle.finalized(height).await.expect("the chain runs").expect("below the head");
+            tally.add(&block.receipts);
+        }
+    }
+    tally.check(workload);
+    played
+}
+
+/// Bytes on disk: the chain's, and the index's if there is one.
+fn disk(dir: &Path) -> Vec<(&'static str, u64)> {
+    let index: u64 = ["index.sqlite", "index.sqlite-wal"].iter().map(|file| folder_bytes(&dir.join(file))).sum();
+    vec![("chain", folder_bytes(&dir.join("chain"))), ("index", index)]
+}
+
+fn add(
+    mut sum: Vec<(&'static str, u64)>,
+    before: &[(&'static str, u64)],
+    after: Vec<(&'static str, u64)>,
+) -> Vec<(&'static str, u64)> {
+    sum.resize(after.len(), ("", 0));
+    for ((sum, (_, before)), (name, after)) in sum.iter_mut().zip(before).zip(after) {
+        *sum = (name, sum.1 + after.saturating_sub(*before));
+    }
+    sum
+}

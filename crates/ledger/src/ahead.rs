@@ -1,0 +1,218 @@
+//! Reading ahead: asking for records in few rounds instead of one by one.
+//!
+//! A rule reads whatever it needs, where it needs it, and the block is run again whenever cells are missing. So nothing here
+//! decides anything: what is not asked for ahead is asked for when a rule reads it, one round later.
+
+use crate::execution::Ledger;
+use crate::record::{
+    AccountRecord, AgreementRecord, AgreementState, AmendmentRecord, CapacityRecord, DueBucket, MemberRecord,
+    MeterRecord, MeterState, OfferRecord, OfferState, PackageHead, PackageVersion, QuoteRecord, ServiceState, SoldDay,
+    TariffRecord, Totals,
+};
+use utilidor_types::time::SECOND_MS;
+use utilidor_types::{
+    AccountId, Action, Agreement, AgreementId, Carrier, MeterId, OfferId, Program, PurchaseTerms, SubscriptionTerms,
+    Timestamp, VerifiedTransaction,
+};
+
+impl Ledger<'_> {
+    /// First round: what the transactions name, and what is due first.
+    pub fn read_ahead_named(&mut self, transactions: &[VerifiedTransaction], next_due: Option<Timestamp>) {
+        self.store.want::<Totals>(&());
+        self.want_due(next_due.unwrap_or(self.now));
+        for transaction in transactions {
+            self.store.want::<AccountRecord>(&transaction.account());
+            self.want_named(transaction.account(), &transaction.transaction().action);
+        }
+    }
+
+    /// Second round: what the records of the first refer to.
+    pub fn read_ahead_found(&mut self, transactions: &[VerifiedTransaction]) {
+        for transaction in transactions {
+            let caller = transaction.account();
+            if let Ok(Some(account)) = self.store.find::<AccountRecord>(&caller) {
+                self.store.want::<MemberRecord>(&account.member);
+            }
+            self.want_found(caller, &transaction.transaction().action);
+        }
+    }
+
+    fn want_found(&mut self, caller: AccountId, action: &Action) {
+        match action {
+            Action::Award { offer, awards } => {
+                let Ok(Some(OfferRecord { offer, .. })) = self.store.find(offer) else { return };
+                for award in awards {
+                    if award.opening.lines.len() == offer.lots.len() {
+                        self.want_purchase(caller, &offer.purchase_terms(&award.opening));
+                    }
+                }
+            }
+            Action::SignAgreement { agreement, .. } | Action::Terminate { agreement } => {
+                if let Ok(Some(AgreementRecord { agreement })) = self.store.find(agreement) {
+                    self.want_used_by(&agreement);
+                }
+            }
+            Action::RecordReadings { runs } => {
+                for run in runs {
+                    if let Ok(Some(state)) = self.store.find::<MeterState>(&run.meter) {
+                        self.want_served(&state, run.meter);
+                    }
+                }
+            }
+            Action::Prepay { subscription, carrier, .. } => {
+                if let Ok(Some(service)) = self.store.find::<ServiceState>(&(*subscription, *carrier)) {
+                    self.want_tariff(*carrier, &service);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What readings of a meter are charged to.
+    pub fn want_served(&mut self, state: &MeterState, meter: MeterId) {
+        for binding in &state.bindings {
+            self.store.want::<AgreementState>(&binding.agreement);
+        }
+        let Some(subscription) = state.subscription else { return };
+        if let Ok(Some(MeterRecord { meter, .. })) = self.store.find(&meter) {
+            self.store.want::<ServiceState>(&(subscription, meter.carrier));
+        }
+    }
+
+    fn want_tariff(&mut self, carrier: Carrier, service: &ServiceState) {
+        let (package, version, option) = service.tariff;
+        self.store.want::<TariffRecord>(&(package, version, carrier, option));
+    }
+
+    fn want_named(&mut self, caller: AccountId, action: &Action) {
+        match action {
+            Action::AdmitMember { member, account, .. } => {
+                self.store.want::<MemberRecord>(member);
+                self.store.want::<AccountRecord>(account);
+            }
+            Action::ChangeRoles { member, .. } => self.store.want::<MemberRecord>(member),
+            Action::OpenAccount { account } => self.store.want::<AccountRecord>(account),
+            Action::DeclareCapacity { owner, carrier, .. } => {
+                self.store.want::<AccountRecord>(owner);
+                self.store.want::<CapacityRecord>(&(*owner, *carrier));
+            }
+            Action::Issue { to, .. } | Action::Transfer { to, .. } => self.store.want::<AccountRecord>(to),
+            Action::Redeem { .. } => {}
+            Action::PublishOffer(offer) => self.want_offer(offer.id),
+            Action::WithdrawOffer { offer } => self.want_offer(*offer),
+            Action::SubmitQuote(quote) => {
+                self.want_offer(quote.offer);
+                self.store.want::<QuoteRecord>(&(quote.offer, caller));
+            }
+            Action::WithdrawQuote { offer } => {
+                self.want_offer(*offer);
+                self.store.want::<QuoteRecord>(&(*offer, caller));
+            }
+            Action::Award { offer, awards } => {
+                self.want_offer(*offer);
+                for award in awards {
+                    self.store.want::<QuoteRecord>(&(*offer, award.bidder));
+                    self.store.want::<AccountRecord>(&award.bidder);
+                    self.want_agreement(award.agreement);
+                }
+            }
+            Action::ProposeAgreement { id, terms, .. } => {
+                self.want_agreement(*id);
+                self.store.want::<AccountRecord>(&terms.owner);
+                self.store.want::<AccountRecord>(&terms.user);
+            }
+            Action::SignAgreement { agreement, .. }
+            | Action::DeclineAgreement { agreement }
+            | Action::Terminate { agreement } => self.want_agreement(*agreement),
+            Action::ProposeAmendment { agreement, .. } | Action::SignAmendment { agreement, .. } => {
+                self.want_agreement(*agreement);
+                self.store.want::<AmendmentRecord>(agreement);
+            }
+            Action::RegisterMeter(meter) => {
+                self.want_meter(meter.id);
+                self.store.want::<AccountRecord>(&meter.holder);
+            }
+            Action::BindMeter { meter, holder } => {
+                self.want_meter(*meter);
+                self.store.want::<AccountRecord>(holder);
+            }
+            Action::RotateMeterKey { meter, .. }
+            | Action::ExchangeMeter { meter, .. }
+            | Action::RetireMeter { meter } => self.want_meter(*meter),
+            Action::RecordReadings { runs } => runs.iter().for_each(|run| self.want_meter(run.meter)),
+            Action::PublishPackage(package) => {
+                self.store.want::<PackageHead>(&package.id);
+                self.store.want::<PackageVersion>(&(package.id, package.version));
+            }
+            Action::Subscribe { id, terms } => {
+                self.want_agreement(*id);
+                self.store.want::<PackageHead>(&terms.package);
+                self.want_subscription(*id, terms);
+            }
+            Action::Prepay { subscription, carrier, .. } => {
+                self.want_agreement(*subscription);
+                self.store.want::<ServiceState>(&(*subscription, *carrier));
+            }
+        }
+    }
+
+    fn want_offer(&mut self, offer: OfferId) {
+        self.store.want::<OfferRecord>(&offer);
+        self.store.want::<OfferState>(&offer);
+    }
+
+    fn want_agreement(&mut self, agreement: AgreementId) {
+        self.store.want::<AgreementRecord>(&agreement);
+        self.store.want::<AgreementState>(&agreement);
+    }
+
+    fn want_meter(&mut self, meter: MeterId) {
+        self.store.want::<MeterRecord>(&meter);
+        self.store.want::<MeterState>(&meter);
+    }
+
+    /// Before an agreement begins or acts: its parties, and what its program uses.
+    pub fn want_used_by(&mut self, agreement: &Agreement) {
+        self.store.want::<AccountRecord>(&agreement.terms.owner);
+        self.store.want::<AccountRecord>(&agreement.terms.user);
+        match &agreement.terms.program {
+            Program::Purchase(terms) => self.want_purchase(agreement.terms.owner, terms),
+            Program::Subscription(terms) => self.want_subscription(agreement.id, terms),
+        }
+    }
+
+    fn want_purchase(&mut self, owner: AccountId, terms: &PurchaseTerms) {
+        for lot in &terms.lots {
+            for meter in [lot.metering.delivery, lot.metering.take].into_iter().flatten() {
+                self.want_meter(meter);
+            }
+            if self.now < terms.window.from {
+                self.store.want::<CapacityRecord>(&(owner, lot.carrier));
+                for day in crate::capacity::days(terms.window) {
+                    self.store.want::<SoldDay>(&(owner, lot.carrier, day));
+                }
+            }
+        }
+        if let Some(at) = terms.settles_at() {
+            self.want_due(at);
+        }
+    }
+
+    fn want_subscription(&mut self, id: AgreementId, terms: &SubscriptionTerms) {
+        self.store.want::<PackageVersion>(&(terms.package, terms.version));
+        for service in &terms.services {
+            self.store.want::<ServiceState>(&(id, service.carrier));
+            self.store.want::<TariffRecord>(&(terms.package, terms.version, service.carrier, service.option));
+            if let Some(meter) = service.meter {
+                self.want_meter(meter);
+            }
+        }
+    }
+
+    /// The calendar's way to a time, as far as the calendar reaches.
+    pub fn want_due(&mut self, at: Timestamp) {
+        let Ok(second) = u32::try_from(at.0.div_ceil(SECOND_MS)) else { return };
+        self.want_due_nodes(second);
+        self.store.want::<DueBucket>(&second);
+    }
+}
