@@ -12,6 +12,7 @@ use commonware_consensus::{
 };
 use commonware_cryptography::{Digestible, Hasher as _, Sha256, ed25519, sha256};
 use commonware_storage::bmt;
+use std::sync::Arc;
 use utilidor_types::{
     Digest, TransactionHash,
     block::{Header, transaction_hash},
@@ -54,7 +55,7 @@ pub(crate) struct Block {
     encoded_header: Bytes,
     digest: sha256::Digest,
     proposer: ed25519::PublicKey,
-    transactions: Vec<Body>,
+    transactions: Arc<[Body]>,
 }
 
 impl Block {
@@ -81,7 +82,7 @@ impl Block {
             .map_err(|_| CodecError::Invalid("Block", "proposer is no public key"))?;
         let encoded_header = Bytes::from(encode(&header));
         let digest = Sha256::hash(&[&encoded_header]);
-        Ok(Self { header, encoded_header, digest, proposer, transactions })
+        Ok(Self { header, encoded_header, digest, proposer, transactions: transactions.into() })
     }
 
     pub const fn header(&self) -> &Header {
@@ -97,7 +98,7 @@ impl Write for Block {
     fn write(&self, buf: &mut impl BufMut) {
         self.encoded_header.write(buf);
         self.transactions.len().write(buf);
-        for transaction in &self.transactions {
+        for transaction in self.transactions.iter() {
             transaction.bytes.write(buf);
         }
     }

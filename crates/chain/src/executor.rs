@@ -15,6 +15,7 @@ use commonware_storage::{
     qmdb::{any::batch::Slot, sync::Target},
 };
 use commonware_utils::non_empty_range;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use utilidor_ledger::{BlockContext as LedgerContext, Execution, Outcome, Progress};
 use utilidor_types::{
@@ -43,42 +44,35 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     genesis: &Genesis,
     parent: &Header,
     time: Timestamp,
-    mut transactions: Vec<VerifiedTransaction>,
+    transactions: Vec<VerifiedTransaction>,
     batches: Batches<E>,
 ) -> Executed<E> {
     let (state, mut certification, receipts) = batches;
     let (_, mut staged) = state.stage(&[]).await.expect("the state must be readable");
-    let mut slot_of: HashMap<Key, usize> = HashMap::new();
-    let mut cells: HashMap<Key, Option<Cell>> = HashMap::new();
-
+    let mut slot_of: HashMap<Key, usize, RandomState> = HashMap::default();
+    let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
+    let mut execution = Execution::new(context, genesis, transactions);
     let (outcome, entry) = loop {
-        let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
-        let mut execution = Execution::new(context, genesis, transactions.clone());
-        let outcome = loop {
-            match execution.run() {
-                Progress::Done(outcome) => break outcome,
-                Progress::Wants(wanted) => {
-                    let missing: Vec<StateKey> =
-                        wanted.iter().filter(|key| !cells.contains_key(*key)).map(|key| StateKey::new(key.0)).collect();
-                    let keys: Vec<&StateKey> = missing.iter().collect();
-                    let (slots, values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
-                    staged = expanded;
-                    for ((key, slot), value) in missing.into_iter().zip(slots).zip(values) {
-                        let key = key_of(&key);
-                        slot_of.insert(key, slot);
-                        cells.insert(key, value.map(|cell| cell_of(&cell)));
-                    }
-                    execution.supply(wanted.into_iter().map(|key| (key, cells[&key])));
-                }
+        match execution.run() {
+            Progress::Wants(wanted) => {
+                let wanted: Vec<StateKey> = wanted.iter().map(|key| StateKey::new(key.0)).collect();
+                let keys: Vec<&StateKey> = wanted.iter().collect();
+                let (slots, values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
+                staged = expanded;
+                slot_of.extend(wanted.iter().map(key_of).zip(slots));
+                execution.supply(wanted.iter().map(key_of).zip(values.iter().map(|value| value.as_ref().map(cell_of))));
             }
-        };
-        let entry = encode(&outcome.receipts);
-        if entry.len() <= MAX_LOG_ENTRY_BYTES {
-            break (outcome, entry);
+            Progress::Done(outcome) => {
+                let entry = encode(&outcome.receipts);
+                if entry.len() <= MAX_LOG_ENTRY_BYTES {
+                    break (outcome, entry);
+                }
+                assert!(!execution.is_empty(), "the receipts of due work alone must fit in a block");
+                execution.shorten(execution.len() / 2);
+            }
         }
-        assert!(!transactions.is_empty(), "the receipts of due work alone must fit in a block");
-        transactions.truncate(transactions.len() / 2);
     };
+    let tried = execution.len();
 
     let mut slots = Vec::new();
     slots.resize_with(staged.len(), || Slot::Keep);
@@ -102,7 +96,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         receipts.expect("the receipts log must be readable"),
     );
     let receipts = outcome.receipts.iter().map(utilidor_types::Receipt::hash).collect();
-    Executed { tried: transactions.len(), outcome, receipts, merkleized }
+    Executed { tried, outcome, receipts, merkleized }
 }
 
 /// The header of the block that carries `transactions`, proposed in `context`, with what executing them left.

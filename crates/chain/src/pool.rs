@@ -10,8 +10,9 @@
 
 use bytes::Bytes;
 use commonware_cryptography::sha256;
+use foldhash::fast::RandomState;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
 };
 use tokio::sync::{Notify, watch};
@@ -130,6 +131,13 @@ struct Entry {
     set_aside: bool,
 }
 
+/// An account's transactions by their nonces.
+#[derive(Default)]
+struct Waiting {
+    entries: BTreeMap<u64, Entry>,
+    set_aside: usize,
+}
+
 struct Draft {
     parent: sha256::Digest,
     height: u64,
@@ -140,12 +148,14 @@ struct Inner {
     arrivals: u64,
     bytes: usize,
     set_aside: usize,
-    accounts: HashMap<AccountId, BTreeMap<u64, Entry>>,
-    by_hash: HashMap<TransactionHash, (AccountId, u64)>,
-    by_arrival: BTreeMap<u64, AccountId>,
-    by_expiry: BTreeSet<(u64, TransactionHash)>,
+    accounts: HashMap<AccountId, Waiting, RandomState>,
+    by_hash: HashMap<TransactionHash, (AccountId, u64), RandomState>,
+    /// Whose transaction each arrival was, from `arrivals - queue.len()` on; `None` where it has left.
+    queue: VecDeque<Option<AccountId>>,
+    /// No transaction held expires below this height.
+    expires_from: u64,
     drafts: HashMap<sha256::Digest, Draft>,
-    next_nonces: HashMap<AccountId, u64>,
+    next_nonces: HashMap<AccountId, u64, RandomState>,
     finished: Recent<TransactionHash, ()>,
     dropped: Recent<TransactionHash, Inadmissible>,
     drops: u64,
@@ -167,12 +177,12 @@ impl Pool {
             arrivals: 0,
             bytes: 0,
             set_aside: 0,
-            accounts: HashMap::new(),
-            by_hash: HashMap::new(),
-            by_arrival: BTreeMap::new(),
-            by_expiry: BTreeSet::new(),
+            accounts: HashMap::default(),
+            by_hash: HashMap::default(),
+            queue: VecDeque::new(),
+            expires_from: u64::MAX,
             drafts: HashMap::new(),
-            next_nonces: HashMap::new(),
+            next_nonces: HashMap::default(),
             finished: Recent::new(MAX_REMEMBERED),
             dropped: Recent::new(MAX_DROPPED),
             drops: 0,
@@ -230,7 +240,7 @@ impl Pool {
             return false;
         }
         let drafted = inner.drafted(parent);
-        waiting > drafted.iter().filter(|hash| inner.by_hash.contains_key(*hash)).count()
+        waiting > drafted.len() || waiting > drafted.iter().filter(|hash| inner.by_hash.contains_key(*hash)).count()
     }
 
     /// Transactions to try in a block on `parent`, within `count` and `bytes`.
@@ -239,10 +249,11 @@ impl Pool {
         let drafted = inner.drafted(parent);
         let mut chosen = Vec::new();
         let mut size = 0;
-        let mut cursors: HashMap<AccountId, u64> = HashMap::new();
-        for account in inner.by_arrival.values() {
+        let mut cursors: HashMap<AccountId, u64, RandomState> = HashMap::default();
+        for account in inner.queue.iter().flatten() {
             let cursor = cursors.entry(*account).or_default();
             let Some((nonce, entry)) = inner.accounts[account]
+                .entries
                 .range(*cursor..)
                 .find(|(_, entry)| !entry.set_aside && !drafted.contains(&entry.hash))
             else {
@@ -262,7 +273,7 @@ impl Pool {
     pub fn verified(&self, hash: &TransactionHash) -> Option<VerifiedTransaction> {
         let inner = self.inner();
         let (account, nonce) = inner.by_hash.get(hash)?;
-        Some(inner.accounts[account][nonce].candidate.transaction.clone())
+        Some(inner.accounts[account].entries[nonce].candidate.transaction.clone())
     }
 
     /// Deals with candidates that a block could not take.
@@ -319,10 +330,10 @@ impl Inner {
             return Err(PoolRefused::NonceTooOld { nonce, next });
         }
         let waiting = self.accounts.get(&account);
-        if let Some(entry) = waiting.and_then(|entries| entries.get(&nonce)) {
+        if let Some(entry) = waiting.and_then(|waiting| waiting.entries.get(&nonce)) {
             return Err(PoolRefused::DuplicateNonce { nonce, waiting: entry.hash });
         }
-        let held = waiting.map_or(0, BTreeMap::len);
+        let held = waiting.map_or(0, |waiting| waiting.entries.len());
         if held >= limits.per_account {
             return Err(PoolRefused::AccountFull { held, limit: limits.per_account });
         }
@@ -339,17 +350,18 @@ impl Inner {
         self.arrivals += 1;
         self.bytes += bytes;
         self.by_hash.insert(hash, (account, nonce));
-        self.by_arrival.insert(arrival, account);
-        self.by_expiry.insert((candidate.transaction.transaction().expires, hash));
+        self.queue.push_back(Some(account));
+        self.expires_from = self.expires_from.min(candidate.transaction.transaction().expires);
         self.dropped.forget(&hash);
-        self.accounts.entry(account).or_default().insert(nonce, Entry { candidate, hash, arrival, set_aside: false });
+        let entry = Entry { candidate, hash, arrival, set_aside: false };
+        self.accounts.entry(account).or_default().entries.insert(nonce, entry);
         self.reconsider(&account);
         Ok(hash)
     }
 
     /// Transactions of the drafts from `parent` down to the last final block.
-    fn drafted(&self, parent: &sha256::Digest) -> HashSet<TransactionHash> {
-        let mut hashes = HashSet::new();
+    fn drafted(&self, parent: &sha256::Digest) -> HashSet<TransactionHash, RandomState> {
+        let mut hashes = HashSet::default();
         let mut digest = *parent;
         while let Some(draft) = self.drafts.get(&digest) {
             hashes.extend(draft.transactions.iter().map(|spent| spent.hash));
@@ -360,35 +372,39 @@ impl Inner {
 
     fn set_aside(&mut self, hash: &TransactionHash) {
         let Some((account, nonce)) = self.by_hash.get(hash) else { return };
-        let entry = self.accounts.get_mut(account).and_then(|entries| entries.get_mut(nonce));
-        let entry = entry.expect("each known hash has its entry");
+        let waiting = self.accounts.get_mut(account).expect("each known hash has its account");
+        let entry = waiting.entries.get_mut(nonce).expect("each known hash has its entry");
         if !entry.set_aside {
             entry.set_aside = true;
+            waiting.set_aside += 1;
             self.set_aside += 1;
         }
     }
 
     /// Gives an account's transactions that were set aside another chance.
     fn reconsider(&mut self, account: &AccountId) {
-        for entry in self.accounts.get_mut(account).into_iter().flat_map(BTreeMap::values_mut) {
-            if entry.set_aside {
-                entry.set_aside = false;
-                self.set_aside -= 1;
-            }
+        let Some(waiting) = self.accounts.get_mut(account) else { return };
+        if waiting.set_aside > 0 {
+            self.set_aside -= std::mem::take(&mut waiting.set_aside);
+            waiting.entries.values_mut().for_each(|entry| entry.set_aside = false);
         }
     }
 
     fn remove(&mut self, hash: &TransactionHash) {
         let Some((account, nonce)) = self.by_hash.remove(hash) else { return };
-        let entries = self.accounts.get_mut(&account).expect("each known hash has its account");
-        let entry = entries.remove(&nonce).expect("each known hash has its entry");
-        if entries.is_empty() {
-            self.accounts.remove(&account);
-        }
-        self.by_arrival.remove(&entry.arrival);
-        self.by_expiry.remove(&(entry.candidate.transaction.transaction().expires, *hash));
+        let waiting = self.accounts.get_mut(&account).expect("each known hash has its account");
+        let entry = waiting.entries.remove(&nonce).expect("each known hash has its entry");
         self.bytes -= entry.candidate.bytes.len();
         self.set_aside -= usize::from(entry.set_aside);
+        waiting.set_aside -= usize::from(entry.set_aside);
+        if waiting.entries.is_empty() {
+            self.accounts.remove(&account);
+        }
+        let first = self.arrivals - self.queue.len() as u64;
+        self.queue[(entry.arrival - first) as usize] = None;
+        while self.queue.front().is_some_and(Option::is_none) {
+            self.queue.pop_front();
+        }
     }
 
     /// Removes a transaction that can enter no block, if it is held, and remembers why.
@@ -405,8 +421,10 @@ impl Inner {
         self.finish_unseen(hash);
         let expected = nonce.saturating_add(1);
         let waiting = self.accounts.get(&account).into_iter();
-        let outdated: Vec<_> =
-            waiting.flat_map(|entries| entries.range(..=nonce)).map(|(nonce, entry)| (*nonce, entry.hash)).collect();
+        let outdated: Vec<_> = waiting
+            .flat_map(|waiting| waiting.entries.range(..=nonce))
+            .map(|(nonce, entry)| (*nonce, entry.hash))
+            .collect();
         for (found, hash) in outdated {
             self.discard(hash, Inadmissible::WrongNonce { found, expected });
         }
@@ -425,9 +443,14 @@ impl Inner {
 
     /// Drops what can enter no block of `height` or above, whether or not its turn would have come.
     fn expire(&mut self, height: u64) {
-        while let Some(&(expires, hash)) = self.by_expiry.first()
-            && expires < height
-        {
+        if self.expires_from >= height {
+            return;
+        }
+        let held = self.accounts.values().flat_map(|waiting| waiting.entries.values());
+        let held = held.map(|entry| (entry.candidate.transaction.transaction().expires, entry.hash));
+        let (over, rest): (Vec<_>, Vec<_>) = held.partition(|(expires, _)| *expires < height);
+        self.expires_from = rest.into_iter().map(|(expires, _)| expires).min().unwrap_or(u64::MAX);
+        for (expires, hash) in over {
             self.discard(hash, Inadmissible::Expired { expires, height });
         }
     }

@@ -1,5 +1,6 @@
 //! A memory of bounded size: what was noted first is forgotten first.
 
+use foldhash::fast::RandomState;
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
@@ -9,14 +10,14 @@ use std::{
 pub(crate) struct Recent<K, V> {
     limit: usize,
     noted: u64,
-    values: HashMap<K, (u64, V)>,
+    values: HashMap<K, (u64, V), RandomState>,
     /// One entry each time a key was noted; those that were renewed or forgotten since are stale.
     order: VecDeque<(u64, K)>,
 }
 
 impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     pub fn new(limit: usize) -> Self {
-        Self { limit, noted: 0, values: HashMap::new(), order: VecDeque::new() }
+        Self { limit, noted: 0, values: HashMap::default(), order: VecDeque::new() }
     }
 
     pub fn get(&self, key: &K) -> Option<&V> {

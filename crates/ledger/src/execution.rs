@@ -123,6 +123,21 @@ impl Execution {
         Self { context, genesis, transactions, store: Store::default(), rounds_ahead: Rounds::Named }
     }
 
+    /// Leaves out all but the first `count` transactions, and begins the block again. What was supplied stays.
+    pub fn shorten(&mut self, count: usize) {
+        self.transactions.truncate(count);
+    }
+
+    /// How many transactions it executes.
+    pub fn len(&self) -> usize {
+        self.transactions.len()
+    }
+
+    /// Whether it executes due work only.
+    pub fn is_empty(&self) -> bool {
+        self.transactions.is_empty()
+    }
+
     /// Supplies cells that were wanted.
     pub fn supply(&mut self, cells: impl IntoIterator<Item = (Key, Option<Cell>)>) {
         self.store.supply(cells);

@@ -37,19 +37,19 @@ records! {
     2 MemberRecord by MemberId;
     3 AccountRecord by AccountId;
     4 CapacityRecord by (AccountId, Carrier);
-    5 SoldDay by (AccountId, Carrier, u32), usually 4 cells;
-    6 OfferRecord by OfferId, usually 4 cells;
+    5 SoldDay by (AccountId, Carrier, u32), usually 2 cells;
+    6 OfferRecord by OfferId, usually 2 cells;
     7 OfferState by OfferId;
     8 QuoteRecord by (OfferId, AccountId);
-    9 AgreementRecord by AgreementId, usually 5 cells;
-    10 AgreementState by AgreementId, usually 2 cells;
-    11 AmendmentRecord by AgreementId, usually 5 cells;
-    12 MeterRecord by MeterId, usually 4 cells;
-    13 MeterState by MeterId, usually 2 cells;
+    9 AgreementRecord by AgreementId, usually 2 cells;
+    10 AgreementState by AgreementId;
+    11 AmendmentRecord by AgreementId, usually 2 cells;
+    12 MeterRecord by MeterId, usually 2 cells;
+    13 MeterState by MeterId;
     14 PackageHead by PackageId;
     15 PackageVersion by (PackageId, u32);
-    16 TariffRecord by (PackageId, u32, Carrier, u8), usually 4 cells;
-    17 ServiceState by (AgreementId, Carrier), usually 4 cells;
+    16 TariffRecord by (PackageId, u32, Carrier, u8), usually 2 cells;
+    17 ServiceState by (AgreementId, Carrier), usually 2 cells;
     18 DueNode by (u8, u32);
     19 DueBucket by u32;
     20 DuePage by (u32, u32);
@@ -369,7 +369,7 @@ pub struct DueBucket {
 }
 
 /// Agreements per page of a bucket, so that a page fills one cell.
-pub const DUE_PAGE_ITEMS: usize = 3;
+pub const DUE_PAGE_ITEMS: usize = 7;
 
 /// A page of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]

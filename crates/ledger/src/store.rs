@@ -6,6 +6,7 @@
 //! the rule. Writes go to a journal until the transaction is done; a refused one is rolled back.
 
 use crate::record::Record;
+use foldhash::fast::RandomState;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
@@ -95,6 +96,8 @@ impl fmt::Debug for Name {
 #[derive(Debug)]
 struct Entry {
     name: Name,
+    /// Keys of its cells, as far as they were needed.
+    keys: Vec<Key>,
     encode: fn(&(dyn Any + Send + Sync)) -> Vec<u8>,
     before: Option<Value>,
     now: Option<Value>,
@@ -113,6 +116,18 @@ enum Known {
 }
 
 impl Entry {
+    /// The keys of the first `count` cells.
+    fn keys(&mut self, count: usize) -> &[Key] {
+        for cell in self.keys.len()..count {
+            self.keys.push(self.name.key(cell as u16));
+        }
+        &self.keys[..count]
+    }
+
+    fn key(&self, cell: usize) -> Key {
+        self.keys.get(cell).copied().unwrap_or_else(|| self.name.key(cell as u16))
+    }
+
     fn is_changed(&self) -> bool {
         match (&self.before, &self.now) {
             (None, None) => false,
@@ -129,8 +144,8 @@ impl Entry {
 /// The state as far as a block has read and written it.
 #[derive(Debug, Default)]
 pub struct Store {
-    cells: HashMap<Key, Option<Cell>>,
-    places: HashMap<Name, usize>,
+    cells: HashMap<Key, Option<Cell>, RandomState>,
+    places: HashMap<Name, usize, RandomState>,
     records: Vec<Entry>,
     /// Records written since the last commit: their place and what they held.
     journal: Vec<(usize, Option<Value>)>,
@@ -238,7 +253,7 @@ impl Store {
     fn place<R: Record>(&mut self, name: Name) -> usize {
         *self.places.entry(name).or_insert_with(|| {
             let encode = |value: &(dyn Any + Send + Sync)| encode(typed::<R>(value));
-            self.records.push(Entry { name, encode, before: None, now: None, known: Known::Nothing });
+            self.records.push(Entry { name, keys: Vec::new(), encode, before: None, now: None, known: Known::Nothing });
             self.records.len() - 1
         })
     }
@@ -247,17 +262,18 @@ impl Store {
     fn read<R: Record>(&mut self, name: Name) -> Ruled<usize> {
         let place = self.place::<R>(name);
         if self.records[place].known == Known::Nothing {
-            let before = self.load::<R>(name)?.map(|record| Arc::new(record) as Value);
+            let before = self.load::<R>(place)?.map(|record| Arc::new(record) as Value);
             let entry = &mut self.records[place];
             (entry.now, entry.before, entry.known) = (before.clone(), before, Known::Read);
         }
         Ok(place)
     }
 
-    fn load<R: Record>(&mut self, name: Name) -> Ruled<Option<R>> {
-        let count = match self.cells.get(&name.key(0)) {
+    fn load<R: Record>(&mut self, place: usize) -> Ruled<Option<R>> {
+        let entry = &mut self.records[place];
+        let count = match self.cells.get(&entry.keys(1)[0]) {
             None => {
-                let usual = (0..R::USUAL_CELLS).map(|cell| name.key(cell));
+                let usual = entry.keys(R::USUAL_CELLS.into()).iter().copied();
                 self.wanted.extend(usual.filter(|key| !self.cells.contains_key(key)));
                 return Err(Stop::Unfetched);
             }
@@ -265,10 +281,9 @@ impl Store {
             Some(Some(cell)) => cells_for(record_len(cell)),
         };
         let mut cells = Vec::with_capacity(count);
-        for cell in 0..count as u16 {
-            let key = name.key(cell);
-            match self.cells.get(&key) {
-                None => self.wanted.push(key),
+        for key in entry.keys(count) {
+            match self.cells.get(key) {
+                None => self.wanted.push(*key),
                 Some(content) => cells.push(content.expect("a record's cells are all there")),
             }
         }
@@ -286,7 +301,7 @@ impl Store {
             let now = entry.cells(&entry.now);
             for cell in 0..before.len().max(now.len()) {
                 if before.get(cell) != now.get(cell) {
-                    changes.push((entry.name.key(cell as u16), now.get(cell).copied()));
+                    changes.push((entry.key(cell), now.get(cell).copied()));
                 }
             }
         }

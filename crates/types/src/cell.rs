@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Width of a cell in bytes.
-pub const CELL_BYTES: usize = 64;
+pub const CELL_BYTES: usize = 128;
 /// Bytes of the length that a record's first cell begins with.
 pub const LENGTH_BYTES: usize = 2;
 

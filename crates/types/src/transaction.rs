@@ -184,17 +184,21 @@ pub fn verify_batch(
     rng: &mut impl CryptoRng,
     strategy: &impl Strategy,
 ) -> Vec<Result<VerifiedTransaction, VerifyError>> {
-    let prepared: Vec<_> = transactions
-        .into_iter()
-        .map(|signed| {
-            check_shape(chain, &signed.transaction)?;
-            let message = encode(&signed.transaction);
-            let runs = run_messages(&signed.transaction);
-            Ok((signed, message, runs))
-        })
-        .collect();
+    let prepared: Vec<Result<_, VerifyError>> = strategy.map_collect_vec(transactions, |signed| {
+        check_shape(chain, &signed.transaction)?;
+        // The signed encoding is the message followed by the signature.
+        let mut bytes = encode(&signed.transaction);
+        let message = bytes.len();
+        bytes.extend_from_slice(&signed.signature.0);
+        let (hash, account) = (hash_bytes(&bytes), signed.transaction.account());
+        let runs = run_messages(&signed.transaction);
+        let verified = VerifiedTransaction { hash, account, bytes: bytes.len(), signed: Arc::new(signed) };
+        bytes.truncate(message);
+        Ok((verified, bytes, runs))
+    });
     let mut checks = Vec::with_capacity(prepared.len());
-    for (signed, message, runs) in prepared.iter().flatten() {
+    for (verified, message, runs) in prepared.iter().flatten() {
+        let signed = &verified.signed;
         checks.push(SignatureCheck {
             namespace: TRANSACTION_NAMESPACE,
             message,
@@ -219,20 +223,16 @@ pub fn verify_batch(
     prepared
         .into_iter()
         .map(|prepared| {
-            let (signed, message, runs) = prepared?;
+            let (verified, _, runs) = prepared?;
             let good = next();
             let bad_run = runs.iter().fold(None, |bad, (run, _)| if next() { bad } else { bad.or(Some(*run)) });
             if !good {
-                return Err(VerifyError::BadSignature { signer: signed.transaction.signer });
+                return Err(VerifyError::BadSignature { signer: verified.signed.transaction.signer });
             }
             if let Some(run) = bad_run {
                 return Err(VerifyError::BadMeterSignature { run });
             }
-            // The signed encoding is the message followed by the signature.
-            let mut bytes = message;
-            bytes.extend_from_slice(&signed.signature.0);
-            let account = signed.transaction.account();
-            Ok(VerifiedTransaction { hash: hash_bytes(&bytes), account, bytes: bytes.len(), signed: Arc::new(signed) })
+            Ok(verified)
         })
         .collect()
 }
