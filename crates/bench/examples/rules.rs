@@ -9,7 +9,11 @@ fn main() {
     };
     for suite in suites {
         let w = workload(suite, scale, "integrated-energy-1");
-        let p = utilidor_bench::execute::play(&w);
+        let p = if suite == Suite::Verify {
+            utilidor_bench::execute::play_verification(&w)
+        } else {
+            utilidor_bench::execute::play(&w)
+        };
         let units = w.units as f64;
         println!(
             "{:16} {:>10.0} {}/s  {:?}",
@@ -18,7 +22,7 @@ fn main() {
             suite.unit(),
             p.phases
                 .iter()
-                .map(|(n, s, u)| format!("{n}:{u}:{:.2}us", s.wall * 1e6 / (*u).max(1) as f64))
+                .map(|phase| format!("{} {:.2} us", phase.name, phase.seconds.wall * 1e6 / phase.steps.max(1) as f64))
                 .collect::<Vec<_>>()
         );
     }

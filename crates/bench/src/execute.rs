@@ -1,12 +1,18 @@
 //! Layer `execute`: the rules alone. Signatures are known to be good, state is in memory.
 
-use crate::measure::{Played, Stopwatch};
+use crate::measure::{Played, PlayedPhase, Stopwatch};
 use crate::tally::Tally;
 use crate::workload::{START, Workload};
+use commonware_parallel::Rayon;
 use rand::SeedableRng;
+use std::num::NonZeroUsize;
 use utilidor_ledger::memory::Memory;
-use utilidor_types::transaction::verify_batch;
+use utilidor_types::key::KeyRing;
+use utilidor_types::transaction::{verify_batch, verify_batch_with};
 use utilidor_types::{SignedTransaction, VerifiedTransaction};
+
+/// Transactions whose signatures are checked in one batch.
+const VERIFIED_TOGETHER: usize = 1_024;
 
 /// Most transactions of a block in a benchmark.
 pub const BLOCK: usize = 5_000;
@@ -17,6 +23,28 @@ pub fn verified(workload: &Workload, transactions: &[SignedTransaction]) -> Vec<
     let chain = workload.genesis.chain();
     let verdicts = verify_batch(chain, transactions.to_vec(), &mut rng, &commonware_parallel::Sequential);
     verdicts.into_iter().map(|verdict| verdict.expect("the workload signs well")).collect()
+}
+
+/// Checks the signatures of a workload, and does nothing else with it: what the machine can do at most.
+pub fn play_verification(workload: &Workload) -> Played {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let strategy = Rayon::new(threads).expect("threads can be started");
+    let keys = KeyRing::default();
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let mut played = Played::default();
+    for phase in workload.phases.iter().filter(|phase| phase.timed) {
+        let transactions = phase.transactions.clone();
+        let stopwatch = Stopwatch::start();
+        for batch in transactions.chunks(VERIFIED_TOGETHER) {
+            let verdicts = verify_batch_with(&keys, workload.genesis.chain(), batch.to_vec(), &mut rng, &strategy);
+            assert!(verdicts.iter().all(Result::is_ok), "the workload signs well");
+        }
+        let seconds = stopwatch.read();
+        let (name, steps, transactions) = (phase.name, phase.steps, transactions.len());
+        played.phases.push(PlayedPhase { name, seconds, steps, transactions });
+        played.timed += seconds;
+    }
+    played
 }
 
 /// Plays a workload on a state in memory. Every transaction must be applied.
@@ -53,7 +81,8 @@ pub fn play(workload: &Workload) -> Played {
         }
         let seconds = stopwatch.read();
         if phase.timed {
-            played.phases.push((phase.name, seconds, phase.steps));
+            let (name, steps, transactions) = (phase.name, phase.steps, transactions.len());
+            played.phases.push(PlayedPhase { name, seconds, steps, transactions });
             played.timed += seconds;
         }
     }

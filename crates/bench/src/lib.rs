@@ -6,9 +6,13 @@
 #[cfg(feature = "chain")]
 pub mod drive;
 pub mod execute;
+#[cfg(feature = "chain")]
+pub mod figure;
 mod keccak;
 pub mod measure;
 #[cfg(feature = "chain")]
 pub mod play;
+#[cfg(feature = "chain")]
+pub mod report;
 pub mod tally;
 pub mod workload;

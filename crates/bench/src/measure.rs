@@ -45,7 +45,7 @@ pub fn peak_mib() -> Option<u64> {
 }
 
 /// Median, smallest and largest of some figures.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Spread {
     /// The middle one.
     pub median: f64,
@@ -80,13 +80,26 @@ pub fn reset_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
+/// What a phase took.
+#[derive(Debug, Clone, Copy)]
+pub struct PlayedPhase {
+    /// Its name.
+    pub name: &'static str,
+    /// Its time.
+    pub seconds: Seconds,
+    /// Its steps.
+    pub steps: u64,
+    /// Its transactions.
+    pub transactions: usize,
+}
+
 /// What playing a workload once gave.
 #[derive(Debug, Default)]
 pub struct Played {
     /// Time of the phases that count.
     pub timed: Seconds,
-    /// Time and steps of every phase that counts.
-    pub phases: Vec<(&'static str, Seconds, u64)>,
+    /// Every phase that counts.
+    pub phases: Vec<PlayedPhase>,
     /// Bytes that the phases that count left on disk, by folder or file.
     pub bytes: Vec<(&'static str, u64)>,
     /// Time to finality.

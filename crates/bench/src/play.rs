@@ -6,7 +6,7 @@
 //! ```
 
 use crate::drive::{Entrance, Pace, load, work_off};
-use crate::measure::{Latencies, Played, Stopwatch, folder_bytes};
+use crate::measure::{Played, PlayedPhase, Stopwatch, folder_bytes};
 use crate::tally::Tally;
 use crate::workload::Workload;
 use std::path::Path;
@@ -14,6 +14,9 @@ use std::time::Duration;
 use utilidor_chain::{Handle, PoolLimits};
 use utilidor_sdk::Client;
 use utilidor_types::encode;
+
+/// Transactions a second of a phase.
+pub type Rate = dyn Fn(&str) -> f64 + Send + Sync;
 
 /// A layer whose chain really runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,20 +58,21 @@ fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
     config
 }
 
-/// Plays a workload on a fresh chain in `dir`, an empty folder. `pace` is that of the phases that count.
+/// Plays a workload on a fresh chain in `dir`, an empty folder. `rate` names the transactions a second of the phases that count;
+/// without, they are as fast as the chain takes them.
 ///
 /// # Panics
 ///
 /// Panics if anything of the workload fails.
-pub async fn play(workload: &Workload, depth: Depth, dir: &Path, pace: Option<Pace>) -> Played {
+pub async fn play(workload: &Workload, depth: Depth, dir: &Path, rate: Option<&Rate>) -> Played {
     let config = config(workload, dir);
     match depth {
         Depth::Engine => {
             let node = tokio::task::spawn_blocking(move || utilidor_chain::start(config).expect("the chain starts"));
             let node = node.await.expect("starting does not panic");
-            let pace = pace.unwrap_or(Pace::Saturated { batch: 1_024, connections: 2 });
             let entrance = Direct(node.handle());
-            let played = play_on(workload, &node.handle(), &entrance, pace, dir, async || ()).await;
+            let saturated = Pace::Saturated { batch: 1_024, connections: 2 };
+            let played = play_on(workload, &node.handle(), &entrance, (saturated, rate), dir, async || ()).await;
             tokio::task::spawn_blocking(|| node.stop().expect("the chain stops"))
                 .await
                 .expect("stopping does not panic");
@@ -79,7 +83,6 @@ pub async fn play(workload: &Workload, depth: Depth, dir: &Path, pace: Option<Pa
             let config = utilidor_api::process::Config { chain: config, index: dir.join("index.sqlite"), listen };
             let process = utilidor_api::process::start(config).await.expect("the node starts");
             let client = Client::new(&format!("http://{}", process.address())).expect("the address is one");
-            let pace = pace.unwrap_or(Pace::Saturated { batch: 512, connections: 4 });
             let indexed = async || {
                 let head = process.chain().head().height;
                 while client.status().await.expect("the node answers").indexed_height < head {
@@ -87,7 +90,8 @@ pub async fn play(workload: &Workload, depth: Depth, dir: &Path, pace: Option<Pa
                 }
             };
             let entrance = Http(client.clone());
-            let played = play_on(workload, &process.chain(), &entrance, pace, dir, indexed).await;
+            let saturated = Pace::Saturated { batch: 1_024, connections: 4 };
+            let played = play_on(workload, &process.chain(), &entrance, (saturated, rate), dir, indexed).await;
             process.stop().await.expect("the node stops");
             played
         }
@@ -98,7 +102,7 @@ async fn play_on(
     workload: &Workload,
     handle: &Handle,
     entrance: &impl Entrance,
-    pace: Pace,
+    (saturated, rate): (Pace, Option<&Rate>),
     dir: &Path,
     indexed: impl AsyncFn(),
 ) -> Played {
@@ -119,7 +123,8 @@ async fn play_on(
             handle.advance_time(phase.at).await.expect("time moves forward");
             work_off(handle, phase.at).await;
         } else {
-            let pace = if phase.timed { pace } else { Pace::Saturated { batch: 1_024, connections: 2 } };
+            let rate = rate.filter(|_| phase.timed).map(|rate| rate(phase.name));
+            let pace = rate.map_or(saturated, |per_second| Pace::Open { per_second });
             let latencies = load(handle, entrance, transactions, pace).await;
             if phase.timed {
                 played.latencies.extend(latencies);
@@ -129,7 +134,8 @@ async fn play_on(
         let seconds = stopwatch.read();
         if phase.timed {
             played.timed += seconds;
-            played.phases.push((phase.name, seconds, phase.steps));
+            let (name, steps, transactions) = (phase.name, phase.steps, phase.transactions.len());
+            played.phases.push(PlayedPhase { name, seconds, steps, transactions });
             played.bytes = add(played.bytes, &bytes, disk(dir));
         }
         while height < handle.head().height {

@@ -15,11 +15,9 @@ use commonware_storage::{
     qmdb::{any::batch::Slot, sync::Target},
 };
 use commonware_utils::non_empty_range;
-use foldhash::fast::RandomState;
-use std::collections::HashMap;
-use utilidor_ledger::{BlockContext as LedgerContext, Execution, Outcome, Progress};
+use utilidor_ledger::{BlockContext as LedgerContext, Change, Execution, Outcome, Progress};
 use utilidor_types::{
-    Cell, Digest, Genesis, Key, Timestamp, VerifiedTransaction,
+    Cell, Digest, Genesis, Timestamp, VerifiedTransaction,
     block::{Header, Round},
     encode,
     proof::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
@@ -49,7 +47,6 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
 ) -> Executed<E> {
     let (state, mut certification, receipts) = batches;
     let (_, mut staged) = state.stage(&[]).await.expect("the state must be readable");
-    let mut slot_of: HashMap<Key, usize, RandomState> = HashMap::default();
     let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
     let mut execution = Execution::new(context, genesis, transactions);
     let (outcome, entry) = loop {
@@ -57,10 +54,9 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
             Progress::Wants(wanted) => {
                 let wanted: Vec<StateKey> = wanted.iter().map(|key| StateKey::new(key.0)).collect();
                 let keys: Vec<&StateKey> = wanted.iter().collect();
-                let (slots, values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
+                let (_, values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
                 staged = expanded;
-                slot_of.extend(wanted.iter().map(key_of).zip(slots));
-                execution.supply(wanted.iter().map(key_of).zip(values.iter().map(|value| value.as_ref().map(cell_of))));
+                execution.supply(values.iter().map(|value| value.as_ref().map(cell_of)));
             }
             Progress::Done(outcome) => {
                 let entry = encode(&outcome.receipts);
@@ -77,10 +73,11 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let mut slots = Vec::new();
     slots.resize_with(staged.len(), || Slot::Keep);
     let mut unstaged = Vec::new();
-    for (key, cell) in &outcome.cells {
+    for Change { key, cell, supplied } in &outcome.cells {
         let cell = cell.map(|cell| StateCell::new(cell.0));
-        match slot_of.get(key) {
-            Some(&slot) => slots[slot] = cell.map_or(Slot::Delete, Slot::Put),
+        // What is supplied is staged in the same order.
+        match supplied {
+            Some(slot) => slots[*slot] = cell.map_or(Slot::Delete, Slot::Put),
             None => unstaged.push((StateKey::new(key.0), cell)),
         }
     }
@@ -135,10 +132,6 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         )),
         next_due: executed.outcome.next_due,
     }
-}
-
-fn key_of(key: &StateKey) -> Key {
-    Key((**key).try_into().expect("a state key has 32 bytes"))
 }
 
 fn cell_of(cell: &StateCell) -> Cell {

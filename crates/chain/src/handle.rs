@@ -76,13 +76,10 @@ impl Handle {
     /// is dropped if the ledger finds that it can enter none: its receipt or [`Self::dropped`] tells. What is taken together can enter one block together.
     /// Submitting a transaction again has no effect.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
-        let mut answers: Vec<Option<Result<TransactionHash, SubmitRefused>>> = transactions
-            .iter()
-            .map(|bytes| {
-                let hash = transaction_hash(bytes);
-                self.pool.knows(&hash).then_some(Ok(hash))
-            })
-            .collect();
+        let hashes: Vec<TransactionHash> = transactions.iter().map(|bytes| transaction_hash(bytes)).collect();
+        let known = self.pool.known(&hashes).into_iter().zip(hashes);
+        let mut answers: Vec<Option<Result<TransactionHash, SubmitRefused>>> =
+            known.map(|(known, hash)| known.then_some(Ok(hash))).collect();
         let (places, unknown): (Vec<usize>, Vec<Vec<u8>>) =
             transactions.into_iter().enumerate().filter(|(place, _)| answers[*place].is_none()).unzip();
         let mut taken = Vec::new();

@@ -199,10 +199,10 @@ impl Pool {
         self.inner().by_hash.len()
     }
 
-    /// Whether a transaction is held, or was recently in a final block.
-    pub fn knows(&self, hash: &TransactionHash) -> bool {
+    /// Which transactions are held, or were recently in a final block.
+    pub fn known(&self, hashes: &[TransactionHash]) -> Vec<bool> {
         let inner = self.inner();
-        inner.by_hash.contains_key(hash) || inner.finished.contains(hash)
+        hashes.iter().map(|hash| inner.by_hash.contains_key(hash) || inner.finished.contains(hash)).collect()
     }
 
     /// Why a transaction that was held can enter no block; `None` if it is not among those dropped lately.
@@ -576,7 +576,7 @@ mod tests {
 
         pool.unfit([(hash, Unfit::Never(reason.clone()))]);
         assert_eq!((pool.len(), pool.dropped(&hash)), (0, Some(reason)));
-        assert!(!pool.knows(&hash));
+        assert!(!pool.known(&[hash])[0]);
 
         pool.insert(vec![one.clone()]).remove(0).unwrap();
         assert_eq!((pool.len(), pool.dropped(&hash)), (1, None));

@@ -62,7 +62,7 @@ const ENTRIES_PER_SECTION: NonZeroU64 = NZU64!(1 << 14);
 /// Blocks and certificates in one archive section.
 pub(crate) const ARCHIVE_SECTION: NonZeroU64 = NZU64!(1 << 14);
 /// Level of the compression of blocks, certificates and receipts (zstd).
-pub(crate) const COMPRESSION: Option<u8> = Some(3);
+pub(crate) const COMPRESSION: Option<u8> = Some(1);
 
 // These may change freely.
 pub(crate) const BUFFER_BYTES: NonZeroUsize = NZUsize!(1 << 20);

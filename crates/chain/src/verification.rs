@@ -9,7 +9,9 @@ use commonware_parallel::{Rayon, Strategy as _};
 use commonware_utils::sys_rng;
 use std::sync::{Arc, Mutex};
 use utilidor_types::{ChainId, DecodeError, transaction::VerifyError};
-use utilidor_types::{SignedTransaction, TransactionHash, VerifiedTransaction, transaction::verify_batch};
+use utilidor_types::{
+    SignedTransaction, TransactionHash, VerifiedTransaction, key::KeyRing, transaction::verify_batch_with,
+};
 
 /// Transactions verified in other members' blocks that are remembered.
 const MAX_REMEMBERED: usize = 8_192;
@@ -19,6 +21,7 @@ const MAX_REMEMBERED: usize = 8_192;
 pub(crate) struct Verifier {
     chain: ChainId,
     strategy: Rayon,
+    keys: Arc<KeyRing>,
     remembered: Arc<Mutex<Recent<TransactionHash, VerifiedTransaction>>>,
 }
 
@@ -32,7 +35,7 @@ pub(crate) struct BodyRefused {
 
 impl Verifier {
     pub fn new(chain: ChainId, strategy: Rayon) -> Self {
-        Self { chain, strategy, remembered: Arc::new(Mutex::new(Recent::new(MAX_REMEMBERED))) }
+        Self { chain, strategy, keys: Arc::default(), remembered: Arc::new(Mutex::new(Recent::new(MAX_REMEMBERED))) }
     }
 }
 
@@ -70,8 +73,8 @@ impl Verifier {
         if transactions.is_empty() {
             return Vec::new();
         }
-        let chain = self.chain;
-        self.strategy.spawn(transactions.len(), move |strategy| verify_all(chain, transactions, &strategy)).await
+        let (chain, keys) = (self.chain, self.keys.clone());
+        self.strategy.spawn(transactions.len(), move |strategy| verify_all(&keys, chain, transactions, &strategy)).await
     }
 }
 
@@ -86,12 +89,12 @@ pub(crate) enum SubmittedRefused {
 
 type Verdict = Result<(VerifiedTransaction, Bytes), SubmittedRefused>;
 
-fn verify_all(chain: ChainId, transactions: Vec<Bytes>, strategy: &Rayon) -> Vec<Verdict> {
+fn verify_all(keys: &KeyRing, chain: ChainId, transactions: Vec<Bytes>, strategy: &Rayon) -> Vec<Verdict> {
     let decoded = strategy.map_collect_vec(&transactions, |bytes| SignedTransaction::decode(bytes));
     let mut well_formed = Vec::with_capacity(decoded.len());
     let decoded: Vec<Option<DecodeError>> =
         decoded.into_iter().map(|decoded| decoded.map(|transaction| well_formed.push(transaction)).err()).collect();
-    let mut verified = verify_batch(chain, well_formed, &mut sys_rng(), strategy).into_iter();
+    let mut verified = verify_batch_with(keys, chain, well_formed, &mut sys_rng(), strategy).into_iter();
     decoded
         .into_iter()
         .zip(transactions)

@@ -1,8 +1,8 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, demo, index, keys, member, meter, node, offer, package, quote, reading, statement,
-    status, subscription, trace, transaction, verify,
+    account, agreement, award, bench, demo, index, keys, member, meter, node, offer, package, quote, reading,
+    statement, status, subscription, trace, transaction, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -109,6 +109,8 @@ pub enum Command {
     /// Rebuild or check a node's read model
     #[command(subcommand)]
     Index(index::Command),
+    /// Measure how fast this platform is on this machine
+    Bench(bench::Arguments),
     /// Show a transaction and its receipt
     Transaction(transaction::Arguments),
     /// Show where the node stands

@@ -23,6 +23,9 @@ use clap::Parser as _;
 use context::Context;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let json = arguments.global.json;

@@ -193,7 +193,7 @@ impl Ledger<'_> {
                 }
             }
         }
-        if let Some(at) = terms.settles_at() {
+        if let Some(at) = terms.settles_at().filter(|at| *at > self.now) {
             self.want_due(at);
         }
     }

@@ -52,9 +52,17 @@ impl Ledger<'_> {
         self.want_due(at);
         for level in 0..LEVELS {
             let (id, child) = place(second, level);
-            let mut node = self.store.find::<DueNode>(&id)?.unwrap_or_default();
+            let present = self.store.find::<DueNode>(&id)?;
+            let mut node = present.unwrap_or_default();
             node.set(child, true);
+            if present == Some(node) {
+                break;
+            }
             self.store.put(&id, node);
+            // A node that holds something is known to all nodes above it.
+            if present.is_some() {
+                break;
+            }
         }
         let mut bucket = self.store.find::<DueBucket>(&second)?.unwrap_or_default();
         let page_id = (second, bucket.count / DUE_PAGE_ITEMS as u32);

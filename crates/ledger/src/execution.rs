@@ -4,7 +4,7 @@
 use crate::invariant;
 use crate::member::Caller;
 use crate::record::{AccountRecord, MemberRecord, Totals};
-use crate::store::{Ruled, Stop, Store};
+use crate::store::{Change, Ruled, Stop, Store};
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
     AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, ChainId, Event, Genesis, Key, Receipt,
@@ -51,8 +51,8 @@ pub enum Inadmissible {
 /// What executing a block gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Changed cells, sorted by key; `None` deletes.
-    pub cells: Vec<(Key, Option<Cell>)>,
+    /// Changed cells, each once.
+    pub cells: Vec<Change>,
     /// In the order of execution: genesis (in the first block), due work, then one per admitted transaction.
     pub receipts: Vec<Receipt>,
     /// New entries of the certification log, in order.
@@ -68,7 +68,7 @@ pub struct Outcome {
 /// Where an execution stands.
 #[derive(Debug)]
 pub enum Progress {
-    /// These cells must be supplied first; sorted, without duplicates.
+    /// These cells must be supplied first, in this order; each is there once.
     Wants(Vec<Key>),
     /// Done.
     Done(Outcome),
@@ -138,8 +138,8 @@ impl Execution {
         self.transactions.is_empty()
     }
 
-    /// Supplies cells that were wanted.
-    pub fn supply(&mut self, cells: impl IntoIterator<Item = (Key, Option<Cell>)>) {
+    /// Supplies cells that were wanted, in that order. Those left out are wanted again.
+    pub fn supply(&mut self, cells: impl IntoIterator<Item = Option<Cell>>) {
         self.store.supply(cells);
     }
 
@@ -152,14 +152,14 @@ impl Execution {
                 _ => ledger.read_ahead_found(&self.transactions),
             }
             self.rounds_ahead = next;
-            let wanted = self.store.take_wanted();
+            let wanted = self.store.wanted();
             if !wanted.is_empty() {
                 return Progress::Wants(wanted);
             }
         }
         self.store.restart();
         let outcome = self.attempt();
-        let wanted = self.store.take_wanted();
+        let wanted = self.store.wanted();
         match outcome {
             Some(outcome) if wanted.is_empty() => Progress::Done(outcome),
             _ => Progress::Wants(wanted),

@@ -2,7 +2,7 @@
 
 use crate::execution::{BlockContext, Execution, Outcome, Progress};
 use crate::record::Record;
-use crate::store::stored;
+use crate::store::{Change, stored};
 use std::collections::BTreeMap;
 use utilidor_types::cell::{cells_for, from_cells, record_len};
 use utilidor_types::{Cell, Genesis, Key, Timestamp, VerifiedTransaction, encode};
@@ -60,13 +60,12 @@ impl Memory {
             match execution.run() {
                 Progress::Wants(keys) => {
                     self.rounds += 1;
-                    let cells: Vec<_> = keys.into_iter().map(|key| (key, self.cells.get(&key).copied())).collect();
-                    execution.supply(cells);
+                    execution.supply(keys.iter().map(|key| self.cells.get(key).copied()));
                 }
                 Progress::Done(outcome) => break outcome,
             }
         };
-        for (key, cell) in &outcome.cells {
+        for Change { key, cell, .. } in &outcome.cells {
             match cell {
                 Some(cell) => drop(self.cells.insert(*key, *cell)),
                 None => drop(self.cells.remove(key)),

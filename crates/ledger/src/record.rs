@@ -353,7 +353,7 @@ pub enum TrancheOf {
 }
 
 /// A node of the due calendar: which of its 256 children hold something.
-#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
 pub struct DueNode {
     /// Bit `n` of byte `n / 8` stands for child `n`.
     pub children: [u8; 32],

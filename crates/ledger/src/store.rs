@@ -8,7 +8,7 @@
 use crate::record::Record;
 use foldhash::fast::RandomState;
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -96,12 +96,32 @@ impl fmt::Debug for Name {
 #[derive(Debug)]
 struct Entry {
     name: Name,
-    /// Keys of its cells, as far as they were needed.
-    keys: Vec<Key>,
     encode: fn(&(dyn Any + Send + Sync)) -> Vec<u8>,
+    /// The cells that were asked for, from the first on.
+    asked: Vec<Asked>,
     before: Option<Value>,
     now: Option<Value>,
     known: Known,
+}
+
+/// A cell that was asked for.
+#[derive(Debug)]
+struct Asked {
+    key: Key,
+    /// How many cells were supplied before it, once it was supplied itself.
+    supplied: Option<usize>,
+    content: Option<Cell>,
+}
+
+/// A cell that a block changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its key.
+    pub key: Key,
+    /// What it holds now; `None`: it is deleted.
+    pub cell: Option<Cell>,
+    /// Its number among the cells that were supplied; `None`: it did not exist, and nobody asked.
+    pub supplied: Option<usize>,
 }
 
 /// What is known of the record that was there before the block.
@@ -116,18 +136,6 @@ enum Known {
 }
 
 impl Entry {
-    /// The keys of the first `count` cells.
-    fn keys(&mut self, count: usize) -> &[Key] {
-        for cell in self.keys.len()..count {
-            self.keys.push(self.name.key(cell as u16));
-        }
-        &self.keys[..count]
-    }
-
-    fn key(&self, cell: usize) -> Key {
-        self.keys.get(cell).copied().unwrap_or_else(|| self.name.key(cell as u16))
-    }
-
     fn is_changed(&self) -> bool {
         match (&self.before, &self.now) {
             (None, None) => false,
@@ -144,26 +152,29 @@ impl Entry {
 /// The state as far as a block has read and written it.
 #[derive(Debug, Default)]
 pub struct Store {
-    cells: HashMap<Key, Option<Cell>, RandomState>,
     places: HashMap<Name, usize, RandomState>,
     records: Vec<Entry>,
     /// Records written since the last commit: their place and what they held.
     journal: Vec<(usize, Option<Value>)>,
-    wanted: Vec<Key>,
+    /// Cells that reads have missed: their record's place and their number in it.
+    wanted: VecDeque<(usize, usize)>,
+    supplied: usize,
 }
 
 impl Store {
-    /// Supplies cells.
-    pub fn supply(&mut self, cells: impl IntoIterator<Item = (Key, Option<Cell>)>) {
-        self.cells.extend(cells);
+    /// Supplies cells that are wanted, in the order of [`Self::wanted`]. Those left out stay wanted.
+    pub fn supply(&mut self, cells: impl IntoIterator<Item = Option<Cell>>) {
+        for cell in cells {
+            let (place, number) = self.wanted.pop_front().expect("no more cells are supplied than were wanted");
+            let asked = &mut self.records[place].asked[number];
+            (asked.supplied, asked.content) = (Some(self.supplied), cell);
+            self.supplied += 1;
+        }
     }
 
-    /// The keys that reads have missed since the last call: sorted, each once.
-    pub fn take_wanted(&mut self) -> Vec<Key> {
-        let mut wanted = std::mem::take(&mut self.wanted);
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
+    /// The keys that reads have missed, each once.
+    pub fn wanted(&self) -> Vec<Key> {
+        self.wanted.iter().map(|(place, number)| self.records[*place].asked[*number].key).collect()
     }
 
     /// Forgets all writes, to run the block again. What was read stays. What was assumed does not: a pass that misses
@@ -253,7 +264,14 @@ impl Store {
     fn place<R: Record>(&mut self, name: Name) -> usize {
         *self.places.entry(name).or_insert_with(|| {
             let encode = |value: &(dyn Any + Send + Sync)| encode(typed::<R>(value));
-            self.records.push(Entry { name, keys: Vec::new(), encode, before: None, now: None, known: Known::Nothing });
+            self.records.push(Entry {
+                name,
+                encode,
+                asked: Vec::new(),
+                before: None,
+                now: None,
+                known: Known::Nothing,
+            });
             self.records.len() - 1
         })
     }
@@ -270,42 +288,47 @@ impl Store {
     }
 
     fn load<R: Record>(&mut self, place: usize) -> Ruled<Option<R>> {
-        let entry = &mut self.records[place];
-        let count = match self.cells.get(&entry.keys(1)[0]) {
-            None => {
-                let usual = entry.keys(R::USUAL_CELLS.into()).iter().copied();
-                self.wanted.extend(usual.filter(|key| !self.cells.contains_key(key)));
-                return Err(Stop::Unfetched);
-            }
-            Some(None) => return Ok(None),
-            Some(Some(cell)) => cells_for(record_len(cell)),
+        self.ask(place, R::USUAL_CELLS.into());
+        let first = &self.records[place].asked[0];
+        let count = match (first.supplied, &first.content) {
+            (None, _) => return Err(Stop::Unfetched),
+            (Some(_), None) => return Ok(None),
+            (Some(_), Some(cell)) => cells_for(record_len(cell)),
         };
-        let mut cells = Vec::with_capacity(count);
-        for key in entry.keys(count) {
-            match self.cells.get(key) {
-                None => self.wanted.push(*key),
-                Some(content) => cells.push(content.expect("a record's cells are all there")),
-            }
-        }
-        if cells.len() < count {
+        self.ask(place, count);
+        let cells = &self.records[place].asked[..count];
+        if cells.iter().any(|cell| cell.supplied.is_none()) {
             return Err(Stop::Unfetched);
         }
-        Ok(Some(stored(&from_cells(&cells).expect("a record's cells fit together"))))
+        let cells = cells.iter().map(|cell| cell.content.as_ref().expect("a record's cells are all there"));
+        Ok(Some(stored(&from_cells(cells).expect("a record's cells fit together"))))
     }
 
-    /// The cells that differ from before the block, sorted by key.
-    pub fn changes(&self) -> Vec<(Key, Option<Cell>)> {
+    /// Asks for the first `count` cells of a record, as far as they were not asked for before.
+    fn ask(&mut self, place: usize, count: usize) {
+        let Entry { name, asked, .. } = &mut self.records[place];
+        for number in asked.len()..count {
+            asked.push(Asked { key: name.key(number as u16), supplied: None, content: None });
+            self.wanted.push_back((place, number));
+        }
+    }
+
+    /// The cells that differ from before the block.
+    pub fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for entry in self.records.iter().filter(|entry| entry.is_changed()) {
             let before = entry.cells(&entry.before);
             let now = entry.cells(&entry.now);
-            for cell in 0..before.len().max(now.len()) {
-                if before.get(cell) != now.get(cell) {
-                    changes.push((entry.key(cell), now.get(cell).copied()));
+            for number in 0..before.len().max(now.len()) {
+                if before.get(number) != now.get(number) {
+                    let (key, supplied) = match entry.asked.get(number) {
+                        Some(asked) => (asked.key, asked.supplied),
+                        None => (entry.name.key(number as u16), None),
+                    };
+                    changes.push(Change { key, cell: now.get(number).copied(), supplied });
                 }
             }
         }
-        changes.sort_unstable_by_key(|(key, _)| *key);
         changes
     }
 

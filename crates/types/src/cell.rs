@@ -52,13 +52,14 @@ pub const fn cells_for(len: usize) -> usize {
 /// Cuts a record's encoding into cells; the last one is filled with zeros.
 pub fn to_cells(record: &[u8]) -> Vec<Cell> {
     let len = u16::try_from(record.len()).expect("records are bounded far below 64 KiB");
-    let bytes = [&len.to_le_bytes(), record].concat();
-    let cell = |chunk: &[u8]| {
-        let mut cell = [0; CELL_BYTES];
-        cell[..chunk.len()].copy_from_slice(chunk);
-        Cell(cell)
-    };
-    bytes.chunks(CELL_BYTES).map(cell).collect()
+    let mut cells = vec![Cell([0; CELL_BYTES]); cells_for(record.len())];
+    let (first, rest) = record.split_at(record.len().min(CELL_BYTES - LENGTH_BYTES));
+    cells[0].0[..LENGTH_BYTES].copy_from_slice(&len.to_le_bytes());
+    cells[0].0[LENGTH_BYTES..][..first.len()].copy_from_slice(first);
+    for (cell, chunk) in cells[1..].iter_mut().zip(rest.chunks(CELL_BYTES)) {
+        cell.0[..chunk.len()].copy_from_slice(chunk);
+    }
+    cells
 }
 
 /// The length of the record that begins with `first`.
@@ -67,12 +68,17 @@ pub fn record_len(first: &Cell) -> usize {
 }
 
 /// Puts a record's encoding together again; `None` if cells are missing or left over.
-pub fn from_cells(cells: &[Cell]) -> Option<Vec<u8>> {
-    let len = record_len(cells.first()?);
-    if cells.len() != cells_for(len) {
+pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a Cell, IntoIter: ExactSizeIterator>) -> Option<Vec<u8>> {
+    let mut cells = cells.into_iter();
+    let count = cells.len();
+    let first = cells.next()?;
+    let len = record_len(first);
+    if count != cells_for(len) {
         return None;
     }
-    let mut bytes: Vec<u8> = cells.iter().flat_map(|cell| cell.0).skip(LENGTH_BYTES).collect();
+    let mut bytes = Vec::with_capacity(count * CELL_BYTES);
+    bytes.extend_from_slice(&first.0[LENGTH_BYTES..]);
+    cells.for_each(|cell| bytes.extend_from_slice(&cell.0));
     bytes.truncate(len);
     Some(bytes)
 }

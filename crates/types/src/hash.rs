@@ -34,8 +34,25 @@ impl std::str::FromStr for Digest {
     }
 }
 
+/// Inputs up to this length are gathered before they are hashed.
+const SHORT_BYTES: usize = 128;
+
 /// Hash of `parts`, one after another, under a purpose tag. Parts must be self-delimiting or of fixed width.
 pub fn tagged_hash(tag: &str, parts: &[&[u8]]) -> Digest {
+    // Most inputs are short: gathered in one place, they are hashed in one go.
+    let mut short = [0; SHORT_BYTES];
+    let len = 1 + tag.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+    if let Some(short) = short.get_mut(..len) {
+        short[0] = tag.len() as u8;
+        let (first, mut rest) = short[1..].split_at_mut(tag.len());
+        first.copy_from_slice(tag.as_bytes());
+        for part in parts {
+            let (place, after) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = after;
+        }
+        return Digest(Sha256::digest(&*short).into());
+    }
     let mut hasher = Sha256::new();
     hasher.update([tag.len() as u8]);
     hasher.update(tag.as_bytes());

@@ -10,7 +10,9 @@ use commonware_parallel::Strategy;
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::RwLock;
 
 /// A verification key. Bytes that are no point of the curve decode, and then verify nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -85,24 +87,62 @@ fn ed25519_signature(signature: &Signature) -> ed25519::Signature {
     ed25519::Signature::try_from(signature.0).expect("any 64 bytes are read as a signature")
 }
 
+/// Keys that were read before: an Ed25519 key is a point in compressed form, and to read it costs a third of checking a
+/// signature. Bounded; when it is full it begins anew.
+#[derive(Debug, Default)]
+pub struct KeyRing(RwLock<HashMap<[u8; 32], ed25519::PublicKey>>);
+
+/// Most keys of a ring.
+const MAX_KEYS: usize = 65_536;
+
+impl KeyRing {
+    fn find(&self, bytes: &[u8; 32]) -> Option<ed25519::PublicKey> {
+        self.0.read().expect("no holder of this lock panics").get(bytes).cloned()
+    }
+
+    fn add(&self, fresh: impl IntoIterator<Item = ([u8; 32], ed25519::PublicKey)>) {
+        let mut keys = self.0.write().expect("no holder of this lock panics");
+        for (bytes, key) in fresh {
+            if keys.len() >= MAX_KEYS {
+                keys.clear();
+            }
+            keys.insert(bytes, key);
+        }
+    }
+}
+
 /// Whether each signature is good, in order. Good Ed25519 signatures are checked together, in parallel; where some
 /// are bad, halves are tried until the bad ones are found.
-pub fn verify_batch(checks: &[SignatureCheck<'_>], rng: &mut impl CryptoRng, strategy: &impl Strategy) -> Vec<bool> {
-    // Reading a key is a fifth of the work, and a P-256 signature is checked by itself.
+pub fn verify_batch(
+    checks: &[SignatureCheck<'_>],
+    keys: &KeyRing,
+    rng: &mut impl CryptoRng,
+    strategy: &impl Strategy,
+) -> Vec<bool> {
     let prepared = strategy.map_collect_vec(checks.iter().enumerate(), |(index, check)| match check.key {
-        PublicKey::Ed25519(bytes) => ed25519::PublicKey::try_from(bytes)
-            .map(|key| BatchItem { index, check: *check, key, signature: ed25519_signature(check.signature) })
-            .map_err(|_| (index, false)),
+        PublicKey::Ed25519(bytes) => {
+            let known = keys.find(bytes);
+            let is_new = known.is_none();
+            let key = known.map_or_else(|| ed25519::PublicKey::try_from(bytes), Ok).map_err(|_| (index, false))?;
+            Ok((BatchItem { index, check: *check, key, signature: ed25519_signature(check.signature) }, is_new))
+        }
         PublicKey::P256(_) => Err((index, check.holds())),
     });
     let mut holds = vec![false; checks.len()];
     let mut batch = Vec::with_capacity(checks.len());
+    let mut fresh = Vec::new();
     for prepared in prepared {
         match prepared {
-            Ok(item) => batch.push(item),
+            Ok((item, is_new)) => {
+                if is_new && let PublicKey::Ed25519(bytes) = item.check.key {
+                    fresh.push((*bytes, item.key.clone()));
+                }
+                batch.push(item);
+            }
             Err((index, alone)) => holds[index] = alone,
         }
     }
+    keys.add(fresh);
     mark_good(&batch, &mut holds, rng, strategy);
     holds
 }

@@ -10,7 +10,7 @@ use crate::action::Action;
 use crate::encoding::{DecodeError, decode, encode, hex_bytes};
 use crate::hash::tagged_hash;
 use crate::id::{AccountId, ChainId};
-use crate::key::{PrivateKey, PublicKey, Signature, SignatureCheck, verify_batch as verify_signatures};
+use crate::key::{KeyRing, PrivateKey, PublicKey, Signature, SignatureCheck, verify_batch as verify_signatures};
 use crate::meter::{MAX_BATCH_READINGS, READING_NAMESPACE, run_message};
 use borsh::{BorshDeserialize, BorshSerialize};
 use commonware_parallel::Strategy;
@@ -184,6 +184,17 @@ pub fn verify_batch(
     rng: &mut impl CryptoRng,
     strategy: &impl Strategy,
 ) -> Vec<Result<VerifiedTransaction, VerifyError>> {
+    verify_batch_with(&KeyRing::default(), chain, transactions, rng, strategy)
+}
+
+/// The same for one who verifies again and again: keys that were read before are not read again.
+pub fn verify_batch_with(
+    keys: &KeyRing,
+    chain: ChainId,
+    transactions: Vec<SignedTransaction>,
+    rng: &mut impl CryptoRng,
+    strategy: &impl Strategy,
+) -> Vec<Result<VerifiedTransaction, VerifyError>> {
     let prepared: Vec<Result<_, VerifyError>> = strategy.map_collect_vec(transactions, |signed| {
         check_shape(chain, &signed.transaction)?;
         // The signed encoding is the message followed by the signature.
@@ -216,7 +227,7 @@ pub fn verify_batch(
             });
         }
     }
-    let mut holds = verify_signatures(&checks, rng, strategy).into_iter();
+    let mut holds = verify_signatures(&checks, keys, rng, strategy).into_iter();
     drop(checks);
 
     let mut next = || holds.next().expect("there is a verdict for every check");

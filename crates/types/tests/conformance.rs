@@ -30,7 +30,7 @@ const TABLE: &[(&str, &str)] = &[
     ("role", "35fe7533ff63f04f1ca7ab2795ed18547e1cb039c93af36988bac7a818d00749"),
     ("roles", "6d01e880fa1626887278eaa7fde85a68e66fec16a4e508348163251546d5865f"),
     ("public key", "fce282dd86e5191f784f8a148a6020cfb256ac97a8b39c38c0b577900fbc0cbe"),
-    ("cell", "c47f16ee4ae6073784bc0bdcec6ca73c7ca3720ba93f72fab3f5bf7fd6f6da5d"),
+    ("cell", "9f77f883e9c62832886391aa6bd67ce194f80cc28bb5346038b80c99aab9b401"),
     ("genesis document", "513e48069f46d35e5463660d3136b26615394738e4612ecdd2b06c9e8ca43bed"),
     ("offer", "11f8dd6f9cf508ce6e72382b54b0a7b60b01e80e06e19b436e2c86d72651ce43"),
     ("quote content", "300191decbb8d7d327a34abab60109b716bc56080d85713889a7e0e8a6a66cec"),

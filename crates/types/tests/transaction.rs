@@ -3,7 +3,7 @@
 
 use commonware_parallel::Sequential;
 use utilidor_types::encoding::DecodeError;
-use utilidor_types::key::verify_batch as verify_signatures;
+use utilidor_types::key::{KeyRing, verify_batch as verify_signatures};
 use utilidor_types::key::{PrivateKey, SignatureCheck};
 use utilidor_types::meter::{
     MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun, MeterSignature, READING_NAMESPACE, run_message,
@@ -155,6 +155,6 @@ fn bytes_that_are_no_point_verify_nothing() {
         let signature = Signature([0; 64]);
         let check = SignatureCheck { namespace: b"test", message: b"", key: &key, signature: &signature };
         assert!(!check.holds());
-        assert_eq!(verify_signatures(&[check], &mut rng, &Sequential), [false]);
+        assert_eq!(verify_signatures(&[check], &KeyRing::default(), &mut rng, &Sequential), [false]);
     }
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agreement;
 pub mod award;
+pub mod bench;
 pub mod demo;
 pub mod index;
 pub mod keys;
@@ -50,6 +51,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Trace(arguments) => trace::run(arguments, context).await,
         Command::Verify(arguments) => verify::run(arguments, &context),
         Command::Index(command) => index::run(command, context).await,
+        Command::Bench(arguments) => bench::run(arguments, context).await,
         Command::Transaction(arguments) => transaction::run(arguments, context).await,
         Command::Status => status::run(context).await,
         Command::AdvanceTime(arguments) => status::advance_time(arguments, context).await,

@@ -13,7 +13,7 @@ use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{
     AccountRecord, AgreementState, MeterState, OfferState, ProgramState, ServiceState, Totals, TrancheOf,
 };
-use utilidor_ledger::{BlockContext, Execution, Outcome, Progress};
+use utilidor_ledger::{BlockContext, Change, Execution, Outcome, Progress};
 use utilidor_types::action::{AwardedQuote, Prepayment};
 use utilidor_types::agreement::{
     Metering, Origin, PurchaseLot, PurchaseTerms, Service, Side, Status, SubscriptionTerms, Substitute,
@@ -297,10 +297,12 @@ impl<'a> Play<'a> {
         if sliced {
             same_however_supplied(&before, context, &verified, &outcome);
         }
-        for pair in outcome.cells.windows(2) {
-            assert!(pair[0].0 < pair[1].0, "changed cells are sorted and each stands there once");
+        let mut changed = outcome.cells.clone();
+        changed.sort_by_key(|change| change.key);
+        for pair in changed.windows(2) {
+            assert!(pair[0].key < pair[1].key, "a cell is changed once");
         }
-        for (key, cell) in &outcome.cells {
+        for Change { key, cell, .. } in &outcome.cells {
             assert_ne!(before.cells().get(key), cell.as_ref(), "a changed cell differs from before");
         }
 
@@ -599,45 +601,32 @@ fn audit_statement(audit: &mut Audit, contract: &Contract, statement: &Statement
     );
 }
 
-/// Executes the block again with its cells supplied otherwise, and expects the same outcome: little by little, and the
-/// whole state before it begins, so that it asks for what is not there only.
+/// Executes the block again with its cells supplied little by little, and expects the same outcome.
 fn same_however_supplied(
     before: &Memory,
     context: BlockContext,
     transactions: &[VerifiedTransaction],
     outcome: &Outcome,
 ) {
-    let cell = |key: &Key| before.cells().get(key).copied();
-    let again = executed(before, context, transactions, [], |keys| {
-        keys[..keys.len().div_ceil(2)].iter().map(|key| (*key, cell(key))).collect()
-    });
-    assert_eq!(&again, outcome, "supplying cells little by little changes nothing");
-    let all = before.cells().iter().map(|(key, cell)| (*key, Some(*cell)));
-    let again = executed(before, context, transactions, all, |keys| {
-        assert!(keys.iter().all(|key| cell(key).is_none()), "a cell that was supplied is wanted");
-        keys.iter().map(|key| (*key, None)).collect()
-    });
-    assert_eq!(&again, outcome, "supplying cells in one go changes nothing");
-}
-
-fn executed(
-    before: &Memory,
-    context: BlockContext,
-    transactions: &[VerifiedTransaction],
-    first: impl IntoIterator<Item = (Key, Option<Cell>)>,
-    supply: impl Fn(&[Key]) -> Vec<(Key, Option<Cell>)>,
-) -> Outcome {
     let mut execution = Execution::new(context, before.genesis(), transactions.to_vec());
-    execution.supply(first);
-    loop {
+    let again = loop {
         match execution.run() {
             Progress::Wants(keys) => {
                 assert!(!keys.is_empty(), "an execution that is not done wants something");
-                execution.supply(supply(&keys));
+                let some = &keys[..keys.len().div_ceil(2)];
+                execution.supply(some.iter().map(|key| before.cells().get(key).copied()));
             }
-            Progress::Done(outcome) => return outcome,
+            Progress::Done(outcome) => break outcome,
         }
-    }
+    };
+    assert_eq!(however_supplied(again), however_supplied(outcome.clone()), "how cells are supplied changes nothing");
+}
+
+/// An outcome without the order in which its cells were asked for.
+fn however_supplied(mut outcome: Outcome) -> Outcome {
+    outcome.cells.iter_mut().for_each(|change| change.supplied = None);
+    outcome.cells.sort_by_key(|change| change.key);
+    outcome
 }
 
 // ---- documents --------------------------------------------------------------------------------------------

@@ -1,0 +1,187 @@
+//! `utilidor bench`: how fast this platform is on this machine.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::t;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+use std::time::Duration;
+use utilidor_bench::figure::{Figure, Layer, Options, measure};
+use utilidor_bench::report::{METHOD, Peer, all, markdown, ratio, read_peer};
+use utilidor_bench::workload::Suite;
+
+/// The seed of the demonstrations and of the peers' figures.
+const SEED: &str = "integrated-energy-1";
+
+/// What is asked.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Suites: transfer, cycle-plain, cycle-lean, reading-single, reading-gateway, reading-signed, settlement, package, and verify,
+which measures nothing but the machine's signature verification. `all` measures every suite on every layer, each in a process
+of its own, and writes bench.json and bench.md into the folder.
+
+Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP).
+
+Examples:
+  utilidor bench transfer
+  utilidor bench cycle-lean --layer node --json
+  utilidor bench all --peer limit.json      # with ratios to another system's figures: {\"transfer\": 37000, ...}")]
+pub struct Arguments {
+    /// The suite, or all
+    #[arg(value_name = "SUITE")]
+    suite: Wanted,
+    /// The layer
+    #[arg(long, default_value = "engine")]
+    layer: Layer,
+    /// Multiplies the suite's size
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = scale)]
+    scale: f64,
+    /// Decides all numbers and keys
+    #[arg(long, default_value = SEED)]
+    seed: String,
+    /// Runs that count
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=99))]
+    runs: u16,
+    /// Folder for the runs' chains, on the disk that is to be measured, and for the reports
+    #[arg(long, value_name = "FOLDER", default_value = "utilidor-bench")]
+    data: PathBuf,
+    /// Another system's units a second by suite, to compare with
+    #[arg(long, value_name = "FILE")]
+    peer: Option<PathBuf>,
+}
+
+/// One suite, or all.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    One(Suite),
+    All,
+}
+
+impl std::str::FromStr for Wanted {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    if scale > 0.0 && scale <= 1_000.0 { Ok(scale) } else { Err("a scale is above 0 and at most 1000".into()) }
+}
+
+/// Measures.
+pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
+    let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("bench", what, error);
+    let peer = match &arguments.peer {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| failed("the peer's figures could not be read", &e))?;
+            Some(read_peer(&text).map_err(|e| failed("the peer's figures are not what was expected", &e))?)
+        }
+    };
+    std::fs::create_dir_all(&arguments.data).map_err(|e| failed("the folder could not be created", &e))?;
+    match arguments.suite {
+        Wanted::One(suite) => {
+            let figure = one(&arguments, suite).await.map_err(|e| failed("the runs' folder could not be used", &e))?;
+            context.out.show(&figure, |out| {
+                format!("{}\n\n{METHOD}", table(out, std::slice::from_ref(&figure), peer.as_ref()))
+            });
+        }
+        Wanted::All => {
+            let figures = every(&arguments).await?;
+            let json = serde_json::to_string_pretty(&figures).expect("figures are plain data");
+            for (file, text) in [("bench.json", json), ("bench.md", markdown(&figures, peer.as_ref()))] {
+                std::fs::write(arguments.data.join(file), text)
+                    .map_err(|e| failed("a report could not be written", &e))?;
+            }
+            context.out.show(&figures, |out| {
+                let folder = arguments.data.display();
+                format!("{}\n\n{METHOD}\n\n{folder}/bench.json\n{folder}/bench.md", table(out, &figures, peer.as_ref()))
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn one(arguments: &Arguments, suite: Suite) -> std::io::Result<Figure> {
+    let options = Options {
+        suite,
+        layer: if suite == Suite::Verify { Layer::Execute } else { arguments.layer },
+        scale: arguments.scale,
+        seed: arguments.seed.clone(),
+        runs: arguments.runs.into(),
+        folder: arguments.data.clone(),
+    };
+    let bar = ProgressBar::new_spinner()
+        .with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let name = format!("{} on {}", suite.name(), options.layer.name());
+    let figure = measure(&options, |what| bar.set_message(format!("{name}: {what}"))).await;
+    bar.finish_and_clear();
+    figure
+}
+
+/// Each measurement in a process of its own: none sees the memory or the threads of another.
+async fn every(arguments: &Arguments) -> Result<Vec<Figure>, Failure> {
+    let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("bench", what, error);
+    let program = std::env::current_exe().map_err(|e| failed("this program's own file was not found", &e))?;
+    let all = all();
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a template");
+    let bar = ProgressBar::new(all.len() as u64).with_style(style);
+    let mut figures = Vec::with_capacity(all.len());
+    for (suite, layer) in all {
+        bar.set_message(format!("{} on {}", suite.name(), layer.name()));
+        let (scale, runs) = (arguments.scale.to_string(), arguments.runs.to_string());
+        let mut command = tokio::process::Command::new(&program);
+        command.args(["bench", suite.name(), "--layer", layer.name(), "--scale", &scale, "--runs", &runs]);
+        command.args(["--seed", &arguments.seed, "--json", "--data"]).arg(&arguments.data);
+        let output = command.stderr(std::process::Stdio::inherit()).output().await;
+        let output = output.map_err(|e| failed("a measurement could not be started", &e))?;
+        if !output.status.success() {
+            return Err(Failure::new("bench", format!("{} on {} failed: see above", suite.name(), layer.name())));
+        }
+        figures.push(serde_json::from_slice(&output.stdout).map_err(|e| failed("a measurement's answer is none", &e))?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(figures)
+}
+
+fn table(out: &crate::output::Output, figures: &[Figure], peer: Option<&Peer>) -> String {
+    let whole = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.0}"));
+    let row = |figure: &Figure| {
+        [
+            figure.suite.clone(),
+            figure.layer.clone(),
+            format!("{:.0} {}/s", figure.units_per_s.median, figure.unit),
+            format!("{:.0}-{:.0}", figure.units_per_s.min, figure.units_per_s.max),
+            ratio(figure, peer).map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}x")),
+            format!("{:.1}", figure.cpu_us_per_unit),
+            whole(figure.bytes_per_unit),
+            whole(figure.index_bytes_per_unit),
+            whole(figure.p50_ms),
+            whole(figure.p99_ms),
+            figure.peak_mib.map_or_else(|| "-".into(), |mib| mib.to_string()),
+        ]
+    };
+    let headings = [
+        t!("suite"),
+        t!("layer"),
+        t!("speed"),
+        t!("range"),
+        t!("to_peer"),
+        t!("cpu_us"),
+        t!("chain_bytes"),
+        t!("index_bytes"),
+        t!("p50"),
+        t!("p99"),
+        t!("peak"),
+    ];
+    let mut text = out.table(headings, figures.iter().map(row).collect());
+    for figure in figures.iter().filter(|figure| figure.phases.len() > 1) {
+        let phases: Vec<_> = figure.phases.iter().map(|p| format!("{} {:.1} us", p.name, p.us_per_step)).collect();
+        text.push_str(&format!("\n{} ({}): {}", figure.suite, figure.layer, phases.join(", ")));
+    }
+    text
+}
