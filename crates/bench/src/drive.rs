@@ -3,6 +3,7 @@
 use crate::measure::Latencies;
 use std::future::Future;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use utilidor_chain::{Handle, ReadError};
 use utilidor_types::Timestamp;
 
@@ -34,12 +35,14 @@ pub enum Pace {
     },
 }
 
+/// Transactions in final blocks so far, and when that was first seen.
+type Marks = Vec<(usize, Instant)>;
+
 /// Follows the chain from its present head on.
 struct Follower {
     handle: Handle,
     height: u64,
-    /// Transactions in final blocks so far, and when that was first seen.
-    marks: Vec<(usize, Instant)>,
+    marks: Marks,
 }
 
 impl Follower {
@@ -51,18 +54,20 @@ impl Follower {
         self.marks.last().expect("it begins with a mark").0
     }
 
-    /// Waits until at least `count` transactions are final.
-    async fn reach(&mut self, count: usize) -> Result<(), ReadError> {
-        while self.done() < count {
+    /// Follows until `total` transactions are final, and tells how many are.
+    async fn follow(mut self, total: usize, tell: watch::Sender<usize>) -> Result<Marks, ReadError> {
+        while self.done() < total {
             let head = self.handle.reached(self.height + 1).await?.height;
             let seen = Instant::now();
             let mut done = self.done();
             for height in self.height + 1..=head {
                 done += self.handle.final_header(height).await?.header.transaction_count as usize;
             }
-            (self.height, _) = (head, self.marks.push((done, seen)));
+            self.height = head;
+            self.marks.push((done, seen));
+            tell.send_replace(done);
         }
-        Ok(())
+        Ok(self.marks)
     }
 }
 
@@ -73,7 +78,8 @@ impl Follower {
 /// Panics if the node stops.
 pub async fn load(handle: &Handle, entrance: &impl Entrance, transactions: Vec<Vec<u8>>, pace: Pace) -> Latencies {
     let total = transactions.len();
-    let mut follower = Follower::new(handle.clone());
+    let (tell, mut told) = watch::channel(0);
+    let following = tokio::spawn(Follower::new(handle.clone()).follow(total, tell));
     let mut rest = transactions.into_iter();
     let mut sent: Vec<(usize, Instant)> = Vec::new();
     let mut count = 0;
@@ -100,16 +106,17 @@ pub async fn load(handle: &Handle, entrance: &impl Entrance, transactions: Vec<V
             open.join_next().await.expect("there are some").expect("a submission does not panic");
         }
         if matches!(pace, Pace::Saturated { .. }) {
-            follower.reach(count.saturating_sub(IN_FLIGHT)).await.expect("the node runs");
+            let enough = told.wait_for(|done| done + IN_FLIGHT >= count).await.map(drop);
+            enough.expect("the node runs");
         }
     }
     open.join_all().await;
-    follower.reach(total).await.expect("the node runs");
+    let marks = following.await.expect("following does not panic").expect("the node runs");
 
     let mut before = 0;
     let latency = |(until, at): (usize, Instant)| {
-        let place = follower.marks.partition_point(|(done, _)| *done < until);
-        let latency = follower.marks[place].1.saturating_duration_since(at);
+        let place = marks.partition_point(|(done, _)| *done < until);
+        let latency = marks[place].1.saturating_duration_since(at);
         let count = until - std::mem::replace(&mut before, until);
         (latency.as_secs_f64() * 1_000.0, count)
     };

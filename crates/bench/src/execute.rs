@@ -67,6 +67,7 @@ pub fn play(workload: &Workload) -> Played {
         let mut next_due = None;
         for block in blocks.drain(..) {
             let outcome = state.execute(time, block);
+            played.rounds = played.rounds.max(state.rounds());
             assert!(outcome.inadmissible.is_empty(), "{:?}", outcome.inadmissible.first());
             tally.add(&outcome.receipts);
             next_due = outcome.next_due;
@@ -76,6 +77,7 @@ pub fn play(workload: &Workload) -> Played {
         }
         while next_due.is_some_and(|due| due <= time) {
             let outcome = state.execute(time, Vec::new());
+            played.rounds = played.rounds.max(state.rounds());
             tally.add(&outcome.receipts);
             next_due = outcome.next_due;
         }
@@ -88,4 +90,21 @@ pub fn play(workload: &Workload) -> Played {
     }
     tally.check(workload);
     played
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::{Suite, workload};
+
+    #[test]
+    fn every_suite_comes_to_its_totals_and_reads_in_few_rounds() {
+        for suite in Suite::ALL {
+            let workload = workload(suite, 0.01, "integrated-energy-1");
+            let played = play(&workload);
+            assert!(workload.units > 0 && played.timed.wall > 0.0, "{}", suite.name());
+            // Two read ahead, and what a calendar's page or a subscription's tariff is found by.
+            assert!(played.rounds <= 6, "{}: a block asked for cells {} times", suite.name(), played.rounds);
+        }
+    }
 }

@@ -104,6 +104,8 @@ pub struct Played {
     pub bytes: Vec<(&'static str, u64)>,
     /// Time to finality.
     pub latencies: Latencies,
+    /// How often a block asked for cells, at most; known where state is in memory.
+    pub rounds: usize,
 }
 
 /// Milliseconds from handing in a transaction until its block is final and durable.
