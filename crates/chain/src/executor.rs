@@ -81,6 +81,8 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
             None => unstaged.push((StateKey::new(key.0), cell)),
         }
     }
+    // The order in which cells were asked for is this execution's own; the database is given one that all members share.
+    unstaged.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     for certificate in &outcome.certificates {
         certification = certification.append(LogEntry::new(encode(certificate)));
     }

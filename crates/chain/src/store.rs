@@ -66,9 +66,9 @@ pub(crate) const COMPRESSION: Option<u8> = Some(1);
 
 // These may change freely.
 pub(crate) const BUFFER_BYTES: NonZeroUsize = NZUsize!(1 << 20);
-const CACHED_PAGES: NonZeroUsize = NZUsize!(8_192);
+const CACHED_PAGES: NonZeroUsize = NZUsize!(1 << 16);
 
-/// The cache of pages that all stores of a node share: 32 MiB.
+/// The cache of pages that all stores of a node share: 256 MiB when it is full.
 pub(crate) fn page_cache() -> CacheRef {
     CacheRef::new(PAGE_BYTES, CACHED_PAGES)
 }

@@ -441,7 +441,7 @@ async fn a_data_directory_is_refused_when_it_is_not_this_chains() {
     node.stop().unwrap();
     let other = Config::alone(dir.path(), common::genesis(ChainKind::Production, 1), validator_key(0));
     assert!(matches!(refusal(start(other)), DirectoryError::OtherChain { .. }));
-    std::fs::write(dir.path().join("format"), "2\n").unwrap();
+    std::fs::write(dir.path().join("format"), "1\n").unwrap();
     assert!(matches!(refusal(start(alone(dir.path()))), DirectoryError::OtherFormat { .. }));
     let strange = tempfile::tempdir().unwrap();
     std::fs::write(strange.path().join("letter.txt"), "keep me").unwrap();

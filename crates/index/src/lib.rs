@@ -132,7 +132,9 @@ impl Index {
         // A lost tail of the log costs nothing: those blocks are folded again.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "cache_size", -16_384)?;
+        connection.pragma_update(None, "cache_size", -65_536)?;
+        // Pages of the log before it is folded into the file: with few, every block waits for the disk.
+        connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
