@@ -57,13 +57,14 @@ impl Follower {
     /// Follows until `total` transactions are final, and tells how many are.
     async fn follow(mut self, total: usize, tell: watch::Sender<usize>) -> Result<Marks, ReadError> {
         while self.done() < total {
-            let head = self.handle.reached(self.height + 1).await?.height;
+            let head = self.handle.reached(self.height + 1).await?;
             let seen = Instant::now();
-            let mut done = self.done();
-            for height in self.height + 1..=head {
+            let mut done = self.done() + head.transaction_count as usize;
+            // Blocks that became durable together are seen by the last of them.
+            for height in self.height + 1..head.height {
                 done += self.handle.final_header(height).await?.header.transaction_count as usize;
             }
-            self.height = head;
+            self.height = head.height;
             self.marks.push((done, seen));
             tell.send_replace(done);
         }

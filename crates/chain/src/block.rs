@@ -63,21 +63,23 @@ impl Block {
     ///
     /// # Panics
     ///
-    /// Panics if the header's proposer is no public key, or if the header does not commit to `transactions`.
+    /// Panics if the header's proposer is no public key. That the header commits to `transactions` is the caller's word.
     pub fn new(header: Header, transactions: Vec<Body>) -> Self {
-        Self::checked(header, transactions).expect("a sealed header commits to its transactions")
+        debug_assert!(commits(&header, &transactions), "a sealed header commits to its transactions");
+        Self::of(header, transactions).expect("a sealed header's proposer is a public key")
     }
 
     fn checked(header: Header, transactions: Vec<Body>) -> Result<Self, CodecError> {
         if header.version != Header::VERSION {
             return Err(CodecError::Invalid("Block", "unknown header version"));
         }
-        if header.transaction_count as usize != transactions.len()
-            || header.transactions_root
-                != merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0)))
-        {
+        if !commits(&header, &transactions) {
             return Err(CodecError::Invalid("Block", "header does not commit to the transactions"));
         }
+        Self::of(header, transactions)
+    }
+
+    fn of(header: Header, transactions: Vec<Body>) -> Result<Self, CodecError> {
         let proposer = ed25519::PublicKey::decode(Copying(&header.proposer))
             .map_err(|_| CodecError::Invalid("Block", "proposer is no public key"))?;
         let encoded_header = Bytes::from(encode(&header));
@@ -171,6 +173,12 @@ impl BoundedBlock for Block {
     fn max_encode_size(_: &()) -> usize {
         MAX_HEADER_BYTES + 2 * TRANSACTION_OVERHEAD + MAX_BLOCK_BYTES
     }
+}
+
+/// Whether a header's count and root are those of the transactions.
+fn commits(header: &Header, transactions: &[Body]) -> bool {
+    header.transaction_count as usize == transactions.len()
+        && header.transactions_root == merkle_root(transactions.iter().map(|body| Digest(body.hash.0)))
 }
 
 /// Root of the binary Merkle tree over `leaves`, in order.

@@ -18,6 +18,13 @@ fn take(from: &mut Money, amount: Money) {
     *from = from.checked_sub(amount).expect("no more is released or paid than is reserved");
 }
 
+/// Takes what the account must have at its disposal.
+fn take_free(account: AccountId, record: &mut AccountRecord, amount: Money) -> Result<(), Refusal> {
+    let short = Refusal::InsufficientFunds { account, free: record.free, needed: amount };
+    record.free = record.free.checked_sub(amount).ok_or(short)?;
+    Ok(())
+}
+
 impl Escrow {
     fn pot(&mut self, side: Side, purpose: Purpose) -> &mut Money {
         match (side, purpose) {
@@ -49,8 +56,7 @@ impl Ledger<'_> {
 
     fn debit(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
         let mut record = self.account(account)?;
-        let short = Refusal::InsufficientFunds { account, free: record.free, needed: amount };
-        record.free = record.free.checked_sub(amount).ok_or(short)?;
+        take_free(account, &mut record, amount)?;
         self.store.put(&account, record);
         Ok(())
     }
@@ -106,16 +112,19 @@ impl Ledger<'_> {
         match movement {
             Movement::Reserve { side, purpose } => {
                 let account = terms.party(side);
-                self.debit(account, amount)?;
                 let mut record = self.account(account)?;
+                take_free(account, &mut record, amount)?;
                 add(&mut record.reserved, amount)?;
                 self.store.put(&account, record);
                 add(state.escrow.pot(side, purpose), amount)?;
             }
             Movement::Release { side, purpose } => {
+                let account = terms.party(side);
                 take(state.escrow.pot(side, purpose), amount);
-                self.unreserve(terms.party(side), amount)?;
-                self.credit(terms.party(side), amount)?;
+                let mut record = self.account(account)?;
+                take(&mut record.reserved, amount);
+                add(&mut record.free, amount)?;
+                self.store.put(&account, record);
             }
             Movement::PayFromReserve { purpose } => {
                 take(state.escrow.pot(Side::User, purpose), amount);

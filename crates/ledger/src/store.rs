@@ -101,6 +101,8 @@ struct Entry {
     asked: Vec<Asked>,
     before: Option<Value>,
     now: Option<Value>,
+    /// The last unit that wrote it; 0: none has.
+    written_by: u64,
     known: Known,
 }
 
@@ -156,6 +158,8 @@ pub struct Store {
     records: Vec<Entry>,
     /// Records written since the last commit: their place and what they held.
     journal: Vec<(usize, Option<Value>)>,
+    /// Number of the present transaction or due item: the writes since the last commit. Runs begin with 1.
+    unit: u64,
     /// Cells that reads have missed: their record's place and their number in it.
     wanted: VecDeque<(usize, usize)>,
     supplied: usize,
@@ -180,7 +184,7 @@ impl Store {
     /// Forgets all writes, to run the block again. What was read stays. What was assumed does not: a pass that misses
     /// cells may have assumed it wrongly.
     pub fn restart(&mut self) {
-        self.journal.clear();
+        self.commit();
         for entry in &mut self.records {
             entry.now.clone_from(&entry.before);
             if entry.known == Known::AssumedNew {
@@ -192,6 +196,7 @@ impl Store {
     /// Makes the writes since the last call final for this block.
     pub fn commit(&mut self) {
         self.journal.clear();
+        self.unit += 1;
     }
 
     /// Takes the writes since the last commit back.
@@ -199,6 +204,7 @@ impl Store {
         while let Some((place, value)) = self.journal.pop() {
             self.records[place].now = value;
         }
+        self.unit += 1;
     }
 
     /// Asks for a record ahead of its reading, without stopping.
@@ -240,24 +246,36 @@ impl Store {
 
     /// Writes a record. It must have been read (or looked for) before.
     pub fn put<R: Record>(&mut self, id: &R::Id, record: R) {
-        self.write::<R>(id, Some(Arc::new(record)));
+        let place = self.place_of::<R>(id);
+        let entry = &mut self.records[place];
+        // What the present transaction has written already is overwritten in place: what was there before it is journaled.
+        if entry.written_by == self.unit
+            && let Some(now) = entry.now.as_mut().and_then(Arc::get_mut)
+        {
+            *now.downcast_mut().expect("a table holds one kind of record") = record;
+        } else {
+            self.write_at(place, Some(Arc::new(record)));
+        }
     }
 
     /// Deletes a record. It must have been read before.
     pub fn delete<R: Record>(&mut self, id: &R::Id) {
-        self.write::<R>(id, None);
+        let place = self.place_of::<R>(id);
+        self.write_at(place, None);
     }
 
-    fn write<R: Record>(&mut self, id: &R::Id, value: Option<Value>) {
-        let place = self.places.get(&Name::of::<R>(id)).expect("a record is looked for before it is written");
-        self.write_at(*place, value);
+    fn place_of<R: Record>(&self, id: &R::Id) -> usize {
+        *self.places.get(&Name::of::<R>(id)).expect("a record is looked for before it is written")
     }
 
     fn write_at(&mut self, place: usize, value: Option<Value>) {
         let entry = &mut self.records[place];
         assert_ne!(entry.known, Known::Nothing, "a record is looked for before it is written");
         let previous = std::mem::replace(&mut entry.now, value);
-        self.journal.push((place, previous));
+        if entry.written_by != self.unit {
+            entry.written_by = self.unit;
+            self.journal.push((place, previous));
+        }
     }
 
     /// Where the record stands among those of the block.
@@ -270,6 +288,7 @@ impl Store {
                 asked: Vec::new(),
                 before: None,
                 now: None,
+                written_by: 0,
                 known: Known::Nothing,
             });
             self.records.len() - 1
