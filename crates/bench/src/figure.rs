@@ -107,8 +107,8 @@ pub struct PhaseFigure {
     pub cpu_us_per_step: f64,
 }
 
-/// Scale of the run that does not count.
-const WARM_UP: f64 = 0.05;
+/// Scale of the run that does not count, at most. It is large enough for the process to have its memory.
+const WARM_UP: f64 = 0.5;
 
 /// Measures. `note` is told what is being done.
 ///

@@ -59,7 +59,8 @@ impl Spread {
     /// The spread of at least one figure.
     pub fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
-        Self { median: figures[figures.len() / 2], min: figures[0], max: figures[figures.len() - 1] }
+        let (lower, upper) = (figures[(figures.len() - 1) / 2], figures[figures.len() / 2]);
+        Self { median: (lower + upper) / 2.0, min: figures[0], max: figures[figures.len() - 1] }
     }
 }
 
@@ -133,5 +134,25 @@ impl Latencies {
             left = left.saturating_sub(count);
             (left == 0).then_some(ms)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_an_even_number_of_figures_lies_between_two() {
+        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 4.0 });
+        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]), Spread { median: 2.5, min: 1.0, max: 4.0 });
+    }
+
+    #[test]
+    fn a_quantile_counts_transactions_and_not_submissions() {
+        let latencies = Latencies::of(vec![(10.0, 98), (20.0, 1), (30.0, 1)]);
+        assert_eq!(latencies.quantile(0.5), Some(10.0));
+        assert_eq!(latencies.quantile(0.99), Some(20.0));
+        assert_eq!(latencies.quantile(1.0), Some(30.0));
+        assert_eq!(Latencies::default().quantile(0.5), None);
     }
 }
