@@ -1,6 +1,6 @@
 //! Layer `execute`: the rules alone. Signatures are known to be good, state is in memory.
 
-use crate::measure::{Played, PlayedPhase, Stopwatch};
+use crate::measure::{Played, Stopwatch};
 use crate::tally::Tally;
 use crate::workload::{START, Workload};
 use commonware_parallel::Rayon;
@@ -33,16 +33,13 @@ pub fn play_verification(workload: &Workload) -> Played {
     let mut rng = rand::rngs::StdRng::seed_from_u64(1);
     let mut played = Played::default();
     for phase in workload.phases.iter().filter(|phase| phase.timed) {
-        let transactions = phase.transactions.clone();
+        let batches: Vec<_> = phase.transactions.chunks(VERIFIED_TOGETHER).map(<[_]>::to_vec).collect();
         let stopwatch = Stopwatch::start();
-        for batch in transactions.chunks(VERIFIED_TOGETHER) {
-            let verdicts = verify_batch_with(&keys, workload.genesis.chain(), batch.to_vec(), &mut rng, &strategy);
+        for batch in batches {
+            let verdicts = verify_batch_with(&keys, workload.genesis.chain(), batch, &mut rng, &strategy);
             assert!(verdicts.iter().all(Result::is_ok), "the workload signs well");
         }
-        let seconds = stopwatch.read();
-        let (name, steps, transactions) = (phase.name, phase.steps, transactions.len());
-        played.phases.push(PlayedPhase { name, seconds, steps, transactions });
-        played.timed += seconds;
+        played.count(phase, stopwatch.read());
     }
     played
 }
@@ -52,40 +49,29 @@ pub fn play(workload: &Workload) -> Played {
     let mut state = Memory::new(workload.genesis.clone());
     let mut played = Played::default();
     let mut tally = Tally::default();
-    let mut blocks = Vec::new();
     for phase in &workload.phases {
         let transactions = verified(workload, &phase.transactions);
-        let mut left = transactions.as_slice();
-        blocks.clear();
-        while !left.is_empty() {
-            let (block, rest) = left.split_at(left.len().min(BLOCK));
-            blocks.push(block.to_vec());
-            left = rest;
-        }
+        let blocks: Vec<_> = transactions.chunks(BLOCK).map(<[_]>::to_vec).collect();
         let stopwatch = Stopwatch::start();
         let time = phase.at.max(state.time()).max(START);
-        let mut next_due = None;
-        for block in blocks.drain(..) {
+        let mut run = |block| {
             let outcome = state.execute(time, block);
             played.rounds = played.rounds.max(state.rounds());
             assert!(outcome.inadmissible.is_empty(), "{:?}", outcome.inadmissible.first());
             tally.add(&outcome.receipts);
-            next_due = outcome.next_due;
-        }
-        if phase.transactions.is_empty() {
-            next_due = Some(time);
+            outcome.next_due
+        };
+        // A phase without transactions is the ledger's own: one empty block at least.
+        let mut next_due = Some(time);
+        for block in blocks {
+            next_due = run(block);
         }
         while next_due.is_some_and(|due| due <= time) {
-            let outcome = state.execute(time, Vec::new());
-            played.rounds = played.rounds.max(state.rounds());
-            tally.add(&outcome.receipts);
-            next_due = outcome.next_due;
+            next_due = run(Vec::new());
         }
         let seconds = stopwatch.read();
         if phase.timed {
-            let (name, steps, transactions) = (phase.name, phase.steps, transactions.len());
-            played.phases.push(PlayedPhase { name, seconds, steps, transactions });
-            played.timed += seconds;
+            played.count(phase, seconds);
         }
     }
     tally.check(workload);

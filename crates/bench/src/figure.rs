@@ -1,7 +1,7 @@
 //! A suite's figures on a layer: several runs, their spread, and the time to finality at half the speed.
 
 use crate::execute;
-use crate::measure::{Played, Spread, peak_mib, reset_peak};
+use crate::measure::{Bytes, Played, Spread, peak_mib, reset_peak};
 use crate::play::{Depth, play};
 use crate::workload::{Suite, Workload, workload};
 use serde::{Deserialize, Serialize};
@@ -152,9 +152,8 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
     };
 
     let units = workload.units as f64;
-    let bytes = |what: &str| {
-        let of = |played: &Played| played.bytes.iter().find(|(name, _)| *name == what).map(|(_, bytes)| *bytes as f64);
-        let bytes: Vec<f64> = played.iter().filter_map(of).collect();
+    let bytes = |of: fn(Bytes) -> u64| {
+        let bytes: Vec<f64> = played.iter().filter_map(|played| played.bytes.map(|bytes| of(bytes) as f64)).collect();
         (!bytes.is_empty()).then(|| median(bytes) / units)
     };
     let phase = |place: usize| {
@@ -176,8 +175,8 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
         runs: *runs,
         units_per_s: Spread::of(played.iter().map(|played| units / played.timed.wall).collect()),
         cpu_us_per_unit: median(played.iter().map(|played| played.timed.cpu)) / units * 1e6,
-        bytes_per_unit: bytes("chain"),
-        index_bytes_per_unit: bytes("index").filter(|_| *layer == Layer::Node),
+        bytes_per_unit: bytes(|bytes| bytes.chain),
+        index_bytes_per_unit: bytes(|bytes| bytes.index).filter(|_| *layer == Layer::Node),
         p50_ms: quantile(0.5),
         p99_ms: quantile(0.99),
         peak_mib,

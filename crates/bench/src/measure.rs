@@ -1,5 +1,6 @@
 //! What a run costs: wall time, the process's processor time, peak memory.
 
+use crate::workload::Phase;
 use std::time::Instant;
 
 /// A stopwatch over wall and processor time.
@@ -101,12 +102,38 @@ pub struct Played {
     pub timed: Seconds,
     /// Every phase that counts.
     pub phases: Vec<PlayedPhase>,
-    /// Bytes that the phases that count left on disk, by folder or file.
-    pub bytes: Vec<(&'static str, u64)>,
+    /// Bytes that the phases that count left on disk; known where a chain really runs.
+    pub bytes: Option<Bytes>,
     /// Time to finality.
     pub latencies: Latencies,
     /// How often a block asked for cells, at most; known where state is in memory.
     pub rounds: usize,
+}
+
+impl Played {
+    /// Takes a phase that counts.
+    pub fn count(&mut self, phase: &Phase, seconds: Seconds) {
+        let (name, steps, transactions) = (phase.name, phase.steps, phase.transactions.len());
+        self.phases.push(PlayedPhase { name, seconds, steps, transactions });
+        self.timed += seconds;
+    }
+}
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bytes {
+    /// The chain's.
+    pub chain: u64,
+    /// The index's.
+    pub index: u64,
+}
+
+impl Bytes {
+    /// With what has come on top of `before` by now.
+    pub fn plus(self, before: Self, now: Self) -> Self {
+        let grown = |sum: u64, before: u64, now: u64| sum + now.saturating_sub(before);
+        Self { chain: grown(self.chain, before.chain, now.chain), index: grown(self.index, before.index, now.index) }
+    }
 }
 
 /// Milliseconds from handing in a transaction until its block is final and durable.

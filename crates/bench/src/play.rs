@@ -6,7 +6,7 @@
 //! ```
 
 use crate::drive::{Entrance, Pace, load, work_off};
-use crate::measure::{Played, PlayedPhase, Stopwatch, folder_bytes};
+use crate::measure::{Bytes, Played, Stopwatch, folder_bytes};
 use crate::tally::Tally;
 use crate::workload::Workload;
 use std::path::Path;
@@ -133,10 +133,8 @@ async fn play_on(
         indexed().await;
         let seconds = stopwatch.read();
         if phase.timed {
-            played.timed += seconds;
-            let (name, steps, transactions) = (phase.name, phase.steps, phase.transactions.len());
-            played.phases.push(PlayedPhase { name, seconds, steps, transactions });
-            played.bytes = add(played.bytes, &bytes, disk(dir));
+            played.count(phase, seconds);
+            played.bytes = Some(played.bytes.unwrap_or_default().plus(bytes, disk(dir)));
         }
         while height < handle.head().height {
             height += 1;
@@ -148,20 +146,7 @@ async fn play_on(
     played
 }
 
-/// Bytes on disk: the chain's, and the index's if there is one.
-fn disk(dir: &Path) -> Vec<(&'static str, u64)> {
-    let index: u64 = ["index.sqlite", "index.sqlite-wal"].iter().map(|file| folder_bytes(&dir.join(file))).sum();
-    vec![("chain", folder_bytes(&dir.join("chain"))), ("index", index)]
-}
-
-fn add(
-    mut sum: Vec<(&'static str, u64)>,
-    before: &[(&'static str, u64)],
-    after: Vec<(&'static str, u64)>,
-) -> Vec<(&'static str, u64)> {
-    sum.resize(after.len(), ("", 0));
-    for ((sum, (_, before)), (name, after)) in sum.iter_mut().zip(before).zip(after) {
-        *sum = (name, sum.1 + after.saturating_sub(*before));
-    }
-    sum
+fn disk(dir: &Path) -> Bytes {
+    let index = ["index.sqlite", "index.sqlite-wal"].iter().map(|file| folder_bytes(&dir.join(file))).sum();
+    Bytes { chain: folder_bytes(&dir.join("chain")), index }
 }
