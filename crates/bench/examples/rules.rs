@@ -1,5 +1,5 @@
 //! The rules alone, a minute after they were changed: `cargo run --release --no-default-features --example rules SCALE [SUITE..]`.
-use utilidor_bench::workload::{Suite, workload};
+use utilidor_bench::workload::{Suite, TOGETHER, workload};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let scale: f64 = arguments[0].parse().unwrap();
@@ -8,7 +8,7 @@ fn main() {
         _ => arguments[1..].iter().map(|suite| suite.parse().unwrap()).collect(),
     };
     for suite in suites {
-        let w = workload(suite, scale, "integrated-energy-1");
+        let w = workload(suite, scale, "integrated-energy-1", TOGETHER);
         let p = if suite == Suite::Verify {
             utilidor_bench::execute::play_verification(&w)
         } else {

@@ -81,12 +81,12 @@ pub fn play(workload: &Workload) -> Played {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{Suite, workload};
+    use crate::workload::{Suite, TOGETHER, workload};
 
     #[test]
     fn every_suite_comes_to_its_totals_and_reads_in_few_rounds() {
         for suite in Suite::ALL {
-            let workload = workload(suite, 0.01, "integrated-energy-1");
+            let workload = workload(suite, 0.01, "integrated-energy-1", TOGETHER);
             let played = play(&workload);
             assert!(workload.units > 0 && played.timed.wall > 0.0, "{}", suite.name());
             // Two read ahead, and what a calendar's page or a subscription's tariff is found by.

@@ -55,6 +55,8 @@ pub struct Options {
     pub scale: f64,
     /// Decides all numbers and keys.
     pub seed: String,
+    /// Offers, quotes or awards of one account under one signature, at most.
+    pub together: usize,
     /// Runs that count; one smaller run before them does not.
     pub runs: usize,
     /// Folder for the chains of the runs, on the disk that is to be measured. What is left in it is removed.
@@ -90,6 +92,8 @@ pub struct Figure {
     pub scale: f64,
     /// As asked.
     pub seed: String,
+    /// As asked.
+    pub together: usize,
     /// Where the time goes, step by step.
     pub phases: Vec<PhaseFigure>,
 }
@@ -116,11 +120,11 @@ const WARM_UP: f64 = 0.5;
 ///
 /// Panics if anything of the workload fails: a figure of wrong results would be worthless.
 pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<Figure> {
-    let Options { suite, layer, scale, seed, runs, folder } = options;
+    let Options { suite, layer, scale, seed, together, runs, folder } = options;
     note("signing");
     let prepare = async |scale: f64| {
-        let (suite, seed) = (*suite, seed.clone());
-        let made = tokio::task::spawn_blocking(move || workload(suite, scale, &seed)).await;
+        let (suite, seed, together) = (*suite, seed.clone(), *together);
+        let made = tokio::task::spawn_blocking(move || workload(suite, scale, &seed, together)).await;
         made.expect("making a workload does not panic")
     };
     let warm_up = prepare(scale.min(WARM_UP)).await;
@@ -182,6 +186,7 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
         peak_mib,
         scale: *scale,
         seed: seed.clone(),
+        together: *together,
         phases: (0..played[0].phases.len()).map(phase).collect(),
     })
 }

@@ -30,6 +30,8 @@ const GRACE_MS: u32 = 900_000;
 pub const QUOTES: usize = 3;
 /// Readings of each trade.
 pub const READINGS: usize = 4;
+/// Offers, quotes or awards of one account under one signature, where nothing else is asked for.
+pub const TOGETHER: usize = action::MAX_TOGETHER;
 /// Readings in a batch.
 pub const BATCH: usize = 200;
 const DEPOSIT_PERMILLE: u16 = 200;
@@ -228,29 +230,34 @@ impl std::str::FromStr for Suite {
     }
 }
 
-/// Makes a suite's workload: `scale` multiplies its size, `seed` decides all numbers and keys.
-pub fn workload(suite: Suite, scale: f64, seed: &str) -> Workload {
+/// Makes a suite's workload: `scale` multiplies its size, `seed` decides all numbers and keys. Offers, quotes and awards of one
+/// account stand `together` under one signature, save in the plain cycle.
+pub fn workload(suite: Suite, scale: f64, seed: &str, together: usize) -> Workload {
     let size = ((suite.size() as f64 * scale).round() as usize).max(8);
     let maker = Maker::new(seed);
     match suite {
         Suite::Transfer | Suite::Verify => maker.transfers(size),
         Suite::Package => maker.packages(size),
         Suite::CyclePlain => {
-            maker.trades(size, Way { gateways: false, binding: false, timed: ALL_STEPS, signed: false })
+            maker.trades(size, Way { gateways: false, binding: false, timed: ALL_STEPS, signed: false, together: 1 })
         }
-        Suite::CycleLean => maker.trades(size, Way { gateways: true, binding: true, timed: ALL_STEPS, signed: false }),
-        Suite::ReadingSingle => {
-            maker.trades(size, Way { gateways: false, binding: true, timed: ["reading"].as_slice(), signed: false })
+        Suite::CycleLean => {
+            maker.trades(size, Way { gateways: true, binding: true, timed: ALL_STEPS, signed: false, together })
         }
-        Suite::ReadingGateway => {
-            maker.trades(size, Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: false })
-        }
-        Suite::ReadingSigned => {
-            maker.trades(size, Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: true })
-        }
-        Suite::Settlement => {
-            maker.trades(size, Way { gateways: true, binding: true, timed: ["settlement"].as_slice(), signed: false })
-        }
+        Suite::ReadingSingle => maker.trades(
+            size,
+            Way { gateways: false, binding: true, timed: ["reading"].as_slice(), signed: false, together },
+        ),
+        Suite::ReadingGateway => maker.trades(
+            size,
+            Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: false, together },
+        ),
+        Suite::ReadingSigned => maker
+            .trades(size, Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: true, together }),
+        Suite::Settlement => maker.trades(
+            size,
+            Way { gateways: true, binding: true, timed: ["settlement"].as_slice(), signed: false, together },
+        ),
     }
 }
 
@@ -264,6 +271,8 @@ struct Way {
     binding: bool,
     /// Each reading carries its meter's own signature.
     signed: bool,
+    /// Most offers, quotes or awards under one signature.
+    together: usize,
     /// The steps that count.
     timed: &'static [&'static str],
 }
@@ -398,60 +407,76 @@ impl Maker {
 
         let timed = |step: &str| way.timed.contains(&step);
         self.phase("offer", timed("offer"), START);
-        for trade in &trades {
-            let offer = Offer {
-                id: trade.offer(),
-                lots: vec![Lot {
-                    carrier: trade.carrier,
-                    quantity: base(trade.carrier, trade.volume),
-                    asking_price: trade.price(trade.ask),
-                    delivery_meter: Some(trade.meter()),
-                    user_metered: false,
-                }]
-                .try_into()
-                .expect("one lot"),
-                window: WINDOW,
-                gate_closes: GATE,
-                seal_key: SealKey::from_secret(&SEAL_SECRET).public_key(),
-                terms: OfferTerms {
-                    deposit_permille: DEPOSIT_PERMILLE,
-                    guarantee_permille: 0,
-                    tolerance_permille: 0,
-                    grace_ms: GRACE_MS,
-                    substitute: Substitute::Nothing,
-                    signing_ms: HOUR_MS as u32,
-                },
-                notice: Text::default(),
-            };
-            self.act(&mut sellers[trade.seller], Action::PublishOffer(offer), 1);
+        let offer = |trade: &Trade| Offer {
+            id: trade.offer(),
+            lots: vec![Lot {
+                carrier: trade.carrier,
+                quantity: base(trade.carrier, trade.volume),
+                asking_price: trade.price(trade.ask),
+                delivery_meter: Some(trade.meter()),
+                user_metered: false,
+            }]
+            .try_into()
+            .expect("one lot"),
+            window: WINDOW,
+            gate_closes: GATE,
+            seal_key: SealKey::from_secret(&SEAL_SECRET).public_key(),
+            terms: OfferTerms {
+                deposit_permille: DEPOSIT_PERMILLE,
+                guarantee_permille: 0,
+                tolerance_permille: 0,
+                grace_ms: GRACE_MS,
+                substitute: Substitute::Nothing,
+                signing_ms: HOUR_MS as u32,
+            },
+            notice: Text::default(),
+        };
+        let mut by_seller: Vec<&Trade> = trades.iter().collect();
+        by_seller.sort_by_key(|trade| trade.seller);
+        for part in by_seller.chunk_by(|one, other| one.seller == other.seller) {
+            for part in part.chunks(way.together) {
+                let offers = part.iter().map(|trade| offer(trade)).collect::<Vec<_>>();
+                let offers = offers.try_into().expect("so many may stand together");
+                self.act(&mut sellers[part[0].seller], Action::PublishOffers { offers }, part.len() as u64);
+            }
         }
         let public = SealKey::from_secret(&SEAL_SECRET).public_key();
         self.phase("quote", timed("quote"), START);
-        for place in 0..QUOTES {
-            for trade in &trades {
-                let quote = &trade.quotes[place];
-                let bidder = buyers[quote.buyer].account;
-                let sealed = seal_quote(&quote.content, &public, self.chain, trade.offer(), bidder, way.binding);
-                let action = Action::SubmitQuote(sealed.expect("the key is good"));
-                self.act(&mut buyers[quote.buyer], action, 1);
+        let mut by_buyer: Vec<(&Trade, &Quote)> =
+            (0..QUOTES).flat_map(|place| trades.iter().map(move |trade| (trade, &trade.quotes[place]))).collect();
+        by_buyer.sort_by_key(|(_, quote)| quote.buyer);
+        for part in by_buyer.chunk_by(|one, other| one.1.buyer == other.1.buyer) {
+            for part in part.chunks(way.together) {
+                let buyer = part[0].1.buyer;
+                let bidder = buyers[buyer].account;
+                let seal = |(trade, quote): &(&Trade, &Quote)| {
+                    let sealed = seal_quote(&quote.content, &public, self.chain, trade.offer(), bidder, way.binding);
+                    sealed.expect("the key is good")
+                };
+                let quotes = part.iter().map(seal).collect::<Vec<_>>();
+                let quotes = quotes.try_into().expect("so many may stand together");
+                self.act(&mut buyers[buyer], Action::SubmitQuotes { quotes }, part.len() as u64);
             }
         }
         self.phase("award", timed("award"), GATE);
-        for trade in &trades {
-            let win = &trade.quotes[trade.win];
-            let award = AwardedQuote {
-                bidder: buyers[win.buyer].account,
-                agreement: trade.agreement(),
-                opening: win.content.clone(),
-            };
-            let awards = vec![award].try_into().expect("one award");
-            self.act(&mut sellers[trade.seller], Action::Award { offer: trade.offer(), awards }, 1);
+        for part in by_seller.chunk_by(|one, other| one.seller == other.seller) {
+            for part in part.chunks(way.together) {
+                let award = |trade: &&Trade| {
+                    let win = &trade.quotes[trade.win];
+                    let (bidder, agreement) = (buyers[win.buyer].account, trade.agreement());
+                    AwardedQuote { offer: trade.offer(), bidder, agreement, opening: win.content.clone() }
+                };
+                let awards = part.iter().map(award).collect::<Vec<_>>().try_into().expect("so many may stand together");
+                self.act(&mut sellers[part[0].seller], Action::Award { awards }, part.len() as u64);
+            }
         }
         if !way.binding {
             self.phase("sign", timed("sign"), GATE);
             for trade in &trades {
                 let win = &trade.quotes[trade.win];
-                let terms = self.terms(trade, sellers[trade.seller].account, buyers[win.buyer].account);
+                let program = Program::Purchase(offer(trade).purchase_terms(&win.content));
+                let (owner, user) = (sellers[trade.seller].account, buyers[win.buyer].account);
+                let terms = AgreementTerms { owner, user, program };
                 let action = Action::SignAgreement { agreement: trade.agreement(), terms: terms.digest() };
                 self.act(&mut buyers[win.buyer], action, 1);
             }
@@ -469,16 +494,6 @@ impl Maker {
             workload.units = count as u64;
         }
         workload
-    }
-
-    /// What buyer and seller sign: the ledger makes the same terms from offer and opening.
-    fn terms(&self, trade: &Trade, owner: AccountId, user: AccountId) -> AgreementTerms {
-        let offers = self.phases.iter().find(|phase| phase.name == "offer").expect("offers come first");
-        let Action::PublishOffer(offer) = &offers.transactions[trade.number].transaction.action else {
-            unreachable!("the phase publishes offers")
-        };
-        let program = Program::Purchase(offer.purchase_terms(&trade.quotes[trade.win].content));
-        AgreementTerms { owner, user, program }
     }
 
     fn readings(
@@ -674,7 +689,7 @@ mod tests {
 
     #[test]
     fn the_trades_are_the_peers_own() {
-        let totals = workload(Suite::CyclePlain, 1.0, "integrated-energy-1").totals.unwrap();
+        let totals = workload(Suite::CyclePlain, 1.0, "integrated-energy-1", TOGETHER).totals.unwrap();
         assert_eq!((totals.paid_floor, totals.forfeited_floor), (74_233_886_979, 495_722_329));
     }
 }

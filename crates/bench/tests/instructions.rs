@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use utilidor_bench::execute::play;
-use utilidor_bench::workload::{Suite, workload};
+use utilidor_bench::workload::{Suite, TOGETHER, workload};
 
 const CHILD: &str = "UTILIDOR_INSTRUCTIONS_SUITE";
 /// The measured suites: each of the rules' hot paths is in one of them.
@@ -23,7 +23,7 @@ const TOLERANCE_PERMILLE: u64 = 50;
 fn child_of_the_count() {
     let Ok(suite) = std::env::var(CHILD) else { return };
     let suite: Suite = suite.parse().unwrap();
-    play(&workload(suite, SCALE, "integrated-energy-1"));
+    play(&workload(suite, SCALE, "integrated-energy-1", TOGETHER));
 }
 
 /// Instructions inside `Execution::run`, whoever calls it, for each step of a suite.
@@ -41,7 +41,8 @@ fn count(suite: Suite) -> u64 {
     let collected = said.lines().find_map(|line| line.split("Collected : ").nth(1)).expect("callgrind tells its count");
     let collected: u64 = collected.trim().parse().unwrap();
     assert!(collected > 0, "Execution::run was not found in the program");
-    let steps: u64 = workload(suite, SCALE, "integrated-energy-1").phases.iter().map(|phase| phase.steps.max(1)).sum();
+    let steps: u64 =
+        workload(suite, SCALE, "integrated-energy-1", TOGETHER).phases.iter().map(|phase| phase.steps.max(1)).sum();
     collected / steps
 }
 

@@ -15,10 +15,13 @@ use commonware_storage::{
     journal::contiguous::{fixed::Config as FixedJournal, variable::Config as VariableJournal},
     merkle::{full::Config as MerkleConfig, mmr},
     qmdb::{current, keyless, sync::Target},
-    translator::EightCap,
+    translator::{OrderedTranslator, Translator},
 };
 use commonware_utils::{NZU16, NZU64, NZUsize, non_empty_range};
-use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::{
+    hash::BuildHasher,
+    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+};
 use utilidor_types::{
     Digest,
     block::Log,
@@ -26,9 +29,31 @@ use utilidor_types::{
 };
 
 pub(crate) type State<E> =
-    current::ordered::fixed::Db<mmr::Family, E, StateKey, StateCell, Sha256, EightCap, STATE_CHUNK_BYTES, Rayon>;
+    current::ordered::fixed::Db<mmr::Family, E, StateKey, StateCell, Sha256, KeyHead, STATE_CHUNK_BYTES, Rayon>;
 pub(crate) type Certification<E> = keyless::variable::Db<mmr::Family, E, LogEntry, Sha256, Rayon>;
 pub(crate) type Receipts<E> = keyless::variable::Db<mmr::Family, E, LogEntry, Sha256, Rayon>;
+
+/// What the state's index in memory holds of a key: its first 16 bytes, in which family, record and cell differ.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct KeyHead;
+
+impl Translator for KeyHead {
+    type Key = u128;
+
+    fn transform(&self, key: &[u8]) -> u128 {
+        u128::from_be_bytes(key[..16].try_into().expect("a state key is longer"))
+    }
+}
+
+impl OrderedTranslator for KeyHead {}
+
+impl BuildHasher for KeyHead {
+    type Hasher = foldhash::fast::FoldHasher<'static>;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        foldhash::fast::FixedState::default().build_hasher()
+    }
+}
 
 /// The databases of a node, in the order of their sync targets.
 pub(crate) type Databases<E> = (Shared<State<E>>, Shared<Certification<E>>, Shared<Receipts<E>>);
@@ -121,7 +146,7 @@ pub(crate) fn databases<E: Spawner + StorageContext>(
             merkle_config: merkle(&state, strategy, page_cache),
             journal_config: fixed(&state, page_cache),
             grafted_metadata_partition: format!("{state}-bitmap"),
-            translator: EightCap,
+            translator: KeyHead,
             init_cache: Some(NZUsize!(1 << 16)),
             init_buffer: NZUsize!(1 << 21),
             init_concurrency: (),

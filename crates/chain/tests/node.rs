@@ -164,7 +164,7 @@ async fn state_is_proven_present_and_absent() {
     nonces(&handle, 0..3).await;
     let members = Members::of(handle.genesis()).unwrap();
     let account = AccountId::of(&issuer().public_key());
-    let present = Key::of(AccountRecord::TABLE, &encode(&account), 0);
+    let present = Key::of(AccountRecord::TABLE, &encode(&account));
     let absent = Key([7; 32]);
 
     let earlier = handle.prove_state(present).await.unwrap();

@@ -174,12 +174,13 @@ impl Fold<'_> {
     ) -> Result<Option<Proposed<'r>>, FoldError> {
         let Some((by, action)) = request else { return Ok(None) };
         Ok(match action {
-            Action::Award { offer, awards } => {
+            Action::Award { awards } => {
                 let Some(award) = awards.iter().find(|award| award.agreement == agreement) else { return Ok(None) };
-                let (row, published) = self.offer(*offer)?;
+                let (row, published) = self.offer(award.offer)?;
                 let program = Program::Purchase(published.purchase_terms(&award.opening));
                 let terms = AgreementTerms { owner, user, program };
-                Some(Proposed { terms, origin: Origin::Award { offer: *offer }, offer: Some(row), award: Some(award) })
+                let origin = Origin::Award { offer: award.offer };
+                Some(Proposed { terms, origin, offer: Some(row), award: Some(award) })
             }
             Action::ProposeAgreement { id, terms, .. } if *id == agreement => {
                 let by = if by == terms.owner { Side::Owner } else { Side::User };

@@ -157,7 +157,7 @@ impl Chain {
     fn quote(&self, bidder: &str, content: &QuoteContent, binding: bool) -> Action {
         let offer = OfferId(half("o"));
         let commitment = content.commitment(self.state.genesis().chain(), offer, account(bidder));
-        Action::SubmitQuote(SealedQuote { offer, commitment, sealed: vec![1; sealed_bytes(1)], binding })
+        Action::submit_quote(SealedQuote { offer, commitment, sealed: vec![1; sealed_bytes(1)], binding })
     }
 
     /// Everything that the ledger knows, a little of each.
@@ -211,7 +211,7 @@ impl Chain {
         };
         self.done(
             "station",
-            Action::PublishOffer(Offer {
+            Action::publish_offer(Offer {
                 id: OfferId(half("o")),
                 lots: vec![lot].try_into().unwrap(),
                 window: Window { from: at(1, 10, 0), to: at(1, 11, 0) },
@@ -228,12 +228,13 @@ impl Chain {
         }
         self.now = at(1, 5, 0);
         let award = |bidder: &str, opening: &QuoteContent| AwardedQuote {
+            offer: OfferId(half("o")),
             bidder: account(bidder),
             agreement: agreement(bidder),
             opening: opening.clone(),
         };
         let awards = vec![award("alice", &alice), award("bob", &bob)].try_into().unwrap();
-        self.done("station", Action::Award { offer: OfferId(half("o")), awards });
+        self.done("station", Action::Award { awards });
         self.pass_to(at(1, 6, 1));
         self.now = at(1, 11, 0);
         let hours: Vec<_> = (0..=24).map(|hour| (at(1, 10, hour), 20 + hour * 20)).collect();
@@ -374,7 +375,7 @@ fn a_trade_can_be_traced_from_offer_to_payment() {
     let steps: Vec<_> = trace.agreement.steps.iter().map(|step| &*step.step).collect();
     assert_eq!(steps, ["signed", "proposed", "signed", "active", "settled"]);
     let signers: Vec<_> = trace.signatures.iter().map(|row| (row.account, &*row.action)).collect();
-    assert_eq!(signers, [(account("alice"), "submit_quote"), (account("station"), "award")]);
+    assert_eq!(signers, [(account("alice"), "submit_quotes"), (account("station"), "award")]);
     let readings = all(trace.readings);
     assert_eq!(readings.len(), 24);
     let attributed = |row: &CertificateRow| row.certificate.purchases[0].quantity.0;

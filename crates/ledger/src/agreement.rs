@@ -256,23 +256,24 @@ impl Ledger<'_> {
     /// A due time of an agreement has come. `false` if nothing is to be done any more.
     pub fn agreement_due(&mut self, id: AgreementId) -> Ruled<bool> {
         self.store.want::<AgreementState>(&id);
-        let agreement = self.store.known::<AgreementRecord>(&id)?.agreement;
-        self.want_used_by(&agreement);
+        let record = self.store.view::<AgreementRecord>(&id)?.expect("what is due exists");
+        let agreement = &record.agreement;
+        self.want_used_by(agreement);
         let mut state: AgreementState = self.store.known(&id)?;
         match (state.status, &agreement.terms.program) {
             (Status::Proposed, _) if self.now >= agreement.sign_by => {
-                self.leave_unsigned(&agreement, state, Status::Expired)?;
+                self.leave_unsigned(agreement, state, Status::Expired)?;
                 return Ok(true);
             }
             (Status::Active, Program::Purchase(terms)) if terms.settles_at().is_some_and(|at| at <= self.now) => {
                 let lots = lots_of(&state);
                 self.close_purchase(id, terms)?;
-                let facts = self.facts(&agreement)?;
+                let facts = self.facts(agreement)?;
                 let effects: Vec<Effect> = purchase::settle(terms, &lots, &state.escrow, facts);
-                self.carry_out(&agreement, &mut state, effects)?;
+                self.carry_out(agreement, &mut state, effects)?;
             }
             (Status::Active, Program::Subscription(_)) => {
-                if !self.month_over(&agreement, &mut state)? {
+                if !self.month_over(agreement, &mut state)? {
                     return Ok(false);
                 }
             }

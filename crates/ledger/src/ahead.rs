@@ -6,13 +6,13 @@
 use crate::execution::Ledger;
 use crate::record::{
     AccountRecord, AgreementRecord, AgreementState, AmendmentRecord, CapacityRecord, DueBucket, MemberRecord,
-    MeterRecord, MeterState, OfferRecord, OfferState, PackageHead, PackageVersion, QuoteRecord, ServiceState, SoldDay,
+    MeterRecord, MeterState, OfferRecord, PackageHead, PackageVersion, QuoteRecord, ServiceState, SoldDay,
     TariffRecord, Totals,
 };
 use utilidor_types::time::SECOND_MS;
 use utilidor_types::{
-    AccountId, Action, Agreement, AgreementId, Carrier, MeterId, OfferId, Program, PurchaseTerms, SubscriptionTerms,
-    Timestamp, VerifiedTransaction,
+    AccountId, Action, Agreement, AgreementId, Carrier, MeterId, Program, PurchaseTerms, SubscriptionTerms, Timestamp,
+    VerifiedTransaction,
 };
 
 impl Ledger<'_> {
@@ -39,28 +39,28 @@ impl Ledger<'_> {
 
     fn want_found(&mut self, caller: AccountId, action: &Action) {
         match action {
-            Action::Award { offer, awards } => {
-                let Ok(Some(OfferRecord { offer, .. })) = self.store.find(offer) else { return };
+            Action::Award { awards } => {
                 for award in awards {
-                    if award.opening.lines.len() == offer.lots.len() {
-                        self.want_purchase(caller, &offer.purchase_terms(&award.opening));
+                    let Ok(Some(record)) = self.store.view::<OfferRecord>(&award.offer) else { continue };
+                    if award.opening.lines.len() == record.offer.lots.len() {
+                        self.want_purchase(caller, &record.offer.purchase_terms(&award.opening));
                     }
                 }
             }
             Action::SignAgreement { agreement, .. } | Action::Terminate { agreement } => {
-                if let Ok(Some(AgreementRecord { agreement })) = self.store.find(agreement) {
-                    self.want_used_by(&agreement);
+                if let Ok(Some(record)) = self.store.view::<AgreementRecord>(agreement) {
+                    self.want_used_by(&record.agreement);
                 }
             }
             Action::RecordReadings { runs } => {
                 for run in runs {
-                    if let Ok(Some(state)) = self.store.find::<MeterState>(&run.meter) {
+                    if let Ok(Some(state)) = self.store.view::<MeterState>(&run.meter) {
                         self.want_served(&state, run.meter);
                     }
                 }
             }
             Action::Prepay { subscription, carrier, .. } => {
-                if let Ok(Some(service)) = self.store.find::<ServiceState>(&(*subscription, *carrier)) {
+                if let Ok(Some(service)) = self.store.view::<ServiceState>(&(*subscription, *carrier)) {
                     self.want_tariff(*carrier, &service);
                 }
             }
@@ -74,8 +74,8 @@ impl Ledger<'_> {
             self.store.want::<AgreementState>(&binding.agreement);
         }
         let Some(subscription) = state.subscription else { return };
-        if let Ok(Some(MeterRecord { meter, .. })) = self.store.find(&meter) {
-            self.store.want::<ServiceState>(&(subscription, meter.carrier));
+        if let Ok(Some(record)) = self.store.view::<MeterRecord>(&meter) {
+            self.store.want::<ServiceState>(&(subscription, record.meter.carrier));
         }
     }
 
@@ -98,20 +98,24 @@ impl Ledger<'_> {
             }
             Action::Issue { to, .. } | Action::Transfer { to, .. } => self.store.want::<AccountRecord>(to),
             Action::Redeem { .. } => {}
-            Action::PublishOffer(offer) => self.want_offer(offer.id),
-            Action::WithdrawOffer { offer } => self.want_offer(*offer),
-            Action::SubmitQuote(quote) => {
-                self.want_offer(quote.offer);
-                self.store.want::<QuoteRecord>(&(quote.offer, caller));
+            Action::PublishOffers { offers } => {
+                offers.iter().for_each(|offer| self.store.want::<OfferRecord>(&offer.id))
+            }
+            Action::WithdrawOffer { offer } => self.store.want::<OfferRecord>(offer),
+            Action::SubmitQuotes { quotes } => {
+                for quote in quotes {
+                    self.store.want::<OfferRecord>(&quote.offer);
+                    self.store.want::<QuoteRecord>(&(quote.offer, caller));
+                }
             }
             Action::WithdrawQuote { offer } => {
-                self.want_offer(*offer);
+                self.store.want::<OfferRecord>(offer);
                 self.store.want::<QuoteRecord>(&(*offer, caller));
             }
-            Action::Award { offer, awards } => {
-                self.want_offer(*offer);
+            Action::Award { awards } => {
                 for award in awards {
-                    self.store.want::<QuoteRecord>(&(*offer, award.bidder));
+                    self.store.want::<OfferRecord>(&award.offer);
+                    self.store.want::<QuoteRecord>(&(award.offer, award.bidder));
                     self.store.want::<AccountRecord>(&award.bidder);
                     self.want_agreement(award.agreement);
                 }
@@ -154,11 +158,6 @@ impl Ledger<'_> {
                 self.store.want::<ServiceState>(&(*subscription, *carrier));
             }
         }
-    }
-
-    fn want_offer(&mut self, offer: OfferId) {
-        self.store.want::<OfferRecord>(&offer);
-        self.store.want::<OfferState>(&offer);
     }
 
     fn want_agreement(&mut self, agreement: AgreementId) {

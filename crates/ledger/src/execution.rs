@@ -284,11 +284,11 @@ impl Ledger<'_> {
             Action::Issue { to, amount, reference: _ } => self.issue(caller, *to, *amount),
             Action::Redeem { amount, reference: _ } => self.redeem(caller, *amount),
             Action::Transfer { to, amount, reference: _ } => self.transfer(caller, *to, *amount),
-            Action::PublishOffer(offer) => self.publish_offer(caller, offer),
+            Action::PublishOffers { offers } => self.publish_offers(caller, offers),
             Action::WithdrawOffer { offer } => self.withdraw_offer(caller, *offer),
-            Action::SubmitQuote(quote) => self.submit_quote(caller, quote),
+            Action::SubmitQuotes { quotes } => self.submit_quotes(caller, quotes),
             Action::WithdrawQuote { offer } => self.withdraw_quote(caller, *offer),
-            Action::Award { offer, awards } => self.award(caller, *offer, awards),
+            Action::Award { awards } => self.award(caller, awards),
             Action::ProposeAgreement { id, terms, signing_ms } => {
                 self.propose_agreement(caller, *id, terms, *signing_ms)
             }

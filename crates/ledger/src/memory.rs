@@ -77,8 +77,8 @@ impl Memory {
 
     /// Reads a record.
     pub fn read<R: Record>(&self, id: &R::Id) -> Option<R> {
-        let id = encode(id);
-        let cell = |cell| self.cells.get(&Key::of(R::TABLE, &id, cell)).copied();
+        let key = Key::of(R::TABLE, &encode(id));
+        let cell = |number| self.cells.get(&key.cell(number)).copied();
         let count = cells_for(record_len(&cell(0)?)) as u16;
         let cells: Vec<Cell> = (0..count).map_while(cell).collect();
         let bytes = from_cells(&cells).expect("a record's cells fit together");

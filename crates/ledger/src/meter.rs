@@ -5,6 +5,7 @@ use crate::execution::Ledger;
 use crate::member::Caller;
 use crate::record::{AccountRecord, Binding, MeterRecord, MeterState};
 use crate::store::Ruled;
+use std::sync::Arc;
 use utilidor_types::hash::hash_of;
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
 use utilidor_types::{
@@ -41,9 +42,9 @@ impl Ledger<'_> {
     }
 
     /// The meter, refused if it is unknown or retired.
-    pub fn meter_in_service(&mut self, meter: MeterId) -> Ruled<(MeterRecord, MeterState)> {
+    pub fn meter_in_service(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, MeterState)> {
         self.store.want::<MeterState>(&meter);
-        let record: MeterRecord = self.store.get(&meter, || Refusal::UnknownMeter { meter })?;
+        let record = self.store.view::<MeterRecord>(&meter)?.ok_or(Refusal::UnknownMeter { meter })?;
         let state: MeterState = self.store.known(&meter)?;
         if state.retired {
             return Err(Refusal::MeterRetired { meter }.into());
@@ -58,7 +59,7 @@ impl Ledger<'_> {
         if record.operator != caller.account {
             return Err(Refusal::NotMeterOperator { meter }.into());
         }
-        Ok((record, state))
+        Ok((Arc::unwrap_or_clone(record), state))
     }
 
     /// Order: role, meter, operator, holder, use.

@@ -2,9 +2,10 @@
 
 use crate::execution::Ledger;
 use crate::member::Caller;
-use crate::record::{OfferRecord, OfferState};
+use crate::record::OfferRecord;
 use crate::store::Ruled;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use utilidor_types::agreement::MAX_WINDOW_HOURS;
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Bounded, Carrier, Offer, OfferId, Price, Quantity, Refusal, Role, Timestamp, Window};
@@ -49,6 +50,11 @@ pub(crate) fn check_delivery(
     Ok(())
 }
 
+/// Refuses a list without anything in it.
+pub(crate) fn need_some<T>(asked: &[T]) -> Result<(), Refusal> {
+    if asked.is_empty() { Err(Refusal::NothingAsked) } else { Ok(()) }
+}
+
 fn check(offer: &Offer, now: Timestamp) -> Result<(), Refusal> {
     let terms = &offer.terms;
     check_delivery(
@@ -70,40 +76,44 @@ fn check(offer: &Offer, now: Timestamp) -> Result<(), Refusal> {
 }
 
 impl Ledger<'_> {
-    /// Order: role, id, terms, gate. A repeated publication gives the first result.
-    pub fn publish_offer(&mut self, caller: Caller, offer: &Offer) -> Ruled<()> {
+    /// Order: role, at least one; then for each offer: id, terms, gate. A repeated publication gives the first result.
+    pub fn publish_offers(&mut self, caller: Caller, offers: &[Offer]) -> Ruled<()> {
         self.need_role(caller, Role::Owner)?;
-        let record = OfferRecord { owner: caller.account, offer: offer.clone() };
-        if let Some(present) = self.store.find::<OfferRecord>(&offer.id)? {
-            return if present == record { Ok(()) } else { Err(Refusal::IdTaken.into()) };
+        need_some(offers)?;
+        offers.iter().try_for_each(|offer| self.publish_offer(caller, offer))
+    }
+
+    fn publish_offer(&mut self, caller: Caller, offer: &Offer) -> Ruled<()> {
+        if let Some(present) = self.store.view::<OfferRecord>(&offer.id)? {
+            let same = present.owner == caller.account && present.offer == *offer;
+            return if same { Ok(()) } else { Err(Refusal::IdTaken.into()) };
         }
         check(offer, self.now)?;
         let left = Bounded::new(offer.lots.iter().map(|lot| lot.quantity).collect()).expect("one per lot");
 
+        let record = OfferRecord { withdrawn: false, left, owner: caller.account, offer: offer.clone() };
         self.store.put(&offer.id, record);
-        self.store.create(&offer.id, OfferState { withdrawn: false, left })
+        Ok(())
     }
 
     /// The offer, refused if it does not exist or was withdrawn.
-    pub fn standing_offer(&mut self, offer: OfferId) -> Ruled<(OfferRecord, OfferState)> {
-        let record: OfferRecord = self.store.get(&offer, || Refusal::UnknownOffer { offer })?;
-        let state: OfferState = self.store.known(&offer)?;
-        if state.withdrawn {
+    pub fn standing_offer(&mut self, offer: OfferId) -> Ruled<Arc<OfferRecord>> {
+        let record = self.store.view::<OfferRecord>(&offer)?.ok_or(Refusal::UnknownOffer { offer })?;
+        if record.withdrawn {
             return Err(Refusal::OfferWithdrawn { offer }.into());
         }
-        Ok((record, state))
+        Ok(record)
     }
 
     /// Order: offer, owner, gate.
     pub fn withdraw_offer(&mut self, caller: Caller, offer: OfferId) -> Ruled<()> {
-        let (record, mut state) = self.standing_offer(offer)?;
+        let record = self.standing_offer(offer)?;
         if record.owner != caller.account {
             return Err(Refusal::NotOfferOwner { offer }.into());
         }
         self.need_open_gate(&record.offer)?;
 
-        state.withdrawn = true;
-        self.store.put(&offer, state);
+        self.store.put(&offer, OfferRecord { withdrawn: true, ..Arc::unwrap_or_clone(record) });
         Ok(())
     }
 

@@ -39,7 +39,6 @@ records! {
     4 CapacityRecord by (AccountId, Carrier);
     5 SoldDay by (AccountId, Carrier, u32), usually 2 cells;
     6 OfferRecord by OfferId, usually 2 cells;
-    7 OfferState by OfferId;
     8 QuoteRecord by (OfferId, AccountId);
     9 AgreementRecord by AgreementId, usually 2 cells;
     10 AgreementState by AgreementId;
@@ -100,22 +99,17 @@ pub struct SoldDay {
     pub hours: [u64; 24],
 }
 
-/// An offer as published.
+/// An offer. What changes about it stands first, so that the first cell alone is written again.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct OfferRecord {
-    /// Whose it is.
-    pub owner: AccountId,
-    /// The document.
-    pub offer: Offer,
-}
-
-/// What changes about an offer.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct OfferState {
     /// Whether it was withdrawn.
     pub withdrawn: bool,
     /// What is left to award, by lot.
     pub left: Bounded<Quantity, MAX_LOTS>,
+    /// Whose it is.
+    pub owner: AccountId,
+    /// The document as published.
+    pub offer: Offer,
 }
 
 /// A bidder's quote on an offer. Its ciphertext is history, not state.

@@ -7,13 +7,14 @@
 
 use crate::record::Record;
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use utilidor_types::cell::{cells_for, from_cells, record_len, to_cells};
-use utilidor_types::{Cell, Key, Refusal, decode, encode};
+use utilidor_types::{Cell, Key, Refusal, decode};
 
 /// Largest record in bytes.
 pub const MAX_RECORD_BYTES: usize = 16 * 1024;
@@ -63,26 +64,12 @@ impl Name {
         self.bytes[0]
     }
 
-    fn key(&self, cell: u16) -> Key {
-        Key::of(self.table(), &self.as_slice()[1..], cell)
+    fn key(&self) -> Key {
+        Key::of(self.table(), &self.as_slice()[1..])
     }
 
     fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
-    }
-}
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl Eq for Name {}
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.as_slice());
     }
 }
 
@@ -96,7 +83,7 @@ impl fmt::Debug for Name {
 #[derive(Debug)]
 struct Entry {
     name: Name,
-    encode: fn(&(dyn Any + Send + Sync)) -> Vec<u8>,
+    encode: fn(&(dyn Any + Send + Sync), &mut Vec<u8>),
     /// The cells that were asked for, from the first on.
     asked: Vec<Asked>,
     before: Option<Value>,
@@ -110,9 +97,8 @@ struct Entry {
 #[derive(Debug)]
 struct Asked {
     key: Key,
-    /// How many cells were supplied before it, once it was supplied itself.
-    supplied: Option<usize>,
-    content: Option<Cell>,
+    /// Its number among the cells that were supplied, once it is.
+    supplied: Option<u32>,
 }
 
 /// A cell that a block changes.
@@ -145,16 +131,14 @@ impl Entry {
             _ => true,
         }
     }
-
-    fn cells(&self, value: &Option<Value>) -> Vec<Cell> {
-        value.as_deref().map(|value| to_cells(&(self.encode)(value))).unwrap_or_default()
-    }
 }
 
 /// The state as far as a block has read and written it.
 #[derive(Debug, Default)]
 pub struct Store {
-    places: HashMap<Name, usize, RandomState>,
+    /// The records' places by the hash of their names; the hash stands beside the place, so that a look-up touches one record.
+    places: HashTable<(u64, u32)>,
+    hasher: RandomState,
     records: Vec<Entry>,
     /// Records written since the last commit: their place and what they held.
     journal: Vec<(usize, Option<Value>)>,
@@ -162,17 +146,18 @@ pub struct Store {
     unit: u64,
     /// Cells that reads have missed: their record's place and their number in it.
     wanted: VecDeque<(usize, usize)>,
-    supplied: usize,
+    /// What was supplied.
+    cells: Vec<Option<Cell>>,
 }
 
 impl Store {
     /// Supplies cells that are wanted, in the order of [`Self::wanted`]. Those left out stay wanted.
     pub fn supply(&mut self, cells: impl IntoIterator<Item = Option<Cell>>) {
+        self.cells.reserve_exact(self.wanted.len());
         for cell in cells {
             let (place, number) = self.wanted.pop_front().expect("no more cells are supplied than were wanted");
-            let asked = &mut self.records[place].asked[number];
-            (asked.supplied, asked.content) = (Some(self.supplied), cell);
-            self.supplied += 1;
+            self.records[place].asked[number].supplied = Some(self.cells.len() as u32);
+            self.cells.push(cell);
         }
     }
 
@@ -216,6 +201,13 @@ impl Store {
     pub fn find<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<R>> {
         let place = self.read::<R>(Name::of::<R>(id))?;
         Ok(self.records[place].now.as_deref().map(|value| typed::<R>(value).clone()))
+    }
+
+    /// The record, if there is one, to look at: it is not copied.
+    pub fn view<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<Arc<R>>> {
+        let place = self.read::<R>(Name::of::<R>(id))?;
+        let value = self.records[place].now.clone();
+        Ok(value.map(|value| value.downcast().expect("a table holds one kind of record")))
     }
 
     /// The record, or `refusal` if there is none.
@@ -265,7 +257,18 @@ impl Store {
     }
 
     fn place_of<R: Record>(&self, id: &R::Id) -> usize {
-        *self.places.get(&Name::of::<R>(id)).expect("a record is looked for before it is written")
+        let name = Name::of::<R>(id);
+        self.find_place(self.hash(&name), &name).expect("a record is looked for before it is written")
+    }
+
+    fn find_place(&self, hash: u64, name: &Name) -> Option<usize> {
+        let is_it =
+            |&(of, place): &(u64, u32)| of == hash && self.records[place as usize].name.as_slice() == name.as_slice();
+        self.places.find(hash, is_it).map(|(_, place)| *place as usize)
+    }
+
+    fn hash(&self, name: &Name) -> u64 {
+        self.hasher.hash_one(name.as_slice())
     }
 
     fn write_at(&mut self, place: usize, value: Option<Value>) {
@@ -280,19 +283,22 @@ impl Store {
 
     /// Where the record stands among those of the block.
     fn place<R: Record>(&mut self, name: Name) -> usize {
-        *self.places.entry(name).or_insert_with(|| {
-            let encode = |value: &(dyn Any + Send + Sync)| encode(typed::<R>(value));
-            self.records.push(Entry {
-                name,
-                encode,
-                asked: Vec::new(),
-                before: None,
-                now: None,
-                written_by: 0,
-                known: Known::Nothing,
-            });
-            self.records.len() - 1
-        })
+        let hash = self.hash(&name);
+        if let Some(place) = self.find_place(hash, &name) {
+            return place;
+        }
+        let place = self.records.len();
+        self.records.push(Entry {
+            name,
+            encode: |value, bytes| typed::<R>(value).serialize(bytes).expect("memory takes all that is written"),
+            asked: Vec::new(),
+            before: None,
+            now: None,
+            written_by: 0,
+            known: Known::Nothing,
+        });
+        self.places.insert_unique(hash, (hash, place as u32), |(hash, _)| *hash);
+        place
     }
 
     /// Where the record stands, once its cells are there.
@@ -308,26 +314,33 @@ impl Store {
 
     fn load<R: Record>(&mut self, place: usize) -> Ruled<Option<R>> {
         self.ask(place, R::USUAL_CELLS.into());
-        let first = &self.records[place].asked[0];
-        let count = match (first.supplied, &first.content) {
-            (None, _) => return Err(Stop::Unfetched),
-            (Some(_), None) => return Ok(None),
-            (Some(_), Some(cell)) => cells_for(record_len(cell)),
-        };
+        let Some(first) = self.supplied(&self.records[place].asked[0]) else { return Err(Stop::Unfetched) };
+        let Some(first) = first else { return Ok(None) };
+        let count = cells_for(record_len(first));
         self.ask(place, count);
-        let cells = &self.records[place].asked[..count];
-        if cells.iter().any(|cell| cell.supplied.is_none()) {
+        let asked = &self.records[place].asked[..count];
+        if asked.iter().any(|asked| asked.supplied.is_none()) {
             return Err(Stop::Unfetched);
         }
-        let cells = cells.iter().map(|cell| cell.content.as_ref().expect("a record's cells are all there"));
+        let cells = asked.iter().map(|asked| self.supplied(asked).flatten().expect("a record's cells are all there"));
         Ok(Some(stored(&from_cells(cells).expect("a record's cells fit together"))))
+    }
+
+    /// What was supplied for a cell, if anything was: its content, if it has any.
+    fn supplied(&self, asked: &Asked) -> Option<Option<&Cell>> {
+        asked.supplied.map(|number| self.cells[number as usize].as_ref())
     }
 
     /// Asks for the first `count` cells of a record, as far as they were not asked for before.
     fn ask(&mut self, place: usize, count: usize) {
         let Entry { name, asked, .. } = &mut self.records[place];
+        if asked.len() >= count {
+            return;
+        }
+        asked.reserve_exact(count - asked.len());
+        let key = asked.first().map_or_else(|| name.key(), |first| first.key);
         for number in asked.len()..count {
-            asked.push(Asked { key: name.key(number as u16), supplied: None, content: None });
+            asked.push(Asked { key: key.cell(number as u16), supplied: None });
             self.wanted.push_back((place, number));
         }
     }
@@ -335,16 +348,26 @@ impl Store {
     /// The cells that differ from before the block.
     pub fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
+        let mut bytes = Vec::new();
         for entry in self.records.iter().filter(|entry| entry.is_changed()) {
-            let before = entry.cells(&entry.before);
-            let now = entry.cells(&entry.now);
-            for number in 0..before.len().max(now.len()) {
-                if before.get(number) != now.get(number) {
+            let before = entry.before.is_some().then_some(&*entry.asked).unwrap_or_default();
+            let mut before = before.iter().map_while(|asked| self.supplied(asked).flatten());
+            bytes.clear();
+            if let Some(now) = &entry.now {
+                (entry.encode)(&**now, &mut bytes);
+            }
+            let mut now = entry.now.iter().flat_map(|_| to_cells(&bytes));
+            for number in 0.. {
+                let (before, now) = (before.next(), now.next());
+                if before.is_none() && now.is_none() {
+                    break;
+                }
+                if before != now.as_ref() {
                     let (key, supplied) = match entry.asked.get(number) {
-                        Some(asked) => (asked.key, asked.supplied),
-                        None => (entry.name.key(number as u16), None),
+                        Some(asked) => (asked.key, asked.supplied.map(|number| number as usize)),
+                        None => (entry.name.key().cell(number as u16), None),
                     };
-                    changes.push(Change { key, cell: now.get(number).copied(), supplied });
+                    changes.push(Change { key, cell: now, supplied });
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 mod world;
 
+use utilidor_ledger::record::AgreementState;
+use utilidor_types::action::AwardedQuote;
 use utilidor_types::agreement::*;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::*;
@@ -12,7 +14,7 @@ fn check_offer(code: &str, change: impl FnOnce(&mut Offer)) {
     let mut world = World::new();
     let mut offer = world.offer("o");
     change(&mut offer);
-    assert_eq!(world.refused("station", Action::PublishOffer(offer)).code(), code);
+    assert_eq!(world.refused("station", Action::publish_offer(offer)).code(), code);
 }
 
 #[test]
@@ -38,16 +40,20 @@ fn refuses_offers_that_could_not_be_traded_in_this_order() {
     check_offer("offer/gate-after-delivery", |offer| offer.gate_closes = offer.window.from);
 
     let mut world = World::new();
-    assert_eq!(world.refused("alice", Action::PublishOffer(world.offer("o"))).code(), "member/missing-role");
-    world.done("station", Action::PublishOffer(world.offer("o")));
-    assert_eq!(world.done("station", Action::PublishOffer(world.offer("o"))), vec![], "a retry gives the first result");
-    assert_eq!(world.refused("roof", Action::PublishOffer(world.offer("o"))), Refusal::IdTaken);
+    assert_eq!(world.refused("alice", Action::publish_offer(world.offer("o"))).code(), "member/missing-role");
+    world.done("station", Action::publish_offer(world.offer("o")));
+    assert_eq!(
+        world.done("station", Action::publish_offer(world.offer("o"))),
+        vec![],
+        "a retry gives the first result"
+    );
+    assert_eq!(world.refused("roof", Action::publish_offer(world.offer("o"))), Refusal::IdTaken);
 }
 
 #[test]
 fn an_offer_is_withdrawn_by_its_owner_while_its_gate_is_open() {
     let mut world = World::new();
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     let withdraw = || Action::WithdrawOffer { offer: offer_id("o") };
     assert_eq!(world.refused("roof", withdraw()).code(), "offer/not-owner");
     assert_eq!(world.refused("station", Action::WithdrawOffer { offer: offer_id("x") }).code(), "offer/unknown");
@@ -57,7 +63,7 @@ fn an_offer_is_withdrawn_by_its_owner_while_its_gate_is_open() {
     (world.state, world.now) = (before, at(1, 1, 0));
     let content = world.content("alice", 10, 1);
     let mut world = World::new();
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     world.done("station", withdraw());
     assert_eq!(world.refused("alice", world.quote("o", "alice", &content, true)).code(), "offer/withdrawn");
 }
@@ -65,14 +71,14 @@ fn an_offer_is_withdrawn_by_its_owner_while_its_gate_is_open() {
 #[test]
 fn quotes_are_taken_until_the_gate_closes_and_never_after() {
     let mut world = World::new();
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     let content = world.content("alice", 10, 600_000);
     let quote = |world: &World| world.quote("o", "alice", &content, true);
     assert_eq!(world.refused("nobody", quote(&world)).code(), "member/missing-role");
     assert_eq!(world.refused("alice", world.quote("x", "alice", &content, true)).code(), "offer/unknown");
     let mut long = world.offer("o2");
     long.lots.push(Lot { carrier: Carrier::Heating, ..long.lots[0].clone() }).unwrap();
-    world.done("station", Action::PublishOffer(long));
+    world.done("station", Action::publish_offer(long));
     assert_eq!(world.refused("alice", world.quote("o2", "alice", &content, true)).code(), "quote/sealed-size");
     let withdraw = || Action::WithdrawQuote { offer: offer_id("o") };
     assert_eq!(world.refused("alice", withdraw()).code(), "quote/unknown");
@@ -90,7 +96,7 @@ fn an_owner_cannot_quote_on_its_own_offer() {
     let mut world = World::new();
     let both = Roles::of(&[Role::Owner, Role::User, Role::Validator]);
     world.done("station", Action::ChangeRoles { member: member("station"), roles: both });
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     let content = world.content("alice", 10, 600_000);
     assert_eq!(world.refused("station", world.quote("o", "station", &content, true)), Refusal::OwnOffer);
 }
@@ -98,7 +104,7 @@ fn an_owner_cannot_quote_on_its_own_offer() {
 #[test]
 fn refuses_awards_in_this_order() {
     let mut world = World::new();
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     let alice = world.content("alice", 700, 600_000);
     let bob = world.content("bob", 400, 600_000);
     world.done("alice", world.quote("o", "alice", &alice, true));
@@ -109,8 +115,8 @@ fn refuses_awards_in_this_order() {
     assert_eq!(world.refused("roof", award(&world, "alice", &alice)).code(), "offer/not-owner");
     assert_eq!(world.refused("station", award(&world, "alice", &alice)).code(), "offer/gate-open");
     world.now = at(1, 5, 0);
-    let none = Action::Award { offer: offer_id("o"), awards: Bounded::empty() };
-    assert_eq!(world.refused("station", none), Refusal::NoAwards);
+    let none = Action::Award { awards: Bounded::empty() };
+    assert_eq!(world.refused("station", none), Refusal::NothingAsked);
     assert_eq!(world.refused("station", award(&world, "carol", &alice)).code(), "quote/unknown");
     let cheaper = world.content("alice", 700, 500_000);
     assert_eq!(world.refused("station", award(&world, "alice", &cheaper)).code(), "quote/bad-opening");
@@ -124,14 +130,57 @@ fn refuses_awards_in_this_order() {
 }
 
 #[test]
+fn one_signature_covers_offers_quotes_and_awards_all_or_none() {
+    let mut world = World::new();
+    let offers = |ids: &[&str], world: &World| {
+        let offers = ids.iter().map(|id| world.offer(id)).collect::<Vec<_>>();
+        Action::PublishOffers { offers: offers.try_into().unwrap() }
+    };
+    assert_eq!(world.refused("station", offers(&[], &world)), Refusal::NothingAsked);
+    world.done("roof", Action::publish_offer(world.offer("roof's")));
+    assert_eq!(world.refused("station", offers(&["o", "roof's"], &world)), Refusal::IdTaken);
+    world.done("station", offers(&["o", "p"], &world));
+
+    let (first, second) = (world.content("alice", 300, 600_000), world.content("alice", 200, 600_000));
+    let quotes = |quotes: [Action; 2]| {
+        let quotes = quotes.into_iter().flat_map(|action| match action {
+            Action::SubmitQuotes { quotes } => quotes.into_vec(),
+            _ => unreachable!("these are quotes"),
+        });
+        Action::SubmitQuotes { quotes: quotes.collect::<Vec<_>>().try_into().unwrap() }
+    };
+    assert_eq!(world.refused("alice", Action::SubmitQuotes { quotes: Bounded::empty() }), Refusal::NothingAsked);
+    let unknown = [world.quote("o", "alice", &first, true), world.quote("x", "alice", &first, true)];
+    assert_eq!(world.refused("alice", quotes(unknown)).code(), "offer/unknown");
+    world.done("alice", quotes([world.quote("o", "alice", &first, true), world.quote("p", "alice", &second, true)]));
+
+    world.now = at(1, 5, 0);
+    let award = |offer: &str, agreement: &str, opening: &QuoteContent| AwardedQuote {
+        offer: offer_id(offer),
+        bidder: account("alice"),
+        agreement: agreement_id(agreement),
+        opening: opening.clone(),
+    };
+    let both = |one, other| Action::Award { awards: vec![one, other].try_into().unwrap() };
+    let swapped = both(award("o", "1", &first), award("p", "2", &first));
+    assert_eq!(world.refused("station", swapped).code(), "quote/bad-opening");
+    assert!(
+        world.state.read::<AgreementState>(&agreement_id("1")).is_none(),
+        "one award that is refused refuses them all"
+    );
+    world.done("station", both(award("o", "1", &first), award("p", "2", &second)));
+    assert_eq!((world.status("1"), world.status("2")), (Status::Active, Status::Active));
+}
+
+#[test]
 fn an_opening_must_have_a_line_for_each_lot() {
     let mut world = World::new();
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     let mut content = world.content("alice", 1, 1);
     content.lines.push(content.lines[0]).unwrap();
-    let Action::SubmitQuote(mut quote) = world.quote("o", "alice", &content, true) else { unreachable!() };
-    quote.sealed = vec![0; quote::sealed_bytes(1)];
-    world.done("alice", Action::SubmitQuote(quote));
+    let Action::SubmitQuotes { mut quotes } = world.quote("o", "alice", &content, true) else { unreachable!() };
+    quotes.as_mut_slice()[0].sealed = vec![0; quote::sealed_bytes(1)];
+    world.done("alice", Action::SubmitQuotes { quotes });
     world.now = at(1, 5, 0);
     assert_eq!(world.refused("station", world.award("o", "alice", &content)).code(), "quote/line-count");
 }
@@ -178,7 +227,7 @@ fn what_the_user_does_not_take_beyond_the_tolerance_forfeits_its_deposit_pro_rat
 fn roof_trade(world: &mut World) {
     let mut offer = world.offer("o");
     offer.lots.as_mut_slice()[0].delivery_meter = Some(meter_id("roof/electricity"));
-    world.done("roof", Action::PublishOffer(offer));
+    world.done("roof", Action::publish_offer(offer));
     let content = world.content("alice", 1_000, 600_000);
     world.done("alice", world.quote("o", "alice", &content, true));
     world.now = at(1, 5, 0);
@@ -210,7 +259,7 @@ fn time_without_readings_counts_by_the_substitute_rule_and_is_flagged() {
         let mut world = World::new();
         let mut offer = world.offer("o");
         offer.terms.substitute = substitute;
-        world.done("station", Action::PublishOffer(offer));
+        world.done("station", Action::publish_offer(offer));
         let content = world.content("alice", 1_000, 600_000);
         world.done("alice", world.quote("o", "alice", &content, true));
         world.now = at(1, 5, 0);
@@ -243,7 +292,7 @@ fn a_user_that_cannot_pay_loses_its_deposit_and_is_in_default() {
 
 /// An award that waits for bob's signature.
 fn unsigned_award(world: &mut World) -> Digest {
-    world.done("station", Action::PublishOffer(world.offer("o")));
+    world.done("station", Action::publish_offer(world.offer("o")));
     let content = world.content("bob", 1_000, 600_000);
     world.done("bob", world.quote("o", "bob", &content, false));
     world.now = at(1, 5, 0);
@@ -277,7 +326,7 @@ fn an_award_that_is_not_signed_in_time_expires_and_its_lots_can_be_awarded_again
     let sign = Action::SignAgreement { agreement: agreement_id("bob"), terms };
     assert_eq!(world.refused("bob", sign).code(), "agreement/wrong-status");
     assert_eq!(world.balance("bob"), (Money::units(1_000_000), Money::ZERO));
-    let state: utilidor_ledger::record::OfferState = world.state.read(&offer_id("o")).unwrap();
+    let state: utilidor_ledger::record::OfferRecord = world.state.read(&offer_id("o")).unwrap();
     assert_eq!(state.left[0], Quantity(1_000 * KWH));
 }
 

@@ -321,7 +321,7 @@ impl<'a, P: Platform> Player<'a, P> {
         for (place, planned) in batch.iter().enumerate() {
             if planned.nonce >= self.settled_nonces[&planned.who] {
                 new.push((place, planned.signed.clone()));
-            } else if !matches!(planned.signed.transaction.action, Action::SubmitQuote(_)) {
+            } else if !matches!(planned.signed.transaction.action, Action::SubmitQuotes { .. }) {
                 receipts[place] = Some(self.platform.receipt(planned.signed.hash()).await?);
             }
         }
@@ -598,7 +598,7 @@ impl<'a, P: Platform> Player<'a, P> {
     async fn publish_tenders(&mut self, month: u8) -> Result<(), PlayError> {
         let tenders = tenders_of_month(self.year, &self.meters, month);
         let batch =
-            tenders.iter().map(|tender| self.plan(&tender.owner, Action::PublishOffer(tender.offer()))).collect();
+            tenders.iter().map(|tender| self.plan(&tender.owner, Action::publish_offer(tender.offer()))).collect();
         self.submit(batch).await?;
 
         let chain = self.platform.chain();
@@ -641,7 +641,7 @@ impl<'a, P: Platform> Player<'a, P> {
                     user: bidder,
                     program: Program::Purchase(offer.purchase_terms(&opening)),
                 };
-                awards.push(AwardedQuote { bidder, agreement: purchase.agreement, opening });
+                awards.push(AwardedQuote { offer: offer.id, bidder, agreement: purchase.agreement, opening });
                 match (binding, signs) {
                     (true, _) => concluded.push(Deed::Concluded(purchase)),
                     (false, true) => to_sign.push((purchase, terms.digest())),
@@ -650,7 +650,7 @@ impl<'a, P: Platform> Player<'a, P> {
             }
             self.settlements.push(tender.settles_at());
             let awards = awards.try_into().expect("a tender has few winners");
-            batch.push(self.plan(&tender.owner, Action::Award { offer: offer.id, awards }));
+            batch.push(self.plan(&tender.owner, Action::Award { awards }));
             if let Some(bidder) = &tender.late {
                 let price = tender.ask;
                 let quantity = tender.bids[0].quantity;

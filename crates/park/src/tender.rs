@@ -233,7 +233,7 @@ impl Tender {
         let (offer, bidder) = (self.offer(), cast.account(&bid.bidder));
         let sealed =
             utilidor_sdk::seal::seal_quote(&self.content(bid), &offer.seal_key, chain, offer.id, bidder, bid.binding);
-        Action::SubmitQuote(sealed.expect("the offer's seal key is a key"))
+        Action::submit_quote(sealed.expect("the offer's seal key is a key"))
     }
 }
 

@@ -106,9 +106,9 @@ impl Account {
         self.act(Action::Transfer { to, amount, reference: reference.parse()? }).await
     }
 
-    /// Publishes an offer. Keep the secret half of its seal key: without it no quote can be opened.
-    pub async fn publish_offer(&self, offer: Offer) -> Result<Done, SubmitError> {
-        self.act(Action::PublishOffer(offer)).await
+    /// Publishes offers, all or none. Keep the secret halves of their seal keys: without them no quote can be opened.
+    pub async fn publish_offers(&self, offers: Vec<Offer>) -> Result<Done, SubmitError> {
+        self.act(Action::PublishOffers { offers: offers.try_into()? }).await
     }
 
     /// Withdraws an offer whose gate is open.
@@ -122,9 +122,9 @@ impl Account {
         Ok(seal_quote(&content, &offer.seal_key, self.chain(), offer.id, self.id(), binding)?)
     }
 
-    /// Seals and submits a quote, or replaces the one before.
-    pub async fn submit_quote(&self, offer: &Offer, lines: Vec<QuoteLine>, binding: bool) -> Result<Done, SubmitError> {
-        self.act(Action::SubmitQuote(self.seal_quote(offer, lines, binding)?)).await
+    /// Submits sealed quotes, all or none. Each replaces the one before on its offer.
+    pub async fn submit_quotes(&self, quotes: Vec<SealedQuote>) -> Result<Done, SubmitError> {
+        self.act(Action::SubmitQuotes { quotes: quotes.try_into()? }).await
     }
 
     /// Withdraws this account's quote before the gate closes.
@@ -148,9 +148,9 @@ impl Account {
         Ok(opened.collect())
     }
 
-    /// Awards opened quotes. Each gets an agreement of the given id.
-    pub async fn award(&self, offer: OfferId, awards: Vec<AwardedQuote>) -> Result<Done, SubmitError> {
-        self.act(Action::Award { offer, awards: awards.try_into()? }).await
+    /// Awards opened quotes, all or none. Each gets an agreement of the given id.
+    pub async fn award(&self, awards: Vec<AwardedQuote>) -> Result<Done, SubmitError> {
+        self.act(Action::Award { awards: awards.try_into()? }).await
     }
 
     /// Proposes an agreement without an offer; the other side has `signing_ms` to sign.

@@ -18,12 +18,14 @@ use serde::{Deserialize, Serialize};
 
 /// Longest reference of a money movement in bytes.
 pub const MAX_REFERENCE_BYTES: usize = 64;
-/// Most quotes awarded by one action.
-pub const MAX_AWARDS: usize = 16;
+/// Most offers, quotes or awards that one signature covers.
+pub const MAX_TOGETHER: usize = 32;
 
 /// A quote that the owner chooses.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct AwardedQuote {
+    /// The offer.
+    pub offer: OfferId,
     /// Who quoted.
     pub bidder: AccountId,
     /// The id of the agreement that results.
@@ -91,26 +93,30 @@ pub enum Action {
         /// What it is for.
         reference: Text<MAX_REFERENCE_BYTES>,
     },
-    /// An owner publishes an offer [M10].
-    PublishOffer(Offer),
+    /// An owner publishes offers [M10], all or none.
+    PublishOffers {
+        /// The offers.
+        offers: Bounded<Offer, MAX_TOGETHER>,
+    },
     /// An owner withdraws an offer whose gate is open.
     WithdrawOffer {
         /// The offer.
         offer: OfferId,
     },
-    /// A user submits a quote, or replaces its own [M11].
-    SubmitQuote(SealedQuote),
+    /// A user submits quotes, or replaces its own [M11], all or none.
+    SubmitQuotes {
+        /// The quotes.
+        quotes: Bounded<SealedQuote, MAX_TOGETHER>,
+    },
     /// A user withdraws its quote before the gate closes.
     WithdrawQuote {
         /// The offer.
         offer: OfferId,
     },
-    /// An owner awards quotes after the gate has closed [M12].
+    /// An owner awards quotes on its offers after their gates have closed [M12], all or none.
     Award {
-        /// The offer.
-        offer: OfferId,
         /// The chosen quotes.
-        awards: Bounded<AwardedQuote, MAX_AWARDS>,
+        awards: Bounded<AwardedQuote, MAX_TOGETHER>,
     },
     /// One side proposes an agreement without an offer.
     ProposeAgreement {
@@ -236,6 +242,16 @@ pub enum Prepayment {
 }
 
 impl Action {
+    /// Publishes one offer.
+    pub fn publish_offer(offer: Offer) -> Self {
+        Self::PublishOffers { offers: Bounded::new(vec![offer]).expect("one offer is within the bound") }
+    }
+
+    /// Submits one quote.
+    pub fn submit_quote(quote: SealedQuote) -> Self {
+        Self::SubmitQuotes { quotes: Bounded::new(vec![quote]).expect("one quote is within the bound") }
+    }
+
     /// The action's name in JSON, receipts and tables.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -246,9 +262,9 @@ impl Action {
             Self::Issue { .. } => "issue",
             Self::Redeem { .. } => "redeem",
             Self::Transfer { .. } => "transfer",
-            Self::PublishOffer(_) => "publish_offer",
+            Self::PublishOffers { .. } => "publish_offers",
             Self::WithdrawOffer { .. } => "withdraw_offer",
-            Self::SubmitQuote(_) => "submit_quote",
+            Self::SubmitQuotes { .. } => "submit_quotes",
             Self::WithdrawQuote { .. } => "withdraw_quote",
             Self::Award { .. } => "award",
             Self::ProposeAgreement { .. } => "propose_agreement",

@@ -422,21 +422,21 @@ impl History {
         }
         self.last = Some(at.place);
         match &step.signed.transaction.action {
-            Action::PublishOffer(offer) => {
-                self.offers.insert(offer.id, (by, offer.clone()));
+            Action::PublishOffers { offers } => {
+                self.offers.extend(offers.iter().map(|offer| (offer.id, (by, offer.clone()))));
             }
-            Action::SubmitQuote(quote) => {
-                self.quotes.insert((quote.offer, by), quote.clone());
+            Action::SubmitQuotes { quotes } => {
+                self.quotes.extend(quotes.iter().map(|quote| ((quote.offer, by), quote.clone())));
             }
             Action::PublishPackage(package) => {
                 self.packages.insert((package.id, package.version), (by, package.clone()));
             }
-            Action::Award { offer: id, awards } => {
+            Action::Award { awards } => {
                 let award = awards.iter().find(|award| award.agreement == self.agreement);
                 let award = award.ok_or("it awards another agreement")?;
-                let (owner, offer) = self.offers.get(id).ok_or("the offer's publication is missing")?;
-                let quote = self.quotes.get(&(*id, award.bidder)).ok_or("the quote's submission is missing")?;
-                if award.opening.commitment(self.chain, *id, award.bidder) != quote.commitment {
+                let (owner, offer) = self.offers.get(&award.offer).ok_or("the offer's publication is missing")?;
+                let quote = self.quotes.get(&(award.offer, award.bidder)).ok_or("the quote's submission is missing")?;
+                if award.opening.commitment(self.chain, award.offer, award.bidder) != quote.commitment {
                     return Err("the opening does not match the quote's commitment".into());
                 }
                 if by != *owner {

@@ -4,6 +4,7 @@
 use crate::hash::tagged_hash;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Width of a cell in bytes.
@@ -11,17 +12,38 @@ pub const CELL_BYTES: usize = 128;
 /// Bytes of the length that a record's first cell begins with.
 pub const LENGTH_BYTES: usize = 2;
 
-/// A cell's key: a hash, so that keys spread evenly whatever clients choose as ids.
+/// A cell's key. It consists of hashes, so that keys spread evenly whatever clients choose as ids; and cells that change
+/// together are neighbours: those of a record, and those of records whose ids begin alike (an offer and its quotes).
+///
+/// ```text
+/// family (8)  of the id's first 16 bytes | record (6) of table and id | cell number (2), big-endian | record, continued (16)
+/// ```
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Key(#[serde(with = "crate::encoding::hex_bytes")] pub [u8; 32]);
 
+/// Bytes of an id that make records a family: the length of the shortest ids that clients choose.
+const FAMILY_ID_BYTES: usize = 16;
+
 impl Key {
-    /// The key of cell number `cell` of the record `id` in `table`.
-    pub fn of(table: u8, id: &[u8], cell: u16) -> Self {
-        Self(tagged_hash("cell", &[&[table], &cell.to_le_bytes(), id]).0)
+    /// The key of the first cell of the record `id` in `table`.
+    pub fn of(table: u8, id: &[u8]) -> Self {
+        let family = tagged_hash("family", &[&id[..id.len().min(FAMILY_ID_BYTES)]]).0;
+        let record = tagged_hash("record", &[&[table], id]).0;
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&family[..8]);
+        key[8..14].copy_from_slice(&record[..6]);
+        key[16..].copy_from_slice(&record[6..22]);
+        Self(key)
+    }
+
+    /// The key of the same record's cell of this number; the first is number 0.
+    pub const fn cell(mut self, number: u16) -> Self {
+        let number = number.to_be_bytes();
+        (self.0[14], self.0[15]) = (number[0], number[1]);
+        self
     }
 }
 
@@ -50,16 +72,19 @@ pub const fn cells_for(len: usize) -> usize {
 }
 
 /// Cuts a record's encoding into cells; the last one is filled with zeros.
-pub fn to_cells(record: &[u8]) -> Vec<Cell> {
+pub fn to_cells(record: &[u8]) -> impl ExactSizeIterator<Item = Cell> + '_ {
     let len = u16::try_from(record.len()).expect("records are bounded far below 64 KiB");
-    let mut cells = vec![Cell([0; CELL_BYTES]); cells_for(record.len())];
-    let (first, rest) = record.split_at(record.len().min(CELL_BYTES - LENGTH_BYTES));
-    cells[0].0[..LENGTH_BYTES].copy_from_slice(&len.to_le_bytes());
-    cells[0].0[LENGTH_BYTES..][..first.len()].copy_from_slice(first);
-    for (cell, chunk) in cells[1..].iter_mut().zip(rest.chunks(CELL_BYTES)) {
-        cell.0[..chunk.len()].copy_from_slice(chunk);
-    }
-    cells
+    (0..cells_for(record.len())).map(move |number| {
+        let mut cell = [0; CELL_BYTES];
+        let (head, body) = cell.split_at_mut(if number == 0 { LENGTH_BYTES } else { 0 });
+        if number == 0 {
+            head.copy_from_slice(&len.to_le_bytes());
+        }
+        let rest = &record[(number * CELL_BYTES).saturating_sub(LENGTH_BYTES)..];
+        let part = &rest[..rest.len().min(body.len())];
+        body[..part.len()].copy_from_slice(part);
+        Cell(cell)
+    })
 }
 
 /// The length of the record that begins with `first`.
@@ -67,8 +92,8 @@ pub fn record_len(first: &Cell) -> usize {
     usize::from(u16::from_le_bytes([first.0[0], first.0[1]]))
 }
 
-/// Puts a record's encoding together again; `None` if cells are missing or left over.
-pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a Cell, IntoIter: ExactSizeIterator>) -> Option<Vec<u8>> {
+/// Puts a record's encoding together again, without a copy where it is in one cell; `None` if cells are missing or left over.
+pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a Cell, IntoIter: ExactSizeIterator>) -> Option<Cow<'a, [u8]>> {
     let mut cells = cells.into_iter();
     let count = cells.len();
     let first = cells.next()?;
@@ -76,11 +101,14 @@ pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a Cell, IntoIter: ExactS
     if count != cells_for(len) {
         return None;
     }
+    if count == 1 {
+        return Some(Cow::Borrowed(&first.0[LENGTH_BYTES..][..len]));
+    }
     let mut bytes = Vec::with_capacity(count * CELL_BYTES);
     bytes.extend_from_slice(&first.0[LENGTH_BYTES..]);
     cells.for_each(|cell| bytes.extend_from_slice(&cell.0));
     bytes.truncate(len);
-    Some(bytes)
+    Some(Cow::Owned(bytes))
 }
 
 #[cfg(test)]
@@ -88,12 +116,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cells_of_a_family_are_neighbours_and_all_keys_differ() {
+        let (offer, other) = ([1; 16], [2; 16]);
+        let quote = |offer: [u8; 16], bidder: u8| Key::of(8, &[&offer[..], &[bidder; 32]].concat());
+        let family = [Key::of(6, &offer), Key::of(6, &offer).cell(1), quote(offer, 1), quote(offer, 2)];
+        let strangers = [Key::of(6, &other), quote(other, 1), Key::of(7, &[1; 3])];
+
+        assert!(family.iter().all(|key| key.0[..8] == family[0].0[..8]));
+        assert!(strangers.iter().all(|key| key.0[..8] != family[0].0[..8]));
+        assert!(family[0] < family[1] && family[0].0[..14] == family[1].0[..14]);
+        let all: std::collections::BTreeSet<Key> = family.into_iter().chain(strangers).collect();
+        assert_eq!(all.len(), 7);
+    }
+
+    #[test]
     fn a_record_of_any_length_survives_its_cells() {
         for len in 0..300 {
             let record: Vec<u8> = (0..len).map(|byte| byte as u8).collect();
-            let cells = to_cells(&record);
+            let cells: Vec<Cell> = to_cells(&record).collect();
             assert_eq!(cells.len(), cells_for(len));
-            assert_eq!(from_cells(&cells), Some(record));
+            assert_eq!(from_cells(&cells).as_deref(), Some(&*record));
         }
     }
 }

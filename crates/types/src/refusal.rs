@@ -48,6 +48,8 @@ refusals! {
     AccountExists { account: AccountId } = "account/exists", "account {account} is open already";
     /// The id is taken by something else; the same content would have given the first result.
     IdTaken = "id/taken", "the id is taken by something else";
+    /// The list of offers, quotes or awards is empty.
+    NothingAsked = "transaction/nothing-asked", "the list of what is asked is empty";
     /// A sum, product or time leaves the range of its type.
     Overflow = "arithmetic/overflow", "a sum, product or time leaves its range";
     /// The amount is zero.
@@ -103,8 +105,6 @@ refusals! {
     BadOpening { bidder: AccountId } = "quote/bad-opening", "the opening of the quote of {bidder} does not match its commitment";
     /// The opened quote has not one line for each lot.
     LineCount { lines: u32, lots: u32 } = "quote/line-count", "the quote has {lines} lines, the offer {lots} lots";
-    /// The award names no quotes.
-    NoAwards = "award/none", "the award names no quotes";
     /// The awards together exceed the lot.
     AboveLot { carrier: Carrier, wanted: Quantity, left: Quantity } = "award/above-lot", "{wanted} of {carrier} are awarded, {left} are left in the lot";
 

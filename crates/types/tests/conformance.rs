@@ -30,7 +30,7 @@ const TABLE: &[(&str, &str)] = &[
     ("role", "35fe7533ff63f04f1ca7ab2795ed18547e1cb039c93af36988bac7a818d00749"),
     ("roles", "6d01e880fa1626887278eaa7fde85a68e66fec16a4e508348163251546d5865f"),
     ("public key", "fce282dd86e5191f784f8a148a6020cfb256ac97a8b39c38c0b577900fbc0cbe"),
-    ("cell", "9f77f883e9c62832886391aa6bd67ce194f80cc28bb5346038b80c99aab9b401"),
+    ("cell", "bc072b5f39690c7c02f7d6cff59bfcacfc6854fcb28aa4f7d843f3a653ef6b21"),
     ("genesis document", "513e48069f46d35e5463660d3136b26615394738e4612ecdd2b06c9e8ca43bed"),
     ("offer", "11f8dd6f9cf508ce6e72382b54b0a7b60b01e80e06e19b436e2c86d72651ce43"),
     ("quote content", "300191decbb8d7d327a34abab60109b716bc56080d85713889a7e0e8a6a66cec"),
@@ -40,13 +40,13 @@ const TABLE: &[(&str, &str)] = &[
     ("package", "73c4d03721357bd2ecb24bae3391b6fcd9c5aa115a09eb0c5b8a47ad826218dd"),
     ("meter", "93b81385161956579e4dfbb4a732547c1a8962b024dbe6c6a3c214a256c97ea5"),
     ("meter run", "85a675537298a418d21018653c354dc0432c8a85841e8eb86c2fe095db1bae9c"),
-    ("action", "cc35fc31e4c3ffe150cf5a052d9074e7b6f3a8dfa33ba68570f1ca83022c7524"),
-    ("signed transaction", "a1102e354176e65c4493e95eac6c6a5293ee859e7b3858fe8270e5ce523d4408"),
-    ("refusal", "62738b5a3bdff8ba72a201fad8fb327f2a26290ca8cac27e80c057ce9f8090a3"),
+    ("action", "0e4d903f1d5d3dc4a8b8afad2a822504622cdd8107ea9a01da7ebce199d5f458"),
+    ("signed transaction", "eddde9c7781ebc80716098b74877d5631cf3afc9f0eb406acae9f642c3ea2321"),
+    ("refusal", "11355a765c79847807a420e453d0f35f79952e38fe3c7c787e37de52332625e7"),
     ("movement", "343d2c97a337b06d4fafc9ad153106479c34c4d1d1044ef101e509851511d4ba"),
     ("event", "f5b6d450b89a59a16e7c10ed20a66ba8439e093aeb05f0c46a79c20a0bb98087"),
     ("statement", "768bdec71791206dcb9b6ae0d4f2298ce18171893a5a932650d0928472e61a23"),
-    ("receipt", "2880b1d2551697f5a673048bc0f0c4bb9c3cbee46ba791749b5ec9948c9d86a2"),
+    ("receipt", "64500951920647e6f6f25e92263d3e42c85ddc7c9dd7d8385e307ddd5cb55cf1"),
     ("certificate", "00625b686070feffc051da6244b5d933f136f1f58786cb822e74c53be8918be0"),
     ("header", "0ba5b7f8105d0f93f74178f0f6e9048f776e8b0962d852ab6b3b370c65ee32ef"),
 ];
@@ -247,13 +247,12 @@ fn actions() -> Vec<Action> {
         Action::Issue { to: ACCOUNT, amount: AMOUNT, reference: text() },
         Action::Redeem { amount: AMOUNT, reference: text() },
         Action::Transfer { to: OTHER, amount: AMOUNT, reference: text() },
-        Action::PublishOffer(offer()),
+        Action::publish_offer(offer()),
         Action::WithdrawOffer { offer: OFFER },
-        Action::SubmitQuote(sealed()),
+        Action::submit_quote(sealed()),
         Action::WithdrawQuote { offer: OFFER },
         Action::Award {
-            offer: OFFER,
-            awards: list(vec![AwardedQuote { bidder: OTHER, agreement, opening: content() }]),
+            awards: list(vec![AwardedQuote { offer: OFFER, bidder: OTHER, agreement, opening: content() }]),
         },
         Action::SignAgreement { agreement, terms: DIGEST },
         Action::DeclineAgreement { agreement },
@@ -473,7 +472,7 @@ fn agreements() -> Vec<Agreement> {
 }
 
 fn cells() -> Vec<(Key, Cell)> {
-    vec![(Key::of(3, &encode(&ACCOUNT), 0), Cell([29; CELL_BYTES]))]
+    vec![(Key::of(3, &encode(&ACCOUNT)).cell(1), Cell([29; CELL_BYTES]))]
 }
 
 #[test]

@@ -309,7 +309,7 @@ impl World {
             },
             notice: Text::default(),
         };
-        self.done("station", Action::PublishOffer(offer)).await;
+        self.done("station", Action::publish_offer(offer)).await;
         let mut contents = Vec::new();
         for (bidder, micro) in [("alice", 610_000), ("bob", 590_000)] {
             let user_meter = meter_id(&format!("{bidder}/electricity"));
@@ -323,14 +323,18 @@ impl World {
                 sealed: vec![bidder.as_bytes()[0]; sealed_bytes(1)],
                 binding,
             };
-            self.done(bidder, Action::SubmitQuote(quote)).await;
+            self.done(bidder, Action::submit_quote(quote)).await;
             contents.push(content);
         }
         self.advance(at(1, 5, 0)).await;
-        let award =
-            AwardedQuote { bidder: account("alice"), agreement: agreement_id("alice"), opening: contents[0].clone() };
+        let award = AwardedQuote {
+            offer: OfferId(half("o")),
+            bidder: account("alice"),
+            agreement: agreement_id("alice"),
+            opening: contents[0].clone(),
+        };
         let awards = vec![award].try_into().unwrap();
-        self.done("station", Action::Award { offer: OfferId(half("o")), awards }).await;
+        self.done("station", Action::Award { awards }).await;
         contents.try_into().unwrap()
     }
 }

@@ -42,10 +42,10 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             )
             .next(format!("see the quotes: utilidor quote list {offer}")));
         };
-        awards.push(AwardedQuote { bidder, agreement: AgreementId(new_id()?), opening: opening.clone() });
+        awards.push(AwardedQuote { offer, bidder, agreement: AgreementId(new_id()?), opening: opening.clone() });
     }
     let agreements: Vec<_> = awards.iter().map(|award| award.agreement).collect();
-    let done = context.account().await?.award(offer, awards).await?;
+    let done = context.account().await?.award(awards).await?;
     show_done(context.out, &done, json!({ "offer": offer, "agreements": agreements }));
     Ok(())
 }

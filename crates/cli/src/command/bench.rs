@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
 use utilidor_bench::report::{METHOD, Peer, all, markdown, ratio, read_peer};
-use utilidor_bench::workload::Suite;
+use utilidor_bench::workload::{Suite, TOGETHER};
 
 /// The seed of the demonstrations and of the peers' figures.
 const SEED: &str = "integrated-energy-1";
@@ -40,6 +40,9 @@ pub struct Arguments {
     /// Decides all numbers and keys
     #[arg(long, default_value = SEED)]
     seed: String,
+    /// Offers, quotes or awards of one account under one signature, at most (the plain cycle has 1)
+    #[arg(long, value_name = "N", default_value_t = TOGETHER as u16, value_parser = clap::value_parser!(u16).range(1..=TOGETHER as i64))]
+    together: u16,
     /// Runs that count
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=99))]
     runs: u16,
@@ -110,6 +113,7 @@ async fn one(arguments: &Arguments, suite: Suite) -> std::io::Result<Figure> {
         layer: if suite == Suite::Verify { Layer::Execute } else { arguments.layer },
         scale: arguments.scale,
         seed: arguments.seed.clone(),
+        together: arguments.together.into(),
         runs: arguments.runs.into(),
         folder: arguments.data.clone(),
     };
@@ -135,7 +139,8 @@ async fn every(arguments: &Arguments) -> Result<Vec<Figure>, Failure> {
         let (scale, runs) = (arguments.scale.to_string(), arguments.runs.to_string());
         let mut command = tokio::process::Command::new(&program);
         command.args(["bench", suite.name(), "--layer", layer.name(), "--scale", &scale, "--runs", &runs]);
-        command.args(["--seed", &arguments.seed, "--json", "--data"]).arg(&arguments.data);
+        let together = arguments.together.to_string();
+        command.args(["--together", &together, "--seed", &arguments.seed, "--json", "--data"]).arg(&arguments.data);
         let output = command.stderr(std::process::Stdio::inherit()).output().await;
         let output = output.map_err(|e| failed("a measurement could not be started", &e))?;
         if !output.status.success() {

@@ -97,7 +97,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     .next("see a valid one: utilidor offer example")
             })?;
             let id = offer.id;
-            let done = context.account().await?.publish_offer(offer).await?;
+            let done = context.account().await?.publish_offers(vec![offer]).await?;
             show_done(context.out, &done, json!({ "offer": id }));
         }
         Command::Withdraw { offer } => {

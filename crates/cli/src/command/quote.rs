@@ -69,7 +69,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             }
             let lines = offer.lots.iter().zip(&lines).map(|(lot, line)| quote_line(lot, line));
             let lines = lines.collect::<Result<Vec<_>, _>>()?;
-            let done = account.submit_quote(&offer, lines, binding).await?;
+            let done = account.submit_quotes(vec![account.seal_quote(&offer, lines, binding)?]).await?;
             show_done(context.out, &done, json!({ "offer": offer.id, "bidder": account.id() }));
         }
         Command::Withdraw { offer } => {

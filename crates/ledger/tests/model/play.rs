@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{
-    AccountRecord, AgreementState, MeterState, OfferState, ProgramState, ServiceState, Totals, TrancheOf,
+    AccountRecord, AgreementState, MeterState, OfferRecord, ProgramState, ServiceState, Totals, TrancheOf,
 };
 use utilidor_ledger::{BlockContext, Change, Execution, Outcome, Progress};
 use utilidor_types::action::{AwardedQuote, Prepayment};
@@ -365,7 +365,7 @@ impl<'a> Play<'a> {
         }
         assert_eq!(circulating, model.issued - model.redeemed, "all that is free and reserved was issued");
         for (offer, stand) in &model.offers {
-            let state: OfferState = memory.read(offer).expect("the offer is known");
+            let state: OfferRecord = memory.read(offer).expect("the offer is known");
             let left: Vec<u128> = state.left.iter().map(|left| left.0.into()).collect();
             let expected: Vec<u128> = (0..stand.offer.lots.len()).map(|lot| model.left(*offer, lot)).collect();
             assert_eq!((state.withdrawn, left), (stand.withdrawn, expected));
@@ -778,9 +778,9 @@ impl Play<'_> {
         let (actor, action) = match choices.below(100) {
             0..5 => self.transfer(choices),
             5..7 => self.issue_or_redeem(choices),
-            7..14 => self.publish_offer(choices),
+            7..14 => self.publish_offers(choices),
             14..15 => self.withdraw_offer(choices),
-            15..26 => self.submit_quote(choices),
+            15..26 => self.submit_quotes(choices),
             26..27 => self.withdraw_quote(choices),
             27..37 => self.award(choices),
             37..44 => self.propose(choices),
@@ -852,17 +852,23 @@ impl Play<'_> {
         of.map(|(id, _)| *id).collect()
     }
 
-    fn publish_offer(&mut self, choices: &mut Choices<'_>) -> (usize, Action) {
+    fn publish_offers(&mut self, choices: &mut Choices<'_>) -> (usize, Action) {
         let owner = choices.pick(&OWNERS);
         if choices.rarely() {
             if let Some(stand) = choices.some(self.model.offers.values().cloned().collect()) {
-                return (actor_of(stand.owner), Action::PublishOffer(stand.offer));
+                return (actor_of(stand.owner), Action::publish_offer(stand.offer));
             }
         }
+        let count = if choices.rarely() { 0 } else { choices.pick(&[1, 1, 2]) };
+        let offers = (0..count).map(|place| self.new_offer(owner, place, choices)).collect::<Vec<_>>();
+        (owner, Action::PublishOffers { offers: offers.try_into().expect("few") })
+    }
+
+    fn new_offer(&mut self, owner: usize, place: usize, choices: &mut Choices<'_>) -> Offer {
         let hours = choices.pick(&[1, 2, 3, 24]);
         let from = self.hour_from_now(choices.pick(&[1, 2, 3]));
         let mut offer = Offer {
-            id: offer_id(self.model.offers.len()),
+            id: offer_id(self.model.offers.len() + place),
             lots: self.lots_of(owner, choices, hours).try_into().expect("few"),
             window: Window { from: Timestamp(from), to: Timestamp(from + hours * HOUR) },
             gate_closes: Timestamp(self.model.now + choices.pick(&[1, 10 * MINUTE, 30 * MINUTE])),
@@ -897,7 +903,7 @@ impl Play<'_> {
                 }
             }
         }
-        (owner, Action::PublishOffer(offer))
+        offer
     }
 
     fn an_offer(&mut self, choices: &mut Choices<'_>, of: impl Fn(&Offer) -> bool) -> OfferId {
@@ -915,10 +921,16 @@ impl Play<'_> {
         (owner, Action::WithdrawOffer { offer })
     }
 
-    fn submit_quote(&mut self, choices: &mut Choices<'_>) -> (usize, Action) {
+    fn submit_quotes(&mut self, choices: &mut Choices<'_>) -> (usize, Action) {
+        let bidder = choices.pick(&USERS);
+        let count = if choices.rarely() { 0 } else { choices.pick(&[1, 1, 2]) };
+        let quotes = (0..count).map(|_| self.new_quote(bidder, choices)).collect::<Vec<_>>();
+        (bidder, Action::SubmitQuotes { quotes: quotes.try_into().expect("few") })
+    }
+
+    fn new_quote(&mut self, bidder: usize, choices: &mut Choices<'_>) -> SealedQuote {
         let now = Timestamp(self.model.now);
         let offer = self.an_offer(choices, |offer| now < offer.gate_closes);
-        let bidder = choices.pick(&USERS);
         let lots = self.model.offers.get(&offer).map(|stand| stand.offer.lots.clone()).unwrap_or_default();
         let mut lines = Vec::new();
         for lot in &lots {
@@ -946,7 +958,7 @@ impl Play<'_> {
         let commitment = content.commitment(self.model.chain, offer, account(bidder));
         self.contents.insert((offer, account(bidder)), content);
         let binding = choices.evenly();
-        (bidder, Action::SubmitQuote(SealedQuote { offer, commitment, sealed: vec![0; sealed], binding }))
+        SealedQuote { offer, commitment, sealed: vec![0; sealed], binding }
     }
 
     fn withdraw_quote(&mut self, choices: &mut Choices<'_>) -> (usize, Action) {
@@ -966,25 +978,22 @@ impl Play<'_> {
         let waiting: Vec<OfferId> =
             self.model.quotes.iter().filter(|(_, quote)| !quote.awarded).map(|((offer, _), _)| *offer).collect();
         let ready = |offer: &Offer| offer.gate_closes <= now && now < offer.window.from && waiting.contains(&offer.id);
-        let offer = self.an_offer(choices, ready);
-        let owner = self.model.offers.get(&offer).map_or(STATION, |stand| actor_of(stand.owner));
-        let mut bidders: Vec<AccountId> = self
-            .model
-            .quotes
-            .iter()
-            .filter(|((of, _), quote)| *of == offer && !quote.awarded)
-            .map(|((_, bidder), _)| *bidder)
-            .collect();
-        bidders.truncate(1 + choices.below(3));
+        let first = self.an_offer(choices, ready);
+        let owner = self.model.offers.get(&first).map_or(STATION, |stand| actor_of(stand.owner));
+        let mut chosen: Vec<(OfferId, AccountId)> = Vec::new();
+        for offer in [first, self.an_offer(choices, ready)].into_iter().take(choices.pick(&[1, 1, 2])) {
+            let standing = self.model.quotes.iter().filter(|((of, _), quote)| *of == offer && !quote.awarded);
+            chosen.extend(standing.map(|(id, _)| *id).take(1 + choices.below(3)));
+        }
         if choices.rarely() {
             match choices.below(3) {
-                0 => bidders.clear(),
-                1 => bidders.push(account(ALICE)),
-                _ => bidders.extend(bidders.first().copied()),
+                0 => chosen.clear(),
+                1 => chosen.push((first, account(ALICE))),
+                _ => chosen.extend(chosen.first().copied()),
             }
         }
         let mut awards = Vec::new();
-        for (place, bidder) in bidders.into_iter().enumerate() {
+        for (place, (offer, bidder)) in chosen.into_iter().enumerate() {
             let empty = QuoteContent { salt: [0; SALT_BYTES], lines: Bounded::empty() };
             let mut opening = self.contents.get(&(offer, bidder)).cloned().unwrap_or(empty);
             if choices.rarely() {
@@ -992,9 +1001,9 @@ impl Play<'_> {
             }
             let AgreementId(mut agreement) = self.next_agreement(choices);
             agreement[15] += place as u8;
-            awards.push(AwardedQuote { bidder, agreement: AgreementId(agreement), opening });
+            awards.push(AwardedQuote { offer, bidder, agreement: AgreementId(agreement), opening });
         }
-        (owner, Action::Award { offer, awards: awards.try_into().expect("few") })
+        (owner, Action::Award { awards: awards.try_into().expect("few") })
     }
 
     fn purchase_terms(&mut self, owner: usize, user: usize, choices: &mut Choices<'_>) -> PurchaseTerms {

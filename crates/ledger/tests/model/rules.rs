@@ -409,11 +409,22 @@ impl Model {
             Action::Issue { to, amount, .. } => self.issue(caller, to, amount),
             Action::Redeem { amount, .. } => self.redeem(caller, amount),
             Action::Transfer { to, amount, .. } => self.transfer(caller, to, amount),
-            Action::PublishOffer(offer) => self.publish_offer(caller, offer),
+            Action::PublishOffers { offers } => {
+                self.needs(caller, Role::Owner)?;
+                some(&offers)?;
+                offers.iter().try_for_each(|offer| self.publish_offer(caller, offer.clone()))
+            }
             Action::WithdrawOffer { offer } => self.withdraw_offer(caller, offer),
-            Action::SubmitQuote(quote) => self.submit_quote(caller, &quote),
+            Action::SubmitQuotes { quotes } => {
+                self.needs(caller, Role::User)?;
+                some(&quotes)?;
+                quotes.iter().try_for_each(|quote| self.submit_quote(caller, quote))
+            }
             Action::WithdrawQuote { offer } => self.withdraw_quote(caller, offer),
-            Action::Award { offer, awards } => self.award(caller, offer, &awards),
+            Action::Award { awards } => {
+                some(&awards)?;
+                awards.iter().try_for_each(|award| self.award(caller, award))
+            }
             Action::ProposeAgreement { id, terms, signing_ms } => self.propose(caller, id, terms, signing_ms),
             Action::SignAgreement { agreement, terms } => self.sign(caller, agreement, terms),
             Action::DeclineAgreement { agreement } => {
@@ -674,9 +685,12 @@ fn check_purchase(terms: &PurchaseTerms) -> Ruled {
     Ok(())
 }
 
+fn some<T>(asked: &[T]) -> Ruled {
+    if asked.is_empty() { Err(Refusal::NothingAsked) } else { Ok(()) }
+}
+
 impl Model {
     fn publish_offer(&mut self, caller: AccountId, offer: Offer) -> Ruled {
-        self.needs(caller, Role::Owner)?;
         if let Some(present) = self.offers.get(&offer.id) {
             let same = present.owner == caller && present.offer == offer;
             return if same { Ok(()) } else { Err(Refusal::IdTaken) };
@@ -723,7 +737,6 @@ impl Model {
     }
 
     fn submit_quote(&mut self, caller: AccountId, quote: &SealedQuote) -> Ruled {
-        self.needs(caller, Role::User)?;
         let stand = self.standing(quote.offer)?;
         if stand.owner == caller {
             return Err(Refusal::OwnOffer);
@@ -756,11 +769,11 @@ impl Model {
         left
     }
 
-    fn award(&mut self, caller: AccountId, id: OfferId, awards: &[AwardedQuote]) -> Ruled {
-        let stand = self.standing(id)?;
+    fn award(&mut self, caller: AccountId, award: &AwardedQuote) -> Ruled {
+        let stand = self.standing(award.offer)?;
         let now = Timestamp(self.now);
         if stand.owner != caller {
-            return Err(Refusal::NotOfferOwner { offer: id });
+            return Err(Refusal::NotOfferOwner { offer: award.offer });
         }
         if now < stand.offer.gate_closes {
             return Err(Refusal::GateOpen { gate: stand.offer.gate_closes, now });
@@ -768,13 +781,6 @@ impl Model {
         if now >= stand.offer.window.from {
             return Err(Refusal::DeliveryBegun { from: stand.offer.window.from, now });
         }
-        if awards.is_empty() {
-            return Err(Refusal::NoAwards);
-        }
-        awards.iter().try_for_each(|award| self.award_one(&stand, award))
-    }
-
-    fn award_one(&mut self, stand: &OfferStand, award: &AwardedQuote) -> Ruled {
         let (offer, bidder) = (&stand.offer, award.bidder);
         let key = (offer.id, bidder);
         let quote = self.quotes.get(&key).ok_or(Refusal::UnknownQuote { offer: offer.id, bidder })?.clone();

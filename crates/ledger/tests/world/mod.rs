@@ -190,7 +190,7 @@ impl World {
         account_after.nonce -= 1;
         assert_eq!(before.read::<AccountRecord>(&account(actor)).unwrap(), account_after);
         before.execute(self.now, vec![]);
-        let nonce_cell = utilidor_types::Key::of(3, &encode(&account(actor)), 0);
+        let nonce_cell = utilidor_types::Key::of(3, &encode(&account(actor)));
         let others = |state: &Memory| {
             let mut cells = state.cells().clone();
             cells.remove(&nonce_cell);
@@ -267,7 +267,7 @@ impl World {
     /// A quote with that content; the ledger never looks into the sealed bytes.
     pub fn quote(&self, offer: &str, bidder: &str, content: &QuoteContent, binding: bool) -> Action {
         let (chain, offer) = (self.state.genesis().chain(), offer_id(offer));
-        Action::SubmitQuote(SealedQuote {
+        Action::submit_quote(SealedQuote {
             offer,
             commitment: content.commitment(chain, offer, account(bidder)),
             sealed: vec![0; sealed_bytes(content.lines.len())],
@@ -277,13 +277,14 @@ impl World {
 
     /// An award of one quote; the agreement has the bidder's name.
     pub fn award(&self, offer: &str, bidder: &str, content: &QuoteContent) -> Action {
-        let award = AwardedQuote { bidder: account(bidder), agreement: agreement_id(bidder), opening: content.clone() };
-        Action::Award { offer: offer_id(offer), awards: vec![award].try_into().unwrap() }
+        let (offer, bidder, agreement) = (offer_id(offer), account(bidder), agreement_id(bidder));
+        let award = AwardedQuote { offer, bidder, agreement, opening: content.clone() };
+        Action::Award { awards: vec![award].try_into().unwrap() }
     }
 
     /// Plays the trade up to an active agreement: offer `o`, a binding quote of 1,000 kWh at 0.60 by `bidder`.
     pub fn trade(&mut self, bidder: &str) {
-        self.done("station", Action::PublishOffer(self.offer("o")));
+        self.done("station", Action::publish_offer(self.offer("o")));
         let content = self.content(bidder, 1_000, 600_000);
         self.done(bidder, self.quote("o", bidder, &content, true));
         self.now = at(1, 5, 0);

@@ -81,13 +81,15 @@ impl Inner {
         for transaction in &transactions {
             match &transaction.transaction().action {
                 // A quote after the gate is refused: it does not stand beside the others.
-                Action::SubmitQuote(quote) if !self.closed.contains(&quote.offer) => {
-                    self.quotes.entry(quote.offer).or_default().insert(transaction.account(), quote.clone());
+                Action::SubmitQuotes { quotes } => {
+                    for quote in quotes.iter().filter(|quote| !self.closed.contains(&quote.offer)) {
+                        self.quotes.entry(quote.offer).or_default().insert(transaction.account(), quote.clone());
+                    }
                 }
-                Action::Award { offer, awards } => {
-                    self.closed.insert(*offer);
+                Action::Award { awards } => {
                     for award in awards {
-                        self.openings.insert((*offer, award.bidder), award.opening.clone());
+                        self.closed.insert(award.offer);
+                        self.openings.insert((award.offer, award.bidder), award.opening.clone());
                     }
                 }
                 Action::ExchangeMeter { meter, .. } => self.exchanges.push(*meter),
