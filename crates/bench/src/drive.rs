@@ -3,7 +3,7 @@
 use crate::measure::Latencies;
 use std::future::Future;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use utilidor_chain::{Handle, ReadError};
 use utilidor_types::Timestamp;
 
@@ -54,10 +54,14 @@ impl Follower {
         self.marks.last().expect("it begins with a mark").0
     }
 
-    /// Follows until `total` transactions are final, and tells how many are.
-    async fn follow(mut self, total: usize, tell: watch::Sender<usize>) -> Result<Marks, ReadError> {
-        while self.done() < total {
-            let head = self.handle.reached(self.height + 1).await?;
+    /// Follows until `enough` is said, and tells how many transactions are final.
+    async fn follow(mut self, tell: watch::Sender<usize>, enough: oneshot::Receiver<()>) -> Result<Marks, ReadError> {
+        tokio::pin!(enough);
+        loop {
+            let head = tokio::select! {
+                head = self.handle.reached(self.height + 1) => head?,
+                _ = &mut enough => return Ok(self.marks),
+            };
             let seen = Instant::now();
             let mut done = self.done() + head.transaction_count as usize;
             // Blocks that became durable together are seen by the last of them.
@@ -68,7 +72,6 @@ impl Follower {
             self.marks.push((done, seen));
             tell.send_replace(done);
         }
-        Ok(self.marks)
     }
 }
 
@@ -77,17 +80,22 @@ impl Follower {
 /// # Panics
 ///
 /// Panics if the node stops.
-pub async fn load(handle: &Handle, entrance: &impl Entrance, transactions: Vec<Vec<u8>>, pace: Pace) -> Latencies {
-    let total = transactions.len();
+pub async fn load(
+    handle: &Handle,
+    entrance: &impl Entrance,
+    mut transactions: impl Iterator<Item = Vec<u8>>,
+    pace: Pace,
+) -> Latencies {
     let (tell, mut told) = watch::channel(0);
-    let following = tokio::spawn(Follower::new(handle.clone()).follow(total, tell));
-    let mut rest = transactions.into_iter();
+    let (enough, stop) = oneshot::channel();
+    let following = tokio::spawn(Follower::new(handle.clone()).follow(tell, stop));
     let mut sent: Vec<(usize, Instant)> = Vec::new();
     let mut count = 0;
     let mut open = tokio::task::JoinSet::new();
     let start = Instant::now();
-    while count < total {
-        let (batch, connections) = match pace {
+    let mut exhausted = false;
+    while !exhausted {
+        let (wanted, connections) = match pace {
             Pace::Saturated { batch, connections } => (batch, connections),
             Pace::Open { per_second } => {
                 tokio::time::sleep(TICK).await;
@@ -95,7 +103,8 @@ pub async fn load(handle: &Handle, entrance: &impl Entrance, transactions: Vec<V
                 (due.saturating_sub(count), usize::MAX)
             }
         };
-        let batch: Vec<_> = rest.by_ref().take(batch).collect();
+        let batch: Vec<_> = transactions.by_ref().take(wanted).collect();
+        exhausted = batch.len() < wanted;
         if batch.is_empty() {
             continue;
         }
@@ -112,6 +121,8 @@ pub async fn load(handle: &Handle, entrance: &impl Entrance, transactions: Vec<V
         }
     }
     open.join_all().await;
+    told.wait_for(|done| *done >= count).await.map(drop).expect("the node runs");
+    enough.send(()).expect("it follows until it is told");
     let marks = following.await.expect("following does not panic").expect("the node runs");
 
     let mut before = 0;

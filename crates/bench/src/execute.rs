@@ -1,6 +1,7 @@
 //! Layer `execute`: the rules alone. Signatures are known to be good, state is in memory.
 
-use crate::measure::{Played, Stopwatch};
+use crate::measure::{Played, Seconds, Stopwatch};
+use crate::spool::Transactions;
 use crate::tally::Tally;
 use crate::workload::{START, Workload};
 use commonware_parallel::Rayon;
@@ -17,11 +18,16 @@ const VERIFIED_TOGETHER: usize = 1_024;
 /// Most transactions of a block in a benchmark.
 pub const BLOCK: usize = 5_000;
 
+fn decoded(transactions: &mut Transactions, most: usize) -> Vec<SignedTransaction> {
+    let signed = |bytes: Vec<u8>| SignedTransaction::decode(&bytes).expect("the workload's own encoding");
+    transactions.take(most).map(signed).collect()
+}
+
 /// Verifies what the benchmark itself has signed.
-pub fn verified(workload: &Workload, transactions: &[SignedTransaction]) -> Vec<VerifiedTransaction> {
+fn verified(workload: &Workload, transactions: Vec<SignedTransaction>) -> Vec<VerifiedTransaction> {
     let mut rng = rand::rngs::StdRng::seed_from_u64(1);
     let chain = workload.genesis.chain();
-    let verdicts = verify_batch(chain, transactions.to_vec(), &mut rng, &commonware_parallel::Sequential);
+    let verdicts = verify_batch(chain, transactions, &mut rng, &commonware_parallel::Sequential);
     verdicts.into_iter().map(|verdict| verdict.expect("the workload signs well")).collect()
 }
 
@@ -33,13 +39,16 @@ pub fn play_verification(workload: &Workload) -> Played {
     let mut rng = rand::rngs::StdRng::seed_from_u64(1);
     let mut played = Played::default();
     for phase in workload.phases.iter().filter(|phase| phase.timed) {
-        let batches: Vec<_> = phase.transactions.chunks(VERIFIED_TOGETHER).map(<[_]>::to_vec).collect();
-        let stopwatch = Stopwatch::start();
-        for batch in batches {
+        let mut transactions = phase.transactions.read();
+        let mut seconds = Seconds::default();
+        while transactions.len() > 0 {
+            let batch = decoded(&mut transactions, VERIFIED_TOGETHER);
+            let stopwatch = Stopwatch::start();
             let verdicts = verify_batch_with(&keys, workload.genesis.chain(), batch, &mut rng, &strategy);
             assert!(verdicts.iter().all(Result::is_ok), "the workload signs well");
+            seconds += stopwatch.read();
         }
-        played.count(phase, stopwatch.read());
+        played.count(phase, seconds);
     }
     played
 }
@@ -50,12 +59,13 @@ pub fn play(workload: &Workload) -> Played {
     let mut played = Played::default();
     let mut tally = Tally::default();
     for phase in &workload.phases {
-        let transactions = verified(workload, &phase.transactions);
-        let blocks: Vec<_> = transactions.chunks(BLOCK).map(<[_]>::to_vec).collect();
-        let stopwatch = Stopwatch::start();
+        let mut transactions = phase.transactions.read();
+        let mut seconds = Seconds::default();
         let time = phase.at.max(state.time()).max(START);
         let mut run = |block| {
+            let stopwatch = Stopwatch::start();
             let outcome = state.execute(time, block);
+            seconds += stopwatch.read();
             played.rounds = played.rounds.max(state.rounds());
             assert!(outcome.inadmissible.is_empty(), "{:?}", outcome.inadmissible.first());
             tally.add(&outcome.receipts);
@@ -63,13 +73,12 @@ pub fn play(workload: &Workload) -> Played {
         };
         // A phase without transactions is the ledger's own: one empty block at least.
         let mut next_due = Some(time);
-        for block in blocks {
-            next_due = run(block);
+        while transactions.len() > 0 {
+            next_due = run(verified(workload, decoded(&mut transactions, BLOCK)));
         }
         while next_due.is_some_and(|due| due <= time) {
             next_due = run(Vec::new());
         }
-        let seconds = stopwatch.read();
         if phase.timed {
             played.count(phase, seconds);
         }

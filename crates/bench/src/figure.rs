@@ -140,7 +140,6 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
     let peak_mib = peak_mib();
     let latencies = match layer {
         Layer::Execute => None,
-        Layer::Engine | Layer::Node if workload.phases.iter().all(|p| !p.timed || p.transactions.is_empty()) => None,
         Layer::Engine | Layer::Node => {
             note("at half the speed");
             let rates: Vec<(String, f64)> = (0..played[0].phases.len())

@@ -14,5 +14,6 @@ pub mod measure;
 pub mod play;
 #[cfg(feature = "chain")]
 pub mod report;
+pub mod spool;
 pub mod tally;
 pub mod workload;

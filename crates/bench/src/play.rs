@@ -6,17 +6,22 @@
 //! ```
 
 use crate::drive::{Entrance, Pace, load, work_off};
-use crate::measure::{Bytes, Played, Stopwatch, folder_bytes};
+use crate::measure::{Bytes, Latencies, Played, Stopwatch, folder_bytes};
+use crate::spool::Spool;
 use crate::tally::Tally;
 use crate::workload::Workload;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use utilidor_chain::{Handle, PoolLimits};
 use utilidor_sdk::Client;
-use utilidor_types::encode;
+use utilidor_types::Timestamp;
 
 /// Transactions a second of a phase.
 pub type Rate = dyn Fn(&str) -> f64 + Send + Sync;
+
+/// Payments that are made beside what falls due, to see how long they take.
+const PAYMENTS_A_SECOND: f64 = 200.0;
 
 /// A layer whose chain really runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +116,7 @@ async fn play_on(
     let mut height = 0;
     handle.reached(1).await.expect("the chain runs");
     for phase in &workload.phases {
-        let transactions: Vec<Vec<u8>> = phase.transactions.iter().map(encode).collect();
+        let transactions = &phase.transactions;
         // Waiting for the clock is no part of a measurement; what falls due then is, if the ledger acts by itself.
         if !transactions.is_empty() && handle.head().time < phase.at {
             handle.advance_time(phase.at).await.expect("time moves forward");
@@ -121,11 +126,14 @@ async fn play_on(
         let stopwatch = Stopwatch::start();
         if transactions.is_empty() {
             handle.advance_time(phase.at).await.expect("time moves forward");
-            work_off(handle, phase.at).await;
+            match rate {
+                None => work_off(handle, phase.at).await,
+                Some(_) => played.latencies.extend(work_off_beside(handle, entrance, &workload.beside, phase.at).await),
+            }
         } else {
             let rate = rate.filter(|_| phase.timed).map(|rate| rate(phase.name));
             let pace = rate.map_or(saturated, |per_second| Pace::Open { per_second });
-            let latencies = load(handle, entrance, transactions, pace).await;
+            let latencies = load(handle, entrance, transactions.read(), pace).await;
             if phase.timed {
                 played.latencies.extend(latencies);
             }
@@ -144,6 +152,18 @@ async fn play_on(
     }
     tally.check(workload);
     played
+}
+
+/// Lets the ledger work off what is due while payments are made at a steady pace, and measures how long those take.
+async fn work_off_beside(handle: &Handle, entrance: &impl Entrance, beside: &Spool, until: Timestamp) -> Latencies {
+    let working = AtomicBool::new(true);
+    let payments = beside.read().take_while(|_| working.load(Ordering::Relaxed));
+    let worked_off = async {
+        work_off(handle, until).await;
+        working.store(false, Ordering::Relaxed);
+    };
+    let paid = load(handle, entrance, payments, Pace::Open { per_second: PAYMENTS_A_SECOND });
+    tokio::join!(paid, worked_off).0
 }
 
 fn disk(dir: &Path) -> Bytes {

@@ -20,7 +20,8 @@ the clock starts; every one must be applied, and what settlements pay is compare
 rules alone, state in memory. `engine`: the chain in this process, from bytes to durable blocks: decode, verify, execute, all \
 roots, one flush to disk a block. `node`: the whole node over HTTP on the loopback, the index caught up when the clock stops. \
 Processor time is that of the whole process, so `node` includes the client. Time to finality is measured at half of the \
-measured speed, open loop. `verify` is the machine's bare batch verification: the limit.";
+measured speed, open loop; in `settlement` it is that of payments, 200 a second, made while the agreements are worked off. \
+`verify` is the machine's bare batch verification: the limit.";
 
 /// The figures as Markdown.
 pub fn markdown(figures: &[Figure], peer: Option<&Peer>) -> String {

@@ -6,6 +6,7 @@
 //! signature of a single reading's transaction is the device's.
 
 use crate::keccak::Sequence;
+use crate::spool::Spool;
 use std::collections::BTreeMap;
 use utilidor_sdk::seal::{SealKey, seal_quote};
 use utilidor_types::action::{AwardedQuote, Prepayment};
@@ -34,6 +35,9 @@ pub const READINGS: usize = 4;
 pub const TOGETHER: usize = action::MAX_TOGETHER;
 /// Readings in a batch.
 pub const BATCH: usize = 200;
+/// Payments that are ready to be made beside settlements, and the accounts that make them.
+const PAYMENTS_BESIDE: usize = 20_000;
+const PAYERS: usize = 100;
 const DEPOSIT_PERMILLE: u16 = 200;
 const SEAL_SECRET: [u8; 32] = [7; 32];
 const CREDIT: Money = Money(1_000_000_000_000);
@@ -42,7 +46,7 @@ const EXPIRES: u64 = 50_000;
 const CARRIERS: [Carrier; 4] = [Carrier::Electricity, Carrier::Cooling, Carrier::Heating, Carrier::HotWater];
 
 /// A stretch of transactions that is measured together.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Phase {
     /// What its transactions do.
     pub name: &'static str,
@@ -53,11 +57,11 @@ pub struct Phase {
     /// How many steps it carries: offers, quotes, readings, and so on.
     pub steps: u64,
     /// Its transactions, signed. None: the ledger acts by itself when time is set.
-    pub transactions: Vec<SignedTransaction>,
+    pub transactions: Spool,
 }
 
 /// A suite, ready to be played.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Workload {
     /// The chain that it is signed for.
     pub genesis: Genesis,
@@ -65,6 +69,8 @@ pub struct Workload {
     pub validator: [u8; 32],
     /// Its phases in order.
     pub phases: Vec<Phase>,
+    /// Payments to be made while the ledger works off what is due, to see how long they take.
+    pub beside: Spool,
     /// How many units its timed phases come to.
     pub units: u64,
     /// What settlements must come to, if the suite settles.
@@ -285,6 +291,7 @@ struct Maker {
     operator: Actor,
     validator: [u8; 32],
     phases: Vec<Phase>,
+    beside: Spool,
 }
 
 impl Maker {
@@ -302,18 +309,19 @@ impl Maker {
         };
         let chain = genesis.chain();
         let sequence = Sequence::new(seed);
-        let mut maker = Self { seed: seed.into(), sequence, genesis, chain, operator, validator, phases: Vec::new() };
+        let (seed, phases, beside) = (seed.into(), Vec::new(), spool());
+        let mut maker = Self { seed, sequence, genesis, chain, operator, validator, phases, beside };
         maker.phase("register", false, START);
         maker
     }
 
     fn phase(&mut self, name: &'static str, timed: bool, at: Timestamp) {
-        self.phases.push(Phase { name, timed, at, steps: 0, transactions: Vec::new() });
+        self.phases.push(Phase { name, timed, at, steps: 0, transactions: spool() });
     }
 
     fn put(&mut self, signed: SignedTransaction, steps: u64) {
         let phase = self.phases.last_mut().expect("a phase is open");
-        phase.transactions.push(signed);
+        phase.transactions.push(&signed).expect("the temporary folder has room");
         phase.steps += steps;
     }
 
@@ -340,29 +348,37 @@ impl Maker {
     }
 
     fn finish(self, totals: Option<Totals>) -> Workload {
-        let Self { genesis, validator, phases, .. } = self;
+        let Self { genesis, validator, mut phases, mut beside, .. } = self;
+        for spool in phases.iter_mut().map(|phase| &mut phase.transactions).chain([&mut beside]) {
+            spool.flush().expect("the temporary folder has room");
+        }
         let units = phases.iter().filter(|phase| phase.timed).map(|phase| phase.steps).sum();
-        Workload { genesis, validator, phases, units, totals }
+        Workload { genesis, validator, phases, beside, units, totals }
     }
 
     fn transfers(mut self, count: usize) -> Workload {
-        const ACCOUNTS: usize = 1_000;
-        let mut accounts = self.accounts("acct", ACCOUNTS, CREDIT);
+        // A thousand, and more for a larger suite.
+        let mut accounts = self.accounts("acct", (count / 40).max(1_000), CREDIT);
         self.phase("transfer", true, START);
         for number in 0..count {
-            let to = accounts[(number * 7 + 1 + self.sequence.below(500) as usize) % ACCOUNTS].account;
-            let amount = Money(1 + self.sequence.below(1_000_000));
-            let action = Action::Transfer { to, amount, reference: Text::default() };
-            let signed = sign(self.chain, &mut accounts[number % ACCOUNTS], action);
+            let signed = self.payment(&mut accounts, number);
             self.put(signed, 1);
         }
         self.finish(None)
+    }
+
+    fn payment(&mut self, accounts: &mut [Actor], number: usize) -> SignedTransaction {
+        let count = accounts.len();
+        let to = accounts[(number * 7 + 1 + self.sequence.below(500) as usize) % count].account;
+        let amount = Money(1 + self.sequence.below(1_000_000));
+        sign(self.chain, &mut accounts[number % count], Action::Transfer { to, amount, reference: Text::default() })
     }
 
     fn trades(mut self, count: usize, way: Way) -> Workload {
         let mut sellers = self.accounts("seller", count.div_ceil(20).max(4), CREDIT);
         let mut buyers = self.accounts("buyer", count.div_ceil(5).max(8), CREDIT);
         let trades = self.population(count, sellers.len(), buyers.len());
+        let mut payers = self.accounts("payer", if way.timed == ["settlement"] { PAYERS } else { 0 }, CREDIT);
         for seller in 0..sellers.len() {
             for carrier in CARRIERS {
                 let (owner, per_hour) = (sellers[seller].account, Quantity(u64::MAX / 4));
@@ -489,6 +505,12 @@ impl Maker {
         }
         self.phase("settlement", timed("settlement"), Timestamp(WINDOW.to.0 + u64::from(GRACE_MS)));
         self.phases.last_mut().expect("it was just opened").steps = count as u64;
+        if way.timed == ["settlement"] {
+            for number in 0..PAYMENTS_BESIDE {
+                let signed = self.payment(&mut payers, number);
+                self.beside.push(&signed).expect("the temporary folder has room");
+            }
+        }
         let mut workload = self.finish(Some(totals(&trades)));
         if way.timed == ALL_STEPS {
             workload.units = count as u64;
@@ -655,6 +677,10 @@ impl Maker {
         }
         self.finish(None)
     }
+}
+
+fn spool() -> Spool {
+    Spool::new().expect("a temporary file can be made")
 }
 
 fn sign(chain: ChainId, actor: &mut Actor, action: Action) -> SignedTransaction {

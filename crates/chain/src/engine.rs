@@ -7,7 +7,8 @@ use crate::{
     finality::DurableReporter,
     pace::{Pace, Paced},
     pool::{Pool, PoolLimits},
-    store::{self, ARCHIVE_SECTION, BUFFER_BYTES, COMPRESSION, Certification, Databases, Receipts, State},
+    state::State,
+    store::{self, ARCHIVE_SECTION, BUFFER_BYTES, COMPRESSION, Certification, Databases, Receipts},
     verification::Verifier,
 };
 use commonware_broadcast::buffered;

@@ -8,7 +8,7 @@ use crate::{
     store::{Batches, Merkleized, log},
 };
 use commonware_consensus::{Epochable as _, Viewable as _};
-use commonware_glue::stateful::db::Unmerkleized as _;
+use commonware_glue::stateful::db::{Merkleized as _, Unmerkleized as _};
 use commonware_runtime::Spawner;
 use commonware_storage::{
     Context as StorageContext,
@@ -46,7 +46,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     batches: Batches<E>,
 ) -> Executed<E> {
     let (state, mut certification, receipts) = batches;
-    let (_, mut staged) = state.stage(&[]).await.expect("the state must be readable");
+    let mut staged = state.stage().await.expect("the state must be readable");
     let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
     let mut execution = Execution::new(context, genesis, transactions);
     let (outcome, entry) = loop {
@@ -54,7 +54,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
             Progress::Wants(wanted) => {
                 let wanted: Vec<StateKey> = wanted.iter().map(|key| StateKey::new(key.0)).collect();
                 let keys: Vec<&StateKey> = wanted.iter().collect();
-                let (_, values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
+                let (values, expanded) = staged.expand(&keys).await.expect("the state must be readable");
                 staged = expanded;
                 execution.supply(values.iter().map(|value| value.as_ref().map(cell_of)));
             }
@@ -88,7 +88,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     }
     let receipts = receipts.append(LogEntry::new(entry));
     let (state, certification, receipts) =
-        futures::join!(staged.merkleize(slots, unstaged), certification.merkleize(), receipts.merkleize());
+        futures::join!(staged.seal(slots, unstaged), certification.merkleize(), receipts.merkleize());
     let merkleized = (
         state.expect("the state must be readable"),
         certification.expect("the certification log must be readable"),
@@ -120,10 +120,7 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),
         receipts_root: merkle_root(executed.receipts.iter().copied()),
         state_root: Digest(state.root().0),
-        state_operations: log(&Target::new(
-            state.ops_root(),
-            non_empty_range!(state.sync_boundary(), state.bounds().tip.size),
-        )),
+        state_operations: log(&state.target()),
         certification: log(&Target::new(
             certification.root(),
             non_empty_range!(certification.bounds().inactivity_floor, certification.bounds().tip.size),

@@ -40,6 +40,7 @@ mod reader;
 mod recent;
 #[cfg(test)]
 mod simulation;
+mod state;
 mod store;
 mod verification;
 

@@ -6,6 +6,7 @@
 //!
 //! History is kept: nothing prunes the logs or the state's operations.
 
+use crate::state::{KeyHead, State};
 use commonware_cryptography::{Sha256, sha256};
 use commonware_glue::stateful::db::{DatabaseSet, Shared};
 use commonware_parallel::Rayon;
@@ -15,45 +16,13 @@ use commonware_storage::{
     journal::contiguous::{fixed::Config as FixedJournal, variable::Config as VariableJournal},
     merkle::{full::Config as MerkleConfig, mmr},
     qmdb::{current, keyless, sync::Target},
-    translator::{OrderedTranslator, Translator},
 };
 use commonware_utils::{NZU16, NZU64, NZUsize, non_empty_range};
-use std::{
-    hash::BuildHasher,
-    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
-};
-use utilidor_types::{
-    Digest,
-    block::Log,
-    proof::{LogEntry, STATE_CHUNK_BYTES, StateCell, StateKey},
-};
+use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
+use utilidor_types::{Digest, block::Log, proof::LogEntry};
 
-pub(crate) type State<E> =
-    current::ordered::fixed::Db<mmr::Family, E, StateKey, StateCell, Sha256, KeyHead, STATE_CHUNK_BYTES, Rayon>;
 pub(crate) type Certification<E> = keyless::variable::Db<mmr::Family, E, LogEntry, Sha256, Rayon>;
 pub(crate) type Receipts<E> = keyless::variable::Db<mmr::Family, E, LogEntry, Sha256, Rayon>;
-
-/// What the state's index in memory holds of a key: its first 16 bytes, in which family, record and cell differ.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct KeyHead;
-
-impl Translator for KeyHead {
-    type Key = u128;
-
-    fn transform(&self, key: &[u8]) -> u128 {
-        u128::from_be_bytes(key[..16].try_into().expect("a state key is longer"))
-    }
-}
-
-impl OrderedTranslator for KeyHead {}
-
-impl BuildHasher for KeyHead {
-    type Hasher = foldhash::fast::FoldHasher<'static>;
-
-    fn build_hasher(&self) -> Self::Hasher {
-        foldhash::fast::FixedState::default().build_hasher()
-    }
-}
 
 /// The databases of a node, in the order of their sync targets.
 pub(crate) type Databases<E> = (Shared<State<E>>, Shared<Certification<E>>, Shared<Receipts<E>>);
