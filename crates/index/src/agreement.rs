@@ -94,7 +94,7 @@ const fn kind(program: &Program) -> &'static str {
 impl Fold<'_> {
     /// The row of an agreement and its parties.
     pub fn party(&mut self, agreement: AgreementId) -> Result<Party, FoldError> {
-        if let Some(party) = self.agreements.get(&agreement) {
+        if let Some(party) = self.rows.agreements.get(&agreement) {
             return Ok(*party);
         }
         let sql = "SELECT it.id AS id, sells.account AS owner, buys.account AS user FROM agreements AS it
@@ -105,7 +105,7 @@ impl Fold<'_> {
         });
         let party = party.optional()?;
         let party = party.ok_or_else(|| diverged(format!("agreement {agreement} was never proposed")))?;
-        self.agreements.insert(agreement, party);
+        self.rows.agreements.insert(agreement, party);
         Ok(party)
     }
 
@@ -137,7 +137,7 @@ impl Fold<'_> {
             int(sign_by.0),
         ])?;
         let id = self.sql.last_insert_rowid();
-        self.agreements.insert(agreement, Party { id, owner, user });
+        self.rows.agreements.insert(agreement, Party { id, owner, user });
 
         self.step(agreement, "proposed", None, Some(digest))?;
         match origin {

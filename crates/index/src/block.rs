@@ -209,7 +209,10 @@ impl Reader {
 }
 
 fn receipts(snapshot: &rusqlite::Transaction<'_>, height: u64) -> Result<Vec<ReceiptRow>, ReadError> {
-    let sql = "SELECT place, body FROM receipts WHERE height = ? ORDER BY place";
+    // A block's receipts follow each other.
+    let sql = "SELECT place, body FROM receipts
+               WHERE id >= (SELECT first_receipt FROM blocks WHERE height = ?1)
+               AND id < COALESCE((SELECT first_receipt FROM blocks WHERE height = ?1 + 1), 9223372036854775807) ORDER BY id";
     let mut statement = snapshot.prepare_cached(sql)?;
     let rows = statement.query_map([int(height)], |row| {
         Ok(ReceiptRow { height, index: row.get("place")?, receipt: value(row, "body")? })

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use utilidor_types::action::Action;
 use utilidor_types::event::Event;
 use utilidor_types::receipt::{Cause, Receipt, Verdict};
-use utilidor_types::{AccountId, AgreementId, Certificate, Genesis, MeterId, SignedTransaction};
+use utilidor_types::{AccountId, AgreementId, Certificate, Genesis, MeterId, OfferId, SignedTransaction};
 
 /// A block being folded.
 pub(crate) struct Fold<'a> {
@@ -23,12 +23,37 @@ pub(crate) struct Fold<'a> {
     /// Row of the receipt being folded.
     pub receipt: i64,
     pub accounts: HashMap<AccountId, AccountState>,
-    pub agreements: HashMap<AgreementId, Party>,
-    pub meters: HashMap<MeterId, i64>,
+    pub rows: &'a mut Rows,
     pub subscription_meters: HashSet<(i64, i64)>,
     /// Certificates of the block that no receipt has named yet.
     pub certificates: &'a [Certificate],
     pub totals: Totals,
+}
+
+/// Rows that never change once they are there, remembered from block to block: most are asked for again soon.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub offers: HashMap<OfferId, i64>,
+    pub agreements: HashMap<AgreementId, Party>,
+    pub meters: HashMap<MeterId, i64>,
+}
+
+/// Rows of a kind that are remembered.
+const MAX_REMEMBERED: usize = 1 << 17;
+
+impl Rows {
+    /// Forgets what has become too much.
+    fn trim(&mut self) {
+        if self.offers.len() > MAX_REMEMBERED {
+            self.offers.clear();
+        }
+        if self.agreements.len() > MAX_REMEMBERED {
+            self.agreements.clear();
+        }
+        if self.meters.len() > MAX_REMEMBERED {
+            self.meters.clear();
+        }
+    }
 }
 
 /// Running sums of the chain.
@@ -63,6 +88,8 @@ pub(crate) fn diverged(reason: impl Into<String>) -> FoldError {
 impl Index {
     /// Folds one block, in one SQL transaction.
     pub(crate) fn fold(&mut self, facts: &BlockFacts) -> Result<(), ApplyError> {
+        // What a block that fails has made is not there: it must not be remembered.
+        let mut rows = std::mem::take(&mut self.rows);
         let height = facts.header.height;
         let transaction = self.connection.transaction()?;
         let fail = |error: FoldError| match error {
@@ -70,23 +97,31 @@ impl Index {
             FoldError::Diverged(reason) => ApplyError::Diverged { height, reason },
         };
         {
-            let mut fold = Fold::at(&transaction, height, &facts.certificates).map_err(fail)?;
+            let mut fold = Fold::at(&transaction, height, &facts.certificates, &mut rows).map_err(fail)?;
             fold.block(facts).map_err(fail)?;
             fold.finish(facts).map_err(fail)?;
         }
         transaction.commit()?;
+        rows.trim();
+        self.rows = rows;
         Ok(())
     }
 }
 
 impl<'a> Fold<'a> {
     /// Enters the members that the genesis document admits.
-    pub fn genesis(sql: &'a Transaction<'a>, genesis: &Genesis) -> Result<(), FoldError> {
-        let mut fold = Self::at(sql, 0, &[])?;
+    pub fn genesis(sql: &Transaction<'_>, genesis: &Genesis) -> Result<(), FoldError> {
+        let mut rows = Rows::default();
+        let mut fold = Fold::at(sql, 0, &[], &mut rows)?;
         genesis.members.iter().try_for_each(|member| fold.admit(member.member, member.account, member.roles))
     }
 
-    fn at(sql: &'a Transaction<'a>, height: u64, certificates: &'a [Certificate]) -> Result<Self, FoldError> {
+    fn at(
+        sql: &'a Transaction<'a>,
+        height: u64,
+        certificates: &'a [Certificate],
+        rows: &'a mut Rows,
+    ) -> Result<Self, FoldError> {
         let totals = sql.query_row(
             "SELECT issued, redeemed, balances, transactions, certificates, statements FROM meta",
             [],
@@ -107,8 +142,7 @@ impl<'a> Fold<'a> {
             height,
             receipt: 0,
             accounts: HashMap::new(),
-            agreements: HashMap::new(),
-            meters: HashMap::new(),
+            rows,
             subscription_meters: HashSet::new(),
             certificates,
             totals,

@@ -33,14 +33,14 @@ pub mod trace;
 pub use facts::BlockFacts;
 pub use page::{DEFAULT_LIMIT, MAX_LIMIT, Page, Paging, PagingRefused};
 
-use crate::fold::Fold;
+use crate::fold::{Fold, Rows};
 use crate::sql::int;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 use utilidor_types::{ChainId, Digest, Genesis};
 
 /// Version of the tables. A file of another version is emptied when it is opened.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// Statements that a connection keeps prepared.
 const CACHED_STATEMENTS: usize = 128;
@@ -122,6 +122,7 @@ pub struct Index {
     genesis: Genesis,
     height: u64,
     digest: Digest,
+    rows: Rows,
 }
 
 impl Index {
@@ -138,7 +139,8 @@ impl Index {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        let mut index = Self { connection, path, genesis: genesis.clone(), height: 0, digest: Digest::default() };
+        let (digest, rows) = (Digest::default(), Rows::default());
+        let mut index = Self { connection, path, genesis: genesis.clone(), height: 0, digest, rows };
         let version: i32 = index.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version != SCHEMA_VERSION {
             index.reset()?;
@@ -178,7 +180,7 @@ impl Index {
         })?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
-        (self.height, self.digest) = (0, Digest::default());
+        (self.height, self.digest, self.rows) = (0, Digest::default(), Rows::default());
         Ok(())
     }
 

@@ -69,11 +69,11 @@ pub struct CertificateRow {
 
 impl Fold<'_> {
     fn meter(&mut self, meter: MeterId) -> Result<i64, FoldError> {
-        if let Some(row) = self.meters.get(&meter) {
+        if let Some(row) = self.rows.meters.get(&meter) {
             return Ok(*row);
         }
         let row = self.row_of("SELECT id FROM meters WHERE meter = ?", &meter.0, "meter")?;
-        self.meters.insert(meter, row);
+        self.rows.meters.insert(meter, row);
         Ok(row)
     }
 
@@ -153,6 +153,8 @@ impl Fold<'_> {
         let sql = "INSERT INTO certificates (id, meter, from_ms, to_ms, register, quantity, subscription)
                    VALUES (?, ?, ?, ?, ?, ?, ?)";
         let mut insert = self.sql.prepare_cached(sql)?;
+        let sql = "INSERT INTO attributions (agreement, certificate, place, quantity) VALUES (?, ?, ?, ?)";
+        let mut attribute = self.sql.prepare_cached(sql)?;
         for (place, certificate) in certified.iter().enumerate() {
             if certificate.id.0 != self.totals.certificates || certificate.id.0 != first.0 + place as u64 {
                 let expected = self.totals.certificates;
@@ -173,9 +175,7 @@ impl Fold<'_> {
             ])?;
             for (place, purchase) in certificate.purchases.iter().enumerate() {
                 let agreement = self.party(purchase.agreement)?.id;
-                let sql = "INSERT INTO attributions (agreement, certificate, place, quantity) VALUES (?, ?, ?, ?)";
-                let values = params![agreement, int(certificate.id.0), place as i64, int(purchase.quantity.0)];
-                self.sql.prepare_cached(sql)?.execute(values)?;
+                attribute.execute(params![agreement, int(certificate.id.0), place as i64, int(purchase.quantity.0)])?;
             }
             if let Some(subscription) = subscription
                 && self.subscription_meters.insert((subscription, meter))

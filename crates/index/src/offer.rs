@@ -107,6 +107,7 @@ impl Fold<'_> {
             return Ok(());
         }
         let row = self.sql.last_insert_rowid();
+        self.rows.offers.insert(offer.id, row);
         let sql = "INSERT INTO lots (offer, lot, carrier, quantity, awarded) VALUES (?, ?, ?, ?, 0)";
         let mut statement = self.sql.prepare_cached(sql)?;
         for (place, lot) in offer.lots.iter().enumerate() {
@@ -121,15 +122,24 @@ impl Fold<'_> {
         Ok(())
     }
 
-    /// The row of an offer, and the offer.
-    pub fn offer(&self, offer: OfferId) -> Result<(i64, Offer), FoldError> {
+    fn offer_row(&mut self, offer: OfferId) -> Result<i64, FoldError> {
+        if let Some(row) = self.rows.offers.get(&offer) {
+            return Ok(*row);
+        }
         let row = self.row_of("SELECT id FROM offers WHERE offer = ?", &offer.0, "offer")?;
+        self.rows.offers.insert(offer, row);
+        Ok(row)
+    }
+
+    /// The row of an offer, and the offer.
+    pub fn offer(&mut self, offer: OfferId) -> Result<(i64, Offer), FoldError> {
+        let row = self.offer_row(offer)?;
         let sql = "SELECT body FROM offers WHERE id = ?";
         Ok((row, self.sql.prepare_cached(sql)?.query_row([row], |row| value(row, "body"))?))
     }
 
     pub fn submit_quote(&mut self, by: AccountId, quote: &SealedQuote) -> Result<(), FoldError> {
-        let offer = self.row_of("SELECT id FROM offers WHERE offer = ?", &quote.offer.0, "offer")?;
+        let offer = self.offer_row(quote.offer)?;
         let bidder = self.account(by)?.id;
         let sql = "SELECT commitment = ? AND sealed = ? AND binding = ? FROM quotes
                    WHERE offer = ? AND bidder = ? AND status = 'submitted'";
@@ -138,10 +148,11 @@ impl Fold<'_> {
             .prepare_cached(sql)?
             .query_row(params![quote.commitment.0, quote.sealed, quote.binding, offer, bidder], |row| row.get(0))
             .optional()?;
-        if same == Some(true) {
-            return Ok(());
+        match same {
+            Some(true) => return Ok(()),
+            Some(false) => self.end_quote(offer, bidder, "replaced")?,
+            None => {}
         }
-        self.end_quote(offer, bidder, "replaced")?;
         self.sql
             .prepare_cached(
                 "INSERT INTO quotes (offer, bidder, commitment, sealed, binding, status, receipt)
@@ -152,7 +163,7 @@ impl Fold<'_> {
     }
 
     pub fn withdraw_quote(&mut self, by: AccountId, offer: OfferId) -> Result<(), FoldError> {
-        let offer = self.row_of("SELECT id FROM offers WHERE offer = ?", &offer.0, "offer")?;
+        let offer = self.offer_row(offer)?;
         let bidder = self.account(by)?.id;
         self.end_quote(offer, bidder, "withdrawn")
     }
@@ -216,7 +227,7 @@ const fn status_name(status: OfferStatus) -> &'static str {
     }
 }
 
-fn offer_row(row: &Row<'_>) -> rusqlite::Result<(i64, OfferRow)> {
+fn offer_of(row: &Row<'_>) -> rusqlite::Result<(i64, OfferRow)> {
     let status = match row.get_ref("status")?.as_str()? {
         "open" => OfferStatus::Open,
         "awarding" => OfferStatus::Awarding,
@@ -269,7 +280,7 @@ impl Reader {
         let owner = filter.owner.map(|owner| owner.0);
         let status = filter.status.map(status_name);
         let mut statement = snapshot.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![paging.after(), paging.fetch(), owner, status], offer_row)?;
+        let rows = statement.query_map(params![paging.after(), paging.fetch(), owner, status], offer_of)?;
         let mut rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         for (id, offer) in &mut rows {
             offer.awarded = awarded(&snapshot, *id)?;
@@ -281,7 +292,7 @@ impl Reader {
     pub fn offer(&self, offer: OfferId) -> Result<Option<OfferRow>, ReadError> {
         let snapshot = self.snapshot()?;
         let sql = offers_sql("it.offer = ?");
-        let row = snapshot.prepare_cached(&sql)?.query_row([offer.0], offer_row).optional()?;
+        let row = snapshot.prepare_cached(&sql)?.query_row([offer.0], offer_of).optional()?;
         let Some((id, mut row)) = row else { return Ok(None) };
         row.awarded = awarded(&snapshot, id)?;
         Ok(Some(row))

@@ -54,7 +54,6 @@ CREATE TABLE receipts (
     due_ms      INTEGER,
     body        BLOB NOT NULL
 );
-CREATE INDEX receipts_by_height ON receipts (height, place);
 
 CREATE TABLE members (
     id          INTEGER PRIMARY KEY,
