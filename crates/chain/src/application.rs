@@ -36,6 +36,7 @@ impl LedgerApplication {
     /// Executes a block that exists. `None` if it breaks a rule of its own or of the ledger.
     async fn replay<E: Spawner + StorageContext>(
         &self,
+        runtime: &E,
         block: &Block,
         parent: &Header,
         batches: Batches<E>,
@@ -53,7 +54,7 @@ impl LedgerApplication {
             }
         };
         let spent = transactions.iter().map(Spent::from).collect();
-        let executed = execute(&self.genesis, parent, header.time, transactions, batches).await;
+        let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
         if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
             warn!(height = header.height, "refused a block with an inadmissible transaction");
             return None;
@@ -100,7 +101,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let candidates = self.pool.candidates(&parent_digest, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_BYTES);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
-        let executed = execute(&self.genesis, parent, time, transactions, batches).await;
+        let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;
         let outcome = &executed.outcome;
         let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
         let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();
@@ -122,14 +123,14 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
 
     async fn process(
         &mut self,
-        _: (E, BlockContext),
+        (runtime, _): (E, BlockContext),
         mut ancestry: impl Ancestry<Block>,
         batches: <Self::Databases as DatabaseSet<E>>::Unmerkleized,
         _: Finality,
     ) -> Option<Merkleized<E>> {
         let block = ancestry.next().await?;
         let parent = ancestry.next().await?;
-        self.replay(block.inner(), parent.inner().header(), batches).await
+        self.replay(&runtime, block.inner(), parent.inner().header(), batches).await
     }
 
     async fn capture(

@@ -5,10 +5,10 @@
 
 use crate::{
     block::{BlockContext, Body, merkle_root},
-    store::{Batches, Merkleized, log},
+    store::{Batches, Certification, Merkleized, log},
 };
 use commonware_consensus::{Epochable as _, Viewable as _};
-use commonware_glue::stateful::db::{Merkleized as _, Unmerkleized as _};
+use commonware_glue::stateful::db::{ManagedDb, Merkleized as _, Unmerkleized as _};
 use commonware_runtime::Spawner;
 use commonware_storage::{
     Context as StorageContext,
@@ -23,7 +23,9 @@ use utilidor_types::{
     proof::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
 };
 
-/// A block's outcome, and the database batches that hold it.
+type UnmerkleizedLog<E> = <Certification<E> as ManagedDb<E>>::Unmerkleized;
+
+/// What a block did, save receipts and certificates, and the database batches that hold all of it.
 pub(crate) struct Executed<E: Spawner + StorageContext> {
     pub outcome: Outcome,
     /// How many of the transactions were tried, from the first: the rest would have exceeded the receipts' bound.
@@ -39,17 +41,18 @@ pub(crate) struct Executed<E: Spawner + StorageContext> {
 ///
 /// Panics if a database cannot be read, or if the receipts of due work alone exceed [`MAX_LOG_ENTRY_BYTES`].
 pub(crate) async fn execute<E: Spawner + StorageContext>(
+    runtime: &E,
     genesis: &Genesis,
     parent: &Header,
     time: Timestamp,
     transactions: Vec<VerifiedTransaction>,
     batches: Batches<E>,
 ) -> Executed<E> {
-    let (state, mut certification, receipts) = batches;
+    let (state, certification, receipts) = batches;
     let mut staged = state.stage().await.expect("the state must be readable");
     let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
     let mut execution = Execution::new(context, genesis, transactions);
-    let (outcome, entry) = loop {
+    let (mut outcome, entry) = loop {
         match execution.run() {
             Progress::Wants(wanted) => {
                 let wanted: Vec<StateKey> = wanted.iter().map(|key| StateKey::new(key.0)).collect();
@@ -83,19 +86,27 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     }
     // The order in which cells were asked for is this execution's own; the database is given one that all members share.
     unstaged.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    for certificate in &outcome.certificates {
-        certification = certification.append(LogEntry::new(encode(certificate)));
-    }
-    let receipts = receipts.append(LogEntry::new(entry));
-    let (state, certification, receipts) =
-        futures::join!(staged.seal(slots, unstaged), certification.merkleize(), receipts.merkleize());
+    // The logs are sealed beside the state, on other threads where there are some.
+    let certificates = std::mem::take(&mut outcome.certificates);
+    let certification = runtime.child("certification").spawn(|_| async move {
+        let append = |log: UnmerkleizedLog<E>, certificate| log.append(LogEntry::new(encode(certificate)));
+        certificates.iter().fold(certification, append).merkleize().await
+    });
+    let left = std::mem::take(&mut outcome.receipts);
+    let receipts = runtime.child("receipts").spawn(|_| async move {
+        let hashes: Vec<Digest> = left.iter().map(utilidor_types::Receipt::hash).collect();
+        // What the block has read takes a while to be given back, too.
+        drop(execution);
+        (receipts.append(LogEntry::new(entry)).merkleize().await, hashes)
+    });
+    let (state, certification, receipts) = futures::join!(staged.seal(slots, unstaged), certification, receipts);
+    let (receipts, hashes) = receipts.expect("a task of this block runs to its end");
     let merkleized = (
         state.expect("the state must be readable"),
-        certification.expect("the certification log must be readable"),
+        certification.expect("a task of this block runs to its end").expect("the certification log must be readable"),
         receipts.expect("the receipts log must be readable"),
     );
-    let receipts = outcome.receipts.iter().map(utilidor_types::Receipt::hash).collect();
-    Executed { tried, outcome, receipts, merkleized }
+    Executed { tried, outcome, receipts: hashes, merkleized }
 }
 
 /// The header of the block that carries `transactions`, proposed in `context`, with what executing them left.

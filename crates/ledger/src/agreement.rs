@@ -123,14 +123,15 @@ impl Ledger<'_> {
 
     /// Both have signed: the program takes its places and reserves. Order: delivery, meters, capacity, funds.
     fn activate(&mut self, agreement: &Agreement, state: &mut AgreementState) -> Ruled<()> {
-        self.want_used_by(agreement);
         self.set_status(agreement.id, state, Status::Active);
         state.certificates_from = self.next_certificate()?;
-        match &agreement.terms.program {
-            Program::Purchase(terms) => self.open_purchase(agreement, state, terms)?,
-            Program::Subscription(terms) => state.program = self.open_subscription(agreement, terms)?,
-        }
-        Ok(())
+        let opened = match &agreement.terms.program {
+            Program::Purchase(terms) => self.open_purchase(agreement, state, terms),
+            Program::Subscription(terms) => {
+                self.open_subscription(agreement, terms).map(|program| state.program = program)
+            }
+        };
+        self.or_want(opened, |ledger| ledger.want_used_by(agreement))
     }
 
     fn open_purchase(&mut self, agreement: &Agreement, state: &mut AgreementState, terms: &PurchaseTerms) -> Ruled<()> {
@@ -255,11 +256,19 @@ impl Ledger<'_> {
 
     /// A due time of an agreement has come. `false` if nothing is to be done any more.
     pub fn agreement_due(&mut self, id: AgreementId) -> Ruled<bool> {
-        self.store.want::<AgreementState>(&id);
+        let acted = self.act_when_due(id);
+        self.or_want(acted, |ledger| {
+            ledger.store.want::<AgreementState>(&id);
+            if let Ok(Some(record)) = ledger.store.view::<AgreementRecord>(&id) {
+                ledger.want_used_by(&record.agreement);
+            }
+        })
+    }
+
+    fn act_when_due(&mut self, id: AgreementId) -> Ruled<bool> {
         let record = self.store.view::<AgreementRecord>(&id)?.expect("what is due exists");
         let agreement = &record.agreement;
-        self.want_used_by(agreement);
-        let mut state: AgreementState = self.store.known(&id)?;
+        let (place, mut state) = self.store.known_at::<AgreementState>(&id)?;
         match (state.status, &agreement.terms.program) {
             (Status::Proposed, _) if self.now >= agreement.sign_by => {
                 self.leave_unsigned(agreement, state, Status::Expired)?;
@@ -279,7 +288,7 @@ impl Ledger<'_> {
             }
             _ => return Ok(false),
         }
-        self.store.put(&id, state);
+        self.store.put_at(place, state);
         Ok(true)
     }
 }

@@ -9,6 +9,7 @@ use crate::record::{
     MeterRecord, MeterState, OfferRecord, PackageHead, PackageVersion, QuoteRecord, ServiceState, SoldDay,
     TariffRecord, Totals,
 };
+use crate::store::{Ruled, Stop};
 use utilidor_types::time::SECOND_MS;
 use utilidor_types::{
     AccountId, Action, Agreement, AgreementId, Carrier, MeterId, Program, PurchaseTerms, SubscriptionTerms, Timestamp,
@@ -170,6 +171,14 @@ impl Ledger<'_> {
         self.store.want::<MeterState>(&meter);
     }
 
+    /// The result; and where cells were missing for it, `want` asks for the others that it would have missed next.
+    pub fn or_want<T>(&mut self, result: Ruled<T>, want: impl FnOnce(&mut Self)) -> Ruled<T> {
+        if matches!(result, Err(Stop::Unfetched)) {
+            want(self);
+        }
+        result
+    }
+
     /// Before an agreement begins or acts: its parties, and what its program uses.
     pub fn want_used_by(&mut self, agreement: &Agreement) {
         self.store.want::<AccountRecord>(&agreement.terms.owner);
@@ -181,11 +190,15 @@ impl Ledger<'_> {
     }
 
     fn want_purchase(&mut self, owner: AccountId, terms: &PurchaseTerms) {
+        let before_delivery = self.now < terms.window.from;
         for lot in &terms.lots {
             for meter in [lot.metering.delivery, lot.metering.take].into_iter().flatten() {
-                self.want_meter(meter);
+                match before_delivery {
+                    true => self.want_meter(meter),
+                    false => self.store.want::<MeterState>(&meter),
+                }
             }
-            if self.now < terms.window.from {
+            if before_delivery {
                 self.store.want::<CapacityRecord>(&(owner, lot.carrier));
                 for day in crate::capacity::days(terms.window) {
                     self.store.want::<SoldDay>(&(owner, lot.carrier, day));

@@ -49,16 +49,19 @@ impl Ledger<'_> {
             return Err(Refusal::Overflow.into());
         }
         let second = at.0.div_ceil(SECOND_MS) as u32;
-        self.want_due(at);
+        let entered = self.enter(agreement, second);
+        self.or_want(entered, |ledger| ledger.want_due(at))
+    }
+
+    fn enter(&mut self, agreement: AgreementId, second: u32) -> Ruled<()> {
         for level in 0..LEVELS {
             let (id, child) = place(second, level);
             let present = self.store.find::<DueNode>(&id)?;
             let mut node = present.unwrap_or_default();
             node.set(child, true);
-            if present == Some(node) {
-                break;
+            if present != Some(node) {
+                self.store.put(&id, node);
             }
-            self.store.put(&id, node);
             // A node that holds something is known to all nodes above it.
             if present.is_some() {
                 break;

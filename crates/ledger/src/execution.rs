@@ -235,7 +235,7 @@ impl Ledger<'_> {
     fn admit(&mut self, height: u64, transaction: &VerifiedTransaction) -> Ruled<Result<Caller, Inadmissible>> {
         let id = transaction.account();
         let envelope = transaction.transaction();
-        let Some(mut account) = self.store.find::<AccountRecord>(&id)? else {
+        let Some((place, mut account)) = self.store.find_at::<AccountRecord>(&id)? else {
             return Ok(Err(Inadmissible::UnknownAccount(id)));
         };
         if envelope.expires < height || envelope.expires > height.saturating_add(MAX_EXPIRY_BLOCKS) {
@@ -247,7 +247,7 @@ impl Ledger<'_> {
 
         account.nonce += 1;
         let caller = Caller { account: id, member: account.member };
-        self.store.put(&id, account);
+        self.store.put_at(place, account);
         self.store.commit();
         Ok(Ok(caller))
     }

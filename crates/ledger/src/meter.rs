@@ -4,7 +4,7 @@
 use crate::execution::Ledger;
 use crate::member::Caller;
 use crate::record::{AccountRecord, Binding, MeterRecord, MeterState};
-use crate::store::Ruled;
+use crate::store::{Place, Ruled};
 use std::sync::Arc;
 use utilidor_types::hash::hash_of;
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
@@ -43,13 +43,19 @@ impl Ledger<'_> {
 
     /// The meter, refused if it is unknown or retired.
     pub fn meter_in_service(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, MeterState)> {
-        self.store.want::<MeterState>(&meter);
-        let record = self.store.view::<MeterRecord>(&meter)?.ok_or(Refusal::UnknownMeter { meter })?;
-        let state: MeterState = self.store.known(&meter)?;
+        self.metered(meter).map(|(record, _, state)| (record, state))
+    }
+
+    /// The same, with the place of the meter's state.
+    pub fn metered(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, Place<MeterState>, MeterState)> {
+        let record = self.store.view::<MeterRecord>(&meter);
+        let record = self.or_want(record, |ledger| ledger.store.want::<MeterState>(&meter))?;
+        let record = record.ok_or(Refusal::UnknownMeter { meter })?;
+        let (place, state) = self.store.known_at::<MeterState>(&meter)?;
         if state.retired {
             return Err(Refusal::MeterRetired { meter }.into());
         }
-        Ok((record, state))
+        Ok((record, place, state))
     }
 
     /// Order: role, meter, operator.
@@ -152,9 +158,9 @@ impl Ledger<'_> {
 
     /// Frees a meter from a purchase.
     pub fn unbind_purchase(&mut self, meter: MeterId, agreement: AgreementId) -> Ruled<()> {
-        let mut state: MeterState = self.store.known(&meter)?;
+        let (place, mut state) = self.store.known_at::<MeterState>(&meter)?;
         state.bindings.retain(|binding| binding.agreement != agreement);
-        self.store.put(&meter, state);
+        self.store.put_at(place, state);
         Ok(())
     }
 }

@@ -42,6 +42,18 @@ impl Ledger<'_> {
         self.store.get(&account, || Refusal::UnknownAccount { account })
     }
 
+    /// Changes an account that must exist, by the ledger's own bookkeeping.
+    fn change_account(
+        &mut self,
+        account: AccountId,
+        change: impl FnOnce(&mut AccountRecord) -> Result<(), Refusal>,
+    ) -> Ruled<()> {
+        let (place, mut record) = self.store.known_at::<AccountRecord>(&account)?;
+        change(&mut record)?;
+        self.store.put_at(place, record);
+        Ok(())
+    }
+
     /// What an account has at its disposal.
     pub fn free(&mut self, account: AccountId) -> Ruled<Money> {
         Ok(self.account(account)?.free)
@@ -112,19 +124,18 @@ impl Ledger<'_> {
         match movement {
             Movement::Reserve { side, purpose } => {
                 let account = terms.party(side);
-                let mut record = self.account(account)?;
-                take_free(account, &mut record, amount)?;
-                add(&mut record.reserved, amount)?;
-                self.store.put(&account, record);
+                self.change_account(account, |record| {
+                    take_free(account, record, amount)?;
+                    add(&mut record.reserved, amount)
+                })?;
                 add(state.escrow.pot(side, purpose), amount)?;
             }
             Movement::Release { side, purpose } => {
-                let account = terms.party(side);
                 take(state.escrow.pot(side, purpose), amount);
-                let mut record = self.account(account)?;
-                take(&mut record.reserved, amount);
-                add(&mut record.free, amount)?;
-                self.store.put(&account, record);
+                self.change_account(terms.party(side), |record| {
+                    take(&mut record.reserved, amount);
+                    add(&mut record.free, amount)
+                })?;
             }
             Movement::PayFromReserve { purpose } => {
                 take(state.escrow.pot(Side::User, purpose), amount);
@@ -146,9 +157,9 @@ impl Ledger<'_> {
     }
 
     fn unreserve(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
-        let mut record = self.account(account)?;
-        take(&mut record.reserved, amount);
-        self.store.put(&account, record);
-        Ok(())
+        self.change_account(account, |record| {
+            take(&mut record.reserved, amount);
+            Ok(())
+        })
     }
 }

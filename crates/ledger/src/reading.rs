@@ -8,11 +8,13 @@ use crate::execution::Ledger;
 use crate::member::Caller;
 use crate::purchase;
 use crate::record::{AgreementState, MeterState, ProgramState};
-use crate::store::{Ruled, Stop};
+use crate::store::{Place, Ruled, Stop};
 use utilidor_types::event::RefusedReading;
 use utilidor_types::meter::{Attribution, MAX_BATCH_READINGS, MeterRun};
 use utilidor_types::time::HOUR_MS;
-use utilidor_types::{Bounded, Certificate, Event, Meter, MeterAuthority, Quantity, Reading, Refusal, Role, Window};
+use utilidor_types::{
+    AgreementId, Bounded, Certificate, Event, Meter, MeterAuthority, Quantity, Reading, Refusal, Role, Window,
+};
 
 /// An interval longer than this is noted as a gap: readings are missing in it.
 pub const GAP_MS: u64 = 2 * HOUR_MS;
@@ -48,8 +50,8 @@ impl Ledger<'_> {
         refused: &mut Bounded<RefusedReading, MAX_BATCH_READINGS>,
     ) -> Ruled<()> {
         let meter = run.meter;
-        let found = match self.meter_in_service(meter) {
-            Ok((record, state)) if signs(caller, &record.meter, run) => Ok((record, state)),
+        let found = match self.metered(meter) {
+            Ok(found) if signs(caller, &found.0.meter, run) => Ok(found),
             Ok(_) => Err(Refusal::NotAuthority { meter }),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Err(Stop::Unfetched) => return Err(Stop::Unfetched),
@@ -57,7 +59,7 @@ impl Ledger<'_> {
         let mut refuse = |index: u16, refusal| {
             refused.push(RefusedReading { index, meter, refusal }).expect("a batch's readings were counted");
         };
-        let (record, mut state) = match found {
+        let (record, place, mut state) = match found {
             Ok(found) => found,
             Err(refusal) => {
                 for _ in &run.readings {
@@ -75,7 +77,7 @@ impl Ledger<'_> {
             }
             *index += 1;
         }
-        self.store.put(&meter, state);
+        self.store.put_at(place, state);
         Ok(())
     }
 
@@ -86,25 +88,30 @@ impl Ledger<'_> {
         let interval = Window { from: state.last.time, to: reading.time };
         let mut rest = quantity;
         let mut purchases = Bounded::empty();
-        let mut changed = Vec::new();
-        self.want_served(state, meter.id);
+        let mut changed: Vec<(AgreementId, Place<AgreementState>, AgreementState)> = Vec::new();
+        if state.bindings.len() + usize::from(state.subscription.is_some()) > 1 {
+            self.want_served(state, meter.id);
+        }
         for binding in &state.bindings {
             let covered_ms = interval.overlap_ms(binding.window);
             if covered_ms == 0 {
                 continue;
             }
             let inside = quantity.share_floor(covered_ms, interval.ms()).min(rest);
-            let mut agreement: AgreementState = match changed.iter().position(|(id, _)| *id == binding.agreement) {
-                Some(place) => changed.swap_remove(place).1,
-                None => self.store.known(&binding.agreement)?,
+            let place = match changed.iter().position(|(id, ..)| *id == binding.agreement) {
+                Some(place) => place,
+                None => {
+                    let (place, agreement) = self.store.known_at(&binding.agreement)?;
+                    changed.push((binding.agreement, place, agreement));
+                    changed.len() - 1
+                }
             };
-            let ProgramState::Purchase(lots) = &mut agreement.program else {
+            let ProgramState::Purchase(lots) = &mut changed[place].2.program else {
                 unreachable!("meters are bound to active purchases")
             };
             let lot = &mut lots.as_mut_slice()[usize::from(binding.lot)];
             let part = purchase::certified(lot, binding.side, inside, covered_ms);
             rest = rest.saturating_sub(part);
-            changed.push((binding.agreement, agreement));
             if part > Quantity::ZERO {
                 let attribution = Attribution { agreement: binding.agreement, quantity: part };
                 purchases.push(attribution).expect("there are no more attributions than bindings");
@@ -114,8 +121,8 @@ impl Ledger<'_> {
             self.consume(subscription, meter.carrier, interval, rest)?;
         }
 
-        for (id, agreement) in changed {
-            self.store.put(&id, agreement);
+        for (_, place, agreement) in changed {
+            self.store.put_at(place, agreement);
         }
         if interval.ms() > GAP_MS {
             self.events.push(Event::Gap { meter: meter.id, interval });

@@ -12,6 +12,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use utilidor_types::cell::{cells_for, from_cells, record_len, to_cells};
 use utilidor_types::{Cell, Key, Refusal, decode};
@@ -133,6 +134,13 @@ impl Entry {
     }
 }
 
+/// Where a record of a kind stands in a [`Store`], so that it need not be looked for again.
+#[derive(Debug)]
+pub struct Place<R> {
+    place: usize,
+    kind: PhantomData<R>,
+}
+
 /// The state as far as a block has read and written it.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -199,8 +207,19 @@ impl Store {
 
     /// The record, if there is one.
     pub fn find<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<R>> {
+        Ok(self.find_at(id)?.map(|(_, record)| record))
+    }
+
+    /// The record, if there is one, with its place: to be written again by [`Self::put_at`].
+    pub fn find_at<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<(Place<R>, R)>> {
         let place = self.read::<R>(Name::of::<R>(id))?;
-        Ok(self.records[place].now.as_deref().map(|value| typed::<R>(value).clone()))
+        let record = self.records[place].now.as_deref().map(|value| typed::<R>(value).clone());
+        Ok(record.map(|record| (Place { place, kind: PhantomData }, record)))
+    }
+
+    /// A record that must exist, by the ledger's own bookkeeping, with its place.
+    pub fn known_at<R: Record>(&mut self, id: &R::Id) -> Ruled<(Place<R>, R)> {
+        Ok(self.find_at(id)?.expect("a record that another one refers to exists"))
     }
 
     /// The record, if there is one, to look at: it is not copied.
@@ -239,6 +258,11 @@ impl Store {
     /// Writes a record. It must have been read (or looked for) before.
     pub fn put<R: Record>(&mut self, id: &R::Id, record: R) {
         let place = self.place_of::<R>(id);
+        self.put_at(Place { place, kind: PhantomData }, record);
+    }
+
+    /// Writes a record at its place.
+    pub fn put_at<R: Record>(&mut self, Place { place, .. }: Place<R>, record: R) {
         let entry = &mut self.records[place];
         // What the present transaction has written already is overwritten in place: what was there before it is journaled.
         if entry.written_by == self.unit
