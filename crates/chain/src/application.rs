@@ -1,10 +1,10 @@
 //! The chain's rules as the consensus engine asks for them: build a block, judge a block, take note of a final one.
 
 use crate::{
-    block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS},
+    block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_WORK},
     clock::Clock,
     executor::{execute, seal},
-    pool::{Candidate, Pool, Spent, Unfit},
+    pool::{Candidate, Pool, Room, Spent, Unfit},
     store::{Batches, Databases, Merkleized, SyncTargets, target},
     verification::Verifier,
 };
@@ -19,6 +19,9 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 use utilidor_ledger::Inadmissible;
 use utilidor_types::{Genesis, block::Header};
+
+/// What a block may hold.
+const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES, work: MAX_BLOCK_WORK };
 
 /// The ledger behind the consensus engine. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -53,6 +56,11 @@ impl LedgerApplication {
                 return None;
             }
         };
+        let work: usize = transactions.iter().map(|transaction| transaction.transaction().action.work()).sum();
+        if work > ROOM.work {
+            warn!(height = header.height, work, "refused a block with more work than one may hold");
+            return None;
+        }
         let spent = transactions.iter().map(Spent::from).collect();
         let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
         if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
@@ -98,7 +106,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let parent_digest = parent.digest();
         let parent = parent.inner().header();
         let time = self.clock.after(&runtime, parent.time);
-        let candidates = self.pool.candidates(&parent_digest, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_BYTES);
+        let candidates = self.pool.candidates(&parent_digest, ROOM);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
         let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;

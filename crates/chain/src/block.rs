@@ -23,6 +23,9 @@ use utilidor_types::{
 /// Most transactions in one block.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 4_096;
 
+/// Most work in one block ([`utilidor_types::Action::work`]): a few hundred milliseconds' at most, and what memory it takes.
+pub const MAX_BLOCK_WORK: usize = 32_768;
+
 /// Most bytes of transactions in one block, each counted with [`TRANSACTION_OVERHEAD`].
 pub const MAX_BLOCK_BYTES: usize = 4 * 1024 * 1024;
 

@@ -171,6 +171,17 @@ pub(crate) struct Pool {
     pub drops: watch::Sender<u64>,
 }
 
+/// What fits in a block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Transactions.
+    pub count: usize,
+    /// Their bytes, each with [`TRANSACTION_OVERHEAD`].
+    pub bytes: usize,
+    /// Their work.
+    pub work: usize,
+}
+
 impl Pool {
     pub fn new(limits: PoolLimits) -> Self {
         let inner = Inner {
@@ -243,12 +254,12 @@ impl Pool {
         waiting > drafted.len() || waiting > drafted.iter().filter(|hash| inner.by_hash.contains_key(*hash)).count()
     }
 
-    /// Transactions to try in a block on `parent`, within `count` and `bytes`.
-    pub fn candidates(&self, parent: &sha256::Digest, count: usize, bytes: usize) -> Vec<Candidate> {
+    /// Transactions to try in a block on `parent`, as far as there is room.
+    pub fn candidates(&self, parent: &sha256::Digest, room: Room) -> Vec<Candidate> {
         let inner = self.inner();
         let drafted = inner.drafted(parent);
         let mut chosen = Vec::new();
-        let mut size = 0;
+        let mut taken = Room { count: 0, bytes: 0, work: 0 };
         let mut cursors: HashMap<AccountId, u64, RandomState> = HashMap::default();
         for account in inner.queue.iter().flatten() {
             let cursor = cursors.entry(*account).or_default();
@@ -259,8 +270,10 @@ impl Pool {
             else {
                 continue;
             };
-            size += entry.candidate.bytes.len() + TRANSACTION_OVERHEAD;
-            if chosen.len() == count || size > bytes {
+            taken.count += 1;
+            taken.bytes += entry.candidate.bytes.len() + TRANSACTION_OVERHEAD;
+            taken.work += entry.candidate.transaction.transaction().action.work();
+            if taken.count > room.count || taken.bytes > room.bytes || taken.work > room.work {
                 break;
             }
             chosen.push(entry.candidate.clone());
@@ -490,7 +503,7 @@ mod tests {
     }
 
     fn proposed(pool: &Pool, parent: &sha256::Digest) -> Vec<(AccountId, u64)> {
-        let candidates = pool.candidates(parent, usize::MAX, usize::MAX);
+        let candidates = pool.candidates(parent, Room { count: usize::MAX, bytes: usize::MAX, work: usize::MAX });
         assert_eq!(pool.has_ready(parent), !candidates.is_empty());
         let transaction =
             |candidate: Candidate| (candidate.transaction.account(), candidate.transaction.transaction().nonce);
@@ -543,9 +556,12 @@ mod tests {
         let room = candidates[0].bytes.len() + TRANSACTION_OVERHEAD;
         let pool = pool(&candidates);
 
-        assert_eq!(pool.candidates(&TIP, usize::MAX, room).len(), 1);
-        assert_eq!(pool.candidates(&TIP, usize::MAX, 2 * room).len(), 2);
-        assert_eq!(pool.candidates(&TIP, 1, 2 * room).len(), 1);
+        let work = candidates[0].transaction.transaction().action.work();
+        let fitting = |count, bytes, work| pool.candidates(&TIP, Room { count, bytes, work }).len();
+        assert_eq!(fitting(usize::MAX, room, usize::MAX), 1);
+        assert_eq!(fitting(usize::MAX, 2 * room, 2 * work), 2);
+        assert_eq!(fitting(1, 2 * room, usize::MAX), 1);
+        assert_eq!(fitting(usize::MAX, usize::MAX, 2 * work - 1), 1);
     }
 
     #[test]

@@ -252,6 +252,19 @@ impl Action {
         Self::SubmitQuotes { quotes: Bounded::new(vec![quote]).expect("one quote is within the bound") }
     }
 
+    /// How much work it is to carry out, in readings: what blocks are bounded by. An award makes an agreement of many cells.
+    pub fn work(&self) -> usize {
+        match self {
+            Self::PublishOffers { offers } => 2 * offers.len(),
+            Self::SubmitQuotes { quotes } => 2 * quotes.len(),
+            Self::Award { awards } => 12 * awards.len(),
+            Self::RecordReadings { runs } => runs.iter().map(|run| run.readings.len()).sum(),
+            Self::Transfer { .. } => 1,
+            _ => 8,
+        }
+        .max(1)
+    }
+
     /// The action's name in JSON, receipts and tables.
     pub const fn name(&self) -> &'static str {
         match self {

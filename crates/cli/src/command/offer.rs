@@ -7,7 +7,7 @@ use crate::output::{or_dash, yes};
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use utilidor_sdk::client::OfferFilter;
 use utilidor_sdk::trade::new_id;
 use utilidor_types::agreement::Substitute;
@@ -27,9 +27,10 @@ Examples:
         #[arg(long, value_parser = units::time)]
         at: Option<Timestamp>,
     },
-    /// Publish an offer [M10]
+    /// Publish an offer, or a list of them under one signature [M10]
     #[command(after_help = "\
-The document may leave out \"id\" (one is chosen) and \"seal_key\" (that of --seal-key is taken).
+The document is an offer, or a list of up to 32: a day's hours are published together, all or none. An offer may leave out
+\"id\" (one is chosen) and \"seal_key\" (that of --seal-key is taken).
 
 Example:
   utilidor keys new plant-seal --kind seal
@@ -62,6 +63,34 @@ Example:
     },
 }
 
+/// The public half of a seal key in the key store.
+fn public_seal_key(context: &Context, name: &str) -> Result<String, Failure> {
+    let info = context.keystore()?.info(name)?;
+    let public = info.public.strip_prefix("x25519:").ok_or_else(|| {
+        Failure::usage(format!("key {name:?} is of kind {}, a seal key is needed", info.kind))
+            .next("make one: utilidor keys new NAME --kind seal")
+    })?;
+    Ok(public.into())
+}
+
+/// Completes an offer's document.
+fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<Offer, Failure> {
+    if let Value::Object(fields) = &mut document {
+        if let Some(key) = seal_key {
+            fields.insert("seal_key".into(), key.into());
+        }
+        if !fields.contains_key("seal_key") {
+            return Err(Failure::usage("the offer has no seal key: nobody could open its quotes")
+                .next("name one with --seal-key; make it: utilidor keys new NAME --kind seal"));
+        }
+        fields.entry("id").or_insert(json!(OfferId(new_id()?)));
+    }
+    serde_json::from_value(document).map_err(|error| {
+        Failure::usage(format!("{} is no offer: {error}", file.display()))
+            .next("see a valid one: utilidor offer example")
+    })
+}
+
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
@@ -76,29 +105,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.document(&document);
         }
         Command::Publish { file, seal_key } => {
-            let mut document: Value = read_document(&file, "offer", "offer example")?;
-            if let (Some(name), Value::Object(fields)) = (&seal_key, &mut document) {
-                let info = context.keystore()?.info(name)?;
-                let Some(public) = info.public.strip_prefix("x25519:") else {
-                    return Err(Failure::usage(format!("key {name:?} is of kind {}, a seal key is needed", info.kind))
-                        .next("make one: utilidor keys new NAME --kind seal"));
-                };
-                fields.insert("seal_key".into(), public.into());
-            }
-            if let Value::Object(fields) = &mut document {
-                if !fields.contains_key("seal_key") {
-                    return Err(Failure::usage("the offer has no seal key: nobody could open its quotes")
-                        .next("name one with --seal-key; make it: utilidor keys new NAME --kind seal"));
-                }
-                fields.entry("id").or_insert(json!(OfferId(new_id()?)));
-            }
-            let offer: Offer = serde_json::from_value(document).map_err(|error| {
-                Failure::usage(format!("{} is no offer: {error}", file.display()))
-                    .next("see a valid one: utilidor offer example")
-            })?;
-            let id = offer.id;
-            let done = context.account().await?.publish_offers(vec![offer]).await?;
-            show_done(context.out, &done, json!({ "offer": id }));
+            let document: Value = read_document(&file, "offer", "offer example")?;
+            let seal_key = seal_key.map(|name| public_seal_key(&context, &name)).transpose()?;
+            let (one, documents) = match document {
+                Value::Array(documents) => (false, documents),
+                document => (true, vec![document]),
+            };
+            let offers = documents.into_iter().map(|document| offer_of(document, seal_key.as_deref(), &file));
+            let offers = offers.collect::<Result<Vec<_>, _>>()?;
+            let ids: Vec<_> = offers.iter().map(|offer| offer.id).collect();
+            let done = context.account().await?.publish_offers(offers).await?;
+            show_done(context.out, &done, if one { json!({ "offer": ids[0] }) } else { json!({ "offers": ids }) });
         }
         Command::Withdraw { offer } => {
             let done = context.account().await?.withdraw_offer(offer).await?;
