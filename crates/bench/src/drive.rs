@@ -9,6 +9,8 @@ use utilidor_types::Timestamp;
 
 /// Transactions on their way to being final, at most: below what a pool holds.
 const IN_FLIGHT: usize = 16_384;
+/// Their bytes, at most.
+const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 /// How often an open-loop load sends.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -90,7 +92,9 @@ pub async fn load(
     let (enough, stop) = oneshot::channel();
     let following = tokio::spawn(Follower::new(handle.clone()).follow(tell, stop));
     let mut sent: Vec<(usize, Instant)> = Vec::new();
-    let mut count = 0;
+    // How many transactions, and how many bytes, had been sent after each submission.
+    let mut sums: Vec<(usize, usize)> = vec![(0, 0)];
+    let (mut count, mut bytes) = (0, 0);
     let mut open = tokio::task::JoinSet::new();
     let start = Instant::now();
     let mut exhausted = false;
@@ -109,6 +113,8 @@ pub async fn load(
             continue;
         }
         count += batch.len();
+        bytes += batch.iter().map(Vec::len).sum::<usize>();
+        sums.push((count, bytes));
         sent.push((count, Instant::now()));
         let entrance = entrance.clone();
         open.spawn(async move { entrance.submit(batch).await });
@@ -116,8 +122,11 @@ pub async fn load(
             open.join_next().await.expect("there are some").expect("a submission does not panic");
         }
         if matches!(pace, Pace::Saturated { .. }) {
-            let enough = told.wait_for(|done| done + IN_FLIGHT >= count).await.map(drop);
-            enough.expect("the node runs");
+            let has_room = |done: &usize| {
+                let final_bytes = sums[sums.partition_point(|(count, _)| count <= done) - 1].1;
+                done + IN_FLIGHT >= count && final_bytes + IN_FLIGHT_BYTES >= bytes
+            };
+            told.wait_for(has_room).await.map(drop).expect("the node runs");
         }
     }
     open.join_all().await;

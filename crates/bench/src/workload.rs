@@ -7,7 +7,9 @@
 
 use crate::keccak::Sequence;
 use crate::spool::Spool;
+use commonware_parallel::{Rayon, Strategy as _};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use utilidor_sdk::seal::{SealKey, seal_quote};
 use utilidor_types::action::{AwardedQuote, Prepayment};
 use utilidor_types::agreement::{AgreementTerms, Service, SubscriptionTerms, Substitute};
@@ -457,6 +459,8 @@ impl Maker {
             }
         }
         let public = SealKey::from_secret(&SEAL_SECRET).public_key();
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let strategy = Rayon::new(cores).expect("threads can be started");
         self.phase("quote", timed("quote"), START);
         let mut by_buyer: Vec<(&Trade, &Quote)> =
             (0..QUOTES).flat_map(|place| trades.iter().map(move |trade| (trade, &trade.quotes[place]))).collect();
@@ -465,11 +469,12 @@ impl Maker {
             for part in part.chunks(way.together) {
                 let buyer = part[0].1.buyer;
                 let bidder = buyers[buyer].account;
+                let chain = self.chain;
                 let seal = |(trade, quote): &(&Trade, &Quote)| {
-                    let sealed = seal_quote(&quote.content, &public, self.chain, trade.offer(), bidder, way.binding);
+                    let sealed = seal_quote(&quote.content, &public, chain, trade.offer(), bidder, way.binding);
                     sealed.expect("the key is good")
                 };
-                let quotes = part.iter().map(seal).collect::<Vec<_>>();
+                let quotes = strategy.map_collect_vec(part, seal);
                 let quotes = quotes.try_into().expect("so many may stand together");
                 self.act(&mut buyers[buyer], Action::SubmitQuotes { quotes }, part.len() as u64);
             }
