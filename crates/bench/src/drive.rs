@@ -10,7 +10,7 @@ use utilidor_types::Timestamp;
 /// Transactions on their way to being final, at most: below what a pool holds.
 const IN_FLIGHT: usize = 16_384;
 /// Their bytes, at most.
-const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
+const IN_FLIGHT_BYTES: usize = 8 * 1024 * 1024;
 /// How often an open-loop load sends.
 const TICK: Duration = Duration::from_millis(10);
 
