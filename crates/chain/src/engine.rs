@@ -135,7 +135,7 @@ const SYNC_OPERATIONS: NonZeroU64 = NZU64!(1_024);
 /// Entries of the receipts log that a peer is asked for at once.
 const SYNC_RECEIPTS: NonZeroU64 = NZU64!(1);
 /// Final blocks that may wait for the disk; what one flush makes durable together.
-const MAX_PENDING_BLOCKS: usize = 16;
+const MAX_PENDING_BLOCKS: usize = 8;
 /// Votes and certificates of this many views behind the last final one are kept.
 const VIEW_RETENTION: u64 = 64;
 const MAILBOX: usize = 1_024;

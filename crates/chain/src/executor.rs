@@ -9,7 +9,7 @@ use crate::{
 };
 use commonware_consensus::{Epochable as _, Viewable as _};
 use commonware_glue::stateful::db::{ManagedDb, Merkleized as _, Unmerkleized as _};
-use commonware_runtime::Spawner;
+use commonware_runtime::{Handle, Spawner};
 use commonware_storage::{
     Context as StorageContext,
     qmdb::{any::batch::Slot, sync::Target},
@@ -99,14 +99,22 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         drop(execution);
         (receipts.append(LogEntry::new(entry)).merkleize().await, hashes)
     });
-    let (state, certification, receipts) = futures::join!(staged.seal(slots, unstaged), certification, receipts);
-    let (receipts, hashes) = receipts.expect("a task of this block runs to its end");
+    let (state, certification, (receipts, hashes)) =
+        futures::join!(staged.seal(slots, unstaged), done(certification), done(receipts));
     let merkleized = (
         state.expect("the state must be readable"),
-        certification.expect("a task of this block runs to its end").expect("the certification log must be readable"),
+        certification.expect("the certification log must be readable"),
         receipts.expect("the receipts log must be readable"),
     );
     Executed { tried, outcome, receipts: hashes, merkleized }
+}
+
+/// What a task gives. One that is cut off never gives anything: the node is stopping, and so is who waits for it.
+async fn done<T: Send + 'static>(task: Handle<T>) -> T {
+    match task.await {
+        Ok(done) => done,
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// The header of the block that carries `transactions`, proposed in `context`, with what executing them left.
