@@ -119,16 +119,14 @@ async fn play_on(
         let transactions = &phase.transactions;
         // Waiting for the clock is no part of a measurement; what falls due then is, if the ledger acts by itself.
         if !transactions.is_empty() && handle.head().time < phase.at {
-            handle.advance_time(phase.at).await.expect("time moves forward");
-            work_off(handle, phase.at).await;
+            advance(handle, phase.at).await;
         }
         let bytes = disk(dir);
         let stopwatch = Stopwatch::start();
         if transactions.is_empty() {
-            handle.advance_time(phase.at).await.expect("time moves forward");
             match rate {
-                None => work_off(handle, phase.at).await,
-                Some(_) => played.latencies.extend(work_off_beside(handle, entrance, &workload.beside, phase.at).await),
+                None => advance(handle, phase.at).await,
+                Some(_) => played.latencies.extend(advance_beside(handle, entrance, &workload.beside, phase.at).await),
             }
         } else {
             let rate = rate.filter(|_| phase.timed).map(|rate| rate(phase.name));
@@ -154,12 +152,18 @@ async fn play_on(
     played
 }
 
-/// Lets the ledger work off what is due while payments are made at a steady pace, and measures how long those take.
-async fn work_off_beside(handle: &Handle, entrance: &impl Entrance, beside: &Spool, until: Timestamp) -> Latencies {
+/// Sets the chain's time, and lets the ledger do what is due by then.
+async fn advance(handle: &Handle, to: Timestamp) {
+    handle.advance_time(to).await.expect("time moves forward");
+    work_off(handle, to).await;
+}
+
+/// The same while payments are made at a steady pace, to see how long those take.
+async fn advance_beside(handle: &Handle, entrance: &impl Entrance, beside: &Spool, to: Timestamp) -> Latencies {
     let working = AtomicBool::new(true);
     let payments = beside.read().take_while(|_| working.load(Ordering::Relaxed));
     let worked_off = async {
-        work_off(handle, until).await;
+        advance(handle, to).await;
         working.store(false, Ordering::Relaxed);
     };
     let paid = load(handle, entrance, payments, Pace::Open { per_second: PAYMENTS_A_SECOND });
