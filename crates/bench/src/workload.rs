@@ -243,30 +243,18 @@ impl std::str::FromStr for Suite {
 pub fn workload(suite: Suite, scale: f64, seed: &str, together: usize) -> Workload {
     let size = ((suite.size() as f64 * scale).round() as usize).max(8);
     let maker = Maker::new(seed);
-    match suite {
-        Suite::Transfer | Suite::Verify => maker.transfers(size),
-        Suite::Package => maker.packages(size),
-        Suite::CyclePlain => {
-            maker.trades(size, Way { gateways: false, binding: false, timed: ALL_STEPS, signed: false, together: 1 })
-        }
-        Suite::CycleLean => {
-            maker.trades(size, Way { gateways: true, binding: true, timed: ALL_STEPS, signed: false, together })
-        }
-        Suite::ReadingSingle => maker.trades(
-            size,
-            Way { gateways: false, binding: true, timed: ["reading"].as_slice(), signed: false, together },
-        ),
-        Suite::ReadingGateway => maker.trades(
-            size,
-            Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: false, together },
-        ),
-        Suite::ReadingSigned => maker
-            .trades(size, Way { gateways: true, binding: true, timed: ["reading"].as_slice(), signed: true, together }),
-        Suite::Settlement => maker.trades(
-            size,
-            Way { gateways: true, binding: true, timed: ["settlement"].as_slice(), signed: false, together },
-        ),
-    }
+    let lean = Way { gateways: true, binding: true, signed: false, together, timed: ALL_STEPS };
+    let way = match suite {
+        Suite::Transfer | Suite::Verify => return maker.transfers(size),
+        Suite::Package => return maker.packages(size),
+        Suite::CyclePlain => Way { gateways: false, binding: false, together: 1, ..lean },
+        Suite::CycleLean => lean,
+        Suite::ReadingSingle => Way { gateways: false, timed: &["reading"], ..lean },
+        Suite::ReadingGateway => Way { timed: &["reading"], ..lean },
+        Suite::ReadingSigned => Way { signed: true, timed: &["reading"], ..lean },
+        Suite::Settlement => Way { timed: &["settlement"], ..lean },
+    };
+    maker.trades(size, way)
 }
 
 const ALL_STEPS: &[&str] = &["offer", "quote", "award", "sign", "reading", "settlement"];
@@ -510,7 +498,7 @@ impl Maker {
         }
         self.phase("settlement", timed("settlement"), Timestamp(WINDOW.to.0 + u64::from(GRACE_MS)));
         self.phases.last_mut().expect("it was just opened").steps = count as u64;
-        if way.timed == ["settlement"] {
+        if !payers.is_empty() {
             for number in 0..PAYMENTS_BESIDE {
                 let signed = self.payment(&mut payers, number);
                 self.beside.push(&signed).expect("the temporary folder has room");
