@@ -44,15 +44,14 @@ const MAX_REMEMBERED: usize = 1 << 17;
 impl Rows {
     /// Forgets what has become too much.
     fn trim(&mut self) {
-        if self.offers.len() > MAX_REMEMBERED {
-            self.offers.clear();
+        fn trim<K, V>(rows: &mut HashMap<K, V>) {
+            if rows.len() > MAX_REMEMBERED {
+                rows.clear();
+            }
         }
-        if self.agreements.len() > MAX_REMEMBERED {
-            self.agreements.clear();
-        }
-        if self.meters.len() > MAX_REMEMBERED {
-            self.meters.clear();
-        }
+        trim(&mut self.offers);
+        trim(&mut self.agreements);
+        trim(&mut self.meters);
     }
 }
 

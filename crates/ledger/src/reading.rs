@@ -89,9 +89,6 @@ impl Ledger<'_> {
         let mut rest = quantity;
         let mut purchases = Bounded::empty();
         let mut changed: Vec<(AgreementId, Place<AgreementState>, AgreementState)> = Vec::new();
-        if state.bindings.len() + usize::from(state.subscription.is_some()) > 1 {
-            self.want_served(state, meter.id);
-        }
         for binding in &state.bindings {
             let covered_ms = interval.overlap_ms(binding.window);
             if covered_ms == 0 {
@@ -101,7 +98,8 @@ impl Ledger<'_> {
             let place = match changed.iter().position(|(id, ..)| *id == binding.agreement) {
                 Some(place) => place,
                 None => {
-                    let (place, agreement) = self.store.known_at(&binding.agreement)?;
+                    let found = self.store.known_at(&binding.agreement);
+                    let (place, agreement) = self.or_want(found, |ledger| ledger.want_served(state, meter.id))?;
                     changed.push((binding.agreement, place, agreement));
                     changed.len() - 1
                 }
