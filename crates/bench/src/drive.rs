@@ -102,8 +102,11 @@ pub async fn load(
         let (wanted, connections) = match pace {
             Pace::Saturated { batch, connections } => (batch, connections),
             Pace::Open { per_second } => {
-                tokio::time::sleep(TICK).await;
-                let due = (start.elapsed().as_secs_f64() * per_second) as usize;
+                // The first is due at once.
+                if count > 0 {
+                    tokio::time::sleep(TICK).await;
+                }
+                let due = 1 + (start.elapsed().as_secs_f64() * per_second) as usize;
                 (due.saturating_sub(count), usize::MAX)
             }
         };
