@@ -19,7 +19,7 @@ pub struct Config {
     pub peers: Vec<([u8; 32], SocketAddr)>,
     /// Time between blocks of a production chain while nothing happens.
     pub idle_interval: Duration,
-    /// Time a leader gathers transactions after the first.
+    /// Time a leader that has waited gathers transactions after the first.
     pub gather: Duration,
     /// Bounds of the pool.
     pub pool: PoolLimits,

@@ -32,7 +32,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Pace {
     /// How long a leader without work waits before it builds an empty block; `None`: it builds none.
     pub idle: Option<Duration>,
-    /// How long a leader gathers transactions after the first.
+    /// How long a leader that has waited gathers transactions after the first.
     pub gather: Duration,
     /// How long a voter holds back on a proposal whose time lags.
     pub patience: Duration,
@@ -56,6 +56,8 @@ impl<A> Paced<A> {
             return;
         }
         let worth_building = async {
+            // What came while the parent was built has been gathered already.
+            let mut gather = Duration::ZERO;
             loop {
                 let changed = self.pool.changed.notified();
                 futures::pin_mut!(changed);
@@ -67,9 +69,10 @@ impl<A> Paced<A> {
                     break;
                 }
                 changed.await;
+                gather = self.pace.gather;
             }
-            if !self.pace.gather.is_zero() {
-                runtime.sleep(self.pace.gather).await;
+            if !gather.is_zero() {
+                runtime.sleep(gather).await;
             }
         };
         match self.pace.idle {

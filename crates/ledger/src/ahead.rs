@@ -38,6 +38,25 @@ impl Ledger<'_> {
         }
     }
 
+    /// Third round: what the records of the second refer to.
+    pub fn read_ahead_found_next(&mut self, transactions: &[VerifiedTransaction]) {
+        for transaction in transactions {
+            let Action::RecordReadings { runs } = &transaction.transaction().action else { continue };
+            runs.iter().for_each(|run| self.want_consumed(run.meter));
+        }
+    }
+
+    /// The tariff of what readings of a meter are consumed under.
+    fn want_consumed(&mut self, meter: MeterId) {
+        let Ok(Some(state)) = self.store.view::<MeterState>(&meter) else { return };
+        let Some(subscription) = state.subscription else { return };
+        let Ok(Some(record)) = self.store.view::<MeterRecord>(&meter) else { return };
+        let carrier = record.meter.carrier;
+        if let Ok(Some(service)) = self.store.view::<ServiceState>(&(subscription, carrier)) {
+            self.want_tariff(carrier, &service);
+        }
+    }
+
     fn want_found(&mut self, caller: AccountId, action: &Action) {
         match action {
             Action::Award { awards } => {

@@ -91,6 +91,8 @@ enum Rounds {
     Named,
     /// What that refers to.
     Found,
+    /// What that refers to in turn.
+    FoundNext,
     /// Nothing: the block is run.
     Run,
 }
@@ -99,7 +101,8 @@ impl Rounds {
     const fn next(self) -> Option<Self> {
         match self {
             Self::Named => Some(Self::Found),
-            Self::Found => Some(Self::Run),
+            Self::Found => Some(Self::FoundNext),
+            Self::FoundNext => Some(Self::Run),
             Self::Run => None,
         }
     }
@@ -149,7 +152,8 @@ impl Execution {
             let mut ledger = Ledger::new(&mut self.store, &self.context);
             match self.rounds_ahead {
                 Rounds::Named => ledger.read_ahead_named(&self.transactions, self.context.next_due),
-                _ => ledger.read_ahead_found(&self.transactions),
+                Rounds::Found => ledger.read_ahead_found(&self.transactions),
+                _ => ledger.read_ahead_found_next(&self.transactions),
             }
             self.rounds_ahead = next;
             let wanted = self.store.wanted();
