@@ -124,6 +124,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether a node may run in this process.
+    pub const fn runs_a_node(&self) -> bool {
+        matches!(self, Self::Node(_) | Self::Demo(_) | Self::Bench(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,8 +26,17 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long the allocator keeps freed memory before the system has it back, and for how many milliseconds. A node under load
+/// frees and takes hundreds of megabytes a second: with the allocator's own second, a sixth of its time goes into pages that
+/// the system clears anew.
+const KEEP_FREED: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "30000");
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    #[cfg(unix)]
+    if arguments.command.runs_a_node() {
+        keep_freed_memory();
+    }
     let json = arguments.global.json;
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,6 +44,19 @@ fn main() -> ExitCode {
             failure.report(json);
             failure.exit()
         }
+    }
+}
+
+/// Begins this program anew with [`KEEP_FREED`] in its environment, which the allocator reads before `main` does. Where that
+/// cannot be, the program goes on without.
+#[cfg(unix)]
+fn keep_freed_memory() {
+    use std::os::unix::process::CommandExt as _;
+    let (name, milliseconds) = KEEP_FREED;
+    if std::env::var_os(name).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(name, milliseconds).exec();
     }
 }
 
