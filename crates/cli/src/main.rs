@@ -26,8 +26,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long the allocator keeps freed memory before the system has it back, and for how many milliseconds. A node under load
-/// frees and takes hundreds of megabytes a second: with the allocator's own second, a sixth of its time goes into pages that
+/// What the allocator is told: for how many milliseconds to keep freed memory before the system has it back. A node under load
+/// frees and takes hundreds of megabytes a second; with the allocator's own second, a sixth of its time goes into pages that
 /// the system clears anew.
 const KEEP_FREED: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "30000");
 

@@ -38,22 +38,13 @@ impl Ledger<'_> {
         }
     }
 
-    /// Third round: what the records of the second refer to.
-    pub fn read_ahead_found_next(&mut self, transactions: &[VerifiedTransaction]) {
+    /// Third round: what the records of the second refer to. Only consumption goes that far, to its tariff.
+    pub fn read_ahead_tariffs(&mut self, transactions: &[VerifiedTransaction]) {
         for transaction in transactions {
-            let Action::RecordReadings { runs } = &transaction.transaction().action else { continue };
-            runs.iter().for_each(|run| self.want_consumed(run.meter));
-        }
-    }
-
-    /// The tariff of what readings of a meter are consumed under.
-    fn want_consumed(&mut self, meter: MeterId) {
-        let Ok(Some(state)) = self.store.view::<MeterState>(&meter) else { return };
-        let Some(subscription) = state.subscription else { return };
-        let Ok(Some(record)) = self.store.view::<MeterRecord>(&meter) else { return };
-        let carrier = record.meter.carrier;
-        if let Ok(Some(service)) = self.store.view::<ServiceState>(&(subscription, carrier)) {
-            self.want_tariff(carrier, &service);
+            let action = &transaction.transaction().action;
+            if matches!(action, Action::RecordReadings { .. }) {
+                self.want_found(transaction.account(), action);
+            }
         }
     }
 
@@ -79,27 +70,25 @@ impl Ledger<'_> {
                     }
                 }
             }
-            Action::Prepay { subscription, carrier, .. } => {
-                if let Ok(Some(service)) = self.store.view::<ServiceState>(&(*subscription, *carrier)) {
-                    self.want_tariff(*carrier, &service);
-                }
-            }
+            Action::Prepay { subscription, carrier, .. } => self.want_service(*subscription, *carrier),
             _ => {}
         }
     }
 
-    /// What readings of a meter are charged to.
+    /// What readings of a meter are charged to, and under which tariff.
     pub fn want_served(&mut self, state: &MeterState, meter: MeterId) {
         for binding in &state.bindings {
             self.store.want::<AgreementState>(&binding.agreement);
         }
         let Some(subscription) = state.subscription else { return };
         if let Ok(Some(record)) = self.store.view::<MeterRecord>(&meter) {
-            self.store.want::<ServiceState>(&(subscription, record.meter.carrier));
+            self.want_service(subscription, record.meter.carrier);
         }
     }
 
-    fn want_tariff(&mut self, carrier: Carrier, service: &ServiceState) {
+    /// A subscription's service and, once that is there, its tariff.
+    fn want_service(&mut self, subscription: AgreementId, carrier: Carrier) {
+        let Ok(Some(service)) = self.store.view::<ServiceState>(&(subscription, carrier)) else { return };
         let (package, version, option) = service.tariff;
         self.store.want::<TariffRecord>(&(package, version, carrier, option));
     }

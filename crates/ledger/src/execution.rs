@@ -91,8 +91,8 @@ enum Rounds {
     Named,
     /// What that refers to.
     Found,
-    /// What that refers to in turn.
-    FoundNext,
+    /// What that is charged under.
+    Tariffs,
     /// Nothing: the block is run.
     Run,
 }
@@ -101,8 +101,8 @@ impl Rounds {
     const fn next(self) -> Option<Self> {
         match self {
             Self::Named => Some(Self::Found),
-            Self::Found => Some(Self::FoundNext),
-            Self::FoundNext => Some(Self::Run),
+            Self::Found => Some(Self::Tariffs),
+            Self::Tariffs => Some(Self::Run),
             Self::Run => None,
         }
     }
@@ -153,7 +153,7 @@ impl Execution {
             match self.rounds_ahead {
                 Rounds::Named => ledger.read_ahead_named(&self.transactions, self.context.next_due),
                 Rounds::Found => ledger.read_ahead_found(&self.transactions),
-                _ => ledger.read_ahead_found_next(&self.transactions),
+                _ => ledger.read_ahead_tariffs(&self.transactions),
             }
             self.rounds_ahead = next;
             let wanted = self.store.wanted();
