@@ -26,11 +26,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the allocator is told: for how many milliseconds to keep freed memory before the system has it back. A node under load
-/// frees and takes hundreds of megabytes a second; with the allocator's own second, a sixth of its time goes into pages that
-/// the system clears anew.
-const KEEP_FREED: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "30000");
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     #[cfg(unix)]
@@ -47,12 +42,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Begins this program anew with [`KEEP_FREED`] in its environment, which the allocator reads before `main` does. Where that
-/// cannot be, the program goes on without.
+/// Begins this program anew with an allocator that keeps freed memory for half a minute before the system has it back; the
+/// allocator reads that before `main` does. A node under load frees and takes hundreds of megabytes a second, and with the
+/// allocator's own second, a seventh of its time goes into pages that the system clears anew. Where the program cannot begin
+/// anew, it goes on without.
 #[cfg(unix)]
 fn keep_freed_memory() {
     use std::os::unix::process::CommandExt as _;
-    let (name, milliseconds) = KEEP_FREED;
+    let (name, milliseconds) = ("MIMALLOC_PURGE_DELAY", "30000");
     if std::env::var_os(name).is_none()
         && let Ok(program) = std::env::current_exe()
     {
