@@ -1,11 +1,11 @@
 //! Agreements: their parties, terms, signatures and steps.
 
 use crate::fold::{Fold, FoldError, diverged};
-use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
+use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, Parties, cause};
 use crate::page::{Page, Paging};
 use crate::sql::{body, int, uint, value};
 use crate::{ReadError, Reader};
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Origin, Program, Side, Status};
@@ -80,14 +80,29 @@ pub struct AgreementFilter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Party {
     pub id: i64,
-    pub owner: AccountId,
-    pub user: AccountId,
+    pub parties: Parties,
+    kind: &'static str,
+    status: Status,
 }
+
+/// A step on its way into the table.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Step {
+    agreement: i64,
+    receipt: i64,
+    place: i64,
+    step: &'static str,
+    account: Option<i64>,
+    terms: Option<Digest>,
+}
+
+const PURCHASE: &str = "purchase";
+const SUBSCRIPTION: &str = "subscription";
 
 const fn kind(program: &Program) -> &'static str {
     match program {
-        Program::Purchase(_) => "purchase",
-        Program::Subscription(_) => "subscription",
+        Program::Purchase(_) => PURCHASE,
+        Program::Subscription(_) => SUBSCRIPTION,
     }
 }
 
@@ -97,11 +112,13 @@ impl Fold<'_> {
         if let Some(party) = self.rows.agreements.get(&agreement) {
             return Ok(*party);
         }
-        let sql = "SELECT it.id AS id, sells.account AS owner, buys.account AS user FROM agreements AS it
+        let sql = "SELECT it.id AS id, sells.account AS owner, buys.account AS user, kind, status FROM agreements AS it
                    JOIN accounts AS sells ON sells.id = it.owner JOIN accounts AS buys ON buys.id = it.user
                    WHERE it.agreement = ?";
         let party = self.sql.prepare_cached(sql)?.query_row([agreement.0], |row| {
-            Ok(Party { id: row.get("id")?, owner: AccountId(row.get("owner")?), user: AccountId(row.get("user")?) })
+            let kind = if row.get_ref("kind")?.as_str()? == PURCHASE { PURCHASE } else { SUBSCRIPTION };
+            let parties = parties_of(row)?;
+            Ok(Party { id: row.get("id")?, parties, kind, status: status_of(row)? })
         });
         let party = party.optional()?;
         let party = party.ok_or_else(|| diverged(format!("agreement {agreement} was never proposed")))?;
@@ -123,21 +140,24 @@ impl Fold<'_> {
         if terms.digest() != digest {
             return Err(diverged(format!("the terms of agreement {agreement} are not those that its receipt names")));
         }
-        let sql = "INSERT INTO agreements (agreement, owner, user, kind, status, origin, offer, terms, sign_by_ms, statements)
-                   VALUES (?, ?, ?, ?, 'proposed', ?, ?, ?, ?, 0)";
+        let sql = "INSERT INTO agreements (agreement, owner, user, kind, status, origin, offer, terms, sign_by_ms)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let (kind, status) = (kind(&terms.program), Status::Proposed);
         let (owner_row, user_row) = (self.account(owner)?.id, self.account(user)?.id);
         self.sql.prepare_cached(sql)?.execute(params![
             agreement.0,
             owner_row,
             user_row,
-            kind(&terms.program),
+            kind,
+            status.name(),
             body(&origin),
             offer,
             body(&terms),
             int(sign_by.0),
         ])?;
         let id = self.sql.last_insert_rowid();
-        self.rows.agreements.insert(agreement, Party { id, owner, user });
+        self.rows.agreements.insert(agreement, Party { id, parties: Parties { owner, user }, kind, status });
+        *self.late.counts.entry((kind, status.name())).or_default() += 1;
 
         self.step(agreement, "proposed", None, Some(digest))?;
         match origin {
@@ -196,8 +216,10 @@ impl Fold<'_> {
 
     pub fn agreement_status(&mut self, agreement: AgreementId, status: Status) -> Result<(), FoldError> {
         let party = self.party(agreement)?;
-        let sql = "UPDATE agreements SET status = ? WHERE id = ?";
-        self.sql.prepare_cached(sql)?.execute(params![status.name(), party.id])?;
+        *self.late.counts.entry((party.kind, party.status.name())).or_default() -= 1;
+        *self.late.counts.entry((party.kind, status.name())).or_default() += 1;
+        self.late.statuses.insert(party.id, status.name());
+        self.rows.agreements.insert(agreement, Party { status, ..party });
         if matches!(status, Status::Declined | Status::Expired) {
             self.return_lots(party.id)?;
         }
@@ -211,7 +233,8 @@ impl Fold<'_> {
         program: &Program,
     ) -> Result<(), FoldError> {
         let party = self.party(agreement)?;
-        let terms = AgreementTerms { owner: party.owner, user: party.user, program: program.clone() };
+        let Parties { owner, user } = party.parties;
+        let terms = AgreementTerms { owner, user, program: program.clone() };
         let digest = terms.digest();
         let sql = "INSERT OR IGNORE INTO amendments (agreement, digest, terms) VALUES (?, ?, ?)";
         self.sql.prepare_cached(sql)?.execute(params![party.id, digest.0, body(&terms)])?;
@@ -221,6 +244,10 @@ impl Fold<'_> {
 
     pub fn agreement_amended(&mut self, agreement: AgreementId, digest: Digest) -> Result<(), FoldError> {
         let party = self.party(agreement)?;
+        // Statements so far were made on the terms so far.
+        let sql = "UPDATE statements SET terms = agreements.terms FROM agreements
+                   WHERE agreements.id = ?1 AND statements.agreement = ?1 AND statements.terms IS NULL";
+        self.sql.prepare_cached(sql)?.execute([party.id])?;
         let sql = "UPDATE agreements SET terms = amendments.terms FROM amendments
                    WHERE agreements.id = ?1 AND amendments.agreement = ?1 AND amendments.digest = ?2";
         if self.sql.prepare_cached(sql)?.execute(params![party.id, digest.0])? != 1 {
@@ -237,25 +264,49 @@ impl Fold<'_> {
 
     /// A party signed terms with the transaction of a receipt.
     fn signed_at(&mut self, receipt: i64, agreement: i64, by: AccountId, terms: Digest) -> Result<(), FoldError> {
-        let account = self.account(by)?.id;
-        let sql =
-            "INSERT INTO agreement_steps (agreement, step, account, terms, receipt) VALUES (?, 'signed', ?, ?, ?)";
-        self.sql.prepare_cached(sql)?.execute(params![agreement, account, terms.0, receipt])?;
+        let account = Some(self.account(by)?.id);
+        self.push_step(Step { agreement, receipt, place: 0, step: "signed", account, terms: Some(terms) });
         Ok(())
     }
 
     pub fn step(
         &mut self,
         agreement: AgreementId,
-        step: &str,
+        step: &'static str,
         by: Option<AccountId>,
         terms: Option<Digest>,
     ) -> Result<(), FoldError> {
-        let party = self.party(agreement)?;
-        let by = by.map(|by| self.account(by).map(|account| account.id)).transpose()?;
-        let sql = "INSERT INTO agreement_steps (agreement, step, account, terms, receipt) VALUES (?, ?, ?, ?, ?)";
-        let terms = terms.map(|terms| terms.0);
-        self.sql.prepare_cached(sql)?.execute(params![party.id, step, by, terms, self.receipt])?;
+        let agreement = self.party(agreement)?.id;
+        let account = by.map(|by| self.account(by).map(|account| account.id)).transpose()?;
+        self.push_step(Step { agreement, receipt: self.receipt, place: 0, step, account, terms });
+        Ok(())
+    }
+
+    fn push_step(&mut self, step: Step) {
+        let place = self.late.steps.len() as i64;
+        self.late.steps.push(Step { place, ..step });
+    }
+
+    /// Writes what the block did to agreements.
+    pub fn write_agreements(&mut self) -> Result<(), FoldError> {
+        let mut update = self.sql.prepare_cached("UPDATE agreements SET status = ? WHERE id = ?")?;
+        for (agreement, status) in std::mem::take(&mut self.late.statuses) {
+            update.execute(params![status, agreement])?;
+        }
+        let sql = "INSERT INTO agreement_counts (kind, status, count) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (kind, status) DO UPDATE SET count = count + ?3";
+        let mut count = self.sql.prepare_cached(sql)?;
+        for ((kind, status), change) in std::mem::take(&mut self.late.counts) {
+            count.execute(params![kind, status, change])?;
+        }
+        let sql =
+            "INSERT INTO agreement_steps (agreement, receipt, place, step, account, terms) VALUES (?, ?, ?, ?, ?, ?)";
+        let mut insert = self.sql.prepare_cached(sql)?;
+        let mut steps = std::mem::take(&mut self.late.steps);
+        steps.sort_unstable();
+        for Step { agreement, receipt, place, step, account, terms } in steps {
+            insert.execute(params![agreement, receipt, place, step, account, terms.map(|terms| terms.0)])?;
+        }
         Ok(())
     }
 }
@@ -269,13 +320,12 @@ struct Proposed<'r> {
 
 fn agreement_row(row: &Row<'_>) -> rusqlite::Result<(i64, AgreementRow)> {
     let terms: AgreementTerms = value(row, "terms")?;
-    let status = status(row.get_ref("status")?.as_str()?);
     let agreement = AgreementRow {
         agreement: AgreementId(row.get("agreement")?),
         owner: terms.owner,
         user: terms.user,
         kind: row.get("kind")?,
-        status: status.ok_or_else(|| crate::sql::corrupt(row, "status", "no such status"))?,
+        status: status_of(row)?,
         origin: value(row, "origin")?,
         terms_digest: terms.digest(),
         terms,
@@ -302,6 +352,24 @@ pub fn status(name: &str) -> Option<Status> {
     STATUSES.into_iter().find(|status| status.name() == name)
 }
 
+fn status_of(row: &Row<'_>) -> rusqlite::Result<Status> {
+    status(row.get_ref("status")?.as_str()?).ok_or_else(|| crate::sql::corrupt(row, "status", "no such status"))
+}
+
+fn parties_of(row: &Row<'_>) -> rusqlite::Result<Parties> {
+    Ok(Parties { owner: AccountId(row.get("owner")?), user: AccountId(row.get("user")?) })
+}
+
+/// The parties of an agreement that is there.
+pub(crate) fn parties(snapshot: &Transaction<'_>, agreement: AgreementId) -> Result<Parties, ReadError> {
+    let sql = "SELECT sells.account AS owner, buys.account AS user FROM agreements
+               JOIN accounts AS sells ON sells.id = owner JOIN accounts AS buys ON buys.id = user WHERE agreement = ?";
+    Ok(snapshot.prepare_cached(sql)?.query_row([agreement.0], parties_of)?)
+}
+
+/// All columns of an agreement, and how many statements it has.
+const AGREEMENT: &str = "SELECT *, (SELECT COUNT(*) FROM statements WHERE statements.agreement = agreements.id) AS statements FROM agreements";
+
 impl Reader {
     /// Agreements in the order in which they were proposed.
     pub fn agreements(&self, filter: &AgreementFilter, paging: Paging) -> Result<Page<AgreementRow>, ReadError> {
@@ -316,7 +384,7 @@ impl Reader {
         conditions.push("(?4 IS NULL OR status = ?4) AND (?5 IS NULL OR kind = ?5)");
         conditions.push("(?6 IS NULL OR offer = (SELECT id FROM offers WHERE offers.offer = ?6))");
         conditions.push("(?3 IS NULL OR 1)");
-        let sql = format!("SELECT * FROM agreements WHERE {} ORDER BY id LIMIT ?2", conditions.join(" AND "));
+        let sql = format!("{AGREEMENT} WHERE {} ORDER BY id LIMIT ?2", conditions.join(" AND "));
         let mut statement = snapshot.prepare_cached(&sql)?;
         let values = params![
             paging.after(),
@@ -337,8 +405,8 @@ impl Reader {
     /// One agreement.
     pub fn agreement(&self, agreement: AgreementId) -> Result<Option<AgreementRow>, ReadError> {
         let snapshot = self.snapshot()?;
-        let sql = "SELECT * FROM agreements WHERE agreement = ?";
-        let row = snapshot.prepare_cached(sql)?.query_row([agreement.0], agreement_row).optional()?;
+        let sql = format!("{AGREEMENT} WHERE agreement = ?");
+        let row = snapshot.prepare_cached(&sql)?.query_row([agreement.0], agreement_row).optional()?;
         let Some((id, mut row)) = row else { return Ok(None) };
         row.steps = steps(&snapshot, id)?;
         Ok(Some(row))
@@ -348,7 +416,7 @@ impl Reader {
 fn steps(snapshot: &rusqlite::Transaction<'_>, agreement: i64) -> Result<Vec<StepRow>, ReadError> {
     let sql = format!(
         "SELECT step, accounts.account AS account_id, terms, {CAUSE} FROM agreement_steps AS it {CAUSE_JOIN}
-         LEFT JOIN accounts ON accounts.id = it.account WHERE it.agreement = ? ORDER BY it.receipt, it.id"
+         LEFT JOIN accounts ON accounts.id = it.account WHERE it.agreement = ? ORDER BY it.receipt, it.place"
     );
     let mut statement = snapshot.prepare_cached(&sql)?;
     let rows = statement.query_map([agreement], |row| {

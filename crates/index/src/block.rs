@@ -140,12 +140,9 @@ impl Reader {
         let sql = "SELECT header FROM blocks WHERE height = ?";
         let header = snapshot.prepare_cached(sql)?.query_row([int(height)], |row| value::<Header>(row, "header"));
         let Some(header) = header.optional()? else { return Ok(None) };
-        // A block's transactions have consecutive row ids.
-        let sql = "SELECT hash FROM transactions WHERE id >= (SELECT first_transaction FROM blocks WHERE height = ?1)
-                   AND id < (SELECT first_transaction FROM blocks WHERE height = ?1) + ?2 ORDER BY id";
-        let mut statement = snapshot.prepare_cached(sql)?;
-        let hashes = statement
-            .query_map(params![int(height), header.transaction_count], |row| row.get("hash").map(TransactionHash))?;
+        let sql = format!("SELECT hash FROM receipts WHERE {OF_BLOCK} AND hash IS NOT NULL ORDER BY transaction_place");
+        let mut statement = snapshot.prepare_cached(&sql)?;
+        let hashes = statement.query_map([int(height)], |row| row.get("hash").map(TransactionHash))?;
         let hashes = hashes.collect::<Result<_, _>>()?;
         let receipts = receipts(&snapshot, height)?.into_iter().map(|row| row.receipt).collect();
         Ok(Some(BlockDetail { block: header.digest(), header, transactions: hashes, receipts }))
@@ -158,22 +155,22 @@ impl Reader {
 
     /// A transaction with its receipt.
     pub fn transaction(&self, hash: TransactionHash) -> Result<Option<TransactionRow>, ReadError> {
-        let sql = "SELECT transactions.height AS height, transactions.place AS place, blocks.time_ms AS time_ms,
-                   transactions.body AS body, receipts.place AS receipt_place, receipts.body AS receipt_body
-                   FROM transactions JOIN blocks ON blocks.height = transactions.height
-                   JOIN receipts ON receipts.id = transactions.receipt WHERE hash = ?";
-        let row = self.connection.prepare_cached(sql)?.query_row([hash.0], |row| {
-            let signed: SignedTransaction = value(row, "body")?;
+        let sql = format!(
+            "SELECT receipts.height AS height, transaction_place, blocks.time_ms AS time_ms, place, body, signed
+             FROM {TRANSACTION} JOIN blocks ON blocks.height = receipts.height WHERE {IS_TRANSACTION}"
+        );
+        let row = self.connection.prepare_cached(&sql)?.query_row(params![head(&hash), hash.0], |row| {
+            let signed: SignedTransaction = value(row, "signed")?;
             Ok(TransactionRow {
                 hash,
                 height: uint(row, "height")?,
-                index: row.get("place")?,
+                index: row.get("transaction_place")?,
                 time_ms: uint(row, "time_ms")?,
                 account: signed.transaction.account(),
                 nonce: signed.transaction.nonce,
                 action: signed.transaction.action,
-                receipt_index: row.get("receipt_place")?,
-                receipt: value(row, "receipt_body")?,
+                receipt_index: row.get("place")?,
+                receipt: value(row, "body")?,
             })
         });
         Ok(row.optional()?)
@@ -181,16 +178,18 @@ impl Reader {
 
     /// A transaction as it was signed.
     pub fn signed_transaction(&self, hash: TransactionHash) -> Result<Option<SignedTransaction>, ReadError> {
-        let mut statement = self.connection.prepare_cached("SELECT body FROM transactions WHERE hash = ?")?;
-        Ok(statement.query_row([hash.0], |row| value(row, "body")).optional()?)
+        let sql = format!("SELECT signed FROM {TRANSACTION} WHERE {IS_TRANSACTION}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(params![head(&hash), hash.0], |row| value(row, "signed")).optional()?)
     }
 
     /// Those of the transactions that are in blocks.
     pub fn known(&self, hashes: &[TransactionHash]) -> Result<Vec<TransactionHash>, ReadError> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM transactions WHERE hash = ?")?;
+        let sql = format!("SELECT 1 FROM {TRANSACTION} WHERE {IS_TRANSACTION}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let mut known = Vec::new();
         for hash in hashes {
-            if statement.exists([hash.0])? {
+            if statement.exists(params![head(hash), hash.0])? {
                 known.push(*hash);
             }
         }
@@ -199,21 +198,33 @@ impl Reader {
 
     /// Where a transaction ended up and how it went, without its body.
     pub fn outcome(&self, hash: TransactionHash) -> Result<Option<Outcome>, ReadError> {
-        let sql = "SELECT transactions.height AS height, receipts.body AS body FROM transactions
-                   JOIN receipts ON receipts.id = transactions.receipt WHERE hash = ?";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let row = statement
-            .query_row([hash.0], |row| Ok(Outcome { height: uint(row, "height")?, receipt: value(row, "body")? }));
+        let sql = format!("SELECT height, body FROM {TRANSACTION} WHERE {IS_TRANSACTION}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let row = statement.query_row(params![head(&hash), hash.0], |row| {
+            Ok(Outcome { height: uint(row, "height")?, receipt: value(row, "body")? })
+        });
         Ok(row.optional()?)
     }
 }
 
+/// The first bytes of a transaction's hash, by which it is found.
+pub(crate) fn head(hash: &TransactionHash) -> i64 {
+    i64::from_be_bytes(*hash.0.first_chunk().expect("a hash is longer"))
+}
+
+/// The tables to look a transaction up in.
+const TRANSACTION: &str = "transaction_heads JOIN receipts ON receipts.id = transaction_heads.receipt";
+
+/// The transaction with [`head`] `?1` and hash `?2`.
+const IS_TRANSACTION: &str = "transaction_heads.head = ?1 AND receipts.hash = ?2";
+
+/// The receipts of the block at height `?1`: they follow each other.
+const OF_BLOCK: &str = "receipts.id >= (SELECT first_receipt FROM blocks WHERE height = ?1)
+    AND receipts.id < COALESCE((SELECT first_receipt FROM blocks WHERE height = ?1 + 1), 9223372036854775807)";
+
 fn receipts(snapshot: &rusqlite::Transaction<'_>, height: u64) -> Result<Vec<ReceiptRow>, ReadError> {
-    // A block's receipts follow each other.
-    let sql = "SELECT place, body FROM receipts
-               WHERE id >= (SELECT first_receipt FROM blocks WHERE height = ?1)
-               AND id < COALESCE((SELECT first_receipt FROM blocks WHERE height = ?1 + 1), 9223372036854775807) ORDER BY id";
-    let mut statement = snapshot.prepare_cached(sql)?;
+    let sql = format!("SELECT place, body FROM receipts WHERE {OF_BLOCK} ORDER BY id");
+    let mut statement = snapshot.prepare_cached(&sql)?;
     let rows = statement.query_map([int(height)], |row| {
         Ok(ReceiptRow { height, index: row.get("place")?, receipt: value(row, "body")? })
     })?;

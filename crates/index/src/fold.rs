@@ -4,17 +4,22 @@
 //! an offer's lots) is read from the action, all else from the events. Anything that the blocks before do not explain
 //! is a divergence: it stops the index, because a read model that guesses is worse than one that stands still.
 
-use crate::agreement::Party;
+use crate::agreement::{Party, Step};
+use crate::block::head;
 use crate::facts::BlockFacts;
 use crate::member::AccountState;
+use crate::meter::LastReading;
+use crate::money::Entry;
 use crate::sql::{body, int};
 use crate::{ApplyError, Index};
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use utilidor_types::action::Action;
 use utilidor_types::event::Event;
 use utilidor_types::receipt::{Cause, Receipt, Verdict};
-use utilidor_types::{AccountId, AgreementId, Certificate, Genesis, MeterId, OfferId, SignedTransaction};
+use utilidor_types::{
+    AccountId, AgreementId, Certificate, Genesis, MeterId, OfferId, SignedTransaction, TransactionHash,
+};
 
 /// A block being folded.
 pub(crate) struct Fold<'a> {
@@ -22,17 +27,36 @@ pub(crate) struct Fold<'a> {
     pub height: u64,
     /// Row of the receipt being folded.
     pub receipt: i64,
-    pub accounts: HashMap<AccountId, AccountState>,
     pub rows: &'a mut Rows,
+    pub late: Late,
     pub subscription_meters: HashSet<(i64, i64)>,
     /// Certificates of the block that no receipt has named yet.
     pub certificates: &'a [Certificate],
     pub totals: Totals,
 }
 
-/// Rows that never change once they are there, remembered from block to block: most are asked for again soon.
+/// What a block writes at its end, in the order of the keys, so that neighbours are written one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Late {
+    /// Accounts that have changed.
+    pub accounts: Vec<AccountId>,
+    /// Agreements that have another status, by row.
+    pub statuses: BTreeMap<i64, &'static str>,
+    /// How many agreements more or fewer there are, by kind and status.
+    pub counts: BTreeMap<(&'static str, &'static str), i64>,
+    pub steps: Vec<Step>,
+    /// The last readings of meters, by row.
+    pub meters: BTreeMap<i64, LastReading>,
+    pub transaction_heads: Vec<(i64, i64)>,
+    pub account_receipts: Vec<(i64, i64)>,
+    pub agreement_receipts: Vec<(i64, i64)>,
+    pub agreement_certificates: Vec<(i64, i64)>,
+}
+
+/// Rows remembered from block to block: most are asked for again soon.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
+    pub accounts: HashMap<AccountId, AccountState>,
     pub offers: HashMap<OfferId, i64>,
     pub agreements: HashMap<AgreementId, Party>,
     pub meters: HashMap<MeterId, i64>,
@@ -49,6 +73,7 @@ impl Rows {
                 rows.clear();
             }
         }
+        trim(&mut self.accounts);
         trim(&mut self.offers);
         trim(&mut self.agreements);
         trim(&mut self.meters);
@@ -140,8 +165,8 @@ impl<'a> Fold<'a> {
             sql,
             height,
             receipt: 0,
-            accounts: HashMap::new(),
             rows,
+            late: Late::default(),
             subscription_meters: HashSet::new(),
             certificates,
             totals,
@@ -149,21 +174,17 @@ impl<'a> Fold<'a> {
     }
 
     fn block(&mut self, facts: &BlockFacts) -> Result<(), FoldError> {
-        let next = |table: &str| {
-            let sql = format!("SELECT COALESCE(MAX(id), 0) + 1 FROM {table}");
-            self.sql.prepare_cached(&sql)?.query_row([], |row| row.get::<_, i64>(0))
-        };
-        let (first_transaction, first_receipt) = (next("transactions")?, next("receipts")?);
+        let sql = "SELECT COALESCE(MAX(id), 0) + 1 FROM receipts";
+        let first_receipt: i64 = self.sql.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         self.sql
             .prepare_cached(
-                "INSERT INTO blocks (height, time_ms, digest, first_transaction, first_receipt, first_certificate, header)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO blocks (height, time_ms, digest, first_receipt, first_certificate, header)
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 int(self.height),
                 int(facts.header.time.0),
                 facts.header.digest().0,
-                first_transaction,
                 first_receipt,
                 int(self.totals.certificates),
                 body(&facts.header),
@@ -171,26 +192,25 @@ impl<'a> Fold<'a> {
 
         let places: HashMap<_, _> =
             facts.transactions.iter().enumerate().map(|(place, (hash, _))| (*hash, place)).collect();
+        let transactions = self.totals.transactions + facts.transactions.len() as u64;
         for (place, receipt) in facts.receipts.iter().enumerate() {
             self.receipt = first_receipt + place as i64;
             let transaction = match receipt.cause {
                 Cause::Transaction(hash) => {
                     let place = places.get(&hash);
-                    let place = *place.ok_or_else(|| diverged(format!("no transaction {hash} is in the block")))?;
-                    Some((first_transaction + place as i64, place, &facts.transactions[place].1))
+                    Some(*place.ok_or_else(|| diverged(format!("no transaction {hash} is in the block")))?)
                 }
                 Cause::Genesis | Cause::Due { .. } => None,
             };
-            self.record_receipt(place, receipt, transaction.map(|(row, ..)| row))?;
-            if let Some((row, place, signed)) = transaction {
-                self.record_transaction(row, place, facts.transactions[place].0, signed)?;
-            }
+            self.record(place, receipt, transaction.map(|place| (place, &facts.transactions[place])))?;
             match &receipt.verdict {
-                Verdict::Applied(events) => self.applied(transaction.map(|(.., signed)| signed), events)?,
+                Verdict::Applied(events) => {
+                    self.applied(transaction.map(|place| &facts.transactions[place].1), events)?;
+                }
                 Verdict::Refused(refusal) => self.refused_transaction(refusal)?,
             }
         }
-        if self.totals.transactions + 1 != (first_transaction + facts.transactions.len() as i64) as u64 {
+        if self.totals.transactions != transactions {
             return Err(diverged("a transaction of the block has no receipt"));
         }
         if let Some(certificate) = self.certificates.first() {
@@ -199,55 +219,37 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    fn record_receipt(&self, place: usize, receipt: &Receipt, transaction: Option<i64>) -> Result<(), FoldError> {
-        let (agreement, due_ms) = match receipt.cause {
-            Cause::Due { agreement, at } => (Some(agreement.0), Some(int(at.0))),
-            Cause::Genesis | Cause::Transaction(_) => (None, None),
+    /// Enters a receipt, with the transaction that it answers and that one's place in the block.
+    fn record(
+        &mut self,
+        place: usize,
+        receipt: &Receipt,
+        transaction: Option<(usize, &(TransactionHash, SignedTransaction))>,
+    ) -> Result<(), FoldError> {
+        if let Some((_, (hash, signed))) = transaction {
+            let nonce = signed.transaction.nonce + 1;
+            self.change_account(signed.transaction.account(), |account| account.nonce = nonce)?;
+            self.totals.transactions += 1;
+            self.late.transaction_heads.push((head(hash), self.receipt));
+        }
+        let due_ms = match receipt.cause {
+            Cause::Due { at, .. } => Some(int(at.0)),
+            Cause::Genesis | Cause::Transaction(_) => None,
         };
         self.sql
             .prepare_cached(
-                "INSERT INTO receipts (id, height, place, \"transaction\", agreement, due_ms, body)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                self.receipt,
-                int(self.height),
-                place as i64,
-                transaction,
-                agreement,
-                due_ms,
-                body(receipt)
-            ])?;
-        Ok(())
-    }
-
-    fn record_transaction(
-        &mut self,
-        row: i64,
-        place: usize,
-        hash: utilidor_types::TransactionHash,
-        signed: &SignedTransaction,
-    ) -> Result<(), FoldError> {
-        let account = signed.transaction.account();
-        let state = self.account(account)?;
-        state.nonce = signed.transaction.nonce + 1;
-        state.changed = true;
-        let account = state.id;
-        self.totals.transactions += 1;
-        self.sql
-            .prepare_cached(
-                "INSERT INTO transactions (id, hash, height, place, account, action, receipt, body)
+                "INSERT INTO receipts (id, height, place, due_ms, transaction_place, hash, body, signed)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
-                row,
-                hash.0,
+                self.receipt,
                 int(self.height),
                 place as i64,
-                account,
-                signed.transaction.action.name(),
-                self.receipt,
-                body(signed),
+                due_ms,
+                transaction.map(|(place, _)| place as i64),
+                transaction.map(|(_, (hash, _))| hash.0),
+                body(receipt),
+                transaction.map(|(_, (_, signed))| body(signed)),
             ])?;
         Ok(())
     }
@@ -255,6 +257,9 @@ impl<'a> Fold<'a> {
     fn applied(&mut self, signed: Option<&SignedTransaction>, events: &[Event]) -> Result<(), FoldError> {
         let request = signed.map(|signed| (signed.transaction.account(), &signed.transaction.action));
         if let Some((account, action)) = request {
+            if let Some(entry) = Entry::of_action(account, action) {
+                self.enter(&entry)?;
+            }
             self.action(account, action)?;
         }
         for event in events {
@@ -269,12 +274,13 @@ impl<'a> Fold<'a> {
             Action::ChangeRoles { member, roles } => self.change_roles(*member, *roles),
             Action::OpenAccount { account } => self.open_account(by, *account),
             Action::DeclareCapacity { owner, carrier, per_hour } => self.declare_capacity(*owner, *carrier, *per_hour),
-            Action::Issue { to, amount, reference } => self.issue(*to, *amount, reference),
-            Action::Redeem { amount, reference } => self.redeem(by, *amount, reference),
-            Action::Transfer { to, amount, reference } => self.transfer(by, *to, *amount, reference),
+            Action::Issue { amount, .. } => self.issued(*amount),
+            Action::Redeem { amount, .. } => self.redeemed(*amount),
             Action::PublishOffers { offers } => offers.iter().try_for_each(|offer| self.publish_offer(by, offer)),
             Action::WithdrawOffer { offer } => self.withdraw_offer(*offer),
-            Action::SubmitQuotes { quotes } => quotes.iter().try_for_each(|quote| self.submit_quote(by, quote)),
+            Action::SubmitQuotes { quotes } => {
+                quotes.iter().enumerate().try_for_each(|(place, quote)| self.submit_quote(by, place as i64, quote))
+            }
             Action::WithdrawQuote { offer } => self.withdraw_quote(by, *offer),
             Action::SignAgreement { agreement, terms } => self.signed(*agreement, by, *terms),
             Action::ProposeAmendment { agreement, program } => self.propose_amendment(by, *agreement, program),
@@ -288,8 +294,9 @@ impl<'a> Fold<'a> {
             }
             Action::RetireMeter { meter } => self.retire_meter(*meter),
             Action::PublishPackage(package) => self.publish_package(by, package),
-            // What these bring about stands in their events.
-            Action::Award { .. }
+            // What these bring about stands in their events, and what a transfer moves was entered before.
+            Action::Transfer { .. }
+            | Action::Award { .. }
             | Action::ProposeAgreement { .. }
             | Action::DeclineAgreement { .. }
             | Action::RecordReadings { .. }
@@ -322,6 +329,9 @@ impl<'a> Fold<'a> {
 
     fn finish(&mut self, facts: &BlockFacts) -> Result<(), FoldError> {
         self.write_accounts()?;
+        self.write_agreements()?;
+        self.write_meters()?;
+        self.write_keys()?;
         let totals = self.totals;
         let balanced = totals.issued.checked_sub(totals.redeemed) == Some(totals.balances);
         let unbalanced_at = (!balanced).then_some(int(self.height));
@@ -342,6 +352,26 @@ impl<'a> Fold<'a> {
                 int(totals.statements),
                 unbalanced_at,
             ])?;
+        Ok(())
+    }
+
+    /// Writes the tables that hold nothing but keys.
+    fn write_keys(&mut self) -> Result<(), FoldError> {
+        let Late { transaction_heads, account_receipts, agreement_receipts, agreement_certificates, .. } =
+            std::mem::take(&mut self.late);
+        for (table, mut keys) in [
+            ("transaction_heads", transaction_heads),
+            ("account_receipts", account_receipts),
+            ("agreement_receipts", agreement_receipts),
+            ("agreement_certificates", agreement_certificates),
+        ] {
+            keys.sort_unstable();
+            keys.dedup();
+            let mut insert = self.sql.prepare_cached(&format!("INSERT INTO {table} VALUES (?, ?)"))?;
+            for (one, other) in keys {
+                insert.execute([one, other])?;
+            }
+        }
         Ok(())
     }
 

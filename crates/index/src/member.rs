@@ -64,20 +64,27 @@ pub struct CapacityRow {
     pub per_hour: Quantity,
 }
 
-/// An account while a block is folded.
+/// An account as the blocks so far have left it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccountState {
     pub id: i64,
     pub free: u64,
     pub reserved: u64,
     pub nonce: u64,
-    pub changed: bool,
+    /// What it held after the block before, if this one has changed it.
+    held_before: Option<u128>,
+}
+
+impl AccountState {
+    fn held(&self) -> u128 {
+        u128::from(self.free) + u128::from(self.reserved)
+    }
 }
 
 impl Fold<'_> {
-    /// The account, to read or change; what changed is written when the block is done.
+    /// An account.
     pub fn account(&mut self, account: AccountId) -> Result<&mut AccountState, FoldError> {
-        if !self.accounts.contains_key(&account) {
+        if !self.rows.accounts.contains_key(&account) {
             let sql = "SELECT id, free, reserved, nonce FROM accounts WHERE account = ?";
             let state = self.sql.prepare_cached(sql)?.query_row([account.0], |row| {
                 Ok(AccountState {
@@ -85,14 +92,30 @@ impl Fold<'_> {
                     free: uint(row, "free")?,
                     reserved: uint(row, "reserved")?,
                     nonce: uint(row, "nonce")?,
-                    changed: false,
+                    held_before: None,
                 })
             });
             let state = state.optional()?;
             let state = state.ok_or_else(|| diverged(format!("account {account} was never opened")))?;
-            self.accounts.insert(account, state);
+            self.rows.accounts.insert(account, state);
         }
-        Ok(self.accounts.get_mut(&account).expect("it was just put there"))
+        Ok(self.rows.accounts.get_mut(&account).expect("it was just put there"))
+    }
+
+    /// Changes an account; it is written when the block is done.
+    pub fn change_account<T>(
+        &mut self,
+        account: AccountId,
+        change: impl FnOnce(&mut AccountState) -> T,
+    ) -> Result<T, FoldError> {
+        let state = self.account(account)?;
+        let first = state.held_before.is_none();
+        state.held_before = state.held_before.or(Some(state.held()));
+        let changed = change(state);
+        if first {
+            self.late.accounts.push(account);
+        }
+        Ok(changed)
     }
 
     pub fn admit(&mut self, member: MemberId, account: AccountId, roles: Roles) -> Result<(), FoldError> {
@@ -135,18 +158,18 @@ impl Fold<'_> {
 
     /// Writes the accounts that the block changed, and what they hold together.
     pub fn write_accounts(&mut self) -> Result<(), FoldError> {
-        let mut old = self.sql.prepare_cached("SELECT free, reserved FROM accounts WHERE id = ?")?;
-        let mut new = self.sql.prepare_cached("UPDATE accounts SET free = ?, reserved = ?, nonce = ? WHERE id = ?")?;
-        let mut change = 0i128;
-        for state in self.accounts.values().filter(|state| state.changed) {
-            let (free, reserved) = old.query_row([state.id], |row| Ok((uint(row, "free")?, uint(row, "reserved")?)))?;
-            change += i128::from(state.free) + i128::from(state.reserved);
-            change -= i128::from(free) + i128::from(reserved);
-            new.execute(params![int(state.free), int(state.reserved), int(state.nonce), state.id])?;
+        let mut update =
+            self.sql.prepare_cached("UPDATE accounts SET free = ?, reserved = ?, nonce = ? WHERE id = ?")?;
+        let (mut before, mut after) = (0, 0);
+        for account in std::mem::take(&mut self.late.accounts) {
+            let state = self.rows.accounts.get_mut(&account).expect("what has changed is remembered through its block");
+            before += state.held_before.take().unwrap_or_default();
+            after += state.held();
+            update.execute(params![int(state.free), int(state.reserved), int(state.nonce), state.id])?;
         }
-        let balances = i128::from(self.totals.balances) + change;
-        self.totals.balances =
-            u64::try_from(balances).map_err(|_| diverged("all balances together leave the range of money"))?;
+        let balances = u128::from(self.totals.balances) + after;
+        let balances = balances.checked_sub(before).and_then(|balances| u64::try_from(balances).ok());
+        self.totals.balances = balances.ok_or_else(|| diverged("all balances together leave the range of money"))?;
         Ok(())
     }
 }

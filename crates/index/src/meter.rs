@@ -3,11 +3,10 @@
 use crate::fold::{Fold, FoldError, diverged};
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::page::{Page, Paging};
-use crate::sql::{body, carrier, int, maybe_uint, quantity, uint, value};
+use crate::sql::{body, carrier, int, maybe_uint, maybe_value, quantity, uint, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
-use utilidor_types::meter::Attribution;
 use utilidor_types::{
     AccountId, AgreementId, Bounded, Carrier, Certificate, CertificateId, Meter, MeterAuthority, MeterId, Quantity,
     Reading, Timestamp, Window,
@@ -65,6 +64,14 @@ pub struct CertificateRow {
     pub certificate: Certificate,
     /// Height of the block that certified it.
     pub height: u64,
+}
+
+/// The last reading of a meter in a block, and how many were certified.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LastReading {
+    register: Quantity,
+    time: Timestamp,
+    certified: i64,
 }
 
 impl Fold<'_> {
@@ -127,9 +134,10 @@ impl Fold<'_> {
             self.certified(first, 1)?;
         }
         let meter = self.meter(meter)?;
-        let sql = "UPDATE meters SET authority = ?, modulus = ?, register = ?, read_ms = ?, devices = devices + 1
-                   WHERE id = ?";
-        let values = params![body(authority), int(modulus.0), int(register.0), int(last.time.0), meter];
+        let certified = self.late.meters.remove(&meter).map_or(0, |last| last.certified);
+        let sql = "UPDATE meters SET authority = ?, modulus = ?, register = ?, read_ms = ?, devices = devices + 1,
+                   certificates = certificates + ? WHERE id = ?";
+        let values = params![body(authority), int(modulus.0), int(register.0), int(last.time.0), certified, meter];
         self.sql.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
@@ -150,11 +158,9 @@ impl Fold<'_> {
             )));
         };
         self.certificates = rest;
-        let sql = "INSERT INTO certificates (id, meter, from_ms, to_ms, register, quantity, subscription)
-                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO certificates (id, meter, from_ms, to_ms, register, quantity, subscription, purchases)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         let mut insert = self.sql.prepare_cached(sql)?;
-        let sql = "INSERT INTO attributions (agreement, certificate, place, quantity) VALUES (?, ?, ?, ?)";
-        let mut attribute = self.sql.prepare_cached(sql)?;
         for (place, certificate) in certified.iter().enumerate() {
             if certificate.id.0 != self.totals.certificates || certificate.id.0 != first.0 + place as u64 {
                 let expected = self.totals.certificates;
@@ -172,11 +178,18 @@ impl Fold<'_> {
                 int(certificate.register.0),
                 int(certificate.quantity.0),
                 subscription,
+                (!certificate.purchases.is_empty()).then(|| body(&certificate.purchases)),
             ])?;
-            for (place, purchase) in certificate.purchases.iter().enumerate() {
+            for purchase in certificate.purchases.iter() {
                 let agreement = self.party(purchase.agreement)?.id;
-                attribute.execute(params![agreement, int(certificate.id.0), place as i64, int(purchase.quantity.0)])?;
+                self.late.agreement_certificates.push((agreement, int(certificate.id.0)));
             }
+            let last = self.late.meters.entry(meter).or_default();
+            *last = LastReading {
+                register: certificate.register,
+                time: certificate.interval.to,
+                certified: last.certified + 1,
+            };
             if let Some(subscription) = subscription
                 && self.subscription_meters.insert((subscription, meter))
             {
@@ -184,21 +197,15 @@ impl Fold<'_> {
                 self.sql.prepare_cached(sql)?.execute([subscription, meter])?;
             }
         }
-        self.note_registers(certified)
+        Ok(())
     }
 
-    /// Notes each meter's last reading.
-    fn note_registers(&mut self, certified: &[Certificate]) -> Result<(), FoldError> {
-        let mut last = std::collections::BTreeMap::new();
-        for certificate in certified {
-            let entry = last.entry(certificate.meter).or_insert((0i64, certificate));
-            *entry = (entry.0 + 1, certificate);
-        }
+    /// Writes each meter's last reading.
+    pub fn write_meters(&mut self) -> Result<(), FoldError> {
         let sql = "UPDATE meters SET register = ?, read_ms = ?, certificates = certificates + ? WHERE id = ?";
-        for (meter, (count, certificate)) in last {
-            let meter = self.meter(meter)?;
-            let values = params![int(certificate.register.0), int(certificate.interval.to.0), count, meter];
-            self.sql.prepare_cached(sql)?.execute(values)?;
+        let mut update = self.sql.prepare_cached(sql)?;
+        for (meter, last) in std::mem::take(&mut self.late.meters) {
+            update.execute(params![int(last.register.0), int(last.time.0), last.certified, meter])?;
         }
         Ok(())
     }
@@ -241,29 +248,20 @@ fn meter_row(row: &Row<'_>) -> rusqlite::Result<(i64, MeterRow)> {
 }
 
 const CERTIFICATE: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, to_ms, it.register AS register,
-    it.quantity AS quantity, agreements.agreement AS subscription_id,
+    it.quantity AS quantity, purchases, agreements.agreement AS subscription_id,
     (SELECT height FROM blocks WHERE first_certificate <= it.id
      ORDER BY first_certificate DESC, height DESC LIMIT 1) AS height
     FROM certificates AS it JOIN meters ON meters.id = it.meter
     LEFT JOIN agreements ON agreements.id = it.subscription";
 
-fn certificate_row(snapshot: &rusqlite::Transaction<'_>, row: &Row<'_>) -> rusqlite::Result<CertificateRow> {
-    let id = uint(row, "id")?;
-    let sql = "SELECT agreements.agreement AS agreement_id, attributions.quantity AS quantity FROM attributions
-               JOIN agreements ON agreements.id = attributions.agreement
-               WHERE certificate = ? ORDER BY place";
-    let mut statement = snapshot.prepare_cached(sql)?;
-    let purchases = statement.query_map([int(id)], |row| {
-        Ok(Attribution { agreement: AgreementId(row.get("agreement_id")?), quantity: quantity(row, "quantity")? })
-    })?;
-    let purchases = Bounded::new(purchases.collect::<Result<_, _>>()?);
+fn certificate_row(row: &Row<'_>) -> rusqlite::Result<CertificateRow> {
     let certificate = Certificate {
-        id: CertificateId(id),
+        id: CertificateId(uint(row, "id")?),
         meter: MeterId(row.get("meter_id")?),
         interval: window(row)?,
         register: quantity(row, "register")?,
         quantity: quantity(row, "quantity")?,
-        purchases: purchases.map_err(|error| crate::sql::corrupt(row, "id", error))?,
+        purchases: maybe_value(row, "purchases")?.unwrap_or_else(Bounded::empty),
         subscription: row.get::<_, Option<[u8; 16]>>("subscription_id")?.map(AgreementId),
     };
     Ok(CertificateRow { certificate, height: uint(row, "height")? })
@@ -313,7 +311,7 @@ impl Reader {
         let mut statement = snapshot.prepare_cached(&sql)?;
         let to = to_ms.map_or(i64::MAX, int);
         let values = params![meter.0, paging.after(), paging.fetch(), from_ms.map(int), to];
-        let rows = statement.query_map(values, |row| Ok((row.get("from_ms")?, certificate_row(&snapshot, row)?)))?;
+        let rows = statement.query_map(values, |row| Ok((row.get("from_ms")?, certificate_row(row)?)))?;
         Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
     }
 
@@ -328,7 +326,7 @@ impl Reader {
         let sql = format!(
             "{CERTIFICATE} WHERE it.id IN (
                SELECT id FROM (
-                 SELECT certificate AS id FROM attributions
+                 SELECT certificate AS id FROM agreement_certificates
                    WHERE agreement = (SELECT id FROM agreements WHERE agreement = ?1) AND certificate > ?2
                  UNION ALL
                  SELECT certificates.id AS id FROM subscription_meters
@@ -342,7 +340,7 @@ impl Reader {
         let mut statement = snapshot.prepare_cached(&sql)?;
         let (from, to) = window.map_or((i64::MIN, i64::MAX), |window| (int(window.from.0), int(window.to.0)));
         let values = params![agreement.0, paging.after(), paging.fetch(), from, to];
-        let rows = statement.query_map(values, |row| Ok((row.get("id")?, certificate_row(&snapshot, row)?)))?;
+        let rows = statement.query_map(values, |row| Ok((row.get("id")?, certificate_row(row)?)))?;
         Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
     }
 
@@ -351,7 +349,7 @@ impl Reader {
         let snapshot = self.snapshot()?;
         let sql = format!("{CERTIFICATE} WHERE it.id = ?");
         let mut statement = snapshot.prepare_cached(&sql)?;
-        Ok(statement.query_row([int(id.0)], |row| certificate_row(&snapshot, row)).optional()?)
+        Ok(statement.query_row([int(id.0)], certificate_row).optional()?)
     }
 
     /// Where the intervals without readings of a meter were recorded.

@@ -2,14 +2,16 @@
 //! bytes, and its content once the owner has awarded it.
 
 use crate::fold::{Fold, FoldError};
-use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
+use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, PLACE_BITS, cause, cursor};
 use crate::page::{Page, Paging};
-use crate::sql::{body, int, maybe_value, quantity, value};
+use crate::sql::{body, corrupt, int, maybe_value, quantity, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::action::AwardedQuote;
-use utilidor_types::{AccountId, AgreementId, Digest, Offer, OfferId, Quantity, QuoteContent, SealedQuote};
+use utilidor_types::{
+    AccountId, Action, AgreementId, Digest, Offer, OfferId, Quantity, QuoteContent, SealedQuote, SignedTransaction,
+};
 
 /// Where an offer stands at the time of the last block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,28 +140,32 @@ impl Fold<'_> {
         Ok((row, self.sql.prepare_cached(sql)?.query_row([row], |row| value(row, "body"))?))
     }
 
-    pub fn submit_quote(&mut self, by: AccountId, quote: &SealedQuote) -> Result<(), FoldError> {
+    /// Notes the quote at a place in the present transaction.
+    pub fn submit_quote(&mut self, by: AccountId, place: i64, quote: &SealedQuote) -> Result<(), FoldError> {
         let offer = self.offer_row(quote.offer)?;
         let bidder = self.account(by)?.id;
-        let sql = "SELECT commitment = ? AND sealed = ? AND binding = ? FROM quotes
-                   WHERE offer = ? AND bidder = ? AND status = 'submitted'";
-        let same = self
-            .sql
-            .prepare_cached(sql)?
-            .query_row(params![quote.commitment.0, quote.sealed, quote.binding, offer, bidder], |row| row.get(0))
-            .optional()?;
-        match same {
-            Some(true) => return Ok(()),
-            Some(false) => self.end_quote(offer, bidder, "replaced")?,
-            None => {}
+        if let Some(standing) = self.standing_quote(offer, bidder)? {
+            let sql = "SELECT signed FROM receipts WHERE id = ?";
+            let signed: SignedTransaction =
+                self.sql.prepare_cached(sql)?.query_row([standing.receipt], |row| value(row, "signed"))?;
+            if sealed_quote(&signed, standing.place) == Some(quote) {
+                return Ok(());
+            }
+            self.end_quote(offer, bidder, "replaced")?;
         }
-        self.sql
-            .prepare_cached(
-                "INSERT INTO quotes (offer, bidder, commitment, sealed, binding, status, receipt)
-                 VALUES (?, ?, ?, ?, ?, 'submitted', ?)",
-            )?
-            .execute(params![offer, bidder, quote.commitment.0, quote.sealed, quote.binding, self.receipt])?;
+        let sql = "INSERT INTO quotes (offer, bidder, receipt, place, binding, status)
+                   VALUES (?, ?, ?, ?, ?, 'submitted')";
+        self.sql.prepare_cached(sql)?.execute(params![offer, bidder, self.receipt, place, quote.binding])?;
         Ok(())
+    }
+
+    /// A bidder's quote on an offer that is neither replaced nor withdrawn nor awarded.
+    fn standing_quote(&self, offer: i64, bidder: i64) -> Result<Option<StandingQuote>, FoldError> {
+        let sql = "SELECT receipt, place, binding FROM quotes WHERE offer = ? AND bidder = ? AND status = 'submitted'";
+        let quote = self.sql.prepare_cached(sql)?.query_row([offer, bidder], |row| {
+            Ok(StandingQuote { receipt: row.get("receipt")?, place: row.get("place")?, binding: row.get("binding")? })
+        });
+        Ok(quote.optional()?)
     }
 
     pub fn withdraw_quote(&mut self, by: AccountId, offer: OfferId) -> Result<(), FoldError> {
@@ -182,13 +188,13 @@ impl Fold<'_> {
         award: &AwardedQuote,
     ) -> Result<Option<(i64, bool)>, FoldError> {
         let bidder = self.account(award.bidder)?.id;
-        let sql = "SELECT id, receipt, binding FROM quotes WHERE offer = ? AND bidder = ? AND status = 'submitted'";
-        let quote = self.sql.prepare_cached(sql)?.query_row([offer, bidder], |row| {
-            Ok((row.get::<_, i64>("id")?, row.get::<_, i64>("receipt")?, row.get::<_, bool>("binding")?))
-        });
-        let Some((quote, receipt, binding)) = quote.optional()? else { return Ok(None) };
-        let sql = "UPDATE quotes SET status = 'awarded', agreement = ?, opening = ? WHERE id = ?";
-        self.sql.prepare_cached(sql)?.execute(params![agreement, body(&award.opening), quote])?;
+        let Some(StandingQuote { receipt, place, binding }) = self.standing_quote(offer, bidder)? else {
+            return Ok(None);
+        };
+        let sql = "UPDATE quotes SET status = 'awarded', agreement = ?, opening = ?
+                   WHERE offer = ? AND bidder = ? AND receipt = ? AND place = ?";
+        let values = params![agreement, body(&award.opening), offer, bidder, receipt, place];
+        self.sql.prepare_cached(sql)?.execute(values)?;
         let mut lots = self.sql.prepare_cached("UPDATE lots SET awarded = awarded + ? WHERE offer = ? AND lot = ?")?;
         for (place, line) in award.opening.lines.iter().enumerate() {
             lots.execute(params![int(line.quantity.0), offer, place as i64])?;
@@ -211,6 +217,21 @@ impl Fold<'_> {
             lots.execute(params![int(line.quantity.0), offer, place as i64])?;
         }
         Ok(())
+    }
+}
+
+/// Where a quote was submitted, and whether it is binding.
+struct StandingQuote {
+    receipt: i64,
+    place: i64,
+    binding: bool,
+}
+
+/// The quote at a place in a transaction.
+fn sealed_quote(signed: &SignedTransaction, place: i64) -> Option<&SealedQuote> {
+    match &signed.transaction.action {
+        Action::SubmitQuotes { quotes } => quotes.get(usize::try_from(place).ok()?),
+        _ => None,
     }
 }
 
@@ -253,30 +274,45 @@ fn offers_sql(condition: &str) -> String {
     )
 }
 
+/// A quote, for a query with a table `quotes` called `it`, on the conditions to come.
+fn quotes_sql(condition: &str) -> String {
+    format!(
+        "SELECT it.receipt AS receipt, it.place AS place, offers.offer AS offer_id, accounts.account AS bidder_id,
+         it.status AS status, agreements.agreement AS agreement_id, opening, receipts.signed AS signed, {CAUSE}
+         FROM quotes AS it {CAUSE_JOIN} JOIN offers ON offers.id = it.offer JOIN accounts ON accounts.id = it.bidder
+         LEFT JOIN agreements ON agreements.id = it.agreement WHERE {condition}"
+    )
+}
+
 fn quote_row(row: &Row<'_>) -> rusqlite::Result<(i64, QuoteRow)> {
-    let sealed = row.get_ref("sealed")?.as_blob()?;
+    let (receipt, place): (i64, i64) = (row.get("receipt")?, row.get("place")?);
+    let signed: SignedTransaction = value(row, "signed")?;
+    let quote = sealed_quote(&signed, place);
+    let quote = quote.ok_or_else(|| corrupt(row, "signed", "the transaction has no such quote"))?;
     let quote = QuoteRow {
         offer: OfferId(row.get("offer_id")?),
         bidder: AccountId(row.get("bidder_id")?),
-        commitment: Digest(row.get("commitment")?),
-        sealed: sealed.iter().map(|byte| format!("{byte:02x}")).collect(),
-        binding: row.get("binding")?,
+        commitment: quote.commitment,
+        sealed: quote.sealed.iter().map(|byte| format!("{byte:02x}")).collect(),
+        binding: quote.binding,
         status: row.get("status")?,
         agreement: row.get::<_, Option<[u8; 16]>>("agreement_id")?.map(AgreementId),
         opening: maybe_value(row, "opening")?,
         cause: cause(row)?,
     };
-    Ok((row.get("id")?, quote))
+    Ok((cursor(receipt, place), quote))
 }
 
 impl Reader {
     /// Offers in the order of publication.
     pub fn offers(&self, filter: OfferFilter, paging: Paging) -> Result<Page<OfferRow>, ReadError> {
         let snapshot = self.snapshot()?;
-        let sql = offers_sql(
-            "it.id > ?1 AND (?3 IS NULL OR it.owner = (SELECT id FROM accounts WHERE account = ?3))
-             AND (?4 IS NULL OR status = ?4) ORDER BY it.id LIMIT ?2",
-        );
+        let of_owner = match filter.owner {
+            Some(_) => "it.owner = (SELECT id FROM accounts WHERE account = ?3)",
+            None => "?3 IS NULL",
+        };
+        let sql =
+            offers_sql(&format!("it.id > ?1 AND {of_owner} AND (?4 IS NULL OR status = ?4) ORDER BY it.id LIMIT ?2"));
         let owner = filter.owner.map(|owner| owner.0);
         let status = filter.status.map(status_name);
         let mut statement = snapshot.prepare_cached(&sql)?;
@@ -300,13 +336,9 @@ impl Reader {
 
     /// Quotes on an offer in the order of submission, replaced and withdrawn ones included.
     pub fn quotes(&self, offer: OfferId, paging: Paging) -> Result<Page<QuoteRow>, ReadError> {
-        let sql = format!(
-            "SELECT it.id AS id, offers.offer AS offer_id, accounts.account AS bidder_id, commitment, sealed, binding,
-             it.status AS status, agreements.agreement AS agreement_id, opening, {CAUSE}
-             FROM quotes AS it {CAUSE_JOIN} JOIN offers ON offers.id = it.offer
-             JOIN accounts ON accounts.id = it.bidder LEFT JOIN agreements ON agreements.id = it.agreement
-             WHERE offers.offer = ?1 AND it.id > ?2 ORDER BY it.id LIMIT ?3"
-        );
+        let sql = quotes_sql(&format!(
+            "offers.offer = ?1 AND (it.receipt << {PLACE_BITS} | it.place) > ?2 ORDER BY it.receipt, it.place LIMIT ?3"
+        ));
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params![offer.0, paging.after(), paging.fetch()], quote_row)?;
         Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
@@ -314,13 +346,7 @@ impl Reader {
 
     /// The agreement's own quote, if it came from an award.
     pub fn quote_of_agreement(&self, agreement: AgreementId) -> Result<Option<QuoteRow>, ReadError> {
-        let sql = format!(
-            "SELECT it.id AS id, offers.offer AS offer_id, accounts.account AS bidder_id, commitment, sealed, binding,
-             it.status AS status, agreements.agreement AS agreement_id, opening, {CAUSE}
-             FROM agreements JOIN quotes AS it ON it.offer = agreements.offer AND it.agreement = agreements.id
-             {CAUSE_JOIN} JOIN offers ON offers.id = it.offer JOIN accounts ON accounts.id = it.bidder
-             WHERE agreements.agreement = ?"
-        );
+        let sql = quotes_sql("agreements.agreement = ?1 AND it.offer = agreements.offer");
         let row = self.connection.prepare_cached(&sql)?.query_row([agreement.0], quote_row).optional()?;
         Ok(row.map(|(_, quote)| quote))
     }

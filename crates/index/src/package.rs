@@ -157,7 +157,6 @@ impl Fold<'_> {
 }
 
 /// What a line of a statement took from a tranche.
-#[derive(Default)]
 pub(crate) struct Draw {
     pub weight: u64,
     pub charged: Money,

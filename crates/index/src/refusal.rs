@@ -3,12 +3,12 @@
 use crate::fold::{Fold, FoldError};
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::page::{Page, Paging};
-use crate::sql::{body, uint, value};
+use crate::sql::{body, maybe_value, uint, value};
 use crate::{ReadError, Reader};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::event::RefusedReading;
-use utilidor_types::{AccountId, MeterId, Refusal};
+use utilidor_types::{AccountId, MeterId, Refusal, SignedTransaction};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,13 +83,15 @@ impl Fold<'_> {
 
 fn refusal_row(row: &Row<'_>) -> rusqlite::Result<(i64, RefusalRow)> {
     let refusal: Refusal = value(row, "body")?;
+    let signed: Option<SignedTransaction> = maybe_value(row, "signed")?;
+    let transaction = signed.map(|signed| signed.transaction);
     let (index, meter): (Option<u16>, Option<[u8; 16]>) = (row.get("place")?, row.get("meter")?);
     let refusal = RefusalRow {
         code: row.get("code")?,
         message: refusal.to_string(),
         refusal,
-        account: row.get::<_, Option<[u8; 32]>>("account_id")?.map(AccountId),
-        action: row.get("action")?,
+        account: transaction.as_ref().map(|transaction| transaction.account()),
+        action: transaction.map(|transaction| transaction.action.name().into()),
         reading: index.zip(meter).map(|(index, meter)| RefusedReadingRow { index, meter: MeterId(meter) }),
         cause: cause(row)?,
     };
@@ -101,8 +103,8 @@ impl Reader {
     pub fn refusals(&self, paging: Paging) -> Result<Page<RefusalRow>, ReadError> {
         let sql = format!(
             "SELECT it.id AS id, it.code AS code, it.place AS place, it.meter AS meter, it.body AS body,
-             transactions.action AS action, accounts.account AS account_id, {CAUSE} FROM refusals AS it {CAUSE_JOIN}
-             LEFT JOIN accounts ON accounts.id = transactions.account WHERE it.id > ? ORDER BY it.id LIMIT ?"
+             receipts.signed AS signed, {CAUSE} FROM refusals AS it {CAUSE_JOIN}
+             WHERE it.id > ? ORDER BY it.id LIMIT ?"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map([paging.after(), paging.fetch()], refusal_row)?;

@@ -25,35 +25,48 @@ CREATE TABLE blocks (
     height      INTEGER PRIMARY KEY,
     time_ms     INTEGER NOT NULL,
     digest      BLOB NOT NULL,
-    first_transaction INTEGER NOT NULL,
     first_receipt INTEGER NOT NULL,
     first_certificate INTEGER NOT NULL,
     header      BLOB NOT NULL
 );
 CREATE INDEX blocks_by_first_certificate ON blocks (first_certificate);
 
-CREATE TABLE transactions (
-    id          INTEGER PRIMARY KEY,
-    hash        BLOB NOT NULL UNIQUE,
-    height      INTEGER NOT NULL,
-    place       INTEGER NOT NULL,
-    account     INTEGER NOT NULL,
-    action      TEXT NOT NULL,
-    receipt     INTEGER,
-    body        BLOB NOT NULL
-);
-CREATE INDEX transactions_by_account ON transactions (account);
-
+-- What each block did, in order. What a receipt or its transaction says is said nowhere again: movements of money,
+-- statements and sealed quotes are read out of them.
 CREATE TABLE receipts (
     id          INTEGER PRIMARY KEY,
     height      INTEGER NOT NULL,
     place       INTEGER NOT NULL,
-    "transaction" INTEGER,
-    -- Of due work: which agreement's, and when it was due.
-    agreement   BLOB,
+    -- Of due work: when it was due.
     due_ms      INTEGER,
-    body        BLOB NOT NULL
+    -- Of a transaction: its place among the block's transactions, and its hash.
+    transaction_place INTEGER,
+    hash        BLOB,
+    body        BLOB NOT NULL,
+    -- The transaction as it was signed.
+    signed      BLOB
 );
+
+-- Where a transaction is, by the first 8 bytes of its hash.
+CREATE TABLE transaction_heads (
+    head        INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    PRIMARY KEY (head, receipt)
+) WITHOUT ROWID;
+
+-- Receipts that moved money of an account.
+CREATE TABLE account_receipts (
+    account     INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    PRIMARY KEY (account, receipt)
+) WITHOUT ROWID;
+
+-- Receipts that moved money of an agreement.
+CREATE TABLE agreement_receipts (
+    agreement   INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    PRIMARY KEY (agreement, receipt)
+) WITHOUT ROWID;
 
 CREATE TABLE members (
     id          INTEGER PRIMARY KEY,
@@ -80,21 +93,6 @@ CREATE TABLE capacities (
     PRIMARY KEY (owner, carrier)
 ) WITHOUT ROWID;
 
-CREATE TABLE movements (
-    id          INTEGER PRIMARY KEY,
-    receipt     INTEGER NOT NULL,
-    kind        TEXT NOT NULL,
-    purpose     TEXT,
-    from_account INTEGER,
-    to_account  INTEGER,
-    amount      INTEGER NOT NULL,
-    agreement   INTEGER,
-    reference   TEXT
-);
-CREATE INDEX movements_by_from ON movements (from_account) WHERE from_account IS NOT NULL;
-CREATE INDEX movements_by_to ON movements (to_account) WHERE to_account IS NOT NULL;
-CREATE INDEX movements_by_agreement ON movements (agreement) WHERE agreement IS NOT NULL;
-
 CREATE TABLE offers (
     id          INTEGER PRIMARY KEY,
     offer       BLOB NOT NULL UNIQUE,
@@ -117,20 +115,19 @@ CREATE TABLE lots (
     PRIMARY KEY (offer, lot)
 ) WITHOUT ROWID;
 
+-- Quotes by the offer, the bidder and where they were submitted: the receipt, and the place in its transaction.
 CREATE TABLE quotes (
-    id          INTEGER PRIMARY KEY,
     offer       INTEGER NOT NULL,
     bidder      INTEGER NOT NULL,
-    commitment  BLOB NOT NULL,
-    sealed      BLOB NOT NULL,
+    receipt     INTEGER NOT NULL,
+    place       INTEGER NOT NULL,
     binding     INTEGER NOT NULL,
     status      TEXT NOT NULL,
-    receipt     INTEGER NOT NULL,
     -- From here on: of awarded quotes only.
     agreement   INTEGER,
-    opening     BLOB
-);
-CREATE INDEX quotes_by_offer ON quotes (offer, bidder);
+    opening     BLOB,
+    PRIMARY KEY (offer, bidder, receipt, place)
+) WITHOUT ROWID;
 
 CREATE TABLE agreements (
     id          INTEGER PRIMARY KEY,
@@ -142,23 +139,29 @@ CREATE TABLE agreements (
     origin      BLOB NOT NULL,
     offer       INTEGER,
     terms       BLOB NOT NULL,
-    sign_by_ms  INTEGER NOT NULL,
-    statements  INTEGER NOT NULL
+    sign_by_ms  INTEGER NOT NULL
 );
 CREATE INDEX agreements_by_owner ON agreements (owner);
 CREATE INDEX agreements_by_user ON agreements (user);
-CREATE INDEX agreements_by_status ON agreements (status, kind);
+
+CREATE TABLE agreement_counts (
+    kind        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    count       INTEGER NOT NULL,
+    PRIMARY KEY (kind, status)
+) WITHOUT ROWID;
 
 -- What happened to an agreement, in order: every signature and every change of status.
 CREATE TABLE agreement_steps (
-    id          INTEGER PRIMARY KEY,
     agreement   INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    -- Among the steps of the block that brought it.
+    place       INTEGER NOT NULL,
     step        TEXT NOT NULL,
     account     INTEGER,
     terms       BLOB,
-    receipt     INTEGER NOT NULL
-);
-CREATE INDEX agreement_steps_by_agreement ON agreement_steps (agreement);
+    PRIMARY KEY (agreement, receipt, place)
+) WITHOUT ROWID;
 
 CREATE TABLE amendments (
     id          INTEGER PRIMARY KEY,
@@ -193,18 +196,18 @@ CREATE TABLE certificates (
     to_ms       INTEGER NOT NULL,
     register    INTEGER NOT NULL,
     quantity    INTEGER NOT NULL,
-    subscription INTEGER
+    subscription INTEGER,
+    -- The purchases that it counts for; NULL if there are none.
+    purchases   BLOB
 );
 CREATE INDEX certificates_by_meter ON certificates (meter, from_ms);
 
-CREATE TABLE attributions (
+-- Certificates that count for a purchase.
+CREATE TABLE agreement_certificates (
     agreement   INTEGER NOT NULL,
     certificate INTEGER NOT NULL,
-    place       INTEGER NOT NULL,
-    quantity    INTEGER NOT NULL,
-    PRIMARY KEY (agreement, certificate, place)
+    PRIMARY KEY (agreement, certificate)
 ) WITHOUT ROWID;
-CREATE INDEX attributions_by_certificate ON attributions (certificate, place);
 
 -- Which meters have measured for a subscription, so that its certificates are found through its meters.
 CREATE TABLE subscription_meters (
@@ -266,27 +269,21 @@ CREATE TABLE statements (
     user        INTEGER NOT NULL,
     from_ms     INTEGER NOT NULL,
     to_ms       INTEGER NOT NULL,
-    issued_ms   INTEGER NOT NULL,
-    paid        INTEGER NOT NULL,
-    unpaid      INTEGER NOT NULL,
-    substituted INTEGER NOT NULL,
-    terms       BLOB NOT NULL,
     receipt     INTEGER NOT NULL,
-    body        BLOB NOT NULL,
+    -- The terms that were in force, if they are no longer.
+    terms       BLOB,
     UNIQUE (agreement, number)
 );
 CREATE INDEX statements_by_owner ON statements (owner);
 CREATE INDEX statements_by_user ON statements (user);
 
-CREATE TABLE statement_lines (
-    statement   INTEGER NOT NULL,
-    line        INTEGER NOT NULL,
-    kind        TEXT NOT NULL,
+-- Which statements have lines on a tranche.
+CREATE TABLE tranche_statements (
+    agreement   INTEGER NOT NULL,
     carrier     INTEGER NOT NULL,
-    tranche     INTEGER,
-    quantity    INTEGER,
-    amount      INTEGER,
-    PRIMARY KEY (statement, line)
+    tranche     INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    PRIMARY KEY (agreement, carrier, tranche, number)
 ) WITHOUT ROWID;
 
 CREATE TABLE refusals (

@@ -4,12 +4,15 @@ use crate::fold::{Fold, FoldError};
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::package::Draw;
 use crate::page::{Page, Paging};
-use crate::sql::{body, int, value};
+use crate::sql::{corrupt, int, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
+use utilidor_types::event::Event;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, CertificateId, Money, Program, Statement};
+use utilidor_types::{
+    AccountId, AgreementId, AgreementTerms, Carrier, CertificateId, Money, Program, Receipt, Statement,
+};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,85 +46,66 @@ pub struct StatementFilter {
     pub to_ms: Option<u64>,
 }
 
-/// Kind, carrier, tranche, quantity or weight, and amount of a line, as columns.
-fn columns(line: &StatementLine) -> (&'static str, Carrier, Option<u32>, Option<u64>, Option<Money>) {
+/// The tranche that a line is about, and what it took from it.
+const fn drawn(line: &StatementLine) -> Option<(Carrier, u32, Draw)> {
     use StatementLine as Line;
+    let none = Draw { weight: 0, charged: Money(0), refunded: Money(0), withheld: Money(0) };
     match *line {
-        Line::Delivery { carrier, delivered, amount, .. } => {
-            ("delivery", carrier, None, Some(delivered.0), Some(amount))
-        }
-        Line::Forfeit { carrier, shortfall, amount, .. } => ("forfeit", carrier, None, Some(shortfall.0), Some(amount)),
-        Line::Usage { carrier, quantity, .. } => ("usage", carrier, None, Some(quantity.0), None),
         Line::Charge { carrier, tranche, weight, amount, .. } => {
-            ("charge", carrier, Some(tranche), Some(weight), Some(amount))
+            Some((carrier, tranche, Draw { weight, charged: amount, ..none }))
         }
-        Line::Owed { carrier, weight } => ("owed", carrier, None, Some(weight), None),
-        Line::OwedCharge { carrier, weight, amount, .. } => ("owed_charge", carrier, None, Some(weight), Some(amount)),
-        Line::FloorArea { carrier, tranche, amount, .. } => ("floor_area", carrier, Some(tranche), None, Some(amount)),
-        Line::Refund { carrier, tranche, amount, .. } => ("refund", carrier, Some(tranche), None, Some(amount)),
+        Line::FloorArea { carrier, tranche, amount, .. } => Some((carrier, tranche, Draw { charged: amount, ..none })),
+        Line::Refund { carrier, tranche, amount, withheld, .. } => {
+            Some((carrier, tranche, Draw { refunded: amount, withheld, ..none }))
+        }
+        Line::Delivery { .. }
+        | Line::Forfeit { .. }
+        | Line::Usage { .. }
+        | Line::Owed { .. }
+        | Line::OwedCharge { .. } => None,
     }
 }
 
 impl Fold<'_> {
     pub fn statement_issued(&mut self, statement: &Statement) -> Result<(), FoldError> {
         let party = self.party(statement.agreement)?;
-        let (owner, user) = (self.account(party.owner)?.id, self.account(party.user)?.id);
-        self.sql
-            .prepare_cached(
-                "INSERT INTO statements (agreement, number, owner, user, from_ms, to_ms, issued_ms, paid, unpaid,
-                 substituted, terms, receipt, body)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, terms, ?11, ?12 FROM agreements WHERE id = ?1",
-            )?
-            .execute(params![
-                party.id,
-                statement.number,
-                owner,
-                user,
-                int(statement.period.from.0),
-                int(statement.period.to.0),
-                int(statement.issued.0),
-                int(statement.paid.0),
-                int(statement.unpaid.0),
-                statement.substituted,
-                self.receipt,
-                body(statement),
-            ])?;
-        let row = self.sql.last_insert_rowid();
-        self.totals.statements += 1;
-        let sql = "UPDATE agreements SET statements = statements + 1 WHERE id = ?";
-        self.sql.prepare_cached(sql)?.execute([party.id])?;
-
-        let sql = "INSERT INTO statement_lines (statement, line, kind, carrier, tranche, quantity, amount)
+        let (owner, user) = (self.account(party.parties.owner)?.id, self.account(party.parties.user)?.id);
+        let sql = "INSERT INTO statements (agreement, number, owner, user, from_ms, to_ms, receipt)
                    VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let mut lines = self.sql.prepare_cached(sql)?;
-        for (place, line) in statement.lines.iter().enumerate() {
-            let (kind, carrier, tranche, quantity, amount) = columns(line);
-            let amount = amount.map(|amount| int(amount.0));
-            lines.execute(params![row, place as i64, kind, carrier as u8, tranche, quantity.map(int), amount])?;
-            let draw = match *line {
-                StatementLine::Charge { weight, amount, .. } => Draw { weight, charged: amount, ..Draw::default() },
-                StatementLine::FloorArea { amount, .. } => Draw { charged: amount, ..Draw::default() },
-                StatementLine::Refund { amount, withheld, .. } => {
-                    Draw { refunded: amount, withheld, ..Draw::default() }
-                }
-                _ => continue,
-            };
-            if let Some(tranche) = tranche {
-                self.draw(party.id, carrier, tranche, draw)?;
-            }
+        self.sql.prepare_cached(sql)?.execute(params![
+            party.id,
+            statement.number,
+            owner,
+            user,
+            int(statement.period.from.0),
+            int(statement.period.to.0),
+            self.receipt,
+        ])?;
+        self.totals.statements += 1;
+        let sql = "INSERT OR IGNORE INTO tranche_statements (agreement, carrier, tranche, number) VALUES (?, ?, ?, ?)";
+        for (carrier, tranche, draw) in statement.lines.iter().filter_map(drawn) {
+            self.sql.prepare_cached(sql)?.execute(params![party.id, carrier as u8, tranche, statement.number])?;
+            self.draw(party.id, carrier, tranche, draw)?;
         }
         Ok(())
     }
 }
 
-const STATEMENT: &str = "SELECT it.id AS id, it.body AS body, sells.account AS owner_id, buys.account AS user_id,
-    agreements.kind AS kind";
+const STATEMENT: &str = "SELECT it.id AS id, it.number AS number, agreements.agreement AS agreement_id,
+    sells.account AS owner_id, buys.account AS user_id, agreements.kind AS kind, receipts.body AS body";
 const STATEMENT_JOIN: &str = "JOIN agreements ON agreements.id = it.agreement
     JOIN accounts AS sells ON sells.id = it.owner JOIN accounts AS buys ON buys.id = it.user";
 
 fn statement_row(row: &Row<'_>) -> rusqlite::Result<(i64, StatementRow)> {
+    let (agreement, number) = (AgreementId(row.get("agreement_id")?), row.get("number")?);
+    let receipt: Receipt = value(row, "body")?;
+    let issued = receipt.events().iter().find_map(|event| match event {
+        Event::StatementIssued(issued) if (issued.agreement, issued.number) == (agreement, number) => Some(issued),
+        _ => None,
+    });
+    let issued = issued.ok_or_else(|| corrupt(row, "body", "the receipt issues no such statement"))?;
     let statement = StatementRow {
-        statement: value(row, "body")?,
+        statement: issued.clone(),
         owner: AccountId(row.get("owner_id")?),
         user: AccountId(row.get("user_id")?),
         kind: row.get("kind")?,
@@ -176,7 +160,7 @@ impl Reader {
 
     /// The terms that were in force when a statement was issued.
     pub fn terms_of_statement(&self, agreement: AgreementId, number: u32) -> Result<Option<AgreementTerms>, ReadError> {
-        let sql = "SELECT statements.terms AS terms FROM statements
+        let sql = "SELECT COALESCE(statements.terms, agreements.terms) AS terms FROM statements
                    JOIN agreements ON agreements.id = statements.agreement
                    WHERE agreements.agreement = ? AND statements.number = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -191,11 +175,9 @@ impl Reader {
         carrier: Carrier,
         tranche: u32,
     ) -> Result<Option<u32>, ReadError> {
-        let sql = "SELECT MAX(statements.number) FROM statements
-                   JOIN agreements ON agreements.id = statements.agreement
-                   JOIN statement_lines ON statement_lines.statement = statements.id
-                   WHERE agreements.agreement = ? AND statements.number < ? AND statement_lines.carrier = ?
-                   AND statement_lines.tranche = ?";
+        let sql = "SELECT MAX(number) FROM tranche_statements
+                   WHERE agreement = (SELECT id FROM agreements WHERE agreements.agreement = ?)
+                   AND number < ? AND carrier = ? AND tranche = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row(params![agreement.0, number, carrier as u8, tranche], |row| row.get(0))?)
     }

@@ -88,7 +88,7 @@ impl Reader {
             let sql = format!("SELECT COUNT(*) AS count FROM {table}");
             snapshot.prepare_cached(&sql)?.query_row([], |row| uint(row, "count"))
         };
-        let sql = "SELECT kind, status, COUNT(*) AS count FROM agreements GROUP BY kind, status ORDER BY kind, status";
+        let sql = "SELECT kind, status, count FROM agreement_counts WHERE count > 0 ORDER BY kind, status";
         let mut statement = snapshot.prepare_cached(sql)?;
         let agreements = statement.query_map([], |row| {
             Ok(AgreementCount { kind: row.get("kind")?, status: row.get("status")?, count: uint(row, "count")? })

@@ -4,7 +4,7 @@ use commonware_parallel::Sequential;
 use rusqlite::types::Value;
 use std::collections::HashMap;
 use tempfile::TempDir;
-use utilidor_index::agreement::AgreementFilter;
+use utilidor_index::agreement::{AgreementFilter, AgreementRow};
 use utilidor_index::meter::CertificateRow;
 use utilidor_index::offer::OfferFilter;
 use utilidor_index::statement::StatementFilter;
@@ -259,9 +259,9 @@ impl Chain {
             floor_area_m2: 0,
             low_balance: Quantity(KWH),
         };
-        let services = vec![service].try_into().unwrap();
+        let services = vec![service.clone()].try_into().unwrap();
         let terms = SubscriptionTerms { package: PackageId(half("p")), version: 1, services };
-        self.done("bob", Action::Subscribe { id: agreement("s"), terms });
+        self.done("bob", Action::Subscribe { id: agreement("s"), terms: terms.clone() });
         let payment = Prepayment::Amount(Money::units(80));
         self.done("bob", Action::Prepay { subscription: agreement("s"), carrier: ELECTRICITY, payment });
         self.now = at(1, 20, 0);
@@ -279,6 +279,11 @@ impl Chain {
         let readings = self.readings("bob", &[(at(1, 21, 0), 10), (at(2, 1, 0), 40)]);
         self.done("gateway", readings);
         self.pass_to(at(2, 1, 7));
+        let services = vec![Service { low_balance: Quantity(2 * KWH), ..service }].try_into().unwrap();
+        let program = Program::Subscription(SubscriptionTerms { services, ..terms });
+        let amended = AgreementTerms { owner: account("station"), user: account("bob"), program: program.clone() };
+        self.done("bob", Action::ProposeAmendment { agreement: agreement("s"), program });
+        self.done("station", Action::SignAmendment { agreement: agreement("s"), terms: amended.digest() });
         self.done("bob", Action::Terminate { agreement: agreement("s") });
     }
 }
@@ -389,7 +394,14 @@ fn a_trade_can_be_traced_from_offer_to_payment() {
     assert_eq!(bob.status, Status::Expired);
     let filter = AgreementFilter { account: Some(account("bob")), ..Default::default() };
     assert_eq!(all(fixture.reader.agreements(&filter, page()).unwrap()).len(), 2);
-    assert_eq!(all(fixture.reader.offers(OfferFilter::default(), page()).unwrap()).len(), 1);
+    let of = |owner: &str| OfferFilter { owner: Some(account(owner)), ..Default::default() };
+    let offers = |filter| all(fixture.reader.offers(filter, page()).unwrap()).len();
+    assert_eq!((offers(OfferFilter::default()), offers(of("station")), offers(of("alice"))), (1, 1, 0));
+    let agreements = all(fixture.reader.agreements(&AgreementFilter::default(), page()).unwrap());
+    for counted in fixture.reader.summary().unwrap().agreements {
+        let alike = |row: &&AgreementRow| (&*row.kind, row.status.name()) == (&*counted.kind, &*counted.status);
+        assert_eq!(agreements.iter().filter(alike).count() as u64, counted.count, "{counted:?}");
+    }
 }
 
 #[test]
@@ -422,11 +434,21 @@ fn a_subscription_shows_its_tranches_notices_and_statements() {
     assert_eq!(tranche.charged, Money(90 * 800_000));
     let filter = StatementFilter { agreement: Some(agreement("s")), ..Default::default() };
     let statements = all(fixture.reader.statements(filter, page()).unwrap());
-    assert_eq!(statements.iter().map(|row| row.statement.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(statements.iter().map(|row| row.statement.number).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(fixture.reader.last_statement_on_tranche(agreement("s"), 2, ELECTRICITY, 1).unwrap(), Some(1));
     let terms = fixture.reader.terms_of_statement(agreement("s"), 1).unwrap().unwrap();
     let counted = fixture.reader.certificates_of_statement(&terms, &statements[0].statement).unwrap();
     assert_eq!(counted.len(), 3);
+    // The second statement closes what was owed on the old terms.
+    let low_balance = |terms: &AgreementTerms| match &terms.program {
+        Program::Subscription(terms) => terms.services[0].low_balance,
+        Program::Purchase(_) => panic!("a purchase"),
+    };
+    let in_force = |number| fixture.reader.terms_of_statement(agreement("s"), number).unwrap().unwrap();
+    let low_balances = [1, 2, 3].map(|number| low_balance(&in_force(number)));
+    assert_eq!(low_balances, [Quantity(KWH), Quantity(KWH), Quantity(2 * KWH)]);
+    assert_eq!(subscription.agreement.terms, in_force(3));
+    assert_eq!(subscription.agreement.statements, 3);
     assert_eq!(subscription.agreement.status, Status::Terminated);
 }
 
@@ -526,17 +548,15 @@ fn an_index_goes_on_where_it_was_left() {
     assert_eq!(dump(&Fixture { _dir: dir, index: parts, reader }), dump(&whole));
 }
 
-#[test]
-fn pages_neither_repeat_nor_skip() {
-    let (_, fixture) = played();
-    let whole = all(fixture.reader.movements_of_account(account("alice"), page()).unwrap());
-    assert!(whole.len() > 4);
+/// A list is the same whatever the size of its pages.
+fn same_in_pages<T: PartialEq + std::fmt::Debug>(list: impl Fn(Paging) -> Page<T>) {
+    let whole = all(list(page()));
+    assert!(whole.len() > 2);
     for limit in 1..5 {
         let mut cursor: Option<String> = None;
         let mut seen = Vec::new();
         loop {
-            let paging = Paging::new(cursor.as_deref(), Some(limit)).unwrap();
-            let page = fixture.reader.movements_of_account(account("alice"), paging).unwrap();
+            let page = list(Paging::new(cursor.as_deref(), Some(limit)).unwrap());
             assert!(page.items.len() <= limit as usize);
             seen.extend(page.items);
             cursor = page.next;
@@ -546,6 +566,15 @@ fn pages_neither_repeat_nor_skip() {
         }
         assert_eq!(seen, whole);
     }
+}
+
+#[test]
+fn pages_neither_repeat_nor_skip() {
+    let (_, Fixture { reader, .. }) = played();
+    same_in_pages(|paging| reader.movements_of_account(account("alice"), paging).unwrap());
+    same_in_pages(|paging| reader.movements_of_agreement(agreement("alice"), paging).unwrap());
+    same_in_pages(|paging| reader.quotes(OfferId(half("o")), paging).unwrap());
+    same_in_pages(|paging| reader.certificates_of_agreement(agreement("alice"), None, paging).unwrap());
     assert!(Paging::new(None, Some(0)).is_err());
     assert!(Paging::new(None, Some(1_001)).is_err());
     assert!(Paging::new(Some("x"), None).is_err());
