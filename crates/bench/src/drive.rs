@@ -91,9 +91,8 @@ pub async fn load(
     let (tell, mut told) = watch::channel(0);
     let (enough, stop) = oneshot::channel();
     let following = tokio::spawn(Follower::new(handle.clone()).follow(tell, stop));
-    let mut sent: Vec<(usize, Instant)> = Vec::new();
-    // How many transactions, and how many bytes, had been sent after each submission.
-    let mut sums: Vec<(usize, usize)> = vec![(0, 0)];
+    // How many transactions, and how many bytes, had been sent with each submission, and when.
+    let mut sent: Vec<(usize, usize, Instant)> = Vec::new();
     let (mut count, mut bytes) = (0, 0);
     let mut open = tokio::task::JoinSet::new();
     let start = Instant::now();
@@ -117,8 +116,7 @@ pub async fn load(
         }
         count += batch.len();
         bytes += batch.iter().map(Vec::len).sum::<usize>();
-        sums.push((count, bytes));
-        sent.push((count, Instant::now()));
+        sent.push((count, bytes, Instant::now()));
         let entrance = entrance.clone();
         open.spawn(async move { entrance.submit(batch).await });
         while open.len() >= connections {
@@ -126,7 +124,8 @@ pub async fn load(
         }
         if matches!(pace, Pace::Saturated { .. }) {
             let has_room = |done: &usize| {
-                let final_bytes = sums[sums.partition_point(|(count, _)| count <= done) - 1].1;
+                let submissions = sent.partition_point(|(count, ..)| count <= done);
+                let final_bytes = submissions.checked_sub(1).map_or(0, |last| sent[last].1);
                 done + IN_FLIGHT >= count && final_bytes + IN_FLIGHT_BYTES >= bytes
             };
             told.wait_for(has_room).await.map(drop).expect("the node runs");
@@ -138,7 +137,7 @@ pub async fn load(
     let marks = following.await.expect("following does not panic").expect("the node runs");
 
     let mut before = 0;
-    let latency = |(until, at): (usize, Instant)| {
+    let latency = |(until, _, at): (usize, usize, Instant)| {
         let place = marks.partition_point(|(done, _)| *done < until);
         let latency = marks[place].1.saturating_duration_since(at);
         let count = until - std::mem::replace(&mut before, until);

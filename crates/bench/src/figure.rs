@@ -207,6 +207,13 @@ async fn run(
         (Layer::Engine, _) => Depth::Engine,
         (Layer::Node, _) => Depth::Node,
     };
+    // Held until this function ends.
+    let lock = std::fs::File::create(folder.join("run.lock"))?;
+    lock.try_lock().map_err(|_| {
+        std::io::Error::other(
+            "another benchmark is at work in this folder: wait for it, or name another one with --data",
+        )
+    })?;
     let dir = folder.join("run");
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
