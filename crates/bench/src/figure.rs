@@ -207,8 +207,8 @@ async fn run(
         (Layer::Engine, _) => Depth::Engine,
         (Layer::Node, _) => Depth::Node,
     };
-    // Held until this function ends.
-    let lock = std::fs::File::create(folder.join("run.lock"))?;
+    // The folder is locked until this function ends.
+    let lock = std::fs::File::open(folder)?;
     lock.try_lock().map_err(|_| {
         std::io::Error::other(
             "another benchmark is at work in this folder: wait for it, or name another one with --data",

@@ -45,3 +45,16 @@ fn an_unknown_suite_or_layer_is_refused_with_those_that_there_are() {
     assert!(desk.run("bench transfer --layer moon").failed(2).contains("engine"));
     assert!(desk.run("bench transfer --scale 0").failed(2).contains("above 0"));
 }
+
+#[test]
+fn a_folder_is_one_benchmarks_at_a_time() {
+    let desk = Desk::new();
+    let folder = desk.path().join("bench");
+    std::fs::create_dir(&folder).unwrap();
+    let folder = std::fs::File::open(folder).unwrap();
+    folder.lock().unwrap();
+    let command = "bench transfer --layer engine --scale 0.01 --runs 1 --data bench";
+    assert!(desk.run(command).failed(1).contains("another benchmark"));
+    folder.unlock().unwrap();
+    desk.run(command).ok();
+}

@@ -237,6 +237,12 @@ impl Reader {
         Ok(Self { connection })
     }
 
+    /// Bytes of the tables. The write-ahead log beside them is bounded and comes to nothing when it has been folded in.
+    pub fn bytes(&self) -> Result<u64, ReadError> {
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok((pragma("page_count")? * pragma("page_size")?) as u64)
+    }
+
     /// One state for several queries.
     pub(crate) fn snapshot(&self) -> Result<rusqlite::Transaction<'_>, ReadError> {
         Ok(self.connection.unchecked_transaction()?)
