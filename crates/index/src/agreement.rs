@@ -368,7 +368,8 @@ pub(crate) fn parties(snapshot: &Transaction<'_>, agreement: AgreementId) -> Res
 }
 
 /// All columns of an agreement, and how many statements it has.
-const AGREEMENT: &str = "SELECT *, (SELECT COUNT(*) FROM statements WHERE statements.agreement = agreements.id) AS statements FROM agreements";
+const AGREEMENT: &str = "SELECT *, (SELECT COUNT(*) FROM statements WHERE statements.agreement = agreements.id)
+    AS statements FROM agreements";
 
 impl Reader {
     /// Agreements in the order in which they were proposed.

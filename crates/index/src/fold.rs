@@ -190,15 +190,15 @@ impl<'a> Fold<'a> {
                 body(&facts.header),
             ])?;
 
-        let places: HashMap<_, _> =
+        // Those that no receipt has answered yet.
+        let mut places: HashMap<_, _> =
             facts.transactions.iter().enumerate().map(|(place, (hash, _))| (*hash, place)).collect();
-        let transactions = self.totals.transactions + facts.transactions.len() as u64;
         for (place, receipt) in facts.receipts.iter().enumerate() {
             self.receipt = first_receipt + place as i64;
             let transaction = match receipt.cause {
                 Cause::Transaction(hash) => {
-                    let place = places.get(&hash);
-                    Some(*place.ok_or_else(|| diverged(format!("no transaction {hash} is in the block")))?)
+                    let place = places.remove(&hash);
+                    Some(place.ok_or_else(|| diverged(format!("no transaction {hash} is left in the block")))?)
                 }
                 Cause::Genesis | Cause::Due { .. } => None,
             };
@@ -210,7 +210,7 @@ impl<'a> Fold<'a> {
                 Verdict::Refused(refusal) => self.refused_transaction(refusal)?,
             }
         }
-        if self.totals.transactions != transactions {
+        if !places.is_empty() {
             return Err(diverged("a transaction of the block has no receipt"));
         }
         if let Some(certificate) = self.certificates.first() {

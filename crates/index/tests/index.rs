@@ -513,8 +513,15 @@ fn a_block_that_contradicts_the_ones_before_stops_the_index_and_leaves_it_as_it_
     let hash = signed.hash();
     poor.transactions = vec![(hash, signed)];
     poor.receipts[0].cause = receipt::Cause::Transaction(hash);
-    assert!(matches!(fixture.index.apply(&poor), Err(ApplyError::Diverged { height: 2, .. })));
-    assert_eq!(dump(&fixture), before);
+    // Nor can one whose receipts answer the same transaction twice, or a transaction not at all.
+    let mut twice = chain.blocks[1].clone();
+    twice.receipts.push(twice.receipts[0].clone());
+    let mut unanswered = chain.blocks[1].clone();
+    unanswered.receipts.clear();
+    for block in [poor, twice, unanswered] {
+        assert!(matches!(fixture.index.apply(&block), Err(ApplyError::Diverged { height: 2, .. })));
+        assert_eq!(dump(&fixture), before);
+    }
     fixture.index.apply(&chain.blocks[1]).unwrap();
 }
 
