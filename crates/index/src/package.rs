@@ -157,6 +157,7 @@ impl Fold<'_> {
 }
 
 /// What a line of a statement took from a tranche.
+#[derive(Default)]
 pub(crate) struct Draw {
     pub weight: u64,
     pub charged: Money,

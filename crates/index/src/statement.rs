@@ -10,9 +10,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::event::Event;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{
-    AccountId, AgreementId, AgreementTerms, Carrier, CertificateId, Money, Program, Receipt, Statement,
-};
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, CertificateId, Program, Receipt, Statement};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,16 +45,17 @@ pub struct StatementFilter {
 }
 
 /// The tranche that a line is about, and what it took from it.
-const fn drawn(line: &StatementLine) -> Option<(Carrier, u32, Draw)> {
+fn drawn(line: &StatementLine) -> Option<(Carrier, u32, Draw)> {
     use StatementLine as Line;
-    let none = Draw { weight: 0, charged: Money(0), refunded: Money(0), withheld: Money(0) };
     match *line {
         Line::Charge { carrier, tranche, weight, amount, .. } => {
-            Some((carrier, tranche, Draw { weight, charged: amount, ..none }))
+            Some((carrier, tranche, Draw { weight, charged: amount, ..Draw::default() }))
         }
-        Line::FloorArea { carrier, tranche, amount, .. } => Some((carrier, tranche, Draw { charged: amount, ..none })),
+        Line::FloorArea { carrier, tranche, amount, .. } => {
+            Some((carrier, tranche, Draw { charged: amount, ..Draw::default() }))
+        }
         Line::Refund { carrier, tranche, amount, withheld, .. } => {
-            Some((carrier, tranche, Draw { refunded: amount, withheld, ..none }))
+            Some((carrier, tranche, Draw { refunded: amount, withheld, ..Draw::default() }))
         }
         Line::Delivery { .. }
         | Line::Forfeit { .. }
