@@ -15,7 +15,7 @@ use utilidor_types::agreement::Origin;
 use utilidor_types::bill::{BillProof, CertificatesEvidence, ReceiptEvidence, TransactionEvidence};
 use utilidor_types::proof::FinalHeader;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AgreementId, Carrier, CertificateId, PackageId, Program, SignedTransaction, TransactionHash};
+use utilidor_types::{AgreementId, Carrier, PackageId, Program, SignedTransaction, TransactionHash};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -47,7 +47,8 @@ struct Parts {
     statement: CauseRow,
     earlier: Vec<CauseRow>,
     steps: Vec<(TransactionRow, SignedTransaction)>,
-    certificates: Vec<CertificateId>,
+    /// Places of certified runs in the certification log.
+    runs: Vec<u64>,
 }
 
 impl Parts {
@@ -80,7 +81,7 @@ impl Parts {
             statement: row.cause.clone(),
             earlier: earlier.collect::<Result<_, _>>()?,
             steps: found.into_values().collect(),
-            certificates: reader.certificates_of_statement(&terms, &row.statement)?,
+            runs: reader.runs_of_statement(&terms, &row.statement)?,
         }))
     }
 }
@@ -176,9 +177,9 @@ async fn assemble(app: &App, parts: Parts) -> Result<BillProof, Problem> {
         headers.insert(row.height, transaction.block);
         steps.push((row.height, signed, transaction.inclusion, receipt.receipt, receipt.inclusion));
     }
-    let certificates = match parts.certificates.is_empty() {
+    let runs = match parts.runs.is_empty() {
         true => None,
-        false => Some(chain.prove_certificates(parts.certificates, Some(parts.statement.height)).await?.certificates),
+        false => Some(chain.prove_certified(parts.runs, Some(parts.statement.height)).await?.runs),
     };
 
     let heights: Vec<u64> = headers.keys().copied().collect();
@@ -204,8 +205,7 @@ async fn assemble(app: &App, parts: Parts) -> Result<BillProof, Problem> {
         },
         earlier: earlier.collect(),
         steps: steps.collect(),
-        certificates: certificates
-            .map(|certificates| CertificatesEvidence { header: number(parts.statement.height), certificates }),
+        certificates: runs.map(|runs| CertificatesEvidence { header: number(parts.statement.height), runs }),
         headers: headers.into_values().collect(),
     })
 }

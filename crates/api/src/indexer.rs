@@ -38,7 +38,7 @@ pub fn facts(block: FinalizedBlock) -> BlockFacts {
             .map(|transaction| (transaction.hash, transaction.signed))
             .collect(),
         receipts: block.receipts,
-        certificates: block.certificates,
+        certified: block.certified,
     }
 }
 

@@ -107,11 +107,13 @@ async fn certificate(
 #[utoipa::path(
     get, path = "/v1/certificates/{id}/proof", tag = "proofs",
     params(("id" = String, Path, description = "The trading id: a decimal number")),
-    responses((status = 200, description = "The block, the certificate and its path", body = Object), Problems)
+    responses((status = 200, description = "The block, the run that holds the reading, and its path", body = Object), Problems)
 )]
 async fn certificate_proof(
     State(app): State<App>,
     Path(id): Path<CertificateId>,
 ) -> Result<axum::Json<CertificatesProof>, Problem> {
-    Ok(axum::Json(app.chain.prove_certificates(vec![id], None).await?))
+    let position = app.read(move |reader| reader.position_of_certificate(id)).await?;
+    let position = position.ok_or_else(|| Problem::not_found(format!("certificate {id}")))?;
+    Ok(axum::Json(app.chain.prove_certified(vec![position], None).await?))
 }

@@ -202,9 +202,7 @@ impl From<ReadError> for Problem {
         let code = match &error {
             ReadError::Stopped => Code::Stopping,
             ReadError::NotHeld { .. } => Code::NotHeld,
-            ReadError::NotFinal { .. } | ReadError::NoSuchItem { .. } | ReadError::NoSuchCertificate { .. } => {
-                Code::NotFound
-            }
+            ReadError::NotFinal { .. } | ReadError::NoSuchItem { .. } | ReadError::NoSuchRun { .. } => Code::NotFound,
             ReadError::Storage(_) => return Self::internal(&error),
         };
         Self::new(code, error.to_string())

@@ -129,9 +129,9 @@ async fn a_subscriptions_bills_are_proven_through_amendment_and_termination() {
     assert_eq!(summary["money"]["conserved"], true);
     assert_eq!(summary["statements"], 4);
 
-    // A bill that leaves out a certificate, or brings another one's, does not follow.
+    // A bill that leaves out certificates, or a prepayment, does not follow.
     let mut short = proof(&world, "s", 4).await;
-    short.certificates.as_mut().unwrap().certificates.remove(100);
+    short.certificates.as_mut().unwrap().runs.remove(1);
     let error = short.verify(Some(world.genesis.chain())).unwrap_err();
     assert!(matches!(error, BillError::WrongLine { .. }), "{error}");
     let mut unpaid = proof(&world, "s", 4).await;

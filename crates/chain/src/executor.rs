@@ -25,7 +25,7 @@ use utilidor_types::{
 
 type UnmerkleizedLog<E> = <Certification<E> as ManagedDb<E>>::Unmerkleized;
 
-/// What a block did, save receipts and certificates, and the database batches that hold all of it.
+/// What a block did, save receipts and certified runs, and the database batches that hold all of it.
 pub(crate) struct Executed<E: Spawner + StorageContext> {
     pub outcome: Outcome,
     /// How many of the transactions were tried, from the first: the rest would have exceeded the receipts' bound.
@@ -87,10 +87,10 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     // The order in which cells were asked for is this execution's own; the database is given one that all members share.
     unstaged.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     // The logs are sealed beside the state, on other threads where there are some.
-    let certificates = std::mem::take(&mut outcome.certificates);
+    let certified = std::mem::take(&mut outcome.certified);
     let certification = runtime.child("certification").spawn(|_| async move {
-        let append = |log: UnmerkleizedLog<E>, certificate| log.append(LogEntry::new(encode(certificate)));
-        certificates.iter().fold(certification, append).merkleize().await
+        let append = |log: UnmerkleizedLog<E>, run| log.append(LogEntry::new(encode(run)));
+        certified.iter().fold(certification, append).merkleize().await
     });
     let left = std::mem::take(&mut outcome.receipts);
     let receipts = runtime.child("receipts").spawn(|_| async move {

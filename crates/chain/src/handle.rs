@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_ledger::Inadmissible;
 use utilidor_types::{
-    Cell, CertificateId, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
+    Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{Header, transaction_hash},
     proof::FinalHeader,
     transaction::VerifyError,
@@ -177,14 +177,10 @@ impl Handle {
         self.ask(|answer| Request::ProveReceipt(height, index, answer)).await
     }
 
-    /// Proves that certificates are in the certification log as of the block at height `at`, or else the last final one. Any
-    /// height not below the certificates' own will do, at any time.
-    pub async fn prove_certificates(
-        &self,
-        ids: Vec<CertificateId>,
-        at: Option<u64>,
-    ) -> Result<CertificatesProof, ReadError> {
-        self.ask(|answer| Request::ProveCertificates(ids, at, answer)).await
+    /// Proves that the certified runs at `positions` are in the certification log as of the block at height `at`, or else the
+    /// last final one. Any height not below the runs' own will do, at any time.
+    pub async fn prove_certified(&self, positions: Vec<u64>, at: Option<u64>) -> Result<CertificatesProof, ReadError> {
+        self.ask(|answer| Request::ProveCertified(positions, at, answer)).await
     }
 
     /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for

@@ -23,14 +23,11 @@ use sha2::Digest as _;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_types::{
-    Cell, Certificate, CertificateId, Digest, Key, Receipt, SignedTransaction, TransactionHash,
+    Cell, CertifiedRun, Digest, Key, Receipt, SignedTransaction, TransactionHash,
     block::Header,
     decode,
-    meter::MAX_CERTIFICATE_BYTES,
-    proof::{
-        BlockInclusion, CertificateInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES,
-        StateInclusion, StateKey,
-    },
+    meter::MAX_CERTIFIED_RUN_BYTES,
+    proof::{BlockInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateInclusion, StateKey},
 };
 
 /// Requests that wait for the reader; more wait at the sender.
@@ -66,15 +63,13 @@ pub enum ReadError {
         /// The number asked for, from 0.
         index: u32,
     },
-    /// There is no certificate with that id at that height.
-    #[error("certificate {id} does not exist at height {height}, which has {count}")]
-    NoSuchCertificate {
-        /// The id asked for.
-        id: CertificateId,
+    /// The certification log holds no run at that position at that height.
+    #[error("the certification log holds no certified run at position {position} at height {height}")]
+    NoSuchRun {
+        /// The position asked for.
+        position: u64,
         /// The height asked about.
         height: u64,
-        /// Certificates at that height.
-        count: u64,
     },
     /// What is stored cannot be read.
     #[error("stored data cannot be read: {0}")]
@@ -101,8 +96,8 @@ pub struct FinalizedBlock {
     pub transactions: Vec<BlockTransaction>,
     /// The receipts, in the order of execution: genesis (in block 1), due work, then one for each transaction.
     pub receipts: Vec<Receipt>,
-    /// The certificates added to the certification log, in order of their ids.
-    pub certificates: Vec<Certificate>,
+    /// What was added to the certification log, in order.
+    pub certified: Vec<CertifiedRun>,
     /// The members' finalization of this very block; `None` where a later block's stands for it.
     pub finalization: Option<Vec<u8>>,
 }
@@ -134,8 +129,8 @@ pub struct ReceiptProof {
 pub struct CertificatesProof {
     /// The block.
     pub block: FinalHeader,
-    /// The certificates with their places.
-    pub certificates: Vec<(Certificate, CertificateInclusion)>,
+    /// The runs that hold the readings, with their places.
+    pub runs: Vec<(CertifiedRun, RunInclusion)>,
 }
 
 /// A proof of what a key held after a block.
@@ -162,7 +157,7 @@ pub(crate) enum Request {
     ProveState(Key, Answer<StateProof>),
     ProveTransaction(u64, u32, Answer<TransactionProof>),
     ProveReceipt(u64, u32, Answer<ReceiptProof>),
-    ProveCertificates(Vec<CertificateId>, Option<u64>, Answer<CertificatesProof>),
+    ProveCertified(Vec<u64>, Option<u64>, Answer<CertificatesProof>),
 }
 
 /// Reads what the engine stores.
@@ -208,7 +203,9 @@ impl<E: Runtime> Reader<E> {
                 drop(answer.send(self.prove_transaction(height, index).await));
             }
             Request::ProveReceipt(height, index, answer) => drop(answer.send(self.prove_receipt(height, index).await)),
-            Request::ProveCertificates(ids, at, answer) => drop(answer.send(self.prove_certificates(&ids, at).await)),
+            Request::ProveCertified(positions, at, answer) => {
+                drop(answer.send(self.prove_certified(&positions, at).await));
+            }
         }
     }
 
@@ -248,7 +245,7 @@ impl<E: Runtime> Reader<E> {
                 Ok(BlockTransaction { hash: body.hash, signed })
             })
             .collect::<Result<_, ReadError>>()?;
-        let mut certificates = Vec::new();
+        let mut certified = Vec::new();
         if height > 0 {
             let first = self.header(height - 1).await?.certification.end;
             // The block's last operation in the log is its commit.
@@ -260,7 +257,7 @@ impl<E: Runtime> Reader<E> {
             };
             for entry in entries {
                 let entry = entry.ok_or(ReadError::NotHeld { height })?;
-                certificates.push(decode(entry.bytes(), MAX_CERTIFICATE_BYTES).map_err(storage)?);
+                certified.push(decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?);
             }
         }
         let finalization = self.marshal.get_finalization(Height::new(height)).await;
@@ -269,7 +266,7 @@ impl<E: Runtime> Reader<E> {
             header,
             transactions,
             receipts: self.receipts(height).await?,
-            certificates,
+            certified,
             finalization: finalization.map(|finalization| finalization.encode().to_vec()),
         })
     }
@@ -369,41 +366,25 @@ impl<E: Runtime> Reader<E> {
         Ok(ReceiptProof { block: final_header, receipt, inclusion })
     }
 
-    async fn prove_certificates(&self, ids: &[CertificateId], at: Option<u64>) -> Result<CertificatesProof, ReadError> {
+    async fn prove_certified(&self, positions: &[u64], at: Option<u64>) -> Result<CertificatesProof, ReadError> {
         let at = at.unwrap_or_else(|| self.head.borrow().height);
         let block = self.final_header(at).await?;
-        let count = block.header.certificates();
-        let mut certificates = Vec::with_capacity(ids.len());
-        for &id in ids {
-            if id.0 >= count {
-                return Err(ReadError::NoSuchCertificate { id, height: at, count });
+        let end = mmr::Location::new(block.header.certification.end);
+        let mut runs = Vec::with_capacity(positions.len());
+        for &position in positions {
+            let no_such_run = ReadError::NoSuchRun { position, height: at };
+            if position >= block.header.certification.end {
+                return Err(no_such_run);
             }
-            let certified_at = self.certified_at(id, at).await?;
-            let position = CertificateInclusion::position(id, certified_at).expect("below the log's end");
-            let position = mmr::Location::new(position);
-            let end = mmr::Location::new(block.header.certification.end);
+            let location = mmr::Location::new(position);
             let log = self.databases.1.read().await;
-            let entry: LogEntry = log.get(position).await.map_err(storage)?.ok_or(ReadError::NotHeld { height: at })?;
-            let (path, _) = log.historical_proof(end, position, NZU64!(1)).await.map_err(storage)?;
+            let entry: LogEntry = log.get(location).await.map_err(storage)?.ok_or(no_such_run)?;
+            let (path, _) = log.historical_proof(end, location, NZU64!(1)).await.map_err(storage)?;
             drop(log);
-            let certificate = decode(entry.bytes(), MAX_CERTIFICATE_BYTES).map_err(storage)?;
-            certificates.push((certificate, CertificateInclusion { certified_at, path: path.encode().to_vec() }));
+            let run = decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?;
+            runs.push((run, RunInclusion { position, path: path.encode().to_vec() }));
         }
-        Ok(CertificatesProof { block, certificates })
-    }
-
-    /// Height of the block that certified `id`, at most `last`: the first that has more certificates than `id`.
-    async fn certified_at(&self, id: CertificateId, last: u64) -> Result<u64, ReadError> {
-        let (mut low, mut high) = (1, last);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.header(middle).await?.certificates() > id.0 {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        Ok(low)
+        Ok(CertificatesProof { block, runs })
     }
 }
 

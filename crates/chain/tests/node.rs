@@ -14,8 +14,8 @@ use utilidor_chain::{
 };
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, Certificate, CertificateId, DecodeError, Key, Meter, MeterAuthority, MeterId,
-    Money, PrivateKey, Quantity, Reading, Timestamp, Transaction, TransactionHash,
+    AccountId, Action, Bounded, Carrier, DecodeError, Key, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
+    Reading, Timestamp, Transaction, TransactionHash,
     cell::from_cells,
     encode,
     genesis::ChainKind,
@@ -230,38 +230,48 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
     handle.advance_time(Timestamp(START.0 + 5 * QUARTER_MS)).await.unwrap();
     commit(&handle, vec![encode(&signed(&genesis, 2, readings(4..=5)))]).await;
     let second = handle.head().height;
-    assert_eq!(handle.finalized(first).await.unwrap().unwrap().certificates.len(), 3);
+    let certified = [first, second].map(|height| async move {
+        let block = handle.finalized(height).await.unwrap().unwrap();
+        // The block's last operation in the log is its commit.
+        let positions = block.header.certification.end - 1 - block.certified.len() as u64..;
+        positions.zip(block.certified).collect::<Vec<_>>()
+    });
+    let certified = futures::future::join_all(certified).await.concat();
+    let ids: Vec<_> = certified.iter().flat_map(|(_, run)| run.certificates()).map(|one| one.id.0).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4]);
 
-    let ids: Vec<_> = (0..5).map(CertificateId).collect();
-    let proof = handle.prove_certificates(ids.clone(), None).await.unwrap();
+    let positions: Vec<_> = certified.iter().map(|(position, _)| *position).collect();
+    let proof = handle.prove_certified(positions.clone(), None).await.unwrap();
     let header = proof.block.verify(&members).unwrap();
-    for (id, (certificate, inclusion)) in ids.iter().zip(&proof.certificates) {
-        assert_eq!(certificate.id, *id);
-        assert_eq!(certificate.register, Quantity((id.0 + 1) * 1_000_000));
-        assert_eq!(inclusion.certified_at, if id.0 < 3 { first } else { second });
-        inclusion.verify(header, certificate).unwrap();
-        changed(inclusion, |inclusion| inclusion.verify(header, certificate).is_ok());
-        changed(certificate, |certificate| inclusion.verify(header, certificate).is_ok());
+    for ((position, expected), (run, inclusion)) in certified.iter().zip(&proof.runs) {
+        assert_eq!((inclusion.position, run), (*position, expected));
+        for certificate in run.certificates() {
+            assert_eq!(certificate.register, Quantity((certificate.id.0 + 1) * 1_000_000));
+            assert_eq!(certificate.interval.to.0, START.0 + (certificate.id.0 + 1) * QUARTER_MS);
+            assert_eq!(certificate.interval.ms(), QUARTER_MS);
+        }
+        inclusion.verify(header, run).unwrap();
+        changed(inclusion, |inclusion| inclusion.verify(header, run).is_ok());
+        changed(run, |run| inclusion.verify(header, run).is_ok());
     }
-    // A certificate stands in one place only, and a path leads to the root of one block only.
-    let [(one, at_one), (other, at_other)] = [&proof.certificates[1], &proof.certificates[2]];
+    // A run stands in one place only, and a path leads to the root of one block only.
+    let [(one, at_one), (other, at_other)] = [&proof.runs[0], &proof.runs[1]];
     at_one.verify(header, other).unwrap_err();
     at_other.verify(header, one).unwrap_err();
-    let moved = Certificate { id: CertificateId(2), ..one.clone() };
-    at_other.verify(header, &moved).unwrap_err();
 
-    let old = handle.prove_certificates(ids[..3].to_vec(), Some(first)).await.unwrap();
+    let old = handle.prove_certified(positions[..1].to_vec(), Some(first)).await.unwrap();
     let old_header = old.block.verify(&members).unwrap();
-    for ((certificate, inclusion), (_, later)) in old.certificates.iter().zip(&proof.certificates) {
-        inclusion.verify(old_header, certificate).unwrap();
-        inclusion.verify(header, certificate).unwrap_err();
-        later.verify(old_header, certificate).unwrap_err();
+    let (run, inclusion) = &old.runs[0];
+    inclusion.verify(old_header, run).unwrap();
+    inclusion.verify(header, run).unwrap_err();
+    at_one.verify(old_header, run).unwrap_err();
+    // Neither a later run nor a block's commit is a run of that block.
+    for position in [positions[1], positions[0] + 1, u64::MAX] {
+        assert_eq!(
+            handle.prove_certified(vec![position], Some(first)).await,
+            Err(ReadError::NoSuchRun { position, height: first })
+        );
     }
-    let id = CertificateId(3);
-    assert_eq!(
-        handle.prove_certificates(vec![id], Some(first)).await,
-        Err(ReadError::NoSuchCertificate { id, height: first, count: 3 })
-    );
     node.stop().unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! What the index is told of a block: the finalized facts, without anything of the consensus engine.
 
 use utilidor_types::block::Header;
-use utilidor_types::{Certificate, Receipt, SignedTransaction, TransactionHash};
+use utilidor_types::{CertifiedRun, Receipt, SignedTransaction, TransactionHash};
 
 /// A finalized block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,6 @@ pub struct BlockFacts {
     pub transactions: Vec<(TransactionHash, SignedTransaction)>,
     /// The receipts, in the block's order.
     pub receipts: Vec<Receipt>,
-    /// The readings certified in the block, in the log's order.
-    pub certificates: Vec<Certificate>,
+    /// What the block added to the certification log, in order.
+    pub certified: Vec<CertifiedRun>,
 }

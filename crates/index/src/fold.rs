@@ -18,7 +18,7 @@ use utilidor_types::action::Action;
 use utilidor_types::event::Event;
 use utilidor_types::receipt::{Cause, Receipt, Verdict};
 use utilidor_types::{
-    AccountId, AgreementId, Certificate, Genesis, MeterId, OfferId, SignedTransaction, TransactionHash,
+    AccountId, AgreementId, CertifiedRun, Genesis, MeterId, OfferId, SignedTransaction, TransactionHash,
 };
 
 /// A block being folded.
@@ -30,8 +30,9 @@ pub(crate) struct Fold<'a> {
     pub rows: &'a mut Rows,
     pub late: Late,
     pub subscription_meters: HashSet<(i64, i64)>,
-    /// Certificates of the block that no receipt has named yet.
-    pub certificates: &'a [Certificate],
+    /// Certified runs of the block that no receipt has counted yet, the first of them at this place in the certification log.
+    pub certified: &'a [CertifiedRun],
+    pub position: u64,
     pub totals: Totals,
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct Late {
     pub transaction_heads: Vec<(i64, i64)>,
     pub account_receipts: Vec<(i64, i64)>,
     pub agreement_receipts: Vec<(i64, i64)>,
-    pub agreement_certificates: Vec<(i64, i64)>,
+    pub agreement_runs: Vec<(i64, i64)>,
 }
 
 /// Rows remembered from block to block: most are asked for again soon.
@@ -121,7 +122,7 @@ impl Index {
             FoldError::Diverged(reason) => ApplyError::Diverged { height, reason },
         };
         {
-            let mut fold = Fold::at(&transaction, height, &facts.certificates, &mut rows).map_err(fail)?;
+            let mut fold = Fold::at(&transaction, height, &mut rows).map_err(fail)?;
             fold.block(facts).map_err(fail)?;
             fold.finish(facts).map_err(fail)?;
         }
@@ -136,16 +137,11 @@ impl<'a> Fold<'a> {
     /// Enters the members that the genesis document admits.
     pub fn genesis(sql: &Transaction<'_>, genesis: &Genesis) -> Result<(), FoldError> {
         let mut rows = Rows::default();
-        let mut fold = Fold::at(sql, 0, &[], &mut rows)?;
+        let mut fold = Fold::at(sql, 0, &mut rows)?;
         genesis.members.iter().try_for_each(|member| fold.admit(member.member, member.account, member.roles))
     }
 
-    fn at(
-        sql: &'a Transaction<'a>,
-        height: u64,
-        certificates: &'a [Certificate],
-        rows: &'a mut Rows,
-    ) -> Result<Self, FoldError> {
+    fn at(sql: &'a Transaction<'a>, height: u64, rows: &'a mut Rows) -> Result<Self, FoldError> {
         let totals = sql.query_row(
             "SELECT issued, redeemed, balances, transactions, certificates, statements FROM meta",
             [],
@@ -168,12 +164,16 @@ impl<'a> Fold<'a> {
             rows,
             late: Late::default(),
             subscription_meters: HashSet::new(),
-            certificates,
+            certified: &[],
+            position: 0,
             totals,
         })
     }
 
-    fn block(&mut self, facts: &BlockFacts) -> Result<(), FoldError> {
+    fn block(&mut self, facts: &'a BlockFacts) -> Result<(), FoldError> {
+        self.certified = &facts.certified;
+        // The block's last operation in the log is its commit.
+        self.position = facts.header.certification.end.saturating_sub(1 + facts.certified.len() as u64);
         let sql = "SELECT COALESCE(MAX(id), 0) + 1 FROM receipts";
         let first_receipt: i64 = self.sql.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         self.sql
@@ -213,8 +213,8 @@ impl<'a> Fold<'a> {
         if !places.is_empty() {
             return Err(diverged("a transaction of the block has no receipt"));
         }
-        if let Some(certificate) = self.certificates.first() {
-            return Err(diverged(format!("no receipt names certificate {}", certificate.id)));
+        if let Some(run) = self.certified.first() {
+            return Err(diverged(format!("no receipt counts the run from certificate {} on", run.first)));
         }
         Ok(())
     }
@@ -357,13 +357,13 @@ impl<'a> Fold<'a> {
 
     /// Writes the tables that hold nothing but keys.
     fn write_keys(&mut self) -> Result<(), FoldError> {
-        let Late { transaction_heads, account_receipts, agreement_receipts, agreement_certificates, .. } =
+        let Late { transaction_heads, account_receipts, agreement_receipts, agreement_runs, .. } =
             std::mem::take(&mut self.late);
         for (table, mut keys) in [
             ("transaction_heads", transaction_heads),
             ("account_receipts", account_receipts),
             ("agreement_receipts", agreement_receipts),
-            ("agreement_certificates", agreement_certificates),
+            ("agreement_runs", agreement_runs),
         ] {
             keys.sort_unstable();
             keys.dedup();

@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use utilidor_types::{ChainId, Digest, Genesis};
 
 /// Version of the tables. A file of another version is emptied when it is opened.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
 
 /// Statements that a connection keeps prepared.
 const CACHED_STATEMENTS: usize = 128;

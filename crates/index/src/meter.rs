@@ -3,13 +3,13 @@
 use crate::fold::{Fold, FoldError, diverged};
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::page::{Page, Paging};
-use crate::sql::{body, carrier, int, maybe_uint, maybe_value, quantity, uint, value};
+use crate::sql::{body, carrier, int, maybe_uint, quantity, uint, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::{
-    AccountId, AgreementId, Bounded, Carrier, Certificate, CertificateId, Meter, MeterAuthority, MeterId, Quantity,
-    Reading, Timestamp, Window,
+    AccountId, AgreementId, Carrier, Certificate, CertificateId, CertifiedRun, Meter, MeterAuthority, MeterId,
+    Quantity, Reading, Timestamp, Window,
 };
 
 /// A meter.
@@ -67,10 +67,9 @@ pub struct CertificateRow {
 }
 
 /// The last reading of a meter in a block, and how many were certified.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct LastReading {
-    register: Quantity,
-    time: Timestamp,
+    reading: Reading,
     certified: i64,
 }
 
@@ -128,10 +127,9 @@ impl Fold<'_> {
         register: Quantity,
     ) -> Result<(), FoldError> {
         // The old device's last reading is certified with the exchange, unless it was before.
-        let of_old_device =
-            |next: &&Certificate| (next.meter, next.interval.to, next.register) == (meter, last.time, last.register);
-        if let Some(first) = self.certificates.first().filter(of_old_device).map(|next| next.id) {
-            self.certified(first, 1)?;
+        let alone = |run: &CertifiedRun| run.readings.iter().map(|certified| certified.reading).eq([last]);
+        if let Some(run) = self.certified.first().filter(|run| run.meter == meter && alone(run)) {
+            self.certified(run.first, 1)?;
         }
         let meter = self.meter(meter)?;
         let certified = self.late.meters.remove(&meter).map_or(0, |last| last.certified);
@@ -149,53 +147,51 @@ impl Fold<'_> {
         Ok(())
     }
 
-    /// Takes the next certificates of the block, which a receipt counts.
+    /// Takes the next certified runs of the block, which a receipt counts.
     pub fn certified(&mut self, first: CertificateId, count: u32) -> Result<(), FoldError> {
-        let Some((certified, rest)) = self.certificates.split_at_checked(count as usize) else {
-            return Err(diverged(format!(
-                "a receipt certifies {count} readings, {} are left",
-                self.certificates.len()
-            )));
-        };
-        self.certificates = rest;
-        let sql = "INSERT INTO certificates (id, meter, from_ms, to_ms, register, quantity, subscription, purchases)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let end = CertificateId(first.0.saturating_add(count.into()));
+        let sql = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, subscription, readings)
+                   VALUES (?, ?, ?, ?, ?, ?, ?)";
         let mut insert = self.sql.prepare_cached(sql)?;
-        for (place, certificate) in certified.iter().enumerate() {
-            if certificate.id.0 != self.totals.certificates || certificate.id.0 != first.0 + place as u64 {
-                let expected = self.totals.certificates;
-                return Err(diverged(format!("certificate {} stands where {expected} belongs", certificate.id)));
-            }
-            self.totals.certificates += 1;
-            let meter = self.meter(certificate.meter)?;
-            let subscription = certificate.subscription.map(|agreement| self.party(agreement)).transpose()?;
+        while self.totals.certificates < end.0 {
+            let next = CertificateId(self.totals.certificates);
+            let Some((run, rest)) = self.certified.split_first() else {
+                return Err(diverged(format!(
+                    "a receipt counts certificates to before {end}, from {next} on there are none"
+                )));
+            };
+            let (Some(last), true, true) = (run.readings.last(), run.first == next, run.end() <= end) else {
+                let (from, to) = (run.first, run.end());
+                return Err(diverged(format!(
+                    "certificates {from} to before {to} stand where {next} to before {end} belong"
+                )));
+            };
+            self.totals.certificates = run.end().0;
+            let meter = self.meter(run.meter)?;
+            let subscription = run.subscription.map(|agreement| self.party(agreement)).transpose()?;
             let subscription = subscription.map(|party| party.id);
             insert.execute(params![
-                int(certificate.id.0),
+                int(run.first.0),
+                int(self.position),
                 meter,
-                int(certificate.interval.from.0),
-                int(certificate.interval.to.0),
-                int(certificate.register.0),
-                int(certificate.quantity.0),
+                int(run.from.0),
+                int(last.reading.time.0),
                 subscription,
-                (!certificate.purchases.is_empty()).then(|| body(&certificate.purchases)),
+                body(&run.readings),
             ])?;
-            for purchase in certificate.purchases.iter() {
+            for purchase in run.readings.iter().flat_map(|certified| certified.purchases.iter()) {
                 let agreement = self.party(purchase.agreement)?.id;
-                self.late.agreement_certificates.push((agreement, int(certificate.id.0)));
+                self.late.agreement_runs.push((agreement, int(run.first.0)));
             }
-            let last = self.late.meters.entry(meter).or_default();
-            *last = LastReading {
-                register: certificate.register,
-                time: certificate.interval.to,
-                certified: last.certified + 1,
-            };
+            let certified = self.late.meters.get(&meter).map_or(0, |noted| noted.certified) + run.readings.len() as i64;
+            self.late.meters.insert(meter, LastReading { reading: last.reading, certified });
             if let Some(subscription) = subscription
                 && self.subscription_meters.insert((subscription, meter))
             {
                 let sql = "INSERT OR IGNORE INTO subscription_meters (subscription, meter) VALUES (?, ?)";
                 self.sql.prepare_cached(sql)?.execute([subscription, meter])?;
             }
+            (self.certified, self.position) = (rest, self.position + 1);
         }
         Ok(())
     }
@@ -205,7 +201,8 @@ impl Fold<'_> {
         let sql = "UPDATE meters SET register = ?, read_ms = ?, certificates = certificates + ? WHERE id = ?";
         let mut update = self.sql.prepare_cached(sql)?;
         for (meter, last) in std::mem::take(&mut self.late.meters) {
-            update.execute(params![int(last.register.0), int(last.time.0), last.certified, meter])?;
+            let Reading { register, time } = last.reading;
+            update.execute(params![int(register.0), int(time.0), last.certified, meter])?;
         }
         Ok(())
     }
@@ -247,24 +244,41 @@ fn meter_row(row: &Row<'_>) -> rusqlite::Result<(i64, MeterRow)> {
     Ok((row.get("id")?, meter))
 }
 
-const CERTIFICATE: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, to_ms, it.register AS register,
-    it.quantity AS quantity, purchases, agreements.agreement AS subscription_id,
+const RUN: &str =
+    "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readings, agreements.agreement AS subscription_id,
     (SELECT height FROM blocks WHERE first_certificate <= it.id
      ORDER BY first_certificate DESC, height DESC LIMIT 1) AS height
-    FROM certificates AS it JOIN meters ON meters.id = it.meter
+    FROM certified_runs AS it JOIN meters ON meters.id = it.meter
     LEFT JOIN agreements ON agreements.id = it.subscription";
 
-fn certificate_row(row: &Row<'_>) -> rusqlite::Result<CertificateRow> {
-    let certificate = Certificate {
-        id: CertificateId(uint(row, "id")?),
+/// The certificates of a run.
+fn certificates(row: &Row<'_>) -> rusqlite::Result<Vec<CertificateRow>> {
+    let run = CertifiedRun {
+        first: CertificateId(uint(row, "id")?),
         meter: MeterId(row.get("meter_id")?),
-        interval: window(row)?,
-        register: quantity(row, "register")?,
-        quantity: quantity(row, "quantity")?,
-        purchases: maybe_value(row, "purchases")?.unwrap_or_else(Bounded::empty),
+        from: Timestamp(uint(row, "from_ms")?),
         subscription: row.get::<_, Option<[u8; 16]>>("subscription_id")?.map(AgreementId),
+        readings: value(row, "readings")?,
     };
-    Ok(CertificateRow { certificate, height: uint(row, "height")? })
+    let height = uint(row, "height")?;
+    Ok(run.certificates().map(|certificate| CertificateRow { certificate, height }).collect())
+}
+
+/// The page of the certificates that are `wanted`, out of rows of runs in the order of `key`.
+fn page_of_certificates(
+    mut runs: rusqlite::Rows<'_>,
+    paging: Paging,
+    key: impl Fn(&Certificate) -> i64,
+    wanted: impl Fn(&Certificate) -> bool,
+) -> Result<Page<CertificateRow>, ReadError> {
+    let mut found = Vec::new();
+    while (found.len() as i64) < paging.fetch()
+        && let Some(run) = runs.next()?
+    {
+        let rows = certificates(run)?.into_iter().map(|row| (key(&row.certificate), row));
+        found.extend(rows.filter(|(key, row)| *key > paging.after() && wanted(&row.certificate)));
+    }
+    Ok(Page::of(found, paging))
 }
 
 impl Reader {
@@ -304,15 +318,20 @@ impl Reader {
         paging: Paging,
     ) -> Result<Page<CertificateRow>, ReadError> {
         let snapshot = self.snapshot()?;
+        // A meter's runs follow each other, so the first one wanted is the last that does not begin later.
         let sql = format!(
-            "{CERTIFICATE} WHERE it.meter = (SELECT id FROM meters WHERE meters.meter = ?1)
-             AND it.from_ms > ?2 AND (?4 IS NULL OR it.to_ms > ?4) AND it.from_ms < ?5 ORDER BY it.from_ms LIMIT ?3"
+            "WITH named AS (SELECT id FROM meters WHERE meter = ?1)
+             {RUN} WHERE it.meter = (SELECT id FROM named) AND it.from_ms < ?3 AND it.from_ms >= COALESCE(
+               (SELECT MAX(from_ms) FROM certified_runs WHERE meter = (SELECT id FROM named) AND from_ms <= ?2), ?2)
+             ORDER BY it.from_ms"
         );
         let mut statement = snapshot.prepare_cached(&sql)?;
-        let to = to_ms.map_or(i64::MAX, int);
-        let values = params![meter.0, paging.after(), paging.fetch(), from_ms.map(int), to];
-        let rows = statement.query_map(values, |row| Ok((row.get("from_ms")?, certificate_row(row)?)))?;
-        Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
+        let from = paging.after().max(from_ms.map_or(i64::MIN, int));
+        let runs = statement.query(params![meter.0, from, to_ms.map_or(i64::MAX, int)])?;
+        let begin = |certificate: &Certificate| int(certificate.interval.from.0);
+        page_of_certificates(runs, paging, begin, |Certificate { interval, .. }| {
+            from_ms.is_none_or(|from| interval.to.0 > from) && to_ms.is_none_or(|to| interval.from.0 < to)
+        })
     }
 
     /// Certificates that count for an agreement, in the log's order, those with an interval in the window only.
@@ -323,33 +342,47 @@ impl Reader {
         paging: Paging,
     ) -> Result<Page<CertificateRow>, ReadError> {
         let snapshot = self.snapshot()?;
+        // The first run wanted is the one that holds the last certificate of the page before.
         let sql = format!(
-            "{CERTIFICATE} WHERE it.id IN (
-               SELECT id FROM (
-                 SELECT certificate AS id FROM agreement_certificates
-                   WHERE agreement = (SELECT id FROM agreements WHERE agreement = ?1) AND certificate > ?2
-                 UNION ALL
-                 SELECT certificates.id AS id FROM subscription_meters
-                   JOIN certificates ON certificates.meter = subscription_meters.meter
-                     AND certificates.subscription = subscription_meters.subscription
-                   WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
-                     AND certificates.id > ?2 AND certificates.from_ms >= ?4 AND certificates.from_ms < ?5
-               ) ORDER BY id)
-             AND it.from_ms >= ?4 AND it.from_ms < ?5 ORDER BY it.id LIMIT ?3"
+            "WITH named AS (SELECT id FROM agreements WHERE agreement = ?1),
+                  start AS (SELECT COALESCE(MAX(id), 0) AS id FROM certified_runs WHERE id <= ?2)
+             {RUN} WHERE it.id IN (
+               SELECT run FROM agreement_runs
+                 WHERE agreement = (SELECT id FROM named) AND run >= (SELECT id FROM start)
+               UNION ALL
+               SELECT certified_runs.id FROM subscription_meters
+                 JOIN certified_runs ON certified_runs.meter = subscription_meters.meter
+                   AND certified_runs.subscription = subscription_meters.subscription
+                 WHERE subscription_meters.subscription = (SELECT id FROM named)
+                   AND certified_runs.id >= (SELECT id FROM start)
+                   AND certified_runs.from_ms < ?4 AND certified_runs.to_ms > ?3)
+             AND it.from_ms < ?4 AND it.to_ms > ?3 ORDER BY it.id"
         );
         let mut statement = snapshot.prepare_cached(&sql)?;
         let (from, to) = window.map_or((i64::MIN, i64::MAX), |window| (int(window.from.0), int(window.to.0)));
-        let values = params![agreement.0, paging.after(), paging.fetch(), from, to];
-        let rows = statement.query_map(values, |row| Ok((row.get("id")?, certificate_row(row)?)))?;
-        Ok(Page::of(rows.collect::<Result<_, _>>()?, paging))
+        let runs = statement.query(params![agreement.0, paging.after(), from, to])?;
+        let id = |certificate: &Certificate| int(certificate.id.0);
+        page_of_certificates(runs, paging, id, |Certificate { interval, purchases, subscription, .. }| {
+            window.is_none_or(|window| (window.from..window.to).contains(&interval.from))
+                && (*subscription == Some(agreement) || purchases.iter().any(|part| part.agreement == agreement))
+        })
     }
 
     /// One certificate.
     pub fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRow>, ReadError> {
         let snapshot = self.snapshot()?;
-        let sql = format!("{CERTIFICATE} WHERE it.id = ?");
+        let sql = format!("{RUN} WHERE it.id <= ? ORDER BY it.id DESC LIMIT 1");
         let mut statement = snapshot.prepare_cached(&sql)?;
-        Ok(statement.query_row([int(id.0)], certificate_row).optional()?)
+        let run = statement.query_row([int(id.0)], certificates).optional()?;
+        Ok(run.and_then(|rows| rows.into_iter().find(|row| row.certificate.id == id)))
+    }
+
+    /// Place in the certification log of the run that holds a certificate.
+    pub fn position_of_certificate(&self, id: CertificateId) -> Result<Option<u64>, ReadError> {
+        let snapshot = self.snapshot()?;
+        let sql = "SELECT position FROM certified_runs WHERE id <= ?1 AND ?1 < (SELECT certificates FROM meta)
+                   ORDER BY id DESC LIMIT 1";
+        Ok(snapshot.prepare_cached(sql)?.query_row([int(id.0)], |row| uint(row, "position")).optional()?)
     }
 
     /// Where the intervals without readings of a meter were recorded.

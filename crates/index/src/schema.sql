@@ -189,27 +189,27 @@ CREATE TABLE meters (
 );
 CREATE INDEX meters_by_holder ON meters (holder);
 
-CREATE TABLE certificates (
+CREATE TABLE certified_runs (
+    -- Id of the first certificate; the others follow.
     id          INTEGER PRIMARY KEY,
+    -- Place in the certification log.
+    position    INTEGER NOT NULL,
     meter       INTEGER NOT NULL,
     from_ms     INTEGER NOT NULL,
     to_ms       INTEGER NOT NULL,
-    register    INTEGER NOT NULL,
-    quantity    INTEGER NOT NULL,
     subscription INTEGER,
-    -- The purchases that it counts for; NULL if there are none.
-    purchases   BLOB
+    readings    BLOB NOT NULL
 );
-CREATE INDEX certificates_by_meter ON certificates (meter, from_ms);
+CREATE INDEX certified_runs_by_meter ON certified_runs (meter, from_ms);
 
--- Certificates that count for a purchase.
-CREATE TABLE agreement_certificates (
+-- Certified runs that count for a purchase.
+CREATE TABLE agreement_runs (
     agreement   INTEGER NOT NULL,
-    certificate INTEGER NOT NULL,
-    PRIMARY KEY (agreement, certificate)
+    run         INTEGER NOT NULL,
+    PRIMARY KEY (agreement, run)
 ) WITHOUT ROWID;
 
--- Which meters have measured for a subscription, so that its certificates are found through its meters.
+-- Which meters have measured for a subscription, so that its certified runs are found through its meters.
 CREATE TABLE subscription_meters (
     subscription INTEGER NOT NULL,
     meter       INTEGER NOT NULL,

@@ -4,13 +4,13 @@ use crate::fold::{Fold, FoldError};
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::package::Draw;
 use crate::page::{Page, Paging};
-use crate::sql::{corrupt, int, value};
+use crate::sql::{corrupt, int, uint, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::event::Event;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, CertificateId, Program, Receipt, Statement};
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, Program, Receipt, Statement};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,42 +181,39 @@ impl Reader {
         Ok(statement.query_row(params![agreement.0, number, carrier as u8, tranche], |row| row.get(0))?)
     }
 
-    /// The certificates that a statement counts, by rising id: for a purchase those of its meters that overlap its window, for
-    /// a subscription those charged to it, each within the range of the log that the statement names.
-    pub fn certificates_of_statement(
-        &self,
-        terms: &AgreementTerms,
-        statement: &Statement,
-    ) -> Result<Vec<CertificateId>, ReadError> {
+    /// Where the certified runs stand in the certification log that a statement counts, by rising place: for a purchase those of
+    /// its meters that overlap its window, for a subscription those charged to it, each within the range of ids that the
+    /// statement names.
+    pub fn runs_of_statement(&self, terms: &AgreementTerms, statement: &Statement) -> Result<Vec<u64>, ReadError> {
         let snapshot = self.snapshot()?;
-        let range = [int(statement.first_certificate.0), int(statement.end_certificate.0)];
-        let mut ids: Vec<i64> = Vec::new();
+        let (first, end) = (int(statement.first_certificate.0), int(statement.end_certificate.0));
+        let position = |row: &Row<'_>| uint(row, "position");
+        let mut positions: Vec<u64> = Vec::new();
         match &terms.program {
             Program::Purchase(terms) => {
                 let meters = terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten();
-                let sql = "SELECT id FROM certificates WHERE meter = (SELECT id FROM meters WHERE meters.meter = ?1)
+                let sql =
+                    "SELECT position FROM certified_runs WHERE meter = (SELECT id FROM meters WHERE meters.meter = ?1)
                            AND from_ms < ?2 AND to_ms > ?3 AND id >= ?4 AND id < ?5";
                 let mut query = snapshot.prepare_cached(sql)?;
                 let (from, to) = (int(terms.window.from.0), int(terms.window.to.0));
                 for meter in meters.collect::<std::collections::BTreeSet<_>>() {
-                    let rows =
-                        query.query_map(params![meter.0, to, from, range[0], range[1]], |row| row.get::<_, i64>(0))?;
-                    ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
+                    let rows = query.query_map(params![meter.0, to, from, first, end], position)?;
+                    positions.extend(rows.collect::<Result<Vec<_>, _>>()?);
                 }
             }
             Program::Subscription(_) => {
-                let sql = "SELECT certificates.id FROM subscription_meters
-                           JOIN certificates ON certificates.meter = subscription_meters.meter
-                             AND certificates.subscription = subscription_meters.subscription
+                let sql = "SELECT position FROM subscription_meters
+                           JOIN certified_runs ON certified_runs.meter = subscription_meters.meter
+                             AND certified_runs.subscription = subscription_meters.subscription
                            WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
-                           AND certificates.id >= ?2 AND certificates.id < ?3";
+                           AND certified_runs.id >= ?2 AND certified_runs.id < ?3";
                 let mut query = snapshot.prepare_cached(sql)?;
-                let rows =
-                    query.query_map(params![statement.agreement.0, range[0], range[1]], |row| row.get::<_, i64>(0))?;
-                ids.extend(rows.collect::<Result<Vec<_>, _>>()?);
+                let rows = query.query_map(params![statement.agreement.0, first, end], position)?;
+                positions.extend(rows.collect::<Result<Vec<_>, _>>()?);
             }
         }
-        ids.sort_unstable();
-        Ok(ids.into_iter().map(|id| CertificateId(id as u64)).collect())
+        positions.sort_unstable();
+        Ok(positions)
     }
 }

@@ -16,7 +16,7 @@ use utilidor_types::agreement::*;
 use utilidor_types::block::{Header, Log, Round};
 use utilidor_types::genesis::{ChainKind, GenesisMember};
 use utilidor_types::hash::tagged_hash;
-use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::meter::{CertifiedReading, MeterAuthority, MeterRun};
 use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, sealed_bytes};
 use utilidor_types::time::{Date, HOUR_MS};
@@ -103,6 +103,9 @@ impl Chain {
         let outcome = self.state.execute(self.now, verified);
         assert_eq!(outcome.inadmissible, vec![]);
         let log = Log { root: Digest::default(), start: 0, end: 0 };
+        // One commit stands in the log for the genesis block, and one for each block since.
+        let end = self.blocks.last().map_or(1, |block| block.header.certification.end);
+        let certification = Log { end: end + outcome.certified.len() as u64 + 1, ..log };
         let header = Header {
             version: Header::VERSION,
             chain,
@@ -117,14 +120,22 @@ impl Chain {
             receipts_root: Digest::default(),
             state_root: Digest::default(),
             state_operations: log,
-            certification: log,
+            certification,
             receipts: log,
             next_due: None,
         };
         let transactions = transactions.into_iter().map(|signed| (signed.hash(), signed)).collect();
-        let (receipts, certificates) = (outcome.receipts, outcome.certificates);
-        self.blocks.push(BlockFacts { header, transactions, receipts, certificates });
+        let (receipts, certified) = (outcome.receipts, outcome.certified);
+        self.blocks.push(BlockFacts { header, transactions, receipts, certified });
         self.blocks.last().unwrap()
+    }
+
+    /// All certified runs, with their places in the certification log.
+    fn runs(&self) -> impl Iterator<Item = (u64, &CertifiedRun)> {
+        self.blocks.iter().flat_map(|block| {
+            let first = block.header.certification.end - 1 - block.certified.len() as u64;
+            (first..).zip(&block.certified)
+        })
     }
 
     fn act(&mut self, actor: &str, action: Action) -> Receipt {
@@ -407,15 +418,20 @@ fn a_trade_can_be_traced_from_offer_to_payment() {
 #[test]
 fn certificates_come_back_as_they_were_certified_with_their_height() {
     let (chain, fixture) = played();
+    let reader = &fixture.reader;
     let mut count = 0;
-    for block in &chain.blocks {
-        for certificate in &block.certificates {
-            let row = fixture.reader.certificate(certificate.id).unwrap().unwrap();
-            assert_eq!((&row.certificate, row.height), (certificate, block.header.height));
+    for (position, run) in chain.runs() {
+        let height = chain.blocks.iter().find(|block| position < block.header.certification.end).unwrap().header.height;
+        for certificate in run.certificates() {
+            let row = reader.certificate(certificate.id).unwrap().unwrap();
+            assert_eq!((row.certificate, row.height), (certificate, height));
+            assert_eq!(reader.position_of_certificate(CertificateId(count)).unwrap(), Some(position));
             count += 1;
         }
     }
-    assert_eq!(fixture.reader.summary().unwrap().certificates, count);
+    assert_eq!(reader.certificate(CertificateId(count)).unwrap(), None);
+    assert_eq!(reader.position_of_certificate(CertificateId(count)).unwrap(), None);
+    assert_eq!(reader.summary().unwrap().certificates, count);
     let bob = fixture.reader.meter(meter("bob")).unwrap().unwrap();
     assert_eq!((bob.devices, bob.certificates, bob.register), (2, 5, Quantity(40 * KWH)));
     assert_eq!(bob.gaps.len(), 3);
@@ -426,7 +442,7 @@ fn certificates_come_back_as_they_were_certified_with_their_height() {
 
 #[test]
 fn a_subscription_shows_its_tranches_notices_and_statements() {
-    let (_, fixture) = played();
+    let (chain, fixture) = played();
     let subscription = fixture.reader.subscription(agreement("s")).unwrap().unwrap();
     let tranche = &subscription.tranches[0];
     assert_eq!(tranche.paid, Money::units(80));
@@ -437,8 +453,11 @@ fn a_subscription_shows_its_tranches_notices_and_statements() {
     assert_eq!(statements.iter().map(|row| row.statement.number).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(fixture.reader.last_statement_on_tranche(agreement("s"), 2, ELECTRICITY, 1).unwrap(), Some(1));
     let terms = fixture.reader.terms_of_statement(agreement("s"), 1).unwrap().unwrap();
-    let counted = fixture.reader.certificates_of_statement(&terms, &statements[0].statement).unwrap();
-    assert_eq!(counted.len(), 3);
+    let counted = fixture.reader.runs_of_statement(&terms, &statements[0].statement).unwrap();
+    let charged =
+        chain.runs().filter(|(position, _)| counted.contains(position)).flat_map(|(_, run)| run.certificates());
+    let charged: Vec<_> = charged.map(|certificate| (certificate.id.0, certificate.subscription)).collect();
+    assert_eq!(charged, [27, 28, 29].map(|id| (id, Some(agreement("s")))));
     // The second statement closes what was owed on the old terms.
     let low_balance = |terms: &AgreementTerms| match &terms.program {
         Program::Subscription(terms) => terms.services[0].low_balance,
@@ -582,6 +601,17 @@ fn pages_neither_repeat_nor_skip() {
     same_in_pages(|paging| reader.movements_of_agreement(agreement("alice"), paging).unwrap());
     same_in_pages(|paging| reader.quotes(OfferId(half("o")), paging).unwrap());
     same_in_pages(|paging| reader.certificates_of_agreement(agreement("alice"), None, paging).unwrap());
+    same_in_pages(|paging| reader.certificates_of_meter(meter("alice"), None, None, paging).unwrap());
+    for hours in [(5, 9), (5, 24), (0, 7)] {
+        let window = Window { from: at(1, 10, hours.0), to: at(1, 10, hours.1) };
+        let begins_inside = |row: &&CertificateRow| (window.from..window.to).contains(&row.certificate.interval.from);
+        let of = |window, paging| reader.certificates_of_agreement(agreement("alice"), window, paging).unwrap();
+        let inside: Vec<_> = all(of(None, page())).into_iter().filter(|row| begins_inside(&row)).collect();
+        assert_eq!(all(of(Some(window), page())), inside);
+        same_in_pages(|paging| of(Some(window), paging));
+        let (from, to) = (Some(window.from.0), Some(window.to.0));
+        same_in_pages(|paging| reader.certificates_of_meter(meter("alice"), from, to, paging).unwrap());
+    }
     assert!(Paging::new(None, Some(0)).is_err());
     assert!(Paging::new(None, Some(1_001)).is_err());
     assert!(Paging::new(Some("x"), None).is_err());
@@ -606,20 +636,24 @@ fn a_batch_of_certificates_is_folded_quickly_and_found_by_its_meter() {
         }),
     );
     fixture.index.apply(&chain.blocks[0]).unwrap();
+    const READINGS: usize = 24;
+    let reading = |id| CertifiedReading {
+        reading: Reading { time: at(1, 1, id + 1), register: Quantity(id) },
+        quantity: Quantity(1),
+        purchases: Bounded::empty(),
+    };
     let batches = 50;
     let began = std::time::Instant::now();
     for batch in 0..batches {
-        let certificates: Vec<_> = (batch * 2_000..(batch + 1) * 2_000)
-            .map(|id| Certificate {
-                id: CertificateId(id),
-                meter: meter("alice"),
-                interval: Window { from: at(1, 1, id), to: at(1, 1, id + 1) },
-                register: Quantity(id),
-                quantity: Quantity(1),
-                purchases: Bounded::empty(),
-                subscription: None,
-            })
-            .collect();
+        let ids: Vec<u64> = (batch * 2_000..(batch + 1) * 2_000).collect();
+        let runs = ids.chunks(READINGS).map(|ids| CertifiedRun {
+            first: CertificateId(ids[0]),
+            meter: meter("alice"),
+            from: at(1, 1, ids[0]),
+            subscription: None,
+            readings: Bounded::new(ids.iter().map(|id| reading(*id)).collect()).unwrap(),
+        });
+        let runs: Vec<_> = runs.collect();
         let certified =
             Event::Certified { first: CertificateId(batch * 2_000), count: 2_000, refused: Bounded::empty() };
         let signed = chain.sign("gateway", Action::RecordReadings { runs: Bounded::empty() });
@@ -632,7 +666,8 @@ fn a_batch_of_certificates_is_folded_quickly_and_found_by_its_meter() {
             verdict: receipt::Verdict::Applied(vec![certified].try_into().unwrap()),
         }];
         block.transactions = vec![(signed.hash(), signed)];
-        block.certificates = certificates;
+        block.header.certification.end += runs.len() as u64 + 1;
+        block.certified = runs;
         fixture.index.apply(&block).unwrap();
         chain.blocks.push(block);
     }

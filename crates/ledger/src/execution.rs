@@ -7,8 +7,8 @@ use crate::record::{AccountRecord, MemberRecord, Totals};
 use crate::store::{Change, Ruled, Stop, Store};
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
-    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, ChainId, Event, Genesis, Key, Receipt,
-    Timestamp, Verdict, VerifiedTransaction,
+    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, CertifiedRun, ChainId, Event, Genesis, Key,
+    Receipt, Timestamp, Verdict, VerifiedTransaction,
 };
 
 /// What a block brings besides its transactions.
@@ -56,13 +56,20 @@ pub struct Outcome {
     /// In the order of execution: genesis (in the first block), due work, then one per admitted transaction.
     pub receipts: Vec<Receipt>,
     /// New entries of the certification log, in order.
-    pub certificates: Vec<Certificate>,
+    pub certified: Vec<CertifiedRun>,
     /// Places of the transactions that may stand in the block.
     pub admitted: Vec<usize>,
     /// Places of the others, with the reason.
     pub inadmissible: Vec<(usize, Inadmissible)>,
     /// The next instant at which work is due; not after now if some was carried over to the next block.
     pub next_due: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// What the block certified, by rising id.
+    pub fn certificates(&self) -> impl Iterator<Item = Certificate> {
+        self.certified.iter().flat_map(CertifiedRun::certificates)
+    }
 }
 
 /// Where an execution stands.
@@ -116,7 +123,7 @@ pub(crate) struct Ledger<'a> {
     /// Consequences of the present transaction or due item.
     pub events: Vec<Event>,
     /// New entries of the certification log.
-    pub certificates: Vec<Certificate>,
+    pub certified: Vec<CertifiedRun>,
 }
 
 impl Execution {
@@ -206,15 +213,15 @@ impl Execution {
             return None;
         }
         let next_due = next_due.expect("the due calendar was read when due work was looked for");
-        let certificates = ledger.certificates;
+        let certified = ledger.certified;
         invariant::check(&self.store);
-        Some(Outcome { cells: self.store.changes(), receipts, certificates, admitted, inadmissible, next_due })
+        Some(Outcome { cells: self.store.changes(), receipts, certified, admitted, inadmissible, next_due })
     }
 }
 
 impl<'a> Ledger<'a> {
     fn new(store: &'a mut Store, context: &BlockContext) -> Self {
-        Self { store, chain: context.chain, now: context.time, events: Vec::new(), certificates: Vec::new() }
+        Self { store, chain: context.chain, now: context.time, events: Vec::new(), certified: Vec::new() }
     }
 }
 
@@ -258,7 +265,7 @@ impl Ledger<'_> {
 
     /// Applies an action: all of it or nothing. `None` if cells are missing.
     fn apply(&mut self, caller: Caller, action: &Action) -> Option<Verdict> {
-        let certificates = self.certificates.len();
+        let certified = self.certified.len();
         self.events.clear();
         match self.perform(caller, action) {
             Ok(()) => {
@@ -268,7 +275,7 @@ impl Ledger<'_> {
             }
             Err(stop) => {
                 self.store.roll_back();
-                self.certificates.truncate(certificates);
+                self.certified.truncate(certified);
                 match stop {
                     Stop::Unfetched => None,
                     Stop::Refused(refusal) => Some(Verdict::Refused(refusal)),
@@ -315,21 +322,23 @@ impl Ledger<'_> {
         }
     }
 
-    /// The next certificate's id: the totals' plus what this block has added.
+    /// The next certificate's id: the totals', or where this block's last run ends.
     pub fn next_certificate(&mut self) -> Ruled<CertificateId> {
-        let totals: Totals = self.store.known(&())?;
-        Ok(CertificateId(totals.certificates.0 + self.certificates.len() as u64))
+        match self.certified.last() {
+            Some(last) => Ok(last.end()),
+            None => Ok(self.store.known::<Totals>(&())?.certificates),
+        }
     }
 
-    /// Writes the length of the certification log, once a block.
+    /// Counts the block's certificates, once.
     fn count_certificates(&mut self) -> Ruled<()> {
-        if self.certificates.is_empty() {
-            return Ok(());
-        }
+        let next = self.next_certificate()?;
         let mut totals: Totals = self.store.known(&())?;
-        totals.certificates.0 += self.certificates.len() as u64;
-        self.store.put(&(), totals);
-        self.store.commit();
+        if totals.certificates != next {
+            totals.certificates = next;
+            self.store.put(&(), totals);
+            self.store.commit();
+        }
         Ok(())
     }
 }

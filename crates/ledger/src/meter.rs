@@ -101,7 +101,10 @@ impl Ledger<'_> {
     ) -> Ruled<()> {
         let (mut record, mut state) = self.operated_meter(caller, meter)?;
         if last.time > state.last.time {
-            self.certify(&record.meter, &mut state, last)?;
+            let from = state.last.time;
+            let certified = self.certify(&record.meter, &mut state, last)?;
+            let certified = Bounded::new(vec![certified]).expect("a run holds one reading");
+            self.add_certified(meter, from, state.subscription, certified)?;
         } else if last != state.last {
             return Err(Refusal::OutOfOrder { last: state.last.time, time: last.time }.into());
         }

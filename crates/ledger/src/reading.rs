@@ -10,10 +10,11 @@ use crate::purchase;
 use crate::record::{AgreementState, MeterState, ProgramState};
 use crate::store::{Place, Ruled, Stop};
 use utilidor_types::event::RefusedReading;
-use utilidor_types::meter::{Attribution, MAX_BATCH_READINGS, MeterRun};
+use utilidor_types::meter::{Attribution, CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{
-    AgreementId, Bounded, Certificate, Event, Meter, MeterAuthority, Quantity, Reading, Refusal, Role, Window,
+    AgreementId, Bounded, CertifiedRun, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
+    Timestamp, Window,
 };
 
 /// An interval longer than this is noted as a gap: readings are missing in it.
@@ -25,7 +26,6 @@ impl Ledger<'_> {
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
         let first = self.next_certificate()?;
-        let before = self.certificates.len();
         let mut refused = Bounded::<_, MAX_BATCH_READINGS>::empty();
         let mut index = 0u16;
         let mut whole = Ok(());
@@ -37,7 +37,7 @@ impl Ledger<'_> {
         }
         whole?;
 
-        let count = (self.certificates.len() - before) as u32;
+        let count = (self.next_certificate()?.0 - first.0) as u32;
         self.events.insert(0, Event::Certified { first, count, refused });
         Ok(())
     }
@@ -69,21 +69,39 @@ impl Ledger<'_> {
                 return Ok(());
             }
         };
+        let from = state.last.time;
+        let mut certified = Bounded::empty();
         for reading in &run.readings {
             match self.certify(&record.meter, &mut state, *reading) {
-                Ok(()) => {}
+                Ok(reading) => certified.push(reading).expect("no more are certified than the run has"),
                 Err(Stop::Refused(refusal)) => refuse(*index, refusal),
                 Err(Stop::Unfetched) => return Err(Stop::Unfetched),
             }
             *index += 1;
         }
+        self.add_certified(meter, from, state.subscription, certified)?;
         self.store.put_at(place, state);
+        Ok(())
+    }
+
+    /// Adds what was certified of a meter since `from` to the certification log, if it is anything.
+    pub fn add_certified(
+        &mut self,
+        meter: MeterId,
+        from: Timestamp,
+        subscription: Option<AgreementId>,
+        readings: Bounded<CertifiedReading, MAX_RUN_READINGS>,
+    ) -> Ruled<()> {
+        if !readings.is_empty() {
+            let first = self.next_certificate()?;
+            self.certified.push(CertifiedRun { first, meter, from, subscription, readings });
+        }
         Ok(())
     }
 
     /// Certifies one reading and lets it count. Order: register's width, replay, order, future, register's way
     /// back, capacity; then what consuming checks.
-    pub fn certify(&mut self, meter: &Meter, state: &mut MeterState, reading: Reading) -> Ruled<()> {
+    pub fn certify(&mut self, meter: &Meter, state: &mut MeterState, reading: Reading) -> Ruled<CertifiedReading> {
         let quantity = passed(meter, state.last, reading, self.now)?;
         let interval = Window { from: state.last.time, to: reading.time };
         let mut rest = quantity;
@@ -125,18 +143,8 @@ impl Ledger<'_> {
         if interval.ms() > GAP_MS {
             self.events.push(Event::Gap { meter: meter.id, interval });
         }
-        let id = self.next_certificate()?;
-        self.certificates.push(Certificate {
-            id,
-            meter: meter.id,
-            interval,
-            register: reading.register,
-            quantity,
-            purchases,
-            subscription: state.subscription,
-        });
         state.last = reading;
-        Ok(())
+        Ok(CertifiedReading { reading, quantity, purchases })
     }
 }
 
@@ -150,7 +158,7 @@ fn signs(caller: Caller, meter: &Meter, run: &MeterRun) -> bool {
 }
 
 /// What has passed the meter since its last reading.
-fn passed(meter: &Meter, last: Reading, reading: Reading, now: utilidor_types::Timestamp) -> Result<Quantity, Refusal> {
+fn passed(meter: &Meter, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
     let Reading { time, register } = reading;
     let modulus = meter.register_modulus;
     if register >= modulus {

@@ -108,7 +108,7 @@ fn a_register_that_rolls_over_goes_on_from_zero() {
     world.done("operator", Action::RegisterMeter(meter));
     world.now = at(1, 2, 0);
     let transaction = world.sign("gateway", world.readings("m", &[(at(1, 1, 1), 5 * KWH)]));
-    assert_eq!(world.block(vec![transaction]).certificates[0].quantity, Quantity(15 * KWH));
+    assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(15 * KWH));
 }
 
 #[test]
@@ -137,10 +137,10 @@ fn an_exchanged_meter_certifies_its_last_reading_and_the_new_device_goes_on() {
     assert_eq!(world.refused("operator", exchange(at(1, 1, 0), 0)).code(), "reading/out-of-order");
     assert_eq!(world.refused("operator", exchange(at(1, 2, 1), 9 * KWH)).code(), "reading/from-future");
     let transaction = world.sign("operator", exchange(at(1, 1, 2), 9 * KWH));
-    assert_eq!(world.block(vec![transaction]).certificates[0].quantity, Quantity(2 * KWH));
+    assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(2 * KWH));
     let new = world.signed_readings(METER, "new device", &[(at(1, 1, 3), 53 * KWH)]);
     let transaction = world.sign("gateway", new);
-    assert_eq!(world.block(vec![transaction]).certificates[0].quantity, Quantity(3 * KWH));
+    assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(3 * KWH));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn an_interval_over_a_windows_edge_counts_by_its_share_of_the_time() {
     world.now = at(1, 10, 1);
     world.done("gateway", world.readings(METER, &[(at(1, 9, 21), 0)]));
     let transaction = world.sign("gateway", world.readings(METER, &[(at(1, 10, 1), 100 * KWH)]));
-    let certificate = world.block(vec![transaction]).certificates.remove(0);
+    let certificate = world.block(vec![transaction]).certificates().next().unwrap();
     assert_eq!(certificate.purchases[0].quantity, Quantity(25 * KWH));
     assert_eq!(certificate.rest(), Quantity(75 * KWH));
 }

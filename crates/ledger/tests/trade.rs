@@ -507,7 +507,8 @@ fn agreements_on_one_meter_fill_in_the_order_of_their_signing() {
     let transaction =
         world.sign("gateway", world.readings("alice/electricity", &[(at(1, 10, 0), 0), (at(1, 11, 0), 150 * KWH)]));
     let outcome = world.block(vec![transaction]);
-    let purchases: Vec<_> = outcome.certificates[1].purchases.iter().map(|part| part.quantity.0 / KWH).collect();
+    let purchases: Vec<_> =
+        outcome.certificates().nth(1).unwrap().purchases.iter().map(|part| part.quantity.0 / KWH).collect();
     assert_eq!(purchases, [100, 50]);
 }
 

@@ -25,11 +25,11 @@ use crate::event::{Event, Movement, Purpose};
 use crate::genesis::Genesis;
 use crate::id::{AccountId, AgreementId, ChainId, MeterId, OfferId, PackageId};
 use crate::key::SignatureCheck;
-use crate::meter::Certificate;
+use crate::meter::{Certificate, CertifiedRun};
 use crate::money::{Money, Price, ratio_half_even};
 use crate::offer::Offer;
 use crate::package::{BANDS, Band, FloorAreaTariff, Package, Tariff, TimeOfUse, TranchePrice};
-use crate::proof::{BlockInclusion, CertificateInclusion, FinalHeader, Members, ProofError};
+use crate::proof::{BlockInclusion, FinalHeader, Members, ProofError, RunInclusion};
 use crate::quantity::Quantity;
 use crate::quote::SealedQuote;
 use crate::receipt::{Cause, Receipt};
@@ -69,13 +69,14 @@ pub struct ReceiptEvidence {
     pub inclusion: BlockInclusion,
 }
 
-/// Certificates under the certification root of one final block.
+/// Certified readings under the certification root of one final block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct CertificatesEvidence {
     /// Which of the proof's headers.
     pub header: u32,
-    /// The certificates by rising id, with their places in the log.
-    pub certificates: Vec<(Certificate, CertificateInclusion)>,
+    /// The certified runs by rising ids, with their places in the log. A run may hold readings that the statement does not
+    /// count.
+    pub runs: Vec<(CertifiedRun, RunInclusion)>,
 }
 
 /// All that justifies a statement.
@@ -258,25 +259,25 @@ impl BillProof {
         Ok(earlier)
     }
 
-    fn certificates(&self, headers: &Headers<'_>, statement: &Statement) -> Result<Vec<&Certificate>, BillError> {
+    fn certificates(&self, headers: &Headers<'_>, statement: &Statement) -> Result<Vec<Certificate>, BillError> {
         let Some(evidence) = &self.certificates else { return Ok(Vec::new()) };
         let header = headers.get("the certificates", evidence.header)?;
-        let mut certificates: Vec<&Certificate> = Vec::with_capacity(evidence.certificates.len());
-        if evidence.certificates.is_empty() {
+        if evidence.runs.is_empty() {
             return Err(incoherent("the certificates", "the list is empty"));
         }
-        for (certificate, inclusion) in &evidence.certificates {
-            let part = || format!("certificate {}", certificate.id);
-            inclusion.verify(header, certificate).map_err(|source| BillError::NotProven { part: part(), source })?;
-            if certificates.last().is_some_and(|last| last.id >= certificate.id) {
-                return Err(incoherent(part(), "certificates stand by rising id"));
-            }
-            let (first, end) = (statement.first_certificate, statement.end_certificate);
-            if certificate.id < first || certificate.id >= end {
-                let reason = format!("the statement counts certificates from {first} to before {end}");
+        let mut certificates = Vec::new();
+        let mut next = statement.first_certificate;
+        for (run, inclusion) in &evidence.runs {
+            let part = || format!("the run from certificate {} on", run.first);
+            inclusion.verify(header, run).map_err(|source| BillError::NotProven { part: part(), source })?;
+            if run.first < next || run.end() > statement.end_certificate {
+                let (first, end) = (statement.first_certificate, statement.end_certificate);
+                let reason =
+                    format!("runs stand by rising ids, from {first} to before {end} as the statement counts them");
                 return Err(incoherent(part(), reason));
             }
-            certificates.push(certificate);
+            next = run.end();
+            certificates.extend(run.certificates());
         }
         Ok(certificates)
     }
@@ -583,7 +584,7 @@ struct Bill<'a> {
     statement: &'a Statement,
     place: Place,
     earlier: Vec<&'a Statement>,
-    certificates: &'a [&'a Certificate],
+    certificates: &'a [Certificate],
 }
 
 /// Money that the lines of a statement say.
@@ -650,9 +651,9 @@ impl Bill<'_> {
         let meters: BTreeSet<MeterId> =
             terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten().collect();
         for certificate in self.certificates {
-            if !meters.contains(&certificate.meter) || certificate.interval.overlap_ms(terms.window) == 0 {
+            if !meters.contains(&certificate.meter) {
                 let part = format!("certificate {}", certificate.id);
-                return Err(incoherent(part, "it is not of the agreement's meters and window"));
+                return Err(incoherent(part, "it is not of the agreement's meters"));
             }
         }
         // What both sides end early settles without forfeits and substitutes.

@@ -84,12 +84,6 @@ impl Header {
     pub fn digest(&self) -> Digest {
         Digest(Sha256::digest(encode(self)).into())
     }
-
-    /// Number of certificates after this block: the id of the next one. Besides its certificates, the certification log
-    /// holds one commit for the genesis block and one for each block since.
-    pub const fn certificates(&self) -> u64 {
-        self.certification.end - self.height - 1
-    }
 }
 
 /// A transaction's hash from its canonical bytes, the signature included.
@@ -141,10 +135,5 @@ mod tests {
                 assert_ne!(changed.digest(), header.digest(), "byte {index} is not covered");
             }
         }
-    }
-
-    #[test]
-    fn certificates_are_counted_without_the_logs_commits() {
-        assert_eq!(header().certificates(), 6);
     }
 }

@@ -79,7 +79,7 @@ impl AccountId {
     }
 }
 
-/// A certificate's place in the certification log, counted from 0: its unique trading id.
+/// How many readings were certified before: a certified reading's unique trading id.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]

@@ -51,7 +51,7 @@ pub use hash::Digest;
 pub use id::{AccountId, AgreementId, CertificateId, ChainId, MemberId, MeterId, OfferId, PackageId};
 pub use key::{PrivateKey, PublicKey, Signature};
 pub use member::{Role, Roles};
-pub use meter::{Certificate, Meter, MeterAuthority, Reading};
+pub use meter::{Certificate, CertifiedRun, Meter, MeterAuthority, Reading};
 pub use money::{Money, Price, PriceUnit};
 pub use offer::{Lot, Offer, OfferTerms};
 pub use package::{Package, Tariff, TariffOption};

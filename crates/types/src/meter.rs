@@ -1,8 +1,8 @@
 //! Meters, readings and certificates [M16, M17].
 //!
 //! A reading is a register value at a time, signed by its meter, or by the gateway for a meter that cannot
-//! sign. A reading that the ledger accepts becomes a certificate: an entry of the append-only certification
-//! log, whose root stands in every header.
+//! sign. A reading that the ledger accepts becomes a certificate. The append-only certification log, whose root stands in
+//! every header, holds them: an entry is a [`CertifiedRun`], what was certified of one meter at once.
 
 use crate::carrier::Carrier;
 use crate::encoding::{Bounded, encode};
@@ -98,10 +98,10 @@ pub struct Attribution {
     pub quantity: Quantity,
 }
 
-/// A certified reading: an entry of the certification log.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+/// A certified reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// Its place in the log: the unique trading id.
+    /// The unique trading id: how many readings were certified before it.
     pub id: CertificateId,
     /// The meter.
     pub meter: MeterId,
@@ -112,17 +112,70 @@ pub struct Certificate {
     /// What passed in the interval.
     pub quantity: Quantity,
     /// What of it counts for purchases, in the order of their signing.
-    pub purchases: Bounded<Attribution, MAX_METER_AGREEMENTS>,
+    pub purchases: Purchases,
     /// The subscription that the rest is charged to, if any.
     pub subscription: Option<AgreementId>,
 }
 
-/// The longest encoding of a certificate in bytes.
-pub const MAX_CERTIFICATE_BYTES: usize = 8 + 16 + 16 + 8 + 8 + 2 + MAX_METER_AGREEMENTS * 24 + 17;
+/// What a certified interval counts for in purchases, in the order of their signing.
+pub type Purchases = Bounded<Attribution, MAX_METER_AGREEMENTS>;
 
 impl Certificate {
     /// What of the interval is left for the subscription.
     pub fn rest(&self) -> Quantity {
         self.purchases.iter().fold(self.quantity, |rest, purchase| rest.saturating_sub(purchase.quantity))
+    }
+}
+
+/// Readings of one meter that were certified together: an entry of the certification log. Their ids and intervals follow each
+/// other.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct CertifiedRun {
+    /// Id of the first; the others follow.
+    pub first: CertificateId,
+    /// The meter.
+    pub meter: MeterId,
+    /// Where the first interval begins.
+    pub from: Timestamp,
+    /// The subscription that is charged with what does not count for purchases, if any.
+    pub subscription: Option<AgreementId>,
+    /// The readings, oldest first.
+    pub readings: Bounded<CertifiedReading, MAX_RUN_READINGS>,
+}
+
+/// A reading in a certified run.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct CertifiedReading {
+    /// The reading: the end of the interval since the one before it.
+    pub reading: Reading,
+    /// What passed in the interval.
+    pub quantity: Quantity,
+    /// What of it counts for purchases.
+    pub purchases: Purchases,
+}
+
+/// The longest encoding of a run in bytes.
+pub const MAX_CERTIFIED_RUN_BYTES: usize =
+    8 + 16 + 8 + 17 + 2 + MAX_RUN_READINGS * (16 + 8 + 2 + MAX_METER_AGREEMENTS * 24);
+
+impl CertifiedRun {
+    /// Id of what is certified next.
+    pub fn end(&self) -> CertificateId {
+        CertificateId(self.first.0.saturating_add(self.readings.len() as u64))
+    }
+
+    /// The certificates, by rising id.
+    pub fn certificates(&self) -> impl Iterator<Item = Certificate> {
+        let ids = self.first.0..self.end().0;
+        let begins = std::iter::once(self.from).chain(self.readings.iter().map(|certified| certified.reading.time));
+        ids.zip(begins).zip(self.readings.iter()).map(|((id, from), certified)| Certificate {
+            id: CertificateId(id),
+            meter: self.meter,
+            interval: Window { from, to: certified.reading.time },
+            register: certified.reading.register,
+            quantity: certified.quantity,
+            purchases: certified.purchases.clone(),
+            subscription: self.subscription,
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Checking what a chain claims, knowing its genesis document alone.
 //!
 //! ```text
-//! members' signatures -> block digest -> header -> root -> transaction | receipt | certificate | state cell
+//! members' signatures -> block digest -> header -> root -> transaction | receipt | certified run | state cell
 //! ```
 //!
 //! [`FinalHeader`] is a header with the signatures that make it final. The inclusions prove one thing against one header;
@@ -15,9 +15,9 @@ use crate::cell::{CELL_BYTES, Cell, Key};
 use crate::encoding::{encode, hex_bytes};
 use crate::genesis::Genesis;
 use crate::hash::Digest;
-use crate::id::{CertificateId, ChainId};
+use crate::id::ChainId;
 use crate::key::PublicKey;
-use crate::meter::Certificate;
+use crate::meter::CertifiedRun;
 use crate::receipt::Receipt;
 use crate::transaction::TransactionHash;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -236,37 +236,30 @@ impl BlockInclusion {
     }
 }
 
-/// A certificate's place in the certification log, and the path from there to the root after some block.
+/// A certified run's place in the certification log, and the path from there to the root after some block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct CertificateInclusion {
-    /// Height of the block that certified the reading: the number of commits before it in the log.
-    pub certified_at: u64,
+pub struct RunInclusion {
+    /// Its place among the log's operations.
+    pub position: u64,
     /// Path in the log's Merkle mountain range.
     #[serde(with = "hex_bytes")]
     pub path: Vec<u8>,
 }
 
-impl CertificateInclusion {
-    /// Position in the log of certificate `id`, certified in the block at `height`.
-    pub const fn position(id: CertificateId, height: u64) -> Option<u64> {
-        id.0.checked_add(height)
-    }
-
-    /// Whether the certificate is in the certification log as of `header`, at the place that its id names.
-    pub fn verify(&self, header: &Header, certificate: &Certificate) -> Result<(), ProofError> {
+impl RunInclusion {
+    /// Whether the run is in the certification log as of `header`, at this place.
+    pub fn verify(&self, header: &Header, run: &CertifiedRun) -> Result<(), ProofError> {
         let not_included =
-            ProofError::NotIncluded { item: "certificate", root: "certification", height: header.height };
+            ProofError::NotIncluded { item: "certified run", root: "certification", height: header.height };
         let path =
             merkle::Proof::<mmr::Family, sha256::Digest>::decode_cfg(Copying(self.path.as_slice()), &MAX_PATH_DIGESTS)
                 .map_err(|error| ProofError::Malformed { part: "path", reason: error.to_string() })?;
-        let Some(position) = Self::position(certificate.id, self.certified_at) else { return Err(not_included) };
-        if position >= header.certification.end || *path.leaves != header.certification.end {
+        if self.position >= header.certification.end || *path.leaves != header.certification.end {
             return Err(not_included);
         }
-        let operation =
-            keyless::variable::Operation::<mmr::Family, LogEntry>::Append(LogEntry::new(encode(certificate)));
+        let operation = keyless::variable::Operation::<mmr::Family, LogEntry>::Append(LogEntry::new(encode(run)));
         let root = sha256::Digest(header.certification.root.0);
-        if !verify_proof::<Sha256, _, _>(&path, mmr::Location::new(position), &[operation], &root) {
+        if !verify_proof::<Sha256, _, _>(&path, mmr::Location::new(self.position), &[operation], &root) {
             return Err(not_included);
         }
         Ok(())
@@ -312,7 +305,7 @@ impl StateInclusion {
 /// Longest entry of a log in bytes: a block's receipts.
 pub const MAX_LOG_ENTRY_BYTES: usize = 16 * 1024 * 1024;
 
-/// An entry of the certification log (one encoded certificate) or of the receipts log (one block's encoded receipts).
+/// An entry of the certification log (one encoded [`CertifiedRun`]) or of the receipts log (one block's encoded receipts).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry(Bytes);
 

@@ -14,7 +14,7 @@ use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
 use utilidor_types::event::{Movement, Purpose, RefusedReading};
 use utilidor_types::genesis::{ChainKind, GenesisMember};
-use utilidor_types::meter::{Attribution, MeterRun, MeterSignature};
+use utilidor_types::meter::{Attribution, CertifiedReading, MeterRun, MeterSignature};
 use utilidor_types::package::*;
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::statement::StatementLine;
@@ -47,7 +47,7 @@ const TABLE: &[(&str, &str)] = &[
     ("event", "f5b6d450b89a59a16e7c10ed20a66ba8439e093aeb05f0c46a79c20a0bb98087"),
     ("statement", "768bdec71791206dcb9b6ae0d4f2298ce18171893a5a932650d0928472e61a23"),
     ("receipt", "64500951920647e6f6f25e92263d3e42c85ddc7c9dd7d8385e307ddd5cb55cf1"),
-    ("certificate", "00625b686070feffc051da6244b5d933f136f1f58786cb822e74c53be8918be0"),
+    ("certified run", "e976a734f055c23a7f4204f40cefdf1601c0afb219abc3dc21afc3dc9e560fb1"),
     ("header", "0ba5b7f8105d0f93f74178f0f6e9048f776e8b0962d852ab6b3b370c65ee32ef"),
 ];
 
@@ -418,18 +418,17 @@ fn receipts() -> Vec<Receipt> {
     receipts
 }
 
-fn certificates() -> Vec<Certificate> {
-    let certificate = |purchases, subscription| Certificate {
-        id: CertificateId(20),
-        meter: METER,
-        interval: WINDOW,
-        register: Quantity(21),
-        quantity: ENERGY,
-        purchases: list(purchases),
-        subscription,
-    };
+fn certified_runs() -> Vec<CertifiedRun> {
+    let reading = |purchases| CertifiedReading { reading: READING, quantity: ENERGY, purchases: list(purchases) };
     let part = Attribution { agreement: AGREEMENT, quantity: Quantity(1) };
-    vec![certificate(vec![part, part], None), certificate(vec![], Some(AGREEMENT))]
+    let run = |readings, subscription| CertifiedRun {
+        first: CertificateId(20),
+        meter: METER,
+        from: T0,
+        subscription,
+        readings: list(readings),
+    };
+    vec![run(vec![reading(vec![part, part]), reading(vec![])], None), run(vec![], Some(AGREEMENT))]
 }
 
 fn headers() -> Vec<Header> {
@@ -503,7 +502,7 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
         line("event", &events()),
         line("statement", &[statement()]),
         line("receipt", &receipts()),
-        line("certificate", &certificates()),
+        line("certified run", &certified_runs()),
         line("header", &headers()),
     ];
     let changed: Vec<_> = found

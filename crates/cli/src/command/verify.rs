@@ -83,11 +83,11 @@ fn check(bytes: &[u8], genesis: Option<&Genesis>, chain: Option<ChainId>) -> Res
         None => Err(Failure::usage("this proof brings no genesis document along")
             .next("name the chain's with --genesis; a node's is in its folder")),
     };
-    if has("certificates") && has("block") {
+    if has("runs") && has("block") {
         let (proof, checker) = (exactly::<CertificatesProof>(bytes)?, checker()?);
         let header = checker.certificates(&proof).map_err(|error| refused(&error))?;
-        let counted =
-            format!("{} certificates are in the certification log as of that block", proof.certificates.len());
+        let certified: usize = proof.runs.iter().map(|(run, _)| run.readings.len()).sum();
+        let counted = format!("{certified} certified readings are in the certification log as of that block");
         return Ok(Checked {
             kind: "certificates",
             chain: checker.chain(),

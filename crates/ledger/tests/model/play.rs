@@ -342,7 +342,10 @@ impl<'a> Play<'a> {
         assert_eq!(inadmissible.next(), None);
         assert_eq!(outcome.next_due, self.model.next_due());
         let certified = &self.model.certificates[self.audit.certificates as usize..];
-        assert_eq!(outcome.certificates, certified);
+        assert_eq!(outcome.certificates().collect::<Vec<_>>(), certified);
+        for run in &outcome.certified {
+            assert!(!run.readings.is_empty(), "an entry of the log certifies something");
+        }
     }
 
     fn compare_state(&self) {
@@ -469,7 +472,7 @@ impl<'a> Play<'a> {
                 _ => {}
             }
         }
-        for certificate in &outcome.certificates {
+        for certificate in outcome.certificates() {
             if !certificate.purchases.is_empty() {
                 self.count("attributed".into());
             }
@@ -483,7 +486,7 @@ impl<'a> Play<'a> {
         outcome: &Outcome,
     ) {
         let audit = &mut self.audit;
-        let mut certificates = outcome.certificates.iter().peekable();
+        let mut certificates = outcome.certificates().peekable();
         for (asked, _, verdict) in pending {
             let Ok(Verdict::Applied(events)) = verdict else { continue };
             let certified = match (&asked.action, events.first()) {

@@ -110,7 +110,7 @@ impl Inner {
                 self.receipts.insert(hash, receipt.clone());
             }
         }
-        self.certificates.extend(outcome.certificates);
+        self.certificates.extend(outcome.certificates());
         self.check_money();
     }
 }
