@@ -57,11 +57,20 @@ impl Follower {
     }
 
     /// Follows until `enough` is said, and tells how many transactions are final.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the node drops a transaction: it would never be final.
     async fn follow(mut self, tell: watch::Sender<usize>, enough: oneshot::Receiver<()>) -> Result<Marks, ReadError> {
+        let mut drops = self.handle.drops();
         tokio::pin!(enough);
         loop {
             let head = tokio::select! {
                 head = self.handle.reached(self.height + 1) => head?,
+                dropped = drops.changed() => {
+                    dropped.expect("the handle keeps the pool");
+                    panic!("the node dropped a transaction of the workload");
+                }
                 _ = &mut enough => return Ok(self.marks),
             };
             let seen = Instant::now();
@@ -128,11 +137,11 @@ pub async fn load(
                 let final_bytes = submissions.checked_sub(1).map_or(0, |last| sent[last].1);
                 done + IN_FLIGHT >= count && final_bytes + IN_FLIGHT_BYTES >= bytes
             };
-            told.wait_for(has_room).await.map(drop).expect("the node runs");
+            told.wait_for(has_room).await.map(drop).expect("the node runs and drops nothing");
         }
     }
     open.join_all().await;
-    told.wait_for(|done| *done >= count).await.map(drop).expect("the node runs");
+    told.wait_for(|done| *done >= count).await.map(drop).expect("the node runs and drops nothing");
     enough.send(()).expect("it follows until it is told");
     let marks = following.await.expect("following does not panic").expect("the node runs");
 

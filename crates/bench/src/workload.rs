@@ -606,6 +606,8 @@ impl Maker {
             },
         ];
         let options = options.try_into().expect("two options");
+        // The provider's account is opened before.
+        self.phase("publish", false, START);
         self.act(
             &mut provider,
             Action::PublishPackage(Package { id: package, version: 1, offset_minutes: 0, options }),

@@ -52,7 +52,7 @@ use tokio::sync::watch;
 use utilidor_types::{
     Digest, Genesis,
     block::{Header, Round, consensus_namespace},
-    meter::MAX_CERTIFICATE_BYTES,
+    meter::MAX_CERTIFIED_RUN_BYTES,
     proof::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
 };
 
@@ -123,15 +123,17 @@ pub(crate) fn max_message_bytes(members: u32) -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         probe::max_payload_size::<Standard<Block>, Scheme>(members),
         sync(SYNC_OPERATIONS, any::ordered::fixed::Operation::<mmr::Family, StateKey, StateCell>::SIZE),
-        sync(SYNC_OPERATIONS, entry(MAX_CERTIFICATE_BYTES)),
+        sync(SYNC_RUNS, entry(MAX_CERTIFIED_RUN_BYTES)),
         sync(SYNC_RECEIPTS, entry(MAX_LOG_ENTRY_BYTES)),
     ])
 }
 
 /// Bytes that an operation of a log has besides its entry, at most.
 const LOG_OPERATION_OVERHEAD: usize = 64;
-/// Operations of the state or the certification log that a peer is asked for at once.
+/// Operations of the state that a peer is asked for at once.
 const SYNC_OPERATIONS: NonZeroU64 = NZU64!(1_024);
+/// Entries of the certification log that a peer is asked for at once.
+const SYNC_RUNS: NonZeroU64 = NZU64!(256);
 /// Entries of the receipts log that a peer is asked for at once.
 const SYNC_RECEIPTS: NonZeroU64 = NZU64!(1);
 /// Final blocks that may wait for the disk; what one flush makes durable together.
@@ -317,7 +319,7 @@ where
     }
     let resolvers = (
         resolver!(0, "state_resolver", State<E>, SYNC_OPERATIONS),
-        resolver!(1, "certification_resolver", Certification<E>, SYNC_OPERATIONS),
+        resolver!(1, "certification_resolver", Certification<E>, SYNC_RUNS),
         resolver!(2, "receipts_resolver", Receipts<E>, SYNC_RECEIPTS),
     );
 

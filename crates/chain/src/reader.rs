@@ -27,7 +27,10 @@ use utilidor_types::{
     block::Header,
     decode,
     meter::MAX_CERTIFIED_RUN_BYTES,
-    proof::{BlockInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateInclusion, StateKey},
+    proof::{
+        BlockInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, RunInclusion, StateInclusion,
+        StateKey,
+    },
 };
 
 /// Requests that wait for the reader; more wait at the sender.

@@ -27,28 +27,25 @@ impl Ledger<'_> {
         }
     }
 
-    /// Second round: what the records of the first refer to.
-    pub fn read_ahead_found(&mut self, transactions: &[VerifiedTransaction]) {
+    /// Second round: what the records of the first refer to. Gives the services that readings are charged to.
+    pub fn read_ahead_found(&mut self, transactions: &[VerifiedTransaction]) -> Vec<(AgreementId, Carrier)> {
+        let mut services = Vec::new();
         for transaction in transactions {
             let caller = transaction.account();
             if let Ok(Some(account)) = self.store.find::<AccountRecord>(&caller) {
                 self.store.want::<MemberRecord>(&account.member);
             }
-            self.want_found(caller, &transaction.transaction().action);
+            self.want_found(caller, &transaction.transaction().action, &mut services);
         }
+        services
     }
 
-    /// Third round: what the records of the second refer to. Only consumption goes that far, to its tariff.
-    pub fn read_ahead_tariffs(&mut self, transactions: &[VerifiedTransaction]) {
-        for transaction in transactions {
-            let action = &transaction.transaction().action;
-            if matches!(action, Action::RecordReadings { .. }) {
-                self.want_found(transaction.account(), action);
-            }
-        }
+    /// Third round: the tariffs of services.
+    pub fn read_ahead_tariffs(&mut self, services: &[(AgreementId, Carrier)]) {
+        services.iter().for_each(|(subscription, carrier)| self.want_service(*subscription, *carrier));
     }
 
-    fn want_found(&mut self, caller: AccountId, action: &Action) {
+    fn want_found(&mut self, caller: AccountId, action: &Action, services: &mut Vec<(AgreementId, Carrier)>) {
         match action {
             Action::Award { awards } => {
                 for award in awards {
@@ -66,7 +63,7 @@ impl Ledger<'_> {
             Action::RecordReadings { runs } => {
                 for run in runs {
                     if let Ok(Some(state)) = self.store.view::<MeterState>(&run.meter) {
-                        self.want_served(&state, run.meter);
+                        services.extend(self.want_served(&state, run.meter));
                     }
                 }
             }
@@ -75,15 +72,15 @@ impl Ledger<'_> {
         }
     }
 
-    /// What readings of a meter are charged to, and under which tariff.
-    pub fn want_served(&mut self, state: &MeterState, meter: MeterId) {
+    /// What readings of a meter are charged to, and under which tariff. Gives the service, if there is one.
+    pub fn want_served(&mut self, state: &MeterState, meter: MeterId) -> Option<(AgreementId, Carrier)> {
         for binding in &state.bindings {
             self.store.want::<AgreementState>(&binding.agreement);
         }
-        let Some(subscription) = state.subscription else { return };
-        if let Ok(Some(record)) = self.store.view::<MeterRecord>(&meter) {
-            self.want_service(subscription, record.meter.carrier);
-        }
+        let subscription = state.subscription?;
+        let carrier = self.store.view::<MeterRecord>(&meter).ok()??.meter.carrier;
+        self.want_service(subscription, carrier);
+        Some((subscription, carrier))
     }
 
     /// A subscription's service and, once that is there, its tariff.

@@ -7,8 +7,8 @@ use crate::record::{AccountRecord, MemberRecord, Totals};
 use crate::store::{Change, Ruled, Stop, Store};
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
-    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, CertifiedRun, ChainId, Event, Genesis, Key,
-    Receipt, Timestamp, Verdict, VerifiedTransaction,
+    AccountId, Action, AgreementId, Bounded, Carrier, Cause, Cell, Certificate, CertificateId, CertifiedRun, ChainId,
+    Event, Genesis, Key, Receipt, Timestamp, Verdict, VerifiedTransaction,
 };
 
 /// What a block brings besides its transactions.
@@ -89,6 +89,8 @@ pub struct Execution {
     transactions: Vec<VerifiedTransaction>,
     store: Store,
     rounds_ahead: Rounds,
+    /// What readings are charged to, as far as the rounds ahead have found it.
+    services: Vec<(AgreementId, Carrier)>,
 }
 
 /// What is read ahead next, before the block is run.
@@ -130,7 +132,14 @@ impl Execution {
     /// Begins to execute a block. The genesis document is carried out by the block of height 1.
     pub fn new(context: BlockContext, genesis: &Genesis, transactions: Vec<VerifiedTransaction>) -> Self {
         let genesis = (context.height == 1).then(|| genesis.clone());
-        Self { context, genesis, transactions, store: Store::default(), rounds_ahead: Rounds::Named }
+        Self {
+            context,
+            genesis,
+            transactions,
+            store: Store::default(),
+            rounds_ahead: Rounds::Named,
+            services: Vec::new(),
+        }
     }
 
     /// Leaves out all but the first `count` transactions, and begins the block again. What was supplied stays.
@@ -159,21 +168,19 @@ impl Execution {
             let mut ledger = Ledger::new(&mut self.store, &self.context);
             match self.rounds_ahead {
                 Rounds::Named => ledger.read_ahead_named(&self.transactions, self.context.next_due),
-                Rounds::Found => ledger.read_ahead_found(&self.transactions),
-                _ => ledger.read_ahead_tariffs(&self.transactions),
+                Rounds::Found => self.services = ledger.read_ahead_found(&self.transactions),
+                _ => ledger.read_ahead_tariffs(&self.services),
             }
             self.rounds_ahead = next;
             let wanted = self.store.wanted();
             if !wanted.is_empty() {
-                return Progress::Wants(wanted);
+                return Progress::Wants(wanted.to_vec());
             }
         }
         self.store.restart();
-        let outcome = self.attempt();
-        let wanted = self.store.wanted();
-        match outcome {
-            Some(outcome) if wanted.is_empty() => Progress::Done(outcome),
-            _ => Progress::Wants(wanted),
+        match self.attempt() {
+            Some(outcome) => Progress::Done(outcome),
+            None => Progress::Wants(self.store.wanted().to_vec()),
         }
     }
 
@@ -209,7 +216,7 @@ impl Execution {
         }
         let next_due = ledger.next_due();
         whole &= ledger.count_certificates().is_ok();
-        if !whole {
+        if !whole || !ledger.store.wanted().is_empty() {
             return None;
         }
         let next_due = next_due.expect("the due calendar was read when due work was looked for");

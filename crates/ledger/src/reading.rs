@@ -117,7 +117,9 @@ impl Ledger<'_> {
                 Some(place) => place,
                 None => {
                     let found = self.store.known_at(&binding.agreement);
-                    let (place, agreement) = self.or_want(found, |ledger| ledger.want_served(state, meter.id))?;
+                    let (place, agreement) = self.or_want(found, |ledger| {
+                        ledger.want_served(state, meter.id);
+                    })?;
                     changed.push((binding.agreement, place, agreement));
                     changed.len() - 1
                 }

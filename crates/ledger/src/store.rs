@@ -9,10 +9,10 @@ use crate::record::Record;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::any::Any;
-use std::collections::VecDeque;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 use utilidor_types::cell::{cells_for, from_cells, record_len, to_cells};
 use utilidor_types::{Cell, Key, Refusal, decode};
@@ -85,8 +85,7 @@ impl fmt::Debug for Name {
 struct Entry {
     name: Name,
     encode: fn(&(dyn Any + Send + Sync), &mut Vec<u8>),
-    /// The cells that were asked for, from the first on.
-    asked: Vec<Asked>,
+    asked: Asked,
     before: Option<Value>,
     now: Option<Value>,
     /// The last unit that wrote it; 0: none has.
@@ -94,12 +93,27 @@ struct Entry {
     known: Known,
 }
 
-/// A cell that was asked for.
-#[derive(Debug)]
+/// Which cells of a record were asked for, from its first on: their numbers among all that were. A record is asked for at most
+/// twice, for as many cells as is usual for its kind and for the rest.
+#[derive(Debug, Default)]
 struct Asked {
-    key: Key,
-    /// Its number among the cells that were supplied, once it is.
-    supplied: Option<u32>,
+    usual: Range<u32>,
+    rest: Range<u32>,
+}
+
+impl Asked {
+    fn len(&self) -> usize {
+        self.usual.len() + self.rest.len()
+    }
+
+    /// The numbers of the record's first `count` cells.
+    fn numbers(&self, count: usize) -> impl ExactSizeIterator<Item = usize> {
+        let usual = self.usual.len();
+        (0..count).map(move |cell| match cell.checked_sub(usual) {
+            None => self.usual.start as usize + cell,
+            Some(beyond) => self.rest.start as usize + beyond,
+        })
+    }
 }
 
 /// A cell that a block changes.
@@ -152,26 +166,23 @@ pub struct Store {
     journal: Vec<(usize, Option<Value>)>,
     /// Number of the present transaction or due item: the writes since the last commit. Runs begin with 1.
     unit: u64,
-    /// Cells that reads have missed: their record's place and their number in it.
-    wanted: VecDeque<(usize, usize)>,
-    /// What was supplied.
+    /// Keys of the cells that were asked for.
+    keys: Vec<Key>,
+    /// What was supplied of them so far, in the same order.
     cells: Vec<Option<Cell>>,
 }
 
 impl Store {
     /// Supplies cells that are wanted, in the order of [`Self::wanted`]. Those left out stay wanted.
     pub fn supply(&mut self, cells: impl IntoIterator<Item = Option<Cell>>) {
-        self.cells.reserve_exact(self.wanted.len());
-        for cell in cells {
-            let (place, number) = self.wanted.pop_front().expect("no more cells are supplied than were wanted");
-            self.records[place].asked[number].supplied = Some(self.cells.len() as u32);
-            self.cells.push(cell);
-        }
+        self.cells.reserve_exact(self.keys.len() - self.cells.len());
+        self.cells.extend(cells);
+        assert!(self.cells.len() <= self.keys.len(), "no more cells are supplied than were wanted");
     }
 
     /// The keys that reads have missed, each once.
-    pub fn wanted(&self) -> Vec<Key> {
-        self.wanted.iter().map(|(place, number)| self.records[*place].asked[*number].key).collect()
+    pub fn wanted(&self) -> &[Key] {
+        &self.keys[self.cells.len()..]
     }
 
     /// Forgets all writes, to run the block again. What was read stays. What was assumed does not: a pass that misses
@@ -315,7 +326,7 @@ impl Store {
         self.records.push(Entry {
             name,
             encode: |value, bytes| typed::<R>(value).serialize(bytes).expect("memory takes all that is written"),
-            asked: Vec::new(),
+            asked: Asked::default(),
             before: None,
             now: None,
             written_by: 0,
@@ -338,60 +349,55 @@ impl Store {
 
     fn load<R: Record>(&mut self, place: usize) -> Ruled<Option<R>> {
         self.ask(place, R::USUAL_CELLS.into());
-        let Some(first) = self.supplied(&self.records[place].asked[0]) else { return Err(Stop::Unfetched) };
+        let first = self.records[place].asked.usual.start;
+        let Some(first) = self.cells.get(first as usize) else { return Err(Stop::Unfetched) };
         let Some(first) = first else { return Ok(None) };
         let count = cells_for(record_len(first));
         self.ask(place, count);
-        let asked = &self.records[place].asked[..count];
-        if asked.iter().any(|asked| asked.supplied.is_none()) {
+        let numbers = || self.records[place].asked.numbers(count);
+        if numbers().any(|number| number >= self.cells.len()) {
             return Err(Stop::Unfetched);
         }
-        let cells = asked.iter().map(|asked| self.supplied(asked).flatten().expect("a record's cells are all there"));
+        let cells = numbers().map(|number| self.cells[number].as_ref().expect("a record's cells are all there"));
         Ok(Some(stored(&from_cells(cells).expect("a record's cells fit together"))))
-    }
-
-    /// What was supplied for a cell, if anything was: its content, if it has any.
-    fn supplied(&self, asked: &Asked) -> Option<Option<&Cell>> {
-        asked.supplied.map(|number| self.cells[number as usize].as_ref())
     }
 
     /// Asks for the first `count` cells of a record, as far as they were not asked for before.
     fn ask(&mut self, place: usize, count: usize) {
         let Entry { name, asked, .. } = &mut self.records[place];
-        if asked.len() >= count {
+        let before = asked.len();
+        if before >= count {
             return;
         }
-        asked.reserve_exact(count - asked.len());
-        let key = asked.first().map_or_else(|| name.key(), |first| first.key);
-        for number in asked.len()..count {
-            asked.push(Asked { key: key.cell(number as u16), supplied: None });
-            self.wanted.push_back((place, number));
-        }
+        let key = asked.numbers(before).next().map_or_else(|| name.key(), |first| self.keys[first]);
+        let begin = self.keys.len() as u32;
+        self.keys.extend((before..count).map(|number| key.cell(number as u16)));
+        let range = if before == 0 { &mut asked.usual } else { &mut asked.rest };
+        assert_eq!(range.len(), 0, "a record is asked for at most twice");
+        *range = begin..self.keys.len() as u32;
     }
 
-    /// The cells that differ from before the block.
+    /// The cells that differ from before the block, once all that was asked for is supplied.
     pub fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut bytes = Vec::new();
         for entry in self.records.iter().filter(|entry| entry.is_changed()) {
-            let before = entry.before.is_some().then_some(&*entry.asked).unwrap_or_default();
-            let mut before = before.iter().map_while(|asked| self.supplied(asked).flatten());
+            let mut asked = entry.asked.numbers(entry.asked.len());
+            let before = entry.before.iter().flat_map(|_| entry.asked.numbers(entry.asked.len()));
+            let mut before = before.map_while(|number| self.cells[number].as_ref());
             bytes.clear();
             if let Some(now) = &entry.now {
                 (entry.encode)(&**now, &mut bytes);
             }
             let mut now = entry.now.iter().flat_map(|_| to_cells(&bytes));
             for number in 0.. {
-                let (before, now) = (before.next(), now.next());
+                let (before, now, asked) = (before.next(), now.next(), asked.next());
                 if before.is_none() && now.is_none() {
                     break;
                 }
                 if before != now.as_ref() {
-                    let (key, supplied) = match entry.asked.get(number) {
-                        Some(asked) => (asked.key, asked.supplied.map(|number| number as usize)),
-                        None => (entry.name.key().cell(number as u16), None),
-                    };
-                    changes.push(Change { key, cell: now, supplied });
+                    let key = asked.map_or_else(|| entry.name.key().cell(number), |asked| self.keys[asked]);
+                    changes.push(Change { key, cell: now, supplied: asked });
                 }
             }
         }
