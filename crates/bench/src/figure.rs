@@ -112,7 +112,7 @@ pub struct PhaseFigure {
 }
 
 /// Scale of the run that does not count, at most. It is large enough for the process to have its memory.
-const WARM_UP: f64 = 0.5;
+const WARM_UP: f64 = 1.0;
 
 /// Measures. `note` is told what is being done.
 ///
@@ -127,10 +127,11 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
         let made = tokio::task::spawn_blocking(move || workload(suite, scale, &seed, together)).await;
         made.expect("making a workload does not panic")
     };
-    let warm_up = prepare(scale.min(WARM_UP)).await;
     let workload = prepare(*scale).await;
+    let smaller = if *scale > WARM_UP { Some(prepare(WARM_UP).await) } else { None };
     note("warming up");
-    run(&warm_up, *suite, *layer, folder, None).await?;
+    run(smaller.as_ref().unwrap_or(&workload), *suite, *layer, folder, None).await?;
+    drop(smaller);
     reset_peak();
     let mut played = Vec::with_capacity(*runs);
     for number in 1..=*runs {

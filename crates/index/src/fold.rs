@@ -51,7 +51,6 @@ pub(crate) struct Late {
     pub transaction_heads: Vec<(i64, i64)>,
     pub account_receipts: Vec<(i64, i64)>,
     pub agreement_receipts: Vec<(i64, i64)>,
-    pub agreement_runs: Vec<(i64, i64)>,
 }
 
 /// Rows remembered from block to block: most are asked for again soon.
@@ -357,13 +356,11 @@ impl<'a> Fold<'a> {
 
     /// Writes the tables that hold nothing but keys.
     fn write_keys(&mut self) -> Result<(), FoldError> {
-        let Late { transaction_heads, account_receipts, agreement_receipts, agreement_runs, .. } =
-            std::mem::take(&mut self.late);
+        let Late { transaction_heads, account_receipts, agreement_receipts, .. } = std::mem::take(&mut self.late);
         for (table, mut keys) in [
             ("transaction_heads", transaction_heads),
             ("account_receipts", account_receipts),
             ("agreement_receipts", agreement_receipts),
-            ("agreement_runs", agreement_runs),
         ] {
             keys.sort_unstable();
             keys.dedup();

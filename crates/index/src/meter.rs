@@ -7,9 +7,12 @@ use crate::sql::{body, carrier, int, maybe_uint, quantity, uint, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{
-    AccountId, AgreementId, Carrier, Certificate, CertificateId, CertifiedRun, Meter, MeterAuthority, MeterId,
-    Quantity, Reading, Timestamp, Window,
+    AccountId, AgreementId, AgreementTerms, Carrier, Certificate, CertificateId, CertifiedRun, Meter, MeterAuthority,
+    MeterId, Program, Quantity, Reading, Timestamp, Window,
 };
 
 /// A meter.
@@ -179,10 +182,6 @@ impl Fold<'_> {
                 subscription,
                 body(&run.readings),
             ])?;
-            for purchase in run.readings.iter().flat_map(|certified| certified.purchases.iter()) {
-                let agreement = self.party(purchase.agreement)?.id;
-                self.late.agreement_runs.push((agreement, int(run.first.0)));
-            }
             let certified = self.late.meters.get(&meter).map_or(0, |noted| noted.certified) + run.readings.len() as i64;
             self.late.meters.insert(meter, LastReading { reading: last.reading, certified });
             if let Some(subscription) = subscription
@@ -264,21 +263,64 @@ fn certificates(row: &Row<'_>) -> rusqlite::Result<Vec<CertificateRow>> {
     Ok(run.certificates().map(|certificate| CertificateRow { certificate, height }).collect())
 }
 
-/// The page of the certificates that are `wanted`, out of rows of runs in the order of `key`.
+/// The page of the certificates that are `wanted`, out of runs in the order of `key`.
 fn page_of_certificates(
-    mut runs: rusqlite::Rows<'_>,
+    runs: impl Iterator<Item = rusqlite::Result<Vec<CertificateRow>>>,
     paging: Paging,
     key: impl Fn(&Certificate) -> i64,
     wanted: impl Fn(&Certificate) -> bool,
 ) -> Result<Page<CertificateRow>, ReadError> {
     let mut found = Vec::new();
-    while (found.len() as i64) < paging.fetch()
-        && let Some(run) = runs.next()?
-    {
-        let rows = certificates(run)?.into_iter().map(|row| (key(&row.certificate), row));
+    for run in runs {
+        let rows = run?.into_iter().map(|row| (key(&row.certificate), row));
         found.extend(rows.filter(|(key, row)| *key > paging.after() && wanted(&row.certificate)));
+        if found.len() as i64 >= paging.fetch() {
+            break;
+        }
     }
     Ok(Page::of(found, paging))
+}
+
+/// Of a meter's runs those that end after ?2 and begin before ?3: they follow each other, so the first is the last that does
+/// not begin later.
+const OF_METER: &str = "meter = (SELECT id FROM meters WHERE meters.meter = ?1) AND from_ms < ?3 AND to_ms > ?2
+    AND from_ms >= COALESCE((SELECT MAX(from_ms) FROM certified_runs
+      WHERE meter = (SELECT id FROM meters WHERE meters.meter = ?1) AND from_ms <= ?2), ?2)";
+
+/// The certified runs with `ids` that may count for an agreement, those with an interval in the window only: their ids and their
+/// places in the certification log.
+pub(crate) fn runs_of_agreement(
+    snapshot: &rusqlite::Transaction<'_>,
+    (agreement, program): (AgreementId, &Program),
+    window: Window,
+    ids: Range<i64>,
+) -> Result<Vec<(i64, u64)>, ReadError> {
+    let found = |row: &Row<'_>| Ok((row.get("id")?, uint(row, "position")?));
+    let mut runs = Vec::new();
+    match program {
+        Program::Purchase(terms) => {
+            let meters = terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten();
+            let (from, to) = (window.from.max(terms.window.from), window.to.min(terms.window.to));
+            let sql = format!("SELECT id, position FROM certified_runs WHERE {OF_METER} AND id >= ?4 AND id < ?5");
+            let mut query = snapshot.prepare_cached(&sql)?;
+            for meter in meters.collect::<BTreeSet<_>>() {
+                let values = params![meter.0, int(from.0), int(to.0), ids.start, ids.end];
+                runs.extend(query.query_map(values, found)?.collect::<Result<Vec<_>, _>>()?);
+            }
+        }
+        Program::Subscription(_) => {
+            let sql = "SELECT certified_runs.id AS id, position FROM subscription_meters
+                       JOIN certified_runs ON certified_runs.meter = subscription_meters.meter
+                         AND certified_runs.subscription = subscription_meters.subscription
+                       WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
+                         AND from_ms < ?3 AND to_ms > ?2 AND certified_runs.id >= ?4 AND certified_runs.id < ?5";
+            let values = params![agreement.0, int(window.from.0), int(window.to.0), ids.start, ids.end];
+            let mut query = snapshot.prepare_cached(sql)?;
+            runs.extend(query.query_map(values, found)?.collect::<Result<Vec<_>, _>>()?);
+        }
+    }
+    runs.sort_unstable();
+    Ok(runs)
 }
 
 impl Reader {
@@ -318,16 +360,10 @@ impl Reader {
         paging: Paging,
     ) -> Result<Page<CertificateRow>, ReadError> {
         let snapshot = self.snapshot()?;
-        // A meter's runs follow each other, so the first one wanted is the last that does not begin later.
-        let sql = format!(
-            "WITH named AS (SELECT id FROM meters WHERE meter = ?1)
-             {RUN} WHERE it.meter = (SELECT id FROM named) AND it.from_ms < ?3 AND it.from_ms >= COALESCE(
-               (SELECT MAX(from_ms) FROM certified_runs WHERE meter = (SELECT id FROM named) AND from_ms <= ?2), ?2)
-             ORDER BY it.from_ms"
-        );
+        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) ORDER BY it.from_ms");
         let mut statement = snapshot.prepare_cached(&sql)?;
         let from = paging.after().max(from_ms.map_or(i64::MIN, int));
-        let runs = statement.query(params![meter.0, from, to_ms.map_or(i64::MAX, int)])?;
+        let runs = statement.query_map(params![meter.0, from, to_ms.map_or(i64::MAX, int)], certificates)?;
         let begin = |certificate: &Certificate| int(certificate.interval.from.0);
         page_of_certificates(runs, paging, begin, |Certificate { interval, .. }| {
             from_ms.is_none_or(|from| interval.to.0 > from) && to_ms.is_none_or(|to| interval.from.0 < to)
@@ -342,25 +378,16 @@ impl Reader {
         paging: Paging,
     ) -> Result<Page<CertificateRow>, ReadError> {
         let snapshot = self.snapshot()?;
-        // The first run wanted is the one that holds the last certificate of the page before.
-        let sql = format!(
-            "WITH named AS (SELECT id FROM agreements WHERE agreement = ?1),
-                  start AS (SELECT COALESCE(MAX(id), 0) AS id FROM certified_runs WHERE id <= ?2)
-             {RUN} WHERE it.id IN (
-               SELECT run FROM agreement_runs
-                 WHERE agreement = (SELECT id FROM named) AND run >= (SELECT id FROM start)
-               UNION ALL
-               SELECT certified_runs.id FROM subscription_meters
-                 JOIN certified_runs ON certified_runs.meter = subscription_meters.meter
-                   AND certified_runs.subscription = subscription_meters.subscription
-                 WHERE subscription_meters.subscription = (SELECT id FROM named)
-                   AND certified_runs.id >= (SELECT id FROM start)
-                   AND certified_runs.from_ms < ?4 AND certified_runs.to_ms > ?3)
-             AND it.from_ms < ?4 AND it.to_ms > ?3 ORDER BY it.id"
-        );
-        let mut statement = snapshot.prepare_cached(&sql)?;
-        let (from, to) = window.map_or((i64::MIN, i64::MAX), |window| (int(window.from.0), int(window.to.0)));
-        let runs = statement.query(params![agreement.0, paging.after(), from, to])?;
+        let terms = "SELECT terms FROM agreements WHERE agreement = ?";
+        let terms = snapshot.prepare_cached(terms)?.query_row([agreement.0], |row| value(row, "terms")).optional()?;
+        let Some(AgreementTerms { program, .. }) = terms else { return Ok(Page::of(Vec::new(), paging)) };
+        // The first run is the one that holds the last certificate of the page before.
+        let first = "SELECT COALESCE(MAX(id), 0) FROM certified_runs WHERE id <= ?";
+        let first: i64 = snapshot.prepare_cached(first)?.query_row([paging.after()], |row| row.get(0))?;
+        let within = window.unwrap_or(Window { from: Timestamp(0), to: MAX_TIMESTAMP });
+        let runs = runs_of_agreement(&snapshot, (agreement, &program), within, first..i64::MAX)?;
+        let mut statement = snapshot.prepare_cached(&format!("{RUN} WHERE it.id = ?"))?;
+        let runs = runs.into_iter().map(|(id, _)| statement.query_row([id], certificates));
         let id = |certificate: &Certificate| int(certificate.id.0);
         page_of_certificates(runs, paging, id, |Certificate { interval, purchases, subscription, .. }| {
             window.is_none_or(|window| (window.from..window.to).contains(&interval.from))

@@ -202,14 +202,7 @@ CREATE TABLE certified_runs (
 );
 CREATE INDEX certified_runs_by_meter ON certified_runs (meter, from_ms);
 
--- Certified runs that count for a purchase.
-CREATE TABLE agreement_runs (
-    agreement   INTEGER NOT NULL,
-    run         INTEGER NOT NULL,
-    PRIMARY KEY (agreement, run)
-) WITHOUT ROWID;
-
--- Which meters have measured for a subscription, so that its certified runs are found through its meters.
+-- Which meters have measured for a subscription (a purchase's terms name its meters), so that its certified runs are found through its meters.
 CREATE TABLE subscription_meters (
     subscription INTEGER NOT NULL,
     meter       INTEGER NOT NULL,

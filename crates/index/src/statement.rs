@@ -1,16 +1,18 @@
 //! Statements and their lines.
 
 use crate::fold::{Fold, FoldError};
+use crate::meter::runs_of_agreement;
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::package::Draw;
 use crate::page::{Page, Paging};
-use crate::sql::{corrupt, int, uint, value};
+use crate::sql::{corrupt, int, value};
 use crate::{ReadError, Reader};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::event::Event;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, Program, Receipt, Statement};
+use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, Receipt, Statement, Timestamp, Window};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,35 +187,9 @@ impl Reader {
     /// its meters that overlap its window, for a subscription those charged to it, each within the range of ids that the
     /// statement names.
     pub fn runs_of_statement(&self, terms: &AgreementTerms, statement: &Statement) -> Result<Vec<u64>, ReadError> {
-        let snapshot = self.snapshot()?;
-        let (first, end) = (int(statement.first_certificate.0), int(statement.end_certificate.0));
-        let position = |row: &Row<'_>| uint(row, "position");
-        let mut positions: Vec<u64> = Vec::new();
-        match &terms.program {
-            Program::Purchase(terms) => {
-                let meters = terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten();
-                let sql =
-                    "SELECT position FROM certified_runs WHERE meter = (SELECT id FROM meters WHERE meters.meter = ?1)
-                           AND from_ms < ?2 AND to_ms > ?3 AND id >= ?4 AND id < ?5";
-                let mut query = snapshot.prepare_cached(sql)?;
-                let (from, to) = (int(terms.window.from.0), int(terms.window.to.0));
-                for meter in meters.collect::<std::collections::BTreeSet<_>>() {
-                    let rows = query.query_map(params![meter.0, to, from, first, end], position)?;
-                    positions.extend(rows.collect::<Result<Vec<_>, _>>()?);
-                }
-            }
-            Program::Subscription(_) => {
-                let sql = "SELECT position FROM subscription_meters
-                           JOIN certified_runs ON certified_runs.meter = subscription_meters.meter
-                             AND certified_runs.subscription = subscription_meters.subscription
-                           WHERE subscription_meters.subscription = (SELECT id FROM agreements WHERE agreement = ?1)
-                           AND certified_runs.id >= ?2 AND certified_runs.id < ?3";
-                let mut query = snapshot.prepare_cached(sql)?;
-                let rows = query.query_map(params![statement.agreement.0, first, end], position)?;
-                positions.extend(rows.collect::<Result<Vec<_>, _>>()?);
-            }
-        }
-        positions.sort_unstable();
-        Ok(positions)
+        let ids = int(statement.first_certificate.0)..int(statement.end_certificate.0);
+        let always = Window { from: Timestamp(0), to: MAX_TIMESTAMP };
+        let runs = runs_of_agreement(&self.snapshot()?, (statement.agreement, &terms.program), always, ids)?;
+        Ok(runs.into_iter().map(|(_, position)| position).collect())
     }
 }
