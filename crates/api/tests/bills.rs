@@ -137,6 +137,6 @@ async fn a_subscriptions_bills_are_proven_through_amendment_and_termination() {
     let mut unpaid = proof(&world, "s", 4).await;
     unpaid.steps.retain(|step| !matches!(step.signed.transaction.action, Action::Prepay { .. }));
     assert!(unpaid.verify(Some(world.genesis.chain())).is_err());
-    refuses_changes(&proof(&world, "s", 4).await, world.genesis.chain(), 0, 97);
+    refuses_changes(&proof(&world, "s", 4).await, world.genesis.chain(), 0, 23);
     world.stop().await;
 }
