@@ -15,7 +15,7 @@ pub fn read_peer(json: &str) -> Result<Peer, serde_json::Error> {
 }
 
 /// How the figures were made.
-pub const METHOD: &str = "Medians of the runs named, after a small one that does not count. Transactions are signed before \
+pub const METHOD: &str = "Medians of the runs named, after one that does not count. Transactions are signed before \
 the clock starts; every one must be applied, and what settlements pay is compared with the workload's own sum. `execute`: the \
 rules alone, state in memory. `engine`: the chain in this process, from bytes to durable blocks: decode, verify, execute, all \
 roots, one flush to disk a block. `node`: the whole node over HTTP on the loopback, the index caught up when the clock stops. \
