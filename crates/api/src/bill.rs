@@ -120,10 +120,10 @@ fn agreement_steps(
     let amended = row.steps.iter().filter(|step| step.step == "amended" && before(&step.cause));
     for amended in amended {
         hashes.extend(amended.cause.transaction);
-        let proposals =
+        let mut proposals =
             row.steps.iter().filter(|step| step.step == "amendment_proposed" && step.terms == amended.terms);
         let in_time = |cause: &CauseRow| (cause.height, cause.receipt) < (amended.cause.height, amended.cause.receipt);
-        hashes.extend(proposals.filter(|step| in_time(&step.cause)).last().and_then(|step| step.cause.transaction));
+        hashes.extend(proposals.rfind(|step| in_time(&step.cause)).and_then(|step| step.cause.transaction));
     }
     for hash in &hashes {
         let terms = match reader.signed_transaction(*hash)?.map(|signed| signed.transaction.action) {

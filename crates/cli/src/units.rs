@@ -90,7 +90,7 @@ pub fn quantity(quantity: Quantity, carrier: Carrier) -> String {
     match carrier.base_unit() {
         BaseUnit::Joule => {
             let watt_hours = quantity.0 / JOULES_PER_WATT_HOUR;
-            let about = if quantity.0 % JOULES_PER_WATT_HOUR == 0 { "" } else { "~" };
+            let about = if quantity.0.is_multiple_of(JOULES_PER_WATT_HOUR) { "" } else { "~" };
             format!("{about}{}.{:03} kWh", watt_hours / 1_000, watt_hours % 1_000)
         }
         BaseUnit::Millilitre => format!("{}.{:06} m3", quantity.0 / 1_000_000, quantity.0 % 1_000_000),

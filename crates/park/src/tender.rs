@@ -167,7 +167,7 @@ fn bid(tender: &str, bidder: &str, quantity: u64, ask: u64) -> Bid {
         bidder: bidder.into(),
         quantity: Quantity((quantity / LUMP).max(1) * LUMP),
         price: Money(ask * permille / 1_000),
-        binding: dice[2] % 2 == 0,
+        binding: dice[2].is_multiple_of(2),
         signs: true,
     }
 }
