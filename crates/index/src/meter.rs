@@ -287,6 +287,9 @@ const OF_METER: &str = "meter = (SELECT id FROM meters WHERE meters.meter = ?1) 
     AND from_ms >= COALESCE((SELECT MAX(from_ms) FROM certified_runs
       WHERE meter = (SELECT id FROM meters WHERE meters.meter = ?1) AND from_ms <= ?2), ?2)";
 
+/// All of the ledger's time.
+pub(crate) const ALWAYS: Window = Window { from: Timestamp(0), to: MAX_TIMESTAMP };
+
 /// The certified runs with `ids` that may count for an agreement, those with an interval in the window only: their ids and their
 /// places in the certification log.
 pub(crate) fn runs_of_agreement(
@@ -299,11 +302,10 @@ pub(crate) fn runs_of_agreement(
     let mut runs = Vec::new();
     match program {
         Program::Purchase(terms) => {
-            let meters = terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten();
             let (from, to) = (window.from.max(terms.window.from), window.to.min(terms.window.to));
             let sql = format!("SELECT id, position FROM certified_runs WHERE {OF_METER} AND id >= ?4 AND id < ?5");
             let mut query = snapshot.prepare_cached(&sql)?;
-            for meter in meters.collect::<BTreeSet<_>>() {
+            for meter in terms.meters().collect::<BTreeSet<_>>() {
                 let values = params![meter.0, int(from.0), int(to.0), ids.start, ids.end];
                 runs.extend(query.query_map(values, found)?.collect::<Result<Vec<_>, _>>()?);
             }
@@ -384,7 +386,7 @@ impl Reader {
         // The first run is the one that holds the last certificate of the page before.
         let first = "SELECT COALESCE(MAX(id), 0) FROM certified_runs WHERE id <= ?";
         let first: i64 = snapshot.prepare_cached(first)?.query_row([paging.after()], |row| row.get(0))?;
-        let within = window.unwrap_or(Window { from: Timestamp(0), to: MAX_TIMESTAMP });
+        let within = window.unwrap_or(ALWAYS);
         let runs = runs_of_agreement(&snapshot, (agreement, &program), within, first..i64::MAX)?;
         let mut statement = snapshot.prepare_cached(&format!("{RUN} WHERE it.id = ?"))?;
         let runs = runs.into_iter().map(|(id, _)| statement.query_row([id], certificates));

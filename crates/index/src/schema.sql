@@ -202,7 +202,8 @@ CREATE TABLE certified_runs (
 );
 CREATE INDEX certified_runs_by_meter ON certified_runs (meter, from_ms);
 
--- Which meters have measured for a subscription (a purchase's terms name its meters), so that its certified runs are found through its meters.
+-- Which meters have measured for a subscription, so that its certified runs are found through its meters. A purchase's
+-- terms name its meters.
 CREATE TABLE subscription_meters (
     subscription INTEGER NOT NULL,
     meter       INTEGER NOT NULL,

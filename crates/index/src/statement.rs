@@ -1,7 +1,7 @@
 //! Statements and their lines.
 
 use crate::fold::{Fold, FoldError};
-use crate::meter::runs_of_agreement;
+use crate::meter::{ALWAYS, runs_of_agreement};
 use crate::money::{CAUSE, CAUSE_JOIN, CauseRow, cause};
 use crate::package::Draw;
 use crate::page::{Page, Paging};
@@ -11,8 +11,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 use utilidor_types::event::Event;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, Receipt, Statement, Timestamp, Window};
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Carrier, Receipt, Statement};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,8 +187,7 @@ impl Reader {
     /// statement names.
     pub fn runs_of_statement(&self, terms: &AgreementTerms, statement: &Statement) -> Result<Vec<u64>, ReadError> {
         let ids = int(statement.first_certificate.0)..int(statement.end_certificate.0);
-        let always = Window { from: Timestamp(0), to: MAX_TIMESTAMP };
-        let runs = runs_of_agreement(&self.snapshot()?, (statement.agreement, &terms.program), always, ids)?;
+        let runs = runs_of_agreement(&self.snapshot()?, (statement.agreement, &terms.program), ALWAYS, ids)?;
         Ok(runs.into_iter().map(|(_, position)| position).collect())
     }
 }

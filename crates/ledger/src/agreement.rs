@@ -153,12 +153,7 @@ impl Ledger<'_> {
     }
 
     fn close_purchase(&mut self, agreement: AgreementId, terms: &PurchaseTerms) -> Ruled<()> {
-        for lot in &terms.lots {
-            for meter in [lot.metering.delivery, lot.metering.take].into_iter().flatten() {
-                self.unbind_purchase(meter, agreement)?;
-            }
-        }
-        Ok(())
+        terms.meters().try_for_each(|meter| self.unbind_purchase(meter, agreement))
     }
 
     /// Order: agreement, party, status, kind, program's terms. A second proposal replaces the first.

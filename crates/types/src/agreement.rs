@@ -100,6 +100,11 @@ impl PurchaseTerms {
         self.lots.iter().try_fold(Money::ZERO, |sum, lot| sum.checked_add(lot.price.amount_half_even(lot.quantity)?))
     }
 
+    /// The meters that measure its lots; one that measures several is there several times.
+    pub fn meters(&self) -> impl Iterator<Item = MeterId> {
+        self.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten()
+    }
+
     /// When the purchase settles.
     pub fn settles_at(&self) -> Option<Timestamp> {
         self.window.to.checked_add_ms(self.grace_ms.into())

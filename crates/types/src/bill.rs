@@ -25,7 +25,7 @@ use crate::event::{Event, Movement, Purpose};
 use crate::genesis::Genesis;
 use crate::id::{AccountId, AgreementId, ChainId, MeterId, OfferId, PackageId};
 use crate::key::SignatureCheck;
-use crate::meter::{Certificate, CertifiedRun};
+use crate::meter::CertifiedRun;
 use crate::money::{Money, Price, ratio_half_even};
 use crate::offer::Offer;
 use crate::package::{BANDS, Band, FloorAreaTariff, Package, Tariff, TimeOfUse, TranchePrice};
@@ -205,12 +205,12 @@ impl BillProof {
             history.take(&part, at, step).map_err(|reason| incoherent(&part, reason))?;
         }
         let earlier = self.earlier_statements(&headers, place, statement)?;
-        let certificates = self.certificates(&headers, statement)?;
+        let runs = self.certified_runs(&headers, statement)?;
         headers.all_used()?;
 
         let terms =
             history.terms_at(place).ok_or_else(|| incoherent("the steps", "none of them made the agreement"))?;
-        let bill = Bill { history: &history, statement, place, earlier, certificates: &certificates };
+        let bill = Bill { history: &history, statement, place, earlier, runs: &runs };
         match &terms.program {
             Program::Purchase(terms) => bill.check_purchase(terms, &self.statement.receipt)?,
             Program::Subscription(subscription) => bill.check_subscription(subscription, &self.statement.receipt)?,
@@ -220,7 +220,7 @@ impl BillProof {
             height: place.height,
             statement: statement.clone(),
             terms: terms.clone(),
-            certificates: certificates.len(),
+            certificates: runs.iter().map(|run| run.readings.len()).sum(),
             validators: self.genesis.validators.len(),
         })
     }
@@ -259,28 +259,31 @@ impl BillProof {
         Ok(earlier)
     }
 
-    fn certificates(&self, headers: &Headers<'_>, statement: &Statement) -> Result<Vec<Certificate>, BillError> {
+    fn certified_runs(&self, headers: &Headers<'_>, statement: &Statement) -> Result<Vec<&CertifiedRun>, BillError> {
         let Some(evidence) = &self.certificates else { return Ok(Vec::new()) };
         let header = headers.get("the certificates", evidence.header)?;
         if evidence.runs.is_empty() {
             return Err(incoherent("the certificates", "the list is empty"));
         }
-        let mut certificates = Vec::new();
+        let mut runs = Vec::with_capacity(evidence.runs.len());
         let mut next = statement.first_certificate;
         for (run, inclusion) in &evidence.runs {
-            let part = || format!("the run from certificate {} on", run.first);
-            inclusion.verify(header, run).map_err(|source| BillError::NotProven { part: part(), source })?;
+            inclusion.verify(header, run).map_err(|source| BillError::NotProven { part: part_of(run), source })?;
             if run.first < next || run.end() > statement.end_certificate {
                 let (first, end) = (statement.first_certificate, statement.end_certificate);
                 let reason =
                     format!("runs stand by rising ids, from {first} to before {end} as the statement counts them");
-                return Err(incoherent(part(), reason));
+                return Err(incoherent(part_of(run), reason));
             }
             next = run.end();
-            certificates.extend(run.certificates());
+            runs.push(run);
         }
-        Ok(certificates)
+        Ok(runs)
     }
+}
+
+fn part_of(run: &CertifiedRun) -> String {
+    format!("the run from certificate {} on", run.first)
 }
 
 /// The verified headers, and which of them have served.
@@ -584,7 +587,7 @@ struct Bill<'a> {
     statement: &'a Statement,
     place: Place,
     earlier: Vec<&'a Statement>,
-    certificates: &'a [Certificate],
+    runs: &'a [&'a CertifiedRun],
 }
 
 /// Money that the lines of a statement say.
@@ -648,12 +651,10 @@ struct Measured {
 impl Bill<'_> {
     /// Works out the lines of a purchase and compares them.
     fn check_purchase(&self, terms: &PurchaseTerms, receipt: &Receipt) -> Result<(), BillError> {
-        let meters: BTreeSet<MeterId> =
-            terms.lots.iter().flat_map(|lot| [lot.metering.delivery, lot.metering.take]).flatten().collect();
-        for certificate in self.certificates {
-            if !meters.contains(&certificate.meter) {
-                let part = format!("certificate {}", certificate.id);
-                return Err(incoherent(part, "it is not of the agreement's meters"));
+        let meters: BTreeSet<MeterId> = terms.meters().collect();
+        for run in self.runs {
+            if !meters.contains(&run.meter) || run.interval().overlap_ms(terms.window) == 0 {
+                return Err(incoherent(part_of(run), "it is not of the agreement's meters and window"));
             }
         }
         // What both sides end early settles without forfeits and substitutes.
@@ -696,7 +697,8 @@ impl Bill<'_> {
 
     fn measured(&self, terms: &PurchaseTerms, meter: MeterId) -> Result<Measured, String> {
         let mut measured = Measured::default();
-        for certificate in self.certificates.iter().filter(|certificate| certificate.meter == meter) {
+        let runs = self.runs.iter().filter(|run| run.meter == meter);
+        for certificate in runs.flat_map(|run| run.certificates()) {
             measured.covered_ms += certificate.interval.overlap_ms(terms.window);
             for purchase in
                 certificate.purchases.iter().filter(|purchase| purchase.agreement == self.statement.agreement)
@@ -885,19 +887,20 @@ impl Bill<'_> {
                 services.push((service.carrier, meter, calendar, charged));
             }
         }
-        for certificate in self.certificates {
-            let part = || format!("certificate {}", certificate.id);
-            if certificate.subscription != Some(self.statement.agreement) {
-                return Err(incoherent(part(), "it does not count for the agreement"));
+        for run in self.runs {
+            if run.subscription != Some(self.statement.agreement) {
+                return Err(incoherent(part_of(run), "it does not count for the agreement"));
             }
             let (calendar, bands) = of_meter
-                .get_mut(&certificate.meter)
-                .ok_or_else(|| incoherent(part(), "its meter is none of the subscription's"))?;
-            let split = calendar.split(certificate.interval, certificate.rest(), offset);
-            for (band, quantity) in bands.iter_mut().zip(split) {
-                *band = band
-                    .checked_add(quantity.0)
-                    .ok_or_else(|| incoherent(part(), "the quantities together leave their range"))?;
+                .get_mut(&run.meter)
+                .ok_or_else(|| incoherent(part_of(run), "its meter is none of the subscription's"))?;
+            for certificate in run.certificates() {
+                let split = calendar.split(certificate.interval, certificate.rest(), offset);
+                for (band, quantity) in bands.iter_mut().zip(split) {
+                    *band = band
+                        .checked_add(quantity.0)
+                        .ok_or_else(|| incoherent(part_of(run), "the quantities together leave their range"))?;
+                }
             }
         }
         let mut lines = Vec::new();

@@ -164,6 +164,11 @@ impl CertifiedRun {
         CertificateId(self.first.0.saturating_add(self.readings.len() as u64))
     }
 
+    /// All its intervals together.
+    pub fn interval(&self) -> Window {
+        Window { from: self.from, to: self.readings.last().map_or(self.from, |last| last.reading.time) }
+    }
+
     /// The certificates, by rising id.
     pub fn certificates(&self) -> impl Iterator<Item = Certificate> {
         let ids = self.first.0..self.end().0;
