@@ -2,8 +2,8 @@
 //! critical path.
 
 use tokio::sync::watch;
-use utilidor_chain::{FinalizedBlock, Handle, ReadError};
-use utilidor_index::{ApplyError, BlockFacts, Index};
+use utilidor_chain::{Handle, ReadError};
+use utilidor_index::{ApplyError, Index};
 
 /// Why the index no longer follows the chain.
 #[derive(Debug, thiserror::Error)]
@@ -26,20 +26,6 @@ pub enum IndexerFailed {
         #[source]
         source: ApplyError,
     },
-}
-
-/// What the index needs of a final block.
-pub fn facts(block: FinalizedBlock) -> BlockFacts {
-    BlockFacts {
-        header: block.header,
-        transactions: block
-            .transactions
-            .into_iter()
-            .map(|transaction| (transaction.hash, transaction.signed))
-            .collect(),
-        receipts: block.receipts,
-        certified: block.certified,
-    }
 }
 
 /// Follows the chain until `stopping` becomes true or the node stops. Tells each new height through `indexed`, after its
@@ -72,7 +58,7 @@ pub(crate) async fn follow(
             Err(source) => return Err(IndexerFailed::Read { height, source }),
         };
         let folded = tokio::task::spawn_blocking(move || {
-            let result = index.apply(&facts(block));
+            let result = index.apply(&block);
             (index, result)
         });
         let (returned, result) = folded.await.expect("folding a block does not panic");
@@ -91,7 +77,7 @@ pub async fn catch_up(chain: &Handle, mut index: Index, mut progress: impl FnMut
         let missing = ReadError::NotFinal { height, head };
         let block = block.ok_or(IndexerFailed::Read { height, source: missing })?;
         let folded = tokio::task::spawn_blocking(move || {
-            let result = index.apply(&facts(block));
+            let result = index.apply(&block);
             (index, result)
         });
         let (returned, result) = folded.await.expect("folding a block does not panic");

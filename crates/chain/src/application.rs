@@ -3,7 +3,8 @@
 use crate::{
     block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_WORK},
     clock::Clock,
-    executor::{execute, seal},
+    executor::{Executed, execute, seal},
+    final_blocks::FinalBlocks,
     pool::{Candidate, Pool, Room, Spent, Unfit},
     store::{Batches, Databases, Merkleized, SyncTargets, target},
     verification::Verifier,
@@ -18,7 +19,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 use utilidor_ledger::Inadmissible;
-use utilidor_types::{Genesis, block::Header};
+use utilidor_types::{
+    Genesis,
+    block::{FinalBlock, FinalTransaction, Header},
+};
 
 /// What a block may hold.
 const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES, work: MAX_BLOCK_WORK };
@@ -31,6 +35,8 @@ pub(crate) struct LedgerApplication {
     pub clock: Arc<Clock>,
     pub pool: Arc<Pool>,
     pub verifier: Verifier,
+    /// The blocks that were executed last.
+    pub blocks: Arc<FinalBlocks>,
     /// The last block whose state can be read; it may not be durable yet.
     pub applied: watch::Sender<Header>,
 }
@@ -62,6 +68,7 @@ impl LedgerApplication {
             return None;
         }
         let spent = transactions.iter().map(Spent::from).collect();
+        let carried = transactions.iter().map(FinalTransaction::from).collect();
         let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
         if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
             warn!(height = header.height, "refused a block with an inadmissible transaction");
@@ -73,7 +80,20 @@ impl LedgerApplication {
             return None;
         }
         self.pool.drafted(block.digest(), context.parent.1, header.height, spent);
-        Some(executed.merkleized)
+        Some(self.executed(block, carried, executed))
+    }
+
+    /// Keeps what a block did until it is asked for.
+    fn executed<E: Spawner + StorageContext>(
+        &self,
+        block: &Block,
+        transactions: Vec<FinalTransaction>,
+        Executed { outcome, merkleized, .. }: Executed<E>,
+    ) -> Merkleized<E> {
+        let (receipts, certified) = (outcome.receipts, outcome.certified);
+        let executed = FinalBlock { header: block.header().clone(), transactions, receipts, certified };
+        self.blocks.executed(block.digest(), executed);
+        merkleized
     }
 }
 
@@ -113,7 +133,9 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let outcome = &executed.outcome;
         let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
         let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();
-        let spent = outcome.admitted.iter().map(|&index| Spent::from(&candidates[index].transaction)).collect();
+        let admitted = || outcome.admitted.iter().map(|&index| &candidates[index].transaction);
+        let (spent, carried) =
+            (admitted().map(Spent::from).collect(), admitted().map(FinalTransaction::from).collect());
         let unfit: Vec<_> = outcome
             .inadmissible
             .iter()
@@ -126,7 +148,8 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
         self.pool.drafted(block.digest(), parent_digest, block.header().height, spent);
         self.pool.unfit(unfit);
-        Some(Proposed { block, merkleized: executed.merkleized })
+        let merkleized = self.executed(&block, carried, executed);
+        Some(Proposed { block, merkleized })
     }
 
     async fn process(
@@ -152,11 +175,13 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
 
     async fn finalized(
         &mut self,
-        _: (E, BlockContext),
+        (runtime, _): (E, BlockContext),
         block: &Block,
         (): (),
         _: <Self::Databases as DatabaseSet<E>>::Readers,
     ) {
+        let forgotten = self.blocks.finalized(&block.digest(), block.height().get());
+        runtime.spawn(|_| async move { drop(forgotten) });
         let hashes = block.transactions().iter().map(|transaction| transaction.hash);
         self.pool.finalized(&block.digest(), block.height().get(), hashes);
         self.applied.send_replace(block.header().clone());

@@ -4,6 +4,7 @@ use crate::{
     application::LedgerApplication,
     block::Block,
     clock::Clock,
+    final_blocks::FinalBlocks,
     finality::DurableReporter,
     pace::{Pace, Paced},
     pool::{Pool, PoolLimits},
@@ -102,6 +103,7 @@ pub(crate) struct Config {
 pub(crate) struct Running<E: Runtime> {
     pub pool: Arc<Pool>,
     pub verifier: Verifier,
+    pub blocks: Arc<FinalBlocks>,
     /// The last durable block.
     pub head: watch::Receiver<Header>,
     /// The last block whose state can be read.
@@ -325,6 +327,7 @@ where
 
     let pool = Arc::new(Pool::new(pool));
     let verifier = Verifier::new(genesis.chain(), strategy.clone());
+    let final_blocks = Arc::new(FinalBlocks::default());
     let (applied_sender, applied) = watch::channel(genesis_block.header().clone());
     let (head_sender, head) = watch::channel(genesis_block.header().clone());
     let application = LedgerApplication {
@@ -333,6 +336,7 @@ where
         clock: clock.clone(),
         pool: pool.clone(),
         verifier: verifier.clone(),
+        blocks: final_blocks.clone(),
         applied: applied_sender.clone(),
     };
     let (stateful, stateful_mailbox) = Stateful::new(
@@ -421,7 +425,7 @@ where
     )
     .start(network.votes, network.certificates, network.resolver);
 
-    Running { pool, verifier, head, applied, databases, marshal: marshal_mailbox, consensus }
+    Running { pool, verifier, blocks: final_blocks, head, applied, databases, marshal: marshal_mailbox, consensus }
 }
 
 /// Quota of each channel and peer.

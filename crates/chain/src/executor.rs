@@ -25,13 +25,13 @@ use utilidor_types::{
 
 type UnmerkleizedLog<E> = <Certification<E> as ManagedDb<E>>::Unmerkleized;
 
-/// What a block did, save receipts and certified runs, and the database batches that hold all of it.
+/// What a block did, and the database batches that hold all of it.
 pub(crate) struct Executed<E: Spawner + StorageContext> {
     pub outcome: Outcome,
     /// How many of the transactions were tried, from the first: the rest would have exceeded the receipts' bound.
     pub tried: usize,
     /// Hashes of the receipts, in order.
-    pub receipts: Vec<Digest>,
+    pub receipt_hashes: Vec<Digest>,
     pub merkleized: Merkleized<E>,
 }
 
@@ -90,23 +90,24 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let certified = std::mem::take(&mut outcome.certified);
     let certification = runtime.child("certification").spawn(|_| async move {
         let append = |log: UnmerkleizedLog<E>, run| log.append(LogEntry::new(encode(run)));
-        certified.iter().fold(certification, append).merkleize().await
+        (certified.iter().fold(certification, append).merkleize().await, certified)
     });
     let left = std::mem::take(&mut outcome.receipts);
     let receipts = runtime.child("receipts").spawn(|_| async move {
         let hashes: Vec<Digest> = left.iter().map(utilidor_types::Receipt::hash).collect();
         // What the block has read takes a while to be given back, too.
         drop(execution);
-        (receipts.append(LogEntry::new(entry)).merkleize().await, hashes)
+        (receipts.append(LogEntry::new(entry)).merkleize().await, left, hashes)
     });
-    let (state, certification, (receipts, hashes)) =
+    let (state, (certification, certified), (receipts, left, hashes)) =
         futures::join!(staged.seal(slots, unstaged), done(certification), done(receipts));
+    (outcome.certified, outcome.receipts) = (certified, left);
     let merkleized = (
         state.expect("the state must be readable"),
         certification.expect("the certification log must be readable"),
         receipts.expect("the receipts log must be readable"),
     );
-    Executed { tried, outcome, receipts: hashes, merkleized }
+    Executed { tried, outcome, receipt_hashes: hashes, merkleized }
 }
 
 /// What a task gives. One that is cut off never gives anything: the node is stopping, and so is who waits for it.
@@ -135,9 +136,9 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         proposer: context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
         round: Round { epoch: context.epoch().get(), view: context.view().get(), parent_view: context.parent.0.get() },
         transaction_count: count(transactions.len()),
-        receipt_count: count(executed.receipts.len()),
+        receipt_count: count(executed.receipt_hashes.len()),
         transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),
-        receipts_root: merkle_root(executed.receipts.iter().copied()),
+        receipts_root: merkle_root(executed.receipt_hashes.iter().copied()),
         state_root: Digest(state.root().0),
         state_operations: log(&state.target()),
         certification: log(&Target::new(

@@ -3,7 +3,7 @@
 use crate::{
     clock::{AdvanceTimeRefused, Clock},
     pool::{Candidate, Pool, PoolRefused},
-    reader::{CertificatesProof, FinalizedBlock, ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    reader::{CertificatesProof, ReadError, ReceiptProof, Request, StateProof, TransactionProof},
     verification::{SubmittedRefused, Verifier},
 };
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_ledger::Inadmissible;
 use utilidor_types::{
     Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
-    block::{Header, transaction_hash},
+    block::{FinalBlock, Header, transaction_hash},
     proof::FinalHeader,
     transaction::VerifyError,
 };
@@ -138,7 +138,7 @@ impl Handle {
     }
 
     /// The final block at `height`; `None` if it is not final yet.
-    pub async fn finalized(&self, height: u64) -> Result<Option<FinalizedBlock>, ReadError> {
+    pub async fn finalized(&self, height: u64) -> Result<Option<Arc<FinalBlock>>, ReadError> {
         match self.ask(|answer| Request::Block(height, answer)).await {
             Ok(block) => Ok(Some(block)),
             Err(ReadError::NotFinal { .. }) => Ok(None),

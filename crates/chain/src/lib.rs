@@ -17,7 +17,7 @@
 //! | `recent` | a memory of bounded size |
 //! | `clock`, `pace` | which time a block gets, and when one is built |
 //! | `store`, `directory` | what is kept, and where |
-//! | `finality`, `reader` | when a block counts as final, and what can be asked about it |
+//! | `finality`, `final_blocks`, `reader` | when a block counts as final, and what can be asked about it |
 //! | `engine`, `network` | how the consensus engine is put together |
 //!
 //! The engine's own types stay in this crate. There is one instantiation of the engine in the whole program, in `node`:
@@ -30,6 +30,7 @@ mod config;
 mod directory;
 mod engine;
 mod executor;
+mod final_blocks;
 mod finality;
 mod handle;
 mod network;
@@ -52,7 +53,5 @@ pub use handle::{Handle, Head, SubmitRefused};
 pub use node::{Node, NodeFailed, StartError, start};
 pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
 pub use pool::{PoolLimits, PoolRefused};
-pub use reader::{
-    BlockTransaction, CertificatesProof, FinalizedBlock, ReadError, ReceiptProof, StateProof, TransactionProof,
-};
+pub use reader::{CertificatesProof, ReadError, ReceiptProof, StateProof, TransactionProof};
 pub use utilidor_ledger::Inadmissible;

@@ -6,6 +6,7 @@
 use crate::{
     block::{Block, merkle_tree},
     engine::{Running, Runtime},
+    final_blocks::FinalBlocks,
     store::{Databases, receipts_position},
 };
 use commonware_codec::Encode as _;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_types::{
     Cell, CertifiedRun, Digest, Key, Receipt, SignedTransaction, TransactionHash,
-    block::Header,
+    block::{FinalBlock, FinalTransaction, Header},
     decode,
     meter::MAX_CERTIFIED_RUN_BYTES,
     proof::{
@@ -79,32 +80,6 @@ pub enum ReadError {
     Storage(String),
 }
 
-/// A transaction of a final block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockTransaction {
-    /// Its hash.
-    pub hash: TransactionHash,
-    /// The transaction.
-    pub signed: SignedTransaction,
-}
-
-/// A final block with all that it did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinalizedBlock {
-    /// The header.
-    pub header: Header,
-    /// The header's digest.
-    pub digest: Digest,
-    /// The transactions, in order.
-    pub transactions: Vec<BlockTransaction>,
-    /// The receipts, in the order of execution: genesis (in block 1), due work, then one for each transaction.
-    pub receipts: Vec<Receipt>,
-    /// What was added to the certification log, in order.
-    pub certified: Vec<CertifiedRun>,
-    /// The members' finalization of this very block; `None` where a later block's stands for it.
-    pub finalization: Option<Vec<u8>>,
-}
-
 /// A proof that a transaction is in a final block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionProof {
@@ -153,7 +128,7 @@ type Answer<T> = oneshot::Sender<Result<T, ReadError>>;
 
 /// A question.
 pub(crate) enum Request {
-    Block(u64, Answer<FinalizedBlock>),
+    Block(u64, Answer<Arc<FinalBlock>>),
     FinalHeader(u64, Answer<FinalHeader>),
     State(Vec<Key>, Answer<Vec<Option<Cell>>>),
     StateDigest(Answer<(u64, Digest)>),
@@ -167,6 +142,7 @@ pub(crate) enum Request {
 pub(crate) struct Reader<E: Runtime> {
     marshal: MarshalMailbox<Scheme, Standard<Block>>,
     databases: Databases<E>,
+    blocks: Arc<FinalBlocks>,
     head: watch::Receiver<Header>,
     applied: watch::Receiver<Header>,
 }
@@ -182,6 +158,7 @@ impl<E: Runtime> Reader<E> {
         let reader = Arc::new(Self {
             marshal: engine.marshal.clone(),
             databases: engine.databases.clone(),
+            blocks: engine.blocks.clone(),
             head: engine.head.clone(),
             applied: engine.applied.clone(),
         });
@@ -236,8 +213,15 @@ impl<E: Runtime> Reader<E> {
         decode(entry.bytes(), MAX_LOG_ENTRY_BYTES).map_err(storage)
     }
 
-    async fn block(&self, height: u64) -> Result<FinalizedBlock, ReadError> {
+    async fn block(&self, height: u64) -> Result<Arc<FinalBlock>, ReadError> {
         self.final_height(height)?;
+        match self.blocks.at(height) {
+            Some(block) => Ok(block),
+            None => self.stored_final(height).await.map(Arc::new),
+        }
+    }
+
+    async fn stored_final(&self, height: u64) -> Result<FinalBlock, ReadError> {
         let block = self.stored(height).await?;
         let header = block.header().clone();
         let transactions = block
@@ -245,7 +229,7 @@ impl<E: Runtime> Reader<E> {
             .iter()
             .map(|body| {
                 let signed = SignedTransaction::decode(&body.bytes).map_err(storage)?;
-                Ok(BlockTransaction { hash: body.hash, signed })
+                Ok(FinalTransaction { hash: body.hash, signed: Arc::new(signed) })
             })
             .collect::<Result<_, ReadError>>()?;
         let mut certified = Vec::new();
@@ -263,15 +247,7 @@ impl<E: Runtime> Reader<E> {
                 certified.push(decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?);
             }
         }
-        let finalization = self.marshal.get_finalization(Height::new(height)).await;
-        Ok(FinalizedBlock {
-            digest: header.digest(),
-            header,
-            transactions,
-            receipts: self.receipts(height).await?,
-            certified,
-            finalization: finalization.map(|finalization| finalization.encode().to_vec()),
-        })
+        Ok(FinalBlock { header, transactions, receipts: self.receipts(height).await?, certified })
     }
 
     async fn final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {

@@ -231,11 +231,13 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
     commit(&handle, vec![encode(&signed(&genesis, 2, readings(4..=5)))]).await;
     let second = handle.head().height;
     let mut certified = Vec::new();
+    let mut blocks = Vec::new();
     for height in [first, second] {
         let block = handle.finalized(height).await.unwrap().unwrap();
         // The block's last operation in the log is its commit.
         let positions = block.header.certification.end - 1 - block.certified.len() as u64..;
-        certified.extend(positions.zip(block.certified));
+        certified.extend(positions.zip(block.certified.clone()));
+        blocks.push(block);
     }
     let ids: Vec<_> = certified.iter().flat_map(|(_, run)| run.certificates()).map(|one| one.id.0).collect();
     assert_eq!(ids, [0, 1, 2, 3, 4]);
@@ -271,6 +273,13 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
             handle.prove_certified(vec![position], Some(first)).await,
             Err(ReadError::NoSuchRun { position, height: first })
         );
+    }
+    node.stop().unwrap();
+
+    // What was told from memory is what the disk holds.
+    let node = development(dir.path());
+    for block in blocks {
+        assert_eq!(node.handle().finalized(block.header.height).await.unwrap(), Some(block));
     }
     node.stop().unwrap();
 }
@@ -416,7 +425,7 @@ async fn transactions_that_came_in_any_order_enter_blocks_in_the_order_of_their_
         // The pool lets go of a block's transactions a moment before the block is durable: its height is what to wait for.
         handle.reached(height).await.unwrap();
         let block = handle.finalized(height).await.unwrap().unwrap();
-        seen.extend(block.transactions.into_iter().map(|transaction| transaction.signed.transaction.nonce));
+        seen.extend(block.transactions.iter().map(|transaction| transaction.signed.transaction.nonce));
     }
     assert_eq!(seen, [0, 1, 2, 3]);
     node.stop().unwrap();
@@ -529,13 +538,13 @@ async fn a_node_killed_at_any_moment_loses_nothing_that_it_reported() {
     assert!(reported.len() >= 8);
     assert!(handle.head().height >= *reported.keys().last().unwrap());
     for (height, digest) in reported {
-        assert_eq!(handle.finalized(height).await.unwrap().unwrap().digest.to_string(), digest);
+        assert_eq!(handle.finalized(height).await.unwrap().unwrap().header.digest().to_string(), digest);
     }
     // Each nonce is there once, in order, and every block can still be proven final.
     let members = Members::of(handle.genesis()).unwrap();
     let mut nonce = 0;
     for height in 1..=handle.head().height {
-        for transaction in handle.finalized(height).await.unwrap().unwrap().transactions {
+        for transaction in &handle.finalized(height).await.unwrap().unwrap().transactions {
             assert_eq!(transaction.signed.transaction.nonce, nonce);
             nonce += 1;
         }

@@ -6,7 +6,6 @@
 
 use crate::agreement::{Party, Step};
 use crate::block::head;
-use crate::facts::BlockFacts;
 use crate::member::AccountState;
 use crate::meter::LastReading;
 use crate::money::Entry;
@@ -15,11 +14,10 @@ use crate::{ApplyError, Index};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use utilidor_types::action::Action;
+use utilidor_types::block::{FinalBlock, FinalTransaction};
 use utilidor_types::event::Event;
 use utilidor_types::receipt::{Cause, Receipt, Verdict};
-use utilidor_types::{
-    AccountId, AgreementId, CertifiedRun, Genesis, MeterId, OfferId, SignedTransaction, TransactionHash,
-};
+use utilidor_types::{AccountId, AgreementId, CertifiedRun, Genesis, MeterId, OfferId, SignedTransaction};
 
 /// A block being folded.
 pub(crate) struct Fold<'a> {
@@ -111,10 +109,10 @@ pub(crate) fn diverged(reason: impl Into<String>) -> FoldError {
 
 impl Index {
     /// Folds one block, in one SQL transaction.
-    pub(crate) fn fold(&mut self, facts: &BlockFacts) -> Result<(), ApplyError> {
+    pub(crate) fn fold(&mut self, block: &FinalBlock) -> Result<(), ApplyError> {
         // What a block that fails has made is not there: it must not be remembered.
         let mut rows = std::mem::take(&mut self.rows);
-        let height = facts.header.height;
+        let height = block.header.height;
         let transaction = self.connection.transaction()?;
         let fail = |error: FoldError| match error {
             FoldError::Sqlite(source) => ApplyError::Sqlite(source),
@@ -122,8 +120,8 @@ impl Index {
         };
         {
             let mut fold = Fold::at(&transaction, height, &mut rows).map_err(fail)?;
-            fold.block(facts).map_err(fail)?;
-            fold.finish(facts).map_err(fail)?;
+            fold.block(block).map_err(fail)?;
+            fold.finish(block).map_err(fail)?;
         }
         transaction.commit()?;
         rows.trim();
@@ -169,10 +167,10 @@ impl<'a> Fold<'a> {
         })
     }
 
-    fn block(&mut self, facts: &'a BlockFacts) -> Result<(), FoldError> {
-        self.certified = &facts.certified;
+    fn block(&mut self, block: &'a FinalBlock) -> Result<(), FoldError> {
+        self.certified = &block.certified;
         // The block's last operation in the log is its commit.
-        self.position = facts.header.certification.end.saturating_sub(1 + facts.certified.len() as u64);
+        self.position = block.header.certification.end.saturating_sub(1 + block.certified.len() as u64);
         let sql = "SELECT COALESCE(MAX(id), 0) + 1 FROM receipts";
         let first_receipt: i64 = self.sql.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         self.sql
@@ -182,17 +180,17 @@ impl<'a> Fold<'a> {
             )?
             .execute(params![
                 int(self.height),
-                int(facts.header.time.0),
-                facts.header.digest().0,
+                int(block.header.time.0),
+                block.header.digest().0,
                 first_receipt,
                 int(self.totals.certificates),
-                body(&facts.header),
+                body(&block.header),
             ])?;
 
         // Those that no receipt has answered yet.
         let mut places: HashMap<_, _> =
-            facts.transactions.iter().enumerate().map(|(place, (hash, _))| (*hash, place)).collect();
-        for (place, receipt) in facts.receipts.iter().enumerate() {
+            block.transactions.iter().enumerate().map(|(place, one)| (one.hash, place)).collect();
+        for (place, receipt) in block.receipts.iter().enumerate() {
             self.receipt = first_receipt + place as i64;
             let transaction = match receipt.cause {
                 Cause::Transaction(hash) => {
@@ -201,10 +199,10 @@ impl<'a> Fold<'a> {
                 }
                 Cause::Genesis | Cause::Due { .. } => None,
             };
-            self.record(place, receipt, transaction.map(|place| (place, &facts.transactions[place])))?;
+            self.record(place, receipt, transaction.map(|place| (place, &block.transactions[place])))?;
             match &receipt.verdict {
                 Verdict::Applied(events) => {
-                    self.applied(transaction.map(|place| &facts.transactions[place].1), events)?;
+                    self.applied(transaction.map(|place| &*block.transactions[place].signed), events)?;
                 }
                 Verdict::Refused(refusal) => self.refused_transaction(refusal)?,
             }
@@ -223,9 +221,9 @@ impl<'a> Fold<'a> {
         &mut self,
         place: usize,
         receipt: &Receipt,
-        transaction: Option<(usize, &(TransactionHash, SignedTransaction))>,
+        transaction: Option<(usize, &FinalTransaction)>,
     ) -> Result<(), FoldError> {
-        if let Some((_, (hash, signed))) = transaction {
+        if let Some((_, FinalTransaction { hash, signed })) = transaction {
             let nonce = signed.transaction.nonce + 1;
             self.change_account(signed.transaction.account(), |account| account.nonce = nonce)?;
             self.totals.transactions += 1;
@@ -246,9 +244,9 @@ impl<'a> Fold<'a> {
                 place as i64,
                 due_ms,
                 transaction.map(|(place, _)| place as i64),
-                transaction.map(|(_, (hash, _))| hash.0),
+                transaction.map(|(_, one)| one.hash.0),
                 body(receipt),
-                transaction.map(|(_, (_, signed))| body(signed)),
+                transaction.map(|(_, one)| body(&*one.signed)),
             ])?;
         Ok(())
     }
@@ -326,7 +324,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn finish(&mut self, facts: &BlockFacts) -> Result<(), FoldError> {
+    fn finish(&mut self, block: &FinalBlock) -> Result<(), FoldError> {
         self.write_accounts()?;
         self.write_agreements()?;
         self.write_meters()?;
@@ -341,8 +339,8 @@ impl<'a> Fold<'a> {
             )?
             .execute(params![
                 int(self.height),
-                int(facts.header.time.0),
-                facts.header.digest().0,
+                int(block.header.time.0),
+                block.header.digest().0,
                 int(totals.issued),
                 int(totals.redeemed),
                 int(totals.balances),

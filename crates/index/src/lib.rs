@@ -16,7 +16,6 @@
 
 pub mod agreement;
 pub mod block;
-mod facts;
 mod fold;
 pub mod member;
 pub mod meter;
@@ -30,14 +29,13 @@ pub mod statement;
 pub mod summary;
 pub mod trace;
 
-pub use facts::BlockFacts;
 pub use page::{DEFAULT_LIMIT, MAX_LIMIT, Page, Paging, PagingRefused};
 
 use crate::fold::{Fold, Rows};
 use crate::sql::int;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
-use utilidor_types::{ChainId, Digest, Genesis};
+use utilidor_types::{ChainId, Digest, Genesis, block::FinalBlock};
 
 /// Version of the tables. A file of another version is emptied when it is opened.
 pub const SCHEMA_VERSION: i32 = 4;
@@ -190,8 +188,8 @@ impl Index {
     }
 
     /// Folds the next block. A block that was folded before changes nothing.
-    pub fn apply(&mut self, facts: &BlockFacts) -> Result<Applied, ApplyError> {
-        let (height, digest) = (facts.header.height, facts.header.digest());
+    pub fn apply(&mut self, block: &FinalBlock) -> Result<Applied, ApplyError> {
+        let (height, digest) = (block.header.height, block.header.digest());
         if height <= self.height {
             let sql = "SELECT digest FROM blocks WHERE height = ?";
             let folded = self.connection.prepare_cached(sql)?.query_row([int(height)], |row| row.get(0).map(Digest));
@@ -201,11 +199,11 @@ impl Index {
         if height != self.height + 1 {
             return Err(ApplyError::Gap { height: self.height, found: height });
         }
-        if facts.header.chain != self.genesis.chain() || (self.height > 0 && facts.header.parent != self.digest) {
+        if block.header.chain != self.genesis.chain() || (self.height > 0 && block.header.parent != self.digest) {
             return Err(ApplyError::Fork { height });
         }
 
-        self.fold(facts)?;
+        self.fold(block)?;
         (self.height, self.digest) = (height, digest);
         Ok(Applied::Now)
     }

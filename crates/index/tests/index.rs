@@ -8,12 +8,12 @@ use utilidor_index::agreement::{AgreementFilter, AgreementRow};
 use utilidor_index::meter::CertificateRow;
 use utilidor_index::offer::OfferFilter;
 use utilidor_index::statement::StatementFilter;
-use utilidor_index::{Applied, ApplyError, BlockFacts, Index, OpenError, Page, Paging, Reader};
+use utilidor_index::{Applied, ApplyError, Index, OpenError, Page, Paging, Reader};
 use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::AccountRecord;
 use utilidor_types::action::{AwardedQuote, Prepayment};
 use utilidor_types::agreement::*;
-use utilidor_types::block::{Header, Log, Round};
+use utilidor_types::block::{FinalBlock, FinalTransaction, Header, Log, Round};
 use utilidor_types::genesis::{ChainKind, GenesisMember};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::meter::{CertifiedReading, MeterAuthority, MeterRun};
@@ -78,7 +78,7 @@ struct Chain {
     state: Memory,
     now: Timestamp,
     nonces: HashMap<String, u64>,
-    blocks: Vec<BlockFacts>,
+    blocks: Vec<FinalBlock>,
 }
 
 impl Chain {
@@ -95,7 +95,7 @@ impl Chain {
         transaction.sign(&key(actor))
     }
 
-    fn block(&mut self, transactions: Vec<SignedTransaction>) -> &BlockFacts {
+    fn block(&mut self, transactions: Vec<SignedTransaction>) -> &FinalBlock {
         let chain = self.state.genesis().chain();
         let mut rng: rand::rngs::StdRng = rand::SeedableRng::seed_from_u64(1);
         let verified = verify_batch(chain, transactions.clone(), &mut rng, &Sequential);
@@ -124,9 +124,12 @@ impl Chain {
             receipts: log,
             next_due: None,
         };
-        let transactions = transactions.into_iter().map(|signed| (signed.hash(), signed)).collect();
+        let transactions = transactions
+            .into_iter()
+            .map(|signed| FinalTransaction { hash: signed.hash(), signed: signed.into() })
+            .collect();
         let (receipts, certified) = (outcome.receipts, outcome.certified);
-        self.blocks.push(BlockFacts { header, transactions, receipts, certified });
+        self.blocks.push(FinalBlock { header, transactions, receipts, certified });
         self.blocks.last().unwrap()
     }
 
@@ -530,7 +533,7 @@ fn a_block_that_contradicts_the_ones_before_stops_the_index_and_leaves_it_as_it_
     let transfer = Action::Transfer { to: account("bob"), amount: Money::units(1), reference: Text::default() };
     let signed = Chain::new().sign("gateway", transfer);
     let hash = signed.hash();
-    poor.transactions = vec![(hash, signed)];
+    poor.transactions = vec![FinalTransaction { hash, signed: signed.into() }];
     poor.receipts[0].cause = receipt::Cause::Transaction(hash);
     // Nor can one whose receipts answer the same transaction twice, or a transaction not at all.
     let mut twice = chain.blocks[1].clone();
@@ -665,7 +668,7 @@ fn a_batch_of_certificates_is_folded_quickly_and_found_by_its_meter() {
             cause: receipt::Cause::Transaction(signed.hash()),
             verdict: receipt::Verdict::Applied(vec![certified].try_into().unwrap()),
         }];
-        block.transactions = vec![(signed.hash(), signed)];
+        block.transactions = vec![FinalTransaction { hash: signed.hash(), signed: signed.into() }];
         block.header.certification.end += runs.len() as u64 + 1;
         block.certified = runs;
         fixture.index.apply(&block).unwrap();

@@ -6,15 +6,20 @@
 //!
 //! A block's transactions are bound to its header by `transactions_root`. Nothing here knows the consensus engine; the
 //! conversions live in the chain, the verification of proofs in `proof`.
+//!
+//! *final block* what the chain tells of a block once it is final: its header with all that it did.
 
 use crate::encoding::{encode, hex_bytes};
 use crate::hash::{Digest, tagged_hash};
 use crate::id::ChainId;
+use crate::meter::CertifiedRun;
+use crate::receipt::Receipt;
 use crate::time::Timestamp;
-use crate::transaction::TransactionHash;
+use crate::transaction::{SignedTransaction, TransactionHash, VerifiedTransaction};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 /// The consensus round of a block. The round's leader is the header's `proposer`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -84,6 +89,34 @@ impl Header {
     pub fn digest(&self) -> Digest {
         Digest(Sha256::digest(encode(self)).into())
     }
+}
+
+/// A transaction of a final block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalTransaction {
+    /// Its hash.
+    pub hash: TransactionHash,
+    /// The transaction.
+    pub signed: Arc<SignedTransaction>,
+}
+
+impl From<&VerifiedTransaction> for FinalTransaction {
+    fn from(transaction: &VerifiedTransaction) -> Self {
+        Self { hash: transaction.hash(), signed: transaction.shared() }
+    }
+}
+
+/// A final block with all that it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalBlock {
+    /// The header.
+    pub header: Header,
+    /// The transactions, in order.
+    pub transactions: Vec<FinalTransaction>,
+    /// The receipts, in the order of execution: genesis (in block 1), due work, then one for each transaction.
+    pub receipts: Vec<Receipt>,
+    /// What was added to the certification log, in order.
+    pub certified: Vec<CertifiedRun>,
 }
 
 /// A transaction's hash from its canonical bytes, the signature included.

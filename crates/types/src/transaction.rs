@@ -160,6 +160,11 @@ impl VerifiedTransaction {
         &self.signed
     }
 
+    /// The same, to keep.
+    pub fn shared(&self) -> Arc<SignedTransaction> {
+        self.signed.clone()
+    }
+
     /// Its hash.
     pub const fn hash(&self) -> TransactionHash {
         self.hash
