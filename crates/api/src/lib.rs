@@ -132,8 +132,9 @@ pub fn openapi() -> Document {
 fn router(app: App) -> Router {
     let document = Arc::new(openapi());
     let (ordinary, slow) = routers();
-    let ordinary = ordinary.layer(middleware::time_limit(MAX_ANSWER_TIME)).split_for_parts().0;
-    let slow = slow.layer(middleware::time_limit(MAX_ADVANCE_TIME)).split_for_parts().0;
+    let time_limit = |limit| axum::middleware::from_fn_with_state(limit, middleware::time_limit);
+    let ordinary = ordinary.layer(time_limit(MAX_ANSWER_TIME)).split_for_parts().0;
+    let slow = slow.layer(time_limit(MAX_ADVANCE_TIME)).split_for_parts().0;
     ordinary
         .merge(slow)
         .route("/v1/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))

@@ -7,8 +7,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -52,23 +50,10 @@ pub(crate) async fn bound_and_log(State(app): State<App>, request: Request, next
     response
 }
 
-/// A layer that answers with a problem when an answer takes longer than `limit`.
-pub(crate) fn time_limit(
-    limit: Duration,
-) -> axum::middleware::FromFnLayer<
-    impl Fn(Request, Next) -> Pin<Box<dyn Future<Output = Response> + Send>> + Clone + Send + Sync + 'static,
-    (),
-    (Request,),
-> {
-    axum::middleware::from_fn(move |request: Request, next: Next| {
-        let answer: Pin<Box<dyn Future<Output = Response> + Send>> = Box::pin(async move {
-            match tokio::time::timeout(limit, next.run(request)).await {
-                Ok(response) => response,
-                Err(_) => {
-                    Problem::new(Code::Timeout, format!("no answer within {} s", limit.as_secs())).into_response()
-                }
-            }
-        });
-        answer
-    })
+/// Answers with a problem when an answer takes longer than `limit`.
+pub(crate) async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Code::Timeout, format!("no answer within {} s", limit.as_secs())).into_response(),
+    }
 }

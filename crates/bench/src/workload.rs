@@ -37,6 +37,8 @@ pub const READINGS: usize = 4;
 pub const TOGETHER: usize = action::MAX_TOGETHER;
 /// Readings in a batch.
 pub const BATCH: usize = 200;
+/// Gateways that read the meters of packages.
+const PACKAGE_GATEWAYS: usize = 4;
 /// Payments that are ready to be made beside settlements, and the accounts that make them.
 const PAYMENTS_BESIDE: usize = 20_000;
 const PAYERS: usize = 100;
@@ -369,9 +371,9 @@ impl Maker {
         let mut buyers = self.accounts("buyer", count.div_ceil(5).max(8), CREDIT);
         let trades = self.population(count, sellers.len(), buyers.len());
         let mut payers = self.accounts("payer", if way.timed == ["settlement"] { PAYERS } else { 0 }, CREDIT);
-        for seller in 0..sellers.len() {
+        for seller in &sellers {
             for carrier in CARRIERS {
-                let (owner, per_hour) = (sellers[seller].account, Quantity(u64::MAX / 4));
+                let (owner, per_hour) = (seller.account, Quantity(u64::MAX / 4));
                 self.operate(Action::DeclareCapacity { owner, carrier, per_hour });
             }
         }
@@ -569,14 +571,14 @@ impl Maker {
     fn packages(mut self, users: usize) -> Workload {
         let mut provider = self.accounts("provider", 1, Money::ZERO).remove(0);
         let mut accounts = self.accounts("user", users, CREDIT);
-        let mut gateways = self.accounts("pgate", 4, Money::ZERO);
+        let mut gateways = self.accounts("pgate", PACKAGE_GATEWAYS, Money::ZERO);
         let meter = |number: usize| MeterId(half(&format!("package meter {number}")));
         for (number, account) in accounts.iter().enumerate() {
             self.operate(Action::RegisterMeter(Meter {
                 id: meter(number),
                 carrier: Carrier::Electricity,
                 holder: account.account,
-                authority: MeterAuthority::Gateway(gateways[number % 4].account),
+                authority: MeterAuthority::Gateway(gateways[number % PACKAGE_GATEWAYS].account),
                 register_modulus: Quantity(1 << 60),
                 capacity_per_hour: Quantity(1 << 50),
                 register: Quantity::ZERO,
@@ -650,8 +652,8 @@ impl Maker {
         self.phase("consume", true, Timestamp(START.0 + 6 * HOUR_MS));
         let mut registers = vec![0u64; users];
         for hour in 1..=4u64 {
-            for gateway in 0..4 {
-                let mine: Vec<usize> = (0..users).filter(|number| number % 4 == gateway).collect();
+            for (place, gateway) in gateways.iter_mut().enumerate() {
+                let mine: Vec<usize> = (place..users).step_by(PACKAGE_GATEWAYS).collect();
                 for part in mine.chunks(BATCH) {
                     let runs: Vec<MeterRun> = part
                         .iter()
@@ -665,7 +667,7 @@ impl Maker {
                         .collect();
                     let steps = runs.len() as u64;
                     let runs = Bounded::new(runs).expect("a batch is bounded");
-                    let signed = sign(self.chain, &mut gateways[gateway], Action::RecordReadings { runs });
+                    let signed = sign(self.chain, gateway, Action::RecordReadings { runs });
                     self.put(signed, steps);
                 }
             }

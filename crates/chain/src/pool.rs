@@ -542,7 +542,7 @@ mod tests {
     fn a_transaction_set_aside_waits_until_its_account_moves() {
         let [waiting, missing] = [candidate(1, 1), candidate(1, 0)];
         let account = waiting.transaction.account();
-        let pool = pool(&[waiting.clone()]);
+        let pool = pool(std::slice::from_ref(&waiting));
 
         pool.unfit([(waiting.transaction.hash(), Unfit::NotYet)]);
         assert_eq!(proposed(&pool, &TIP), []);
@@ -587,7 +587,7 @@ mod tests {
     fn what_no_block_takes_is_dropped_with_the_ledgers_reason_until_it_is_submitted_again() {
         let one = candidate(1, 0);
         let hash = one.transaction.hash();
-        let pool = pool(&[one.clone()]);
+        let pool = pool(std::slice::from_ref(&one));
         let reason = Inadmissible::UnknownAccount(one.transaction.account());
 
         pool.unfit([(hash, Unfit::Never(reason.clone()))]);

@@ -98,7 +98,7 @@ async fn a_node_can_be_started_again_while_handles_of_its_last_run_are_held() {
 
         // Where it cannot, it waits for ever: so it has a thread that the test does not join.
         let (sender, started) = std::sync::mpsc::channel();
-        std::thread::spawn(move || sender.send(start(config)));
+        std::thread::spawn(move || drop(sender.send(start(config))));
         let node = started.recv_timeout(Duration::from_secs(60)).expect("the node starts again").unwrap();
 
         assert!(node.handle().head().height >= head.height);

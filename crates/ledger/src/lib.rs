@@ -39,5 +39,4 @@ pub mod store;
 
 pub use due::MAX_DUE_PER_BLOCK;
 pub use execution::{BlockContext, Execution, Inadmissible, Outcome, Progress};
-pub use package::STATEMENT_GRACE_MS;
 pub use store::Change;

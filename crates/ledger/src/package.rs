@@ -23,15 +23,12 @@ use utilidor_types::package::{
     Band, FloorAreaTariff, MAX_FACTOR_PERMILLE, MAX_TARIFF_OPTIONS, MeteredTariff, Period, PeriodDiscounts, TimeOfUse,
     TranchePrice,
 };
-use utilidor_types::statement::{MAX_TRANCHES, StatementLine};
-use utilidor_types::time::HOUR_MS;
+use utilidor_types::statement::{MAX_TRANCHES, STATEMENT_GRACE_MS, StatementLine};
 use utilidor_types::{
     AgreementId, Bounded, Carrier, Event, Money, Package, Price, Program, Quantity, Refusal, Role, Tariff, Timestamp,
     Window,
 };
 
-/// A month's statement is made this long after the month's end, so that its last readings are in it.
-pub const STATEMENT_GRACE_MS: u64 = 6 * HOUR_MS;
 /// Stands for an amount that money cannot hold: it is more than anyone has, and what exceeds the balance stays unpaid.
 const BEYOND_MONEY: Money = Money(u64::MAX);
 /// Farthest offset from UTC in minutes.

@@ -59,7 +59,7 @@ fn what_falls_due_in_one_second_is_worked_off_in_the_order_of_scheduling() {
     }
     let receipts = world.pass_to(at(1, 1, 2));
     let due: Vec<_> = receipts.iter().map(|receipt| receipt.cause).collect();
-    let expected = ["a", "b", "c", "d", "e", "f", "g"].map(|label| agreement_id(label));
+    let expected = ["a", "b", "c", "d", "e", "f", "g"].map(agreement_id);
     assert_eq!(due, expected.map(|agreement| Cause::Due { agreement, at: at(1, 1, 2) }), "in the order of scheduling");
     assert_eq!(world.block(vec![]).next_due, None, "nothing is left");
 }

@@ -27,13 +27,12 @@ use utilidor_types::{
     action::{AwardedQuote, Prepayment},
     agreement::Service,
     meter::{MAX_BATCH_READINGS, MeterRun},
+    statement::STATEMENT_GRACE_MS,
     time::HOUR_MS,
 };
 
 /// The last height at which a transaction of the demonstration may enter a block: beyond any that it reaches.
 const EXPIRES: u64 = 90_000;
-/// A month's statement is made this long after the month.
-const STATEMENT_GRACE_MS: u64 = 6 * HOUR_MS;
 /// The tenant that agrees to version 2 of the package, in July.
 pub const ADJUSTS: &str = "garage-charging";
 /// The tenant that ends its subscription and takes a new one, in September.

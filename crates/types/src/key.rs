@@ -88,25 +88,35 @@ fn ed25519_signature(signature: &Signature) -> ed25519::Signature {
 }
 
 /// Keys that were read before: an Ed25519 key is a point in compressed form, and to read it costs a third of checking a
-/// signature. Bounded; when it is full it begins anew.
+/// signature. Bounded: once so many more have been read, those that were not asked for since are forgotten.
 #[derive(Debug, Default)]
-pub struct KeyRing(RwLock<HashMap<[u8; 32], ed25519::PublicKey>>);
+pub struct KeyRing(RwLock<Keys>);
 
-/// Most keys of a ring.
-const MAX_KEYS: usize = 65_536;
+/// Keys by their compressed form: those read or asked for of late, and those before them.
+#[derive(Debug, Default)]
+struct Keys {
+    recent: HashMap<[u8; 32], ed25519::PublicKey>,
+    before: HashMap<[u8; 32], ed25519::PublicKey>,
+}
+
+/// Most keys that are recent, and as many before them.
+const MAX_RECENT_KEYS: usize = 65_536;
 
 impl KeyRing {
-    fn find(&self, bytes: &[u8; 32]) -> Option<ed25519::PublicKey> {
-        self.0.read().expect("no holder of this lock panics").get(bytes).cloned()
+    /// The key, and whether it is recent: one that is not has to be added again to be kept.
+    fn find(&self, bytes: &[u8; 32]) -> Option<(ed25519::PublicKey, bool)> {
+        let keys = self.0.read().expect("no holder of this lock panics");
+        let recent = keys.recent.get(bytes).map(|key| (key, true));
+        recent.or_else(|| keys.before.get(bytes).map(|key| (key, false))).map(|(key, recent)| (key.clone(), recent))
     }
 
     fn add(&self, fresh: impl IntoIterator<Item = ([u8; 32], ed25519::PublicKey)>) {
         let mut keys = self.0.write().expect("no holder of this lock panics");
         for (bytes, key) in fresh {
-            if keys.len() >= MAX_KEYS {
-                keys.clear();
+            if keys.recent.len() >= MAX_RECENT_KEYS {
+                keys.before = std::mem::take(&mut keys.recent);
             }
-            keys.insert(bytes, key);
+            keys.recent.insert(bytes, key);
         }
     }
 }
@@ -121,10 +131,11 @@ pub fn verify_batch(
 ) -> Vec<bool> {
     let prepared = strategy.map_collect_vec(checks.iter().enumerate(), |(index, check)| match check.key {
         PublicKey::Ed25519(bytes) => {
-            let known = keys.find(bytes);
-            let is_new = known.is_none();
-            let key = known.map_or_else(|| ed25519::PublicKey::try_from(bytes), Ok).map_err(|_| (index, false))?;
-            Ok((BatchItem { index, check: *check, key, signature: ed25519_signature(check.signature) }, is_new))
+            let (key, recent) = match keys.find(bytes) {
+                Some(known) => known,
+                None => (ed25519::PublicKey::try_from(bytes).map_err(|_| (index, false))?, false),
+            };
+            Ok((BatchItem { index, check: *check, key, signature: ed25519_signature(check.signature) }, recent))
         }
         PublicKey::P256(_) => Err((index, check.holds())),
     });
@@ -133,8 +144,8 @@ pub fn verify_batch(
     let mut fresh = Vec::new();
     for prepared in prepared {
         match prepared {
-            Ok((item, is_new)) => {
-                if is_new && let PublicKey::Ed25519(bytes) = item.check.key {
+            Ok((item, recent)) => {
+                if !recent && let PublicKey::Ed25519(bytes) = item.check.key {
                     fresh.push((*bytes, item.key.clone()));
                 }
                 batch.push(item);
@@ -260,5 +271,31 @@ impl Serialize for PublicKey {
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <String as Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_keeps_what_is_asked_for_and_stays_bounded() {
+        let PrivateKey::Ed25519(private) = PrivateKey::ed25519([7; 32]) else { unreachable!() };
+        let (key, ring) = (private.public_key(), KeyRing::default());
+        let name = |number: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_le_bytes());
+            bytes
+        };
+        let add = |numbers: std::ops::Range<usize>| ring.add(numbers.map(|number| (name(number), key.clone())));
+
+        add(0..MAX_RECENT_KEYS + 1);
+        assert!(matches!(ring.find(&name(0)), Some((_, false))), "read long ago");
+        add(0..1);
+        add(MAX_RECENT_KEYS + 1..2 * MAX_RECENT_KEYS);
+        assert!(matches!(ring.find(&name(0)), Some((_, false))), "asked for since");
+        assert!(ring.find(&name(1)).is_none(), "not asked for since");
+        let keys = ring.0.read().unwrap();
+        assert!(keys.recent.len() <= MAX_RECENT_KEYS && keys.before.len() <= MAX_RECENT_KEYS);
     }
 }

@@ -8,7 +8,7 @@ use crate::id::{AgreementId, CertificateId};
 use crate::money::{Money, Price};
 use crate::package::{BANDS, MAX_TARIFF_OPTIONS, TranchePrice};
 use crate::quantity::Quantity;
-use crate::time::{Timestamp, Window};
+use crate::time::{HOUR_MS, Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 pub const MAX_TRANCHES: usize = 8;
 /// Most lines of a statement.
 pub const MAX_LINES: usize = Carrier::COUNT * (MAX_TRANCHES * 2 + BANDS + MAX_TARIFF_OPTIONS);
+
+/// A month's statement is made this long after the month's end, so that its last readings are in it.
+pub const STATEMENT_GRACE_MS: u64 = 6 * HOUR_MS;
 
 /// A line of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output::{Output, Word, or_dash, yes};
 use crate::{t, units};
 use clap::Args;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use utilidor_sdk::model::Trace;
 use utilidor_types::{AgreementId, Carrier, MeterId};
 
@@ -29,8 +29,8 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     if !context.out.json {
         for reading in &trace.readings {
             let meter = reading.certificate.meter;
-            if !carriers.contains_key(&meter) {
-                carriers.insert(meter, client.meter(meter).await?.carrier);
+            if let Entry::Vacant(unknown) = carriers.entry(meter) {
+                unknown.insert(client.meter(meter).await?.carrier);
             }
         }
     }

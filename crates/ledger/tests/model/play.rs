@@ -857,10 +857,10 @@ impl Play<'_> {
 
     fn publish_offers(&mut self, choices: &mut Choices<'_>) -> (usize, Action) {
         let owner = choices.pick(&OWNERS);
-        if choices.rarely() {
-            if let Some(stand) = choices.some(self.model.offers.values().cloned().collect()) {
-                return (actor_of(stand.owner), Action::publish_offer(stand.offer));
-            }
+        if choices.rarely()
+            && let Some(stand) = choices.some(self.model.offers.values().cloned().collect())
+        {
+            return (actor_of(stand.owner), Action::publish_offer(stand.offer));
         }
         let count = if choices.rarely() { 0 } else { choices.pick(&[1, 1, 2]) };
         let offers = (0..count).map(|place| self.new_offer(owner, place, choices)).collect::<Vec<_>>();

@@ -654,7 +654,7 @@ fn check_terms(lots: &[(Carrier, Quantity, Price)], window: Window, rates: [u16;
     if lots.is_empty() {
         return Err(Refusal::NoLots);
     }
-    if window.from >= window.to || window.from.0 % HOUR != 0 || window.to.0 % HOUR != 0 {
+    if window.from >= window.to || !window.from.0.is_multiple_of(HOUR) || !window.to.0.is_multiple_of(HOUR) {
         return Err(Refusal::WindowNotWholeHours { from: window.from, to: window.to });
     }
     let hours = (window.to.0 - window.from.0) / HOUR;
@@ -1720,10 +1720,10 @@ impl Model {
                 let window = (month_begin(self.now, 0, offset)?, month_begin(self.now, months(period), offset)?);
                 if period != Period::Month {
                     for tranche in &service.tranches {
-                        if let Buys::Energy { discount: 1.., period: Some((_, until)), .. } = tranche.buys {
-                            if until > self.now {
-                                return Err(Refusal::PeriodRuns { until: Timestamp(until) });
-                            }
+                        if let Buys::Energy { discount: 1.., period: Some((_, until)), .. } = tranche.buys
+                            && until > self.now
+                        {
+                            return Err(Refusal::PeriodRuns { until: Timestamp(until) });
                         }
                     }
                 }
