@@ -2,13 +2,14 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::Word;
 use crate::t;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::time::Duration;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
-use utilidor_bench::report::{METHOD, Peer, all, markdown, ratio, read_peer};
+use utilidor_bench::report::{COLUMNS, METHOD, Peer, all, markdown, read_peer, row};
 use utilidor_bench::workload::{Suite, TOGETHER};
 
 /// The seed of the demonstrations and of the peers' figures.
@@ -94,7 +95,8 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         Wanted::All => {
             let figures = every(&arguments).await?;
             let json = serde_json::to_string_pretty(&figures).expect("figures are plain data");
-            for (file, text) in [("bench.json", json), ("bench.md", markdown(&figures, peer.as_ref()))] {
+            let headings = HEADINGS.map(|heading| context.out.word(heading));
+            for (file, text) in [("bench.json", json), ("bench.md", markdown(&figures, headings, peer.as_ref()))] {
                 std::fs::write(arguments.data.join(file), text)
                     .map_err(|e| failed("a report could not be written", &e))?;
             }
@@ -154,39 +156,24 @@ async fn every(arguments: &Arguments) -> Result<Vec<Figure>, Failure> {
 }
 
 fn table(out: &crate::output::Output, figures: &[Figure], peer: Option<&Peer>) -> String {
-    let whole = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.0}"));
-    let row = |figure: &Figure| {
-        [
-            figure.suite.clone(),
-            figure.layer.clone(),
-            format!("{:.0} {}/s", figure.units_per_s.median, figure.unit),
-            format!("{:.0}-{:.0}", figure.units_per_s.min, figure.units_per_s.max),
-            ratio(figure, peer).map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}x")),
-            format!("{:.1}", figure.cpu_us_per_unit),
-            whole(figure.bytes_per_unit),
-            whole(figure.index_bytes_per_unit),
-            whole(figure.p50_ms),
-            whole(figure.p99_ms),
-            figure.peak_mib.map_or_else(|| "-".into(), |mib| mib.to_string()),
-        ]
-    };
-    let headings = [
-        t!("suite"),
-        t!("layer"),
-        t!("speed"),
-        t!("range"),
-        t!("to_peer"),
-        t!("cpu_us"),
-        t!("chain_bytes"),
-        t!("index_bytes"),
-        t!("p50"),
-        t!("p99"),
-        t!("peak"),
-    ];
-    let mut text = out.table(headings, figures.iter().map(row).collect());
+    let mut text = out.table(HEADINGS, figures.iter().map(|figure| row(figure, peer)).collect());
     for figure in figures.iter().filter(|figure| figure.phases.len() > 1) {
         let phases: Vec<_> = figure.phases.iter().map(|p| format!("{} {:.1} us", p.name, p.us_per_step)).collect();
         text.push_str(&format!("\n{} ({}): {}", figure.suite, figure.layer, phases.join(", ")));
     }
     text
 }
+
+const HEADINGS: [Word; COLUMNS] = [
+    t!("suite"),
+    t!("layer"),
+    t!("speed"),
+    t!("range"),
+    t!("to_peer"),
+    t!("cpu_us"),
+    t!("chain_bytes"),
+    t!("index_bytes"),
+    t!("p50"),
+    t!("p99"),
+    t!("peak"),
+];
