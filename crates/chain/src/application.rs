@@ -37,7 +37,7 @@ pub(crate) struct LedgerApplication {
     pub verifier: Verifier,
     /// The blocks that were executed last.
     pub blocks: Arc<FinalBlocks>,
-    /// The last block whose state can be read; it may not be durable yet.
+    /// The last block whose state can be read; that state may not be on disk yet.
     pub applied: watch::Sender<Header>,
 }
 
@@ -180,10 +180,13 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         (): (),
         _: <Self::Databases as DatabaseSet<E>>::Readers,
     ) {
-        let forgotten = self.blocks.finalized(&block.digest(), block.height().get());
+        let height = block.height().get();
+        // One that was final before it was executed is verified by what the pool holds until now.
+        if self.blocks.at(height).is_none() {
+            self.pool.finalized(&block.digest(), height, block.hashes());
+        }
+        let forgotten = self.blocks.forget();
         runtime.spawn(|_| async move { drop(forgotten) });
-        let hashes = block.transactions().iter().map(|transaction| transaction.hash);
-        self.pool.finalized(&block.digest(), block.height().get(), hashes);
         self.applied.send_replace(block.header().clone());
     }
 }

@@ -97,6 +97,10 @@ impl Block {
     pub fn transactions(&self) -> &[Body] {
         &self.transactions
     }
+
+    pub fn hashes(&self) -> impl Iterator<Item = TransactionHash> {
+        self.transactions.iter().map(|transaction| transaction.hash)
+    }
 }
 
 impl Write for Block {

@@ -5,7 +5,7 @@ use crate::{
     block::Block,
     clock::Clock,
     final_blocks::FinalBlocks,
-    finality::DurableReporter,
+    finality::{FinalityReporter, advance},
     pace::{Pace, Paced},
     pool::{Pool, PoolLimits},
     state::State,
@@ -104,7 +104,7 @@ pub(crate) struct Running<E: Runtime> {
     pub pool: Arc<Pool>,
     pub verifier: Verifier,
     pub blocks: Arc<FinalBlocks>,
-    /// The last durable block.
+    /// The last final block: it is on disk, and its state follows.
     pub head: watch::Receiver<Header>,
     /// The last block whose state can be read.
     pub applied: watch::Receiver<Header>,
@@ -361,28 +361,25 @@ where
     let paced = Paced { inner: stateful_mailbox.clone(), clock, pool: pool.clone(), pace };
     let deferred = Deferred::new(context.child("deferred"), paced, marshal_mailbox.clone(), epocher);
 
-    let reporter = DurableReporter::start(context.child("durable"), stateful_mailbox.clone(), head_sender.clone());
+    let reporter = FinalityReporter {
+        inner: stateful_mailbox.clone(),
+        blocks: final_blocks.clone(),
+        pool: pool.clone(),
+        head: head_sender.clone(),
+    };
     marshal.start(reporter, buffer, marshal_resolver);
     probe_mailbox.attach(marshal_mailbox.clone());
     stateful.start();
 
-    // What was reported before the restart is on disk: the head begins there.
+    // What was applied before the restart is on disk: the node begins there, and applies what was final already.
     let databases = stateful_mailbox.subscribe_databases().await;
     if let Some((_, anchor)) = marshal_mailbox.get_anchor().await {
-        let header = anchor.inner().header().clone();
-        for sender in [&applied_sender, &head_sender] {
-            sender.send_if_modified(|current| {
-                let newer = header.height > current.height;
-                if newer {
-                    *current = header.clone();
-                }
-                newer
-            });
-        }
+        advance(&applied_sender, anchor.inner().header());
+        advance(&head_sender, anchor.inner().header());
     }
     if let Some((latest, _)) = marshal_mailbox.get_info(marshal::Identifier::Latest).await {
-        let mut head = head.clone();
-        head.wait_for(|head| head.height >= latest.get()).await.expect("the engine holds the sender");
+        let mut applied = applied.clone();
+        applied.wait_for(|applied| applied.height >= latest.get()).await.expect("the engine holds the sender");
     }
 
     let alone = validators.len() == 1;

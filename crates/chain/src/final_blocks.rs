@@ -32,13 +32,20 @@ impl FinalBlocks {
         kept.executed.push_back((digest, block));
     }
 
-    /// The block `digest` is final. Gives what is forgotten for it: a full block takes a while to be given back.
-    pub fn finalized(&self, digest: &sha256::Digest, height: u64) -> Option<Arc<FinalBlock>> {
+    /// The block `digest` is final. Says whether it was executed before.
+    pub fn finalized(&self, digest: &sha256::Digest, height: u64) -> bool {
         let mut kept = self.kept();
-        let place = kept.executed.iter().position(|(of, _)| of == digest)?;
-        let (_, block) = kept.executed.remove(place)?;
+        let place = kept.executed.iter().position(|(of, _)| of == digest);
+        let block = place.and_then(|place| kept.executed.remove(place));
+        let executed = block.is_some();
+        kept.finals.extend(block.map(|(_, block)| Arc::new(block)));
         kept.executed.retain(|(_, block)| block.header.height > height);
-        kept.finals.push_back(Arc::new(block));
+        executed
+    }
+
+    /// Takes out the oldest final block if there are too many: a full one takes a while to be given back.
+    pub fn forget(&self) -> Option<Arc<FinalBlock>> {
+        let mut kept = self.kept();
         (kept.finals.len() > MAX_BLOCKS).then(|| kept.finals.pop_front())?
     }
 

@@ -1,73 +1,48 @@
-//! Reports a block as final once it is durable.
+//! Tells that a block is final.
 //!
-//! The engine hands over final blocks in order, and acknowledges each after its state is on disk. This stands in between:
-//! the head that the rest of the node sees moves at that acknowledgement, never before.
+//! The engine hands over final blocks in order, each after the block and its certificate are on disk: from then on it stays,
+//! whatever happens to this node. The head moves at once; the state follows, beside the next block. After a crash the engine
+//! hands over again what the state does not hold yet.
 
-use crate::block::Block;
+use crate::{block::Block, final_blocks::FinalBlocks, pool::Pool};
 use commonware_actor::Feedback;
 use commonware_consensus::{Reporter, marshal::Update};
-use commonware_runtime::Spawner;
-use commonware_utils::{
-    Acknowledgement as _,
-    acknowledgement::{Exact, ExactWaiter},
-};
-use tokio::sync::{mpsc, watch};
+use commonware_cryptography::Digestible as _;
+use std::sync::Arc;
+use tokio::sync::watch;
 use utilidor_types::block::Header;
 
-struct Pending {
-    header: Header,
-    durable: ExactWaiter,
-    acknowledgement: Exact,
-}
-
-/// Passes final blocks on to `R` and moves the head as they become durable.
+/// Moves the head with the final blocks and passes them on to `R`, which applies them.
 #[derive(Clone)]
-pub(crate) struct DurableReporter<R> {
-    inner: R,
-    // Bounded by the number of blocks the engine delivers before it waits for an acknowledgement.
-    pending: mpsc::UnboundedSender<Pending>,
+pub(crate) struct FinalityReporter<R> {
+    pub inner: R,
+    pub blocks: Arc<FinalBlocks>,
+    pub pool: Arc<Pool>,
+    pub head: watch::Sender<Header>,
 }
 
-impl<R> DurableReporter<R> {
-    /// Wraps `inner`; `head` follows the durable blocks.
-    pub fn start<E: Spawner>(context: E, inner: R, head: watch::Sender<Header>) -> Self {
-        let (pending, mut blocks) = mpsc::unbounded_channel::<Pending>();
-        context.spawn(|_| async move {
-            while let Some(block) = blocks.recv().await {
-                if block.durable.await.is_err() {
-                    // The node is stopping: the block is delivered again after the restart.
-                    return;
-                }
-                head.send_if_modified(|head| {
-                    let newer = block.header.height > head.height;
-                    if newer {
-                        *head = block.header;
-                    }
-                    newer
-                });
-                block.acknowledgement.acknowledge();
-            }
-        });
-        Self { inner, pending }
-    }
-}
-
-impl<R: Reporter<Activity = Update<Block>>> Reporter for DurableReporter<R> {
+impl<R: Reporter<Activity = Update<Block>>> Reporter for FinalityReporter<R> {
     type Activity = Update<Block>;
 
     fn report(&mut self, update: Update<Block>) -> Feedback {
-        let update = match update {
-            Update::Block(block, acknowledgement) => {
-                let (durable, waiter) = Exact::handle();
-                let header = block.inner().header().clone();
-                let pending = Pending { header, durable: waiter, acknowledgement };
-                if self.pending.send(pending).is_err() {
-                    return Feedback::Closed;
-                }
-                Update::Block(block, durable)
+        if let Update::Block(block, _) = &update {
+            let (digest, header) = (block.digest(), block.inner().header());
+            if self.blocks.finalized(&digest, header.height) {
+                self.pool.finalized(&digest, header.height, block.inner().hashes());
             }
-            tip @ Update::Tip(..) => tip,
-        };
+            advance(&self.head, header);
+        }
         self.inner.report(update)
     }
+}
+
+/// Moves `to` forward to `header`; never back.
+pub(crate) fn advance(to: &watch::Sender<Header>, header: &Header) {
+    to.send_if_modified(|current| {
+        let newer = header.height > current.height;
+        if newer {
+            current.clone_from(header);
+        }
+        newer
+    });
 }

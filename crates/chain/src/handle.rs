@@ -73,8 +73,8 @@ impl Handle {
     }
 
     /// Takes canonical transaction bytes, answering for each in order. What is taken enters a block once its turn comes, or
-    /// is dropped if the ledger finds that it can enter none: its receipt or [`Self::dropped`] tells. What is taken together can enter one block together.
-    /// Submitting a transaction again has no effect.
+    /// is dropped if the ledger finds that it can enter none: its receipt or [`Self::dropped`] tells. What is taken together can
+    /// enter one block together. Submitting a transaction again has no effect.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
         let hashes: Vec<TransactionHash> = transactions.iter().map(|bytes| transaction_hash(bytes)).collect();
         let known = self.pool.known(&hashes).into_iter().zip(hashes);
@@ -113,7 +113,7 @@ impl Handle {
         self.pool.drops.subscribe()
     }
 
-    /// The last final and durable block.
+    /// The last final block: it and its certificate are on disk.
     pub fn head(&self) -> Head {
         let header = self.head.borrow();
         Head {
@@ -125,12 +125,12 @@ impl Handle {
         }
     }
 
-    /// Follows the header of the last final and durable block. Slow receivers skip headers, never miss the last.
+    /// Follows the header of the last final block. Slow receivers skip headers, never miss the last.
     pub fn subscribe(&self) -> watch::Receiver<Header> {
         self.head.clone()
     }
 
-    /// Waits for a final and durable block of at least `height`.
+    /// Waits for a final block of at least `height`.
     pub async fn reached(&self, height: u64) -> Result<Header, ReadError> {
         let mut head = self.head.clone();
         let header = head.wait_for(|head| head.height >= height).await;
@@ -151,7 +151,7 @@ impl Handle {
         self.ask(|answer| Request::FinalHeader(height, answer)).await
     }
 
-    /// What each key holds, in the state of the last final block, which may become durable a moment later.
+    /// What each key holds after the last final block; waits until that is applied.
     pub async fn state(&self, keys: Vec<Key>) -> Result<Vec<Option<Cell>>, ReadError> {
         self.ask(|answer| Request::State(keys, answer)).await
     }

@@ -194,6 +194,19 @@ impl<E: Runtime> Reader<E> {
         if height > head { Err(ReadError::NotFinal { height, head }) } else { Ok(()) }
     }
 
+    /// Waits until the databases hold what the block at `height` did.
+    async fn applied(&self, height: u64) -> Result<(), ReadError> {
+        let mut applied = self.applied.clone();
+        let reached = applied.wait_for(|applied| applied.height >= height).await;
+        reached.map(|_| ()).map_err(|_| ReadError::Stopped)
+    }
+
+    /// Waits until the databases hold what all blocks did that are final now.
+    async fn caught_up(&self) -> Result<(), ReadError> {
+        let head = self.head.borrow().height;
+        self.applied(head).await
+    }
+
     async fn stored(&self, height: u64) -> Result<Block, ReadError> {
         let block = self.marshal.get_block(marshal::Identifier::Height(Height::new(height))).await;
         block.map(|block| block.inner().clone()).ok_or(ReadError::NotHeld { height })
@@ -207,6 +220,7 @@ impl<E: Runtime> Reader<E> {
         if height == 0 {
             return Ok(Vec::new());
         }
+        self.applied(height).await?;
         let position = mmr::Location::new(receipts_position(height));
         let entry = self.databases.2.read().await.get(position).await.map_err(storage)?;
         let entry = entry.ok_or(ReadError::NotHeld { height })?;
@@ -222,6 +236,7 @@ impl<E: Runtime> Reader<E> {
     }
 
     async fn stored_final(&self, height: u64) -> Result<FinalBlock, ReadError> {
+        self.applied(height).await?;
         let block = self.stored(height).await?;
         let header = block.header().clone();
         let transactions = block
@@ -268,6 +283,7 @@ impl<E: Runtime> Reader<E> {
     }
 
     async fn state(&self, keys: &[Key]) -> Result<Vec<Option<Cell>>, ReadError> {
+        self.caught_up().await?;
         let keys: Vec<StateKey> = keys.iter().map(|key| StateKey::new(key.0)).collect();
         let keys: Vec<&StateKey> = keys.iter().collect();
         let cells = self.databases.0.read().await.get_many(&keys).await.map_err(storage)?;
@@ -275,6 +291,7 @@ impl<E: Runtime> Reader<E> {
     }
 
     async fn state_digest(&self) -> Result<(u64, Digest), ReadError> {
+        self.caught_up().await?;
         let mut applied = self.applied.clone();
         loop {
             let header = applied.borrow_and_update().clone();
@@ -295,6 +312,7 @@ impl<E: Runtime> Reader<E> {
     }
 
     async fn prove_state(&self, key: Key) -> Result<StateProof, ReadError> {
+        self.caught_up().await?;
         let mut applied = self.applied.clone();
         loop {
             let header = applied.borrow_and_update().clone();
@@ -321,8 +339,6 @@ impl<E: Runtime> Reader<E> {
                 }
             };
             drop(state);
-            let mut head = self.head.clone();
-            head.wait_for(|head| head.height >= header.height).await.map_err(|_| ReadError::Stopped)?;
             let block = self.final_header(header.height).await?;
             return Ok(StateProof { block, key, cell: cell.map(|cell| cell_of(&cell)), inclusion });
         }
@@ -348,6 +364,7 @@ impl<E: Runtime> Reader<E> {
     async fn prove_certified(&self, positions: &[u64], at: Option<u64>) -> Result<CertificatesProof, ReadError> {
         let at = at.unwrap_or_else(|| self.head.borrow().height);
         let block = self.final_header(at).await?;
+        self.applied(at).await?;
         let end = mmr::Location::new(block.header.certification.end);
         let mut runs = Vec::with_capacity(positions.len());
         for &position in positions {

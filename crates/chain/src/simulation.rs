@@ -29,7 +29,15 @@ use commonware_glue::simulate::{
 use commonware_p2p::simulated::Link;
 use commonware_runtime::{Clock as _, Handle as TaskHandle, Quota, Spawner as _, Strategizer as _, Supervisor as _};
 use commonware_utils::{NZUsize, ordered::Set, probability};
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{oneshot, watch};
 use utilidor_types::{
     AccountId, Action, Bounded, Genesis, MemberId, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text,
@@ -42,6 +50,7 @@ use utilidor_types::{
 const MEMBERS: u8 = 4;
 /// Time between two transactions of the simulated client.
 const CLIENT_PAUSE: Duration = Duration::from_millis(70);
+const SEEDS: [u64; 2] = [11, 12];
 
 /// A consortium to simulate.
 #[derive(Clone)]
@@ -49,6 +58,8 @@ struct Consortium {
     genesis: Arc<Genesis>,
     /// Whether a member that joins late synchronises its state.
     synchronise: bool,
+    /// The last height that each member has told to be final, in all its lives.
+    told: Arc<[AtomicU64; MEMBERS as usize]>,
 }
 
 /// One member, as the properties see it. Holds no database, so that a crashed member's can be opened again.
@@ -81,7 +92,7 @@ impl Consortium {
             }])
             .unwrap(),
         };
-        Self { genesis: Arc::new(genesis), synchronise }
+        Self { genesis: Arc::new(genesis), synchronise, told: Arc::default() }
     }
 
     fn transaction(&self, nonce: u64) -> Vec<u8> {
@@ -156,10 +167,17 @@ impl EngineDefinition for Consortium {
             )
             .await;
 
+            // What was told to be final is there again, and its state as well, before anybody is answered.
+            let told = consortium.told[index].load(Ordering::Relaxed);
+            assert!(running.head.borrow().height >= told, "a final block is lost");
+            assert!(running.applied.borrow().height >= told, "the state lacks a final block");
+
             let mut head = running.head.clone();
+            let members = consortium.told.clone();
             context.child("monitor").spawn(move |_| async move {
                 while head.changed().await.is_ok() {
                     let header = head.borrow_and_update().clone();
+                    members[index].fetch_max(header.height, Ordering::Relaxed);
                     let round = Round::new(Epoch::new(header.round.epoch), View::new(header.round.view));
                     let update = FinalizationUpdate {
                         pk: public_key.clone(),
@@ -247,16 +265,16 @@ impl Property<ed25519::PublicKey, Member> for OneHistory {
 
 fn plan(consortium: Consortium, height: u64) -> PlanBuilder<Consortium> {
     PlanBuilder::new(consortium)
-        .seeds([11, 12])
         .timeout(Duration::from_secs(600))
         .exit_condition(ProcessedHeightAtLeast::new(height))
         .property(OneHistory { height, from: 1 })
 }
 
-/// Runs a plan on a thread with the stack that a node has.
-fn run(plan: impl FnOnce() -> PlanBuilder<Consortium> + Send + 'static) {
+/// Runs a plan with each seed, on a thread with the stack that a node has.
+fn run(plan: impl Fn() -> PlanBuilder<Consortium> + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    let running = thread.spawn(move || plan().run().map(drop).unwrap()).unwrap();
+    let running = thread.spawn(move || SEEDS.into_iter().for_each(|seed| drop(plan().seeds([seed]).run().unwrap())));
+    let running = running.unwrap();
     if let Err(panic) = running.join() {
         std::panic::resume_unwind(panic);
     }
@@ -265,13 +283,12 @@ fn run(plan: impl FnOnce() -> PlanBuilder<Consortium> + Send + 'static) {
 #[test]
 fn members_agree_while_they_crash_at_random() {
     let crash = Crash::Random { frequency: Duration::from_secs(3), downtime: Duration::from_secs(2), count: 1 };
-    run(|| plan(Consortium::new(false), 300).crash(crash));
+    run(move || plan(Consortium::new(false), 300).crash(crash.clone()));
 }
 
 #[test]
 fn members_agree_after_a_partition_has_healed() {
-    let consortium = Consortium::new(false);
-    let members = consortium.participants();
+    let members = Consortium::new(false).participants();
     let link =
         |success_rate| Link { latency: Duration::from_millis(10), jitter: Duration::from_millis(5), success_rate };
     // Two and two: neither side has a quorum.
@@ -287,7 +304,7 @@ fn members_agree_after_a_partition_has_healed() {
         }
     }
     let schedule = schedule.at(Duration::from_secs(15), Event::Heal(link(probability!(1.0))));
-    run(|| plan(consortium, 100).crash(Crash::Schedule(schedule)));
+    run(move || plan(Consortium::new(false), 100).crash(Crash::Schedule(schedule.clone())));
 }
 
 #[test]
@@ -297,7 +314,7 @@ fn members_agree_over_a_lossy_network() {
         jitter: Duration::from_millis(80),
         success_rate: probability!(0.8),
     };
-    run(|| plan(Consortium::new(false), 20).link(link));
+    run(move || plan(Consortium::new(false), 20).link(link.clone()));
 }
 
 fn late() -> Crash<ed25519::PublicKey> {
@@ -312,7 +329,7 @@ fn a_member_that_joins_late_executes_every_block() {
 #[test]
 fn a_member_that_joins_late_can_synchronise_its_state() {
     run(|| {
-        let plan = PlanBuilder::new(Consortium::new(true)).seeds([11, 12]).timeout(Duration::from_secs(600));
+        let plan = PlanBuilder::new(Consortium::new(true)).timeout(Duration::from_secs(600));
         plan.crash(late()).exit_condition(ProcessedHeightAtLeast::new(40)).property(OneHistory { height: 40, from: 38 })
     });
 }
