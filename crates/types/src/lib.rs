@@ -8,6 +8,7 @@
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
+//! | [`operator`] | what a development chain's operator signs for its node |
 //!
 //! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
 
@@ -28,6 +29,7 @@ pub mod member;
 pub mod meter;
 pub mod money;
 pub mod offer;
+pub mod operator;
 pub mod package;
 #[cfg(feature = "proof")]
 pub mod proof;
