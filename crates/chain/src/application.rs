@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     executor::{Executed, execute, seal},
     final_blocks::FinalBlocks,
-    pool::{Candidate, Pool, Room, Spent, Unfit},
+    pool::{Candidate, Pool, Room, Spent},
     store::{Batches, Databases, Merkleized, SyncTargets, target},
     verification::Verifier,
 };
@@ -18,7 +18,6 @@ use futures::StreamExt as _;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{debug, warn};
-use utilidor_ledger::Inadmissible;
 use utilidor_types::{
     Genesis,
     block::{FinalBlock, FinalTransaction, Header},
@@ -53,6 +52,10 @@ impl LedgerApplication {
         let header = block.header();
         if header.chain != parent.chain || header.time <= parent.time {
             warn!(height = header.height, "refused a block of another chain or of a time not after its parent's");
+            return None;
+        }
+        if header.height == 1 && !block.transactions().is_empty() {
+            warn!("refused a first block with transactions: it carries out the genesis document and nothing else");
             return None;
         }
         let transactions = match self.verifier.verify_bodies(block.transactions(), &self.pool).await {
@@ -126,7 +129,9 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let parent_digest = parent.digest();
         let parent = parent.inner().header();
         let time = self.clock.after(&runtime, parent.time);
-        let candidates = self.pool.candidates(&parent_digest, ROOM);
+        // Block 1 is the genesis document's alone: whatever happens while a chain begins, it is the same block.
+        let room = if parent.height == 0 { Room::default() } else { ROOM };
+        let candidates = self.pool.candidates(&parent_digest, parent.height + 1, room);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
         let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;
@@ -141,8 +146,9 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
             .iter()
             .map(|(index, reason)| {
                 let hash = candidates[*index].transaction.hash();
+                // The pool offers what it knows to be fit, so this is rare: it learnt of a block later than the ledger.
                 debug!(%hash, ?reason, "left a transaction out of a block");
-                (hash, unfit(reason))
+                (hash, reason.clone())
             })
             .collect();
         let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
@@ -183,20 +189,10 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let height = block.height().get();
         // One that was final before it was executed is verified by what the pool holds until now.
         if self.blocks.at(height).is_none() {
-            self.pool.finalized(&block.digest(), height, block.hashes());
+            self.pool.finalized(&block.digest(), height, block.header().time, || block.spent());
         }
         let forgotten = self.blocks.forget();
         runtime.spawn(|_| async move { drop(forgotten) });
         self.applied.send_replace(block.header().clone());
-    }
-}
-
-/// What becomes of a pooled transaction that the ledger would not admit.
-fn unfit(reason: &Inadmissible) -> Unfit {
-    match reason {
-        Inadmissible::WrongNonce { found, expected } if found > expected => Unfit::NotYet,
-        Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => {
-            Unfit::Never(reason.clone())
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! A block's digest covers its header only. The body is bound to the header when a block is decoded: a body whose Merkle
 //! root, count or size is not the header's is refused there, so two blocks with one digest are the same block.
 
+use crate::pool::Spent;
 use bytes::{BufMut, Bytes};
 use commonware_codec::{Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
 use commonware_consensus::{
@@ -98,8 +99,9 @@ impl Block {
         &self.transactions
     }
 
-    pub fn hashes(&self) -> impl Iterator<Item = TransactionHash> {
-        self.transactions.iter().map(|transaction| transaction.hash)
+    /// What its transactions use, read from their bytes.
+    pub fn spent(&self) -> Vec<Spent> {
+        self.transactions.iter().filter_map(Spent::of).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     application::LedgerApplication,
+    archive::{Damage, Kept},
     block::Block,
     clock::Clock,
     final_blocks::FinalBlocks,
@@ -110,6 +111,8 @@ pub(crate) struct Running<E: Runtime> {
     pub applied: watch::Receiver<Header>,
     pub databases: Databases<E>,
     pub marshal: MarshalMailbox<Scheme, Standard<Block>>,
+    /// What of the archives cannot be read.
+    pub damage: Arc<Damage>,
     /// Ends only if consensus stops.
     pub consensus: TaskHandle<()>,
 }
@@ -240,20 +243,25 @@ where
     );
     broadcast.start(network.broadcast);
 
+    let (applied_sender, applied) = watch::channel(genesis_block.header().clone());
+    let (head_sender, head) = watch::channel(genesis_block.header().clone());
+    let names = ["blocks", "finalizations"].map(|name| format!("{partition}-{name}"));
+    let damage = Arc::new(Damage::new(&names[0], &names[1], applied.clone()));
     let finalizations = prunable::Archive::init(
         context.child("finalizations"),
         archive(
-            &format!("{partition}-finalizations"),
+            &names[1],
             &page_cache,
             <Scheme as commonware_cryptography::certificate::Verifier>::certificate_codec_config_unbounded(),
         ),
     )
     .await
     .expect("the archive of finalizations must open");
-    let blocks =
-        prunable::Archive::init(context.child("blocks"), archive(&format!("{partition}-blocks"), &page_cache, ()))
-            .await
-            .expect("the archive of blocks must open");
+    let blocks = prunable::Archive::init(context.child("blocks"), archive(&names[0], &page_cache, ()))
+        .await
+        .expect("the archive of blocks must open");
+    let finalizations = Kept { inner: finalizations, damage: damage.clone() };
+    let blocks = Kept { inner: blocks, damage: damage.clone() };
 
     let mut plan = SyncPlan::init(context.child("plan"), format!("{partition}-plan-")).await;
     let (probe, probe_mailbox) = Probe::new(ProbeConfig {
@@ -328,8 +336,6 @@ where
     let pool = Arc::new(Pool::new(pool));
     let verifier = Verifier::new(genesis.chain(), strategy.clone());
     let final_blocks = Arc::new(FinalBlocks::default());
-    let (applied_sender, applied) = watch::channel(genesis_block.header().clone());
-    let (head_sender, head) = watch::channel(genesis_block.header().clone());
     let application = LedgerApplication {
         genesis,
         genesis_block: Arc::new(genesis_block.clone()),
@@ -422,7 +428,8 @@ where
     )
     .start(network.votes, network.certificates, network.resolver);
 
-    Running { pool, verifier, blocks: final_blocks, head, applied, databases, marshal: marshal_mailbox, consensus }
+    let marshal = marshal_mailbox;
+    Running { pool, verifier, blocks: final_blocks, head, applied, databases, marshal, damage, consensus }
 }
 
 /// Quota of each channel and peer.
