@@ -24,6 +24,7 @@ pub mod offer;
 pub mod package;
 mod page;
 pub mod refusal;
+pub mod search;
 mod sql;
 pub mod statement;
 pub mod summary;
@@ -206,6 +207,13 @@ impl Index {
         self.fold(block)?;
         (self.height, self.digest) = (height, digest);
         Ok(Applied::Now)
+    }
+
+    /// Folds the log beside the file into it, so that the file alone holds all rows. Waits for readers that are at work.
+    pub fn checkpoint(&self) -> Result<(), ReadError> {
+        // The answer tells whether readers kept it from that; then the next one that opens the file does it.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
     }
 
     /// A reader of this index.
