@@ -4,6 +4,7 @@
 //! is the block event, `n + 1` is receipt number `n`.
 
 use crate::extract::Query;
+use crate::peer::{Peer, Place};
 use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -13,7 +14,6 @@ use futures::Stream;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use tokio::sync::OwnedSemaphorePermit;
 use utilidor_index::block::{BlockRow, ReceiptRow};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -64,6 +64,7 @@ impl Position {
 )]
 async fn events(
     State(app): State<App>,
+    peer: Peer,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -79,7 +80,7 @@ async fn events(
         (None, Some(height)) => Position { height, index: u32::MAX },
         (None, None) => Position { height: present, index: u32::MAX },
     };
-    let place = app.listen_place()?;
+    let place = app.listen_place(peer)?;
     let stream = Listening { app, last: begin, ready: VecDeque::new(), _place: place };
     let stream = futures::stream::unfold(stream, |mut listening| async move {
         let event = listening.next().await?;
@@ -92,7 +93,7 @@ struct Listening {
     app: App,
     last: Position,
     ready: VecDeque<Event>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Listening {

@@ -4,11 +4,12 @@ use crate::extract::{Json, Path};
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utilidor_chain::StateProof;
+use serde::Serialize;
+use utilidor_chain::{AdvanceTimeRefused, StateProof};
 use utilidor_index::summary::Summary;
 use utilidor_types::genesis::ChainKind;
-use utilidor_types::{ChainId, Digest, Genesis, Key, Refusal, Timestamp};
+use utilidor_types::operator::AdvanceTime;
+use utilidor_types::{ChainId, Digest, Genesis, Key, Refusal};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -96,11 +97,20 @@ async fn state_proof(State(app): State<App>, Path(key): Path<Key>) -> Result<axu
     Ok(axum::Json(app.chain.prove_state(key).await?))
 }
 
-/// A time to advance to.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct AdvanceTime {
+/// A time to advance to, as the chain's operator signs it: the holder of the validator's key, or of an account that the genesis
+/// document gives the role of a validator.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+#[schema(as = AdvanceTime)]
+pub(crate) struct SignedAdvanceTime {
+    /// The chain: 16 bytes in hex.
+    chain: String,
     /// Unix time in milliseconds.
     to_ms: u64,
+    /// The operator's public key, such as `ed25519:` and 32 bytes in hex.
+    signer: String,
+    /// Signature under the namespace `utilidor/advance-time` over the chain's 16 bytes and the time's 8, little-endian; in hex.
+    signature: String,
 }
 
 /// The chain's time.
@@ -113,22 +123,24 @@ pub(crate) struct ChainTime {
 /// Moves the time of a development chain. Answers when the block that carries it can be read from this interface; due work
 /// that did not fit into that block follows in the next ones.
 #[utoipa::path(
-    post, path = "/v1/development/time", tag = "node", request_body = AdvanceTime,
+    post, path = "/v1/development/time", tag = "node", request_body = SignedAdvanceTime,
     responses(
         (status = 200, body = ChainTime),
+        (status = 403, description = "`development/not-the-operator`", body = Problem, content_type = PROBLEM_JSON),
         (status = 409, description = "`development/not-a-development-chain`, `development/time-in-past`", body = Problem,
             content_type = PROBLEM_JSON),
         Problems
     )
 )]
-async fn advance_time(
-    State(app): State<App>,
-    Json(AdvanceTime { to_ms }): Json<AdvanceTime>,
-) -> Result<axum::Json<ChainTime>, Problem> {
-    if Timestamp(to_ms) > utilidor_types::time::MAX_TIMESTAMP {
-        return Err(Problem::new(Code::Malformed, format!("{to_ms} is beyond the ledger's calendar")));
+async fn advance_time(State(app): State<App>, Json(wish): Json<AdvanceTime>) -> Result<axum::Json<ChainTime>, Problem> {
+    if wish.to > utilidor_types::time::MAX_TIMESTAMP {
+        return Err(Problem::new(Code::Malformed, format!("{} is beyond the ledger's calendar", wish.to)));
     }
-    let time = app.chain.advance_time(Timestamp(to_ms)).await?;
+    if app.chain.genesis().kind == ChainKind::Production {
+        return Err(AdvanceTimeRefused::Production.into());
+    }
+    wish.verify(app.chain.genesis()).map_err(|refused| Problem::new(Code::NotTheOperator, refused.to_string()))?;
+    let time = app.chain.advance_time(wish.to).await?;
     app.indexed(app.chain.head().height).await?;
     Ok(axum::Json(ChainTime { time_ms: time.0 }))
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use utilidor_chain::{AdvanceTimeRefused, Inadmissible, PoolRefused, ReadError, SubmitRefused};
+use utilidor_chain::{AdvanceTimeRefused, Dropped, Inadmissible, PoolRefused, ReadError, SubmitRefused};
 use utilidor_index::PagingRefused;
 use utilidor_types::DecodeError;
 use utilidor_types::transaction::VerifyError;
@@ -69,6 +69,12 @@ codes! {
     TooMany = 413, "request/too-many-transactions", "the body holds more transactions than allowed";
     /// The body's media type is not understood.
     MediaType = 415, "request/media-type", "the body's media type is not understood";
+    /// The request names another host.
+    UnknownHost = 421, "request/unknown-host", "the node does not go by this name";
+    /// A page of another site asks.
+    ForeignOrigin = 403, "request/foreign-origin", "pages of other sites may not use the node";
+    /// Only the operator may ask for this.
+    NotTheOperator = 403, "development/not-the-operator", "only the chain's operator moves its time";
     /// No such endpoint.
     UnknownRoute = 404, "route/unknown", "there is no such endpoint";
     /// The endpoint does not take the method.
@@ -109,8 +115,14 @@ codes! {
     TransactionExpired = 409, "transaction/expired", "the transaction's last height is over, or too far ahead";
     /// The pool is full.
     PoolFull = 503, "pool/full", "the pool is full; try again later";
-    /// The account has as many transactions waiting as it may.
-    PoolAccountFull = 429, "pool/account-full", "the account has as many transactions waiting as it may";
+    /// The member has as many transactions waiting as it may.
+    PoolMemberFull = 429, "pool/member-full", "the member has as many transactions waiting as it may";
+    /// An earlier nonce is missing, and as many of the member's transactions wait so as may.
+    PoolTooFarAhead = 429, "pool/too-far-ahead", "too many of the member's transactions wait for earlier nonces";
+    /// The member has used up its share of the hour.
+    PoolShareUsed = 429, "pool/share-used", "the member has used up its share of the hour";
+    /// The transaction waited for an earlier nonce, and the pool needed the room.
+    PoolDisplaced = 503, "pool/displaced", "the transaction waited for an earlier nonce and made room for others";
     /// Another transaction of the account waits with this nonce.
     PoolDuplicateNonce = 409, "pool/duplicate-nonce", "another transaction of the account waits with this nonce";
     /// The nonce is used.
@@ -203,7 +215,7 @@ impl From<ReadError> for Problem {
             ReadError::Stopped => Code::Stopping,
             ReadError::NotHeld { .. } => Code::NotHeld,
             ReadError::NotFinal { .. } | ReadError::NoSuchItem { .. } | ReadError::NoSuchRun { .. } => Code::NotFound,
-            ReadError::Storage(_) => return Self::internal(&error),
+            ReadError::Storage(_) | ReadError::Damaged { .. } => return Self::internal(&error),
         };
         Self::new(code, error.to_string())
     }
@@ -230,9 +242,15 @@ impl From<SubmitRefused> for Problem {
             SubmitRefused::Unverified(VerifyError::BadMeterSignature { .. }) => Code::MeterSignature,
             SubmitRefused::Unverified(VerifyError::TooManyReadings { .. }) => Code::TooManyReadings,
             SubmitRefused::Pool(PoolRefused::Full { .. } | PoolRefused::FullBytes { .. }) => Code::PoolFull,
-            SubmitRefused::Pool(PoolRefused::AccountFull { .. }) => Code::PoolAccountFull,
+            SubmitRefused::Pool(PoolRefused::MemberFull { .. } | PoolRefused::MemberFullBytes { .. }) => {
+                Code::PoolMemberFull
+            }
+            SubmitRefused::Pool(PoolRefused::TooFarAhead { .. }) => Code::PoolTooFarAhead,
+            SubmitRefused::Pool(PoolRefused::ShareUsed { .. }) => Code::PoolShareUsed,
             SubmitRefused::Pool(PoolRefused::DuplicateNonce { .. }) => Code::PoolDuplicateNonce,
             SubmitRefused::Pool(PoolRefused::NonceTooOld { .. }) => Code::PoolNonceTooOld,
+            SubmitRefused::Pool(PoolRefused::Inadmissible(reason)) => return reason.clone().into(),
+            SubmitRefused::Unread(error) => return error.clone().into(),
         };
         Self::new(code, refused.to_string())
     }
@@ -246,6 +264,15 @@ impl From<Inadmissible> for Problem {
             Inadmissible::Expired { .. } => Code::TransactionExpired,
         };
         Self::new(code, reason.to_string())
+    }
+}
+
+impl From<Dropped> for Problem {
+    fn from(reason: Dropped) -> Self {
+        match reason {
+            Dropped::Inadmissible(reason) => reason.into(),
+            Dropped::Displaced { .. } => Self::new(Code::PoolDisplaced, reason.to_string()),
+        }
     }
 }
 

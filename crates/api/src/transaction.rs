@@ -1,6 +1,7 @@
 //! Submitting transactions, and reading them with their receipts.
 
 use crate::extract::{Path, Query};
+use crate::peer::Peer;
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
 use crate::state::{App, MAX_WAIT_MS};
 use axum::body::Bytes;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use utilidor_chain::{Inadmissible, TransactionProof};
+use utilidor_chain::{Dropped, TransactionProof};
 use utilidor_index::block::{Outcome, TransactionRow};
 use utilidor_types::proof::BlockInclusion;
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
@@ -31,7 +32,8 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wait {
-    /// Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait.
+    /// Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait. Where too many
+    /// wait already, a submission is answered at once.
     #[serde(default)]
     wait_ms: u64,
 }
@@ -100,13 +102,13 @@ pub(crate) struct SubmissionResult {
 )]
 async fn submit(
     State(app): State<App>,
+    peer: Peer,
     Query(wait): Query<Wait>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<axum::Json<Submitted>, Problem> {
     let until = wait.until()?;
     let transactions = read_transactions(&headers, &body?)?;
-    let place = until.map(|_| app.wait_place()).transpose()?;
     let hashes: Vec<_> = transactions.iter().map(|bytes| utilidor_types::block::transaction_hash(bytes)).collect();
 
     let answers = app.chain.submit(transactions).await;
@@ -124,7 +126,10 @@ async fn submit(
         _ => SubmissionResult { hash: Some(hash), ..Default::default() },
     });
     let mut results: Vec<_> = results.collect();
-    if let Some(until) = until {
+    // What was taken was taken, whether or not there is a place to wait for it: the client can ask later.
+    if let Some(until) = until
+        && let Ok(_place) = app.wait_place(peer)
+    {
         let hashes: Vec<_> = results.iter().filter_map(|result| result.hash).collect();
         let mut outcomes = outcomes(&app, hashes, until).await?.into_iter();
         for result in results.iter_mut().filter(|result| result.hash.is_some()) {
@@ -137,7 +142,6 @@ async fn submit(
             }
         }
     }
-    drop(place);
     Ok(axum::Json(Submitted { results }))
 }
 
@@ -146,8 +150,8 @@ async fn outcomes(
     app: &App,
     hashes: Vec<TransactionHash>,
     until: Instant,
-) -> Result<Vec<Option<Result<Outcome, Inadmissible>>>, Problem> {
-    let mut found: Vec<Option<Result<Outcome, Inadmissible>>> = hashes.iter().map(|_| None).collect();
+) -> Result<Vec<Option<Result<Outcome, Dropped>>>, Problem> {
+    let mut found: Vec<Option<Result<Outcome, Dropped>>> = hashes.iter().map(|_| None).collect();
     let mut indexed = app.indexed.clone();
     let mut drops = app.chain.drops();
     let mut stopping = app.stopping.clone();
@@ -245,11 +249,18 @@ fn byte_strings(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
 )]
 async fn transaction(
     State(app): State<App>,
+    peer: Peer,
     Path(hash): Path<TransactionHash>,
     Query(wait): Query<Wait>,
 ) -> Result<axum::Json<TransactionRow>, Problem> {
     if let Some(until) = wait.until()? {
-        let _place = app.wait_place()?;
+        let _place = if app.chain.knows(hash) {
+            app.wait_place(peer)?
+        } else if let Some(row) = app.read(move |reader| reader.transaction(hash)).await? {
+            return Ok(axum::Json(row));
+        } else {
+            app.wait_for_unknown_place(peer)?
+        };
         outcomes(&app, vec![hash], until).await?;
     }
     let row = app.read(move |reader| reader.transaction(hash)).await?;

@@ -3,12 +3,13 @@
 
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use utilidor_api::Settings;
 use utilidor_chain::{Config, Node};
 use utilidor_index::Index;
 use utilidor_types::action::{AwardedQuote, Prepayment};
@@ -17,6 +18,7 @@ use utilidor_types::genesis::{ChainKind, GenesisMember};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::operator::AdvanceTime;
 use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES, sealed_bytes};
 use utilidor_types::time::{Date, HOUR_MS};
@@ -85,10 +87,15 @@ pub struct World {
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<Result<(), utilidor_api::ServeError>>>,
     nonces: HashMap<String, u64>,
+    settings: Settings,
 }
 
 impl World {
     pub async fn start(kind: ChainKind) -> Self {
+        Self::start_with(kind, Settings::default()).await
+    }
+
+    pub async fn start_with(kind: ChainKind, settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let genesis = genesis(kind);
         let mut world = Self {
@@ -100,6 +107,7 @@ impl World {
             stop: None,
             served: None,
             nonces: HashMap::new(),
+            settings,
         };
         world.run().await;
         world
@@ -112,9 +120,13 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = utilidor_api::serve(listener, node.handle(), index, async move {
-            let _ = stopped.await;
-        });
+        let (handle, settings) = (node.handle(), self.settings.clone());
+        let served = async move {
+            utilidor_api::serve(listener, handle, index, &settings, async move {
+                let _ = stopped.await;
+            })
+            .await
+        };
         self.served = Some(tokio::spawn(served));
         self.stop = Some(stop);
         self.node = Some(node);
@@ -193,7 +205,7 @@ impl World {
         let response = self
             .http
             .post(format!("{}/v1/development/time", self.base))
-            .json(&json!({ "to_ms": to.0 }))
+            .json(&AdvanceTime::sign(self.genesis.chain(), to, &key("station")))
             .send()
             .await
             .unwrap();
