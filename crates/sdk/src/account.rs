@@ -28,6 +28,10 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 const MAX_OFFERS: u32 = 8;
 /// The first pause before offering again; each later one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How often a node is asked about a transaction that it does not let the client wait for.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(500);
+/// The node's code where as many clients as allowed are being served.
+const TOO_MANY_CLIENTS: &str = "node/too-many-clients";
 /// Bytes of a transaction's length in a submission.
 const LENGTH_BYTES: usize = 4;
 
@@ -284,12 +288,14 @@ fn is_worth_another_offer(problem: &Problem) -> bool {
     matches!(
         problem.code.as_str(),
         "pool/full"
-            | "pool/account-full"
+            | "pool/member-full"
+            | "pool/too-far-ahead"
+            | "pool/displaced"
             | "pool/duplicate-nonce"
             | "pool/nonce-too-old"
             | "transaction/wrong-nonce"
             | "transaction/expired"
-            | "node/too-many-clients"
+            | TOO_MANY_CLIENTS
     )
 }
 
@@ -342,26 +348,34 @@ async fn done(
         client.saw_height(height);
         return Ok(Done { hash, height, receipt });
     }
+    // A node that lets no more clients wait is asked from time to time instead.
+    let mut may_wait = true;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let wait_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let wait_ms = if may_wait { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 };
         match client.transaction(hash, wait_ms).await {
             Ok(record) => {
                 client.saw_height(record.height);
                 return Ok(Done { hash, height: record.height, receipt: record.receipt });
             }
-            Err(error) if error.is_not_found() && wait_ms > 0 => {}
-            Err(error) if error.is_not_found() => {
+            Err(error) if error.code() == Some(TOO_MANY_CLIENTS) && !left.is_zero() => may_wait = false,
+            Err(error) if error.is_not_found() && left.is_zero() => {
                 let waited_ms = u64::try_from(PATIENCE.as_millis()).expect("a patience of minutes");
                 return Err(ClientError::NotFinal { hash, waited_ms, expires: signed.transaction.expires }.into());
             }
+            Err(error) if error.is_not_found() => {}
             // It was taken and then dropped: it is in no block.
-            Err(ClientError::Problem(problem)) if problem.code.starts_with("transaction/") => {
-                return Err(SubmitError::NotTaken(problem));
-            }
+            Err(ClientError::Problem(problem)) if was_dropped(&problem) => return Err(SubmitError::NotTaken(problem)),
             Err(error) => return Err(error.into()),
         }
+        if !may_wait {
+            tokio::time::sleep(BETWEEN_QUESTIONS.min(left)).await;
+        }
     }
+}
+
+fn was_dropped(problem: &Problem) -> bool {
+    problem.code.starts_with("transaction/") || problem.code == "pool/displaced"
 }
 
 #[cfg(test)]

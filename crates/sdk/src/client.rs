@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use utilidor_types::agreement::Status;
 use utilidor_types::bill::BillProof;
+use utilidor_types::operator::AdvanceTime;
 use utilidor_types::{
-    AccountId, AgreementId, CertificateId, Digest, Genesis, Key, MeterId, OfferId, PackageId, SignedTransaction,
-    Timestamp, TransactionHash, encode,
+    AccountId, AgreementId, CertificateId, ChainId, Digest, Genesis, Key, MeterId, OfferId, PackageId, PrivateKey,
+    SignedTransaction, Timestamp, TransactionHash, encode,
 };
 
 /// Most transactions in one submission.
@@ -33,6 +34,12 @@ const MAX_REPETITIONS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Longest answer that is read, in bytes: the largest block with its receipts is smaller.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Most items of a list that is read to its end.
+const MAX_LIST_ITEMS: usize = 5_000_000;
+/// Most pages of such a list.
+const MAX_LIST_PAGES: usize = 2 * MAX_LIST_ITEMS / PAGE_ITEMS as usize;
 /// How long a height that the node named serves to set expiries.
 const HEIGHT_LIFETIME: Duration = Duration::from_secs(5);
 /// How long an answer may take beyond what the node was asked to wait.
@@ -186,6 +193,15 @@ pub struct TimeFilter {
     pub to_ms: Option<Timestamp>,
 }
 
+/// An id that was found by its beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FoundId {
+    /// What it is of: `account`, `member`, `offer`, `agreement`, `meter`, `package` or `transaction`.
+    pub kind: String,
+    /// In hex.
+    pub id: String,
+}
+
 /// A filter that lets everything through.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 struct Everything {}
@@ -215,10 +231,12 @@ struct Head {
 }
 
 impl Client {
-    /// A client of the node at `address`, such as `http://127.0.0.1:4680`. Connects on the first request.
+    /// A client of the node at `address`, such as `http://127.0.0.1:4680` or, in short, `127.0.0.1:4680`. Connects on the first
+    /// request.
     pub fn new(address: &str) -> Result<Self, ClientError> {
         let bad = || ClientError::BadAddress { address: address.into() };
-        let mut base = Url::parse(address).map_err(|_| bad())?;
+        let whole = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let mut base = Url::parse(&whole).map_err(|_| bad())?;
         if base.scheme() != "http" || base.host_str().is_none() || base.cannot_be_a_base() {
             return Err(bad());
         }
@@ -336,6 +354,16 @@ impl Client {
     /// The block at a height.
     pub async fn block(&self, height: u64) -> Result<Block, ClientError> {
         self.get(&format!("v1/blocks/{height}")).await
+    }
+
+    /// Ids that begin with hex digits, at most ten of each kind.
+    pub async fn ids_beginning(&self, digits: &str) -> Result<Vec<FoundId>, ClientError> {
+        #[derive(Deserialize)]
+        struct Found {
+            items: Vec<FoundId>,
+        }
+        let found: Found = self.get(&format!("v1/ids/{digits}")).await?;
+        Ok(found.items)
     }
 
     /// The members.
@@ -494,18 +522,20 @@ impl Client {
     }
 
     /// Moves the time of a development chain to `to`, and waits for the block that carries it. Returns that block's time.
-    /// Refused by a production chain.
-    pub async fn advance_time(&self, to: Timestamp) -> Result<Timestamp, ClientError> {
+    /// Refused by a production chain, and to everybody but the chain's operator.
+    pub async fn advance_time(
+        &self,
+        chain: ChainId,
+        to: Timestamp,
+        operator: &PrivateKey,
+    ) -> Result<Timestamp, ClientError> {
         const PATH: &str = "v1/development/time";
-        #[derive(Serialize)]
-        struct Asked {
-            to_ms: Timestamp,
-        }
         #[derive(Deserialize)]
         struct Answer {
             time_ms: Timestamp,
         }
-        let request = self.request(Method::POST, PATH).timeout(PATIENCE * 10).json(&Asked { to_ms: to });
+        let request =
+            self.request(Method::POST, PATH).timeout(PATIENCE * 10).json(&AdvanceTime::sign(chain, to, operator));
         let answer: Answer = self.read(PATH, request.send().await.map_err(|error| self.unreachable(error))?).await?;
         Ok(answer.time_ms)
     }
@@ -548,7 +578,13 @@ impl Client {
         page: Page<T>,
     ) -> Result<Vec<T>, ClientError> {
         let Page { mut items, mut next } = page;
+        let mut pages = 1;
         while let Some(cursor) = next {
+            pages += 1;
+            if items.len() > MAX_LIST_ITEMS || pages > MAX_LIST_PAGES {
+                let reason = format!("its list has no end: {} items came in {pages} pages", items.len());
+                return Err(ClientError::NotUnderstood { path: path.into(), reason });
+            }
             let query = PageQuery { filter, limit: PAGE_ITEMS, cursor: Some(&cursor) };
             let page: Page<T> = self.get_with(path, &query).await?;
             if page.next.as_ref() == Some(&cursor) {
@@ -582,12 +618,25 @@ impl Client {
 
     async fn read<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ClientError> {
         let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        let bytes = self.bytes(path, response).await?;
         if !status.is_success() {
             return Err(ClientError::Problem(problem(status, &bytes)));
         }
         serde_json::from_slice(&bytes)
             .map_err(|error| ClientError::NotUnderstood { path: path.into(), reason: error.to_string() })
+    }
+
+    /// The bytes of an answer, as far as an honest node's go.
+    async fn bytes(&self, path: &str, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+                let reason = format!("it is longer than {MAX_ANSWER_BYTES} bytes");
+                return Err(ClientError::NotUnderstood { path: path.into(), reason });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
     }
 
     pub(crate) fn unreachable(&self, error: reqwest::Error) -> ClientError {

@@ -22,6 +22,8 @@ pub const FORMAT: u32 = 1;
 pub const MAX_KEY_FILE_BYTES: u64 = 16 * 1024;
 /// Longest name of a key in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
+/// Fewest characters of a new key's passphrase. Four random words are better than any eight.
+pub const MIN_PASSPHRASE_CHARS: usize = 8;
 /// What a key file's name ends with.
 const EXTENSION: &str = "key";
 /// Bytes of every kind of secret.
@@ -73,9 +75,9 @@ impl Passphrase {
         Self(SecretString::from(text))
     }
 
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.0.expose_secret().is_empty()
+    /// How many characters it has.
+    pub fn length(&self) -> usize {
+        self.0.expose_secret().chars().count()
     }
 }
 
@@ -92,14 +94,21 @@ pub struct WorkFactor(u8);
 impl WorkFactor {
     /// About a second for each guess: for keys that control money.
     pub const STANDARD: Self = Self(17);
-    /// A few milliseconds: for tests and demonstrations only.
+    /// A few milliseconds: for tests and demonstrations only. The least there is.
     pub const LIGHT: Self = Self(8);
+    /// Below this, a guess costs so little that only a long random passphrase protects the key.
+    pub const ADVISABLE: Self = Self(15);
     /// The most that is accepted when a key file is read: above it, opening a hostile file would take minutes.
     pub const MAX: Self = Self(20);
 
-    /// N = 2 to the power of `log_n`, 1 to [`WorkFactor::MAX`].
+    /// N = 2 to the power of `log_n`, from [`WorkFactor::LIGHT`] to [`WorkFactor::MAX`].
     pub fn new(log_n: u8) -> Option<Self> {
-        (1..=Self::MAX.0).contains(&log_n).then_some(Self(log_n))
+        (Self::LIGHT.0..=Self::MAX.0).contains(&log_n).then_some(Self(log_n))
+    }
+
+    /// Whether it is less than is advisable.
+    pub const fn is_light(self) -> bool {
+        self.0 < Self::ADVISABLE.0
     }
 }
 
@@ -186,9 +195,20 @@ pub enum KeyError {
         /// What was met.
         reason: String,
     },
-    /// The passphrase is empty.
-    #[error("the passphrase is empty")]
-    EmptyPassphrase,
+    /// To open the file would take minutes or ages.
+    #[error("{path} asks for work of 2^{required} a guess, at most 2^{} is done: it was not made by this program", WorkFactor::MAX.0)]
+    TooMuchWork {
+        /// The file.
+        path: PathBuf,
+        /// The power of two that it asks for.
+        required: u8,
+    },
+    /// The passphrase is shorter than one for a new key may be.
+    #[error("the passphrase has {length} characters, one for a key has {MIN_PASSPHRASE_CHARS} or more")]
+    ShortPassphrase {
+        /// How many.
+        length: usize,
+    },
     /// The passphrase does not open the file.
     #[error("the passphrase does not open key {name:?}")]
     WrongPassphrase {
@@ -275,8 +295,9 @@ impl Keystore {
         work: WorkFactor,
     ) -> Result<KeyInfo, KeyError> {
         let path = self.path(name)?;
-        if passphrase.is_empty() {
-            return Err(KeyError::EmptyPassphrase);
+        let length = passphrase.length();
+        if length < MIN_PASSPHRASE_CHARS {
+            return Err(KeyError::ShortPassphrase { length });
         }
         if path.exists() {
             return Err(KeyError::Exists { name: name.into(), folder: self.folder.clone() });
@@ -357,6 +378,11 @@ impl Keystore {
         }
     }
 
+    /// The file of key `name`, if other users of the machine may read it.
+    pub fn exposed(&self, name: &str) -> Option<PathBuf> {
+        self.path(name).ok().filter(|path| others_may_read(path))
+    }
+
     /// The key file as it stands, still encrypted: to be kept elsewhere, or given to another keystore.
     pub fn export(&self, name: &str) -> Result<Vec<u8>, KeyError> {
         let (path, _) = self.read(name)?;
@@ -426,6 +452,20 @@ impl Keystore {
     }
 }
 
+/// Whether other users of the machine may read a file, as far as its own permissions tell.
+pub fn others_may_read(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 fn create_private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -480,6 +520,10 @@ fn unlock(
         Err(age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed) => {
             return Err(KeyError::WrongPassphrase { name: name.into() });
         }
+        // The error's own sentence works out how long that would take, and cannot for such numbers.
+        Err(age::DecryptError::ExcessiveWork { required, .. }) => {
+            return Err(KeyError::TooMuchWork { path: path.to_owned(), required });
+        }
         Err(error) => return Err(malformed(error.to_string())),
     };
     let mut secret = Zeroizing::new([0; SECRET_BYTES]);
@@ -497,6 +541,43 @@ fn unlock(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_file_that_asks_for_endless_work_is_refused_in_words() {
+        let (_folder, keystore) = keystore();
+        keystore.create("a", KeyKind::Ed25519, &passphrase(), WorkFactor::LIGHT).unwrap();
+        let path = keystore.path("a").unwrap();
+        let mut file = parse(&path, &fs::read(&path).unwrap()).unwrap();
+        let text = String::from_utf8_lossy(&file.age).into_owned();
+        let place = text.find(" 8\n").expect("the work factor stands in the header");
+        file.age.splice(place + 1..place + 2, *b"63");
+        fs::write(&path, serde_json::to_vec(&file).unwrap()).unwrap();
+
+        let error = keystore.signing_key("a", &passphrase()).unwrap_err();
+        assert!(matches!(error, KeyError::TooMuchWork { required: 63, .. }), "{error}");
+        assert!(error.to_string().contains("asks for work of 2^63"));
+    }
+
+    #[test]
+    fn a_short_passphrase_and_light_work_are_refused() {
+        let (_folder, keystore) = keystore();
+        let short = keystore.create("a", KeyKind::Ed25519, &Passphrase::new("1234567"), WorkFactor::LIGHT);
+        assert!(matches!(short, Err(KeyError::ShortPassphrase { length: 7 })));
+        assert!(WorkFactor::new(7).is_none() && WorkFactor::new(21).is_none());
+        assert!(WorkFactor::LIGHT.is_light() && !WorkFactor::STANDARD.is_light());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_others_may_read_is_noticed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_folder, keystore) = keystore();
+        keystore.create("a", KeyKind::Ed25519, &passphrase(), WorkFactor::LIGHT).unwrap();
+        assert_eq!(keystore.exposed("a"), None);
+        let path = keystore.path("a").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(keystore.exposed("a"), Some(path));
+    }
 
     fn keystore() -> (tempfile::TempDir, Keystore) {
         let folder = tempfile::tempdir().unwrap();

@@ -91,7 +91,8 @@ async fn moving_time_is_never_repeated() {
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(problem(503, "node/stopping")))
         }),
     );
-    let refused = serve(router).await.advance_time(Timestamp(9)).await.unwrap_err();
+    let operator = PrivateKey::ed25519([1; 32]);
+    let refused = serve(router).await.advance_time(ChainId([1; 16]), Timestamp(9), &operator).await.unwrap_err();
     assert_eq!(refused.code(), Some("node/stopping"));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
@@ -264,4 +265,39 @@ async fn the_event_stream_goes_on_where_it_was_interrupted() {
         .collect();
     assert_eq!(heights, [6, 7]);
     assert_eq!(*connections.lock().unwrap(), [(Some("5".into()), None), (None, Some("6:0".into()))]);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let endless =
+        futures::stream::repeat_with(|| Ok::<_, std::io::Error>(axum::body::Bytes::from(vec![b' '; 1 << 20])));
+    let router = Router::new().route("/v1/status", get(|| async { axum::body::Body::from_stream(endless) }));
+    let error = serve(router).await.status().await.unwrap_err();
+    assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error}");
+    assert!(error.to_string().contains("longer than"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_whose_pages_lead_nowhere_ends() {
+    let pages = Arc::new(AtomicU32::new(0));
+    let count = pages.clone();
+    let page = move || async move {
+        axum::Json(json!({ "items": [], "next": count.fetch_add(1, Ordering::Relaxed).to_string() }))
+    };
+    let error = serve(Router::new().route("/v1/members", get(page))).await.members().await.unwrap_err();
+    assert!(error.to_string().contains("its list has no end"), "{error}");
+}
+
+#[test]
+fn an_address_may_leave_out_its_scheme() {
+    for (written, read) in [
+        ("127.0.0.1:4680", "http://127.0.0.1:4680/"),
+        ("localhost:4680", "http://localhost:4680/"),
+        ("http://node.example/gateway", "http://node.example/gateway/"),
+    ] {
+        assert_eq!(Client::new(written).unwrap().address(), read);
+    }
+    for wrong in ["", "https://node.example", "ftp://node.example", "http://"] {
+        assert!(Client::new(wrong).is_err(), "{wrong:?}");
+    }
 }
