@@ -6,8 +6,8 @@ use utilidor_bench::workload::{Suite, TOGETHER, workload};
 use utilidor_types::{AccountId, Action, PrivateKey, Transaction};
 
 #[tokio::test(flavor = "multi_thread")]
-#[should_panic(expected = "the node runs and drops nothing")]
-async fn a_transaction_that_the_node_drops_ends_the_run() {
+#[should_panic(expected = "the pool takes what the workload signs")]
+async fn a_transaction_that_the_node_does_not_take_ends_the_run() {
     let mut workload = workload(Suite::Transfer, 0.01, "integrated-energy-1", TOGETHER);
     let stranger = PrivateKey::ed25519([9; 32]);
     let signer = stranger.public_key();

@@ -1,9 +1,10 @@
 //! The platform as a running node offers it, through the Rust client.
 
+use crate::cast;
 use crate::platform::{Platform, PlatformError};
 use utilidor_sdk::{Client, ClientError, client::MAX_WAIT_MS};
 use utilidor_types::{
-    AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
+    AccountId, ChainId, OfferId, PrivateKey, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
 };
 
 /// How often a transaction is waited for, [`MAX_WAIT_MS`] each time.
@@ -59,7 +60,7 @@ impl Platform for Node {
     }
 
     async fn advance(&self, to: Timestamp) -> Result<(), PlatformError> {
-        self.client.advance_time(to).await?;
+        self.client.advance_time(self.chain, to, &PrivateKey::ed25519(cast::validator_secret())).await?;
         Ok(())
     }
 
