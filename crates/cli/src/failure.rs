@@ -45,6 +45,12 @@ impl Failure {
         self
     }
 
+    /// Says where it happened.
+    pub fn within(mut self, place: &str) -> Self {
+        self.what = format!("{place}: {}", self.what);
+        self
+    }
+
     /// Something failed, with all its causes.
     pub fn from_error(code: &str, what: &str, error: &dyn std::error::Error) -> Self {
         Self::new(code, format!("{what}: {}", causes(error)))
@@ -95,6 +101,12 @@ impl From<ClientError> for Failure {
                     "development/not-a-development-chain" => {
                         failure.next("a production chain's time is its members' clocks: wait")
                     }
+                    "development/not-the-operator" => failure.next(
+                        "act with the key of the node: --as founder or --as validator, with --keys in the node's folder",
+                    ),
+                    "request/unknown-host" => failure.next(
+                        "name the node by its address, or have its operator start it with --allow-host",
+                    ),
                     _ => failure,
                 }
             }
@@ -141,6 +153,9 @@ impl From<KeyError> for Failure {
             KeyError::WrongKind { .. } => {
                 Self::new("key/wrong-kind", what).next("see the kinds of your keys: utilidor keys list")
             }
+            KeyError::ShortPassphrase { .. } => {
+                Self::new("key/short-passphrase", what).next("take a longer one: four random words are easy to keep")
+            }
             _ => Self::new("key", what),
         }
     }
@@ -160,7 +175,13 @@ fn advice(code: &str) -> Option<&'static str> {
         "capacity/none" => "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
         "agreement/wrong-terms" => "read the terms again: utilidor agreement show AGREEMENT",
         "id/taken" => "choose another id with --id, or leave it out",
-        "pool/full" | "pool/account-full" | "node/too-many-clients" => "the node is busy: try again in a moment",
+        "pool/full" | "pool/member-full" | "pool/too-far-ahead" | "pool/displaced" | "node/too-many-clients" => {
+            "the node is busy: try again in a moment"
+        }
+        "pool/share-used" => "wait, or submit less; the members set each one's share",
+        "transaction/unknown-account" => {
+            "have a validator admit the account's member: utilidor member admit --account ACCOUNT --roles user"
+        }
         "meter/unknown" => "have a meter operator register it: utilidor meter register",
         _ => return None,
     })

@@ -62,6 +62,8 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     // Award: not before the gate closes, not by a stranger.
     let error = desk.run(&format!("award {offer} --seal-key plant-seal --to shop --as plant")).failed(3);
     assert!(error.contains("offer/gate-open") && error.contains("advance-time"), "{error}");
+    let error = desk.run("advance-time 2025-01-01T02:00:00+08:00 --as plant").failed(1);
+    assert!(error.contains("no operator's key") && error.contains("--as founder"), "{error}");
     desk.json("advance-time 2025-01-01T02:00:00+08:00");
     let error = desk.run(&format!("award {offer} --seal-key plant-seal --to shop --as hotel")).failed(3);
     assert!(error.contains("offer/not-owner") || error.contains("member/missing-role"), "{error}");
@@ -94,16 +96,24 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     let answer = desk.run(&format!("reading record {shop_meter} {} --as founder", hours[4]));
     assert!(answer.out.contains("reading/replayed"), "{}", answer.out);
     answer.failed(3);
-    let signed =
-        format!("reading record {hotel_meter} 2025-01-01T06:00:00+08:00=1kWh --meter-key meter-7 --as founder");
-    desk.json(&signed);
+    // Meters that sign are imported as well; a file says its unit once, and ids by their beginning.
+    let begin = &hotel_meter[..12];
+    let file = desk
+        .file("hotel.csv", &format!("\u{feff}meter;time;register_kWh\r\n{begin};2025-01-01T06:00:00+08:00;1,0\r\n"));
+    let error = desk.run(&format!("reading record --file {file} --as founder")).failed(2);
+    assert!(error.contains("signs its readings with p256:") && error.contains("--meter-key"), "{error}");
+    desk.json(&format!("reading record --file {file} --meter-key meter-7 --as founder"));
+    let file = desk.file("bad.csv", "meter,time,register_kWh\n00000000,2025-01-01T06:30:00+08:00,2\n");
+    let error = desk.run(&format!("reading record --file {file} --as founder")).failed(1);
+    assert!(error.contains("bad.csv: line 2: the id of no meter begins with 00000000"), "{error}");
     let certificates = desk.json(&format!("reading list {shop_meter}"));
     assert_eq!(certificates.as_array().unwrap().len(), 5);
     assert_eq!(certificates[4]["certificate"]["purchases"][0]["agreement"], agreement);
 
     // The contract executes by itself once its grace time is over.
     desk.json("advance-time 2025-01-01T08:00:00+08:00");
-    assert_eq!(desk.json(&format!("agreement show {agreement}"))["status"], "settled");
+    assert_eq!(desk.json(&format!("agreement show {}", &agreement[..8]))["status"], "settled");
+    assert_eq!(desk.json(&format!("account show {}", &text(&record["owner"])[..12]))["account"], record["owner"]);
     assert_eq!(money(&desk, "plant"), ("1034.800000".into(), "0.000000".into()));
     assert_eq!(money(&desk, "shop"), ("965.200000".into(), "0.000000".into()));
     let statement = desk.json(&format!("statement show {agreement} 1"));

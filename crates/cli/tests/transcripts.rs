@@ -217,3 +217,88 @@ fn beginning_a_chain_twice_changes_nothing() {
     assert_eq!(first["chain"], genesis.chain().to_string());
     assert_eq!(genesis.time.0, 1_735_660_800_000);
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_without_a_word() {
+    let answer = Desk::new().run_unread("completions bash");
+    assert_eq!(answer.err, "");
+    answer.ok();
+}
+
+#[test]
+fn a_quantity_without_a_unit_is_refused() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    let error = desk.run("account capacity plant electricity 500").failed(2);
+    assert!(error.contains("\"500\" has no unit: write for example 500kWh"), "{error}");
+}
+
+#[test]
+fn an_id_that_is_none_is_told_what_one_looks_like() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    for (command, shape) in [
+        ("agreement show hello", "the id of an agreement has 32 hex digits; its first 4 or more will do"),
+        ("account show nobody", "neither an account nor a key of yours: the id of an account has 64 hex digits"),
+        ("transaction 77", "the id of a transaction has 64 hex digits"),
+        ("member admit --account plant --roles user --id 77aa", "the id of a member has 32 hex digits"),
+    ] {
+        let error = desk.run(command).failed(2);
+        assert!(error.contains(shape), "{command}: {error}");
+    }
+}
+
+#[test]
+fn documents_are_read_strictly_and_as_people_write() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    desk.run("keys new plant-seal --kind seal").ok();
+    let example: Value = serde_json::from_str(&desk.run("offer example --at 2025-01-01T00:00:00Z").ok()).unwrap();
+    let publish = |change: &dyn Fn(&mut Value), status| {
+        let mut document = example.clone();
+        change(&mut document);
+        let file = desk.file("offer.json", &document.to_string());
+        desk.run(&format!("offer publish {file} --seal-key plant-seal --as plant")).failed(status)
+    };
+
+    let error = publish(&|offer| offer["lots"][0]["prize"] = 1.into(), 2);
+    assert!(error.contains("offer.json is no offer: field lots[0].prize is unknown"), "{error}");
+    assert!(error.contains("next: see a valid one: utilidor offer example"), "{error}");
+    let error = publish(&|offer| offer["window"]["from"] = "soon".into(), 2);
+    assert!(error.contains("window.from: invalid type: string \"soon\""), "{error}");
+    let error = publish(&|offer| offer["lots"][0]["quantity"] = "5 m3".into(), 2);
+    assert!(error.contains("lots[0].quantity: electricity is measured in kWh, GJ or J, not in m3"), "{error}");
+    let good = |offer: &mut Value| {
+        offer["lots"][0]["quantity"] = "1200 kWh".into();
+        offer["gate_closes"] = "2025-01-01T01:30:00Z".into();
+        offer["terms"]["grace_ms"] = "90m".into();
+    };
+    let error = publish(&good, 1);
+    assert!(error.contains("no answer from the node"), "the document is good: {error}");
+}
+
+#[test]
+fn what_protects_keys_badly_is_refused_or_said() {
+    let desk = Desk::new();
+    let error = desk.run_with("keys new plant", &[("UTILIDOR_PASSPHRASE", "x")]).failed(1);
+    assert!(error.contains("the passphrase has 1 characters, one for a key has 8 or more"), "{error}");
+    let error = desk.run("keys new plant --work 1").failed(2);
+    assert!(error.contains("a work factor is 8 (for tests only) to 20, not 1"), "{error}");
+    let made = desk.run("keys new plant --work 8");
+    assert!(made.err.contains("warning: with a work factor of 8"), "{}", made.err);
+    made.ok();
+
+    let file = desk.file("passphrase", "for tests only\n");
+    let readable = |path: &std::path::Path, mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let key = desk.path().join("town/keys/plant.key");
+    for (mode, said) in [(0o600, false), (0o644, true)] {
+        readable(file.as_ref(), mode);
+        readable(&key, mode);
+        let error = desk.run(&format!("account redeem 1 --passphrase-file {file}")).failed(1);
+        assert_eq!(error.contains("other users may read the passphrase in"), said, "{error}");
+        assert_eq!(error.contains("other users may read the key file"), said, "{error}");
+    }
+}

@@ -76,8 +76,8 @@ pub enum Command {
 
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
-    let or_acting = |account: Option<String>| match account {
-        Some(account) => context.account_id(&account),
+    let or_acting = async |account: Option<String>| match account {
+        Some(account) => context.account_id(&account).await,
         None => context.acting_account(),
     };
     match command {
@@ -92,7 +92,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { account } => {
-            let account = context.client()?.account(or_acting(account)?).await?;
+            let account = context.client()?.account(or_acting(account).await?).await?;
             context.out.show(&account, |out| {
                 out.facts(vec![
                     (t!("account"), account.account.to_string()),
@@ -105,19 +105,19 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Movements { account } => {
-            let account = or_acting(account)?;
+            let account = or_acting(account).await?;
             let movements = context.client()?.movements(account).await?;
             context
                 .out
                 .show(&movements, |out| out.table(MOVEMENT_HEADINGS, movements.iter().map(movement_row).collect()));
         }
         Command::Open { account } => {
-            let opened = context.account_id(&account)?;
+            let opened = context.account_id(&account).await?;
             let done = context.account().await?.open_account(opened).await?;
             show_done(context.out, &done, json!({ "account": opened }));
         }
         Command::Issue { to, amount, reference } => {
-            let to = context.account_id(&to)?;
+            let to = context.account_id(&to).await?;
             let done = context.account().await?.issue(to, amount, &reference).await?;
             show_done(context.out, &done, json!({ "to": to, "amount": amount }));
         }
@@ -126,12 +126,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "amount": amount }));
         }
         Command::Transfer { to, amount, reference } => {
-            let to = context.account_id(&to)?;
+            let to = context.account_id(&to).await?;
             let done = context.account().await?.transfer(to, amount, &reference).await?;
             show_done(context.out, &done, json!({ "to": to, "amount": amount }));
         }
         Command::Capacity { owner, carrier, per_hour } => {
-            let owner = context.account_id(&owner)?;
+            let owner = context.account_id(&owner).await?;
             let per_hour = per_hour.of(carrier).map_err(Failure::usage)?;
             let done = context.account().await?.declare_capacity(owner, carrier, per_hour).await?;
             show_done(context.out, &done, json!({ "owner": owner, "carrier": carrier, "per_hour": per_hour }));

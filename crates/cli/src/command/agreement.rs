@@ -2,8 +2,10 @@
 
 use super::account::short;
 use super::{offer, permille, show_done};
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::ids::{Given, whole};
 use crate::output::{Output, or_dash};
 use crate::{t, units};
 use clap::Subcommand;
@@ -34,12 +36,12 @@ pub enum Command {
         kind: Option<String>,
         /// Awarded on this offer
         #[arg(long)]
-        offer: Option<OfferId>,
+        offer: Option<Given<OfferId>>,
     },
     /// Show an agreement
     Show {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
     /// Print a valid document of terms to begin with
     Example {
@@ -59,13 +61,13 @@ Example:
         #[arg(long, default_value = "1h", value_parser = units::duration_ms)]
         signing: u64,
         /// The agreement's id: 32 hex digits [default: random]
-        #[arg(long)]
+        #[arg(long, value_parser = whole::<AgreementId>)]
         id: Option<AgreementId>,
     },
     /// Sign an agreement that waits for this side [M12]
     Sign {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// Sign only if its terms have this digest
         #[arg(long)]
         terms: Option<Digest>,
@@ -73,7 +75,7 @@ Example:
     /// Decline to sign
     Decline {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
     /// Propose other terms for an active agreement
     #[command(after_help = "\
@@ -85,19 +87,19 @@ Example:
   utilidor agreement sign-amendment 77aa... --as shop     # and signs")]
     Amend {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// The program; `-` is standard input
         file: PathBuf,
     },
     /// Show the amendment that waits for a signature
     Amendment {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
     /// Sign the amendment that waits
     SignAmendment {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// Sign only if the resulting terms have this digest
         #[arg(long)]
         terms: Option<Digest>,
@@ -105,7 +107,7 @@ Example:
     /// Agree to end an active agreement early
     Terminate {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
 }
 
@@ -118,7 +120,8 @@ fn status(text: &str) -> Result<Status, String> {
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::List { account, status, kind, offer } => {
-            let account = account.map(|account| context.account_id(&account)).transpose()?;
+            let offer = context.id_or_none(offer.as_ref()).await?;
+            let account = context.account_or_none(account.as_deref()).await?;
             let agreements = context.client()?.agreements(&AgreementFilter { account, status, kind, offer }).await?;
             context.out.show(&agreements, |out| {
                 let rows = agreements.iter().map(|record| {
@@ -136,12 +139,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let record = context.client()?.agreement(agreement).await?;
             context.out.show(&record, |out| agreement_text(out, &record));
         }
         Command::Example { at } => context.out.document(&example(at.unwrap_or_else(offer::now))),
         Command::Propose { file, signing, id } => {
-            let terms: AgreementTerms = read_document(&file, "document of terms", "agreement example")?;
+            let terms: AgreementTerms = document::read(&file, "document of terms", "agreement example")?;
             let signing = u32::try_from(signing).map_err(|_| Failure::usage("the signing time is too long"))?;
             let id = id.map_or_else(|| new_id().map(AgreementId), Ok)?;
             let digest = terms.digest();
@@ -149,6 +153,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "agreement": id, "terms": digest }));
         }
         Command::Sign { agreement, terms } => {
+            let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
             let digest = account.client().agreement(agreement).await?.terms.digest();
             expect_terms(terms, digest)?;
@@ -156,20 +161,24 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "agreement": agreement, "terms": digest }));
         }
         Command::Decline { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let done = context.account().await?.decline_agreement(agreement).await?;
             show_done(context.out, &done, json!({ "agreement": agreement }));
         }
         Command::Amend { agreement, file } => {
-            let program: Program = read_document(&file, "program", "agreement show AGREEMENT --json")?;
+            let agreement = context.id(&agreement).await?;
+            let program: Program = document::read(&file, "program", "agreement show AGREEMENT --json")?;
             let done = context.account().await?.propose_amendment(agreement, program).await?;
             show_done(context.out, &done, json!({ "agreement": agreement }));
         }
         Command::Amendment { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
             let terms = amendment(&account, agreement).await?;
             context.out.document(&json!({ "agreement": agreement, "terms": terms, "terms_digest": terms.digest() }));
         }
         Command::SignAmendment { agreement, terms } => {
+            let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
             let digest = amendment(&account, agreement).await?.digest();
             expect_terms(terms, digest)?;
@@ -177,6 +186,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "agreement": agreement, "terms": digest }));
         }
         Command::Terminate { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let done = context.account().await?.terminate(agreement).await?;
             show_done(context.out, &done, json!({ "agreement": agreement }));
         }

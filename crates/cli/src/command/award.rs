@@ -3,6 +3,7 @@
 use super::{quote, show_done};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use clap::Args;
 use serde_json::json;
 use utilidor_sdk::trade::new_id;
@@ -19,7 +20,7 @@ Example:
   utilidor award 5c1e... --seal-key plant-seal --to shop --to hotel --as plant")]
 pub struct Arguments {
     /// The offer
-    offer: OfferId,
+    offer: Given<OfferId>,
     /// Name of its seal key
     #[arg(long)]
     seal_key: String,
@@ -31,7 +32,11 @@ pub struct Arguments {
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let Arguments { offer, seal_key, to } = arguments;
-    let winners = to.iter().map(|to| context.account_id(to)).collect::<Result<Vec<_>, _>>()?;
+    let offer = context.id(&offer).await?;
+    let mut winners = Vec::with_capacity(to.len());
+    for winner in &to {
+        winners.push(context.account_id(winner).await?);
+    }
     let (_, opened) = quote::open(&context, offer, &seal_key).await?;
     let mut awards = Vec::new();
     for bidder in winners {

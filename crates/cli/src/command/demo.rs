@@ -1,15 +1,15 @@
 //! `utilidor demo`: a year of the Huadian business park on an embedded chain of one member.
 
-use super::node::{serve_signal, start_log, write_durably};
+use super::node::{serve_signal, start_log, warn_beyond_loopback, write_durably};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{note, print};
 use crate::t;
 use crate::text::Lang;
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use utilidor_api::process;
+use utilidor_api::{Settings, process};
 use utilidor_park::{Options, Report};
 
 /// What is asked.
@@ -58,14 +58,21 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let stop = serve_signal()?;
     tokio::pin!(stop);
     let chain = utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret());
-    let config = process::Config { chain, index: data.join("index.sqlite"), listen };
+    let settings = Settings::default();
+    let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     let mut process = process::start(config).await.map_err(|error| {
         Failure::from_error("node/start", "the demonstration's node did not start", &error)
             .next("choose another address with --listen, another folder with --data, or start over with --fresh")
     })?;
-    let api = format!("http://{}", process.address());
+    warn_beyond_loopback(process.address());
+    // The demonstration plays through the address that it listens on, or, if that is every address, through this machine's own.
+    let mut own = process.address();
+    if own.ip().is_unspecified() {
+        own.set_ip(if own.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let api = format!("http://{own}");
     if !context.out.json {
-        eprintln!("{} {api}, {}", context.out.word(t!("listening")), data.display());
+        note(&format!("{} {api}, {}", context.out.word(t!("listening")), data.display()));
     }
     let lang = match context.out.lang {
         Lang::En => utilidor_park::Lang::En,
@@ -86,8 +93,10 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         }
     }
     let stopped = process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error));
+    // Why the node ended by itself says more than that it did.
+    stopped?;
     match held? {
-        true => stopped,
+        true => Ok(()),
         false => Err(Failure::new("demo/checks", "not every check of the report held")
             .next(format!("see \"checks\" in {}", data.join(utilidor_park::REPORT_FILE).display()))),
     }

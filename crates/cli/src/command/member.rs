@@ -3,6 +3,7 @@
 use super::show_done;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::{Given, whole};
 use crate::t;
 use clap::Subcommand;
 use serde_json::json;
@@ -25,13 +26,13 @@ Examples:
         #[arg(long, value_delimiter = ',', required = true)]
         roles: Vec<Role>,
         /// The member's id: 32 hex digits [default: random]
-        #[arg(long)]
+        #[arg(long, value_parser = whole::<MemberId>)]
         id: Option<MemberId>,
     },
     /// Change what a member may do; for validators
     Roles {
         /// The member
-        member: MemberId,
+        member: Given<MemberId>,
         /// All its roles from now on
         #[arg(long, value_delimiter = ',', required = true)]
         roles: Vec<Role>,
@@ -44,12 +45,13 @@ Examples:
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Admit { account, roles, id } => {
-            let account = context.account_id(&account)?;
+            let account = context.account_id(&account).await?;
             let member = id.map_or_else(|| new_id().map(MemberId), Ok)?;
             let done = context.account().await?.admit_member(member, account, Roles::of(&roles)).await?;
             show_done(context.out, &done, json!({ "member": member, "account": account }));
         }
         Command::Roles { member, roles } => {
+            let member = context.id(&member).await?;
             let done = context.account().await?.change_roles(member, Roles::of(&roles)).await?;
             show_done(context.out, &done, json!({ "member": member }));
         }

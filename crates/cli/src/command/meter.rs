@@ -2,10 +2,12 @@
 
 use super::account::short;
 use super::show_done;
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::{Failure, read};
+use crate::ids::{Given, whole};
 use crate::t;
-use crate::units::{self, Amount};
+use crate::units::{self, Amount, Unit};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ pub enum Command {
     /// Show a meter
     Show {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
     },
     /// Register a meter; for meter operators [M16]
     #[command(after_help = "\
@@ -34,14 +36,14 @@ Examples:
     /// Bind a meter to another holder; for its operator
     Bind {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// Whose consumption or generation it measures: an id, or the name of a key
         holder: String,
     },
     /// Change who signs a meter's readings; for its operator
     RotateKey {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// Who signs from now on
         #[command(flatten)]
         authority: Authority,
@@ -49,7 +51,7 @@ Examples:
     /// Put a new device in a meter's place; for its operator
     Exchange {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// The old device's last reading: TIME=REGISTER
         #[arg(long)]
         last: String,
@@ -66,7 +68,7 @@ Examples:
     /// Take a meter out of service; for its operator
     Retire {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
     },
 }
 
@@ -83,13 +85,13 @@ pub struct Authority {
 }
 
 impl Authority {
-    fn of(self, context: &Context) -> Result<MeterAuthority, Failure> {
+    async fn of(self, context: &Context) -> Result<MeterAuthority, Failure> {
         match (self.meter_key, self.gateway) {
             (Some(key), _) => {
                 let public = if key.contains(':') { key } else { context.keystore()?.info(&key)?.public };
                 Ok(MeterAuthority::Meter(read::<PublicKey>("public key of a meter", &public)?))
             }
-            (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway)?)),
+            (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway).await?)),
             (None, None) => {
                 Err(Failure::usage("who signs the meter's readings?").next("say so with --meter-key or --gateway"))
             }
@@ -124,14 +126,14 @@ pub struct Register {
     #[arg(long, value_parser = units::time)]
     since: Option<Timestamp>,
     /// The meter's id: 32 hex digits [default: random]
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<MeterId>)]
     id: Option<MeterId>,
 }
 
 async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> {
     let (carrier, holder, modulus, capacity) =
         match (register.file, register.carrier, register.holder, register.modulus, register.capacity) {
-            (Some(file), ..) => return read_document(&file, "meter", "meter register --help"),
+            (Some(file), ..) => return document::read(&file, "meter", "meter register --help"),
             (None, Some(carrier), Some(holder), Some(modulus), Some(capacity)) => (carrier, holder, modulus, capacity),
             _ => return Err(Failure::usage("the meter is not fully described")),
         };
@@ -142,8 +144,8 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
     Ok(Meter {
         id: register.id.map_or_else(|| new_id().map(MeterId), Ok)?,
         carrier,
-        holder: context.account_id(&holder)?,
-        authority: register.authority.of(context)?,
+        holder: context.account_id(&holder).await?,
+        authority: register.authority.of(context).await?,
         register_modulus: modulus.of(carrier).map_err(Failure::usage)?,
         capacity_per_hour: capacity.of(carrier).map_err(Failure::usage)?,
         register: register.register.of(carrier).map_err(Failure::usage)?,
@@ -152,14 +154,14 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
 }
 
 /// A reading written as TIME=REGISTER.
-pub fn reading(text: &str, carrier: Carrier) -> Result<Reading, Failure> {
+pub fn reading(text: &str, carrier: Carrier, unit: Option<Unit>) -> Result<Reading, Failure> {
     let Some((time, register)) = text.split_once('=') else {
         return Err(Failure::usage(format!(
             "{text:?} is no reading: write TIME=REGISTER, such as 2025-01-01T00:00:00Z=17.5kWh"
         )));
     };
     let time = units::time(time).map_err(Failure::usage)?;
-    let register = read::<Amount>("register value", register)?.of(carrier).map_err(Failure::usage)?;
+    let register = Amount::read(register, unit).and_then(|amount| amount.of(carrier)).map_err(Failure::usage)?;
     Ok(Reading { time, register })
 }
 
@@ -185,6 +187,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { meter } => {
+            let meter = context.id(&meter).await?;
             let meter = context.client()?.meter(meter).await?;
             context.out.show(&meter, |out| {
                 out.facts(vec![
@@ -209,26 +212,30 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "meter": id }));
         }
         Command::Bind { meter, holder } => {
-            let holder = context.account_id(&holder)?;
+            let meter = context.id(&meter).await?;
+            let holder = context.account_id(&holder).await?;
             let done = context.account().await?.bind_meter(meter, holder).await?;
             show_done(context.out, &done, json!({ "meter": meter, "holder": holder }));
         }
         Command::RotateKey { meter, authority } => {
-            let authority = authority.of(&context)?;
+            let meter = context.id(&meter).await?;
+            let authority = authority.of(&context).await?;
             let done = context.account().await?.rotate_meter_key(meter, authority).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
         Command::Exchange { meter, last, authority, modulus, register } => {
-            let authority = authority.of(&context)?;
+            let meter = context.id(&meter).await?;
+            let authority = authority.of(&context).await?;
             let account = context.account().await?;
             let carrier = account.client().meter(meter).await?.carrier;
-            let last = reading(&last, carrier)?;
+            let last = reading(&last, carrier, None)?;
             let modulus = modulus.of(carrier).map_err(Failure::usage)?;
             let register = register.of(carrier).map_err(Failure::usage)?;
             let done = account.exchange_meter(meter, last, authority, modulus, register).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
         Command::Retire { meter } => {
+            let meter = context.id(&meter).await?;
             let done = context.account().await?.retire_meter(meter).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }

@@ -56,7 +56,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Status => status::run(context).await,
         Command::AdvanceTime(arguments) => status::advance_time(arguments, context).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "utilidor", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "utilidor", &mut script);
+            crate::output::print(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     }

@@ -1,8 +1,10 @@
 //! `utilidor offer`: energy for sale.
 
 use super::{permille, show_done};
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::{or_dash, yes};
 use crate::{t, units};
 use clap::Subcommand;
@@ -45,7 +47,7 @@ Example:
     /// Withdraw an offer whose gate is open
     Withdraw {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
     },
     /// List offers
     List {
@@ -59,7 +61,7 @@ Example:
     /// Show an offer
     Show {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
     },
 }
 
@@ -85,10 +87,7 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
         }
         fields.entry("id").or_insert(json!(OfferId(new_id()?)));
     }
-    serde_json::from_value(document).map_err(|error| {
-        Failure::usage(format!("{} is no offer: {error}", file.display()))
-            .next("see a valid one: utilidor offer example")
-    })
+    document::of_value(document, file, "offer", "offer example")
 }
 
 /// Does it.
@@ -105,7 +104,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.document(&document);
         }
         Command::Publish { file, seal_key } => {
-            let document: Value = read_document(&file, "offer", "offer example")?;
+            let document = document::read_value(&file, "offer", "offer example")?;
             let seal_key = seal_key.map(|name| public_seal_key(&context, &name)).transpose()?;
             let (one, documents) = match document {
                 Value::Array(documents) => (false, documents),
@@ -118,11 +117,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, if one { json!({ "offer": ids[0] }) } else { json!({ "offers": ids }) });
         }
         Command::Withdraw { offer } => {
+            let offer = context.id(&offer).await?;
             let done = context.account().await?.withdraw_offer(offer).await?;
             show_done(context.out, &done, json!({ "offer": offer }));
         }
         Command::List { status, owner } => {
-            let owner = owner.map(|owner| context.account_id(&owner)).transpose()?;
+            let owner = context.account_or_none(owner.as_deref()).await?;
             let offers = context.client()?.offers(&OfferFilter { status, owner }).await?;
             context.out.show(&offers, |out| {
                 let rows = offers.iter().map(|record| {
@@ -143,6 +143,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { offer } => {
+            let offer = context.id(&offer).await?;
             let record = context.client()?.offer(offer).await?;
             context.out.show(&record, |out| {
                 let offer = &record.offer;

@@ -1,8 +1,10 @@
 //! `utilidor package`: multi-carrier retail products [M19-M23].
 
 use super::{permille, show_done};
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::json;
@@ -33,7 +35,7 @@ Example:
     /// Show a version of a package
     Show {
         /// The package
-        package: PackageId,
+        package: Given<PackageId>,
         /// Its version
         version: u32,
     },
@@ -44,7 +46,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Example => context.out.document(&example()?),
         Command::Publish { file } => {
-            let package: Package = read_document(&file, "package", "package example")?;
+            let package: Package = document::read(&file, "package", "package example")?;
             let (id, version) = (package.id, package.version);
             let done = context.account().await?.publish_package(package).await?;
             show_done(context.out, &done, json!({ "package": id, "version": version }));
@@ -66,6 +68,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { package, version } => {
+            let package = context.id(&package).await?;
             let record = context.client()?.package(package, version).await?;
             context.out.show(&record, |out| {
                 let mut rows = Vec::new();

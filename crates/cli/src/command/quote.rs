@@ -4,6 +4,7 @@ use super::account::short;
 use super::show_done;
 use crate::context::Context;
 use crate::failure::{Failure, read};
+use crate::ids::Given;
 use crate::output::{or_dash, yes};
 use crate::{t, units};
 use clap::Subcommand;
@@ -25,7 +26,7 @@ Examples:
   utilidor quote submit 5c1e... --line 60kWh@0.58@9a40... --line - --binding --as shop")]
     Submit {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
         /// QUANTITY@PRICE[@METER], or `-`
         #[arg(long = "line", required = true, allow_hyphen_values = true)]
         lines: Vec<String>,
@@ -36,17 +37,17 @@ Examples:
     /// Withdraw a quote before the gate closes
     Withdraw {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
     },
     /// List the quotes on an offer: commitments, and the content of awarded ones
     List {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
     },
     /// Open the quotes on an offer; for its owner
     Open {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
         /// Name of its seal key
         #[arg(long)]
         seal_key: String,
@@ -57,6 +58,7 @@ Examples:
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Submit { offer, lines, binding } => {
+            let offer = context.id(&offer).await?;
             let account = context.account().await?;
             let offer = account.client().offer(offer).await?.offer;
             if lines.len() != offer.lots.len() {
@@ -67,16 +69,20 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 ))
                 .next(format!("see the lots: utilidor offer show {}", offer.id)));
             }
-            let lines = offer.lots.iter().zip(&lines).map(|(lot, line)| quote_line(lot, line));
-            let lines = lines.collect::<Result<Vec<_>, _>>()?;
-            let done = account.submit_quotes(vec![account.seal_quote(&offer, lines, binding)?]).await?;
+            let mut quoted = Vec::with_capacity(lines.len());
+            for (lot, line) in offer.lots.iter().zip(&lines) {
+                quoted.push(quote_line(lot, line, &context).await?);
+            }
+            let done = account.submit_quotes(vec![account.seal_quote(&offer, quoted, binding)?]).await?;
             show_done(context.out, &done, json!({ "offer": offer.id, "bidder": account.id() }));
         }
         Command::Withdraw { offer } => {
+            let offer = context.id(&offer).await?;
             let done = context.account().await?.withdraw_quote(offer).await?;
             show_done(context.out, &done, json!({ "offer": offer }));
         }
         Command::List { offer } => {
+            let offer = context.id(&offer).await?;
             let quotes = context.client()?.quotes(offer).await?;
             context.out.show(&quotes, |out| {
                 let rows = quotes.iter().map(|quote| {
@@ -93,6 +99,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Open { offer, seal_key } => {
+            let offer = context.id(&offer).await?;
             let (record, opened) = open(&context, offer, &seal_key).await?;
             let value: Vec<_> =
                 opened.iter().map(|(bidder, content)| json!({ "bidder": bidder, "content": content })).collect();
@@ -141,7 +148,7 @@ pub async fn open(
     Ok((record, opened))
 }
 
-fn quote_line(lot: &Lot, text: &str) -> Result<QuoteLine, Failure> {
+async fn quote_line(lot: &Lot, text: &str, context: &Context) -> Result<QuoteLine, Failure> {
     let no_meter = MeterId::default();
     if text == "-" {
         return Ok(QuoteLine { quantity: Quantity::ZERO, price: Money::ZERO, user_meter: no_meter });
@@ -155,7 +162,7 @@ fn quote_line(lot: &Lot, text: &str) -> Result<QuoteLine, Failure> {
     let quantity = read::<units::Amount>("quantity", quantity)?.of(lot.carrier).map_err(Failure::usage)?;
     let price = read("price", price)?;
     let user_meter = match meter {
-        Some(meter) => read("meter", meter)?,
+        Some(meter) => context.read_id(meter).await?,
         None if lot.user_metered => {
             return Err(Failure::usage(format!(
                 "the lot of {} is measured at the user's meter: which one?",

@@ -3,6 +3,7 @@
 use super::plain;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::{Output, yes};
 use crate::{t, units};
 use clap::Subcommand;
@@ -22,7 +23,7 @@ pub enum Command {
         account: Option<String>,
         /// The agreement
         #[arg(long, conflicts_with_all = ["from", "to"])]
-        agreement: Option<AgreementId>,
+        agreement: Option<Given<AgreementId>>,
         /// About a time that ends after this
         #[arg(long, value_parser = units::time)]
         from: Option<Timestamp>,
@@ -33,7 +34,7 @@ pub enum Command {
     /// Show a statement with its lines
     Show {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// The statement's number
         number: u32,
     },
@@ -41,7 +42,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  utilidor statement proof 77aa... 1 > bill.json && utilidor verify bill.json")]
     Proof {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// The statement's number
         number: u32,
     },
@@ -52,7 +53,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     let client = context.client()?;
     match command {
         Command::List { account, agreement, from, to } => {
-            let account = account.map(|account| context.account_id(&account)).transpose()?;
+            let agreement = context.id_or_none(agreement.as_ref()).await?;
+            let account = context.account_or_none(account.as_deref()).await?;
             let statements = match agreement {
                 Some(agreement) => client.agreement_statements(agreement).await?,
                 None => client.statements(&StatementFilter { account, from_ms: from, to_ms: to }).await?,
@@ -76,10 +78,14 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { agreement, number } => {
+            let agreement = context.id(&agreement).await?;
             let record = client.statement(agreement, number).await?;
             context.out.show(&record, |out| statement_text(out, &record));
         }
-        Command::Proof { agreement, number } => context.out.document(&client.bill_proof(agreement, number).await?),
+        Command::Proof { agreement, number } => {
+            let agreement = context.id(&agreement).await?;
+            context.out.document(&client.bill_proof(agreement, number).await?);
+        }
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use super::agreement::agreement_text;
 use super::{permille, show_done};
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::{Failure, read};
+use crate::ids::{Given, whole};
 use crate::t;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
@@ -26,7 +28,7 @@ Examples:
     New {
         /// The package
         #[arg(required_unless_present = "file")]
-        package: Option<PackageId>,
+        package: Option<Given<PackageId>>,
         /// Its version
         #[arg(required_unless_present = "file")]
         version: Option<u32>,
@@ -37,13 +39,13 @@ Examples:
         #[arg(long, conflicts_with_all = ["package", "version", "services"])]
         file: Option<PathBuf>,
         /// The subscription's id: 32 hex digits [default: random]
-        #[arg(long)]
+        #[arg(long, value_parser = whole::<AgreementId>)]
         id: Option<AgreementId>,
     },
     /// Show a subscription and what is prepaid
     Show {
         /// The subscription
-        subscription: AgreementId,
+        subscription: Given<AgreementId>,
     },
     /// Pay ahead for a service [M20-M22]
     #[command(after_help = "\
@@ -53,7 +55,7 @@ Examples:
   utilidor subscription prepay 77aa... heating --period quarter --amount 9000 --as shop    # by meter")]
     Prepay {
         /// The subscription
-        subscription: AgreementId,
+        subscription: Given<AgreementId>,
         /// The service's carrier
         carrier: Carrier,
         /// How much: for services by meter
@@ -69,7 +71,7 @@ Examples:
     /// End a subscription early, with a refund by its tariffs
     Terminate {
         /// The subscription
-        subscription: AgreementId,
+        subscription: Given<AgreementId>,
     },
 }
 
@@ -94,16 +96,20 @@ impl From<Period> for package::Period {
     }
 }
 
-fn service(text: &str) -> Result<Service, Failure> {
+async fn service(text: &str, context: &Context) -> Result<Service, Failure> {
     let parts: Vec<&str> = text.split(':').collect();
     if !(2..=4).contains(&parts.len()) {
         return Err(Failure::usage(format!("{text:?} is no service: write CARRIER:OPTION[:METER[:AREA]]")));
     }
     let given = |place: usize| parts.get(place).filter(|part| !part.is_empty());
+    let meter = match given(2) {
+        Some(meter) => Some(context.read_id::<MeterId>(meter).await?),
+        None => None,
+    };
     Ok(Service {
         carrier: read("carrier", parts[0])?,
         option: read("option", parts[1])?,
-        meter: given(2).map(|meter| read::<MeterId>("meter", meter)).transpose()?,
+        meter,
         floor_area_m2: given(3).map(|area| read("floor area in m2", area)).transpose()?.unwrap_or(0),
         low_balance: Quantity::ZERO,
     })
@@ -113,12 +119,16 @@ fn service(text: &str) -> Result<Service, Failure> {
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::New { package, version, services, file, id } => {
+            let package = context.id_or_none(package.as_ref()).await?;
             let terms: SubscriptionTerms = match (file, package, version) {
-                (Some(file), ..) => read_document(&file, "document of subscription terms", "subscription new --help")?,
+                (Some(file), ..) => document::read(&file, "document of subscription terms", "subscription new --help")?,
                 (None, Some(package), Some(version)) => {
-                    let services = services.iter().map(|text| service(text)).collect::<Result<Vec<_>, _>>()?;
+                    let mut chosen = Vec::with_capacity(services.len());
+                    for text in &services {
+                        chosen.push(service(text, &context).await?);
+                    }
                     let services =
-                        services.try_into().map_err(|error| Failure::usage(format!("too many services: {error}")))?;
+                        chosen.try_into().map_err(|error| Failure::usage(format!("too many services: {error}")))?;
                     SubscriptionTerms { package, version, services }
                 }
                 _ => return Err(Failure::usage("which package, and which version?")),
@@ -128,6 +138,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "subscription": id }));
         }
         Command::Show { subscription } => {
+            let subscription = context.id(&subscription).await?;
             let record = context.client()?.subscription(subscription).await?;
             context.out.show(&record, |out| {
                 let rows = record.tranches.iter().map(|tranche| {
@@ -164,6 +175,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Prepay { subscription, carrier, amount, period, at_most } => {
+            let subscription = context.id(&subscription).await?;
             let account = context.account().await?;
             let payment = match (amount, period) {
                 (Some(amount), None) => Prepayment::Amount(amount),
@@ -185,6 +197,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "subscription": subscription }));
         }
         Command::Terminate { subscription } => {
+            let subscription = context.id(&subscription).await?;
             let account = context.account().await?;
             let record = account.client().agreement(subscription).await?;
             if !matches!(record.terms.program, Program::Subscription(_)) {

@@ -5,6 +5,7 @@ use super::agreement::agreement_text;
 use super::statement::statement_text;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::{Output, Word, or_dash, yes};
 use crate::{t, units};
 use clap::Args;
@@ -17,13 +18,13 @@ use utilidor_types::{AgreementId, Carrier, MeterId};
 #[command(after_help = "Example:\n  utilidor trace 77aa0c...        # or with --json for all of it")]
 pub struct Arguments {
     /// The agreement
-    agreement: AgreementId,
+    agreement: Given<AgreementId>,
 }
 
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let client = context.client()?;
-    let trace = client.trace(arguments.agreement).await?;
+    let trace = client.trace(context.id(&arguments.agreement).await?).await?;
     // A certificate names its meter, the meter its carrier.
     let mut carriers = BTreeMap::new();
     if !context.out.json {

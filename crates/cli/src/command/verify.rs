@@ -1,6 +1,7 @@
 //! `utilidor verify`: checks a proof from a file, offline.
 
-use crate::context::{Context, read_document, read_file};
+use crate::context::{Context, read_file};
+use crate::document;
 use crate::failure::Failure;
 use crate::t;
 use clap::Args;
@@ -49,7 +50,7 @@ struct Checked {
 /// Does it.
 pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let genesis: Option<Genesis> =
-        arguments.genesis.map(|path| read_document(&path, "genesis document", "node init --help")).transpose()?;
+        arguments.genesis.map(|path| document::read(&path, "genesis document", "node init --help")).transpose()?;
     let checked = check(&read_file(&arguments.file)?, genesis.as_ref(), arguments.chain)?;
     let value = json!({
         "holds": true, "kind": checked.kind, "chain": checked.chain, "height": checked.height,
