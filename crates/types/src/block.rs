@@ -12,7 +12,7 @@
 use crate::encoding::{encode, hex_bytes};
 use crate::hash::{Digest, tagged_hash};
 use crate::id::ChainId;
-use crate::meter::CertifiedRun;
+use crate::meter::CertificationEntry;
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use crate::transaction::{SignedTransaction, TransactionHash, VerifiedTransaction};
@@ -116,7 +116,7 @@ pub struct FinalBlock {
     /// The receipts, in the order of execution: genesis (in block 1), due work, then one for each transaction.
     pub receipts: Vec<Receipt>,
     /// What was added to the certification log, in order.
-    pub certified: Vec<CertifiedRun>,
+    pub certified: Vec<CertificationEntry>,
 }
 
 /// A transaction's hash from its canonical bytes, the signature included.

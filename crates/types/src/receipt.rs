@@ -3,7 +3,7 @@
 use crate::encoding::Bounded;
 use crate::event::{Event, MAX_EVENTS};
 use crate::hash::{Digest, hash_of};
-use crate::id::AgreementId;
+use crate::id::{AgreementId, OfferId};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::transaction::TransactionHash;
@@ -18,13 +18,25 @@ pub enum Cause {
     Genesis,
     /// A transaction of the block.
     Transaction(TransactionHash),
-    /// An agreement's due time.
+    /// A due time.
     Due {
-        /// The agreement.
-        agreement: AgreementId,
+        /// Of what.
+        item: DueItem,
         /// When it was due.
         at: Timestamp,
     },
+}
+
+/// What can fall due.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DueItem {
+    /// An agreement's own time: for its signature, its program, or its hard end.
+    Agreement(AgreementId),
+    /// An offer lapses.
+    Offer(OfferId),
 }
 
 /// How it went.

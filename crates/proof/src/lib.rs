@@ -1,0 +1,1 @@
+//! What convinces somebody who trusts no node.
