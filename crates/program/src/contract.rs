@@ -373,6 +373,26 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
+impl Step {
+    /// Writes the changed head and slots into a state; a fault if they are longer or more than a state may hold.
+    pub fn apply_to(&self, state: &mut State) -> Result<(), Fault> {
+        if let Some(head) = &self.head {
+            state.head = Bounded::new(head.clone()).map_err(|_| STATE_TOO_LARGE)?;
+        }
+        for (number, slot) in &self.slots {
+            match slot {
+                Some(slot) if usize::from(*number) < MAX_SLOTS => {
+                    let slot = Bounded::new(slot.clone()).map_err(|_| STATE_TOO_LARGE)?;
+                    state.slots.insert(*number, slot);
+                }
+                Some(_) => return Err(STATE_TOO_LARGE),
+                None => drop(state.slots.remove(number)),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Why a program gave no answer. Nothing of the event takes effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -390,3 +410,5 @@ pub const OVERFLOW: Fault = Fault::Failed(1);
 pub const BAD_STATE: Fault = Fault::Failed(2);
 /// The event is none that the program takes.
 pub const UNEXPECTED: Fault = Fault::Failed(3);
+/// The state would be larger than it may be.
+pub const STATE_TOO_LARGE: Fault = Fault::Failed(4);

@@ -10,16 +10,16 @@
 //!
 //! Every byte of a proof matters: a changed one makes it fail, with an error that says which step did.
 
-use crate::block::{Header, consensus_namespace};
-use crate::cell::{CELL_BYTES, Cell, Key};
-use crate::encoding::{encode, hex_bytes};
-use crate::genesis::Genesis;
-use crate::hash::Digest;
-use crate::id::ChainId;
-use crate::key::PublicKey;
-use crate::meter::CertifiedRun;
-use crate::receipt::Receipt;
-use crate::transaction::TransactionHash;
+use utilidor_types::block::{Header, consensus_namespace};
+use utilidor_types::cell::{CELL_BYTES, Cell, Key};
+use utilidor_types::encoding::encode;
+use utilidor_types::genesis::Genesis;
+use utilidor_types::hash::{Digest, tagged_hash};
+use utilidor_types::id::ChainId;
+use utilidor_types::key::PublicKey;
+use utilidor_types::meter::CertificationEntry;
+use utilidor_types::receipt::Receipt;
+use utilidor_types::transaction::TransactionHash;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{BufMut, Bytes};
 use commonware_codec::{Buf, Copying, Decode, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
@@ -36,7 +36,8 @@ use commonware_storage::{
         verify::verify_proof,
     },
 };
-use commonware_utils::{ordered::Set, sequence::FixedBytes, sys_rng};
+use commonware_utils::{ordered::Set, sequence::FixedBytes};
+use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 /// Most headers between a proven block and the final one that stands for it.
@@ -147,7 +148,7 @@ pub struct FinalHeader {
     /// The headers after it, up to the one that was signed as final; mostly none.
     pub descendants: Vec<Header>,
     /// The members' finalization of the last of these headers.
-    #[serde(with = "hex_bytes")]
+    #[serde(with = "utilidor_types::encoding::hex_bytes")]
     pub finalization: Vec<u8>,
 }
 
@@ -176,11 +177,17 @@ impl FinalHeader {
         if finalization.proposal.payload.0 != digest.0 {
             return Err(ProofError::OtherBlock { signed: Digest(finalization.proposal.payload.0), header: digest });
         }
-        if !finalization.verify(&mut sys_rng(), &members.verifier, &Sequential) {
+        if !finalization.verify(&mut weights(&self.finalization), &members.verifier, &Sequential) {
             return Err(ProofError::BadSignatures { height: last.height });
         }
         Ok(&self.header)
     }
+}
+
+/// What weighs the signatures of a batch against each other: numbers that follow from the signatures themselves, so that
+/// nobody can choose signatures to fit them, and a check needs no source of randomness.
+fn weights(signatures: &[u8]) -> StdRng {
+    StdRng::from_seed(tagged_hash("utilidor/batch-weights", &[signatures]).0)
 }
 
 fn check_header(header: &Header, members: &Members) -> Result<(), ProofError> {
@@ -199,7 +206,7 @@ pub struct BlockInclusion {
     /// Place in the block, from 0.
     pub index: u32,
     /// Path in the binary Merkle tree.
-    #[serde(with = "hex_bytes")]
+    #[serde(with = "utilidor_types::encoding::hex_bytes")]
     pub path: Vec<u8>,
 }
 
@@ -236,19 +243,19 @@ impl BlockInclusion {
     }
 }
 
-/// A certified run's place in the certification log, and the path from there to the root after some block.
+/// The place of an entry in the certification log, and the path from there to the root after some block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct RunInclusion {
+pub struct EntryInclusion {
     /// Its place among the log's operations.
     pub position: u64,
     /// Path in the log's Merkle mountain range.
-    #[serde(with = "hex_bytes")]
+    #[serde(with = "utilidor_types::encoding::hex_bytes")]
     pub path: Vec<u8>,
 }
 
-impl RunInclusion {
-    /// Whether the run is in the certification log as of `header`, at this place.
-    pub fn verify(&self, header: &Header, run: &CertifiedRun) -> Result<(), ProofError> {
+impl EntryInclusion {
+    /// Whether the entry is in the certification log as of `header`, at this place.
+    pub fn verify(&self, header: &Header, entry: &CertificationEntry) -> Result<(), ProofError> {
         let not_included =
             ProofError::NotIncluded { item: "certified run", root: "certification", height: header.height };
         let path =
@@ -257,7 +264,7 @@ impl RunInclusion {
         if self.position >= header.certification.end || *path.leaves != header.certification.end {
             return Err(not_included);
         }
-        let operation = keyless::variable::Operation::<mmr::Family, LogEntry>::Append(LogEntry::new(encode(run)));
+        let operation = keyless::variable::Operation::<mmr::Family, LogEntry>::Append(LogEntry::new(encode(entry)));
         let root = sha256::Digest(header.certification.root.0);
         if !verify_proof::<Sha256, _, _>(&path, mmr::Location::new(self.position), &[operation], &root) {
             return Err(not_included);
@@ -271,9 +278,9 @@ impl RunInclusion {
 #[serde(rename_all = "snake_case")]
 pub enum StateInclusion {
     /// The key held a cell.
-    Present(#[serde(with = "hex_bytes")] Vec<u8>),
+    Present(#[serde(with = "utilidor_types::encoding::hex_bytes")] Vec<u8>),
     /// The key held nothing.
-    Absent(#[serde(with = "hex_bytes")] Vec<u8>),
+    Absent(#[serde(with = "utilidor_types::encoding::hex_bytes")] Vec<u8>),
 }
 
 impl StateInclusion {
@@ -305,7 +312,7 @@ impl StateInclusion {
 /// Longest entry of a log in bytes: a block's receipts.
 pub const MAX_LOG_ENTRY_BYTES: usize = 16 * 1024 * 1024;
 
-/// An entry of the certification log (one encoded [`CertifiedRun`]) or of the receipts log (one block's encoded receipts).
+/// An entry of the certification log (one encoded [`CertificationEntry`]) or of the receipts log (one block's encoded receipts).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry(Bytes);
 

@@ -137,6 +137,22 @@ pub struct MeterSegment {
     pub fills: Bounded<Fill, MAX_METER_AGREEMENTS>,
     /// The supply that the rest is charged to, by agreement and binding, if one was open.
     pub supply: Option<(AgreementId, u8)>,
+    /// The highest mean power between two certified readings at most an hour apart that ended in it: quantity and
+    /// milliseconds.
+    pub peak: (Quantity, u32),
+}
+
+impl MeterSegment {
+    /// What passed in it, by band.
+    pub fn passed(&self) -> Option<Bands> {
+        let bands = |registers: &[Register; BANDS]| Bands(registers.map(Register::quantity));
+        bands(&self.after).checked_sub(&bands(&self.before))
+    }
+
+    /// What purchases left of it, by band.
+    pub fn rest(&self) -> Option<Bands> {
+        self.fills.iter().try_fold(self.passed()?, |rest, fill| rest.checked_sub(&fill.bands))
+    }
 }
 
 /// A consequence.
@@ -197,6 +213,39 @@ pub enum Event {
     StatementIssued(Statement),
     /// A meter passed a mark, or was asked how far it is.
     Segment(MeterSegment),
+    /// A purchase has settled, and what it had taken beyond what was delivered goes back to the supply.
+    Returned {
+        /// The supply's agreement.
+        agreement: AgreementId,
+        /// Its binding.
+        binding: u8,
+        /// When it flowed.
+        interval: Window,
+        /// How much, by band.
+        bands: Bands,
+    },
+    /// A supply's meter has reached a level that its program had set.
+    LevelReached {
+        /// The supply's agreement.
+        agreement: AgreementId,
+        /// Its binding.
+        binding: u8,
+        /// What the meter brought since the last segment, by band.
+        bands: Bands,
+    },
+    /// A correction changes what a supply has been told.
+    Adjusted {
+        /// The supply's agreement.
+        agreement: AgreementId,
+        /// Its binding.
+        binding: u8,
+        /// When it flowed.
+        interval: Window,
+        /// How much more, by band.
+        more: Bands,
+        /// How much less, by band.
+        less: Bands,
+    },
     /// What passed a meter while no supply was open is on nobody's bill.
     Unsupplied {
         /// The meter.

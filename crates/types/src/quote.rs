@@ -13,6 +13,7 @@ use crate::offer::MAX_LOTS;
 use crate::quantity::Quantity;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Bytes of the content for one lot.
 pub const QUOTE_LINE_BYTES: usize = 32;
@@ -79,6 +80,14 @@ impl Opening {
 pub enum Commitment {
     /// A salted hash of the opening.
     Hash(Digest),
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hash(digest) => digest.fmt(f),
+        }
+    }
 }
 
 /// A quote as the ledger sees it.

@@ -52,6 +52,15 @@ impl Transaction {
         let signature = key.sign(TRANSACTION_NAMESPACE, &encode(&self));
         SignedTransaction { transaction: self, signature }
     }
+
+    /// Signs with the signer's key: the canonical bytes of the [`SignedTransaction`], for which the transaction is encoded once.
+    pub fn sign_to_bytes(&self, key: &PrivateKey) -> Vec<u8> {
+        // The signed encoding is the message followed by the signature.
+        let mut bytes = encode(self);
+        let signature = key.sign(TRANSACTION_NAMESPACE, &bytes);
+        bytes.extend_from_slice(&signature.0);
+        bytes
+    }
 }
 
 /// A transaction's hash: a leaf of the block's transactions tree.
