@@ -7,7 +7,8 @@
 //! | [`evidence`] | parts of a proof that share headers |
 //! | [`replay`] | an agreement's program, run again on what receipts say it was told |
 //! | [`readings`] | a meter's registers at a mark, from its certified readings |
-//! | [`bill`] | what justifies a statement; putting it together and checking it |
+//! | [`select`] | what a bill proof must contain |
+//! | [`bill`] | what justifies a statement; checking it |
 //! | [`document`] | proofs as files, with their kind and version |
 //!
 //! Deliberately absent: the rules of any program. A bill is verified by running its program again.
@@ -18,6 +19,7 @@ pub mod evidence;
 pub mod inclusion;
 pub mod readings;
 pub mod replay;
+pub mod select;
 
 pub use bill::{BillError, BillProof, VerifiedBill};
 pub use document::ProofDocument;
