@@ -50,11 +50,11 @@ use commonware_utils::{NZDuration, NZU32, NZU64, NZUsize, ordered::Set};
 use rand_core::CryptoRng;
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use utilidor_proof::inclusion::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
     Digest, Genesis,
     block::{Header, Round, consensus_namespace},
     meter::MAX_CERTIFIED_RUN_BYTES,
-    proof::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
 };
 
 /// What the engine needs of a runtime.

@@ -16,11 +16,11 @@ use commonware_storage::{
 };
 use commonware_utils::non_empty_range;
 use utilidor_ledger::{BlockContext as LedgerContext, Change, Execution, Outcome, Progress};
+use utilidor_proof::inclusion::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
     Cell, Digest, Genesis, Timestamp, VerifiedTransaction,
     block::{Header, Round},
     encode,
-    proof::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
 };
 
 type UnmerkleizedLog<E> = <Certification<E> as ManagedDb<E>>::Unmerkleized;

@@ -3,16 +3,16 @@
 use crate::{
     clock::{AdvanceTimeRefused, Clock},
     pool::{Candidate, Pool, PoolRefused},
-    reader::{CertificatesProof, ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
     verification::{SubmittedRefused, Verifier},
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_ledger::Inadmissible;
+use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
 use utilidor_types::{
     Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
-    proof::FinalHeader,
     transaction::VerifyError,
 };
 

@@ -22,10 +22,10 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
+use utilidor_proof::inclusion::{ProofError, validator};
 use utilidor_types::{
     block::consensus_namespace,
     genesis::ChainKind,
-    proof::{ProofError, validator},
 };
 
 /// Threads that drive the node.

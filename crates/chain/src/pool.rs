@@ -488,7 +488,8 @@ mod tests {
 
     fn expiring(account: u8, nonce: u64, expires: u64) -> Candidate {
         let key = PrivateKey::ed25519([account; 32]);
-        let action = Action::OpenAccount { account: AccountId([account; 32]) };
+        let action =
+            Action::Transfer { to: AccountId([account; 32]), amount: Money(1), reference: Text::default() };
         let transaction = Transaction { chain: CHAIN, signer: key.public_key(), nonce, expires, action }.sign(&key);
         let bytes = Bytes::from(encode(&transaction));
         let transactions: Vec<SignedTransaction> = vec![transaction];
