@@ -1,12 +1,12 @@
 //! The node's event stream: blocks and receipts in order, as they become final. It resumes after an interruption where it
 //! stopped; nothing is delivered twice, nothing is left out.
 
-use crate::client::{Client, ClientError, is_passing, problem};
-use crate::model::{BlockSummary, ReceiptEvent};
+use super::client::{Client, ClientError, is_passing, problem};
 use futures::{Stream, StreamExt as _, stream::BoxStream};
 use reqwest::Method;
 use std::collections::VecDeque;
 use std::time::Duration;
+use utilidor_view::{BlockView, ReceiptView};
 
 /// Longest event that is read, in bytes.
 const MAX_EVENT_BYTES: usize = 32 * 1024 * 1024;
@@ -19,9 +19,9 @@ const MAX_ATTEMPTS: u32 = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerEvent {
     /// A block is final.
-    Block(BlockSummary),
+    Block(BlockView),
     /// A receipt of a final block.
-    Receipt(ReceiptEvent),
+    Receipt(ReceiptView),
 }
 
 /// A server-sent event as it stands on the wire.

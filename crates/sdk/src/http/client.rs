@@ -3,30 +3,27 @@
 //! Requests whose repetition is harmless are repeated after a passing failure, with growing pauses: every `GET`, and the
 //! submission of the same transactions, which the node recognises. Nothing else is repeated.
 
-use crate::check::{CertificatesProof, TransactionProof};
-use crate::model::*;
+use crate::core::signer::SignedBytes;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use utilidor_types::agreement::Status;
-use utilidor_types::bill::BillProof;
+use utilidor_proof::ProofDocument;
 use utilidor_types::{
     AccountId, AgreementId, CertificateId, Digest, Genesis, Key, MeterId, OfferId, PackageId, SignedTransaction,
     Timestamp, TransactionHash, encode,
 };
+use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
+use utilidor_view::{
+    AccountView, AdvanceTime, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
+    CorrectionView, GapView, MemberView, MeterFilter, MeterView, MovementView, NodeStatus, NoticeView, OfferFilter, OfferView,
+    PackageView, Page, Problem, QuoteView, RefusalCount, RefusalView, SegmentView, StateProof, StatementFilter, StatementView,
+    SubmissionResult, Submitted, SubscriptionView, Summary, TimeFilter, TransactionView, UnsuppliedView,
+};
 
-/// Most transactions in one submission.
-pub const MAX_SUBMISSION_TRANSACTIONS: usize = 4_096;
-/// Most bytes in one submission.
-pub const MAX_SUBMISSION_BYTES: usize = 8 * 1024 * 1024;
-/// The longest that a node can be asked to wait, in milliseconds.
-pub const MAX_WAIT_MS: u64 = 30_000;
-/// Items asked for in a page when a whole list is read.
-const PAGE_ITEMS: u32 = 1_000;
 /// How often a harmless request is repeated.
 const MAX_REPETITIONS: u32 = 6;
 /// The first pause before a repetition; each later one is twice as long.
@@ -37,33 +34,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const HEIGHT_LIFETIME: Duration = Duration::from_secs(5);
 /// How long an answer may take beyond what the node was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What a node says when it does not do what was asked: RFC 9457.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{}", self.sentence())]
-pub struct Problem {
-    /// A URI for the kind of problem.
-    #[serde(default, rename = "type")]
-    pub kind: String,
-    /// The kind in words.
-    #[serde(default)]
-    pub title: String,
-    /// The HTTP status.
-    #[serde(default)]
-    pub status: u16,
-    /// What was wrong this time.
-    #[serde(default)]
-    pub detail: String,
-    /// The stable code.
-    #[serde(default)]
-    pub code: String,
-}
-
-impl Problem {
-    fn sentence(&self) -> &str {
-        if self.detail.is_empty() { &self.title } else { &self.detail }
-    }
-}
 
 /// Why a node did not answer as asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -129,61 +99,8 @@ impl ClientError {
 
     /// Whether what was asked for is not on the chain, or not yet.
     pub fn is_not_found(&self) -> bool {
-        self.code() == Some("not-found")
+        self.code() == Some(Code::NotFound.code())
     }
-}
-
-/// Which offers are listed.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct OfferFilter {
-    /// `open`, `awarding`, `closed` or `withdrawn`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// Whose.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<AccountId>,
-}
-
-/// Which agreements are listed.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct AgreementFilter {
-    /// A party.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// Where they stand.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
-    /// `purchase` or `subscription`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// Awarded on this offer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offer: Option<OfferId>,
-}
-
-/// Which statements are listed.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct StatementFilter {
-    /// A party.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// About a time that ends after this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from_ms: Option<Timestamp>,
-    /// About a time that begins before this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to_ms: Option<Timestamp>,
-}
-
-/// A stretch of time that certificates are listed for.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct TimeFilter {
-    /// From this time on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from_ms: Option<Timestamp>,
-    /// Before this time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to_ms: Option<Timestamp>,
 }
 
 /// A filter that lets everything through.
@@ -191,7 +108,7 @@ pub struct TimeFilter {
 struct Everything {}
 
 #[derive(Serialize)]
-struct PageQuery<'a, F> {
+struct ListQuery<'a, F> {
     #[serde(flatten)]
     filter: &'a F,
     limit: u32,
@@ -278,19 +195,24 @@ impl Client {
         &self,
         transactions: &[SignedTransaction],
         wait_ms: u64,
-    ) -> Result<Vec<Submission>, ClientError> {
+    ) -> Result<Vec<SubmissionResult>, ClientError> {
         let encoded: Vec<Vec<u8>> = transactions.iter().map(encode).collect();
-        self.submit_encoded(&encoded, wait_ms).await
+        self.submit_encoded(&encoded.iter().map(Vec::as_slice).collect::<Vec<_>>(), wait_ms).await
+    }
+
+    /// Submits transactions that were signed into bytes, as [`Client::submit`] does.
+    pub async fn submit_signed(
+        &self,
+        transactions: &[SignedBytes],
+        wait_ms: u64,
+    ) -> Result<Vec<SubmissionResult>, ClientError> {
+        self.submit_encoded(&transactions.iter().map(SignedBytes::bytes).collect::<Vec<_>>(), wait_ms).await
     }
 
     /// Submits transactions in their canonical bytes, as [`Client::submit`] does.
-    pub async fn submit_encoded(&self, transactions: &[Vec<u8>], wait_ms: u64) -> Result<Vec<Submission>, ClientError> {
+    pub async fn submit_encoded(&self, transactions: &[&[u8]], wait_ms: u64) -> Result<Vec<SubmissionResult>, ClientError> {
         const PATH: &str = "v1/transactions";
-        #[derive(Deserialize)]
-        struct Results {
-            results: Vec<Submission>,
-        }
-        let bytes = transactions.iter().map(Vec::len).sum();
+        let bytes = transactions.iter().map(|transaction| transaction.len()).sum();
         if transactions.len() > MAX_SUBMISSION_TRANSACTIONS || bytes > MAX_SUBMISSION_BYTES {
             return Err(ClientError::TooMuch { transactions: transactions.len(), bytes });
         }
@@ -303,16 +225,16 @@ impl Client {
                 .header("content-type", "application/octet-stream")
                 .body(body.clone())
         };
-        let results: Results = self.send_repeatedly(PATH, request).await?;
-        if results.results.len() != transactions.len() {
-            let reason = format!("{} results for {} transactions", results.results.len(), transactions.len());
+        let Submitted { results } = self.send_repeatedly(PATH, request).await?;
+        if results.len() != transactions.len() {
+            let reason = format!("{} results for {} transactions", results.len(), transactions.len());
             return Err(ClientError::NotUnderstood { path: PATH.into(), reason });
         }
-        Ok(results.results)
+        Ok(results)
     }
 
     /// A final transaction with its receipt; with `wait_ms` above zero the node waits that long for it.
-    pub async fn transaction(&self, hash: TransactionHash, wait_ms: u64) -> Result<TransactionRecord, ClientError> {
+    pub async fn transaction(&self, hash: TransactionHash, wait_ms: u64) -> Result<TransactionView, ClientError> {
         let path = format!("v1/transactions/{hash}");
         let wait_ms = wait_ms.min(MAX_WAIT_MS);
         let request = || {
@@ -323,124 +245,119 @@ impl Client {
         self.send_repeatedly(&path, request).await
     }
 
-    /// The proof that a block holds a transaction and left its receipt: [`crate::Checker::transaction`] checks it.
-    pub async fn transaction_proof(&self, hash: TransactionHash) -> Result<TransactionProof, ClientError> {
+    /// The proof that a block holds a transaction and left its receipt: [`crate::core::check::check`] checks it.
+    pub async fn transaction_proof(&self, hash: TransactionHash) -> Result<ProofDocument, ClientError> {
         self.get(&format!("v1/transactions/{hash}/proof")).await
     }
 
     /// The blocks after a height, at most 1,000.
-    pub async fn blocks_after(&self, height: u64, limit: u32) -> Result<Page<BlockSummary>, ClientError> {
-        self.get_with("v1/blocks", &[("after", height), ("limit", limit.into())]).await
+    pub async fn blocks_after(&self, height: u64, limit: u32) -> Result<Page<BlockView>, ClientError> {
+        let filter = BlockFilter { after: Some(height) };
+        self.get_with("v1/blocks", &ListQuery { filter: &filter, limit, cursor: None }).await
     }
 
     /// The block at a height.
-    pub async fn block(&self, height: u64) -> Result<Block, ClientError> {
+    pub async fn block(&self, height: u64) -> Result<BlockDetail, ClientError> {
         self.get(&format!("v1/blocks/{height}")).await
     }
 
     /// The members.
-    pub async fn members(&self) -> Result<Vec<MemberRecord>, ClientError> {
+    pub async fn members(&self) -> Result<Vec<MemberView>, ClientError> {
         self.all("v1/members", &Everything {}).await
     }
 
     /// The accounts.
-    pub async fn accounts(&self) -> Result<Vec<AccountRecord>, ClientError> {
+    pub async fn accounts(&self) -> Result<Vec<AccountView>, ClientError> {
         self.all("v1/accounts", &Everything {}).await
     }
 
     /// An account.
-    pub async fn account(&self, account: AccountId) -> Result<AccountRecord, ClientError> {
+    pub async fn account(&self, account: AccountId) -> Result<AccountView, ClientError> {
         self.get(&format!("v1/accounts/{account}")).await
     }
 
     /// The movements of an account's money.
-    pub async fn movements(&self, account: AccountId) -> Result<Vec<MovementRecord>, ClientError> {
+    pub async fn movements(&self, account: AccountId) -> Result<Vec<MovementView>, ClientError> {
         self.all(&format!("v1/accounts/{account}/movements"), &Everything {}).await
     }
 
     /// Offers.
-    pub async fn offers(&self, filter: &OfferFilter) -> Result<Vec<OfferRecord>, ClientError> {
+    pub async fn offers(&self, filter: &OfferFilter) -> Result<Vec<OfferView>, ClientError> {
         self.all("v1/offers", filter).await
     }
 
     /// An offer.
-    pub async fn offer(&self, offer: OfferId) -> Result<OfferRecord, ClientError> {
+    pub async fn offer(&self, offer: OfferId) -> Result<OfferView, ClientError> {
         self.get(&format!("v1/offers/{offer}")).await
     }
 
     /// The quotes on an offer, sealed.
-    pub async fn quotes(&self, offer: OfferId) -> Result<Vec<QuoteRecord>, ClientError> {
+    pub async fn quotes(&self, offer: OfferId) -> Result<Vec<QuoteView>, ClientError> {
         self.all(&format!("v1/offers/{offer}/quotes"), &Everything {}).await
     }
 
     /// Agreements.
-    pub async fn agreements(&self, filter: &AgreementFilter) -> Result<Vec<AgreementRecord>, ClientError> {
+    pub async fn agreements(&self, filter: &AgreementFilter) -> Result<Vec<AgreementView>, ClientError> {
         self.all("v1/agreements", filter).await
     }
 
     /// An agreement.
-    pub async fn agreement(&self, agreement: AgreementId) -> Result<AgreementRecord, ClientError> {
+    pub async fn agreement(&self, agreement: AgreementId) -> Result<AgreementView, ClientError> {
         self.get(&format!("v1/agreements/{agreement}")).await
     }
 
-    /// Everything that led to an agreement and followed from it, its lists read to their ends.
-    pub async fn trace(&self, agreement: AgreementId) -> Result<Trace, ClientError> {
-        let path = format!("v1/agreements/{agreement}");
-        let query = [("limit", PAGE_ITEMS)];
-        let trace: TracePage = self.get_with(&format!("{path}/trace"), &query).await?;
-        let quotes = match (trace.quotes, &trace.offer) {
-            (Some(page), Some(offer)) => self.rest(&format!("v1/offers/{}/quotes", offer.offer.id), page).await?,
-            _ => Vec::new(),
-        };
-        Ok(Trace {
-            agreement: trace.agreement,
-            offer: trace.offer,
-            quotes,
-            package: trace.package,
-            signatures: trace.signatures,
-            readings: self.rest(&format!("{path}/readings"), trace.readings).await?,
-            statements: self.rest(&format!("{path}/statements"), trace.statements).await?,
-            movements: self.rest(&format!("{path}/movements"), trace.movements).await?,
-        })
-    }
-
-    /// The certified readings that count for an agreement.
-    pub async fn agreement_readings(&self, agreement: AgreementId) -> Result<Vec<CertificateRecord>, ClientError> {
+    /// The certified readings of an agreement's meters in its time.
+    pub async fn agreement_readings(&self, agreement: AgreementId) -> Result<Vec<CertificateView>, ClientError> {
         self.all(&format!("v1/agreements/{agreement}/readings"), &Everything {}).await
     }
 
     /// The movements of an agreement's money.
-    pub async fn agreement_movements(&self, agreement: AgreementId) -> Result<Vec<MovementRecord>, ClientError> {
+    pub async fn agreement_movements(&self, agreement: AgreementId) -> Result<Vec<MovementView>, ClientError> {
         self.all(&format!("v1/agreements/{agreement}/movements"), &Everything {}).await
     }
 
+    /// What passed an agreement's meters and counted for it, from mark to mark.
+    pub async fn agreement_segments(&self, agreement: AgreementId) -> Result<Vec<SegmentView>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/segments"), &Everything {}).await
+    }
+
+    /// Corrections of what was certified of an agreement's meters in its time.
+    pub async fn agreement_corrections(&self, agreement: AgreementId) -> Result<Vec<CorrectionView>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/corrections"), &Everything {}).await
+    }
+
+    /// What an agreement's parties were told.
+    pub async fn agreement_notices(&self, agreement: AgreementId) -> Result<Vec<NoticeView>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/notices"), &Everything {}).await
+    }
+
     /// An agreement's statements.
-    pub async fn agreement_statements(&self, agreement: AgreementId) -> Result<Vec<StatementRecord>, ClientError> {
+    pub async fn agreement_statements(&self, agreement: AgreementId) -> Result<Vec<StatementView>, ClientError> {
         self.all(&format!("v1/agreements/{agreement}/statements"), &Everything {}).await
     }
 
     /// Statements.
-    pub async fn statements(&self, filter: &StatementFilter) -> Result<Vec<StatementRecord>, ClientError> {
+    pub async fn statements(&self, filter: &StatementFilter) -> Result<Vec<StatementView>, ClientError> {
         self.all("v1/statements", filter).await
     }
 
     /// A statement.
-    pub async fn statement(&self, agreement: AgreementId, number: u32) -> Result<StatementRecord, ClientError> {
+    pub async fn statement(&self, agreement: AgreementId, number: u32) -> Result<StatementView, ClientError> {
         self.get(&format!("v1/statements/{agreement}/{number}")).await
     }
 
-    /// A statement's bill proof: [`BillProof::verify`] checks it offline.
-    pub async fn bill_proof(&self, agreement: AgreementId, number: u32) -> Result<BillProof, ClientError> {
+    /// A statement's bill proof: [`crate::core::check::check`] checks it offline.
+    pub async fn bill_proof(&self, agreement: AgreementId, number: u32) -> Result<ProofDocument, ClientError> {
         self.get(&format!("v1/statements/{agreement}/{number}/proof")).await
     }
 
     /// The meters.
-    pub async fn meters(&self) -> Result<Vec<MeterRecord>, ClientError> {
-        self.all("v1/meters", &Everything {}).await
+    pub async fn meters(&self, filter: &MeterFilter) -> Result<Vec<MeterView>, ClientError> {
+        self.all("v1/meters", filter).await
     }
 
     /// A meter.
-    pub async fn meter(&self, meter: MeterId) -> Result<MeterRecord, ClientError> {
+    pub async fn meter(&self, meter: MeterId) -> Result<MeterView, ClientError> {
         self.get(&format!("v1/meters/{meter}")).await
     }
 
@@ -449,37 +366,57 @@ impl Client {
         &self,
         meter: MeterId,
         time: &TimeFilter,
-    ) -> Result<Vec<CertificateRecord>, ClientError> {
+    ) -> Result<Vec<CertificateView>, ClientError> {
         self.all(&format!("v1/meters/{meter}/certificates"), time).await
     }
 
+    /// What passed a meter between its marks, and who has it.
+    pub async fn meter_segments(&self, meter: MeterId, time: &TimeFilter) -> Result<Vec<SegmentView>, ClientError> {
+        self.all(&format!("v1/meters/{meter}/segments"), time).await
+    }
+
+    /// Intervals in which readings of a meter are missing.
+    pub async fn meter_gaps(&self, meter: MeterId) -> Result<Vec<GapView>, ClientError> {
+        self.all(&format!("v1/meters/{meter}/gaps"), &Everything {}).await
+    }
+
+    /// Corrections of what was certified of a meter.
+    pub async fn meter_corrections(&self, meter: MeterId) -> Result<Vec<CorrectionView>, ClientError> {
+        self.all(&format!("v1/meters/{meter}/corrections"), &Everything {}).await
+    }
+
+    /// What passed a meter while no supply was open.
+    pub async fn meter_unsupplied(&self, meter: MeterId) -> Result<Vec<UnsuppliedView>, ClientError> {
+        self.all(&format!("v1/meters/{meter}/unsupplied"), &Everything {}).await
+    }
+
     /// A certificate.
-    pub async fn certificate(&self, certificate: CertificateId) -> Result<CertificateRecord, ClientError> {
+    pub async fn certificate(&self, certificate: CertificateId) -> Result<CertificateView, ClientError> {
         self.get(&format!("v1/certificates/{certificate}")).await
     }
 
-    /// The proof that a certificate is in the certification log: [`crate::Checker::certificates`] checks it.
-    pub async fn certificate_proof(&self, certificate: CertificateId) -> Result<CertificatesProof, ClientError> {
+    /// The proof that a certificate is in the certification log: [`crate::core::check::check`] checks it.
+    pub async fn certificate_proof(&self, certificate: CertificateId) -> Result<ProofDocument, ClientError> {
         self.get(&format!("v1/certificates/{certificate}/proof")).await
     }
 
     /// The published packages, all versions.
-    pub async fn packages(&self) -> Result<Vec<PackageRecord>, ClientError> {
+    pub async fn packages(&self) -> Result<Vec<PackageView>, ClientError> {
         self.all("v1/packages", &Everything {}).await
     }
 
     /// A version of a package.
-    pub async fn package(&self, package: PackageId, version: u32) -> Result<PackageRecord, ClientError> {
+    pub async fn package(&self, package: PackageId, version: u32) -> Result<PackageView, ClientError> {
         self.get(&format!("v1/packages/{package}/{version}")).await
     }
 
     /// A subscription.
-    pub async fn subscription(&self, agreement: AgreementId) -> Result<SubscriptionRecord, ClientError> {
+    pub async fn subscription(&self, agreement: AgreementId) -> Result<SubscriptionView, ClientError> {
         self.get(&format!("v1/subscriptions/{agreement}")).await
     }
 
     /// Refused transactions and readings.
-    pub async fn refusals(&self) -> Result<Vec<RefusalRecord>, ClientError> {
+    pub async fn refusals(&self) -> Result<Vec<RefusalView>, ClientError> {
         self.all("v1/refusals", &Everything {}).await
     }
 
@@ -489,7 +426,7 @@ impl Client {
     }
 
     /// The proof of what a key of the state holds.
-    pub async fn state_proof(&self, key: Key) -> Result<serde_json::Value, ClientError> {
+    pub async fn state_proof(&self, key: Key) -> Result<StateProof, ClientError> {
         self.get(&format!("v1/state/{}/proof", Digest(key.0))).await
     }
 
@@ -497,16 +434,8 @@ impl Client {
     /// Refused by a production chain.
     pub async fn advance_time(&self, to: Timestamp) -> Result<Timestamp, ClientError> {
         const PATH: &str = "v1/development/time";
-        #[derive(Serialize)]
-        struct Asked {
-            to_ms: Timestamp,
-        }
-        #[derive(Deserialize)]
-        struct Answer {
-            time_ms: Timestamp,
-        }
-        let request = self.request(Method::POST, PATH).timeout(PATIENCE * 10).json(&Asked { to_ms: to });
-        let answer: Answer = self.read(PATH, request.send().await.map_err(|error| self.unreachable(error))?).await?;
+        let request = self.request(Method::POST, PATH).timeout(PATIENCE * 10).json(&AdvanceTime { to_ms: to });
+        let answer: ChainTime = self.read(PATH, request.send().await.map_err(|error| self.unreachable(error))?).await?;
         Ok(answer.time_ms)
     }
 
@@ -531,13 +460,18 @@ impl Client {
 
     /// Reads a list to its end.
     async fn all<T: DeserializeOwned>(&self, path: &str, filter: &impl Serialize) -> Result<Vec<T>, ClientError> {
-        let first = PageQuery { filter, limit: PAGE_ITEMS, cursor: None };
+        let first = ListQuery { filter, limit: MAX_PAGE_ITEMS, cursor: None };
         let page = self.get_with(path, &first).await?;
         self.rest_of(path, filter, page).await
     }
 
+    /// Reads an answer that holds lists, with as much of each as a page can hold.
+    pub(super) async fn get_first<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_with(path, &ListQuery { filter: &Everything {}, limit: MAX_PAGE_ITEMS, cursor: None }).await
+    }
+
     /// Reads the list at `path` to its end, of which the first page is known.
-    async fn rest<T: DeserializeOwned>(&self, path: &str, page: Page<T>) -> Result<Vec<T>, ClientError> {
+    pub(super) async fn rest<T: DeserializeOwned>(&self, path: &str, page: Page<T>) -> Result<Vec<T>, ClientError> {
         self.rest_of(path, &Everything {}, page).await
     }
 
@@ -549,7 +483,7 @@ impl Client {
     ) -> Result<Vec<T>, ClientError> {
         let Page { mut items, mut next } = page;
         while let Some(cursor) = next {
-            let query = PageQuery { filter, limit: PAGE_ITEMS, cursor: Some(&cursor) };
+            let query = ListQuery { filter, limit: MAX_PAGE_ITEMS, cursor: Some(&cursor) };
             let page: Page<T> = self.get_with(path, &query).await?;
             if page.next.as_ref() == Some(&cursor) {
                 let reason = format!("the page after {cursor:?} is followed by itself");

@@ -8,17 +8,18 @@
 //! [`Account::submit_many`] or, for several accounts, [`submit_all`]: they enter as few requests and blocks as they fit in.
 //! After any error the next submission asks the node for the nonce again.
 
-use crate::client::{Client, ClientError, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS, Problem};
-use crate::model::{AccountRecord, Submission};
+use super::client::{Client, ClientError};
+use crate::core::signer::{SignedBytes, Signer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
 use utilidor_types::{
-    AccountId, Action, ChainId, Event, PrivateKey, PublicKey, Receipt, Refusal, SignedTransaction, Transaction,
-    TransactionHash, Verdict, encode,
+    AccountId, Action, ChainId, Event, PrivateKey, PublicKey, Receipt, Refusal, Transaction, TransactionHash, Verdict,
 };
+use utilidor_view::limits::{MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
+use utilidor_view::{AccountView, Problem, SubmissionResult};
 
 /// For how many blocks a transaction can wait to enter one.
 pub const EXPIRY_BLOCKS: u64 = 20_000;
@@ -84,16 +85,16 @@ pub enum SubmitError {
     Client(#[from] ClientError),
     /// A quote could not be sealed.
     #[error(transparent)]
-    Seal(#[from] crate::seal::SealError),
-    /// A quote could not be opened.
-    #[error(transparent)]
-    Open(#[from] crate::seal::OpenError),
+    Seal(#[from] crate::core::seal::SealError),
     /// A list is longer than the ledger takes.
     #[error(transparent)]
     TooMany(#[from] utilidor_types::encoding::TooLong),
     /// The machine gave no random bytes.
-    #[error("the machine gave no random bytes")]
-    NoRandomness,
+    #[error(transparent)]
+    NoRandomness(#[from] crate::core::random::NoRandomness),
+    /// A quote could not be made.
+    #[error(transparent)]
+    Opening(#[from] crate::core::random::OpeningError),
 }
 
 impl SubmitError {
@@ -120,10 +121,7 @@ impl SubmitError {
 #[derive(Clone, Debug)]
 pub struct Account {
     client: Client,
-    chain: ChainId,
-    key: Arc<PrivateKey>,
-    public: PublicKey,
-    id: AccountId,
+    signer: Arc<Signer>,
     nonce: Arc<Mutex<Option<u64>>>,
 }
 
@@ -136,24 +134,27 @@ impl Account {
 
     /// The account of `key` on a chain that is known already. Asks the node nothing.
     pub fn on_chain(client: Client, chain: ChainId, key: PrivateKey) -> Self {
-        let public = key.public_key();
-        let id = AccountId::of(&public);
-        Self { client, chain, key: Arc::new(key), public, id, nonce: Arc::default() }
+        Self { client, signer: Arc::new(Signer::new(chain, key)), nonce: Arc::default() }
     }
 
     /// Its id.
-    pub const fn id(&self) -> AccountId {
-        self.id
+    pub fn id(&self) -> AccountId {
+        self.signer.account()
     }
 
     /// Its public key.
-    pub const fn public_key(&self) -> PublicKey {
-        self.public
+    pub fn public_key(&self) -> PublicKey {
+        self.signer.public_key()
     }
 
     /// The chain that it signs for.
-    pub const fn chain(&self) -> ChainId {
-        self.chain
+    pub fn chain(&self) -> ChainId {
+        self.signer.chain()
+    }
+
+    /// The key that signs for it.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// The node that it acts through.
@@ -162,13 +163,8 @@ impl Account {
     }
 
     /// What the ledger holds for it.
-    pub async fn record(&self) -> Result<AccountRecord, ClientError> {
-        self.client.account(self.id).await
-    }
-
-    /// Signs an action, for a given place in the account's transactions. Submits nothing.
-    pub fn sign(&self, action: Action, nonce: u64, expires: u64) -> SignedTransaction {
-        Transaction { chain: self.chain, signer: self.public, nonce, expires, action }.sign(&self.key)
+    pub async fn record(&self) -> Result<AccountView, ClientError> {
+        self.client.account(self.id()).await
     }
 
     /// Submits one action and waits until it is final. A refusal by the ledger is an answer, not an error: see
@@ -189,34 +185,37 @@ impl Account {
 pub async fn submit_all(actions: Vec<(&Account, Action)>) -> Vec<Result<Done, SubmitError>> {
     let Some(client) = actions.first().map(|(account, _)| account.client.clone()) else { return Vec::new() };
     // In the order of their ids, so that two submissions of the same accounts never wait for each other.
-    let accounts: BTreeMap<AccountId, &Account> = actions.iter().map(|(account, _)| (account.id, *account)).collect();
+    let accounts: BTreeMap<AccountId, &Account> = actions.iter().map(|(account, _)| (account.id(), *account)).collect();
     let mut nonces = Nonces { accounts, held: BTreeMap::new() };
     for (id, account) in &nonces.accounts {
         nonces.held.insert(*id, account.nonce.clone().lock_owned().await);
     }
 
-    let mut results: Vec<Option<Result<Done, SubmitError>>> = actions.iter().map(|_| None).collect();
-    let mut waiting: Vec<usize> = (0..actions.len()).collect();
+    // Their numbers and expiry are set when they are signed, perhaps more than once.
+    let mut transactions: Vec<(&Account, Transaction)> =
+        actions.into_iter().map(|(account, action)| (account, account.signer.transaction(action, 0, 0))).collect();
+    let mut results: Vec<Option<Result<Done, SubmitError>>> = transactions.iter().map(|_| None).collect();
+    let mut waiting: Vec<usize> = (0..transactions.len()).collect();
     let mut pause = FIRST_PAUSE;
     for offer in 1..=MAX_OFFERS {
-        let signed = match nonces.sign(&client, &actions, &waiting, &mut results).await {
+        let signed = match nonces.sign(&client, &mut transactions, &waiting, &mut results).await {
             Ok(signed) => signed,
             Err(error) => {
                 waiting.iter().for_each(|place| results[*place] = Some(Err(error.clone().into())));
                 break;
             }
         };
-        let (places, transactions): (Vec<usize>, Vec<SignedTransaction>) = signed.into_iter().unzip();
+        let (places, signed): (Vec<usize>, Vec<SignedBytes>) = signed.into_iter().unzip();
         waiting.clear();
-        for (place, answer) in places.into_iter().zip(submit_batch(&client, &transactions).await) {
+        for (place, answer) in places.into_iter().zip(submit_batch(&client, &signed).await) {
             match answer {
                 // Nothing happened, and the same may succeed a moment later or with another nonce.
                 Err(SubmitError::NotTaken(problem)) if offer < MAX_OFFERS && is_worth_another_offer(&problem) => {
-                    nonces.forget(actions[place].0.id);
+                    nonces.forget(transactions[place].0.id());
                     waiting.push(place);
                 }
                 Err(error) => {
-                    nonces.forget(actions[place].0.id);
+                    nonces.forget(transactions[place].0.id());
                     results[place] = Some(Err(error));
                 }
                 Ok(done) => results[place] = Some(Ok(done)),
@@ -244,37 +243,37 @@ impl Nonces<'_> {
         }
     }
 
-    /// Signs the actions at `places`. Those that no node would take get their result at once.
+    /// Signs the transactions at `places`. Those that no node would take get their result at once.
     async fn sign(
         &mut self,
         client: &Client,
-        actions: &[(&Account, Action)],
+        transactions: &mut [(&Account, Transaction)],
         places: &[usize],
         results: &mut [Option<Result<Done, SubmitError>>],
-    ) -> Result<Vec<(usize, SignedTransaction)>, ClientError> {
+    ) -> Result<Vec<(usize, SignedBytes)>, ClientError> {
         let expires = client.recent_height().await? + EXPIRY_BLOCKS;
         let mut signed = Vec::with_capacity(places.len());
         for place in places {
-            let (account, action) = &actions[*place];
-            let nonce = self.held.get_mut(&account.id).expect("every account's nonce is held");
+            let (account, transaction) = &mut transactions[*place];
+            let nonce = self.held.get_mut(&account.id()).expect("every account's nonce is held");
             let next = match **nonce {
                 Some(next) => next,
                 // An account that is not open yet begins with 0; the ledger will say if it is not to be opened either.
-                None => match self.accounts[&account.id].record().await {
+                None => match self.accounts[&account.id()].record().await {
                     Ok(record) => record.nonce,
                     Err(error) if error.is_not_found() => 0,
                     Err(error) => return Err(error),
                 },
             };
-            let transaction = account.sign(action.clone(), next, expires);
-            let bytes = encode(&transaction).len();
-            if bytes > MAX_TRANSACTION_BYTES {
+            (transaction.nonce, transaction.expires) = (next, expires);
+            let bytes = account.signer.sign(transaction);
+            if bytes.bytes().len() > MAX_TRANSACTION_BYTES {
                 **nonce = Some(next);
-                results[*place] = Some(Err(SubmitError::TooLong { bytes }));
+                results[*place] = Some(Err(SubmitError::TooLong { bytes: bytes.bytes().len() }));
                 continue;
             }
             **nonce = Some(next + 1);
-            signed.push((*place, transaction));
+            signed.push((*place, bytes));
         }
         Ok(signed)
     }
@@ -294,14 +293,14 @@ fn is_worth_another_offer(problem: &Problem) -> bool {
 }
 
 /// Submits signed transactions in as few requests as they fit in, and waits until all are final. A result for each.
-pub async fn submit_batch(client: &Client, transactions: &[SignedTransaction]) -> Vec<Result<Done, SubmitError>> {
-    let encoded: Vec<Vec<u8>> = transactions.iter().map(encode).collect();
+pub async fn submit_batch(client: &Client, transactions: &[SignedBytes]) -> Vec<Result<Done, SubmitError>> {
+    let lengths: Vec<usize> = transactions.iter().map(|transaction| transaction.bytes().len()).collect();
     let mut results = Vec::with_capacity(transactions.len());
     while results.len() < transactions.len() {
         let begin = results.len();
-        let end = begin + submission_len(&encoded[begin..]);
+        let end = begin + submission_len(&lengths[begin..]);
         let deadline = Instant::now() + PATIENCE;
-        match client.submit_encoded(&encoded[begin..end], MAX_WAIT_MS).await {
+        match client.submit_signed(&transactions[begin..end], MAX_WAIT_MS).await {
             Ok(answers) => {
                 for (answer, signed) in answers.into_iter().zip(&transactions[begin..end]) {
                     results.push(done(client, answer, signed, deadline).await);
@@ -313,21 +312,21 @@ pub async fn submit_batch(client: &Client, transactions: &[SignedTransaction]) -
     results
 }
 
-/// How many of the transactions fit in one submission; at least one.
-fn submission_len(encoded: &[Vec<u8>]) -> usize {
+/// How many transactions of these lengths in bytes fit in one submission; at least one.
+fn submission_len(lengths: &[usize]) -> usize {
     let mut bytes = 0;
-    let fits = |transaction: &&Vec<u8>| {
-        bytes += transaction.len() + LENGTH_BYTES;
+    let fits = |length: &&usize| {
+        bytes += **length + LENGTH_BYTES;
         bytes <= MAX_SUBMISSION_BYTES - LENGTH_BYTES
     };
-    encoded.iter().take(MAX_SUBMISSION_TRANSACTIONS).take_while(fits).count().max(1)
+    lengths.iter().take(MAX_SUBMISSION_TRANSACTIONS).take_while(fits).count().max(1)
 }
 
 /// What became of one submitted transaction; waited for if need be.
 async fn done(
     client: &Client,
-    answer: Submission,
-    signed: &SignedTransaction,
+    answer: SubmissionResult,
+    signed: &SignedBytes,
     deadline: Instant,
 ) -> Result<Done, SubmitError> {
     if let Some(problem) = answer.problem {
@@ -353,7 +352,7 @@ async fn done(
             Err(error) if error.is_not_found() && wait_ms > 0 => {}
             Err(error) if error.is_not_found() => {
                 let waited_ms = u64::try_from(PATIENCE.as_millis()).expect("a patience of minutes");
-                return Err(ClientError::NotFinal { hash, waited_ms, expires: signed.transaction.expires }.into());
+                return Err(ClientError::NotFinal { hash, waited_ms, expires: signed.expires() }.into());
             }
             // It was taken and then dropped: it is in no block.
             Err(ClientError::Problem(problem)) if problem.code.starts_with("transaction/") => {
@@ -370,8 +369,8 @@ mod tests {
 
     #[test]
     fn a_submission_takes_as_many_transactions_as_its_bounds_allow() {
-        assert_eq!(submission_len(&vec![vec![0; 100]; 5_000]), MAX_SUBMISSION_TRANSACTIONS);
-        assert_eq!(submission_len(&vec![vec![0; 1024 * 1024]; 20]), 7);
-        assert_eq!(submission_len(&[vec![0; MAX_SUBMISSION_BYTES]]), 1);
+        assert_eq!(submission_len(&[100; 5_000]), MAX_SUBMISSION_TRANSACTIONS);
+        assert_eq!(submission_len(&[1024 * 1024; 20]), 7);
+        assert_eq!(submission_len(&[MAX_SUBMISSION_BYTES]), 1);
     }
 }
