@@ -1,9 +1,9 @@
-//! Agreements: their parties, terms, signatures, debts and notices.
+//! Agreements: their parties, terms, signatures, and debts.
 
 use crate::money::CauseView;
 use serde::{Deserialize, Serialize};
 use utilidor_types::agreement::{Origin, Party, Status};
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Digest, Event, Money, OfferId, Program, Timestamp};
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Digest, Money, OfferId, Program, Timestamp};
 
 /// Which kind of program an agreement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -208,16 +208,6 @@ pub struct StepView {
     #[serde(default)]
     pub at_ms: Option<Timestamp>,
     /// Where it happened.
-    pub cause: CauseView,
-}
-
-/// What the parties of an agreement should know: little is left of a prepayment, readings are missing, its program failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct NoticeView {
-    /// The notice: one of `low_balance`, `exhausted`, `readings_missing` and `program_failed`.
-    pub notice: Event,
-    /// Where it was given.
     pub cause: CauseView,
 }
 

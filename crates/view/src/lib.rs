@@ -15,7 +15,7 @@
 //! | [`account`], [`money`] | members, accounts, and every movement of money |
 //! | [`offer`], [`agreement`], [`trace`] | the trade: offers, quotes, agreements, and one of these from offer to payment |
 //! | [`package`], [`statement`] | packages, subscriptions with what was prepaid, statements |
-//! | [`meter`] | meters, certified readings, segments, corrections |
+//! | [`meter`], [`event`] | meters and certified readings; segments, corrections, notices and whatever else receipts tell |
 //! | [`refusal`] | what the ledger refused |
 //! | `proof` | what a node proves (feature `proof`) |
 //! | [`problem`] | what it answers when it does not do what was asked |
@@ -27,6 +27,7 @@ pub mod account;
 pub mod agreement;
 pub mod asker;
 pub mod block;
+pub mod event;
 pub mod limits;
 pub mod meter;
 pub mod money;
@@ -44,16 +45,15 @@ pub mod trace;
 pub mod transaction;
 
 pub use account::{AccountView, CapacityView, MemberView};
-pub use agreement::{AgreementFilter, AgreementView, DebtView, Kind, NoticeView, StepKind, StepView};
+pub use agreement::{AgreementFilter, AgreementView, DebtView, Kind, StepKind, StepView};
 pub use asker::Asker;
 pub use block::{BlockDetail, BlockFilter, BlockView, ReceiptView};
-pub use meter::{
-    CertificateView, CorrectionView, GapView, MeterFilter, MeterView, SegmentView, TimeFilter, UnsuppliedView,
-};
+pub use event::{EventFilter, EventKind, EventView};
+pub use meter::{CertificateView, MeterFilter, MeterView, TimeFilter};
 pub use money::{CauseView, DueView, Held, MovementKind, MovementView};
 pub use node::{AdvanceTime, ChainTime, Codes, NodeStatus, ProblemCode, RefusalCode};
 pub use offer::{OfferFilter, OfferStatus, OfferView, QuoteStatus, QuoteView};
-pub use package::{PackageView, SubscriptionView, TrancheView};
+pub use package::{PackageView, SubscriptionView, TrancheOpened, TrancheView};
 pub use page::{Page, PageQuery};
 pub use problem::{Code, Problem};
 #[cfg(feature = "proof")]

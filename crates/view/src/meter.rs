@@ -1,9 +1,8 @@
-//! Meters, the certificates of their readings, the segments between their marks, gaps and corrections.
+//! Meters and the certificates of their readings. What else receipts say of a meter (segments between its marks, gaps,
+//! corrections) are events.
 
-use crate::money::CauseView;
 use serde::{Deserialize, Serialize};
-use utilidor_types::event::MeterSegment;
-use utilidor_types::{AccountId, Carrier, Certificate, MeterAuthority, MeterId, Quantity, Timestamp, Window};
+use utilidor_types::{AccountId, Carrier, Certificate, MeterAuthority, MeterId, Quantity, Timestamp};
 
 /// A meter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,58 +48,6 @@ pub struct CertificateView {
     pub certificate: Certificate,
     /// Height of the block that certified it.
     pub height: u64,
-}
-
-/// What passed a meter between two marks, and who has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SegmentView {
-    /// The segment.
-    pub segment: MeterSegment,
-    /// Where the meter passed its end.
-    pub cause: CauseView,
-}
-
-/// An interval in which readings of a meter are missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct GapView {
-    /// The interval.
-    pub interval: Window,
-    /// Where it was recorded.
-    pub cause: CauseView,
-}
-
-/// A correction of what was certified of a meter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct CorrectionView {
-    /// The meter.
-    pub meter: MeterId,
-    /// When it was said to have flowed.
-    pub interval: Window,
-    /// What was certified.
-    pub certified: Quantity,
-    /// What is right.
-    pub right: Quantity,
-    /// The operator's reason.
-    pub reason: String,
-    /// Where it was corrected.
-    pub cause: CauseView,
-}
-
-/// What passed a meter while no supply was open: it is on nobody's bill.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct UnsuppliedView {
-    /// The meter.
-    pub meter: MeterId,
-    /// When.
-    pub interval: Window,
-    /// How much.
-    pub quantity: Quantity,
-    /// Where it was noticed.
-    pub cause: CauseView,
 }
 
 /// Which meters are wanted; what is absent does not restrict.

@@ -1,6 +1,7 @@
 //! Packages, and subscriptions with what was prepaid for them.
 
-use crate::agreement::{AgreementView, NoticeView};
+use crate::agreement::AgreementView;
+use crate::event::EventView;
 use crate::money::CauseView;
 use serde::{Deserialize, Serialize};
 use utilidor_types::{AccountId, Carrier, Money, Package, PackageId, Window};
@@ -71,6 +72,7 @@ pub struct SubscriptionView {
     pub agreement: AgreementView,
     /// The last tranches of each carrier, oldest first.
     pub tranches: Vec<TrancheView>,
-    /// The last notices, oldest first. All of them are at `/v1/agreements/{agreement}/notices`.
-    pub notices: Vec<NoticeView>,
+    /// The last notices about what is left, missing readings and failures of its program, oldest first. All of them are among
+    /// `/v1/agreements/{agreement}/events`.
+    pub notices: Vec<EventView>,
 }

@@ -1,7 +1,8 @@
 //! A trade from offer to payment [M18].
 
-use crate::agreement::{AgreementView, NoticeView};
-use crate::meter::{CertificateView, CorrectionView, SegmentView};
+use crate::agreement::AgreementView;
+use crate::event::EventView;
+use crate::meter::CertificateView;
 use crate::money::{CauseView, MovementView};
 use crate::offer::{OfferView, QuoteView};
 use crate::package::PackageView;
@@ -28,14 +29,10 @@ pub struct Trace {
     pub package: Option<PackageView>,
     /// Who signed what.
     pub signatures: Vec<SignatureView>,
-    /// What passed its meters and counted for it. It goes on at `/v1/agreements/{agreement}/segments`.
-    pub segments: Page<SegmentView>,
     /// Certified readings of its meters in its time. It goes on at `/v1/agreements/{agreement}/readings`.
     pub readings: Page<CertificateView>,
-    /// Corrections of these. It goes on at `/v1/agreements/{agreement}/corrections`.
-    pub corrections: Page<CorrectionView>,
-    /// What its parties were told. It goes on at `/v1/agreements/{agreement}/notices`.
-    pub notices: Page<NoticeView>,
+    /// What its meters brought and its parties were told. It goes on at `/v1/agreements/{agreement}/events`.
+    pub events: Page<EventView>,
     /// Its statements. It goes on at `/v1/agreements/{agreement}/statements`.
     pub statements: Page<StatementView>,
     /// Every movement of its money. It goes on at `/v1/agreements/{agreement}/movements`.
