@@ -202,7 +202,8 @@ pub enum Action {
     SignAmendment {
         /// The agreement.
         agreement: AgreementId,
-        /// Digest of the terms that result: what is signed.
+        /// Digest of the terms that result and of the time from which they count
+        /// ([`AgreementTerms::amendment_digest`]): what is signed.
         terms: Digest,
     },
     /// A party wants to end an active agreement early. A purchase ends when both do. A subscription ends at once when its

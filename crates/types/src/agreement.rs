@@ -185,6 +185,18 @@ impl Program {
             Self::Coded { .. } => "coded",
         }
     }
+
+    /// The meters that its terms name, and when they serve it, where the terms say so. One that measures several lots is there
+    /// several times.
+    pub fn meters(&self) -> Vec<(MeterId, Option<Window>)> {
+        match self {
+            Self::Purchase(terms) => terms.meters().map(|meter| (meter, Some(terms.window))).collect(),
+            Self::Subscription(terms) => {
+                terms.services.iter().filter_map(|service| service.meter).map(|meter| (meter, None)).collect()
+            }
+            Self::Coded { .. } => Vec::new(),
+        }
+    }
 }
 
 /// What becomes of an agreement's money when its hard end comes before its program has finished.
@@ -241,6 +253,11 @@ impl AgreementTerms {
     /// The digest that a signature names.
     pub fn digest(&self) -> Digest {
         hash_of("utilidor/agreement", self)
+    }
+
+    /// The digest that a signature under an amendment names: of the terms that result, and from when on they count.
+    pub fn amendment_digest(&self, from: Timestamp) -> Digest {
+        hash_of("utilidor/amendment", &(self, from))
     }
 
     /// A party's account, if there is such a party.

@@ -86,8 +86,8 @@ refusals! {
     LimitReached { what: Limited, max: u32 } = "member/limit-reached", "the member has {max} {what} already, which is its limit";
     /// The new account is signed for another member.
     WrongMember { signed: MemberId, expected: MemberId } = "account/wrong-member", "the new account is signed for member {signed}, expected {expected}";
-    /// The action would take more work than a whole block may hold.
-    TooMuchWork { work: u64, max: u64 } = "transaction/too-much-work", "the action takes {work} units of work, a block holds {max}";
+    /// To carry it out takes more than a whole block may: more records, cells or readings, or a longer receipt.
+    TooMuchWork = "transaction/too-much-work", "it takes more work than a block may hold";
     /// The list of offers, quotes or awards is empty.
     NothingAsked = "transaction/nothing-asked", "the list of what is asked is empty";
     /// A sum, product or time leaves the range of its type.
@@ -229,6 +229,8 @@ refusals! {
 
     /// The key is not the one that signs this meter's readings.
     NotAuthority { meter: MeterId } = "reading/not-authority", "the signer is not the one that signs for meter {meter}";
+    /// A run has no readings.
+    EmptyRun { meter: MeterId } = "reading/empty-run", "the run of meter {meter} has no readings";
     /// The reading is certified already.
     Replayed { time: Timestamp } = "reading/replayed", "the reading of {time} is certified already";
     /// The time is not after the last reading's.
@@ -264,10 +266,10 @@ refusals! {
     UnknownPackage { package: PackageId, version: u32 } = "package/unknown", "there is no version {version} of package {package}";
     /// The version is closed to new subscriptions.
     PackageClosed { package: PackageId, version: u32 } = "package/closed", "version {version} of package {package} is closed to new subscriptions";
-    /// The notice is longer than it may be.
-    NoticeTooLong { days: u8, max: u8 } = "package/notice-too-long", "a notice of {days} days exceeds {max}";
-    /// A charge is impossible: no price, or demand of a carrier that is no power.
-    BadCharge { charge: u8 } = "package/bad-charge", "charge {charge} has no price, or is for the demand of a carrier that is no power";
+    /// The notice that the owner gives of an end is shorter than a day, or longer than it may be.
+    BadNotice { days: u8, max: u8 } = "package/bad-notice", "a notice of {days} days is not between 1 and {max}";
+    /// A charge is impossible: no name, no price or too high a one, or demand of a carrier that is no power.
+    BadCharge { charge: u8 } = "package/bad-charge", "charge {charge} has no name, no price or too high a one, or is for the demand of a carrier that is no power";
     /// The package has no such option.
     NoSuchOption { carrier: Carrier, option: u8 } = "package/no-such-option", "the package has no option {option} for {carrier}";
     /// The subscription has no services.
