@@ -25,6 +25,7 @@
 
 pub mod bands;
 pub mod contract;
+mod exact;
 pub mod native;
 pub mod package;
 pub mod purchase;

@@ -1,7 +1,6 @@
 //! Which program an agreement runs. This is the one place that tells programs apart.
 
 use crate::contract::{Case, Event, Fault, State, Step, Volume, Wants};
-use crate::{purchase, subscription};
 use utilidor_types::agreement::{Allowance, HardEnd, ProgramCode};
 use utilidor_types::{AgreementTerms, Program, Refusal, Timestamp};
 

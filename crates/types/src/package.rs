@@ -304,7 +304,8 @@ impl Season {
             false => (day..=day + 366).find(|day| turn(&Date::from_days(*day))),
         };
         let Some(begin) = begin else { return 0 };
-        (begin..begin + 367).take_while(|day| self.holds(Date::from_days(*day))).count().min(366) as u32
+        let same = |day: &Date| self.holds(*day) && !turn(day);
+        1 + (begin + 1..begin + 367).take_while(|day| same(&Date::from_days(*day))).count() as u32
     }
 }
 
