@@ -469,7 +469,7 @@ impl Ledger<'_> {
     /// Asks for what carrying out an effect will read.
     fn want_effect(&mut self, agreement: &Agreement, effect: &Effect) {
         match effect {
-            Effect::Move(..) | Effect::Owe(_) | Effect::Issue(_) | Effect::Notify(_) => {}
+            Effect::Move(..) | Effect::Owe(_) | Effect::PayDebt(_) | Effect::Issue(_) | Effect::Notify(_) => {}
             Effect::Schedule(at) => self.want_due(*at),
             Effect::Bind(Binding { meter, .. })
             | Effect::EndBinding { meter, .. }
@@ -502,6 +502,13 @@ impl Ledger<'_> {
                 let owes = state.debt.checked_add(amount).ok_or(Refusal::Overflow)?;
                 self.set_debt(agreement, state, owes)
             }
+            Effect::PayDebt(amount) => {
+                let owes = state.debt.checked_sub(amount).ok_or(Unfit::Pot)?;
+                let source = Source::Pot(event::Purpose::Prepayment);
+                let pay = Movement::Pay { from: Party::USER, source, to: Party::OWNER };
+                self.move_money(agreement, state, pay, amount)?;
+                self.set_debt(agreement, state, owes)
+            }
             Effect::Schedule(at) => {
                 state.scheduled = Some(self.future(at)?);
                 Ok(())
@@ -511,7 +518,8 @@ impl Ledger<'_> {
                 self.bind(id, &binding)
             }
             Effect::EndBinding { binding, meter, at } => {
-                state.unbound(binding, meter)?;
+                // One that has an end already can end sooner.
+                let _ = state.unbound(binding, meter);
                 self.end_binding(id, binding, meter, at)
             }
             Effect::Settle { binding, meter, keep, absorb } => {

@@ -236,6 +236,8 @@ pub enum Effect {
     Move(Movement, Money),
     /// Note that the user owes the owner so much more.
     Owe(Money),
+    /// Pay the owner so much of what the user owes, out of what the user has prepaid.
+    PayDebt(Money),
     /// Act again at this time; an agreement has one such time, and a new one replaces it.
     Schedule(Timestamp),
     /// Bind a meter.

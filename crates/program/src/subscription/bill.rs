@@ -40,8 +40,8 @@ pub(super) struct Totals {
     pub paid: Money,
     /// Not paid.
     pub unpaid: Money,
-    /// What goes back to the user.
-    pub released: Money,
+    /// Paid of earlier statements' debt.
+    pub debt_paid: Money,
 }
 
 impl Bill {
@@ -107,8 +107,8 @@ impl Bill {
     }
 
     /// Adds the taxes and says how everything is paid: out of the pot, with what goes back anyway, from the allowance, of
-    /// which `available` is left; the rest is owed.
-    pub fn pay(&mut self, available: Money, effects: &mut Vec<Effect>) -> Result<Totals, Fault> {
+    /// which `available` is left; the rest is owed. What goes back pays so much `debt` of earlier statements first.
+    pub fn pay(&mut self, available: Money, debt: Money, effects: &mut Vec<Effect>) -> Result<Totals, Fault> {
         let due = self.tax()?;
         let set_aside = due.min(self.pot);
         let spare = add(self.pot.saturating_sub(set_aside), self.refunded)?;
@@ -116,17 +116,21 @@ impl Bill {
         let from_spare = owed.min(spare);
         let owed = owed.saturating_sub(from_spare);
         let allowed = owed.min(available);
+        let spare = spare.saturating_sub(from_spare);
         let totals = Totals {
             paid: add(add(set_aside, from_spare)?, allowed)?,
             unpaid: owed.saturating_sub(allowed),
-            released: spare.saturating_sub(from_spare),
+            debt_paid: debt.min(spare),
         };
         let pay = |source| Movement::Pay { from: Party::USER, source, to: Party::OWNER };
         let release = Movement::Release { party: Party::USER, purpose: Purpose::Prepayment };
+        if totals.debt_paid > Money::ZERO {
+            effects.push(Effect::PayDebt(totals.debt_paid));
+        }
         let moves = [
             (pay(PREPAYMENT), add(set_aside, from_spare)?),
             (pay(Source::Allowance), allowed),
-            (release, totals.released),
+            (release, spare.saturating_sub(totals.debt_paid)),
         ];
         let moves = moves.into_iter().filter(|(_, amount)| *amount > Money::ZERO);
         effects.extend(moves.map(|(movement, amount)| Effect::Move(movement, amount)));

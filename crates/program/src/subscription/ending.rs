@@ -18,10 +18,8 @@ impl Work<'_> {
             return Err(Refusal::AlreadyEnding { at: present.at }.into());
         }
         let at = if at_once { now } else { self.notice()? };
-        self.head.ending = Some(Ending { at, by, done: false });
-        if at_once {
-            self.free_meters(at)?;
-        }
+        self.head.ending = Some(Ending { at, by });
+        self.free_meters(at)?;
         self.effects.push(Effect::Notify(Notice::Ending(at)));
         self.look_at_all()?;
         self.schedule();
@@ -38,23 +36,33 @@ impl Work<'_> {
         Ok(self.facts.now.checked_add_ms(notice_ms).unwrap_or(MAX_TIMESTAMP))
     }
 
-    /// The event `ending withdrawn`: by whoever gave the notice, as long as it has had no effect.
+    /// The event `ending withdrawn`: by whoever gave the notice, before it has had an effect. The meters are bound again from
+    /// that time on, if nobody else has been promised them.
     pub(super) fn ending_withdrawn(&mut self, agreement: AgreementId, by: Party) -> Result<(), Fault> {
-        let given = self.head.ending.filter(|ending| !ending.done && ending.at > self.facts.now);
-        if given.is_none_or(|ending| ending.by != Some(by)) {
-            return Err(Refusal::NotEnding { agreement }.into());
-        }
+        let given = self.head.ending.filter(|ending| ending.at > self.facts.now && ending.by == Some(by));
+        let Some(Ending { at, .. }) = given else { return Err(Refusal::NotEnding { agreement }.into()) };
         self.head.ending = None;
+        let terms = self.terms;
+        for service in &terms.services {
+            let account = self.accounts.get(&service.carrier).ok_or(BAD_STATE)?;
+            let ended = account.meters.iter().find(|position| position.to == Some(at)).copied();
+            let later = account.epochs.iter().find(|epoch| epoch.from > at).map(|epoch| epoch.from);
+            if let Some(ended) = ended {
+                let meter = self.head.supply(ended.binding).ok_or(BAD_STATE)?.meter;
+                self.bind(service.carrier, meter, at)?;
+            }
+            if let Some(from) = later {
+                self.end_bindings(service.carrier, from)?;
+                service.meter.map_or(Ok(()), |meter| self.bind(service.carrier, meter, from))?;
+            }
+        }
         self.look_at_all()?;
         self.schedule();
         Ok(())
     }
 
     /// Frees all meters: the bindings end at `at`.
-    pub(super) fn free_meters(&mut self, at: Timestamp) -> Result<(), Fault> {
-        if let Some(ending) = &mut self.head.ending {
-            ending.done = true;
-        }
+    fn free_meters(&mut self, at: Timestamp) -> Result<(), Fault> {
         let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
         for carrier in carriers {
             self.end_bindings(carrier, at)?;

@@ -68,8 +68,6 @@ pub(super) struct Ending {
     pub at: Timestamp,
     /// By whom; none: by a meter's operator.
     pub by: Option<Party>,
-    /// Whether the meters are freed.
-    pub done: bool,
 }
 
 /// What falls due.
@@ -77,8 +75,6 @@ pub(super) struct Ending {
 pub(super) enum Due {
     /// The statement of the month that ended then.
     Statement(Timestamp),
-    /// The notice is over: meters are freed at this time.
-    End(Timestamp),
     /// The final statement of a subscription that ended then.
     Final(Timestamp),
 }
@@ -130,10 +126,8 @@ impl Head {
         let late = |time: Timestamp| time.checked_add_ms(STATEMENT_GRACE_MS).unwrap_or(MAX_TIMESTAMP);
         let ends = self.month_begin(self.period_from, 1).filter(|ends| self.end().is_none_or(|end| *ends < end));
         let statement = ends.map(|ends| (late(ends), Due::Statement(ends)));
-        let freed = self.ending.filter(|ending| !ending.done).map(|ending| (ending.at, Due::End(ending.at)));
         let closing = self.end().map(|end| (late(end), Due::Final(end)));
-        // Of those at the same time the first comes first: meters are freed before anything is closed.
-        [freed, statement, closing].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [statement, closing].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// The service of a binding.

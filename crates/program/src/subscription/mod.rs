@@ -103,7 +103,6 @@ impl Contract for SubscriptionTerms {
                 Some((_, Due::Statement(ends) | Due::Final(ends))) => {
                     Wants { packages: head.charged_versions(), read: to_read(&head, ends), ..all() }
                 }
-                Some((_, Due::End(_))) => all(),
                 None => Wants::default(),
             },
             Event::Prepaid { carrier, .. } => {

@@ -9,7 +9,7 @@ use super::work::Work;
 use crate::contract::{BAD_STATE, Effect, Fault, Notice, OVERFLOW};
 use crate::exact::{add, times};
 use utilidor_types::action::Prepayment;
-use utilidor_types::event::{Movement, Purpose, Source};
+use utilidor_types::event::{Movement, Purpose};
 use utilidor_types::package::Period;
 use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::{Carrier, Money, Party, Refusal, Tariff, Window};
@@ -52,11 +52,11 @@ impl Work<'_> {
             check_buys(&tranche, &rates, frame.discount(&tranche)?)?;
         }
 
-        let pay = Movement::Pay { from: Party::USER, source: Source::Debt, to: Party::OWNER };
         let reserve = Movement::Reserve { party: Party::USER, purpose: Purpose::Prepayment };
-        let moves = [(pay, debt_paid), (reserve, paid)];
-        let moves = moves.into_iter().filter(|(_, amount)| *amount > Money::ZERO);
-        self.effects.extend(moves.map(|(movement, amount)| Effect::Move(movement, amount)));
+        self.effects.push(Effect::Move(reserve, bought.amount));
+        if debt_paid > Money::ZERO {
+            self.effects.push(Effect::PayDebt(debt_paid));
+        }
         if paid == Money::ZERO {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use crate::contract::{BAD_STATE, Binding, Effect, Facts, Fault, Sum};
 use utilidor_types::agreement::Service;
 use utilidor_types::package::{ChargeRule, PackageTerms, TariffId, TariffOption};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{Bounded, MeterId, Party, Refusal, SubscriptionTerms, Tariff, Timestamp, Window};
+use utilidor_types::{Bounded, Carrier, MeterId, Party, Refusal, SubscriptionTerms, Tariff, Timestamp, Window};
 
 /// What a service of these terms is charged by.
 pub(super) fn tariff_id(terms: &SubscriptionTerms, service: &Service) -> TariffId {
@@ -85,8 +85,7 @@ pub(super) fn signed<'a>(terms: &'a SubscriptionTerms, facts: &'a Facts) -> Resu
         }
         work.accounts.insert(service.carrier, Account::new(now, tariff, service.floor_area));
         if let Some(meter) = service.meter {
-            let sum = sum(tariff_id(terms, service), option(terms, service, facts)?, package.offset_minutes);
-            work.bind(service, meter, now, sum)?;
+            work.bind(service.carrier, meter, now)?;
         }
     }
     for service in &terms.services {
@@ -97,12 +96,15 @@ pub(super) fn signed<'a>(terms: &'a SubscriptionTerms, facts: &'a Facts) -> Resu
 }
 
 impl Work<'_> {
-    fn bind(&mut self, service: &Service, meter: MeterId, from: Timestamp, sum: Sum) -> Result<(), Fault> {
-        let carrier = service.carrier;
+    /// Binds a service's meter from a time on, by the terms that are then in force.
+    pub(super) fn bind(&mut self, carrier: Carrier, meter: MeterId, from: Timestamp) -> Result<(), Fault> {
         let full = Refusal::BadAmendmentTime { from };
         let number = self.head.new_supply(carrier, meter, from).ok_or(full.clone())?;
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
         account.meters.push(Position { binding: number, from, to: None, at: from }).map_err(|_| full)?;
+        let tariff = account.epoch_at(from)?.tariff;
+        let frame = Frame::new(&self.head, self.facts, carrier);
+        let sum = sum(self.head.tariff_id(carrier, tariff)?, frame.option(tariff)?, self.head.offset_minutes);
         let window = Window { from, to: MAX_TIMESTAMP };
         self.effects.push(Effect::Bind(Binding { number, meter, carrier, party: Party::USER, window, sum }));
         Ok(())
@@ -171,7 +173,7 @@ impl Work<'_> {
         }
         self.end_bindings(carrier, from)?;
         match new.meter {
-            Some(meter) => self.bind(new, meter, from, sum_after),
+            Some(meter) => self.bind(carrier, meter, from),
             None => Ok(()),
         }
     }

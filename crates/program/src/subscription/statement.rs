@@ -5,7 +5,7 @@
 
 use super::account::Account;
 use super::area;
-use super::bill::{Bill, bound_lines};
+use super::bill::{Bill, Totals, bound_lines};
 use super::charge;
 use super::frame::Frame;
 use super::head::Head;
@@ -16,7 +16,6 @@ use crate::contract::{BAD_STATE, Draft, Effect, Facts, Fault, OVERFLOW};
 use crate::exact::add;
 use std::collections::BTreeMap;
 use utilidor_types::agreement::Status;
-use utilidor_types::event::{Movement, Source};
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::{Band, Bounded, Carrier, Money, Party, Price, Quantity, Timestamp, Window};
 
@@ -44,7 +43,7 @@ pub(super) fn make(
     for (carrier, account) in accounts.iter_mut() {
         credit(account, &Frame::new(head, facts, *carrier), closing != Closing::Period, &mut bill)?;
     }
-    let unpaid = issue(bill, head.period(ends), closing, facts, effects)?;
+    let owes = issue(bill, head.period(ends), closing, facts, effects)?;
 
     head.period_from = head.period_from.max(ends);
     accounts.values_mut().for_each(|account| account.forget(head.offset_minutes));
@@ -53,7 +52,6 @@ pub(super) fn make(
     head.forget(&used);
     if closing == Closing::End {
         head.finished = true;
-        let owes = unpaid > Money::ZERO || facts.debt > debt_paid(effects);
         effects.push(Effect::Finish(if owes { Status::Defaulted } else { Status::Terminated }));
     }
     Ok(())
@@ -73,32 +71,21 @@ pub(super) fn supplement(account: &mut Account, frame: &Frame<'_>, effects: &mut
     Ok(())
 }
 
-fn debt_paid(effects: &[Effect]) -> Money {
-    let paid = effects.iter().find_map(|effect| match effect {
-        Effect::Move(Movement::Pay { source: Source::Debt, .. }, amount) => Some(*amount),
-        _ => None,
-    });
-    paid.unwrap_or(Money::ZERO)
-}
-
-/// Says how a bill is paid, and issues it; what of it is not paid.
+/// Says how a bill is paid, and issues it; whether anything is owed after it.
 fn issue(
     mut bill: Bill,
     period: Window,
     closing: Closing,
     facts: &Facts,
     effects: &mut Vec<Effect>,
-) -> Result<Money, Fault> {
-    let totals = bill.pay(facts.available(Party::USER), effects)?;
+) -> Result<bool, Fault> {
     // At the end what goes back pays earlier statements' debt first.
-    let debt = if closing == Closing::End { facts.debt.min(totals.released) } else { Money::ZERO };
-    if debt > Money::ZERO {
-        effects.push(Effect::Move(Movement::Pay { from: Party::USER, source: Source::Debt, to: Party::OWNER }, debt));
-    }
+    let debt = if closing == Closing::End { facts.debt } else { Money::ZERO };
+    let totals = bill.pay(facts.available(Party::USER), debt, effects)?;
     bound_lines(&mut bill.lines)?;
-    let (paid, unpaid) = (totals.paid, totals.unpaid);
+    let Totals { paid, unpaid, debt_paid } = totals;
     effects.push(Effect::Issue(Draft { closing, period, lines: bill.lines, substituted: false, paid, unpaid }));
-    Ok(unpaid)
+    Ok(unpaid > Money::ZERO || facts.debt > debt_paid)
 }
 
 /// Moves the service's usage of periods that began before `until`, or all of it, to the bill. Credits stay.

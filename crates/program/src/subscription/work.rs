@@ -78,7 +78,9 @@ impl<'a> Work<'a> {
 
     /// Asks to act again when the next thing falls due.
     pub fn schedule(&mut self) {
-        self.effects.extend(self.head.next_due().map(|(at, _)| Effect::Schedule(at)));
+        // What should have been done already is done as soon as can be.
+        let soonest = Timestamp(self.facts.now.0.saturating_add(1));
+        self.effects.extend(self.head.next_due().map(|(at, _)| Effect::Schedule(at.max(soonest))));
     }
 
     /// Closes what a service's meters have passed.
@@ -95,7 +97,9 @@ impl<'a> Work<'a> {
         self.look_beyond(carrier, &Bands::ZERO)?;
         let frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get(&carrier).ok_or(BAD_STATE)?;
-        for position in &account.meters {
+        let now = self.facts.now;
+        // One that ends now may be gone already.
+        for position in account.meters.iter().filter(|position| position.to.is_none_or(|to| to > now)) {
             let (binding, meter) = (position.binding, self.head.supply(position.binding).ok_or(BAD_STATE)?.meter);
             // The end of a binding is a mark by itself.
             let at = account.next_boundary(&frame, position.at.max(position.from));
@@ -194,10 +198,6 @@ impl<'a> Work<'a> {
         };
         match due {
             Due::Statement(ends) => self.statement(ends, Closing::Period)?,
-            Due::End(at) => {
-                self.free_meters(at)?;
-                self.look_at_all()?;
-            }
             Due::Final(ends) => self.statement(ends, Closing::End)?,
         }
         self.schedule();
