@@ -11,7 +11,7 @@
 use crate::context::Ledger;
 use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
 use crate::program::Unfit;
-use crate::segment::{common, part_of};
+use crate::segment::common;
 use crate::store::{Place, Ruled};
 use utilidor_program::{Binding, Sum, Sums};
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
@@ -64,7 +64,7 @@ impl MeterBindings {
     }
 
     /// Whether an agreement still counts on the meter: a window that is not over, or a purchase that is not settled.
-    pub fn is_in_use(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_in_use(&self, now: Timestamp) -> bool {
         self.bindings.iter().any(|binding| match &binding.sum {
             Summed::Absorb { .. } => false,
             Summed::Fill(filling) => !filling.ended,

@@ -12,13 +12,13 @@
 //! moves too, so that later readings fit. A demand that a wrong reading has caused is not found out by this.
 
 use crate::context::{Caller, Ledger};
-use crate::line::Line;
 use crate::meter_record::{Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, SupplyId, Take, total};
-use crate::segment::{common, part_of};
+use crate::segment::{Flow, common};
 use crate::store::Ruled;
 use std::collections::BTreeMap;
+use utilidor_program::bands::share;
 use utilidor_types::meter::MAX_REASON_BYTES;
-use utilidor_types::{Bands, Event, MeterId, Quantity, Reading, Refusal, Text, Timestamp, Window};
+use utilidor_types::{Bands, Event, MeterId, Quantity, Refusal, Text, Timestamp, Window};
 
 /// What a correction changes for one agreement's binding.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ struct Adjusted {
 /// The difference that a correction makes.
 #[derive(Debug, Clone, Copy)]
 struct Difference {
-    line: Line,
+    flow: Flow,
     is_less: bool,
 }
 
@@ -41,20 +41,16 @@ struct Part {
     supply: Option<PastSupply>,
 }
 
-/// What a correction says.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Correction<'a> {
-    pub interval: Window,
-    pub certified: Quantity,
-    pub right: Quantity,
-    pub reason: &'a Text<MAX_REASON_BYTES>,
-}
-
 impl Difference {
     /// Order: the interval, whether it changes anything; what can have passed.
-    fn of(correction: &Correction<'_>, meter: MeterId, record: &MeterRecord, last: Reading) -> Result<Self, Refusal> {
-        let Correction { interval, certified, right, .. } = *correction;
-        let in_service = Window { from: record.meter.since, to: last.time };
+    fn of(
+        meter: MeterId,
+        record: &MeterRecord,
+        last: Timestamp,
+        interval: Window,
+        [certified, right]: [Quantity; 2],
+    ) -> Result<Self, Refusal> {
+        let in_service = Window { from: record.meter.since, to: last };
         if interval.is_empty() || common(interval, in_service) != Some(interval) || certified == right {
             return Err(Refusal::BadCorrection { meter });
         }
@@ -63,14 +59,14 @@ impl Difference {
         if right > most || quantity > most {
             return Err(Refusal::CorrectionOutOfRange { meter });
         }
-        Ok(Self { line: Line { interval, quantity }, is_less: right < certified })
+        Ok(Self { flow: Flow { interval, quantity }, is_less: right < certified })
     }
 }
 
 impl Filling {
     /// Takes up to its volume more of what flowed in an interval.
     fn take_more(&mut self, supply: Option<SupplyId>, interval: Window, bands: &Bands) -> Option<Bands> {
-        let part = part_of(bands, self.room());
+        let part = share(bands, self.room());
         let near = self.takes.as_mut_slice().iter_mut().find(|take| common(take.interval, interval).is_some());
         match near {
             Some(take) => take.bands = take.bands.checked_add(&part)?,
@@ -85,7 +81,7 @@ impl Filling {
         let mut less = Bands::ZERO;
         for take in self.takes.as_mut_slice().iter_mut().filter(|take| common(take.interval, interval).is_some()) {
             let left = quantity.saturating_sub(total(&less));
-            let part = part_of(&take.bands, left);
+            let part = share(&take.bands, left);
             take.bands = take.bands.checked_sub(&part)?;
             less = less.checked_add(&part)?;
         }
@@ -153,13 +149,13 @@ impl MeterBindings {
         }
         // The last of them has seen what was left for the supply.
         let Some((_, last)) = fillings.last() else { return Some(bands) };
-        let of_supply = part_of(&bands, last.left_over);
+        let of_supply = share(&bands, last.left_over);
         let mut rest = bands.checked_sub(&of_supply)?;
         for (id, filling) in fillings.into_iter().rev() {
             filling.left_over = filling.left_over.saturating_sub(total(&of_supply));
             let less = filling.take_less(part.window, total(&rest))?;
             note(adjusted, id, part.window, &Bands::ZERO, &less)?;
-            rest = rest.checked_sub(&part_of(&rest, total(&less)))?;
+            rest = rest.checked_sub(&share(&rest, total(&less)))?;
         }
         of_supply.checked_add(&rest)
     }
@@ -194,7 +190,7 @@ impl MeterState {
     }
 
     fn correct_device(&mut self, difference: &Difference, modulus: Quantity) {
-        let (register, moved, modulus) = (u128::from(self.last.register.0), difference.line.quantity.0, modulus.0.max(1));
+        let (register, moved, modulus) = (u128::from(self.last.register.0), difference.flow.quantity.0, modulus.0.max(1));
         let moved = u128::from(moved % modulus);
         let register = match difference.is_less {
             false => register + moved,
@@ -207,16 +203,23 @@ impl MeterState {
 impl Ledger<'_> {
     /// Order: role, meter, operator; the interval, whether it changes anything, what can have passed; whether so much less
     /// can have passed in the open segment.
-    pub fn correct_readings(&mut self, caller: Caller, meter: MeterId, correction: Correction<'_>) -> Ruled<()> {
+    pub fn correct_readings(
+        &mut self,
+        caller: Caller,
+        meter: MeterId,
+        interval: Window,
+        certified: Quantity,
+        right: Quantity,
+        reason: &Text<MAX_REASON_BYTES>,
+    ) -> Ruled<()> {
         let (record, place, mut state) = self.once_operated_meter(caller, meter)?;
         let bound = self.store.find_at::<MeterBindings>(&meter)?;
-        let difference = Difference::of(&correction, meter, &record, state.last)?;
+        let difference = Difference::of(meter, &record, state.last.time, interval, [certified, right])?;
         let (base, before) =
             bound.as_ref().map_or((record.meter.since, Bands::ZERO), |(_, bound)| (bound.base, bound.registers));
-        let Correction { interval, certified, right, reason } = correction;
         let open = common(interval, Window { from: base, to: state.last.time });
         if let Some(part) = open {
-            let bands = self.bands_of(&difference.line, part, state.tariff, state.offset_minutes)?;
+            let bands = self.bands_of(&difference.flow, part, state.tariff, state.offset_minutes)?;
             let corrected = state.correct(&before, &bands, difference.is_less);
             corrected.ok_or(Refusal::CorrectionOutOfRange { meter })?;
         }
@@ -249,7 +252,7 @@ impl Ledger<'_> {
         for part in bound.parts(closed) {
             let (tariff, offset_minutes) =
                 part.supply.map_or((None, 0), |supply| (supply.tariff, supply.offset_minutes));
-            let bands = self.bands_of(&difference.line, part.window, tariff, offset_minutes)?;
+            let bands = self.bands_of(&difference.flow, part.window, tariff, offset_minutes)?;
             let supplys = match difference.is_less {
                 false => bound.take_more(&part, bands, &mut adjusted),
                 true => bound.take_less(&part, bands, &mut adjusted),

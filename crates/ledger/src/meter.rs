@@ -2,10 +2,9 @@
 //! Which agreements a meter serves is in `binding`.
 
 use crate::context::{Caller, Ledger};
-use crate::line::Line;
 use crate::meter_record::{Device, MeterBindings, MeterRecord, MeterState, NO_LEVEL, NO_MARK};
-use crate::record::{AccountRecord, MemberRecord};
-use crate::segment::Step;
+use crate::record::AccountRecord;
+use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled};
 use std::sync::Arc;
 use utilidor_types::hash::hash_of;
@@ -17,12 +16,6 @@ use utilidor_types::{
 
 /// What the actions name.
 impl Ledger<'_> {
-    pub fn want_new_meter(&mut self, caller: Caller, meter: &Meter) {
-        self.want_meter(meter.id(caller.account));
-        self.store.want::<AccountRecord>(&meter.holder);
-        self.store.want::<MemberRecord>(&caller.member);
-    }
-
     /// A meter and what it serves.
     pub fn want_meter(&mut self, meter: MeterId) {
         self.store.want::<MeterRecord>(&meter);
@@ -99,11 +92,6 @@ impl Ledger<'_> {
         let record = self.store.view::<MeterRecord>(&meter)?.ok_or(Refusal::UnknownMeter { meter })?;
         let (place, state) = self.store.known_at::<MeterState>(&meter)?;
         Ok((record, place, state))
-    }
-
-    /// Whether an account operates a meter: who does can end, with notice, what the meter serves.
-    pub fn operates(&mut self, account: AccountId, meter: MeterId) -> Ruled<bool> {
-        Ok(self.store.view::<MeterRecord>(&meter)?.is_some_and(|record| record.operator == account))
     }
 
     /// Order: role, meter, whether it is in service, operator.
@@ -189,8 +177,8 @@ impl Ledger<'_> {
 
         if let Some(quantity) = passed {
             let from = state.last.time;
-            let line = Line { interval: Window { from, to: last.time }, quantity };
-            let certified = self.certify(meter, place, &mut state, Step { line, to: last })?;
+            let flow = Flow { interval: Window { from, to: last.time }, quantity };
+            let certified = self.certify(meter, place, &mut state, Step { flow, to: last })?;
             self.add_certified(meter, from, Bounded::new(vec![certified]).map_err(|_| Refusal::Overflow)?)?;
         }
         state.last.register = register;

@@ -4,10 +4,9 @@
 //! `segment`). Readings that are refused stop nothing: the receipt lists them, the others count.
 
 use crate::context::{Caller, Ledger};
-use crate::line::Line;
 use crate::meter_record::{MeterBindings, MeterRecord, MeterState};
 use crate::record::{AgreementRecord, AgreementState};
-use crate::segment::Step;
+use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled, Stop};
 use std::sync::Arc;
 use utilidor_types::event::RefusedReading;
@@ -114,7 +113,7 @@ impl Ledger<'_> {
             match record.passed(state.last, *reading, self.now) {
                 Ok(quantity) => {
                     let interval = Window { from: state.last.time, to: reading.time };
-                    let step = Step { line: Line { interval, quantity }, to: *reading };
+                    let step = Step { flow: Flow { interval, quantity }, to: *reading };
                     certified.push(self.certify(run.meter, place, &mut state, step)?);
                 }
                 Err(refusal) => refuse(index, refusal),
@@ -148,11 +147,11 @@ impl Ledger<'_> {
         step: Step,
     ) -> Ruled<CertifiedReading> {
         self.count(meter, place, state, step)?;
-        let interval = step.line.interval;
+        let interval = step.flow.interval;
         if interval.ms() > GAP_MS {
             self.events.push(Event::Gap { meter, interval });
         }
-        Ok(CertifiedReading { reading: step.to, quantity: step.line.quantity })
+        Ok(CertifiedReading { reading: step.to, quantity: step.flow.quantity })
     }
 }
 
@@ -167,14 +166,14 @@ impl MeterRecord {
     }
 
     /// The most that can pass in a time.
-    pub fn most_in(&self, ms: u64) -> Quantity {
+    pub(crate) fn most_in(&self, ms: u64) -> Quantity {
         let most = u128::from(self.meter.capacity_per_hour.0) * u128::from(ms) / u128::from(HOUR_MS);
         Quantity(u64::try_from(most).unwrap_or(u64::MAX))
     }
 
     /// What has passed the meter since its last reading. Order: register's width, replay, order, future, register's way back,
     /// capacity.
-    pub fn passed(&self, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
+    pub(crate) fn passed(&self, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
         let Reading { time, register } = reading;
         let modulus = self.device.register_modulus;
         if register >= modulus {

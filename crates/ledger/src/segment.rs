@@ -17,7 +17,6 @@
 //! with a segment of no length.
 
 use crate::context::Ledger;
-use crate::line::Line;
 use crate::meter_record::{
     Filling, MAX_PAST_SUPPLIES, MAX_TAKES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Summed,
     Supply, SupplyId, Take, total,
@@ -25,10 +24,11 @@ use crate::meter_record::{
 use crate::store::{Place, Ruled};
 use crate::work::Work;
 
+use utilidor_program::bands::{self, share};
 use utilidor_types::event::{Fill, MeterSegment};
 use utilidor_types::meter::Register;
-use utilidor_types::package::TariffId;
-use utilidor_types::time::{DAY_MS, HOUR_MS};
+use utilidor_types::package::{Calendar, TariffId};
+use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Bands, Bounded, Event, MeterId, Quantity, Reading, Refusal, TariffOption, Timestamp, Window};
 
 /// Most marks that one reading passes. A subscription has one a month and one for each prepayment. A program that sets more is
@@ -54,20 +54,6 @@ struct Closed {
     segment: MeterSegment,
     rest: Bands,
     unsupplied: Option<(Window, Quantity)>,
-}
-
-/// Of `bands`, as much as `most` together, in proportion by band: the cumulative share, rounded down, so that parts add up.
-pub(crate) fn part_of(bands: &Bands, most: Quantity) -> Bands {
-    let whole = total(bands);
-    if whole <= most {
-        return *bands;
-    }
-    let (mut so_far, mut given) = (0, 0);
-    Bands(bands.0.map(|quantity| {
-        so_far += quantity.0;
-        let given_before = std::mem::replace(&mut given, most.share_floor(so_far, whole.0).0);
-        Quantity(given - given_before)
-    }))
 }
 
 /// The larger mean power of two, as quantity and milliseconds; the first one of equals.
@@ -100,19 +86,19 @@ impl MeterBinding {
         self.window.from <= base && base < self.window.to
     }
 
-    pub fn supply(&self) -> Option<&Supply> {
+    pub(crate) fn supply(&self) -> Option<&Supply> {
         match &self.sum {
             Summed::Rest(supply) => Some(supply),
             Summed::Absorb { .. } | Summed::Fill(_) => None,
         }
     }
 
-    pub fn id(&self) -> SupplyId {
+    pub(crate) fn id(&self) -> SupplyId {
         (self.agreement, self.number)
     }
 
     /// What it may still take before the supply; none: it is the supply.
-    pub fn room(&self) -> Option<Quantity> {
+    pub(crate) fn room(&self) -> Option<Quantity> {
         match &self.sum {
             Summed::Absorb { left } => Some(*left),
             Summed::Fill(filling) => Some(filling.room()),
@@ -148,34 +134,35 @@ impl MeterBinding {
 
 impl Filling {
     /// What it has taken.
-    pub fn taken(&self) -> Quantity {
+    pub(crate) fn taken(&self) -> Quantity {
         let sum = self.takes.iter().fold(0u64, |sum, take| sum.saturating_add(total(&take.bands).0));
         Quantity(sum)
     }
 
     /// What it may still take.
-    pub fn room(&self) -> Quantity {
+    pub(crate) fn room(&self) -> Quantity {
         self.volume.saturating_sub(self.taken())
     }
 
     /// What it has taken, by band.
-    pub fn bands(&self) -> Option<Bands> {
+    pub(crate) fn bands(&self) -> Option<Bands> {
         self.takes.iter().try_fold(Bands::ZERO, |sum, take| sum.checked_add(&take.bands))
     }
 
     /// Takes a part of a segment. Parts of one period of a supply are kept together. Where there is no room for another
     /// part, two neighbours of one supply become one.
-    fn take(&mut self, take: Take) -> Option<()> {
+    pub(crate) fn take(&mut self, take: Take) -> Option<()> {
         let full = self.takes.len() == MAX_TAKES;
         let joins = self.takes.last().is_some_and(|last| last.supply == take.supply && (!last.closed || full));
         let mut takes = std::mem::take(&mut self.takes).into_vec();
         if !joins && full {
             join_neighbours(&mut takes)?;
         }
-        match takes.last_mut() {
-            // So many supplies as there is room for can be bound in a purchase's window, so two neighbours have joined.
-            Some(last) if joins || (full && takes.len() == MAX_TAKES) => join(last, &take)?,
-            _ => takes.push(take),
+        // No more supplies are bound in a purchase's window than there is room for: two neighbours have become one.
+        let joins = joins || takes.len() == MAX_TAKES;
+        match takes.last_mut().filter(|_| joins) {
+            Some(last) => join(last, &take)?,
+            None => takes.push(take),
         }
         self.takes = Bounded::new(takes).ok()?;
         Some(())
@@ -209,7 +196,7 @@ fn join_neighbours(takes: &mut Vec<Take>) -> Option<()> {
 
 impl MeterBindings {
     /// What a meter serves that has served nothing yet.
-    pub fn new(state: &MeterState, since: Timestamp) -> Self {
+    pub(crate) fn new(state: &MeterState, since: Timestamp) -> Self {
         Self {
             base: state.last.time,
             registers: state.registers,
@@ -221,18 +208,18 @@ impl MeterBindings {
     }
 
     /// A binding's place. A number that is used again names the later one.
-    pub fn place_of(&self, id: SupplyId) -> Option<usize> {
+    pub(crate) fn place_of(&self, id: SupplyId) -> Option<usize> {
         self.bindings.iter().rposition(|binding| binding.id() == id)
     }
 
     /// The supply that what comes after the base is charged to.
-    pub fn open_supply(&self) -> Option<&MeterBinding> {
+    pub(crate) fn open_supply(&self) -> Option<&MeterBinding> {
         let mut supplies = self.bindings.iter().filter(|binding| binding.supply().is_some());
         supplies.find(|binding| binding.is_open_at(self.base))
     }
 
     /// Whether another supply finds room in what each purchase of its time notes.
-    pub fn has_room_for_supply(&self, window: Window) -> bool {
+    pub(crate) fn has_room_for_supply(&self, window: Window) -> bool {
         let supplies = self.bindings.iter().filter(|binding| binding.supply().is_some()).count();
         self.bindings.iter().all(|binding| match &binding.sum {
             // A stretch without a supply may come before each.
@@ -256,7 +243,7 @@ impl MeterBindings {
     }
 
     /// Shares out what has passed in a segment that windows hold whole or not at all.
-    pub fn share_out(&self, passed: Bands, segment: Window) -> Shares {
+    pub(crate) fn share_out(&self, passed: Bands, segment: Window) -> Shares {
         let mut shares = Shares { taken: Vec::new(), rest: passed };
         let mut serving: Vec<(usize, &MeterBinding, Quantity)> = (0..)
             .zip(&self.bindings)
@@ -265,7 +252,7 @@ impl MeterBindings {
             .collect();
         serving.sort_by_key(|(_, binding, _)| binding.rank());
         for (place, _, room) in serving {
-            let part = part_of(&shares.rest, room);
+            let part = share(&shares.rest, room);
             shares.rest = shares.rest.checked_sub(&part).unwrap_or(Bands::ZERO);
             shares.taken.push((place, part));
         }
@@ -273,7 +260,7 @@ impl MeterBindings {
     }
 
     /// Writes into the meter's state which reading takes the slow way next, and which register counts.
-    pub fn refresh(&self, state: &mut MeterState) {
+    pub(crate) fn refresh(&self, state: &mut MeterState) {
         let marks = self.bindings.iter().flat_map(|binding| binding.marks(self.base));
         state.next_mark = marks.min().unwrap_or(NO_MARK);
         let supply = self.open_supply().and_then(MeterBinding::supply);
@@ -353,7 +340,7 @@ impl MeterBindings {
     }
 
     /// Lets go of bindings that nothing more can come of. Supplies are remembered for corrections.
-    pub fn let_go(&mut self) {
+    pub(crate) fn let_go(&mut self) {
         let base = self.base;
         let over = self.bindings.iter().filter(|binding| binding.is_over(base));
         let past = over.filter(|binding| !binding.window.is_empty()).filter_map(|binding| {
@@ -378,7 +365,7 @@ impl MeterBindings {
     }
 
     /// What was on nobody's bill, if a supply begins with the base.
-    pub fn begin_supply(&mut self) -> Option<(Window, Quantity)> {
+    pub(crate) fn begin_supply(&mut self) -> Option<(Window, Quantity)> {
         self.open_supply()?;
         let window = Window { from: self.unsupplied_since, to: self.base };
         let quantity = std::mem::take(&mut self.unsupplied);
@@ -387,28 +374,38 @@ impl MeterBindings {
     }
 }
 
-/// A reading that is certified, with what passed since the one before it.
+/// What flowed in an interval, as far as anybody knows: in a straight line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flow {
+    pub interval: Window,
+    pub quantity: Quantity,
+}
+
+/// A reading that is certified, with what flowed since the one before it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
-    pub line: Line,
+    pub flow: Flow,
     pub to: Reading,
 }
 
 impl Ledger<'_> {
-    /// What flowed in a part of a line, by the bands of a tariff.
+    /// What flowed in a part of an interval, by the bands of a tariff.
     pub fn bands_of(
         &mut self,
-        line: &Line,
+        flow: &Flow,
         part: Window,
         tariff: Option<TariffId>,
         offset_minutes: i16,
     ) -> Ruled<Bands> {
-        let Some(id) = tariff else { return Ok(line.flat(part)) };
-        let days = part.ms() / DAY_MS;
+        let tariff = match tariff {
+            Some(id) => self.store.view::<TariffOption>(&id)?,
+            None => None,
+        };
+        let one_band = Calendar::default();
+        let calendar = tariff.as_ref().and_then(|option| option.tariff.calendar()).unwrap_or(&one_band);
+        let days = bands::days(calendar, offset_minutes, part);
         self.store.spend(Work { readings: days / DAYS_PER_READING, ..Work::default() });
-        let tariff = self.store.view::<TariffOption>(&id)?;
-        let calendar = tariff.as_ref().and_then(|option| option.tariff.calendar());
-        Ok(calendar.map_or_else(|| line.flat(part), |calendar| line.bands(part, calendar, offset_minutes)))
+        Ok(bands::part(calendar, offset_minutes, flow.interval, flow.quantity, part))
     }
 
     /// Lets a certified reading count. Nearly always the cumulative registers go on, and that is all; `state` is then
@@ -433,12 +430,12 @@ impl Ledger<'_> {
     /// The registers go on up to a time of the reading's interval.
     fn go_on(&mut self, state: &mut MeterState, step: &Step, until: Timestamp) -> Ruled<()> {
         let part = Window { from: state.last.time, to: until };
-        let bands = self.bands_of(&step.line, part, state.tariff, state.offset_minutes)?;
+        let bands = self.bands_of(&step.flow, part, state.tariff, state.offset_minutes)?;
         state.registers = state.registers.checked_add(&bands).ok_or(Refusal::Overflow)?;
         state.last.time = until;
         if until == step.to.time {
             state.last = step.to;
-            state.higher_peak(step.line.quantity, step.line.interval.ms());
+            state.higher_peak(step.flow.quantity, step.flow.interval.ms());
         }
         Ok(())
     }
