@@ -244,6 +244,8 @@ impl From<Inadmissible> for Problem {
             Inadmissible::UnknownAccount(_) => Code::TransactionAccount,
             Inadmissible::WrongNonce { .. } => Code::TransactionNonce,
             Inadmissible::Expired { .. } => Code::TransactionExpired,
+            // It stays in the pool, so nobody is told that it was dropped.
+            Inadmissible::NotThisBlock => Code::Internal,
         };
         Self::new(code, reason.to_string())
     }

@@ -24,7 +24,7 @@ use utilidor_types::{
     block::{FinalBlock, FinalTransaction, Header},
 };
 
-/// What a block may hold.
+/// What a block is built from: work is an estimate here, the ledger counts it and leaves out what is too much.
 const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES, work: MAX_BLOCK_WORK };
 
 /// The ledger behind the consensus engine. Cheap to clone; clones share everything.
@@ -62,16 +62,11 @@ impl LedgerApplication {
                 return None;
             }
         };
-        let work: usize = transactions.iter().map(|transaction| transaction.transaction().action.work()).sum();
-        if work > ROOM.work {
-            warn!(height = header.height, work, "refused a block with more work than one may hold");
-            return None;
-        }
         let spent = transactions.iter().map(Spent::from).collect();
         let carried = transactions.iter().map(FinalTransaction::from).collect();
         let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
-        if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
-            warn!(height = header.height, "refused a block with an inadmissible transaction");
+        if let Some((place, reason)) = executed.outcome.inadmissible.first() {
+            warn!(height = header.height, place, %reason, "refused a block with a transaction that may not stand in it");
             return None;
         }
         let context = commonware_consensus::CertifiableBlock::context(block);
@@ -139,10 +134,10 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let unfit: Vec<_> = outcome
             .inadmissible
             .iter()
-            .map(|(index, reason)| {
+            .filter_map(|(index, reason)| {
                 let hash = candidates[*index].transaction.hash();
                 debug!(%hash, ?reason, "left a transaction out of a block");
-                (hash, unfit(reason))
+                unfit(reason).map(|unfit| (hash, unfit))
             })
             .collect();
         let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
@@ -191,12 +186,13 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
     }
 }
 
-/// What becomes of a pooled transaction that the ledger would not admit.
-fn unfit(reason: &Inadmissible) -> Unfit {
+/// What becomes of a pooled transaction that the ledger would not admit; `None` if the next block may try it again.
+fn unfit(reason: &Inadmissible) -> Option<Unfit> {
     match reason {
-        Inadmissible::WrongNonce { found, expected } if found > expected => Unfit::NotYet,
+        Inadmissible::NotThisBlock => None,
+        Inadmissible::WrongNonce { found, expected } if found > expected => Some(Unfit::NotYet),
         Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => {
-            Unfit::Never(reason.clone())
+            Some(Unfit::Never(reason.clone()))
         }
     }
 }

@@ -475,7 +475,7 @@ mod tests {
     use commonware_parallel::Sequential;
     use commonware_utils::sys_rng;
     use utilidor_types::{
-        Action, ChainId, PrivateKey, SignedTransaction, Transaction, encode, transaction::verify_batch,
+        AccountId, Action, ChainId, Money, PrivateKey, SignedTransaction, Text, Transaction, encode, transaction::verify_batch,
     };
 
     const CHAIN: ChainId = ChainId([1; 16]);
