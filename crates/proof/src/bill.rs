@@ -32,9 +32,11 @@ pub const MAX_BILL_BYTES: usize = 64 * 1024 * 1024;
 
 /// What the program and the ledger held for the agreement when the statement before was made, or when it was signed.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Before {
     /// The program's state; its digest stands in the statement.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub state: Vec<u8>,
     /// What was reserved.
     pub pots: Vec<(Party, Purpose, Money)>,
@@ -46,6 +48,7 @@ pub struct Before {
 
 /// All that justifies a statement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BillProof {
     /// The chain's first page.
     pub genesis: Genesis,
@@ -65,6 +68,7 @@ pub struct BillProof {
 
 /// What a verified bill says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VerifiedBill {
     /// The chain.
     pub chain: ChainId,

@@ -12,6 +12,7 @@ pub const VERSION: u32 = 1;
 
 /// A proof with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ProofDocument {
     /// The version of the format: [`VERSION`].
     pub version: u32,
@@ -22,6 +23,7 @@ pub struct ProofDocument {
 
 /// A proof by its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Proof {
     /// That a statement is right.
@@ -50,6 +52,7 @@ impl Proof {
 
 /// A transaction and its receipt in a final block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TransactionProof {
     /// The block's header.
     pub block: FinalHeader,
@@ -78,6 +81,7 @@ impl TransactionProof {
 
 /// Entries of the certification log as of a final block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CertificatesProof {
     /// The block's header.
     pub block: FinalHeader,

@@ -13,6 +13,7 @@ use utilidor_types::{CertificationEntry, Header, Timestamp, encode};
 
 /// A receipt of a final block, with the transaction that it answers where that says more than the receipt.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ReceiptEvidence {
     /// Which of the proof's headers.
     pub header: u32,
@@ -26,6 +27,7 @@ pub struct ReceiptEvidence {
 
 /// A transaction in a final block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TransactionEvidence {
     /// The transaction.
     pub signed: SignedTransaction,
@@ -35,6 +37,7 @@ pub struct TransactionEvidence {
 
 /// Certified readings under the certification root of one final block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ReadingsEvidence {
     /// Which of the proof's headers.
     pub header: u32,

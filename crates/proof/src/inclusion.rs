@@ -142,6 +142,7 @@ pub fn validator(key: &PublicKey) -> Result<ed25519::PublicKey, ProofError> {
 
 /// A header, and the signatures that make it final: its own, or those of a block that follows it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FinalHeader {
     /// The header.
     pub header: Header,
@@ -149,6 +150,7 @@ pub struct FinalHeader {
     pub descendants: Vec<Header>,
     /// The members' finalization of the last of these headers.
     #[serde(with = "utilidor_types::encoding::hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub finalization: Vec<u8>,
 }
 
@@ -202,11 +204,13 @@ fn check_header(header: &Header, members: &Members) -> Result<(), ProofError> {
 
 /// A transaction's or receipt's place in its block, and the path from there to the root.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BlockInclusion {
     /// Place in the block, from 0.
     pub index: u32,
     /// Path in the binary Merkle tree.
     #[serde(with = "utilidor_types::encoding::hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub path: Vec<u8>,
 }
 
@@ -245,11 +249,13 @@ impl BlockInclusion {
 
 /// The place of an entry in the certification log, and the path from there to the root after some block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EntryInclusion {
     /// Its place among the log's operations.
     pub position: u64,
     /// Path in the log's Merkle mountain range.
     #[serde(with = "utilidor_types::encoding::hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub path: Vec<u8>,
 }
 
@@ -275,11 +281,14 @@ impl EntryInclusion {
 
 /// What a key of the state held after a block.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StateInclusion {
     /// The key held a cell.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     Present(#[serde(with = "utilidor_types::encoding::hex_bytes")] Vec<u8>),
     /// The key held nothing.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     Absent(#[serde(with = "utilidor_types::encoding::hex_bytes")] Vec<u8>),
 }
 

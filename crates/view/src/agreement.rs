@@ -77,9 +77,28 @@ pub struct AgreementView {
     /// What its parties owe under it, those that owe nothing left out.
     #[serde(default)]
     pub debts: Vec<DebtView>,
+    /// Other terms that wait for signatures.
+    #[serde(default)]
+    pub amendment: Option<AmendmentView>,
     /// Every signature and change of status, in order.
     #[serde(default)]
     pub steps: Vec<StepView>,
+}
+
+/// Other terms for an agreement, as a party has proposed them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AmendmentView {
+    /// The terms that result.
+    pub terms: AgreementTerms,
+    /// From when on they count; once signed, at once if this is past.
+    pub from_ms: Timestamp,
+    /// What a signature names: the digest of both.
+    pub digest: Digest,
+    /// Who proposed them.
+    pub by: AccountId,
+    /// Where.
+    pub cause: CauseView,
 }
 
 /// What a party owes under an agreement.

@@ -45,7 +45,7 @@ pub mod trace;
 pub mod transaction;
 
 pub use account::{AccountView, CapacityView, MemberView};
-pub use agreement::{AgreementFilter, AgreementView, DebtView, Kind, StepKind, StepView};
+pub use agreement::{AgreementFilter, AgreementView, AmendmentView, DebtView, Kind, StepKind, StepView};
 pub use asker::Asker;
 pub use block::{BlockDetail, BlockFilter, BlockView, ReceiptView};
 pub use event::{EventFilter, EventKind, EventView};
@@ -57,8 +57,8 @@ pub use package::{PackageView, SubscriptionView, TrancheOpened, TrancheView};
 pub use page::{Page, PageQuery};
 pub use problem::{Code, Problem};
 #[cfg(feature = "proof")]
-pub use proof::{CertificatesProof, CertifiedEntry, StateProof, TransactionProof};
-pub use refusal::{RefusalCount, RefusalView, RefusedReadingView};
+pub use proof::{ProofDocument, StateProof};
+pub use refusal::{RefusalCount, RefusalView, RefusedAwardView, RefusedReadingView};
 pub use statement::{StatementFilter, StatementView};
 pub use summary::{AgreementCount, MoneySummary, Summary};
 pub use trace::{SignatureView, Trace};

@@ -1,10 +1,10 @@
-//! Refused transactions and refused readings.
+//! Refused transactions, readings and awards.
 
 use crate::money::CauseView;
 use serde::{Deserialize, Serialize};
-use utilidor_types::{AccountId, MeterId, Refusal};
+use utilidor_types::{AccountId, MeterId, OfferId, Refusal};
 
-/// A refusal: of a transaction, or of one reading in a batch.
+/// A refusal: of a transaction, or of one reading or one award among others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RefusalView {
@@ -14,7 +14,7 @@ pub struct RefusalView {
     pub message: String,
     /// The refusal with its values.
     pub refusal: Refusal,
-    /// Whose transaction it was, or carried the reading.
+    /// Whose transaction it was, or carried the reading or the award.
     #[serde(default)]
     pub account: Option<AccountId>,
     /// The transaction's action.
@@ -23,6 +23,9 @@ pub struct RefusalView {
     /// The reading, if only that was refused and the rest of its batch was done.
     #[serde(default)]
     pub reading: Option<RefusedReadingView>,
+    /// The award, if only that was refused and the others of its action were done.
+    #[serde(default)]
+    pub award: Option<RefusedAwardView>,
     /// Where it happened.
     pub cause: CauseView,
 }
@@ -37,6 +40,16 @@ pub struct RefusedReadingView {
     pub meter: MeterId,
 }
 
+/// Which of several awards was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RefusedAwardView {
+    /// The offer.
+    pub offer: OfferId,
+    /// Whose quote was chosen.
+    pub bidder: AccountId,
+}
+
 /// How often a rule forbade something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -47,4 +60,6 @@ pub struct RefusalCount {
     pub transactions: u64,
     /// Readings refused.
     pub readings: u64,
+    /// Awards refused.
+    pub awards: u64,
 }
