@@ -28,7 +28,7 @@ pub fn check_segment(
             return Err(format!("no certified reading covers the time from {reached}"));
         }
         let part = Window { from: reached, to: certificate.interval.to.min(interval.to) };
-        let bands = bands::split_part(cut_by, offset, certificate.interval, certificate.quantity, part);
+        let bands = bands::part(cut_by, offset, certificate.interval, certificate.quantity, part);
         passed = passed.checked_add(&bands).ok_or(RANGE)?;
         reached = part.to;
     }

@@ -302,12 +302,13 @@ impl Replay {
         signed: &utilidor_types::Digest,
         happened: Happened<'_>,
     ) -> Result<Told, String> {
-        let place = self.amendments.iter().rposition(|(terms, _)| terms.digest() == *signed);
+        let place = self.amendments.iter().rposition(|(terms, from)| terms.amendment_digest(*from) == *signed);
         let (terms, from) = self.amendments.swap_remove(place.ok_or("the amendment's proposal is missing")?);
         terms.party_of(by).ok_or("another account than a party signed it")?;
+        let digest = terms.digest();
         let in_force = |event: &Event| {
             matches!(event, Event::AgreementAmended { agreement, terms }
-                if *agreement == self.agreement && *terms == *signed)
+                if *agreement == self.agreement && *terms == digest)
         };
         if !happened.receipt.events().iter().any(in_force) {
             return Err("the amended terms are not those that the receipt puts in force".into());
@@ -567,28 +568,21 @@ impl Run<'_> {
     }
 
     fn move_money(&mut self, movement: Movement, amount: Money) -> Result<(), String> {
-        let short = "more is moved than is reserved";
-        let mut pot = |party, purpose| self.program.pots.entry((party, purpose)).or_default();
-        match movement {
-            Movement::Reserve { party, purpose } => {
-                let pot = pot(party, purpose);
-                *pot = pot.checked_add(amount).ok_or("a pot leaves the range of money")?;
-            }
+        let (pot, taken) = match movement {
+            Movement::Reserve { party, purpose } => ((party, purpose), false),
             Movement::Release { party, purpose }
             | Movement::FallBack { party, purpose, .. }
-            | Movement::Pay { from: party, source: Source::Pot(purpose), .. } => {
-                let pot = pot(party, purpose);
-                *pot = pot.checked_sub(amount).ok_or(short)?;
-            }
-            Movement::Forfeit { by, .. } => {
-                let pot = pot(by, Purpose::Deposit);
-                *pot = pot.checked_sub(amount).ok_or(short)?;
-            }
+            | Movement::Pay { from: party, source: Source::Pot(purpose), .. } => ((party, purpose), true),
+            Movement::Forfeit { by, .. } => ((by, Purpose::Deposit), true),
             Movement::Pay { source: Source::Debt, .. } => {
                 self.program.debt = self.program.debt.checked_sub(amount).ok_or("more is paid than is owed")?;
+                return Ok(());
             }
-            Movement::Pay { source: Source::Allowance, .. } => {}
-        }
+            Movement::Pay { source: Source::Allowance, .. } => return Ok(()),
+        };
+        let pot = self.program.pots.entry(pot).or_default();
+        let moved = if taken { pot.checked_sub(amount) } else { pot.checked_add(amount) };
+        *pot = moved.ok_or("a pot would hold less than nothing, or more than money can be")?;
         Ok(())
     }
 }

@@ -13,10 +13,10 @@ use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{AccountRecord, Totals};
 use utilidor_park::cast::{self, Cast};
 use utilidor_park::data::Year;
-use utilidor_park::platform::{Platform, PlatformError};
+use utilidor_park::platform::{Executed, Platform, PlatformError};
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
-    AccountId, Action, Cause, Certificate, ChainId, Event, MeterId, OfferId, QuoteContent, Receipt, SealedQuote,
+    AccountId, Action, Cause, Certificate, ChainId, Event, MeterId, OfferId, Opening, SealedQuote,
     SignedTransaction, Statement, Timestamp, TransactionHash, VerifiedTransaction,
 };
 
@@ -28,9 +28,9 @@ pub struct LedgerPlatform {
 
 struct Inner {
     memory: Memory,
-    receipts: HashMap<TransactionHash, Receipt>,
+    executed: HashMap<TransactionHash, Executed>,
     quotes: BTreeMap<OfferId, BTreeMap<AccountId, SealedQuote>>,
-    openings: BTreeMap<(OfferId, AccountId), QuoteContent>,
+    openings: BTreeMap<(OfferId, AccountId), Opening>,
     closed: BTreeSet<OfferId>,
     exchanges: Vec<MeterId>,
     statements: Vec<(u64, Statement)>,
@@ -45,7 +45,7 @@ impl LedgerPlatform {
         let chain = cast::chain();
         let inner = Inner {
             memory,
-            receipts: HashMap::new(),
+            executed: HashMap::new(),
             quotes: BTreeMap::new(),
             openings: BTreeMap::new(),
             closed: BTreeSet::new(),
@@ -107,7 +107,7 @@ impl Inner {
                 }
             }
             if let Cause::Transaction(hash) = receipt.cause {
-                self.receipts.insert(hash, receipt.clone());
+                self.executed.insert(hash, Executed { receipt: receipt.clone(), time });
             }
         }
         self.certificates.extend(outcome.certificates());
@@ -144,7 +144,7 @@ impl Platform for LedgerPlatform {
         Ok(())
     }
 
-    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Receipt>, PlatformError> {
+    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Executed>, PlatformError> {
         let hashes: Vec<TransactionHash> = transactions.iter().map(SignedTransaction::hash).collect();
         let mut random = StdRng::seed_from_u64(1);
         let verified = verify_batch(self.chain, transactions, &mut random, &Sequential);
@@ -153,13 +153,12 @@ impl Platform for LedgerPlatform {
         let mut inner = self.state.borrow_mut();
         let time = Timestamp(inner.memory.time().0 + 1);
         inner.block(time, verified);
-        Ok(hashes.iter().map(|hash| inner.receipts[hash].clone()).collect())
+        Ok(hashes.iter().map(|hash| inner.executed[hash].clone()).collect())
     }
 
-    async fn receipt(&self, transaction: TransactionHash) -> Result<Receipt, PlatformError> {
-        let inner = self.state.borrow();
-        let receipt = inner.receipts.get(&transaction).cloned();
-        receipt.ok_or_else(|| PlatformError(format!("no transaction {transaction} is final").into()))
+    async fn executed(&self, transaction: TransactionHash) -> Result<Executed, PlatformError> {
+        let executed = self.state.borrow().executed.get(&transaction).cloned();
+        executed.ok_or_else(|| PlatformError(format!("no transaction {transaction} is final").into()))
     }
 
     async fn quotes(&self, offer: OfferId) -> Result<Vec<(AccountId, SealedQuote)>, PlatformError> {
