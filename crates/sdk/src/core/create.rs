@@ -34,6 +34,12 @@ pub fn awards(owner: AccountId, awards: Vec<AwardedQuote>) -> Result<Creation<Ve
     Ok(Creation { id, action: Action::Award { awards: awards.try_into()? } })
 }
 
+/// A label for the agreement that an award makes. A bidder has one quote on an offer, which can be awarded once, so it names
+/// the agreement uniquely, and an award that is tried again names the same one.
+pub fn award_label(offer: OfferId, bidder: AccountId) -> Label {
+    Label::of_text(&format!("award of {offer} to {bidder}"))
+}
+
 /// What became of each award of one action: each stands or falls alone. An award without an agreement has the refusal that
 /// `events` tell for its bidder.
 pub fn award_outcomes(

@@ -14,7 +14,7 @@ use std::fmt;
 use utilidor_types::encoding::DecodeError;
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::offer::Seal;
-use utilidor_types::quote::{Commitment, SALT_BYTES, SEAL_OVERHEAD_BYTES, sealed_bytes};
+use utilidor_types::quote::{Commitment, SALT_BYTES, SEAL_OVERHEAD_BYTES};
 use utilidor_types::{AccountId, ChainId, OfferId, Opening, SealedQuote};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -125,7 +125,8 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// Seals `opening` to what an offer's quotes are sealed to. The result is exactly [`sealed_bytes`] of the opening's lines long,
+/// Seals `opening` to what an offer's quotes are sealed to. The result is exactly
+/// [`utilidor_types::quote::sealed_bytes`] of the opening's lines long,
 /// and always the same for the same arguments. An opening must have a new random salt for each quote.
 pub fn seal(
     opening: &Opening,
@@ -228,7 +229,7 @@ fn additional_data(offer: OfferId, bidder: AccountId) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use utilidor_types::quote::QuoteLine;
+    use utilidor_types::quote::{QuoteLine, sealed_bytes};
     use utilidor_types::{MeterId, Money, Quantity};
 
     const CHAIN: ChainId = ChainId([1; 16]);

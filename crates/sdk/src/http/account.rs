@@ -281,7 +281,7 @@ impl Nonces<'_> {
 
 fn is_worth_another_offer(problem: &Problem) -> bool {
     matches!(
-        problem.code.as_str(),
+        problem.code.as_ref(),
         "pool/full"
             | "pool/account-full"
             | "pool/duplicate-nonce"

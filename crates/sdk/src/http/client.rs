@@ -18,10 +18,10 @@ use utilidor_types::{
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
-    AccountView, AdvanceTime, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
-    CorrectionView, GapView, MemberView, MeterFilter, MeterView, MovementView, NodeStatus, NoticeView, OfferFilter, OfferView,
-    PackageView, Page, Problem, QuoteView, RefusalCount, RefusalView, SegmentView, StateProof, StatementFilter, StatementView,
-    SubmissionResult, Submitted, SubscriptionView, Summary, TimeFilter, TransactionView, UnsuppliedView,
+    AccountView, AdvanceTime, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView,
+    ChainTime, Code, EventFilter, EventView, MemberView, MeterFilter, MeterView, MovementView, NodeStatus, OfferFilter,
+    OfferView, PackageView, Page, Problem, QuoteView, RefusalCount, RefusalView, StateProof, StatementFilter,
+    StatementView, SubmissionResult, Submitted, SubscriptionView, Summary, TimeFilter, TransactionView,
 };
 
 /// How often a harmless request is repeated.
@@ -316,19 +316,13 @@ impl Client {
         self.all(&format!("v1/agreements/{agreement}/movements"), &Everything {}).await
     }
 
-    /// What passed an agreement's meters and counted for it, from mark to mark.
-    pub async fn agreement_segments(&self, agreement: AgreementId) -> Result<Vec<SegmentView>, ClientError> {
-        self.all(&format!("v1/agreements/{agreement}/segments"), &Everything {}).await
-    }
-
-    /// Corrections of what was certified of an agreement's meters in its time.
-    pub async fn agreement_corrections(&self, agreement: AgreementId) -> Result<Vec<CorrectionView>, ClientError> {
-        self.all(&format!("v1/agreements/{agreement}/corrections"), &Everything {}).await
-    }
-
-    /// What an agreement's parties were told.
-    pub async fn agreement_notices(&self, agreement: AgreementId) -> Result<Vec<NoticeView>, ClientError> {
-        self.all(&format!("v1/agreements/{agreement}/notices"), &Everything {}).await
+    /// What an agreement's meters brought, and what its parties were told.
+    pub async fn agreement_events(
+        &self,
+        agreement: AgreementId,
+        filter: &EventFilter,
+    ) -> Result<Vec<EventView>, ClientError> {
+        self.all(&format!("v1/agreements/{agreement}/events"), filter).await
     }
 
     /// An agreement's statements.
@@ -370,24 +364,9 @@ impl Client {
         self.all(&format!("v1/meters/{meter}/certificates"), time).await
     }
 
-    /// What passed a meter between its marks, and who has it.
-    pub async fn meter_segments(&self, meter: MeterId, time: &TimeFilter) -> Result<Vec<SegmentView>, ClientError> {
-        self.all(&format!("v1/meters/{meter}/segments"), time).await
-    }
-
-    /// Intervals in which readings of a meter are missing.
-    pub async fn meter_gaps(&self, meter: MeterId) -> Result<Vec<GapView>, ClientError> {
-        self.all(&format!("v1/meters/{meter}/gaps"), &Everything {}).await
-    }
-
-    /// Corrections of what was certified of a meter.
-    pub async fn meter_corrections(&self, meter: MeterId) -> Result<Vec<CorrectionView>, ClientError> {
-        self.all(&format!("v1/meters/{meter}/corrections"), &Everything {}).await
-    }
-
-    /// What passed a meter while no supply was open.
-    pub async fn meter_unsupplied(&self, meter: MeterId) -> Result<Vec<UnsuppliedView>, ClientError> {
-        self.all(&format!("v1/meters/{meter}/unsupplied"), &Everything {}).await
+    /// What receipts tell of a meter: segments between its marks, gaps, corrections.
+    pub async fn meter_events(&self, meter: MeterId, filter: &EventFilter) -> Result<Vec<EventView>, ClientError> {
+        self.all(&format!("v1/meters/{meter}/events"), filter).await
     }
 
     /// A certificate.

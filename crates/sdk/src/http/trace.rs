@@ -4,8 +4,8 @@ use super::client::{Client, ClientError};
 use serde::{Deserialize, Serialize};
 use utilidor_types::AgreementId;
 use utilidor_view::{
-    AgreementView, CertificateView, CorrectionView, MovementView, NoticeView, OfferView, PackageView, QuoteView,
-    SegmentView, SignatureView, StatementView, Trace,
+    AgreementView, CertificateView, EventView, MovementView, OfferView, PackageView, QuoteView, SignatureView,
+    StatementView, Trace,
 };
 
 /// Everything that led to an agreement and came of it.
@@ -21,14 +21,10 @@ pub struct FullTrace {
     pub package: Option<PackageView>,
     /// Who signed what.
     pub signatures: Vec<SignatureView>,
-    /// What passed its meters and counted for it.
-    pub segments: Vec<SegmentView>,
     /// Certified readings of its meters in its time.
     pub readings: Vec<CertificateView>,
-    /// Corrections of these.
-    pub corrections: Vec<CorrectionView>,
-    /// What its parties were told.
-    pub notices: Vec<NoticeView>,
+    /// What its meters brought and its parties were told.
+    pub events: Vec<EventView>,
     /// Its statements.
     pub statements: Vec<StatementView>,
     /// Every movement of its money.
@@ -50,10 +46,8 @@ impl Client {
             quotes,
             package: trace.package,
             signatures: trace.signatures,
-            segments: self.rest(&format!("{path}/segments"), trace.segments).await?,
             readings: self.rest(&format!("{path}/readings"), trace.readings).await?,
-            corrections: self.rest(&format!("{path}/corrections"), trace.corrections).await?,
-            notices: self.rest(&format!("{path}/notices"), trace.notices).await?,
+            events: self.rest(&format!("{path}/events"), trace.events).await?,
             statements: self.rest(&format!("{path}/statements"), trace.statements).await?,
             movements: self.rest(&format!("{path}/movements"), trace.movements).await?,
         })

@@ -14,7 +14,6 @@ use utilidor_types::{
     MeterId, Money, Offer, OfferId, Package, PackageId, Program, Quantity, Reading, Refusal, Roles, SealedQuote,
     SubscriptionTerms, Timestamp, Window,
 };
-use utilidor_view::StepKind;
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +31,6 @@ pub struct Awarded {
     pub outcomes: Vec<Result<AgreementId, Option<Refusal>>>,
     /// The transaction.
     pub done: Done,
-}
-
-/// Terms that wait to replace an agreement's, if all parties sign them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Amendment {
-    /// The terms that result.
-    pub terms: AgreementTerms,
-    /// From when on they count; once signed, at once if this is past.
-    pub from: Timestamp,
 }
 
 impl Account {
@@ -166,22 +156,8 @@ impl Account {
         self.act(Action::ProposeAmendment { agreement, program, from }).await
     }
 
-    /// The terms that the latest proposed amendment would give an agreement, from the proposal itself: read them before
-    /// signing their digest. `None` if no amendment waits.
-    pub async fn proposed_amendment(&self, agreement: AgreementId) -> Result<Option<Amendment>, SubmitError> {
-        let view = self.client().agreement(agreement).await?;
-        let last = view.steps.iter().rev().find(|step| matches!(step.step, StepKind::AmendmentProposed | StepKind::Amended));
-        let Some(proposal) = last.filter(|step| step.step == StepKind::AmendmentProposed) else { return Ok(None) };
-        let Some(hash) = proposal.cause.transaction else { return Ok(None) };
-        match self.client().transaction(hash, 0).await?.action {
-            Action::ProposeAmendment { agreement: of, program, from } if of == agreement => {
-                Ok(Some(Amendment { terms: AgreementTerms { program, ..view.terms }, from }))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Signs an amendment whose resulting terms have this digest.
+    /// Signs an amendment: `terms` is [`AgreementTerms::amendment_digest`] of the terms that result and their time. Compute it from
+    /// what was read, do not copy it.
     pub async fn sign_amendment(&self, agreement: AgreementId, terms: Digest) -> Result<Done, SubmitError> {
         self.act(Action::SignAmendment { agreement, terms }).await
     }
