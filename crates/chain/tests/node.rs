@@ -16,7 +16,7 @@ use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::inclusion::Members;
 use utilidor_types::{
     AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
-    Reading, Timestamp, Transaction, TransactionHash,
+    Reading, Text, Timestamp, Transaction, TransactionHash,
     cell::from_cells,
     encode,
     genesis::ChainKind,
