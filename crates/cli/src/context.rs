@@ -125,10 +125,14 @@ impl Context {
         Ok(keystore.seal_key(name, &self.passphrase()?)?)
     }
 
+    /// The key that acts, unlocked.
+    pub fn acting_signing_key(&self) -> Result<PrivateKey, Failure> {
+        self.signing_key(&self.acting_key()?)
+    }
+
     /// The account that acts.
     pub async fn account(&self) -> Result<Account, Failure> {
-        let key = self.signing_key(&self.acting_key()?)?;
-        Ok(Account::open(self.client()?, key).await?)
+        Ok(Account::open(self.client()?, self.acting_signing_key()?).await?)
     }
 
     /// The id of the account that acts, without unlocking its key.

@@ -6,6 +6,7 @@
 //! | [`context`] | which node, which key, which passphrase |
 //! | [`command`] | one file per noun: what is called, and what is shown of the answer |
 //! | [`output`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
+//! | [`label`] | what things are called that are to be made |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
 //!
 //! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
@@ -14,6 +15,7 @@ mod arguments;
 mod command;
 mod context;
 mod failure;
+mod label;
 mod output;
 mod text;
 mod units;
