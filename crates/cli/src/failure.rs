@@ -35,7 +35,7 @@ impl Failure {
 
     /// The ledger refused.
     pub fn refused(code: &str, what: impl Into<String>) -> Self {
-        Self { status: REFUSED, code: code.into(), what: what.into(), next: None }
+        Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code).map(Into::into) }
     }
 
     /// Says what to do next.
@@ -112,7 +112,7 @@ impl From<SubmitError> for Failure {
             SubmitError::Refused { refusal, height, hash } => {
                 let code = refusal.code();
                 let what = format!("the ledger refused ({code}): {refusal} (block {height}, transaction {hash})");
-                Self { status: REFUSED, code: code.into(), what, next: advice(code).map(Into::into) }
+                Self::refused(code, what)
             }
             SubmitError::NotTaken(problem) => {
                 let what = format!("the node did not take the transaction ({}): {problem}", problem.code);

@@ -188,11 +188,7 @@ impl Keystore {
     }
 
     /// Unlocks the secret bytes of an Ed25519 key, as a node takes them for its votes.
-    pub fn ed25519_secret(
-        &self,
-        name: &str,
-        passphrase: &Passphrase,
-    ) -> Result<Secret, KeyError> {
+    pub fn ed25519_secret(&self, name: &str, passphrase: &Passphrase) -> Result<Secret, KeyError> {
         match self.unlock(name, passphrase)? {
             (KeyKind::Ed25519, secret) => Ok(secret),
             (found, _) => Err(KeyError::WrongKind { name: name.into(), found, needed: "ed25519" }),

@@ -12,16 +12,16 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use utilidor_sdk::core::readings::{gateway_run, signed_run};
-use utilidor_sdk::http::stream::LedgerEvent;
 use utilidor_sdk::core::seal::{OpenError, seal_quote};
 use utilidor_sdk::http::quotes::OpenQuotesError;
+use utilidor_sdk::http::stream::LedgerEvent;
 use utilidor_sdk::{Account, Client, ClientError, SealKey, SubmitError};
 use utilidor_types::agreement::Substitute;
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, Cause, ChainId, Label, Lot, MemberId, Money, Offer, OfferTerms, Opening, Price,
-    PrivateKey, Quantity, Receipt, SignedTransaction, Timestamp, Verdict, Window, encode,
+    AccountId, Action, Bounded, Carrier, Cause, ChainId, Label, Lot, MemberId, Money, Offer, OfferTerms, Opening,
+    Price, PrivateKey, Quantity, Receipt, SignedTransaction, Timestamp, Verdict, Window, encode,
 };
 
 /// Serves `router` on a free port for as long as the test's runtime lives.

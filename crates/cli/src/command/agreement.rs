@@ -333,7 +333,8 @@ fn hard_end_text(out: &Output, end: &HardEnd) -> String {
     let how = match &end.fallback {
         Fallback::GiveBack => "everybody gets back what it has reserved".into(),
         Fallback::Split(shares) => {
-            let share = |(number, share): (u8, &u16)| format!("{} {}", party_text(out, Party(number)), permille(*share));
+            let share =
+                |(number, share): (u8, &u16)| format!("{} {}", party_text(out, Party(number)), permille(*share));
             (0..).zip(shares).map(share).collect::<Vec<_>>().join(", ")
         }
         Fallback::Arbiter(account) => format!("all goes to {account}, which decides"),

@@ -1,13 +1,14 @@
 //! `utilidor award`: the owner's choice among the quotes.
 
+use super::account::short;
 use super::{quote, show_done};
 use crate::context::Context;
 use crate::failure::Failure;
 use clap::Args;
 use serde_json::json;
 use utilidor_sdk::core::create::award_label;
-use utilidor_types::OfferId;
 use utilidor_types::action::{AwardBasis, AwardedQuote};
+use utilidor_types::{AccountId, OfferId};
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -56,25 +57,24 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let bidders: Vec<_> = awards.iter().map(|award| award.bidder).collect();
     let awarded = context.account().await?.award(awards).await?;
     let agreements: Vec<_> = awarded.outcomes.iter().flatten().collect();
-    let refused: Vec<_> = bidders
+    let refused: Vec<(&AccountId, &str, String)> = bidders
         .iter()
         .zip(&awarded.outcomes)
-        .filter_map(|(bidder, outcome)| Some((bidder, outcome.as_ref().err()?)))
-        .map(|(bidder, refusal)| {
-            let code = refusal.as_ref().map_or("award/refused", |refusal| refusal.code());
-            let message = refusal.as_ref().map(ToString::to_string).unwrap_or_default();
-            json!({ "bidder": bidder, "code": code, "message": message })
+        .filter_map(|(bidder, outcome)| Some((bidder, outcome.as_ref().err()?.as_ref())))
+        .map(|(bidder, refusal)| match refusal {
+            Some(refusal) => (bidder, refusal.code(), refusal.to_string()),
+            None => (bidder, "award/refused", "the node does not say why".into()),
         })
         .collect();
     let mut made = json!({ "offer": offer, "agreements": agreements });
     if context.out.json {
-        // For people, the events say it.
-        made["refused"] = json!(refused);
+        // For people, the events and the failure say it.
+        let refusal = |(bidder, code, message): &_| json!({ "bidder": bidder, "code": code, "message": message });
+        made["refused"] = refused.iter().map(refusal).collect();
     }
     show_done(context.out, &awarded.done, made);
-    if !refused.is_empty() {
-        let what = format!("{} of {} awards were refused; the others stand", refused.len(), bidders.len());
-        return Err(Failure::refused("award/refused", what));
-    }
-    Ok(())
+    let Some((_, first, _)) = refused.first() else { return Ok(()) };
+    let reasons = refused.iter().map(|(bidder, code, message)| format!("\n  {}: {message} ({code})", short(**bidder)));
+    let reasons: String = reasons.collect();
+    Err(Failure::refused(first, format!("{} of {} awards were refused:{reasons}", refused.len(), bidders.len())))
 }

@@ -190,7 +190,8 @@ fn total(bands: &Bands) -> String {
 
 /// Quantities by band; bands without any are left out.
 fn bands_text(bands: &Bands, carrier: Carrier) -> String {
-    let band = |(band, quantity): (utilidor_types::Band, _)| format!("{} {}", band.name(), units::quantity(quantity, carrier));
+    let band =
+        |(band, quantity): (utilidor_types::Band, _)| format!("{} {}", band.name(), units::quantity(quantity, carrier));
     bands.iter().map(band).collect::<Vec<_>>().join(", ")
 }
 

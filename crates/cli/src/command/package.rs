@@ -121,9 +121,11 @@ fn package_text(out: &Output, record: &PackageView) -> String {
         }
     }
     let tariffs = out.table([t!("carrier"), t!("option"), t!("tariff"), t!("tax")], tariffs);
-    let charges = package.terms.charges.iter().map(|charge| {
-        [charge.name.to_string(), charge_text(&charge.rule), permille(charge.vat_permille)]
-    });
+    let charges = package
+        .terms
+        .charges
+        .iter()
+        .map(|charge| [charge.name.to_string(), charge_text(&charge.rule), permille(charge.vat_permille)]);
     let charges = out.table([t!("charge"), t!("detail"), t!("tax")], charges.collect());
     format!("{facts}\n{tariffs}\n{charges}")
 }
@@ -132,7 +134,9 @@ fn charge_text(rule: &ChargeRule) -> String {
     match rule {
         ChargeRule::Fixed { per_month } => format!("{per_month} a month"),
         ChargeRule::Minimum { per_month } => format!("at least {per_month} a month in all"),
-        ChargeRule::Demand { carrier, per_kw } => format!("{per_kw} a month for each kW of the highest demand of {carrier}"),
+        ChargeRule::Demand { carrier, per_kw } => {
+            format!("{per_kw} a month for each kW of the highest demand of {carrier}")
+        }
     }
 }
 
@@ -269,11 +273,7 @@ fn example() -> Package {
         option(Carrier::Heating, Tariff::MeteredByPeriod(heating_by_meter), 90),
         option(Carrier::HotWater, Tariff::Metered(hot_water), 90),
     ];
-    let charge = |name: &str, rule| Charge {
-        name: name.parse().expect("the name is short"),
-        rule,
-        vat_permille: 130,
-    };
+    let charge = |name: &str, rule| Charge { name: name.parse().expect("the name is short"), rule, vat_permille: 130 };
     let charges = vec![
         charge("metering", ChargeRule::Fixed { per_month: Money::units(12) }),
         charge("minimum", ChargeRule::Minimum { per_month: Money::units(30) }),

@@ -108,7 +108,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 })
                 .collect();
             context.out.show(&value, |out| {
-                let rows = opened.quotes.iter().filter_map(|quote| Some((quote.quote.bidder, quote.opening.as_ref().ok()?)));
+                let rows =
+                    opened.quotes.iter().filter_map(|quote| Some((quote.quote.bidder, quote.opening.as_ref().ok()?)));
                 let rows = rows.flat_map(|(bidder, opening)| {
                     let lots = opened.offer.offer.lots.iter().zip(&opening.lines);
                     lots.map(move |(lot, line)| {

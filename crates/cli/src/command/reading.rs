@@ -200,7 +200,8 @@ async fn record(
 async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Result<Quantity, Failure> {
     let corrections = EventFilter { kind: Some(EventKind::Corrected), ..EventFilter::default() };
     let corrections = account.client().meter_events(meter, &corrections).await?;
-    let concerns = |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
+    let concerns =
+        |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
     if corrections.iter().any(|correction| concerns(&correction.event)) {
         return Err(Failure::usage("the time was corrected before: what is it to be corrected from?")
             .next(format!("see: utilidor meter events {meter}; then say what counts now with --certified")));

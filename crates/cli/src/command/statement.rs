@@ -109,15 +109,7 @@ pub fn statement_text(out: &Output, record: &StatementView) -> String {
         (t!("substituted"), yes(statement.substituted)),
     ]);
     let rows = statement.lines.iter().map(|line| Row::of(out, line, statement).cells(out, line));
-    let headings = [
-        t!("line"),
-        t!("carrier"),
-        t!("period"),
-        t!("quantity"),
-        t!("price"),
-        t!("amount"),
-        t!("detail"),
-    ];
+    let headings = [t!("line"), t!("carrier"), t!("period"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
     format!("{facts}\n{}", out.table(headings, rows.collect()))
 }
 
@@ -225,8 +217,11 @@ impl Row {
                 Self::paid(None, Some(monthly(out, *per_month)), *amount, vec![name.to_string()])
             }
             Line::Minimum { name, least, charged, amount, .. } => {
-                let detail =
-                    vec![name.to_string(), said(t!("least"), least.to_string()), said(t!("charged"), charged.to_string())];
+                let detail = vec![
+                    name.to_string(),
+                    said(t!("least"), least.to_string()),
+                    said(t!("charged"), charged.to_string()),
+                ];
                 Self::paid(None, None, *amount, detail)
             }
             Line::Demand { name, quantity, ms, per_kw, amount, .. } => {
@@ -322,7 +317,8 @@ mod tests {
             state_before: Digest::default(),
             state_after: Digest::default(),
         };
-        let cause = utilidor_view::CauseView { height: 1, receipt: 0, time_ms: FEBRUARY.to, transaction: None, due: None };
+        let cause =
+            utilidor_view::CauseView { height: 1, receipt: 0, time_ms: FEBRUARY.to, transaction: None, due: None };
         let kind = utilidor_view::Kind::Subscription;
         StatementView { statement, owner: Default::default(), user: Default::default(), kind, cause }
     }
@@ -333,7 +329,13 @@ mod tests {
         let mut bands = Bands::ZERO;
         bands.0[Band::Deep as usize] = Quantity(5 * KWH);
         vec![
-            StatementLine::Usage { carrier, period: JANUARY, band: Band::Deep, factor_permille: 300, quantity: Quantity(KWH) },
+            StatementLine::Usage {
+                carrier,
+                period: JANUARY,
+                band: Band::Deep,
+                factor_permille: 300,
+                quantity: Quantity(KWH),
+            },
             StatementLine::Energy { carrier, period: FEBRUARY, tranche: 3, price, bands, amount: Money::units(4) },
             StatementLine::Energy { carrier, period: FEBRUARY, tranche: 0, price, bands, amount: Money::units(4) },
             StatementLine::Demand {

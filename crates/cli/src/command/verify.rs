@@ -111,7 +111,9 @@ fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -
     let statement = &bill.statement;
     let mut steps = vec![
         match trust {
-            Trust::Nothing => "no chain was named as trusted: compare the chain's id above with one that you trust".into(),
+            Trust::Nothing => {
+                "no chain was named as trusted: compare the chain's id above with one that you trust".into()
+            }
             _ => "the chain is the one that is trusted".into(),
         },
         format!(
@@ -128,7 +130,9 @@ fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -
     ];
     match bill.certificates {
         Some(certificates) => steps.push(format!("the segments follow from {certificates} certified readings")),
-        None => steps.push("the proof is a short one: it takes the segments as the members have worked them out".into()),
+        None => {
+            steps.push("the proof is a short one: it takes the segments as the members have worked them out".into())
+        }
     }
     steps.push(format!(
         "the program, run again, gives the {} lines of the statement, to the last millionth",

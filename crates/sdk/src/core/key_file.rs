@@ -122,8 +122,7 @@ impl KeyFile {
         if bytes.len() > MAX_KEY_FILE_BYTES {
             return Err(KeyFileError::Malformed(format!("it has more than {MAX_KEY_FILE_BYTES} bytes")));
         }
-        let file: Self =
-            serde_json::from_slice(bytes).map_err(|error| KeyFileError::Malformed(error.to_string()))?;
+        let file: Self = serde_json::from_slice(bytes).map_err(|error| KeyFileError::Malformed(error.to_string()))?;
         if file.format != FORMAT {
             return Err(KeyFileError::Malformed(format!("its format is {}", file.format)));
         }

@@ -61,12 +61,8 @@ mod tests {
         let Some(MeterSignature::Run { key, signature }) = run.signature else { panic!("the run is signed") };
         for (chain, meter, holds) in [(1, 2, true), (0, 2, false), (1, 0, false)] {
             let message = run_message(ChainId([chain; 16]), MeterId([meter; 16]), &run.readings);
-            let check = SignatureCheck {
-                namespace: READING_NAMESPACE,
-                message: &message,
-                key: &key,
-                signature: &signature,
-            };
+            let check =
+                SignatureCheck { namespace: READING_NAMESPACE, message: &message, key: &key, signature: &signature };
             assert_eq!(check.holds(), holds, "chain {chain}, meter {meter}");
         }
     }

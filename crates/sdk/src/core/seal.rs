@@ -82,13 +82,7 @@ impl SealKey {
     }
 
     /// Opens `sealed`, which `bidder` submitted on `offer`.
-    pub fn open(
-        &self,
-        sealed: &[u8],
-        chain: ChainId,
-        offer: OfferId,
-        bidder: AccountId,
-    ) -> Result<Opening, OpenError> {
+    pub fn open(&self, sealed: &[u8], chain: ChainId, offer: OfferId, bidder: AccountId) -> Result<Opening, OpenError> {
         let size = OpenError::Size { bytes: sealed.len() };
         if sealed.len() < SALT_BYTES + SEAL_OVERHEAD_BYTES || sealed.len() > utilidor_types::quote::MAX_SEALED_BYTES {
             return Err(size);

@@ -5,8 +5,8 @@
 
 use crate::core::signer::SignedBytes;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -210,7 +210,11 @@ impl Client {
     }
 
     /// Submits transactions in their canonical bytes, as [`Client::submit`] does.
-    pub async fn submit_encoded(&self, transactions: &[&[u8]], wait_ms: u64) -> Result<Vec<SubmissionResult>, ClientError> {
+    pub async fn submit_encoded(
+        &self,
+        transactions: &[&[u8]],
+        wait_ms: u64,
+    ) -> Result<Vec<SubmissionResult>, ClientError> {
         const PATH: &str = "v1/transactions";
         let bytes = transactions.iter().map(|transaction| transaction.len()).sum();
         if transactions.len() > MAX_SUBMISSION_TRANSACTIONS || bytes > MAX_SUBMISSION_BYTES {

@@ -252,11 +252,7 @@ impl Account {
     }
 
     /// Subscribes to a published package.
-    pub async fn subscribe(
-        &self,
-        label: Label,
-        terms: SubscriptionTerms,
-    ) -> Result<Created<AgreementId>, SubmitError> {
+    pub async fn subscribe(&self, label: Label, terms: SubscriptionTerms) -> Result<Created<AgreementId>, SubmitError> {
         self.make(create::subscription(self.id(), label, terms)).await
     }
 
