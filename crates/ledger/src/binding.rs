@@ -11,7 +11,7 @@
 use crate::context::Ledger;
 use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
 use crate::program::Unfit;
-use crate::segment::common;
+use crate::segment::{MAX_TOLD_AT_BASE, common};
 use crate::store::{Place, Ruled};
 use utilidor_program::{Binding, Sum, Sums};
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
@@ -153,10 +153,11 @@ impl Ledger<'_> {
     }
 
     /// A binding's window ends at `at`; if certified readings have passed it already without a mark, at the last of them.
+    /// What the meter has passed the end of is over already.
     pub fn end_binding(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Timestamp) -> Ruled<()> {
         let mut bound = self.bound(meter)?;
         let (base, last) = (bound.bindings.1.base, bound.state.1.last.time);
-        let binding = bound.bindings.1.find((agreement, number))?;
+        let Ok(binding) = bound.bindings.1.find((agreement, number)) else { return Ok(()) };
         if at < base {
             return Err(Unfit::Time.into());
         }
@@ -217,8 +218,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// A supply's program wants to be told when the meter has passed this time; if certified readings have passed it already
-    /// without a mark, at once.
+    /// A supply's program wants to be told when the meter has passed this time; if it has, at once.
     pub fn set_mark(
         &mut self,
         agreement: AgreementId,
@@ -233,8 +233,9 @@ impl Ledger<'_> {
         }
         let at = at.map(|at| if at > base || last > base { at.max(last) } else { at });
         bound.bindings.1.find_supply((agreement, number))?.mark = at;
+        let is_told = base < last || bound.bindings.1.told_at_base < MAX_TOLD_AT_BASE;
         self.put_bound(bound);
-        if at == Some(last) { self.cut_here(meter) } else { Ok(()) }
+        if at == Some(last) && is_told { self.close_segment(meter) } else { Ok(()) }
     }
 
     /// A supply's program wants to be told when the meter has brought so much since its last segment.

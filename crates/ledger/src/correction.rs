@@ -179,14 +179,14 @@ fn note(
 }
 
 impl MeterState {
-    /// The registers of the open segment, changed. `None`: they would be less than at its begin, or more than a register
-    /// can be.
-    fn correct(&mut self, before: &Bands, bands: &Bands, is_less: bool) -> Option<()> {
+    /// The registers of the open segment, changed: what passed in it then. `None`: that would be less than nothing, or more
+    /// than a register can be.
+    fn correct(&mut self, before: &Bands, bands: &Bands, is_less: bool) -> Option<Bands> {
         self.registers = match is_less {
             false => self.registers.checked_add(bands)?,
-            true => self.registers.checked_sub(bands).filter(|registers| registers.checked_sub(before).is_some())?,
+            true => self.registers.checked_sub(bands)?,
         };
-        Some(())
+        self.registers.checked_sub(before)
     }
 
     fn correct_device(&mut self, difference: &Difference, modulus: Quantity) {
@@ -201,8 +201,8 @@ impl MeterState {
 }
 
 impl Ledger<'_> {
-    /// Order: role, meter, operator; the interval, whether it changes anything, what can have passed; whether so much less
-    /// can have passed in the open segment.
+    /// Order: role, meter, operator; the interval, whether it changes anything, what can have passed in it, and in the open
+    /// segment.
     pub fn correct_readings(
         &mut self,
         caller: Caller,
@@ -220,8 +220,10 @@ impl Ledger<'_> {
         let open = common(interval, Window { from: base, to: state.last.time });
         if let Some(part) = open {
             let bands = self.bands_of(&difference.flow, part, state.tariff, state.offset_minutes)?;
+            let most = record.most_in(state.last.time.0.saturating_sub(base.0));
             let corrected = state.correct(&before, &bands, difference.is_less);
-            corrected.ok_or(Refusal::CorrectionOutOfRange { meter })?;
+            let passed = corrected.filter(|passed| difference.is_less || total(passed) <= most);
+            passed.ok_or(Refusal::CorrectionOutOfRange { meter })?;
         }
 
         if interval.to == state.last.time {

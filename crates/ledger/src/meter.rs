@@ -88,8 +88,11 @@ impl Ledger<'_> {
 
     /// The meter, with the place of its state, in service or not.
     fn registered(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, Place<MeterState>, MeterState)> {
-        self.store.want::<MeterState>(&meter);
-        let record = self.store.view::<MeterRecord>(&meter)?.ok_or(Refusal::UnknownMeter { meter })?;
+        let record = self.store.view::<MeterRecord>(&meter);
+        if record.is_err() {
+            self.store.want::<MeterState>(&meter);
+        }
+        let record = record?.ok_or(Refusal::UnknownMeter { meter })?;
         let (place, state) = self.store.known_at::<MeterState>(&meter)?;
         Ok((record, place, state))
     }

@@ -72,6 +72,8 @@ pub struct MeterBindings {
     pub base: Timestamp,
     /// The cumulative registers at that time.
     pub registers: Bands,
+    /// How often programs have been told that the meter is where it is already.
+    pub told_at_base: u8,
     /// Since when no supply has been open, as far as its segments are worked out.
     pub unsupplied_since: Timestamp,
     /// What has been on nobody's bill since then.
@@ -214,6 +216,7 @@ mod tests {
         let bindings = MeterBindings {
             base: NO_MARK,
             registers: Bands([most; 5]),
+            told_at_base: u8::MAX,
             unsupplied_since: NO_MARK,
             unsupplied: most,
             bindings: vec![binding; MAX_METER_AGREEMENTS].try_into().unwrap(),

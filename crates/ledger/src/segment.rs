@@ -13,8 +13,11 @@
 //! then purchases in the order of their signing, each up to its volume, and the rest to the supply. Windows begin and end
 //! with marks, so a window holds a segment whole or not at all.
 //!
-//! A mark at the base itself, which a program may set at the moment when its supply begins, is passed by the next reading,
-//! with a segment of no length.
+//! A mark at the last reading itself, which a program may set at the moment when its supply begins, is passed at once, with a
+//! segment of no length if there has been a mark at that time already.
+//!
+//! Where a segment is cut decides how it is shared out by band. So no cut may depend on what has arrived when somebody asks:
+//! a meter is read up to its last reading only where no purchase can still fill from the open segment.
 
 use crate::context::Ledger;
 use crate::meter_record::{
@@ -34,6 +37,9 @@ use utilidor_types::{Bands, Bounded, Event, MeterId, Quantity, Reading, Refusal,
 /// Most marks that one reading passes. A subscription has one a month and one for each prepayment. A program that sets more is
 /// told of the others together, by the next reading.
 pub const MAX_MARKS_A_READING: usize = 256;
+/// How often a supply's program is told at once that the meter is where it is already. A mark that it sets then is passed by
+/// the next reading.
+pub(crate) const MAX_TOLD_AT_BASE: u8 = 16;
 /// How many days of a calendar are as much work to cut as a reading is otherwise.
 const DAYS_PER_READING: u64 = 4;
 /// The longest interval whose mean power counts as a demand.
@@ -200,6 +206,7 @@ impl MeterBindings {
         Self {
             base: state.last.time,
             registers: state.registers,
+            told_at_base: 0,
             unsupplied_since: since,
             unsupplied: state.total(),
             bindings: Bounded::empty(),
@@ -293,6 +300,7 @@ impl MeterBindings {
             peak: std::mem::take(&mut state.peak),
         };
         self.note_takes(&shares, interval, supply.cloned())?;
+        self.told_at_base = if interval.is_empty() { self.told_at_base.saturating_add(1) } else { 0 };
         (self.base, self.registers) = (state.last.time, state.registers);
         self.pass_base(&shares.rest, segment.supply);
         let unsupplied = self.note_unsupplied(&shares.rest, segment.supply.is_some());
@@ -403,8 +411,10 @@ impl Ledger<'_> {
         };
         let one_band = Calendar::default();
         let calendar = tariff.as_ref().and_then(|option| option.tariff.calendar()).unwrap_or(&one_band);
-        let days = bands::days(calendar, offset_minutes, part);
-        self.store.spend(Work { readings: days / DAYS_PER_READING, ..Work::default() });
+        let readings = bands::days(calendar, offset_minutes, part) / DAYS_PER_READING;
+        if readings > 0 {
+            self.store.spend(Work { readings, ..Work::default() });
+        }
         Ok(bands::part(calendar, offset_minutes, flow.interval, flow.quantity, part))
     }
 
@@ -504,14 +514,15 @@ impl Ledger<'_> {
         }
     }
 
-    /// Reads a meter up to its last certified reading: closes its open segment there.
+    /// Reads a meter up to its last certified reading: closes its open segment there, if no purchase can fill from it any more.
     pub fn read_up(&mut self, meter: MeterId) -> Ruled<()> {
         let Some(bound) = self.store.find::<MeterBindings>(&meter)? else { return Ok(()) };
         let state: MeterState = self.store.known(&meter)?;
-        let is_behind = bound.base < state.last.time || bound.waits_at_base();
-        if is_behind && !bound.bindings.is_empty() {
-            self.close_segment(meter)?;
+        let open = Window { from: bound.base, to: state.last.time };
+        let fills = |binding: &MeterBinding| matches!(binding.sum, Summed::Fill(_)) && common(binding.window, open).is_some();
+        if open.is_empty() || bound.bindings.is_empty() || bound.bindings.iter().any(fills) {
+            return Ok(());
         }
-        Ok(())
+        self.close_segment(meter)
     }
 }

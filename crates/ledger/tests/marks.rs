@@ -432,6 +432,75 @@ fn a_low_balance_is_noticed_by_the_reading_that_reaches_it() {
     }
 }
 
+#[test]
+fn a_prepayment_at_the_moment_of_the_last_reading_opens_its_tranche_at_once() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    for _ in 0..3 {
+        let events = world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(8))));
+        assert!(events.iter().any(|event| matches!(event, Event::TrancheOpened { .. })), "{events:?}");
+        assert!(segments(&events).iter().all(|segment| segment.interval.is_empty()));
+    }
+    world.now = at(1, 5, 12);
+    let prepayment = world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(8)));
+    let events = world.done("alice", prepayment);
+    assert!(segments(&events).is_empty(), "the meter has not come there yet");
+}
+
+#[test]
+fn a_segments_peak_is_the_highest_mean_power_between_readings_at_most_an_hour_apart() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    world.now = at(1, 5, 20);
+    let readings = [
+        (at(1, 5, 10), 0),
+        (at_minute(5, 10, 30), 30),
+        (at(1, 5, 12), 300),
+        (at(1, 5, 13), 350),
+        (at_minute(5, 13, 15), 364),
+        (at(1, 5, 14), 370),
+    ];
+    read(&mut world, ALICE, &readings);
+    world.done("alice", terminate());
+    let told = segments(&read(&mut world, ALICE, &[(at_minute(5, 20, 0), 370)]));
+    // 30 in half an hour is more than 50 in an hour, and as much as 14 in a quarter is less; 180 an hour for 90 minutes is none.
+    assert_eq!(told.last().unwrap().peak, (Quantity(30 * KWH), 30 * 60_000));
+}
+
+#[test]
+fn tenants_that_came_and_went_between_two_readings_share_them_by_time() {
+    let mut world = World::new();
+    world.done("station", Action::PublishPackage(world.package(1)));
+    let tenants = ["alice", "bob", "carol", "alice"];
+    for (day, tenant) in (2..).zip(tenants) {
+        world.pass_to(at(1, day, 0));
+        if day > 2 {
+            let before = tenants[day as usize - 3];
+            let agreement = agreement_of(before, &format!("s{}", day - 1));
+            world.done(before, Action::Terminate { agreement });
+            world.done("operator", Action::BindMeter { meter: meter_id(ALICE), holder: account(tenant) });
+        }
+        let Action::Subscribe { terms, .. } = world.subscription(vec![world.service("alice", ELECTRICITY, 0)]) else {
+            unreachable!()
+        };
+        world.done(tenant, Action::Subscribe { label: label(&format!("s{day}")), terms });
+    }
+    world.pass_to(at(1, 6, 0));
+    let told = segments(&read(&mut world, ALICE, &[(at(1, 2, 0), 0), (at(1, 6, 0), 400)]));
+    let shares: Vec<(Option<AgreementId>, u64)> = told
+        .iter()
+        .filter(|segment| segment.supply.is_some())
+        .map(|segment| (segment.supply.map(|(id, _)| id), kwh(&segment.rest().unwrap())))
+        .collect();
+    let first: Vec<(Option<AgreementId>, u64)> =
+        (2..5).map(|day| (Some(agreement_of(tenants[day - 2], &format!("s{day}"))), 100)).collect();
+    assert_eq!(shares, first, "the fourth is still there");
+    world.done("alice", Action::Terminate { agreement: agreement_of("alice", "s5") });
+    world.pass_to(at(1, 6, 6));
+    // A day's 100 kWh: 7 hours of 24 at 40 %.
+    assert_eq!([("alice", 132), ("bob", 66), ("carol", 66)].map(|(who, _)| spent(&world, who, MILLION)), [132_000_000, 66_000_000, 66_000_000]);
+}
+
 /// Readings of a meter: hours since 10 January 0:00 and the register. Between two of them an hour is two fifths of a joule
 /// or the like off the line, so that rounding shows.
 fn schedule(quantities: &[u64]) -> Vec<(Timestamp, u64)> {
@@ -497,6 +566,58 @@ fn play(readings: [&[(Timestamp, u64)]; 2], order: &[bool], batch: usize) -> ([V
     (told, balances)
 }
 
+/// What supplies and purchases have of January and of February, by band.
+fn by_month(events: &[Event]) -> std::collections::BTreeMap<(AgreementId, bool), Bands> {
+    let mut sums = std::collections::BTreeMap::new();
+    let mut add = |id: AgreementId, february: bool, bands: &Bands| {
+        let sum = sums.entry((id, february)).or_insert(Bands::ZERO);
+        *sum = sum.checked_add(bands).unwrap();
+    };
+    for event in events {
+        match event {
+            Event::Segment(segment) => {
+                let february = segment.interval.to > at(2, 1, 0);
+                segment.fills.iter().for_each(|fill| add(fill.agreement, february, &fill.bands));
+                if let Some((supply, _)) = segment.supply {
+                    add(supply, february, &segment.rest().unwrap());
+                }
+            }
+            Event::Returned { agreement, interval, bands, .. } => add(*agreement, interval.to > at(2, 1, 0), bands),
+            _ => {}
+        }
+    }
+    sums
+}
+
+/// Plays the turn of a month over which alice has a purchase. The readings from number `late` on come days after January's
+/// statement.
+fn play_turn_of_month(
+    readings: &[(Timestamp, u64)],
+    late: usize,
+) -> std::collections::BTreeMap<(AgreementId, bool), Bands> {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    // It is night until 7: where a segment were cut would change what the purchase has of each band.
+    let window = Window { from: at(1, 31, 3), to: at(2, 1, 15) };
+    Purchase { grace_hours: 240, kwh: 10, window, ..Purchase::of_roof() }.sign(&mut world, "p");
+    let mut events = Vec::new();
+    for (number, (time, register)) in readings.iter().enumerate() {
+        if number == late {
+            events.extend(world.pass_to(at(2, 5, 0)).iter().flat_map(Receipt::events).cloned());
+        } else if *time > world.now {
+            events.extend(world.pass_to(*time).iter().flat_map(Receipt::events).cloned());
+        }
+        events.extend(world.done("gateway", world.readings(ALICE, &[(*time, *register)])));
+    }
+    for (hour, minute) in [(14, 30), (15, 0)] {
+        let settles = Timestamp(at(2, 11, hour).0 + minute * 60_000);
+        events.extend(world.pass_to(settles).iter().flat_map(Receipt::events).cloned());
+    }
+    world.done("alice", terminate());
+    events.extend(world.pass_to(at(2, 14, 0)).iter().flat_map(Receipt::events).cloned());
+    by_month(&events)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -511,6 +632,22 @@ proptest! {
         let [roof, alice] = [schedule(&roof), schedule(&alice)];
         let plain = play([&roof, &alice], &[true, false], 1);
         let other = play([&with_more(&roof, &chosen), &with_more(&alice, &chosen)], &order, batch);
+        for told in &plain.0 {
+            for pair in told.windows(2) {
+                prop_assert_eq!((pair[0].interval.to, pair[0].after), (pair[1].interval.from, pair[1].before));
+            }
+        }
         prop_assert_eq!(plain, other);
+    }
+
+    #[test]
+    fn what_comes_after_its_statement_counts_for_the_same_periods_and_bands(
+        quantities in prop::collection::vec(0..20_000_000u64, 6),
+        late in 1..7usize,
+    ) {
+        let mut readings = schedule(&quantities);
+        let days = 21 * 24 * HOUR_MS;
+        readings.iter_mut().for_each(|(time, _)| time.0 += days);
+        prop_assert_eq!(play_turn_of_month(&readings, usize::MAX), play_turn_of_month(&readings, late));
     }
 }

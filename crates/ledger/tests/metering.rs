@@ -255,3 +255,148 @@ fn a_correction_of_a_closed_month_is_told_to_the_supply_of_that_time() {
     assert_eq!(told, Some((subscription_id(), hours(20, 10, 11), Bands::ZERO, less)));
     assert_eq!(state_of(&world, METER).total(), Quantity(100 * KWH), "what is worked out is changed where it was charged");
 }
+
+#[test]
+fn more_than_a_meter_can_pass_is_not_corrected_in_however_many_steps() {
+    let mut world = World::new();
+    world.now = at(1, 1, 2);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 1), 0), (at(1, 1, 2), 0)]));
+    let more = || correction(hours(1, 1, 2), 0, 10_000 * KWH);
+    world.done("operator", more());
+    world.done("operator", more());
+    assert_eq!(world.refused("operator", more()).code(), "meter/correction-out-of-range");
+}
+
+#[test]
+fn numbers_over_their_edges_are_refused_and_nothing_worse() {
+    const EDGES: [u64; 7] = [0, 1, KWH, 10_000_000_000_000, 10_000_000_000_001, u64::MAX - 1, u64::MAX];
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 11), KWH)]));
+    let meter = meter_id(METER);
+    let authority = MeterAuthority::Gateway(account("gateway"));
+    for one in EDGES {
+        world.try_do("operator", Action::ChangeMeterCapacity { meter, capacity_per_hour: Quantity(one) });
+        for other in EDGES {
+            let (from, to) = (Timestamp(one), Timestamp(other));
+            world.try_do("operator", correction(Window { from, to }, one, other));
+            world.try_do("operator", correction(hours(1, 10, 11), one, other));
+            world.try_do("operator", correction(Window { from, to: at(1, 1, 11) }, other, one));
+            let last = Reading { time: Timestamp(one), register: Quantity(other) };
+            let (register_modulus, register) = (Quantity(one), Quantity(other));
+            let exchange = Action::ExchangeMeter { meter, last, authority, register_modulus, register };
+            world.try_do("operator", exchange);
+            world.done("gateway", world.readings(METER, &[(Timestamp(one), other), (at(1, 1, 12), other)]));
+            let (since, text) = (Timestamp(one), format!("{one}/{other}"));
+            let (label, capacity_per_hour) = (label(&text), Quantity(other));
+            let template = world.meter("alice", Carrier::Electricity);
+            let new = Meter { label, capacity_per_hour, register_modulus: Quantity(u64::MAX), since, ..template };
+            if matches!(world.try_do("operator", Action::RegisterMeter(new)), Verdict::Applied(_)) {
+                world.done("gateway", world.readings(&text, &[(Timestamp(other), one), (at(1, 1, 12), u64::MAX - 1)]));
+            }
+        }
+    }
+}
+
+/// Alice buys 1,000 kWh of the roof for 10 January, measured by her meter, with a day of grace.
+fn purchase(world: &mut World) -> AgreementId {
+    use utilidor_types::agreement::*;
+    let lot = PurchaseLot {
+        carrier: Carrier::Electricity,
+        quantity: Quantity(1_000 * KWH),
+        price: Price::micro_per_kwh(600_000),
+        metering: Metering { delivery: None, take: Some(meter_id(METER)) },
+    };
+    let program = Program::Purchase(PurchaseTerms {
+        lots: vec![lot].try_into().unwrap(),
+        window: hours(10, 0, 24),
+        deposit_permille: 0,
+        guarantee_permille: 0,
+        tolerance_permille: 0,
+        grace_ms: 86_400_000,
+        substitute: Substitute::Nothing,
+    });
+    let terms = AgreementTerms::between(account("roof"), account("alice"), program);
+    let agreement = agreement_of("roof", "p");
+    let proposal = Action::ProposeAgreement { label: label("p"), terms: terms.clone(), signing_ms: 3_600_000 };
+    world.done("roof", proposal);
+    world.done("alice", Action::SignAgreement { agreement, terms: terms.digest() });
+    agreement
+}
+
+/// What a correction changed, by agreement: kWh more and less.
+fn adjusted(events: &[Event]) -> Vec<(AgreementId, u64, u64)> {
+    let total = |bands: &Bands| bands.total().unwrap().0 / KWH;
+    let told = |event: &Event| match event {
+        Event::Adjusted { agreement, more, less, .. } => Some((*agreement, total(more), total(less))),
+        _ => None,
+    };
+    let mut told: Vec<_> = events.iter().filter_map(told).collect();
+    told.sort();
+    told
+}
+
+/// A world in which alice has a supply and a purchase of 1,000 kWh, and has taken so much in an hour of its day, all of
+/// which is worked out.
+fn bought(kwh: u64) -> (World, AgreementId) {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    let purchase = purchase(&mut world);
+    world.pass_to(at(1, 11, 0));
+    let readings = [(at(1, 10, 10), 0), (at(1, 10, 11), kwh * KWH), (at(1, 11, 0), kwh * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    (world, purchase)
+}
+
+#[test]
+fn what_comes_more_fills_an_unsettled_purchase_and_the_rest_is_the_supplys() {
+    let (mut world, purchase) = bought(900);
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 1_300 * KWH));
+    let mut expected = [(purchase, 100, 0), (subscription_id(), 300, 0)];
+    expected.sort();
+    assert_eq!(adjusted(&events), expected);
+    let (free, _) = world.balance("roof");
+    world.pass_to(at(1, 12, 0));
+    assert_eq!(world.balance("roof").0.0 - free.0, 600_000_000, "the purchase settles for all of it");
+}
+
+#[test]
+fn what_comes_less_is_taken_from_the_supply_before_the_purchase() {
+    let (mut world, purchase) = bought(1_300);
+    let events = world.done("operator", correction(hours(10, 10, 11), 1_300 * KWH, 900 * KWH));
+    let mut expected = [(purchase, 0, 100), (subscription_id(), 0, 300)];
+    expected.sort();
+    assert_eq!(adjusted(&events), expected);
+    let (free, _) = world.balance("roof");
+    world.pass_to(at(1, 12, 0));
+    assert_eq!(world.balance("roof").0.0 - free.0, 540_000_000, "the purchase settles for what is right");
+}
+
+#[test]
+fn a_settled_purchase_stays_as_it_is_when_a_reading_is_corrected() {
+    let (mut world, _) = bought(900);
+    world.pass_to(at(1, 12, 0));
+    let balance = world.balance("roof");
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
+    assert_eq!(world.balance("roof"), balance);
+}
+
+#[test]
+fn a_correction_is_shared_by_time_between_the_tenants_of_its_interval() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 5, 12);
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.done("operator", Action::BindMeter { meter: meter_id(METER), holder: account("bob") });
+    world.done("bob", world.subscription(vec![world.service("alice", Carrier::Electricity, 0)]));
+    world.now = at(1, 5, 14);
+    world.done("gateway", world.readings(METER, &[(at(1, 5, 10), 0), (at(1, 5, 14), 400 * KWH)]));
+    let events = world.done("operator", correction(hours(5, 10, 14), 400 * KWH, 200 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)], "the present tenant's half is in the open segment");
+    world.done("bob", Action::Terminate { agreement: agreement_of("bob", "s") });
+    let free = world.balance("bob").0;
+    world.pass_to(at(1, 5, 20));
+    assert_eq!(free.0 - world.balance("bob").0.0, 80_000_000, "100 kWh at 0.80");
+}

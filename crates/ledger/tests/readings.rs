@@ -163,11 +163,13 @@ fn a_steady_reading_changes_one_cell() {
     let serves: MeterBindings = world.state.read(&meter_id(METER)).unwrap();
     assert_eq!(serves.bindings.len(), 2, "a supply with bands, and a purchase");
 
-    world.now = at(1, 5, 2);
-    let reading = world.readings(METER, &[(at(1, 5, 1), KWH), (at(1, 5, 2), 2 * KWH)]);
-    assert_eq!(cells_changed(&mut world, reading), [Key::of(13, &meter_id(METER).0)]);
+    world.now = at(1, 5, 1);
+    world.done("gateway", world.readings(METER, &[(at(1, 5, 1), KWH)]));
+    world.now = at(1, 5, 3);
+    let readings = world.readings(METER, &[(at(1, 5, 2), 2 * KWH), (at(1, 5, 3), 3 * KWH)]);
+    assert_eq!(cells_changed(&mut world, readings), [Key::of(13, &meter_id(METER).0)]);
     let registers = state_of(&world, METER).registers;
-    assert_eq!(registers.of(Band::Valley), Quantity(2 * KWH));
+    assert_eq!(registers.of(Band::Valley), Quantity(3 * KWH));
 }
 
 #[test]
