@@ -13,7 +13,7 @@ use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status}
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{
-    AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role, Timestamp,
+    AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role,
 };
 
 /// The set of one party.
@@ -178,9 +178,8 @@ impl Ledger<'_> {
         if is_signed {
             return self.activate(id, state);
         }
-        let at = sign_by.max(Timestamp(self.now.0.saturating_add(1)));
-        self.schedule(DueItem::Agreement(id), at)?;
-        state.called = Some(at);
+        self.schedule(DueItem::Agreement(id), sign_by)?;
+        state.called = Some(sign_by);
         self.store.put(&id, state);
         Ok(())
     }

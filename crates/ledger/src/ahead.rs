@@ -67,7 +67,7 @@ impl Ledger<'_> {
             Action::DeclareCapacity { owner, .. } => self.want_account(*owner),
             Action::WithdrawOffer { offer } => self.want_offer_closed(*offer),
             Action::SubmitQuotes { quotes } => quotes.iter().for_each(|quote| self.want_last_page(quote.offer)),
-            Action::WithdrawQuote { offer } => self.want_quote_withdrawn(*offer, caller.account),
+            Action::WithdrawQuote { offer } => self.want_quote_withdrawn(*offer),
             Action::Award { awards } => self.want_awarded(caller, awards),
             Action::ProposeAgreement { terms, .. } => self.want_parties(terms),
             Action::SignAgreement { agreement, .. } => {

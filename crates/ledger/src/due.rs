@@ -125,7 +125,12 @@ impl Ledger<'_> {
         for level in 0..LEVELS {
             self.store.want::<DueNode>(&place(second, level).0);
         }
-        self.store.want::<DueBucket>(&second);
+        // Once it is known how far its pages reach, the last one is written on.
+        if let Ok(Some(bucket)) = self.store.view::<DueBucket>(&second)
+            && !bucket.count.is_multiple_of(DUE_PAGE_ITEMS as u32)
+        {
+            self.store.want::<DuePage>(&(second, bucket.count / DUE_PAGE_ITEMS as u32));
+        }
     }
 
     /// Asks for what lies between the time at which something is due first, and now.

@@ -3,8 +3,8 @@
 
 use crate::agreement::{everybody, only};
 use crate::context::{Caller, Ledger};
-use crate::record::{AgreementState, AmendmentRecord, BacklogRecord, MemberRecord, MeterRecord, Pot};
-use crate::store::Ruled;
+use crate::record::{AgreementState, AmendmentRecord, BacklogRecord, Bound, MemberRecord, MeterRecord, Pot};
+use crate::store::{Ruled, Stop};
 use utilidor_program::Event as Told;
 use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status};
 use utilidor_types::event::Movement;
@@ -101,6 +101,25 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// Lets a meter go. What a purchase took of it goes back to its supply. A meter that is free already is no reason not to
+    /// end.
+    fn free_meter(&mut self, id: AgreementId, bound: &Bound) -> Ruled<()> {
+        let mark = self.store.mark();
+        let (events, nothing) = (self.events.len(), Quantity::ZERO);
+        let freed = match bound.fills {
+            true => self.settle_binding(id, bound.number, bound.meter, nothing, nothing),
+            false => self.end_binding(id, bound.number, bound.meter, self.now),
+        };
+        match freed {
+            Err(Stop::Refused(refusal)) if refusal != Refusal::TooMuchWork => {
+                self.store.undo(mark);
+                self.events.truncate(events);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Ends an agreement as its parties have signed it for this case. Its program is told nothing more.
     pub fn end_without_program(&mut self, agreement: &Agreement, mut state: AgreementState) -> Ruled<()> {
         let id = agreement.id;
@@ -114,10 +133,7 @@ impl Ledger<'_> {
         state.halted = true;
         self.store.put(&id, state.clone());
         for bound in bindings {
-            match bound.fills {
-                true => self.settle_binding(id, bound.number, bound.meter, Quantity::ZERO, Quantity::ZERO)?,
-                false => self.end_binding(id, bound.number, bound.meter, self.now)?,
-            }
+            self.free_meter(id, &bound)?;
         }
         if self.store.view::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);

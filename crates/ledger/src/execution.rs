@@ -124,6 +124,7 @@ impl Outcome {
 
 /// Where an execution stands.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // there is one of them at a time
 pub enum Progress {
     /// These cells must be supplied first, in this order; each is there once.
     Wants(Vec<Key>),
@@ -182,6 +183,8 @@ pub struct Execution {
     certified_for_good: usize,
     /// What the transactions may take together.
     most: Work,
+    /// Passes after which it takes no more transactions.
+    most_passes: u32,
     work: Work,
 }
 
@@ -190,6 +193,12 @@ struct Ran {
     /// `None`: there was nothing to do.
     receipt: Option<Receipt>,
     spent: Work,
+}
+
+impl Ran {
+    fn is_refused(&self) -> bool {
+        self.receipt.as_ref().is_some_and(|receipt| receipt.refusal().is_some())
+    }
 }
 
 impl Execution {
@@ -213,6 +222,7 @@ impl Execution {
             certified: Vec::new(),
             certified_for_good: 0,
             most: MAX_BLOCK_WORK,
+            most_passes: MAX_PASSES,
             work: Work::default(),
         }
     }
@@ -221,6 +231,12 @@ impl Execution {
     #[cfg(test)]
     pub(crate) fn with_most(self, most: Work) -> Self {
         Self { most, ..self }
+    }
+
+    /// The same with fewer passes, to come to their bound with little.
+    #[cfg(test)]
+    pub(crate) fn with_most_passes(self, most_passes: u32) -> Self {
+        Self { most_passes, ..self }
     }
 
     /// Supplies cells that were wanted, in that order. Those left out are wanted again.
@@ -347,7 +363,8 @@ impl Execution {
         for (place, transaction) in self.transactions.iter().enumerate() {
             self.store.begin(FIRST_TRANSACTION + place as u32);
             let (id, envelope) = (transaction.account(), transaction.transaction());
-            let found = self.store.find_at::<AccountRecord>(&id).expect("every account was asked for in the first pass");
+            let found =
+                self.store.find_at::<AccountRecord>(&id).expect("every account was asked for in the first pass");
             let Some((account, record)) = found else {
                 self.inadmissible.push((place, Inadmissible::UnknownAccount(id)));
                 continue;
@@ -395,9 +412,11 @@ impl Execution {
     fn plan_due(&mut self) {
         let mut ledger = self.ledger();
         ledger.store.begin(CALENDAR);
-        let plan = ledger.due_plan(MAX_DUE_PER_BLOCK).expect("a block's part of the calendar is less than a unit may read");
+        let plan =
+            ledger.due_plan(MAX_DUE_PER_BLOCK).expect("a block's part of the calendar is less than a unit may read");
         ledger.store.finish();
-        let of = |(place, due): (usize, &DueSecond)| due.items.iter().map(move |item| (place, *item)).collect::<Vec<_>>();
+        let of =
+            |(place, due): (usize, &DueSecond)| due.items.iter().map(move |item| (place, *item)).collect::<Vec<_>>();
         self.due.items = plan.seconds.iter().enumerate().flat_map(of).collect();
         self.due.plan = plan;
     }
@@ -484,7 +503,7 @@ impl Execution {
     fn take_turns(&mut self) {
         while !self.store.is_ahead() && !self.is_full {
             let Some(turn) = self.turns().get(self.next).copied() else { break };
-            if self.pass > MAX_PASSES {
+            if self.pass > self.most_passes {
                 self.is_full = true;
                 break;
             }
@@ -498,6 +517,7 @@ impl Execution {
         let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
         let mut ran = ledger.run_transaction(unit, turn, transaction, &self.most);
         if ran.is_none() {
+            ledger.want_more(turn, transaction);
             self.waited += 1;
             if self.waited < MAX_UNIT_PASSES {
                 self.store.look_ahead();
@@ -534,7 +554,12 @@ impl Execution {
             if self.ahead_left == 0 {
                 break;
             }
-            ledger.run_transaction(unit, turn, &self.transactions[turn.place], &self.most);
+            let transaction = &self.transactions[turn.place];
+            let ran = ledger.run_transaction(unit, turn, transaction, &self.most);
+            // It may be refused only because what stands before it has not been done.
+            if ran.is_none_or(|ran| ran.is_refused()) {
+                ledger.want_more(turn, transaction);
+            }
             ledger.store.finish();
             self.ahead_left = self.ahead_left.saturating_sub(ledger.store.look_ups());
         }
@@ -611,11 +636,14 @@ impl Ledger<'_> {
             ledger.perform(turn.caller, action).map(|()| true)
         });
         if ran.is_none() {
-            // What it has made so far may show more than what it names.
-            self.want_found(turn.caller, action);
             self.store.abandon();
         }
         ran
+    }
+
+    /// Asks for all that a transaction refers to, as far as it can be found now.
+    fn want_more(&mut self, turn: &Turn, transaction: &VerifiedTransaction) {
+        self.want_found(turn.caller, &transaction.transaction().action);
     }
 
     /// Refuses a transaction that has waited too long.
@@ -629,7 +657,8 @@ impl Ledger<'_> {
         self.store.begin(unit);
         self.store.spend(Work::of(action));
         let account = self.store.at(turn.account);
-        let mut account = account.ok().flatten().expect("an admitted transaction's account was read, and none is deleted");
+        let mut account =
+            account.ok().flatten().expect("an admitted transaction's account was read, and none is deleted");
         account.nonce += 1;
         self.store.put_at(turn.account, account);
     }

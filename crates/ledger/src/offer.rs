@@ -4,7 +4,7 @@
 //! released. It stays, without quotes, as long as agreements from it wait for a signature, because their lots may come back.
 
 use crate::context::{Caller, Ledger};
-use crate::record::{AccountRecord, BidderPage, MemberRecord, OfferRecord, PAGE_BIDDERS, QuoteRecord};
+use crate::record::{AccountRecord, BidderPage, OfferRecord, PAGE_BIDDERS, QuoteRecord};
 use crate::store::Ruled;
 use std::sync::Arc;
 use utilidor_program::purchase::check_delivery;
@@ -203,8 +203,8 @@ impl Ledger<'_> {
 
 /// The list of an offer's bidders.
 impl Ledger<'_> {
-    /// Appends a bidder, and gives its number.
-    pub fn list_bidder(&mut self, offer: OfferId, record: &mut OfferRecord, bidder: AccountId) -> Ruled<u8> {
+    /// Appends a bidder.
+    pub fn list_bidder(&mut self, offer: OfferId, record: &mut OfferRecord, bidder: AccountId) -> Ruled<()> {
         let number = record.bidders;
         if usize::from(number) >= utilidor_types::offer::MAX_BIDDERS {
             return Err(Refusal::TooManyBidders { max: utilidor_types::offer::MAX_BIDDERS as u32 }.into());
@@ -220,49 +220,40 @@ impl Ledger<'_> {
             1 => self.store.create_unread(&key, page),
             _ => self.store.put(&key, page),
         }
-        Ok(number)
-    }
-
-    /// Takes a bidder out of the list; the last one takes its place.
-    pub fn unlist_bidder(&mut self, offer: OfferId, record: &mut OfferRecord, number: u8) -> Ruled<()> {
-        let last = record.bidders.saturating_sub(1);
-        let key = |number: u8| (offer, number / PAGE_BIDDERS as u8);
-        self.store.want::<BidderPage>(&key(number));
-        let mut page: BidderPage = self.store.known(&key(last))?;
-        let mut bidders = page.bidders.into_vec();
-        let Some(moved) = bidders.pop() else { return Ok(()) };
-        page.bidders = Bounded::new(bidders).map_err(|_| Refusal::Overflow)?;
-        match page.bidders.is_empty() {
-            true => self.store.delete::<BidderPage>(&key(last)),
-            false => self.store.put(&key(last), page),
-        }
-        record.bidders = last;
-        if number == last {
-            return Ok(());
-        }
-        let mut page: BidderPage = self.store.known(&key(number))?;
-        if let Some(place) = page.bidders.as_mut_slice().get_mut(usize::from(number) % PAGE_BIDDERS) {
-            *place = moved;
-        }
-        self.store.put(&key(number), page);
-        let mut quote: QuoteRecord = self.store.known(&(offer, moved))?;
-        quote.number = number;
-        self.store.put(&(offer, moved), quote);
         Ok(())
     }
 
-    /// The page on which a bidder stands, and the last one.
-    pub fn want_bidder_pages(&mut self, offer: OfferId, record: &OfferRecord, number: u8) {
-        self.store.want::<BidderPage>(&(offer, number / PAGE_BIDDERS as u8));
-        let last = (offer, record.bidders.saturating_sub(1) / PAGE_BIDDERS as u8);
-        if let Ok(Some(page)) = self.store.view::<BidderPage>(&last)
-            && let Some(moved) = page.bidders.last()
-        {
-            self.store.want::<QuoteRecord>(&(offer, *moved));
+    /// Takes a bidder out of the list; the last one takes its place.
+    pub fn unlist_bidder(&mut self, offer: OfferId, record: &mut OfferRecord, bidder: AccountId) -> Ruled<()> {
+        self.want_bidders(offer, record);
+        let Some(last) = pages(record.bidders).checked_sub(1) else { return Ok(()) };
+        let mut bidders = self.store.known::<BidderPage>(&(offer, last))?.bidders.into_vec();
+        let Some(moved) = bidders.pop() else { return Ok(()) };
+        match bidders.is_empty() {
+            true => self.store.delete::<BidderPage>(&(offer, last)),
+            false => {
+                let bidders = Bounded::new(bidders).map_err(|_| Refusal::Overflow)?;
+                self.store.put(&(offer, last), BidderPage { bidders });
+            }
         }
+        record.bidders -= 1;
+        if moved == bidder {
+            return Ok(());
+        }
+        for number in 0..=last {
+            let mut page = self.store.find::<BidderPage>(&(offer, number))?.unwrap_or_default();
+            if let Some(place) = page.bidders.as_mut_slice().iter_mut().find(|place| **place == bidder) {
+                *place = moved;
+                self.store.put(&(offer, number), page);
+                break;
+            }
+        }
+        Ok(())
     }
 
-    pub fn want_member(&mut self, caller: Caller) {
-        self.store.want::<MemberRecord>(&caller.member);
+    pub fn want_bidders(&mut self, offer: OfferId, record: &OfferRecord) {
+        for page in 0..pages(record.bidders) {
+            self.store.want::<BidderPage>(&(offer, page));
+        }
     }
 }

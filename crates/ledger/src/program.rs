@@ -23,7 +23,7 @@ use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{self, Movement, Source};
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
-use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, MeterId, Money, PackageId, Refusal, Timestamp};
+use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, Money, PackageId, Refusal, Timestamp};
 
 /// After so many failures in a row an agreement is stalled.
 pub const MAX_FAILURES: u8 = 3;
@@ -411,6 +411,8 @@ impl Ledger<'_> {
         if is_signed {
             state.digest = after;
         }
+        let now = self.now;
+        state.bindings.retain(|bound| bound.until > now);
         // A statement shows the debt after it, wherever the program puts it among the effects.
         let mut drafts = Vec::new();
         for effect in step.effects {
@@ -518,12 +520,11 @@ impl Ledger<'_> {
                 self.bind(id, &binding)
             }
             Effect::EndBinding { binding, meter, at } => {
-                // One that has an end already can end sooner.
-                let _ = state.unbound(binding, meter);
+                state.bound_until(binding, at);
                 self.end_binding(id, binding, meter, at)
             }
             Effect::Settle { binding, meter, keep, absorb } => {
-                state.unbound(binding, meter)?;
+                state.bindings.retain(|bound| bound.number != binding);
                 self.settle_binding(id, binding, meter, keep, absorb)
             }
             Effect::Mark { binding, meter, at } => self.set_mark(id, binding, meter, at),
@@ -594,18 +595,20 @@ impl AgreementState {
 /// Bindings.
 impl AgreementState {
     fn bound(&mut self, binding: &Binding) -> Result<(), Refusal> {
-        let Binding { number, meter, sum, .. } = *binding;
+        let Binding { number, meter, sum, window, .. } = *binding;
         if self.bindings.iter().any(|bound| bound.number == number) {
             return Err(Unfit::Binding.into());
         }
         let fills = matches!(sum, Sum::Fill(_));
-        self.bindings.push(Bound { number, meter, fills }).map_err(|_| Unfit::Binding.into())
+        // A purchase holds its meter until it has settled, however long that takes.
+        let until = if fills { MAX_TIMESTAMP } else { window.to };
+        self.bindings.push(Bound { number, meter, fills, until }).map_err(|_| Unfit::Binding.into())
     }
 
-    fn unbound(&mut self, number: u8, meter: MeterId) -> Result<(), Refusal> {
-        let before = self.bindings.len();
-        self.bindings.retain(|bound| (bound.number, bound.meter) != (number, meter));
-        if self.bindings.len() == before { Err(Unfit::Binding.into()) } else { Ok(()) }
+    fn bound_until(&mut self, number: u8, at: Timestamp) {
+        if let Some(bound) = self.bindings.as_mut_slice().iter_mut().find(|bound| bound.number == number) {
+            bound.until = at;
+        }
     }
 }
 

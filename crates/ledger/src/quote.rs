@@ -27,11 +27,9 @@ impl Ledger<'_> {
         }
     }
 
-    pub fn want_quote_withdrawn(&mut self, offer: OfferId, bidder: AccountId) {
-        if let Ok(Some(record)) = self.store.view::<OfferRecord>(&offer)
-            && let Ok(Some(quote)) = self.store.view::<QuoteRecord>(&(offer, bidder))
-        {
-            self.want_bidder_pages(offer, &record, quote.number);
+    pub fn want_quote_withdrawn(&mut self, offer: OfferId) {
+        if let Ok(Some(record)) = self.store.view::<OfferRecord>(&offer) {
+            self.want_bidders(offer, &record);
         }
     }
 }
@@ -57,27 +55,27 @@ impl Ledger<'_> {
             return Err(Refusal::SealedSize { bytes: quote.sealed.len() as u32, expected: expected as u32 }.into());
         }
         let id = (quote.offer, caller.account);
-        let (number, bond) = match self.store.view::<QuoteRecord>(&id)? {
-            Some(present) => (present.number, present.bond),
+        let bond = match self.store.view::<QuoteRecord>(&id)? {
+            Some(present) => present.bond,
             None => self.admit_bidder(caller, quote.offer, Arc::unwrap_or_clone(record))?,
         };
 
         let (commitment, sealed, binding) = (quote.commitment, quote.sealed_digest(), quote.binding);
-        self.store.put(&id, QuoteRecord { commitment, sealed, binding, awarded: false, number, bond });
+        self.store.put(&id, QuoteRecord { commitment, sealed, binding, awarded: false, bond });
         Ok(())
     }
 
     /// A first quote: the bidder is listed, and its bond reserved.
-    fn admit_bidder(&mut self, caller: Caller, offer: OfferId, mut record: OfferRecord) -> Ruled<(u8, Money)> {
+    fn admit_bidder(&mut self, caller: Caller, offer: OfferId, mut record: OfferRecord) -> Ruled<Money> {
         let (bidder, bond) = (caller.account, record.offer.terms.bond);
         self.keep(caller.member, Limited::Quotes)?;
-        let number = self.list_bidder(offer, &mut record, bidder)?;
+        self.list_bidder(offer, &mut record, bidder)?;
         if bond > Money::ZERO {
             self.reserve(bidder, bond)?;
             self.events.push(Event::Bond { offer, bidder, movement: BondMovement::Reserved, amount: bond });
         }
         self.store.put(&offer, record);
-        Ok((number, bond))
+        Ok(bond)
     }
 
     /// Order: offer, lapse, gate, quote.
@@ -89,8 +87,7 @@ impl Ledger<'_> {
         let quote: QuoteRecord = self.store.get(&id, || Refusal::UnknownQuote { offer, bidder })?;
 
         let mut record = Arc::unwrap_or_clone(record);
-        self.want_bidder_pages(offer, &record, quote.number);
-        self.unlist_bidder(offer, &mut record, quote.number)?;
+        self.unlist_bidder(offer, &mut record, bidder)?;
         self.store.put(&offer, record);
         self.release_bond(offer, bidder, quote.bond)?;
         self.store.delete::<QuoteRecord>(&id);

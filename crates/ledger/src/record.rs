@@ -168,8 +168,6 @@ pub struct QuoteRecord {
     pub binding: bool,
     /// Whether it was awarded, or has lost its bond because it could not be.
     pub awarded: bool,
-    /// The bidder's number in the offer's list.
-    pub number: u8,
     /// What is reserved for it.
     pub bond: Money,
 }
@@ -215,6 +213,8 @@ pub struct Bound {
     pub meter: MeterId,
     /// Whether it fills a volume; else it is a supply, or absorbs.
     pub fills: bool,
+    /// When it ends; it goes from here when that time has come.
+    pub until: Timestamp,
 }
 
 /// What changes about an agreement.

@@ -103,7 +103,9 @@ impl<R: Record> KindOf<R> {
         usual_cells: R::USUAL_CELLS,
         encode: |value, bytes| typed::<R>(&**value).serialize(bytes).expect("memory takes all that is written"),
         decode: |bytes| Arc::new(stored::<R>(bytes)),
-        len: |value| borsh::object_length(typed::<R>(&**value)).expect("lists are bounded within their length's prefix"),
+        len: |value| {
+            borsh::object_length(typed::<R>(&**value)).expect("lists are bounded within their length's prefix")
+        },
     };
 }
 
@@ -350,7 +352,8 @@ impl Store {
 
     /// What the present run of a unit has taken so far, the cells that it has written included.
     pub(crate) fn spent(&self) -> Work {
-        let written = self.journal[self.begin.written..].iter().map(|(place, _)| self.records[*place].cells_now()).sum();
+        let written =
+            self.journal[self.begin.written..].iter().map(|(place, _)| self.records[*place].cells_now()).sum();
         Work { cells_written: written, ..self.spent }
     }
 
