@@ -49,3 +49,37 @@ pub(crate) fn share_floor(value: u64, part: u128, whole: u128) -> u64 {
     }
     quotient
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_share_is_rounded_down_whatever_its_size(value in any::<u64>(), part in any::<u128>(), whole in 1u128..) {
+            let share = share_floor(value, part, whole);
+            if part >= whole {
+                prop_assert_eq!(share, value);
+            } else {
+                // share x whole <= value x part < (share + 1) x whole, in 192 bits.
+                let wide = |one: u64, other: u128| {
+                    let low = u128::from(one) * (other & u128::from(u64::MAX));
+                    let high = u128::from(one) * (other >> 64) + (low >> 64);
+                    (high, low as u64)
+                };
+                prop_assert!(wide(share, whole) <= wide(value, part));
+                prop_assert!(share == u64::MAX || wide(value, part) < wide(share + 1, whole));
+            }
+        }
+    }
+
+    #[test]
+    fn what_leaves_its_range_is_a_fault() {
+        assert_eq!(times(u128::MAX, 2u8), Err(OVERFLOW));
+        assert_eq!(plus(u128::MAX, 1), Err(OVERFLOW));
+        assert_eq!(add(Money(u64::MAX), Money(1)), Err(OVERFLOW));
+        assert_eq!(money_half_even(u128::MAX, 1), Err(OVERFLOW));
+        assert_eq!(money_half_even(1, 0), Err(OVERFLOW));
+    }
+}

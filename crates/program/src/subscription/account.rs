@@ -25,7 +25,7 @@ pub(super) const MAX_EPOCHS: usize = 4;
 /// Most meters of a service that have not passed their end.
 pub(super) const MAX_METERS: usize = 3;
 /// Most stretches that are not closed.
-const MAX_STRETCHES: usize = 8;
+const MAX_STRETCHES: usize = 4;
 /// Most months whose peaks a service remembers.
 const MAX_PEAKS: usize = 4;
 
@@ -527,4 +527,39 @@ impl Account {
 fn is_higher(one: (Quantity, u32), other: (Quantity, u32)) -> bool {
     // Each product is of 64 and 32 bits.
     u128::from(one.0.0) * u128::from(other.1.max(1)) > u128::from(other.0.0) * u128::from(one.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::MAX_SLOT_BYTES;
+    use utilidor_types::encode;
+
+    fn full<T: Clone, const MAX: usize>(item: T) -> Bounded<T, MAX> {
+        Bounded::new(vec![item; MAX]).ok().unwrap()
+    }
+
+    #[test]
+    fn a_full_account_fits_its_slot() {
+        let tariff = TariffRef { version: 0, option: 0 };
+        let (bands, time) = (Bands([Quantity(u64::MAX); 5]), Timestamp(0));
+        let period = Window { from: time, to: time };
+        let priced = Priced { tranche: 0, tariff, discount_permille: 0 };
+        let stage = Stage::Energy { drawn: bands, charged: Money::ZERO };
+        let (number, paid, discount_permille) = (0, Money::ZERO, 0);
+        let peak = (Quantity::ZERO, 0);
+        let account = Account {
+            epochs: full(Epoch { from: time, tariff, area: Area(0) }),
+            meters: full(Position { binding: 0, from: time, to: Some(time), at: time }),
+            stretches: full(Stretch { from: time, bands }),
+            tranches: full(Tranche { number, paid, tariff, discount_permille, period: Some(period), stage }),
+            groups: full(Group { period, priced, bands, pays: Pays::Credit(Some(Money::ZERO)) }),
+            history: full(Ended { until: time, priced }),
+            peaks: full(Peak { month: time, highest: peak, charged: peak }),
+            ..Account::new(time, tariff, Area(0))
+        };
+        let bytes = encode(&account).len();
+        assert!(bytes <= MAX_SLOT_BYTES, "{bytes}");
+        assert!(encode(&Account::new(time, tariff, Area(0))).len() <= 128, "a new account fits a cell");
+    }
 }

@@ -209,3 +209,32 @@ impl Head {
         Window { from: self.period_from, to: ends.max(self.period_from) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::MAX_HEAD_BYTES;
+    use utilidor_types::encode;
+
+    fn full<T: Clone, const MAX: usize>(item: T) -> Bounded<T, MAX> {
+        Bounded::new(vec![item; MAX]).ok().unwrap()
+    }
+
+    #[test]
+    fn a_full_head_fits() {
+        let (time, meter, carrier) = (Timestamp(0), MeterId([0; 16]), Carrier::Water);
+        let head = Head {
+            opened: time,
+            offset_minutes: 0,
+            period_from: time,
+            ending: Some(Ending { at: time, by: Some(Party::USER) }),
+            finished: true,
+            versions: full(Version { number: 0, package: PackageId([0; 16]), version: 0 }),
+            charged: full(Charged { from: time, version: 0 }),
+            tariffs: full((carrier, TariffRef { version: 0, option: 0 })),
+            supplies: full(Supply { number: 0, carrier, meter, passed: time, over: false }),
+        };
+        let bytes = encode(&head).len();
+        assert!(bytes <= MAX_HEAD_BYTES, "{bytes}");
+    }
+}

@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_types::{Bands, Money, Timestamp, Window};
 
 /// Most groups of usage that wait for a statement.
-pub(super) const MAX_GROUPS: usize = 28;
+pub(super) const MAX_GROUPS: usize = 26;
 /// Most prices of closed stretches that a service remembers.
 pub(super) const MAX_HISTORY: usize = 14;
 
