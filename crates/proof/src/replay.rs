@@ -493,6 +493,9 @@ impl Run<'_> {
                 self.tell(&Told::Level { binding: *binding, bands: *bands })
             }
             Event::Adjusted { agreement, binding, interval, more, less } if *agreement == self.agreement => {
+                if self.fills(*binding)? {
+                    return self.adjust_sum(*binding, more, less);
+                }
                 let more = utilidor_program::Segment {
                     interval: *interval,
                     bands: *more,
@@ -506,6 +509,19 @@ impl Run<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a binding is one whose sum the program asks for: it is not told of corrections, its sum changes.
+    fn fills(&self, binding: u8) -> Result<bool, String> {
+        let wants = utilidor_program::wants(&self.terms.program, &Told::Due, &self.program.state);
+        Ok(wants.map_err(|fault| fault.to_string())?.sums.iter().any(|(number, _)| *number == binding))
+    }
+
+    fn adjust_sum(&mut self, binding: u8, more: &Bands, less: &Bands) -> Result<(), String> {
+        let (bands, _) = self.program.sums.entry(binding).or_default();
+        let adjusted = bands.checked_add(more).and_then(|bands| bands.checked_sub(less));
+        *bands = adjusted.ok_or("a correction takes more from a purchase than it has filled")?;
+        Ok(())
     }
 
     fn take_segment(&mut self, segment: &MeterSegment) -> Result<(), String> {
