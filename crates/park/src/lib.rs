@@ -39,7 +39,7 @@ use report::{Books, Run};
 use scenario::{Journal, PlayError, Progress};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use utilidor_sdk::view::{AgreementFilter, MeterFilter, StatementFilter};
+use utilidor_view::{AgreementFilter, MeterFilter, StatementFilter};
 use utilidor_sdk::{Client, ClientError};
 use utilidor_types::ChainId;
 
@@ -154,7 +154,7 @@ async fn read_books(client: &Client, journal: &Journal) -> Result<Books, ClientE
     let mut blocks = Vec::new();
     loop {
         let page = client
-            .blocks_after(blocks.last().map_or(0, |block: &utilidor_sdk::view::BlockView| block.height), 1_000)
+            .blocks_after(blocks.last().map_or(0, |block: &utilidor_view::BlockView| block.height), 1_000)
             .await?;
         if page.items.is_empty() {
             break;

@@ -1,7 +1,8 @@
 //! The platform as a running node offers it, through the Rust client.
 
 use crate::platform::{Executed, Platform, PlatformError};
-use utilidor_sdk::{Client, ClientError, http::client::MAX_WAIT_MS};
+use utilidor_sdk::{Client, ClientError};
+use utilidor_view::{QuoteStatus, limits::MAX_WAIT_MS};
 use utilidor_types::{
     AccountId, ChainId, OfferId, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
 };
@@ -72,7 +73,7 @@ impl Platform for Node {
                     // Those of a batch mostly stand in one block.
                     let time = match block.filter(|(of, _)| *of == height) {
                         Some((_, time)) => time,
-                        None => self.client.block(height).await?.block.time_ms,
+                        None => self.client.block(height).await?.header.time,
                     };
                     block = Some((height, time));
                     Executed { receipt, time }
@@ -93,8 +94,8 @@ impl Platform for Node {
 
     async fn quotes(&self, offer: OfferId) -> Result<Vec<(AccountId, SealedQuote)>, PlatformError> {
         // Awarded ones are in the list when the demonstration is taken up again after an award.
-        let standing = |status: &str| matches!(status, "submitted" | "awarded");
-        let quotes = self.client.quotes(offer).await?.into_iter().filter(|quote| standing(&quote.status));
+        let standing = |status| matches!(status, QuoteStatus::Submitted | QuoteStatus::Awarded | QuoteStatus::Lapsed);
+        let quotes = self.client.quotes(offer).await?.into_iter().filter(|quote| standing(quote.status));
         let mut quotes: Vec<_> = quotes.map(|quote| (quote.bidder, quote.quote)).collect();
         quotes.sort_by_key(|(bidder, _)| *bidder);
         Ok(quotes)

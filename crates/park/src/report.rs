@@ -15,9 +15,6 @@ use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES};
 use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use utilidor_sdk::view::{
-    AccountView, AgreementView, BlockView, MeterView, QuoteView, StatementView, Summary,
-};
 use utilidor_types::{
     AccountId, Carrier, Money, Program, Quantity, Tariff, Timestamp, Window,
     agreement::{Party, Status},
@@ -27,6 +24,7 @@ use utilidor_types::{
     statement::StatementLine,
     time::{Date, HOUR_MS},
 };
+use utilidor_view::{AccountView, AgreementView, BlockView, Kind, MeterView, QuoteView, StatementView, Summary};
 
 /// What the node tells at the end.
 #[derive(Debug, Clone)]
@@ -128,6 +126,8 @@ pub struct CarrierBalance {
     pub by_subscription: Quantity,
     /// What purchases' statements account for.
     pub by_purchase: Quantity,
+    /// What passed a meter while no supply was open: the moments before a subscription's begin.
+    pub unbilled: Quantity,
 }
 
 /// From the end of delivery to payment.
@@ -442,8 +442,8 @@ impl Scope<'_> {
         let account = self.cast.account(owner);
         let (mut subscriptions, mut purchases, mut forfeits) = (Money::ZERO, Money::ZERO, 0i64);
         for record in self.books.statements.iter().filter(|record| record.owner == account) {
-            match record.kind.as_str() {
-                "purchase" => purchases.0 += record.statement.paid.0,
+            match record.kind {
+                Kind::Purchase => purchases.0 += record.statement.paid.0,
                 _ => subscriptions.0 += record.statement.paid.0,
             }
             for line in &record.statement.lines {
@@ -460,7 +460,8 @@ impl Scope<'_> {
     fn agreements(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
         let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         for agreement in &self.books.agreements {
-            *counts.entry(agreement.kind.clone()).or_default().entry(agreement.status.name().into()).or_default() += 1;
+            let kind = agreement.kind.name().to_owned();
+            *counts.entry(kind).or_default().entry(agreement.status.name().into()).or_default() += 1;
         }
         counts
     }
@@ -504,6 +505,7 @@ impl Scope<'_> {
             supplied: Quantity(supplied),
             by_subscription: Quantity(by_subscription),
             by_purchase: Quantity(by_purchase),
+            unbilled: self.journal.unbilled.get(&carrier).copied().unwrap_or_default(),
         }
     }
 
@@ -592,13 +594,14 @@ impl Scope<'_> {
             ),
         ];
         for balance in &report.balances {
-            let billed = balance.by_subscription.0 + balance.by_purchase.0;
+            let billed = balance.by_subscription.0 + balance.by_purchase.0 + balance.unbilled.0;
             let name = format!("supplied = billed: {}", balance.carrier);
-            let found = format!("{} {} and {billed}", balance.supplied, base_unit(balance.carrier));
+            let (unit, unbilled) = (base_unit(balance.carrier), balance.unbilled);
+            let found = format!("{} {unit} and {billed}, of which {unbilled} before a supply began", balance.supplied);
             checks.push(check(&name, balance.supplied.0 == billed, found));
         }
         let months = self.statements_due();
-        let subscriptions = self.books.statements.iter().filter(|record| record.kind == "subscription").count() as u64;
+        let subscriptions = self.books.statements.iter().filter(|record| record.kind == Kind::Subscription).count() as u64;
         checks.push(check(
             "every month is billed to every subscriber",
             subscriptions == months,

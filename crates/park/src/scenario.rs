@@ -22,7 +22,7 @@ use crate::tender::{Tender, capacities, choose, tenders_of_month};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, Money, Package, Price,
+    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package, Price,
     PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction, Verdict, Window,
     action::{AwardBasis, AwardedQuote, NewAccount, Prepayment},
     agreement::Service,
@@ -161,6 +161,8 @@ pub struct Journal {
     pub exhausted: u64,
     /// Intervals longer than usual.
     pub gaps: u64,
+    /// What passed tenants' meters while no supply was open, by carrier.
+    pub unbilled: BTreeMap<Carrier, Quantity>,
     /// The last instant that time was advanced to.
     pub end: Timestamp,
 }
@@ -287,6 +289,7 @@ impl<'a, P: Platform> Player<'a, P> {
             low_balances: 0,
             exhausted: 0,
             gaps: 0,
+            unbilled: BTreeMap::new(),
             end: now,
         };
         Ok(Self {
@@ -357,8 +360,16 @@ impl<'a, P: Platform> Player<'a, P> {
                 Event::LowBalance { .. } => self.journal.low_balances += 1,
                 Event::Exhausted { .. } => self.journal.exhausted += 1,
                 Event::Gap { .. } => self.journal.gaps += 1,
+                Event::Unsupplied { meter, quantity, .. } => self.note_unsupplied(*meter, *quantity),
                 _ => {}
             }
+        }
+    }
+
+    fn note_unsupplied(&mut self, meter: MeterId, quantity: Quantity) {
+        let meter = self.meters.iter().find(|known| known.id == meter && known.tenant.is_some());
+        if let Some(carrier) = meter.map(|meter| meter.carrier) {
+            self.journal.unbilled.entry(carrier).or_default().0 += quantity.0;
         }
     }
 
