@@ -11,13 +11,12 @@
 use crate::context::Ledger;
 use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
 use crate::program::Unfit;
-use crate::segment::{MAX_TOLD_AT_BASE, common};
+use crate::segment::MAX_TOLD_AT_BASE;
+use crate::share::common;
 use crate::store::{Place, Ruled};
 use utilidor_program::{Binding, Sum, Sums};
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
-use utilidor_types::{
-    AgreementId, Bands, Bounded, Event, MeterId, Quantity, Refusal, Timestamp, Window,
-};
+use utilidor_types::{AgreementId, Bands, Bounded, Event, MeterId, Quantity, Refusal, Timestamp, Window};
 
 /// A meter's changing records, with their places.
 struct Bound {
@@ -219,13 +218,7 @@ impl Ledger<'_> {
     }
 
     /// A supply's program wants to be told when the meter has passed this time; if it has, at once.
-    pub fn set_mark(
-        &mut self,
-        agreement: AgreementId,
-        number: u8,
-        meter: MeterId,
-        at: Option<Timestamp>,
-    ) -> Ruled<()> {
+    pub fn set_mark(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Option<Timestamp>) -> Ruled<()> {
         let mut bound = self.bound(meter)?;
         let (base, last) = (bound.bindings.1.base, bound.state.1.last.time);
         if at.is_some_and(|at| at < base) {
@@ -239,13 +232,7 @@ impl Ledger<'_> {
     }
 
     /// A supply's program wants to be told when the meter has brought so much since its last segment.
-    pub fn set_level(
-        &mut self,
-        agreement: AgreementId,
-        number: u8,
-        meter: MeterId,
-        at: Option<Quantity>,
-    ) -> Ruled<()> {
+    pub fn set_level(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Option<Quantity>) -> Ruled<()> {
         let mut bound = self.bound(meter)?;
         bound.bindings.1.find_supply((agreement, number))?.level = at;
         self.put_bound(bound);

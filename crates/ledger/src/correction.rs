@@ -13,7 +13,8 @@
 
 use crate::context::{Caller, Ledger};
 use crate::meter_record::{Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, SupplyId, Take, total};
-use crate::segment::{Flow, common};
+use crate::segment::Flow;
+use crate::share::common;
 use crate::store::Ruled;
 use std::collections::BTreeMap;
 use utilidor_program::bands::share;
@@ -190,7 +191,8 @@ impl MeterState {
     }
 
     fn correct_device(&mut self, difference: &Difference, modulus: Quantity) {
-        let (register, moved, modulus) = (u128::from(self.last.register.0), difference.flow.quantity.0, modulus.0.max(1));
+        let (register, moved, modulus) =
+            (u128::from(self.last.register.0), difference.flow.quantity.0, modulus.0.max(1));
         let moved = u128::from(moved % modulus);
         let register = match difference.is_less {
             false => register + moved,

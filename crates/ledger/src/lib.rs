@@ -18,7 +18,7 @@
 //! | `package`, `subscription`, `prepayment` | the retail products |
 //! | `due` | the calendar of things that happen by themselves |
 //! | `meter`, `reading`, `correction` | measurement certification |
-//! | `binding`, `segment` | what meters serve, and what passes them between two marks |
+//! | `binding`, `segment`, `share` | what meters serve, and what passes them between two marks |
 //! | [`memory`] | a state without a disk under it, for tests and benchmarks |
 //!
 //! Deliberately absent: which programs there are (`utilidor_program`), clocks, randomness, floats, hash-map order, async,
@@ -51,6 +51,7 @@ mod quote;
 mod reading;
 pub mod record;
 mod segment;
+mod share;
 mod statement;
 pub mod store;
 mod subscription;

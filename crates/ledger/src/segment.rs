@@ -9,9 +9,7 @@
 //!    \──reaches marks──> at each, in order: registers interpolated ─> segment shared out ─> supply's program told ─> base = mark
 //! ```
 //!
-//! A segment goes to the bindings whose window holds it: first what statements have counted already without a reading,
-//! then purchases in the order of their signing, each up to its volume, and the rest to the supply. Windows begin and end
-//! with marks, so a window holds a segment whole or not at all.
+//! Windows begin and end with marks, so a window holds a segment whole or not at all. Who gets what of it is in `share`.
 //!
 //! A mark at the last reading itself, which a program may set at the moment when its supply begins, is passed at once, with a
 //! segment of no length if there has been a mark at that time already.
@@ -21,13 +19,12 @@
 
 use crate::context::Ledger;
 use crate::meter_record::{
-    Filling, MAX_PAST_SUPPLIES, MAX_TAKES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Summed,
-    Supply, SupplyId, Take, total,
+    MAX_PAST_SUPPLIES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Summed, SupplyId, total,
 };
+use crate::share::common;
 use crate::store::{Place, Ruled};
 use crate::work::Work;
-
-use utilidor_program::bands::{self, share};
+use utilidor_program::bands;
 use utilidor_types::event::{Fill, MeterSegment};
 use utilidor_types::meter::Register;
 use utilidor_types::package::{Calendar, TariffId};
@@ -45,15 +42,6 @@ const DAYS_PER_READING: u64 = 4;
 /// The longest interval whose mean power counts as a demand.
 const MAX_PEAK_MS: u64 = HOUR_MS;
 
-/// How a segment is shared out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shares {
-    /// What is taken before the supply, by the binding's place; nothing is left out.
-    pub taken: Vec<(usize, Bands)>,
-    /// What is left for the supply, or for nobody.
-    pub rest: Bands,
-}
-
 /// What a closed segment means for others.
 #[derive(Debug, PartialEq, Eq)]
 struct Closed {
@@ -68,12 +56,6 @@ fn higher(one: (Quantity, u32), other: (Quantity, u32)) -> (Quantity, u32) {
     if product(other.0, one.1) > product(one.0, other.1) { other } else { one }
 }
 
-/// Which of two windows' edges belong to both.
-pub(crate) fn common(one: Window, other: Window) -> Option<Window> {
-    let window = Window { from: one.from.max(other.from), to: one.to.min(other.to) };
-    (!window.is_empty()).then_some(window)
-}
-
 impl MeterState {
     fn higher_peak(&mut self, quantity: Quantity, ms: u64) {
         if let Some(ms) = u32::try_from(ms).ok().filter(|ms| u64::from(*ms) <= MAX_PEAK_MS) {
@@ -83,121 +65,11 @@ impl MeterState {
 }
 
 impl MeterBinding {
-    fn holds(&self, segment: Window) -> bool {
-        self.window.from <= segment.from && segment.to <= self.window.to
-    }
-
-    /// Whether it serves what comes after `base`.
-    fn is_open_at(&self, base: Timestamp) -> bool {
-        self.window.from <= base && base < self.window.to
-    }
-
-    pub(crate) fn supply(&self) -> Option<&Supply> {
-        match &self.sum {
-            Summed::Rest(supply) => Some(supply),
-            Summed::Absorb { .. } | Summed::Fill(_) => None,
-        }
-    }
-
-    pub(crate) fn id(&self) -> SupplyId {
-        (self.agreement, self.number)
-    }
-
-    /// What it may still take before the supply; none: it is the supply.
-    pub(crate) fn room(&self) -> Option<Quantity> {
-        match &self.sum {
-            Summed::Absorb { left } => Some(*left),
-            Summed::Fill(filling) => Some(filling.room()),
-            Summed::Rest(_) => None,
-        }
-    }
-
-    /// Absorbing comes before purchases.
-    const fn rank(&self) -> u8 {
-        match self.sum {
-            Summed::Absorb { .. } => 0,
-            Summed::Fill(_) => 1,
-            Summed::Rest(_) => 2,
-        }
-    }
-
-    /// Whether nothing more can come of it once the meter has passed `base`.
-    fn is_over(&self, base: Timestamp) -> bool {
-        let passed = self.window.to <= base;
-        match &self.sum {
-            Summed::Absorb { left } => passed || *left == Quantity::ZERO,
-            Summed::Fill(filling) => passed && filling.ended,
-            Summed::Rest(_) => passed,
-        }
-    }
-
     /// Its marks; those of its window after the base, its own one at the base too.
     fn marks(&self, base: Timestamp) -> impl Iterator<Item = Timestamp> {
         let edges = [self.window.from, self.window.to].into_iter().filter(move |edge| *edge > base);
         edges.chain(self.supply().and_then(|supply| supply.mark).filter(move |mark| *mark >= base))
     }
-}
-
-impl Filling {
-    /// What it has taken.
-    pub(crate) fn taken(&self) -> Quantity {
-        let sum = self.takes.iter().fold(0u64, |sum, take| sum.saturating_add(total(&take.bands).0));
-        Quantity(sum)
-    }
-
-    /// What it may still take.
-    pub(crate) fn room(&self) -> Quantity {
-        self.volume.saturating_sub(self.taken())
-    }
-
-    /// What it has taken, by band.
-    pub(crate) fn bands(&self) -> Option<Bands> {
-        self.takes.iter().try_fold(Bands::ZERO, |sum, take| sum.checked_add(&take.bands))
-    }
-
-    /// Takes a part of a segment. Parts of one period of a supply are kept together. Where there is no room for another
-    /// part, two neighbours of one supply become one.
-    pub(crate) fn take(&mut self, take: Take) -> Option<()> {
-        let full = self.takes.len() == MAX_TAKES;
-        let joins = self.takes.last().is_some_and(|last| last.supply == take.supply && (!last.closed || full));
-        let mut takes = std::mem::take(&mut self.takes).into_vec();
-        if !joins && full {
-            join_neighbours(&mut takes)?;
-        }
-        // No more supplies are bound in a purchase's window than there is room for: two neighbours have become one.
-        let joins = joins || takes.len() == MAX_TAKES;
-        match takes.last_mut().filter(|_| joins) {
-            Some(last) => join(last, &take)?,
-            None => takes.push(take),
-        }
-        self.takes = Bounded::new(takes).ok()?;
-        Some(())
-    }
-
-    /// Notes that a mark of the supply itself has been passed: what follows is of another period.
-    fn close_period(&mut self, supply: Option<SupplyId>) {
-        if let Some(last) = self.takes.as_mut_slice().last_mut() {
-            last.closed |= last.supply == supply;
-        }
-    }
-
-    /// How many different supplies stand in its takes, each stretch counted.
-    fn stretches(&self) -> usize {
-        self.takes.windows(2).filter(|pair| pair[0].supply != pair[1].supply).count() + usize::from(!self.takes.is_empty())
-    }
-}
-
-fn join(into: &mut Take, take: &Take) -> Option<()> {
-    into.bands = into.bands.checked_add(&take.bands)?;
-    into.interval.to = take.interval.to;
-    into.closed = take.closed;
-    Some(())
-}
-
-fn join_neighbours(takes: &mut Vec<Take>) -> Option<()> {
-    let Some(place) = takes.windows(2).position(|pair| pair[0].supply == pair[1].supply) else { return Some(()) };
-    let second = takes.remove(place + 1);
-    join(&mut takes[place], &second)
 }
 
 impl MeterBindings {
@@ -225,18 +97,6 @@ impl MeterBindings {
         supplies.find(|binding| binding.is_open_at(self.base))
     }
 
-    /// Whether another supply finds room in what each purchase of its time notes.
-    pub(crate) fn has_room_for_supply(&self, window: Window) -> bool {
-        let supplies = self.bindings.iter().filter(|binding| binding.supply().is_some()).count();
-        self.bindings.iter().all(|binding| match &binding.sum {
-            // A stretch without a supply may come before each.
-            Summed::Fill(filling) if common(binding.window, window).is_some() => {
-                filling.stretches() + 2 * (supplies + 1) <= MAX_TAKES
-            }
-            _ => true,
-        })
-    }
-
     /// The first mark after the base.
     fn mark_after_base(&self) -> Option<Timestamp> {
         let marks = self.bindings.iter().flat_map(|binding| binding.marks(self.base));
@@ -249,23 +109,6 @@ impl MeterBindings {
         self.bindings.iter().any(waits)
     }
 
-    /// Shares out what has passed in a segment that windows hold whole or not at all.
-    pub(crate) fn share_out(&self, passed: Bands, segment: Window) -> Shares {
-        let mut shares = Shares { taken: Vec::new(), rest: passed };
-        let mut serving: Vec<(usize, &MeterBinding, Quantity)> = (0..)
-            .zip(&self.bindings)
-            .filter(|(_, binding)| binding.holds(segment))
-            .filter_map(|(place, binding)| Some((place, binding, binding.room()?)))
-            .collect();
-        serving.sort_by_key(|(_, binding, _)| binding.rank());
-        for (place, _, room) in serving {
-            let part = share(&shares.rest, room);
-            shares.rest = shares.rest.checked_sub(&part).unwrap_or(Bands::ZERO);
-            shares.taken.push((place, part));
-        }
-        shares
-    }
-
     /// Writes into the meter's state which reading takes the slow way next, and which register counts.
     pub(crate) fn refresh(&self, state: &mut MeterState) {
         let marks = self.bindings.iter().flat_map(|binding| binding.marks(self.base));
@@ -275,7 +118,8 @@ impl MeterBindings {
         state.offset_minutes = supply.map_or(0, |supply| supply.offset_minutes);
         // What purchases can still take does not reach the supply.
         let open = self.bindings.iter().filter(|binding| binding.is_open_at(self.base));
-        let before = open.filter_map(MeterBinding::room).fold(total(&self.registers).0, |sum, room| sum.saturating_add(room.0));
+        let before =
+            open.filter_map(MeterBinding::room).fold(total(&self.registers).0, |sum, room| sum.saturating_add(room.0));
         let level = supply.and_then(|supply| supply.level);
         state.next_level = level.map_or(NO_LEVEL, |level| Quantity(before.saturating_add(level.0)));
     }
@@ -306,30 +150,6 @@ impl MeterBindings {
         let unsupplied = self.note_unsupplied(&shares.rest, segment.supply.is_some());
         self.refresh(state);
         Some(Closed { segment, rest: shares.rest, unsupplied })
-    }
-
-    fn note_takes(&mut self, shares: &Shares, interval: Window, supply: Option<MeterBinding>) -> Option<()> {
-        let id = supply.as_ref().map(MeterBinding::id);
-        let closed = supply.is_some_and(|binding| {
-            let mark = binding.supply().and_then(|supply| supply.mark);
-            binding.window.to == interval.to || mark.is_some_and(|mark| mark <= interval.to)
-        });
-        let left = total(&shares.rest);
-        for (place, bands) in &shares.taken {
-            match &mut self.bindings.as_mut_slice()[*place].sum {
-                Summed::Absorb { left } => *left = left.saturating_sub(total(bands)),
-                Summed::Fill(filling) => {
-                    filling.left_over = filling.left_over.checked_add(left)?;
-                    if !bands.is_zero() {
-                        filling.take(Take { supply: id, interval, bands: *bands, closed })?;
-                    } else if closed {
-                        filling.close_period(id);
-                    }
-                }
-                Summed::Rest(_) => {}
-            }
-        }
-        Some(())
     }
 
     /// Lets go of what the new base has passed.
@@ -519,10 +339,24 @@ impl Ledger<'_> {
         let Some(bound) = self.store.find::<MeterBindings>(&meter)? else { return Ok(()) };
         let state: MeterState = self.store.known(&meter)?;
         let open = Window { from: bound.base, to: state.last.time };
-        let fills = |binding: &MeterBinding| matches!(binding.sum, Summed::Fill(_)) && common(binding.window, open).is_some();
+        let fills =
+            |binding: &MeterBinding| matches!(binding.sum, Summed::Fill(_)) && common(binding.window, open).is_some();
         if open.is_empty() || bound.bindings.is_empty() || bound.bindings.iter().any(fills) {
             return Ok(());
         }
         self.close_segment(meter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_two_equal_powers_stays_the_highest() {
+        assert_eq!(higher((Quantity(5), 10), (Quantity(10), 20)), (Quantity(5), 10));
+        assert_eq!(higher((Quantity(0), 0), (Quantity(1), 20)), (Quantity(1), 20));
+        assert_eq!(higher((Quantity(5), 10), (Quantity(10), 19)), (Quantity(10), 19));
+        assert_eq!(higher((Quantity(0), 0), (Quantity(0), 20)), (Quantity(0), 0));
     }
 }

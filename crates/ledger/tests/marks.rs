@@ -169,7 +169,10 @@ fn the_end_waits_for_the_last_reading() {
     world.done("alice", terminate());
     world.now = at_minute(5, 12, 10);
     let told = segments(&read(&mut world, ALICE, &[(at(1, 5, 12), 100)]));
-    assert_eq!(told.last().map(|segment| (kwh(&segment.rest().unwrap()), segment.interval.to)), Some((100, at(1, 5, 12))));
+    assert_eq!(
+        told.last().map(|segment| (kwh(&segment.rest().unwrap()), segment.interval.to)),
+        Some((100, at(1, 5, 12)))
+    );
     let receipts = world.pass_to(at(1, 5, 18));
     let last = statements(&receipts).pop().unwrap();
     assert_eq!((last.closing, usage_kwh(&last), last.paid), (Closing::End, 100, Money::units(80)));
@@ -426,7 +429,9 @@ fn a_low_balance_is_noticed_by_the_reading_that_reaches_it() {
         events.iter().filter_map(low).collect()
     };
     // 100 kWh are paid for; below 10 is low; beyond 100 more is the end of patience.
-    for (hour, register, expected) in [(13, 80, vec![]), (14, 95, vec![false]), (15, 195, vec![]), (16, 205, vec![true])] {
+    for (hour, register, expected) in
+        [(13, 80, vec![]), (14, 95, vec![false]), (15, 195, vec![]), (16, 205, vec![true])]
+    {
         world.now = at(1, 5, hour);
         assert_eq!(told(&read(&mut world, ALICE, &[(at(1, 5, hour), register)])), expected, "at {hour}:00");
     }
@@ -498,7 +503,10 @@ fn tenants_that_came_and_went_between_two_readings_share_them_by_time() {
     world.done("alice", Action::Terminate { agreement: agreement_of("alice", "s5") });
     world.pass_to(at(1, 6, 6));
     // A day's 100 kWh: 7 hours of 24 at 40 %.
-    assert_eq!([("alice", 132), ("bob", 66), ("carol", 66)].map(|(who, _)| spent(&world, who, MILLION)), [132_000_000, 66_000_000, 66_000_000]);
+    assert_eq!(
+        [("alice", 132), ("bob", 66), ("carol", 66)].map(|(who, _)| spent(&world, who, MILLION)),
+        [132_000_000, 66_000_000, 66_000_000]
+    );
 }
 
 /// Readings of a meter: hours since 10 January 0:00 and the register. Between two of them an hour is two fifths of a joule

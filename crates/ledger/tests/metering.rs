@@ -43,9 +43,8 @@ fn another_operators_meter_of_the_same_label_is_another_meter() {
     let meter = Meter { label: label("m"), ..world.meter("alice", Carrier::Gas) };
     world.done("operator", Action::RegisterMeter(meter.clone()));
     world.done("gateway", Action::RegisterMeter(meter.clone()));
-    let operators = ["operator", "gateway"].map(|operator| {
-        world.state.read::<MeterRecord>(&meter.id(account(operator))).unwrap().operator
-    });
+    let operators = ["operator", "gateway"]
+        .map(|operator| world.state.read::<MeterRecord>(&meter.id(account(operator))).unwrap().operator);
     assert_eq!(operators, [account("operator"), account("gateway")]);
 }
 
@@ -253,7 +252,11 @@ fn a_correction_of_a_closed_month_is_told_to_the_supply_of_that_time() {
     });
     let less = Bands([60 * KWH, 0, 0, 0, 0].map(Quantity));
     assert_eq!(told, Some((subscription_id(), hours(20, 10, 11), Bands::ZERO, less)));
-    assert_eq!(state_of(&world, METER).total(), Quantity(100 * KWH), "what is worked out is changed where it was charged");
+    assert_eq!(
+        state_of(&world, METER).total(),
+        Quantity(100 * KWH),
+        "what is worked out is changed where it was charged"
+    );
 }
 
 #[test]
