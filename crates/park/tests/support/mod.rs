@@ -2,7 +2,6 @@
 //! each batch, as a development chain makes them.
 
 pub mod books;
-pub mod oracle;
 
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
@@ -10,13 +9,14 @@ use rand::rngs::StdRng;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::{AccountRecord, Totals};
+use utilidor_ledger::record::{AccountRecord, AgreementRecord, Totals};
 use utilidor_park::cast::{self, Cast};
 use utilidor_park::data::Year;
 use utilidor_park::platform::{Executed, Platform, PlatformError};
+use utilidor_types::agreement::{Agreement, Status};
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
-    AccountId, Action, Cause, Certificate, ChainId, Event, MeterId, OfferId, Opening, SealedQuote,
+    AccountId, Action, AgreementId, Cause, Certificate, ChainId, Event, MeterId, OfferId, Opening, SealedQuote,
     SignedTransaction, Statement, Timestamp, TransactionHash, VerifiedTransaction,
 };
 
@@ -33,6 +33,8 @@ struct Inner {
     openings: BTreeMap<(OfferId, AccountId), Opening>,
     closed: BTreeSet<OfferId>,
     exchanges: Vec<MeterId>,
+    /// Every agreement as it was last read, with its last status; those that expired are no longer in the state.
+    agreements: BTreeMap<AgreementId, (Agreement, Status)>,
     statements: Vec<(u64, Statement)>,
     times: Vec<Timestamp>,
     certificates: Vec<Certificate>,
@@ -50,6 +52,7 @@ impl LedgerPlatform {
             openings: BTreeMap::new(),
             closed: BTreeSet::new(),
             exchanges: Vec::new(),
+            agreements: BTreeMap::new(),
             statements: Vec::new(),
             times: Vec::new(),
             certificates: Vec::new(),
@@ -102,8 +105,19 @@ impl Inner {
         assert_eq!(outcome.inadmissible, [], "the scenario's transactions are all admissible");
         for receipt in &outcome.receipts {
             for event in receipt.events() {
-                if let Event::StatementIssued(statement) = event {
-                    self.statements.push((height, statement.clone()));
+                match event {
+                    Event::StatementIssued(statement) => self.statements.push((height, statement.clone())),
+                    Event::AgreementProposed { agreement, .. } | Event::AgreementAmended { agreement, .. } => {
+                        let AgreementRecord { agreement: read } = self.memory.read(agreement).unwrap();
+                        let status = self.agreements.get(agreement).map_or(Status::Proposed, |(_, status)| *status);
+                        self.agreements.insert(*agreement, (read, status));
+                    }
+                    Event::AgreementStatus { agreement, status } => {
+                        self.agreements.get_mut(agreement).unwrap().1 = *status;
+                    }
+                    Event::AwardRefused { refusal, .. } => panic!("an award was refused: {refusal}"),
+                    Event::ProgramFailed { agreement, code, .. } => panic!("{agreement} failed with code {code}"),
+                    _ => {}
                 }
             }
             if let Cause::Transaction(hash) = receipt.cause {
