@@ -154,6 +154,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("register", "register", "表底"),
     ("reserved", "reserved", "冻结"),
     ("roles", "roles", "角色"),
+    ("rows", "rows compared", "比对行数"),
     ("rule", "award rule", "授标规则"),
     ("seal_key", "seal key", "密封公钥"),
     ("segments", "segments", "计量区段"),

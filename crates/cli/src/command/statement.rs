@@ -44,6 +44,9 @@ pub enum Command {
         agreement: AgreementId,
         /// The statement's number
         number: u32,
+        /// Leave out the certified readings, and rely on the registers at the meters' marks
+        #[arg(long)]
+        short: bool,
     },
 }
 
@@ -88,7 +91,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let record = client.statement(agreement, number).await?;
             context.out.show(&record, |out| statement_text(out, &record));
         }
-        Command::Proof { agreement, number } => context.out.document(&client.bill_proof(agreement, number).await?),
+        Command::Proof { agreement, number, short } => {
+            context.out.document(&client.bill_proof(agreement, number, short).await?);
+        }
     }
     Ok(())
 }

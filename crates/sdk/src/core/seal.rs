@@ -307,7 +307,10 @@ mod tests {
         // Disputes are settled with them long after a quote was sealed, perhaps by a later release.
         let key = SealKey::from_secret(&[5; 32]);
         let quote = seal_quote(&opening(1), &key.seal(), CHAIN, OFFER, BIDDER, false).unwrap();
-        assert_eq!(quote.sealed_digest().to_string(), "PIN");
+        assert_eq!(
+            quote.sealed_digest().to_string(),
+            "de196a0b020bdffda638b79c3970e4992f394404b8f4ee332101b20e5521844f"
+        );
     }
 
     #[test]

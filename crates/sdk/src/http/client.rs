@@ -344,9 +344,15 @@ impl Client {
         self.get(&format!("v1/statements/{agreement}/{number}")).await
     }
 
-    /// A statement's bill proof: [`crate::core::check::check`] checks it offline.
-    pub async fn bill_proof(&self, agreement: AgreementId, number: u32) -> Result<ProofDocument, ClientError> {
-        self.get(&format!("v1/statements/{agreement}/{number}/proof")).await
+    /// A statement's bill proof: [`crate::core::check::check`] checks it offline. A short one does without certified readings and
+    /// relies on the registers at the meters' marks, which stand in receipts.
+    pub async fn bill_proof(
+        &self,
+        agreement: AgreementId,
+        number: u32,
+        short: bool,
+    ) -> Result<ProofDocument, ClientError> {
+        self.get_with(&format!("v1/statements/{agreement}/{number}/proof"), &[("short", short)]).await
     }
 
     /// The meters.
