@@ -33,7 +33,6 @@ mod statement;
 mod transaction;
 
 pub use indexer::{IndexerFailed, catch_up};
-pub use transaction::MAX_SUBMISSION_TRANSACTIONS;
 
 use crate::problem::{Code, Problem};
 use crate::state::{App, MAX_ADVANCE_TIME, MAX_ANSWER_TIME, MAX_BODY_BYTES};
@@ -76,7 +75,7 @@ pub enum ServeError {
             `application/problem+json`; its codes, and those of refusals in receipts, are listed at `/v1/problems`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(Problem)),
+    components(schemas(utilidor_view::Problem)),
     tags(
         (name = "node", description = "Where the node and its chain stand"),
         (name = "transactions", description = "Submitting signed transactions, and what became of them"),

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utilidor_chain::Handle;
-use utilidor_index::{ReadError, Reader};
+use utilidor_index::{Questions, ReadError, Reader};
+use utilidor_view::Asker;
+use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 
 /// Longest body of a request in bytes.
-pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024 + 64 * 1024;
-/// Longest wait that a client may ask for, in milliseconds.
-pub const MAX_WAIT_MS: u64 = 30_000;
+pub const MAX_BODY_BYTES: usize = MAX_SUBMISSION_BYTES + 64 * 1024;
 /// Clients that may wait for transactions at a time.
 pub const MAX_WAITING_CLIENTS: usize = 256;
 /// Clients that may listen to the event stream at a time.
@@ -61,16 +61,17 @@ impl App {
         })
     }
 
-    /// Reads from the index on a thread that may block.
-    pub async fn read<T: Send + 'static>(
+    /// Answers a question of `asker` from one state of the index, on a thread that may block.
+    pub async fn ask<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+        asker: Asker,
+        question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
         let answer = tokio::task::spawn_blocking(move || {
             let reader = readers.free.lock().expect("no holder panics").pop().expect("a permit stands for a reader");
-            let answer = query(&reader);
+            let answer = reader.questions(asker).and_then(|questions| question(&questions));
             readers.free.lock().expect("no holder panics").push(reader);
             drop(permit);
             answer

@@ -30,6 +30,7 @@ pub const ACCOUNT_NAMESPACE: &[u8] = b"utilidor/account";
 
 /// A new account for a member, agreed to by the account's own key, so that nobody can claim another's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NewAccount {
     /// The member that the account is to belong to.
     pub member: MemberId,
@@ -64,6 +65,7 @@ impl NewAccount {
 
 /// What an award rests on.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AwardBasis {
     /// The owner's own choice.
@@ -72,6 +74,7 @@ pub enum AwardBasis {
 
 /// A quote that the owner chooses.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AwardedQuote {
     /// The offer.
     pub offer: OfferId,
@@ -87,6 +90,7 @@ pub struct AwardedQuote {
 
 /// An action.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A validator admits a member with its first account.
@@ -124,6 +128,7 @@ pub enum Action {
         /// How much.
         amount: Money,
         /// The issuer's reference.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reference: Text<MAX_REFERENCE_BYTES>,
     },
     /// The issuer takes its own money out of circulation.
@@ -131,6 +136,7 @@ pub enum Action {
         /// How much.
         amount: Money,
         /// The issuer's reference.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reference: Text<MAX_REFERENCE_BYTES>,
     },
     /// A payment.
@@ -140,11 +146,13 @@ pub enum Action {
         /// How much.
         amount: Money,
         /// What it is for.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reference: Text<MAX_REFERENCE_BYTES>,
     },
     /// An owner publishes offers [M10], all or none.
     PublishOffers {
         /// The offers.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<Offer>))]
         offers: Bounded<Offer, MAX_TOGETHER>,
     },
     /// An owner withdraws an offer whose gate is open.
@@ -155,6 +163,7 @@ pub enum Action {
     /// A user submits quotes, or replaces its own [M11], all or none.
     SubmitQuotes {
         /// The quotes.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<SealedQuote>))]
         quotes: Bounded<SealedQuote, MAX_TOGETHER>,
     },
     /// A user withdraws its quote before the gate closes.
@@ -166,6 +175,7 @@ pub enum Action {
     /// or falls alone.
     Award {
         /// The chosen quotes.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<AwardedQuote>))]
         awards: Bounded<AwardedQuote, MAX_TOGETHER>,
     },
     /// One side proposes an agreement without an offer.
@@ -229,6 +239,7 @@ pub enum Action {
         /// The agreement.
         agreement: AgreementId,
         /// What.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<u8>))]
         command: Bounded<u8, MAX_COMMAND_BYTES>,
     },
     /// A meter operator registers a meter.
@@ -275,6 +286,7 @@ pub enum Action {
     /// A batch of readings [M16].
     RecordReadings {
         /// Readings by meter; together at most [`crate::meter::MAX_BATCH_READINGS`].
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<MeterRun>))]
         runs: Bounded<MeterRun, MAX_RUNS>,
     },
     /// A meter operator corrects what was certified of its meter.
@@ -288,6 +300,7 @@ pub enum Action {
         /// ... and this is right.
         right: Quantity,
         /// Why, for both sides to read.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reason: Text<MAX_REASON_BYTES>,
     },
     /// An owner publishes a version of a package [M19].
@@ -319,6 +332,7 @@ pub enum Action {
 
 /// A payment ahead, by the kind of the service's tariff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Prepayment {
     /// Metered: this much money; its size sets the discount.

@@ -34,6 +34,7 @@ pub const ALLOWANCE_PERIOD_MS: u64 = 30 * DAY_MS;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Party(pub u8);
 
@@ -62,6 +63,7 @@ impl fmt::Display for Party {
 /// Which meters prove a delivery. With both, what counts is the smaller of what they show over the window; with the
 /// delivery meter alone all that is available counts as taken; with the user's alone all counts as available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Metering {
     /// Meter of what the owner makes available.
     pub delivery: Option<MeterId>,
@@ -71,6 +73,7 @@ pub struct Metering {
 
 /// What counts for the part of a window without readings when the grace time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Substitute {
     /// Nothing: what no reading proves was not delivered.
@@ -81,6 +84,7 @@ pub enum Substitute {
 
 /// A carrier's part of a purchase.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PurchaseLot {
     /// The carrier.
     pub carrier: Carrier,
@@ -94,8 +98,10 @@ pub struct PurchaseLot {
 
 /// Terms of the native program `purchase`: deliver a volume in a window, settle after a grace time.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PurchaseTerms {
     /// What is bought; each carrier at most once.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<PurchaseLot>))]
     pub lots: Bounded<PurchaseLot, MAX_LOTS>,
     /// When it is delivered; whole hours.
     pub window: Window,
@@ -125,6 +131,7 @@ impl PurchaseTerms {
 
 /// A service chosen in a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Service {
     /// The carrier; each at most once in a subscription.
     pub carrier: Carrier,
@@ -140,12 +147,14 @@ pub struct Service {
 
 /// Terms of the native program `subscription`: a user's choice from a published package.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SubscriptionTerms {
     /// The package.
     pub package: PackageId,
     /// Its version, which stays with the subscription until both sides agree on another.
     pub version: u32,
     /// The chosen services.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Service>))]
     pub services: Bounded<Service, { Carrier::COUNT }>,
     /// The most that statements may take from the user's free balance within 30 days, beyond what is prepaid.
     pub allowance: Money,
@@ -153,6 +162,7 @@ pub struct SubscriptionTerms {
 
 /// What a program beyond the native ones is called by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProgramCode {
     /// A native program, by its number.
@@ -161,6 +171,7 @@ pub enum ProgramCode {
 
 /// The program that an agreement runs, with its terms.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Program {
     /// A volume in a window.
@@ -172,6 +183,7 @@ pub enum Program {
         /// Which.
         code: ProgramCode,
         /// Its terms.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<u8>))]
         terms: Bounded<u8, MAX_TERMS_BYTES>,
     },
 }
@@ -197,16 +209,26 @@ impl Program {
             Self::Coded { .. } => Vec::new(),
         }
     }
+
+    /// The version of a package that its terms name, if they name one.
+    pub const fn package(&self) -> Option<(PackageId, u32)> {
+        match self {
+            Self::Subscription(terms) => Some((terms.package, terms.version)),
+            Self::Purchase(_) | Self::Coded { .. } => None,
+        }
+    }
 }
 
 /// What becomes of an agreement's money when its hard end comes before its program has finished.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fallback {
     /// Everybody gets back what it has reserved.
     GiveBack,
     /// All that is reserved is shared out in thousandths, a number for each party that add up to 1,000; what rounding
     /// leaves goes to the first.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<u16>))]
     Split(Bounded<u16, MAX_PARTIES>),
     /// All that is reserved goes to this account, which decides outside.
     Arbiter(AccountId),
@@ -214,6 +236,7 @@ pub enum Fallback {
 
 /// When an agreement ends whatever its program does, and how.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HardEnd {
     /// When.
     pub at: Timestamp,
@@ -223,6 +246,7 @@ pub struct HardEnd {
 
 /// What a party lets an agreement take from its free balance, by signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Allowance {
     /// The party.
     pub party: Party,
@@ -234,8 +258,10 @@ pub struct Allowance {
 
 /// What the parties sign.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AgreementTerms {
     /// The parties by their numbers: the owner, the user, further ones.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<AccountId>))]
     pub parties: Bounded<AccountId, MAX_PARTIES>,
     /// What is agreed.
     pub program: Program,
@@ -283,6 +309,7 @@ impl AgreementTerms {
 
 /// Where an agreement comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// An award on an offer.
@@ -301,6 +328,7 @@ pub enum Origin {
 
 /// Where an agreement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for a signature.
@@ -322,6 +350,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// All statuses, in the order in which an agreement passes them.
+    pub const ALL: [Self; 8] = [
+        Self::Proposed,
+        Self::Active,
+        Self::Stalled,
+        Self::Settled,
+        Self::Defaulted,
+        Self::Terminated,
+        Self::Declined,
+        Self::Expired,
+    ];
+
     /// The name used in JSON, tables and commands.
     pub const fn name(self) -> &'static str {
         match self {
@@ -345,6 +385,7 @@ impl fmt::Display for Status {
 
 /// An agreement as the ledger keeps it; its changing part is the ledger's own record.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Agreement {
     /// The hash of its creator and the creator's label.
     pub id: AgreementId,

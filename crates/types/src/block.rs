@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 /// The consensus round of a block. The round's leader is the header's `proposer`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Round {
     /// Counts the changes of membership; 0 until members can change.
     pub epoch: u64,
@@ -34,6 +35,7 @@ pub struct Round {
 
 /// The commitment to an append-only log of operations after a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Log {
     /// Root over the operations `0..end`.
     pub root: Digest,
@@ -45,6 +47,7 @@ pub struct Log {
 
 /// What the members sign.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Header {
     /// Format of this header: [`Header::VERSION`].
     pub version: u8,
@@ -58,6 +61,7 @@ pub struct Header {
     pub parent: Digest,
     /// Consensus key (Ed25519) of the member that proposed the block.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub proposer: [u8; 32],
     /// Where in consensus the block was proposed.
     pub round: Round,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// The margin of a party.
@@ -32,6 +33,7 @@ pub enum Purpose {
 
 /// Where a payment comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// What the payer has reserved under the agreement.
@@ -44,6 +46,7 @@ pub enum Source {
 
 /// How a movement pays or keeps money. Issue, redeem and transfer are actions and need no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Movement {
     /// Free money of a party becomes reserved.
@@ -89,6 +92,7 @@ pub enum Movement {
 
 /// What becomes of the bond that a bidder has reserved with its quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BondMovement {
     /// The bidder's free money is reserved.
@@ -101,6 +105,7 @@ pub enum BondMovement {
 
 /// A reading that was not certified.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RefusedReading {
     /// Its place in the batch, counted over all runs from 0.
     pub index: u16,
@@ -112,6 +117,7 @@ pub struct RefusedReading {
 
 /// What a purchase took of a segment of a meter, by its binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Fill {
     /// The agreement.
     pub agreement: AgreementId,
@@ -124,6 +130,7 @@ pub struct Fill {
 /// A stretch of a meter's time between two marks, worked out: what passed in it is the difference of the cumulative
 /// registers at its ends. Agreements are told of segments, not of readings.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MeterSegment {
     /// The meter.
     pub meter: MeterId,
@@ -134,6 +141,7 @@ pub struct MeterSegment {
     /// The cumulative registers by band at its end, interpolated and rounded down.
     pub after: [Register; BANDS],
     /// What purchases took, in the order of their signing.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Fill>))]
     pub fills: Bounded<Fill, MAX_METER_AGREEMENTS>,
     /// The supply that the rest is charged to, by agreement and binding, if one was open.
     pub supply: Option<(AgreementId, u8)>,
@@ -157,6 +165,7 @@ impl MeterSegment {
 
 /// A consequence.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Money of an agreement moved.
@@ -173,6 +182,7 @@ pub enum Event {
         /// The agreement.
         agreement: AgreementId,
         /// The parties by their numbers.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<AccountId>))]
         parties: Bounded<AccountId, { crate::agreement::MAX_PARTIES }>,
         /// Digest of the terms, to be signed.
         terms: Digest,
@@ -200,6 +210,7 @@ pub enum Event {
         /// How many there are.
         count: u32,
         /// Readings that were refused.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<RefusedReading>))]
         refused: Bounded<RefusedReading, MAX_BATCH_READINGS>,
     },
     /// An interval longer than the meter's usual one was certified: readings are missing in it.
@@ -266,6 +277,7 @@ pub enum Event {
         /// What is right.
         right: Quantity,
         /// The operator's reason.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reason: Text<MAX_REASON_BYTES>,
     },
     /// A user paid ahead. What it buys is settled when the meter has passed this time: a debt is paid first, and the

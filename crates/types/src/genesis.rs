@@ -16,6 +16,7 @@ pub const MAX_GENESIS_MEMBERS: usize = 1_024;
 
 /// How a chain keeps time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChainKind {
     /// The validators' clocks.
@@ -26,6 +27,7 @@ pub enum ChainKind {
 
 /// A member from the beginning. Its id is the hash of its first account.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GenesisMember {
     /// Its first account.
     pub account: AccountId,
@@ -42,6 +44,7 @@ impl GenesisMember {
 
 /// How much state one member can make all others keep, and how much it may ask of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Limits {
     /// Accounts of a member.
     pub accounts: u32,
@@ -83,14 +86,17 @@ impl Default for Limits {
 
 /// The genesis document.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Genesis {
     /// How the chain keeps time.
     pub kind: ChainKind,
     /// The timestamp that the first block follows.
     pub time: Timestamp,
     /// Consensus keys (Ed25519) of the validators.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<PublicKey>))]
     pub validators: Bounded<PublicKey, MAX_VALIDATORS>,
     /// The first members.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<GenesisMember>))]
     pub members: Bounded<GenesisMember, MAX_GENESIS_MEMBERS>,
     /// What one member can ask of the others.
     pub limits: Limits,

@@ -31,6 +31,8 @@ pub mod quantity;
 pub mod quote;
 pub mod receipt;
 pub mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod statement;
 pub mod time;
 pub mod transaction;

@@ -5,7 +5,7 @@
 //! every header, holds them: an entry is what was certified of one meter at once.
 
 use crate::carrier::Carrier;
-use crate::encoding::{Bounded, Text, encode};
+use crate::encoding::{Bounded, encode};
 use crate::id::{AccountId, CertificateId, ChainId, Label, MeterId};
 use crate::key::{PublicKey, Signature};
 use crate::quantity::Quantity;
@@ -31,6 +31,7 @@ pub const READING_NAMESPACE: &[u8] = b"utilidor/reading";
 
 /// Who signs a meter's readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MeterAuthority {
     /// The meter itself.
@@ -41,6 +42,7 @@ pub enum MeterAuthority {
 
 /// A register's value in marks and segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Register {
     /// For everybody to read.
@@ -58,6 +60,7 @@ impl Register {
 
 /// A meter as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Meter {
     /// What its operator calls it.
     pub label: Label,
@@ -86,6 +89,7 @@ impl Meter {
 
 /// A register value at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Reading {
     /// When the register showed it.
     pub time: Timestamp,
@@ -95,6 +99,7 @@ pub struct Reading {
 
 /// A meter's own signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MeterSignature {
     /// Over a run of readings, in this platform's own format.
@@ -117,10 +122,12 @@ impl MeterSignature {
 
 /// Readings of one meter, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MeterRun {
     /// The meter.
     pub meter: MeterId,
     /// The readings.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Reading>))]
     pub readings: Bounded<Reading, MAX_RUN_READINGS>,
     /// The meter's signature; none where the gateway, who signs the transaction, answers for the meter.
     pub signature: Option<MeterSignature>,
@@ -133,6 +140,7 @@ pub fn run_message(chain: ChainId, meter: MeterId, readings: &Bounded<Reading, M
 
 /// A certified reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// The unique trading id: how many readings were certified before it.
     pub id: CertificateId,
@@ -148,6 +156,7 @@ pub struct Certificate {
 
 /// An entry of the certification log.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CertificationEntry {
     /// Readings of one meter that were certified together.
@@ -166,6 +175,7 @@ impl CertificationEntry {
 /// Readings of one meter that were certified together. Their ids and intervals follow each other. What they count for is
 /// settled later, at the meter's marks.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CertifiedRun {
     /// Id of the first; the others follow.
     pub first: CertificateId,
@@ -174,11 +184,13 @@ pub struct CertifiedRun {
     /// Where the first interval begins.
     pub from: Timestamp,
     /// The readings, oldest first.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<CertifiedReading>))]
     pub readings: Bounded<CertifiedReading, MAX_RUN_READINGS>,
 }
 
 /// A reading in a certified run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CertifiedReading {
     /// The reading: the end of the interval since the one before it.
     pub reading: Reading,

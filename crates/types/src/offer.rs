@@ -23,6 +23,7 @@ pub const MAX_NOTICE_BYTES: usize = 140;
 
 /// A part of an offer: a quantity of one carrier.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Lot {
     /// The carrier.
     pub carrier: Carrier,
@@ -45,6 +46,7 @@ impl Lot {
 
 /// The conditions that every agreement from an offer shares.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OfferTerms {
     /// Deposit of each side, in thousandths of the agreement's value.
     pub deposit_permille: u16,
@@ -66,6 +68,7 @@ pub struct OfferTerms {
 
 /// How an offer's owner chooses among the quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AwardRule {
     /// As it likes.
@@ -74,18 +77,22 @@ pub enum AwardRule {
 
 /// What quotes on an offer are sealed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Seal {
     /// The owner's X25519 public key (HPKE).
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     Owner(#[serde(with = "hex_bytes")] [u8; 32]),
 }
 
 /// An offer as its owner published it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Offer {
     /// What its owner calls it.
     pub label: Label,
     /// What is for sale.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Lot>))]
     pub lots: Bounded<Lot, MAX_LOTS>,
     /// When it is delivered; whole hours.
     pub window: Window,
@@ -98,6 +105,7 @@ pub struct Offer {
     /// Conditions of the agreements.
     pub terms: OfferTerms,
     /// A word to the readers.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub notice: Text<MAX_NOTICE_BYTES>,
 }
 

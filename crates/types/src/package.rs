@@ -48,6 +48,7 @@ pub const MAX_NOTICE_DAYS: u8 = 92;
 
 /// From which payment a discount applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Step {
     /// The smallest payment of this step.
     pub from: Money,
@@ -57,6 +58,7 @@ pub struct Step {
 
 /// Discounts by the length of the prepaid period, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PeriodDiscounts {
     /// For a month.
     pub month_permille: u16,
@@ -68,6 +70,7 @@ pub struct PeriodDiscounts {
 
 /// A prepaid period: from the payment, or from the end of what is paid, to the end of its last calendar month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// One month.
@@ -104,6 +107,7 @@ impl PeriodDiscounts {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[borsh(use_discriminant = true)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -193,6 +197,7 @@ pub const HALF_HOURS: u8 = 48;
 
 /// A stretch of the day, on some days in some months, that belongs to a band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BandStretch {
     /// The band.
     pub band: Band,
@@ -208,10 +213,13 @@ pub struct BandStretch {
 
 /// Which band an instant belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Calendar {
     /// The first stretch that fits an instant decides its band; none: flat.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<BandStretch>))]
     pub stretches: Bounded<BandStretch, MAX_STRETCHES>,
     /// Holidays, in days after 1970-01-01, rising.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<u16>))]
     pub holidays: Bounded<u16, MAX_HOLIDAYS>,
 }
 
@@ -246,6 +254,7 @@ pub fn local_day(time: Timestamp, offset_minutes: i16) -> i64 {
 
 /// A calendar with a factor for each band.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TimeOfUse {
     /// Factor of each band on the unit price, in thousandths, in the order of [`Band::ALL`].
     pub factors_permille: [u16; BANDS],
@@ -270,6 +279,7 @@ impl TimeOfUse {
 
 /// A part of the year, by month and day, both ends included; it may run over the turn of the year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Season {
     /// First month.
     pub from_month: u8,
@@ -311,10 +321,12 @@ impl Season {
 
 /// A metered tariff whose discount is set by the size of each payment.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MeteredTariff {
     /// The undiscounted unit price, net.
     pub price: Price,
     /// Discounts, by rising payment.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Step>))]
     pub steps: Bounded<Step, MAX_STEPS>,
     /// Time-of-use factors.
     pub time_of_use: TimeOfUse,
@@ -333,6 +345,7 @@ impl MeteredTariff {
 
 /// A metered tariff whose discount is set by the length of the prepaid period.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MeteredByPeriodTariff {
     /// The undiscounted unit price, net.
     pub price: Price,
@@ -346,6 +359,7 @@ pub struct MeteredByPeriodTariff {
 
 /// A tariff by floor area.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FloorAreaTariff {
     /// Money per m2 for a whole season, net.
     pub per_m2: Money,
@@ -357,6 +371,7 @@ pub struct FloorAreaTariff {
 
 /// One carrier's charging rule.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Tariff {
     /// By meter; discount by payment.
@@ -379,6 +394,7 @@ impl Tariff {
 
 /// A tariff that a user can choose for a carrier.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TariffOption {
     /// The carrier.
     pub carrier: Carrier,
@@ -392,6 +408,7 @@ pub struct TariffOption {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TariffId {
     /// The package.
     pub package: PackageId,
@@ -405,6 +422,7 @@ pub struct TariffId {
 
 /// What a subscription pays besides its tariffs, month by month.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChargeRule {
     /// So much for a calendar month; for a part of one, its share of the days.
@@ -428,8 +446,10 @@ pub enum ChargeRule {
 
 /// A charge of a package.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Charge {
     /// What it is called on the bill.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub name: Text<MAX_CHARGE_NAME_BYTES>,
     /// The rule.
     pub rule: ChargeRule,
@@ -439,17 +459,20 @@ pub struct Charge {
 
 /// What all options of a version share.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PackageTerms {
     /// Fixed offset from UTC for hours, days and months, in minutes.
     pub offset_minutes: i16,
     /// How long before it takes effect the owner gives notice of an end, in days.
     pub notice_days: u8,
     /// What is paid besides the tariffs.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Charge>))]
     pub charges: Bounded<Charge, MAX_CHARGES>,
 }
 
 /// A version of a package, as its owner publishes it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Package {
     /// What the owner calls it; all versions share it.
     pub label: Label,
@@ -458,6 +481,7 @@ pub struct Package {
     /// What all options share.
     pub terms: PackageTerms,
     /// What can be chosen; a carrier's options are counted in this order.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<TariffOption>))]
     pub options: Bounded<TariffOption, { Carrier::COUNT * MAX_TARIFF_OPTIONS }>,
 }
 
@@ -475,6 +499,7 @@ impl Package {
 
 /// The undiscounted unit price of a metered tariff and a tranche's discount on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UnitPrice {
     /// The undiscounted unit price, net.
     pub price: Price,

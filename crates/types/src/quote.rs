@@ -31,6 +31,7 @@ pub const fn sealed_bytes(lots: usize) -> usize {
 
 /// What a user quotes on one lot. A quantity of zero: no interest in this lot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct QuoteLine {
     /// What the user wants over the delivery window.
     pub quantity: Quantity,
@@ -42,11 +43,14 @@ pub struct QuoteLine {
 
 /// What a quote says, in confidence until it is awarded: a line for each lot of the offer, in the offer's order.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Opening {
     /// Random bytes that keep the commitment from being guessed.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub salt: [u8; SALT_BYTES],
     /// One line per lot.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<QuoteLine>))]
     pub lines: Bounded<QuoteLine, MAX_LOTS>,
 }
 
@@ -76,6 +80,7 @@ impl Opening {
 
 /// What binds a bidder to a quote that nobody can read yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Commitment {
     /// A salted hash of the opening.
@@ -92,6 +97,7 @@ impl fmt::Display for Commitment {
 
 /// A quote as the ledger sees it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SealedQuote {
     /// The offer it answers. A bidder has at most one quote on an offer; another one replaces it.
     pub offer: OfferId,
@@ -99,6 +105,7 @@ pub struct SealedQuote {
     pub commitment: Commitment,
     /// The opening, sealed to the offer's key; exactly [`sealed_bytes`] long.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub sealed: Vec<u8>,
     /// Whether an award alone concludes the agreement. Otherwise the user signs within the offer's signing time.
     pub binding: bool,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a receipt answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The genesis document.
@@ -31,6 +32,7 @@ pub enum Cause {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DueItem {
     /// An agreement's own time: for its signature, its program, or its hard end.
@@ -41,9 +43,11 @@ pub enum DueItem {
 
 /// How it went.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It was done, with these consequences.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Event>))]
     Applied(Bounded<Event, MAX_EVENTS>),
     /// A rule forbids it; nothing but the nonce has changed.
     Refused(Refusal),
@@ -51,6 +55,7 @@ pub enum Verdict {
 
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// What it answers.
     pub cause: Cause,

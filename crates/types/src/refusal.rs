@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a member can have a limited number of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Limited {
     /// Accounts.
@@ -51,6 +52,7 @@ macro_rules! refusals {
     ($($(#[doc = $doc:literal])* $name:ident $({ $($field:ident: $type:ty),* $(,)? })? = $code:literal, $message:literal;)*) => {
         /// A rule that forbids what was asked. `Display` gives the sentence, [`Refusal::code`] the stable code.
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(tag = "refusal", rename_all = "snake_case")]
         #[allow(missing_docs)] // the message of each variant says what its fields are
         pub enum Refusal {

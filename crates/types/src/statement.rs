@@ -28,6 +28,7 @@ pub const SUPPLEMENTARY_MS: u64 = 31 * 24 * HOUR_MS;
 
 /// A line of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StatementLine {
     /// Purchase: what was delivered of a lot; the user pays `amount`.
@@ -139,6 +140,7 @@ pub enum StatementLine {
     /// Package: a fixed charge; the user pays `amount`.
     Fixed {
         /// What it is called.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         name: Text<MAX_CHARGE_NAME_BYTES>,
         /// The days it is for.
         period: Window,
@@ -150,6 +152,7 @@ pub enum StatementLine {
     /// Package: what is missing from a minimum charge; the user pays `amount`.
     Minimum {
         /// What it is called.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         name: Text<MAX_CHARGE_NAME_BYTES>,
         /// The days it is for.
         period: Window,
@@ -163,6 +166,7 @@ pub enum StatementLine {
     /// Package: a demand charge; the user pays `amount`.
     Demand {
         /// What it is called.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         name: Text<MAX_CHARGE_NAME_BYTES>,
         /// The month.
         period: Window,
@@ -268,6 +272,7 @@ impl StatementLine {
 
 /// What a statement closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Closing {
     /// A period that is followed by another one.
@@ -280,6 +285,7 @@ pub enum Closing {
 
 /// A statement of an agreement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Statement {
     /// The agreement.
     pub agreement: AgreementId,
@@ -292,6 +298,7 @@ pub struct Statement {
     /// The block time at which it was made.
     pub issued: Timestamp,
     /// The lines.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<StatementLine>))]
     pub lines: Bounded<StatementLine, MAX_LINES>,
     /// Whether a substitute rule stood in for readings.
     pub substituted: bool,

@@ -28,6 +28,7 @@ pub const TRANSACTION_NAMESPACE: &[u8] = b"utilidor/transaction";
 
 /// What an account signs.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Transaction {
     /// The chain it is for.
     pub chain: ChainId,
@@ -93,6 +94,7 @@ impl std::str::FromStr for TransactionHash {
 
 /// A transaction with its signature, not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SignedTransaction {
     /// What is signed.
     pub transaction: Transaction,
