@@ -17,8 +17,6 @@ use crate::invariant;
 use crate::record::{AccountRecord, MemberRecord, Totals};
 use crate::store::{Change, Place, Ruled, Stop, Store};
 use crate::work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
     AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, CertificationEntry, CertifiedRun, ChainId, DueItem, Event,
@@ -359,7 +357,8 @@ impl Execution {
     fn admit(&mut self) {
         let height = self.context.block.height;
         let mut turns = Vec::with_capacity(self.transactions.len());
-        let mut nonces: HashMap<AccountId, u64, RandomState> = HashMap::default();
+        // How many transactions of an account are admitted, by the account's place.
+        let mut admitted = vec![0u64; self.store.places()];
         for (place, transaction) in self.transactions.iter().enumerate() {
             self.store.begin(FIRST_TRANSACTION + place as u32);
             let (id, envelope) = (transaction.account(), transaction.transaction());
@@ -373,13 +372,12 @@ impl Execution {
                 self.inadmissible.push((place, Inadmissible::Expired { expires: envelope.expires, height }));
                 continue;
             }
-            let next = nonces.entry(id).or_insert(record.nonce);
-            if envelope.nonce != *next {
-                let reason = Inadmissible::WrongNonce { found: envelope.nonce, expected: *next };
-                self.inadmissible.push((place, reason));
+            let expected = record.nonce + admitted[account.number()];
+            if envelope.nonce != expected {
+                self.inadmissible.push((place, Inadmissible::WrongNonce { found: envelope.nonce, expected }));
                 continue;
             }
-            *next += 1;
+            admitted[account.number()] += 1;
             turns.push(Turn { place, account, caller: Caller { account: id, member: record.member } });
         }
         self.turns = Some(turns);

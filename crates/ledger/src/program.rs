@@ -14,11 +14,12 @@
 
 use crate::context::Ledger;
 use crate::record::{AccountRecord, AgreementRecord, AgreementState, BacklogRecord, Bound, PackageHead, SlotRecord};
+use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
-use utilidor_program::{Binding, Case, Draft, Effect, Event, Facts, Fault, Notice, State, Step, Sum, Wants};
+use utilidor_program::{Binding, Case, Effect, Event, Facts, Fault, Notice, State, Step, Sum, Wants};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{self, Movement, Source};
 use utilidor_types::package::{PackageTerms, TariffOption};
@@ -104,6 +105,15 @@ const fn code_of(refusal: &Refusal) -> u16 {
 /// Whether an agreement of this status has been executed or ended.
 const fn is_end(status: Status) -> bool {
     matches!(status, Status::Settled | Status::Defaulted | Status::Terminated)
+}
+
+/// What is owed when all of a step is done: statements show it, wherever they stand among the effects.
+fn debt_after(debt: Money, effects: &[Effect]) -> Result<Money, Refusal> {
+    effects.iter().try_fold(debt, |debt, effect| match effect {
+        Effect::Owe(amount) => debt.checked_add(*amount).ok_or(Refusal::Overflow),
+        Effect::PayDebt(amount) => debt.checked_sub(*amount).ok_or(Unfit::Pot.into()),
+        _ => Ok(debt),
+    })
 }
 
 /// Whether an event brings new terms.
@@ -276,6 +286,7 @@ impl Ledger<'_> {
         let mut wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&state))?;
         if !wants.read.is_empty() {
             self.want_wanted(agreement, &wants);
+            wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
             for (binding, meter) in wants.read {
                 self.read_meter(id, binding, meter)?;
             }
@@ -413,13 +424,9 @@ impl Ledger<'_> {
         }
         let now = self.now;
         state.bindings.retain(|bound| bound.until > now);
-        // A statement shows the debt after it, wherever the program puts it among the effects.
-        let mut drafts = Vec::new();
+        let shows = Shows { available: facts.available(Party::USER), debt: debt_after(state.debt, &step.effects)?, after };
         for effect in step.effects {
-            self.carry_out_one(agreement, &mut state, effect, &mut drafts)?;
-        }
-        for draft in drafts {
-            self.issue_statement(agreement.id, &mut state, draft, facts.available(Party::USER), after)?;
+            self.carry_out_one(agreement, &mut state, effect, shows)?;
         }
         if state.is_over() && !state.pots.is_empty() {
             return Err(Unfit::Status.into());
@@ -475,9 +482,13 @@ impl Ledger<'_> {
             Effect::Schedule(at) => self.want_due(*at),
             Effect::Bind(Binding { meter, .. })
             | Effect::EndBinding { meter, .. }
-            | Effect::Settle { meter, .. }
             | Effect::Mark { meter, .. }
             | Effect::Level { meter, .. } => self.want_meter(*meter),
+            // The meter's supply is told of what comes back to it.
+            Effect::Settle { meter, .. } => {
+                self.want_meter(*meter);
+                self.want_served(*meter);
+            }
             Effect::Sell(volume, window) | Effect::Unsell(volume, window) => {
                 if let Some(owner) = agreement.terms.owner() {
                     self.want_hours(owner, volume.carrier, *window);
@@ -492,7 +503,7 @@ impl Ledger<'_> {
         agreement: &Agreement,
         state: &mut AgreementState,
         effect: Effect,
-        drafts: &mut Vec<Draft>,
+        shows: Shows,
     ) -> Ruled<()> {
         let (id, owner) = (agreement.id, agreement.terms.owner().ok_or(Unfit::Party)?);
         match effect {
@@ -531,10 +542,7 @@ impl Ledger<'_> {
             Effect::Level { binding, meter, at } => self.set_level(id, binding, meter, at),
             Effect::Sell(volume, window) => self.sell_hours(owner, volume, window),
             Effect::Unsell(volume, window) => self.return_hours(owner, volume, window),
-            Effect::Issue(draft) => {
-                drafts.push(draft);
-                Ok(())
-            }
+            Effect::Issue(draft) => self.issue_statement(id, state, draft, shows),
             Effect::Notify(notice) => {
                 self.events.push(notified(id, notice));
                 Ok(())

@@ -5,15 +5,15 @@
 
 use crate::context::{Caller, Ledger};
 use crate::meter_record::{MeterBindings, MeterRecord, MeterState};
-use crate::record::{AgreementRecord, AgreementState};
 use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled, Stop};
 use std::sync::Arc;
+use utilidor_program::{Event as Told, Segment};
 use utilidor_types::event::RefusedReading;
 use utilidor_types::meter::{CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{
-    Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
+    Bands, Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
     TariffOption, Timestamp, Window,
 };
 
@@ -40,12 +40,12 @@ impl Ledger<'_> {
         }
     }
 
-    /// The agreements that a meter's segments are told to.
+    /// What the programs want that a meter's segments are told to.
     pub fn want_served(&mut self, meter: MeterId) {
         let Ok(Some(bindings)) = self.store.view::<MeterBindings>(&meter) else { return };
         for binding in bindings.bindings.iter().filter(|binding| binding.supply().is_some()) {
-            self.store.want::<AgreementRecord>(&binding.agreement);
-            self.store.want::<AgreementState>(&binding.agreement);
+            let segment = Segment { interval: binding.window, bands: Bands::ZERO, peak: (Quantity::ZERO, 0) };
+            self.want_used(binding.agreement, &Told::Segment { binding: binding.number, segment });
         }
     }
 }

@@ -8,16 +8,26 @@ use crate::store::Ruled;
 use utilidor_program::Draft;
 use utilidor_types::{AgreementId, Bounded, Digest, Event, Money, Statement};
 
+/// What all statements of a step show.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shows {
+    /// What the user's allowance could have given.
+    pub available: Money,
+    /// What is owed after the step.
+    pub debt: Money,
+    /// Digest of the program's state after the step.
+    pub after: Digest,
+}
+
 impl Ledger<'_> {
-    /// Issues a statement of a step that leaves the program's state with the digest `after`.
     pub fn issue_statement(
         &mut self,
         agreement: AgreementId,
         state: &mut AgreementState,
         draft: Draft,
-        available: Money,
-        after: Digest,
+        shows: Shows,
     ) -> Ruled<()> {
+        let Shows { available, debt, after } = shows;
         let lines = Bounded::new(draft.lines).map_err(|_| Unfit::Lines)?;
         state.statements = state.statements.checked_add(1).ok_or(Unfit::Lines)?;
         let state_before = std::mem::replace(&mut state.digest, after);
@@ -31,7 +41,7 @@ impl Ledger<'_> {
             substituted: draft.substituted,
             paid: draft.paid,
             unpaid: draft.unpaid,
-            debt: state.debt,
+            debt,
             available,
             state_before,
             state_after: after,

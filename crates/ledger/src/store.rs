@@ -198,6 +198,13 @@ impl<R> Clone for Place<R> {
 
 impl<R> Copy for Place<R> {}
 
+impl<R> Place<R> {
+    /// Its number among all places of the store.
+    pub(crate) const fn number(self) -> usize {
+        self.place
+    }
+}
+
 /// A point in a unit to which it can be undone.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mark {
@@ -283,6 +290,11 @@ impl Store {
         }
     }
 
+    /// How many places there are.
+    pub(crate) const fn places(&self) -> usize {
+        self.records.len()
+    }
+
     /// Lets nobody see anything: the block begins anew. Cells that were supplied are kept, to be shown when they are asked
     /// for again. Nothing may have been written.
     pub(crate) fn forget(&mut self) {
@@ -340,7 +352,8 @@ impl Store {
         }
         for place in self.assumed.drain(to.assumed..) {
             // What it holds is decoded when somebody sees it.
-            (self.records[place].assumed_new, self.records[place].decoded) = (false, false);
+            let entry = &mut self.records[place];
+            (entry.assumed_new, entry.decoded, entry.read_in) = (false, false, 0);
         }
         self.step += 1;
     }
@@ -374,6 +387,7 @@ impl Store {
     }
 
     /// Whether the present run has read more than a unit may.
+    #[inline]
     pub(crate) const fn has_read_too_much(&self) -> bool {
         self.spent.look_ups > MAX_BLOCK_WORK.look_ups || self.spent.cells_read > MAX_BLOCK_WORK.cells_read
     }
@@ -533,8 +547,16 @@ impl Store {
     }
 
     /// Looks at the record at a place, for the present unit.
+    #[inline]
     fn look(&mut self, place: usize) -> Ruled<()> {
         self.spent.look_ups += 1;
+        if self.records[place].read_in == self.run {
+            return Ok(());
+        }
+        self.look_first(place)
+    }
+
+    fn look_first(&mut self, place: usize) -> Ruled<()> {
         let entry = &self.records[place];
         let is_seen = entry.seen_from <= self.unit;
         if is_seen && !entry.decoded {
@@ -544,10 +566,8 @@ impl Store {
             return Err(Stop::Unfetched);
         }
         let entry = &mut self.records[place];
-        if entry.read_in != self.run {
-            entry.read_in = self.run;
-            self.spent.cells_read += if is_seen { entry.asked.len() as u64 } else { 1 };
-        }
+        entry.read_in = self.run;
+        self.spent.cells_read += if is_seen { entry.asked.len() as u64 } else { 1 };
         Ok(())
     }
 

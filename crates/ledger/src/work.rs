@@ -16,7 +16,7 @@ pub struct Work {
     pub cells_read: u64,
     /// Cells of the records that were written.
     pub cells_written: u64,
-    /// Signatures to be checked: the account's, and those of meters.
+    /// Signatures to be checked: the account's, and those of meters and new accounts.
     pub signatures: u64,
     /// Readings to be worked through, whether they are certified or refused.
     pub readings: u64,
@@ -28,7 +28,7 @@ pub struct Work {
 pub const MAX_BLOCK_WORK: Work = Work {
     look_ups: 262_144,
     cells_read: 131_072,
-    cells_written: 65_536,
+    cells_written: 81_920,
     signatures: 32_768,
     readings: 32_768,
     receipt_bytes: 10 * 1024 * 1024,
@@ -46,6 +46,7 @@ impl Work {
                 readings: runs.iter().map(|run| run.readings.len() as u64).sum(),
                 ..Self::default()
             },
+            Action::AdmitMember { .. } | Action::OpenAccount { .. } => Self { signatures: 2, ..Self::default() },
             _ => Self { signatures: 1, ..Self::default() },
         }
     }
@@ -87,6 +88,7 @@ impl Work {
 
 impl AddAssign for Work {
     /// Cannot overflow: every addend is bounded by what one run may read before it sees nothing more.
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         self.look_ups += other.look_ups;
         self.cells_read += other.cells_read;

@@ -293,3 +293,68 @@ fn an_account_acts_from_the_block_after_the_one_that_opens_it() {
     assert_eq!(outcome.admitted, vec![2]);
     applied(&world.block(vec![open]), 1);
 }
+
+/// All six carriers, a meter of either side for each, and a supply behind every one of alice's.
+#[test]
+fn what_touches_most_is_done_in_few_passes() {
+    let mut world = World::with_limits(NO_LIMITS);
+    for holder in ["alice", "station"] {
+        Carrier::ALL.into_iter().for_each(|carrier| register_meters(&mut world, holder, carrier, 1));
+    }
+    let passes = |world: &World, what: &str| {
+        println!("{what}: {} passes", world.state.passes());
+        assert!(world.state.passes() <= 8, "{what}: {} passes", world.state.passes());
+    };
+    let mut package = world.package(1);
+    let mut options = package.options.clone().into_vec();
+    options.truncate(1);
+    for carrier in [Carrier::Cooling, Carrier::Heating, Carrier::HotWater, Carrier::Gas, Carrier::Water] {
+        let mut option = TariffOption { carrier, ..options[0].clone() };
+        if let Tariff::Metered(tariff) = &mut option.tariff
+            && !tariff.price.per.fits(carrier)
+        {
+            tariff.price = Price::micro_per_m3(1_000);
+        }
+        options.push(option);
+    }
+    package.options = options.try_into().unwrap();
+    world.done("station", Action::PublishPackage(package));
+    passes(&world, "publish");
+    let services = Carrier::ALL.map(|carrier| Service {
+        meter: Some(meter_id(&format!("alice/{carrier}/0"))),
+        ..world.service("alice", carrier, 0)
+    });
+    world.done("alice", world.subscription(services.to_vec()));
+    passes(&world, "subscribe");
+    let from = Timestamp(world.now.0 + DAY_MS - world.now.0 % DAY_MS);
+    let Program::Purchase(terms) = long_purchase(0) else { unreachable!() };
+    let lots = terms.lots.iter().map(|lot| PurchaseLot { quantity: Quantity(744), ..lot.clone() });
+    let window = Window { from, to: Timestamp(from.0 + 2 * DAY_MS) };
+    let program = Program::Purchase(PurchaseTerms { lots: lots.collect::<Vec<_>>().try_into().unwrap(), window, ..terms });
+    for transaction in
+        [propose(&mut world, "g", program.clone(), 1_000), sign(&mut world, "g", program)]
+    {
+        applied(&world.block(vec![transaction]), 1);
+        passes(&world, "sign");
+    }
+    world.done("alice", world.prepay(Carrier::Electricity, action::Prepayment::Amount(Money::units(100))));
+    passes(&world, "prepay");
+    world.now = Timestamp(window.to.0 - HOUR_MS);
+    for holder in ["alice", "station"] {
+        for carrier in Carrier::ALL {
+            let quantity = if holder == "alice" { 1_000 } else { 400 };
+            let reading = world.readings(&format!("{holder}/{carrier}/0"), &[(world.now, quantity)]);
+            world.done("gateway", reading);
+            passes(&world, "reading");
+        }
+    }
+    let receipts = world.pass_to(window.to);
+    passes(&world, "settle");
+    assert!(matches!(receipts[0].events().last(), Some(Event::AgreementStatus { status: Status::Settled, .. })), "{receipts:?}");
+    world.pass_to(at(2, 1, 6));
+    passes(&world, "statement");
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    passes(&world, "terminate");
+    world.pass_to(at(2, 1, 12));
+    passes(&world, "final statement");
+}

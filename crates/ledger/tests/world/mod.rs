@@ -100,10 +100,7 @@ impl World {
             ("issuer", &[Issuer]),
             ("nobody", &[]),
         ];
-        let members = members.map(|(label, roles)| GenesisMember {
-            account: account(label),
-            roles: Roles::of(roles),
-        });
+        let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
         let genesis = Genesis {
             kind: ChainKind::Development,
             time: at(1, 1, 0),
@@ -391,10 +388,7 @@ impl World {
                     steps: steps(&[(10_000, 20), (50_000, 40)]),
                     time_of_use: TimeOfUse {
                         factors_permille: [1_000, 1_750, 1_600, 400, 400],
-                        calendar: Calendar {
-                            stretches: vec![night].try_into().unwrap(),
-                            holidays: Bounded::empty(),
-                        },
+                        calendar: Calendar { stretches: vec![night].try_into().unwrap(), holidays: Bounded::empty() },
                     },
                     grace: Quantity(100 * KWH),
                     levy: Money::ZERO,
