@@ -103,7 +103,7 @@ pub(super) struct Account {
     pub exhausted_noticed: bool,
     /// Up to where days of a floor area are charged.
     pub area_until: Timestamp,
-    /// Up to where days of a floor area are prepaid.
+    /// Up to where periods are prepaid.
     pub paid_until: Timestamp,
 }
 
@@ -135,6 +135,16 @@ impl Account {
     pub fn epoch_at(&self, time: Timestamp) -> Result<Epoch, Fault> {
         let begun = self.epochs.iter().rev().find(|epoch| epoch.from <= time);
         begun.or(self.epochs.first()).copied().ok_or(BAD_STATE)
+    }
+
+    /// Other terms from a time on that is not past. What has flowed is of the period before it, whenever that was known.
+    pub fn amend(&mut self, epoch: Epoch) -> bool {
+        for group in self.groups.as_mut_slice() {
+            if group.period.from < epoch.from {
+                group.period.to = group.period.to.min(epoch.from);
+            }
+        }
+        self.epochs.push(epoch).is_ok()
     }
 
     /// The part of the month around `time` in which its terms are in force.
@@ -169,7 +179,7 @@ impl Account {
                 let passed = u128::from(to.0.saturating_sub(interval.from.0));
                 let share =
                     if boundary.is_none() { quantity.0 } else { share_floor(quantity.0, passed, interval.ms().into()) };
-                part.0[band] = Quantity(share - given.0[band].0);
+                part.0[band] = Quantity(share.saturating_sub(given.0[band].0));
                 given.0[band] = Quantity(share);
             }
             parts.push((Window { from, to }, part));
@@ -499,6 +509,21 @@ impl Account {
             owed = add(owed, cost.saturating_sub(covered))?;
         }
         Ok(owed)
+    }
+
+    /// How many different prices its usage can come to before the next statement: each needs a place among the groups.
+    pub fn prices(&self) -> usize {
+        let kind = |pays: Pays| match pays {
+            Pays::Prepaid(_) => 0u8,
+            Pays::Owed(_) => 1,
+            Pays::Shown => 2,
+            Pays::Credit(_) => 3,
+        };
+        let groups = self.groups.iter().map(|of| (of.priced.tariff, of.priced.discount_permille, kind(of.pays)));
+        let open = self.tranches.iter().filter(|tranche| tranche.waits_for().is_none());
+        let open = open.map(|tranche| (tranche.tariff, tranche.discount_permille, 0));
+        let waiting = self.tranches.iter().filter(|tranche| tranche.waits_for().is_some()).count();
+        groups.chain(open).collect::<std::collections::BTreeSet<_>>().len() + waiting
     }
 
     /// Forgets terms that nothing can refer to any more.

@@ -63,7 +63,7 @@ impl Days {
         let lengths = lengths(tariff.season);
         let weight =
             lengths.checked_div(u128::from(self.season)).filter(|weight| weight * u128::from(self.season) == lengths);
-        let rate = times(tariff.per_m2.0.into(), PERMILLE - u128::from(discount_permille.min(1_000)))?;
+        let rate = times(tariff.per_m2.0.into(), PERMILLE.saturating_sub(discount_permille.into()))?;
         let a_day = times(times(rate, area.0)?, weight.ok_or(BAD_STATE)?)?;
         times(a_day, self.count())
     }
@@ -202,7 +202,7 @@ fn prepaid(tranche: &mut Tranche, frame: &Frame<'_>, chunk: Chunk, bill: &mut Bi
         if covered < days.count() {
             // The floor area has grown: what the tranche does not reach is at list price.
             let excess = times(wanted - room.min(wanted), PERMILLE)?;
-            let list = (PERMILLE - u128::from(discount_permille)) * (PERMILLE + u128::from(option.vat_permille));
+            let list = PERMILLE.saturating_sub(discount_permille.into()) * (PERMILLE + u128::from(option.vat_permille));
             let amount = money_half_even(excess, times(whole / PERMILLE, list)?)?;
             *cost = times(paid.0.into(), whole)?;
             bill.owed(option.vat_permille, amount)?;
@@ -241,7 +241,10 @@ fn listed(frame: &Frame<'_>, option: &TariffOption, chunk: Chunk, bill: &mut Bil
 /// What the days that a tranche has paid would have cost without its discount, tax included.
 pub(super) fn undiscounted(tranche: &Tranche, option: &TariffOption) -> Result<Money, Fault> {
     let Stage::Area { cost, .. } = tranche.stage else { return Ok(Money::ZERO) };
-    let whole = times(denominator(tariff(option).ok_or(BAD_STATE)?), PERMILLE - u128::from(tranche.discount_permille))?;
+    let whole = times(
+        denominator(tariff(option).ok_or(BAD_STATE)?),
+        PERMILLE.saturating_sub(tranche.discount_permille.into()),
+    )?;
     money_half_even(times(cost, PERMILLE)?, whole)
 }
 

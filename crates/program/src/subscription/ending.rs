@@ -83,6 +83,9 @@ impl Work<'_> {
             position.to = Some(end);
             let meter = self.head.supply(position.binding).ok_or(BAD_STATE)?.meter;
             self.effects.push(Effect::EndBinding { binding: position.binding, meter, at: end });
+            if end <= self.facts.now {
+                self.ended.push(position.binding);
+            }
             if position.at >= end {
                 over.push(position.binding);
             }

@@ -46,7 +46,7 @@ pub(super) fn watch(
         let units = u128::from(money.0).saturating_mul(rates.denominator()) / dearest;
         Quantity(u64::try_from(units).unwrap_or(u64::MAX))
     };
-    let (distance, watched) = if account.low_noticed {
+    let (distance, watched) = if account.low_noticed || least == Money::ZERO {
         let beyond = grace.saturating_sub(left.beyond);
         (Quantity(buys(left.money).0.saturating_add(beyond.0).saturating_add(1)), grace)
     } else {
@@ -61,7 +61,7 @@ struct Left {
     money: Money,
     /// What nothing prepaid covers.
     beyond: Quantity,
-    /// Whether anything has been used at all.
+    /// Whether anything has been used or prepaid at all.
     used: bool,
 }
 
@@ -90,6 +90,6 @@ fn left(account: &Account, frame: &Frame<'_>, brought: &Bands) -> Result<Left, F
             money = add(money, waiting.saturating_sub(owed))?;
         }
     }
-    let used = !known.is_zero() || !account.history.is_empty() || account.uncovered > Quantity::ZERO;
+    let used = !known.is_zero() || account.numbered > 0 || account.uncovered > Quantity::ZERO;
     Ok(Left { money, beyond, used })
 }

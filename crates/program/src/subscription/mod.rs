@@ -46,6 +46,7 @@ use crate::contract::{Case, Event, Fault, State, Step, UNEXPECTED, Wants};
 use crate::native::Contract;
 use head::{Due, Head, Supply};
 use utilidor_types::agreement::{Allowance, Fallback, HardEnd, Program};
+use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{AgreementTerms, MeterId, Party, Refusal, SubscriptionTerms, Timestamp};
 use work::{Flow, Work, read_head};
@@ -89,7 +90,7 @@ impl Contract for SubscriptionTerms {
             return Ok(Wants { tariffs: chosen(), packages: vec![(self.package, self.version)], ..Wants::default() });
         }
         let head = read_head(state)?;
-        let all = || Wants { slots: self.slots(), tariffs: head.tariff_ids(None), ..Wants::default() };
+        let all = || Wants { slots: slots(self), tariffs: head.tariff_ids(None), ..Wants::default() };
         Ok(match event {
             Event::Segment { binding, .. }
             | Event::Returned { binding, .. }
@@ -106,7 +107,7 @@ impl Contract for SubscriptionTerms {
                 None => Wants::default(),
             },
             Event::Prepaid { carrier, .. } => {
-                let slots = self.slots().into_iter().filter(|slot| *slot == *carrier as u8).collect();
+                let slots = slots(self).into_iter().filter(|slot| *slot == *carrier as u8).collect();
                 Wants { slots, tariffs: head.tariff_ids(Some(*carrier)), ..Wants::default() }
             }
             Event::Amended { .. } => {
@@ -147,7 +148,9 @@ impl Contract for SubscriptionTerms {
             Event::Due => work.due()?,
             Event::Prepaid { carrier, payment } => {
                 work.prepaid(*carrier, *payment)?;
-                work.check_room(*carrier)?;
+                if !work.has_room(*carrier) {
+                    return Err(Refusal::TooManyTranches { max: MAX_TRANCHES as u32 }.into());
+                }
             }
             Event::Amended { before, from } => {
                 let Program::Subscription(before) = &before.program else {
@@ -164,14 +167,8 @@ impl Contract for SubscriptionTerms {
     }
 }
 
-trait Slots {
-    fn slots(&self) -> Vec<u8>;
-}
-
-impl Slots for SubscriptionTerms {
-    fn slots(&self) -> Vec<u8> {
-        self.services.iter().map(|service| service.carrier as u8).collect()
-    }
+fn slots(terms: &SubscriptionTerms) -> Vec<u8> {
+    terms.services.iter().map(|service| service.carrier as u8).collect()
 }
 
 /// The meters that have not passed the end of what is billed: they are read for the statement.

@@ -24,8 +24,8 @@ struct Purchase {
 }
 
 impl Work<'_> {
-    /// The event `prepaid`. Order: end, service; payment's kind, amount, period; room for a tranche; what it buys. A payment
-    /// for a period of a floor area is for the period and the debt together.
+    /// The event `prepaid`. Order: end, service; payment's kind, amount or period and its price; room for a tranche, whether it
+    /// buys anything. A payment for a period of a floor area is for the period and the debt together.
     pub(super) fn prepaid(&mut self, carrier: Carrier, payment: Prepayment) -> Result<(), Fault> {
         if let Some(at) = self.head.end().filter(|at| *at <= self.facts.now) {
             return Err(Refusal::AlreadyEnding { at }.into());
@@ -37,7 +37,7 @@ impl Work<'_> {
         let bought = self.what_it_buys(&frame, carrier, payment)?;
         let debt_paid = bought.amount.min(debt);
         let paid = bought.amount.saturating_sub(debt_paid);
-        if account.tranches.len() >= MAX_TRANCHES {
+        if paid > Money::ZERO && account.tranches.len() >= MAX_TRANCHES {
             return Err(Refusal::TooManyTranches { max: MAX_TRANCHES as u32 }.into());
         }
         let mut tranche = Tranche {
@@ -64,9 +64,9 @@ impl Work<'_> {
         self.effects.push(Effect::Notify(Notice::Prepaid { carrier, tranche: number, paid: bought.amount, period }));
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
         (account.numbered, account.low_noticed, account.exhausted_noticed) = (number, false, false);
+        account.paid_until = account.paid_until.max(period.map_or(account.paid_until, |period| period.to));
         if bought.by_area {
             tranche.stage = Stage::Area { cost: 0, charged: Money::ZERO };
-            account.paid_until = period.ok_or(BAD_STATE)?.to;
             let discount_permille = tranche.discount_permille;
             self.effects.push(Effect::Notify(Notice::TrancheOpened {
                 carrier,
@@ -93,10 +93,9 @@ impl Work<'_> {
         match (&option.tariff, payment) {
             (Tariff::Metered(_), Prepayment::Amount(amount)) => energy(amount, None, 0),
             (Tariff::MeteredByPeriod(tariff), Prepayment::AmountForPeriod { amount, period }) => {
-                // A month can be topped up while it runs; a longer period begins when what is paid is over.
-                let periods = account.tranches.iter().filter_map(|tranche| tranche.period);
-                let paid_until = periods.map(|period| period.to).max().filter(|_| period != Period::Month);
-                let from = paid_until.map_or(now, |until| until.max(now));
+                // A month can be topped up while it runs; a longer period begins when what is paid is over, whether or
+                // not it is used up, which the meter may not have told yet.
+                let from = if period == Period::Month { now } else { now.max(account.paid_until) };
                 let to = frame.head.month_begin(from, period.months()).ok_or(Refusal::Overflow)?;
                 energy(amount, Some(Window { from, to }), tariff.discounts.permille(period))
             }

@@ -46,7 +46,7 @@ impl Rates {
     /// A base unit in a band, at a discount, with levy and tax.
     pub fn unit(&self, discount_permille: u16, band: usize) -> u128 {
         // At most (10^10 x 10^3 x 10^4 + 10^16) x 2,000 by the bounds of a package: below 2^68.
-        let discounted = u128::from(self.price.money.0) * (PERMILLE - u128::from(discount_permille.min(1_000)));
+        let discounted = u128::from(self.price.money.0) * PERMILLE.saturating_sub(discount_permille.into());
         let energy = discounted * u128::from(self.factors_permille[band]);
         (energy + u128::from(self.levy.0) * PERMILLE * PERMILLE) * self.gross_factor()
     }

@@ -153,6 +153,9 @@ impl Work<'_> {
         for service in &terms.services {
             self.run(service.carrier)?;
             self.look(service.carrier)?;
+            if !self.has_room(service.carrier) {
+                return Err(untimely.into());
+            }
         }
         Ok(())
     }
@@ -166,8 +169,9 @@ impl Work<'_> {
         let offset_minutes = self.head.offset_minutes;
         let sum_before = sum(self.head.tariff_id(carrier, present)?, frame.option(present)?, offset_minutes);
         let sum_after = sum(tariff_id(terms, new), option(terms, new, facts)?, offset_minutes);
-        let epoch = Epoch { from, tariff, area: new.floor_area };
-        account.epochs.push(epoch).map_err(|_| Refusal::BadAmendmentTime { from })?;
+        if !account.amend(Epoch { from, tariff, area: new.floor_area }) {
+            return Err(Refusal::BadAmendmentTime { from }.into());
+        }
         if (old.meter, sum_before) == (new.meter, sum_after) {
             return Ok(());
         }

@@ -5,13 +5,17 @@ use super::frame::Frame;
 use super::head::{Due, Head};
 use super::level;
 use super::statement;
+use super::usage::MAX_GROUPS;
 use crate::contract::{BAD_STATE, Effect, Facts, Fault, MAX_SLOT_BYTES, Segment, State, Step};
 use std::collections::BTreeMap;
-use utilidor_types::statement::{Closing, MAX_TRANCHES, SUPPLEMENTARY_MS};
-use utilidor_types::{Bands, Carrier, Refusal, SubscriptionTerms, Timestamp, decode, encode};
+use utilidor_types::statement::{Closing, SUPPLEMENTARY_MS};
+use utilidor_types::{Bands, Carrier, SubscriptionTerms, Timestamp, decode, encode};
 
-/// A prepayment is refused if it would leave less than this of a slot: room for what the stretches that follow add.
+/// A prepayment or an amendment is refused if it leaves less than this of a slot: room for what the stretches that follow add.
 const RESERVE_BYTES: usize = 600;
+
+/// The same for groups of usage: list prices of terms that follow each other, and a correction.
+const RESERVE_GROUPS: usize = 4;
 
 /// What flowed, and how it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +39,14 @@ pub(super) struct Work<'a> {
     pub accounts: BTreeMap<Carrier, Account>,
     /// What is asked for.
     pub effects: Vec<Effect>,
+    /// Bindings that end by now, by this step.
+    pub ended: Vec<u8>,
 }
 
 impl<'a> Work<'a> {
     /// A step that begins with this head.
     pub fn new(terms: &'a SubscriptionTerms, facts: &'a Facts, head: Head) -> Self {
-        Self { terms, facts, head, accounts: BTreeMap::new(), effects: Vec::new() }
+        Self { terms, facts, head, accounts: BTreeMap::new(), effects: Vec::new(), ended: Vec::new() }
     }
 
     /// Reads the head and these slots.
@@ -70,10 +76,11 @@ impl<'a> Work<'a> {
         Ok(step)
     }
 
-    /// Refuses what would fill a service's slot.
-    pub fn check_room(&self, carrier: Carrier) -> Result<(), Fault> {
-        let full = self.accounts.get(&carrier).is_some_and(|of| encode(of).len() > MAX_SLOT_BYTES - RESERVE_BYTES);
-        if full { Err(Refusal::TooManyTranches { max: MAX_TRANCHES as u32 }.into()) } else { Ok(()) }
+    /// Whether there is room in a service's slot for what its stretches can still come to.
+    pub fn has_room(&self, carrier: Carrier) -> bool {
+        self.accounts.get(&carrier).is_none_or(|account| {
+            encode(account).len() <= MAX_SLOT_BYTES - RESERVE_BYTES && account.prices() + RESERVE_GROUPS <= MAX_GROUPS
+        })
     }
 
     /// Asks to act again when the next thing falls due.
@@ -97,9 +104,8 @@ impl<'a> Work<'a> {
         self.look_beyond(carrier, &Bands::ZERO)?;
         let frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get(&carrier).ok_or(BAD_STATE)?;
-        let now = self.facts.now;
-        // One that ends now may be gone already.
-        for position in account.meters.iter().filter(|position| position.to.is_none_or(|to| to > now)) {
+        // One that has just been ended may be gone already; its mark stands.
+        for position in account.meters.iter().filter(|position| !self.ended.contains(&position.binding)) {
             let (binding, meter) = (position.binding, self.head.supply(position.binding).ok_or(BAD_STATE)?.meter);
             // The end of a binding is a mark by itself.
             let at = account.next_boundary(&frame, position.at.max(position.from));
@@ -205,9 +211,13 @@ impl<'a> Work<'a> {
     }
 
     fn statement(&mut self, ends: Timestamp, closing: Closing) -> Result<(), Fault> {
+        let before: Vec<_> = self.accounts.iter().map(|(of, account)| (*of, account.tranches.clone())).collect();
         statement::make(&mut self.head, &mut self.accounts, self.facts, ends, closing, &mut self.effects)?;
-        // What has come late has its own boundaries, and an opened tranche its own level.
-        self.look_at_all()
+        // Marks stand: no boundary has come or gone. What is left has changed where tranches have opened or are over.
+        let changed =
+            |(of, tranches): &(Carrier, _)| self.accounts.get(of).is_some_and(|now| now.tranches != *tranches);
+        let changed: Vec<_> = before.into_iter().filter(changed).map(|(of, _)| of).collect();
+        changed.into_iter().try_for_each(|carrier| self.look_beyond(carrier, &Bands::ZERO))
     }
 
     /// Forgets what nothing refers to any more.
