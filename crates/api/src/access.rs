@@ -84,7 +84,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        names.check(&Uri::from_static("/v1/status"), &headers).map_err(|problem| problem.code.into_owned())
+        names.check(&Uri::from_static("/v1/status"), &headers).map_err(|problem| problem.0.code.into_owned())
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
             assert_eq!(check(host, None), Err("request/unknown-host".into()), "{host:?}");
         }
         let none = Names::default().check(&Uri::from_static("/"), &HeaderMap::new()).unwrap_err();
-        assert_eq!(none.code, "request/unknown-host");
+        assert_eq!(none.0.code, "request/unknown-host");
     }
 
     #[test]

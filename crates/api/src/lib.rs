@@ -39,7 +39,6 @@ mod transaction;
 
 pub use indexer::{IndexerFailed, catch_up};
 pub use server::ConnectionLimits;
-pub use transaction::MAX_SUBMISSION_TRANSACTIONS;
 
 use crate::problem::{Code, Problem};
 pub use crate::state::ClientLimits;
@@ -80,7 +79,7 @@ pub enum ServeError {
             `application/problem+json`; its codes, and those of refusals in receipts, are listed at `/v1/problems`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(Problem)),
+    components(schemas(utilidor_view::Problem)),
     tags(
         (name = "node", description = "Where the node and its chain stand"),
         (name = "transactions", description = "Submitting signed transactions, and what became of them"),

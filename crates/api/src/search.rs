@@ -1,12 +1,10 @@
 //! Finding an id by its beginning.
 
-use crate::extract::Path;
+use crate::extract::{Asked, Path};
 use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use serde::Serialize;
-use utilidor_index::search::FoundId;
-use utoipa::ToSchema;
+use utilidor_view::FoundIds;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -16,14 +14,7 @@ const MIN_DIGITS: usize = 4;
 const MAX_DIGITS: usize = 64;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(ids))
-}
-
-/// Ids that were found.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FoundIds {
-    /// At most ten of each kind, in the order of ids.
-    items: Vec<FoundId>,
+    OpenApiRouter::new().routes(routes!(find_ids))
 }
 
 /// Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits.
@@ -32,12 +23,16 @@ pub(crate) struct FoundIds {
     params(("beginning" = String, Path, description = "4 to 64 hex digits")),
     responses((status = 200, body = FoundIds), Problems)
 )]
-async fn ids(State(app): State<App>, Path(beginning): Path<String>) -> Result<axum::Json<FoundIds>, Problem> {
+async fn find_ids(
+    State(app): State<App>,
+    Asked(asker): Asked,
+    Path(beginning): Path<String>,
+) -> Result<axum::Json<FoundIds>, Problem> {
     let digits = beginning.to_ascii_lowercase();
     let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     if !are_digits || !(MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) {
         let detail = format!("an id begins with {MIN_DIGITS} to {MAX_DIGITS} hex digits, not with {beginning:?}");
         return Err(Problem::new(Code::Malformed, detail));
     }
-    Ok(axum::Json(FoundIds { items: app.read(move |reader| reader.ids_beginning(&digits)).await? }))
+    Ok(axum::Json(FoundIds { items: app.ask(asker, move |questions| questions.ids_beginning(&digits)).await? }))
 }

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use utilidor_chain::Handle;
-use utilidor_index::{ReadError, Reader};
+use utilidor_index::{Questions, ReadError, Reader};
+use utilidor_view::Asker;
+use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 
 /// Longest body of a request in bytes.
-pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024 + 64 * 1024;
-/// Longest wait that a client may ask for, in milliseconds.
-pub const MAX_WAIT_MS: u64 = 30_000;
+pub const MAX_BODY_BYTES: usize = MAX_SUBMISSION_BYTES + 64 * 1024;
 /// Longest time that an answer may take, waiting included.
 pub const MAX_ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Longest time that advancing a development chain may take: a year's due work may wait there.
@@ -84,16 +84,17 @@ impl App {
         })
     }
 
-    /// Reads from the index on a thread that may block.
-    pub async fn read<T: Send + 'static>(
+    /// Answers a question of `asker` from one state of the index, on a thread that may block.
+    pub async fn ask<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+        asker: Asker,
+        question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
         let answer = tokio::task::spawn_blocking(move || {
             let reader = readers.free.lock().expect("no holder panics").pop().expect("a permit stands for a reader");
-            let answer = query(&reader);
+            let answer = reader.questions(asker).and_then(|questions| question(&questions));
             readers.free.lock().expect("no holder panics").push(reader);
             drop(permit);
             answer

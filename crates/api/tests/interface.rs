@@ -4,6 +4,8 @@ mod common;
 
 use common::*;
 use serde_json::{Value, json};
+use utilidor_proof::document::{Proof, ProofDocument};
+use utilidor_proof::inclusion::Members;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::*;
@@ -27,10 +29,11 @@ async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again(
     let block: Value = world.read(&format!("/v1/blocks/{height}")).await;
     assert!(block["transactions"].as_array().unwrap().contains(&json!(hash)));
     let proof: Value = world.read(&format!("/v1/transactions/{hash}/proof")).await;
-    let header: proof::FinalHeader = serde_json::from_value(proof["block"].clone()).unwrap();
-    let inclusion: proof::BlockInclusion = serde_json::from_value(proof["inclusion"].clone()).unwrap();
-    let header = header.verify(&proof::Members::of(&world.genesis).unwrap()).unwrap();
-    inclusion.verify_transaction(header, signed.hash()).unwrap();
+    assert_eq!((&proof["kind"], &proof["version"]), (&json!("transaction"), &json!(1)));
+    let document: ProofDocument = serde_json::from_value(proof).unwrap();
+    let Proof::Transaction(proof) = document.proof else { panic!("another kind of proof") };
+    assert_eq!(proof.transaction, signed.hash());
+    assert_eq!(proof.verify(&Members::of(&world.genesis).unwrap()).unwrap().height, height);
 
     let again = world.submit(std::slice::from_ref(&signed), 30_000).await;
     assert_eq!(again[0]["height"].as_u64(), Some(height));
@@ -91,7 +94,9 @@ async fn what_cannot_be_done_is_answered_with_its_own_code() {
         ("/v1/accounts?limit=1001", 400, "request/bad-page"),
         ("/v1/accounts?cursor=x", 400, "request/bad-page"),
         ("/v1/agreements?status=lost", 400, "request/malformed"),
+        ("/v1/agreements?kind=lost", 400, "request/malformed"),
         ("/v1/offers?status=lost", 400, "request/malformed"),
+        ("/v1/statements/00000000000000000000000000000000/1/readings", 404, "not-found"),
         ("/v1/blocks/99999", 404, "not-found"),
         ("/v1/certificates/99999", 404, "not-found"),
         ("/v1/certificates/99999/proof", 404, "not-found"),
@@ -135,7 +140,10 @@ async fn what_cannot_be_done_is_answered_with_its_own_code() {
     let refusals: Value = world.read("/v1/refusals").await;
     assert_eq!(refusals["items"][0]["code"], "member/missing-role");
     let counts: Value = world.read("/v1/refusals/summary").await;
-    assert_eq!(counts["items"], json!([{ "code": "member/missing-role", "transactions": 1, "readings": 0 }]));
+    assert_eq!(
+        counts["items"],
+        json!([{ "code": "member/missing-role", "transactions": 1, "readings": 0, "awards": 0 }])
+    );
 
     let body = AdvanceTime::sign(world.genesis.chain(), Timestamp(1), &key("validator"));
     let response = world.http.post(format!("{}/v1/development/time", world.base)).json(&body).send().await.unwrap();
@@ -237,7 +245,7 @@ async fn an_id_is_found_by_its_beginning() {
 
     for (kind, id) in [
         ("account", account("alice").to_string()),
-        ("member", MemberId(half("bob")).to_string()),
+        ("member", MemberId::of(account("bob")).to_string()),
         ("meter", meter_id("alice/electricity").to_string()),
         ("transaction", signed.hash().to_string()),
     ] {

@@ -65,3 +65,109 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         }
     }
 }
+
+fn walk(
+    value: &serde_json::Value,
+    path: &str,
+    visit: &mut impl FnMut(&str, &serde_json::Map<String, serde_json::Value>),
+) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            visit(path, fields);
+            fields.iter().for_each(|(name, value)| walk(value, &format!("{path}/{name}"), visit));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(place, value)| walk(value, &format!("{path}/{place}"), visit));
+        }
+        _ => {}
+    }
+}
+
+/// All schemas: those with names, and those that stand where they are used.
+fn schemas(mut visit: impl FnMut(&str, &serde_json::Map<String, serde_json::Value>)) {
+    let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+    let keys = ["type", "$ref", "oneOf", "allOf", "anyOf", "properties", "items"];
+    walk(&document["components"]["schemas"], "", &mut |path, fields| {
+        // The maps of names to schemas are no schemas.
+        if !path.is_empty() && !path.ends_with("/properties") {
+            visit(path, fields);
+        }
+    });
+    walk(&document["paths"], "", &mut |path, fields| {
+        if path.ends_with("/schema") {
+            assert!(keys.iter().any(|key| fields.contains_key(*key)), "{path} says nothing");
+            walk(&serde_json::Value::Object(fields.clone()), path, &mut |path, fields| {
+                if !path.ends_with("/properties") {
+                    visit(path, fields);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_schema_leaves_open_what_an_object_holds() {
+    let mut open = Vec::new();
+    schemas(|path, fields| {
+        let typed =
+            ["properties", "additionalProperties", "allOf", "oneOf"].iter().any(|key| fields.contains_key(*key));
+        if fields.get("type").is_some_and(|kind| *kind == "object") && !typed {
+            open.push(path.to_owned());
+        }
+    });
+    assert_eq!(open, Vec::<String>::new());
+}
+
+/// A number in JavaScript is exact up to 2^53. What can pass it is a decimal string; these can not: they count blocks, or
+/// what is in them, or milliseconds of the ledger's calendar.
+const COUNTED: [&str; 24] = [
+    "after",
+    "agreements",
+    "accounts",
+    "awards",
+    "blocks",
+    "certificates",
+    "count",
+    "end",
+    "epoch",
+    "expires",
+    "first_violation",
+    "height",
+    "hours",
+    "indexed_height",
+    "max",
+    "members",
+    "meters",
+    "nonce",
+    "offers",
+    "parent_view",
+    "pool",
+    "position",
+    "start",
+    "statements",
+];
+
+#[test]
+fn numbers_that_can_pass_2_to_the_53_are_strings() {
+    let mut found = BTreeSet::new();
+    schemas(|path, fields| {
+        let wide = fields.get("format").is_some_and(|format| *format == "int64");
+        let name =
+            path.rsplit('/').find(|part| !["schema", "items", "oneOf"].contains(part) && part.parse::<u32>().is_err());
+        let name = name.unwrap_or_default();
+        if wide && !name.ends_with("_ms") && !COUNTED.contains(&name) {
+            found.insert(path.to_owned());
+        }
+    });
+    assert_eq!(found, BTreeSet::new());
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own() {
+    let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let ids: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len(), "{ids:?}");
+}

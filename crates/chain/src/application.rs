@@ -18,12 +18,13 @@ use futures::StreamExt as _;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{debug, warn};
+use utilidor_ledger::Inadmissible;
 use utilidor_types::{
     Genesis,
     block::{FinalBlock, FinalTransaction, Header},
 };
 
-/// What a block may hold.
+/// What a block is built from: work is an estimate here, the ledger counts it and leaves out what is too much.
 const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES, work: MAX_BLOCK_WORK };
 
 /// The ledger behind the consensus engine. Cheap to clone; clones share everything.
@@ -65,16 +66,11 @@ impl LedgerApplication {
                 return None;
             }
         };
-        let work: usize = transactions.iter().map(|transaction| transaction.transaction().action.work()).sum();
-        if work > ROOM.work {
-            warn!(height = header.height, work, "refused a block with more work than one may hold");
-            return None;
-        }
         let spent = transactions.iter().map(Spent::from).collect();
         let carried = transactions.iter().map(FinalTransaction::from).collect();
         let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
-        if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
-            warn!(height = header.height, "refused a block with an inadmissible transaction");
+        if let Some((place, reason)) = executed.outcome.inadmissible.first() {
+            warn!(height = header.height, place, %reason, "refused a block with a transaction that may not stand in it");
             return None;
         }
         let context = commonware_consensus::CertifiableBlock::context(block);
@@ -144,11 +140,12 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let unfit: Vec<_> = outcome
             .inadmissible
             .iter()
-            .map(|(index, reason)| {
+            .filter_map(|(index, reason)| {
                 let hash = candidates[*index].transaction.hash();
-                // The pool offers what it knows to be fit, so this is rare: it learnt of a block later than the ledger.
+                // The pool offers what it knows to be fit: so the block is full, or the pool learnt of a block later than the
+                // ledger, which is rare.
                 debug!(%hash, ?reason, "left a transaction out of a block");
-                (hash, reason.clone())
+                (!may_follow(reason)).then(|| (hash, reason.clone()))
             })
             .collect();
         let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
@@ -194,5 +191,15 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let forgotten = self.blocks.forget();
         runtime.spawn(|_| async move { drop(forgotten) });
         self.applied.send_replace(block.header().clone());
+    }
+}
+
+/// Whether a pooled transaction that the ledger left out of a block may enter the next one: the block had no room for it, or
+/// none for one of its account that comes first.
+fn may_follow(reason: &Inadmissible) -> bool {
+    match reason {
+        Inadmissible::NotThisBlock => true,
+        Inadmissible::WrongNonce { found, expected } => found > expected,
+        Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => false,
     }
 }

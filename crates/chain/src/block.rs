@@ -24,7 +24,8 @@ use utilidor_types::{
 /// Most transactions in one block.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 4_096;
 
-/// Most work in one block ([`utilidor_types::Action::work`]): a few hundred milliseconds' at most, and what memory it takes.
+/// Work of the transactions that a block is built from, as [`utilidor_types::Action::work`] estimates it. What a block may hold
+/// is counted by the ledger ([`utilidor_ledger::MAX_BLOCK_WORK`]).
 pub const MAX_BLOCK_WORK: usize = 32_768;
 
 /// Most bytes of transactions in one block, each counted with [`TRANSACTION_OVERHEAD`].

@@ -52,11 +52,13 @@ impl Config {
     }
 }
 
-/// Bounds of the pool of a chain's node. They will be parameters of the genesis document, for the members to set.
+/// Bounds of the pool of a chain's node. How many transactions of a member wait, the members have set.
 pub(crate) fn pool_limits(genesis: &Genesis) -> PoolLimits {
+    let member_transactions = usize::try_from(genesis.limits.pooled).unwrap_or(usize::MAX);
+    let limits = PoolLimits { member_transactions, ..PoolLimits::default() };
     match genesis.kind {
-        ChainKind::Production => PoolLimits::default(),
-        ChainKind::Development => PoolLimits::default().without_hourly_share(),
+        ChainKind::Production => limits,
+        ChainKind::Development => limits.without_hourly_share(),
     }
 }
 

@@ -51,11 +51,11 @@ use commonware_utils::{NZDuration, NZU32, NZU64, NZUsize, ordered::Set};
 use rand_core::CryptoRng;
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use utilidor_proof::inclusion::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
     Digest, Genesis,
     block::{Header, Round, consensus_namespace},
-    meter::MAX_CERTIFIED_RUN_BYTES,
-    proof::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
+    meter::MAX_CERTIFICATION_ENTRY_BYTES,
 };
 
 /// What the engine needs of a runtime.
@@ -128,7 +128,7 @@ pub(crate) fn max_message_bytes(members: u32) -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         probe::max_payload_size::<Standard<Block>, Scheme>(members),
         sync(SYNC_OPERATIONS, any::ordered::fixed::Operation::<mmr::Family, StateKey, StateCell>::SIZE),
-        sync(SYNC_RUNS, entry(MAX_CERTIFIED_RUN_BYTES)),
+        sync(SYNC_RUNS, entry(MAX_CERTIFICATION_ENTRY_BYTES)),
         sync(SYNC_RECEIPTS, entry(MAX_LOG_ENTRY_BYTES)),
     ])
 }

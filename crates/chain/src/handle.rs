@@ -3,7 +3,7 @@
 use crate::{
     clock::{AdvanceTimeRefused, Clock},
     pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
-    reader::{CertificatesProof, ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
     verification::{SubmittedRefused, Verifier},
 };
 use std::{
@@ -11,10 +11,10 @@ use std::{
     sync::Arc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
 use utilidor_types::{
     AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
-    proof::FinalHeader,
     transaction::VerifyError,
 };
 

@@ -56,5 +56,5 @@ pub use handle::{Handle, Head, SubmitRefused};
 pub use node::{Node, NodeFailed, StartError, start};
 pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
 pub use pool::{Dropped, PoolLimits, PoolRefused};
-pub use reader::{CertificatesProof, ReadError, ReceiptProof, StateProof, TransactionProof};
+pub use reader::{ReadError, ReceiptProof, StateProof, TransactionProof};
 pub use utilidor_ledger::Inadmissible;

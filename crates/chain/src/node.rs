@@ -25,11 +25,11 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
+use utilidor_proof::inclusion::{ProofError, validator};
 use utilidor_types::{
     Header,
     block::consensus_namespace,
     genesis::ChainKind,
-    proof::{ProofError, validator},
 };
 
 /// Threads that drive the node.

@@ -26,16 +26,17 @@ use sha2::Digest as _;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_ledger::record::{AccountRecord, Record as _};
+use utilidor_proof::document::CertificatesProof;
+use utilidor_proof::inclusion::{
+    BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateCell, StateInclusion,
+    StateKey,
+};
 use utilidor_types::{
-    AccountId, Cell, CertifiedRun, Digest, Key, Receipt, SignedTransaction, TransactionHash,
+    AccountId, Cell, Digest, Key, Receipt, SignedTransaction, TransactionHash,
     block::{FinalBlock, FinalTransaction, Header},
     cell::from_cells,
     decode, encode,
-    meter::MAX_CERTIFIED_RUN_BYTES,
-    proof::{
-        BlockInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, RunInclusion, StateCell,
-        StateInclusion, StateKey,
-    },
+    meter::MAX_CERTIFICATION_ENTRY_BYTES,
 };
 
 /// Requests that wait for the reader; more wait at the sender.
@@ -112,15 +113,6 @@ pub struct ReceiptProof {
     pub receipt: Receipt,
     /// Its place.
     pub inclusion: BlockInclusion,
-}
-
-/// A proof that readings were certified, all against the certification root of one block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificatesProof {
-    /// The block.
-    pub block: FinalHeader,
-    /// The runs that hold the readings, with their places.
-    pub runs: Vec<(CertifiedRun, RunInclusion)>,
 }
 
 /// A proof of what a key held after a block.
@@ -283,7 +275,7 @@ impl<E: Runtime> Reader<E> {
             };
             for entry in entries {
                 let entry = entry.ok_or(ReadError::NotHeld { height })?;
-                certified.push(decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?);
+                certified.push(decode(entry.bytes(), MAX_CERTIFICATION_ENTRY_BYTES).map_err(storage)?);
             }
         }
         Ok(FinalBlock { header, transactions, receipts: self.receipts(height).await?, certified })
@@ -419,7 +411,7 @@ impl<E: Runtime> Reader<E> {
         let block = self.final_header(at).await?;
         self.applied(at).await?;
         let end = mmr::Location::new(block.header.certification.end);
-        let mut runs = Vec::with_capacity(positions.len());
+        let mut entries = Vec::with_capacity(positions.len());
         for &position in positions {
             let no_such_run = ReadError::NoSuchRun { position, height: at };
             if position >= block.header.certification.end {
@@ -430,10 +422,10 @@ impl<E: Runtime> Reader<E> {
             let entry: LogEntry = log.get(location).await.map_err(storage)?.ok_or(no_such_run)?;
             let (path, _) = log.historical_proof(end, location, NZU64!(1)).await.map_err(storage)?;
             drop(log);
-            let run = decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?;
-            runs.push((run, RunInclusion { position, path: path.encode().to_vec() }));
+            let certified = decode(entry.bytes(), MAX_CERTIFICATION_ENTRY_BYTES).map_err(storage)?;
+            entries.push((certified, EntryInclusion { position, path: path.encode().to_vec() }));
         }
-        Ok(CertificatesProof { block, runs })
+        Ok(CertificatesProof { block, entries })
     }
 }
 

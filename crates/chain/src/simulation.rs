@@ -41,11 +41,11 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, MemberId, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text,
+    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text,
     Timestamp, Transaction,
     block::Header,
     encode,
-    genesis::{ChainKind, GenesisMember},
+    genesis::{ChainKind, GenesisMember, Limits},
 };
 
 const MEMBERS: u8 = 4;
@@ -86,12 +86,8 @@ impl Consortium {
             kind: ChainKind::Production,
             time: Timestamp(0),
             validators: Bounded::new((0..MEMBERS).map(public).collect()).unwrap(),
-            members: Bounded::new(vec![GenesisMember {
-                member: MemberId([1; 16]),
-                account,
-                roles: Roles::of(&[Role::Issuer]),
-            }])
-            .unwrap(),
+            members: Bounded::new(vec![GenesisMember { account, roles: Roles::of(&[Role::Issuer]) }]).unwrap(),
+            limits: Limits::DEFAULT,
         };
         Self { genesis: Arc::new(genesis), synchronise, told: Arc::default() }
     }

@@ -13,14 +13,15 @@ use utilidor_chain::{
     StartError, SubmitRefused, start,
 };
 use utilidor_ledger::record::{AccountRecord, Record as _};
+use utilidor_proof::inclusion::Members;
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, DecodeError, Key, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
-    Reading, Timestamp, Transaction, TransactionHash,
+    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, MemberId, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
+    Reading, Text, Timestamp, Transaction, TransactionHash,
+    action::NewAccount,
     cell::from_cells,
     encode,
     genesis::ChainKind,
     meter::MeterRun,
-    proof::Members,
     transaction::{MAX_TRANSACTION_BYTES, VerifyError},
 };
 
@@ -195,6 +196,11 @@ async fn state_is_proven_present_and_absent() {
     node.stop().unwrap();
 }
 
+/// Any action that the issuer could ask for, to an account.
+fn transfer(to: AccountId) -> Action {
+    Action::Transfer { to, amount: Money(1), reference: Text::default() }
+}
+
 #[tokio::test]
 async fn certificates_are_proven_at_their_place_in_the_log() {
     const QUARTER_MS: u64 = 900_000;
@@ -203,9 +209,10 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
     let handle = node.handle();
     let (genesis, operator) = (handle.genesis().clone(), AccountId::of(&issuer().public_key()));
     let members = Members::of(&genesis).unwrap();
-    let meter = MeterId([5; 16]);
+    let label = Label::of_text("the meter");
+    let meter = MeterId::of(operator, label);
     let registration = Action::RegisterMeter(Meter {
-        id: meter,
+        label,
         carrier: Carrier::Electricity,
         holder: operator,
         authority: MeterAuthority::Gateway(operator),
@@ -239,31 +246,31 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
         certified.extend(positions.zip(block.certified.clone()));
         blocks.push(block);
     }
-    let ids: Vec<_> = certified.iter().flat_map(|(_, run)| run.certificates()).map(|one| one.id.0).collect();
+    let ids: Vec<_> = certified.iter().flat_map(|(_, entry)| entry.run().certificates()).map(|one| one.id.0).collect();
     assert_eq!(ids, [0, 1, 2, 3, 4]);
 
     let positions: Vec<_> = certified.iter().map(|(position, _)| *position).collect();
     let proof = handle.prove_certified(positions.clone(), None).await.unwrap();
     let header = proof.block.verify(&members).unwrap();
-    for ((position, expected), (run, inclusion)) in certified.iter().zip(&proof.runs) {
-        assert_eq!((inclusion.position, run), (*position, expected));
-        for certificate in run.certificates() {
+    for ((position, expected), (entry, inclusion)) in certified.iter().zip(&proof.entries) {
+        assert_eq!((inclusion.position, entry), (*position, expected));
+        for certificate in entry.run().certificates() {
             assert_eq!(certificate.register, Quantity((certificate.id.0 + 1) * 1_000_000));
             assert_eq!(certificate.interval.to.0, START.0 + (certificate.id.0 + 1) * QUARTER_MS);
             assert_eq!(certificate.interval.ms(), QUARTER_MS);
         }
-        inclusion.verify(header, run).unwrap();
-        changed(inclusion, |inclusion| inclusion.verify(header, run).is_ok());
-        changed(run, |run| inclusion.verify(header, run).is_ok());
+        inclusion.verify(header, entry).unwrap();
+        changed(inclusion, |inclusion| inclusion.verify(header, entry).is_ok());
+        changed(entry, |entry| inclusion.verify(header, entry).is_ok());
     }
     // A run stands in one place only, and a path leads to the root of one block only.
-    let [(one, at_one), (other, at_other)] = [&proof.runs[0], &proof.runs[1]];
+    let [(one, at_one), (other, at_other)] = [&proof.entries[0], &proof.entries[1]];
     at_one.verify(header, other).unwrap_err();
     at_other.verify(header, one).unwrap_err();
 
     let old = handle.prove_certified(positions[..1].to_vec(), Some(first)).await.unwrap();
     let old_header = old.block.verify(&members).unwrap();
-    let (run, inclusion) = &old.runs[0];
+    let (run, inclusion) = &old.entries[0];
     inclusion.verify(old_header, run).unwrap();
     inclusion.verify(header, run).unwrap_err();
     at_one.verify(old_header, run).unwrap_err();
@@ -295,7 +302,7 @@ async fn what_no_block_could_carry_is_refused_and_makes_no_block() {
     let stranger = PrivateKey::ed25519([66; 32]);
     let account = AccountId::of(&stranger.public_key());
     let signed = |key: &PrivateKey, nonce, expires| {
-        let action = Action::OpenAccount { account };
+        let action = transfer(account);
         let chain = genesis.chain();
         encode(&Transaction { chain, signer: key.public_key(), nonce, expires, action }.sign(key))
     };
@@ -317,7 +324,9 @@ async fn what_no_block_could_carry_is_refused_and_makes_no_block() {
     assert_eq!((handle.head().height, handle.head().pooled), (height, 0));
 
     // The reason may pass: once the account is open, the same transaction is taken, by the next block already.
-    commit(&handle, vec![signed(&issuer(), 1, 90_000)]).await;
+    let member = MemberId::of(AccountId::of(&issuer().public_key()));
+    let opened = NewAccount::sign(genesis.chain(), member, &stranger);
+    commit(&handle, vec![encode(&common::signed(&genesis, 1, Action::OpenAccount { account: opened }))]).await;
     commit(&handle, vec![signed(&stranger, 0, 90_000)]).await;
     assert_eq!(handle.head().height, height + 2, "what was refused made no blocks");
     node.stop().unwrap();
@@ -338,7 +347,7 @@ async fn what_was_taken_and_expires_is_dropped_with_its_reason() {
     nonces(&handle, 0..1).await;
     let expires = handle.head().height + 1;
     let mut drops = handle.drops();
-    let action = Action::OpenAccount { account: AccountId([7; 32]) };
+    let action = transfer(AccountId([7; 32]));
     let ahead = Transaction { chain: genesis.chain(), signer: issuer().public_key(), nonce: 9, expires, action };
     let hash = handle.submit(vec![encode(&ahead.sign(&issuer()))]).await.remove(0).unwrap();
 
@@ -421,9 +430,9 @@ async fn the_pool_answers_each_refusal_with_its_reason() {
     // Nonces after a gap wait; few may.
     let waiting = submit(transaction(&genesis, 2)).await.unwrap();
     assert_eq!(submit(transaction(&genesis, 2)).await, Ok(waiting), "a repeated submission has no effect");
-    let other = encode(&signed(&genesis, 2, Action::OpenAccount { account: Default::default() }));
+    let other = encode(&signed(&genesis, 2, transfer(Default::default())));
     assert_eq!(submit(other).await, Err(SubmitRefused::Pool(PoolRefused::DuplicateNonce { nonce: 2, waiting })));
-    let used = encode(&signed(&genesis, 0, Action::OpenAccount { account: Default::default() }));
+    let used = encode(&signed(&genesis, 0, transfer(Default::default())));
     assert_eq!(submit(used).await, Err(SubmitRefused::Pool(PoolRefused::NonceTooOld { nonce: 0, next: 1 })));
     submit(transaction(&genesis, 3)).await.unwrap();
     submit(transaction(&genesis, 4)).await.unwrap();

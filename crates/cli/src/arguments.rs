@@ -1,7 +1,7 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, bench, demo, index, keys, member, meter, node, offer, package, quote, reading,
+    account, agreement, award, bench, debt, demo, index, keys, member, meter, node, offer, package, quote, reading,
     statement, status, subscription, trace, transaction, verify,
 };
 use crate::text::Lang;
@@ -87,6 +87,9 @@ pub enum Command {
     /// Sign, change and end agreements
     #[command(subcommand)]
     Agreement(agreement::Command),
+    /// See what is owed, pay it
+    #[command(subcommand)]
+    Debt(debt::Command),
     /// Register meters and keep them
     #[command(subcommand)]
     Meter(meter::Command),
@@ -104,7 +107,7 @@ pub enum Command {
     Statement(statement::Command),
     /// Show all that led to an agreement and followed from it
     Trace(trace::Arguments),
-    /// Check a bill proof offline
+    /// Check a proof offline
     Verify(verify::Arguments),
     /// Rebuild or check a node's read model
     #[command(subcommand)]

@@ -8,7 +8,7 @@ use crate::output::{Output, warn};
 use crate::text::Lang;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
-use utilidor_sdk::keys::others_may_read;
+use utilidor_sdk::keystore::others_may_read;
 use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
 use utilidor_types::{AccountId, PrivateKey};
 
@@ -141,10 +141,14 @@ impl Context {
         Ok(keystore.seal_key(name, &self.passphrase()?)?)
     }
 
+    /// The key that acts, unlocked.
+    pub fn acting_signing_key(&self) -> Result<PrivateKey, Failure> {
+        self.signing_key(&self.acting_key()?)
+    }
+
     /// The account that acts.
     pub async fn account(&self) -> Result<Account, Failure> {
-        let key = self.signing_key(&self.acting_key()?)?;
-        Ok(Account::open(self.client()?, key).await?)
+        Ok(Account::open(self.client()?, self.acting_signing_key()?).await?)
     }
 
     /// The id of the account that acts, without unlocking its key.

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(offer.lots[0].quantity, Quantity(1_200 * 3_600_000));
         assert_eq!(offer.terms.grace_ms, 5_400_000);
         assert_eq!(offer.notice.to_string(), "2025-01-01T02:00:00+08:00", "a text stays a text");
-        assert_eq!(parse::<Offer>(example()).unwrap().id, Default::default(), "what is stored is read as well");
+        assert_eq!(parse::<Offer>(example()).unwrap().label, Default::default(), "what is stored is read as well");
     }
 
     #[test]

@@ -4,8 +4,7 @@ use serde_json::json;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
-use utilidor_sdk::keys::KeyError;
-use utilidor_sdk::{ClientError, SubmitError};
+use utilidor_sdk::{ClientError, KeyError, SubmitError};
 
 /// Exit status when something failed.
 const FAILED: u8 = 1;
@@ -36,7 +35,7 @@ impl Failure {
 
     /// The ledger refused.
     pub fn refused(code: &str, what: impl Into<String>) -> Self {
-        Self { status: REFUSED, code: code.into(), what: what.into(), next: None }
+        Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code).map(Into::into) }
     }
 
     /// Says what to do next.
@@ -96,8 +95,8 @@ impl From<ClientError> for Failure {
                 .next("start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE"),
             ClientError::BadAddress { .. } => Self::usage(error.to_string()),
             ClientError::Problem(problem) => {
-                let failure = Self::new(problem.code.clone(), error.to_string());
-                match problem.code.as_str() {
+                let failure = Self::new(problem.code.as_ref(), error.to_string());
+                match problem.code.as_ref() {
                     "development/not-a-development-chain" => {
                         failure.next("a production chain's time is its members' clocks: wait")
                     }
@@ -125,11 +124,11 @@ impl From<SubmitError> for Failure {
             SubmitError::Refused { refusal, height, hash } => {
                 let code = refusal.code();
                 let what = format!("the ledger refused ({code}): {refusal} (block {height}, transaction {hash})");
-                Self { status: REFUSED, code: code.into(), what, next: advice(code).map(Into::into) }
+                Self::refused(code, what)
             }
             SubmitError::NotTaken(problem) => {
                 let what = format!("the node did not take the transaction ({}): {problem}", problem.code);
-                Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.clone(), what) }
+                Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.as_ref(), what) }
             }
             SubmitError::Client(client) => client.clone().into(),
             SubmitError::TooMany(_) | SubmitError::TooLong { .. } => Self::usage(error.to_string()),
@@ -174,7 +173,11 @@ fn advice(code: &str) -> Option<&'static str> {
         "offer/gate-open" => "wait until the gate closes; on a development chain: utilidor advance-time TIME",
         "capacity/none" => "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
         "agreement/wrong-terms" => "read the terms again: utilidor agreement show AGREEMENT",
-        "id/taken" => "choose another id with --id, or leave it out",
+        "id/taken" => "choose another label, or leave it out",
+        "offer/lapsed" => "awards are taken until an offer lapses: publish it again",
+        "debt/above" => "see what is owed: utilidor debt list; without an amount all of it is paid",
+        "package/closed" => "see the versions: utilidor package list",
+        "agreement/not-ending" => "see the agreement: utilidor agreement show AGREEMENT",
         "pool/full" | "pool/member-full" | "pool/too-far-ahead" | "pool/displaced" | "node/too-many-clients" => {
             "the node is busy: try again in a moment"
         }

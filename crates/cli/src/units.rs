@@ -6,7 +6,7 @@ use utilidor_types::carrier::BaseUnit;
 use utilidor_types::money::{Price, PriceUnit};
 use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{Carrier, Quantity, Timestamp};
+use utilidor_types::{Area, Carrier, Quantity, Timestamp};
 
 /// Units of quantities: name, base unit, base units in one.
 const UNITS: [(&str, BaseUnit, u64); 11] = [
@@ -123,6 +123,18 @@ pub fn quantity(quantity: Quantity, carrier: Carrier) -> String {
     }
 }
 
+/// A floor area in m2 with at most two decimals, such as `2400` or `84.25`.
+pub fn area(text: &str) -> Result<Area, String> {
+    let bad = || format!("{text:?} is no floor area: write m2 with at most two decimals, such as 84.25");
+    exact(text, Area::PER_M2.into()).and_then(|area| u32::try_from(area).ok()).map(Area).ok_or_else(bad)
+}
+
+/// Mean power for people, in kW, rounded down to watts: so many joules in so many milliseconds.
+pub fn power(quantity: Quantity, ms: u32) -> String {
+    let watts = u128::from(quantity.0) * 1_000 / u128::from(ms.max(1));
+    format!("{}.{:03} kW", watts / 1_000, watts % 1_000)
+}
+
 /// An instant: RFC 3339 such as `2025-01-31T08:00:00+08:00`, or Unix milliseconds.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let bad = || format!("{text:?} is no time: write 2025-01-31T08:00:00+08:00 or Unix milliseconds");
@@ -174,6 +186,21 @@ mod tests {
         assert_eq!(joules("100 Wh", unit("kWh")), Ok(Quantity(360_000)), "what it says itself counts");
         assert_eq!(joules("1", unit("m3")), Err("electricity is measured in kWh, GJ or J, not in m3".into()));
         assert!("kwh".parse::<Unit>().is_err());
+    }
+
+    #[test]
+    fn floor_areas_have_two_decimals() {
+        assert_eq!(area("2400"), Ok(Area(240_000)));
+        assert_eq!(area("84.25"), Ok(Area(8_425)));
+        for text in ["", "84.255", "-1", "84,25", "99999999.99"] {
+            assert!(area(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_kilowatt_hour_in_an_hour_is_a_kilowatt() {
+        assert_eq!(power(Quantity(3_600_000), 3_600_000), "1.000 kW");
+        assert_eq!(power(Quantity(1), 0), "1.000 kW", "a time of nothing divides nothing");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::Desk;
 use serde_json::Value;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "node",
     "demo",
     "keys",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 20] = [
     "quote",
     "award",
     "agreement",
+    "debt",
     "meter",
     "reading",
     "package",
@@ -70,8 +71,12 @@ fn every_command_line_in_an_example_is_understood() {
             let line = ["9a40...", "77aa...", "12ab...", "77aa0c..."]
                 .iter()
                 .fold(line, |line, short| line.replace(short, &"7".repeat(32)));
-            let words =
-                line.trim_start_matches("utilidor ").replace("bank transfer 4711", "reference").replace("...", "x");
+            let words = line
+                .trim_start_matches("utilidor ")
+                .replace("bank transfer 4711", "reference")
+                .replace("May 2025", "May")
+                .replace("display misread on site", "misread")
+                .replace("...", "x");
             let Answered { status, err } = answered(&desk, &words);
             assert!(status != 2 || !err.contains("Usage:"), "{line}\n{err}");
             checked += 1;
@@ -97,14 +102,15 @@ fn answered(desk: &Desk, words: &str) -> Answered {
 #[test]
 fn example_documents_are_what_the_ledger_reads() {
     let desk = Desk::new();
-    let package = desk.run("package example").ok();
-    serde_json::from_str::<utilidor_types::Package>(&package).unwrap();
+    let mut package: Value = serde_json::from_str(&desk.run("package example").ok()).unwrap();
+    package["label"] = "00".repeat(16).into();
+    serde_json::from_value::<utilidor_types::Package>(package).unwrap();
     let terms = desk.run("agreement example --at 2025-01-01T00:00:00Z").ok();
     serde_json::from_str::<utilidor_types::AgreementTerms>(&terms).unwrap();
     let mut offer: Value = serde_json::from_str(&desk.run("offer example --at 2025-01-01T00:00:00Z").ok()).unwrap();
     assert_eq!(offer["gate_closes"], 1_735_696_800_000_u64);
-    offer["id"] = "00".repeat(16).into();
-    offer["seal_key"] = "00".repeat(32).into();
+    offer["label"] = "00".repeat(16).into();
+    offer["seal"] = serde_json::json!({ "owner": "00".repeat(32) });
     serde_json::from_value::<utilidor_types::Offer>(offer).unwrap();
 }
 
@@ -206,6 +212,34 @@ fn a_folder_without_a_chain_is_not_run() {
 }
 
 #[test]
+fn a_newcomer_signs_up_without_a_node() {
+    let desk = Desk::new();
+    let key = desk.json("keys new plant");
+    let chain = "07".repeat(16);
+    let document = desk.run(&format!("account sign-up --chain {chain} --as plant")).ok();
+    let signed: utilidor_types::action::NewAccount = serde_json::from_str(&document).unwrap();
+    assert_eq!(key["account"], signed.account().to_string());
+    assert_eq!(signed.member, utilidor_types::MemberId::of(signed.account()), "the first account of a new member");
+    let member = "12".repeat(16);
+    let further = desk.json(&format!("account sign-up --chain {chain} --member {member} --as plant"));
+    assert_eq!(further["member"], member);
+}
+
+#[test]
+fn a_proof_says_what_it_is_and_nothing_else_is_taken_for_one() {
+    let desk = Desk::new();
+    for (document, reason) in [
+        ("{}", "missing field"),
+        ("{\"version\": 1, \"kind\": \"receipt\"}", "unknown variant"),
+        ("not a document", "malformed"),
+    ] {
+        let file = desk.file("proof.json", document);
+        let error = desk.run(&format!("verify {file}")).failed(1);
+        assert!(error.contains("does not hold") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn beginning_a_chain_twice_changes_nothing() {
     let desk = Desk::new();
     let first = desk.json("node init --data town --time 2025-01-01T00:00:00+08:00");
@@ -241,7 +275,7 @@ fn an_id_that_is_none_is_told_what_one_looks_like() {
         ("agreement show hello", "the id of an agreement has 32 hex digits; its first 4 or more will do"),
         ("account show nobody", "neither an account nor a key of yours: the id of an account has 64 hex digits"),
         ("transaction 77", "the id of a transaction has 64 hex digits"),
-        ("member admit --account plant --roles user --id 77aa", "the id of a member has 32 hex digits"),
+        ("member roles 77 --roles user", "the id of a member has 32 hex digits"),
     ] {
         let error = desk.run(command).failed(2);
         assert!(error.contains(shape), "{command}: {error}");

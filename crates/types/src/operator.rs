@@ -16,6 +16,7 @@ pub const ADVANCE_TIME_NAMESPACE: &[u8] = b"utilidor/advance-time";
 
 /// The wish that a development chain's time be `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdvanceTime {
     /// The chain.
@@ -25,7 +26,7 @@ pub struct AdvanceTime {
     pub to: Timestamp,
     /// Whose wish it is.
     pub signer: PublicKey,
-    /// The signer's signature over chain and time.
+    /// The signer's signature under the namespace `utilidor/advance-time` over the chain's 16 bytes and the time's 8, little-endian.
     pub signature: Signature,
 }
 
@@ -84,22 +85,22 @@ fn message(chain: ChainId, to: Timestamp) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genesis::{ChainKind, GenesisMember};
-    use crate::id::MemberId;
+    use crate::genesis::{ChainKind, GenesisMember, Limits};
     use crate::member::Roles;
 
     #[test]
     fn only_the_validator_and_founding_validators_move_time_and_only_of_their_chain() {
         let [validator, founder, issuer, stranger] = [1, 2, 3, 4].map(|secret| PrivateKey::ed25519([secret; 32]));
-        let member = |key: &PrivateKey, role| {
-            let account = AccountId::of(&key.public_key());
-            GenesisMember { member: MemberId([account.0[0]; 16]), account, roles: Roles::of(&[role]) }
+        let member = |key: &PrivateKey, role| GenesisMember {
+            account: AccountId::of(&key.public_key()),
+            roles: Roles::of(&[role]),
         };
         let genesis = Genesis {
             kind: ChainKind::Development,
             time: Timestamp(0),
             validators: vec![validator.public_key()].try_into().unwrap(),
             members: vec![member(&founder, Role::Validator), member(&issuer, Role::Issuer)].try_into().unwrap(),
+            limits: Limits::DEFAULT,
         };
         let chain = genesis.chain();
         let by = |key: &PrivateKey| AdvanceTime::sign(chain, Timestamp(7), key);

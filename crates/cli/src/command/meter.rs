@@ -1,26 +1,48 @@
 //! `utilidor meter`: what measures.
 
 use super::account::short;
-use super::show_done;
+use super::{bands_text, event_line, show_done};
 use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
-use crate::ids::{Given, whole};
-use crate::t;
+use crate::ids::Given;
+use crate::output::{Output, or_dash};
 use crate::units::{self, Amount, Unit};
+use crate::{label, t};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
-use utilidor_sdk::trade::new_id;
+use utilidor_types::event::{Event, MeterSegment};
 use utilidor_types::{Carrier, Meter, MeterAuthority, MeterId, PublicKey, Reading, Timestamp};
+use utilidor_view::{EventFilter, EventKind, EventView, MeterFilter};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the meters
-    List,
+    List {
+        /// Whose consumption or generation they measure: an id, or the name of a key
+        #[arg(long)]
+        holder: Option<String>,
+    },
     /// Show a meter
     Show {
+        /// The meter
+        meter: Given<MeterId>,
+    },
+    /// List what passed a meter between its marks, and who has it
+    Segments {
+        /// The meter
+        meter: Given<MeterId>,
+        /// In blocks from this time on
+        #[arg(long, value_parser = units::time)]
+        from: Option<Timestamp>,
+        /// In blocks before this time
+        #[arg(long, value_parser = units::time)]
+        to: Option<Timestamp>,
+    },
+    /// List gaps, corrections and whatever else receipts tell of a meter
+    Events {
         /// The meter
         meter: Given<MeterId>,
     },
@@ -47,6 +69,14 @@ Examples:
         /// Who signs from now on
         #[command(flatten)]
         authority: Authority,
+    },
+    /// Change the most that can pass a meter in an hour; for its operator
+    #[command(after_help = "Example:\n  utilidor meter capacity 9a40... 800kWh --as operator")]
+    Capacity {
+        /// The meter
+        meter: Given<MeterId>,
+        /// From now on, such as 800kWh or 20m3
+        capacity: Amount,
     },
     /// Put a new device in a meter's place; for its operator
     Exchange {
@@ -125,9 +155,9 @@ pub struct Register {
     /// When it is taken into service [default: the chain's time]
     #[arg(long, value_parser = units::time)]
     since: Option<Timestamp>,
-    /// The meter's id: 32 hex digits [default: random]
-    #[arg(long, value_parser = whole::<MeterId>)]
-    id: Option<MeterId>,
+    /// What its operator calls it; registered again under the same label, it is the same meter [default: random]
+    #[arg(long)]
+    label: Option<String>,
 }
 
 async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> {
@@ -142,7 +172,7 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
         None => context.client()?.status().await?.time_ms,
     };
     Ok(Meter {
-        id: register.id.map_or_else(|| new_id().map(MeterId), Ok)?,
+        label: label::or_random(register.label.as_deref())?,
         carrier,
         holder: context.account_id(&holder).await?,
         authority: register.authority.of(context).await?,
@@ -168,8 +198,9 @@ pub fn reading(text: &str, carrier: Carrier, unit: Option<Unit>) -> Result<Readi
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::List => {
-            let meters = context.client()?.meters().await?;
+        Command::List { holder } => {
+            let holder = context.account_or_none(holder.as_deref()).await?;
+            let meters = context.client()?.meters(&MeterFilter { holder }).await?;
             context.out.show(&meters, |out| {
                 let rows = meters.iter().map(|meter| {
                     [
@@ -201,15 +232,32 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("read"), meter.read_ms.to_string()),
                     (t!("since"), meter.since_ms.to_string()),
                     (t!("certificates"), meter.certificates.to_string()),
+                    (t!("gaps"), meter.gaps.to_string()),
+                    (t!("corrections"), meter.corrections.to_string()),
                     (t!("status"), if meter.retired { "retired" } else { "in service" }.into()),
                 ])
             });
         }
+        Command::Segments { meter, from, to } => {
+            let meter = context.id(&meter).await?;
+            let client = context.client()?;
+            let carrier = client.meter(meter).await?.carrier;
+            let filter = EventFilter { kind: Some(EventKind::Segment), from_ms: from, to_ms: to };
+            let segments = client.meter_events(meter, &filter).await?;
+            context.out.show(&segments, |out| segments_text(out, &segments, |_| Some(carrier)));
+        }
+        Command::Events { meter } => {
+            let meter = context.id(&meter).await?;
+            let events = context.client()?.meter_events(meter, &EventFilter::default()).await?;
+            context.out.show(&events, |out| {
+                let rows = events.iter().map(|of| [of.cause.time_ms.to_string(), event_line(&of.event)]);
+                out.table([t!("time"), t!("event")], rows.collect())
+            });
+        }
         Command::Register(register) => {
             let meter = meter(*register, &context).await?;
-            let id = meter.id;
-            let done = context.account().await?.register_meter(meter).await?;
-            show_done(context.out, &done, json!({ "meter": id }));
+            let made = context.account().await?.register_meter(meter).await?;
+            show_done(context.out, &made.done, json!({ "meter": made.id }));
         }
         Command::Bind { meter, holder } => {
             let meter = context.id(&meter).await?;
@@ -222,6 +270,14 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let authority = authority.of(&context).await?;
             let done = context.account().await?.rotate_meter_key(meter, authority).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
+        }
+        Command::Capacity { meter, capacity } => {
+            let meter = context.id(&meter).await?;
+            let account = context.account().await?;
+            let carrier = account.client().meter(meter).await?.carrier;
+            let capacity = capacity.of(carrier).map_err(Failure::usage)?;
+            let done = account.change_meter_capacity(meter, capacity).await?;
+            show_done(context.out, &done, json!({ "meter": meter, "capacity_per_hour": capacity }));
         }
         Command::Exchange { meter, last, authority, modulus, register } => {
             let meter = context.id(&meter).await?;
@@ -241,4 +297,32 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The segments among events, as a table; a meter's carrier says what its quantities are counted in.
+pub fn segments_text(out: &Output, events: &[EventView], carrier: impl Fn(MeterId) -> Option<Carrier>) -> String {
+    let segments = events.iter().filter_map(|of| match &of.event {
+        Event::Segment(segment) => Some(segment),
+        _ => None,
+    });
+    let rows = segments.map(|segment| segment_row(segment, carrier(segment.meter)));
+    let headings = [t!("meter"), t!("from"), t!("to"), t!("passed"), t!("agreements"), t!("supply")];
+    out.table(headings, rows.collect())
+}
+
+fn segment_row(segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
+    let bands = |bands: &utilidor_types::Bands| match carrier {
+        Some(carrier) => bands_text(bands, carrier),
+        None => or_dash(bands.total()),
+    };
+    let fills = segment.fills.iter().map(|fill| format!("{}: {}", fill.agreement, bands(&fill.bands)));
+    let supply = segment.supply.zip(segment.rest()).map(|((supply, _), rest)| format!("{supply}: {}", bands(&rest)));
+    [
+        segment.meter.to_string(),
+        segment.interval.from.to_string(),
+        segment.interval.to.to_string(),
+        or_dash(segment.passed().map(|passed| bands(&passed))),
+        fills.collect::<Vec<_>>().join("\n"),
+        or_dash(supply),
+    ]
 }

@@ -20,10 +20,9 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use utilidor_api::{Settings, process};
-use utilidor_sdk::trade::new_id;
 use utilidor_sdk::{KeyKind, Keystore};
-use utilidor_types::genesis::{ChainKind, GenesisMember};
-use utilidor_types::{Genesis, MemberId, Role, Roles, Timestamp};
+use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
+use utilidor_types::{Genesis, Role, Roles, Timestamp};
 
 /// Name of the key that votes.
 pub const VALIDATOR: &str = "validator";
@@ -110,13 +109,15 @@ fn init(
     let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
     let founder = keystore.create(FOUNDER, KeyKind::Ed25519, &passphrase, work)?;
     let account = founder.account.expect("a signing key controls an account");
-    let member = MemberId(new_id()?);
+    let first = GenesisMember { account, roles };
+    let member = first.member();
     let validator = validator.public.parse().expect("the keystore wrote it");
     let genesis = Genesis {
         kind,
         time,
         validators: vec![validator].try_into().expect("one validator is within the bound"),
-        members: vec![GenesisMember { member, account, roles }].try_into().expect("one member is within the bound"),
+        members: vec![first].try_into().expect("one member is within the bound"),
+        limits: Limits::DEFAULT,
     };
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&path, document.as_bytes())

@@ -4,20 +4,18 @@ use super::{meter, show_done};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::or_dash;
-use crate::units::Unit;
+use crate::units::{Amount, Unit};
 use crate::{import, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use utilidor_sdk::Account;
-use utilidor_sdk::client::TimeFilter;
-use utilidor_sdk::model::{CertificateRecord, MeterRecord};
-use utilidor_sdk::trade::{RUN_READINGS, gateway_run, reading_batches, signed_run};
+use utilidor_sdk::core::readings::{RUN_READINGS, batches, gateway_run, signed_run};
 use utilidor_types::event::Event;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
-use utilidor_types::{CertificateId, MeterId, PrivateKey, Reading, Timestamp};
+use utilidor_types::{Certificate, CertificateId, MeterId, PrivateKey, Quantity, Reading, Timestamp, Window};
+use utilidor_view::{EventFilter, EventKind, MeterView, TimeFilter};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -53,6 +51,32 @@ A file:
         /// Name of a meter's own key; once for each
         #[arg(long)]
         meter_key: Vec<String>,
+    },
+    /// Correct what was certified of a meter; for its operator
+    #[command(after_help = "\
+The times are those of two certified readings, or one of them and the time of service. Bills are corrected by lines in the next
+statements of all agreements that the meter served in that time; both sides can see who corrected what, and why.
+
+Example:
+  utilidor reading correct 9a40... 2025-01-10T00:00:00+08:00 2025-01-11T00:00:00+08:00 120kWh \\
+    --reason 'display misread on site' --as operator")]
+    Correct {
+        /// The meter
+        meter: Given<MeterId>,
+        /// From this time ...
+        #[arg(value_parser = units::time)]
+        from: Timestamp,
+        /// ... to this time ...
+        #[arg(value_parser = units::time)]
+        to: Timestamp,
+        /// ... so much has passed
+        right: Amount,
+        /// What was certified [default: the sum of the certified readings in that time]
+        #[arg(long)]
+        certified: Option<Amount>,
+        /// Why, for both sides to read
+        #[arg(long)]
+        reason: String,
     },
     /// List a meter's certified readings
     List {
@@ -97,6 +121,19 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             };
             record(&context.account().await?, series, &keys, &context).await?;
         }
+        Command::Correct { meter, from, to, right, certified, reason } => {
+            let meter = context.id(&meter).await?;
+            let account = context.account().await?;
+            let carrier = account.client().meter(meter).await?.carrier;
+            let interval = Window { from, to };
+            let right = right.of(carrier).map_err(Failure::usage)?;
+            let certified = match certified {
+                Some(certified) => certified.of(carrier).map_err(Failure::usage)?,
+                None => certified_in(&account, meter, interval).await?,
+            };
+            let done = account.correct_readings(meter, interval, certified, right, &reason).await?;
+            show_done(context.out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
+        }
         Command::List { meter, from, to } => {
             let meter = context.id(&meter).await?;
             let client = context.client()?;
@@ -118,14 +155,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Show { certificate } => {
             let client = context.client()?;
-            let record: CertificateRecord = client.certificate(CertificateId(certificate)).await?;
+            let record = client.certificate(CertificateId(certificate)).await?;
             let carrier = client.meter(record.certificate.meter).await?.carrier;
             context.out.show(&record, |out| {
                 let certificate = &record.certificate;
-                let purchases = certificate
-                    .purchases
-                    .iter()
-                    .map(|purchase| format!("{} {}", purchase.agreement, units::quantity(purchase.quantity, carrier)));
                 out.facts(vec![
                     (t!("certificate"), certificate.id.to_string()),
                     (t!("block"), record.height.to_string()),
@@ -133,8 +166,6 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("interval"), format!("{} - {}", certificate.interval.from, certificate.interval.to)),
                     (t!("register"), units::quantity(certificate.register, carrier)),
                     (t!("quantity"), units::quantity(certificate.quantity, carrier)),
-                    (t!("agreements"), purchases.collect::<Vec<_>>().join("\n")),
-                    (t!("subscription"), or_dash(certificate.subscription)),
                 ])
             });
         }
@@ -147,12 +178,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 
 /// Readings of a meter, oldest first.
 struct Series {
-    meter: MeterRecord,
+    meter: MeterView,
     readings: Vec<Reading>,
 }
 
 /// The meter's own key among `keys`; none for a meter that its gateway answers for.
-fn key_of<'a>(meter: &MeterRecord, keys: &'a [PrivateKey]) -> Result<Option<&'a PrivateKey>, Failure> {
+fn key_of<'a>(meter: &MeterView, keys: &'a [PrivateKey]) -> Result<Option<&'a PrivateKey>, Failure> {
     let MeterAuthority::Meter(public) = meter.authority else { return Ok(None) };
     let key = keys.iter().find(|key| key.public_key() == public);
     key.map(Some).ok_or_else(|| {
@@ -170,14 +201,15 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
     for Series { meter, readings } in series {
         let key = key_of(&meter, keys)?;
         for chunk in readings.chunks(RUN_READINGS) {
-            runs.push(match key {
-                Some(key) => signed_run(account.chain(), meter.meter, chunk.to_vec(), key)?,
-                None => gateway_run(meter.meter, chunk.to_vec())?,
-            });
+            let run = match key {
+                Some(key) => signed_run(account.chain(), meter.meter, chunk.to_vec(), key),
+                None => gateway_run(meter.meter, chunk.to_vec()),
+            };
+            runs.push(run.expect("a chunk is no longer than a run may be"));
         }
     }
     let mut refused = 0;
-    for batch in reading_batches(runs) {
+    for batch in batches(runs) {
         let done = account.record_readings(batch).await?;
         for event in done.events() {
             if let Event::Certified { refused: readings, .. } = event {
@@ -193,6 +225,32 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
         ));
     }
     Ok(())
+}
+
+/// What was certified of a meter in a time that begins and ends with readings.
+async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Result<Quantity, Failure> {
+    let corrections = EventFilter { kind: Some(EventKind::Corrected), ..EventFilter::default() };
+    let corrections = account.client().meter_events(meter, &corrections).await?;
+    let concerns =
+        |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
+    if corrections.iter().any(|correction| concerns(&correction.event)) {
+        return Err(Failure::usage("the time was corrected before: what is it to be corrected from?")
+            .next(format!("see: utilidor meter events {meter}; then say what counts now with --certified")));
+    }
+    let filter = TimeFilter { from_ms: Some(interval.from), to_ms: Some(interval.to) };
+    let views = account.client().meter_certificates(meter, &filter).await?;
+    let within: Vec<Certificate> = views
+        .into_iter()
+        .map(|view| view.certificate)
+        .filter(|certificate| certificate.interval.from >= interval.from && certificate.interval.to <= interval.to)
+        .collect();
+    let ends = within.first().zip(within.last()).map(|(first, last)| (first.interval.from, last.interval.to));
+    if ends != Some((interval.from, interval.to)) {
+        return Err(Failure::usage("the time does not begin and end with certified readings")
+            .next(format!("see them: utilidor reading list {meter}; or say what was certified with --certified")));
+    }
+    let sum = within.iter().try_fold(Quantity::ZERO, |sum, certificate| sum.checked_add(certificate.quantity));
+    sum.ok_or_else(|| Failure::usage("the certified readings of that time add up to more than a quantity holds"))
 }
 
 /// The readings of a file, by meter.

@@ -1,0 +1,6 @@
+//! The native program `subscription`, by the rules of retail: energy is billed by when it flowed.
+
+mod capabilities;
+mod cases;
+mod rules;
+mod world;
