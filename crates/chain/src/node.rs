@@ -26,11 +26,7 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_proof::inclusion::{ProofError, validator};
-use utilidor_types::{
-    Header,
-    block::consensus_namespace,
-    genesis::ChainKind,
-};
+use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;

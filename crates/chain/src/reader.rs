@@ -28,8 +28,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::document::CertificatesProof;
 use utilidor_proof::inclusion::{
-    BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateCell, StateInclusion,
-    StateKey,
+    BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateCell,
+    StateInclusion, StateKey,
 };
 use utilidor_types::{
     AccountId, Cell, Digest, Key, Receipt, SignedTransaction, TransactionHash,

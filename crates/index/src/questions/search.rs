@@ -43,10 +43,11 @@ impl Questions<'_> {
         // Transactions are found by the heads of their hashes, which are signed numbers: those of a beginning have one sign.
         if let Some((first, last)) = range(digits, HASH_BYTES).filter(|_| !digits.is_empty()) {
             let head_of = |hash: &[u8]| head(&TransactionHash(hash.try_into().expect("a range is of whole hashes")));
-            let sql = "SELECT hash AS id FROM transaction_heads JOIN receipts ON receipts.id = transaction_heads.receipt
+            let sql =
+                "SELECT hash AS id FROM transaction_heads JOIN receipts ON receipts.id = transaction_heads.receipt
                 WHERE head BETWEEN ? AND ? AND hash BETWEEN ? AND ? ORDER BY hash LIMIT ?";
-            let values = params![head_of(&first), head_of(&last), first, last, MAX_FOUND];
-            found.extend(self.found(IdKind::Transaction, sql, values)?);
+            let heads = [head_of(&first), head_of(&last)];
+            found.extend(self.found(IdKind::Transaction, sql, params![heads[0], heads[1], first, last, MAX_FOUND])?);
         }
         Ok(found)
     }

@@ -19,10 +19,11 @@ use utilidor_types::{
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
-    AccountView, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView,
-    ChainTime, Code, EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MovementView, NodeStatus, OfferFilter,
-    OfferView, PackageView, Page, Problem, QuoteView, RefusalCount, RefusalView, StateProof, StatementFilter,
-    StatementView, SubmissionResult, Submitted, SubscriptionView, Summary, TimeFilter, TransactionView,
+    AccountView, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
+    EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MovementView, NodeStatus,
+    OfferFilter, OfferView, PackageView, Page, Problem, QuoteView, RefusalCount, RefusalView, StateProof,
+    StatementFilter, StatementView, SubmissionResult, Submitted, SubscriptionView, Summary, TimeFilter,
+    TransactionView,
 };
 
 /// How often a harmless request is repeated.
