@@ -9,8 +9,8 @@
 //! Ending a supply frees the meter at once for the next one; the old binding stays until the meter has passed its end.
 
 use crate::context::Ledger;
-use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
 use crate::effect::Unfit;
+use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
 use crate::segment::MAX_TOLD_AT_BASE;
 use crate::share::common;
 use crate::store::{Place, Ruled};
