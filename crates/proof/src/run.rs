@@ -10,7 +10,7 @@ use utilidor_types::agreement::AgreementTerms;
 use utilidor_types::event::{Event, MeterSegment, Movement, Purpose, Source};
 use utilidor_types::package::{Package, PackageTerms, TariffId, TariffOption};
 use utilidor_types::{
-    AccountId, AgreementId, MeterId, Money, Offer, OfferId, PackageId, SealedQuote, Statement, Timestamp,
+    AccountId, AgreementId, Bands, MeterId, Money, Offer, OfferId, PackageId, SealedQuote, Statement, Timestamp,
 };
 
 /// What agreements refer to.
