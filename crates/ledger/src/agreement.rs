@@ -12,9 +12,7 @@ use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status};
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{
-    AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role,
-};
+use utilidor_types::{AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role};
 
 /// The set of one party.
 pub(crate) const fn only(party: Party) -> u16 {
@@ -266,12 +264,7 @@ pub(crate) fn same_as(present: &Agreement, terms: &AgreementTerms, origin: Origi
 /// Acting.
 impl Ledger<'_> {
     /// Order: agreement, party, status; then what the program checks.
-    pub fn command(
-        &mut self,
-        caller: Caller,
-        id: AgreementId,
-        bytes: &Bounded<u8, MAX_COMMAND_BYTES>,
-    ) -> Ruled<()> {
+    pub fn command(&mut self, caller: Caller, id: AgreementId, bytes: &Bounded<u8, MAX_COMMAND_BYTES>) -> Ruled<()> {
         let (_, _, by) = self.active_party(caller, id)?;
         self.ask(id, &Told::Command { by, bytes: bytes.clone() })
     }

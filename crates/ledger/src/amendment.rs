@@ -42,7 +42,13 @@ impl Ledger<'_> {
     }
 
     /// Order: agreement, party, status, time; then the program's kind and terms.
-    pub fn propose_amendment(&mut self, caller: Caller, id: AgreementId, program: &Program, from: Timestamp) -> Ruled<()> {
+    pub fn propose_amendment(
+        &mut self,
+        caller: Caller,
+        id: AgreementId,
+        program: &Program,
+        from: Timestamp,
+    ) -> Ruled<()> {
         let (record, _, party) = self.amendable(caller, id)?;
         if from > utilidor_types::time::MAX_TIMESTAMP {
             return Err(Refusal::BadAmendmentTime { from }.into());

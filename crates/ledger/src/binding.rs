@@ -9,8 +9,8 @@
 //! Ending a supply frees the meter at once for the next one; the old binding stays until the meter has passed its end.
 
 use crate::context::Ledger;
+use crate::effect::Unfit;
 use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
-use crate::program::Unfit;
 use crate::segment::MAX_TOLD_AT_BASE;
 use crate::share::common;
 use crate::store::{Place, Ruled};
@@ -187,7 +187,10 @@ impl Ledger<'_> {
     ) -> Ruled<()> {
         let bound = self.bound(meter)?;
         let open = Window { from: bound.bindings.1.base, to: bound.state.1.last.time };
-        let place = bound.bindings.1.place_of((agreement, number)).ok_or(Unfit::Binding)?;
+        let Some(place) = bound.bindings.1.place_of((agreement, number)) else {
+            // What was ended, and is passed, keeps nothing any more.
+            return if keep == Quantity::ZERO { Ok(()) } else { Err(Unfit::Binding.into()) };
+        };
         if common(bound.bindings.1.bindings[place].window, open).is_some() {
             self.cut_here(meter)?;
         }
@@ -237,11 +240,6 @@ impl Ledger<'_> {
         bound.bindings.1.find_supply((agreement, number))?.level = at;
         self.put_bound(bound);
         Ok(())
-    }
-
-    /// Reads a meter that serves an agreement up to its last certified reading.
-    pub fn read_meter(&mut self, _agreement: AgreementId, _number: u8, meter: MeterId) -> Ruled<()> {
-        self.read_up(meter)
     }
 
     /// What a purchase's binding has filled so far, the open segment included, and how far the meter's readings reach.

@@ -1,7 +1,7 @@
 //! Capacity of a source: what an owner has sold for an hour never exceeds what it can supply in it.
 
 use crate::context::{Caller, Ledger};
-use crate::program::Unfit;
+use crate::effect::Unfit;
 use crate::record::{CapacityRecord, SoldDay};
 use crate::store::Ruled;
 use std::ops::Range;

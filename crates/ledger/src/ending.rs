@@ -199,10 +199,10 @@ fn split(terms: &AgreementTerms, pots: &[Pot], shares: &[u16]) -> Vec<(Movement,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use utilidor_types::Bounded;
     use utilidor_types::Program;
     use utilidor_types::agreement::ProgramCode;
     use utilidor_types::event::Purpose;
-    use utilidor_types::Bounded;
 
     #[test]
     fn what_is_reserved_is_shared_out_to_the_last_millionth() {
@@ -210,7 +210,8 @@ mod tests {
         let terms = AgreementTerms::between(AccountId([1; 32]), AccountId([2; 32]), program);
         let (owner, user) = (Party::OWNER, Party::USER);
         let pot = |party, purpose, money| Pot { party, purpose, money: Money(money) };
-        let pots = [pot(owner, Purpose::Deposit, 10), pot(user, Purpose::Deposit, 10), pot(user, Purpose::Guarantee, 7)];
+        let pots =
+            [pot(owner, Purpose::Deposit, 10), pot(user, Purpose::Deposit, 10), pot(user, Purpose::Guarantee, 7)];
         let moved = split(&terms, &pots, &[500, 500]);
         let to_owner = AccountId([1; 32]);
         assert_eq!(

@@ -14,13 +14,14 @@
 use crate::context::{Caller, Context, Ledger};
 use crate::due::{DuePlan, DueSecond};
 use crate::invariant;
+use crate::program::RETRY_MS;
 use crate::record::{AccountRecord, MemberRecord, Totals};
 use crate::store::{Change, Place, Ruled, Stop, Store};
 use crate::work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
-    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, CertificationEntry, CertifiedRun, ChainId, DueItem, Event,
-    Genesis, Key, Receipt, Refusal, Timestamp, Verdict, VerifiedTransaction,
+    AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, CertificationEntry, CertifiedRun, ChainId,
+    DueItem, Event, Genesis, Key, Receipt, Refusal, Timestamp, Verdict, VerifiedTransaction,
 };
 
 /// Passes after which a block takes no more transactions.
@@ -181,6 +182,8 @@ pub struct Execution {
     certified_for_good: usize,
     /// What the transactions may take together.
     most: Work,
+    /// What due items may take together.
+    most_due: Work,
     /// Passes after which it takes no more transactions.
     most_passes: u32,
     work: Work,
@@ -220,6 +223,7 @@ impl Execution {
             certified: Vec::new(),
             certified_for_good: 0,
             most: MAX_BLOCK_WORK,
+            most_due: MAX_DUE_WORK,
             most_passes: MAX_PASSES,
             work: Work::default(),
         }
@@ -229,6 +233,12 @@ impl Execution {
     #[cfg(test)]
     pub(crate) fn with_most(self, most: Work) -> Self {
         Self { most, ..self }
+    }
+
+    /// The same with less work allowed for what is due.
+    #[cfg(test)]
+    pub(crate) fn with_most_due(self, most_due: Work) -> Self {
+        Self { most_due, ..self }
     }
 
     /// The same with fewer passes, to come to their bound with little.
@@ -430,7 +440,10 @@ impl Execution {
             return self.end_due_work(place);
         }
         let at = self.due.plan.seconds[place].at();
-        let mut ran = self.ledger().run_item(FIRST_DUE + next as u32, item, at);
+        let mut ran = {
+            let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
+            ledger.run_item(FIRST_DUE + next as u32, item, at, &self.most_due)
+        };
         if ran.is_none() {
             self.waited += 1;
             if self.waited < MAX_UNIT_PASSES {
@@ -440,9 +453,15 @@ impl Execution {
             let receipt = Receipt { cause: cause_of(item, at), verdict: Verdict::Refused(Refusal::TooMuchWork) };
             ran = Some(Ran { receipt: Some(receipt), spent: Work::default() });
         }
-        let Some(Ran { receipt, spent }) = ran else { return };
+        let Some(ran) = ran else { return };
+        if ran.is_refused() && !self.ledger().put_off_item(FIRST_DUE + next as u32, item) {
+            self.store.abandon();
+            self.store.look_ahead();
+            return;
+        }
+        let Ran { receipt, spent } = ran;
         let work = self.due.work.plus(spent);
-        if !work.is_within(&MAX_DUE_WORK) {
+        if !work.is_within(&self.most_due) {
             self.store.abandon();
             self.certified.truncate(self.certified_for_good);
             return self.end_due_work(place);
@@ -488,7 +507,7 @@ impl Execution {
             if self.ahead_left == 0 {
                 break;
             }
-            ledger.run_item(unit, *item, self.due.plan.seconds[*place].at());
+            ledger.run_item(unit, *item, self.due.plan.seconds[*place].at(), &self.most_due);
             ledger.store.finish();
             self.ahead_left = self.ahead_left.saturating_sub(ledger.store.look_ups());
         }
@@ -615,9 +634,17 @@ impl Ledger<'_> {
     }
 
     /// Runs a due item.
-    fn run_item(&mut self, unit: u32, item: DueItem, at: Timestamp) -> Option<Ran> {
+    fn run_item(&mut self, unit: u32, item: DueItem, at: Timestamp, most: &Work) -> Option<Ran> {
         self.store.begin(unit);
-        self.run(cause_of(item, at), &MAX_DUE_WORK, |ledger| ledger.due(item))
+        self.run(cause_of(item, at), most, |ledger| ledger.due(item))
+    }
+
+    /// What could not be done is due again later. `false` if the calendar is not there yet.
+    fn put_off_item(&mut self, unit: u32, item: DueItem) -> bool {
+        self.store.begin(unit);
+        // Nothing is due any more at the end of the calendar.
+        let Some(at) = self.now.checked_add_ms(RETRY_MS) else { return true };
+        self.schedule(item, at).is_ok()
     }
 
     /// Runs a transaction: its nonce counts even if it is refused.

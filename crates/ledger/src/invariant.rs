@@ -14,7 +14,8 @@ fn change<R: Record>(store: &Store, value: impl Fn(&R) -> i128) -> i128 {
 /// Checks money: all that is free and reserved changed by what was issued less what was redeemed, and what accounts have
 /// reserved changed by what agreements hold and quotes are secured by.
 pub(crate) fn check(store: &Store) {
-    let balances = change::<AccountRecord>(store, |account| i128::from(account.free.0) + i128::from(account.reserved.0));
+    let balances =
+        change::<AccountRecord>(store, |account| i128::from(account.free.0) + i128::from(account.reserved.0));
     let circulating = change::<Totals>(store, |totals| i128::from(totals.issued.0) - i128::from(totals.redeemed.0));
     let reserved = change::<AccountRecord>(store, |account| i128::from(account.reserved.0));
     let held = change::<AgreementState>(store, |state| state.pots.iter().map(|pot| i128::from(pot.money.0)).sum());

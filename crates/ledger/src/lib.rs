@@ -14,7 +14,7 @@
 //! | `member`, `quota`, `money`, `capacity` | who may act and keep how much, how money moves, what an owner can have sold |
 //! | `offer`, `quote`, `award` | the trade up to the contract |
 //! | `agreement`, `amendment`, `ending`, `debt`, `statement` | the contract |
-//! | `program` | what the contract does: its program is asked, and its effects are carried out, all or none |
+//! | `program`, `effect` | what the contract does: its program is asked, and its effects are carried out, all or none |
 //! | `package`, `subscription`, `prepayment` | the retail products |
 //! | `due` | the calendar of things that happen by themselves |
 //! | `meter`, `reading`, `correction` | measurement certification |
@@ -34,6 +34,7 @@ mod context;
 mod correction;
 mod debt;
 mod due;
+mod effect;
 mod ending;
 pub mod execution;
 mod invariant;
@@ -64,7 +65,8 @@ pub mod work;
 extern crate self as utilidor_ledger;
 
 pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MAX_PASSES, Outcome, Progress};
-pub use program::{LEDGER_CODES, MAX_FAILURES, RETRY_MS};
+pub use effect::LEDGER_CODES;
+pub use program::{MAX_FAILURES, RETRY_MS};
 pub use store::Change;
 pub use subscription::CONSENT_MS;
 pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};

@@ -4,7 +4,7 @@
 //! A credit cannot overflow: all balances together are what was issued, whose sum is a checked 64-bit number.
 
 use crate::context::{Caller, Ledger};
-use crate::program::Unfit;
+use crate::effect::Unfit;
 use crate::record::{AccountRecord, AgreementState, Drawn, Pot, Totals};
 use crate::store::Ruled;
 use utilidor_types::agreement::{ALLOWANCE_PERIOD_MS, AgreementTerms, Allowance, Party};
@@ -215,9 +215,7 @@ impl AgreementState {
         self.drawn.retain(|drawn| drawn.party != party || !is_renewed(allowance, drawn, now));
         match self.drawn.as_mut_slice().iter_mut().find(|drawn| drawn.party == party) {
             Some(drawn) => add(&mut drawn.money, amount),
-            None => {
-                self.drawn.push(Drawn { party, since: now, money: amount }).map_err(|_| Unfit::Party.into())
-            }
+            None => self.drawn.push(Drawn { party, since: now, money: amount }).map_err(|_| Unfit::Party.into()),
         }
     }
 }

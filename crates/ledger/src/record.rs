@@ -9,8 +9,8 @@ use utilidor_types::offer::MAX_LOTS;
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::quote::Commitment;
 use utilidor_types::{
-    AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money, Offer,
-    OfferId, PackageId, Program, Quantity, Roles, Timestamp,
+    AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money,
+    Offer, OfferId, PackageId, Program, Quantity, Roles, Timestamp,
 };
 
 pub use crate::meter_record::{

@@ -335,7 +335,7 @@ impl Ledger<'_> {
     }
 
     /// Reads a meter up to its last certified reading: closes its open segment there, if no purchase can fill from it any more.
-    pub fn read_up(&mut self, meter: MeterId) -> Ruled<()> {
+    pub fn read_meter(&mut self, meter: MeterId) -> Ruled<()> {
         let Some(bound) = self.store.find::<MeterBindings>(&meter)? else { return Ok(()) };
         let state: MeterState = self.store.known(&meter)?;
         let open = Window { from: bound.base, to: state.last.time };

@@ -2,7 +2,7 @@
 //! owed in all, and the digests of the program's state that let anybody run the program again.
 
 use crate::context::Ledger;
-use crate::program::Unfit;
+use crate::effect::Unfit;
 use crate::record::AgreementState;
 use crate::store::Ruled;
 use utilidor_program::Draft;

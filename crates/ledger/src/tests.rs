@@ -8,7 +8,7 @@ use crate::execution::{Execution, Outcome, Progress};
 use crate::memory::Memory;
 use crate::record::{AccountRecord, AgreementRecord, AgreementState, Record};
 use crate::store::{Stop, Store};
-use crate::work::{MAX_BLOCK_WORK, Work};
+use crate::work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
 use crate::{Inadmissible, LEDGER_CODES, MAX_DUE_PER_BLOCK, RETRY_MS};
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
@@ -17,8 +17,8 @@ use utilidor_types::genesis::Limits;
 use utilidor_types::time::DAY_MS;
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
-    Action, AgreementId, Bounded, Carrier, Cause, DueItem, Event, Money, Price, Program, Quantity, Receipt, Refusal, SignedTransaction,
-    Text, Timestamp, Verdict, VerifiedTransaction, Window,
+    Action, AgreementId, Bounded, Carrier, Cause, DueItem, Event, Money, Price, Program, Quantity, Receipt, Refusal,
+    SignedTransaction, Text, Timestamp, Verdict, VerifiedTransaction, Window,
 };
 use world::{KWH, World, account, agreement_id, at, label, meter_id};
 
@@ -236,4 +236,22 @@ fn a_settlement_that_cannot_be_carried_out_moves_nothing_and_is_tried_again() {
     assert_eq!(outcome.next_due, Some(again));
     let after: AgreementState = read(&world, &agreement);
     assert_eq!(after, AgreementState { failures: 1, called: Some(again), ..before });
+}
+
+#[test]
+fn a_due_item_that_takes_more_than_a_block_may_is_due_again_an_hour_later() {
+    let mut world = World::new();
+    world.trade("alice");
+    world.pass_to(at(1, 10, 0));
+    world.now = at(1, 11, 1);
+    let little = Work { cells_written: 1, ..MAX_DUE_WORK };
+    let (outcome, _) = execute(&world, begin(&world, vec![]).with_most_due(little));
+    let refusals: Vec<_> = outcome.receipts.iter().map(|receipt| receipt.refusal().cloned()).collect();
+    assert_eq!(refusals, vec![Some(Refusal::TooMuchWork)]);
+    assert_eq!(outcome.next_due, Some(Timestamp(world.now.0 + RETRY_MS)));
+    let before: AgreementState = read(&world, &agreement_id("alice"));
+    world.state.take_on(&outcome.cells);
+    assert_eq!(read::<AgreementState>(&world, &agreement_id("alice")), before);
+    world.pass_to(Timestamp(world.now.0 + RETRY_MS));
+    assert_eq!(world.status("alice"), Status::Settled);
 }

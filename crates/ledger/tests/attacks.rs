@@ -225,7 +225,8 @@ fn nobody_can_take_anothers_id() {
     world.done("alice", world.quote("o", "alice", &content, true));
     world.now = at(1, 5, 0);
     // Alice has seen the label of the award to come.
-    world.done("alice", Action::ProposeAgreement { label: label("alice"), terms: bilateral(&world), signing_ms: 1_000 });
+    world
+        .done("alice", Action::ProposeAgreement { label: label("alice"), terms: bilateral(&world), signing_ms: 1_000 });
     world.done("station", world.award("o", "alice", &content));
     assert_eq!(world.status("alice"), Status::Active);
 }

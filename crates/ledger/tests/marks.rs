@@ -509,6 +509,86 @@ fn tenants_that_came_and_went_between_two_readings_share_them_by_time() {
     );
 }
 
+#[test]
+fn a_tenant_that_comes_and_goes_as_often_as_it_can_does_not_stop_its_meter() {
+    let mut world = World::new();
+    world.done("station", Action::PublishPackage(world.package(1)));
+    let Action::Subscribe { terms, .. } = world.subscription(vec![world.service("alice", ELECTRICITY, 0)]) else {
+        unreachable!()
+    };
+    let mut count = 0;
+    loop {
+        world.pass_to(at_minute(2, 0, count));
+        let called = format!("s{count}");
+        match world.try_do("alice", Action::Subscribe { label: label(&called), terms: terms.clone() }) {
+            Verdict::Applied(_) => {}
+            Verdict::Refused(refusal) => break assert_eq!(refusal.code(), "meter/busy"),
+        }
+        world.pass_to(Timestamp(at_minute(2, 0, count).0 + 30_000));
+        world.done("alice", Action::Terminate { agreement: agreement_of("alice", &called) });
+        count += 1;
+    }
+    assert_eq!(count, MAX_METER_AGREEMENTS as u64);
+    world.now = at(1, 3, 0);
+    let told = segments(&read(&mut world, ALICE, &[(at(1, 3, 0), 240)]));
+    assert_eq!(told.iter().filter(|segment| segment.supply.is_some()).count(), MAX_METER_AGREEMENTS);
+}
+
+#[test]
+fn a_purchase_of_all_carriers_settles_though_each_meter_has_another_supplier() {
+    let mut world = World::new();
+    let mut lots = Vec::new();
+    for carrier in Carrier::ALL {
+        let [delivery, take] = ["roof", "alice"].map(|holder| {
+            let template = world.meter(holder, carrier);
+            Meter { label: label(&format!("{holder}/{carrier}/2")), ..template }
+        });
+        let metering =
+            Metering { delivery: Some(delivery.id(account("operator"))), take: Some(take.id(account("operator"))) };
+        for meter in [delivery, take] {
+            world.done("operator", Action::RegisterMeter(meter));
+        }
+        let price = match carrier.base_unit() {
+            carrier::BaseUnit::Joule => Price::micro_per_kwh(600_000),
+            carrier::BaseUnit::Millilitre => Price::micro_per_m3(600_000),
+        };
+        let mut package = world.package(1);
+        let mut option = package.options[0].clone();
+        let package::Tariff::Metered(tariff) = &mut option.tariff else { unreachable!() };
+        (option.carrier, tariff.price) = (carrier, price);
+        (package.label, package.options) = (label(carrier.name()), vec![option].try_into().unwrap());
+        world.done("station", Action::PublishPackage(package));
+        let service = Service { meter: metering.take, ..world.service("alice", carrier, 0) };
+        let mut terms = world.subscription_terms(vec![service]);
+        terms.package = package_id(carrier.name());
+        world.done("alice", Action::Subscribe { label: label(carrier.name()), terms });
+        lots.push(PurchaseLot { carrier, quantity: Quantity(KWH), price, metering });
+    }
+    let Program::Purchase(terms) = Purchase::of_roof().terms().program else { unreachable!() };
+    let program = Program::Purchase(PurchaseTerms { lots: lots.try_into().unwrap(), ..terms });
+    let terms = AgreementTerms::between(account("roof"), account("alice"), program);
+    let agreement = agreement_of("roof", "all");
+    let proposal = Action::ProposeAgreement { label: label("all"), terms: terms.clone(), signing_ms: 3_600_000 };
+    world.done("roof", proposal);
+    world.done("alice", Action::SignAgreement { agreement, terms: terms.digest() });
+    world.now = at(1, 10, 12);
+    for carrier in Carrier::ALL {
+        for (holder, register) in [("alice", KWH), ("roof", KWH / 2)] {
+            let meter = format!("{holder}/{carrier}/2");
+            world.done("gateway", world.readings(&meter, &[(at(1, 10, 0), 0), (at(1, 10, 12), register)]));
+        }
+    }
+    let mut events = Vec::new();
+    for minute in [30, 60] {
+        let time = Timestamp(at(1, 11, 0).0 + minute * 60_000);
+        events.extend(world.pass_to(time).iter().flat_map(Receipt::events).cloned());
+    }
+    assert_eq!(world.agreement(agreement).status, Status::Settled, "{events:?}");
+    let returned = events.iter().filter(|event| matches!(event, Event::Returned { .. })).count();
+    assert_eq!(returned, Carrier::COUNT);
+    assert!(world.state.passes() <= 12, "what settling needs is asked for together: {} passes", world.state.passes());
+}
+
 /// Readings of a meter: hours since 10 January 0:00 and the register. Between two of them an hour is two fifths of a joule
 /// or the like off the line, so that rounding shows.
 fn schedule(quantities: &[u64]) -> Vec<(Timestamp, u64)> {

@@ -116,8 +116,7 @@ fn refuses_prepayments_in_this_order() {
     world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
     let amount = |units| Prepayment::Amount(Money::units(units));
     let prepay = |world: &World, payment| world.prepay(ELECTRICITY, payment);
-    let unknown =
-        Action::Prepay { subscription: agreement_id("x"), carrier: ELECTRICITY, payment: amount(1) };
+    let unknown = Action::Prepay { subscription: agreement_id("x"), carrier: ELECTRICITY, payment: amount(1) };
     assert_eq!(world.refused("alice", unknown).code(), "agreement/unknown");
     assert_eq!(world.refused("bob", prepay(&world, amount(1))).code(), "agreement/not-party");
     assert_eq!(world.refused("station", prepay(&world, amount(1))).code(), "agreement/not-party");
@@ -307,8 +306,7 @@ fn a_tariff_changes_for_a_subscription_only_when_both_agree() {
     let terms = AgreementTerms::between(account("station"), account("alice"), program.clone());
     let from = at(1, 20, 0);
     world.done("station", Action::ProposeAmendment { agreement, program, from });
-    let events =
-        world.done("alice", Action::SignAmendment { agreement, terms: terms.amendment_digest(from) });
+    let events = world.done("alice", Action::SignAmendment { agreement, terms: terms.amendment_digest(from) });
     assert!(events.contains(&Event::AgreementAmended { agreement, terms: terms.digest() }));
     // 100 kWh before the 20th at 0.80, 100 kWh after it at 0.90.
     flows(&mut world, 1, 19, 0, 100);

@@ -113,10 +113,13 @@ fn a_stalled_agreement_ends_when_all_parties_want_it_to() {
     assert_eq!(world.status("a"), Status::Stalled);
     let events = world.done("alice", terminate);
     let released = Movement::Release { party: Party::USER, purpose: Purpose::Deposit };
-    assert_eq!(events, [
-        Event::Moved { agreement, movement: released, amount: Money::units(10) },
-        Event::AgreementStatus { agreement, status: Status::Terminated },
-    ]);
+    assert_eq!(
+        events,
+        [
+            Event::Moved { agreement, movement: released, amount: Money::units(10) },
+            Event::AgreementStatus { agreement, status: Status::Terminated },
+        ]
+    );
     assert_eq!(world.balance("alice"), (Money::units(1_000_000), Money::ZERO));
     assert!(world.pass_to(later(world.now, 48)).is_empty(), "its hard end has become idle");
 }
@@ -125,9 +128,11 @@ fn a_stalled_agreement_ends_when_all_parties_want_it_to() {
 fn at_its_hard_end_a_stalled_agreement_falls_back_to_what_its_parties_have_signed() {
     let arbiter = account("carol");
     let split = Fallback::Split(vec![250, 750].try_into().unwrap());
-    for (fallback, station, alice, carol) in
-        [(Fallback::GiveBack, 0, 0, 0), (split, 2_500_000, -2_500_000, 0), (Fallback::Arbiter(arbiter), 0, -10_000_000, 10_000_000)]
-    {
+    for (fallback, station, alice, carol) in [
+        (Fallback::GiveBack, 0, 0, 0),
+        (split, 2_500_000, -2_500_000, 0),
+        (Fallback::Arbiter(arbiter), 0, -10_000_000, 10_000_000),
+    ] {
         let mut world = World::new();
         let at = later(world.now, 30);
         signed(&mut world, 10, 11, Some(HardEnd { at, fallback }));

@@ -330,10 +330,9 @@ fn what_touches_most_is_done_in_few_passes() {
     let Program::Purchase(terms) = long_purchase(0) else { unreachable!() };
     let lots = terms.lots.iter().map(|lot| PurchaseLot { quantity: Quantity(744), ..lot.clone() });
     let window = Window { from, to: Timestamp(from.0 + 2 * DAY_MS) };
-    let program = Program::Purchase(PurchaseTerms { lots: lots.collect::<Vec<_>>().try_into().unwrap(), window, ..terms });
-    for transaction in
-        [propose(&mut world, "g", program.clone(), 1_000), sign(&mut world, "g", program)]
-    {
+    let program =
+        Program::Purchase(PurchaseTerms { lots: lots.collect::<Vec<_>>().try_into().unwrap(), window, ..terms });
+    for transaction in [propose(&mut world, "g", program.clone(), 1_000), sign(&mut world, "g", program)] {
         applied(&world.block(vec![transaction]), 1);
         passes(&world, "sign");
     }
@@ -350,7 +349,10 @@ fn what_touches_most_is_done_in_few_passes() {
     }
     let receipts = world.pass_to(window.to);
     passes(&world, "settle");
-    assert!(matches!(receipts[0].events().last(), Some(Event::AgreementStatus { status: Status::Settled, .. })), "{receipts:?}");
+    assert!(
+        matches!(receipts[0].events().last(), Some(Event::AgreementStatus { status: Status::Settled, .. })),
+        "{receipts:?}"
+    );
     world.pass_to(at(2, 1, 6));
     passes(&world, "statement");
     world.done("alice", Action::Terminate { agreement: subscription_id() });

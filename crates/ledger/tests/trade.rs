@@ -157,10 +157,13 @@ fn an_offer_lists_its_live_bidders_without_a_gap_whoever_withdraws() {
     let names: Vec<String> = (0..7).map(|number| format!("bidder {number}")).collect();
     for leaves in [vec![0], vec![6], vec![3, 0, 5], vec![6, 5, 4, 3, 2, 1, 0], vec![0, 1, 2, 3, 4, 5, 6]] {
         let mut world = World::new();
-        world.done("station", Action::publish_offer(Offer {
-            terms: utilidor_types::offer::OfferTerms { bond: Money::ZERO, ..world.offer("o").terms },
-            ..world.offer("o")
-        }));
+        world.done(
+            "station",
+            Action::publish_offer(Offer {
+                terms: utilidor_types::offer::OfferTerms { bond: Money::ZERO, ..world.offer("o").terms },
+                ..world.offer("o")
+            }),
+        );
         for name in &names {
             world.done("alice", Action::OpenAccount { account: world.new_account(name, "alice") });
             let content = world.content("alice", 10, 600_000);
@@ -178,6 +181,53 @@ fn an_offer_lists_its_live_bidders_without_a_gap_whoever_withdraws() {
             assert_eq!((listed.len(), sorted(&listed)), (left.len(), sorted(&left)));
         }
     }
+}
+
+#[test]
+fn an_offer_has_a_bounded_number_of_bidders_and_lapses_with_all_of_them_in_few_passes() {
+    let mut world = World::new();
+    let mut offer = world.offer("o");
+    offer.terms.bond = Money::ZERO;
+    world.done("station", Action::publish_offer(offer));
+    let names: Vec<String> = (0..=offer::MAX_BIDDERS).map(|number| format!("bidder {number}")).collect();
+    let open = names.iter().map(|name| Action::OpenAccount { account: world.new_account(name, "alice") });
+    let open: Vec<_> = open.collect();
+    let open = open.into_iter().map(|action| world.sign("alice", action)).collect();
+    world.block(open);
+    let content = world.content("alice", 10, 600_000);
+    let quotes = names.iter().map(|name| (name, world.quote("o", name, &content, true)));
+    let quotes: Vec<_> = quotes.collect();
+    let quotes: Vec<_> = quotes.into_iter().map(|(name, action)| world.sign(name, action)).collect();
+    let outcome = world.block(quotes);
+    let refusals: Vec<_> = outcome.receipts.iter().filter_map(Receipt::refusal).collect();
+    assert_eq!(refusals, [&Refusal::TooManyBidders { max: offer::MAX_BIDDERS as u32 }]);
+    assert!(world.state.passes() <= 6, "{} passes", world.state.passes());
+    let before = world.state.clone();
+    let withdraw = |name: &String| (name.clone(), Action::WithdrawQuote { offer: offer_id("o") });
+    let withdrawals: Vec<_> = names[..offer::MAX_BIDDERS].iter().map(withdraw).collect();
+    let withdrawals = withdrawals.into_iter().map(|(name, action)| world.sign(&name, action)).collect();
+    world.block(withdrawals);
+    assert!(world.state.passes() <= 6, "{} passes", world.state.passes());
+    assert!(bidders(&world).is_empty());
+    world.state = before;
+    world.pass_to(at(1, 10, 0));
+    assert!(world.state.passes() <= 8, "{} passes", world.state.passes());
+    let kept = world.state.read::<utilidor_ledger::record::MemberRecord>(&member("alice")).unwrap().kept;
+    assert_eq!(kept.quotes, 0);
+}
+
+#[test]
+fn a_month_in_which_the_clocks_are_set_back_is_not_too_long() {
+    let mut world = World::new();
+    let hour = time::HOUR_MS;
+    let october = Timestamp(at(10, 1, 0).0);
+    let mut offer = world.offer("o");
+    offer.window = Window { from: october, to: Timestamp(october.0 + 745 * hour) };
+    world.done("station", Action::publish_offer(offer));
+    let mut longer = world.offer("p");
+    longer.window = Window { from: october, to: Timestamp(october.0 + 746 * hour) };
+    let refusal = Refusal::WindowTooLong { hours: 746, max: 745 };
+    assert_eq!(world.refused("station", Action::publish_offer(longer)), refusal);
 }
 
 #[test]
@@ -468,10 +518,13 @@ fn a_debt_can_be_paid_in_parts_and_never_twice() {
     world.transfer("bob", "alice", Money::units(300));
     let events = world.done("alice", pay(Money::units(100)));
     let movement = event::Movement::Pay { from: Party::USER, source: Source::Debt, to: Party::OWNER };
-    assert_eq!(events, [
-        Event::Moved { agreement, movement, amount: Money::units(100) },
-        Event::Debt { agreement, party: Party::USER, owes: Money::units(200) },
-    ]);
+    assert_eq!(
+        events,
+        [
+            Event::Moved { agreement, movement, amount: Money::units(100) },
+            Event::Debt { agreement, party: Party::USER, owes: Money::units(200) },
+        ]
+    );
     world.done("alice", pay(Money::units(200)));
     assert_eq!(world.balance("station").0, Money::units(1_000_720));
     assert_eq!(world.refused("alice", pay(Money(1))).code(), "debt/above");

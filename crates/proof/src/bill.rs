@@ -208,12 +208,7 @@ impl BillProof {
 
     /// The segments of a receipt that the agreement's program was told of or that its purchases filled, each with the
     /// calendar that cuts it.
-    fn segments<'s>(
-        &self,
-        replay: &Replay,
-        part: &str,
-        happened: Happened<'s>,
-    ) -> Vec<Cut<'s>> {
+    fn segments<'s>(&self, replay: &Replay, part: &str, happened: Happened<'s>) -> Vec<Cut<'s>> {
         let ours = |segment: &&MeterSegment| {
             segment.supply.is_some_and(|(agreement, _)| agreement == self.agreement)
                 || segment.fills.iter().any(|fill| fill.agreement == self.agreement)
@@ -240,9 +235,7 @@ impl BillProof {
         for (entry, inclusion) in &evidence.entries {
             let run = entry.run();
             let part = format!("the run from certificate {} on", run.first);
-            inclusion
-                .verify(header, entry)
-                .map_err(|source| BillError::NotProven { part: part.clone(), source })?;
+            inclusion.verify(header, entry).map_err(|source| BillError::NotProven { part: part.clone(), source })?;
             if next.is_some_and(|next| run.first < next) {
                 return Err(BillError::incoherent(part, "runs stand by rising ids"));
             }

@@ -1,7 +1,7 @@
 //! Parts of a proof. Several may stand under one header, so a proof holds each header once and its parts name it by number.
 
-use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, Members};
 use crate::bill::BillError;
+use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, Members};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;

@@ -10,16 +10,6 @@
 //!
 //! Every byte of a proof matters: a changed one makes it fail, with an error that says which step did.
 
-use utilidor_types::block::{Header, consensus_namespace};
-use utilidor_types::cell::{CELL_BYTES, Cell, Key};
-use utilidor_types::encoding::encode;
-use utilidor_types::genesis::Genesis;
-use utilidor_types::hash::{Digest, tagged_hash};
-use utilidor_types::id::ChainId;
-use utilidor_types::key::PublicKey;
-use utilidor_types::meter::CertificationEntry;
-use utilidor_types::receipt::Receipt;
-use utilidor_types::transaction::TransactionHash;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{BufMut, Bytes};
 use commonware_codec::{Buf, Copying, Decode, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
@@ -39,6 +29,16 @@ use commonware_storage::{
 use commonware_utils::{ordered::Set, sequence::FixedBytes};
 use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
+use utilidor_types::block::{Header, consensus_namespace};
+use utilidor_types::cell::{CELL_BYTES, Cell, Key};
+use utilidor_types::encoding::encode;
+use utilidor_types::genesis::Genesis;
+use utilidor_types::hash::{Digest, tagged_hash};
+use utilidor_types::id::ChainId;
+use utilidor_types::key::PublicKey;
+use utilidor_types::meter::CertificationEntry;
+use utilidor_types::receipt::Receipt;
+use utilidor_types::transaction::TransactionHash;
 
 /// Most headers between a proven block and the final one that stands for it.
 pub const MAX_DESCENDANTS: usize = 256;

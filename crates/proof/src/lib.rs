@@ -6,6 +6,7 @@
 //! | [`inclusion`] | signatures on headers; the path from a transaction, receipt, certification entry or cell to its root |
 //! | [`evidence`] | parts of a proof that share headers |
 //! | [`replay`] | an agreement's program, run again on what receipts say it was told |
+//! | `run` | one receipt's worth of a program's runs |
 //! | [`readings`] | a meter's registers at a mark, from its certified readings |
 //! | [`select`] | what a bill proof must contain |
 //! | [`bill`] | what justifies a statement; checking it |
@@ -19,6 +20,7 @@ pub mod evidence;
 pub mod inclusion;
 pub mod readings;
 pub mod replay;
+mod run;
 pub mod select;
 
 pub use bill::{BillError, BillProof, VerifiedBill};
