@@ -105,7 +105,7 @@ codes! {
     TransactionSignature = 400, "transaction/bad-signature", "the signature is not that of the signer";
     /// A meter's signature is not that meter's.
     MeterSignature = 400, "transaction/bad-meter-signature", "a run's signature is not that of its meter";
-    /// A new account's signature is not that of its key.
+    /// The signature of a new account's key is not its own.
     AccountSignature = 400, "transaction/bad-account-signature", "the signature is not that of the new account's key";
     /// The batch holds more readings than allowed.
     TooManyReadings = 400, "transaction/too-many-readings", "the batch holds more readings than allowed";
