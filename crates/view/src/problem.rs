@@ -99,6 +99,8 @@ codes! {
     TransactionSignature = 400, "transaction/bad-signature", "the signature is not that of the signer";
     /// A meter's signature is not that meter's.
     MeterSignature = 400, "transaction/bad-meter-signature", "a run's signature is not that of its meter";
+    /// The signature of a new account's key is not its own.
+    AccountSignature = 400, "transaction/bad-account-signature", "the signature is not that of the new account's key";
     /// The batch holds more readings than allowed.
     TooManyReadings = 400, "transaction/too-many-readings", "the batch holds more readings than allowed";
     /// The signer has no account.
