@@ -194,13 +194,19 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         self.step(agreement, StepKind::TerminationRequested, Some(by), None, None)
     }
 
+    /// The meters go on serving it.
     pub fn withdraw_termination(&mut self, by: AccountId, agreement: AgreementId) -> Folded<(), B> {
-        self.change_agreement(agreement, |agreement| agreement.ends = None)?;
+        let open = self.change_agreement(agreement, |agreement| agreement.ends = None)?.open;
+        if open {
+            let (terms, now) = (self.terms(agreement)?, self.now);
+            self.serve_by(agreement, &terms.program, now)?;
+        }
         self.step(agreement, StepKind::TerminationWithdrawn, Some(by), None, None)
     }
 
     pub fn ending(&mut self, agreement: AgreementId, at: Timestamp) -> Folded<(), B> {
         self.change_agreement(agreement, |agreement| agreement.ends = Some(at))?;
+        self.serve_until(agreement, at)?;
         self.step(agreement, StepKind::Ending, None, None, Some(at))
     }
 
@@ -299,13 +305,22 @@ impl<B: Before> Fold<'_, '_, B> {
         self.serve_by(id, program, from)
     }
 
+    /// It is over: its meters have served it until it ended by somebody's word, or until now.
     fn serve_no_more(&mut self, id: AgreementId) -> Folded<(), B> {
+        let (ends, now) = (self.agreement(id)?.ends, self.now);
+        self.serve_until(id, ends.map_or(now, |ends| ends.min(now)))?;
+        if self.agreement(id)?.open {
+            self.change_agreement(id, |agreement| agreement.open = false)?;
+        }
+        Ok(())
+    }
+
+    fn serve_until(&mut self, id: AgreementId, at: Timestamp) -> Folded<(), B> {
         if !self.agreement(id)?.open {
             return Ok(());
         }
-        self.change_agreement(id, |agreement| agreement.open = false)?;
-        let (terms, now) = (self.terms(id)?, self.now);
-        terms.program.meters().into_iter().try_for_each(|(meter, _)| self.end_service(id, meter, now))
+        let terms = self.terms(id)?;
+        terms.program.meters().into_iter().try_for_each(|(meter, _)| self.end_service(id, meter, at))
     }
 
     fn end_service(&mut self, id: AgreementId, meter: MeterId, at: Timestamp) -> Folded<(), B> {
