@@ -50,6 +50,7 @@ struct Http(Client);
 
 impl Entrance for Http {
     async fn submit(&self, transactions: Vec<Vec<u8>>) {
+        let transactions: Vec<&[u8]> = transactions.iter().map(Vec::as_slice).collect();
         for answer in self.0.submit_encoded(&transactions, 0).await.expect("the node answers") {
             assert!(answer.problem.is_none(), "the node takes what the workload signs: {:?}", answer.problem);
         }

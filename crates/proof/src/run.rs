@@ -6,7 +6,7 @@ use crate::replay::Program;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utilidor_program::{Case, Draft, Effect, Event as Told, Facts, Step, Sums};
-use utilidor_types::agreement::AgreementTerms;
+use utilidor_types::agreement::{AgreementTerms, Party};
 use utilidor_types::event::{Event, MeterSegment, Movement, Purpose, Source};
 use utilidor_types::package::{Package, PackageTerms, TariffId, TariffOption};
 use utilidor_types::{
@@ -166,8 +166,24 @@ impl Run<'_> {
                     let debt = self.program.debt.checked_add(amount);
                     self.program.debt = debt.ok_or("the debt leaves the range of money")?;
                 }
+                Effect::PayDebt(amount) => {
+                    let (from, to, source) = (Party::USER, Party::OWNER, Source::Pot(Purpose::Prepayment));
+                    self.move_money(Movement::Pay { from, source, to }, amount)?;
+                    let debt = self.program.debt.checked_sub(amount);
+                    self.program.debt = debt.ok_or("more is paid than is owed")?;
+                }
                 Effect::Issue(draft) => self.drafts.push(draft),
-                _ => {}
+                // The rest is between the ledger and its meters and calendar; what follows from it is told.
+                Effect::Schedule(_)
+                | Effect::Bind(_)
+                | Effect::EndBinding { .. }
+                | Effect::Settle { .. }
+                | Effect::Mark { .. }
+                | Effect::Level { .. }
+                | Effect::Sell(..)
+                | Effect::Unsell(..)
+                | Effect::Notify(_)
+                | Effect::Finish(_) => {}
             }
         }
         Ok(())

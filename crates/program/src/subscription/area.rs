@@ -270,3 +270,33 @@ pub(super) fn prepaid_period(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINTER: Season = Season { from_month: 11, from_day: 15, to_month: 3, to_day: 15 };
+    const YEAR: Season = Season { from_month: 1, from_day: 1, to_month: 12, to_day: 31 };
+
+    fn day(year: i32, month: u8, day: u8) -> i64 {
+        Date { year, month, day }.to_days()
+    }
+
+    #[test]
+    fn days_are_told_apart_by_the_length_of_their_season() {
+        let runs = |season, from, to| -> Vec<(u32, u32)> {
+            Days::of(season, from, to).iter().map(|days| (days.count(), days.season)).collect()
+        };
+        assert_eq!(runs(WINTER, day(2027, 1, 1), day(2028, 1, 1)), [(74, 121), (47, 122)]);
+        assert_eq!(runs(YEAR, day(2027, 12, 1), day(2028, 2, 1)), [(31, 365), (31, 366)]);
+        assert_eq!(runs(WINTER, day(2027, 4, 1), day(2027, 11, 15)), []);
+    }
+
+    #[test]
+    fn a_season_has_one_length_or_one_day_more() {
+        assert_eq!(lengths(WINTER), 121 * 122);
+        assert_eq!(lengths(YEAR), 365 * 366);
+        assert_eq!(lengths(Season { from_month: 11, from_day: 1, to_month: 2, to_day: 29 }), 120 * 121);
+        assert_eq!(lengths(Season { from_month: 6, from_day: 1, to_month: 6, to_day: 1 }), 2);
+    }
+}

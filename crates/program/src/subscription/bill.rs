@@ -89,21 +89,25 @@ impl Bill {
         self.lines.is_empty()
     }
 
-    /// Adds the taxes; all that is due.
+    /// Adds the taxes; all that is due. In a last statement credits can be more than there is at their rate: the rest, with
+    /// its tax, lowers what is due at others.
     fn tax(&mut self) -> Result<Money, Fault> {
-        let mut due = Money::ZERO;
+        let (mut due, mut back) = (Money::ZERO, Money::ZERO);
         for (permille, taxed) in &self.taxed {
             let on = |net: Money| money_half_even(u128::from(net.0) * u128::from(*permille), 1_000);
-            let base = add(taxed.prepaid.0, taxed.owed)?.saturating_sub(taxed.credit);
-            let more = on(taxed.owed.saturating_sub(taxed.credit))?;
-            let less = on(taxed.credit.saturating_sub(taxed.owed))?;
+            let charged = add(taxed.prepaid.0, taxed.owed)?;
+            let (base, beyond) = (charged.saturating_sub(taxed.credit), taxed.credit.saturating_sub(charged));
+            let credit = taxed.credit.min(charged);
+            let more = on(taxed.owed.saturating_sub(credit))?;
+            let less = on(credit.saturating_sub(taxed.owed))?;
             let amount = add(taxed.prepaid.1, more)?.saturating_sub(less);
             if *permille > 0 && (base > Money::ZERO || amount > Money::ZERO) {
                 self.lines.push(StatementLine::Tax { permille: *permille, base, amount });
             }
             due = add(due, add(base, amount)?)?;
+            back = add(back, add(beyond, on(beyond)?)?)?;
         }
-        Ok(due)
+        Ok(due.saturating_sub(back))
     }
 
     /// Adds the taxes and says how everything is paid: out of the pot, with what goes back anyway, from the allowance, of

@@ -28,7 +28,8 @@ pub(super) fn watch(
         Tariff::FloorArea(_) => return Ok(None),
     };
     let left = left(account, frame, brought)?;
-    let least = rates.flat_half_even(low_balance)?;
+    // A user can ask to be warned of any quantity; what money cannot buy is never there.
+    let least = rates.flat_half_even(low_balance).unwrap_or(Money(u64::MAX));
     let used = total(brought)?;
     if !account.low_noticed && left.money < least && left.used {
         account.low_noticed = true;

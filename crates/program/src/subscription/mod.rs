@@ -16,7 +16,7 @@
 //! | `work` | one step: events in, effects out |
 //! | `head` | what all services share: versions, tariffs, meters, what is due |
 //! | `signing`, `prepay`, `ending` | what the parties do |
-//! | `account` | a service's timeline; `tranche` and `usage` are what it holds |
+//! | `account`, `stretch` | a service's accounts, and its timeline; `tranche` and `usage` are what they hold |
 //! | `level` | notices of what is left |
 //! | `statement`, `bill` | lines and money; `charge` and `area` are lines of their own kind |
 //! | `rate`, `frame`, `sparse` | prices; what they are looked up in; how bands are kept |
@@ -38,6 +38,7 @@ mod rate;
 mod signing;
 mod sparse;
 mod statement;
+mod stretch;
 mod tranche;
 mod usage;
 mod work;

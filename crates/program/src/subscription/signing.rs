@@ -118,9 +118,8 @@ impl Work<'_> {
             return Err(Refusal::AlreadyEnding { at }.into());
         }
         let untimely = Refusal::BadAmendmentTime { from };
-        if from < self.facts.now
-            || self.head.charged.last().is_some_and(|last| last.from >= from && last.from > self.head.opened)
-        {
+        let waits = self.head.charged.last().is_some_and(|last| last.from >= from && last.from > self.head.opened);
+        if waits || from < self.facts.now || from >= MAX_TIMESTAMP {
             return Err(untimely.into());
         }
         let (terms, facts) = (self.terms, self.facts);

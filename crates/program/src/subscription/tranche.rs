@@ -136,3 +136,66 @@ impl Tranche {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use utilidor_types::{Price, Quantity};
+
+    const KWH: u64 = 3_600_000;
+
+    fn rates() -> Rates {
+        let factors_permille = [1_000, 1_800, 1_500, 400, 200];
+        Rates { price: Price::micro_per_kwh(800_000), factors_permille, levy: Money::ZERO, vat_permille: 0 }
+    }
+
+    fn tranche(paid: Money, discount_permille: u16) -> Tranche {
+        let tariff = TariffRef { version: 0, option: 0 };
+        let stage = Stage::Energy { drawn: Bands::ZERO, charged: Money::ZERO };
+        Tranche { number: 1, paid, tariff, discount_permille, period: None, stage }
+    }
+
+    fn bands(flat: u64, valley: u64) -> Bands {
+        Bands([Quantity(flat), Quantity(0), Quantity(0), Quantity(valley), Quantity(0)])
+    }
+
+    #[test]
+    fn a_tranche_that_does_not_reach_gives_every_band_the_same_share() {
+        let mut tranche = tranche(Money(12_000_000), 0);
+        // 20 kWh by day and 50 at night come to 32.00: three eighths of both.
+        let drawn = tranche.draw(&rates(), &bands(20 * KWH, 50 * KWH)).unwrap();
+        assert_eq!(drawn, Drawn { bands: bands(20 * KWH * 3 / 8, 50 * KWH * 3 / 8), gross: Money(12_000_000) });
+        assert!(!tranche.buys(&rates()).unwrap());
+        assert_eq!(tranche.left(), Money::ZERO);
+    }
+
+    #[test]
+    fn what_is_bought_to_the_last_unit_is_used_up() {
+        let mut tranche = tranche(Money(8_000_000), 0);
+        assert_eq!(tranche.draw(&rates(), &bands(10 * KWH, 0)).unwrap().gross, Money(8_000_000));
+        assert_eq!(tranche.draw(&rates(), &bands(1, 0)).unwrap().bands, Bands::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn a_tranche_never_costs_more_than_was_paid_and_gives_no_more_than_it_buys(
+            paid in 1u64..1 << 50, discount in 0u16..1_000, draws in proptest::collection::vec(any::<[u32; 5]>(), 1..8),
+        ) {
+            let (rates, mut tranche) = (rates(), tranche(Money(paid), discount));
+            let mut charged = 0;
+            for wanted in draws {
+                let wanted = Bands(wanted.map(|quantity| Quantity(u64::from(quantity) << 12)));
+                let drawn = tranche.draw(&rates, &wanted).unwrap();
+                prop_assert!(wanted.checked_sub(&drawn.bands).is_some());
+                charged += drawn.gross.0;
+                prop_assert!(charged <= paid);
+                if drawn.bands != wanted {
+                    prop_assert_eq!(charged, paid, "used up");
+                }
+            }
+            let Stage::Energy { drawn, .. } = tranche.stage else { unreachable!() };
+            prop_assert!(rates.gross(discount, &drawn).unwrap() <= u128::from(paid) * rates.denominator());
+        }
+    }
+}

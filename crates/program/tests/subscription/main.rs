@@ -2,5 +2,7 @@
 
 mod capabilities;
 mod cases;
+mod hostile;
+mod late;
 mod rules;
 mod world;
