@@ -23,7 +23,7 @@ use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::{Genesis, Role, Roles, Timestamp};
 
 /// Name of the key that votes.
-const VALIDATOR: &str = "validator";
+pub const VALIDATOR: &str = "validator";
 /// Name of the key of the first account.
 const FOUNDER: &str = "founder";
 
@@ -172,10 +172,6 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
 /// How the node of a folder is set up; asks for the passphrase of its key.
 pub fn chain_config(data: &Path, context: &Context) -> Result<utilidor_chain::Config, Failure> {
     let genesis = read_genesis(data)?;
-    // The demonstration's key protects nothing and is in no keystore.
-    if genesis.chain() == utilidor_park::genesis().chain() {
-        return Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret()));
-    }
     let secret = context.keystore()?.ed25519_secret(VALIDATOR, &context.passphrase()?)?;
     Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, *secret))
 }
