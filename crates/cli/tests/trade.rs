@@ -230,8 +230,8 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
 
     // January: 40 kWh, and days of the heating season that nobody has prepaid.
     desk.json("advance-time 2025-01-03T00:00:00+08:00");
-    let readings = "2025-01-01T12:00:00+08:00=10kWh 2025-01-02T00:00:00+08:00=40kWh";
-    desk.json(&format!("reading record {meter} {readings} --as founder"));
+    desk.json(&format!("reading record {meter} 2025-01-01T12:00:00+08:00=5kWh --as founder"));
+    desk.json(&format!("reading record {meter} 2025-01-02T00:00:00+08:00=40kWh --as founder"));
     desk.json("advance-time 2025-02-01T06:00:00+08:00");
     let january = desk.json(&format!("statement show {subscription} 1"))["statement"].clone();
     assert_eq!(january["closing"], "period");
@@ -261,8 +261,8 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
 
     // A correction is a line of the next statement that names January.
     let interval = format!("{meter} 2025-01-01T12:00:00+08:00 2025-01-02T00:00:00+08:00");
-    desk.json(&format!("reading correct {interval} 20kWh --reason misread --as founder"));
-    let error = desk.run(&format!("reading correct {interval} 10kWh --reason misread --as founder")).failed(2);
+    desk.json(&format!("reading correct {interval} 30kWh --reason misread --as founder"));
+    let error = desk.run(&format!("reading correct {interval} 20kWh --reason misread --as founder")).failed(2);
     assert!(error.contains("was corrected before"), "{error}");
     assert_eq!(desk.json(&format!("meter show {meter}"))["corrections"], 1);
 
