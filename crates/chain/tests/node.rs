@@ -15,8 +15,8 @@ use utilidor_chain::{
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::inclusion::Members;
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
-    Reading, Text, Timestamp, Transaction, TransactionHash,
+    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, Meter, MeterAuthority, MeterId, Money, PrivateKey,
+    Quantity, Reading, Text, Timestamp, Transaction, TransactionHash,
     cell::from_cells,
     encode,
     genesis::ChainKind,

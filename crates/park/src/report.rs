@@ -372,7 +372,8 @@ impl Scope<'_> {
                     StatementLine::Usage { carrier, quantity, .. } => {
                         bill(&mut bills, carrier).consumed.0 += quantity.0
                     }
-                    StatementLine::Energy { carrier, amount, .. } | StatementLine::FloorArea { carrier, amount, .. } => {
+                    StatementLine::Energy { carrier, amount, .. }
+                    | StatementLine::FloorArea { carrier, amount, .. } => {
                         bill(&mut bills, carrier).subscription.0 += amount.0
                     }
                     StatementLine::Credit { carrier, amount, .. } => {
@@ -601,7 +602,8 @@ impl Scope<'_> {
             checks.push(check(&name, balance.supplied.0 == billed, found));
         }
         let months = self.statements_due();
-        let subscriptions = self.books.statements.iter().filter(|record| record.kind == Kind::Subscription).count() as u64;
+        let subscriptions =
+            self.books.statements.iter().filter(|record| record.kind == Kind::Subscription).count() as u64;
         checks.push(check(
             "every month is billed to every subscriber",
             subscriptions == months,

@@ -22,8 +22,9 @@ use crate::tender::{Tender, capacities, choose, tenders_of_month};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package, Price,
-    PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction, Verdict, Window,
+    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package,
+    Price, PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction,
+    Verdict, Window,
     action::{AwardBasis, AwardedQuote, NewAccount, Prepayment},
     agreement::Service,
     meter::{MAX_BATCH_READINGS, MeterRun},
@@ -573,8 +574,7 @@ impl<'a, P: Platform> Player<'a, P> {
             }
         }
         // A subscription and its first payments enter one block, so that nothing is consumed before it is paid for.
-        let mut batch: Vec<Planned> =
-            subscriptions.into_iter().map(|(who, action)| self.plan(&who, action)).collect();
+        let mut batch: Vec<Planned> = subscriptions.into_iter().map(|(who, action)| self.plan(&who, action)).collect();
         for (tenant, deed) in &payments {
             let Deed::Prepaid { agreement, carrier, payment } = deed else { continue };
             let action = Action::Prepay { subscription: *agreement, carrier: *carrier, payment: *payment };

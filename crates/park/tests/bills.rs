@@ -9,9 +9,9 @@ use utilidor_park::Lang;
 use utilidor_park::data::Year;
 use utilidor_park::report::{Report, Run};
 use utilidor_park::scenario::{Deed, Journal, play};
+use utilidor_types::Carrier;
 use utilidor_types::Party;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::Carrier;
 
 fn play_days(days: usize) -> (Journal, LedgerPlatform) {
     let platform = LedgerPlatform::new();
