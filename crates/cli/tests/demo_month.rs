@@ -2,7 +2,7 @@
 //! and locale.
 
 mod demonstration;
-#[path = "../../park/tests/support/oracle.rs"]
+#[path = "../../park/tests/support/oracle/mod.rs"]
 mod oracle;
 
 use demonstration::{begin, block_on, comparable, play, report};

@@ -2,6 +2,7 @@
 //! each batch, as a development chain makes them.
 
 pub mod books;
+pub mod oracle;
 
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
