@@ -566,7 +566,7 @@ impl Scope<'_> {
             occasion("an under-take", settled(2, 25), forfeit(Party::USER)),
             occasion("a meter exchange", read(3, 15), devices > 1),
             occasion("an under-delivery", settled(6, 25), forfeit(Party::OWNER)),
-            occasion("a tariff adjusted by consent", acted(7, 1), adjusted),
+            occasion("a tariff adjusted by consent", due(midnight(7, 1)), adjusted),
             occasion("an early termination with refund", acted(9, 1), ended),
         ]
     }
