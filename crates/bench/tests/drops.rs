@@ -11,8 +11,7 @@ async fn a_transaction_that_the_node_drops_ends_the_run() {
     let mut workload = workload(Suite::Transfer, 0.01, "integrated-energy-1", TOGETHER);
     let stranger = PrivateKey::ed25519([9; 32]);
     let signer = stranger.public_key();
-    let action =
-        Action::Transfer { to: AccountId::of(&signer), amount: Money(1), reference: Text::default() };
+    let action = Action::Transfer { to: AccountId::of(&signer), amount: Money(1), reference: Text::default() };
     let transaction = Transaction { chain: workload.genesis.chain(), signer, nonce: 0, expires: 1_000, action };
     let phase = workload.phases.last_mut().unwrap();
     phase.transactions.push(&transaction.sign(&stranger)).unwrap();

@@ -23,10 +23,7 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_proof::inclusion::{ProofError, validator};
-use utilidor_types::{
-    block::consensus_namespace,
-    genesis::ChainKind,
-};
+use utilidor_types::{block::consensus_namespace, genesis::ChainKind};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;

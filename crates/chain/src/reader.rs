@@ -25,7 +25,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_proof::document::CertificatesProof;
 use utilidor_proof::inclusion::{
-    BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateInclusion, StateKey,
+    BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateInclusion,
+    StateKey,
 };
 use utilidor_types::{
     Cell, Digest, Key, Receipt, SignedTransaction, TransactionHash,

@@ -40,8 +40,8 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text,
-    Timestamp, Transaction,
+    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text, Timestamp,
+    Transaction,
     block::Header,
     encode,
     genesis::{ChainKind, GenesisMember, Limits},

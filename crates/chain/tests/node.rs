@@ -15,8 +15,9 @@ use utilidor_chain::{
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::inclusion::Members;
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
-    Reading, Text, Timestamp, Transaction, TransactionHash,
+    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, MemberId, Meter, MeterAuthority, MeterId, Money,
+    PrivateKey, Quantity, Reading, Text, Timestamp, Transaction, TransactionHash,
+    action::NewAccount,
     cell::from_cells,
     encode,
     genesis::ChainKind,
@@ -300,11 +301,11 @@ async fn what_the_ledger_does_not_admit_is_dropped_with_its_reason() {
     let mut drops = handle.drops();
     let stranger = PrivateKey::ed25519([66; 32]);
     let account = AccountId::of(&stranger.public_key());
-    let signed = |key: &PrivateKey, nonce, expires| {
-        let action = transfer(account);
+    let sign = |key: &PrivateKey, nonce, expires, action| {
         let chain = genesis.chain();
         encode(&Transaction { chain, signer: key.public_key(), nonce, expires, action }.sign(key))
     };
+    let signed = |key: &PrivateKey, nonce, expires| sign(key, nonce, expires, transfer(account));
     let dropped = async |bytes: Vec<u8>, drops: &mut tokio::sync::watch::Receiver<u64>| {
         let hash = handle.submit(vec![bytes]).await.remove(0).unwrap();
         drops.changed().await.unwrap();
@@ -318,7 +319,9 @@ async fn what_the_ledger_does_not_admit_is_dropped_with_its_reason() {
     assert_eq!(handle.head().pooled, 0);
 
     // The reason may pass: once the account is open, the same transaction is taken.
-    commit(&handle, vec![signed(&issuer(), 1, 90_000)]).await;
+    let member = MemberId::of(AccountId::of(&issuer().public_key()));
+    let opened = Action::OpenAccount { account: NewAccount::sign(genesis.chain(), member, &stranger) };
+    commit(&handle, vec![sign(&issuer(), 1, 90_000, opened)]).await;
     assert_eq!(commit(&handle, vec![signed(&stranger, 0, 90_000)]).await, [unknown]);
     assert_eq!(handle.dropped(unknown), None);
     node.stop().unwrap();

@@ -2,10 +2,8 @@
 
 use crate::platform::{Executed, Platform, PlatformError};
 use utilidor_sdk::{Client, ClientError};
+use utilidor_types::{AccountId, ChainId, OfferId, SealedQuote, SignedTransaction, Timestamp, TransactionHash};
 use utilidor_view::{QuoteStatus, limits::MAX_WAIT_MS};
-use utilidor_types::{
-    AccountId, ChainId, OfferId, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
-};
 
 /// How often a transaction is waited for, [`MAX_WAIT_MS`] each time.
 const MAX_WAITS: u32 = 4;

@@ -5,8 +5,7 @@
 use std::path::Path;
 use utilidor_chain::{Config, Node, start};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, Money, PrivateKey, Role, Roles, Text, Timestamp, Transaction,
-    encode,
+    AccountId, Action, Bounded, Genesis, Money, PrivateKey, Role, Roles, Text, Timestamp, Transaction, encode,
     genesis::{ChainKind, GenesisMember, Limits},
 };
 
