@@ -79,7 +79,7 @@ pub enum ServeError {
             `application/problem+json`; its codes, and those of refusals in receipts, are listed at `/v1/problems`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(utilidor_view::Problem)),
+    components(schemas(utilidor_view::Problem, utilidor_types::CertifiedRun)),
     tags(
         (name = "node", description = "Where the node and its chain stand"),
         (name = "transactions", description = "Submitting signed transactions, and what became of them"),

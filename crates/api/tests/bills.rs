@@ -150,6 +150,6 @@ async fn a_subscriptions_bills_are_proven_through_amendment_and_termination() {
     let mut unpaid = proof(&world, subscription(), 3, "").await;
     unpaid.told.remove(0);
     assert!(unpaid.verify(Some(chain)).is_err());
-    refuses_changes(&proof(&world, subscription(), 3, "").await, chain, 0, 501);
+    refuses_changes(&proof(&world, subscription(), 3, "").await, chain, 0, 23);
     world.stop().await;
 }

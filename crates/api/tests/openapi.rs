@@ -124,6 +124,7 @@ const COUNTED: &[&str] = &[
     "Timestamp",
     "accounts",
     "after",
+    "after_height",
     "awards",
     "blocks",
     "certificates",

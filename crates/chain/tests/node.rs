@@ -301,11 +301,11 @@ async fn what_no_block_could_carry_is_refused_and_makes_no_block() {
     let height = handle.head().height;
     let stranger = PrivateKey::ed25519([66; 32]);
     let account = AccountId::of(&stranger.public_key());
-    let signed = |key: &PrivateKey, nonce, expires| {
-        let action = transfer(account);
+    let sign = |key: &PrivateKey, nonce, expires, action| {
         let chain = genesis.chain();
         encode(&Transaction { chain, signer: key.public_key(), nonce, expires, action }.sign(key))
     };
+    let signed = |key: &PrivateKey, nonce, expires| sign(key, nonce, expires, transfer(account));
     let refused = async |bytes: Vec<u8>| match handle.submit(vec![bytes]).await.remove(0) {
         Err(SubmitRefused::Pool(reason)) => reason,
         other => panic!("not refused by the pool: {other:?}"),
@@ -325,8 +325,8 @@ async fn what_no_block_could_carry_is_refused_and_makes_no_block() {
 
     // The reason may pass: once the account is open, the same transaction is taken, by the next block already.
     let member = MemberId::of(AccountId::of(&issuer().public_key()));
-    let opened = NewAccount::sign(genesis.chain(), member, &stranger);
-    commit(&handle, vec![encode(&common::signed(&genesis, 1, Action::OpenAccount { account: opened }))]).await;
+    let opened = Action::OpenAccount { account: NewAccount::sign(genesis.chain(), member, &stranger) };
+    commit(&handle, vec![sign(&issuer(), 1, 90_000, opened)]).await;
     commit(&handle, vec![signed(&stranger, 0, 90_000)]).await;
     assert_eq!(handle.head().height, height + 2, "what was refused made no blocks");
     node.stop().unwrap();

@@ -240,6 +240,7 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
 
     // January: 40 kWh, and days of the heating season that nobody has prepaid.
     desk.json("advance-time 2025-01-03T00:00:00+08:00");
+    desk.json(&format!("reading record {meter} 2025-01-01T12:00:00+08:00=5kWh --as founder"));
     desk.json(&format!("reading record {meter} 2025-01-02T00:00:00+08:00=40kWh --as founder"));
     desk.json("advance-time 2025-02-01T06:00:00+08:00");
     let january = desk.json(&format!("statement show {subscription} 1"))["statement"].clone();
@@ -269,7 +270,7 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
     assert!(error.contains("owes nothing"), "{error}");
 
     // A correction is a line of the next statement that names January.
-    let interval = format!("{meter} 2025-01-01T00:00:00+08:00 2025-01-02T00:00:00+08:00");
+    let interval = format!("{meter} 2025-01-01T12:00:00+08:00 2025-01-02T00:00:00+08:00");
     desk.json(&format!("reading correct {interval} 30kWh --reason misread --as founder"));
     let error = desk.run(&format!("reading correct {interval} 20kWh --reason misread --as founder")).failed(2);
     assert!(error.contains("was corrected before"), "{error}");

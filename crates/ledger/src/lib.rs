@@ -64,8 +64,8 @@ pub mod work;
 #[cfg(test)]
 extern crate self as utilidor_ledger;
 
-pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MAX_PASSES, Outcome, Progress};
 pub use effect::LEDGER_CODES;
+pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MAX_PASSES, Outcome, Progress};
 pub use program::{MAX_FAILURES, RETRY_MS};
 pub use store::Change;
 pub use subscription::CONSENT_MS;

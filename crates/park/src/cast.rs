@@ -6,8 +6,7 @@
 use crate::data::{Year, midnight};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, AgreementId, ChainId, Genesis, Label, MeterId, OfferId, PackageId, PrivateKey, Role, Roles,
-    Timestamp,
+    AccountId, AgreementId, ChainId, Genesis, Label, MeterId, OfferId, PackageId, PrivateKey, Role, Roles, Timestamp,
     genesis::{ChainKind, GenesisMember, Limits},
     hash::tagged_hash,
 };
@@ -117,10 +116,7 @@ pub fn genesis_time() -> Timestamp {
 /// The genesis document of the demonstration's chain: one validator, development time, every participant a member.
 pub fn genesis() -> Genesis {
     let year = Year::load();
-    let member = |label: &str, roles: &[Role]| GenesisMember {
-        account: account_id(label),
-        roles: Roles::of(roles),
-    };
+    let member = |label: &str, roles: &[Role]| GenesisMember { account: account_id(label), roles: Roles::of(roles) };
     let mut members = vec![
         member(STATION, &[Role::Owner, Role::Validator]),
         member(METER_OPERATOR, &[Role::MeterOperator]),

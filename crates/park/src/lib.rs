@@ -39,9 +39,9 @@ use report::{Books, Run};
 use scenario::{Journal, PlayError, Progress};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use utilidor_view::{AgreementFilter, MeterFilter, StatementFilter};
 use utilidor_sdk::{Client, ClientError};
 use utilidor_types::ChainId;
+use utilidor_view::{AgreementFilter, MeterFilter, StatementFilter};
 
 /// The report's file in the data folder.
 pub const REPORT_FILE: &str = "report.json";

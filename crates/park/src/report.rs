@@ -11,7 +11,7 @@ use crate::adviser::{Mode, area_charge};
 use crate::cast::{Cast, ROOFS, STATION};
 use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, midnight, year_begin};
 use crate::meters::park_meters;
-use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES};
+use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES, Unbilled};
 use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use utilidor_types::{
     carrier::BaseUnit,
     encoding::decimal_string,
     money::ratio_half_even,
-    statement::StatementLine,
+    statement::{Closing, STATEMENT_GRACE_MS, StatementLine},
     time::{Date, HOUR_MS},
 };
 use utilidor_view::{AccountView, AgreementView, BlockView, Kind, MeterView, QuoteView, StatementView, Summary};
@@ -339,9 +339,7 @@ impl Scope<'_> {
 
     /// Statements about the complete months.
     fn complete(&self) -> impl Iterator<Item = &StatementView> {
-        // An amendment or an early end closes a statement a moment after the month's end.
-        let slack = HOUR_MS;
-        self.books.statements.iter().filter(move |record| record.statement.period.to.0 <= self.until.0 + slack)
+        self.books.statements.iter().filter(move |record| record.statement.period.to <= self.until)
     }
 
     fn tenant(&self, tenant: usize) -> TenantReport {
@@ -372,7 +370,8 @@ impl Scope<'_> {
                     StatementLine::Usage { carrier, quantity, .. } => {
                         bill(&mut bills, carrier).consumed.0 += quantity.0
                     }
-                    StatementLine::Energy { carrier, amount, .. } | StatementLine::FloorArea { carrier, amount, .. } => {
+                    StatementLine::Energy { carrier, amount, .. }
+                    | StatementLine::FloorArea { carrier, amount, .. } => {
                         bill(&mut bills, carrier).subscription.0 += amount.0
                     }
                     StatementLine::Credit { carrier, amount, .. } => {
@@ -500,12 +499,14 @@ impl Scope<'_> {
                 _ => {}
             }
         }
+        let is_counted = |part: &&Unbilled| part.carrier == carrier && part.interval.to <= self.until;
+        let unbilled = self.journal.unbilled.iter().filter(is_counted);
         CarrierBalance {
             carrier,
             supplied: Quantity(supplied),
             by_subscription: Quantity(by_subscription),
             by_purchase: Quantity(by_purchase),
-            unbilled: self.journal.unbilled.get(&carrier).copied().unwrap_or_default(),
+            unbilled: Quantity(unbilled.map(|part| part.quantity.0).sum()),
         }
     }
 
@@ -565,7 +566,7 @@ impl Scope<'_> {
             occasion("an under-take", settled(2, 25), forfeit(Party::USER)),
             occasion("a meter exchange", read(3, 15), devices > 1),
             occasion("an under-delivery", settled(6, 25), forfeit(Party::OWNER)),
-            occasion("a tariff adjusted by consent", acted(7, 1), adjusted),
+            occasion("a tariff adjusted by consent", due(midnight(7, 1)), adjusted),
             occasion("an early termination with refund", acted(9, 1), ended),
         ]
     }
@@ -601,7 +602,11 @@ impl Scope<'_> {
             checks.push(check(&name, balance.supplied.0 == billed, found));
         }
         let months = self.statements_due();
-        let subscriptions = self.books.statements.iter().filter(|record| record.kind == Kind::Subscription).count() as u64;
+        // What comes after an end makes supplements, as many as meters bring something.
+        let is_due = |record: &&StatementView| {
+            record.kind == Kind::Subscription && record.statement.closing != Closing::Supplement
+        };
+        let subscriptions = self.books.statements.iter().filter(is_due).count() as u64;
         checks.push(check(
             "every month is billed to every subscriber",
             subscriptions == months,
@@ -658,10 +663,14 @@ impl Scope<'_> {
         expected.len().max(self.books.meters.len()) - right.count()
     }
 
-    /// Statements that subscriptions should have: one for each tenant and complete month. An adjustment or an early end on
-    /// the first of a month closes the month before, and a new subscription takes the old one's place.
+    /// Statements that subscriptions should have: one for each tenant and complete month, and a final one some hours after each
+    /// early end, whose tenant subscribes anew at once.
     fn statements_due(&self) -> u64 {
-        u64::from(complete_months(self.journal.days)) * self.year.tenants().len() as u64
+        let is_final = |entry: &&crate::scenario::Entry| {
+            matches!(entry.deed, Deed::Ended { .. }) && entry.at.0 + STATEMENT_GRACE_MS <= self.journal.end.0
+        };
+        let finals = self.journal.entries.iter().filter(is_final).count() as u64;
+        u64::from(complete_months(self.journal.days)) * self.year.tenants().len() as u64 + finals
     }
 
     /// Purchases whose settlement time has come.

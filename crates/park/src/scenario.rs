@@ -22,8 +22,9 @@ use crate::tender::{Tender, capacities, choose, tenders_of_month};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package, Price,
-    PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction, Verdict, Window,
+    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package,
+    Price, PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction,
+    Verdict, Window,
     action::{AwardBasis, AwardedQuote, NewAccount, Prepayment},
     agreement::Service,
     meter::{MAX_BATCH_READINGS, MeterRun},
@@ -138,6 +139,17 @@ pub struct Subscription {
     pub advice: Vec<Advice>,
 }
 
+/// What passed a tenant's meter while no supply was open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbilled {
+    /// The carrier.
+    pub carrier: Carrier,
+    /// When.
+    pub interval: Window,
+    /// How much.
+    pub quantity: Quantity,
+}
+
 /// All that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
@@ -161,8 +173,8 @@ pub struct Journal {
     pub exhausted: u64,
     /// Intervals longer than usual.
     pub gaps: u64,
-    /// What passed tenants' meters while no supply was open, by carrier.
-    pub unbilled: BTreeMap<Carrier, Quantity>,
+    /// What passed tenants' meters while no supply was open.
+    pub unbilled: Vec<Unbilled>,
     /// The last instant that time was advanced to.
     pub end: Timestamp,
 }
@@ -289,7 +301,7 @@ impl<'a, P: Platform> Player<'a, P> {
             low_balances: 0,
             exhausted: 0,
             gaps: 0,
-            unbilled: BTreeMap::new(),
+            unbilled: Vec::new(),
             end: now,
         };
         Ok(Self {
@@ -360,16 +372,18 @@ impl<'a, P: Platform> Player<'a, P> {
                 Event::LowBalance { .. } => self.journal.low_balances += 1,
                 Event::Exhausted { .. } => self.journal.exhausted += 1,
                 Event::Gap { .. } => self.journal.gaps += 1,
-                Event::Unsupplied { meter, quantity, .. } => self.note_unsupplied(*meter, *quantity),
+                Event::Unsupplied { meter, interval, quantity } => {
+                    self.note_unsupplied(*meter, *interval, *quantity);
+                }
                 _ => {}
             }
         }
     }
 
-    fn note_unsupplied(&mut self, meter: MeterId, quantity: Quantity) {
+    fn note_unsupplied(&mut self, meter: MeterId, interval: Window, quantity: Quantity) {
         let meter = self.meters.iter().find(|known| known.id == meter && known.tenant.is_some());
         if let Some(carrier) = meter.map(|meter| meter.carrier) {
-            self.journal.unbilled.entry(carrier).or_default().0 += quantity.0;
+            self.journal.unbilled.push(Unbilled { carrier, interval, quantity });
         }
     }
 
@@ -573,8 +587,7 @@ impl<'a, P: Platform> Player<'a, P> {
             }
         }
         // A subscription and its first payments enter one block, so that nothing is consumed before it is paid for.
-        let mut batch: Vec<Planned> =
-            subscriptions.into_iter().map(|(who, action)| self.plan(&who, action)).collect();
+        let mut batch: Vec<Planned> = subscriptions.into_iter().map(|(who, action)| self.plan(&who, action)).collect();
         for (tenant, deed) in &payments {
             let Deed::Prepaid { agreement, carrier, payment } = deed else { continue };
             let action = Action::Prepay { subscription: *agreement, carrier: *carrier, payment: *payment };

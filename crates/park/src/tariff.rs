@@ -64,12 +64,7 @@ fn package(version: u32, kwh: Price, valley_permille: u16) -> Package {
     };
     let by_period = |price| {
         let grace = kilowatt_hours(10_000);
-        Tariff::MeteredByPeriod(MeteredByPeriodTariff {
-            price,
-            discounts: PERIOD_DISCOUNTS,
-            grace,
-            levy: Money::ZERO,
-        })
+        Tariff::MeteredByPeriod(MeteredByPeriodTariff { price, discounts: PERIOD_DISCOUNTS, grace, levy: Money::ZERO })
     };
     let plain = |price| metered(price, false, TimeOfUse::none(), cubic_metres(2_000));
     let options = [

@@ -11,7 +11,8 @@ use crate::tariff::kilowatt_hours;
 use serde::{Deserialize, Serialize};
 use utilidor_sdk::{SealKey, core::seal::seal_quote};
 use utilidor_types::{
-    Action, AgreementId, Carrier, Label, Money, Offer, OfferId, OfferTerms, Opening, Price, Quantity, Timestamp, Window,
+    Action, AgreementId, Carrier, Label, Money, Offer, OfferId, OfferTerms, Opening, Price, Quantity, Timestamp,
+    Window,
     agreement::Substitute,
     offer::{AwardRule, Lot},
     quote::QuoteLine,

@@ -84,10 +84,7 @@ fn lot_deposit(terms: &PurchaseTerms, lot: &PurchaseLot) -> Result<Money, Refusa
     lot_value(lot)?.share_half_even(terms.deposit_permille.into(), WHOLE_PERMILLE.into()).ok_or(Refusal::Overflow)
 }
 
-fn sum_of_lots(
-    terms: &PurchaseTerms,
-    of: impl Fn(&PurchaseLot) -> Result<Money, Refusal>,
-) -> Result<Money, Refusal> {
+fn sum_of_lots(terms: &PurchaseTerms, of: impl Fn(&PurchaseLot) -> Result<Money, Refusal>) -> Result<Money, Refusal> {
     terms.lots.iter().try_fold(Money::ZERO, |sum, lot| sum.checked_add(of(lot)?).ok_or(Refusal::Overflow))
 }
 
@@ -157,9 +154,10 @@ fn warns_at(terms: &PurchaseTerms) -> Result<Timestamp, Fault> {
 
 /// Gives back everything that is held.
 fn release_all(facts: &Facts) -> impl Iterator<Item = Effect> {
-    facts.pots.iter().map(|(party, purpose, pot)| {
-        Effect::Move(Movement::Release { party: *party, purpose: *purpose }, *pot)
-    })
+    facts
+        .pots
+        .iter()
+        .map(|(party, purpose, pot)| Effect::Move(Movement::Release { party: *party, purpose: *purpose }, *pot))
 }
 
 /// What a lot comes to at its end.
@@ -193,8 +191,7 @@ impl Settlement<'_> {
     fn measured(&self, place: usize, party: Party, meter: Option<MeterId>) -> Result<Option<Measured>, Fault> {
         let Some(meter) = meter else { return Ok(None) };
         let number = number(place, party);
-        let Sums { bands, until, .. } =
-            *self.facts.sums.iter().find(|sums| sums.binding == number).ok_or(BAD_STATE)?;
+        let Sums { bands, until, .. } = *self.facts.sums.iter().find(|sums| sums.binding == number).ok_or(BAD_STATE)?;
         let window = self.terms.window;
         let covered = until.clamp(window.from, window.to);
         let contracted = self.terms.lots.get(place).ok_or(BAD_STATE)?.quantity;

@@ -315,7 +315,13 @@ fn inner_signatures(transaction: &Transaction) -> Vec<InnerSignature> {
             let signed = runs.iter().enumerate().filter_map(|(index, run)| {
                 let MeterSignature::Run { key, signature } = run.signature?;
                 let message = run_message(chain, run.meter, &run.readings);
-                Some(InnerSignature { namespace: READING_NAMESPACE, message, key, signature, of: Signatory::Run(index) })
+                Some(InnerSignature {
+                    namespace: READING_NAMESPACE,
+                    message,
+                    key,
+                    signature,
+                    of: Signatory::Run(index),
+                })
             });
             signed.collect()
         }

@@ -161,7 +161,12 @@ fn opening() -> Opening {
 }
 
 fn sealed() -> SealedQuote {
-    SealedQuote { offer: OFFER, commitment: Commitment::Hash(DIGEST), sealed: vec![13; quote::sealed_bytes(2)], binding: true }
+    SealedQuote {
+        offer: OFFER,
+        commitment: Commitment::Hash(DIGEST),
+        sealed: vec![13; quote::sealed_bytes(2)],
+        binding: true,
+    }
 }
 
 fn programs() -> Vec<Program> {
@@ -188,7 +193,8 @@ fn programs() -> Vec<Program> {
         low_balance: ENERGY,
     };
     let area = Service { carrier: Carrier::Cooling, meter: None, ..service.clone() };
-    let subscription = SubscriptionTerms { package: PACKAGE, version: 2, services: list(vec![service, area]), allowance: AMOUNT };
+    let subscription =
+        SubscriptionTerms { package: PACKAGE, version: 2, services: list(vec![service, area]), allowance: AMOUNT };
     let coded = Program::Coded { code: ProgramCode::Native(7), terms: list(vec![31, 32]) };
     vec![Program::Purchase(purchase), Program::Subscription(subscription), coded]
 }
@@ -300,13 +306,7 @@ fn actions() -> Vec<Action> {
         Action::PayDebt { agreement, amount: AMOUNT },
         Action::Command { agreement, command: list(vec![33]) },
         Action::ChangeMeterCapacity { meter, capacity_per_hour: ENERGY },
-        Action::CorrectReadings {
-            meter,
-            interval: WINDOW,
-            certified: ENERGY,
-            right: Quantity(1),
-            reason: text(),
-        },
+        Action::CorrectReadings { meter, interval: WINDOW, certified: ENERGY, right: Quantity(1), reason: text() },
         Action::ClosePackage { package: PACKAGE, version: 2 },
         Action::BindMeter { meter, holder: OTHER },
         Action::RotateMeterKey { meter, authority: MeterAuthority::Gateway(ACCOUNT) },
@@ -366,15 +366,7 @@ fn statement() -> Statement {
         StatementLine::Usage { carrier, period, band: Band::Valley, factor_permille: 400, quantity },
         StatementLine::Energy { carrier, period, tranche: 1, price, bands, amount },
         StatementLine::Levy { carrier, period, price: PRICE, quantity, amount },
-        StatementLine::FloorArea {
-            carrier,
-            period,
-            tranche: 2,
-            area: Area(1),
-            days: 8,
-            discount_permille: 30,
-            amount,
-        },
+        StatementLine::FloorArea { carrier, period, tranche: 2, area: Area(1), days: 8, discount_permille: 30, amount },
         StatementLine::Fixed { name: name.clone(), period, per_month: Money(5), amount },
         StatementLine::Minimum { name: name.clone(), period, least: Money(6), charged: Money(7), amount },
         StatementLine::Demand { name, period, carrier, quantity, ms: 900_000, per_kw: Money(8), amount },

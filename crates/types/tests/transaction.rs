@@ -169,7 +169,9 @@ fn a_new_account_is_signed_by_its_own_key_for_its_member() {
     let taken = NewAccount { member: MemberId([9; 16]), ..account };
     let verdicts = verify(
         [account, taken]
-            .map(|account| Transaction { action: Action::OpenAccount { account }, ..transfer(&admitting) }.sign(&admitting))
+            .map(|account| {
+                Transaction { action: Action::OpenAccount { account }, ..transfer(&admitting) }.sign(&admitting)
+            })
             .to_vec(),
     );
     assert!(verdicts[0].is_ok());

@@ -1,6 +1,6 @@
 //! `utilidor demo`: a year of the Huadian business park on an embedded chain of one member.
 
-use super::node::{serve_signal, start_log, warn_beyond_loopback, write_durably};
+use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback, write_durably};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{note, print};
@@ -11,13 +11,18 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use utilidor_api::{Settings, process};
 use utilidor_park::{Options, Report};
+use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
+
+/// What opens the demonstration's key, which protects nothing.
+const PASSPHRASE: &str = "demonstration";
 
 /// What is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The chain, the report (report.json) and the journal of what was played stay in the data folder. Interrupted at any moment and
 started again, the demonstration goes on and ends with the same report. Meanwhile and afterwards its HTTP interface answers
-every other command: utilidor status, utilidor agreement list, utilidor trace AGREEMENT, ...
+every other command: utilidor status, utilidor agreement list, utilidor trace AGREEMENT, ... Its node's key is in the data folder
+too, under the passphrase \"demonstration\".
 
 Examples:
   utilidor demo                        # the year, then stays up
@@ -54,6 +59,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&data.join("genesis.json"), document.as_bytes())
         .map_err(|error| failed("the genesis document could not be written", &error))?;
+    keep_key(&data)?;
 
     let stop = serve_signal()?;
     tokio::pin!(stop);
@@ -102,6 +108,16 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     }
 }
 
+/// Puts the key of the demonstration's node where every node has its own, for the commands that work on a node's folder.
+fn keep_key(data: &Path) -> Result<(), Failure> {
+    let keystore = Keystore::open(data.join("keys"))?;
+    if keystore.info(VALIDATOR).is_err() {
+        let (passphrase, secret) = (Passphrase::new(PASSPHRASE), utilidor_park::validator_secret());
+        keystore.import(VALIDATOR, KeyKind::Ed25519, &secret, &passphrase, WorkFactor::LIGHT)?;
+    }
+    Ok(())
+}
+
 /// Shows the report and where it is kept. Tells whether every check held.
 fn show(report: &Report, lang: utilidor_park::Lang, context: &Context, data: &Path) -> bool {
     context.out.show(report, |_| utilidor_park::render(report, lang));
@@ -111,7 +127,8 @@ fn show(report: &Report, lang: utilidor_park::Lang, context: &Context, data: &Pa
     report.holds()
 }
 
-/// Removes what an earlier run left, and nothing else: a folder that holds another chain is not touched.
+/// Removes what an earlier run left, save its key, which is the same for every run. Nothing else is removed: a folder that holds
+/// another chain is not touched.
 fn remove_earlier_run(data: &Path, genesis: &utilidor_types::Genesis) -> Result<(), Failure> {
     if !data.join("genesis.json").exists() {
         return Ok(());

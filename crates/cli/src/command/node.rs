@@ -201,10 +201,6 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
 /// How the node of a folder is set up; asks for the passphrase of its key.
 pub fn chain_config(data: &Path, context: &Context) -> Result<utilidor_chain::Config, Failure> {
     let genesis = read_genesis(data)?;
-    // The demonstration's key protects nothing and is in no keystore.
-    if genesis.chain() == utilidor_park::genesis().chain() {
-        return Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret()));
-    }
     let secret = context.keystore()?.ed25519_secret(VALIDATOR, &context.passphrase()?)?;
     Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, *secret))
 }

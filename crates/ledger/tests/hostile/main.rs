@@ -47,7 +47,14 @@ fn play_on(actions: u64) -> (u64, Coverage) {
 fn hostile_members_neither_stop_the_ledger_nor_make_money() {
     let (actions, coverage) = play_on(20_000);
     assert!(actions >= 20_000);
-    for reached in ["subscribe applied", "prepay applied", "record_readings applied", "award applied", "event Segment", "due applied"] {
+    for reached in [
+        "subscribe applied",
+        "prepay applied",
+        "record_readings applied",
+        "award applied",
+        "event Segment",
+        "due applied",
+    ] {
         assert!(coverage.contains_key(reached), "no play reaches {reached:?}: {coverage:#?}");
     }
 }

@@ -149,7 +149,16 @@ fn roles(number: usize) -> Roles {
 
 fn genesis() -> Genesis {
     let members = (0..ACCOUNTS).map(|number| GenesisMember { account: account(number), roles: roles(number) });
-    let limits = Limits { accounts: 3, offers: 6, quotes: 6, proposals: 4, meters: 6, packages: 4, subscriptions: 4, pooled: 64 };
+    let limits = Limits {
+        accounts: 3,
+        offers: 6,
+        quotes: 6,
+        proposals: 4,
+        meters: 6,
+        packages: 4,
+        subscriptions: 4,
+        pooled: 64,
+    };
     Genesis {
         kind: ChainKind::Development,
         time: BEGIN,
@@ -196,7 +205,9 @@ impl Play<'_> {
     /// Money, capacities and meters, so that not everything is refused.
     fn settle_in(&mut self) {
         let mut actions: Vec<(usize, Action)> = (0..ACCOUNTS)
-            .map(|number| (7, Action::Issue { to: account(number), amount: Money::units(1_000_000), reference: Text::default() }))
+            .map(|number| {
+                (7, Action::Issue { to: account(number), amount: Money::units(1_000_000), reference: Text::default() })
+            })
             .collect();
         for owner in [0, 1] {
             let (owner, per_hour) = (account(owner), Quantity(10_000_000_000_000));
@@ -438,7 +449,9 @@ impl Play<'_> {
             {
                 5
             }
-            Action::PublishPackage(_) | Action::PublishOffers { .. } | Action::Award { .. } if !self.choices.chance(8) => {
+            Action::PublishPackage(_) | Action::PublishOffers { .. } | Action::Award { .. }
+                if !self.choices.chance(8) =>
+            {
                 who % 2
             }
             _ => who,
@@ -452,12 +465,17 @@ impl Play<'_> {
             (true, _) => PriceUnit::Gigajoule,
             _ => PriceUnit::KilowattHour,
         };
-        let money = if self.choices.chance(8) { self.choices.number() } else { 100_000 * u64::from(self.choices.byte()) };
+        let money =
+            if self.choices.chance(8) { self.choices.number() } else { 100_000 * u64::from(self.choices.byte()) };
         Price { money: Money(money), per: unit }
     }
 
     fn quantity(&mut self) -> Quantity {
-        Quantity(if self.choices.chance(8) { self.choices.number() } else { 3_600_000 * u64::from(self.choices.byte()) })
+        Quantity(if self.choices.chance(8) {
+            self.choices.number()
+        } else {
+            3_600_000 * u64::from(self.choices.byte())
+        })
     }
 
     fn offer(&mut self) -> Offer {
@@ -473,7 +491,8 @@ impl Play<'_> {
         });
         let lots: Vec<Lot> = lots.collect();
         let window = self.choices.window(self.now);
-        let gate_closes = if self.choices.chance(4) { self.choices.time(self.now) } else { Timestamp(self.now.0 + 1_000) };
+        let gate_closes =
+            if self.choices.chance(4) { self.choices.time(self.now) } else { Timestamp(self.now.0 + 1_000) };
         let lapses = if self.choices.chance(4) { self.choices.time(self.now) } else { window.from };
         Offer {
             label: self.choices.label(),
@@ -557,7 +576,12 @@ impl Play<'_> {
         let services: Vec<Service> = services.collect();
         let package = PackageId::of(account(0), Label([self.choices.byte() % 2; 16]));
         let version = if self.choices.chance(4) { u32::from(self.choices.byte() % 3) } else { 1 };
-        SubscriptionTerms { package, version, services: services.try_into().unwrap(), allowance: Money(self.choices.number()) }
+        SubscriptionTerms {
+            package,
+            version,
+            services: services.try_into().unwrap(),
+            allowance: Money(self.choices.number()),
+        }
     }
 
     fn program(&mut self) -> Program {
@@ -602,9 +626,10 @@ impl Play<'_> {
     fn sign_amendment(&mut self) -> Action {
         let agreement = self.agreement_id();
         let amendment = self.memory.read::<utilidor_ledger::record::AmendmentRecord>(&agreement);
-        let terms = self.read_terms(agreement).zip(amendment).map_or(Digest([1; 32]), |(terms, amendment)| {
-            amendment.terms(&terms).amendment_digest(amendment.from)
-        });
+        let terms = self
+            .read_terms(agreement)
+            .zip(amendment)
+            .map_or(Digest([1; 32]), |(terms, amendment)| amendment.terms(&terms).amendment_digest(amendment.from));
         Action::SignAmendment { agreement, terms }
     }
 
@@ -650,7 +675,11 @@ impl Play<'_> {
             meter,
             last: self.reading_of(meter),
             authority: MeterAuthority::Gateway(account(5)),
-            register_modulus: Quantity(if self.choices.chance(4) { self.choices.number() } else { 1_000_000_000_000_000 }),
+            register_modulus: Quantity(if self.choices.chance(4) {
+                self.choices.number()
+            } else {
+                1_000_000_000_000_000
+            }),
             register: Quantity(self.choices.number()),
         }
     }
@@ -712,7 +741,11 @@ impl Play<'_> {
 
     fn payment(&mut self) -> Prepayment {
         let period = self.choices.of(&[Period::Month, Period::Quarter, Period::Year]);
-        let amount = Money(if self.choices.chance(4) { self.choices.number() } else { 1_000_000 * u64::from(self.choices.byte()) });
+        let amount = Money(if self.choices.chance(4) {
+            self.choices.number()
+        } else {
+            1_000_000 * u64::from(self.choices.byte())
+        });
         match self.choices.below(4) {
             0 => Prepayment::AmountForPeriod { amount, period },
             1 => Prepayment::Period { period, at_most: Money(u64::MAX) },

@@ -9,8 +9,8 @@ use utilidor_park::report::Books;
 use utilidor_park::scenario::Journal;
 use utilidor_types::{CertificateId, Digest, Event, Receipt, Roles, Verdict};
 use utilidor_view::{
-    AccountView, AgreementView, BlockView, CauseView, Kind, MeterView, MoneySummary, QuoteStatus, QuoteView, RefusalCount,
-    StatementView, Summary,
+    AccountView, AgreementView, BlockView, CauseView, Kind, MeterView, MoneySummary, QuoteStatus, QuoteView,
+    RefusalCount, StatementView, Summary,
 };
 
 /// The books of a chain in memory.

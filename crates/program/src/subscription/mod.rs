@@ -11,6 +11,19 @@
 //! * *late*: what comes for a closed stretch. It is charged at the price that the stretch ended with, under its own period.
 //! * *end*: frees the meters at once. The final statement gives back what is left, less the discount on what was used.
 //!
+//! What the rules leave open is decided so:
+//!
+//! * A tranche keeps its whole tariff: price, factors, levy and tax of the version that it was bought under.
+//! * A month of metered heat can be topped up while it runs, from the payment on; a longer period begins when what has been
+//!   paid for is over, used up or not, because the meter may not have told yet.
+//! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
+//! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
+//! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
+//!   as the difference. A minimum counts the period's own net charges, not corrections.
+//! * An amendment within a month makes two periods of it, on one statement.
+//! * A credit lowers what is due at its rate of tax; the rest waits for the next statement. In the last one it lowers all.
+//! * What comes after an early end costs what the rest cost in the end: list price where a discount was withheld.
+//!
 //! | file | what it is |
 //! |---|---|
 //! | `work` | one step: events in, effects out |
