@@ -15,8 +15,7 @@ pub const DAY_MS: u64 = 24 * HOUR_MS;
 /// The last instant that the ledger's calendar reaches: 2106-02-07, when whole seconds fill 32 bits.
 pub const MAX_TIMESTAMP: Timestamp = Timestamp((u32::MAX as u64) * SECOND_MS);
 
-/// Unix time in milliseconds. What is decoded is at most [`Timestamp::LARGEST`], so that every time that stands in a block is
-/// an exact number in JSON, in refused actions too.
+/// Unix time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, BorshSerialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
@@ -60,6 +59,8 @@ impl Timestamp {
     }
 }
 
+/// What is decoded is at most [`Timestamp::LARGEST`], so that every time that stands in a block is an exact number in JSON, in
+/// refused actions too.
 impl BorshDeserialize for Timestamp {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         let time = Self(u64::deserialize_reader(reader)?);
