@@ -27,16 +27,48 @@ pub struct Key(#[serde(with = "crate::encoding::hex_bytes")] pub [u8; 32]);
 /// Bytes of an id that make records a family: the length of the shortest ids that clients choose.
 const FAMILY_ID_BYTES: usize = 16;
 
+fn family_id(id: &[u8]) -> &[u8] {
+    &id[..id.len().min(FAMILY_ID_BYTES)]
+}
+
+/// What the keys of a family begin with. Who needs several keys in a row works it out once.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    id: [u8; FAMILY_ID_BYTES],
+    id_bytes: usize,
+    begin: [u8; 8],
+}
+
+impl Family {
+    /// The family of a record.
+    pub fn of(id: &[u8]) -> Self {
+        let of = family_id(id);
+        let mut family = Self { id: [0; FAMILY_ID_BYTES], id_bytes: of.len(), begin: [0; 8] };
+        family.id[..of.len()].copy_from_slice(of);
+        family.begin.copy_from_slice(&tagged_hash("family", &[of]).0[..8]);
+        family
+    }
+
+    /// Whether a record is of this family.
+    pub fn holds(&self, id: &[u8]) -> bool {
+        self.id[..self.id_bytes] == *family_id(id)
+    }
+
+    /// The key of the first cell of the record `id` in `table`, which is of this family.
+    pub fn key(&self, table: u8, id: &[u8]) -> Key {
+        let record = tagged_hash("record", &[&[table], id]).0;
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.begin);
+        key[8..14].copy_from_slice(&record[..6]);
+        key[16..].copy_from_slice(&record[6..22]);
+        Key(key)
+    }
+}
+
 impl Key {
     /// The key of the first cell of the record `id` in `table`.
     pub fn of(table: u8, id: &[u8]) -> Self {
-        let family = tagged_hash("family", &[&id[..id.len().min(FAMILY_ID_BYTES)]]).0;
-        let record = tagged_hash("record", &[&[table], id]).0;
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&family[..8]);
-        key[8..14].copy_from_slice(&record[..6]);
-        key[16..].copy_from_slice(&record[6..22]);
-        Self(key)
+        Family::of(id).key(table, id)
     }
 
     /// The key of the same record's cell of this number; the first is number 0.
