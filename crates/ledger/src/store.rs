@@ -446,6 +446,11 @@ impl Store {
         self.find(id)?.ok_or_else(|| refusal().into())
     }
 
+    /// The place of a record that has been looked for before.
+    pub fn place_of_known<R: Record>(&self, id: &R::Id) -> Place<R> {
+        Place { place: self.place_of::<R>(id), kind: PhantomData }
+    }
+
     /// A record that must exist, by the ledger's own bookkeeping.
     pub fn known<R: Record>(&mut self, id: &R::Id) -> Ruled<R> {
         Ok(self.find(id)?.expect("a record that another one refers to exists"))
