@@ -5,7 +5,7 @@
 
 use crate::context::{Caller, Ledger};
 use crate::record::{AccountRecord, BidderPage, OfferRecord, PAGE_BIDDERS, QuoteRecord};
-use crate::store::Ruled;
+use crate::store::{Ruled, Stop};
 use std::sync::Arc;
 use utilidor_program::purchase::check_delivery;
 use utilidor_types::event::BondMovement;
@@ -139,8 +139,15 @@ impl Ledger<'_> {
     }
 
     /// Releases all bonds, and forgets what nobody needs any more.
-    fn close_offer(&mut self, offer: OfferId, mut record: OfferRecord) -> Ruled<()> {
-        self.want_offer_closed(offer);
+    fn close_offer(&mut self, offer: OfferId, record: OfferRecord) -> Ruled<()> {
+        let done = self.close_what_is_there(offer, record);
+        if matches!(done, Err(Stop::Unfetched)) {
+            self.want_offer_closed(offer);
+        }
+        done
+    }
+
+    fn close_what_is_there(&mut self, offer: OfferId, mut record: OfferRecord) -> Ruled<()> {
         for number in 0..pages(record.bidders) {
             let page = self.store.find::<BidderPage>(&(offer, number))?.unwrap_or_default();
             for bidder in &page.bidders {

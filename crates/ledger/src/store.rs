@@ -21,7 +21,7 @@ use std::hash::BuildHasher;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
-use utilidor_types::cell::{Family, cells_for, from_cells, record_len, to_cells};
+use utilidor_types::cell::{cells_for, from_cells, record_len, to_cells};
 use utilidor_types::{Cell, Key, Refusal, decode};
 
 /// Largest record in bytes.
@@ -72,17 +72,8 @@ impl Name {
         self.bytes[0]
     }
 
-    fn id(&self) -> &[u8] {
-        &self.as_slice()[1..]
-    }
-
-    /// `last` is the family of the key before: records that are asked for one after another often are of one family.
-    fn key(&self, last: &mut Option<Family>) -> Key {
-        let family = match last {
-            Some(family) if family.holds(self.id()) => family,
-            _ => last.insert(Family::of(self.id())),
-        };
-        family.key(self.table(), self.id())
+    fn key(&self) -> Key {
+        Key::of(self.table(), &self.as_slice()[1..])
     }
 
     fn as_slice(&self) -> &[u8] {
@@ -252,8 +243,6 @@ pub struct Store {
     coming: Vec<usize>,
     /// Keys of the cells that were asked for.
     keys: Vec<Key>,
-    /// The family of the last of them.
-    family: Option<Family>,
     /// What was supplied of them so far, in the same order.
     cells: Vec<Option<Cell>>,
 }
@@ -629,7 +618,7 @@ impl Store {
             return;
         }
         let first = asked.numbers(before).next();
-        let key = first.map_or_else(|| name.key(&mut self.family), |first| self.keys[first]);
+        let key = first.map_or_else(|| name.key(), |first| self.keys[first]);
         let begin = self.keys.len() as u32;
         self.keys.extend((before..count).map(|number| key.cell(number as u16)));
         let range = if before == 0 { &mut asked.usual } else { &mut asked.rest };
@@ -640,7 +629,6 @@ impl Store {
     pub fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut bytes = Vec::new();
-        let mut family = None;
         for entry in self.records.iter().filter(|entry| entry.is_changed()) {
             let mut asked = entry.asked.numbers(entry.asked.len());
             let before = entry.before.iter().flat_map(|_| entry.asked.numbers(entry.asked.len()));
@@ -656,7 +644,7 @@ impl Store {
                     break;
                 }
                 if before != now.as_ref() {
-                    let key = asked.map_or_else(|| entry.name.key(&mut family).cell(number), |asked| self.keys[asked]);
+                    let key = asked.map_or_else(|| entry.name.key().cell(number), |asked| self.keys[asked]);
                     changes.push(Change { key, cell: now, supplied: asked });
                 }
             }

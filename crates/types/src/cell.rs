@@ -12,63 +12,37 @@ pub const CELL_BYTES: usize = 128;
 /// Bytes of the length that a record's first cell begins with.
 pub const LENGTH_BYTES: usize = 2;
 
-/// A cell's key. It consists of hashes, so that keys spread evenly whatever clients choose as ids; and cells that change
-/// together are neighbours: those of a record, and those of records whose ids begin alike (an offer and its quotes).
+/// A cell's key. It consists of parts of hashes, so that keys spread evenly whatever clients choose as labels; and cells that
+/// change together are neighbours: those of a record, and those of records whose ids begin alike (an offer and its quotes).
 ///
 /// ```text
-/// family (8)  of the id's first 16 bytes | record (6) of table and id | cell number (2), big-endian | record, continued (16)
+/// family (8)  of the id | record (6) of table and id | cell number (2), big-endian | record, continued (16)
 /// ```
+///
+/// Long ids begin with a hash already, whose first bytes are the family. The short ones, of the calendar and of what there is
+/// but one of, are hashed for it.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Key(#[serde(with = "crate::encoding::hex_bytes")] pub [u8; 32]);
 
-/// Bytes of an id that make records a family: the length of the shortest ids that clients choose.
-const FAMILY_ID_BYTES: usize = 16;
-
-fn family_id(id: &[u8]) -> &[u8] {
-    &id[..id.len().min(FAMILY_ID_BYTES)]
-}
-
-/// What the keys of a family begin with. Who needs several keys in a row works it out once.
-#[derive(Debug, Clone, Copy)]
-pub struct Family {
-    id: [u8; FAMILY_ID_BYTES],
-    id_bytes: usize,
-    begin: [u8; 8],
-}
-
-impl Family {
-    /// The family of a record.
-    pub fn of(id: &[u8]) -> Self {
-        let of = family_id(id);
-        let mut family = Self { id: [0; FAMILY_ID_BYTES], id_bytes: of.len(), begin: [0; 8] };
-        family.id[..of.len()].copy_from_slice(of);
-        family.begin.copy_from_slice(&tagged_hash("family", &[of]).0[..8]);
-        family
-    }
-
-    /// Whether a record is of this family.
-    pub fn holds(&self, id: &[u8]) -> bool {
-        self.id[..self.id_bytes] == *family_id(id)
-    }
-
-    /// The key of the first cell of the record `id` in `table`, which is of this family.
-    pub fn key(&self, table: u8, id: &[u8]) -> Key {
-        let record = tagged_hash("record", &[&[table], id]).0;
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&self.begin);
-        key[8..14].copy_from_slice(&record[..6]);
-        key[16..].copy_from_slice(&record[6..22]);
-        Key(key)
-    }
-}
+/// Length of the shortest id that begins with a hash.
+const LONG_ID_BYTES: usize = 16;
 
 impl Key {
     /// The key of the first cell of the record `id` in `table`.
     pub fn of(table: u8, id: &[u8]) -> Self {
-        Family::of(id).key(table, id)
+        let mut key = [0; 32];
+        match id.len() < LONG_ID_BYTES {
+            true => key[..8].copy_from_slice(&tagged_hash("family", &[id]).0[..8]),
+            false => key[..8].copy_from_slice(&id[..8]),
+        }
+        // With the longest id there is, a quote's, this is hashed in one go.
+        let record = tagged_hash("cell", &[&[table], id]).0;
+        key[8..14].copy_from_slice(&record[..6]);
+        key[16..].copy_from_slice(&record[6..22]);
+        Self(key)
     }
 
     /// The key of the same record's cell of this number; the first is number 0.
