@@ -5,11 +5,16 @@
 #   make demo EXIT=1       end after the report; status 0 only if every check of it held
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
 #   make test              all tests
+#   make hostile ACTIONS=10000000
+#                          hostile members play that many actions, from SEED on; every finding names its seed
+#   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
 
 DAYS ?= 365
 DATA ?= ./data/demo
 LISTEN ?= 127.0.0.1:4680
+ACTIONS ?= 1000000
+SEED ?= 0
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -21,7 +26,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test wasm
+.PHONY: help demo build test hostile deny wasm
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +41,15 @@ demo: build
 test:
 	$(CARGO) fmt --all --check
 	$(CARGO) test --release --workspace --locked
+
+hostile:
+	HOSTILE_ACTIONS=$(ACTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger --test hostile -- \
+		--ignored --exact --nocapture hostile_members_for_long
+
+# What is known against the libraries' versions changes from day to day, and its database is not everybody's to reach.
+deny:
+	$(CARGO) deny check licenses bans sources
+	if $(CARGO) deny fetch db; then $(CARGO) deny check --disable-fetch advisories; else echo "advisories: not checked"; fi
 
 # Build scripts of two libraries compile C, of which nothing stays in the result. Needs the target (rustup target add
 # wasm32-unknown-unknown) and clang.

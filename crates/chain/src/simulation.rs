@@ -1,7 +1,7 @@
 //! The whole consortium in one deterministic run: the same engine, a simulated network, disk and clock.
 //!
-//! A failure prints its seed. Hashing and verification run on a real thread pool, whose timing is not part of the seed: a
-//! repeated run takes the same events at the same simulated times, but may interleave tasks differently.
+//! A failure prints its seed, and the same seed runs the same way again. Hashing and verification run on real threads, but each
+//! result is waited for within the task that asked, so their timing decides nothing.
 
 use crate::{
     block::Block,

@@ -31,7 +31,7 @@ impl Summed {
                 Self::Fill(Filling { volume, takes: Bounded::empty(), left_over: Quantity::ZERO, ended: false })
             }
             Sum::Rest { tariff, offset_minutes } => {
-                Self::Rest(Supply { tariff, offset_minutes, mark: None, level: None })
+                Self::Rest(Supply { tariff, offset_minutes, mark: None, level: None, passed: Quantity::ZERO })
             }
             Sum::Absorb(left) => Self::Absorb { left },
         }

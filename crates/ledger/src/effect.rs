@@ -1,6 +1,7 @@
 //! The effects that programs ask for: whether the ledger can let them have, and carrying them out. All of a step is undone by
 //! `program` if one is unfit.
 
+use crate::agreement::KEPT_AFTER_END_MS;
 use crate::context::Ledger;
 use crate::record::{AgreementState, Bound};
 use crate::statement::Shows;
@@ -168,6 +169,7 @@ impl Ledger<'_> {
         }
         if !state.is_over() {
             self.end(agreement, state)?;
+            state.ends = self.kept_until();
         }
         if state.status != status {
             self.set_status(agreement.id, state, status);
@@ -197,6 +199,13 @@ fn notified(agreement: AgreementId, notice: &Notice) -> event::Event {
         }
         Notice::ReadingsMissing { meter, at } => Event::ReadingsMissing { agreement, meter, at },
         Notice::Ending(at) => Event::Ending { agreement, at },
+    }
+}
+
+impl Ledger<'_> {
+    /// Until when an agreement is kept that ends now.
+    pub fn kept_until(&self) -> Timestamp {
+        self.now.checked_add_ms(KEPT_AFTER_END_MS).unwrap_or(MAX_TIMESTAMP)
     }
 }
 

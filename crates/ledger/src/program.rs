@@ -189,13 +189,14 @@ impl Ledger<'_> {
 
     /// Enters into the calendar when an agreement is to be called next, if that has changed: there is one such time.
     pub fn call_again(&mut self, id: AgreementId, state: &mut AgreementState) -> Ruled<()> {
-        let ends = (state.ends < MAX_TIMESTAMP).then_some(state.ends);
+        let ends = (state.ends < MAX_TIMESTAMP && !(state.is_over() && state.debt > Money::ZERO)).then_some(state.ends);
         let retries = (state.failures > 0).then(|| self.now.checked_add_ms(RETRY_MS)).flatten();
         let at = match state.status {
-            _ if state.halted => None,
-            Status::Active => [retries.or(state.scheduled), ends].into_iter().flatten().min(),
+            _ if state.halted => ends,
+            Status::Active | Status::Settled | Status::Defaulted | Status::Terminated => {
+                [retries.or(state.scheduled), ends].into_iter().flatten().min()
+            }
             Status::Stalled => ends,
-            Status::Settled | Status::Defaulted | Status::Terminated => retries.or(state.scheduled),
             Status::Proposed | Status::Declined | Status::Expired => None,
         };
         // What should have been done already is done in the next block.

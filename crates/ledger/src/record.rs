@@ -121,6 +121,8 @@ pub struct AccountRecord {
 pub struct CapacityRecord {
     /// Base units per hour.
     pub per_hour: Quantity,
+    /// The UTC day before which nothing is kept of what was sold.
+    pub kept_from: u32,
 }
 
 /// What an owner has sold of a carrier in each hour of a UTC day.
@@ -242,7 +244,7 @@ pub struct AgreementState {
     pub scheduled: Option<Timestamp>,
     /// When it is called: the one time in the due calendar that counts.
     pub called: Option<Timestamp>,
-    /// Its hard end.
+    /// Its hard end; of what is over: until when it is kept.
     pub ends: Timestamp,
     /// How often in a row its program has failed.
     pub failures: u8,

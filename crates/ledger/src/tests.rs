@@ -144,7 +144,8 @@ fn a_years_backlog_is_worked_off_a_block_at_a_time() {
         worked_off += receipts.len() - others;
         assert!(receipts.iter().all(|receipt| receipt.refusal().is_none()));
     }
-    assert_eq!(world.block(vec![]).next_due, None);
+    let forgotten = Timestamp(world.now.0 + crate::KEPT_AFTER_END_MS);
+    assert_eq!(world.block(vec![]).next_due, Some(forgotten), "nothing but to forget the trade");
 }
 
 #[test]

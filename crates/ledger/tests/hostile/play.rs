@@ -103,7 +103,7 @@ impl Choices<'_> {
         let hour = now.0 / HOUR_MS * HOUR_MS;
         let near = i64::from(self.byte() as i8) * HOUR_MS as i64;
         match self.below(8) {
-            0 => Timestamp(self.number()),
+            0 => Timestamp(self.number().min(Timestamp::LARGEST.0)),
             1 => MAX_TIMESTAMP,
             2 => now,
             _ => Timestamp(hour.saturating_add_signed(near)),
