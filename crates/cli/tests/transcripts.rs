@@ -5,7 +5,7 @@ mod common;
 use common::Desk;
 use serde_json::Value;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "node",
     "demo",
     "keys",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 20] = [
     "agreement",
     "meter",
     "reading",
+    "gateway",
     "package",
     "subscription",
     "statement",
