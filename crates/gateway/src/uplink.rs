@@ -101,4 +101,3 @@ pub trait Uplink: Send + Sync + 'static {
     /// The register that is certified for a meter at a time.
     fn certified(&self, meter: MeterId, time_ms: u64) -> impl Future<Output = Result<Option<u64>, UplinkError>> + Send;
 }
-

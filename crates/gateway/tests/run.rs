@@ -58,8 +58,7 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
         let stopping = async {
             let _ = stopped.await;
         };
-        let gateway =
-            tokio::spawn(run(config.clone(), journal, Down, GatewayClock::Chain(clock.clone()), stopping));
+        let gateway = tokio::spawn(run(config.clone(), journal, Down, GatewayClock::Chain(clock.clone()), stopping));
         for _ in 0..3 {
             quarters += 1;
             // Later than the begin of a round by any bus's offset.

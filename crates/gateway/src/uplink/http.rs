@@ -172,9 +172,11 @@ impl Uplink for HttpUplink {
     }
 
     async fn certified(&self, meter: MeterId, time_ms: u64) -> Result<Option<u64>, UplinkError> {
-        let around = TimeFilter { from_ms: Some(Timestamp(time_ms)), to_ms: Some(Timestamp(time_ms + 1)) };
+        // The node lists what ends after the one and begins before the other.
+        let (before, time) = (Timestamp(time_ms.saturating_sub(1)), Timestamp(time_ms));
+        let around = TimeFilter { from_ms: Some(before), to_ms: Some(time) };
         let records = self.account.client().meter_certificates(meter, &around).await?;
-        let certificate = records.into_iter().find(|record| record.certificate.interval.to == Timestamp(time_ms));
+        let certificate = records.into_iter().find(|record| record.certificate.interval.to == time);
         Ok(certificate.map(|record| record.certificate.register.0))
     }
 }
