@@ -1,7 +1,7 @@
 //! A configuration against the ledger: what would be refused later is said before the first reading.
 
 use crate::config::{Config, Meter};
-use crate::poller::step;
+use crate::kept::{modulus, step};
 use crate::probe::in_usual_unit;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;
@@ -57,11 +57,7 @@ fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Op
         let next = format!("utilidor meter rotate-key {} --gateway GATEWAY", meter.id);
         return finding("reading/not-authority", what, next);
     }
-    let modulus = meter.profile.modulus.and_then(|modulus| {
-        let quantity = modulus.number.quantity_floor(modulus.unit, meter.carrier).ok()?;
-        quantity.0.checked_mul(meter.ratio.factor())
-    });
-    if let Some(modulus) = modulus
+    if let Some(modulus) = modulus(meter)
         && modulus != ledger.registration.modulus
     {
         let what = format!(
@@ -88,7 +84,7 @@ fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::poller::Registration;
+    use crate::kept::Registration;
     use std::path::Path;
     use utilidor_types::Carrier;
 

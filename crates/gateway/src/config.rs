@@ -18,6 +18,8 @@ pub const MAX_CONFIG_BYTES: u64 = 64 * 1024 * 1024;
 pub const MAX_METERS: usize = 1_000_000;
 /// Most buses.
 pub const MAX_BUSES: usize = 10_000;
+/// Longest topic.
+pub const MAX_TOPIC_BYTES: usize = 256;
 /// Shortest interval between two readings of a meter.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest interval between two readings of a meter.
@@ -68,6 +70,8 @@ pub struct Bus {
     pub pause: Duration,
     /// Whether the line gives back what is sent on it.
     pub echo: bool,
+    /// User and password of an MQTT broker.
+    pub login: Option<(String, String)>,
 }
 
 /// What is spoken on a bus.
@@ -83,11 +87,13 @@ pub enum BusProtocol {
     ModbusTcp,
     /// Modbus RTU frames through a serial server.
     ModbusRtu,
+    /// JSON documents over MQTT.
+    Mqtt,
 }
 
 impl BusProtocol {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::ModbusTcp, Self::ModbusRtu];
+    pub const ALL: [Self; 6] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::ModbusTcp, Self::ModbusRtu, Self::Mqtt];
 
     /// The name in the configuration.
     pub const fn name(self) -> &'static str {
@@ -97,6 +103,7 @@ impl BusProtocol {
             Self::Mbus => "mbus",
             Self::ModbusTcp => "modbus-tcp",
             Self::ModbusRtu => "modbus-rtu",
+            Self::Mqtt => "mqtt",
         }
     }
 
@@ -107,6 +114,7 @@ impl BusProtocol {
             Self::Cjt188 => Protocol::Cjt188,
             Self::Mbus => Protocol::Mbus,
             Self::ModbusTcp | Self::ModbusRtu => Protocol::Modbus,
+            Self::Mqtt => Protocol::Json,
         }
     }
 }
@@ -126,12 +134,21 @@ pub struct Meter {
     pub bus: String,
     /// Its address there.
     pub unit: UnitAddress,
+    /// The topic that its collector publishes on.
+    pub topic: Option<String>,
     /// What it measures.
     pub carrier: Carrier,
     /// How it is read.
     pub profile: Profile,
     /// The transformers before it.
     pub ratio: Ratio,
+}
+
+impl Meter {
+    /// Its address on its bus, as it stands in the configuration.
+    pub fn address(&self) -> String {
+        self.topic.clone().unwrap_or_else(|| self.unit.to_string())
+    }
 }
 
 /// A device's address on its bus.
@@ -145,6 +162,8 @@ pub enum UnitAddress {
     Mbus(u8),
     /// 0 to 247, or 255 for the only device behind a TCP connection.
     Modbus(u8),
+    /// On a topic.
+    Topic,
 }
 
 impl UnitAddress {
@@ -159,6 +178,11 @@ impl UnitAddress {
             Protocol::Cjt188 => text.parse().map(Self::Cjt188).map_err(|error| format!("{error}")),
             Protocol::Mbus => small(250).map(Self::Mbus),
             Protocol::Modbus => small(247).map(Self::Modbus),
+            // A topic with a wildcard would be several devices.
+            Protocol::Json if text.is_empty() || text.len() > MAX_TOPIC_BYTES || text.contains(['+', '#', '\0']) => {
+                Err(format!("{text:?} is no topic of one device"))
+            }
+            Protocol::Json => Ok(Self::Topic),
         }
     }
 }
@@ -169,6 +193,7 @@ impl fmt::Display for UnitAddress {
             Self::Dlt645(address) => address.fmt(f),
             Self::Cjt188(address) => address.fmt(f),
             Self::Mbus(unit) | Self::Modbus(unit) => unit.fmt(f),
+            Self::Topic => f.write_str("topic"),
         }
     }
 }
@@ -249,6 +274,10 @@ struct WrittenBus {
     pause: String,
     #[serde(default)]
     echo: bool,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    password_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -321,7 +350,7 @@ impl Config {
         let mut buses = Vec::with_capacity(written.bus.len());
         let mut names = BTreeSet::new();
         for (place, bus) in written.bus.into_iter().enumerate() {
-            let bus = read_bus(place, bus)?;
+            let bus = read_bus(place, bus, folder)?;
             if !names.insert(bus.name.clone()) {
                 let reason = format!("a bus called {:?} stands before", bus.name);
                 return Err(ConfigError::Value { place: format!("bus[{place}].name"), reason });
@@ -343,9 +372,9 @@ impl Config {
                 return Err(value("id", format!("meter {} stands before", meter.id)));
             }
             // Two meters may share a device only if they read different registers of it.
-            if !addresses.insert((meter.bus.clone(), meter.unit.to_string(), meter.profile.name.clone())) {
+            if !addresses.insert((meter.bus.clone(), meter.address(), meter.profile.name.clone())) {
                 let reason =
-                    format!("{} on bus {} is read by another meter with the same profile", meter.unit, meter.bus);
+                    format!("{} on bus {} is read by another meter with the same profile", meter.address(), meter.bus);
                 return Err(value("unit", reason));
             }
             meters.push(meter);
@@ -366,12 +395,12 @@ fn limit(place: &str, count: usize, most: usize) -> Result<(), ConfigError> {
     Err(ConfigError::Value { place: place.into(), reason: format!("{count} are more than the {most} allowed") })
 }
 
-fn read_bus(place: usize, bus: WrittenBus) -> Result<Bus, ConfigError> {
+fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigError> {
     let value = |field: &str, reason| ConfigError::Value { place: format!("bus[{place}].{field}"), reason };
     let field = |field: &str| format!("bus[{place}].{field}");
     let Some(protocol) = BusProtocol::ALL.into_iter().find(|protocol| protocol.name() == bus.protocol) else {
         let reason = format!(
-            "no protocol is called {:?}; there are dlt645, cjt188, mbus, modbus-tcp and modbus-rtu",
+            "no protocol is called {:?}; there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu and mqtt",
             bus.protocol
         );
         return Err(value("protocol", reason));
@@ -387,7 +416,23 @@ fn read_bus(place: usize, bus: WrittenBus) -> Result<Bus, ConfigError> {
     if bus.retries > 10 {
         return Err(value("retries", format!("{} are more than the 10 allowed", bus.retries)));
     }
+    let login = match (bus.user, bus.password_file) {
+        (None, None) => None,
+        (Some(_), _) | (_, Some(_)) if protocol != BusProtocol::Mqtt => {
+            return Err(value("user", format!("a {protocol} bus has no login")));
+        }
+        (Some(user), Some(file)) => {
+            // A file of its own, so that the configuration can be shown to others.
+            let path = folder.join(file);
+            let password = std::fs::read_to_string(&path)
+                .map_err(|error| value("password_file", format!("could not read {}: {error}", path.display())))?;
+            Some((user, password.trim_end().to_string()))
+        }
+        (Some(_), None) => return Err(value("password_file", "it is missing: user and password go together".into())),
+        (None, Some(_)) => return Err(value("user", "it is missing: user and password go together".into())),
+    };
     Ok(Bus {
+        login,
         timeout: within(&field("timeout"), &bus.timeout, Duration::from_millis(10), Duration::from_secs(60))?,
         pause: within(&field("pause"), &bus.pause, Duration::ZERO, Duration::from_secs(60))?,
         name: bus.name,
@@ -436,15 +481,21 @@ fn read_meter(place: usize, meter: WrittenMeter, bus: &Bus, profiles: &Profiles)
         let reason = format!("{} shows what flows: its device has reckoned the transformers in already", profile.name);
         return Err(value("ratio", reason));
     }
-    if let Register::Modbus { description, .. } = &profile.register
-        && description.step.number.quantity_floor(description.step.unit, carrier).is_err()
+    let step = match &profile.register {
+        Register::Modbus { description, .. } => Some(description.step),
+        Register::Json(description) => Some(description.step),
+        _ => None,
+    };
+    if let Some(step) = step
+        && step.number.quantity_floor(step.unit, carrier).is_err()
     {
         return Err(value(
             "profile",
-            format!("{} counts in {}, which does not measure {carrier}", profile.name, description.step.unit),
+            format!("{} counts in {}, which does not measure {carrier}", profile.name, step.unit),
         ));
     }
-    Ok(Meter { id, bus: meter.bus, unit, carrier, profile: profile.clone(), ratio })
+    let topic = (unit == UnitAddress::Topic).then_some(meter.unit);
+    Ok(Meter { id, bus: meter.bus, unit, topic, carrier, profile: profile.clone(), ratio })
 }
 
 /// A duration such as `15min`, `2s`, `500ms` or `30d`, within bounds.

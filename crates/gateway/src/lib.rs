@@ -17,6 +17,8 @@
 //! | [`device`] | how a meter is asked for its register |
 //! | [`guard`] | whether a register can be believed |
 //! | [`poller`] | when meters are read |
+//! | [`mqtt`] | meters that publish by themselves |
+//! | [`kept`] | what is known of a meter between two readings |
 //! | [`journal`], [`writer`] | every reading, until long after the ledger has it |
 //! | [`sender`], [`uplink`] | how readings come to the ledger |
 //! | [`probe`] | how a meter is taken into service |
@@ -31,7 +33,9 @@ pub mod config;
 pub mod device;
 pub mod guard;
 pub mod journal;
+pub mod kept;
 pub mod line;
+pub mod mqtt;
 pub mod number;
 pub mod poller;
 pub mod probe;

@@ -2,8 +2,8 @@
 
 use crate::config::{BusProtocol, Meter, UnitAddress};
 use crate::device::{self, Look, LookError, Numbers};
+use crate::kept;
 use crate::line::{ExchangeError, Line};
-use crate::poller;
 use crate::profile::{Profile, Ratio, Register, Side};
 use crate::protocol::modbus::{Framing, Function, Request};
 use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, dlt645, mbus, modbus};
@@ -111,7 +111,7 @@ impl Probe<'_> {
             (None, Protocol::Dlt645) => builtin("dlt645-2007"),
             (None, Protocol::Cjt188) => builtin("cjt188"),
             (None, Protocol::Mbus) => builtin("mbus"),
-            (None, Protocol::Modbus) => {
+            (None, Protocol::Modbus | Protocol::Json) => {
                 let finding = "which registers count is each maker's own: name a profile, or look at some registers";
                 self.report.findings.push(finding.into());
                 return;
@@ -123,6 +123,7 @@ impl Probe<'_> {
             id: MeterId::default(),
             bus: bus.into(),
             unit,
+            topic: None,
             carrier: carrier.unwrap_or(Carrier::Water),
             profile,
             ratio: question.ratio,
@@ -186,6 +187,7 @@ impl Probe<'_> {
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
                 Err("a Modbus device cannot be asked for its address: name its unit".into())
             }
+            BusProtocol::Mqtt => Err("a device that publishes is not asked: see its topic at the broker".into()),
         };
         match found {
             Ok(unit) => Some(unit),
@@ -258,7 +260,7 @@ impl Probe<'_> {
             self.report.findings.push("the register shows nothing: is it the right one?".into());
         }
         const QUARTERS_IN_AN_HOUR: u64 = 4;
-        self.report.least_capacity = Some(poller::step(meter).saturating_mul(QUARTERS_IN_AN_HOUR));
+        self.report.least_capacity = Some(kept::step(meter).saturating_mul(QUARTERS_IN_AN_HOUR));
         let ratio = match meter.ratio {
             Ratio { ct: 1, pt: 1 } => String::new(),
             Ratio { ct, pt } => format!("\nratio = {{ ct = {ct}, pt = {pt} }}"),
@@ -335,5 +337,6 @@ pub const fn is_for(profile: &Profile, protocol: BusProtocol) -> bool {
             | (Register::Cjt188 { .. }, Protocol::Cjt188)
             | (Register::Mbus, Protocol::Mbus)
             | (Register::Modbus { .. }, Protocol::Modbus)
+            | (Register::Json(_), Protocol::Json)
     )
 }

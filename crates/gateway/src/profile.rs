@@ -7,7 +7,7 @@ use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
 use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder};
-use crate::protocol::{Content, Protocol, Refused, Telegram};
+use crate::protocol::{Content, Protocol, Refused, Telegram, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utilidor_types::{Carrier, Quantity};
@@ -63,6 +63,8 @@ pub enum Register {
     },
     /// M-Bus.
     Mbus,
+    /// A JSON document.
+    Json(json::Description),
     /// Modbus.
     Modbus {
         /// Which registers.
@@ -95,6 +97,7 @@ impl Register {
             Self::Dlt645 { .. } => Protocol::Dlt645,
             Self::Cjt188 { .. } => Protocol::Cjt188,
             Self::Mbus => Protocol::Mbus,
+            Self::Json(_) => Protocol::Json,
             Self::Modbus { .. } => Protocol::Modbus,
         }
     }
@@ -189,6 +192,16 @@ pub struct WrittenProfile {
     register: Option<WrittenRegister>,
     #[serde(default)]
     serial: Option<SerialRegisters>,
+    #[serde(default)]
+    json: Option<WrittenJson>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenJson {
+    value: String,
+    time: String,
+    step: String,
 }
 
 fn modbus() -> String {
@@ -245,7 +258,24 @@ impl WrittenProfile {
         if self.serial.is_some() && protocol != Protocol::Modbus {
             return Err(not_for("serial"));
         }
+        if self.json.is_some() && protocol != Protocol::Json {
+            return Err(not_for("json"));
+        }
         let register = match protocol {
+            Protocol::Json => {
+                let Some(written) = self.json else {
+                    return Err(wrong("json", "it is missing: say value, time and step".into()));
+                };
+                for (field, pointer) in [("json.value", &written.value), ("json.time", &written.time)] {
+                    let depth = pointer.split('/').count() - 1;
+                    if !pointer.starts_with('/') || depth > json::MAX_DEPTH {
+                        let reason = format!("{pointer:?} is no pointer: write it as /meter/energy");
+                        return Err(wrong(field, reason));
+                    }
+                }
+                let step = step("json.step", &written.step)?;
+                Register::Json(json::Description { value: written.value, time: written.time, step })
+            }
             Protocol::Dlt645 => Register::Dlt645 {
                 identifier: match &self.identifier {
                     Some(text) => identifier("identifier", text)?,
@@ -411,6 +441,8 @@ mod tests {
             ("name = 'x'\nprotocol = 'mbus'\nunits = 'after'", "units: it is not for mbus"),
             ("name = 'x'\ncarrier = 'steam'\nprotocol = 'mbus'", "no carrier is called"),
             ("name = 'x'\ntypo = 1", "unknown field `typo`"),
+            ("name = 'x'\nprotocol = 'json'", "json: it is missing"),
+            ("name = 'x'\nprotocol = 'json'\njson = { value = 'e', time = '/t', step = '1kWh' }", "json.value"),
             ("name = 'x'\nregister = { address = 1, function = 3, type = 'u32', step = '1kWh' }", "register.words"),
             (
                 "name = 'x'\nregister = { address = 1, function = 6, type = 'u16', step = '1kWh' }",

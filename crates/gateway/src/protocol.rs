@@ -6,6 +6,7 @@
 //! | [`cjt188`] | water, heat, cold and gas meters by CJ/T 188-2004 and -2018 |
 //! | [`mbus`] | heat and water meters by wired M-Bus, EN 13757-2 and -3 |
 //! | [`modbus`] | registers by Modbus, in TCP and RTU frames |
+//! | [`json`] | registers in JSON documents, as collectors publish them |
 //!
 //! A *frame* is what stands on the line between its start and its end, a *telegram* what it says, a *record* one value in
 //! it. Decoders are pure and strict: a frame is taken whole or refused; nothing is skipped, guessed or repaired. Every length
@@ -13,6 +14,7 @@
 
 pub mod cjt188;
 pub mod dlt645;
+pub mod json;
 pub mod mbus;
 pub mod modbus;
 
@@ -34,11 +36,13 @@ pub enum Protocol {
     Mbus,
     /// Modbus.
     Modbus,
+    /// JSON documents.
+    Json,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 4] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus];
+    pub const ALL: [Self; 5] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus, Self::Json];
 
     /// The name used in JSON and commands.
     pub const fn name(self) -> &'static str {
@@ -47,6 +51,7 @@ impl Protocol {
             Self::Cjt188 => "cjt188",
             Self::Mbus => "mbus",
             Self::Modbus => "modbus",
+            Self::Json => "json",
         }
     }
 
@@ -57,6 +62,7 @@ impl Protocol {
             Self::Cjt188 => cjt188::decode(frame, cjt188::UnitPosition::Found),
             Self::Mbus => mbus::decode(frame),
             Self::Modbus => modbus::decode(frame),
+            Self::Json => Err(Refused::NeedsProfile { protocol: self }),
         }
     }
 }
@@ -69,7 +75,7 @@ impl fmt::Display for Protocol {
 
 /// The text names no protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus and modbus")]
+#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus, modbus and json")]
 pub struct UnknownProtocol(pub String);
 
 impl std::str::FromStr for Protocol {
@@ -344,6 +350,12 @@ pub enum Refused {
         /// The most.
         most: usize,
     },
+    /// Without a description of the device nothing can be said.
+    #[error("what a {protocol} document says stands in a profile: name one")]
+    NeedsProfile {
+        /// The protocol.
+        protocol: Protocol,
+    },
     /// The frame holds no cumulative register, or several.
     #[error("the answer of {address} holds no single cumulative register")]
     NoRegister {
@@ -388,6 +400,7 @@ impl Refused {
             Self::WrongUnitCode { .. } => "frame/wrong-unit",
             Self::AmbiguousUnits => "frame/ambiguous-units",
             Self::TooManyExtensions { .. } => "frame/too-many-extensions",
+            Self::NeedsProfile { .. } => "frame/needs-profile",
             Self::NoRegister { .. } => "register/none",
             Self::Absent { .. } => "register/absent",
             Self::Invalid { .. } => "register/invalid",

@@ -1,10 +1,12 @@
 //! The gateway as a whole: a poller for each bus, one sender, one journal.
 
 use crate::clock::{Clock, SetClock, SystemClock, Watch};
-use crate::config::{Bus, Config};
+use crate::config::{Bus, BusProtocol, Config};
 use crate::journal::{Journal, JournalError};
+use crate::kept::{Registration, Registrations, Shared, begin_stretch};
 use crate::line::{self, Line, Patience};
-use crate::poller::{Poller, Registration, Registrations, begin_stretch};
+use crate::mqtt::Subscriber;
+use crate::poller::Poller;
 use crate::sender::{Sender, Step};
 use crate::uplink::{Uplink, UplinkError};
 use crate::writer::Writer;
@@ -91,20 +93,24 @@ pub async fn run<U: Uplink>(
     clock: GatewayClock,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let watch = Watch::new(clock.clock());
     let registrations = remembered(&journal)?;
     let (writer, thread) = Writer::start(journal);
-    begin_stretch(&watch, &writer).await?;
     let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
+    let shared = Shared { watch: Watch::new(clock.clock()), writer, registrations, interval_ms };
+    begin_stretch(&shared.watch, &shared.writer).await?;
 
     let mut tasks = tokio::task::JoinSet::new();
     for (place, bus) in config.buses.iter().enumerate() {
         let meters = config.meters_of(&bus.name).cloned().collect();
-        let (watch, writer, registrations) = (watch.clone(), writer.clone(), registrations.clone());
-        let poller = Poller::new(bus.clone(), meters, line_to(bus), watch, writer, registrations, interval_ms);
-        tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
+        if bus.protocol == BusProtocol::Mqtt {
+            tasks.spawn(Subscriber::new(bus.clone(), meters, shared.clone()).run());
+        } else {
+            let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());
+            tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
+        }
     }
-    let sender = Sender::new(uplink, writer.clone(), watch.clone(), registrations);
+    // The last handle to the journal's thread goes with the tasks.
+    let sender = Sender::new(uplink, shared);
     let ids = config.meters.iter().map(|meter| meter.id).collect();
     let keep_ms = u64::try_from(config.site.keep.as_millis()).unwrap_or(u64::MAX);
     tasks.spawn(send(sender, ids, clock, keep_ms));
@@ -115,7 +121,6 @@ pub async fn run<U: Uplink>(
     };
     // Whoever is in the middle of a read is cut off: what is not in the journal was never read.
     tasks.shutdown().await;
-    drop(writer);
     let _ = thread.join();
     match ended {
         None => Ok(()),

@@ -11,11 +11,10 @@
 //! Whatever happens between two steps, the next begins with what the journal says. A reading that the ledger calls replayed or out
 //! of order may be one whose receipt was never seen: it is compared with what is certified.
 
-use crate::clock::{Comparison, Watch};
+use crate::clock::Comparison;
 use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
-use crate::poller::{Registrations, begin_stretch};
+use crate::kept::{Shared, begin_stretch};
 use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
-use crate::writer::Writer;
 use utilidor_types::MeterId;
 
 /// What a step did.
@@ -74,17 +73,15 @@ impl Step {
 #[derive(Debug)]
 pub struct Sender<U> {
     uplink: U,
-    writer: Writer,
-    watch: Watch,
-    registrations: Registrations,
+    shared: Shared,
     last_trouble: Option<String>,
     warned: bool,
 }
 
 impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
-    pub const fn new(uplink: U, writer: Writer, watch: Watch, registrations: Registrations) -> Self {
-        Self { uplink, writer, watch, registrations, last_trouble: None, warned: false }
+    pub const fn new(uplink: U, shared: Shared) -> Self {
+        Self { uplink, shared, last_trouble: None, warned: false }
     }
 
     /// The way.
@@ -103,7 +100,7 @@ impl<U: Uplink> Sender<U> {
     }
 
     async fn try_step(&mut self) -> Result<Result<Step, JournalError>, UplinkError> {
-        let open = match self.writer.call(|journal| journal.open_batches()).await {
+        let open = match self.shared.writer.call(|journal| journal.open_batches()).await {
             Ok(open) => open,
             Err(error) => return Ok(Err(error)),
         };
@@ -118,14 +115,14 @@ impl<U: Uplink> Sender<U> {
         if let Err(error) = self.compare_clock(chain).await {
             return Ok(Err(error));
         }
-        let counts = match self.writer.call(|journal| journal.counts(None)).await {
+        let counts = match self.shared.writer.call(|journal| journal.counts(None)).await {
             Ok(counts) => counts,
             Err(error) => return Ok(Err(error)),
         };
         if counts.read == 0 {
             return Ok(Ok(Step::Idle));
         }
-        let mut waiting = match self.writer.call(|journal| journal.oldest_waiting(MAX_READINGS)).await {
+        let mut waiting = match self.shared.writer.call(|journal| journal.oldest_waiting(MAX_READINGS)).await {
             Ok(waiting) => waiting,
             Err(error) => return Ok(Err(error)),
         };
@@ -136,9 +133,9 @@ impl<U: Uplink> Sender<U> {
         }
         waiting.sort_unstable();
         let batch = self.uplink.sign(&waiting).await?;
-        let now_ms = self.watch.clock().now_ms();
+        let now_ms = self.shared.watch.clock().now_ms();
         let readings = waiting.len();
-        let sealed = self.writer.call(move |journal| journal.seal(&waiting, &batch, now_ms)).await;
+        let sealed = self.shared.writer.call(move |journal| journal.seal(&waiting, &batch, now_ms)).await;
         Ok(sealed.map(|_| Step::Sealed { readings }))
     }
 
@@ -148,24 +145,24 @@ impl<U: Uplink> Sender<U> {
             Answer::Pending => Ok(Ok(Step::Pending)),
             Answer::NotTaken { code, detail } => Ok(Ok(Step::NotTaken { code, detail })),
             Answer::Never => {
-                let taken_back = self.writer.call(move |journal| journal.take_back(id)).await;
+                let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
                 Ok(taken_back.map(|readings| Step::TakenBack { readings }))
             }
             // The rule is about the gateway, such as a role that it lacks: its readings are as good as before.
             Answer::RefusedWhole { code, detail } => {
-                let taken_back = self.writer.call(move |journal| journal.take_back(id)).await;
+                let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
                 Ok(taken_back.map(|_| Step::NotTaken { code, detail }))
             }
             Answer::Final { height, refused } => {
-                let readings = match self.writer.call(move |journal| journal.batch_readings(id)).await {
+                let readings = match self.shared.writer.call(move |journal| journal.batch_readings(id)).await {
                     Ok(readings) => readings,
                     Err(error) => return Ok(Err(error)),
                 };
                 let fates = self.fates(&readings, refused).await?;
                 let certified = fates.iter().filter(|(_, fate)| *fate == Fate::Final).count();
                 let refused = fates.len() - certified;
-                let events = refusal_events(&fates, self.watch.clock().now_ms());
-                let closed = self.writer.call(move |journal| {
+                let events = refusal_events(&fates, self.shared.watch.clock().now_ms());
+                let closed = self.shared.writer.call(move |journal| {
                     journal.close(id, height, &fates)?;
                     events.iter().try_for_each(|event| journal.note(event))
                 });
@@ -196,34 +193,36 @@ impl<U: Uplink> Sender<U> {
 
     /// Compares the clock with the chain's time, and says so in the journal where something follows from it.
     pub async fn compare_clock(&mut self, chain: ChainNow) -> Result<Option<Comparison>, JournalError> {
-        let Some(comparison) = self.watch.compare(chain.time_ms) else {
-            begin_stretch(&self.watch, &self.writer).await?;
+        let Some(comparison) = self.shared.watch.compare(chain.time_ms) else {
+            begin_stretch(&self.shared.watch, &self.shared.writer).await?;
             return Ok(None);
         };
         let Comparison { epoch, state, offset_ms } = comparison;
-        let known = self.writer.call(move |journal| journal.clock_state(epoch)).await?;
+        let known = self.shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
         if known == ClockState::Unverified || (known == ClockState::Trusted && state == ClockState::Wrong) {
-            self.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
+            self.shared.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
             if state == ClockState::Trusted {
                 let judge =
                     move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, chain.time_ms);
-                let (counting, refused) = self.writer.call(judge).await?;
+                let (counting, refused) = self.shared.writer.call(judge).await?;
                 if counting + refused > 0 {
                     let detail = format!(
                         "{counting} readings of an earlier start count, {refused} are refused: their clock was never compared"
                     );
-                    self.note(None, "clock/earlier-start", detail).await?;
+                    self.shared.note(None, "clock/earlier-start", detail, None).await?;
                 }
             }
         }
         if known == ClockState::Wrong && state == ClockState::Trusted {
             // It was put right by less than a jump at a time: what it stamps from now on counts.
-            begin_stretch(&self.watch, &self.writer).await?;
+            begin_stretch(&self.shared.watch, &self.shared.writer).await?;
         }
         if comparison.is_worth_a_warning() != self.warned {
             self.warned = comparison.is_worth_a_warning();
             let code = if self.warned { "clock/apart" } else { "clock/together" };
-            self.note(None, code, format!("the clock is {offset_ms} ms ahead of the chain's time")).await?;
+            self.shared
+                .note(None, code, format!("the clock is {offset_ms} ms ahead of the chain's time"), None)
+                .await?;
         }
         Ok(Some(comparison))
     }
@@ -237,14 +236,15 @@ impl<U: Uplink> Sender<U> {
         let count = found.len();
         let mut changed = Vec::new();
         {
-            let mut known = self.registrations.write().expect("no holder of this lock panics");
+            let mut known = self.shared.registrations.write().expect("no holder of this lock panics");
             for (id, meter) in found {
                 if known.insert(id, meter.registration) != Some(meter.registration) {
                     changed.push((id, serde_json::to_string(&meter.registration).expect("numbers are JSON")));
                 }
             }
         }
-        self.writer
+        self.shared
+            .writer
             .call(move |journal| changed.iter().try_for_each(|(id, text)| journal.set_registration(*id, text)))
             .await?;
         Ok(Ok(count))
@@ -252,8 +252,8 @@ impl<U: Uplink> Sender<U> {
 
     /// Deletes from the journal what was certified longer than `keep_ms` ago.
     pub async fn prune(&self, keep_ms: u64) -> Result<u64, JournalError> {
-        let before_ms = self.watch.clock().now_ms().saturating_sub(keep_ms);
-        self.writer.call(move |journal| journal.prune(before_ms)).await
+        let before_ms = self.shared.watch.clock().now_ms().saturating_sub(keep_ms);
+        self.shared.writer.call(move |journal| journal.prune(before_ms)).await
     }
 
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
@@ -267,23 +267,17 @@ impl<U: Uplink> Sender<U> {
             Some((code, detail)) => {
                 if self.last_trouble.as_deref() != Some(code) {
                     tracing::warn!(code, "{detail}");
-                    self.note(None, code, detail).await?;
+                    self.shared.note(None, code, detail, None).await?;
                     self.last_trouble = Some(code.into());
                 }
             }
             None => {
                 if self.last_trouble.take().is_some() {
-                    self.note(None, "uplink/up", "the ledger answers again".into()).await?;
+                    self.shared.note(None, "uplink/up", "the ledger answers again".into(), None).await?;
                 }
             }
         }
         Ok(())
-    }
-
-    async fn note(&self, meter: Option<MeterId>, code: &str, detail: String) -> Result<(), JournalError> {
-        let time_ms = self.watch.clock().now_ms();
-        let event = Event { time_ms, meter, code: code.into(), detail, answer: None };
-        self.writer.call(move |journal| journal.note(&event)).await
     }
 }
 

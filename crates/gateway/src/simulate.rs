@@ -83,6 +83,7 @@ impl Device {
         match &self.meter.profile.register {
             Register::Modbus { description, .. } => 1 << (16 * description.kind.registers()),
             Register::Mbus => 1 << 32,
+            Register::Json(_) => 1 << 64,
             Register::Dlt645 { .. } | Register::Cjt188 { .. } => 100_000_000,
         }
     }
@@ -366,6 +367,8 @@ impl Simulator {
                 mbus::Parsed::Short { control, primary } => (Request::Mbus { control }, Some(primary.to_string())),
                 _ => return None,
             },
+            // Whoever publishes is not asked.
+            BusProtocol::Mqtt => return None,
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
                 let framing = if protocol == BusProtocol::ModbusTcp { Framing::Tcp } else { Framing::Rtu };
                 let parsed = modbus::parse(framing, bytes).ok()?;
@@ -414,6 +417,7 @@ fn arrival(protocol: BusProtocol, bytes: &[u8]) -> Result<Arrival, Refused> {
         BusProtocol::Mbus => mbus::arrival(bytes),
         BusProtocol::ModbusTcp => modbus::request_arrival(Framing::Tcp, bytes),
         BusProtocol::ModbusRtu => modbus::request_arrival(Framing::Rtu, bytes),
+        BusProtocol::Mqtt => Err(Refused::NeedsProfile { protocol: protocol.protocol() }),
     }
 }
 

@@ -7,7 +7,7 @@ pub mod http;
 pub use http::HttpUplink;
 
 use crate::journal::{Batch, NewBatch, Waiting};
-use crate::poller::Registration;
+use crate::kept::Registration;
 use std::collections::BTreeMap;
 use std::future::Future;
 use utilidor_types::meter::MAX_BATCH_READINGS;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use utilidor_gateway::number::Unit;
-use utilidor_gateway::protocol::{Content, Protocol, Refused, Telegram, cjt188, dlt645, from_hex, mbus, modbus};
+use utilidor_gateway::protocol::{Content, Protocol, Refused, Telegram, cjt188, dlt645, from_hex, json, mbus, modbus};
 use utilidor_types::Carrier;
 
 /// Columns: protocol, frame, what, expected, source, whether the source states the value.
@@ -152,7 +152,7 @@ fn an_answer_of_another_address_is_refused() {
                 cjt188::decode_answer(&frame, "9".parse().unwrap(), serial, cjt188::UnitPosition::Found)
             }
             Protocol::Mbus => mbus::decode_answer(&frame, 249),
-            Protocol::Modbus => continue,
+            Protocol::Modbus | Protocol::Json => continue,
         };
         let is_refused = matches!(refused, Err(Refused::WrongAddress { .. } | Refused::WrongSubject { .. }));
         assert!(is_refused, "{protocol} {}: {refused:?}", hex::encode(&frame));
@@ -268,6 +268,8 @@ fn decode_all(bytes: &[u8]) {
             }
         }
     }
+    let description = json::Description { value: "/a".into(), time: "/b".into(), step: "1kWh".parse().unwrap() };
+    let _ = json::decode(bytes, "topic", &description);
     let _ = dlt645::arrival(bytes);
     let _ = cjt188::arrival(bytes);
     let _ = mbus::arrival(bytes);
@@ -340,7 +342,7 @@ proptest! {
             Protocol::Cjt188 => cjt188::arrival(bytes),
             Protocol::Mbus => mbus::arrival(bytes),
             Protocol::Modbus if modbus::parse(modbus::Framing::Rtu, frame).is_ok() => modbus::arrival(modbus::Framing::Rtu, bytes),
-            Protocol::Modbus => modbus::arrival(modbus::Framing::Tcp, bytes),
+            Protocol::Modbus | Protocol::Json => modbus::arrival(modbus::Framing::Tcp, bytes),
         };
         for end in 0..frame.len() {
             let arrived = arrival(&frame[..end]);

@@ -9,8 +9,9 @@ use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::config::{Bus, Config};
 use utilidor_gateway::guard::Doubt;
 use utilidor_gateway::journal::{Entry, Filter, Journal};
+use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::line::{self, Line, Patience};
-use utilidor_gateway::poller::{Poller, Registration, Registrations, Turn, begin_stretch};
+use utilidor_gateway::poller::{Poller, Turn};
 use utilidor_gateway::simulate::{Fault, Simulator};
 use utilidor_gateway::writer::Writer;
 use utilidor_types::MeterId;
@@ -96,13 +97,17 @@ impl Site {
         }
     }
 
+    fn shared(&self) -> Shared {
+        let (watch, writer, registrations) = (self.watch.clone(), self.writer.clone(), self.registrations.clone());
+        Shared { watch, writer, registrations, interval_ms: INTERVAL }
+    }
+
     fn poller(&self, place: usize, timeout: Duration, retries: u32) -> Poller {
         let bus = Bus { retries, ..self.config.buses[place].clone() };
         let patience = Patience { timeout, pause: Duration::ZERO, echo: false };
         let line = Line::new(line::tcp(self.addresses[place].clone()), patience);
         let meters = self.config.meters_of(&bus.name).cloned().collect();
-        let registrations = self.registrations.clone();
-        Poller::new(bus, meters, line, self.watch.clone(), self.writer.clone(), registrations, INTERVAL)
+        Poller::new(bus, meters, line, self.shared())
     }
 
     /// A poller that waits as long as a busy machine may need.

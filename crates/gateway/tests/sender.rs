@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::journal::{Batch, ClockState, Filter, Journal, JournalReading, NewBatch, State, Waiting};
-use utilidor_gateway::poller::{Registrations, begin_stretch};
+use utilidor_gateway::kept::{Registrations, Shared, begin_stretch};
 use utilidor_gateway::sender::{Sender, Step};
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use utilidor_gateway::writer::Writer;
@@ -186,7 +186,9 @@ impl Gateway {
         let watch = Watch::new(Arc::new(clock.clone()));
         begin_stretch(&watch, &writer).await.unwrap();
         let epoch = watch.stamp().unwrap().epoch;
-        let sender = Sender::new(fake.clone(), writer.clone(), watch, Registrations::default());
+        let shared =
+            Shared { watch, writer: writer.clone(), registrations: Registrations::default(), interval_ms: 900_000 };
+        let sender = Sender::new(fake.clone(), shared);
         (writer, sender, epoch)
     }
 

@@ -35,9 +35,9 @@ Examples:
   utilidor gateway decode dlt645 6861010000000068910833333433593333338a16
   utilidor gateway decode modbus 01040486a00001132e --profile carlo-gavazzi-em340")]
     Decode {
-        /// dlt645, cjt188, mbus, modbus
+        /// dlt645, cjt188, mbus, modbus, json
         protocol: Protocol,
-        /// The frame in hexadecimal
+        /// The frame in hexadecimal; for json, the document
         frame: String,
         /// Whose registers a Modbus frame carries, or how a CJ/T 188 meter writes its units
         #[arg(long)]
@@ -310,12 +310,20 @@ fn decode(
     profiles: &Profiles,
     context: &Context,
 ) -> Result<(), Failure> {
-    let bytes = from_hex(frame).map_err(|error| refused(&error))?;
+    // A document is written as it is, a frame in hexadecimal.
+    let bytes = match protocol {
+        Protocol::Json => frame.as_bytes().to_vec(),
+        _ => from_hex(frame).map_err(|error| refused(&error))?,
+    };
     let profile = profile.map(|name| named(profiles, name)).transpose()?;
     let telegram = match profile.as_ref().map(|profile| (&profile.register, profile.carrier)) {
         None => protocol.decode(&bytes),
         Some((Register::Modbus { description, .. }, carrier)) if protocol == Protocol::Modbus => {
             modbus::decode_described(&bytes, description).map(|telegram| protocol::Telegram { carrier, ..telegram })
+        }
+        Some((Register::Json(description), carrier)) if protocol == Protocol::Json => {
+            protocol::json::decode(&bytes, "", description)
+                .map(|document| protocol::Telegram { carrier, ..document.telegram })
         }
         Some((Register::Cjt188 { units }, _)) if protocol == Protocol::Cjt188 => {
             protocol::cjt188::decode(&bytes, *units)
@@ -544,7 +552,7 @@ fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         "meters": meters.iter().map(|(meter, last, counts)| json!({
             "meter": meter.id,
             "bus": meter.bus,
-            "unit": meter.unit.to_string(),
+            "unit": meter.address(),
             "time": last.map(|last| Timestamp(last.time_ms).to_rfc3339()),
             "register": last.map(|last| last.register.to_string()),
             "open": counts.read + counts.in_transaction,
@@ -572,7 +580,7 @@ fn status(config: &Config, context: &Context) -> Result<(), Failure> {
             let stopped = stopped.iter().find(|(id, _)| *id == meter.id).map(|(_, reason)| reason.clone());
             [
                 meter.id.to_string(),
-                format!("{}/{}", meter.bus, meter.unit),
+                format!("{}/{}", meter.bus, meter.address()),
                 or_dash(register),
                 or_dash(last.map(|last| Timestamp(last.time_ms))),
                 (counts.read + counts.in_transaction).to_string(),
@@ -649,7 +657,8 @@ async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
     }
     let mut buses = tokio::task::JoinSet::new();
     let mut listening = Vec::new();
-    for bus in &config.buses {
+    // Whoever publishes over MQTT needs a broker, and is not played here.
+    for bus in config.buses.iter().filter(|bus| bus.protocol != BusProtocol::Mqtt) {
         let listener = tokio::net::TcpListener::bind(&bus.address).await.map_err(|error| {
             Failure::from_error(
                 "gateway/simulate",

@@ -2,7 +2,7 @@
 
 use super::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use crate::journal::{Batch, NewBatch, Waiting};
-use crate::poller::Registration;
+use crate::kept::Registration;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utilidor_sdk::account::EXPIRY_BLOCKS;
