@@ -109,7 +109,7 @@ impl Subscriber {
 
     /// A client that connects with its first event.
     pub fn connect(&self) -> (AsyncClient, EventLoop) {
-        let (host, port) = self.bus.address.rsplit_once(':').unwrap_or((&self.bus.address, "1883"));
+        let (host, port) = self.bus.address.rsplit_once(':').unwrap_or((self.bus.address.as_str(), "1883"));
         let port = port.parse().unwrap_or(1_883);
         let client = format!("utilidor-gateway-{}", self.bus.name);
         let mut options = MqttOptions::new(client, host.trim_start_matches('[').trim_end_matches(']'), port);
