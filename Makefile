@@ -5,6 +5,7 @@
 #   make demo EXIT=1       end after the report; status 0 only if every check of it held
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
 #   make test              all tests
+#   make wasm              what also runs in a browser compiles for it
 
 DAYS ?= 365
 DATA ?= ./data/demo
@@ -20,7 +21,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test
+.PHONY: help demo build test wasm
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -35,3 +36,11 @@ demo: build
 test:
 	$(CARGO) fmt --all --check
 	$(CARGO) test --release --workspace --locked
+
+# Build scripts of two libraries compile C, of which nothing stays in the result. Needs the target (rustup target add
+# wasm32-unknown-unknown) and clang.
+wasm: export CC_wasm32_unknown_unknown ?= $(shell command -v clang || command -v clang-14)
+wasm:
+	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-types -p utilidor-program -p utilidor-proof
+	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-sdk --no-default-features
+	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-sdk --no-default-features --features random,key-files

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use utilidor_types::bill::BillProof;
-use utilidor_types::proof::{BlockInclusion, FinalHeader, RunInclusion, StateInclusion};
+use utilidor_proof::BillProof;
+use utilidor_proof::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, StateInclusion};
 use utilidor_types::{decode, encode};
 
 const LIMIT: usize = 1024 * 1024;
@@ -18,7 +18,7 @@ macro_rules! read_as {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    read_as!(bytes, FinalHeader, BlockInclusion, RunInclusion, StateInclusion);
+    read_as!(bytes, FinalHeader, BlockInclusion, EntryInclusion, StateInclusion);
     let Ok(proof) = BillProof::from_bytes(bytes) else { return };
     assert_eq!(proof.to_bytes(), bytes, "a value has one encoding");
     let _ = proof.verify(None);

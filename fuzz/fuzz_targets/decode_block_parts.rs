@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use utilidor_types::{Agreement, CertifiedRun, Genesis, Header, Offer, Package, Receipt, Statement, decode, encode};
+use utilidor_types::{Agreement, CertificationEntry, Genesis, Header, Offer, Package, Receipt, Statement, decode, encode};
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -15,5 +15,5 @@ macro_rules! read_as {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    read_as!(bytes, Header, Receipt, CertifiedRun, Statement, Genesis, Offer, Agreement, Package);
+    read_as!(bytes, Header, Receipt, CertificationEntry, Statement, Genesis, Offer, Agreement, Package);
 });

@@ -1,211 +1,189 @@
-//! Putting a bill proof together: the index knows what belongs to a statement, the chain proves each part.
+//! Putting a bill proof together: the index knows an agreement's past, `utilidor_proof` selects what belongs to the bill by
+//! running the program through it, the chain proves each part.
 
-use crate::extract::Path;
-use crate::problem::{Problem, Problems};
+use crate::extract::{Asked, Path, Query};
+use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use crate::statement::unknown;
 use axum::extract::State;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use utilidor_index::block::TransactionRow;
-use utilidor_index::money::CauseRow;
-use utilidor_index::statement::StatementRow;
-use utilidor_index::{ReadError, Reader};
-use utilidor_types::action::Action;
-use utilidor_types::agreement::Origin;
-use utilidor_types::bill::{BillProof, CertificatesEvidence, ReceiptEvidence, TransactionEvidence};
-use utilidor_types::proof::FinalHeader;
-use utilidor_types::statement::StatementLine;
-use utilidor_types::{AgreementId, Carrier, PackageId, Program, SignedTransaction, TransactionHash};
+use utilidor_index::questions::Happening;
+use utilidor_index::{Questions, ReadError};
+use utilidor_proof::bill::BillProof;
+use utilidor_proof::document::Proof;
+use utilidor_proof::evidence::{Happened, Place, ReadingsEvidence, ReceiptEvidence, TransactionEvidence};
+use utilidor_proof::inclusion::FinalHeader;
+use utilidor_proof::select::{Part, Selection, select};
+use utilidor_types::{AgreementId, ChainId, SignedTransaction};
+use utilidor_view::ProofDocument;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(bill_proof))
+    OpenApiRouter::new().routes(routes!(prove_statement))
 }
 
-/// Everything that justifies a statement: members' signatures, the transactions that made the agreement, prepayments and
-/// certified readings, each with its path to a final block. `utilidor verify` checks it offline and works the lines out again.
+/// How much a bill proof brings.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BillQuery {
+    /// Leave out the certified readings and rely on the registers at the meters' marks, which stand in receipts.
+    #[serde(default)]
+    short: bool,
+}
+
+/// Everything that justifies a statement: members' signatures, the transactions that made the agreement, what its program was
+/// told since the statement before, and certified readings, each with its path to a final block. `utilidor verify` checks it
+/// offline and runs the program again.
 #[utoipa::path(
     get, path = "/v1/statements/{agreement}/{number}/proof", tag = "proofs",
     params(
-        ("agreement" = String, Path, description = "16 bytes in hex"),
-        ("number" = u32, Path, description = "1, then 2, ... for each agreement")
+        ("agreement" = AgreementId, Path, description = "The agreement"),
+        ("number" = u32, Path, description = "1, then 2, ... for each agreement"),
+        BillQuery
     ),
-    responses((status = 200, description = "The bill proof", body = Object), Problems)
+    responses((status = 200, body = ProofDocument), Problems)
 )]
-async fn bill_proof(
+async fn prove_statement(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path((agreement, number)): Path<(AgreementId, u32)>,
-) -> Result<axum::Json<BillProof>, Problem> {
-    let parts = app.read(move |reader| Parts::find(reader, agreement, number)).await?;
+    Query(BillQuery { short }): Query<BillQuery>,
+) -> Result<axum::Json<ProofDocument>, Problem> {
+    let chain = app.chain.genesis().chain();
+    let parts = app.ask(asker, move |questions| Parts::find(questions, chain, agreement, number, short)).await?;
     let parts = parts.ok_or_else(|| unknown(agreement, number))?;
-    Ok(axum::Json(assemble(&app, parts).await?))
+    let parts = parts.map_err(|reason| Problem::new(Code::Internal, reason))?;
+    let proof = assemble(&app, agreement, parts).await?;
+    Ok(axum::Json(Proof::Bill(proof).document()))
 }
 
 /// What belongs to a bill, as the index knows it.
 struct Parts {
-    statement: CauseRow,
-    earlier: Vec<CauseRow>,
-    steps: Vec<(TransactionRow, SignedTransaction)>,
-    /// Places of certified runs in the certification log.
-    runs: Vec<u64>,
+    selection: Selection,
+    /// Transactions of the selected receipts, with their places among their blocks' transactions.
+    transactions: BTreeMap<Place, (u32, SignedTransaction)>,
+    /// Places in the certification log; none for a short proof.
+    positions: Option<BTreeSet<u64>>,
 }
 
 impl Parts {
-    fn find(reader: &Reader, agreement: AgreementId, number: u32) -> Result<Option<Self>, ReadError> {
-        let (Some(row), Some(terms)) =
-            (reader.statement(agreement, number)?, reader.terms_of_statement(agreement, number)?)
-        else {
+    /// `None` if there is no such statement; an error if the past that the index holds does not lead to it.
+    fn find(
+        questions: &Questions<'_>,
+        chain: ChainId,
+        agreement: AgreementId,
+        number: u32,
+        short: bool,
+    ) -> Result<Option<Result<Self, String>>, ReadError> {
+        if questions.statement(agreement, number)?.is_none() {
             return Ok(None);
+        }
+        let history = questions.history(agreement)?;
+        let happened = history.iter().map(|happening| Happened {
+            place: place(happening),
+            time: happening.time,
+            receipt: &happening.receipt,
+            transaction: happening.transaction.as_ref().map(|(_, signed)| signed),
+        });
+        let selection = match select(chain, agreement, number, happened) {
+            Ok(selection) => selection,
+            Err(reason) => return Ok(Some(Err(reason))),
         };
-        let place = (row.cause.height, row.cause.receipt);
-        let tranches = tranches_of(&row);
-        let mut earlier = BTreeSet::from_iter(number.checked_sub(1).filter(|before| *before > 0));
-        for (carrier, tranche) in &tranches {
-            earlier.extend(reader.last_statement_on_tranche(agreement, number, *carrier, *tranche)?);
-        }
-        let earlier = earlier.into_iter().map(|number| reader.statement(agreement, number));
-        let earlier = earlier.filter_map(Result::transpose).map(|row| row.map(|row| row.cause));
-
-        let mut steps = agreement_steps(reader, agreement, place)?;
-        if matches!(terms.program, Program::Subscription(_)) {
-            steps.extend(prepayments(reader, &row, &tranches, place)?);
-        }
-        let mut found = BTreeMap::new();
-        for hash in steps {
-            if let (Some(row), Some(signed)) = (reader.transaction(hash)?, reader.signed_transaction(hash)?) {
-                found.insert((row.height, row.receipt_index), (row, signed));
+        let positions = match short {
+            true => None,
+            false => {
+                let found =
+                    selection.readings.iter().map(|(meter, window)| questions.positions_of_meter(*meter, *window));
+                Some(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
             }
-        }
-        Ok(Some(Self {
-            statement: row.cause.clone(),
-            earlier: earlier.collect::<Result<_, _>>()?,
-            steps: found.into_values().collect(),
-            runs: reader.runs_of_statement(&terms, &row.statement)?,
-        }))
-    }
-}
-
-/// The tranches that a statement's lines name. Tranche 0 stands for days that none covers.
-fn tranches_of(row: &StatementRow) -> BTreeSet<(Carrier, u32)> {
-    let named = row.statement.lines.iter().filter_map(|line| match line {
-        StatementLine::Charge { carrier, tranche, .. }
-        | StatementLine::FloorArea { carrier, tranche, .. }
-        | StatementLine::Refund { carrier, tranche, .. } => Some((*carrier, *tranche)),
-        _ => None,
-    });
-    named.collect()
-}
-
-/// The transactions that made the agreement, and its amendments in force before `place`.
-fn agreement_steps(
-    reader: &Reader,
-    agreement: AgreementId,
-    place: (u64, u32),
-) -> Result<BTreeSet<TransactionHash>, ReadError> {
-    let mut hashes = BTreeSet::new();
-    let Some(row) = reader.agreement(agreement)? else { return Ok(hashes) };
-    let before = |cause: &CauseRow| (cause.height, cause.receipt) < place;
-    let mut packages: BTreeSet<(PackageId, u32)> = BTreeSet::new();
-    let original = row.steps.iter().find(|step| step.step == "proposed").and_then(|step| step.terms);
-    let active = row.steps.iter().find(|step| step.step == "active").map(|step| &step.cause);
-    let concluded =
-        |cause: &CauseRow| active.is_none_or(|active| (cause.height, cause.receipt) <= (active.height, active.receipt));
-    let signatures = row.steps.iter().filter(|step| step.step == "signed" && step.terms == original);
-    hashes.extend(signatures.filter(|step| concluded(&step.cause)).filter_map(|step| step.cause.transaction));
-    if let Origin::Award { offer } = row.origin {
-        hashes.extend(reader.offer(offer)?.and_then(|offer| offer.cause.transaction));
-        hashes.extend(reader.quote_of_agreement(agreement)?.and_then(|quote| quote.cause.transaction));
-    }
-    let amended = row.steps.iter().filter(|step| step.step == "amended" && before(&step.cause));
-    for amended in amended {
-        hashes.extend(amended.cause.transaction);
-        let mut proposals =
-            row.steps.iter().filter(|step| step.step == "amendment_proposed" && step.terms == amended.terms);
-        let in_time = |cause: &CauseRow| (cause.height, cause.receipt) < (amended.cause.height, amended.cause.receipt);
-        hashes.extend(proposals.rfind(|step| in_time(&step.cause)).and_then(|step| step.cause.transaction));
-    }
-    for hash in &hashes {
-        let terms = match reader.signed_transaction(*hash)?.map(|signed| signed.transaction.action) {
-            Some(Action::Subscribe { terms, .. }) => Some(terms),
-            Some(Action::ProposeAmendment { program: Program::Subscription(terms), .. }) => Some(terms),
-            Some(Action::ProposeAgreement { terms, .. }) => match terms.program {
-                Program::Subscription(terms) => Some(terms),
-                Program::Purchase(_) => None,
-            },
-            _ => None,
         };
-        packages.extend(terms.map(|terms| (terms.package, terms.version)));
+        let wanted: BTreeSet<Place> =
+            parts(&selection).filter(|part| part.with_transaction).map(|part| part.place).collect();
+        let transactions =
+            history.into_iter().filter_map(|happening| Some((place(&happening), happening.transaction?)));
+        let transactions = transactions.filter(|(place, _)| wanted.contains(place)).collect();
+        Ok(Some(Ok(Self { selection, transactions, positions })))
     }
-    for (package, version) in packages {
-        hashes.extend(reader.package(package, version)?.and_then(|package| package.cause.transaction));
-    }
-    Ok(hashes)
 }
 
-/// The prepayments of the tranches that a statement names; of a carrier with days that no tranche covers, all.
-fn prepayments(
-    reader: &Reader,
-    row: &StatementRow,
-    named: &BTreeSet<(Carrier, u32)>,
-    place: (u64, u32),
-) -> Result<BTreeSet<TransactionHash>, ReadError> {
-    let subscription = reader.subscription(row.statement.agreement)?;
-    let tranches = subscription.into_iter().flat_map(|subscription| subscription.tranches);
-    let wanted = tranches.filter(|tranche| {
-        (tranche.cause.height, tranche.cause.receipt) < place
-            && (named.contains(&(tranche.carrier, tranche.tranche)) || named.contains(&(tranche.carrier, 0)))
-    });
-    Ok(wanted.filter_map(|tranche| tranche.cause.transaction).collect())
+fn place(happening: &Happening) -> Place {
+    Place { height: happening.height, receipt: happening.receipt_index }
 }
 
-async fn assemble(app: &App, parts: Parts) -> Result<BillProof, Problem> {
-    let chain = &app.chain;
-    let mut headers: BTreeMap<u64, FinalHeader> = BTreeMap::new();
-    let statement = chain.prove_receipt(parts.statement.height, parts.statement.receipt).await?;
-    headers.insert(parts.statement.height, statement.block);
-    let mut earlier = Vec::with_capacity(parts.earlier.len());
-    for cause in &parts.earlier {
-        let proof = chain.prove_receipt(cause.height, cause.receipt).await?;
-        headers.insert(cause.height, proof.block);
-        earlier.push((cause.height, proof.receipt, proof.inclusion));
-    }
-    let mut steps = Vec::with_capacity(parts.steps.len());
-    for (row, signed) in parts.steps {
-        let transaction = chain.prove_transaction(row.height, row.index).await?;
-        let receipt = chain.prove_receipt(row.height, row.receipt_index).await?;
-        headers.insert(row.height, transaction.block);
-        steps.push((row.height, signed, transaction.inclusion, receipt.receipt, receipt.inclusion));
-    }
-    let runs = match parts.runs.is_empty() {
-        true => None,
-        false => Some(chain.prove_certified(parts.runs, Some(parts.statement.height)).await?.runs),
+fn parts(selection: &Selection) -> impl Iterator<Item = &Part> {
+    selection.made.iter().chain(&selection.told)
+}
+
+async fn assemble(app: &App, agreement: AgreementId, parts: Parts) -> Result<BillProof, Problem> {
+    let Parts { selection, mut transactions, positions } = parts;
+    let mut headers = Headers::default();
+    let made = evidence(app, &selection.made, &mut transactions, &mut headers).await?;
+    let told = evidence(app, &selection.told, &mut transactions, &mut headers).await?;
+    let issued = selection.told.last().map(|part| part.place.height);
+    let readings = match positions.filter(|positions| !positions.is_empty()) {
+        Some(positions) => {
+            let proof = app.chain.prove_certified(positions.into_iter().collect(), issued).await?;
+            let height = headers.add(proof.block);
+            Some((height, proof.entries))
+        }
+        None => None,
     };
-
-    let heights: Vec<u64> = headers.keys().copied().collect();
-    let number = |height: u64| heights.partition_point(|before| *before < height) as u32;
-    let earlier = earlier.into_iter().map(|(height, receipt, inclusion)| ReceiptEvidence {
-        header: number(height),
-        receipt,
-        inclusion,
-    });
-    let steps = steps.into_iter().map(|(height, signed, inclusion, receipt, receipt_inclusion)| TransactionEvidence {
-        header: number(height),
-        signed,
-        inclusion,
-        receipt,
-        receipt_inclusion,
-    });
+    let number = |height| headers.number(height);
+    let receipts = |evidence: Vec<(u64, ReceiptEvidence)>| {
+        evidence.into_iter().map(|(height, evidence)| ReceiptEvidence { header: number(height), ..evidence }).collect()
+    };
     Ok(BillProof {
-        genesis: chain.genesis().clone(),
-        statement: ReceiptEvidence {
-            header: number(parts.statement.height),
-            receipt: statement.receipt,
-            inclusion: statement.inclusion,
-        },
-        earlier: earlier.collect(),
-        steps: steps.collect(),
-        certificates: runs.map(|runs| CertificatesEvidence { header: number(parts.statement.height), runs }),
-        headers: headers.into_values().collect(),
+        genesis: app.chain.genesis().clone(),
+        agreement,
+        made: receipts(made),
+        before: selection.before,
+        told: receipts(told),
+        readings: readings.map(|(height, entries)| ReadingsEvidence { header: number(height), entries }),
+        headers: headers.0.into_values().collect(),
     })
+}
+
+/// The evidence of parts with their heights; the headers are numbered when all are known.
+async fn evidence(
+    app: &App,
+    parts: &[Part],
+    transactions: &mut BTreeMap<Place, (u32, SignedTransaction)>,
+    headers: &mut Headers,
+) -> Result<Vec<(u64, ReceiptEvidence)>, Problem> {
+    let mut evidence = Vec::with_capacity(parts.len());
+    for part in parts {
+        let Place { height, receipt } = part.place;
+        let proof = app.chain.prove_receipt(height, receipt).await?;
+        headers.add(proof.block);
+        let transaction = match transactions.remove(&part.place) {
+            Some((index, signed)) => {
+                let inclusion = app.chain.prove_transaction(height, index).await?.inclusion;
+                Some(TransactionEvidence { signed, inclusion })
+            }
+            None => None,
+        };
+        let (receipt, inclusion) = (proof.receipt, proof.inclusion);
+        evidence.push((height, ReceiptEvidence { header: 0, receipt, inclusion, transaction }));
+    }
+    Ok(evidence)
+}
+
+/// Headers by height.
+#[derive(Default)]
+struct Headers(BTreeMap<u64, FinalHeader>);
+
+impl Headers {
+    fn add(&mut self, header: FinalHeader) -> u64 {
+        let height = header.header.height;
+        self.0.insert(height, header);
+        height
+    }
+
+    /// The header's place by rising height.
+    fn number(&self, height: u64) -> u32 {
+        self.0.range(..height).count() as u32
+    }
 }

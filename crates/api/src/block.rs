@@ -1,44 +1,29 @@
 //! Blocks.
 
-use crate::extract::{Path, Query, paging};
+use crate::extract::{Asked, Listed, Path, Query};
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use serde::Deserialize;
-use utilidor_index::Page;
-use utilidor_index::block::{BlockDetail, BlockRow};
-use utoipa::IntoParams;
+use utilidor_view::{BlockDetail, BlockFilter, BlockView, Page, PageQuery};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(blocks)).routes(routes!(block))
-}
-
-/// Which blocks.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct BlocksQuery {
-    /// Blocks above this height. The same as a cursor.
-    after: Option<u64>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-    /// Most items: 1 to 1000, 100 unless given.
-    limit: Option<u32>,
+    OpenApiRouter::new().routes(routes!(list_blocks)).routes(routes!(get_block))
 }
 
 /// Blocks by rising height. The genesis block, height 0, is not among them.
 #[utoipa::path(
-    get, path = "/v1/blocks", tag = "blocks", params(BlocksQuery),
-    responses((status = 200, body = Page<BlockRow>), Problems)
+    get, path = "/v1/blocks", tag = "blocks", params(BlockFilter, PageQuery),
+    responses((status = 200, body = Page<BlockView>), Problems)
 )]
-async fn blocks(
+async fn list_blocks(
     State(app): State<App>,
-    Query(query): Query<BlocksQuery>,
-) -> Result<axum::Json<Page<BlockRow>>, Problem> {
-    let cursor = query.cursor.or(query.after.map(|after| after.to_string()));
-    let paging = paging(cursor.as_deref(), query.limit)?;
-    Ok(axum::Json(app.read(move |reader| reader.blocks(paging)).await?))
+    Asked(asker): Asked,
+    Query(filter): Query<BlockFilter>,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<BlockView>>, Problem> {
+    Ok(axum::Json(app.ask(asker, move |questions| questions.blocks(&filter, paging)).await?))
 }
 
 /// A block with the hashes of its transactions and its receipts.
@@ -47,7 +32,11 @@ async fn blocks(
     params(("height" = u64, Path, description = "1 or more")),
     responses((status = 200, body = BlockDetail), Problems)
 )]
-async fn block(State(app): State<App>, Path(height): Path<u64>) -> Result<axum::Json<BlockDetail>, Problem> {
-    let block = app.read(move |reader| reader.block(height)).await?;
+async fn get_block(
+    State(app): State<App>,
+    Asked(asker): Asked,
+    Path(height): Path<u64>,
+) -> Result<axum::Json<BlockDetail>, Problem> {
+    let block = app.ask(asker, move |questions| questions.block(height)).await?;
     block.map(axum::Json).ok_or_else(|| Problem::not_found(format!("block {height}")))
 }

@@ -3,24 +3,24 @@
 //! Each block is one `block` event and one `receipt` event for each of its receipts. An event's id is `height:index`: index 0
 //! is the block event, `n + 1` is receipt number `n`.
 
-use crate::extract::Query;
+use crate::extract::{Asked, Query};
+use crate::peer::{Peer, Place};
 use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use tokio::sync::OwnedSemaphorePermit;
-use utilidor_index::block::{BlockRow, ReceiptRow};
-use utoipa::{IntoParams, ToSchema};
+use utilidor_view::{Asker, BlockView, ReceiptView};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(events))
+    OpenApiRouter::new().routes(routes!(stream_events))
 }
 
 /// Where the stream begins.
@@ -29,13 +29,6 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 pub(crate) struct EventsQuery {
     /// The first event is of the block after this height. Unless given, the stream begins with the next block.
     after_height: Option<u64>,
-}
-
-/// Data of a `block` event.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BlockEvent {
-    #[serde(flatten)]
-    block: BlockRow,
 }
 
 /// The event after which a client goes on: a height and a place in that block.
@@ -62,8 +55,10 @@ impl Position {
         Problems
     )
 )]
-async fn events(
+async fn stream_events(
     State(app): State<App>,
+    peer: Peer,
+    Asked(asker): Asked,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -79,8 +74,8 @@ async fn events(
         (None, Some(height)) => Position { height, index: u32::MAX },
         (None, None) => Position { height: present, index: u32::MAX },
     };
-    let place = app.listen_place()?;
-    let stream = Listening { app, last: begin, ready: VecDeque::new(), _place: place };
+    let place = app.listen_place(peer)?;
+    let stream = Listening { app, asker, last: begin, ready: VecDeque::new(), _place: place };
     let stream = futures::stream::unfold(stream, |mut listening| async move {
         let event = listening.next().await?;
         Some((Ok(event), listening))
@@ -90,9 +85,10 @@ async fn events(
 
 struct Listening {
     app: App,
+    asker: Asker,
     last: Position,
     ready: VecDeque<Event>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Listening {
@@ -126,21 +122,22 @@ impl Listening {
     async fn load_whole(&mut self) -> Option<()> {
         let (block, receipts) = self.fetch(self.last.height).await?;
         let id = format!("{}:0", block.height);
-        self.ready.extend(Event::default().event("block").id(id).json_data(BlockEvent { block }).ok());
+        self.ready.extend(Event::default().event("block").id(id).json_data(block).ok());
         self.ready.extend(receipts.iter().filter_map(receipt_event));
         self.last.index = u32::MAX;
         Some(())
     }
 
-    async fn fetch(&self, height: u64) -> Option<(BlockRow, Vec<ReceiptRow>)> {
+    async fn fetch(&self, height: u64) -> Option<(BlockView, Vec<ReceiptView>)> {
         self.app.indexed(height).await.ok()?;
-        let read = self.app.read(move |reader| Ok((reader.block_row(height)?, reader.receipts(height)?))).await;
-        let (block, receipts) = read.ok()?;
+        let question =
+            self.app.ask(self.asker, move |questions| Ok((questions.block_view(height)?, questions.receipts(height)?)));
+        let (block, receipts) = question.await.ok()?;
         Some((block?, receipts))
     }
 }
 
-fn receipt_event(row: &ReceiptRow) -> Option<Event> {
+fn receipt_event(row: &ReceiptView) -> Option<Event> {
     let id = format!("{}:{}", row.height, row.index + 1);
     Event::default().event("receipt").id(id).json_data(row).ok()
 }

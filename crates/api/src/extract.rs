@@ -4,8 +4,9 @@ use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
 use utilidor_index::Paging;
-use utoipa::IntoParams;
+use utilidor_view::{Asker, PageQuery};
 
 /// Parameters of the path.
 pub(crate) struct Path<T>(pub T);
@@ -40,23 +41,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Which page of a list.
-#[derive(Debug, serde::Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PageQuery {
-    /// `next` of the page before.
-    pub cursor: Option<String>,
-    /// Most items: 1 to 1000, 100 unless given.
-    pub limit: Option<u32>,
-}
+/// Who asks, by what the request shows of itself. Nothing does as yet.
+pub(crate) struct Asked(pub Asker);
 
-impl PageQuery {
-    pub fn paging(&self) -> Result<Paging, Problem> {
-        paging(self.cursor.as_deref(), self.limit)
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Asker::Anyone))
     }
 }
 
-/// The page of a cursor and a limit.
-pub(crate) fn paging(cursor: Option<&str>, limit: Option<u32>) -> Result<Paging, Problem> {
-    Ok(Paging::new(cursor, limit)?)
+/// Which page of a list.
+pub(crate) struct Listed(pub Paging);
+
+impl<S: Send + Sync> FromRequestParts<S> for Listed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(page) = Query::<PageQuery>::from_request_parts(parts, state).await?;
+        Ok(Self(Paging::of(&page)?))
+    }
 }

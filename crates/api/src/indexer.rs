@@ -26,25 +26,34 @@ pub enum IndexerFailed {
         #[source]
         source: ApplyError,
     },
+    /// The index's last rows could not be written into its file at the end. They stand beside it, and are not lost.
+    #[error("cannot write the last rows into the index's file")]
+    Checkpoint(#[source] utilidor_index::ReadError),
 }
 
-/// Follows the chain until `stopping` becomes true or the node stops. Tells each new height through `indexed`, after its
-/// rows can be read.
+/// Ends the work with an index that nobody reads any more: its file alone holds all rows then, and can be copied.
+pub(crate) async fn close(index: Index) -> Result<(), IndexerFailed> {
+    let closed = tokio::task::spawn_blocking(move || index.checkpoint()).await;
+    closed.expect("closing the index does not panic").map_err(IndexerFailed::Checkpoint)
+}
+
+/// Follows the chain until `stopping` becomes true or the node stops, and gives the index back. Tells each new height through
+/// `indexed`, after its rows can be read.
 pub(crate) async fn follow(
     chain: Handle,
     mut index: Index,
     indexed: watch::Sender<u64>,
     mut stopping: watch::Receiver<bool>,
-) -> Result<(), IndexerFailed> {
+) -> Result<Index, IndexerFailed> {
     loop {
         let height = index.height() + 1;
         let reached = tokio::select! {
             reached = chain.reached(height) => reached,
-            _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(index),
         };
         let block = match reached {
             Ok(_) => chain.finalized(height).await,
-            Err(ReadError::Stopped) => return Ok(()),
+            Err(ReadError::Stopped) => return Ok(index),
             Err(source) => return Err(IndexerFailed::Read { height, source }),
         };
         let block = match block {
@@ -54,7 +63,7 @@ pub(crate) async fn follow(
                 tokio::task::yield_now().await;
                 continue;
             }
-            Err(ReadError::Stopped) => return Ok(()),
+            Err(ReadError::Stopped) => return Ok(index),
             Err(source) => return Err(IndexerFailed::Read { height, source }),
         };
         let folded = tokio::task::spawn_blocking(move || {

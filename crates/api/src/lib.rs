@@ -10,9 +10,11 @@
 //! compared with `openapi.json` in this crate's folder by a test. Lists come in pages; amounts are decimal strings; what
 //! cannot be done is answered with a problem document ([`problem`]).
 //!
-//! Deliberately absent: rules, keys, and anything that only an operator may do, save advancing a development chain's time.
-//! Whoever can reach the port can read everything and submit; bind it to a loopback address or put a gateway before it.
+//! Deliberately absent: rules, keys, and anything that only an operator may do, save advancing a development chain's time,
+//! which he signs. Whoever can reach the port can read everything and submit; bind it to a loopback address or put a gateway
+//! before it.
 
+mod access;
 mod account;
 mod agreement;
 mod bill;
@@ -25,17 +27,21 @@ mod middleware;
 mod node;
 mod offer;
 mod package;
+mod peer;
 pub mod problem;
 pub mod process;
 mod refusal;
+mod search;
+mod server;
 pub mod state;
 mod statement;
 mod transaction;
 
 pub use indexer::{IndexerFailed, catch_up};
-pub use transaction::MAX_SUBMISSION_TRANSACTIONS;
+pub use server::ConnectionLimits;
 
 use crate::problem::{Code, Problem};
+pub use crate::state::ClientLimits;
 use crate::state::{App, MAX_ADVANCE_TIME, MAX_ANSWER_TIME, MAX_BODY_BYTES};
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -57,9 +63,6 @@ pub enum ServeError {
     /// The index could not be opened for reading.
     #[error("cannot open the index for reading")]
     Readers(#[source] ReadError),
-    /// The listener failed.
-    #[error("cannot serve on the listener")]
-    Listener(#[source] std::io::Error),
     /// The index no longer follows the chain.
     #[error("the index no longer follows the chain")]
     Indexer(#[source] IndexerFailed),
@@ -76,7 +79,7 @@ pub enum ServeError {
             `application/problem+json`; its codes, and those of refusals in receipts, are listed at `/v1/problems`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(Problem)),
+    components(schemas(utilidor_view::Problem, utilidor_types::CertifiedRun)),
     tags(
         (name = "node", description = "Where the node and its chain stand"),
         (name = "transactions", description = "Submitting signed transactions, and what became of them"),
@@ -105,7 +108,8 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(bill::router())
         .merge(meter::router())
         .merge(package::router())
-        .merge(refusal::router());
+        .merge(refusal::router())
+        .merge(search::router());
     (ordinary, node::development_router())
 }
 
@@ -146,6 +150,7 @@ fn router(app: App) -> Router {
             Problem::new(Code::Method, format!("{} does not take {method}", uri.path()))
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), access::only_for_this_node))
         .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::bound_and_log))
         .with_state(app)
 }
@@ -160,18 +165,31 @@ async fn front_page() -> impl IntoResponse {
     ))
 }
 
+/// How the interface is served.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Names that the node goes by, besides addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Bounds on connections.
+    pub connections: ConnectionLimits,
+    /// Bounds on what clients hold.
+    pub clients: ClientLimits,
+}
+
 /// Serves the node's interface on `listener` until `shutdown` completes, and keeps the index abreast of the chain. Answers
 /// that clients wait for are cut short at the end; the index is left after a whole block.
 pub async fn serve(
     listener: TcpListener,
     chain: Handle,
     index: Index,
+    settings: &Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (indexed_sender, indexed) = watch::channel(index.height());
     let (stop, stopping) = watch::channel(false);
     let stop = Arc::new(stop);
-    let app = App::new(chain.clone(), index.path(), indexed, stopping.clone()).map_err(ServeError::Readers)?;
+    let app =
+        App::new(chain.clone(), index.path(), settings, indexed, stopping.clone()).map_err(ServeError::Readers)?;
 
     let indexer = tokio::spawn({
         let (stop, stopping) = (Arc::clone(&stop), stopping.clone());
@@ -191,15 +209,14 @@ pub async fn serve(
             stop.send_replace(true);
         }
     });
-    let mut stopping = stopping;
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    });
-    let served = served.await;
+    server::serve(listener, router(app), settings.connections, stopping).await;
     stop.send_replace(true);
     let ended = indexer.await.expect("the indexer does not panic");
-    served.map_err(ServeError::Listener)?;
-    ended.map_err(ServeError::Indexer)
+    let closed = match ended {
+        Ok(index) => indexer::close(index).await,
+        Err(error) => Err(error),
+    };
+    closed.map_err(ServeError::Indexer)
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -1,119 +1,117 @@
 //! Meters and certified readings.
 
-use crate::extract::{Path, Query, paging};
+use crate::extract::{Asked, Listed, Path, Query};
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use serde::Deserialize;
-use utilidor_chain::CertificatesProof;
-use utilidor_index::Page;
-use utilidor_index::meter::{CertificateRow, MeterRow};
-use utilidor_types::{AccountId, CertificateId, MeterId};
-use utoipa::IntoParams;
+use utilidor_proof::document::Proof;
+use utilidor_types::{CertificateId, MeterId};
+use utilidor_view::{
+    CertificateView, EventFilter, EventView, MeterFilter, MeterView, Page, PageQuery, ProofDocument, TimeFilter,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(meters))
-        .routes(routes!(meter))
-        .routes(routes!(certificates))
-        .routes(routes!(certificate))
-        .routes(routes!(certificate_proof))
-}
-
-/// Which meters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct MetersQuery {
-    /// Whose consumption or generation they measure: an account in hex.
-    #[param(value_type = Option<String>)]
-    holder: Option<AccountId>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-    /// Most items: 1 to 1000, 100 unless given.
-    limit: Option<u32>,
+        .routes(routes!(list_meters))
+        .routes(routes!(get_meter))
+        .routes(routes!(list_meter_certificates))
+        .routes(routes!(list_meter_events))
+        .routes(routes!(get_certificate))
+        .routes(routes!(prove_certificate))
 }
 
 /// Meters in the order of registration.
 #[utoipa::path(
-    get, path = "/v1/meters", tag = "meters", params(MetersQuery),
-    responses((status = 200, body = Page<MeterRow>), Problems)
+    get, path = "/v1/meters", tag = "meters", params(MeterFilter, PageQuery),
+    responses((status = 200, body = Page<MeterView>), Problems)
 )]
-async fn meters(
+async fn list_meters(
     State(app): State<App>,
-    Query(query): Query<MetersQuery>,
-) -> Result<axum::Json<Page<MeterRow>>, Problem> {
-    let paging = paging(query.cursor.as_deref(), query.limit)?;
-    Ok(axum::Json(app.read(move |reader| reader.meters(query.holder, paging)).await?))
+    Asked(asker): Asked,
+    Query(filter): Query<MeterFilter>,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<MeterView>>, Problem> {
+    Ok(axum::Json(app.ask(asker, move |questions| questions.meters(&filter, paging)).await?))
 }
 
 /// A meter.
 #[utoipa::path(
     get, path = "/v1/meters/{meter}", tag = "meters",
-    params(("meter" = String, Path, description = "16 bytes in hex")),
-    responses((status = 200, body = MeterRow), Problems)
+    params(("meter" = MeterId, Path, description = "The meter")),
+    responses((status = 200, body = MeterView), Problems)
 )]
-async fn meter(State(app): State<App>, Path(meter): Path<MeterId>) -> Result<axum::Json<MeterRow>, Problem> {
-    let row = app.read(move |reader| reader.meter(meter)).await?;
+async fn get_meter(
+    State(app): State<App>,
+    Asked(asker): Asked,
+    Path(meter): Path<MeterId>,
+) -> Result<axum::Json<MeterView>, Problem> {
+    let row = app.ask(asker, move |questions| questions.meter(meter)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("meter {meter}")))
-}
-
-/// A stretch of time.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CertificatesQuery {
-    /// Intervals that end after this time.
-    from_ms: Option<u64>,
-    /// Intervals that begin before this time.
-    to_ms: Option<u64>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-    /// Most items: 1 to 1000, 100 unless given.
-    limit: Option<u32>,
 }
 
 /// Certified readings of a meter, oldest first.
 #[utoipa::path(
     get, path = "/v1/meters/{meter}/certificates", tag = "meters",
-    params(("meter" = String, Path, description = "16 bytes in hex"), CertificatesQuery),
-    responses((status = 200, body = Page<CertificateRow>), Problems)
+    params(("meter" = MeterId, Path, description = "The meter"), TimeFilter, PageQuery),
+    responses((status = 200, body = Page<CertificateView>), Problems)
 )]
-async fn certificates(
+async fn list_meter_certificates(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path(meter): Path<MeterId>,
-    Query(query): Query<CertificatesQuery>,
-) -> Result<axum::Json<Page<CertificateRow>>, Problem> {
-    let paging = paging(query.cursor.as_deref(), query.limit)?;
-    let (from, to) = (query.from_ms, query.to_ms);
-    Ok(axum::Json(app.read(move |reader| reader.certificates_of_meter(meter, from, to, paging)).await?))
+    Query(filter): Query<TimeFilter>,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<CertificateView>>, Problem> {
+    Ok(axum::Json(app.ask(asker, move |questions| questions.certificates_of_meter(meter, &filter, paging)).await?))
+}
+
+/// What receipts tell of a meter, oldest first: segments between its marks and who has them, gaps, corrections, and what nobody
+/// was supplied with.
+#[utoipa::path(
+    get, path = "/v1/meters/{meter}/events", tag = "meters",
+    params(("meter" = MeterId, Path, description = "The meter"), EventFilter, PageQuery),
+    responses((status = 200, body = Page<EventView>), Problems)
+)]
+async fn list_meter_events(
+    State(app): State<App>,
+    Asked(asker): Asked,
+    Path(meter): Path<MeterId>,
+    Query(filter): Query<EventFilter>,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<EventView>>, Problem> {
+    Ok(axum::Json(app.ask(asker, move |questions| questions.events_of_meter(meter, &filter, paging)).await?))
 }
 
 /// A certified reading.
 #[utoipa::path(
     get, path = "/v1/certificates/{id}", tag = "meters",
-    params(("id" = String, Path, description = "The trading id: a decimal number")),
-    responses((status = 200, body = CertificateRow), Problems)
+    params(("id" = CertificateId, Path, description = "The trading id")),
+    responses((status = 200, body = CertificateView), Problems)
 )]
-async fn certificate(
+async fn get_certificate(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path(id): Path<CertificateId>,
-) -> Result<axum::Json<CertificateRow>, Problem> {
-    let row = app.read(move |reader| reader.certificate(id)).await?;
+) -> Result<axum::Json<CertificateView>, Problem> {
+    let row = app.ask(asker, move |questions| questions.certificate(id)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("certificate {id}")))
 }
 
 /// The proof that a reading is in the certification log, as of the last final block.
 #[utoipa::path(
     get, path = "/v1/certificates/{id}/proof", tag = "proofs",
-    params(("id" = String, Path, description = "The trading id: a decimal number")),
-    responses((status = 200, description = "The block, the run that holds the reading, and its path", body = Object), Problems)
+    params(("id" = CertificateId, Path, description = "The trading id")),
+    responses((status = 200, body = ProofDocument), Problems)
 )]
-async fn certificate_proof(
+async fn prove_certificate(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path(id): Path<CertificateId>,
-) -> Result<axum::Json<CertificatesProof>, Problem> {
-    let position = app.read(move |reader| reader.position_of_certificate(id)).await?;
+) -> Result<axum::Json<ProofDocument>, Problem> {
+    let position = app.ask(asker, move |questions| questions.position_of_certificate(id)).await?;
     let position = position.ok_or_else(|| Problem::not_found(format!("certificate {id}")))?;
-    Ok(axum::Json(app.chain.prove_certified(vec![position], None).await?))
+    let proof = app.chain.prove_certified(vec![position], None).await?;
+    Ok(axum::Json(Proof::Certificates(proof).document()))
 }

@@ -1,8 +1,9 @@
 //! What every request passes: an id, the bound on requests in work, a line in the log, the bound on time. The log names
 //! method, path, status and duration; never bodies, queries or headers.
 
+use crate::peer::Peer;
 use crate::problem::{Code, Problem};
-use crate::state::{App, MAX_REQUESTS};
+use crate::state::App;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -24,16 +25,14 @@ fn request_id() -> String {
 }
 
 /// Bounds requests in work, and logs each under an id that the answer carries.
-pub(crate) async fn bound_and_log(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn bound_and_log(State(app): State<App>, peer: Peer, request: Request, next: Next) -> Response {
     let id = request_id();
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let mut response = async move {
         let begun = Instant::now();
-        let response = match app.requests.try_acquire() {
-            Ok(_permit) => next.run(request).await,
-            Err(_) => {
-                Problem::new(Code::TooManyClients, format!("{MAX_REQUESTS} requests are in work")).into_response()
-            }
+        let response = match app.request_place(peer) {
+            Ok(_place) => next.run(request).await,
+            Err(problem) => problem.into_response(),
         };
         let (status, elapsed_ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
         match status {

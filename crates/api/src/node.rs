@@ -1,25 +1,24 @@
 //! Where the node stands: status, genesis, totals, development time, state proofs, and the reference of codes.
 
-use crate::extract::{Json, Path};
+use crate::extract::{Asked, Json, Path};
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utilidor_chain::StateProof;
-use utilidor_index::summary::Summary;
+use utilidor_chain::AdvanceTimeRefused;
 use utilidor_types::genesis::ChainKind;
-use utilidor_types::{ChainId, Digest, Genesis, Key, Refusal, Timestamp};
-use utoipa::ToSchema;
+use utilidor_types::operator::AdvanceTime;
+use utilidor_types::{Genesis, Key};
+use utilidor_view::{ChainTime, Codes, NodeStatus, StateProof, Summary};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(status))
-        .routes(routes!(genesis))
-        .routes(routes!(summary))
-        .routes(routes!(state_proof))
-        .routes(routes!(problems))
+        .routes(routes!(get_status))
+        .routes(routes!(get_genesis))
+        .routes(routes!(get_summary))
+        .routes(routes!(prove_state))
+        .routes(routes!(list_problems))
 }
 
 /// Apart from the others: its answer may take longer.
@@ -28,86 +27,46 @@ pub(crate) fn development_router() -> OpenApiRouter<App> {
 }
 
 /// Where the node stands.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct NodeStatus {
-    /// The chain.
-    #[schema(value_type = String)]
-    chain: ChainId,
-    /// How it keeps time: `production` or `development`.
-    #[schema(value_type = String)]
-    kind: ChainKind,
-    /// Height of the last final block.
-    height: u64,
-    /// Its time.
-    time_ms: u64,
-    /// Its digest.
-    #[schema(value_type = String)]
-    block: Digest,
-    /// Root of the state after it.
-    #[schema(value_type = String)]
-    state_root: Digest,
-    /// Transactions that wait.
-    pool: usize,
-    /// Height up to which this interface reads. It follows the chain a moment later.
-    indexed_height: u64,
-    /// The node's release.
-    version: &'static str,
-}
-
-/// Where the node stands.
 #[utoipa::path(get, path = "/v1/status", tag = "node", responses((status = 200, body = NodeStatus), Problems))]
-async fn status(State(app): State<App>) -> axum::Json<NodeStatus> {
+async fn get_status(State(app): State<App>) -> axum::Json<NodeStatus> {
     let (head, genesis) = (app.chain.head(), app.chain.genesis());
     axum::Json(NodeStatus {
         chain: genesis.chain(),
         kind: genesis.kind,
         height: head.height,
-        time_ms: head.time.0,
+        time_ms: head.time,
         block: head.digest,
         state_root: head.state_root,
-        pool: head.pooled,
+        pool: head.pooled as u64,
         indexed_height: *app.indexed.borrow(),
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").into(),
     })
 }
 
 /// The genesis document: what every proof starts from. Compare its hash with one from a source that you trust.
 #[utoipa::path(
     get, path = "/v1/genesis", tag = "node",
-    responses((status = 200, description = "The genesis document", body = Object), Problems)
+    responses((status = 200, description = "The genesis document", body = Genesis), Problems)
 )]
-async fn genesis(State(app): State<App>) -> axum::Json<Genesis> {
+async fn get_genesis(State(app): State<App>) -> axum::Json<Genesis> {
     axum::Json(app.chain.genesis().clone())
 }
 
 /// The chain in figures, with the check that money is conserved.
 #[utoipa::path(get, path = "/v1/summary", tag = "node", responses((status = 200, body = Summary), Problems))]
-async fn summary(State(app): State<App>) -> Result<axum::Json<Summary>, Problem> {
-    Ok(axum::Json(app.read(|reader| reader.summary()).await?))
+async fn get_summary(State(app): State<App>, Asked(asker): Asked) -> Result<axum::Json<Summary>, Problem> {
+    Ok(axum::Json(app.ask(asker, |questions| questions.summary()).await?))
 }
 
 /// What a key of the state holds after the last final block, or that it holds nothing, with its proof.
 #[utoipa::path(
     get, path = "/v1/state/{key}/proof", tag = "proofs",
-    params(("key" = String, Path, description = "The cell's key: 32 bytes in hex")),
-    responses((status = 200, description = "The cell, the block, and the path between them", body = Object), Problems)
+    params(("key" = Key, Path, description = "The cell's key")),
+    responses((status = 200, body = StateProof), Problems)
 )]
-async fn state_proof(State(app): State<App>, Path(key): Path<Key>) -> Result<axum::Json<StateProof>, Problem> {
-    Ok(axum::Json(app.chain.prove_state(key).await?))
-}
-
-/// A time to advance to.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct AdvanceTime {
-    /// Unix time in milliseconds.
-    to_ms: u64,
-}
-
-/// The chain's time.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ChainTime {
-    /// Unix time in milliseconds.
-    time_ms: u64,
+async fn prove_state(State(app): State<App>, Path(key): Path<Key>) -> Result<axum::Json<StateProof>, Problem> {
+    let proof = app.chain.prove_state(key).await?;
+    Ok(axum::Json(StateProof { block: proof.block, key: proof.key, cell: proof.cell, inclusion: proof.inclusion }))
 }
 
 /// Moves the time of a development chain. Answers when the block that carries it can be read from this interface; due work
@@ -116,57 +75,29 @@ pub(crate) struct ChainTime {
     post, path = "/v1/development/time", tag = "node", request_body = AdvanceTime,
     responses(
         (status = 200, body = ChainTime),
-        (status = 409, description = "`development/not-a-development-chain`, `development/time-in-past`", body = Problem,
+        (status = 403, description = "`development/not-the-operator`", body = utilidor_view::Problem,
+            content_type = PROBLEM_JSON),
+        (status = 409, description = "`development/not-a-development-chain`, `development/time-in-past`",
+            body = utilidor_view::Problem,
             content_type = PROBLEM_JSON),
         Problems
     )
 )]
-async fn advance_time(
-    State(app): State<App>,
-    Json(AdvanceTime { to_ms }): Json<AdvanceTime>,
-) -> Result<axum::Json<ChainTime>, Problem> {
-    if Timestamp(to_ms) > utilidor_types::time::MAX_TIMESTAMP {
-        return Err(Problem::new(Code::Malformed, format!("{to_ms} is beyond the ledger's calendar")));
+async fn advance_time(State(app): State<App>, Json(wish): Json<AdvanceTime>) -> Result<axum::Json<ChainTime>, Problem> {
+    if wish.to > utilidor_types::time::MAX_TIMESTAMP {
+        return Err(Problem::new(Code::Malformed, format!("{} is beyond the ledger's calendar", wish.to)));
     }
-    let time = app.chain.advance_time(Timestamp(to_ms)).await?;
+    if app.chain.genesis().kind == ChainKind::Production {
+        return Err(AdvanceTimeRefused::Production.into());
+    }
+    wish.verify(app.chain.genesis()).map_err(|refused| Problem::new(Code::NotTheOperator, refused.to_string()))?;
+    let time = app.chain.advance_time(wish.to).await?;
     app.indexed(app.chain.head().height).await?;
-    Ok(axum::Json(ChainTime { time_ms: time.0 }))
-}
-
-/// The reference of codes.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Codes {
-    /// Codes of problem documents.
-    problems: Vec<ProblemCode>,
-    /// Codes of refusals, which stand in receipts.
-    refusals: Vec<RefusalCode>,
-}
-
-/// A code of problem documents.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ProblemCode {
-    /// The code.
-    code: &'static str,
-    /// The HTTP status.
-    status: u16,
-    /// What it means.
-    title: &'static str,
-}
-
-/// A code of refusals.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RefusalCode {
-    /// The code.
-    code: &'static str,
-    /// The rule.
-    rule: &'static str,
+    Ok(axum::Json(ChainTime { time_ms: time }))
 }
 
 /// All codes: of problem documents, and of refusals in receipts.
 #[utoipa::path(get, path = "/v1/problems", tag = "node", responses((status = 200, body = Codes), Problems))]
-async fn problems() -> axum::Json<Codes> {
-    let problems =
-        Code::REFERENCE.iter().map(|(code, status, title)| ProblemCode { code, status: *status, title }).collect();
-    let refusals = Refusal::REFERENCE.iter().map(|(code, rule)| RefusalCode { code, rule: rule.trim() }).collect();
-    axum::Json(Codes { problems, refusals })
+async fn list_problems() -> axum::Json<Codes> {
+    axum::Json(Codes::all())
 }

@@ -1,45 +1,45 @@
 //! Packages.
 
-use crate::extract::{PageQuery, Path, Query};
+use crate::extract::{Asked, Listed, Path};
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use utilidor_index::Page;
-use utilidor_index::package::PackageRow;
 use utilidor_types::PackageId;
+use utilidor_view::{PackageView, Page, PageQuery};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(packages)).routes(routes!(package))
+    OpenApiRouter::new().routes(routes!(list_packages)).routes(routes!(get_package))
 }
 
 /// All versions of all packages, in the order of publication.
 #[utoipa::path(
     get, path = "/v1/packages", tag = "packages", params(PageQuery),
-    responses((status = 200, body = Page<PackageRow>), Problems)
+    responses((status = 200, body = Page<PackageView>), Problems)
 )]
-async fn packages(
+async fn list_packages(
     State(app): State<App>,
-    Query(page): Query<PageQuery>,
-) -> Result<axum::Json<Page<PackageRow>>, Problem> {
-    let paging = page.paging()?;
-    Ok(axum::Json(app.read(move |reader| reader.packages(paging)).await?))
+    Asked(asker): Asked,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<PackageView>>, Problem> {
+    Ok(axum::Json(app.ask(asker, move |questions| questions.packages(paging)).await?))
 }
 
-/// A version of a package. Once published it never changes.
+/// A version of a package. Once published it never changes; its owner can close it to new subscriptions.
 #[utoipa::path(
     get, path = "/v1/packages/{package}/{version}", tag = "packages",
     params(
-        ("package" = String, Path, description = "16 bytes in hex"),
+        ("package" = PackageId, Path, description = "The package"),
         ("version" = u32, Path, description = "1, then 2, ...")
     ),
-    responses((status = 200, body = PackageRow), Problems)
+    responses((status = 200, body = PackageView), Problems)
 )]
-async fn package(
+async fn get_package(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path((package, version)): Path<(PackageId, u32)>,
-) -> Result<axum::Json<PackageRow>, Problem> {
-    let row = app.read(move |reader| reader.package(package, version)).await?;
+) -> Result<axum::Json<PackageView>, Problem> {
+    let row = app.ask(asker, move |questions| questions.package(package, version)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("version {version} of package {package}")))
 }

@@ -5,7 +5,7 @@
 //! stop:  listener (answers cut short) -> index (after a whole block) -> chain
 //! ```
 
-use crate::{ServeError, serve};
+use crate::{ServeError, Settings, serve, server};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub struct Config {
     pub index: PathBuf,
     /// Where to listen. Port 0 takes any free port.
     pub listen: SocketAddr,
+    /// How the interface is served.
+    pub settings: Settings,
 }
 
 /// Why a whole node did not start.
@@ -75,11 +77,12 @@ pub struct Process {
 
 /// Starts a whole node and returns once it listens. The index may still be catching up: `/v1/status` tells.
 pub async fn start(config: Config) -> Result<Process, StartError> {
+    server::raise_descriptors();
     // First, so that a taken port is noticed before anything is written.
     let listen = |source| StartError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let (chain, path) = (config.chain, config.index);
+    let (chain, path, settings) = (config.chain, config.index, config.settings);
     let started = tokio::task::spawn_blocking(move || {
         let genesis = chain.genesis.clone();
         let node = utilidor_chain::start(chain)?;
@@ -95,7 +98,7 @@ pub async fn start(config: Config) -> Result<Process, StartError> {
         async move {
             // A dropped sender asks for a stop as well.
             let stopped = async move { drop(stopped.await) };
-            let served = serve(listener, chain, index, stopped).await;
+            let served = serve(listener, chain, index, &settings, stopped).await;
             has_ended.send_replace(true);
             served
         }

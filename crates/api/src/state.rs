@@ -1,29 +1,45 @@
 //! What all handlers share: the node, read-only connections to the index, and the bounds on what clients may hold.
 
+use crate::Settings;
+use crate::access::Names;
+use crate::peer::{NoPlace, Peer, Place, Places};
 use crate::problem::{Code, Problem};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use utilidor_chain::Handle;
-use utilidor_index::{ReadError, Reader};
+use utilidor_index::{Questions, ReadError, Reader};
+use utilidor_view::Asker;
+use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 
 /// Longest body of a request in bytes.
-pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024 + 64 * 1024;
-/// Longest wait that a client may ask for, in milliseconds.
-pub const MAX_WAIT_MS: u64 = 30_000;
-/// Clients that may wait for transactions at a time.
-pub const MAX_WAITING_CLIENTS: usize = 256;
-/// Clients that may listen to the event stream at a time.
-pub const MAX_LISTENING_CLIENTS: usize = 64;
-/// Requests in work at a time, waiting ones included; the event stream is bounded apart.
-pub const MAX_REQUESTS: usize = 512;
+pub const MAX_BODY_BYTES: usize = MAX_SUBMISSION_BYTES + 64 * 1024;
 /// Longest time that an answer may take, waiting included.
 pub const MAX_ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Longest time that advancing a development chain may take: a year's due work may wait there.
 pub const MAX_ADVANCE_TIME: Duration = Duration::from_secs(600);
 /// Read-only connections to the index.
 const READERS: usize = 4;
+
+/// Bounds on what clients hold at a time, in all and for each peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Requests in work, waiting ones included; the event stream is bounded apart.
+    pub requests: (usize, usize),
+    /// Requests that wait for transactions that the node holds.
+    pub waiting: (usize, usize),
+    /// Requests that wait for transactions that the node has never seen: another node may have them, or nobody.
+    pub waiting_for_unknown: (usize, usize),
+    /// Event streams.
+    pub listening: (usize, usize),
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self { requests: (512, 256), waiting: (256, 64), waiting_for_unknown: (16, 8), listening: (64, 16) }
+    }
+}
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -32,9 +48,11 @@ pub(crate) struct App {
     pub indexed: watch::Receiver<u64>,
     pub stopping: watch::Receiver<bool>,
     readers: Arc<Readers>,
-    waiting: Arc<Semaphore>,
-    listening: Arc<Semaphore>,
-    pub requests: Arc<Semaphore>,
+    pub names: Names,
+    requests: Places,
+    waiting: Places,
+    waiting_for_unknown: Places,
+    listening: Places,
 }
 
 struct Readers {
@@ -46,31 +64,37 @@ impl App {
     pub fn new(
         chain: Handle,
         index: &Path,
+        settings: &Settings,
         indexed: watch::Receiver<u64>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, ReadError> {
         let free = (0..READERS).map(|_| Reader::open(index)).collect::<Result<_, _>>()?;
+        let places = |(all, per_peer)| Places::new(all, per_peer);
+        let clients = settings.clients;
         Ok(Self {
             chain,
             indexed,
             stopping,
             readers: Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) }),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
-            listening: Arc::new(Semaphore::new(MAX_LISTENING_CLIENTS)),
-            requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            names: Names::new(&settings.names),
+            requests: places(clients.requests),
+            waiting: places(clients.waiting),
+            waiting_for_unknown: places(clients.waiting_for_unknown),
+            listening: places(clients.listening),
         })
     }
 
-    /// Reads from the index on a thread that may block.
-    pub async fn read<T: Send + 'static>(
+    /// Answers a question of `asker` from one state of the index, on a thread that may block.
+    pub async fn ask<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+        asker: Asker,
+        question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
         let answer = tokio::task::spawn_blocking(move || {
             let reader = readers.free.lock().expect("no holder panics").pop().expect("a permit stands for a reader");
-            let answer = query(&reader);
+            let answer = reader.questions(asker).and_then(|questions| question(&questions));
             readers.free.lock().expect("no holder panics").push(reader);
             drop(permit);
             answer
@@ -78,14 +102,24 @@ impl App {
         Ok(answer.await.map_err(|error| Problem::internal(&error))??)
     }
 
-    /// A place among the clients that wait.
-    pub fn wait_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        place(&self.waiting, MAX_WAITING_CLIENTS, "wait")
+    /// A place among the requests in work.
+    pub fn request_place(&self, peer: Peer) -> Result<Place, Problem> {
+        place(&self.requests, peer, "requests in work")
+    }
+
+    /// A place among those who wait for transactions that the node holds.
+    pub fn wait_place(&self, peer: Peer) -> Result<Place, Problem> {
+        place(&self.waiting, peer, "requests that wait")
+    }
+
+    /// A place among those who wait for a transaction that the node has never seen.
+    pub fn wait_for_unknown_place(&self, peer: Peer) -> Result<Place, Problem> {
+        place(&self.waiting_for_unknown, peer, "requests that wait for transactions which the node does not hold")
     }
 
     /// A place among the clients that listen.
-    pub fn listen_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        place(&self.listening, MAX_LISTENING_CLIENTS, "listen")
+    pub fn listen_place(&self, peer: Peer) -> Result<Place, Problem> {
+        place(&self.listening, peer, "event streams")
     }
 
     /// Waits until blocks up to `height` can be read from the index, or the node stops.
@@ -99,7 +133,12 @@ impl App {
     }
 }
 
-fn place(places: &Arc<Semaphore>, max: usize, verb: &str) -> Result<OwnedSemaphorePermit, Problem> {
-    let full = |_| Problem::new(Code::TooManyClients, format!("{max} clients {verb} already"));
-    Arc::clone(places).try_acquire_owned().map_err(full)
+fn place(places: &Places, peer: Peer, what: &str) -> Result<Place, Problem> {
+    places.take(peer).map_err(|none| {
+        let detail = match none {
+            NoPlace::All(limit) => format!("there are {limit} {what} already"),
+            NoPlace::Share(limit) => format!("this client's address has {limit} {what} already"),
+        };
+        Problem::new(Code::TooManyClients, detail)
+    })
 }

@@ -1,68 +1,71 @@
 //! Statements.
 
-use crate::extract::{Path, Query, paging};
+use crate::extract::{Asked, Listed, Path, Query};
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use serde::Deserialize;
-use utilidor_index::Page;
-use utilidor_index::statement::{StatementFilter, StatementRow};
-use utilidor_types::{AccountId, AgreementId};
-use utoipa::IntoParams;
+use utilidor_types::AgreementId;
+use utilidor_view::{CertificateView, Page, PageQuery, StatementFilter, StatementView};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(statements)).routes(routes!(statement))
-}
-
-/// Which statements.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct StatementsQuery {
-    /// Of agreements with this account as a party.
-    #[param(value_type = Option<String>)]
-    account: Option<AccountId>,
-    /// Whose period ends after this time.
-    from_ms: Option<u64>,
-    /// Whose period begins before this time.
-    to_ms: Option<u64>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-    /// Most items: 1 to 1000, 100 unless given.
-    limit: Option<u32>,
+    OpenApiRouter::new()
+        .routes(routes!(list_statements))
+        .routes(routes!(get_statement))
+        .routes(routes!(list_statement_readings))
 }
 
 /// Statements in the order of issue.
 #[utoipa::path(
-    get, path = "/v1/statements", tag = "statements", params(StatementsQuery),
-    responses((status = 200, body = Page<StatementRow>), Problems)
+    get, path = "/v1/statements", tag = "statements", params(StatementFilter, PageQuery),
+    responses((status = 200, body = Page<StatementView>), Problems)
 )]
-async fn statements(
+async fn list_statements(
     State(app): State<App>,
-    Query(query): Query<StatementsQuery>,
-) -> Result<axum::Json<Page<StatementRow>>, Problem> {
-    let paging = paging(query.cursor.as_deref(), query.limit)?;
-    let filter =
-        StatementFilter { account: query.account, agreement: None, from_ms: query.from_ms, to_ms: query.to_ms };
-    Ok(axum::Json(app.read(move |reader| reader.statements(filter, paging)).await?))
+    Asked(asker): Asked,
+    Query(filter): Query<StatementFilter>,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<StatementView>>, Problem> {
+    Ok(axum::Json(app.ask(asker, move |questions| questions.statements(&filter, paging)).await?))
 }
 
 /// A statement.
 #[utoipa::path(
     get, path = "/v1/statements/{agreement}/{number}", tag = "statements",
     params(
-        ("agreement" = String, Path, description = "16 bytes in hex"),
+        ("agreement" = AgreementId, Path, description = "The agreement"),
         ("number" = u32, Path, description = "1, then 2, ... for each agreement")
     ),
-    responses((status = 200, body = StatementRow), Problems)
+    responses((status = 200, body = StatementView), Problems)
 )]
-async fn statement(
+async fn get_statement(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path((agreement, number)): Path<(AgreementId, u32)>,
-) -> Result<axum::Json<StatementRow>, Problem> {
-    let row = app.read(move |reader| reader.statement(agreement, number)).await?;
+) -> Result<axum::Json<StatementView>, Problem> {
+    let row = app.ask(asker, move |questions| questions.statement(agreement, number)).await?;
     row.map(axum::Json).ok_or_else(|| unknown(agreement, number))
+}
+
+/// Certified readings of the agreement's meters in a statement's period, in the order of the certification log.
+#[utoipa::path(
+    get, path = "/v1/statements/{agreement}/{number}/readings", tag = "statements",
+    params(
+        ("agreement" = AgreementId, Path, description = "The agreement"),
+        ("number" = u32, Path, description = "1, then 2, ... for each agreement"),
+        PageQuery
+    ),
+    responses((status = 200, body = Page<CertificateView>), Problems)
+)]
+async fn list_statement_readings(
+    State(app): State<App>,
+    Asked(asker): Asked,
+    Path((agreement, number)): Path<(AgreementId, u32)>,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<CertificateView>>, Problem> {
+    let question = app.ask(asker, move |questions| questions.certificates_of_statement(agreement, number, paging));
+    question.await?.map(axum::Json).ok_or_else(|| unknown(agreement, number))
 }
 
 pub(crate) fn unknown(agreement: AgreementId, number: u32) -> Problem {

@@ -1,37 +1,41 @@
 //! Submitting transactions, and reading them with their receipts.
 
-use crate::extract::{Path, Query};
+use crate::extract::{Asked, Path, Query};
+use crate::peer::Peer;
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
-use crate::state::{App, MAX_WAIT_MS};
+use crate::state::App;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, header};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use utilidor_chain::{Inadmissible, TransactionProof};
-use utilidor_index::block::{Outcome, TransactionRow};
-use utilidor_types::proof::BlockInclusion;
+use utilidor_chain::Dropped;
+use utilidor_index::questions::Outcome;
+use utilidor_proof::document::{Proof, TransactionProof};
+use utilidor_types::TransactionHash;
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
-use utilidor_types::{Receipt, TransactionHash};
-use utoipa::{IntoParams, ToSchema};
+use utilidor_view::limits::{MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
+use utilidor_view::{Asker, ProofDocument, Submission, SubmissionResult, Submitted, TransactionView};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Most transactions in one submission.
-pub const MAX_SUBMISSION_TRANSACTIONS: usize = 4_096;
-
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(submit)).routes(routes!(transaction)).routes(routes!(transaction_proof))
+    OpenApiRouter::new()
+        .routes(routes!(submit_transactions))
+        .routes(routes!(get_transaction))
+        .routes(routes!(prove_transaction))
 }
 
 /// How long to wait.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wait {
-    /// Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait.
+    /// Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait. Where too many
+    /// wait already, a submission is answered at once.
     #[serde(default)]
     wait_ms: u64,
 }
@@ -44,39 +48,6 @@ impl Wait {
             wait => Err(Problem::new(Code::WaitTooLong, format!("{wait} ms is more than the {MAX_WAIT_MS} allowed"))),
         }
     }
-}
-
-/// Transactions in JSON.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct Submission {
-    /// Canonical bytes of signed transactions, in hex.
-    transactions: Vec<String>,
-}
-
-/// What became of the transactions.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Submitted {
-    /// One for each, in order.
-    results: Vec<SubmissionResult>,
-}
-
-/// What became of a transaction.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(crate) struct SubmissionResult {
-    /// Its hash, if it was taken, now or before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    hash: Option<TransactionHash>,
-    /// Height of its block, if it became final while the client waited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    height: Option<u64>,
-    /// Its receipt, if it became final while the client waited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    receipt: Option<Receipt>,
-    /// Why it was not taken; beside a hash, why it was dropped while the client waited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Problem>,
 }
 
 /// Submits signed transactions. A transaction that the node knows already is taken again without effect, so a client may
@@ -92,21 +63,22 @@ pub(crate) struct SubmissionResult {
     ),
     responses(
         (status = 200, description = "One result for each transaction, in order", body = Submitted),
-        (status = 413, description = "`request/too-large`, `request/too-many-transactions`", body = Problem,
+        (status = 413, description = "`request/too-large`, `request/too-many-transactions`", body = utilidor_view::Problem,
             content_type = PROBLEM_JSON),
-        (status = 415, description = "`request/media-type`", body = Problem, content_type = PROBLEM_JSON),
+        (status = 415, description = "`request/media-type`", body = utilidor_view::Problem, content_type = PROBLEM_JSON),
         Problems
     )
 )]
-async fn submit(
+async fn submit_transactions(
     State(app): State<App>,
+    peer: Peer,
+    Asked(asker): Asked,
     Query(wait): Query<Wait>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<axum::Json<Submitted>, Problem> {
     let until = wait.until()?;
     let transactions = read_transactions(&headers, &body?)?;
-    let place = until.map(|_| app.wait_place()).transpose()?;
     let hashes: Vec<_> = transactions.iter().map(|bytes| utilidor_types::block::transaction_hash(bytes)).collect();
 
     let answers = app.chain.submit(transactions).await;
@@ -115,39 +87,42 @@ async fn submit(
     let refused: Vec<_> = refused.collect();
     let final_before: HashSet<_> = match refused.is_empty() {
         true => HashSet::new(),
-        false => app.read(move |reader| reader.known(&refused)).await?.into_iter().collect(),
+        false => app.ask(asker, move |questions| questions.known(&refused)).await?.into_iter().collect(),
     };
     let results = hashes.into_iter().zip(answers).map(|(hash, answer)| match answer {
         Err(refused) if !final_before.contains(&hash) => {
-            SubmissionResult { problem: Some(refused.into()), ..Default::default() }
+            SubmissionResult { problem: Some(Problem::from(refused).0), ..Default::default() }
         }
         _ => SubmissionResult { hash: Some(hash), ..Default::default() },
     });
     let mut results: Vec<_> = results.collect();
-    if let Some(until) = until {
+    // What was taken was taken, whether or not there is a place to wait for it: the client can ask later.
+    if let Some(until) = until
+        && let Ok(_place) = app.wait_place(peer)
+    {
         let hashes: Vec<_> = results.iter().filter_map(|result| result.hash).collect();
-        let mut outcomes = outcomes(&app, hashes, until).await?.into_iter();
+        let mut outcomes = outcomes(&app, asker, hashes, until).await?.into_iter();
         for result in results.iter_mut().filter(|result| result.hash.is_some()) {
             match outcomes.next().flatten() {
                 Some(Ok(Outcome { height, receipt })) => {
                     (result.height, result.receipt) = (Some(height), Some(receipt));
                 }
-                Some(Err(dropped)) => result.problem = Some(dropped.into()),
+                Some(Err(dropped)) => result.problem = Some(Problem::from(dropped).0),
                 None => {}
             }
         }
     }
-    drop(place);
     Ok(axum::Json(Submitted { results }))
 }
 
 /// What became of each transaction, once all are final and can be read or were dropped, or the time is over.
 async fn outcomes(
     app: &App,
+    asker: Asker,
     hashes: Vec<TransactionHash>,
     until: Instant,
-) -> Result<Vec<Option<Result<Outcome, Inadmissible>>>, Problem> {
-    let mut found: Vec<Option<Result<Outcome, Inadmissible>>> = hashes.iter().map(|_| None).collect();
+) -> Result<Vec<Option<Result<Outcome, Dropped>>>, Problem> {
+    let mut found: Vec<Option<Result<Outcome, Dropped>>> = hashes.iter().map(|_| None).collect();
     let mut indexed = app.indexed.clone();
     let mut drops = app.chain.drops();
     let mut stopping = app.stopping.clone();
@@ -156,7 +131,8 @@ async fn outcomes(
         drops.borrow_and_update();
         let missing: Vec<_> = (0..hashes.len()).filter(|place| found[*place].is_none()).collect();
         let asked: Vec<_> = missing.iter().map(|place| hashes[*place]).collect();
-        let answers = app.read(move |reader| asked.iter().map(|hash| reader.outcome(*hash)).collect()).await;
+        let answers =
+            app.ask(asker, move |questions| asked.iter().map(|hash| questions.outcome(*hash)).collect()).await;
         let answers: Vec<Option<Outcome>> = answers?;
         for (place, answer) in missing.into_iter().zip(answers) {
             found[place] = answer.map(Ok).or_else(|| app.chain.dropped(hashes[place]).map(Err));
@@ -235,24 +211,32 @@ fn byte_strings(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
 /// A final transaction with its receipt. One that was dropped lately is answered with the reason.
 #[utoipa::path(
     get, path = "/v1/transactions/{hash}", tag = "transactions",
-    params(("hash" = String, Path, description = "The transaction's hash in hex"), Wait),
+    params(("hash" = TransactionHash, Path, description = "The transaction's hash"), Wait),
     responses(
-        (status = 200, body = TransactionRow),
+        (status = 200, body = TransactionView),
         (status = 409, description = "`transaction/unknown-account`, `transaction/wrong-nonce`, `transaction/expired`",
-            body = Problem, content_type = PROBLEM_JSON),
+            body = utilidor_view::Problem, content_type = PROBLEM_JSON),
         Problems
     )
 )]
-async fn transaction(
+async fn get_transaction(
     State(app): State<App>,
+    peer: Peer,
+    Asked(asker): Asked,
     Path(hash): Path<TransactionHash>,
     Query(wait): Query<Wait>,
-) -> Result<axum::Json<TransactionRow>, Problem> {
+) -> Result<axum::Json<TransactionView>, Problem> {
     if let Some(until) = wait.until()? {
-        let _place = app.wait_place()?;
-        outcomes(&app, vec![hash], until).await?;
+        let _place = if app.chain.knows(hash) {
+            app.wait_place(peer)?
+        } else if let Some(row) = app.ask(asker, move |questions| questions.transaction(hash)).await? {
+            return Ok(axum::Json(row));
+        } else {
+            app.wait_for_unknown_place(peer)?
+        };
+        outcomes(&app, asker, vec![hash], until).await?;
     }
-    let row = app.read(move |reader| reader.transaction(hash)).await?;
+    let row = app.ask(asker, move |questions| questions.transaction(hash)).await?;
     row.map(axum::Json).ok_or_else(|| match app.chain.dropped(hash) {
         Some(reason) => reason.into(),
         None => Problem::not_found(format!("final transaction {hash}")),
@@ -260,39 +244,28 @@ async fn transaction(
 }
 
 /// The proof that a final block holds a transaction and left its receipt.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TransactionAndReceiptProof {
-    /// The block's header with the signatures that make it final; the transaction's hash; its place and path.
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    transaction: TransactionProof,
-    /// The receipt.
-    #[schema(value_type = Object)]
-    receipt: Receipt,
-    /// The receipt's place and path.
-    #[schema(value_type = Object)]
-    receipt_inclusion: BlockInclusion,
-}
-
-/// The proof that a final block holds a transaction and left its receipt.
 #[utoipa::path(
     get, path = "/v1/transactions/{hash}/proof", tag = "proofs",
-    params(("hash" = String, Path, description = "The transaction's hash in hex")),
-    responses((status = 200, body = TransactionAndReceiptProof), Problems)
+    params(("hash" = TransactionHash, Path, description = "The transaction's hash")),
+    responses((status = 200, body = ProofDocument), Problems)
 )]
-async fn transaction_proof(
+async fn prove_transaction(
     State(app): State<App>,
+    Asked(asker): Asked,
     Path(hash): Path<TransactionHash>,
-) -> Result<axum::Json<TransactionAndReceiptProof>, Problem> {
-    let row = app.read(move |reader| reader.transaction(hash)).await?;
+) -> Result<axum::Json<ProofDocument>, Problem> {
+    let row = app.ask(asker, move |questions| questions.transaction(hash)).await?;
     let row = row.ok_or_else(|| Problem::not_found(format!("final transaction {hash}")))?;
     let transaction = app.chain.prove_transaction(row.height, row.index).await?;
     let receipt = app.chain.prove_receipt(row.height, row.receipt_index).await?;
-    Ok(axum::Json(TransactionAndReceiptProof {
-        transaction,
+    let proof = TransactionProof {
+        block: transaction.block,
+        transaction: transaction.transaction,
+        inclusion: transaction.inclusion,
         receipt: receipt.receipt,
         receipt_inclusion: receipt.inclusion,
-    }))
+    };
+    Ok(axum::Json(Proof::Transaction(proof).document()))
 }
 
 #[cfg(test)]
@@ -300,7 +273,7 @@ mod tests {
     use super::*;
 
     fn code(result: Result<Vec<Vec<u8>>, Problem>) -> String {
-        result.unwrap_err().code.into_owned()
+        result.unwrap_err().0.code.into_owned()
     }
 
     #[test]

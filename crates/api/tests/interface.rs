@@ -4,7 +4,10 @@ mod common;
 
 use common::*;
 use serde_json::{Value, json};
+use utilidor_proof::document::{Proof, ProofDocument};
+use utilidor_proof::inclusion::Members;
 use utilidor_types::genesis::ChainKind;
+use utilidor_types::operator::AdvanceTime;
 use utilidor_types::*;
 
 fn transfer(amount: u64) -> Action {
@@ -26,10 +29,11 @@ async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again(
     let block: Value = world.read(&format!("/v1/blocks/{height}")).await;
     assert!(block["transactions"].as_array().unwrap().contains(&json!(hash)));
     let proof: Value = world.read(&format!("/v1/transactions/{hash}/proof")).await;
-    let header: proof::FinalHeader = serde_json::from_value(proof["block"].clone()).unwrap();
-    let inclusion: proof::BlockInclusion = serde_json::from_value(proof["inclusion"].clone()).unwrap();
-    let header = header.verify(&proof::Members::of(&world.genesis).unwrap()).unwrap();
-    inclusion.verify_transaction(header, signed.hash()).unwrap();
+    assert_eq!((&proof["kind"], &proof["version"]), (&json!("transaction"), &json!(1)));
+    let document: ProofDocument = serde_json::from_value(proof).unwrap();
+    let Proof::Transaction(proof) = document.proof else { panic!("another kind of proof") };
+    assert_eq!(proof.transaction, signed.hash());
+    assert_eq!(proof.verify(&Members::of(&world.genesis).unwrap()).unwrap().height, height);
 
     let again = world.submit(std::slice::from_ref(&signed), 30_000).await;
     assert_eq!(again[0]["height"].as_u64(), Some(height));
@@ -43,7 +47,7 @@ async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_waits_for_a_transaction_is_told_why_it_was_dropped() {
+async fn what_no_block_could_carry_is_refused_and_what_expires_is_told_to_who_waits() {
     let mut world = World::start(ChainKind::Development).await;
     world.settle_in().await;
     let chain = world.genesis.chain();
@@ -58,15 +62,23 @@ async fn a_client_that_waits_for_a_transaction_is_told_why_it_was_dropped() {
         (sign("alice", nonce, 900_000), "transaction/expired"),
     ] {
         let result = world.submit(std::slice::from_ref(&signed), 30_000).await.remove(0);
-        assert_eq!(result["hash"], signed.hash().to_string().as_str());
+        assert!(result["hash"].is_null(), "{result}");
         assert_eq!(result["problem"]["code"], code, "{result}");
-        let (status, problem) = world.get(&format!("/v1/transactions/{}", signed.hash())).await;
-        assert_eq!((status.as_u16(), &problem["code"]), (409, &json!(code)));
     }
     // What can enter a block is not held up by what cannot.
     let mixed = [sign("stranger", 1, 90_000), sign("alice", nonce, 90_000)];
     let results = world.submit(&mixed, 30_000).await;
     assert!(results[0]["height"].is_null() && results[1]["height"].is_u64(), "{results:?}");
+
+    // One that waits for an earlier nonce is taken; the next block is the last that it could enter.
+    let height = results[1]["height"].as_u64().unwrap();
+    let waiting = sign("bob", 7, height + 1);
+    let result = world.submit(std::slice::from_ref(&waiting), 0).await.remove(0);
+    assert_eq!(result["hash"], waiting.hash().to_string().as_str(), "{result}");
+    let path = format!("/v1/transactions/{}", waiting.hash());
+    let (asked, next) = (format!("{path}?wait_ms=30000"), [sign("alice", nonce + 1, 90_000)]);
+    let (waited, _) = tokio::join!(world.get(&asked), world.submit(&next, 30_000));
+    assert_eq!((waited.0.as_u16(), &waited.1["code"]), (409, &json!("transaction/expired")));
     world.stop().await;
 }
 
@@ -82,7 +94,9 @@ async fn what_cannot_be_done_is_answered_with_its_own_code() {
         ("/v1/accounts?limit=1001", 400, "request/bad-page"),
         ("/v1/accounts?cursor=x", 400, "request/bad-page"),
         ("/v1/agreements?status=lost", 400, "request/malformed"),
+        ("/v1/agreements?kind=lost", 400, "request/malformed"),
         ("/v1/offers?status=lost", 400, "request/malformed"),
+        ("/v1/statements/00000000000000000000000000000000/1/readings", 404, "not-found"),
         ("/v1/blocks/99999", 404, "not-found"),
         ("/v1/certificates/99999", 404, "not-found"),
         ("/v1/certificates/99999/proof", 404, "not-found"),
@@ -96,7 +110,16 @@ async fn what_cannot_be_done_is_answered_with_its_own_code() {
     let post = |body: Vec<u8>, media: &'static str| {
         let request = world.http.post(format!("{}/v1/transactions", world.base)).header("content-type", media);
         async move {
-            let response = request.body(body).send().await.unwrap();
+            let request = request.body(body);
+            let mut answer = request.try_clone().unwrap().send().await;
+            // Who is refused before all was read may lose the connection while sending, and the answer with it.
+            for _ in 0..10 {
+                if answer.is_ok() {
+                    break;
+                }
+                answer = request.try_clone().unwrap().send().await;
+            }
+            let response = answer.unwrap();
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             assert!(response.headers().contains_key("x-request-id"));
             response.json::<Value>().await.unwrap()["code"].clone()
@@ -126,9 +149,12 @@ async fn what_cannot_be_done_is_answered_with_its_own_code() {
     let refusals: Value = world.read("/v1/refusals").await;
     assert_eq!(refusals["items"][0]["code"], "member/missing-role");
     let counts: Value = world.read("/v1/refusals/summary").await;
-    assert_eq!(counts["items"], json!([{ "code": "member/missing-role", "transactions": 1, "readings": 0 }]));
+    assert_eq!(
+        counts["items"],
+        json!([{ "code": "member/missing-role", "transactions": 1, "readings": 0, "awards": 0 }])
+    );
 
-    let body = json!({ "to_ms": 1 });
+    let body = AdvanceTime::sign(world.genesis.chain(), Timestamp(1), &key("validator"));
     let response = world.http.post(format!("{}/v1/development/time", world.base)).json(&body).send().await.unwrap();
     assert_eq!(response.json::<Value>().await.unwrap()["code"], "development/time-in-past");
     world.stop().await;
@@ -196,9 +222,51 @@ async fn the_event_stream_tells_every_receipt_once_and_goes_on_where_it_stopped(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_production_chains_time_cannot_be_advanced() {
     let mut world = World::start(ChainKind::Production).await;
-    let body = json!({ "to_ms": at(2, 1, 0).0 });
+    let body = AdvanceTime::sign(world.genesis.chain(), at(2, 1, 0), &key("validator"));
     let response = world.http.post(format!("{}/v1/development/time", world.base)).json(&body).send().await.unwrap();
     assert_eq!(response.status().as_u16(), 409);
     assert_eq!(response.json::<Value>().await.unwrap()["code"], "development/not-a-development-chain");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_clean_stop_the_index_file_alone_holds_all_rows() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let height = world.read::<Value>("/v1/status").await["indexed_height"].as_u64().unwrap();
+
+    world.stop().await;
+
+    let wal = world.dir.path().join("index.sqlite-wal");
+    assert!(!wal.exists() || wal.metadata().unwrap().len() == 0);
+    let copied = world.dir.path().join("copied.sqlite");
+    std::fs::copy(world.dir.path().join("index.sqlite"), &copied).unwrap();
+    let index = utilidor_index::Index::open(&copied, &world.genesis).unwrap();
+    assert!(index.height() >= height && height > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_is_found_by_its_beginning() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let signed = world.sign("alice", transfer(1));
+    world.submit(std::slice::from_ref(&signed), 30_000).await;
+
+    for (kind, id) in [
+        ("account", account("alice").to_string()),
+        ("member", MemberId::of(account("bob")).to_string()),
+        ("meter", meter_id("alice/electricity").to_string()),
+        ("transaction", signed.hash().to_string()),
+    ] {
+        for digits in [5, 12, 17, id.len()] {
+            let found: Value = world.read(&format!("/v1/ids/{}", &id[..digits.min(id.len())])).await;
+            assert_eq!(found["items"], json!([{ "kind": kind, "id": id }]), "{digits} digits");
+        }
+    }
+    assert_eq!(world.read::<Value>("/v1/ids/00000000").await["items"], json!([]));
+    for beginning in ["77a", "hello", &"7".repeat(65)] {
+        let (status, problem) = world.get(&format!("/v1/ids/{beginning}")).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("request/malformed")), "{beginning}");
+    }
     world.stop().await;
 }

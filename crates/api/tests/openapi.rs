@@ -65,3 +65,112 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         }
     }
 }
+
+fn walk(
+    value: &serde_json::Value,
+    path: &str,
+    visit: &mut impl FnMut(&str, &serde_json::Map<String, serde_json::Value>),
+) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            visit(path, fields);
+            fields.iter().for_each(|(name, value)| walk(value, &format!("{path}/{name}"), visit));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(place, value)| walk(value, &format!("{path}/{place}"), visit));
+        }
+        _ => {}
+    }
+}
+
+/// All schemas: those with names, and those that stand where they are used. A map of names to schemas is none itself.
+fn schemas(mut visit: impl FnMut(&str, &serde_json::Map<String, serde_json::Value>)) {
+    let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+    let mut visit = |path: &str, fields: &serde_json::Map<String, serde_json::Value>| {
+        if !path.is_empty() && !path.ends_with("/properties") {
+            visit(path, fields);
+        }
+    };
+    walk(&document["components"]["schemas"], "", &mut visit);
+    walk(&document["paths"], "", &mut |path, fields| {
+        if let Some(schema) = fields.get("schema") {
+            // A parameter has its name beside its schema.
+            let name = fields.get("name").and_then(|name| name.as_str()).unwrap_or("body");
+            walk(schema, &format!("{path}/{name}"), &mut visit);
+        }
+    });
+}
+
+#[test]
+fn no_schema_leaves_open_what_an_object_holds() {
+    let mut open = Vec::new();
+    schemas(|path, fields| {
+        let object = match fields.get("type") {
+            Some(serde_json::Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+            kind => kind.is_some_and(|kind| kind == "object"),
+        };
+        let typed =
+            ["properties", "additionalProperties", "allOf", "oneOf"].iter().any(|key| fields.contains_key(*key));
+        if fields.is_empty() || (object && !typed) {
+            open.push(path.to_owned());
+        }
+    });
+    assert_eq!(open, Vec::<String>::new());
+}
+
+/// A number in JavaScript is exact up to 2^53. What can pass it is a decimal string; these can not: they count blocks, or
+/// what is in them, or milliseconds of the ledger's calendar.
+const COUNTED: &[&str] = &[
+    "Timestamp",
+    "accounts",
+    "after",
+    "after_height",
+    "awards",
+    "blocks",
+    "certificates",
+    "count",
+    "end",
+    "epoch",
+    "expires",
+    "first_violation",
+    "height",
+    "hours",
+    "indexed_height",
+    "max",
+    "members",
+    "meters",
+    "nonce",
+    "offers",
+    "parent_view",
+    "pool",
+    "position",
+    "readings",
+    "start",
+    "statements",
+    "transactions",
+    "view",
+];
+
+#[test]
+fn numbers_that_can_pass_2_to_the_53_are_strings() {
+    let mut found = BTreeSet::new();
+    schemas(|path, fields| {
+        let wide = fields.get("format").is_some_and(|format| format == "int64");
+        let structure = |part: &&str| ["items", "oneOf", "allOf"].contains(part) || part.parse::<u32>().is_ok();
+        let name = path.rsplit('/').find(|part| !structure(part)).unwrap_or_default();
+        if wide && !name.ends_with("_ms") && !COUNTED.contains(&name) {
+            found.insert(path.to_owned());
+        }
+    });
+    assert_eq!(found, BTreeSet::new());
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own() {
+    let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let ids: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len(), "{ids:?}");
+}

@@ -7,6 +7,7 @@ use crate::workload::{START, Workload};
 use commonware_parallel::Rayon;
 use rand::SeedableRng;
 use std::num::NonZeroUsize;
+use utilidor_ledger::Inadmissible;
 use utilidor_ledger::memory::Memory;
 use utilidor_types::key::KeyRing;
 use utilidor_types::transaction::{verify_batch, verify_batch_with};
@@ -62,14 +63,22 @@ pub fn play(workload: &Workload) -> Played {
         let mut transactions = phase.transactions.read();
         let mut seconds = Seconds::default();
         let time = phase.at.max(state.time()).max(START);
-        let mut run = |block| {
+        let mut run = |mut block: Vec<VerifiedTransaction>| loop {
+            let tried = block.clone();
             let stopwatch = Stopwatch::start();
-            let outcome = state.execute(time, block);
+            let outcome = state.execute(time, tried);
             seconds += stopwatch.read();
             played.rounds = played.rounds.max(state.rounds());
-            assert!(outcome.inadmissible.is_empty(), "{:?}", outcome.inadmissible.first());
             tally.add(&outcome.receipts);
-            outcome.next_due
+            // What a block has no room for is the next one's.
+            let left = outcome.inadmissible.iter().map(|(place, reason)| {
+                assert_eq!(*reason, Inadmissible::NotThisBlock);
+                block[*place].clone()
+            });
+            block = left.collect();
+            if block.is_empty() {
+                break outcome.next_due;
+            }
         };
         // A phase without transactions is the ledger's own: one empty block at least.
         let mut next_due = Some(time);

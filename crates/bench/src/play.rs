@@ -50,6 +50,7 @@ struct Http(Client);
 
 impl Entrance for Http {
     async fn submit(&self, transactions: Vec<Vec<u8>>) {
+        let transactions: Vec<&[u8]> = transactions.iter().map(Vec::as_slice).collect();
         for answer in self.0.submit_encoded(&transactions, 0).await.expect("the node answers") {
             assert!(answer.problem.is_none(), "the node takes what the workload signs: {:?}", answer.problem);
         }
@@ -58,8 +59,8 @@ impl Entrance for Http {
 
 fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
     let mut config = utilidor_chain::Config::alone(dir.join("chain"), workload.genesis.clone(), workload.validator);
-    // A few accounts of the workload send most of it.
-    config.pool.per_account = PoolLimits::default().transactions;
+    // All accounts of the workload are one member's, and connections overtake each other.
+    config.pool = PoolLimits::default().one_member();
     config
 }
 
@@ -85,7 +86,12 @@ pub async fn play(workload: &Workload, depth: Depth, dir: &Path, rate: Option<&R
         }
         Depth::Node => {
             let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-            let config = utilidor_api::process::Config { chain: config, index: dir.join("index.sqlite"), listen };
+            let config = utilidor_api::process::Config {
+                chain: config,
+                index: dir.join("index.sqlite"),
+                listen,
+                settings: Default::default(),
+            };
             let process = utilidor_api::process::start(config).await.expect("the node starts");
             let client = Client::new(&format!("http://{}", process.address())).expect("the address is one");
             let indexed = async || {

@@ -26,10 +26,10 @@ impl Tally {
             for event in receipt.events() {
                 match event {
                     Event::Certified { refused, .. } => assert!(refused.is_empty(), "refused: {:?}", refused.first()),
-                    Event::Moved { movement: Movement::Pay | Movement::PayFromReserve { .. }, amount, .. } => {
-                        self.paid += amount.0;
-                    }
+                    Event::Moved { movement: Movement::Pay { .. }, amount, .. } => self.paid += amount.0,
                     Event::Moved { movement: Movement::Forfeit { .. }, amount, .. } => self.forfeited += amount.0,
+                    Event::AwardRefused { refusal, .. } => panic!("an award was refused: {refusal}"),
+                    Event::ProgramFailed { agreement, code, .. } => panic!("{agreement} failed with code {code}"),
                     _ => {}
                 }
             }

@@ -10,15 +10,18 @@ use crate::spool::Spool;
 use commonware_parallel::{Rayon, Strategy as _};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use utilidor_sdk::seal::{SealKey, seal_quote};
-use utilidor_types::action::{AwardedQuote, Prepayment};
-use utilidor_types::agreement::{AgreementTerms, Service, SubscriptionTerms, Substitute};
-use utilidor_types::genesis::{ChainKind, GenesisMember};
+use utilidor_sdk::core::seal::{SealKey, seal_quote};
+use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
+use utilidor_types::agreement::{Service, SubscriptionTerms, Substitute};
+use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
-use utilidor_types::meter::{MeterAuthority, MeterRun, MeterSignature, READING_NAMESPACE, run_message};
+use utilidor_types::meter::{
+    MAX_CAPACITY_PER_HOUR, MeterAuthority, MeterRun, MeterSignature, READING_NAMESPACE, run_message,
+};
+use utilidor_types::offer::AwardRule;
 use utilidor_types::package::{
-    FloorAreaTariff, MeteredTariff, Period, PeriodDiscounts, Season, Step, TariffOption, TimeOfUse,
+    FloorAreaTariff, MeteredTariff, PackageTerms, Period, PeriodDiscounts, Season, Step, TariffOption, TimeOfUse,
 };
 use utilidor_types::quote::{QuoteLine, SALT_BYTES};
 use utilidor_types::time::HOUR_MS;
@@ -94,9 +97,17 @@ pub struct Totals {
     pub forfeited_floor: u64,
 }
 
-fn half(label: &str) -> [u8; 16] {
-    tagged_hash("utilidor/bench id", &[label.as_bytes()]).0[..16].try_into().expect("a digest is longer")
-}
+/// All accounts belong to one member, which may have as much as a run needs.
+const LIMITS: Limits = Limits {
+    accounts: u32::MAX,
+    offers: u32::MAX,
+    quotes: u32::MAX,
+    proposals: u32::MAX,
+    meters: u32::MAX,
+    packages: u32::MAX,
+    subscriptions: u32::MAX,
+    pooled: u32::MAX,
+};
 
 /// An account of the workload with its next nonce.
 struct Actor {
@@ -115,7 +126,7 @@ impl Actor {
 struct Quote {
     buyer: usize,
     price: u64,
-    content: QuoteContent,
+    opening: Opening,
 }
 
 struct Trade {
@@ -130,14 +141,9 @@ struct Trade {
 }
 
 impl Trade {
-    fn offer(&self) -> OfferId {
-        OfferId(half(&format!("offer {}", self.number)))
-    }
-    fn agreement(&self) -> AgreementId {
-        AgreementId(half(&format!("agreement {}", self.number)))
-    }
-    fn meter(&self) -> MeterId {
-        MeterId(half(&format!("meter {}", self.number)))
+    /// What its offer, its agreement and its meter are called.
+    fn label(&self) -> Label {
+        Label::of_text(&format!("trade {}", self.number))
     }
     fn price(&self, micro: u64) -> Price {
         match self.carrier {
@@ -291,13 +297,14 @@ impl Maker {
         use Role::*;
         let operator = Actor::new(seed, "operator");
         let roles = Roles::of(&[Owner, User, MeterOperator, Issuer, Validator]);
-        let member = GenesisMember { member: MemberId(half("member")), account: operator.account, roles };
+        let member = GenesisMember { account: operator.account, roles };
         let validator = tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/validator"]).0;
         let genesis = Genesis {
             kind: ChainKind::Development,
             time: START,
             validators: vec![PrivateKey::ed25519(validator).public_key()].try_into().expect("one validator"),
             members: vec![member].try_into().expect("one member"),
+            limits: LIMITS,
         };
         let chain = genesis.chain();
         let sequence = Sequence::new(seed);
@@ -331,7 +338,8 @@ impl Maker {
         let actors: Vec<Actor> =
             (0..count).map(|number| Actor::new(&self.seed, &format!("{label}/{number}"))).collect();
         for actor in &actors {
-            self.operate(Action::OpenAccount { account: actor.account });
+            let account = NewAccount::sign(self.chain, MemberId::of(self.operator.account), &actor.key);
+            self.operate(Action::OpenAccount { account });
             if credit > Money::ZERO {
                 self.operate(Action::Issue { to: actor.account, amount: credit, reference: Text::default() });
             }
@@ -382,18 +390,20 @@ impl Maker {
         let mut devices = self.accounts("device", gateways, Money::ZERO);
         let device_of = |trade: &Trade| if way.gateways { trade.number % 8 } else { trade.number };
         let meter_key = |trade: &Trade| Actor::new("meter", &trade.number.to_string()).key;
+        let operator = self.operator.account;
+        let meter_of = |trade: &Trade| MeterId::of(operator, trade.label());
         for trade in &trades {
             let authority = match way.signed {
                 true => MeterAuthority::Meter(meter_key(trade).public_key()),
                 false => MeterAuthority::Gateway(devices[device_of(trade)].account),
             };
             self.operate(Action::RegisterMeter(Meter {
-                id: trade.meter(),
+                label: trade.label(),
                 carrier: trade.carrier,
                 holder: sellers[trade.seller].account,
                 authority,
                 register_modulus: Quantity(1 << 60),
-                capacity_per_hour: Quantity(1 << 50),
+                capacity_per_hour: MAX_CAPACITY_PER_HOUR,
                 register: Quantity::ZERO,
                 since: START,
             }));
@@ -406,29 +416,30 @@ impl Maker {
             let readings = Bounded::new(vec![Reading { time, register }]).expect("one reading");
             let signature = way.signed.then(|| {
                 let key = meter_key(trade);
-                let signature = key.sign(READING_NAMESPACE, &run_message(chain, trade.meter(), &readings));
-                MeterSignature { key: key.public_key(), signature }
+                let signature = key.sign(READING_NAMESPACE, &run_message(chain, meter_of(trade), &readings));
+                MeterSignature::Run { key: key.public_key(), signature }
             });
-            MeterRun { meter: trade.meter(), readings, signature }
+            MeterRun { meter: meter_of(trade), readings, signature }
         };
         let first = self.phases.pop().expect("it was just opened");
 
         let timed = |step: &str| way.timed.contains(&step);
         self.phase("offer", timed("offer"), START);
         let offer = |trade: &Trade| Offer {
-            id: trade.offer(),
+            label: trade.label(),
             lots: vec![Lot {
                 carrier: trade.carrier,
                 quantity: base(trade.carrier, trade.volume),
                 asking_price: trade.price(trade.ask),
-                delivery_meter: Some(trade.meter()),
+                delivery_meter: Some(meter_of(trade)),
                 user_metered: false,
             }]
             .try_into()
             .expect("one lot"),
             window: WINDOW,
             gate_closes: GATE,
-            seal_key: SealKey::from_secret(&SEAL_SECRET).public_key(),
+            lapses: WINDOW.from,
+            seal: SealKey::from_secret(&SEAL_SECRET).seal(),
             terms: OfferTerms {
                 deposit_permille: DEPOSIT_PERMILLE,
                 guarantee_permille: 0,
@@ -436,6 +447,8 @@ impl Maker {
                 grace_ms: GRACE_MS,
                 substitute: Substitute::Nothing,
                 signing_ms: HOUR_MS as u32,
+                bond: Money::ZERO,
+                award_rule: AwardRule::Free,
             },
             notice: Text::default(),
         };
@@ -448,7 +461,9 @@ impl Maker {
                 self.act(&mut sellers[part[0].seller], Action::PublishOffers { offers }, part.len() as u64);
             }
         }
-        let public = SealKey::from_secret(&SEAL_SECRET).public_key();
+        let owners: Vec<AccountId> = sellers.iter().map(|seller| seller.account).collect();
+        let offer_of = |trade: &Trade| OfferId::of(owners[trade.seller], trade.label());
+        let to = SealKey::from_secret(&SEAL_SECRET).seal();
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let strategy = Rayon::new(cores).expect("threads can be started");
         self.phase("quote", timed("quote"), START);
@@ -461,7 +476,7 @@ impl Maker {
                 let bidder = buyers[buyer].account;
                 let chain = self.chain;
                 let seal = |(trade, quote): &(&Trade, &Quote)| {
-                    let sealed = seal_quote(&quote.content, &public, chain, trade.offer(), bidder, way.binding);
+                    let sealed = seal_quote(&quote.opening, &to, chain, offer_of(trade), bidder, way.binding);
                     sealed.expect("the key is good")
                 };
                 let quotes = strategy.map_collect_vec(part, seal);
@@ -474,8 +489,13 @@ impl Maker {
             for part in part.chunks(way.together) {
                 let award = |trade: &&Trade| {
                     let win = &trade.quotes[trade.win];
-                    let (bidder, agreement) = (buyers[win.buyer].account, trade.agreement());
-                    AwardedQuote { offer: trade.offer(), bidder, agreement, opening: win.content.clone() }
+                    AwardedQuote {
+                        offer: offer_of(trade),
+                        bidder: buyers[win.buyer].account,
+                        label: trade.label(),
+                        opening: win.opening.clone(),
+                        basis: AwardBasis::Choice,
+                    }
                 };
                 let awards = part.iter().map(award).collect::<Vec<_>>().try_into().expect("so many may stand together");
                 self.act(&mut sellers[part[0].seller], Action::Award { awards }, part.len() as u64);
@@ -485,10 +505,9 @@ impl Maker {
             self.phase("sign", timed("sign"), GATE);
             for trade in &trades {
                 let win = &trade.quotes[trade.win];
-                let program = Program::Purchase(offer(trade).purchase_terms(&win.content));
                 let (owner, user) = (sellers[trade.seller].account, buyers[win.buyer].account);
-                let terms = AgreementTerms { owner, user, program };
-                let action = Action::SignAgreement { agreement: trade.agreement(), terms: terms.digest() };
+                let terms = offer(trade).agreement_terms(owner, user, &win.opening).digest();
+                let action = Action::SignAgreement { agreement: AgreementId::of(owner, trade.label()), terms };
                 self.act(&mut buyers[win.buyer], action, 1);
             }
         }
@@ -553,7 +572,7 @@ impl Maker {
                             user_meter: MeterId::default(),
                         };
                         let lines = vec![line].try_into().expect("one line");
-                        Quote { buyer, price, content: QuoteContent { salt, lines } }
+                        Quote { buyer, price, opening: Opening { salt, lines } }
                     })
                     .collect();
                 let win = self.sequence.below(QUOTES as u64) as usize;
@@ -572,21 +591,24 @@ impl Maker {
         let mut provider = self.accounts("provider", 1, Money::ZERO).remove(0);
         let mut accounts = self.accounts("user", users, CREDIT);
         let mut gateways = self.accounts("pgate", PACKAGE_GATEWAYS, Money::ZERO);
-        let meter = |number: usize| MeterId(half(&format!("package meter {number}")));
+        let operator = self.operator.account;
+        let label = |number: usize| Label::of_text(&format!("package meter {number}"));
+        let meter = |number: usize| MeterId::of(operator, label(number));
         for (number, account) in accounts.iter().enumerate() {
             self.operate(Action::RegisterMeter(Meter {
-                id: meter(number),
+                label: label(number),
                 carrier: Carrier::Electricity,
                 holder: account.account,
                 authority: MeterAuthority::Gateway(gateways[number % PACKAGE_GATEWAYS].account),
                 register_modulus: Quantity(1 << 60),
-                capacity_per_hour: Quantity(1 << 50),
+                capacity_per_hour: MAX_CAPACITY_PER_HOUR,
                 register: Quantity::ZERO,
                 since: START,
             }));
         }
         let step = |units, discount_permille| Step { from: Money::units(units), discount_permille };
-        let package = PackageId(half("package"));
+        let called = Label::of_text("package");
+        let package = PackageId::of(provider.account, called);
         let season = Season { from_month: 1, from_day: 1, to_month: 12, to_day: 31 };
         let options = vec![
             TariffOption {
@@ -596,7 +618,9 @@ impl Maker {
                     steps: vec![step(100, 320), step(500, 385)].try_into().expect("two steps"),
                     time_of_use: TimeOfUse::none(),
                     grace: Quantity::ZERO,
+                    levy: Money::ZERO,
                 }),
+                vat_permille: 0,
             },
             TariffOption {
                 carrier: Carrier::Heating,
@@ -605,6 +629,7 @@ impl Maker {
                     season,
                     discounts: PeriodDiscounts { month_permille: 0, quarter_permille: 50, year_permille: 120 },
                 }),
+                vat_permille: 0,
             },
         ];
         let options = options.try_into().expect("two options");
@@ -612,39 +637,47 @@ impl Maker {
         self.phase("publish", false, START);
         self.act(
             &mut provider,
-            Action::PublishPackage(Package { id: package, version: 1, offset_minutes: 0, options }),
+            Action::PublishPackage(Package {
+                label: called,
+                version: 1,
+                terms: PackageTerms { offset_minutes: 0, notice_days: 14, charges: Bounded::empty() },
+                options,
+            }),
             1,
         );
 
-        let subscription = |number: usize| AgreementId(half(&format!("subscription {number}")));
+        let subscribed = Label::of_text("subscription");
         self.phase("open", false, START);
         for (number, account) in accounts.iter_mut().enumerate() {
             let area = 50 + self.sequence.below(500) as u32;
-            let service = |carrier, meter, floor_area_m2| Service {
+            let service = |carrier, meter, square_metres| Service {
                 carrier,
                 option: 0,
                 meter,
-                floor_area_m2,
+                floor_area: Area::square_metres(square_metres).expect("the areas are small"),
                 low_balance: Quantity::ZERO,
             };
             let services =
                 vec![service(Carrier::Electricity, Some(meter(number)), 0), service(Carrier::Heating, None, area)];
-            let terms = SubscriptionTerms { package, version: 1, services: services.try_into().expect("two") };
-            let signed = sign(self.chain, account, Action::Subscribe { id: subscription(number), terms });
+            let services = services.try_into().expect("two");
+            let terms = SubscriptionTerms { package, version: 1, services, allowance: CREDIT };
+            let signed = sign(self.chain, account, Action::Subscribe { label: subscribed, terms });
             self.put(signed, 0);
         }
         self.phase("prepay", false, START);
-        for (number, account) in accounts.iter_mut().enumerate() {
+        for account in &mut accounts {
             let amount = Money(20_000_000 + self.sequence.below(700_000_000));
-            let (subscription, carrier) = (subscription(number), Carrier::Electricity);
+            let subscription = AgreementId::of(account.account, subscribed);
+            let carrier = Carrier::Electricity;
             let payment = Prepayment::Amount(amount);
             let signed = sign(self.chain, account, Action::Prepay { subscription, carrier, payment });
             self.put(signed, 0);
         }
         self.phase("prepay a term", false, START);
-        for (number, account) in accounts.iter_mut().enumerate() {
+        for account in &mut accounts {
             let period = [Period::Month, Period::Quarter, Period::Year][self.sequence.below(3) as usize];
-            let (subscription, carrier) = (subscription(number), Carrier::Heating);
+            let subscription = AgreementId::of(account.account, subscribed);
+            let carrier = Carrier::Heating;
             let payment = Prepayment::Period { period, at_most: CREDIT };
             let signed = sign(self.chain, account, Action::Prepay { subscription, carrier, payment });
             self.put(signed, 0);

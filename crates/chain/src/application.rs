@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     executor::{Executed, execute, seal},
     final_blocks::FinalBlocks,
-    pool::{Candidate, Pool, Room, Spent, Unfit},
+    pool::{Candidate, Pool, Room, Spent},
     store::{Batches, Databases, Merkleized, SyncTargets, target},
     verification::Verifier,
 };
@@ -24,7 +24,7 @@ use utilidor_types::{
     block::{FinalBlock, FinalTransaction, Header},
 };
 
-/// What a block may hold.
+/// What a block is built from: work is an estimate here, the ledger counts it and leaves out what is too much.
 const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES, work: MAX_BLOCK_WORK };
 
 /// The ledger behind the consensus engine. Cheap to clone; clones share everything.
@@ -55,6 +55,10 @@ impl LedgerApplication {
             warn!(height = header.height, "refused a block of another chain or of a time not after its parent's");
             return None;
         }
+        if header.height == 1 && !block.transactions().is_empty() {
+            warn!("refused a first block with transactions: it carries out the genesis document and nothing else");
+            return None;
+        }
         let transactions = match self.verifier.verify_bodies(block.transactions(), &self.pool).await {
             Ok(transactions) => transactions,
             Err(error) => {
@@ -62,16 +66,11 @@ impl LedgerApplication {
                 return None;
             }
         };
-        let work: usize = transactions.iter().map(|transaction| transaction.transaction().action.work()).sum();
-        if work > ROOM.work {
-            warn!(height = header.height, work, "refused a block with more work than one may hold");
-            return None;
-        }
         let spent = transactions.iter().map(Spent::from).collect();
         let carried = transactions.iter().map(FinalTransaction::from).collect();
         let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
-        if !executed.outcome.inadmissible.is_empty() || executed.tried != block.transactions().len() {
-            warn!(height = header.height, "refused a block with an inadmissible transaction");
+        if let Some((place, reason)) = executed.outcome.inadmissible.first() {
+            warn!(height = header.height, place, %reason, "refused a block with a transaction that may not stand in it");
             return None;
         }
         let context = commonware_consensus::CertifiableBlock::context(block);
@@ -126,7 +125,9 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let parent_digest = parent.digest();
         let parent = parent.inner().header();
         let time = self.clock.after(&runtime, parent.time);
-        let candidates = self.pool.candidates(&parent_digest, ROOM);
+        // Block 1 is the genesis document's alone: whatever happens while a chain begins, it is the same block.
+        let room = if parent.height == 0 { Room::default() } else { ROOM };
+        let candidates = self.pool.candidates(&parent_digest, parent.height + 1, room);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
         let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;
@@ -139,10 +140,12 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let unfit: Vec<_> = outcome
             .inadmissible
             .iter()
-            .map(|(index, reason)| {
+            .filter_map(|(index, reason)| {
                 let hash = candidates[*index].transaction.hash();
+                // The pool offers what it knows to be fit: so the block is full, or the pool learnt of a block later than the
+                // ledger, which is rare.
                 debug!(%hash, ?reason, "left a transaction out of a block");
-                (hash, unfit(reason))
+                (!may_follow(reason)).then(|| (hash, reason.clone()))
             })
             .collect();
         let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
@@ -183,7 +186,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let height = block.height().get();
         // One that was final before it was executed is verified by what the pool holds until now.
         if self.blocks.at(height).is_none() {
-            self.pool.finalized(&block.digest(), height, block.hashes());
+            self.pool.finalized(&block.digest(), height, block.header().time, || block.spent());
         }
         let forgotten = self.blocks.forget();
         runtime.spawn(|_| async move { drop(forgotten) });
@@ -191,12 +194,12 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
     }
 }
 
-/// What becomes of a pooled transaction that the ledger would not admit.
-fn unfit(reason: &Inadmissible) -> Unfit {
+/// Whether a pooled transaction that the ledger left out of a block may enter the next one: the block had no room for it, or
+/// none for one of its account that comes first.
+fn may_follow(reason: &Inadmissible) -> bool {
     match reason {
-        Inadmissible::WrongNonce { found, expected } if found > expected => Unfit::NotYet,
-        Inadmissible::WrongNonce { .. } | Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => {
-            Unfit::Never(reason.clone())
-        }
+        Inadmissible::NotThisBlock => true,
+        Inadmissible::WrongNonce { found, expected } => found > expected,
+        Inadmissible::UnknownAccount(_) | Inadmissible::Expired { .. } => false,
     }
 }

@@ -3,6 +3,7 @@
 //! A block's digest covers its header only. The body is bound to the header when a block is decoded: a body whose Merkle
 //! root, count or size is not the header's is refused there, so two blocks with one digest are the same block.
 
+use crate::pool::Spent;
 use bytes::{BufMut, Bytes};
 use commonware_codec::{Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
 use commonware_consensus::{
@@ -23,7 +24,8 @@ use utilidor_types::{
 /// Most transactions in one block.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 4_096;
 
-/// Most work in one block ([`utilidor_types::Action::work`]): a few hundred milliseconds' at most, and what memory it takes.
+/// Work of the transactions that a block is built from, as [`utilidor_types::Action::work`] estimates it. What a block may hold
+/// is counted by the ledger ([`utilidor_ledger::MAX_BLOCK_WORK`]).
 pub const MAX_BLOCK_WORK: usize = 32_768;
 
 /// Most bytes of transactions in one block, each counted with [`TRANSACTION_OVERHEAD`].
@@ -98,8 +100,9 @@ impl Block {
         &self.transactions
     }
 
-    pub fn hashes(&self) -> impl Iterator<Item = TransactionHash> {
-        self.transactions.iter().map(|transaction| transaction.hash)
+    /// What its transactions use, read from their bytes.
+    pub fn spent(&self) -> Vec<Spent> {
+        self.transactions.iter().filter_map(Spent::of).collect()
     }
 }
 

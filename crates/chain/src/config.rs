@@ -1,5 +1,6 @@
 //! How a node is set up, and what it takes from the genesis document.
 
+use crate::disk::KEEP_FREE_BYTES;
 use crate::pool::PoolLimits;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use utilidor_types::{Genesis, Timestamp, genesis::ChainKind};
@@ -25,6 +26,8 @@ pub struct Config {
     pub pool: PoolLimits,
     /// Whether a node without data fetches a recent state from its peers instead of executing every block.
     pub synchronise: bool,
+    /// Bytes that are to stay free on the disk: with less, the node stops, or does not start.
+    pub keep_free: u64,
     /// Threads that verify signatures and hash, besides the two that drive the node.
     pub workers: usize,
 }
@@ -32,6 +35,7 @@ pub struct Config {
 impl Config {
     /// A node of a chain of one member, reachable by nobody.
     pub fn alone(data_dir: impl Into<PathBuf>, genesis: Genesis, key: [u8; 32]) -> Self {
+        let pool = pool_limits(&genesis);
         Self {
             data_dir: data_dir.into(),
             genesis,
@@ -40,10 +44,21 @@ impl Config {
             peers: Vec::new(),
             idle_interval: Duration::from_secs(1),
             gather: Duration::from_millis(2),
-            pool: PoolLimits::default(),
+            pool,
             synchronise: false,
+            keep_free: KEEP_FREE_BYTES,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
         }
+    }
+}
+
+/// Bounds of the pool of a chain's node. How many transactions of a member wait, the members have set.
+pub(crate) fn pool_limits(genesis: &Genesis) -> PoolLimits {
+    let member_transactions = usize::try_from(genesis.limits.pooled).unwrap_or(usize::MAX);
+    let limits = PoolLimits { member_transactions, ..PoolLimits::default() };
+    match genesis.kind {
+        ChainKind::Production => limits,
+        ChainKind::Development => limits.without_hourly_share(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     application::LedgerApplication,
+    archive::{Damage, Kept},
     block::Block,
     clock::Clock,
     final_blocks::FinalBlocks,
@@ -50,11 +51,11 @@ use commonware_utils::{NZDuration, NZU32, NZU64, NZUsize, ordered::Set};
 use rand_core::CryptoRng;
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use utilidor_proof::inclusion::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
     Digest, Genesis,
     block::{Header, Round, consensus_namespace},
-    meter::MAX_CERTIFIED_RUN_BYTES,
-    proof::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
+    meter::MAX_CERTIFICATION_ENTRY_BYTES,
 };
 
 /// What the engine needs of a runtime.
@@ -110,6 +111,8 @@ pub(crate) struct Running<E: Runtime> {
     pub applied: watch::Receiver<Header>,
     pub databases: Databases<E>,
     pub marshal: MarshalMailbox<Scheme, Standard<Block>>,
+    /// What of the archives cannot be read.
+    pub damage: Arc<Damage>,
     /// Ends only if consensus stops.
     pub consensus: TaskHandle<()>,
 }
@@ -125,7 +128,7 @@ pub(crate) fn max_message_bytes(members: u32) -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         probe::max_payload_size::<Standard<Block>, Scheme>(members),
         sync(SYNC_OPERATIONS, any::ordered::fixed::Operation::<mmr::Family, StateKey, StateCell>::SIZE),
-        sync(SYNC_RUNS, entry(MAX_CERTIFIED_RUN_BYTES)),
+        sync(SYNC_RUNS, entry(MAX_CERTIFICATION_ENTRY_BYTES)),
         sync(SYNC_RECEIPTS, entry(MAX_LOG_ENTRY_BYTES)),
     ])
 }
@@ -240,20 +243,25 @@ where
     );
     broadcast.start(network.broadcast);
 
+    let (applied_sender, applied) = watch::channel(genesis_block.header().clone());
+    let (head_sender, head) = watch::channel(genesis_block.header().clone());
+    let names = ["blocks", "finalizations"].map(|name| format!("{partition}-{name}"));
+    let damage = Arc::new(Damage::new(&names[0], &names[1], applied.clone()));
     let finalizations = prunable::Archive::init(
         context.child("finalizations"),
         archive(
-            &format!("{partition}-finalizations"),
+            &names[1],
             &page_cache,
             <Scheme as commonware_cryptography::certificate::Verifier>::certificate_codec_config_unbounded(),
         ),
     )
     .await
     .expect("the archive of finalizations must open");
-    let blocks =
-        prunable::Archive::init(context.child("blocks"), archive(&format!("{partition}-blocks"), &page_cache, ()))
-            .await
-            .expect("the archive of blocks must open");
+    let blocks = prunable::Archive::init(context.child("blocks"), archive(&names[0], &page_cache, ()))
+        .await
+        .expect("the archive of blocks must open");
+    let finalizations = Kept { inner: finalizations, damage: damage.clone() };
+    let blocks = Kept { inner: blocks, damage: damage.clone() };
 
     let mut plan = SyncPlan::init(context.child("plan"), format!("{partition}-plan-")).await;
     let (probe, probe_mailbox) = Probe::new(ProbeConfig {
@@ -328,8 +336,6 @@ where
     let pool = Arc::new(Pool::new(pool));
     let verifier = Verifier::new(genesis.chain(), strategy.clone());
     let final_blocks = Arc::new(FinalBlocks::default());
-    let (applied_sender, applied) = watch::channel(genesis_block.header().clone());
-    let (head_sender, head) = watch::channel(genesis_block.header().clone());
     let application = LedgerApplication {
         genesis,
         genesis_block: Arc::new(genesis_block.clone()),
@@ -422,7 +428,8 @@ where
     )
     .start(network.votes, network.certificates, network.resolver);
 
-    Running { pool, verifier, blocks: final_blocks, head, applied, databases, marshal: marshal_mailbox, consensus }
+    let marshal = marshal_mailbox;
+    Running { pool, verifier, blocks: final_blocks, head, applied, databases, marshal, damage, consensus }
 }
 
 /// Quota of each channel and peer.

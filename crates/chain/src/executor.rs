@@ -15,21 +15,24 @@ use commonware_storage::{
     qmdb::{any::batch::Slot, sync::Target},
 };
 use commonware_utils::non_empty_range;
-use utilidor_ledger::{BlockContext as LedgerContext, Change, Execution, Outcome, Progress};
+use utilidor_ledger::{
+    BlockContext as LedgerContext, Change, Execution, MAX_BLOCK_WORK, MAX_DUE_WORK, Outcome, Progress,
+};
+use utilidor_proof::inclusion::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
     Cell, Digest, Genesis, Timestamp, VerifiedTransaction,
     block::{Header, Round},
     encode,
-    proof::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey},
 };
+
+// The receipts of a block are one entry of their log: with room for the one of genesis, and for lengths.
+const _: () = assert!(MAX_BLOCK_WORK.receipt_bytes + MAX_DUE_WORK.receipt_bytes + 1_024 <= MAX_LOG_ENTRY_BYTES as u64);
 
 type UnmerkleizedLog<E> = <Certification<E> as ManagedDb<E>>::Unmerkleized;
 
 /// What a block did, and the database batches that hold all of it.
 pub(crate) struct Executed<E: Spawner + StorageContext> {
     pub outcome: Outcome,
-    /// How many of the transactions were tried, from the first: the rest would have exceeded the receipts' bound.
-    pub tried: usize,
     /// Hashes of the receipts, in order.
     pub receipt_hashes: Vec<Digest>,
     pub merkleized: Merkleized<E>,
@@ -39,7 +42,7 @@ pub(crate) struct Executed<E: Spawner + StorageContext> {
 ///
 /// # Panics
 ///
-/// Panics if a database cannot be read, or if the receipts of due work alone exceed [`MAX_LOG_ENTRY_BYTES`].
+/// Panics if a database cannot be read.
 pub(crate) async fn execute<E: Spawner + StorageContext>(
     runtime: &E,
     genesis: &Genesis,
@@ -52,7 +55,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let mut staged = state.stage().await.expect("the state must be readable");
     let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
     let mut execution = Execution::new(context, genesis, transactions);
-    let (mut outcome, entry) = loop {
+    let mut outcome = loop {
         match execution.run() {
             Progress::Wants(wanted) => {
                 let wanted: Vec<StateKey> = wanted.iter().map(|key| StateKey::new(key.0)).collect();
@@ -61,17 +64,10 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
                 staged = expanded;
                 execution.supply(values.iter().map(|value| value.as_ref().map(cell_of)));
             }
-            Progress::Done(outcome) => {
-                let entry = encode(&outcome.receipts);
-                if entry.len() <= MAX_LOG_ENTRY_BYTES {
-                    break (outcome, entry);
-                }
-                assert!(!execution.is_empty(), "the receipts of due work alone must fit in a block");
-                execution.shorten(execution.len() / 2);
-            }
+            Progress::Done(outcome) => break outcome,
         }
     };
-    let tried = execution.len();
+    let entry = encode(&outcome.receipts);
 
     let mut slots = Vec::new();
     slots.resize_with(staged.len(), || Slot::Keep);
@@ -107,7 +103,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         certification.expect("the certification log must be readable"),
         receipts.expect("the receipts log must be readable"),
     );
-    Executed { tried, outcome, receipt_hashes: hashes, merkleized }
+    Executed { outcome, receipt_hashes: hashes, merkleized }
 }
 
 /// What a task gives. One that is cut off never gives anything: the node is stopping, and so is who waits for it.

@@ -28,7 +28,7 @@ impl<R: Reporter<Activity = Update<Block>>> Reporter for FinalityReporter<R> {
         if let Update::Block(block, _) = &update {
             let (digest, header) = (block.digest(), block.inner().header());
             if self.blocks.finalized(&digest, header.height) {
-                self.pool.finalized(&digest, header.height, block.inner().hashes());
+                self.pool.finalized(&digest, header.height, header.time, || block.inner().spent());
             }
             advance(&self.head, header);
         }

@@ -2,17 +2,19 @@
 
 use crate::{
     clock::{AdvanceTimeRefused, Clock},
-    pool::{Candidate, Pool, PoolRefused},
-    reader::{CertificatesProof, ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
+    reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
     verification::{SubmittedRefused, Verifier},
 };
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::{mpsc, oneshot, watch};
-use utilidor_ledger::Inadmissible;
+use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
 use utilidor_types::{
-    Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
+    AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
-    proof::FinalHeader,
     transaction::VerifyError,
 };
 
@@ -28,6 +30,9 @@ pub enum SubmitRefused {
     /// The pool does not take it.
     #[error(transparent)]
     Pool(#[from] PoolRefused),
+    /// The state could not be asked for the account.
+    #[error(transparent)]
+    Unread(#[from] ReadError),
 }
 
 impl From<SubmittedRefused> for SubmitRefused {
@@ -72,9 +77,10 @@ impl Handle {
         &self.genesis
     }
 
-    /// Takes canonical transaction bytes, answering for each in order. What is taken enters a block once its turn comes, or
-    /// is dropped if the ledger finds that it can enter none: its receipt or [`Self::dropped`] tells. What is taken together can
-    /// enter one block together. Submitting a transaction again has no effect.
+    /// Takes canonical transaction bytes, answering for each in order. What no block on the chain's tip could carry is refused;
+    /// what is taken enters a block once its turn comes, or is dropped if it can enter none any more: its receipt or
+    /// [`Self::dropped`] tells. What is taken together can enter one block together. Submitting a transaction again has no
+    /// effect.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
         let hashes: Vec<TransactionHash> = transactions.iter().map(|bytes| transaction_hash(bytes)).collect();
         let known = self.pool.known(&hashes).into_iter().zip(hashes);
@@ -93,8 +99,8 @@ impl Handle {
                 Err(refused) => answers[place] = Some(Err(refused.into())),
             }
         }
-        for (place, answer) in taken.into_iter().zip(self.pool.insert(candidates)) {
-            answers[place] = Some(answer.map_err(SubmitRefused::from));
+        for (place, answer) in taken.into_iter().zip(self.offer(candidates).await) {
+            answers[place] = Some(answer);
         }
         answers
             .into_iter()
@@ -102,10 +108,52 @@ impl Handle {
             .collect()
     }
 
+    /// Offers verified transactions to the pool, with what the ledger holds of their accounts.
+    async fn offer(&self, candidates: Vec<Candidate>) -> Vec<Result<TransactionHash, SubmitRefused>> {
+        if candidates.is_empty() {
+            return Vec::new();
+        }
+        let accounts: Vec<_> = candidates.iter().map(|candidate| candidate.transaction.account()).collect();
+        let standings = async {
+            // Before the first block no account is open.
+            self.reached(1).await?;
+            self.standings(&accounts).await
+        };
+        match standings.await {
+            Ok(standings) => {
+                let candidates = candidates.into_iter().zip(standings).collect();
+                let height = self.head.borrow().height + 1;
+                self.pool.insert(candidates, height).into_iter().map(|answer| answer.map_err(Into::into)).collect()
+            }
+            Err(error) => accounts.iter().map(|_| Err(error.clone().into())).collect(),
+        }
+    }
+
+    /// What the ledger holds of accounts: as the pool remembers, else as the state says.
+    async fn standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
+        let mut standings = self.pool.standings(accounts);
+        let unknown: BTreeSet<_> =
+            accounts.iter().zip(&standings).filter(|(_, known)| known.is_none()).map(|(account, _)| *account).collect();
+        if !unknown.is_empty() {
+            let unknown: Vec<_> = unknown.into_iter().collect();
+            let found = self.ask(|answer| Request::Standings(unknown.clone(), answer)).await?;
+            let found: BTreeMap<_, _> = unknown.into_iter().zip(found).collect();
+            for (account, standing) in accounts.iter().zip(&mut standings).filter(|(_, known)| known.is_none()) {
+                *standing = found[account];
+            }
+        }
+        Ok(standings)
+    }
+
     /// Why a transaction that was taken can enter no block after all. The last 10,000 are remembered until the node stops, or
     /// until they are submitted again: what the reason names may change, and then the transaction is tried anew.
-    pub fn dropped(&self, transaction: TransactionHash) -> Option<Inadmissible> {
+    pub fn dropped(&self, transaction: TransactionHash) -> Option<Dropped> {
         self.pool.dropped(&transaction)
+    }
+
+    /// Whether a transaction is in the pool, or was in a final block lately.
+    pub fn knows(&self, transaction: TransactionHash) -> bool {
+        self.pool.known(&[transaction])[0]
     }
 
     /// Follows the number of transactions dropped so far: it changes when [`Self::dropped`] has something new to say.

@@ -16,7 +16,7 @@
 //! | `block`, `application`, `executor` | what a block is, how it is built and judged |
 //! | `recent` | a memory of bounded size |
 //! | `clock`, `pace` | which time a block gets, and when one is built |
-//! | `store`, `directory` | what is kept, and where |
+//! | `store`, `archive`, `directory`, `disk` | what is kept, and where, and that it can be read and written |
 //! | `finality`, `final_blocks`, `reader` | when a block counts as final, and what can be asked about it |
 //! | `engine`, `network` | how the consensus engine is put together |
 //!
@@ -24,10 +24,12 @@
 //! it takes minutes to compile. Deliberately absent: rules of the ledger, HTTP, SQL.
 
 mod application;
+mod archive;
 mod block;
 mod clock;
 mod config;
 mod directory;
+mod disk;
 mod engine;
 mod executor;
 mod final_blocks;
@@ -49,9 +51,10 @@ pub use block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 pub use clock::AdvanceTimeRefused;
 pub use config::Config;
 pub use directory::{DirectoryError, FORMAT, read_genesis};
+pub use disk::{DiskFull, KEEP_FREE_BYTES};
 pub use handle::{Handle, Head, SubmitRefused};
 pub use node::{Node, NodeFailed, StartError, start};
 pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
-pub use pool::{PoolLimits, PoolRefused};
-pub use reader::{CertificatesProof, ReadError, ReceiptProof, StateProof, TransactionProof};
+pub use pool::{Dropped, PoolLimits, PoolRefused};
+pub use reader::{ReadError, ReceiptProof, StateProof, TransactionProof};
 pub use utilidor_ledger::Inadmissible;

@@ -4,6 +4,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     directory::{Directory, DirectoryError},
+    disk::{self, DiskFull},
     engine,
     handle::Handle,
     network,
@@ -14,19 +15,18 @@ use commonware_codec::DecodeExt as _;
 use commonware_cryptography::ed25519;
 use commonware_runtime::{Runner as _, Spawner as _, Strategizer as _, Supervisor as _, tokio as engine_runtime};
 use commonware_utils::ordered::Set;
+use futures::future::Either;
 use std::{
     any::Any,
     num::NonZeroUsize,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc as blocking},
     thread::JoinHandle,
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
-use utilidor_types::{
-    block::consensus_namespace,
-    genesis::ChainKind,
-    proof::{ProofError, validator},
-};
+use utilidor_proof::inclusion::{ProofError, validator};
+use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
@@ -59,17 +59,26 @@ pub enum StartError {
         /// The peer's address.
         address: std::net::SocketAddr,
     },
+    /// There is too little room on the disk.
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
     /// The engine failed while it recovered.
-    #[error("the node failed while starting: {0}")]
+    #[error("the node could not read or write its data: {0}")]
     Failed(String),
 }
 
 /// The node ended by a failure of its machine or a bug, not because it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the node failed: {reason}")]
-pub struct NodeFailed {
-    /// What the failing task said.
-    pub reason: String,
+pub enum NodeFailed {
+    /// There was too little room on the disk. It stopped cleanly, or where a write failed; either way nothing final is lost.
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
+    /// A task failed.
+    #[error("the node failed: {reason}")]
+    Failed {
+        /// What the failing task said.
+        reason: String,
+    },
 }
 
 /// A running node. Dropping it stops it.
@@ -77,7 +86,9 @@ pub struct Node {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     ended: watch::Receiver<bool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<(), NodeFailed>>>,
+    folder: PathBuf,
+    keep_free: u64,
 }
 
 /// Starts a node and returns once it has recovered what is on disk. Blocks the calling thread for that long.
@@ -108,6 +119,8 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     let directory = Directory::open(&config.data_dir, &config.genesis)?;
+    let (folder, keep_free) = (config.data_dir.clone(), config.keep_free);
+    disk::check(&folder, keep_free)?;
 
     let (stop, stopped) = oneshot::channel();
     let (started_sender, started) = blocking::sync_channel(1);
@@ -117,15 +130,17 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         .stack_size(STACK_BYTES)
         .spawn(move || {
             let _ended = Ended(ended_sender);
-            run(config, directory, validators, key, peers, started_sender, stopped);
+            run(config, directory, validators, key, peers, started_sender, stopped)
         })
         .map_err(|error| StartError::Failed(error.to_string()))?;
     match started.recv() {
-        Ok(handle) => Ok(Node { handle, stop: Some(stop), ended, thread: Some(thread) }),
-        Err(_) => Err(StartError::Failed(match thread.join() {
-            Ok(()) => "it ended at once".into(),
-            Err(panic) => reason(&*panic),
-        })),
+        Ok(handle) => Ok(Node { handle, stop: Some(stop), ended, thread: Some(thread), folder, keep_free }),
+        Err(_) => Err(match (thread.join(), disk::check(&folder, keep_free)) {
+            (Ok(Err(NodeFailed::DiskFull(full))), _) | (_, Err(full)) => full.into(),
+            (Ok(Err(NodeFailed::Failed { reason })), _) => StartError::Failed(reason),
+            (Ok(Ok(())), _) => StartError::Failed("it ended at once".into()),
+            (Err(panic), _) => StartError::Failed(reason(&*panic)),
+        }),
     }
 }
 
@@ -146,9 +161,10 @@ fn run(
     peers: Vec<(ed25519::PublicKey, std::net::SocketAddr)>,
     started: blocking::SyncSender<Handle>,
     stopped: oneshot::Receiver<()>,
-) {
+) -> Result<(), NodeFailed> {
+    let (folder, keep_free) = (config.data_dir.clone(), config.keep_free);
     let runtime = engine_runtime::Config::new().with_worker_threads(DRIVERS).with_storage_directory(&directory.storage);
-    engine_runtime::Runner::new(runtime).start(|context| async move {
+    let ended = engine_runtime::Runner::new(runtime).start(|context| async move {
         let genesis = Arc::new(config.genesis);
         let clock = Arc::new(Clock::new(config::development_start(&genesis)));
         let members = u32::try_from(validators.len()).expect("the number of validators is bounded");
@@ -184,15 +200,38 @@ fn run(
             reader: Reader::start(context.child("reading"), &engine),
         };
         if started.send(handle).is_err() {
-            return;
+            return Ok(());
         }
+        let full = until_full(engine.head.clone(), &folder, keep_free);
+        futures::pin_mut!(full);
         // A dropped sender asks for a stop as well.
-        futures::future::select(stopped, engine.consensus).await;
+        let asked = futures::future::select(stopped, engine.consensus);
+        let ended = match futures::future::select(asked, full).await {
+            Either::Left(_) => Ok(()),
+            Either::Right((full, _)) => {
+                tracing::error!(%full, "the node stops");
+                Err(full.into())
+            }
+        };
         if let Err(error) = context.stop(0, Some(STOP_TIMEOUT)).await {
             tracing::warn!(%error, "some tasks did not stop in time");
         }
+        ended
     });
     drop(directory);
+    ended
+}
+
+/// Returns once a final block has left too little room on the disk.
+async fn until_full(mut head: watch::Receiver<Header>, folder: &Path, keep_free: u64) -> DiskFull {
+    loop {
+        if let Err(full) = disk::check(folder, keep_free) {
+            return full;
+        }
+        if head.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Node {
@@ -216,8 +255,13 @@ impl Node {
     fn end(&mut self) -> Result<(), NodeFailed> {
         drop(self.stop.take());
         match self.thread.take().map(JoinHandle::join) {
-            Some(Err(panic)) => Err(NodeFailed { reason: reason(&*panic) }),
-            Some(Ok(())) | None => Ok(()),
+            // A task of the engine that cannot write panics; why, the disk tells.
+            Some(Err(panic)) => {
+                disk::check(&self.folder, self.keep_free)?;
+                Err(NodeFailed::Failed { reason: reason(&*panic) })
+            }
+            Some(Ok(ended)) => ended,
+            None => Ok(()),
         }
     }
 }

@@ -65,7 +65,7 @@ impl<A> Paced<A> {
                 if self.clock.wants_block_after(header.time, header.next_due) {
                     return;
                 }
-                if self.pool.has_ready(&parent.digest()) {
+                if self.pool.has_ready(&parent.digest(), header.height + 1) {
                     break;
                 }
                 changed.await;

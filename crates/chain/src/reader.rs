@@ -4,9 +4,11 @@
 //! requests from any other.
 
 use crate::{
+    archive::{Damage, Part},
     block::{Block, merkle_tree},
     engine::{Running, Runtime},
     final_blocks::FinalBlocks,
+    pool::Standing,
     store::{Databases, receipts_position},
 };
 use commonware_codec::Encode as _;
@@ -23,15 +25,18 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
+use utilidor_ledger::record::{AccountRecord, Record as _};
+use utilidor_proof::document::CertificatesProof;
+use utilidor_proof::inclusion::{
+    BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateCell,
+    StateInclusion, StateKey,
+};
 use utilidor_types::{
-    Cell, CertifiedRun, Digest, Key, Receipt, SignedTransaction, TransactionHash,
+    AccountId, Cell, Digest, Key, Receipt, SignedTransaction, TransactionHash,
     block::{FinalBlock, FinalTransaction, Header},
-    decode,
-    meter::MAX_CERTIFIED_RUN_BYTES,
-    proof::{
-        BlockInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, RunInclusion, StateInclusion,
-        StateKey,
-    },
+    cell::from_cells,
+    decode, encode,
+    meter::MAX_CERTIFICATION_ENTRY_BYTES,
 };
 
 /// Requests that wait for the reader; more wait at the sender.
@@ -75,6 +80,14 @@ pub enum ReadError {
         /// The height asked about.
         height: u64,
     },
+    /// What is stored of the past is damaged.
+    #[error("what this node stores of block {height} is damaged: {reason}")]
+    Damaged {
+        /// The block's height.
+        height: u64,
+        /// The file, and what was met.
+        reason: String,
+    },
     /// What is stored cannot be read.
     #[error("stored data cannot be read: {0}")]
     Storage(String),
@@ -102,15 +115,6 @@ pub struct ReceiptProof {
     pub inclusion: BlockInclusion,
 }
 
-/// A proof that readings were certified, all against the certification root of one block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificatesProof {
-    /// The block.
-    pub block: FinalHeader,
-    /// The runs that hold the readings, with their places.
-    pub runs: Vec<(CertifiedRun, RunInclusion)>,
-}
-
 /// A proof of what a key held after a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateProof {
@@ -131,6 +135,7 @@ pub(crate) enum Request {
     Block(u64, Answer<Arc<FinalBlock>>),
     FinalHeader(u64, Answer<FinalHeader>),
     State(Vec<Key>, Answer<Vec<Option<Cell>>>),
+    Standings(Vec<AccountId>, Answer<Vec<Option<Standing>>>),
     StateDigest(Answer<(u64, Digest)>),
     ProveState(Key, Answer<StateProof>),
     ProveTransaction(u64, u32, Answer<TransactionProof>),
@@ -145,6 +150,7 @@ pub(crate) struct Reader<E: Runtime> {
     blocks: Arc<FinalBlocks>,
     head: watch::Receiver<Header>,
     applied: watch::Receiver<Header>,
+    damage: Arc<Damage>,
 }
 
 fn storage(error: impl std::fmt::Display) -> ReadError {
@@ -161,6 +167,7 @@ impl<E: Runtime> Reader<E> {
             blocks: engine.blocks.clone(),
             head: engine.head.clone(),
             applied: engine.applied.clone(),
+            damage: engine.damage.clone(),
         });
         context.child("reader").spawn(move |context| async move {
             while let Some(request) = requests.recv().await {
@@ -177,6 +184,7 @@ impl<E: Runtime> Reader<E> {
             Request::Block(height, answer) => drop(answer.send(self.block(height).await)),
             Request::FinalHeader(height, answer) => drop(answer.send(self.final_header(height).await)),
             Request::State(keys, answer) => drop(answer.send(self.state(&keys).await)),
+            Request::Standings(accounts, answer) => drop(answer.send(self.standings(&accounts).await)),
             Request::StateDigest(answer) => drop(answer.send(self.state_digest().await)),
             Request::ProveState(key, answer) => drop(answer.send(self.prove_state(key).await)),
             Request::ProveTransaction(height, index, answer) => {
@@ -209,7 +217,15 @@ impl<E: Runtime> Reader<E> {
 
     async fn stored(&self, height: u64) -> Result<Block, ReadError> {
         let block = self.marshal.get_block(marshal::Identifier::Height(Height::new(height))).await;
-        block.map(|block| block.inner().clone()).ok_or(ReadError::NotHeld { height })
+        block.map(|block| block.inner().clone()).ok_or_else(|| self.missing(Part::Block, height))
+    }
+
+    /// Why a part of the archives is not there.
+    fn missing(&self, part: Part, height: u64) -> ReadError {
+        match self.damage.of(part, height) {
+            Some(reason) => ReadError::Damaged { height, reason },
+            None => ReadError::NotHeld { height },
+        }
     }
 
     async fn header(&self, height: u64) -> Result<Header, ReadError> {
@@ -259,7 +275,7 @@ impl<E: Runtime> Reader<E> {
             };
             for entry in entries {
                 let entry = entry.ok_or(ReadError::NotHeld { height })?;
-                certified.push(decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?);
+                certified.push(decode(entry.bytes(), MAX_CERTIFICATION_ENTRY_BYTES).map_err(storage)?);
             }
         }
         Ok(FinalBlock { header, transactions, receipts: self.receipts(height).await?, certified })
@@ -276,7 +292,7 @@ impl<E: Runtime> Reader<E> {
             }
             last += 1;
             if descendants.len() == MAX_DESCENDANTS {
-                return Err(ReadError::NotHeld { height: last });
+                return Err(self.missing(Part::Certificate, height));
             }
             descendants.push(self.header(last).await?);
         }
@@ -288,6 +304,35 @@ impl<E: Runtime> Reader<E> {
         let keys: Vec<&StateKey> = keys.iter().collect();
         let cells = self.databases.0.read().await.get_many(&keys).await.map_err(storage)?;
         Ok(cells.into_iter().map(|cell| cell.map(|cell| cell_of(&cell))).collect())
+    }
+
+    /// What the ledger holds of accounts. The state may be a moment behind the last final block; it is waited for where that
+    /// block may have opened an account.
+    async fn standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
+        let mut standings = self.present_standings(accounts).await?;
+        let missing: Vec<usize> = (0..accounts.len()).filter(|place| standings[*place].is_none()).collect();
+        if !missing.is_empty() && self.applied.borrow().height < self.head.borrow().height {
+            self.caught_up().await?;
+            let asked: Vec<AccountId> = missing.iter().map(|place| accounts[*place]).collect();
+            for (place, standing) in missing.into_iter().zip(self.present_standings(&asked).await?) {
+                standings[place] = standing;
+            }
+        }
+        Ok(standings)
+    }
+
+    async fn present_standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
+        let key = |account| StateKey::new(Key::of(AccountRecord::TABLE, &encode(account)).0);
+        let keys: Vec<StateKey> = accounts.iter().map(key).collect();
+        let keys: Vec<&StateKey> = keys.iter().collect();
+        let cells = self.databases.0.read().await.get_many(&keys).await.map_err(storage)?;
+        let standing = |cell: StateCell| {
+            let cells = [cell_of(&cell)];
+            let bytes = from_cells(&cells).ok_or_else(|| storage("an account's record has more than one cell"))?;
+            let record: AccountRecord = borsh::from_slice(&bytes).map_err(storage)?;
+            Ok(Standing { member: record.member, nonce: record.nonce })
+        };
+        cells.into_iter().map(|cell| cell.map(standing).transpose()).collect()
     }
 
     async fn state_digest(&self) -> Result<(u64, Digest), ReadError> {
@@ -366,7 +411,7 @@ impl<E: Runtime> Reader<E> {
         let block = self.final_header(at).await?;
         self.applied(at).await?;
         let end = mmr::Location::new(block.header.certification.end);
-        let mut runs = Vec::with_capacity(positions.len());
+        let mut entries = Vec::with_capacity(positions.len());
         for &position in positions {
             let no_such_run = ReadError::NoSuchRun { position, height: at };
             if position >= block.header.certification.end {
@@ -377,14 +422,14 @@ impl<E: Runtime> Reader<E> {
             let entry: LogEntry = log.get(location).await.map_err(storage)?.ok_or(no_such_run)?;
             let (path, _) = log.historical_proof(end, location, NZU64!(1)).await.map_err(storage)?;
             drop(log);
-            let run = decode(entry.bytes(), MAX_CERTIFIED_RUN_BYTES).map_err(storage)?;
-            runs.push((run, RunInclusion { position, path: path.encode().to_vec() }));
+            let certified = decode(entry.bytes(), MAX_CERTIFICATION_ENTRY_BYTES).map_err(storage)?;
+            entries.push((certified, EntryInclusion { position, path: path.encode().to_vec() }));
         }
-        Ok(CertificatesProof { block, runs })
+        Ok(CertificatesProof { block, entries })
     }
 }
 
-fn cell_of(cell: &utilidor_types::proof::StateCell) -> Cell {
+fn cell_of(cell: &StateCell) -> Cell {
     Cell((**cell).try_into().expect("a state cell has its fixed size"))
 }
 

@@ -10,6 +10,7 @@ use crate::{
     node::STACK_BYTES,
     pace::Pace,
     pool::{Candidate, PoolLimits},
+    reader::{Reader, Request},
 };
 use commonware_consensus::{
     marshal::{Identifier, core::Mailbox as MarshalMailbox, standard::Standard},
@@ -40,11 +41,11 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, MemberId, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text,
-    Timestamp, Transaction,
+    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text, Timestamp,
+    Transaction,
     block::Header,
     encode,
-    genesis::{ChainKind, GenesisMember},
+    genesis::{ChainKind, GenesisMember, Limits},
 };
 
 const MEMBERS: u8 = 4;
@@ -85,12 +86,8 @@ impl Consortium {
             kind: ChainKind::Production,
             time: Timestamp(0),
             validators: Bounded::new((0..MEMBERS).map(public).collect()).unwrap(),
-            members: Bounded::new(vec![GenesisMember {
-                member: MemberId([1; 16]),
-                account,
-                roles: Roles::of(&[Role::Issuer]),
-            }])
-            .unwrap(),
+            members: Bounded::new(vec![GenesisMember { account, roles: Roles::of(&[Role::Issuer]) }]).unwrap(),
+            limits: Limits::DEFAULT,
         };
         Self { genesis: Arc::new(genesis), synchronise, told: Arc::default() }
     }
@@ -192,13 +189,20 @@ impl EngineDefinition for Consortium {
             });
             // The client sends every transaction to every member.
             let (pool, verifier) = (running.pool.clone(), running.verifier.clone());
+            let reader = Reader::start(context.child("reading"), &running);
+            let mut tip = running.head.clone();
+            let account = AccountId::of(&client().public_key());
             context.child("client").spawn(move |context| async move {
+                tip.wait_for(|tip| tip.height > 0).await.unwrap();
                 for nonce in 0.. {
                     let verified =
                         verifier.verify_submitted(vec![consortium.transaction(nonce)]).await.remove(0).unwrap();
                     let candidate = Candidate { transaction: verified.0, bytes: verified.1 };
+                    let (answer, answered) = oneshot::channel();
+                    reader.send(Request::Standings(vec![account], answer)).await.unwrap();
+                    let standing = answered.await.unwrap().unwrap().remove(0);
                     // A member that comes back may know the nonce already: then it is too old.
-                    let _ = pool.insert(vec![candidate]);
+                    let _ = pool.insert(vec![(candidate, standing)], tip.borrow().height + 1);
                     context.sleep(CLIENT_PAUSE).await;
                 }
             });

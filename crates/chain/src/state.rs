@@ -26,7 +26,7 @@ use commonware_storage::{
 };
 use commonware_utils::channel::{mpsc, ring};
 use std::{hash::BuildHasher, ops::Deref, sync::Arc};
-use utilidor_types::proof::{STATE_CHUNK_BYTES, StateCell, StateKey};
+use utilidor_proof::inclusion::{STATE_CHUNK_BYTES, StateCell, StateKey};
 
 type Database<E> =
     current::ordered::fixed::Db<mmr::Family, E, StateKey, StateCell, Sha256, KeyHead, STATE_CHUNK_BYTES, Rayon>;

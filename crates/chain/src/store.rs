@@ -19,7 +19,8 @@ use commonware_storage::{
 };
 use commonware_utils::{NZU16, NZU64, NZUsize, non_empty_range};
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
-use utilidor_types::{Digest, block::Log, proof::LogEntry};
+use utilidor_proof::inclusion::LogEntry;
+use utilidor_types::{Digest, block::Log};
 
 pub(crate) type Certification<E> = keyless::variable::Db<mmr::Family, E, LogEntry, Sha256, Rayon>;
 pub(crate) type Receipts<E> = keyless::variable::Db<mmr::Family, E, LogEntry, Sha256, Rayon>;

@@ -10,7 +10,8 @@ use std::{
 };
 use tempfile::TempDir;
 use utilidor_chain::{Config, Handle, Node, start};
-use utilidor_types::{Genesis, PrivateKey, PublicKey, TransactionHash, genesis::ChainKind, proof::Members};
+use utilidor_proof::inclusion::Members;
+use utilidor_types::{Genesis, PrivateKey, PublicKey, TransactionHash, genesis::ChainKind};
 
 const MEMBERS: u8 = 4;
 

@@ -9,18 +9,19 @@ use std::{
     time::Duration,
 };
 use utilidor_chain::{
-    AdvanceTimeRefused, Config, DirectoryError, Handle, Inadmissible, PoolLimits, PoolRefused, ReadError, StartError,
-    SubmitRefused, start,
+    AdvanceTimeRefused, Config, DirectoryError, Dropped, Handle, Inadmissible, PoolLimits, PoolRefused, ReadError,
+    StartError, SubmitRefused, start,
 };
 use utilidor_ledger::record::{AccountRecord, Record as _};
+use utilidor_proof::inclusion::Members;
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, DecodeError, Key, Meter, MeterAuthority, MeterId, Money, PrivateKey, Quantity,
-    Reading, Timestamp, Transaction, TransactionHash,
+    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, MemberId, Meter, MeterAuthority, MeterId, Money,
+    PrivateKey, Quantity, Reading, Text, Timestamp, Transaction, TransactionHash,
+    action::NewAccount,
     cell::from_cells,
     encode,
     genesis::ChainKind,
     meter::MeterRun,
-    proof::Members,
     transaction::{MAX_TRANSACTION_BYTES, VerifyError},
 };
 
@@ -195,6 +196,11 @@ async fn state_is_proven_present_and_absent() {
     node.stop().unwrap();
 }
 
+/// Any action that the issuer could ask for, to an account.
+fn transfer(to: AccountId) -> Action {
+    Action::Transfer { to, amount: Money(1), reference: Text::default() }
+}
+
 #[tokio::test]
 async fn certificates_are_proven_at_their_place_in_the_log() {
     const QUARTER_MS: u64 = 900_000;
@@ -203,9 +209,10 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
     let handle = node.handle();
     let (genesis, operator) = (handle.genesis().clone(), AccountId::of(&issuer().public_key()));
     let members = Members::of(&genesis).unwrap();
-    let meter = MeterId([5; 16]);
+    let label = Label::of_text("the meter");
+    let meter = MeterId::of(operator, label);
     let registration = Action::RegisterMeter(Meter {
-        id: meter,
+        label,
         carrier: Carrier::Electricity,
         holder: operator,
         authority: MeterAuthority::Gateway(operator),
@@ -239,31 +246,31 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
         certified.extend(positions.zip(block.certified.clone()));
         blocks.push(block);
     }
-    let ids: Vec<_> = certified.iter().flat_map(|(_, run)| run.certificates()).map(|one| one.id.0).collect();
+    let ids: Vec<_> = certified.iter().flat_map(|(_, entry)| entry.run().certificates()).map(|one| one.id.0).collect();
     assert_eq!(ids, [0, 1, 2, 3, 4]);
 
     let positions: Vec<_> = certified.iter().map(|(position, _)| *position).collect();
     let proof = handle.prove_certified(positions.clone(), None).await.unwrap();
     let header = proof.block.verify(&members).unwrap();
-    for ((position, expected), (run, inclusion)) in certified.iter().zip(&proof.runs) {
-        assert_eq!((inclusion.position, run), (*position, expected));
-        for certificate in run.certificates() {
+    for ((position, expected), (entry, inclusion)) in certified.iter().zip(&proof.entries) {
+        assert_eq!((inclusion.position, entry), (*position, expected));
+        for certificate in entry.run().certificates() {
             assert_eq!(certificate.register, Quantity((certificate.id.0 + 1) * 1_000_000));
             assert_eq!(certificate.interval.to.0, START.0 + (certificate.id.0 + 1) * QUARTER_MS);
             assert_eq!(certificate.interval.ms(), QUARTER_MS);
         }
-        inclusion.verify(header, run).unwrap();
-        changed(inclusion, |inclusion| inclusion.verify(header, run).is_ok());
-        changed(run, |run| inclusion.verify(header, run).is_ok());
+        inclusion.verify(header, entry).unwrap();
+        changed(inclusion, |inclusion| inclusion.verify(header, entry).is_ok());
+        changed(entry, |entry| inclusion.verify(header, entry).is_ok());
     }
     // A run stands in one place only, and a path leads to the root of one block only.
-    let [(one, at_one), (other, at_other)] = [&proof.runs[0], &proof.runs[1]];
+    let [(one, at_one), (other, at_other)] = [&proof.entries[0], &proof.entries[1]];
     at_one.verify(header, other).unwrap_err();
     at_other.verify(header, one).unwrap_err();
 
     let old = handle.prove_certified(positions[..1].to_vec(), Some(first)).await.unwrap();
     let old_header = old.block.verify(&members).unwrap();
-    let (run, inclusion) = &old.runs[0];
+    let (run, inclusion) = &old.entries[0];
     inclusion.verify(old_header, run).unwrap();
     inclusion.verify(header, run).unwrap_err();
     at_one.verify(old_header, run).unwrap_err();
@@ -285,36 +292,82 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
 }
 
 #[tokio::test]
-async fn what_the_ledger_does_not_admit_is_dropped_with_its_reason() {
+async fn what_no_block_could_carry_is_refused_and_makes_no_block() {
     let dir = tempfile::tempdir().unwrap();
     let node = development(dir.path());
     let handle = node.handle();
     let genesis = handle.genesis().clone();
     nonces(&handle, 0..1).await;
-    let mut drops = handle.drops();
+    let height = handle.head().height;
     let stranger = PrivateKey::ed25519([66; 32]);
     let account = AccountId::of(&stranger.public_key());
-    let signed = |key: &PrivateKey, nonce, expires| {
-        let action = Action::OpenAccount { account };
+    let sign = |key: &PrivateKey, nonce, expires, action| {
         let chain = genesis.chain();
         encode(&Transaction { chain, signer: key.public_key(), nonce, expires, action }.sign(key))
     };
-    let dropped = async |bytes: Vec<u8>, drops: &mut tokio::sync::watch::Receiver<u64>| {
-        let hash = handle.submit(vec![bytes]).await.remove(0).unwrap();
-        drops.changed().await.unwrap();
-        (hash, handle.dropped(hash))
+    let signed = |key: &PrivateKey, nonce, expires| sign(key, nonce, expires, transfer(account));
+    let refused = async |bytes: Vec<u8>| match handle.submit(vec![bytes]).await.remove(0) {
+        Err(SubmitRefused::Pool(reason)) => reason,
+        other => panic!("not refused by the pool: {other:?}"),
     };
 
-    let (unknown, reason) = dropped(signed(&stranger, 0, 90_000), &mut drops).await;
-    assert_eq!(reason, Some(Inadmissible::UnknownAccount(account)));
-    let (_, reason) = dropped(signed(&issuer(), 1, 500_000), &mut drops).await;
-    assert!(matches!(reason, Some(Inadmissible::Expired { expires: 500_000, .. })));
-    assert_eq!(handle.head().pooled, 0);
+    for nonce in 0..50 {
+        let reason = refused(signed(&stranger, nonce, 90_000)).await;
+        assert_eq!(reason, Inadmissible::UnknownAccount(account).into());
+    }
+    let height_ahead = height + 1;
+    for expires in [height, 500_000] {
+        let reason = refused(signed(&issuer(), 1, expires)).await;
+        assert_eq!(reason, Inadmissible::Expired { expires, height: height_ahead }.into());
+    }
+    assert_eq!(refused(signed(&issuer(), 0, 90_000)).await, PoolRefused::NonceTooOld { nonce: 0, next: 1 });
+    assert_eq!((handle.head().height, handle.head().pooled), (height, 0));
 
-    // The reason may pass: once the account is open, the same transaction is taken.
-    commit(&handle, vec![signed(&issuer(), 1, 90_000)]).await;
-    assert_eq!(commit(&handle, vec![signed(&stranger, 0, 90_000)]).await, [unknown]);
-    assert_eq!(handle.dropped(unknown), None);
+    // The reason may pass: once the account is open, the same transaction is taken, by the next block already.
+    let member = MemberId::of(AccountId::of(&issuer().public_key()));
+    let opened = Action::OpenAccount { account: NewAccount::sign(genesis.chain(), member, &stranger) };
+    commit(&handle, vec![sign(&issuer(), 1, 90_000, opened)]).await;
+    commit(&handle, vec![signed(&stranger, 0, 90_000)]).await;
+    assert_eq!(handle.head().height, height + 2, "what was refused made no blocks");
+    node.stop().unwrap();
+
+    // A node that has just come back remembers no account, and asks the state.
+    let node = development(dir.path());
+    let again = node.handle().submit(vec![signed(&issuer(), 1, 80_000)]).await.remove(0);
+    assert_eq!(again, Err(SubmitRefused::Pool(PoolRefused::NonceTooOld { nonce: 1, next: 2 })));
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_taken_and_expires_is_dropped_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    let handle = node.handle();
+    let genesis = handle.genesis().clone();
+    nonces(&handle, 0..1).await;
+    let expires = handle.head().height + 1;
+    let mut drops = handle.drops();
+    let action = transfer(AccountId([7; 32]));
+    let ahead = Transaction { chain: genesis.chain(), signer: issuer().public_key(), nonce: 9, expires, action };
+    let hash = handle.submit(vec![encode(&ahead.sign(&issuer()))]).await.remove(0).unwrap();
+
+    nonces(&handle, 1..2).await;
+
+    drops.changed().await.unwrap();
+    let expired = Inadmissible::Expired { expires, height: expires + 1 };
+    assert_eq!(handle.dropped(hash), Some(Dropped::from(expired)));
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn the_first_block_holds_no_transactions_however_early_they_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+
+    nonces(&node.handle(), 0..25).await;
+
+    let first = node.handle().finalized(1).await.unwrap().unwrap();
+    assert_eq!((first.header.transaction_count, first.receipts.len()), (0, 1));
     node.stop().unwrap();
 }
 
@@ -368,24 +421,24 @@ async fn the_pool_answers_each_refusal_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let genesis = genesis(ChainKind::Development, 1);
     let mut config = Config::alone(dir.path(), genesis.clone(), validator_key(0));
-    config.pool = PoolLimits { transactions: 4, bytes: 1_000_000, per_account: 3 };
+    config.pool = PoolLimits { member_ahead: 3, ..config.pool };
     let node = start(config).unwrap();
     let handle = node.handle();
     let submit = async |bytes: Vec<u8>| handle.submit(vec![bytes]).await.remove(0);
     commit(&handle, vec![transaction(&genesis, 0)]).await;
 
-    // Nonces after a gap wait, and fill the account's share of the pool.
+    // Nonces after a gap wait; few may.
     let waiting = submit(transaction(&genesis, 2)).await.unwrap();
     assert_eq!(submit(transaction(&genesis, 2)).await, Ok(waiting), "a repeated submission has no effect");
-    let other = encode(&signed(&genesis, 2, Action::OpenAccount { account: Default::default() }));
+    let other = encode(&signed(&genesis, 2, transfer(Default::default())));
     assert_eq!(submit(other).await, Err(SubmitRefused::Pool(PoolRefused::DuplicateNonce { nonce: 2, waiting })));
-    let used = encode(&signed(&genesis, 0, Action::OpenAccount { account: Default::default() }));
+    let used = encode(&signed(&genesis, 0, transfer(Default::default())));
     assert_eq!(submit(used).await, Err(SubmitRefused::Pool(PoolRefused::NonceTooOld { nonce: 0, next: 1 })));
     submit(transaction(&genesis, 3)).await.unwrap();
     submit(transaction(&genesis, 4)).await.unwrap();
     assert_eq!(
         submit(transaction(&genesis, 5)).await,
-        Err(SubmitRefused::Pool(PoolRefused::AccountFull { held: 3, limit: 3 }))
+        Err(SubmitRefused::Pool(PoolRefused::TooFarAhead { nonce: 5, missing: 1, held: 3, limit: 3 }))
     );
     assert_eq!(handle.head().pooled, 3);
 
@@ -550,5 +603,70 @@ async fn a_node_killed_at_any_moment_loses_nothing_that_it_reported() {
         }
         handle.final_header(height).await.unwrap().verify(&members).unwrap();
     }
+    node.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_node_stops_cleanly_while_there_is_room_left_and_goes_on_when_there_is_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let alone = || Config::alone(dir.path(), genesis(ChainKind::Development, 1), validator_key(0));
+    let full = Config { keep_free: u64::MAX, ..alone() };
+    let refused = start(full.clone()).err().expect("there is never so much room");
+    assert!(matches!(&refused, StartError::DiskFull(full) if full.kept == u64::MAX), "{refused}");
+    assert!(refused.to_string().contains("is full: ") && refused.to_string().contains("Make room"), "{refused}");
+
+    let node = start(alone()).unwrap();
+    nonces(&node.handle(), 0..3).await;
+    let head = node.handle().head();
+    node.stop().unwrap();
+    assert!(start(full).is_err());
+    let node = start(alone()).unwrap();
+    assert_eq!(node.handle().head(), head);
+    node.stop().unwrap();
+}
+
+/// Files below a folder whose path contains `part`.
+fn files(folder: &Path, part: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|folder| self::files(folder, part));
+    let mut found: Vec<_> = files.into_iter().filter(|path| path.to_str().unwrap().contains(part)).collect();
+    found.extend(below);
+    found
+}
+
+#[tokio::test]
+async fn a_damaged_block_fails_the_requests_that_need_it_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = development(dir.path());
+    for batch in 0..20 {
+        nonces(&node.handle(), batch * 5..(batch + 1) * 5).await;
+    }
+    let head = node.handle().head().height;
+    node.stop().unwrap();
+    let archive = files(dir.path(), "chain-blocks-values");
+    let [file] = &archive[..] else { panic!("one file holds so few blocks: {archive:?}") };
+    let mut bytes = std::fs::read(file).unwrap();
+    let place = bytes.len() / 3;
+    bytes[place] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+
+    let node = development(dir.path());
+    let handle = node.handle();
+    let mut damaged = Vec::new();
+    for height in 1..=head {
+        match handle.prove_receipt(height, 0).await {
+            Ok(_) => {}
+            Err(ReadError::Damaged { height, reason }) => {
+                assert!(reason.contains("chain-blocks-values/0000000000000000"), "it names the file: {reason}");
+                damaged.push(height);
+            }
+            Err(error) => panic!("block {height}: {error}"),
+        }
+    }
+    assert!(!damaged.is_empty() && damaged.len() <= 2, "one block is damaged: {damaged:?}");
+    // The node goes on.
+    nonces(&handle, 100..105).await;
+    assert!(handle.head().height > head);
     node.stop().unwrap();
 }

@@ -1,8 +1,8 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, bench, demo, gateway, index, keys, member, meter, node, offer, package, quote, reading,
-    statement, status, subscription, trace, transaction, verify,
+    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, package, quote,
+    reading, statement, status, subscription, trace, transaction, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -87,6 +87,9 @@ pub enum Command {
     /// Sign, change and end agreements
     #[command(subcommand)]
     Agreement(agreement::Command),
+    /// See what is owed, pay it
+    #[command(subcommand)]
+    Debt(debt::Command),
     /// Register meters and keep them
     #[command(subcommand)]
     Meter(meter::Command),
@@ -107,7 +110,7 @@ pub enum Command {
     Statement(statement::Command),
     /// Show all that led to an agreement and followed from it
     Trace(trace::Arguments),
-    /// Check a bill proof offline
+    /// Check a proof offline
     Verify(verify::Arguments),
     /// Rebuild or check a node's read model
     #[command(subcommand)]

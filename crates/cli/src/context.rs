@@ -1,12 +1,14 @@
 //! Which node, which key, which passphrase: what most commands need before they can call anything.
 
 use crate::arguments::Global;
+use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::ids::Given;
+use crate::output::{Output, warn};
 use crate::text::Lang;
-use serde::de::DeserializeOwned;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
+use utilidor_sdk::keystore::others_may_read;
 use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
 use utilidor_types::{AccountId, PrivateKey};
 
@@ -53,6 +55,9 @@ impl Context {
     /// The passphrase: from a file, the environment or the terminal, in this order.
     pub fn passphrase(&self) -> Result<Passphrase, Failure> {
         if let Some(path) = &self.global.passphrase_file {
+            if others_may_read(path) {
+                warn(&format!("other users may read the passphrase in {0}: chmod 600 {0}", path.display()));
+            }
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Failure::from_error(
                     "passphrase",
@@ -115,37 +120,78 @@ impl Context {
         let keystore = self.keystore()?;
         // Before a passphrase is asked for.
         keystore.info(name)?;
+        warn_if_exposed(&keystore, name);
         Ok(keystore.signing_key(name, &self.passphrase()?)?)
+    }
+
+    /// The key that moves the time of a development chain: the one that acts, else the one that the node of this keystore votes
+    /// with.
+    pub fn operator_key(&self) -> Result<PrivateKey, Failure> {
+        if self.global.acting.is_none() && self.keystore()?.info(VALIDATOR).is_ok() {
+            return self.signing_key(VALIDATOR);
+        }
+        self.signing_key(&self.acting_key()?)
     }
 
     /// A seal key, unlocked.
     pub fn seal_key(&self, name: &str) -> Result<SealKey, Failure> {
         let keystore = self.keystore()?;
         keystore.info(name)?;
+        warn_if_exposed(&keystore, name);
         Ok(keystore.seal_key(name, &self.passphrase()?)?)
+    }
+
+    /// The key that acts, unlocked.
+    pub fn acting_signing_key(&self) -> Result<PrivateKey, Failure> {
+        self.signing_key(&self.acting_key()?)
     }
 
     /// The account that acts.
     pub async fn account(&self) -> Result<Account, Failure> {
-        let key = self.signing_key(&self.acting_key()?)?;
-        Ok(Account::open(self.client()?, key).await?)
+        Ok(Account::open(self.client()?, self.acting_signing_key()?).await?)
     }
 
     /// The id of the account that acts, without unlocking its key.
     pub fn acting_account(&self) -> Result<AccountId, Failure> {
-        self.account_id(&self.acting_key()?)
+        self.account_of_key(&self.acting_key()?)
     }
 
-    /// An account by its id or by the name of its key.
-    pub fn account_id(&self, text: &str) -> Result<AccountId, Failure> {
+    /// An account by its id, by the beginning of its id, or by the name of its key.
+    pub async fn account_id(&self, text: &str) -> Result<AccountId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
-        let info = self.keystore()?.info(text).map_err(|_| {
-            Failure::usage(format!("{text:?} is neither an account (64 hex digits) nor a key of yours"))
-                .next("list your keys: utilidor keys list; list the accounts: utilidor account list")
-        })?;
-        info.account.ok_or_else(|| Failure::usage(format!("key {text:?} is a seal key: it controls no account")))
+        // Names go first: a beginning can be written longer.
+        if self.keystore()?.info(text).is_ok() {
+            return self.account_of_key(text);
+        }
+        match text.parse::<Given<AccountId>>() {
+            Ok(beginning) => self.id(&beginning).await,
+            Err(shape) => Err(Failure::usage(format!("{text:?} is neither an account nor a key of yours: {shape}"))
+                .next("list your keys: utilidor keys list; list the accounts: utilidor account list")),
+        }
+    }
+
+    /// The same, where one was written.
+    pub async fn account_or_none(&self, text: Option<&str>) -> Result<Option<AccountId>, Failure> {
+        match text {
+            Some(text) => self.account_id(text).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn account_of_key(&self, name: &str) -> Result<AccountId, Failure> {
+        let account = self.keystore()?.info(name)?.account;
+        account.ok_or_else(|| Failure::usage(format!("key {name:?} is a seal key: it controls no account")))
+    }
+}
+
+fn warn_if_exposed(keystore: &Keystore, name: &str) {
+    if let Some(path) = keystore.exposed(name) {
+        warn(&format!(
+            "other users may read the key file {0}, which only its passphrase protects: chmod 600 {0}",
+            path.display()
+        ));
     }
 }
 
@@ -169,12 +215,4 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     };
     read.map_err(|error| Failure::from_error("file", &what(), &error))?;
     Ok(bytes)
-}
-
-/// Reads a JSON document; `example` names the command that prints one.
-pub fn read_document<T: DeserializeOwned>(path: &Path, what: &str, example: &str) -> Result<T, Failure> {
-    serde_json::from_slice(&read_file(path)?).map_err(|error| {
-        Failure::usage(format!("{} is no {what}: {error}", path.display()))
-            .next(format!("see a valid one: utilidor {example}"))
-    })
 }

@@ -4,8 +4,7 @@ use serde_json::json;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
-use utilidor_sdk::keys::KeyError;
-use utilidor_sdk::{ClientError, SubmitError};
+use utilidor_sdk::{ClientError, KeyError, SubmitError};
 
 /// Exit status when something failed.
 const FAILED: u8 = 1;
@@ -36,12 +35,18 @@ impl Failure {
 
     /// The ledger refused.
     pub fn refused(code: &str, what: impl Into<String>) -> Self {
-        Self { status: REFUSED, code: code.into(), what: what.into(), next: None }
+        Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code).map(Into::into) }
     }
 
     /// Says what to do next.
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// Says where it happened.
+    pub fn within(mut self, place: &str) -> Self {
+        self.what = format!("{place}: {}", self.what);
         self
     }
 
@@ -90,11 +95,17 @@ impl From<ClientError> for Failure {
                 .next("start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE"),
             ClientError::BadAddress { .. } => Self::usage(error.to_string()),
             ClientError::Problem(problem) => {
-                let failure = Self::new(problem.code.clone(), error.to_string());
-                match problem.code.as_str() {
+                let failure = Self::new(problem.code.as_ref(), error.to_string());
+                match problem.code.as_ref() {
                     "development/not-a-development-chain" => {
                         failure.next("a production chain's time is its members' clocks: wait")
                     }
+                    "development/not-the-operator" => failure.next(
+                        "act with the key of the node: --as founder or --as validator, with --keys in the node's folder",
+                    ),
+                    "request/unknown-host" => failure.next(
+                        "name the node by its address, or have its operator start it with --allow-host",
+                    ),
                     _ => failure,
                 }
             }
@@ -113,11 +124,11 @@ impl From<SubmitError> for Failure {
             SubmitError::Refused { refusal, height, hash } => {
                 let code = refusal.code();
                 let what = format!("the ledger refused ({code}): {refusal} (block {height}, transaction {hash})");
-                Self { status: REFUSED, code: code.into(), what, next: advice(code).map(Into::into) }
+                Self::refused(code, what)
             }
             SubmitError::NotTaken(problem) => {
                 let what = format!("the node did not take the transaction ({}): {problem}", problem.code);
-                Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.clone(), what) }
+                Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.as_ref(), what) }
             }
             SubmitError::Client(client) => client.clone().into(),
             SubmitError::TooMany(_) | SubmitError::TooLong { .. } => Self::usage(error.to_string()),
@@ -141,6 +152,9 @@ impl From<KeyError> for Failure {
             KeyError::WrongKind { .. } => {
                 Self::new("key/wrong-kind", what).next("see the kinds of your keys: utilidor keys list")
             }
+            KeyError::ShortPassphrase { .. } => {
+                Self::new("key/short-passphrase", what).next("take a longer one: four random words are easy to keep")
+            }
             _ => Self::new("key", what),
         }
     }
@@ -159,8 +173,18 @@ fn advice(code: &str) -> Option<&'static str> {
         "offer/gate-open" => "wait until the gate closes; on a development chain: utilidor advance-time TIME",
         "capacity/none" => "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
         "agreement/wrong-terms" => "read the terms again: utilidor agreement show AGREEMENT",
-        "id/taken" => "choose another id with --id, or leave it out",
-        "pool/full" | "pool/account-full" | "node/too-many-clients" => "the node is busy: try again in a moment",
+        "id/taken" => "choose another label, or leave it out",
+        "offer/lapsed" => "awards are taken until an offer lapses: publish it again",
+        "debt/above" => "see what is owed: utilidor debt list; without an amount all of it is paid",
+        "package/closed" => "see the versions: utilidor package list",
+        "agreement/not-ending" => "see the agreement: utilidor agreement show AGREEMENT",
+        "pool/full" | "pool/member-full" | "pool/too-far-ahead" | "pool/displaced" | "node/too-many-clients" => {
+            "the node is busy: try again in a moment"
+        }
+        "pool/share-used" => "wait, or submit less; the members set each one's share",
+        "transaction/unknown-account" => {
+            "have a validator admit the account's member: utilidor member admit --account ACCOUNT --roles user"
+        }
         "meter/unknown" => "have a meter operator register it: utilidor meter register",
         _ => return None,
     })

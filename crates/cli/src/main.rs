@@ -6,6 +6,8 @@
 //! | [`context`] | which node, which key, which passphrase |
 //! | [`command`] | one file per noun: what is called, and what is shown of the answer |
 //! | [`output`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
+//! | [`document`], [`import`], [`ids`] | what people write in documents, in files of readings, and instead of whole ids |
+//! | [`label`] | what things are called that are to be made |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
 //!
 //! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
@@ -13,7 +15,11 @@
 mod arguments;
 mod command;
 mod context;
+mod document;
 mod failure;
+mod ids;
+mod import;
+mod label;
 mod output;
 mod text;
 mod units;

@@ -80,6 +80,17 @@ pub fn print(text: &str) {
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
 }
 
+/// Tells people how things stand, on standard error.
+pub fn note(text: &str) {
+    // Nothing can be done where even standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Tells people something beside the answer, on standard error.
+pub fn warn(text: &str) {
+    note(&format!("warning: {text}"));
+}
+
 /// `yes` or `no`, for tables.
 pub fn yes(value: bool) -> String {
     if value { "yes" } else { "no" }.into()

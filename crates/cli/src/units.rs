@@ -6,7 +6,7 @@ use utilidor_types::carrier::BaseUnit;
 use utilidor_types::money::{Price, PriceUnit};
 use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{Carrier, Quantity, Timestamp};
+use utilidor_types::{Area, Carrier, Quantity, Timestamp};
 
 /// Units of quantities: name, base unit, base units in one.
 const UNITS: [(&str, BaseUnit, u64); 11] = [
@@ -23,42 +23,68 @@ const UNITS: [(&str, BaseUnit, u64); 11] = [
     ("m³", BaseUnit::Millilitre, 1_000_000),
 ];
 
-/// A quantity with its unit, such as `120kWh`, `3.5 GJ` or `12m3`; a bare integer counts base units.
+/// A unit of quantities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    name: &'static str,
+    base: BaseUnit,
+    scale: u64,
+}
+
+impl std::str::FromStr for Unit {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = UNITS.into_iter().find(|(name, ..)| *name == text.trim());
+        let (name, base, scale) =
+            known.ok_or_else(|| format!("{text:?} is no unit; units are J, kJ, MJ, GJ, Wh, kWh, MWh, mL, L and m3"))?;
+        Ok(Self { name, base, scale })
+    }
+}
+
+/// A quantity with its unit, such as `120kWh`, `3.5 GJ` or `12m3`. Only nothing, `0`, needs no unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount {
     quantity: Quantity,
-    base: Option<BaseUnit>,
+    unit: Option<Unit>,
 }
 
 impl Amount {
     /// The quantity in the carrier's base unit, if that is what the unit measures.
     pub fn of(self, carrier: Carrier) -> Result<Quantity, String> {
-        match self.base {
-            Some(base) if base != carrier.base_unit() => {
+        match self.unit {
+            Some(unit) if unit.base != carrier.base_unit() => {
                 let units = if carrier.base_unit() == BaseUnit::Joule { "kWh, GJ or J" } else { "m3, L or mL" };
-                Err(format!("{carrier} is measured in {units}"))
+                Err(format!("{carrier} is measured in {units}, not in {}", unit.name))
             }
             _ => Ok(self.quantity),
         }
+    }
+
+    /// Reads a quantity; where it names no unit, it is in `unit`.
+    pub fn read(text: &str, unit: Option<Unit>) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+        let (number, rest) = (&text[..digits], text[digits..].trim());
+        if rest.starts_with(',') {
+            return Err(format!("{text:?} has a comma: write decimals with a point, such as 17.5kWh"));
+        }
+        let named = if rest.is_empty() { None } else { Some(rest.parse::<Unit>()?) };
+        let unit = named.or(unit);
+        let bad = || {
+            format!("{text:?} is no quantity, or not a whole number of joules or millilitres; write for example 120kWh")
+        };
+        let quantity = Quantity(exact(number, unit.map_or(1, |unit| unit.scale)).ok_or_else(bad)?);
+        if unit.is_none() && quantity != Quantity::ZERO {
+            return Err(format!("{text:?} has no unit: write for example {text}kWh or {text}m3"));
+        }
+        Ok(Self { quantity, unit })
     }
 }
 
 impl std::str::FromStr for Amount {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
-        let (number, unit) = (&text[..digits], text[digits..].trim());
-        let known = UNITS.iter().find(|(name, ..)| *name == unit);
-        let (base, scale) = match (unit, known) {
-            ("", _) => (None, 1),
-            (_, Some((_, base, scale))) => (Some(*base), *scale),
-            _ => return Err(format!("{unit:?} is no unit; units are J, kJ, MJ, GJ, Wh, kWh, MWh, mL, L and m3")),
-        };
-        let quantity = exact(number, scale).ok_or_else(|| {
-            format!("{text:?} is no quantity, or not a whole number of joules or millilitres; write for example 120kWh")
-        })?;
-        Ok(Self { quantity: Quantity(quantity), base })
+        Self::read(text, None)
     }
 }
 
@@ -97,14 +123,29 @@ pub fn quantity(quantity: Quantity, carrier: Carrier) -> String {
     }
 }
 
+/// A floor area in m2 with at most two decimals, such as `2400` or `84.25`.
+pub fn area(text: &str) -> Result<Area, String> {
+    let bad = || format!("{text:?} is no floor area: write m2 with at most two decimals, such as 84.25");
+    exact(text, Area::PER_M2.into()).and_then(|area| u32::try_from(area).ok()).map(Area).ok_or_else(bad)
+}
+
+/// Mean power for people, in kW, rounded down to watts: so many joules in so many milliseconds.
+pub fn power(quantity: Quantity, ms: u32) -> String {
+    let watts = u128::from(quantity.0) * 1_000 / u128::from(ms.max(1));
+    format!("{}.{:03} kW", watts / 1_000, watts % 1_000)
+}
+
 /// An instant: RFC 3339 such as `2025-01-31T08:00:00+08:00`, or Unix milliseconds.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let bad = || format!("{text:?} is no time: write 2025-01-31T08:00:00+08:00 or Unix milliseconds");
-    let ms = match text.parse::<u64>() {
-        Ok(ms) => ms,
-        Err(_) => text.parse::<jiff::Timestamp>().map_err(|_| bad())?.as_millisecond().try_into().map_err(|_| bad())?,
-    };
-    Some(Timestamp(ms)).filter(|time| *time <= MAX_TIMESTAMP).ok_or_else(bad)
+    let time = text.parse::<u64>().ok().map(Timestamp).or_else(|| written_time(text));
+    time.filter(|time| *time <= MAX_TIMESTAMP).ok_or_else(bad)
+}
+
+/// An instant in RFC 3339.
+pub fn written_time(text: &str) -> Option<Timestamp> {
+    let ms = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    u64::try_from(ms).ok().map(Timestamp).filter(|time| *time <= MAX_TIMESTAMP)
 }
 
 /// A duration such as `90m`, `36h` or `7d`, in milliseconds.
@@ -127,12 +168,39 @@ mod tests {
         assert_eq!(joules("120kWh"), Ok(Quantity(432_000_000)));
         assert_eq!(joules("0.001 kWh"), Ok(Quantity(3_600)));
         assert_eq!(joules("3.5GJ"), Ok(Quantity(3_500_000_000)));
-        assert_eq!(joules("7"), Ok(Quantity(7)));
+        assert_eq!(joules("7J"), Ok(Quantity(7)));
+        assert_eq!(joules("0"), Ok(Quantity::ZERO));
         assert!(joules("1m3").is_err());
         assert_eq!("1.5m3".parse::<Amount>().unwrap().of(Carrier::Gas), Ok(Quantity(1_500_000)));
-        for text in ["", ".", "1.", "-1kWh", "1 kwh", "0.0000001 m3", "99999999999999999999", "1e3", "0.1"] {
+        for text in ["", ".", "1.", "-1kWh", "1 kwh", "0.0000001 m3", "99999999999999999999", "1e3", "0.1", "1,5kWh"] {
             assert!(text.parse::<Amount>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_quantity_without_a_unit_is_none_unless_its_unit_was_said_before() {
+        assert_eq!("100".parse::<Amount>().unwrap_err(), "\"100\" has no unit: write for example 100kWh or 100m3");
+        let unit = |text: &str| Some(text.parse::<Unit>().unwrap());
+        let joules = |text, unit| Amount::read(text, unit).unwrap().of(Carrier::Electricity);
+        assert_eq!(joules("100", unit("kWh")), Ok(Quantity(360_000_000)));
+        assert_eq!(joules("100 Wh", unit("kWh")), Ok(Quantity(360_000)), "what it says itself counts");
+        assert_eq!(joules("1", unit("m3")), Err("electricity is measured in kWh, GJ or J, not in m3".into()));
+        assert!("kwh".parse::<Unit>().is_err());
+    }
+
+    #[test]
+    fn floor_areas_have_two_decimals() {
+        assert_eq!(area("2400"), Ok(Area(240_000)));
+        assert_eq!(area("84.25"), Ok(Area(8_425)));
+        for text in ["", "84.255", "-1", "84,25", "99999999.99"] {
+            assert!(area(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_kilowatt_hour_in_an_hour_is_a_kilowatt() {
+        assert_eq!(power(Quantity(3_600_000), 3_600_000), "1.000 kW");
+        assert_eq!(power(Quantity(1), 0), "1.000 kW", "a time of nothing divides nothing");
     }
 
     #[test]

@@ -10,7 +10,7 @@ const DAYS: usize = 6;
 /// Asks until the chain has come to `height`, or the demonstration has ended.
 fn reaches(client: &Client, height: u64) -> bool {
     loop {
-        match block_on(client.get::<utilidor_sdk::model::NodeStatus>("v1/status")) {
+        match block_on(client.get::<utilidor_view::NodeStatus>("v1/status")) {
             Ok(status) if status.height >= height => return true,
             Ok(_) => {}
             Err(_) => return false,

@@ -2,13 +2,13 @@
 //! and locale.
 
 mod demonstration;
-#[path = "../../park/tests/support/oracle.rs"]
+#[path = "../../park/tests/support/oracle/mod.rs"]
 mod oracle;
 
 use demonstration::{begin, block_on, comparable, play, report};
 use oracle::{Expected, recompute};
 use utilidor_park::scenario::Journal;
-use utilidor_sdk::client::StatementFilter;
+use utilidor_view::StatementFilter;
 
 #[test]
 fn the_months_bills_on_the_node_are_those_of_the_data_files() {

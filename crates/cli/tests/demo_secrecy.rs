@@ -11,12 +11,12 @@ use utilidor_park::tender::{Bid, Tender, tenders_of_month};
 use utilidor_sdk::Client;
 use utilidor_types::{AgreementId, encode};
 
-/// What gives a quote's content away: its salt, and its quantity and price together, as bytes and as hex.
+/// What gives a quote away: its salt, and its quantity and price together, as bytes and as hex.
 fn traces(tender: &Tender, bid: &Bid) -> Vec<Vec<u8>> {
-    let content = tender.content(bid);
-    let line = encode(&content.lines[0])[..16].to_vec();
-    let salt = content.salt.to_vec();
-    let json = format!("\"{}\",\"price\":\"{}\"", content.lines[0].quantity, content.lines[0].price);
+    let opening = tender.opening(bid);
+    let line = encode(&opening.lines[0])[..16].to_vec();
+    let salt = opening.salt.to_vec();
+    let json = format!("\"{}\",\"price\":\"{}\"", opening.lines[0].quantity, opening.lines[0].price);
     vec![hex::encode(&salt).into_bytes(), hex::encode(&line).into_bytes(), salt, line, json.into_bytes()]
 }
 
@@ -43,7 +43,7 @@ fn interface(client: &Client, tenders: &[Tender]) -> Vec<u8> {
             .map(String::from)
             .to_vec();
     for tender in tenders {
-        let offer = tender.offer().id;
+        let offer = tender.id();
         paths.push(format!("v1/offers/{offer}"));
         paths.push(format!("v1/offers/{offer}/quotes?limit=1000"));
         for bid in &tender.bids {
@@ -98,7 +98,7 @@ fn after_the_award_the_winners_are_seen_and_the_losers_are_not() {
     let seen = all_that_is_seen(4);
     let (mut winners, mut losers) = (0, 0);
     for tender in january() {
-        let quotes = tender.bids.iter().map(|bid| (bid, tender.content(bid))).collect();
+        let quotes = tender.bids.iter().map(|bid| (bid, tender.opening(bid))).collect();
         let chosen: Vec<&Bid> =
             utilidor_park::tender::choose(tender.quantity, quotes).into_iter().map(|(bid, _)| bid).collect();
         for bid in &tender.bids {

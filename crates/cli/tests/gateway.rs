@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout};
 
-const METER: &str = "9a400000000000000000000000000001";
+/// A meter that no ledger has.
+const UNKNOWN: &str = "9a400000000000000000000000000001";
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
@@ -56,11 +57,12 @@ impl Drop for Running {
     }
 }
 
-fn site(address: &str, node: &str) -> String {
+/// A configuration with one meter.
+fn site(meter: &str, address: &str, node: &str) -> String {
     format!(
         "[site]\nnode = \"{node}\"\nkey = \"gateway\"\ninterval = \"15min\"\n\
          [[bus]]\nname = \"hall-3\"\nprotocol = \"dlt645\"\naddress = \"{address}\"\ntimeout = \"20s\"\n\
-         [[meter]]\nid = \"{METER}\"\nbus = \"hall-3\"\nunit = \"000000000161\"\ncarrier = \"electricity\"\n\
+         [[meter]]\nid = \"{meter}\"\nbus = \"hall-3\"\nunit = \"000000000161\"\ncarrier = \"electricity\"\n\
          profile = \"dlt645-2007\"\nratio = {{ ct = 40, pt = 1 }}\n"
     )
 }
@@ -104,11 +106,13 @@ fn a_frame_says_what_it_says_or_is_refused() {
 fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
     let desk = Desk::new();
     assert!(desk.run("gateway status").failed(2).contains("gateway.toml"));
-    let file =
-        desk.file("bad.toml", &site("127.0.0.1:1", "http://127.0.0.1:9").replace("hall-3\"\nunit", "hall-4\"\nunit"));
+    let file = desk.file(
+        "bad.toml",
+        &site(UNKNOWN, "127.0.0.1:1", "http://127.0.0.1:9").replace("hall-3\"\nunit", "hall-4\"\nunit"),
+    );
     let error = desk.run(&format!("gateway status --config {file}")).failed(2);
     assert!(error.contains("meter[0].bus") && error.contains("hall-3"), "{error}");
-    let file = desk.file("good.toml", &site("127.0.0.1:1", "http://127.0.0.1:9"));
+    let file = desk.file("good.toml", &site(UNKNOWN, "127.0.0.1:1", "http://127.0.0.1:9"));
     let error = desk.run(&format!("gateway backlog --config {file}")).failed(1);
     assert!(error.contains("there is no journal"), "{error}");
 }
@@ -125,7 +129,7 @@ fn a_meter_is_probed_registered_read_and_certified() {
     desk.json("member admit --as founder --account gateway --roles meter_operator");
     desk.json("member admit --as founder --account shop --roles user");
 
-    let played = desk.file("played.toml", &site("127.0.0.1:0", &desk.node));
+    let played = desk.file("played.toml", &site(UNKNOWN, "127.0.0.1:0", &desk.node));
     let mut devices = Running::start(&desk, &format!("gateway simulate --config {played} --json"));
     let address = text(&devices.document()[0]["address"]).to_string();
     assert!(devices.command("rate hall-3/000000000161 0kWh").starts_with("done"));
@@ -136,21 +140,23 @@ fn a_meter_is_probed_registered_read_and_certified() {
     assert_eq!((text(&probed["unit"]), text(&probed["looks"][1])), ("000000000161", "1000.000kWh"));
     assert!(text(&probed["meter"]).contains("ratio = { ct = 40, pt = 1 }"), "{probed}");
     assert!(text(&probed["register"]).contains("--register 1000.000kWh"), "{probed}");
-    let config = desk.file("gateway.toml", &site(&address, &desk.node));
+    let config = desk.file("gateway.toml", &site(UNKNOWN, &address, &desk.node));
     let error = desk.run(&format!("gateway check --config {config}"));
     assert!(error.out.contains("meter/unknown"), "{}", error.out);
     error.failed(1);
-    desk.json(&format!(
-        "meter register --id {METER} --carrier electricity --holder shop --gateway gateway --modulus 40000000kWh \
-         --capacity 500kWh --register 1000kWh --as operator"
-    ));
+    let registered = desk.json(
+        "meter register --label hall-3 --carrier electricity --holder shop --gateway gateway --modulus 40000000kWh \
+         --capacity 500kWh --register 1000kWh --as operator",
+    );
+    let meter = text(&registered["meter"]);
+    let config = desk.file("gateway.toml", &site(meter, &address, &desk.node));
     desk.run(&format!("gateway check --config {config}")).ok();
 
     // The gateway reads when the chain's time passes a quarter, and the ledger certifies.
     let gateway = Running::start(&desk, &format!("gateway run --config {config} --json"));
     let certified = |desk: &Desk, count: usize| {
         for _ in 0..400 {
-            let list = desk.json(&format!("reading list {METER}"));
+            let list = desk.json(&format!("reading list {meter}"));
             if list.as_array().unwrap().len() == count {
                 return list;
             }
@@ -171,7 +177,7 @@ fn a_meter_is_probed_registered_read_and_certified() {
     assert_eq!(text(&list[1]["certificate"]["register"]), (1_020 * 3_600_000_u64).to_string());
 
     // What was read is there byte for byte.
-    let evidence = desk.json(&format!("gateway evidence {METER} --config {config}"));
+    let evidence = desk.json(&format!("gateway evidence {} --config {config}", &meter[..8]));
     assert_eq!(evidence.as_array().unwrap().len(), 2);
     let again = desk.json(&format!("gateway decode dlt645 {}", text(&evidence[0]["answer"])));
     assert_eq!(text(&again["value"]), "25.25", "behind transformers of 40 to 1");
@@ -184,6 +190,6 @@ fn a_meter_is_probed_registered_read_and_certified() {
     }
     assert_eq!(list, Value::Null, "the journal knows that both are final");
     assert_eq!(desk.json(&format!("gateway backlog --config {config}")), Value::Array(Vec::new()));
-    let error = desk.run(&format!("gateway accept {METER} --config {config}")).failed(1);
+    let error = desk.run(&format!("gateway accept {meter} --config {config}")).failed(1);
     assert!(error.contains("another gateway's"), "{error}");
 }

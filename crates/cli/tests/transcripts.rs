@@ -5,7 +5,7 @@ mod common;
 use common::Desk;
 use serde_json::Value;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "node",
     "demo",
     "keys",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 21] = [
     "quote",
     "award",
     "agreement",
+    "debt",
     "meter",
     "reading",
     "gateway",
@@ -71,8 +72,12 @@ fn every_command_line_in_an_example_is_understood() {
             let line = ["9a40...", "77aa...", "12ab...", "77aa0c..."]
                 .iter()
                 .fold(line, |line, short| line.replace(short, &"7".repeat(32)));
-            let words =
-                line.trim_start_matches("utilidor ").replace("bank transfer 4711", "reference").replace("...", "x");
+            let words = line
+                .trim_start_matches("utilidor ")
+                .replace("bank transfer 4711", "reference")
+                .replace("May 2025", "May")
+                .replace("display misread on site", "misread")
+                .replace("...", "x");
             let Answered { status, err } = answered(&desk, &words);
             assert!(status != 2 || !err.contains("Usage:"), "{line}\n{err}");
             checked += 1;
@@ -98,14 +103,15 @@ fn answered(desk: &Desk, words: &str) -> Answered {
 #[test]
 fn example_documents_are_what_the_ledger_reads() {
     let desk = Desk::new();
-    let package = desk.run("package example").ok();
-    serde_json::from_str::<utilidor_types::Package>(&package).unwrap();
+    let mut package: Value = serde_json::from_str(&desk.run("package example").ok()).unwrap();
+    package["label"] = "00".repeat(16).into();
+    serde_json::from_value::<utilidor_types::Package>(package).unwrap();
     let terms = desk.run("agreement example --at 2025-01-01T00:00:00Z").ok();
     serde_json::from_str::<utilidor_types::AgreementTerms>(&terms).unwrap();
     let mut offer: Value = serde_json::from_str(&desk.run("offer example --at 2025-01-01T00:00:00Z").ok()).unwrap();
     assert_eq!(offer["gate_closes"], 1_735_696_800_000_u64);
-    offer["id"] = "00".repeat(16).into();
-    offer["seal_key"] = "00".repeat(32).into();
+    offer["label"] = "00".repeat(16).into();
+    offer["seal"] = serde_json::json!({ "owner": "00".repeat(32) });
     serde_json::from_value::<utilidor_types::Offer>(offer).unwrap();
 }
 
@@ -207,6 +213,34 @@ fn a_folder_without_a_chain_is_not_run() {
 }
 
 #[test]
+fn a_newcomer_signs_up_without_a_node() {
+    let desk = Desk::new();
+    let key = desk.json("keys new plant");
+    let chain = "07".repeat(16);
+    let document = desk.run(&format!("account sign-up --chain {chain} --as plant")).ok();
+    let signed: utilidor_types::action::NewAccount = serde_json::from_str(&document).unwrap();
+    assert_eq!(key["account"], signed.account().to_string());
+    assert_eq!(signed.member, utilidor_types::MemberId::of(signed.account()), "the first account of a new member");
+    let member = "12".repeat(16);
+    let further = desk.json(&format!("account sign-up --chain {chain} --member {member} --as plant"));
+    assert_eq!(further["member"], member);
+}
+
+#[test]
+fn a_proof_says_what_it_is_and_nothing_else_is_taken_for_one() {
+    let desk = Desk::new();
+    for (document, reason) in [
+        ("{}", "missing field"),
+        ("{\"version\": 1, \"kind\": \"receipt\"}", "unknown variant"),
+        ("not a document", "malformed"),
+    ] {
+        let file = desk.file("proof.json", document);
+        let error = desk.run(&format!("verify {file}")).failed(1);
+        assert!(error.contains("does not hold") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn beginning_a_chain_twice_changes_nothing() {
     let desk = Desk::new();
     let first = desk.json("node init --data town --time 2025-01-01T00:00:00+08:00");
@@ -217,4 +251,89 @@ fn beginning_a_chain_twice_changes_nothing() {
         serde_json::from_str(&std::fs::read_to_string(desk.path().join("town/genesis.json")).unwrap()).unwrap();
     assert_eq!(first["chain"], genesis.chain().to_string());
     assert_eq!(genesis.time.0, 1_735_660_800_000);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_without_a_word() {
+    let answer = Desk::new().run_unread("completions bash");
+    assert_eq!(answer.err, "");
+    answer.ok();
+}
+
+#[test]
+fn a_quantity_without_a_unit_is_refused() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    let error = desk.run("account capacity plant electricity 500").failed(2);
+    assert!(error.contains("\"500\" has no unit: write for example 500kWh"), "{error}");
+}
+
+#[test]
+fn an_id_that_is_none_is_told_what_one_looks_like() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    for (command, shape) in [
+        ("agreement show hello", "the id of an agreement has 32 hex digits; its first 4 or more will do"),
+        ("account show nobody", "neither an account nor a key of yours: the id of an account has 64 hex digits"),
+        ("transaction 77", "the id of a transaction has 64 hex digits"),
+        ("member roles 77 --roles user", "the id of a member has 32 hex digits"),
+    ] {
+        let error = desk.run(command).failed(2);
+        assert!(error.contains(shape), "{command}: {error}");
+    }
+}
+
+#[test]
+fn documents_are_read_strictly_and_as_people_write() {
+    let desk = Desk::new();
+    desk.run("keys new plant").ok();
+    desk.run("keys new plant-seal --kind seal").ok();
+    let example: Value = serde_json::from_str(&desk.run("offer example --at 2025-01-01T00:00:00Z").ok()).unwrap();
+    let publish = |change: &dyn Fn(&mut Value), status| {
+        let mut document = example.clone();
+        change(&mut document);
+        let file = desk.file("offer.json", &document.to_string());
+        desk.run(&format!("offer publish {file} --seal-key plant-seal --as plant")).failed(status)
+    };
+
+    let error = publish(&|offer| offer["lots"][0]["prize"] = 1.into(), 2);
+    assert!(error.contains("offer.json is no offer: field lots[0].prize is unknown"), "{error}");
+    assert!(error.contains("next: see a valid one: utilidor offer example"), "{error}");
+    let error = publish(&|offer| offer["window"]["from"] = "soon".into(), 2);
+    assert!(error.contains("window.from: invalid type: string \"soon\""), "{error}");
+    let error = publish(&|offer| offer["lots"][0]["quantity"] = "5 m3".into(), 2);
+    assert!(error.contains("lots[0].quantity: electricity is measured in kWh, GJ or J, not in m3"), "{error}");
+    let good = |offer: &mut Value| {
+        offer["lots"][0]["quantity"] = "1200 kWh".into();
+        offer["gate_closes"] = "2025-01-01T01:30:00Z".into();
+        offer["terms"]["grace_ms"] = "90m".into();
+    };
+    let error = publish(&good, 1);
+    assert!(error.contains("no answer from the node"), "the document is good: {error}");
+}
+
+#[test]
+fn what_protects_keys_badly_is_refused_or_said() {
+    let desk = Desk::new();
+    let error = desk.run_with("keys new plant", &[("UTILIDOR_PASSPHRASE", "x")]).failed(1);
+    assert!(error.contains("the passphrase has 1 characters, one for a key has 8 or more"), "{error}");
+    let error = desk.run("keys new plant --work 1").failed(2);
+    assert!(error.contains("a work factor is 8 (for tests only) to 20, not 1"), "{error}");
+    let made = desk.run("keys new plant --work 8");
+    assert!(made.err.contains("warning: with a work factor of 8"), "{}", made.err);
+    made.ok();
+
+    let file = desk.file("passphrase", "for tests only\n");
+    let readable = |path: &std::path::Path, mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let key = desk.path().join("town/keys/plant.key");
+    for (mode, said) in [(0o600, false), (0o644, true)] {
+        readable(file.as_ref(), mode);
+        readable(&key, mode);
+        let error = desk.run(&format!("account redeem 1 --passphrase-file {file}")).failed(1);
+        assert_eq!(error.contains("other users may read the passphrase in"), said, "{error}");
+        assert_eq!(error.contains("other users may read the key file"), said, "{error}");
+    }
 }

@@ -77,7 +77,7 @@ impl Site {
         let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
         let (writer, _) = Writer::start(journal);
         begin_stretch(&watch, &writer).await.unwrap();
-        let registration = |place| Registration {
+        let registration = |place: usize| Registration {
             modulus: if SITE[place].1.starts_with("modbus") { u64::MAX >> 1 } else { 1_000_000 * unit(place) },
             capacity_per_hour: 400 * unit(place),
             last_ms: BEGIN - INTERVAL,

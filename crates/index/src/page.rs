@@ -1,12 +1,8 @@
-//! Lists in pages. A cursor names the last row of the page before, so that rows added meanwhile neither
-//! repeat nor hide others.
+//! Lists in pages. A cursor names the last row of the page before, so that rows added meanwhile neither repeat nor hide
+//! others.
 
-use serde::{Deserialize, Serialize};
-
-/// Rows of a page unless the caller says otherwise.
-pub const DEFAULT_LIMIT: u32 = 100;
-/// Most rows of a page.
-pub const MAX_LIMIT: u32 = 1_000;
+use utilidor_view::limits::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
+use utilidor_view::{Page, PageQuery};
 
 /// Which page is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +13,7 @@ pub struct Paging {
 
 impl Default for Paging {
     fn default() -> Self {
-        Self { after: i64::MIN, limit: DEFAULT_LIMIT }
+        Self { after: i64::MIN, limit: DEFAULT_PAGE_ITEMS }
     }
 }
 
@@ -30,8 +26,8 @@ pub enum PagingRefused {
         /// The text.
         cursor: String,
     },
-    /// The limit is zero or above [`MAX_LIMIT`].
-    #[error("a page has 1 to {MAX_LIMIT} items, {limit} were asked for")]
+    /// The limit is zero or above [`MAX_PAGE_ITEMS`].
+    #[error("a page has 1 to {MAX_PAGE_ITEMS} items, {limit} were asked for")]
     Limit {
         /// Items asked for.
         limit: u32,
@@ -39,12 +35,12 @@ pub enum PagingRefused {
 }
 
 impl Paging {
-    /// The page after `cursor`, or the first one, with at most `limit` rows.
-    pub fn new(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, PagingRefused> {
+    /// The page that a query asks for.
+    pub fn of(query: &PageQuery) -> Result<Self, PagingRefused> {
         let refused = |cursor: &str| PagingRefused::Cursor { cursor: cursor.into() };
-        let after = cursor.map(|cursor| cursor.parse().map_err(|_| refused(cursor))).transpose()?;
-        let limit = limit.unwrap_or(DEFAULT_LIMIT);
-        if limit == 0 || limit > MAX_LIMIT {
+        let after = query.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| refused(cursor))).transpose()?;
+        let limit = query.limit.unwrap_or(DEFAULT_PAGE_ITEMS);
+        if limit == 0 || limit > MAX_PAGE_ITEMS {
             return Err(PagingRefused::Limit { limit });
         }
         Ok(Self { after: after.unwrap_or(i64::MIN), limit })
@@ -52,7 +48,12 @@ impl Paging {
 
     /// The largest first page.
     pub const fn largest() -> Self {
-        Self { after: i64::MIN, limit: MAX_LIMIT }
+        Self { after: i64::MIN, limit: MAX_PAGE_ITEMS }
+    }
+
+    /// The same page of the rows after `key`, if that is later.
+    pub const fn not_before(self, key: i64) -> Self {
+        if key > self.after { Self { after: key, ..self } } else { self }
     }
 
     /// The key that the page's rows come after.
@@ -64,24 +65,12 @@ impl Paging {
     pub(crate) const fn fetch(self) -> i64 {
         self.limit as i64 + 1
     }
-}
 
-/// A page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct Page<T> {
-    /// The rows.
-    pub items: Vec<T>,
-    /// Cursor of the next page; none on the last one.
-    pub next: Option<String>,
-}
-
-impl<T> Page<T> {
     /// Makes the page of the rows that were fetched with their keys.
-    pub(crate) fn of(mut rows: Vec<(i64, T)>, paging: Paging) -> Self {
-        let more = rows.len() > paging.limit as usize;
-        rows.truncate(paging.limit as usize);
+    pub(crate) fn page<T>(self, mut rows: Vec<(i64, T)>) -> Page<T> {
+        let more = rows.len() > self.limit as usize;
+        rows.truncate(self.limit as usize);
         let next = rows.last().filter(|_| more).map(|(key, _)| key.to_string());
-        Self { items: rows.into_iter().map(|(_, row)| row).collect(), next }
+        Page { items: rows.into_iter().map(|(_, row)| row).collect(), next }
     }
 }

@@ -1,85 +1,205 @@
-//! Agreements [M12-M15]: proposing, signing, amending, ending, and what happens at their due times.
+//! Agreements [M12-M15]: proposing, signing, declining, and what happens at their due times. What an agreement does once it
+//! is signed is its program's; amendments and ends have files of their own.
+//!
+//! Who signs is a set: bit `n` is party `n`. What was declined or not signed in time leaves the state.
 
-use crate::execution::Ledger;
-use crate::member::Caller;
-use crate::program::{Effect, Facts};
-use crate::purchase;
-use crate::record::{AgreementRecord, AgreementState, AmendmentRecord, Binding, Escrow, LotState, ProgramState};
+use crate::context::{Caller, Ledger};
+use crate::record::{AccountRecord, AgreementRecord, AgreementState, MemberRecord, OfferRecord};
 use crate::store::Ruled;
-use utilidor_types::agreement::{AgreementTerms, Origin, PurchaseTerms, Side, Status};
-use utilidor_types::offer::MAX_LOTS;
-use utilidor_types::{Agreement, AgreementId, Bounded, CertificateId, Digest, Event, Program, Refusal, Role};
+use std::sync::Arc;
+use utilidor_program::Event as Told;
+use utilidor_types::action::MAX_COMMAND_BYTES;
+use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status};
+use utilidor_types::refusal::Limited;
+use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::{AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role};
 
+/// The set of one party.
+pub(crate) const fn only(party: Party) -> u16 {
+    match 1u16.checked_shl(party.0 as u32) {
+        Some(bit) => bit,
+        None => 0,
+    }
+}
+
+/// The set of all parties.
+pub(crate) fn everybody(terms: &AgreementTerms) -> u16 {
+    (0u8..).zip(&terms.parties).fold(0, |all, (number, _)| all | only(Party(number)))
+}
+
+impl AgreementState {
+    /// Before it is signed.
+    fn proposed(signed: u16) -> Self {
+        Self {
+            status: Status::Proposed,
+            signed,
+            ending: 0,
+            pots: Bounded::empty(),
+            drawn: Bounded::empty(),
+            debt: Money::ZERO,
+            statements: 0,
+            digest: Digest::default(),
+            scheduled: None,
+            called: None,
+            ends: MAX_TIMESTAMP,
+            failures: 0,
+            halted: false,
+            bindings: Bounded::empty(),
+            slots: 0,
+            head: Bounded::empty(),
+        }
+    }
+}
+
+/// What is read.
 impl Ledger<'_> {
-    /// The agreement with its state and the side that asks. Order: agreement, party.
-    pub fn party(&mut self, caller: Caller, agreement: AgreementId) -> Ruled<(Agreement, AgreementState, Side)> {
-        self.store.want::<AgreementState>(&agreement);
-        let record: AgreementRecord = self.store.get(&agreement, || Refusal::UnknownAgreement { agreement })?;
-        let state: AgreementState = self.store.known(&agreement)?;
-        let side = record.agreement.terms.side_of(caller.account).ok_or(Refusal::NotParty { agreement })?;
-        Ok((record.agreement, state, side))
+    pub fn want_agreement(&mut self, id: AgreementId) {
+        self.store.want::<AgreementRecord>(&id);
+        self.store.want::<AgreementState>(&id);
     }
 
-    /// Order: party, id, roles of both sides; then as for every new agreement.
-    pub fn propose_agreement(
+    /// What an agreement refers to: its parties, and what its program wants for an event.
+    pub fn want_used(&mut self, id: AgreementId, event: &Told) {
+        let (Ok(Some(record)), Ok(Some(state))) =
+            (self.store.view::<AgreementRecord>(&id), self.store.view::<AgreementState>(&id))
+        else {
+            return;
+        };
+        self.want_for(&record.agreement, &state, event);
+    }
+
+    pub fn want_new_agreement(&mut self, id: AgreementId, terms: &AgreementTerms) {
+        self.want_agreement(id);
+        self.want_parties(terms);
+    }
+
+    pub fn want_parties(&mut self, terms: &AgreementTerms) {
+        terms.parties.iter().for_each(|party| self.want_account(*party));
+    }
+
+    /// What becomes of an offer's lots when an agreement from it is signed or not.
+    pub fn want_origin(&mut self, id: AgreementId) {
+        if let Ok(Some(record)) = self.store.view::<AgreementRecord>(&id)
+            && let Origin::Award { offer } = record.agreement.origin
+        {
+            self.store.want::<OfferRecord>(&offer);
+        }
+    }
+}
+
+/// Looking up.
+impl Ledger<'_> {
+    /// The agreement with its state and the party that asks. Order: agreement, party.
+    pub fn party(&mut self, caller: Caller, id: AgreementId) -> Ruled<(Arc<AgreementRecord>, AgreementState, Party)> {
+        self.store.want::<AgreementState>(&id);
+        let record = self.agreement(id)?;
+        let state: AgreementState = self.store.known(&id)?;
+        let party = record.agreement.terms.party_of(caller.account).ok_or(Refusal::NotParty { agreement: id })?;
+        Ok((record, state, party))
+    }
+
+    /// The same, of an agreement that is active. Order: agreement, party, status.
+    pub fn active_party(
         &mut self,
         caller: Caller,
         id: AgreementId,
+    ) -> Ruled<(Arc<AgreementRecord>, AgreementState, Party)> {
+        let (record, state, party) = self.party(caller, id)?;
+        match state.status {
+            Status::Active => Ok((record, state, party)),
+            status => Err(Refusal::WrongStatus { status }.into()),
+        }
+    }
+
+    /// Who has proposed an agreement: it counts among the proposals of that party's member.
+    fn proposer(agreement: &Agreement) -> Party {
+        match agreement.origin {
+            Origin::Proposal { by } => by,
+            Origin::Award { .. } => Party::OWNER,
+            Origin::Package => Party::USER,
+        }
+    }
+
+    fn proposer_keeps(&mut self, agreement: &Agreement, one_more: bool) -> Ruled<()> {
+        let account = agreement.terms.account(Self::proposer(agreement)).ok_or(Refusal::BadParties)?;
+        let member = self.member_of(account)?;
+        match one_more {
+            true => self.keep(member, Limited::Proposals),
+            false => self.keep_no_more(member, Limited::Proposals),
+        }
+    }
+}
+
+/// Proposing and signing.
+impl Ledger<'_> {
+    /// Order: party, id; then as for every new agreement. The same proposal again gives the first result.
+    pub fn propose_agreement(
+        &mut self,
+        caller: Caller,
+        label: Label,
         terms: &AgreementTerms,
         signing_ms: u32,
     ) -> Ruled<()> {
-        let by = terms.side_of(caller.account).ok_or(Refusal::NotParty { agreement: id })?;
-        if let Some(AgreementRecord { agreement }) = self.store.find(&id)? {
-            let same = agreement.terms == *terms && agreement.origin == Origin::Proposal { by };
-            return if same { Ok(()) } else { Err(Refusal::IdTaken.into()) };
+        let id = AgreementId::of(caller.account, label);
+        let by = terms.party_of(caller.account).ok_or(Refusal::NotParty { agreement: id })?;
+        let origin = Origin::Proposal { by };
+        if let Some(present) = self.store.view::<AgreementRecord>(&id)? {
+            return same_as(&present.agreement, terms, origin);
         }
-        self.account_needs_role(terms.owner, Role::Owner)?;
-        self.account_needs_role(terms.user, Role::User)?;
         let sign_by = self.now.checked_add_ms(signing_ms.into()).ok_or(Refusal::Overflow)?;
-        self.conclude(Agreement { id, terms: terms.clone(), origin: Origin::Proposal { by }, sign_by }, false)
+        self.conclude(Agreement { id, terms: terms.clone(), origin, sign_by }, only(by))
     }
 
-    /// Records a new agreement: proposed, or active at once if it is `signed` by both already.
-    /// Order: sides, id, program's terms; if signed, as for signing.
-    pub fn conclude(&mut self, agreement: Agreement, signed: bool) -> Ruled<()> {
-        if agreement.terms.owner == agreement.terms.user {
-            return Err(Refusal::SelfDealing.into());
-        }
-        if self.store.find::<AgreementRecord>(&agreement.id)?.is_some() {
+    /// Records a new agreement that some have signed; it is active at once if all have.
+    /// Order: id, parties and program's terms, roles, other parties, arbiter; then the proposer's limit, or as for signing.
+    pub fn conclude(&mut self, agreement: Agreement, signed: u16) -> Ruled<()> {
+        let (id, terms) = (agreement.id, &agreement.terms);
+        if self.store.view::<AgreementRecord>(&id)?.is_some() {
             return Err(Refusal::IdTaken.into());
         }
-        if let Program::Purchase(terms) = &agreement.terms.program {
-            purchase::check(terms)?;
+        utilidor_program::check(terms, self.now)?;
+        self.need_traders(terms)?;
+        terms.parties.iter().try_for_each(|party| self.member_of(*party).map(drop))?;
+        if let Some(Fallback::Arbiter(account)) = terms.hard_end.as_ref().map(|end| &end.fallback) {
+            self.member_of(*account)?;
         }
-        let mut state = AgreementState {
-            status: Status::Proposed,
-            escrow: Escrow::default(),
-            ending: None,
-            statements: 0,
-            certificates_from: CertificateId(0),
-            program: ProgramState::None,
-        };
-        self.events.push(Event::AgreementProposed {
-            agreement: agreement.id,
-            owner: agreement.terms.owner,
-            user: agreement.terms.user,
-            terms: agreement.terms.digest(),
-            sign_by: agreement.sign_by,
-        });
-        self.store.put(&agreement.id, AgreementRecord { agreement: agreement.clone() });
-        self.store.find::<AgreementState>(&agreement.id)?;
-        if signed {
-            self.activate(&agreement, &mut state)?;
-        } else {
-            self.schedule(agreement.id, agreement.sign_by)?;
+        self.store.find::<AgreementState>(&id)?;
+        let mut state = AgreementState::proposed(signed);
+        let is_signed = signed == everybody(terms);
+        if !is_signed {
+            self.proposer_keeps(&agreement, true)?;
         }
-        self.store.put(&agreement.id, state);
+
+        let (parties, digest, sign_by) = (terms.parties.clone(), terms.digest(), agreement.sign_by);
+        self.events.push(Event::AgreementProposed { agreement: id, parties, terms: digest, sign_by });
+        self.store.put(&id, AgreementRecord { agreement });
+        if is_signed {
+            return self.activate(id, state);
+        }
+        self.schedule(DueItem::Agreement(id), sign_by)?;
+        state.called = Some(sign_by);
+        self.store.put(&id, state);
         Ok(())
     }
 
-    /// Order: agreement, party, status, own turn, terms, time; then delivery, meters, capacity, funds.
+    /// The owner must be one still, and the user.
+    fn need_traders(&mut self, terms: &AgreementTerms) -> Ruled<()> {
+        self.account_needs_role(terms.owner().ok_or(Refusal::BadParties)?, Role::Owner)?;
+        self.account_needs_role(terms.user().ok_or(Refusal::BadParties)?, Role::User)
+    }
+
+    /// All have signed: the program takes its places and reserves.
+    fn activate(&mut self, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
+        state.called = None;
+        self.set_status(id, &mut state, Status::Active);
+        self.store.put(&id, state);
+        self.ask(id, &Told::Signed)
+    }
+
+    /// Order: agreement, party, status, own turn, terms, time; when all have signed, roles, and what the program checks.
     pub fn sign_agreement(&mut self, caller: Caller, id: AgreementId, signed: Digest) -> Ruled<()> {
-        let (agreement, mut state) = self.awaiting_signature(caller, id)?;
+        let (record, mut state, party) = self.awaiting_signature(caller, id)?;
+        let agreement = &record.agreement;
         let expected = agreement.terms.digest();
         if signed != expected {
             return Err(Refusal::WrongTerms { signed, expected }.into());
@@ -88,210 +208,93 @@ impl Ledger<'_> {
             return Err(Refusal::SigningOver { sign_by: agreement.sign_by, now: self.now }.into());
         }
 
-        self.activate(&agreement, &mut state)?;
-        self.store.put(&id, state);
-        Ok(())
+        state.signed |= only(party);
+        if state.signed != everybody(&agreement.terms) {
+            self.store.put(&id, state);
+            return Ok(());
+        }
+        self.need_traders(&agreement.terms)?;
+        self.proposer_keeps(agreement, false)?;
+        match agreement.origin {
+            Origin::Award { offer } => self.lots_are_sold(offer)?,
+            Origin::Package => self.keep_subscription(&agreement.terms)?,
+            Origin::Proposal { .. } => {}
+        }
+        self.activate(id, state)
     }
 
     /// Order: agreement, party, status, own turn.
     pub fn decline_agreement(&mut self, caller: Caller, id: AgreementId) -> Ruled<()> {
-        let (agreement, state) = self.awaiting_signature(caller, id)?;
-        self.leave_unsigned(&agreement, state, Status::Declined)
+        let (record, ..) = self.awaiting_signature(caller, id)?;
+        self.leave_unsigned(&record.agreement, Status::Declined)
     }
 
-    fn awaiting_signature(&mut self, caller: Caller, id: AgreementId) -> Ruled<(Agreement, AgreementState)> {
-        let (agreement, state, side) = self.party(caller, id)?;
-        let signs = match agreement.origin {
-            Origin::Proposal { by } => by.other(),
-            Origin::Award { .. } | Origin::Package => Side::User,
-        };
+    fn awaiting_signature(
+        &mut self,
+        caller: Caller,
+        id: AgreementId,
+    ) -> Ruled<(Arc<AgreementRecord>, AgreementState, Party)> {
+        let (record, state, party) = self.party(caller, id)?;
         match state.status {
-            Status::Proposed if side == signs => Ok((agreement, state)),
+            Status::Proposed if state.signed & only(party) == 0 => Ok((record, state, party)),
             Status::Proposed | Status::Active => Err(Refusal::AlreadySigned { agreement: id }.into()),
             status => Err(Refusal::WrongStatus { status }.into()),
         }
     }
 
-    fn leave_unsigned(&mut self, agreement: &Agreement, mut state: AgreementState, status: Status) -> Ruled<()> {
+    /// Nobody has to keep what was not signed.
+    fn leave_unsigned(&mut self, agreement: &Agreement, status: Status) -> Ruled<()> {
+        let id = agreement.id;
+        self.proposer_keeps(agreement, false)?;
         if let Origin::Award { offer } = agreement.origin {
-            self.return_lots(offer, agreement.id, &agreement.terms.program)?;
+            self.return_lots(offer, &agreement.terms.program)?;
         }
-        self.set_status(agreement.id, &mut state, status);
-        self.store.put(&agreement.id, state);
+        self.store.delete::<AgreementRecord>(&id);
+        self.store.delete::<AgreementState>(&id);
+        self.events.push(Event::AgreementStatus { agreement: id, status });
         Ok(())
     }
+}
 
-    /// Both have signed: the program takes its places and reserves. Order: delivery, meters, capacity, funds.
-    fn activate(&mut self, agreement: &Agreement, state: &mut AgreementState) -> Ruled<()> {
-        self.set_status(agreement.id, state, Status::Active);
-        state.certificates_from = self.next_certificate()?;
-        let opened = match &agreement.terms.program {
-            Program::Purchase(terms) => self.open_purchase(agreement, state, terms),
-            Program::Subscription(terms) => {
-                self.open_subscription(agreement, terms).map(|program| state.program = program)
-            }
-        };
-        self.or_want(opened, |ledger| ledger.want_used_by(agreement))
+/// What the same creator gets that uses a label again.
+pub(crate) fn same_as(present: &Agreement, terms: &AgreementTerms, origin: Origin) -> Ruled<()> {
+    if present.terms == *terms && present.origin == origin { Ok(()) } else { Err(Refusal::IdTaken.into()) }
+}
+
+/// Acting.
+impl Ledger<'_> {
+    /// Order: agreement, party, status; then what the program checks.
+    pub fn command(&mut self, caller: Caller, id: AgreementId, bytes: &Bounded<u8, MAX_COMMAND_BYTES>) -> Ruled<()> {
+        let (_, _, by) = self.active_party(caller, id)?;
+        self.ask(id, &Told::Command { by, bytes: bytes.clone() })
     }
 
-    fn open_purchase(&mut self, agreement: &Agreement, state: &mut AgreementState, terms: &PurchaseTerms) -> Ruled<()> {
-        if self.now >= terms.window.from {
-            return Err(Refusal::DeliveryBegun { from: terms.window.from, now: self.now }.into());
-        }
-        for (index, lot) in (0u8..).zip(&terms.lots) {
-            for (side, meter) in [(Side::Owner, lot.metering.delivery), (Side::User, lot.metering.take)] {
-                let Some(meter) = meter else { continue };
-                let holder = agreement.terms.party(side);
-                let binding = Binding { agreement: agreement.id, lot: index, side, window: terms.window };
-                self.bind_purchase(meter, lot.carrier, holder, binding)?;
-            }
-        }
-        self.sell_hours(agreement.terms.owner, terms)?;
-        let (lots, effects) = purchase::signed(terms);
-        state.program = ProgramState::Purchase(lots);
-        self.carry_out(agreement, state, effects)
-    }
-
-    fn close_purchase(&mut self, agreement: AgreementId, terms: &PurchaseTerms) -> Ruled<()> {
-        terms.meters().try_for_each(|meter| self.unbind_purchase(meter, agreement))
-    }
-
-    /// Order: agreement, party, status, kind, program's terms. A second proposal replaces the first.
-    pub fn propose_amendment(&mut self, caller: Caller, id: AgreementId, program: &Program) -> Ruled<()> {
-        let (agreement, _, side) = self.active_party(caller, id)?;
-        match (&agreement.terms.program, program) {
-            (Program::Purchase(present), Program::Purchase(terms)) => {
-                if self.now >= present.window.from {
-                    return Err(Refusal::DeliveryBegun { from: present.window.from, now: self.now }.into());
-                }
-                purchase::check(terms)?;
-            }
-            (Program::Subscription(_), Program::Subscription(_)) => {}
-            _ => return Err(Refusal::AmendmentKind.into()),
-        }
-        self.store.find::<AmendmentRecord>(&id)?;
-
-        self.store.put(&id, AmendmentRecord { by: side, program: program.clone() });
-        Ok(())
-    }
-
-    /// Order: agreement, party, status, amendment, own turn, terms; then as for signing anew.
-    pub fn sign_amendment(&mut self, caller: Caller, id: AgreementId, signed: Digest) -> Ruled<()> {
-        let (mut agreement, mut state, side) = self.active_party(caller, id)?;
-        let amendment: AmendmentRecord = self.store.get(&id, || Refusal::NoAmendment { agreement: id })?;
-        if amendment.by == side {
-            return Err(Refusal::AlreadySigned { agreement: id }.into());
-        }
-        let terms = amendment.terms(&agreement.terms);
-        let expected = terms.digest();
-        if signed != expected {
-            return Err(Refusal::WrongTerms { signed, expected }.into());
-        }
-
-        self.store.delete::<AmendmentRecord>(&id);
-        state.ending = None;
-        match (&agreement.terms.program, &terms.program) {
-            (Program::Purchase(present), Program::Purchase(amended)) => {
-                let present = present.clone();
-                if self.now >= present.window.from {
-                    return Err(Refusal::DeliveryBegun { from: present.window.from, now: self.now }.into());
-                }
-                self.close_purchase(id, &present)?;
-                self.return_hours(agreement.terms.owner, &present)?;
-                let released = purchase::release_all(&state.escrow);
-                self.carry_out(&agreement, &mut state, released)?;
-                let amended = amended.clone();
-                agreement.terms = terms;
-                self.open_purchase(&agreement, &mut state, &amended)?;
-            }
-            (Program::Subscription(_), Program::Subscription(amended)) => {
-                self.amend_subscription(&agreement, &mut state, amended)?;
-                agreement.terms = terms;
-            }
-            _ => unreachable!("a proposed amendment keeps the kind of program"),
-        }
-        self.events.push(Event::AgreementAmended { agreement: id, terms: expected });
-        self.store.put(&id, state);
-        self.store.put(&id, AgreementRecord { agreement });
-        Ok(())
-    }
-
-    fn active_party(&mut self, caller: Caller, id: AgreementId) -> Ruled<(Agreement, AgreementState, Side)> {
-        let (agreement, state, side) = self.party(caller, id)?;
-        if state.status != Status::Active {
-            return Err(Refusal::WrongStatus { status: state.status }.into());
-        }
-        Ok((agreement, state, side))
-    }
-
-    /// Order: agreement, party, status. A subscription's owner can only agree; its user's word ends it.
-    pub fn terminate(&mut self, caller: Caller, id: AgreementId) -> Ruled<()> {
-        let (agreement, mut state, side) = self.active_party(caller, id)?;
-        match &agreement.terms.program {
-            Program::Subscription(_) if side == Side::User => self.end_subscription(&agreement, &mut state)?,
-            Program::Purchase(terms) if state.ending == Some(side.other()) => {
-                self.close_purchase(id, terms)?;
-                let lots = lots_of(&state);
-                let facts = self.facts(&agreement)?;
-                let effects = purchase::end_early(terms, &lots, &state.escrow, facts);
-                if self.now < terms.window.from {
-                    self.return_hours(agreement.terms.owner, terms)?;
-                }
-                self.carry_out(&agreement, &mut state, effects)?;
-            }
-            _ => state.ending = Some(side),
-        }
-        self.store.put(&id, state);
-        Ok(())
-    }
-
-    fn facts(&mut self, agreement: &Agreement) -> Ruled<Facts> {
-        Ok(Facts { user_free: self.free(agreement.terms.user)? })
-    }
-
-    /// A due time of an agreement has come. `false` if nothing is to be done any more.
+    /// A due time of an agreement has come. `false` if it is not the one that counts, so that nothing is done.
     pub fn agreement_due(&mut self, id: AgreementId) -> Ruled<bool> {
-        let acted = self.act_when_due(id);
-        self.or_want(acted, |ledger| {
-            ledger.store.want::<AgreementState>(&id);
-            if let Ok(Some(record)) = ledger.store.view::<AgreementRecord>(&id) {
-                ledger.want_used_by(&record.agreement);
-            }
-        })
-    }
-
-    fn act_when_due(&mut self, id: AgreementId) -> Ruled<bool> {
-        let record = self.store.view::<AgreementRecord>(&id)?.expect("what is due exists");
-        let agreement = &record.agreement;
-        let (place, mut state) = self.store.known_at::<AgreementState>(&id)?;
-        match (state.status, &agreement.terms.program) {
-            (Status::Proposed, _) if self.now >= agreement.sign_by => {
-                self.leave_unsigned(agreement, state, Status::Expired)?;
-                return Ok(true);
-            }
-            (Status::Active, Program::Purchase(terms)) if terms.settles_at().is_some_and(|at| at <= self.now) => {
-                let lots = lots_of(&state);
-                self.close_purchase(id, terms)?;
-                let facts = self.facts(agreement)?;
-                let effects: Vec<Effect> = purchase::settle(terms, &lots, &state.escrow, facts);
-                self.carry_out(agreement, &mut state, effects)?;
-            }
-            (Status::Active, Program::Subscription(_)) => {
-                if !self.month_over(agreement, &mut state)? {
-                    return Ok(false);
-                }
-            }
-            _ => return Ok(false),
+        self.store.want::<AgreementState>(&id);
+        let Some(record) = self.store.view::<AgreementRecord>(&id)? else { return Ok(false) };
+        let state: AgreementState = self.store.known(&id)?;
+        if state.called.is_none_or(|called| called > self.now) {
+            return Ok(false);
         }
-        self.store.put_at(place, state);
+        match state.status {
+            Status::Proposed => self.leave_unsigned(&record.agreement, Status::Expired)?,
+            Status::Active | Status::Stalled if state.ends <= self.now => {
+                self.end_without_program(&record.agreement, state)?;
+            }
+            _ => self.call_program(id, state)?,
+        }
         Ok(true)
     }
 }
 
-/// The running sums of an active purchase.
-fn lots_of(state: &AgreementState) -> Bounded<LotState, MAX_LOTS> {
-    match &state.program {
-        ProgramState::Purchase(lots) => lots.clone(),
-        _ => unreachable!("an active purchase has a purchase's state"),
+/// Whose member an account is, where that is known already.
+impl Ledger<'_> {
+    pub fn want_members(&mut self, accounts: impl IntoIterator<Item = AccountId>) {
+        for account in accounts {
+            if let Ok(Some(record)) = self.store.view::<AccountRecord>(&account) {
+                self.store.want::<MemberRecord>(&record.member);
+            }
+        }
     }
 }

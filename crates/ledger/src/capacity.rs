@@ -1,24 +1,43 @@
 //! Capacity of a source: what an owner has sold for an hour never exceeds what it can supply in it.
 
-use crate::execution::Ledger;
-use crate::member::Caller;
+use crate::context::{Caller, Ledger};
+use crate::effect::Unfit;
 use crate::record::{CapacityRecord, SoldDay};
 use crate::store::Ruled;
 use std::ops::Range;
-use utilidor_types::time::{DAY_MS, HOUR_MS};
-use utilidor_types::{AccountId, Carrier, PurchaseTerms, Quantity, Refusal, Role, Timestamp, Window};
+use utilidor_program::Volume;
+use utilidor_types::agreement::MAX_WINDOW_HOURS;
+use utilidor_types::time::{DAY_MS, HOUR_MS, MAX_TIMESTAMP};
+use utilidor_types::{AccountId, Carrier, Quantity, Refusal, Role, Timestamp, Window};
 
-/// An hour's part of a quantity that is spread evenly over whole hours, rounded up.
-fn hourly_ceil(quantity: Quantity, window: Window) -> u64 {
-    quantity.0.div_ceil(window.ms() / HOUR_MS)
+/// Whole hours of a window that can be sold; `None` for any other.
+fn hours(window: Window) -> Option<u64> {
+    let is_whole = |time: Timestamp| time.0.is_multiple_of(HOUR_MS) && time <= MAX_TIMESTAMP;
+    let hours = window.ms() / HOUR_MS;
+    (is_whole(window.from) && is_whole(window.to) && (1..=MAX_WINDOW_HOURS).contains(&hours)).then_some(hours)
 }
 
-/// The UTC days that a window touches.
-pub(crate) fn days(window: Window) -> Range<u32> {
-    (window.from.0 / DAY_MS) as u32..window.to.0.div_ceil(DAY_MS) as u32
+/// The UTC days that a window touches; none for a window that cannot be sold.
+fn days(window: Window) -> Range<u32> {
+    match hours(window) {
+        Some(_) => (window.from.0 / DAY_MS) as u32..window.to.0.div_ceil(DAY_MS) as u32,
+        None => 0..0,
+    }
 }
 
 impl Ledger<'_> {
+    pub fn want_capacity(&mut self, owner: AccountId, carrier: Carrier) {
+        self.store.want::<CapacityRecord>(&(owner, carrier));
+    }
+
+    /// The hours of a sale, or of what is given back.
+    pub fn want_hours(&mut self, owner: AccountId, carrier: Carrier, window: Window) {
+        self.want_capacity(owner, carrier);
+        for day in days(window) {
+            self.store.want::<SoldDay>(&(owner, carrier, day));
+        }
+    }
+
     /// Order: role, owner.
     pub fn declare_capacity(
         &mut self,
@@ -35,49 +54,41 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Sells the hours of a purchase, or refuses the first that is full.
-    pub fn sell_hours(&mut self, owner: AccountId, terms: &PurchaseTerms) -> Ruled<()> {
-        for lot in &terms.lots {
-            let carrier = lot.carrier;
-            let capacity =
-                self.store.get::<CapacityRecord>(&(owner, carrier), || Refusal::NoCapacity { carrier })?.per_hour;
-            let wanted = hourly_ceil(lot.quantity, terms.window);
-            self.each_day(owner, carrier, terms.window, |hour, sold| {
-                let total = sold.checked_add(wanted).filter(|total| *total <= capacity.0);
-                *sold = total.ok_or(Refusal::CapacityExceeded {
-                    hour,
-                    sold: Quantity(*sold),
-                    wanted: Quantity(wanted),
-                    capacity,
-                })?;
-                Ok(())
+    /// Sells a volume in equal parts, rounded up, in each hour of a window; or refuses the first that is full.
+    pub fn sell_hours(&mut self, owner: AccountId, volume: Volume, window: Window) -> Ruled<()> {
+        let wanted = volume.quantity.0.div_ceil(hours(window).ok_or(Unfit::Window)?);
+        let carrier = volume.carrier;
+        let capacity =
+            self.store.get::<CapacityRecord>(&(owner, carrier), || Refusal::NoCapacity { carrier })?.per_hour;
+        self.each_hour(owner, carrier, window, |hour, sold| {
+            let total = sold.checked_add(wanted).filter(|total| *total <= capacity.0);
+            *sold = total.ok_or(Refusal::CapacityExceeded {
+                hour,
+                sold: Quantity(*sold),
+                wanted: Quantity(wanted),
+                capacity,
             })?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// Gives the hours of a purchase back.
-    pub fn return_hours(&mut self, owner: AccountId, terms: &PurchaseTerms) -> Ruled<()> {
-        for lot in &terms.lots {
-            let sold_before = hourly_ceil(lot.quantity, terms.window);
-            self.each_day(owner, lot.carrier, terms.window, |_, sold| {
-                *sold = sold.checked_sub(sold_before).expect("no more hours are given back than were sold");
-                Ok(())
-            })?;
-        }
-        Ok(())
+    /// Gives back what was sold in the same way.
+    pub fn return_hours(&mut self, owner: AccountId, volume: Volume, window: Window) -> Ruled<()> {
+        let sold_before = volume.quantity.0.div_ceil(hours(window).ok_or(Unfit::Window)?);
+        self.each_hour(owner, volume.carrier, window, |_, sold| {
+            *sold = sold.checked_sub(sold_before).ok_or(Unfit::Capacity)?;
+            Ok(())
+        })
     }
 
-    fn each_day(
+    fn each_hour(
         &mut self,
         owner: AccountId,
         carrier: Carrier,
         window: Window,
         mut change: impl FnMut(Timestamp, &mut u64) -> Result<(), Refusal>,
     ) -> Ruled<()> {
-        for day in days(window) {
-            self.store.want::<SoldDay>(&(owner, carrier, day));
-        }
+        self.want_hours(owner, carrier, window);
         for day in days(window) {
             let id = (owner, carrier, day);
             let mut sold = self.store.find::<SoldDay>(&id)?.unwrap_or_default();
@@ -87,7 +98,10 @@ impl Ledger<'_> {
                     change(from, sold)?;
                 }
             }
-            self.store.put(&id, sold);
+            match sold.hours.iter().any(|sold| *sold > 0) {
+                true => self.store.put(&id, sold),
+                false => self.store.delete::<SoldDay>(&id),
+            }
         }
         Ok(())
     }

@@ -2,41 +2,71 @@
 //!
 //! [`Execution`] takes a block's context and transactions, asks for the state cells that it needs, and gives
 //! an [`Outcome`]: changed cells, receipts and certificates. Proposing, verifying and replaying a block all
-//! call this one code. There is one file per noun:
+//! call this one code. There is one file per noun, which also says what its actions read:
 //!
 //! | file | rules of |
 //! |---|---|
 //! | [`execution`] | a block: due work, then transactions, then the invariants |
-//! | `ahead` | what a block will read, asked for in few rounds |
-//! | [`store`], [`record`] | reading and writing records in cells; what a refused transaction leaves behind (nothing) |
-//! | `member`, `money`, `capacity` | who may act, how money moves, what an owner can have sold |
-//! | `offer`, `quote`, `agreement` | the trade up to the signed contract |
+//! | `context` | what every rule works with: the state, the time, who asks |
+//! | `ahead` | what a block will read, asked for in few passes |
+//! | [`work`] | what it costs, and how much a block may |
+//! | [`store`], [`record`], [`meter_record`] | reading and writing records in cells; what a refused transaction leaves behind (nothing) |
+//! | `member`, `quota`, `money`, `capacity` | who may act and keep how much, how money moves, what an owner can have sold |
+//! | `offer`, `quote`, `award` | the trade up to the contract |
+//! | `agreement`, `amendment`, `ending`, `debt`, `statement` | the contract |
+//! | `program`, `effect` | what the contract does: its program is asked, and its effects are carried out, all or none |
+//! | `package`, `subscription`, `prepayment` | the retail products |
 //! | `due` | the calendar of things that happen by themselves |
-//! | `meter`, `reading` | measurement certification |
+//! | `meter`, `reading`, `correction` | measurement certification |
+//! | `binding`, `segment`, `share` | what meters serve, and what passes them between two marks |
 //! | [`memory`] | a state without a disk under it, for tests and benchmarks |
-//! | `program`, `purchase`, `package` | the programs that agreements run, and the effects the ledger lets them have |
 //!
-//! Deliberately absent: clocks, randomness, floats, hash-map order, async, logging, I/O.
+//! Deliberately absent: which programs there are (`utilidor_program`), clocks, randomness, floats, hash-map order, async,
+//! logging, I/O.
 
 mod agreement;
 mod ahead;
+mod amendment;
+mod award;
+mod binding;
 mod capacity;
+mod context;
+mod correction;
+mod debt;
 mod due;
+mod effect;
+mod ending;
 pub mod execution;
 mod invariant;
 mod member;
 pub mod memory;
 mod meter;
+pub mod meter_record;
 mod money;
 mod offer;
 mod package;
+mod prepayment;
 mod program;
-mod purchase;
+mod quota;
 mod quote;
 mod reading;
 pub mod record;
+mod segment;
+mod share;
+mod statement;
 pub mod store;
+mod subscription;
+#[cfg(test)]
+mod tests;
+pub mod work;
 
-pub use due::MAX_DUE_PER_BLOCK;
-pub use execution::{BlockContext, Execution, Inadmissible, Outcome, Progress};
+// The test world stands outside of the crate.
+#[cfg(test)]
+extern crate self as utilidor_ledger;
+
+pub use effect::LEDGER_CODES;
+pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MAX_PASSES, Outcome, Progress};
+pub use program::{MAX_FAILURES, RETRY_MS};
 pub use store::Change;
+pub use subscription::CONSENT_MS;
+pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};

@@ -1,16 +1,11 @@
 //! Members and their accounts [M3, M4].
 
-use crate::execution::Ledger;
-use crate::record::{AccountRecord, MemberRecord};
+use crate::context::{Caller, Ledger};
+use crate::record::{AccountRecord, Kept, MemberRecord};
 use crate::store::Ruled;
+use utilidor_types::action::NewAccount;
+use utilidor_types::refusal::Limited;
 use utilidor_types::{AccountId, MemberId, Money, Refusal, Role, Roles};
-
-/// Who asks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Caller {
-    pub account: AccountId,
-    pub member: MemberId,
-}
 
 impl AccountRecord {
     /// An account without money.
@@ -19,10 +14,34 @@ impl AccountRecord {
     }
 }
 
+impl MemberRecord {
+    /// A member with its first account.
+    pub fn of(roles: Roles) -> Self {
+        Self { roles, kept: Kept { accounts: 1, ..Kept::default() } }
+    }
+}
+
+/// What the actions name.
+impl Ledger<'_> {
+    pub fn want_new_account(&mut self, account: &NewAccount) {
+        self.store.want::<MemberRecord>(&account.member);
+        self.store.want::<AccountRecord>(&account.account());
+    }
+
+    /// An account and, once that is there, its member.
+    pub fn want_account(&mut self, account: AccountId) {
+        if let Ok(Some(record)) = self.store.view::<AccountRecord>(&account) {
+            self.store.want::<MemberRecord>(&record.member);
+        }
+    }
+}
+
 impl Ledger<'_> {
     /// Refuses a caller without `role`.
     pub fn need_role(&mut self, caller: Caller, role: Role) -> Ruled<()> {
-        if !self.store.known::<MemberRecord>(&caller.member)?.roles.has(role) {
+        let member = caller.member;
+        let record = self.store.view::<MemberRecord>(&member)?.ok_or(Refusal::UnknownMember { member })?;
+        if !record.roles.has(role) {
             return Err(Refusal::MissingRole { role }.into());
         }
         Ok(())
@@ -30,44 +49,59 @@ impl Ledger<'_> {
 
     /// Refuses an account whose member is without `role`.
     pub fn account_needs_role(&mut self, account: AccountId, role: Role) -> Ruled<()> {
-        let member = self.store.get::<AccountRecord>(&account, || Refusal::UnknownAccount { account })?.member;
+        let member = self.member_of(account)?;
         self.need_role(Caller { account, member }, role)
     }
 
-    /// Order: role, id, account.
-    pub fn admit_member(&mut self, caller: Caller, member: MemberId, account: AccountId, roles: Roles) -> Ruled<()> {
+    /// Whose account it is.
+    pub fn member_of(&mut self, account: AccountId) -> Ruled<MemberId> {
+        Ok(self.store.view::<AccountRecord>(&account)?.ok_or(Refusal::UnknownAccount { account })?.member)
+    }
+
+    /// Order: role, member, id, account. The same admission again gives the first result.
+    pub fn admit_member(&mut self, caller: Caller, first: &NewAccount, roles: Roles) -> Ruled<()> {
         self.need_role(caller, Role::Validator)?;
-        let present = self.store.find::<MemberRecord>(&member)?;
+        let account = first.account();
+        let (signed, expected) = (first.member, MemberId::of(account));
+        if signed != expected {
+            return Err(Refusal::WrongMember { signed, expected }.into());
+        }
+        let present = self.store.find::<MemberRecord>(&expected)?;
         let holder = self.store.find::<AccountRecord>(&account)?;
         if let Some(present) = present {
-            let same = present.roles == roles && holder.is_some_and(|holder| holder.member == member);
-            return if same { Ok(()) } else { Err(Refusal::IdTaken.into()) };
+            return if present.roles == roles { Ok(()) } else { Err(Refusal::IdTaken.into()) };
         }
         if holder.is_some() {
             return Err(Refusal::AccountExists { account }.into());
         }
 
-        self.store.put(&member, MemberRecord { roles });
-        self.store.put(&account, AccountRecord::of(member));
+        self.store.put(&expected, MemberRecord::of(roles));
+        self.store.put(&account, AccountRecord::of(expected));
         Ok(())
     }
 
     /// Order: role, member.
     pub fn change_roles(&mut self, caller: Caller, member: MemberId, roles: Roles) -> Ruled<()> {
         self.need_role(caller, Role::Validator)?;
-        self.store.get::<MemberRecord>(&member, || Refusal::UnknownMember { member })?;
+        let record = self.store.get::<MemberRecord>(&member, || Refusal::UnknownMember { member })?;
 
-        self.store.put(&member, MemberRecord { roles });
+        self.store.put(&member, MemberRecord { roles, ..record });
         Ok(())
     }
 
-    /// Order: account.
-    pub fn open_account(&mut self, caller: Caller, account: AccountId) -> Ruled<()> {
-        match self.store.find::<AccountRecord>(&account)? {
+    /// Order: member, account, limit. An account that is the member's already is no error.
+    pub fn open_account(&mut self, caller: Caller, new: &NewAccount) -> Ruled<()> {
+        let (signed, expected) = (new.member, caller.member);
+        if signed != expected {
+            return Err(Refusal::WrongMember { signed, expected }.into());
+        }
+        let account = new.account();
+        match self.store.view::<AccountRecord>(&account)? {
             Some(present) if present.member == caller.member => return Ok(()),
             Some(_) => return Err(Refusal::AccountExists { account }.into()),
             None => {}
         }
+        self.keep(caller.member, Limited::Accounts)?;
 
         self.store.put(&account, AccountRecord::of(caller.member));
         Ok(())

@@ -16,12 +16,13 @@ pub struct Memory {
     time: Timestamp,
     next_due: Option<Timestamp>,
     rounds: usize,
+    passes: u32,
 }
 
 impl Memory {
     /// The state before the first block.
     pub fn new(genesis: Genesis) -> Self {
-        Self { time: genesis.time, genesis, cells: BTreeMap::new(), height: 0, next_due: None, rounds: 0 }
+        Self { time: genesis.time, genesis, cells: BTreeMap::new(), height: 0, next_due: None, rounds: 0, passes: 0 }
     }
 
     /// The genesis document.
@@ -49,12 +50,20 @@ impl Memory {
         self.rounds
     }
 
+    /// How many passes the last block took.
+    pub const fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// What the next block brings besides its transactions, at `time`.
+    pub fn context_at(&self, time: Timestamp) -> BlockContext {
+        BlockContext { chain: self.genesis.chain(), height: self.height + 1, time, next_due: self.next_due }
+    }
+
     /// Executes the next block at `time` and takes on its changes.
     pub fn execute(&mut self, time: Timestamp, transactions: Vec<VerifiedTransaction>) -> Outcome {
         assert!(time >= self.time, "a block is not before its parent");
-        let context =
-            BlockContext { chain: self.genesis.chain(), height: self.height + 1, time, next_due: self.next_due };
-        let mut execution = Execution::new(context, &self.genesis, transactions);
+        let mut execution = Execution::new(self.context_at(time), &self.genesis, transactions);
         self.rounds = 0;
         let outcome = loop {
             match execution.run() {
@@ -65,14 +74,20 @@ impl Memory {
                 Progress::Done(outcome) => break outcome,
             }
         };
-        for Change { key, cell, .. } in &outcome.cells {
+        self.take_on(&outcome.cells);
+        self.passes = execution.passes();
+        (self.height, self.time, self.next_due) = (self.height + 1, time, outcome.next_due);
+        outcome
+    }
+
+    /// Changes cells.
+    pub(crate) fn take_on(&mut self, changes: &[Change]) {
+        for Change { key, cell, .. } in changes {
             match cell {
                 Some(cell) => drop(self.cells.insert(*key, *cell)),
                 None => drop(self.cells.remove(key)),
             }
         }
-        (self.height, self.time, self.next_due) = (self.height + 1, time, outcome.next_due);
-        outcome
     }
 
     /// Reads a record.

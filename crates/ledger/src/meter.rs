@@ -1,95 +1,169 @@
-//! Meters [M16]: registering, binding to a holder, rotating keys, exchanging devices, retiring; and which
-//! agreements a meter serves.
+//! Meters [M16]: registering, binding to a holder, rotating keys, changing what can pass, exchanging devices, retiring.
+//! Which agreements a meter serves is in `binding`.
 
-use crate::execution::Ledger;
-use crate::member::Caller;
-use crate::record::{AccountRecord, Binding, MeterRecord, MeterState};
+use crate::context::{Caller, Ledger};
+use crate::meter_record::{Device, MeterBindings, MeterRecord, MeterState, NO_LEVEL, NO_MARK};
+use crate::record::AccountRecord;
+use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled};
 use std::sync::Arc;
 use utilidor_types::hash::hash_of;
-use utilidor_types::meter::MAX_METER_AGREEMENTS;
+use utilidor_types::meter::MAX_CAPACITY_PER_HOUR;
+use utilidor_types::refusal::Limited;
 use utilidor_types::{
-    AccountId, AgreementId, Bounded, Carrier, Meter, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
+    AccountId, Bands, Bounded, Digest, Meter, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role, Window,
 };
 
+/// What the actions name.
 impl Ledger<'_> {
-    /// Order: role, id, holder, ranges, register, time. A repeated registration gives the first result.
+    /// A meter and what it serves.
+    pub fn want_meter(&mut self, meter: MeterId) {
+        self.store.want::<MeterRecord>(&meter);
+        self.store.want::<MeterState>(&meter);
+        self.store.want::<MeterBindings>(&meter);
+    }
+}
+
+fn digest(meter: &Meter) -> Digest {
+    hash_of("utilidor/meter", meter)
+}
+
+/// Order: the register's width and the capacity, the largest capacity.
+fn check_range(meter: MeterId, modulus: Quantity, capacity: Quantity) -> Result<(), Refusal> {
+    if modulus == Quantity::ZERO || capacity == Quantity::ZERO {
+        return Err(Refusal::MeterWithoutRange { meter });
+    }
+    if capacity > MAX_CAPACITY_PER_HOUR {
+        return Err(Refusal::CapacityTooLarge { capacity, max: MAX_CAPACITY_PER_HOUR });
+    }
+    Ok(())
+}
+
+fn check_register(register: Quantity, modulus: Quantity) -> Result<(), Refusal> {
+    if register >= modulus { Err(Refusal::RegisterTooWide { register, modulus }) } else { Ok(()) }
+}
+
+impl Ledger<'_> {
+    /// Order: role, id, holder, ranges, register, time, quota. A repeated registration gives the first result.
     pub fn register_meter(&mut self, caller: Caller, meter: &Meter) -> Ruled<()> {
-        self.store.want::<AccountRecord>(&meter.holder);
         self.need_role(caller, Role::MeterOperator)?;
-        let registered = hash_of("utilidor/meter", meter);
-        if let Some(present) = self.store.find::<MeterRecord>(&meter.id)? {
-            let same = present.registered == registered && present.operator == caller.account;
-            return if same { Ok(()) } else { Err(Refusal::IdTaken.into()) };
+        let (id, registered) = (meter.id(caller.account), digest(meter));
+        if let Some(present) = self.store.view::<MeterRecord>(&id)? {
+            return if present.registered == registered { Ok(()) } else { Err(Refusal::IdTaken.into()) };
         }
         let account = meter.holder;
-        self.store.get::<AccountRecord>(&account, || Refusal::UnknownAccount { account })?;
-        if meter.register_modulus == Quantity::ZERO || meter.capacity_per_hour == Quantity::ZERO {
-            return Err(Refusal::MeterWithoutRange { meter: meter.id }.into());
-        }
-        if meter.register >= meter.register_modulus {
-            let (register, modulus) = (meter.register, meter.register_modulus);
-            return Err(Refusal::RegisterTooWide { register, modulus }.into());
-        }
+        self.store.view::<AccountRecord>(&account)?.ok_or(Refusal::UnknownAccount { account })?;
+        check_range(id, meter.register_modulus, meter.capacity_per_hour)?;
+        check_register(meter.register, meter.register_modulus)?;
         if meter.since > self.now {
             return Err(Refusal::MeterInFuture { since: meter.since, now: self.now }.into());
         }
+        self.keep(caller.member, Limited::Meters)?;
 
-        let last = Reading { time: meter.since, register: meter.register };
-        let state = MeterState { last, retired: false, subscription: None, bindings: Bounded::empty() };
-        self.store.put(&meter.id, MeterRecord { operator: caller.account, registered, meter: meter.clone() });
-        self.store.create(&meter.id, state)
+        let (authority, register_modulus, since) = (meter.authority, meter.register_modulus, meter.since);
+        let device = Device { authority, register_modulus, since };
+        self.store.put(&id, MeterRecord { operator: caller.account, registered, meter: meter.clone(), device });
+        let state = MeterState {
+            last: Reading { time: since, register: meter.register },
+            registers: Bands::ZERO,
+            next_mark: NO_MARK,
+            next_level: NO_LEVEL,
+            peak: (Quantity::ZERO, 0),
+            retired: false,
+            tariff: None,
+            offset_minutes: 0,
+        };
+        self.store.create_unread(&id, state);
+        Ok(())
     }
 
-    /// The meter, refused if it is unknown or retired.
-    pub fn meter_in_service(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, MeterState)> {
-        self.metered(meter).map(|(record, _, state)| (record, state))
-    }
-
-    /// The same, with the place of the meter's state.
+    /// The meter, with the place of its state, refused if it is unknown or retired.
     pub fn metered(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, Place<MeterState>, MeterState)> {
-        let record = self.store.view::<MeterRecord>(&meter);
-        let record = self.or_want(record, |ledger| ledger.store.want::<MeterState>(&meter))?;
-        let record = record.ok_or(Refusal::UnknownMeter { meter })?;
-        let (place, state) = self.store.known_at::<MeterState>(&meter)?;
+        let (record, place, state) = self.registered(meter)?;
         if state.retired {
             return Err(Refusal::MeterRetired { meter }.into());
         }
         Ok((record, place, state))
     }
 
-    /// Order: role, meter, operator.
-    fn operated_meter(&mut self, caller: Caller, meter: MeterId) -> Ruled<(MeterRecord, MeterState)> {
+    /// The meter, with the place of its state, in service or not.
+    fn registered(&mut self, meter: MeterId) -> Ruled<(Arc<MeterRecord>, Place<MeterState>, MeterState)> {
+        let record = self.store.view::<MeterRecord>(&meter);
+        if record.is_err() {
+            self.store.want::<MeterState>(&meter);
+        }
+        let record = record?.ok_or(Refusal::UnknownMeter { meter })?;
+        let (place, state) = self.store.known_at::<MeterState>(&meter)?;
+        Ok((record, place, state))
+    }
+
+    /// Order: role, meter, whether it is in service, operator.
+    fn operated_meter(
+        &mut self,
+        caller: Caller,
+        meter: MeterId,
+    ) -> Ruled<(MeterRecord, Place<MeterState>, MeterState)> {
         self.need_role(caller, Role::MeterOperator)?;
-        let (record, state) = self.meter_in_service(meter)?;
+        let (record, place, state) = self.metered(meter)?;
         if record.operator != caller.account {
             return Err(Refusal::NotMeterOperator { meter }.into());
         }
-        Ok((Arc::unwrap_or_clone(record), state))
+        Ok((Arc::unwrap_or_clone(record), place, state))
     }
 
-    /// Order: role, meter, operator, holder, use.
+    /// The same for a meter that may be retired. Order: role, meter, operator.
+    pub fn once_operated_meter(
+        &mut self,
+        caller: Caller,
+        meter: MeterId,
+    ) -> Ruled<(Arc<MeterRecord>, Place<MeterState>, MeterState)> {
+        self.need_role(caller, Role::MeterOperator)?;
+        let (record, place, state) = self.registered(meter)?;
+        if record.operator != caller.account {
+            return Err(Refusal::NotMeterOperator { meter }.into());
+        }
+        Ok((record, place, state))
+    }
+
+    /// A supply that has ended, and only waits for the meter to pass its end, is no use.
+    fn need_idle(&mut self, meter: MeterId) -> Ruled<()> {
+        let now = self.now;
+        let in_use = self.store.view::<MeterBindings>(&meter)?.is_some_and(|bindings| bindings.is_in_use(now));
+        if in_use { Err(Refusal::MeterInUse { meter }.into()) } else { Ok(()) }
+    }
+
+    /// Order: role, meter, whether it is in service, operator, holder, use.
     pub fn bind_meter(&mut self, caller: Caller, meter: MeterId, holder: AccountId) -> Ruled<()> {
-        let (mut record, state) = self.operated_meter(caller, meter)?;
-        self.store.get::<AccountRecord>(&holder, || Refusal::UnknownAccount { account: holder })?;
-        need_idle(meter, &state)?;
+        let (mut record, ..) = self.operated_meter(caller, meter)?;
+        self.store.view::<AccountRecord>(&holder)?.ok_or(Refusal::UnknownAccount { account: holder })?;
+        self.need_idle(meter)?;
 
         record.meter.holder = holder;
         self.store.put(&meter, record);
         Ok(())
     }
 
-    /// Order: role, meter, operator.
+    /// Order: role, meter, whether it is in service, operator.
     pub fn rotate_meter_key(&mut self, caller: Caller, meter: MeterId, authority: MeterAuthority) -> Ruled<()> {
-        let (mut record, _) = self.operated_meter(caller, meter)?;
+        let (mut record, ..) = self.operated_meter(caller, meter)?;
 
-        record.meter.authority = authority;
+        record.device.authority = authority;
+        self.store.put(&meter, record);
+        Ok(())
+    }
+
+    /// It counts for the interval that is open as well. Order: role, meter, whether it is in service, operator, range.
+    pub fn change_meter_capacity(&mut self, caller: Caller, meter: MeterId, capacity: Quantity) -> Ruled<()> {
+        let (mut record, ..) = self.operated_meter(caller, meter)?;
+        check_range(meter, record.device.register_modulus, capacity)?;
+
+        record.meter.capacity_per_hour = capacity;
         self.store.put(&meter, record);
         Ok(())
     }
 
     /// The old device's last reading is certified on the operator's word; the new one goes on from its own register.
-    /// Order: role, meter, operator, the last reading's rules, ranges, register.
+    /// Order: role, meter, whether it is in service, operator, the last reading's rules, ranges, register.
     pub fn exchange_meter(
         &mut self,
         caller: Caller,
@@ -99,78 +173,31 @@ impl Ledger<'_> {
         register_modulus: Quantity,
         register: Quantity,
     ) -> Ruled<()> {
-        let (mut record, mut state) = self.operated_meter(caller, meter)?;
-        if last.time > state.last.time {
-            let from = state.last.time;
-            let certified = self.certify(&record.meter, &mut state, last)?;
-            let certified = Bounded::new(vec![certified]).expect("a run holds one reading");
-            self.add_certified(meter, from, state.subscription, certified)?;
-        } else if last != state.last {
-            return Err(Refusal::OutOfOrder { last: state.last.time, time: last.time }.into());
-        }
-        if register_modulus == Quantity::ZERO {
-            return Err(Refusal::MeterWithoutRange { meter }.into());
-        }
-        if register >= register_modulus {
-            return Err(Refusal::RegisterTooWide { register, modulus: register_modulus }.into());
-        }
+        let (mut record, place, mut state) = self.operated_meter(caller, meter)?;
+        let passed = if last == state.last { None } else { Some(record.passed(state.last, last, self.now)?) };
+        check_range(meter, register_modulus, record.meter.capacity_per_hour)?;
+        check_register(register, register_modulus)?;
 
-        record.meter = Meter { authority, register_modulus, register, since: last.time, ..record.meter };
-        state.last = Reading { time: last.time, register };
+        if let Some(quantity) = passed {
+            let from = state.last.time;
+            let flow = Flow { interval: Window { from, to: last.time }, quantity };
+            let certified = self.certify(meter, place, &mut state, Step { flow, to: last })?;
+            self.add_certified(meter, from, Bounded::new(vec![certified]).map_err(|_| Refusal::Overflow)?)?;
+        }
+        state.last.register = register;
+        self.store.put_at(place, state);
+        record.device = Device { authority, register_modulus, since: last.time };
         self.store.put(&meter, record);
-        self.store.put(&meter, state);
         Ok(())
     }
 
-    /// Order: role, meter, operator, use.
+    /// Order: role, meter, whether it is in service, operator, use.
     pub fn retire_meter(&mut self, caller: Caller, meter: MeterId) -> Ruled<()> {
-        let (_, mut state) = self.operated_meter(caller, meter)?;
-        need_idle(meter, &state)?;
+        let (_, place, mut state) = self.operated_meter(caller, meter)?;
+        self.need_idle(meter)?;
 
         state.retired = true;
-        self.store.put(&meter, state);
-        Ok(())
-    }
-
-    /// A meter that can serve an agreement. Order: meter, carrier, holder.
-    pub fn serving_meter(&mut self, meter: MeterId, carrier: Carrier, holder: AccountId) -> Ruled<MeterState> {
-        let (record, state) = self.meter_in_service(meter)?;
-        if record.meter.carrier != carrier {
-            return Err(Refusal::MeterCarrier { meter, carrier }.into());
-        }
-        if record.meter.holder != holder {
-            return Err(Refusal::MeterHolder { meter }.into());
-        }
-        Ok(state)
-    }
-
-    /// Lets a meter serve a purchase. Order: meter, carrier, holder, room.
-    pub fn bind_purchase(
-        &mut self,
-        meter: MeterId,
-        carrier: Carrier,
-        holder: AccountId,
-        binding: Binding,
-    ) -> Ruled<()> {
-        let mut state = self.serving_meter(meter, carrier, holder)?;
-        let busy = Refusal::MeterBusy { meter, max: MAX_METER_AGREEMENTS as u32 };
-        state.bindings.push(binding).map_err(|_| busy)?;
-        self.store.put(&meter, state);
-        Ok(())
-    }
-
-    /// Frees a meter from a purchase.
-    pub fn unbind_purchase(&mut self, meter: MeterId, agreement: AgreementId) -> Ruled<()> {
-        let (place, mut state) = self.store.known_at::<MeterState>(&meter)?;
-        state.bindings.retain(|binding| binding.agreement != agreement);
         self.store.put_at(place, state);
-        Ok(())
+        self.keep_no_more(caller.member, Limited::Meters)
     }
-}
-
-fn need_idle(meter: MeterId, state: &MeterState) -> Result<(), Refusal> {
-    if state.subscription.is_some() || !state.bindings.is_empty() {
-        return Err(Refusal::MeterInUse { meter });
-    }
-    Ok(())
 }

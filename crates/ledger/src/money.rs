@@ -1,54 +1,40 @@
-//! How money moves [M7]: issue, redeem, transfer, and the effects of programs on what an agreement holds.
-//! There is no other way. Amounts are taken before they are given, so a transfer to oneself changes nothing.
+//! How money moves [M7]: issue, redeem, transfer, the bonds of quotes, and what agreements hold. There is no other way.
+//! Amounts are taken before they are given, so a transfer to oneself changes nothing.
+//!
+//! A credit cannot overflow: all balances together are what was issued, whose sum is a checked 64-bit number.
 
-use crate::execution::Ledger;
-use crate::member::Caller;
-use crate::record::{AccountRecord, AgreementState, Escrow, Totals};
+use crate::context::{Caller, Ledger};
+use crate::effect::Unfit;
+use crate::record::{AccountRecord, AgreementState, Drawn, Pot, Totals};
 use crate::store::Ruled;
-use utilidor_types::agreement::{AgreementTerms, Side};
-use utilidor_types::event::{Movement, Purpose};
-use utilidor_types::{AccountId, AgreementId, Event, Money, Refusal, Role};
+use utilidor_types::agreement::{ALLOWANCE_PERIOD_MS, AgreementTerms, Allowance, Party};
+use utilidor_types::event::{Movement, Purpose, Source};
+use utilidor_types::{AccountId, Agreement, Event, Money, Refusal, Role, Timestamp};
 
 fn add(to: &mut Money, amount: Money) -> Result<(), Refusal> {
     *to = to.checked_add(amount).ok_or(Refusal::Overflow)?;
     Ok(())
 }
 
-fn take(from: &mut Money, amount: Money) {
-    *from = from.checked_sub(amount).expect("no more is released or paid than is reserved");
+fn take(from: &mut Money, amount: Money, short: Refusal) -> Result<(), Refusal> {
+    *from = from.checked_sub(amount).ok_or(short)?;
+    Ok(())
 }
 
 /// Takes what the account must have at its disposal.
 fn take_free(account: AccountId, record: &mut AccountRecord, amount: Money) -> Result<(), Refusal> {
     let short = Refusal::InsufficientFunds { account, free: record.free, needed: amount };
-    record.free = record.free.checked_sub(amount).ok_or(short)?;
-    Ok(())
-}
-
-impl Escrow {
-    fn pot(&mut self, side: Side, purpose: Purpose) -> &mut Money {
-        match (side, purpose) {
-            (Side::Owner, Purpose::Deposit) => &mut self.owner_deposit,
-            (Side::User, Purpose::Deposit) => &mut self.user_deposit,
-            (Side::User, Purpose::Guarantee) => &mut self.guarantee,
-            (Side::User, Purpose::Prepayment) => &mut self.prepaid,
-            (Side::Owner, _) => unreachable!("an owner reserves deposits only"),
-        }
-    }
+    take(&mut record.free, amount, short)
 }
 
 impl Ledger<'_> {
-    fn account(&mut self, account: AccountId) -> Ruled<AccountRecord> {
-        self.store.get(&account, || Refusal::UnknownAccount { account })
-    }
-
-    /// Changes an account that must exist, by the ledger's own bookkeeping.
     fn change_account(
         &mut self,
         account: AccountId,
         change: impl FnOnce(&mut AccountRecord) -> Result<(), Refusal>,
     ) -> Ruled<()> {
-        let (place, mut record) = self.store.known_at::<AccountRecord>(&account)?;
+        let (place, mut record) =
+            self.store.find_at::<AccountRecord>(&account)?.ok_or(Refusal::UnknownAccount { account })?;
         change(&mut record)?;
         self.store.put_at(place, record);
         Ok(())
@@ -56,21 +42,43 @@ impl Ledger<'_> {
 
     /// What an account has at its disposal.
     pub fn free(&mut self, account: AccountId) -> Ruled<Money> {
-        Ok(self.account(account)?.free)
+        Ok(self.store.view::<AccountRecord>(&account)?.ok_or(Refusal::UnknownAccount { account })?.free)
     }
 
     fn credit(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
-        let mut record = self.account(account)?;
-        add(&mut record.free, amount)?;
-        self.store.put(&account, record);
-        Ok(())
+        self.change_account(account, |record| add(&mut record.free, amount))
     }
 
     fn debit(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
-        let mut record = self.account(account)?;
-        take_free(account, &mut record, amount)?;
-        self.store.put(&account, record);
-        Ok(())
+        self.change_account(account, |record| take_free(account, record, amount))
+    }
+
+    /// Free money becomes reserved.
+    pub fn reserve(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
+        self.change_account(account, |record| {
+            take_free(account, record, amount)?;
+            add(&mut record.reserved, amount)
+        })
+    }
+
+    /// Reserved money becomes free.
+    pub fn release(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
+        self.change_account(account, |record| {
+            take(&mut record.reserved, amount, Refusal::Overflow)?;
+            add(&mut record.free, amount)
+        })
+    }
+
+    /// Reserved money of one account becomes free money of another.
+    pub fn hand_over(&mut self, from: AccountId, to: AccountId, amount: Money) -> Ruled<()> {
+        self.change_account(from, |record| take(&mut record.reserved, amount, Refusal::Overflow))?;
+        self.credit(to, amount)
+    }
+
+    /// Free money of one account becomes free money of another.
+    pub fn pay(&mut self, from: AccountId, to: AccountId, amount: Money) -> Ruled<()> {
+        self.debit(from, amount)?;
+        self.credit(to, amount)
     }
 
     /// Order: role, amount, account, overflow.
@@ -104,16 +112,15 @@ impl Ledger<'_> {
         if amount == Money::ZERO {
             return Err(Refusal::ZeroAmount.into());
         }
-        self.account(to)?;
-        self.debit(caller.account, amount)?;
-        self.credit(to, amount)
+        self.free(to)?;
+        self.pay(caller.account, to, amount)
     }
 
-    /// Moves money of an agreement and notes it. A movement of nothing is none.
+    /// Moves money of an agreement and notes it. A movement of nothing is none. What the agreement or the allowance does not
+    /// hold is refused.
     pub fn move_money(
         &mut self,
-        agreement: AgreementId,
-        terms: &AgreementTerms,
+        agreement: &Agreement,
         state: &mut AgreementState,
         movement: Movement,
         amount: Money,
@@ -121,45 +128,94 @@ impl Ledger<'_> {
         if amount == Money::ZERO {
             return Ok(());
         }
+        let terms = &agreement.terms;
+        let account = |party| terms.account(party).ok_or(Unfit::Party);
         match movement {
-            Movement::Reserve { side, purpose } => {
-                let account = terms.party(side);
-                self.change_account(account, |record| {
-                    take_free(account, record, amount)?;
-                    add(&mut record.reserved, amount)
-                })?;
-                add(state.escrow.pot(side, purpose), amount)?;
+            Movement::Reserve { party, purpose } => {
+                self.reserve(account(party)?, amount)?;
+                state.put_in(party, purpose, amount)?;
             }
-            Movement::Release { side, purpose } => {
-                take(state.escrow.pot(side, purpose), amount);
-                self.change_account(terms.party(side), |record| {
-                    take(&mut record.reserved, amount);
-                    add(&mut record.free, amount)
-                })?;
+            Movement::Release { party, purpose } => {
+                state.take_out(party, purpose, amount)?;
+                self.release(account(party)?, amount)?;
             }
-            Movement::PayFromReserve { purpose } => {
-                take(state.escrow.pot(Side::User, purpose), amount);
-                self.unreserve(terms.user, amount)?;
-                self.credit(terms.owner, amount)?;
+            Movement::Pay { from, source, to } => {
+                let (payer, paid) = (account(from)?, account(to)?);
+                match source {
+                    Source::Pot(purpose) => {
+                        state.take_out(from, purpose, amount)?;
+                        self.hand_over(payer, paid, amount)?;
+                    }
+                    Source::Allowance => {
+                        state.draw(terms, from, amount, self.now)?;
+                        self.pay(payer, paid, amount)?;
+                    }
+                    Source::Debt => self.pay(payer, paid, amount)?,
+                }
             }
-            Movement::Pay => {
-                self.debit(terms.user, amount)?;
-                self.credit(terms.owner, amount)?;
+            Movement::Forfeit { by, to } => {
+                let (loses, gets) = (account(by)?, account(to)?);
+                state.take_out(by, Purpose::Deposit, amount)?;
+                self.hand_over(loses, gets, amount)?;
             }
-            Movement::Forfeit { by } => {
-                take(state.escrow.pot(by, Purpose::Deposit), amount);
-                self.unreserve(terms.party(by), amount)?;
-                self.credit(terms.party(by.other()), amount)?;
+            Movement::FallBack { party, purpose, to } => {
+                state.take_out(party, purpose, amount)?;
+                self.hand_over(account(party)?, to, amount)?;
             }
         }
-        self.events.push(Event::Moved { agreement, movement, amount });
+        self.events.push(Event::Moved { agreement: agreement.id, movement, amount });
         Ok(())
     }
+}
 
-    fn unreserve(&mut self, account: AccountId, amount: Money) -> Ruled<()> {
-        self.change_account(account, |record| {
-            take(&mut record.reserved, amount);
-            Ok(())
-        })
+/// Pots.
+impl AgreementState {
+    fn put_in(&mut self, party: Party, purpose: Purpose, amount: Money) -> Result<(), Refusal> {
+        let of = |pot: &&mut Pot| (pot.party, pot.purpose) == (party, purpose);
+        match self.pots.as_mut_slice().iter_mut().find(of) {
+            Some(pot) => add(&mut pot.money, amount),
+            None => self.pots.push(Pot { party, purpose, money: amount }).map_err(|_| Unfit::Party.into()),
+        }
+    }
+
+    fn take_out(&mut self, party: Party, purpose: Purpose, amount: Money) -> Result<(), Refusal> {
+        let of = |pot: &&mut Pot| (pot.party, pot.purpose) == (party, purpose);
+        let pot = self.pots.as_mut_slice().iter_mut().find(of).ok_or(Unfit::Pot)?;
+        take(&mut pot.money, amount, Unfit::Pot.into())?;
+        self.pots.retain(|pot| pot.money > Money::ZERO);
+        Ok(())
+    }
+}
+
+fn of_party(allowances: &[Allowance], party: Party) -> Option<&Allowance> {
+    allowances.iter().find(|allowance| allowance.party == party)
+}
+
+/// Whether what was drawn counts no more, because the allowance has been renewed since.
+fn is_renewed(allowance: &Allowance, drawn: &Drawn, now: Timestamp) -> bool {
+    allowance.renews && now.0.saturating_sub(drawn.since.0) >= ALLOWANCE_PERIOD_MS
+}
+
+/// Allowances. The period of one that renews begins with what is drawn first.
+impl AgreementState {
+    /// What a party's allowance can still give now, whatever its account holds.
+    pub fn allowance_left(&self, allowances: &[Allowance], party: Party, now: Timestamp) -> Money {
+        let Some(allowance) = of_party(allowances, party) else { return Money::ZERO };
+        let counts = |drawn: &&Drawn| drawn.party == party && !is_renewed(allowance, drawn, now);
+        let drawn = self.drawn.iter().find(counts).map_or(Money::ZERO, |drawn| drawn.money);
+        allowance.cap.saturating_sub(drawn)
+    }
+
+    fn draw(&mut self, terms: &AgreementTerms, party: Party, amount: Money, now: Timestamp) -> Result<(), Refusal> {
+        let allowances = utilidor_program::allowances(&terms.program);
+        let allowance = of_party(&allowances, party).ok_or(Unfit::Allowance)?;
+        if amount > self.allowance_left(&allowances, party, now) {
+            return Err(Unfit::Allowance.into());
+        }
+        self.drawn.retain(|drawn| drawn.party != party || !is_renewed(allowance, drawn, now));
+        match self.drawn.as_mut_slice().iter_mut().find(|drawn| drawn.party == party) {
+            Some(drawn) => add(&mut drawn.money, amount),
+            None => self.drawn.push(Drawn { party, since: now, money: amount }).map_err(|_| Unfit::Party.into()),
+        }
     }
 }

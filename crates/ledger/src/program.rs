@@ -1,87 +1,421 @@
-//! Programs: what agreements run [M15].
+//! Running programs [M15]: what an agreement's program wants is read, it acts, and all its effects are carried out or none.
 //!
-//! A program is a pure function of an event, its terms, its state and a few facts; it answers with its new
-//! state and a list of effects. The ledger checks and carries out the effects, whoever wrote the program: no
-//! program can move what a party has not put under its agreement. The native programs are `purchase` and
-//! `package`; parties' own programs will stand behind the same effects.
+//! ```text
+//! ask (a party's transaction)      ── refused by the program, or an unfit effect ──> the transaction is refused
+//! tell (meters, the due calendar)  ── fault, or an unfit effect ──> ProgramFailed; nothing moves; again an hour later
+//!                                     three times in a row ──> stalled, until all agree or the hard end comes
+//! ```
+//!
+//! What a program is told while it fails waits in a backlog, in order. What it is told while some program is at work (a
+//! purchase that settles gives back to a supply) waits until that one is done, so that no record is changed under a
+//! rule's hands.
+//!
+//! Deliberately absent: which programs there are. That is `utilidor_program::native`'s.
 
-use crate::execution::Ledger;
-use crate::record::AgreementState;
-use crate::store::Ruled;
-use utilidor_types::agreement::{Agreement, Status};
-use utilidor_types::event::Movement;
-use utilidor_types::statement::{MAX_LINES, StatementLine};
-use utilidor_types::{AgreementId, Bounded, CertificateId, Event, Money, Statement, Timestamp, Window};
+use crate::context::Ledger;
+use crate::effect::{Unfit, debt_after};
+use crate::record::{AccountRecord, AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
+use crate::statement::Shows;
+use crate::store::{Ruled, Stop};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
+use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
+use utilidor_types::agreement::{Party, Status};
+use utilidor_types::event;
+use utilidor_types::package::{PackageTerms, TariffOption};
+use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
+use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, Money, PackageId, Refusal, Timestamp};
 
-/// What a program may know besides its own terms and state.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts {
-    /// What the user has at its disposal.
-    pub user_free: Money,
+/// After so many failures in a row an agreement is stalled.
+pub const MAX_FAILURES: u8 = 3;
+/// A program that has failed is tried again after this time.
+pub const RETRY_MS: u64 = HOUR_MS;
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(match fault {
+            Fault::Refused(refusal) => refusal,
+            Fault::Failed(code) => Refusal::ProgramFault { code },
+        })
+    }
 }
 
-/// What a program asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Move money of this agreement.
-    Move(Movement, Money),
-    /// Act again at this time.
-    Schedule(Timestamp),
-    /// Issue a statement.
-    Issue(Draft),
-    /// End with this status.
-    Finish(Status),
+/// The code that stands for a failure in an event of the ledger.
+const fn code_of(refusal: &Refusal) -> u16 {
+    match refusal {
+        Refusal::ProgramFault { code } | Refusal::UnfitEffect { code } => *code,
+        _ => Unfit::Refused.code(),
+    }
 }
 
-/// A statement before the ledger has numbered it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Draft {
-    pub period: Window,
-    pub lines: Vec<StatementLine>,
-    pub paid: Money,
-    pub unpaid: Money,
-    pub substituted: bool,
+/// Whether an event brings new terms.
+const fn is_new(event: &Event) -> bool {
+    matches!(event, Event::Signed | Event::Amended { .. })
+}
+
+fn without_slots(state: &AgreementState) -> State {
+    State { head: state.head.clone(), slots: BTreeMap::new() }
+}
+
+/// Asking and telling.
+impl Ledger<'_> {
+    /// A party's transaction brings about an event. What the program refuses, and what it cannot have, refuses it.
+    pub fn ask(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
+        let state = self.store.view::<AgreementState>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?;
+        if state.failures > 0 && !matches!(event, Event::Amended { .. }) {
+            return Err(Refusal::ProgramFault { code: Unfit::Waiting.code() }.into());
+        }
+        drop(state);
+        self.act(id, event)?;
+        self.tell_waiting()
+    }
+
+    /// Tells an agreement what happened to it. This refuses nothing: at worst the program fails.
+    ///
+    /// Who calls it has put all its records back, and looks them up again afterwards.
+    pub fn told(&mut self, id: AgreementId, event: Event) -> Ruled<()> {
+        if self.is_running {
+            self.to_tell.push_back((id, event));
+            return Ok(());
+        }
+        self.tell(id, event)?;
+        self.tell_waiting()
+    }
+
+    fn tell_waiting(&mut self) -> Ruled<()> {
+        while let Some((id, event)) = self.to_tell.pop_front() {
+            self.tell(id, event)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, id: AgreementId, event: Event) -> Ruled<()> {
+        let Some(state) = self.store.view::<AgreementState>(&id)? else { return Ok(()) };
+        if state.halted {
+            return Ok(());
+        }
+        let failures = state.failures;
+        drop(state);
+        if failures > 0 {
+            return self.put_off(id, [event]);
+        }
+        match self.attempt(id, &event)? {
+            Ok(()) => Ok(()),
+            Err(code) => {
+                self.put_off(id, [event])?;
+                self.note_failure(id, code, 1)
+            }
+        }
+    }
+
+    /// All of an event or nothing. Gives the code of a failure.
+    fn attempt(&mut self, id: AgreementId, event: &Event) -> Ruled<Result<(), u16>> {
+        let mark = self.store.mark();
+        let (events, to_tell) = (self.events.len(), self.to_tell.len());
+        match self.act(id, event) {
+            Ok(()) => Ok(Ok(())),
+            Err(Stop::Refused(refusal)) if refusal != Refusal::TooMuchWork => {
+                self.store.undo(mark);
+                self.events.truncate(events);
+                self.to_tell.truncate(to_tell);
+                Ok(Err(code_of(&refusal)))
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Keeps events for a program that fails. What there is no room for is lost; the failure is an event of the ledger.
+    fn put_off(&mut self, id: AgreementId, events: impl IntoIterator<Item = Event>) -> Ruled<()> {
+        let mut backlog = self.store.find::<BacklogRecord>(&id)?.unwrap_or_default();
+        for event in events {
+            let _ = backlog.events.push(event);
+        }
+        self.store.put(&id, backlog);
+        Ok(())
+    }
+
+    fn note_failure(&mut self, id: AgreementId, code: u16, failures: u8) -> Ruled<()> {
+        let mut state: AgreementState = self.store.known(&id)?;
+        state.failures = failures;
+        self.events.push(event::Event::ProgramFailed { agreement: id, code, failures });
+        if failures >= MAX_FAILURES && state.is_over() {
+            // Nothing of it is reserved any more, and nobody can amend it.
+            state.halted = true;
+            self.store.delete::<BacklogRecord>(&id);
+        } else if failures >= MAX_FAILURES {
+            self.set_status(id, &mut state, Status::Stalled);
+        }
+        self.call_again(id, &mut state)?;
+        self.store.put(&id, state);
+        Ok(())
+    }
+
+    /// The agreement's time has come: what its program missed while it failed, then what it has scheduled.
+    pub fn call_program(&mut self, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
+        let failures = std::mem::take(&mut state.failures);
+        let is_due = state.scheduled.is_some_and(|at| at <= self.now);
+        state.called = None;
+        let mut backlog = Vec::new();
+        if failures > 0 {
+            backlog = self.store.find::<BacklogRecord>(&id)?.unwrap_or_default().events.into_vec();
+            self.store.delete::<BacklogRecord>(&id);
+        }
+        self.store.put(&id, state);
+        match self.attempt_all(id, backlog, is_due)? {
+            Ok(()) => {
+                let mut state: AgreementState = self.store.known(&id)?;
+                self.call_again(id, &mut state)?;
+                self.store.put(&id, state);
+            }
+            Err(code) => self.note_failure(id, code, failures.saturating_add(1))?,
+        }
+        self.tell_waiting()
+    }
+
+    /// Tells what waits, and that the program's own time has come. What comes after a failure goes on waiting.
+    fn attempt_all(&mut self, id: AgreementId, backlog: Vec<Event>, is_due: bool) -> Ruled<Result<(), u16>> {
+        let mut events = backlog.into_iter();
+        while let Some(event) = events.next() {
+            if let Err(code) = self.attempt(id, &event)? {
+                self.put_off(id, std::iter::once(event).chain(events))?;
+                return Ok(Err(code));
+            }
+        }
+        if is_due { self.attempt(id, &Event::Due) } else { Ok(Ok(())) }
+    }
+
+    /// Enters into the calendar when an agreement is to be called next, if that has changed: there is one such time.
+    pub fn call_again(&mut self, id: AgreementId, state: &mut AgreementState) -> Ruled<()> {
+        let ends = (state.ends < MAX_TIMESTAMP).then_some(state.ends);
+        let retries = (state.failures > 0).then(|| self.now.checked_add_ms(RETRY_MS)).flatten();
+        let at = match state.status {
+            _ if state.halted => None,
+            Status::Active => [retries.or(state.scheduled), ends].into_iter().flatten().min(),
+            Status::Stalled => ends,
+            Status::Settled | Status::Defaulted | Status::Terminated => retries.or(state.scheduled),
+            Status::Proposed | Status::Declined | Status::Expired => None,
+        };
+        // What should have been done already is done in the next block.
+        let at = at.map(|at| at.max(Timestamp(self.now.0.saturating_add(1))));
+        if let Some(at) = at
+            && state.called.is_none_or(|called| called != at)
+        {
+            self.schedule(DueItem::Agreement(id), at)?;
+        }
+        state.called = at;
+        Ok(())
+    }
+}
+
+/// Acting.
+impl Ledger<'_> {
+    /// Lets an agreement's program act, and carries out what it asks for.
+    fn act(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
+        let record = self.agreement(id)?;
+        let agreement = &record.agreement;
+        let mut state: AgreementState = self.store.get(&id, || Refusal::UnknownAgreement { agreement: id })?;
+        let failures = state.failures;
+        let mut wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&state))?;
+        if !wants.read.is_empty() {
+            self.want_wanted(agreement, &wants);
+            wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
+            for (_, meter) in wants.read {
+                self.read_meter(meter)?;
+            }
+            state = self.store.get(&id, || Refusal::UnknownAgreement { agreement: id })?;
+            if state.failures > failures {
+                return Err(Unfit::Waiting.into());
+            }
+            wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&state))?;
+        }
+        self.want_wanted(agreement, &wants);
+        let before = self.read_state(id, &state, &wants)?;
+        let facts = self.facts(agreement, &state, event, wants)?;
+        let case = Case { agreement: id, terms: &agreement.terms, state: &before, facts: &facts };
+        let step = utilidor_program::act(event, case)?;
+
+        self.is_running = true;
+        let done = self.carry_out(agreement, state, event, step, &facts);
+        self.is_running = false;
+        done
+    }
+
+    /// Before an event: what the program will want, as far as it is known.
+    pub fn want_for(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) {
+        self.want_by_state(agreement, &without_slots(state), event);
+    }
+
+    /// The same for an agreement that is not signed yet.
+    pub fn want_new(&mut self, agreement: &Agreement) {
+        self.want_by_state(agreement, &State::default(), &Event::Signed);
+    }
+
+    fn want_by_state(&mut self, agreement: &Agreement, state: &State, event: &Event) {
+        self.want_parties(&agreement.terms);
+        let Ok(wants) = utilidor_program::wants(&agreement.terms.program, event, state) else { return };
+        self.want_wanted(agreement, &wants);
+        if is_new(event) {
+            wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
+        }
+    }
+
+    /// Asks for all that a program wants, at once.
+    fn want_wanted(&mut self, agreement: &Agreement, wants: &Wants) {
+        for party in &agreement.terms.parties {
+            self.store.want::<AccountRecord>(party);
+        }
+        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(agreement.id, *slot)));
+        wants.tariffs.iter().for_each(|tariff| self.store.want::<TariffOption>(tariff));
+        for version in &wants.packages {
+            self.store.want::<PackageTerms>(version);
+        }
+        wants.read.iter().chain(&wants.sums).for_each(|(_, meter)| self.want_meter(*meter));
+    }
+
+    fn read_state(&mut self, id: AgreementId, state: &AgreementState, wants: &Wants) -> Ruled<State> {
+        let mut read = without_slots(state);
+        for slot in &wants.slots {
+            self.read_slot(id, state.slots, *slot, &mut read)?;
+        }
+        Ok(read)
+    }
+
+    fn read_slot(&mut self, id: AgreementId, slots: u16, slot: u8, into: &mut State) -> Ruled<()> {
+        if usize::from(slot) < MAX_SLOTS
+            && slots & 1 << slot != 0
+            && let Some(record) = self.store.view::<SlotRecord>(&(id, slot))?
+        {
+            into.slots.insert(slot, record.bytes.clone());
+        }
+        Ok(())
+    }
+
+    fn facts(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event, wants: Wants) -> Ruled<Facts> {
+        let terms = &agreement.terms;
+        let mut facts = Facts { now: self.now, debt: state.debt, ..Facts::default() };
+        let allowances = utilidor_program::allowances(&terms.program);
+        for (number, account) in (0u8..).zip(&terms.parties) {
+            let left = state.allowance_left(&allowances, Party(number), self.now);
+            let free = if left > Money::ZERO { self.free(*account)? } else { Money::ZERO };
+            facts.available.push(left.min(free));
+        }
+        facts.pots = state.pots.iter().map(|pot| (pot.party, pot.purpose, pot.money)).collect();
+        for tariff in wants.tariffs {
+            let (carrier, option) = (tariff.carrier, tariff.option);
+            let found: Arc<TariffOption> =
+                self.store.view(&tariff)?.ok_or(Refusal::NoSuchOption { carrier, option })?;
+            facts.tariffs.insert(tariff, found);
+        }
+        for (package, version) in wants.packages {
+            if is_new(event) {
+                self.need_sellers_package(agreement, package, version)?;
+            }
+            let terms = self.store.view::<PackageTerms>(&(package, version))?;
+            let terms = terms.ok_or(Refusal::UnknownPackage { package, version })?;
+            facts.packages.insert((package, version), terms);
+        }
+        for (binding, meter) in wants.sums {
+            facts.sums.push(self.sums(agreement.id, binding, meter)?);
+        }
+        Ok(facts)
+    }
+
+    /// Nobody sells by another's package.
+    fn need_sellers_package(&mut self, agreement: &Agreement, package: PackageId, version: u32) -> Ruled<()> {
+        let head = self.store.view::<PackageHead>(&package)?.ok_or(Refusal::UnknownPackage { package, version })?;
+        if Some(head.owner) != agreement.terms.owner() {
+            return Err(Refusal::NotPackageOwner { package }.into());
+        }
+        Ok(())
+    }
+
+    /// Carries out a step: all of it, or what it has done is undone by who called.
+    fn carry_out(
+        &mut self,
+        agreement: &Agreement,
+        mut state: AgreementState,
+        event: &Event,
+        step: Step,
+        facts: &Facts,
+    ) -> Ruled<()> {
+        if step.effects.len() > MAX_EFFECTS {
+            return Err(Unfit::Effects.into());
+        }
+        step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
+        if matches!(event, Event::Due) {
+            state.scheduled = None;
+        }
+        if is_new(event) {
+            state.ends = utilidor_program::hard_end(&agreement.terms, self.now).at;
+        }
+        let issues = step.effects.iter().any(|effect| matches!(effect, Effect::Issue(_)));
+        let is_signed = matches!(event, Event::Signed);
+        let after = self.write_state(agreement.id, &mut state, &step, issues || is_signed)?;
+        if is_signed {
+            state.digest = after;
+        }
+        let now = self.now;
+        state.bindings.retain(|bound| bound.until > now);
+        let shows =
+            Shows { available: facts.available(Party::USER), debt: debt_after(state.debt, &step.effects)?, after };
+        for effect in step.effects {
+            self.carry_out_one(agreement, &mut state, effect, shows)?;
+        }
+        if state.is_over() && !state.pots.is_empty() {
+            return Err(Unfit::Status.into());
+        }
+        self.call_again(agreement.id, &mut state)?;
+        self.store.put(&agreement.id, state);
+        Ok(())
+    }
+
+    /// Writes what a step changes of the program's state. Gives the digest of all of it, if it is wanted.
+    fn write_state(&mut self, id: AgreementId, state: &mut AgreementState, step: &Step, digest: bool) -> Ruled<Digest> {
+        let mut whole = without_slots(state);
+        if digest {
+            for slot in 0..MAX_SLOTS as u8 {
+                self.read_slot(id, state.slots, slot, &mut whole)?;
+            }
+        }
+        step.apply_to(&mut whole).map_err(|_| Unfit::State)?;
+        for (slot, bytes) in &step.slots {
+            let bit = 1u16.checked_shl(u32::from(*slot)).ok_or(Unfit::State)?;
+            let key = (id, *slot);
+            let is_there = state.slots & bit != 0;
+            if is_there {
+                self.store.find::<SlotRecord>(&key)?;
+            }
+            match bytes {
+                Some(bytes) => {
+                    let record = SlotRecord { bytes: Bounded::new(bytes.clone()).map_err(|_| Unfit::State)? };
+                    match is_there {
+                        true => self.store.put(&key, record),
+                        false => self.store.create_unread(&key, record),
+                    }
+                    state.slots |= bit;
+                }
+                None if is_there => {
+                    self.store.delete::<SlotRecord>(&key);
+                    state.slots &= !bit;
+                }
+                None => {}
+            }
+        }
+        state.head = whole.head.clone();
+        Ok(if digest { whole.digest() } else { state.digest })
+    }
 }
 
 impl Ledger<'_> {
-    /// Carries out effects, in order. The caller writes the agreement's state afterwards.
-    pub fn carry_out(&mut self, agreement: &Agreement, state: &mut AgreementState, effects: Vec<Effect>) -> Ruled<()> {
-        for effect in effects {
-            match effect {
-                Effect::Move(movement, amount) => {
-                    self.move_money(agreement.id, &agreement.terms, state, movement, amount)?;
-                }
-                Effect::Schedule(at) => self.schedule(agreement.id, at)?,
-                Effect::Issue(draft) => self.issue_statement(agreement.id, state, draft)?,
-                Effect::Finish(status) => self.set_status(agreement.id, state, status),
-            }
-        }
-        Ok(())
+    /// The agreement.
+    pub fn agreement(&mut self, id: AgreementId) -> Ruled<Arc<AgreementRecord>> {
+        Ok(self.store.view::<AgreementRecord>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?)
     }
 
     /// Notes a change of status.
     pub fn set_status(&mut self, agreement: AgreementId, state: &mut AgreementState, status: Status) {
         state.status = status;
-        self.events.push(Event::AgreementStatus { agreement, status });
-    }
-
-    fn issue_statement(&mut self, agreement: AgreementId, state: &mut AgreementState, draft: Draft) -> Ruled<()> {
-        let first_certificate = state.certificates_from;
-        let end_certificate: CertificateId = self.next_certificate()?;
-        state.statements += 1;
-        state.certificates_from = end_certificate;
-        self.events.push(Event::StatementIssued(Statement {
-            agreement,
-            number: state.statements,
-            period: draft.period,
-            issued: self.now,
-            first_certificate,
-            end_certificate,
-            lines: Bounded::<_, MAX_LINES>::new(draft.lines).expect("services and tranches are bounded"),
-            paid: draft.paid,
-            substituted: draft.substituted,
-            unpaid: draft.unpaid,
-        }));
-        Ok(())
+        self.events.push(event::Event::AgreementStatus { agreement, status });
     }
 }

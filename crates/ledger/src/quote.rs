@@ -1,17 +1,42 @@
-//! Sealed quotes and awards [M11, M12].
+//! Sealed quotes [M11]. A bidder reserves the offer's bond with its quote, the same for all bidders: a bond that followed the
+//! price would tell it.
 
-use crate::execution::Ledger;
-use crate::member::Caller;
+use crate::context::{Caller, Ledger};
 use crate::offer::need_some;
-use crate::record::{OfferRecord, QuoteRecord};
+use crate::record::{BidderPage, OfferRecord, PAGE_BIDDERS, QuoteRecord};
 use crate::store::Ruled;
-use utilidor_types::action::AwardedQuote;
-use utilidor_types::agreement::{AgreementTerms, Origin};
+use std::sync::Arc;
+use utilidor_types::event::BondMovement;
 use utilidor_types::quote::sealed_bytes;
-use utilidor_types::{Agreement, AgreementId, OfferId, Program, Refusal, Role, SealedQuote};
+use utilidor_types::refusal::Limited;
+use utilidor_types::{AccountId, Event, Money, OfferId, Refusal, Role, SealedQuote};
+
+/// What is read.
+impl Ledger<'_> {
+    pub fn want_quote(&mut self, offer: OfferId, bidder: AccountId) {
+        self.store.want::<OfferRecord>(&offer);
+        self.store.want::<QuoteRecord>(&(offer, bidder));
+    }
+
+    /// The last page of the offer's bidders, to which a new quote is added.
+    pub fn want_last_page(&mut self, offer: OfferId) {
+        if let Ok(Some(record)) = self.store.view::<OfferRecord>(&offer)
+            && !record.bidders.is_multiple_of(PAGE_BIDDERS as u8)
+        {
+            self.store.want::<BidderPage>(&(offer, record.bidders / PAGE_BIDDERS as u8));
+        }
+    }
+
+    pub fn want_quote_withdrawn(&mut self, offer: OfferId) {
+        if let Ok(Some(record)) = self.store.view::<OfferRecord>(&offer) {
+            self.want_bidders(offer, &record);
+        }
+    }
+}
 
 impl Ledger<'_> {
-    /// Order: role, at least one; then for each quote: offer, own offer, gate, size. A second quote replaces the first.
+    /// Order: role, at least one; then for each quote: offer, lapse, own offer, gate, size; for a first one limit, room, funds.
+    /// A second quote replaces the first, whose bond stays.
     pub fn submit_quotes(&mut self, caller: Caller, quotes: &[SealedQuote]) -> Ruled<()> {
         self.need_role(caller, Role::User)?;
         need_some(quotes)?;
@@ -19,6 +44,7 @@ impl Ledger<'_> {
     }
 
     fn submit_quote(&mut self, caller: Caller, quote: &SealedQuote) -> Ruled<()> {
+        self.want_last_page(quote.offer);
         let record = self.standing_offer(quote.offer)?;
         if record.owner == caller.account {
             return Err(Refusal::OwnOffer.into());
@@ -29,91 +55,42 @@ impl Ledger<'_> {
             return Err(Refusal::SealedSize { bytes: quote.sealed.len() as u32, expected: expected as u32 }.into());
         }
         let id = (quote.offer, caller.account);
-        self.store.find::<QuoteRecord>(&id)?;
+        let bond = match self.store.view::<QuoteRecord>(&id)? {
+            Some(present) => present.bond,
+            None => self.admit_bidder(caller, quote.offer, Arc::unwrap_or_clone(record))?,
+        };
 
-        let record = QuoteRecord { commitment: quote.commitment, binding: quote.binding, awarded: false };
-        self.store.put(&id, record);
+        let (commitment, sealed, binding) = (quote.commitment, quote.sealed_digest(), quote.binding);
+        self.store.put(&id, QuoteRecord { commitment, sealed, binding, awarded: false, bond });
         Ok(())
     }
 
-    /// Order: offer, gate, quote.
+    /// A first quote: the bidder is listed, and its bond reserved.
+    fn admit_bidder(&mut self, caller: Caller, offer: OfferId, mut record: OfferRecord) -> Ruled<Money> {
+        let (bidder, bond) = (caller.account, record.offer.terms.bond);
+        self.keep(caller.member, Limited::Quotes)?;
+        self.list_bidder(offer, &mut record, bidder)?;
+        if bond > Money::ZERO {
+            self.reserve(bidder, bond)?;
+            self.events.push(Event::Bond { offer, bidder, movement: BondMovement::Reserved, amount: bond });
+        }
+        self.store.put(&offer, record);
+        Ok(bond)
+    }
+
+    /// Order: offer, lapse, gate, quote.
     pub fn withdraw_quote(&mut self, caller: Caller, offer: OfferId) -> Ruled<()> {
         let record = self.standing_offer(offer)?;
         self.need_open_gate(&record.offer)?;
-        let id = (offer, caller.account);
-        self.store.get::<QuoteRecord>(&id, || Refusal::UnknownQuote { offer, bidder: caller.account })?;
+        let bidder = caller.account;
+        let id = (offer, bidder);
+        let quote: QuoteRecord = self.store.get(&id, || Refusal::UnknownQuote { offer, bidder })?;
 
-        self.store.delete::<QuoteRecord>(&id);
-        Ok(())
-    }
-
-    /// Order: at least one; then for each award: offer, owner, gate, delivery, quote, awarded before, opening, lines,
-    /// lots, and all that a new agreement is checked for. One award that is refused refuses them all.
-    pub fn award(&mut self, caller: Caller, awards: &[AwardedQuote]) -> Ruled<()> {
-        need_some(awards)?;
-        awards.iter().try_for_each(|award| self.award_one(caller, award))
-    }
-
-    fn award_one(&mut self, caller: Caller, award: &AwardedQuote) -> Ruled<()> {
-        let record = self.standing_offer(award.offer)?;
-        let (offer, bidder, opening) = (&record.offer, award.bidder, &award.opening);
-        if record.owner != caller.account {
-            return Err(Refusal::NotOfferOwner { offer: offer.id }.into());
-        }
-        let gate = offer.gate_closes;
-        if self.now < gate {
-            return Err(Refusal::GateOpen { gate, now: self.now }.into());
-        }
-        if self.now >= offer.window.from {
-            return Err(Refusal::DeliveryBegun { from: offer.window.from, now: self.now }.into());
-        }
-        let id = (offer.id, bidder);
-        let mut quote: QuoteRecord = self.store.get(&id, || Refusal::UnknownQuote { offer: offer.id, bidder })?;
-        if quote.awarded {
-            return Err(Refusal::QuoteAwarded { bidder }.into());
-        }
-        if opening.commitment(self.chain, offer.id, bidder) != quote.commitment {
-            return Err(Refusal::BadOpening { bidder }.into());
-        }
-        if opening.lines.len() != offer.lots.len() {
-            let (lines, lots) = (opening.lines.len() as u32, offer.lots.len() as u32);
-            return Err(Refusal::LineCount { lines, lots }.into());
-        }
-        let mut left = record.left.clone();
-        for ((lot, line), left) in offer.lots.iter().zip(&opening.lines).zip(left.as_mut_slice()) {
-            let above = Refusal::AboveLot { carrier: lot.carrier, wanted: line.quantity, left: *left };
-            *left = left.checked_sub(line.quantity).ok_or(above)?;
-        }
-        let terms = AgreementTerms {
-            owner: record.owner,
-            user: bidder,
-            program: Program::Purchase(offer.purchase_terms(opening)),
-        };
-        let signing_ends = self.now.checked_add_ms(offer.terms.signing_ms.into()).ok_or(Refusal::Overflow)?;
-        let agreement = Agreement {
-            id: award.agreement,
-            terms,
-            origin: Origin::Award { offer: offer.id },
-            sign_by: signing_ends.min(offer.window.from),
-        };
-
-        let binding = quote.binding;
-        quote.awarded = true;
-        self.store.put(&id, quote);
-        self.store.put(&offer.id, OfferRecord { left, ..(*record).clone() });
-        self.conclude(agreement, binding)
-    }
-
-    /// Puts what an award took back into the offer's lots, when its agreement was not signed.
-    pub fn return_lots(&mut self, offer: OfferId, agreement: AgreementId, program: &Program) -> Ruled<()> {
-        let Program::Purchase(terms) = program else { unreachable!("{agreement} is a purchase: it was awarded") };
-        let mut record: OfferRecord = self.store.known(&offer)?;
-        for (lot, left) in record.offer.lots.iter().zip(record.left.as_mut_slice()) {
-            for bought in terms.lots.iter().filter(|bought| bought.carrier == lot.carrier) {
-                *left = left.checked_add(bought.quantity).expect("what goes back was in the lot before");
-            }
-        }
+        let mut record = Arc::unwrap_or_clone(record);
+        self.unlist_bidder(offer, &mut record, bidder)?;
         self.store.put(&offer, record);
-        Ok(())
+        self.release_bond(offer, bidder, quote.bond)?;
+        self.store.delete::<QuoteRecord>(&id);
+        self.keep_no_more(caller.member, Limited::Quotes)
     }
 }

@@ -1,192 +1,205 @@
 //! Readings and their certification [M16, M17].
 //!
-//! A certified interval first fills the purchases that the meter serves, in the order of their signing; the rest
-//! is charged to its subscription. An interval that runs over a window's edge counts for the window by its share
-//! of the time, rounded down. Readings that are refused stop nothing: the receipt lists them, the others count.
+//! A certified reading adds to its meter's cumulative registers, and does no more until the meter reaches a mark (see
+//! `segment`). Readings that are refused stop nothing: the receipt lists them, the others count.
 
-use crate::execution::Ledger;
-use crate::member::Caller;
-use crate::purchase;
-use crate::record::{AgreementState, MeterState, ProgramState};
+use crate::context::{Caller, Ledger};
+use crate::meter_record::{MeterBindings, MeterRecord, MeterState};
+use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled, Stop};
+use std::sync::Arc;
+use utilidor_program::{Event as Told, Segment};
 use utilidor_types::event::RefusedReading;
-use utilidor_types::meter::{Attribution, CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun};
+use utilidor_types::meter::{CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{
-    AgreementId, Bounded, CertifiedRun, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
-    Timestamp, Window,
+    Bands, Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
+    TariffOption, Timestamp, Window,
 };
 
 /// An interval longer than this is noted as a gap: readings are missing in it.
 pub const GAP_MS: u64 = 2 * HOUR_MS;
 
+type Refused = Bounded<RefusedReading, MAX_BATCH_READINGS>;
+
+/// What the actions name.
 impl Ledger<'_> {
-    /// Order: role; then for each run: meter, whether it is in service, signer; then for each reading the rules of
-    /// [`Ledger::certify`].
+    pub fn want_run(&mut self, run: &MeterRun) {
+        self.store.want::<MeterRecord>(&run.meter);
+        self.store.want::<MeterState>(&run.meter);
+    }
+
+    /// What a run's readings will need once the meter is there: the calendar, and at a mark or level what the meter serves.
+    pub fn want_reached(&mut self, run: &MeterRun) {
+        let Ok(Some(state)) = self.store.view::<MeterState>(&run.meter) else { return };
+        if let Some(tariff) = state.tariff {
+            self.store.want::<TariffOption>(&tariff);
+        }
+        if run.readings.last().is_some_and(|last| state.next_mark <= last.time) {
+            self.want_served(run.meter);
+        }
+    }
+
+    /// What the programs want that a meter's segments are told to.
+    pub fn want_served(&mut self, meter: MeterId) {
+        let Ok(Some(bindings)) = self.store.view::<MeterBindings>(&meter) else { return };
+        for binding in bindings.bindings.iter().filter(|binding| binding.supply().is_some()) {
+            let segment = Segment { interval: binding.window, bands: Bands::ZERO, peak: (Quantity::ZERO, 0) };
+            self.want_used(binding.agreement, &Told::Segment { binding: binding.number, segment });
+        }
+    }
+}
+
+impl Ledger<'_> {
+    /// Order: role, runs without readings; then for each run: meter, whether it is in service, signer; then for each reading
+    /// the rules of [`MeterRecord::passed`].
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
+        if let Some(run) = runs.iter().find(|run| run.readings.is_empty()) {
+            return Err(Refusal::EmptyRun { meter: run.meter }.into());
+        }
         let first = self.next_certificate()?;
-        let mut refused = Bounded::<_, MAX_BATCH_READINGS>::empty();
+        let mut refused = Refused::empty();
         let mut index = 0u16;
         let mut whole = Ok(());
         for run in runs {
-            match self.record_run(caller, run, &mut index, &mut refused) {
+            match self.record_run(caller, run, index, &mut refused) {
                 Err(Stop::Unfetched) => whole = Err(Stop::Unfetched),
                 other => other?,
             }
+            index = index.saturating_add(run.readings.len() as u16);
         }
         whole?;
 
-        let count = (self.next_certificate()?.0 - first.0) as u32;
+        let count = self.next_certificate()?.0.saturating_sub(first.0) as u32;
         self.events.insert(0, Event::Certified { first, count, refused });
         Ok(())
     }
 
-    fn record_run(
-        &mut self,
-        caller: Caller,
-        run: &MeterRun,
-        index: &mut u16,
-        refused: &mut Bounded<RefusedReading, MAX_BATCH_READINGS>,
-    ) -> Ruled<()> {
+    fn record_run(&mut self, caller: Caller, run: &MeterRun, first: u16, refused: &mut Refused) -> Ruled<()> {
         let meter = run.meter;
         let found = match self.metered(meter) {
-            Ok(found) if signs(caller, &found.0.meter, run) => Ok(found),
+            Ok(found) if found.0.signs(caller, run) => Ok(found),
             Ok(_) => Err(Refusal::NotAuthority { meter }),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Err(Stop::Unfetched) => return Err(Stop::Unfetched),
         };
         let mut refuse = |index: u16, refusal| {
-            refused.push(RefusedReading { index, meter, refusal }).expect("a batch's readings were counted");
+            // A transaction with more readings than fit is not well formed, and does not come here.
+            let _ = refused.push(RefusedReading { index, meter, refusal });
         };
-        let (record, place, mut state) = match found {
-            Ok(found) => found,
+        match found {
+            Ok((record, place, state)) => self.certify_run(run, &record, place, state, |index, refusal| {
+                refuse(first.saturating_add(index), refusal);
+            }),
             Err(refusal) => {
-                for _ in &run.readings {
-                    refuse(*index, refusal.clone());
-                    *index += 1;
-                }
-                return Ok(());
+                (first..).take(run.readings.len()).for_each(|index| refuse(index, refusal.clone()));
+                Ok(())
             }
-        };
-        let from = state.last.time;
-        let mut certified = Bounded::empty();
-        for reading in &run.readings {
-            match self.certify(&record.meter, &mut state, *reading) {
-                Ok(reading) => certified.push(reading).expect("no more are certified than the run has"),
-                Err(Stop::Refused(refusal)) => refuse(*index, refusal),
-                Err(Stop::Unfetched) => return Err(Stop::Unfetched),
-            }
-            *index += 1;
         }
-        self.add_certified(meter, from, state.subscription, certified)?;
-        self.store.put_at(place, state);
-        Ok(())
     }
 
-    /// Adds what was certified of a meter since `from` to the certification log, if it is anything.
+    fn certify_run(
+        &mut self,
+        run: &MeterRun,
+        record: &Arc<MeterRecord>,
+        place: Place<MeterState>,
+        mut state: MeterState,
+        mut refuse: impl FnMut(u16, Refusal),
+    ) -> Ruled<()> {
+        let from = state.last.time;
+        let mut certified = Vec::with_capacity(run.readings.len());
+        for (index, reading) in (0..).zip(&run.readings) {
+            match record.passed(state.last, *reading, self.now) {
+                Ok(quantity) => {
+                    let interval = Window { from: state.last.time, to: reading.time };
+                    let step = Step { flow: Flow { interval, quantity }, to: *reading };
+                    certified.push(self.certify(run.meter, place, &mut state, step)?);
+                }
+                Err(refusal) => refuse(index, refusal),
+            }
+        }
+        if certified.is_empty() {
+            return Ok(());
+        }
+        self.store.put_at(place, state);
+        self.add_certified(run.meter, from, Bounded::new(certified).map_err(|_| Refusal::Overflow)?)
+    }
+
+    /// Adds what was certified of a meter since `from` to the certification log.
     pub fn add_certified(
         &mut self,
         meter: MeterId,
         from: Timestamp,
-        subscription: Option<AgreementId>,
         readings: Bounded<CertifiedReading, MAX_RUN_READINGS>,
     ) -> Ruled<()> {
-        if !readings.is_empty() {
-            let first = self.next_certificate()?;
-            self.certified.push(CertifiedRun { first, meter, from, subscription, readings });
-        }
+        let first = self.next_certificate()?;
+        self.certified.push(CertificationEntry::Run(CertifiedRun { first, meter, from, readings }));
         Ok(())
     }
 
-    /// Certifies one reading and lets it count. Order: register's width, replay, order, future, register's way
-    /// back, capacity; then what consuming checks.
-    pub fn certify(&mut self, meter: &Meter, state: &mut MeterState, reading: Reading) -> Ruled<CertifiedReading> {
-        let quantity = passed(meter, state.last, reading, self.now)?;
-        let interval = Window { from: state.last.time, to: reading.time };
-        let mut rest = quantity;
-        let mut purchases = Bounded::empty();
-        let mut changed: Vec<(AgreementId, Place<AgreementState>, AgreementState)> = Vec::new();
-        for binding in &state.bindings {
-            let covered_ms = interval.overlap_ms(binding.window);
-            if covered_ms == 0 {
-                continue;
-            }
-            let inside = quantity.share_floor(covered_ms, interval.ms()).min(rest);
-            let place = match changed.iter().position(|(id, ..)| *id == binding.agreement) {
-                Some(place) => place,
-                None => {
-                    let found = self.store.known_at(&binding.agreement);
-                    let (place, agreement) = self.or_want(found, |ledger| {
-                        ledger.want_served(state, meter.id);
-                    })?;
-                    changed.push((binding.agreement, place, agreement));
-                    changed.len() - 1
-                }
-            };
-            let ProgramState::Purchase(lots) = &mut changed[place].2.program else {
-                unreachable!("meters are bound to active purchases")
-            };
-            let lot = &mut lots.as_mut_slice()[usize::from(binding.lot)];
-            let part = purchase::certified(lot, binding.side, inside, covered_ms);
-            rest = rest.saturating_sub(part);
-            if part > Quantity::ZERO {
-                let attribution = Attribution { agreement: binding.agreement, quantity: part };
-                purchases.push(attribution).expect("there are no more attributions than bindings");
-            }
-        }
-        if let Some(subscription) = state.subscription {
-            self.consume(subscription, meter.carrier, interval, rest)?;
-        }
-
-        for (_, place, agreement) in changed {
-            self.store.put_at(place, agreement);
-        }
+    /// Certifies a reading that the rules allow, and lets it count. `state` is still to be written.
+    pub fn certify(
+        &mut self,
+        meter: MeterId,
+        place: Place<MeterState>,
+        state: &mut MeterState,
+        step: Step,
+    ) -> Ruled<CertifiedReading> {
+        self.count(meter, place, state, step)?;
+        let interval = step.flow.interval;
         if interval.ms() > GAP_MS {
-            self.events.push(Event::Gap { meter: meter.id, interval });
+            self.events.push(Event::Gap { meter, interval });
         }
-        state.last = reading;
-        Ok(CertifiedReading { reading, quantity, purchases })
+        Ok(CertifiedReading { reading: step.to, quantity: step.flow.quantity })
     }
 }
 
-/// Whether a run is signed by the one who signs for the meter.
-fn signs(caller: Caller, meter: &Meter, run: &MeterRun) -> bool {
-    match (meter.authority, &run.signature) {
-        (MeterAuthority::Meter(key), Some(signature)) => signature.key == key,
-        (MeterAuthority::Gateway(account), None) => account == caller.account,
-        _ => false,
+impl MeterRecord {
+    /// Whether a run is signed by the one who signs for the meter.
+    fn signs(&self, caller: Caller, run: &MeterRun) -> bool {
+        match (self.device.authority, &run.signature) {
+            (MeterAuthority::Meter(key), Some(signature)) => *signature.key() == key,
+            (MeterAuthority::Gateway(account), None) => account == caller.account,
+            _ => false,
+        }
     }
-}
 
-/// What has passed the meter since its last reading.
-fn passed(meter: &Meter, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
-    let Reading { time, register } = reading;
-    let modulus = meter.register_modulus;
-    if register >= modulus {
-        return Err(Refusal::RegisterTooWide { register, modulus });
+    /// The most that can pass in a time.
+    pub(crate) fn most_in(&self, ms: u64) -> Quantity {
+        let most = u128::from(self.meter.capacity_per_hour.0) * u128::from(ms) / u128::from(HOUR_MS);
+        Quantity(u64::try_from(most).unwrap_or(u64::MAX))
     }
-    if reading == last {
-        return Err(Refusal::Replayed { time });
+
+    /// What has passed the meter since its last reading. Order: register's width, replay, order, future, register's way back,
+    /// capacity.
+    pub(crate) fn passed(&self, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
+        let Reading { time, register } = reading;
+        let modulus = self.device.register_modulus;
+        if register >= modulus {
+            return Err(Refusal::RegisterTooWide { register, modulus });
+        }
+        if reading == last {
+            return Err(Refusal::Replayed { time });
+        }
+        if time <= last.time {
+            return Err(Refusal::OutOfOrder { last: last.time, time });
+        }
+        if time > now {
+            return Err(Refusal::FromFuture { time, now });
+        }
+        let most = self.most_in(time.0 - last.time.0);
+        let rolled_over = register < last.register;
+        let quantity = match rolled_over {
+            true => Quantity(modulus.0 - last.register.0 + register.0),
+            false => Quantity(register.0 - last.register.0),
+        };
+        if quantity > most {
+            return Err(match rolled_over {
+                true => Refusal::WentBack { last: last.register, register },
+                false => Refusal::BeyondCapacity { quantity, most },
+            });
+        }
+        Ok(quantity)
     }
-    if time <= last.time {
-        return Err(Refusal::OutOfOrder { last: last.time, time });
-    }
-    if time > now {
-        return Err(Refusal::FromFuture { time, now });
-    }
-    let most = u128::from(meter.capacity_per_hour.0) * u128::from(time.0 - last.time.0) / u128::from(HOUR_MS);
-    let most = Quantity(u64::try_from(most).unwrap_or(u64::MAX));
-    let rolled_over = register < last.register;
-    let quantity = match rolled_over {
-        true => Quantity(modulus.0 - last.register.0 + register.0),
-        false => Quantity(register.0 - last.register.0),
-    };
-    if quantity > most {
-        return Err(match rolled_over {
-            true => Refusal::WentBack { last: last.register, register },
-            false => Refusal::BeyondCapacity { quantity, most },
-        });
-    }
-    Ok(quantity)
 }

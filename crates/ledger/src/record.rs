@@ -2,14 +2,19 @@
 //! and cell number, so a client can compute it and ask for a proof. Tables keep their numbers for ever.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use utilidor_types::agreement::{AgreementTerms, Side, Status};
-use utilidor_types::meter::MAX_METER_AGREEMENTS;
+use utilidor_program::contract::{MAX_BINDINGS, MAX_HEAD_BYTES, MAX_SLOT_BYTES};
+use utilidor_types::agreement::{AgreementTerms, MAX_PARTIES, Party, Status};
+use utilidor_types::event::Purpose;
 use utilidor_types::offer::MAX_LOTS;
-use utilidor_types::package::{BANDS, Season, TranchePrice};
-use utilidor_types::statement::MAX_TRANCHES;
+use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
+use utilidor_types::quote::Commitment;
 use utilidor_types::{
-    AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, MemberId, Meter, MeterId, Money, Offer,
-    OfferId, PackageId, Program, Quantity, Reading, Roles, Tariff, Timestamp, Window,
+    AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money,
+    Offer, OfferId, PackageId, Program, Quantity, Roles, Timestamp,
+};
+
+pub use crate::meter_record::{
+    Device, Filling, MeterBinding, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, Take,
 };
 
 /// A kind of record.
@@ -38,20 +43,25 @@ records! {
     3 AccountRecord by AccountId;
     4 CapacityRecord by (AccountId, Carrier);
     5 SoldDay by (AccountId, Carrier, u32), usually 2 cells;
-    6 OfferRecord by OfferId, usually 2 cells;
+    6 OfferRecord by OfferId, usually 3 cells;
+    7 BidderPage by (OfferId, u8);
     8 QuoteRecord by (OfferId, AccountId);
     9 AgreementRecord by AgreementId, usually 2 cells;
-    10 AgreementState by AgreementId;
+    10 AgreementState by AgreementId, usually 2 cells;
     11 AmendmentRecord by AgreementId, usually 2 cells;
     12 MeterRecord by MeterId, usually 2 cells;
     13 MeterState by MeterId;
     14 PackageHead by PackageId;
     15 PackageVersion by (PackageId, u32);
-    16 TariffRecord by (PackageId, u32, Carrier, u8), usually 2 cells;
-    17 ServiceState by (AgreementId, Carrier), usually 2 cells;
+    16 TariffOption by TariffId, usually 2 cells;
+    17 SlotRecord by (AgreementId, u8);
     18 DueNode by (u8, u32);
     19 DueBucket by u32;
     20 DuePage by (u32, u32);
+    21 MeterBindings by MeterId, usually 2 cells;
+    22 PackageTerms by (PackageId, u32);
+    23 DebtRecord by (AccountId, MemberId);
+    24 BacklogRecord by AgreementId;
 }
 
 /// Totals of the chain.
@@ -70,6 +80,27 @@ pub struct Totals {
 pub struct MemberRecord {
     /// What it may do.
     pub roles: Roles,
+    /// What the others keep for it.
+    pub kept: Kept,
+}
+
+/// How much of each limited kind the others keep for a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct Kept {
+    /// Accounts.
+    pub accounts: u32,
+    /// Offers that have not lapsed.
+    pub offers: u32,
+    /// Live quotes.
+    pub quotes: u32,
+    /// Proposals that not all have signed.
+    pub proposals: u32,
+    /// Meters in service.
+    pub meters: u32,
+    /// Versions of packages.
+    pub packages: u32,
+    /// Subscriptions that have not ended.
+    pub subscriptions: u32,
 }
 
 /// An account. Its balance is `free + reserved`.
@@ -81,7 +112,7 @@ pub struct AccountRecord {
     pub nonce: u64,
     /// Money at its holder's disposal.
     pub free: Money,
-    /// Money set aside by agreements.
+    /// Money set aside by agreements and quotes.
     pub reserved: Money,
 }
 
@@ -102,8 +133,12 @@ pub struct SoldDay {
 /// An offer. What changes about it stands first, so that the first cell alone is written again.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct OfferRecord {
-    /// Whether it was withdrawn.
-    pub withdrawn: bool,
+    /// Whether it has lapsed. It stays as long as agreements from it wait for a signature, and then goes.
+    pub lapsed: bool,
+    /// How many bidders have a quote on it; who they are stands in [`BidderPage`]s.
+    pub bidders: u8,
+    /// How many agreements from it wait for a signature.
+    pub unsigned: u8,
     /// What is left to award, by lot.
     pub left: Bounded<Quantity, MAX_LOTS>,
     /// Whose it is.
@@ -112,15 +147,29 @@ pub struct OfferRecord {
     pub offer: Offer,
 }
 
+/// Bidders per page, so that a page fills one cell.
+pub const PAGE_BIDDERS: usize = 3;
+
+/// A page of the list of an offer's bidders: anyone can show by it that no quote is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct BidderPage {
+    /// Bidders; who withdraws is replaced by the last one.
+    pub bidders: Bounded<AccountId, PAGE_BIDDERS>,
+}
+
 /// A bidder's quote on an offer. Its ciphertext is history, not state.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct QuoteRecord {
     /// The commitment.
-    pub commitment: Digest,
+    pub commitment: Commitment,
+    /// Digest of its sealed bytes.
+    pub sealed: Digest,
     /// Whether an award alone concludes the agreement.
     pub binding: bool,
-    /// Whether it was awarded.
+    /// Whether it was awarded, or has lost its bond because it could not be.
     pub awarded: bool,
+    /// What is reserved for it.
+    pub bond: Money,
 }
 
 /// An agreement's document.
@@ -130,27 +179,42 @@ pub struct AgreementRecord {
     pub agreement: Agreement,
 }
 
-/// Money that an agreement holds reserved, by side and purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
-pub struct Escrow {
-    /// Deposit of the owner.
-    pub owner_deposit: Money,
-    /// Deposit of the user.
-    pub user_deposit: Money,
-    /// Payment guarantee of the user.
-    pub guarantee: Money,
-    /// Prepayments of the user.
-    pub prepaid: Money,
+/// Most pots of an agreement: one for each party and purpose.
+pub const MAX_POTS: usize = 3 * MAX_PARTIES;
+
+/// Money that an agreement holds reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Pot {
+    /// Whose.
+    pub party: Party,
+    /// What for.
+    pub purpose: Purpose,
+    /// How much, never nothing.
+    pub money: Money,
 }
 
-impl Escrow {
-    /// All that is reserved on one side.
-    pub fn of(&self, side: Side) -> Money {
-        match side {
-            Side::Owner => self.owner_deposit,
-            Side::User => [self.user_deposit, self.guarantee, self.prepaid].into_iter().sum(),
-        }
-    }
+/// What a party's allowance has given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Drawn {
+    /// Whose.
+    pub party: Party,
+    /// When its present period began.
+    pub since: Timestamp,
+    /// How much in it.
+    pub money: Money,
+}
+
+/// A meter that serves an agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Bound {
+    /// The binding's number.
+    pub number: u8,
+    /// The meter.
+    pub meter: MeterId,
+    /// Whether it fills a volume; else it is a supply, or absorbs.
+    pub fills: bool,
+    /// When it ends; it goes from here when that time has come.
+    pub until: Timestamp,
 }
 
 /// What changes about an agreement.
@@ -158,52 +222,70 @@ impl Escrow {
 pub struct AgreementState {
     /// Where it stands.
     pub status: Status,
+    /// Who has signed it: bit `n` is party `n`.
+    pub signed: u16,
+    /// Who wants to end it: bit `n` is party `n`.
+    pub ending: u16,
     /// What it holds.
-    pub escrow: Escrow,
-    /// Which side has agreed to end it early.
-    pub ending: Option<Side>,
+    pub pots: Bounded<Pot, MAX_POTS>,
+    /// What allowances have given.
+    pub drawn: Bounded<Drawn, MAX_PARTIES>,
+    /// What the user owes the owner.
+    pub debt: Money,
     /// Statements so far.
     pub statements: u32,
-    /// The certificates that the next statement counts begin with this id.
-    pub certificates_from: CertificateId,
-    /// The program's own state.
-    pub program: ProgramState,
+    /// Digest of the program's state after the last statement, or after signing.
+    pub digest: Digest,
+    /// When its program wants to act.
+    pub scheduled: Option<Timestamp>,
+    /// When it is called: the one time in the due calendar that counts.
+    pub called: Option<Timestamp>,
+    /// Its hard end.
+    pub ends: Timestamp,
+    /// How often in a row its program has failed.
+    pub failures: u8,
+    /// Whether it was ended without its program, which is told nothing more.
+    pub halted: bool,
+    /// Meters that serve it.
+    pub bindings: Bounded<Bound, { MAX_BINDINGS as usize }>,
+    /// Which slots its program has: bit `n` is slot `n`.
+    pub slots: u16,
+    /// The head of the program's state.
+    pub head: Bounded<u8, MAX_HEAD_BYTES>,
 }
 
-/// The state of an agreement's program.
+impl AgreementState {
+    /// What it holds of a party for a purpose.
+    pub fn pot(&self, party: Party, purpose: Purpose) -> Money {
+        let of = |pot: &&Pot| (pot.party, pot.purpose) == (party, purpose);
+        self.pots.iter().find(of).map_or(Money::ZERO, |pot| pot.money)
+    }
+}
+
+/// A slot of a program's state.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum ProgramState {
-    /// Before it is active.
-    None,
-    /// A purchase: running sums, by lot.
-    Purchase(Bounded<LotState, MAX_LOTS>),
-    /// A subscription: its services have records of their own.
-    Subscription {
-        /// Begin of the present statement's period.
-        period_from: Timestamp,
-    },
+pub struct SlotRecord {
+    /// What the program has put there.
+    pub bytes: Bounded<u8, MAX_SLOT_BYTES>,
 }
 
-/// Running sums of a purchase's lot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct LotState {
-    /// The agreed volume.
-    pub contracted: Quantity,
-    /// What the owner has made available; the whole volume where no delivery meter measures it.
-    pub available: Quantity,
-    /// What the user has taken of it; counted only with a user's meter.
-    pub taken: Quantity,
-    /// Milliseconds of the window that the delivery meter's readings cover.
-    pub delivery_covered_ms: u32,
-    /// Milliseconds of the window that the user's meter's readings cover.
-    pub take_covered_ms: u32,
+/// Most events that wait for a program that has failed. One more is lost, and is an event of the ledger.
+pub const MAX_BACKLOG: usize = 32;
+
+/// What an agreement's program could not be told, because it fails: it is told again later, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct BacklogRecord {
+    /// What.
+    pub events: Bounded<utilidor_program::Event, MAX_BACKLOG>,
 }
 
 /// A proposed change of an agreement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct AmendmentRecord {
-    /// Who proposed it.
-    pub by: Side,
+    /// Who has signed it, its proposer first of all: bit `n` is party `n`.
+    pub signed: u16,
+    /// From when on it is to count.
+    pub from: Timestamp,
     /// The terms that would replace the present ones.
     pub program: Program,
 }
@@ -215,41 +297,11 @@ impl AmendmentRecord {
     }
 }
 
-/// A meter as registered, with its present device.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct MeterRecord {
-    /// Who registered it.
-    pub operator: AccountId,
-    /// The document as first registered, by which a repeated registration is recognised.
-    pub registered: Digest,
-    /// The present device.
-    pub meter: Meter,
-}
-
-/// What changes about a meter.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct MeterState {
-    /// Its last reading.
-    pub last: Reading,
-    /// Whether it is out of service.
-    pub retired: bool,
-    /// The subscription that is charged with what purchases leave.
-    pub subscription: Option<AgreementId>,
-    /// The purchases it serves, in the order of their signing.
-    pub bindings: Bounded<Binding, MAX_METER_AGREEMENTS>,
-}
-
-/// A purchase that a meter serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Binding {
-    /// The purchase.
-    pub agreement: AgreementId,
-    /// Its lot.
-    pub lot: u8,
-    /// Whether it measures what the owner makes available or what the user takes.
-    pub side: Side,
-    /// The delivery window.
-    pub window: Window,
+/// What a member owes an owner under all agreements of its accounts: while it owes, it cannot subscribe on its own word.
+#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct DebtRecord {
+    /// How much, never nothing.
+    pub owed: Money,
 }
 
 /// A package's owner and last version.
@@ -261,89 +313,13 @@ pub struct PackageHead {
     pub version: u32,
 }
 
-/// A version of a package.
+/// A version of a package. What its options share is a record of its own, and so is each option.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PackageVersion {
     /// Digest of the document, by which a repeated publication is recognised.
     pub document: Digest,
-    /// Fixed offset from UTC in minutes.
-    pub offset_minutes: i16,
-}
-
-/// A tariff of a package's version.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct TariffRecord {
-    /// The charging rule.
-    pub tariff: Tariff,
-}
-
-/// A service of a subscription.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct ServiceState {
-    /// The package, version and option of its tariff.
-    pub tariff: (PackageId, u32, u8),
-    /// Fixed offset from UTC in minutes.
-    pub offset_minutes: i16,
-    /// Floor area in m2.
-    pub floor_area_m2: u32,
-    /// Up to when a floor-area tariff is prepaid: where its next period begins.
-    pub area_paid_until: Timestamp,
-    /// Notice is given when less is prepaid.
-    pub low_balance: Quantity,
-    /// Whether notice of a low balance was given since the last prepayment.
-    pub low_noticed: bool,
-    /// Whether notice of exhaustion was given since the last prepayment.
-    pub exhausted_noticed: bool,
-    /// Tranches so far; the last one's number.
-    pub tranches_opened: u32,
-    /// Consumption since the last statement, by band.
-    pub usage: [Quantity; BANDS],
-    /// Weight consumed that nothing prepaid covers yet.
-    pub owed_weight: u64,
-    /// Open tranches, oldest first.
-    pub tranches: Bounded<Tranche, MAX_TRANCHES>,
-}
-
-/// Money paid ahead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Tranche {
-    /// Numbered from 1 for each service.
-    pub number: u32,
-    /// What was paid.
-    pub paid: Money,
-    /// What statements have charged so far.
-    pub billed: Money,
-    /// What it buys.
-    pub buys: TrancheOf,
-}
-
-/// What a tranche buys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum TrancheOf {
-    /// Metered energy.
-    Energy {
-        /// At this price.
-        price: TranchePrice,
-        /// Weight bought (base units x thousandths).
-        weight: u64,
-        /// Weight drawn so far.
-        drawn: u64,
-        /// Weight drawn up to the last statement.
-        drawn_billed: u64,
-        /// Within this period, if the tariff has periods.
-        period: Option<Window>,
-    },
-    /// Supply of a floor area.
-    Area {
-        /// Within this period.
-        period: Window,
-        /// Whose days count.
-        season: Season,
-        /// Season's days in the period.
-        days: u32,
-        /// Discount in thousandths.
-        discount_permille: u16,
-    },
+    /// Whether it is closed to new subscriptions.
+    pub closed: bool,
 }
 
 /// A node of the due calendar: which of its 256 children hold something.
@@ -362,12 +338,12 @@ pub struct DueBucket {
     pub done: u32,
 }
 
-/// Agreements per page of a bucket, so that a page fills one cell.
+/// Items per page of a bucket, so that a page fills one cell.
 pub const DUE_PAGE_ITEMS: usize = 7;
 
 /// A page of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
 pub struct DuePage {
-    /// Agreements in the order they were scheduled.
-    pub agreements: Bounded<AgreementId, DUE_PAGE_ITEMS>,
+    /// Items in the order they were scheduled.
+    pub items: Bounded<DueItem, DUE_PAGE_ITEMS>,
 }

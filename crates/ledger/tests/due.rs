@@ -24,8 +24,8 @@ fn proposal(label: &str, signing_ms: u32) -> Action {
         grace_ms: 0,
         substitute: Substitute::Nothing,
     };
-    let terms = AgreementTerms { owner: account("station"), user: account("alice"), program: Program::Purchase(terms) };
-    Action::ProposeAgreement { id: agreement_id(label), terms, signing_ms }
+    let terms = AgreementTerms::between(account("station"), account("alice"), Program::Purchase(terms));
+    Action::ProposeAgreement { label: self::label(label), terms, signing_ms }
 }
 
 /// Whether the transaction meets the second before, while or after its page is read depends on how much falls due
@@ -45,9 +45,10 @@ fn a_second_is_worked_off_and_scheduled_again_in_the_same_block() {
         let outcome = world.block(vec![transaction]);
         assert_eq!(outcome.receipts.len(), earlier as usize + 2, "all expire, and the late one is proposed");
         assert_eq!(outcome.next_due, Some(now), "the late one waits for the next block");
-        assert_eq!(world.status("late"), Status::Proposed);
+        let late = agreement_of("alice", "late");
+        assert_eq!(world.agreement(late).status, Status::Proposed);
         world.pass_to(now);
-        assert_eq!(world.status("late"), Status::Expired);
+        assert!(!world.has_agreement(late));
     }
 }
 
@@ -59,7 +60,7 @@ fn what_falls_due_in_one_second_is_worked_off_in_the_order_of_scheduling() {
     }
     let receipts = world.pass_to(at(1, 1, 2));
     let due: Vec<_> = receipts.iter().map(|receipt| receipt.cause).collect();
-    let expected = ["a", "b", "c", "d", "e", "f", "g"].map(agreement_id);
-    assert_eq!(due, expected.map(|agreement| Cause::Due { agreement, at: at(1, 1, 2) }), "in the order of scheduling");
+    let expected = ["a", "b", "c", "d", "e", "f", "g"].map(|label| DueItem::Agreement(agreement_of("alice", label)));
+    assert_eq!(due, expected.map(|item| Cause::Due { item, at: at(1, 1, 2) }), "in the order of scheduling");
     assert_eq!(world.block(vec![]).next_due, None, "nothing is left");
 }

@@ -3,35 +3,60 @@
 mod world;
 
 use utilidor_ledger::Inadmissible;
+use utilidor_types::action::NewAccount;
+use utilidor_types::genesis::Limits;
+use utilidor_types::refusal::Limited;
 use utilidor_types::*;
 use world::*;
 
-fn admit(member_label: &str, account_label: &str) -> Action {
-    let roles = Roles::of(&[Role::User]);
-    Action::AdmitMember { member: member(member_label), account: account(account_label), roles }
+fn admit(world: &World, label: &str) -> Action {
+    let account = NewAccount::first(world.state.genesis().chain(), &key(label));
+    Action::AdmitMember { account, roles: Roles::of(&[Role::User]) }
 }
 
 #[test]
 fn joining_is_by_permission() {
     let mut world = World::new();
-    assert_eq!(world.refused("alice", admit("new", "new")).code(), "member/missing-role");
-    assert_eq!(world.refused("station", admit("alice", "new")), Refusal::IdTaken);
-    assert_eq!(world.refused("station", admit("new", "alice")).code(), "account/exists");
-    world.done("station", admit("new", "new"));
-    world.done("station", admit("new", "new"));
+    assert_eq!(world.refused("alice", admit(&world, "new")).code(), "member/missing-role");
+    let anothers = Action::AdmitMember { account: world.new_account("new", "alice"), roles: Roles::default() };
+    assert_eq!(world.refused("station", anothers).code(), "account/wrong-member");
+    world.done("station", admit(&world, "new"));
+    world.done("station", admit(&world, "new"));
+    let Action::AdmitMember { account, .. } = admit(&world, "new") else { unreachable!() };
+    let other = Action::AdmitMember { account, roles: Roles::of(&[Role::Owner]) };
+    assert_eq!(world.refused("station", other), Refusal::IdTaken);
     let unknown = Action::ChangeRoles { member: member("x"), roles: Roles::default() };
     assert_eq!(world.refused("station", unknown).code(), "member/unknown");
 }
 
 #[test]
+fn who_is_an_account_of_another_member_cannot_be_admitted() {
+    let mut world = World::new();
+    world.done("alice", Action::OpenAccount { account: world.new_account("new", "alice") });
+    assert_eq!(world.refused("station", admit(&world, "new")).code(), "account/exists");
+}
+
+#[test]
 fn a_member_opens_fresh_accounts_for_itself() {
     let mut world = World::new();
-    let open = |label| Action::OpenAccount { account: account(label) };
-    world.done("alice", open("new"));
-    world.done("alice", open("new"));
-    assert_eq!(world.refused("bob", open("new")).code(), "account/exists");
-    world.done("alice", Action::Transfer { to: account("new"), amount: Money(1), reference: Text::default() });
+    let open = |world: &World, of| Action::OpenAccount { account: world.new_account("new", of) };
+    assert_eq!(world.refused("bob", open(&world, "alice")).code(), "account/wrong-member");
+    world.done("alice", open(&world, "alice"));
+    world.done("alice", open(&world, "alice"));
+    assert_eq!(world.refused("bob", open(&world, "bob")).code(), "account/exists");
+    world.transfer("alice", "new", Money(1));
     assert_eq!(world.balance("new").0, Money(1));
+}
+
+#[test]
+fn a_member_has_no_more_accounts_than_its_limit() {
+    let mut world = World::with_limits(Limits { accounts: 2, ..Limits::DEFAULT });
+    world.done("alice", Action::OpenAccount { account: world.new_account("1", "alice") });
+    let third = Action::OpenAccount { account: world.new_account("2", "alice") };
+    assert_eq!(world.refused("alice", third), Refusal::LimitReached { what: Limited::Accounts, max: 2 });
+    world.done("station", Action::ChangeRoles { member: member("alice"), roles: Roles::of(&[Role::User]) });
+    let third = Action::OpenAccount { account: world.new_account("2", "alice") };
+    assert_eq!(world.refused("alice", third).code(), "member/limit-reached", "other roles, the same count");
 }
 
 #[test]
@@ -46,8 +71,7 @@ fn money_is_issued_and_redeemed_by_the_issuer_alone() {
     assert_eq!(world.refused("alice", redeem(Money(1))).code(), "member/missing-role");
     assert_eq!(world.refused("issuer", redeem(Money::ZERO)), Refusal::ZeroAmount);
     assert_eq!(world.refused("issuer", redeem(Money(1))).code(), "money/insufficient-funds");
-    let back = Action::Transfer { to: account("issuer"), amount: Money(5), reference: Text::default() };
-    world.done("alice", back);
+    world.transfer("alice", "issuer", Money(5));
     world.done("issuer", redeem(Money(5)));
 }
 

@@ -1,123 +1,62 @@
-//! Meters and readings: every refusal, rollovers, exchanges, gaps.
+//! Meters: every refusal, exchanges, capacities, corrections.
 
 mod world;
 
-use utilidor_types::meter::MeterAuthority;
+use utilidor_ledger::record::{MeterRecord, MeterState};
+use utilidor_types::genesis::Limits;
+use utilidor_types::meter::{MAX_CAPACITY_PER_HOUR, MeterAuthority};
+use utilidor_types::package::Band;
 use utilidor_types::*;
 use world::*;
 
 const METER: &str = "alice/electricity";
 
-fn certified(events: &[Event]) -> u32 {
-    match &events[0] {
-        Event::Certified { count, refused, .. } => {
-            assert!(refused.is_empty(), "{refused:?}");
-            *count
-        }
-        other => panic!("expected certificates, got {other:?}"),
-    }
+fn state_of(world: &World, meter: &str) -> MeterState {
+    world.state.read(&meter_id(meter)).unwrap()
 }
 
 #[test]
 fn refuses_meters_that_could_not_measure_in_this_order() {
     let check = |code: &str, change: &dyn Fn(&mut Meter)| {
         let mut world = World::new();
-        let mut meter = Meter { id: meter_id("m"), ..world.meter("alice", Carrier::Gas) };
+        let mut meter = Meter { label: label("m"), ..world.meter("alice", Carrier::Gas) };
         change(&mut meter);
         assert_eq!(world.refused("operator", Action::RegisterMeter(meter)).code(), code);
     };
-    check("id/taken", &|meter| meter.id = meter_id(METER));
+    check("id/taken", &|meter| meter.label = label(METER));
     check("account/unknown", &|meter| meter.holder = account("stranger"));
     check("meter/without-range", &|meter| meter.register_modulus = Quantity(0));
     check("meter/without-range", &|meter| meter.capacity_per_hour = Quantity(0));
+    check("meter/capacity-too-large", &|meter| meter.capacity_per_hour = Quantity(MAX_CAPACITY_PER_HOUR.0 + 1));
     check("reading/register-too-wide", &|meter| meter.register = meter.register_modulus);
     check("meter/in-future", &|meter| meter.since = at(1, 2, 0));
     let mut world = World::new();
-    let meter = Meter { id: meter_id("m"), ..world.meter("alice", Carrier::Gas) };
+    let meter = Meter { label: label("m"), ..world.meter("alice", Carrier::Gas) };
     assert_eq!(world.refused("alice", Action::RegisterMeter(meter.clone())).code(), "member/missing-role");
     world.done("operator", Action::RegisterMeter(meter.clone()));
     assert_eq!(world.done("operator", Action::RegisterMeter(meter)), vec![], "a retry gives the first result");
 }
 
 #[test]
-fn refuses_readings_in_this_order() {
+fn another_operators_meter_of_the_same_label_is_another_meter() {
     let mut world = World::new();
-    world.now = at(1, 2, 0);
-    let read = |world: &World, time, register| world.readings(METER, &[(time, register)]);
-    let modulus = 1_000_000_000 * KWH;
-    certified(&world.done("gateway", read(&world, at(1, 1, 10), 100 * KWH)));
-
-    let action = world.readings("x", &[(at(1, 1, 11), 0)]);
-    assert_eq!(world.reading_refused(action).code(), "meter/unknown");
-    let cases = [
-        ("reading/register-too-wide", at(1, 1, 11), modulus),
-        ("reading/replayed", at(1, 1, 10), 100 * KWH),
-        ("reading/out-of-order", at(1, 1, 10), 101 * KWH),
-        ("reading/out-of-order", at(1, 1, 9), 101 * KWH),
-        ("reading/from-future", at(1, 2, 1), 101 * KWH),
-        ("reading/went-back", at(1, 1, 11), 99 * KWH),
-        ("reading/beyond-capacity", at(1, 1, 11), 10_101 * KWH),
-    ];
-    for (code, time, register) in cases {
-        let action = read(&world, time, register);
-        assert_eq!(world.reading_refused(action).code(), code);
-    }
-    certified(&world.done("gateway", read(&world, at(1, 1, 11), 10_100 * KWH)));
+    let meter = Meter { label: label("m"), ..world.meter("alice", Carrier::Gas) };
+    world.done("operator", Action::RegisterMeter(meter.clone()));
+    world.done("gateway", Action::RegisterMeter(meter.clone()));
+    let operators = ["operator", "gateway"]
+        .map(|operator| world.state.read::<MeterRecord>(&meter.id(account(operator))).unwrap().operator);
+    assert_eq!(operators, [account("operator"), account("gateway")]);
 }
 
 #[test]
-fn a_reading_counts_only_with_the_signature_of_its_meters_authority() {
-    let mut world = World::new();
-    world.now = at(1, 2, 0);
-    let reading = [(at(1, 1, 10), KWH)];
-    let action = world.signed_readings(METER, "meter", &reading);
-    assert_eq!(world.reading_refused(action).code(), "reading/not-authority");
-    let authority = MeterAuthority::Meter(key("meter").public_key());
-    world.done("operator", Action::RotateMeterKey { meter: meter_id(METER), authority });
-    let action = world.readings(METER, &reading);
-    assert_eq!(world.reading_refused(action).code(), "reading/not-authority");
-    let action = world.signed_readings(METER, "other", &reading);
-    assert_eq!(world.reading_refused(action).code(), "reading/not-authority");
-    let action = world.signed_readings(METER, "meter", &reading);
-    certified(&world.done("gateway", action));
-    assert_eq!(world.refused("alice", world.readings(METER, &reading)).code(), "member/missing-role");
-}
-
-#[test]
-fn a_refused_reading_stops_nothing_and_is_listed() {
-    let mut world = World::new();
-    world.now = at(1, 2, 0);
-    let readings = [(at(1, 1, 1), KWH), (at(1, 1, 1), KWH), (at(1, 1, 2), 2 * KWH)];
-    let events = world.done("gateway", world.readings(METER, &readings));
-    let Event::Certified { first, count, refused } = &events[0] else { panic!("{events:?}") };
-    assert_eq!((first.0, *count, refused.len(), refused[0].index), (0, 2, 1, 1));
-    let events = world.done("gateway", world.readings(METER, &[(at(1, 1, 3), 2 * KWH)]));
-    assert!(matches!(events[0], Event::Certified { first: CertificateId(2), count: 1, .. }));
-}
-
-#[test]
-fn a_register_that_rolls_over_goes_on_from_zero() {
-    let mut world = World::new();
-    let meter = Meter {
-        id: meter_id("m"),
-        register_modulus: Quantity(1_000 * KWH),
-        register: Quantity(990 * KWH),
-        ..world.meter("alice", Carrier::Electricity)
-    };
-    let meter = Meter { capacity_per_hour: Quantity(100 * KWH), ..meter };
-    world.done("operator", Action::RegisterMeter(meter));
-    world.now = at(1, 2, 0);
-    let transaction = world.sign("gateway", world.readings("m", &[(at(1, 1, 1), 5 * KWH)]));
-    assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(15 * KWH));
-}
-
-#[test]
-fn a_gap_is_recorded_not_hidden() {
-    let mut world = World::new();
-    world.now = at(1, 2, 0);
-    let events = world.done("gateway", world.readings(METER, &[(at(1, 1, 5), KWH)]));
-    let interval = Window { from: at(1, 1, 0), to: at(1, 1, 5) };
-    assert_eq!(events[1], Event::Gap { meter: meter_id(METER), interval });
+fn an_operator_has_as_many_meters_in_service_as_its_limit_allows() {
+    let mut world = World::with_limits(Limits { meters: 6, ..Limits::DEFAULT });
+    let meter = |text: &str, world: &World| Meter { label: label(text), ..world.meter("alice", Carrier::Gas) };
+    let (sixth, seventh) = (meter("6", &world), meter("7", &world));
+    world.done("operator", Action::RegisterMeter(sixth));
+    assert_eq!(world.refused("operator", Action::RegisterMeter(seventh.clone())).code(), "member/limit-reached");
+    world.done("operator", Action::RetireMeter { meter: meter_id("6") });
+    world.done("operator", Action::RegisterMeter(seventh));
 }
 
 #[test]
@@ -141,6 +80,46 @@ fn an_exchanged_meter_certifies_its_last_reading_and_the_new_device_goes_on() {
     let new = world.signed_readings(METER, "new device", &[(at(1, 1, 3), 53 * KWH)]);
     let transaction = world.sign("gateway", new);
     assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(3 * KWH));
+    assert_eq!(state_of(&world, METER).total(), Quantity(12 * KWH), "7 + 2 + 3 have passed");
+}
+
+#[test]
+fn a_supplys_meter_can_be_exchanged_and_the_supply_goes_on() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 1, 9);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 8), 10 * KWH)]));
+    let exchange = Action::ExchangeMeter {
+        meter: meter_id(METER),
+        last: Reading { time: at(1, 1, 9), register: Quantity(20 * KWH) },
+        authority: MeterAuthority::Gateway(account("gateway")),
+        register_modulus: Quantity(1_000 * KWH),
+        register: Quantity(500 * KWH),
+    };
+    world.done("operator", exchange);
+    world.now = at(1, 1, 10);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 10), 530 * KWH)]));
+    let free = world.balance("alice").0;
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(1, 1, 16));
+    // 50 kWh from 0:00 on: 8.75 of the first 10 at night, at 40 %; the other 41.25 at 0.80.
+    assert_eq!(free.0 - world.balance("alice").0.0, 35_800_000);
+}
+
+#[test]
+fn a_raised_capacity_lets_a_larger_reading_in() {
+    let mut world = World::new();
+    world.now = at(1, 1, 1);
+    let reading = || world.readings(METER, &[(at(1, 1, 1), 15_000 * KWH)]);
+    let reading = reading();
+    assert_eq!(world.reading_refused(reading.clone()).code(), "reading/beyond-capacity");
+    let change = |kwh| Action::ChangeMeterCapacity { meter: meter_id(METER), capacity_per_hour: Quantity(kwh * KWH) };
+    assert_eq!(world.refused("alice", change(20_000)).code(), "member/missing-role");
+    assert_eq!(world.refused("gateway", change(20_000)).code(), "meter/not-operator");
+    assert_eq!(world.refused("operator", change(0)).code(), "meter/without-range");
+    assert_eq!(world.refused("operator", change(10_000_000)).code(), "meter/capacity-too-large");
+    world.done("operator", change(20_000));
+    assert!(matches!(world.done("gateway", reading)[0], Event::Certified { count: 1, .. }));
 }
 
 #[test]
@@ -161,13 +140,266 @@ fn a_meter_in_use_is_neither_bound_elsewhere_nor_retired() {
 }
 
 #[test]
-fn an_interval_over_a_windows_edge_counts_by_its_share_of_the_time() {
+fn a_meter_is_free_as_soon_as_its_supply_has_ended() {
     let mut world = World::new();
-    world.trade("alice");
-    world.now = at(1, 10, 1);
-    world.done("gateway", world.readings(METER, &[(at(1, 9, 21), 0)]));
-    let transaction = world.sign("gateway", world.readings(METER, &[(at(1, 10, 1), 100 * KWH)]));
-    let certificate = world.block(vec![transaction]).certificates().next().unwrap();
-    assert_eq!(certificate.purchases[0].quantity, Quantity(25 * KWH));
-    assert_eq!(certificate.rest(), Quantity(75 * KWH));
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 10, 0);
+    let bind = Action::BindMeter { meter: meter_id(METER), holder: account("bob") };
+    assert_eq!(world.refused("operator", bind.clone()).code(), "meter/in-use");
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.done("operator", bind);
+    world.done("operator", Action::RetireMeter { meter: meter_id(METER) });
+}
+
+fn correction(interval: Window, certified: u64, right: u64) -> Action {
+    Action::CorrectReadings {
+        meter: meter_id(METER),
+        interval,
+        certified: Quantity(certified),
+        right: Quantity(right),
+        reason: "a transformer's ratio".parse().unwrap(),
+    }
+}
+
+/// Hours of a day of January.
+fn hours(day: u8, from: u64, to: u64) -> Window {
+    Window { from: at(1, day, from), to: at(1, day, to) }
+}
+
+#[test]
+fn refuses_corrections_in_this_order() {
+    let mut world = World::new();
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 10), 0), (at(1, 1, 11), 100 * KWH)]));
+    let good = correction(hours(1, 10, 11), 100 * KWH, 40 * KWH);
+    assert_eq!(world.refused("alice", good.clone()).code(), "member/missing-role");
+    assert_eq!(world.refused("gateway", good.clone()).code(), "meter/not-operator");
+    let unknown = Action::CorrectReadings {
+        meter: meter_id("x"),
+        interval: hours(1, 10, 11),
+        certified: Quantity(1),
+        right: Quantity(0),
+        reason: Text::default(),
+    };
+    assert_eq!(world.refused("operator", unknown).code(), "meter/unknown");
+    for (interval, certified, right) in [
+        (hours(1, 11, 11), 100, 40),
+        (hours(1, 11, 12), 100, 40),
+        (Window { from: Timestamp(0), to: at(1, 1, 11) }, 100, 40),
+        (hours(1, 10, 11), 100, 100),
+    ] {
+        let code = world.refused("operator", correction(interval, certified * KWH, right * KWH)).code();
+        assert_eq!(code, "meter/bad-correction");
+    }
+    for (certified, right) in [(100, 10_001), (20_000, 0), (101, 0)] {
+        let wrong = correction(hours(1, 10, 11), certified * KWH, right * KWH);
+        assert_eq!(world.refused("operator", wrong).code(), "meter/correction-out-of-range");
+    }
+    world.done("operator", good);
+}
+
+#[test]
+fn a_corrected_last_reading_moves_the_register_so_that_later_ones_fit() {
+    let mut world = World::new();
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 10), 0), (at(1, 1, 11), 100 * KWH)]));
+    let events = world.done("operator", correction(hours(1, 10, 11), 100 * KWH, 40 * KWH));
+    assert!(matches!(&events[..], [Event::Corrected { .. }]), "{events:?}");
+    let next = world.readings(METER, &[(at(1, 1, 12), 50 * KWH)]);
+    let transaction = world.sign("gateway", next);
+    assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(10 * KWH));
+    assert_eq!(state_of(&world, METER).total(), Quantity(50 * KWH));
+}
+
+#[test]
+fn a_correction_of_the_open_segment_is_charged_as_what_is_right() {
+    let mut world = World::new();
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 12), 0)]));
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 1, 14);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 13), 100 * KWH), (at(1, 1, 14), 100 * KWH)]));
+    world.done("operator", correction(hours(1, 12, 13), 100 * KWH, 40 * KWH));
+    let free = world.balance("alice").0;
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(1, 1, 20));
+    assert_eq!(free.0 - world.balance("alice").0.0, 32_000_000, "40 kWh at 0.80");
+}
+
+#[test]
+fn a_correction_is_cut_where_bands_change() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 6), 0), (at(1, 1, 8), 100 * KWH)]));
+    world.done("operator", correction(hours(1, 6, 8), 100 * KWH, 60 * KWH));
+    let registers = state_of(&world, METER).registers;
+    assert_eq!([registers.of(Band::Valley), registers.of(Band::Flat)], [Quantity(30 * KWH); 2]);
+}
+
+#[test]
+fn a_correction_of_a_closed_month_is_told_to_the_supply_of_that_time() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.pass_to(at(2, 1, 7));
+    let february = at(2, 1, 1);
+    let readings = [(at(1, 20, 10), 0), (at(1, 20, 11), 100 * KWH), (february, 100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    let events = world.done("operator", correction(hours(20, 10, 11), 100 * KWH, 40 * KWH));
+    let told = events.iter().find_map(|event| match event {
+        Event::Adjusted { agreement, interval, more, less, .. } => Some((*agreement, *interval, *more, *less)),
+        _ => None,
+    });
+    let less = Bands([60 * KWH, 0, 0, 0, 0].map(Quantity));
+    assert_eq!(told, Some((subscription_id(), hours(20, 10, 11), Bands::ZERO, less)));
+    assert_eq!(
+        state_of(&world, METER).total(),
+        Quantity(100 * KWH),
+        "what is worked out is changed where it was charged"
+    );
+}
+
+#[test]
+fn more_than_a_meter_can_pass_is_not_corrected_in_however_many_steps() {
+    let mut world = World::new();
+    world.now = at(1, 1, 2);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 1), 0), (at(1, 1, 2), 0)]));
+    let more = || correction(hours(1, 1, 2), 0, 10_000 * KWH);
+    world.done("operator", more());
+    world.done("operator", more());
+    assert_eq!(world.refused("operator", more()).code(), "meter/correction-out-of-range");
+}
+
+#[test]
+fn numbers_over_their_edges_are_refused_and_nothing_worse() {
+    const EDGES: [u64; 7] = [0, 1, KWH, 10_000_000_000_000, 10_000_000_000_001, u64::MAX - 1, u64::MAX];
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 11), KWH)]));
+    let meter = meter_id(METER);
+    let authority = MeterAuthority::Gateway(account("gateway"));
+    for one in EDGES {
+        world.try_do("operator", Action::ChangeMeterCapacity { meter, capacity_per_hour: Quantity(one) });
+        for other in EDGES {
+            let (from, to) = (Timestamp(one), Timestamp(other));
+            world.try_do("operator", correction(Window { from, to }, one, other));
+            world.try_do("operator", correction(hours(1, 10, 11), one, other));
+            world.try_do("operator", correction(Window { from, to: at(1, 1, 11) }, other, one));
+            let last = Reading { time: Timestamp(one), register: Quantity(other) };
+            let (register_modulus, register) = (Quantity(one), Quantity(other));
+            let exchange = Action::ExchangeMeter { meter, last, authority, register_modulus, register };
+            world.try_do("operator", exchange);
+            world.done("gateway", world.readings(METER, &[(Timestamp(one), other), (at(1, 1, 12), other)]));
+            let (since, text) = (Timestamp(one), format!("{one}/{other}"));
+            let (label, capacity_per_hour) = (label(&text), Quantity(other));
+            let template = world.meter("alice", Carrier::Electricity);
+            let new = Meter { label, capacity_per_hour, register_modulus: Quantity(u64::MAX), since, ..template };
+            if matches!(world.try_do("operator", Action::RegisterMeter(new)), Verdict::Applied(_)) {
+                world.done("gateway", world.readings(&text, &[(Timestamp(other), one), (at(1, 1, 12), u64::MAX - 1)]));
+            }
+        }
+    }
+}
+
+/// Alice buys 1,000 kWh of the roof for 10 January, measured by her meter, with a day of grace.
+fn purchase(world: &mut World) -> AgreementId {
+    use utilidor_types::agreement::*;
+    let lot = PurchaseLot {
+        carrier: Carrier::Electricity,
+        quantity: Quantity(1_000 * KWH),
+        price: Price::micro_per_kwh(600_000),
+        metering: Metering { delivery: None, take: Some(meter_id(METER)) },
+    };
+    let program = Program::Purchase(PurchaseTerms {
+        lots: vec![lot].try_into().unwrap(),
+        window: hours(10, 0, 24),
+        deposit_permille: 0,
+        guarantee_permille: 0,
+        tolerance_permille: 0,
+        grace_ms: 86_400_000,
+        substitute: Substitute::Nothing,
+    });
+    let terms = AgreementTerms::between(account("roof"), account("alice"), program);
+    let agreement = agreement_of("roof", "p");
+    let proposal = Action::ProposeAgreement { label: label("p"), terms: terms.clone(), signing_ms: 3_600_000 };
+    world.done("roof", proposal);
+    world.done("alice", Action::SignAgreement { agreement, terms: terms.digest() });
+    agreement
+}
+
+/// What a correction changed, by agreement: kWh more and less.
+fn adjusted(events: &[Event]) -> Vec<(AgreementId, u64, u64)> {
+    let total = |bands: &Bands| bands.total().unwrap().0 / KWH;
+    let told = |event: &Event| match event {
+        Event::Adjusted { agreement, more, less, .. } => Some((*agreement, total(more), total(less))),
+        _ => None,
+    };
+    let mut told: Vec<_> = events.iter().filter_map(told).collect();
+    told.sort();
+    told
+}
+
+/// A world in which alice has a supply and a purchase of 1,000 kWh, and has taken so much in an hour of its day, all of
+/// which is worked out.
+fn bought(kwh: u64) -> (World, AgreementId) {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    let purchase = purchase(&mut world);
+    world.pass_to(at(1, 11, 0));
+    let readings = [(at(1, 10, 10), 0), (at(1, 10, 11), kwh * KWH), (at(1, 11, 0), kwh * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    (world, purchase)
+}
+
+#[test]
+fn what_comes_more_fills_an_unsettled_purchase_and_the_rest_is_the_supplys() {
+    let (mut world, purchase) = bought(900);
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 1_300 * KWH));
+    let mut expected = [(purchase, 100, 0), (subscription_id(), 300, 0)];
+    expected.sort();
+    assert_eq!(adjusted(&events), expected);
+    let (free, _) = world.balance("roof");
+    world.pass_to(at(1, 12, 0));
+    assert_eq!(world.balance("roof").0.0 - free.0, 600_000_000, "the purchase settles for all of it");
+}
+
+#[test]
+fn what_comes_less_is_taken_from_the_supply_before_the_purchase() {
+    let (mut world, purchase) = bought(1_300);
+    let events = world.done("operator", correction(hours(10, 10, 11), 1_300 * KWH, 900 * KWH));
+    let mut expected = [(purchase, 0, 100), (subscription_id(), 0, 300)];
+    expected.sort();
+    assert_eq!(adjusted(&events), expected);
+    let (free, _) = world.balance("roof");
+    world.pass_to(at(1, 12, 0));
+    assert_eq!(world.balance("roof").0.0 - free.0, 540_000_000, "the purchase settles for what is right");
+}
+
+#[test]
+fn a_settled_purchase_stays_as_it_is_when_a_reading_is_corrected() {
+    let (mut world, _) = bought(900);
+    world.pass_to(at(1, 12, 0));
+    let balance = world.balance("roof");
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
+    assert_eq!(world.balance("roof"), balance);
+}
+
+#[test]
+fn a_correction_is_shared_by_time_between_the_tenants_of_its_interval() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 5, 12);
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.done("operator", Action::BindMeter { meter: meter_id(METER), holder: account("bob") });
+    world.done("bob", world.subscription(vec![world.service("alice", Carrier::Electricity, 0)]));
+    world.now = at(1, 5, 14);
+    world.done("gateway", world.readings(METER, &[(at(1, 5, 10), 0), (at(1, 5, 14), 400 * KWH)]));
+    let events = world.done("operator", correction(hours(5, 10, 14), 400 * KWH, 200 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)], "the present tenant's half is in the open segment");
+    world.done("bob", Action::Terminate { agreement: agreement_of("bob", "s") });
+    let free = world.balance("bob").0;
+    world.pass_to(at(1, 5, 20));
+    assert_eq!(free.0 - world.balance("bob").0.0, 80_000_000, "100 kWh at 0.80");
 }

@@ -1,63 +1,65 @@
-//! Energy Packages: publishing, subscribing, prepaying, consuming, statements, refunds.
+//! Energy Packages through the ledger: publishing, closing, subscribing, paying ahead, ending, and debts. What a subscription
+//! comes to is its program's, and tested there.
 
 mod world;
 
+use utilidor_ledger::CONSENT_MS;
+use utilidor_ledger::record::{DebtRecord, MemberRecord};
 use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::*;
+use utilidor_types::genesis::Limits;
 use utilidor_types::package::*;
-use utilidor_types::statement::StatementLine;
+use utilidor_types::refusal::Limited;
+use utilidor_types::statement::Closing;
 use utilidor_types::*;
 use world::*;
 
 const ELECTRICITY: Carrier = Carrier::Electricity;
 const HEATING: Carrier = Carrier::Heating;
+const METER: &str = "alice/electricity";
 
 #[test]
 fn refuses_packages_in_this_order() {
-    let check = |code: &str, change: &dyn Fn(&mut Package)| {
-        let mut world = World::new();
-        let mut package = world.package(1);
-        change(&mut package);
-        assert_eq!(world.refused("station", Action::PublishPackage(package)).code(), code);
-    };
-    fn metered(package: &mut Package) -> &mut MeteredTariff {
-        let Tariff::Metered(tariff) = &mut package.options.as_mut_slice()[0].tariff else { unreachable!() };
-        tariff
-    }
-    fn area(package: &mut Package) -> &mut FloorAreaTariff {
-        let Tariff::FloorArea(tariff) = &mut package.options.as_mut_slice()[2].tariff else { unreachable!() };
-        tariff
-    }
-    check("package/version-order", &|package| package.version = 2);
-    check("package/no-options", &|package| package.options = Bounded::empty());
-    check("package/bad-offset", &|package| package.offset_minutes = 841);
-    check("package/too-many-options", &|package| {
-        for _ in 0..MAX_TARIFF_OPTIONS {
-            package.options.push(package.options[0].clone()).unwrap();
-        }
-    });
-    check("package/zero-price", &|package| metered(package).price.money = Money::ZERO);
-    check("terms/price-unit", &|package| metered(package).price.per = PriceUnit::CubicMetre);
-    check("terms/rate-too-high", &|package| metered(package).steps.as_mut_slice()[1].discount_permille = 1_000);
-    check("package/steps-not-rising", &|package| metered(package).steps.as_mut_slice()[1].from = Money::units(10_000));
-    check("package/bad-time-of-use", &|package| metered(package).time_of_use.factors_permille[0] = 0);
-    check("package/bad-time-of-use", &|package| {
-        metered(package).time_of_use.stretches.as_mut_slice()[0].to_hour = 25;
-    });
-    check("package/zero-price", &|package| area(package).per_m2 = Money::ZERO);
-    check("package/bad-season", &|package| area(package).season.from_month = 13);
-    check("terms/rate-too-high", &|package| area(package).discounts.year_permille = 1_000);
-
     let mut world = World::new();
     let publish = |world: &World, version| Action::PublishPackage(world.package(version));
     assert_eq!(world.refused("alice", publish(&world, 1)).code(), "member/missing-role");
+    assert_eq!(world.refused("station", publish(&world, 2)).code(), "package/version-order");
+    let mut empty = world.package(1);
+    empty.options = Bounded::empty();
+    assert_eq!(world.refused("station", Action::PublishPackage(empty)).code(), "package/no-options");
     world.done("station", publish(&world, 1));
-    world.done("station", publish(&world, 1));
-    assert_eq!(world.refused("roof", publish(&world, 2)).code(), "package/not-owner");
+    assert_eq!(world.done("station", publish(&world, 1)), [], "a retry gives the first result");
     let mut changed = world.package(1);
-    changed.offset_minutes = 0;
+    changed.terms.offset_minutes = 0;
     assert_eq!(world.refused("station", Action::PublishPackage(changed)).code(), "package/version-order");
     world.done("station", publish(&world, 2));
+    world.done("roof", publish(&world, 1));
+}
+
+#[test]
+fn a_member_publishes_no_more_versions_than_its_limit() {
+    let mut world = World::with_limits(Limits { packages: 1, ..Limits::DEFAULT });
+    world.done("station", Action::PublishPackage(world.package(1)));
+    let limit = Refusal::LimitReached { what: Limited::Packages, max: 1 };
+    assert_eq!(world.refused("station", Action::PublishPackage(world.package(2))), limit);
+}
+
+#[test]
+fn an_owner_closes_a_version_to_new_subscriptions_and_those_that_run_keep_it() {
+    let mut world = World::new();
+    let close = |version| Action::ClosePackage { package: package_id("p"), version };
+    assert_eq!(world.refused("station", close(1)).code(), "package/unknown");
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    assert_eq!(world.refused("station", close(2)).code(), "package/unknown");
+    assert_eq!(world.refused("roof", close(1)).code(), "package/not-owner");
+    world.done("station", close(1));
+    world.done("station", close(1));
+    let service = world.service("bob", ELECTRICITY, 0);
+    let subscribe = world.subscription(vec![service]);
+    assert_eq!(world.refused("bob", subscribe).code(), "package/closed");
+    let again = world.subscription(vec![world.service("alice", ELECTRICITY, 0)]);
+    assert_eq!(world.done("alice", again), [], "what runs is kept, and a retry gives the first result");
+    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(10))));
 }
 
 #[test]
@@ -78,275 +80,264 @@ fn refuses_subscriptions_in_this_order() {
         ("meter/unknown", Service { meter: Some(meter_id("x")), ..good.clone() }),
         ("meter/carrier", Service { meter: Some(meter_id("alice/heating")), ..good.clone() }),
         ("meter/holder", Service { meter: Some(meter_id("bob/electricity")), ..good.clone() }),
-        ("subscription/needs-area", Service { floor_area_m2: 0, ..world.service("alice", HEATING, 1) }),
+        ("subscription/needs-area", Service { floor_area: Area(0), ..world.service("alice", HEATING, 1) }),
     ];
     for (code, service) in cases {
         assert_eq!(world.refused("alice", subscription(&world, &service)).code(), code);
     }
     world.done("alice", subscription(&world, &good));
-    world.done("alice", subscription(&world, &good));
+    assert_eq!(world.done("alice", subscription(&world, &good)), [], "a retry gives the first result");
+    let other = Service { low_balance: Quantity(1), ..good.clone() };
+    assert_eq!(world.refused("alice", subscription(&world, &other)), Refusal::IdTaken);
     let Action::Subscribe { terms, .. } = subscription(&world, &good) else { unreachable!() };
-    let again = Action::Subscribe { id: agreement_id("t"), terms };
+    let again = Action::Subscribe { label: label("t"), terms };
     assert_eq!(world.refused("alice", again).code(), "meter/subscribed");
+}
+
+#[test]
+fn a_member_has_no_more_subscriptions_than_its_limit_until_one_has_ended() {
+    let mut world = World::with_limits(Limits { subscriptions: 1, ..Limits::DEFAULT });
+    let heating = |world: &World| vec![Service { meter: None, ..world.service("alice", HEATING, 1) }];
+    world.subscribe(heating(&world));
+    let second = Action::Subscribe { label: label("t"), terms: world.subscription_terms(heating(&world)) };
+    let limit = Refusal::LimitReached { what: Limited::Subscriptions, max: 1 };
+    assert_eq!(world.refused("alice", second.clone()), limit);
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    assert_eq!(world.refused("alice", second.clone()), limit, "its final statement follows");
+    world.pass_to(at(1, 1, 6));
+    assert_eq!(world.agreement(subscription_id()).status, Status::Terminated);
+    assert_eq!(world.state.read::<MemberRecord>(&member("alice")).unwrap().kept.subscriptions, 0);
+    world.done("alice", second);
 }
 
 #[test]
 fn refuses_prepayments_in_this_order() {
     let mut world = World::new();
-    world.subscribe(vec![
-        world.service("alice", ELECTRICITY, 0),
-        Service { meter: None, ..world.service("alice", HEATING, 1) },
-    ]);
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
     let amount = |units| Prepayment::Amount(Money::units(units));
-    let period = |period, at_most| Prepayment::Period { period, at_most: Money::units(at_most) };
     let prepay = |world: &World, payment| world.prepay(ELECTRICITY, payment);
+    let unknown = Action::Prepay { subscription: agreement_id("x"), carrier: ELECTRICITY, payment: amount(1) };
+    assert_eq!(world.refused("alice", unknown).code(), "agreement/unknown");
     assert_eq!(world.refused("bob", prepay(&world, amount(1))).code(), "agreement/not-party");
     assert_eq!(world.refused("station", prepay(&world, amount(1))).code(), "agreement/not-party");
     let gas = world.prepay(Carrier::Gas, amount(1));
     assert_eq!(world.refused("alice", gas).code(), "subscription/no-such-service");
-    assert_eq!(world.refused("alice", prepay(&world, period(Period::Month, 1))).code(), "prepayment/kind");
+    let period = Prepayment::Period { period: Period::Month, at_most: Money::units(1) };
+    assert_eq!(world.refused("alice", prepay(&world, period)).code(), "prepayment/kind");
     assert_eq!(world.refused("alice", prepay(&world, amount(0))).code(), "money/zero-amount");
     assert_eq!(world.refused("alice", prepay(&world, amount(1_000_001))).code(), "money/insufficient-funds");
-    let huge = Prepayment::Amount(Money(u64::MAX));
-    assert_eq!(world.refused("alice", prepay(&world, huge)).code(), "arithmetic/overflow");
-    let year = world.prepay(HEATING, period(Period::Year, 39_559));
-    assert_eq!(world.refused("alice", year).code(), "prepayment/above-at-most");
-    // 1,000 m2 at 43 for the whole season, less 8 %.
-    world.done("alice", world.prepay(HEATING, period(Period::Year, 39_560)));
-    for _ in 0..statement::MAX_TRANCHES {
-        world.done("alice", prepay(&world, amount(1)));
+    world.done("alice", prepay(&world, amount(1)));
+    world.trade("bob");
+    let purchase = Action::Prepay { subscription: agreement_id("bob"), carrier: ELECTRICITY, payment: amount(1) };
+    assert_eq!(world.refused("bob", purchase), Refusal::WrongProgram);
+}
+
+/// Reads alice's meter at noon and at one o'clock of a day: `kwh` flow in that hour.
+fn flows(world: &mut World, month: u8, day: u8, so_far: u64, kwh: u64) {
+    world.now = at(month, day, 13);
+    let readings = [(at(month, day, 12), so_far * KWH), (at(month, day, 13), (so_far + kwh) * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+}
+
+#[test]
+fn top_ups_that_are_used_up_hold_no_places() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    for number in 0..20 {
+        let day = 2 + number as u8;
+        world.now = at(1, day, 11);
+        world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(8))));
+        flows(&mut world, 1, day, 10 * number, 10);
     }
-    assert_eq!(world.refused("alice", prepay(&world, amount(1))).code(), "prepayment/too-many-tranches");
-}
-
-#[test]
-fn a_period_begins_with_the_next_month_of_the_season() {
-    let mut world = World::new();
-    world.now = at(3, 10, 0);
-    world.subscribe(vec![Service { meter: None, ..world.service("alice", HEATING, 1) }]);
-    let payment = || Prepayment::Period { period: Period::Month, at_most: Money::units(1_000_000) };
-    let periods = [(); 3].map(|()| {
-        let events = world.done("alice", world.prepay(HEATING, payment()));
-        events.into_iter().find_map(|event| match event {
-            Event::TrancheOpened { period, .. } => period,
-            _ => None,
-        })
-    });
-    let month = |month| Some(Window { from: at(month, 1, 0), to: at(month + 1, 1, 0) });
-    assert_eq!(periods[..2], [month(3), month(11)]);
-    assert_eq!(periods[2].unwrap().from, at(12, 1, 0));
-}
-
-#[test]
-fn a_period_whose_cost_rounds_to_nothing_buys_nothing() {
-    let mut world = World::new();
-    let mut package = world.package(1);
-    let Tariff::FloorArea(tariff) = &mut package.options.as_mut_slice()[2].tariff else { unreachable!() };
-    tariff.per_m2 = Money(1);
-    world.done("station", Action::PublishPackage(package));
-    let service = Service { meter: None, floor_area_m2: 1, ..world.service("alice", HEATING, 1) };
-    world.done("alice", world.subscription(vec![service]));
-    let payment = Prepayment::Period { period: Period::Month, at_most: Money::units(1) };
-    assert_eq!(world.refused("alice", world.prepay(HEATING, payment)), Refusal::BuysNothing);
-}
-
-#[test]
-fn a_discounted_period_cannot_run_beside_another() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", HEATING, 0)]);
-    let pay = |period| Prepayment::AmountForPeriod { amount: Money::units(100), period };
-    world.done("alice", world.prepay(HEATING, pay(Period::Quarter)));
-    let year = world.prepay(HEATING, pay(Period::Year));
-    assert_eq!(world.refused("alice", year), Refusal::PeriodRuns { until: at(4, 1, 0) });
-    world.done("alice", world.prepay(HEATING, pay(Period::Month)));
-}
-
-/// Lines of alice's statement for January, after these electricity readings.
-fn january(world: &mut World, readings: &[(Timestamp, u64)]) -> Statement {
-    world.now = at(1, 31, 23);
-    if !readings.is_empty() {
-        world.done("gateway", world.readings("alice/electricity", readings));
-    }
-    let receipts = world.pass_to(at(2, 1, 6));
-    statement(receipts.last().unwrap().events()).clone()
-}
-
-#[test]
-fn consumption_draws_tranches_first_in_first_out_at_their_own_price() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(80))));
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(10_000))));
-    assert_eq!(world.balance("alice"), (Money::units(989_920), Money::units(10_080)));
-    // 150 kWh at noon: 100 from the first tranche at 0.80, 50 from the second at 0.784.
-    let statement = january(&mut world, &[(at(1, 10, 12), 0), (at(1, 10, 13), 150 * KWH)]);
-    assert_eq!(statement.paid, Money(80_000_000 + 39_200_000));
-    assert_eq!(statement.period, Window { from: at(1, 1, 0), to: at(2, 1, 0) });
-    assert_eq!((statement.first_certificate.0, statement.end_certificate.0), (0, 2));
-    assert_eq!(world.balance("station").0, Money(Money::units(1_000_119).0 + 200_000));
-    assert_eq!(world.balance("alice").1, Money(Money::units(10_080).0 - 119_200_000));
-}
-
-#[test]
-fn night_energy_weighs_less() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(1_000))));
-    // From 6 to 8: half valley at 40 %, half flat.
-    let statement = january(&mut world, &[(at(1, 10, 6), 0), (at(1, 10, 8), 100 * KWH)]);
-    assert_eq!(statement.paid, Money(50 * 800_000 + 50 * 320_000));
-    let quantity = Quantity(50 * KWH);
-    let usage = |band, factor_permille| StatementLine::Usage { carrier: ELECTRICITY, band, factor_permille, quantity };
-    assert_eq!(statement.lines[..2], [usage(Band::Flat, 1_000), usage(Band::Valley, 400)]);
-}
-
-#[test]
-fn what_nothing_covers_is_owed_and_drawn_first_from_the_next_tranche() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    let statement = january(&mut world, &[(at(1, 10, 12), 0), (at(1, 10, 13), 150 * KWH)]);
-    assert_eq!(statement.paid, Money::ZERO);
-    assert_eq!(statement.lines[1], StatementLine::Owed { carrier: ELECTRICITY, weight: 150 * KWH * 1_000 });
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(200))));
-    let receipts = world.pass_to(at(3, 1, 6));
-    assert_eq!(world::statement(receipts[0].events()).paid, Money(150 * 800_000));
-}
-
-#[test]
-fn low_balance_and_exhaustion_are_told_once() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(80))));
-    world.now = at(1, 10, 20);
-    let (subscription, carrier) = (agreement_id("s"), ELECTRICITY);
-    let mut told = Vec::new();
-    for (hour, kwh) in [(10, 0), (11, 50), (12, 91), (13, 95), (14, 205), (15, 210)] {
-        let events = world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, hour), kwh * KWH)]));
-        told.extend(events.into_iter().filter(|event| !matches!(event, Event::Certified { .. } | Event::Gap { .. })));
-    }
-    assert_eq!(told, [Event::LowBalance { subscription, carrier }, Event::Exhausted { subscription, carrier }]);
-}
-
-#[test]
-fn a_used_up_tranche_has_cost_exactly_what_was_paid() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    let odd = Money(10_000_000_007);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(odd)));
-    let statement = january(&mut world, &[(at(1, 10, 10), 0), (at(1, 20, 13), 20_000 * KWH)]);
-    assert_eq!(statement.paid, odd);
-    assert_eq!(world.balance("alice").1, Money::ZERO);
-}
-
-#[test]
-fn a_floor_area_period_is_earned_by_the_seasons_days() {
-    let mut world = World::new();
-    world.subscribe(vec![Service { meter: None, ..world.service("alice", HEATING, 1) }]);
-    let payment = Prepayment::Period { period: Period::Quarter, at_most: Money::units(1_000_000) };
-    world.done("alice", world.prepay(HEATING, payment));
-    // January to March have 74 of the season's 121 days; the quarter is 3 % cheaper.
-    let paid = Money(25_508_595_041);
-    assert_eq!(world.balance("alice").1, paid);
-    let statement = january(&mut world, &[]);
-    assert_eq!(statement.paid, paid.share_half_even(31, 74).unwrap());
-    world.pass_to(at(3, 1, 6));
-    world.pass_to(at(4, 1, 6));
-    assert_eq!(world.balance("alice").1, Money::ZERO);
-    assert_eq!(world.balance("station").0, Money(Money::units(1_000_000).0 + paid.0));
-}
-
-#[test]
-fn what_is_left_of_a_metered_period_goes_back_when_it_is_over() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", HEATING, 0)]);
-    let payment = Prepayment::AmountForPeriod { amount: Money::units(360), period: Period::Month };
-    world.done("alice", world.prepay(HEATING, payment));
-    world.now = at(1, 31, 0);
-    world.done("gateway", world.readings("alice/heating", &[(at(1, 30, 0), 100 * KWH)]));
+    world.now = at(2, 1, 5);
+    world.done("gateway", world.readings(METER, &[(at(2, 1, 0), 200 * KWH)]));
     let receipts = world.pass_to(at(2, 1, 6));
     let statement = statement(receipts[0].events());
-    assert_eq!(statement.paid, Money::units(36));
-    let refund =
-        StatementLine::Refund { carrier: HEATING, tranche: 1, amount: Money::units(324), withheld: Money::ZERO };
-    assert_eq!(statement.lines.last(), Some(&refund));
-    assert_eq!(world.balance("alice"), (Money::units(999_964), Money::ZERO));
+    assert_eq!((statement.paid, statement.unpaid), (Money::units(160), Money::ZERO));
+    assert_eq!(world.balance("alice"), (Money::units(999_840), Money::ZERO));
+}
+
+/// A subscription of alice's that owes 150 kWh since 10 January, which are 120 at list price.
+fn owing(world: &mut World) {
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    flows(world, 1, 10, 0, 150);
+    world.now = at(1, 20, 0);
+}
+
+/// The statement that ends alice's subscription, made six hours after `ends`.
+fn ended(world: &mut World, ends: Timestamp) -> Statement {
+    world.now = ends;
+    world.done("gateway", world.readings(METER, &[(ends, 150 * KWH)]));
+    let receipts = world.pass_to(Timestamp(ends.0 + statement::STATEMENT_GRACE_MS));
+    statement(receipts[0].events()).clone()
 }
 
 #[test]
-fn early_termination_refunds_at_the_undiscounted_price() {
+fn an_owner_ends_a_silent_users_subscription_with_notice_and_is_paid_out_of_the_allowance() {
     let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(10_000))));
-    world.now = at(1, 20, 0);
-    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 12), 0), (at(1, 10, 13), 100 * KWH)]));
-    let terminate = || Action::Terminate { agreement: agreement_id("s") };
-    world.done("station", terminate());
-    assert_eq!(world.status("s"), Status::Active, "an owner alone cannot end a subscription");
-    let events = world.done("alice", terminate());
-    // 100 kWh cost 78.40 with the discount of 2 %, 80 without it.
-    assert_eq!(statement(&events).paid, Money::units(80));
-    assert_eq!(world.balance("alice"), (Money::units(999_920), Money::ZERO));
-    assert_eq!(world.status("s"), Status::Terminated);
-    let prepay = world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(1)));
-    assert_eq!(world.refused("alice", prepay).code(), "agreement/wrong-status");
-    let Action::Subscribe { terms, .. } = world.subscription(vec![world.service("alice", ELECTRICITY, 0)]) else {
-        unreachable!()
-    };
-    world.done("alice", Action::Subscribe { id: agreement_id("again"), terms });
+    owing(&mut world);
+    let terminate = Action::Terminate { agreement: subscription_id() };
+    let ends = at(1, 27, 0);
+    let events = world.done("station", terminate.clone());
+    assert!(events.contains(&Event::Ending { agreement: subscription_id(), at: ends }), "{events:?}");
+    assert_eq!(world.refused("station", terminate), Refusal::AlreadyEnding { at: ends });
+    let statement = ended(&mut world, ends);
+    assert_eq!((statement.closing, statement.paid, statement.unpaid), (Closing::End, Money::units(120), Money::ZERO));
+    assert_eq!(world.agreement(subscription_id()).status, Status::Terminated);
+    assert_eq!(world.balance("station").0, Money::units(1_000_120));
 }
 
 #[test]
-fn ending_with_unpaid_consumption_charges_the_free_balance_and_then_defaults() {
+fn what_a_silent_user_cannot_pay_is_a_debt_that_it_can_pay_later() {
     let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.now = at(1, 20, 0);
-    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 12), 0), (at(1, 10, 13), 100 * KWH)]));
-    let keep = Money::units(30);
-    let amount = Money(world.balance("alice").0.0 - keep.0);
-    world.done("alice", Action::Transfer { to: account("bob"), amount, reference: Text::default() });
-    let events = world.done("alice", Action::Terminate { agreement: agreement_id("s") });
-    let statement = statement(&events);
-    assert_eq!((statement.paid, statement.unpaid), (keep, Money::units(50)));
-    assert_eq!(world.status("s"), Status::Defaulted);
+    owing(&mut world);
+    let all = world.balance("alice").0;
+    world.transfer("alice", "bob", all);
+    world.done("station", Action::Terminate { agreement: subscription_id() });
+    let statement = ended(&mut world, at(1, 27, 0));
+    let owed = Money::units(120);
+    assert_eq!((statement.paid, statement.unpaid, statement.debt), (Money::ZERO, owed, owed));
+    assert_eq!(world.agreement(subscription_id()).status, Status::Defaulted);
+    let debt: DebtRecord = world.state.read(&(account("station"), member("alice"))).unwrap();
+    assert_eq!(debt.owed, owed);
+    world.transfer("bob", "alice", owed);
+    world.done("alice", Action::PayDebt { agreement: subscription_id(), amount: owed });
+    assert_eq!(world.balance("station").0, Money::units(1_000_120));
+    assert!(world.state.read::<DebtRecord>(&(account("station"), member("alice"))).is_none());
+}
+
+#[test]
+fn an_owner_can_take_its_notice_back_before_it_has_an_effect() {
+    let mut world = World::new();
+    owing(&mut world);
+    let withdraw = Action::WithdrawTermination { agreement: subscription_id() };
+    assert_eq!(world.refused("station", withdraw.clone()).code(), "agreement/not-ending");
+    world.done("station", Action::Terminate { agreement: subscription_id() });
+    assert_eq!(world.refused("alice", withdraw.clone()).code(), "agreement/not-ending", "it was not her wish");
+    world.done("station", withdraw);
+    world.pass_to(at(1, 27, 6));
+    assert_eq!(world.agreement(subscription_id()).status, Status::Active);
+    let events = world.done("alice", Action::Terminate { agreement: subscription_id() });
+    assert!(events.contains(&Event::Ending { agreement: subscription_id(), at: world.now }));
+    let withdraw = Action::WithdrawTermination { agreement: subscription_id() };
+    assert_eq!(world.refused("alice", withdraw).code(), "agreement/not-ending", "a user's word has its effect at once");
+}
+
+#[test]
+fn a_debt_shows_on_every_statement_until_a_prepayment_or_its_user_pays_it() {
+    let mut world = World::new();
+    owing(&mut world);
+    let all = world.balance("alice").0;
+    world.transfer("alice", "bob", all);
+    for (month, day) in [(2, 1), (3, 1)] {
+        world.now = at(month, day, 5);
+        world.done("gateway", world.readings(METER, &[(at(month, day, 0), 150 * KWH)]));
+        let receipts = world.pass_to(at(month, day, 6));
+        let statement = statement(receipts[0].events());
+        let unpaid = if month == 2 { Money::units(120) } else { Money::ZERO };
+        assert_eq!((statement.unpaid, statement.debt), (unpaid, Money::units(120)), "month {month}");
+    }
+    world.transfer("bob", "alice", Money::units(200));
+    let events = world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(200))));
+    let debt = Event::Debt { agreement: subscription_id(), party: Party::USER, owes: Money::ZERO };
+    assert!(events.contains(&debt), "{events:?}");
+    assert_eq!(world.balance("station").0, Money::units(1_000_120));
+    assert_eq!(world.balance("alice"), (Money::ZERO, Money::units(80)));
+}
+
+#[test]
+fn who_owes_an_owner_something_needs_its_signature_to_subscribe_again() {
+    let mut world = World::new();
+    owing(&mut world);
+    let all = world.balance("alice").0;
+    world.transfer("alice", "bob", all);
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(1, 20, 6));
+    assert_eq!(world.agreement(subscription_id()).status, Status::Defaulted);
+
+    // Nor does another account of the same member help.
+    world.done("alice", Action::OpenAccount { account: world.new_account("new", "alice") });
+    for (user, text) in [("alice", "t"), ("new", "t"), ("alice", "u")] {
+        let services = vec![Service { meter: None, ..world.service("alice", HEATING, 1) }];
+        let terms = world.subscription_terms(services);
+        let id = agreement_of(user, text);
+        world.done(user, Action::Subscribe { label: label(text), terms: terms.clone() });
+        assert_eq!(world.agreement(id).status, Status::Proposed);
+        let terms = AgreementTerms::between(account("station"), account(user), Program::Subscription(terms));
+        let sign = Action::SignAgreement { agreement: id, terms: terms.digest() };
+        assert_eq!(world.refused(user, sign.clone()).code(), "agreement/already-signed");
+        match (user, text) {
+            ("alice", "t") => {
+                world.done("station", sign);
+                assert_eq!(world.agreement(id).status, Status::Active);
+            }
+            ("new", _) => {
+                world.done("station", Action::DeclineAgreement { agreement: id });
+                assert!(!world.has_agreement(id));
+            }
+            _ => {
+                world.pass_to(Timestamp(world.now.0 + CONSENT_MS));
+                assert!(!world.has_agreement(id));
+            }
+        }
+    }
+    assert_eq!(world.state.read::<MemberRecord>(&member("alice")).unwrap().kept.proposals, 0);
+    let roofs = Package { label: label("p"), ..world.package(1) };
+    world.done("roof", Action::PublishPackage(roofs));
+    let services = vec![Service { meter: None, ..world.service("alice", HEATING, 1) }].try_into().unwrap();
+    let package = PackageId::of(account("roof"), label("p"));
+    let terms = SubscriptionTerms { package, version: 1, services, allowance: Money::ZERO };
+    world.done("alice", Action::Subscribe { label: label("v"), terms });
+    assert_eq!(world.agreement(agreement_of("alice", "v")).status, Status::Active, "of another owner it can");
 }
 
 #[test]
 fn a_tariff_changes_for_a_subscription_only_when_both_agree() {
     let mut world = World::new();
     world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(100))));
-    let mut cheaper = world.package(2);
-    let Tariff::Metered(tariff) = &mut cheaper.options.as_mut_slice()[0].tariff else { unreachable!() };
-    tariff.price = Price::micro_per_kwh(700_000);
-    world.done("station", Action::PublishPackage(cheaper));
-    let services = Bounded::new(vec![world.service("alice", ELECTRICITY, 0)]).unwrap();
-    let program =
-        Program::Subscription(SubscriptionTerms { package: package_id("p"), version: 2, services: services.clone() });
-    let terms = AgreementTerms { owner: account("station"), user: account("alice"), program: program.clone() };
+    let mut dearer = world.package(2);
+    let Tariff::Metered(tariff) = &mut dearer.options.as_mut_slice()[0].tariff else { unreachable!() };
+    tariff.price = Price::micro_per_kwh(900_000);
+    world.done("station", Action::PublishPackage(dearer));
     world.now = at(1, 15, 0);
-    let agreement = agreement_id("s");
-    world.done("station", Action::ProposeAmendment { agreement, program });
-    let events = world.done("alice", Action::SignAmendment { agreement, terms: terms.digest() });
-    assert_eq!(statement(&events).period, Window { from: at(1, 1, 0), to: at(1, 15, 0) });
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(70))));
-    // The old tranche keeps its price: 125 kWh at 0.80, then 100 kWh at 0.70.
-    let statement = january(&mut world, &[(at(1, 20, 12), 0), (at(1, 20, 13), 225 * KWH)]);
-    assert_eq!(statement.paid, Money::units(170));
+    let agreement = subscription_id();
+    let present = world.subscription_terms(vec![world.service("alice", ELECTRICITY, 0)]);
+    let program = Program::Subscription(SubscriptionTerms { version: 2, ..present });
+    let terms = AgreementTerms::between(account("station"), account("alice"), program.clone());
+    let from = at(1, 20, 0);
+    world.done("station", Action::ProposeAmendment { agreement, program, from });
+    let events = world.done("alice", Action::SignAmendment { agreement, terms: terms.amendment_digest(from) });
+    assert!(events.contains(&Event::AgreementAmended { agreement, terms: terms.digest() }));
+    // 100 kWh before the 20th at 0.80, 100 kWh after it at 0.90.
+    flows(&mut world, 1, 19, 0, 100);
+    flows(&mut world, 1, 21, 100, 100);
+    world.now = at(2, 1, 5);
+    world.done("gateway", world.readings(METER, &[(at(2, 1, 0), 200 * KWH)]));
+    let receipts = world.pass_to(at(2, 1, 6));
+    assert_eq!(statement(receipts[0].events()).paid, Money::units(170));
 
-    let other = Bounded::new(vec![Service { floor_area_m2: 5, ..services[0].clone() }]).unwrap();
-    let program = Program::Subscription(SubscriptionTerms { package: package_id("p"), version: 2, services: other });
-    let terms = AgreementTerms { program: program.clone(), ..terms };
-    world.done("alice", Action::ProposeAmendment { agreement, program });
-    let sign = Action::SignAmendment { agreement, terms: terms.digest() };
-    assert_eq!(world.refused("station", sign), Refusal::AmendmentKind);
+    let others = Program::Subscription(SubscriptionTerms {
+        package: PackageId::of(account("roof"), label("p")),
+        ..world.subscription_terms(vec![world.service("alice", ELECTRICITY, 0)])
+    });
+    world.done("roof", Action::PublishPackage(world.package(1)));
+    let terms = AgreementTerms { program: others.clone(), ..terms };
+    let from = world.now;
+    world.done("alice", Action::ProposeAmendment { agreement, program: others, from });
+    let sign = Action::SignAmendment { agreement, terms: terms.amendment_digest(from) };
+    assert_eq!(world.refused("station", sign).code(), "package/not-owner");
 }
 
 #[test]
 fn months_that_pass_at_once_each_get_their_statement() {
     let mut world = World::new();
     world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    let receipts = world.pass_to(at(4, 15, 0));
-    let periods: Vec<Window> = receipts.iter().map(|receipt| statement(receipt.events()).period).collect();
+    let mut periods = Vec::new();
+    world.now = at(4, 15, 0);
+    for _ in 0..4 {
+        let receipts = world.pass_to(Timestamp(world.now.0 + 1_000));
+        periods.extend(receipts.iter().map(|receipt| statement(receipt.events()).period));
+    }
     let month = |month| Window { from: at(month, 1, 0), to: at(month + 1, 1, 0) };
     assert_eq!(periods, [month(1), month(2), month(3)]);
 }
@@ -355,18 +346,14 @@ fn months_that_pass_at_once_each_get_their_statement() {
 fn a_purchase_is_filled_before_the_package() {
     let mut world = World::new();
     world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.done("alice", world.prepay(ELECTRICITY, Prepayment::Amount(Money::units(10_000))));
     world.trade("alice");
+    flows(&mut world, 1, 10, 0, 1_500);
     world.now = at(1, 11, 0);
-    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 12), 0), (at(1, 10, 13), 1_500 * KWH)]));
-    let statement = january(&mut world, &[]);
-    assert_eq!(
-        statement.lines[0],
-        StatementLine::Usage {
-            carrier: ELECTRICITY,
-            band: Band::Flat,
-            factor_permille: 1_000,
-            quantity: Quantity(500 * KWH)
-        }
-    );
+    world.done("gateway", world.readings(METER, &[(at(1, 11, 0), 1_500 * KWH)]));
+    world.pass_to(at(1, 11, 1));
+    assert_eq!(world.balance("alice").0, Money::units(1_000_000 - 600), "the purchase");
+    world.now = at(2, 1, 5);
+    world.done("gateway", world.readings(METER, &[(at(2, 1, 0), 1_500 * KWH)]));
+    let receipts = world.pass_to(at(2, 1, 6));
+    assert_eq!(statement(receipts[0].events()).paid, Money::units(400), "500 kWh are left for the package");
 }

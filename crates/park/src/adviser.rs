@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utilidor_types::{
     Carrier, Money, Package, Quantity, Tariff, Window,
     action::Prepayment,
+    money::ratio_half_even,
     package::{FloorAreaTariff, MeteredByPeriodTariff, MeteredTariff, Period},
     time::Date,
 };
@@ -100,8 +101,8 @@ impl Adviser<'_> {
     /// Compares the candidates for a carrier from day `from` to the end of the year.
     pub fn advise(&self, carrier: Carrier, from: usize) -> Advice {
         let mut candidates = Vec::new();
-        for tariff in self.package.options_of(carrier) {
-            match tariff {
+        for option in self.package.options_of(carrier) {
+            match &option.tariff {
                 Tariff::Metered(tariff) => candidates.extend(self.top_up_candidates(carrier, tariff, from)),
                 Tariff::MeteredByPeriod(tariff) => {
                     let candidate = |period| self.metered_candidate(carrier, tariff, period, from);
@@ -171,7 +172,8 @@ impl Adviser<'_> {
             Mode::Metered(_) => BY_METER,
             Mode::FloorArea(_) | Mode::TopUps(_) => 0,
         };
-        self.package.options_of(carrier).nth(option.into()).expect("a mode comes from an option of the package")
+        let option = self.package.options_of(carrier).nth(option.into());
+        &option.expect("a mode comes from an option of the package").tariff
     }
 
     fn metered(&self, carrier: Carrier) -> &MeteredTariff {
@@ -188,7 +190,7 @@ impl Adviser<'_> {
     /// Weight consumed on each day: base units times the band's factor in thousandths.
     fn weights(&self, carrier: Carrier, tariff: &MeteredTariff) -> Vec<u64> {
         let hour_weight = |hour: usize, quantity: u64| {
-            let band = tariff.time_of_use.band_at(crate::data::hour_begin(hour), OFFSET_MINUTES);
+            let band = tariff.time_of_use.calendar.band_at(crate::data::hour_begin(hour), OFFSET_MINUTES);
             quantity * u64::from(tariff.time_of_use.factor_permille(band))
         };
         let hours: Vec<u64> =
@@ -266,11 +268,18 @@ impl Adviser<'_> {
 
     fn area_payment(&self, tariff: &FloorAreaTariff, period: Period, days: std::ops::Range<usize>) -> u64 {
         let window = Window { from: day_begin(days.start), to: day_begin(days.end) };
-        let season_days = tariff.season.days_in(window, OFFSET_MINUTES);
         let area = self.year.tenants()[self.tenant].floor_area_m2;
-        let amount = tariff.amount_half_even(area, season_days, tariff.discounts.permille(period));
-        amount.expect("a season's price is far below what money holds").0
+        area_charge(tariff, area, window, tariff.discounts.permille(period)).0
     }
+}
+
+/// What a floor area costs in a window of whole days, half to even: all seasons of the data's year are equally long.
+pub(crate) fn area_charge(tariff: &FloorAreaTariff, area_m2: u32, window: Window, discount_permille: u16) -> Money {
+    let days = tariff.season.days_in(window, OFFSET_MINUTES);
+    let season = tariff.season.days_of(window.from.date(OFFSET_MINUTES));
+    let whole = u128::from(tariff.per_m2.0) * u128::from(area_m2) * u128::from(days);
+    let charge = ratio_half_even(whole * u128::from(1_000 - discount_permille), u128::from(season) * 1_000);
+    Money(charge.expect("a season's price is far below what money holds"))
 }
 
 /// The periods that can be chosen from a day on: a whole year only at its begin.

@@ -6,9 +6,8 @@
 use crate::data::{Year, midnight};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, AgreementId, ChainId, Genesis, MemberId, MeterId, OfferId, PackageId, PrivateKey, Role, Roles,
-    Timestamp,
-    genesis::{ChainKind, GenesisMember},
+    AccountId, AgreementId, ChainId, Genesis, Label, MeterId, OfferId, PackageId, PrivateKey, Role, Roles, Timestamp,
+    genesis::{ChainKind, GenesisMember, Limits},
     hash::tagged_hash,
 };
 
@@ -31,33 +30,37 @@ pub fn secret(purpose: &str, label: &str) -> [u8; 32] {
     tagged_hash("utilidor/park", &[&purpose_len, purpose.as_bytes(), label.as_bytes()]).0
 }
 
-fn id16(kind: &str, label: &str) -> [u8; 16] {
-    secret(kind, label)[..16].try_into().expect("half of a hash")
+/// What the station calls its package.
+pub const PACKAGE: &str = "energy package";
+
+/// The id of what an owner's label names among its offers.
+pub fn offer_id(owner: &str, label: &str) -> OfferId {
+    OfferId::of(account_id(owner), Label::of_text(label))
 }
 
-/// The id of an offer.
-pub fn offer_id(label: &str) -> OfferId {
-    OfferId(id16("offer", label))
-}
-
-/// The id of an agreement.
-pub fn agreement_id(label: &str) -> AgreementId {
-    AgreementId(id16("agreement", label))
+/// The id of the agreement that its creator calls by a label.
+pub fn agreement_id(creator: &str, label: &str) -> AgreementId {
+    AgreementId::of(account_id(creator), Label::of_text(label))
 }
 
 /// The id of a meter.
 pub fn meter_id(label: &str) -> MeterId {
-    MeterId(id16("meter", label))
+    MeterId::of(account_id(METER_OPERATOR), Label::of_text(label))
 }
 
 /// The id of the station's package.
 pub fn package_id() -> PackageId {
-    PackageId(id16("package", "energy package"))
+    PackageId::of(account_id(STATION), Label::of_text(PACKAGE))
 }
 
 /// A participant's key by its label.
 pub fn account_key(label: &str) -> PrivateKey {
     PrivateKey::ed25519(secret("account", label))
+}
+
+/// A participant's account by its label.
+pub fn account_id(label: &str) -> AccountId {
+    AccountId::of(&account_key(label).public_key())
 }
 
 /// The secret of the station's consensus key, for the embedded node.
@@ -81,7 +84,7 @@ impl Cast {
         let accounts: BTreeMap<String, AccountId> = labels
             .into_iter()
             .map(|label| {
-                let account = AccountId::of(&account_key(&label).public_key());
+                let account = account_id(&label);
                 (label, account)
             })
             .collect();
@@ -113,11 +116,7 @@ pub fn genesis_time() -> Timestamp {
 /// The genesis document of the demonstration's chain: one validator, development time, every participant a member.
 pub fn genesis() -> Genesis {
     let year = Year::load();
-    let member = |label: &str, roles: &[Role]| GenesisMember {
-        member: MemberId(id16("member", label)),
-        account: AccountId::of(&account_key(label).public_key()),
-        roles: Roles::of(roles),
-    };
+    let member = |label: &str, roles: &[Role]| GenesisMember { account: account_id(label), roles: Roles::of(roles) };
     let mut members = vec![
         member(STATION, &[Role::Owner, Role::Validator]),
         member(METER_OPERATOR, &[Role::MeterOperator]),
@@ -132,6 +131,7 @@ pub fn genesis() -> Genesis {
         time: genesis_time(),
         validators: vec![validator].try_into().expect("one validator is within the bound"),
         members: members.try_into().expect("the park's members are within the bound"),
+        limits: Limits::DEFAULT,
     }
 }
 

@@ -39,9 +39,9 @@ use report::{Books, Run};
 use scenario::{Journal, PlayError, Progress};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use utilidor_sdk::client::{AgreementFilter, StatementFilter};
 use utilidor_sdk::{Client, ClientError};
-use utilidor_types::{ChainId, OfferId};
+use utilidor_types::ChainId;
+use utilidor_view::{AgreementFilter, MeterFilter, StatementFilter};
 
 /// The report's file in the data folder.
 pub const REPORT_FILE: &str = "report.json";
@@ -148,13 +148,13 @@ fn progress_bar(days: usize, lang: Lang) -> ProgressBar {
 async fn read_books(client: &Client, journal: &Journal) -> Result<Books, ClientError> {
     let mut quotes = Vec::new();
     for tender in &journal.tenders {
-        let offer: OfferId = tender.offer().id;
+        let offer = tender.id();
         quotes.extend(client.quotes(offer).await?);
     }
     let mut blocks = Vec::new();
     loop {
         let page = client
-            .blocks_after(blocks.last().map_or(0, |block: &utilidor_sdk::model::BlockSummary| block.height), 1_000)
+            .blocks_after(blocks.last().map_or(0, |block: &utilidor_view::BlockView| block.height), 1_000)
             .await?;
         if page.items.is_empty() {
             break;
@@ -165,7 +165,7 @@ async fn read_books(client: &Client, journal: &Journal) -> Result<Books, ClientE
         summary: client.summary().await?,
         statements: client.statements(&StatementFilter::default()).await?,
         agreements: client.agreements(&AgreementFilter::default()).await?,
-        meters: client.meters().await?,
+        meters: client.meters(&MeterFilter::default()).await?,
         accounts: client.accounts().await?,
         quotes,
         blocks,

@@ -9,7 +9,7 @@ use crate::data::{HOURS, Year, hour_begin, midnight, year_begin};
 use crate::solar::generation_wh;
 use std::ops::Range;
 use utilidor_types::{
-    Action, Carrier, ChainId, Meter, MeterAuthority, MeterId, PrivateKey, Quantity, Reading, Signature,
+    Action, Carrier, ChainId, Label, Meter, MeterAuthority, MeterId, PrivateKey, Quantity, Reading, Signature,
     meter::{MeterRun, MeterSignature, READING_NAMESPACE, run_message},
     quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR},
 };
@@ -121,7 +121,7 @@ impl ParkMeter {
     pub fn document(&self, cast: &Cast) -> Meter {
         let busiest = self.hours.iter().max().expect("a meter has hours");
         Meter {
-            id: self.id,
+            label: Label::of_text(&self.label),
             carrier: self.carrier,
             holder: cast.account(&self.holder),
             authority: self.authority(cast, 0),
@@ -163,7 +163,7 @@ impl ParkMeter {
         let signature = self.signs().then(|| {
             let key = self.key(device);
             let signature: Signature = key.sign(READING_NAMESPACE, &run_message(chain, self.id, &readings));
-            MeterSignature { key: key.public_key(), signature }
+            MeterSignature::Run { key: key.public_key(), signature }
         });
         Some(MeterRun { meter: self.id, readings, signature })
     }

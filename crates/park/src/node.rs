@@ -1,10 +1,12 @@
 //! The platform as a running node offers it, through the Rust client.
 
-use crate::platform::{Platform, PlatformError};
-use utilidor_sdk::{Client, ClientError, client::MAX_WAIT_MS};
+use crate::cast;
+use crate::platform::{Executed, Platform, PlatformError};
+use utilidor_sdk::{Client, ClientError};
 use utilidor_types::{
-    AccountId, ChainId, OfferId, Receipt, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
+    AccountId, ChainId, OfferId, PrivateKey, SealedQuote, SignedTransaction, Timestamp, TransactionHash,
 };
+use utilidor_view::{QuoteStatus, limits::MAX_WAIT_MS};
 
 /// How often a transaction is waited for, [`MAX_WAIT_MS`] each time.
 const MAX_WAITS: u32 = 4;
@@ -23,11 +25,11 @@ impl Node {
         Self { client, chain }
     }
 
-    async fn receipt_in_time(&self, transaction: TransactionHash) -> Result<Receipt, PlatformError> {
+    async fn executed_in_time(&self, transaction: TransactionHash) -> Result<Executed, PlatformError> {
         let mut waits = 1;
         loop {
             match self.client.transaction(transaction, MAX_WAIT_MS).await {
-                Ok(record) => return Ok(record.receipt),
+                Ok(record) => return Ok(Executed { receipt: record.receipt, time: record.time_ms }),
                 Err(error) if error.is_not_found() && waits < MAX_WAITS => waits += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -59,32 +61,42 @@ impl Platform for Node {
     }
 
     async fn advance(&self, to: Timestamp) -> Result<(), PlatformError> {
-        self.client.advance_time(to).await?;
+        self.client.advance_time(self.chain, to, &PrivateKey::ed25519(cast::validator_secret())).await?;
         Ok(())
     }
 
-    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Receipt>, PlatformError> {
-        let mut receipts = Vec::with_capacity(transactions.len());
+    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Executed>, PlatformError> {
+        let mut all = Vec::with_capacity(transactions.len());
+        let mut block: Option<(u64, Timestamp)> = None;
         for submission in self.client.submit(&transactions, MAX_WAIT_MS).await? {
-            let receipt = match (submission.receipt, submission.hash, submission.problem) {
-                (Some(receipt), _, _) => receipt,
-                (None, Some(hash), _) => self.receipt_in_time(hash).await?,
-                (None, None, Some(problem)) => return Err(PlatformError(problem.into())),
-                (None, None, None) => return Err(PlatformError("a submission without an answer".into())),
+            let executed = match (submission.receipt, submission.height, submission.hash, submission.problem) {
+                (Some(receipt), Some(height), _, _) => {
+                    // Those of a batch mostly stand in one block.
+                    let time = match block.filter(|(of, _)| *of == height) {
+                        Some((_, time)) => time,
+                        None => self.client.block(height).await?.header.time,
+                    };
+                    block = Some((height, time));
+                    Executed { receipt, time }
+                }
+                (_, _, Some(hash), _) => self.executed_in_time(hash).await?,
+                (_, _, None, Some(problem)) => return Err(PlatformError(problem.into())),
+                (_, _, None, None) => return Err(PlatformError("a submission without an answer".into())),
             };
-            receipts.push(receipt);
+            all.push(executed);
         }
-        Ok(receipts)
+        Ok(all)
     }
 
-    async fn receipt(&self, transaction: TransactionHash) -> Result<Receipt, PlatformError> {
-        Ok(self.client.transaction(transaction, 0).await?.receipt)
+    async fn executed(&self, transaction: TransactionHash) -> Result<Executed, PlatformError> {
+        let record = self.client.transaction(transaction, 0).await?;
+        Ok(Executed { receipt: record.receipt, time: record.time_ms })
     }
 
     async fn quotes(&self, offer: OfferId) -> Result<Vec<(AccountId, SealedQuote)>, PlatformError> {
         // Awarded ones are in the list when the demonstration is taken up again after an award.
-        let standing = |status: &str| matches!(status, "submitted" | "awarded");
-        let quotes = self.client.quotes(offer).await?.into_iter().filter(|quote| standing(&quote.status));
+        let standing = |status| matches!(status, QuoteStatus::Submitted | QuoteStatus::Awarded | QuoteStatus::Lapsed);
+        let quotes = self.client.quotes(offer).await?.into_iter().filter(|quote| standing(quote.status));
         let mut quotes: Vec<_> = quotes.map(|quote| (quote.bidder, quote.quote)).collect();
         quotes.sort_by_key(|(bidder, _)| *bidder);
         Ok(quotes)

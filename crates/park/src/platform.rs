@@ -12,6 +12,15 @@ use utilidor_types::{
 #[error("{0}")]
 pub struct PlatformError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// What the platform made of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    /// What it answered.
+    pub receipt: Receipt,
+    /// The time of its block.
+    pub time: Timestamp,
+}
+
 /// A platform to play on.
 pub trait Platform {
     /// The chain.
@@ -22,11 +31,13 @@ pub trait Platform {
     fn next_nonce(&self, account: AccountId) -> impl Future<Output = Result<u64, PlatformError>>;
     /// Moves development time forward, and waits for the block that carries it.
     fn advance(&self, to: Timestamp) -> impl Future<Output = Result<(), PlatformError>>;
-    /// Submits transactions together and waits until they are final: their receipts, in order.
-    fn submit(&self, transactions: Vec<SignedTransaction>)
-    -> impl Future<Output = Result<Vec<Receipt>, PlatformError>>;
-    /// The receipt of a final transaction.
-    fn receipt(&self, transaction: TransactionHash) -> impl Future<Output = Result<Receipt, PlatformError>>;
+    /// Submits transactions together and waits until they are final: what became of them, in order.
+    fn submit(
+        &self,
+        transactions: Vec<SignedTransaction>,
+    ) -> impl Future<Output = Result<Vec<Executed>, PlatformError>>;
+    /// What became of a final transaction.
+    fn executed(&self, transaction: TransactionHash) -> impl Future<Output = Result<Executed, PlatformError>>;
     /// The standing quotes on an offer, sealed, in the order of their bidders' accounts.
     fn quotes(&self, offer: OfferId) -> impl Future<Output = Result<Vec<(AccountId, SealedQuote)>, PlatformError>>;
 }

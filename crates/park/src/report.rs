@@ -7,26 +7,24 @@
 //!
 //! All of it follows from data and chain alone, save [`Report::run`]: how long it took, and where.
 
-use crate::adviser::Mode;
+use crate::adviser::{Mode, area_charge};
 use crate::cast::{Cast, ROOFS, STATION};
 use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, midnight, year_begin};
 use crate::meters::park_meters;
-use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES};
+use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES, Unbilled};
 use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use utilidor_sdk::model::{
-    AccountRecord, AgreementRecord, BlockSummary, MeterRecord, QuoteRecord, StatementRecord, Summary,
-};
 use utilidor_types::{
     AccountId, Carrier, Money, Program, Quantity, Tariff, Timestamp, Window,
-    agreement::{Side, Status},
+    agreement::{Party, Status},
     carrier::BaseUnit,
     encoding::decimal_string,
-    package::TranchePrice,
-    statement::StatementLine,
+    money::ratio_half_even,
+    statement::{Closing, STATEMENT_GRACE_MS, StatementLine},
     time::{Date, HOUR_MS},
 };
+use utilidor_view::{AccountView, AgreementView, BlockView, Kind, MeterView, QuoteView, StatementView, Summary};
 
 /// What the node tells at the end.
 #[derive(Debug, Clone)]
@@ -34,17 +32,17 @@ pub struct Books {
     /// Totals.
     pub summary: Summary,
     /// All statements.
-    pub statements: Vec<StatementRecord>,
+    pub statements: Vec<StatementView>,
     /// All agreements.
-    pub agreements: Vec<AgreementRecord>,
+    pub agreements: Vec<AgreementView>,
     /// All meters.
-    pub meters: Vec<MeterRecord>,
+    pub meters: Vec<MeterView>,
     /// All accounts.
-    pub accounts: Vec<AccountRecord>,
+    pub accounts: Vec<AccountView>,
     /// The quotes on all offers.
-    pub quotes: Vec<QuoteRecord>,
+    pub quotes: Vec<QuoteView>,
     /// All blocks, in order.
-    pub blocks: Vec<BlockSummary>,
+    pub blocks: Vec<BlockView>,
 }
 
 /// A carrier on a tenant's bill.
@@ -128,6 +126,8 @@ pub struct CarrierBalance {
     pub by_subscription: Quantity,
     /// What purchases' statements account for.
     pub by_purchase: Quantity,
+    /// What passed a meter while no supply was open: the moments before a subscription's begin.
+    pub unbilled: Quantity,
 }
 
 /// From the end of delivery to payment.
@@ -296,24 +296,23 @@ pub fn baseline(year: &Year, carrier: Carrier, tenant: usize, until: Timestamp) 
     let package = version_1();
     let Some(load) = year.load_of(carrier, tenant) else { return Money::ZERO };
     let hours = crate::data::hours_of(Window { from: year_begin(), to: until });
-    let tariff = package.options_of(carrier).nth(BY_AREA.into()).expect("the package offers every carrier");
-    let amount = match tariff {
+    let option = package.options_of(carrier).nth(BY_AREA.into()).expect("the package offers every carrier");
+    match &option.tariff {
         Tariff::FloorArea(tariff) => {
-            let days = tariff.season.days_in(Window { from: year_begin(), to: until }, OFFSET_MINUTES);
-            tariff.amount_half_even(year.tenants()[tenant].floor_area_m2, days, 0)
+            let window = Window { from: year_begin(), to: until };
+            area_charge(tariff, year.tenants()[tenant].floor_area_m2, window, 0)
         }
         Tariff::Metered(tariff) => {
-            let weight = hours
-                .map(|hour| {
-                    let band = tariff.time_of_use.band_at(hour_begin(hour), OFFSET_MINUTES);
-                    load[hour] * u64::from(tariff.time_of_use.factor_permille(band))
-                })
-                .sum();
-            TranchePrice { price: tariff.price, discount_permille: 0 }.amount_half_even(weight)
+            let weight = hours.map(|hour| {
+                let band = tariff.time_of_use.calendar.band_at(hour_begin(hour), OFFSET_MINUTES);
+                u128::from(load[hour]) * u128::from(tariff.time_of_use.factor_permille(band))
+            });
+            let unit = u128::from(tariff.price.per.base_units()) * 1_000;
+            let charge = ratio_half_even(u128::from(tariff.price.money.0) * weight.sum::<u128>(), unit);
+            Money(charge.expect("a year's bill is far below what money holds"))
         }
         Tariff::MeteredByPeriod(_) => unreachable!("the first option for heat and cold is by floor area"),
-    };
-    amount.expect("a year's bill is far below what money holds")
+    }
 }
 
 struct Scope<'a> {
@@ -326,7 +325,7 @@ struct Scope<'a> {
 
 impl Scope<'_> {
     /// Statements of purchases that are over.
-    fn settled(&self) -> Vec<&StatementRecord> {
+    fn settled(&self) -> Vec<&StatementView> {
         let over: BTreeSet<_> = self
             .books
             .agreements
@@ -334,15 +333,13 @@ impl Scope<'_> {
             .filter(|agreement| agreement.status == Status::Settled)
             .map(|a| a.agreement)
             .collect();
-        let of_purchase = |record: &&StatementRecord| over.contains(&record.statement.agreement);
+        let of_purchase = |record: &&StatementView| over.contains(&record.statement.agreement);
         self.books.statements.iter().filter(of_purchase).collect()
     }
 
     /// Statements about the complete months.
-    fn complete(&self) -> impl Iterator<Item = &StatementRecord> {
-        // An amendment or an early end closes a statement a moment after the month's end.
-        let slack = HOUR_MS;
-        self.books.statements.iter().filter(move |record| record.statement.period.to.0 <= self.until.0 + slack)
+    fn complete(&self) -> impl Iterator<Item = &StatementView> {
+        self.books.statements.iter().filter(move |record| record.statement.period.to <= self.until)
     }
 
     fn tenant(&self, tenant: usize) -> TenantReport {
@@ -373,10 +370,13 @@ impl Scope<'_> {
                     StatementLine::Usage { carrier, quantity, .. } => {
                         bill(&mut bills, carrier).consumed.0 += quantity.0
                     }
-                    StatementLine::Charge { carrier, amount, .. }
-                    | StatementLine::OwedCharge { carrier, amount, .. }
+                    StatementLine::Energy { carrier, amount, .. }
                     | StatementLine::FloorArea { carrier, amount, .. } => {
                         bill(&mut bills, carrier).subscription.0 += amount.0
+                    }
+                    StatementLine::Credit { carrier, amount, .. } => {
+                        let paid = &mut bill(&mut bills, carrier).subscription;
+                        *paid = paid.saturating_sub(amount);
                     }
                     StatementLine::Refund { carrier, withheld, .. } => {
                         bill(&mut bills, carrier).subscription.0 += withheld.0
@@ -387,9 +387,16 @@ impl Scope<'_> {
                         bill.purchased.0 += delivered.0;
                         bill.purchases.0 += amount.0;
                     }
-                    StatementLine::Forfeit { by: Side::User, amount, .. } => forfeited.0 += amount.0,
-                    StatementLine::Forfeit { by: Side::Owner, amount, .. } => compensated.0 += amount.0,
-                    StatementLine::Owed { .. } => {}
+                    StatementLine::Forfeit { by: Party::USER, amount, .. } => forfeited.0 += amount.0,
+                    StatementLine::Forfeit { by: Party::OWNER, amount, .. } => compensated.0 += amount.0,
+                    StatementLine::Forfeit { .. }
+                    | StatementLine::DefaultForfeit { .. }
+                    | StatementLine::NoReading { .. }
+                    | StatementLine::Levy { .. }
+                    | StatementLine::Fixed { .. }
+                    | StatementLine::Minimum { .. }
+                    | StatementLine::Demand { .. }
+                    | StatementLine::Tax { .. } => {}
                 }
             }
         }
@@ -426,7 +433,7 @@ impl Scope<'_> {
         }
     }
 
-    fn account(&self, account: AccountId) -> Option<&AccountRecord> {
+    fn account(&self, account: AccountId) -> Option<&AccountView> {
         self.books.accounts.iter().find(|record| record.account == account)
     }
 
@@ -434,14 +441,14 @@ impl Scope<'_> {
         let account = self.cast.account(owner);
         let (mut subscriptions, mut purchases, mut forfeits) = (Money::ZERO, Money::ZERO, 0i64);
         for record in self.books.statements.iter().filter(|record| record.owner == account) {
-            match record.kind.as_str() {
-                "purchase" => purchases.0 += record.statement.paid.0,
+            match record.kind {
+                Kind::Purchase => purchases.0 += record.statement.paid.0,
                 _ => subscriptions.0 += record.statement.paid.0,
             }
             for line in &record.statement.lines {
                 match line {
-                    StatementLine::Forfeit { by: Side::User, amount, .. } => forfeits += amount.0 as i64,
-                    StatementLine::Forfeit { by: Side::Owner, amount, .. } => forfeits -= amount.0 as i64,
+                    StatementLine::Forfeit { by: Party::USER, amount, .. } => forfeits += amount.0 as i64,
+                    StatementLine::Forfeit { by: Party::OWNER, amount, .. } => forfeits -= amount.0 as i64,
                     _ => {}
                 }
             }
@@ -452,7 +459,8 @@ impl Scope<'_> {
     fn agreements(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
         let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         for agreement in &self.books.agreements {
-            *counts.entry(agreement.kind.clone()).or_default().entry(agreement.status.name().into()).or_default() += 1;
+            let kind = agreement.kind.name().to_owned();
+            *counts.entry(kind).or_default().entry(agreement.status.name().into()).or_default() += 1;
         }
         counts
     }
@@ -491,11 +499,14 @@ impl Scope<'_> {
                 _ => {}
             }
         }
+        let is_counted = |part: &&Unbilled| part.carrier == carrier && part.interval.to <= self.until;
+        let unbilled = self.journal.unbilled.iter().filter(is_counted);
         CarrierBalance {
             carrier,
             supplied: Quantity(supplied),
             by_subscription: Quantity(by_subscription),
             by_purchase: Quantity(by_purchase),
+            unbilled: Quantity(unbilled.map(|part| part.quantity.0).sum()),
         }
     }
 
@@ -510,11 +521,11 @@ impl Scope<'_> {
             let of = |entry: &&crate::scenario::Entry| matches!(&entry.deed, Deed::Concluded(purchase) if purchase.tender == tender);
             self.journal.entries.iter().filter(of).count()
         };
-        let adjusted = |agreement: &AgreementRecord| {
+        let adjusted = |agreement: &AgreementView| {
             agreement.user == self.cast.account(ADJUSTS)
                 && matches!(&agreement.terms.program, Program::Subscription(terms) if terms.version == 2)
         };
-        let ended = |agreement: &AgreementRecord| {
+        let ended = |agreement: &AgreementView| {
             agreement.user == self.cast.account(LEAVES) && agreement.status == Status::Terminated
         };
         let refunded =
@@ -552,10 +563,10 @@ impl Scope<'_> {
             occasion("a register that rolls over", rolls_over, rolled_over),
             occasion("a replayed reading, refused", acted(1, 15), refused("reading/replayed")),
             occasion("a gap in a meter's readings", read(1, 21), self.journal.gaps > 0),
-            occasion("an under-take", settled(2, 25), forfeit(Side::User)),
+            occasion("an under-take", settled(2, 25), forfeit(Party::USER)),
             occasion("a meter exchange", read(3, 15), devices > 1),
-            occasion("an under-delivery", settled(6, 25), forfeit(Side::Owner)),
-            occasion("a tariff adjusted by consent", acted(7, 1), adjusted),
+            occasion("an under-delivery", settled(6, 25), forfeit(Party::OWNER)),
+            occasion("a tariff adjusted by consent", due(midnight(7, 1)), adjusted),
             occasion("an early termination with refund", acted(9, 1), ended),
         ]
     }
@@ -584,13 +595,18 @@ impl Scope<'_> {
             ),
         ];
         for balance in &report.balances {
-            let billed = balance.by_subscription.0 + balance.by_purchase.0;
+            let billed = balance.by_subscription.0 + balance.by_purchase.0 + balance.unbilled.0;
             let name = format!("supplied = billed: {}", balance.carrier);
-            let found = format!("{} {} and {billed}", balance.supplied, base_unit(balance.carrier));
+            let (unit, unbilled) = (base_unit(balance.carrier), balance.unbilled);
+            let found = format!("{} {unit} and {billed}, of which {unbilled} before a supply began", balance.supplied);
             checks.push(check(&name, balance.supplied.0 == billed, found));
         }
         let months = self.statements_due();
-        let subscriptions = self.books.statements.iter().filter(|record| record.kind == "subscription").count() as u64;
+        // What comes after an end makes supplements, as many as meters bring something.
+        let is_due = |record: &&StatementView| {
+            record.kind == Kind::Subscription && record.statement.closing != Closing::Supplement
+        };
+        let subscriptions = self.books.statements.iter().filter(is_due).count() as u64;
         checks.push(check(
             "every month is billed to every subscriber",
             subscriptions == months,
@@ -647,10 +663,14 @@ impl Scope<'_> {
         expected.len().max(self.books.meters.len()) - right.count()
     }
 
-    /// Statements that subscriptions should have: one for each tenant and complete month. An adjustment or an early end on
-    /// the first of a month closes the month before, and a new subscription takes the old one's place.
+    /// Statements that subscriptions should have: one for each tenant and complete month, and a final one some hours after each
+    /// early end, whose tenant subscribes anew at once.
     fn statements_due(&self) -> u64 {
-        u64::from(complete_months(self.journal.days)) * self.year.tenants().len() as u64
+        let is_final = |entry: &&crate::scenario::Entry| {
+            matches!(entry.deed, Deed::Ended { .. }) && entry.at.0 + STATEMENT_GRACE_MS <= self.journal.end.0
+        };
+        let finals = self.journal.entries.iter().filter(is_final).count() as u64;
+        u64::from(complete_months(self.journal.days)) * self.year.tenants().len() as u64 + finals
     }
 
     /// Purchases whose settlement time has come.

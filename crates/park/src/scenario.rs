@@ -16,15 +16,16 @@ use crate::adviser::{Advice, Adviser, Mode};
 use crate::cast::{Cast, GATEWAY, ISSUER, METER_OPERATOR, STATION, account_key, agreement_id, meter_id, package_id};
 use crate::data::{DAYS, OFFSET_MINUTES, Year, day_begin, hour_at, midnight};
 use crate::meters::{ParkMeter, park_meters, tenant_meter};
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{Executed, Platform, PlatformError};
 use crate::tariff::{version_1, version_2};
 use crate::tender::{Tender, capacities, choose, tenders_of_month};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utilidor_types::{
-    AccountId, Action, AgreementId, AgreementTerms, Carrier, Event, Money, Package, Price, PrivateKey, Program,
-    Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction, Verdict, Window,
-    action::{AwardedQuote, Prepayment},
+    AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package,
+    Price, PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction,
+    Verdict, Window,
+    action::{AwardBasis, AwardedQuote, NewAccount, Prepayment},
     agreement::Service,
     meter::{MAX_BATCH_READINGS, MeterRun},
     statement::STATEMENT_GRACE_MS,
@@ -33,6 +34,8 @@ use utilidor_types::{
 
 /// The last height at which a transaction of the demonstration may enter a block: beyond any that it reaches.
 const EXPIRES: u64 = 90_000;
+/// What each subscription may take from its tenant's balance within 30 days, beyond what is prepaid.
+pub const ALLOWANCE: Money = Money::units(1_000_000);
 /// The tenant that agrees to version 2 of the package, in July.
 pub const ADJUSTS: &str = "garage-charging";
 /// The tenant that ends its subscription and takes a new one, in September.
@@ -104,6 +107,8 @@ pub enum Deed {
         agreement: AgreementId,
         /// The version.
         version: u32,
+        /// From when on.
+        from: Timestamp,
     },
     /// A tenant ends its subscription.
     Ended {
@@ -112,7 +117,7 @@ pub enum Deed {
     },
 }
 
-/// A deed with the chain's time at the begin of its step; its block is a few milliseconds later.
+/// A deed with the time of its block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// When.
@@ -132,6 +137,17 @@ pub struct Subscription {
     pub from_day: usize,
     /// What the adviser says, by carrier.
     pub advice: Vec<Advice>,
+}
+
+/// What passed a tenant's meter while no supply was open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbilled {
+    /// The carrier.
+    pub carrier: Carrier,
+    /// When.
+    pub interval: Window,
+    /// How much.
+    pub quantity: Quantity,
 }
 
 /// All that was done.
@@ -157,6 +173,8 @@ pub struct Journal {
     pub exhausted: u64,
     /// Intervals longer than usual.
     pub gaps: u64,
+    /// What passed tenants' meters while no supply was open.
+    pub unbilled: Vec<Unbilled>,
     /// The last instant that time was advanced to.
     pub end: Timestamp,
 }
@@ -209,6 +227,7 @@ struct Planned {
 
 struct Running {
     agreement: AgreementId,
+    label: Label,
     tenant: usize,
     from_day: usize,
     version: u32,
@@ -227,6 +246,8 @@ struct Player<'a, P> {
     settled_nonces: BTreeMap<String, u64>,
     now: Timestamp,
     at: Timestamp,
+    /// Time of the last block that took something of the scenario's.
+    executed: Timestamp,
     running: Vec<Running>,
     awaiting_signature: Vec<(Tender, Vec<Purchase>)>,
     settlements: Vec<Timestamp>,
@@ -280,6 +301,7 @@ impl<'a, P: Platform> Player<'a, P> {
             low_balances: 0,
             exhausted: 0,
             gaps: 0,
+            unbilled: Vec::new(),
             end: now,
         };
         Ok(Self {
@@ -293,6 +315,7 @@ impl<'a, P: Platform> Player<'a, P> {
             settled_nonces,
             now,
             at: crate::cast::genesis_time(),
+            executed: crate::cast::genesis_time(),
             running: Vec::new(),
             awaiting_signature: Vec::new(),
             settlements: Vec::new(),
@@ -312,31 +335,33 @@ impl<'a, P: Platform> Player<'a, P> {
         Planned { who: who.into(), nonce, signed: transaction.sign(key), refused: None }
     }
 
-    /// Submits a batch; what is final already is looked up instead. The receipts in order: none for a quote that was final
-    /// already, since its ciphertext, and so its hash, was another.
-    async fn submit(&mut self, batch: Vec<Planned>) -> Result<Vec<Option<Receipt>>, PlayError> {
-        let mut receipts = vec![None; batch.len()];
+    /// Submits a batch; what is final already is looked up instead. The receipts in order.
+    async fn submit(&mut self, batch: Vec<Planned>) -> Result<Vec<Receipt>, PlayError> {
+        let mut all: Vec<Option<Executed>> = vec![None; batch.len()];
         let mut new = Vec::new();
         for (place, planned) in batch.iter().enumerate() {
             if planned.nonce >= self.settled_nonces[&planned.who] {
                 new.push((place, planned.signed.clone()));
-            } else if !matches!(planned.signed.transaction.action, Action::SubmitQuotes { .. }) {
-                receipts[place] = Some(self.platform.receipt(planned.signed.hash()).await?);
+            } else {
+                all[place] = Some(self.platform.executed(planned.signed.hash()).await?);
             }
         }
         if !new.is_empty() {
             let (places, transactions): (Vec<usize>, Vec<SignedTransaction>) = new.into_iter().unzip();
-            for (place, receipt) in places.into_iter().zip(self.platform.submit(transactions).await?) {
-                receipts[place] = Some(receipt);
+            for (place, executed) in places.into_iter().zip(self.platform.submit(transactions).await?) {
+                all[place] = Some(executed);
             }
         }
-        for (planned, receipt) in batch.iter().zip(&receipts) {
-            let Some(receipt) = receipt else { continue };
-            planned.check(receipt)?;
-            self.note(receipt);
+        let mut receipts = Vec::with_capacity(batch.len());
+        for (planned, executed) in batch.iter().zip(all) {
+            let Executed { receipt, time } = executed.expect("each was submitted, or final before");
+            self.executed = time;
+            planned.check(&receipt)?;
+            self.note(&receipt);
             if let Some(code) = planned.refused {
                 *self.journal.refusals.entry(code.into()).or_default() += 1;
             }
+            receipts.push(receipt);
         }
         Ok(receipts)
     }
@@ -347,8 +372,18 @@ impl<'a, P: Platform> Player<'a, P> {
                 Event::LowBalance { .. } => self.journal.low_balances += 1,
                 Event::Exhausted { .. } => self.journal.exhausted += 1,
                 Event::Gap { .. } => self.journal.gaps += 1,
+                Event::Unsupplied { meter, interval, quantity } => {
+                    self.note_unsupplied(*meter, *interval, *quantity);
+                }
                 _ => {}
             }
+        }
+    }
+
+    fn note_unsupplied(&mut self, meter: MeterId, interval: Window, quantity: Quantity) {
+        let meter = self.meters.iter().find(|known| known.id == meter && known.tenant.is_some());
+        if let Some(carrier) = meter.map(|meter| meter.carrier) {
+            self.journal.unbilled.push(Unbilled { carrier, interval, quantity });
         }
     }
 
@@ -362,7 +397,7 @@ impl<'a, P: Platform> Player<'a, P> {
     }
 
     fn done(&mut self, deed: Deed) {
-        self.journal.entries.push(Entry { at: self.at, deed });
+        self.journal.entries.push(Entry { at: self.executed, deed });
     }
 
     // ---- before the year ----------------------------------------------------------------------------------
@@ -375,7 +410,8 @@ impl<'a, P: Platform> Player<'a, P> {
             batch.push(self.plan(STATION, Action::DeclareCapacity { owner, carrier, per_hour }));
         }
         batch.push(self.plan(STATION, Action::PublishPackage(self.packages[0].clone())));
-        let account = self.cast.account(GATEWAY);
+        let member = MemberId::of(self.cast.account(METER_OPERATOR));
+        let account = NewAccount::sign(self.platform.chain(), member, &self.keys[GATEWAY]);
         batch.push(self.plan(METER_OPERATOR, Action::OpenAccount { account }));
         self.journal.endowments = self.endowments();
         for (who, amount) in self.journal.endowments.clone() {
@@ -479,10 +515,10 @@ impl<'a, P: Platform> Player<'a, P> {
         self.answer_notices(day + 1, receipts).await
     }
 
-    async fn answer_notices(&mut self, day: usize, receipts: Vec<Option<Receipt>>) -> Result<(), PlayError> {
+    async fn answer_notices(&mut self, day: usize, receipts: Vec<Receipt>) -> Result<(), PlayError> {
         let mut batch = Vec::new();
         let mut deeds = Vec::new();
-        for event in receipts.iter().flatten().flat_map(Receipt::events) {
+        for event in receipts.iter().flat_map(Receipt::events) {
             let Event::LowBalance { subscription, carrier } = *event else { continue };
             let Some(running) = self.running.iter().find(|running| running.agreement == subscription) else { continue };
             let adviser = self.adviser(running);
@@ -517,13 +553,15 @@ impl<'a, P: Platform> Player<'a, P> {
                 carrier: advice.carrier,
                 option: advice.option(),
                 meter: Some(meter_id(&tenant_meter(&record.name, advice.carrier))),
-                floor_area_m2: record.floor_area_m2,
+                floor_area: Area::square_metres(record.floor_area_m2).expect("an area of the park is small"),
                 low_balance: adviser.low_balance(advice.carrier, advice.mode()),
             })
             .collect();
-        let agreement = agreement_id(&format!("{}/subscription from day {day}", record.name));
+        let label = format!("subscription from day {day}");
+        let agreement = agreement_id(&record.name, &label);
         let modes = advice.iter().map(|advice| (advice.carrier, advice.mode())).collect();
-        self.running.push(Running { agreement, tenant, from_day: day, version, modes, services });
+        let label = Label::of_text(&label);
+        self.running.push(Running { agreement, label, tenant, from_day: day, version, modes, services });
         let tenant = record.name.clone();
         self.journal.subscriptions.push(Subscription { agreement, tenant, from_day: day, advice });
     }
@@ -531,34 +569,34 @@ impl<'a, P: Platform> Player<'a, P> {
     /// Signs the subscriptions that were begun and not signed yet, and makes their first prepayments.
     async fn subscribe_new(&mut self) -> Result<(), PlayError> {
         let day = hour_at(self.at) / 24;
-        let new: Vec<(AgreementId, usize, u32, Vec<Service>)> = self
-            .running
-            .iter()
-            .filter(|running| running.from_day == day)
-            .map(|running| (running.agreement, running.tenant, running.version, running.services.clone()))
-            .collect();
-        let mut batch = Vec::new();
-        for (agreement, tenant, version, services) in &new {
-            let who = self.year.tenants()[*tenant].name.clone();
-            let terms = subscription_terms(*version, services);
-            batch.push(self.plan(&who, Action::Subscribe { id: *agreement, terms }));
-        }
-        self.submit(batch).await?;
-        for (agreement, tenant, version, services) in new {
-            let tenant = self.year.tenants()[tenant].name.clone();
-            self.done(Deed::Subscribed { agreement, tenant, version, services });
-        }
-
+        let mut subscriptions = Vec::new();
         let mut payments = Vec::new();
         for running in self.running.iter().filter(|running| running.from_day == day) {
+            let (agreement, version, services) = (running.agreement, running.version, running.services.clone());
+            let who = self.year.tenants()[running.tenant].name.clone();
+            let terms = subscription_terms(version, &services);
+            subscriptions.push((who.clone(), Action::Subscribe { label: running.label, terms }));
+            payments.push((running.tenant, Deed::Subscribed { agreement, tenant: who, version, services }));
             let adviser = self.adviser(running);
             for (carrier, mode) in &running.modes {
-                if let Some(amount) = adviser.first_top_up(*carrier, *mode, day) {
-                    payments.push((running.agreement, running.tenant, *carrier, Prepayment::Amount(amount)));
-                }
+                let top_up = adviser.first_top_up(*carrier, *mode, day).map(Prepayment::Amount);
+                let period = adviser.period_payment(*carrier, *mode, running.from_day, day);
+                let payment = top_up.or(period);
+                let deed = |payment| Deed::Prepaid { agreement, carrier: *carrier, payment };
+                payments.extend(payment.map(|payment| (running.tenant, deed(payment))));
             }
         }
-        self.prepay(payments).await
+        // A subscription and its first payments enter one block, so that nothing is consumed before it is paid for.
+        let mut batch: Vec<Planned> = subscriptions.into_iter().map(|(who, action)| self.plan(&who, action)).collect();
+        for (tenant, deed) in &payments {
+            let Deed::Prepaid { agreement, carrier, payment } = deed else { continue };
+            let action = Action::Prepay { subscription: *agreement, carrier: *carrier, payment: *payment };
+            let who = self.year.tenants()[*tenant].name.clone();
+            batch.push(self.plan(&who, action));
+        }
+        self.submit(batch).await?;
+        payments.into_iter().for_each(|(_, deed)| self.done(deed));
+        Ok(())
     }
 
     async fn prepay(&mut self, payments: Vec<(AgreementId, usize, Carrier, Prepayment)>) -> Result<(), PlayError> {
@@ -581,7 +619,7 @@ impl<'a, P: Platform> Player<'a, P> {
     /// The prepayments of periods that begin on this first day of a month.
     async fn pay_periods(&mut self, day: usize) -> Result<(), PlayError> {
         let mut payments = Vec::new();
-        for running in &self.running {
+        for running in self.running.iter().filter(|running| running.from_day < day) {
             let adviser = self.adviser(running);
             for (carrier, mode) in &running.modes {
                 if let Some(payment) = adviser.period_payment(*carrier, *mode, running.from_day, day) {
@@ -621,9 +659,9 @@ impl<'a, P: Platform> Player<'a, P> {
         let mut to_sign = Vec::new();
         let mut late = Vec::new();
         for (tender, _) in std::mem::take(&mut self.awaiting_signature) {
-            let (offer, key) = (tender.offer(), tender.seal_key());
+            let (offer, key) = (tender.id(), tender.seal_key());
             let mut quotes = Vec::new();
-            for (bidder, quote) in self.platform.quotes(offer.id).await? {
+            for (bidder, quote) in self.platform.quotes(offer).await? {
                 // A quote that does not open could not be awarded.
                 if let Ok(content) = key.open_quote(&quote, chain, bidder) {
                     quotes.push(((bidder, quote.binding), content));
@@ -635,12 +673,9 @@ impl<'a, P: Platform> Player<'a, P> {
                 let user = self.cast.label(bidder).expect("only participants quote").to_owned();
                 let purchase = purchase_of(&tender, &user, &opening);
                 let signs = tender.bids.iter().any(|bid| bid.bidder == user && bid.signs);
-                let terms = AgreementTerms {
-                    owner: self.cast.account(&tender.owner),
-                    user: bidder,
-                    program: Program::Purchase(offer.purchase_terms(&opening)),
-                };
-                awards.push(AwardedQuote { offer: offer.id, bidder, agreement: purchase.agreement, opening });
+                let terms = tender.offer().agreement_terms(self.cast.account(&tender.owner), bidder, &opening);
+                let (label, basis) = (tender.agreement_label(&user), AwardBasis::Choice);
+                awards.push(AwardedQuote { offer, bidder, label, opening, basis });
                 match (binding, signs) {
                     (true, _) => concluded.push(Deed::Concluded(purchase)),
                     (false, true) => to_sign.push((purchase, terms.digest())),
@@ -669,10 +704,6 @@ impl<'a, P: Platform> Player<'a, P> {
         for (bidder, quote) in late {
             let mut planned = self.plan(&bidder, quote);
             planned.refused = Some("offer/gate-closed");
-            // Its ciphertext is another each time, so a final one cannot be looked up: that it was refused is known.
-            if planned.nonce < self.settled_nonces[&bidder] {
-                *self.journal.refusals.entry("offer/gate-closed".into()).or_default() += 1;
-            }
             batch.push(planned);
         }
         if !batch.is_empty() {
@@ -687,7 +718,7 @@ impl<'a, P: Platform> Player<'a, P> {
     async fn special(&mut self, day: usize) -> Result<(), PlayError> {
         match day_begin(day) {
             time if time == midnight(1, 15) => self.replay_readings(day).await,
-            time if time == midnight(7, 1) => self.adjust_tariff().await,
+            time if time == midnight(6, 30) => self.adjust_tariff().await,
             time if time == midnight(9, 1) => self.end_and_begin_again(day).await,
             _ => Ok(()),
         }
@@ -708,7 +739,7 @@ impl<'a, P: Platform> Player<'a, P> {
         Ok(())
     }
 
-    /// The station publishes version 2; one tenant and the station agree that it applies to them.
+    /// The station publishes version 2; one tenant and the station agree that it applies to them from the next day on.
     async fn adjust_tariff(&mut self) -> Result<(), PlayError> {
         let package = self.packages[1].clone();
         let batch = vec![self.plan(STATION, Action::PublishPackage(package))];
@@ -718,13 +749,16 @@ impl<'a, P: Platform> Player<'a, P> {
         let place = self.running.iter().position(|running| running.tenant == tenant).expect("it has a subscription");
         let agreement = self.running[place].agreement;
         let program = Program::Subscription(subscription_terms(2, &self.running[place].services));
-        let batch = vec![self.plan(STATION, Action::ProposeAmendment { agreement, program: program.clone() })];
+        let from = midnight(7, 1);
+        let proposal = Action::ProposeAmendment { agreement, program: program.clone(), from };
+        let batch = vec![self.plan(STATION, proposal)];
         self.submit(batch).await?;
-        let terms = AgreementTerms { owner: self.cast.account(STATION), user: self.cast.account(ADJUSTS), program };
-        let batch = vec![self.plan(ADJUSTS, Action::SignAmendment { agreement, terms: terms.digest() })];
+        let terms = AgreementTerms::between(self.cast.account(STATION), self.cast.account(ADJUSTS), program);
+        let terms = terms.amendment_digest(from);
+        let batch = vec![self.plan(ADJUSTS, Action::SignAmendment { agreement, terms })];
         self.submit(batch).await?;
         self.running[place].version = 2;
-        self.done(Deed::Adjusted { agreement, version: 2 });
+        self.done(Deed::Adjusted { agreement, version: 2, from });
         Ok(())
     }
 
@@ -743,10 +777,10 @@ impl<'a, P: Platform> Player<'a, P> {
 
 fn subscription_terms(version: u32, services: &[Service]) -> SubscriptionTerms {
     let services = services.to_vec().try_into().expect("a service for each carrier is within the bound");
-    SubscriptionTerms { package: package_id(), version, services }
+    SubscriptionTerms { package: package_id(), version, services, allowance: ALLOWANCE }
 }
 
-fn purchase_of(tender: &Tender, user: &str, opening: &utilidor_types::QuoteContent) -> Purchase {
+fn purchase_of(tender: &Tender, user: &str, opening: &utilidor_types::Opening) -> Purchase {
     Purchase {
         agreement: tender.agreement(user),
         tender: tender.label.clone(),

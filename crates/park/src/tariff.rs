@@ -2,13 +2,13 @@
 //!
 //! The figures are illustrative magnitudes of Beijing's commercial tariffs, not a quotation of any.
 
-use crate::cast::package_id;
+use crate::cast::PACKAGE;
 use crate::data::OFFSET_MINUTES;
 use utilidor_types::{
-    Carrier, Money, Package, Price, Quantity, Tariff, TariffOption,
+    Bounded, Carrier, Label, Money, Package, Price, Quantity, Tariff, TariffOption,
     package::{
-        Band, BandStretch, FloorAreaTariff, MeteredByPeriodTariff, MeteredTariff, PeriodDiscounts, Season, Step,
-        TimeOfUse,
+        Band, BandStretch, Calendar, EVERY_DAY, FloorAreaTariff, MeteredByPeriodTariff, MeteredTariff, PackageTerms,
+        PeriodDiscounts, Season, Step, TimeOfUse,
     },
 };
 
@@ -30,20 +30,22 @@ const PERIOD_DISCOUNTS: PeriodDiscounts =
     PeriodDiscounts { month_permille: 0, quarter_permille: 30, year_permille: 80 };
 
 fn time_of_use(valley_permille: u16) -> TimeOfUse {
-    let stretch = |band, months, from_hour, to_hour| BandStretch { band, months, from_hour, to_hour };
-    TimeOfUse {
-        factors_permille: [1_000, 1_750, 1_600, valley_permille],
-        stretches: vec![
-            stretch(Band::Sharp, JULY_AND_AUGUST, 11, 13),
-            stretch(Band::Sharp, JULY_AND_AUGUST, 16, 17),
-            stretch(Band::Peak, ALL_YEAR, 10, 15),
-            stretch(Band::Peak, ALL_YEAR, 18, 21),
-            stretch(Band::Valley, ALL_YEAR, 0, 7),
-            stretch(Band::Valley, ALL_YEAR, 23, 24),
-        ]
-        .try_into()
-        .expect("six stretches are within the bound"),
-    }
+    let stretch = |band, months, from_hour: u8, to_hour: u8| {
+        let (from_half_hour, to_half_hour) = (2 * from_hour, 2 * to_hour);
+        BandStretch { band, months, days: EVERY_DAY, from_half_hour, to_half_hour }
+    };
+    // The park's grid has no deep valley.
+    let factors_permille = [1_000, 1_750, 1_600, valley_permille, valley_permille];
+    let stretches = vec![
+        stretch(Band::Sharp, JULY_AND_AUGUST, 11, 13),
+        stretch(Band::Sharp, JULY_AND_AUGUST, 16, 17),
+        stretch(Band::Peak, ALL_YEAR, 10, 15),
+        stretch(Band::Peak, ALL_YEAR, 18, 21),
+        stretch(Band::Valley, ALL_YEAR, 0, 7),
+        stretch(Band::Valley, ALL_YEAR, 23, 24),
+    ];
+    let stretches = stretches.try_into().expect("six stretches are within the bound");
+    TimeOfUse { factors_permille, calendar: Calendar { stretches, ..Calendar::default() } }
 }
 
 fn metered(price: Price, stepped: bool, time_of_use: TimeOfUse, grace: Quantity) -> Tariff {
@@ -53,7 +55,7 @@ fn metered(price: Price, stepped: bool, time_of_use: TimeOfUse, grace: Quantity)
         false => Vec::new(),
     };
     let steps = steps.try_into().expect("four steps are within the bound");
-    Tariff::Metered(MeteredTariff { price, steps, time_of_use, grace })
+    Tariff::Metered(MeteredTariff { price, steps, time_of_use, grace, levy: Money::ZERO })
 }
 
 fn package(version: u32, kwh: Price, valley_permille: u16) -> Package {
@@ -62,7 +64,7 @@ fn package(version: u32, kwh: Price, valley_permille: u16) -> Package {
     };
     let by_period = |price| {
         let grace = kilowatt_hours(10_000);
-        Tariff::MeteredByPeriod(MeteredByPeriodTariff { price, discounts: PERIOD_DISCOUNTS, grace })
+        Tariff::MeteredByPeriod(MeteredByPeriodTariff { price, discounts: PERIOD_DISCOUNTS, grace, levy: Money::ZERO })
     };
     let plain = |price| metered(price, false, TimeOfUse::none(), cubic_metres(2_000));
     let options = [
@@ -76,12 +78,12 @@ fn package(version: u32, kwh: Price, valley_permille: u16) -> Package {
         (Carrier::Water, plain(Price::micro_per_m3(9_500_000))),
     ];
     Package {
-        id: package_id(),
+        label: Label::of_text(PACKAGE),
         version,
-        offset_minutes: OFFSET_MINUTES,
+        terms: PackageTerms { offset_minutes: OFFSET_MINUTES, notice_days: 14, charges: Bounded::empty() },
         options: options
             .into_iter()
-            .map(|(carrier, tariff)| TariffOption { carrier, tariff })
+            .map(|(carrier, tariff)| TariffOption { carrier, tariff, vat_permille: 0 })
             .collect::<Vec<_>>()
             .try_into()
             .expect("eight options are within the bound"),

@@ -9,10 +9,14 @@ use crate::data::{Year, hours_of, midnight};
 use crate::meters::{ParkMeter, tenant_meter};
 use crate::tariff::kilowatt_hours;
 use serde::{Deserialize, Serialize};
-use utilidor_sdk::SealKey;
+use utilidor_sdk::{SealKey, core::seal::seal_quote};
 use utilidor_types::{
-    Action, AgreementId, Carrier, Money, Offer, OfferTerms, Price, Quantity, QuoteContent, Timestamp, Window,
-    agreement::Substitute, offer::Lot, quote::QuoteLine, time::HOUR_MS,
+    Action, AgreementId, Carrier, Label, Money, Offer, OfferId, OfferTerms, Opening, Price, Quantity, Timestamp,
+    Window,
+    agreement::Substitute,
+    offer::{AwardRule, Lot},
+    quote::QuoteLine,
+    time::HOUR_MS,
 };
 
 /// Time after a delivery window in which late readings count.
@@ -193,11 +197,12 @@ impl Tender {
             user_metered: true,
         };
         Offer {
-            id: offer_id(&self.label),
+            label: Label::of_text(&self.label),
             lots: vec![lot].try_into().expect("one lot is within the bound"),
             window: self.window,
             gate_closes: self.gate,
-            seal_key: self.seal_key().public_key(),
+            lapses: self.window.from,
+            seal: self.seal_key().seal(),
             terms: OfferTerms {
                 deposit_permille: 100,
                 guarantee_permille: 500,
@@ -205,50 +210,61 @@ impl Tender {
                 grace_ms: GRACE_MS as u32,
                 substitute: Substitute::Nothing,
                 signing_ms: SIGNING_MS as u32,
+                bond: Money::units(100),
+                award_rule: AwardRule::Free,
             },
             notice: self.label.parse().expect("a label is within the bound"),
         }
     }
 
-    /// The content of a bid.
-    pub fn content(&self, bid: &Bid) -> QuoteContent {
+    /// What a bid's quote says.
+    pub fn opening(&self, bid: &Bid) -> Opening {
         let line = QuoteLine {
             quantity: bid.quantity,
             price: bid.price,
             user_meter: crate::cast::meter_id(&tenant_meter(&bid.bidder, self.carrier)),
         };
-        QuoteContent {
+        Opening {
             salt: secret("salt", &format!("{}/{}", self.label, bid.bidder)),
             lines: vec![line].try_into().expect("one line is within the bound"),
         }
     }
 
+    /// The id of the offer.
+    pub fn id(&self) -> OfferId {
+        offer_id(&self.owner, &self.label)
+    }
+
+    /// What the owner calls the agreement with a bidder.
+    pub fn agreement_label(&self, bidder: &str) -> Label {
+        Label::of_text(&format!("{}/{bidder}", self.label))
+    }
+
     /// The id of the agreement with a bidder.
     pub fn agreement(&self, bidder: &str) -> AgreementId {
-        agreement_id(&format!("{}/{bidder}", self.label))
+        agreement_id(&self.owner, &format!("{}/{bidder}", self.label))
     }
 
     /// The action that quotes a bid.
     pub fn quote(&self, cast: &Cast, chain: utilidor_types::ChainId, bid: &Bid) -> Action {
         let (offer, bidder) = (self.offer(), cast.account(&bid.bidder));
-        let sealed =
-            utilidor_sdk::seal::seal_quote(&self.content(bid), &offer.seal_key, chain, offer.id, bidder, bid.binding);
+        let sealed = seal_quote(&self.opening(bid), &offer.seal, chain, self.id(), bidder, bid.binding);
         Action::submit_quote(sealed.expect("the offer's seal key is a key"))
     }
 }
 
 /// Chooses from opened quotes: the highest price first, of equals the first; each only if what is left of the lot holds it.
-pub fn choose<T>(lot: Quantity, mut quotes: Vec<(T, QuoteContent)>) -> Vec<(T, QuoteContent)> {
-    quotes.sort_by_key(|(_, content)| std::cmp::Reverse(content.lines[0].price));
+pub fn choose<T>(lot: Quantity, mut quotes: Vec<(T, Opening)>) -> Vec<(T, Opening)> {
+    quotes.sort_by_key(|(_, opening)| std::cmp::Reverse(opening.lines[0].price));
     let mut left = lot;
-    let mut fits = |content: &QuoteContent| match left.checked_sub(content.lines[0].quantity) {
+    let mut fits = |opening: &Opening| match left.checked_sub(opening.lines[0].quantity) {
         Some(rest) => {
             left = rest;
             true
         }
         None => false,
     };
-    quotes.into_iter().filter(|(_, content)| fits(content)).collect()
+    quotes.into_iter().filter(|(_, opening)| fits(opening)).collect()
 }
 
 /// The most that an owner can supply in an hour, as the validator declares it [Table II].
@@ -291,7 +307,7 @@ mod tests {
     fn the_winners_of_a_tender_fit_in_its_lot_and_somebody_loses() {
         let mut losers = 0;
         for tender in all() {
-            let quotes = tender.bids.iter().map(|bid| (bid, tender.content(bid))).collect();
+            let quotes = tender.bids.iter().map(|bid| (bid, tender.opening(bid))).collect();
             let winners = choose(tender.quantity, quotes);
             assert!(!winners.is_empty(), "{}", tender.label);
             let sum: u64 = winners.iter().map(|(bid, _)| bid.quantity.0).sum();

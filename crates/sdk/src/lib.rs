@@ -6,32 +6,33 @@
 //!                              proof, bill <-- verify (members) <---------/
 //! ```
 //!
-//! | file | answers |
+//! | room | answers |
 //! |---|---|
-//! | [`keys`] | how secrets are made, kept in encrypted files and unlocked |
-//! | [`seal`] | how a quote is sealed to an offer's key, and opened by its owner |
-//! | [`model`] | what the node's HTTP interface answers |
-//! | [`client`] | one typed method per endpoint, with retries where a repetition is harmless |
-//! | [`stream`] | blocks and receipts as they become final, resumed after an interruption |
-//! | [`account`] | a key that acts: nonces, expiry, signing, submission |
-//! | [`trade`] | the verbs of a trader: publish, quote, award, sign, record, prepay |
-//! | [`check`] | what a client checks by itself, knowing the genesis document alone |
+//! | [`core`] | keys, sealing, signing, building transactions, checking: no network, no clock, also for wasm32 |
+//! | [`http`] | a node over HTTP, and the verbs of a trader (feature `http`) |
+//! | [`keystore`] | a folder of key files (features `key-files` and `random`) |
 //!
 //! Deliberately absent: rules of the ledger (a refusal comes from the node's receipt), any cache besides the account's
 //! nonce, and logging: nothing here writes a secret, or anything else, anywhere but where it is told to.
 
-pub mod account;
-pub mod check;
-pub mod client;
-pub mod keys;
-pub mod model;
-pub mod seal;
-pub mod stream;
-pub mod trade;
+pub mod core;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(all(feature = "key-files", feature = "random"))]
+pub mod keystore;
 
-pub use account::{Account, Done, SubmitError};
-pub use check::Checker;
-pub use client::{Client, ClientError, Problem};
-pub use keys::{KeyInfo, KeyKind, Keystore, Passphrase, WorkFactor};
-pub use seal::SealKey;
+pub use crate::core::create::Creation;
+#[cfg(feature = "key-files")]
+pub use crate::core::key_file::{KeyFile, Passphrase, WorkFactor};
+pub use crate::core::keys::{KeyInfo, KeyKind};
+pub use crate::core::seal::SealKey;
+pub use crate::core::signer::{SignedBytes, Signer};
+#[cfg(feature = "http")]
+pub use crate::http::{
+    account::{Account, Done, SubmitError},
+    client::{Client, ClientError},
+    trade::{Awarded, Created},
+};
+#[cfg(all(feature = "key-files", feature = "random"))]
+pub use crate::keystore::{KeyError, Keystore};
 pub use utilidor_types as types;

@@ -11,12 +11,18 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use utilidor_sdk::stream::LedgerEvent;
-use utilidor_sdk::{Account, Client, ClientError, SubmitError};
+use utilidor_sdk::core::readings::{gateway_run, signed_run};
+use utilidor_sdk::core::seal::{OpenError, seal_quote};
+use utilidor_sdk::http::quotes::OpenQuotesError;
+use utilidor_sdk::http::stream::LedgerEvent;
+use utilidor_sdk::{Account, Client, ClientError, SealKey, SubmitError};
+use utilidor_types::agreement::Substitute;
+use utilidor_types::offer::{AwardRule, Seal};
+use utilidor_types::quote::QuoteLine;
 use utilidor_types::{
-    AccountId, Action, ChainId, MemberId, Money, PrivateKey, Receipt, SignedTransaction, Timestamp, Verdict, encode,
+    AccountId, Action, Bounded, Carrier, Cause, ChainId, Label, Lot, MemberId, Money, Offer, OfferTerms, Opening,
+    Price, PrivateKey, Quantity, Receipt, SignedTransaction, Timestamp, Verdict, Window, encode,
 };
-use utilidor_types::{Bounded, Cause};
 
 /// Serves `router` on a free port for as long as the test's runtime lives.
 async fn serve(router: Router) -> Client {
@@ -44,7 +50,7 @@ fn key() -> PrivateKey {
 #[tokio::test]
 async fn reads_a_list_to_its_end() {
     let members = |Query(query): Query<HashMap<String, String>>| async move {
-        let member = |byte| json!({ "member": MemberId([byte; 16]), "roles": ["owner"], "accounts": [] });
+        let member = |byte| json!({ "member": MemberId([byte; 16]), "roles": ["owner"], "accounts": [], "height": 1 });
         axum::Json(match query.get("cursor").map(String::as_str) {
             None => json!({ "items": [member(1), member(2)], "next": "2" }),
             Some("2") => json!({ "items": [member(3)], "next": null }),
@@ -91,7 +97,8 @@ async fn moving_time_is_never_repeated() {
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(problem(503, "node/stopping")))
         }),
     );
-    let refused = serve(router).await.advance_time(Timestamp(9)).await.unwrap_err();
+    let operator = PrivateKey::ed25519([1; 32]);
+    let refused = serve(router).await.advance_time(ChainId([1; 16]), Timestamp(9), &operator).await.unwrap_err();
     assert_eq!(refused.code(), Some("node/stopping"));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
@@ -156,7 +163,7 @@ async fn account_record(State(node): State<Node>) -> impl IntoResponse {
         next => {
             let record = json!({
                 "account": AccountId::of(&key().public_key()), "member": MemberId([1; 16]), "roles": [],
-                "free": "0.000000", "reserved": "0.000000", "nonce": next, "capacities": [], "height": 1
+                "free": "0.000000", "reserved": "0.000000", "nonce": next, "height": 1
             });
             (StatusCode::OK, axum::Json(record))
         }
@@ -220,11 +227,11 @@ async fn a_node_that_answers_for_another_transaction_is_not_believed() {
 #[tokio::test]
 async fn a_transaction_longer_than_any_may_be_is_not_sent() {
     let (node, account) = node(5).await;
-    let signature = utilidor_sdk::trade::signed_run(ChainId([7; 16]), Default::default(), Vec::new(), &key()).unwrap();
+    let signature = signed_run(ChainId([7; 16]), Default::default(), Vec::new(), &key()).unwrap();
     // Far more than a transaction holds.
     let runs: Vec<_> = (0..2_048).map(|_| signature.clone()).collect();
     let reading = utilidor_types::Reading { time: Timestamp(1), register: utilidor_types::Quantity(1) };
-    let long = utilidor_sdk::trade::gateway_run(Default::default(), vec![reading; 96]).unwrap();
+    let long = gateway_run(Default::default(), vec![reading; 96]).unwrap();
     let runs: Vec<_> = runs.into_iter().take(1_500).chain(std::iter::repeat_n(long, 200)).collect();
     let action = Action::RecordReadings { runs: runs.try_into().unwrap() };
     assert!(encode(&action).len() > utilidor_types::transaction::MAX_TRANSACTION_BYTES);
@@ -243,7 +250,7 @@ async fn the_event_stream_goes_on_where_it_was_interrupted() {
         let block = |height: u64| {
             let data = json!({
                 "height": height, "time_ms": height, "block": "00".repeat(32), "state_root": "00".repeat(32),
-                "transactions": 0, "receipts": 0, "certificates": 0
+                "transactions": 0, "receipts": 0, "certificates": "0"
             });
             format!("event: block\nid: {height}:0\ndata: {data}\n\n")
         };
@@ -264,4 +271,111 @@ async fn the_event_stream_goes_on_where_it_was_interrupted() {
         .collect();
     assert_eq!(heights, [6, 7]);
     assert_eq!(*connections.lock().unwrap(), [(Some("5".into()), None), (None, Some("6:0".into()))]);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let endless =
+        futures::stream::repeat_with(|| Ok::<_, std::io::Error>(axum::body::Bytes::from(vec![b' '; 1 << 20])));
+    let router = Router::new().route("/v1/status", get(|| async { axum::body::Body::from_stream(endless) }));
+    let error = serve(router).await.status().await.unwrap_err();
+    assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error}");
+    assert!(error.to_string().contains("longer than"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_whose_pages_lead_nowhere_ends() {
+    let pages = Arc::new(AtomicU32::new(0));
+    let count = pages.clone();
+    let page = move || async move {
+        axum::Json(json!({ "items": [], "next": count.fetch_add(1, Ordering::Relaxed).to_string() }))
+    };
+    let error = serve(Router::new().route("/v1/members", get(page))).await.members().await.unwrap_err();
+    assert!(error.to_string().contains("its list has no end"), "{error}");
+}
+
+#[test]
+fn an_address_may_leave_out_its_scheme() {
+    for (written, read) in [
+        ("127.0.0.1:4680", "http://127.0.0.1:4680/"),
+        ("localhost:4680", "http://localhost:4680/"),
+        ("http://node.example/gateway", "http://node.example/gateway/"),
+    ] {
+        assert_eq!(Client::new(written).unwrap().address(), read);
+    }
+    for wrong in ["", "https://node.example", "ftp://node.example", "http://"] {
+        assert!(Client::new(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_is_told_which_quotes_do_not_open() {
+    let (chain, owner, seal_key) = (ChainId([7; 16]), AccountId([1; 32]), SealKey::from_secret(&[5; 32]));
+    let offer = offer(seal_key.seal());
+    let id = offer.id(owner);
+    let quote = |bidder, sealed_for| {
+        let opening = Opening { salt: [bidder; 32], lines: vec![line()].try_into().unwrap() };
+        let signed = seal_quote(&opening, &offer.seal, chain, id, AccountId([sealed_for; 32]), false).unwrap();
+        let mut quote = serde_json::to_value(&signed).unwrap();
+        quote["bidder"] = json!(AccountId([bidder; 32]));
+        quote["status"] = json!("submitted");
+        quote["cause"] = cause();
+        quote
+    };
+    let mut withdrawn = quote(4, 4);
+    withdrawn["status"] = json!("withdrawn");
+    let quotes = json!({ "items": [quote(2, 2), quote(3, 9), withdrawn], "next": null });
+    let view = json!({
+        "id": id, "offer": offer, "owner": owner, "status": "awarding", "awarded": ["0"], "quotes": 2, "cause": cause()
+    });
+    let router = Router::new()
+        .route("/v1/status", get(|| async { axum::Json(status()) }))
+        .route("/v1/offers/{offer}", get(move || async move { axum::Json(view) }))
+        .route("/v1/offers/{offer}/quotes", get(move || async move { axum::Json(quotes) }));
+    let client = serve(router).await;
+
+    let opened = client.open_quotes(id, &seal_key).await.unwrap().quotes;
+    assert_eq!(opened.len(), 2, "one was withdrawn");
+    assert_eq!(opened[0].opening.as_ref().unwrap().lines[0], line());
+    assert_eq!(opened[1].quote.bidder, AccountId([3; 32]));
+    assert_eq!(opened[1].opening, Err(OpenError::DoesNotOpen), "it was sealed for another bidder");
+    let other = client.open_quotes(id, &SealKey::from_secret(&[6; 32])).await;
+    assert!(matches!(other, Err(OpenQuotesError::OtherKey { .. })), "{other:?}");
+}
+
+fn cause() -> Value {
+    json!({ "height": 1, "receipt": 0, "time_ms": 1 })
+}
+
+fn line() -> QuoteLine {
+    QuoteLine { quantity: Quantity(7), price: Money(8), user_meter: Default::default() }
+}
+
+fn offer(seal: Seal) -> Offer {
+    let lot = Lot {
+        carrier: Carrier::Electricity,
+        quantity: Quantity(9),
+        asking_price: Price::micro_per_kwh(1),
+        delivery_meter: None,
+        user_metered: true,
+    };
+    Offer {
+        label: Label([1; 16]),
+        lots: vec![lot].try_into().unwrap(),
+        window: Window { from: Timestamp(3_600_000), to: Timestamp(7_200_000) },
+        gate_closes: Timestamp(1),
+        lapses: Timestamp(2),
+        seal,
+        terms: OfferTerms {
+            deposit_permille: 0,
+            guarantee_permille: 0,
+            tolerance_permille: 0,
+            grace_ms: 0,
+            substitute: Substitute::Nothing,
+            signing_ms: 0,
+            bond: Money::ZERO,
+            award_rule: AwardRule::Free,
+        },
+        notice: "".parse().unwrap(),
+    }
 }

@@ -3,16 +3,18 @@
 
 use crate::agreement::{AgreementTerms, Program, SubscriptionTerms};
 use crate::carrier::Carrier;
-use crate::encoding::{Bounded, Text};
+use crate::encoding::{Bounded, Text, encode};
 use crate::hash::Digest;
-use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId};
+use crate::id::{AccountId, AgreementId, ChainId, Label, MemberId, MeterId, OfferId, PackageId};
+use crate::key::{PrivateKey, PublicKey, Signature};
 use crate::member::Roles;
-use crate::meter::{MAX_RUNS, Meter, MeterAuthority, MeterRun, Reading};
+use crate::meter::{MAX_REASON_BYTES, MAX_RUNS, Meter, MeterAuthority, MeterRun, Reading};
 use crate::money::Money;
 use crate::offer::Offer;
 use crate::package::{Package, Period};
 use crate::quantity::Quantity;
-use crate::quote::{QuoteContent, SealedQuote};
+use crate::quote::{Opening, SealedQuote};
+use crate::time::{Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -21,29 +23,80 @@ pub const MAX_REFERENCE_BYTES: usize = 64;
 /// Most offers, quotes or awards that one signature covers.
 pub const MAX_TOGETHER: usize = 32;
 
+/// Longest command to a program in bytes.
+pub const MAX_COMMAND_BYTES: usize = 1_024;
+/// What the key of a new account signs is signed for this purpose.
+pub const ACCOUNT_NAMESPACE: &[u8] = b"utilidor/account";
+
+/// A new account for a member, agreed to by the account's own key, so that nobody can claim another's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct NewAccount {
+    /// The member that the account is to belong to.
+    pub member: MemberId,
+    /// The account's key.
+    pub key: PublicKey,
+    /// Its signature over chain and member.
+    pub signature: Signature,
+}
+
+impl NewAccount {
+    /// An account of `key` for `member`, signed.
+    pub fn sign(chain: ChainId, member: MemberId, key: &PrivateKey) -> Self {
+        let signature = key.sign(ACCOUNT_NAMESPACE, &encode(&(chain, member)));
+        Self { member, key: key.public_key(), signature }
+    }
+
+    /// The first account of a new member, signed.
+    pub fn first(chain: ChainId, key: &PrivateKey) -> Self {
+        Self::sign(chain, MemberId::of(AccountId::of(&key.public_key())), key)
+    }
+
+    /// The account.
+    pub fn account(&self) -> AccountId {
+        AccountId::of(&self.key)
+    }
+
+    /// What its key has signed.
+    pub fn message(&self, chain: ChainId) -> Vec<u8> {
+        encode(&(chain, self.member))
+    }
+}
+
+/// What an award rests on.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AwardBasis {
+    /// The owner's own choice.
+    Choice,
+}
+
 /// A quote that the owner chooses.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AwardedQuote {
     /// The offer.
     pub offer: OfferId,
     /// Who quoted.
     pub bidder: AccountId,
-    /// The id of the agreement that results.
-    pub agreement: AgreementId,
+    /// What the owner calls the agreement that results.
+    pub label: Label,
     /// The quote, opened. The ledger checks it against the commitment.
-    pub opening: QuoteContent,
+    pub opening: Opening,
+    /// What the choice rests on.
+    pub basis: AwardBasis,
 }
 
 /// An action.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A validator admits a member with its first account.
     AdmitMember {
-        /// The member.
-        member: MemberId,
-        /// Its first account.
-        account: AccountId,
+        /// The member's first account.
+        account: NewAccount,
         /// What it may do.
         roles: Roles,
     },
@@ -57,7 +110,7 @@ pub enum Action {
     /// A member opens a further account for itself [M3].
     OpenAccount {
         /// The new account.
-        account: AccountId,
+        account: NewAccount,
     },
     /// A validator declares the most that an owner can supply of a carrier in an hour.
     DeclareCapacity {
@@ -75,6 +128,7 @@ pub enum Action {
         /// How much.
         amount: Money,
         /// The issuer's reference.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reference: Text<MAX_REFERENCE_BYTES>,
     },
     /// The issuer takes its own money out of circulation.
@@ -82,6 +136,7 @@ pub enum Action {
         /// How much.
         amount: Money,
         /// The issuer's reference.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reference: Text<MAX_REFERENCE_BYTES>,
     },
     /// A payment.
@@ -91,11 +146,13 @@ pub enum Action {
         /// How much.
         amount: Money,
         /// What it is for.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         reference: Text<MAX_REFERENCE_BYTES>,
     },
     /// An owner publishes offers [M10], all or none.
     PublishOffers {
         /// The offers.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<Offer>))]
         offers: Bounded<Offer, MAX_TOGETHER>,
     },
     /// An owner withdraws an offer whose gate is open.
@@ -106,6 +163,7 @@ pub enum Action {
     /// A user submits quotes, or replaces its own [M11], all or none.
     SubmitQuotes {
         /// The quotes.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<SealedQuote>))]
         quotes: Bounded<SealedQuote, MAX_TOGETHER>,
     },
     /// A user withdraws its quote before the gate closes.
@@ -113,15 +171,17 @@ pub enum Action {
         /// The offer.
         offer: OfferId,
     },
-    /// An owner awards quotes on its offers after their gates have closed [M12], all or none.
+    /// An owner awards quotes on its offers after their gates have closed [M12]. Each stands
+    /// or falls alone.
     Award {
         /// The chosen quotes.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<AwardedQuote>))]
         awards: Bounded<AwardedQuote, MAX_TOGETHER>,
     },
     /// One side proposes an agreement without an offer.
     ProposeAgreement {
-        /// Chosen by the proposer.
-        id: AgreementId,
+        /// What the proposer calls it.
+        label: Label,
         /// What both sign; the proposer signs with this action.
         terms: AgreementTerms,
         /// How long the other side may take to sign, in milliseconds.
@@ -145,19 +205,42 @@ pub enum Action {
         agreement: AgreementId,
         /// The terms that replace the present ones.
         program: Program,
+        /// From when on; once signed, at once if this is past.
+        from: Timestamp,
     },
-    /// The other side signs an amendment; it takes effect at once.
+    /// The other side signs an amendment.
     SignAmendment {
         /// The agreement.
         agreement: AgreementId,
-        /// Digest of the terms that result: what is signed.
+        /// Digest of the terms that result and of the time from which they count
+        /// ([`AgreementTerms::amendment_digest`]): what is signed.
         terms: Digest,
     },
-    /// A side agrees to end an active agreement early. A purchase ends when both have; a subscription
-    /// ends when its user has, with a refund by its tariffs.
+    /// A party wants to end an active agreement early. A purchase ends when both do. A subscription ends at once when its
+    /// user does, and after its package's notice when its owner, or the operator of one of its meters, does.
     Terminate {
         /// The agreement.
         agreement: AgreementId,
+    },
+    /// A party takes back its wish to end an agreement, as long as it has had no effect.
+    WithdrawTermination {
+        /// The agreement.
+        agreement: AgreementId,
+    },
+    /// A party pays what it owes under an agreement, or a part of it.
+    PayDebt {
+        /// The agreement.
+        agreement: AgreementId,
+        /// How much; more than is owed is refused.
+        amount: Money,
+    },
+    /// A party tells an agreement's program something in the program's own words.
+    Command {
+        /// The agreement.
+        agreement: AgreementId,
+        /// What.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<u8>))]
+        command: Bounded<u8, MAX_COMMAND_BYTES>,
     },
     /// A meter operator registers a meter.
     RegisterMeter(Meter),
@@ -174,6 +257,13 @@ pub enum Action {
         meter: MeterId,
         /// Who signs from now on.
         authority: MeterAuthority,
+    },
+    /// A meter operator changes the most that can pass a meter in an hour.
+    ChangeMeterCapacity {
+        /// The meter.
+        meter: MeterId,
+        /// Base units per hour from now on.
+        capacity_per_hour: Quantity,
     },
     /// A meter operator puts a new device in a meter's place. The old one's last reading is certified.
     ExchangeMeter {
@@ -196,14 +286,36 @@ pub enum Action {
     /// A batch of readings [M16].
     RecordReadings {
         /// Readings by meter; together at most [`crate::meter::MAX_BATCH_READINGS`].
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<MeterRun>))]
         runs: Bounded<MeterRun, MAX_RUNS>,
+    },
+    /// A meter operator corrects what was certified of its meter.
+    CorrectReadings {
+        /// The meter.
+        meter: MeterId,
+        /// Between two certified readings ...
+        interval: Window,
+        /// ... so much was certified ...
+        certified: Quantity,
+        /// ... and this is right.
+        right: Quantity,
+        /// Why, for both sides to read.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
+        reason: Text<MAX_REASON_BYTES>,
     },
     /// An owner publishes a version of a package [M19].
     PublishPackage(Package),
+    /// An owner closes a version of a package to new subscriptions; those that run keep it.
+    ClosePackage {
+        /// The package.
+        package: PackageId,
+        /// The version.
+        version: u32,
+    },
     /// A user subscribes to a published package: both sides have signed, since publishing is a standing offer.
     Subscribe {
-        /// Chosen by the user.
-        id: AgreementId,
+        /// What the user calls it.
+        label: Label,
         /// What the user chooses.
         terms: SubscriptionTerms,
     },
@@ -220,19 +332,21 @@ pub enum Action {
 
 /// A payment ahead, by the kind of the service's tariff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Prepayment {
     /// Metered: this much money; its size sets the discount.
     Amount(Money),
-    /// Metered by period: this much money for energy within a period that begins with the present month.
+    /// Metered by period: this much money for energy within a period that begins with the payment, or with the end of the
+    /// period that is paid already.
     AmountForPeriod {
         /// How much.
         amount: Money,
         /// How long; sets the discount.
         period: Period,
     },
-    /// Floor area: a period that follows what is paid, beginning with the next month that has days of the season. The
-    /// first one follows the month before the subscription.
+    /// Floor area: a period that begins with the day of payment, or with the end of what is paid, and ends with its last
+    /// calendar month; it is moved to the next month that has days of the season.
     Period {
         /// How long; sets the discount.
         period: Period,
@@ -286,13 +400,19 @@ impl Action {
             Self::ProposeAmendment { .. } => "propose_amendment",
             Self::SignAmendment { .. } => "sign_amendment",
             Self::Terminate { .. } => "terminate",
+            Self::WithdrawTermination { .. } => "withdraw_termination",
+            Self::PayDebt { .. } => "pay_debt",
+            Self::Command { .. } => "command",
             Self::RegisterMeter(_) => "register_meter",
             Self::BindMeter { .. } => "bind_meter",
             Self::RotateMeterKey { .. } => "rotate_meter_key",
+            Self::ChangeMeterCapacity { .. } => "change_meter_capacity",
             Self::ExchangeMeter { .. } => "exchange_meter",
             Self::RetireMeter { .. } => "retire_meter",
             Self::RecordReadings { .. } => "record_readings",
+            Self::CorrectReadings { .. } => "correct_readings",
             Self::PublishPackage(_) => "publish_package",
+            Self::ClosePackage { .. } => "close_package",
             Self::Subscribe { .. } => "subscribe",
             Self::Prepay { .. } => "prepay",
         }

@@ -12,7 +12,7 @@
 use crate::encoding::{encode, hex_bytes};
 use crate::hash::{Digest, tagged_hash};
 use crate::id::ChainId;
-use crate::meter::CertifiedRun;
+use crate::meter::CertificationEntry;
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use crate::transaction::{SignedTransaction, TransactionHash, VerifiedTransaction};
@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 /// The consensus round of a block. The round's leader is the header's `proposer`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Round {
     /// Counts the changes of membership; 0 until members can change.
     pub epoch: u64,
@@ -34,6 +35,7 @@ pub struct Round {
 
 /// The commitment to an append-only log of operations after a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Log {
     /// Root over the operations `0..end`.
     pub root: Digest,
@@ -45,6 +47,7 @@ pub struct Log {
 
 /// What the members sign.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Header {
     /// Format of this header: [`Header::VERSION`].
     pub version: u8,
@@ -58,6 +61,7 @@ pub struct Header {
     pub parent: Digest,
     /// Consensus key (Ed25519) of the member that proposed the block.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub proposer: [u8; 32],
     /// Where in consensus the block was proposed.
     pub round: Round,
@@ -116,7 +120,7 @@ pub struct FinalBlock {
     /// The receipts, in the order of execution: genesis (in block 1), due work, then one for each transaction.
     pub receipts: Vec<Receipt>,
     /// What was added to the certification log, in order.
-    pub certified: Vec<CertifiedRun>,
+    pub certified: Vec<CertificationEntry>,
 }
 
 /// A transaction's hash from its canonical bytes, the signature included.

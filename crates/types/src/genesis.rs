@@ -16,6 +16,7 @@ pub const MAX_GENESIS_MEMBERS: usize = 1_024;
 
 /// How a chain keeps time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChainKind {
     /// The validators' clocks.
@@ -24,28 +25,81 @@ pub enum ChainKind {
     Development,
 }
 
-/// A member from the beginning.
+/// A member from the beginning. Its id is the hash of its first account.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GenesisMember {
-    /// The member.
-    pub member: MemberId,
     /// Its first account.
     pub account: AccountId,
     /// What it may do.
     pub roles: Roles,
 }
 
+impl GenesisMember {
+    /// The member.
+    pub fn member(&self) -> MemberId {
+        MemberId::of(self.account)
+    }
+}
+
+/// How much state one member can make all others keep, and how much it may ask of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Limits {
+    /// Accounts of a member.
+    pub accounts: u32,
+    /// Offers of a member that have not lapsed.
+    pub offers: u32,
+    /// Live quotes of a member.
+    pub quotes: u32,
+    /// Agreements that a member has proposed and nobody has signed yet.
+    pub proposals: u32,
+    /// Meters in service that a member operates.
+    pub meters: u32,
+    /// Versions of packages that a member has published.
+    pub packages: u32,
+    /// Subscriptions of a member that have not ended.
+    pub subscriptions: u32,
+    /// Transactions of a member that wait in a node's pool.
+    pub pooled: u32,
+}
+
+impl Limits {
+    /// For a consortium of organisations.
+    pub const DEFAULT: Self = Self {
+        accounts: 1_024,
+        offers: 1_024,
+        quotes: 4_096,
+        proposals: 256,
+        meters: 100_000,
+        packages: 1_024,
+        subscriptions: 4_096,
+        pooled: 8_192,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 /// The genesis document.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Genesis {
     /// How the chain keeps time.
     pub kind: ChainKind,
     /// The timestamp that the first block follows.
     pub time: Timestamp,
     /// Consensus keys (Ed25519) of the validators.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<PublicKey>))]
     pub validators: Bounded<PublicKey, MAX_VALIDATORS>,
     /// The first members.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<GenesisMember>))]
     pub members: Bounded<GenesisMember, MAX_GENESIS_MEMBERS>,
+    /// What one member can ask of the others.
+    pub limits: Limits,
 }
 
 impl Genesis {

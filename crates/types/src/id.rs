@@ -1,5 +1,6 @@
-//! Identifiers. An account is the hash of a public key; every other id is chosen by the client that
-//! creates the thing, so that a retry is recognised; a certificate's id is its place in the log.
+//! Identifiers. An account is the hash of a public key, a member's id the hash of its first account. Everything else that
+//! an account creates is named by the hash of kind, creator and the creator's label: nobody can take another's id, and a
+//! retry under the same label is recognised. A certificate's id is its place in the log.
 
 use crate::encoding::{decimal_string, hex_bytes};
 use crate::hash::tagged_hash;
@@ -71,6 +72,48 @@ byte_id!(
     /// A meter.
     MeterId, 16
 );
+
+byte_id!(
+    /// What a creator calls the thing that it creates: unique among its things of one kind.
+    Label, 16
+);
+
+impl Label {
+    /// The label that stands for a text of any length.
+    pub fn of_text(text: &str) -> Self {
+        Self(first_half("utilidor/label", &[text.as_bytes()]))
+    }
+}
+
+fn first_half(tag: &'static str, parts: &[&[u8]]) -> [u8; 16] {
+    let hash = tagged_hash(tag, parts).0;
+    hash[..16].try_into().expect("a hash has 32 bytes")
+}
+
+macro_rules! created {
+    ($($name:ident by $tag:literal;)*) => {
+        $(impl $name {
+            /// The id of what `creator` calls `label`.
+            pub fn of(creator: AccountId, label: Label) -> Self {
+                Self(first_half($tag, &[&creator.0, &label.0]))
+            }
+        })*
+    };
+}
+
+created! {
+    OfferId by "utilidor/offer-id";
+    AgreementId by "utilidor/agreement-id";
+    PackageId by "utilidor/package-id";
+    MeterId by "utilidor/meter-id";
+}
+
+impl MemberId {
+    /// The member whose first account this is.
+    pub fn of(first: AccountId) -> Self {
+        Self(first_half("utilidor/member-id", &[&first.0]))
+    }
+}
 
 impl AccountId {
     /// The account that `key` controls.

@@ -8,13 +8,12 @@
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
+//! | [`operator`] | what a development chain's operator signs for its node |
 //!
 //! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
 
 pub mod action;
 pub mod agreement;
-#[cfg(feature = "proof")]
-pub mod bill;
 pub mod block;
 pub mod carrier;
 pub mod cell;
@@ -28,19 +27,20 @@ pub mod member;
 pub mod meter;
 pub mod money;
 pub mod offer;
+pub mod operator;
 pub mod package;
-#[cfg(feature = "proof")]
-pub mod proof;
 pub mod quantity;
 pub mod quote;
 pub mod receipt;
 pub mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod statement;
 pub mod time;
 pub mod transaction;
 
 pub use action::Action;
-pub use agreement::{Agreement, AgreementTerms, Program, PurchaseLot, PurchaseTerms, SubscriptionTerms};
+pub use agreement::{Agreement, AgreementTerms, Party, Program, PurchaseLot, PurchaseTerms, SubscriptionTerms};
 pub use block::Header;
 pub use carrier::Carrier;
 pub use cell::{CELL_BYTES, Cell, Key};
@@ -48,16 +48,16 @@ pub use encoding::{Bounded, DecodeError, Text, decode, encode};
 pub use event::Event;
 pub use genesis::Genesis;
 pub use hash::Digest;
-pub use id::{AccountId, AgreementId, CertificateId, ChainId, MemberId, MeterId, OfferId, PackageId};
+pub use id::{AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, OfferId, PackageId};
 pub use key::{PrivateKey, PublicKey, Signature};
 pub use member::{Role, Roles};
-pub use meter::{Certificate, CertifiedRun, Meter, MeterAuthority, Reading};
+pub use meter::{Certificate, CertificationEntry, CertifiedRun, Meter, MeterAuthority, Reading};
 pub use money::{Money, Price, PriceUnit};
 pub use offer::{Lot, Offer, OfferTerms};
-pub use package::{Package, Tariff, TariffOption};
-pub use quantity::Quantity;
-pub use quote::{QuoteContent, SealedQuote};
-pub use receipt::{Cause, Receipt, Verdict};
+pub use package::{Band, Bands, Package, Tariff, TariffOption};
+pub use quantity::{Area, Quantity};
+pub use quote::{Opening, SealedQuote};
+pub use receipt::{Cause, DueItem, Receipt, Verdict};
 pub use refusal::Refusal;
 pub use statement::Statement;
 pub use time::{Timestamp, Window};

@@ -2,11 +2,11 @@
 //!
 //! A reading is a register value at a time, signed by its meter, or by the gateway for a meter that cannot
 //! sign. A reading that the ledger accepts becomes a certificate. The append-only certification log, whose root stands in
-//! every header, holds them: an entry is a [`CertifiedRun`], what was certified of one meter at once.
+//! every header, holds them: an entry is what was certified of one meter at once.
 
 use crate::carrier::Carrier;
 use crate::encoding::{Bounded, encode};
-use crate::id::{AccountId, AgreementId, CertificateId, ChainId, MeterId};
+use crate::id::{AccountId, CertificateId, ChainId, Label, MeterId};
 use crate::key::{PublicKey, Signature};
 use crate::quantity::Quantity;
 use crate::time::{Timestamp, Window};
@@ -19,13 +19,19 @@ pub const MAX_RUNS: usize = 2_048;
 pub const MAX_RUN_READINGS: usize = 96;
 /// Most readings in one batch.
 pub const MAX_BATCH_READINGS: usize = 2_048;
-/// Most agreements that one meter can serve at a time, besides its subscription.
+/// Most bindings of a meter at a time: purchases, substitutes that wait for what the meter brings later, and supplies, ended
+/// ones included until the meter has passed their end.
 pub const MAX_METER_AGREEMENTS: usize = 16;
+/// Longest reason of a correction in bytes.
+pub const MAX_REASON_BYTES: usize = 140;
+/// The most that a meter can be registered to pass in an hour: 10 TJ or 10,000,000 m3. It keeps exact products within 128 bits.
+pub const MAX_CAPACITY_PER_HOUR: Quantity = Quantity(10_000_000_000_000);
 /// What a meter signs is signed for this purpose.
 pub const READING_NAMESPACE: &[u8] = b"utilidor/reading";
 
 /// Who signs a meter's readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MeterAuthority {
     /// The meter itself.
@@ -34,11 +40,30 @@ pub enum MeterAuthority {
     Gateway(AccountId),
 }
 
+/// A register's value in marks and segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Register {
+    /// For everybody to read.
+    Clear(Quantity),
+}
+
+impl Register {
+    /// The value.
+    pub const fn quantity(self) -> Quantity {
+        match self {
+            Self::Clear(quantity) => quantity,
+        }
+    }
+}
+
 /// A meter as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Meter {
-    /// Chosen by the meter operator.
-    pub id: MeterId,
+    /// What its operator calls it.
+    pub label: Label,
     /// What it measures.
     pub carrier: Carrier,
     /// The party whose consumption or generation it measures.
@@ -55,8 +80,16 @@ pub struct Meter {
     pub since: Timestamp,
 }
 
+impl Meter {
+    /// Its id, given the operator that registers it.
+    pub fn id(&self, operator: AccountId) -> MeterId {
+        MeterId::of(operator, self.label)
+    }
+}
+
 /// A register value at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Reading {
     /// When the register showed it.
     pub time: Timestamp,
@@ -64,21 +97,37 @@ pub struct Reading {
     pub register: Quantity,
 }
 
-/// A meter's own signature over a run of its readings.
+/// A meter's own signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct MeterSignature {
-    /// The meter's key; the ledger checks that it is the registered one.
-    pub key: PublicKey,
-    /// Its signature over [`run_message`].
-    pub signature: Signature,
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MeterSignature {
+    /// Over a run of readings, in this platform's own format.
+    Run {
+        /// The meter's key; the ledger checks that it is the registered one.
+        key: PublicKey,
+        /// Its signature over [`run_message`].
+        signature: Signature,
+    },
+}
+
+impl MeterSignature {
+    /// The key that signed.
+    pub const fn key(&self) -> &PublicKey {
+        match self {
+            Self::Run { key, .. } => key,
+        }
+    }
 }
 
 /// Readings of one meter, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MeterRun {
     /// The meter.
     pub meter: MeterId,
     /// The readings.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Reading>))]
     pub readings: Bounded<Reading, MAX_RUN_READINGS>,
     /// The meter's signature; none where the gateway, who signs the transaction, answers for the meter.
     pub signature: Option<MeterSignature>,
@@ -89,17 +138,9 @@ pub fn run_message(chain: ChainId, meter: MeterId, readings: &Bounded<Reading, M
     encode(&(chain, meter, readings))
 }
 
-/// What a certified interval counts for in a purchase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Attribution {
-    /// The purchase.
-    pub agreement: AgreementId,
-    /// How much of the interval's quantity.
-    pub quantity: Quantity,
-}
-
 /// A certified reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// The unique trading id: how many readings were certified before it.
     pub id: CertificateId,
@@ -111,25 +152,30 @@ pub struct Certificate {
     pub register: Quantity,
     /// What passed in the interval.
     pub quantity: Quantity,
-    /// What of it counts for purchases, in the order of their signing.
-    pub purchases: Purchases,
-    /// The subscription that the rest is charged to, if any.
-    pub subscription: Option<AgreementId>,
 }
 
-/// What a certified interval counts for in purchases, in the order of their signing.
-pub type Purchases = Bounded<Attribution, MAX_METER_AGREEMENTS>;
+/// An entry of the certification log.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CertificationEntry {
+    /// Readings of one meter that were certified together.
+    Run(CertifiedRun),
+}
 
-impl Certificate {
-    /// What of the interval is left for the subscription.
-    pub fn rest(&self) -> Quantity {
-        self.purchases.iter().fold(self.quantity, |rest, purchase| rest.saturating_sub(purchase.quantity))
+impl CertificationEntry {
+    /// The run.
+    pub const fn run(&self) -> &CertifiedRun {
+        match self {
+            Self::Run(run) => run,
+        }
     }
 }
 
-/// Readings of one meter that were certified together: an entry of the certification log. Their ids and intervals follow each
-/// other.
+/// Readings of one meter that were certified together. Their ids and intervals follow each other. What they count for is
+/// settled later, at the meter's marks.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CertifiedRun {
     /// Id of the first; the others follow.
     pub first: CertificateId,
@@ -137,26 +183,23 @@ pub struct CertifiedRun {
     pub meter: MeterId,
     /// Where the first interval begins.
     pub from: Timestamp,
-    /// The subscription that is charged with what does not count for purchases, if any.
-    pub subscription: Option<AgreementId>,
     /// The readings, oldest first.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<CertifiedReading>))]
     pub readings: Bounded<CertifiedReading, MAX_RUN_READINGS>,
 }
 
 /// A reading in a certified run.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CertifiedReading {
     /// The reading: the end of the interval since the one before it.
     pub reading: Reading,
     /// What passed in the interval.
     pub quantity: Quantity,
-    /// What of it counts for purchases.
-    pub purchases: Purchases,
 }
 
-/// The longest encoding of a run in bytes.
-pub const MAX_CERTIFIED_RUN_BYTES: usize =
-    8 + 16 + 8 + 17 + 2 + MAX_RUN_READINGS * (16 + 8 + 2 + MAX_METER_AGREEMENTS * 24);
+/// The longest encoding of an entry of the certification log in bytes.
+pub const MAX_CERTIFICATION_ENTRY_BYTES: usize = 1 + 8 + 16 + 8 + 2 + MAX_RUN_READINGS * (16 + 8);
 
 impl CertifiedRun {
     /// Id of what is certified next.
@@ -179,8 +222,6 @@ impl CertifiedRun {
             interval: Window { from, to: certified.reading.time },
             register: certified.reading.register,
             quantity: certified.quantity,
-            purchases: certified.purchases.clone(),
-            subscription: self.subscription,
         })
     }
 }

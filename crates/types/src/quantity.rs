@@ -66,3 +66,39 @@ impl fmt::Debug for Quantity {
         write!(f, "Quantity({})", self.0)
     }
 }
+
+/// A floor area in hundredths of a square metre.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct Area(pub u32);
+
+impl Area {
+    /// Hundredths in a square metre.
+    pub const PER_M2: u32 = 100;
+
+    /// Whole square metres; `None` if there are too many.
+    pub fn square_metres(whole: u32) -> Option<Self> {
+        whole.checked_mul(Self::PER_M2).map(Self)
+    }
+}
+
+impl fmt::Display for Area {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}.{:02}", self.0 / Self::PER_M2, self.0 % Self::PER_M2))
+    }
+}

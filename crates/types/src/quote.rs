@@ -13,6 +13,7 @@ use crate::offer::MAX_LOTS;
 use crate::quantity::Quantity;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Bytes of the content for one lot.
 pub const QUOTE_LINE_BYTES: usize = 32;
@@ -30,6 +31,7 @@ pub const fn sealed_bytes(lots: usize) -> usize {
 
 /// What a user quotes on one lot. A quantity of zero: no interest in this lot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct QuoteLine {
     /// What the user wants over the delivery window.
     pub quantity: Quantity,
@@ -39,17 +41,20 @@ pub struct QuoteLine {
     pub user_meter: MeterId,
 }
 
-/// The confidential content of a quote: a line for each lot of the offer, in the offer's order.
+/// What a quote says, in confidence until it is awarded: a line for each lot of the offer, in the offer's order.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct QuoteContent {
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Opening {
     /// Random bytes that keep the commitment from being guessed.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub salt: [u8; SALT_BYTES],
     /// One line per lot.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<QuoteLine>))]
     pub lines: Bounded<QuoteLine, MAX_LOTS>,
 }
 
-impl QuoteContent {
+impl Opening {
     /// The bytes that are sealed: salt, then the lines. Their number follows from the offer, so the size tells nothing.
     pub fn to_plaintext(&self) -> Vec<u8> {
         let mut bytes = self.salt.to_vec();
@@ -67,23 +72,50 @@ impl QuoteContent {
     }
 
     /// The commitment: hiding by its salt, binding to chain, offer, bidder and content.
-    pub fn commitment(&self, chain: ChainId, offer: OfferId, bidder: AccountId) -> Digest {
-        tagged_hash("utilidor/quote", &[&chain.0, &offer.0, &bidder.0, &self.to_plaintext()])
+    pub fn commitment(&self, chain: ChainId, offer: OfferId, bidder: AccountId) -> Commitment {
+        let hash = tagged_hash("utilidor/quote", &[&chain.0, &offer.0, &bidder.0, &self.to_plaintext()]);
+        Commitment::Hash(hash)
+    }
+}
+
+/// What binds a bidder to a quote that nobody can read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Commitment {
+    /// A salted hash of the opening.
+    Hash(Digest),
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hash(digest) => digest.fmt(f),
+        }
     }
 }
 
 /// A quote as the ledger sees it.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SealedQuote {
     /// The offer it answers. A bidder has at most one quote on an offer; another one replaces it.
     pub offer: OfferId,
-    /// Commitment to the content.
-    pub commitment: Digest,
-    /// The content, sealed to the offer's key; exactly [`sealed_bytes`] long.
+    /// Commitment to the opening.
+    pub commitment: Commitment,
+    /// The opening, sealed to the offer's key; exactly [`sealed_bytes`] long.
     #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub sealed: Vec<u8>,
     /// Whether an award alone concludes the agreement. Otherwise the user signs within the offer's signing time.
     pub binding: bool,
+}
+
+impl SealedQuote {
+    /// The digest of its sealed bytes, by which a dispute about them can be settled.
+    pub fn sealed_digest(&self) -> Digest {
+        tagged_hash("utilidor/sealed", &[&self.sealed])
+    }
 }
 
 #[cfg(test)]
@@ -94,14 +126,14 @@ mod tests {
     fn a_line_has_the_size_that_sealing_counts_on() {
         let line = QuoteLine { quantity: Quantity(1), price: Money(2), user_meter: MeterId([3; 16]) };
         assert_eq!(encode(&line).len(), QUOTE_LINE_BYTES);
-        let content = QuoteContent { salt: [7; SALT_BYTES], lines: vec![line, line].try_into().unwrap() };
+        let content = Opening { salt: [7; SALT_BYTES], lines: vec![line, line].try_into().unwrap() };
         assert_eq!(content.to_plaintext().len() + SEAL_OVERHEAD_BYTES, sealed_bytes(2));
-        assert_eq!(QuoteContent::from_plaintext(&content.to_plaintext()), Ok(content));
+        assert_eq!(Opening::from_plaintext(&content.to_plaintext()), Ok(content));
     }
 
     #[test]
     fn a_commitment_binds_chain_offer_bidder_and_salt() {
-        let content = |salt| QuoteContent { salt: [salt; SALT_BYTES], lines: Bounded::empty() };
+        let content = |salt| Opening { salt: [salt; SALT_BYTES], lines: Bounded::empty() };
         let base = content(1).commitment(ChainId([1; 16]), OfferId([1; 16]), AccountId([1; 32]));
         assert_ne!(base, content(2).commitment(ChainId([1; 16]), OfferId([1; 16]), AccountId([1; 32])));
         assert_ne!(base, content(1).commitment(ChainId([2; 16]), OfferId([1; 16]), AccountId([1; 32])));

@@ -3,7 +3,7 @@
 use crate::encoding::Bounded;
 use crate::event::{Event, MAX_EVENTS};
 use crate::hash::{Digest, hash_of};
-use crate::id::AgreementId;
+use crate::id::{AgreementId, OfferId};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::transaction::TransactionHash;
@@ -12,26 +12,42 @@ use serde::{Deserialize, Serialize};
 
 /// What a receipt answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The genesis document.
     Genesis,
     /// A transaction of the block.
     Transaction(TransactionHash),
-    /// An agreement's due time.
+    /// A due time.
     Due {
-        /// The agreement.
-        agreement: AgreementId,
+        /// Of what.
+        item: DueItem,
         /// When it was due.
         at: Timestamp,
     },
 }
 
+/// What can fall due.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DueItem {
+    /// An agreement's own time: for its signature, its program, or its hard end.
+    Agreement(AgreementId),
+    /// An offer lapses.
+    Offer(OfferId),
+}
+
 /// How it went.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It was done, with these consequences.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Event>))]
     Applied(Bounded<Event, MAX_EVENTS>),
     /// A rule forbids it; nothing but the nonce has changed.
     Refused(Refusal),
@@ -39,6 +55,7 @@ pub enum Verdict {
 
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// What it answers.
     pub cause: Cause,

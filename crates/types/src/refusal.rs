@@ -13,10 +13,46 @@ use crate::time::Timestamp;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+/// What a member can have a limited number of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Limited {
+    /// Accounts.
+    Accounts,
+    /// Offers that have not lapsed.
+    Offers,
+    /// Live quotes.
+    Quotes,
+    /// Proposals that nobody has signed.
+    Proposals,
+    /// Meters in service.
+    Meters,
+    /// Versions of packages.
+    Packages,
+    /// Subscriptions that have not ended.
+    Subscriptions,
+}
+
+impl std::fmt::Display for Limited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Accounts => "accounts",
+            Self::Offers => "open offers",
+            Self::Quotes => "live quotes",
+            Self::Proposals => "unsigned proposals",
+            Self::Meters => "meters in service",
+            Self::Packages => "versions of packages",
+            Self::Subscriptions => "running subscriptions",
+        })
+    }
+}
+
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])* $name:ident $({ $($field:ident: $type:ty),* $(,)? })? = $code:literal, $message:literal;)*) => {
         /// A rule that forbids what was asked. `Display` gives the sentence, [`Refusal::code`] the stable code.
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(tag = "refusal", rename_all = "snake_case")]
         #[allow(missing_docs)] // the message of each variant says what its fields are
         pub enum Refusal {
@@ -48,6 +84,12 @@ refusals! {
     AccountExists { account: AccountId } = "account/exists", "account {account} is open already";
     /// The id is taken by something else; the same content would have given the first result.
     IdTaken = "id/taken", "the id is taken by something else";
+    /// The member has as many of these as its limits allow.
+    LimitReached { what: Limited, max: u32 } = "member/limit-reached", "the member has {max} {what} already, which is its limit";
+    /// The new account is signed for another member.
+    WrongMember { signed: MemberId, expected: MemberId } = "account/wrong-member", "the new account is signed for member {signed}, expected {expected}";
+    /// To carry it out takes more than a whole block may: more records, cells or readings, or a longer receipt.
+    TooMuchWork = "transaction/too-much-work", "it takes more work than a block may hold";
     /// The list of offers, quotes or awards is empty.
     NothingAsked = "transaction/nothing-asked", "the list of what is asked is empty";
     /// A sum, product or time leaves the range of its type.
@@ -77,6 +119,20 @@ refusals! {
     Unmetered { carrier: Carrier } = "terms/unmetered", "no meter proves the delivery of {carrier}";
     /// Owner and user are the same account.
     SelfDealing = "terms/self-dealing", "owner and user are the same account";
+    /// Too few or too many parties for the program, or one of them twice.
+    BadParties = "terms/bad-parties", "the program does not take these parties";
+    /// No such program is known.
+    UnknownProgram { code: u16 } = "program/unknown", "no program {code} is known";
+    /// The program does not accept its terms.
+    BadTerms { code: u16 } = "program/bad-terms", "the program does not accept its terms (code {code})";
+    /// The program failed, so that nothing was done.
+    ProgramFault { code: u16 } = "program/fault", "the program failed with code {code}";
+    /// The program asked for something that it cannot have.
+    UnfitEffect { code: u16 } = "program/unfit-effect", "the program asks for something that it cannot have (code {code})";
+    /// The hard end is past, or its shares do not add up.
+    BadHardEnd = "terms/bad-hard-end", "the hard end is past, or its shares do not add up to 1,000";
+    /// A price is higher than any may be.
+    PriceTooHigh { carrier: Carrier, max: Money } = "terms/price-too-high", "the price of {carrier} exceeds {max}";
 
     /// The gate closes in the past.
     GateInPast { gate: Timestamp, now: Timestamp } = "offer/gate-in-past", "the gate would close at {gate}, it is {now}";
@@ -92,6 +148,12 @@ refusals! {
     GateClosed { gate: Timestamp, now: Timestamp } = "offer/gate-closed", "the gate closed at {gate}, it is {now}";
     /// The gate is still open.
     GateOpen { gate: Timestamp, now: Timestamp } = "offer/gate-open", "the gate closes at {gate}, it is {now}";
+    /// The offer lapses before its gate closes or after delivery begins.
+    BadLapse { lapses: Timestamp, gate: Timestamp, from: Timestamp } = "offer/bad-lapse", "the offer would lapse at {lapses}, its gate closes at {gate}, delivery begins at {from}";
+    /// The offer has lapsed.
+    OfferLapsed { lapsed: Timestamp, now: Timestamp } = "offer/lapsed", "the offer lapsed at {lapsed}, it is {now}";
+    /// As many bidders have quoted as can.
+    TooManyBidders { max: u32 } = "offer/too-many-bidders", "{max} bidders have quoted already";
 
     /// An owner quotes on its own offer.
     OwnOffer = "quote/own-offer", "the offer is the bidder's own";
@@ -122,6 +184,14 @@ refusals! {
     SigningOver { sign_by: Timestamp, now: Timestamp } = "agreement/signing-over", "signing ended at {sign_by}, it is {now}";
     /// There is no amendment to sign.
     NoAmendment { agreement: AgreementId } = "agreement/no-amendment", "no amendment of agreement {agreement} is proposed";
+    /// There is no wish to end the agreement that could be taken back.
+    NotEnding { agreement: AgreementId } = "agreement/not-ending", "there is no wish to end agreement {agreement} that could be taken back";
+    /// The agreement is ending already.
+    AlreadyEnding { at: Timestamp } = "agreement/already-ending", "the agreement ends at {at} already";
+    /// More would be paid than is owed.
+    AboveDebt { owed: Money, amount: Money } = "debt/above", "{amount} would be paid, {owed} is owed";
+    /// The amendment would take effect too far ahead, or another one waits already.
+    BadAmendmentTime { from: Timestamp } = "agreement/bad-amendment-time", "no amendment can take effect from {from}";
     /// An amendment cannot change the kind of program.
     AmendmentKind = "agreement/amendment-kind", "an amendment keeps the kind of program";
     /// The program is not of the kind that the action needs.
@@ -150,11 +220,19 @@ refusals! {
     MeterBusy { meter: MeterId, max: u32 } = "meter/busy", "meter {meter} serves {max} agreements already";
     /// The meter serves an agreement.
     MeterInUse { meter: MeterId } = "meter/in-use", "meter {meter} serves an agreement";
+    /// The meter's capacity is larger than any may be.
+    CapacityTooLarge { capacity: Quantity, max: Quantity } = "meter/capacity-too-large", "a capacity of {capacity} an hour exceeds {max}";
+    /// The correction is of no time before the meter's last reading, or changes nothing.
+    BadCorrection { meter: MeterId } = "meter/bad-correction", "the correction is of no time before the last reading of {meter}, or changes nothing";
+    /// The meter would have passed less than nothing, or more than it can.
+    CorrectionOutOfRange { meter: MeterId } = "meter/correction-out-of-range", "meter {meter} cannot have passed the corrected quantity";
     /// The meter already serves a subscription.
     MeterSubscribed { meter: MeterId, subscription: AgreementId } = "meter/subscribed", "meter {meter} serves subscription {subscription}";
 
     /// The key is not the one that signs this meter's readings.
     NotAuthority { meter: MeterId } = "reading/not-authority", "the signer is not the one that signs for meter {meter}";
+    /// A run has no readings.
+    EmptyRun { meter: MeterId } = "reading/empty-run", "the run of meter {meter} has no readings";
     /// The reading is certified already.
     Replayed { time: Timestamp } = "reading/replayed", "the reading of {time} is certified already";
     /// The time is not after the last reading's.
@@ -188,6 +266,12 @@ refusals! {
     BadOffset { offset_minutes: i16 } = "package/bad-offset", "no place is {offset_minutes} minutes from UTC";
     /// No such package or version.
     UnknownPackage { package: PackageId, version: u32 } = "package/unknown", "there is no version {version} of package {package}";
+    /// The version is closed to new subscriptions.
+    PackageClosed { package: PackageId, version: u32 } = "package/closed", "version {version} of package {package} is closed to new subscriptions";
+    /// The notice that the owner gives of an end is shorter than a day, or longer than it may be.
+    BadNotice { days: u8, max: u8 } = "package/bad-notice", "a notice of {days} days is not between 1 and {max}";
+    /// A charge is impossible: no name, no price or too high a one, or demand of a carrier that is no power.
+    BadCharge { charge: u8 } = "package/bad-charge", "charge {charge} has no name, no price or too high a one, or is for the demand of a carrier that is no power";
     /// The package has no such option.
     NoSuchOption { carrier: Carrier, option: u8 } = "package/no-such-option", "the package has no option {option} for {carrier}";
     /// The subscription has no services.

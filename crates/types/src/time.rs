@@ -29,6 +29,7 @@ pub const MAX_TIMESTAMP: Timestamp = Timestamp((u32::MAX as u64) * SECOND_MS);
     Serialize,
     Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
@@ -75,6 +76,7 @@ impl std::fmt::Display for Timestamp {
 
 /// A half-open stretch of time: `from` belongs to it, `to` does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Window {
     /// First instant.
     pub from: Timestamp,

@@ -6,12 +6,12 @@
 //!
 //! A [`VerifiedTransaction`] can only come from [`verify_batch`], so whoever holds one need not check again.
 
-use crate::action::Action;
+use crate::action::{ACCOUNT_NAMESPACE, Action, NewAccount};
 use crate::encoding::{DecodeError, decode, encode, hex_bytes};
 use crate::hash::tagged_hash;
 use crate::id::{AccountId, ChainId};
 use crate::key::{KeyRing, PrivateKey, PublicKey, Signature, SignatureCheck, verify_batch as verify_signatures};
-use crate::meter::{MAX_BATCH_READINGS, READING_NAMESPACE, run_message};
+use crate::meter::{MAX_BATCH_READINGS, MeterSignature, READING_NAMESPACE, run_message};
 use borsh::{BorshDeserialize, BorshSerialize};
 use commonware_parallel::Strategy;
 use rand_core::CryptoRng;
@@ -28,6 +28,7 @@ pub const TRANSACTION_NAMESPACE: &[u8] = b"utilidor/transaction";
 
 /// What an account signs.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Transaction {
     /// The chain it is for.
     pub chain: ChainId,
@@ -51,6 +52,15 @@ impl Transaction {
     pub fn sign(self, key: &PrivateKey) -> SignedTransaction {
         let signature = key.sign(TRANSACTION_NAMESPACE, &encode(&self));
         SignedTransaction { transaction: self, signature }
+    }
+
+    /// Signs with the signer's key: the canonical bytes of the [`SignedTransaction`], for which the transaction is encoded once.
+    pub fn sign_to_bytes(&self, key: &PrivateKey) -> Vec<u8> {
+        // The signed encoding is the message followed by the signature.
+        let mut bytes = encode(self);
+        let signature = key.sign(TRANSACTION_NAMESPACE, &bytes);
+        bytes.extend_from_slice(&signature.0);
+        bytes
     }
 }
 
@@ -84,6 +94,7 @@ impl std::str::FromStr for TransactionHash {
 
 /// A transaction with its signature, not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SignedTransaction {
     /// What is signed.
     pub transaction: Transaction,
@@ -129,6 +140,12 @@ pub enum VerifyError {
     BadMeterSignature {
         /// The run's place in the batch.
         run: usize,
+    },
+    /// The signature of a new account's key is not its own.
+    #[error("the signature of the new account {account} is not that of its key")]
+    BadAccountSignature {
+        /// The account.
+        account: AccountId,
     },
     /// The batch holds more readings than one transaction may.
     #[error("{readings} readings are more than the {max} allowed in a batch")]
@@ -207,13 +224,13 @@ pub fn verify_batch_with(
         let message = bytes.len();
         bytes.extend_from_slice(&signed.signature.0);
         let (hash, account) = (hash_bytes(&bytes), signed.transaction.account());
-        let runs = run_messages(&signed.transaction);
+        let inner = inner_signatures(&signed.transaction);
         let verified = VerifiedTransaction { hash, account, bytes: bytes.len(), signed: Arc::new(signed) };
         bytes.truncate(message);
-        Ok((verified, bytes, runs))
+        Ok((verified, bytes, inner))
     });
     let mut checks = Vec::with_capacity(prepared.len());
-    for (verified, message, runs) in prepared.iter().flatten() {
+    for (verified, message, inner) in prepared.iter().flatten() {
         let signed = &verified.signed;
         checks.push(SignatureCheck {
             namespace: TRANSACTION_NAMESPACE,
@@ -221,16 +238,7 @@ pub fn verify_batch_with(
             key: &signed.transaction.signer,
             signature: &signed.signature,
         });
-        for (run, message) in runs {
-            let Action::RecordReadings { runs } = &signed.transaction.action else { continue };
-            let Some(signature) = &runs[*run].signature else { continue };
-            checks.push(SignatureCheck {
-                namespace: READING_NAMESPACE,
-                message,
-                key: &signature.key,
-                signature: &signature.signature,
-            });
-        }
+        checks.extend(inner.iter().map(InnerSignature::check));
     }
     let mut holds = verify_signatures(&checks, keys, rng, strategy).into_iter();
     drop(checks);
@@ -239,16 +247,13 @@ pub fn verify_batch_with(
     prepared
         .into_iter()
         .map(|prepared| {
-            let (verified, _, runs) = prepared?;
+            let (verified, _, inner) = prepared?;
             let good = next();
-            let bad_run = runs.iter().fold(None, |bad, (run, _)| if next() { bad } else { bad.or(Some(*run)) });
+            let bad = inner.iter().fold(None, |bad, inner| if next() { bad } else { bad.or(Some(inner.wrong())) });
             if !good {
                 return Err(VerifyError::BadSignature { signer: verified.signed.transaction.signer });
             }
-            if let Some(run) = bad_run {
-                return Err(VerifyError::BadMeterSignature { run });
-            }
-            Ok(verified)
+            bad.map_or(Ok(verified), Err)
         })
         .collect()
 }
@@ -266,9 +271,61 @@ fn check_shape(chain: ChainId, transaction: &Transaction) -> Result<(), VerifyEr
     Ok(())
 }
 
-/// The signed runs of a batch of readings with what their meters signed.
-fn run_messages(transaction: &Transaction) -> Vec<(usize, Vec<u8>)> {
-    let Action::RecordReadings { runs } = &transaction.action else { return Vec::new() };
-    let signed = runs.iter().enumerate().filter(|(_, run)| run.signature.is_some());
-    signed.map(|(index, run)| (index, run_message(transaction.chain, run.meter, &run.readings))).collect()
+/// A signature inside an action, besides the envelope's.
+struct InnerSignature {
+    namespace: &'static [u8],
+    message: Vec<u8>,
+    key: PublicKey,
+    signature: Signature,
+    of: Signatory,
+}
+
+/// Whose signature it is.
+enum Signatory {
+    Run(usize),
+    Account(AccountId),
+}
+
+impl InnerSignature {
+    fn check(&self) -> SignatureCheck<'_> {
+        let Self { namespace, message, key, signature, .. } = self;
+        SignatureCheck { namespace, message, key, signature }
+    }
+
+    fn wrong(&self) -> VerifyError {
+        match self.of {
+            Signatory::Run(run) => VerifyError::BadMeterSignature { run },
+            Signatory::Account(account) => VerifyError::BadAccountSignature { account },
+        }
+    }
+}
+
+/// The signatures that meters and new accounts have put inside an action, with what they signed.
+fn inner_signatures(transaction: &Transaction) -> Vec<InnerSignature> {
+    let chain = transaction.chain;
+    let of_account = |account: &NewAccount| InnerSignature {
+        namespace: ACCOUNT_NAMESPACE,
+        message: account.message(chain),
+        key: account.key,
+        signature: account.signature,
+        of: Signatory::Account(account.account()),
+    };
+    match &transaction.action {
+        Action::RecordReadings { runs } => {
+            let signed = runs.iter().enumerate().filter_map(|(index, run)| {
+                let MeterSignature::Run { key, signature } = run.signature?;
+                let message = run_message(chain, run.meter, &run.readings);
+                Some(InnerSignature {
+                    namespace: READING_NAMESPACE,
+                    message,
+                    key,
+                    signature,
+                    of: Signatory::Run(index),
+                })
+            });
+            signed.collect()
+        }
+        Action::AdmitMember { account, .. } | Action::OpenAccount { account } => vec![of_account(account)],
+        _ => Vec::new(),
+    }
 }

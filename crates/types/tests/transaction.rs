@@ -72,7 +72,7 @@ fn refuses_an_oversize_transaction_unread() {
 fn a_full_batch_of_readings_with_a_signature_each_is_within_the_limit() {
     let key = &keys()[0];
     let reading = Reading { time: Timestamp(1), register: Quantity(1) };
-    let signature = Some(MeterSignature { key: keys()[1].public_key(), signature: Signature([0; 64]) });
+    let signature = Some(MeterSignature::Run { key: keys()[1].public_key(), signature: Signature([0; 64]) });
     let run = MeterRun { meter: MeterId([3; 16]), readings: Bounded::new(vec![reading]).unwrap(), signature };
     let runs = Bounded::new(vec![run; MAX_BATCH_READINGS]).unwrap();
     let bytes = encode(&Transaction { action: Action::RecordReadings { runs }, ..transfer(key) }.sign(key));
@@ -137,11 +137,12 @@ fn refuses_a_batch_with_too_many_readings_or_a_wrong_meter_signature() {
     for run in runs.as_mut_slice() {
         let message = run_message(CHAIN, run.meter, &run.readings);
         let signature = meter.sign(READING_NAMESPACE, &message);
-        run.signature = Some(MeterSignature { key: meter.public_key(), signature });
+        run.signature = Some(MeterSignature::Run { key: meter.public_key(), signature });
     }
     let good = transaction.clone().sign(&key);
     let Action::RecordReadings { runs } = &mut transaction.action else { unreachable!() };
-    runs.as_mut_slice()[1].signature.as_mut().unwrap().signature.0[0] ^= 1;
+    let Some(MeterSignature::Run { signature, .. }) = &mut runs.as_mut_slice()[1].signature else { unreachable!() };
+    signature.0[0] ^= 1;
     let bad = transaction.sign(&key);
     let verdicts = verify(vec![good, bad]);
     assert!(verdicts[0].is_ok());
@@ -157,4 +158,22 @@ fn bytes_that_are_no_point_verify_nothing() {
         assert!(!check.holds());
         assert_eq!(verify_signatures(&[check], &KeyRing::default(), &mut rng, &Sequential), [false]);
     }
+}
+
+#[test]
+fn a_new_account_is_signed_by_its_own_key_for_its_member() {
+    use utilidor_types::action::NewAccount;
+    let [admitting, joining] = keys();
+    let account = NewAccount::first(CHAIN, &joining);
+    assert_eq!(account.member, MemberId::of(AccountId::of(&joining.public_key())));
+    let taken = NewAccount { member: MemberId([9; 16]), ..account };
+    let verdicts = verify(
+        [account, taken]
+            .map(|account| {
+                Transaction { action: Action::OpenAccount { account }, ..transfer(&admitting) }.sign(&admitting)
+            })
+            .to_vec(),
+    );
+    assert!(verdicts[0].is_ok());
+    assert_eq!(verdicts[1], Err(VerifyError::BadAccountSignature { account: account.account() }));
 }

@@ -3,20 +3,23 @@
 
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use utilidor_api::Settings;
 use utilidor_chain::{Config, Node};
 use utilidor_index::Index;
-use utilidor_types::action::{AwardedQuote, Prepayment};
+use utilidor_types::action::{AwardBasis, AwardedQuote, Prepayment};
 use utilidor_types::agreement::{Service, SubscriptionTerms, Substitute};
-use utilidor_types::genesis::{ChainKind, GenesisMember};
+use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::offer::{AwardRule, Seal};
+use utilidor_types::operator::AdvanceTime;
 use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES, sealed_bytes};
 use utilidor_types::time::{Date, HOUR_MS};
@@ -30,8 +33,9 @@ pub fn at(month: u8, day: u8, hour: u64) -> Timestamp {
     Timestamp(midnight.0 + hour * HOUR_MS)
 }
 
-pub fn half(label: &str) -> [u8; 16] {
-    tagged_hash("test", &[label.as_bytes()]).0[..16].try_into().unwrap()
+/// What somebody calls something.
+pub fn label(text: &str) -> Label {
+    Label::of_text(text)
 }
 
 fn secret(label: &str) -> [u8; 32] {
@@ -46,12 +50,29 @@ pub fn account(label: &str) -> AccountId {
     AccountId::of(&key(label).public_key())
 }
 
-pub fn meter_id(label: &str) -> MeterId {
-    MeterId(half(label))
+/// The gateway's meter of this label.
+pub fn meter_id(text: &str) -> MeterId {
+    MeterId::of(account("gateway"), label(text))
 }
 
-pub fn agreement_id(label: &str) -> AgreementId {
-    AgreementId(half(label))
+/// The station's offer.
+pub fn offer_id() -> OfferId {
+    OfferId::of(account("station"), label("o"))
+}
+
+/// The agreement that somebody has given this label.
+pub fn agreement_of(creator: &str, text: &str) -> AgreementId {
+    AgreementId::of(account(creator), label(text))
+}
+
+/// Alice's subscription.
+pub fn subscription() -> AgreementId {
+    agreement_of("alice", "s")
+}
+
+/// Alice's purchase.
+pub fn purchase() -> AgreementId {
+    agreement_of("station", "alice")
 }
 
 pub fn genesis(kind: ChainKind) -> Genesis {
@@ -63,16 +84,13 @@ pub fn genesis(kind: ChainKind) -> Genesis {
         ("gateway", &[MeterOperator]),
         ("issuer", &[Issuer]),
     ];
-    let members = members.map(|(label, roles)| GenesisMember {
-        member: MemberId(half(label)),
-        account: account(label),
-        roles: Roles::of(roles),
-    });
+    let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
     Genesis {
         kind,
         time: at(1, 1, 0),
         validators: vec![key("validator").public_key()].try_into().unwrap(),
         members: members.to_vec().try_into().unwrap(),
+        limits: Limits::DEFAULT,
     }
 }
 
@@ -85,10 +103,15 @@ pub struct World {
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<Result<(), utilidor_api::ServeError>>>,
     nonces: HashMap<String, u64>,
+    settings: Settings,
 }
 
 impl World {
     pub async fn start(kind: ChainKind) -> Self {
+        Self::start_with(kind, Settings::default()).await
+    }
+
+    pub async fn start_with(kind: ChainKind, settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let genesis = genesis(kind);
         let mut world = Self {
@@ -100,6 +123,7 @@ impl World {
             stop: None,
             served: None,
             nonces: HashMap::new(),
+            settings,
         };
         world.run().await;
         world
@@ -112,9 +136,13 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = utilidor_api::serve(listener, node.handle(), index, async move {
-            let _ = stopped.await;
-        });
+        let (handle, settings) = (node.handle(), self.settings.clone());
+        let served = async move {
+            utilidor_api::serve(listener, handle, index, &settings, async move {
+                let _ = stopped.await;
+            })
+            .await
+        };
         self.served = Some(tokio::spawn(served));
         self.stop = Some(stop);
         self.node = Some(node);
@@ -193,7 +221,7 @@ impl World {
         let response = self
             .http
             .post(format!("{}/v1/development/time", self.base))
-            .json(&json!({ "to_ms": to.0 }))
+            .json(&AdvanceTime::sign(self.genesis.chain(), to, &key("station")))
             .send()
             .await
             .unwrap();
@@ -212,7 +240,7 @@ impl World {
             [("alice", Carrier::Electricity), ("alice", Carrier::Heating), ("bob", Carrier::Electricity)]
         {
             let meter = Meter {
-                id: meter_id(&format!("{holder}/{carrier}")),
+                label: label(&format!("{holder}/{carrier}")),
                 carrier,
                 holder: account(holder),
                 authority: MeterAuthority::Gateway(account("gateway")),
@@ -241,19 +269,25 @@ impl World {
 
     pub fn package(&self, version: u32, micro_per_kwh: u64) -> Package {
         let steps = vec![Step { from: Money::units(10_000), discount_permille: 20 }];
-        let night = BandStretch { band: Band::Valley, months: 0xfff, from_hour: 0, to_hour: 7 };
+        let night = BandStretch {
+            band: Band::Valley,
+            months: EVERY_MONTH,
+            days: EVERY_DAY,
+            from_half_hour: 0,
+            to_half_hour: 14,
+        };
+        let calendar = Calendar { stretches: vec![night].try_into().unwrap(), holidays: Bounded::empty() };
         let options = vec![
             TariffOption {
                 carrier: Carrier::Electricity,
                 tariff: Tariff::Metered(MeteredTariff {
                     price: Price::micro_per_kwh(micro_per_kwh),
                     steps: steps.try_into().unwrap(),
-                    time_of_use: TimeOfUse {
-                        factors_permille: [1_000, 1_750, 1_600, 400],
-                        stretches: vec![night].try_into().unwrap(),
-                    },
+                    time_of_use: TimeOfUse { factors_permille: [1_000, 1_750, 1_600, 400, 400], calendar },
                     grace: Quantity(100 * KWH),
+                    levy: Money(27_000),
                 }),
+                vat_permille: 130,
             },
             TariffOption {
                 carrier: Carrier::Heating,
@@ -262,31 +296,35 @@ impl World {
                     season: Season { from_month: 11, from_day: 15, to_month: 3, to_day: 15 },
                     discounts: PeriodDiscounts { month_permille: 0, quarter_permille: 30, year_permille: 80 },
                 }),
+                vat_permille: 90,
             },
         ];
-        Package { id: PackageId(half("p")), version, offset_minutes: OFFSET, options: options.try_into().unwrap() }
+        let terms = PackageTerms { offset_minutes: OFFSET, notice_days: 14, charges: Bounded::empty() };
+        Package { label: label("p"), version, terms, options: options.try_into().unwrap() }
     }
 
     pub fn terms(&self, version: u32) -> SubscriptionTerms {
-        let service = |carrier, floor_area_m2| Service {
+        let service = |carrier, floor_area| Service {
             carrier,
             option: 0,
             meter: Some(meter_id(&format!("alice/{carrier}"))),
-            floor_area_m2,
+            floor_area,
             low_balance: Quantity(10 * KWH),
         };
-        let services = vec![service(Carrier::Electricity, 0), service(Carrier::Heating, 1_000)];
-        SubscriptionTerms { package: PackageId(half("p")), version, services: services.try_into().unwrap() }
+        let area = Area::square_metres(1_000).unwrap();
+        let services = vec![service(Carrier::Electricity, Area(0)), service(Carrier::Heating, area)];
+        let package = PackageId::of(account("station"), label("p"));
+        SubscriptionTerms { package, version, services: services.try_into().unwrap(), allowance: Money::units(100_000) }
     }
 
     pub async fn prepay(&mut self, carrier: Carrier, payment: Prepayment) {
-        self.done("alice", Action::Prepay { subscription: agreement_id("s"), carrier, payment }).await;
+        self.done("alice", Action::Prepay { subscription: subscription(), carrier, payment }).await;
     }
 
-    /// Offer, quotes by both users, and an award of alice's as agreement `alice`. `delivery` with alice's meter.
-    pub async fn trade(&mut self, binding: bool) -> [QuoteContent; 2] {
+    /// Offer, quotes by both users, and an award of alice's as agreement `alice`, proven by her meter.
+    pub async fn trade(&mut self, binding: bool) -> [Opening; 2] {
         let offer = Offer {
-            id: OfferId(half("o")),
+            label: label("o"),
             lots: vec![Lot {
                 carrier: Carrier::Electricity,
                 quantity: Quantity(1_000 * KWH),
@@ -298,7 +336,8 @@ impl World {
             .unwrap(),
             window: Window { from: at(1, 10, 0), to: at(1, 11, 0) },
             gate_closes: at(1, 5, 0),
-            seal_key: [9; 32],
+            lapses: at(1, 10, 0),
+            seal: Seal::Owner([9; 32]),
             terms: OfferTerms {
                 deposit_permille: 200,
                 guarantee_permille: 500,
@@ -306,6 +345,8 @@ impl World {
                 grace_ms: 3_600_000,
                 substitute: Substitute::ProRata,
                 signing_ms: 24 * 3_600_000,
+                bond: Money::units(10),
+                award_rule: AwardRule::Free,
             },
             notice: Text::default(),
         };
@@ -316,10 +357,10 @@ impl World {
             let line = QuoteLine { quantity: Quantity(1_000 * KWH), price: Money(micro), user_meter };
             let salt = tagged_hash("salt", &[bidder.as_bytes()]).0;
             assert_eq!(salt.len(), SALT_BYTES);
-            let content = QuoteContent { salt, lines: vec![line].try_into().unwrap() };
+            let content = Opening { salt, lines: vec![line].try_into().unwrap() };
             let quote = SealedQuote {
-                offer: OfferId(half("o")),
-                commitment: content.commitment(self.genesis.chain(), OfferId(half("o")), account(bidder)),
+                offer: offer_id(),
+                commitment: content.commitment(self.genesis.chain(), offer_id(), account(bidder)),
                 sealed: vec![bidder.as_bytes()[0]; sealed_bytes(1)],
                 binding,
             };
@@ -328,10 +369,11 @@ impl World {
         }
         self.advance(at(1, 5, 0)).await;
         let award = AwardedQuote {
-            offer: OfferId(half("o")),
+            offer: offer_id(),
             bidder: account("alice"),
-            agreement: agreement_id("alice"),
+            label: label("alice"),
             opening: contents[0].clone(),
+            basis: AwardBasis::Choice,
         };
         let awards = vec![award].try_into().unwrap();
         self.done("station", Action::Award { awards }).await;

@@ -5,9 +5,8 @@
 use std::path::Path;
 use utilidor_chain::{Config, Node, start};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, MemberId, Money, PrivateKey, Role, Roles, Text, Timestamp, Transaction,
-    encode,
-    genesis::{ChainKind, GenesisMember},
+    AccountId, Action, Bounded, Genesis, Money, PrivateKey, Role, Roles, Text, Timestamp, Transaction, encode,
+    genesis::{ChainKind, GenesisMember, Limits},
 };
 
 /// Time at which the development chains of the tests begin.
@@ -27,9 +26,14 @@ pub fn issuer() -> PrivateKey {
 pub fn genesis(kind: ChainKind, validators: u8) -> Genesis {
     let keys = (0..validators).map(|index| PrivateKey::ed25519(validator_key(index)).public_key()).collect();
     let account = AccountId::of(&issuer().public_key());
-    let issuer =
-        GenesisMember { member: MemberId([9; 16]), account, roles: Roles::of(&[Role::Issuer, Role::MeterOperator]) };
-    Genesis { kind, time: START, validators: Bounded::new(keys).unwrap(), members: Bounded::new(vec![issuer]).unwrap() }
+    let issuer = GenesisMember { account, roles: Roles::of(&[Role::Issuer, Role::MeterOperator]) };
+    Genesis {
+        kind,
+        time: START,
+        validators: Bounded::new(keys).unwrap(),
+        members: Bounded::new(vec![issuer]).unwrap(),
+        limits: Limits::DEFAULT,
+    }
 }
 
 /// The bytes of the issuer's transaction number `nonce`.

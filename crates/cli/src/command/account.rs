@@ -3,13 +3,17 @@
 use super::member::role_names;
 use super::show_done;
 use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::or_dash;
 use crate::t;
 use crate::units::Amount;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
-use utilidor_types::{Carrier, Money};
+use std::path::PathBuf;
+use utilidor_types::action::NewAccount;
+use utilidor_types::{Carrier, ChainId, MemberId, Money};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -26,10 +30,28 @@ pub enum Command {
         /// An id, or the name of a key [default: the key that acts]
         account: Option<String>,
     },
+    /// Print the document by which the key that acts agrees to be an account
+    #[command(after_help = "\
+Without --member it is the first account of a new member, which a validator admits; with it, a further account of that member.
+The document says nothing secret, and serves nobody else.
+
+Examples:
+  utilidor account sign-up --as plant > plant.json                      # for: utilidor member admit --file plant.json
+  utilidor account sign-up --member 12ab... --as plant-2 > second.json  # for: utilidor account open --file second.json")]
+    SignUp {
+        /// The member that the account is to belong to [default: a new one]
+        #[arg(long)]
+        member: Option<Given<MemberId>>,
+        /// The chain [default: that of the node]
+        #[arg(long)]
+        chain: Option<ChainId>,
+    },
     /// Open a further account for the member of the key that acts
+    #[command(after_help = "Example:\n  utilidor account open --account plant-2 --as plant")]
     Open {
-        /// An id, or the name of a key
-        account: String,
+        /// The account
+        #[command(flatten)]
+        account: NewAccountOf,
     },
     /// Issue money; for issuers
     #[command(
@@ -74,10 +96,46 @@ pub enum Command {
     },
 }
 
+/// Where the agreement of a new account's key comes from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct NewAccountOf {
+    /// The name of its key in the keystore
+    #[arg(long)]
+    account: Option<String>,
+    /// The document that 'utilidor account sign-up' has printed; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl NewAccountOf {
+    /// The first account of a new member.
+    pub fn first(&self, context: &Context, chain: ChainId) -> Result<NewAccount, Failure> {
+        self.signed(context, |key| NewAccount::first(chain, key))
+    }
+
+    /// A further account of a member.
+    fn further(&self, context: &Context, chain: ChainId, member: MemberId) -> Result<NewAccount, Failure> {
+        self.signed(context, |key| NewAccount::sign(chain, member, key))
+    }
+
+    fn signed(
+        &self,
+        context: &Context,
+        sign: impl Fn(&utilidor_types::PrivateKey) -> NewAccount,
+    ) -> Result<NewAccount, Failure> {
+        match (&self.account, &self.file) {
+            (_, Some(file)) => document::read(file, "signed account", "account sign-up"),
+            (Some(name), None) => Ok(sign(&context.signing_key(name)?)),
+            (None, None) => Err(Failure::usage("which account?").next("say so with --account or --file")),
+        }
+    }
+}
+
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
-    let or_acting = |account: Option<String>| match account {
-        Some(account) => context.account_id(&account),
+    let or_acting = async |account: Option<String>| match account {
+        Some(account) => context.account_id(&account).await,
         None => context.acting_account(),
     };
     match command {
@@ -92,7 +150,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { account } => {
-            let account = context.client()?.account(or_acting(account)?).await?;
+            let account = context.client()?.account(or_acting(account).await?).await?;
             context.out.show(&account, |out| {
                 out.facts(vec![
                     (t!("account"), account.account.to_string()),
@@ -105,19 +163,34 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Movements { account } => {
-            let account = or_acting(account)?;
+            let account = or_acting(account).await?;
             let movements = context.client()?.movements(account).await?;
             context
                 .out
                 .show(&movements, |out| out.table(MOVEMENT_HEADINGS, movements.iter().map(movement_row).collect()));
         }
+        Command::SignUp { member, chain } => {
+            let chain = match chain {
+                Some(chain) => chain,
+                None => context.client()?.status().await?.chain,
+            };
+            let member = context.id_or_none(member.as_ref()).await?;
+            let key = context.acting_signing_key()?;
+            let account = match member {
+                Some(member) => NewAccount::sign(chain, member, &key),
+                None => NewAccount::first(chain, &key),
+            };
+            context.out.document(&account);
+        }
         Command::Open { account } => {
-            let opened = context.account_id(&account)?;
-            let done = context.account().await?.open_account(opened).await?;
-            show_done(context.out, &done, json!({ "account": opened }));
+            let acting = context.account().await?;
+            let member = acting.record().await?.member;
+            let account = account.further(&context, acting.chain(), member)?;
+            let done = acting.open_account(account).await?;
+            show_done(context.out, &done, json!({ "account": account.account() }));
         }
         Command::Issue { to, amount, reference } => {
-            let to = context.account_id(&to)?;
+            let to = context.account_id(&to).await?;
             let done = context.account().await?.issue(to, amount, &reference).await?;
             show_done(context.out, &done, json!({ "to": to, "amount": amount }));
         }
@@ -126,12 +199,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "amount": amount }));
         }
         Command::Transfer { to, amount, reference } => {
-            let to = context.account_id(&to)?;
+            let to = context.account_id(&to).await?;
             let done = context.account().await?.transfer(to, amount, &reference).await?;
             show_done(context.out, &done, json!({ "to": to, "amount": amount }));
         }
         Command::Capacity { owner, carrier, per_hour } => {
-            let owner = context.account_id(&owner)?;
+            let owner = context.account_id(&owner).await?;
             let per_hour = per_hour.of(carrier).map_err(Failure::usage)?;
             let done = context.account().await?.declare_capacity(owner, carrier, per_hour).await?;
             show_done(context.out, &done, json!({ "owner": owner, "carrier": carrier, "per_hour": per_hour }));
@@ -145,16 +218,17 @@ pub const MOVEMENT_HEADINGS: [crate::output::Word; 8] =
     [t!("time"), t!("movement"), t!("amount"), t!("purpose"), t!("from"), t!("to"), t!("agreement"), t!("reference")];
 
 /// A row of a table of movements.
-pub fn movement_row(movement: &utilidor_sdk::model::MovementRecord) -> [String; 8] {
-    let purpose = movement.purpose.map(|purpose| super::plain(&json!(purpose)));
+pub fn movement_row(movement: &utilidor_view::MovementView) -> [String; 8] {
+    let held = movement.held.map(|held| super::plain(&json!(held)));
+    let source = movement.source.map(|source| super::plain(&json!(source)));
     [
         movement.cause.time_ms.to_string(),
-        movement.kind.clone(),
+        movement.kind.name().into(),
         movement.amount.to_string(),
-        or_dash(purpose),
+        or_dash(held.or(source)),
         or_dash(movement.from.map(short)),
         or_dash(movement.to.map(short)),
-        or_dash(movement.agreement),
+        or_dash(movement.agreement.map(|id| id.to_string()).or(movement.offer.map(|id| id.to_string()))),
         or_dash(movement.reference.clone()),
     ]
 }

@@ -1,22 +1,23 @@
 //! `utilidor agreement`: contracts between an owner and a user.
 
 use super::account::short;
-use super::{offer, permille, show_done};
-use crate::context::{Context, read_document};
+use super::{offer, party_text, permille, show_done, status_text};
+use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::{Output, or_dash};
-use crate::{t, units};
+use crate::{label, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
-use utilidor_sdk::client::AgreementFilter;
-use utilidor_sdk::model::AgreementRecord;
-use utilidor_sdk::trade::new_id;
-use utilidor_types::agreement::{Metering, Status, Substitute};
+use utilidor_sdk::Client;
+use utilidor_types::agreement::{Fallback, HardEnd, Metering, Party, Status, Substitute};
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, MeterId, OfferId, Program, PurchaseLot, PurchaseTerms,
-    Timestamp,
+    SubscriptionTerms, Timestamp,
 };
+use utilidor_view::{AgreementFilter, AgreementView, AmendmentView, Kind};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -26,20 +27,20 @@ pub enum Command {
         /// A party: an id, or the name of a key
         #[arg(long)]
         account: Option<String>,
-        /// proposed, active, settled, defaulted, terminated, declined, expired
+        /// proposed, active, stalled, settled, defaulted, terminated, declined, expired
         #[arg(long, value_parser = status)]
         status: Option<Status>,
-        /// purchase or subscription
-        #[arg(long)]
-        kind: Option<String>,
+        /// purchase, subscription or coded
+        #[arg(long, value_parser = kind)]
+        kind: Option<Kind>,
         /// Awarded on this offer
         #[arg(long)]
-        offer: Option<OfferId>,
+        offer: Option<Given<OfferId>>,
     },
     /// Show an agreement
     Show {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
     /// Print a valid document of terms to begin with
     Example {
@@ -50,22 +51,22 @@ pub enum Command {
     /// Propose an agreement without an offer; this side signs with it
     #[command(after_help = "\
 Example:
-  utilidor agreement example > terms.json      # then fill in owner, user and meter
-  utilidor agreement propose terms.json --signing 2h --as plant")]
+  utilidor agreement example > terms.json      # then fill in the parties, owner first, and the meter
+  utilidor agreement propose terms.json --signing 2h --label 'May 2025' --as plant")]
     Propose {
         /// The terms; `-` is standard input
         file: PathBuf,
         /// How long the other side may take to sign, such as 30m
         #[arg(long, default_value = "1h", value_parser = units::duration_ms)]
         signing: u64,
-        /// The agreement's id: 32 hex digits [default: random]
+        /// What this side calls it; proposed again under the same label, it is the same agreement [default: random]
         #[arg(long)]
-        id: Option<AgreementId>,
+        label: Option<String>,
     },
     /// Sign an agreement that waits for this side [M12]
     Sign {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// Sign only if its terms have this digest
         #[arg(long)]
         terms: Option<Digest>,
@@ -73,59 +74,87 @@ Example:
     /// Decline to sign
     Decline {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
     /// Propose other terms for an active agreement
     #[command(after_help = "\
-The document holds the program that replaces the present one: the \"program\" of 'utilidor agreement show ID --json'.
+The document holds the program that replaces the present one: the \"program\" of 'utilidor agreement show ID --json'. What flows
+before the amendment's time is charged by the terms before.
 
 Example:
-  utilidor agreement amend 77aa... program.json --as plant
+  utilidor agreement amend 77aa... program.json --from 2025-03-01T00:00:00+08:00 --as plant
   utilidor agreement amendment 77aa...                    # the other side reads it
   utilidor agreement sign-amendment 77aa... --as shop     # and signs")]
     Amend {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// The program; `-` is standard input
         file: PathBuf,
+        /// From when on it counts; once signed, at once if this is past [default: the chain's time]
+        #[arg(long, value_parser = units::time)]
+        from: Option<Timestamp>,
     },
     /// Show the amendment that waits for a signature
     Amendment {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
     },
     /// Sign the amendment that waits
     SignAmendment {
         /// The agreement
-        agreement: AgreementId,
-        /// Sign only if the resulting terms have this digest
+        agreement: Given<AgreementId>,
+        /// Sign only if the resulting terms and their time have this digest
         #[arg(long)]
         terms: Option<Digest>,
     },
     /// Agree to end an active agreement early
+    #[command(after_help = "\
+A purchase ends when both sides agree. A subscription ends at once when its user says so, and after its package's notice when its
+owner, or the operator of one of its meters, does.
+
+Example:
+  utilidor agreement terminate 77aa... --as shop")]
     Terminate {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
+    },
+    /// Take back the wish to end an agreement, as long as it has had no effect
+    WithdrawTermination {
+        /// The agreement
+        agreement: Given<AgreementId>,
+    },
+    /// Tell an agreement's program something in the program's own words
+    Command {
+        /// The agreement
+        agreement: Given<AgreementId>,
+        /// The words, in hex
+        words: String,
     },
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    serde_json::from_value(json!(text))
-        .map_err(|_| "a status is proposed, active, settled, defaulted, terminated, declined or expired".into())
+    let known = Status::ALL.into_iter().find(|status| status.name() == text);
+    known.ok_or_else(|| format!("a status is {}", Status::ALL.map(Status::name).join(", ")))
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.name() == text);
+    known.ok_or_else(|| format!("a kind is {}", Kind::ALL.map(Kind::name).join(", ")))
 }
 
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::List { account, status, kind, offer } => {
-            let account = account.map(|account| context.account_id(&account)).transpose()?;
+            let offer = context.id_or_none(offer.as_ref()).await?;
+            let account = context.account_or_none(account.as_deref()).await?;
             let agreements = context.client()?.agreements(&AgreementFilter { account, status, kind, offer }).await?;
             context.out.show(&agreements, |out| {
                 let rows = agreements.iter().map(|record| {
                     [
                         record.agreement.to_string(),
-                        record.kind.clone(),
-                        record.status.to_string(),
+                        record.kind.to_string(),
+                        status_text(out, record.status),
                         short(record.owner),
                         short(record.user),
                         record.statements.to_string(),
@@ -136,19 +165,21 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let record = context.client()?.agreement(agreement).await?;
             context.out.show(&record, |out| agreement_text(out, &record));
         }
         Command::Example { at } => context.out.document(&example(at.unwrap_or_else(offer::now))),
-        Command::Propose { file, signing, id } => {
-            let terms: AgreementTerms = read_document(&file, "document of terms", "agreement example")?;
+        Command::Propose { file, signing, label } => {
+            let terms: AgreementTerms = document::read(&file, "document of terms", "agreement example")?;
             let signing = u32::try_from(signing).map_err(|_| Failure::usage("the signing time is too long"))?;
-            let id = id.map_or_else(|| new_id().map(AgreementId), Ok)?;
+            let label = label::or_random(label.as_deref())?;
             let digest = terms.digest();
-            let done = context.account().await?.propose_agreement(id, terms, signing).await?;
-            show_done(context.out, &done, json!({ "agreement": id, "terms": digest }));
+            let made = context.account().await?.propose_agreement(label, terms, signing).await?;
+            show_done(context.out, &made.done, json!({ "agreement": made.id, "terms": digest }));
         }
         Command::Sign { agreement, terms } => {
+            let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
             let digest = account.client().agreement(agreement).await?.terms.digest();
             expect_terms(terms, digest)?;
@@ -156,36 +187,61 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "agreement": agreement, "terms": digest }));
         }
         Command::Decline { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let done = context.account().await?.decline_agreement(agreement).await?;
             show_done(context.out, &done, json!({ "agreement": agreement }));
         }
-        Command::Amend { agreement, file } => {
-            let program: Program = read_document(&file, "program", "agreement show AGREEMENT --json")?;
-            let done = context.account().await?.propose_amendment(agreement, program).await?;
-            show_done(context.out, &done, json!({ "agreement": agreement }));
+        Command::Amend { agreement, file, from } => {
+            let agreement = context.id(&agreement).await?;
+            let program: Program = document::read(&file, "program", "agreement show AGREEMENT --json")?;
+            let account = context.account().await?;
+            let from = match from {
+                Some(from) => from,
+                None => account.client().status().await?.time_ms,
+            };
+            let done = account.propose_amendment(agreement, program, from).await?;
+            show_done(context.out, &done, json!({ "agreement": agreement, "from_ms": from }));
         }
         Command::Amendment { agreement } => {
-            let account = context.account().await?;
-            let terms = amendment(&account, agreement).await?;
-            context.out.document(&json!({ "agreement": agreement, "terms": terms, "terms_digest": terms.digest() }));
+            let agreement = context.id(&agreement).await?;
+            let amendment = amendment(&context.client()?, agreement).await?;
+            context.out.document(&json!({
+                "agreement": agreement, "terms": amendment.terms, "from_ms": amendment.from_ms,
+                "terms_digest": amendment.terms.amendment_digest(amendment.from_ms)
+            }));
         }
         Command::SignAmendment { agreement, terms } => {
+            let agreement = context.id(&agreement).await?;
             let account = context.account().await?;
-            let digest = amendment(&account, agreement).await?.digest();
+            let amendment = amendment(account.client(), agreement).await?;
+            let digest = amendment.terms.amendment_digest(amendment.from_ms);
             expect_terms(terms, digest)?;
             let done = account.sign_amendment(agreement, digest).await?;
             show_done(context.out, &done, json!({ "agreement": agreement, "terms": digest }));
         }
         Command::Terminate { agreement } => {
+            let agreement = context.id(&agreement).await?;
             let done = context.account().await?.terminate(agreement).await?;
+            show_done(context.out, &done, json!({ "agreement": agreement }));
+        }
+        Command::WithdrawTermination { agreement } => {
+            let agreement = context.id(&agreement).await?;
+            let done = context.account().await?.withdraw_termination(agreement).await?;
+            show_done(context.out, &done, json!({ "agreement": agreement }));
+        }
+        Command::Command { agreement, words } => {
+            let agreement = context.id(&agreement).await?;
+            let words = hex::decode(&words)
+                .map_err(|error| Failure::usage(format!("{words:?} are no words to a program: {error}")))?;
+            let done = context.account().await?.command(agreement, words).await?;
             show_done(context.out, &done, json!({ "agreement": agreement }));
         }
     }
     Ok(())
 }
 
-async fn amendment(account: &utilidor_sdk::Account, agreement: AgreementId) -> Result<AgreementTerms, Failure> {
-    account.proposed_amendment(agreement).await?.ok_or_else(|| {
+async fn amendment(client: &Client, agreement: AgreementId) -> Result<AmendmentView, Failure> {
+    client.agreement(agreement).await?.amendment.ok_or_else(|| {
         Failure::new("agreement/no-amendment", format!("no amendment of agreement {agreement} waits for a signature"))
             .next(format!("see the agreement: utilidor agreement show {agreement}"))
     })
@@ -202,63 +258,100 @@ fn expect_terms(expected: Option<Digest>, found: Digest) -> Result<(), Failure> 
 }
 
 /// An agreement for people.
-pub fn agreement_text(out: &Output, record: &AgreementRecord) -> String {
-    let mut facts = vec![
-        (t!("agreement"), record.agreement.to_string()),
-        (t!("kind"), record.kind.clone()),
-        (t!("status"), record.status.to_string()),
-        (t!("owner"), record.owner.to_string()),
-        (t!("user"), record.user.to_string()),
-        (t!("sign_by"), record.sign_by_ms.to_string()),
-        (t!("terms"), record.terms_digest.to_string()),
-        (t!("statements"), record.statements.to_string()),
-    ];
+pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
+    let mut facts =
+        vec![(t!("agreement"), record.agreement.to_string()), (t!("status"), status_text(out, record.status))];
+    facts.push((t!("kind"), record.kind.to_string()));
+    for (number, account) in (0..).zip(&record.terms.parties) {
+        facts.push((t!("party"), format!("{}: {account}", party_text(out, Party(number)))));
+    }
+    facts.push((t!("sign_by"), record.sign_by_ms.to_string()));
+    facts.push((t!("terms"), record.terms_digest.to_string()));
+    if let Some(end) = &record.terms.hard_end {
+        facts.push((t!("hard_end"), hard_end_text(out, end)));
+    }
+    if let Some(ends) = record.ends_ms {
+        facts.push((t!("ends"), ends.to_string()));
+    }
+    facts.push((t!("statements"), record.statements.to_string()));
+    for debt in &record.debts {
+        facts.push((t!("debt"), format!("{}: {}", party_text(out, debt.party), debt.owes)));
+    }
+    if let Some(amendment) = &record.amendment {
+        facts.push((t!("amendment"), format!("{} {}, {}", out.word(t!("from")), amendment.from_ms, amendment.digest)));
+    }
     let terms = match &record.terms.program {
         Program::Purchase(terms) => {
             facts.push((t!("window"), format!("{} - {}", terms.window.from, terms.window.to)));
-            let rows = terms.lots.iter().map(|lot| {
-                [
-                    lot.carrier.to_string(),
-                    units::quantity(lot.quantity, lot.carrier),
-                    units::price(lot.price),
-                    or_dash(lot.metering.delivery),
-                    or_dash(lot.metering.take),
-                ]
-            });
-            let headings = [t!("carrier"), t!("quantity"), t!("price"), t!("from"), t!("to")];
-            let conditions = format!(
-                "deposit {}, guarantee {}, tolerance {}",
-                permille(terms.deposit_permille),
-                permille(terms.guarantee_permille),
-                permille(terms.tolerance_permille)
-            );
-            format!("{}\n{conditions}", out.table(headings, rows.collect()))
+            purchase_text(out, terms)
         }
         Program::Subscription(terms) => {
             facts.push((t!("package"), terms.package.to_string()));
             facts.push((t!("version"), terms.version.to_string()));
-            let rows = terms.services.iter().map(|service| {
-                [
-                    service.carrier.to_string(),
-                    service.option.to_string(),
-                    or_dash(service.meter),
-                    service.floor_area_m2.to_string(),
-                ]
-            });
-            let headings = [t!("carrier"), t!("option"), t!("meter"), t!("quantity")];
-            out.table(headings, rows.collect())
+            facts.push((t!("allowance"), terms.allowance.to_string()));
+            subscription_text(out, terms)
         }
+        Program::Coded { code, terms } => format!("{}: {}", super::plain(&json!(code)), hex::encode(&**terms)),
     };
     let steps = record.steps.iter().map(|step| {
         [
             step.cause.time_ms.to_string(),
-            step.step.clone(),
+            step.step.to_string(),
             or_dash(step.account.map(short)),
+            or_dash(step.at_ms),
             or_dash(step.cause.transaction),
         ]
     });
-    let steps = out.table([t!("time"), t!("step"), t!("account"), t!("transaction")], steps.collect());
-    format!("{}\n{terms}\n{steps}", out.facts(facts))
+    let headings = [t!("time"), t!("step"), t!("account"), t!("opened"), t!("transaction")];
+    format!("{}\n{terms}\n{}", out.facts(facts), out.table(headings, steps.collect()))
+}
+
+fn purchase_text(out: &Output, terms: &PurchaseTerms) -> String {
+    let rows = terms.lots.iter().map(|lot| {
+        [
+            lot.carrier.to_string(),
+            units::quantity(lot.quantity, lot.carrier),
+            units::price(lot.price),
+            or_dash(lot.metering.delivery),
+            or_dash(lot.metering.take),
+        ]
+    });
+    let headings = [t!("carrier"), t!("quantity"), t!("price"), t!("from"), t!("to")];
+    let conditions = [
+        (t!("deposit"), terms.deposit_permille),
+        (t!("guarantee"), terms.guarantee_permille),
+        (t!("tolerance"), terms.tolerance_permille),
+    ];
+    let conditions = conditions.map(|(word, share)| format!("{} {}", out.word(word), permille(share)));
+    format!("{}\n{}", out.table(headings, rows.collect()), conditions.join(", "))
+}
+
+fn subscription_text(out: &Output, terms: &SubscriptionTerms) -> String {
+    let rows = terms.services.iter().map(|service| {
+        [
+            service.carrier.to_string(),
+            service.option.to_string(),
+            or_dash(service.meter),
+            format!("{} m2", service.floor_area),
+            units::quantity(service.low_balance, service.carrier),
+        ]
+    });
+    let headings = [t!("carrier"), t!("option"), t!("meter"), t!("area"), t!("low_balance")];
+    out.table(headings, rows.collect())
+}
+
+/// When an agreement ends at the latest, and how.
+fn hard_end_text(out: &Output, end: &HardEnd) -> String {
+    let how = match &end.fallback {
+        Fallback::GiveBack => "everybody gets back what it has reserved".into(),
+        Fallback::Split(shares) => {
+            let share =
+                |(number, share): (u8, &u16)| format!("{} {}", party_text(out, Party(number)), permille(*share));
+            (0..).zip(shares).map(share).collect::<Vec<_>>().join(", ")
+        }
+        Fallback::Arbiter(account) => format!("all goes to {account}, which decides"),
+    };
+    format!("{}: {how}", end.at)
 }
 
 /// Terms to begin with: their parties and meter are to be filled in.
@@ -279,5 +372,8 @@ fn example(at: Timestamp) -> AgreementTerms {
         grace_ms: 3_600_000,
         substitute: Substitute::Nothing,
     };
-    AgreementTerms { owner: AccountId::default(), user: AccountId([1; 32]), program: Program::Purchase(terms) }
+    let hard_end = offer.window.to.checked_add_ms(30 * utilidor_types::time::DAY_MS);
+    let hard_end = hard_end.map(|at| HardEnd { at, fallback: Fallback::GiveBack });
+    let between = AgreementTerms::between(AccountId::default(), AccountId([1; 32]), Program::Purchase(terms));
+    AgreementTerms { hard_end, ..between }
 }

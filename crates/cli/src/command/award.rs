@@ -1,25 +1,28 @@
 //! `utilidor award`: the owner's choice among the quotes.
 
+use super::account::short;
 use super::{quote, show_done};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use clap::Args;
 use serde_json::json;
-use utilidor_sdk::trade::new_id;
-use utilidor_types::action::AwardedQuote;
-use utilidor_types::{AgreementId, OfferId};
+use utilidor_sdk::core::create::award_label;
+use utilidor_types::action::{AwardBasis, AwardedQuote};
+use utilidor_types::{AccountId, OfferId};
 
 /// What is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The gate must have closed. Quotes that are not awarded stay sealed for ever.
+The gate must have closed, and the offer not have lapsed. Each award stands or falls alone: what is refused is told with its
+reason, and the others are concluded. Quotes that are not awarded stay sealed for ever.
 
 Example:
   utilidor quote open 5c1e... --seal-key plant-seal --as plant
   utilidor award 5c1e... --seal-key plant-seal --to shop --to hotel --as plant")]
 pub struct Arguments {
     /// The offer
-    offer: OfferId,
+    offer: Given<OfferId>,
     /// Name of its seal key
     #[arg(long)]
     seal_key: String,
@@ -31,21 +34,52 @@ pub struct Arguments {
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let Arguments { offer, seal_key, to } = arguments;
-    let winners = to.iter().map(|to| context.account_id(to)).collect::<Result<Vec<_>, _>>()?;
-    let (_, opened) = quote::open(&context, offer, &seal_key).await?;
+    let offer = context.id(&offer).await?;
+    let mut winners = Vec::with_capacity(to.len());
+    for winner in &to {
+        winners.push(context.account_id(winner).await?);
+    }
+    let opened = quote::open(&context, offer, &seal_key).await?.quotes;
     let mut awards = Vec::new();
     for bidder in winners {
-        let Some((_, opening)) = opened.iter().find(|(quoted, _)| *quoted == bidder) else {
-            return Err(Failure::new(
-                "quote/unknown",
-                format!("account {bidder} has no quote on this offer that opens"),
-            )
-            .next(format!("see the quotes: utilidor quote list {offer}")));
+        let see = format!("see the quotes: utilidor quote list {offer}");
+        let Some(quote) = opened.iter().find(|quote| quote.quote.bidder == bidder) else {
+            let what = format!("account {bidder} has no standing quote on this offer");
+            return Err(Failure::new("quote/unknown", what).next(see));
         };
-        awards.push(AwardedQuote { offer, bidder, agreement: AgreementId(new_id()?), opening: opening.clone() });
+        let opening = quote.opening.clone().map_err(|error| {
+            let what = format!("the quote of account {bidder} cannot be awarded");
+            Failure::from_error("quote/unreadable", &what, &error).next(see)
+        })?;
+        awards.push(AwardedQuote {
+            offer,
+            bidder,
+            label: award_label(offer, bidder),
+            opening,
+            basis: AwardBasis::Choice,
+        });
     }
-    let agreements: Vec<_> = awards.iter().map(|award| award.agreement).collect();
-    let done = context.account().await?.award(awards).await?;
-    show_done(context.out, &done, json!({ "offer": offer, "agreements": agreements }));
-    Ok(())
+    let bidders: Vec<_> = awards.iter().map(|award| award.bidder).collect();
+    let awarded = context.account().await?.award(awards).await?;
+    let agreements: Vec<_> = awarded.outcomes.iter().flatten().collect();
+    let refused: Vec<(&AccountId, &str, String)> = bidders
+        .iter()
+        .zip(&awarded.outcomes)
+        .filter_map(|(bidder, outcome)| Some((bidder, outcome.as_ref().err()?.as_ref())))
+        .map(|(bidder, refusal)| match refusal {
+            Some(refusal) => (bidder, refusal.code(), refusal.to_string()),
+            None => (bidder, "award/refused", "the node does not say why".into()),
+        })
+        .collect();
+    let mut made = json!({ "offer": offer, "agreements": agreements });
+    if context.out.json {
+        // For people, the events and the failure say it.
+        let refusal = |(bidder, code, message): &_| json!({ "bidder": bidder, "code": code, "message": message });
+        made["refused"] = refused.iter().map(refusal).collect();
+    }
+    show_done(context.out, &awarded.done, made);
+    let Some((_, first, _)) = refused.first() else { return Ok(()) };
+    let reasons = refused.iter().map(|(bidder, code, message)| format!("\n  {}: {message} ({code})", short(**bidder)));
+    let reasons: String = reasons.collect();
+    Err(Failure::refused(first, format!("{} of {} awards were refused:{reasons}", refused.len(), bidders.len())))
 }

@@ -1,23 +1,28 @@
 //! `utilidor demo`: a year of the Huadian business park on an embedded chain of one member.
 
-use super::node::{serve_signal, start_log, write_durably};
+use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback, write_durably};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{note, print};
 use crate::t;
 use crate::text::Lang;
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use utilidor_api::process;
+use utilidor_api::{Settings, process};
 use utilidor_park::{Options, Report};
+use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
+
+/// What opens the demonstration's key, which protects nothing.
+const PASSPHRASE: &str = "demonstration";
 
 /// What is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The chain, the report (report.json) and the journal of what was played stay in the data folder. Interrupted at any moment and
 started again, the demonstration goes on and ends with the same report. Meanwhile and afterwards its HTTP interface answers
-every other command: utilidor status, utilidor agreement list, utilidor trace AGREEMENT, ...
+every other command: utilidor status, utilidor agreement list, utilidor trace AGREEMENT, ... Its node's key is in the data folder
+too, under the passphrase \"demonstration\".
 
 Examples:
   utilidor demo                        # the year, then stays up
@@ -54,18 +59,26 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&data.join("genesis.json"), document.as_bytes())
         .map_err(|error| failed("the genesis document could not be written", &error))?;
+    keep_key(&data)?;
 
     let stop = serve_signal()?;
     tokio::pin!(stop);
     let chain = utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret());
-    let config = process::Config { chain, index: data.join("index.sqlite"), listen };
+    let settings = Settings::default();
+    let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     let mut process = process::start(config).await.map_err(|error| {
         Failure::from_error("node/start", "the demonstration's node did not start", &error)
             .next("choose another address with --listen, another folder with --data, or start over with --fresh")
     })?;
-    let api = format!("http://{}", process.address());
+    warn_beyond_loopback(process.address());
+    // The demonstration plays through the address that it listens on, or, if that is every address, through this machine's own.
+    let mut own = process.address();
+    if own.ip().is_unspecified() {
+        own.set_ip(if own.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let api = format!("http://{own}");
     if !context.out.json {
-        eprintln!("{} {api}, {}", context.out.word(t!("listening")), data.display());
+        note(&format!("{} {api}, {}", context.out.word(t!("listening")), data.display()));
     }
     let lang = match context.out.lang {
         Lang::En => utilidor_park::Lang::En,
@@ -86,11 +99,23 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         }
     }
     let stopped = process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error));
+    // Why the node ended by itself says more than that it did.
+    stopped?;
     match held? {
-        true => stopped,
+        true => Ok(()),
         false => Err(Failure::new("demo/checks", "not every check of the report held")
             .next(format!("see \"checks\" in {}", data.join(utilidor_park::REPORT_FILE).display()))),
     }
+}
+
+/// Puts the key of the demonstration's node where every node has its own, for the commands that work on a node's folder.
+fn keep_key(data: &Path) -> Result<(), Failure> {
+    let keystore = Keystore::open(data.join("keys"))?;
+    if keystore.info(VALIDATOR).is_err() {
+        let (passphrase, secret) = (Passphrase::new(PASSPHRASE), utilidor_park::validator_secret());
+        keystore.import(VALIDATOR, KeyKind::Ed25519, &secret, &passphrase, WorkFactor::LIGHT)?;
+    }
+    Ok(())
 }
 
 /// Shows the report and where it is kept. Tells whether every check held.
@@ -102,7 +127,8 @@ fn show(report: &Report, lang: utilidor_park::Lang, context: &Context, data: &Pa
     report.holds()
 }
 
-/// Removes what an earlier run left, and nothing else: a folder that holds another chain is not touched.
+/// Removes what an earlier run left, save its key, which is the same for every run. Nothing else is removed: a folder that holds
+/// another chain is not touched.
 fn remove_earlier_run(data: &Path, genesis: &utilidor_types::Genesis) -> Result<(), Failure> {
     if !data.join("genesis.json").exists() {
         return Ok(());

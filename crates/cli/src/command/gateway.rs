@@ -81,8 +81,8 @@ Examples:
     },
     /// Show what was asked and answered for a meter's readings, byte for byte
     Evidence {
-        /// The meter
-        meter: MeterId,
+        /// The meter: its id, or a beginning that is no other's in the configuration
+        meter: String,
         #[command(flatten)]
         file: File,
         /// From this time on
@@ -97,8 +97,8 @@ Examples:
     },
     /// Let a stopped meter go on with the device that answers now; the gateway must not be running
     Accept {
-        /// The meter
-        meter: MeterId,
+        /// The meter: its id, or a beginning that is no other's in the configuration
+        meter: String,
         #[command(flatten)]
         file: File,
     },
@@ -277,16 +277,19 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             list(&file.load()?, &filter, limit, &context)
         }
         Command::Evidence { meter, file, from, to, limit } => {
+            let config = file.load()?;
             let filter = Filter {
-                meter: Some(meter),
+                meter: Some(configured(&config, &meter)?),
                 from_ms: from.map_or(0, |from| from.0),
                 to_ms: to.map(|to| to.0),
                 ..Filter::default()
             };
-            list(&file.load()?, &filter, limit, &context)
+            list(&config, &filter, limit, &context)
         }
         Command::Accept { meter, file } => {
-            let mut journal = Journal::open(&file.load()?.site.journal)?;
+            let config = file.load()?;
+            let meter = configured(&config, &meter)?;
+            let mut journal = Journal::open(&config.site.journal)?;
             if !journal.accept(meter)? {
                 return Err(Failure::new("gateway/not-stopped", format!("meter {meter} is not stopped")));
             }
@@ -294,6 +297,25 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             Ok(())
         }
         Command::Simulate { file } => simulate(&file.load()?, &context).await,
+    }
+}
+
+/// A meter by its id, which may have left the configuration, or by the beginning of an id that stands in it.
+fn configured(config: &Config, text: &str) -> Result<MeterId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let beginning = text.trim_end_matches("...").to_ascii_lowercase();
+    let mut found = config.meters.iter().map(|meter| meter.id).filter(|id| id.to_string().starts_with(&beginning));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage(format!("several meters begin with {text}")).next("write more of the digits"))
+        }
+        (None, _) => {
+            let what = format!("{text:?} is neither a meter's id nor the beginning of one in the configuration");
+            Err(Failure::usage(what).next("list them: utilidor gateway status"))
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use crate::t;
 use clap::Subcommand;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use utilidor_index::Index;
+use utilidor_index::{CompareError, Compared, Index};
+use utilidor_view::Asker;
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -18,7 +19,7 @@ pub enum Command {
         #[arg(long, value_name = "FOLDER")]
         data: PathBuf,
     },
-    /// Build a second read model from block 1 and compare its totals with the present one's
+    /// Build a second read model from block 1 and compare it with the present one, row by row
     Check {
         /// The node's folder; the node must not run
         #[arg(long, value_name = "FOLDER")]
@@ -49,11 +50,18 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 // Where there is nothing to remove, nothing is left behind.
                 let _ = std::fs::remove_file(path);
             }
-            let (height, money_conserved) = checked?;
-            let value = json!({ "height": height, "same": true, "money_conserved": money_conserved });
+            let Checked { height, compared, money_conserved } = checked?;
+            let value = json!({
+                "height": height, "same": true, "tables": compared.tables, "rows": compared.rows,
+                "money_conserved": money_conserved
+            });
             context.out.show(&value, |out| {
                 let conserved = crate::output::yes(money_conserved);
-                let facts = vec![(t!("height"), height.to_string()), (t!("conserved"), conserved)];
+                let facts = vec![
+                    (t!("height"), height.to_string()),
+                    (t!("rows"), compared.rows.to_string()),
+                    (t!("conserved"), conserved),
+                ];
                 format!("{}\n{}", out.word(t!("verified")), out.facts(facts))
             });
         }
@@ -61,25 +69,36 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a comparison found: no difference, or it would have failed.
+struct Checked {
+    height: u64,
+    compared: Compared,
+    money_conserved: bool,
+}
+
 /// Compares the present index with one that is built anew, both at the chain's height.
-async fn check(data: &Path, again: &Path, context: &Context) -> Result<(u64, bool), Failure> {
+async fn check(data: &Path, again: &Path, context: &Context) -> Result<Checked, Failure> {
     let mut second = open(data, again)?;
     second.reset().map_err(|error| failed("could not empty the second index", &error))?;
     let second = fold(data, second, context).await?;
-    let present = open(data, &data.join("index.sqlite"))?;
-    if present.height() != second.height() {
-        let what = format!("the index is at height {}, the chain at {}", present.height(), second.height());
+    let path = data.join("index.sqlite");
+    let present = open(data, &path)?;
+    let height = second.height();
+    if present.height() != height {
+        let what = format!("the index is at height {}, the chain at {height}", present.height());
         return Err(Failure::new("index/behind", what).next("run the node for a moment, or: utilidor index rebuild"));
     }
-    let summary = |index: &Index| {
-        index.reader().and_then(|reader| reader.summary()).map_err(|error| failed("could not read the index", &error))
-    };
-    let (found, expected) = (summary(&present)?, summary(&second)?);
-    if found != expected {
-        let what = format!("the index differs from the blocks: {found:?}, built anew: {expected:?}");
-        return Err(Failure::new("index/differs", what).next("build it again: utilidor index rebuild"));
-    }
-    Ok((second.height(), expected.money.conserved))
+    let reader = second.reader().map_err(|error| failed("could not read the index", &error))?;
+    let summary = reader.questions(Asker::Anyone).and_then(|questions| questions.summary());
+    let money_conserved = summary.map_err(|error| failed("could not read the index", &error))?.money.conserved;
+    // Nobody may write while the tables are compared.
+    drop((present, second));
+    let compared = utilidor_index::compare(&path, again).map_err(|error| match error {
+        CompareError::Sqlite(_) => failed("could not compare the index with one built anew", &error),
+        _ => Failure::from_error("index/differs", "the index (here) differs from one built anew (there)", &error)
+            .next("build it again: utilidor index rebuild"),
+    })?;
+    Ok(Checked { height, compared, money_conserved })
 }
 
 fn open(data: &Path, path: &Path) -> Result<Index, Failure> {

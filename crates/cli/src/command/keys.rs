@@ -2,7 +2,7 @@
 
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
-use crate::output::{or_dash, print};
+use crate::output::{or_dash, print, warn};
 use crate::t;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ Examples:
         /// What it is for
         #[arg(long, value_enum, default_value = "ed25519")]
         kind: Kind,
-        /// Work that a passphrase guess costs: scrypt with N = 2 to this power, 1 to 20 (8 is for tests only)
+        /// Work that a passphrase guess costs: scrypt with N = 2 to this power, 8 (for tests only) to 20
         #[arg(long, env = "UTILIDOR_KEY_WORK", value_name = "LOG2_N", default_value_t = 17)]
         work: u8,
     },
@@ -71,7 +71,14 @@ impl From<Kind> for KeyKind {
 
 /// A work factor from the command line.
 pub fn work_factor(log_n: u8) -> Result<WorkFactor, Failure> {
-    WorkFactor::new(log_n).ok_or_else(|| Failure::usage(format!("a work factor is 1 to 20, not {log_n}")))
+    let work = WorkFactor::new(log_n)
+        .ok_or_else(|| Failure::usage(format!("a work factor is 8 (for tests only) to 20, not {log_n}")))?;
+    if work.is_light() {
+        warn(&format!(
+            "with a work factor of {log_n}, a guess at the passphrase costs next to nothing: for tests only"
+        ));
+    }
+    Ok(work)
 }
 
 /// Does it.

@@ -1,12 +1,13 @@
 //! `utilidor member`: who belongs to the consortium, and what each may do.
 
+use super::account::NewAccountOf;
 use super::show_done;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::t;
 use clap::Subcommand;
 use serde_json::json;
-use utilidor_sdk::trade::new_id;
 use utilidor_types::{MemberId, Role, Roles};
 
 /// What is asked.
@@ -14,24 +15,24 @@ use utilidor_types::{MemberId, Role, Roles};
 pub enum Command {
     /// Admit a member with its first account; for validators
     #[command(after_help = "\
+The account's own key agrees to be the first of a new member: it is in the keystore here, or its holder sends the document that
+'utilidor account sign-up' prints.
+
 Examples:
   utilidor member admit --as founder --account plant --roles owner
-  utilidor member admit --as founder --account 3f0c... --roles owner,user,meter_operator")]
+  utilidor member admit --as founder --file plant.json --roles owner,user,meter_operator")]
     Admit {
-        /// Its first account: an id, or the name of a key
-        #[arg(long)]
-        account: String,
+        /// Its first account
+        #[command(flatten)]
+        account: NewAccountOf,
         /// owner, user, meter_operator, issuer, supervisor, validator
         #[arg(long, value_delimiter = ',', required = true)]
         roles: Vec<Role>,
-        /// The member's id: 32 hex digits [default: random]
-        #[arg(long)]
-        id: Option<MemberId>,
     },
     /// Change what a member may do; for validators
     Roles {
         /// The member
-        member: MemberId,
+        member: Given<MemberId>,
         /// All its roles from now on
         #[arg(long, value_delimiter = ',', required = true)]
         roles: Vec<Role>,
@@ -43,13 +44,14 @@ Examples:
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::Admit { account, roles, id } => {
-            let account = context.account_id(&account)?;
-            let member = id.map_or_else(|| new_id().map(MemberId), Ok)?;
-            let done = context.account().await?.admit_member(member, account, Roles::of(&roles)).await?;
-            show_done(context.out, &done, json!({ "member": member, "account": account }));
+        Command::Admit { account, roles } => {
+            let acting = context.account().await?;
+            let account = account.first(&context, acting.chain())?;
+            let made = acting.admit_member(account, Roles::of(&roles)).await?;
+            show_done(context.out, &made.done, json!({ "member": made.id, "account": account.account() }));
         }
         Command::Roles { member, roles } => {
+            let member = context.id(&member).await?;
             let done = context.account().await?.change_roles(member, Roles::of(&roles)).await?;
             show_done(context.out, &done, json!({ "member": member }));
         }

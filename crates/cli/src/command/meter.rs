@@ -1,26 +1,50 @@
 //! `utilidor meter`: what measures.
 
 use super::account::short;
-use super::show_done;
-use crate::context::{Context, read_document};
+use super::{bands_text, event_line, show_done};
+use crate::context::Context;
+use crate::document;
 use crate::failure::{Failure, read};
-use crate::t;
-use crate::units::{self, Amount};
+use crate::ids::Given;
+use crate::output::{Output, or_dash};
+use crate::units::{self, Amount, Unit};
+use crate::{label, t};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
-use utilidor_sdk::trade::new_id;
+use utilidor_types::event::{Event, MeterSegment};
 use utilidor_types::{Carrier, Meter, MeterAuthority, MeterId, PublicKey, Reading, Timestamp};
+use utilidor_view::{EventFilter, EventKind, EventView, MeterFilter};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the meters
-    List,
+    List {
+        /// Whose consumption or generation they measure: an id, or the name of a key
+        #[arg(long)]
+        holder: Option<String>,
+    },
     /// Show a meter
     Show {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
+    },
+    /// List what passed a meter between its marks, and who has it
+    Segments {
+        /// The meter
+        meter: Given<MeterId>,
+        /// In blocks from this time on
+        #[arg(long, value_parser = units::time)]
+        from: Option<Timestamp>,
+        /// In blocks before this time
+        #[arg(long, value_parser = units::time)]
+        to: Option<Timestamp>,
+    },
+    /// List gaps, corrections and whatever else receipts tell of a meter
+    Events {
+        /// The meter
+        meter: Given<MeterId>,
     },
     /// Register a meter; for meter operators [M16]
     #[command(after_help = "\
@@ -34,22 +58,30 @@ Examples:
     /// Bind a meter to another holder; for its operator
     Bind {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// Whose consumption or generation it measures: an id, or the name of a key
         holder: String,
     },
     /// Change who signs a meter's readings; for its operator
     RotateKey {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// Who signs from now on
         #[command(flatten)]
         authority: Authority,
     },
+    /// Change the most that can pass a meter in an hour; for its operator
+    #[command(after_help = "Example:\n  utilidor meter capacity 9a40... 800kWh --as operator")]
+    Capacity {
+        /// The meter
+        meter: Given<MeterId>,
+        /// From now on, such as 800kWh or 20m3
+        capacity: Amount,
+    },
     /// Put a new device in a meter's place; for its operator
     Exchange {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// The old device's last reading: TIME=REGISTER
         #[arg(long)]
         last: String,
@@ -66,7 +98,7 @@ Examples:
     /// Take a meter out of service; for its operator
     Retire {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
     },
 }
 
@@ -83,13 +115,13 @@ pub struct Authority {
 }
 
 impl Authority {
-    fn of(self, context: &Context) -> Result<MeterAuthority, Failure> {
+    async fn of(self, context: &Context) -> Result<MeterAuthority, Failure> {
         match (self.meter_key, self.gateway) {
             (Some(key), _) => {
                 let public = if key.contains(':') { key } else { context.keystore()?.info(&key)?.public };
                 Ok(MeterAuthority::Meter(read::<PublicKey>("public key of a meter", &public)?))
             }
-            (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway)?)),
+            (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway).await?)),
             (None, None) => {
                 Err(Failure::usage("who signs the meter's readings?").next("say so with --meter-key or --gateway"))
             }
@@ -123,15 +155,15 @@ pub struct Register {
     /// When it is taken into service [default: the chain's time]
     #[arg(long, value_parser = units::time)]
     since: Option<Timestamp>,
-    /// The meter's id: 32 hex digits [default: random]
+    /// What its operator calls it; registered again under the same label, it is the same meter [default: random]
     #[arg(long)]
-    id: Option<MeterId>,
+    label: Option<String>,
 }
 
 async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> {
     let (carrier, holder, modulus, capacity) =
         match (register.file, register.carrier, register.holder, register.modulus, register.capacity) {
-            (Some(file), ..) => return read_document(&file, "meter", "meter register --help"),
+            (Some(file), ..) => return document::read(&file, "meter", "meter register --help"),
             (None, Some(carrier), Some(holder), Some(modulus), Some(capacity)) => (carrier, holder, modulus, capacity),
             _ => return Err(Failure::usage("the meter is not fully described")),
         };
@@ -140,10 +172,10 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
         None => context.client()?.status().await?.time_ms,
     };
     Ok(Meter {
-        id: register.id.map_or_else(|| new_id().map(MeterId), Ok)?,
+        label: label::or_random(register.label.as_deref())?,
         carrier,
-        holder: context.account_id(&holder)?,
-        authority: register.authority.of(context)?,
+        holder: context.account_id(&holder).await?,
+        authority: register.authority.of(context).await?,
         register_modulus: modulus.of(carrier).map_err(Failure::usage)?,
         capacity_per_hour: capacity.of(carrier).map_err(Failure::usage)?,
         register: register.register.of(carrier).map_err(Failure::usage)?,
@@ -152,22 +184,23 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
 }
 
 /// A reading written as TIME=REGISTER.
-pub fn reading(text: &str, carrier: Carrier) -> Result<Reading, Failure> {
+pub fn reading(text: &str, carrier: Carrier, unit: Option<Unit>) -> Result<Reading, Failure> {
     let Some((time, register)) = text.split_once('=') else {
         return Err(Failure::usage(format!(
             "{text:?} is no reading: write TIME=REGISTER, such as 2025-01-01T00:00:00Z=17.5kWh"
         )));
     };
     let time = units::time(time).map_err(Failure::usage)?;
-    let register = read::<Amount>("register value", register)?.of(carrier).map_err(Failure::usage)?;
+    let register = Amount::read(register, unit).and_then(|amount| amount.of(carrier)).map_err(Failure::usage)?;
     Ok(Reading { time, register })
 }
 
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::List => {
-            let meters = context.client()?.meters().await?;
+        Command::List { holder } => {
+            let holder = context.account_or_none(holder.as_deref()).await?;
+            let meters = context.client()?.meters(&MeterFilter { holder }).await?;
             context.out.show(&meters, |out| {
                 let rows = meters.iter().map(|meter| {
                     [
@@ -185,6 +218,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { meter } => {
+            let meter = context.id(&meter).await?;
             let meter = context.client()?.meter(meter).await?;
             context.out.show(&meter, |out| {
                 out.facts(vec![
@@ -198,40 +232,97 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("read"), meter.read_ms.to_string()),
                     (t!("since"), meter.since_ms.to_string()),
                     (t!("certificates"), meter.certificates.to_string()),
+                    (t!("gaps"), meter.gaps.to_string()),
+                    (t!("corrections"), meter.corrections.to_string()),
                     (t!("status"), if meter.retired { "retired" } else { "in service" }.into()),
                 ])
             });
         }
+        Command::Segments { meter, from, to } => {
+            let meter = context.id(&meter).await?;
+            let client = context.client()?;
+            let carrier = client.meter(meter).await?.carrier;
+            let filter = EventFilter { kind: Some(EventKind::Segment), from_ms: from, to_ms: to };
+            let segments = client.meter_events(meter, &filter).await?;
+            context.out.show(&segments, |out| segments_text(out, &segments, |_| Some(carrier)));
+        }
+        Command::Events { meter } => {
+            let meter = context.id(&meter).await?;
+            let events = context.client()?.meter_events(meter, &EventFilter::default()).await?;
+            context.out.show(&events, |out| {
+                let rows = events.iter().map(|of| [of.cause.time_ms.to_string(), event_line(&of.event)]);
+                out.table([t!("time"), t!("event")], rows.collect())
+            });
+        }
         Command::Register(register) => {
             let meter = meter(*register, &context).await?;
-            let id = meter.id;
-            let done = context.account().await?.register_meter(meter).await?;
-            show_done(context.out, &done, json!({ "meter": id }));
+            let made = context.account().await?.register_meter(meter).await?;
+            show_done(context.out, &made.done, json!({ "meter": made.id }));
         }
         Command::Bind { meter, holder } => {
-            let holder = context.account_id(&holder)?;
+            let meter = context.id(&meter).await?;
+            let holder = context.account_id(&holder).await?;
             let done = context.account().await?.bind_meter(meter, holder).await?;
             show_done(context.out, &done, json!({ "meter": meter, "holder": holder }));
         }
         Command::RotateKey { meter, authority } => {
-            let authority = authority.of(&context)?;
+            let meter = context.id(&meter).await?;
+            let authority = authority.of(&context).await?;
             let done = context.account().await?.rotate_meter_key(meter, authority).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
-        Command::Exchange { meter, last, authority, modulus, register } => {
-            let authority = authority.of(&context)?;
+        Command::Capacity { meter, capacity } => {
+            let meter = context.id(&meter).await?;
             let account = context.account().await?;
             let carrier = account.client().meter(meter).await?.carrier;
-            let last = reading(&last, carrier)?;
+            let capacity = capacity.of(carrier).map_err(Failure::usage)?;
+            let done = account.change_meter_capacity(meter, capacity).await?;
+            show_done(context.out, &done, json!({ "meter": meter, "capacity_per_hour": capacity }));
+        }
+        Command::Exchange { meter, last, authority, modulus, register } => {
+            let meter = context.id(&meter).await?;
+            let authority = authority.of(&context).await?;
+            let account = context.account().await?;
+            let carrier = account.client().meter(meter).await?.carrier;
+            let last = reading(&last, carrier, None)?;
             let modulus = modulus.of(carrier).map_err(Failure::usage)?;
             let register = register.of(carrier).map_err(Failure::usage)?;
             let done = account.exchange_meter(meter, last, authority, modulus, register).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
         Command::Retire { meter } => {
+            let meter = context.id(&meter).await?;
             let done = context.account().await?.retire_meter(meter).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
     }
     Ok(())
+}
+
+/// The segments among events, as a table; a meter's carrier says what its quantities are counted in.
+pub fn segments_text(out: &Output, events: &[EventView], carrier: impl Fn(MeterId) -> Option<Carrier>) -> String {
+    let segments = events.iter().filter_map(|of| match &of.event {
+        Event::Segment(segment) => Some(segment),
+        _ => None,
+    });
+    let rows = segments.map(|segment| segment_row(segment, carrier(segment.meter)));
+    let headings = [t!("meter"), t!("from"), t!("to"), t!("passed"), t!("agreements"), t!("supply")];
+    out.table(headings, rows.collect())
+}
+
+fn segment_row(segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
+    let bands = |bands: &utilidor_types::Bands| match carrier {
+        Some(carrier) => bands_text(bands, carrier),
+        None => or_dash(bands.total()),
+    };
+    let fills = segment.fills.iter().map(|fill| format!("{}: {}", fill.agreement, bands(&fill.bands)));
+    let supply = segment.supply.zip(segment.rest()).map(|((supply, _), rest)| format!("{supply}: {}", bands(&rest)));
+    [
+        segment.meter.to_string(),
+        segment.interval.from.to_string(),
+        segment.interval.to.to_string(),
+        or_dash(segment.passed().map(|passed| bands(&passed))),
+        fills.collect::<Vec<_>>().join("\n"),
+        or_dash(supply),
+    ]
 }

@@ -4,6 +4,7 @@ pub mod account;
 pub mod agreement;
 pub mod award;
 pub mod bench;
+pub mod debt;
 pub mod demo;
 pub mod gateway;
 pub mod index;
@@ -25,12 +26,14 @@ pub mod verify;
 use crate::arguments::{Arguments, Command};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::t;
+use crate::output::{Output, Word};
+use crate::{t, units};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 use utilidor_sdk::Done;
-use utilidor_types::Event;
+use utilidor_types::agreement::{Party, Status};
+use utilidor_types::event::BondMovement;
+use utilidor_types::{Bands, Carrier, Event};
 
 /// Runs a command.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
@@ -44,6 +47,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Quote(command) => quote::run(command, context).await,
         Command::Award(arguments) => award::run(arguments, context).await,
         Command::Agreement(command) => agreement::run(command, context).await,
+        Command::Debt(command) => debt::run(command, context).await,
         Command::Meter(command) => meter::run(command, context).await,
         Command::Reading(command) => reading::run(command, context).await,
         Command::Gateway(command) => gateway::run(command, context).await,
@@ -58,7 +62,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Status => status::run(context).await,
         Command::AdvanceTime(arguments) => status::advance_time(arguments, context).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "utilidor", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "utilidor", &mut script);
+            crate::output::print(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     }
@@ -116,11 +122,63 @@ fn event_line(event: &Event) -> String {
             format!("readings of meter {meter} are missing from {} to {}", interval.from, interval.to)
         }
         Event::StatementIssued(statement) => format!(
-            "statement {} of agreement {}: paid {}, unpaid {}",
-            statement.number, statement.agreement, statement.paid, statement.unpaid
+            "statement {} of agreement {}: paid {}, unpaid {}, debt {}",
+            statement.number, statement.agreement, statement.paid, statement.unpaid, statement.debt
         ),
-        Event::TrancheOpened { carrier, tranche, paid, discount_permille, .. } => {
-            format!("tranche {tranche} for {carrier}: {paid} paid, discount {}", permille(*discount_permille))
+        Event::Segment(segment) => format!(
+            "meter {} has passed {}: {} base units since {}",
+            segment.meter,
+            segment.interval.to,
+            segment.passed().and_then(|bands| bands.total()).map_or_else(|| "-".into(), |total| total.to_string()),
+            segment.interval.from
+        ),
+        Event::Returned { agreement, interval, bands, .. } => {
+            format!("{} goes back to supply {agreement} from {} to {}", total(bands), interval.from, interval.to)
+        }
+        Event::LevelReached { agreement, bands, .. } => {
+            format!("supply {agreement} has brought {} since its last segment", total(bands))
+        }
+        Event::Adjusted { agreement, interval, more, less, .. } => format!(
+            "supply {agreement} is corrected from {} to {}: {} more, {} less",
+            interval.from,
+            interval.to,
+            total(more),
+            total(less)
+        ),
+        Event::Unsupplied { meter, interval, quantity } => format!(
+            "{quantity} base units of meter {meter} from {} to {} are on nobody's bill",
+            interval.from, interval.to
+        ),
+        Event::Corrected { meter, interval, certified, right, reason } => format!(
+            "meter {meter} corrected from {} to {}: {right} base units instead of {certified} ({reason})",
+            interval.from, interval.to
+        ),
+        Event::Prepaid { carrier, tranche, paid, .. } => {
+            format!("tranche {tranche} for {carrier}: {paid} paid, in force once the meter has passed this time")
+        }
+        Event::TrancheOpened { carrier, tranche, debt_paid, paid, discount_permille, .. } => format!(
+            "tranche {tranche} for {carrier}: {debt_paid} paid for earlier use, {paid} left, discount {}",
+            permille(*discount_permille)
+        ),
+        Event::ProgramFailed { agreement, code, failures } => {
+            format!("the program of agreement {agreement} failed with code {code}, {failures} in a row")
+        }
+        Event::Debt { agreement, party, owes } => format!("the {party} owes {owes} under agreement {agreement}"),
+        Event::Ending { agreement, at } => format!("agreement {agreement} ends at {at}"),
+        Event::Bond { offer, bidder, movement, amount } => {
+            let how = match movement {
+                BondMovement::Reserved => "reserved",
+                BondMovement::Released => "released",
+                BondMovement::Forfeited => "forfeited to the owner",
+            };
+            format!("bond of {amount} for the quote of {bidder} on offer {offer} {how}")
+        }
+        Event::AwardRefused { offer, bidder, refusal } => {
+            format!("award to {bidder} on offer {offer} refused ({}): {refusal}", refusal.code())
+        }
+        Event::OfferLapsed { offer } => format!("offer {offer} has lapsed"),
+        Event::ReadingsMissing { agreement, meter, at } => {
+            format!("readings of meter {meter} are missing: agreement {agreement} is settled without them at {at}")
         }
         Event::LowBalance { subscription, carrier } => {
             format!("little {carrier} is left in subscription {subscription}")
@@ -129,7 +187,43 @@ fn event_line(event: &Event) -> String {
     }
 }
 
-/// A small JSON value as words: `{"reserve":{"side":"user"}}` becomes `reserve side=user`.
+/// All bands together in base units: an event of a meter does not say what the meter measures.
+fn total(bands: &Bands) -> String {
+    bands.total().map_or_else(|| "-".into(), |total| format!("{total} base units"))
+}
+
+/// Quantities by band; bands without any are left out.
+fn bands_text(bands: &Bands, carrier: Carrier) -> String {
+    let band =
+        |(band, quantity): (utilidor_types::Band, _)| format!("{} {}", band.name(), units::quantity(quantity, carrier));
+    bands.iter().map(band).collect::<Vec<_>>().join(", ")
+}
+
+/// An agreement's status in the output's language.
+fn status_text(out: &Output, status: Status) -> String {
+    let word: Word = match status {
+        Status::Proposed => t!("status_proposed"),
+        Status::Active => t!("status_active"),
+        Status::Stalled => t!("status_stalled"),
+        Status::Settled => t!("status_settled"),
+        Status::Defaulted => t!("status_defaulted"),
+        Status::Terminated => t!("status_terminated"),
+        Status::Declined => t!("status_declined"),
+        Status::Expired => t!("status_expired"),
+    };
+    out.word(word).into()
+}
+
+/// A party of an agreement in the output's language.
+fn party_text(out: &Output, party: Party) -> String {
+    match party {
+        Party::OWNER => out.word(t!("party_owner")).into(),
+        Party::USER => out.word(t!("party_user")).into(),
+        Party(number) => format!("{} {number}", out.word(t!("party"))),
+    }
+}
+
+/// A small JSON value as words: `{"reserve":{"party":1}}` becomes `reserve party=1`.
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),

@@ -9,22 +9,23 @@
 
 use super::keys::work_factor;
 use super::offer::now;
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::output::warn;
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use utilidor_api::process;
-use utilidor_sdk::trade::new_id;
+use utilidor_api::{Settings, process};
 use utilidor_sdk::{KeyKind, Keystore};
-use utilidor_types::genesis::{ChainKind, GenesisMember};
-use utilidor_types::{Genesis, MemberId, Role, Roles, Timestamp};
+use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
+use utilidor_types::{Genesis, Role, Roles, Timestamp};
 
 /// Name of the key that votes.
-const VALIDATOR: &str = "validator";
+pub const VALIDATOR: &str = "validator";
 /// Name of the key of the first account.
 const FOUNDER: &str = "founder";
 
@@ -52,7 +53,7 @@ Example:
         /// What the founding member may do
         #[arg(long, value_delimiter = ',', default_value = "validator,issuer,meter_operator")]
         roles: Vec<Role>,
-        /// Work that a passphrase guess costs: scrypt with N = 2 to this power, 1 to 20 (8 is for tests only)
+        /// Work that a passphrase guess costs: scrypt with N = 2 to this power, 8 (for tests only) to 20
         #[arg(long, env = "UTILIDOR_KEY_WORK", value_name = "LOG2_N", default_value_t = 17)]
         work: u8,
     },
@@ -69,6 +70,9 @@ Example:
         /// Where the HTTP interface listens; port 0 takes any free port
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680")]
         listen: SocketAddr,
+        /// A name that the node goes by, besides its addresses and localhost; once for each
+        #[arg(long = "allow-host", value_name = "NAME", env = "UTILIDOR_ALLOW_HOSTS", value_delimiter = ',')]
+        names: Vec<String>,
     },
 }
 
@@ -79,7 +83,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let kind = if production { ChainKind::Production } else { ChainKind::Development };
             init(&data, kind, time.unwrap_or_else(now), Roles::of(&roles), work, &context)
         }
-        Command::Run { data, listen } => serve(&data, listen, &context).await,
+        Command::Run { data, listen, names } => serve(&data, listen, names, &context).await,
     }
 }
 
@@ -105,13 +109,15 @@ fn init(
     let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
     let founder = keystore.create(FOUNDER, KeyKind::Ed25519, &passphrase, work)?;
     let account = founder.account.expect("a signing key controls an account");
-    let member = MemberId(new_id()?);
+    let first = GenesisMember { account, roles };
+    let member = first.member();
     let validator = validator.public.parse().expect("the keystore wrote it");
     let genesis = Genesis {
         kind,
         time,
         validators: vec![validator].try_into().expect("one validator is within the bound"),
-        members: vec![GenesisMember { member, account, roles }].try_into().expect("one member is within the bound"),
+        members: vec![first].try_into().expect("one member is within the bound"),
+        limits: Limits::DEFAULT,
     };
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&path, document.as_bytes())
@@ -135,15 +141,29 @@ fn init(
     Ok(())
 }
 
-async fn serve(data: &Path, listen: SocketAddr, context: &Context) -> Result<(), Failure> {
+async fn serve(data: &Path, listen: SocketAddr, names: Vec<String>, context: &Context) -> Result<(), Failure> {
     let context = context.with_keys(data.join("keys"));
-    let config = process::Config { chain: chain_config(data, &context)?, index: data.join("index.sqlite"), listen };
+    let settings = Settings { names, ..Settings::default() };
+    let chain = chain_config(data, &context)?;
+    let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     start_log();
     // Before the node starts, so that no signal is missed.
     let stop = serve_signal()?;
-    let mut process = process::start(config)
-        .await
-        .map_err(|error| Failure::from_error("node/start", "the node did not start", &error))?;
+    let mut process = process::start(config).await.map_err(|error| {
+        let failure = Failure::from_error("node/start", "the node did not start", &error);
+        match error {
+            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(format!(
+                "check the disk, then take {0} from a copy; where the chain has other members, move {0} away and start \
+                     again: the node fetches it anew",
+                data.join("chain").display()
+            )),
+            process::StartError::Index { .. } => {
+                failure.next(format!("build the read model again: utilidor index rebuild --data {}", data.display()))
+            }
+            _ => failure,
+        }
+    })?;
+    warn_beyond_loopback(process.address());
     let address = format!("http://{}", process.address());
     context.out.show(&json!({ "listening": address }), |out| format!("{} {address}", out.word(t!("listening"))));
     tokio::select! {
@@ -153,6 +173,16 @@ async fn serve(data: &Path, listen: SocketAddr, context: &Context) -> Result<(),
     process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error))?;
     context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
     Ok(())
+}
+
+/// Says what it means that others can reach a node.
+pub fn warn_beyond_loopback(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        warn(&format!(
+            "the node listens on {address}: whoever reaches it can read all accounts, readings and statements, and nothing on \
+             the way is encrypted; put a gateway with TLS and access control before it, or listen on 127.0.0.1"
+        ));
+    }
 }
 
 /// The genesis document of a node's folder.
@@ -165,16 +195,12 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
         )
         .next(format!("begin one: utilidor node init --data {}", data.display())));
     }
-    read_document(&path, "genesis document", "node init --help")
+    document::read(&path, "genesis document", "node init --help")
 }
 
 /// How the node of a folder is set up; asks for the passphrase of its key.
 pub fn chain_config(data: &Path, context: &Context) -> Result<utilidor_chain::Config, Failure> {
     let genesis = read_genesis(data)?;
-    // The demonstration's key protects nothing and is in no keystore.
-    if genesis.chain() == utilidor_park::genesis().chain() {
-        return Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret()));
-    }
     let secret = context.keystore()?.ed25519_secret(VALIDATOR, &context.passphrase()?)?;
     Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, *secret))
 }

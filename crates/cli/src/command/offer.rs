@@ -1,18 +1,20 @@
 //! `utilidor offer`: energy for sale.
 
 use super::{permille, show_done};
-use crate::context::{Context, read_document};
+use crate::context::Context;
+use crate::document;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::{or_dash, yes};
-use crate::{t, units};
+use crate::{label, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use utilidor_sdk::client::OfferFilter;
-use utilidor_sdk::trade::new_id;
 use utilidor_types::agreement::Substitute;
+use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::time::HOUR_MS;
-use utilidor_types::{Carrier, Lot, Offer, OfferId, OfferTerms, Price, Quantity, Timestamp, Window};
+use utilidor_types::{Carrier, Label, Lot, Money, Offer, OfferId, OfferTerms, Price, Quantity, Timestamp, Window};
+use utilidor_view::{OfferFilter, OfferStatus};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -29,8 +31,9 @@ Examples:
     },
     /// Publish an offer, or a list of them under one signature [M10]
     #[command(after_help = "\
-The document is an offer, or a list of up to 32: a day's hours are published together, all or none. An offer may leave out
-\"id\" (one is chosen) and \"seal_key\" (that of --seal-key is taken).
+The document is an offer, or a list of up to 32: a day's hours are published together, all or none. An offer's \"label\" is any
+text that its owner calls it by, or left out; published again under the same label, it is the same offer. \"seal\" may be left
+out as well: the key of --seal-key is taken.
 
 Example:
   utilidor keys new plant-seal --kind seal
@@ -45,13 +48,13 @@ Example:
     /// Withdraw an offer whose gate is open
     Withdraw {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
     },
     /// List offers
     List {
         /// open, awarding, closed, withdrawn
-        #[arg(long)]
-        status: Option<String>,
+        #[arg(long, value_parser = status)]
+        status: Option<OfferStatus>,
         /// Whose: an id, or the name of a key
         #[arg(long)]
         owner: Option<String>,
@@ -59,7 +62,7 @@ Example:
     /// Show an offer
     Show {
         /// The offer
-        offer: OfferId,
+        offer: Given<OfferId>,
     },
 }
 
@@ -73,22 +76,24 @@ fn public_seal_key(context: &Context, name: &str) -> Result<String, Failure> {
     Ok(public.into())
 }
 
+fn status(text: &str) -> Result<OfferStatus, String> {
+    let known = OfferStatus::ALL.into_iter().find(|status| status.name() == text);
+    known.ok_or_else(|| format!("a status is {}", OfferStatus::ALL.map(OfferStatus::name).join(", ")))
+}
+
 /// Completes an offer's document.
 fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<Offer, Failure> {
     if let Value::Object(fields) = &mut document {
         if let Some(key) = seal_key {
-            fields.insert("seal_key".into(), key.into());
+            fields.insert("seal".into(), json!({ "owner": key }));
         }
-        if !fields.contains_key("seal_key") {
+        if !fields.contains_key("seal") {
             return Err(Failure::usage("the offer has no seal key: nobody could open its quotes")
                 .next("name one with --seal-key; make it: utilidor keys new NAME --kind seal"));
         }
-        fields.entry("id").or_insert(json!(OfferId(new_id()?)));
+        label::complete(fields)?;
     }
-    serde_json::from_value(document).map_err(|error| {
-        Failure::usage(format!("{} is no offer: {error}", file.display()))
-            .next("see a valid one: utilidor offer example")
-    })
+    document::of_value(document, file, "offer", "offer example")
 }
 
 /// Does it.
@@ -99,13 +104,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let mut document = serde_json::to_value(offer).expect("an offer is plain data");
             if let Value::Object(fields) = &mut document {
                 // Both are filled in when the document is published.
-                fields.remove("id");
-                fields.remove("seal_key");
+                fields.remove("label");
+                fields.remove("seal");
             }
             context.out.document(&document);
         }
         Command::Publish { file, seal_key } => {
-            let document: Value = read_document(&file, "offer", "offer example")?;
+            let document = document::read_value(&file, "offer", "offer example")?;
             let seal_key = seal_key.map(|name| public_seal_key(&context, &name)).transpose()?;
             let (one, documents) = match document {
                 Value::Array(documents) => (false, documents),
@@ -113,23 +118,24 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             };
             let offers = documents.into_iter().map(|document| offer_of(document, seal_key.as_deref(), &file));
             let offers = offers.collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<_> = offers.iter().map(|offer| offer.id).collect();
-            let done = context.account().await?.publish_offers(offers).await?;
-            show_done(context.out, &done, if one { json!({ "offer": ids[0] }) } else { json!({ "offers": ids }) });
+            let made = context.account().await?.publish_offers(offers).await?;
+            let ids = if one { json!({ "offer": made.id[0] }) } else { json!({ "offers": made.id }) };
+            show_done(context.out, &made.done, ids);
         }
         Command::Withdraw { offer } => {
+            let offer = context.id(&offer).await?;
             let done = context.account().await?.withdraw_offer(offer).await?;
             show_done(context.out, &done, json!({ "offer": offer }));
         }
         Command::List { status, owner } => {
-            let owner = owner.map(|owner| context.account_id(&owner)).transpose()?;
+            let owner = context.account_or_none(owner.as_deref()).await?;
             let offers = context.client()?.offers(&OfferFilter { status, owner }).await?;
             context.out.show(&offers, |out| {
                 let rows = offers.iter().map(|record| {
                     let carriers: Vec<_> = record.offer.lots.iter().map(|lot| lot.carrier.name()).collect();
                     [
-                        record.offer.id.to_string(),
-                        record.status.clone(),
+                        record.id.to_string(),
+                        record.status.name().into(),
                         carriers.join(","),
                         record.offer.window.from.to_string(),
                         record.offer.window.to.to_string(),
@@ -143,17 +149,21 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Show { offer } => {
+            let offer = context.id(&offer).await?;
             let record = context.client()?.offer(offer).await?;
             context.out.show(&record, |out| {
                 let offer = &record.offer;
                 let facts = out.facts(vec![
-                    (t!("offer"), offer.id.to_string()),
-                    (t!("status"), record.status.clone()),
+                    (t!("offer"), record.id.to_string()),
+                    (t!("status"), record.status.name().into()),
                     (t!("owner"), record.owner.to_string()),
                     (t!("window"), format!("{} - {}", offer.window.from, offer.window.to)),
                     (t!("gate"), offer.gate_closes.to_string()),
-                    (t!("seal_key"), hex::encode(offer.seal_key)),
+                    (t!("lapses"), offer.lapses.to_string()),
+                    (t!("seal_key"), seal_text(&offer.seal)),
                     (t!("quotes"), record.quotes.to_string()),
+                    (t!("bond"), offer.terms.bond.to_string()),
+                    (t!("rule"), super::plain(&json!(offer.terms.award_rule))),
                     (t!("terms"), terms_text(&offer.terms)),
                     (t!("notice"), offer.notice.to_string()),
                 ]);
@@ -174,6 +184,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What quotes are sealed to.
+pub fn seal_text(seal: &Seal) -> String {
+    match seal {
+        Seal::Owner(key) => format!("x25519:{}", hex::encode(key)),
+    }
 }
 
 /// The conditions of an offer in one line.
@@ -210,11 +227,12 @@ pub fn example(at: Timestamp) -> Offer {
         user_metered: true,
     };
     Offer {
-        id: OfferId::default(),
+        label: Label::default(),
         lots: vec![lot].try_into().expect("one lot is within the bound"),
         window: Window { from: Timestamp(hour.0 + 2 * HOUR_MS), to: Timestamp(hour.0 + 6 * HOUR_MS) },
         gate_closes: Timestamp(hour.0 + HOUR_MS),
-        seal_key: [0; 32],
+        lapses: Timestamp(hour.0 + 2 * HOUR_MS),
+        seal: Seal::Owner([0; 32]),
         terms: OfferTerms {
             deposit_permille: 100,
             guarantee_permille: 1_000,
@@ -222,6 +240,8 @@ pub fn example(at: Timestamp) -> Offer {
             grace_ms: 3_600_000,
             substitute: Substitute::Nothing,
             signing_ms: 1_800_000,
+            bond: Money::units(5),
+            award_rule: AwardRule::Free,
         },
         notice: "PV electricity, by the user's meter".parse().expect("the notice is short"),
     }

@@ -2,50 +2,86 @@
 
 use super::{meter, show_done};
 use crate::context::{Context, read_file};
-use crate::failure::{Failure, read};
-use crate::output::or_dash;
-use crate::{t, units};
+use crate::failure::Failure;
+use crate::ids::Given;
+use crate::units::{Amount, Unit};
+use crate::{import, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use utilidor_sdk::Account;
-use utilidor_sdk::client::TimeFilter;
-use utilidor_sdk::model::CertificateRecord;
-use utilidor_sdk::trade::{RUN_READINGS, gateway_run, reading_batches, signed_run};
+use utilidor_sdk::core::readings::{RUN_READINGS, batches, gateway_run, signed_run};
 use utilidor_types::event::Event;
-use utilidor_types::meter::MeterRun;
-use utilidor_types::{CertificateId, MeterId, PrivateKey, Reading, Timestamp};
+use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::{Certificate, CertificateId, MeterId, PrivateKey, Quantity, Reading, Timestamp, Window};
+use utilidor_view::{EventFilter, EventKind, MeterView, TimeFilter};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Record readings
     #[command(after_help = "\
-Readings of a meter go oldest first. The gateway that submits them answers for the meter, unless --meter-key signs.
+Readings of a meter go oldest first. A meter that has a key signs them: name it with --meter-key. For others the gateway that
+submits them answers. Every register has its unit; a file may say it once, in its header.
 
 Examples:
-  utilidor reading record 9a40... 2025-01-01T01:00:00+08:00=17.5kWh 2025-01-01T02:00:00+08:00=21kWh --as gateway
-  utilidor reading record 9a40... 1735664400000=63000000 --meter-key meter-7 --as gateway
-  utilidor reading record --file readings.csv --as gateway   # lines METER,TIME,REGISTER")]
+  utilidor reading record 9a40 2025-01-01T01:00:00+08:00=17.5kWh 2025-01-01T02:00:00+08:00=21kWh --as gateway
+  utilidor reading record 9a40 1735664400000=17.5 --unit kWh --meter-key meter-7 --as gateway
+  utilidor reading record --file readings.csv --as gateway
+  utilidor reading record --file readings.csv --meter-key meter-7 --meter-key meter-8 --as gateway
+
+A file:
+  meter,time,register_kWh
+  9a40,2025-01-01T01:00:00+08:00,17.5
+  9a40,2025-01-01T02:00:00+08:00,21")]
     Record {
         /// The meter
         #[arg(required_unless_present = "file")]
-        meter: Option<MeterId>,
+        meter: Option<Given<MeterId>>,
         /// TIME=REGISTER
         #[arg(required_unless_present = "file")]
         readings: Vec<String>,
         /// Lines METER,TIME,REGISTER; `-` is standard input
-        #[arg(long, conflicts_with_all = ["meter", "readings", "meter_key"])]
+        #[arg(long, conflicts_with_all = ["meter", "readings"])]
         file: Option<PathBuf>,
-        /// Name of the meter's own key
+        /// Unit of the registers that name none, such as kWh
         #[arg(long)]
-        meter_key: Option<String>,
+        unit: Option<Unit>,
+        /// Name of a meter's own key; once for each
+        #[arg(long)]
+        meter_key: Vec<String>,
+    },
+    /// Correct what was certified of a meter; for its operator
+    #[command(after_help = "\
+The times are those of two certified readings, or one of them and the time of service. Bills are corrected by lines in the next
+statements of all agreements that the meter served in that time; both sides can see who corrected what, and why.
+
+Example:
+  utilidor reading correct 9a40... 2025-01-10T00:00:00+08:00 2025-01-11T00:00:00+08:00 120kWh \\
+    --reason 'display misread on site' --as operator")]
+    Correct {
+        /// The meter
+        meter: Given<MeterId>,
+        /// From this time ...
+        #[arg(value_parser = units::time)]
+        from: Timestamp,
+        /// ... to this time ...
+        #[arg(value_parser = units::time)]
+        to: Timestamp,
+        /// ... so much has passed
+        right: Amount,
+        /// What was certified [default: the sum of the certified readings in that time]
+        #[arg(long)]
+        certified: Option<Amount>,
+        /// Why, for both sides to read
+        #[arg(long)]
+        reason: String,
     },
     /// List a meter's certified readings
     List {
         /// The meter
-        meter: MeterId,
+        meter: Given<MeterId>,
         /// Intervals from this time on
         #[arg(long, value_parser = units::time)]
         from: Option<Timestamp>,
@@ -68,21 +104,38 @@ Examples:
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::Record { meter, readings, file, meter_key } => {
-            let key = meter_key.map(|name| context.signing_key(&name)).transpose()?;
-            let account = context.account().await?;
+        Command::Record { meter, readings, file, unit, meter_key } => {
+            let keys = meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?;
             let series = match (file, meter) {
-                (Some(file), _) => read_series(&account, &read_file(&file)?).await?,
+                (Some(file), _) => {
+                    let name = file.display().to_string();
+                    let read = read_series(&context, &read_file(&file)?, unit).await;
+                    read.map_err(|failure| failure.within(&name))?
+                }
                 (None, Some(meter)) => {
-                    let carrier = account.client().meter(meter).await?.carrier;
-                    let readings = readings.iter().map(|text| meter::reading(text, carrier));
-                    vec![(meter, readings.collect::<Result<_, _>>()?)]
+                    let meter = context.client()?.meter(context.id(&meter).await?).await?;
+                    let readings = readings.iter().map(|text| meter::reading(text, meter.carrier, unit));
+                    vec![Series { readings: readings.collect::<Result<_, _>>()?, meter }]
                 }
                 (None, None) => return Err(Failure::usage("which meter?")),
             };
-            record(&account, series, key.as_ref(), &context).await?;
+            record(&context.account().await?, series, &keys, &context).await?;
+        }
+        Command::Correct { meter, from, to, right, certified, reason } => {
+            let meter = context.id(&meter).await?;
+            let account = context.account().await?;
+            let carrier = account.client().meter(meter).await?.carrier;
+            let interval = Window { from, to };
+            let right = right.of(carrier).map_err(Failure::usage)?;
+            let certified = match certified {
+                Some(certified) => certified.of(carrier).map_err(Failure::usage)?,
+                None => certified_in(&account, meter, interval).await?,
+            };
+            let done = account.correct_readings(meter, interval, certified, right, &reason).await?;
+            show_done(context.out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
         }
         Command::List { meter, from, to } => {
+            let meter = context.id(&meter).await?;
             let client = context.client()?;
             let carrier = client.meter(meter).await?.carrier;
             let certificates = client.meter_certificates(meter, &TimeFilter { from_ms: from, to_ms: to }).await?;
@@ -102,14 +155,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Show { certificate } => {
             let client = context.client()?;
-            let record: CertificateRecord = client.certificate(CertificateId(certificate)).await?;
+            let record = client.certificate(CertificateId(certificate)).await?;
             let carrier = client.meter(record.certificate.meter).await?.carrier;
             context.out.show(&record, |out| {
                 let certificate = &record.certificate;
-                let purchases = certificate
-                    .purchases
-                    .iter()
-                    .map(|purchase| format!("{} {}", purchase.agreement, units::quantity(purchase.quantity, carrier)));
                 out.facts(vec![
                     (t!("certificate"), certificate.id.to_string()),
                     (t!("block"), record.height.to_string()),
@@ -117,8 +166,6 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("interval"), format!("{} - {}", certificate.interval.from, certificate.interval.to)),
                     (t!("register"), units::quantity(certificate.register, carrier)),
                     (t!("quantity"), units::quantity(certificate.quantity, carrier)),
-                    (t!("agreements"), purchases.collect::<Vec<_>>().join("\n")),
-                    (t!("subscription"), or_dash(certificate.subscription)),
                 ])
             });
         }
@@ -129,24 +176,40 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Readings of a meter, oldest first.
+struct Series {
+    meter: MeterView,
+    readings: Vec<Reading>,
+}
+
+/// The meter's own key among `keys`; none for a meter that its gateway answers for.
+fn key_of<'a>(meter: &MeterView, keys: &'a [PrivateKey]) -> Result<Option<&'a PrivateKey>, Failure> {
+    let MeterAuthority::Meter(public) = meter.authority else { return Ok(None) };
+    let key = keys.iter().find(|key| key.public_key() == public);
+    key.map(Some).ok_or_else(|| {
+        Failure::usage(format!(
+            "meter {} signs its readings with {public}, which is none of the keys given",
+            meter.meter
+        ))
+        .next("name its key with --meter-key; for several meters, once for each key")
+    })
+}
+
 /// Submits readings in as few transactions as they fit in, and shows what was certified and what was refused.
-async fn record(
-    account: &Account,
-    series: Vec<(MeterId, Vec<Reading>)>,
-    key: Option<&PrivateKey>,
-    context: &Context,
-) -> Result<(), Failure> {
+async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], context: &Context) -> Result<(), Failure> {
     let mut runs: Vec<MeterRun> = Vec::new();
-    for (meter, readings) in series {
+    for Series { meter, readings } in series {
+        let key = key_of(&meter, keys)?;
         for chunk in readings.chunks(RUN_READINGS) {
-            runs.push(match key {
-                Some(key) => signed_run(account.chain(), meter, chunk.to_vec(), key)?,
-                None => gateway_run(meter, chunk.to_vec())?,
-            });
+            let run = match key {
+                Some(key) => signed_run(account.chain(), meter.meter, chunk.to_vec(), key),
+                None => gateway_run(meter.meter, chunk.to_vec()),
+            };
+            runs.push(run.expect("a chunk is no longer than a run may be"));
         }
     }
     let mut refused = 0;
-    for batch in reading_batches(runs) {
+    for batch in batches(runs) {
         let done = account.record_readings(batch).await?;
         for event in done.events() {
             if let Event::Certified { refused: readings, .. } = event {
@@ -164,33 +227,67 @@ async fn record(
     Ok(())
 }
 
-/// Reads lines METER,TIME,REGISTER. An empty line, and one that begins with `#` or `meter`, says nothing.
-async fn read_series(account: &Account, bytes: &[u8]) -> Result<Vec<(MeterId, Vec<Reading>)>, Failure> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Failure::usage("the readings are no text"))?;
-    let mut carriers = BTreeMap::new();
-    let mut series: Vec<(MeterId, Vec<Reading>)> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') || line.starts_with("meter") {
-            continue;
-        }
-        let [meter, time, register] = line.split(',').map(str::trim).collect::<Vec<_>>()[..] else {
-            return Err(Failure::usage(format!("line {} is not METER,TIME,REGISTER: {line:?}", number + 1)));
-        };
-        let meter: MeterId = read("meter", meter)?;
-        let carrier = match carriers.get(&meter.0) {
-            Some(carrier) => *carrier,
+/// What was certified of a meter in a time that begins and ends with readings.
+async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Result<Quantity, Failure> {
+    let corrections = EventFilter { kind: Some(EventKind::Corrected), ..EventFilter::default() };
+    let corrections = account.client().meter_events(meter, &corrections).await?;
+    let concerns =
+        |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
+    if corrections.iter().any(|correction| concerns(&correction.event)) {
+        return Err(Failure::usage("the time was corrected before: what is it to be corrected from?")
+            .next(format!("see: utilidor meter events {meter}; then say what counts now with --certified")));
+    }
+    let filter = TimeFilter { from_ms: Some(interval.from), to_ms: Some(interval.to) };
+    let views = account.client().meter_certificates(meter, &filter).await?;
+    let within: Vec<Certificate> = views
+        .into_iter()
+        .map(|view| view.certificate)
+        .filter(|certificate| certificate.interval.from >= interval.from && certificate.interval.to <= interval.to)
+        .collect();
+    let ends = within.first().zip(within.last()).map(|(first, last)| (first.interval.from, last.interval.to));
+    if ends != Some((interval.from, interval.to)) {
+        return Err(Failure::usage("the time does not begin and end with certified readings")
+            .next(format!("see them: utilidor reading list {meter}; or say what was certified with --certified")));
+    }
+    let sum = within.iter().try_fold(Quantity::ZERO, |sum, certificate| sum.checked_add(certificate.quantity));
+    sum.ok_or_else(|| Failure::usage("the certified readings of that time add up to more than a quantity holds"))
+}
+
+/// The readings of a file, by meter.
+async fn read_series(context: &Context, bytes: &[u8], unit: Option<Unit>) -> Result<Vec<Series>, Failure> {
+    let client = context.client()?;
+    let mut meters: BTreeMap<String, MeterId> = BTreeMap::new();
+    let mut series: Vec<Series> = Vec::new();
+    // The line that brought a meter's last reading.
+    let mut lines: BTreeMap<MeterId, u64> = BTreeMap::new();
+    for line in import::read(bytes, unit).map_err(Failure::usage)? {
+        let in_line = |failure: Failure| failure.within(&format!("line {}", line.number));
+        let meter = match meters.get(&line.meter) {
+            Some(meter) => *meter,
             None => {
-                let carrier = account.client().meter(meter).await?.carrier;
-                carriers.insert(meter.0, carrier);
-                carrier
+                let meter = context.read_id::<MeterId>(&line.meter).await.map_err(in_line)?;
+                meters.insert(line.meter.clone(), meter);
+                meter
             }
         };
-        let reading = meter::reading(&format!("{time}={register}"), carrier)?;
-        match series.iter_mut().find(|(known, _)| *known == meter) {
-            Some((_, readings)) => readings.push(reading),
-            None => series.push((meter, vec![reading])),
+        let place = match series.iter().position(|series| series.meter.meter == meter) {
+            Some(place) => place,
+            None => {
+                let meter = client.meter(meter).await.map_err(|error| in_line(error.into()))?;
+                series.push(Series { meter, readings: Vec::new() });
+                series.len() - 1
+            }
+        };
+        let Series { meter: record, readings } = &mut series[place];
+        let register = line.register.of(record.carrier).map_err(|reason| in_line(Failure::usage(reason)))?;
+        if readings.last().is_some_and(|last| last.time >= line.time) {
+            let earlier = lines[&meter];
+            let what =
+                format!("{} is not after the time of line {earlier}: a meter's readings go oldest first", line.time);
+            return Err(in_line(Failure::usage(what)));
         }
+        readings.push(Reading { time: line.time, register });
+        lines.insert(meter, line.number);
     }
     Ok(series)
 }

@@ -1,16 +1,17 @@
 //! `utilidor statement`: what was delivered, what it cost, and the proof of it.
 
-use super::plain;
+use super::{bands_text, party_text, permille};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Output, yes};
+use crate::ids::Given;
+use crate::output::{Output, Word, or_dash, yes};
 use crate::{t, units};
 use clap::Subcommand;
-use serde_json::json;
-use utilidor_sdk::client::StatementFilter;
-use utilidor_sdk::model::StatementRecord;
-use utilidor_types::statement::StatementLine;
-use utilidor_types::{AgreementId, Timestamp};
+use utilidor_types::agreement::Party;
+use utilidor_types::package::UnitPrice;
+use utilidor_types::statement::{Closing, StatementLine};
+use utilidor_types::{AgreementId, Bands, Carrier, Money, Statement, Timestamp, Window};
+use utilidor_view::{StatementFilter, StatementView};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -22,7 +23,7 @@ pub enum Command {
         account: Option<String>,
         /// The agreement
         #[arg(long, conflicts_with_all = ["from", "to"])]
-        agreement: Option<AgreementId>,
+        agreement: Option<Given<AgreementId>>,
         /// About a time that ends after this
         #[arg(long, value_parser = units::time)]
         from: Option<Timestamp>,
@@ -33,7 +34,7 @@ pub enum Command {
     /// Show a statement with its lines
     Show {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// The statement's number
         number: u32,
     },
@@ -41,9 +42,12 @@ pub enum Command {
     #[command(after_help = "Example:\n  utilidor statement proof 77aa... 1 > bill.json && utilidor verify bill.json")]
     Proof {
         /// The agreement
-        agreement: AgreementId,
+        agreement: Given<AgreementId>,
         /// The statement's number
         number: u32,
+        /// Leave out the certified readings, and rely on the registers at the meters' marks
+        #[arg(long)]
+        short: bool,
     },
 }
 
@@ -52,7 +56,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     let client = context.client()?;
     match command {
         Command::List { account, agreement, from, to } => {
-            let account = account.map(|account| context.account_id(&account)).transpose()?;
+            let agreement = context.id_or_none(agreement.as_ref()).await?;
+            let account = context.account_or_none(account.as_deref()).await?;
             let statements = match agreement {
                 Some(agreement) => client.agreement_statements(agreement).await?,
                 None => client.statements(&StatementFilter { account, from_ms: from, to_ms: to }).await?,
@@ -63,101 +68,316 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     [
                         statement.agreement.to_string(),
                         statement.number.to_string(),
-                        record.kind.clone(),
+                        out.word(closing_word(statement.closing)).into(),
                         statement.period.from.to_string(),
                         statement.period.to.to_string(),
                         statement.paid.to_string(),
                         statement.unpaid.to_string(),
+                        statement.debt.to_string(),
                     ]
                 });
-                let headings =
-                    [t!("agreement"), t!("number"), t!("kind"), t!("from"), t!("to"), t!("paid"), t!("unpaid")];
+                let headings = [
+                    t!("agreement"),
+                    t!("number"),
+                    t!("closing"),
+                    t!("from"),
+                    t!("to"),
+                    t!("paid"),
+                    t!("unpaid"),
+                    t!("debt"),
+                ];
                 out.table(headings, rows.collect())
             });
         }
         Command::Show { agreement, number } => {
+            let agreement = context.id(&agreement).await?;
             let record = client.statement(agreement, number).await?;
             context.out.show(&record, |out| statement_text(out, &record));
         }
-        Command::Proof { agreement, number } => context.out.document(&client.bill_proof(agreement, number).await?),
+        Command::Proof { agreement, number, short } => {
+            let agreement = context.id(&agreement).await?;
+            context.out.document(&client.bill_proof(agreement, number, short).await?);
+        }
     }
     Ok(())
 }
 
 /// A statement for people.
-pub fn statement_text(out: &Output, record: &StatementRecord) -> String {
+pub fn statement_text(out: &Output, record: &StatementView) -> String {
     let statement = &record.statement;
     let facts = out.facts(vec![
         (t!("statement"), format!("{} / {}", statement.agreement, statement.number)),
+        (t!("closing"), out.word(closing_word(statement.closing)).into()),
         (t!("owner"), record.owner.to_string()),
         (t!("user"), record.user.to_string()),
-        (t!("period"), format!("{} - {}", statement.period.from, statement.period.to)),
+        (t!("period"), window_text(statement.period)),
         (t!("time"), statement.issued.to_string()),
         (t!("paid"), statement.paid.to_string()),
         (t!("unpaid"), statement.unpaid.to_string()),
+        (t!("debt"), statement.debt.to_string()),
         (t!("substituted"), yes(statement.substituted)),
     ]);
-    let lines = out
-        .table([t!("line"), t!("carrier"), t!("detail"), t!("amount")], statement.lines.iter().map(line_row).collect());
-    format!("{facts}\n{lines}")
+    let rows = statement.lines.iter().map(|line| Row::of(out, line, statement).cells(out, line));
+    let headings = [t!("line"), t!("carrier"), t!("period"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
+    format!("{facts}\n{}", out.table(headings, rows.collect()))
 }
 
-fn line_row(line: &StatementLine) -> [String; 4] {
-    use StatementLine as Line;
-    match *line {
-        Line::Delivery { carrier, contracted, available, delivered, substituted, price, amount } => {
-            let quantity = |quantity| units::quantity(quantity, carrier);
-            let detail = format!(
-                "delivered {} of {} (available {}, substituted {}) at {}",
-                quantity(delivered),
-                quantity(contracted),
-                quantity(available),
-                quantity(substituted),
-                units::price(price)
-            );
-            ["delivery".into(), carrier.to_string(), detail, amount.to_string()]
+const fn closing_word(closing: Closing) -> Word {
+    match closing {
+        Closing::Period => t!("closing_period"),
+        Closing::End => t!("closing_end"),
+        Closing::Supplement => t!("closing_supplement"),
+    }
+}
+
+const fn line_word(line: &StatementLine) -> Word {
+    match line {
+        StatementLine::Delivery { .. } => t!("line_delivery"),
+        StatementLine::NoReading { .. } => t!("line_no_reading"),
+        StatementLine::Forfeit { .. } => t!("line_forfeit"),
+        StatementLine::DefaultForfeit { .. } => t!("line_default_forfeit"),
+        StatementLine::Usage { .. } => t!("line_usage"),
+        StatementLine::Energy { .. } => t!("line_energy"),
+        StatementLine::Levy { .. } => t!("line_levy"),
+        StatementLine::FloorArea { .. } => t!("line_floor_area"),
+        StatementLine::Fixed { .. } => t!("line_fixed"),
+        StatementLine::Minimum { .. } => t!("line_minimum"),
+        StatementLine::Demand { .. } => t!("line_demand"),
+        StatementLine::Credit { .. } => t!("line_credit"),
+        StatementLine::Tax { .. } => t!("line_tax"),
+        StatementLine::Refund { .. } => t!("line_refund"),
+    }
+}
+
+fn window_text(window: Window) -> String {
+    format!("{} - {}", window.from, window.to)
+}
+
+/// What a line says, for a table.
+#[derive(Default)]
+struct Row {
+    quantity: Option<String>,
+    price: Option<String>,
+    amount: Option<String>,
+    detail: Vec<String>,
+}
+
+impl Row {
+    fn of(out: &Output, line: &StatementLine, statement: &Statement) -> Self {
+        let mut row = Self::written(out, line);
+        // What came for a time that had its statement.
+        if line.period().is_some_and(|period| period.to <= statement.period.from) {
+            row.detail.insert(0, out.word(t!("correction")).into());
         }
-        Line::Forfeit { carrier, by, shortfall, contracted, deposit, amount } => {
-            let detail = format!(
-                "{} missing of {}; deposit {deposit} of the {}",
-                units::quantity(shortfall, carrier),
-                units::quantity(contracted, carrier),
-                plain(&json!(by))
-            );
-            ["forfeit".into(), carrier.to_string(), detail, amount.to_string()]
+        row
+    }
+
+    fn written(out: &Output, line: &StatementLine) -> Self {
+        use StatementLine as Line;
+        let said = |word: Word, value: String| format!("{} {value}", out.word(word));
+        let by = |party: Party| said(t!("by"), party_text(out, party));
+        match line {
+            Line::Delivery { carrier, contracted, available, taken, delivered, substituted, price, amount } => {
+                let quantity = |quantity| units::quantity(quantity, *carrier);
+                let mut detail = vec![
+                    said(t!("contracted"), quantity(*contracted)),
+                    said(t!("available"), quantity(*available)),
+                    said(t!("taken"), quantity(*taken)),
+                ];
+                if substituted.0 > 0 {
+                    detail.push(said(t!("substituted"), quantity(*substituted)));
+                }
+                Self::paid(Some(quantity(*delivered)), Some(units::price(*price)), *amount, detail)
+            }
+            Line::NoReading { party, .. } => Self { detail: vec![party_text(out, *party)], ..Self::default() },
+            Line::Forfeit { carrier, by: party, shortfall, contracted, deposit, amount } => {
+                let quantity = |quantity| units::quantity(quantity, *carrier);
+                let detail = vec![
+                    by(*party),
+                    said(t!("shortfall"), quantity(*shortfall)),
+                    said(t!("contracted"), quantity(*contracted)),
+                    said(t!("deposit"), deposit.to_string()),
+                ];
+                Self::paid(None, None, *amount, detail)
+            }
+            Line::DefaultForfeit { by: party, amount } => Self::paid(None, None, *amount, vec![by(*party)]),
+            Line::Usage { carrier, band, factor_permille, quantity, .. } => {
+                let factor = format!("{} x{}.{:03}", band.name(), factor_permille / 1_000, factor_permille % 1_000);
+                let quantity = Some(units::quantity(*quantity, *carrier));
+                Self { quantity, detail: vec![factor], ..Self::default() }
+            }
+            Line::Energy { carrier, tranche, price, bands, amount, .. } => {
+                let mut detail = vec![tranche_text(out, *tranche)];
+                detail.push(bands_text(bands, *carrier));
+                Self::paid(total(bands, *carrier), Some(unit_price_text(price)), *amount, detail)
+            }
+            Line::Levy { carrier, price, quantity, amount, .. } => {
+                Self::paid(Some(units::quantity(*quantity, *carrier)), Some(units::price(*price)), *amount, Vec::new())
+            }
+            Line::FloorArea { tranche, area, days, discount_permille, amount, .. } => {
+                let detail = vec![
+                    tranche_text(out, *tranche),
+                    said(t!("days"), days.to_string()),
+                    said(t!("discount"), permille(*discount_permille)),
+                ];
+                Self::paid(Some(format!("{area} m2")), None, *amount, detail)
+            }
+            Line::Fixed { name, per_month, amount, .. } => {
+                Self::paid(None, Some(monthly(out, *per_month)), *amount, vec![name.to_string()])
+            }
+            Line::Minimum { name, least, charged, amount, .. } => {
+                let detail = vec![
+                    name.to_string(),
+                    said(t!("least"), least.to_string()),
+                    said(t!("charged"), charged.to_string()),
+                ];
+                Self::paid(None, None, *amount, detail)
+            }
+            Line::Demand { name, quantity, ms, per_kw, amount, .. } => {
+                let power = Some(units::power(*quantity, *ms));
+                Self::paid(power, Some(format!("{per_kw}/kW")), *amount, vec![name.to_string()])
+            }
+            Line::Credit { carrier, price, bands, amount, .. } => {
+                let row = Self::paid(
+                    total(bands, *carrier),
+                    Some(unit_price_text(price)),
+                    *amount,
+                    vec![bands_text(bands, *carrier)],
+                );
+                Self { amount: Some(format!("-{amount}")), ..row }
+            }
+            Line::Tax { permille: rate, base, amount } => {
+                let detail = vec![permille(*rate), said(t!("base"), base.to_string())];
+                Self::paid(None, None, *amount, detail)
+            }
+            Line::Refund { tranche, amount, withheld, .. } => {
+                let detail = vec![tranche_text(out, *tranche), said(t!("withheld"), withheld.to_string())];
+                Self { amount: Some(format!("-{amount}")), detail, ..Self::default() }
+            }
         }
-        Line::Usage { carrier, band, factor_permille, quantity } => {
-            let detail = format!(
-                "{} in band {} x{}.{:03}",
-                units::quantity(quantity, carrier),
-                band.name(),
-                factor_permille / 1_000,
-                factor_permille % 1_000
-            );
-            ["usage".into(), carrier.to_string(), detail, "-".into()]
+    }
+
+    fn paid(quantity: Option<String>, price: Option<String>, amount: Money, detail: Vec<String>) -> Self {
+        Self { quantity, price, amount: Some(amount.to_string()), detail }
+    }
+
+    fn cells(self, out: &Output, line: &StatementLine) -> [String; 7] {
+        let detail: Vec<String> = self.detail.into_iter().filter(|part| !part.is_empty()).collect();
+        [
+            out.word(line_word(line)).into(),
+            or_dash(line.carrier()),
+            or_dash(line.period().map(window_text)),
+            or_dash(self.quantity),
+            or_dash(self.price),
+            or_dash(self.amount),
+            or_dash(Some(detail.join(", ")).filter(|detail| !detail.is_empty())),
+        ]
+    }
+}
+
+/// A tranche by its number; 0 is what no tranche covered.
+fn tranche_text(out: &Output, tranche: u32) -> String {
+    match tranche {
+        0 => out.word(t!("list_price")).into(),
+        number => format!("{} {number}", out.word(t!("tranche"))),
+    }
+}
+
+fn unit_price_text(price: &UnitPrice) -> String {
+    let discount = match price.discount_permille {
+        0 => String::new(),
+        discount => format!(" -{}", permille(discount)),
+    };
+    format!("{}{discount}", units::price(price.price))
+}
+
+fn monthly(out: &Output, money: Money) -> String {
+    format!("{money} {}", out.word(t!("per_month")))
+}
+
+/// All bands together.
+fn total(bands: &Bands, carrier: Carrier) -> Option<String> {
+    bands.total().map(|total| units::quantity(total, carrier))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+    use utilidor_types::{Band, Digest, Price, Quantity};
+
+    const JANUARY: Window = Window { from: Timestamp(1_735_660_800_000), to: Timestamp(1_738_339_200_000) };
+    const FEBRUARY: Window = Window { from: JANUARY.to, to: Timestamp(1_740_758_400_000) };
+    const KWH: u64 = 3_600_000;
+
+    fn statement(lines: Vec<StatementLine>) -> StatementView {
+        let statement = Statement {
+            agreement: AgreementId::default(),
+            number: 2,
+            closing: Closing::Period,
+            period: FEBRUARY,
+            issued: FEBRUARY.to,
+            lines: lines.try_into().unwrap(),
+            substituted: false,
+            paid: Money::units(80),
+            unpaid: Money::units(20),
+            debt: Money::units(50),
+            available: Money::ZERO,
+            state_before: Digest::default(),
+            state_after: Digest::default(),
+        };
+        let cause =
+            utilidor_view::CauseView { height: 1, receipt: 0, time_ms: FEBRUARY.to, transaction: None, due: None };
+        let kind = utilidor_view::Kind::Subscription;
+        StatementView { statement, owner: Default::default(), user: Default::default(), kind, cause }
+    }
+
+    fn lines() -> Vec<StatementLine> {
+        let carrier = Carrier::Electricity;
+        let price = UnitPrice { price: Price::micro_per_kwh(800_000), discount_permille: 20 };
+        let mut bands = Bands::ZERO;
+        bands.0[Band::Deep as usize] = Quantity(5 * KWH);
+        vec![
+            StatementLine::Usage {
+                carrier,
+                period: JANUARY,
+                band: Band::Deep,
+                factor_permille: 300,
+                quantity: Quantity(KWH),
+            },
+            StatementLine::Energy { carrier, period: FEBRUARY, tranche: 3, price, bands, amount: Money::units(4) },
+            StatementLine::Energy { carrier, period: FEBRUARY, tranche: 0, price, bands, amount: Money::units(4) },
+            StatementLine::Demand {
+                name: "demand".parse().unwrap(),
+                period: FEBRUARY,
+                carrier,
+                quantity: Quantity(18 * KWH),
+                ms: 3_600_000,
+                per_kw: Money::units(20),
+                amount: Money::units(360),
+            },
+            StatementLine::Credit { carrier, period: JANUARY, price, bands, amount: Money::units(1) },
+            StatementLine::Tax { permille: 130, base: Money::units(100), amount: Money::units(13) },
+        ]
+    }
+
+    #[test]
+    fn a_statement_reads_in_both_languages() {
+        for (lang, words) in [
+            (Lang::En, ["a period", "tranche 3", "list price", "demand charge", "value-added tax", "correction"]),
+            (Lang::Zh, ["期间", "预付批次 3", "目录价", "需量电费", "增值税", "更正"]),
+        ] {
+            let text = statement_text(&Output { json: false, lang }, &statement(lines()));
+            for part in words.into_iter().chain(["5.000 kWh", "18.000 kW", "-1.000000", "50.000000", "deep x0.300"]) {
+                assert!(text.contains(part), "{part} is missing:\n{text}");
+            }
         }
-        Line::Charge { carrier, tranche, price, weight, weight_before: _, amount } => {
-            let detail = format!(
-                "tranche {tranche}: weight {weight} at {} less {}",
-                units::price(price.price),
-                super::permille(price.discount_permille)
-            );
-            ["charge".into(), carrier.to_string(), detail, amount.to_string()]
-        }
-        Line::Owed { carrier, weight } => {
-            ["owed".into(), carrier.to_string(), format!("weight {weight}, carried to the next prepayment"), "-".into()]
-        }
-        Line::OwedCharge { carrier, price, weight, amount } => {
-            let detail = format!("weight {weight} beyond all prepayments at {}", units::price(price));
-            ["owed charge".into(), carrier.to_string(), detail, amount.to_string()]
-        }
-        Line::FloorArea { carrier, tranche, days_passed, days, amount } => {
-            let detail = format!("tranche {tranche}: {days_passed} of {days} days of the season have passed");
-            ["floor area".into(), carrier.to_string(), detail, amount.to_string()]
-        }
-        Line::Refund { carrier, tranche, amount, withheld } => {
-            let detail = format!("tranche {tranche}: goes back to the user, {withheld} withheld");
-            ["refund".into(), carrier.to_string(), detail, amount.to_string()]
-        }
+    }
+
+    #[test]
+    fn only_what_lies_before_the_statements_period_is_a_correction() {
+        let text = statement_text(&Output { json: false, lang: Lang::En }, &statement(lines()));
+        let corrections = text.lines().filter(|line| line.contains("correction")).count();
+        assert_eq!(corrections, 2, "January's usage and credit:\n{text}");
     }
 }

@@ -7,16 +7,17 @@ use crate::output::yes;
 use crate::{t, units};
 use clap::Args;
 use serde_json::json;
-use utilidor_types::Timestamp;
+use utilidor_types::{PrivateKey, Timestamp};
 
 /// Where the time is to be moved.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Only a development chain's time can be moved, and only forward. All that falls due on the way is executed.
+Only a development chain's time can be moved, only forward, and only by who operates it: with the key that votes (validator) or
+the founder's. All that falls due on the way is executed.
 
 Examples:
-  utilidor advance-time 2025-02-01T00:00:00+08:00
-  utilidor advance-time --by 36h")]
+  utilidor advance-time 2025-02-01T00:00:00+08:00 --as founder
+  utilidor advance-time --by 36h --as founder")]
 pub struct AdvanceTime {
     /// To this time
     #[arg(value_parser = units::time, required_unless_present = "by", conflicts_with = "by")]
@@ -74,7 +75,14 @@ pub async fn advance_time(arguments: AdvanceTime, context: Context) -> Result<()
         }
         (None, None) => return Err(Failure::usage("to which time?")),
     };
-    let time = client.advance_time(to).await?;
+    let chain = client.status().await?.chain;
+    // The demonstration's key protects nothing and is in no keystore.
+    let key = if chain == utilidor_park::genesis().chain() {
+        PrivateKey::ed25519(utilidor_park::validator_secret())
+    } else {
+        context.operator_key()?
+    };
+    let time = client.advance_time(chain, to, &key).await?;
     context.out.show(&json!({ "time_ms": time }), |out| format!("{}: {time}", out.word(t!("time"))));
     Ok(())
 }

@@ -1,49 +1,56 @@
 //! `utilidor subscription`: a user's choice from a package, and what it pays ahead.
 
 use super::agreement::agreement_text;
-use super::{permille, show_done};
-use crate::context::{Context, read_document};
+use super::{event_line, permille, show_done};
+use crate::context::Context;
+use crate::document;
 use crate::failure::{Failure, read};
-use crate::t;
+use crate::ids::Given;
+use crate::output::{Output, or_dash};
+use crate::{label, t, units};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
-use utilidor_sdk::trade::new_id;
 use utilidor_types::action::Prepayment;
-use utilidor_types::agreement::{Program, Service};
-use utilidor_types::{AgreementId, Carrier, MeterId, Money, PackageId, Quantity, SubscriptionTerms, package};
+use utilidor_types::agreement::Service;
+use utilidor_types::{AgreementId, Area, Carrier, MeterId, Money, PackageId, Quantity, SubscriptionTerms, package};
+use utilidor_view::{Kind, SubscriptionView, TrancheView};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Subscribe to a published package
     #[command(after_help = "\
-A service is CARRIER:OPTION, then :METER, then :AREA in m2; the options of a carrier are counted from 0.
+A service is CARRIER:OPTION, then :METER, then :AREA in m2; the options of a carrier are counted from 0. The allowance is the most
+that statements may take from the free balance within 30 days, beyond what is prepaid; what is due beyond it becomes a debt.
 
 Examples:
-  utilidor subscription new 12ab... 1 --service electricity:0:9a40... --service heating:0::2400 --as shop
+  utilidor subscription new 12ab... 1 --allowance 500 --service electricity:0:9a40... --service heating:0::84.25 --as shop
   utilidor subscription new --file terms.json --as shop")]
     New {
         /// The package
         #[arg(required_unless_present = "file")]
-        package: Option<PackageId>,
+        package: Option<Given<PackageId>>,
         /// Its version
         #[arg(required_unless_present = "file")]
         version: Option<u32>,
         /// CARRIER:OPTION[:METER[:AREA]]
         #[arg(long = "service", required_unless_present = "file")]
         services: Vec<String>,
+        /// The most that statements may take from the free balance within 30 days
+        #[arg(long, required_unless_present = "file")]
+        allowance: Option<Money>,
         /// A document of subscription terms instead; `-` is standard input
-        #[arg(long, conflicts_with_all = ["package", "version", "services"])]
+        #[arg(long, conflicts_with_all = ["package", "version", "services", "allowance"])]
         file: Option<PathBuf>,
-        /// The subscription's id: 32 hex digits [default: random]
+        /// What this side calls it; subscribed again under the same label, it is the same subscription [default: random]
         #[arg(long)]
-        id: Option<AgreementId>,
+        label: Option<String>,
     },
     /// Show a subscription and what is prepaid
     Show {
         /// The subscription
-        subscription: AgreementId,
+        subscription: Given<AgreementId>,
     },
     /// Pay ahead for a service [M20-M22]
     #[command(after_help = "\
@@ -53,7 +60,7 @@ Examples:
   utilidor subscription prepay 77aa... heating --period quarter --amount 9000 --as shop    # by meter")]
     Prepay {
         /// The subscription
-        subscription: AgreementId,
+        subscription: Given<AgreementId>,
         /// The service's carrier
         carrier: Carrier,
         /// How much: for services by meter
@@ -67,9 +74,12 @@ Examples:
         at_most: Option<Money>,
     },
     /// End a subscription early, with a refund by its tariffs
+    #[command(after_help = "\
+Its user ends it at once, its owner or the operator of one of its meters after the package's notice. The final statement follows
+six hours later; what meters bring later for the time before makes a supplementary one.")]
     Terminate {
         /// The subscription
-        subscription: AgreementId,
+        subscription: Given<AgreementId>,
     },
 }
 
@@ -94,17 +104,21 @@ impl From<Period> for package::Period {
     }
 }
 
-fn service(text: &str) -> Result<Service, Failure> {
+async fn service(text: &str, context: &Context) -> Result<Service, Failure> {
     let parts: Vec<&str> = text.split(':').collect();
     if !(2..=4).contains(&parts.len()) {
         return Err(Failure::usage(format!("{text:?} is no service: write CARRIER:OPTION[:METER[:AREA]]")));
     }
     let given = |place: usize| parts.get(place).filter(|part| !part.is_empty());
+    let meter = match given(2) {
+        Some(meter) => Some(context.read_id::<MeterId>(meter).await?),
+        None => None,
+    };
     Ok(Service {
         carrier: read("carrier", parts[0])?,
         option: read("option", parts[1])?,
-        meter: given(2).map(|meter| read::<MeterId>("meter", meter)).transpose()?,
-        floor_area_m2: given(3).map(|area| read("floor area in m2", area)).transpose()?.unwrap_or(0),
+        meter,
+        floor_area: given(3).map(|area| units::area(area).map_err(Failure::usage)).transpose()?.unwrap_or(Area(0)),
         low_balance: Quantity::ZERO,
     })
 }
@@ -112,58 +126,32 @@ fn service(text: &str) -> Result<Service, Failure> {
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::New { package, version, services, file, id } => {
-            let terms: SubscriptionTerms = match (file, package, version) {
-                (Some(file), ..) => read_document(&file, "document of subscription terms", "subscription new --help")?,
-                (None, Some(package), Some(version)) => {
-                    let services = services.iter().map(|text| service(text)).collect::<Result<Vec<_>, _>>()?;
+        Command::New { package, version, services, allowance, file, label } => {
+            let package = context.id_or_none(package.as_ref()).await?;
+            let terms: SubscriptionTerms = match (file, package, version, allowance) {
+                (Some(file), ..) => document::read(&file, "document of subscription terms", "subscription new --help")?,
+                (None, Some(package), Some(version), Some(allowance)) => {
+                    let mut chosen = Vec::with_capacity(services.len());
+                    for text in &services {
+                        chosen.push(service(text, &context).await?);
+                    }
                     let services =
-                        services.try_into().map_err(|error| Failure::usage(format!("too many services: {error}")))?;
-                    SubscriptionTerms { package, version, services }
+                        chosen.try_into().map_err(|error| Failure::usage(format!("too many services: {error}")))?;
+                    SubscriptionTerms { package, version, services, allowance }
                 }
-                _ => return Err(Failure::usage("which package, and which version?")),
+                _ => return Err(Failure::usage("which package, which version, and how much of an allowance?")),
             };
-            let id = id.map_or_else(|| new_id().map(AgreementId), Ok)?;
-            let done = context.account().await?.subscribe(id, terms).await?;
-            show_done(context.out, &done, json!({ "subscription": id }));
+            let label = label::or_random(label.as_deref())?;
+            let made = context.account().await?.subscribe(label, terms).await?;
+            show_done(context.out, &made.done, json!({ "subscription": made.id }));
         }
         Command::Show { subscription } => {
+            let subscription = context.id(&subscription).await?;
             let record = context.client()?.subscription(subscription).await?;
-            context.out.show(&record, |out| {
-                let rows = record.tranches.iter().map(|tranche| {
-                    let period =
-                        tranche.period.map_or_else(|| "-".into(), |period| format!("{} - {}", period.from, period.to));
-                    [
-                        tranche.carrier.to_string(),
-                        tranche.tranche.to_string(),
-                        tranche.paid.to_string(),
-                        permille(tranche.discount_permille),
-                        tranche.charged.to_string(),
-                        tranche.refunded.to_string(),
-                        tranche.withheld.to_string(),
-                        period,
-                    ]
-                });
-                let headings = [
-                    t!("carrier"),
-                    t!("tranche"),
-                    t!("prepaid"),
-                    t!("discount"),
-                    t!("charged"),
-                    t!("refunded"),
-                    t!("withheld"),
-                    t!("period"),
-                ];
-                let tranches = out.table(headings, rows.collect());
-                let notices = record
-                    .notices
-                    .iter()
-                    .map(|notice| [notice.cause.time_ms.to_string(), notice.carrier.to_string(), notice.kind.clone()]);
-                let notices = out.table([t!("time"), t!("carrier"), t!("notice")], notices.collect());
-                format!("{}\n{tranches}\n{notices}", agreement_text(out, &record.agreement))
-            });
+            context.out.show(&record, |out| subscription_text(out, &record));
         }
         Command::Prepay { subscription, carrier, amount, period, at_most } => {
+            let subscription = context.id(&subscription).await?;
             let account = context.account().await?;
             let payment = match (amount, period) {
                 (Some(amount), None) => Prepayment::Amount(amount),
@@ -185,10 +173,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(context.out, &done, json!({ "subscription": subscription }));
         }
         Command::Terminate { subscription } => {
+            let subscription = context.id(&subscription).await?;
             let account = context.account().await?;
             let record = account.client().agreement(subscription).await?;
-            if !matches!(record.terms.program, Program::Subscription(_)) {
-                return Err(Failure::usage(format!("agreement {subscription} is a purchase"))
+            if record.kind != Kind::Subscription {
+                return Err(Failure::usage(format!("agreement {subscription} is no subscription"))
                     .next(format!("end it with: utilidor agreement terminate {subscription}")));
             }
             let done = account.terminate(subscription).await?;
@@ -196,4 +185,38 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A subscription for people.
+fn subscription_text(out: &Output, record: &SubscriptionView) -> String {
+    let headings = [
+        t!("carrier"),
+        t!("tranche"),
+        t!("prepaid"),
+        t!("debt_paid"),
+        t!("discount"),
+        t!("charged"),
+        t!("refunded"),
+        t!("withheld"),
+        t!("period"),
+    ];
+    let tranches = out.table(headings, record.tranches.iter().map(tranche_row).collect());
+    let notices = record.notices.iter().map(|notice| [notice.cause.time_ms.to_string(), event_line(&notice.event)]);
+    let notices = out.table([t!("time"), t!("notice")], notices.collect());
+    format!("{}\n{tranches}\n{notices}", agreement_text(out, &record.agreement))
+}
+
+fn tranche_row(tranche: &TrancheView) -> [String; 9] {
+    let opened = tranche.opened.as_ref();
+    [
+        tranche.carrier.to_string(),
+        tranche.tranche.to_string(),
+        tranche.paid.to_string(),
+        or_dash(opened.map(|opened| opened.debt_paid)),
+        or_dash(opened.map(|opened| permille(opened.discount_permille))),
+        tranche.charged.to_string(),
+        tranche.refunded.to_string(),
+        tranche.withheld.to_string(),
+        or_dash(tranche.period.map(|period| format!("{} - {}", period.from, period.to))),
+    ]
 }

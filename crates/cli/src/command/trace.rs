@@ -2,33 +2,40 @@
 
 use super::account::{MOVEMENT_HEADINGS, movement_row, short};
 use super::agreement::agreement_text;
+use super::event_line;
+use super::meter::segments_text;
 use super::statement::statement_text;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::output::{Output, Word, or_dash, yes};
 use crate::{t, units};
 use clap::Args;
 use std::collections::{BTreeMap, btree_map::Entry};
-use utilidor_sdk::model::Trace;
-use utilidor_types::{AgreementId, Carrier, MeterId};
+use utilidor_sdk::http::trace::FullTrace;
+use utilidor_types::{AgreementId, Carrier, Event, MeterId};
 
 /// What is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  utilidor trace 77aa0c...        # or with --json for all of it")]
 pub struct Arguments {
     /// The agreement
-    agreement: AgreementId,
+    agreement: Given<AgreementId>,
 }
 
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let client = context.client()?;
-    let trace = client.trace(arguments.agreement).await?;
+    let trace = client.trace(context.id(&arguments.agreement).await?).await?;
     // A certificate names its meter, the meter its carrier.
     let mut carriers = BTreeMap::new();
     if !context.out.json {
-        for reading in &trace.readings {
-            let meter = reading.certificate.meter;
+        let read = trace.readings.iter().map(|reading| reading.certificate.meter);
+        let segments = trace.events.iter().filter_map(|of| match &of.event {
+            Event::Segment(segment) => Some(segment.meter),
+            _ => None,
+        });
+        for meter in read.chain(segments) {
             if let Entry::Vacant(unknown) = carriers.entry(meter) {
                 unknown.insert(client.meter(meter).await?.carrier);
             }
@@ -38,7 +45,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     Ok(())
 }
 
-fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>) -> String {
+fn trace_text(out: &Output, trace: &FullTrace, carriers: &BTreeMap<MeterId, Carrier>) -> String {
     let mut parts = Vec::new();
     let mut part = |word: Word, text: String| parts.push(format!("== {}\n{text}", out.word(word)));
     if let Some(record) = &trace.offer {
@@ -47,7 +54,7 @@ fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>
             [lot.carrier.to_string(), quantity, units::price(lot.asking_price)]
         });
         let facts = out.facts(vec![
-            (t!("offer"), record.offer.id.to_string()),
+            (t!("offer"), record.id.to_string()),
             (t!("owner"), record.owner.to_string()),
             (t!("time"), record.cause.time_ms.to_string()),
             (t!("gate"), record.offer.gate_closes.to_string()),
@@ -61,7 +68,7 @@ fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>
                 quote.cause.time_ms.to_string(),
                 short(quote.bidder),
                 quote.quote.commitment.to_string(),
-                quote.status.clone(),
+                quote.status.name().into(),
                 yes(quote.quote.binding),
             ]
         });
@@ -79,7 +86,7 @@ fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>
     }
     if let Some(record) = &trace.package {
         let facts = out.facts(vec![
-            (t!("package"), record.package.id.to_string()),
+            (t!("package"), record.id.to_string()),
             (t!("version"), record.package.version.to_string()),
             (t!("owner"), record.owner.to_string()),
             (t!("time"), record.cause.time_ms.to_string()),
@@ -100,8 +107,7 @@ fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>
     part(t!("signature"), out.table(headings, rows.collect()));
     let rows = trace.readings.iter().map(|reading| {
         let certificate = &reading.certificate;
-        let counts = certificate.purchases.iter().find(|purchase| purchase.agreement == trace.agreement.agreement);
-        let quantity = counts.map_or_else(|| certificate.rest(), |purchase| purchase.quantity);
+        let quantity = certificate.quantity;
         [
             certificate.id.to_string(),
             certificate.meter.to_string(),
@@ -115,6 +121,10 @@ fn trace_text(out: &Output, trace: &Trace, carriers: &BTreeMap<MeterId, Carrier>
     });
     let headings = [t!("certificate"), t!("meter"), t!("from"), t!("to"), t!("quantity"), t!("block")];
     part(t!("readings"), out.table(headings, rows.collect()));
+    part(t!("segments"), segments_text(out, &trace.events, |meter| carriers.get(&meter).copied()));
+    let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
+    let rows = told.map(|of| [of.cause.time_ms.to_string(), event_line(&of.event)]);
+    part(t!("event"), out.table([t!("time"), t!("event")], rows.collect()));
     let statements: Vec<_> = trace.statements.iter().map(|record| statement_text(out, record)).collect();
     let statements = if statements.is_empty() { out.word(t!("none")).into() } else { statements.join("\n") };
     part(t!("settlement"), statements);

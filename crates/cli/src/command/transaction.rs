@@ -3,6 +3,7 @@
 use super::{event_line, plain};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ids::Given;
 use crate::t;
 use clap::Args;
 use serde_json::json;
@@ -12,7 +13,7 @@ use utilidor_types::TransactionHash;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Its hash
-    hash: TransactionHash,
+    hash: Given<TransactionHash>,
     /// Print the proof that it is in a final block instead
     #[arg(long)]
     proof: bool,
@@ -21,11 +22,12 @@ pub struct Arguments {
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let client = context.client()?;
+    let hash = context.id(&arguments.hash).await?;
     if arguments.proof {
-        context.out.document(&client.transaction_proof(arguments.hash).await?);
+        context.out.document(&client.transaction_proof(hash).await?);
         return Ok(());
     }
-    let record = client.transaction(arguments.hash, 0).await?;
+    let record = client.transaction(hash, 0).await?;
     context.out.show(&record, |out| {
         let mut facts = vec![
             (t!("transaction"), record.hash.to_string()),

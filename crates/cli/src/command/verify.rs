@@ -1,16 +1,15 @@
 //! `utilidor verify`: checks a proof from a file, offline.
 
-use crate::context::{Context, read_document, read_file};
+use crate::context::{Context, read_file};
+use crate::document;
 use crate::failure::Failure;
 use crate::t;
 use clap::Args;
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::PathBuf;
-use utilidor_sdk::Checker;
-use utilidor_sdk::check::{CertificatesProof, TransactionProof};
-use utilidor_types::bill::BillProof;
+use utilidor_proof::{ProofDocument, VerifiedBill};
+use utilidor_sdk::core::check::{CheckError, Checked, Trust, check};
 use utilidor_types::{ChainId, Genesis};
 
 /// What is asked.
@@ -37,91 +36,86 @@ pub struct Arguments {
     chain: Option<ChainId>,
 }
 
-/// What held.
-struct Checked {
-    kind: &'static str,
-    chain: ChainId,
-    height: u64,
-    steps: Vec<String>,
-    statement: Value,
-}
-
 /// Does it.
 pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let genesis: Option<Genesis> =
-        arguments.genesis.map(|path| read_document(&path, "genesis document", "node init --help")).transpose()?;
-    let checked = check(&read_file(&arguments.file)?, genesis.as_ref(), arguments.chain)?;
+        arguments.genesis.map(|path| document::read(&path, "genesis document", "node init --help")).transpose()?;
+    let trust = match (&genesis, arguments.chain) {
+        (Some(genesis), _) => Trust::Genesis(genesis),
+        (None, Some(chain)) => Trust::Chain(chain),
+        (None, None) => Trust::Nothing,
+    };
+    let document = read(&read_file(&arguments.file)?)?;
+    let checked = check(&document, trust).map_err(|error| match error {
+        CheckError::NeedsGenesis => Failure::usage("this proof brings no genesis document along")
+            .next("name the chain's with --genesis; a node's is in its folder"),
+        error => refused(&error),
+    })?;
+    let steps = steps(&document, &checked, trust);
+    let (chain, height) = match &checked {
+        Checked::Bill(bill) => (bill.chain, bill.height),
+        Checked::Transaction { chain, height, .. } | Checked::Certificates { chain, height, .. } => (*chain, *height),
+    };
+    let statement = match &checked {
+        Checked::Bill(bill) => json!(bill.statement),
+        _ => Value::Null,
+    };
+    let kind = document.proof.name();
     let value = json!({
-        "holds": true, "kind": checked.kind, "chain": checked.chain, "height": checked.height,
-        "checked": checked.steps, "statement": checked.statement
+        "holds": true, "kind": kind, "chain": chain, "height": height, "checked": steps, "statement": statement
     });
     context.out.show(&value, |out| {
-        let mut facts = vec![
-            (t!("kind"), checked.kind.into()),
-            (t!("chain"), checked.chain.to_string()),
-            (t!("block"), checked.height.to_string()),
-        ];
-        facts.extend(checked.steps.into_iter().map(|step| (t!("checked"), step)));
+        let mut facts =
+            vec![(t!("kind"), kind.into()), (t!("chain"), chain.to_string()), (t!("block"), height.to_string())];
+        facts.extend(steps.into_iter().map(|step| (t!("checked"), step)));
         format!("{}\n{}", out.word(t!("verified")), out.facts(facts))
     });
     Ok(())
 }
 
-fn check(bytes: &[u8], genesis: Option<&Genesis>, chain: Option<ChainId>) -> Result<Checked, Failure> {
-    let trusted = chain.or_else(|| genesis.map(Genesis::chain));
-    if bytes.first() != Some(&b'{') {
-        let proof = BillProof::from_bytes(bytes).map_err(|error| refused(&error))?;
-        return bill(&proof, trusted);
-    }
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-    let has = |field| value.get(field).is_some();
-    if has("statement") && has("steps") {
-        return bill(&exactly(bytes)?, trusted);
-    }
-    let checker = || match genesis {
-        Some(genesis) => Checker::new(genesis).map_err(|error| refused(&error)),
-        None => Err(Failure::usage("this proof brings no genesis document along")
-            .next("name the chain's with --genesis; a node's is in its folder")),
+/// Reads a proof. What this release does not know of it could be anything, so it is refused; white space says nothing.
+fn read(bytes: &[u8]) -> Result<ProofDocument, Failure> {
+    let malformed = |error: serde_json::Error| {
+        let what = format!("the proof does not hold: the document is malformed: {error}");
+        Failure::new("verify/malformed", what)
+            .next("get it again: utilidor statement proof AGREEMENT NUMBER > bill.json")
     };
-    if has("runs") && has("block") {
-        let (proof, checker) = (exactly::<CertificatesProof>(bytes)?, checker()?);
-        let header = checker.certificates(&proof).map_err(|error| refused(&error))?;
-        let certified: usize = proof.runs.iter().map(|(run, _)| run.readings.len()).sum();
-        let counted = format!("{certified} certified readings are in the certification log as of that block");
-        return Ok(Checked {
-            kind: "certificates",
-            chain: checker.chain(),
-            height: header.height,
-            steps: vec![final_block(header.height), counted],
-            statement: Value::Null,
-        });
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    let document: ProofDocument = serde_json::from_slice(bytes).map_err(malformed)?;
+    if json!(document) != value {
+        let what = "the proof does not hold: the document says more, or something else, than a proof does";
+        return Err(Failure::new("verify/altered", what)
+            .next("get it again: utilidor statement proof AGREEMENT NUMBER > bill.json"));
     }
-    if has("transaction") && has("receipt") {
-        let (proof, checker) = (exactly::<TransactionProof>(bytes)?, checker()?);
-        let header = checker.transaction(&proof).map_err(|error| refused(&error))?;
-        return Ok(Checked {
-            kind: "transaction",
-            chain: checker.chain(),
-            height: header.height,
-            steps: vec![
-                final_block(header.height),
-                format!("transaction {} is in that block", proof.transaction),
-                "the receipt is that block's answer to it".into(),
-            ],
-            statement: Value::Null,
-        });
-    }
-    Err(Failure::new("verify/unknown", "the file is no proof that this release knows")
-        .next("get one: utilidor statement proof AGREEMENT NUMBER > bill.json"))
+    Ok(document)
 }
 
-fn bill(proof: &BillProof, trusted: Option<ChainId>) -> Result<Checked, Failure> {
-    let bill = proof.verify(trusted).map_err(|error| refused(&error))?;
+/// What was checked, in sentences.
+fn steps(document: &ProofDocument, checked: &Checked, trust: Trust<'_>) -> Vec<String> {
+    let final_block = |height: &u64| format!("the members of the chain have made block {height} final");
+    match checked {
+        Checked::Bill(bill) => bill_steps(document, bill, trust),
+        Checked::Transaction { height, transaction, .. } => vec![
+            final_block(height),
+            format!("transaction {transaction} is in that block"),
+            "the receipt is that block's answer to it".into(),
+        ],
+        Checked::Certificates { height, readings, .. } => vec![
+            final_block(height),
+            format!("{readings} certified readings are in the certification log as of that block"),
+        ],
+    }
+}
+
+fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -> Vec<String> {
+    let utilidor_proof::document::Proof::Bill(proof) = &document.proof else { return Vec::new() };
     let statement = &bill.statement;
     let mut steps = vec![
-        match trusted {
-            Some(_) => "the chain is the one that is trusted".into(),
-            None => "no chain was named as trusted: compare the chain's id above with one that you trust".into(),
+        match trust {
+            Trust::Nothing => {
+                "no chain was named as trusted: compare the chain's id above with one that you trust".into()
+            }
+            _ => "the chain is the one that is trusted".into(),
         },
         format!(
             "{} headers are final by the signatures of the chain's {} members",
@@ -132,38 +126,24 @@ fn bill(proof: &BillProof, trusted: Option<ChainId>) -> Result<Checked, Failure>
             "statement {} of agreement {} was issued in block {}",
             statement.number, statement.agreement, bill.height
         ),
-        format!("{} transactions made the agreement, its terms and its prepayments", proof.steps.len()),
-        format!("{} certified readings are in the certification log", bill.certificates),
-        format!("{} lines follow from terms, readings and prepayments, to the last millionth", statement.lines.len()),
-        format!("they add up to what was paid: {}", statement.paid),
+        format!("{} receipts made the agreement and its terms", proof.made.len()),
+        format!("{} receipts tell what its program was told since the statement before", proof.told.len()),
     ];
+    match bill.certificates {
+        Some(certificates) => steps.push(format!("the segments follow from {certificates} certified readings")),
+        None => {
+            steps.push("the proof is a short one: it takes the segments as the members have worked them out".into())
+        }
+    }
+    steps.push(format!(
+        "the program, run again, gives the {} lines of the statement, to the last millionth",
+        statement.lines.len()
+    ));
+    steps.push(format!("paid {}, unpaid {}, owed in all {}", statement.paid, statement.unpaid, statement.debt));
     if statement.substituted {
         steps.push("a substitute rule of the terms stood in for missing readings".into());
     }
-    Ok(Checked { kind: "bill", chain: bill.chain, height: bill.height, steps, statement: json!(statement) })
-}
-
-/// Reads a document that stands exactly as it is written by 'utilidor': no byte may differ, be it a space.
-fn exactly<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, Failure> {
-    let proof: T = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-    let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let same = |written: serde_json::Result<Vec<u8>>| written.is_ok_and(|written| written == text);
-    if !same(serde_json::to_vec_pretty(&proof)) && !same(serde_json::to_vec(&proof)) {
-        return Err(Failure::new(
-            "verify/altered",
-            "the proof does not hold: the document was altered after it was written",
-        )
-        .next("get it again: utilidor statement proof AGREEMENT NUMBER > bill.json"));
-    }
-    Ok(proof)
-}
-
-fn malformed(error: &serde_json::Error) -> Failure {
-    Failure::new("verify/malformed", format!("the proof does not hold: the document is malformed: {error}"))
-}
-
-fn final_block(height: u64) -> String {
-    format!("the members of the chain have made block {height} final")
+    steps
 }
 
 fn refused(error: &dyn Error) -> Failure {

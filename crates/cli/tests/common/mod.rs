@@ -89,6 +89,15 @@ impl Desk {
         Answer::of(self.command(&arguments).envs(variables.iter().copied()).output().unwrap())
     }
 
+    /// Runs `utilidor` for a reader that goes away before it has read anything.
+    pub fn run_unread(&self, arguments: &str) -> Answer {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let mut command = self.command(&arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        Answer::of(child.wait_with_output().unwrap())
+    }
+
     /// Runs `utilidor --json` and reads the answer.
     #[track_caller]
     pub fn json(&self, arguments: &str) -> Value {

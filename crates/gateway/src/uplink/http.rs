@@ -5,16 +5,19 @@ use crate::journal::{Batch, NewBatch, Waiting};
 use crate::kept::Registration;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use utilidor_sdk::account::EXPIRY_BLOCKS;
-use utilidor_sdk::client::TimeFilter;
-use utilidor_sdk::trade::{RUN_READINGS, gateway_run};
+use utilidor_sdk::core::readings::{RUN_READINGS, gateway_run};
+use utilidor_sdk::http::account::EXPIRY_BLOCKS;
 use utilidor_sdk::{Account, ClientError, SubmitError};
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::meter::MeterAuthority;
-use utilidor_types::{Action, Event, MeterId, Quantity, Reading, Receipt, Timestamp, TransactionHash, Verdict, encode};
+use utilidor_types::{Action, Event, MeterId, Quantity, Reading, Receipt, Timestamp, TransactionHash, Verdict};
+use utilidor_view::{Code, MeterFilter, TimeFilter};
 
 /// Meters that are asked for one by one; for more, the list of all is read.
 const ONE_BY_ONE: usize = 32;
+/// What a node says to a transaction that may stand in a block already, and that can stand in none any more if it does not.
+const OVERTAKEN: [Code; 4] =
+    [Code::TransactionExpired, Code::TransactionNonce, Code::PoolNonceTooOld, Code::PoolDuplicateNonce];
 
 impl From<ClientError> for UplinkError {
     fn from(error: ClientError) -> Self {
@@ -104,7 +107,7 @@ impl Uplink for HttpUplink {
                 let readings = run
                     .iter()
                     .map(|reading| Reading { time: Timestamp(reading.time_ms), register: Quantity(reading.register) });
-                runs.push(gateway_run(run[0].meter, readings.collect())?);
+                runs.push(gateway_run(run[0].meter, readings.collect()).map_err(SubmitError::TooMany)?);
             }
         }
         let nonce = match self.account.record().await {
@@ -114,8 +117,9 @@ impl Uplink for HttpUplink {
         };
         let expires = self.account.client().status().await?.height + EXPIRY_BLOCKS;
         let action = Action::RecordReadings { runs: runs.try_into().map_err(SubmitError::TooMany)? };
-        let signed = self.account.sign(action, nonce, expires);
-        Ok(NewBatch { hash: signed.hash().0.to_vec(), bytes: encode(&signed), expires })
+        let signer = self.account.signer();
+        let signed = signer.sign(&signer.transaction(action, nonce, expires));
+        Ok(NewBatch { hash: signed.hash().0.to_vec(), bytes: signed.bytes().to_vec(), expires })
     }
 
     async fn submit(&self, batch: &Batch) -> Result<Answer, UplinkError> {
@@ -123,22 +127,20 @@ impl Uplink for HttpUplink {
         let hash = batch.hash.as_slice().try_into().map(TransactionHash);
         let hash = hash.expect("the journal keeps the hashes that were sealed");
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
-        let submitted = client.submit_encoded(std::slice::from_ref(&batch.bytes), wait_ms).await?.remove(0);
+        let submitted = client.submit_encoded(&[batch.bytes.as_slice()], wait_ms).await?.remove(0);
         if let (Some(height), Some(receipt)) = (submitted.height, &submitted.receipt) {
             return Ok(answer(height, receipt));
         }
         match submitted.problem {
             None => Ok(Answer::Pending),
-            Some(problem) => match problem.code.as_str() {
-                "transaction/expired" | "transaction/wrong-nonce" | "pool/nonce-too-old" | "pool/duplicate-nonce" => {
-                    match self.found_or_never(hash).await? {
-                        // Its place is another transaction's, which is not in a block yet.
-                        Answer::Never if problem.code == "pool/duplicate-nonce" => Ok(Answer::Pending),
-                        answer => Ok(answer),
-                    }
+            Some(problem) if OVERTAKEN.iter().any(|code| code.code() == problem.code) => {
+                match self.found_or_never(hash).await? {
+                    // Its place is another transaction's, which is not in a block yet.
+                    Answer::Never if problem.code == Code::PoolDuplicateNonce.code() => Ok(Answer::Pending),
+                    answer => Ok(answer),
                 }
-                _ => Ok(Answer::NotTaken { detail: problem.to_string(), code: problem.code }),
-            },
+            }
+            Some(problem) => Ok(Answer::NotTaken { detail: problem.to_string(), code: problem.code.into_owned() }),
         }
     }
 
@@ -146,7 +148,7 @@ impl Uplink for HttpUplink {
         let client = self.account.client();
         let mut records = Vec::new();
         if ids.len() > ONE_BY_ONE {
-            records = client.meters().await?;
+            records = client.meters(&MeterFilter::default()).await?;
         } else {
             for id in ids {
                 match client.meter(*id).await {

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use utilidor_ledger::Outcome;
 use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{AccountRecord, AgreementState, Totals};
-use utilidor_types::action::{AwardedQuote, Prepayment};
+use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
-use utilidor_types::genesis::{ChainKind, GenesisMember};
+use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
 use utilidor_types::meter::{MeterAuthority, MeterRun, MeterSignature, READING_NAMESPACE, run_message};
+use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES, sealed_bytes};
 use utilidor_types::time::{Date, HOUR_MS};
@@ -30,25 +31,33 @@ pub fn at(month: u8, day: u8, hour: u64) -> Timestamp {
     Timestamp(midnight.0 + hour * HOUR_MS)
 }
 
-fn half(label: &str) -> [u8; 16] {
-    tagged_hash("test", &[label.as_bytes()]).0[..16].try_into().unwrap()
+/// What somebody calls something.
+pub fn label(text: &str) -> Label {
+    Label::of_text(text)
 }
-
-/// An id for a label.
-pub fn offer_id(label: &str) -> OfferId {
-    OfferId(half(label))
+/// The station's offer of this label.
+pub fn offer_id(text: &str) -> OfferId {
+    OfferId::of(account("station"), label(text))
 }
-/// An id for a label.
-pub fn agreement_id(label: &str) -> AgreementId {
-    AgreementId(half(label))
+/// The agreement that somebody has given this label.
+pub fn agreement_of(creator: &str, text: &str) -> AgreementId {
+    AgreementId::of(account(creator), label(text))
 }
-/// An id for a label.
-pub fn meter_id(label: &str) -> MeterId {
-    MeterId(half(label))
+/// The station's agreement of this label; awards are called after the bidder.
+pub fn agreement_id(text: &str) -> AgreementId {
+    agreement_of("station", text)
 }
-/// An id for a label.
-pub fn package_id(label: &str) -> PackageId {
-    PackageId(half(label))
+/// Alice's subscription `s`.
+pub fn subscription_id() -> AgreementId {
+    agreement_of("alice", "s")
+}
+/// The operator's meter of this label.
+pub fn meter_id(text: &str) -> MeterId {
+    MeterId::of(account("operator"), label(text))
+}
+/// The station's package of this label.
+pub fn package_id(text: &str) -> PackageId {
+    PackageId::of(account("station"), label(text))
 }
 /// The key of an actor.
 pub fn key(label: &str) -> PrivateKey {
@@ -60,7 +69,7 @@ pub fn account(label: &str) -> AccountId {
 }
 /// The member of an actor.
 pub fn member(label: &str) -> MemberId {
-    MemberId(half(label))
+    MemberId::of(account(label))
 }
 
 /// The world.
@@ -74,6 +83,11 @@ pub struct World {
 impl World {
     /// A world at 2025-01-01T00:00 local time in which every user and owner has 1,000,000.
     pub fn new() -> Self {
+        Self::with_limits(Limits::DEFAULT)
+    }
+
+    /// The same with other limits for its members.
+    pub fn with_limits(limits: Limits) -> Self {
         use Role::*;
         let members = [
             ("station", &[Owner, Validator][..]),
@@ -86,16 +100,13 @@ impl World {
             ("issuer", &[Issuer]),
             ("nobody", &[]),
         ];
-        let members = members.map(|(label, roles)| GenesisMember {
-            member: member(label),
-            account: account(label),
-            roles: Roles::of(roles),
-        });
+        let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
         let genesis = Genesis {
             kind: ChainKind::Development,
             time: at(1, 1, 0),
             validators: vec![key("validator").public_key()].try_into().unwrap(),
             members: members.to_vec().try_into().unwrap(),
+            limits,
         };
         let mut world = Self {
             now: genesis.time,
@@ -129,7 +140,7 @@ impl World {
     /// A meter document: gateway-signed, named `holder/carrier`.
     pub fn meter(&self, holder: &str, carrier: Carrier) -> Meter {
         Meter {
-            id: meter_id(&format!("{holder}/{carrier}")),
+            label: label(&format!("{holder}/{carrier}")),
             carrier,
             holder: account(holder),
             authority: MeterAuthority::Gateway(account("gateway")),
@@ -212,9 +223,29 @@ impl World {
         (record.free, record.reserved)
     }
 
-    /// Where an agreement stands.
+    /// Where an agreement of the station's stands.
     pub fn status(&self, label: &str) -> Status {
-        self.state.read::<AgreementState>(&agreement_id(label)).unwrap().status
+        self.agreement(agreement_id(label)).status
+    }
+
+    /// What changes about an agreement.
+    pub fn agreement(&self, id: AgreementId) -> AgreementState {
+        self.state.read(&id).expect("there is such an agreement")
+    }
+
+    /// Whether there is an agreement.
+    pub fn has_agreement(&self, id: AgreementId) -> bool {
+        self.state.read::<AgreementState>(&id).is_some()
+    }
+
+    /// A new account for a member, signed by its key.
+    pub fn new_account(&self, label: &str, of: &str) -> NewAccount {
+        NewAccount::sign(self.state.genesis().chain(), member(of), &key(label))
+    }
+
+    /// Moves money.
+    pub fn transfer(&mut self, from: &str, to: &str, amount: Money) {
+        self.done(from, Action::Transfer { to: account(to), amount, reference: Text::default() });
     }
 
     /// Money is conserved: over all accounts, not just the changed ones.
@@ -232,7 +263,7 @@ impl World {
     /// An offer of electricity by the station for 10 January: 1,000 kWh at 0.50, user-metered.
     pub fn offer(&self, label: &str) -> Offer {
         Offer {
-            id: offer_id(label),
+            label: self::label(label),
             lots: vec![Lot {
                 carrier: Carrier::Electricity,
                 quantity: Quantity(1_000 * KWH),
@@ -244,7 +275,8 @@ impl World {
             .unwrap(),
             window: Window { from: at(1, 10, 0), to: at(1, 11, 0) },
             gate_closes: at(1, 5, 0),
-            seal_key: [9; 32],
+            lapses: at(1, 10, 0),
+            seal: Seal::Owner([9; 32]),
             terms: OfferTerms {
                 deposit_permille: 200,
                 guarantee_permille: 500,
@@ -252,20 +284,22 @@ impl World {
                 grace_ms: 3_600_000,
                 substitute: Substitute::Nothing,
                 signing_ms: 24 * 3_600_000,
+                bond: Money::units(10),
+                award_rule: AwardRule::Free,
             },
             notice: Text::default(),
         }
     }
 
     /// A quote of one line with the bidder's electricity meter.
-    pub fn content(&self, bidder: &str, kwh: u64, micro_per_kwh: u64) -> QuoteContent {
+    pub fn content(&self, bidder: &str, kwh: u64, micro_per_kwh: u64) -> Opening {
         let user_meter = meter_id(&format!("{bidder}/electricity"));
         let line = QuoteLine { quantity: Quantity(kwh * KWH), price: Money(micro_per_kwh), user_meter };
-        QuoteContent { salt: [3; SALT_BYTES], lines: vec![line].try_into().unwrap() }
+        Opening { salt: [3; SALT_BYTES], lines: vec![line].try_into().unwrap() }
     }
 
     /// A quote with that content; the ledger never looks into the sealed bytes.
-    pub fn quote(&self, offer: &str, bidder: &str, content: &QuoteContent, binding: bool) -> Action {
+    pub fn quote(&self, offer: &str, bidder: &str, content: &Opening, binding: bool) -> Action {
         let (chain, offer) = (self.state.genesis().chain(), offer_id(offer));
         Action::submit_quote(SealedQuote {
             offer,
@@ -276,10 +310,23 @@ impl World {
     }
 
     /// An award of one quote; the agreement has the bidder's name.
-    pub fn award(&self, offer: &str, bidder: &str, content: &QuoteContent) -> Action {
-        let (offer, bidder, agreement) = (offer_id(offer), account(bidder), agreement_id(bidder));
-        let award = AwardedQuote { offer, bidder, agreement, opening: content.clone() };
-        Action::Award { awards: vec![award].try_into().unwrap() }
+    pub fn award(&self, offer: &str, bidder: &str, content: &Opening) -> Action {
+        Action::Award { awards: vec![self.awarded(offer, bidder, bidder, content)].try_into().unwrap() }
+    }
+
+    /// A quote that is awarded; the agreement is called `called`.
+    pub fn awarded(&self, offer: &str, bidder: &str, called: &str, content: &Opening) -> AwardedQuote {
+        let (offer, bidder, label) = (offer_id(offer), account(bidder), label(called));
+        AwardedQuote { offer, bidder, label, opening: content.clone(), basis: AwardBasis::Choice }
+    }
+
+    /// The reason why an award's only quote could not be concluded.
+    pub fn award_refused(&mut self, actor: &str, award: Action) -> Refusal {
+        let events = self.done(actor, award);
+        match events.last() {
+            Some(Event::AwardRefused { refusal, .. }) => refusal.clone(),
+            other => panic!("the award was concluded: {other:?}"),
+        }
     }
 
     /// Plays the trade up to an active agreement: offer `o`, a binding quote of 1,000 kWh at 0.60 by `bidder`.
@@ -304,7 +351,7 @@ impl World {
         let Action::RecordReadings { runs } = self.readings(meter, readings) else { unreachable!() };
         let mut run = runs.into_vec().remove(0);
         let message = run_message(self.state.genesis().chain(), run.meter, &run.readings);
-        run.signature = Some(MeterSignature {
+        run.signature = Some(MeterSignature::Run {
             key: key(signer).public_key(),
             signature: key(signer).sign(READING_NAMESPACE, &message),
         });
@@ -325,7 +372,13 @@ impl World {
             let step = |&(units, discount_permille): &(u64, u16)| Step { from: Money::units(units), discount_permille };
             Bounded::new(steps.iter().map(step).collect()).unwrap()
         };
-        let night = BandStretch { band: Band::Valley, months: 0xfff, from_hour: 0, to_hour: 7 };
+        let night = BandStretch {
+            band: Band::Valley,
+            months: EVERY_MONTH,
+            days: EVERY_DAY,
+            from_half_hour: 0,
+            to_half_hour: 14,
+        };
         let discounts = PeriodDiscounts { month_permille: 0, quarter_permille: 30, year_permille: 80 };
         let options = vec![
             TariffOption {
@@ -334,11 +387,13 @@ impl World {
                     price: Price::micro_per_kwh(800_000),
                     steps: steps(&[(10_000, 20), (50_000, 40)]),
                     time_of_use: TimeOfUse {
-                        factors_permille: [1_000, 1_750, 1_600, 400],
-                        stretches: vec![night].try_into().unwrap(),
+                        factors_permille: [1_000, 1_750, 1_600, 400, 400],
+                        calendar: Calendar { stretches: vec![night].try_into().unwrap(), holidays: Bounded::empty() },
                     },
                     grace: Quantity(100 * KWH),
+                    levy: Money::ZERO,
                 }),
+                vat_permille: 0,
             },
             TariffOption {
                 carrier: Carrier::Heating,
@@ -346,7 +401,9 @@ impl World {
                     price: Price::micro_per_kwh(360_000),
                     discounts,
                     grace: Quantity(100 * KWH),
+                    levy: Money::ZERO,
                 }),
+                vat_permille: 0,
             },
             TariffOption {
                 carrier: Carrier::Heating,
@@ -355,6 +412,7 @@ impl World {
                     season: Season { from_month: 11, from_day: 15, to_month: 3, to_day: 15 },
                     discounts,
                 }),
+                vat_permille: 0,
             },
             TariffOption {
                 carrier: Carrier::HotWater,
@@ -363,10 +421,13 @@ impl World {
                     steps: steps(&[(10_000, 20)]),
                     time_of_use: TimeOfUse::none(),
                     grace: Quantity(0),
+                    levy: Money::ZERO,
                 }),
+                vat_permille: 0,
             },
         ];
-        Package { id: package_id("p"), version, offset_minutes: OFFSET, options: options.try_into().unwrap() }
+        let terms = PackageTerms { offset_minutes: OFFSET, notice_days: 7, charges: Bounded::empty() };
+        Package { label: label("p"), version, terms, options: options.try_into().unwrap() }
     }
 
     /// A service of a subscription.
@@ -375,7 +436,7 @@ impl World {
             carrier,
             option,
             meter: Some(meter_id(&format!("{user}/{carrier}"))),
-            floor_area_m2: 1_000,
+            floor_area: Area::square_metres(1_000).unwrap(),
             low_balance: Quantity(10 * KWH),
         }
     }
@@ -386,15 +447,20 @@ impl World {
         self.done("alice", self.subscription(services));
     }
 
-    /// A subscription to version 1 as agreement `s`.
+    /// A subscription to version 1, called `s`.
     pub fn subscription(&self, services: Vec<Service>) -> Action {
-        let terms = SubscriptionTerms { package: package_id("p"), version: 1, services: services.try_into().unwrap() };
-        Action::Subscribe { id: agreement_id("s"), terms }
+        Action::Subscribe { label: label("s"), terms: self.subscription_terms(services) }
     }
 
-    /// A prepayment on subscription `s`.
+    /// A choice from version 1, with an allowance of 100,000 in 30 days.
+    pub fn subscription_terms(&self, services: Vec<Service>) -> SubscriptionTerms {
+        let (package, allowance) = (package_id("p"), Money::units(100_000));
+        SubscriptionTerms { package, version: 1, services: services.try_into().unwrap(), allowance }
+    }
+
+    /// A prepayment on alice's subscription `s`.
     pub fn prepay(&self, carrier: Carrier, payment: Prepayment) -> Action {
-        Action::Prepay { subscription: agreement_id("s"), carrier, payment }
+        Action::Prepay { subscription: subscription_id(), carrier, payment }
     }
 }
 

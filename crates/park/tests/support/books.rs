@@ -1,60 +1,59 @@
 //! What a node would tell of the ledger's state, for the report.
 
 use super::LedgerPlatform;
-use utilidor_ledger::record::{AccountRecord, AgreementRecord, AgreementState, MeterRecord, MeterState, Totals};
+use utilidor_ledger::record::{AccountRecord, MeterRecord, MeterState, Totals};
 use utilidor_park::cast::{Cast, chain};
 use utilidor_park::data::Year;
 use utilidor_park::meters::park_meters;
 use utilidor_park::report::Books;
-use utilidor_park::scenario::{Deed, Journal};
-use utilidor_sdk::model;
-use utilidor_types::{Digest, Event, Program, Receipt, Roles, Verdict};
+use utilidor_park::scenario::Journal;
+use utilidor_types::{CertificateId, Digest, Event, Receipt, Roles, Verdict};
+use utilidor_view::{
+    AccountView, AgreementView, BlockView, CauseView, Kind, MeterView, MoneySummary, QuoteStatus, QuoteView,
+    RefusalCount, StatementView, Summary,
+};
 
 /// The books of a chain in memory.
 pub fn books(platform: &LedgerPlatform, journal: &Journal) -> Books {
     let inner = platform.state.borrow();
     let memory = &inner.memory;
-    let ids = journal.entries.iter().filter_map(|entry| match &entry.deed {
-        Deed::Subscribed { agreement, .. } => Some(*agreement),
-        Deed::Concluded(purchase) | Deed::Unsigned(purchase) => Some(purchase.agreement),
-        _ => None,
-    });
-    let agreements: Vec<model::AgreementRecord> = ids
-        .map(|id| {
-            let AgreementRecord { agreement } = memory.read(&id).unwrap();
-            let state: AgreementState = memory.read(&id).unwrap();
-            model::AgreementRecord {
-                agreement: id,
-                owner: agreement.terms.owner,
-                user: agreement.terms.user,
-                kind: kind(&agreement.terms.program).into(),
-                status: state.status,
-                origin: agreement.origin,
-                terms_digest: agreement.terms.digest(),
-                terms: agreement.terms,
-                sign_by_ms: agreement.sign_by,
-                statements: state.statements,
-                steps: Vec::new(),
-            }
+    let agreements: Vec<AgreementView> = inner
+        .agreements
+        .values()
+        .map(|(agreement, status)| AgreementView {
+            agreement: agreement.id,
+            owner: agreement.terms.owner().unwrap(),
+            user: agreement.terms.user().unwrap(),
+            kind: Kind::of(&agreement.terms.program),
+            status: *status,
+            origin: agreement.origin,
+            terms_digest: agreement.terms.digest(),
+            terms: agreement.terms.clone(),
+            sign_by_ms: agreement.sign_by,
+            ends_ms: None,
+            statements: 0,
+            debts: Vec::new(),
+            amendment: None,
+            steps: Vec::new(),
         })
         .collect();
-    let cause = |height: u64| model::CauseRecord {
+    let cause = |height: u64| CauseView {
         height,
         receipt: 0,
         time_ms: inner.times[height as usize - 1],
         transaction: None,
-        due_ms: None,
+        due: None,
     };
-    let statements: Vec<model::StatementRecord> = inner
+    let statements: Vec<StatementView> = inner
         .statements
         .iter()
         .map(|(height, statement)| {
             let of = agreements.iter().find(|agreement| agreement.agreement == statement.agreement).unwrap();
-            model::StatementRecord {
+            StatementView {
                 statement: statement.clone(),
                 owner: of.owner,
                 user: of.user,
-                kind: of.kind.clone(),
+                kind: of.kind,
                 cause: cause(*height),
             }
         })
@@ -62,33 +61,35 @@ pub fn books(platform: &LedgerPlatform, journal: &Journal) -> Books {
     let meters = park_meters(&Year::load())
         .into_iter()
         .map(|meter| {
-            let MeterRecord { operator, meter, .. } = memory.read(&meter.id).unwrap();
-            let state: MeterState = memory.read(&meter.id).unwrap();
-            model::MeterRecord {
-                meter: meter.id,
+            let id = meter.id;
+            let MeterRecord { operator, meter, device, .. } = memory.read(&id).unwrap();
+            let state: MeterState = memory.read(&id).unwrap();
+            MeterView {
+                meter: id,
                 operator,
                 carrier: meter.carrier,
                 holder: meter.holder,
-                authority: meter.authority,
-                register_modulus: meter.register_modulus,
+                authority: device.authority,
+                register_modulus: device.register_modulus,
                 capacity_per_hour: meter.capacity_per_hour,
                 register: state.last.register,
                 read_ms: state.last.time,
                 since_ms: meter.since,
-                devices: 1 + inner.exchanges.iter().filter(|exchanged| **exchanged == meter.id).count() as u32,
+                devices: 1 + inner.exchanges.iter().filter(|exchanged| **exchanged == id).count() as u32,
                 certificates: 0,
                 retired: state.retired,
-                gaps: Vec::new(),
+                gaps: 0,
+                corrections: 0,
             }
         })
         .collect();
     let cast = Cast::new(&Year::load());
-    let accounts: Vec<model::AccountRecord> = cast
+    let accounts: Vec<AccountView> = cast
         .everyone()
         .map(|who| {
             let account = cast.account(who);
             let record: AccountRecord = memory.read(&account).unwrap();
-            model::AccountRecord {
+            AccountView {
                 account,
                 member: record.member,
                 roles: Roles::default(),
@@ -96,44 +97,46 @@ pub fn books(platform: &LedgerPlatform, journal: &Journal) -> Books {
                 reserved: record.reserved,
                 nonce: record.nonce,
                 capacities: Vec::new(),
+                height: 0,
             }
         })
         .collect();
-    let awarded: Vec<_> = journal.tenders.iter().map(|tender| tender.offer().id).collect();
+    let awarded: Vec<_> = journal.tenders.iter().map(|tender| tender.id()).collect();
     let quotes = inner
         .quotes
         .iter()
         .filter(|(offer, _)| awarded.contains(offer))
         .flat_map(|(offer, quotes)| quotes.iter().map(move |(bidder, quote)| (*offer, *bidder, quote)))
-        .map(|(offer, bidder, quote)| model::QuoteRecord {
+        .map(|(offer, bidder, quote)| QuoteView {
             bidder,
             quote: quote.clone(),
-            status: "submitted".into(),
+            status: QuoteStatus::Submitted,
             agreement: None,
             opening: inner.openings.get(&(offer, bidder)).cloned(),
+            refusal: None,
             cause: cause(1),
         })
         .collect();
     let blocks = (1..)
         .zip(&inner.times)
-        .map(|(height, time)| model::BlockSummary {
+        .map(|(height, time)| BlockView {
             height,
             time_ms: *time,
             block: Digest::default(),
             state_root: Digest::default(),
             transactions: 0,
             receipts: 0,
-            certificates: 0,
+            certificates: CertificateId(0),
         })
         .collect();
     let totals: Totals = memory.read(&()).unwrap();
     let free = accounts.iter().map(|account| account.free).sum();
     let reserved = accounts.iter().map(|account| account.reserved).sum();
-    let summary = model::Summary {
+    let summary = Summary {
         blocks: memory.height(),
         time_ms: memory.time(),
-        transactions: inner.receipts.len() as u64,
-        refused: refused(inner.receipts.values()),
+        transactions: inner.executed.len() as u64,
+        refused: refused(inner.executed.values().map(|executed| &executed.receipt)),
         certificates: totals.certificates.0,
         statements: statements.len() as u64,
         members: 0,
@@ -141,7 +144,7 @@ pub fn books(platform: &LedgerPlatform, journal: &Journal) -> Books {
         meters: 0,
         offers: 0,
         agreements: Vec::new(),
-        money: model::MoneySummary {
+        money: MoneySummary {
             issued: totals.issued,
             redeemed: totals.redeemed,
             circulating: totals.issued.saturating_sub(totals.redeemed),
@@ -156,15 +159,8 @@ pub fn books(platform: &LedgerPlatform, journal: &Journal) -> Books {
     Books { summary, statements, agreements, meters, accounts, quotes, blocks }
 }
 
-const fn kind(program: &Program) -> &'static str {
-    match program {
-        Program::Purchase(_) => "purchase",
-        Program::Subscription(_) => "subscription",
-    }
-}
-
-fn refused<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> Vec<model::RefusalCount> {
-    let mut counts: Vec<model::RefusalCount> = Vec::new();
+fn refused<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> Vec<RefusalCount> {
+    let mut counts: Vec<RefusalCount> = Vec::new();
     for receipt in receipts {
         let of_readings = receipt.events().iter().filter_map(|event| match event {
             Event::Certified { refused, .. } => Some(refused),
@@ -177,7 +173,7 @@ fn refused<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> Vec<model::Refusa
         };
         for (code, transaction) in readings.chain(whole) {
             let place = counts.iter().position(|count| count.code == code).unwrap_or_else(|| {
-                counts.push(model::RefusalCount { code: code.into(), transactions: 0, readings: 0 });
+                counts.push(RefusalCount { code: code.into(), transactions: 0, readings: 0, awards: 0 });
                 counts.len() - 1
             });
             counts[place].transactions += u64::from(transaction);

@@ -1,6 +1,9 @@
 //! A platform made of the ledger alone: blocks in memory, no node and no network. One block for each advance of time and for
 //! each batch, as a development chain makes them.
 
+// Each test file uses a part of this.
+#![allow(dead_code)]
+
 pub mod books;
 pub mod oracle;
 
@@ -10,13 +13,14 @@ use rand::rngs::StdRng;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::{AccountRecord, Totals};
+use utilidor_ledger::record::{AccountRecord, AgreementRecord, Totals};
 use utilidor_park::cast::{self, Cast};
 use utilidor_park::data::Year;
-use utilidor_park::platform::{Platform, PlatformError};
+use utilidor_park::platform::{Executed, Platform, PlatformError};
+use utilidor_types::agreement::{Agreement, Status};
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
-    AccountId, Action, Cause, Certificate, ChainId, Event, MeterId, OfferId, QuoteContent, Receipt, SealedQuote,
+    AccountId, Action, AgreementId, Cause, Certificate, ChainId, Event, MeterId, OfferId, Opening, SealedQuote,
     SignedTransaction, Statement, Timestamp, TransactionHash, VerifiedTransaction,
 };
 
@@ -28,11 +32,13 @@ pub struct LedgerPlatform {
 
 struct Inner {
     memory: Memory,
-    receipts: HashMap<TransactionHash, Receipt>,
+    executed: HashMap<TransactionHash, Executed>,
     quotes: BTreeMap<OfferId, BTreeMap<AccountId, SealedQuote>>,
-    openings: BTreeMap<(OfferId, AccountId), QuoteContent>,
+    openings: BTreeMap<(OfferId, AccountId), Opening>,
     closed: BTreeSet<OfferId>,
     exchanges: Vec<MeterId>,
+    /// Every agreement as it was last read, with its last status; those that expired are no longer in the state.
+    agreements: BTreeMap<AgreementId, (Agreement, Status)>,
     statements: Vec<(u64, Statement)>,
     times: Vec<Timestamp>,
     certificates: Vec<Certificate>,
@@ -45,11 +51,12 @@ impl LedgerPlatform {
         let chain = cast::chain();
         let inner = Inner {
             memory,
-            receipts: HashMap::new(),
+            executed: HashMap::new(),
             quotes: BTreeMap::new(),
             openings: BTreeMap::new(),
             closed: BTreeSet::new(),
             exchanges: Vec::new(),
+            agreements: BTreeMap::new(),
             statements: Vec::new(),
             times: Vec::new(),
             certificates: Vec::new(),
@@ -102,12 +109,23 @@ impl Inner {
         assert_eq!(outcome.inadmissible, [], "the scenario's transactions are all admissible");
         for receipt in &outcome.receipts {
             for event in receipt.events() {
-                if let Event::StatementIssued(statement) = event {
-                    self.statements.push((height, statement.clone()));
+                match event {
+                    Event::StatementIssued(statement) => self.statements.push((height, statement.clone())),
+                    Event::AgreementProposed { agreement, .. } | Event::AgreementAmended { agreement, .. } => {
+                        let AgreementRecord { agreement: read } = self.memory.read(agreement).unwrap();
+                        let status = self.agreements.get(agreement).map_or(Status::Proposed, |(_, status)| *status);
+                        self.agreements.insert(*agreement, (read, status));
+                    }
+                    Event::AgreementStatus { agreement, status } => {
+                        self.agreements.get_mut(agreement).unwrap().1 = *status;
+                    }
+                    Event::AwardRefused { refusal, .. } => panic!("an award was refused: {refusal}"),
+                    Event::ProgramFailed { agreement, code, .. } => panic!("{agreement} failed with code {code}"),
+                    _ => {}
                 }
             }
             if let Cause::Transaction(hash) = receipt.cause {
-                self.receipts.insert(hash, receipt.clone());
+                self.executed.insert(hash, Executed { receipt: receipt.clone(), time });
             }
         }
         self.certificates.extend(outcome.certificates());
@@ -144,7 +162,7 @@ impl Platform for LedgerPlatform {
         Ok(())
     }
 
-    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Receipt>, PlatformError> {
+    async fn submit(&self, transactions: Vec<SignedTransaction>) -> Result<Vec<Executed>, PlatformError> {
         let hashes: Vec<TransactionHash> = transactions.iter().map(SignedTransaction::hash).collect();
         let mut random = StdRng::seed_from_u64(1);
         let verified = verify_batch(self.chain, transactions, &mut random, &Sequential);
@@ -153,13 +171,12 @@ impl Platform for LedgerPlatform {
         let mut inner = self.state.borrow_mut();
         let time = Timestamp(inner.memory.time().0 + 1);
         inner.block(time, verified);
-        Ok(hashes.iter().map(|hash| inner.receipts[hash].clone()).collect())
+        Ok(hashes.iter().map(|hash| inner.executed[hash].clone()).collect())
     }
 
-    async fn receipt(&self, transaction: TransactionHash) -> Result<Receipt, PlatformError> {
-        let inner = self.state.borrow();
-        let receipt = inner.receipts.get(&transaction).cloned();
-        receipt.ok_or_else(|| PlatformError(format!("no transaction {transaction} is final").into()))
+    async fn executed(&self, transaction: TransactionHash) -> Result<Executed, PlatformError> {
+        let executed = self.state.borrow().executed.get(&transaction).cloned();
+        executed.ok_or_else(|| PlatformError(format!("no transaction {transaction} is final").into()))
     }
 
     async fn quotes(&self, offer: OfferId) -> Result<Vec<(AccountId, SealedQuote)>, PlatformError> {

@@ -1,0 +1,119 @@
+//! Which requests are meant for this node: the ones that name it by an address or a name it goes by, and that no page of
+//! another site sends.
+//!
+//! A browser sends what any page asks it to, also to this machine. What protects a node on a loopback address is that a page
+//! must name it: the page's own name, made to lead here, is not among the node's (`Host`), and a page under another name says
+//! so (`Origin`).
+
+use crate::problem::{Code, Problem};
+use crate::state::App;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Uri, header, uri::Authority};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The names that a node goes by, besides addresses and `localhost`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names(Arc<[String]>);
+
+impl Names {
+    pub fn new(names: &[String]) -> Self {
+        Self(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
+    }
+
+    /// Whether a host is this node: an address, which no page can take for a name of its own, this machine, or a name that was
+    /// given.
+    fn contain(&self, host: &str) -> bool {
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        address.parse::<IpAddr>().is_ok()
+            || name == "localhost"
+            || name.ends_with(".localhost")
+            || self.0.contains(&name)
+    }
+
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let named = match uri.authority() {
+            Some(authority) => Some(authority.clone()),
+            None => headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok()),
+        };
+        let Some(host) = named else {
+            return Err(Problem::new(Code::UnknownHost, "the request names no host"));
+        };
+        if !self.contain(host.host()) {
+            let detail = format!(
+                "this node does not go by the name {:?}; if it should, its operator starts it with --allow-host {}",
+                host.host(),
+                host.host()
+            );
+            return Err(Problem::new(Code::UnknownHost, detail));
+        }
+        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+        let same = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok()).is_some_and(|origin| {
+            let port = if origin.scheme_str() == Some("https") { 443 } else { 80 };
+            let of =
+                |authority: &Authority| (authority.host().to_ascii_lowercase(), authority.port_u16().unwrap_or(port));
+            origin.authority().is_some_and(|origin| of(origin) == of(&host))
+        });
+        if !same {
+            let detail = format!("a page of {} may not use this node", String::from_utf8_lossy(origin.as_bytes()));
+            return Err(Problem::new(Code::ForeignOrigin, detail));
+        }
+        Ok(())
+    }
+}
+
+/// Answers only what is meant for this node.
+pub(crate) async fn only_for_this_node(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.names.check(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: &str, origin: Option<&str>) -> Result<(), String> {
+        let names = Names::new(&["energy.example".into()]);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        names.check(&Uri::from_static("/v1/status"), &headers).map_err(|problem| problem.0.code.into_owned())
+    }
+
+    #[test]
+    fn a_node_answers_to_addresses_to_localhost_and_to_the_names_it_was_given() {
+        for host in [
+            "127.0.0.1:4680",
+            "[::1]:4680",
+            "localhost",
+            "LOCALHOST:80",
+            "app.localhost",
+            "energy.example:443",
+            "10.0.0.7",
+        ] {
+            assert_eq!(check(host, None), Ok(()), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "a b"] {
+            assert_eq!(check(host, None), Err("request/unknown-host".into()), "{host:?}");
+        }
+        let none = Names::default().check(&Uri::from_static("/"), &HeaderMap::new()).unwrap_err();
+        assert_eq!(none.0.code, "request/unknown-host");
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_told_so() {
+        let local = "127.0.0.1:4680";
+        assert_eq!(check(local, Some("http://127.0.0.1:4680")), Ok(()));
+        assert_eq!(check("energy.example", Some("https://energy.example")), Ok(()), "behind a gateway that ends TLS");
+        for origin in ["http://evil.example", "http://127.0.0.1:8080", "https://127.0.0.1", "null"] {
+            assert_eq!(check(local, Some(origin)), Err("request/foreign-origin".into()), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Documents that people write in JSON: read strictly, with what people write instead of what is stored.
+//!
+//! A field that the document does not have is refused, and every mistake is told with the path of its field. Where a document
+//! holds an instant, RFC 3339 such as `2025-01-31T08:00:00+08:00` may stand; where it holds a quantity, one with its unit such
+//! as `1200 kWh`; where it holds a number of milliseconds (`..._ms`), a duration such as `90m`. A text stays a text, whatever
+//! it says: only what the document cannot take as it stands is read so.
+
+use crate::context::read_file;
+use crate::failure::Failure;
+use crate::units::{self, Amount};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path as FieldPath, Segment};
+use std::path::Path;
+use utilidor_types::Carrier;
+
+/// Reads a document; `example` names the command that prints one.
+pub fn read<T: DeserializeOwned>(path: &Path, what: &str, example: &str) -> Result<T, Failure> {
+    of_value(read_value(path, what, example)?, path, what, example)
+}
+
+/// Reads a document of which only the form is known: JSON.
+pub fn read_value(path: &Path, what: &str, example: &str) -> Result<Value, Failure> {
+    let bytes = read_file(path)?;
+    // Editors on Windows begin a file with it.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(bad(path, what, example, "it is empty"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| bad(path, what, example, &format!("it is no JSON: {error}")))
+}
+
+/// What a document that was read before says.
+pub fn of_value<T: DeserializeOwned>(document: Value, path: &Path, what: &str, example: &str) -> Result<T, Failure> {
+    parse(document).map_err(|reason| bad(path, what, example, &reason))
+}
+
+fn bad(path: &Path, what: &str, example: &str, reason: &str) -> Failure {
+    let file = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    Failure::usage(format!("{file} is no {what}: {reason}")).next(format!("see a valid one: utilidor {example}"))
+}
+
+fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
+    let mut translated = Vec::new();
+    loop {
+        let mut unknown = Vec::new();
+        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+        match serde_path_to_error::deserialize(serde_ignored::Deserializer::new(&document, &mut note)) {
+            Ok(_) if !unknown.is_empty() => {
+                let (fields, have) = if unknown.len() == 1 { ("field", "is") } else { ("fields", "are") };
+                return Err(format!("{fields} {} {have} unknown", unknown.join(", ")));
+            }
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                let place = error.path().to_string();
+                let told = || match place.as_str() {
+                    "." => error.inner().to_string(),
+                    place => format!("{place}: {}", error.inner()),
+                };
+                // What has been translated and still does not fit is what is wrong.
+                if translated.contains(&place) {
+                    return Err(told());
+                }
+                match translate(&mut document, error.path()) {
+                    Some(Ok(())) => translated.push(place),
+                    Some(Err(reason)) => return Err(format!("{place}: {reason}")),
+                    None => return Err(told()),
+                }
+            }
+        }
+    }
+}
+
+/// Puts what is stored in the place of what people write, where a text stands at `path`. None if it is nothing of that kind.
+fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), String>> {
+    let mut value = document;
+    let mut carrier = None;
+    let mut field = String::new();
+    for segment in path.iter() {
+        if let Some(named) = value.get("carrier").and_then(Value::as_str) {
+            carrier = named.parse::<Carrier>().ok();
+        }
+        value = match segment {
+            Segment::Seq { index } => value.get_mut(*index)?,
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                field.clone_from(key);
+                value.get_mut(key.as_str())?
+            }
+            Segment::Unknown => return None,
+        };
+    }
+    let text = value.as_str()?;
+    if let Some(time) = units::written_time(text) {
+        *value = time.0.into();
+        return Some(Ok(()));
+    }
+    if field.ends_with("_ms")
+        && let Ok(duration) = units::duration_ms(text)
+    {
+        *value = duration.into();
+        return Some(Ok(()));
+    }
+    if !text.starts_with(|character: char| character.is_ascii_digit()) {
+        return None;
+    }
+    let quantity = text.parse::<Amount>().and_then(|amount| match carrier {
+        Some(carrier) => amount.of(carrier),
+        None => Err("a quantity with a unit can stand only beside its carrier".into()),
+    });
+    Some(quantity.map(|quantity| *value = quantity.to_string().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::offer;
+    use serde_json::json;
+    use utilidor_types::{Offer, Quantity, Timestamp};
+
+    fn example() -> Value {
+        json!(offer::example(Timestamp(1_735_660_800_000)))
+    }
+
+    #[test]
+    fn times_quantities_and_durations_stand_as_people_write_them() {
+        let mut document = example();
+        document["window"] = json!({ "from": "2025-01-01T02:00:00+08:00", "to": "2025-01-01T06:00:00+08:00" });
+        document["lots"][0]["quantity"] = json!("1200 kWh");
+        document["terms"]["grace_ms"] = json!("90m");
+        document["notice"] = json!("2025-01-01T02:00:00+08:00");
+
+        let offer: Offer = parse(document).unwrap();
+        assert_eq!(offer.window.from, Timestamp(1_735_668_000_000));
+        assert_eq!(offer.lots[0].quantity, Quantity(1_200 * 3_600_000));
+        assert_eq!(offer.terms.grace_ms, 5_400_000);
+        assert_eq!(offer.notice.to_string(), "2025-01-01T02:00:00+08:00", "a text stays a text");
+        assert_eq!(parse::<Offer>(example()).unwrap().label, Default::default(), "what is stored is read as well");
+    }
+
+    #[test]
+    fn mistakes_are_told_with_the_path_of_their_field() {
+        let told = |path: &str, value: Value| {
+            let mut document = example();
+            *document.pointer_mut(path).unwrap() = value;
+            parse::<Offer>(document).unwrap_err()
+        };
+        assert_eq!(
+            told("/lots/0/quantity", json!("12 m3")),
+            "lots[0].quantity: electricity is measured in kWh, GJ or J, not in m3"
+        );
+        assert!(told("/lots/0/quantity", json!("12 foo")).starts_with("lots[0].quantity: \"foo\" is no unit"));
+        assert!(told("/lots/0/quantity", json!("many")).starts_with("lots[0].quantity: "));
+        assert!(told("/gate_closes", json!("tomorrow")).starts_with("gate_closes: invalid type: string"));
+        assert!(told("/lots/0/user_metered", json!("12 kWh")).starts_with("lots[0].user_metered: "));
+        assert!(told("/window", json!({})).starts_with("window: missing field"));
+    }
+
+    #[test]
+    fn fields_that_a_document_does_not_have_are_refused() {
+        let mut document = example();
+        document["terms"]["deposit_permil"] = json!(5);
+        document["colour"] = json!("red");
+        let told = parse::<Offer>(document).unwrap_err();
+        assert_eq!(told, "fields colour, terms.deposit_permil are unknown");
+    }
+}

@@ -1,0 +1,131 @@
+//! Ids on the command line: whole, or any beginning that is no other's.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use std::fmt::{Display, Write as _};
+use std::marker::PhantomData;
+use std::str::FromStr;
+use utilidor_types::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId, TransactionHash};
+use utilidor_view::IdKind;
+
+/// Fewest digits of a beginning.
+const MIN_DIGITS: usize = 4;
+
+/// What has an id.
+pub trait Named: FromStr + Copy + Display + Send + Sync + 'static {
+    /// What it is to the node's search.
+    const KIND: IdKind;
+    /// What it is called with its article.
+    const WHAT: &'static str;
+    /// Hex digits of its id.
+    const DIGITS: usize;
+    /// The command that lists ids of the kind.
+    const LIST: &'static str;
+}
+
+macro_rules! named {
+    ($($id:ty: $kind:ident, $what:literal, $digits:expr, $list:literal;)*) => {
+        $(impl Named for $id {
+            const KIND: IdKind = IdKind::$kind;
+            const WHAT: &'static str = $what;
+            const DIGITS: usize = $digits;
+            const LIST: &'static str = $list;
+        })*
+    };
+}
+
+named! {
+    AccountId: Account, "an account", 64, "account list";
+    MemberId: Member, "a member", 32, "member list";
+    OfferId: Offer, "an offer", 32, "offer list";
+    AgreementId: Agreement, "an agreement", 32, "agreement list";
+    PackageId: Package, "a package", 32, "package list";
+    MeterId: Meter, "a meter", 32, "meter list";
+    TransactionHash: Transaction, "a transaction", 64, "account movements --json";
+}
+
+/// An id as it is written.
+#[derive(Debug, Clone)]
+pub struct Given<T> {
+    text: String,
+    kind: PhantomData<T>,
+}
+
+impl<T: Named> FromStr for Given<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim().trim_end_matches("...").to_ascii_lowercase();
+        let has_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !has_digits || !(MIN_DIGITS..=T::DIGITS).contains(&text.len()) {
+            return Err(shape::<T>());
+        }
+        Ok(Self { text, kind: PhantomData })
+    }
+}
+
+/// What an id looks like.
+fn shape<T: Named>() -> String {
+    format!(
+        "the id of {} has {} hex digits; its first {MIN_DIGITS} or more will do where they are no other's",
+        T::WHAT,
+        T::DIGITS
+    )
+}
+
+impl Context {
+    /// The id that was meant.
+    pub async fn id<T: Named>(&self, given: &Given<T>) -> Result<T, Failure> {
+        if let Ok(id) = given.text.parse() {
+            return Ok(id);
+        }
+        let found = self.client()?.ids_beginning(&given.text).await?;
+        let mut ids = found.iter().filter(|found| found.kind == T::KIND).map(|found| found.id.as_str());
+        let unknown = || {
+            Failure::new("id/unknown", format!("the id of no {} begins with {}", T::KIND.name(), given.text))
+                .next(format!("list the ids: utilidor {}", T::LIST))
+        };
+        let first = ids.next().ok_or_else(unknown)?;
+        if let Some(second) = ids.next() {
+            let mut several = format!("{first}, {second}");
+            if let Some(third) = ids.next() {
+                let _ = write!(several, ", {third}, ...");
+            }
+            let what = format!("the ids of several {}s begin with {}: {several}", T::KIND.name(), given.text);
+            return Err(Failure::usage(what).next("write more of the digits"));
+        }
+        first.parse().map_err(|_| Failure::new("node/not-understood", format!("the node says {first:?} is an id")))
+    }
+
+    /// The id that was meant, where one was written.
+    pub async fn id_or_none<T: Named>(&self, given: Option<&Given<T>>) -> Result<Option<T>, Failure> {
+        match given {
+            Some(given) => self.id(given).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An id inside another argument.
+    pub async fn read_id<T: Named>(&self, text: &str) -> Result<T, Failure> {
+        let given: Given<T> = text.parse().map_err(|shape| Failure::usage(format!("{text:?}: {shape}")))?;
+        self.id(&given).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_or_its_beginning_is_read_and_the_rest_is_told_what_an_id_looks_like() {
+        for text in ["77aa", "77AA0c...", &"7".repeat(32)] {
+            assert!(text.parse::<Given<AgreementId>>().is_ok(), "{text}");
+        }
+        for text in ["", "77a", "hello", &"7".repeat(33)] {
+            let told = text.parse::<Given<AgreementId>>().unwrap_err();
+            let shape =
+                "the id of an agreement has 32 hex digits; its first 4 or more will do where they are no other's";
+            assert_eq!(told, shape, "{text}");
+        }
+    }
+}

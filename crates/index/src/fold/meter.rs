@@ -1,0 +1,153 @@
+//! Meters, and the readings that were certified of them.
+
+use super::{Before, Fold, FoldError, Folded, MeterChange, MeterEvent, MeterRow, NewMeter, NewRun, Row, diverged};
+use utilidor_types::block::FinalBlock;
+use utilidor_types::event::MeterSegment;
+use utilidor_types::{AccountId, CertificateId, Event, Meter, MeterAuthority, MeterId, Quantity, Reading};
+use utilidor_view::EventKind;
+
+impl<'a, B: Before> Fold<'a, '_, B> {
+    fn known_meter(&mut self, meter: MeterId) -> Folded<Option<MeterRow>, B> {
+        Ok(*self.known.meters.get(meter, || self.before.meter(meter)).map_err(FoldError::Before)?)
+    }
+
+    pub fn meter(&mut self, meter: MeterId) -> Folded<MeterRow, B> {
+        self.known_meter(meter)?.ok_or_else(|| diverged(format!("meter {meter} was never registered")))
+    }
+
+    fn change_meter(&mut self, meter: MeterId, change: impl FnOnce(&mut MeterRow)) -> Folded<MeterRow, B> {
+        let mut row = self.meter(meter)?;
+        change(&mut row);
+        self.known.meters.put(meter, Some(row));
+        Ok(row)
+    }
+
+    /// Enters what the block added to the certification log. A meter's readings follow each other there; its receipts follow
+    /// later in the fold, and an exchange among them knows what came after it by its time.
+    pub fn certified(&mut self, block: &'a FinalBlock) -> Folded<(), B> {
+        // The block's last operation in the log is its commit.
+        let first = block.header.certification.end.saturating_sub(1 + block.certified.len() as u64);
+        for (position, entry) in (first..).zip(&block.certified) {
+            let run = entry.run();
+            let next = CertificateId(self.changes.totals.certificates);
+            let (true, Some(last)) = (run.first == next, run.readings.last()) else {
+                return Err(diverged(format!("certificates from {} on stand where {next} belongs", run.first)));
+            };
+            let (reading, count) = (last.reading, run.readings.len() as u64);
+            self.changes.totals.certificates += count;
+            let meter = self.change_meter(run.meter, |meter| {
+                (meter.register, meter.read) = (reading.register, reading.time);
+                meter.certificates += count;
+            })?;
+            self.changes.certified.push(NewRun { position, meter: meter.row, run });
+        }
+        Ok(())
+    }
+
+    /// A receipt counts certificates: they must be among the block's.
+    pub fn counted(&mut self, first: CertificateId, count: u32) -> Folded<(), B> {
+        let block = self.changes.block.as_ref().map_or(0, |block| block.first_certificate);
+        let end = first.0.checked_add(count.into());
+        if first.0 < block || end.is_none_or(|end| end > self.changes.totals.certificates) {
+            return Err(diverged(format!(
+                "a receipt counts {count} certificates from {first} on, which the block lacks"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Registering a meter again changes nothing.
+    pub fn register_meter(&mut self, by: AccountId, meter: &'a Meter) -> Folded<(), B> {
+        let id = meter.id(by);
+        if self.known_meter(id)?.is_some() {
+            return Ok(());
+        }
+        let (operator, holder) = (self.account(by)?.row, self.account(meter.holder)?.row);
+        self.changes.totals.meters += 1;
+        let row = self.changes.totals.meters as Row;
+        let (register, read) = (meter.register, meter.since);
+        let state = MeterRow { row, register, read, certificates: 0, gaps: 0, corrections: 0 };
+        self.known.meters.note(id, Some(state));
+        self.changes.meters.push(NewMeter { row, id, operator, holder, meter });
+        Ok(())
+    }
+
+    pub fn bind_meter(&mut self, meter: MeterId, holder: AccountId) -> Folded<(), B> {
+        let (meter, holder) = (self.meter(meter)?.row, self.account(holder)?.row);
+        self.changes.devices.push(MeterChange::Holder { meter, holder });
+        Ok(())
+    }
+
+    pub fn rotate_meter_key(&mut self, meter: MeterId, authority: MeterAuthority) -> Folded<(), B> {
+        let meter = self.meter(meter)?.row;
+        self.changes.devices.push(MeterChange::Authority { meter, authority });
+        Ok(())
+    }
+
+    pub fn change_meter_capacity(&mut self, meter: MeterId, capacity: Quantity) -> Folded<(), B> {
+        let meter = self.meter(meter)?.row;
+        self.changes.devices.push(MeterChange::Capacity { meter, capacity });
+        Ok(())
+    }
+
+    pub fn exchange_meter(
+        &mut self,
+        meter: MeterId,
+        last: Reading,
+        authority: MeterAuthority,
+        modulus: Quantity,
+        register: Quantity,
+    ) -> Folded<(), B> {
+        // What was read later than the old device's last reading, the new one has shown already.
+        let row = self.change_meter(meter, |row| {
+            if row.read <= last.time {
+                (row.register, row.read) = (register, last.time);
+            }
+        })?;
+        self.changes.devices.push(MeterChange::Device { meter: row.row, authority, modulus });
+        Ok(())
+    }
+
+    pub fn retire_meter(&mut self, meter: MeterId) -> Folded<(), B> {
+        let (meter, receipt) = (self.meter(meter)?.row, self.receipt);
+        self.changes.devices.push(MeterChange::Retired { meter, receipt });
+        Ok(())
+    }
+
+    pub fn gap(&mut self, meter: MeterId) -> Folded<(), B> {
+        let row = self.change_meter(meter, |row| row.gaps = row.gaps.saturating_add(1))?;
+        self.push_event(row.row, EventKind::Gap);
+        Ok(())
+    }
+
+    pub fn corrected(&mut self, meter: MeterId) -> Folded<(), B> {
+        let row = self.change_meter(meter, |row| row.corrections = row.corrections.saturating_add(1))?;
+        self.push_event(row.row, EventKind::Corrected);
+        Ok(())
+    }
+
+    pub fn meter_event(&mut self, meter: MeterId, event: &Event) -> Folded<(), B> {
+        let meter = self.meter(meter)?.row;
+        self.push_event(meter, EventKind::of(event));
+        Ok(())
+    }
+
+    fn push_event(&mut self, meter: Row, kind: EventKind) {
+        let (receipt, place) = (self.receipt, self.place);
+        self.changes.meter_events.push(MeterEvent { meter, receipt, place, kind });
+    }
+
+    /// Who has something of a segment is served by its meter.
+    pub fn segment(&mut self, segment: &MeterSegment) -> Folded<(), B> {
+        if segment.interval.is_empty() {
+            return Ok(());
+        }
+        let meter = self.meter(segment.meter)?.row;
+        let supply = segment.supply.map(|(agreement, _)| agreement);
+        for agreement in segment.fills.iter().map(|fill| fill.agreement).chain(supply) {
+            let agreement = self.agreement(agreement)?.row;
+            self.widen(agreement, meter, segment.interval)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! Meters and the certificates of their readings.
+
+use super::{Questions, Read};
+use crate::page::Paging;
+use crate::store::columns::{carrier, int, maybe_uint, quantity, time, uint, value, window};
+use rusqlite::{Row, params};
+use utilidor_types::meter::CertifiedRun;
+use utilidor_types::{AccountId, AgreementId, Certificate, CertificateId, MeterId, Timestamp, Window};
+use utilidor_view::{CertificateView, MeterFilter, MeterView, Page, TimeFilter};
+
+const METER: &str = "SELECT meters.*, operators.account AS operator_id, holders.account AS holder_id FROM meters
+    JOIN accounts AS operators ON operators.id = meters.operator
+    JOIN accounts AS holders ON holders.id = meters.holder";
+
+fn meter_view(row: &Row<'_>) -> rusqlite::Result<(i64, MeterView)> {
+    let meter = MeterView {
+        meter: MeterId(row.get("meter")?),
+        operator: AccountId(row.get("operator_id")?),
+        carrier: carrier(row, "carrier")?,
+        holder: AccountId(row.get("holder_id")?),
+        authority: value(row, "authority")?,
+        register_modulus: quantity(row, "modulus")?,
+        capacity_per_hour: quantity(row, "capacity")?,
+        register: quantity(row, "register")?,
+        read_ms: time(row, "read_ms")?,
+        since_ms: time(row, "since_ms")?,
+        devices: row.get("devices")?,
+        certificates: uint(row, "certificates")?,
+        gaps: row.get("gaps")?,
+        corrections: row.get("corrections")?,
+        retired: maybe_uint(row, "retired")?.is_some(),
+    };
+    Ok((row.get("id")?, meter))
+}
+
+const RUN: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readings,
+    (SELECT height FROM blocks WHERE first_certificate <= it.id
+     ORDER BY first_certificate DESC, height DESC LIMIT 1) AS height
+    FROM certified_runs AS it JOIN meters ON meters.id = it.meter";
+
+/// Of meter ?1 the runs that end after ?2 and begin before ?3: they follow each other, so the first is the last that does not
+/// begin later.
+const OF_METER: &str = "meter = ?1 AND from_ms < ?3 AND to_ms > ?2 AND from_ms >= COALESCE((SELECT MAX(from_ms)
+    FROM certified_runs WHERE meter = ?1 AND from_ms <= ?2), ?2)";
+
+/// The certificates of a run.
+fn certificates(row: &Row<'_>) -> rusqlite::Result<Vec<CertificateView>> {
+    let run = CertifiedRun {
+        first: CertificateId(uint(row, "id")?),
+        meter: MeterId(row.get("meter_id")?),
+        from: time(row, "from_ms")?,
+        readings: value(row, "readings")?,
+    };
+    let height = uint(row, "height")?;
+    Ok(run.certificates().map(|certificate| CertificateView { certificate, height }).collect())
+}
+
+/// The page of the certificates that are `wanted`, out of runs in the order of `key`.
+fn page_of_certificates(
+    runs: impl Iterator<Item = rusqlite::Result<Vec<CertificateView>>>,
+    paging: Paging,
+    key: impl Fn(&Certificate) -> i64,
+    wanted: impl Fn(&Certificate) -> bool,
+) -> Read<Page<CertificateView>> {
+    let mut found = Vec::new();
+    for run in runs {
+        let rows = run?.into_iter().map(|row| (key(&row.certificate), row));
+        found.extend(rows.filter(|(key, row)| *key > paging.after() && wanted(&row.certificate)));
+        if found.len() as i64 >= paging.fetch() {
+            break;
+        }
+    }
+    Ok(paging.page(found))
+}
+
+fn overlaps(interval: Window, within: Window) -> bool {
+    interval.from < within.to && interval.to > within.from
+}
+
+impl Questions<'_> {
+    /// Meters in the order of registration.
+    pub fn meters(&self, filter: &MeterFilter, paging: Paging) -> Read<Page<MeterView>> {
+        let of_holder = match filter.holder {
+            Some(_) => "meters.holder = (SELECT id FROM accounts WHERE account = ?3)",
+            None => "?3 IS NULL",
+        };
+        let sql = format!("{METER} WHERE meters.id > ?1 AND {of_holder} ORDER BY meters.id LIMIT ?2");
+        let holder = filter.holder.map(|holder| holder.0);
+        self.page(paging, &sql, params![paging.after(), paging.fetch(), holder], meter_view)
+    }
+
+    /// One meter.
+    pub fn meter(&self, meter: MeterId) -> Read<Option<MeterView>> {
+        let row = self.find(&format!("{METER} WHERE meters.meter = ?"), [meter.0], meter_view)?;
+        Ok(row.map(|(_, meter)| meter))
+    }
+
+    fn meter_number(&self, meter: MeterId) -> Read<Option<i64>> {
+        self.find("SELECT id FROM meters WHERE meter = ?", [meter.0], |row| row.get("id"))
+    }
+
+    /// Certificates of a meter whose interval ends after `from_ms` and begins before `to_ms`, oldest first.
+    pub fn certificates_of_meter(
+        &self,
+        meter: MeterId,
+        filter: &TimeFilter,
+        paging: Paging,
+    ) -> Read<Page<CertificateView>> {
+        let Some(meter) = self.meter_number(meter)? else { return Ok(paging.page(Vec::new())) };
+        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) ORDER BY it.from_ms");
+        let mut statement = self.prepare(&sql)?;
+        let from = paging.after().max(filter.from_ms.map_or(i64::MIN, |from| int(from.0)));
+        let to = filter.to_ms.map_or(i64::MAX, |to| int(to.0));
+        let runs = statement.query_map(params![meter, from, to], certificates)?;
+        let begin = |certificate: &Certificate| int(certificate.interval.from.0);
+        page_of_certificates(runs, paging, begin, |Certificate { interval, .. }| {
+            filter.from_ms.is_none_or(|from| interval.to > from) && filter.to_ms.is_none_or(|to| interval.from < to)
+        })
+    }
+
+    /// Certificates of the meters that serve or served an agreement, in that time, in the order of the certification log.
+    pub fn certificates_of_agreement(
+        &self,
+        agreement: AgreementId,
+        filter: &TimeFilter,
+        paging: Paging,
+    ) -> Read<Page<CertificateView>> {
+        let serving = self.serving(agreement, filter)?;
+        // The first run is the one that holds the last certificate of the page before.
+        let first = "SELECT COALESCE(MAX(id), 0) AS first FROM certified_runs WHERE id <= ?";
+        let first: i64 = self.one(first, [paging.after()], |row| row.get("first"))?;
+        let mut runs = Vec::new();
+        let sql = format!("SELECT id FROM certified_runs WHERE {OF_METER} AND id >= ?4");
+        for (meter, _, window) in &serving {
+            let values = params![meter, int(window.from.0), int(window.to.0), first];
+            runs.extend(self.all(&sql, values, |row| row.get::<_, i64>("id"))?);
+        }
+        runs.sort_unstable();
+        let mut statement = self.prepare(&format!("{RUN} WHERE it.id = ?"))?;
+        let runs = runs.into_iter().map(|id| statement.query_row([id], certificates));
+        let id = |certificate: &Certificate| int(certificate.id.0);
+        page_of_certificates(runs, paging, id, |Certificate { meter, interval, .. }| {
+            serving.iter().any(|(_, of, window)| of == meter && overlaps(*interval, *window))
+        })
+    }
+
+    /// The meters of an agreement with their rows, and when each serves or served it, as far as the filter lets through.
+    fn serving(&self, agreement: AgreementId, filter: &TimeFilter) -> Read<Vec<(i64, MeterId, Window)>> {
+        let sql = "SELECT it.meter AS row, meters.meter AS meter_id, from_ms, to_ms FROM agreement_meters AS it
+                   JOIN meters ON meters.id = it.meter
+                   WHERE it.agreement = (SELECT MAX(id) FROM agreements WHERE agreement = ?) ORDER BY it.meter";
+        let serving = self.all(sql, [agreement.0], |row| {
+            let served = window(row)?;
+            let from = filter.from_ms.map_or(served.from, |from: Timestamp| from.max(served.from));
+            let to = filter.to_ms.map_or(served.to, |to: Timestamp| to.min(served.to));
+            Ok((row.get("row")?, MeterId(row.get("meter_id")?), Window { from, to }))
+        })?;
+        Ok(serving.into_iter().filter(|(.., window)| !window.is_empty()).collect())
+    }
+
+    /// Certificates of an agreement's meters in a statement's period; none if there is no such statement.
+    pub fn certificates_of_statement(
+        &self,
+        agreement: AgreementId,
+        number: u32,
+        paging: Paging,
+    ) -> Read<Option<Page<CertificateView>>> {
+        let Some(row) = self.statement(agreement, number)? else { return Ok(None) };
+        let period = row.statement.period;
+        let filter = TimeFilter { from_ms: Some(period.from), to_ms: Some(period.to) };
+        self.certificates_of_agreement(agreement, &filter, paging).map(Some)
+    }
+
+    /// One certificate.
+    pub fn certificate(&self, id: CertificateId) -> Read<Option<CertificateView>> {
+        let sql = format!("{RUN} WHERE it.id <= ? ORDER BY it.id DESC LIMIT 1");
+        let run = self.find(&sql, [int(id.0)], certificates)?;
+        Ok(run.and_then(|rows| rows.into_iter().find(|row| row.certificate.id == id)))
+    }
+
+    /// Place in the certification log of the entry that holds a certificate.
+    pub fn position_of_certificate(&self, id: CertificateId) -> Read<Option<u64>> {
+        let sql = "SELECT position FROM certified_runs WHERE id <= ?1 AND ?1 < (SELECT certificates FROM meta)
+                   ORDER BY id DESC LIMIT 1";
+        self.find(sql, [int(id.0)], |row| uint(row, "position"))
+    }
+
+    /// Places in the certification log of the entries with readings of a meter in a window, by rising place.
+    pub fn positions_of_meter(&self, meter: MeterId, window: Window) -> Read<Vec<u64>> {
+        let Some(meter) = self.meter_number(meter)? else { return Ok(Vec::new()) };
+        let sql = format!("SELECT position FROM certified_runs WHERE {OF_METER} ORDER BY position");
+        self.all(&sql, params![meter, int(window.from.0), int(window.to.0)], |row| uint(row, "position"))
+    }
+}

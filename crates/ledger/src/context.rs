@@ -1,0 +1,58 @@
+//! What every rule works with: the state, the block's time, and who asks.
+
+use crate::execution::BlockContext;
+use crate::store::Store;
+use std::collections::VecDeque;
+use utilidor_types::genesis::Limits;
+use utilidor_types::{AccountId, AgreementId, CertificationEntry, ChainId, Event, Genesis, MemberId, Timestamp};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub account: AccountId,
+    pub member: MemberId,
+}
+
+/// What a block brings besides its transactions, and what the chain allows its members.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context {
+    pub block: BlockContext,
+    pub limits: Limits,
+}
+
+impl Context {
+    pub const fn of(block: BlockContext, genesis: &Genesis) -> Self {
+        Self { block, limits: genesis.limits }
+    }
+}
+
+/// What rules work on.
+pub(crate) struct Ledger<'a> {
+    pub store: &'a mut Store,
+    pub chain: ChainId,
+    pub now: Timestamp,
+    pub limits: Limits,
+    /// Consequences of the present transaction or due item.
+    pub events: Vec<Event>,
+    /// New entries of the certification log.
+    pub certified: &'a mut Vec<CertificationEntry>,
+    /// Whether a program is at work. What agreements are told meanwhile waits until it is done.
+    pub is_running: bool,
+    /// What agreements are still to be told, in order.
+    pub to_tell: VecDeque<(AgreementId, utilidor_program::Event)>,
+}
+
+impl<'a> Ledger<'a> {
+    pub fn new(store: &'a mut Store, certified: &'a mut Vec<CertificationEntry>, context: &Context) -> Self {
+        Self {
+            store,
+            chain: context.block.chain,
+            now: context.block.time,
+            limits: context.limits,
+            events: Vec::new(),
+            certified,
+            is_running: false,
+            to_tell: VecDeque::new(),
+        }
+    }
+}

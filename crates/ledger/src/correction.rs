@@ -1,0 +1,292 @@
+//! Corrections of certified readings: the operator says what is right, both sides see it, and what is wrong on bills is put
+//! right by lines of the next statements.
+//!
+//! The difference is spread over the interval by time and cut where bands change. What of it belongs to the meter's open
+//! segment changes the cumulative registers, and is shared out with the segment. What belongs to segments that are worked
+//! out already goes the way that it would have gone: what comes more first to what is to absorb it, then to purchases that
+//! are not settled, up to their volume, and the rest to the supply of that time; what comes less is taken from the supply
+//! first, as far as purchases had left it anything, then from purchases that are not settled, the last signed first. A
+//! purchase that is settled stays as it is. What no supply was open for stays on nobody's bill.
+//!
+//! Where the interval ends with the last reading, the device itself shows the right register from then on: the last register
+//! moves too, so that later readings fit. A demand that a wrong reading has caused is not found out by this.
+
+use crate::context::{Caller, Ledger};
+use crate::meter_record::{Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, SupplyId, Take, total};
+use crate::segment::Flow;
+use crate::share::common;
+use crate::store::Ruled;
+use std::collections::BTreeMap;
+use utilidor_program::bands::share;
+use utilidor_types::meter::MAX_REASON_BYTES;
+use utilidor_types::{Bands, Event, MeterId, Quantity, Refusal, Text, Timestamp, Window};
+
+/// What a correction changes for one agreement's binding.
+#[derive(Debug, Clone, Copy)]
+struct Adjusted {
+    interval: Window,
+    more: Bands,
+    less: Bands,
+}
+
+/// The difference that a correction makes.
+#[derive(Debug, Clone, Copy)]
+struct Difference {
+    flow: Flow,
+    is_less: bool,
+}
+
+/// A part of what is worked out already, in which neither the supply nor the purchases change.
+struct Part {
+    window: Window,
+    supply: Option<PastSupply>,
+}
+
+impl Difference {
+    /// Order: the interval, whether it changes anything; what can have passed.
+    fn of(
+        meter: MeterId,
+        record: &MeterRecord,
+        last: Timestamp,
+        interval: Window,
+        [certified, right]: [Quantity; 2],
+    ) -> Result<Self, Refusal> {
+        let in_service = Window { from: record.meter.since, to: last };
+        if interval.is_empty() || common(interval, in_service) != Some(interval) || certified == right {
+            return Err(Refusal::BadCorrection { meter });
+        }
+        let quantity = Quantity(certified.0.abs_diff(right.0));
+        let most = record.most_in(interval.ms());
+        if right > most || quantity > most {
+            return Err(Refusal::CorrectionOutOfRange { meter });
+        }
+        Ok(Self { flow: Flow { interval, quantity }, is_less: right < certified })
+    }
+}
+
+impl Filling {
+    /// Takes up to its volume more of what flowed in an interval.
+    fn take_more(&mut self, supply: Option<SupplyId>, interval: Window, bands: &Bands) -> Option<Bands> {
+        let part = share(bands, self.room());
+        let near = self.takes.as_mut_slice().iter_mut().find(|take| common(take.interval, interval).is_some());
+        match near {
+            Some(take) => take.bands = take.bands.checked_add(&part)?,
+            None if part.is_zero() => {}
+            None => self.take(Take { supply, interval, bands: part, closed: true })?,
+        }
+        Some(part)
+    }
+
+    /// Has up to `quantity` less of what flowed in an interval; gives how much less.
+    fn take_less(&mut self, interval: Window, quantity: Quantity) -> Option<Bands> {
+        let mut less = Bands::ZERO;
+        for take in self.takes.as_mut_slice().iter_mut().filter(|take| common(take.interval, interval).is_some()) {
+            let left = quantity.saturating_sub(total(&less));
+            let part = share(&take.bands, left);
+            take.bands = take.bands.checked_sub(&part)?;
+            less = less.checked_add(&part)?;
+        }
+        Some(less)
+    }
+}
+
+impl MeterBindings {
+    /// The supplies that the meter remembers, up to its last mark.
+    fn supplies(&self) -> impl Iterator<Item = PastSupply> {
+        let base = self.base;
+        let open = self.bindings.iter().filter_map(move |binding| {
+            let supply = binding.supply()?;
+            let window = Window { to: binding.window.to.min(base), ..binding.window };
+            let (tariff, offset_minutes) = (supply.tariff, supply.offset_minutes);
+            Some(PastSupply { supply: binding.id(), window, tariff, offset_minutes })
+        });
+        self.past.iter().copied().chain(open).filter(|supply| !supply.window.is_empty())
+    }
+
+    /// Cuts an interval before the last mark where supplies and windows begin and end.
+    fn parts(&self, interval: Window) -> Vec<Part> {
+        let windows = self.bindings.iter().map(|binding| binding.window);
+        let windows = windows.chain(self.supplies().map(|supply| supply.window));
+        let mut cuts: Vec<Timestamp> = windows.flat_map(|window| [window.from, window.to]).collect();
+        cuts.retain(|cut| interval.from < *cut && *cut < interval.to);
+        cuts.extend([interval.from, interval.to]);
+        cuts.sort();
+        cuts.dedup();
+        let parts = cuts.windows(2).map(|pair| Window { from: pair[0], to: pair[1] });
+        let supply_of = |window| self.supplies().find(|supply| common(supply.window, window) == Some(window));
+        parts.map(|window| Part { window, supply: supply_of(window) }).collect()
+    }
+
+    /// What comes more in a part: how much is left for the supply.
+    fn take_more(&mut self, part: &Part, bands: Bands, adjusted: &mut BTreeMap<SupplyId, Adjusted>) -> Option<Bands> {
+        let supply = part.supply.map(|supply| supply.supply);
+        let taken = self.share_out(bands, part.window);
+        let left = total(&taken.rest);
+        for (place, bands) in taken.taken {
+            let binding = &mut self.bindings.as_mut_slice()[place];
+            let id = binding.id();
+            match &mut binding.sum {
+                Summed::Absorb { left } => *left = left.saturating_sub(total(&bands)),
+                Summed::Fill(filling) => {
+                    filling.take_more(supply, part.window, &bands)?;
+                    filling.left_over = filling.left_over.checked_add(left)?;
+                    note(adjusted, id, part.window, &bands, &Bands::ZERO)?;
+                }
+                Summed::Rest(_) => {}
+            }
+        }
+        Some(taken.rest)
+    }
+
+    /// What comes less in a part: how much of it the supply loses.
+    fn take_less(&mut self, part: &Part, bands: Bands, adjusted: &mut BTreeMap<SupplyId, Adjusted>) -> Option<Bands> {
+        let holds = |window: Window| common(window, part.window) == Some(part.window);
+        let mut fillings: Vec<(SupplyId, &mut Filling)> = Vec::new();
+        for binding in self.bindings.as_mut_slice().iter_mut().filter(|binding| holds(binding.window)) {
+            let id = binding.id();
+            if let Summed::Fill(filling) = &mut binding.sum {
+                fillings.push((id, filling));
+            }
+        }
+        // The last of them has seen what was left for the supply.
+        let Some((_, last)) = fillings.last() else { return Some(bands) };
+        let of_supply = share(&bands, last.left_over);
+        let mut rest = bands.checked_sub(&of_supply)?;
+        for (id, filling) in fillings.into_iter().rev() {
+            filling.left_over = filling.left_over.saturating_sub(total(&of_supply));
+            let less = filling.take_less(part.window, total(&rest))?;
+            note(adjusted, id, part.window, &Bands::ZERO, &less)?;
+            rest = rest.checked_sub(&share(&rest, total(&less)))?;
+        }
+        of_supply.checked_add(&rest)
+    }
+}
+
+fn note(
+    adjusted: &mut BTreeMap<SupplyId, Adjusted>,
+    id: SupplyId,
+    interval: Window,
+    more: &Bands,
+    less: &Bands,
+) -> Option<()> {
+    if more.is_zero() && less.is_zero() {
+        return Some(());
+    }
+    let sum = adjusted.entry(id).or_insert(Adjusted { interval, more: Bands::ZERO, less: Bands::ZERO });
+    sum.interval = Window { from: sum.interval.from.min(interval.from), to: sum.interval.to.max(interval.to) };
+    sum.more = sum.more.checked_add(more)?;
+    sum.less = sum.less.checked_add(less)?;
+    Some(())
+}
+
+impl MeterState {
+    /// The registers of the open segment, changed: what passed in it then. `None`: that would be less than nothing, or more
+    /// than a register can be.
+    fn correct(&mut self, before: &Bands, bands: &Bands, is_less: bool) -> Option<Bands> {
+        self.registers = match is_less {
+            false => self.registers.checked_add(bands)?,
+            true => self.registers.checked_sub(bands)?,
+        };
+        self.registers.checked_sub(before)
+    }
+
+    fn correct_device(&mut self, difference: &Difference, modulus: Quantity) {
+        let (register, moved, modulus) =
+            (u128::from(self.last.register.0), difference.flow.quantity.0, modulus.0.max(1));
+        let moved = u128::from(moved % modulus);
+        let register = match difference.is_less {
+            false => register + moved,
+            true => register + u128::from(modulus) - moved,
+        };
+        self.last.register = Quantity((register % u128::from(modulus)) as u64);
+    }
+}
+
+impl Ledger<'_> {
+    /// Order: role, meter, operator; the interval, whether it changes anything, what can have passed in it, and in the open
+    /// segment.
+    pub fn correct_readings(
+        &mut self,
+        caller: Caller,
+        meter: MeterId,
+        interval: Window,
+        certified: Quantity,
+        right: Quantity,
+        reason: &Text<MAX_REASON_BYTES>,
+    ) -> Ruled<()> {
+        let (record, place, mut state) = self.once_operated_meter(caller, meter)?;
+        let bound = self.store.find_at::<MeterBindings>(&meter)?;
+        let difference = Difference::of(meter, &record, state.last.time, interval, [certified, right])?;
+        let (base, before) =
+            bound.as_ref().map_or((record.meter.since, Bands::ZERO), |(_, bound)| (bound.base, bound.registers));
+        let open = common(interval, Window { from: base, to: state.last.time });
+        if let Some(part) = open {
+            let bands = self.bands_of(&difference.flow, part, state.tariff, state.offset_minutes)?;
+            let most = record.most_in(state.last.time.0.saturating_sub(base.0));
+            let corrected = state.correct(&before, &bands, difference.is_less);
+            let passed = corrected.filter(|passed| difference.is_less || total(passed) <= most);
+            passed.ok_or(Refusal::CorrectionOutOfRange { meter })?;
+        }
+
+        if interval.to == state.last.time {
+            state.correct_device(&difference, record.device.register_modulus);
+        }
+        self.events.push(Event::Corrected { meter, interval, certified, right, reason: reason.clone() });
+        let mut adjusted = BTreeMap::new();
+        if let Some((bound_place, mut bound)) = bound {
+            if let Some(closed) = common(interval, Window { from: Timestamp(0), to: base }) {
+                adjusted = self.adjust(&mut bound, &difference, closed)?;
+            }
+            bound.let_go();
+            bound.refresh(&mut state);
+            self.store.put_at(bound_place, bound);
+        }
+        self.store.put_at(place, state);
+        self.tell_adjusted(meter, adjusted)
+    }
+
+    /// Shares out what a correction changes of segments that are worked out already.
+    fn adjust(
+        &mut self,
+        bound: &mut MeterBindings,
+        difference: &Difference,
+        closed: Window,
+    ) -> Ruled<BTreeMap<SupplyId, Adjusted>> {
+        let mut adjusted = BTreeMap::new();
+        for part in bound.parts(closed) {
+            let (tariff, offset_minutes) =
+                part.supply.map_or((None, 0), |supply| (supply.tariff, supply.offset_minutes));
+            let bands = self.bands_of(&difference.flow, part.window, tariff, offset_minutes)?;
+            let supplys = match difference.is_less {
+                false => bound.take_more(&part, bands, &mut adjusted),
+                true => bound.take_less(&part, bands, &mut adjusted),
+            };
+            let supplys = supplys.ok_or(Refusal::Overflow)?;
+            if let Some(supply) = part.supply {
+                let (more, less) = if difference.is_less { (Bands::ZERO, supplys) } else { (supplys, Bands::ZERO) };
+                note(&mut adjusted, supply.supply, part.window, &more, &less).ok_or(Refusal::Overflow)?;
+            }
+        }
+        Ok(adjusted)
+    }
+
+    /// Tells supplies. What purchases have filled is theirs to ask for when they settle.
+    fn tell_adjusted(&mut self, meter: MeterId, adjusted: BTreeMap<SupplyId, Adjusted>) -> Ruled<()> {
+        let bound = self.store.view::<MeterBindings>(&meter)?;
+        let fills = |id: SupplyId| {
+            let fills = |bound: &MeterBindings| {
+                let binding = bound.place_of(id).map(|place| &bound.bindings[place]);
+                binding.is_some_and(|binding| binding.supply().is_none())
+            };
+            bound.as_deref().is_some_and(fills)
+        };
+        for ((agreement, binding), Adjusted { interval, more, less }) in adjusted {
+            self.events.push(Event::Adjusted { agreement, binding, interval, more, less });
+            if !fills((agreement, binding)) {
+                let more = utilidor_program::Segment { interval, bands: more, peak: (Quantity::ZERO, 0) };
+                self.told(agreement, utilidor_program::Event::Corrected { binding, more, less })?;
+            }
+        }
+        Ok(())
+    }
+}

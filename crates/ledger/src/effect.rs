@@ -1,0 +1,228 @@
+//! The effects that programs ask for: whether the ledger can let them have, and carrying them out. All of a step is undone by
+//! `program` if one is unfit.
+
+use crate::context::Ledger;
+use crate::record::{AgreementState, Bound};
+use crate::statement::Shows;
+use crate::store::{Ruled, Stop};
+use utilidor_program::{Binding, Effect, Notice, Sum};
+use utilidor_types::agreement::{Party, Status};
+use utilidor_types::event::{self, Movement, Source};
+use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::{Agreement, AgreementId, Money, Refusal, Timestamp};
+
+/// Codes from here on are the ledger's own, in [`event::Event::ProgramFailed`] and refusals: what it cannot carry out.
+pub const LEDGER_CODES: u16 = 0x8000;
+
+/// What a program asks for and cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Unfit {
+    /// A rule of the ledger forbids it: a meter that is busy, money that is not there.
+    Refused = LEDGER_CODES,
+    /// More effects than a step may have.
+    Effects,
+    /// A head or slot that is too long, or has no such number.
+    State,
+    /// A party that the agreement does not have.
+    Party,
+    /// More than a pot holds.
+    Pot,
+    /// More than the allowance gives.
+    Allowance,
+    /// A movement that no program can ask for.
+    Movement,
+    /// A time that is past, or beyond the calendar.
+    Time,
+    /// More lines or statements than there may be.
+    Lines,
+    /// A window that cannot be sold.
+    Window,
+    /// More capacity given back than was sold.
+    Capacity,
+    /// A binding that there is already, or is not.
+    Binding,
+    /// An end without moving what is reserved, or an end that is none.
+    Status,
+    /// It has failed before, and what it missed then comes first.
+    Waiting,
+}
+
+impl Unfit {
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+}
+
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        Self::UnfitEffect { code: unfit.code() }
+    }
+}
+
+impl From<Unfit> for Stop {
+    fn from(unfit: Unfit) -> Self {
+        Self::Refused(unfit.into())
+    }
+}
+
+/// Whether an agreement of this status has been executed or ended.
+pub(crate) const fn is_end(status: Status) -> bool {
+    matches!(status, Status::Settled | Status::Defaulted | Status::Terminated)
+}
+
+/// What is owed when all of a step is done: statements show it, wherever they stand among the effects.
+pub(crate) fn debt_after(debt: Money, effects: &[Effect]) -> Result<Money, Refusal> {
+    effects.iter().try_fold(debt, |debt, effect| match effect {
+        Effect::Owe(amount) => debt.checked_add(*amount).ok_or(Refusal::Overflow),
+        Effect::PayDebt(amount) => debt.checked_sub(*amount).ok_or(Unfit::Pot.into()),
+        _ => Ok(debt),
+    })
+}
+
+/// Effects.
+impl Ledger<'_> {
+    /// Asks for what carrying out an effect will read.
+    pub fn want_effect(&mut self, agreement: &Agreement, effect: &Effect) {
+        match effect {
+            Effect::Move(..) | Effect::Owe(_) | Effect::PayDebt(_) | Effect::Issue(_) | Effect::Notify(_) => {}
+            Effect::Schedule(at) => self.want_due(*at),
+            Effect::Bind(Binding { meter, .. })
+            | Effect::EndBinding { meter, .. }
+            | Effect::Mark { meter, .. }
+            | Effect::Level { meter, .. } => self.want_meter(*meter),
+            // The meter's supply is told of what comes back to it.
+            Effect::Settle { meter, .. } => {
+                self.want_meter(*meter);
+                self.want_served(*meter);
+            }
+            Effect::Sell(volume, window) | Effect::Unsell(volume, window) => {
+                if let Some(owner) = agreement.terms.owner() {
+                    self.want_hours(owner, volume.carrier, *window);
+                }
+            }
+            Effect::Finish(_) => self.want_end(agreement),
+        }
+    }
+
+    pub fn carry_out_one(
+        &mut self,
+        agreement: &Agreement,
+        state: &mut AgreementState,
+        effect: Effect,
+        shows: Shows,
+    ) -> Ruled<()> {
+        let (id, owner) = (agreement.id, agreement.terms.owner().ok_or(Unfit::Party)?);
+        match effect {
+            Effect::Move(Movement::FallBack { .. } | Movement::Pay { source: Source::Debt, .. }, _) => {
+                Err(Unfit::Movement.into())
+            }
+            Effect::Move(movement, amount) => self.move_money(agreement, state, movement, amount),
+            Effect::Owe(amount) => {
+                let owes = state.debt.checked_add(amount).ok_or(Refusal::Overflow)?;
+                self.set_debt(agreement, state, owes)
+            }
+            Effect::PayDebt(amount) => {
+                let owes = state.debt.checked_sub(amount).ok_or(Unfit::Pot)?;
+                let source = Source::Pot(event::Purpose::Prepayment);
+                let pay = Movement::Pay { from: Party::USER, source, to: Party::OWNER };
+                self.move_money(agreement, state, pay, amount)?;
+                self.set_debt(agreement, state, owes)
+            }
+            Effect::Schedule(at) => {
+                state.scheduled = Some(self.future(at)?);
+                Ok(())
+            }
+            Effect::Bind(binding) => {
+                state.bound(&binding)?;
+                self.bind(id, &binding)
+            }
+            Effect::EndBinding { binding, meter, at } => {
+                state.bound_until(binding, at);
+                self.end_binding(id, binding, meter, at)
+            }
+            Effect::Settle { binding, meter, keep, absorb } => {
+                state.bindings.retain(|bound| bound.number != binding);
+                self.settle_binding(id, binding, meter, keep, absorb)
+            }
+            Effect::Mark { binding, meter, at } => self.set_mark(id, binding, meter, at),
+            Effect::Level { binding, meter, at } => self.set_level(id, binding, meter, at),
+            Effect::Sell(volume, window) => self.sell_hours(owner, volume, window),
+            Effect::Unsell(volume, window) => self.return_hours(owner, volume, window),
+            Effect::Issue(draft) => self.issue_statement(id, state, draft, shows),
+            Effect::Notify(notice) => {
+                self.events.push(notified(id, notice));
+                Ok(())
+            }
+            Effect::Finish(status) => self.finish(agreement, state, status),
+        }
+    }
+
+    fn future(&self, at: Timestamp) -> Result<Timestamp, Refusal> {
+        if at > self.now && at <= MAX_TIMESTAMP { Ok(at) } else { Err(Unfit::Time.into()) }
+    }
+
+    fn finish(&mut self, agreement: &Agreement, state: &mut AgreementState, status: Status) -> Ruled<()> {
+        if !is_end(status) {
+            return Err(Unfit::Status.into());
+        }
+        if !state.is_over() {
+            self.end(agreement)?;
+        }
+        if state.status != status {
+            self.set_status(agreement.id, state, status);
+        }
+        Ok(())
+    }
+}
+
+fn notified(agreement: AgreementId, notice: Notice) -> event::Event {
+    use event::Event;
+    match notice {
+        Notice::Low(carrier) => Event::LowBalance { subscription: agreement, carrier },
+        Notice::Exhausted(carrier) => Event::Exhausted { subscription: agreement, carrier },
+        Notice::Prepaid { carrier, tranche, paid, period } => {
+            Event::Prepaid { subscription: agreement, carrier, tranche, paid, period }
+        }
+        Notice::TrancheOpened { carrier, tranche, debt_paid, paid, discount_permille, period } => {
+            Event::TrancheOpened {
+                subscription: agreement,
+                carrier,
+                tranche,
+                debt_paid,
+                paid,
+                discount_permille,
+                period,
+            }
+        }
+        Notice::ReadingsMissing { meter, at } => Event::ReadingsMissing { agreement, meter, at },
+        Notice::Ending(at) => Event::Ending { agreement, at },
+    }
+}
+
+impl AgreementState {
+    /// Whether it has been executed or ended.
+    pub const fn is_over(&self) -> bool {
+        is_end(self.status)
+    }
+}
+
+/// Bindings.
+impl AgreementState {
+    fn bound(&mut self, binding: &Binding) -> Result<(), Refusal> {
+        let Binding { number, meter, sum, window, .. } = *binding;
+        if self.bindings.iter().any(|bound| bound.number == number) {
+            return Err(Unfit::Binding.into());
+        }
+        let fills = matches!(sum, Sum::Fill(_));
+        // A purchase holds its meter until it has settled, however long that takes.
+        let until = if fills { MAX_TIMESTAMP } else { window.to };
+        self.bindings.push(Bound { number, meter, fills, until }).map_err(|_| Unfit::Binding.into())
+    }
+
+    fn bound_until(&mut self, number: u8, at: Timestamp) {
+        if let Some(bound) = self.bindings.as_mut_slice().iter_mut().find(|bound| bound.number == number) {
+            bound.until = at;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Subscribing [M20]: a published package is a standing offer, so that a user's word concludes the agreement. Of a user that
+//! owes the owner something, it is only a proposal: the owner signs or does not.
+
+use crate::agreement::{only, same_as};
+use crate::context::{Caller, Ledger};
+use crate::record::{AgreementRecord, DebtRecord, PackageHead, PackageVersion};
+use crate::store::Ruled;
+use utilidor_types::agreement::{AgreementTerms, Origin, Party, Program, SubscriptionTerms};
+use utilidor_types::refusal::Limited;
+use utilidor_types::time::DAY_MS;
+use utilidor_types::{Agreement, AgreementId, Label, Refusal, Role};
+
+/// How long an owner may take to sign the subscription of a user that owes it something.
+pub const CONSENT_MS: u64 = 14 * DAY_MS;
+
+/// What is read.
+impl Ledger<'_> {
+    pub fn want_subscribing(&mut self, caller: Caller, label: Label, terms: &SubscriptionTerms) {
+        self.want_agreement(AgreementId::of(caller.account, label));
+        self.want_package(terms.package, terms.version);
+    }
+
+    /// What the agreement needs that subscribing concludes.
+    pub fn want_subscribed(&mut self, caller: Caller, terms: &SubscriptionTerms) {
+        let Ok(Some(head)) = self.store.view::<PackageHead>(&terms.package) else { return };
+        self.store.want::<DebtRecord>(&(head.owner, caller.member));
+        let program = Program::Subscription(terms.clone());
+        self.want_signing(&AgreementTerms::between(head.owner, caller.account, program));
+    }
+}
+
+impl Ledger<'_> {
+    /// Order: role, package, id, closed; limit; then as for every new agreement. The same subscription again
+    /// gives the first result.
+    pub fn subscribe(&mut self, caller: Caller, label: Label, terms: &SubscriptionTerms) -> Ruled<()> {
+        self.need_role(caller, Role::User)?;
+        let (package, version) = (terms.package, terms.version);
+        let unknown = || Refusal::UnknownPackage { package, version };
+        self.want_subscribing(caller, label, terms);
+        let head = self.store.view::<PackageHead>(&package)?.ok_or_else(unknown)?;
+        let published = self.store.view::<PackageVersion>(&(package, version))?.ok_or_else(unknown)?;
+        let terms = AgreementTerms::between(head.owner, caller.account, Program::Subscription(terms.clone()));
+        let id = AgreementId::of(caller.account, label);
+        if let Some(present) = self.store.view::<AgreementRecord>(&id)? {
+            return same_as(&present.agreement, &terms, Origin::Package);
+        }
+        if published.closed {
+            return Err(Refusal::PackageClosed { package, version }.into());
+        }
+        let needs_consent = self.owes(head.owner, caller.member)?;
+        let sign_by = match needs_consent {
+            true => self.now.checked_add_ms(CONSENT_MS).ok_or(Refusal::Overflow)?,
+            false => self.now,
+        };
+        if !needs_consent {
+            self.keep(caller.member, Limited::Subscriptions)?;
+        }
+        let user = only(Party::USER);
+        let signed = if needs_consent { user } else { user | only(Party::OWNER) };
+        self.conclude(Agreement { id, terms, origin: Origin::Package, sign_by }, signed)
+    }
+
+    /// A subscription that its owner has signed counts among those of its user's member.
+    pub fn keep_subscription(&mut self, terms: &AgreementTerms) -> Ruled<()> {
+        let member = self.member_of(terms.user().ok_or(Refusal::BadParties)?)?;
+        self.keep(member, Limited::Subscriptions)
+    }
+}

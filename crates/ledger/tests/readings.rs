@@ -1,0 +1,186 @@
+//! Readings: every refusal, signatures, rollovers, gaps; and what a steady reading changes.
+
+mod world;
+
+use utilidor_ledger::record::{MeterBindings, MeterState};
+use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::package::Band;
+use utilidor_types::*;
+use world::*;
+
+const METER: &str = "alice/electricity";
+
+fn certified(events: &[Event]) -> u32 {
+    match &events[0] {
+        Event::Certified { count, refused, .. } => {
+            assert!(refused.is_empty(), "{refused:?}");
+            *count
+        }
+        other => panic!("expected certificates, got {other:?}"),
+    }
+}
+
+fn state_of(world: &World, meter: &str) -> MeterState {
+    world.state.read(&meter_id(meter)).unwrap()
+}
+
+#[test]
+fn refuses_readings_in_this_order() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let read = |world: &World, time, register| world.readings(METER, &[(time, register)]);
+    let modulus = 1_000_000_000 * KWH;
+    certified(&world.done("gateway", read(&world, at(1, 1, 10), 100 * KWH)));
+
+    let action = world.readings("x", &[(at(1, 1, 11), 0)]);
+    assert_eq!(world.reading_refused(action).code(), "meter/unknown");
+    let cases = [
+        ("reading/register-too-wide", at(1, 1, 11), modulus),
+        ("reading/replayed", at(1, 1, 10), 100 * KWH),
+        ("reading/out-of-order", at(1, 1, 10), 101 * KWH),
+        ("reading/out-of-order", at(1, 1, 9), 101 * KWH),
+        ("reading/from-future", at(1, 2, 1), 101 * KWH),
+        ("reading/went-back", at(1, 1, 11), 99 * KWH),
+        ("reading/beyond-capacity", at(1, 1, 11), 10_101 * KWH),
+    ];
+    for (code, time, register) in cases {
+        let action = read(&world, time, register);
+        assert_eq!(world.reading_refused(action).code(), code);
+    }
+    certified(&world.done("gateway", read(&world, at(1, 1, 11), 10_100 * KWH)));
+}
+
+#[test]
+fn refuses_a_batch_with_a_run_that_has_no_readings() {
+    let mut world = World::new();
+    let run = MeterRun { meter: meter_id("x"), readings: Bounded::empty(), signature: None };
+    let batch = || Action::RecordReadings { runs: vec![run.clone()].try_into().unwrap() };
+    assert_eq!(world.refused("alice", batch()).code(), "member/missing-role");
+    assert_eq!(world.refused("gateway", batch()).code(), "reading/empty-run");
+}
+
+#[test]
+fn a_reading_counts_only_with_the_signature_of_its_meters_authority() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let reading = [(at(1, 1, 10), KWH)];
+    let action = world.signed_readings(METER, "meter", &reading);
+    assert_eq!(world.reading_refused(action).code(), "reading/not-authority");
+    let authority = MeterAuthority::Meter(key("meter").public_key());
+    world.done("operator", Action::RotateMeterKey { meter: meter_id(METER), authority });
+    let action = world.readings(METER, &reading);
+    assert_eq!(world.reading_refused(action).code(), "reading/not-authority");
+    let action = world.signed_readings(METER, "other", &reading);
+    assert_eq!(world.reading_refused(action).code(), "reading/not-authority");
+    let action = world.signed_readings(METER, "meter", &reading);
+    certified(&world.done("gateway", action));
+    assert_eq!(world.refused("alice", world.readings(METER, &reading)).code(), "member/missing-role");
+}
+
+#[test]
+fn a_refused_reading_stops_nothing_and_is_listed() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let readings = [(at(1, 1, 1), KWH), (at(1, 1, 1), KWH), (at(1, 1, 2), 2 * KWH)];
+    let events = world.done("gateway", world.readings(METER, &readings));
+    let Event::Certified { first, count, refused } = &events[0] else { panic!("{events:?}") };
+    assert_eq!((first.0, *count, refused.len(), refused[0].index), (0, 2, 1, 1));
+    let events = world.done("gateway", world.readings(METER, &[(at(1, 1, 3), 2 * KWH)]));
+    assert!(matches!(events[0], Event::Certified { first: CertificateId(2), count: 1, .. }));
+}
+
+#[test]
+fn places_in_a_batch_are_counted_over_all_its_runs() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let run = |meter: &str, hours: &[u64]| {
+        let readings = hours.iter().map(|hour| Reading { time: at(1, 1, *hour), register: Quantity(hour * KWH) });
+        MeterRun { meter: meter_id(meter), readings: Bounded::new(readings.collect()).unwrap(), signature: None }
+    };
+    let runs = vec![run(METER, &[1, 2]), run("x", &[1, 2]), run("bob/electricity", &[1, 1, 3])];
+    let events = world.done("gateway", Action::RecordReadings { runs: runs.try_into().unwrap() });
+    let Event::Certified { count, refused, .. } = &events[0] else { panic!("{events:?}") };
+    let refused: Vec<(u16, &str)> = refused.iter().map(|refused| (refused.index, refused.refusal.code())).collect();
+    assert_eq!(*count, 4);
+    assert_eq!(refused, [(2, "meter/unknown"), (3, "meter/unknown"), (5, "reading/replayed")]);
+}
+
+#[test]
+fn a_register_that_rolls_over_goes_on_from_zero() {
+    let mut world = World::new();
+    let meter = Meter {
+        label: label("m"),
+        register_modulus: Quantity(1_000 * KWH),
+        register: Quantity(990 * KWH),
+        capacity_per_hour: Quantity(100 * KWH),
+        ..world.meter("alice", Carrier::Electricity)
+    };
+    world.done("operator", Action::RegisterMeter(meter));
+    world.now = at(1, 2, 0);
+    let transaction = world.sign("gateway", world.readings("m", &[(at(1, 1, 1), 5 * KWH)]));
+    assert_eq!(world.block(vec![transaction]).certificates().next().unwrap().quantity, Quantity(15 * KWH));
+    assert_eq!(state_of(&world, "m").total(), Quantity(15 * KWH), "the cumulative register goes on");
+}
+
+#[test]
+fn a_gap_is_recorded_not_hidden() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let events = world.done("gateway", world.readings(METER, &[(at(1, 1, 5), KWH)]));
+    let interval = Window { from: at(1, 1, 0), to: at(1, 1, 5) };
+    assert_eq!(events[1], Event::Gap { meter: meter_id(METER), interval });
+}
+
+#[test]
+fn a_gap_of_twenty_five_hours_has_eight_hours_of_night() {
+    let mut world = World::new();
+    world.now = at(1, 10, 0);
+    certified(&world.done("gateway", world.readings(METER, &[(at(1, 10, 0), 0)])));
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(1, 12, 0);
+    certified(&world.done("gateway", world.readings(METER, &[(at(1, 11, 1), 25 * KWH)])));
+    let registers = state_of(&world, METER).registers;
+    let kwh = |band| registers.of(band).0 / KWH;
+    assert_eq!([kwh(Band::Valley), kwh(Band::Flat)], [8, 17]);
+}
+
+/// Cells that a block changes besides its account's nonce and the chain's totals.
+fn cells_changed(world: &mut World, action: Action) -> Vec<Key> {
+    let transaction = world.sign("gateway", action);
+    let outcome = world.block(vec![transaction]);
+    let nonce = Key::of(3, &encode(&account("gateway")));
+    let totals = Key::of(1, &[]);
+    let keys = outcome.cells.iter().map(|change| change.key);
+    keys.filter(|key| *key != nonce && *key != totals).collect()
+}
+
+#[test]
+fn a_steady_reading_changes_one_cell() {
+    let mut world = World::new();
+    world.trade("alice");
+    world.done("gateway", world.readings(METER, &[(at(1, 5, 0), 0)]));
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    let serves: MeterBindings = world.state.read(&meter_id(METER)).unwrap();
+    assert_eq!(serves.bindings.len(), 2, "a supply with bands, and a purchase");
+
+    world.now = at(1, 5, 1);
+    world.done("gateway", world.readings(METER, &[(at(1, 5, 1), KWH)]));
+    world.now = at(1, 5, 3);
+    let readings = world.readings(METER, &[(at(1, 5, 2), 2 * KWH), (at(1, 5, 3), 3 * KWH)]);
+    assert_eq!(cells_changed(&mut world, readings), [Key::of(13, &meter_id(METER).0)]);
+    let registers = state_of(&world, METER).registers;
+    assert_eq!(registers.of(Band::Valley), Quantity(3 * KWH));
+}
+
+#[test]
+fn a_batch_of_steady_readings_changes_one_cell_for_each_meter() {
+    let mut world = World::new();
+    world.now = at(1, 1, 2);
+    let run = |meter: &str| {
+        let readings = vec![Reading { time: at(1, 1, 1), register: Quantity(KWH) }];
+        MeterRun { meter: meter_id(meter), readings: readings.try_into().unwrap(), signature: None }
+    };
+    let runs = ["alice/electricity", "alice/heating", "bob/electricity", "roof/electricity"].map(run);
+    let batch = Action::RecordReadings { runs: runs.to_vec().try_into().unwrap() };
+    assert_eq!(cells_changed(&mut world, batch).len(), 4);
+}

@@ -1,0 +1,119 @@
+//! Fixed, minimum and demand charges: lines of their own, by the version of the package that was in force.
+
+use super::account::Account;
+use super::bill::Bill;
+use super::head::Head;
+use crate::contract::{BAD_STATE, Facts, Fault};
+use crate::exact::{add, money_half_even};
+use std::collections::BTreeMap;
+use utilidor_types::package::{Charge, ChargeRule, PackageTerms, local_day};
+use utilidor_types::statement::StatementLine;
+use utilidor_types::{Carrier, Money, Quantity, Timestamp, Window};
+
+/// Adds the charges of the period up to `ends`. Fixed charges and minimums are for days: a day belongs to whoever is there at
+/// its end.
+pub(super) fn charge(
+    head: &Head,
+    facts: &Facts,
+    accounts: &mut BTreeMap<Carrier, Account>,
+    ends: Timestamp,
+    bill: &mut Bill,
+) -> Result<(), Fault> {
+    for (window, terms) in versions(head, facts, ends)? {
+        let month =
+            Window { from: head.month_begin(window.from, 0).unwrap_or(window.from), to: head.month_end(window.from) };
+        let days =
+            |window: Window| local_day(window.to, head.offset_minutes) - local_day(window.from, head.offset_minutes);
+        // Both windows lie in the ledger's calendar, and the month is not empty.
+        let share = |money: Money| {
+            let (days, all) = (days(window).max(0) as u64, days(month).max(1) as u64);
+            money.share_half_even(days.min(all), all).ok_or(crate::contract::OVERFLOW)
+        };
+        for charge in &terms.charges {
+            if let ChargeRule::Fixed { per_month } = charge.rule {
+                let amount = share(per_month)?;
+                if amount > Money::ZERO {
+                    let name = charge.name.clone();
+                    bill.lines.push(StatementLine::Fixed { name, period: window, per_month, amount });
+                    bill.owed(charge.vat_permille, amount)?;
+                }
+            }
+        }
+        if window.to == ends {
+            for charge in &terms.charges {
+                demand(head, charge, accounts, ends, bill)?;
+            }
+            let month_end = head.month_end(Timestamp(ends.0.saturating_sub(1)));
+            for peak in accounts.values_mut().flat_map(|account| account.peaks.as_mut_slice()) {
+                if peak.month <= month_end {
+                    peak.charged = peak.highest;
+                }
+            }
+        }
+        for charge in &terms.charges {
+            if let ChargeRule::Minimum { per_month } = charge.rule {
+                minimum(charge, window, share(per_month)?, bill)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The parts of the period with the version in force in each.
+fn versions<'a>(head: &Head, facts: &'a Facts, ends: Timestamp) -> Result<Vec<(Window, &'a PackageTerms)>, Fault> {
+    let mut parts = Vec::new();
+    for (place, charged) in head.charged.iter().enumerate() {
+        let next = head.charged.get(place + 1).map_or(ends, |next| next.from.min(ends));
+        let window = Window { from: charged.from.max(head.period_from), to: next };
+        if window.is_empty() {
+            continue;
+        }
+        let version = head.versions.iter().find(|of| of.number == charged.version).ok_or(BAD_STATE)?;
+        let terms = facts.packages.get(&(version.package, version.version)).ok_or(BAD_STATE)?;
+        parts.push((window, &**terms));
+    }
+    Ok(parts)
+}
+
+/// The demand of the month, and of earlier ones as far as a higher one has shown since their statements.
+fn demand(
+    head: &Head,
+    charge: &Charge,
+    accounts: &BTreeMap<Carrier, Account>,
+    ends: Timestamp,
+    bill: &mut Bill,
+) -> Result<(), Fault> {
+    let ChargeRule::Demand { carrier, per_kw } = charge.rule else { return Ok(()) };
+    let Some(account) = accounts.get(&carrier) else { return Ok(()) };
+    // A joule in a millisecond is a kilowatt.
+    let cost =
+        |peak: (Quantity, u32)| money_half_even(u128::from(per_kw.0) * u128::from(peak.0.0), u128::from(peak.1.max(1)));
+    let month_end = head.month_end(Timestamp(ends.0.saturating_sub(1)));
+    for peak in account.peaks.iter().filter(|peak| peak.month <= month_end) {
+        let amount = cost(peak.highest)?.saturating_sub(cost(peak.charged)?);
+        if amount > Money::ZERO {
+            let from = head.month_begin(Timestamp(peak.month.0.saturating_sub(1)), 0).unwrap_or(head.opened);
+            let period = Window { from: from.max(head.opened), to: peak.month.min(ends) };
+            let (quantity, ms) = peak.highest;
+            let name = charge.name.clone();
+            bill.lines.push(StatementLine::Demand { name, period, carrier, quantity, ms, per_kw, amount });
+            bill.owed(charge.vat_permille, amount)?;
+        }
+    }
+    Ok(())
+}
+
+fn minimum(charge: &Charge, window: Window, least: Money, bill: &mut Bill) -> Result<(), Fault> {
+    let counts = |line: &&StatementLine| {
+        !matches!(line, StatementLine::Refund { .. } | StatementLine::Tax { .. })
+            && line.period().is_some_and(|period| window.from <= period.from && period.from < window.to)
+    };
+    let charged = bill.lines.iter().filter(counts).try_fold(Money::ZERO, |sum, line| add(sum, line.due()))?;
+    let amount = least.saturating_sub(charged);
+    if amount > Money::ZERO {
+        let name = charge.name.clone();
+        bill.lines.push(StatementLine::Minimum { name, period: window, least, charged, amount });
+        bill.owed(charge.vat_permille, amount)?;
+    }
+    Ok(())
+}

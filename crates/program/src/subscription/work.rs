@@ -1,0 +1,234 @@
+//! One step of the program: what it has read, what it changes, and what it asks for.
+
+use super::account::Account;
+use super::frame::Frame;
+use super::head::{Due, Head};
+use super::level;
+use super::statement;
+use super::usage::MAX_GROUPS;
+use crate::contract::{BAD_STATE, Effect, Facts, Fault, MAX_SLOT_BYTES, Segment, State, Step};
+use std::collections::BTreeMap;
+use utilidor_types::statement::{Closing, SUPPLEMENTARY_MS};
+use utilidor_types::{Bands, Carrier, SubscriptionTerms, Timestamp, decode, encode};
+
+/// A prepayment or an amendment is refused if it leaves less than this of a slot: room for what the stretches that follow add.
+const RESERVE_BYTES: usize = 600;
+
+/// The same for groups of usage: list prices of terms that follow each other, and a correction.
+const RESERVE_GROUPS: usize = 4;
+
+/// What flowed, and how it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// The meter has come so far.
+    Segment,
+    /// A purchase gives it back.
+    Returned,
+}
+
+/// One step of the program.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    /// What both have signed.
+    pub terms: &'a SubscriptionTerms,
+    /// What is known.
+    pub facts: &'a Facts,
+    /// What all services share.
+    pub head: Head,
+    /// The services that were read.
+    pub accounts: BTreeMap<Carrier, Account>,
+    /// What is asked for.
+    pub effects: Vec<Effect>,
+    /// Bindings that end by now, by this step.
+    pub ended: Vec<u8>,
+}
+
+impl<'a> Work<'a> {
+    /// A step that begins with this head.
+    pub fn new(terms: &'a SubscriptionTerms, facts: &'a Facts, head: Head) -> Self {
+        Self { terms, facts, head, accounts: BTreeMap::new(), effects: Vec::new(), ended: Vec::new() }
+    }
+
+    /// Reads the head and these slots.
+    pub fn read(terms: &'a SubscriptionTerms, facts: &'a Facts, state: &State, slots: &[u8]) -> Result<Self, Fault> {
+        let mut work = Self::new(terms, facts, read_head(state)?);
+        for slot in slots {
+            let bytes = state.slots.get(slot).ok_or(BAD_STATE)?;
+            let carrier = Carrier::ALL.into_iter().find(|carrier| *carrier as u8 == *slot).ok_or(BAD_STATE)?;
+            work.accounts.insert(carrier, decode(bytes, MAX_SLOT_BYTES).map_err(|_| BAD_STATE)?);
+        }
+        Ok(work)
+    }
+
+    /// The answer: what has changed, and what is asked for.
+    pub fn answer(self, state: &State) -> Result<Step, Fault> {
+        let head = encode(&self.head);
+        let mut step = Step { effects: self.effects, ..Step::default() };
+        if *state.head != *head {
+            step.head = Some(head);
+        }
+        for (carrier, account) in &self.accounts {
+            let bytes = encode(account);
+            if state.slots.get(&(*carrier as u8)).is_none_or(|present| **present != *bytes) {
+                step.slots.insert(*carrier as u8, Some(bytes));
+            }
+        }
+        Ok(step)
+    }
+
+    /// Whether there is room in a service's slot for what its stretches can still come to.
+    pub fn has_room(&self, carrier: Carrier) -> bool {
+        self.accounts.get(&carrier).is_none_or(|account| {
+            encode(account).len() <= MAX_SLOT_BYTES - RESERVE_BYTES && account.prices() + RESERVE_GROUPS <= MAX_GROUPS
+        })
+    }
+
+    /// Asks to act again when the next thing falls due.
+    pub fn schedule(&mut self) {
+        // What should have been done already is done as soon as can be.
+        let soonest = Timestamp(self.facts.now.0.saturating_add(1));
+        self.effects.extend(self.head.next_due().map(|(at, _)| Effect::Schedule(at.max(soonest))));
+    }
+
+    /// Closes what a service's meters have passed.
+    pub fn run(&mut self, carrier: Carrier) -> Result<(), Fault> {
+        let mut frame = Frame::new(&self.head, self.facts, carrier);
+        let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
+        account.run(&mut frame)?;
+        self.effects.extend(frame.notices.into_iter().map(Effect::Notify));
+        Ok(())
+    }
+
+    /// Sets the marks and the level of a service anew.
+    pub fn look(&mut self, carrier: Carrier) -> Result<(), Fault> {
+        self.look_beyond(carrier, &Bands::ZERO)?;
+        let frame = Frame::new(&self.head, self.facts, carrier);
+        let account = self.accounts.get(&carrier).ok_or(BAD_STATE)?;
+        // One that has just been ended may be gone already; its mark stands.
+        for position in account.meters.iter().filter(|position| !self.ended.contains(&position.binding)) {
+            let (binding, meter) = (position.binding, self.head.supply(position.binding).ok_or(BAD_STATE)?.meter);
+            // The end of a binding is a mark by itself.
+            let at = account.next_boundary(&frame, position.at.max(position.from));
+            let at = at.filter(|at| position.to.is_none_or(|to| *at < to));
+            self.effects.push(Effect::Mark { binding, meter, at });
+        }
+        Ok(())
+    }
+
+    pub fn look_at_all(&mut self) -> Result<(), Fault> {
+        let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
+        carriers.into_iter().try_for_each(|carrier| self.look(carrier))
+    }
+
+    /// Sets the level anew, now that the meter has brought `brought` since its last segment.
+    pub fn look_beyond(&mut self, carrier: Carrier, brought: &Bands) -> Result<(), Fault> {
+        let service = self.terms.services.iter().find(|service| service.carrier == carrier);
+        let low_balance = service.map(|service| service.low_balance).unwrap_or_default();
+        let mut frame = Frame::new(&self.head, self.facts, carrier);
+        let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
+        let now = self.facts.now;
+        let Some(position) =
+            account.meters.iter().find(|of| of.from <= now && of.to.is_none_or(|to| now < to)).copied()
+        else {
+            return Ok(());
+        };
+        if !frame.is_charged(account.epoch_at(now)?.tariff)? {
+            return Ok(());
+        }
+        let at = level::watch(account, &mut frame, low_balance, brought)?;
+        self.effects.extend(frame.notices.into_iter().map(Effect::Notify));
+        let meter = self.head.supply(position.binding).ok_or(BAD_STATE)?.meter;
+        self.effects.push(Effect::Level { binding: position.binding, meter, at });
+        Ok(())
+    }
+
+    /// Whether a supplement can still be made, or the supply has not ended.
+    pub fn takes_flows(&self) -> bool {
+        let last = self.head.end().filter(|_| self.head.finished).map(|end| end.0.saturating_add(SUPPLEMENTARY_MS));
+        last.is_none_or(|last| self.facts.now.0 <= last)
+    }
+
+    /// The events `segment` and `returned`.
+    pub fn flow(&mut self, binding: u8, segment: &Segment, how: Flow) -> Result<(), Fault> {
+        let supply = *self.head.supply(binding).ok_or(BAD_STATE)?;
+        let carrier = supply.carrier;
+        let mut frame = Frame::new(&self.head, self.facts, carrier);
+        let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
+        account.peak(&frame, segment.interval.to, segment.peak);
+        account.flow(&mut frame, segment.interval, &segment.bands)?;
+        let mut over = false;
+        if how == Flow::Segment {
+            over = account.pass(binding, segment.interval.to);
+        }
+        self.effects.extend(frame.notices.into_iter().map(Effect::Notify));
+        self.run(carrier)?;
+        let passed = self.head.month_end(supply.passed).min(self.head.end().unwrap_or(Timestamp(u64::MAX)));
+        if how == Flow::Segment
+            && (over || segment.interval.to >= passed)
+            && let Some(supply) = self.head.supply_mut(binding)
+        {
+            (supply.passed, supply.over) = (segment.interval.to, over);
+        }
+        self.after(carrier, over || how == Flow::Returned)
+    }
+
+    /// The event `corrected`.
+    pub fn corrected(&mut self, binding: u8, more: &Segment, less: &Bands) -> Result<(), Fault> {
+        let carrier = self.head.supply(binding).ok_or(BAD_STATE)?.carrier;
+        let mut frame = Frame::new(&self.head, self.facts, carrier);
+        let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
+        account.flow(&mut frame, more.interval, &more.bands)?;
+        account.take_back(&frame, more.interval, less)?;
+        self.effects.extend(frame.notices.into_iter().map(Effect::Notify));
+        self.after(carrier, true)
+    }
+
+    /// After the end a supplement, before it new marks and levels.
+    fn after(&mut self, carrier: Carrier, complete: bool) -> Result<(), Fault> {
+        if !self.head.finished {
+            return self.look(carrier);
+        }
+        let frame = Frame::new(&self.head, self.facts, carrier);
+        let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
+        if complete {
+            return statement::supplement(account, &frame, &mut self.effects);
+        }
+        self.look(carrier)
+    }
+
+    /// The event `due`: the next thing, if its time has come.
+    pub fn due(&mut self) -> Result<(), Fault> {
+        let Some((_, due)) = self.head.next_due().filter(|(at, _)| *at <= self.facts.now) else {
+            self.schedule();
+            return Ok(());
+        };
+        match due {
+            Due::Statement(ends) => self.statement(ends, Closing::Period)?,
+            Due::Final(ends) => self.statement(ends, Closing::End)?,
+        }
+        self.schedule();
+        Ok(())
+    }
+
+    fn statement(&mut self, ends: Timestamp, closing: Closing) -> Result<(), Fault> {
+        let before: Vec<_> = self.accounts.iter().map(|(of, account)| (*of, account.tranches.clone())).collect();
+        statement::make(&mut self.head, &mut self.accounts, self.facts, ends, closing, &mut self.effects)?;
+        // Marks stand: no boundary has come or gone. What is left has changed where tranches have opened or are over.
+        let changed =
+            |(of, tranches): &(Carrier, _)| self.accounts.get(of).is_some_and(|now| now.tranches != *tranches);
+        let changed: Vec<_> = before.into_iter().filter(changed).map(|(of, _)| of).collect();
+        changed.into_iter().try_for_each(|carrier| self.look_beyond(carrier, &Bands::ZERO))
+    }
+
+    /// Forgets what nothing refers to any more.
+    pub fn forget(&mut self) {
+        let accounts = self.accounts.iter();
+        let used: Vec<_> = accounts.flat_map(|(of, account)| account.tariffs().map(|tariff| (*of, tariff))).collect();
+        self.head.forget(&used);
+    }
+}
+
+/// Reads the head.
+pub(super) fn read_head(state: &State) -> Result<Head, Fault> {
+    decode(&state.head, crate::contract::MAX_HEAD_BYTES).map_err(|_| BAD_STATE)
+}

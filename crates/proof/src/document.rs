@@ -1,0 +1,99 @@
+//! Proofs as files: each says what it proves and in which version of the format, so that nobody has to guess.
+
+use crate::bill::BillProof;
+use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, Members, ProofError};
+use serde::{Deserialize, Serialize};
+use utilidor_types::receipt::{Cause, Receipt};
+use utilidor_types::transaction::TransactionHash;
+use utilidor_types::{CertificationEntry, Header};
+
+/// The version that this release writes and reads.
+pub const VERSION: u32 = 1;
+
+/// A proof with its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ProofDocument {
+    /// The version of the format: [`VERSION`].
+    pub version: u32,
+    /// What it proves.
+    #[serde(flatten)]
+    pub proof: Proof,
+}
+
+/// A proof by its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Proof {
+    /// That a statement is right.
+    Bill(BillProof),
+    /// That a transaction is final, and what the ledger answered.
+    Transaction(TransactionProof),
+    /// That readings are certified.
+    Certificates(CertificatesProof),
+}
+
+impl Proof {
+    /// As a document of this release's version.
+    pub fn document(self) -> ProofDocument {
+        ProofDocument { version: VERSION, proof: self }
+    }
+
+    /// The kind's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Bill(_) => "bill",
+            Self::Transaction(_) => "transaction",
+            Self::Certificates(_) => "certificates",
+        }
+    }
+}
+
+/// A transaction and its receipt in a final block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TransactionProof {
+    /// The block's header.
+    pub block: FinalHeader,
+    /// The transaction.
+    pub transaction: TransactionHash,
+    /// Its place.
+    pub inclusion: BlockInclusion,
+    /// What the ledger answered.
+    pub receipt: Receipt,
+    /// The receipt's place.
+    pub receipt_inclusion: BlockInclusion,
+}
+
+impl TransactionProof {
+    /// The header of the block that holds both, if the members made it final.
+    pub fn verify(&self, members: &Members) -> Result<&Header, ProofError> {
+        let header = self.block.verify(members)?;
+        self.inclusion.verify_transaction(header, self.transaction)?;
+        self.receipt_inclusion.verify_receipt(header, &self.receipt)?;
+        if self.receipt.cause != Cause::Transaction(self.transaction) {
+            return Err(ProofError::NotIncluded { item: "receipt", root: "receipts", height: header.height });
+        }
+        Ok(header)
+    }
+}
+
+/// Entries of the certification log as of a final block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CertificatesProof {
+    /// The block's header.
+    pub block: FinalHeader,
+    /// The entries with their places.
+    pub entries: Vec<(CertificationEntry, EntryInclusion)>,
+}
+
+impl CertificatesProof {
+    /// The header as of which all are in the log, if the members made it final.
+    pub fn verify(&self, members: &Members) -> Result<&Header, ProofError> {
+        let header = self.block.verify(members)?;
+        self.entries.iter().try_for_each(|(entry, inclusion)| inclusion.verify(header, entry))?;
+        Ok(header)
+    }
+}

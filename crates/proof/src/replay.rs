@@ -1,0 +1,422 @@
+//! An agreement's program, run again on what receipts say that it was told.
+//!
+//! ```text
+//! transactions that made the agreement ──> terms, packages
+//! receipts since the last statement ──> what the program was told ──> act ──> state, pots, debt, statement
+//! ```
+//!
+//! The same code finds out for a node what a proof must contain ([`Replay::concerns`]) and for a client what it shows.
+//!
+//! A receipt tells a program, in this order: the segments of meters that are read first, the cause of the receipt (a payment,
+//! a due time, a command, a wish to end, an amendment), and whatever else its events say. What the ledger alone can know, how
+//! much a party's allowance could give, stands in the statement.
+
+use crate::evidence::{Happened, Place};
+use crate::run::{Documents, Run};
+use std::collections::{BTreeMap, BTreeSet};
+use utilidor_program::{Draft, Event as Told, State};
+use utilidor_types::action::{Action, AwardedQuote};
+use utilidor_types::agreement::{AgreementTerms, Party, Status};
+use utilidor_types::event::{Event, Purpose};
+use utilidor_types::package::TariffId;
+use utilidor_types::receipt::Cause;
+use utilidor_types::{AccountId, AgreementId, Bands, ChainId, DueItem, MeterId, Money, Statement, Timestamp};
+
+/// What is reserved under an agreement, by party and purpose.
+pub type Pots = BTreeMap<(Party, Purpose), Money>;
+
+/// An agreement as far as receipts have told of it.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    chain: ChainId,
+    agreement: AgreementId,
+    last: Option<Place>,
+    documents: Documents,
+    proposed: Option<AgreementTerms>,
+    amendments: Vec<(AgreementTerms, Timestamp)>,
+    terms: Option<AgreementTerms>,
+    /// The program's state; none before the agreement is active, or before it was taken over from a proof.
+    program: Option<Program>,
+    issued: Option<Statement>,
+}
+
+/// A program's state and what the ledger holds for its agreement.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Its state.
+    pub state: State,
+    /// What is reserved.
+    pub pots: Pots,
+    /// What the user owes.
+    pub debt: Money,
+    /// Who wants to end it.
+    pub wish: Option<Party>,
+    /// What purchases have filled, by binding, and how far the meter was read.
+    pub sums: BTreeMap<u8, (Bands, Timestamp)>,
+}
+
+impl Replay {
+    /// An agreement of which nothing is known yet.
+    pub fn new(chain: ChainId, agreement: AgreementId) -> Self {
+        Self {
+            chain,
+            agreement,
+            last: None,
+            documents: Documents::default(),
+            proposed: None,
+            amendments: Vec::new(),
+            terms: None,
+            program: None,
+            issued: None,
+        }
+    }
+
+    /// The terms in force.
+    pub fn terms(&self) -> Option<&AgreementTerms> {
+        self.terms.as_ref()
+    }
+
+    /// The program's state, once it is active.
+    pub fn program(&self) -> Option<&Program> {
+        self.program.as_ref()
+    }
+
+    /// Goes on from a state that was proven otherwise.
+    pub fn take_over(&mut self, program: Program) {
+        self.program = Some(program);
+    }
+
+    /// The last statement that the program has issued.
+    pub fn issued(&self) -> Option<&Statement> {
+        self.issued.as_ref()
+    }
+
+    /// Whether a transaction's content is part of what makes or changes the agreement; a receipt alone tells the rest.
+    pub fn needs_transaction(&self, action: &Action) -> bool {
+        match action {
+            Action::PublishOffers { .. } | Action::SubmitQuotes { .. } | Action::PublishPackage(_) => true,
+            Action::Award { .. } | Action::ProposeAgreement { .. } | Action::Subscribe { .. } => true,
+            Action::SignAgreement { agreement, .. }
+            | Action::ProposeAmendment { agreement, .. }
+            | Action::SignAmendment { agreement, .. }
+            | Action::Terminate { agreement }
+            | Action::WithdrawTermination { agreement }
+            | Action::Command { agreement, .. }
+            | Action::Prepay { subscription: agreement, .. } => *agreement == self.agreement,
+            _ => false,
+        }
+    }
+
+    /// Takes a receipt, with its transaction where [`Self::needs_transaction`] says so.
+    pub fn take(&mut self, happened: Happened<'_>) -> Result<(), String> {
+        if self.last.is_some_and(|last| last >= happened.place) {
+            return Err("receipts stand in the order of their execution".into());
+        }
+        self.last = Some(happened.place);
+        let mut told = None;
+        if let Some(signed) = happened.transaction {
+            let by = signed.transaction.account();
+            told = self.take_action(by, &signed.transaction.action, happened)?;
+        }
+        if happened.receipt.events().contains(&self.status(Status::Active)) && self.terms.is_none() {
+            self.terms = Some(self.proposed.take().ok_or("it concludes what nobody proposed")?);
+            told = Some(Told::Signed);
+        }
+        if happened.receipt.cause == (Cause::Due { item: DueItem::Agreement(self.agreement), at: happened.due_at() }) {
+            told = Some(Told::Due);
+        }
+        self.tell(told, happened)
+    }
+
+    /// Takes a receipt for what it says about the agreement's terms alone: the program's state comes from elsewhere.
+    pub fn take_making(&mut self, happened: Happened<'_>) -> Result<(), String> {
+        self.program = None;
+        self.take(happened)?;
+        self.program = None;
+        self.issued = None;
+        Ok(())
+    }
+
+    fn status(&self, status: Status) -> Event {
+        Event::AgreementStatus { agreement: self.agreement, status }
+    }
+
+    // ---- what transactions say ----
+
+    fn take_action(&mut self, by: AccountId, action: &Action, happened: Happened<'_>) -> Result<Option<Told>, String> {
+        match action {
+            Action::PublishOffers { offers } => {
+                self.documents.offers.extend(offers.iter().map(|offer| (offer.id(by), (by, offer.clone()))));
+            }
+            Action::SubmitQuotes { quotes } => {
+                self.documents.quotes.extend(quotes.iter().map(|quote| ((quote.offer, by), quote.clone())));
+            }
+            Action::PublishPackage(package) => {
+                let id = (package.id(by), package.version);
+                self.documents.packages.insert(id, (by, package.clone()));
+            }
+            Action::Award { awards } => {
+                let ours = |award: &&AwardedQuote| AgreementId::of(by, award.label) == self.agreement;
+                let award = awards.iter().find(ours).ok_or("it awards another agreement")?;
+                let terms = self.awarded(by, award)?;
+                self.propose(terms, happened)?;
+            }
+            Action::ProposeAgreement { label, terms, .. } => {
+                self.need_ours(AgreementId::of(by, *label))?;
+                terms.party_of(by).ok_or("another account than a party signed it")?;
+                self.propose(terms.clone(), happened)?;
+            }
+            Action::Subscribe { label, terms } => {
+                self.need_ours(AgreementId::of(by, *label))?;
+                let (owner, _) = self.documents.package(terms.package, terms.version)?;
+                let program = utilidor_types::Program::Subscription(terms.clone());
+                self.propose(AgreementTerms::between(*owner, by, program), happened)?;
+            }
+            Action::SignAgreement { agreement, terms } => {
+                self.need_ours(*agreement)?;
+                let proposed = self.proposed.as_ref().ok_or("the proposal is missing")?;
+                proposed.party_of(by).ok_or("another account than a party signed it")?;
+                if *terms != proposed.digest() {
+                    return Err("it signs other terms".into());
+                }
+            }
+            Action::ProposeAmendment { agreement, program, from } => {
+                self.need_ours(*agreement)?;
+                let present = self.terms.as_ref().ok_or("there is no agreement to amend")?;
+                present.party_of(by).ok_or("another account than a party signed it")?;
+                self.amendments.push((AgreementTerms { program: program.clone(), ..present.clone() }, *from));
+            }
+            Action::SignAmendment { agreement, terms } => {
+                self.need_ours(*agreement)?;
+                return self.amended(by, terms, happened).map(Some);
+            }
+            Action::Prepay { subscription, carrier, payment } => {
+                self.need_ours(*subscription)?;
+                self.need_party(by, Party::USER)?;
+                return Ok(Some(Told::Prepaid { carrier: *carrier, payment: *payment }));
+            }
+            Action::Terminate { agreement } => {
+                self.need_ours(*agreement)?;
+                let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
+                let wish = self.program.as_ref().and_then(|program| program.wish);
+                return Ok(Some(Told::Ending { by, agreed: wish.is_some_and(|wish| Some(wish) != by) }));
+            }
+            Action::WithdrawTermination { agreement } => {
+                self.need_ours(*agreement)?;
+                let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
+                return Ok(Some(Told::EndingWithdrawn { by: by.ok_or("another account than a party signed it")? }));
+            }
+            Action::Command { agreement, command } => {
+                self.need_ours(*agreement)?;
+                let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
+                let by = by.ok_or("another account than a party signed it")?;
+                return Ok(Some(Told::Command { by, bytes: command.clone() }));
+            }
+            _ => return Err("it is no part of this bill's agreement".into()),
+        }
+        Ok(None)
+    }
+
+    fn need_ours(&self, agreement: AgreementId) -> Result<(), String> {
+        if agreement == self.agreement { Ok(()) } else { Err("it is about another agreement".into()) }
+    }
+
+    fn need_party(&self, by: AccountId, party: Party) -> Result<(), String> {
+        let account = self.terms.as_ref().and_then(|terms| terms.account(party));
+        if account == Some(by) { Ok(()) } else { Err(format!("another account than the {party} signed it")) }
+    }
+
+    fn awarded(&self, by: AccountId, award: &AwardedQuote) -> Result<AgreementTerms, String> {
+        let (owner, offer) = self.documents.offers.get(&award.offer).ok_or("the offer's publication is missing")?;
+        let quote = self.documents.quotes.get(&(award.offer, award.bidder)).ok_or("the quote is missing")?;
+        if award.opening.commitment(self.chain, award.offer, award.bidder) != quote.commitment {
+            return Err("the opening does not match the quote's commitment".into());
+        }
+        if by != *owner {
+            return Err("another account than the offer's owner signed it".into());
+        }
+        Ok(offer.agreement_terms(by, award.bidder, &award.opening))
+    }
+
+    /// Takes proposed terms if they are those that the receipt names.
+    fn propose(&mut self, terms: AgreementTerms, happened: Happened<'_>) -> Result<(), String> {
+        let named = happened.receipt.events().iter().find_map(|event| match event {
+            Event::AgreementProposed { agreement, terms, .. } if *agreement == self.agreement => Some(*terms),
+            _ => None,
+        });
+        if named != Some(terms.digest()) {
+            return Err("the terms are not those that the receipt names".into());
+        }
+        self.proposed = Some(terms);
+        Ok(())
+    }
+
+    fn amended(
+        &mut self,
+        by: AccountId,
+        signed: &utilidor_types::Digest,
+        happened: Happened<'_>,
+    ) -> Result<Told, String> {
+        let place = self.amendments.iter().rposition(|(terms, from)| terms.amendment_digest(*from) == *signed);
+        let (terms, from) = self.amendments.swap_remove(place.ok_or("the amendment's proposal is missing")?);
+        terms.party_of(by).ok_or("another account than a party signed it")?;
+        let digest = terms.digest();
+        let in_force = |event: &Event| {
+            matches!(event, Event::AgreementAmended { agreement, terms }
+                if *agreement == self.agreement && *terms == digest)
+        };
+        if !happened.receipt.events().iter().any(in_force) {
+            return Err("the amended terms are not those that the receipt puts in force".into());
+        }
+        let before = self.terms.replace(terms).ok_or("there is no agreement to amend")?;
+        Ok(Told::Amended { before: Box::new(before), from: from.max(happened.time) })
+    }
+
+    // ---- what the program is told ----
+
+    /// Tells the program what a receipt says, in the order in which the ledger did.
+    fn tell(&mut self, cause: Option<Told>, happened: Happened<'_>) -> Result<(), String> {
+        if matches!(cause, Some(Told::Signed)) && self.program.is_none() {
+            self.program = Some(Program::default());
+        }
+        let (Some(program), Some(terms)) = (self.program.take(), self.terms.as_ref()) else { return Ok(()) };
+        let failed = happened
+            .receipt
+            .events()
+            .iter()
+            .any(|event| matches!(event, Event::ProgramFailed { agreement, .. } if *agreement == self.agreement));
+        let mut run = Run {
+            agreement: self.agreement,
+            documents: &self.documents,
+            terms,
+            now: happened.time,
+            statement: self.statement_in(happened),
+            program,
+            drafts: Vec::new(),
+        };
+        let mut events = happened.receipt.events().iter().peekable();
+        if let Some(cause) = cause.filter(|_| !failed) {
+            let read: BTreeSet<MeterId> = run.reads_first(&cause)?;
+            while let Some(event) = events.peek() {
+                let first = matches!(event, Event::Segment(segment)
+                    if read.contains(&segment.meter) && !segment.interval.is_empty());
+                if !first && self.concerns_program(event) {
+                    break;
+                }
+                // A debt is the outcome of what the program is about to be told.
+                if !matches!(event, Event::Debt { .. }) {
+                    run.tell_event(event)?;
+                }
+                events.next();
+            }
+            run.tell(&cause)?;
+        }
+        events.try_for_each(|event| run.tell_event(event))?;
+        let (program, drafts) = (run.program, run.drafts);
+        self.check_statement(happened, &program, drafts)?;
+        self.program = Some(program);
+        Ok(())
+    }
+
+    fn concerns_program(&self, event: &Event) -> bool {
+        match event {
+            Event::Segment(segment) => segment.supply.is_some_and(|(agreement, _)| agreement == self.agreement),
+            Event::Returned { agreement, .. }
+            | Event::LevelReached { agreement, .. }
+            | Event::Adjusted { agreement, .. } => *agreement == self.agreement,
+            _ => false,
+        }
+    }
+
+    /// Whether a receipt says anything that the agreement's program was told, or that changes what it knows.
+    pub fn concerns(&self, receipt: &utilidor_types::Receipt) -> bool {
+        let due = matches!(receipt.cause, Cause::Due { item: DueItem::Agreement(agreement), .. } if agreement == self.agreement);
+        due || receipt.events().iter().any(|event| match event {
+            Event::Segment(segment) => {
+                self.concerns_program(event) || segment.fills.iter().any(|fill| fill.agreement == self.agreement)
+            }
+            Event::Debt { agreement, .. } | Event::StatementIssued(Statement { agreement, .. }) => {
+                *agreement == self.agreement
+            }
+            event => self.concerns_program(event),
+        })
+    }
+
+    fn statement_in<'h>(&self, happened: Happened<'h>) -> Option<&'h Statement> {
+        happened.receipt.events().iter().find_map(|event| match event {
+            Event::StatementIssued(statement) if statement.agreement == self.agreement => Some(statement),
+            _ => None,
+        })
+    }
+
+    /// Whether what the program issues is what the receipt says.
+    fn check_statement(&mut self, happened: Happened<'_>, program: &Program, drafts: Vec<Draft>) -> Result<(), String> {
+        let (draft, statement) = match (&drafts[..], self.statement_in(happened)) {
+            ([], None) => return Ok(()),
+            ([draft], Some(statement)) => (draft, statement),
+            (drafts, found) => {
+                let (drafts, found) = (drafts.len(), usize::from(found.is_some()));
+                return Err(format!("its program issues {drafts} statements here, the receipt has {found}"));
+            }
+        };
+        compare(draft, statement)?;
+        if statement.debt != program.debt {
+            return Err(format!("{} are owed after it, the statement says {}", program.debt, statement.debt));
+        }
+        let digest = program.state.digest();
+        if statement.state_after != digest {
+            return Err(format!(
+                "the program's state is {digest} after it, the statement says {}",
+                statement.state_after
+            ));
+        }
+        self.issued = Some(statement.clone());
+        Ok(())
+    }
+
+    /// The calendar by which a supply's meter is cut into bands at this point.
+    pub fn calendar(&self, meter: MeterId) -> Option<(&utilidor_types::package::Calendar, i16)> {
+        let utilidor_types::Program::Subscription(terms) = &self.terms.as_ref()?.program else { return None };
+        let service = terms.services.iter().find(|service| service.meter == Some(meter))?;
+        let (package, version, carrier, option) = (terms.package, terms.version, service.carrier, service.option);
+        let tariff = self.documents.tariff(TariffId { package, version, carrier, option })?;
+        let (_, document) = self.documents.packages.get(&(package, version))?;
+        Some((tariff.tariff.calendar()?, document.terms.offset_minutes))
+    }
+}
+
+/// Compares what the program issues with what the ledger says, line by line.
+fn compare(draft: &Draft, statement: &Statement) -> Result<(), String> {
+    for (number, found) in statement.lines.iter().enumerate() {
+        match draft.lines.get(number) {
+            Some(expected) if expected == found => {}
+            Some(expected) => {
+                return Err(format!(
+                    "line {}: it says {found:?}, what was agreed and measured leads to {expected:?}",
+                    number + 1
+                ));
+            }
+            None => return Err(format!("line {}: nothing leads to {found:?}", number + 1)),
+        }
+    }
+    if let Some(missing) = draft.lines.get(statement.lines.len()) {
+        return Err(format!("a line is missing: {missing:?}"));
+    }
+    let Draft { closing, period, substituted, paid, unpaid, .. } = draft;
+    let expected = (*closing, *period, *substituted, *paid, *unpaid);
+    let found = (statement.closing, statement.period, statement.substituted, statement.paid, statement.unpaid);
+    if expected != found {
+        return Err(format!("closing, period, substitution and payment are {found:?}, they should be {expected:?}"));
+    }
+    Ok(())
+}
+
+impl Happened<'_> {
+    /// When a due item was due; for others the block's time, which no due cause has to equal.
+    fn due_at(&self) -> Timestamp {
+        match self.receipt.cause {
+            Cause::Due { at, .. } => at,
+            _ => self.time,
+        }
+    }
+}

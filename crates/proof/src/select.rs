@@ -1,0 +1,103 @@
+//! What a bill proof must contain: found by running the program through the agreement's whole past, with the code that
+//! verifies the proof afterwards.
+
+use crate::bill::Before;
+use crate::evidence::{Happened, Place};
+use crate::replay::Replay;
+use std::collections::BTreeMap;
+use utilidor_types::action::Action;
+use utilidor_types::event::Event;
+use utilidor_types::{AgreementId, ChainId, MeterId, Window};
+
+/// A receipt that belongs to a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Where it stands.
+    pub place: Place,
+    /// Whether its transaction belongs to the proof too.
+    pub with_transaction: bool,
+}
+
+/// What belongs to a bill proof.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// What made the agreement and its terms.
+    pub made: Vec<Part>,
+    /// What was held at the statement before.
+    pub before: Before,
+    /// What the program was told since; the last one issued the statement.
+    pub told: Vec<Part>,
+    /// The meters' times whose certified readings belong to a whole proof.
+    pub readings: BTreeMap<MeterId, Window>,
+}
+
+/// Selects what belongs to the proof of an agreement's statement of this number. `history` holds, in the order of execution,
+/// all receipts that may concern the agreement, with their transactions; what does not is passed over.
+pub fn select<'h>(
+    chain: ChainId,
+    agreement: AgreementId,
+    number: u32,
+    history: impl IntoIterator<Item = Happened<'h>>,
+) -> Result<Selection, String> {
+    let mut replay = Replay::new(chain, agreement);
+    let mut selection: Option<Selection> = None;
+    let mut made = Vec::new();
+    for happened in history {
+        let action = happened.transaction.map(|signed| &signed.transaction.action);
+        let with_transaction = action.is_some_and(|action| replay.needs_transaction(action));
+        if !with_transaction && !replay.concerns(happened.receipt) {
+            continue;
+        }
+        let part = Part { place: happened.place, with_transaction };
+        let transaction = happened.transaction.filter(|_| with_transaction);
+        replay.take(Happened { transaction, ..happened })?;
+        match &mut selection {
+            Some(selection) => {
+                selection.told.push(part);
+                note_readings(agreement, happened, &mut selection.readings);
+            }
+            None if action.filter(|_| with_transaction).is_some_and(makes_terms) => made.push(part),
+            None => {}
+        }
+        let issued = replay.issued().map_or(0, |statement| statement.number);
+        if issued == number {
+            return selection.ok_or_else(|| "the statement comes before the agreement is active".into());
+        }
+        let (Some(program), true) = (replay.program(), issued + 1 == number) else { continue };
+        if selection.is_none() {
+            let made = std::mem::take(&mut made);
+            let before = Before::of(program);
+            selection = Some(Selection { made, before, told: Vec::new(), readings: BTreeMap::new() });
+        }
+    }
+    Err(format!("the agreement has no statement {number}"))
+}
+
+/// Whether an action makes or changes an agreement's terms, or what they refer to.
+fn makes_terms(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::PublishOffers { .. }
+            | Action::SubmitQuotes { .. }
+            | Action::PublishPackage(_)
+            | Action::Award { .. }
+            | Action::ProposeAgreement { .. }
+            | Action::Subscribe { .. }
+            | Action::SignAgreement { .. }
+            | Action::ProposeAmendment { .. }
+            | Action::SignAmendment { .. }
+    )
+}
+
+fn note_readings(agreement: AgreementId, happened: Happened<'_>, readings: &mut BTreeMap<MeterId, Window>) {
+    for event in happened.receipt.events() {
+        let Event::Segment(segment) = event else { continue };
+        let ours = segment.supply.is_some_and(|(of, _)| of == agreement)
+            || segment.fills.iter().any(|fill| fill.agreement == agreement);
+        if ours && !segment.interval.is_empty() {
+            let window = readings.entry(segment.meter).or_insert(segment.interval);
+            window.from = window.from.min(segment.interval.from);
+            window.to = window.to.max(segment.interval.to);
+        }
+    }
+}

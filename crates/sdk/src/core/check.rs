@@ -1,0 +1,107 @@
+//! What a client checks by itself, trusting no node: only a chain's genesis document or id, taken from where it is trusted.
+//! The work is `utilidor_proof`'s, the same code that every member runs.
+
+use serde::Serialize;
+use utilidor_proof::document::{CertificatesProof, Proof, TransactionProof, VERSION};
+use utilidor_proof::{BillError, Members, ProofDocument, ProofError, VerifiedBill};
+use utilidor_types::{ChainId, Genesis, Receipt, TransactionHash};
+
+/// What is trusted.
+#[derive(Debug, Clone, Copy)]
+pub enum Trust<'a> {
+    /// Nothing: a bill proof brings a genesis document along, and the chain that it names has to be compared.
+    Nothing,
+    /// The chain of this id.
+    Chain(ChainId),
+    /// The chain that begins with this document.
+    Genesis(&'a Genesis),
+}
+
+impl Trust<'_> {
+    /// The chain that is trusted.
+    pub fn chain(self) -> Option<ChainId> {
+        match self {
+            Self::Nothing => None,
+            Self::Chain(chain) => Some(chain),
+            Self::Genesis(genesis) => Some(genesis.chain()),
+        }
+    }
+}
+
+/// What a proof has shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Checked {
+    /// A statement is right.
+    Bill(Box<VerifiedBill>),
+    /// A transaction is final.
+    Transaction {
+        /// The chain.
+        chain: ChainId,
+        /// The block that holds it.
+        height: u64,
+        /// The transaction.
+        transaction: TransactionHash,
+        /// What the ledger answered.
+        receipt: Receipt,
+    },
+    /// Readings are certified.
+    Certificates {
+        /// The chain.
+        chain: ChainId,
+        /// The block as of which they are in the certification log.
+        height: u64,
+        /// How many.
+        readings: usize,
+    },
+}
+
+/// Why a proof does not hold, or cannot be checked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// The proof is of a version that this release does not know.
+    #[error("the proof is of version {found}, this release checks version {VERSION}")]
+    OtherVersion {
+        /// The proof's version.
+        found: u32,
+    },
+    /// Of what is trusted, only the genesis document tells whose signatures count.
+    #[error("the proof brings no genesis document along, and none is trusted")]
+    NeedsGenesis,
+    /// The bill does not hold.
+    #[error(transparent)]
+    Bill(#[from] BillError),
+    /// A step from the members' signatures to what is proven fails.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+}
+
+/// Checks a proof of any kind.
+pub fn check(document: &ProofDocument, trust: Trust<'_>) -> Result<Checked, CheckError> {
+    if document.version != VERSION {
+        return Err(CheckError::OtherVersion { found: document.version });
+    }
+    match &document.proof {
+        Proof::Bill(bill) => Ok(Checked::Bill(Box::new(bill.verify(trust.chain())?))),
+        Proof::Transaction(proof) => check_transaction(proof, trust),
+        Proof::Certificates(proof) => check_certificates(proof, trust),
+    }
+}
+
+fn check_transaction(proof: &TransactionProof, trust: Trust<'_>) -> Result<Checked, CheckError> {
+    let (chain, members) = members(trust)?;
+    let height = proof.verify(&members)?.height;
+    Ok(Checked::Transaction { chain, height, transaction: proof.transaction, receipt: proof.receipt.clone() })
+}
+
+fn check_certificates(proof: &CertificatesProof, trust: Trust<'_>) -> Result<Checked, CheckError> {
+    let (chain, members) = members(trust)?;
+    let height = proof.verify(&members)?.height;
+    let readings = proof.entries.iter().map(|(entry, _)| entry.run().readings.len()).sum();
+    Ok(Checked::Certificates { chain, height, readings })
+}
+
+fn members(trust: Trust<'_>) -> Result<(ChainId, Members), CheckError> {
+    let Trust::Genesis(genesis) = trust else { return Err(CheckError::NeedsGenesis) };
+    Ok((genesis.chain(), Members::of(genesis)?))
+}
