@@ -5,7 +5,7 @@ mod common;
 use common::Desk;
 use serde_json::Value;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "node",
     "demo",
     "keys",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 21] = [
     "debt",
     "meter",
     "reading",
+    "gateway",
     "package",
     "subscription",
     "statement",
