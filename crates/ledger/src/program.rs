@@ -311,7 +311,8 @@ impl Ledger<'_> {
 
     fn facts(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event, wants: Wants) -> Ruled<Facts> {
         let terms = &agreement.terms;
-        let mut facts = Facts { now: self.now, debt: state.debt, ..Facts::default() };
+        let available = Vec::with_capacity(terms.parties.len());
+        let mut facts = Facts { now: self.now, debt: state.debt, available, ..Facts::default() };
         let allowances = utilidor_program::allowances(&terms.program);
         for (number, account) in (0u8..).zip(&terms.parties) {
             let left = state.allowance_left(&allowances, Party(number), self.now);

@@ -247,8 +247,22 @@ pub struct Store {
     cells: Vec<Option<Cell>>,
 }
 
+/// Records that a transaction usually reads: so much room is made for each.
+const USUAL_RECORDS: usize = 4;
+
 /// Passes and units: what an execution does with its store.
 impl Store {
+    /// A store with room for what so many transactions usually read.
+    pub(crate) fn with_room(transactions: usize) -> Self {
+        let records = transactions.saturating_mul(USUAL_RECORDS);
+        Self {
+            places: HashTable::with_capacity(records),
+            records: Vec::with_capacity(records),
+            keys: Vec::with_capacity(records),
+            ..Self::default()
+        }
+    }
+
     /// Supplies cells that are wanted, in the order of [`Self::wanted`]. Those left out stay wanted.
     ///
     /// # Panics
@@ -627,9 +641,11 @@ impl Store {
 
     /// The cells that differ from before the block, once all that was asked for is supplied.
     pub fn changes(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
+        let changed = || self.records.iter().filter(|entry| entry.is_changed());
+        // Most records that change have one cell.
+        let mut changes = Vec::with_capacity(changed().count());
         let mut bytes = Vec::new();
-        for entry in self.records.iter().filter(|entry| entry.is_changed()) {
+        for entry in changed() {
             let mut asked = entry.asked.numbers(entry.asked.len());
             let before = entry.before.iter().flat_map(|_| entry.asked.numbers(entry.asked.len()));
             let mut before = before.map_while(|number| self.cells[number].as_ref());
