@@ -79,18 +79,24 @@ impl Ledger<'_> {
             self.to_tell.push_back((id, event));
             return Ok(());
         }
-        self.tell(id, event)?;
+        self.tell(id, &event)?;
         self.tell_waiting()
     }
 
+    /// Tells what waits. If something is missing for one, what all need is asked for at once.
     fn tell_waiting(&mut self) -> Ruled<()> {
         while let Some((id, event)) = self.to_tell.pop_front() {
-            self.tell(id, event)?;
+            let told = self.tell(id, &event);
+            if matches!(told, Err(Stop::Unfetched)) {
+                let waiting = std::mem::take(&mut self.to_tell);
+                std::iter::once((id, event)).chain(waiting).for_each(|(id, event)| self.want_used(id, &event));
+            }
+            told?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, id: AgreementId, event: Event) -> Ruled<()> {
+    fn tell(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
         let Some(state) = self.store.view::<AgreementState>(&id)? else { return Ok(()) };
         if state.halted {
             return Ok(());
@@ -98,12 +104,12 @@ impl Ledger<'_> {
         let failures = state.failures;
         drop(state);
         if failures > 0 {
-            return self.put_off(id, [event]);
+            return self.put_off(id, [event.clone()]);
         }
-        match self.attempt(id, &event)? {
+        match self.attempt(id, event)? {
             Ok(()) => Ok(()),
             Err(code) => {
-                self.put_off(id, [event])?;
+                self.put_off(id, [event.clone()])?;
                 self.note_failure(id, code, 1)
             }
         }
