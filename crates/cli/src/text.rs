@@ -29,6 +29,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("allowance", "allowance in 30 days", "30 天内扣款上限"),
     ("amendment", "amendment", "变更"),
     ("amount", "amount", "金额"),
+    ("app", "app", "应用"),
     ("area", "floor area", "建筑面积"),
     ("asking_price", "asking price", "要价"),
     ("available", "available", "可供"),
