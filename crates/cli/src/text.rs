@@ -31,6 +31,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("amendment", "amendment", "变更"),
     ("amount", "amount", "金额"),
     ("answer", "answer", "应答"),
+    ("app", "app", "应用"),
     ("area", "floor area", "建筑面积"),
     ("asking_price", "asking price", "要价"),
     ("available", "available", "可供"),

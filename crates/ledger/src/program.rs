@@ -235,6 +235,8 @@ impl Ledger<'_> {
         let mut present = self.state(id)?;
         let mut wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&present))?;
         if !wants.read.is_empty() {
+            // What comes back to a meter's supply is told later, and asked for now.
+            wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
             for (_, meter) in &wants.read {
                 self.read_meter(*meter)?;
             }
