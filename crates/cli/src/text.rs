@@ -186,7 +186,6 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("stopped", "the node has stopped", "节点已停止"),
     ("stopped_meter", "stopped", "已停用"),
     ("storage", "settlements ago", "前几次结算"),
-    ("subscription", "subscription", "套餐订阅"),
     ("substituted", "substituted", "含替代值"),
     ("suite", "suite", "套件"),
     ("supply", "supply", "供能"),
