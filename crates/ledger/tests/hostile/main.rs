@@ -91,7 +91,7 @@ fn hostile_members_neither_stop_the_ledger_nor_make_money() {
     assert!(actions >= 20_000);
     for reached in [
         "subscribe applied",
-        "pay_debt applied",
+        "prepay applied",
         "record_readings applied",
         "award applied",
         "event Segment",
