@@ -37,11 +37,12 @@ pub(crate) fn everybody(terms: &AgreementTerms) -> u16 {
 
 impl AgreementState {
     /// Before it is signed.
-    fn proposed(signed: u16) -> Self {
+    pub(crate) fn proposed(signed: u16) -> Self {
         Self {
             status: Status::Proposed,
             signed,
             ending: 0,
+            amending: false,
             pots: Bounded::empty(),
             drawn: Bounded::empty(),
             debt: Money::ZERO,
@@ -68,12 +69,17 @@ impl Ledger<'_> {
 
     /// What an agreement refers to: its parties, and what its program wants for an event.
     pub fn want_used(&mut self, id: AgreementId, event: &Told) {
-        let (Ok(Some(record)), Ok(Some(state))) =
-            (self.store.view::<AgreementRecord>(&id), self.store.view::<AgreementState>(&id))
-        else {
-            return;
-        };
-        self.want_for(&record.agreement, &state, event);
+        if let (Ok(Some(record)), Ok(Some(state))) = self.view_agreement(id) {
+            self.want_for(&record.agreement, &state, event);
+        }
+    }
+
+    /// Both of an agreement's records, each as far as it is there.
+    pub fn view_agreement(
+        &mut self,
+        id: AgreementId,
+    ) -> (Ruled<Option<Arc<AgreementRecord>>>, Ruled<Option<Arc<AgreementState>>>) {
+        (self.store.view(&id), self.store.view(&id))
     }
 
     pub fn want_new_agreement(&mut self, id: AgreementId, terms: &AgreementTerms) {

@@ -228,6 +228,8 @@ pub struct AgreementState {
     pub signed: u16,
     /// Who wants to end it: bit `n` is party `n`.
     pub ending: u16,
+    /// Whether an amendment is proposed: who ends an agreement without one looks for none.
+    pub amending: bool,
     /// What it holds.
     pub pots: Bounded<Pot, MAX_POTS>,
     /// What allowances have given.

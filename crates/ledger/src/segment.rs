@@ -183,6 +183,9 @@ impl MeterBindings {
     /// Lets go of bindings that nothing more can come of. Supplies are remembered for corrections.
     pub(crate) fn let_go(&mut self) {
         let base = self.base;
+        if !self.bindings.iter().any(|binding| binding.is_over(base)) {
+            return;
+        }
         let over = self.bindings.iter().filter(|binding| binding.is_over(base));
         let past = over.filter(|binding| !binding.window.is_empty()).filter_map(|binding| {
             let supply = binding.supply()?;
@@ -285,13 +288,15 @@ impl Ledger<'_> {
 
     /// Passes all marks up to a reading, in order. Programs that are told can set new ones.
     fn pass_marks(&mut self, meter: MeterId, step: &Step) -> Ruled<()> {
-        let bound: MeterBindings = self.store.known(&meter)?;
-        if bound.waits_at_base() && bound.base == self.store.known::<MeterState>(&meter)?.last.time {
+        let last = self.store.known::<MeterState>(&meter)?.last.time;
+        let bound = self.store.view::<MeterBindings>(&meter)?;
+        if bound.is_some_and(|bound| bound.waits_at_base() && bound.base == last) {
             self.close_segment(meter)?;
         }
         for _ in 0..MAX_MARKS_A_READING {
             let (place, mut state) = self.store.known_at::<MeterState>(&meter)?;
-            let mark = self.store.known::<MeterBindings>(&meter)?.mark_after_base();
+            let bound = self.store.view::<MeterBindings>(&meter)?;
+            let mark = bound.and_then(|bound| bound.mark_after_base());
             let Some(mark) = mark.filter(|mark| *mark <= step.to.time) else { break };
             if mark > state.last.time {
                 self.go_on(&mut state, step, mark)?;
@@ -349,7 +354,7 @@ impl Ledger<'_> {
 
     /// Reads a meter up to its last certified reading: closes its open segment there, if no purchase can fill from it any more.
     pub fn read_meter(&mut self, meter: MeterId) -> Ruled<()> {
-        let Some(bound) = self.store.find::<MeterBindings>(&meter)? else { return Ok(()) };
+        let Some(bound) = self.store.view::<MeterBindings>(&meter)? else { return Ok(()) };
         let state: MeterState = self.store.known(&meter)?;
         let open = Window { from: bound.base, to: state.last.time };
         let fills =
@@ -357,6 +362,7 @@ impl Ledger<'_> {
         if open.is_empty() || bound.bindings.is_empty() || bound.bindings.iter().any(fills) {
             return Ok(());
         }
+        drop(bound);
         self.close_segment(meter)
     }
 }

@@ -32,7 +32,7 @@ const TABLE: &[(&str, &str)] = &[
     ("role", "35fe7533ff63f04f1ca7ab2795ed18547e1cb039c93af36988bac7a818d00749"),
     ("roles", "6d01e880fa1626887278eaa7fde85a68e66fec16a4e508348163251546d5865f"),
     ("public key", "fce282dd86e5191f784f8a148a6020cfb256ac97a8b39c38c0b577900fbc0cbe"),
-    ("cell", "bc072b5f39690c7c02f7d6cff59bfcacfc6854fcb28aa4f7d843f3a653ef6b21"),
+    ("cell", "76813839271021ff7fd9a0a1046a963b4963cfab6e7ab099e8493adfa1b24a95"),
     ("genesis document", "ec7a05db0a1ca297beb16ac0ff3d713f35a677348e3cdb8f6ac60a193bd5a186"),
     ("offer", "e27e2af3c85425409df407502f7b72d312b1813fe86105eceb26895c4f9d50fb"),
     ("opening", "300191decbb8d7d327a34abab60109b716bc56080d85713889a7e0e8a6a66cec"),

@@ -351,7 +351,7 @@ impl Play<'_> {
             return AgreementId([self.choices.byte(); 16]);
         }
         // Mostly one that is not over and forgotten.
-        let is_there = |play: &Self, id| play.memory.read::<AgreementRecord>(id).is_some();
+        let is_there = |play: &Self, id: &AgreementId| play.memory.read::<AgreementRecord>(id).is_some();
         for _ in 0..4 {
             let id = self.choices.of(&known);
             if is_there(self, &id) {

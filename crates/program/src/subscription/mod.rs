@@ -43,6 +43,7 @@ mod area;
 mod bill;
 mod charge;
 mod ending;
+pub mod estimate;
 mod frame;
 mod head;
 mod level;
