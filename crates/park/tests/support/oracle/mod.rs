@@ -324,7 +324,9 @@ impl Oracle {
         let contracts = self.contracts.iter().filter(|contract| contract.tenant == meter.tenant);
         let supplies = contracts.flat_map(|contract| {
             let service = &contract.services[&meter.carrier];
-            let boundary = if contract.is_final { None } else { Some(service.next_boundary()) };
+            // A month's statement does not wait for late readings, and what they bring belongs to its month all the same.
+            let month = month_begin(month_of(meter.base) + 1);
+            let boundary = if contract.is_final { None } else { Some(service.next_boundary().min(month)) };
             [Some(contract.opened), contract.ends, boundary].into_iter().flatten()
         });
         edges.chain(supplies).filter(|mark| *mark > meter.base).min().unwrap_or(i128::MAX)

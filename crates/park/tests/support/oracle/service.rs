@@ -360,7 +360,12 @@ impl Service {
 
     /// Energy that has been charged and not billed.
     pub fn used(&mut self) -> Part {
-        let mut part = Part { usage: std::mem::take(&mut self.usage), ..Part::default() };
+        let mut part = Part::default();
+        for ((from, to, band), quantity) in std::mem::take(&mut self.usage) {
+            // A stretch was closed before anybody knew that its period would end with the supply.
+            let to = self.ends.map_or(to, |ends| to.min(ends));
+            *part.usage.entry((from, to, band)).or_default() += quantity;
+        }
         part.energy = std::mem::take(&mut self.energy);
         for owed in std::mem::take(&mut self.owed) {
             let cost = owed.price.money(&owed.bands);
