@@ -64,14 +64,14 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
             // Later than the begin of a round by any bus's offset.
             clock.advance_to(BEGIN + quarters * INTERVAL + INTERVAL / 2);
             let path = config.site.journal.clone();
-            let read = move || Journal::look(&path).unwrap().counts(None).unwrap().read;
+            let read = move || Journal::look(&path).unwrap().counts().unwrap().read;
             tokio::task::spawn_blocking(move || while read() < quarters {}).await.unwrap();
         }
         stop.send(()).unwrap();
         gateway.await.unwrap().unwrap();
     }
     let journal = Journal::look(&config.site.journal).unwrap();
-    assert_eq!(journal.counts(None).unwrap().read, 6);
+    assert_eq!(journal.counts().unwrap().read, 6);
     let codes: Vec<_> = journal.events(10).unwrap().into_iter().map(|event| event.code).collect();
     assert_eq!(codes, ["uplink/down", "uplink/down"], "once for each start");
 }
