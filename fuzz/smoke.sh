@@ -36,6 +36,7 @@ run decode_block_parts
 run ledger_actions
 seed meter_frames
 run meter_frames
+run device_record
 if [ "${PROOF:-0}" = 1 ]; then
     run decode_bill --features proof
 fi

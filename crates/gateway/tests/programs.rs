@@ -273,3 +273,35 @@ async fn mosquitto_s_messages_are_taken_also_after_it_was_restarted_without_sess
     assert!(registers.is_sorted() && !registers.contains(&(90 * M3)), "{registers:?}");
     running.abort();
 }
+
+#[test]
+#[ignore = "needs pyocmf: crates/gateway/tests/counterparts/run.sh"]
+fn a_public_verifier_agrees_about_records_that_we_take_and_refuse() {
+    use utilidor_types::{OcmfRecord, PublicKey};
+    let python = |script: &str, arguments: &[&str]| {
+        let answer = Command::new(python()).arg("-c").arg(script).args(arguments).output().unwrap();
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
+    };
+    // A device that signs with a library of its own.
+    let signed = python(
+        "from cryptography.hazmat.primitives import hashes, serialization\n\
+         from cryptography.hazmat.primitives.asymmetric import ec\n\
+         key = ec.generate_private_key(ec.SECP256R1())\n\
+         kind = serialization.PublicFormat.SubjectPublicKeyInfo\n\
+         print(key.public_key().public_bytes(serialization.Encoding.DER, kind).hex())\n\
+         payload = '{\"FV\":\"1.0\",\"GI\":\"plant\",\"GS\":\"1\",\"PG\":\"F1\",\"MS\":\"A7\",\"IS\":false,\"IT\":\"NONE\",\"RD\":[{\"TM\":'\n\
+         payload += '\"2025-01-01T03:00:00,000+0800 S\",\"RV\":15.00,\"RI\":\"1-b:1.8.0\",\"RU\":\"kWh\",\"RT\":\"AC\",'\n\
+         payload += '\"EF\":\"\",\"ST\":\"G\"}]}'\n\
+         print('OCMF|' + payload + '|{\"SD\":\"' + key.sign(payload.encode(), ec.ECDSA(hashes.SHA256())).hex() + '\"}')\n",
+        &[],
+    );
+    let (key, good) = signed.split_once('\n').unwrap();
+    for (record, holds) in [(good.to_owned(), true), (good.replace("15.00", "15.01"), false)] {
+        let ours = OcmfRecord::new(record.as_str()).unwrap();
+        assert_eq!(ours.verify(&PublicKey::of_device(key).unwrap()).is_ok(), holds);
+        let script =
+            "import sys\nfrom pyocmf import OCMF\nprint(OCMF.from_string(sys.argv[1]).verify_signature(sys.argv[2]))";
+        assert_eq!(python(script, &[&record, key]), if holds { "True" } else { "False" });
+    }
+}
