@@ -147,7 +147,12 @@ impl SerialWire {
 
     /// A terminal device that is open already and does not block.
     pub fn of(file: File) -> io::Result<Self> {
-        Ok(Self { port: AsyncFd::new(file)? })
+        #[expect(
+            deprecated,
+            reason = "a file owns its descriptor and keeps it; what succeeds this asks for an unsafe block"
+        )]
+        let port = AsyncFd::new(file)?;
+        Ok(Self { port })
     }
 
     /// Waits until nothing has come for a while, and forgets what came.
@@ -159,7 +164,7 @@ impl SerialWire {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
-            Ok(())
+            Ok::<_, io::Error>(())
         };
         match tokio::time::timeout(NEVER_QUIET, noise).await {
             Ok(quiet) => quiet?,
