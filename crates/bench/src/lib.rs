@@ -8,6 +8,8 @@ pub mod drive;
 pub mod execute;
 #[cfg(feature = "chain")]
 pub mod figure;
+#[cfg(feature = "chain")]
+pub mod gateway;
 mod keccak;
 pub mod measure;
 #[cfg(feature = "chain")]

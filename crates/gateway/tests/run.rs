@@ -68,7 +68,7 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
             // Later than the begin of a round by any bus's offset.
             clock.advance_to(BEGIN + quarters * INTERVAL + INTERVAL / 2);
             let in_journal = async {
-                while Journal::look(&config.site.journal).unwrap().counts(None).unwrap().read < quarters {
+                while Journal::look(&config.site.journal).unwrap().counts().unwrap().read < quarters {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
@@ -78,7 +78,7 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
         gateway.await.unwrap().unwrap();
     }
     let journal = Journal::look(&config.site.journal).unwrap();
-    assert_eq!(journal.counts(None).unwrap().read, 6);
+    assert_eq!(journal.counts().unwrap().read, 6);
     let codes: Vec<_> = journal.events(10).unwrap().into_iter().map(|event| event.code).collect();
     assert_eq!(codes, ["uplink/down", "uplink/down"], "once for each start");
 }

@@ -37,6 +37,7 @@ use utilidor_types::hash::{Digest, tagged_hash};
 use utilidor_types::id::ChainId;
 use utilidor_types::key::PublicKey;
 use utilidor_types::meter::CertificationEntry;
+use utilidor_types::ocmf::OcmfError;
 use utilidor_types::receipt::Receipt;
 use utilidor_types::transaction::TransactionHash;
 
@@ -87,6 +88,9 @@ pub enum ProofError {
         /// What the decoder met.
         reason: String,
     },
+    /// A device's record is not signed by the key beside it, or does not say what was certified.
+    #[error("a device's record does not hold: {0}")]
+    BadRecord(OcmfError),
     /// The members' signatures are for another block.
     #[error("the members' signatures are for block {signed}, the header's digest is {header}")]
     OtherBlock {

@@ -288,4 +288,6 @@ refusals! {
     AboveAtMost { amount: Money, at_most: Money } = "prepayment/above-at-most", "the period costs {amount}, at most {at_most} was to be paid";
     /// The payment buys nothing: it is smaller than the price of the smallest quantity, or out of season.
     BuysNothing = "prepayment/buys-nothing", "the payment buys nothing";
+    /// The device's record counts energy, and the meter does not.
+    RecordOfEnergy { meter: MeterId, carrier: Carrier } = "reading/record-of-energy", "the record counts energy, meter {meter} measures {carrier}";
 }

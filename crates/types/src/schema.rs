@@ -70,6 +70,7 @@ text_values! {
     crate::id::CertificateId, "^[0-9]+$", "How many readings were certified before: a trading id.", "1234";
     crate::key::PublicKey, "^(ed25519:[0-9a-f]{64}|p256:[0-9a-f]{66})$", "A public key: its kind, and itself in hex.",
         "ed25519:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
+    crate::ocmf::OcmfRecord, r"^OCMF\|", "An OCMF record as its device signed it, byte for byte.", "OCMF|{}|{}";
 }
 
 impl PartialSchema for crate::member::Roles {

@@ -14,7 +14,7 @@ use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
 use utilidor_types::event::{BondMovement, Fill, MeterSegment, Movement, Purpose, RefusedReading, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
-use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register};
+use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register, SignedRecord};
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::package::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
@@ -265,7 +265,11 @@ fn meters() -> Vec<Meter> {
 fn runs() -> Vec<MeterRun> {
     let signature = MeterSignature::Run { key: KEY, signature: Signature([14; 64]) };
     let run = |signature| MeterRun { meter: METER, readings: list(vec![READING]), signature };
-    vec![run(Some(signature)), run(None)]
+    vec![run(Some(signature)), run(None), run(Some(MeterSignature::Ocmf(signed_record())))]
+}
+
+fn signed_record() -> SignedRecord {
+    SignedRecord { key: KEY, record: OcmfRecord::new("OCMF|{}|{}").unwrap() }
 }
 
 fn new_account() -> NewAccount {
@@ -514,7 +518,8 @@ fn receipts() -> Vec<Receipt> {
 fn certification_entries() -> Vec<CertificationEntry> {
     let reading = CertifiedReading { reading: READING, quantity: ENERGY };
     let run = |readings| CertifiedRun { first: CertificateId(20), meter: METER, from: T0, readings: list(readings) };
-    vec![CertificationEntry::Run(run(vec![reading, reading])), CertificationEntry::Run(run(vec![]))]
+    let signed = CertificationEntry::Ocmf { run: run(vec![reading]), signed: signed_record() };
+    vec![CertificationEntry::Run(run(vec![reading, reading])), CertificationEntry::Run(run(vec![])), signed]
 }
 
 fn headers() -> Vec<Header> {

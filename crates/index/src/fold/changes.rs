@@ -4,7 +4,7 @@
 use super::known::{Account, Agreement, Amendment, Member, MeterRow, OfferRow, Row, Totals, Tranche, TrancheKey};
 use std::collections::BTreeMap;
 use utilidor_types::agreement::{Origin, Party, Status};
-use utilidor_types::meter::CertifiedRun;
+use utilidor_types::meter::{CertifiedRun, SignedRecord};
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, Header, MemberId, Meter, MeterAuthority, MeterId, Money,
     Offer, OfferId, Opening, Package, PackageId, Quantity, Receipt, Refusal, Roles, SignedTransaction, Statement,
@@ -94,6 +94,8 @@ pub struct NewRun<'a> {
     pub position: u64,
     pub meter: Row,
     pub run: &'a CertifiedRun,
+    /// The record in which the device has signed it.
+    pub signed: Option<&'a SignedRecord>,
 }
 
 #[derive(Debug)]

@@ -222,7 +222,9 @@ CREATE TABLE certified_runs (
     meter       INTEGER NOT NULL,
     from_ms     INTEGER NOT NULL,
     to_ms       INTEGER NOT NULL,
-    readings    BLOB NOT NULL
+    readings    BLOB NOT NULL,
+    -- The record in which the device has signed them.
+    signed      BLOB
 );
 CREATE INDEX certified_runs_by_meter ON certified_runs (meter, from_ms);
 

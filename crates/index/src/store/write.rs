@@ -224,13 +224,15 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     for change in &changes.devices {
         device(sql, change)?;
     }
-    let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings) VALUES (?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings, signed)
+                  VALUES (?, ?, ?, ?, ?, ?, ?)";
     let mut insert = sql.prepare_cached(insert)?;
     for new in &changes.certified {
         let interval = new.run.interval();
         let (first, position) = (int(new.run.first.0), int(new.position));
         let (from, to) = (int(interval.from.0), int(interval.to.0));
-        insert.execute(params![first, position, new.meter, from, to, body(&new.run.readings)])?;
+        let signed = new.signed.map(body);
+        insert.execute(params![first, position, new.meter, from, to, body(&new.run.readings), signed])?;
     }
     let mut insert =
         sql.prepare_cached("INSERT INTO meter_events (meter, receipt, place, kind) VALUES (?, ?, ?, ?)")?;
