@@ -451,6 +451,7 @@ impl Journal {
     }
 }
 
+/// A signed transaction of readings that is to be kept before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBatch {
     /// The signed bytes.
