@@ -23,4 +23,4 @@ COUNTERPARTS=$(cd "$venv" && pwd)
 export COUNTERPARTS
 PATH="$PATH:/usr/sbin"
 export PATH
-exec ${CARGO:-cargo} test -p utilidor-gateway --no-default-features --test programs -- --ignored "$@"
+exec ${CARGO:-cargo} test --release --workspace --locked --test programs -- --ignored "$@"
