@@ -6,6 +6,7 @@
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
 #   make test              all tests
 #   make wasm              what also runs in a browser compiles for it
+#   make contracts         the contracts as WebAssembly modules, below target/wasm32-unknown-unknown/release
 
 DAYS ?= 365
 DATA ?= ./data/demo
@@ -21,7 +22,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test wasm
+.PHONY: help demo build test wasm contracts
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -44,3 +45,11 @@ wasm:
 	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-types -p utilidor-program -p utilidor-proof
 	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-sdk --no-default-features
 	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-sdk --no-default-features --features random,key-files
+
+# As `utilidor program build` does it: a small stack, no names of paths, one unit of code.
+contracts: export RUSTFLAGS = -Clink-arg=-zstack-size=32768 -Cstrip=symbols
+contracts: export CARGO_PROFILE_RELEASE_LTO = true
+contracts: export CARGO_PROFILE_RELEASE_PANIC = abort
+contracts: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 1
+contracts:
+	$(CARGO) build --locked --release --lib --target wasm32-unknown-unknown -p contract-take-or-pay -p contract-ev-session

@@ -43,6 +43,7 @@ impl Ledger<'_> {
             }
             Action::PublishPackage(package) => self.want_package(package.id(account), package.version),
             Action::ClosePackage { package, version } => self.want_package(*package, *version),
+            Action::PublishProgram(publication) => self.want_program(publication.id()),
             Action::Subscribe { label, terms } => self.want_subscribing(caller, *label, terms),
             Action::RegisterMeter(meter) => {
                 self.want_meter(meter.id(account));
