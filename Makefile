@@ -11,6 +11,7 @@
 #   make wasm              what also runs in a browser compiles for it
 #   make web               build the client app anew into web/dist (Node 20 or later); the binary carries what lies there
 #   make web-test          the app's journeys in a browser, on a real node
+#   make contracts         the contracts as WebAssembly modules, below target/wasm32-unknown-unknown/release
 
 DAYS ?= 365
 DATA ?= ./data/demo
@@ -28,7 +29,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test hostile deny wasm web web-check web-test
+.PHONY: help demo build test hostile deny wasm contracts web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -83,3 +84,11 @@ web-check: web
 
 web-test: build
 	bash web/tests/run $(TARGET_DIR)/release/utilidor
+
+# As `utilidor program build` does it: a small stack, no names of paths, one unit of code.
+contracts: export RUSTFLAGS = -Clink-arg=-zstack-size=32768 -Cstrip=symbols
+contracts: export CARGO_PROFILE_RELEASE_LTO = true
+contracts: export CARGO_PROFILE_RELEASE_PANIC = abort
+contracts: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 1
+contracts:
+	$(CARGO) build --locked --release --lib --target wasm32-unknown-unknown -p contract-take-or-pay -p contract-ev-session

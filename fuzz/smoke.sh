@@ -26,6 +26,7 @@ run() {
 run decode_transaction
 run decode_block_parts
 run ledger_actions
+run program
 if [ "${PROOF:-0}" = 1 ]; then
     run decode_bill --features proof
 fi

@@ -17,12 +17,14 @@ use crate::effect::{Unfit, debt_after};
 use crate::record::{AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
 use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
+use crate::work::{MAX_TOLD_FUEL, Work};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
+use utilidor_program::wasm::EVENT_FUEL;
 use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
 use utilidor_types::agreement::{Party, Status};
-use utilidor_types::event;
+use utilidor_types::event::{self, Filled};
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, Money, PackageId, Refusal, Timestamp};
@@ -67,6 +69,8 @@ impl Ledger<'_> {
             return Err(Refusal::ProgramFault { code: Unfit::Waiting.code() }.into());
         }
         drop(state);
+        let record = self.agreement(id)?;
+        self.need_fuel(&record.agreement.terms, event)?;
         self.act(id, event)?;
         self.tell_waiting()
     }
@@ -100,6 +104,10 @@ impl Ledger<'_> {
         if failures > 0 {
             return self.put_off(id, [event]);
         }
+        if self.store.fuel() > MAX_TOLD_FUEL && self.agreement(id)?.agreement.terms.program.published().is_some() {
+            self.put_off(id, [event])?;
+            return self.note_failure(id, Unfit::Fuel.code(), 1);
+        }
         match self.attempt(id, &event)? {
             Ok(()) => Ok(()),
             Err(code) => {
@@ -119,6 +127,9 @@ impl Ledger<'_> {
                 self.store.undo(mark);
                 self.events.truncate(events);
                 self.to_tell.truncate(to_tell);
+                // What a program that fails has used is not asked: as much as an event may.
+                let record = self.agreement(id)?;
+                self.use_fuel(&record.agreement.terms, event, EVENT_FUEL)?;
                 Ok(Err(code_of(&refusal)))
             }
             Err(stop) => Err(stop),
@@ -173,6 +184,15 @@ impl Ledger<'_> {
             Err(code) => self.note_failure(id, code, failures.saturating_add(1))?,
         }
         self.tell_waiting()
+    }
+
+    /// The agreement's time has come on a day on which no fuel is left for it. Its hard end waits for nothing.
+    pub fn wait_until(&mut self, id: AgreementId, mut state: AgreementState, at: Timestamp) -> Ruled<()> {
+        let at = at.min(state.ends);
+        self.schedule(DueItem::Agreement(id), at)?;
+        state.called = Some(at);
+        self.store.put(&id, state);
+        Ok(())
     }
 
     /// Tells what waits, and that the program's own time has come. What comes after a failure goes on waiting.
@@ -242,11 +262,12 @@ impl Ledger<'_> {
                 wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&present))?;
             }
         }
+        self.want_fuel(&agreement.terms, event);
         let state = Arc::unwrap_or_clone(present);
         let before = self.read_state(id, &state, &wants)?;
         let facts = self.facts(agreement, &state, event, wants)?;
         let case = Case { agreement: id, terms: &agreement.terms, state: &before, facts: &facts };
-        let step = utilidor_program::act(event, case)?;
+        let step = self.run_program(case, event)?;
 
         self.is_running = true;
         let done = self.carry_out(agreement, state, event, &step, &facts);
@@ -258,12 +279,37 @@ impl Ledger<'_> {
         Ok(self.store.view::<AgreementState>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?)
     }
 
-    /// Before an event: what the program will want and, once all that is there, what carrying out its answer will read.
+    /// Runs the program, and counts what that takes if it is a published one.
+    fn run_program(&mut self, case: Case<'_>, event: &Event) -> Ruled<Step> {
+        let answer = utilidor_program::act(event, case);
+        if case.facts.module.is_none() {
+            return Ok(answer?);
+        }
+        let fuel = answer.as_ref().map_or(EVENT_FUEL, |step| step.fuel);
+        self.store.spend(Work { fuel, ..Work::default() });
+        let step = answer?;
+        self.use_fuel(case.terms, event, fuel)?;
+        let Facts { available, sums, .. } = case.facts;
+        let sums = sums.iter().map(|sum| Filled { binding: sum.binding, bands: sum.bands, until: sum.until });
+        self.events.push(event::Event::ProgramRan {
+            agreement: case.agreement,
+            fuel: u32::try_from(fuel).map_err(|_| Refusal::Overflow)?,
+            available: Bounded::new(available.clone()).map_err(|_| Refusal::BadParties)?,
+            sums: Bounded::new(sums.collect()).map_err(|_| Refusal::BadParties)?,
+        });
+        Ok(step)
+    }
+
+    /// Before an event: what the program will want and, once all that is there, what carrying out its answer will read. A
+    /// published program runs only when it is paid for.
     pub fn want_for(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) {
         let Some(wants) = self.want_told(agreement, state, event) else { return };
         wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
         let Ok(before) = self.read_state(agreement.id, state, &wants) else { return };
         let Ok(facts) = self.facts(agreement, state, event, wants) else { return };
+        if facts.module.is_some() {
+            return;
+        }
         let case = Case { agreement: agreement.id, terms: &agreement.terms, state: &before, facts: &facts };
         if let Ok(step) = utilidor_program::act(event, case) {
             step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
@@ -274,7 +320,8 @@ impl Ledger<'_> {
     pub fn want_told(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) -> Option<Wants> {
         self.want_parties(&agreement.terms);
         let wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(state)).ok()?;
-        self.want_wanted(agreement.id, &wants);
+        self.want_wanted(agreement, &wants);
+        self.want_fuel(&agreement.terms, event);
         if is_new(event) {
             wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
         }
@@ -282,8 +329,14 @@ impl Ledger<'_> {
     }
 
     /// Asks for all that a program wants, at once.
-    fn want_wanted(&mut self, id: AgreementId, wants: &Wants) {
-        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(id, *slot)));
+    fn want_wanted(&mut self, agreement: &Agreement, wants: &Wants) {
+        for party in &agreement.terms.parties {
+            self.store.want::<AccountRecord>(party);
+        }
+        if let Some(program) = wants.program {
+            self.want_program(program);
+        }
+        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(agreement.id, *slot)));
         wants.tariffs.iter().for_each(|tariff| self.store.want::<TariffOption>(tariff));
         for version in &wants.packages {
             self.store.want::<PackageTerms>(version);
@@ -320,6 +373,9 @@ impl Ledger<'_> {
             let free = if left > Money::ZERO { self.free(*account)? } else { Money::ZERO };
             facts.available.push(left.min(free));
         }
+        if let Some(program) = wants.program {
+            facts.module = Some(self.module(program)?);
+        }
         facts.pots = state.pots.iter().map(|pot| (pot.party, pot.purpose, pot.money)).collect();
         for tariff in wants.tariffs {
             let (carrier, option) = (tariff.carrier, tariff.option);
@@ -336,7 +392,10 @@ impl Ledger<'_> {
             facts.packages.insert((package, version), terms);
         }
         for (binding, meter) in wants.sums {
-            facts.sums.push(self.sums(agreement.id, binding, meter)?);
+            // A program may end what it has bound before it acts again.
+            if state.bindings.iter().any(|bound| bound.number == binding && bound.fills) {
+                facts.sums.push(self.sums(agreement.id, binding, meter)?);
+            }
         }
         Ok(facts)
     }

@@ -396,6 +396,7 @@ impl Scope<'_> {
                     | StatementLine::Fixed { .. }
                     | StatementLine::Minimum { .. }
                     | StatementLine::Demand { .. }
+                    | StatementLine::Clause { .. }
                     | StatementLine::Tax { .. } => {}
                 }
             }

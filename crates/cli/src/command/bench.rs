@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::time::Duration;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
+use utilidor_bench::program;
 use utilidor_bench::report::{COLUMNS, METHOD, Peer, all, markdown, read_peer, row};
 use utilidor_bench::workload::{Suite, TOGETHER};
 
@@ -19,7 +20,8 @@ const SEED: &str = "integrated-energy-1";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Suites: transfer, cycle-plain, cycle-lean, reading-single, reading-gateway, reading-signed, settlement, package, and verify,
-which measures nothing but the machine's signature verification. `all` measures every suite on every layer, each in a process
+which measures nothing but the machine's signature verification; and program, which measures how many events a second a small
+program of the parties' own takes. `all` measures every suite on every layer, each in a process
 of its own, and writes bench.json and bench.md into the folder.
 
 Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP).
@@ -55,17 +57,22 @@ pub struct Arguments {
     peer: Option<PathBuf>,
 }
 
-/// One suite, or all.
+/// One suite, the adapter of parties' own programs, or all suites.
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     One(Suite),
+    Program,
     All,
 }
 
 impl std::str::FromStr for Wanted {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+        match text {
+            "all" => Ok(Self::All),
+            "program" => Ok(Self::Program),
+            suite => suite.parse().map(Self::One),
+        }
     }
 }
 
@@ -90,6 +97,19 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             let figure = one(&arguments, suite).await.map_err(|e| failed("the runs' folder could not be used", &e))?;
             context.out.show(&figure, |out| {
                 format!("{}\n\n{METHOD}", table(out, std::slice::from_ref(&figure), peer.as_ref()))
+            });
+        }
+        Wanted::Program => {
+            let code = program::small_module();
+            let figures = program::measure(&code, &utilidor_program::Event::Due, arguments.runs.into());
+            context.out.show(&figures, |out| {
+                let speed = figures.events_per_second;
+                out.facts(vec![
+                    (t!("bytes"), figures.bytes.to_string()),
+                    (t!("speed"), format!("{:.0}", speed.median)),
+                    (t!("range"), format!("{:.0} - {:.0}", speed.min, speed.max)),
+                    (t!("fuel"), format!("{}, {:.2} ns", figures.fuel, figures.ns_per_fuel)),
+                ])
             });
         }
         Wanted::All => {
