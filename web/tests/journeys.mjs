@@ -192,7 +192,7 @@ async function aKeyIsMadeSavedAndBroughtBack({ node, person, settled, expect, sh
   const other = await person();
   await other.page.goto(`${node}/keys`);
   await settled(other.page);
-  await other.page.getByLabel('Key file').setInputFiles(file);
+  await other.page.locator('#key-file').setInputFiles(file);
   await other.page.locator('#file-passphrase').fill('correct horse battery');
   await other.page.getByRole('button', { name: 'Open and keep' }).click();
   await other.page.getByText('saved outside this browser').waitFor();

@@ -199,13 +199,14 @@ impl EngineDefinition for Consortium {
                     let (answer, answered) = oneshot::channel();
                     reader.send(Request::Standings(vec![account], answer)).await.unwrap();
                     let standing = answered.await.unwrap().unwrap().remove(0);
-                    // A member that comes back has lost its pool: its client goes on where the chain stands.
+                    // A member that comes back has lost its pool: its client goes on where the chain stands. What was refused,
+                    // because too much waits already, is sent again.
                     nonce = nonce.max(standing.as_ref().map_or(0, |standing| standing.nonce));
                     let verified =
                         verifier.verify_submitted(vec![consortium.transaction(nonce)]).await.remove(0).unwrap();
                     let candidate = Candidate { transaction: verified.0, bytes: verified.1 };
-                    let _ = pool.insert(vec![(candidate, standing)], tip.borrow().height + 1);
-                    nonce += 1;
+                    let answers = pool.insert(vec![(candidate, standing)], tip.borrow().height + 1);
+                    nonce += u64::from(answers[0].is_ok());
                     context.sleep(CLIENT_PAUSE).await;
                 }
             });

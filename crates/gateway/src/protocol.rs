@@ -470,3 +470,40 @@ fn expect_byte(what: &'static str, frame: &[u8], place: usize, expected: u8) -> 
         None => Err(Refused::Truncated { bytes: frame.len(), needed: place + 1 }),
     }
 }
+
+/// Checks that bytes are one whole frame and no more, and gives its length. Order: length, what `arrival` refuses, truncation,
+/// bytes that follow.
+fn whole_frame(
+    bytes: &[u8],
+    most: usize,
+    arrival: impl Fn(&[u8]) -> Result<Arrival, Refused>,
+) -> Result<usize, Refused> {
+    if bytes.len() > most {
+        return Err(Refused::Oversize { bytes: bytes.len(), most });
+    }
+    match arrival(bytes)? {
+        Arrival::Needs(more) => Err(Refused::Truncated { bytes: bytes.len(), needed: bytes.len() + more }),
+        Arrival::Whole(whole) if bytes.len() > whole => Err(Refused::Trailing { bytes: bytes.len() - whole }),
+        Arrival::Whole(whole) => Ok(whole),
+    }
+}
+
+/// Checks a checksum of one byte, which is the sum of what it covers.
+fn expect_sum(found: u8, covered: &[u8]) -> Result<(), Refused> {
+    let computed = sum(covered);
+    if found == computed {
+        return Ok(());
+    }
+    Err(Refused::Checksum { found: found.into(), computed: computed.into(), digits: 1 })
+}
+
+/// The bytes of an address that is written in decimal digits, two a byte, leading zeros left out or not.
+fn address_of<const BYTES: usize>(digits: &str) -> Option<[u8; BYTES]> {
+    let width = 2 * BYTES;
+    if digits.is_empty() || digits.len() > width || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    hex::decode_to_slice(format!("{digits:0>width$}"), &mut bytes).ok()?;
+    Some(bytes)
+}

@@ -83,18 +83,24 @@ impl Ledger<'_> {
             self.to_tell.push_back((id, event));
             return Ok(());
         }
-        self.tell(id, event)?;
+        self.tell(id, &event)?;
         self.tell_waiting()
     }
 
+    /// Tells what waits. If something is missing for one, what all need is asked for at once.
     fn tell_waiting(&mut self) -> Ruled<()> {
         while let Some((id, event)) = self.to_tell.pop_front() {
-            self.tell(id, event)?;
+            let told = self.tell(id, &event);
+            if matches!(told, Err(Stop::Unfetched)) {
+                let waiting = std::mem::take(&mut self.to_tell);
+                std::iter::once((id, event)).chain(waiting).for_each(|(id, event)| self.want_used(id, &event));
+            }
+            told?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, id: AgreementId, event: Event) -> Ruled<()> {
+    fn tell(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
         let Some(state) = self.store.view::<AgreementState>(&id)? else { return Ok(()) };
         if state.halted {
             return Ok(());
@@ -102,16 +108,16 @@ impl Ledger<'_> {
         let failures = state.failures;
         drop(state);
         if failures > 0 {
-            return self.put_off(id, [event]);
+            return self.put_off(id, [event.clone()]);
         }
         if self.store.fuel() > MAX_TOLD_FUEL && self.agreement(id)?.agreement.terms.program.published().is_some() {
-            self.put_off(id, [event])?;
+            self.put_off(id, [event.clone()])?;
             return self.note_failure(id, Unfit::Fuel.code(), 1);
         }
-        match self.attempt(id, &event)? {
+        match self.attempt(id, event)? {
             Ok(()) => Ok(()),
             Err(code) => {
-                self.put_off(id, [event])?;
+                self.put_off(id, [event.clone()])?;
                 self.note_failure(id, code, 1)
             }
         }
@@ -249,6 +255,8 @@ impl Ledger<'_> {
         let mut present = self.state(id)?;
         let mut wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&present))?;
         if !wants.read.is_empty() {
+            // What comes back to a meter's supply is told later, and asked for now.
+            wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
             for (_, meter) in &wants.read {
                 self.read_meter(*meter)?;
             }

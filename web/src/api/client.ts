@@ -53,3 +53,14 @@ export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most
   } while (cursor && items.length < most);
   return { items, next: cursor ?? null };
 }
+
+export interface FoundId {
+  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'package' | 'transaction';
+  id: string;
+}
+
+/// Ids that begin with these digits.
+export async function beginningWith(digits: string): Promise<FoundId[]> {
+  const response = await fetch(`/v1/ids/${digits}`);
+  return response.ok ? ((await response.json()) as { items: FoundId[] }).items : [];
+}

@@ -307,6 +307,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ids/{beginning}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits. */
+        get: operations["find_ids"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/members": {
         parameters: {
             query?: never;
@@ -1037,8 +1054,14 @@ export interface components {
                 subscription: components["schemas"]["AgreementId"];
             };
         };
-        /** @description A time to advance a development chain to. */
+        /** @description The wish that a development chain's time be `to`. */
         AdvanceTime: {
+            /** @description The chain. */
+            chain: components["schemas"]["ChainId"];
+            /** @description The signer's signature under the namespace `utilidor/advance-time` over the chain's 16 bytes and the time's 8, little-endian. */
+            signature: components["schemas"]["Signature"];
+            /** @description Whose wish it is. */
+            signer: components["schemas"]["PublicKey"];
             /** @description The time. */
             to_ms: components["schemas"]["Timestamp"];
         };
@@ -1764,6 +1787,18 @@ export interface components {
             /** @description The season. */
             season: components["schemas"]["Season"];
         };
+        /** @description An id, and what it is of. */
+        FoundId: {
+            /** @description In hex. */
+            id: string;
+            /** @description What. */
+            kind: components["schemas"]["IdKind"];
+        };
+        /** @description Ids that were found. */
+        FoundIds: {
+            /** @description At most ten of each kind, in the order of ids. */
+            items: components["schemas"]["FoundId"][];
+        };
         /** @description The genesis document. */
         Genesis: {
             /** @description How the chain keeps time. */
@@ -1842,6 +1877,11 @@ export interface components {
          * @enum {string}
          */
         Held: "deposit" | "guarantee" | "prepayment" | "bond";
+        /**
+         * @description What an id is of.
+         * @enum {string}
+         */
+        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "transaction";
         /**
          * @description A key of the state, in hex.
          * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
@@ -3146,10 +3186,6 @@ export interface components {
             /** @enum {string} */
             refusal: "not_offer_owner";
         } | {
-            offer: components["schemas"]["OfferId"];
-            /** @enum {string} */
-            refusal: "offer_withdrawn";
-        } | {
             gate: components["schemas"]["Timestamp"];
             now: components["schemas"]["Timestamp"];
             /** @enum {string} */
@@ -3460,10 +3496,6 @@ export interface components {
             carrier: components["schemas"]["Carrier"];
             /** @enum {string} */
             refusal: "payment_kind";
-        } | {
-            /** @enum {string} */
-            refusal: "period_runs";
-            until: components["schemas"]["Timestamp"];
         } | {
             /** Format: int32 */
             max: number;
@@ -4321,11 +4353,14 @@ export type SchemaFallback = components['schemas']['Fallback'];
 export type SchemaFill = components['schemas']['Fill'];
 export type SchemaFinalHeader = components['schemas']['FinalHeader'];
 export type SchemaFloorAreaTariff = components['schemas']['FloorAreaTariff'];
+export type SchemaFoundId = components['schemas']['FoundId'];
+export type SchemaFoundIds = components['schemas']['FoundIds'];
 export type SchemaGenesis = components['schemas']['Genesis'];
 export type SchemaGenesisMember = components['schemas']['GenesisMember'];
 export type SchemaHardEnd = components['schemas']['HardEnd'];
 export type SchemaHeader = components['schemas']['Header'];
 export type SchemaHeld = components['schemas']['Held'];
+export type SchemaIdKind = components['schemas']['IdKind'];
 export type SchemaKey = components['schemas']['Key'];
 export type SchemaKind = components['schemas']['Kind'];
 export type SchemaLabel = components['schemas']['Label'];
@@ -5377,6 +5412,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `development/not-the-operator` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -5493,6 +5537,65 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Genesis"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_ids: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 4 to 64 hex digits */
+                beginning: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundIds"];
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
@@ -6838,7 +6941,10 @@ export interface operations {
     submit_transactions: {
         parameters: {
             query?: {
-                /** @description Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait. */
+                /**
+                 * @description Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait. Where too many
+                 *     wait already, a submission is answered at once.
+                 */
                 wait_ms?: number;
             };
             header?: never;
@@ -6921,7 +7027,10 @@ export interface operations {
     get_transaction: {
         parameters: {
             query?: {
-                /** @description Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait. */
+                /**
+                 * @description Milliseconds to wait until the transactions are final and can be read; at most 30000. 0 does not wait. Where too many
+                 *     wait already, a submission is answered at once.
+                 */
                 wait_ms?: number;
             };
             header?: never;

@@ -1,6 +1,7 @@
 // What a word may mean: a height, an id or hash in full or its beginning, or a name that the reader knows.
 
-import { answer, api } from '../api/client';
+import { beginningWith } from '../api/client';
+import { live } from './live.svelte';
 import { people } from './people.svelte';
 import { p } from './router';
 
@@ -22,22 +23,14 @@ const ADDRESSES: Record<Exclude<Found['kind'], 'block'>, (id: string) => string>
   member: () => p('/consortium'),
 };
 
-/// Ids that begin so.
-async function beginningWith(digits: string): Promise<{ kind: keyof typeof ADDRESSES; id: string }[]> {
-  const response = await fetch(`/v1/ids/${digits}`);
-  return response.ok ? ((await response.json()) as { items: { kind: keyof typeof ADDRESSES; id: string }[] }).items : [];
-}
-
 export async function find(wanted: string): Promise<Found[]> {
   const found: Found[] = [];
   const plain = wanted.replaceAll(/[,\s]/g, '');
   if (/^\d{1,12}$/.test(plain)) {
     const height = Number(plain);
-    const block = answer(api.GET('/v1/blocks/{height}', { params: { path: { height } } }));
-    await block.then(
-      () => found.push({ kind: 'block', id: plain, address: p('/explorer/block/:height', { params: { height: plain } }) }),
-      () => undefined,
-    );
+    if (height >= 1 && height <= live.height) {
+      found.push({ kind: 'block', id: plain, address: p('/explorer/block/:height', { params: { height: plain } }) });
+    }
   }
   for (const seat of people.seats?.people ?? []) {
     if (seat.name.toLowerCase().includes(wanted.toLowerCase())) {

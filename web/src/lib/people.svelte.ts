@@ -1,7 +1,7 @@
 // Who uses the app: the keys of this browser, the demonstration's seats, and names for accounts, which never leave this browser.
 
 import { createStore, del, get, set } from 'idb-keyval';
-import { type Schemas, answer, api } from '../api/client';
+import { type Schemas, answer, api, beginningWith } from '../api/client';
 import { vault } from './vault';
 
 export type Role = Schemas['Role'];
@@ -74,10 +74,12 @@ async function loadRecord(): Promise<void> {
   record = undefined;
   if (!account) return;
   try {
+    // A key of this browser may be one that the chain does not know yet.
+    if (!seat && !(await beginningWith(account)).length) return;
     const found = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
     if (account === current) record = found;
   } catch {
-    // An account that is not open yet has no record.
+    // Without an answer the account is shown as not open; the page's own questions say what is wrong.
   }
 }
 
@@ -87,7 +89,7 @@ export const people = {
     kept = ((await get(KEYS, store)) as Kept[] | undefined) ?? [];
     try {
       const response = await fetch('/seats.json');
-      if (response.ok) seats = (await response.json()) as Seats;
+      if (response.ok) seats = ((await response.json()) as Seats | null) ?? undefined;
     } catch {
       // No node, no seats.
     }

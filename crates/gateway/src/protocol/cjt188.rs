@@ -10,8 +10,8 @@
 //! The identifier's bytes stand as 90 1F or as 1F 90, by edition and maker.
 
 use super::{
-    Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
-    sum, time_of_day, to_decimal_digits,
+    Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, address_of, date, decimal_digits,
+    expect_byte, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
 };
 use crate::number::{Number, Unit};
 use utilidor_types::Carrier;
@@ -79,13 +79,7 @@ pub struct BadAddress(pub String);
 impl std::str::FromStr for Address {
     type Err = BadAddress;
     fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let bad = || BadAddress(text.into());
-        if text.is_empty() || text.len() > 14 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(bad());
-        }
-        let mut bytes = [0; 7];
-        hex::decode_to_slice(format!("{text:0>14}"), &mut bytes).map_err(|_| bad())?;
-        Ok(Self(bytes))
+        address_of(text).map(Self).ok_or_else(|| BadAddress(text.into()))
     }
 }
 
@@ -258,23 +252,11 @@ impl Parsed {
 
 /// Takes a frame apart. Order: length, start byte, truncation, bytes that follow, end, checksum.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Refused> {
-    if bytes.len() > MAX_FRAME {
-        return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_FRAME });
-    }
-    let whole = match arrival(bytes)? {
-        Arrival::Needs(more) => return Err(Refused::Truncated { bytes: bytes.len(), needed: bytes.len() + more }),
-        Arrival::Whole(whole) => whole,
-    };
-    if bytes.len() > whole {
-        return Err(Refused::Trailing { bytes: bytes.len() - whole });
-    }
+    let whole = whole_frame(bytes, MAX_FRAME, arrival)?;
     expect_byte("end", bytes, whole - 1, END)?;
     let preamble = bytes.iter().take_while(|byte| **byte == PREAMBLE).count();
     let frame = &bytes[preamble..];
-    let (found, computed) = (frame[frame.len() - 2], sum(&frame[..frame.len() - 2]));
-    if found != computed {
-        return Err(Refused::Checksum { found: found.into(), computed: computed.into(), digits: 1 });
-    }
+    expect_sum(frame[frame.len() - 2], &frame[..frame.len() - 2])?;
     let mut address: [u8; 7] = frame[ADDRESS..CONTROL].try_into().expect("seven bytes lie before the control code");
     address.reverse();
     Ok(Parsed {

@@ -11,8 +11,8 @@
 //! Only reading is built here, on purpose: a gateway that can write can stop a meter.
 
 use super::{
-    Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
-    sum, time_of_day, to_decimal_digits,
+    Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, address_of, date, decimal_digits,
+    expect_byte, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
 };
 use crate::number::{Number, Unit};
 use utilidor_types::Carrier;
@@ -81,14 +81,7 @@ pub struct BadAddress(pub String);
 impl std::str::FromStr for Address {
     type Err = BadAddress;
     fn from_str(text: &str) -> Result<Self, BadAddress> {
-        let bad = || BadAddress(text.into());
-        let is_digit = |byte: u8| byte.is_ascii_digit();
-        if text.is_empty() || text.len() > 12 || !text.bytes().all(is_digit) {
-            return Err(bad());
-        }
-        let mut bytes = [0; 6];
-        hex::decode_to_slice(format!("{text:0>12}"), &mut bytes).map_err(|_| bad())?;
-        Ok(Self(bytes))
+        address_of(text).map(Self).ok_or_else(|| BadAddress(text.into()))
     }
 }
 
@@ -196,23 +189,11 @@ impl Parsed {
 
 /// Takes a frame apart. Order: length, start bytes, truncation, bytes that follow, end, checksum.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Refused> {
-    if bytes.len() > MAX_FRAME {
-        return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_FRAME });
-    }
-    let whole = match arrival(bytes)? {
-        Arrival::Needs(more) => return Err(Refused::Truncated { bytes: bytes.len(), needed: bytes.len() + more }),
-        Arrival::Whole(whole) => whole,
-    };
-    if bytes.len() > whole {
-        return Err(Refused::Trailing { bytes: bytes.len() - whole });
-    }
+    let whole = whole_frame(bytes, MAX_FRAME, arrival)?;
     expect_byte("end", bytes, whole - 1, END)?;
     let preamble = bytes.iter().take_while(|byte| **byte == PREAMBLE).count();
     let frame = &bytes[preamble..];
-    let (found, computed) = (frame[frame.len() - 2], sum(&frame[..frame.len() - 2]));
-    if found != computed {
-        return Err(Refused::Checksum { found: found.into(), computed: computed.into(), digits: 1 });
-    }
+    expect_sum(frame[frame.len() - 2], &frame[..frame.len() - 2])?;
     let mut address: [u8; 6] = frame[1..SECOND_START].try_into().expect("six bytes lie between the start bytes");
     address.reverse();
     let data = frame[LENGTH + 1..frame.len() - 2].iter().map(|byte| byte.wrapping_sub(OFFSET)).collect();

@@ -15,7 +15,7 @@
 
 use super::{
     Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
-    sum, time_of_day,
+    expect_sum, sum, time_of_day, whole_frame,
 };
 use crate::number::{Number, Unit};
 use utilidor_types::Carrier;
@@ -137,26 +137,14 @@ pub enum Parsed<'a> {
 
 /// Takes a frame apart. Order: length, start and length bytes, truncation, bytes that follow, end, checksum.
 pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Refused> {
-    if bytes.len() > MAX_FRAME {
-        return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_FRAME });
-    }
-    let whole = match arrival(bytes)? {
-        Arrival::Needs(more) => return Err(Refused::Truncated { bytes: bytes.len(), needed: bytes.len() + more }),
-        Arrival::Whole(whole) => whole,
-    };
-    if bytes.len() > whole {
-        return Err(Refused::Trailing { bytes: bytes.len() - whole });
-    }
+    let whole = whole_frame(bytes, MAX_FRAME, arrival)?;
     if whole == 1 {
         return Ok(Parsed::Acknowledged);
     }
     expect_byte("end", bytes, whole - 1, END)?;
     let begin = if bytes[0] == SHORT_START { 1 } else { 4 };
     let body = &bytes[begin..whole - 2];
-    let (found, computed) = (bytes[whole - 2], sum(body));
-    if found != computed {
-        return Err(Refused::Checksum { found: found.into(), computed: computed.into(), digits: 1 });
-    }
+    expect_sum(bytes[whole - 2], body)?;
     Ok(match *body {
         [control, primary] => Parsed::Short { control, primary },
         [control, primary, information, ref data @ ..] => Parsed::Long { control, primary, information, data },

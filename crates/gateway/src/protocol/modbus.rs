@@ -10,7 +10,7 @@
 //!
 //! Only reading is built here, on purpose: a gateway that can write can stop a meter.
 
-use super::{Arrival, Content, Direction, Protocol, Record, Refused, Telegram, expect_byte};
+use super::{Arrival, Content, Direction, Protocol, Record, Refused, Telegram, expect_byte, whole_frame};
 use crate::number::{Bits, Number, NumberError, Step, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -204,19 +204,12 @@ impl Parsed {
 
 /// Takes a frame apart. Order: oversize, truncation, protocol and length of a TCP frame, bytes that follow, checksum.
 pub fn parse(framing: Framing, bytes: &[u8]) -> Result<Parsed, Refused> {
-    let most = if framing == Framing::Rtu { MAX_RTU_FRAME } else { MAX_TCP_FRAME };
-    if bytes.len() > most {
-        return Err(Refused::Oversize { bytes: bytes.len(), most });
-    }
     let body = match framing {
-        Framing::Tcp => match tcp_arrival(bytes)? {
-            Arrival::Needs(more) => return Err(Refused::Truncated { bytes: bytes.len(), needed: bytes.len() + more }),
-            Arrival::Whole(whole) if whole < bytes.len() => {
-                return Err(Refused::Trailing { bytes: bytes.len() - whole });
-            }
-            Arrival::Whole(_) => &bytes[TCP_HEAD..],
-        },
+        Framing::Tcp => &bytes[TCP_HEAD..whole_frame(bytes, MAX_TCP_FRAME, tcp_arrival)?],
         Framing::Rtu => {
+            if bytes.len() > MAX_RTU_FRAME {
+                return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_RTU_FRAME });
+            }
             if bytes.len() < RTU_EXTRA + 1 {
                 return Err(Refused::Truncated { bytes: bytes.len(), needed: RTU_EXTRA + 1 });
             }

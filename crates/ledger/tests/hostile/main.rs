@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use utilidor_types::Refusal;
 
-/// Bytes of the shortest play, some fifty blocks. The longest is sixteen times as long.
-const SHORTEST_BYTES: usize = 4 * 1024;
+/// Bytes of a play, some hundred blocks; a play of `hostile_members_for_long` is half to eight times as long.
+const PLAY_BYTES: usize = 8 * 1024;
 /// After how many actions the long play tells how far it is.
 const ACTIONS_PER_REPORT: u64 = 100_000;
 
-fn bytes_of(seed: u64) -> Vec<u8> {
-    let mut bytes = vec![0; SHORTEST_BYTES << (seed % 5)];
+fn bytes_of(seed: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
     StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
     bytes
 }
 
-/// Plays seeds one after the other until that many actions are played.
-fn play_on(first_seed: u64, actions: u64) -> (u64, Coverage) {
+/// Plays seeds one after the other until that many actions are played; `length` says how many bytes a seed's play has.
+fn play_on(first_seed: u64, actions: u64, length: fn(u64) -> usize) -> (u64, Coverage) {
     let (mut done, mut coverage) = (0, Coverage::new());
     let (begin, mut told) = (Instant::now(), 0);
     for seed in first_seed.. {
@@ -34,7 +34,7 @@ fn play_on(first_seed: u64, actions: u64) -> (u64, Coverage) {
         }
         let played = std::panic::catch_unwind(|| {
             let mut coverage = Coverage::new();
-            let actions = play(&bytes_of(seed), &mut coverage);
+            let actions = play(&bytes_of(seed, length(seed)), &mut coverage);
             (actions, coverage)
         });
         let (count, reached) = played.unwrap_or_else(|_| panic!("the play of seed {seed} ended in a panic"));
@@ -87,7 +87,7 @@ fn report(coverage: &Coverage) -> String {
 
 #[test]
 fn hostile_members_neither_stop_the_ledger_nor_make_money() {
-    let (actions, coverage) = play_on(0, 20_000);
+    let (actions, coverage) = play_on(0, 20_000, |_| PLAY_BYTES);
     assert!(actions >= 20_000);
     for reached in [
         "subscribe applied",
@@ -106,7 +106,7 @@ fn hostile_members_neither_stop_the_ledger_nor_make_money() {
 fn hostile_members_for_long() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a whole number"));
     let (first_seed, actions) = (number("HOSTILE_SEED").unwrap_or(0), number("HOSTILE_ACTIONS").unwrap_or(1_000_000));
-    let (done, coverage) = play_on(first_seed, actions);
+    let (done, coverage) = play_on(first_seed, actions, |seed| (PLAY_BYTES / 2) << (seed % 5));
     println!("{}", report(&coverage));
     println!("{done} hostile actions without a finding");
 }

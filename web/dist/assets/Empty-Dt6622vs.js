@@ -1,1 +1,0 @@
-import{At as e,Mt as t,Nt as n,Ot as r,Vt as i,_t as a,bt as o,dt as s,ht as c,vt as l}from"./index-D7DUeulf.js";var u=o(`<div><!></div>`),d=o(`<div class="notice"><p class="strong"> </p> <!></div>`);function f(o,f){var p=d(),m=e(p),h=t(m,!0),g=n(m,2),_=t=>{var n=u(),r=e(n);s(r,()=>f.children),i(n),l(t,n)};c(g,e=>{f.children&&e(_)}),i(p),r(()=>a(h,f.title)),l(o,p)}export{f as t};

@@ -1,1 +1,0 @@
-import{A as e,At as t,Bt as n,Mt as r,Nt as i,Ot as a,Vt as o,_t as s,bt as c,vt as l,zt as u}from"./index-D7DUeulf.js";import{t as d}from"./refusal-B-bDMcK7.js";var f=c(`<p><span class="tag bad"> </span> </p>`);function p(c,p){n(p,!0);var m=f(),h=t(m),g=r(h,!0),_=i(h);o(m),a(t=>{s(g,e.t.common.refused),s(_,` ${t??``}`)},[()=>d(p.refusal)]),l(c,m),u()}export{p as t};
