@@ -338,9 +338,6 @@ impl Ledger<'_> {
 
     /// Asks for all that a program wants, at once.
     fn want_wanted(&mut self, agreement: &Agreement, wants: &Wants) {
-        for party in &agreement.terms.parties {
-            self.store.want::<AccountRecord>(party);
-        }
         if let Some(program) = wants.program {
             self.want_program(program);
         }

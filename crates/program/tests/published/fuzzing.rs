@@ -3,7 +3,7 @@
 
 use crate::play::play;
 use proptest::prelude::*;
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
