@@ -4,7 +4,8 @@
 //! new ──> Cargo.toml, src/, manifest.json, sheet.json, past.csv, sdk/ ──build──> out/contract.wasm, out/manifest.json
 //! ```
 //!
-//! The SDK stands in the project, so that it builds the same for ever and needs nothing of this platform's sources.
+//! The SDK stands in the project, with the versions of what it uses, so that it builds the same for ever and needs nothing of
+//! this platform's sources.
 
 use crate::context::read_file;
 use crate::document;
@@ -29,6 +30,7 @@ macro_rules! files {
 
 files! {
     "Cargo.toml" = "../templates/contract/Cargo.toml.txt";
+    "Cargo.lock" = "../templates/contract/Cargo.lock.txt";
     "README.md" = "../templates/contract/README.md";
     "manifest.json" = "../templates/contract/manifest.json";
     "sheet.json" = "../templates/contract/sheet.json";
@@ -86,8 +88,8 @@ pub fn build(folder: &Path) -> Result<Built, Failure> {
     let mut manifest: Manifest = document::read(&folder.join("manifest.json"), "manifest", "program new")?;
     let absolute = std::fs::canonicalize(folder)
         .map_err(|error| Failure::usage(format!("there is no folder {}: {error}", folder.display())))?;
-    let remap = format!("--remap-path-prefix={}=/contract", absolute.display());
-    let flags = ["-Clink-arg=-zstack-size=".to_owned() + &STACK_BYTES.to_string(), "-Cstrip=symbols".into(), remap];
+    let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}"), "-Cstrip=symbols".into()];
+    flags.extend(renamed(&absolute).map(|(place, name)| format!("--remap-path-prefix={}={name}", place.display())));
     let target = absolute.join("target");
     let status = Command::new("cargo")
         .args(["build", "--release", "--lib", "--target", TARGET])
@@ -112,6 +114,25 @@ pub fn build(folder: &Path) -> Result<Built, Failure> {
     manifest.sources = sources(&absolute)?;
     manifest.toolchain = toolchain();
     Ok(Built { code, manifest })
+}
+
+/// Folders of this machine that a module would tell, and what it tells instead: the project's, the libraries', and the standard
+/// library's where its sources are installed.
+fn renamed(project: &Path) -> impl Iterator<Item = (PathBuf, String)> {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let libraries = cargo.map(|cargo| (cargo.join("registry/src"), "/registry".into()));
+    let standard = rustc(&["--print", "sysroot"]).zip(rustc(&["-vV"])).and_then(|(sysroot, version)| {
+        let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "))?;
+        Some((Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")))
+    });
+    [Some((project.to_owned(), "/contract".into())), libraries, standard].into_iter().flatten()
+}
+
+/// What the compiler says of itself.
+fn rustc(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("rustc").args(arguments).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The one module that the build has left.
@@ -169,8 +190,7 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 fn toolchain<const MAX: usize>() -> Text<MAX> {
-    let version = Command::new("rustc").arg("--version").output().ok();
-    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let version = rustc(&["--version"]).unwrap_or_default();
     let short: String = version.chars().take_while(|character| *character != '(').collect();
     Text::new(short.trim()).unwrap_or_default()
 }
@@ -182,4 +202,30 @@ pub fn command_bytes<const MAX: usize>(text: &str) -> Result<Bounded<u8, MAX>, S
         None => hex::decode(text).map_err(|error| format!("{text:?} is no hex: {error}; a text begins with text:"))?,
     };
     bytes.try_into().map_err(|error: utilidor_types::encoding::TooLong| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// Name, version and checksum of each package that comes from a registry.
+    fn packages(lock: &str) -> BTreeSet<String> {
+        let keys = ["name = ", "version = ", "checksum = "];
+        let told = |package: &str| -> Vec<String> {
+            let lines = package.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
+            lines.map(str::to_owned).collect()
+        };
+        let all = lock.split("[[package]]").skip(1).map(told);
+        all.filter(|lines| lines.len() == keys.len()).map(|lines| lines.join("\n")).collect()
+    }
+
+    /// Nothing else has to be fetched for it, and nothing is built into a contract that was not looked at here.
+    #[test]
+    fn a_new_project_is_built_from_versions_that_this_platform_is_built_from() {
+        let project = packages(include_str!("../templates/contract/Cargo.lock.txt"));
+        let platform = packages(include_str!("../../../Cargo.lock"));
+        assert!(!project.is_empty());
+        let others: Vec<&String> = project.difference(&platform).collect();
+        assert!(others.is_empty(), "bring templates/contract/Cargo.lock.txt up to Cargo.lock: {others:#?}");
+    }
 }

@@ -93,12 +93,6 @@ pub fn field_text(field: &Field, number: i64, carrier: Option<Carrier>) -> Strin
     }
 }
 
-/// The integers of a schema, each with its field; what is beyond it is left out.
-pub fn fields<'a>(schema: &'a [Field], bytes: &'a [u8]) -> impl Iterator<Item = (&'a Field, i64)> {
-    let (numbers, _) = bytes.as_chunks::<PARAMETER_BYTES>();
-    schema.iter().zip(numbers.iter().map(|number| i64::from_le_bytes(*number)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

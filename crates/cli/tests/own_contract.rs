@@ -51,12 +51,25 @@ fn fill_in_sheet(desk: &Desk, made: &Made) {
 fn cargo_environment() -> Vec<(&'static str, String)> {
     let home = std::env::var("HOME").unwrap_or_default();
     let or_home = |name: &'static str, folder: &str| (name, std::env::var(name).unwrap_or(format!("{home}/{folder}")));
-    let path = ("PATH", std::env::var("PATH").unwrap_or_default());
-    vec![path, or_home("CARGO_HOME", ".cargo"), or_home("RUSTUP_HOME", ".rustup")]
+    let mut environment = vec![or_home("CARGO_HOME", ".cargo"), or_home("RUSTUP_HOME", ".rustup")];
+    let more = ["PATH", "RUSTUP_TOOLCHAIN"];
+    environment.extend(more.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?))));
+    environment
+}
+
+/// What the guide asks for before it begins. Whoever has Rust without rustup has the target, or is told by `program build`.
+fn add_target() {
+    let target = "wasm32-unknown-unknown";
+    assert!(GUIDE.contains(&format!("`rustup target add {target}`")));
+    match std::process::Command::new("rustup").args(["target", "add", target]).status() {
+        Ok(status) => assert!(status.success(), "rustup target add {target}"),
+        Err(error) => eprintln!("rustup target add {target}: {error}"),
+    }
 }
 
 #[test]
 fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
+    add_target();
     let mut desk = Desk::new();
     let mut made = Made::default();
     let mut node = None;
@@ -79,6 +92,7 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
         let answer: Value = if answers_json { serde_json::from_str(&out).unwrap() } else { Value::Null };
         match command {
             _ if command.starts_with("node init") => node = Some(desk.start_node()),
+            _ if command.starts_with("program build") => tells_no_machine(&desk, &environment),
             _ if command.starts_with("meter register") => made.meter = text(&answer["meter"]).into(),
             _ if command.starts_with("program publish") => made.program = text(&answer["program"]).into(),
             _ if command.starts_with("agreement propose") => made.agreement = text(&answer["agreement"]).into(),
@@ -97,6 +111,16 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
     assert!(shown.contains("用量"), "{shown}");
     assert!(node.is_some());
     tampered_bills_are_refused_by_name(&desk);
+}
+
+/// Others get the same bytes only if no folder of this machine stands in them.
+fn tells_no_machine(desk: &Desk, environment: &[(&str, String)]) {
+    let module = std::fs::read(desk.path().join("my-contract/out/contract.wasm")).unwrap();
+    let module = String::from_utf8_lossy(&module);
+    let homes = environment.iter().filter(|(name, _)| name.ends_with("_HOME")).map(|(_, home)| home.as_str());
+    for folder in homes.chain([desk.path().to_str().unwrap()]) {
+        assert!(!module.contains(folder), "{folder} stands in the module");
+    }
 }
 
 /// One byte of the code, of a reading or of the statement: each is found.
