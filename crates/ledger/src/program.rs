@@ -17,14 +17,14 @@ use crate::effect::{Unfit, debt_after};
 use crate::record::{AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
 use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
-use crate::work::{MAX_TOLD_FUEL, Work};
+use crate::work::MAX_TOLD_FUEL;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
 use utilidor_program::wasm::EVENT_FUEL;
 use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
 use utilidor_types::agreement::{Party, Status};
-use utilidor_types::event::{self, Filled};
+use utilidor_types::event;
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, Money, PackageId, Refusal, Timestamp};
@@ -285,27 +285,6 @@ impl Ledger<'_> {
 
     fn state(&mut self, id: AgreementId) -> Ruled<Arc<AgreementState>> {
         Ok(self.store.view::<AgreementState>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?)
-    }
-
-    /// Runs the program, and counts what that takes if it is a published one.
-    fn run_program(&mut self, case: Case<'_>, event: &Event) -> Ruled<Step> {
-        let answer = utilidor_program::act(event, case);
-        if case.facts.module.is_none() {
-            return Ok(answer?);
-        }
-        let fuel = answer.as_ref().map_or(EVENT_FUEL, |step| step.fuel);
-        self.store.spend(Work { fuel, ..Work::default() });
-        let step = answer?;
-        self.use_fuel(case.terms, event, fuel)?;
-        let Facts { available, sums, .. } = case.facts;
-        let sums = sums.iter().map(|sum| Filled { binding: sum.binding, bands: sum.bands, until: sum.until });
-        self.events.push(event::Event::ProgramRan {
-            agreement: case.agreement,
-            fuel: u32::try_from(fuel).map_err(|_| Refusal::Overflow)?,
-            available: Bounded::new(available.clone()).map_err(|_| Refusal::BadParties)?,
-            sums: Bounded::new(sums.collect()).map_err(|_| Refusal::BadParties)?,
-        });
-        Ok(step)
     }
 
     /// Before an event: what the program will want and, once all that is there, what carrying out its answer will read. A

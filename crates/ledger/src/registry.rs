@@ -15,9 +15,10 @@ use crate::record::{CHUNK_BYTES, CodeChunk, FuelRecord, ManifestRecord, ProgramR
 use crate::store::Ruled;
 use crate::work::Work;
 use std::sync::Arc;
-use utilidor_program::Event as Told;
-use utilidor_program::wasm::{self, COMPILE_FUEL_PER_BYTE, Module};
+use utilidor_program::wasm::{self, COMPILE_FUEL_PER_BYTE, EVENT_FUEL, Module};
+use utilidor_program::{Case, Event as Told, Facts, Step};
 use utilidor_types::agreement::Party;
+use utilidor_types::event::{Event, Filled};
 use utilidor_types::program::{MAX_MANIFEST_BYTES, Publication};
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::DAY_MS;
@@ -106,6 +107,27 @@ impl Ledger<'_> {
         self.store.spend_once::<CodeChunk>(&(record.code, 0), compiling);
         let code = || chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect();
         Ok(wasm::load(record.engine, record.code, code).map_err(Refusal::from)?)
+    }
+
+    /// Runs the program, and counts what that takes if it is a published one.
+    pub fn run_program(&mut self, case: Case<'_>, event: &Told) -> Ruled<Step> {
+        let answer = utilidor_program::act(event, case);
+        if case.facts.module.is_none() {
+            return Ok(answer?);
+        }
+        let fuel = answer.as_ref().map_or(EVENT_FUEL, |step| step.fuel);
+        self.store.spend(Work { fuel, ..Work::default() });
+        let step = answer?;
+        self.use_fuel(case.terms, event, fuel)?;
+        let Facts { available, sums, .. } = case.facts;
+        let sums = sums.iter().map(|sum| Filled { binding: sum.binding, bands: sum.bands, until: sum.until });
+        self.events.push(Event::ProgramRan {
+            agreement: case.agreement,
+            fuel: u32::try_from(fuel).map_err(|_| Refusal::Overflow)?,
+            available: Bounded::new(available.clone()).map_err(|_| Refusal::BadParties)?,
+            sums: Bounded::new(sums.collect()).map_err(|_| Refusal::BadParties)?,
+        });
+        Ok(step)
     }
 }
 
