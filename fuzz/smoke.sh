@@ -37,6 +37,7 @@ run ledger_actions
 seed meter_frames
 run meter_frames
 run device_record
+run program
 if [ "${PROOF:-0}" = 1 ]; then
     run decode_bill --features proof
 fi

@@ -30,6 +30,7 @@ mod package;
 mod peer;
 pub mod problem;
 pub mod process;
+mod program;
 mod refusal;
 mod search;
 mod server;
@@ -88,6 +89,7 @@ pub enum ServeError {
         (name = "trade", description = "Offers, quotes and agreements"),
         (name = "statements", description = "What was delivered and paid"),
         (name = "meters", description = "Meters and certified readings"),
+        (name = "programs", description = "Programs that parties have written and published"),
         (name = "packages", description = "Energy packages and subscriptions"),
         (name = "refusals", description = "What the ledger refused, and why"),
         (name = "proofs", description = "Proofs that a client can check with the genesis document alone")
@@ -108,6 +110,7 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(bill::router())
         .merge(meter::router())
         .merge(package::router())
+        .merge(program::router())
         .merge(refusal::router())
         .merge(search::router());
     (ordinary, node::development_router())

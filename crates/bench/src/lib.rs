@@ -14,6 +14,7 @@ mod keccak;
 pub mod measure;
 #[cfg(feature = "chain")]
 pub mod play;
+pub mod program;
 #[cfg(feature = "chain")]
 pub mod report;
 pub mod spool;

@@ -106,6 +106,8 @@ const LIMITS: Limits = Limits {
     meters: u32::MAX,
     packages: u32::MAX,
     subscriptions: u32::MAX,
+    programs: u32::MAX,
+    daily_fuel: u64::MAX,
     pooled: u32::MAX,
 };
 

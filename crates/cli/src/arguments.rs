@@ -1,8 +1,8 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, package, quote,
-    reading, statement, status, subscription, trace, transaction, verify,
+    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, package, program,
+    quote, reading, statement, status, subscription, trace, transaction, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -102,6 +102,9 @@ pub enum Command {
     /// Publish Energy Packages
     #[command(subcommand)]
     Package(package::Command),
+    /// Write, check and publish contracts of your own
+    #[command(subcommand)]
+    Program(program::Command),
     /// Subscribe to a package, pay ahead
     #[command(subcommand)]
     Subscription(subscription::Command),

@@ -21,6 +21,9 @@ mod ids;
 mod import;
 mod label;
 mod output;
+mod project;
+mod sheet;
+mod simulation;
 mod text;
 mod units;
 

@@ -17,6 +17,7 @@ impl Kept {
             Limited::Meters => &mut self.meters,
             Limited::Packages => &mut self.packages,
             Limited::Subscriptions => &mut self.subscriptions,
+            Limited::Programs => &mut self.programs,
         }
     }
 }
@@ -30,6 +31,7 @@ const fn limit(limits: &Limits, what: Limited) -> u32 {
         Limited::Meters => limits.meters,
         Limited::Packages => limits.packages,
         Limited::Subscriptions => limits.subscriptions,
+        Limited::Programs => limits.programs,
     }
 }
 

@@ -44,6 +44,10 @@ pub struct Before {
     pub debt: Money,
     /// Who wanted to end it.
     pub wish: Option<Party>,
+    /// How often a published program had failed, and what it was to be told again.
+    #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub waiting: Vec<u8>,
 }
 
 /// All that justifies a statement.
@@ -134,13 +138,15 @@ impl Before {
             pots: pots.map(|((party, purpose), pot)| (*party, *purpose, *pot)).collect(),
             debt: program.debt,
             wish: program.wish,
+            waiting: encode(&(program.failures, &program.waiting)),
         }
     }
 
     fn program(&self) -> Result<Program, BillError> {
         let state: State = decode(&self.state, MAX_BILL_BYTES)?;
         let pots: Pots = self.pots.iter().map(|(party, purpose, pot)| ((*party, *purpose), *pot)).collect();
-        Ok(Program { state, pots, debt: self.debt, wish: self.wish, sums: BTreeMap::new() })
+        let (failures, waiting) = decode(&self.waiting, MAX_BILL_BYTES)?;
+        Ok(Program { state, pots, debt: self.debt, wish: self.wish, sums: BTreeMap::new(), failures, waiting })
     }
 }
 

@@ -60,6 +60,10 @@ pub struct Limits {
     pub packages: u32,
     /// Subscriptions of a member that have not ended.
     pub subscriptions: u32,
+    /// Programs that a member has published.
+    pub programs: u32,
+    /// Fuel that agreements of a member may use in a day by what is asked of them and what falls due.
+    pub daily_fuel: u64,
     /// Transactions of a member that wait in a node's pool.
     pub pooled: u32,
 }
@@ -74,6 +78,8 @@ impl Limits {
         meters: 100_000,
         packages: 1_024,
         subscriptions: 4_096,
+        programs: 256,
+        daily_fuel: 20_000_000_000,
         pooled: 8_192,
     };
 }

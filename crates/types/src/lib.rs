@@ -7,6 +7,7 @@
 //! | [`member`], [`offer`], [`quote`], [`agreement`], [`package`], [`meter`] | the nouns of the trade and their stateless checks |
 //! | [`ocmf`] | readings that a device has signed in a public format |
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
+//! | [`program`] | what parties publish of programs that they write themselves |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
 //! | [`operator`] | what a development chain's operator signs for its node |
@@ -32,6 +33,7 @@ pub mod ocmf;
 pub mod offer;
 pub mod operator;
 pub mod package;
+pub mod program;
 pub mod quantity;
 pub mod quote;
 pub mod receipt;
@@ -51,7 +53,7 @@ pub use encoding::{Bounded, DecodeError, Text, decode, encode};
 pub use event::Event;
 pub use genesis::Genesis;
 pub use hash::Digest;
-pub use id::{AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, OfferId, PackageId};
+pub use id::{AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, OfferId, PackageId, ProgramId};
 pub use key::{PrivateKey, PublicKey, Signature};
 pub use member::{Role, Roles};
 pub use meter::{Certificate, CertificationEntry, CertifiedRun, Meter, MeterAuthority, Reading};

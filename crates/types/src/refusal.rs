@@ -5,7 +5,7 @@
 use crate::agreement::Status;
 use crate::carrier::Carrier;
 use crate::hash::Digest;
-use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId};
+use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId, ProgramId};
 use crate::member::Role;
 use crate::money::Money;
 use crate::quantity::Quantity;
@@ -32,6 +32,8 @@ pub enum Limited {
     Packages,
     /// Subscriptions that have not ended.
     Subscriptions,
+    /// Published programs.
+    Programs,
 }
 
 impl std::fmt::Display for Limited {
@@ -44,8 +46,63 @@ impl std::fmt::Display for Limited {
             Self::Meters => "meters in service",
             Self::Packages => "versions of packages",
             Self::Subscriptions => "running subscriptions",
+            Self::Programs => "published programs",
         })
     }
+}
+
+macro_rules! code_rules {
+    ($($name:ident = $sentence:literal;)*) => {
+        /// What a program's code may be. The order is that in which it is checked as far as sections of a module allow.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        #[allow(missing_docs)] // the sentence of each says what it is
+        pub enum CodeRule {
+            $($name,)*
+        }
+
+        impl CodeRule {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+        }
+
+        impl std::fmt::Display for CodeRule {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self {
+                    $(Self::$name => $sentence,)*
+                })
+            }
+        }
+    };
+}
+
+code_rules! {
+    NoModule = "bytes of a WebAssembly module, at fault at this place";
+    Instruction = "an instruction or type that programs may not have, at this place";
+    Imports = "imports";
+    Start = "start functions";
+    Types = "types of functions";
+    Parameters = "parameters of a function";
+    Results = "results of a function";
+    Functions = "functions";
+    Body = "bytes of a function";
+    Locals = "locals of a function";
+    Operands = "operands of a function at once";
+    Nesting = "nested blocks of a function";
+    BranchTargets = "targets of a branch table";
+    Tables = "tables";
+    TableEntries = "entries of a table";
+    Elements = "entries of element segments";
+    Memories = "memories";
+    MemoryPages = "pages of memory";
+    Globals = "globals";
+    DataSegments = "segments of data";
+    Custom = "bytes of sections that no engine reads";
+    Exports = "exports besides memory, buffer and act";
+    NoMemory = "memories exported as memory";
+    NoBuffer = "globals exported as buffer: the place of the input, in the first memory";
+    NoAct = "functions exported as act: from the input's length to the place and length of the output";
 }
 
 macro_rules! refusals {
@@ -123,6 +180,18 @@ refusals! {
     BadParties = "terms/bad-parties", "the program does not take these parties";
     /// No such program is known.
     UnknownProgram { code: u16 } = "program/unknown", "no program {code} is known";
+    /// No such program is published.
+    UnknownPublication { program: ProgramId } = "program/unknown-publication", "no program {program} is published";
+    /// No engine of this number runs programs.
+    UnknownEngine { engine: u16, last: u16 } = "program/unknown-engine", "there is no engine {engine}, the last one is {last}";
+    /// The code is no WebAssembly that a program may be.
+    BadCode { rule: CodeRule, found: u32, allowed: u32 } = "program/bad-code", "{rule}: {found} found, {allowed} allowed";
+    /// The manifest is too long.
+    ManifestTooLong { bytes: u32, max: u32 } = "program/manifest-too-long", "the manifest has {bytes} bytes, at most {max} are allowed";
+    /// The program's reach is impossible: a party or meter twice or not there, a window that is empty, nothing to fill.
+    BadReach = "program/bad-reach", "a grant or meter is named twice, of no party, or of no time or volume";
+    /// The agreements of the member have used as much fuel today as they may.
+    FuelSpent { used: u64, max: u64 } = "program/fuel-spent", "the owner's agreements have used {used} of fuel today, at most {max} are allowed";
     /// The program does not accept its terms.
     BadTerms { code: u16 } = "program/bad-terms", "the program does not accept its terms (code {code})";
     /// The program failed, so that nothing was done.

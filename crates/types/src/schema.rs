@@ -41,6 +41,7 @@ hex_values! {
     crate::id::AgreementId, 16, "An agreement: the hash of its creator and label, in hex.";
     crate::id::PackageId, 16, "A package: the hash of its owner and label, in hex.";
     crate::id::MeterId, 16, "A meter: the hash of its operator and label, in hex.";
+    crate::id::ProgramId, 32, "A program that parties have written: the hash of what was published, in hex.";
     crate::id::Label, 16, "What a creator calls the thing that it creates, in hex.";
     crate::hash::Digest, 32, "A SHA-256 digest, in hex.";
     crate::transaction::TransactionHash, 32, "A transaction's hash, in hex.";

@@ -12,13 +12,14 @@ use std::fmt::Debug;
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
-use utilidor_types::event::{BondMovement, Fill, MeterSegment, Movement, Purpose, RefusedReading, Source};
+use utilidor_types::event::{BondMovement, Fill, Filled, MeterSegment, Movement, Purpose, RefusedReading, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register, SignedRecord};
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::package::*;
+use utilidor_types::program::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
-use utilidor_types::refusal::Limited;
+use utilidor_types::refusal::{CodeRule, Limited};
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::*;
 
@@ -37,8 +38,8 @@ const TABLE: &[(&str, &str)] = &[
     ("offer", "e27e2af3c85425409df407502f7b72d312b1813fe86105eceb26895c4f9d50fb"),
     ("opening", "300191decbb8d7d327a34abab60109b716bc56080d85713889a7e0e8a6a66cec"),
     ("sealed quote", "bfc5c5444aceb05bf9ec85f58ebf0fe7c0034d0747dce4f5a98fb8b7d013d5ad"),
-    ("agreement terms", "5572c51a30c92a874e91bc675e537020cceb4899d617f09fe2bcec462d58099a"),
-    ("agreement", "71e99b7d105a6ee9fc4bdbcd44ebe58a9f0c782927148c22a4235a1553191f67"),
+    ("agreement terms", "9ec79ac45d2904ff03bdaba7e0fe81ebfc951eae83f5eb808fdeb1a1dc00a4e0"),
+    ("agreement", "a0e814265048068b869639a107e590a8326fdd4fcf97eb38f396c1ba3573e364"),
     ("package", "26d18e5b6e00e447b4c452420fad10ae92f16b26ab117b1c8defb11b456e750f"),
     ("meter", "2873d345dbe85801ce74660fa89ed215d9f1b53347b8d9e306bf20a51a4b7450"),
     ("meter run", "25b84209192f60edf14de20e4922afc195224fb2323360b2c4bc2cfe7cc366f4"),
@@ -99,6 +100,7 @@ const OTHER: AccountId = AccountId([2; 32]);
 const AGREEMENT: AgreementId = AgreementId([3; 16]);
 const METER: MeterId = MeterId([4; 16]);
 const OFFER: OfferId = OfferId([5; 16]);
+const PROGRAM: ProgramId = ProgramId([17; 32]);
 const PACKAGE: PackageId = PackageId([6; 16]);
 const MEMBER: MemberId = MemberId([7; 16]);
 const LABEL: Label = Label([30; 16]);
@@ -195,8 +197,26 @@ fn programs() -> Vec<Program> {
     let area = Service { carrier: Carrier::Cooling, meter: None, ..service.clone() };
     let subscription =
         SubscriptionTerms { package: PACKAGE, version: 2, services: list(vec![service, area]), allowance: AMOUNT };
-    let coded = Program::Coded { code: ProgramCode::Native(7), terms: list(vec![31, 32]) };
-    vec![Program::Purchase(purchase), Program::Subscription(subscription), coded]
+    let coded = CodedTerms::bare(ProgramCode::Native(7), list(vec![31, 32]));
+    let meter = |metered| CodedMeter {
+        meter: METER,
+        carrier: Carrier::Cooling,
+        party: Party(3),
+        window: Window { from: T0, to: T1 },
+        metered,
+    };
+    let published = CodedTerms {
+        code: ProgramCode::Published(PROGRAM),
+        grants: list(vec![Grant { party: Party::USER, reserve: AMOUNT, allowance: Money(1), renews: true }]),
+        meters: list(vec![meter(Metered::Rest), meter(Metered::Fill(ENERGY))]),
+        parameters: list(vec![33; 8]),
+    };
+    vec![
+        Program::Purchase(purchase),
+        Program::Subscription(subscription),
+        Program::Coded(coded),
+        Program::Coded(published),
+    ]
 }
 
 fn terms() -> Vec<AgreementTerms> {
@@ -204,6 +224,22 @@ fn terms() -> Vec<AgreementTerms> {
     let hard_ends = ends.map(|fallback| Some(HardEnd { at: T1, fallback })).into_iter().chain([None]);
     let terms = |(program, hard_end)| AgreementTerms { hard_end, ..AgreementTerms::between(ACCOUNT, OTHER, program) };
     programs().into_iter().cycle().zip(hard_ends).map(terms).collect()
+}
+
+fn publication() -> Publication {
+    let both = || Bilingual { en: text(), zh: text() };
+    let manifest = Manifest {
+        name: text(),
+        version: text(),
+        summary: both(),
+        clauses: list(vec![both(), both()]),
+        parameters: list(vec![Field { name: text(), kind: FieldKind::Price }]),
+        state: list(vec![Field { name: text(), kind: FieldKind::Time }]),
+        fuel: 1_234,
+        sources: DIGEST,
+        toolchain: text(),
+    };
+    Publication { engine: 1, code: Code::new(vec![0, 97, 115, 109]).unwrap(), manifest }
 }
 
 fn package() -> Package {
@@ -324,6 +360,7 @@ fn actions() -> Vec<Action> {
         Action::RetireMeter { meter },
         Action::RecordReadings { runs: list(runs()) },
         Action::PublishPackage(package()),
+        Action::PublishProgram(Box::new(publication())),
         Action::Subscribe { label: LABEL, terms: subscription },
         prepay(Prepayment::Amount(AMOUNT)),
         prepay(Prepayment::AmountForPeriod { amount: AMOUNT, period: Period::Quarter }),
@@ -377,6 +414,16 @@ fn statement() -> Statement {
         StatementLine::Credit { carrier, period, price, bands, amount },
         StatementLine::Tax { permille: 130, base: Money(9), amount },
         StatementLine::Refund { carrier, tranche: 3, amount, withheld: Money(10) },
+        StatementLine::Clause {
+            clause: 4,
+            period,
+            carrier: None,
+            quantity: ENERGY,
+            price: Some(PRICE),
+            from: Party::OWNER,
+            to: Party(2),
+            amount,
+        },
     ];
     Statement {
         agreement: AGREEMENT,
@@ -417,6 +464,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LimitReached { what: Limited::Offers, max: 1_024 },
         Refusal::AboveDebt { owed: Money(1), amount: AMOUNT },
         Refusal::ProgramFault { code: 1 },
+        Refusal::UnknownPublication { program: PROGRAM },
+        Refusal::BadCode { rule: CodeRule::Locals, found: 8_000, allowed: 256 },
+        Refusal::FuelSpent { used: 7, max: 7 },
+        Refusal::LimitReached { what: Limited::Programs, max: 256 },
     ]
 }
 
@@ -477,6 +528,12 @@ fn events() -> Vec<Event> {
         Event::Corrected { meter: METER, interval, certified: ENERGY, right: Quantity(1), reason: text() },
         Event::Prepaid { subscription: agreement, carrier, tranche: 1, paid: AMOUNT, period: Some(interval) },
         Event::ProgramFailed { agreement, code: 1, failures: 2 },
+        Event::ProgramRan {
+            agreement,
+            fuel: 1_234,
+            available: list(vec![AMOUNT, Money(0)]),
+            sums: list(vec![Filled { binding: 1, bands: BANDS_OF_ENERGY, until: T1 }]),
+        },
         Event::Debt { agreement, party: Party::USER, owes: AMOUNT },
         Event::Ending { agreement, at: T1 },
         bond(BondMovement::Reserved),
@@ -613,7 +670,7 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
 #[test]
 fn every_action_has_a_sample() {
     let names: std::collections::BTreeSet<_> = actions().iter().map(Action::name).collect();
-    assert_eq!(names.len(), 33, "a new action needs a sample, and this number");
+    assert_eq!(names.len(), 34, "a new action needs a sample, and this number");
 }
 
 #[test]

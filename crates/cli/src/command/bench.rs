@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::time::Duration;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
+use utilidor_bench::program;
 use utilidor_bench::report::{COLUMNS, METHOD, Peer, all, markdown, read_peer, row};
 use utilidor_bench::workload::{Suite, TOGETHER};
 
@@ -23,7 +24,8 @@ const GATEWAY_METERS: f64 = 100_000.0;
 #[command(after_help = "\
 Suites: transfer, cycle-plain, cycle-lean, reading-single, reading-gateway, reading-signed, settlement, package, and verify,
 which measures nothing but the machine's signature verification; gateway, which reads 100,000 simulated meters every quarter of an
-hour. `all` measures every suite on every layer, each in a process
+hour; and program, which measures how many events a second a small program of the parties' own takes. `all` measures every suite on
+every layer, each in a process
 of its own, and writes bench.json and bench.md into the folder.
 
 Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP).
@@ -59,10 +61,11 @@ pub struct Arguments {
     peer: Option<PathBuf>,
 }
 
-/// One suite, all of them, or the meter gateway.
+/// One suite, the meter gateway, the adapter of parties' own programs, or all suites.
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     One(Suite),
+    Program,
     All,
     Gateway,
 }
@@ -73,7 +76,8 @@ impl std::str::FromStr for Wanted {
         match text {
             "all" => Ok(Self::All),
             "gateway" => Ok(Self::Gateway),
-            _ => text.parse().map(Self::One),
+            "program" => Ok(Self::Program),
+            suite => suite.parse().map(Self::One),
         }
     }
 }
@@ -102,6 +106,19 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             });
         }
         Wanted::Gateway => gateway(&arguments, &context).await?,
+        Wanted::Program => {
+            let code = program::small_module();
+            let figures = program::measure(&code, &utilidor_program::Event::Due, arguments.runs.into());
+            context.out.show(&figures, |out| {
+                let speed = figures.events_per_second;
+                out.facts(vec![
+                    (t!("bytes"), figures.bytes.to_string()),
+                    (t!("speed"), format!("{:.0}", speed.median)),
+                    (t!("range"), format!("{:.0} - {:.0}", speed.min, speed.max)),
+                    (t!("fuel"), format!("{}, {:.2} ns", figures.fuel, figures.ns_per_fuel)),
+                ])
+            });
+        }
         Wanted::All => {
             let figures = every(&arguments).await?;
             let json = serde_json::to_string_pretty(&figures).expect("figures are plain data");

@@ -5,10 +5,11 @@ use super::known::{Account, Agreement, Amendment, Member, MeterRow, OfferRow, Ro
 use std::collections::BTreeMap;
 use utilidor_types::agreement::{Origin, Party, Status};
 use utilidor_types::meter::{CertifiedRun, SignedRecord};
+use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, Header, MemberId, Meter, MeterAuthority, MeterId, Money,
-    Offer, OfferId, Opening, Package, PackageId, Quantity, Receipt, Refusal, Roles, SignedTransaction, Statement,
-    Timestamp, TransactionHash, Window,
+    Offer, OfferId, Opening, Package, PackageId, ProgramId, Quantity, Receipt, Refusal, Roles, SignedTransaction,
+    Statement, Timestamp, TransactionHash, Window,
 };
 use utilidor_view::{EventKind, Kind, QuoteStatus, StepKind};
 
@@ -47,6 +48,7 @@ pub struct Changes<'a> {
     pub serves: Vec<((Row, Row), Window)>,
     pub meter_events: Vec<MeterEvent>,
     pub packages: Vec<NewPackage<'a>>,
+    pub programs: Vec<NewProgram<'a>>,
     pub packages_closed: Vec<(Row, Row)>,
     pub tranches: Vec<(TrancheKey, Tranche)>,
     pub statements: Vec<NewStatement>,
@@ -211,6 +213,15 @@ pub struct NewPackage<'a> {
     pub owner: Row,
     pub receipt: Row,
     pub package: &'a Package,
+}
+
+#[derive(Debug)]
+pub struct NewProgram<'a> {
+    pub row: Row,
+    pub id: ProgramId,
+    pub publisher: Row,
+    pub receipt: Row,
+    pub publication: &'a Publication,
 }
 
 #[derive(Debug)]

@@ -259,6 +259,18 @@ CREATE TABLE packages (
     UNIQUE (package, version)
 );
 
+-- Programs that parties have published; their code is in the transaction of the receipt.
+CREATE TABLE programs (
+    id          INTEGER PRIMARY KEY,
+    program     BLOB NOT NULL UNIQUE,
+    publisher   INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    engine      INTEGER NOT NULL,
+    code        BLOB NOT NULL,
+    bytes       INTEGER NOT NULL,
+    manifest    BLOB NOT NULL
+);
+
 CREATE TABLE tranches (
     agreement   INTEGER NOT NULL,
     carrier     INTEGER NOT NULL,

@@ -4,6 +4,7 @@ use super::closed_name;
 use super::columns::{body, int};
 use crate::fold::{Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, cursor};
 use rusqlite::{Transaction, params};
+use utilidor_types::program::Publication;
 use utilidor_types::receipt::Cause;
 
 type Written = rusqlite::Result<()>;
@@ -17,6 +18,7 @@ pub fn write(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     agreement_details(sql, changes)?;
     meters(sql, changes)?;
     packages(sql, changes)?;
+    programs(sql, changes)?;
     refusals(sql, changes)?;
     keys(sql, changes)?;
     meta(sql, changes)
@@ -256,6 +258,27 @@ fn device(sql: &Transaction<'_>, change: &MeterChange) -> Written {
         }
         MeterChange::Retired { meter, receipt } => update("retired = COALESCE(retired, ?)", &[receipt, meter]),
     }
+}
+
+fn programs(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
+    let insert = "INSERT INTO programs (id, program, publisher, receipt, engine, code, bytes, manifest)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let mut insert = sql.prepare_cached(insert)?;
+    for new in &changes.programs {
+        let Publication { engine, code, manifest } = new.publication;
+        let (digest, bytes) = (code.digest().0, code.len() as i64);
+        insert.execute(params![
+            new.row,
+            new.id.0,
+            new.publisher,
+            new.receipt,
+            engine,
+            digest,
+            bytes,
+            body(manifest)
+        ])?;
+    }
+    Ok(())
 }
 
 fn packages(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {

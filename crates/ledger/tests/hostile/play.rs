@@ -157,6 +157,8 @@ fn genesis() -> Genesis {
         meters: 6,
         packages: 4,
         subscriptions: 4,
+        programs: 4,
+        daily_fuel: 1_000_000,
         pooled: 64,
     };
     Genesis {
@@ -620,7 +622,7 @@ impl Play<'_> {
             _ => {
                 let terms = vec![self.choices.byte(); self.choices.below(20)].try_into().unwrap();
                 let code = self.choices.of(&[0, 1, u16::MAX]);
-                Program::Coded { code: ProgramCode::Native(code), terms }
+                Program::Coded(CodedTerms::bare(ProgramCode::Native(code), terms))
             }
         }
     }

@@ -82,6 +82,7 @@ impl Scope<'_> {
                     | StatementLine::Fixed { .. }
                     | StatementLine::Minimum { .. }
                     | StatementLine::Demand { .. }
+                    | StatementLine::Clause { .. }
                     | StatementLine::Tax { .. } => {}
                 }
             }
