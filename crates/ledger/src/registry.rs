@@ -19,7 +19,7 @@ use utilidor_program::wasm::{self, COMPILE_FUEL_PER_BYTE, EVENT_FUEL, Module};
 use utilidor_program::{Case, Event as Told, Facts, Step};
 use utilidor_types::agreement::Party;
 use utilidor_types::event::{Event, Filled};
-use utilidor_types::program::{MAX_MANIFEST_BYTES, Publication};
+use utilidor_types::program::{Fuel, MAX_MANIFEST_BYTES, Publication};
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::DAY_MS;
 use utilidor_types::{AgreementTerms, Bounded, MemberId, Program, ProgramId, Refusal, Timestamp, encode};
@@ -157,10 +157,10 @@ impl Ledger<'_> {
         }
     }
 
-    fn fuel_today(&mut self, member: MemberId) -> Ruled<u64> {
+    fn fuel_today(&mut self, member: MemberId) -> Ruled<Fuel> {
         let record = self.store.view::<FuelRecord>(&member)?;
         let today = day_of(self.now);
-        Ok(record.filter(|record| record.day == today).map_or(0, |record| record.used))
+        Ok(record.filter(|record| record.day == today).map_or(Fuel(0), |record| Fuel(record.used)))
     }
 
     /// Refuses what a party asks of a published program if no fuel is left for today.
@@ -182,7 +182,7 @@ impl Ledger<'_> {
     /// Counts fuel.
     pub fn use_fuel(&mut self, terms: &AgreementTerms, event: &Told, fuel: u64) -> Ruled<()> {
         let Some(member) = self.payer(terms, event)? else { return Ok(()) };
-        let used = self.fuel_today(member)?.saturating_add(fuel);
+        let used = self.fuel_today(member)?.0.saturating_add(fuel);
         self.store.put(&member, FuelRecord { day: day_of(self.now), used });
         Ok(())
     }

@@ -221,7 +221,7 @@ fn a_program_is_told_of_its_meters_segments_between_the_marks_that_it_sets() {
 
 #[test]
 fn a_member_uses_no_more_fuel_in_a_day_than_it_may() {
-    let mut world = World::with_limits(Limits { daily_fuel: 8_000, ..Limits::DEFAULT });
+    let mut world = World::with_limits(Limits { daily_fuel: Fuel(8_000), ..Limits::DEFAULT });
     let at = later(world.now, 1);
     let puppet = Puppet::answering(vec![Effect::Schedule(wire_time(at))], vec![pay(USER, OWNER, 1)]);
     let agreement = signed(&mut world, &puppet);

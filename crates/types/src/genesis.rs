@@ -5,6 +5,7 @@ use crate::hash::{Digest, hash_of};
 use crate::id::{AccountId, ChainId, MemberId};
 use crate::key::PublicKey;
 use crate::member::Roles;
+use crate::program::Fuel;
 use crate::time::Timestamp;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,7 @@ pub struct Limits {
     /// Programs that a member has published.
     pub programs: u32,
     /// Fuel that agreements of a member may use in a day by what is asked of them and what falls due.
-    pub daily_fuel: u64,
+    pub daily_fuel: Fuel,
     /// Transactions of a member that wait in a node's pool.
     pub pooled: u32,
 }
@@ -79,7 +80,7 @@ impl Limits {
         packages: 1_024,
         subscriptions: 4_096,
         programs: 256,
-        daily_fuel: 20_000_000_000,
+        daily_fuel: Fuel(20_000_000_000),
         pooled: 8_192,
     };
 }

@@ -9,7 +9,7 @@
 
 use crate::agreement::Party;
 use crate::carrier::Carrier;
-use crate::encoding::{Bounded, Text, encode, invalid};
+use crate::encoding::{Bounded, Text, decimal_string, encode, invalid};
 use crate::hash::{Digest, hash_of, tagged_hash};
 use crate::id::{MeterId, ProgramId};
 use crate::money::Money;
@@ -18,6 +18,30 @@ use crate::time::Window;
 use borsh::{BorshDeserialize, BorshSerialize, io};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Deref;
+
+/// What running a published program costs, in steps of its engine.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(transparent)]
+pub struct Fuel(#[serde(with = "decimal_string")] pub u64);
+
+impl std::fmt::Display for Fuel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Longest code of a program in bytes. It is never compressed.
 pub const MAX_CODE_BYTES: usize = 128 * 1024;

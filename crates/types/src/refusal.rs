@@ -8,6 +8,7 @@ use crate::hash::Digest;
 use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId, ProgramId};
 use crate::member::Role;
 use crate::money::Money;
+use crate::program::Fuel;
 use crate::quantity::Quantity;
 use crate::time::Timestamp;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -191,7 +192,7 @@ refusals! {
     /// The program's reach is impossible: a party or meter twice or not there, a window that is empty, nothing to fill.
     BadReach = "program/bad-reach", "a grant or meter is named twice, of no party, or of no time or volume";
     /// The agreements of the member have used as much fuel today as they may.
-    FuelSpent { used: u64, max: u64 } = "program/fuel-spent", "the owner's agreements have used {used} of fuel today, at most {max} are allowed";
+    FuelSpent { used: Fuel, max: Fuel } = "program/fuel-spent", "the owner's agreements have used {used} of fuel today, at most {max} are allowed";
     /// The program does not accept its terms.
     BadTerms { code: u16 } = "program/bad-terms", "the program does not accept its terms (code {code})";
     /// The program failed, so that nothing was done.

@@ -68,6 +68,7 @@ text_values! {
     crate::money::Money, r"^[0-9]+(\.[0-9]{1,6})?$",
         "Units of the settlement currency, with at most six decimals; answers have all six.", "12.500000";
     crate::quantity::Quantity, "^[0-9]+$", "Base units of the carrier: joules or millilitres.", "3600000";
+    crate::program::Fuel, "^[0-9]+$", "Fuel of a published program: steps of its engine.", "20000000000";
     crate::id::CertificateId, "^[0-9]+$", "How many readings were certified before: a trading id.", "1234";
     crate::key::PublicKey, "^(ed25519:[0-9a-f]{64}|p256:[0-9a-f]{66})$", "A public key: its kind, and itself in hex.",
         "ed25519:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";

@@ -466,7 +466,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ProgramFault { code: 1 },
         Refusal::UnknownPublication { program: PROGRAM },
         Refusal::BadCode { rule: CodeRule::Locals, found: 8_000, allowed: 256 },
-        Refusal::FuelSpent { used: 7, max: 7 },
+        Refusal::FuelSpent { used: Fuel(7), max: Fuel(7) },
         Refusal::LimitReached { what: Limited::Programs, max: 256 },
     ]
 }

@@ -18,6 +18,7 @@ use utilidor_types::key::PrivateKey;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
 use utilidor_types::offer::{AwardRule, Lot, OfferTerms, Seal};
 use utilidor_types::package::*;
+use utilidor_types::program::Fuel;
 use utilidor_types::quote::{Opening, QuoteLine, SALT_BYTES, sealed_bytes};
 use utilidor_types::time::{DAY_MS, HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::transaction::verify_batch;
@@ -158,7 +159,7 @@ fn genesis() -> Genesis {
         packages: 4,
         subscriptions: 4,
         programs: 4,
-        daily_fuel: 1_000_000,
+        daily_fuel: Fuel(1_000_000),
         pooled: 64,
     };
     Genesis {
