@@ -105,7 +105,7 @@ impl Site {
     fn poller(&self, place: usize, timeout: Duration, retries: u32) -> Poller {
         let bus = Bus { retries, ..self.config.buses[place].clone() };
         let patience = Patience { timeout, pause: Duration::ZERO, echo: false };
-        let line = Line::new(line::tcp(self.addresses[place].clone()), patience);
+        let line = Line::new(line::tcp(self.addresses[place].clone(), timeout), patience);
         let meters = self.config.meters_of(&bus.name).cloned().collect();
         Poller::new(bus, meters, line, self.shared())
     }
