@@ -258,7 +258,8 @@ impl<B: Before> Fold<'_, '_, B> {
     fn serve(&mut self, row: Row, id: AgreementId) -> Folded<(), B> {
         let (terms, from) = (self.terms(id)?, self.now);
         for (meter, _) in terms.program.meters() {
-            let meter = self.meter(meter)?.row;
+            // The terms of a program that parties have written can name a meter that does not exist: it serves nobody.
+            let Some(meter) = self.known_meter(meter)?.map(|meter| meter.row) else { continue };
             self.known.serves.get((row, meter), || Ok(None)).map_err(FoldError::Before)?;
         }
         self.serve_by(id, &terms.program, from)
@@ -268,7 +269,7 @@ impl<B: Before> Fold<'_, '_, B> {
         let row = self.agreement(id)?.row;
         let mut open = false;
         for (meter, window) in program.meters() {
-            let meter = self.meter(meter)?.row;
+            let Some(meter) = self.known_meter(meter)?.map(|meter| meter.row) else { continue };
             open |= window.is_none();
             self.widen(row, meter, window.unwrap_or(Window { from, to: MAX_TIMESTAMP }))?;
         }
@@ -324,7 +325,8 @@ impl<B: Before> Fold<'_, '_, B> {
     }
 
     fn end_service(&mut self, id: AgreementId, meter: MeterId, at: Timestamp) -> Folded<(), B> {
-        let (agreement, meter) = (self.agreement(id)?.row, self.meter(meter)?.row);
+        let agreement = self.agreement(id)?.row;
+        let Some(meter) = self.known_meter(meter)?.map(|meter| meter.row) else { return Ok(()) };
         let known = self.serving(agreement, meter)?;
         if let Some(window) = known.filter(|window| window.to > at) {
             let to = at.max(window.from);
