@@ -28,6 +28,11 @@ pub struct Key(#[serde(with = "crate::encoding::hex_bytes")] pub [u8; 32]);
 const FAMILY_ID_BYTES: usize = 16;
 
 impl Key {
+    /// Whether this is the key of a record whose id begins with `id`.
+    pub fn is_of(&self, id: &[u8]) -> bool {
+        self.0[..8] == Self::of(0, id).0[..8]
+    }
+
     /// The key of the first cell of the record `id` in `table`.
     pub fn of(table: u8, id: &[u8]) -> Self {
         let family = tagged_hash("family", &[&id[..id.len().min(FAMILY_ID_BYTES)]]).0;

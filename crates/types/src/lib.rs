@@ -8,7 +8,7 @@
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
-//! | [`operator`] | what a development chain's operator signs for its node |
+//! | [`operator`], [`session`] | what is signed for a node, outside the ledger: by a development chain's operator, by who signs in, by a supervisor |
 //!
 //! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
 
@@ -35,6 +35,7 @@ pub mod receipt;
 pub mod refusal;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod session;
 pub mod statement;
 pub mod time;
 pub mod transaction;
