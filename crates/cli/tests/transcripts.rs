@@ -5,7 +5,7 @@ mod common;
 use common::Desk;
 use serde_json::Value;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "node",
     "demo",
     "keys",
@@ -22,6 +22,8 @@ const COMMANDS: [&str; 21] = [
     "subscription",
     "statement",
     "trace",
+    "token",
+    "oversight",
     "verify",
     "index",
     "transaction",
