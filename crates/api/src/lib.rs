@@ -11,7 +11,7 @@
 //! cannot be done is answered with a problem document ([`problem`]).
 //!
 //! Who asks is shown by a token: a key signs in for one (`session`), or makes one for a program. What is for whom is decided by
-//! the index (`sight`), and said in ADR 0021 and, endpoint by endpoint, in `docs/access.md`.
+//! the index (`sight`), and said in ADR 0023 and, endpoint by endpoint, in `docs/access.md`.
 //!
 //! Deliberately absent: rules, keys, passwords, and anything that only an operator may do, save advancing a development chain's
 //! time, which he signs.

@@ -492,7 +492,7 @@ impl<'a, P: Platform> Player<'a, P> {
         let readings: usize = runs.iter().map(|run| run.readings.len()).sum();
         assert!(readings <= MAX_BATCH_READINGS, "a day's readings fit in one batch");
         self.journal.readings += readings as u64;
-        // Each meter's in a transaction of its own: what proves the bill of one shows nothing of another (ADR 0021).
+        // Each meter's in a transaction of its own: what proves the bill of one shows nothing of another (ADR 0023).
         let record = |run| Action::RecordReadings { runs: vec![run].try_into().expect("one run is within the bound") };
         let mut batch: Vec<_> = runs.into_iter().map(|run| self.plan(GATEWAY, record(run))).collect();
         let exchanges: Vec<Action> = self
@@ -684,7 +684,7 @@ impl<'a, P: Platform> Player<'a, P> {
                 }
             }
             self.settlements.push(tender.settles_at());
-            // Each in a transaction of its own: no winner learns what another one pays (ADR 0021).
+            // Each in a transaction of its own: no winner learns what another one pays (ADR 0023).
             for award in awards {
                 let awards = vec![award].try_into().expect("one award is within the bound");
                 batch.push(self.plan(&tender.owner, Action::Award { awards }));

@@ -1,5 +1,5 @@
 //! Who asks, and how far what they may see is narrowed. What each may see of each noun is decided in one place, the index's
-//! `sight`; ADR 0021 says why.
+//! `sight`; ADR 0023 says why.
 
 use serde::{Deserialize, Serialize};
 use utilidor_types::session::{Category, Subject};

@@ -14,7 +14,7 @@ const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/access.md")
 const INTRODUCTION: &str = "# Who may ask what
 
 Each endpoint, asked by each role about the same tenant's things: its account, agreement, statement, meter, reading and so on. A number in
-brackets says how many items of a list were shown. What one may not see is answered as if it were not there. ADR 0021 says why it is so.
+brackets says how many items of a list were shown. What one may not see is answered as if it were not there. ADR 0023 says why it is so.
 
 This table is written by a test that asks a running node (`crates/api/tests/access/table.rs`).
 

@@ -61,7 +61,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         });
     }
     let bidders: Vec<_> = awards.iter().map(|award| award.bidder).collect();
-    // Each in a transaction of its own: no winner learns what another one pays (ADR 0021).
+    // Each in a transaction of its own: no winner learns what another one pays (ADR 0023).
     let (account, mut dones, mut outcomes) = (context.account().await?, Vec::new(), Vec::new());
     for award in awards {
         let awarded = account.award(vec![award]).await?;

@@ -1,4 +1,4 @@
-//! What whoever asks may see. It is decided here, and nowhere else; ADR 0021 says why it is as it is.
+//! What whoever asks may see. It is decided here, and nowhere else; ADR 0023 says why it is as it is.
 //!
 //! ```text
 //! viewer --account, member, roles--> sight: accounts, agreements, meters of each category --> conditions, checks

@@ -27,7 +27,7 @@ pub fn signed_run(
 }
 
 /// Divides runs into batches that fit in one transaction each, in order. No run is cut. No batch holds two meters' readings: what
-/// proves the bill of one shows nothing of another (ADR 0021).
+/// proves the bill of one shows nothing of another (ADR 0023).
 pub fn batches(runs: Vec<MeterRun>) -> Vec<Vec<MeterRun>> {
     let mut batches = Vec::new();
     let (mut batch, mut readings): (Vec<MeterRun>, _) = (Vec::new(), 0);
