@@ -108,7 +108,8 @@ impl Admission {
         let mut challenge = [0; 32];
         challenge[..8].copy_from_slice(&ends.to_le_bytes());
         challenge[8..16].copy_from_slice(&random[..8]);
-        challenge[16..].copy_from_slice(&self.code(&challenge[..16]));
+        let code = self.code(&challenge[..16]);
+        challenge[16..].copy_from_slice(&code);
         Ok(ChallengeView { challenge: Challenge(challenge), chain: self.chain, ends_ms: Timestamp(ends) })
     }
 
@@ -267,7 +268,9 @@ fn admit(
         alike.sort_by_key(|session| session.ends);
         let over = (alike.len() + 1).saturating_sub(most);
         let over: Vec<_> = alike.into_iter().take(over).map(|session| session.token).collect();
-        over.iter().for_each(|token| drop(state.sessions.remove(token)));
+        for token in over {
+            state.sessions.remove(&token);
+        }
     };
     make_room(state, MAX_SESSIONS_OF_ACCOUNT, &|session| session.account == account && session.kind == kind);
     if !known {

@@ -18,7 +18,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self(axum::extract::Path::from_request_parts(parts, state).await?.0))
+        Ok(Self(<axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await?.0))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::admission::Admission;
 use crate::oversight::Log;
 use crate::peer::{NoPlace, Peer, Place, Places};
 use crate::problem::{Code, Problem};
+use crate::web::Compressed;
 use crate::{ServeError, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -61,6 +62,8 @@ pub(crate) struct App {
     pub log: Arc<Log>,
     /// What supervisors may see at this node.
     pub oversight: Arc<[Category]>,
+    pub compressed: Compressed,
+    pub seats: Option<Arc<str>>,
     requests: Places,
     waiting: Places,
     waiting_for_unknown: Places,
@@ -98,6 +101,8 @@ impl App {
             admission: Arc::new(admission),
             log: Arc::new(log),
             oversight: settings.oversight.clone().into(),
+            compressed: Compressed::default(),
+            seats: settings.seats.clone(),
             requests: places(clients.requests),
             waiting: places(clients.waiting),
             waiting_for_unknown: places(clients.waiting_for_unknown),

@@ -9,6 +9,7 @@ use crate::problem::{Code, Problem};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{self, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -36,20 +37,23 @@ fn wanted(uri: &Uri) -> Option<String> {
 /// Answers with a table where one is asked for.
 pub(crate) async fn as_table(State(lists): State<Router>, peer: Peer, request: Request, next: Next) -> Response {
     match wanted(request.uri()).filter(|_| request.method() == Method::GET) {
-        Some(query) => table(&lists, peer, &request, &query).await.unwrap_or_else(|response| response),
+        Some(query) => {
+            let (asked, _) = request.into_parts();
+            table(&lists, peer, &asked, &query).await.unwrap_or_else(|response| response)
+        }
         None => next.run(request).await,
     }
 }
 
-async fn table(lists: &Router, peer: Peer, request: &Request, query: &str) -> Result<Response, Response> {
-    let path = request.uri().path().to_owned();
+async fn table(lists: &Router, peer: Peer, asked: &Parts, query: &str) -> Result<Response, Response> {
+    let path = asked.uri.path().to_owned();
     let mut rows: Vec<Value> = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
         let after = cursor.as_ref().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let mut page = http::Request::get(format!("{path}?{query}&limit={MAX_PAGE_ITEMS}{after}"));
         for name in [header::HOST, header::AUTHORIZATION] {
-            if let Some(value) = request.headers().get(&name) {
+            if let Some(value) = asked.headers.get(&name) {
                 page = page.header(name, value);
             }
         }

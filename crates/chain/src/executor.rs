@@ -91,7 +91,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let left = std::mem::take(&mut outcome.receipts);
     let receipts = runtime.child("receipts").spawn(|_| async move {
         let hashes: Vec<Digest> = left.iter().map(utilidor_types::Receipt::hash).collect();
-        // What the block has read takes a while to be given back, too.
+        // Freeing what the block has read takes time, too.
         drop(execution);
         (receipts.append(LogEntry::new(entry)).merkleize().await, left, hashes)
     });

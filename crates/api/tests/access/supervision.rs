@@ -6,7 +6,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use utilidor_api::Settings;
 use utilidor_types::session::{Category, OversightWish, Subject};
-use utilidor_types::*;
 
 async fn oversee(town: &Town, who: &str, what: (Category, Subject), reason: &str) -> (u16, Value) {
     let (chain, after) = (town.world.genesis.chain(), town.last_entry().await);

@@ -139,7 +139,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         carriers.join(","),
                         out.time(record.offer.window.from),
                         out.time(record.offer.window.to),
-                        record.out.time(offer.gate_closes),
+                        out.time(record.offer.gate_closes),
                         record.quotes.to_string(),
                     ]
                 });

@@ -134,15 +134,15 @@ struct ListQuery<'a, F> {
 /// A connection to a node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base: Url,
-    head: Arc<Head>,
+    pub(super) http: reqwest::Client,
+    pub(super) base: Url,
+    pub(super) head: Arc<Head>,
     pub(super) identity: Option<Arc<Identity>>,
 }
 
 /// The highest height that the node has named, so that an expiry can be set without asking each time.
 #[derive(Debug, Default)]
-struct Head {
+pub(super) struct Head {
     height: AtomicU64,
     seen: Mutex<Option<Instant>>,
 }

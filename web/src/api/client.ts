@@ -1,0 +1,98 @@
+// What the node answers, typed by its own OpenAPI document.
+
+import createClient from 'openapi-fetch';
+import type { Readable } from 'openapi-typescript-helpers';
+import type { components, paths } from './schema';
+
+/// The answers' types as the client gives them.
+export type Schemas = Readable<components['schemas']>;
+export type Problem = Schemas['Problem'];
+
+/// What the node, or the way to it, said instead of an answer.
+export class NoAnswer extends Error {
+  constructor(
+    readonly problem: Problem,
+    readonly status: number,
+  ) {
+    super(problem.detail || problem.title || `HTTP ${status}`);
+  }
+
+  get code(): string {
+    return this.problem.code ?? '';
+  }
+}
+
+export const api = createClient<paths>({ baseUrl: '/' });
+
+/// What is for everybody, and transactions, which are for whoever has their hashes: nobody signs in for it.
+const FOR_EVERYBODY = ['/v1/status', '/v1/genesis', '/v1/problems', '/v1/session', '/v1/transactions', '/v1/packages', '/v1/development'];
+
+/// Gives the token to ask with, if there is one to be had; `refused` is one that the node takes no more.
+type Tokens = (refused?: string) => Promise<string | undefined>;
+let tokens: Tokens | undefined;
+
+/// Who the client is, from now on.
+export function askAs(given: Tokens): void {
+  tokens = given;
+}
+
+/// How a token stands in a request.
+export const SCHEME = 'Bearer ';
+
+api.use({
+  async onRequest({ request, schemaPath }) {
+    const known = request.headers.has('authorization');
+    if (known || FOR_EVERYBODY.some((open) => schemaPath.startsWith(open))) return request;
+    const token = await tokens?.();
+    if (token) request.headers.set('authorization', SCHEME + token);
+    return request;
+  },
+  // A session ends after an hour, and with the node: sign in again, once.
+  async onResponse({ request, response }) {
+    const refused = request.headers.get('authorization')?.slice(SCHEME.length);
+    if (response.status !== 401 || !refused || request.method !== 'GET') return response;
+    const token = await tokens?.(refused);
+    return token ? fetch(request.url, { headers: { authorization: SCHEME + token } }) : response;
+  },
+});
+
+/// The answer, or a failure that says why there is none.
+export async function answer<T>(asked: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  let got;
+  try {
+    got = await asked;
+  } catch {
+    throw new NoAnswer({ code: 'app/offline', title: 'the node cannot be reached' }, 0);
+  }
+  if (got.data !== undefined) return got.data;
+  const problem = (got.error && typeof got.error === 'object' ? got.error : {}) as Problem;
+  throw new NoAnswer(problem, got.response.status);
+}
+
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}
+
+/// All items of a list, page by page, at most `most` of them. `next` is set if there are more.
+export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most = 10_000): Promise<Page<T>> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const { items: more, next } = await page(cursor);
+    items.push(...more);
+    cursor = next ?? undefined;
+  } while (cursor && items.length < most);
+  return { items, next: cursor ?? null };
+}
+
+export interface FoundId {
+  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'package' | 'transaction';
+  id: string;
+}
+
+/// Ids that begin with these digits.
+export async function beginningWith(digits: string): Promise<FoundId[]> {
+  const { data } = await api.GET('/v1/ids/{beginning}', { params: { path: { beginning: digits } } });
+  return data?.items ?? [];
+}
