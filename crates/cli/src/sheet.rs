@@ -75,24 +75,6 @@ fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i
     }
 }
 
-/// A parameter, or a part of the state, for people.
-pub fn field_text(field: &Field, number: i64, carrier: Option<Carrier>) -> String {
-    let unsigned = u64::try_from(number).ok();
-    match (field.kind, unsigned, carrier) {
-        (FieldKind::Money | FieldKind::Price, ..) => {
-            let sign = if number < 0 { "-" } else { "" };
-            format!("{sign}{}", Money(number.unsigned_abs()))
-        }
-        (FieldKind::Quantity, Some(number), Some(carrier)) => {
-            units::quantity(utilidor_types::Quantity(number), carrier)
-        }
-        (FieldKind::Time, Some(number), _) => Timestamp(number).to_string(),
-        (FieldKind::Duration, Some(number), _) => format!("{number} ms"),
-        (FieldKind::Permille, ..) => format!("{number} ‰"),
-        _ => number.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,12 +94,5 @@ mod tests {
         assert_eq!(number(FieldKind::Time, "1970-01-01T00:00:01Z"), Ok(1_000));
         assert!(number(FieldKind::Quantity, "2 m3").is_err());
         assert!(number(FieldKind::Integer, "two").is_err());
-    }
-
-    #[test]
-    fn what_is_written_for_people_is_what_was_read() {
-        let field = |kind| Field { name: Text::default(), kind };
-        assert_eq!(field_text(&field(FieldKind::Money), -20_000, None), "-0.020000");
-        assert_eq!(field_text(&field(FieldKind::Quantity), 3_600_000, Some(Carrier::Heating)), "1.000 kWh");
     }
 }
