@@ -1,7 +1,7 @@
 //! Signing in, read tokens, and what follows from whose account it is.
 
+use super::town::Town;
 use crate::common::*;
-use crate::town::Town;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use utilidor_types::genesis::ChainKind;

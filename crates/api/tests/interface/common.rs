@@ -1,5 +1,4 @@
 //! A development chain of one member with its HTTP interface, and a small world of actors on it.
-#![allow(dead_code)] // every test file uses a part of it
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 //! Supervision [M8]: by category, with a reason, in a log that members see.
 
+use super::town::Town;
 use crate::common::*;
-use crate::town::Town;
 use reqwest::Method;
 use serde_json::{Value, json};
 use utilidor_api::Settings;

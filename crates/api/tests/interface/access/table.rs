@@ -1,8 +1,8 @@
 //! Every endpoint of the interface's document, asked by every role about the same tenant's things. What each is answered stands
 //! in `docs/access.md`; after a change that is meant, run with `UPDATE_ACCESS=1` and commit it.
 
+use super::town::Town;
 use crate::common::*;
-use crate::town::Town;
 use reqwest::Method;
 use serde_json::{Value, json};
 use utilidor_types::operator::AdvanceTime;

@@ -1,7 +1,7 @@
 //! Two tenants plant values, and each searches all that the interface answers for the other's.
 
+use super::town::{HOURLY, PAID, Town, reference};
 use crate::common::*;
-use crate::town::{HOURLY, PAID, Town, reference};
 use reqwest::Method;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,8 +1,6 @@
 //! What an app asks for: lists from their ends and as tables, series, events of an account, statements on paper.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use reqwest::Method;
 use serde_json::{Value, json};
 use utilidor_types::action::Prepayment;

@@ -1,7 +1,5 @@
 //! Who may see what: every endpoint as every role, and two tenants who must find nothing of each other.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod planted;
 mod sessions;
 mod supervision;

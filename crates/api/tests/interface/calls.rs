@@ -1,8 +1,6 @@
 //! The interface against a running development chain.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::{Value, json};
 use utilidor_proof::document::{Proof, ProofDocument};
 use utilidor_proof::inclusion::Members;
