@@ -131,7 +131,8 @@ impl Questions<'_> {
             Action::PublishOffers { .. }
             | Action::WithdrawOffer { .. }
             | Action::PublishPackage(_)
-            | Action::ClosePackage { .. } => true,
+            | Action::ClosePackage { .. }
+            | Action::PublishProgram(_) => true,
             Action::AdmitMember { account, .. } | Action::OpenAccount { account } => mine(account.account()),
             Action::ChangeRoles { member, .. } => {
                 self.sight.viewer.may_ask_for(category) && self.sight.member == Some(*member)
