@@ -22,7 +22,8 @@ export class NoAnswer extends Error {
   }
 }
 
-export const api = createClient<paths>({ baseUrl: '/' });
+/// Lists are also to be had as tables; the app asks for JSON.
+export const api = createClient<paths, 'application/json'>({ baseUrl: '/' });
 
 /// What is for everybody, and transactions, which are for whoever has their hashes: nobody signs in for it.
 const FOR_EVERYBODY = ['/v1/status', '/v1/genesis', '/v1/problems', '/v1/session', '/v1/transactions', '/v1/packages', '/v1/development'];
