@@ -90,15 +90,14 @@ pub fn genesis(kind: ChainKind) -> Genesis {
     )
 }
 
-/// A consortium in which each member has one role: the founder admits, the inspector looks on.
+/// A consortium in which each member has one role: the founder admits, the inspector looks on. The tenants come later: whoever
+/// founds is named in the genesis document, which is public.
 pub fn genesis_of_single_roles() -> Genesis {
     use Role::*;
     genesis_of(
         ChainKind::Development,
         &[
             ("station", &[Owner]),
-            ("alice", &[User]),
-            ("bob", &[User]),
             ("gateway", &[MeterOperator]),
             ("issuer", &[Issuer]),
             ("founder", &[Validator]),

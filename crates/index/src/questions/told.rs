@@ -4,10 +4,12 @@ use super::sight::Seen;
 use super::{Questions, Read};
 use crate::store::columns::{int, maybe_value, value, window};
 use rusqlite::params;
-use utilidor_types::event::RefusedReading;
+use std::collections::HashSet;
+use utilidor_types::event::{MeterSegment, RefusedReading};
 use utilidor_types::session::Category;
 use utilidor_types::{
-    AccountId, Action, AgreementId, Cause, DueItem, Event, MeterId, Receipt, SignedTransaction, Verdict,
+    AccountId, Action, AgreementId, Cause, CertificateId, DueItem, Event, MeterId, Receipt, SignedTransaction, Verdict,
+    Window,
 };
 use utilidor_view::CauseView;
 
@@ -38,15 +40,27 @@ const fn category_of(action: &Action) -> Category {
 pub(super) enum For {
     /// To be told.
     Listener,
-    /// To prove a bill.
+    /// To prove a bill. It may rest on a receipt that tells of its meter beyond the time in which that is seen, since a receipt is
+    /// proven whole: of such a meter, all is shown that the receipt says.
     Bill,
+}
+
+/// The meter of which an event tells, and of when.
+const fn told_of(event: &Event) -> Option<(MeterId, Window)> {
+    match event {
+        Event::Segment(MeterSegment { meter, interval, .. })
+        | Event::Gap { meter, interval }
+        | Event::Unsupplied { meter, interval, .. }
+        | Event::Corrected { meter, interval, .. } => Some((*meter, *interval)),
+        _ => None,
+    }
 }
 
 impl Questions<'_> {
     /// What of a segment is told to a party of one of the agreements that its meter serves: what others have of it is left out.
     pub(super) fn reduced(&self, event: Event) -> Read<Event> {
         let Event::Segment(mut segment) = event else { return Ok(event) };
-        if !self.sees_event(&Event::Segment(segment.clone()), For::Listener)? {
+        if !self.sees_event(&Event::Segment(segment.clone()), &HashSet::new())? {
             let mut fills = Vec::new();
             for fill in segment.fills.iter() {
                 if self.sees_agreement(fill.agreement)? {
@@ -63,8 +77,11 @@ impl Questions<'_> {
         Ok(Event::Segment(segment))
     }
 
-    /// Whether all of an event is seen.
-    fn sees_event(&self, event: &Event, whose: For) -> Read<bool> {
+    /// Whether all of an event is seen, of which the meters in `proven` may show everything.
+    fn sees_event(&self, event: &Event, proven: &HashSet<MeterId>) -> Read<bool> {
+        if told_of(event).is_some_and(|(meter, _)| proven.contains(&meter)) {
+            return Ok(true);
+        }
         match event {
             Event::Segment(segment) => {
                 let seen = self.meter_seen(segment.meter)?;
@@ -77,12 +94,12 @@ impl Questions<'_> {
                     let sees = self.sees_agreement(agreement)?;
                     (some, all) = (some || sees, all && sees);
                 }
-                Ok(some && (all || whose == For::Bill))
+                Ok(some && all)
             }
             Event::Gap { meter, interval }
             | Event::Unsupplied { meter, interval, .. }
             | Event::Corrected { meter, interval, .. } => self.sees_meter_in(*meter, *interval),
-            Event::Certified { first, count, refused } => self.sees_certified(first.0, *count, refused, whose),
+            Event::Certified { first, count, refused } => self.sees_certified(*first, *count, refused, proven),
             Event::Bond { offer, bidder, .. } | Event::AwardRefused { offer, bidder, .. } => {
                 Ok(self.sight.has(Category::Trade, *bidder) || self.owns_offer(*offer)?)
             }
@@ -95,29 +112,53 @@ impl Questions<'_> {
         }
     }
 
-    /// Whether all that a batch certified or was refused is seen. A bill may rest on a batch that reaches beyond the time in which
-    /// its meter is seen: the readings themselves do not stand in the receipt.
-    fn sees_certified(&self, first: u64, count: u32, refused: &[RefusedReading], whose: For) -> Read<bool> {
+    /// Whether all that a batch certified or was refused is seen.
+    fn sees_certified(
+        &self,
+        first: CertificateId,
+        count: u32,
+        refused: &[RefusedReading],
+        proven: &HashSet<MeterId>,
+    ) -> Read<bool> {
         for reading in refused {
             if !self.sees_meter_now(reading.meter)? {
                 return Ok(false);
             }
         }
-        let sql = "SELECT meters.meter AS meter_id, from_ms, to_ms FROM certified_runs
-                   JOIN meters ON meters.id = certified_runs.meter WHERE certified_runs.id >= ? AND certified_runs.id < ?";
-        let runs = self.all(sql, [int(first), int(first.saturating_add(count.into()))], |row| {
-            Ok((MeterId(row.get("meter_id")?), window(row)?))
-        })?;
-        for (meter, time) in runs {
-            let sees = |seen: &Seen| match whose {
-                For::Listener => seen.shows(time) && seen.time.to >= time.to,
-                For::Bill => seen.time.overlap_ms(time) > 0,
-            };
-            if !self.meter_seen(meter)?.iter().any(sees) {
+        for (meter, time) in self.certified(first, count)? {
+            let sees = |seen: &Seen| seen.shows(time) && seen.time.to >= time.to;
+            if !proven.contains(&meter) && !self.meter_seen(meter)?.iter().any(sees) {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The runs that a batch certified: of which meter, and when.
+    fn certified(&self, first: CertificateId, count: u32) -> Read<Vec<(MeterId, Window)>> {
+        let sql = "SELECT meters.meter AS meter_id, from_ms, to_ms FROM certified_runs
+                   JOIN meters ON meters.id = certified_runs.meter WHERE certified_runs.id >= ? AND certified_runs.id < ?";
+        self.all(sql, [int(first.0), int(first.0.saturating_add(count.into()))], |row| {
+            Ok((MeterId(row.get("meter_id")?), window(row)?))
+        })
+    }
+
+    /// The meters of which a receipt tells something that is seen.
+    fn meters_shown(&self, events: &[Event]) -> Read<HashSet<MeterId>> {
+        let mut shown = HashSet::new();
+        for event in events {
+            let told = match event {
+                Event::Certified { first, count, .. } => self.certified(*first, *count)?,
+                event => told_of(event).into_iter().collect(),
+            };
+            for (meter, time) in told {
+                if !shown.contains(&meter) && self.meter_seen(meter)?.iter().any(|seen| seen.time.overlap_ms(time) > 0)
+                {
+                    shown.insert(meter);
+                }
+            }
+        }
+        Ok(shown)
     }
 
     /// Whether all of an action is seen that was done.
@@ -190,8 +231,12 @@ impl Questions<'_> {
         if !seen {
             return Ok(false);
         }
+        let proven = match whose {
+            For::Listener => HashSet::new(),
+            For::Bill => self.meters_shown(events)?,
+        };
         for event in events.iter() {
-            if !self.sees_event(event, whose)? {
+            if !self.sees_event(event, &proven)? {
                 return Ok(false);
             }
         }

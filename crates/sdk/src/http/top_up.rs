@@ -124,8 +124,8 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use utilidor_types::agreement::{Origin, Status};
-    use utilidor_types::{AccountId, AgreementTerms, Digest};
+    use utilidor_types::agreement::{CodedTerms, Origin, Status};
+    use utilidor_types::{AccountId, AgreementTerms, Bounded, Digest};
     use utilidor_view::{AgreementView, EventView, Kind, TrancheView};
 
     const HEATING: Carrier = Carrier::Heating;
@@ -152,7 +152,7 @@ mod tests {
             withheld: Money::ZERO,
         };
         let code = utilidor_types::agreement::ProgramCode::Native(0);
-        let program = utilidor_types::Program::Coded { code, terms: Default::default() };
+        let program = utilidor_types::Program::Coded(CodedTerms::bare(code, Bounded::empty()));
         let terms = AgreementTerms::between(AccountId([1; 32]), AccountId([2; 32]), program);
         let agreement = AgreementView {
             agreement: subscription,

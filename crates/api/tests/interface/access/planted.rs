@@ -1,6 +1,6 @@
 //! Two tenants plant values, and each searches all that the interface answers for the other's.
 
-use super::town::{HOURLY, PAID, Town, reference};
+use super::town::{HOURLY, PAID, Town, publication, reference};
 use crate::common::*;
 use reqwest::Method;
 use serde_json::Value;
@@ -64,6 +64,7 @@ fn paths(town: &Town, hashes: &BTreeSet<String>, blocks: u64, certificates: u64)
         ("height", (1..=blocks).map(|height| height.to_string()).collect()),
         ("hash", hashes.iter().cloned().collect()),
         ("package", vec![package.to_string()]),
+        ("program", vec![publication().id().to_string()]),
         ("version", vec!["1".into()]),
         ("carrier", vec!["electricity".into()]),
     ];

@@ -1,7 +1,7 @@
 //! Every endpoint of the interface's document, asked by every role about the same tenant's things. What each is answered stands
 //! in `docs/access.md`; after a change that is meant, run with `UPDATE_ACCESS=1` and commit it.
 
-use super::town::Town;
+use super::town::{Town, publication};
 use crate::common::*;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const INTRODUCTION: &str = "# Who may ask what
 Each endpoint, asked by each role about the same tenant's things: its account, agreement, statement, meter, reading and so on. A number in
 brackets says how many items of a list were shown. What one may not see is answered as if it were not there. ADR 0023 says why it is so.
 
-This table is written by a test that asks a running node (`crates/api/tests/access/table.rs`).
+This table is written by a test that asks a running node (`crates/api/tests/interface/access/table.rs`).
 
 * *nobody*: without a token. *party*: the tenant itself. *other*: another tenant, which has quoted on the same offer. *owner*: the station that the
   tenant has its contracts with, and that has published the offer. *operator*: of the tenants' meters. *issuer*: of the currency.
@@ -94,6 +94,7 @@ async fn filled(town: &Town, path: &str, token_id: &str) -> String {
         ("hash", town.transfers[0].to_string()),
         ("key", Digest(Key::of(3, &account("alice").0).0).to_string()),
         ("package", package.to_string()),
+        ("program", publication().id().to_string()),
         ("version", "1".into()),
         ("beginning", account("alice").to_string()[..8].to_owned()),
         ("carrier", "electricity".into()),

@@ -2,8 +2,10 @@
 
 use crate::common::*;
 use utilidor_api::Settings;
+use utilidor_program::wasm;
 use utilidor_types::action::{NewAccount, Prepayment};
 use utilidor_types::agreement::{Service, SubscriptionTerms};
+use utilidor_types::program::{Code, Manifest, Publication};
 use utilidor_types::*;
 
 /// What a tenant has paid ahead, and uses in an hour: values that stand nowhere else.
@@ -22,6 +24,14 @@ pub struct Town {
     pub transfers: [TransactionHash; 2],
 }
 
+/// A program that the station has published: it does nothing.
+pub fn publication() -> Publication {
+    let code = r#"(module (memory (export "memory") 1) (global (export "buffer") i32 (i32.const 0))
+                    (func (export "act") (param i32) (result i64) (i64.const 0)))"#;
+    let manifest = Manifest { name: "idle".parse().unwrap(), ..Manifest::default() };
+    Publication { engine: wasm::ENGINE, code: Code::new(wat::parse_str(code).unwrap()).unwrap(), manifest }
+}
+
 fn terms_of(world: &World, tenant: &str) -> SubscriptionTerms {
     let terms = world.terms(1);
     let service = Service { meter: Some(meter_id(&format!("{tenant}/electricity"))), ..terms.services[0].clone() };
@@ -31,8 +41,13 @@ fn terms_of(world: &World, tenant: &str) -> SubscriptionTerms {
 impl Town {
     pub async fn play() -> Self {
         let mut world = World::begin(genesis_of_single_roles(), Settings::default(), "founder").await;
+        for (tenant, _) in PAID {
+            let account = NewAccount::first(world.genesis.chain(), &key(tenant));
+            world.done("founder", Action::AdmitMember { account, roles: Roles::of(&[Role::User]) }).await;
+        }
         world.settle_in().await;
         world.done("station", Action::PublishPackage(world.package(1, 800_000))).await;
+        world.done("station", Action::PublishProgram(Box::new(publication()))).await;
         for (tenant, paid) in PAID {
             let second = NewAccount::sign(
                 world.genesis.chain(),
