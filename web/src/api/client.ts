@@ -26,7 +26,16 @@ export class NoAnswer extends Error {
 export const api = createClient<paths, 'application/json'>({ baseUrl: '/' });
 
 /// What is for everybody, and transactions, which are for whoever has their hashes: nobody signs in for it.
-const FOR_EVERYBODY = ['/v1/status', '/v1/genesis', '/v1/problems', '/v1/session', '/v1/transactions', '/v1/packages', '/v1/development'];
+const FOR_EVERYBODY = [
+  '/v1/status',
+  '/v1/genesis',
+  '/v1/problems',
+  '/v1/session',
+  '/v1/transactions',
+  '/v1/packages',
+  '/v1/programs',
+  '/v1/development',
+];
 
 /// Gives the token to ask with, if there is one to be had; `refused` is one that the node takes no more.
 type Tokens = (refused?: string) => Promise<string | undefined>;
