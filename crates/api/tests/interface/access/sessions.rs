@@ -1,10 +1,12 @@
 //! Signing in, read tokens, and what follows from whose account it is.
 
-use super::town::Town;
+use super::town::{Town, publication};
 use crate::common::*;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use utilidor_types::agreement::{CodedTerms, Fallback, HardEnd, Party, ProgramCode};
 use utilidor_types::genesis::ChainKind;
+use utilidor_types::program::{CodedMeter, Metered};
 use utilidor_types::session::{Challenge, SignIn};
 use utilidor_types::*;
 
@@ -234,4 +236,38 @@ async fn what_one_batch_holds_of_several_is_proven_to_none_of_them() {
     let (_, found) = world.get_as("gateway", &format!("/v1/ids/{}", &mixed.hash().to_string()[..8])).await;
     assert_eq!(found["items"].as_array().unwrap().len(), 1, "its sender knows it");
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_names_somebody_elses_meter_shows_nothing_of_it() {
+    let mut town = Town::play().await;
+    let theirs = meter_id("alice/electricity");
+    let named = |meter| CodedMeter {
+        meter,
+        carrier: Carrier::Electricity,
+        party: Party::USER,
+        window: Window { from: at(1, 1, 0), to: at(3, 1, 0) },
+        metered: Metered::Rest,
+    };
+    let code = ProgramCode::Published(publication().id());
+    // The other one is nowhere: nobody's index may stumble over it.
+    let meters = vec![named(theirs), named(meter_id("nowhere"))].try_into().unwrap();
+    let coded = CodedTerms { meters, ..CodedTerms::bare(code, Bounded::empty()) };
+    let terms = AgreementTerms {
+        hard_end: Some(HardEnd { at: at(3, 1, 0), fallback: Fallback::GiveBack }),
+        ..AgreementTerms::between(account("station"), account("bob"), Program::Coded(coded))
+    };
+    let (agreement, digest) = (agreement_of("station", "n"), terms.digest());
+    let propose = Action::ProposeAgreement { label: label("n"), terms, signing_ms: 3_600_000 };
+    town.world.done("station", propose).await;
+    town.world.done("bob", Action::SignAgreement { agreement, terms: digest }).await;
+
+    let (_, shown) = town.world.get_as("bob", &format!("/v1/agreements/{agreement}")).await;
+    assert_eq!(shown["status"], "active", "{shown}");
+    let (_, readings) = town.world.get_as("bob", &format!("/v1/agreements/{agreement}/readings")).await;
+    assert_eq!(readings["items"], json!([]));
+    for path in [format!("/v1/meters/{theirs}"), format!("/v1/meters/{theirs}/certificates")] {
+        assert_eq!(town.world.get_as("bob", &path).await.0, 404, "{path}");
+    }
+    town.world.stop().await;
 }
