@@ -69,10 +69,21 @@ async function sound(page, what) {
   expect(wide <= 0, `${what}: scrolls sideways by ${wide} px`);
 }
 
+/// Asks the node for what is somebody's, with the token that the app has for its seat.
+async function asker(name) {
+  const { context, page } = await person();
+  await seat(page, name);
+  await page.goto(node);
+  const kept = await page.waitForFunction(() => sessionStorage.getItem('utilidor/session'));
+  const { token } = JSON.parse(await kept.jsonValue());
+  await context.close();
+  return async (address) => (await fetch(`${node}${address}`, { headers: { authorization: `Bearer ${token}` } })).json();
+}
+
 async function addresses() {
-  const get = async (address) => (await fetch(`${node}${address}`)).json();
-  const { people } = await get('/seats.json');
+  const { people } = await (await fetch(`${node}/seats.json`)).json();
   const hotel = people.find((each) => each.name === 'hotel') ?? people.find((each) => each.roles.includes('user'));
+  const get = await asker(hotel.name);
   const statements = (await get(`/v1/statements?account=${hotel.account}&limit=1000`)).items;
   const bill = statements.filter((each) => each.kind === 'subscription').at(-1)?.statement ?? statements[0]?.statement;
   const subscription = (await get(`/v1/agreements?account=${hotel.account}&kind=subscription&limit=1`)).items[0];
@@ -83,7 +94,8 @@ async function addresses() {
   const { height } = await get('/v1/status');
   const blocks = (await get(`/v1/blocks?after=${Math.max(0, height - 400)}&limit=400`)).items;
   const block = blocks.findLast((each) => each.transactions > 0) ?? blocks.at(-1);
-  const hash = (await get(`/v1/blocks/${block.height}`)).transactions[0];
+  const moves = (await get(`/v1/accounts/${hotel.account}/movements?limit=1000`)).items;
+  const hash = moves.map((each) => each.cause.transaction).findLast(Boolean);
   const of = (name, role) => people.find((each) => each.name === name)?.name ?? people.find((each) => each.roles.includes(role)).name;
   const tenant = hotel.name;
   return [
@@ -164,7 +176,7 @@ async function weigh() {
 const begun = Date.now();
 await weigh();
 if (part !== 'journeys') await tour();
-if (part !== 'tour') await journeys({ node, person, seat, settled, sound, expect, shots, only });
+if (part !== 'tour') await journeys({ node, person, seat, asker, settled, sound, expect, shots, only });
 await browser.close();
 console.log(`${checks} checks, ${faults.length} faults, ${Math.round((Date.now() - begun) / 1000)} s`);
 process.exit(faults.length ? 1 : 0);

@@ -6,7 +6,7 @@ import path from 'node:path';
 const HOUR = 3_600_000;
 
 export async function journeys(world) {
-  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, theTenantVerifiesByKeyboardInChinese];
+  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, theTenantVerifiesByKeyboardInChinese];
   for (const journey of all) {
     if (world.only && journey.name !== world.only) continue;
     const begun = Date.now();
@@ -31,10 +31,14 @@ async function sign(page) {
   await page.getByRole('dialog').getByText('Done').waitFor();
 }
 
-async function lastBill(node, name) {
+async function accountOf(node, name) {
   const { people } = await (await fetch(`${node}/seats.json`)).json();
-  const { account } = people.find((each) => each.name === name);
-  const { items } = await (await fetch(`${node}/v1/statements?account=${account}&limit=1000`)).json();
+  return people.find((each) => each.name === name).account;
+}
+
+async function lastBill(node, asker, name) {
+  const get = await asker(name);
+  const { items } = await get(`/v1/statements?account=${await accountOf(node, name)}&limit=1000`);
   return items.filter((each) => each.kind === 'subscription').at(-1).statement;
 }
 
@@ -53,9 +57,9 @@ async function tenantVerifiesItsBill({ node, person, settled, expect }) {
   await context.close();
 }
 
-async function aChangedBillIsNotCalledProven({ node, person, seat, settled, expect }) {
+async function aChangedBillIsNotCalledProven({ node, person, seat, asker, settled, expect }) {
   const { context, page } = await person();
-  const bill = await lastBill(node, 'hotel');
+  const bill = await lastBill(node, asker, 'hotel');
   // A node whose read model was changed by hand: it shows another amount than the members have signed.
   await page.route(`**/v1/statements/${bill.agreement}/${bill.number}`, async (route) => {
     const response = await route.fetch();
@@ -198,6 +202,42 @@ async function aKeyIsMadeSavedAndBroughtBack({ node, person, settled, expect, sh
   await other.page.getByText('saved outside this browser').waitFor();
   fs.rmSync(file);
   await other.context.close();
+}
+
+async function whatIsOthersIsNotShown({ node, person, asker, settled, expect }) {
+  const bill = await lastBill(node, asker, 'hotel');
+  const nobody = await person();
+  await nobody.page.goto(`${node}/bills/${bill.agreement}/${bill.number}`);
+  await settled(nobody.page);
+  await nobody.page.getByText('This page is about your own affairs.').waitFor();
+  await nobody.page.goto(`${node}/explorer`);
+  await settled(nobody.page);
+  expect((await nobody.page.locator('tbody tr').count()) > 0, 'blocks are shown to everybody');
+  await nobody.context.close();
+
+  const owner = await person();
+  await sit(owner.page, node, 'roof-east');
+  await owner.page.goto(`${node}/explorer/account/${await accountOf(node, 'hotel')}`);
+  await settled(owner.page);
+  await owner.page.getByText('shown to those whom they concern').waitFor();
+  expect((await owner.page.getByRole('heading', { name: 'Balance' }).count()) === 0, 'a balance is shown to its member alone');
+  await owner.context.close();
+}
+
+async function aSupervisorLooksWithAReason({ node, person, settled, sound }) {
+  const { context, page } = await person();
+  await sit(page, node, 'supervisor');
+  await page.getByRole('link', { name: 'Oversight', exact: true }).click();
+  await settled(page);
+  const reason = `complaint ${Date.now() % 1e6}`;
+  await page.getByLabel('Reason', { exact: true }).fill(reason);
+  await page.getByRole('button', { name: 'Sign the reason and look' }).click();
+  await page.getByRole('heading', { name: 'What is shown: Meters' }).waitFor();
+  await page.getByRole('group', { name: 'Meters' }).locator('tbody tr').first().waitFor();
+  // The log says it at once, to all members.
+  await page.locator('tbody tr', { hasText: reason }).waitFor();
+  await sound(page, 'a supervisor’s look');
+  await context.close();
 }
 
 async function theTenantVerifiesByKeyboardInChinese({ node, person, settled, expect }) {

@@ -1,6 +1,6 @@
 //! Agreements, their traces, and subscriptions.
 
-use crate::extract::{Asked, Listed, Path, Query};
+use crate::extract::{AsksReadings, AsksTrade, Listed, Path, Query};
 use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -25,32 +25,34 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_subscription))
 }
 
-/// Agreements in the order in which they were proposed.
+/// One's own agreements in the order in which they were proposed.
 #[utoipa::path(
     get, path = "/v1/agreements", tag = "trade", params(AgreementFilter, PageQuery),
+    security(("token" = ["trade"])),
     responses((status = 200, body = Page<AgreementView>), Problems)
 )]
 async fn list_agreements(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Query(filter): Query<AgreementFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<AgreementView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.agreements(&filter, paging)).await?))
+    Ok(axum::Json(app.ask(viewer, move |questions| questions.agreements(&filter, paging)).await?))
 }
 
 /// An agreement with its terms, signatures, debts and steps.
 #[utoipa::path(
     get, path = "/v1/agreements/{agreement}", tag = "trade",
     params(("agreement" = AgreementId, Path, description = "The agreement")),
+    security(("token" = ["trade"])),
     responses((status = 200, body = AgreementView), Problems)
 )]
 async fn get_agreement(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path(agreement): Path<AgreementId>,
 ) -> Result<axum::Json<AgreementView>, Problem> {
-    let row = app.ask(asker, move |questions| questions.agreement(agreement)).await?;
+    let row = app.ask(viewer, move |questions| questions.agreement(agreement)).await?;
     row.map(axum::Json).ok_or_else(|| unknown(agreement))
 }
 
@@ -60,11 +62,12 @@ async fn get_agreement(
 #[utoipa::path(
     get, path = "/v1/agreements/{agreement}/trace", tag = "trade",
     params(("agreement" = AgreementId, Path, description = "The agreement"), PageQuery),
+    security(("token" = ["trade"])),
     responses((status = 200, body = Trace), Problems)
 )]
 async fn get_agreement_trace(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path(agreement): Path<AgreementId>,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Trace>, Problem> {
@@ -75,7 +78,7 @@ async fn get_agreement_trace(
         ));
     }
     let paging = Paging::of(&page)?;
-    let trace = app.ask(asker, move |questions| questions.trace(agreement, paging)).await?;
+    let trace = app.ask(viewer, move |questions| questions.trace(agreement, paging)).await?;
     trace.map(axum::Json).ok_or_else(|| unknown(agreement))
 }
 
@@ -83,17 +86,18 @@ async fn get_agreement_trace(
 #[utoipa::path(
     get, path = "/v1/agreements/{agreement}/readings", tag = "trade",
     params(("agreement" = AgreementId, Path, description = "The agreement"), TimeFilter, PageQuery),
+    security(("token" = ["trade", "meters"])),
     responses((status = 200, body = Page<CertificateView>), Problems)
 )]
 async fn list_agreement_readings(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksReadings(viewer): AsksReadings,
     Path(agreement): Path<AgreementId>,
     Query(filter): Query<TimeFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<CertificateView>>, Problem> {
-    let question = app.ask(asker, move |questions| questions.certificates_of_agreement(agreement, &filter, paging));
-    Ok(axum::Json(question.await?))
+    let question = app.ask(viewer, move |questions| questions.certificates_of_agreement(agreement, &filter, paging));
+    question.await?.map(axum::Json).ok_or_else(|| unknown(agreement))
 }
 
 /// What an agreement's meters brought and what its parties were told, oldest first: segments, corrections, prepayments, debts,
@@ -102,60 +106,67 @@ async fn list_agreement_readings(
 #[utoipa::path(
     get, path = "/v1/agreements/{agreement}/events", tag = "trade",
     params(("agreement" = AgreementId, Path, description = "The agreement"), EventFilter, PageQuery),
+    security(("token" = ["trade"])),
     responses((status = 200, body = Page<EventView>), Problems)
 )]
 async fn list_agreement_events(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path(agreement): Path<AgreementId>,
     Query(filter): Query<EventFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<EventView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.events_of_agreement(agreement, &filter, paging)).await?))
+    let page = app.ask(viewer, move |questions| questions.events_of_agreement(agreement, &filter, paging)).await?;
+    page.map(axum::Json).ok_or_else(|| unknown(agreement))
 }
 
 /// Movements of an agreement's money, oldest first.
 #[utoipa::path(
     get, path = "/v1/agreements/{agreement}/movements", tag = "trade",
     params(("agreement" = AgreementId, Path, description = "The agreement"), PageQuery),
+    security(("token" = ["trade"])),
     responses((status = 200, body = Page<MovementView>), Problems)
 )]
 async fn list_agreement_movements(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path(agreement): Path<AgreementId>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<MovementView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.movements_of_agreement(agreement, paging)).await?))
+    let page = app.ask(viewer, move |questions| questions.movements_of_agreement(agreement, paging)).await?;
+    page.map(axum::Json).ok_or_else(|| unknown(agreement))
 }
 
 /// Statements of an agreement in the order of issue.
 #[utoipa::path(
     get, path = "/v1/agreements/{agreement}/statements", tag = "statements",
     params(("agreement" = AgreementId, Path, description = "The agreement"), PageQuery),
+    security(("token" = ["trade"])),
     responses((status = 200, body = Page<StatementView>), Problems)
 )]
 async fn list_agreement_statements(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path(agreement): Path<AgreementId>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<StatementView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.statements_of_agreement(agreement, paging)).await?))
+    let page = app.ask(viewer, move |questions| questions.statements_of_agreement(agreement, paging)).await?;
+    page.map(axum::Json).ok_or_else(|| unknown(agreement))
 }
 
 /// A subscription with its prepaid tranches, as far as statements have charged them, and its notices.
 #[utoipa::path(
     get, path = "/v1/subscriptions/{agreement}", tag = "packages",
     params(("agreement" = AgreementId, Path, description = "The subscription's agreement")),
+    security(("token" = ["trade"])),
     responses((status = 200, body = SubscriptionView), Problems)
 )]
 async fn get_subscription(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path(agreement): Path<AgreementId>,
 ) -> Result<axum::Json<SubscriptionView>, Problem> {
-    let row = app.ask(asker, move |questions| questions.subscription(agreement)).await?;
+    let row = app.ask(viewer, move |questions| questions.subscription(agreement)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("subscription {agreement}")))
 }
 

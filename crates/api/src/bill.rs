@@ -1,7 +1,7 @@
 //! Putting a bill proof together: the index knows an agreement's past, `utilidor_proof` selects what belongs to the bill by
 //! running the program through it, the chain proves each part.
 
-use crate::extract::{Asked, Path, Query};
+use crate::extract::{AsksReadings, Path, Query};
 use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
 use crate::statement::unknown;
@@ -44,20 +44,36 @@ pub(crate) struct BillQuery {
         ("number" = u32, Path, description = "1, then 2, ... for each agreement"),
         BillQuery
     ),
+    security(("token" = ["trade", "meters"])),
     responses((status = 200, body = ProofDocument), Problems)
 )]
 async fn prove_statement(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksReadings(viewer): AsksReadings,
     Path((agreement, number)): Path<(AgreementId, u32)>,
     Query(BillQuery { short }): Query<BillQuery>,
 ) -> Result<axum::Json<ProofDocument>, Problem> {
     let chain = app.chain.genesis().chain();
-    let parts = app.ask(asker, move |questions| Parts::find(questions, chain, agreement, number, short)).await?;
+    let parts = app.ask(viewer, move |questions| Parts::find(questions, chain, agreement, number, short)).await?;
     let parts = parts.ok_or_else(|| unknown(agreement, number))?;
-    let parts = parts.map_err(|reason| Problem::new(Code::Internal, reason))?;
+    let parts = parts.map_err(|unproven| match unproven {
+        Unproven::Contradiction(reason) => Problem::new(Code::Internal, reason),
+        Unproven::Mixed => Problem::new(
+            Code::MixedEvidence,
+            "a transaction that this bill rests on also holds what is others': its sender put both into one; ask the other party \
+             or a supervisor",
+        ),
+    })?;
     let proof = assemble(&app, agreement, parts).await?;
     Ok(axum::Json(Proof::Bill(proof).document()))
+}
+
+/// Why a bill that is there is not proven.
+enum Unproven {
+    /// The past that the index holds does not lead to it.
+    Contradiction(String),
+    /// What proves it would show what whoever asks may not see.
+    Mixed,
 }
 
 /// What belongs to a bill, as the index knows it.
@@ -70,14 +86,14 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None` if there is no such statement; an error if the past that the index holds does not lead to it.
+    /// `None` if there is no such statement.
     fn find(
         questions: &Questions<'_>,
         chain: ChainId,
         agreement: AgreementId,
         number: u32,
         short: bool,
-    ) -> Result<Option<Result<Self, String>>, ReadError> {
+    ) -> Result<Option<Result<Self, Unproven>>, ReadError> {
         if questions.statement(agreement, number)?.is_none() {
             return Ok(None);
         }
@@ -90,8 +106,13 @@ impl Parts {
         });
         let selection = match select(chain, agreement, number, happened) {
             Ok(selection) => selection,
-            Err(reason) => return Ok(Some(Err(reason))),
+            Err(reason) => return Ok(Some(Err(Unproven::Contradiction(reason)))),
         };
+        for part in parts(&selection) {
+            if !questions.may_prove_by(part.place.height, part.place.receipt)? {
+                return Ok(Some(Err(Unproven::Mixed)));
+            }
+        }
         let positions = match short {
             true => None,
             false => {

@@ -19,14 +19,14 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 )]
 async fn list_blocks(
     State(app): State<App>,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Query(filter): Query<BlockFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<BlockView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.blocks(&filter, paging)).await?))
+    Ok(axum::Json(app.ask(viewer, move |questions| questions.blocks(&filter, paging)).await?))
 }
 
-/// A block with the hashes of its transactions and its receipts.
+/// A block, with those of its transactions' hashes and receipts of which one may see all.
 #[utoipa::path(
     get, path = "/v1/blocks/{height}", tag = "blocks",
     params(("height" = u64, Path, description = "1 or more")),
@@ -34,9 +34,9 @@ async fn list_blocks(
 )]
 async fn get_block(
     State(app): State<App>,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Path(height): Path<u64>,
 ) -> Result<axum::Json<BlockDetail>, Problem> {
-    let block = app.ask(asker, move |questions| questions.block(height)).await?;
+    let block = app.ask(viewer, move |questions| questions.block(height)).await?;
     block.map(axum::Json).ok_or_else(|| Problem::not_found(format!("block {height}")))
 }

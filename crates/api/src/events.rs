@@ -1,9 +1,9 @@
 //! The event stream: server-sent events of final blocks and their receipts, in order, to be resumed anywhere.
 //!
-//! Each block is one `block` event and one `receipt` event for each of its receipts. An event's id is `height:index`: index 0
+//! Each block is one `block` event and one `receipt` event for each of its receipts that the listener may see whole. An event's id is `height:index`: index 0
 //! is the block event, `n + 1` is receipt number `n`.
 
-use crate::extract::{Asked, Query};
+use crate::extract::{Query, SignedIn};
 use crate::peer::{Peer, Place};
 use crate::problem::{Code, Problem, Problems};
 use crate::state::App;
@@ -14,7 +14,8 @@ use futures::Stream;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use utilidor_view::{Asker, BlockView, ReceiptView};
+use utilidor_types::Digest;
+use utilidor_view::{BlockView, ReceiptView, Viewer};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -46,7 +47,7 @@ impl Position {
 }
 
 /// Final blocks and their receipts as server-sent events: `block` (a block as in `/v1/blocks`) and `receipt` (height, index
-/// and receipt). Ids are `height:index`; give the last one as `Last-Event-ID` to go on after it.
+/// and receipt), the latter as far as one may see all of it. The stream ends with its token. Ids are `height:index`; give the last one as `Last-Event-ID` to go on after it.
 #[utoipa::path(
     get, path = "/v1/events", tag = "blocks",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event received")),
@@ -58,7 +59,7 @@ impl Position {
 async fn stream_events(
     State(app): State<App>,
     peer: Peer,
-    Asked(asker): Asked,
+    signed_in: Option<SignedIn>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -75,7 +76,8 @@ async fn stream_events(
         (None, None) => Position { height: present, index: u32::MAX },
     };
     let place = app.listen_place(peer)?;
-    let stream = Listening { app, asker, last: begin, ready: VecDeque::new(), _place: place };
+    let token = signed_in.map(|SignedIn(admitted)| admitted.token);
+    let stream = Listening { app, token, last: begin, ready: VecDeque::new(), _place: place };
     let stream = futures::stream::unfold(stream, |mut listening| async move {
         let event = listening.next().await?;
         Some((Ok(event), listening))
@@ -85,7 +87,8 @@ async fn stream_events(
 
 struct Listening {
     app: App,
-    asker: Asker,
+    /// Shows who listens; when it has ended, so does the stream.
+    token: Option<Digest>,
     last: Position,
     ready: VecDeque<Event>,
     _place: Place,
@@ -130,8 +133,12 @@ impl Listening {
 
     async fn fetch(&self, height: u64) -> Option<(BlockView, Vec<ReceiptView>)> {
         self.app.indexed(height).await.ok()?;
+        let viewer = match self.token {
+            Some(token) => self.app.admission.again(token)?.viewer,
+            None => Viewer::Public,
+        };
         let question =
-            self.app.ask(self.asker, move |questions| Ok((questions.block_view(height)?, questions.receipts(height)?)));
+            self.app.ask(viewer, move |questions| Ok((questions.block_view(height)?, questions.receipts(height)?)));
         let (block, receipts) = question.await.ok()?;
         Some((block?, receipts))
     }

@@ -1,12 +1,15 @@
 //! Reading requests so that what cannot be read is answered with a problem document.
 
-use crate::problem::Problem;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use crate::admission::Admitted;
+use crate::problem::{Code, Problem};
+use crate::state::App;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
+use axum::http::header;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use std::convert::Infallible;
 use utilidor_index::Paging;
-use utilidor_view::{Asker, PageQuery};
+use utilidor_types::session::Category;
+use utilidor_view::{PageQuery, Viewer};
 
 /// Parameters of the path.
 pub(crate) struct Path<T>(pub T);
@@ -15,7 +18,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Self(axum::extract::Path::from_request_parts(parts, state).await?.0))
+        Ok(Self(<axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await?.0))
     }
 }
 
@@ -41,15 +44,81 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Who asks, by what the request shows of itself. Nothing does as yet.
-pub(crate) struct Asked(pub Asker);
+/// Who asks, where everybody may: the holder of the token that the request shows, or nobody in particular.
+pub(crate) struct Asked(pub Viewer);
 
-impl<S: Send + Sync> FromRequestParts<S> for Asked {
-    type Rejection = Infallible;
+/// Who asks, where only those may who have signed in.
+pub(crate) struct SignedIn(pub Admitted);
 
-    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Asker::Anyone))
+fn admitted(parts: &Parts, app: &App) -> Result<Option<Admitted>, Problem> {
+    let Some(header) = parts.headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = header.to_str().ok().and_then(|header| header.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let found = token.and_then(|token| app.admission.of(token));
+    found.map(Some).ok_or_else(|| Problem::new(Code::BadToken, "sign in again: POST /v1/session/challenge"))
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(admitted(parts, app)?.map_or(Viewer::Public, |admitted| admitted.viewer)))
     }
+}
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let not_signed_in = || Problem::new(Code::NotSignedIn, "sign in: POST /v1/session/challenge");
+        admitted(parts, app)?.map(Self).ok_or_else(not_signed_in)
+    }
+}
+
+impl OptionalFromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
+        Ok(admitted(parts, app)?.map(Self))
+    }
+}
+
+macro_rules! askers {
+    ($($(#[doc = $doc:literal])* $name:ident: $($category:ident),*;)*) => {
+        $(
+            $(#[doc = $doc])*
+            pub(crate) struct $name(pub Viewer);
+
+            impl FromRequestParts<App> for $name {
+                type Rejection = Problem;
+
+                async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+                    let SignedIn(admitted) = <SignedIn as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+                    let categories: &[Category] = &[$(Category::$category),*];
+                    for category in categories {
+                        if !admitted.viewer.may_ask_for(*category) {
+                            let detail = format!("the token is not for the category {category}");
+                            return Err(Problem::new(Code::OutOfScope, detail));
+                        }
+                    }
+                    Ok(Self(admitted.viewer))
+                }
+            }
+        )*
+    };
+}
+
+askers! {
+    /// Who asks for totals.
+    AsksTotals: ;
+    /// Who asks about accounts.
+    AsksAccounts: Accounts;
+    /// Who asks about trade.
+    AsksTrade: Trade;
+    /// Who asks about meters.
+    AsksMeters: Meters;
+    /// Who asks for readings under a contract.
+    AsksReadings: Trade, Meters;
 }
 
 /// Which page of a list.

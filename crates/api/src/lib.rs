@@ -10,12 +10,15 @@
 //! compared with `openapi.json` in this crate's folder by a test. Lists come in pages; amounts are decimal strings; what
 //! cannot be done is answered with a problem document ([`problem`]).
 //!
-//! Deliberately absent: rules, keys, and anything that only an operator may do, save advancing a development chain's time,
-//! which he signs. Whoever can reach the port can read everything and submit; bind it to a loopback address or put a gateway
-//! before it.
+//! Who asks is shown by a token: a key signs in for one (`session`), or makes one for a program. What is for whom is decided by
+//! the index (`sight`), and said in ADR 0023 and, endpoint by endpoint, in `docs/access.md`.
+//!
+//! Deliberately absent: rules, keys, passwords, and anything that only an operator may do, save advancing a development chain's
+//! time, which he signs.
 
 mod access;
 mod account;
+mod admission;
 mod agreement;
 mod bill;
 mod block;
@@ -26,16 +29,21 @@ mod meter;
 mod middleware;
 mod node;
 mod offer;
+mod oversight;
 mod package;
+mod paper;
 mod peer;
 pub mod problem;
 pub mod process;
 mod program;
 mod refusal;
 mod search;
+mod series;
 mod server;
+mod session;
 pub mod state;
 mod statement;
+mod table;
 mod transaction;
 mod web;
 
@@ -55,7 +63,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use utilidor_chain::Handle;
 use utilidor_index::{Index, ReadError};
+use utilidor_types::session::Category;
 use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -65,6 +75,15 @@ pub enum ServeError {
     /// The index could not be opened for reading.
     #[error("cannot open the index for reading")]
     Readers(#[source] ReadError),
+    /// What the node keeps beside the index could not be read.
+    #[error("cannot read {}", path.display())]
+    Kept {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The index no longer follows the chain.
     #[error("the index no longer follows the chain")]
     Indexer(#[source] IndexerFailed),
@@ -77,13 +96,15 @@ pub enum ServeError {
         description = "Energy trading on a consortium ledger: the HTTP interface of a node.\n\n\
             Money is a decimal string with six decimals, quantities are decimal strings of base units (joules for \
             electricity, heating and cooling; millilitres for hot water, gas and water), ids and hashes are hex, times are \
-            Unix milliseconds. Lists come in pages: give `next` as `cursor` to read on. What cannot be done is answered with \
+            Unix milliseconds. Lists come in pages: give `next` as `cursor` to read on. What is not for everybody is for who has \
+            signed in (`/v1/session`): what one may not see is answered as if it were not there. What cannot be done is answered with \
             `application/problem+json`; its codes, and those of refusals in receipts, are listed at `/v1/problems`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(utilidor_view::Problem, utilidor_types::CertifiedRun)),
     tags(
         (name = "node", description = "Where the node and its chain stand"),
+        (name = "access", description = "Signing in, read tokens for programs, and the log of oversight"),
         (name = "transactions", description = "Submitting signed transactions, and what became of them"),
         (name = "blocks", description = "Blocks, and the event stream of blocks and receipts"),
         (name = "accounts", description = "Members, accounts and movements of money"),
@@ -113,7 +134,11 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(package::router())
         .merge(program::router())
         .merge(refusal::router())
-        .merge(search::router());
+        .merge(search::router())
+        .merge(paper::router())
+        .merge(series::router())
+        .merge(session::router())
+        .merge(oversight::router());
     (ordinary, node::development_router())
 }
 
@@ -121,9 +146,19 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
 pub fn openapi() -> Document {
     let (ordinary, slow) = routers();
     let mut document = ordinary.merge(slow).into_openapi();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "The token of a session (`POST /v1/session`), of a program (`POST /v1/tokens`) or of a supervisor \
+         (`POST /v1/oversight`)",
+    ));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(scheme.build()));
     // OpenAPI wants every response described; what an operation does also says what its answer is.
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            problem::add_table(operation);
+            if operation.security.is_some() {
+                problem::add_access_problems(&mut operation.responses);
+            }
             let does = operation.summary.clone().unwrap_or_default();
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response
@@ -143,8 +178,10 @@ fn router(app: App) -> Router {
     let time_limit = |limit| axum::middleware::from_fn_with_state(limit, middleware::time_limit);
     let ordinary = ordinary.layer(time_limit(MAX_ANSWER_TIME)).split_for_parts().0;
     let slow = slow.layer(time_limit(MAX_ADVANCE_TIME)).split_for_parts().0;
-    ordinary
-        .merge(slow)
+    let lists = ordinary.merge(slow);
+    let all = lists.clone().with_state(app.clone());
+    lists
+        .layer(axum::middleware::from_fn_with_state(all, table::as_table))
         .route("/v1/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
         .merge(web::router())
         .fallback(web::fallback)
@@ -158,7 +195,7 @@ fn router(app: App) -> Router {
 }
 
 /// How the interface is served.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Names that the node goes by, besides addresses and `localhost`.
     pub names: Vec<String>,
@@ -168,6 +205,15 @@ pub struct Settings {
     pub clients: ClientLimits,
     /// Whose seats the client app offers, in JSON: a demonstration's people with their throw-away keys.
     pub seats: Option<Arc<str>>,
+    /// The categories that supervisors may ask for, each time with a reason.
+    pub oversight: Vec<Category>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (connections, clients) = (ConnectionLimits::default(), ClientLimits::default());
+        Self { names: Vec::new(), connections, clients, seats: None, oversight: Category::ALL.to_vec() }
+    }
 }
 
 /// Serves the node's interface on `listener` until `shutdown` completes, and keeps the index abreast of the chain. Answers
@@ -194,8 +240,7 @@ fn serve_until<'a>(
         let (indexed_sender, indexed) = watch::channel(index.height());
         let (stop, stopping) = watch::channel(false);
         let stop = Arc::new(stop);
-        let app =
-            App::new(chain.clone(), index.path(), settings, indexed, stopping.clone()).map_err(ServeError::Readers)?;
+        let app = App::new(chain.clone(), index.path(), settings, indexed, stopping.clone())?;
 
         let indexer = tokio::spawn({
             let (stop, stopping) = (Arc::clone(&stop), stopping.clone());

@@ -1,6 +1,6 @@
 //! Meters and certified readings.
 
-use crate::extract::{Asked, Listed, Path, Query};
+use crate::extract::{AsksMeters, Listed, Path, Query};
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -22,32 +22,34 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(prove_certificate))
 }
 
-/// Meters in the order of registration.
+/// The meters that one holds, operates, or has a running contract on, in the order of registration.
 #[utoipa::path(
     get, path = "/v1/meters", tag = "meters", params(MeterFilter, PageQuery),
+    security(("token" = ["meters"])),
     responses((status = 200, body = Page<MeterView>), Problems)
 )]
 async fn list_meters(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksMeters(viewer): AsksMeters,
     Query(filter): Query<MeterFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<MeterView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.meters(&filter, paging)).await?))
+    Ok(axum::Json(app.ask(viewer, move |questions| questions.meters(&filter, paging)).await?))
 }
 
 /// A meter.
 #[utoipa::path(
     get, path = "/v1/meters/{meter}", tag = "meters",
     params(("meter" = MeterId, Path, description = "The meter")),
+    security(("token" = ["meters"])),
     responses((status = 200, body = MeterView), Problems)
 )]
 async fn get_meter(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksMeters(viewer): AsksMeters,
     Path(meter): Path<MeterId>,
 ) -> Result<axum::Json<MeterView>, Problem> {
-    let row = app.ask(asker, move |questions| questions.meter(meter)).await?;
+    let row = app.ask(viewer, move |questions| questions.meter(meter)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("meter {meter}")))
 }
 
@@ -55,16 +57,18 @@ async fn get_meter(
 #[utoipa::path(
     get, path = "/v1/meters/{meter}/certificates", tag = "meters",
     params(("meter" = MeterId, Path, description = "The meter"), TimeFilter, PageQuery),
+    security(("token" = ["meters"])),
     responses((status = 200, body = Page<CertificateView>), Problems)
 )]
 async fn list_meter_certificates(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksMeters(viewer): AsksMeters,
     Path(meter): Path<MeterId>,
     Query(filter): Query<TimeFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<CertificateView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.certificates_of_meter(meter, &filter, paging)).await?))
+    let page = app.ask(viewer, move |questions| questions.certificates_of_meter(meter, &filter, paging)).await?;
+    page.map(axum::Json).ok_or_else(|| Problem::not_found(format!("meter {meter}")))
 }
 
 /// What receipts tell of a meter, oldest first: segments between its marks and who has them, gaps, corrections, and what nobody
@@ -72,30 +76,33 @@ async fn list_meter_certificates(
 #[utoipa::path(
     get, path = "/v1/meters/{meter}/events", tag = "meters",
     params(("meter" = MeterId, Path, description = "The meter"), EventFilter, PageQuery),
+    security(("token" = ["meters"])),
     responses((status = 200, body = Page<EventView>), Problems)
 )]
 async fn list_meter_events(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksMeters(viewer): AsksMeters,
     Path(meter): Path<MeterId>,
     Query(filter): Query<EventFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<EventView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.events_of_meter(meter, &filter, paging)).await?))
+    let page = app.ask(viewer, move |questions| questions.events_of_meter(meter, &filter, paging)).await?;
+    page.map(axum::Json).ok_or_else(|| Problem::not_found(format!("meter {meter}")))
 }
 
 /// A certified reading.
 #[utoipa::path(
     get, path = "/v1/certificates/{id}", tag = "meters",
     params(("id" = CertificateId, Path, description = "The trading id")),
+    security(("token" = ["meters"])),
     responses((status = 200, body = CertificateView), Problems)
 )]
 async fn get_certificate(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksMeters(viewer): AsksMeters,
     Path(id): Path<CertificateId>,
 ) -> Result<axum::Json<CertificateView>, Problem> {
-    let row = app.ask(asker, move |questions| questions.certificate(id)).await?;
+    let row = app.ask(viewer, move |questions| questions.certificate(id)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("certificate {id}")))
 }
 
@@ -103,14 +110,15 @@ async fn get_certificate(
 #[utoipa::path(
     get, path = "/v1/certificates/{id}/proof", tag = "proofs",
     params(("id" = CertificateId, Path, description = "The trading id")),
+    security(("token" = ["meters"])),
     responses((status = 200, body = ProofDocument), Problems)
 )]
 async fn prove_certificate(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksMeters(viewer): AsksMeters,
     Path(id): Path<CertificateId>,
 ) -> Result<axum::Json<ProofDocument>, Problem> {
-    let position = app.ask(asker, move |questions| questions.position_of_certificate(id)).await?;
+    let position = app.ask(viewer, move |questions| questions.position_of_certificate(id)).await?;
     let position = position.ok_or_else(|| Problem::not_found(format!("certificate {id}")))?;
     let proof = app.chain.prove_certified(vec![position], None).await?;
     Ok(axum::Json(Proof::Certificates(proof).document()))

@@ -1,6 +1,6 @@
 //! Where the node stands: status, genesis, totals, development time, state proofs, and the reference of codes.
 
-use crate::extract::{Asked, Json, Path};
+use crate::extract::{AsksTotals, Json, Path};
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -54,17 +54,26 @@ async fn get_genesis(State(app): State<App>) -> axum::Json<Genesis> {
 
 /// The chain in figures, with the check that money is conserved.
 #[utoipa::path(get, path = "/v1/summary", tag = "node", responses((status = 200, body = Summary), Problems))]
-async fn get_summary(State(app): State<App>, Asked(asker): Asked) -> Result<axum::Json<Summary>, Problem> {
-    Ok(axum::Json(app.ask(asker, |questions| questions.summary()).await?))
+async fn get_summary(State(app): State<App>, AsksTotals(viewer): AsksTotals) -> Result<axum::Json<Summary>, Problem> {
+    Ok(axum::Json(app.ask(viewer, |questions| questions.summary()).await?))
 }
 
-/// What a key of the state holds after the last final block, or that it holds nothing, with its proof.
+/// What a key of the state holds after the last final block, or that it holds nothing, with its proof. Keys are told of one's own
+/// accounts, agreements, offers and meters.
 #[utoipa::path(
     get, path = "/v1/state/{key}/proof", tag = "proofs",
     params(("key" = Key, Path, description = "The cell's key")),
+    security(("token" = [])),
     responses((status = 200, body = StateProof), Problems)
 )]
-async fn prove_state(State(app): State<App>, Path(key): Path<Key>) -> Result<axum::Json<StateProof>, Problem> {
+async fn prove_state(
+    State(app): State<App>,
+    AsksTotals(viewer): AsksTotals,
+    Path(key): Path<Key>,
+) -> Result<axum::Json<StateProof>, Problem> {
+    if !app.ask(viewer, move |questions| questions.sees_key(key)).await? {
+        return Err(Problem::not_found(format!("key {} of yours", utilidor_types::Digest(key.0))));
+    }
     let proof = app.chain.prove_state(key).await?;
     Ok(axum::Json(StateProof { block: proof.block, key: proof.key, cell: proof.cell, inclusion: proof.inclusion }))
 }

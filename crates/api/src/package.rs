@@ -20,10 +20,10 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 )]
 async fn list_packages(
     State(app): State<App>,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<PackageView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.packages(paging)).await?))
+    Ok(axum::Json(app.ask(viewer, move |questions| questions.packages(paging)).await?))
 }
 
 /// A version of a package. Once published it never changes; its owner can close it to new subscriptions.
@@ -37,9 +37,9 @@ async fn list_packages(
 )]
 async fn get_package(
     State(app): State<App>,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Path((package, version)): Path<(PackageId, u32)>,
 ) -> Result<axum::Json<PackageView>, Problem> {
-    let row = app.ask(asker, move |questions| questions.package(package, version)).await?;
+    let row = app.ask(viewer, move |questions| questions.package(package, version)).await?;
     row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("version {version} of package {package}")))
 }

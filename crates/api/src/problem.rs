@@ -12,7 +12,9 @@ use utilidor_types::DecodeError;
 use utilidor_types::transaction::VerifyError;
 pub use utilidor_view::problem::{Code, PROBLEM_JSON};
 use utoipa::IntoResponses;
-use utoipa::openapi::{RefOr, ResponseBuilder, content::ContentBuilder, schema::Ref};
+use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
+use utoipa::openapi::{RefOr, ResponseBuilder, content::ContentBuilder};
 
 /// A problem document on its way to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,20 +171,47 @@ impl From<Dropped> for Problem {
     }
 }
 
+fn described(description: &str) -> RefOr<utoipa::openapi::Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    RefOr::T(ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build())
+}
+
+/// Says of an operation that answers with a list that it answers with a table as well.
+pub(crate) fn add_table(operation: &mut Operation) {
+    let asks_for_pages = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.name == "cursor",
+        RefOr::Ref(_) => false,
+    };
+    if !operation.parameters.as_ref().is_some_and(|parameters| parameters.iter().any(asks_for_pages)) {
+        return;
+    }
+    if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") {
+        let text: RefOr<Schema> = RefOr::T(ObjectBuilder::new().schema_type(Type::String).into());
+        response.content.insert("text/csv".into(), RefOr::T(ContentBuilder::new().schema(Some(text)).build()));
+    }
+}
+
+/// Adds to an operation's answers those to whoever has not signed in, or with a token that is for something else.
+pub(crate) fn add_access_problems(responses: &mut utoipa::openapi::Responses) {
+    let access = [
+        ("401", "`access/not-signed-in`, `access/bad-token`: sign in"),
+        ("403", "`access/out-of-scope`: the token is not for this"),
+    ];
+    for (status, description) in access {
+        responses.responses.entry(status.into()).or_insert_with(|| described(description));
+    }
+}
+
 /// The problems that every endpoint may answer with, for the OpenAPI document.
 pub struct Problems;
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let problem = |description: &str| {
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            RefOr::T(ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build())
-        };
         BTreeMap::from([
-            ("400".into(), problem("`request/malformed`, `request/bad-page`: the request cannot be understood")),
-            ("404".into(), problem("`not-found`, `node/not-held`: there is no such thing")),
-            ("500".into(), problem("`node/internal`: the node failed")),
-            ("503".into(), problem("`node/too-many-clients`, `node/stopping`: try again later")),
+            ("400".into(), described("`request/malformed`, `request/bad-page`: the request cannot be understood")),
+            ("404".into(), described("`not-found`, `node/not-held`: there is no such thing")),
+            ("500".into(), described("`node/internal`: the node failed")),
+            ("503".into(), described("`node/too-many-clients`, `node/stopping`: try again later")),
         ])
     }
 }

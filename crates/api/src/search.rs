@@ -17,7 +17,8 @@ pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(find_ids))
 }
 
-/// Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits.
+/// Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits, as far as one
+/// may see what they are of.
 #[utoipa::path(
     get, path = "/v1/ids/{beginning}", tag = "node",
     params(("beginning" = String, Path, description = "4 to 64 hex digits")),
@@ -25,7 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 )]
 async fn find_ids(
     State(app): State<App>,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Path(beginning): Path<String>,
 ) -> Result<axum::Json<FoundIds>, Problem> {
     let digits = beginning.to_ascii_lowercase();
@@ -34,5 +35,5 @@ async fn find_ids(
         let detail = format!("an id begins with {MIN_DIGITS} to {MAX_DIGITS} hex digits, not with {beginning:?}");
         return Err(Problem::new(Code::Malformed, detail));
     }
-    Ok(axum::Json(FoundIds { items: app.ask(asker, move |questions| questions.ids_beginning(&digits)).await? }))
+    Ok(axum::Json(FoundIds { items: app.ask(viewer, move |questions| questions.ids_beginning(&digits)).await? }))
 }

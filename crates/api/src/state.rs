@@ -1,17 +1,20 @@
 //! What all handlers share: the node, read-only connections to the index, and the bounds on what clients may hold.
 
-use crate::Settings;
 use crate::access::Names;
+use crate::admission::Admission;
+use crate::oversight::Log;
 use crate::peer::{NoPlace, Peer, Place, Places};
 use crate::problem::{Code, Problem};
 use crate::web::Compressed;
-use std::path::Path;
+use crate::{ServeError, Settings};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use utilidor_chain::Handle;
 use utilidor_index::{Questions, ReadError, Reader};
-use utilidor_view::Asker;
+use utilidor_types::session::Category;
+use utilidor_view::Viewer;
 use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 
 /// Longest body of a request in bytes.
@@ -22,6 +25,11 @@ pub const MAX_ANSWER_TIME: Duration = Duration::from_secs(60);
 pub const MAX_ADVANCE_TIME: Duration = Duration::from_secs(600);
 /// Read-only connections to the index.
 const READERS: usize = 4;
+
+/// Read tokens of programs, beside the index.
+const TOKENS_FILE: &str = "tokens.json";
+/// The log of oversight, beside the index.
+const LOG_FILE: &str = "oversight.jsonl";
 
 /// Bounds on what clients hold at a time, in all and for each peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +58,10 @@ pub(crate) struct App {
     pub stopping: watch::Receiver<bool>,
     readers: Arc<Readers>,
     pub names: Names,
+    pub admission: Arc<Admission>,
+    pub log: Arc<Log>,
+    /// What supervisors may see at this node.
+    pub oversight: Arc<[Category]>,
     pub compressed: Compressed,
     pub seats: Option<Arc<str>>,
     requests: Places,
@@ -70,8 +82,14 @@ impl App {
         settings: &Settings,
         indexed: watch::Receiver<u64>,
         stopping: watch::Receiver<bool>,
-    ) -> Result<Self, ReadError> {
-        let free = (0..READERS).map(|_| Reader::open(index)).collect::<Result<_, _>>()?;
+    ) -> Result<Self, ServeError> {
+        let free = (0..READERS).map(|_| Reader::open(index)).collect::<Result<_, _>>().map_err(ServeError::Readers)?;
+        let (id, validators) = (chain.genesis().chain(), chain.genesis().validators.to_vec());
+        let beside = |name| index.with_file_name(name);
+        let kept = |path: PathBuf| move |source| ServeError::Kept { path, source };
+        let (tokens, log) = (beside(TOKENS_FILE), beside(LOG_FILE));
+        let admission = Admission::open(id, validators, &tokens).map_err(kept(tokens))?;
+        let log = Log::open(id, &log).map_err(kept(log))?;
         let places = |(all, per_peer)| Places::new(all, per_peer);
         let clients = settings.clients;
         Ok(Self {
@@ -80,6 +98,9 @@ impl App {
             stopping,
             readers: Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) }),
             names: Names::new(&settings.names),
+            admission: Arc::new(admission),
+            log: Arc::new(log),
+            oversight: settings.oversight.clone().into(),
             compressed: Compressed::default(),
             seats: settings.seats.clone(),
             requests: places(clients.requests),
@@ -89,17 +110,17 @@ impl App {
         })
     }
 
-    /// Answers a question of `asker` from one state of the index, on a thread that may block.
+    /// Answers a question from one state of the index as `viewer` may see it, on a thread that may block.
     pub async fn ask<T: Send + 'static>(
         &self,
-        asker: Asker,
+        viewer: Viewer,
         question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
         let answer = tokio::task::spawn_blocking(move || {
             let reader = readers.free.lock().expect("no holder panics").pop().expect("a permit stands for a reader");
-            let answer = reader.questions(asker).and_then(|questions| question(&questions));
+            let answer = reader.questions(viewer).and_then(|questions| question(&questions));
             readers.free.lock().expect("no holder panics").push(reader);
             drop(permit);
             answer

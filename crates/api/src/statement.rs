@@ -1,6 +1,6 @@
 //! Statements.
 
-use crate::extract::{Asked, Listed, Path, Query};
+use crate::extract::{AsksReadings, AsksTrade, Listed, Path, Query};
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -16,18 +16,19 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_statement_readings))
 }
 
-/// Statements in the order of issue.
+/// Statements of one's own agreements in the order of issue.
 #[utoipa::path(
     get, path = "/v1/statements", tag = "statements", params(StatementFilter, PageQuery),
+    security(("token" = ["trade"])),
     responses((status = 200, body = Page<StatementView>), Problems)
 )]
 async fn list_statements(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Query(filter): Query<StatementFilter>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<StatementView>>, Problem> {
-    Ok(axum::Json(app.ask(asker, move |questions| questions.statements(&filter, paging)).await?))
+    Ok(axum::Json(app.ask(viewer, move |questions| questions.statements(&filter, paging)).await?))
 }
 
 /// A statement.
@@ -37,14 +38,15 @@ async fn list_statements(
         ("agreement" = AgreementId, Path, description = "The agreement"),
         ("number" = u32, Path, description = "1, then 2, ... for each agreement")
     ),
+    security(("token" = ["trade"])),
     responses((status = 200, body = StatementView), Problems)
 )]
 async fn get_statement(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksTrade(viewer): AsksTrade,
     Path((agreement, number)): Path<(AgreementId, u32)>,
 ) -> Result<axum::Json<StatementView>, Problem> {
-    let row = app.ask(asker, move |questions| questions.statement(agreement, number)).await?;
+    let row = app.ask(viewer, move |questions| questions.statement(agreement, number)).await?;
     row.map(axum::Json).ok_or_else(|| unknown(agreement, number))
 }
 
@@ -56,15 +58,16 @@ async fn get_statement(
         ("number" = u32, Path, description = "1, then 2, ... for each agreement"),
         PageQuery
     ),
+    security(("token" = ["trade", "meters"])),
     responses((status = 200, body = Page<CertificateView>), Problems)
 )]
 async fn list_statement_readings(
     State(app): State<App>,
-    Asked(asker): Asked,
+    AsksReadings(viewer): AsksReadings,
     Path((agreement, number)): Path<(AgreementId, u32)>,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<CertificateView>>, Problem> {
-    let question = app.ask(asker, move |questions| questions.certificates_of_statement(agreement, number, paging));
+    let question = app.ask(viewer, move |questions| questions.certificates_of_statement(agreement, number, paging));
     question.await?.map(axum::Json).ok_or_else(|| unknown(agreement, number))
 }
 

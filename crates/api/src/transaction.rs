@@ -18,7 +18,7 @@ use utilidor_proof::document::{Proof, TransactionProof};
 use utilidor_types::TransactionHash;
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
 use utilidor_view::limits::{MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
-use utilidor_view::{Asker, ProofDocument, Submission, SubmissionResult, Submitted, TransactionView};
+use utilidor_view::{ProofDocument, Submission, SubmissionResult, Submitted, TransactionView, Viewer};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -72,7 +72,7 @@ impl Wait {
 async fn submit_transactions(
     State(app): State<App>,
     peer: Peer,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Query(wait): Query<Wait>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -87,7 +87,7 @@ async fn submit_transactions(
     let refused: Vec<_> = refused.collect();
     let final_before: HashSet<_> = match refused.is_empty() {
         true => HashSet::new(),
-        false => app.ask(asker, move |questions| questions.known(&refused)).await?.into_iter().collect(),
+        false => app.ask(viewer, move |questions| questions.known(&refused)).await?.into_iter().collect(),
     };
     let results = hashes.into_iter().zip(answers).map(|(hash, answer)| match answer {
         Err(refused) if !final_before.contains(&hash) => {
@@ -101,7 +101,7 @@ async fn submit_transactions(
         && let Ok(_place) = app.wait_place(peer)
     {
         let hashes: Vec<_> = results.iter().filter_map(|result| result.hash).collect();
-        let mut outcomes = outcomes(&app, asker, hashes, until).await?.into_iter();
+        let mut outcomes = outcomes(&app, viewer, hashes, until).await?.into_iter();
         for result in results.iter_mut().filter(|result| result.hash.is_some()) {
             match outcomes.next().flatten() {
                 Some(Ok(Outcome { height, receipt })) => {
@@ -118,7 +118,7 @@ async fn submit_transactions(
 /// What became of each transaction, once all are final and can be read or were dropped, or the time is over.
 async fn outcomes(
     app: &App,
-    asker: Asker,
+    viewer: Viewer,
     hashes: Vec<TransactionHash>,
     until: Instant,
 ) -> Result<Vec<Option<Result<Outcome, Dropped>>>, Problem> {
@@ -132,7 +132,7 @@ async fn outcomes(
         let missing: Vec<_> = (0..hashes.len()).filter(|place| found[*place].is_none()).collect();
         let asked: Vec<_> = missing.iter().map(|place| hashes[*place]).collect();
         let answers =
-            app.ask(asker, move |questions| asked.iter().map(|hash| questions.outcome(*hash)).collect()).await;
+            app.ask(viewer, move |questions| asked.iter().map(|hash| questions.outcome(*hash)).collect()).await;
         let answers: Vec<Option<Outcome>> = answers?;
         for (place, answer) in missing.into_iter().zip(answers) {
             found[place] = answer.map(Ok).or_else(|| app.chain.dropped(hashes[place]).map(Err));
@@ -208,7 +208,8 @@ fn byte_strings(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
     Ok(transactions)
 }
 
-/// A final transaction with its receipt. One that was dropped lately is answered with the reason.
+/// A final transaction with its receipt, for whoever has its hash: it is told to nobody who may not see all of it. One that was
+/// dropped lately is answered with the reason.
 #[utoipa::path(
     get, path = "/v1/transactions/{hash}", tag = "transactions",
     params(("hash" = TransactionHash, Path, description = "The transaction's hash"), Wait),
@@ -222,19 +223,19 @@ fn byte_strings(body: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
 async fn get_transaction(
     State(app): State<App>,
     peer: Peer,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Path(hash): Path<TransactionHash>,
     Query(wait): Query<Wait>,
 ) -> Result<axum::Json<TransactionView>, Problem> {
     if let Some(until) = wait.until()? {
         // What is final needs no place.
-        if let Some(row) = app.ask(asker, move |questions| questions.transaction(hash)).await? {
+        if let Some(row) = app.ask(viewer, move |questions| questions.transaction(hash)).await? {
             return Ok(axum::Json(row));
         }
         let _place = if app.chain.knows(hash) { app.wait_place(peer)? } else { app.wait_for_unknown_place(peer)? };
-        outcomes(&app, asker, vec![hash], until).await?;
+        outcomes(&app, viewer, vec![hash], until).await?;
     }
-    let row = app.ask(asker, move |questions| questions.transaction(hash)).await?;
+    let row = app.ask(viewer, move |questions| questions.transaction(hash)).await?;
     row.map(axum::Json).ok_or_else(|| match app.chain.dropped(hash) {
         Some(reason) => reason.into(),
         None => Problem::not_found(format!("final transaction {hash}")),
@@ -249,10 +250,10 @@ async fn get_transaction(
 )]
 async fn prove_transaction(
     State(app): State<App>,
-    Asked(asker): Asked,
+    Asked(viewer): Asked,
     Path(hash): Path<TransactionHash>,
 ) -> Result<axum::Json<ProofDocument>, Problem> {
-    let row = app.ask(asker, move |questions| questions.transaction(hash)).await?;
+    let row = app.ask(viewer, move |questions| questions.transaction(hash)).await?;
     let row = row.ok_or_else(|| Problem::not_found(format!("final transaction {hash}")))?;
     let transaction = app.chain.prove_transaction(row.height, row.index).await?;
     let receipt = app.chain.prove_receipt(row.height, row.receipt_index).await?;

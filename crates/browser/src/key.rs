@@ -4,6 +4,7 @@ use crate::{Failed, parse, read, write};
 use utilidor_sdk::core::{key_file::WorkFactor, keys, random};
 use utilidor_sdk::{KeyFile, KeyKind, Passphrase, SealKey, Signer};
 use utilidor_types::operator::AdvanceTime;
+use utilidor_types::session::{OversightWish, SignIn};
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
 use utilidor_types::{ChainId, MemberId, PrivateKey, SealedQuote, Timestamp, Transaction, decode, encode};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -138,6 +139,27 @@ impl Key {
         write(&AdvanceTime::sign(chain, Timestamp(whole(to_ms)?), &self.signing()?))
     }
 
+    /// The answer to a node's challenge, in JSON: what signing in takes. `node` is the host and port of the node's address.
+    pub fn sign_in(&self, chain: &str, node: &str, challenge: &str) -> Result<String, Failed> {
+        let (chain, node) = (parse("chain", chain)?, parse("name of a node", node)?);
+        write(&SignIn::sign(chain, node, read("the challenge", &write(&challenge)?)?, &self.signing()?))
+    }
+
+    /// A supervisor's signed wish to see what is not its own, in JSON. `subject` in JSON; `after` is the digest of the last entry
+    /// of the node's log that was seen.
+    pub fn oversee(
+        &self,
+        chain: &str,
+        category: &str,
+        subject: &str,
+        reason: &str,
+        after: &str,
+    ) -> Result<String, Failed> {
+        let what = (parse("category", category)?, read("the subject", subject)?);
+        let (chain, reason, after) = (parse("chain", chain)?, parse("reason", reason)?, parse("digest", after)?);
+        write(&OversightWish::sign(chain, what, reason, after, &self.signing()?))
+    }
+
     fn signing(&self) -> Result<PrivateKey, Failed> {
         keys::signing_key(self.kind, &self.secret.0).ok_or_else(|| Failed("a seal key signs nothing".into()))
     }
@@ -200,6 +222,25 @@ mod tests {
         assert_eq!(&signed.bytes[..bytes.len() * 2], hex::encode(&bytes));
         assert!(key(4).sign(&bytes).unwrap_err().0.starts_with("the transaction is of"));
         assert!(key(3).sign(&bytes[1..]).unwrap_err().0.starts_with("the bytes are no transaction"));
+    }
+
+    #[test]
+    fn answers_a_challenge_for_one_chain_and_node() {
+        let answer = key(3).sign_in(CHAIN, "localhost:4680", &"05".repeat(32)).unwrap();
+        let answer: SignIn = serde_json::from_str(&answer).unwrap();
+        assert_eq!(&*answer.node, "localhost:4680");
+        assert!(answer.holds(CHAIN.parse().unwrap()) && !answer.holds(ChainId([8; 16])));
+        assert!(
+            key(3).sign_in(CHAIN, "localhost:4680", "05").unwrap_err().0.starts_with("the challenge cannot be read")
+        );
+    }
+
+    #[test]
+    fn a_supervisor_signs_its_reason() {
+        let wish = key(3).oversee(CHAIN, "meters", r#""everything""#, "complaint 7", &"00".repeat(32)).unwrap();
+        let wish: OversightWish = serde_json::from_str(&wish).unwrap();
+        assert!(wish.holds(CHAIN.parse().unwrap()));
+        assert!(key(3).oversee(CHAIN, "all", r#""everything""#, "", &"00".repeat(32)).is_err());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, package, program,
-    quote, reading, statement, status, subscription, trace, transaction, verify,
+    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, oversight, package,
+    program, quote, reading, statement, status, subscription, token, trace, transaction, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -57,6 +57,10 @@ pub struct Global {
     /// Language of headings and messages [default: from the locale]
     #[arg(long, global = true, value_name = "LANGUAGE")]
     pub lang: Option<Lang>,
+    /// Offset from UTC of the times that are shown, such as +08:00 [default: the tariff's, where there is one]
+    #[arg(long, global = true, env = "UTILIDOR_OFFSET", value_name = "OFFSET", value_parser = crate::units::offset,
+        allow_hyphen_values = true)]
+    pub offset: Option<i16>,
 }
 
 /// What to do.
@@ -113,6 +117,12 @@ pub enum Command {
     Statement(statement::Command),
     /// Show all that led to an agreement and followed from it
     Trace(trace::Arguments),
+    /// See who one is to the node, make read tokens for programs
+    #[command(subcommand)]
+    Token(token::Command),
+    /// See what supervisors look at; look as one, with a reason
+    #[command(subcommand)]
+    Oversight(oversight::Command),
     /// Check a proof offline
     Verify(verify::Arguments),
     /// Rebuild or check a node's read model

@@ -5,12 +5,12 @@ use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::{Output, warn};
-use crate::text::Lang;
+use crate::text::{self, Lang};
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use utilidor_sdk::keystore::others_may_read;
 use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
-use utilidor_types::{AccountId, PrivateKey};
+use utilidor_types::{AccountId, ChainId, PrivateKey};
 
 /// Longest document that is read, in bytes.
 const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -28,12 +28,51 @@ impl Context {
     pub fn new(global: Global) -> Result<Self, Failure> {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
         let lang = global.lang.unwrap_or_else(|| Lang::of_locale(locale.as_deref()));
-        Ok(Self { out: Output { json: global.json, lang }, global })
+        // Programs read the same in any language.
+        text::speak(if global.json { Lang::En } else { lang });
+        Ok(Self { out: Output { json: global.json, lang, offset_minutes: global.offset }, global })
     }
 
-    /// The node.
+    /// The node, asked by the key that acts where something is not for everybody. The key is unlocked when it is needed; where
+    /// there is none, or nobody to ask for its passphrase, the node is asked by nobody in particular.
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(&self.global.node)?)
+        let client = Client::new(&self.global.node)?;
+        if let Ok(token) = std::env::var("UTILIDOR_TOKEN") {
+            return Ok(client.with_token(&token));
+        }
+        let context = self.clone();
+        Ok(client.acting_by(move |chain| context.key_to_sign_in(chain).map_err(|failure| failure.sentence().into())))
+    }
+
+    fn key_to_sign_in(&self, chain: ChainId) -> Result<Option<PrivateKey>, Failure> {
+        // The demonstration's keys protect nothing and are in no keystore.
+        if chain == utilidor_park::genesis().chain() {
+            return Ok(Some(match &self.global.acting {
+                Some(name) => utilidor_park::cast::account_key(name),
+                None => PrivateKey::ed25519(utilidor_park::validator_secret()),
+            }));
+        }
+        if self.global.acting.is_none() && self.keystore()?.info(VALIDATOR).is_ok() {
+            return self.key_if_unlocked(VALIDATOR);
+        }
+        match self.acting_key() {
+            Ok(name) => self.key_if_unlocked(&name),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn key_if_unlocked(&self, name: &str) -> Result<Option<PrivateKey>, Failure> {
+        if !self.has_passphrase() {
+            return Ok(None);
+        }
+        self.signing_key(name).map(Some)
+    }
+
+    /// Whether a passphrase is given, or somebody can be asked for it.
+    fn has_passphrase(&self) -> bool {
+        self.global.passphrase_file.is_some()
+            || std::env::var_os("UTILIDOR_PASSPHRASE").is_some()
+            || std::io::stdin().is_terminal()
     }
 
     /// The keystore.
@@ -148,7 +187,7 @@ impl Context {
 
     /// The account that acts.
     pub async fn account(&self) -> Result<Account, Failure> {
-        Ok(Account::open(self.client()?, self.acting_signing_key()?).await?)
+        Ok(Account::open(Client::new(&self.global.node)?, self.acting_signing_key()?).await?)
     }
 
     /// The id of the account that acts, without unlocking its key.

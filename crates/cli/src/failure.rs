@@ -1,9 +1,12 @@
 //! What went wrong, why, and what to do next.
 
+use crate::chinese;
+use crate::text::{self, Lang};
 use serde_json::json;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
+use utilidor_sdk::http::top_up::TopUpError;
 use utilidor_sdk::{ClientError, KeyError, SubmitError};
 
 /// Exit status when something failed.
@@ -55,6 +58,11 @@ impl Failure {
         Self::new(code, format!("{what}: {}", causes(error)))
     }
 
+    /// What went wrong.
+    pub fn sentence(&self) -> &str {
+        &self.what
+    }
+
     /// Writes the failure to standard error.
     pub fn report(&self, json: bool) {
         let mut stderr = std::io::stderr().lock();
@@ -63,8 +71,12 @@ impl Failure {
             let error = json!({ "error": { "code": self.code, "message": self.what, "next": self.next } });
             writeln!(stderr, "{error:#}")
         } else {
-            let next = self.next.as_ref().map(|next| format!("\n  next: {next}")).unwrap_or_default();
-            writeln!(stderr, "error: {}{next}", self.what)
+            let (error, then) = match text::lang() {
+                Lang::En => ("error", "next"),
+                Lang::Zh => ("错误", "下一步"),
+            };
+            let next = self.next.as_ref().map(|next| format!("\n  {then}: {next}")).unwrap_or_default();
+            writeln!(stderr, "{error}: {}{next}", self.what)
         };
     }
 
@@ -95,13 +107,16 @@ impl From<ClientError> for Failure {
                 .next("start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE"),
             ClientError::BadAddress { .. } => Self::usage(error.to_string()),
             ClientError::Problem(problem) => {
-                let failure = Self::new(problem.code.as_ref(), error.to_string());
+                let failure = Self::new(problem.code.as_ref(), chinese::problem(problem, text::lang()));
                 match problem.code.as_ref() {
                     "development/not-a-development-chain" => {
                         failure.next("a production chain's time is its members' clocks: wait")
                     }
                     "development/not-the-operator" => failure.next(
                         "act with the key of the node: --as founder or --as validator, with --keys in the node's folder",
+                    ),
+                    "access/not-signed-in" | "access/bad-token" => failure.next(
+                        "say who asks: --as NAME with its passphrase, or a read token in UTILIDOR_TOKEN",
                     ),
                     "request/unknown-host" => failure.next(
                         "name the node by its address, or have its operator start it with --allow-host",
@@ -113,6 +128,8 @@ impl From<ClientError> for Failure {
                 .next(format!("see later what became of it: utilidor transaction {hash}")),
             ClientError::NotUnderstood { .. } => Self::new("node/not-understood", error.to_string())
                 .next("check that the node is of the same release: utilidor status"),
+            ClientError::SignIn { .. } => Self::new("access/sign-in", error.to_string())
+                .next("see your keys: utilidor keys list; choose one with --as NAME"),
             ClientError::TooMuch { .. } => Self::new("submission/too-much", error.to_string()),
         }
     }
@@ -123,16 +140,33 @@ impl From<SubmitError> for Failure {
         match &error {
             SubmitError::Refused { refusal, height, hash } => {
                 let code = refusal.code();
-                let what = format!("the ledger refused ({code}): {refusal} (block {height}, transaction {hash})");
+                let why = chinese::refusal(refusal, text::lang());
+                let what = match text::lang() {
+                    Lang::En => format!("the ledger refused ({code}): {why} (block {height}, transaction {hash})"),
+                    Lang::Zh => format!("账本拒绝（{code}）：{why}（区块 {height}，交易 {hash}）"),
+                };
                 Self::refused(code, what)
             }
             SubmitError::NotTaken(problem) => {
-                let what = format!("the node did not take the transaction ({}): {problem}", problem.code);
+                let (code, why) = (&problem.code, chinese::problem(problem, text::lang()));
+                let what = match text::lang() {
+                    Lang::En => format!("the node did not take the transaction ({code}): {why}"),
+                    Lang::Zh => format!("节点未接受交易（{code}）：{why}"),
+                };
                 Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.as_ref(), what) }
             }
             SubmitError::Client(client) => client.clone().into(),
             SubmitError::TooMany(_) | SubmitError::TooLong { .. } => Self::usage(error.to_string()),
             _ => Self::new("client", causes(&error)),
+        }
+    }
+}
+
+impl From<TopUpError> for Failure {
+    fn from(error: TopUpError) -> Self {
+        match error {
+            TopUpError::Client(error) => error.into(),
+            TopUpError::Submit(error) => error.into(),
         }
     }
 }

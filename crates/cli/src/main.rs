@@ -8,15 +8,18 @@
 //! | [`output`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
 //! | [`document`], [`import`], [`ids`] | what people write in documents, in files of readings, and instead of whole ids |
 //! | [`label`] | what things are called that are to be made |
+//! | [`chinese`], [`help`] | refusals, problems and help in Chinese |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
 //!
 //! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
 
 mod arguments;
+mod chinese;
 mod command;
 mod context;
 mod document;
 mod failure;
+mod help;
 mod ids;
 mod import;
 mod label;
@@ -28,7 +31,7 @@ mod text;
 mod units;
 
 use arguments::Arguments;
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use context::Context;
 use std::process::ExitCode;
 
@@ -36,7 +39,10 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
+    let lang = help::language(std::env::args().skip(1), locale.as_deref());
+    let matches = help::localized(Arguments::command(), lang).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     #[cfg(unix)]
     if arguments.command.runs_a_node() {
         keep_freed_memory();

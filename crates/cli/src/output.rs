@@ -1,10 +1,12 @@
 //! How answers are shown: the same value as JSON for programs, or as text for people.
 
 use crate::text::{Lang, text};
+use crate::units;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::io::Write as _;
 use utilidor_types::program::Bilingual;
+use utilidor_types::{Timestamp, Window};
 
 /// A word of the catalogue. Commands write words in this form only, so that a test finds them all.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +27,8 @@ pub struct Output {
     pub json: bool,
     /// Language of the text.
     pub lang: Lang,
+    /// The offset from UTC in which people read times, in minutes, if they have said one.
+    pub offset_minutes: Option<i16>,
 }
 
 impl Output {
@@ -33,6 +37,22 @@ impl Output {
         let text =
             if self.json { serde_json::to_string_pretty(value).expect("answers are plain data") } else { people(self) };
         print(&text);
+    }
+
+    /// The same, where times are read by a tariff's offset, unless people have said another one.
+    #[must_use]
+    pub fn at(self, tariff: Option<i16>) -> Self {
+        Self { offset_minutes: self.offset_minutes.or(tariff), ..self }
+    }
+
+    /// A time for people, by the offset.
+    pub fn time(&self, time: Timestamp) -> String {
+        units::shown(time, self.offset_minutes.unwrap_or(0))
+    }
+
+    /// A stretch of time for people.
+    pub fn window(&self, window: Window) -> String {
+        format!("{} - {}", self.time(window.from), self.time(window.to))
     }
 
     /// Shows a document that is the same for programs and people.

@@ -1,5 +1,7 @@
-//! The words that people read in answers, in English and Chinese. Help and error details are English: they quote codes and
-//! documents that are. A new word gets a line in [`WORDS`]; a test finds words that are missing.
+//! The words that people read in answers, in English and Chinese. Sentences stand with what they tell; refusals and problems in
+//! [`crate::chinese`]. A new word gets a line in [`WORDS`]; a test finds words that are missing.
+
+use std::sync::OnceLock;
 
 /// A language of headings and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -8,6 +10,20 @@ pub enum Lang {
     En,
     /// Chinese.
     Zh,
+}
+
+/// The language of this process, once it is known.
+static SPOKEN: OnceLock<Lang> = OnceLock::new();
+
+/// The language of this process.
+pub fn lang() -> Lang {
+    SPOKEN.get().copied().unwrap_or(Lang::En)
+}
+
+/// Says the language of this process, once.
+pub fn speak(lang: Lang) {
+    // The first word counts: it is the command line's.
+    let _ = SPOKEN.set(lang);
 }
 
 impl Lang {
@@ -39,6 +55,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("award", "award", "授标"),
     ("awarded", "awarded", "已授"),
     ("base", "on", "计税基数"),
+    ("base_units", "base units", "基本单位"),
     ("bidder", "bidder", "报价方"),
     ("binding", "binding", "有约束力"),
     ("block", "block", "区块"),
@@ -48,6 +65,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("bytes", "bytes", "字节"),
     ("capacity", "capacity per hour", "每小时容量"),
     ("carrier", "carrier", "能源品种"),
+    ("category", "category", "类别"),
     ("certificate", "certificate", "计量凭证"),
     ("certificates", "certificates", "计量凭证数"),
     ("certified", "certified", "已认证"),
@@ -80,7 +98,9 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("done", "done", "完成"),
     ("ends", "ends", "终止时间"),
     ("engine", "engine", "引擎"),
+    ("enough", "there is enough", "余额充足"),
     ("event", "event", "事件"),
+    ("everything", "everything", "全部"),
     ("failed", "failed", "失败"),
     ("free", "free", "可用"),
     ("from", "from", "自"),
@@ -130,6 +150,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("next", "next", "下一步"),
     ("nonce", "next nonce", "下一序号"),
     ("none", "none", "无"),
+    (
+        "not_granted",
+        "little is left, and no more is granted; paid ahead within 30 days:",
+        "余额不足，且已达授权上限；30 天内已预付：",
+    ),
     ("nothing", "there are none", "没有记录"),
     ("nothing_happens", "If nobody does anything and no meter brings readings:", "若各方均无动作且无读数："),
     ("notice", "notice", "说明"),
@@ -180,6 +205,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("rule", "award rule", "授标规则"),
     ("same_code", "the sources give the published code", "源码重建结果与发布代码一致"),
     ("seal_key", "seal key", "密封公钥"),
+    ("sees", "may see", "可见范围"),
     ("segments", "segments", "计量区段"),
     ("sent", "sent", "已发送"),
     ("settlement", "settlement", "结算"),
@@ -206,10 +232,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("status_terminated", "terminated", "已提前终止"),
     ("step", "step", "步骤"),
     ("stopped", "the node has stopped", "节点已停止"),
+    ("subject", "of", "对象"),
     ("stopped_meter", "stopped", "已停用"),
     ("storage", "settlements ago", "前几次结算"),
     ("substituted", "substituted", "含替代值"),
     ("suite", "suite", "套件"),
+    ("supervisor", "supervisor", "监管方"),
     ("supply", "supply", "供能"),
     ("taken", "taken", "实取"),
     ("tariff", "tariff", "计费方式"),
@@ -219,6 +247,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("time", "time", "时间"),
     ("to", "to", "至"),
     ("to_peer", "to the peer", "相对对照系统"),
+    ("token", "token", "令牌"),
     ("tolerance", "tolerance", "容差"),
     ("toolchain", "built with", "构建工具"),
     ("tranche", "tranche", "预付批次"),

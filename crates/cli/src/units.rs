@@ -3,10 +3,10 @@
 
 use jiff::SignedDuration;
 use utilidor_types::carrier::BaseUnit;
-use utilidor_types::money::{Price, PriceUnit};
 use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{Area, Carrier, Quantity, Timestamp};
+pub use utilidor_view::show::{power, price, quantity, shown};
 
 /// Units of quantities: name, base unit, base units in one.
 const UNITS: [(&str, BaseUnit, u64); 11] = [
@@ -101,43 +101,15 @@ fn exact(number: &str, scale: u64) -> Option<u64> {
     (product % divisor == 0).then(|| u64::try_from(product / divisor).ok()).flatten()
 }
 
-/// A price for people.
-pub fn price(price: Price) -> String {
-    let unit = match price.per {
-        PriceUnit::KilowattHour => "kWh",
-        PriceUnit::Gigajoule => "GJ",
-        PriceUnit::CubicMetre => "m3",
-    };
-    format!("{}/{unit}", price.money)
-}
-
 /// A quantity for people, or the bare number if it is not known, or not said, of which carrier.
 pub fn quantity_of(quantity: Quantity, carrier: Option<Carrier>) -> String {
     carrier.map_or_else(|| quantity.to_string(), |carrier| self::quantity(quantity, carrier))
-}
-
-/// A quantity for people, in kWh or m3. One that these do not hold in three or six decimals begins with `~`.
-pub fn quantity(quantity: Quantity, carrier: Carrier) -> String {
-    match carrier.base_unit() {
-        BaseUnit::Joule => {
-            let watt_hours = quantity.0 / JOULES_PER_WATT_HOUR;
-            let about = if quantity.0.is_multiple_of(JOULES_PER_WATT_HOUR) { "" } else { "~" };
-            format!("{about}{}.{:03} kWh", watt_hours / 1_000, watt_hours % 1_000)
-        }
-        BaseUnit::Millilitre => format!("{}.{:06} m3", quantity.0 / 1_000_000, quantity.0 % 1_000_000),
-    }
 }
 
 /// A floor area in m2 with at most two decimals, such as `2400` or `84.25`.
 pub fn area(text: &str) -> Result<Area, String> {
     let bad = || format!("{text:?} is no floor area: write m2 with at most two decimals, such as 84.25");
     exact(text, Area::PER_M2.into()).and_then(|area| u32::try_from(area).ok()).map(Area).ok_or_else(bad)
-}
-
-/// Mean power for people, in kW, rounded down to watts: so many joules in so many milliseconds.
-pub fn power(quantity: Quantity, ms: u32) -> String {
-    let watts = u128::from(quantity.0) * 1_000 / u128::from(ms.max(1));
-    format!("{}.{:03} kW", watts / 1_000, watts % 1_000)
 }
 
 /// An instant: RFC 3339 such as `2025-01-31T08:00:00+08:00`, or Unix milliseconds.
@@ -151,6 +123,22 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
 pub fn written_time(text: &str) -> Option<Timestamp> {
     let ms = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
     u64::try_from(ms).ok().map(Timestamp).filter(|time| *time <= MAX_TIMESTAMP)
+}
+
+/// An offset from UTC such as `+08:00`, in minutes.
+pub fn offset(text: &str) -> Result<i16, String> {
+    let bad = || format!("{text:?} is no offset from UTC: write for example +08:00");
+    let (sign, rest) = match text.split_at_checked(1) {
+        Some(("+", rest)) => (1, rest),
+        Some(("-", rest)) => (-1, rest),
+        _ => return Err(bad()),
+    };
+    let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
+    let (hours, minutes): (i16, i16) = (hours.parse().map_err(|_| bad())?, minutes.parse().map_err(|_| bad())?);
+    if !(0..=18).contains(&hours) || !(0..60).contains(&minutes) {
+        return Err(bad());
+    }
+    Ok(sign * (hours * 60 + minutes))
 }
 
 /// A duration such as `90m`, `36h` or `7d`, in milliseconds.
@@ -203,22 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn a_kilowatt_hour_in_an_hour_is_a_kilowatt() {
-        assert_eq!(power(Quantity(3_600_000), 3_600_000), "1.000 kW");
-        assert_eq!(power(Quantity(1), 0), "1.000 kW", "a time of nothing divides nothing");
-    }
-
-    #[test]
-    fn prices_name_their_unit() {
-        assert_eq!(price(Price::micro_per_m3(3_500_000)), "3.500000/m3");
-        assert_eq!(price(Price::micro_per_kwh(1)), "0.000001/kWh");
-    }
-
-    #[test]
-    fn quantities_are_shown_with_a_mark_where_decimals_are_cut() {
-        assert_eq!(quantity(Quantity(3_600_000), Carrier::Heating), "1.000 kWh");
-        assert_eq!(quantity(Quantity(3_601), Carrier::Heating), "~0.001 kWh");
-        assert_eq!(quantity(Quantity(1_000_001), Carrier::Water), "1.000001 m3");
+    fn offsets_are_read() {
+        assert_eq!((offset("+08:00"), offset("-03:30")), (Ok(480), Ok(-210)));
+        for text in ["", "8", "+8", "+19:00", "+08:60", "+-8:00"] {
+            assert!(offset(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

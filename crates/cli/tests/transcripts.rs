@@ -5,7 +5,7 @@ mod common;
 use common::Desk;
 use serde_json::Value;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
     "node",
     "demo",
     "keys",
@@ -23,6 +23,8 @@ const COMMANDS: [&str; 22] = [
     "subscription",
     "statement",
     "trace",
+    "token",
+    "oversight",
     "verify",
     "index",
     "transaction",

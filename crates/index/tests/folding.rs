@@ -243,7 +243,7 @@ fn a_batch_of_certificates_is_folded_quickly_and_found_by_its_meter() {
     println!("{:?} a certificate", began.elapsed() / (batches * batch) as u32);
     assert_eq!(fixture.ask().meter(meter("alice")).unwrap().unwrap().certificates, batches * batch);
     let filter = TimeFilter { from_ms: Some(at(1, 1, 70_000)), to_ms: None };
-    let rows = fixture.ask().certificates_of_meter(meter("alice"), &filter, paging(None, 100)).unwrap();
+    let rows = fixture.ask().certificates_of_meter(meter("alice"), &filter, paging(None, 100)).unwrap().unwrap();
     assert_eq!(rows.items[0].certificate.id, CertificateId(70_000));
     assert_eq!(rows.items[0].height, 2 + 70_000 / batch);
 }

@@ -380,3 +380,60 @@ fn offer(seal: Seal) -> Offer {
         notice: "".parse().unwrap(),
     }
 }
+
+/// A node that knows sessions: each sign-in is counted and gives another token; tokens before `good` have ended.
+fn with_sessions(sign_ins: Arc<AtomicU32>, good: u32) -> Router {
+    let challenge = json!({ "challenge": "07".repeat(32), "chain": ChainId([7; 16]), "ends_ms": 1 });
+    let sign_in = move |axum::Json(answer): axum::Json<utilidor_types::session::SignIn>| async move {
+        assert!(answer.holds(ChainId([7; 16])), "the signature is for the node's chain, name and challenge");
+        assert!(answer.node.starts_with("127.0.0.1:"), "{}", answer.node);
+        let number = sign_ins.fetch_add(1, Ordering::SeqCst) + 1;
+        axum::Json(json!({
+            "token": number.to_string(), "kind": "session", "account": AccountId::of(&answer.signer), "roles": [],
+            "sees_everything": false, "categories": [], "ends_ms": 1
+        }))
+    };
+    let accounts = move |headers: HeaderMap| async move {
+        let token = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        match token.as_deref().and_then(|token| token.strip_prefix("Bearer ")?.parse::<u32>().ok()) {
+            Some(number) if number >= good => axum::Json(json!({ "items": [], "next": null })).into_response(),
+            _ => (StatusCode::UNAUTHORIZED, axum::Json(problem(401, "access/bad-token"))).into_response(),
+        }
+    };
+    Router::new()
+        .route("/v1/session/challenge", post(move || async move { axum::Json(challenge) }))
+        .route("/v1/session", post(sign_in))
+        .route("/v1/accounts", get(accounts))
+        .route(
+            "/v1/status",
+            get(|headers: HeaderMap| async move {
+                assert!(!headers.contains_key("authorization"), "what is for everybody needs no token");
+                axum::Json(status())
+            }),
+        )
+}
+
+#[tokio::test]
+async fn signs_in_when_something_is_not_for_everybody_and_again_when_the_session_has_ended() {
+    let sign_ins = Arc::new(AtomicU32::new(0));
+    let client = serve(with_sessions(Arc::clone(&sign_ins), 2)).await.acting_as(key());
+    client.status().await.unwrap();
+    assert_eq!(sign_ins.load(Ordering::SeqCst), 0);
+    client.accounts().await.unwrap();
+    assert_eq!(sign_ins.load(Ordering::SeqCst), 2, "the first session had ended");
+    client.clone().accounts().await.unwrap();
+    assert_eq!(sign_ins.load(Ordering::SeqCst), 2, "clones share the session");
+}
+
+#[tokio::test]
+async fn without_a_key_or_with_a_token_that_has_ended_it_is_told_so() {
+    let sign_ins = Arc::new(AtomicU32::new(0));
+    let nobody = serve(with_sessions(Arc::clone(&sign_ins), 1)).await;
+    for client in [nobody.clone(), nobody.acting_by(|_| Ok(None)), nobody.with_token("0")] {
+        assert_eq!(client.accounts().await.unwrap_err().code(), Some("access/bad-token"));
+    }
+    nobody.with_token("7").accounts().await.unwrap();
+    let locked = nobody.acting_by(|_| Err("the passphrase does not open it".into()));
+    assert!(matches!(locked.accounts().await.unwrap_err(), ClientError::SignIn { .. }));
+    assert_eq!(sign_ins.load(Ordering::SeqCst), 0);
+}

@@ -223,15 +223,16 @@ impl Program {
         }
     }
 
-    /// The meters that its terms name, and when they serve it, where the terms say so. One that measures several lots is there
-    /// several times.
+    /// The meters that serve it by its terms, and when, where the terms say so. One that measures several lots is there several
+    /// times. None of a program that parties have written: its terms can name anybody's meter, or none that there is, and only what
+    /// it binds serves it, which the ledger allows of a party's meter alone.
     pub fn meters(&self) -> Vec<(MeterId, Option<Window>)> {
         match self {
             Self::Purchase(terms) => terms.meters().map(|meter| (meter, Some(terms.window))).collect(),
             Self::Subscription(terms) => {
                 terms.services.iter().filter_map(|service| service.meter).map(|meter| (meter, None)).collect()
             }
-            Self::Coded(terms) => terms.meters.iter().map(|meter| (meter.meter, Some(meter.window))).collect(),
+            Self::Coded(_) => Vec::new(),
         }
     }
 

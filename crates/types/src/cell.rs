@@ -35,6 +35,11 @@ const HASH_BYTES: [usize; 2] = [16, 32];
 const RECORD_BYTES: usize = 22;
 
 impl Key {
+    /// Whether this is the key of a record whose id begins with `id`.
+    pub fn is_of(&self, id: &[u8]) -> bool {
+        self.0[..8] == Self::of(0, id).0[..8]
+    }
+
     /// The key of the first cell of the record `id` in `table`.
     pub fn of(table: u8, id: &[u8]) -> Self {
         let family = match id.first_chunk::<8>() {

@@ -10,7 +10,7 @@
 //! | [`program`] | what parties publish of programs that they write themselves |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
-//! | [`operator`] | what a development chain's operator signs for its node |
+//! | [`operator`], [`session`] | what is signed for a node, outside the ledger: by a development chain's operator, by who signs in, by a supervisor |
 //!
 //! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
 
@@ -40,6 +40,7 @@ pub mod receipt;
 pub mod refusal;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod session;
 pub mod statement;
 pub mod time;
 pub mod transaction;

@@ -46,6 +46,7 @@ hex_values! {
     crate::hash::Digest, 32, "A SHA-256 digest, in hex.";
     crate::transaction::TransactionHash, 32, "A transaction's hash, in hex.";
     crate::key::Signature, 64, "A signature, in hex.";
+    crate::session::Challenge, 32, "A challenge to be signed, in hex.";
     crate::cell::Key, 32, "A key of the state, in hex.";
     crate::cell::Cell, crate::cell::CELL_BYTES, "What a key of the state holds, in hex.";
 }

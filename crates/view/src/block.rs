@@ -32,10 +32,13 @@ pub struct BlockDetail {
     pub block: Digest,
     /// The header.
     pub header: Header,
-    /// Hashes of the transactions, in order.
+    /// Hashes of the transactions, in order, as far as whoever asks may see all of each.
     pub transactions: Vec<TransactionHash>,
-    /// The receipts, in order.
+    /// The receipts, in order, as far as whoever asks may see all of each.
     pub receipts: Vec<Receipt>,
+    /// Whether some were left out.
+    #[serde(default)]
+    pub partial: bool,
 }
 
 /// A receipt with its place, and the data of the event stream's `receipt` event.

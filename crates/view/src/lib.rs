@@ -16,18 +16,19 @@
 //! | [`offer`], [`agreement`], [`trace`] | the trade: offers, quotes, agreements, and one of these from offer to payment |
 //! | [`package`], [`statement`] | packages, subscriptions with what was prepaid, statements |
 //! | [`program`] | programs that parties have published |
+//! | [`series`] | what flowed by hour, day or month, with gaps marked |
 //! | [`meter`], [`event`] | meters and certified readings; segments, corrections, notices and whatever else receipts tell |
 //! | [`refusal`] | what the ledger refused |
 //! | [`search`] | ids that are found by their beginning |
 //! | `proof` | what a node proves (feature `proof`) |
+//! | [`show`] | quantities, prices and times as people read them |
 //! | [`problem`] | what it answers when it does not do what was asked |
-//! | [`page`], [`limits`], [`asker`] | how lists are cut, how much can be asked for at once, and by whom |
+//! | [`page`], [`limits`], [`viewer`] | how lists are cut, how much can be asked for at once, and by whom |
 //!
 //! Deliberately absent: HTTP, SQL, rules.
 
 pub mod account;
 pub mod agreement;
-pub mod asker;
 pub mod block;
 pub mod event;
 pub mod limits;
@@ -43,14 +44,16 @@ pub mod program;
 pub mod proof;
 pub mod refusal;
 pub mod search;
+pub mod series;
+pub mod show;
 pub mod statement;
 pub mod summary;
 pub mod trace;
 pub mod transaction;
+pub mod viewer;
 
 pub use account::{AccountView, CapacityView, MemberView};
 pub use agreement::{AgreementFilter, AgreementView, AmendmentView, DebtView, Kind, StepKind, StepView};
-pub use asker::Asker;
 pub use block::{BlockDetail, BlockFilter, BlockView, ReceiptView};
 pub use event::{EventFilter, EventKind, EventView};
 pub use meter::{CertificateView, MeterFilter, MeterView, TimeFilter};
@@ -58,14 +61,16 @@ pub use money::{CauseView, DueView, Held, MovementKind, MovementView};
 pub use node::{ChainTime, Codes, NodeStatus, ProblemCode, RefusalCode};
 pub use offer::{OfferFilter, OfferStatus, OfferView, QuoteStatus, QuoteView};
 pub use package::{PackageView, SubscriptionView, TrancheOpened, TrancheView};
-pub use page::{Page, PageQuery};
+pub use page::{Format, Order, Page, PageQuery};
 pub use problem::{Code, Problem};
 pub use program::ProgramView;
 #[cfg(feature = "proof")]
 pub use proof::{ProofDocument, StateProof};
 pub use refusal::{RefusalCount, RefusalView, RefusedAwardView, RefusedReadingView};
 pub use search::{FoundId, FoundIds, IdKind};
+pub use series::{Known, SeriesPoint, SeriesQuery, SeriesView, Step};
 pub use statement::{StatementFilter, StatementView};
 pub use summary::{AgreementCount, MoneySummary, Summary};
 pub use trace::{SignatureView, Trace};
 pub use transaction::{Submission, SubmissionResult, Submitted, TransactionView};
+pub use viewer::{ChallengeView, NewToken, OversightView, Scope, SessionView, TokenKind, TokenView, TokenWish, Viewer};

@@ -73,6 +73,22 @@ codes! {
     UnknownHost = 421, "request/unknown-host", "the node does not go by this name";
     /// A page of another site asks.
     ForeignOrigin = 403, "request/foreign-origin", "pages of other sites may not use the node";
+    /// Nobody in particular asks.
+    NotSignedIn = 401, "access/not-signed-in", "this is not for everybody: sign in";
+    /// The token is none, or is over.
+    BadToken = 401, "access/bad-token", "the token is not one of this node, or it has ended";
+    /// The sign-in shows no key.
+    BadSignIn = 401, "access/bad-sign-in", "the sign-in does not show the key";
+    /// The token is not for this.
+    OutOfScope = 403, "access/out-of-scope", "the token is not for this";
+    /// The role is missing.
+    MissingRole = 403, "access/missing-role", "the account's member does not have the role";
+    /// A proof would show what is others'.
+    MixedEvidence = 403, "access/mixed-evidence", "the proof would show what is others' as well";
+    /// As many tokens as allowed.
+    TooManyTokens = 409, "access/too-many-tokens", "the account has as many tokens as allowed";
+    /// The log has gone on.
+    LogMoved = 409, "access/log-moved", "the wish does not follow the last entry of the log of oversight";
     /// Only the operator may ask for this.
     NotTheOperator = 403, "development/not-the-operator", "only the chain's operator moves its time";
     /// No such endpoint.

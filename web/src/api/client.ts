@@ -22,7 +22,49 @@ export class NoAnswer extends Error {
   }
 }
 
-export const api = createClient<paths>({ baseUrl: '/' });
+/// Lists are also to be had as tables; the app asks for JSON.
+export const api = createClient<paths, 'application/json'>({ baseUrl: '/' });
+
+/// What is for everybody, and transactions, which are for whoever has their hashes: nobody signs in for it.
+const FOR_EVERYBODY = [
+  '/v1/status',
+  '/v1/genesis',
+  '/v1/problems',
+  '/v1/session',
+  '/v1/transactions',
+  '/v1/packages',
+  '/v1/programs',
+  '/v1/development',
+];
+
+/// Gives the token to ask with, if there is one to be had; `refused` is one that the node takes no more.
+type Tokens = (refused?: string) => Promise<string | undefined>;
+let tokens: Tokens | undefined;
+
+/// Who the client is, from now on.
+export function askAs(given: Tokens): void {
+  tokens = given;
+}
+
+/// How a token stands in a request.
+export const SCHEME = 'Bearer ';
+
+api.use({
+  async onRequest({ request, schemaPath }) {
+    const known = request.headers.has('authorization');
+    if (known || FOR_EVERYBODY.some((open) => schemaPath.startsWith(open))) return request;
+    const token = await tokens?.();
+    if (token) request.headers.set('authorization', SCHEME + token);
+    return request;
+  },
+  // A session ends after an hour, and with the node: sign in again, once.
+  async onResponse({ request, response }) {
+    const refused = request.headers.get('authorization')?.slice(SCHEME.length);
+    if (response.status !== 401 || !refused || request.method !== 'GET') return response;
+    const token = await tokens?.(refused);
+    return token ? fetch(request.url, { headers: { authorization: SCHEME + token } }) : response;
+  },
+});
 
 /// The answer, or a failure that says why there is none.
 export async function answer<T>(asked: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
@@ -55,12 +97,12 @@ export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most
 }
 
 export interface FoundId {
-  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'package' | 'transaction';
+  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'package' | 'program' | 'transaction';
   id: string;
 }
 
 /// Ids that begin with these digits.
 export async function beginningWith(digits: string): Promise<FoundId[]> {
-  const response = await fetch(`/v1/ids/${digits}`);
-  return response.ok ? ((await response.json()) as { items: FoundId[] }).items : [];
+  const { data } = await api.GET('/v1/ids/{beginning}', { params: { path: { beginning: digits } } });
+  return data?.items ?? [];
 }

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Accounts in the order of opening. */
+        /** One's own accounts in the order of opening. */
         get: operations["list_accounts"];
         put?: never;
         post?: never;
@@ -38,6 +38,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/accounts/{account}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to an account's agreements and to the meters that it holds: proposals, changes of status, statements, prepayments,
+         *     notices, gaps, corrections, debts. Movements, readings and segments have lists of their own; a kind that is asked for is
+         *     listed whichever it is.
+         */
+        get: operations["list_account_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/accounts/{account}/movements": {
         parameters: {
             query?: never;
@@ -45,8 +66,48 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Movements of an account's money, oldest first. An account that is not open has none. */
+        /** Movements of an account's money. */
         get: operations["list_account_movements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{account}/series/{carrier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What flowed through the meters of a carrier that an account holds or has held, by hour, day or month of the tariff's own
+         *     time. What is not known is marked, and what a substitute rule has settled.
+         */
+        get: operations["get_account_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{account}/usage/{carrier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same as a Green Button document (ESPI usage information in an Atom feed), by hour or day: Wh or litres, with the quality
+         *     of each step. Steps of which nothing is known are left out.
+         */
+        get: operations["get_account_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -62,7 +123,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Agreements in the order in which they were proposed. */
+        /** One's own agreements in the order in which they were proposed. */
         get: operations["list_agreements"];
         put?: never;
         post?: never;
@@ -144,6 +205,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agreements/{agreement}/series/{carrier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same of the meters that serve an agreement, in the time that they do, for its parties. */
+        get: operations["get_agreement_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agreements/{agreement}/statements": {
         parameters: {
             query?: never;
@@ -206,7 +284,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A block with the hashes of its transactions and its receipts. */
+        /** A block, with those of its transactions' hashes and receipts of which one may see all. */
         get: operations["get_block"];
         put?: never;
         post?: never;
@@ -279,7 +357,7 @@ export interface paths {
         };
         /**
          * Final blocks and their receipts as server-sent events: `block` (a block as in `/v1/blocks`) and `receipt` (height, index
-         *     and receipt). Ids are `height:index`; give the last one as `Last-Event-ID` to go on after it.
+         *     and receipt), the latter as far as one may see all of it. The stream ends with its token. Ids are `height:index`; give the last one as `Last-Event-ID` to go on after it.
          */
         get: operations["stream_events"];
         put?: never;
@@ -314,7 +392,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits. */
+        /**
+         * Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits, as far as one
+         *     may see what they are of.
+         */
         get: operations["find_ids"];
         put?: never;
         post?: never;
@@ -331,7 +412,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Members in the order of admission. */
+        /** Members in the order of admission. Which accounts are a member's is told to that member only. */
         get: operations["list_members"];
         put?: never;
         post?: never;
@@ -348,7 +429,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Meters in the order of registration. */
+        /** The meters that one holds, operates, or has a running contract on, in the order of registration. */
         get: operations["list_meters"];
         put?: never;
         post?: never;
@@ -455,11 +536,32 @@ export interface paths {
         };
         /**
          * Quotes on an offer in the order of submission, those included that stand no more: commitments and sealed bytes, and the
-         *     content of those that the owner has awarded.
+         *     content of those that the owner has awarded. The offer's owner sees all of them, a bidder its own.
          */
         get: operations["list_quotes"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/oversight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What supervisors have looked at, oldest first: when, who, and which kind. Whom it concerns is told of whom, and why. */
+        get: operations["list_oversight"];
+        put?: never;
+        /**
+         * Lets a supervisor see one kind of somebody's data for a quarter of an hour. The signed wish, with its reason, stands in the
+         *     log before anything is shown.
+         */
+        post: operations["oversee"];
         delete?: never;
         options?: never;
         head?: never;
@@ -575,7 +677,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Refused transactions, readings and awards, oldest first. */
+        /** What was refused to one: transactions, readings of one's meters, awards on one's offers and of one's quotes. */
         get: operations["list_refusals"];
         put?: never;
         post?: never;
@@ -602,6 +704,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who the token shows. */
+        get: operations["get_session"];
+        put?: never;
+        /** Signs in with a key: its signature over the chain, the node's name and a challenge. The token lasts an hour. */
+        post: operations["sign_in"];
+        /** Ends the session. */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A challenge to be signed, good for a minute and for one sign-in. */
+        post: operations["make_challenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/state/{key}/proof": {
         parameters: {
             query?: never;
@@ -609,7 +747,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What a key of the state holds after the last final block, or that it holds nothing, with its proof. */
+        /**
+         * What a key of the state holds after the last final block, or that it holds nothing, with its proof. Keys are told of one's own
+         *     accounts, agreements, offers and meters.
+         */
         get: operations["prove_state"];
         put?: never;
         post?: never;
@@ -626,7 +767,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Statements in the order of issue. */
+        /** Statements of one's own agreements in the order of issue. */
         get: operations["list_statements"];
         put?: never;
         post?: never;
@@ -645,6 +786,23 @@ export interface paths {
         };
         /** A statement. */
         get: operations["get_statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/statements/{agreement}/{number}/document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A statement on paper, in the tariff's own time. */
+        get: operations["print_statement"];
         put?: never;
         post?: never;
         delete?: never;
@@ -742,6 +900,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The read tokens that the member's accounts have made for programs, oldest first. There are few, so this is one page. */
+        get: operations["list_tokens"];
+        put?: never;
+        /**
+         * Makes a read token for a program: with it the program reads what the account may, as far as the categories go, until it
+         *     ends or is revoked. It is told once.
+         */
+        post: operations["make_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a read token of one of the member's accounts, at once. */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/transactions": {
         parameters: {
             query?: never;
@@ -771,7 +967,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A final transaction with its receipt. One that was dropped lately is answered with the reason. */
+        /**
+         * A final transaction with its receipt, for whoever has its hash: it is told to nobody who may not see all of it. One that was
+         *     dropped lately is answered with the reason.
+         */
         get: operations["get_transaction"];
         put?: never;
         post?: never;
@@ -1294,9 +1493,11 @@ export interface components {
             block: components["schemas"]["Digest"];
             /** @description The header. */
             header: components["schemas"]["Header"];
-            /** @description The receipts, in order. */
+            /** @description Whether some were left out. */
+            partial?: boolean;
+            /** @description The receipts, in order, as far as whoever asks may see all of each. */
             receipts: components["schemas"]["Receipt"][];
-            /** @description Hashes of the transactions, in order. */
+            /** @description Hashes of the transactions, in order, as far as whoever asks may see all of each. */
             transactions: components["schemas"]["TransactionHash"][];
         };
         /** @description A transaction's or receipt's place in its block, and the path from there to the root. */
@@ -1359,6 +1560,11 @@ export interface components {
          * @enum {string}
          */
         Carrier: "electricity" | "heating" | "cooling" | "hot_water" | "gas" | "water";
+        /**
+         * @description A kind of what is not for everybody.
+         * @enum {string}
+         */
+        Category: "accounts" | "trade" | "meters";
         /** @description What a receipt answers. */
         Cause: "genesis" | {
             /** @description A transaction of the block. */
@@ -1487,6 +1693,20 @@ export interface components {
         ChainTime: {
             /** @description The last block's time. */
             time_ms: components["schemas"]["Timestamp"];
+        };
+        /**
+         * @description A challenge to be signed, in hex.
+         * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+         */
+        Challenge: string;
+        /** @description A challenge to be signed. */
+        ChallengeView: {
+            /** @description The chain. */
+            chain: components["schemas"]["ChainId"];
+            /** @description What is to be signed, with the chain and the node's name. */
+            challenge: components["schemas"]["Challenge"];
+            /** @description Until when it is taken, by the node's clock. */
+            ends_ms: components["schemas"]["Timestamp"];
         };
         /** @description A charge of a package. */
         Charge: {
@@ -2043,6 +2263,11 @@ export interface components {
          */
         Kind: "purchase" | "subscription" | "coded";
         /**
+         * @description How well a step is known.
+         * @enum {string}
+         */
+        Known: "measured" | "spread" | "missing";
+        /**
          * @description What a creator calls the thing that it creates, in hex.
          * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
          */
@@ -2444,6 +2669,11 @@ export interface components {
             /** @description Its signature over chain and member. */
             signature: components["schemas"]["Signature"];
         };
+        /** @description A token that was just made. It is told once: the node keeps its hash only. */
+        NewToken: components["schemas"]["SessionView"] & {
+            /** @description To be sent as `Authorization: Bearer TOKEN`. */
+            token: string;
+        };
         /** @description Where the node stands. */
         NodeStatus: {
             /** @description Its digest. */
@@ -2583,6 +2813,47 @@ export interface components {
                 by: components["schemas"]["Party"];
             };
         } | "package";
+        /** @description An entry of the log of oversight. */
+        OversightView: {
+            /** @description Digest of the entry before. */
+            after: components["schemas"]["Digest"];
+            /** @description When, by the node's clock. */
+            at_ms: components["schemas"]["Timestamp"];
+            /** @description At which kind. */
+            category: components["schemas"]["Category"];
+            /** @description Whether it concerns who asks. */
+            concerns_you: boolean;
+            /** @description Digest of the entry: the next one names it. */
+            digest: components["schemas"]["Digest"];
+            /**
+             * Format: int64
+             * @description Its place in the log, from 1.
+             */
+            number: number;
+            /** @description Why, in the supervisor's words; told with the subject. */
+            reason?: string | null;
+            subject?: components["schemas"]["Subject"] | null;
+            /** @description Who looked. */
+            supervisor: components["schemas"]["AccountId"];
+        };
+        /** @description A supervisor's wish to see what is not its own, signed: what the log of oversight keeps. */
+        OversightWish: {
+            /** @description The digest of the last entry of the log that the supervisor saw; zero if there is none. So a signature serves once. */
+            after: components["schemas"]["Digest"];
+            /** @description Which kind. */
+            category: components["schemas"]["Category"];
+            /** @description Why; for members to read. */
+            reason: string;
+            /**
+             * @description Its signature under the namespace `utilidor/oversight` over the Borsh encoding of chain, category, subject, reason and
+             *     `after`.
+             */
+            signature: components["schemas"]["Signature"];
+            /** @description The supervisor's key. */
+            signer: components["schemas"]["PublicKey"];
+            /** @description Of whom or what. */
+            subject: components["schemas"]["Subject"];
+        };
         /** @description A version of a package, as its owner publishes it. */
         Package: {
             /** @description What the owner calls it; all versions share it. */
@@ -2872,6 +3143,34 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_OversightView: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description Digest of the entry before. */
+                after: components["schemas"]["Digest"];
+                /** @description When, by the node's clock. */
+                at_ms: components["schemas"]["Timestamp"];
+                /** @description At which kind. */
+                category: components["schemas"]["Category"];
+                /** @description Whether it concerns who asks. */
+                concerns_you: boolean;
+                /** @description Digest of the entry: the next one names it. */
+                digest: components["schemas"]["Digest"];
+                /**
+                 * Format: int64
+                 * @description Its place in the log, from 1.
+                 */
+                number: number;
+                /** @description Why, in the supervisor's words; told with the subject. */
+                reason?: string | null;
+                subject?: components["schemas"]["Subject"] | null;
+                /** @description Who looked. */
+                supervisor: components["schemas"]["AccountId"];
+            }[];
+            /** @description Cursor of the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_PackageView: {
             /** @description The items, in the list's order. */
             items: {
@@ -2993,6 +3292,28 @@ export interface components {
                 statement: components["schemas"]["Statement"];
                 /** @description Who pays. */
                 user: components["schemas"]["AccountId"];
+            }[];
+            /** @description Cursor of the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_TokenView: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description The account that made it. */
+                account: components["schemas"]["AccountId"];
+                /** @description What it may read. */
+                categories: components["schemas"]["Category"][];
+                /** @description Until when. */
+                ends_ms: components["schemas"]["Timestamp"];
+                /** @description What it is revoked by: the hash of the token. */
+                id: components["schemas"]["Digest"];
+                /** @description When it was made. */
+                made_ms: components["schemas"]["Timestamp"];
+                /** @description What its maker calls it. */
+                name: string;
+                /** @description Only of that account. */
+                this_account_only: boolean;
             }[];
             /** @description Cursor of the next page; none on the last one. */
             next?: string | null;
@@ -3964,6 +4285,39 @@ export interface components {
              */
             to_month: number;
         };
+        /** @description A step of a series. */
+        SeriesPoint: {
+            /** @description Whether a correction has changed what was certified. */
+            corrected: boolean;
+            /** @description Its begin. */
+            from_ms: components["schemas"]["Timestamp"];
+            /** @description How well that is known. */
+            known: components["schemas"]["Known"];
+            /** @description What flowed, as far as readings say. */
+            quantity: components["schemas"]["Quantity"];
+            /** @description Whether a statement has settled some of it by a substitute rule. */
+            substituted: boolean;
+            /** @description Its end. */
+            to_ms: components["schemas"]["Timestamp"];
+        };
+        /** @description What flowed through meters of one carrier. */
+        SeriesView: {
+            /** @description The carrier. */
+            carrier: components["schemas"]["Carrier"];
+            /** @description The meters that it adds up. */
+            meters: components["schemas"]["MeterId"][];
+            /**
+             * Format: int32
+             * @description The fixed offset from UTC by which days and months begin, in minutes.
+             */
+            offset_minutes: number;
+            /** @description The steps, oldest first, without a hole: those of which nothing is known are marked. */
+            points: components["schemas"]["SeriesPoint"][];
+            /** @description How long the steps are. */
+            step: components["schemas"]["Step"];
+            /** @description What all of them come to. */
+            total: components["schemas"]["Quantity"];
+        };
         /** @description A service chosen in a subscription. */
         Service: {
             /** @description The carrier; each at most once in a subscription. */
@@ -3978,6 +4332,33 @@ export interface components {
              * @description Which of the package's tariff options for the carrier, counted from 0.
              */
             option: number;
+        };
+        /** @description Who somebody is to the node. */
+        SessionView: {
+            /** @description The account. */
+            account: components["schemas"]["AccountId"];
+            /** @description What it may see of what is not for everybody. */
+            categories: components["schemas"]["Category"][];
+            /** @description Until when, by the node's clock. */
+            ends_ms: components["schemas"]["Timestamp"];
+            /** @description Which kind of token it is. */
+            kind: components["schemas"]["TokenKind"];
+            member?: components["schemas"]["MemberId"] | null;
+            /** @description What its member may do. */
+            roles: components["schemas"]["Roles"];
+            /** @description Whether it may see everything, as who runs a validator's node does anyway. */
+            sees_everything: boolean;
+        };
+        /** @description The answer to a challenge. */
+        SignIn: {
+            /** @description The node's challenge. */
+            challenge: components["schemas"]["Challenge"];
+            /** @description The node as its client calls it: host and port of its address, as in the request's `Host`. */
+            node: string;
+            /** @description The signer's signature under the namespace `utilidor/session` over the Borsh encoding of chain, node and challenge. */
+            signature: components["schemas"]["Signature"];
+            /** @description Who signs in. */
+            signer: components["schemas"]["PublicKey"];
         };
         /**
          * @description A signature, in hex.
@@ -4337,6 +4718,17 @@ export interface components {
             step: components["schemas"]["StepKind"];
             terms?: components["schemas"]["Digest"] | null;
         };
+        /** @description Whom or what a supervisor looks at. */
+        Subject: "everything" | {
+            /** @description An account: this one, and none of its member's others. */
+            account: components["schemas"]["AccountId"];
+        } | {
+            /** @description An agreement. */
+            agreement: components["schemas"]["AgreementId"];
+        } | {
+            /** @description A meter. */
+            meter: components["schemas"]["MeterId"];
+        };
         /** @description Transactions to be submitted, in JSON. */
         Submission: {
             /** @description Canonical bytes of signed transactions, in hex. */
@@ -4478,6 +4870,39 @@ export interface components {
          * @description Unix time in milliseconds.
          */
         Timestamp: number;
+        /**
+         * @description What kind of token somebody asks with.
+         * @enum {string}
+         */
+        TokenKind: "session" | "program" | "oversight";
+        /** @description A read token for a program, as it is listed. */
+        TokenView: {
+            /** @description The account that made it. */
+            account: components["schemas"]["AccountId"];
+            /** @description What it may read. */
+            categories: components["schemas"]["Category"][];
+            /** @description Until when. */
+            ends_ms: components["schemas"]["Timestamp"];
+            /** @description What it is revoked by: the hash of the token. */
+            id: components["schemas"]["Digest"];
+            /** @description When it was made. */
+            made_ms: components["schemas"]["Timestamp"];
+            /** @description What its maker calls it. */
+            name: string;
+            /** @description Only of that account. */
+            this_account_only: boolean;
+        };
+        /** @description A read token for a program, as it is asked for. */
+        TokenWish: {
+            /** @description What it may read; at least one. */
+            categories: components["schemas"]["Category"][];
+            /** @description Until when, by the node's clock; at most 400 days ahead. */
+            ends_ms: components["schemas"]["Timestamp"];
+            /** @description What its maker calls it: 1 to 64 bytes. */
+            name: string;
+            /** @description Only of the account that makes it, and not of its member's others. */
+            this_account_only?: boolean;
+        };
         /** @description Everything that led to an agreement and came of it. Long lists begin here and go on in their own. */
         Trace: {
             /** @description The agreement with its steps. */
@@ -4667,6 +5092,7 @@ export type SchemaBondMovement = components['schemas']['BondMovement'];
 export type SchemaCalendar = components['schemas']['Calendar'];
 export type SchemaCapacityView = components['schemas']['CapacityView'];
 export type SchemaCarrier = components['schemas']['Carrier'];
+export type SchemaCategory = components['schemas']['Category'];
 export type SchemaCause = components['schemas']['Cause'];
 export type SchemaCauseView = components['schemas']['CauseView'];
 export type SchemaCell = components['schemas']['Cell'];
@@ -4679,6 +5105,8 @@ export type SchemaCertifiedRun = components['schemas']['CertifiedRun'];
 export type SchemaChainId = components['schemas']['ChainId'];
 export type SchemaChainKind = components['schemas']['ChainKind'];
 export type SchemaChainTime = components['schemas']['ChainTime'];
+export type SchemaChallenge = components['schemas']['Challenge'];
+export type SchemaChallengeView = components['schemas']['ChallengeView'];
 export type SchemaCharge = components['schemas']['Charge'];
 export type SchemaChargeRule = components['schemas']['ChargeRule'];
 export type SchemaClosing = components['schemas']['Closing'];
@@ -4711,6 +5139,7 @@ export type SchemaHeld = components['schemas']['Held'];
 export type SchemaIdKind = components['schemas']['IdKind'];
 export type SchemaKey = components['schemas']['Key'];
 export type SchemaKind = components['schemas']['Kind'];
+export type SchemaKnown = components['schemas']['Known'];
 export type SchemaLabel = components['schemas']['Label'];
 export type SchemaLimited = components['schemas']['Limited'];
 export type SchemaLimits = components['schemas']['Limits'];
@@ -4736,6 +5165,7 @@ export type SchemaMovement = components['schemas']['Movement'];
 export type SchemaMovementKind = components['schemas']['MovementKind'];
 export type SchemaMovementView = components['schemas']['MovementView'];
 export type SchemaNewAccount = components['schemas']['NewAccount'];
+export type SchemaNewToken = components['schemas']['NewToken'];
 export type SchemaNodeStatus = components['schemas']['NodeStatus'];
 export type SchemaOcmfRecord = components['schemas']['OcmfRecord'];
 export type SchemaOffer = components['schemas']['Offer'];
@@ -4745,6 +5175,8 @@ export type SchemaOfferTerms = components['schemas']['OfferTerms'];
 export type SchemaOfferView = components['schemas']['OfferView'];
 export type SchemaOpening = components['schemas']['Opening'];
 export type SchemaOrigin = components['schemas']['Origin'];
+export type SchemaOversightView = components['schemas']['OversightView'];
+export type SchemaOversightWish = components['schemas']['OversightWish'];
 export type SchemaPackage = components['schemas']['Package'];
 export type SchemaPackageId = components['schemas']['PackageId'];
 export type SchemaPackageTerms = components['schemas']['PackageTerms'];
@@ -4758,12 +5190,14 @@ export type SchemaPageMemberView = components['schemas']['Page_MemberView'];
 export type SchemaPageMeterView = components['schemas']['Page_MeterView'];
 export type SchemaPageMovementView = components['schemas']['Page_MovementView'];
 export type SchemaPageOfferView = components['schemas']['Page_OfferView'];
+export type SchemaPageOversightView = components['schemas']['Page_OversightView'];
 export type SchemaPagePackageView = components['schemas']['Page_PackageView'];
 export type SchemaPageProgramView = components['schemas']['Page_ProgramView'];
 export type SchemaPageQuoteView = components['schemas']['Page_QuoteView'];
 export type SchemaPageRefusalCount = components['schemas']['Page_RefusalCount'];
 export type SchemaPageRefusalView = components['schemas']['Page_RefusalView'];
 export type SchemaPageStatementView = components['schemas']['Page_StatementView'];
+export type SchemaPageTokenView = components['schemas']['Page_TokenView'];
 export type SchemaParty = components['schemas']['Party'];
 export type SchemaPeriod = components['schemas']['Period'];
 export type SchemaPeriodDiscounts = components['schemas']['PeriodDiscounts'];
@@ -4805,7 +5239,11 @@ export type SchemaRound = components['schemas']['Round'];
 export type SchemaSeal = components['schemas']['Seal'];
 export type SchemaSealedQuote = components['schemas']['SealedQuote'];
 export type SchemaSeason = components['schemas']['Season'];
+export type SchemaSeriesPoint = components['schemas']['SeriesPoint'];
+export type SchemaSeriesView = components['schemas']['SeriesView'];
 export type SchemaService = components['schemas']['Service'];
+export type SchemaSessionView = components['schemas']['SessionView'];
+export type SchemaSignIn = components['schemas']['SignIn'];
 export type SchemaSignature = components['schemas']['Signature'];
 export type SchemaSignatureView = components['schemas']['SignatureView'];
 export type SchemaSignedRecord = components['schemas']['SignedRecord'];
@@ -4820,6 +5258,7 @@ export type SchemaStatus = components['schemas']['Status'];
 export type SchemaStep = components['schemas']['Step'];
 export type SchemaStepKind = components['schemas']['StepKind'];
 export type SchemaStepView = components['schemas']['StepView'];
+export type SchemaSubject = components['schemas']['Subject'];
 export type SchemaSubmission = components['schemas']['Submission'];
 export type SchemaSubmissionResult = components['schemas']['SubmissionResult'];
 export type SchemaSubmitted = components['schemas']['Submitted'];
@@ -4831,6 +5270,9 @@ export type SchemaTariff = components['schemas']['Tariff'];
 export type SchemaTariffOption = components['schemas']['TariffOption'];
 export type SchemaTimeOfUse = components['schemas']['TimeOfUse'];
 export type SchemaTimestamp = components['schemas']['Timestamp'];
+export type SchemaTokenKind = components['schemas']['TokenKind'];
+export type SchemaTokenView = components['schemas']['TokenView'];
+export type SchemaTokenWish = components['schemas']['TokenWish'];
 export type SchemaTrace = components['schemas']['Trace'];
 export type SchemaTrancheOpened = components['schemas']['TrancheOpened'];
 export type SchemaTrancheView = components['schemas']['TrancheView'];
@@ -4851,6 +5293,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -4858,17 +5304,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Accounts in the order of opening. */
+            /** @description One's own accounts in the order of opening. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AccountView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4935,6 +5400,121 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_account_events: {
+        parameters: {
+            query?: {
+                /** @description Of this kind. */
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
+                /** @description In blocks from this time on. */
+                from_ms?: number;
+                /** @description In blocks before this time. */
+                to_ms?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Most items: 1 to 1000, 100 unless given. */
+                limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path: {
+                /** @description The account */
+                account: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description What happened to an account's agreements and to the meters that it holds: proposals, changes of status, statements, prepayments,
+             *     notices, gaps, corrections, debts. Movements, readings and segments have lists of their own; a kind that is asked for is
+             *     listed whichever it is.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_EventView"];
+                    "text/csv": string;
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -4971,6 +5551,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -4981,17 +5565,215 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Movements of an account's money, oldest first. An account that is not open has none. */
+            /** @description Movements of an account's money. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_MovementView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_account_series: {
+        parameters: {
+            query?: {
+                /** @description How long the steps are: `hour` (unless given), `day` or `month`. */
+                step?: "hour" | "day" | "month";
+                /** @description From this time on; unless given, so much before the end as is usual for the step: 2 days, 31 days, 12 months. */
+                from_ms?: number;
+                /** @description Before this time; unless given, the time of the last block. */
+                to_ms?: number;
+                /** @description The fixed offset from UTC in minutes; unless given, that of the tariff that the meters are charged by, or none. */
+                offset_minutes?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The account */
+                account: components["schemas"]["AccountId"];
+                /** @description The carrier */
+                carrier: components["schemas"]["Carrier"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description What flowed through the meters of a carrier that an account holds or has held, by hour, day or month of the tariff's own
+             *     time. What is not known is marked, and what a substitute rule has settled.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_account_usage: {
+        parameters: {
+            query?: {
+                /** @description How long the steps are: `hour` (unless given), `day` or `month`. */
+                step?: "hour" | "day" | "month";
+                /** @description From this time on; unless given, so much before the end as is usual for the step: 2 days, 31 days, 12 months. */
+                from_ms?: number;
+                /** @description Before this time; unless given, the time of the last block. */
+                to_ms?: number;
+                /** @description The fixed offset from UTC in minutes; unless given, that of the tariff that the meters are charged by, or none. */
+                offset_minutes?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The account */
+                account: components["schemas"]["AccountId"];
+                /** @description The carrier */
+                carrier: components["schemas"]["Carrier"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The feed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/atom+xml": string;
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5043,6 +5825,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -5050,17 +5836,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Agreements in the order in which they were proposed. */
+            /** @description One's own agreements in the order in which they were proposed. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AgreementView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5127,6 +5932,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -5169,6 +5992,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -5190,10 +6017,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_EventView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5237,6 +6083,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -5254,10 +6104,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_MovementView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5305,6 +6174,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -5322,10 +6195,117 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_CertificateView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_agreement_series: {
+        parameters: {
+            query?: {
+                /** @description How long the steps are: `hour` (unless given), `day` or `month`. */
+                step?: "hour" | "day" | "month";
+                /** @description From this time on; unless given, so much before the end as is usual for the step: 2 days, 31 days, 12 months. */
+                from_ms?: number;
+                /** @description Before this time; unless given, the time of the last block. */
+                to_ms?: number;
+                /** @description The fixed offset from UTC in minutes; unless given, that of the tariff that the meters are charged by, or none. */
+                offset_minutes?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The agreement */
+                agreement: components["schemas"]["AgreementId"];
+                /** @description The carrier */
+                carrier: components["schemas"]["Carrier"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The same of the meters that serve an agreement, in the time that they do, for its parties. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5369,6 +6349,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -5386,10 +6370,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_StatementView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5433,6 +6436,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -5454,10 +6461,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Trace"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5503,6 +6529,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -5517,6 +6547,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_BlockView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
@@ -5569,7 +6600,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A block with the hashes of its transactions and its receipts. */
+            /** @description A block, with those of its transactions' hashes and receipts of which one may see all. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5646,6 +6677,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -5698,6 +6747,24 @@ export interface operations {
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5945,7 +7012,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits. */
+            /**
+             * @description Ids of accounts, members, offers, agreements, meters, packages and transactions that begin with these digits, as far as one
+             *     may see what they are of.
+             */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5999,6 +7069,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -6006,17 +7080,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Members in the order of admission. */
+            /** @description Members in the order of admission. Which accounts are a member's is told to that member only. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_MemberView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6062,6 +7155,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -6069,17 +7166,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Meters in the order of registration. */
+            /** @description The meters that one holds, operates, or has a running contract on, in the order of registration. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_MeterView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6146,6 +7262,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -6186,6 +7320,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -6203,10 +7341,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_CertificateView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6256,6 +7413,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -6276,10 +7437,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_EventView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6327,6 +7507,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -6341,6 +7525,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_OfferView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
@@ -6447,6 +7632,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -6459,7 +7648,7 @@ export interface operations {
         responses: {
             /**
              * @description Quotes on an offer in the order of submission, those included that stand no more: commitments and sealed bytes, and the
-             *     content of those that the owner has awarded.
+             *     content of those that the owner has awarded. The offer's owner sees all of them, a bidder its own.
              */
             200: {
                 headers: {
@@ -6467,10 +7656,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_QuoteView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6507,6 +7715,180 @@ export interface operations {
             };
         };
     };
+    list_oversight: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Most items: 1 to 1000, 100 unless given. */
+                limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What supervisors have looked at, oldest first: when, who, and which kind. Whom it concerns is told of whom, and why. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OversightView"];
+                    "text/csv": string;
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    oversee: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OversightWish"];
+            };
+        };
+        responses: {
+            /**
+             * @description Lets a supervisor see one kind of somebody's data for a quarter of an hour. The signed wish, with its reason, stands in the
+             *     log before anything is shown.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewToken"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/bad-sign-in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/missing-role` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/log-moved` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_packages: {
         parameters: {
             query?: {
@@ -6514,6 +7896,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -6528,6 +7914,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_PackageView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
@@ -6871,6 +8258,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -6878,17 +8269,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Refused transactions, readings and awards, oldest first. */
+            /** @description What was refused to one: transactions, readings of one's meters, awards on one's offers and of one's quotes. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_RefusalView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6952,6 +8362,297 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who the token shows. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Signs in with a key: its signature over the chain, the node's name and a challenge. The token lasts an hour. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewToken"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/bad-sign-in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_challenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A challenge to be signed, good for a minute and for one sign-in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChallengeView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -6993,7 +8694,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a key of the state holds after the last final block, or that it holds nothing, with its proof. */
+            /**
+             * @description What a key of the state holds after the last final block, or that it holds nothing, with its proof. Keys are told of one's own
+             *     accounts, agreements, offers and meters.
+             */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7004,6 +8708,24 @@ export interface operations {
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7053,6 +8775,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -7060,17 +8786,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Statements in the order of issue. */
+            /** @description Statements of one's own agreements in the order of issue. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Page_StatementView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7132,6 +8877,109 @@ export interface operations {
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    print_statement: {
+        parameters: {
+            query?: {
+                /** @description `html` (unless given) or `pdf`. */
+                form?: "html" | "pdf";
+                /** @description `en` (unless given) or `zh`; a PDF is in English. */
+                lang?: "en" | "zh";
+            };
+            header?: never;
+            path: {
+                /** @description The agreement */
+                agreement: components["schemas"]["AgreementId"];
+                /** @description 1, then 2, ... for each agreement */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "application/pdf": number[];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7207,6 +9055,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -7243,6 +9109,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path: {
@@ -7262,10 +9132,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_CertificateView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7388,6 +9277,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not-found`, `node/not-held`: there is no such thing */
             404: {
                 headers: {
@@ -7437,6 +9344,247 @@ export interface operations {
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The read tokens that the member's accounts have made for programs, oldest first. There are few, so this is one page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TokenView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenWish"];
+            };
+        };
+        responses: {
+            /**
+             * @description Makes a read token for a program: with it the program reads what the account may, as far as the categories go, until it
+             *     ends or is revoked. It is told once.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewToken"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/too-many-tokens` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id, as it is listed */
+                id: components["schemas"]["Digest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tokens that are left */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TokenView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7577,7 +9725,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A final transaction with its receipt. One that was dropped lately is answered with the reason. */
+            /**
+             * @description A final transaction with its receipt, for whoever has its hash: it is told to nobody who may not see all of it. One that was
+             *     dropped lately is answered with the reason.
+             */
             200: {
                 headers: {
                     [name: string]: unknown;

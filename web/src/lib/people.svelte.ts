@@ -2,6 +2,7 @@
 
 import { createStore, del, get, set } from 'idb-keyval';
 import { type Schemas, answer, api, beginningWith } from '../api/client';
+import { sessions } from './session.svelte';
 import { vault } from './vault';
 
 export type Role = Schemas['Role'];
@@ -69,10 +70,18 @@ async function openSeat(chosen: Seat): Promise<void> {
   open = { ...open, [chosen.account]: { signing: signing.public, seal: seal.public } };
 }
 
+/// The handles of the current account's open keys; a seat's are opened when they are first needed.
+async function handles(): Promise<{ signing: string; seal?: string } | undefined> {
+  if (current === undefined) return undefined;
+  if (!open[current] && seat) await openSeat(seat);
+  return open[current];
+}
+
 async function loadRecord(): Promise<void> {
   const account = current;
   record = undefined;
-  if (!account) return;
+  await sessions.begin(account, async () => (await handles())?.signing);
+  if (!account || !sessions.now) return;
   try {
     // A key of this browser may be one that the chain does not know yet.
     if (!seat && !(await beginningWith(account)).length) return;
@@ -122,10 +131,22 @@ export const people = {
     return record;
   },
   get roles(): Role[] {
-    return record?.roles ?? seat?.roles ?? [];
+    return sessions.now?.roles ?? seat?.roles ?? [];
   },
   has(role: Role): boolean {
     return people.roles.includes(role);
+  },
+  /// Whether the node shows the reader what is the current account's.
+  get signedIn() {
+    return current !== undefined && sessions.now?.account === current;
+  },
+  /// The account that the app shows, once the node shows what is its own.
+  get own() {
+    return people.signedIn ? current : undefined;
+  },
+  /// Whether the reader's member sees what all members see.
+  get isMember() {
+    return people.signedIn && (sessions.now?.member ?? undefined) !== undefined;
   },
   get unlocked() {
     return current !== undefined && (open[current] !== undefined || seat !== undefined);
@@ -133,12 +154,9 @@ export const people = {
   get locksSoon() {
     return locksSoon;
   },
-  /// The handles of the current account's open keys; a seat's are opened when they are first needed.
-  async handles(): Promise<{ signing: string; seal?: string } | undefined> {
-    if (current === undefined) return undefined;
-    if (!open[current] && seat) await openSeat(seat);
+  handles(): Promise<{ signing: string; seal?: string } | undefined> {
     lastUse = Date.now();
-    return open[current];
+    return handles();
   },
   async takeSeat(chosen: Seat): Promise<void> {
     [seat, current] = [chosen, chosen.account];
@@ -152,9 +170,11 @@ export const people = {
     await loadRecord();
   },
   leave(): void {
-    [seat, current, record] = [undefined, undefined, undefined];
+    void sessions.end();
+    [seat, current] = [undefined, undefined];
     sessionStorage.removeItem(SEAT);
     localStorage.removeItem(CURRENT);
+    void loadRecord();
   },
   refresh: loadRecord,
   /// A new key with a key for quotes beside it, both under one passphrase.
@@ -204,11 +224,13 @@ export const people = {
     open = { ...open, [mine.account]: { signing: signing.public, ...(seal && { seal: seal.public }) } };
     lastUse = Date.now();
     locksSoon = false;
+    if (!people.signedIn) await loadRecord();
   },
   async lock(): Promise<void> {
     open = {};
     locksSoon = false;
-    await vault('forgetAll');
+    await Promise.all([vault('forgetAll'), sessions.end()]);
+    record = undefined;
   },
   stay(): void {
     lastUse = Date.now();

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::or_dash;
+use crate::output::{Output, or_dash};
 use crate::t;
 use crate::units::Amount;
 use clap::{Args, Subcommand};
@@ -165,9 +165,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Movements { account } => {
             let account = or_acting(account).await?;
             let movements = context.client()?.movements(account).await?;
-            context
-                .out
-                .show(&movements, |out| out.table(MOVEMENT_HEADINGS, movements.iter().map(movement_row).collect()));
+            context.out.show(&movements, |out| {
+                out.table(MOVEMENT_HEADINGS, movements.iter().map(|movement| movement_row(out, movement)).collect())
+            });
         }
         Command::SignUp { member, chain } => {
             let chain = match chain {
@@ -218,11 +218,11 @@ pub const MOVEMENT_HEADINGS: [crate::output::Word; 8] =
     [t!("time"), t!("movement"), t!("amount"), t!("purpose"), t!("from"), t!("to"), t!("agreement"), t!("reference")];
 
 /// A row of a table of movements.
-pub fn movement_row(movement: &utilidor_view::MovementView) -> [String; 8] {
+pub fn movement_row(out: &Output, movement: &utilidor_view::MovementView) -> [String; 8] {
     let held = movement.held.map(|held| super::plain(&json!(held)));
     let source = movement.source.map(|source| super::plain(&json!(source)));
     [
-        movement.cause.time_ms.to_string(),
+        out.time(movement.cause.time_ms),
         movement.kind.name().into(),
         movement.amount.to_string(),
         or_dash(held.or(source)),

@@ -266,24 +266,27 @@ pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
     for (number, account) in (0..).zip(&record.terms.parties) {
         facts.push((t!("party"), format!("{}: {account}", party_text(out, Party(number)))));
     }
-    facts.push((t!("sign_by"), record.sign_by_ms.to_string()));
+    facts.push((t!("sign_by"), out.time(record.sign_by_ms)));
     facts.push((t!("terms"), record.terms_digest.to_string()));
     if let Some(end) = &record.terms.hard_end {
         facts.push((t!("hard_end"), hard_end_text(out, end)));
     }
     if let Some(ends) = record.ends_ms {
-        facts.push((t!("ends"), ends.to_string()));
+        facts.push((t!("ends"), out.time(ends)));
     }
     facts.push((t!("statements"), record.statements.to_string()));
     for debt in &record.debts {
         facts.push((t!("debt"), format!("{}: {}", party_text(out, debt.party), debt.owes)));
     }
     if let Some(amendment) = &record.amendment {
-        facts.push((t!("amendment"), format!("{} {}, {}", out.word(t!("from")), amendment.from_ms, amendment.digest)));
+        facts.push((
+            t!("amendment"),
+            format!("{} {}, {}", out.word(t!("from")), out.time(amendment.from_ms), amendment.digest),
+        ));
     }
     let terms = match &record.terms.program {
         Program::Purchase(terms) => {
-            facts.push((t!("window"), format!("{} - {}", terms.window.from, terms.window.to)));
+            facts.push((t!("window"), out.window(terms.window)));
             purchase_text(out, terms)
         }
         Program::Subscription(terms) => {
@@ -296,10 +299,10 @@ pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
     };
     let steps = record.steps.iter().map(|step| {
         [
-            step.cause.time_ms.to_string(),
+            out.time(step.cause.time_ms),
             step.step.to_string(),
             or_dash(step.account.map(short)),
-            or_dash(step.at_ms),
+            or_dash(step.at_ms.map(|at| out.time(at))),
             or_dash(step.cause.transaction),
         ]
     });

@@ -15,7 +15,8 @@ use utilidor_types::{AccountId, OfferId};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The gate must have closed, and the offer not have lapsed. Each award stands or falls alone: what is refused is told with its
-reason, and the others are concluded. Quotes that are not awarded stay sealed for ever.
+reason, and the others are concluded. Each is a transaction of its own, so that no winner learns what another pays. Quotes that
+are not awarded stay sealed for ever.
 
 Example:
   utilidor quote open 5c1e... --seal-key plant-seal --as plant
@@ -60,11 +61,17 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         });
     }
     let bidders: Vec<_> = awards.iter().map(|award| award.bidder).collect();
-    let awarded = context.account().await?.award(awards).await?;
-    let agreements: Vec<_> = awarded.outcomes.iter().flatten().collect();
+    // Each in a transaction of its own: no winner learns what another one pays (ADR 0023).
+    let (account, mut dones, mut outcomes) = (context.account().await?, Vec::new(), Vec::new());
+    for award in awards {
+        let awarded = account.award(vec![award]).await?;
+        dones.push(awarded.done);
+        outcomes.extend(awarded.outcomes);
+    }
+    let agreements: Vec<_> = outcomes.iter().flatten().collect();
     let refused: Vec<(&AccountId, &str, String)> = bidders
         .iter()
-        .zip(&awarded.outcomes)
+        .zip(&outcomes)
         .filter_map(|(bidder, outcome)| Some((bidder, outcome.as_ref().err()?.as_ref())))
         .map(|(bidder, refusal)| match refusal {
             Some(refusal) => (bidder, refusal.code(), refusal.to_string()),
@@ -76,8 +83,15 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         // For people, the events and the failure say it.
         let refusal = |(bidder, code, message): &_| json!({ "bidder": bidder, "code": code, "message": message });
         made["refused"] = refused.iter().map(refusal).collect();
+        made["transactions"] = dones.iter().map(|done| json!(done.hash)).collect();
     }
-    show_done(context.out, &awarded.done, made);
+    let last = dones.pop();
+    for done in dones.iter().filter(|_| !context.out.json) {
+        show_done(context.out, done, json!({}));
+    }
+    if let Some(done) = last {
+        show_done(context.out, &done, made);
+    }
     let Some((_, first, _)) = refused.first() else { return Ok(()) };
     let reasons = refused.iter().map(|(bidder, code, message)| format!("\n  {}: {message} ({code})", short(**bidder)));
     let reasons: String = reasons.collect();

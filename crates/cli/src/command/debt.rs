@@ -59,7 +59,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         party_text(out, debt.party),
                         short(debt.account),
                         debt.owes.to_string(),
-                        debt.cause.time_ms.to_string(),
+                        out.time(debt.cause.time_ms),
                     ]
                 });
                 let headings =

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use utilidor_index::{CompareError, Compared, Index};
-use utilidor_view::Asker;
+use utilidor_view::Viewer;
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -89,7 +89,7 @@ async fn check(data: &Path, again: &Path, context: &Context) -> Result<Checked, 
         return Err(Failure::new("index/behind", what).next("run the node for a moment, or: utilidor index rebuild"));
     }
     let reader = second.reader().map_err(|error| failed("could not read the index", &error))?;
-    let summary = reader.questions(Asker::Anyone).and_then(|questions| questions.summary());
+    let summary = reader.questions(Viewer::Operator).and_then(|questions| questions.summary());
     let money_conserved = summary.map_err(|error| failed("could not read the index", &error))?.money.conserved;
     // Nobody may write while the tables are compared.
     drop((present, second));

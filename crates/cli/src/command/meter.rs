@@ -1,7 +1,7 @@
 //! `utilidor meter`: what measures.
 
 use super::account::short;
-use super::{bands_text, event_line, show_done};
+use super::{bands_text, event, show_done};
 use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
@@ -214,7 +214,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         meter.carrier.to_string(),
                         short(meter.holder),
                         units::quantity(meter.register, meter.carrier),
-                        meter.read_ms.to_string(),
+                        out.time(meter.read_ms),
                         meter.certificates.to_string(),
                     ]
                 });
@@ -235,8 +235,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("signature"), super::plain(&json!(meter.authority))),
                     (t!("capacity"), units::quantity(meter.capacity_per_hour, meter.carrier)),
                     (t!("register"), units::quantity(meter.register, meter.carrier)),
-                    (t!("read"), meter.read_ms.to_string()),
-                    (t!("since"), meter.since_ms.to_string()),
+                    (t!("read"), out.time(meter.read_ms)),
+                    (t!("since"), out.time(meter.since_ms)),
                     (t!("certificates"), meter.certificates.to_string()),
                     (t!("gaps"), meter.gaps.to_string()),
                     (t!("corrections"), meter.corrections.to_string()),
@@ -256,7 +256,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let meter = context.id(&meter).await?;
             let events = context.client()?.meter_events(meter, &EventFilter::default()).await?;
             context.out.show(&events, |out| {
-                let rows = events.iter().map(|of| [of.cause.time_ms.to_string(), event_line(&of.event)]);
+                let rows = events.iter().map(|of| [out.time(of.cause.time_ms), event::line(out, &of.event)]);
                 out.table([t!("time"), t!("event")], rows.collect())
             });
         }
@@ -311,12 +311,12 @@ pub fn segments_text(out: &Output, events: &[EventView], carrier: impl Fn(MeterI
         Event::Segment(segment) => Some(segment),
         _ => None,
     });
-    let rows = segments.map(|segment| segment_row(segment, carrier(segment.meter)));
+    let rows = segments.map(|segment| segment_row(out, segment, carrier(segment.meter)));
     let headings = [t!("meter"), t!("from"), t!("to"), t!("passed"), t!("agreements"), t!("supply")];
     out.table(headings, rows.collect())
 }
 
-fn segment_row(segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
+fn segment_row(out: &Output, segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
     let bands = |bands: &utilidor_types::Bands| match carrier {
         Some(carrier) => bands_text(bands, carrier),
         None => or_dash(bands.total()),
@@ -325,8 +325,8 @@ fn segment_row(segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] 
     let supply = segment.supply.zip(segment.rest()).map(|((supply, _), rest)| format!("{supply}: {}", bands(&rest)));
     [
         segment.meter.to_string(),
-        segment.interval.from.to_string(),
-        segment.interval.to.to_string(),
+        out.time(segment.interval.from),
+        out.time(segment.interval.to),
         or_dash(segment.passed().map(|passed| bands(&passed))),
         fills.collect::<Vec<_>>().join("\n"),
         or_dash(supply),

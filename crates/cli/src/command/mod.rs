@@ -6,6 +6,7 @@ pub mod award;
 pub mod bench;
 pub mod debt;
 pub mod demo;
+pub mod event;
 pub mod gateway;
 pub mod index;
 pub mod keys;
@@ -13,6 +14,7 @@ pub mod member;
 pub mod meter;
 pub mod node;
 pub mod offer;
+pub mod oversight;
 pub mod package;
 pub mod program;
 pub mod quote;
@@ -20,6 +22,7 @@ pub mod reading;
 pub mod statement;
 pub mod status;
 pub mod subscription;
+pub mod token;
 pub mod trace;
 pub mod transaction;
 pub mod verify;
@@ -31,10 +34,9 @@ use crate::output::{Output, Word};
 use crate::{t, units};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
-use utilidor_sdk::Done;
+use utilidor_sdk::{Client, Done};
 use utilidor_types::agreement::{Party, Status};
-use utilidor_types::event::BondMovement;
-use utilidor_types::{Bands, Carrier, Event};
+use utilidor_types::{AgreementId, Bands, Carrier};
 
 /// Runs a command.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
@@ -57,6 +59,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Subscription(command) => subscription::run(command, context).await,
         Command::Statement(command) => statement::run(command, context).await,
         Command::Trace(arguments) => trace::run(arguments, context).await,
+        Command::Token(command) => token::run(command, context).await,
+        Command::Oversight(command) => oversight::run(command, context).await,
         Command::Verify(arguments) => verify::run(arguments, &context),
         Command::Index(command) => index::run(command, context).await,
         Command::Bench(arguments) => bench::run(arguments, context).await,
@@ -91,110 +95,15 @@ fn show_done(out: Output, done: &Done, made: Value) {
             let value = value.as_str().map_or_else(|| value.to_string(), Into::into);
             lines.push(format!("  {name}: {value}"));
         }
-        lines.extend(done.events().iter().map(|event| format!("  {}", event_line(event))));
+        lines.extend(done.events().iter().map(|event| format!("  {}", event::line(out, event))));
         lines.join("\n")
     });
 }
 
-/// A consequence in one line.
-fn event_line(event: &Event) -> String {
-    match event {
-        Event::Moved { agreement, movement, amount } => {
-            format!("moved {amount} for agreement {agreement}: {}", plain(&json!(movement)))
-        }
-        Event::AgreementProposed { agreement, terms, sign_by, .. } => {
-            format!("agreement {agreement} proposed, terms {terms}, to be signed before {sign_by}")
-        }
-        Event::AgreementStatus { agreement, status } => format!("agreement {agreement} is {status}"),
-        Event::AgreementAmended { agreement, terms } => format!("agreement {agreement} amended, terms {terms}"),
-        Event::Certified { first, count, refused } => {
-            let mut line = format!("{count} readings certified from certificate {first} on, {} refused", refused.len());
-            for reading in refused {
-                line.push_str(&format!(
-                    "\n    reading {} of meter {} refused ({}): {}",
-                    reading.index,
-                    reading.meter,
-                    reading.refusal.code(),
-                    reading.refusal
-                ));
-            }
-            line
-        }
-        Event::Gap { meter, interval } => {
-            format!("readings of meter {meter} are missing from {} to {}", interval.from, interval.to)
-        }
-        Event::StatementIssued(statement) => format!(
-            "statement {} of agreement {}: paid {}, unpaid {}, debt {}",
-            statement.number, statement.agreement, statement.paid, statement.unpaid, statement.debt
-        ),
-        Event::Segment(segment) => format!(
-            "meter {} has passed {}: {} base units since {}",
-            segment.meter,
-            segment.interval.to,
-            segment.passed().and_then(|bands| bands.total()).map_or_else(|| "-".into(), |total| total.to_string()),
-            segment.interval.from
-        ),
-        Event::Returned { agreement, interval, bands, .. } => {
-            format!("{} goes back to supply {agreement} from {} to {}", total(bands), interval.from, interval.to)
-        }
-        Event::LevelReached { agreement, bands, .. } => {
-            format!("supply {agreement} has brought {} since its last segment", total(bands))
-        }
-        Event::Adjusted { agreement, interval, more, less, .. } => format!(
-            "supply {agreement} is corrected from {} to {}: {} more, {} less",
-            interval.from,
-            interval.to,
-            total(more),
-            total(less)
-        ),
-        Event::Unsupplied { meter, interval, quantity } => format!(
-            "{quantity} base units of meter {meter} from {} to {} are on nobody's bill",
-            interval.from, interval.to
-        ),
-        Event::Corrected { meter, interval, certified, right, reason } => format!(
-            "meter {meter} corrected from {} to {}: {right} base units instead of {certified} ({reason})",
-            interval.from, interval.to
-        ),
-        Event::Prepaid { carrier, tranche, paid, .. } => {
-            format!("tranche {tranche} for {carrier}: {paid} paid, in force once the meter has passed this time")
-        }
-        Event::TrancheOpened { carrier, tranche, debt_paid, paid, discount_permille, .. } => format!(
-            "tranche {tranche} for {carrier}: {debt_paid} paid for earlier use, {paid} left, discount {}",
-            permille(*discount_permille)
-        ),
-        Event::ProgramFailed { agreement, code, failures } => {
-            format!("the program of agreement {agreement} failed with code {code}, {failures} in a row")
-        }
-        Event::ProgramRan { agreement, fuel, .. } => {
-            format!("the program of agreement {agreement} has acted with {fuel} of fuel")
-        }
-        Event::Debt { agreement, party, owes } => format!("the {party} owes {owes} under agreement {agreement}"),
-        Event::Ending { agreement, at } => format!("agreement {agreement} ends at {at}"),
-        Event::Bond { offer, bidder, movement, amount } => {
-            let how = match movement {
-                BondMovement::Reserved => "reserved",
-                BondMovement::Released => "released",
-                BondMovement::Forfeited => "forfeited to the owner",
-            };
-            format!("bond of {amount} for the quote of {bidder} on offer {offer} {how}")
-        }
-        Event::AwardRefused { offer, bidder, refusal } => {
-            format!("award to {bidder} on offer {offer} refused ({}): {refusal}", refusal.code())
-        }
-        Event::OfferLapsed { offer } => format!("offer {offer} has lapsed"),
-        Event::ReadingsMissing { agreement, meter, at } => {
-            format!("readings of meter {meter} are missing: agreement {agreement} is settled without them at {at}")
-        }
-        Event::LowBalance { subscription, carrier } => {
-            format!("little {carrier} is left in subscription {subscription}")
-        }
-        Event::Exhausted { subscription, carrier } => format!("no {carrier} is left in subscription {subscription}"),
-    }
-}
-
 /// All bands together in base units: an event of a meter does not say what the meter measures.
-fn total(bands: &Bands) -> String {
-    bands.total().map_or_else(|| "-".into(), |total| format!("{total} base units"))
+fn total(out: &Output, bands: &Bands) -> String {
+    let unit = out.word(t!("base_units"));
+    bands.total().map_or_else(|| "-".into(), |total| format!("{total} {unit}"))
 }
 
 /// Quantities by band; bands without any are left out.
@@ -248,4 +157,11 @@ fn plain(value: &Value) -> String {
 /// Thousandths as per cent: 125 is `12.5 %`.
 fn permille(permille: u16) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
+}
+
+/// The fixed offset of the tariff that an agreement is charged by, if it is a subscription whose package can be read.
+async fn tariff_offset(client: &Client, agreement: AgreementId) -> Option<i16> {
+    let terms = client.agreement(agreement).await.ok()?.terms;
+    let (package, version) = terms.program.package()?;
+    Some(client.package(package, version).await.ok()?.package.terms.offset_minutes)
 }

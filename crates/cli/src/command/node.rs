@@ -5,13 +5,15 @@
 //! <data>/keys/           the keystore: `validator` votes, `founder` acts
 //! <data>/chain/          blocks, state, certification log
 //! <data>/index.sqlite    the read model, which can be rebuilt
+//! <data>/tokens.json     hashes of the read tokens of programs
+//! <data>/oversight.jsonl the log of what supervisors looked at
 //! ```
 
 use super::keys::work_factor;
 use super::offer::now;
 use crate::context::Context;
 use crate::document;
-use crate::failure::Failure;
+use crate::failure::{Failure, read};
 use crate::output::warn;
 use crate::{t, units};
 use clap::Subcommand;
@@ -73,6 +75,9 @@ Example:
         /// A name that the node goes by, besides its addresses and localhost; once for each
         #[arg(long = "allow-host", value_name = "NAME", env = "UTILIDOR_ALLOW_HOSTS", value_delimiter = ',')]
         names: Vec<String>,
+        /// What supervisors may ask to see, each time with a reason that stands in the log; 'none' for nothing
+        #[arg(long, value_name = "CATEGORIES", default_value = "accounts,trade,meters")]
+        oversight: String,
     },
 }
 
@@ -83,7 +88,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let kind = if production { ChainKind::Production } else { ChainKind::Development };
             init(&data, kind, time.unwrap_or_else(now), Roles::of(&roles), work, &context)
         }
-        Command::Run { data, listen, names } => serve(&data, listen, names, &context).await,
+        Command::Run { data, listen, names, oversight } => {
+            let categories = oversight.split(',').filter(|name| !["", "none"].contains(name));
+            let oversight: Result<_, _> = categories.map(|name| read("category", name)).collect();
+            let settings = Settings { names, oversight: oversight?, ..Settings::default() };
+            serve(&data, listen, settings, &context).await
+        }
     }
 }
 
@@ -141,9 +151,8 @@ fn init(
     Ok(())
 }
 
-async fn serve(data: &Path, listen: SocketAddr, names: Vec<String>, context: &Context) -> Result<(), Failure> {
+async fn serve(data: &Path, listen: SocketAddr, settings: Settings, context: &Context) -> Result<(), Failure> {
     let context = context.with_keys(data.join("keys"));
-    let settings = Settings { names, ..Settings::default() };
     let chain = chain_config(data, &context)?;
     let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     start_log();
@@ -179,8 +188,8 @@ async fn serve(data: &Path, listen: SocketAddr, names: Vec<String>, context: &Co
 pub fn warn_beyond_loopback(address: SocketAddr) {
     if !address.ip().is_loopback() {
         warn(&format!(
-            "the node listens on {address}: whoever reaches it can read all accounts, readings and statements, and nothing on \
-             the way is encrypted; put a gateway with TLS and access control before it, or listen on 127.0.0.1"
+            "the node listens on {address}: nothing on the way is encrypted, so whoever listens in can read what is answered, and \
+             use the tokens that are sent; put a gateway with TLS before it, or listen on 127.0.0.1"
         ));
     }
 }

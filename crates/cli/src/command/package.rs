@@ -106,19 +106,21 @@ fn package_of(mut document: Value, file: &Path) -> Result<Package, Failure> {
 /// A version of a package for people.
 fn package_text(out: &Output, record: &PackageView) -> String {
     let package = &record.package;
+    let out = &out.at(Some(package.terms.offset_minutes));
     let facts = out.facts(vec![
         (t!("package"), record.id.to_string()),
         (t!("version"), package.version.to_string()),
         (t!("owner"), record.owner.to_string()),
-        (t!("time"), record.cause.time_ms.to_string()),
-        (t!("closed"), or_dash(record.closed.as_ref().map(|closed| closed.time_ms))),
+        (t!("time"), out.time(record.cause.time_ms)),
+        (t!("closed"), or_dash(record.closed.as_ref().map(|closed| out.time(closed.time_ms)))),
         (t!("notice_days"), package.terms.notice_days.to_string()),
     ]);
     let mut tariffs = Vec::new();
     for carrier in Carrier::ALL {
         for (number, option) in package.options_of(carrier).enumerate() {
             let tax = permille(option.vat_permille);
-            tariffs.push([carrier.to_string(), number.to_string(), tariff_text(option), tax]);
+            // As it is written in a subscription: options are counted for each carrier.
+            tariffs.push([carrier.to_string(), format!("{carrier}:{number}"), tariff_text(option), tax]);
         }
     }
     let tariffs = out.table([t!("carrier"), t!("option"), t!("tariff"), t!("tax")], tariffs);

@@ -159,8 +159,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     let certificate = &record.certificate;
                     [
                         certificate.id.to_string(),
-                        certificate.interval.from.to_string(),
-                        certificate.interval.to.to_string(),
+                        out.time(certificate.interval.from),
+                        out.time(certificate.interval.to),
                         units::quantity(certificate.register, carrier),
                         units::quantity(certificate.quantity, carrier),
                         out.word(signer(record, authority)).into(),

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use utilidor_types::agreement::Party;
 use utilidor_types::package::UnitPrice;
 use utilidor_types::statement::{Closing, StatementLine};
-use utilidor_types::{AgreementId, Bands, Carrier, Money, Statement, Timestamp, Window};
+use utilidor_types::{AgreementId, Bands, Carrier, Money, Statement, Timestamp};
 use utilidor_view::{StatementFilter, StatementView};
 
 /// What is asked.
@@ -69,8 +69,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         statement.agreement.to_string(),
                         statement.number.to_string(),
                         out.word(closing_word(statement.closing)).into(),
-                        statement.period.from.to_string(),
-                        statement.period.to.to_string(),
+                        out.time(statement.period.from),
+                        out.time(statement.period.to),
                         statement.paid.to_string(),
                         statement.unpaid.to_string(),
                         statement.debt.to_string(),
@@ -92,7 +92,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Show { agreement, number } => {
             let agreement = context.id(&agreement).await?;
             let record = client.statement(agreement, number).await?;
-            context.out.show(&record, |out| statement_text(out, &record));
+            // People read by the tariff's own time.
+            let out = context.out.at(super::tariff_offset(&client, agreement).await);
+            out.show(&record, |out| statement_text(out, &record));
         }
         Command::Proof { agreement, number, short } => {
             let agreement = context.id(&agreement).await?;
@@ -110,8 +112,8 @@ pub fn statement_text(out: &Output, record: &StatementView) -> String {
         (t!("closing"), out.word(closing_word(statement.closing)).into()),
         (t!("owner"), record.owner.to_string()),
         (t!("user"), record.user.to_string()),
-        (t!("period"), window_text(statement.period)),
-        (t!("time"), statement.issued.to_string()),
+        (t!("period"), out.window(statement.period)),
+        (t!("time"), out.time(statement.issued)),
         (t!("paid"), statement.paid.to_string()),
         (t!("unpaid"), statement.unpaid.to_string()),
         (t!("debt"), statement.debt.to_string()),
@@ -148,10 +150,6 @@ const fn line_word(line: &StatementLine) -> Word {
         StatementLine::Refund { .. } => t!("line_refund"),
         StatementLine::Clause { .. } => t!("line_clause"),
     }
-}
-
-fn window_text(window: Window) -> String {
-    format!("{} - {}", window.from, window.to)
 }
 
 /// What a line says, for a table.
@@ -217,11 +215,12 @@ impl Row {
             }
             Line::FloorArea { tranche, area, days, discount_permille, amount, .. } => {
                 let detail = vec![
+                    said(t!("area"), format!("{area} m2")),
                     tranche_text(out, *tranche),
                     said(t!("days"), days.to_string()),
                     said(t!("discount"), permille(*discount_permille)),
                 ];
-                Self::paid(Some(format!("{area} m2")), None, *amount, detail)
+                Self::paid(None, None, *amount, detail)
             }
             Line::Fixed { name, per_month, amount, .. } => {
                 Self::paid(None, Some(monthly(out, *per_month)), *amount, vec![name.to_string()])
@@ -273,7 +272,7 @@ impl Row {
         [
             out.word(line_word(line)).into(),
             or_dash(line.carrier()),
-            or_dash(line.period().map(window_text)),
+            or_dash(line.period().map(|period| out.window(period))),
             or_dash(self.quantity),
             or_dash(self.price),
             or_dash(self.amount),
@@ -311,7 +310,7 @@ fn total(bands: &Bands, carrier: Carrier) -> Option<String> {
 mod tests {
     use super::*;
     use crate::text::Lang;
-    use utilidor_types::{Band, Digest, Price, Quantity};
+    use utilidor_types::{Band, Digest, Price, Quantity, Window};
 
     const JANUARY: Window = Window { from: Timestamp(1_735_660_800_000), to: Timestamp(1_738_339_200_000) };
     const FEBRUARY: Window = Window { from: JANUARY.to, to: Timestamp(1_740_758_400_000) };
@@ -374,7 +373,7 @@ mod tests {
             (Lang::En, ["a period", "tranche 3", "list price", "demand charge", "value-added tax", "correction"]),
             (Lang::Zh, ["期间", "预付批次 3", "目录价", "需量电费", "增值税", "更正"]),
         ] {
-            let text = statement_text(&Output { json: false, lang }, &statement(lines()));
+            let text = statement_text(&Output { json: false, lang, offset_minutes: None }, &statement(lines()));
             for part in words.into_iter().chain(["5.000 kWh", "18.000 kW", "-1.000000", "50.000000", "deep x0.300"]) {
                 assert!(text.contains(part), "{part} is missing:\n{text}");
             }
@@ -383,7 +382,7 @@ mod tests {
 
     #[test]
     fn only_what_lies_before_the_statements_period_is_a_correction() {
-        let text = statement_text(&Output { json: false, lang: Lang::En }, &statement(lines()));
+        let text = statement_text(&Output { json: false, lang: Lang::En, offset_minutes: None }, &statement(lines()));
         let corrections = text.lines().filter(|line| line.contains("correction")).count();
         assert_eq!(corrections, 2, "January's usage and credit:\n{text}");
     }

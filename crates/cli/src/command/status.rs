@@ -7,7 +7,9 @@ use crate::output::yes;
 use crate::{t, units};
 use clap::Args;
 use serde_json::json;
-use utilidor_types::{PrivateKey, Timestamp};
+use utilidor_sdk::{Client, ClientError};
+use utilidor_types::{ChainId, PrivateKey, Timestamp};
+use utilidor_view::Code;
 
 /// Where the time is to be moved.
 #[derive(Debug, Args)]
@@ -30,8 +32,23 @@ pub struct AdvanceTime {
 /// Shows where the node stands.
 pub async fn run(context: Context) -> Result<(), Failure> {
     let client = context.client()?;
-    let (status, summary) = (client.status().await?, client.summary().await?);
+    let status = client.status().await?;
+    // Totals are for members.
+    let summary = match client.summary().await {
+        Err(ClientError::Problem(problem)) if problem.is(Code::NotSignedIn) => None,
+        summary => Some(summary?),
+    };
     context.out.show(&json!({ "node": status, "totals": summary }), |out| {
+        let mut facts = vec![
+            (t!("chain"), status.chain.to_string()),
+            (t!("kind"), plain(&json!(status.kind))),
+            (t!("height"), status.height.to_string()),
+            (t!("time"), out.time(status.time_ms)),
+            (t!("pool"), status.pool.to_string()),
+            (t!("indexed"), status.indexed_height.to_string()),
+            (t!("version"), status.version.clone()),
+        ];
+        let Some(summary) = &summary else { return out.facts(facts) };
         let agreements: Vec<_> =
             summary.agreements.iter().map(|count| format!("{} {} {}", count.count, count.kind, count.status)).collect();
         let refused: Vec<_> = summary
@@ -39,14 +56,7 @@ pub async fn run(context: Context) -> Result<(), Failure> {
             .iter()
             .map(|count| format!("{} {}", count.transactions + count.readings, count.code))
             .collect();
-        out.facts(vec![
-            (t!("chain"), status.chain.to_string()),
-            (t!("kind"), plain(&json!(status.kind))),
-            (t!("height"), status.height.to_string()),
-            (t!("time"), status.time_ms.to_string()),
-            (t!("pool"), status.pool.to_string()),
-            (t!("indexed"), status.indexed_height.to_string()),
-            (t!("version"), status.version.clone()),
+        facts.extend([
             (t!("blocks"), summary.blocks.to_string()),
             (t!("transactions"), summary.transactions.to_string()),
             (t!("readings"), summary.certificates.to_string()),
@@ -59,9 +69,15 @@ pub async fn run(context: Context) -> Result<(), Failure> {
             (t!("free"), summary.money.free.to_string()),
             (t!("reserved"), summary.money.reserved.to_string()),
             (t!("conserved"), yes(summary.money.conserved)),
-        ])
+        ]);
+        out.facts(facts)
     });
     Ok(())
+}
+
+/// The chain of the node.
+pub async fn chain(client: &Client) -> Result<ChainId, Failure> {
+    Ok(client.status().await?.chain)
 }
 
 /// Moves the time of a development chain.
@@ -75,7 +91,7 @@ pub async fn advance_time(arguments: AdvanceTime, context: Context) -> Result<()
         }
         (None, None) => return Err(Failure::usage("to which time?")),
     };
-    let chain = client.status().await?.chain;
+    let chain = chain(&client).await?;
     // The demonstration's key protects nothing and is in no keystore.
     let key = if chain == utilidor_park::genesis().chain() {
         PrivateKey::ed25519(utilidor_park::validator_secret())

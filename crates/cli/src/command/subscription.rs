@@ -1,7 +1,7 @@
 //! `utilidor subscription`: a user's choice from a package, and what it pays ahead.
 
 use super::agreement::agreement_text;
-use super::{event_line, permille, show_done};
+use super::{event, permille, show_done};
 use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
@@ -11,6 +11,8 @@ use crate::{label, t, units};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
+use utilidor_sdk::Done;
+use utilidor_sdk::http::top_up::{Decision, TopUp};
 use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::Service;
 use utilidor_types::{AgreementId, Area, Carrier, MeterId, Money, PackageId, Quantity, SubscriptionTerms, package};
@@ -72,6 +74,28 @@ Examples:
         /// The most that a period by floor area may cost
         #[arg(long, conflicts_with = "amount")]
         at_most: Option<Money>,
+    },
+    /// Pay ahead whenever little is left, until it is interrupted
+    #[command(after_help = "\
+Each notice of a low balance is answered with one payment, as long as no more than --at-most has been paid ahead for the
+service within 30 days. Whatever was paid stands on the ledger, so it can be stopped and begun again.
+
+Example:
+  utilidor subscription top-up 77aa... electricity --amount 500 --at-most 2000 --as shop")]
+    TopUp {
+        /// The subscription
+        subscription: Given<AgreementId>,
+        /// The service's carrier
+        carrier: Carrier,
+        /// How much at a time
+        #[arg(long)]
+        amount: Money,
+        /// The most that is paid ahead for the service within 30 days
+        #[arg(long)]
+        at_most: Money,
+        /// Pay if it is time to, and end
+        #[arg(long)]
+        once: bool,
     },
     /// End a subscription early, with a refund by its tariffs
     #[command(after_help = "\
@@ -148,7 +172,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Show { subscription } => {
             let subscription = context.id(&subscription).await?;
             let record = context.client()?.subscription(subscription).await?;
-            context.out.show(&record, |out| subscription_text(out, &record));
+            let out = context.out.at(super::tariff_offset(&context.client()?, subscription).await);
+            out.show(&record, |out| subscription_text(out, &record));
         }
         Command::Prepay { subscription, carrier, amount, period, at_most } => {
             let subscription = context.id(&subscription).await?;
@@ -172,6 +197,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let done = account.prepay(subscription, carrier, payment).await?;
             show_done(context.out, &done, json!({ "subscription": subscription }));
         }
+        Command::TopUp { subscription, carrier, amount, at_most, once } => {
+            let subscription = context.id(&subscription).await?;
+            let account = context.account().await?;
+            let rule = TopUp { subscription, carrier, amount, at_most };
+            if once {
+                let (decision, done) = account.top_up_once(&rule).await?;
+                tell(context.out, &rule, decision, done);
+            } else {
+                account.top_up(&rule, |decision, done| tell(context.out, &rule, decision, done)).await?;
+            }
+        }
         Command::Terminate { subscription } => {
             let subscription = context.id(&subscription).await?;
             let account = context.account().await?;
@@ -187,6 +223,21 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Shows what topping up came to.
+fn tell(out: Output, rule: &TopUp, decision: Decision, done: Option<Done>) {
+    if let Some(done) = done {
+        return show_done(out, &done, json!({ "subscription": rule.subscription, "paid": rule.amount }));
+    }
+    let (word, paid) = match decision {
+        Decision::Granted { paid } => (t!("not_granted"), Some(paid)),
+        Decision::Enough | Decision::Pay => (t!("enough"), None),
+    };
+    let value = json!({ "subscription": rule.subscription, "paid": null, "paid_in_30_days": paid });
+    out.show(&value, |out| {
+        format!("{} {}", out.word(word), paid.map(|paid| paid.to_string()).unwrap_or_default()).trim_end().into()
+    });
+}
+
 /// A subscription for people.
 fn subscription_text(out: &Output, record: &SubscriptionView) -> String {
     let headings = [
@@ -200,13 +251,13 @@ fn subscription_text(out: &Output, record: &SubscriptionView) -> String {
         t!("withheld"),
         t!("period"),
     ];
-    let tranches = out.table(headings, record.tranches.iter().map(tranche_row).collect());
-    let notices = record.notices.iter().map(|notice| [notice.cause.time_ms.to_string(), event_line(&notice.event)]);
+    let tranches = out.table(headings, record.tranches.iter().map(|tranche| tranche_row(out, tranche)).collect());
+    let notices = record.notices.iter().map(|notice| [out.time(notice.cause.time_ms), event::line(out, &notice.event)]);
     let notices = out.table([t!("time"), t!("notice")], notices.collect());
     format!("{}\n{tranches}\n{notices}", agreement_text(out, &record.agreement))
 }
 
-fn tranche_row(tranche: &TrancheView) -> [String; 9] {
+fn tranche_row(out: &Output, tranche: &TrancheView) -> [String; 9] {
     let opened = tranche.opened.as_ref();
     [
         tranche.carrier.to_string(),
@@ -217,6 +268,6 @@ fn tranche_row(tranche: &TrancheView) -> [String; 9] {
         tranche.charged.to_string(),
         tranche.refunded.to_string(),
         tranche.withheld.to_string(),
-        or_dash(tranche.period.map(|period| format!("{} - {}", period.from, period.to))),
+        or_dash(tranche.period.map(|period| out.window(period))),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::account::{MOVEMENT_HEADINGS, movement_row, short};
 use super::agreement::agreement_text;
-use super::event_line;
+use super::event;
 use super::meter::segments_text;
 use super::reading::signer;
 use super::statement::statement_text;
@@ -59,16 +59,16 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
         let facts = out.facts(vec![
             (t!("offer"), record.id.to_string()),
             (t!("owner"), record.owner.to_string()),
-            (t!("time"), record.cause.time_ms.to_string()),
-            (t!("gate"), record.offer.gate_closes.to_string()),
-            (t!("window"), format!("{} - {}", record.offer.window.from, record.offer.window.to)),
+            (t!("time"), out.time(record.cause.time_ms)),
+            (t!("gate"), out.time(record.offer.gate_closes)),
+            (t!("window"), out.window(record.offer.window)),
             (t!("transaction"), or_dash(record.cause.transaction)),
         ]);
         let lots = out.table([t!("carrier"), t!("quantity"), t!("asking_price")], rows.collect());
         part(t!("offer"), format!("{facts}\n{lots}"));
         let rows = trace.quotes.iter().map(|quote| {
             [
-                quote.cause.time_ms.to_string(),
+                out.time(quote.cause.time_ms),
                 short(quote.bidder),
                 quote.quote.commitment.to_string(),
                 quote.status.name().into(),
@@ -92,14 +92,14 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
             (t!("package"), record.id.to_string()),
             (t!("version"), record.package.version.to_string()),
             (t!("owner"), record.owner.to_string()),
-            (t!("time"), record.cause.time_ms.to_string()),
+            (t!("time"), out.time(record.cause.time_ms)),
         ]);
         part(t!("package"), facts);
     }
     part(t!("agreement"), agreement_text(out, &trace.agreement));
     let rows = trace.signatures.iter().map(|signature| {
         [
-            signature.cause.time_ms.to_string(),
+            out.time(signature.cause.time_ms),
             short(signature.account),
             signature.action.clone(),
             signature.signer.to_string(),
@@ -114,8 +114,8 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
         [
             certificate.id.to_string(),
             certificate.meter.to_string(),
-            certificate.interval.from.to_string(),
-            certificate.interval.to.to_string(),
+            out.time(certificate.interval.from),
+            out.time(certificate.interval.to),
             units::quantity_of(quantity, carrier(certificate.meter)),
             reading.height.to_string(),
             meters
@@ -134,11 +134,14 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
     }
     part(t!("segments"), segments_text(out, &trace.events, carrier));
     let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
-    let rows = told.map(|of| [of.cause.time_ms.to_string(), event_line(&of.event)]);
+    let rows = told.map(|of| [out.time(of.cause.time_ms), event::line(out, &of.event)]);
     part(t!("event"), out.table([t!("time"), t!("event")], rows.collect()));
     let statements: Vec<_> = trace.statements.iter().map(|record| statement_text(out, record)).collect();
     let statements = if statements.is_empty() { out.word(t!("none")).into() } else { statements.join("\n") };
     part(t!("settlement"), statements);
-    part(t!("money"), out.table(MOVEMENT_HEADINGS, trace.movements.iter().map(movement_row).collect()));
+    part(
+        t!("money"),
+        out.table(MOVEMENT_HEADINGS, trace.movements.iter().map(|movement| movement_row(out, movement)).collect()),
+    );
     parts.join("\n\n")
 }

@@ -1,6 +1,6 @@
 //! `utilidor transaction`: what became of a transaction.
 
-use super::{event_line, plain};
+use super::{event, plain};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -32,14 +32,14 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         let mut facts = vec![
             (t!("transaction"), record.hash.to_string()),
             (t!("block"), record.height.to_string()),
-            (t!("time"), record.time_ms.to_string()),
+            (t!("time"), out.time(record.time_ms)),
             (t!("account"), record.account.to_string()),
             (t!("actions"), record.action.name().into()),
         ];
         if let Some(refusal) = record.receipt.refusal() {
             facts.push((t!("refused"), format!("{}: {refusal}", refusal.code())));
         }
-        facts.extend(record.receipt.events().iter().map(|event| (t!("event"), event_line(event))));
+        facts.extend(record.receipt.events().iter().map(|event| (t!("event"), event::line(out, event))));
         facts.push((t!("detail"), plain(&json!(record.action))));
         out.facts(facts)
     });

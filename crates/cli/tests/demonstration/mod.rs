@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use utilidor_park::Report;
 use utilidor_sdk::Client;
+use utilidor_types::PrivateKey;
 
 /// A demonstration that runs.
 pub struct Demonstration {
@@ -53,9 +54,10 @@ pub fn begin(data: &Path, days: usize, options: &[&str], environment: &[(&str, &
 }
 
 impl Demonstration {
-    /// A client of its interface.
+    /// A client of its interface that sees what who runs the node does.
     pub fn client(&self) -> Client {
-        Client::new(&self.api).unwrap()
+        let operator = PrivateKey::ed25519(utilidor_park::cast::validator_secret());
+        Client::new(&self.api).unwrap().acting_as(operator)
     }
 
     /// Reads what it writes until the report is complete.

@@ -6,7 +6,9 @@ use crate::store::columns::{corrupt, int, maybe_time, money, named, time, value}
 use rusqlite::{Row, params};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::{AccountId, AgreementId, Digest};
-use utilidor_view::{AgreementFilter, AgreementView, AmendmentView, DebtView, Kind, Page, StepKind, StepView};
+use utilidor_view::{
+    AgreementFilter, AgreementView, AmendmentView, CauseView, DebtView, Kind, Page, StepKind, StepView,
+};
 
 /// All columns of an agreement, and how many statements it has.
 const AGREEMENT: &str = "SELECT *, (SELECT COUNT(*) FROM statements WHERE statements.agreement = agreements.id)
@@ -36,6 +38,13 @@ fn agreement_view(row: &Row<'_>) -> rusqlite::Result<(i64, AgreementView)> {
     Ok((row.get("id")?, agreement))
 }
 
+/// The causes that stand in an agreement.
+pub(super) fn causes(agreement: &mut AgreementView) -> impl Iterator<Item = &mut CauseView> {
+    let steps = agreement.steps.iter_mut().map(|step| &mut step.cause);
+    let debts = agreement.debts.iter_mut().map(|debt| &mut debt.cause);
+    steps.chain(debts).chain(agreement.amendment.iter_mut().map(|amendment| &mut amendment.cause))
+}
+
 impl Questions<'_> {
     /// Agreements in the order in which they were proposed.
     pub fn agreements(&self, filter: &AgreementFilter, paging: Paging) -> Read<Page<AgreementView>> {
@@ -51,8 +60,11 @@ impl Questions<'_> {
             None => "?6 IS NULL",
         };
         let sql = format!(
-            "{AGREEMENT} WHERE id > ?1 AND {of_account} AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR kind = ?5)
-             AND {of_offer} ORDER BY id LIMIT ?2"
+            "{AGREEMENT} WHERE {} AND {of_account} AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR kind = ?5)
+             AND {of_offer} AND {} {} LIMIT ?2",
+            paging.beyond("id"),
+            self.agreements_seen("agreements.id"),
+            paging.by("id")
         );
         let values = params![
             paging.after(),
@@ -65,12 +77,23 @@ impl Questions<'_> {
         let mut rows = self.all(&sql, values, agreement_view)?;
         for (id, agreement) in &mut rows {
             self.complete(*id, agreement)?;
+            self.withhold(causes(agreement))?;
         }
         Ok(paging.page(rows))
     }
 
     /// One agreement.
     pub fn agreement(&self, agreement: AgreementId) -> Read<Option<AgreementView>> {
+        let mut found = self.whole_agreement(agreement)?;
+        found.as_mut().map(|found| self.withhold(causes(found))).transpose()?;
+        Ok(found)
+    }
+
+    /// One agreement that is seen, with the causes of all its steps.
+    pub(super) fn whole_agreement(&self, agreement: AgreementId) -> Read<Option<AgreementView>> {
+        if !self.sees_agreement(agreement)? {
+            return Ok(None);
+        }
         let sql = format!("{AGREEMENT} WHERE agreement = ? ORDER BY id DESC LIMIT 1");
         let Some((id, mut row)) = self.find(&sql, [agreement.0], agreement_view)? else { return Ok(None) };
         self.complete(id, &mut row)?;

@@ -1,12 +1,14 @@
 //! Blocks, their transactions and their receipts.
 
+use super::told::For;
 use super::{Questions, Read};
 use crate::fold::head;
 use crate::page::Paging;
-use crate::store::columns::{int, time, uint, value};
+use crate::store::columns::{int, maybe_value, time, uint, value};
 use rusqlite::{Row, params};
+use std::collections::HashSet;
 use utilidor_types::block::Header;
-use utilidor_types::{CertificateId, Digest, Receipt, SignedTransaction, TransactionHash};
+use utilidor_types::{Cause, CertificateId, Digest, Receipt, SignedTransaction, TransactionHash};
 use utilidor_view::{BlockDetail, BlockFilter, BlockView, Page, ReceiptView, TransactionView};
 
 /// Where a transaction ended up, and how it went.
@@ -44,12 +46,21 @@ const IS_TRANSACTION: &str = "transaction_heads.head = ?1 AND receipts.hash = ?2
 const OF_BLOCK: &str = "receipts.id >= (SELECT first_receipt FROM blocks WHERE height = ?1)
     AND receipts.id < COALESCE((SELECT first_receipt FROM blocks WHERE height = ?1 + 1), 9223372036854775807)";
 
+/// The transaction that a receipt answers.
+const fn hash_in(receipt: &Receipt) -> Option<TransactionHash> {
+    match receipt.cause {
+        Cause::Transaction(hash) => Some(hash),
+        Cause::Genesis | Cause::Due { .. } => None,
+    }
+}
+
 impl Questions<'_> {
     /// Blocks by rising height.
     pub fn blocks(&self, filter: &BlockFilter, paging: Paging) -> Read<Page<BlockView>> {
-        let paging = filter.after.map_or(paging, |after| paging.not_before(i64::try_from(after).unwrap_or(i64::MAX)));
-        let sql = format!("{BLOCK} WHERE height > ? ORDER BY height LIMIT ?");
-        self.page(paging, &sql, [paging.after(), paging.fetch()], |row| {
+        let after = filter.after.map_or(i64::MIN, |after| i64::try_from(after).unwrap_or(i64::MAX));
+        let (beyond, order) = (paging.beyond("height"), paging.by("height"));
+        let sql = format!("{BLOCK} WHERE {beyond} AND height > ?3 {order} LIMIT ?2");
+        self.page(paging, &sql, [paging.after(), paging.fetch(), after], |row| {
             let block = block_view(row)?;
             Ok((int(block.height), block))
         })
@@ -60,26 +71,37 @@ impl Questions<'_> {
         self.find(&format!("{BLOCK} WHERE height = ?"), [int(height)], block_view)
     }
 
-    /// A block with its transactions' hashes and its receipts.
+    /// A block, with those of its transactions' hashes and receipts that are seen whole.
     pub fn block(&self, height: u64) -> Read<Option<BlockDetail>> {
         let sql = "SELECT header FROM blocks WHERE height = ?";
         let header = self.find(sql, [int(height)], |row| value::<Header>(row, "header"))?;
         let Some(header) = header else { return Ok(None) };
+        let receipts: Vec<_> = self.receipts(height)?.into_iter().map(|row| row.receipt).collect();
         let sql = format!("SELECT hash FROM receipts WHERE {OF_BLOCK} AND hash IS NOT NULL ORDER BY transaction_place");
-        let transactions = self.all(&sql, [int(height)], |row| row.get("hash").map(TransactionHash))?;
-        let receipts = self.receipts(height)?.into_iter().map(|row| row.receipt).collect();
-        Ok(Some(BlockDetail { block: header.digest(), header, transactions, receipts }))
+        let mut transactions = self.all(&sql, [int(height)], |row| row.get("hash").map(TransactionHash))?;
+        let told: HashSet<_> = receipts.iter().filter_map(hash_in).collect();
+        transactions.retain(|hash| told.contains(hash));
+        let partial = (receipts.len() as u64) < u64::from(header.receipt_count);
+        Ok(Some(BlockDetail { block: header.digest(), header, transactions, receipts, partial }))
     }
 
-    /// The receipts of a block.
+    /// The receipts of a block that are seen whole.
     pub fn receipts(&self, height: u64) -> Read<Vec<ReceiptView>> {
-        let sql = format!("SELECT place, body FROM receipts WHERE {OF_BLOCK} ORDER BY id");
-        self.all(&sql, [int(height)], |row| {
-            Ok(ReceiptView { height, index: row.get("place")?, receipt: value(row, "body")? })
-        })
+        let sql = format!("SELECT place, body, signed FROM receipts WHERE {OF_BLOCK} ORDER BY id");
+        let rows = self.all(&sql, [int(height)], |row| {
+            let receipt = ReceiptView { height, index: row.get("place")?, receipt: value(row, "body")? };
+            Ok((receipt, maybe_value(row, "signed")?))
+        })?;
+        let mut seen = Vec::new();
+        for (row, signed) in rows {
+            if self.sees_receipt(&row.receipt, signed.as_ref(), For::Listener)? {
+                seen.push(row);
+            }
+        }
+        Ok(seen)
     }
 
-    /// A transaction with its receipt.
+    /// A transaction with its receipt, for whoever has its hash: it is told to nobody who may not see all of it.
     pub fn transaction(&self, hash: TransactionHash) -> Read<Option<TransactionView>> {
         let sql = format!(
             "SELECT receipts.height AS height, transaction_place, blocks.time_ms AS time_ms, place, body, signed

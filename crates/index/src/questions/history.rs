@@ -25,6 +25,9 @@ impl Questions<'_> {
     /// All receipts that concern an agreement, in the order of execution: what made it, the publications and quotes that its
     /// terms rest on, and what its program was told. Empty if there is no such agreement.
     pub fn history(&self, agreement: AgreementId) -> Read<Vec<Happening>> {
+        if !self.sees_agreement(agreement)? {
+            return Ok(Vec::new());
+        }
         let number = "SELECT MAX(id) AS id FROM agreements WHERE agreement = ?";
         let Some(row) = self.one(number, [agreement.0], |row| row.get::<_, Option<i64>>("id"))? else {
             return Ok(Vec::new());

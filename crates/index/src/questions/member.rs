@@ -4,6 +4,7 @@ use super::{Questions, Read};
 use crate::page::Paging;
 use crate::store::columns::{carrier, money, quantity, roles, uint};
 use rusqlite::Row;
+use utilidor_types::session::Category;
 use utilidor_types::{AccountId, MemberId};
 use utilidor_view::{AccountView, CapacityView, MemberView, Page};
 
@@ -25,10 +26,10 @@ const ACCOUNT: &str = "SELECT accounts.id AS id, account, members.member AS memb
     accounts.height AS height FROM accounts JOIN members ON members.id = accounts.member";
 
 impl Questions<'_> {
-    /// Members in the order of admission.
+    /// Members in the order of admission. Which accounts are one member's is told to that member only [M3].
     pub fn members(&self, paging: Paging) -> Read<Page<MemberView>> {
-        let sql = "SELECT * FROM members WHERE id > ? ORDER BY id LIMIT ?";
-        let mut page = self.page(paging, sql, [paging.after(), paging.fetch()], |row| {
+        let sql = format!("SELECT * FROM members WHERE {} {} LIMIT ?2", paging.beyond("id"), paging.by("id"));
+        let mut page = self.page(paging, &sql, [paging.after(), paging.fetch()], |row| {
             let member = MemberView {
                 member: MemberId(row.get("member")?),
                 roles: roles(row, "roles")?,
@@ -37,17 +38,25 @@ impl Questions<'_> {
             };
             Ok((row.get("id")?, member))
         })?;
-        let sql =
-            "SELECT account FROM accounts WHERE member = (SELECT id FROM members WHERE members.member = ?) ORDER BY id";
+        let sql = format!(
+            "SELECT account FROM accounts WHERE member = (SELECT id FROM members WHERE members.member = ?) AND {}
+             ORDER BY id",
+            self.accounts_seen("accounts.id")
+        );
         for member in &mut page.items {
-            member.accounts = self.all(sql, [member.member.0], |row| row.get("account").map(AccountId))?;
+            member.accounts = self.all(&sql, [member.member.0], |row| row.get("account").map(AccountId))?;
         }
         Ok(page)
     }
 
     /// Accounts in the order of opening.
     pub fn accounts(&self, paging: Paging) -> Read<Page<AccountView>> {
-        let sql = format!("{ACCOUNT} WHERE accounts.id > ? ORDER BY accounts.id LIMIT ?");
+        let sql = format!(
+            "{ACCOUNT} WHERE {} AND {} {} LIMIT ?2",
+            paging.beyond("accounts.id"),
+            self.accounts_seen("accounts.id"),
+            paging.by("accounts.id")
+        );
         let mut rows = self.all(&sql, [paging.after(), paging.fetch()], account_view)?;
         for (id, account) in &mut rows {
             account.capacities = self.capacities(*id)?;
@@ -57,6 +66,9 @@ impl Questions<'_> {
 
     /// One account.
     pub fn account(&self, account: AccountId) -> Read<Option<AccountView>> {
+        if !self.sees_account(Category::Accounts, account) {
+            return Ok(None);
+        }
         let row = self.find(&format!("{ACCOUNT} WHERE account = ?"), [account.0], account_view)?;
         let Some((id, mut row)) = row else { return Ok(None) };
         row.capacities = self.capacities(id)?;

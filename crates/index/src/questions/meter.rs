@@ -66,8 +66,8 @@ fn page_of_certificates(
 ) -> Read<Page<CertificateView>> {
     let mut found = Vec::new();
     for run in runs {
-        let rows = run?.into_iter().map(|row| (key(&row.certificate), row));
-        found.extend(rows.filter(|(key, row)| *key > paging.after() && wanted(&row.certificate)));
+        let rows = paging.in_order(run?).into_iter().map(|row| (key(&row.certificate), row));
+        found.extend(rows.filter(|(key, row)| paging.passes(*key) && wanted(&row.certificate)));
         if found.len() as i64 >= paging.fetch() {
             break;
         }
@@ -86,13 +86,21 @@ impl Questions<'_> {
             Some(_) => "meters.holder = (SELECT id FROM accounts WHERE account = ?3)",
             None => "?3 IS NULL",
         };
-        let sql = format!("{METER} WHERE meters.id > ?1 AND {of_holder} ORDER BY meters.id LIMIT ?2");
+        let sql = format!(
+            "{METER} WHERE {} AND {of_holder} AND {} {} LIMIT ?2",
+            paging.beyond("meters.id"),
+            self.meters_seen("meters.id"),
+            paging.by("meters.id")
+        );
         let holder = filter.holder.map(|holder| holder.0);
         self.page(paging, &sql, params![paging.after(), paging.fetch(), holder], meter_view)
     }
 
     /// One meter.
     pub fn meter(&self, meter: MeterId) -> Read<Option<MeterView>> {
+        if !self.sees_meter_now(meter)? {
+            return Ok(None);
+        }
         let row = self.find(&format!("{METER} WHERE meters.meter = ?"), [meter.0], meter_view)?;
         Ok(row.map(|(_, meter)| meter))
     }
@@ -107,17 +115,34 @@ impl Questions<'_> {
         meter: MeterId,
         filter: &TimeFilter,
         paging: Paging,
-    ) -> Read<Page<CertificateView>> {
-        let Some(meter) = self.meter_number(meter)? else { return Ok(paging.page(Vec::new())) };
-        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) ORDER BY it.from_ms");
+    ) -> Read<Option<Page<CertificateView>>> {
+        let seen = self.meter_seen(meter)?;
+        let Some(meter) = self.meter_number(meter)?.filter(|_| !seen.is_empty()) else { return Ok(None) };
+        let order = paging.by("it.from_ms");
+        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) {order}");
         let mut statement = self.prepare(&sql)?;
-        let from = paging.after().max(filter.from_ms.map_or(i64::MIN, |from| int(from.0)));
-        let to = filter.to_ms.map_or(i64::MAX, |to| int(to.0));
+        let (mut from, mut to) =
+            (filter.from_ms.map_or(i64::MIN, |from| int(from.0)), filter.to_ms.map_or(i64::MAX, |to| int(to.0)));
+        match paging.is_newest_first() {
+            true => to = to.min(paging.after()),
+            false => from = from.max(paging.after()),
+        }
         let runs = statement.query_map(params![meter, from, to], certificates)?;
         let begin = |certificate: &Certificate| int(certificate.interval.from.0);
-        page_of_certificates(runs, paging, begin, |Certificate { interval, .. }| {
-            filter.from_ms.is_none_or(|from| interval.to > from) && filter.to_ms.is_none_or(|to| interval.from < to)
-        })
+        let page = page_of_certificates(runs, paging, begin, |Certificate { interval, .. }| {
+            filter.from_ms.is_none_or(|from| interval.to > from)
+                && filter.to_ms.is_none_or(|to| interval.from < to)
+                && seen.iter().any(|seen| seen.shows(*interval))
+        })?;
+        Ok(Some(page))
+    }
+
+    /// Certificates of a meter's row whose intervals touch a time, oldest first.
+    pub(super) fn certified_in(&self, row: i64, time: Window) -> Read<Vec<Certificate>> {
+        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) ORDER BY it.from_ms");
+        let runs = self.all(&sql, params![row, int(time.from.0), int(time.to.0)], certificates)?;
+        let all = runs.into_iter().flatten().map(|row| row.certificate);
+        Ok(all.filter(|certificate| overlaps(certificate.interval, time)).collect())
     }
 
     /// Certificates of the meters that serve or served an agreement, in that time, in the order of the certification log.
@@ -126,24 +151,30 @@ impl Questions<'_> {
         agreement: AgreementId,
         filter: &TimeFilter,
         paging: Paging,
-    ) -> Read<Page<CertificateView>> {
+    ) -> Read<Option<Page<CertificateView>>> {
+        if !self.sees_agreement(agreement)? || !self.reads_meters() {
+            return Ok(None);
+        }
         let serving = self.serving(agreement, filter)?;
         // The first run is the one that holds the last certificate of the page before.
         let first = "SELECT COALESCE(MAX(id), 0) AS first FROM certified_runs WHERE id <= ?";
         let first: i64 = self.one(first, [paging.after()], |row| row.get("first"))?;
         let mut runs = Vec::new();
-        let sql = format!("SELECT id FROM certified_runs WHERE {OF_METER} AND id >= ?4");
+        let reaches = if paging.is_newest_first() { "<=" } else { ">=" };
+        let sql = format!("SELECT id FROM certified_runs WHERE {OF_METER} AND id {reaches} ?4");
         for (meter, _, window) in &serving {
             let values = params![meter, int(window.from.0), int(window.to.0), first];
             runs.extend(self.all(&sql, values, |row| row.get::<_, i64>("id"))?);
         }
         runs.sort_unstable();
+        runs = paging.in_order(runs);
         let mut statement = self.prepare(&format!("{RUN} WHERE it.id = ?"))?;
         let runs = runs.into_iter().map(|id| statement.query_row([id], certificates));
         let id = |certificate: &Certificate| int(certificate.id.0);
         page_of_certificates(runs, paging, id, |Certificate { meter, interval, .. }| {
             serving.iter().any(|(_, of, window)| of == meter && overlaps(*interval, *window))
         })
+        .map(Some)
     }
 
     /// The meters of an agreement with their rows, and when each serves or served it, as far as the filter lets through.
@@ -170,18 +201,25 @@ impl Questions<'_> {
         let Some(row) = self.statement(agreement, number)? else { return Ok(None) };
         let period = row.statement.period;
         let filter = TimeFilter { from_ms: Some(period.from), to_ms: Some(period.to) };
-        self.certificates_of_agreement(agreement, &filter, paging).map(Some)
+        self.certificates_of_agreement(agreement, &filter, paging)
     }
 
     /// One certificate.
     pub fn certificate(&self, id: CertificateId) -> Read<Option<CertificateView>> {
         let sql = format!("{RUN} WHERE it.id <= ? ORDER BY it.id DESC LIMIT 1");
         let run = self.find(&sql, [int(id.0)], certificates)?;
-        Ok(run.and_then(|rows| rows.into_iter().find(|row| row.certificate.id == id)))
+        let Some(row) = run.and_then(|rows| rows.into_iter().find(|row| row.certificate.id == id)) else {
+            return Ok(None);
+        };
+        let seen = self.meter_seen(row.certificate.meter)?;
+        Ok(Some(row).filter(|row| seen.iter().any(|seen| seen.shows(row.certificate.interval))))
     }
 
-    /// Place in the certification log of the entry that holds a certificate.
+    /// Place in the certification log of the entry that holds a certificate, if the certificate is seen.
     pub fn position_of_certificate(&self, id: CertificateId) -> Read<Option<u64>> {
+        if self.certificate(id)?.is_none() {
+            return Ok(None);
+        }
         let sql = "SELECT position FROM certified_runs WHERE id <= ?1 AND ?1 < (SELECT certificates FROM meta)
                    ORDER BY id DESC LIMIT 1";
         self.find(sql, [int(id.0)], |row| uint(row, "position"))

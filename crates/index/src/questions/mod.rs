@@ -18,20 +18,25 @@ mod package;
 mod program;
 mod refusal;
 mod search;
+mod series;
+mod sight;
 mod statement;
 mod summary;
+mod told;
 mod trace;
 
 pub use block::Outcome;
 pub use history::Happening;
+pub use series::SeriesRefused;
 
 use crate::store::columns::{maybe_value, time, uint};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, Transaction};
 use std::path::Path;
 use utilidor_types::{DueItem, Timestamp, TransactionHash};
-use utilidor_view::{Asker, CauseView, DueView, Page};
+use utilidor_view::{CauseView, DueView, Page, Viewer};
 
 use crate::page::Paging;
+use sight::Sight;
 
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +55,16 @@ pub struct Reader {
 impl Reader {
     /// Opens the index in a file that exists.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
-        Ok(Self { connection: crate::store::open_to_read(path.as_ref())? })
+        let connection = crate::store::open_to_read(path.as_ref())?;
+        sight::prepare(&connection)?;
+        Ok(Self { connection })
     }
 
-    /// The present state of the index, for questions of `asker`.
-    pub fn questions(&self, asker: Asker) -> Result<Questions<'_>, ReadError> {
-        Ok(Questions { sql: self.connection.unchecked_transaction()?, asker })
+    /// The present state of the index, as `viewer` may see it.
+    pub fn questions(&self, viewer: Viewer) -> Result<Questions<'_>, ReadError> {
+        let sql = self.connection.unchecked_transaction()?;
+        let sight = Sight::of(&sql, viewer)?;
+        Ok(Questions { sql, sight })
     }
 
     /// Bytes of the tables. The write-ahead log beside them is bounded and comes to nothing when it has been folded in.
@@ -65,21 +74,16 @@ impl Reader {
     }
 }
 
-/// One state of the index, and who asks about it.
+/// One state of the index, and what of it whoever asks may see. What they may not see is not there.
 #[derive(Debug)]
 pub struct Questions<'a> {
     sql: Transaction<'a>,
-    asker: Asker,
+    sight: Sight,
 }
 
 type Read<T> = Result<T, ReadError>;
 
 impl Questions<'_> {
-    /// Who asks. Today everybody sees everything; what is not for everybody will be decided by this.
-    pub const fn asker(&self) -> Asker {
-        self.asker
-    }
-
     /// Height of the last folded block.
     pub fn height(&self) -> Read<u64> {
         self.one("SELECT height FROM meta", [], |row| uint(row, "height"))

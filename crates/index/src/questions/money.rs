@@ -19,17 +19,23 @@ struct Behind {
 }
 
 impl Questions<'_> {
-    /// Movements of an account's money, oldest first.
-    pub fn movements_of_account(&self, account: AccountId, paging: Paging) -> Read<Page<MovementView>> {
-        let of = "account_receipts AS it JOIN accounts AS of ON of.id = it.account AND of.account = ?1";
-        self.movements(of, &account.0, paging, |entry| entry.touches(account))
+    /// Movements of an account's money; none if the account is not seen.
+    pub fn movements_of_account(&self, account: AccountId, paging: Paging) -> Read<Option<Page<MovementView>>> {
+        if self.account(account)?.is_none() {
+            return Ok(None);
+        }
+        let of = "account_receipts AS it JOIN accounts AS of ON of.id = it.account AND of.account = ?2";
+        self.movements(of, &account.0, paging, |entry| entry.touches(account)).map(Some)
     }
 
-    /// Movements of an agreement's money, oldest first.
-    pub fn movements_of_agreement(&self, agreement: AgreementId, paging: Paging) -> Read<Page<MovementView>> {
+    /// Movements of an agreement's money; none if the agreement is not seen.
+    pub fn movements_of_agreement(&self, agreement: AgreementId, paging: Paging) -> Read<Option<Page<MovementView>>> {
+        if !self.sees_agreement(agreement)? {
+            return Ok(None);
+        }
         let of = "agreement_receipts AS it JOIN agreements AS of ON of.id = it.agreement
-                  AND of.id = (SELECT MAX(id) FROM agreements WHERE agreement = ?1)";
-        self.movements(of, &agreement.0, paging, |entry| entry.agreement() == Some(agreement))
+                  AND of.id = (SELECT MAX(id) FROM agreements WHERE agreement = ?2)";
+        self.movements(of, &agreement.0, paging, |entry| entry.agreement() == Some(agreement)).map(Some)
     }
 
     fn movements(
@@ -39,12 +45,11 @@ impl Questions<'_> {
         paging: Paging,
         wanted: impl Fn(&Entry<'_>) -> bool,
     ) -> Read<Page<MovementView>> {
-        let sql = format!(
-            "SELECT receipts.id AS id, body, signed, {CAUSE} FROM {of} {CAUSE_JOIN}
-             WHERE it.receipt >= ?2 ORDER BY it.receipt"
-        );
+        let (reaches, order) = (paging.reaches("it.receipt"), paging.by("it.receipt"));
+        let sql =
+            format!("SELECT receipts.id AS id, body, signed, {CAUSE} FROM {of} {CAUSE_JOIN} WHERE {reaches} {order}");
         let mut statement = self.prepare(&sql)?;
-        let mut receipts = statement.query(params![id, paging.after() >> PLACE_BITS])?;
+        let mut receipts = statement.query(params![paging.after() >> PLACE_BITS, id])?;
         let mut behind = Behind::default();
         let mut page = Vec::new();
         while let Some(row) = receipts.next()? {
@@ -52,9 +57,9 @@ impl Questions<'_> {
             let signed: Option<SignedTransaction> = maybe_value(row, "signed")?;
             let entries = self.entries(&receipt, signed.as_ref(), &mut behind)?;
             let cause = cause(row)?;
-            for (place, entry) in entries.into_iter().enumerate() {
+            for (place, entry) in paging.in_order(entries.into_iter().enumerate().collect()) {
                 let cursor = cursor(id, place as i64);
-                if cursor > paging.after() && wanted(&entry) {
+                if paging.passes(cursor) && wanted(&entry) {
                     page.push((cursor, entry.view(cause.clone())));
                 }
             }
@@ -62,7 +67,9 @@ impl Questions<'_> {
                 break;
             }
         }
-        Ok(paging.page(page))
+        let mut page = paging.page(page);
+        self.withhold(page.items.iter_mut().map(|row| &mut row.cause))?;
+        Ok(page)
     }
 
     /// The movements that a receipt and its transaction tell of, in order.

@@ -64,7 +64,8 @@ impl Questions<'_> {
             Some(_) => "it.owner = (SELECT id FROM accounts WHERE account = ?3)",
             None => "?3 IS NULL",
         };
-        let condition = format!("it.id > ?1 AND {of_owner} AND (?4 IS NULL OR status = ?4) ORDER BY it.id LIMIT ?2");
+        let (beyond, order) = (paging.beyond("it.id"), paging.by("it.id"));
+        let condition = format!("{beyond} AND {of_owner} AND (?4 IS NULL OR status = ?4) {order} LIMIT ?2");
         let (owner, status) = (filter.owner.map(|owner| owner.0), filter.status.map(OfferStatus::name));
         let values = params![paging.after(), paging.fetch(), owner, status];
         self.page(paging, &offers_sql(&condition), values, offer_view)
@@ -76,16 +77,23 @@ impl Questions<'_> {
         Ok(self.find(&sql, [offer.0], offer_view)?.map(|(_, offer)| offer))
     }
 
-    /// Quotes on an offer in the order of submission, those included that stand no more.
+    /// Quotes on an offer in the order of submission, those included that stand no more: all of them for the offer's owner, for
+    /// others their own.
     pub fn quotes(&self, offer: OfferId, paging: Paging) -> Read<Page<QuoteView>> {
+        let number = format!("(it.receipt << {PLACE_BITS} | it.place)");
+        let (beyond, order) = (paging.beyond(&number), paging.by_two("it.receipt", "it.place"));
         let sql = format!(
             "SELECT it.receipt AS receipt, it.place AS place, accounts.account AS bidder_id, it.status AS status,
              agreements.agreement AS agreement_id, opening, refusal, receipts.signed AS signed, {CAUSE}
              FROM quotes AS it {CAUSE_JOIN} JOIN accounts ON accounts.id = it.bidder
-             LEFT JOIN agreements ON agreements.id = it.agreement
-             WHERE it.offer = (SELECT MAX(id) FROM offers WHERE offer = ?1)
-             AND (it.receipt << {PLACE_BITS} | it.place) > ?2 ORDER BY it.receipt, it.place LIMIT ?3"
+             JOIN offers ON offers.id = it.offer LEFT JOIN agreements ON agreements.id = it.agreement
+             WHERE it.offer = (SELECT MAX(id) FROM offers WHERE offer = ?3) AND {beyond}
+             AND ({} OR {}) {order} LIMIT ?2",
+            self.traders_seen("it.bidder"),
+            self.traders_seen("offers.owner")
         );
-        self.page(paging, &sql, params![offer.0, paging.after(), paging.fetch()], quote_view)
+        let mut page = self.page(paging, &sql, params![paging.after(), paging.fetch(), offer.0], quote_view)?;
+        self.withhold(page.items.iter_mut().map(|quote| &mut quote.cause))?;
+        Ok(page)
     }
 }

@@ -31,7 +31,9 @@ impl Questions<'_> {
     pub fn packages(&self, paging: Paging) -> Read<Page<PackageView>> {
         let sql = format!(
             "{PACKAGE}, {CAUSE} FROM packages AS it {CAUSE_JOIN} JOIN accounts ON accounts.id = it.owner
-             WHERE it.id > ? ORDER BY it.id LIMIT ?"
+             WHERE {} {} LIMIT ?2",
+            paging.beyond("it.id"),
+            paging.by("it.id")
         );
         let rows = self.all(&sql, [paging.after(), paging.fetch()], package_view)?;
         let rows = rows.into_iter().map(|(id, package, closed)| Ok((id, self.closed(package, closed)?)));
@@ -58,7 +60,11 @@ impl Questions<'_> {
         let Some(row) = self.agreement(agreement)?.filter(|row| row.kind == Kind::Subscription) else {
             return Ok(None);
         };
-        let (tranches, notices) = (self.tranches(agreement)?, self.notices(agreement)?);
+        let (mut tranches, notices) = (self.tranches(agreement)?, self.notices(agreement)?);
+        for tranche in &mut tranches {
+            self.withhold([&mut tranche.cause])?;
+            self.withhold(tranche.opened.as_mut().map(|opened| &mut opened.cause))?;
+        }
         Ok(Some(SubscriptionView { agreement: row, tranches, notices }))
     }
 

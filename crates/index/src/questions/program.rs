@@ -30,7 +30,9 @@ impl Questions<'_> {
     pub fn programs(&self, paging: Paging) -> Read<Page<ProgramView>> {
         let sql = format!(
             "{PROGRAM}, {CAUSE} FROM programs AS it {CAUSE_JOIN} JOIN accounts ON accounts.id = it.publisher
-             WHERE it.id > ? ORDER BY it.id LIMIT ?"
+             WHERE {} {} LIMIT ?2",
+            paging.beyond("it.id"),
+            paging.by("it.id")
         );
         Ok(paging.page(self.all(&sql, [paging.after(), paging.fetch()], program_view)?))
     }

@@ -2,12 +2,15 @@
 
 use super::{Questions, Read};
 use crate::fold::head;
+use crate::store::columns::uint;
 use rusqlite::params;
 use utilidor_types::TransactionHash;
 use utilidor_view::{FoundId, IdKind};
 
 /// Most ids of a kind that are found.
 const MAX_FOUND: i64 = 10;
+/// Most transactions of a beginning that are looked at for such as are seen.
+const MAX_LOOKED_AT: i64 = 1_000;
 
 /// Columns of ids by kind: table, column, bytes.
 const IDS: [(IdKind, &str, &str, usize); 7] = [
@@ -36,19 +39,35 @@ impl Questions<'_> {
         let mut found = Vec::new();
         for (kind, table, column, bytes) in IDS {
             let Some((first, last)) = range(digits, bytes) else { continue };
+            let seen = match kind {
+                IdKind::Account => self.accounts_seen("accounts.id"),
+                IdKind::Agreement => self.agreements_seen("agreements.id"),
+                IdKind::Meter => self.meters_seen("meters.id"),
+                IdKind::Member => self.members_seen().into(),
+                _ => "1".into(),
+            };
             let sql = format!(
-                "SELECT DISTINCT {column} AS id FROM {table} WHERE {column} BETWEEN ? AND ? ORDER BY {column} LIMIT ?"
+                "SELECT DISTINCT {column} AS id FROM {table} WHERE {column} BETWEEN ? AND ? AND {seen}
+                 ORDER BY {column} LIMIT ?"
             );
             found.extend(self.found(kind, &sql, params![first, last, MAX_FOUND])?);
         }
         // Transactions are found by the heads of their hashes, which are signed numbers: those of a beginning have one sign.
         if let Some((first, last)) = range(digits, HASH_BYTES).filter(|_| !digits.is_empty()) {
             let head_of = |hash: &[u8]| head(&TransactionHash(hash.try_into().expect("a range is of whole hashes")));
-            let sql =
-                "SELECT hash AS id FROM transaction_heads JOIN receipts ON receipts.id = transaction_heads.receipt
+            let sql = "SELECT hash AS id, height, place FROM transaction_heads
+                JOIN receipts ON receipts.id = transaction_heads.receipt
                 WHERE head BETWEEN ? AND ? AND hash BETWEEN ? AND ? ORDER BY hash LIMIT ?";
             let heads = [head_of(&first), head_of(&last)];
-            found.extend(self.found(IdKind::Transaction, sql, params![heads[0], heads[1], first, last, MAX_FOUND])?);
+            let rows = self.all(sql, params![heads[0], heads[1], first, last, MAX_LOOKED_AT], |row| {
+                Ok((hex::encode(row.get_ref("id")?.as_blob()?), uint(row, "height")?, row.get("place")?))
+            })?;
+            let before = found.len();
+            for (id, height, place) in rows {
+                if found.len() - before < MAX_FOUND as usize && self.sees_receipt_at(height, place)? {
+                    found.push(FoundId { kind: IdKind::Transaction, id });
+                }
+            }
         }
         Ok(found)
     }

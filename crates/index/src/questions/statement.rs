@@ -31,8 +31,11 @@ impl Questions<'_> {
     }
 
     /// Statements of an agreement in the order of issue.
-    pub fn statements_of_agreement(&self, agreement: AgreementId, paging: Paging) -> Read<Page<StatementView>> {
-        self.statements_of(Some(agreement), &StatementFilter::default(), paging)
+    pub fn statements_of_agreement(&self, agreement: AgreementId, paging: Paging) -> Read<Option<Page<StatementView>>> {
+        if !self.sees_agreement(agreement)? {
+            return Ok(None);
+        }
+        self.statements_of(Some(agreement), &StatementFilter::default(), paging).map(Some)
     }
 
     fn statements_of(
@@ -53,10 +56,11 @@ impl Questions<'_> {
             Some(_) => "it.agreement = (SELECT MAX(id) FROM agreements WHERE agreement = ?6)",
             None => "?6 IS NULL",
         };
+        let (beyond, order, seen) = (paging.beyond("it.id"), paging.by("it.id"), self.agreements_seen("it.agreement"));
         let sql = format!(
             "{STATEMENT}, {CAUSE} FROM statements AS it {CAUSE_JOIN} {STATEMENT_JOIN}
-             WHERE it.id > ?1 AND (?3 IS NULL OR it.to_ms > ?3) AND (?4 IS NULL OR it.from_ms < ?4)
-             AND {of_account} AND {of_agreement} ORDER BY it.id LIMIT ?2"
+             WHERE {beyond} AND (?3 IS NULL OR it.to_ms > ?3) AND (?4 IS NULL OR it.from_ms < ?4)
+             AND {of_account} AND {of_agreement} AND {seen} {order} LIMIT ?2"
         );
         let values = params![
             paging.after(),
@@ -66,15 +70,24 @@ impl Questions<'_> {
             filter.account.map(|account| account.0),
             agreement.map(|agreement| agreement.0),
         ];
-        self.page(paging, &sql, values, statement_view)
+        let mut page = self.page(paging, &sql, values, statement_view)?;
+        self.withhold(page.items.iter_mut().map(|row| &mut row.cause))?;
+        Ok(page)
     }
 
     /// One statement.
     pub fn statement(&self, agreement: AgreementId, number: u32) -> Read<Option<StatementView>> {
+        if !self.sees_agreement(agreement)? {
+            return Ok(None);
+        }
         let sql = format!(
             "{STATEMENT}, {CAUSE} FROM statements AS it {CAUSE_JOIN} {STATEMENT_JOIN}
              WHERE it.agreement = (SELECT MAX(id) FROM agreements WHERE agreement = ?) AND it.number = ?"
         );
-        Ok(self.find(&sql, params![agreement.0, number], statement_view)?.map(|(_, statement)| statement))
+        let Some((_, mut found)) = self.find(&sql, params![agreement.0, number], statement_view)? else {
+            return Ok(None);
+        };
+        self.withhold([&mut found.cause])?;
+        Ok(Some(found))
     }
 }

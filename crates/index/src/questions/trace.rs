@@ -1,5 +1,6 @@
 //! A trade from offer to payment [M18].
 
+use super::agreement::causes;
 use super::{Questions, Read};
 use crate::page::Paging;
 use utilidor_types::AgreementId;
@@ -9,7 +10,9 @@ use utilidor_view::{AgreementView, EventFilter, SignatureView, StepKind, TimeFil
 impl Questions<'_> {
     /// An agreement's trace.
     pub fn trace(&self, agreement: AgreementId, paging: Paging) -> Read<Option<Trace>> {
-        let Some(row) = self.agreement(agreement)? else { return Ok(None) };
+        let Some(mut row) = self.whole_agreement(agreement)? else { return Ok(None) };
+        let mut signatures = self.signatures(&row)?;
+        self.withhold(causes(&mut row).chain(signatures.iter_mut().map(|row| &mut row.cause)))?;
         let (offer, quotes) = match row.origin {
             Origin::Award { offer } => (self.offer(offer)?, Some(self.quotes(offer, paging)?)),
             Origin::Proposal { .. } | Origin::Package => (None, None),
@@ -22,11 +25,11 @@ impl Questions<'_> {
             offer,
             quotes,
             package,
-            signatures: self.signatures(&row)?,
-            readings: self.certificates_of_agreement(agreement, &TimeFilter::default(), paging)?,
-            events: self.events_of_agreement(agreement, &EventFilter::default(), paging)?,
-            statements: self.statements_of_agreement(agreement, paging)?,
-            movements: self.movements_of_agreement(agreement, paging)?,
+            signatures,
+            readings: self.certificates_of_agreement(agreement, &TimeFilter::default(), paging)?.unwrap_or_default(),
+            events: self.events_of_agreement(agreement, &EventFilter::default(), paging)?.unwrap_or_default(),
+            statements: self.statements_of_agreement(agreement, paging)?.unwrap_or_default(),
+            movements: self.movements_of_agreement(agreement, paging)?.unwrap_or_default(),
             agreement: row,
         }))
     }

@@ -213,6 +213,17 @@ CREATE TABLE meters (
     retired     INTEGER
 );
 CREATE INDEX meters_by_holder ON meters (holder);
+CREATE INDEX meters_by_operator ON meters (operator);
+
+-- Who held a meter, and when.
+CREATE TABLE meter_holders (
+    meter       INTEGER NOT NULL,
+    account     INTEGER NOT NULL,
+    from_ms     INTEGER NOT NULL,
+    to_ms       INTEGER NOT NULL,
+    PRIMARY KEY (meter, from_ms)
+) WITHOUT ROWID;
+CREATE INDEX meter_holders_by_account ON meter_holders (account);
 
 CREATE TABLE certified_runs (
     -- Id of the first certificate; the others follow.
@@ -236,6 +247,8 @@ CREATE TABLE agreement_meters (
     to_ms       INTEGER NOT NULL,
     PRIMARY KEY (agreement, meter)
 ) WITHOUT ROWID;
+
+CREATE INDEX agreement_meters_by_meter ON agreement_meters (meter);
 
 -- Events that say something of a meter: segments, gaps, corrections, what nobody was supplied with.
 CREATE TABLE meter_events (

@@ -2,10 +2,12 @@
 
 use super::closed_name;
 use super::columns::{body, int};
-use crate::fold::{Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, cursor};
+use crate::fold::{Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, Row, cursor};
 use rusqlite::{Transaction, params};
+use utilidor_types::Timestamp;
 use utilidor_types::program::Publication;
 use utilidor_types::receipt::Cause;
+use utilidor_types::time::MAX_TIMESTAMP;
 
 type Written = rusqlite::Result<()>;
 
@@ -215,6 +217,7 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
             int(meter.since.0),
             int(meter.since.0),
         ])?;
+        hold(sql, new.row, new.holder, Timestamp(0))?;
     }
     let update =
         "UPDATE meters SET register = ?, read_ms = ?, certificates = ?, gaps = ?, corrections = ? WHERE id = ?";
@@ -225,6 +228,9 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     }
     for change in &changes.devices {
         device(sql, change)?;
+        if let MeterChange::Holder { meter, holder } = change {
+            hold(sql, *meter, *holder, changes.block.as_ref().map_or(Timestamp(0), |block| block.header.time))?;
+        }
     }
     let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings, signed)
                   VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -242,6 +248,15 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
         insert.execute(params![event.meter, event.receipt, event.place, event.kind.name()])?;
     }
     Ok(())
+}
+
+/// From a time on a meter is another holder's.
+fn hold(sql: &Transaction<'_>, meter: Row, holder: Row, from: Timestamp) -> Written {
+    let (from, end) = (int(from.0), int(MAX_TIMESTAMP.0));
+    sql.prepare_cached("UPDATE meter_holders SET to_ms = ?3 WHERE meter = ?1 AND to_ms = ?2")?
+        .execute(params![meter, end, from])?;
+    let insert = "INSERT OR REPLACE INTO meter_holders (meter, account, from_ms, to_ms) VALUES (?, ?, ?, ?)";
+    sql.prepare_cached(insert)?.execute(params![meter, holder, from, end]).map(drop)
 }
 
 fn device(sql: &Transaction<'_>, change: &MeterChange) -> Written {

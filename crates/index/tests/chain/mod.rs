@@ -19,7 +19,7 @@ use utilidor_types::quote::{QuoteLine, sealed_bytes};
 use utilidor_types::time::{Date, HOUR_MS};
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::*;
-use utilidor_view::{Asker, Page, PageQuery};
+use utilidor_view::{Page, PageQuery, Viewer};
 
 pub const KWH: u64 = 3_600_000;
 pub const ELECTRICITY: Carrier = Carrier::Electricity;
@@ -380,7 +380,7 @@ impl Fixture {
     }
 
     pub fn ask(&self) -> Questions<'_> {
-        self.reader.questions(Asker::Anyone).unwrap()
+        self.reader.questions(Viewer::Operator).unwrap()
     }
 
     /// Every row of every table.
@@ -417,5 +417,5 @@ pub fn whole() -> Paging {
 }
 
 pub fn paging(cursor: Option<&str>, limit: u32) -> Paging {
-    Paging::of(&PageQuery { cursor: cursor.map(Into::into), limit: Some(limit) }).unwrap()
+    Paging::of(&PageQuery { cursor: cursor.map(Into::into), limit: Some(limit), order: None, format: None }).unwrap()
 }

@@ -54,8 +54,11 @@ impl<P: Platform> Player<'_, P> {
                 }
             }
             self.settlements.push(tender.settles_at());
-            let awards = awards.try_into().expect("a tender has few winners");
-            batch.push(self.plan(&tender.owner, Action::Award { awards }));
+            // Each in a transaction of its own: no winner learns what another one pays (ADR 0023).
+            for award in awards {
+                let awards = vec![award].try_into().expect("one award is within the bound");
+                batch.push(self.plan(&tender.owner, Action::Award { awards }));
+            }
             if let Some(bidder) = &tender.late {
                 let price = tender.ask;
                 let quantity = tender.bids[0].quantity;

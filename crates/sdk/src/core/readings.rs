@@ -34,12 +34,14 @@ pub fn record_run(meter: MeterId, key: PublicKey, record: OcmfRecord) -> Result<
     Ok(MeterRun { meter, readings, signature: Some(MeterSignature::Ocmf(SignedRecord { key, record })) })
 }
 
-/// Divides runs into batches that fit in one transaction each, in order. No run is cut.
+/// Divides runs into batches that fit in one transaction each, in order. No run is cut. No batch holds two meters' readings: what
+/// proves the bill of one shows nothing of another (ADR 0023).
 pub fn batches(runs: Vec<MeterRun>) -> Vec<Vec<MeterRun>> {
     let mut batches = Vec::new();
-    let (mut batch, mut readings) = (Vec::new(), 0);
+    let (mut batch, mut readings): (Vec<MeterRun>, _) = (Vec::new(), 0);
     for run in runs {
-        if batch.len() == MAX_RUNS || readings + run.readings.len() > MAX_BATCH_READINGS {
+        let of_another = batch.last().is_some_and(|last| last.meter != run.meter);
+        if of_another || batch.len() == MAX_RUNS || readings + run.readings.len() > MAX_BATCH_READINGS {
             batches.push(std::mem::take(&mut batch));
             readings = 0;
         }
@@ -85,8 +87,10 @@ mod tests {
             let readings: usize = batch.iter().map(|run| run.readings.len()).sum();
             assert!(readings <= MAX_BATCH_READINGS && batch.len() <= MAX_RUNS);
         }
-        assert_eq!(cut.len(), 4);
+        assert_eq!(cut.len(), 67, "one for each meter");
         assert!(batches(Vec::new()).is_empty());
+        let one: Vec<_> = (0..67).map(|_| gateway_run(MeterId([1; 16]), readings(MAX_RUN_READINGS)).unwrap()).collect();
+        assert_eq!(batches(one).len(), 4);
     }
 
     #[test]

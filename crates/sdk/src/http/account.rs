@@ -136,8 +136,10 @@ impl Account {
         Ok(Self::on_chain(client, chain, key))
     }
 
-    /// The account of `key` on a chain that is known already. Asks the node nothing.
+    /// The account of `key` on a chain that is known already. Asks the node nothing. Unless the client is somebody in particular,
+    /// it asks as this account from now on.
     pub fn on_chain(client: Client, chain: ChainId, key: PrivateKey) -> Self {
+        let client = if client.has_identity() { client } else { client.acting_as(key.clone()) };
         Self { client, signer: Arc::new(Signer::new(chain, key)), nonce: Arc::default() }
     }
 

@@ -3,6 +3,7 @@
 //! Requests whose repetition is harmless are repeated after a passing failure, with growing pauses: every `GET`, and the
 //! submission of the same transactions, which the node recognises. Nothing else is repeated.
 
+use super::identity::Identity;
 use crate::core::signer::SignedBytes;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
@@ -85,6 +86,12 @@ pub enum ClientError {
         /// The last height at which it may enter a block.
         expires: u64,
     },
+    /// The node did not let the key sign in, or there is no key to sign in with.
+    #[error("could not sign in: {reason}")]
+    SignIn {
+        /// Why.
+        reason: String,
+    },
     /// The transactions are too many or too long for one submission.
     #[error(
         "{transactions} transactions with {bytes} bytes exceed one submission: {MAX_SUBMISSION_TRANSACTIONS} and {MAX_SUBMISSION_BYTES}"
@@ -128,14 +135,15 @@ struct ListQuery<'a, F> {
 /// A connection to a node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base: Url,
-    head: Arc<Head>,
+    pub(super) http: reqwest::Client,
+    pub(super) base: Url,
+    pub(super) head: Arc<Head>,
+    pub(super) identity: Option<Arc<Identity>>,
 }
 
 /// The highest height that the node has named, so that an expiry can be set without asking each time.
 #[derive(Debug, Default)]
-struct Head {
+pub(super) struct Head {
     height: AtomicU64,
     seen: Mutex<Option<Instant>>,
 }
@@ -158,7 +166,13 @@ impl Client {
             .user_agent(concat!("utilidor-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
             .expect("a client without TLS needs nothing from the machine");
-        Ok(Self { http, base, head: Arc::default() })
+        Ok(Self { http, base, head: Arc::default(), identity: None })
+    }
+
+    /// Host and port, as requests name them.
+    pub(super) fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// The node's address.
@@ -485,6 +499,11 @@ impl Client {
         self.send_repeatedly(path, || self.request(Method::GET, path).query(query).timeout(PATIENCE)).await
     }
 
+    /// Reads the list at `path` to its end.
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        self.all(path, &Everything {}).await
+    }
+
     /// Reads a list to its end.
     async fn all<T: DeserializeOwned>(&self, path: &str, filter: &impl Serialize) -> Result<Vec<T>, ClientError> {
         let first = ListQuery { filter, limit: MAX_PAGE_ITEMS, cursor: None };
@@ -534,8 +553,14 @@ impl Client {
         request: impl Fn() -> RequestBuilder,
     ) -> Result<T, ClientError> {
         let mut pause = FIRST_PAUSE;
-        for _ in 0..MAX_REPETITIONS {
-            match request().send().await {
+        for repetition in 0..MAX_REPETITIONS {
+            let token = self.token_for(path).await?;
+            match shown(request(), token.as_deref()).send().await {
+                // A node that has begun anew, or a session that has ended: sign in again, once.
+                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && repetition == 0 && token.is_some() => {
+                    self.forget_token(token.as_deref()).await;
+                    continue;
+                }
                 Ok(response) if !is_passing(response.status()) => return self.read(path, response).await,
                 Ok(_) => {}
                 Err(error) if error.is_builder() => return Err(self.unreachable(error)),
@@ -544,10 +569,12 @@ impl Client {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.read(path, request().send().await.map_err(|error| self.unreachable(error))?).await
+        let token = self.token_for(path).await?;
+        let request = shown(request(), token.as_deref());
+        self.read(path, request.send().await.map_err(|error| self.unreachable(error))?).await
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ClientError> {
+    pub(super) async fn read<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ClientError> {
         let status = response.status();
         let bytes = self.bytes(path, response).await?;
         if !status.is_success() {
@@ -578,6 +605,14 @@ impl Client {
             cause = source.source();
         }
         ClientError::Unreachable { address: self.address().into(), reason, source: Arc::new(error) }
+    }
+}
+
+/// A request with the token that shows who asks.
+pub(super) fn shown(request: RequestBuilder, token: Option<&str>) -> RequestBuilder {
+    match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
     }
 }
 

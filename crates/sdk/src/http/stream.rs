@@ -1,9 +1,9 @@
 //! The node's event stream: blocks and receipts in order, as they become final. It resumes after an interruption where it
 //! stopped; nothing is delivered twice, nothing is left out.
 
-use super::client::{Client, ClientError, is_passing, problem};
+use super::client::{Client, ClientError, is_passing, problem, shown};
 use futures::{Stream, StreamExt as _, stream::BoxStream};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use std::collections::VecDeque;
 use std::time::Duration;
 use utilidor_view::{BlockView, ReceiptView};
@@ -158,7 +158,12 @@ impl State {
             Some(id) => request.header("last-event-id", id),
             None => request.query(&[("after_height", self.after_height)]),
         };
-        match request.send().await {
+        let token = self.client.token_for("v1/events").await?;
+        match shown(request, token.as_deref()).send().await {
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED && self.attempts < MAX_ATTEMPTS => {
+                self.client.forget_token(token.as_deref()).await;
+                Ok(())
+            }
             Ok(response) if response.status().is_success() => {
                 let bytes = response.bytes_stream().map(|chunk| chunk.map(|bytes| bytes.to_vec()));
                 self.bytes = Some(bytes.boxed());

@@ -1,8 +1,6 @@
 //! Bill proofs, from a running chain to a check that knows nothing but the chain's id.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use utilidor_proof::bill::{BillError, BillProof};
 use utilidor_proof::document::{Proof, ProofDocument, VERSION};
 use utilidor_types::action::Prepayment;

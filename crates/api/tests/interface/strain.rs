@@ -1,8 +1,6 @@
 //! The interface under strain: clients that hold what others need, and pages that should not be here.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use reqwest::header::{HOST, ORIGIN};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -140,6 +140,7 @@ const COUNTED: &[&str] = &[
     "members",
     "meters",
     "nonce",
+    "number",
     "offers",
     "parent_view",
     "pool",

@@ -1,10 +1,10 @@
 //! A development chain of one member with its HTTP interface, and a small world of actors on it.
-#![allow(dead_code)] // every test file uses a part of it
 
-use reqwest::StatusCode;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Mutex;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -22,6 +22,7 @@ use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES, sealed_bytes};
+use utilidor_types::session::SignIn;
 use utilidor_types::time::{Date, HOUR_MS};
 use utilidor_types::*;
 
@@ -77,19 +78,43 @@ pub fn purchase() -> AgreementId {
 
 pub fn genesis(kind: ChainKind) -> Genesis {
     use Role::*;
-    let members = [
-        ("station", &[Owner, Validator][..]),
-        ("alice", &[User]),
-        ("bob", &[User]),
-        ("gateway", &[MeterOperator]),
-        ("issuer", &[Issuer]),
-    ];
-    let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
+    genesis_of(
+        kind,
+        &[
+            ("station", &[Owner, Validator]),
+            ("alice", &[User]),
+            ("bob", &[User]),
+            ("gateway", &[MeterOperator]),
+            ("issuer", &[Issuer]),
+        ],
+    )
+}
+
+/// A consortium in which each member has one role: the founder admits, the inspector looks on. The tenants come later: whoever
+/// founds is named in the genesis document, which is public.
+pub fn genesis_of_single_roles() -> Genesis {
+    use Role::*;
+    genesis_of(
+        ChainKind::Development,
+        &[
+            ("station", &[Owner]),
+            ("gateway", &[MeterOperator]),
+            ("issuer", &[Issuer]),
+            ("founder", &[Validator]),
+            ("inspector", &[Supervisor]),
+        ],
+    )
+}
+
+fn genesis_of(kind: ChainKind, members: &[(&str, &[Role])]) -> Genesis {
+    let members =
+        members.iter().map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
+    let members: Vec<_> = members.collect();
     Genesis {
         kind,
         time: at(1, 1, 0),
         validators: vec![key("validator").public_key()].try_into().unwrap(),
-        members: members.to_vec().try_into().unwrap(),
+        members: members.try_into().unwrap(),
         limits: Limits::DEFAULT,
     }
 }
@@ -104,7 +129,13 @@ pub struct World {
     served: Option<JoinHandle<Result<(), utilidor_api::ServeError>>>,
     nonces: HashMap<String, u64>,
     settings: Settings,
+    tokens: Mutex<HashMap<String, String>>,
+    /// Who declares capacities and moves time.
+    pub validator: &'static str,
 }
+
+/// Whom the world's questions come from unless said otherwise: who runs the node.
+pub const OPERATOR: &str = "validator";
 
 impl World {
     pub async fn start(kind: ChainKind) -> Self {
@@ -112,8 +143,11 @@ impl World {
     }
 
     pub async fn start_with(kind: ChainKind, settings: Settings) -> Self {
+        Self::begin(genesis(kind), settings, "station").await
+    }
+
+    pub async fn begin(genesis: Genesis, settings: Settings, validator: &'static str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let genesis = genesis(kind);
         let mut world = Self {
             base: String::new(),
             http: reqwest::Client::new(),
@@ -124,6 +158,8 @@ impl World {
             served: None,
             nonces: HashMap::new(),
             settings,
+            tokens: Mutex::default(),
+            validator,
         };
         world.run().await;
         world
@@ -135,6 +171,7 @@ impl World {
         let index = Index::open(self.dir.path().join("index.sqlite"), &self.genesis).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.base = format!("http://{}", listener.local_addr().unwrap());
+        self.tokens.lock().unwrap().clear();
         let (stop, stopped) = oneshot::channel::<()>();
         let (handle, settings) = (node.handle(), self.settings.clone());
         let served = async move {
@@ -161,10 +198,54 @@ impl World {
         self.run().await;
     }
 
+    /// Signs in with somebody's key, and gives the token.
+    pub async fn sign_in(&self, actor: &str) -> String {
+        let post = |path: &str| self.http.post(format!("{}{path}", self.base));
+        let challenge: Value = post("/v1/session/challenge").send().await.unwrap().json().await.unwrap();
+        let challenge = serde_json::from_value(challenge["challenge"].clone()).unwrap();
+        let node = self.base.strip_prefix("http://").unwrap().parse().unwrap();
+        let answer = SignIn::sign(self.genesis.chain(), node, challenge, &key(actor));
+        let response = post("/v1/session").json(&answer).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{actor} signs in");
+        response.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Somebody's token; the first time, it signs in.
+    pub async fn token(&self, actor: &str) -> String {
+        let kept = self.tokens.lock().unwrap().get(actor).cloned();
+        match kept {
+            Some(token) => token,
+            None => {
+                let token = self.sign_in(actor).await;
+                self.tokens.lock().unwrap().insert(actor.into(), token.clone());
+                token
+            }
+        }
+    }
+
+    /// A request with a token, or by nobody in particular.
+    pub fn ask(&self, method: Method, path: &str, token: Option<&str>) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// A `GET` with a token, or by nobody in particular.
+    pub async fn get_with(&self, token: Option<&str>, path: &str) -> (StatusCode, Value) {
+        let response = self.ask(Method::GET, path, token).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// A `GET` by somebody.
+    pub async fn get_as(&self, actor: &str, path: &str) -> (StatusCode, Value) {
+        self.get_with(Some(&self.token(actor).await), path).await
+    }
+
+    /// A `GET` by who runs the node.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
-        let status = response.status();
-        (status, response.json().await.unwrap())
+        self.get_as(OPERATOR, path).await
     }
 
     /// A `GET` that must succeed.
@@ -221,7 +302,7 @@ impl World {
         let response = self
             .http
             .post(format!("{}/v1/development/time", self.base))
-            .json(&AdvanceTime::sign(self.genesis.chain(), to, &key("station")))
+            .json(&AdvanceTime::sign(self.genesis.chain(), to, &key(self.validator)))
             .send()
             .await
             .unwrap();
@@ -235,7 +316,7 @@ impl World {
             self.done("issuer", Action::Issue { to: account(label), amount, reference: Text::default() }).await;
         }
         let (carrier, per_hour) = (Carrier::Electricity, Quantity(1_000_000 * KWH));
-        self.done("station", Action::DeclareCapacity { owner: account("station"), carrier, per_hour }).await;
+        self.done(self.validator, Action::DeclareCapacity { owner: account("station"), carrier, per_hour }).await;
         for (holder, carrier) in
             [("alice", Carrier::Electricity), ("alice", Carrier::Heating), ("bob", Carrier::Electricity)]
         {

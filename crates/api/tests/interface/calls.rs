@@ -1,8 +1,6 @@
 //! The interface against a running development chain.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::{Value, json};
 use utilidor_proof::document::{Proof, ProofDocument};
 use utilidor_proof::inclusion::Members;
@@ -190,7 +188,8 @@ async fn the_event_stream_tells_every_receipt_once_and_goes_on_where_it_stopped(
 
     /// Ids of the events from the beginning, or after one, until block `height` has been told.
     async fn ids(world: &World, last: Option<&str>, height: u64) -> Vec<String> {
-        let mut request = world.http.get(format!("{}/v1/events?after_height=0", world.base));
+        let token = world.token(OPERATOR).await;
+        let mut request = world.ask(reqwest::Method::GET, "/v1/events?after_height=0", Some(&token));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }

@@ -1,8 +1,6 @@
 //! The client app, as the node serves it.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use reqwest::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
 use reqwest::{Response, StatusCode};
 use utilidor_api::Settings;

@@ -1,0 +1,219 @@
+//! Supervision [M8]: a supervisor says, signed, which kind of whose data it wants to see and why. That stands in the node's log,
+//! which members read, before it sees anything.
+//!
+//! The log is a file of one line an entry. Each wish names the digest of the entry before, so that no entry can be taken out
+//! or put in unnoticed, and a signature serves once.
+
+use crate::admission::now;
+use crate::extract::{Json, Listed, SignedIn};
+use crate::problem::{Code, Problem, Problems};
+use crate::session::described;
+use crate::state::App;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Mutex;
+use utilidor_types::session::{OversightWish, Subject};
+use utilidor_types::{AccountId, ChainId, Digest, Role, Timestamp};
+use utilidor_view::{NewToken, OversightView, Page, PageQuery, Scope, Viewer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_oversight, oversee))
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    at_ms: Timestamp,
+    wish: OversightWish,
+}
+
+impl Entry {
+    fn digest(&self) -> Digest {
+        self.wish.entry_digest(self.at_ms)
+    }
+}
+
+/// The log.
+#[derive(Debug)]
+pub(crate) struct Log(Mutex<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    entries: Vec<Entry>,
+    file: File,
+}
+
+impl Log {
+    /// Opens the log of a chain, or begins one. A log whose entries do not follow each other is not opened.
+    pub fn open(chain: ChainId, path: &Path) -> io::Result<Self> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        // A crash can have cut off the last line: its wish was not granted.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let damaged = |line: usize| io::Error::other(format!("line {} of {} is damaged", line + 1, path.display()));
+        let mut entries: Vec<Entry> = Vec::new();
+        for (place, line) in text[..whole].lines().enumerate() {
+            let entry: Entry = serde_json::from_str(line).map_err(|_| damaged(place))?;
+            let before = entries.last().map_or_else(Digest::default, Entry::digest);
+            if entry.wish.after != before || !entry.wish.holds(chain) {
+                return Err(damaged(place));
+            }
+            entries.push(entry);
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.set_len(whole as u64)?;
+        Ok(Self(Mutex::new(Kept { entries, file })))
+    }
+
+    /// Enters a wish, durably.
+    fn enter(&self, wish: OversightWish) -> Result<(), Problem> {
+        let mut kept = self.0.lock().expect("no holder of this lock panics");
+        let last = kept.entries.last().map_or_else(Digest::default, Entry::digest);
+        if wish.after != last {
+            let detail = format!("the last entry is {last}, the wish follows {}: sign it again", wish.after);
+            return Err(Problem::new(Code::LogMoved, detail));
+        }
+        let entry = Entry { at_ms: Timestamp(now()), wish };
+        let mut line = serde_json::to_string(&entry).expect("an entry is plain data");
+        line.push('\n');
+        let written = kept.file.write_all(line.as_bytes()).and_then(|()| kept.file.sync_data());
+        written.map_err(|error| Problem::internal(&error))?;
+        kept.entries.push(entry);
+        Ok(())
+    }
+
+    fn views(&self) -> Vec<(OversightView, Subject)> {
+        let kept = self.0.lock().expect("no holder of this lock panics");
+        let view = |(number, entry): (u64, &Entry)| {
+            let wish = &entry.wish;
+            let view = OversightView {
+                number,
+                at_ms: entry.at_ms,
+                supervisor: AccountId::of(&wish.signer),
+                category: wish.category,
+                subject: Some(wish.subject),
+                concerns_you: false,
+                reason: Some(wish.reason.to_string()),
+                digest: entry.digest(),
+                after: wish.after,
+            };
+            (view, wish.subject)
+        };
+        (1..).zip(&kept.entries).map(view).collect()
+    }
+}
+
+/// What supervisors have looked at, oldest first: when, who, and which kind. Whom it concerns is told of whom, and why.
+#[utoipa::path(
+    get, path = "/v1/oversight", tag = "access", params(PageQuery), security(("token" = [])),
+    responses((status = 200, body = Page<OversightView>), Problems)
+)]
+async fn list_oversight(
+    State(app): State<App>,
+    SignedIn(admitted): SignedIn,
+    Listed(paging): Listed,
+) -> Result<axum::Json<Page<OversightView>>, Problem> {
+    let views = app.log.views();
+    // Keeping the log is not the business of a token's scope.
+    let viewer = match admitted.viewer {
+        Viewer::Holder { account, .. } => Viewer::Holder { account, scope: Scope::whole() },
+        other => other,
+    };
+    let page = app.ask(viewer, move |questions| {
+        let all = questions.sees_everything()
+            || questions.asking_member().is_some_and(|(_, roles)| roles.has(Role::Supervisor));
+        let mut page = paging.page_of(views, |(view, _)| view.number);
+        for (view, subject) in &mut page.items {
+            view.concerns_you = questions.concerns(*subject)?;
+            if !all && !view.concerns_you {
+                (view.subject, view.reason) = (None, None);
+            }
+        }
+        Ok(page)
+    });
+    let page = page.await?;
+    let items = page.items.into_iter().map(|(view, _)| view).collect();
+    Ok(axum::Json(Page { items, next: page.next }))
+}
+
+/// Lets a supervisor see one kind of somebody's data for a quarter of an hour. The signed wish, with its reason, stands in the
+/// log before anything is shown.
+#[utoipa::path(
+    post, path = "/v1/oversight", tag = "access", request_body = OversightWish,
+    responses(
+        (status = 200, body = NewToken),
+        (status = 401, description = "`access/bad-sign-in`", body = utilidor_view::Problem,
+            content_type = crate::problem::PROBLEM_JSON),
+        (status = 403, description = "`access/missing-role`", body = utilidor_view::Problem,
+            content_type = crate::problem::PROBLEM_JSON),
+        (status = 409, description = "`access/log-moved`", body = utilidor_view::Problem,
+            content_type = crate::problem::PROBLEM_JSON),
+        Problems
+    )
+)]
+async fn oversee(State(app): State<App>, Json(wish): Json<OversightWish>) -> Result<axum::Json<NewToken>, Problem> {
+    if !wish.holds(app.chain.genesis().chain()) {
+        return Err(Problem::new(Code::BadSignIn, "the signature is not the signer's"));
+    }
+    if wish.reason.trim().is_empty() {
+        return Err(Problem::new(Code::Malformed, "a supervisor says why"));
+    }
+    let account = AccountId::of(&wish.signer);
+    let viewer = Viewer::Holder { account, scope: Scope::whole() };
+    let member = app.ask(viewer, |questions| Ok(questions.asking_member())).await?;
+    if !member.is_some_and(|(_, roles)| roles.has(Role::Supervisor)) {
+        return Err(Problem::new(Code::MissingRole, "only supervisors may look at what is others'"));
+    }
+    if !app.oversight.contains(&wish.category) {
+        let detail = format!("this node lets supervisors see nothing of the category {}", wish.category);
+        return Err(Problem::new(Code::OutOfScope, detail));
+    }
+    let (category, subject) = (wish.category, wish.subject);
+    app.log.enter(wish)?;
+    let (token, admitted) = app.admission.oversee(account, category, subject)?;
+    Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_types::PrivateKey;
+    use utilidor_types::session::Category;
+
+    fn wish(after: Digest, reason: &str) -> OversightWish {
+        let key = PrivateKey::ed25519([3; 32]);
+        let what = (Category::Meters, Subject::Everything);
+        OversightWish::sign(ChainId([1; 16]), what, reason.parse().unwrap(), after, &key)
+    }
+
+    #[test]
+    fn the_log_outlives_a_restart_and_shows_what_was_taken_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oversight.jsonl");
+        let open = || Log::open(ChainId([1; 16]), &path);
+        let log = open().unwrap();
+        log.enter(wish(Digest::default(), "one")).unwrap();
+        let first = log.views()[0].0.digest;
+        assert_eq!(log.enter(wish(Digest::default(), "again")).unwrap_err().0.code, "access/log-moved");
+        log.enter(wish(first, "two")).unwrap();
+        let views = open().unwrap().views();
+        assert_eq!(views.len(), 2);
+        assert_eq!(views[1].0.after, first);
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}{{\"at_ms\":")).unwrap();
+        assert_eq!(open().unwrap().views().len(), 2, "what a crash cut off was not granted");
+        let without_first: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
+        std::fs::write(&path, without_first).unwrap();
+        assert!(open().is_err());
+        std::fs::write(&path, text.replace("\"two\"", "\"six\"")).unwrap();
+        assert!(open().is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! Signing in, and read tokens for programs.
+
+use crate::admission::Admitted;
+use crate::extract::{Json, Path, SignedIn};
+use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
+use crate::state::App;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri, header};
+use utilidor_types::session::{Category, SignIn};
+use utilidor_types::{AccountId, Digest, Roles};
+use utilidor_view::{ChallengeView, NewToken, Page, Scope, SessionView, TokenKind, TokenView, TokenWish, Viewer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(make_challenge))
+        .routes(routes!(get_session, sign_in, sign_out))
+        .routes(routes!(list_tokens, make_token))
+        .routes(routes!(revoke_token))
+}
+
+/// Whom a token shows, in full.
+pub(crate) async fn described(app: &App, admitted: Admitted) -> Result<SessionView, Problem> {
+    let Admitted { kind, account, viewer, ends, .. } = admitted;
+    // A supervisor's own member stands behind its token, whatever it looks at.
+    let who = match viewer {
+        Viewer::Holder { .. } => viewer,
+        _ => Viewer::Holder { account, scope: Scope::whole() },
+    };
+    let (member, sees) = app.ask(who, |questions| Ok((questions.asking_member(), questions.sees_everything()))).await?;
+    let categories = Category::ALL.into_iter().filter(|category| viewer.may_ask_for(*category)).collect();
+    Ok(SessionView {
+        kind,
+        account,
+        member: member.map(|(member, _)| member),
+        roles: member.map_or_else(Roles::default, |(_, roles)| roles),
+        sees_everything: viewer == Viewer::Operator || (sees && kind != TokenKind::Oversight),
+        categories,
+        ends_ms: ends,
+    })
+}
+
+/// A challenge to be signed, good for a minute and for one sign-in.
+#[utoipa::path(
+    post, path = "/v1/session/challenge", tag = "access",
+    responses((status = 200, body = ChallengeView), Problems)
+)]
+async fn make_challenge(State(app): State<App>) -> Result<axum::Json<ChallengeView>, Problem> {
+    Ok(axum::Json(app.admission.challenge()?))
+}
+
+/// Signs in with a key: its signature over the chain, the node's name and a challenge. The token lasts an hour.
+#[utoipa::path(
+    post, path = "/v1/session", tag = "access", request_body = SignIn,
+    responses(
+        (status = 200, body = NewToken),
+        (status = 401, description = "`access/bad-sign-in`", body = utilidor_view::Problem, content_type = PROBLEM_JSON),
+        Problems
+    )
+)]
+async fn sign_in(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+    Json(answer): Json<SignIn>,
+) -> Result<axum::Json<NewToken>, Problem> {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(String::from);
+    let host = uri.authority().map(ToString::to_string).or(named).unwrap_or_default();
+    let viewer = Viewer::Holder { account: AccountId::of(&answer.signer), scope: Scope::whole() };
+    let known = app.ask(viewer, |questions| Ok(questions.asking_member().is_some())).await?;
+    let (token, admitted) = app.admission.sign_in(&answer, &host, known)?;
+    Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
+}
+
+/// Who the token shows.
+#[utoipa::path(
+    get, path = "/v1/session", tag = "access", security(("token" = [])),
+    responses((status = 200, body = SessionView), Problems)
+)]
+async fn get_session(State(app): State<App>, SignedIn(admitted): SignedIn) -> Result<axum::Json<SessionView>, Problem> {
+    Ok(axum::Json(described(&app, admitted).await?))
+}
+
+/// Ends the session.
+#[utoipa::path(
+    delete, path = "/v1/session", tag = "access", security(("token" = [])),
+    responses((status = 200, description = "It has ended", body = SessionView), Problems)
+)]
+async fn sign_out(State(app): State<App>, SignedIn(admitted): SignedIn) -> Result<axum::Json<SessionView>, Problem> {
+    let session = described(&app, admitted).await?;
+    app.admission.end(admitted.token);
+    Ok(axum::Json(session))
+}
+
+/// Only a key that has signed in makes and revokes tokens: a program's token makes no others.
+fn by_key(admitted: Admitted) -> Result<Admitted, Problem> {
+    match admitted.kind {
+        TokenKind::Session => Ok(admitted),
+        TokenKind::Program | TokenKind::Oversight => {
+            Err(Problem::new(Code::OutOfScope, "only a key that has signed in may do this"))
+        }
+    }
+}
+
+/// The accounts of whoever asks.
+async fn own_accounts(app: &App, admitted: Admitted) -> Result<Vec<AccountId>, Problem> {
+    let viewer = Viewer::Holder { account: admitted.account, scope: Scope::whole() };
+    let mut own = app.ask(viewer, |questions| Ok(questions.own_accounts())).await?;
+    if !own.contains(&admitted.account) {
+        own.push(admitted.account);
+    }
+    Ok(own)
+}
+
+/// The read tokens that the member's accounts have made for programs, oldest first. There are few, so this is one page.
+#[utoipa::path(
+    get, path = "/v1/tokens", tag = "access", security(("token" = [])),
+    responses((status = 200, body = Page<TokenView>), Problems)
+)]
+async fn list_tokens(
+    State(app): State<App>,
+    SignedIn(admitted): SignedIn,
+) -> Result<axum::Json<Page<TokenView>>, Problem> {
+    let own = own_accounts(&app, by_key(admitted)?).await?;
+    Ok(axum::Json(Page { items: app.admission.made_by(|account| own.contains(&account)), next: None }))
+}
+
+/// Makes a read token for a program: with it the program reads what the account may, as far as the categories go, until it
+/// ends or is revoked. It is told once.
+#[utoipa::path(
+    post, path = "/v1/tokens", tag = "access", security(("token" = [])), request_body = TokenWish,
+    responses(
+        (status = 200, body = NewToken),
+        (status = 409, description = "`access/too-many-tokens`", body = utilidor_view::Problem,
+            content_type = PROBLEM_JSON),
+        Problems
+    )
+)]
+async fn make_token(
+    State(app): State<App>,
+    SignedIn(admitted): SignedIn,
+    Json(wish): Json<TokenWish>,
+) -> Result<axum::Json<NewToken>, Problem> {
+    let account = by_key(admitted)?.account;
+    let (token, admitted) = app.admission.make(account, wish)?;
+    Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
+}
+
+/// Revokes a read token of one of the member's accounts, at once.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}", tag = "access", security(("token" = [])),
+    params(("id" = Digest, Path, description = "The token's id, as it is listed")),
+    responses((status = 200, description = "The tokens that are left", body = Page<TokenView>), Problems)
+)]
+async fn revoke_token(
+    State(app): State<App>,
+    SignedIn(admitted): SignedIn,
+    Path(id): Path<Digest>,
+) -> Result<axum::Json<Page<TokenView>>, Problem> {
+    let own = own_accounts(&app, by_key(admitted)?).await?;
+    let is_own = |account| own.contains(&account);
+    if !app.admission.revoke(id, is_own)? {
+        return Err(Problem::not_found(format!("token {id}")));
+    }
+    Ok(axum::Json(Page { items: app.admission.made_by(is_own), next: None }))
+}

@@ -1,0 +1,203 @@
+//! What receipts tell, a line each, in both languages.
+
+use super::{plain, total};
+use crate::chinese;
+use crate::output::Output;
+use crate::text::Lang;
+use serde_json::json;
+use utilidor_types::Event;
+use utilidor_types::event::BondMovement;
+
+/// A sentence in the output's language; its names in braces are the caller's.
+macro_rules! say {
+    ($out:expr, $english:literal, $chinese:literal) => {
+        match $out.lang {
+            Lang::En => format!($english),
+            Lang::Zh => format!($chinese),
+        }
+    };
+}
+
+/// A consequence in one line.
+pub fn line(out: &Output, event: &Event) -> String {
+    match event {
+        Event::Moved { agreement, movement, amount } => {
+            let how = plain(&json!(movement));
+            say!(out, "moved {amount} for agreement {agreement}: {how}", "合约 {agreement} 资金流动 {amount}：{how}")
+        }
+        Event::AgreementProposed { agreement, terms, sign_by, .. } => {
+            let by = out.time(*sign_by);
+            say!(
+                out,
+                "agreement {agreement} proposed, terms {terms}, to be signed before {by}",
+                "合约 {agreement} 已提出，条款 {terms}，须在 {by} 前签署"
+            )
+        }
+        Event::AgreementStatus { agreement, status } => {
+            let status = super::status_text(out, *status);
+            say!(out, "agreement {agreement} is {status}", "合约 {agreement} {status}")
+        }
+        Event::AgreementAmended { agreement, terms } => {
+            say!(out, "agreement {agreement} amended, terms {terms}", "合约 {agreement} 已变更，条款 {terms}")
+        }
+        Event::Certified { first, count, refused } => {
+            let refusals = refused.len();
+            let mut line = say!(
+                out,
+                "{count} readings certified from certificate {first} on, {refusals} refused",
+                "自凭证 {first} 起认证 {count} 个读数，拒绝 {refusals} 个"
+            );
+            for reading in refused {
+                let (index, meter, code) = (reading.index, reading.meter, reading.refusal.code());
+                let why = chinese::refusal(&reading.refusal, out.lang);
+                line.push_str("\n    ");
+                line.push_str(&say!(
+                    out,
+                    "reading {index} of meter {meter} refused ({code}): {why}",
+                    "表计 {meter} 的第 {index} 个读数被拒绝（{code}）：{why}"
+                ));
+            }
+            line
+        }
+        Event::Gap { meter, interval } => {
+            let (from, to) = (out.time(interval.from), out.time(interval.to));
+            say!(
+                out,
+                "readings of meter {meter} are missing from {from} to {to}",
+                "表计 {meter} 自 {from} 至 {to} 缺少读数"
+            )
+        }
+        Event::StatementIssued(statement) => {
+            let (number, agreement, paid) = (statement.number, statement.agreement, statement.paid);
+            let (unpaid, debt) = (statement.unpaid, statement.debt);
+            say!(
+                out,
+                "statement {number} of agreement {agreement}: paid {paid}, unpaid {unpaid}, debt {debt}",
+                "合约 {agreement} 的账单 {number}：已付 {paid}，未付 {unpaid}，欠款 {debt}"
+            )
+        }
+        Event::Segment(segment) => {
+            let (meter, from, to) = (segment.meter, out.time(segment.interval.from), out.time(segment.interval.to));
+            let passed = segment.passed().map_or_else(|| "-".into(), |bands| total(out, &bands));
+            say!(
+                out,
+                "meter {meter} has passed {to}: {passed} since {from}",
+                "表计 {meter} 已过 {to}：自 {from} 流过 {passed}"
+            )
+        }
+        Event::Returned { agreement, interval, bands, .. } => {
+            let (quantity, from, to) = (total(out, bands), out.time(interval.from), out.time(interval.to));
+            say!(
+                out,
+                "{quantity} goes back to supply {agreement} from {from} to {to}",
+                "{from} 至 {to} 的 {quantity} 退回供能合约 {agreement}"
+            )
+        }
+        Event::LevelReached { agreement, bands, .. } => {
+            let quantity = total(out, bands);
+            say!(
+                out,
+                "supply {agreement} has brought {quantity} since its last segment",
+                "供能合约 {agreement} 自上一区段已供 {quantity}"
+            )
+        }
+        Event::Adjusted { agreement, interval, more, less, .. } => {
+            let (from, to) = (out.time(interval.from), out.time(interval.to));
+            let (more, less) = (total(out, more), total(out, less));
+            say!(
+                out,
+                "supply {agreement} is corrected from {from} to {to}: {more} more, {less} less",
+                "供能合约 {agreement} 更正 {from} 至 {to}：增 {more}，减 {less}"
+            )
+        }
+        Event::Unsupplied { meter, interval, quantity } => {
+            let (from, to) = (out.time(interval.from), out.time(interval.to));
+            say!(
+                out,
+                "{quantity} base units of meter {meter} from {from} to {to} are on nobody's bill",
+                "表计 {meter} 自 {from} 至 {to} 的 {quantity} 基本单位不在任何人的账单上"
+            )
+        }
+        Event::Corrected { meter, interval, certified, right, reason } => {
+            let (from, to) = (out.time(interval.from), out.time(interval.to));
+            say!(
+                out,
+                "meter {meter} corrected from {from} to {to}: {right} base units instead of {certified} ({reason})",
+                "表计 {meter} 更正 {from} 至 {to}：{right} 基本单位，原为 {certified}（{reason}）"
+            )
+        }
+        Event::Prepaid { carrier, tranche, paid, .. } => say!(
+            out,
+            "tranche {tranche} for {carrier}: {paid} paid, in force once the meter has passed this time",
+            "{carrier} 预付批次 {tranche}：已付 {paid}，表计过此时刻后生效"
+        ),
+        Event::TrancheOpened { carrier, tranche, debt_paid, paid, discount_permille, .. } => {
+            let discount = super::permille(*discount_permille);
+            say!(
+                out,
+                "tranche {tranche} for {carrier}: {debt_paid} paid for earlier use, {paid} left, discount {discount}",
+                "{carrier} 预付批次 {tranche}：先抵扣欠量 {debt_paid}，余 {paid}，折扣 {discount}"
+            )
+        }
+        Event::ProgramFailed { agreement, code, failures } => say!(
+            out,
+            "the program of agreement {agreement} failed with code {code}, {failures} in a row",
+            "合约 {agreement} 的程序失败，代码 {code}，连续 {failures} 次"
+        ),
+        Event::ProgramRan { agreement, fuel, .. } => say!(
+            out,
+            "the program of agreement {agreement} has acted with {fuel} of fuel",
+            "合约 {agreement} 的程序已执行，耗用 {fuel}"
+        ),
+        Event::Debt { agreement, party, owes } => {
+            let party = super::party_text(out, *party);
+            say!(out, "the {party} owes {owes} under agreement {agreement}", "{party}在合约 {agreement} 下欠 {owes}")
+        }
+        Event::Ending { agreement, at } => {
+            let at = out.time(*at);
+            say!(out, "agreement {agreement} ends at {at}", "合约 {agreement} 将于 {at} 终止")
+        }
+        Event::Bond { offer, bidder, movement, amount } => match movement {
+            BondMovement::Reserved => say!(
+                out,
+                "bond of {amount} for the quote of {bidder} on offer {offer} reserved",
+                "冻结 {bidder} 对要约 {offer} 的报价保证金 {amount}"
+            ),
+            BondMovement::Released => say!(
+                out,
+                "bond of {amount} for the quote of {bidder} on offer {offer} released",
+                "退还 {bidder} 对要约 {offer} 的报价保证金 {amount}"
+            ),
+            BondMovement::Forfeited => say!(
+                out,
+                "bond of {amount} for the quote of {bidder} on offer {offer} forfeited to the owner",
+                "{bidder} 对要约 {offer} 的报价保证金 {amount} 没收归供能方"
+            ),
+        },
+        Event::AwardRefused { offer, bidder, refusal } => {
+            let (code, why) = (refusal.code(), chinese::refusal(refusal, out.lang));
+            say!(
+                out,
+                "award to {bidder} on offer {offer} refused ({code}): {why}",
+                "要约 {offer} 对 {bidder} 的授标被拒绝（{code}）：{why}"
+            )
+        }
+        Event::OfferLapsed { offer } => say!(out, "offer {offer} has lapsed", "要约 {offer} 已失效"),
+        Event::ReadingsMissing { agreement, meter, at } => {
+            let at = out.time(*at);
+            say!(
+                out,
+                "readings of meter {meter} are missing: agreement {agreement} is settled without them at {at}",
+                "缺少表计 {meter} 的读数：合约 {agreement} 将于 {at} 在没有它们的情况下结算"
+            )
+        }
+        Event::LowBalance { subscription, carrier } => say!(
+            out,
+            "little {carrier} is left in subscription {subscription}",
+            "订阅 {subscription} 的 {carrier} 余额不足"
+        ),
+        Event::Exhausted { subscription, carrier } => {
+            say!(out, "no {carrier} is left in subscription {subscription}", "订阅 {subscription} 的 {carrier} 已用完")
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `utilidor oversight`: what supervisors look at, and the log of it.
+
+use super::status::chain;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::ids::Given;
+use crate::output::or_dash;
+use crate::t;
+use clap::Subcommand;
+use utilidor_types::session::{Category, OversightWish, Subject};
+use utilidor_types::{AgreementId, Digest, MeterId};
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List what supervisors have looked at
+    List,
+    /// As a supervisor, say what is to be seen and why; prints a token that shows it for a quarter of an hour
+    #[command(after_help = "\
+The signed reason stands in the node's log before anything is shown. Members see who looked at which kind and when; whom it
+concerns sees at what, and why.
+
+Example:
+  export UTILIDOR_TOKEN=$(utilidor oversight request meters --meter 12ab... --reason 'complaint 7' --as inspector)
+  utilidor reading list 12ab...")]
+    Request {
+        /// Which kind: accounts, trade, meters
+        category: Category,
+        /// Of this account
+        #[arg(long, conflicts_with_all = ["agreement", "meter"])]
+        account: Option<String>,
+        /// Of this agreement
+        #[arg(long, conflicts_with = "meter")]
+        agreement: Option<AgreementId>,
+        /// Of this meter
+        #[arg(long)]
+        meter: Option<Given<MeterId>>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    match command {
+        Command::List => {
+            let log = client.oversight().await?;
+            context.out.show(&log, |out| {
+                let rows = log.iter().map(|entry| {
+                    [
+                        entry.number.to_string(),
+                        out.time(entry.at_ms),
+                        entry.supervisor.to_string(),
+                        entry.category.name().into(),
+                        entry.subject.map_or_else(|| "-".into(), said),
+                        or_dash(entry.reason.clone()),
+                    ]
+                });
+                let headings =
+                    [t!("number"), t!("time"), t!("supervisor"), t!("category"), t!("subject"), t!("refusal")];
+                out.table(headings, rows.collect())
+            });
+        }
+        Command::Request { category, account, agreement, meter, reason } => {
+            let subject = match (account, agreement, meter) {
+                (Some(account), ..) => Subject::Account(context.account_id(&account).await?),
+                (_, Some(agreement), _) => Subject::Agreement(agreement),
+                (.., Some(meter)) => Subject::Meter(context.id(&meter).await?),
+                _ => Subject::Everything,
+            };
+            let key = context.acting_signing_key()?;
+            let last = client.oversight().await?.last().map_or_else(Digest::default, |entry| entry.digest);
+            let reason = crate::failure::read("reason", &reason)?;
+            let wish = OversightWish::sign(chain(&client).await?, (category, subject), reason, last, &key);
+            let given = client.oversee(&wish).await?;
+            context.out.show(&given, |_| given.token.clone());
+        }
+    }
+    Ok(())
+}
+
+fn said(subject: Subject) -> String {
+    match subject {
+        Subject::Everything => "*".into(),
+        Subject::Account(account) => account.to_string(),
+        Subject::Agreement(agreement) => agreement.to_string(),
+        Subject::Meter(meter) => meter.to_string(),
+    }
+}
