@@ -8,6 +8,7 @@
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
+//! | [`block`], [`validators`] | what the members sign, and whose signatures count |
 //! | [`operator`] | what a development chain's operator signs for its node |
 //!
 //! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
@@ -38,6 +39,7 @@ mod schema;
 pub mod statement;
 pub mod time;
 pub mod transaction;
+pub mod validators;
 
 pub use action::Action;
 pub use agreement::{Agreement, AgreementTerms, Party, Program, PurchaseLot, PurchaseTerms, SubscriptionTerms};

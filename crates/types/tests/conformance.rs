@@ -20,6 +20,7 @@ use utilidor_types::package::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
 use utilidor_types::refusal::Limited;
 use utilidor_types::statement::{Closing, StatementLine};
+use utilidor_types::validators::{Handover, SetId, ValidatorSet};
 use utilidor_types::*;
 
 /// Type, and SHA-256 over the encodings of its samples.
@@ -50,7 +51,9 @@ const TABLE: &[(&str, &str)] = &[
     ("statement", "851b7fe698144199f268f79b4082d73898973c21be0c2f8632636bb8250194e0"),
     ("receipt", "03b510d9f73e0c33554be743e5caf7a3ae418bc775f9f7aa92d921dcaf63e4b1"),
     ("certification entry", "3d644a74f6574064c12167aad6487a5b03b7a1a57e92c97c0dd75da242193815"),
-    ("header", "0ba5b7f8105d0f93f74178f0f6e9048f776e8b0962d852ab6b3b370c65ee32ef"),
+    ("header", "9da61f15b0d90396be6aa212ad50b97896bf8d2d7570488c97646e33d923342a"),
+    ("validator set", "051bfc878325b5fb1d04893248fc713419dc861ee34815b5e92407b0c46b664f"),
+    ("handover", "81f43fc6122e57a92b0eaa3474dbdea4caf7b1cb3d9526bfdad858a9649aff18"),
 ];
 
 /// More bytes than any sample takes.
@@ -527,6 +530,8 @@ fn headers() -> Vec<Header> {
         parent: DIGEST,
         proposer: [22; 32],
         round: Round { epoch: 1, view: 7, parent_view: 6 },
+        validators: validator_set().id(),
+        next_validators: SetId { version: 4, digest: DIGEST },
         transaction_count: 8,
         receipt_count: 9,
         transactions_root: Digest([23; 32]),
@@ -538,6 +543,15 @@ fn headers() -> Vec<Header> {
         next_due,
     };
     vec![header(None), header(Some(T1))]
+}
+
+fn validator_set() -> ValidatorSet {
+    ValidatorSet { version: 3, keys: list(keys()) }
+}
+
+fn handovers() -> Vec<Handover> {
+    let handover = |header| Handover { header, finalization: vec![30; 3], set: validator_set() };
+    headers().into_iter().map(handover).collect()
 }
 
 fn genesis() -> Vec<Genesis> {
@@ -591,6 +605,8 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
         line("receipt", &receipts()),
         line("certification entry", &certification_entries()),
         line("header", &headers()),
+        line("validator set", &[validator_set()]),
+        line("handover", &handovers()),
     ];
     let changed: Vec<_> = found
         .iter()

@@ -18,6 +18,7 @@ use utilidor_types::package::*;
 use utilidor_types::quote::{QuoteLine, sealed_bytes};
 use utilidor_types::time::{Date, HOUR_MS};
 use utilidor_types::transaction::verify_batch;
+use utilidor_types::validators::ValidatorSet;
 use utilidor_types::*;
 use utilidor_view::{Asker, Page, PageQuery};
 
@@ -164,6 +165,8 @@ impl Chain {
             parent: self.blocks.last().map_or(Digest::default(), |block| block.header.digest()),
             proposer: [0; 32],
             round: Round::default(),
+            validators: ValidatorSet::genesis(&genesis()).id(),
+            next_validators: ValidatorSet::genesis(&genesis()).id(),
             transaction_count: transactions.len() as u32,
             receipt_count: outcome.receipts.len() as u32,
             transactions_root: Digest::default(),
