@@ -4,8 +4,8 @@ mod common;
 
 use common::*;
 use serde_json::{Value, json};
+use utilidor_proof::Members;
 use utilidor_proof::document::{Proof, ProofDocument};
-use utilidor_proof::inclusion::Members;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::*;

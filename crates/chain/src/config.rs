@@ -2,8 +2,84 @@
 
 use crate::disk::KEEP_FREE_BYTES;
 use crate::pool::PoolLimits;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use utilidor_types::{Genesis, Timestamp, genesis::ChainKind};
+
+/// What a node does for its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Votes in every epoch whose set of validators holds its key, and follows in the others: so an organisation's node can run
+    /// before the others have admitted it.
+    Member {
+        /// Where its vote guard is: two files of this name, with endings `.1` and `.2`, that belong beside the key and not into
+        /// the data folder. [`create_guard`](crate::create_guard) makes them together with the key. None: nothing is
+        /// remembered outside of the data folder, which only a chain of one validator allows.
+        guard: Option<PathBuf>,
+        /// Whether the operators have agreed that this node may vote although its guard is lost, without waiting until that is
+        /// safe. Only for a chain that stands because too many guards are lost at once.
+        without_guard: bool,
+    },
+    /// Never votes.
+    Follower,
+}
+
+/// Where another node listens: an IP address or a host name, with a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerAddress {
+    /// By IP address.
+    Socket(SocketAddr),
+    /// By name, looked up at each attempt to connect.
+    Name {
+        /// Host name.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+}
+
+/// Text that is no [`PeerAddress`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no address of a node: expected HOST:PORT, as in 192.0.2.7:4700 or node.example.org:4700")]
+pub struct BadPeerAddress(pub String);
+
+impl FromStr for PeerAddress {
+    type Err = BadPeerAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadPeerAddress> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Socket(address));
+        }
+        let bad = || BadPeerAddress(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+        let port = port.parse().map_err(|_| bad())?;
+        commonware_utils::Hostname::new(host).map_err(|_| bad())?;
+        Ok(Self::Name { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::Socket(address)
+    }
+}
+
+/// Another node that this one may be connected with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its Ed25519 public key.
+    pub key: [u8; 32],
+    /// Where it listens. None: it calls, and is never called; so are followers behind a firewall.
+    pub address: Option<PeerAddress>,
+}
 
 /// Everything a node is started with.
 #[derive(Clone, Debug)]
@@ -12,20 +88,28 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The chain's first page: every member has the same.
     pub genesis: Genesis,
-    /// Ed25519 secret key of this node. Among the genesis validators' keys it votes; any other key only follows.
+    /// Ed25519 secret key of this node.
     pub key: [u8; 32],
+    /// Whether it votes.
+    pub role: Role,
     /// Address to listen on for other members. Port 0 takes any free port, which suits a chain of one member.
     pub listen: SocketAddr,
-    /// The other members' nodes: ed25519 public key and address.
-    pub peers: Vec<([u8; 32], SocketAddr)>,
-    /// Time between blocks of a production chain while nothing happens.
+    /// The other nodes: members' with their addresses, and followers that may connect. A node that is not named here, and not
+    /// a validator, is refused.
+    pub peers: Vec<Peer>,
+    /// Time after which a production chain gets a block although nothing happened.
     pub idle_interval: Duration,
+    /// Most that this time becomes: it doubles with each block in which nothing happened. What is due is still done on time.
+    pub longest_pause: Duration,
     /// Time a leader that has waited gathers transactions after the first.
     pub gather: Duration,
     /// Bounds of the pool.
     pub pool: PoolLimits,
     /// Whether a node without data fetches a recent state from its peers instead of executing every block.
     pub synchronise: bool,
+    /// Bytes of memory for pages that were read. None: half of what the data takes on the disk when the node starts, within 16
+    /// and 256 MiB.
+    pub cache_bytes: Option<usize>,
     /// Bytes that are to stay free on the disk: with less, the node stops, or does not start.
     pub keep_free: u64,
     /// Threads that verify signatures and hash, besides the two that drive the node.
@@ -35,17 +119,35 @@ pub struct Config {
 impl Config {
     /// A node of a chain of one member, reachable by nobody.
     pub fn alone(data_dir: impl Into<PathBuf>, genesis: Genesis, key: [u8; 32]) -> Self {
+        Self::new(data_dir.into(), genesis, key, Role::Member { guard: None, without_guard: false })
+    }
+
+    /// A member's node among several, with its vote guard at `guard`. Set [`Self::listen`] and [`Self::peers`].
+    pub fn member(data_dir: impl Into<PathBuf>, genesis: Genesis, key: [u8; 32], guard: impl Into<PathBuf>) -> Self {
+        let role = Role::Member { guard: Some(guard.into()), without_guard: false };
+        Self { synchronise: true, ..Self::new(data_dir.into(), genesis, key, role) }
+    }
+
+    /// A node that follows a chain. Set [`Self::peers`].
+    pub fn follower(data_dir: impl Into<PathBuf>, genesis: Genesis, key: [u8; 32]) -> Self {
+        Self { synchronise: true, ..Self::new(data_dir.into(), genesis, key, Role::Follower) }
+    }
+
+    fn new(data_dir: PathBuf, genesis: Genesis, key: [u8; 32], role: Role) -> Self {
         let pool = pool_limits(&genesis);
         Self {
-            data_dir: data_dir.into(),
+            data_dir,
             genesis,
             key,
+            role,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             peers: Vec::new(),
             idle_interval: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(5),
             gather: Duration::from_millis(2),
             pool,
             synchronise: false,
+            cache_bytes: None,
             keep_free: KEEP_FREE_BYTES,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
         }
@@ -67,5 +169,20 @@ pub(crate) fn development_start(genesis: &Genesis) -> Option<Timestamp> {
     match genesis.kind {
         ChainKind::Production => None,
         ChainKind::Development => Some(genesis.time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_addressed_by_ip_or_by_name_and_always_with_a_port() {
+        for text in ["192.0.2.7:4700", "[2001:db8::1]:4700", "node.example.org:4700"] {
+            assert_eq!(text.parse::<PeerAddress>().unwrap().to_string(), text);
+        }
+        for text in ["", "192.0.2.7", "node.example.org", "node.example.org:", "a b:1", "node:70000", ":4700"] {
+            assert_eq!(text.parse::<PeerAddress>(), Err(BadPeerAddress(text.into())), "{text}");
+        }
     }
 }

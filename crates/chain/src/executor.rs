@@ -12,6 +12,7 @@ use commonware_glue::stateful::db::{ManagedDb, Merkleized as _, Unmerkleized as 
 use commonware_runtime::{Handle, Spawner};
 use commonware_storage::{
     Context as StorageContext,
+    merkle::mmr,
     qmdb::{any::batch::Slot, sync::Target},
 };
 use commonware_utils::non_empty_range;
@@ -23,6 +24,7 @@ use utilidor_types::{
     Cell, Digest, Genesis, Timestamp, VerifiedTransaction,
     block::{Header, Round},
     encode,
+    validators::ValidatorSet,
 };
 
 // The receipts of a block are one entry of their log: with room for the one of genesis, and for lengths.
@@ -68,6 +70,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         }
     };
     let entry = encode(&outcome.receipts);
+    let height = parent.height + 1;
 
     let mut slots = Vec::new();
     slots.resize_with(staged.len(), || Slot::Keep);
@@ -89,11 +92,13 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         (certified.iter().fold(certification, append).merkleize().await, certified)
     });
     let left = std::mem::take(&mut outcome.receipts);
-    let receipts = runtime.child("receipts").spawn(|_| async move {
+    let receipts = runtime.child("receipts").spawn(move |_| async move {
         let hashes: Vec<Digest> = left.iter().map(utilidor_types::Receipt::hash).collect();
         // What the block has read takes a while to be given back, too.
         drop(execution);
-        (receipts.append(LogEntry::new(entry)).merkleize().await, left, hashes)
+        // A node that synchronises needs no receipts of the past: what it has to fetch of them is the last commit.
+        let receipts = receipts.append(LogEntry::new(entry)).with_inactivity_floor(mmr::Location::new(2 * height));
+        (receipts.merkleize().await, left, hashes)
     });
     let (state, (certification, certified), (receipts, left, hashes)) =
         futures::join!(staged.seal(slots, unstaged), done(certification), done(receipts));
@@ -114,13 +119,15 @@ async fn done<T: Send + 'static>(task: Handle<T>) -> T {
     }
 }
 
-/// The header of the block that carries `transactions`, proposed in `context`, with what executing them left.
+/// The header of the block that carries `transactions`, proposed in `context`, with what executing them left; `next` is the
+/// set of validators that the block changes to.
 pub(crate) fn seal<E: Spawner + StorageContext>(
     parent: &Header,
     context: &BlockContext,
     time: Timestamp,
     transactions: &[Body],
     executed: &Executed<E>,
+    next: Option<&ValidatorSet>,
 ) -> Header {
     let (state, certification, receipts) = &executed.merkleized;
     Header {
@@ -131,6 +138,8 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         parent: Digest(context.parent.1.0),
         proposer: context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
         round: Round { epoch: context.epoch().get(), view: context.view().get(), parent_view: context.parent.0.get() },
+        validators: parent.next_validators,
+        next_validators: next.map_or(parent.next_validators, ValidatorSet::id),
         transaction_count: count(transactions.len()),
         receipt_count: count(executed.receipt_hashes.len()),
         transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),

@@ -2,10 +2,15 @@
 
 use crate::{
     clock::{AdvanceTimeRefused, Clock},
+    engine::{Running, Runtime},
+    epochs::ConsensusStatus,
     pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
     reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    sets::Sets,
     verification::{SubmittedRefused, Verifier},
+    witness::{Misconduct, Proofs},
 };
+use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -16,6 +21,7 @@ use utilidor_types::{
     AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
     transaction::VerifyError,
+    validators::Handover,
 };
 
 /// Why a submitted transaction was not taken.
@@ -69,9 +75,38 @@ pub struct Handle {
     pub(crate) verifier: Verifier,
     pub(crate) head: watch::Receiver<Header>,
     pub(crate) reader: mpsc::Sender<Request>,
+    pub(crate) relay: mpsc::Sender<Vec<Bytes>>,
+    pub(crate) status: watch::Receiver<Option<ConsensusStatus>>,
+    pub(crate) sets: Sets,
+    pub(crate) proofs: Proofs,
 }
 
+/// Handovers that are told at once.
+const MAX_HANDOVERS: usize = 64;
+
 impl Handle {
+    /// The way to use a running engine.
+    pub(crate) fn new<E: Runtime>(
+        genesis: Arc<Genesis>,
+        clock: Arc<Clock>,
+        engine: &Running<E>,
+        reader: mpsc::Sender<Request>,
+        relay: mpsc::Sender<Vec<Bytes>>,
+    ) -> Self {
+        Self {
+            genesis,
+            clock,
+            pool: engine.pool.clone(),
+            verifier: engine.verifier.clone(),
+            head: engine.head.clone(),
+            reader,
+            relay,
+            status: engine.status.clone(),
+            sets: engine.sets.clone(),
+            proofs: engine.proofs.clone(),
+        }
+    }
+
     /// The chain's genesis document.
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
@@ -82,6 +117,15 @@ impl Handle {
     /// [`Self::dropped`] tells. What is taken together can enter one block together. Submitting a transaction again has no
     /// effect.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
+        self.take(transactions, true).await
+    }
+
+    /// Takes transactions from a client, to be passed on to the validators, or from a peer.
+    pub(crate) async fn take(
+        &self,
+        transactions: Vec<Vec<u8>>,
+        pass_on: bool,
+    ) -> Vec<Result<TransactionHash, SubmitRefused>> {
         let hashes: Vec<TransactionHash> = transactions.iter().map(|bytes| transaction_hash(bytes)).collect();
         let known = self.pool.known(&hashes).into_iter().zip(hashes);
         let mut answers: Vec<Option<Result<TransactionHash, SubmitRefused>>> =
@@ -99,8 +143,17 @@ impl Handle {
                 Err(refused) => answers[place] = Some(Err(refused.into())),
             }
         }
-        for (place, answer) in taken.into_iter().zip(self.offer(candidates).await) {
+        let bytes: Vec<_> = candidates.iter().map(|candidate| candidate.bytes.clone()).collect();
+        let mut pooled = Vec::new();
+        for ((place, bytes), answer) in taken.into_iter().zip(bytes).zip(self.offer(candidates).await) {
+            if answer.is_ok() {
+                pooled.push(bytes);
+            }
             answers[place] = Some(answer);
+        }
+        if pass_on && !pooled.is_empty() {
+            // A node that is stopping passes nothing on.
+            let _ = self.relay.send(pooled).await;
         }
         answers
             .into_iter()
@@ -151,6 +204,32 @@ impl Handle {
         self.pool.dropped(&transaction)
     }
 
+    /// Whether a transaction waits in the pool.
+    pub(crate) fn waits(&self, transaction: TransactionHash) -> bool {
+        self.pool.verified(&transaction).is_some()
+    }
+
+    /// Where this node stands in consensus. None until it has entered an epoch.
+    pub fn consensus(&self) -> Option<ConsensusStatus> {
+        self.status.borrow().clone()
+    }
+
+    /// Misconduct of validators that this node can prove, since it started.
+    pub fn misconduct(&self) -> Vec<Misconduct> {
+        self.proofs.all()
+    }
+
+    /// The handovers that lead from the set of validators of `version` on, a few at a time; the last of all is the newest end
+    /// of an epoch, even if that changed nothing.
+    pub fn handovers(&self, version: u64) -> Vec<Handover> {
+        self.sets.handovers(version, MAX_HANDOVERS)
+    }
+
+    /// The handovers that lead from the genesis document to the validators of an epoch.
+    pub fn handovers_until(&self, epoch: u64) -> Vec<Handover> {
+        self.sets.changes_until(epoch)
+    }
+
     /// Whether a transaction is in the pool, or was in a final block lately.
     pub fn knows(&self, transaction: TransactionHash) -> bool {
         self.pool.known(&[transaction])[0]
@@ -194,6 +273,12 @@ impl Handle {
         }
     }
 
+    /// Height of the first block that this node holds with all that it did: later than 1 if it began with a state that it
+    /// fetched from peers.
+    pub async fn first_held(&self) -> Result<u64, ReadError> {
+        self.ask(Request::FirstHeld).await
+    }
+
     /// The header at `height` with the signatures that make it final.
     pub async fn final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {
         self.ask(|answer| Request::FinalHeader(height, answer)).await
@@ -228,7 +313,9 @@ impl Handle {
     /// Proves that the certified runs at `positions` are in the certification log as of the block at height `at`, or else the
     /// last final one. Any height not below the runs' own will do, at any time.
     pub async fn prove_certified(&self, positions: Vec<u64>, at: Option<u64>) -> Result<CertificatesProof, ReadError> {
-        self.ask(|answer| Request::ProveCertified(positions, at, answer)).await
+        let mut proof = self.ask(|answer| Request::ProveCertified(positions, at, answer)).await?;
+        proof.handovers = self.handovers_until(proof.block.header.round.epoch);
+        Ok(proof)
     }
 
     /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for
