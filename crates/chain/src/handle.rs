@@ -183,7 +183,7 @@ impl Handle {
     }
 
     /// What the ledger holds of accounts: as the pool remembers, else as the state says.
-    async fn standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
+    pub(crate) async fn standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
         let mut standings = self.pool.standings(accounts);
         let unknown: BTreeSet<_> =
             accounts.iter().zip(&standings).filter(|(_, known)| known.is_none()).map(|(account, _)| *account).collect();

@@ -290,9 +290,15 @@ impl Life {
         if !consortium.client_at_last || index + 1 == usize::from(consortium.nodes) {
             let (handle, consortium) = (handle.clone(), consortium.clone());
             context.child("client").spawn(move |context| async move {
-                for nonce in 0.. {
-                    // A member that comes back may know the nonce already: then it is too old.
+                let account = AccountId::of(&client().public_key());
+                let _ = handle.reached(1).await;
+                let mut nonce = 0;
+                loop {
+                    // A node that comes back has lost its pool: its client goes on where the chain stands.
+                    let standing = handle.standings(&[account]).await.unwrap_or_default();
+                    nonce = standing.into_iter().flatten().map(|standing| standing.nonce).fold(nonce, u64::max);
                     let _ = handle.submit(vec![consortium.transaction(nonce)]).await;
+                    nonce += 1;
                     context.sleep(CLIENT_PAUSE).await;
                 }
             });
