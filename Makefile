@@ -5,11 +5,18 @@
 #   make demo EXIT=1       end after the report; status 0 only if every check of it held
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
 #   make test              all tests
+#   make hostile ACTIONS=10000000
+#                          hostile members play that many actions, from SEED on; every finding names its seed
+#   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
+#   make web               build the client app anew into web/dist (Node 20 or later); the binary carries what lies there
+#   make web-test          the app's journeys in a browser, on a real node
 
 DAYS ?= 365
 DATA ?= ./data/demo
 LISTEN ?= 127.0.0.1:4680
+ACTIONS ?= 1000000
+SEED ?= 0
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -21,7 +28,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test wasm
+.PHONY: help demo build test hostile deny wasm web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +44,15 @@ test:
 	$(CARGO) fmt --all --check
 	$(CARGO) test --release --workspace --locked
 
+hostile:
+	HOSTILE_ACTIONS=$(ACTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger --test hostile -- \
+		--ignored --exact --nocapture hostile_members_for_long
+
+# What is known against the libraries' versions changes from day to day, and its database is not everybody's to reach.
+deny:
+	$(CARGO) deny check licenses bans sources
+	if $(CARGO) deny fetch db; then $(CARGO) deny check --disable-fetch advisories; else echo "advisories: not checked"; fi
+
 # Build scripts of two libraries compile C, of which nothing stays in the result. Needs the target (rustup target add
 # wasm32-unknown-unknown) and clang.
 wasm: export CC_wasm32_unknown_unknown ?= $(shell command -v clang || command -v clang-14)
@@ -44,3 +60,26 @@ wasm:
 	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-types -p utilidor-program -p utilidor-proof
 	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-sdk --no-default-features
 	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-sdk --no-default-features --features random,key-files
+	$(CARGO) check --locked --target wasm32-unknown-unknown -p utilidor-browser
+
+# Two builds of one commit by one toolchain are the same to the last byte: no path of the machine is left in the module.
+wasm_paths := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/registry \
+	--remap-path-prefix=$(CURDIR)=/utilidor --remap-path-prefix=$(shell rustc --print sysroot)/lib/rustlib/src/rust=/rustc
+wasm_module := $(TARGET_DIR)/wasm32-unknown-unknown/wasm/utilidor_browser.wasm
+
+web: export CC_wasm32_unknown_unknown ?= $(shell command -v clang || command -v clang-14)
+web: export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS = -C target-feature=+simd128 $(wasm_paths)
+web:
+	$(CARGO) build --locked --target wasm32-unknown-unknown --profile wasm -p utilidor-browser --lib
+	$(CARGO) run --locked -p utilidor-bindgen --features make-web -- $(wasm_module) web/src/wasm
+	cd web && npm ci --no-audit --no-fund && npm run types && npm run check && npm test && npm run build
+	rustc --version > web/dist/rustc
+
+# The committed app is what its source makes. Another compiler makes other bytes, which says nothing.
+web-check: web
+	@if git diff --quiet HEAD -- web/dist; then echo "web/dist is what web makes"; \
+	elif [ "$$(git show HEAD:web/dist/rustc)" != "$$(rustc --version)" ]; then echo "not compared: web/dist was made by $$(git show HEAD:web/dist/rustc)"; \
+	else git diff --stat HEAD -- web/dist; exit 1; fi
+
+web-test: build
+	bash web/tests/run $(TARGET_DIR)/release/utilidor

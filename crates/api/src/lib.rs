@@ -36,6 +36,7 @@ mod server;
 pub mod state;
 mod statement;
 mod transaction;
+mod web;
 
 pub use indexer::{IndexerFailed, catch_up};
 pub use server::ConnectionLimits;
@@ -45,7 +46,6 @@ pub use crate::state::ClientLimits;
 use crate::state::{App, MAX_ADVANCE_TIME, MAX_ANSWER_TIME, MAX_BODY_BYTES};
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::response::{Html, IntoResponse};
 use axum::{Json, Router, routing::get};
 use std::future::Future;
 use std::sync::Arc;
@@ -142,10 +142,8 @@ fn router(app: App) -> Router {
     ordinary
         .merge(slow)
         .route("/v1/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
-        .route("/", get(front_page))
-        .fallback(|method: Method, uri: axum::http::Uri| async move {
-            Problem::new(Code::UnknownRoute, format!("{method} {} is no endpoint", uri.path()))
-        })
+        .merge(web::router())
+        .fallback(web::fallback)
         .method_not_allowed_fallback(|method: Method, uri: axum::http::Uri| async move {
             Problem::new(Code::Method, format!("{} does not take {method}", uri.path()))
         })
@@ -153,16 +151,6 @@ fn router(app: App) -> Router {
         .layer(axum::middleware::from_fn_with_state(app.clone(), access::only_for_this_node))
         .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::bound_and_log))
         .with_state(app)
-}
-
-/// Stands here until the client app does.
-async fn front_page() -> impl IntoResponse {
-    Html(concat!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Utilidor</title>",
-        "<h1>Utilidor</h1><p>A node of an energy trading ledger. Its interface: ",
-        "<a href=\"/v1/openapi.json\">OpenAPI 3.1</a>, <a href=\"/v1/status\">status</a>, ",
-        "<a href=\"/v1/summary\">totals</a>.</html>\n"
-    ))
 }
 
 /// How the interface is served.
@@ -174,6 +162,8 @@ pub struct Settings {
     pub connections: ConnectionLimits,
     /// Bounds on what clients hold.
     pub clients: ClientLimits,
+    /// Whose seats the client app offers, in JSON: a demonstration's people with their throw-away keys.
+    pub seats: Option<Arc<str>>,
 }
 
 /// Serves the node's interface on `listener` until `shutdown` completes, and keeps the index abreast of the chain. Answers

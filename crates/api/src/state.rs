@@ -4,6 +4,7 @@ use crate::Settings;
 use crate::access::Names;
 use crate::peer::{NoPlace, Peer, Place, Places};
 use crate::problem::{Code, Problem};
+use crate::web::Compressed;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub stopping: watch::Receiver<bool>,
     readers: Arc<Readers>,
     pub names: Names,
+    pub compressed: Compressed,
+    pub seats: Option<Arc<str>>,
     requests: Places,
     waiting: Places,
     waiting_for_unknown: Places,
@@ -77,6 +80,8 @@ impl App {
             stopping,
             readers: Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) }),
             names: Names::new(&settings.names),
+            compressed: Compressed::default(),
+            seats: settings.seats.clone(),
             requests: places(clients.requests),
             waiting: places(clients.waiting),
             waiting_for_unknown: places(clients.waiting_for_unknown),

@@ -227,13 +227,11 @@ async fn get_transaction(
     Query(wait): Query<Wait>,
 ) -> Result<axum::Json<TransactionView>, Problem> {
     if let Some(until) = wait.until()? {
-        let _place = if app.chain.knows(hash) {
-            app.wait_place(peer)?
-        } else if let Some(row) = app.ask(asker, move |questions| questions.transaction(hash)).await? {
+        // What is final needs no place.
+        if let Some(row) = app.ask(asker, move |questions| questions.transaction(hash)).await? {
             return Ok(axum::Json(row));
-        } else {
-            app.wait_for_unknown_place(peer)?
-        };
+        }
+        let _place = if app.chain.knows(hash) { app.wait_place(peer)? } else { app.wait_for_unknown_place(peer)? };
         outcomes(&app, asker, vec![hash], until).await?;
     }
     let row = app.ask(asker, move |questions| questions.transaction(hash)).await?;

@@ -94,7 +94,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     let left = std::mem::take(&mut outcome.receipts);
     let receipts = runtime.child("receipts").spawn(move |_| async move {
         let hashes: Vec<Digest> = left.iter().map(utilidor_types::Receipt::hash).collect();
-        // What the block has read takes a while to be given back, too.
+        // Freeing what the block has read takes time, too.
         drop(execution);
         // A node that synchronises needs no receipts of the past: what it has to fetch of them is the last commit.
         let receipts = receipts.append(LogEntry::new(entry)).with_inactivity_floor(mmr::Location::new(2 * height));

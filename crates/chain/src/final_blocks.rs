@@ -43,7 +43,8 @@ impl FinalBlocks {
         executed
     }
 
-    /// Takes out the oldest final block if there are too many: a full one takes a while to be given back.
+    /// Takes out the oldest final block if there are too many. Freeing a full one takes time: the
+    /// caller does so without holding anything.
     pub fn forget(&self) -> Option<Arc<FinalBlock>> {
         let mut kept = self.kept();
         (kept.finals.len() > MAX_BLOCKS).then(|| kept.finals.pop_front())?

@@ -1,8 +1,8 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, bench, debt, demo, index, keys, member, meter, node, offer, package, quote, reading,
-    statement, status, subscription, trace, transaction, verify,
+    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, package, quote,
+    reading, statement, status, subscription, trace, transaction, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -96,6 +96,9 @@ pub enum Command {
     /// Record readings, see what is certified
     #[command(subcommand)]
     Reading(reading::Command),
+    /// Read real devices and send their readings
+    #[command(subcommand)]
+    Gateway(gateway::Command),
     /// Publish Energy Packages
     #[command(subcommand)]
     Package(package::Command),

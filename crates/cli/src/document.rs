@@ -44,7 +44,7 @@ fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
     let mut translated = Vec::new();
     loop {
         let mut unknown = Vec::new();
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+        let mut note = |path: serde_ignored::Path<'_>| unknown.push(written(&path));
         match serde_path_to_error::deserialize(serde_ignored::Deserializer::new(&document, &mut note)) {
             Ok(_) if !unknown.is_empty() => {
                 let (fields, have) = if unknown.len() == 1 { ("field", "is") } else { ("fields", "are") };
@@ -68,6 +68,20 @@ fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
                 }
             }
         }
+    }
+}
+
+/// A field's path as the path of a mistake is written: `lots[0].price`.
+fn written(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", written(parent)),
+        Path::Map { parent, key } => match written(parent) {
+            parent if parent.is_empty() => key.clone(),
+            parent => format!("{parent}.{key}"),
+        },
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => written(parent),
     }
 }
 

@@ -1,18 +1,26 @@
 //! Agreements [M12-M15]: proposing, signing, declining, and what happens at their due times. What an agreement does once it
 //! is signed is its program's; amendments and ends have files of their own.
 //!
-//! Who signs is a set: bit `n` is party `n`. What was declined or not signed in time leaves the state.
+//! Who signs is a set: bit `n` is party `n`. What was declined or not signed in time leaves the state. So does what has ended
+//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. Its id can then be used again.
 
 use crate::context::{Caller, Ledger};
-use crate::record::{AccountRecord, AgreementRecord, AgreementState, MemberRecord, OfferRecord};
+use crate::record::{
+    AccountRecord, AgreementRecord, AgreementState, BacklogRecord, MemberRecord, OfferRecord, SlotRecord,
+};
 use crate::store::Ruled;
 use std::sync::Arc;
 use utilidor_program::Event as Told;
+use utilidor_program::contract::MAX_SLOTS;
 use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status};
 use utilidor_types::refusal::Limited;
-use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::statement::SUPPLEMENTARY_MS;
+use utilidor_types::time::{DAY_MS, MAX_TIMESTAMP};
 use utilidor_types::{AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role};
+
+/// How long an agreement stays in the state after its end, and longer while it owes something.
+pub const KEPT_AFTER_END_MS: u64 = SUPPLEMENTARY_MS + DAY_MS;
 
 /// The set of one party.
 pub(crate) const fn only(party: Party) -> u16 {
@@ -29,11 +37,12 @@ pub(crate) fn everybody(terms: &AgreementTerms) -> u16 {
 
 impl AgreementState {
     /// Before it is signed.
-    fn proposed(signed: u16) -> Self {
+    pub(crate) fn proposed(signed: u16) -> Self {
         Self {
             status: Status::Proposed,
             signed,
             ending: 0,
+            amending: false,
             pots: Bounded::empty(),
             drawn: Bounded::empty(),
             debt: Money::ZERO,
@@ -60,12 +69,17 @@ impl Ledger<'_> {
 
     /// What an agreement refers to: its parties, and what its program wants for an event.
     pub fn want_used(&mut self, id: AgreementId, event: &Told) {
-        let (Ok(Some(record)), Ok(Some(state))) =
-            (self.store.view::<AgreementRecord>(&id), self.store.view::<AgreementState>(&id))
-        else {
-            return;
-        };
-        self.want_for(&record.agreement, &state, event);
+        if let (Ok(Some(record)), Ok(Some(state))) = self.view_agreement(id) {
+            self.want_for(&record.agreement, &state, event);
+        }
+    }
+
+    /// Both of an agreement's records, each as far as it is there.
+    pub fn view_agreement(
+        &mut self,
+        id: AgreementId,
+    ) -> (Ruled<Option<Arc<AgreementRecord>>>, Ruled<Option<Arc<AgreementState>>>) {
+        (self.store.view(&id), self.store.view(&id))
     }
 
     pub fn want_new_agreement(&mut self, id: AgreementId, terms: &AgreementTerms) {
@@ -282,9 +296,30 @@ impl Ledger<'_> {
             Status::Active | Status::Stalled if state.ends <= self.now => {
                 self.end_without_program(&record.agreement, state)?;
             }
+            _ if state.is_over() && state.debt == Money::ZERO && state.ends <= self.now => {
+                self.forget(id, &state)?;
+                return Ok(false);
+            }
             _ => self.call_program(id, state)?,
         }
         Ok(true)
+    }
+
+    /// Nobody has to keep what is over and owes nothing.
+    fn forget(&mut self, id: AgreementId, state: &AgreementState) -> Ruled<()> {
+        let slots: Vec<u8> = (0..MAX_SLOTS as u8).filter(|slot| state.slots & 1 << slot != 0).collect();
+        slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(id, *slot)));
+        for slot in slots {
+            if self.store.find::<SlotRecord>(&(id, slot))?.is_some() {
+                self.store.delete::<SlotRecord>(&(id, slot));
+            }
+        }
+        if self.store.find::<BacklogRecord>(&id)?.is_some() {
+            self.store.delete::<BacklogRecord>(&id);
+        }
+        self.store.delete::<AgreementRecord>(&id);
+        self.store.delete::<AgreementState>(&id);
+        Ok(())
     }
 }
 

@@ -8,14 +8,16 @@ use crate::context::{Caller, Ledger};
 use crate::record::AccountRecord;
 use utilidor_program::Event as Told;
 use utilidor_types::agreement::Party;
-use utilidor_types::{AccountId, Action, AgreementId};
+use utilidor_types::{Action, AgreementId, VerifiedTransaction};
 
 impl Ledger<'_> {
     /// What an action names: for the first pass, when the caller's member is not known yet.
-    pub fn want_named(&mut self, account: AccountId, action: &Action) {
-        let caller = Caller { account, member: Default::default() };
-        match action {
-            Action::AdmitMember { account, .. } | Action::OpenAccount { account } => self.want_new_account(account),
+    pub fn want_named(&mut self, transaction: &VerifiedTransaction) {
+        let (account, derived) = (transaction.account(), transaction.derived());
+        match &transaction.transaction().action {
+            Action::AdmitMember { account, .. } | Action::OpenAccount { account } => {
+                self.want_new_account(account.member, derived.account);
+            }
             Action::ChangeRoles { member, .. } => self.store.want::<crate::record::MemberRecord>(member),
             Action::DeclareCapacity { owner, carrier, .. } => {
                 self.want_account(*owner);
@@ -23,11 +25,11 @@ impl Ledger<'_> {
             }
             Action::Issue { to, .. } | Action::Transfer { to, .. } => self.store.want::<AccountRecord>(to),
             Action::Redeem { .. } => {}
-            Action::PublishOffers { offers } => self.want_offers(account, offers),
+            Action::PublishOffers { offers } => self.want_offers(offers, &derived.offers),
             Action::WithdrawOffer { offer } => self.want_offer_closed(*offer),
             Action::SubmitQuotes { quotes } => quotes.iter().for_each(|quote| self.want_quote(quote.offer, account)),
             Action::WithdrawQuote { offer } => self.want_quote(*offer, account),
-            Action::Award { awards } => self.want_awards(caller, awards),
+            Action::Award { awards } => self.want_awards(awards, &derived.agreements),
             Action::ProposeAgreement { label, terms, .. } => {
                 self.want_new_agreement(AgreementId::of(account, *label), terms);
             }
@@ -43,9 +45,12 @@ impl Ledger<'_> {
             }
             Action::PublishPackage(package) => self.want_package(package.id(account), package.version),
             Action::ClosePackage { package, version } => self.want_package(*package, *version),
-            Action::Subscribe { label, terms } => self.want_subscribing(caller, *label, terms),
+            Action::Subscribe { label, terms } => {
+                self.want_subscribing(AgreementId::of(account, *label), terms);
+                self.want_chosen(terms);
+            }
             Action::RegisterMeter(meter) => {
-                self.want_meter(meter.id(account));
+                self.want_meter(derived.meter);
                 self.store.want::<AccountRecord>(&meter.holder);
             }
             Action::BindMeter { meter, holder } => {
@@ -62,8 +67,8 @@ impl Ledger<'_> {
     }
 
     /// What the records refer to that an action names.
-    pub fn want_found(&mut self, caller: Caller, action: &Action) {
-        match action {
+    pub fn want_found(&mut self, caller: Caller, transaction: &VerifiedTransaction) {
+        match &transaction.transaction().action {
             Action::DeclareCapacity { owner, .. } => self.want_account(*owner),
             Action::WithdrawOffer { offer } => self.want_offer_closed(*offer),
             Action::SubmitQuotes { quotes } => quotes.iter().for_each(|quote| self.want_last_page(quote.offer)),

@@ -49,7 +49,7 @@ impl Ledger<'_> {
         program: &Program,
         from: Timestamp,
     ) -> Ruled<()> {
-        let (record, _, party) = self.amendable(caller, id)?;
+        let (record, mut state, party) = self.amendable(caller, id)?;
         if from > utilidor_types::time::MAX_TIMESTAMP {
             return Err(Refusal::BadAmendmentTime { from }.into());
         }
@@ -59,6 +59,9 @@ impl Ledger<'_> {
         self.store.find::<AmendmentRecord>(&id)?;
 
         self.store.put(&id, amendment);
+        if !std::mem::replace(&mut state.amending, true) {
+            self.store.put(&id, state);
+        }
         Ok(())
     }
 
@@ -85,7 +88,7 @@ impl Ledger<'_> {
         let digest = terms.digest();
         let event = self.amended(before.clone(), amendment.from);
         self.store.put(&id, AgreementRecord { agreement: Agreement { terms, ..record.agreement.clone() } });
-        state.ending = 0;
+        (state.ending, state.amending) = (0, false);
         if state.status == Status::Stalled {
             // What its program missed is told to it an hour later.
             state.failures = 1;

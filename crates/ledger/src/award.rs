@@ -4,9 +4,10 @@
 use crate::agreement::only;
 use crate::context::{Caller, Ledger};
 use crate::offer::need_some;
-use crate::record::{OfferRecord, QuoteRecord};
+use crate::record::{AgreementState, OfferRecord, QuoteRecord};
 use crate::store::{Ruled, Stop};
 use std::sync::Arc;
+use utilidor_program::Event as Told;
 use utilidor_types::action::AwardedQuote;
 use utilidor_types::agreement::{AgreementTerms, Origin, Party};
 use utilidor_types::event::BondMovement;
@@ -14,11 +15,11 @@ use utilidor_types::{Agreement, AgreementId, Event, Money, OfferId, Refusal, Rol
 
 /// What is read.
 impl Ledger<'_> {
-    pub fn want_awards(&mut self, caller: Caller, awards: &[AwardedQuote]) {
-        for award in awards {
+    pub fn want_awards(&mut self, awards: &[AwardedQuote], ids: &[AgreementId]) {
+        for (award, id) in awards.iter().zip(ids) {
             self.want_quote(award.offer, award.bidder);
             self.want_account(award.bidder);
-            self.want_agreement(AgreementId::of(caller.account, award.label));
+            self.want_agreement(*id);
         }
     }
 
@@ -39,12 +40,12 @@ impl Ledger<'_> {
 impl Ledger<'_> {
     /// Order: role, at least one; then for each award: offer, lapse, owner, gate, quote, awarded before, opening, lines, lots,
     /// and all that a new agreement is checked for.
-    pub fn award(&mut self, caller: Caller, awards: &[AwardedQuote]) -> Ruled<()> {
+    pub fn award(&mut self, caller: Caller, awards: &[AwardedQuote], ids: &[AgreementId]) -> Ruled<()> {
         self.need_role(caller, Role::Owner)?;
         need_some(awards)?;
         let mut whole = Ok(());
-        for award in awards {
-            match self.award_or_note(caller, award) {
+        for (award, id) in awards.iter().zip(ids) {
+            match self.award_or_note(caller, award, *id) {
                 Err(Stop::Unfetched) => whole = Err(Stop::Unfetched),
                 other => other?,
             }
@@ -52,9 +53,9 @@ impl Ledger<'_> {
         whole
     }
 
-    fn award_or_note(&mut self, caller: Caller, award: &AwardedQuote) -> Ruled<()> {
+    fn award_or_note(&mut self, caller: Caller, award: &AwardedQuote, agreement: AgreementId) -> Ruled<()> {
         let (mark, events) = (self.store.mark(), self.events.len());
-        match self.award_one(caller, award) {
+        match self.award_one(caller, award, agreement) {
             Err(Stop::Refused(refusal)) if refusal != Refusal::TooMuchWork => {
                 self.store.undo(mark);
                 self.events.truncate(events);
@@ -65,7 +66,7 @@ impl Ledger<'_> {
         }
     }
 
-    fn award_one(&mut self, caller: Caller, award: &AwardedQuote) -> Ruled<()> {
+    fn award_one(&mut self, caller: Caller, award: &AwardedQuote, agreement: AgreementId) -> Ruled<()> {
         let (id, bidder, opening) = (award.offer, award.bidder, &award.opening);
         let record = self.standing_offer(id)?;
         let offer = &record.offer;
@@ -94,7 +95,7 @@ impl Ledger<'_> {
         }
         let signing_ends = self.now.checked_add_ms(offer.terms.signing_ms.into()).ok_or(Refusal::Overflow)?;
         let agreement = Agreement {
-            id: AgreementId::of(caller.account, award.label),
+            id: agreement,
             terms: offer.agreement_terms(record.owner, bidder, opening),
             origin: Origin::Award { offer: id },
             sign_by: signing_ends.min(offer.window.from),
@@ -139,6 +140,7 @@ impl Ledger<'_> {
     /// What signing terms reads, before there is an agreement.
     pub fn want_signing(&mut self, terms: &AgreementTerms) {
         let (id, sign_by) = (AgreementId::default(), self.now);
-        self.want_new(&Agreement { id, terms: terms.clone(), origin: Origin::Package, sign_by });
+        let agreement = Agreement { id, terms: terms.clone(), origin: Origin::Package, sign_by };
+        self.want_for(&agreement, &AgreementState::proposed(0), &Told::Signed);
     }
 }

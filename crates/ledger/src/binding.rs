@@ -16,7 +16,7 @@ use crate::share::common;
 use crate::store::{Place, Ruled};
 use utilidor_program::{Binding, Sum, Sums};
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
-use utilidor_types::{AgreementId, Bands, Bounded, Event, MeterId, Quantity, Refusal, Timestamp, Window};
+use utilidor_types::{Agreement, AgreementId, Bands, Bounded, Event, MeterId, Quantity, Refusal, Timestamp, Window};
 
 /// A meter's changing records, with their places.
 struct Bound {
@@ -31,7 +31,7 @@ impl Summed {
                 Self::Fill(Filling { volume, takes: Bounded::empty(), left_over: Quantity::ZERO, ended: false })
             }
             Sum::Rest { tariff, offset_minutes } => {
-                Self::Rest(Supply { tariff, offset_minutes, mark: None, level: None })
+                Self::Rest(Supply { tariff, offset_minutes, mark: None, level: None, passed: Quantity::ZERO })
             }
             Sum::Absorb(left) => Self::Absorb { left },
         }
@@ -101,17 +101,22 @@ impl Ledger<'_> {
 
     /// Closes the open segment at the last reading, if it is not closed there.
     fn cut_here(&mut self, meter: MeterId) -> Ruled<()> {
-        let bound = self.bound(meter)?;
-        let is_behind = bound.bindings.1.base < bound.state.1.last.time;
-        if is_behind { self.close_segment(meter) } else { Ok(()) }
+        let open = self.open_segment(meter)?;
+        if open.from < open.to { self.close_segment(meter) } else { Ok(()) }
+    }
+
+    /// From a meter's last mark to its last reading.
+    fn open_segment(&mut self, meter: MeterId) -> Ruled<Window> {
+        let from = self.store.view::<MeterBindings>(&meter)?.ok_or(Unfit::Binding)?.base;
+        Ok(Window { from, to: self.store.known::<MeterState>(&meter)?.last.time })
     }
 
     /// Lets a meter serve an agreement. Order: meter, whether it is in service, carrier, holder, room; for a supply, whether
     /// another one is open.
-    pub fn bind(&mut self, agreement: AgreementId, binding: &Binding) -> Ruled<()> {
+    pub fn bind(&mut self, agreement: &Agreement, binding: &Binding) -> Ruled<()> {
         let Binding { number, meter, carrier, party, window, sum } = *binding;
-        let record = self.agreement(agreement)?;
-        let holder = record.agreement.terms.account(party).ok_or(Unfit::Party)?;
+        let holder = agreement.terms.account(party).ok_or(Unfit::Party)?;
+        let agreement = agreement.id;
         let (record, place, state) = self.metered(meter)?;
         if record.meter.carrier != carrier {
             return Err(Refusal::MeterCarrier { meter, carrier }.into());
@@ -136,12 +141,14 @@ impl Ledger<'_> {
             return Err(Unfit::Binding.into());
         }
 
-        self.store.put(&meter, bindings);
-        self.store.put_at(place, state);
-        if window.from == self.bound(meter)?.state.1.last.time {
-            self.cut_here(meter)?;
-        }
-        let mut bound = self.bound(meter)?;
+        let cuts = window.from == state.last.time && bindings.base < state.last.time;
+        let mut bound = match cuts {
+            true => {
+                self.close_segment(meter)?;
+                self.bound(meter)?
+            }
+            false => Bound { state: (place, state), bindings: (self.store.place_of_known(&meter), bindings) },
+        };
         let added = MeterBinding { agreement, number, window, sum: Summed::of(sum) };
         bound.bindings.1.bindings.push(added).map_err(|_| busy)?;
         let begins = is_supply && window.from == bound.bindings.1.base;
@@ -185,13 +192,15 @@ impl Ledger<'_> {
         keep: Quantity,
         absorb: Quantity,
     ) -> Ruled<()> {
-        let bound = self.bound(meter)?;
-        let open = Window { from: bound.bindings.1.base, to: bound.state.1.last.time };
-        let Some(place) = bound.bindings.1.place_of((agreement, number)) else {
+        let open = self.open_segment(meter)?;
+        let bindings = self.store.view::<MeterBindings>(&meter)?.ok_or(Unfit::Binding)?;
+        let Some(place) = bindings.place_of((agreement, number)) else {
             // What was ended, and is passed, keeps nothing any more.
             return if keep == Quantity::ZERO { Ok(()) } else { Err(Unfit::Binding.into()) };
         };
-        if common(bound.bindings.1.bindings[place].window, open).is_some() {
+        let can_fill = common(bindings.bindings[place].window, open).is_some();
+        drop(bindings);
+        if can_fill {
             self.cut_here(meter)?;
         }
         let mut bound = self.bound(meter)?;
@@ -244,13 +253,14 @@ impl Ledger<'_> {
 
     /// What a purchase's binding has filled so far, the open segment included, and how far the meter's readings reach.
     pub fn sums(&mut self, agreement: AgreementId, number: u8, meter: MeterId) -> Ruled<Sums> {
-        let mut bound = self.bound(meter)?;
-        let until = bound.state.1.last.time;
-        let open = Window { from: bound.bindings.1.base, to: until };
-        let passed = bound.state.1.registers.checked_sub(&bound.bindings.1.registers).ok_or(Refusal::Overflow)?;
-        let place = bound.bindings.1.place_of((agreement, number)).ok_or(Unfit::Binding)?;
-        let shares = bound.bindings.1.share_out(passed, open);
-        let filled = match &bound.bindings.1.find((agreement, number))?.sum {
+        let bindings = self.store.view::<MeterBindings>(&meter)?.ok_or(Unfit::Binding)?;
+        let state: MeterState = self.store.known(&meter)?;
+        let until = state.last.time;
+        let open = Window { from: bindings.base, to: until };
+        let passed = state.registers.checked_sub(&bindings.registers).ok_or(Refusal::Overflow)?;
+        let place = bindings.place_of((agreement, number)).ok_or(Unfit::Binding)?;
+        let shares = bindings.share_out(passed, open);
+        let filled = match &bindings.bindings[place].sum {
             Summed::Fill(filling) => filling.bands().ok_or(Refusal::Overflow)?,
             Summed::Absorb { .. } | Summed::Rest(_) => Bands::ZERO,
         };

@@ -48,18 +48,26 @@ impl Ledger<'_> {
     ) -> Ruled<()> {
         self.need_role(caller, Role::Validator)?;
         self.account_needs_role(owner, Role::Owner)?;
-        self.store.find::<CapacityRecord>(&(owner, carrier))?;
+        let present = self.store.find::<CapacityRecord>(&(owner, carrier))?;
 
-        self.store.put(&(owner, carrier), CapacityRecord { per_hour });
+        let kept_from = present.map_or(self.today(), |present| present.kept_from);
+        self.store.put(&(owner, carrier), CapacityRecord { per_hour, kept_from });
         Ok(())
+    }
+
+    /// The UTC day that it is.
+    fn today(&self) -> u32 {
+        // A block's time lies within the calendar.
+        (self.now.0 / DAY_MS) as u32
     }
 
     /// Sells a volume in equal parts, rounded up, in each hour of a window; or refuses the first that is full.
     pub fn sell_hours(&mut self, owner: AccountId, volume: Volume, window: Window) -> Ruled<()> {
         let wanted = volume.quantity.0.div_ceil(hours(window).ok_or(Unfit::Window)?);
         let carrier = volume.carrier;
-        let capacity =
-            self.store.get::<CapacityRecord>(&(owner, carrier), || Refusal::NoCapacity { carrier })?.per_hour;
+        let record = self.store.get::<CapacityRecord>(&(owner, carrier), || Refusal::NoCapacity { carrier })?;
+        let capacity = record.per_hour;
+        self.forget_days(owner, carrier, record, days(window).len() as u32)?;
         self.each_hour(owner, carrier, window, |hour, sold| {
             let total = sold.checked_add(wanted).filter(|total| *total <= capacity.0);
             *sold = total.ok_or(Refusal::CapacityExceeded {
@@ -70,6 +78,21 @@ impl Ledger<'_> {
             })?;
             Ok(())
         })
+    }
+
+    /// Each sale lets go of as many days that are past as it begins, and one more: so what is kept of them does not grow.
+    fn forget_days(&mut self, owner: AccountId, carrier: Carrier, record: CapacityRecord, begins: u32) -> Ruled<()> {
+        let past = record.kept_from..self.today().min(record.kept_from.saturating_add(begins).saturating_add(1));
+        past.clone().for_each(|day| self.store.want::<SoldDay>(&(owner, carrier, day)));
+        for day in past.clone() {
+            if self.store.find::<SoldDay>(&(owner, carrier, day))?.is_some() {
+                self.store.delete::<SoldDay>(&(owner, carrier, day));
+            }
+        }
+        if !past.is_empty() {
+            self.store.put(&(owner, carrier), CapacityRecord { kept_from: past.end, ..record });
+        }
+        Ok(())
     }
 
     /// Gives back what was sold in the same way.

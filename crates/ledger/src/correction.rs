@@ -12,7 +12,9 @@
 //! moves too, so that later readings fit. A demand that a wrong reading has caused is not found out by this.
 
 use crate::context::{Caller, Ledger};
-use crate::meter_record::{Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, SupplyId, Take, total};
+use crate::meter_record::{
+    Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, SupplyId, Take, total,
+};
 use crate::segment::Flow;
 use crate::share::common;
 use crate::store::Ruled;
@@ -97,8 +99,8 @@ impl MeterBindings {
         let open = self.bindings.iter().filter_map(move |binding| {
             let supply = binding.supply()?;
             let window = Window { to: binding.window.to.min(base), ..binding.window };
-            let (tariff, offset_minutes) = (supply.tariff, supply.offset_minutes);
-            Some(PastSupply { supply: binding.id(), window, tariff, offset_minutes })
+            let Supply { tariff, offset_minutes, passed, .. } = *supply;
+            Some(PastSupply { supply: binding.id(), window, tariff, offset_minutes, passed })
         });
         self.past.iter().copied().chain(open).filter(|supply| !supply.window.is_empty())
     }
@@ -204,7 +206,8 @@ impl MeterState {
 
 impl Ledger<'_> {
     /// Order: role, meter, operator; the interval, whether it changes anything, what can have passed in it, and in the open
-    /// segment.
+    /// segment; what has passed in a supply's time: corrections take back no more in all, and make no more of it than the meter can
+    /// have shown.
     pub fn correct_readings(
         &mut self,
         caller: Caller,
@@ -235,7 +238,7 @@ impl Ledger<'_> {
         let mut adjusted = BTreeMap::new();
         if let Some((bound_place, mut bound)) = bound {
             if let Some(closed) = common(interval, Window { from: Timestamp(0), to: base }) {
-                adjusted = self.adjust(&mut bound, &difference, closed)?;
+                adjusted = self.adjust((meter, &record), &mut bound, &difference, closed)?;
             }
             bound.let_go();
             bound.refresh(&mut state);
@@ -248,6 +251,7 @@ impl Ledger<'_> {
     /// Shares out what a correction changes of segments that are worked out already.
     fn adjust(
         &mut self,
+        (meter, record): (MeterId, &MeterRecord),
         bound: &mut MeterBindings,
         difference: &Difference,
         closed: Window,
@@ -263,6 +267,12 @@ impl Ledger<'_> {
             };
             let supplys = supplys.ok_or(Refusal::Overflow)?;
             if let Some(supply) = part.supply {
+                let passed = bound.passed_mut(supply.supply).ok_or(Refusal::CorrectionOutOfRange { meter })?;
+                let all = match difference.is_less {
+                    false => passed.checked_add(total(&bands)).filter(|all| *all <= record.most_in(supply.window.ms())),
+                    true => passed.checked_sub(total(&bands)),
+                };
+                *passed = all.ok_or(Refusal::CorrectionOutOfRange { meter })?;
                 let (more, less) = if difference.is_less { (Bands::ZERO, supplys) } else { (supplys, Bands::ZERO) };
                 note(&mut adjusted, supply.supply, part.window, &more, &less).ok_or(Refusal::Overflow)?;
             }

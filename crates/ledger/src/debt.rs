@@ -22,6 +22,10 @@ impl Ledger<'_> {
         let movement = Movement::Pay { from: party, source: Source::Debt, to: Party::OWNER };
         self.move_money(agreement, &mut state, movement, amount)?;
         self.set_debt(agreement, &mut state, left)?;
+        if state.is_over() {
+            // Who owes nothing more need not be kept any longer.
+            self.call_again(id, &mut state)?;
+        }
         self.store.put(&id, state);
         Ok(())
     }

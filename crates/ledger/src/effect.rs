@@ -1,6 +1,7 @@
 //! The effects that programs ask for: whether the ledger can let them have, and carrying them out. All of a step is undone by
 //! `program` if one is unfit.
 
+use crate::agreement::KEPT_AFTER_END_MS;
 use crate::context::Ledger;
 use crate::record::{AgreementState, Bound};
 use crate::statement::Shows;
@@ -109,7 +110,7 @@ impl Ledger<'_> {
         &mut self,
         agreement: &Agreement,
         state: &mut AgreementState,
-        effect: Effect,
+        effect: &Effect,
         shows: Shows,
     ) -> Ruled<()> {
         let (id, owner) = (agreement.id, agreement.terms.owner().ok_or(Unfit::Party)?);
@@ -117,44 +118,44 @@ impl Ledger<'_> {
             Effect::Move(Movement::FallBack { .. } | Movement::Pay { source: Source::Debt, .. }, _) => {
                 Err(Unfit::Movement.into())
             }
-            Effect::Move(movement, amount) => self.move_money(agreement, state, movement, amount),
+            Effect::Move(movement, amount) => self.move_money(agreement, state, *movement, *amount),
             Effect::Owe(amount) => {
-                let owes = state.debt.checked_add(amount).ok_or(Refusal::Overflow)?;
+                let owes = state.debt.checked_add(*amount).ok_or(Refusal::Overflow)?;
                 self.set_debt(agreement, state, owes)
             }
             Effect::PayDebt(amount) => {
-                let owes = state.debt.checked_sub(amount).ok_or(Unfit::Pot)?;
+                let owes = state.debt.checked_sub(*amount).ok_or(Unfit::Pot)?;
                 let source = Source::Pot(event::Purpose::Prepayment);
                 let pay = Movement::Pay { from: Party::USER, source, to: Party::OWNER };
-                self.move_money(agreement, state, pay, amount)?;
+                self.move_money(agreement, state, pay, *amount)?;
                 self.set_debt(agreement, state, owes)
             }
             Effect::Schedule(at) => {
-                state.scheduled = Some(self.future(at)?);
+                state.scheduled = Some(self.future(*at)?);
                 Ok(())
             }
             Effect::Bind(binding) => {
-                state.bound(&binding)?;
-                self.bind(id, &binding)
+                state.bound(binding)?;
+                self.bind(agreement, binding)
             }
-            Effect::EndBinding { binding, meter, at } => {
+            &Effect::EndBinding { binding, meter, at } => {
                 state.bound_until(binding, at);
                 self.end_binding(id, binding, meter, at)
             }
-            Effect::Settle { binding, meter, keep, absorb } => {
+            &Effect::Settle { binding, meter, keep, absorb } => {
                 state.bindings.retain(|bound| bound.number != binding);
                 self.settle_binding(id, binding, meter, keep, absorb)
             }
-            Effect::Mark { binding, meter, at } => self.set_mark(id, binding, meter, at),
-            Effect::Level { binding, meter, at } => self.set_level(id, binding, meter, at),
-            Effect::Sell(volume, window) => self.sell_hours(owner, volume, window),
-            Effect::Unsell(volume, window) => self.return_hours(owner, volume, window),
+            &Effect::Mark { binding, meter, at } => self.set_mark(id, binding, meter, at),
+            &Effect::Level { binding, meter, at } => self.set_level(id, binding, meter, at),
+            Effect::Sell(volume, window) => self.sell_hours(owner, *volume, *window),
+            Effect::Unsell(volume, window) => self.return_hours(owner, *volume, *window),
             Effect::Issue(draft) => self.issue_statement(id, state, draft, shows),
             Effect::Notify(notice) => {
                 self.events.push(notified(id, notice));
                 Ok(())
             }
-            Effect::Finish(status) => self.finish(agreement, state, status),
+            Effect::Finish(status) => self.finish(agreement, state, *status),
         }
     }
 
@@ -167,7 +168,8 @@ impl Ledger<'_> {
             return Err(Unfit::Status.into());
         }
         if !state.is_over() {
-            self.end(agreement)?;
+            self.end(agreement, state)?;
+            state.ends = self.kept_until();
         }
         if state.status != status {
             self.set_status(agreement.id, state, status);
@@ -176,9 +178,9 @@ impl Ledger<'_> {
     }
 }
 
-fn notified(agreement: AgreementId, notice: Notice) -> event::Event {
+fn notified(agreement: AgreementId, notice: &Notice) -> event::Event {
     use event::Event;
-    match notice {
+    match *notice {
         Notice::Low(carrier) => Event::LowBalance { subscription: agreement, carrier },
         Notice::Exhausted(carrier) => Event::Exhausted { subscription: agreement, carrier },
         Notice::Prepaid { carrier, tranche, paid, period } => {
@@ -197,6 +199,13 @@ fn notified(agreement: AgreementId, notice: Notice) -> event::Event {
         }
         Notice::ReadingsMissing { meter, at } => Event::ReadingsMissing { agreement, meter, at },
         Notice::Ending(at) => Event::Ending { agreement, at },
+    }
+}
+
+impl Ledger<'_> {
+    /// Until when an agreement is kept that ends now.
+    pub fn kept_until(&self) -> Timestamp {
+        self.now.checked_add_ms(KEPT_AFTER_END_MS).unwrap_or(MAX_TIMESTAMP)
     }
 }
 

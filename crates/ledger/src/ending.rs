@@ -80,16 +80,15 @@ impl Ledger<'_> {
     }
 
     pub fn want_end(&mut self, agreement: &Agreement) {
-        self.store.want::<AmendmentRecord>(&agreement.id);
         if agreement.origin == Origin::Package {
             self.want_members(agreement.terms.user());
         }
     }
 
     /// An agreement is over: what was kept for it is kept no more.
-    pub fn end(&mut self, agreement: &Agreement) -> Ruled<()> {
-        self.want_end(agreement);
-        if self.store.view::<AmendmentRecord>(&agreement.id)?.is_some() {
+    pub fn end(&mut self, agreement: &Agreement, state: &mut AgreementState) -> Ruled<()> {
+        if std::mem::take(&mut state.amending) {
+            self.store.view::<AmendmentRecord>(&agreement.id)?;
             self.store.delete::<AmendmentRecord>(&agreement.id);
         }
         if agreement.origin == Origin::Package
@@ -138,9 +137,9 @@ impl Ledger<'_> {
         if self.store.view::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
-        self.end(agreement)?;
+        self.end(agreement, &mut state)?;
         self.set_status(id, &mut state, Status::Terminated);
-        state.scheduled = None;
+        (state.scheduled, state.ends) = (None, self.kept_until());
         self.call_again(id, &mut state)?;
         self.store.put(&id, state);
         Ok(())

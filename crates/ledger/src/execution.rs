@@ -38,8 +38,11 @@ pub const MAX_DUE_LINES_PER_BLOCK: usize = 32_768;
 /// Records looked up ahead in a pass, after which it ends.
 const MAX_LOOK_UPS_AHEAD: u64 = MAX_BLOCK_WORK.look_ups;
 
-/// The pass in which transactions are run first. In those before it, what they will need is asked for (see `ahead`).
-const FIRST_RUN: u32 = 3;
+/// The pass in which what transactions refer to is asked for; those that miss some of it ask again in the next one, because
+/// what they refer to can refer to more (see `ahead`).
+const FIRST_ASKING: u32 = 2;
+/// The pass in which transactions are run first.
+const FIRST_RUN: u32 = 4;
 // The first due item finds its place in the calendar in seven passes; after it, the first transaction can wait as long.
 const _: () = assert!(6 + MAX_UNIT_PASSES <= MAX_DUE_PASSES && MAX_DUE_PASSES + MAX_UNIT_PASSES < MAX_PASSES);
 
@@ -171,6 +174,8 @@ pub struct Execution {
     due: DueWork,
     /// `None` until accounts are there.
     turns: Option<Vec<Turn>>,
+    /// Turns that have missed something when they asked last.
+    asking: Vec<usize>,
     /// The first turn that is not finished.
     next: usize,
     /// Whether the rest of the turns is left to a later block.
@@ -210,13 +215,14 @@ impl Execution {
             context: Context::of(context, genesis),
             genesis: first,
             receipts: Vec::with_capacity(transactions.len()),
+            store: Store::with_room(transactions.len()),
             transactions,
-            store: Store::default(),
             pass: 0,
             waited: 0,
             ahead_left: 0,
             due: DueWork::default(),
             turns: None,
+            asking: Vec::new(),
             next: 0,
             is_full: false,
             inadmissible: Vec::new(),
@@ -341,7 +347,7 @@ impl Execution {
             // Every account is asked for, to decide which transactions are admitted.
             ledger.store.want::<AccountRecord>(&transaction.account());
             if self.ahead_left > 0 {
-                ledger.want_named(transaction.account(), &transaction.transaction().action);
+                ledger.want_named(transaction);
                 self.ahead_left = self.ahead_left.saturating_sub(ledger.store.look_ups());
             }
         }
@@ -350,14 +356,23 @@ impl Execution {
     /// Asks for what the records refer to that the transactions name.
     fn ask_for_found(&mut self) {
         let turns = self.turns.as_deref().unwrap_or_default();
+        let asking = match self.pass {
+            FIRST_ASKING => (0..turns.len()).collect(),
+            _ => std::mem::take(&mut self.asking),
+        };
         let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
-        for (unit, turn) in (FIRST_TRANSACTION..).zip(turns) {
+        for number in asking {
             if self.ahead_left == 0 {
                 break;
             }
-            ledger.store.begin(unit);
+            let turn = &turns[number];
+            ledger.store.begin(FIRST_TRANSACTION + number as u32);
+            ledger.want_found(turn.caller, &self.transactions[turn.place]);
+            if ledger.store.has_missed() {
+                self.asking.push(number);
+            }
+            // Nothing else follows from it.
             ledger.store.want::<MemberRecord>(&turn.caller.member);
-            ledger.want_found(turn.caller, &self.transactions[turn.place].transaction().action);
             self.ahead_left = self.ahead_left.saturating_sub(ledger.store.look_ups());
         }
     }
@@ -655,10 +670,9 @@ impl Ledger<'_> {
         transaction: &VerifiedTransaction,
         most: &Work,
     ) -> Option<Ran> {
-        let action = &transaction.transaction().action;
-        self.begin_transaction(unit, turn, action);
+        self.begin_transaction(unit, turn, &transaction.transaction().action);
         let ran = self.run(Cause::Transaction(transaction.hash()), most, |ledger| {
-            ledger.perform(turn.caller, action).map(|()| true)
+            ledger.perform(turn.caller, transaction).map(|()| true)
         });
         if ran.is_none() {
             self.store.abandon();
@@ -668,7 +682,7 @@ impl Ledger<'_> {
 
     /// Asks for all that a transaction refers to, as far as it can be found now.
     fn want_more(&mut self, turn: &Turn, transaction: &VerifiedTransaction) {
-        self.want_found(turn.caller, &transaction.transaction().action);
+        self.want_found(turn.caller, transaction);
     }
 
     /// Refuses a transaction that has waited too long.
@@ -740,22 +754,25 @@ impl Ledger<'_> {
         }
     }
 
-    fn perform(&mut self, caller: Caller, action: &Action) -> Ruled<()> {
-        match action {
-            Action::AdmitMember { account, roles } => self.admit_member(caller, account, *roles),
+    fn perform(&mut self, caller: Caller, transaction: &VerifiedTransaction) -> Ruled<()> {
+        let derived = transaction.derived();
+        match &transaction.transaction().action {
+            Action::AdmitMember { account, roles } => {
+                self.admit_member(caller, account.member, derived.account, *roles)
+            }
             Action::ChangeRoles { member, roles } => self.change_roles(caller, *member, *roles),
-            Action::OpenAccount { account } => self.open_account(caller, account),
+            Action::OpenAccount { account } => self.open_account(caller, account.member, derived.account),
             Action::DeclareCapacity { owner, carrier, per_hour } => {
                 self.declare_capacity(caller, *owner, *carrier, *per_hour)
             }
             Action::Issue { to, amount, reference: _ } => self.issue(caller, *to, *amount),
             Action::Redeem { amount, reference: _ } => self.redeem(caller, *amount),
             Action::Transfer { to, amount, reference: _ } => self.transfer(caller, *to, *amount),
-            Action::PublishOffers { offers } => self.publish_offers(caller, offers),
+            Action::PublishOffers { offers } => self.publish_offers(caller, offers, &derived.offers),
             Action::WithdrawOffer { offer } => self.withdraw_offer(caller, *offer),
-            Action::SubmitQuotes { quotes } => self.submit_quotes(caller, quotes),
+            Action::SubmitQuotes { quotes } => self.submit_quotes(caller, quotes, &derived.sealed),
             Action::WithdrawQuote { offer } => self.withdraw_quote(caller, *offer),
-            Action::Award { awards } => self.award(caller, awards),
+            Action::Award { awards } => self.award(caller, awards, &derived.agreements),
             Action::ProposeAgreement { label, terms, signing_ms } => {
                 self.propose_agreement(caller, *label, terms, *signing_ms)
             }
@@ -769,7 +786,7 @@ impl Ledger<'_> {
             Action::WithdrawTermination { agreement } => self.withdraw_termination(caller, *agreement),
             Action::PayDebt { agreement, amount } => self.pay_debt(caller, *agreement, *amount),
             Action::Command { agreement, command } => self.command(caller, *agreement, command),
-            Action::RegisterMeter(meter) => self.register_meter(caller, meter),
+            Action::RegisterMeter(meter) => self.register_meter(caller, meter, derived.meter, derived.document),
             Action::BindMeter { meter, holder } => self.bind_meter(caller, *meter, *holder),
             Action::RotateMeterKey { meter, authority } => self.rotate_meter_key(caller, *meter, *authority),
             Action::ChangeMeterCapacity { meter, capacity_per_hour } => {

@@ -64,6 +64,7 @@ pub mod work;
 #[cfg(test)]
 extern crate self as utilidor_ledger;
 
+pub use agreement::KEPT_AFTER_END_MS;
 pub use effect::LEDGER_CODES;
 pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MAX_PASSES, Outcome, Progress};
 pub use program::{MAX_FAILURES, RETRY_MS};

@@ -3,7 +3,6 @@
 use crate::context::{Caller, Ledger};
 use crate::record::{AccountRecord, Kept, MemberRecord};
 use crate::store::Ruled;
-use utilidor_types::action::NewAccount;
 use utilidor_types::refusal::Limited;
 use utilidor_types::{AccountId, MemberId, Money, Refusal, Role, Roles};
 
@@ -23,9 +22,9 @@ impl MemberRecord {
 
 /// What the actions name.
 impl Ledger<'_> {
-    pub fn want_new_account(&mut self, account: &NewAccount) {
-        self.store.want::<MemberRecord>(&account.member);
-        self.store.want::<AccountRecord>(&account.account());
+    pub fn want_new_account(&mut self, member: MemberId, account: AccountId) {
+        self.store.want::<MemberRecord>(&member);
+        self.store.want::<AccountRecord>(&account);
     }
 
     /// An account and, once that is there, its member.
@@ -59,10 +58,9 @@ impl Ledger<'_> {
     }
 
     /// Order: role, member, id, account. The same admission again gives the first result.
-    pub fn admit_member(&mut self, caller: Caller, first: &NewAccount, roles: Roles) -> Ruled<()> {
+    pub fn admit_member(&mut self, caller: Caller, signed: MemberId, account: AccountId, roles: Roles) -> Ruled<()> {
         self.need_role(caller, Role::Validator)?;
-        let account = first.account();
-        let (signed, expected) = (first.member, MemberId::of(account));
+        let expected = MemberId::of(account);
         if signed != expected {
             return Err(Refusal::WrongMember { signed, expected }.into());
         }
@@ -90,12 +88,11 @@ impl Ledger<'_> {
     }
 
     /// Order: member, account, limit. An account that is the member's already is no error.
-    pub fn open_account(&mut self, caller: Caller, new: &NewAccount) -> Ruled<()> {
-        let (signed, expected) = (new.member, caller.member);
+    pub fn open_account(&mut self, caller: Caller, signed: MemberId, account: AccountId) -> Ruled<()> {
+        let expected = caller.member;
         if signed != expected {
             return Err(Refusal::WrongMember { signed, expected }.into());
         }
-        let account = new.account();
         match self.store.view::<AccountRecord>(&account)? {
             Some(present) if present.member == caller.member => return Ok(()),
             Some(_) => return Err(Refusal::AccountExists { account }.into()),

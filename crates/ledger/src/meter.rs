@@ -7,7 +7,6 @@ use crate::record::AccountRecord;
 use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled};
 use std::sync::Arc;
-use utilidor_types::hash::hash_of;
 use utilidor_types::meter::MAX_CAPACITY_PER_HOUR;
 use utilidor_types::refusal::Limited;
 use utilidor_types::{
@@ -22,10 +21,6 @@ impl Ledger<'_> {
         self.store.want::<MeterState>(&meter);
         self.store.want::<MeterBindings>(&meter);
     }
-}
-
-fn digest(meter: &Meter) -> Digest {
-    hash_of("utilidor/meter", meter)
 }
 
 /// Order: the register's width and the capacity, the largest capacity.
@@ -45,9 +40,8 @@ fn check_register(register: Quantity, modulus: Quantity) -> Result<(), Refusal> 
 
 impl Ledger<'_> {
     /// Order: role, id, holder, ranges, register, time, quota. A repeated registration gives the first result.
-    pub fn register_meter(&mut self, caller: Caller, meter: &Meter) -> Ruled<()> {
+    pub fn register_meter(&mut self, caller: Caller, meter: &Meter, id: MeterId, registered: Digest) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
-        let (id, registered) = (meter.id(caller.account), digest(meter));
         if let Some(present) = self.store.view::<MeterRecord>(&id)? {
             return if present.registered == registered { Ok(()) } else { Err(Refusal::IdTaken.into()) };
         }

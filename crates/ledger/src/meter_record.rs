@@ -14,7 +14,7 @@ pub const MAX_TAKES: usize = 8;
 /// Most supplies that a meter remembers after they have ended, for corrections.
 pub const MAX_PAST_SUPPLIES: usize = 8;
 /// Stands for no mark: a time that no reading reaches.
-pub const NO_MARK: Timestamp = Timestamp(u64::MAX);
+pub const NO_MARK: Timestamp = Timestamp::LARGEST;
 /// Stands for no level: a quantity that no meter reaches.
 pub const NO_LEVEL: Quantity = Quantity(u64::MAX);
 
@@ -151,6 +151,8 @@ pub struct Supply {
     pub mark: Option<Timestamp>,
     /// The quantity since the last segment that its program waits for.
     pub level: Option<Quantity>,
+    /// What has passed in its time, as far as it is worked out: corrections cannot take back more.
+    pub passed: Quantity,
 }
 
 /// A supply that is over.
@@ -164,6 +166,8 @@ pub struct PastSupply {
     pub tariff: Option<TariffId>,
     /// Offset from UTC of that calendar, in minutes.
     pub offset_minutes: i16,
+    /// What has passed in its time.
+    pub passed: Quantity,
 }
 
 impl MeterState {
@@ -212,7 +216,7 @@ mod tests {
         let takes = vec![take; MAX_TAKES].try_into().unwrap();
         let fill = Summed::Fill(Filling { volume: most, takes, left_over: most, ended: true });
         let binding = MeterBinding { agreement: supply.0, number: 1, window, sum: fill };
-        let past = PastSupply { supply, window, tariff: Some(tariff), offset_minutes: 840 };
+        let past = PastSupply { supply, window, tariff: Some(tariff), offset_minutes: 840, passed: most };
         let bindings = MeterBindings {
             base: NO_MARK,
             registers: Bands([most; 5]),

@@ -5,7 +5,7 @@
 
 use crate::context::{Caller, Ledger};
 use crate::record::{AccountRecord, BidderPage, OfferRecord, PAGE_BIDDERS, QuoteRecord};
-use crate::store::Ruled;
+use crate::store::{Ruled, Stop};
 use std::sync::Arc;
 use utilidor_program::purchase::check_delivery;
 use utilidor_types::event::BondMovement;
@@ -45,9 +45,9 @@ fn check(offer: &Offer, now: Timestamp) -> Result<(), Refusal> {
 
 /// What is read.
 impl Ledger<'_> {
-    pub fn want_offers(&mut self, owner: AccountId, offers: &[Offer]) {
-        for offer in offers {
-            self.store.want::<OfferRecord>(&offer.id(owner));
+    pub fn want_offers(&mut self, offers: &[Offer], ids: &[OfferId]) {
+        for (offer, id) in offers.iter().zip(ids) {
+            self.store.want::<OfferRecord>(id);
             self.want_due(offer.lapses);
         }
     }
@@ -75,14 +75,13 @@ pub(crate) const fn pages(bidders: u8) -> u8 {
 impl Ledger<'_> {
     /// Order: role, at least one; then for each offer: id, terms, gate, lapse, limit. A repeated publication gives the
     /// first result.
-    pub fn publish_offers(&mut self, caller: Caller, offers: &[Offer]) -> Ruled<()> {
+    pub fn publish_offers(&mut self, caller: Caller, offers: &[Offer], ids: &[OfferId]) -> Ruled<()> {
         self.need_role(caller, Role::Owner)?;
         need_some(offers)?;
-        offers.iter().try_for_each(|offer| self.publish_offer(caller, offer))
+        offers.iter().zip(ids).try_for_each(|(offer, id)| self.publish_offer(caller, offer, *id))
     }
 
-    fn publish_offer(&mut self, caller: Caller, offer: &Offer) -> Ruled<()> {
-        let id = offer.id(caller.account);
+    fn publish_offer(&mut self, caller: Caller, offer: &Offer, id: OfferId) -> Ruled<()> {
         if let Some(present) = self.store.view::<OfferRecord>(&id)? {
             return if present.offer == *offer { Ok(()) } else { Err(Refusal::IdTaken.into()) };
         }
@@ -140,8 +139,15 @@ impl Ledger<'_> {
     }
 
     /// Releases all bonds, and forgets what nobody needs any more.
-    fn close_offer(&mut self, offer: OfferId, mut record: OfferRecord) -> Ruled<()> {
-        self.want_offer_closed(offer);
+    fn close_offer(&mut self, offer: OfferId, record: OfferRecord) -> Ruled<()> {
+        let done = self.close_what_is_there(offer, record);
+        if matches!(done, Err(Stop::Unfetched)) {
+            self.want_offer_closed(offer);
+        }
+        done
+    }
+
+    fn close_what_is_there(&mut self, offer: OfferId, mut record: OfferRecord) -> Ruled<()> {
         for number in 0..pages(record.bidders) {
             let page = self.store.find::<BidderPage>(&(offer, number))?.unwrap_or_default();
             for bidder in &page.bidders {

@@ -14,7 +14,7 @@
 
 use crate::context::Ledger;
 use crate::effect::{Unfit, debt_after};
-use crate::record::{AccountRecord, AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
+use crate::record::{AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
 use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
 use std::collections::BTreeMap;
@@ -79,18 +79,24 @@ impl Ledger<'_> {
             self.to_tell.push_back((id, event));
             return Ok(());
         }
-        self.tell(id, event)?;
+        self.tell(id, &event)?;
         self.tell_waiting()
     }
 
+    /// Tells what waits. If something is missing for one, what all need is asked for at once.
     fn tell_waiting(&mut self) -> Ruled<()> {
         while let Some((id, event)) = self.to_tell.pop_front() {
-            self.tell(id, event)?;
+            let told = self.tell(id, &event);
+            if matches!(told, Err(Stop::Unfetched)) {
+                let waiting = std::mem::take(&mut self.to_tell);
+                std::iter::once((id, event)).chain(waiting).for_each(|(id, event)| self.want_used(id, &event));
+            }
+            told?;
         }
         Ok(())
     }
 
-    fn tell(&mut self, id: AgreementId, event: Event) -> Ruled<()> {
+    fn tell(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
         let Some(state) = self.store.view::<AgreementState>(&id)? else { return Ok(()) };
         if state.halted {
             return Ok(());
@@ -98,12 +104,12 @@ impl Ledger<'_> {
         let failures = state.failures;
         drop(state);
         if failures > 0 {
-            return self.put_off(id, [event]);
+            return self.put_off(id, [event.clone()]);
         }
-        match self.attempt(id, &event)? {
+        match self.attempt(id, event)? {
             Ok(()) => Ok(()),
             Err(code) => {
-                self.put_off(id, [event])?;
+                self.put_off(id, [event.clone()])?;
                 self.note_failure(id, code, 1)
             }
         }
@@ -163,6 +169,8 @@ impl Ledger<'_> {
         }
         self.store.put(&id, state);
         match self.attempt_all(id, backlog, is_due)? {
+            // What its program did last has entered it into the calendar.
+            Ok(()) if is_due => {}
             Ok(()) => {
                 let mut state: AgreementState = self.store.known(&id)?;
                 self.call_again(id, &mut state)?;
@@ -187,13 +195,14 @@ impl Ledger<'_> {
 
     /// Enters into the calendar when an agreement is to be called next, if that has changed: there is one such time.
     pub fn call_again(&mut self, id: AgreementId, state: &mut AgreementState) -> Ruled<()> {
-        let ends = (state.ends < MAX_TIMESTAMP).then_some(state.ends);
+        let ends = (state.ends < MAX_TIMESTAMP && !(state.is_over() && state.debt > Money::ZERO)).then_some(state.ends);
         let retries = (state.failures > 0).then(|| self.now.checked_add_ms(RETRY_MS)).flatten();
         let at = match state.status {
-            _ if state.halted => None,
-            Status::Active => [retries.or(state.scheduled), ends].into_iter().flatten().min(),
+            _ if state.halted => ends,
+            Status::Active | Status::Settled | Status::Defaulted | Status::Terminated => {
+                [retries.or(state.scheduled), ends].into_iter().flatten().min()
+            }
             Status::Stalled => ends,
-            Status::Settled | Status::Defaulted | Status::Terminated => retries.or(state.scheduled),
             Status::Proposed | Status::Declined | Status::Expired => None,
         };
         // What should have been done already is done in the next block.
@@ -210,67 +219,85 @@ impl Ledger<'_> {
 
 /// Acting.
 impl Ledger<'_> {
-    /// Lets an agreement's program act, and carries out what it asks for.
+    /// Lets an agreement's program act, and carries out what it asks for. If anything is missing, all that is known to be
+    /// needed is asked for at once.
     fn act(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
+        let done = self.act_on_what_is_there(id, event);
+        if matches!(done, Err(Stop::Unfetched)) {
+            self.want_used(id, event);
+        }
+        done
+    }
+
+    fn act_on_what_is_there(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
         let record = self.agreement(id)?;
         let agreement = &record.agreement;
-        let mut state: AgreementState = self.store.get(&id, || Refusal::UnknownAgreement { agreement: id })?;
-        let failures = state.failures;
-        let mut wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&state))?;
+        let mut present = self.state(id)?;
+        let mut wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&present))?;
         if !wants.read.is_empty() {
-            self.want_wanted(agreement, &wants);
+            // What comes back to a meter's supply is told later, and asked for now.
             wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
-            for (_, meter) in wants.read {
-                self.read_meter(meter)?;
+            for (_, meter) in &wants.read {
+                self.read_meter(*meter)?;
             }
-            state = self.store.get(&id, || Refusal::UnknownAgreement { agreement: id })?;
-            if state.failures > failures {
+            let read = self.state(id)?;
+            if read.failures > present.failures {
                 return Err(Unfit::Waiting.into());
             }
-            wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&state))?;
+            // Most meters have nothing to close.
+            if !Arc::ptr_eq(&present, &read) {
+                present = read;
+                wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&present))?;
+            }
         }
-        self.want_wanted(agreement, &wants);
+        let state = Arc::unwrap_or_clone(present);
         let before = self.read_state(id, &state, &wants)?;
         let facts = self.facts(agreement, &state, event, wants)?;
         let case = Case { agreement: id, terms: &agreement.terms, state: &before, facts: &facts };
         let step = utilidor_program::act(event, case)?;
 
         self.is_running = true;
-        let done = self.carry_out(agreement, state, event, step, &facts);
+        let done = self.carry_out(agreement, state, event, &step, &facts);
         self.is_running = false;
         done
     }
 
-    /// Before an event: what the program will want, as far as it is known.
+    fn state(&mut self, id: AgreementId) -> Ruled<Arc<AgreementState>> {
+        Ok(self.store.view::<AgreementState>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?)
+    }
+
+    /// Before an event: what the program will want and, once all that is there, what carrying out its answer will read.
     pub fn want_for(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) {
-        self.want_by_state(agreement, &without_slots(state), event);
+        let Some(wants) = self.want_told(agreement, state, event) else { return };
+        wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
+        let Ok(before) = self.read_state(agreement.id, state, &wants) else { return };
+        let Ok(facts) = self.facts(agreement, state, event, wants) else { return };
+        let case = Case { agreement: agreement.id, terms: &agreement.terms, state: &before, facts: &facts };
+        if let Ok(step) = utilidor_program::act(event, case) {
+            step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
+        }
     }
 
-    /// The same for an agreement that is not signed yet.
-    pub fn want_new(&mut self, agreement: &Agreement) {
-        self.want_by_state(agreement, &State::default(), &Event::Signed);
-    }
-
-    fn want_by_state(&mut self, agreement: &Agreement, state: &State, event: &Event) {
+    /// Before an event: what the program will want, as far as it is known.
+    pub fn want_told(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) -> Option<Wants> {
         self.want_parties(&agreement.terms);
-        let Ok(wants) = utilidor_program::wants(&agreement.terms.program, event, state) else { return };
-        self.want_wanted(agreement, &wants);
+        let wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(state)).ok()?;
+        self.want_wanted(agreement.id, &wants);
         if is_new(event) {
             wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
         }
+        Some(wants)
     }
 
     /// Asks for all that a program wants, at once.
-    fn want_wanted(&mut self, agreement: &Agreement, wants: &Wants) {
-        for party in &agreement.terms.parties {
-            self.store.want::<AccountRecord>(party);
-        }
-        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(agreement.id, *slot)));
+    fn want_wanted(&mut self, id: AgreementId, wants: &Wants) {
+        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(id, *slot)));
         wants.tariffs.iter().for_each(|tariff| self.store.want::<TariffOption>(tariff));
         for version in &wants.packages {
             self.store.want::<PackageTerms>(version);
         }
-        wants.read.iter().chain(&wants.sums).for_each(|(_, meter)| self.want_meter(*meter));
+        let summed = wants.sums.iter().filter(|sum| !wants.read.contains(sum));
+        wants.read.iter().chain(summed).for_each(|(_, meter)| self.want_meter(*meter));
     }
 
     fn read_state(&mut self, id: AgreementId, state: &AgreementState, wants: &Wants) -> Ruled<State> {
@@ -293,7 +320,8 @@ impl Ledger<'_> {
 
     fn facts(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event, wants: Wants) -> Ruled<Facts> {
         let terms = &agreement.terms;
-        let mut facts = Facts { now: self.now, debt: state.debt, ..Facts::default() };
+        let available = Vec::with_capacity(terms.parties.len());
+        let mut facts = Facts { now: self.now, debt: state.debt, available, ..Facts::default() };
         let allowances = utilidor_program::allowances(&terms.program);
         for (number, account) in (0u8..).zip(&terms.parties) {
             let left = state.allowance_left(&allowances, Party(number), self.now);
@@ -336,13 +364,12 @@ impl Ledger<'_> {
         agreement: &Agreement,
         mut state: AgreementState,
         event: &Event,
-        step: Step,
+        step: &Step,
         facts: &Facts,
     ) -> Ruled<()> {
         if step.effects.len() > MAX_EFFECTS {
             return Err(Unfit::Effects.into());
         }
-        step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
         if matches!(event, Event::Due) {
             state.scheduled = None;
         }
@@ -351,7 +378,7 @@ impl Ledger<'_> {
         }
         let issues = step.effects.iter().any(|effect| matches!(effect, Effect::Issue(_)));
         let is_signed = matches!(event, Event::Signed);
-        let after = self.write_state(agreement.id, &mut state, &step, issues || is_signed)?;
+        let after = self.write_state(agreement.id, &mut state, step, issues || is_signed)?;
         if is_signed {
             state.digest = after;
         }
@@ -359,8 +386,12 @@ impl Ledger<'_> {
         state.bindings.retain(|bound| bound.until > now);
         let shows =
             Shows { available: facts.available(Party::USER), debt: debt_after(state.debt, &step.effects)?, after };
-        for effect in step.effects {
-            self.carry_out_one(agreement, &mut state, effect, shows)?;
+        for effect in &step.effects {
+            let done = self.carry_out_one(agreement, &mut state, effect, shows);
+            if matches!(done, Err(Stop::Unfetched)) {
+                step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
+            }
+            done?;
         }
         if state.is_over() && !state.pots.is_empty() {
             return Err(Unfit::Status.into());

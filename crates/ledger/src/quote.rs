@@ -9,7 +9,7 @@ use std::sync::Arc;
 use utilidor_types::event::BondMovement;
 use utilidor_types::quote::sealed_bytes;
 use utilidor_types::refusal::Limited;
-use utilidor_types::{AccountId, Event, Money, OfferId, Refusal, Role, SealedQuote};
+use utilidor_types::{AccountId, Digest, Event, Money, OfferId, Refusal, Role, SealedQuote};
 
 /// What is read.
 impl Ledger<'_> {
@@ -37,13 +37,13 @@ impl Ledger<'_> {
 impl Ledger<'_> {
     /// Order: role, at least one; then for each quote: offer, lapse, own offer, gate, size; for a first one limit, room, funds.
     /// A second quote replaces the first, whose bond stays.
-    pub fn submit_quotes(&mut self, caller: Caller, quotes: &[SealedQuote]) -> Ruled<()> {
+    pub fn submit_quotes(&mut self, caller: Caller, quotes: &[SealedQuote], sealed: &[Digest]) -> Ruled<()> {
         self.need_role(caller, Role::User)?;
         need_some(quotes)?;
-        quotes.iter().try_for_each(|quote| self.submit_quote(caller, quote))
+        quotes.iter().zip(sealed).try_for_each(|(quote, sealed)| self.submit_quote(caller, quote, *sealed))
     }
 
-    fn submit_quote(&mut self, caller: Caller, quote: &SealedQuote) -> Ruled<()> {
+    fn submit_quote(&mut self, caller: Caller, quote: &SealedQuote, sealed: Digest) -> Ruled<()> {
         self.want_last_page(quote.offer);
         let record = self.standing_offer(quote.offer)?;
         if record.owner == caller.account {
@@ -60,7 +60,7 @@ impl Ledger<'_> {
             None => self.admit_bidder(caller, quote.offer, Arc::unwrap_or_clone(record))?,
         };
 
-        let (commitment, sealed, binding) = (quote.commitment, quote.sealed_digest(), quote.binding);
+        let (commitment, binding) = (quote.commitment, quote.binding);
         self.store.put(&id, QuoteRecord { commitment, sealed, binding, awarded: false, bond });
         Ok(())
     }

@@ -45,7 +45,11 @@ impl Ledger<'_> {
         let Ok(Some(bindings)) = self.store.view::<MeterBindings>(&meter) else { return };
         for binding in bindings.bindings.iter().filter(|binding| binding.supply().is_some()) {
             let segment = Segment { interval: binding.window, bands: Bands::ZERO, peak: (Quantity::ZERO, 0) };
-            self.want_used(binding.agreement, &Told::Segment { binding: binding.number, segment });
+            let told = Told::Segment { binding: binding.number, segment };
+            // What the program will ask for then, it is not asked here: that could come back to this meter.
+            if let (Ok(Some(record)), Ok(Some(state))) = self.view_agreement(binding.agreement) {
+                self.want_told(&record.agreement, &state, &told);
+            }
         }
     }
 }

@@ -121,6 +121,8 @@ pub struct AccountRecord {
 pub struct CapacityRecord {
     /// Base units per hour.
     pub per_hour: Quantity,
+    /// The UTC day before which nothing is kept of what was sold.
+    pub kept_from: u32,
 }
 
 /// What an owner has sold of a carrier in each hour of a UTC day.
@@ -226,6 +228,8 @@ pub struct AgreementState {
     pub signed: u16,
     /// Who wants to end it: bit `n` is party `n`.
     pub ending: u16,
+    /// Whether an amendment is proposed: who ends an agreement without one looks for none.
+    pub amending: bool,
     /// What it holds.
     pub pots: Bounded<Pot, MAX_POTS>,
     /// What allowances have given.
@@ -240,7 +244,7 @@ pub struct AgreementState {
     pub scheduled: Option<Timestamp>,
     /// When it is called: the one time in the due calendar that counts.
     pub called: Option<Timestamp>,
-    /// Its hard end.
+    /// Its hard end; of what is over: until when it is kept.
     pub ends: Timestamp,
     /// How often in a row its program has failed.
     pub failures: u8,

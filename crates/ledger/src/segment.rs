@@ -19,7 +19,8 @@
 
 use crate::context::Ledger;
 use crate::meter_record::{
-    MAX_PAST_SUPPLIES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Summed, SupplyId, total,
+    MAX_PAST_SUPPLIES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Summed, Supply,
+    SupplyId, total,
 };
 use crate::share::common;
 use crate::store::{Place, Ruled};
@@ -91,6 +92,17 @@ impl MeterBindings {
         self.bindings.iter().rposition(|binding| binding.id() == id)
     }
 
+    /// What has passed in the time of a supply that the meter remembers.
+    pub(crate) fn passed_mut(&mut self, id: SupplyId) -> Option<&mut Quantity> {
+        let present = self.bindings.as_mut_slice().iter_mut().rev().filter(|binding| binding.id() == id);
+        let mut present = present.filter_map(|binding| match &mut binding.sum {
+            Summed::Rest(supply) => Some(&mut supply.passed),
+            Summed::Fill(_) | Summed::Absorb { .. } => None,
+        });
+        let past = self.past.as_mut_slice().iter_mut().rev();
+        present.next().or_else(|| past.filter(|past| past.supply == id).map(|past| &mut past.passed).next())
+    }
+
     /// The supply that what comes after the base is charged to.
     pub(crate) fn open_supply(&self) -> Option<&MeterBinding> {
         let mut supplies = self.bindings.iter().filter(|binding| binding.supply().is_some());
@@ -146,20 +158,21 @@ impl MeterBindings {
         self.note_takes(&shares, interval, supply.cloned())?;
         self.told_at_base = if interval.is_empty() { self.told_at_base.saturating_add(1) } else { 0 };
         (self.base, self.registers) = (state.last.time, state.registers);
-        self.pass_base(&shares.rest, segment.supply);
+        self.pass_base(&passed, &shares.rest, segment.supply);
         let unsupplied = self.note_unsupplied(&shares.rest, segment.supply.is_some());
         self.refresh(state);
         Some(Closed { segment, rest: shares.rest, unsupplied })
     }
 
     /// Lets go of what the new base has passed.
-    fn pass_base(&mut self, rest: &Bands, supply: Option<SupplyId>) {
+    fn pass_base(&mut self, passed: &Bands, rest: &Bands, supply: Option<SupplyId>) {
         let base = self.base;
         for binding in self.bindings.as_mut_slice() {
             let id = binding.id();
             let Summed::Rest(waiting) = &mut binding.sum else { continue };
             waiting.mark = waiting.mark.filter(|mark| *mark > base);
             if Some(id) == supply {
+                waiting.passed = Quantity(waiting.passed.0.saturating_add(total(passed).0));
                 let left = waiting.level.map(|level| level.saturating_sub(total(rest)));
                 waiting.level = left.filter(|level| *level > Quantity::ZERO);
             }
@@ -170,11 +183,14 @@ impl MeterBindings {
     /// Lets go of bindings that nothing more can come of. Supplies are remembered for corrections.
     pub(crate) fn let_go(&mut self) {
         let base = self.base;
+        if !self.bindings.iter().any(|binding| binding.is_over(base)) {
+            return;
+        }
         let over = self.bindings.iter().filter(|binding| binding.is_over(base));
         let past = over.filter(|binding| !binding.window.is_empty()).filter_map(|binding| {
             let supply = binding.supply()?;
-            let (tariff, offset_minutes) = (supply.tariff, supply.offset_minutes);
-            Some(PastSupply { supply: binding.id(), window: binding.window, tariff, offset_minutes })
+            let Supply { tariff, offset_minutes, passed, .. } = *supply;
+            Some(PastSupply { supply: binding.id(), window: binding.window, tariff, offset_minutes, passed })
         });
         let mut all: Vec<PastSupply> = self.past.iter().copied().chain(past).collect();
         let all = all.split_off(all.len().saturating_sub(MAX_PAST_SUPPLIES));
@@ -272,13 +288,15 @@ impl Ledger<'_> {
 
     /// Passes all marks up to a reading, in order. Programs that are told can set new ones.
     fn pass_marks(&mut self, meter: MeterId, step: &Step) -> Ruled<()> {
-        let bound: MeterBindings = self.store.known(&meter)?;
-        if bound.waits_at_base() && bound.base == self.store.known::<MeterState>(&meter)?.last.time {
+        let last = self.store.known::<MeterState>(&meter)?.last.time;
+        let bound = self.store.view::<MeterBindings>(&meter)?;
+        if bound.is_some_and(|bound| bound.waits_at_base() && bound.base == last) {
             self.close_segment(meter)?;
         }
         for _ in 0..MAX_MARKS_A_READING {
             let (place, mut state) = self.store.known_at::<MeterState>(&meter)?;
-            let mark = self.store.known::<MeterBindings>(&meter)?.mark_after_base();
+            let bound = self.store.view::<MeterBindings>(&meter)?;
+            let mark = bound.and_then(|bound| bound.mark_after_base());
             let Some(mark) = mark.filter(|mark| *mark <= step.to.time) else { break };
             if mark > state.last.time {
                 self.go_on(&mut state, step, mark)?;
@@ -336,7 +354,7 @@ impl Ledger<'_> {
 
     /// Reads a meter up to its last certified reading: closes its open segment there, if no purchase can fill from it any more.
     pub fn read_meter(&mut self, meter: MeterId) -> Ruled<()> {
-        let Some(bound) = self.store.find::<MeterBindings>(&meter)? else { return Ok(()) };
+        let Some(bound) = self.store.view::<MeterBindings>(&meter)? else { return Ok(()) };
         let state: MeterState = self.store.known(&meter)?;
         let open = Window { from: bound.base, to: state.last.time };
         let fills =
@@ -344,6 +362,7 @@ impl Ledger<'_> {
         if open.is_empty() || bound.bindings.is_empty() || bound.bindings.iter().any(fills) {
             return Ok(());
         }
+        drop(bound);
         self.close_segment(meter)
     }
 }

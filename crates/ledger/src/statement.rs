@@ -24,11 +24,11 @@ impl Ledger<'_> {
         &mut self,
         agreement: AgreementId,
         state: &mut AgreementState,
-        draft: Draft,
+        draft: &Draft,
         shows: Shows,
     ) -> Ruled<()> {
         let Shows { available, debt, after } = shows;
-        let lines = Bounded::new(draft.lines).map_err(|_| Unfit::Lines)?;
+        let lines = Bounded::new(draft.lines.clone()).map_err(|_| Unfit::Lines)?;
         state.statements = state.statements.checked_add(1).ok_or(Unfit::Lines)?;
         let state_before = std::mem::replace(&mut state.digest, after);
         self.events.push(Event::StatementIssued(Statement {

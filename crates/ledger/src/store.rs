@@ -247,8 +247,22 @@ pub struct Store {
     cells: Vec<Option<Cell>>,
 }
 
+/// Records that a transaction usually reads: so much room is made for each.
+const USUAL_RECORDS: usize = 4;
+
 /// Passes and units: what an execution does with its store.
 impl Store {
+    /// A store with room for what so many transactions usually read.
+    pub(crate) fn with_room(transactions: usize) -> Self {
+        let records = transactions.saturating_mul(USUAL_RECORDS);
+        Self {
+            places: HashTable::with_capacity(records),
+            records: Vec::with_capacity(records),
+            keys: Vec::with_capacity(records),
+            ..Self::default()
+        }
+    }
+
     /// Supplies cells that are wanted, in the order of [`Self::wanted`]. Those left out stay wanted.
     ///
     /// # Panics
@@ -435,6 +449,11 @@ impl Store {
         self.find(id)?.ok_or_else(|| refusal().into())
     }
 
+    /// The place of a record that has been looked for before.
+    pub fn place_of_known<R: Record>(&self, id: &R::Id) -> Place<R> {
+        Place { place: self.place_of::<R>(id), kind: PhantomData }
+    }
+
     /// A record that must exist, by the ledger's own bookkeeping.
     pub fn known<R: Record>(&mut self, id: &R::Id) -> Ruled<R> {
         Ok(self.find(id)?.expect("a record that another one refers to exists"))
@@ -612,7 +631,8 @@ impl Store {
         if before >= count {
             return;
         }
-        let key = asked.numbers(before).next().map_or_else(|| name.key(), |first| self.keys[first]);
+        let first = asked.numbers(before).next();
+        let key = first.map_or_else(|| name.key(), |first| self.keys[first]);
         let begin = self.keys.len() as u32;
         self.keys.extend((before..count).map(|number| key.cell(number as u16)));
         let range = if before == 0 { &mut asked.usual } else { &mut asked.rest };
@@ -621,9 +641,11 @@ impl Store {
 
     /// The cells that differ from before the block, once all that was asked for is supplied.
     pub fn changes(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
+        let changed = || self.records.iter().filter(|entry| entry.is_changed());
+        // Most records that change have one cell.
+        let mut changes = Vec::with_capacity(changed().count());
         let mut bytes = Vec::new();
-        for entry in self.records.iter().filter(|entry| entry.is_changed()) {
+        for entry in changed() {
             let mut asked = entry.asked.numbers(entry.asked.len());
             let before = entry.before.iter().flat_map(|_| entry.asked.numbers(entry.asked.len()));
             let mut before = before.map_while(|number| self.cells[number].as_ref());

@@ -6,6 +6,7 @@ use crate::context::{Caller, Ledger};
 use crate::record::{AgreementRecord, DebtRecord, PackageHead, PackageVersion};
 use crate::store::Ruled;
 use utilidor_types::agreement::{AgreementTerms, Origin, Party, Program, SubscriptionTerms};
+use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::DAY_MS;
 use utilidor_types::{Agreement, AgreementId, Label, Refusal, Role};
@@ -15,9 +16,19 @@ pub const CONSENT_MS: u64 = 14 * DAY_MS;
 
 /// What is read.
 impl Ledger<'_> {
-    pub fn want_subscribing(&mut self, caller: Caller, label: Label, terms: &SubscriptionTerms) {
-        self.want_agreement(AgreementId::of(caller.account, label));
+    pub fn want_subscribing(&mut self, id: AgreementId, terms: &SubscriptionTerms) {
+        self.want_agreement(id);
         self.want_package(terms.package, terms.version);
+    }
+
+    /// The package's terms and the tariffs that are chosen: with them it is known what signing needs.
+    pub fn want_chosen(&mut self, terms: &SubscriptionTerms) {
+        let (package, version) = (terms.package, terms.version);
+        self.store.want::<PackageTerms>(&(package, version));
+        for service in &terms.services {
+            let (carrier, option) = (service.carrier, service.option);
+            self.store.want::<TariffOption>(&TariffId { package, version, carrier, option });
+        }
     }
 
     /// What the agreement needs that subscribing concludes.
@@ -36,11 +47,11 @@ impl Ledger<'_> {
         self.need_role(caller, Role::User)?;
         let (package, version) = (terms.package, terms.version);
         let unknown = || Refusal::UnknownPackage { package, version };
-        self.want_subscribing(caller, label, terms);
+        let id = AgreementId::of(caller.account, label);
+        self.want_subscribing(id, terms);
         let head = self.store.view::<PackageHead>(&package)?.ok_or_else(unknown)?;
         let published = self.store.view::<PackageVersion>(&(package, version))?.ok_or_else(unknown)?;
         let terms = AgreementTerms::between(head.owner, caller.account, Program::Subscription(terms.clone()));
-        let id = AgreementId::of(caller.account, label);
         if let Some(present) = self.store.view::<AgreementRecord>(&id)? {
             return same_as(&present.agreement, &terms, Origin::Package);
         }

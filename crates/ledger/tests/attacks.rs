@@ -14,7 +14,7 @@ use world::*;
 const ELECTRICITY: Carrier = Carrier::Electricity;
 const HEATING: Carrier = Carrier::Heating;
 const METER: &str = "alice/electricity";
-const LAST: Timestamp = Timestamp(u64::MAX);
+const LAST: Timestamp = Timestamp::LARGEST;
 const ALL: Quantity = Quantity(u64::MAX);
 const ALL_MONEY: Money = Money(u64::MAX);
 

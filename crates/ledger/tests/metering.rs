@@ -260,6 +260,23 @@ fn a_correction_of_a_closed_month_is_told_to_the_supply_of_that_time() {
 }
 
 #[test]
+fn no_more_is_taken_back_than_a_supply_was_charged_in_however_many_corrections() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.pass_to(at(2, 1, 7));
+    let readings = [(at(1, 20, 10), 0), (at(1, 20, 11), 100 * KWH), (at(2, 1, 1), 100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    let less = || correction(hours(20, 10, 11), 100 * KWH, 40 * KWH);
+    world.done("operator", less());
+    assert_eq!(world.refused("operator", less()).code(), "meter/correction-out-of-range");
+    world.done("operator", correction(hours(20, 10, 11), 40 * KWH, 0));
+    assert_eq!(world.refused("operator", less()).code(), "meter/correction-out-of-range");
+    let more = || correction(hours(20, 10, 11), 0, 10_000 * KWH);
+    let repeated = (0..800).find(|_| matches!(world.try_do("operator", more()), Verdict::Refused(_)));
+    assert!(repeated.is_some(), "nor is more charged than the meter can pass in all of the supply's time");
+}
+
+#[test]
 fn more_than_a_meter_can_pass_is_not_corrected_in_however_many_steps() {
     let mut world = World::new();
     world.now = at(1, 1, 2);

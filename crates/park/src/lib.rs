@@ -5,7 +5,7 @@
 //! | [`data`], [`solar`], [`meters`] | what is consumed and generated in each hour, and what the meters show |
 //! | [`tariff`], [`adviser`] | what the station offers, and what each tenant chooses |
 //! | [`tender`] | what is put up each month, and who quotes what |
-//! | [`cast`] | who takes part, under which keys and ids |
+//! | [`cast`], [`seats`] | who takes part, under which keys and ids; whose place somebody can take in the client app |
 //! | [`scenario`] | what everybody does, day by day; the journal |
 //! | [`platform`], [`node`] | what is asked of the platform, and the running node that answers |
 //! | [`report`], [`render`] | what the year came to, and whether it holds together |
@@ -24,6 +24,7 @@ pub mod platform;
 pub mod render;
 pub mod report;
 pub mod scenario;
+pub mod seats;
 pub mod solar;
 pub mod tariff;
 pub mod tender;

@@ -336,7 +336,7 @@ pub enum Notice {
         /// For when.
         period: Option<Window>,
     },
-    /// Readings are missing shortly before something is settled without them.
+    /// Readings are missing for what is settled soon, or now.
     ReadingsMissing {
         /// Of which meter.
         meter: MeterId,

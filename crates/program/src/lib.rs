@@ -18,7 +18,7 @@
 //! | [`contract`] | the interface: events, facts, effects |
 //! | [`bands`] | cutting an interval at the edges of time-of-use bands |
 //! | [`purchase`] | a volume in a window |
-//! | [`subscription`] | an Energy Package |
+//! | [`subscription`] | an Energy Package; `estimate` tells what a running month comes to |
 //! | [`native`] | which program an agreement runs |
 //!
 //! Deliberately absent: records, money, storage, clocks, randomness, floats.

@@ -19,7 +19,6 @@ use crate::contract::{
     Volume, Wants,
 };
 use crate::native::Contract;
-use std::collections::BTreeSet;
 use utilidor_types::agreement::{
     Allowance, Fallback, HardEnd, MAX_WINDOW_HOURS, Metering, Party, PurchaseLot, PurchaseTerms, Status, Substitute,
 };
@@ -44,19 +43,22 @@ pub fn check_delivery(
     rates_permille: [u16; 3],
     grace_ms: u32,
 ) -> Result<(), Refusal> {
-    let mut seen = BTreeSet::new();
+    // A bit for each carrier that a lot has.
+    let mut seen = 0u8;
     for (carrier, quantity, price) in lots {
         if quantity == Quantity::ZERO {
             return Err(Refusal::ZeroQuantity { carrier });
         }
-        if !seen.insert(carrier) {
+        let bit = 1 << carrier as u8;
+        if seen & bit != 0 {
             return Err(Refusal::DuplicateCarrier { carrier });
         }
+        seen |= bit;
         if !price.per.fits(carrier) {
             return Err(Refusal::PriceUnit { carrier });
         }
     }
-    if seen.is_empty() {
+    if seen == 0 {
         return Err(Refusal::NoLots);
     }
     if window.is_empty() || !window.from.0.is_multiple_of(HOUR_MS) || !window.to.0.is_multiple_of(HOUR_MS) {

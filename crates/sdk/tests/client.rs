@@ -121,9 +121,10 @@ async fn a_problem_is_told_with_its_code_and_a_foreign_answer_with_its_status() 
 
 #[tokio::test]
 async fn an_address_that_is_none_is_refused_before_anything_is_sent() {
-    for address in ["", "node", "https://node", "ftp://node", "http://"] {
+    for address in ["", "https://node", "ftp://node", "http://"] {
         assert!(matches!(Client::new(address), Err(ClientError::BadAddress { .. })), "{address:?}");
     }
+    assert_eq!(Client::new("127.0.0.1:4680").unwrap().address(), "http://127.0.0.1:4680/");
 }
 
 /// A node that takes transactions of one account in the order of their nonces, beginning with `next`.

@@ -12,30 +12,48 @@ pub const CELL_BYTES: usize = 128;
 /// Bytes of the length that a record's first cell begins with.
 pub const LENGTH_BYTES: usize = 2;
 
-/// A cell's key. It consists of hashes, so that keys spread evenly whatever clients choose as ids; and cells that change
-/// together are neighbours: those of a record, and those of records whose ids begin alike (an offer and its quotes).
+/// A cell's key. It consists of parts of hashes, so that keys spread evenly whatever clients choose as labels; and cells that
+/// change together are neighbours: those of a record, and those of records whose ids begin alike (an offer and its quotes).
 ///
 /// ```text
-/// family (8)  of the id's first 16 bytes | record (6) of table and id | cell number (2), big-endian | record, continued (16)
+/// family (8)  of the id | record (6) of table and id | cell number (2), big-endian | record, continued (16)
 /// ```
+///
+/// Most ids are hashes: of an agreement, a meter, an offer, an account, a member. Such an id is not hashed again: its first
+/// 8 bytes are the family; the table's number and as much as there is room for of its other bytes, 8 or 21, the record. Ids that
+/// begin with one of those (a quote's: offer and bidder) have its family and a hash as record. The short ones, of the calendar
+/// and of what there is but one of, are hashed for both.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Key(#[serde(with = "crate::encoding::hex_bytes")] pub [u8; 32]);
 
-/// Bytes of an id that make records a family: the length of the shortest ids that clients choose.
-const FAMILY_ID_BYTES: usize = 16;
+/// Lengths of ids that are hashes: halves, and an account's whole one. No other ids have them, and longer ones begin with one.
+const HASH_BYTES: [usize; 2] = [16, 32];
+/// Bytes of a key's record.
+const RECORD_BYTES: usize = 22;
 
 impl Key {
     /// The key of the first cell of the record `id` in `table`.
     pub fn of(table: u8, id: &[u8]) -> Self {
-        let family = tagged_hash("family", &[&id[..id.len().min(FAMILY_ID_BYTES)]]).0;
-        let record = tagged_hash("record", &[&[table], id]).0;
+        let family = match id.first_chunk::<8>() {
+            Some(begin) if id.len() >= HASH_BYTES[0] => *begin,
+            _ => *tagged_hash("family", &[id]).0.first_chunk().expect("a hash has 32 bytes"),
+        };
+        let mut record = [0; RECORD_BYTES];
+        if HASH_BYTES.contains(&id.len()) {
+            let rest = &id[8..id.len().min(8 + RECORD_BYTES - 1)];
+            record[0] = table;
+            record[1..=rest.len()].copy_from_slice(rest);
+        } else {
+            // With the longest id there is, a quote's, this is hashed in one go.
+            record.copy_from_slice(&tagged_hash("cell", &[&[table], id]).0[..RECORD_BYTES]);
+        }
         let mut key = [0; 32];
-        key[..8].copy_from_slice(&family[..8]);
+        key[..8].copy_from_slice(&family);
         key[8..14].copy_from_slice(&record[..6]);
-        key[16..].copy_from_slice(&record[6..22]);
+        key[16..].copy_from_slice(&record[6..]);
         Self(key)
     }
 
@@ -121,12 +139,16 @@ mod tests {
         let quote = |offer: [u8; 16], bidder: u8| Key::of(8, &[&offer[..], &[bidder; 32]].concat());
         let family = [Key::of(6, &offer), Key::of(6, &offer).cell(1), quote(offer, 1), quote(offer, 2)];
         let strangers = [Key::of(6, &other), quote(other, 1), Key::of(7, &[1; 3])];
+        // The last byte that counts of an id that is not hashed again.
+        let mut account = [1; 32];
+        account[28] = 2;
+        let accounts = [Key::of(6, &[1; 32]), Key::of(6, &account), Key::of(7, &[1; 32])];
 
         assert!(family.iter().all(|key| key.0[..8] == family[0].0[..8]));
         assert!(strangers.iter().all(|key| key.0[..8] != family[0].0[..8]));
         assert!(family[0] < family[1] && family[0].0[..14] == family[1].0[..14]);
-        let all: std::collections::BTreeSet<Key> = family.into_iter().chain(strangers).collect();
-        assert_eq!(all.len(), 7);
+        let all: std::collections::BTreeSet<Key> = family.into_iter().chain(strangers).chain(accounts).collect();
+        assert_eq!(all.len(), 10);
     }
 
     #[test]

@@ -131,11 +131,18 @@ impl<'a, T, const MAX: usize> IntoIterator for &'a Bounded<T, MAX> {
     }
 }
 
+/// Room that is made at once for a list that is decoded: longer ones grow.
+const ROOM_BYTES: usize = 4_096;
+
+// A list of bytes is written and read in one go, by what Borsh's own lists do it with.
 impl<T: BorshSerialize, const MAX: usize> BorshSerialize for Bounded<T, MAX> {
     fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
         let len = u16::try_from(self.0.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         BorshSerialize::serialize(&len, writer)?;
-        self.0.iter().try_for_each(|item| item.serialize(writer))
+        match T::u8_slice(&self.0) {
+            Some(bytes) => writer.write_all(bytes),
+            None => self.0.iter().try_for_each(|item| item.serialize(writer)),
+        }
     }
 }
 
@@ -145,7 +152,15 @@ impl<T: BorshDeserialize, const MAX: usize> BorshDeserialize for Bounded<T, MAX>
         if len > MAX {
             return Err(invalid(TooLong { len, max: MAX }));
         }
-        (0..len).map(|_| T::deserialize_reader(reader)).collect::<io::Result<Vec<T>>>().map(Self)
+        if let Some(bytes) = T::vec_from_reader(len as u32, reader)? {
+            return Ok(Self(bytes));
+        }
+        // Room is made for what is there, not for what is promised.
+        let mut items = Vec::with_capacity(len.min(ROOM_BYTES / size_of::<T>().max(1)));
+        for _ in 0..len {
+            items.push(T::deserialize_reader(reader)?);
+        }
+        Ok(Self(items))
     }
 }
 

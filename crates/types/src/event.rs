@@ -361,7 +361,8 @@ pub enum Event {
         /// The offer.
         offer: OfferId,
     },
-    /// Readings of a meter that is needed soon are missing: at this time something is settled without them.
+    /// Readings of a meter are missing: at this time something is settled without them, or has been. A purchase says so before,
+    /// a subscription with its statement, for what comes later is a correction.
     ReadingsMissing {
         /// The agreement.
         agreement: AgreementId,

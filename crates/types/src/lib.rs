@@ -18,6 +18,7 @@ pub mod agreement;
 pub mod block;
 pub mod carrier;
 pub mod cell;
+pub mod derived;
 pub mod encoding;
 pub mod event;
 pub mod genesis;

@@ -19,6 +19,7 @@ use crate::quantity::Quantity;
 use crate::time::{DAY_MS, Date, Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Most tariff options for one carrier.
 pub const MAX_TARIFF_OPTIONS: usize = 4;
@@ -305,17 +306,29 @@ impl Season {
         days.filter(|day| self.holds(Date::from_days(*day))).count() as u32
     }
 
-    /// Length in days of the season that `date` lies in, or that begins next: a leap day counts where there is one.
-    pub fn days_of(self, date: Date) -> u32 {
-        let day = date.to_days();
-        let turn = |date: &Date| (date.month, date.day) == (self.from_month, self.from_day);
-        let begin = match self.holds(date) {
-            true => (day - 366..=day).rev().find(|day| turn(&Date::from_days(*day))),
-            false => (day..=day + 366).find(|day| turn(&Date::from_days(*day))),
+    /// The days, counted after 1970-01-01, of the season that `date` lies in, or that begins next: a leap day counts where
+    /// there is one.
+    pub fn span(self, date: Date) -> Range<i64> {
+        let (from, to) = ((self.from_month, self.from_day), (self.to_month, self.to_day));
+        let year = match (self.holds(date), from <= (date.month, date.day)) {
+            (true, true) | (false, false) => date.year,
+            (true, false) => date.year - 1,
+            (false, true) => date.year + 1,
         };
-        let Some(begin) = begin else { return 0 };
-        let same = |day: &Date| self.holds(*day) && !turn(day);
-        1 + (begin + 1..begin + 367).take_while(|day| same(&Date::from_days(*day))).count() as u32
+        let begin = Date { year, month: self.from_month, day: self.from_day }.to_days();
+        let year = year + i32::from(to < from);
+        let end = match to {
+            // The month's last day, whether the year has this one or not.
+            (2, 29) => Date { year, month: 3, day: 1 }.to_days(),
+            (month, day) => Date { year, month, day }.to_days() + 1,
+        };
+        begin..end.max(begin)
+    }
+
+    /// Length in days of the season that `date` lies in, or that begins next.
+    pub fn days_of(self, date: Date) -> u32 {
+        let days = self.span(date);
+        (days.end - days.start) as u32
     }
 }
 
@@ -534,6 +547,40 @@ mod tests {
             (Season { from_month: 1, from_day: 1, to_month: 12, to_day: 31 }, date(2027, 6, 1), 365),
         ] {
             assert_eq!(season.days_of(date), days, "{season:?} {date:?}");
+        }
+    }
+
+    #[test]
+    fn the_days_of_a_season_are_those_that_counting_finds() {
+        let season = |from_month, from_day, to_month, to_day| Season { from_month, from_day, to_month, to_day };
+        let seasons = [
+            HEATING,
+            COOLING,
+            season(1, 1, 12, 31),
+            season(7, 1, 6, 30),
+            season(3, 1, 2, 29),
+            season(3, 1, 2, 28),
+            season(1, 1, 2, 29),
+            season(12, 31, 1, 1),
+            season(6, 1, 6, 1),
+        ];
+        for season in seasons {
+            let begins = |day: i64| {
+                let date = Date::from_days(day);
+                (date.month, date.day) == (season.from_month, season.from_day)
+            };
+            // From 2023 until 2029.
+            for day in 19_358..21_550 {
+                let date = Date::from_days(day);
+                let begin = match season.holds(date) {
+                    true => (day - 366..=day).rev().find(|day| begins(*day)),
+                    false => (day..=day + 366).find(|day| begins(*day)),
+                };
+                let begin = begin.unwrap();
+                let is_over = |day: &i64| !season.holds(Date::from_days(*day)) || begins(*day);
+                let end = (begin + 1..=begin + 366).find(is_over).unwrap();
+                assert_eq!(season.span(date), begin..end, "{season:?} {date:?}");
+            }
         }
     }
 

@@ -142,8 +142,6 @@ refusals! {
     UnknownOffer { offer: OfferId } = "offer/unknown", "there is no offer {offer}";
     /// The offer is another account's.
     NotOfferOwner { offer: OfferId } = "offer/not-owner", "offer {offer} is another account's";
-    /// The offer was withdrawn.
-    OfferWithdrawn { offer: OfferId } = "offer/withdrawn", "offer {offer} was withdrawn";
     /// The gate has closed.
     GateClosed { gate: Timestamp, now: Timestamp } = "offer/gate-closed", "the gate closed at {gate}, it is {now}";
     /// The gate is still open.
@@ -284,8 +282,6 @@ refusals! {
     NoSuchService { carrier: Carrier } = "subscription/no-such-service", "the subscription has no service of {carrier}";
     /// The kind of payment does not fit the tariff.
     PaymentKind { carrier: Carrier } = "prepayment/kind", "this kind of payment does not fit the tariff for {carrier}";
-    /// A prepaid period at a discount runs already.
-    PeriodRuns { until: Timestamp } = "prepayment/period-runs", "a prepaid period runs until {until}";
     /// As many tranches are open as can be.
     TooManyTranches { max: u32 } = "prepayment/too-many-tranches", "{max} tranches are open already";
     /// The computed amount exceeds what the user would pay at most.

@@ -1,8 +1,10 @@
 //! Time on the ledger: the block's timestamp, in Unix milliseconds, and the little calendar arithmetic
 //! that tariffs need. Offsets are fixed and written in the tariff: time zones never reach the rules.
 
+use crate::encoding::invalid;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use std::io;
 
 /// Milliseconds in a second.
 pub const SECOND_MS: u64 = 1_000;
@@ -14,26 +16,15 @@ pub const DAY_MS: u64 = 24 * HOUR_MS;
 pub const MAX_TIMESTAMP: Timestamp = Timestamp((u32::MAX as u64) * SECOND_MS);
 
 /// Unix time in milliseconds.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Default,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, BorshSerialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// The largest whole number that every reader of JSON holds exactly. The ledger's calendar ends long before.
+    pub const LARGEST: Self = Self((1 << 53) - 1);
+
     /// `self + ms`, or `None` beyond [`MAX_TIMESTAMP`].
     pub fn checked_add_ms(self, ms: u64) -> Option<Self> {
         self.0.checked_add(ms).map(Self).filter(|time| *time <= MAX_TIMESTAMP)
@@ -65,6 +56,18 @@ impl Timestamp {
             ms / 1_000 % 60,
             ms % 1_000
         )
+    }
+}
+
+/// What is decoded is at most [`Timestamp::LARGEST`], so that every time that stands in a block is an exact number in JSON, in
+/// refused actions too.
+impl BorshDeserialize for Timestamp {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        let time = Self(u64::deserialize_reader(reader)?);
+        if time > Self::LARGEST {
+            return Err(invalid(format_args!("{} ms is no time, at most {} is", time.0, Self::LARGEST.0)));
+        }
+        Ok(time)
     }
 }
 
@@ -173,6 +176,14 @@ mod tests {
         assert_eq!(midnight.to_rfc3339(), "2024-12-31T16:00:00.000Z");
         assert_eq!(midnight.date(480), Date { year: 2025, month: 1, day: 1 });
         assert_eq!(midnight.minute_of_day(480), 0);
+    }
+
+    #[test]
+    fn a_time_that_json_cannot_hold_is_not_decoded() {
+        let decoded = |time: Timestamp| crate::encoding::decode::<Timestamp>(&crate::encoding::encode(&time), 8);
+        assert_eq!(decoded(Timestamp::LARGEST).unwrap(), Timestamp::LARGEST);
+        assert!(decoded(Timestamp(Timestamp::LARGEST.0 + 1)).is_err());
+        assert!(decoded(Timestamp(u64::MAX)).is_err());
     }
 
     #[test]

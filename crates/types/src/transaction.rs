@@ -7,6 +7,7 @@
 //! A [`VerifiedTransaction`] can only come from [`verify_batch`], so whoever holds one need not check again.
 
 use crate::action::{ACCOUNT_NAMESPACE, Action, NewAccount};
+use crate::derived::Derived;
 use crate::encoding::{DecodeError, decode, encode, hex_bytes};
 use crate::hash::tagged_hash;
 use crate::id::{AccountId, ChainId};
@@ -164,6 +165,8 @@ pub struct VerifiedTransaction {
     hash: TransactionHash,
     account: AccountId,
     bytes: usize,
+    /// None where nothing is derived.
+    derived: Option<Arc<Derived>>,
 }
 
 impl VerifiedTransaction {
@@ -190,6 +193,12 @@ impl VerifiedTransaction {
     /// Who asks.
     pub const fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// What follows from its action by hashing.
+    pub fn derived(&self) -> &Derived {
+        const NOTHING: &Derived = &Derived::NOTHING;
+        self.derived.as_deref().unwrap_or(NOTHING)
     }
 
     /// Length of its encoding.
@@ -225,7 +234,8 @@ pub fn verify_batch_with(
         bytes.extend_from_slice(&signed.signature.0);
         let (hash, account) = (hash_bytes(&bytes), signed.transaction.account());
         let inner = inner_signatures(&signed.transaction);
-        let verified = VerifiedTransaction { hash, account, bytes: bytes.len(), signed: Arc::new(signed) };
+        let derived = Derived::of(account, &signed.transaction.action).map(Arc::new);
+        let verified = VerifiedTransaction { hash, account, bytes: bytes.len(), derived, signed: Arc::new(signed) };
         bytes.truncate(message);
         Ok((verified, bytes, inner))
     });

@@ -64,7 +64,8 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let stop = serve_signal()?;
     tokio::pin!(stop);
     let chain = utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret());
-    let settings = Settings::default();
+    let seats = utilidor_park::seats::Seats::of_the_park().to_json();
+    let settings = Settings { seats: Some(seats.into()), ..Settings::default() };
     let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     let mut process = process::start(config).await.map_err(|error| {
         Failure::from_error("node/start", "the demonstration's node did not start", &error)
@@ -93,6 +94,11 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     };
     let held = played.map(|report| show(&report, lang, &context, &data));
     if matches!(held, Ok(true)) && !exit {
+        if !context.out.json {
+            // By its name: a browser gives passkeys and cryptography to `localhost`, not to every address.
+            let port = own.port();
+            note(&format!("{} http://localhost:{port}/", context.out.word(t!("app"))));
+        }
         tokio::select! {
             () = &mut stop => {}
             () = process.failed() => {}

@@ -6,6 +6,7 @@ pub mod award;
 pub mod bench;
 pub mod debt;
 pub mod demo;
+pub mod gateway;
 pub mod index;
 pub mod keys;
 pub mod member;
@@ -49,6 +50,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Debt(command) => debt::run(command, context).await,
         Command::Meter(command) => meter::run(command, context).await,
         Command::Reading(command) => reading::run(command, context).await,
+        Command::Gateway(command) => gateway::run(command, context).await,
         Command::Package(command) => package::run(command, context).await,
         Command::Subscription(command) => subscription::run(command, context).await,
         Command::Statement(command) => statement::run(command, context).await,

@@ -105,6 +105,12 @@ impl Desk {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments}: {error}: {out}"))
     }
 
+    /// Starts `utilidor`, to talk with while it runs.
+    pub fn spawn(&self, arguments: &str) -> Child {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        self.command(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts the node of the folder `town` and waits until it listens.
     pub fn start_node(&mut self) -> Node {
         let mut child = self

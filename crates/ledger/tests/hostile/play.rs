@@ -10,7 +10,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::{AccountRecord, MeterState};
+use utilidor_ledger::record::{AccountRecord, AgreementRecord, MeterState};
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
@@ -103,7 +103,7 @@ impl Choices<'_> {
         let hour = now.0 / HOUR_MS * HOUR_MS;
         let near = i64::from(self.byte() as i8) * HOUR_MS as i64;
         match self.below(8) {
-            0 => Timestamp(self.number()),
+            0 => Timestamp(self.number().min(Timestamp::LARGEST.0)),
             1 => MAX_TIMESTAMP,
             2 => now,
             _ => Timestamp(hour.saturating_add_signed(near)),
@@ -350,7 +350,23 @@ impl Play<'_> {
         if known.is_empty() || self.choices.chance(16) {
             return AgreementId([self.choices.byte(); 16]);
         }
+        // Mostly one that is not over and forgotten.
+        let is_there = |play: &Self, id: &AgreementId| play.memory.read::<AgreementRecord>(id).is_some();
+        for _ in 0..4 {
+            let id = self.choices.of(&known);
+            if is_there(self, &id) {
+                return id;
+            }
+            self.agreements.remove(&id);
+        }
         self.choices.of(&known)
+    }
+
+    /// One of an agreement's parties.
+    fn party_of(&mut self, agreement: AgreementId) -> Option<usize> {
+        let terms = self.read_terms(agreement)?;
+        let party = self.choices.of(&terms.parties);
+        (0..ACCOUNTS).find(|number| account(*number) == party)
     }
 
     fn action(&mut self, who: usize) -> (usize, Action) {
@@ -453,6 +469,19 @@ impl Play<'_> {
                 if !self.choices.chance(8) =>
             {
                 who % 2
+            }
+            Action::SignAgreement { agreement, .. }
+            | Action::DeclineAgreement { agreement }
+            | Action::ProposeAmendment { agreement, .. }
+            | Action::SignAmendment { agreement, .. }
+            | Action::Terminate { agreement }
+            | Action::WithdrawTermination { agreement }
+            | Action::PayDebt { agreement, .. }
+            | Action::Command { agreement, .. }
+            | Action::Prepay { subscription: agreement, .. }
+                if !self.choices.chance(8) =>
+            {
+                self.party_of(*agreement).unwrap_or(who)
             }
             _ => who,
         };
@@ -614,7 +643,7 @@ impl Play<'_> {
     }
 
     fn read_terms(&self, agreement: AgreementId) -> Option<AgreementTerms> {
-        self.memory.read::<utilidor_ledger::record::AgreementRecord>(&agreement).map(|record| record.agreement.terms)
+        self.memory.read::<AgreementRecord>(&agreement).map(|record| record.agreement.terms)
     }
 
     fn sign(&mut self) -> Action {

@@ -36,7 +36,6 @@ pub(super) struct Days {
 impl Days {
     /// The season's days from `from` until before `to`, season by season.
     pub fn of(season: Season, from: i64, to: i64) -> Vec<Self> {
-        let begins = |date: Date| (date.month, date.day) == (season.from_month, season.from_day);
         let (mut runs, mut day) = (Vec::new(), from);
         while day < to {
             let date = Date::from_days(day);
@@ -44,9 +43,9 @@ impl Days {
                 day += 1;
                 continue;
             }
-            let other = |date: Date| !season.holds(date) || begins(date);
-            let end = (day + 1..to).find(|day| other(Date::from_days(*day))).unwrap_or(to);
-            runs.push(Self { from: day, to: end, season: season.days_of(date) });
+            let all = season.span(date);
+            let end = all.end.clamp(day + 1, to);
+            runs.push(Self { from: day, to: end, season: (all.end - all.start) as u32 });
             day = end;
         }
         runs

@@ -43,6 +43,7 @@ mod area;
 mod bill;
 mod charge;
 mod ending;
+pub mod estimate;
 mod frame;
 mod head;
 mod level;
@@ -152,6 +153,9 @@ impl Contract for SubscriptionTerms {
             | Event::Corrected { binding, .. }
                 // What a binding brings that nothing can charge any more is on nobody's bill.
                 if work.head.supply(*binding).is_none() || !work.takes_flows() => {}
+            // It flowed for another agreement that had this one's id before.
+            Event::Segment { segment, .. } | Event::Returned { segment, .. } | Event::Corrected { more: segment, .. }
+                if segment.interval.to <= work.head.opened => {}
             Event::Segment { binding, segment } => work.flow(*binding, segment, Flow::Segment)?,
             Event::Returned { binding, segment } => work.flow(*binding, segment, Flow::Returned)?,
             Event::Corrected { binding, more, less } => work.corrected(*binding, more, less)?,

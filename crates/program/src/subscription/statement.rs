@@ -12,7 +12,7 @@ use super::head::Head;
 use super::rate::{Rates, total};
 use super::tranche::{Stage, Tranche};
 use super::usage::{Group, Pays};
-use crate::contract::{BAD_STATE, Draft, Effect, Facts, Fault, OVERFLOW};
+use crate::contract::{BAD_STATE, Draft, Effect, Facts, Fault, Notice, OVERFLOW};
 use crate::exact::add;
 use std::collections::BTreeMap;
 use utilidor_types::agreement::Status;
@@ -29,6 +29,7 @@ pub(super) fn make(
     effects: &mut Vec<Effect>,
 ) -> Result<(), Fault> {
     let mut bill = Bill::default();
+    effects.extend(missing(head, accounts, facts, ends));
     for (carrier, account) in accounts.iter_mut() {
         let mut frame = Frame::new(head, facts, *carrier);
         account.close_until(&mut frame, ends)?;
@@ -55,6 +56,20 @@ pub(super) fn make(
         effects.push(Effect::Finish(if owes { Status::Defaulted } else { Status::Terminated }));
     }
     Ok(())
+}
+
+/// Lets both sides know which meters' readings do not reach the end of what is billed: what they bring later is a correction.
+fn missing<'a>(
+    head: &'a Head,
+    accounts: &'a BTreeMap<Carrier, Account>,
+    facts: &Facts,
+    ends: Timestamp,
+) -> impl Iterator<Item = Effect> + 'a {
+    let at = facts.now;
+    let positions = accounts.values().flat_map(|account| account.meters.iter());
+    let behind = positions.filter(move |of| of.from < ends && of.at < of.to.map_or(ends, |to| to.min(ends)));
+    let meters = behind.filter_map(|position| head.supply(position.binding).map(|supply| supply.meter));
+    meters.map(move |meter| Effect::Notify(Notice::ReadingsMissing { meter, at }))
 }
 
 /// What has come for a service after the final statement.

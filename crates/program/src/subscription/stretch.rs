@@ -7,6 +7,7 @@ use super::tranche::Tranche;
 use super::usage::{Ended, Group, MAX_HISTORY, Pays, Priced};
 use crate::contract::{BAD_STATE, Fault, OVERFLOW};
 use crate::exact::share_floor;
+use utilidor_types::package::Calendar;
 use utilidor_types::{Bands, Money, Quantity, Timestamp, Window};
 
 impl Account {
@@ -30,32 +31,44 @@ impl Account {
         prepaid.chain(amended).chain(closed).chain(month).chain(frame.head.end()).filter(|at| *at > time).min()
     }
 
-    /// What flowed in `interval`, in parts between boundaries: by its share of time, the cumulative share rounded down. A
-    /// meter's own segments end at every boundary and are one part.
-    fn parts(&self, frame: &Frame<'_>, interval: Window, bands: &Bands) -> Vec<(Window, Bands)> {
-        let (mut parts, mut given, mut from) = (Vec::new(), Bands::ZERO, interval.from);
-        loop {
-            let boundary = self.next_boundary(frame, from).filter(|at| *at < interval.to);
-            let to = boundary.unwrap_or(interval.to);
-            let mut part = Bands::ZERO;
-            for (band, quantity) in bands.0.iter().enumerate() {
-                let passed = u128::from(to.0.saturating_sub(interval.from.0));
-                let share =
-                    if boundary.is_none() { quantity.0 } else { share_floor(quantity.0, passed, interval.ms().into()) };
-                part.0[band] = Quantity(share.saturating_sub(given.0[band].0));
-                given.0[band] = Quantity(share);
-            }
-            parts.push((Window { from, to }, part));
-            if boundary.is_none() {
-                return parts;
-            }
-            from = to;
+    /// What flowed in `interval`, in parts between boundaries: of each band by its share of that band's time, the cumulative
+    /// share rounded down. A meter's own segments end at every boundary and are one part.
+    fn parts(&self, frame: &Frame<'_>, interval: Window, bands: &Bands) -> Result<Vec<(Window, Bands)>, Fault> {
+        let boundary_after = |from| self.next_boundary(frame, from).filter(|at| *at < interval.to);
+        if boundary_after(interval.from).is_none() {
+            return Ok(vec![(interval, *bands)]);
         }
+        let tariff = &frame.option(self.epoch_at(interval.from)?.tariff)?.tariff;
+        let (one_band, offset_minutes) = (Calendar::default(), frame.head.offset_minutes);
+        let calendar = tariff.calendar().unwrap_or(&one_band);
+        // As many units as milliseconds: what is in a band is its time.
+        let time_in = |part| crate::bands::part(calendar, offset_minutes, interval, Quantity(interval.ms()), part);
+        let all = time_in(interval);
+        let (mut parts, mut passed, mut given, mut from) = (Vec::new(), Bands::ZERO, Bands::ZERO, interval.from);
+        while from < interval.to {
+            let to = boundary_after(from).unwrap_or(interval.to);
+            passed = passed.checked_add(&time_in(Window { from, to })).ok_or(OVERFLOW)?;
+            let mut until = *bands;
+            if to < interval.to {
+                let in_all = u128::from(to.0.saturating_sub(interval.from.0));
+                for (band, quantity) in until.0.iter_mut().enumerate() {
+                    let (passed, all) = match all.0[band] {
+                        // None of the band's time lies in the interval: it is shared out over all of it.
+                        Quantity::ZERO => (in_all, interval.ms().into()),
+                        all => (passed.0[band].0.into(), all.0.into()),
+                    };
+                    *quantity = Quantity(share_floor(quantity.0, passed, all));
+                }
+            }
+            parts.push((Window { from, to }, until.checked_sub(&given).ok_or(OVERFLOW)?));
+            (given, from) = (until, to);
+        }
+        Ok(parts)
     }
 
     /// Notes what flowed: in a stretch that is not closed, or late.
     pub fn flow(&mut self, frame: &mut Frame<'_>, interval: Window, bands: &Bands) -> Result<(), Fault> {
-        for (part, bands) in self.parts(frame, interval, bands) {
+        for (part, bands) in self.parts(frame, interval, bands)? {
             if bands.is_zero() {
                 continue;
             }
@@ -98,7 +111,7 @@ impl Account {
 
     /// Takes back what was corrected: out of a stretch that is not closed, else as a credit at the price that it ended with.
     pub fn take_back(&mut self, frame: &Frame<'_>, interval: Window, bands: &Bands) -> Result<(), Fault> {
-        for (part, mut bands) in self.parts(frame, interval, bands) {
+        for (part, mut bands) in self.parts(frame, interval, bands)? {
             if part.from >= self.closed {
                 let from = self.stretch_begin(frame, part.from);
                 let stretches = self.stretches.as_mut_slice();

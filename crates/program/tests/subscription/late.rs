@@ -173,3 +173,23 @@ fn months_without_a_reading_are_cut_when_it_comes() {
     let lines = statement.charges().iter().filter(|line| matches!(line, StatementLine::Energy { .. })).count();
     assert_eq!(lines, 4);
 }
+
+#[test]
+fn a_statement_that_is_made_without_readings_says_so_to_both_sides() {
+    let mut world = with_meter();
+    let a = world.subscribe(vec![electricity(0, 1)], "1000", "1000").unwrap();
+    let missing = |world: &World| {
+        let notices = world.agreements[a].notices.iter();
+        let told = notices.filter(|(_, notice)| matches!(notice, Notice::ReadingsMissing { .. }));
+        told.map(|(at, _)| *at).collect::<Vec<_>>()
+    };
+    world.until(on(1, 31, 12));
+    world.read(1, on(1, 31, 12), kwh(100));
+    world.until(on(2, 1, 6));
+    assert_eq!(missing(&world), [on(2, 1, 6)]);
+    world.read(1, on(2, 1, 0), kwh(110));
+    world.until(on(3, 1, 1));
+    world.read(1, on(3, 1, 0), kwh(110));
+    world.until(on(3, 1, 6));
+    assert_eq!(missing(&world), [on(2, 1, 6)], "February's are there");
+}

@@ -1,0 +1,717 @@
+//! `utilidor gateway`: meters in, signed readings out.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{or_dash, print};
+use crate::units;
+use crate::{t, units::time};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use utilidor_gateway::clock::SystemClock;
+use utilidor_gateway::config::{BusProtocol, Config, ConfigError, UnitAddress};
+use utilidor_gateway::journal::{Filter, Journal, JournalError, State};
+use utilidor_gateway::line::{self, Line, Patience};
+use utilidor_gateway::probe::{self, Exchange, Question};
+use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
+use utilidor_gateway::protocol::modbus::{self, Function};
+use utilidor_gateway::protocol::{Protocol, Refused, from_hex};
+use utilidor_gateway::run::{self, GatewayClock, RunError};
+use utilidor_gateway::sender::sentence;
+use utilidor_gateway::simulate::Simulator;
+use utilidor_gateway::uplink::{HttpUplink, Uplink as _, UplinkError};
+use utilidor_gateway::view::TelegramView;
+use utilidor_gateway::{check, protocol};
+use utilidor_types::{Carrier, MeterId, Timestamp};
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what a frame says, with unit and carrier, or why it is refused
+    #[command(after_help = "\
+Examples:
+  utilidor gateway decode dlt645 6861010000000068910833333433593333338a16
+  utilidor gateway decode modbus 01040486a00001132e --profile carlo-gavazzi-em340")]
+    Decode {
+        /// dlt645, cjt188, mbus, modbus, json
+        protocol: Protocol,
+        /// The frame in hexadecimal; for json, the document
+        frame: String,
+        /// Whose registers a Modbus frame carries, or how a CJ/T 188 meter writes its units
+        #[arg(long)]
+        profile: Option<String>,
+        #[command(flatten)]
+        file: OptionalFile,
+    },
+    /// List the device profiles
+    Profiles {
+        #[command(flatten)]
+        file: OptionalFile,
+    },
+    /// Compare a configuration with the ledger
+    Check {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Ask a device all that is needed to take it into service
+    #[command(after_help = "\
+Examples:
+  utilidor gateway probe --protocol dlt645 --address 127.0.0.1:4001
+  utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --registers 4:0x0034:2")]
+    Probe(Box<Probe>),
+    /// Read meters and send their readings until stopped
+    Run {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Show where the readings of a gateway stand
+    Status {
+        #[command(flatten)]
+        file: File,
+    },
+    /// List the readings that are neither certified nor refused
+    Backlog {
+        #[command(flatten)]
+        file: File,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show what was asked and answered for a meter's readings, byte for byte
+    Evidence {
+        /// The meter: its id, or a beginning that is no other's in the configuration
+        meter: String,
+        #[command(flatten)]
+        file: File,
+        /// From this time on
+        #[arg(long, value_parser = time)]
+        from: Option<Timestamp>,
+        /// Before this time
+        #[arg(long, value_parser = time)]
+        to: Option<Timestamp>,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Let a stopped meter go on with the device that answers now; the gateway must not be running
+    Accept {
+        /// The meter: its id, or a beginning that is no other's in the configuration
+        meter: String,
+        #[command(flatten)]
+        file: File,
+    },
+    /// Play the devices of a configuration at its buses' addresses; faults are commanded on standard input
+    #[command(after_help = "\
+Commands on standard input, METER being an id or BUS/UNIT:
+  set METER 1200kWh    rate METER 10kWh    silence METER    late METER 5s    swap METER
+  noise METER          exchange METER      rollover METER   well METER")]
+    Simulate {
+        #[command(flatten)]
+        file: File,
+    },
+}
+
+/// The configuration file.
+#[derive(Debug, Args)]
+pub struct File {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "gateway.toml")]
+    config: PathBuf,
+}
+
+impl File {
+    fn load(&self) -> Result<Config, Failure> {
+        Config::load(&self.config).map_err(|error| bad_config(&error))
+    }
+}
+
+/// The configuration file, where it is only for its profiles.
+#[derive(Debug, Args)]
+pub struct OptionalFile {
+    /// A configuration file with profiles of its own
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl OptionalFile {
+    fn profiles(&self) -> Result<Profiles, Failure> {
+        match &self.config {
+            Some(path) => Ok(Config::load(path).map_err(|error| bad_config(&error))?.profiles),
+            None => Ok(Profiles::builtin()),
+        }
+    }
+}
+
+/// What to probe.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// dlt645, cjt188, mbus, modbus-tcp, modbus-rtu
+    #[arg(long, value_parser = bus_protocol)]
+    protocol: BusProtocol,
+    /// Host and port of the device or of its serial server
+    #[arg(long)]
+    address: String,
+    /// The device's address on its bus [default: it is asked]
+    #[arg(long)]
+    unit: Option<String>,
+    /// What it measures [default: the device or its profile says it]
+    #[arg(long)]
+    carrier: Option<Carrier>,
+    /// How it is read
+    #[arg(long)]
+    profile: Option<String>,
+    /// Ratio of the current transformers before it: 200/5 A is 40
+    #[arg(long, default_value_t = 1)]
+    ct: u32,
+    /// Ratio of the voltage transformers before it
+    #[arg(long, default_value_t = 1)]
+    pt: u32,
+    /// Modbus registers to look at in every way: FUNCTION:FIRST:COUNT, such as 4:0x0034:2
+    #[arg(long, value_parser = registers)]
+    registers: Option<(Function, u16, u16)>,
+    /// How long an answer may take, in milliseconds
+    #[arg(long, default_value_t = 3_000)]
+    timeout_ms: u64,
+    /// The name that its bus has in the configuration
+    #[arg(long, default_value = "bus-1")]
+    bus: String,
+    #[command(flatten)]
+    file: OptionalFile,
+}
+
+fn bus_protocol(text: &str) -> Result<BusProtocol, String> {
+    let found = BusProtocol::ALL.into_iter().find(|protocol| protocol.name() == text);
+    found.ok_or_else(|| {
+        format!("no protocol is called {text:?}; there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu")
+    })
+}
+
+fn registers(text: &str) -> Result<(Function, u16, u16), String> {
+    let bad = || format!("{text:?} are no registers: write FUNCTION:FIRST:COUNT, such as 4:0x0034:2");
+    let number = |part: &str| match part.strip_prefix("0x") {
+        Some(digits) => u16::from_str_radix(digits, 16).map_err(|_| bad()),
+        None => part.parse().map_err(|_| bad()),
+    };
+    let [function, first, count] = text.split(':').collect::<Vec<_>>()[..] else { return Err(bad()) };
+    let function = Function::try_from(function.parse::<u8>().map_err(|_| bad())?)?;
+    let count = number(count)?;
+    if count == 0 || usize::from(count) > modbus::MAX_REGISTERS {
+        return Err(format!("1 to {} registers can be read at once", modbus::MAX_REGISTERS));
+    }
+    Ok((function, number(first)?, count))
+}
+
+fn bad_config(error: &ConfigError) -> Failure {
+    Failure::usage(sentence(error)).next("see docs/guide/meters.md for a configuration")
+}
+
+fn refused(error: &Refused) -> Failure {
+    Failure::new(error.code(), format!("the frame is refused: {error}"))
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::new("gateway/journal", sentence(&error))
+    }
+}
+
+impl From<UplinkError> for Failure {
+    fn from(error: UplinkError) -> Self {
+        let UplinkError::Node(source) = error else { return Self::new("node/unreachable", error.to_string()) };
+        match source.downcast::<utilidor_sdk::ClientError>() {
+            Ok(error) => (*error).into(),
+            Err(source) => Self::new("gateway/uplink", sentence(&*source)),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let failure = Self::new("gateway/stopped", sentence(&error));
+        match &error {
+            RunError::Journal(journal) if journal.is_disk_full() => {
+                failure.next("make room on the disk; the readings until now are safe in the journal")
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::Decode { protocol, frame, profile, file } => {
+            decode(protocol, &frame, profile.as_deref(), &file.profiles()?, &context)
+        }
+        Command::Profiles { file } => {
+            let profiles = file.profiles()?;
+            let row = |profile: &Profile| {
+                let protocol = profile.register.protocol().to_string();
+                [
+                    profile.name.clone(),
+                    protocol,
+                    or_dash(profile.carrier),
+                    profile.device.clone(),
+                    profile.source.clone(),
+                ]
+            };
+            let rows: Vec<_> = profiles.iter().map(row).collect();
+            let headings = [t!("name"), t!("protocol"), t!("carrier"), t!("device"), t!("reference")];
+            let documents: Vec<Value> = rows
+                .iter()
+                .map(|[name, protocol, carrier, device, source]| {
+                    json!({ "name": name, "protocol": protocol, "carrier": carrier, "device": device, "source": source })
+                })
+                .collect();
+            context.out.show(&documents, |out| out.table(headings, rows));
+            Ok(())
+        }
+        Command::Check { file } => check_config(&file.load()?, &context).await,
+        Command::Probe(arguments) => probe_device(*arguments, &context).await,
+        Command::Run { file } => run_gateway(file.load()?, &context).await,
+        Command::Status { file } => status(&file.load()?, &context),
+        Command::Backlog { file, limit } => {
+            let filter = Filter { open_only: true, ..Filter::default() };
+            list(&file.load()?, &filter, limit, &context)
+        }
+        Command::Evidence { meter, file, from, to, limit } => {
+            let config = file.load()?;
+            let filter = Filter {
+                meter: Some(configured(&config, &meter)?),
+                from_ms: from.map_or(0, |from| from.0),
+                to_ms: to.map(|to| to.0),
+                ..Filter::default()
+            };
+            list(&config, &filter, limit, &context)
+        }
+        Command::Accept { meter, file } => {
+            let config = file.load()?;
+            let meter = configured(&config, &meter)?;
+            let mut journal = Journal::open(&config.site.journal)?;
+            if !journal.accept(meter)? {
+                return Err(Failure::new("gateway/not-stopped", format!("meter {meter} is not stopped")));
+            }
+            context.out.show(&json!({ "meter": meter }), |out| out.facts(vec![(t!("meter"), meter.to_string())]));
+            Ok(())
+        }
+        Command::Simulate { file } => simulate(&file.load()?, &context).await,
+    }
+}
+
+/// A meter by its id, which may have left the configuration, or by the beginning of an id that stands in it.
+fn configured(config: &Config, text: &str) -> Result<MeterId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let beginning = text.trim_end_matches("...").to_ascii_lowercase();
+    let mut found = config.meters.iter().map(|meter| meter.id).filter(|id| id.to_string().starts_with(&beginning));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage(format!("several meters begin with {text}")).next("write more of the digits"))
+        }
+        (None, _) => {
+            let what = format!("{text:?} is neither a meter's id nor the beginning of one in the configuration");
+            Err(Failure::usage(what).next("list them: utilidor gateway status"))
+        }
+    }
+}
+
+fn named(profiles: &Profiles, name: &str) -> Result<Profile, Failure> {
+    profiles.get(name).cloned().ok_or_else(|| {
+        Failure::usage(format!("no profile is called {name:?}")).next("list them: utilidor gateway profiles")
+    })
+}
+
+fn decode(
+    protocol: Protocol,
+    frame: &str,
+    profile: Option<&str>,
+    profiles: &Profiles,
+    context: &Context,
+) -> Result<(), Failure> {
+    // A document is written as it is, a frame in hexadecimal.
+    let bytes = match protocol {
+        Protocol::Json => frame.as_bytes().to_vec(),
+        _ => from_hex(frame).map_err(|error| refused(&error))?,
+    };
+    let profile = profile.map(|name| named(profiles, name)).transpose()?;
+    let telegram = match profile.as_ref().map(|profile| (&profile.register, profile.carrier)) {
+        None => protocol.decode(&bytes),
+        Some((Register::Modbus { description, .. }, carrier)) if protocol == Protocol::Modbus => {
+            modbus::decode_described(&bytes, description).map(|telegram| protocol::Telegram { carrier, ..telegram })
+        }
+        Some((Register::Json(description), carrier)) if protocol == Protocol::Json => {
+            protocol::json::decode(&bytes, "", description)
+                .map(|document| protocol::Telegram { carrier, ..document.telegram })
+        }
+        Some((Register::Cjt188 { units }, _)) if protocol == Protocol::Cjt188 => {
+            protocol::cjt188::decode(&bytes, *units)
+        }
+        Some((register, _)) if register.protocol() == protocol => protocol.decode(&bytes),
+        Some((register, _)) => {
+            return Err(Failure::usage(format!("the profile is for {}, the frame is {protocol}", register.protocol())));
+        }
+    };
+    let view = TelegramView::of(&telegram.map_err(|error| refused(&error))?);
+    context.out.show(&view, |out| {
+        let facts = out.facts(vec![
+            (t!("protocol"), view.protocol.into()),
+            (t!("kind"), view.direction.into()),
+            (t!("address"), view.address.clone()),
+            (t!("carrier"), or_dash(view.carrier)),
+            (t!("detail"), view.subject.clone()),
+        ]);
+        if view.records.is_empty() {
+            return facts;
+        }
+        let rows = view.records.iter().map(|record| {
+            let value = record.value.clone().or_else(|| record.without.clone()).unwrap_or_default();
+            let mark = if record.register { "*" } else { "" };
+            [
+                format!("{}{mark}", record.what),
+                value,
+                or_dash(record.unit),
+                record.tariff.to_string(),
+                record.storage.to_string(),
+            ]
+        });
+        let headings = [t!("name"), t!("value"), t!("unit"), t!("tariff"), t!("storage")];
+        format!("{facts}\n{}", out.table(headings, rows.collect()))
+    });
+    Ok(())
+}
+
+/// The context with the node and the key that the configuration names, unless the command line names others.
+async fn uplink(config: &Config, context: &Context) -> Result<HttpUplink, Failure> {
+    let key = context.signing_key(&config.site.key)?;
+    let client = utilidor_sdk::Client::new(&config.site.node)?;
+    Ok(HttpUplink::new(utilidor_sdk::Account::open(client, key).await?))
+}
+
+async fn check_config(config: &Config, context: &Context) -> Result<(), Failure> {
+    let uplink = uplink(config, context).await?;
+    let ids: Vec<_> = config.meters.iter().map(|meter| meter.id).collect();
+    let findings = check::check(config, &uplink.meters(&ids).await?);
+    let document = json!({
+        "account": uplink.account().id(),
+        "buses": config.buses.len(),
+        "meters": config.meters.len(),
+        "findings": findings
+            .iter()
+            .map(|finding| json!({
+                "meter": finding.meter, "code": finding.code, "what": finding.what, "next": finding.next
+            }))
+            .collect::<Vec<_>>(),
+    });
+    context.out.show(&document, |out| {
+        let facts = out.facts(vec![
+            (t!("account"), uplink.account().id().to_string()),
+            (t!("meters"), config.meters.len().to_string()),
+        ]);
+        if findings.is_empty() {
+            return facts;
+        }
+        let rows = findings.iter().map(|finding| {
+            [finding.meter.to_string(), finding.code.into(), finding.what.clone(), finding.next.clone()]
+        });
+        let headings = [t!("meter"), t!("code"), t!("detail"), t!("next")];
+        format!("{facts}\n{}", out.table(headings, rows.collect()))
+    });
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("gateway/check", format!("{} of {} meters would be refused", findings.len(), config.meters.len())))
+}
+
+async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure> {
+    let profiles = arguments.file.profiles()?;
+    let profile = arguments.profile.as_deref().map(|name| named(&profiles, name)).transpose()?;
+    if let Some(profile) = &profile
+        && !probe::is_for(profile, arguments.protocol)
+    {
+        return Err(Failure::usage(format!("{} is not for {}", profile.name, arguments.protocol)));
+    }
+    let unit = arguments.unit.as_deref().map(|unit| UnitAddress::read(arguments.protocol.protocol(), unit)).transpose();
+    let question = Question {
+        protocol: arguments.protocol,
+        unit: unit.map_err(Failure::usage)?,
+        carrier: arguments.carrier,
+        profile,
+        ratio: Ratio { ct: arguments.ct.max(1), pt: arguments.pt.max(1) },
+        registers: arguments.registers,
+    };
+    let timeout = std::time::Duration::from_millis(arguments.timeout_ms);
+    let patience = Patience { timeout, pause: std::time::Duration::ZERO, echo: false };
+    let mut line = Line::new(line::tcp(arguments.address.clone()), patience);
+    let builtin = |name: &str| Profiles::builtin().get(name).expect("the built-in profiles are tested").clone();
+    let report = probe::probe(&mut line, &arguments.bus, &question, builtin).await;
+
+    let registration = report.carrier.zip(report.least_capacity).zip(report.looks.last()).map(
+        |((carrier, capacity), register)| {
+            format!(
+                "utilidor meter register --carrier {carrier} --holder HOLDER --gateway GATEWAY --modulus MODULUS --capacity \
+                 CAPACITY --register {}  # CAPACITY at least {}",
+                probe::in_usual_unit(*register, carrier),
+                probe::in_usual_unit(capacity, carrier)
+            )
+        },
+    );
+    let exchange = |exchange: &Exchange| {
+        json!({
+            "asked": exchange.asked,
+            "request": hex::encode(&exchange.request),
+            "answer": exchange.answer.as_ref().map(hex::encode),
+            "says": exchange.telegram.as_ref().map(TelegramView::of),
+            "refused": exchange.refused,
+        })
+    };
+    let looks: Option<Vec<String>> =
+        report.carrier.map(|carrier| report.looks.iter().map(|look| probe::in_usual_unit(*look, carrier)).collect());
+    let document = json!({
+        "unit": report.unit,
+        "carrier": report.carrier,
+        "looks": looks,
+        "number": report.number,
+        "clock": report.clock,
+        "findings": report.findings,
+        "meter": report.meter,
+        "register": registration,
+        "exchanges": report.exchanges.iter().map(exchange).collect::<Vec<_>>(),
+    });
+    context.out.show(&document, |out| {
+        let mut text = vec![];
+        for exchange in &report.exchanges {
+            text.push(format!("{}\n  > {}", exchange.asked, hex::encode(&exchange.request)));
+            if let Some(answer) = &exchange.answer {
+                text.push(format!("  < {}", hex::encode(answer)));
+            }
+            for record in exchange.telegram.iter().flat_map(|telegram| &telegram.records) {
+                text.push(format!("    {} = {}", record.what, record.content));
+            }
+            text.extend(exchange.refused.as_ref().map(|refused| format!("    {refused}")));
+        }
+        text.push(out.facts(vec![
+            (t!("address"), or_dash(report.unit.as_ref())),
+            (t!("carrier"), or_dash(report.carrier)),
+            (t!("register"), looks.clone().unwrap_or_default().join(", ")),
+            (t!("number"), or_dash(report.number.as_ref())),
+            (t!("time"), or_dash(report.clock.as_ref())),
+        ]));
+        text.extend(report.findings.iter().map(|finding| format!("note: {finding}")));
+        text.extend(report.meter.iter().cloned());
+        text.extend(registration.iter().cloned());
+        text.join("\n")
+    });
+    if report.is_good() {
+        return Ok(());
+    }
+    let reason = report.exchanges.iter().rev().find_map(|exchange| exchange.refused.clone());
+    let reason = reason.or_else(|| report.findings.last().cloned()).unwrap_or_else(|| "nothing was read".into());
+    Err(Failure::new("gateway/probe", format!("the device cannot be taken into service yet: {reason}")))
+}
+
+async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,utilidor_gateway=info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let mut journal = Journal::open(&config.site.journal)?;
+    let key = context.signing_key(&config.site.key)?;
+    let client = utilidor_sdk::Client::new(&config.site.node)?;
+    // Which chain a key signs for is asked once; a gateway that starts without uplink finds it in its journal.
+    let account = match journal.belonging("chain")? {
+        Some(chain) => {
+            let chain = chain.parse().map_err(|_| Failure::new("gateway/journal", "the journal names no chain"))?;
+            utilidor_sdk::Account::on_chain(client, chain, key)
+        }
+        None => utilidor_sdk::Account::open(client, key).await?,
+    };
+    journal.belongs_to("chain", &account.chain().to_string())?;
+    journal.belongs_to("account", &account.id().to_string())?;
+    let uplink = HttpUplink::new(account);
+    let clock = GatewayClock::of(&uplink).await;
+    let document =
+        json!({ "account": uplink.account().id(), "buses": config.buses.len(), "meters": config.meters.len() });
+    context.out.show(&document, |out| {
+        out.facts(vec![
+            (t!("account"), uplink.account().id().to_string()),
+            (t!("meters"), config.meters.len().to_string()),
+        ])
+    });
+    let stop = async {
+        // Where the signal cannot be waited for, whoever wants to stop kills: the journal holds.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    Ok(run::run(config, journal, uplink, clock, stop).await?)
+}
+
+fn status(config: &Config, context: &Context) -> Result<(), Failure> {
+    let journal = Journal::look(&config.site.journal)?;
+    let counts = journal.counts(None)?;
+    let events = journal.events(20)?;
+    let stopped = journal.stopped()?;
+    let mut meters = Vec::new();
+    for meter in &config.meters {
+        let last = journal.last_reading(meter.id)?;
+        meters.push((meter, last, journal.counts(Some(meter.id))?));
+    }
+    let document = json!({
+        "read": counts.read,
+        "unverified": counts.unverified,
+        "in_transaction": counts.in_transaction,
+        "final": counts.final_,
+        "refused": counts.refused,
+        "oldest_open": counts.oldest_open_ms.map(|ms| Timestamp(ms).to_rfc3339()),
+        "stopped": stopped.iter().map(|(meter, reason)| json!({ "meter": meter, "reason": reason })).collect::<Vec<_>>(),
+        "meters": meters.iter().map(|(meter, last, counts)| json!({
+            "meter": meter.id,
+            "bus": meter.bus,
+            "unit": meter.address(),
+            "time": last.map(|last| Timestamp(last.time_ms).to_rfc3339()),
+            "register": last.map(|last| last.register.to_string()),
+            "open": counts.read + counts.in_transaction,
+            "final": counts.final_,
+            "refused": counts.refused,
+        })).collect::<Vec<_>>(),
+        "events": events.iter().map(|event| json!({
+            "time": Timestamp(event.time_ms).to_rfc3339(),
+            "meter": event.meter,
+            "code": event.code,
+            "detail": event.detail,
+            "answer": event.answer.as_ref().map(hex::encode),
+        })).collect::<Vec<_>>(),
+    });
+    context.out.show(&document, |out| {
+        let facts = out.facts(vec![
+            (t!("waiting"), counts.read.to_string()),
+            (t!("sent"), counts.in_transaction.to_string()),
+            (t!("readings"), counts.final_.to_string()),
+            (t!("refused"), counts.refused.to_string()),
+            (t!("oldest"), or_dash(counts.oldest_open_ms.map(Timestamp))),
+        ]);
+        let rows = meters.iter().map(|(meter, last, counts)| {
+            let register = last.map(|last| units::quantity(utilidor_types::Quantity(last.register), meter.carrier));
+            let stopped = stopped.iter().find(|(id, _)| *id == meter.id).map(|(_, reason)| reason.clone());
+            [
+                meter.id.to_string(),
+                format!("{}/{}", meter.bus, meter.address()),
+                or_dash(register),
+                or_dash(last.map(|last| Timestamp(last.time_ms))),
+                (counts.read + counts.in_transaction).to_string(),
+                or_dash(stopped),
+            ]
+        });
+        let headings = [t!("meter"), t!("address"), t!("register"), t!("read"), t!("waiting"), t!("stopped_meter")];
+        let rows = out.table(headings, rows.collect());
+        let events = events.iter().map(|event| {
+            [Timestamp(event.time_ms).to_rfc3339(), or_dash(event.meter), event.code.clone(), event.detail.clone()]
+        });
+        let events = out.table([t!("time"), t!("meter"), t!("code"), t!("detail")], events.collect());
+        format!("{facts}\n{rows}\n{events}")
+    });
+    Ok(())
+}
+
+fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Result<(), Failure> {
+    let entries = Journal::look(&config.site.journal)?.entries(filter, limit)?;
+    let carrier = |id: MeterId| config.meters.iter().find(|meter| meter.id == id).map(|meter| meter.carrier);
+    let documents: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "meter": entry.reading.meter,
+                "time": Timestamp(entry.reading.time_ms).to_rfc3339(),
+                "register": entry.reading.register.to_string(),
+                "state": entry.state.name(),
+                "bus": entry.reading.bus,
+                "protocol": entry.reading.protocol,
+                "request": hex::encode(&entry.reading.request),
+                "answer": hex::encode(&entry.reading.answer),
+                "transaction": entry.hash.as_ref().map(hex::encode),
+                "height": entry.height,
+                "refusal": entry.refusal.as_ref().map(|(code, detail)| json!({ "code": code, "detail": detail })),
+            })
+        })
+        .collect();
+    context.out.show(&documents, |out| {
+        let rows = entries.iter().map(|entry| {
+            let register = match carrier(entry.reading.meter) {
+                Some(carrier) => units::quantity(utilidor_types::Quantity(entry.reading.register), carrier),
+                None => entry.reading.register.to_string(),
+            };
+            let state = match (&entry.refusal, entry.state) {
+                (Some((code, _)), State::Refused) => format!("{} ({code})", entry.state.name()),
+                _ => entry.state.name().into(),
+            };
+            [
+                entry.reading.meter.to_string(),
+                Timestamp(entry.reading.time_ms).to_rfc3339(),
+                register,
+                state,
+                hex::encode(&entry.reading.answer),
+                or_dash(entry.height),
+            ]
+        });
+        let headings = [t!("meter"), t!("time"), t!("register"), t!("status"), t!("answer"), t!("block")];
+        out.table(headings, rows.collect())
+    });
+    Ok(())
+}
+
+async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
+    let simulator = Simulator::new(config, Arc::new(SystemClock::default()), 0, 0);
+    for meter in &config.meters {
+        let (begin, rate) = match meter.carrier {
+            Carrier::Electricity | Carrier::Heating | Carrier::Cooling => ("1000kWh", "10kWh"),
+            Carrier::HotWater | Carrier::Gas | Carrier::Water => ("1000m3", "1m3"),
+        };
+        for command in [format!("set {} {begin}", meter.id), format!("rate {} {rate}", meter.id)] {
+            simulator.command(&command).expect("every meter of the configuration is simulated");
+        }
+    }
+    let mut buses = tokio::task::JoinSet::new();
+    let mut listening = Vec::new();
+    // Whoever publishes over MQTT needs a broker, and is not played here.
+    for bus in config.buses.iter().filter(|bus| bus.protocol != BusProtocol::Mqtt) {
+        let listener = tokio::net::TcpListener::bind(&bus.address).await.map_err(|error| {
+            Failure::from_error(
+                "gateway/simulate",
+                &format!("could not listen on {} for bus {}", bus.address, bus.name),
+                &error,
+            )
+        })?;
+        let address = listener.local_addr().map_or_else(|_| bus.address.clone(), |address| address.to_string());
+        listening.push((bus.name.clone(), address));
+        let (simulator, bus) = (simulator.clone(), bus.clone());
+        buses.spawn(async move { simulator.serve(&bus, listener).await });
+    }
+    let documents: Vec<Value> =
+        listening.iter().map(|(bus, address)| json!({ "bus": bus, "address": address })).collect();
+    context.out.show(&documents, |out| {
+        out.table(
+            [t!("name"), t!("listening")],
+            listening.iter().map(|(bus, address)| [bus.clone(), address.clone()]).collect(),
+        )
+    });
+    // A thread of its own: reading standard input cannot be cut off, and must not keep the process from ending.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+            match simulator.command(&line) {
+                Ok(done) => print(&done),
+                Err(error) => print(&format!("error: {error}")),
+            }
+        }
+    });
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        Some(Ok(error)) = buses.join_next() => Err(Failure::from_error("gateway/simulate", "a bus has stopped", &error)),
+    }
+}

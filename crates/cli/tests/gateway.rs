@@ -1,0 +1,195 @@
+//! From a meter to certified readings by hand, as the guide says: the commands of docs/guide/meters.md against a simulated
+//! bus and a real node.
+
+mod common;
+
+use common::Desk;
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout};
+
+/// A meter that no ledger has.
+const UNKNOWN: &str = "9a400000000000000000000000000001";
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// A process that is killed when nobody needs it any more.
+struct Running {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(desk: &Desk, arguments: &str) -> Self {
+        let mut child = desk.spawn(arguments);
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, input, output }
+    }
+
+    /// The next document that it prints.
+    fn document(&mut self) -> Value {
+        let mut text = String::new();
+        loop {
+            assert_ne!(self.output.read_line(&mut text).unwrap(), 0, "it ended: {text}");
+            if let Ok(value) = serde_json::from_str(&text) {
+                return value;
+            }
+        }
+    }
+
+    fn command(&mut self, line: &str) -> String {
+        writeln!(self.input, "{line}").unwrap();
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A configuration with one meter.
+fn site(meter: &str, address: &str, node: &str) -> String {
+    format!(
+        "[site]\nnode = \"{node}\"\nkey = \"gateway\"\ninterval = \"15min\"\n\
+         [[bus]]\nname = \"hall-3\"\nprotocol = \"dlt645\"\naddress = \"{address}\"\ntimeout = \"20s\"\n\
+         [[meter]]\nid = \"{meter}\"\nbus = \"hall-3\"\nunit = \"000000000161\"\ncarrier = \"electricity\"\n\
+         profile = \"dlt645-2007\"\nratio = {{ ct = 40, pt = 1 }}\n"
+    )
+}
+
+#[test]
+fn a_frame_says_what_it_says_or_is_refused() {
+    let desk = Desk::new();
+    let frame = desk.json("gateway decode dlt645 6861010000000068910833333433593333338a16");
+    assert_eq!((text(&frame["value"]), text(&frame["unit"]), text(&frame["carrier"])), ("0.26", "kWh", "electricity"));
+    assert_eq!((text(&frame["address"]), text(&frame["quantity"])), ("000000000161", "936000"));
+    let people = desk.run("gateway decode dlt645 6861010000000068910833333433593333338a16").ok();
+    assert!(people.contains("forward_active_energy*") && people.contains("0.26"), "{people}");
+
+    let heat = "682032413140000000812e901f0108020000000802000000170000000035000000002c341000003525006625000000005300121007152000003116";
+    let frame = desk.json(&format!("gateway decode cjt188 {heat}"));
+    assert_eq!((text(&frame["value"]), text(&frame["unit"]), text(&frame["carrier"])), ("0.02", "MWh", "heating"));
+    let frame = desk.json("gateway decode modbus 01040486a00001132e --profile carlo-gavazzi-em340");
+    assert_eq!(
+        (text(&frame["value"]), text(&frame["unit"]), text(&frame["carrier"])),
+        ("10000.0", "kWh", "electricity")
+    );
+
+    for (arguments, code) in [
+        ("dlt645 6861010000000068910833333433593333338b16", "frame/checksum"),
+        ("dlt645 68610100000000689108", "frame/truncated"),
+        ("dlt645 xyz", "frame/not-hex"),
+        ("dlt645 681806360400916891083333343333334133f916", "frame/not-decimal"),
+        ("mbus 68030368080170", "frame/truncated"),
+        ("modbus 0183020000", "frame/checksum"),
+    ] {
+        let error = desk.run(&format!("gateway decode {arguments} --json")).failed(1);
+        let error: Value = serde_json::from_str(&error).unwrap();
+        assert_eq!(text(&error["error"]["code"]), code, "{arguments}");
+    }
+    assert!(desk.run("gateway decode knx 00").failed(2).contains("dlt645, cjt188, mbus"));
+    assert!(desk.run("gateway decode mbus e5 --profile nobody").failed(2).contains("gateway profiles"));
+    assert!(desk.json("gateway profiles").as_array().unwrap().len() >= 13);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
+    let desk = Desk::new();
+    assert!(desk.run("gateway status").failed(2).contains("gateway.toml"));
+    let file = desk.file(
+        "bad.toml",
+        &site(UNKNOWN, "127.0.0.1:1", "http://127.0.0.1:9").replace("hall-3\"\nunit", "hall-4\"\nunit"),
+    );
+    let error = desk.run(&format!("gateway status --config {file}")).failed(2);
+    assert!(error.contains("meter[0].bus") && error.contains("hall-3"), "{error}");
+    let file = desk.file("good.toml", &site(UNKNOWN, "127.0.0.1:1", "http://127.0.0.1:9"));
+    let error = desk.run(&format!("gateway backlog --config {file}")).failed(1);
+    assert!(error.contains("there is no journal"), "{error}");
+}
+
+#[test]
+fn a_meter_is_probed_registered_read_and_certified() {
+    let mut desk = Desk::new();
+    desk.run("node init --data town --time 2025-01-01T00:00:00+08:00").ok();
+    let _node = desk.start_node();
+    for key in ["operator", "gateway", "shop"] {
+        desk.run(&format!("keys new {key}")).ok();
+    }
+    desk.json("member admit --as founder --account operator --roles meter_operator");
+    desk.json("member admit --as founder --account gateway --roles meter_operator");
+    desk.json("member admit --as founder --account shop --roles user");
+
+    let played = desk.file("played.toml", &site(UNKNOWN, "127.0.0.1:0", &desk.node));
+    let mut devices = Running::start(&desk, &format!("gateway simulate --config {played} --json"));
+    let address = text(&devices.document()[0]["address"]).to_string();
+    assert!(devices.command("rate hall-3/000000000161 0kWh").starts_with("done"));
+    assert!(devices.command("explode hall-3").starts_with("error"));
+
+    // Taking it into service: found, read twice, the lines to write down.
+    let probed = desk.json(&format!("gateway probe --protocol dlt645 --address {address} --bus hall-3 --ct 40"));
+    assert_eq!((text(&probed["unit"]), text(&probed["looks"][1])), ("000000000161", "1000.000kWh"));
+    assert!(text(&probed["meter"]).contains("ratio = { ct = 40, pt = 1 }"), "{probed}");
+    assert!(text(&probed["register"]).contains("--register 1000.000kWh"), "{probed}");
+    let config = desk.file("gateway.toml", &site(UNKNOWN, &address, &desk.node));
+    let error = desk.run(&format!("gateway check --config {config}"));
+    assert!(error.out.contains("meter/unknown"), "{}", error.out);
+    error.failed(1);
+    let registered = desk.json(
+        "meter register --label hall-3 --carrier electricity --holder shop --gateway gateway --modulus 40000000kWh \
+         --capacity 500kWh --register 1000kWh --as operator",
+    );
+    let meter = text(&registered["meter"]);
+    let config = desk.file("gateway.toml", &site(meter, &address, &desk.node));
+    desk.run(&format!("gateway check --config {config}")).ok();
+
+    // The gateway reads when the chain's time passes a quarter, and the ledger certifies.
+    let gateway = Running::start(&desk, &format!("gateway run --config {config} --json"));
+    let certified = |desk: &Desk, count: usize| {
+        for _ in 0..400 {
+            let list = desk.json(&format!("reading list {meter}"));
+            if list.as_array().unwrap().len() == count {
+                return list;
+            }
+        }
+        panic!("{}", desk.run(&format!("gateway status --config {config}")).out);
+    };
+    assert!(devices.command("set hall-3/000000000161 1010kWh").starts_with("done"));
+    desk.json("advance-time 2025-01-01T00:20:00+08:00");
+    let first = certified(&desk, 1);
+    assert_eq!(text(&first[0]["certificate"]["register"]), (1_010 * 3_600_000_u64).to_string());
+
+    // Killed in the middle of its work, it goes on where it was.
+    drop(gateway);
+    assert!(devices.command("set hall-3/000000000161 1020kWh").starts_with("done"));
+    let _gateway = Running::start(&desk, &format!("gateway run --config {config} --json"));
+    desk.json("advance-time 2025-01-01T00:50:00+08:00");
+    let mut list = certified(&desk, 2);
+    assert_eq!(text(&list[1]["certificate"]["register"]), (1_020 * 3_600_000_u64).to_string());
+
+    // What was read is there byte for byte.
+    let evidence = desk.json(&format!("gateway evidence {} --config {config}", &meter[..8]));
+    assert_eq!(evidence.as_array().unwrap().len(), 2);
+    let again = desk.json(&format!("gateway decode dlt645 {}", text(&evidence[0]["answer"])));
+    assert_eq!(text(&again["value"]), "25.25", "behind transformers of 40 to 1");
+    for _ in 0..400 {
+        let status = desk.json(&format!("gateway status --config {config}"));
+        if status["final"] == 2 {
+            list = Value::Null;
+            break;
+        }
+    }
+    assert_eq!(list, Value::Null, "the journal knows that both are final");
+    assert_eq!(desk.json(&format!("gateway backlog --config {config}")), Value::Array(Vec::new()));
+    let error = desk.run(&format!("gateway accept {meter} --config {config}")).failed(1);
+    assert!(error.contains("another gateway's"), "{error}");
+}

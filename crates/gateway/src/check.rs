@@ -1,0 +1,126 @@
+//! A configuration against the ledger: what would be refused later is said before the first reading.
+
+use crate::config::{Config, Meter};
+use crate::kept::{modulus, step};
+use crate::probe::in_usual_unit;
+use crate::uplink::LedgerMeter;
+use std::collections::BTreeMap;
+use utilidor_types::MeterId;
+
+/// Milliseconds in an hour.
+const HOUR_MS: u128 = 3_600_000;
+
+/// Something about a meter that should be put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The meter.
+    pub meter: MeterId,
+    /// The stable code.
+    pub code: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub next: String,
+}
+
+/// Compares each meter with its registration.
+pub fn check(config: &Config, ledger: &BTreeMap<MeterId, LedgerMeter>) -> Vec<Finding> {
+    let interval_ms = config.site.interval.as_millis();
+    config.meters.iter().filter_map(|meter| finding(meter, ledger.get(&meter.id), interval_ms)).collect()
+}
+
+/// What is wrong with a meter first. Order: registration, service, carrier, who signs, width, capacity.
+fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Option<Finding> {
+    let finding = |code, what: String, next: String| Some(Finding { meter: meter.id, code, what, next });
+    let step = step(meter);
+    let Some(ledger) = ledger else {
+        let least = u64::try_from(u128::from(step) * HOUR_MS / interval_ms.max(1)).unwrap_or(u64::MAX);
+        let next = format!(
+            "utilidor meter register --id {} --carrier {} --holder HOLDER --gateway GATEWAY --modulus MODULUS --capacity \
+             CAPACITY (at least {})",
+            meter.id,
+            meter.carrier,
+            in_usual_unit(least, meter.carrier)
+        );
+        return finding("meter/unknown", "it is not registered on the ledger".into(), next);
+    };
+    if ledger.retired {
+        let next = "take it out of the configuration file".into();
+        return finding("meter/retired", "it is out of service".into(), next);
+    }
+    if ledger.carrier != meter.carrier {
+        let what = format!("the ledger has it for {}, the configuration for {}", ledger.carrier, meter.carrier);
+        return finding("meter/carrier", what, "correct the carrier in the configuration file".into());
+    }
+    if !ledger.is_ours {
+        let what = "another account, or the meter itself, signs its readings".into();
+        let next = format!("utilidor meter rotate-key {} --gateway GATEWAY", meter.id);
+        return finding("reading/not-authority", what, next);
+    }
+    if let Some(modulus) = modulus(meter)
+        && modulus != ledger.registration.modulus
+    {
+        let what = format!(
+            "its register starts again at {}, the ledger says at {}",
+            in_usual_unit(modulus, meter.carrier),
+            in_usual_unit(ledger.registration.modulus, meter.carrier)
+        );
+        let next = format!("utilidor meter exchange {} with the right --modulus", meter.id);
+        return finding("meter/modulus", what, next);
+    }
+    let most = u128::from(ledger.registration.capacity_per_hour) * interval_ms / HOUR_MS;
+    if most < u128::from(step) {
+        let what = format!(
+            "its register moves in steps of {}, and the capacity lets {} pass in an interval: honest steps would be refused",
+            in_usual_unit(step, meter.carrier),
+            in_usual_unit(u64::try_from(most).unwrap_or(u64::MAX), meter.carrier)
+        );
+        let next = "register it with a larger capacity, or read it less often".into();
+        return finding("reading/beyond-capacity", what, next);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kept::Registration;
+    use std::path::Path;
+    use utilidor_types::Carrier;
+
+    const KWH: u64 = 3_600_000;
+
+    #[test]
+    fn each_finding_is_named_in_order_and_a_good_meter_has_none() {
+        let text = "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"dlt645\"\naddress = \"h:1\"\n[[meter]]\nid = \
+                    \"01010101010101010101010101010101\"\nbus = \"b\"\nunit = \"1\"\nprofile = \"dlt645-2007\"\n";
+        let config = Config::read(text, Path::new("")).unwrap();
+        let good = LedgerMeter {
+            carrier: Carrier::Electricity,
+            registration: Registration {
+                modulus: 1_000_000 * KWH,
+                capacity_per_hour: KWH,
+                last_ms: 0,
+                register: 0,
+                devices: 1,
+            },
+            is_ours: true,
+            retired: false,
+        };
+        let code = |ledger: Option<LedgerMeter>| {
+            let found = ledger.map(|ledger| (config.meters[0].id, ledger)).into_iter().collect();
+            check(&config, &found).pop().map(|finding| finding.code)
+        };
+        assert_eq!(code(Some(good.clone())), None);
+        assert_eq!(code(None), Some("meter/unknown"));
+        assert_eq!(code(Some(LedgerMeter { retired: true, ..good.clone() })), Some("meter/retired"));
+        assert_eq!(code(Some(LedgerMeter { carrier: Carrier::Gas, ..good.clone() })), Some("meter/carrier"));
+        assert_eq!(code(Some(LedgerMeter { is_ours: false, ..good.clone() })), Some("reading/not-authority"));
+        let with = |registration| Some(LedgerMeter { registration, ..good.clone() });
+        assert_eq!(code(with(Registration { modulus: KWH, ..good.registration })), Some("meter/modulus"));
+        assert_eq!(
+            code(with(Registration { capacity_per_hour: 1, ..good.registration })),
+            Some("reading/beyond-capacity")
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! Asking a device for its register.
+
+use crate::config::{BusProtocol, Meter, UnitAddress};
+use crate::line::{ExchangeError, Line};
+use crate::profile::{self, Register};
+use crate::protocol::modbus::{self, Framing, Request};
+use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus};
+use utilidor_types::Quantity;
+
+/// Numbers that requests carry so that their answers can be told from older ones. One a bus.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Numbers {
+    transaction: u16,
+    serial: u8,
+}
+
+/// A look at a device's register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What it shows, in base units, its transformers reckoned in.
+    pub quantity: Quantity,
+    /// What the answer says.
+    pub telegram: Telegram,
+    /// What was asked, as sent.
+    pub request: Vec<u8>,
+    /// What was answered, as received.
+    pub answer: Vec<u8>,
+}
+
+/// Why there is no look.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// No answer came.
+    #[error(transparent)]
+    Line(#[from] ExchangeError),
+    /// What came is refused.
+    #[error("{refused}")]
+    Refused {
+        /// Why.
+        refused: Refused,
+        /// What came.
+        answer: Vec<u8>,
+    },
+}
+
+impl LookError {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Line(error) => error.code(),
+            Self::Refused { refused, .. } => refused.code(),
+        }
+    }
+
+    /// The bytes that it is about.
+    pub fn answer(&self) -> Option<&[u8]> {
+        match self {
+            Self::Refused { answer, .. } | Self::Line(ExchangeError::Refused { bytes: answer, .. }) => Some(answer),
+            Self::Line(_) => None,
+        }
+    }
+
+    /// The error with its cause, in one sentence.
+    pub fn sentence(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(source) = cause {
+            text = format!("{text}: {source}");
+            cause = source.source();
+        }
+        text
+    }
+}
+
+const fn framing(protocol: BusProtocol) -> Framing {
+    match protocol {
+        BusProtocol::ModbusTcp => Framing::Tcp,
+        _ => Framing::Rtu,
+    }
+}
+
+/// Looks at a meter's register once.
+pub async fn look(
+    line: &mut Line,
+    protocol: BusProtocol,
+    meter: &Meter,
+    numbers: &mut Numbers,
+) -> Result<Look, LookError> {
+    let (telegram, request, answer) = ask(line, protocol, meter, numbers).await?;
+    match profile::quantity_floor(&telegram, meter.carrier, meter.ratio) {
+        Ok(quantity) => Ok(Look { quantity, telegram, request, answer }),
+        Err(refused) => Err(LookError::Refused { refused, answer }),
+    }
+}
+
+/// What the device answers to the question for its register, with the bytes of both.
+pub async fn ask(
+    line: &mut Line,
+    protocol: BusProtocol,
+    meter: &Meter,
+    numbers: &mut Numbers,
+) -> Result<(Telegram, Vec<u8>, Vec<u8>), LookError> {
+    let (request, answer, telegram) = match (meter.unit, &meter.profile.register) {
+        (UnitAddress::Dlt645(address), Register::Dlt645 { identifier, .. }) => {
+            let request = dlt645::read_request(address, *identifier);
+            let answer = line.exchange(&request, dlt645::arrival).await?;
+            let telegram = dlt645::decode_answer(&answer, address, *identifier).map(as_register);
+            (request, answer, telegram)
+        }
+        (UnitAddress::Cjt188(address), Register::Cjt188 { units }) => {
+            numbers.serial = numbers.serial.wrapping_add(1);
+            let request = cjt188::read_request(cjt188::Kind::of(meter.carrier), address, numbers.serial);
+            let answer = line.exchange(&request, cjt188::arrival).await?;
+            let telegram = cjt188::decode_answer(&answer, address, numbers.serial, *units);
+            (request, answer, telegram)
+        }
+        (UnitAddress::Mbus(primary), Register::Mbus) => {
+            // A device repeats its last answer where it does not see that the one before was received. Beginning anew each
+            // time makes sure that it shows what is now.
+            let reset = line.exchange(&mbus::reset_request(primary), mbus::arrival).await?;
+            if mbus::parse(&reset) != Ok(mbus::Parsed::Acknowledged) {
+                line.hang_up();
+                let refused = Refused::WrongSubject { expected: "acknowledged".into(), found: "another frame".into() };
+                return Err(LookError::Refused { refused, answer: reset });
+            }
+            let request = mbus::read_request(primary, true);
+            let answer = line.exchange(&request, mbus::arrival).await?;
+            let telegram = mbus::decode_answer(&answer, primary);
+            (request, answer, telegram)
+        }
+        (UnitAddress::Modbus(unit), Register::Modbus { function, address, description, .. }) => {
+            let count = description.kind.registers();
+            let question = Request { unit, function: *function, first: *address, count };
+            let (request, answer, registers) = read_registers(line, protocol, question, numbers).await?;
+            let telegram = registers.and_then(|registers| {
+                Ok(Telegram {
+                    protocol: Protocol::Modbus,
+                    direction: Direction::Reply,
+                    address: unit.to_string(),
+                    carrier: Some(meter.carrier),
+                    subject: format!("registers from {address:#06x} on"),
+                    records: vec![description.record(&registers)?],
+                })
+            });
+            (request, answer, telegram)
+        }
+        _ => unreachable!("a configuration gives each meter a profile of its bus's protocol"),
+    };
+    match telegram {
+        Ok(telegram) => Ok((telegram, request, answer)),
+        Err(refused) => {
+            // What was not the answer may be followed by it.
+            line.hang_up();
+            Err(LookError::Refused { refused, answer })
+        }
+    }
+}
+
+/// What a profile asks for is the register, whichever it is: reverse energy of a generator's meter is its quantity.
+fn as_register(mut telegram: Telegram) -> Telegram {
+    if let [record] = telegram.records.as_mut_slice() {
+        record.is_register = true;
+    }
+    telegram
+}
+
+async fn read_registers(
+    line: &mut Line,
+    protocol: BusProtocol,
+    question: Request,
+    numbers: &mut Numbers,
+) -> Result<(Vec<u8>, Vec<u8>, Result<Vec<u16>, Refused>), LookError> {
+    let framing = framing(protocol);
+    numbers.transaction = numbers.transaction.wrapping_add(1);
+    let request = question.frame(framing, numbers.transaction);
+    let answer = line.exchange(&request, |bytes| modbus::arrival(framing, bytes)).await?;
+    let registers = modbus::decode_answer(framing, &answer, question, numbers.transaction);
+    Ok((request, answer, registers))
+}
+
+/// The number of the device, where it can be asked for; to notice that another stands in its place.
+pub async fn number(
+    line: &mut Line,
+    protocol: BusProtocol,
+    meter: &Meter,
+    numbers: &mut Numbers,
+) -> Result<Option<String>, LookError> {
+    let refuse = |line: &mut Line, refused, answer| {
+        line.hang_up();
+        LookError::Refused { refused, answer }
+    };
+    match (meter.unit, &meter.profile.register) {
+        (UnitAddress::Dlt645(address), Register::Dlt645 { serial: Some(identifier), .. }) => {
+            let request = dlt645::read_request(address, *identifier);
+            let answer = line.exchange(&request, dlt645::arrival).await?;
+            match dlt645::decode_answer(&answer, address, *identifier) {
+                Ok(telegram) => Ok(text_of(&telegram, "meter_number")),
+                // Older meters do not keep their number.
+                Err(Refused::DeviceError { .. }) => Ok(None),
+                Err(refused) => Err(refuse(line, refused, answer)),
+            }
+        }
+        (UnitAddress::Modbus(unit), Register::Modbus { serial: Some(serial), .. }) => {
+            let question = Request { unit, function: serial.function, first: serial.address, count: serial.count };
+            let (_, answer, registers) = read_registers(line, protocol, question, numbers).await?;
+            match registers {
+                Ok(registers) => Ok(Some(registers.iter().map(|register| format!("{register:04x}")).collect())),
+                Err(refused) => Err(refuse(line, refused, answer)),
+            }
+        }
+        // The address is the maker's own number of the device.
+        (UnitAddress::Cjt188(_), _) => Ok(None),
+        // It stands in every answer: see `number_in`.
+        _ => Ok(None),
+    }
+}
+
+/// The number of the device, where every answer says it.
+pub fn number_in(telegram: &Telegram) -> Option<String> {
+    if telegram.protocol == Protocol::Mbus { text_of(telegram, "identification") } else { None }
+}
+
+fn text_of(telegram: &Telegram, what: &str) -> Option<String> {
+    telegram.records.iter().find_map(|record: &Record| match &record.content {
+        Content::Text(text) if record.what == what => Some(text.clone()),
+        _ => None,
+    })
+}

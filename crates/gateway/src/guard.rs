@@ -1,0 +1,266 @@
+//! Whether a register can be believed.
+//!
+//! The ledger has the last word; this is about what a gateway can notice earlier, when a second look is still possible. A register
+//! that goes back, leaps, or comes after a long silence is read again before it counts. What does not hold at the second
+//! look is held and told, never recorded: a low value that became the new beginning would charge everything twice.
+
+/// Milliseconds in an hour.
+const HOUR_MS: u128 = 3_600_000;
+/// Intervals after which a silence was long.
+const LONG_SILENCE: u64 = 3;
+
+/// What is known of a meter beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The register counts to this and starts again, in base units; none if nothing is known of it.
+    pub modulus: Option<u64>,
+    /// The most that can pass in an hour, in base units; none if nothing is known of it.
+    pub capacity_per_hour: Option<u64>,
+    /// The register's step, in base units: it moves by at least this.
+    pub step: u64,
+    /// How often the meter is read.
+    pub interval_ms: u64,
+}
+
+/// A register at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// When.
+    pub time_ms: u64,
+    /// What it showed, in base units.
+    pub register: u64,
+}
+
+/// Why a register is not taken at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// Nothing was known of the meter before.
+    #[error("it is the first reading")]
+    First,
+    /// A long time has passed: the capacity allows nearly everything.
+    #[error("{silence_ms} ms have passed since the last reading")]
+    AfterSilence {
+        /// How long.
+        silence_ms: u64,
+    },
+    /// The register has started again.
+    #[error("the register has started again: {last}, now {register}")]
+    Rollover {
+        /// Before.
+        last: u64,
+        /// Now.
+        register: u64,
+    },
+    /// The register went back, and starting again does not explain it.
+    #[error("the register went back from {last} to {register}")]
+    WentBack {
+        /// Before.
+        last: u64,
+        /// Now.
+        register: u64,
+    },
+    /// The register is at or beyond its width.
+    #[error("the register shows {register}, it starts again at {modulus}")]
+    TooWide {
+        /// Now.
+        register: u64,
+        /// Its width.
+        modulus: u64,
+    },
+    /// More has passed than can.
+    #[error("{passed} passed, at most {most} can in the time")]
+    BeyondCapacity {
+        /// What passed.
+        passed: u64,
+        /// What can.
+        most: u64,
+    },
+    /// Time has not gone on since the last reading.
+    #[error("the reading is of {time_ms}, the last one of {last_ms}")]
+    TimeNotRising {
+        /// The last one's.
+        last_ms: u64,
+        /// This one's.
+        time_ms: u64,
+    },
+    /// Two looks within seconds do not fit together.
+    #[error("two looks do not fit together: {first}, then {second}")]
+    Unsteady {
+        /// The first.
+        first: u64,
+        /// The second.
+        second: u64,
+    },
+}
+
+impl Doubt {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::First => "reading/first",
+            Self::AfterSilence { .. } => "reading/after-silence",
+            Self::Rollover { .. } => "reading/rollover",
+            Self::WentBack { .. } => "reading/went-back",
+            Self::TooWide { .. } => "reading/register-too-wide",
+            Self::BeyondCapacity { .. } => "reading/beyond-capacity",
+            Self::TimeNotRising { .. } => "reading/time-not-rising",
+            Self::Unsteady { .. } => "reading/unsteady",
+        }
+    }
+
+    /// Whether a second look that shows the same makes it believable.
+    const fn is_dispelled_by_a_second_look(&self) -> bool {
+        matches!(self, Self::First | Self::AfterSilence { .. } | Self::Rollover { .. })
+    }
+}
+
+/// What follows from a look at a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts.
+    Take,
+    /// Look again.
+    LookAgain(Doubt),
+    /// It does not count.
+    Hold(Doubt),
+}
+
+impl Limits {
+    /// The most that can pass in a time, one step beyond the capacity: an honest register moves in steps.
+    fn most(&self, elapsed_ms: u64) -> Option<u64> {
+        let capacity = u128::from(self.capacity_per_hour?);
+        let most = capacity * u128::from(elapsed_ms) / HOUR_MS + u128::from(self.step);
+        Some(u64::try_from(most).unwrap_or(u64::MAX))
+    }
+
+    /// What to think of a first look.
+    pub fn first_look(&self, last: Option<Seen>, now: Seen) -> Verdict {
+        if let Some(modulus) = self.modulus
+            && now.register >= modulus
+        {
+            return Verdict::LookAgain(Doubt::TooWide { register: now.register, modulus });
+        }
+        let Some(last) = last else { return Verdict::LookAgain(Doubt::First) };
+        let Some(elapsed_ms) = now.time_ms.checked_sub(last.time_ms).filter(|elapsed| *elapsed > 0) else {
+            return Verdict::Hold(Doubt::TimeNotRising { last_ms: last.time_ms, time_ms: now.time_ms });
+        };
+        let most = self.most(elapsed_ms);
+        let Some(passed) = now.register.checked_sub(last.register) else {
+            let around = self.modulus.map(|modulus| modulus - last.register.min(modulus) + now.register);
+            let is_rollover = around.zip(most).is_some_and(|(around, most)| around <= most);
+            let (last, register) = (last.register, now.register);
+            return Verdict::LookAgain(if is_rollover {
+                Doubt::Rollover { last, register }
+            } else {
+                Doubt::WentBack { last, register }
+            });
+        };
+        if let Some(most) = most
+            && passed > most
+        {
+            return Verdict::LookAgain(Doubt::BeyondCapacity { passed, most });
+        }
+        if elapsed_ms > self.interval_ms.saturating_mul(LONG_SILENCE) {
+            return Verdict::LookAgain(Doubt::AfterSilence { silence_ms: elapsed_ms });
+        }
+        Verdict::Take
+    }
+
+    /// What to think of a second look, a moment after a first that left a doubt.
+    pub fn second_look(&self, last: Option<Seen>, first: Seen, second: Seen, doubt: Doubt) -> Verdict {
+        match self.first_look(last, second) {
+            // The first look was the wrong one.
+            Verdict::Take if !doubt.is_dispelled_by_a_second_look() => Verdict::Take,
+            Verdict::Take | Verdict::LookAgain(Doubt::First | Doubt::AfterSilence { .. } | Doubt::Rollover { .. })
+                if doubt.is_dispelled_by_a_second_look() =>
+            {
+                let elapsed_ms = second.time_ms.saturating_sub(first.time_ms);
+                let passed = second.register.checked_sub(first.register);
+                let is_steady = passed.is_some_and(|passed| self.most(elapsed_ms).is_none_or(|most| passed <= most));
+                if is_steady {
+                    Verdict::Take
+                } else {
+                    Verdict::Hold(Doubt::Unsteady { first: first.register, second: second.register })
+                }
+            }
+            Verdict::Take => Verdict::Take,
+            // Two looks that leave different doubts fit nothing.
+            Verdict::LookAgain(again) if again.is_dispelled_by_a_second_look() => {
+                Verdict::Hold(Doubt::Unsteady { first: first.register, second: second.register })
+            }
+            Verdict::LookAgain(again) | Verdict::Hold(again) => Verdict::Hold(again),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { modulus: Some(1_000_000), capacity_per_hour: Some(400), step: 10, interval_ms: 900_000 };
+    const LAST: Seen = Seen { time_ms: 10_000_000, register: 5_000 };
+
+    fn at(after_ms: u64, register: u64) -> Seen {
+        Seen { time_ms: LAST.time_ms + after_ms, register }
+    }
+
+    #[test]
+    fn a_steady_register_is_taken_at_the_first_look() {
+        for register in [5_000, 5_100, 5_110] {
+            assert_eq!(LIMITS.first_look(Some(LAST), at(900_000, register)), Verdict::Take);
+        }
+    }
+
+    #[test]
+    fn each_doubt_is_named() {
+        let look = |last, now| match LIMITS.first_look(last, now) {
+            Verdict::LookAgain(doubt) | Verdict::Hold(doubt) => doubt.code(),
+            Verdict::Take => "taken",
+        };
+        assert_eq!(look(Some(LAST), at(900_000, 1_000_000)), "reading/register-too-wide");
+        assert_eq!(look(None, at(900_000, 1)), "reading/first");
+        assert_eq!(look(Some(LAST), at(0, 5_000)), "reading/time-not-rising");
+        assert_eq!(look(Some(LAST), at(900_000, 4_999)), "reading/went-back");
+        assert_eq!(look(Some(LAST), at(900_000, 5_111)), "reading/beyond-capacity");
+        assert_eq!(look(Some(LAST), at(2_700_001, 5_001)), "reading/after-silence");
+        let high = Seen { register: 999_950, ..LAST };
+        assert_eq!(look(Some(high), at(900_000, 20)), "reading/rollover");
+        assert_eq!(look(Some(high), at(900_000, 200)), "reading/went-back");
+    }
+
+    #[test]
+    fn a_low_value_never_becomes_the_beginning_of_the_next() {
+        let first = at(900_000, 3);
+        let Verdict::LookAgain(doubt) = LIMITS.first_look(Some(LAST), first) else { panic!("it is doubted") };
+        // Low again: held.
+        let held = LIMITS.second_look(Some(LAST), first, at(901_000, 3), doubt);
+        assert_eq!(held, Verdict::Hold(Doubt::WentBack { last: 5_000, register: 3 }));
+        // It was a slip: the second look counts.
+        assert_eq!(LIMITS.second_look(Some(LAST), first, at(901_000, 5_050), doubt), Verdict::Take);
+    }
+
+    #[test]
+    fn what_a_second_look_confirms_is_taken() {
+        let first = at(10 * 900_000, 5_900);
+        let Verdict::LookAgain(doubt) = LIMITS.first_look(Some(LAST), first) else { panic!("it is doubted") };
+        assert_eq!(LIMITS.second_look(Some(LAST), first, at(10 * 900_000 + 1_000, 5_900), doubt), Verdict::Take);
+        assert_eq!(LIMITS.second_look(Some(LAST), first, at(10 * 900_000 + 1_000, 5_910), doubt), Verdict::Take);
+        for second in [5_899, 5_950, 4_000, 999_999] {
+            let verdict = LIMITS.second_look(Some(LAST), first, at(10 * 900_000 + 1_000, second), doubt);
+            assert!(matches!(verdict, Verdict::Hold(_)), "{second}: {verdict:?}");
+        }
+        let high = Seen { register: 999_950, ..LAST };
+        let around = at(900_000, 20);
+        let Verdict::LookAgain(doubt) = LIMITS.first_look(Some(high), around) else { panic!("it is doubted") };
+        assert_eq!(LIMITS.second_look(Some(high), around, at(901_000, 20), doubt), Verdict::Take);
+        assert!(matches!(LIMITS.second_look(Some(high), around, at(901_000, 300_000), doubt), Verdict::Hold(_)));
+    }
+
+    #[test]
+    fn without_a_registration_only_the_way_back_is_noticed() {
+        let limits = Limits { modulus: None, capacity_per_hour: None, ..LIMITS };
+        assert_eq!(limits.first_look(Some(LAST), at(900_000, 500_000)), Verdict::Take);
+        assert!(matches!(limits.first_look(Some(LAST), at(900_000, 1)), Verdict::LookAgain(Doubt::WentBack { .. })));
+    }
+}

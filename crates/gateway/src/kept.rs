@@ -1,0 +1,186 @@
+//! A meter as the gateway keeps it: what was last known of it, what can be believed, and what its operator was told.
+
+use crate::clock::{Stamp, Watch};
+use crate::config::{Bus, Meter};
+use crate::guard::{Limits, Seen};
+use crate::journal::{Event, JournalError, JournalReading, Recorded};
+use crate::number::{Number, Unit};
+use crate::profile::Register;
+use crate::writer::Writer;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use utilidor_types::MeterId;
+use utilidor_types::carrier::BaseUnit;
+
+/// What the ledger knows of a meter, kept in the journal for the time without uplink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Where its register starts again, in base units.
+    pub modulus: u64,
+    /// The most that can pass in an hour, in base units.
+    pub capacity_per_hour: u64,
+    /// Time of its last certified reading.
+    pub last_ms: u64,
+    /// Its register then.
+    pub register: u64,
+    /// How many devices there have been in its place.
+    pub devices: u32,
+}
+
+/// What the ledger knows of all meters, as far as it was asked.
+pub type Registrations = Arc<RwLock<HashMap<MeterId, Registration>>>;
+
+/// What all meters of a gateway share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The clock.
+    pub watch: Watch,
+    /// The journal.
+    pub writer: Writer,
+    /// What the ledger knows.
+    pub registrations: Registrations,
+    /// How often each meter is read.
+    pub interval_ms: u64,
+}
+
+impl Shared {
+    /// The time; a new stretch of the clock begins if it has jumped.
+    pub async fn stamp(&self) -> Result<Stamp, JournalError> {
+        loop {
+            if let Some(stamp) = self.watch.stamp() {
+                return Ok(stamp);
+            }
+            begin_stretch(&self.watch, &self.writer).await?;
+        }
+    }
+
+    /// Notes what an operator should see.
+    pub async fn note(
+        &self,
+        meter: Option<MeterId>,
+        code: &str,
+        detail: String,
+        answer: Option<Vec<u8>>,
+    ) -> Result<(), JournalError> {
+        let time_ms = self.watch.clock().now_ms();
+        let event = Event { time_ms, meter, code: code.into(), detail, answer };
+        self.writer.call(move |journal| journal.note(&event)).await
+    }
+}
+
+/// Begins a stretch of the clock in the journal.
+pub async fn begin_stretch(watch: &Watch, writer: &Writer) -> Result<(), JournalError> {
+    let now_ms = watch.clock().now_ms();
+    let epoch = writer.call(move |journal| journal.begin_clock(now_ms)).await?;
+    watch.begin(epoch);
+    Ok(())
+}
+
+/// A meter.
+#[derive(Debug)]
+pub struct Kept {
+    /// The meter.
+    pub meter: Meter,
+    bus: String,
+    protocol: &'static str,
+    shared: Shared,
+    /// What the operator was told last; each condition is told once.
+    condition: Option<String>,
+}
+
+impl Kept {
+    /// A meter of `bus`.
+    pub fn new(meter: Meter, bus: &Bus, shared: Shared) -> Self {
+        Self { meter, bus: bus.name.clone(), protocol: bus.protocol.name(), shared, condition: None }
+    }
+
+    /// What it shares with the others.
+    pub const fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn registration(&self) -> Option<Registration> {
+        self.shared.registrations.read().expect("no holder of this lock panics").get(&self.meter.id).copied()
+    }
+
+    /// The last that is known of its register: in the journal, or on the ledger where that is newer.
+    pub async fn last(&self) -> Result<Option<Seen>, JournalError> {
+        let id = self.meter.id;
+        let journal = self.shared.writer.call(move |journal| journal.last_reading(id)).await?;
+        let journal = journal.map(|last| Seen { time_ms: last.time_ms, register: last.register });
+        let ledger = self.registration().map(|known| Seen { time_ms: known.last_ms, register: known.register });
+        Ok(journal.into_iter().chain(ledger).max_by_key(|seen| seen.time_ms))
+    }
+
+    /// What can be believed of it.
+    pub fn limits(&self) -> Limits {
+        let known = self.registration();
+        Limits {
+            modulus: known.map(|known| known.modulus).or_else(|| modulus(&self.meter)),
+            capacity_per_hour: known.map(|known| known.capacity_per_hour),
+            step: step(&self.meter),
+            interval_ms: self.shared.interval_ms,
+        }
+    }
+
+    /// Puts a reading into the journal, with what was asked and answered.
+    pub async fn record(
+        &mut self,
+        seen: Seen,
+        epoch: i64,
+        request: Vec<u8>,
+        answer: Vec<u8>,
+    ) -> Result<Recorded, JournalError> {
+        let reading = JournalReading {
+            meter: self.meter.id,
+            time_ms: seen.time_ms,
+            register: seen.register,
+            epoch,
+            bus: self.bus.clone(),
+            protocol: self.protocol.into(),
+            request,
+            answer,
+        };
+        let recorded = self.shared.writer.record(reading).await?;
+        if self.condition.take().is_some() {
+            let id = Some(self.meter.id);
+            self.shared.note(id, "meter/recovered", "readings are taken again".into(), None).await?;
+        }
+        Ok(recorded)
+    }
+
+    /// Tells the operator of a condition, once as long as it lasts.
+    pub async fn tell(&mut self, code: &str, detail: String, answer: Option<Vec<u8>>) -> Result<(), JournalError> {
+        if self.condition.as_deref() == Some(code) {
+            return Ok(());
+        }
+        self.condition = Some(code.into());
+        let (id, unit) = (self.meter.id, self.meter.address());
+        tracing::warn!(meter = %id, bus = self.bus, %unit, code, "{detail}");
+        self.shared.note(Some(id), code, detail, answer).await
+    }
+}
+
+/// Where a meter's register starts again, in base units, where its profile says so.
+pub fn modulus(meter: &Meter) -> Option<u64> {
+    let modulus = meter.profile.modulus?;
+    let quantity = modulus.number.quantity_floor(modulus.unit, meter.carrier).ok()?;
+    quantity.0.checked_mul(meter.ratio.factor())
+}
+
+/// A register's step in base units, rounded up: it moves by at least this.
+pub fn step(meter: &Meter) -> u64 {
+    let (number, unit) = match &meter.profile.register {
+        Register::Modbus { description, .. } => (description.step.number, description.step.unit),
+        Register::Json(description) => (description.step.number, description.step.unit),
+        Register::Dlt645 { .. } => (Number::decimal(1, 2), Unit::KilowattHour),
+        // Their unit stands in the answer: the coarsest that is usual.
+        Register::Cjt188 { .. } | Register::Mbus => match meter.carrier.base_unit() {
+            BaseUnit::Joule => (Number::whole(1), Unit::KilowattHour),
+            BaseUnit::Millilitre => (Number::decimal(1, 2), Unit::CubicMetre),
+        },
+    };
+    let step = number.quantity_floor(unit, meter.carrier).map_or(1, |quantity| quantity.0.max(1));
+    step.saturating_mul(meter.ratio.factor())
+}

@@ -1,0 +1,49 @@
+//! Meters in, signed readings out.
+//!
+//! ```text
+//! device ──line──> protocol ──> profile ──> guard ──> journal ──> uplink ──> ledger
+//!          one poller a bus, which knows nothing of the uplink      │
+//!                                            evidence stays here <──┘
+//! ```
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`number`] | what a device's number is: an exact ratio with a unit |
+//! | [`protocol`] | what devices say |
+//! | [`profile`] | which of a device's registers counts, and how |
+//! | [`config`] | which node, which buses, which meters |
+//! | [`clock`] | what time it is, and whether that can be trusted |
+//! | [`line`] | one request, one answer, nothing left over |
+//! | [`device`] | how a meter is asked for its register |
+//! | [`guard`] | whether a register can be believed |
+//! | [`poller`] | when meters are read |
+//! | [`mqtt`] | meters that publish by themselves |
+//! | [`kept`] | what is known of a meter between two readings |
+//! | [`journal`], [`writer`] | every reading, until long after the ledger has it |
+//! | [`sender`], [`uplink`] | how readings come to the ledger |
+//! | [`probe`] | how a meter is taken into service |
+//! | [`check`] | what the ledger would refuse |
+//! | [`run`] | all of it together |
+//! | [`view`] | what a telegram says, for programs |
+//! | [`simulate`] | devices that are not there |
+
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod device;
+pub mod guard;
+pub mod journal;
+pub mod kept;
+pub mod line;
+pub mod mqtt;
+pub mod number;
+pub mod poller;
+pub mod probe;
+pub mod profile;
+pub mod protocol;
+pub mod run;
+pub mod sender;
+pub mod simulate;
+pub mod uplink;
+pub mod view;
+pub mod writer;

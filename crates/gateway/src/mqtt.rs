@@ -1,0 +1,250 @@
+//! Meters whose collectors publish over MQTT: a subscriber, and nothing else.
+//!
+//! What users of other gateways lost, and what is done here: after a broker's restart without its sessions nobody is
+//! subscribed any more, so all topics are subscribed anew with every connection; a retained message is old, so it is passed
+//! over; a message is acknowledged when its reading is on the disk, and not before, so that the broker brings it again; when the
+//! broker hands a message on says nothing, so that the document must carry the device's own time. A register that needs a
+//! second look gets it from the next message.
+
+use crate::config::{Bus, Meter};
+use crate::guard::{Doubt, Seen, Verdict};
+use crate::journal::{JournalError, Recorded};
+use crate::kept::{Kept, Shared};
+use crate::profile::{self, Register};
+use crate::protocol::{Refused, json};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, SubscribeFilter};
+use std::time::Duration;
+
+/// Requests that wait for the connection: acknowledgements and one subscription.
+const WAITING: usize = 1_024;
+/// How often the connection is tried again.
+const RECONNECT: Duration = Duration::from_secs(1);
+/// How long a connection may be silent before it counts as broken.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How far ahead of the gateway's clock a device's may be.
+pub const MOST_AHEAD_MS: u64 = 60_000;
+/// How old a message may be: what a collector kept through an outage is as good as what comes at once.
+pub const MOST_OLD_MS: u64 = 7 * 86_400_000;
+/// Bytes of a message besides its document.
+const HEAD_BYTES: usize = 1_024;
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// Its reading is in the journal.
+    Recorded {
+        /// When the device read it.
+        time_ms: u64,
+        /// What it showed.
+        register: u64,
+    },
+    /// It was there already.
+    Known,
+    /// It waits for the next to confirm it.
+    Doubted(Doubt),
+    /// The register cannot be believed.
+    Held(Doubt),
+    /// It is no reading.
+    Refused(&'static str),
+    /// The broker kept it: it is old.
+    Retained,
+    /// Nobody asked for it.
+    Strange,
+}
+
+struct Subscribed {
+    kept: Kept,
+    topic: String,
+    /// A register that the next message must confirm.
+    doubted: Option<(Seen, Doubt)>,
+}
+
+/// Takes the messages of a broker.
+pub struct Subscriber {
+    bus: Bus,
+    subscribed: Vec<Subscribed>,
+    shared: Shared,
+}
+
+impl Subscriber {
+    /// A subscriber of `bus` for its `meters`.
+    pub fn new(bus: Bus, meters: Vec<Meter>, shared: Shared) -> Self {
+        let subscribed = meters.into_iter().map(|meter| {
+            let topic = meter.address();
+            Subscribed { kept: Kept::new(meter, &bus, shared.clone()), topic, doubted: None }
+        });
+        Self { subscribed: subscribed.collect(), bus, shared }
+    }
+
+    /// Takes messages until the journal fails.
+    pub async fn run(mut self) -> JournalError {
+        let mut was_lost = false;
+        loop {
+            // A new client for each connection: whatever state the last one was left in is gone with it.
+            let (client, mut events) = self.connect();
+            let lost = loop {
+                match self.next(&client, &mut events).await {
+                    Ok(Ok(())) if was_lost => {
+                        was_lost = false;
+                        if let Err(error) = self.note("line/restored", "the broker answers again".into()).await {
+                            return error;
+                        }
+                    }
+                    Ok(Ok(())) => {}
+                    Ok(Err(lost)) => break lost,
+                    Err(error) => return error,
+                }
+            };
+            if !was_lost {
+                was_lost = true;
+                let detail = format!("no connection to the broker at {}: {lost}", self.bus.address);
+                tracing::warn!(bus = self.bus.name, "{detail}");
+                if let Err(error) = self.note("line/no-connection", detail).await {
+                    return error;
+                }
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+
+    /// A client that connects with its first event.
+    pub fn connect(&self) -> (AsyncClient, EventLoop) {
+        let (host, port) = self.bus.address.rsplit_once(':').unwrap_or((self.bus.address.as_str(), "1883"));
+        let port = port.parse().unwrap_or(1_883);
+        let client = format!("utilidor-gateway-{}", self.bus.name);
+        let mut options = MqttOptions::new(client, host.trim_start_matches('[').trim_end_matches(']'), port);
+        options
+            .set_keep_alive(KEEP_ALIVE)
+            // The broker keeps what comes while the gateway is away.
+            .set_clean_session(false)
+            .set_manual_acks(true)
+            .set_max_packet_size(json::MAX_DOCUMENT + HEAD_BYTES, self.subscription_bytes());
+        if let Some((user, password)) = &self.bus.login {
+            options.set_credentials(user, password);
+        }
+        AsyncClient::new(options, WAITING)
+    }
+
+    fn subscription_bytes(&self) -> usize {
+        HEAD_BYTES + self.subscribed.iter().map(|subscribed| subscribed.topic.len() + 8).sum::<usize>()
+    }
+
+    /// Takes the next event of a connection.
+    async fn next(
+        &mut self,
+        client: &AsyncClient,
+        events: &mut EventLoop,
+    ) -> Result<Result<(), ConnectionError>, JournalError> {
+        let event = match events.poll().await {
+            Ok(event) => event,
+            Err(error) => return Ok(Err(error)),
+        };
+        match event {
+            // With every connection, whether the broker says that it remembers or not.
+            Event::Incoming(Incoming::ConnAck(_)) => {
+                let mut topics: Vec<_> = self.subscribed.iter().map(|subscribed| &subscribed.topic).collect();
+                topics.sort_unstable();
+                topics.dedup();
+                let filters = topics.into_iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
+                let queued = client.try_subscribe_many(filters);
+                debug_assert!(queued.is_ok(), "a new connection's queue has room for its subscription");
+            }
+            Event::Incoming(Incoming::Publish(message)) => {
+                self.take(&message).await?;
+                // What is not acknowledged comes again with the next connection.
+                let _ = client.try_ack(&message);
+            }
+            _ => {}
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes a message: for each meter on its topic what became of it.
+    pub async fn take(&mut self, message: &Publish) -> Result<Vec<Taken>, JournalError> {
+        if message.retain {
+            return Ok(vec![Taken::Retained]);
+        }
+        let mut taken = Vec::new();
+        for place in 0..self.subscribed.len() {
+            if self.subscribed[place].topic == message.topic {
+                taken.push(self.take_for(place, message).await?);
+            }
+        }
+        if taken.is_empty() {
+            taken.push(Taken::Strange);
+        }
+        Ok(taken)
+    }
+
+    async fn take_for(&mut self, place: usize, message: &Publish) -> Result<Taken, JournalError> {
+        let stamp = self.shared.stamp().await?;
+        let subscribed = &mut self.subscribed[place];
+        let seen = match read(&subscribed.kept.meter, message, stamp.time_ms) {
+            Ok(seen) => seen,
+            Err(refused) => {
+                let code = refused.code();
+                subscribed.kept.tell(code, refused.to_string(), Some(message.payload.to_vec())).await?;
+                return Ok(Taken::Refused(code));
+            }
+        };
+        let last = subscribed.kept.last().await?;
+        if last == Some(seen) {
+            return Ok(Taken::Known);
+        }
+        let limits = subscribed.kept.limits();
+        let verdict = match subscribed.doubted.take() {
+            Some((first, doubt)) if first.time_ms < seen.time_ms => limits.second_look(last, first, seen, doubt),
+            _ => limits.first_look(last, seen),
+        };
+        match verdict {
+            Verdict::Take => {
+                let request = message.topic.clone().into_bytes();
+                let recorded = subscribed.kept.record(seen, stamp.epoch, request, message.payload.to_vec()).await;
+                match recorded {
+                    Ok(Recorded::New) => Ok(Taken::Recorded { time_ms: seen.time_ms, register: seen.register }),
+                    Ok(Recorded::Known) => Ok(Taken::Known),
+                    Err(error) => Err(error),
+                }
+            }
+            Verdict::LookAgain(doubt) => {
+                subscribed.doubted = Some((seen, doubt));
+                Ok(Taken::Doubted(doubt))
+            }
+            Verdict::Hold(doubt) => {
+                // An older message than the last says nothing new, and is no reason to tell anybody.
+                if !matches!(doubt, Doubt::TimeNotRising { .. }) {
+                    subscribed.kept.tell(doubt.code(), doubt.to_string(), Some(message.payload.to_vec())).await?;
+                }
+                Ok(Taken::Held(doubt))
+            }
+        }
+    }
+
+    async fn note(&self, code: &str, detail: String) -> Result<(), JournalError> {
+        self.shared.note(None, code, detail, None).await
+    }
+}
+
+/// The register that a message shows, and the device's time of it.
+fn read(meter: &Meter, message: &Publish, now_ms: u64) -> Result<Seen, Refused> {
+    let Register::Json(description) = &meter.profile.register else {
+        unreachable!("a configuration gives each meter a profile of its bus's protocol")
+    };
+    let document = json::decode(&message.payload, &message.topic, description)?;
+    let invalid = |reason: String| Refused::Invalid { what: "time".into(), reason };
+    if document.time_ms > now_ms.saturating_add(MOST_AHEAD_MS) {
+        return Err(invalid(format!("{} is in the future: it is {now_ms}", document.time_ms)));
+    }
+    if document.time_ms < now_ms.saturating_sub(MOST_OLD_MS) {
+        return Err(invalid(format!("{} is more than a week ago: it is {now_ms}", document.time_ms)));
+    }
+    let quantity = profile::quantity_floor(&document.telegram, meter.carrier, meter.ratio)?;
+    Ok(Seen { time_ms: document.time_ms, register: quantity.0 })
+}
+
+impl std::fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let meters = self.subscribed.len();
+        f.debug_struct("Subscriber").field("bus", &self.bus.name).field("meters", &meters).finish_non_exhaustive()
+    }
+}

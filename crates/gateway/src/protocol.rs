@@ -1,0 +1,509 @@
+//! What devices say: bytes in, values with unit and carrier out, or a refusal with its reason.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`dlt645`] | electricity meters by DL/T 645-2007 |
+//! | [`cjt188`] | water, heat, cold and gas meters by CJ/T 188-2004 and -2018 |
+//! | [`mbus`] | heat and water meters by wired M-Bus, EN 13757-2 and -3 |
+//! | [`modbus`] | registers by Modbus, in TCP and RTU frames |
+//! | [`json`] | registers in JSON documents, as collectors publish them |
+//!
+//! A *frame* is what stands on the line between its start and its end, a *telegram* what it says, a *record* one value in
+//! it. Decoders are pure and strict: a frame is taken whole or refused; nothing is skipped, guessed or repaired. Every length
+//! is bounded before anything is allocated for it.
+
+pub mod cjt188;
+pub mod dlt645;
+pub mod json;
+pub mod mbus;
+pub mod modbus;
+
+use crate::number::{Number, NumberError, Unit};
+use std::fmt;
+use utilidor_types::{Carrier, Quantity};
+
+/// Longest text of a frame in hexadecimal that is read, in characters.
+const MAX_HEX_CHARACTERS: usize = 4_096;
+
+/// A protocol that frames are read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// DL/T 645-2007.
+    Dlt645,
+    /// CJ/T 188.
+    Cjt188,
+    /// Wired M-Bus.
+    Mbus,
+    /// Modbus.
+    Modbus,
+    /// JSON documents.
+    Json,
+}
+
+impl Protocol {
+    /// All protocols.
+    pub const ALL: [Self; 5] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus, Self::Json];
+
+    /// The name used in JSON and commands.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dlt645 => "dlt645",
+            Self::Cjt188 => "cjt188",
+            Self::Mbus => "mbus",
+            Self::Modbus => "modbus",
+            Self::Json => "json",
+        }
+    }
+
+    /// What its frame says, as far as that needs no description of the device.
+    pub fn decode(self, frame: &[u8]) -> Result<Telegram, Refused> {
+        match self {
+            Self::Dlt645 => dlt645::decode(frame),
+            Self::Cjt188 => cjt188::decode(frame, cjt188::UnitPosition::Found),
+            Self::Mbus => mbus::decode(frame),
+            Self::Modbus => modbus::decode(frame),
+            Self::Json => Err(Refused::NeedsProfile { protocol: self }),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The text names no protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus, modbus and json")]
+pub struct UnknownProtocol(pub String);
+
+impl std::str::FromStr for Protocol {
+    type Err = UnknownProtocol;
+    fn from_str(text: &str) -> Result<Self, UnknownProtocol> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == text).ok_or_else(|| UnknownProtocol(text.into()))
+    }
+}
+
+/// Whether a frame asks or answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the gateway to the device.
+    Request,
+    /// From the device to the gateway.
+    Reply,
+}
+
+/// What a frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telegram {
+    /// The protocol it is written in.
+    pub protocol: Protocol,
+    /// Whether it asks or answers.
+    pub direction: Direction,
+    /// The device's address on its bus, as it is printed on the device.
+    pub address: String,
+    /// What the device measures, where the protocol says so.
+    pub carrier: Option<Carrier>,
+    /// What is asked or answered, in words.
+    pub subject: String,
+    /// The values.
+    pub records: Vec<Record>,
+}
+
+/// One value of a telegram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it is, in words joined by underlines: `forward_active_energy`.
+    pub what: String,
+    /// The value.
+    pub content: Content,
+    /// Whether it is the device's cumulative register of its carrier, of now and over all tariffs: what can be certified.
+    pub is_register: bool,
+    /// The tariff whose part it is; 0 is all of them.
+    pub tariff: u32,
+    /// How many settlements ago it was stored; 0 is now.
+    pub storage: u64,
+}
+
+impl Record {
+    /// A record of now, over all tariffs, that is not the register.
+    pub fn new(what: impl Into<String>, content: Content) -> Self {
+        Self { what: what.into(), content, is_register: false, tariff: 0, storage: 0 }
+    }
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A number with its unit.
+    Number {
+        /// The number.
+        number: Number,
+        /// Its unit.
+        unit: Unit,
+    },
+    /// The device's clock, or a date that it keeps.
+    Time(LocalTime),
+    /// A text or a row of bytes in hexadecimal.
+    Text(String),
+    /// The field is there and says that it holds no value.
+    Absent,
+    /// The field holds what is no value of its kind.
+    Invalid(String),
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number { number, unit: Unit::One } => write!(f, "{number}"),
+            Self::Number { number, unit } => write!(f, "{number} {unit}"),
+            Self::Time(time) => write!(f, "{time}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Absent => f.write_str("absent"),
+            Self::Invalid(reason) => write!(f, "invalid: {reason}"),
+        }
+    }
+}
+
+/// A time as a device's clock shows it. It has no zone: the device does not know one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Year, month, day.
+    pub date: Option<(u16, u8, u8)>,
+    /// Hour, minute, second.
+    pub time: Option<(u8, u8, u8)>,
+}
+
+impl fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((year, month, day)) = self.date {
+            write!(f, "{year:04}-{month:02}-{day:02}")?;
+        }
+        if self.date.is_some() && self.time.is_some() {
+            f.write_str("T")?;
+        }
+        if let Some((hour, minute, second)) = self.time {
+            write!(f, "{hour:02}:{minute:02}:{second:02}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A date that the calendar has.
+fn date(year: u16, month: u8, day: u8) -> Option<(u16, u8, u8)> {
+    let days = match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => return None,
+    };
+    (1..=days).contains(&day).then_some((year, month, day))
+}
+
+/// A time that the clock has.
+fn time_of_day(hour: u8, minute: u8, second: u8) -> Option<(u8, u8, u8)> {
+    (hour < 24 && minute < 60 && second < 60).then_some((hour, minute, second))
+}
+
+impl Telegram {
+    /// The device's cumulative register, if the telegram holds exactly one.
+    pub fn register(&self) -> Option<&Record> {
+        let mut registers = self.records.iter().filter(|record| record.is_register);
+        registers.next().filter(|_| registers.next().is_none())
+    }
+
+    /// The quantity that the register shows, in base units of `carrier`, rounded down.
+    pub fn quantity_floor(&self, carrier: Carrier) -> Result<Quantity, Refused> {
+        let Some(register) = self.register() else {
+            return Err(Refused::NoRegister { address: self.address.clone() });
+        };
+        match &register.content {
+            Content::Number { number, unit } => Ok(number.quantity_floor(*unit, carrier)?),
+            Content::Absent => Err(Refused::Absent { what: register.what.clone() }),
+            Content::Invalid(reason) => Err(Refused::Invalid { what: register.what.clone(), reason: reason.clone() }),
+            Content::Time(_) | Content::Text(_) => Err(Refused::NoRegister { address: self.address.clone() }),
+        }
+    }
+}
+
+/// Why a frame is not taken. The checks are made in the order of this list, as far as a protocol has them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The text is not hexadecimal.
+    #[error("the frame is not written in hexadecimal: {reason}")]
+    NotHex {
+        /// What stands there.
+        reason: String,
+    },
+    /// The frame is longer than any of its kind.
+    #[error("the frame has {bytes} bytes, the longest of its kind has {most}")]
+    Oversize {
+        /// Its length.
+        bytes: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The frame ends early.
+    #[error("the frame ends after {bytes} bytes, it needs {needed}")]
+    Truncated {
+        /// Its length.
+        bytes: usize,
+        /// The length it needs, as far as it is known.
+        needed: usize,
+    },
+    /// A byte that must be a certain one is another: start, end, or a length that is given twice.
+    #[error("byte {place} ({what}) is {found:02X}, it must be {expected:02X}")]
+    WrongByte {
+        /// What the byte is for.
+        what: &'static str,
+        /// Its place in the frame, counted from 0.
+        place: usize,
+        /// What stands there.
+        found: u8,
+        /// What must.
+        expected: u8,
+    },
+    /// Bytes follow after the frame's end.
+    #[error("{bytes} bytes follow after the frame's end")]
+    Trailing {
+        /// How many.
+        bytes: usize,
+    },
+    /// The checksum does not hold.
+    #[error("the checksum is {found:0width$X}, the bytes add up to {computed:0width$X}", width = digits * 2)]
+    Checksum {
+        /// What stands there.
+        found: u16,
+        /// What must.
+        computed: u16,
+        /// Bytes of the checksum.
+        digits: usize,
+    },
+    /// The device says that it cannot answer.
+    #[error("the device answers with error {code:02X}: {meaning}")]
+    DeviceError {
+        /// Its code.
+        code: u16,
+        /// What it stands for.
+        meaning: String,
+    },
+    /// Another device answers than was asked.
+    #[error("{found} answers, {expected} was asked")]
+    WrongAddress {
+        /// Who was asked.
+        expected: String,
+        /// Who answers.
+        found: String,
+    },
+    /// The answer is to another question.
+    #[error("the answer is to {found}, asked was {expected}")]
+    WrongSubject {
+        /// What was asked.
+        expected: String,
+        /// What is answered.
+        found: String,
+    },
+    /// The frame does what this gateway does not read.
+    #[error("{what} {value:#04x} is not known")]
+    Unknown {
+        /// What kind of code.
+        what: &'static str,
+        /// The code.
+        value: u32,
+    },
+    /// A field has another length than its kind.
+    #[error("{what} has {bytes} bytes, it must have {expected}")]
+    WrongLength {
+        /// The field.
+        what: String,
+        /// Its length.
+        bytes: usize,
+        /// The right one.
+        expected: usize,
+    },
+    /// A field that is written in decimal digits holds a byte that is none.
+    #[error("{what} is written in decimal digits, and byte {byte:02X} is none")]
+    NotDecimal {
+        /// The field.
+        what: String,
+        /// The byte.
+        byte: u8,
+    },
+    /// A field's unit is not one of its kind.
+    #[error("{what} has the unit code {code:02X}, which does not measure it")]
+    WrongUnitCode {
+        /// The field.
+        what: String,
+        /// The code.
+        code: u8,
+    },
+    /// The frame reads well with the unit before the value and behind it.
+    #[error("the values can be read with their unit before and behind: the profile must say which")]
+    AmbiguousUnits,
+    /// A record's header goes on for ever.
+    #[error("record {record} has more than {most} extension bytes")]
+    TooManyExtensions {
+        /// The record, counted from 0.
+        record: usize,
+        /// The most.
+        most: usize,
+    },
+    /// Without a description of the device nothing can be said.
+    #[error("what a {protocol} document says stands in a profile: name one")]
+    NeedsProfile {
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// The frame holds no cumulative register, or several.
+    #[error("the answer of {address} holds no single cumulative register")]
+    NoRegister {
+        /// The device.
+        address: String,
+    },
+    /// The register is there and holds no value.
+    #[error("{what} is absent: the device has no value")]
+    Absent {
+        /// The register.
+        what: String,
+    },
+    /// The register holds what is no value.
+    #[error("{what} is invalid: {reason}")]
+    Invalid {
+        /// The register.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// The number cannot be a register of the carrier.
+    #[error(transparent)]
+    Number(#[from] NumberError),
+}
+
+impl Refused {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotHex { .. } => "frame/not-hex",
+            Self::Oversize { .. } => "frame/oversize",
+            Self::Truncated { .. } => "frame/truncated",
+            Self::WrongByte { .. } => "frame/wrong-byte",
+            Self::Trailing { .. } => "frame/trailing",
+            Self::Checksum { .. } => "frame/checksum",
+            Self::DeviceError { .. } => "frame/device-error",
+            Self::WrongAddress { .. } => "frame/wrong-address",
+            Self::WrongSubject { .. } => "frame/wrong-subject",
+            Self::Unknown { .. } => "frame/unknown",
+            Self::WrongLength { .. } => "frame/wrong-length",
+            Self::NotDecimal { .. } => "frame/not-decimal",
+            Self::WrongUnitCode { .. } => "frame/wrong-unit",
+            Self::AmbiguousUnits => "frame/ambiguous-units",
+            Self::TooManyExtensions { .. } => "frame/too-many-extensions",
+            Self::NeedsProfile { .. } => "frame/needs-profile",
+            Self::NoRegister { .. } => "register/none",
+            Self::Absent { .. } => "register/absent",
+            Self::Invalid { .. } => "register/invalid",
+            Self::Number(NumberError::Negative { .. }) => "register/negative",
+            Self::Number(NumberError::TooLarge { .. }) => "register/too-large",
+            Self::Number(NumberError::WrongUnit { .. }) => "register/wrong-unit",
+            Self::Number(NumberError::NotFinite { .. }) => "register/not-finite",
+            Self::Number(NumberError::ZeroDenominator) => "register/zero-denominator",
+        }
+    }
+}
+
+/// How far a frame has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// At least this many more bytes belong to it.
+    Needs(usize),
+    /// The first so many bytes are a frame.
+    Whole(usize),
+}
+
+/// The bytes of a frame written in hexadecimal; blanks, colons and `0x` may stand between bytes.
+pub fn from_hex(text: &str) -> Result<Vec<u8>, Refused> {
+    if text.len() > MAX_HEX_CHARACTERS {
+        return Err(Refused::Oversize { bytes: text.len() / 2, most: MAX_HEX_CHARACTERS / 2 });
+    }
+    let words = text.split(|character: char| character.is_whitespace() || matches!(character, ':' | ',' | '-'));
+    let digits: String =
+        words.map(|word| word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word)).collect();
+    hex::decode(digits).map_err(|error| Refused::NotHex { reason: error.to_string() })
+}
+
+/// The number that bytes of two decimal digits each show, the highest first; the byte that is none otherwise.
+fn decimal_digits<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> Result<u64, u8> {
+    bytes.into_iter().try_fold(0u64, |number, byte| {
+        let (high, low) = (byte >> 4, byte & 0x0f);
+        if high > 9 || low > 9 {
+            return Err(*byte);
+        }
+        // Eight bytes are sixteen digits: below 64 bits.
+        number.checked_mul(100).map(|number| number + u64::from(high * 10 + low)).ok_or(*byte)
+    })
+}
+
+/// The bytes of `len` two-digit bytes that show `number`, the lowest first; the digits that do not fit are cut, as a
+/// register does that starts again.
+fn to_decimal_digits(mut number: u64, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len);
+    for _ in 0..len {
+        let pair = (number % 100) as u8;
+        bytes.push(pair / 10 << 4 | pair % 10);
+        number /= 100;
+    }
+    bytes
+}
+
+/// The sum of bytes, modulo 256.
+fn sum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte))
+}
+
+/// Checks that a byte is the one that must stand there.
+fn expect_byte(what: &'static str, frame: &[u8], place: usize, expected: u8) -> Result<(), Refused> {
+    match frame.get(place) {
+        Some(found) if *found == expected => Ok(()),
+        Some(found) => Err(Refused::WrongByte { what, place, found: *found, expected }),
+        None => Err(Refused::Truncated { bytes: frame.len(), needed: place + 1 }),
+    }
+}
+
+/// Checks that bytes are one whole frame and no more, and gives its length. Order: length, what `arrival` refuses, truncation,
+/// bytes that follow.
+fn whole_frame(
+    bytes: &[u8],
+    most: usize,
+    arrival: impl Fn(&[u8]) -> Result<Arrival, Refused>,
+) -> Result<usize, Refused> {
+    if bytes.len() > most {
+        return Err(Refused::Oversize { bytes: bytes.len(), most });
+    }
+    match arrival(bytes)? {
+        Arrival::Needs(more) => Err(Refused::Truncated { bytes: bytes.len(), needed: bytes.len() + more }),
+        Arrival::Whole(whole) if bytes.len() > whole => Err(Refused::Trailing { bytes: bytes.len() - whole }),
+        Arrival::Whole(whole) => Ok(whole),
+    }
+}
+
+/// Checks a checksum of one byte, which is the sum of what it covers.
+fn expect_sum(found: u8, covered: &[u8]) -> Result<(), Refused> {
+    let computed = sum(covered);
+    if found == computed {
+        return Ok(());
+    }
+    Err(Refused::Checksum { found: found.into(), computed: computed.into(), digits: 1 })
+}
+
+/// The bytes of an address that is written in decimal digits, two a byte, leading zeros left out or not.
+fn address_of<const BYTES: usize>(digits: &str) -> Option<[u8; BYTES]> {
+    let width = 2 * BYTES;
+    if digits.is_empty() || digits.len() > width || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    hex::decode_to_slice(format!("{digits:0>width$}"), &mut bytes).ok()?;
+    Some(bytes)
+}

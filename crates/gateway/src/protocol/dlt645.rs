@@ -1,0 +1,592 @@
+//! DL/T 645-2007: electricity meters, on RS-485 or behind a serial server.
+//!
+//! ```text
+//! FE*  68  A0..A5  68  C  L  DATA  CS  16
+//! ```
+//!
+//! Address and values are decimal digits, two a byte, lowest byte first. Each byte of DATA is sent plus 33 hex. C says who
+//! speaks and what about; L counts DATA; CS is the sum of all bytes from the first 68 on. DATA of an answer is the identifier
+//! of what was asked (four bytes) and its value.
+//!
+//! Only reading is built here, on purpose: a gateway that can write can stop a meter.
+
+use super::{
+    Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, address_of, date, decimal_digits,
+    expect_byte, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
+};
+use crate::number::{Number, Unit};
+use utilidor_types::Carrier;
+
+/// Most preamble bytes that are taken before a frame; the standard sends four.
+pub const MAX_PREAMBLE: usize = 8;
+/// Most bytes of data in an answer.
+pub const MAX_DATA: usize = 200;
+/// Bytes of a frame besides its data.
+const FRAME_BYTES: usize = 12;
+/// Longest frame with its preamble.
+pub const MAX_FRAME: usize = MAX_PREAMBLE + FRAME_BYTES + MAX_DATA;
+/// Wakes the line.
+const PREAMBLE: u8 = 0xfe;
+const START: u8 = 0x68;
+const END: u8 = 0x16;
+/// What is added to each byte of data.
+const OFFSET: u8 = 0x33;
+/// Places of the second start byte, the control code and the length, counted from the first start byte.
+const SECOND_START: usize = 7;
+const CONTROL: usize = 8;
+const LENGTH: usize = 9;
+
+/// Control code: read data.
+const READ: u8 = 0x11;
+/// Control code: the answer to it.
+const READ_ANSWER: u8 = 0x91;
+/// Control code: the answer to it, more of which can be asked for.
+const READ_ANSWER_MORE: u8 = 0xb1;
+/// Control code: an error in place of it.
+const READ_ERROR: u8 = 0xd1;
+/// Control code: which address do you have?
+const READ_ADDRESS: u8 = 0x13;
+/// Control code: the answer to it.
+const ADDRESS_ANSWER: u8 = 0x93;
+
+/// Forward active energy over all tariffs, now: what can be certified.
+pub const FORWARD_ACTIVE: Identifier = Identifier(0x0001_0000);
+/// The meter's date and weekday.
+pub const DATE: Identifier = Identifier(0x0400_0101);
+/// The meter's time of day.
+pub const TIME: Identifier = Identifier(0x0400_0102);
+/// The meter's number, printed on it.
+pub const METER_NUMBER: Identifier = Identifier(0x0400_0402);
+
+/// A meter's address as it is printed: twelve digits, highest first. `AA` bytes stand for any meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address(pub [u8; 6]);
+
+impl Address {
+    /// Any meter: answered where only one is on the line.
+    pub const ANY: Self = Self([0xaa; 6]);
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no address of a DL/T 645 meter: write its twelve digits as they are printed on it")]
+pub struct BadAddress(pub String);
+
+impl std::str::FromStr for Address {
+    type Err = BadAddress;
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        address_of(text).map(Self).ok_or_else(|| BadAddress(text.into()))
+    }
+}
+
+/// What can be asked: DI3 DI2 DI1 DI0 of the standard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identifier(pub u32);
+
+impl std::fmt::Display for Identifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:08X}", self.0)
+    }
+}
+
+/// The request to read `identifier`, with the four preamble bytes of the standard.
+pub fn read_request(address: Address, identifier: Identifier) -> Vec<u8> {
+    frame(address, READ, &identifier.0.to_le_bytes())
+}
+
+/// The request for the address of the only meter on the line.
+pub fn address_request() -> Vec<u8> {
+    frame(Address::ANY, READ_ADDRESS, &[])
+}
+
+/// The answer with a value of `len` bytes in decimal digits.
+pub fn read_answer(address: Address, identifier: Identifier, digits: u64, len: usize) -> Vec<u8> {
+    let mut data = identifier.0.to_le_bytes().to_vec();
+    data.extend(to_decimal_digits(digits, len));
+    frame(address, READ_ANSWER, &data)
+}
+
+/// The answer that the meter does not have what was asked.
+pub fn no_data_answer(address: Address) -> Vec<u8> {
+    frame(address, READ_ERROR, &[0x02])
+}
+
+/// The answer to [`address_request`].
+pub fn address_answer(address: Address) -> Vec<u8> {
+    let data: Vec<u8> = address.0.iter().rev().copied().collect();
+    frame(address, ADDRESS_ANSWER, &data)
+}
+
+fn frame(address: Address, control: u8, data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![PREAMBLE; 4];
+    bytes.push(START);
+    bytes.extend(address.0.iter().rev());
+    bytes.extend([START, control, data.len() as u8]);
+    bytes.extend(data.iter().map(|byte| byte.wrapping_add(OFFSET)));
+    bytes.push(sum(&bytes[4..]));
+    bytes.push(END);
+    bytes
+}
+
+/// How far a frame has arrived. Refuses what can become none.
+pub fn arrival(bytes: &[u8]) -> Result<Arrival, Refused> {
+    let preamble = bytes.iter().take_while(|byte| **byte == PREAMBLE).count();
+    if preamble > MAX_PREAMBLE {
+        return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_FRAME });
+    }
+    let frame = &bytes[preamble..];
+    if !frame.is_empty() {
+        expect_byte("start", bytes, preamble, START)?;
+    }
+    if frame.len() > SECOND_START {
+        expect_byte("second start", bytes, preamble + SECOND_START, START)?;
+    }
+    let Some(length) = frame.get(LENGTH) else { return Ok(Arrival::Needs(FRAME_BYTES.saturating_sub(frame.len()))) };
+    let length = usize::from(*length);
+    if length > MAX_DATA {
+        return Err(Refused::Oversize { bytes: preamble + FRAME_BYTES + length, most: MAX_FRAME });
+    }
+    let whole = FRAME_BYTES + length;
+    Ok(if frame.len() < whole { Arrival::Needs(whole - frame.len()) } else { Arrival::Whole(preamble + whole) })
+}
+
+/// What stands in a frame, its checksum checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// The meter.
+    pub address: Address,
+    /// The control code.
+    pub control: u8,
+    /// The data, with the offset taken off.
+    pub data: Vec<u8>,
+}
+
+impl Parsed {
+    /// What is asked or answered.
+    pub fn identifier(&self) -> Result<Identifier, Refused> {
+        match self.data.first_chunk() {
+            Some(bytes) => Ok(Identifier(u32::from_le_bytes(*bytes))),
+            None => Err(Refused::WrongLength { what: "data".into(), bytes: self.data.len(), expected: 4 }),
+        }
+    }
+
+    /// Whether it asks to read.
+    pub const fn is_read_request(&self) -> bool {
+        self.control == READ
+    }
+
+    /// Whether it asks for the address.
+    pub const fn is_address_request(&self) -> bool {
+        self.control == READ_ADDRESS
+    }
+}
+
+/// Takes a frame apart. Order: length, start bytes, truncation, bytes that follow, end, checksum.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, Refused> {
+    let whole = whole_frame(bytes, MAX_FRAME, arrival)?;
+    expect_byte("end", bytes, whole - 1, END)?;
+    let preamble = bytes.iter().take_while(|byte| **byte == PREAMBLE).count();
+    let frame = &bytes[preamble..];
+    expect_sum(frame[frame.len() - 2], &frame[..frame.len() - 2])?;
+    let mut address: [u8; 6] = frame[1..SECOND_START].try_into().expect("six bytes lie between the start bytes");
+    address.reverse();
+    let data = frame[LENGTH + 1..frame.len() - 2].iter().map(|byte| byte.wrapping_sub(OFFSET)).collect();
+    Ok(Parsed { address: Address(address), control: frame[CONTROL], data })
+}
+
+/// What a frame says.
+pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
+    let parsed = parse(bytes)?;
+    let telegram = |direction, subject: String, records| Telegram {
+        protocol: Protocol::Dlt645,
+        direction,
+        address: parsed.address.to_string(),
+        carrier: Some(Carrier::Electricity),
+        subject,
+        records,
+    };
+    match parsed.control {
+        READ | READ_ANSWER | READ_ANSWER_MORE => {
+            let identifier = parsed.identifier()?;
+            let subject = format!("data {identifier}");
+            if parsed.control == READ {
+                return Ok(telegram(Direction::Request, subject, Vec::new()));
+            }
+            Ok(telegram(Direction::Reply, subject, records(identifier, &parsed.data[4..])?))
+        }
+        READ_ERROR => {
+            let code = *parsed.data.first().filter(|_| parsed.data.len() == 1).ok_or_else(|| Refused::WrongLength {
+                what: "error".into(),
+                bytes: parsed.data.len(),
+                expected: 1,
+            })?;
+            Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code) })
+        }
+        READ_ADDRESS => Ok(telegram(Direction::Request, "address".into(), Vec::new())),
+        ADDRESS_ANSWER => {
+            let bytes = parsed.data.len();
+            let mut address: [u8; 6] = parsed.data.as_slice().try_into().map_err(|_| Refused::WrongLength {
+                what: "address".into(),
+                bytes,
+                expected: 6,
+            })?;
+            address.reverse();
+            let address = Record::new("address", Content::Text(Address(address).to_string()));
+            Ok(telegram(Direction::Reply, "address".into(), vec![address]))
+        }
+        control => Err(Refused::Unknown { what: "control code", value: control.into() }),
+    }
+}
+
+/// What `address` answers to the question for `identifier`. Order: the frame's own checks, who answers, errors of the meter, to
+/// which question.
+pub fn decode_answer(bytes: &[u8], address: Address, identifier: Identifier) -> Result<Telegram, Refused> {
+    let parsed = parse(bytes)?;
+    if address != Address::ANY && parsed.address != address {
+        return Err(Refused::WrongAddress { expected: address.to_string(), found: parsed.address.to_string() });
+    }
+    if !matches!(parsed.control, READ_ANSWER | READ_ANSWER_MORE | READ_ERROR) {
+        return Err(Refused::Unknown { what: "control code of an answer", value: parsed.control.into() });
+    }
+    let telegram = decode(bytes)?;
+    let found = parsed.identifier()?;
+    if found != identifier {
+        return Err(Refused::WrongSubject { expected: identifier.to_string(), found: found.to_string() });
+    }
+    Ok(telegram)
+}
+
+fn error_meaning(code: u8) -> String {
+    const BITS: [&str; 7] = [
+        "another error",
+        "no such data",
+        "wrong password or no permission",
+        "baud rate cannot be changed",
+        "too many time zones in the year",
+        "too many time slots in the day",
+        "too many tariffs",
+    ];
+    let named: Vec<_> = (0..7).filter(|bit| code >> bit & 1 == 1).map(|bit| BITS[bit]).collect();
+    if named.is_empty() { "no reason is given".into() } else { named.join(", ") }
+}
+
+/// How a field is written.
+struct Field {
+    what: String,
+    bytes: usize,
+    decimals: u8,
+    unit: Unit,
+    /// The highest bit of the highest byte says that the number is negative.
+    signed: bool,
+    is_register: bool,
+    tariff: u32,
+    storage: u64,
+}
+
+/// The fields of `value`, which answers for `identifier`.
+fn records(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused> {
+    let [kind, item, part, storage] = identifier.0.to_be_bytes();
+    match kind {
+        0x00 => energy(identifier, item, part, storage, value),
+        0x02 => measured(identifier, value),
+        0x04 => parameter(identifier, value),
+        _ => Err(unknown(identifier)),
+    }
+}
+
+const fn unknown(identifier: Identifier) -> Refused {
+    Refused::Unknown { what: "data identifier", value: identifier.0 }
+}
+
+/// Energy: a total and up to 63 tariffs, now and at the last twelve settlements.
+fn energy(identifier: Identifier, item: u8, part: u8, storage: u8, value: &[u8]) -> Result<Vec<Record>, Refused> {
+    const BYTES: usize = 4;
+    const KINDS: [&str; 11] = [
+        "combined_active_energy",
+        "forward_active_energy",
+        "reverse_active_energy",
+        "combined_reactive_energy_1",
+        "combined_reactive_energy_2",
+        "quadrant_1_reactive_energy",
+        "quadrant_2_reactive_energy",
+        "quadrant_3_reactive_energy",
+        "quadrant_4_reactive_energy",
+        "forward_apparent_energy",
+        "reverse_apparent_energy",
+    ];
+    // The kinds of phase A begin at 15 hex, those of B at 29, those of C at 3D; the combined ones do not exist for a phase.
+    let (kind, phase) = match item {
+        0x00..=0x0a => (item, ""),
+        0x15..=0x1e => (item - 0x14, "phase_a_"),
+        0x29..=0x32 => (item - 0x28, "phase_b_"),
+        0x3d..=0x46 => (item - 0x3c, "phase_c_"),
+        _ => return Err(unknown(identifier)),
+    };
+    if storage > 12 {
+        return Err(unknown(identifier));
+    }
+    let unit = match kind {
+        0x00..=0x02 => Unit::KilowattHour,
+        0x03..=0x08 => Unit::KilovarHour,
+        _ => Unit::KilovoltAmpereHour,
+    };
+    let field = |tariff: u32| Field {
+        what: format!("{phase}{}", KINDS[usize::from(kind)]),
+        bytes: BYTES,
+        decimals: 2,
+        unit,
+        signed: matches!(kind, 0x00 | 0x03 | 0x04),
+        is_register: identifier == FORWARD_ACTIVE || (part == 0xff && item == 0x01 && storage == 0 && tariff == 0),
+        tariff,
+        storage: storage.into(),
+    };
+    let fields: Vec<Field> = match part {
+        0..=63 => vec![field(part.into())],
+        0xff => (0..value.len().div_ceil(BYTES).clamp(1, 64)).map(|tariff| field(tariff as u32)).collect(),
+        _ => return Err(unknown(identifier)),
+    };
+    read_fields(&fields, value)
+}
+
+/// What the meter measures at this moment.
+fn measured(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused> {
+    let [_, item, part, _] = identifier.0.to_be_bytes();
+    let phases: &[&str] = &["phase_a_", "phase_b_", "phase_c_"];
+    let with_total: &[&str] = &["total_", "phase_a_", "phase_b_", "phase_c_"];
+    let (what, bytes, decimals, unit, signed, names, first) = match identifier.0 & 0xffff_00ff {
+        0x0201_0000 => ("voltage", 2, 1, Unit::Volt, false, phases, 1),
+        0x0202_0000 => ("current", 3, 3, Unit::Ampere, true, phases, 1),
+        0x0203_0000 => ("active_power", 3, 4, Unit::Kilowatt, true, with_total, 0),
+        0x0204_0000 => ("reactive_power", 3, 4, Unit::Kilovar, true, with_total, 0),
+        0x0205_0000 => ("apparent_power", 3, 4, Unit::KilovoltAmpere, true, with_total, 0),
+        0x0206_0000 => ("power_factor", 2, 3, Unit::One, true, with_total, 0),
+        _ if item == 0x80 && part == 0 => {
+            let (what, bytes, decimals, unit, signed) = match identifier.0 & 0xff {
+                0x01 => ("neutral_current", 3, 3, Unit::Ampere, true),
+                0x02 => ("frequency", 2, 2, Unit::Hertz, false),
+                0x03 => ("average_active_power", 3, 4, Unit::Kilowatt, true),
+                0x07 => ("temperature", 2, 1, Unit::Celsius, true),
+                0x08 => ("clock_battery_voltage", 2, 2, Unit::Volt, false),
+                _ => return Err(unknown(identifier)),
+            };
+            let names: &[&str] = &[""];
+            (what, bytes, decimals, unit, signed, names, 0)
+        }
+        _ => return Err(unknown(identifier)),
+    };
+    let field = |name: &str| Field {
+        what: format!("{name}{what}"),
+        bytes,
+        decimals,
+        unit,
+        signed,
+        is_register: false,
+        tariff: 0,
+        storage: 0,
+    };
+    let fields: Vec<Field> = match part {
+        0xff => names.iter().map(|name| field(name)).collect(),
+        part => {
+            let place = usize::from(part).checked_sub(first).filter(|place| *place < names.len());
+            vec![field(names[place.ok_or_else(|| unknown(identifier))?])]
+        }
+    };
+    read_fields(&fields, value)
+}
+
+/// What the meter is.
+fn parameter(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused> {
+    let need = |what: &str, expected: usize| {
+        if value.len() == expected {
+            return Ok(());
+        }
+        Err(Refused::WrongLength { what: what.into(), bytes: value.len(), expected })
+    };
+    let digits = |what: &str, place: usize| {
+        decimal_digits([&value[place]])
+            .map(|number| number as u8)
+            .map_err(|byte| Refused::NotDecimal { what: what.into(), byte })
+    };
+    let time = |what: &str, time: LocalTime| {
+        let is_one = time.date.is_some() || time.time.is_some();
+        let content = if is_one { Content::Time(time) } else { Content::Invalid("no such date or time".into()) };
+        Ok(vec![Record::new(what, content)])
+    };
+    match identifier {
+        DATE => {
+            need("date", 4)?;
+            // Weekday, day, month, year without its century.
+            let [day, month, year] = [digits("date", 1)?, digits("date", 2)?, digits("date", 3)?];
+            time("date", LocalTime { date: date(2_000 + u16::from(year), month, day), time: None })
+        }
+        TIME => {
+            need("time", 3)?;
+            let [second, minute, hour] = [digits("time", 0)?, digits("time", 1)?, digits("time", 2)?];
+            time("time", LocalTime { date: None, time: time_of_day(hour, minute, second) })
+        }
+        Identifier(0x0400_0401) | METER_NUMBER => {
+            let what = if identifier == METER_NUMBER { "meter_number" } else { "address" };
+            need(what, 6)?;
+            let reversed: Vec<u8> = value.iter().rev().copied().collect();
+            Ok(vec![Record::new(what, Content::Text(hex::encode(reversed)))])
+        }
+        Identifier(0x0400_0306 | 0x0400_0307) => {
+            let what =
+                if identifier.0 == 0x0400_0306 { "current_transformer_ratio" } else { "voltage_transformer_ratio" };
+            let field = Field {
+                what: what.into(),
+                bytes: 3,
+                decimals: 0,
+                unit: Unit::One,
+                signed: false,
+                is_register: false,
+                tariff: 0,
+                storage: 0,
+            };
+            read_fields(&[field], value)
+        }
+        _ => Err(unknown(identifier)),
+    }
+}
+
+fn read_fields(fields: &[Field], value: &[u8]) -> Result<Vec<Record>, Refused> {
+    let expected: usize = fields.iter().map(|field| field.bytes).sum();
+    if value.len() != expected {
+        return Err(Refused::WrongLength { what: fields[0].what.clone(), bytes: value.len(), expected });
+    }
+    let mut rest = value;
+    let mut records = Vec::with_capacity(fields.len());
+    for field in fields {
+        let (bytes, after) = rest.split_at(field.bytes);
+        rest = after;
+        records.push(Record {
+            what: field.what.clone(),
+            content: number(field, bytes)?,
+            is_register: field.is_register,
+            tariff: field.tariff,
+            storage: field.storage,
+        });
+    }
+    Ok(records)
+}
+
+fn number(field: &Field, bytes: &[u8]) -> Result<Content, Refused> {
+    // Fields that a meter does not keep are FF throughout.
+    if bytes.iter().all(|byte| *byte == 0xff) {
+        return Ok(Content::Absent);
+    }
+    let mut highest_first: Vec<u8> = bytes.iter().rev().copied().collect();
+    let negative = field.signed && highest_first[0] & 0x80 != 0;
+    if negative {
+        highest_first[0] &= 0x7f;
+    }
+    let digits =
+        decimal_digits(&highest_first).map_err(|byte| Refused::NotDecimal { what: field.what.clone(), byte })?;
+    let digits = i64::try_from(digits).expect("a field has at most six bytes");
+    let number = Number::decimal(if negative { -digits } else { digits }, field.decimals);
+    Ok(Content::Number { number, unit: field.unit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(frame: &[u8]) -> Record {
+        let mut records = decode(frame).unwrap().records;
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0)
+    }
+
+    fn answer(identifier: u32, value: &[u8]) -> Vec<u8> {
+        let mut data = identifier.to_le_bytes().to_vec();
+        data.extend(value);
+        frame("161".parse().unwrap(), READ_ANSWER, &data)
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_was_built() {
+        let address: Address = "000000000161".parse().unwrap();
+        let bytes = read_answer(address, FORWARD_ACTIVE, 12_345_678, 4);
+        let telegram = decode_answer(&bytes, address, FORWARD_ACTIVE).unwrap();
+        let register = telegram.register().unwrap();
+        assert_eq!(register.content.to_string(), "123456.78 kWh");
+        assert_eq!((register.what.as_str(), register.tariff, register.storage), ("forward_active_energy", 0, 0));
+    }
+
+    #[test]
+    fn refuses_an_answer_of_another_meter_or_to_another_question() {
+        let address: Address = "161".parse().unwrap();
+        let bytes = read_answer(address, FORWARD_ACTIVE, 1, 4);
+        let other = decode_answer(&bytes, "162".parse().unwrap(), FORWARD_ACTIVE);
+        assert!(matches!(other, Err(Refused::WrongAddress { .. })), "{other:?}");
+        let other = decode_answer(&bytes, address, Identifier(0x0002_0000));
+        assert!(matches!(other, Err(Refused::WrongSubject { .. })), "{other:?}");
+        let request = read_request(address, FORWARD_ACTIVE);
+        assert!(matches!(decode_answer(&request, address, FORWARD_ACTIVE), Err(Refused::Unknown { .. })));
+        let error = decode_answer(&no_data_answer(address), address, FORWARD_ACTIVE);
+        assert_eq!(error, Err(Refused::DeviceError { code: 2, meaning: "no such data".into() }));
+    }
+
+    #[test]
+    fn blocks_of_tariffs_stored_values_and_signs_are_read() {
+        let block = decode(&answer(0x0001_ff00, &[0x26, 0, 0, 0, 0x11, 0, 0, 0, 0x15, 0, 0, 0])).unwrap();
+        assert_eq!(block.records.len(), 3);
+        assert_eq!(block.register().unwrap().content.to_string(), "0.26 kWh");
+        assert_eq!((block.records[2].tariff, block.records[2].content.to_string().as_str()), (2, "0.15 kWh"));
+
+        let stored = only(&answer(0x0001_0003, &[1, 0, 0, 0]));
+        assert_eq!((stored.storage, stored.is_register), (3, false));
+        assert_eq!(only(&answer(0x0000_0000, &[0x26, 0, 0, 0x80])).content.to_string(), "-0.26 kWh");
+        assert_eq!(only(&answer(0x0203_0000, &[0x34, 0x12, 0x80])).content.to_string(), "-0.1234 kW");
+        assert_eq!(only(&answer(0x0206_0100, &[0x00, 0x10])).content.to_string(), "1.000");
+        assert_eq!(only(&answer(0x0029_0000, &[1, 0, 0, 0])).what, "phase_b_forward_active_energy");
+    }
+
+    #[test]
+    fn a_field_of_ff_is_absent_and_one_that_is_no_decimal_is_refused() {
+        assert_eq!(only(&answer(0x0001_0000, &[0xff; 4])).content, Content::Absent);
+        let refused = decode(&answer(0x0001_0000, &[0, 0, 0, 0x0e]));
+        assert_eq!(refused, Err(Refused::NotDecimal { what: "forward_active_energy".into(), byte: 0x0e }));
+        // Forward energy has no sign: its highest bit is a digit's.
+        assert_eq!(only(&answer(0x0001_0000, &[0, 0, 0, 0x80])).content.to_string(), "800000.00 kWh");
+    }
+
+    #[test]
+    fn the_meters_clock_and_number_are_read() {
+        assert_eq!(only(&answer(0x0400_0101, &[0x04, 0x26, 0x11, 0x26])).content.to_string(), "2026-11-26");
+        assert_eq!(only(&answer(0x0400_0102, &[0x59, 0x30, 0x23])).content.to_string(), "23:30:59");
+        assert!(matches!(only(&answer(0x0400_0101, &[0, 0x30, 0x02, 0x26])).content, Content::Invalid(_)));
+        let number = only(&answer(0x0400_0402, &[0x61, 1, 0, 0, 0, 0]));
+        assert_eq!(number.content, Content::Text("000000000161".into()));
+        assert_eq!(only(&address_answer("161".parse().unwrap())).content, Content::Text("000000000161".into()));
+    }
+
+    #[test]
+    fn refuses_lengths_that_lie_and_identifiers_that_are_not_known() {
+        assert!(matches!(decode(&answer(0x0001_0000, &[0; 5])), Err(Refused::WrongLength { .. })));
+        assert!(matches!(decode(&answer(0x0001_ff00, &[0; 5])), Err(Refused::WrongLength { .. })));
+        assert!(matches!(decode(&answer(0x0001_ff00, &[])), Err(Refused::WrongLength { .. })));
+        for identifier in [0x0001_4000, 0x0001_000d, 0x000b_0000, 0x0201_0400, 0x0280_0009, 0x0999_0000] {
+            assert!(matches!(decode(&answer(identifier, &[0; 4])), Err(Refused::Unknown { .. })), "{identifier:08x}");
+        }
+        let mut long = frame(Address::ANY, READ_ANSWER, &[0; 250]);
+        assert!(matches!(decode(&long), Err(Refused::Oversize { .. })));
+        long = [vec![PREAMBLE; 9], read_request(Address::ANY, FORWARD_ACTIVE)].concat();
+        assert!(matches!(decode(&long), Err(Refused::Oversize { .. })));
+        assert!(matches!(decode(&frame(Address::ANY, 0x1c, &[])), Err(Refused::Unknown { .. })));
+    }
+
+    #[test]
+    fn addresses_are_what_is_printed_on_the_meter() {
+        assert_eq!("161".parse::<Address>().unwrap().to_string(), "000000000161");
+        for text in ["", "1234567890123", "12ab", "-1"] {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+}

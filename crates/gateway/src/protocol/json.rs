@@ -1,0 +1,166 @@
+//! Registers in JSON documents, as collectors publish them over MQTT.
+//!
+//! A document is read without floats: a number's own digits are what counts, as a JSON number or as a string of one. A reading needs
+//! the time that the device gives it; when a broker hands it on says nothing.
+
+use super::{Content, Direction, Protocol, Record, Refused, Telegram};
+use crate::number::{Number, Step};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use utilidor_types::Timestamp;
+
+/// Longest document.
+pub const MAX_DOCUMENT: usize = 4_096;
+/// Most steps of a pointer.
+pub const MAX_DEPTH: usize = 8;
+/// Most digits of a number.
+const MAX_DIGITS: usize = 18;
+
+/// Where a document has its register and its time: JSON pointers, such as `/meter/energy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The register.
+    pub value: String,
+    /// The time: RFC 3339, or Unix seconds or milliseconds.
+    pub time: String,
+    /// How much one counts.
+    pub step: Step,
+}
+
+/// A register and its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What it says.
+    pub telegram: Telegram,
+    /// When the register showed it, in Unix milliseconds.
+    pub time_ms: u64,
+}
+
+/// What a document says. `topic` is who says it.
+pub fn decode(bytes: &[u8], topic: &str, description: &Description) -> Result<Document, Refused> {
+    if bytes.len() > MAX_DOCUMENT {
+        return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_DOCUMENT });
+    }
+    let document: &RawValue = serde_json::from_slice(bytes).map_err(|error| invalid("document", &error.to_string()))?;
+    let value = scalar(document, &description.value)?;
+    let time = scalar(document, &description.time)?;
+    let time_ms = read_time(&time).ok_or_else(|| invalid("time", &format!("{time:?} is no time")))?;
+    let content = match value.as_str() {
+        "null" | "" => Content::Absent,
+        text => {
+            let number = decimal(text).and_then(|number| number.times(description.step.number));
+            let number = number.ok_or_else(|| invalid("register", &format!("{text:?} is no decimal number")))?;
+            Content::Number { number, unit: description.step.unit }
+        }
+    };
+    let telegram = Telegram {
+        protocol: Protocol::Json,
+        direction: Direction::Reply,
+        address: topic.into(),
+        carrier: None,
+        subject: format!("register of {}", Timestamp(time_ms).to_rfc3339()),
+        records: vec![Record { is_register: true, ..Record::new("register", content) }],
+    };
+    Ok(Document { telegram, time_ms })
+}
+
+fn invalid(what: &str, reason: &str) -> Refused {
+    Refused::Invalid { what: what.into(), reason: reason.into() }
+}
+
+/// The number, string or null that a pointer leads to, as text.
+fn scalar(document: &RawValue, pointer: &str) -> Result<String, Refused> {
+    let missing = || invalid(pointer, "the document does not hold it");
+    let mut value = document;
+    for name in pointer.trim_start_matches('/').split('/').take(MAX_DEPTH) {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).map_err(|_| missing())?;
+        value = fields.get(name).copied().ok_or_else(missing)?;
+    }
+    let text = value.get();
+    if text.starts_with('"') {
+        return serde_json::from_str(text).map_err(|_| missing());
+    }
+    if text.starts_with(['{', '[', 't', 'f']) {
+        return Err(invalid(pointer, "it is neither a number nor a text"));
+    }
+    Ok(text.into())
+}
+
+/// The exact number of a decimal text, with or without an exponent.
+fn decimal(text: &str) -> Option<Number> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i8>().ok()?),
+        None => (text, 0),
+    };
+    let (sign, magnitude) = mantissa.strip_prefix('-').map_or((1, mantissa), |magnitude| (-1, magnitude));
+    let (whole, decimals) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() + decimals.len() > MAX_DIGITS || !is_number(whole) || !is_number(decimals) {
+        return None;
+    }
+    let digits: i64 = format!("{whole}{decimals}").parse().ok()?;
+    Number::decimal(sign * digits, decimals.len() as u8).times_ten_to(exponent)
+}
+
+/// Unix seconds, Unix milliseconds or RFC 3339.
+fn read_time(text: &str) -> Option<u64> {
+    /// Beyond this a whole number counts milliseconds: as seconds it would be in the year 5138.
+    const MOST_SECONDS: u64 = 100_000_000_000;
+    match text.parse::<u64>() {
+        Ok(seconds) if seconds < MOST_SECONDS => seconds.checked_mul(1_000),
+        Ok(ms) => Some(ms),
+        Err(_) => u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_types::Carrier;
+
+    fn description() -> Description {
+        Description { value: "/meter/volume".into(), time: "/ts".into(), step: "1m3".parse().unwrap() }
+    }
+
+    fn read(document: &str) -> Result<Document, Refused> {
+        decode(document.as_bytes(), "site/water-1", &description())
+    }
+
+    #[test]
+    fn numbers_are_their_own_digits_and_never_floats() {
+        // As a float this is 90071992547.40993 or so.
+        let document = read(r#"{"meter":{"volume":90071992547.409931},"ts":1800000000}"#).unwrap();
+        assert_eq!(document.telegram.register().unwrap().content.to_string(), "90071992547.409931 m3");
+        assert_eq!(document.time_ms, 1_800_000_000_000);
+        for (value, shown) in [("12", "12 m3"), ("\"12.50\"", "12.50 m3"), ("1.25e1", "12.5 m3"), ("null", "absent")] {
+            let document = read(&format!(r#"{{"meter":{{"volume":{value}}},"ts":"2027-01-15T08:00:00Z"}}"#)).unwrap();
+            assert_eq!(document.telegram.register().unwrap().content.to_string(), shown);
+            assert_eq!(document.time_ms, 1_800_000_000_000);
+        }
+        let low = read(r#"{"meter":{"volume":-1},"ts":1800000000}"#).unwrap();
+        assert!(low.telegram.quantity_floor(Carrier::Water).is_err());
+    }
+
+    #[test]
+    fn refuses_documents_without_register_or_time() {
+        for document in [
+            "",
+            "[]",
+            "{}",
+            r#"{"meter":{"volume":1}}"#,
+            r#"{"meter":{"volume":1},"ts":null}"#,
+            r#"{"meter":{"volume":1},"ts":"soon"}"#,
+            r#"{"meter":{"volume":true},"ts":1800000000}"#,
+            r#"{"meter":{"volume":{}},"ts":1800000000}"#,
+            r#"{"meter":{"volume":"1,5"},"ts":1800000000}"#,
+            r#"{"meter":{"volume":1e99},"ts":1800000000}"#,
+            r#"{"meter":[1],"ts":1800000000}"#,
+            r#"{"meter":{"volume":1},"ts":1800000000} x"#,
+        ] {
+            assert!(read(document).is_err(), "{document}");
+        }
+        assert!(matches!(read(&" ".repeat(MAX_DOCUMENT + 1)), Err(Refused::Oversize { .. })));
+        // A document that is nothing but depth.
+        assert!(read(&"[".repeat(4_000)).is_err());
+    }
+}

@@ -1,0 +1,695 @@
+//! Wired M-Bus: EN 13757-2 (frames) and EN 13757-3 (records).
+//!
+//! ```text
+//! E5                                        acknowledged
+//! 10  C  A  CS  16                          short frame: requests
+//! 68  L  L  68  C  A  CI  DATA  CS  16      long frame: answers
+//! ```
+//!
+//! DATA of an answer is a head of 12 bytes (who answers) and records: each has DIF and its extensions (how the value is
+//! written, since when, for which tariff), VIF and its extensions (what it is, in which unit), and the value.
+//!
+//! Every record whose unit or qualifier this file does not know is shown as bytes: it never becomes a register. Answers in
+//! the fixed structure (CI 73), with the highest byte first (CI 76) or encrypted are refused. Values that do not fit whole
+//! numbers of 64 bits do not exist in the protocol, so that nothing here is rounded.
+
+use super::{
+    Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
+    expect_sum, sum, time_of_day, whole_frame,
+};
+use crate::number::{Number, Unit};
+use utilidor_types::Carrier;
+
+/// Longest frame: a length byte counts to 255.
+pub const MAX_FRAME: usize = 255 + 6;
+/// Most extension bytes of a DIF or a VIF.
+pub const MAX_EXTENSIONS: usize = 10;
+const ACKNOWLEDGED: u8 = 0xe5;
+const SHORT_START: u8 = 0x10;
+const LONG_START: u8 = 0x68;
+const END: u8 = 0x16;
+const SHORT_BYTES: usize = 5;
+/// Bytes of a long frame that its length does not count.
+const LONG_EXTRA: usize = 6;
+/// Bytes of control, address and CI.
+const LONG_HEAD: usize = 3;
+/// Bytes of the head of an answer in the variable structure.
+const VARIABLE_HEAD: usize = 12;
+/// More extension follows.
+const EXTENSION: u8 = 0x80;
+
+/// The request for a device's values; `toggle` changes with each request that was answered.
+pub fn read_request(primary: u8, toggle: bool) -> Vec<u8> {
+    let control = if toggle { 0x7b } else { 0x5b };
+    vec![SHORT_START, control, primary, control.wrapping_add(primary), END]
+}
+
+/// The request to begin anew.
+pub fn reset_request(primary: u8) -> Vec<u8> {
+    vec![SHORT_START, 0x40, primary, 0x40u8.wrapping_add(primary), END]
+}
+
+/// An acknowledgement.
+pub fn acknowledgement() -> Vec<u8> {
+    vec![ACKNOWLEDGED]
+}
+
+/// The answer of a meter whose register shows `value`: Wh for energy, thousandths of a cubic metre for volume.
+pub fn answer(primary: u8, identification: u32, carrier: Carrier, value: u32) -> Vec<u8> {
+    let medium = match carrier {
+        Carrier::Electricity => 0x02,
+        Carrier::Gas => 0x03,
+        Carrier::Heating => 0x04,
+        Carrier::HotWater => 0x06,
+        Carrier::Water => 0x07,
+        Carrier::Cooling => 0x0a,
+    };
+    let vif = match carrier {
+        Carrier::Electricity | Carrier::Heating | Carrier::Cooling => 0x03,
+        Carrier::HotWater | Carrier::Gas | Carrier::Water => 0x13,
+    };
+    let mut data = vec![0x08, primary, 0x72];
+    data.extend(super::to_decimal_digits(identification.into(), 4));
+    // Maker "UTI", version 1, and an access number, status and signature of 0.
+    data.extend([0x89, 0x56, 0x01, medium, 0, 0, 0, 0]);
+    data.extend([0x04, vif]);
+    data.extend(value.to_le_bytes());
+    let length = data.len() as u8;
+    let mut frame = vec![LONG_START, length, length, LONG_START];
+    frame.extend(&data);
+    frame.extend([sum(&data), END]);
+    frame
+}
+
+/// How far a frame has arrived. Refuses what can become none.
+pub fn arrival(bytes: &[u8]) -> Result<Arrival, Refused> {
+    match bytes.first() {
+        None => Ok(Arrival::Needs(1)),
+        Some(&ACKNOWLEDGED) => Ok(Arrival::Whole(1)),
+        Some(&SHORT_START) if bytes.len() < SHORT_BYTES => Ok(Arrival::Needs(SHORT_BYTES - bytes.len())),
+        Some(&SHORT_START) => Ok(Arrival::Whole(SHORT_BYTES)),
+        Some(&LONG_START) => {
+            let Some(length) = bytes.get(1) else { return Ok(Arrival::Needs(LONG_EXTRA + LONG_HEAD - 1)) };
+            if bytes.len() > 2 {
+                expect_byte("second length", bytes, 2, *length)?;
+            }
+            if bytes.len() > 3 {
+                expect_byte("second start", bytes, 3, LONG_START)?;
+            }
+            if usize::from(*length) < LONG_HEAD {
+                let bytes = (*length).into();
+                return Err(Refused::WrongLength { what: "long frame".into(), bytes, expected: LONG_HEAD });
+            }
+            let whole = usize::from(*length) + LONG_EXTRA;
+            Ok(if bytes.len() < whole { Arrival::Needs(whole - bytes.len()) } else { Arrival::Whole(whole) })
+        }
+        Some(_) => {
+            expect_byte("start", bytes, 0, LONG_START)?;
+            unreachable!("the start byte was looked at above")
+        }
+    }
+}
+
+/// A frame, its checksum checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parsed<'a> {
+    /// Acknowledged.
+    Acknowledged,
+    /// A short frame.
+    Short {
+        /// What is asked.
+        control: u8,
+        /// Of whom.
+        primary: u8,
+    },
+    /// A long frame.
+    Long {
+        /// Who speaks, and what about.
+        control: u8,
+        /// The device.
+        primary: u8,
+        /// What the data is.
+        information: u8,
+        /// The data.
+        data: &'a [u8],
+    },
+}
+
+/// Takes a frame apart. Order: length, start and length bytes, truncation, bytes that follow, end, checksum.
+pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Refused> {
+    let whole = whole_frame(bytes, MAX_FRAME, arrival)?;
+    if whole == 1 {
+        return Ok(Parsed::Acknowledged);
+    }
+    expect_byte("end", bytes, whole - 1, END)?;
+    let begin = if bytes[0] == SHORT_START { 1 } else { 4 };
+    let body = &bytes[begin..whole - 2];
+    expect_sum(bytes[whole - 2], body)?;
+    Ok(match *body {
+        [control, primary] => Parsed::Short { control, primary },
+        [control, primary, information, ref data @ ..] => Parsed::Long { control, primary, information, data },
+        _ => unreachable!("a short frame has two bytes, a long one at least three"),
+    })
+}
+
+/// What a frame says.
+pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
+    let telegram = |direction, primary: u8, carrier, subject: &str, records| Telegram {
+        protocol: Protocol::Mbus,
+        direction,
+        address: primary.to_string(),
+        carrier,
+        subject: subject.into(),
+        records,
+    };
+    match parse(bytes)? {
+        Parsed::Acknowledged => Ok(Telegram {
+            protocol: Protocol::Mbus,
+            direction: Direction::Reply,
+            address: String::new(),
+            carrier: None,
+            subject: "acknowledged".into(),
+            records: Vec::new(),
+        }),
+        Parsed::Short { control, primary } => {
+            let subject = match control {
+                0x40 => "begin anew",
+                0x5b | 0x7b => "values",
+                0x5a | 0x7a => "alarms",
+                _ => return Err(Refused::Unknown { what: "control code", value: control.into() }),
+            };
+            Ok(telegram(Direction::Request, primary, None, subject, Vec::new()))
+        }
+        Parsed::Long { control, primary, information, data } => {
+            if control & 0xcf != 0x08 {
+                return Err(Refused::Unknown { what: "control code of an answer", value: control.into() });
+            }
+            match information {
+                0x70 => {
+                    let code = data.first().copied().unwrap_or_default();
+                    Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code).into() })
+                }
+                0x72 => {
+                    let (carrier, records) = variable(data)?;
+                    Ok(telegram(Direction::Reply, primary, carrier, "values", records))
+                }
+                _ => Err(Refused::Unknown { what: "control information", value: information.into() }),
+            }
+        }
+    }
+}
+
+/// What the device at `primary` answers. Order: the frame's own checks, who answers, errors of the device.
+pub fn decode_answer(bytes: &[u8], primary: u8) -> Result<Telegram, Refused> {
+    match parse(bytes)? {
+        Parsed::Long { primary: found, .. } if found != primary => {
+            Err(Refused::WrongAddress { expected: primary.to_string(), found: found.to_string() })
+        }
+        Parsed::Long { .. } => decode(bytes),
+        Parsed::Acknowledged | Parsed::Short { .. } => {
+            Err(Refused::WrongSubject { expected: "values".into(), found: "an acknowledgement or a request".into() })
+        }
+    }
+}
+
+const fn error_meaning(code: u8) -> &'static str {
+    match code {
+        0x01 => "the request is not implemented",
+        0x02 => "the request is too long",
+        0x03 => "too many records",
+        0x04 => "the record ends early",
+        0x05 => "too many extensions of a DIF",
+        0x06 => "too many extensions of a VIF",
+        0x08 => "the device is busy",
+        0x09 => "too many readouts",
+        _ => "no reason is given",
+    }
+}
+
+/// The carrier of a medium.
+const fn carrier(medium: u8) -> Option<Carrier> {
+    Some(match medium {
+        0x02 => Carrier::Electricity,
+        0x03 => Carrier::Gas,
+        // Heat by its outlet or inlet.
+        0x04 | 0x0c => Carrier::Heating,
+        // Warm and hot water.
+        0x06 | 0x15 => Carrier::HotWater,
+        // Water, cold water.
+        0x07 | 0x16 => Carrier::Water,
+        0x0a | 0x0b => Carrier::Cooling,
+        _ => return None,
+    })
+}
+
+/// The answer in the variable structure.
+fn variable(data: &[u8]) -> Result<(Option<Carrier>, Vec<Record>), Refused> {
+    let Some((head, body)) = data.split_at_checked(VARIABLE_HEAD) else {
+        return Err(Refused::WrongLength { what: "head".into(), bytes: data.len(), expected: VARIABLE_HEAD });
+    };
+    let carrier = carrier(head[7]);
+    let mode = head[11] & 0x1f;
+    if matches!(mode, 5 | 7) {
+        return Err(Refused::Unknown { what: "encryption mode", value: mode.into() });
+    }
+    let reversed: Vec<u8> = head[..4].iter().rev().copied().collect();
+    let maker = u16::from_le_bytes([head[4], head[5]]);
+    let letter = |shift: u16| char::from(b'@' + (maker >> shift & 0x1f) as u8);
+    let maker: String = [10, 5, 0].map(letter).iter().collect();
+    let mut records = vec![
+        Record::new("identification", Content::Text(hex::encode(reversed))),
+        Record::new("maker", Content::Text(maker)),
+        Record::new("version", Content::Number { number: Number::whole(head[6].into()), unit: Unit::One }),
+        Record::new("medium", Content::Text(format!("{:02X}", head[7]))),
+        Record::new("status", Content::Text(format!("{:02X}", head[9]))),
+    ];
+    let mut reader = Reader { rest: body, bytes: VARIABLE_HEAD + body.len() };
+    let mut count = 0;
+    while let Some(dif) = reader.next_dif() {
+        match dif {
+            0x0f | 0x1f => {
+                let what = if dif == 0x1f { "more_records_follow" } else { "maker_specific" };
+                records.push(Record::new(what, Content::Text(hex::encode(reader.rest))));
+                break;
+            }
+            0x3f | 0x4f | 0x5f | 0x6f | 0x7f => return Err(Refused::Unknown { what: "DIF", value: dif.into() }),
+            _ => records.push(reader.record(dif, count, carrier)?),
+        }
+        count += 1;
+    }
+    Ok((carrier, records))
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// Bytes of the whole, to say where it ended early.
+    bytes: usize,
+}
+
+/// What a VIF stands for.
+struct Value {
+    what: String,
+    unit: Unit,
+    power: i8,
+    kind: ValueKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ValueKind {
+    Energy,
+    Volume,
+    Other,
+    Date,
+    DateTime,
+    /// Digits or bytes without a unit.
+    Label,
+    /// Not known: shown as bytes.
+    Opaque,
+}
+
+impl<'a> Reader<'a> {
+    /// The next record's first byte; fillers between records are passed over.
+    fn next_dif(&mut self) -> Option<u8> {
+        const FILLER: u8 = 0x2f;
+        let fillers = self.rest.iter().take_while(|byte| **byte == FILLER).count();
+        self.rest = &self.rest[fillers..];
+        let (dif, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*dif)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Refused> {
+        let Some((taken, rest)) = self.rest.split_at_checked(count) else {
+            return Err(Refused::Truncated { bytes: self.bytes, needed: self.bytes + count - self.rest.len() });
+        };
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Refused> {
+        Ok(self.take(1)?[0])
+    }
+
+    /// Extension bytes after `first`, if it says that some follow.
+    fn extensions(&mut self, first: u8, record: usize) -> Result<Vec<u8>, Refused> {
+        let mut extensions = Vec::new();
+        let mut last = first;
+        while last & EXTENSION != 0 {
+            if extensions.len() == MAX_EXTENSIONS {
+                return Err(Refused::TooManyExtensions { record, most: MAX_EXTENSIONS });
+            }
+            last = self.byte()?;
+            extensions.push(last);
+        }
+        Ok(extensions)
+    }
+
+    fn record(&mut self, dif: u8, count: usize, carrier: Option<Carrier>) -> Result<Record, Refused> {
+        let dif_extensions = self.extensions(dif, count)?;
+        let mut storage = u64::from(dif >> 6 & 1);
+        let mut tariff = 0u32;
+        let mut subunit = 0u32;
+        for (place, extension) in dif_extensions.iter().enumerate() {
+            // Ten extensions of four, two and one bits: 41, 20 and 10 bits.
+            storage |= u64::from(extension & 0x0f) << (1 + 4 * place);
+            tariff |= u32::from(extension >> 4 & 3) << (2 * place);
+            subunit |= u32::from(extension >> 6 & 1) << place;
+        }
+        let vif = self.byte()?;
+        // Names that are written out stand between the VIF and its extensions.
+        let mut name = None;
+        if vif & 0x7f == 0x7c {
+            let length = self.byte()?;
+            let text: String = self.take(length.into())?.iter().rev().map(|byte| char::from(*byte)).collect();
+            name = Some(text);
+        }
+        let vif_extensions = self.extensions(vif, count)?;
+        let (mut value, qualifiers) = meaning(vif, name, &vif_extensions);
+        let mut absent = None;
+        for qualifier in qualifiers {
+            match qualifier & 0x7f {
+                0x00 => {}
+                0x15 => absent = Some(Content::Absent),
+                code @ 0x01..=0x1f => absent = Some(Content::Invalid(format!("the device reports error {code:02X}"))),
+                // Only what flowed forward, or only what flowed back.
+                0x3b => value.what = format!("forward_{}", value.what),
+                0x3c => {
+                    value.what = format!("reverse_{}", value.what);
+                    value.kind = if value.kind == ValueKind::Opaque { value.kind } else { ValueKind::Other };
+                }
+                power @ 0x70..=0x77 => value.power += (power & 7) as i8 - 6,
+                0x7d => value.power += 3,
+                code => {
+                    value.what = format!("{}_qualified_{code:02x}", value.what);
+                    value.kind = ValueKind::Opaque;
+                }
+            }
+        }
+        let function = dif >> 4 & 3;
+        let prefix = ["", "maximum_", "minimum_", "at_error_"][usize::from(function)];
+        let what = format!("{prefix}{}", value.what);
+        let content = self.content(dif & 0x0f, &value)?;
+        let content = absent.unwrap_or(content);
+        let measures = match carrier {
+            Some(Carrier::Electricity | Carrier::Heating | Carrier::Cooling) => value.kind == ValueKind::Energy,
+            Some(Carrier::HotWater | Carrier::Gas | Carrier::Water) => value.kind == ValueKind::Volume,
+            None => false,
+        };
+        let is_now = function == 0 && storage == 0 && tariff == 0 && subunit == 0;
+        let what = if subunit == 0 { what } else { format!("{what}_subunit_{subunit}") };
+        Ok(Record { what, content, is_register: measures && is_now, tariff, storage })
+    }
+
+    fn content(&mut self, coding: u8, value: &Value) -> Result<Content, Refused> {
+        let length = match coding {
+            0x00 | 0x08 => return Ok(Content::Absent),
+            0x01 | 0x09 => 1,
+            0x02 | 0x0a => 2,
+            0x03 | 0x0b => 3,
+            0x04 | 0x05 | 0x0c => 4,
+            0x06 | 0x0e => 6,
+            0x07 => 8,
+            _ => return self.variable_content(),
+        };
+        let bytes = self.take(length)?;
+        match value.kind {
+            ValueKind::Opaque => return Ok(Content::Text(hex::encode(bytes))),
+            ValueKind::Date if length == 2 => return Ok(date_content(bytes)),
+            ValueKind::DateTime if length == 4 => return Ok(date_time_content(bytes)),
+            ValueKind::Date | ValueKind::DateTime => return Ok(Content::Text(hex::encode(bytes))),
+            _ => {}
+        }
+        let number = match coding {
+            0x05 => {
+                let bits = u32::from_le_bytes(bytes.try_into().expect("four bytes were taken"));
+                match Number::binary32(bits) {
+                    Ok(number) => number,
+                    Err(error) => return Ok(Content::Invalid(error.to_string())),
+                }
+            }
+            0x01..=0x07 => {
+                let negative = bytes[length - 1] & 0x80 != 0;
+                let mut wide = [if negative { 0xff } else { 0 }; 8];
+                wide[..length].copy_from_slice(bytes);
+                Number::whole(i64::from_le_bytes(wide))
+            }
+            _ => match digits(bytes) {
+                Ok(number) => number,
+                Err(reason) => return Ok(Content::Invalid(reason)),
+            },
+        };
+        if value.kind == ValueKind::Label && coding > 0x08 {
+            let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+            return Ok(Content::Text(hex::encode(reversed)));
+        }
+        Ok(match number.times_ten_to(value.power) {
+            Some(number) => Content::Number { number, unit: value.unit },
+            None => Content::Invalid(format!("{number} times 10 to {} is beyond any register", value.power)),
+        })
+    }
+
+    /// A value whose length stands before it.
+    fn variable_content(&mut self) -> Result<Content, Refused> {
+        let length = self.byte()?;
+        match length {
+            0x00..=0xbf => {
+                let bytes = self.take(length.into())?;
+                let is_text = bytes.iter().all(|byte| (0x20..0x7f).contains(byte));
+                let text = || bytes.iter().rev().map(|byte| char::from(*byte)).collect();
+                Ok(Content::Text(if is_text { text() } else { hex::encode(bytes) }))
+            }
+            0xc0..=0xc9 | 0xd0..=0xd9 | 0xe0..=0xef => {
+                Ok(Content::Text(hex::encode(self.take((length & 0x0f).into())?)))
+            }
+            _ => Err(Refused::Unknown { what: "length of a variable value", value: length.into() }),
+        }
+    }
+}
+
+/// A number in decimal digits, lowest byte first. F in the highest place is a minus sign.
+fn digits(bytes: &[u8]) -> Result<Number, String> {
+    let mut highest_first: Vec<u8> = bytes.iter().rev().copied().collect();
+    let negative = highest_first[0] >> 4 == 0x0f;
+    if negative {
+        highest_first[0] &= 0x0f;
+    }
+    let digits = decimal_digits(&highest_first).map_err(|byte| format!("byte {byte:02X} is no two decimal digits"))?;
+    let digits = i64::try_from(digits).expect("a field has at most six bytes");
+    Ok(Number::whole(if negative { -digits } else { digits }))
+}
+
+/// Date of type G: day, month, year in 16 bits.
+fn date_parts(low: u8, high: u8, century: u8) -> Option<(u16, u8, u8)> {
+    let year = u16::from(low >> 5 | high >> 4 << 3);
+    // Without a century, 0 to 80 are of this one.
+    let year = match century {
+        0 if year <= 80 => 2_000 + year,
+        century => 1_900 + 100 * u16::from(century) + year,
+    };
+    date(year, high & 0x0f, low & 0x1f)
+}
+
+fn date_content(bytes: &[u8]) -> Content {
+    if bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == 0xff) {
+        return Content::Absent;
+    }
+    match date_parts(bytes[0], bytes[1], 0) {
+        Some(date) => Content::Time(LocalTime { date: Some(date), time: None }),
+        None => Content::Invalid(format!("{} is no date", hex::encode(bytes))),
+    }
+}
+
+/// Time of type F: minute, hour, and a date, in 32 bits.
+fn date_time_content(bytes: &[u8]) -> Content {
+    const IS_INVALID: u8 = 0x80;
+    if bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == 0xff) {
+        return Content::Absent;
+    }
+    let date = date_parts(bytes[2], bytes[3], bytes[1] >> 5 & 3);
+    let time = time_of_day(bytes[1] & 0x1f, bytes[0] & 0x3f, 0);
+    if bytes[0] & IS_INVALID != 0 || date.is_none() || time.is_none() {
+        return Content::Invalid(format!(
+            "{} is no time, or the device says that its clock is not set",
+            hex::encode(bytes)
+        ));
+    }
+    Content::Time(LocalTime { date, time })
+}
+
+/// What a VIF stands for, and the extensions that qualify it.
+fn meaning(vif: u8, name: Option<String>, extensions: &[u8]) -> (Value, &[u8]) {
+    let value = |what: &str, unit, power, kind| Value { what: what.into(), unit, power, kind };
+    let opaque = |what: String| Value { what, unit: Unit::One, power: 0, kind: ValueKind::Opaque };
+    match (vif, extensions) {
+        (0xfb, [extension, qualifiers @ ..]) => (second_table(extension & 0x7f), qualifiers),
+        (0xfd, [extension, qualifiers @ ..]) => (third_table(extension & 0x7f), qualifiers),
+        // What follows a maker's own VIF is the maker's own too.
+        (0x7f | 0xff, _) => (opaque("maker_specific".into()), &[]),
+        (0x7c | 0xfc, qualifiers) => (value(&name.unwrap_or_default(), Unit::One, 0, ValueKind::Label), qualifiers),
+        (vif, qualifiers) => {
+            let code = vif & 0x7f;
+            let n = (code & 7) as i8;
+            let m = (code & 3) as i8;
+            let found = match code {
+                0x00..=0x07 => value("energy", Unit::WattHour, n - 3, ValueKind::Energy),
+                0x08..=0x0f => value("energy", Unit::Joule, n, ValueKind::Energy),
+                0x10..=0x17 => value("volume", Unit::CubicMetre, n - 6, ValueKind::Volume),
+                0x18..=0x1f => value("mass", Unit::Kilogram, n - 3, ValueKind::Other),
+                0x20..=0x23 => value("on_time", duration(m), 0, ValueKind::Other),
+                0x24..=0x27 => value("operating_time", duration(m), 0, ValueKind::Other),
+                0x28..=0x2f => value("power", Unit::Watt, n - 3, ValueKind::Other),
+                0x30..=0x37 => value("power", Unit::JoulePerHour, n, ValueKind::Other),
+                0x38..=0x3f => value("flow", Unit::CubicMetrePerHour, n - 6, ValueKind::Other),
+                0x40..=0x47 => value("flow", Unit::CubicMetrePerMinute, n - 7, ValueKind::Other),
+                0x48..=0x4f => value("flow", Unit::CubicMetrePerSecond, n - 9, ValueKind::Other),
+                0x50..=0x57 => value("mass_flow", Unit::KilogramPerHour, n - 3, ValueKind::Other),
+                0x58..=0x5b => value("supply_temperature", Unit::Celsius, m - 3, ValueKind::Other),
+                0x5c..=0x5f => value("return_temperature", Unit::Celsius, m - 3, ValueKind::Other),
+                0x60..=0x63 => value("temperature_difference", Unit::Kelvin, m - 3, ValueKind::Other),
+                0x64..=0x67 => value("external_temperature", Unit::Celsius, m - 3, ValueKind::Other),
+                0x68..=0x6b => value("pressure", Unit::Bar, m - 3, ValueKind::Other),
+                0x6c => value("date", Unit::One, 0, ValueKind::Date),
+                0x6d => value("time", Unit::One, 0, ValueKind::DateTime),
+                0x6e => value("heat_cost_units", Unit::One, 0, ValueKind::Other),
+                0x70..=0x73 => value("averaging_duration", duration(m), 0, ValueKind::Other),
+                0x74..=0x77 => value("actuality_duration", duration(m), 0, ValueKind::Other),
+                0x78 => value("fabrication_number", Unit::One, 0, ValueKind::Label),
+                0x79 => value("enhanced_identification", Unit::One, 0, ValueKind::Label),
+                0x7a => value("bus_address", Unit::One, 0, ValueKind::Other),
+                code => opaque(format!("vif_{code:02x}")),
+            };
+            (found, qualifiers)
+        }
+    }
+}
+
+const fn duration(place: i8) -> Unit {
+    match place {
+        0 => Unit::Second,
+        1 => Unit::Minute,
+        2 => Unit::Hour,
+        _ => Unit::Day,
+    }
+}
+
+/// VIFs after FB.
+fn second_table(code: u8) -> Value {
+    let value = |what: &str, unit, power, kind| Value { what: what.into(), unit, power, kind };
+    let n = (code & 1) as i8;
+    match code {
+        0x00 | 0x01 => value("energy", Unit::MegawattHour, n - 1, ValueKind::Energy),
+        0x08 | 0x09 => value("energy", Unit::Gigajoule, n - 1, ValueKind::Energy),
+        0x10 | 0x11 => value("volume", Unit::CubicMetre, n + 2, ValueKind::Volume),
+        0x1a | 0x1b => value("relative_humidity", Unit::Percent, n - 1, ValueKind::Other),
+        0x28 | 0x29 => value("power", Unit::Megawatt, n - 1, ValueKind::Other),
+        code => Value { what: format!("vif_fb_{code:02x}"), unit: Unit::One, power: 0, kind: ValueKind::Opaque },
+    }
+}
+
+/// VIFs after FD.
+fn third_table(code: u8) -> Value {
+    let value = |what: &str, unit, power, kind| Value { what: what.into(), unit, power, kind };
+    let n = (code & 0x0f) as i8;
+    match code {
+        0x08 => value("access_number", Unit::One, 0, ValueKind::Other),
+        0x0b => value("parameter_set", Unit::One, 0, ValueKind::Label),
+        0x0c => value("model", Unit::One, 0, ValueKind::Label),
+        0x0d => value("hardware_version", Unit::One, 0, ValueKind::Label),
+        0x0e => value("firmware_version", Unit::One, 0, ValueKind::Label),
+        0x0f => value("software_version", Unit::One, 0, ValueKind::Label),
+        0x10 => value("customer_location", Unit::One, 0, ValueKind::Label),
+        0x11 => value("customer", Unit::One, 0, ValueKind::Label),
+        0x17 => value("error_flags", Unit::One, 0, ValueKind::Label),
+        0x3a => value("dimensionless", Unit::One, 0, ValueKind::Other),
+        0x40..=0x4f => value("voltage", Unit::Volt, n - 9, ValueKind::Other),
+        0x50..=0x5f => value("current", Unit::Ampere, n - 12, ValueKind::Other),
+        0x60 => value("reset_counter", Unit::One, 0, ValueKind::Other),
+        code => Value { what: format!("vif_fd_{code:02x}"), unit: Unit::One, power: 0, kind: ValueKind::Opaque },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(records: &[u8]) -> Result<Telegram, Refused> {
+        let mut data = vec![0x08, 1, 0x72, 0x78, 0x56, 0x34, 0x12, 0x24, 0x40, 1, 7, 0x55, 0, 0, 0];
+        data.extend(records);
+        let length = data.len() as u8;
+        let mut frame = vec![LONG_START, length, length, LONG_START];
+        frame.extend(&data);
+        frame.extend([sum(&data), END]);
+        decode(&frame)
+    }
+
+    fn last(records: &[u8]) -> String {
+        let record = read(records).unwrap().records.pop().unwrap();
+        format!("{}: {}", record.what, record.content)
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_was_built() {
+        for carrier in Carrier::ALL {
+            let frame = answer(7, 12_345_678, carrier, 98_765);
+            let telegram = decode_answer(&frame, 7).unwrap();
+            assert_eq!(telegram.carrier, Some(carrier));
+            assert_eq!(telegram.records[0].content, Content::Text("12345678".into()));
+            assert!(telegram.quantity_floor(carrier).is_ok(), "{carrier}");
+            assert!(matches!(decode_answer(&frame, 8), Err(Refused::WrongAddress { .. })));
+        }
+        assert_eq!(decode(&read_request(7, true)).unwrap().direction, Direction::Request);
+        assert_eq!(decode(&acknowledgement()).unwrap().subject, "acknowledged");
+    }
+
+    #[test]
+    fn only_the_register_of_now_over_all_tariffs_can_be_certified() {
+        let register = |records: &[u8]| read(records).unwrap().register().map(|record| record.content.to_string());
+        assert_eq!(register(&[0x0c, 0x13, 0x78, 0x56, 0x34, 0x12]), Some("12345.678 m3".into()));
+        for other in [
+            // Stored, of a tariff, of a subunit, maximum, reverse flow, an unknown qualifier, energy of a water meter.
+            &[0x4c, 0x13, 0, 0, 0, 0][..],
+            &[0x8c, 0x10, 0x13, 0, 0, 0, 0],
+            &[0x8c, 0x40, 0x13, 0, 0, 0, 0],
+            &[0x1c, 0x13, 0, 0, 0, 0],
+            &[0x0c, 0x93, 0x3c, 0, 0, 0, 0],
+            &[0x0c, 0x93, 0x39, 0, 0, 0, 0],
+            &[0x0c, 0x03, 0, 0, 0, 0],
+        ] {
+            assert_eq!(register(other), None, "{other:02x?}");
+        }
+        // Two registers are none.
+        assert_eq!(register(&[0x09, 0x13, 1, 0x09, 0x13, 2]), None);
+    }
+
+    #[test]
+    fn values_are_exact_and_keep_their_sign() {
+        assert_eq!(last(&[0x04, 0x86, 0x7d, 1, 0, 0, 0]), "energy: 1000000 Wh");
+        assert_eq!(last(&[0x0b, 0x5a, 0x34, 0x12, 0xf0]), "supply_temperature: -123.4 °C");
+        assert_eq!(last(&[0x02, 0x5a, 0xff, 0xff]), "supply_temperature: -0.1 °C");
+        assert_eq!(last(&[0x05, 0x2e, 0, 0, 0xc0, 0x3f]), "power: 1500 W");
+        assert_eq!(
+            last(&[0x05, 0x2e, 0, 0, 0xc0, 0x7f]).split(" in ").next(),
+            Some("power: invalid: 0x7fc00000 is no register value")
+        );
+        assert_eq!(last(&[0x0c, 0x13, 0, 0, 0, 0xa0]), "volume: invalid: byte A0 is no two decimal digits");
+        assert_eq!(last(&[0x04, 0x93, 0x15, 0, 0, 0, 0]), "volume: absent");
+        assert_eq!(last(&[0x0c, 0x78, 0x23, 0x15, 0x01, 0x09]), "fabrication_number: 09011523");
+        assert_eq!(last(&[0x02, 0x6c, 0xbf, 0x1c]), "date: 2013-12-31");
+        assert_eq!(last(&[0x02, 0x6c, 0x1e, 0x12]), "date: invalid: 1e12 is no date");
+        assert_eq!(last(&[0x04, 0x6d, 0x17, 0x2e, 0xcc, 0x13]), "time: 2014-03-12T14:23:00");
+    }
+
+    #[test]
+    fn refuses_what_ends_early_goes_on_for_ever_or_is_not_known() {
+        assert!(matches!(read(&[0x04]), Err(Refused::Truncated { .. })));
+        assert!(matches!(read(&[0x04, 0x13, 0]), Err(Refused::Truncated { .. })));
+        assert!(matches!(read(&[0x84; 12]), Err(Refused::TooManyExtensions { record: 0, .. })));
+        assert!(matches!(read(&[[0x04].as_slice(), &[0x93; 12]].concat()), Err(Refused::TooManyExtensions { .. })));
+        assert!(matches!(read(&[0x7f]), Err(Refused::Unknown { .. })));
+        assert!(matches!(read(&[0x0d, 0x78, 0xff]), Err(Refused::Unknown { .. })));
+        let short_head = [0x68, 4, 4, 0x68, 0x08, 1, 0x72, 0, 0x7b, 0x16];
+        assert!(matches!(decode(&short_head), Err(Refused::WrongLength { .. })));
+        let fixed = [0x68, 3, 3, 0x68, 0x08, 1, 0x73, 0x7c, 0x16];
+        assert_eq!(decode(&fixed), Err(Refused::Unknown { what: "control information", value: 0x73 }));
+    }
+}

@@ -1,0 +1,197 @@
+//! The gateway as a whole: a poller for each bus, one sender, one journal.
+
+use crate::clock::{Clock, SetClock, SystemClock, Watch};
+use crate::config::{Bus, BusProtocol, Config};
+use crate::journal::{Journal, JournalError};
+use crate::kept::{Registration, Registrations, Shared, begin_stretch};
+use crate::line::{self, Line, Patience};
+use crate::mqtt::Subscriber;
+use crate::poller::Poller;
+use crate::sender::{Sender, Step};
+use crate::uplink::{Uplink, UplinkError};
+use crate::writer::Writer;
+use std::future::Future;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use utilidor_types::MeterId;
+
+/// The shortest wait after trouble with the uplink.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+/// How long the sender rests when nothing waits.
+const REST: Duration = Duration::from_secs(1);
+/// How often the ledger is asked what it knows of the meters.
+const REFRESH_MS: u64 = 60_000;
+/// How often what is long certified is deleted from the journal.
+const PRUNE_MS: u64 = 3_600_000;
+
+/// Why a gateway stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal cannot be written: nothing is read any more, so that nothing is lost without a word.
+    #[error("the journal cannot be written, so nothing is read any more")]
+    Journal(#[from] JournalError),
+    /// The ledger must be asked once before a development chain's meters can be read.
+    #[error("the node could not be asked how its chain keeps time")]
+    Uplink(#[from] UplinkError),
+}
+
+/// Which clock a chain's readings are stamped with.
+#[derive(Debug, Clone)]
+pub enum GatewayClock {
+    /// The machine's, compared with the chain's.
+    Machine(SystemClock),
+    /// The chain's own: a development chain's operator moves it.
+    Chain(SetClock),
+}
+
+impl GatewayClock {
+    /// The clock for a chain. Without uplink it is the machine's: only a development chain has another, and that is on hand.
+    pub async fn of(uplink: &impl Uplink) -> Self {
+        match uplink.chain().await {
+            Ok(chain) if chain.is_development => Self::Chain(SetClock::at(chain.time_ms)),
+            _ => Self::Machine(SystemClock::default()),
+        }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        match self {
+            Self::Machine(clock) => Arc::new(clock.clone()),
+            Self::Chain(clock) => Arc::new(clock.clone()),
+        }
+    }
+}
+
+/// A line to a bus.
+pub fn line_to(bus: &Bus) -> Line {
+    let patience = Patience { timeout: bus.timeout, pause: bus.pause, echo: bus.echo };
+    Line::new(line::tcp(bus.address.clone()), patience)
+}
+
+/// When in its interval each of `buses` begins: spread evenly, so that they do not all begin at once.
+const fn offset_ms(place: usize, buses: usize, interval_ms: u64) -> u64 {
+    // Within the first tenth: readings stay near the begins of intervals.
+    if buses == 0 { 0 } else { interval_ms / 10 * place as u64 / buses as u64 }
+}
+
+/// What the ledger knew of the meters when it was last asked.
+fn remembered(journal: &Journal) -> Result<Registrations, JournalError> {
+    let known = journal.registrations()?;
+    let known = known.into_iter().filter_map(|(id, text)| {
+        // What another release wrote is asked for anew.
+        serde_json::from_str::<Registration>(&text).ok().map(|registration| (id, registration))
+    });
+    Ok(Arc::new(RwLock::new(known.collect())))
+}
+
+/// Runs a gateway until `stop` returns or the journal fails.
+pub async fn run<U: Uplink>(
+    config: Config,
+    journal: Journal,
+    uplink: U,
+    clock: GatewayClock,
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let registrations = remembered(&journal)?;
+    let (writer, thread) = Writer::start(journal);
+    let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
+    let shared = Shared { watch: Watch::new(clock.clock()), writer, registrations, interval_ms };
+    begin_stretch(&shared.watch, &shared.writer).await?;
+
+    let mut tasks = tokio::task::JoinSet::new();
+    for (place, bus) in config.buses.iter().enumerate() {
+        let meters = config.meters_of(&bus.name).cloned().collect();
+        if bus.protocol == BusProtocol::Mqtt {
+            tasks.spawn(Subscriber::new(bus.clone(), meters, shared.clone()).run());
+        } else {
+            let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());
+            tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
+        }
+    }
+    // The last handle to the journal's thread goes with the tasks.
+    let sender = Sender::new(uplink, shared);
+    let ids = config.meters.iter().map(|meter| meter.id).collect();
+    let keep_ms = u64::try_from(config.site.keep.as_millis()).unwrap_or(u64::MAX);
+    tasks.spawn(send(sender, ids, clock, keep_ms));
+
+    let ended = tokio::select! {
+        () = stop => None,
+        ended = tasks.join_next() => ended,
+    };
+    // Whoever is in the middle of a read is cut off: what is not in the journal was never read.
+    tasks.shutdown().await;
+    let _ = thread.join();
+    match ended {
+        None => Ok(()),
+        Some(Ok(error)) => Err(error.into()),
+        Some(Err(bug)) => std::panic::resume_unwind(bug.into_panic()),
+    }
+}
+
+/// Sends what waits, until the journal fails.
+async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, clock: GatewayClock, keep_ms: u64) -> JournalError {
+    let monotonic = SystemClock::default();
+    let mut backoff = FIRST_BACKOFF;
+    let mut refreshed_ms = None;
+    let mut pruned_ms = 0;
+    loop {
+        if let GatewayClock::Chain(clock) = &clock
+            && let Ok(chain) = sender.uplink().chain().await
+        {
+            clock.advance_to(chain.time_ms);
+        }
+        let now_ms = monotonic.monotonic_ms();
+        if refreshed_ms.is_none_or(|then: u64| now_ms - then >= REFRESH_MS) {
+            match sender.refresh(&ids).await {
+                Ok(Ok(_)) => refreshed_ms = Some(now_ms),
+                // The step that follows meets the same trouble, and tells it.
+                Ok(Err(_)) => {}
+                Err(error) => return error,
+            }
+        }
+        if now_ms - pruned_ms >= PRUNE_MS {
+            pruned_ms = now_ms;
+            if let Err(error) = sender.prune(keep_ms).await {
+                return error;
+            }
+        }
+        let step = match sender.step().await {
+            Ok(step) => step,
+            Err(error) => return error,
+        };
+        if step.goes_on() {
+            backoff = FIRST_BACKOFF;
+        } else if step.is_trouble() {
+            tokio::time::sleep(jittered(backoff)).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        } else {
+            backoff = FIRST_BACKOFF;
+            tokio::time::sleep(REST).await;
+        }
+        if let Step::Closed { certified, refused } = step {
+            tracing::info!(certified, refused, "the ledger has answered");
+        }
+    }
+}
+
+/// A wait between half of `wait` and all of it, so that gateways that lost the same node do not all come back at once.
+fn jittered(wait: Duration) -> Duration {
+    use std::hash::{BuildHasher as _, RandomState};
+    let share = RandomState::new().hash_one(0u8) % 512;
+    wait / 2 + wait * share as u32 / 1_024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buses_begin_one_after_the_other_near_the_intervals_begin() {
+        assert_eq!([0, 1, 2, 3].map(|place| offset_ms(place, 4, 900_000)), [0, 22_500, 45_000, 67_500]);
+        for _ in 0..100 {
+            let wait = jittered(LONGEST_BACKOFF);
+            assert!((LONGEST_BACKOFF / 2..=LONGEST_BACKOFF).contains(&wait), "{wait:?}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! From the journal to the ledger: one batch at a time, oldest readings first, nothing twice.
+//!
+//! ```text
+//!            ┌────────── a batch is open ──────────┐
+//! step:  submit its bytes again            readings wait ──> sign ──> seal ──> (next step submits)
+//!        │ final    ──> close with each reading's fate
+//!        │ pending  ──> later, the same bytes
+//!        └ never    ──> take back: its readings wait again
+//! ```
+//!
+//! Whatever happens between two steps, the next begins with what the journal says. A reading that the ledger calls replayed or out
+//! of order may be one whose receipt was never seen: it is compared with what is certified.
+
+use crate::clock::Comparison;
+use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
+use crate::kept::{Shared, begin_stretch};
+use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
+use utilidor_types::MeterId;
+
+/// What a step did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing waits.
+    Idle,
+    /// Readings wait for the chain's time to reach them, or for the clock to be compared.
+    TooEarly,
+    /// A batch is in the journal and will be sent.
+    Sealed {
+        /// How many readings it carries.
+        readings: usize,
+    },
+    /// The ledger has answered for a batch.
+    Closed {
+        /// How many of its readings are certified.
+        certified: usize,
+        /// How many are refused.
+        refused: usize,
+    },
+    /// A batch is on its way.
+    Pending,
+    /// A batch can never enter a block: its readings wait again.
+    TakenBack {
+        /// How many.
+        readings: u64,
+    },
+    /// The node, or a rule about the gateway itself, does not let a batch through.
+    NotTaken {
+        /// The stable code.
+        code: String,
+        /// The sentence.
+        detail: String,
+    },
+    /// The ledger could not be asked.
+    Down {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Step {
+    /// Whether the next step may follow at once.
+    pub const fn goes_on(&self) -> bool {
+        matches!(self, Self::Sealed { .. } | Self::Closed { .. })
+    }
+
+    /// Whether something is wrong with the way.
+    pub const fn is_trouble(&self) -> bool {
+        matches!(self, Self::Down { .. } | Self::NotTaken { .. } | Self::TakenBack { .. })
+    }
+}
+
+/// Takes readings from the journal to the ledger.
+#[derive(Debug)]
+pub struct Sender<U> {
+    uplink: U,
+    shared: Shared,
+    last_trouble: Option<String>,
+    warned: bool,
+}
+
+impl<U: Uplink> Sender<U> {
+    /// A sender over `uplink`.
+    pub const fn new(uplink: U, shared: Shared) -> Self {
+        Self { uplink, shared, last_trouble: None, warned: false }
+    }
+
+    /// The way.
+    pub const fn uplink(&self) -> &U {
+        &self.uplink
+    }
+
+    /// Does what comes next. Only the journal's failures are errors: the ledger's are waited out.
+    pub async fn step(&mut self) -> Result<Step, JournalError> {
+        let step = match self.try_step().await {
+            Ok(step) => step?,
+            Err(error) => Step::Down { reason: sentence(&error) },
+        };
+        self.tell(&step).await?;
+        Ok(step)
+    }
+
+    async fn try_step(&mut self) -> Result<Result<Step, JournalError>, UplinkError> {
+        let open = match self.shared.writer.call(|journal| journal.open_batches()).await {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error)),
+        };
+        match open.first() {
+            Some(batch) => self.submit(batch).await,
+            None => self.seal().await,
+        }
+    }
+
+    async fn seal(&mut self) -> Result<Result<Step, JournalError>, UplinkError> {
+        let chain = self.uplink.chain().await?;
+        if let Err(error) = self.compare_clock(chain).await {
+            return Ok(Err(error));
+        }
+        let counts = match self.shared.writer.call(|journal| journal.counts(None)).await {
+            Ok(counts) => counts,
+            Err(error) => return Ok(Err(error)),
+        };
+        if counts.read == 0 {
+            return Ok(Ok(Step::Idle));
+        }
+        let mut waiting = match self.shared.writer.call(|journal| journal.oldest_waiting(MAX_READINGS)).await {
+            Ok(waiting) => waiting,
+            Err(error) => return Ok(Err(error)),
+        };
+        // A reading keeps its time: the chain's comes after it soon.
+        waiting.retain(|reading| reading.time_ms <= chain.time_ms);
+        if waiting.is_empty() {
+            return Ok(Ok(Step::TooEarly));
+        }
+        waiting.sort_unstable();
+        let batch = self.uplink.sign(&waiting).await?;
+        let now_ms = self.shared.watch.clock().now_ms();
+        let readings = waiting.len();
+        let sealed = self.shared.writer.call(move |journal| journal.seal(&waiting, &batch, now_ms)).await;
+        Ok(sealed.map(|_| Step::Sealed { readings }))
+    }
+
+    async fn submit(&mut self, batch: &Batch) -> Result<Result<Step, JournalError>, UplinkError> {
+        let id = batch.id;
+        match self.uplink.submit(batch).await? {
+            Answer::Pending => Ok(Ok(Step::Pending)),
+            Answer::NotTaken { code, detail } => Ok(Ok(Step::NotTaken { code, detail })),
+            Answer::Never => {
+                let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
+                Ok(taken_back.map(|readings| Step::TakenBack { readings }))
+            }
+            // The rule is about the gateway, such as a role that it lacks: its readings are as good as before.
+            Answer::RefusedWhole { code, detail } => {
+                let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
+                Ok(taken_back.map(|_| Step::NotTaken { code, detail }))
+            }
+            Answer::Final { height, refused } => {
+                let readings = match self.shared.writer.call(move |journal| journal.batch_readings(id)).await {
+                    Ok(readings) => readings,
+                    Err(error) => return Ok(Err(error)),
+                };
+                let fates = self.fates(&readings, refused).await?;
+                let certified = fates.iter().filter(|(_, fate)| *fate == Fate::Final).count();
+                let refused = fates.len() - certified;
+                let events = refusal_events(&fates, self.shared.watch.clock().now_ms());
+                let closed = self.shared.writer.call(move |journal| {
+                    journal.close(id, height, &fates)?;
+                    events.iter().try_for_each(|event| journal.note(event))
+                });
+                Ok(closed.await.map(|()| Step::Closed { certified, refused }))
+            }
+        }
+    }
+
+    /// What became of each reading. One that is certified already by a batch whose receipt was never seen is final.
+    async fn fates(
+        &self,
+        readings: &[Waiting],
+        refused: Vec<(usize, String, String)>,
+    ) -> Result<Vec<(Waiting, Fate)>, UplinkError> {
+        let mut fates: Vec<_> = readings.iter().map(|reading| (*reading, Fate::Final)).collect();
+        for (place, code, detail) in refused {
+            let Some((reading, fate)) = fates.get_mut(place) else { continue };
+            let may_be_certified = matches!(code.as_str(), "reading/replayed" | "reading/out-of-order");
+            if may_be_certified
+                && self.uplink.certified(reading.meter, reading.time_ms).await? == Some(reading.register)
+            {
+                continue;
+            }
+            *fate = Fate::Refused { code, detail };
+        }
+        Ok(fates)
+    }
+
+    /// Compares the clock with the chain's time, and says so in the journal where something follows from it.
+    pub async fn compare_clock(&mut self, chain: ChainNow) -> Result<Option<Comparison>, JournalError> {
+        let Some(comparison) = self.shared.watch.compare(chain.time_ms) else {
+            begin_stretch(&self.shared.watch, &self.shared.writer).await?;
+            return Ok(None);
+        };
+        let Comparison { epoch, state, offset_ms } = comparison;
+        let known = self.shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
+        if known == ClockState::Unverified || (known == ClockState::Trusted && state == ClockState::Wrong) {
+            self.shared.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
+            if state == ClockState::Trusted {
+                let judge =
+                    move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, chain.time_ms);
+                let (counting, refused) = self.shared.writer.call(judge).await?;
+                if counting + refused > 0 {
+                    let detail = format!(
+                        "{counting} readings of an earlier start count, {refused} are refused: their clock was never compared"
+                    );
+                    self.shared.note(None, "clock/earlier-start", detail, None).await?;
+                }
+            }
+        }
+        if known == ClockState::Wrong && state == ClockState::Trusted {
+            // It was put right by less than a jump at a time: what it stamps from now on counts.
+            begin_stretch(&self.shared.watch, &self.shared.writer).await?;
+        }
+        if comparison.is_worth_a_warning() != self.warned {
+            self.warned = comparison.is_worth_a_warning();
+            let code = if self.warned { "clock/apart" } else { "clock/together" };
+            self.shared
+                .note(None, code, format!("the clock is {offset_ms} ms ahead of the chain's time"), None)
+                .await?;
+        }
+        Ok(Some(comparison))
+    }
+
+    /// Asks the ledger what it knows of meters, for the pollers and for the time without uplink.
+    pub async fn refresh(&mut self, ids: &[MeterId]) -> Result<Result<usize, UplinkError>, JournalError> {
+        let found = match self.uplink.meters(ids).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let count = found.len();
+        let mut changed = Vec::new();
+        {
+            let mut known = self.shared.registrations.write().expect("no holder of this lock panics");
+            for (id, meter) in found {
+                if known.insert(id, meter.registration) != Some(meter.registration) {
+                    changed.push((id, serde_json::to_string(&meter.registration).expect("numbers are JSON")));
+                }
+            }
+        }
+        self.shared
+            .writer
+            .call(move |journal| changed.iter().try_for_each(|(id, text)| journal.set_registration(*id, text)))
+            .await?;
+        Ok(Ok(count))
+    }
+
+    /// Deletes from the journal what was certified longer than `keep_ms` ago.
+    pub async fn prune(&self, keep_ms: u64) -> Result<u64, JournalError> {
+        let before_ms = self.shared.watch.clock().now_ms().saturating_sub(keep_ms);
+        self.shared.writer.call(move |journal| journal.prune(before_ms)).await
+    }
+
+    async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
+        let trouble = match step {
+            Step::Down { reason } => Some(("uplink/down", reason.clone())),
+            Step::NotTaken { code, detail } => Some(("uplink/not-taken", format!("{code}: {detail}"))),
+            Step::TakenBack { readings } => Some(("uplink/taken-back", format!("{readings} readings are signed anew"))),
+            _ => None,
+        };
+        match trouble {
+            Some((code, detail)) => {
+                if self.last_trouble.as_deref() != Some(code) {
+                    tracing::warn!(code, "{detail}");
+                    self.shared.note(None, code, detail, None).await?;
+                    self.last_trouble = Some(code.into());
+                }
+            }
+            None => {
+                if self.last_trouble.take().is_some() {
+                    self.shared.note(None, "uplink/up", "the ledger answers again".into(), None).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Events about readings that are refused; one for each meter and code of a batch.
+fn refusal_events(fates: &[(Waiting, Fate)], time_ms: u64) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    for (reading, fate) in fates {
+        let Fate::Refused { code, detail } = fate else { continue };
+        let is_told = events.last().is_some_and(|event| event.meter == Some(reading.meter) && event.code == *code);
+        if !is_told {
+            let (code, detail) = (code.clone(), detail.clone());
+            events.push(Event { time_ms, meter: Some(reading.meter), code, detail, answer: None });
+        }
+    }
+    events
+}
+
+/// An error with its causes.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let next = source.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,428 @@
+//! Simulated devices: a bus's meters behind a TCP port, as a serial server has them, with the faults of real ones on command.
+//!
+//! A simulated meter has the register that its configuration describes. It rises with time, and can be set. Faults: silence,
+//! late answers, swapped words, another device in its place, a register that starts again.
+
+use crate::clock::Clock;
+use crate::config::{Bus, BusProtocol, Config, Meter, UnitAddress};
+use crate::profile::Register;
+use crate::protocol::modbus::{self, Framing, WordOrder};
+use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use utilidor_types::carrier::BaseUnit;
+use utilidor_types::{Carrier, MeterId};
+
+/// Milliseconds in an hour.
+const HOUR_MS: u128 = 3_600_000;
+/// Most connections that a simulated bus answers at once.
+const MAX_CONNECTIONS: usize = 64;
+/// Longest that a late answer is late.
+const MAX_LATE: Duration = Duration::from_secs(3_600);
+
+/// A fault of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It answers nothing.
+    Silent,
+    /// It answers after a time.
+    Late(Duration),
+    /// It sends its words the other way round.
+    SwappedWords,
+    /// It changes a bit on the way.
+    Noise,
+}
+
+#[derive(Debug, Clone)]
+struct Device {
+    meter: Meter,
+    protocol: BusProtocol,
+    /// What has flowed when it was last set, in base units.
+    quantity: u64,
+    set_ms: u64,
+    per_hour: u64,
+    fault: Option<Fault>,
+    /// The device's own number.
+    number: u64,
+}
+
+impl Device {
+    fn quantity(&self, now_ms: u64) -> u64 {
+        let elapsed = u128::from(now_ms.saturating_sub(self.set_ms));
+        let passed = elapsed * u128::from(self.per_hour) / HOUR_MS;
+        u64::try_from(u128::from(self.quantity) + passed).unwrap_or(u64::MAX)
+    }
+
+    /// The register in steps of `step` base units, as the device counts it: behind its transformers.
+    fn steps(&self, now_ms: u64, step: u64) -> u64 {
+        self.quantity(now_ms) / self.meter.ratio.factor() / step
+    }
+
+    /// Base units of one step of the register as it is sent.
+    fn step(&self) -> u64 {
+        match (&self.meter.profile.register, self.meter.carrier.base_unit()) {
+            (Register::Modbus { description, .. }, _) => {
+                let step = description.step;
+                step.number.quantity_floor(step.unit, self.meter.carrier).map_or(1, |quantity| quantity.0.max(1))
+            }
+            // Watt-hours, litres.
+            (Register::Mbus, BaseUnit::Joule) => 3_600,
+            (Register::Mbus, BaseUnit::Millilitre) => 1_000,
+            // Hundredths of a kilowatt-hour, of a cubic metre.
+            (_, BaseUnit::Joule) => 36_000,
+            (_, BaseUnit::Millilitre) => 10_000,
+        }
+    }
+
+    /// Steps at which the register starts again.
+    fn modulus(&self) -> u128 {
+        match &self.meter.profile.register {
+            Register::Modbus { description, .. } => 1 << (16 * description.kind.registers()),
+            Register::Mbus => 1 << 32,
+            Register::Json(_) => 1 << 64,
+            Register::Dlt645 { .. } | Register::Cjt188 { .. } => 100_000_000,
+        }
+    }
+
+    /// The answer to a request for this device; none if it does not understand.
+    fn answer(&self, request: &Request, now_ms: u64) -> Option<Vec<u8>> {
+        let steps = self.steps(now_ms, self.step());
+        let wrapped = (u128::from(steps) % self.modulus()) as u64;
+        Some(match (request, self.meter.unit, &self.meter.profile.register) {
+            (Request::Dlt645(parsed), UnitAddress::Dlt645(address), Register::Dlt645 { identifier, serial }) => {
+                if parsed.is_address_request() {
+                    return Some(dlt645::address_answer(address));
+                }
+                let asked = parsed.identifier().ok()?;
+                if asked == *identifier {
+                    dlt645::read_answer(address, asked, wrapped, 4)
+                } else if Some(asked) == *serial {
+                    dlt645::read_answer(address, asked, self.number, 6)
+                } else {
+                    dlt645::no_data_answer(address)
+                }
+            }
+            (Request::Cjt188(parsed), UnitAddress::Cjt188(address), _) => {
+                let kind = cjt188::Kind::of(self.meter.carrier);
+                let serial = parsed.serial()?;
+                if parsed.is_address_request() {
+                    return Some(cjt188::address_answer(kind, address, serial));
+                }
+                match self.meter.carrier {
+                    Carrier::Heating | Carrier::Cooling | Carrier::Electricity => {
+                        cjt188::heat_answer(kind, address, serial, wrapped)
+                    }
+                    Carrier::HotWater | Carrier::Gas | Carrier::Water => {
+                        cjt188::volume_answer(kind, address, serial, wrapped)
+                    }
+                }
+            }
+            (Request::Mbus { control: 0x40 }, UnitAddress::Mbus(_), _) => mbus::acknowledgement(),
+            (Request::Mbus { .. }, UnitAddress::Mbus(primary), _) => {
+                mbus::answer(primary, (self.number % 100_000_000) as u32, self.meter.carrier, wrapped as u32)
+            }
+            (
+                Request::Modbus { framing, transaction, request },
+                UnitAddress::Modbus(unit),
+                Register::Modbus { function, address, description, serial },
+            ) => {
+                let count = description.kind.registers();
+                if let Some(serial) = serial
+                    && (request.function, request.first, request.count)
+                        == (serial.function, serial.address, serial.count)
+                {
+                    let high_first = WordOrder::HighFirst;
+                    let registers =
+                        modbus::to_registers(self.number, serial.count.min(4), high_first, Default::default());
+                    return Some(modbus::answer(*framing, *transaction, unit, *function, &registers));
+                }
+                if (request.function, request.first, request.count) != (*function, *address, count) {
+                    const NO_SUCH_REGISTERS: u8 = 2;
+                    return Some(modbus::exception(*framing, *transaction, unit, request.function, NO_SUCH_REGISTERS));
+                }
+                let bits = match description.kind {
+                    // A device that shows floats rounds as they do: here it may.
+                    modbus::Kind::F32 => (steps as f32).to_bits().into(),
+                    modbus::Kind::F64 => (steps as f64).to_bits(),
+                    modbus::Kind::Bcd32 => {
+                        u64::from_str_radix(&(steps % 100_000_000).to_string(), 16).unwrap_or_default()
+                    }
+                    _ => wrapped,
+                };
+                let words = match (self.fault, description.words) {
+                    (Some(Fault::SwappedWords), WordOrder::HighFirst) => WordOrder::LowFirst,
+                    (Some(Fault::SwappedWords), WordOrder::LowFirst) => WordOrder::HighFirst,
+                    (_, words) => words,
+                };
+                let registers = modbus::to_registers(bits, count, words, description.bytes);
+                modbus::answer(*framing, *transaction, unit, *function, &registers)
+            }
+            _ => return None,
+        })
+    }
+}
+
+enum Request {
+    Dlt645(dlt645::Parsed),
+    Cjt188(cjt188::Parsed),
+    Mbus { control: u8 },
+    Modbus { framing: Framing, transaction: u16, request: modbus::Request },
+}
+
+/// Why a command did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// It is no command.
+    #[error(
+        "{0:?} is no command; commands are: set METER AMOUNT, rate METER AMOUNT, silence METER, late METER DURATION, swap METER, noise METER, exchange METER, rollover METER, well METER"
+    )]
+    Unknown(String),
+    /// No meter is called that.
+    #[error("no simulated meter is called {0:?}: write its id or BUS/UNIT")]
+    NoMeter(String),
+    /// The amount or duration cannot be read.
+    #[error("{0}")]
+    Value(String),
+}
+
+/// The simulated devices of a site.
+#[derive(Clone)]
+pub struct Simulator {
+    devices: Arc<Mutex<BTreeMap<String, Device>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Simulator {
+    /// The meters of a configuration, each with a register that stands at `quantity` and rises by `per_hour` base units.
+    pub fn new(config: &Config, clock: Arc<dyn Clock>, quantity: u64, per_hour: u64) -> Self {
+        let set_ms = clock.now_ms();
+        let mut devices = BTreeMap::new();
+        for (number, meter) in (1u64..).zip(&config.meters) {
+            let Some(bus) = config.buses.iter().find(|bus| bus.name == meter.bus) else { continue };
+            let device = Device {
+                meter: meter.clone(),
+                protocol: bus.protocol,
+                quantity,
+                set_ms,
+                per_hour,
+                fault: None,
+                number,
+            };
+            devices.insert(key(&bus.name, &meter.unit), device);
+        }
+        Self { devices: Arc::new(Mutex::new(devices)), clock }
+    }
+
+    fn change<T>(&self, meter: MeterId, change: impl FnOnce(&mut Device, u64) -> T) -> Option<T> {
+        let now_ms = self.clock.now_ms();
+        let mut devices = self.devices.lock().expect("no holder of this lock panics");
+        devices.values_mut().find(|device| device.meter.id == meter).map(|device| change(device, now_ms))
+    }
+
+    /// Sets a meter's register, in base units of what flows.
+    pub fn set(&self, meter: MeterId, quantity: u64) {
+        self.change(meter, |device, now_ms| (device.quantity, device.set_ms) = (quantity, now_ms));
+    }
+
+    /// Sets how fast a meter's register rises, in base units an hour.
+    pub fn set_rate(&self, meter: MeterId, per_hour: u64) {
+        self.change(meter, |device, now_ms| {
+            (device.quantity, device.set_ms) = (device.quantity(now_ms), now_ms);
+            device.per_hour = per_hour;
+        });
+    }
+
+    /// Gives a meter a fault, or takes it away.
+    pub fn set_fault(&self, meter: MeterId, fault: Option<Fault>) {
+        self.change(meter, |device, _| device.fault = fault);
+    }
+
+    /// Puts another device in a meter's place: another number, and a register that begins at zero.
+    pub fn exchange(&self, meter: MeterId) {
+        self.change(meter, |device, now_ms| {
+            device.number += 1_000_000;
+            (device.quantity, device.set_ms) = (0, now_ms);
+        });
+    }
+
+    /// Moves a meter's register to one step before it starts again.
+    pub fn rollover(&self, meter: MeterId) {
+        self.change(meter, |device, now_ms| {
+            let last = device.modulus() - 1;
+            let quantity = last * u128::from(device.step()) * u128::from(device.meter.ratio.factor());
+            (device.quantity, device.set_ms) = (u64::try_from(quantity).unwrap_or(u64::MAX), now_ms);
+        });
+    }
+
+    /// What a meter's device shows now, in base units of what flows; none if there is no such meter.
+    pub fn shows(&self, meter: MeterId) -> Option<u64> {
+        self.change(meter, |device, now_ms| {
+            let wrapped = u128::from(device.steps(now_ms, device.step())) % device.modulus();
+            (wrapped as u64).saturating_mul(device.step()).saturating_mul(device.meter.ratio.factor())
+        })
+    }
+
+    /// Does what a line of text says; the answer is for people.
+    pub fn command(&self, line: &str) -> Result<String, CommandError> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let meter = |name: &str| {
+            let devices = self.devices.lock().expect("no holder of this lock panics");
+            let found = devices.iter().find(|(key, device)| *key == name || device.meter.id.to_string() == name);
+            found.map(|(_, device)| (device.meter.id, device.meter.carrier)).ok_or(CommandError::NoMeter(name.into()))
+        };
+        let amount = |text: &str, carrier| {
+            let step: crate::number::Step = text.parse().map_err(|error| CommandError::Value(format!("{error}")))?;
+            let quantity = step.number.quantity_floor(step.unit, carrier);
+            quantity.map(|quantity| quantity.0).map_err(|error| CommandError::Value(error.to_string()))
+        };
+        match words[..] {
+            ["set", name, text] => {
+                let (id, carrier) = meter(name)?;
+                self.set(id, amount(text, carrier)?);
+            }
+            ["rate", name, text] => {
+                let (id, carrier) = meter(name)?;
+                self.set_rate(id, amount(text, carrier)?);
+            }
+            ["silence", name] => self.set_fault(meter(name)?.0, Some(Fault::Silent)),
+            ["swap", name] => self.set_fault(meter(name)?.0, Some(Fault::SwappedWords)),
+            ["noise", name] => self.set_fault(meter(name)?.0, Some(Fault::Noise)),
+            ["late", name, text] => {
+                let late = text.parse::<jiff::SignedDuration>().ok().and_then(|late| Duration::try_from(late).ok());
+                let late = late.filter(|late| *late <= MAX_LATE);
+                let late = late.ok_or_else(|| CommandError::Value(format!("{text:?} is no duration: write 5s")))?;
+                self.set_fault(meter(name)?.0, Some(Fault::Late(late)));
+            }
+            ["exchange", name] => self.exchange(meter(name)?.0),
+            ["rollover", name] => self.rollover(meter(name)?.0),
+            ["well", name] => self.set_fault(meter(name)?.0, None),
+            _ => return Err(CommandError::Unknown(line.into())),
+        }
+        Ok(format!("done: {line}"))
+    }
+
+    /// Answers on a bus until the listener fails.
+    pub async fn serve(&self, bus: &Bus, listener: TcpListener) -> std::io::Error {
+        let connections = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => return error,
+            };
+            let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
+            let (simulator, name, protocol) = (self.clone(), bus.name.clone(), bus.protocol);
+            tokio::spawn(async move {
+                let _permit = permit;
+                // Whoever hangs up or sends what is no request is simply gone.
+                let _ = simulator.answer_all(&name, protocol, stream).await;
+            });
+        }
+    }
+
+    async fn answer_all(&self, bus: &str, protocol: BusProtocol, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut bytes = Vec::new();
+        loop {
+            match arrival(protocol, &bytes) {
+                Ok(Arrival::Whole(whole)) => {
+                    let request: Vec<u8> = bytes.drain(..whole).collect();
+                    if let Some((answer, late)) = self.answer(bus, protocol, &request) {
+                        if !late.is_zero() {
+                            tokio::time::sleep(late).await;
+                        }
+                        stream.write_all(&answer).await?;
+                    }
+                }
+                Ok(Arrival::Needs(_)) => {
+                    let mut buffer = [0; 512];
+                    let count = stream.read(&mut buffer).await?;
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    bytes.extend(&buffer[..count]);
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The answer to a request on a bus, and how late it comes.
+    fn answer(&self, bus: &str, protocol: BusProtocol, bytes: &[u8]) -> Option<(Vec<u8>, Duration)> {
+        let (request, unit) = match protocol {
+            BusProtocol::Dlt645 => {
+                let parsed = dlt645::parse(bytes).ok()?;
+                let unit = (parsed.address != dlt645::Address::ANY).then(|| parsed.address.to_string());
+                (Request::Dlt645(parsed), unit)
+            }
+            BusProtocol::Cjt188 => {
+                let parsed = cjt188::parse(bytes).ok()?;
+                let unit = (parsed.address != cjt188::Address::ANY).then(|| parsed.address.to_string());
+                (Request::Cjt188(parsed), unit)
+            }
+            BusProtocol::Mbus => match mbus::parse(bytes).ok()? {
+                mbus::Parsed::Short { control, primary } => (Request::Mbus { control }, Some(primary.to_string())),
+                _ => return None,
+            },
+            // Whoever publishes is not asked.
+            BusProtocol::Mqtt => return None,
+            BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
+                let framing = if protocol == BusProtocol::ModbusTcp { Framing::Tcp } else { Framing::Rtu };
+                let parsed = modbus::parse(framing, bytes).ok()?;
+                let request = parsed.request()?;
+                let transaction = parsed.transaction;
+                (Request::Modbus { framing, transaction, request }, Some(request.unit.to_string()))
+            }
+        };
+        let devices = self.devices.lock().expect("no holder of this lock panics");
+        let of_bus = format!("{bus}/");
+        let device = match unit {
+            Some(unit) => devices.get(&format!("{of_bus}{unit}"))?,
+            // Whoever asks for any meter gets an answer only where there is one.
+            None => {
+                let mut on_bus = devices.iter().filter(|(key, _)| key.starts_with(&of_bus));
+                let (_, only) = on_bus.next()?;
+                if on_bus.next().is_some() {
+                    return None;
+                }
+                only
+            }
+        };
+        debug_assert_eq!(device.protocol, protocol, "a bus has one protocol");
+        let mut answer = device.answer(&request, self.clock.now_ms())?;
+        match device.fault {
+            Some(Fault::Silent) => None,
+            Some(Fault::Late(late)) => Some((answer, late)),
+            Some(Fault::Noise) => {
+                let place = answer.len() / 2;
+                answer[place] ^= 0x04;
+                Some((answer, Duration::ZERO))
+            }
+            Some(Fault::SwappedWords) | None => Some((answer, Duration::ZERO)),
+        }
+    }
+}
+
+fn key(bus: &str, unit: &UnitAddress) -> String {
+    format!("{bus}/{unit}")
+}
+
+fn arrival(protocol: BusProtocol, bytes: &[u8]) -> Result<Arrival, Refused> {
+    match protocol {
+        BusProtocol::Dlt645 => dlt645::arrival(bytes),
+        BusProtocol::Cjt188 => cjt188::arrival(bytes),
+        BusProtocol::Mbus => mbus::arrival(bytes),
+        BusProtocol::ModbusTcp => modbus::request_arrival(Framing::Tcp, bytes),
+        BusProtocol::ModbusRtu => modbus::request_arrival(Framing::Rtu, bytes),
+        BusProtocol::Mqtt => Err(Refused::NeedsProfile { protocol: protocol.protocol() }),
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("now_ms", &self.clock.now_ms()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! The way over a node's HTTP interface: all that the gateway knows of transactions stands here.
+
+use super::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
+use crate::journal::{Batch, NewBatch, Waiting};
+use crate::kept::Registration;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use utilidor_sdk::core::readings::{RUN_READINGS, gateway_run};
+use utilidor_sdk::http::account::EXPIRY_BLOCKS;
+use utilidor_sdk::{Account, ClientError, SubmitError};
+use utilidor_types::genesis::ChainKind;
+use utilidor_types::meter::MeterAuthority;
+use utilidor_types::{Action, Event, MeterId, Quantity, Reading, Receipt, Timestamp, TransactionHash, Verdict};
+use utilidor_view::{Code, MeterFilter, TimeFilter};
+
+/// Meters that are asked for one by one; for more, the list of all is read.
+const ONE_BY_ONE: usize = 32;
+/// What a node says to a transaction that may stand in a block already, and that can stand in none any more if it does not.
+const OVERTAKEN: [Code; 4] =
+    [Code::TransactionExpired, Code::TransactionNonce, Code::PoolNonceTooOld, Code::PoolDuplicateNonce];
+
+impl From<ClientError> for UplinkError {
+    fn from(error: ClientError) -> Self {
+        Self::Node(Box::new(error))
+    }
+}
+
+impl From<SubmitError> for UplinkError {
+    fn from(error: SubmitError) -> Self {
+        Self::Node(Box::new(error))
+    }
+}
+
+/// The way over a node's HTTP interface.
+#[derive(Debug, Clone)]
+pub struct HttpUplink {
+    account: Account,
+    /// How long the node is asked to wait for a batch to become final.
+    wait: Duration,
+}
+
+impl HttpUplink {
+    /// The way of an account.
+    pub const fn new(account: Account) -> Self {
+        Self { account, wait: Duration::from_secs(10) }
+    }
+
+    /// The account that signs.
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What became of a transaction that the node does not take: it may be in a block already, and the read model behind.
+    async fn found_or_never(&self, hash: TransactionHash) -> Result<Answer, UplinkError> {
+        let client = self.account.client();
+        let height = client.status().await?.height;
+        match client.transaction(hash, 0).await {
+            Ok(record) => Ok(answer(record.height, &record.receipt)),
+            Err(error) if error.is_not_found() => {
+                let indexed = client.status().await?.indexed_height;
+                // Only a read model that has come as far as the chain had can say that it is nowhere.
+                if indexed < height {
+                    return Ok(Answer::Pending);
+                }
+                match client.transaction(hash, 0).await {
+                    Ok(record) => Ok(answer(record.height, &record.receipt)),
+                    Err(error) if error.is_not_found() => Ok(Answer::Never),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn answer(height: u64, receipt: &Receipt) -> Answer {
+    match &receipt.verdict {
+        Verdict::Refused(refusal) => Answer::RefusedWhole { code: refusal.code().into(), detail: refusal.to_string() },
+        Verdict::Applied(_) => {
+            let refused = receipt.events().iter().find_map(|event| match event {
+                Event::Certified { refused, .. } => Some(refused),
+                _ => None,
+            });
+            let refused = refused.into_iter().flat_map(|refused| refused.iter());
+            let refused = refused.map(|reading| {
+                (usize::from(reading.index), reading.refusal.code().to_string(), reading.refusal.to_string())
+            });
+            Answer::Final { height, refused: refused.collect() }
+        }
+    }
+}
+
+impl Uplink for HttpUplink {
+    async fn chain(&self) -> Result<ChainNow, UplinkError> {
+        let status = self.account.client().status().await?;
+        Ok(ChainNow {
+            time_ms: status.time_ms.0,
+            height: status.height,
+            is_development: status.kind == ChainKind::Development,
+        })
+    }
+
+    async fn sign(&self, readings: &[Waiting]) -> Result<NewBatch, UplinkError> {
+        let mut runs = Vec::new();
+        for of_meter in readings.chunk_by(|a, b| a.meter == b.meter) {
+            for run in of_meter.chunks(RUN_READINGS) {
+                let readings = run
+                    .iter()
+                    .map(|reading| Reading { time: Timestamp(reading.time_ms), register: Quantity(reading.register) });
+                runs.push(gateway_run(run[0].meter, readings.collect()).map_err(SubmitError::TooMany)?);
+            }
+        }
+        let nonce = match self.account.record().await {
+            Ok(record) => record.nonce,
+            Err(error) if error.is_not_found() => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let expires = self.account.client().status().await?.height + EXPIRY_BLOCKS;
+        let action = Action::RecordReadings { runs: runs.try_into().map_err(SubmitError::TooMany)? };
+        let signer = self.account.signer();
+        let signed = signer.sign(&signer.transaction(action, nonce, expires));
+        Ok(NewBatch { hash: signed.hash().0.to_vec(), bytes: signed.bytes().to_vec(), expires })
+    }
+
+    async fn submit(&self, batch: &Batch) -> Result<Answer, UplinkError> {
+        let client = self.account.client();
+        let hash = batch.hash.as_slice().try_into().map(TransactionHash);
+        let hash = hash.expect("the journal keeps the hashes that were sealed");
+        let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
+        let submitted = client.submit_encoded(&[batch.bytes.as_slice()], wait_ms).await?.remove(0);
+        if let (Some(height), Some(receipt)) = (submitted.height, &submitted.receipt) {
+            return Ok(answer(height, receipt));
+        }
+        match submitted.problem {
+            None => Ok(Answer::Pending),
+            Some(problem) if OVERTAKEN.iter().any(|code| code.code() == problem.code) => {
+                match self.found_or_never(hash).await? {
+                    // Its place is another transaction's, which is not in a block yet.
+                    Answer::Never if problem.code == Code::PoolDuplicateNonce.code() => Ok(Answer::Pending),
+                    answer => Ok(answer),
+                }
+            }
+            Some(problem) => Ok(Answer::NotTaken { detail: problem.to_string(), code: problem.code.into_owned() }),
+        }
+    }
+
+    async fn meters(&self, ids: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
+        let client = self.account.client();
+        let mut records = Vec::new();
+        if ids.len() > ONE_BY_ONE {
+            records = client.meters(&MeterFilter::default()).await?;
+        } else {
+            for id in ids {
+                match client.meter(*id).await {
+                    Ok(record) => records.push(record),
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let wanted: std::collections::BTreeSet<_> = ids.iter().copied().collect();
+        let ours = records.into_iter().filter(|record| wanted.contains(&record.meter)).map(|record| {
+            let registration = Registration {
+                modulus: record.register_modulus.0,
+                capacity_per_hour: record.capacity_per_hour.0,
+                last_ms: record.read_ms.0,
+                register: record.register.0,
+                devices: record.devices,
+            };
+            let is_ours = record.authority == MeterAuthority::Gateway(self.account.id());
+            (record.meter, LedgerMeter { carrier: record.carrier, registration, is_ours, retired: record.retired })
+        });
+        Ok(ours.collect())
+    }
+
+    async fn certified(&self, meter: MeterId, time_ms: u64) -> Result<Option<u64>, UplinkError> {
+        // The node lists what ends after the one and begins before the other.
+        let (before, time) = (Timestamp(time_ms.saturating_sub(1)), Timestamp(time_ms));
+        let around = TimeFilter { from_ms: Some(before), to_ms: Some(time) };
+        let records = self.account.client().meter_certificates(meter, &around).await?;
+        let certificate = records.into_iter().find(|record| record.certificate.interval.to == time);
+        Ok(certificate.map(|record| record.certificate.register.0))
+    }
+}

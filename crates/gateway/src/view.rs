@@ -1,0 +1,138 @@
+//! What a telegram says, for programs: every number a string of its exact decimal, so that no reader makes a float of it.
+
+use crate::number::{Number, Unit};
+use crate::protocol::{Content, Direction, Record, Telegram};
+use serde::Serialize;
+use utilidor_types::carrier::BaseUnit;
+use utilidor_types::{Carrier, Quantity};
+
+/// A telegram.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TelegramView {
+    /// The protocol.
+    pub protocol: &'static str,
+    /// `request` or `reply`.
+    pub direction: &'static str,
+    /// Who was asked, or answers.
+    pub address: String,
+    /// What the device measures, where the protocol says so.
+    pub carrier: Option<Carrier>,
+    /// What is asked or answered.
+    pub subject: String,
+    /// The record that matters most: the register, or the only record.
+    #[serde(flatten)]
+    pub main: Option<RecordView>,
+    /// All records.
+    pub records: Vec<RecordView>,
+}
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordView {
+    /// What it is.
+    pub what: String,
+    /// The exact number, the time or the text; null where there is none.
+    pub value: Option<String>,
+    /// The number's unit.
+    pub unit: Option<&'static str>,
+    /// Why there is no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without: Option<String>,
+    /// Whether it is the cumulative register of now, over all tariffs.
+    pub register: bool,
+    /// The register in whole base units of the carrier, rounded down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// The base unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_unit: Option<&'static str>,
+    /// The tariff; 0 is all of them.
+    pub tariff: u32,
+    /// How many settlements ago it was stored; 0 is now.
+    pub storage: u64,
+}
+
+impl TelegramView {
+    /// The view of a telegram.
+    pub fn of(telegram: &Telegram) -> Self {
+        let views = |record: &Record| RecordView::of(record, telegram.carrier);
+        let only = if telegram.records.len() == 1 { telegram.records.first() } else { None };
+        Self {
+            protocol: telegram.protocol.name(),
+            direction: match telegram.direction {
+                Direction::Request => "request",
+                Direction::Reply => "reply",
+            },
+            address: telegram.address.clone(),
+            carrier: telegram.carrier,
+            subject: telegram.subject.clone(),
+            main: telegram.register().or(only).map(views),
+            records: telegram.records.iter().map(views).collect(),
+        }
+    }
+}
+
+impl RecordView {
+    fn of(record: &Record, carrier: Option<Carrier>) -> Self {
+        let (value, unit, without) = match &record.content {
+            Content::Number { number, unit: Unit::One } => (Some(number.to_string()), None, None),
+            Content::Number { number, unit } => (Some(number.to_string()), Some(unit.symbol()), None),
+            Content::Time(time) => (Some(time.to_string()), None, None),
+            Content::Text(text) => (Some(text.clone()), None, None),
+            Content::Absent => (None, None, Some("absent".to_string())),
+            Content::Invalid(reason) => (None, None, Some(reason.clone())),
+        };
+        let quantity = match &record.content {
+            Content::Number { number, unit } if record.is_register => quantity(*number, *unit, carrier),
+            _ => None,
+        };
+        Self {
+            what: record.what.clone(),
+            value,
+            unit,
+            without,
+            register: record.is_register,
+            quantity,
+            base_unit: quantity.and(carrier).map(|carrier| match carrier.base_unit() {
+                BaseUnit::Joule => "J",
+                BaseUnit::Millilitre => "mL",
+            }),
+            tariff: record.tariff,
+            storage: record.storage,
+        }
+    }
+}
+
+fn quantity(number: Number, unit: Unit, carrier: Option<Carrier>) -> Option<Quantity> {
+    number.quantity_floor(unit, carrier?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Protocol, from_hex};
+
+    #[test]
+    fn a_register_stands_first_with_its_quantity() {
+        let frame = from_hex("6861010000000068910833333433593333338a16").unwrap();
+        let view = serde_json::to_value(TelegramView::of(&Protocol::Dlt645.decode(&frame).unwrap())).unwrap();
+        assert_eq!(view["value"], "0.26");
+        assert_eq!((&view["unit"], &view["carrier"]), (&"kWh".into(), &"electricity".into()));
+        assert_eq!((&view["quantity"], &view["base_unit"]), (&"936000".into(), &"J".into()));
+        assert_eq!(view["address"], "000000000161");
+        assert_eq!(view["records"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_request_has_no_value() {
+        let request = crate::protocol::modbus::Request {
+            unit: 1,
+            function: crate::protocol::modbus::Function::Holding,
+            first: 0,
+            count: 2,
+        };
+        let frame = request.frame(crate::protocol::modbus::Framing::Rtu, 0);
+        let view = serde_json::to_value(TelegramView::of(&Protocol::Modbus.decode(&frame).unwrap())).unwrap();
+        assert_eq!((&view["direction"], view.get("value")), (&"request".into(), None));
+    }
+}

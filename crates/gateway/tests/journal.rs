@@ -1,0 +1,268 @@
+//! The journal under crashes: its files are copied after each step, as a power cut would leave them, and opened again.
+
+use std::path::{Path, PathBuf};
+use utilidor_gateway::journal::{
+    ClockState, Entry, Fate, Filter, Journal, JournalError, JournalReading, NewBatch, Recorded, State, Waiting,
+};
+use utilidor_types::MeterId;
+
+struct Desk {
+    folder: tempfile::TempDir,
+    copies: u32,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), copies: 0 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("journal.sqlite")
+    }
+
+    /// What a crash at this moment would leave: what is in the files now, nothing that only the process knows.
+    fn after_a_crash(&mut self) -> Journal {
+        self.copies += 1;
+        let copy = self.folder.path().join(format!("copy-{}.sqlite", self.copies));
+        for part in ["", "-wal"] {
+            let from = PathBuf::from(format!("{}{part}", self.path().display()));
+            if from.exists() {
+                std::fs::copy(from, format!("{}{part}", copy.display())).unwrap();
+            }
+        }
+        Journal::open(&copy).unwrap()
+    }
+}
+
+fn reading(meter: u8, time_ms: u64, register: u64, epoch: i64) -> JournalReading {
+    JournalReading {
+        meter: MeterId([meter; 16]),
+        time_ms,
+        register,
+        epoch,
+        bus: "hall".into(),
+        protocol: "dlt645".into(),
+        request: vec![1],
+        answer: vec![2, meter],
+    }
+}
+
+fn trusted(journal: &mut Journal) -> i64 {
+    let epoch = journal.begin_clock(0).unwrap();
+    journal.judge_clock(epoch, ClockState::Trusted, 0).unwrap();
+    epoch
+}
+
+fn batch(number: u8) -> NewBatch {
+    NewBatch { bytes: vec![number; 10], hash: vec![number; 32], expires: 100 }
+}
+
+fn states(journal: &Journal) -> Vec<(u8, u64, State)> {
+    let entries = journal.entries(&Filter::default(), 1_000).unwrap();
+    entries.into_iter().map(|entry| (entry.reading.meter.0[0], entry.reading.time_ms, entry.state)).collect()
+}
+
+#[test]
+fn each_step_is_on_the_disk_when_it_returns() {
+    let mut desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, 5, epoch), reading(2, 11, 6, epoch)]).unwrap();
+    assert_eq!(states(&desk.after_a_crash()), [(1, 10, State::Read), (2, 11, State::Read)]);
+
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let crashed = desk.after_a_crash();
+    assert_eq!(states(&crashed), [(1, 10, State::InTransaction), (2, 11, State::InTransaction)]);
+    let open = crashed.open_batches().unwrap();
+    assert_eq!(
+        (open[0].bytes.as_slice(), open[0].expires),
+        ([1; 10].as_slice(), 100),
+        "the bytes are there to be sent again"
+    );
+    assert!(crashed.oldest_waiting(10).unwrap().is_empty(), "nothing is sealed twice");
+
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
+    journal.close(id, 7, &[(waiting[0], Fate::Final), (waiting[1], refused)]).unwrap();
+    let crashed = desk.after_a_crash();
+    assert_eq!(states(&crashed), [(1, 10, State::Final), (2, 11, State::Refused)]);
+    assert!(crashed.open_batches().unwrap().is_empty());
+    let Entry { height, refusal, .. } = crashed.entries(&Filter::default(), 10).unwrap().remove(1);
+    assert_eq!((height, refusal.unwrap().0.as_str()), (Some(7), "reading/went-back"));
+}
+
+#[test]
+fn a_batch_that_was_taken_back_waits_again_and_is_sealed_anew() {
+    let mut desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    assert_eq!(journal.take_back(id).unwrap(), 1);
+    let mut crashed = desk.after_a_crash();
+    assert_eq!(crashed.oldest_waiting(10).unwrap(), waiting);
+    assert!(crashed.open_batches().unwrap().is_empty());
+    crashed.seal(&waiting, &batch(2), 30).unwrap();
+    assert_eq!(crashed.open_batches().unwrap()[0].bytes, [2; 10]);
+}
+
+#[test]
+fn the_same_reading_stands_once_and_a_contradiction_is_refused() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    assert_eq!(journal.record(&[reading(1, 10, 5, epoch)]).unwrap(), [Recorded::New]);
+    assert_eq!(
+        journal.record(&[reading(1, 10, 5, epoch), reading(1, 11, 6, epoch)]).unwrap(),
+        [Recorded::Known, Recorded::New]
+    );
+    let both = journal.record(&[reading(1, 12, 7, epoch), reading(1, 10, 6, epoch)]);
+    assert!(matches!(both, Err(JournalError::Contradiction { known: 5, register: 6, .. })), "{both:?}");
+    assert_eq!(states(&journal).len(), 2, "all or none");
+}
+
+#[test]
+fn a_step_that_does_not_fit_changes_nothing() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, 5, epoch), reading(2, 11, 6, epoch)]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let unknown = Waiting { time_ms: 99, ..waiting[0] };
+    assert!(matches!(journal.seal(&[waiting[0], unknown], &batch(1), 20), Err(JournalError::WrongState { .. })));
+    assert!(journal.open_batches().unwrap().is_empty());
+
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    assert!(
+        matches!(journal.seal(&waiting, &batch(2), 20), Err(JournalError::WrongState { .. })),
+        "not in two batches"
+    );
+    let one = journal.close(id, 7, &[(waiting[0], Fate::Final)]);
+    assert!(matches!(one, Err(JournalError::WrongState { .. })), "an answer for each reading");
+    assert_eq!(states(&journal), [(1, 10, State::InTransaction), (2, 11, State::InTransaction)]);
+}
+
+#[test]
+fn the_oldest_are_sent_first_and_none_before_its_meters_older_one() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let before = journal.begin_clock(0).unwrap();
+    journal.record(&[reading(1, 10, 5, before)]).unwrap();
+    let after = trusted(&mut journal);
+    journal.record(&[reading(2, 30, 5, after), reading(1, 20, 6, after), reading(2, 15, 4, after)]).unwrap();
+    let order = |journal: &Journal| -> Vec<_> {
+        journal.oldest_waiting(10).unwrap().iter().map(|waiting| (waiting.meter.0[0], waiting.time_ms)).collect()
+    };
+    // Meter 1's first reading waits for its clock: once a newer one were certified, it would be refused for ever.
+    assert_eq!(order(&journal), [(2, 15), (2, 30)]);
+    journal.judge_clock(before, ClockState::Trusted, 3).unwrap();
+    assert_eq!(order(&journal), [(1, 10), (2, 15), (1, 20), (2, 30)]);
+    assert_eq!(journal.oldest_waiting(2).unwrap().len(), 2);
+}
+
+#[test]
+fn readings_of_a_wrong_clock_are_refused_and_stay_as_evidence() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = journal.begin_clock(0).unwrap();
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    assert_eq!(journal.counts(None).unwrap().unverified, 1);
+    assert_eq!(journal.judge_clock(epoch, ClockState::Wrong, -1_700_000_000_000).unwrap(), 1);
+    let entry = journal.entries(&Filter::default(), 10).unwrap().remove(0);
+    assert_eq!((entry.state, entry.refusal.unwrap().0.as_str()), (State::Refused, "clock/wrong"));
+    assert_eq!(entry.reading.answer, [2, 1]);
+    assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None, "nothing is compared with it");
+}
+
+#[test]
+fn a_stretch_that_ended_before_it_was_compared_is_judged_by_what_lies_around_it() {
+    const NOW: u64 = 1_800_000_000_000;
+    for (time, counts) in [(NOW - 500, true), (NOW + 500, false), (5_000, false), (NOW - 1_500, false)] {
+        let desk = Desk::new();
+        let mut journal = Journal::open(&desk.path()).unwrap();
+        let first = trusted(&mut journal);
+        journal.record(&[reading(1, NOW - 1_000, 5, first)]).unwrap();
+        let killed = journal.begin_clock(0).unwrap();
+        journal.record(&[reading(2, time, 5, killed)]).unwrap();
+        let third = trusted(&mut journal);
+        let judged = journal.judge_earlier_clocks(third, NOW).unwrap();
+        assert_eq!(judged, if counts { (1, 0) } else { (0, 1) }, "{time}");
+        assert_eq!(journal.oldest_waiting(10).unwrap().len(), if counts { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn one_gateway_writes_a_journal_and_others_look_into_it() {
+    let desk = Desk::new();
+    assert!(matches!(Journal::look(&desk.path()), Err(JournalError::Missing { .. })));
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    assert!(matches!(Journal::open(&desk.path()), Err(JournalError::Held { .. })));
+    let epoch = trusted(&mut journal);
+    let mut looking = Journal::look(&desk.path()).unwrap();
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    assert_eq!(states(&looking).len(), 1);
+    assert!(looking.record(&[reading(1, 11, 5, epoch)]).is_err(), "whoever looks changes nothing");
+    drop(journal);
+    assert_eq!(states(&Journal::open(&desk.path()).unwrap()).len(), 1, "opening again is the same journal");
+}
+
+#[test]
+fn a_journal_is_of_one_chain_and_one_account() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    journal.belongs_to("chain", "aa").unwrap();
+    journal.belongs_to("chain", "aa").unwrap();
+    assert!(matches!(journal.belongs_to("chain", "bb"), Err(JournalError::Foreign { .. })));
+}
+
+#[test]
+fn only_what_is_certified_is_deleted_and_each_meters_newest_stays() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    let all: Vec<_> = (1..=4).map(|time| reading(1, time * 10, time, epoch)).collect();
+    journal.record(&all[..3]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let fates: Vec<_> = waiting.iter().map(|waiting| (*waiting, Fate::Final)).collect();
+    journal.close(id, 7, &fates).unwrap();
+    assert_eq!(journal.prune(1_000).unwrap(), 2);
+    assert_eq!(states(&journal), [(1, 30, State::Final)]);
+    journal.record(&all[3..]).unwrap();
+    assert_eq!(journal.prune(1_000).unwrap(), 1);
+    assert_eq!(states(&journal), [(1, 40, State::Read)]);
+}
+
+#[test]
+fn a_full_disk_is_told_and_loses_nothing_that_was_recorded() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    // SQLite's own bound on pages stands for the disk's.
+    journal.limit_pages(40).unwrap();
+    let mut kept = 0;
+    let full = loop {
+        match journal.record(&[JournalReading { answer: vec![0; 1_000], ..reading(1, kept + 1, kept, epoch) }]) {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1_000, "the bound is reached");
+    };
+    assert!(full.is_disk_full(), "{full:?}");
+    assert_eq!(states(&journal).len() as u64, kept);
+}
+
+#[test]
+fn a_journal_of_another_release_is_not_touched() {
+    let desk = Desk::new();
+    drop(Journal::open(&desk.path()).unwrap());
+    set_layout(&desk.path(), 99);
+    assert!(matches!(Journal::open(&desk.path()), Err(JournalError::Layout { found: 99 })));
+    assert!(matches!(Journal::look(&desk.path()), Err(JournalError::Layout { found: 99 })));
+}
+
+fn set_layout(path: &Path, layout: i32) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.pragma_update(None, "user_version", layout).unwrap();
+}

@@ -1,0 +1,194 @@
+//! Messages over MQTT: what is taken, what is passed over, and a broker that restarts without its sessions.
+
+use bytes::BytesMut;
+use rumqttc::QoS;
+use rumqttc::mqttbytes::Error;
+use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, Publish, SubAck, SubscribeReasonCode};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use utilidor_gateway::clock::{SetClock, Watch};
+use utilidor_gateway::config::Config;
+use utilidor_gateway::guard::Doubt;
+use utilidor_gateway::journal::{Filter, Journal};
+use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
+use utilidor_gateway::mqtt::{Subscriber, Taken};
+use utilidor_gateway::writer::Writer;
+use utilidor_types::MeterId;
+
+const BEGIN: u64 = 1_800_000_000_000;
+const MINUTE: u64 = 60_000;
+const M3: u64 = 1_000_000;
+const METER: MeterId = MeterId([1; 16]);
+const TOPIC: &str = "site/water-1";
+
+async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber) {
+    let text = format!(
+        "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"mqtt\"\naddress = \"{address}\"\n[[meter]]\nid = \"{METER}\"\n\
+         bus = \"b\"\nunit = \"{TOPIC}\"\nprofile = \"lora\"\ncarrier = \"water\"\n[[profile]]\nname = \"lora\"\nprotocol = \"json\"\n\
+         json = {{ value = \"/volume\", time = \"/ts\", step = \"1m3\" }}\n"
+    );
+    let config = Config::read(&text, Path::new("")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = SetClock::at(BEGIN);
+    let watch = Watch::new(Arc::new(clock.clone()));
+    let (writer, _) = Writer::start(Journal::open(&folder.path().join("journal.sqlite")).unwrap());
+    begin_stretch(&watch, &writer).await.unwrap();
+    let registrations = Registrations::default();
+    let known = Registration {
+        modulus: 1_000_000 * M3,
+        capacity_per_hour: 10 * M3,
+        last_ms: BEGIN - 15 * MINUTE,
+        register: 100 * M3,
+        devices: 1,
+    };
+    registrations.write().unwrap().insert(METER, known);
+    let shared = Shared { watch, writer, registrations, interval_ms: 15 * MINUTE };
+    let subscriber = Subscriber::new(config.buses[0].clone(), config.meters.clone(), shared.clone());
+    (folder, clock, shared, subscriber)
+}
+
+fn message(volume: &str, time_ms: u64) -> Publish {
+    Publish::new(TOPIC, QoS::AtLeastOnce, format!(r#"{{"volume":{volume},"ts":{time_ms}}}"#))
+}
+
+#[tokio::test]
+async fn a_message_counts_with_the_devices_own_time() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 15 * MINUTE);
+    // Older readings that a collector kept come first and count.
+    for (volume, time) in [("100.5", BEGIN), ("101.125", BEGIN + 15 * MINUTE)] {
+        let taken = subscriber.take(&message(volume, time)).await.unwrap();
+        assert!(matches!(taken[..], [Taken::Recorded { time_ms, .. }] if time_ms == time), "{taken:?}");
+    }
+    // The broker brings what was not acknowledged again.
+    let again = subscriber.take(&message("101.125", BEGIN + 15 * MINUTE)).await.unwrap();
+    assert_eq!(again, [Taken::Known]);
+    let older = subscriber.take(&message("100.5", BEGIN)).await.unwrap();
+    assert!(matches!(older[..], [Taken::Held(Doubt::TimeNotRising { .. })]), "{older:?}");
+    let entries = shared.writer.call(|journal| journal.entries(&Filter::default(), 10)).await.unwrap();
+    let registers: Vec<_> = entries.iter().map(|entry| entry.reading.register).collect();
+    assert_eq!(registers, [100_500_000, 101_125_000]);
+    assert_eq!(entries[0].reading.request, TOPIC.as_bytes());
+}
+
+#[tokio::test]
+async fn what_is_old_or_no_reading_is_passed_over() {
+    let (_folder, _clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    let retained = Publish { retain: true, ..message("100.5", BEGIN) };
+    assert_eq!(subscriber.take(&retained).await.unwrap(), [Taken::Retained]);
+    let strange = Publish { topic: "site/other".into(), ..message("100.5", BEGIN) };
+    assert_eq!(subscriber.take(&strange).await.unwrap(), [Taken::Strange]);
+    for (volume, time, code) in [
+        ("100.5", BEGIN + 2 * MINUTE, "register/invalid"),
+        ("100.5", BEGIN - 8 * 86_400_000, "register/invalid"),
+        ("null", BEGIN, "register/absent"),
+        ("-1", BEGIN, "register/negative"),
+    ] {
+        assert_eq!(subscriber.take(&message(volume, time)).await.unwrap(), [Taken::Refused(code)], "{volume} {time}");
+    }
+    assert_eq!(shared.writer.call(|journal| journal.counts(None)).await.unwrap().read, 0);
+}
+
+#[tokio::test]
+async fn a_doubted_register_counts_once_the_next_message_confirms_it() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 200 * MINUTE);
+    // A long silence: 30 m3 could have passed.
+    let first = subscriber.take(&message("120", BEGIN + 180 * MINUTE)).await.unwrap();
+    assert!(matches!(first[..], [Taken::Doubted(Doubt::AfterSilence { .. })]), "{first:?}");
+    let second = subscriber.take(&message("121", BEGIN + 195 * MINUTE)).await.unwrap();
+    assert!(matches!(second[..], [Taken::Recorded { register, .. }] if register == 121 * M3), "{second:?}");
+    // A low value, twice: held and told, and what follows is compared with the last good one.
+    for (time, held) in [(196, false), (197, true)] {
+        let taken = subscriber.take(&message("0", BEGIN + time * MINUTE)).await.unwrap();
+        assert_eq!(matches!(taken[..], [Taken::Held(Doubt::WentBack { .. })]), held, "{taken:?}");
+    }
+    let good = subscriber.take(&message("121.1", BEGIN + 198 * MINUTE)).await.unwrap();
+    assert!(matches!(good[..], [Taken::Recorded { .. }]), "{good:?}");
+    let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
+    assert_eq!(codes, ["reading/went-back", "meter/recovered"]);
+}
+
+/// A connection of a broker that remembers nobody.
+struct Connection {
+    stream: TcpStream,
+    bytes: BytesMut,
+}
+
+impl Connection {
+    async fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = Self { stream, bytes: BytesMut::new() };
+        assert!(matches!(connection.next().await, Packet::Connect(_)));
+        let accepted = ConnAck::new(ConnectReturnCode::Success, false);
+        connection.send(|bytes| accepted.write(bytes).map(|_| ())).await;
+        connection
+    }
+
+    async fn next(&mut self) -> Packet {
+        loop {
+            match Packet::read(&mut self.bytes, 65_536) {
+                Ok(packet) => return packet,
+                Err(Error::InsufficientBytes(_)) => {
+                    assert_ne!(self.stream.read_buf(&mut self.bytes).await.unwrap(), 0, "the gateway has hung up");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    async fn send(&mut self, write: impl FnOnce(&mut BytesMut) -> Result<(), Error>) {
+        let mut bytes = BytesMut::new();
+        write(&mut bytes).unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    /// Waits for the subscription, and answers it.
+    async fn subscribed(&mut self) {
+        let Packet::Subscribe(asked) = self.next().await else { panic!("it subscribes first") };
+        assert_eq!(asked.filters[0].path, TOPIC);
+        let granted = SubAck::new(asked.pkid, vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)]);
+        self.send(|bytes| granted.write(bytes).map(|_| ())).await;
+    }
+
+    async fn publish(&mut self, message: Publish) {
+        let message = Publish { pkid: 1, ..message };
+        self.send(|bytes| message.write(bytes).map(|_| ())).await;
+    }
+
+    async fn acknowledged(&mut self) {
+        assert!(matches!(self.next().await, Packet::PubAck(_)));
+    }
+}
+
+#[tokio::test]
+async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_folder, clock, shared, subscriber) = site(&listener.local_addr().unwrap().to_string()).await;
+    clock.advance_to(BEGIN + 30 * MINUTE);
+    let gateway = tokio::spawn(subscriber.run());
+
+    let mut first = Connection::accept(&listener).await;
+    first.subscribed().await;
+    first.publish(message("100.5", BEGIN)).await;
+    first.acknowledged().await;
+    // Acknowledged is on the disk.
+    assert_eq!(shared.writer.call(|journal| journal.counts(None)).await.unwrap().read, 1);
+    // A message that the broker hands on and the gateway does not live to acknowledge comes again.
+    drop(first);
+
+    let mut second = Connection::accept(&listener).await;
+    second.subscribed().await;
+    second.publish(Publish { retain: true, ..message("100.5", BEGIN) }).await;
+    second.acknowledged().await;
+    second.publish(message("101", BEGIN + 15 * MINUTE)).await;
+    second.acknowledged().await;
+    assert_eq!(shared.writer.call(|journal| journal.counts(None)).await.unwrap().read, 2);
+    gateway.abort();
+    let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
+    assert_eq!(codes, ["line/no-connection", "line/restored"]);
+}

@@ -1,0 +1,320 @@
+//! Pollers against simulated devices on loopback: every protocol, every fault.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use utilidor_gateway::clock::{SetClock, Watch};
+use utilidor_gateway::config::{Bus, Config};
+use utilidor_gateway::guard::Doubt;
+use utilidor_gateway::journal::{Entry, Filter, Journal};
+use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
+use utilidor_gateway::line::{self, Line, Patience};
+use utilidor_gateway::poller::{Poller, Turn};
+use utilidor_gateway::simulate::{Fault, Simulator};
+use utilidor_gateway::writer::Writer;
+use utilidor_types::MeterId;
+
+const BEGIN: u64 = 1_800_000_000_000;
+const INTERVAL: u64 = 900_000;
+const KWH: u64 = 3_600_000;
+const M3: u64 = 1_000_000;
+
+/// A meter of every protocol, each on a bus of its own: name, protocol, unit, profile, carrier.
+const SITE: [(&str, &str, &str, &str, &str); 6] = [
+    ("power", "dlt645", "161", "dlt645-2007", "electricity"),
+    ("water", "cjt188", "33001122334455", "cjt188", "water"),
+    ("heat", "cjt188", "14132", "cjt188", "heating"),
+    ("roof", "modbus-tcp", "1", "schneider-iem3000", "electricity"),
+    ("panel", "modbus-rtu", "7", "carlo-gavazzi-em340", "electricity"),
+    ("gas", "mbus", "5", "mbus", "gas"),
+];
+
+fn meter(place: usize) -> MeterId {
+    MeterId([place as u8 + 1; 16])
+}
+
+/// Base units in what a meter's register counts well.
+fn unit(place: usize) -> u64 {
+    if ["water", "gas"].contains(&SITE[place].4) { M3 } else { KWH }
+}
+
+struct Site {
+    folder: tempfile::TempDir,
+    config: Config,
+    clock: SetClock,
+    watch: Watch,
+    simulator: Simulator,
+    writer: Writer,
+    registrations: Registrations,
+    addresses: Vec<String>,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let mut text = "[site]\nkey = \"gateway\"\n".to_string();
+        for (place, (name, protocol, unit, profile, carrier)) in SITE.iter().enumerate() {
+            text += &format!(
+                "[[bus]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:1\"\n\
+                 [[meter]]\nid = \"{}\"\nbus = \"{name}\"\nunit = \"{unit}\"\nprofile = \"{profile}\"\ncarrier = \"{carrier}\"\n",
+                meter(place)
+            );
+        }
+        let config = Config::read(&text, Path::new("")).unwrap();
+        let clock = SetClock::at(BEGIN);
+        let watch = Watch::new(Arc::new(clock.clone()));
+        let simulator = Simulator::new(&config, Arc::new(clock.clone()), 0, 0);
+        let mut addresses = Vec::new();
+        for (place, bus) in config.buses.iter().enumerate() {
+            simulator.set(meter(place), 1_000 * unit(place));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            addresses.push(listener.local_addr().unwrap().to_string());
+            let (simulator, bus) = (simulator.clone(), bus.clone());
+            tokio::spawn(async move { simulator.serve(&bus, listener).await });
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+        let (writer, _) = Writer::start(journal);
+        begin_stretch(&watch, &writer).await.unwrap();
+        let registration = |place: usize| Registration {
+            modulus: if SITE[place].1.starts_with("modbus") { u64::MAX >> 1 } else { 1_000_000 * unit(place) },
+            capacity_per_hour: 400 * unit(place),
+            last_ms: BEGIN - INTERVAL,
+            register: 1_000 * unit(place),
+            devices: 1,
+        };
+        let registrations: HashMap<_, _> = (0..SITE.len()).map(|place| (meter(place), registration(place))).collect();
+        Self {
+            folder,
+            config,
+            clock,
+            watch,
+            simulator,
+            writer,
+            registrations: Arc::new(RwLock::new(registrations)),
+            addresses,
+        }
+    }
+
+    fn shared(&self) -> Shared {
+        let (watch, writer, registrations) = (self.watch.clone(), self.writer.clone(), self.registrations.clone());
+        Shared { watch, writer, registrations, interval_ms: INTERVAL }
+    }
+
+    fn poller(&self, place: usize, timeout: Duration, retries: u32) -> Poller {
+        let bus = Bus { retries, ..self.config.buses[place].clone() };
+        let patience = Patience { timeout, pause: Duration::ZERO, echo: false };
+        let line = Line::new(line::tcp(self.addresses[place].clone()), patience);
+        let meters = self.config.meters_of(&bus.name).cloned().collect();
+        Poller::new(bus, meters, line, self.shared())
+    }
+
+    /// A poller that waits as long as a busy machine may need.
+    fn patient(&self, place: usize) -> Poller {
+        self.poller(place, Duration::from_secs(30), 0)
+    }
+
+    async fn entries(&self, place: usize) -> Vec<Entry> {
+        let filter = Filter { meter: Some(meter(place)), ..Filter::default() };
+        self.writer.call(move |journal| journal.entries(&filter, 1_000)).await.unwrap()
+    }
+
+    async fn events(&self) -> Vec<String> {
+        let events = self.writer.call(|journal| journal.events(100)).await.unwrap();
+        events.into_iter().rev().map(|event| event.code).collect()
+    }
+
+    /// Moves time on by an interval, in which so much flows.
+    fn pass(&self, place: usize, flows: u64) {
+        let now = self.simulator.shows(meter(place)).unwrap();
+        self.clock.advance_to(utilidor_gateway::clock::Clock::now_ms(&self.clock) + INTERVAL);
+        self.simulator.set(meter(place), now + flows);
+    }
+}
+
+async fn turn(poller: &mut Poller) -> Turn {
+    poller.round().await.unwrap().remove(0).1
+}
+
+#[tokio::test]
+async fn a_meter_of_every_protocol_is_read_with_its_evidence() {
+    let site = Site::new().await;
+    for place in 0..SITE.len() {
+        let mut poller = site.patient(place);
+        for flows in [0, 10, 25] {
+            site.pass(place, flows * unit(place));
+            let expected = site.simulator.shows(meter(place)).unwrap();
+            match turn(&mut poller).await {
+                Turn::Recorded { register, .. } => assert_eq!(register, expected, "{:?}", SITE[place]),
+                other => panic!("{:?}: {other:?}", SITE[place]),
+            }
+        }
+        let entries = site.entries(place).await;
+        assert_eq!(entries.len(), 3);
+        for entry in entries {
+            let protocol = site.config.buses[place].protocol.protocol();
+            assert!(protocol.decode(&entry.reading.answer).is_ok(), "the evidence can be read again");
+            assert!(!entry.reading.request.is_empty());
+        }
+    }
+    assert_eq!(site.events().await, Vec::<String>::new());
+    drop(site.folder);
+}
+
+#[tokio::test]
+async fn silence_is_told_once_and_the_register_after_it_is_looked_at_twice() {
+    let site = Site::new().await;
+    for place in 0..SITE.len() {
+        site.simulator.set_fault(meter(place), Some(Fault::Silent));
+        let mut poller = site.poller(place, Duration::from_millis(30), 1);
+        for _ in 0..5 {
+            site.pass(place, 90 * unit(place));
+            assert_eq!(turn(&mut poller).await, Turn::Failed("line/silent"));
+        }
+        site.simulator.set_fault(meter(place), None);
+        let mut poller = site.patient(place);
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }), "{:?}", SITE[place]);
+    }
+    assert_eq!(site.events().await, ["line/silent"; SITE.len()]);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_never_taken_for_a_later_one() {
+    let site = Site::new().await;
+    for place in 0..SITE.len() {
+        // The device answers when nobody waits any more.
+        site.simulator.set_fault(meter(place), Some(Fault::Late(Duration::from_millis(60))));
+        let mut poller = site.poller(place, Duration::from_millis(20), 0);
+        site.pass(place, unit(place));
+        assert_eq!(turn(&mut poller).await, Turn::Failed("line/silent"));
+        // What it sends now is what it showed then; asked anew, it shows what is now.
+        site.simulator.set_fault(meter(place), None);
+        site.pass(place, 5 * unit(place));
+        let mut poller = site.patient(place);
+        let shows = site.simulator.shows(meter(place)).unwrap();
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { register, .. } if register == shows));
+    }
+}
+
+#[tokio::test]
+async fn swapped_words_and_noise_are_never_recorded() {
+    let site = Site::new().await;
+    for place in [3, 4] {
+        let mut poller = site.patient(place);
+        site.pass(place, unit(place));
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }));
+        site.simulator.set_fault(meter(place), Some(Fault::SwappedWords));
+        site.pass(place, unit(place));
+        let held = turn(&mut poller).await;
+        assert!(matches!(held, Turn::Held(_) | Turn::Failed(_)), "{held:?}");
+        assert_eq!(site.entries(place).await.len(), 1);
+    }
+    // Modbus TCP has no checksum of its own.
+    for place in [0, 1, 2, 4, 5] {
+        site.simulator.set_fault(meter(place), Some(Fault::Noise));
+        site.pass(place, unit(place));
+        let failed = turn(&mut site.poller(place, Duration::from_millis(300), 0)).await;
+        assert!(matches!(failed, Turn::Failed(_)), "{:?}: {failed:?}", SITE[place]);
+    }
+}
+
+#[tokio::test]
+async fn another_device_in_its_place_stops_the_meter_until_it_is_accepted() {
+    let site = Site::new().await;
+    for place in [0, 5] {
+        site.pass(place, unit(place));
+        assert!(matches!(turn(&mut site.patient(place)).await, Turn::Recorded { .. }));
+        site.simulator.exchange(meter(place));
+        site.pass(place, 2_000 * unit(place));
+        // A gateway that starts again asks who is there.
+        let mut poller = site.patient(place);
+        assert!(matches!(turn(&mut poller).await, Turn::Stopped(_)), "{:?}", SITE[place]);
+        assert!(matches!(turn(&mut poller).await, Turn::Stopped(_)));
+        assert_eq!(site.entries(place).await.len(), 1);
+        assert!(site.writer.call(move |journal| journal.accept(meter(place))).await.unwrap());
+        // The ledger knows of the exchange and the new register by then; here its old one is still the last.
+        assert!(matches!(turn(&mut poller).await, Turn::Held(_) | Turn::Recorded { .. }));
+    }
+    assert!(site.events().await.contains(&"meter/device-changed".into()));
+}
+
+#[tokio::test]
+async fn a_register_that_starts_again_is_taken_and_one_that_goes_back_is_not() {
+    let site = Site::new().await;
+    for place in [0, 1] {
+        let mut poller = site.patient(place);
+        site.simulator.rollover(meter(place));
+        let high = site.simulator.shows(meter(place)).unwrap();
+        let known = Registration { register: high, ..site.registrations.read().unwrap()[&meter(place)] };
+        site.registrations.write().unwrap().insert(meter(place), known);
+        site.pass(place, 0);
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { register, .. } if register == high));
+        site.pass(place, 10 * unit(place));
+        let low = turn(&mut poller).await;
+        assert!(matches!(low, Turn::Recorded { register, .. } if register < 10 * unit(place)), "{low:?}");
+
+        // evcc-io/evcc#30267: a low value became the beginning of everything after.
+        site.pass(place, 10 * unit(place));
+        let shows = site.simulator.shows(meter(place)).unwrap();
+        site.simulator.set(meter(place), 0);
+        assert!(matches!(turn(&mut poller).await, Turn::Held(Doubt::WentBack { .. })));
+        assert!(matches!(turn(&mut poller).await, Turn::Held(Doubt::WentBack { .. })));
+        site.simulator.set(meter(place), shows);
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { register, .. } if register == shows));
+        assert_eq!(site.entries(place).await.len(), 3);
+    }
+    assert_eq!(site.events().await, ["reading/went-back", "meter/recovered"].repeat(2));
+}
+
+#[tokio::test]
+async fn a_leap_beyond_the_capacity_is_held() {
+    let site = Site::new().await;
+    // Half an hour after the registered reading: 200 kWh may have passed, and a step of the register.
+    site.pass(0, 201 * KWH);
+    let held = turn(&mut site.patient(0)).await;
+    assert!(matches!(held, Turn::Held(Doubt::BeyondCapacity { .. })), "{held:?}");
+    assert!(site.entries(0).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_begins_a_new_stretch_and_nothing_is_recorded_before_the_last() {
+    let site = Site::new().await;
+    let mut poller = site.patient(0);
+    site.pass(0, KWH);
+    assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }));
+    site.clock.set(1_000);
+    assert!(matches!(turn(&mut poller).await, Turn::Held(Doubt::TimeNotRising { .. })));
+    site.clock.set(BEGIN + 2 * INTERVAL);
+    site.simulator.set(meter(0), 1_002 * KWH);
+    assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }));
+    let epochs: Vec<_> = site.entries(0).await.iter().map(|entry| entry.reading.epoch).collect();
+    assert!(epochs[1] > epochs[0], "{epochs:?}");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_the_meter_fails_and_the_others_go_on() {
+    let mut site = Site::new().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    site.addresses[0] = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    site.pass(0, KWH);
+    assert_eq!(turn(&mut site.patient(0)).await, Turn::Failed("line/no-connection"));
+    site.pass(1, M3);
+    assert!(matches!(turn(&mut site.patient(1)).await, Turn::Recorded { .. }));
+}
+
+#[tokio::test]
+async fn simulated_faults_are_commanded_in_words() {
+    let site = Site::new().await;
+    let command = |line: &str| site.simulator.command(line);
+    assert!(command("set power/000000000161 1200kWh").is_ok());
+    assert_eq!(site.simulator.shows(meter(0)), Some(1_200 * KWH));
+    for line in ["silence", "late", "swap", "noise", "exchange", "rollover", "well"] {
+        let duration = if line == "late" { " 5s" } else { "" };
+        assert!(command(&format!("{line} {}{duration}", meter(1))).is_ok(), "{line}");
+    }
+    for line in ["", "explode power/161", "silence nobody", "set power/000000000161 5m3", "late roof/1 soon"] {
+        assert!(command(line).is_err(), "{line}");
+    }
+}

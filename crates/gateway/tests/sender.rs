@@ -1,0 +1,411 @@
+//! From the journal to the ledger with everything going wrong in between: the sum of the journal is the sum certified, and
+//! nothing is certified twice.
+
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use utilidor_gateway::clock::{SetClock, Watch};
+use utilidor_gateway::journal::{Batch, ClockState, Filter, Journal, JournalReading, NewBatch, State, Waiting};
+use utilidor_gateway::kept::{Registrations, Shared, begin_stretch};
+use utilidor_gateway::sender::{Sender, Step};
+use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
+use utilidor_gateway::writer::Writer;
+use utilidor_types::MeterId;
+
+const BEGIN: u64 = 1_800_000_000_000;
+
+/// What happens to the next submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    /// It enters a block, and the answer comes.
+    Fine,
+    /// There is no way to the node.
+    Down,
+    /// It enters a block, and the answer is lost.
+    AnswerLost,
+    /// It waits in the pool.
+    Slow,
+    /// The pool is full.
+    Full,
+    /// It is dropped, and its time is over.
+    Expired,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    weather: Option<Weather>,
+    time_ms: u64,
+    height: u64,
+    nonce: u64,
+    /// Certified registers by meter and time.
+    certified: BTreeMap<(MeterId, u64), u64>,
+    /// Transactions in blocks, by hash.
+    blocks: HashMap<Vec<u8>, Answer>,
+    /// How often a batch that is in a block came again.
+    repeated: u64,
+}
+
+impl Ledger {
+    /// Executes a batch once; a transaction whose nonce is used can never enter a block.
+    fn execute(&mut self, bytes: &[u8], hash: &[u8]) -> Answer {
+        if let Some(answer) = self.blocks.get(hash) {
+            self.repeated += 1;
+            return answer.clone();
+        }
+        let (nonce, readings): (u64, Vec<([u8; 16], u64, u64)>) = serde_json::from_slice(bytes).unwrap();
+        if nonce != self.nonce {
+            return Answer::Never;
+        }
+        self.nonce += 1;
+        self.height += 1;
+        let mut refused = Vec::new();
+        for (place, (meter, time, register)) in readings.into_iter().enumerate() {
+            let meter = MeterId(meter);
+            let last = self.certified.range((meter, 0)..=(meter, u64::MAX)).next_back().map(|((_, time), _)| *time);
+            match last {
+                Some(last) if last == time => refused.push((place, "reading/replayed".into(), "replayed".into())),
+                Some(last) if last > time => {
+                    refused.push((place, "reading/out-of-order".into(), "out of order".into()))
+                }
+                _ => {
+                    self.certified.insert((meter, time), register);
+                }
+            }
+        }
+        let answer = Answer::Final { height: self.height, refused };
+        self.blocks.insert(hash.to_vec(), answer.clone());
+        answer
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Fake(Arc<Mutex<Ledger>>);
+
+impl Fake {
+    fn at(time_ms: u64) -> Self {
+        Self(Arc::new(Mutex::new(Ledger { time_ms, ..Ledger::default() })))
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap()
+    }
+
+    fn set(&self, weather: Weather) {
+        self.ledger().weather = Some(weather);
+    }
+
+    fn is_down(&self) -> bool {
+        self.ledger().weather == Some(Weather::Down)
+    }
+}
+
+impl Uplink for Fake {
+    async fn chain(&self) -> Result<ChainNow, UplinkError> {
+        if self.is_down() {
+            return Err(UplinkError::Down);
+        }
+        let ledger = self.ledger();
+        Ok(ChainNow { time_ms: ledger.time_ms, height: ledger.height, is_development: false })
+    }
+
+    async fn sign(&self, readings: &[Waiting]) -> Result<NewBatch, UplinkError> {
+        if self.is_down() {
+            return Err(UplinkError::Down);
+        }
+        assert!(readings.is_sorted(), "a batch stands by meter and time");
+        let ledger = self.ledger();
+        let rows: Vec<_> =
+            readings.iter().map(|reading| (reading.meter.0, reading.time_ms, reading.register)).collect();
+        let bytes = serde_json::to_vec(&(ledger.nonce, rows)).unwrap();
+        Ok(NewBatch { hash: bytes.clone(), bytes, expires: ledger.height + 10 })
+    }
+
+    async fn submit(&self, batch: &Batch) -> Result<Answer, UplinkError> {
+        let mut ledger = self.ledger();
+        match ledger.weather.take().unwrap_or(Weather::Fine) {
+            Weather::Down => {
+                ledger.weather = Some(Weather::Down);
+                Err(UplinkError::Down)
+            }
+            Weather::AnswerLost => {
+                ledger.execute(&batch.bytes, &batch.hash);
+                Err(UplinkError::Down)
+            }
+            Weather::Slow => Ok(Answer::Pending),
+            Weather::Full => Ok(Answer::NotTaken { code: "pool/full".into(), detail: "full".into() }),
+            // Certain only for what is in no block: a node looks before it says so.
+            Weather::Expired if !ledger.blocks.contains_key(&batch.hash) => {
+                ledger.nonce += 1;
+                Ok(Answer::Never)
+            }
+            Weather::Expired | Weather::Fine => Ok(ledger.execute(&batch.bytes, &batch.hash)),
+        }
+    }
+
+    async fn meters(&self, _: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn certified(&self, meter: MeterId, time_ms: u64) -> Result<Option<u64>, UplinkError> {
+        Ok(self.ledger().certified.get(&(meter, time_ms)).copied())
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for part in ["", "-wal"] {
+        let source = PathBuf::from(format!("{}{part}", from.display()));
+        if source.exists() {
+            std::fs::copy(source, format!("{}{part}", to.display())).unwrap();
+        }
+    }
+}
+
+/// A gateway that can crash: its journal goes on from what was on the disk.
+struct Gateway {
+    folder: tempfile::TempDir,
+    lives: u32,
+    clock: SetClock,
+    fake: Fake,
+    writer: Writer,
+    sender: Sender<Fake>,
+    epoch: i64,
+}
+
+impl Gateway {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = SetClock::at(BEGIN);
+        let fake = Fake::at(BEGIN);
+        let (writer, sender, epoch) = Self::start(&folder.path().join("life-0.sqlite"), &clock, &fake).await;
+        Self { folder, lives: 0, clock, fake, writer, sender, epoch }
+    }
+
+    async fn start(path: &Path, clock: &SetClock, fake: &Fake) -> (Writer, Sender<Fake>, i64) {
+        let (writer, _) = Writer::start(Journal::open(path).unwrap());
+        let watch = Watch::new(Arc::new(clock.clone()));
+        begin_stretch(&watch, &writer).await.unwrap();
+        let epoch = watch.stamp().unwrap().epoch;
+        let shared =
+            Shared { watch, writer: writer.clone(), registrations: Registrations::default(), interval_ms: 900_000 };
+        let sender = Sender::new(fake.clone(), shared);
+        (writer, sender, epoch)
+    }
+
+    async fn crash(&mut self) {
+        let before = self.folder.path().join(format!("life-{}.sqlite", self.lives));
+        self.lives += 1;
+        let after = self.folder.path().join(format!("life-{}.sqlite", self.lives));
+        copy(&before, &after);
+        (self.writer, self.sender, self.epoch) = Self::start(&after, &self.clock, &self.fake).await;
+    }
+
+    async fn read(&self, meter: u8, register: u64) {
+        let reading = JournalReading {
+            meter: MeterId([meter; 16]),
+            time_ms: utilidor_gateway::clock::Clock::now_ms(&self.clock),
+            register,
+            epoch: self.epoch,
+            bus: "hall".into(),
+            protocol: "dlt645".into(),
+            request: vec![1],
+            answer: vec![2],
+        };
+        self.writer.record(reading).await.unwrap();
+    }
+
+    fn pass(&self, ms: u64) {
+        let now = utilidor_gateway::clock::Clock::now_ms(&self.clock) + ms;
+        self.clock.advance_to(now);
+        self.fake.ledger().time_ms = now;
+    }
+
+    async fn step(&mut self) -> Step {
+        self.sender.step().await.unwrap()
+    }
+
+    /// Goes on until nothing waits.
+    async fn settle(&mut self) {
+        self.fake.ledger().weather = None;
+        for _ in 0..1_000 {
+            if self.step().await == Step::Idle {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    async fn states(&self) -> BTreeMap<(MeterId, u64), (u64, State)> {
+        let entries = self.writer.call(|journal| journal.entries(&Filter::default(), 100_000)).await.unwrap();
+        let rows = entries
+            .into_iter()
+            .map(|entry| ((entry.reading.meter, entry.reading.time_ms), (entry.reading.register, entry.state)));
+        rows.collect()
+    }
+
+    /// The journal and the ledger say the same.
+    async fn assert_agreement(&self) {
+        let journal = self.states().await;
+        assert!(journal.values().all(|(_, state)| *state == State::Final), "{journal:?}");
+        let journal: BTreeMap<_, _> = journal.into_iter().map(|(key, (register, _))| (key, register)).collect();
+        assert_eq!(journal, self.fake.ledger().certified);
+    }
+}
+
+#[tokio::test]
+async fn readings_are_sealed_then_sent_then_final() {
+    let mut gateway = Gateway::new().await;
+    assert_eq!(gateway.step().await, Step::Idle);
+    gateway.read(1, 5).await;
+    assert_eq!(gateway.step().await, Step::Sealed { readings: 1 });
+    assert!(gateway.fake.ledger().certified.is_empty(), "nothing is sent before it is sealed");
+    assert_eq!(gateway.step().await, Step::Closed { certified: 1, refused: 0 });
+    gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn thirteen_hours_without_uplink_lose_nothing() {
+    let mut gateway = Gateway::new().await;
+    gateway.step().await;
+    gateway.fake.set(Weather::Down);
+    for quarter in 1..=52 {
+        gateway.pass(900_000);
+        for meter in 1..=20 {
+            gateway.read(meter, quarter).await;
+        }
+        assert!(matches!(gateway.step().await, Step::Down { .. }));
+    }
+    assert_eq!(gateway.writer.call(|journal| journal.counts(None)).await.unwrap().read, 52 * 20);
+    gateway.settle().await;
+    gateway.assert_agreement().await;
+    assert_eq!(gateway.fake.ledger().certified.len(), 52 * 20);
+    let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["uplink/down", "uplink/up"], "an outage is told once");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_with_the_same_bytes() {
+    let mut gateway = Gateway::new().await;
+    gateway.read(1, 5).await;
+    gateway.step().await;
+    gateway.fake.set(Weather::AnswerLost);
+    assert!(matches!(gateway.step().await, Step::Down { .. }));
+    gateway.crash().await;
+    assert_eq!(gateway.step().await, Step::Closed { certified: 1, refused: 0 });
+    assert_eq!(gateway.fake.ledger().repeated, 1);
+    gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn an_expired_batch_is_signed_anew() {
+    let mut gateway = Gateway::new().await;
+    gateway.read(1, 5).await;
+    gateway.step().await;
+    gateway.fake.set(Weather::Expired);
+    assert_eq!(gateway.step().await, Step::TakenBack { readings: 1 });
+    gateway.settle().await;
+    gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn what_is_certified_already_is_final_and_what_contradicts_it_is_refused() {
+    let mut gateway = Gateway::new().await;
+    gateway.read(1, 5).await;
+    gateway.read(2, 5).await;
+    // Another way brought meter 1 the same reading, meter 2 another one.
+    gateway.fake.ledger().certified.insert((MeterId([1; 16]), BEGIN), 5);
+    gateway.fake.ledger().certified.insert((MeterId([2; 16]), BEGIN), 6);
+    gateway.settle().await;
+    let states: Vec<_> = gateway.states().await.into_values().map(|(_, state)| state).collect();
+    assert_eq!(states, [State::Final, State::Refused]);
+}
+
+#[tokio::test]
+async fn a_reading_waits_for_the_chains_time_and_keeps_its_own() {
+    let mut gateway = Gateway::new().await;
+    gateway.pass(1_000);
+    gateway.read(1, 5).await;
+    gateway.fake.ledger().time_ms = BEGIN;
+    assert_eq!(gateway.step().await, Step::TooEarly);
+    gateway.fake.ledger().time_ms = BEGIN + 2_000;
+    gateway.settle().await;
+    assert_eq!(gateway.fake.ledger().certified.keys().next().unwrap().1, BEGIN + 1_000);
+}
+
+#[tokio::test]
+async fn a_machine_that_wakes_up_in_1970_stamps_nothing_that_is_sent() {
+    let mut gateway = Gateway::new().await;
+    gateway.clock.set(5_000);
+    gateway.crash().await;
+    gateway.read(1, 5).await;
+    assert_eq!(gateway.step().await, Step::Idle);
+    assert!(gateway.fake.ledger().certified.is_empty());
+    assert_eq!(gateway.states().await.into_values().next().unwrap().1, State::Refused);
+    // The clock is set right: readings count again.
+    gateway.clock.set(BEGIN);
+    assert_eq!(gateway.step().await, Step::Idle);
+    gateway.epoch += 1;
+    assert_eq!(gateway.step().await, Step::Idle);
+    let epoch = gateway.epoch;
+    let state = gateway.writer.call(move |journal| journal.clock_state(epoch)).await.unwrap();
+    assert_eq!(state, ClockState::Trusted);
+    gateway.read(1, 6).await;
+    gateway.settle().await;
+    assert_eq!(gateway.fake.ledger().certified.len(), 1);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Read(u8),
+    Step,
+    Crash,
+    Weather(Weather),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let weather = prop_oneof![
+        Just(Weather::Fine),
+        Just(Weather::Down),
+        Just(Weather::AnswerLost),
+        Just(Weather::Slow),
+        Just(Weather::Full),
+        Just(Weather::Expired),
+    ];
+    prop_oneof![
+        4 => (1u8..4).prop_map(Act::Read),
+        5 => Just(Act::Step),
+        1 => Just(Act::Crash),
+        3 => weather.prop_map(Act::Weather),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_happens_the_journal_and_the_ledger_agree_in_the_end(acts in proptest::collection::vec(act(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut gateway = Gateway::new().await;
+            let mut read = 0;
+            for act in acts {
+                match act {
+                    Act::Read(meter) => {
+                        gateway.pass(1_000);
+                        gateway.read(meter, read).await;
+                        read += 1;
+                    }
+                    Act::Step => {
+                        gateway.step().await;
+                    }
+                    Act::Crash => gateway.crash().await,
+                    Act::Weather(weather) => gateway.fake.set(weather),
+                }
+            }
+            gateway.settle().await;
+            gateway.assert_agreement().await;
+            assert_eq!(gateway.fake.ledger().certified.len() as u64, read, "nothing is lost");
+        });
+    }
+}

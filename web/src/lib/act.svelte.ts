@@ -1,0 +1,96 @@
+// A signed action, from the form to its receipt: prepared, shown as the bytes say it, signed, sent, final.
+
+import { type Schemas, NoAnswer, answer, api } from '../api/client';
+import { people } from './people.svelte';
+import { trusted } from './proof';
+import { vault } from './vault';
+
+export type Action = Schemas['Action'];
+export type Receipt = Schemas['Receipt'];
+
+/// How many blocks a transaction may wait before it no longer counts.
+const EXPIRY_BLOCKS = 1_000;
+const WAIT_MS = 20_000;
+
+export type Stage = 'idle' | 'confirm' | 'sending' | 'final' | 'refused' | 'failed';
+
+interface Prepared {
+  bytes: Uint8Array;
+  says: Schemas['Transaction'];
+}
+
+export class Act {
+  stage = $state<Stage>('idle');
+  prepared = $state.raw<Prepared>();
+  hash = $state<string>();
+  height = $state<number>();
+  refusal = $state.raw<Schemas['Refusal']>();
+  failure = $state<string>();
+  receipt = $state.raw<Receipt>();
+  #then: ((receipt: Receipt) => void) | undefined;
+
+  /// Prepares an action and asks for consent.
+  async ask(action: Action, then?: (receipt: Receipt) => void): Promise<void> {
+    this.#then = then;
+    [this.failure, this.refusal, this.hash, this.height] = [undefined, undefined, undefined, undefined];
+    try {
+      const account = people.account;
+      const handles = await people.handles();
+      if (!account || !handles) throw new Error('locked');
+      // It is signed for the chain that is trusted, whatever chain the node says it has.
+      const [status, { chain }] = await Promise.all([answer(api.GET('/v1/status')), trusted()]);
+      const { nonce } = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
+      const expires = status.height + EXPIRY_BLOCKS;
+      this.prepared = await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(action));
+      this.stage = 'confirm';
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+      this.stage = 'failed';
+    }
+  }
+
+  /// Signs what was shown, and sends it.
+  async consent(): Promise<void> {
+    if (!this.prepared) return;
+    this.stage = 'sending';
+    try {
+      const handles = await people.handles();
+      if (!handles) throw new Error('locked');
+      const signed = await vault('sign', handles.signing, this.prepared.bytes);
+      this.hash = signed.hash;
+      const submitted = await answer(
+        api.POST('/v1/transactions', { params: { query: { wait_ms: WAIT_MS } }, body: { transactions: [signed.bytes] } }),
+      );
+      const result = submitted.results[0];
+      if (!result) throw new Error('no result');
+      if (result.problem) throw new NoAnswer(result.problem, result.problem.status ?? 0);
+      let { receipt, height } = result;
+      if (!receipt) {
+        const found = await answer(
+          api.GET('/v1/transactions/{hash}', {
+            params: { path: { hash: signed.hash }, query: { wait_ms: WAIT_MS } },
+          }),
+        );
+        [receipt, height] = [found.receipt, found.height];
+      }
+      this.height = height ?? undefined;
+      this.receipt = receipt;
+      if ('refused' in receipt.verdict) {
+        this.refusal = receipt.verdict.refused;
+        this.stage = 'refused';
+      } else {
+        this.stage = 'final';
+        this.#then?.(receipt);
+      }
+      void people.refresh();
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+      this.stage = 'failed';
+    }
+  }
+
+  close(): void {
+    this.stage = 'idle';
+    this.prepared = undefined;
+  }
+}

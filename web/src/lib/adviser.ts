@@ -1,0 +1,68 @@
+// What each tariff of a package would have cost for what one's own meters have certified: computed in the vault, by the
+// arithmetic of the bill.
+
+import type { Schemas } from '../api/client';
+import { type Carrier, CARRIERS, micro } from './amount';
+import { DAY, dayBegin } from './clock.svelte';
+import { type Asked, estimate, flowed, metersOf, optionsOf } from './retail';
+import { certificates } from './series';
+
+type Option = Schemas['TariffOption'];
+
+export interface Candidate {
+  number: number;
+  option: Option;
+  discount: number;
+  /// What the discount asks for: a payment of at least so much, or a period.
+  condition: { from?: string; period?: Schemas['Period'] };
+  cost: bigint;
+}
+
+export interface Advice {
+  carrier: Carrier;
+  meter?: string;
+  /// Cheapest first.
+  candidates: Candidate[];
+}
+
+const PERIODS: Schemas['Period'][] = ['month', 'quarter', 'year'];
+
+function ways(option: Option): Omit<Candidate, 'cost' | 'number' | 'option'>[] {
+  if ('metered' in option.tariff) {
+    const steps = option.tariff.metered.steps.map((step) => ({ discount: step.discount_permille, condition: { from: step.from } }));
+    return [{ discount: 0, condition: {} }, ...steps];
+  }
+  const discounts = 'metered_by_period' in option.tariff ? option.tariff.metered_by_period.discounts : option.tariff.floor_area.discounts;
+  return PERIODS.map((period) => ({ discount: discounts[`${period}_permille`], condition: { period } }));
+}
+
+/// Advice on each carrier of a package, and the time that it looks at: at most the last 92 whole days with readings.
+export async function advise(account: string, terms: Schemas['Package'], areaM2: number, now: number) {
+  const meters = await metersOf(account);
+  const to = dayBegin(now);
+  const since = Math.max(to - 92 * DAY, dayBegin(Math.min(...meters.map((meter) => meter.since_ms), now) + DAY - 1));
+  const window = { from: Math.min(since, to), to };
+  const offset_minutes = terms.terms.offset_minutes;
+  const offered = CARRIERS.filter((carrier) => terms.options.some((option) => option.carrier === carrier));
+  const advice = await Promise.all(
+    offered.map(async (carrier): Promise<Advice> => {
+      const meter = meters.find((each) => each.carrier === carrier && !each.retired)?.meter;
+      const used = meter ? flowed(await certificates(meter, window.from, window.to), window.from, window.to) : [];
+      const asked: { way: Omit<Candidate, 'cost'>; ask: Asked }[] = [];
+      for (const [number, option] of optionsOf(terms, carrier).entries()) {
+        const byArea = 'floor_area' in option.tariff;
+        if (!byArea && !meter) continue;
+        for (const way of ways(option)) {
+          const ask: Asked = { option, offset_minutes, discount_permille: way.discount, flowed: byArea ? [] : used };
+          if (byArea) ask.floor_area = [Math.round(areaM2 * 100), window];
+          asked.push({ way: { number, option, ...way }, ask });
+        }
+      }
+      const results = asked.length ? await estimate(asked.map((each) => each.ask)) : [];
+      const candidates = asked.map(({ way }, index) => ({ ...way, cost: micro(results[index]!.money) }));
+      candidates.sort((a, b) => (a.cost < b.cost ? -1 : a.cost > b.cost ? 1 : 0));
+      return { carrier, meter, candidates };
+    }),
+  );
+  return { window, advice };
+}

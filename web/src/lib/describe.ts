@@ -1,0 +1,131 @@
+// What an action does, in words: for the sheet before a signature, and for the explorer.
+
+import type { Schemas } from '../api/client';
+import type { Carrier } from './amount';
+import { count, exactMoney, label, money, permille, price, quantity, short, when, window } from './format';
+import { people } from './people.svelte';
+import { text } from './text.svelte';
+
+export interface Described {
+  title: string;
+  facts: [string, string][];
+}
+
+type Of<K extends string> = Extract<Schemas['Action'], { [key in K]: unknown }>[K];
+
+function who(account: string): string {
+  return people.nameOf(account) ?? short(account);
+}
+
+/// The name of an action as the ledger has it.
+export function kindOf(action: Schemas['Action']): string {
+  return Object.keys(action)[0] ?? '';
+}
+
+export function nameOf(kind: string): string {
+  return (text.t.action as Record<string, string>)[kind] ?? kind.replaceAll('_', ' ');
+}
+
+export function lots(list: Schemas['Lot'][]): string {
+  return list
+    .map((lot) => `${text.t.carrier[lot.carrier]} ${quantity(lot.quantity, lot.carrier)} · ${price(lot.asking_price)}`)
+    .join('; ');
+}
+
+export function purchase(terms: Schemas['PurchaseTerms']): [string, string][] {
+  const t = text.t.terms;
+  return [
+    [t.lots, terms.lots.map((lot) => `${text.t.carrier[lot.carrier]} ${quantity(lot.quantity, lot.carrier)} · ${price(lot.price)}`).join('; ')],
+    [t.window, window(terms.window.from, terms.window.to)],
+    [t.deposit, permille(terms.deposit_permille)],
+    [t.guarantee, permille(terms.guarantee_permille)],
+    [t.tolerance, permille(terms.tolerance_permille)],
+  ];
+}
+
+export function subscription(terms: Schemas['SubscriptionTerms']): [string, string][] {
+  const t = text.t.terms;
+  return [
+    [t.package, `${short(terms.package)} · ${t.version(terms.version)}`],
+    [t.services, terms.services.map((service) => text.t.carrier[service.carrier]).join(', ')],
+    [t.allowance, money(terms.allowance)],
+  ];
+}
+
+function prepayment(payment: Schemas['Prepayment']): [string, string][] {
+  const t = text.t.terms;
+  if ('amount' in payment) return [[t.amount, exactMoney(payment.amount)]];
+  if ('amount_for_period' in payment) {
+    const { amount, period } = payment.amount_for_period;
+    return [[t.amount, exactMoney(amount)], [t.period, text.t.period[period]]];
+  }
+  const { at_most, period } = payment.period;
+  return [[t.atMost, exactMoney(at_most)], [t.period, text.t.period[period]]];
+}
+
+const describers: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
+  transfer: ({ to, amount, reference }: Of<'transfer'>) => [
+    [text.t.terms.to, who(to)],
+    [text.t.terms.amount, exactMoney(amount)],
+    [text.t.terms.reference, reference],
+  ],
+  issue: ({ to, amount, reference }: Of<'issue'>) => [
+    [text.t.terms.to, who(to)],
+    [text.t.terms.amount, exactMoney(amount)],
+    [text.t.terms.reference, reference],
+  ],
+  publish_offers: ({ offers }: Of<'publish_offers'>) =>
+    offers.flatMap((offer): [string, string][] => [
+      [text.t.terms.offer, offer.notice || label(offer.label)],
+      [text.t.terms.lots, lots(offer.lots)],
+      [text.t.terms.window, window(offer.window.from, offer.window.to)],
+      [text.t.terms.gate, when(offer.gate_closes)],
+      [text.t.terms.lapses, when(offer.lapses)],
+      [text.t.terms.deposit, permille(offer.terms.deposit_permille)],
+      [text.t.terms.guarantee, permille(offer.terms.guarantee_permille)],
+    ]),
+  submit_quotes: ({ quotes }: Of<'submit_quotes'>) =>
+    quotes.flatMap((quote): [string, string][] => [
+      [text.t.terms.offer, short(quote.offer)],
+      [text.t.terms.quote, quote.binding ? text.t.terms.sealedBinding : text.t.terms.sealed],
+    ]),
+  award: ({ awards }: Of<'award'>) =>
+    awards.map((award): [string, string] => [
+      text.t.terms.awardTo(who(award.bidder)),
+      award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
+    ]),
+  sign_agreement: ({ agreement, terms }: Of<'sign_agreement'>) => [
+    [text.t.terms.agreement, short(agreement)],
+    [text.t.terms.digest, terms],
+  ],
+  prepay: ({ subscription: agreement, carrier, payment }: Of<'prepay'>) => [
+    [text.t.terms.agreement, short(agreement)],
+    [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
+    ...prepayment(payment),
+  ],
+  subscribe: ({ terms }: Of<'subscribe'>) => subscription(terms),
+  pay_debt: ({ agreement, amount }: Of<'pay_debt'>) => [
+    [text.t.terms.agreement, short(agreement)],
+    [text.t.terms.amount, exactMoney(amount)],
+  ],
+  record_readings: ({ runs }: Of<'record_readings'>) => [
+    [text.t.terms.readings, count(runs.reduce((sum, run) => sum + run.readings.length, 0))],
+    [text.t.terms.meters, count(runs.length)],
+  ],
+};
+
+/// What an action does.
+export function describe(action: Schemas['Action']): Described {
+  const kind = kindOf(action);
+  const fields = (action as unknown as Record<string, unknown>)[kind];
+  const facts = describers[kind]?.(fields as never) ?? plain(fields);
+  return { title: nameOf(kind), facts };
+}
+
+function plain(fields: unknown): [string, string][] {
+  if (!fields || typeof fields !== 'object') return [];
+  return Object.entries(fields).map(([field, value]) => [
+    field.replaceAll('_', ' '),
+    typeof value === 'object' ? JSON.stringify(value) : String(value),
+  ]);
+}

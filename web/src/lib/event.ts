@@ -1,0 +1,52 @@
+// What receipts tell, in words.
+
+import type { Schemas } from '../api/client';
+import { type Carrier, micro, money as decimal } from './amount';
+import { count, money, short, when, window } from './format';
+import { text } from './text.svelte';
+
+type Event = Schemas['Event'];
+type Of<K extends Event['event']> = Extract<Event, { event: K }>;
+
+const party = (number: number) => (number === 0 ? text.t.party.owner : number === 1 ? text.t.party.user : `${number}`);
+const purpose = (name: Schemas['Purpose']) => text.t.purpose[name];
+
+function movement({ movement: how, amount }: Of<'moved'>): string {
+  const t = text.t.event;
+  const sum = money(amount);
+  if ('reserve' in how) return t.reserved(party(how.reserve.party), sum, purpose(how.reserve.purpose));
+  if ('release' in how) return t.released(party(how.release.party), sum, purpose(how.release.purpose));
+  if ('pay' in how) return t.paid(party(how.pay.from), party(how.pay.to), sum);
+  if ('forfeit' in how) return t.forfeited(party(how.forfeit.by), party(how.forfeit.to), sum);
+  return t.fellBack(party(how.fall_back.party), sum);
+}
+
+type Sayers = { [K in Event['event']]?: (event: Of<K>) => string };
+
+const sayers: Sayers = {
+  moved: movement,
+  agreement_proposed: (event) => text.t.event.proposed(short(event.agreement), when(event.sign_by)),
+  agreement_status: (event) => text.t.event.status(short(event.agreement), text.t.status[event.status]),
+  agreement_amended: (event) => text.t.event.amended(short(event.agreement)),
+  certified: (event) => text.t.event.certified(count(event.count), event.refused.length),
+  gap: (event) => text.t.event.gap(short(event.meter), window(event.interval.from, event.interval.to)),
+  statement_issued: (event) =>
+    text.t.event.statement(event.number, window(event.period.from, event.period.to), money(decimal(micro(event.paid) + micro(event.unpaid)))),
+  segment: (event) => text.t.event.segment(short(event.meter), window(event.interval.from, event.interval.to)),
+  prepaid: (event) => text.t.event.prepaid(text.t.carrier[event.carrier as Carrier], money(event.paid)),
+  tranche_opened: (event) => text.t.event.opened(text.t.carrier[event.carrier as Carrier], event.tranche, money(event.paid)),
+  low_balance: (event) => text.t.event.low(text.t.carrier[event.carrier as Carrier]),
+  exhausted: (event) => text.t.event.exhausted(text.t.carrier[event.carrier as Carrier]),
+  debt: (event) => text.t.event.debt(party(event.party), money(event.owes)),
+  ending: (event) => text.t.event.ending(short(event.agreement), when(event.at)),
+  readings_missing: (event) => text.t.event.missing(short(event.meter), when(event.at)),
+  offer_lapsed: (event) => text.t.event.lapsed(short(event.offer)),
+  corrected: (event) => text.t.event.corrected(short(event.meter), event.reason),
+};
+
+export function eventText(event: Event): string {
+  const say = sayers[event.event] as ((event: Event) => string) | undefined;
+  if (say) return say(event);
+  const { event: kind, ...fields } = event as unknown as Record<string, unknown> & { event: string };
+  return `${kind.replaceAll('_', ' ')}: ${Object.entries(fields).map(([field, value]) => `${field.replaceAll('_', ' ')} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`).join(', ')}`;
+}

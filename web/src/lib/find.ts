@@ -1,0 +1,49 @@
+// What a word may mean: a height, an id or hash in full or its beginning, or a name that the reader knows.
+
+import { beginningWith } from '../api/client';
+import { live } from './live.svelte';
+import { people } from './people.svelte';
+import { p } from './router';
+
+export interface Found {
+  kind: 'block' | 'transaction' | 'account' | 'offer' | 'agreement' | 'meter' | 'package' | 'member';
+  id: string;
+  name?: string;
+  address: string;
+}
+
+/// Where something of a kind is shown.
+const ADDRESSES: Record<Exclude<Found['kind'], 'block'>, (id: string) => string> = {
+  transaction: (hash) => p('/explorer/transaction/:hash', { params: { hash } }),
+  account: (account) => p('/explorer/account/:account', { params: { account } }),
+  offer: (offer) => p('/market/:offer', { params: { offer } }),
+  agreement: (agreement) => p('/agreements/:agreement', { params: { agreement } }),
+  meter: (meter) => p('/meters/:meter', { params: { meter } }),
+  package: (id) => p('/packages/:package/:version', { params: { package: id, version: '1' } }),
+  member: () => p('/consortium'),
+};
+
+export async function find(wanted: string): Promise<Found[]> {
+  const found: Found[] = [];
+  const plain = wanted.replaceAll(/[,\s]/g, '');
+  if (/^\d{1,12}$/.test(plain)) {
+    const height = Number(plain);
+    if (height >= 1 && height <= live.height) {
+      found.push({ kind: 'block', id: plain, address: p('/explorer/block/:height', { params: { height: plain } }) });
+    }
+  }
+  for (const seat of people.seats?.people ?? []) {
+    if (seat.name.toLowerCase().includes(wanted.toLowerCase())) {
+      found.push({ kind: 'account', id: seat.account, name: seat.name, address: ADDRESSES.account(seat.account) });
+    }
+  }
+  const id = plain.toLowerCase();
+  if (/^[0-9a-f]{4,64}$/.test(id)) {
+    for (const each of await beginningWith(id)) {
+      if (!found.some((other) => other.id === each.id)) {
+        found.push({ kind: each.kind, id: each.id, name: people.nameOf(each.id), address: ADDRESSES[each.kind](each.id) });
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,71 @@
+// A statement's lines in words: what it is for, how the amount comes about, and the amount.
+
+import type { Schemas } from '../api/client';
+import { micro } from './amount';
+import { count, exactMoney, permille, price, quantity, window } from './format';
+import { text } from './text.svelte';
+
+type Line = Schemas['StatementLine'];
+
+export interface Said {
+  what: string;
+  how: string;
+  /// What it adds to what is due, in millionths; nothing for a line without money.
+  amount?: bigint;
+}
+
+const BANDS: Schemas['Band'][] = ['flat', 'sharp', 'peak', 'valley', 'deep'];
+
+function bands(line: { bands: string[]; carrier: Schemas['Carrier'] }): string {
+  const used = line.bands.flatMap((base, index) => (base === '0' ? [] : [`${text.t.band[BANDS[index]!]} ${quantity(base, line.carrier, 2)}`]));
+  return used.join(' + ');
+}
+
+function unitPrice({ price: unit, discount_permille }: Schemas['UnitPrice']): string {
+  return discount_permille ? `${price(unit)} − ${permille(discount_permille)}` : price(unit);
+}
+
+export function say(line: Line): Said {
+  const t = text.t.line;
+  const carrier = 'carrier' in line ? text.t.carrier[line.carrier] : '';
+  switch (line.kind) {
+    case 'delivery':
+      return { what: t.delivery(carrier), how: `${quantity(line.delivered, line.carrier)} × ${price(line.price)}${line.substituted === '0' ? '' : ` · ${t.substituted(quantity(line.substituted, line.carrier))}`}`, amount: micro(line.amount) };
+    case 'no_reading':
+      return { what: t.noReading(carrier), how: '' };
+    case 'forfeit':
+      return { what: t.forfeit(line.by === 0 ? text.t.party.owner : text.t.party.user), how: `${t.shortfall} ${quantity(line.shortfall, line.carrier)} / ${quantity(line.contracted, line.carrier)} × ${exactMoney(line.deposit)}`, amount: micro(line.amount) };
+    case 'default_forfeit':
+      return { what: t.defaultForfeit(line.by === 0 ? text.t.party.owner : text.t.party.user), how: '', amount: micro(line.amount) };
+    case 'usage':
+      return { what: t.usage(carrier, text.t.band[line.band]), how: `${quantity(line.quantity, line.carrier, 2)}${line.factor_permille === 1000 ? '' : ` · ${t.factor} ${permille(line.factor_permille)}`}` };
+    case 'energy':
+      return { what: `${t.energy(carrier)} · ${line.tranche ? t.tranche(line.tranche) : t.notPrepaid}`, how: `${bands(line)} · ${unitPrice(line.price)}`, amount: micro(line.amount) };
+    case 'levy':
+      return { what: t.levy(carrier), how: `${quantity(line.quantity, line.carrier, 2)} × ${price(line.price)}`, amount: micro(line.amount) };
+    case 'floor_area':
+      return { what: `${t.floorArea(carrier)} · ${line.tranche ? t.tranche(line.tranche) : t.notPrepaid}`, how: `${count(line.area / 100)} m² · ${t.days(line.days)}${line.discount_permille ? ` · − ${permille(line.discount_permille)}` : ''}`, amount: micro(line.amount) };
+    case 'fixed':
+      return { what: line.name, how: `${exactMoney(line.per_month)} / ${text.t.period.month}`, amount: micro(line.amount) };
+    case 'minimum':
+      return { what: line.name, how: `${exactMoney(line.least)} − ${exactMoney(line.charged)}`, amount: micro(line.amount) };
+    case 'demand':
+      return { what: line.name, how: `${t.demand(quantity(line.quantity, line.carrier, 2), Math.round(line.ms / 60_000))} · ${exactMoney(line.per_kw)}/kW`, amount: micro(line.amount) };
+    case 'credit':
+      return { what: t.credit(carrier), how: `${bands(line)} · ${unitPrice(line.price)}`, amount: -micro(line.amount) };
+    case 'tax':
+      return { what: t.tax, how: `${permille(line.permille)} × ${exactMoney(line.base)}`, amount: micro(line.amount) };
+    case 'refund':
+      return { what: t.refund(carrier, line.tranche), how: line.withheld === '0.000000' ? '' : t.withheld(exactMoney(line.withheld)), amount: -micro(line.amount) };
+  }
+}
+
+/// The period of a line, where it has one of its own.
+export function periodOf(line: Line): string {
+  return 'period' in line ? window(line.period.from, line.period.to) : '';
+}
+
+/// What a statement is about, in the terms of whoever reads it.
+export function due(statement: Schemas['Statement']): bigint {
+  return micro(statement.paid) + micro(statement.unpaid);
+}

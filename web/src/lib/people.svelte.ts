@@ -1,0 +1,255 @@
+// Who uses the app: the keys of this browser, the demonstration's seats, and names for accounts, which never leave this browser.
+
+import { createStore, del, get, set } from 'idb-keyval';
+import { type Schemas, answer, api, beginningWith } from '../api/client';
+import { vault } from './vault';
+
+export type Role = Schemas['Role'];
+
+/// A key of this browser, kept as the command line's key file.
+export interface Kept {
+  name: string;
+  kind: 'ed25519' | 'p256';
+  public: string;
+  account: string;
+  /// The key file.
+  file: string;
+  /// The key file of the key that quotes on this account's offers are sealed to, under the same passphrase.
+  sealFile?: string;
+  sealPublic?: string;
+  /// Whether its files were saved outside this browser.
+  backedUp: boolean;
+}
+
+/// A participant of the demonstration.
+export interface Seat {
+  name: string;
+  category: string;
+  account: string;
+  roles: Role[];
+  floor_area_m2: number | null;
+  secret: string;
+  seal_secret: string;
+}
+
+export interface Seats {
+  people: Seat[];
+  operator: string;
+}
+
+const store = createStore('utilidor', 'keys');
+const KEYS = 'keys';
+const CURRENT = 'utilidor/account';
+const SEAT = 'utilidor/seat';
+const NAMES = 'utilidor/names';
+
+let kept = $state.raw<Kept[]>([]);
+let seats = $state.raw<Seats>();
+let current = $state<string>();
+let seat = $state.raw<Seat>();
+/// Public halves of the keys that are open in the vault, by account: the signing key, and the seal key.
+let open = $state.raw<Record<string, { signing: string; seal?: string }>>({});
+let record = $state.raw<Schemas['AccountView']>();
+let names = $state.raw<Record<string, string>>(JSON.parse(localStorage.getItem(NAMES) ?? '{}') as Record<string, string>);
+let ready = $state(false);
+
+/// The vault locks after so many idle minutes, and says so a minute before.
+export const IDLE_MINUTES = 10;
+let lastUse = Date.now();
+let locksSoon = $state(false);
+
+async function keep(keys: Kept[]): Promise<void> {
+  kept = keys;
+  await set(KEYS, keys, store);
+}
+
+async function openSeat(chosen: Seat): Promise<void> {
+  const signing = await vault('seat', chosen.secret);
+  const seal = await vault('sealSeat', chosen.seal_secret);
+  open = { ...open, [chosen.account]: { signing: signing.public, seal: seal.public } };
+}
+
+async function loadRecord(): Promise<void> {
+  const account = current;
+  record = undefined;
+  if (!account) return;
+  try {
+    // A key of this browser may be one that the chain does not know yet.
+    if (!seat && !(await beginningWith(account)).length) return;
+    const found = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
+    if (account === current) record = found;
+  } catch {
+    // Without an answer the account is shown as not open; the page's own questions say what is wrong.
+  }
+}
+
+export const people = {
+  /// Loads what this browser keeps, and whether the node offers seats.
+  async begin(): Promise<void> {
+    kept = ((await get(KEYS, store)) as Kept[] | undefined) ?? [];
+    try {
+      const response = await fetch('/seats.json');
+      if (response.ok) seats = ((await response.json()) as Seats | null) ?? undefined;
+    } catch {
+      // No node, no seats.
+    }
+    const account = sessionStorage.getItem(SEAT) ?? localStorage.getItem(CURRENT) ?? undefined;
+    seat = seats?.people.find((each) => each.account === account);
+    if (seat || kept.some((each) => each.account === account)) current = account;
+    ready = true;
+    await loadRecord();
+  },
+  get ready() {
+    return ready;
+  },
+  get kept() {
+    return kept;
+  },
+  get seats() {
+    return seats;
+  },
+  /// The account that the app shows, if one is chosen.
+  get account() {
+    return current;
+  },
+  get key() {
+    return kept.find((each) => each.account === current);
+  },
+  get seat() {
+    return seat;
+  },
+  get record() {
+    return record;
+  },
+  get roles(): Role[] {
+    return record?.roles ?? seat?.roles ?? [];
+  },
+  has(role: Role): boolean {
+    return people.roles.includes(role);
+  },
+  get unlocked() {
+    return current !== undefined && (open[current] !== undefined || seat !== undefined);
+  },
+  get locksSoon() {
+    return locksSoon;
+  },
+  /// The handles of the current account's open keys; a seat's are opened when they are first needed.
+  async handles(): Promise<{ signing: string; seal?: string } | undefined> {
+    if (current === undefined) return undefined;
+    if (!open[current] && seat) await openSeat(seat);
+    lastUse = Date.now();
+    return open[current];
+  },
+  async takeSeat(chosen: Seat): Promise<void> {
+    [seat, current] = [chosen, chosen.account];
+    sessionStorage.setItem(SEAT, chosen.account);
+    await loadRecord();
+  },
+  async choose(account: string): Promise<void> {
+    [seat, current] = [undefined, account];
+    sessionStorage.removeItem(SEAT);
+    localStorage.setItem(CURRENT, account);
+    await loadRecord();
+  },
+  leave(): void {
+    [seat, current, record] = [undefined, undefined, undefined];
+    sessionStorage.removeItem(SEAT);
+    localStorage.removeItem(CURRENT);
+  },
+  refresh: loadRecord,
+  /// A new key with a key for quotes beside it, both under one passphrase.
+  async create(name: string, kind: 'ed25519' | 'p256', passphrase: string): Promise<Kept> {
+    const signing = await vault('generate', kind);
+    const seal = await vault('generate', 'seal');
+    const made: Kept = {
+      name,
+      kind,
+      public: signing.public,
+      account: signing.account!,
+      file: await vault('lockFile', signing.public, passphrase, 17),
+      sealFile: await vault('lockFile', seal.public, passphrase, 17),
+      sealPublic: seal.public,
+      backedUp: false,
+    };
+    open = { ...open, [made.account]: { signing: signing.public, seal: seal.public } };
+    await keep([...kept, made]);
+    people.name(made.account, name);
+    await people.choose(made.account);
+    return made;
+  },
+  /// Takes in a key file of the command line, which is opened to see that the passphrase is right.
+  async import(name: string, file: string, passphrase: string): Promise<Kept | 'seal'> {
+    const opened = await vault('open', file, passphrase);
+    if (opened.kind === 'seal') {
+      const mine = people.key;
+      if (!mine) throw new Error('no account');
+      await keep(kept.map((each) => (each === mine ? { ...each, sealFile: file, sealPublic: opened.public } : each)));
+      open = { ...open, [mine.account]: { ...open[mine.account]!, seal: opened.public } };
+      return 'seal';
+    }
+    const account = opened.account!;
+    const before = kept.find((each) => each.account === account);
+    const taken: Kept = { ...before, name, kind: opened.kind as Kept['kind'], public: opened.public, account, file, backedUp: true };
+    open = { ...open, [account]: { ...open[account], signing: opened.public } };
+    await keep([...kept.filter((each) => each.account !== account), taken]);
+    people.name(account, name);
+    await people.choose(account);
+    return taken;
+  },
+  async unlock(passphrase: string): Promise<void> {
+    const mine = people.key;
+    if (!mine) return;
+    const signing = await vault('open', mine.file, passphrase);
+    const seal = mine.sealFile ? await vault('open', mine.sealFile, passphrase) : undefined;
+    open = { ...open, [mine.account]: { signing: signing.public, ...(seal && { seal: seal.public }) } };
+    lastUse = Date.now();
+    locksSoon = false;
+  },
+  async lock(): Promise<void> {
+    open = {};
+    locksSoon = false;
+    await vault('forgetAll');
+  },
+  stay(): void {
+    lastUse = Date.now();
+    locksSoon = false;
+  },
+  async backedUp(account: string): Promise<void> {
+    await keep(kept.map((each) => (each.account === account ? { ...each, backedUp: true } : each)));
+  },
+  async remove(account: string): Promise<void> {
+    const rest = kept.filter((each) => each.account !== account);
+    if (rest.length) await keep(rest);
+    else {
+      kept = [];
+      await del(KEYS, store);
+    }
+    if (current === account) people.leave();
+  },
+  /// A name for an account: the reader's own, a key's, or a seat's.
+  nameOf(account: string): string | undefined {
+    return names[account] ?? seats?.people.find((each) => each.account === account)?.name;
+  },
+  /// Whether the reader gave the name.
+  isOwnName: (account: string) => names[account] !== undefined,
+  name(account: string, name: string): void {
+    const { [account]: _, ...rest } = names;
+    names = name.trim() ? { ...rest, [account]: name.trim() } : rest;
+    localStorage.setItem(NAMES, JSON.stringify(names));
+  },
+};
+
+/// Watches whether somebody is there.
+export function watchIdle(): void {
+  for (const sign of ['pointerdown', 'keydown']) {
+    addEventListener(sign, () => {
+      if (!locksSoon) lastUse = Date.now();
+    });
+  }
+  setInterval(() => {
+    if (!Object.keys(open).length || seat) return;
+    const idle = Date.now() - lastUse;
+    locksSoon = idle > (IDLE_MINUTES - 1) * 60_000;
+    if (idle > IDLE_MINUTES * 60_000) void people.lock();
+  }, 5_000);
+}

@@ -1,0 +1,80 @@
+// Proofs, checked in this browser. What the members are is taken from the genesis document that was seen first: a node that
+// later shows another one is not believed.
+
+import { type Schemas, answer, api } from '../api/client';
+import { short } from './format';
+import { text } from './text.svelte';
+import { timed, vault } from './vault';
+
+const GENESIS = 'utilidor/genesis';
+
+let genesis: Promise<{ text: string; validators: number; chain: string }> | undefined;
+
+/// The node has another chain than the one that was seen first.
+export class OtherChain extends Error {
+  constructor(readonly seen: string) {
+    super(text.t.proof.otherChain(short(seen)));
+  }
+}
+
+async function load() {
+  const document = await answer(api.GET('/v1/genesis'));
+  const text = JSON.stringify(document);
+  const chain = await vault('chainOf', text);
+  const seen = localStorage.getItem(GENESIS);
+  if (seen && seen !== chain) throw new OtherChain(seen);
+  localStorage.setItem(GENESIS, chain);
+  return { text, validators: document.validators.length, chain };
+}
+
+/// The genesis document, and what follows from it.
+export function trusted() {
+  genesis ??= load().catch((error: unknown) => {
+    genesis = undefined;
+    throw error;
+  });
+  return genesis;
+}
+
+/// Trusts the node's chain from now on, whatever was seen before.
+export function trustAnew(): void {
+  localStorage.removeItem(GENESIS);
+  genesis = undefined;
+}
+
+export interface Bill {
+  kind: 'bill';
+  chain: string;
+  height: number;
+  statement: Schemas['Statement'];
+  certificates: number | null;
+  validators: number;
+}
+
+/// Checks a proof document.
+export async function check<T>(document: unknown): Promise<{ shown: T; ms: number; validators: number }> {
+  const { text, validators } = await trusted();
+  const { value, ms } = await timed('checkProof', text, JSON.stringify(document));
+  return { shown: value as T, ms, validators };
+}
+
+/// A statement as the members have signed it: its program run again on what the ledger was told, down to the readings.
+export async function checkBill(agreement: string, number: number) {
+  const document = await answer(
+    api.GET('/v1/statements/{agreement}/{number}/proof', { params: { path: { agreement, number } } }),
+  );
+  const { shown, ms, validators } = await check<Bill>(document);
+  // A proof of some other bill proves nothing about this one.
+  if (shown.statement.agreement !== agreement || shown.statement.number !== number) throw new Error(text.t.proof.other);
+  return { ...shown, ms, validators };
+}
+
+/// An account's balance as the members have signed it.
+export async function checkBalance(account: string) {
+  const { text, validators } = await trusted();
+  const key = await vault('accountKey', account);
+  const proof = await answer(api.GET('/v1/state/{key}/proof', { params: { path: { key } } }));
+  const { value, ms } = await timed('checkBalance', text, account, JSON.stringify(proof));
+  const balance = value as { height: number; time_ms: number; free: string; reserved: string; nonce: number };
+  return { ...balance, ms, validators };
+}

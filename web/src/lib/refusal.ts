@@ -1,0 +1,35 @@
+// A refusal in words. Those that people meet have a sentence of their own; of the others the rule's name and figures are told.
+
+import type { Schemas } from '../api/client';
+import type { Carrier } from './amount';
+import { money, quantity, when } from './format';
+import { text } from './text.svelte';
+
+type Fields = Record<string, unknown> & { refusal: string };
+
+export function refusalText(refusal: Schemas['Refusal']): string {
+  const { refusal: rule, ...fields } = refusal as unknown as Fields;
+  const sentences = text.t.refusal as unknown as Record<string, string | undefined>;
+  const carrier = fields.carrier as Carrier | undefined;
+  const shown: Record<string, string> = {};
+  for (const [field, value] of Object.entries(fields)) shown[field] = field_text(field, value, carrier);
+  const sentence = sentences[rule];
+  if (sentence) return sentence.replaceAll(/\{(\w+)\}/g, (_, field: string) => shown[field] ?? '');
+  const figures = Object.entries(shown).map(([field, value]) => `${field.replaceAll('_', ' ')}: ${value}`);
+  return [rule.replaceAll('_', ' '), ...figures].join(' · ');
+}
+
+const MONEY = new Set(['needed', 'free', 'amount', 'at_most', 'owed']);
+const TIME = new Set(['now', 'gate', 'lapses', 'lapsed', 'sign_by', 'until', 'at', 'hour', 'from', 'to', 'time', 'last', 'since']);
+const QUANTITY = new Set(['wanted', 'left', 'sold', 'capacity', 'quantity', 'most']);
+
+function field_text(field: string, value: unknown, carrier: Carrier | undefined): string {
+  if (MONEY.has(field) && typeof value === 'string') return money(value);
+  if (field === 'max' && typeof value === 'string' && value.includes('.')) return money(value);
+  if (TIME.has(field) && typeof value === 'number') return when(value);
+  if (QUANTITY.has(field) && typeof value === 'string' && carrier) return quantity(value, carrier);
+  if (field === 'carrier') return text.t.carrier[value as Carrier] ?? String(value);
+  if (field === 'role') return text.t.role[value as keyof typeof text.t.role] ?? String(value);
+  if (field === 'status') return text.t.status[value as keyof typeof text.t.status] ?? String(value);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

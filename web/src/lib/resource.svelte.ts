@@ -1,0 +1,56 @@
+// What a page shows of a question to the node: asked again whenever what it depends on changes.
+
+import { NoAnswer } from '../api/client';
+
+export interface Resource<T> {
+  readonly data: T | undefined;
+  readonly failure: NoAnswer | undefined;
+  readonly busy: boolean;
+  again(): void;
+}
+
+/// Asks `question` now and whenever a reactive value that it reads before its first `await` changes. What was answered stays
+/// until the next answer.
+export function resource<T>(question: () => Promise<T> | undefined): Resource<T> {
+  let data = $state.raw<T>();
+  let failure = $state.raw<NoAnswer>();
+  let busy = $state(true);
+  let asked = $state(0);
+  let turn = 0;
+  $effect(() => {
+    void asked;
+    const mine = ++turn;
+    const promise = question();
+    if (!promise) {
+      data = undefined;
+      busy = false;
+      return;
+    }
+    busy = true;
+    promise.then(
+      (value) => {
+        if (mine !== turn) return;
+        [data, failure, busy] = [value, undefined, false];
+      },
+      (error: unknown) => {
+        if (mine !== turn) return;
+        failure = error instanceof NoAnswer ? error : new NoAnswer({ code: 'app/failed', title: String(error) }, 0);
+        busy = false;
+      },
+    );
+  });
+  return {
+    get data() {
+      return data;
+    },
+    get failure() {
+      return failure;
+    },
+    get busy() {
+      return busy;
+    },
+    again() {
+      asked += 1;
+    },
+  };
+}
