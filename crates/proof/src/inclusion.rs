@@ -124,7 +124,7 @@ impl Members {
     /// The members named by a chain's genesis document. Fails if a validator's key is no Ed25519 key, or stands there twice.
     pub fn of(genesis: &Genesis) -> Result<Self, ProofError> {
         let malformed = |reason: String| ProofError::Malformed { part: "genesis document", reason };
-        let keys = genesis.validators.iter().map(validator).collect::<Result<Vec<_>, _>>()?;
+        let keys = genesis.validators.iter().map(|one| validator(&one.key)).collect::<Result<Vec<_>, _>>()?;
         let keys = Set::try_from(keys).map_err(|error| malformed(format!("{error:?}")))?;
         let chain = genesis.chain();
         Ok(Self { chain, verifier: Scheme::verifier(&consensus_namespace(chain), keys) })

@@ -12,6 +12,7 @@ use std::fmt::Debug;
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
+use utilidor_types::council::{MotionEnd, Threshold};
 use utilidor_types::event::{BondMovement, Fill, MeterSegment, Movement, Purpose, RefusedReading, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register};
@@ -20,6 +21,7 @@ use utilidor_types::package::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
 use utilidor_types::refusal::Limited;
 use utilidor_types::statement::{Closing, StatementLine};
+use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::*;
 
 /// Type, and SHA-256 over the encodings of its samples.
@@ -33,7 +35,7 @@ const TABLE: &[(&str, &str)] = &[
     ("roles", "6d01e880fa1626887278eaa7fde85a68e66fec16a4e508348163251546d5865f"),
     ("public key", "fce282dd86e5191f784f8a148a6020cfb256ac97a8b39c38c0b577900fbc0cbe"),
     ("cell", "bc072b5f39690c7c02f7d6cff59bfcacfc6854fcb28aa4f7d843f3a653ef6b21"),
-    ("genesis document", "ec7a05db0a1ca297beb16ac0ff3d713f35a677348e3cdb8f6ac60a193bd5a186"),
+    ("genesis document", "668b14433357b128a0fc998a43cb875d24a6c8d95d19084e58dd47e7a5269ff8"),
     ("offer", "e27e2af3c85425409df407502f7b72d312b1813fe86105eceb26895c4f9d50fb"),
     ("opening", "300191decbb8d7d327a34abab60109b716bc56080d85713889a7e0e8a6a66cec"),
     ("sealed quote", "bfc5c5444aceb05bf9ec85f58ebf0fe7c0034d0747dce4f5a98fb8b7d013d5ad"),
@@ -42,13 +44,13 @@ const TABLE: &[(&str, &str)] = &[
     ("package", "26d18e5b6e00e447b4c452420fad10ae92f16b26ab117b1c8defb11b456e750f"),
     ("meter", "2873d345dbe85801ce74660fa89ed215d9f1b53347b8d9e306bf20a51a4b7450"),
     ("meter run", "25b84209192f60edf14de20e4922afc195224fb2323360b2c4bc2cfe7cc366f4"),
-    ("action", "7e0f93048a7e2b67e779fc849de357f89336b74a7162d8eb8aabb131c66d1d8f"),
-    ("signed transaction", "d01ab909aefe81e498cb2836ca2fea20575a3a17dd5a331706e6e8a9a38d2b22"),
-    ("refusal", "9b4b8b7734fe3b719905523ecb00306d086284d53879aa834b22b2802ad89705"),
+    ("action", "e0f78e17bd1700ae8e4bd07aa365a9e2f45571559beaba0c814d6d37aeb9c0bb"),
+    ("signed transaction", "c1e61e6d0323e6c2b988a5dae49516cd143b12d399139f12bd0480bf322b3796"),
+    ("refusal", "09f8a587185a518b48d2915fd6e5041fb105e2fc429acf84308a26e5c5fb89f3"),
     ("movement", "320451abe05c20bc9b4b11346967010945ec6a5360ac69f458d5b0f9f73237c6"),
-    ("event", "e45f65fd22adf9ffec182ae5fd7b0e79929644dfcff56f6652f5ccde81d1d948"),
+    ("event", "c761fe66f136bd72737dc8c96f498b04b374d9ce29163edd5a25a31829c6378c"),
     ("statement", "851b7fe698144199f268f79b4082d73898973c21be0c2f8632636bb8250194e0"),
-    ("receipt", "03b510d9f73e0c33554be743e5caf7a3ae418bc775f9f7aa92d921dcaf63e4b1"),
+    ("receipt", "235cd8bf29e937d1908dd6e6769088d7b35e0e26028706a211c90f22e167217e"),
     ("certification entry", "3d644a74f6574064c12167aad6487a5b03b7a1a57e92c97c0dd75da242193815"),
     ("header", "0ba5b7f8105d0f93f74178f0f6e9048f776e8b0962d852ab6b3b370c65ee32ef"),
 ];
@@ -272,16 +274,37 @@ fn new_account() -> NewAccount {
     NewAccount { member: MEMBER, key: KEY, signature: Signature([34; 64]) }
 }
 
+fn decisions() -> Vec<Decision> {
+    let roles = Roles::of(&[Role::Owner, Role::Validator]);
+    let address = "node.example:4700".parse().ok();
+    vec![
+        Decision::AdmitMember { account: new_account(), roles },
+        Decision::RemoveMember { member: MEMBER },
+        Decision::ChangeRoles { member: MEMBER, roles: Roles::default() },
+        Decision::ChangeLimits { member: MEMBER, limits: Some(Limits::DEFAULT) },
+        Decision::ChangeLimits { member: MEMBER, limits: None },
+        Decision::AppointValidator { member: MEMBER, key: KEY, address },
+        Decision::AppointValidator { member: MEMBER, key: KEY, address: None },
+        Decision::DismissValidator { member: MEMBER },
+        Decision::DeclareCapacity { owner: ACCOUNT, carrier: Carrier::Heating, per_hour: ENERGY },
+        Decision::HandOverMeters { from: ACCOUNT, to: OTHER },
+    ]
+}
+
+fn validators() -> Bounded<Validator, MAX_VALIDATORS> {
+    let addresses = ["192.0.2.7:4700".parse().ok(), None];
+    list(keys().into_iter().zip(addresses).map(|(key, address)| Validator { key, member: MEMBER, address }).collect())
+}
+
 fn actions() -> Vec<Action> {
     let (agreement, meter, carrier) = (AGREEMENT, METER, Carrier::Heating);
-    let roles = Roles::of(&[Role::Owner, Role::Validator]);
     let prepay = |payment| Action::Prepay { subscription: AGREEMENT, carrier, payment };
     let Program::Subscription(subscription) = programs().remove(1) else { unreachable!("it is the second") };
     let mut actions = vec![
-        Action::AdmitMember { account: new_account(), roles },
-        Action::ChangeRoles { member: MEMBER, roles: Roles::default() },
+        Action::VoteOnMotion { motion: MotionId([35; 16]), digest: DIGEST, in_favour: false },
+        Action::ProveReady(Readiness { key: KEY, epoch: 4, after: DIGEST, signature: Signature([36; 64]) }),
+        Action::TakeOverMeters { meters: list(vec![METER]) },
         Action::OpenAccount { account: new_account() },
-        Action::DeclareCapacity { owner: ACCOUNT, carrier, per_hour: ENERGY },
         Action::Issue { to: ACCOUNT, amount: AMOUNT, reference: text() },
         Action::Redeem { amount: AMOUNT, reference: text() },
         Action::Transfer { to: OTHER, amount: AMOUNT, reference: text() },
@@ -325,6 +348,7 @@ fn actions() -> Vec<Action> {
         prepay(Prepayment::AmountForPeriod { amount: AMOUNT, period: Period::Quarter }),
         prepay(Prepayment::Period { period: Period::Year, at_most: AMOUNT }),
     ];
+    actions.extend(decisions().into_iter().map(Action::decide));
     actions.extend(meters().into_iter().map(Action::RegisterMeter));
     actions.extend(programs().into_iter().map(|program| Action::ProposeAmendment { agreement, program, from: T1 }));
     actions.extend(terms().into_iter().map(|terms| Action::ProposeAgreement { label: LABEL, terms, signing_ms: 1 }));
@@ -481,7 +505,16 @@ fn events() -> Vec<Event> {
         Event::AwardRefused { offer: OFFER, bidder: OTHER, refusal: Refusal::IdTaken },
         Event::OfferLapsed { offer: OFFER },
         Event::ReadingsMissing { agreement, meter: METER, at: T1 },
+        Event::MotionOpened { motion: MotionId([35; 16]), digest: DIGEST, closes: T1 },
+        Event::Voted { motion: MotionId([35; 16]), member: MEMBER, in_favour: true },
+        Event::ValidatorsChanged { epoch: 5, set: Roster::new(1, validators()) },
+        Event::ValidatorReady { member: MEMBER, epoch: 4 },
+        Event::ValidatorsKept { epoch: 5, live: 2, needed: 3 },
     ];
+    for end in [MotionEnd::Rejected, MotionEnd::Lapsed, MotionEnd::Failed(Refusal::CouncilEmpty)] {
+        events.push(Event::MotionEnded { motion: MotionId([35; 16]), end });
+    }
+    events.extend(decisions().into_iter().map(|decision| Event::Decided { motion: MotionId([35; 16]), decision }));
     events.extend(movements().into_iter().map(|movement| Event::Moved { agreement, movement, amount: AMOUNT }));
     for status in [
         Status::Proposed,
@@ -505,6 +538,8 @@ fn receipts() -> Vec<Receipt> {
         Receipt { cause: Cause::Genesis, verdict: Verdict::Applied(Bounded::empty()) },
         Receipt { cause: due(DueItem::Agreement(AGREEMENT)), verdict: Verdict::Applied(list(events())) },
         Receipt { cause: due(DueItem::Offer(OFFER)), verdict: Verdict::Applied(Bounded::empty()) },
+        Receipt { cause: due(DueItem::Motion(MotionId([35; 16]))), verdict: Verdict::Applied(Bounded::empty()) },
+        Receipt { cause: due(DueItem::Epoch(4)), verdict: Verdict::Applied(Bounded::empty()) },
     ];
     let refused = |refusal| Receipt { cause: transaction, verdict: Verdict::Refused(refusal) };
     receipts.extend(refusals().into_iter().map(refused));
@@ -544,7 +579,9 @@ fn genesis() -> Vec<Genesis> {
     let document = |kind| Genesis {
         kind,
         time: T0,
-        validators: list(keys()),
+        validators: validators(),
+        epoch_length: 300,
+        threshold: Threshold::TWO_THIRDS,
         members: list(vec![GenesisMember { account: ACCOUNT, roles: Roles::of(&Role::ALL) }]),
         limits: Limits::DEFAULT,
     };
@@ -608,7 +645,7 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
 #[test]
 fn every_action_has_a_sample() {
     let names: std::collections::BTreeSet<_> = actions().iter().map(Action::name).collect();
-    assert_eq!(names.len(), 33, "a new action needs a sample, and this number");
+    assert_eq!(names.len(), 34, "a new action needs a sample, and this number");
 }
 
 #[test]
@@ -616,7 +653,7 @@ fn unknown_tags_are_refused() {
     assert!(decode::<Carrier>(&[Carrier::COUNT as u8], 1).is_err());
     assert!(decode::<Role>(&[Role::ALL.len() as u8], 1).is_err());
     assert!(decode::<Roles>(&[1 << Role::ALL.len()], 1).is_err());
-    assert!(decode::<Action>(&[33], LIMIT).is_err());
+    assert!(decode::<Action>(&[34], LIMIT).is_err());
     assert!(decode::<Option<u8>>(&[2, 0], 2).is_err());
     assert!(decode::<bool>(&[2], 1).is_err());
 }
