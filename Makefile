@@ -4,11 +4,15 @@
 #   make demo DAYS=31      play a month
 #   make demo EXIT=1       end after the report; status 0 only if every check of it held
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
+#   make network           four members and a follower on this machine, until interrupted (MEMBERS=, FOLLOWERS=)
 #   make test              all tests
 #   make wasm              what also runs in a browser compiles for it
 
 DAYS ?= 365
 DATA ?= ./data/demo
+MEMBERS ?= 4
+FOLLOWERS ?= 1
+NETWORK ?= ./data/network
 LISTEN ?= 127.0.0.1:4680
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -21,7 +25,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test wasm
+.PHONY: help demo network build test wasm
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +35,9 @@ build:
 
 demo: build
 	$(TARGET_DIR)/release/utilidor demo $(demo_options)
+
+network: build
+	$(TARGET_DIR)/release/utilidor network local --members $(MEMBERS) --followers $(FOLLOWERS) --data $(NETWORK)
 
 # One profile for everything, the year included: overflow checks are on in it.
 test:

@@ -3,7 +3,7 @@
 use crate::{
     block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_WORK},
     clock::Clock,
-    executor::{Executed, execute, seal},
+    executor::{Executed, execute, proposer, seal},
     final_blocks::FinalBlocks,
     pool::{Candidate, Pool, Room, Spent},
     store::{Batches, Databases, Merkleized, SyncTargets, target},
@@ -68,7 +68,8 @@ impl LedgerApplication {
         };
         let spent = transactions.iter().map(Spent::from).collect();
         let carried = transactions.iter().map(FinalTransaction::from).collect();
-        let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
+        let executed =
+            execute(runtime, &self.genesis, parent, header.time, header.proposer, transactions, batches).await;
         if let Some((place, reason)) = executed.outcome.inadmissible.first() {
             warn!(height = header.height, place, %reason, "refused a block with a transaction that may not stand in it");
             return None;
@@ -130,7 +131,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let candidates = self.pool.candidates(&parent_digest, parent.height + 1, room);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
-        let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;
+        let executed = execute(&runtime, &self.genesis, parent, time, proposer(&context), transactions, batches).await;
         let outcome = &executed.outcome;
         let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
         let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();

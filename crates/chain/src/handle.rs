@@ -64,6 +64,8 @@ pub struct Head {
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) genesis: Arc<Genesis>,
+    /// The node's folder.
+    pub(crate) folder: Arc<std::path::Path>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) verifier: Verifier,
@@ -229,6 +231,16 @@ impl Handle {
     /// last final one. Any height not below the runs' own will do, at any time.
     pub async fn prove_certified(&self, positions: Vec<u64>, at: Option<u64>) -> Result<CertificatesProof, ReadError> {
         self.ask(|answer| Request::ProveCertified(positions, at, answer)).await
+    }
+
+    /// The engine's own metrics as OpenMetrics text: consensus, network, storage.
+    pub async fn engine_metrics(&self) -> Result<String, ReadError> {
+        self.ask(Request::Metrics).await
+    }
+
+    /// The node's bytes that are free on its disk; none where the system does not tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        crate::disk::free_bytes(&self.folder)
     }
 
     /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for

@@ -46,7 +46,7 @@ pub enum StartError {
     Validators(#[source] ProofError),
     /// The genesis document names no validator, or one twice.
     #[error("a chain needs at least one validator, and each only once")]
-    ValidatorSet,
+    Roster,
     /// A development chain has exactly one validator, whose operator controls time.
     #[error("a development chain has one validator, the genesis document names {validators}")]
     DevelopmentMembers {
@@ -97,12 +97,12 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         .genesis
         .validators
         .iter()
-        .map(validator)
+        .map(|one| validator(&one.key))
         .collect::<Result<Vec<_>, _>>()
         .map_err(StartError::Validators)?;
-    let validators = Set::try_from(validators).map_err(|_| StartError::ValidatorSet)?;
+    let validators = Set::try_from(validators).map_err(|_| StartError::Roster)?;
     if validators.is_empty() {
-        return Err(StartError::ValidatorSet);
+        return Err(StartError::Roster);
     }
     if config.genesis.kind == ChainKind::Development && validators.len() != 1 {
         return Err(StartError::DevelopmentMembers { validators: validators.len() });
@@ -193,6 +193,7 @@ fn run(
         .await;
         let handle = Handle {
             genesis,
+            folder: config.data_dir.as_path().into(),
             clock,
             pool: engine.pool.clone(),
             verifier: engine.verifier.clone(),

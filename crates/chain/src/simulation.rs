@@ -41,11 +41,13 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey, Role, Roles, SignedTransaction, Text, Timestamp,
-    Transaction,
+    AccountId, Action, Bounded, Genesis, Money, NodeAddress, PrivateKey, PublicKey, Role, Roles, SignedTransaction,
+    Text, Timestamp, Transaction, Validator,
     block::Header,
+    council::Threshold,
     encode,
     genesis::{ChainKind, GenesisMember, Limits},
+    validator::ENDLESS_EPOCH,
 };
 
 const MEMBERS: u8 = 4;
@@ -81,12 +83,22 @@ fn client() -> PrivateKey {
 impl Consortium {
     fn new(synchronise: bool) -> Self {
         let public = |index| PublicKey::Ed25519(key(index).public_key().as_ref().try_into().unwrap());
-        let account = AccountId::of(&client().public_key());
+        let issuer =
+            GenesisMember { account: AccountId::of(&client().public_key()), roles: Roles::of(&[Role::Issuer]) };
+        let member =
+            |index| GenesisMember { account: AccountId::of(&public(index)), roles: Roles::of(&[Role::Validator]) };
+        let validator = |index| Validator {
+            key: public(index),
+            member: member(index).member(),
+            address: Some(NodeAddress::from(std::net::SocketAddr::from(([127, 0, 0, 1], 4_700 + index as u16)))),
+        };
         let genesis = Genesis {
             kind: ChainKind::Production,
             time: Timestamp(0),
-            validators: Bounded::new((0..MEMBERS).map(public).collect()).unwrap(),
-            members: Bounded::new(vec![GenesisMember { account, roles: Roles::of(&[Role::Issuer]) }]).unwrap(),
+            validators: Bounded::new((0..MEMBERS).map(validator).collect()).unwrap(),
+            epoch_length: ENDLESS_EPOCH,
+            threshold: Threshold::TWO_THIRDS,
+            members: Bounded::new(std::iter::once(issuer).chain((0..MEMBERS).map(member)).collect()).unwrap(),
             limits: Limits::DEFAULT,
         };
         Self { genesis: Arc::new(genesis), synchronise, told: Arc::default() }
