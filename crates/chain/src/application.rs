@@ -3,7 +3,7 @@
 use crate::{
     block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_WORK},
     clock::Clock,
-    executor::{Executed, execute, seal},
+    executor::{Executed, execute, proposer, seal},
     final_blocks::FinalBlocks,
     pool::{Candidate, Pool, Room, Spent},
     scheme::Scheme,
@@ -26,9 +26,8 @@ use tokio::sync::watch;
 use tracing::{debug, error, warn};
 use utilidor_ledger::{Inadmissible, Outcome};
 use utilidor_types::{
-    Genesis,
+    Genesis, Roster,
     block::{FinalBlock, FinalTransaction, Header},
-    validators::ValidatorSet,
 };
 
 /// What a block is built from: work is an estimate here, the ledger counts it and leaves out what is too much.
@@ -36,11 +35,11 @@ const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES,
 
 /// Asks the ledger for the set of validators of the next epoch, after what the last block of an epoch did: the header before
 /// that block, whose `next_validators` are the present ones, and the outcome. None: the set stays.
-pub(crate) type Council = Arc<dyn Fn(&Header, &Outcome) -> Option<ValidatorSet> + Send + Sync>;
+pub(crate) type Council = Arc<dyn Fn(&Header, &Outcome) -> Option<Roster> + Send + Sync>;
 
-/// The council of a chain whose set of validators stays that of the genesis document.
-pub(crate) fn unchanging() -> Council {
-    Arc::new(|_, _| None)
+/// What the ledger says.
+pub(crate) fn by_ledger() -> Council {
+    Arc::new(|_, outcome| outcome.next_validators.clone())
 }
 
 /// The ledger behind the consensus engine. Cheap to clone; clones share everything.
@@ -62,7 +61,7 @@ pub(crate) struct LedgerApplication {
 impl LedgerApplication {
     /// The set of validators that the block on `parent` changes to: only an epoch's last block can, and the ledger says to
     /// which.
-    fn next_validators(&self, parent: &Header, outcome: &Outcome) -> Option<ValidatorSet> {
+    fn next_validators(&self, parent: &Header, outcome: &Outcome) -> Option<Roster> {
         let info = self.epocher.containing(Height::new(parent.height + 1))?;
         if info.last() != info.height() {
             return None;
@@ -104,7 +103,8 @@ impl LedgerApplication {
         };
         let spent = transactions.iter().map(Spent::from).collect();
         let carried = transactions.iter().map(FinalTransaction::from).collect();
-        let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
+        let executed =
+            execute(runtime, &self.genesis, parent, header.time, header.proposer, transactions, batches).await;
         if let Some((place, reason)) = executed.outcome.inadmissible.first() {
             warn!(height = header.height, place, %reason, "refused a block with a transaction that may not stand in it");
             return None;
@@ -167,7 +167,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let candidates = self.pool.candidates(&parent_digest, parent.height + 1, room);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
-        let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;
+        let executed = execute(&runtime, &self.genesis, parent, time, proposer(&context), transactions, batches).await;
         let outcome = &executed.outcome;
         let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
         let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();

@@ -15,11 +15,11 @@ use commonware_cryptography::{Digestible, Hasher as _, Sha256, ed25519, sha256};
 use commonware_storage::bmt;
 use std::sync::Arc;
 use utilidor_types::{
-    Digest, TransactionHash,
+    Digest, Roster, TransactionHash,
     block::{Header, transaction_hash},
     decode, encode,
     transaction::MAX_TRANSACTION_BYTES,
-    validators::{MAX_SET_BYTES, ValidatorSet},
+    validator::MAX_ROSTER_BYTES,
 };
 
 /// Most transactions in one block.
@@ -63,7 +63,7 @@ pub(crate) struct Block {
     proposer: ed25519::PublicKey,
     transactions: Arc<[Body]>,
     /// The set of validators of the next epoch, in a last block of an epoch that changes it.
-    next_validators: Option<Arc<ValidatorSet>>,
+    next_validators: Option<Arc<Roster>>,
 }
 
 impl Block {
@@ -72,17 +72,13 @@ impl Block {
     /// # Panics
     ///
     /// Panics if the header's proposer is no public key. That the header commits to `transactions` is the caller's word.
-    pub fn new(header: Header, transactions: Vec<Body>, next_validators: Option<ValidatorSet>) -> Self {
+    pub fn new(header: Header, transactions: Vec<Body>, next_validators: Option<Roster>) -> Self {
         debug_assert!(commits(&header, &transactions), "a sealed header commits to its transactions");
         debug_assert!(names(&header, next_validators.as_ref()), "a sealed header names the next validators");
         Self::of(header, transactions, next_validators).expect("a sealed header's proposer is a public key")
     }
 
-    fn checked(
-        header: Header,
-        transactions: Vec<Body>,
-        next_validators: Option<ValidatorSet>,
-    ) -> Result<Self, CodecError> {
+    fn checked(header: Header, transactions: Vec<Body>, next_validators: Option<Roster>) -> Result<Self, CodecError> {
         if header.version != Header::VERSION {
             return Err(CodecError::Invalid("Block", "unknown header version"));
         }
@@ -95,7 +91,7 @@ impl Block {
         Self::of(header, transactions, next_validators)
     }
 
-    fn of(header: Header, transactions: Vec<Body>, next_validators: Option<ValidatorSet>) -> Result<Self, CodecError> {
+    fn of(header: Header, transactions: Vec<Body>, next_validators: Option<Roster>) -> Result<Self, CodecError> {
         let proposer = ed25519::PublicKey::decode(Copying(&header.proposer))
             .map_err(|_| CodecError::Invalid("Block", "proposer is no public key"))?;
         let encoded_header = Bytes::from(encode(&header));
@@ -105,7 +101,7 @@ impl Block {
     }
 
     /// The set of validators of the next epoch, if this block changes it.
-    pub fn next_validators(&self) -> Option<&ValidatorSet> {
+    pub fn next_validators(&self) -> Option<&Roster> {
         self.next_validators.as_deref()
     }
 
@@ -165,8 +161,8 @@ impl Read for Block {
             }
             transactions.push(Body::new(bytes));
         }
-        let set = Option::<Bytes>::read_cfg(buf, &RangeCfg::from(1..=MAX_SET_BYTES))?;
-        let set = set.map(|bytes| decode(&bytes, MAX_SET_BYTES)).transpose();
+        let set = Option::<Bytes>::read_cfg(buf, &RangeCfg::from(1..=MAX_ROSTER_BYTES))?;
+        let set = set.map(|bytes| decode(&bytes, MAX_ROSTER_BYTES)).transpose();
         let set = set.map_err(|_| CodecError::Invalid("Block", "the next validators are not canonical"))?;
         Self::checked(header, transactions, set)
     }
@@ -207,7 +203,7 @@ impl CertifiableBlock for Block {
 
 impl BoundedBlock for Block {
     fn max_encode_size(_: &()) -> usize {
-        MAX_HEADER_BYTES + 3 * TRANSACTION_OVERHEAD + MAX_BLOCK_BYTES + 1 + MAX_SET_BYTES
+        MAX_HEADER_BYTES + 3 * TRANSACTION_OVERHEAD + MAX_BLOCK_BYTES + 1 + MAX_ROSTER_BYTES
     }
 }
 
@@ -218,7 +214,7 @@ fn commits(header: &Header, transactions: &[Body]) -> bool {
 }
 
 /// Whether the set that a block carries is the one that its header names: none if the next epoch's is this one's.
-fn names(header: &Header, next_validators: Option<&ValidatorSet>) -> bool {
+fn names(header: &Header, next_validators: Option<&Roster>) -> bool {
     match next_validators {
         Some(set) => header.next_validators != header.validators && set.id() == header.next_validators,
         None => header.next_validators == header.validators,
@@ -245,12 +241,13 @@ mod tests {
     use commonware_codec::{Decode as _, Encode as _};
     use commonware_cryptography::Signer as _;
     use utilidor_types::{
-        Bounded, ChainId, PublicKey, Timestamp,
+        Bounded, ChainId, MemberId, PublicKey, Timestamp, Validator,
         block::{Log, Round as HeaderRound},
     };
 
-    fn set(version: u64) -> ValidatorSet {
-        ValidatorSet { version, keys: Bounded::new(vec![PublicKey::Ed25519([7; 32])]).unwrap() }
+    fn set(version: u64) -> Roster {
+        let validator = Validator { key: PublicKey::Ed25519([7; 32]), member: MemberId([8; 16]), address: None };
+        Roster::new(version, Bounded::new(vec![validator]).unwrap())
     }
 
     fn block(bodies: &[&'static [u8]]) -> Block {

@@ -2,8 +2,8 @@
 
 use crate::disk::KEEP_FREE_BYTES;
 use crate::pool::PoolLimits;
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
-use utilidor_types::{Genesis, Timestamp, genesis::ChainKind};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use utilidor_types::{Genesis, NodeAddress, Timestamp, genesis::ChainKind};
 
 /// What a node does for its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,62 +23,13 @@ pub enum Role {
     Follower,
 }
 
-/// Where another node listens: an IP address or a host name, with a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerAddress {
-    /// By IP address.
-    Socket(SocketAddr),
-    /// By name, looked up at each attempt to connect.
-    Name {
-        /// Host name.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-}
-
-/// Text that is no [`PeerAddress`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no address of a node: expected HOST:PORT, as in 192.0.2.7:4700 or node.example.org:4700")]
-pub struct BadPeerAddress(pub String);
-
-impl FromStr for PeerAddress {
-    type Err = BadPeerAddress;
-
-    fn from_str(text: &str) -> Result<Self, BadPeerAddress> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Socket(address));
-        }
-        let bad = || BadPeerAddress(text.to_owned());
-        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        let port = port.parse().map_err(|_| bad())?;
-        commonware_utils::Hostname::new(host).map_err(|_| bad())?;
-        Ok(Self::Name { host: host.to_owned(), port })
-    }
-}
-
-impl fmt::Display for PeerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(address) => address.fmt(f),
-            Self::Name { host, port } => write!(f, "{host}:{port}"),
-        }
-    }
-}
-
-impl From<SocketAddr> for PeerAddress {
-    fn from(address: SocketAddr) -> Self {
-        Self::Socket(address)
-    }
-}
-
 /// Another node that this one may be connected with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its Ed25519 public key.
     pub key: [u8; 32],
     /// Where it listens. None: it calls, and is never called; so are followers behind a firewall.
-    pub address: Option<PeerAddress>,
+    pub address: Option<NodeAddress>,
 }
 
 /// Everything a node is started with.
@@ -94,8 +45,8 @@ pub struct Config {
     pub role: Role,
     /// Address to listen on for other members. Port 0 takes any free port, which suits a chain of one member.
     pub listen: SocketAddr,
-    /// The other nodes: members' with their addresses, and followers that may connect. A node that is not named here, and not
-    /// a validator, is refused.
+    /// Other nodes: followers that may connect, and validators that are to be reached elsewhere than the genesis document and
+    /// the ledger say. A node that is not named here, and no validator, is refused.
     pub peers: Vec<Peer>,
     /// Time after which a production chain gets a block although nothing happened.
     pub idle_interval: Duration,
@@ -122,13 +73,13 @@ impl Config {
         Self::new(data_dir.into(), genesis, key, Role::Member { guard: None, without_guard: false })
     }
 
-    /// A member's node among several, with its vote guard at `guard`. Set [`Self::listen`] and [`Self::peers`].
+    /// A member's node among several, with its vote guard at `guard`. Set [`Self::listen`].
     pub fn member(data_dir: impl Into<PathBuf>, genesis: Genesis, key: [u8; 32], guard: impl Into<PathBuf>) -> Self {
         let role = Role::Member { guard: Some(guard.into()), without_guard: false };
         Self { synchronise: true, ..Self::new(data_dir.into(), genesis, key, role) }
     }
 
-    /// A node that follows a chain. Set [`Self::peers`].
+    /// A node that follows a chain. Set [`Self::listen`].
     pub fn follower(data_dir: impl Into<PathBuf>, genesis: Genesis, key: [u8; 32]) -> Self {
         Self { synchronise: true, ..Self::new(data_dir.into(), genesis, key, Role::Follower) }
     }
@@ -169,20 +120,5 @@ pub(crate) fn development_start(genesis: &Genesis) -> Option<Timestamp> {
     match genesis.kind {
         ChainKind::Production => None,
         ChainKind::Development => Some(genesis.time),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peer_is_addressed_by_ip_or_by_name_and_always_with_a_port() {
-        for text in ["192.0.2.7:4700", "[2001:db8::1]:4700", "node.example.org:4700"] {
-            assert_eq!(text.parse::<PeerAddress>().unwrap().to_string(), text);
-        }
-        for text in ["", "192.0.2.7", "node.example.org", "node.example.org:", "a b:1", "node:70000", ":4700"] {
-            assert_eq!(text.parse::<PeerAddress>(), Err(BadPeerAddress(text.into())), "{text}");
-        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     archive::{Damage, Kept},
     block::Block,
     clock::Clock,
-    epochs::{self, ConsensusStatus, Final, Roster},
+    epochs::{self, Connections, ConsensusStatus, Final},
     final_blocks::FinalBlocks,
     finality::{FinalityReporter, advance},
     handovers::{self, Asking},
@@ -66,7 +66,6 @@ use utilidor_types::{
     block::{Header, Round},
     genesis::MAX_VALIDATORS,
     meter::MAX_CERTIFICATION_ENTRY_BYTES,
-    validators::ValidatorSet,
 };
 
 /// What the engine needs of a runtime.
@@ -108,7 +107,7 @@ pub(crate) struct Config {
     /// Blocks in an epoch, at least two.
     pub epoch_length: NonZeroU64,
     pub council: Council,
-    pub roster: Box<dyn Roster>,
+    pub connections: Box<dyn Connections>,
     pub clock: Arc<Clock>,
     pub pace: Pace,
     pub pool: PoolLimits,
@@ -205,7 +204,7 @@ const DEVELOPMENT_VIEW: Duration = Duration::from_secs(5);
 
 /// The block that every chain of `genesis` begins with: its state is empty, and the allocations are part of block 1.
 pub(crate) fn genesis_block<E: Runtime>(genesis: &Genesis, proposer: &ed25519::PublicKey) -> Block {
-    let validators = ValidatorSet::genesis(genesis).id();
+    let validators = genesis.roster().id();
     let (state, certification, receipts) = <Databases<E> as DatabaseSet<E>>::initial_sync_targets();
     let empty = crate::block::merkle_root(std::iter::empty());
     let header = Header {
@@ -267,7 +266,7 @@ where
         without_guard,
         epoch_length,
         council,
-        roster,
+        connections,
         clock,
         pace,
         pool,
@@ -467,7 +466,7 @@ where
         marshal: marshal_mailbox.clone(),
         sets: sets.clone(),
         kept,
-        roster,
+        connections,
         epocher,
         genesis: genesis_block.digest(),
         strategy,

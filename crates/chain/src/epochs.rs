@@ -49,9 +49,7 @@ use commonware_p2p::{
 };
 use commonware_parallel::Rayon;
 use commonware_runtime::{Handle, buffer::paged::CacheRef};
-use commonware_utils::{
-    Acknowledgement as _, NZDuration, NZUsize, acknowledgement::Exact, ordered::Set, vec::NonEmptyVec,
-};
+use commonware_utils::{Acknowledgement as _, NZDuration, NZUsize, acknowledgement::Exact, vec::NonEmptyVec};
 use std::{
     collections::VecDeque,
     num::NonZeroUsize,
@@ -60,10 +58,7 @@ use std::{
 };
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
-use utilidor_types::{
-    Timestamp,
-    validators::{Handover, ValidatorSet},
-};
+use utilidor_types::{Roster, Timestamp, handover::Handover};
 
 /// How far two members' clocks can be apart: connections to clocks that differ by more than half of it are refused.
 const CLOCK_ERROR_MS: u64 = 10_000;
@@ -94,15 +89,15 @@ pub struct ConsensusStatus {
     /// Its last block's height.
     pub boundary: u64,
     /// Who signs it.
-    pub validators: ValidatorSet,
+    pub validators: Roster,
     /// What this node does in it.
     pub part: Part,
 }
 
 /// Connects with those who take part in an epoch.
-pub(crate) trait Roster: Send + 'static {
+pub(crate) trait Connections: Send + 'static {
     /// The validators of `epoch` are these; `others` are those of the epochs next to it.
-    fn enter(&mut self, epoch: Epoch, validators: &Set<PublicKey>, others: &Set<PublicKey>);
+    fn enter(&mut self, epoch: Epoch, validators: &Roster, others: &[Roster]);
 }
 
 /// A final block, and who waits until it is dealt with.
@@ -150,7 +145,7 @@ pub(crate) struct Config<E: Runtime, A, B> {
     pub marshal: Marshal,
     pub sets: Sets,
     pub kept: Kept<E>,
-    pub roster: Box<dyn Roster>,
+    pub connections: Box<dyn Connections>,
     pub epocher: FixedEpocher,
     pub genesis: sha256::Digest,
     pub strategy: Rayon,
@@ -310,7 +305,7 @@ where
     async fn enter(&mut self, epoch: Epoch, genesis: Option<sha256::Digest>) -> Option<Active> {
         let scheme = self.config.sets.scheme_at(epoch).expect("an epoch is entered once its set is known");
         let boundary = self.config.epocher.last(epoch).expect("the chain ends before its last height");
-        self.connect(epoch, &scheme);
+        self.connect(epoch);
         let last = self.last_final().await;
         let over = last.as_ref().is_some_and(|(height, _)| *height >= boundary);
         let last = last.map(|(_, last)| last).filter(|last| last.epoch() == epoch);
@@ -409,15 +404,15 @@ where
     }
 
     /// Connects with an epoch's validators, once.
-    fn connect(&mut self, epoch: Epoch, scheme: &Scheme) {
+    fn connect(&mut self, epoch: Epoch) {
         if self.entered.replace(epoch) == Some(epoch) {
             return;
         }
-        let before = epoch.previous().and_then(|epoch| self.config.sets.scheme_at(epoch));
-        let before = before.iter().flat_map(|scheme| scheme.participants().iter().cloned());
-        let newest = self.config.sets.newest();
-        let others = Set::from_iter_dedup(before.chain(newest.iter().cloned()));
-        self.config.roster.enter(epoch, scheme.participants(), &others);
+        let sets = &self.config.sets;
+        let present = sets.at(epoch).expect("an epoch is entered once its set is known");
+        let others: Vec<Roster> =
+            [epoch.previous(), Some(sets.until())].into_iter().flatten().filter_map(|epoch| sets.at(epoch)).collect();
+        self.config.connections.enter(epoch, &present, &others);
     }
 
     /// Deals with a final block: gives the run of the epoch that is to go on. None if the node is stopping.

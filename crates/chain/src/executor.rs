@@ -21,10 +21,9 @@ use utilidor_ledger::{
 };
 use utilidor_proof::inclusion::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
-    Cell, Digest, Genesis, Timestamp, VerifiedTransaction,
+    Cell, Digest, Genesis, PublicKey, Roster, Timestamp, VerifiedTransaction,
     block::{Header, Round},
     encode,
-    validators::ValidatorSet,
 };
 
 // The receipts of a block are one entry of their log: with room for the one of genesis, and for lengths.
@@ -40,7 +39,7 @@ pub(crate) struct Executed<E: Spawner + StorageContext> {
     pub merkleized: Merkleized<E>,
 }
 
-/// Executes `transactions` on the state that `batches` fork, in a block on `parent` at `time`.
+/// Executes `transactions` on the state that `batches` fork, in a block of `proposer` on `parent` at `time`.
 ///
 /// # Panics
 ///
@@ -50,12 +49,20 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     genesis: &Genesis,
     parent: &Header,
     time: Timestamp,
+    proposer: [u8; 32],
     transactions: Vec<VerifiedTransaction>,
     batches: Batches<E>,
 ) -> Executed<E> {
     let (state, certification, receipts) = batches;
     let mut staged = state.stage().await.expect("the state must be readable");
-    let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
+    let context = LedgerContext {
+        chain: parent.chain,
+        height: parent.height + 1,
+        time,
+        parent: parent.digest(),
+        proposer: PublicKey::Ed25519(proposer),
+        next_due: parent.next_due,
+    };
     let mut execution = Execution::new(context, genesis, transactions);
     let mut outcome = loop {
         match execution.run() {
@@ -127,7 +134,7 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
     time: Timestamp,
     transactions: &[Body],
     executed: &Executed<E>,
-    next: Option<&ValidatorSet>,
+    next: Option<&Roster>,
 ) -> Header {
     let (state, certification, receipts) = &executed.merkleized;
     Header {
@@ -136,10 +143,10 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         height: parent.height + 1,
         time,
         parent: Digest(context.parent.1.0),
-        proposer: context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
+        proposer: proposer(context),
         round: Round { epoch: context.epoch().get(), view: context.view().get(), parent_view: context.parent.0.get() },
         validators: parent.next_validators,
-        next_validators: next.map_or(parent.next_validators, ValidatorSet::id),
+        next_validators: next.map_or(parent.next_validators, Roster::id),
         transaction_count: count(transactions.len()),
         receipt_count: count(executed.receipt_hashes.len()),
         transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),
@@ -156,6 +163,11 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         )),
         next_due: executed.outcome.next_due,
     }
+}
+
+/// Consensus key of the member that proposes in `context`.
+pub(crate) fn proposer(context: &BlockContext) -> [u8; 32] {
+    context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes")
 }
 
 fn cell_of(cell: &StateCell) -> Cell {

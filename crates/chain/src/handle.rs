@@ -13,6 +13,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,8 +21,8 @@ use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
 use utilidor_types::{
     AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
+    handover::Handover,
     transaction::VerifyError,
-    validators::Handover,
 };
 
 /// Why a submitted transaction was not taken.
@@ -70,6 +71,8 @@ pub struct Head {
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) genesis: Arc<Genesis>,
+    /// The node's folder.
+    pub(crate) folder: Arc<Path>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) verifier: Verifier,
@@ -88,6 +91,7 @@ impl Handle {
     /// The way to use a running engine.
     pub(crate) fn new<E: Runtime>(
         genesis: Arc<Genesis>,
+        folder: &Path,
         clock: Arc<Clock>,
         engine: &Running<E>,
         reader: mpsc::Sender<Request>,
@@ -95,6 +99,7 @@ impl Handle {
     ) -> Self {
         Self {
             genesis,
+            folder: folder.into(),
             clock,
             pool: engine.pool.clone(),
             verifier: engine.verifier.clone(),
@@ -316,6 +321,16 @@ impl Handle {
         let mut proof = self.ask(|answer| Request::ProveCertified(positions, at, answer)).await?;
         proof.handovers = self.handovers_until(proof.block.header.round.epoch);
         Ok(proof)
+    }
+
+    /// The engine's own metrics as OpenMetrics text: consensus, network, storage.
+    pub async fn engine_metrics(&self) -> Result<String, ReadError> {
+        self.ask(Request::Metrics).await
+    }
+
+    /// The node's bytes that are free on its disk; none where the system does not tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        crate::disk::free_bytes(&self.folder)
     }
 
     /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_types::{
     Bounded, Header, decode, encode,
-    validators::{Handover, MAX_HANDOVER_BYTES},
+    handover::{Handover, MAX_HANDOVER_BYTES},
 };
 
 /// Handovers in one answer.

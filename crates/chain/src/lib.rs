@@ -62,7 +62,7 @@ mod witness;
 
 pub use block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 pub use clock::AdvanceTimeRefused;
-pub use config::{BadPeerAddress, Config, Peer, PeerAddress, Role};
+pub use config::{Config, Peer, Role};
 pub use directory::{DirectoryError, FORMAT, read_genesis};
 pub use disk::{DiskFull, KEEP_FREE_BYTES};
 pub use epochs::{ConsensusStatus, Part};

@@ -5,9 +5,9 @@
 //! compared with where a connection comes from; the key is what counts.
 
 use crate::{
-    config::{Peer, PeerAddress},
+    config::Peer,
     engine::{CHANNELS, Ends, Network, QUOTA, Runtime, max_message_bytes},
-    epochs::Roster,
+    epochs::Connections,
 };
 use commonware_codec::{Copying, DecodeExt as _};
 use commonware_consensus::types::Epoch;
@@ -21,10 +21,7 @@ use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
 };
-use commonware_utils::{
-    Hostname, NZUsize,
-    ordered::{Map, Set},
-};
+use commonware_utils::{Hostname, NZUsize, ordered::Map};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
@@ -32,6 +29,8 @@ use std::{
     time::Duration,
 };
 use tracing::warn;
+use utilidor_proof::members as proof;
+use utilidor_types::{Genesis, NodeAddress, PublicKey, Roster};
 
 /// How far two nodes' clocks may be apart, for them to connect.
 const CLOCK_ERROR: Duration = Duration::from_secs(5);
@@ -54,7 +53,7 @@ pub(crate) struct RealParts<E: Runtime> {
     pub ends: RealNetwork<E>,
     pub transactions: RealEnds<E>,
     pub history: RealEnds<E>,
-    pub roster: RealRoster,
+    pub connections: RealConnections,
 }
 
 /// The peers that a node knows, with their addresses.
@@ -69,17 +68,16 @@ pub(crate) fn known(peers: &[Peer]) -> Result<Known, Peer> {
     peers.iter().map(known).collect()
 }
 
-/// An address as the engine takes it. A name was checked when it was read; one that is none has no address.
-fn address(address: &PeerAddress) -> Option<Address> {
-    match address {
-        PeerAddress::Socket(socket) => Some((*socket).into()),
-        PeerAddress::Name { host, port } => {
-            let host = Hostname::new(host.clone()).ok()?;
-            // Where it calls from is not compared.
-            let egress = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
-            Some(Address::Asymmetric { ingress: Ingress::Dns { host, port: *port }, egress })
-        }
+/// An address as the engine takes it. A name that the engine does not take is no address.
+fn address(address: &NodeAddress) -> Option<Address> {
+    if let Some(socket) = address.socket() {
+        return Some(socket.into());
     }
+    let (host, port) = address.parts();
+    let host = Hostname::new(host).ok()?;
+    // Where it calls from is not compared.
+    let egress = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    Some(Address::Asymmetric { ingress: Ingress::Dns { host, port }, egress })
 }
 
 /// The address of who calls and is never called.
@@ -88,46 +86,56 @@ fn nowhere() -> Address {
 }
 
 /// Tells the network whom to connect with, epoch by epoch.
-pub(crate) struct RealRoster {
+pub(crate) struct RealConnections {
     me: ed25519::PublicKey,
+    /// What this node is set up with: it comes before what the ledger says of where a validator is.
     known: Known,
     most: usize,
     oracle: Oracle<ed25519::PublicKey>,
 }
 
-impl RealRoster {
-    fn track(&mut self, id: u64, validators: &Set<ed25519::PublicKey>, others: &Set<ed25519::PublicKey>) {
-        let address = |key: &ed25519::PublicKey| {
-            let known = self.known.get(key).cloned();
-            if known.is_none() && *key != self.me {
+impl RealConnections {
+    fn track(&mut self, id: u64, validators: &Roster, others: &[Roster]) {
+        let mut addresses = Known::new();
+        for validator in others.iter().chain([validators]).flat_map(|roster| roster.validators.iter()) {
+            // A key that is none stands in no set that could sign.
+            let Ok(key) = proof::validator(&validator.key) else { continue };
+            addresses.insert(key, validator.address.as_ref().and_then(address).unwrap_or_else(nowhere));
+        }
+        addresses.extend(self.known.iter().map(|(key, address)| (key.clone(), address.clone())));
+        let votes = |key: &ed25519::PublicKey| validators.keys().any(|validator| named(validator, key));
+        let (primary, secondary): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|(key, _)| votes(key));
+        for (key, address) in &primary {
+            if *address == nowhere() && *key != self.me {
                 warn!(?key, "a validator's address is not known: it has to call this node");
             }
-            (key.clone(), known.unwrap_or_else(nowhere))
-        };
-        let primary: Vec<_> = validators.iter().map(address).take(self.most).collect();
+        }
+        let primary = Map::from_iter_dedup(primary.into_iter().take(self.most));
         let room = self.most - primary.len();
-        let known = self.known.iter().map(|(key, address)| (key.clone(), address.clone()));
-        let secondary = others.iter().map(address).chain(known).filter(|(key, _)| validators.position(key).is_none());
-        let secondary: BTreeMap<_, _> = secondary.collect();
         let secondary = Map::from_iter_dedup(secondary.into_iter().take(room));
-        self.oracle.track(id, AddressableTrackedPeers::new(Map::from_iter_dedup(primary), secondary));
+        self.oracle.track(id, AddressableTrackedPeers::new(primary, secondary));
     }
 }
 
-impl Roster for RealRoster {
-    fn enter(&mut self, epoch: Epoch, validators: &Set<ed25519::PublicKey>, others: &Set<ed25519::PublicKey>) {
+impl Connections for RealConnections {
+    fn enter(&mut self, epoch: Epoch, validators: &Roster, others: &[Roster]) {
         self.track(epoch.get().saturating_add(1), validators, others);
     }
 }
 
-/// Connects with `known`, listens for them, and begins with `validators` as those that vote.
+/// Whether it is the same key.
+fn named(validator: &PublicKey, key: &ed25519::PublicKey) -> bool {
+    matches!(validator, PublicKey::Ed25519(bytes) if bytes.as_slice() == key.as_ref())
+}
+
+/// Connects with `known`, listens for them, and begins with the validators of the genesis document.
 pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
     context: &E,
     namespace: &[u8],
     key: &ed25519::PrivateKey,
     listen: SocketAddr,
     known: Known,
-    validators: &Set<ed25519::PublicKey>,
+    genesis: &Genesis,
 ) -> RealParts<E> {
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
@@ -138,8 +146,9 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
         },
         cups::Version::V1,
     );
-    let alone = known.is_empty() && validators.len() == 1;
-    let most = if alone { 1 } else { known.len().max(validators.len()) + 1 + SPARE_PEERS };
+    let validators = genesis.roster();
+    let alone = known.is_empty() && validators.keys().len() == 1 && !genesis.epochs().end();
+    let most = if alone { 1 } else { known.len() + validators.keys().len() + 1 + SPARE_PEERS };
     let mut config = lookup::Config::local(
         handshake,
         &[namespace, b"/network"].concat(),
@@ -150,8 +159,8 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
     );
     config.bypass_ip_check = true;
     let (mut network, oracle) = lookup::Network::new(context.child("network"), config);
-    let mut roster = RealRoster { me: key.public_key(), known, most, oracle: oracle.clone() };
-    roster.track(0, validators, &Set::default());
+    let mut connections = RealConnections { me: key.public_key(), known, most, oracle: oracle.clone() };
+    connections.track(0, &validators, &[]);
     let mut channels = (0..CHANNELS).map(|channel| network.register(channel, QUOTA)).collect::<Vec<_>>().into_iter();
     let mut channel = || channels.next().expect("as many channels are registered as are used");
     let ends = Network {
@@ -168,5 +177,5 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
     };
     let (transactions, history) = (channel(), channel());
     network.start();
-    RealParts { ends, transactions, history, roster }
+    RealParts { ends, transactions, history, connections }
 }

@@ -31,7 +31,7 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_proof::{ProofError, members::keys};
-use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind, validators::ValidatorSet};
+use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
@@ -48,12 +48,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error("could not open the data directory")]
     Directory(#[from] DirectoryError),
-    /// The genesis document names no usable validators.
+    /// The genesis document names no validator, one twice, or one whose key cannot sign.
     #[error("the genesis document's validators cannot be used")]
     Validators(#[source] ProofError),
-    /// The genesis document names no validator, or one twice.
-    #[error("a chain needs at least one validator, and each only once")]
-    ValidatorSet,
     /// A development chain has exactly one validator, whose operator controls time.
     #[error("a development chain has one validator, the genesis document names {validators}")]
     DevelopmentMembers {
@@ -114,11 +111,7 @@ pub struct Node {
 
 /// Starts a node and returns once it has recovered what is on disk. Blocks the calling thread for that long.
 pub fn start(config: Config) -> Result<Node, StartError> {
-    let set = ValidatorSet::genesis(&config.genesis);
-    if set.keys().len() == 0 || set.keys().len() != config.genesis.validators.len() {
-        return Err(StartError::ValidatorSet);
-    }
-    let validators = keys(&set).map_err(StartError::Validators)?;
+    let validators = keys(&config.genesis.roster()).map_err(StartError::Validators)?;
     if config.genesis.kind == ChainKind::Development && validators.len() != 1 {
         return Err(StartError::DevelopmentMembers { validators: validators.len() });
     }
@@ -139,7 +132,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         .stack_size(STACK_BYTES)
         .spawn(move || {
             let _ended = Ended(ended_sender);
-            run(config, directory, Identity { validators, key, voter, without_guard, known }, started_sender, stopped)
+            run(config, directory, Identity { key, voter, without_guard, known }, started_sender, stopped)
         })
         .map_err(|error| StartError::Failed(error.to_string()))?;
     match started.recv() {
@@ -173,7 +166,6 @@ fn voter(
 
 /// Who a node is, and whom it knows.
 struct Identity {
-    validators: Set<ed25519::PublicKey>,
     key: ed25519::PrivateKey,
     voter: Option<Voter>,
     without_guard: bool,
@@ -202,10 +194,10 @@ fn run(
     let ended = engine_runtime::Runner::new(runtime).start(|context| async move {
         let genesis = Arc::new(config.genesis);
         let clock = Arc::new(Clock::new(config::development_start(&genesis)));
-        let Identity { validators, key, voter, without_guard, known } = identity;
+        let Identity { key, voter, without_guard, known } = identity;
         let (namespace, me) = (consensus_namespace(genesis.chain()), key.public_key());
-        let network = network::start(&context, &namespace, &key, config.listen, known, &validators);
-        let network::RealParts { ends: network, transactions, history, roster } = network;
+        let network = network::start(&context, &namespace, &key, config.listen, known, &genesis);
+        let network::RealParts { ends: network, transactions, history, connections } = network;
         let blocker = network.blocker.clone();
         let workers = NonZeroUsize::new(config.workers).unwrap_or(NonZeroUsize::MIN);
         let engine = engine::start(
@@ -216,9 +208,9 @@ fn run(
                 me: me.clone(),
                 voter,
                 without_guard,
-                epoch_length: NonZeroU64::MAX,
-                council: application::unchanging(),
-                roster: Box::new(roster),
+                epoch_length: NonZeroU64::new(genesis.epoch_length).unwrap_or(NonZeroU64::MAX),
+                council: application::by_ledger(),
+                connections: Box::new(connections),
                 clock: clock.clone(),
                 pace: Pace {
                     idle: (genesis.kind == ChainKind::Production).then_some(config.idle_interval),
@@ -245,7 +237,7 @@ fn run(
             sender: history.0,
         };
         past.start(history.1, asked);
-        let handle = Handle::new(genesis, clock, &engine, reader, relay_queue);
+        let handle = Handle::new(genesis, &folder, clock, &engine, reader, relay_queue);
         let relay = Relay {
             context: context.child("relay"),
             handle: handle.clone(),

@@ -176,7 +176,7 @@ mod tests {
     use utilidor_types::{
         ChainId, Digest, Timestamp,
         block::{Log, Round},
-        validators::SetId,
+        handover::SetId,
     };
 
     fn block(time: u64, receipts: u32, due: Option<u64>) -> Block {

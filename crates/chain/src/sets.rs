@@ -22,10 +22,10 @@ use std::{
 };
 use utilidor_proof::{FinalHeader, Members, ProofError, members::keys};
 use utilidor_types::{
-    Genesis,
+    Genesis, Roster,
     block::consensus_namespace,
     decode, encode,
-    validators::{Handover, MAX_HANDOVER_BYTES, ValidatorSet},
+    handover::{Handover, MAX_HANDOVER_BYTES},
 };
 
 /// The sets that are known. Cheap to clone; clones share everything.
@@ -88,7 +88,7 @@ impl Sets {
     }
 
     /// The set that signs an epoch.
-    pub fn at(&self, epoch: Epoch) -> Option<ValidatorSet> {
+    pub fn at(&self, epoch: Epoch) -> Option<Roster> {
         let known = self.known();
         (epoch.get() <= known.until).then(|| known.members.at(epoch.get()).clone())
     }
@@ -180,6 +180,6 @@ impl<E: StorageContext> Kept<E> {
 }
 
 /// Whether a set can sign: it has keys, each an Ed25519 key.
-pub(crate) fn usable(set: &ValidatorSet) -> bool {
+pub(crate) fn usable(set: &Roster) -> bool {
     keys(set).is_ok()
 }

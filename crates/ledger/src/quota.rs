@@ -1,4 +1,5 @@
-//! Quotas: how much of each kind one member can make all others keep. The limits are parameters of the genesis document.
+//! Quotas: how much of each kind one member can make all others keep. The limits are those of
+//! the genesis document, unless the council has given a member its own.
 
 use crate::context::Ledger;
 use crate::record::{Kept, MemberRecord};
@@ -17,6 +18,7 @@ impl Kept {
             Limited::Meters => &mut self.meters,
             Limited::Packages => &mut self.packages,
             Limited::Subscriptions => &mut self.subscriptions,
+            Limited::Motions => &mut self.motions,
         }
     }
 }
@@ -30,14 +32,15 @@ const fn limit(limits: &Limits, what: Limited) -> u32 {
         Limited::Meters => limits.meters,
         Limited::Packages => limits.packages,
         Limited::Subscriptions => limits.subscriptions,
+        Limited::Motions => limits.motions,
     }
 }
 
 impl Ledger<'_> {
     /// Counts one more of a kind for a member, or refuses it.
     pub fn keep(&mut self, member: MemberId, what: Limited) -> Ruled<()> {
-        let max = limit(&self.limits, what);
         let (place, mut record) = self.store.known_at::<MemberRecord>(&member)?;
+        let max = limit(record.limits.as_ref().unwrap_or(&self.limits), what);
         let count = record.kept.of(what);
         if *count >= max {
             return Err(Refusal::LimitReached { what, max }.into());

@@ -26,7 +26,7 @@ use utilidor_program::State;
 use utilidor_types::agreement::{AgreementTerms, Party};
 use utilidor_types::encoding::{DecodeError, decode, encode, hex_bytes};
 use utilidor_types::event::{Event, MeterSegment, Purpose};
-use utilidor_types::validators::Handover;
+use utilidor_types::handover::Handover;
 use utilidor_types::{AgreementId, Certificate, ChainId, Genesis, MeterId, Money, Statement};
 
 /// Longest bill proof in bytes.

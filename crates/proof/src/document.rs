@@ -4,9 +4,9 @@ use crate::bill::BillProof;
 use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError};
 use crate::members::Members;
 use serde::{Deserialize, Serialize};
+use utilidor_types::handover::Handover;
 use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::transaction::TransactionHash;
-use utilidor_types::validators::Handover;
 use utilidor_types::{CertificationEntry, Header};
 
 /// The version that this release writes and reads.

@@ -16,9 +16,10 @@ use commonware_cryptography::ed25519;
 use commonware_utils::ordered::Set;
 use utilidor_types::block::{Header, consensus_namespace};
 use utilidor_types::genesis::Genesis;
+use utilidor_types::handover::{Handover, SetId};
 use utilidor_types::id::ChainId;
 use utilidor_types::key::PublicKey;
-use utilidor_types::validators::{Handover, SetId, ValidatorSet};
+use utilidor_types::validator::Roster;
 
 /// A set in force.
 #[derive(Clone)]
@@ -26,7 +27,7 @@ struct InForce {
     /// First epoch that it signs.
     from: u64,
     id: SetId,
-    set: ValidatorSet,
+    set: Roster,
     verifier: Scheme,
 }
 
@@ -43,7 +44,7 @@ pub struct Members {
 impl Members {
     /// The members named by a chain's genesis document. Fails if a validator's key is no Ed25519 key, or stands there twice.
     pub fn of(genesis: &Genesis) -> Result<Self, ProofError> {
-        let set = ValidatorSet::genesis(genesis);
+        let set = genesis.roster();
         if set.keys().len() != genesis.validators.len() {
             return Err(malformed("a validator stands there twice".into()));
         }
@@ -57,7 +58,7 @@ impl Members {
     }
 
     /// The newest set known.
-    pub fn newest(&self) -> &ValidatorSet {
+    pub fn newest(&self) -> &Roster {
         &self.last().set
     }
 
@@ -112,7 +113,7 @@ impl Members {
     }
 
     /// The set that signs an epoch, as far as handovers are known.
-    pub fn at(&self, epoch: u64) -> &ValidatorSet {
+    pub fn at(&self, epoch: u64) -> &Roster {
         &self.in_force(epoch).set
     }
 
@@ -137,14 +138,14 @@ impl Members {
 }
 
 impl InForce {
-    fn new(chain: ChainId, from: u64, set: ValidatorSet) -> Result<Self, ProofError> {
+    fn new(chain: ChainId, from: u64, set: Roster) -> Result<Self, ProofError> {
         let verifier = Scheme::verifier(&consensus_namespace(chain), keys(&set)?);
         Ok(Self { from, id: set.id(), set, verifier })
     }
 }
 
 /// A set's keys as the engine holds them. Fails for none, for one that is no Ed25519 key, and for one that stands there twice.
-pub fn keys(set: &ValidatorSet) -> Result<Set<ed25519::PublicKey>, ProofError> {
+pub fn keys(set: &Roster) -> Result<Set<ed25519::PublicKey>, ProofError> {
     let keys = set.keys().map(validator).collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         return Err(malformed("it has no validator".into()));
@@ -177,8 +178,10 @@ mod tests {
     use commonware_parallel::Sequential;
     use commonware_utils::non_empty;
     use utilidor_types::block::{Log, Round as HeaderRound};
+    use utilidor_types::council::Threshold;
     use utilidor_types::genesis::{ChainKind, Limits};
-    use utilidor_types::{Bounded, Digest, Timestamp};
+    use utilidor_types::validator::{MAX_VALIDATORS, Validator};
+    use utilidor_types::{Bounded, Digest, MemberId, Timestamp};
 
     fn secret(index: u8) -> ed25519::PrivateKey {
         ed25519::PrivateKey::from_seed(u64::from(index))
@@ -188,8 +191,13 @@ mod tests {
         PublicKey::Ed25519(secret(index).public_key().as_ref().try_into().unwrap())
     }
 
-    fn list(keys: &[u8]) -> Bounded<PublicKey, { utilidor_types::genesis::MAX_VALIDATORS }> {
-        Bounded::new(keys.iter().copied().map(public).collect()).unwrap()
+    fn list(keys: &[u8]) -> Bounded<Validator, MAX_VALIDATORS> {
+        let validator = |key: &u8| Validator { key: public(*key), member: MemberId([*key; 16]), address: None };
+        Bounded::new(keys.iter().map(validator).collect()).unwrap()
+    }
+
+    fn after(roster: &Roster, keys: &[u8]) -> Roster {
+        Roster::new(roster.version + 1, list(keys))
     }
 
     fn genesis() -> Genesis {
@@ -197,12 +205,14 @@ mod tests {
             kind: ChainKind::Production,
             time: Timestamp(0),
             validators: list(&[0, 1, 2, 3]),
+            epoch_length: 10,
+            threshold: Threshold::TWO_THIRDS,
             members: Bounded::empty(),
             limits: Limits::DEFAULT,
         }
     }
 
-    fn header(epoch: u64, validators: &ValidatorSet, next: &ValidatorSet) -> Header {
+    fn header(epoch: u64, validators: &Roster, next: &Roster) -> Header {
         let log = Log { root: Digest([1; 32]), start: 0, end: 2 };
         Header {
             version: Header::VERSION,
@@ -227,7 +237,7 @@ mod tests {
     }
 
     /// The finalization of `header` by those of `signers` in `set`, in `epoch`.
-    fn signed(header: &Header, set: &ValidatorSet, signers: &[u8], epoch: u64) -> Vec<u8> {
+    fn signed(header: &Header, set: &Roster, signers: &[u8], epoch: u64) -> Vec<u8> {
         let namespace = consensus_namespace(genesis().chain());
         let round = Round::new(Epoch::new(epoch), View::new(1));
         let proposal = Proposal::new(round, View::zero(), sha256::Digest(header.digest().0));
@@ -238,17 +248,17 @@ mod tests {
         assembled.encode().to_vec()
     }
 
-    fn handover(epoch: u64, from: &ValidatorSet, to: &ValidatorSet, signers: &[u8]) -> Handover {
+    fn handover(epoch: u64, from: &Roster, to: &Roster, signers: &[u8]) -> Handover {
         let header = header(epoch, from, to);
         let finalization = signed(&header, from, signers, epoch);
         Handover { header, finalization, set: to.clone() }
     }
 
     /// Three sets: one is replaced, then all.
-    fn sets() -> [ValidatorSet; 3] {
-        let first = ValidatorSet::genesis(&genesis());
-        let second = first.id().followed_by(list(&[1, 2, 3, 4])).unwrap();
-        let third = second.id().followed_by(list(&[5, 6, 7, 8])).unwrap();
+    fn sets() -> [Roster; 3] {
+        let first = genesis().roster();
+        let second = after(&first, &[1, 2, 3, 4]);
+        let third = after(&second, &[5, 6, 7, 8]);
         [first, second, third]
     }
 
@@ -278,7 +288,7 @@ mod tests {
     fn a_header_is_refused_by_name_if_it_is_not_signed_by_the_set_of_its_epoch() {
         let [first, second, third] = sets();
         let members = following();
-        let verify = |header: Header, set: &ValidatorSet, signers: &[u8], epoch| {
+        let verify = |header: Header, set: &Roster, signers: &[u8], epoch| {
             let finalization = signed(&header, set, signers, epoch);
             let header = FinalHeader { header, descendants: Vec::new(), finalization };
             header.verify(&members).map(|_| ()).unwrap_err()
@@ -312,11 +322,11 @@ mod tests {
         assert_eq!(members.follow(&again), Err(ProofError::OldHandover { found: 1, known: 2 }));
 
         // A second set's members, replaced, name another third and fourth one.
-        let mut fourth = third.id().followed_by(list(&[1, 2, 3, 4])).unwrap();
+        let mut fourth = after(&third, &[1, 2, 3, 4]);
         let forged = handover(8, &second, &fourth, &[1, 2, 3]);
         assert_eq!(members.follow(&forged), Err(ProofError::OtherSet { height: 89, epoch: 8, found: 1, known: 2 }));
         let mut other = handover(8, &third, &fourth, &[5, 6, 7]);
-        other.set = fourth.id().followed_by(list(&[1, 2])).unwrap();
+        other.set = after(&fourth, &[1, 2]);
         assert_eq!(members.follow(&other), Err(ProofError::HandoverSet { height: 89 }));
         fourth.version = 9;
         let skips = handover(8, &third, &fourth, &[5, 6, 7]);

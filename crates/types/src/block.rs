@@ -10,13 +10,13 @@
 //! *final block* what the chain tells of a block once it is final: its header with all that it did.
 
 use crate::encoding::{encode, hex_bytes};
+use crate::handover::SetId;
 use crate::hash::{Digest, tagged_hash};
 use crate::id::ChainId;
 use crate::meter::CertificationEntry;
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use crate::transaction::{SignedTransaction, TransactionHash, VerifiedTransaction};
-use crate::validators::SetId;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

@@ -74,6 +74,11 @@ byte_id!(
 );
 
 byte_id!(
+    /// A motion of the council.
+    MotionId, 16
+);
+
+byte_id!(
     /// What a creator calls the thing that it creates: unique among its things of one kind.
     Label, 16
 );
@@ -106,6 +111,7 @@ created! {
     AgreementId by "utilidor/agreement-id";
     PackageId by "utilidor/package-id";
     MeterId by "utilidor/meter-id";
+    MotionId by "utilidor/motion-id";
 }
 
 impl MemberId {

@@ -12,15 +12,17 @@ use std::fmt::Debug;
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
+use utilidor_types::council::{MotionEnd, Threshold};
 use utilidor_types::event::{BondMovement, Fill, MeterSegment, Movement, Purpose, RefusedReading, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
+use utilidor_types::handover::{Handover, SetId};
 use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register};
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::package::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
 use utilidor_types::refusal::Limited;
 use utilidor_types::statement::{Closing, StatementLine};
-use utilidor_types::validators::{Handover, SetId, ValidatorSet};
+use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::*;
 
 /// Type, and SHA-256 over the encodings of its samples.
@@ -275,16 +277,37 @@ fn new_account() -> NewAccount {
     NewAccount { member: MEMBER, key: KEY, signature: Signature([34; 64]) }
 }
 
+fn decisions() -> Vec<Decision> {
+    let roles = Roles::of(&[Role::Owner, Role::Validator]);
+    let address = "node.example:4700".parse().ok();
+    vec![
+        Decision::AdmitMember { account: new_account(), roles },
+        Decision::RemoveMember { member: MEMBER },
+        Decision::ChangeRoles { member: MEMBER, roles: Roles::default() },
+        Decision::ChangeLimits { member: MEMBER, limits: Some(Limits::DEFAULT) },
+        Decision::ChangeLimits { member: MEMBER, limits: None },
+        Decision::AppointValidator { member: MEMBER, key: KEY, address },
+        Decision::AppointValidator { member: MEMBER, key: KEY, address: None },
+        Decision::DismissValidator { member: MEMBER },
+        Decision::DeclareCapacity { owner: ACCOUNT, carrier: Carrier::Heating, per_hour: ENERGY },
+        Decision::HandOverMeters { from: ACCOUNT, to: OTHER },
+    ]
+}
+
+fn validators() -> Bounded<Validator, MAX_VALIDATORS> {
+    let addresses = ["192.0.2.7:4700".parse().ok(), None];
+    list(keys().into_iter().zip(addresses).map(|(key, address)| Validator { key, member: MEMBER, address }).collect())
+}
+
 fn actions() -> Vec<Action> {
     let (agreement, meter, carrier) = (AGREEMENT, METER, Carrier::Heating);
-    let roles = Roles::of(&[Role::Owner, Role::Validator]);
     let prepay = |payment| Action::Prepay { subscription: AGREEMENT, carrier, payment };
     let Program::Subscription(subscription) = programs().remove(1) else { unreachable!("it is the second") };
     let mut actions = vec![
-        Action::AdmitMember { account: new_account(), roles },
-        Action::ChangeRoles { member: MEMBER, roles: Roles::default() },
+        Action::VoteOnMotion { motion: MotionId([35; 16]), digest: DIGEST, in_favour: false },
+        Action::ProveReady(Readiness { key: KEY, epoch: 4, after: DIGEST, signature: Signature([36; 64]) }),
+        Action::TakeOverMeters { meters: list(vec![METER]) },
         Action::OpenAccount { account: new_account() },
-        Action::DeclareCapacity { owner: ACCOUNT, carrier, per_hour: ENERGY },
         Action::Issue { to: ACCOUNT, amount: AMOUNT, reference: text() },
         Action::Redeem { amount: AMOUNT, reference: text() },
         Action::Transfer { to: OTHER, amount: AMOUNT, reference: text() },
@@ -328,6 +351,7 @@ fn actions() -> Vec<Action> {
         prepay(Prepayment::AmountForPeriod { amount: AMOUNT, period: Period::Quarter }),
         prepay(Prepayment::Period { period: Period::Year, at_most: AMOUNT }),
     ];
+    actions.extend(decisions().into_iter().map(Action::decide));
     actions.extend(meters().into_iter().map(Action::RegisterMeter));
     actions.extend(programs().into_iter().map(|program| Action::ProposeAmendment { agreement, program, from: T1 }));
     actions.extend(terms().into_iter().map(|terms| Action::ProposeAgreement { label: LABEL, terms, signing_ms: 1 }));
@@ -484,7 +508,16 @@ fn events() -> Vec<Event> {
         Event::AwardRefused { offer: OFFER, bidder: OTHER, refusal: Refusal::IdTaken },
         Event::OfferLapsed { offer: OFFER },
         Event::ReadingsMissing { agreement, meter: METER, at: T1 },
+        Event::MotionOpened { motion: MotionId([35; 16]), digest: DIGEST, closes: T1 },
+        Event::Voted { motion: MotionId([35; 16]), member: MEMBER, in_favour: true },
+        Event::ValidatorsChanged { epoch: 5, set: Roster::new(1, validators()) },
+        Event::ValidatorReady { member: MEMBER, epoch: 4 },
+        Event::ValidatorsKept { epoch: 5, live: 2, needed: 3 },
     ];
+    for end in [MotionEnd::Rejected, MotionEnd::Lapsed, MotionEnd::Failed(Refusal::CouncilEmpty)] {
+        events.push(Event::MotionEnded { motion: MotionId([35; 16]), end });
+    }
+    events.extend(decisions().into_iter().map(|decision| Event::Decided { motion: MotionId([35; 16]), decision }));
     events.extend(movements().into_iter().map(|movement| Event::Moved { agreement, movement, amount: AMOUNT }));
     for status in [
         Status::Proposed,
@@ -508,6 +541,8 @@ fn receipts() -> Vec<Receipt> {
         Receipt { cause: Cause::Genesis, verdict: Verdict::Applied(Bounded::empty()) },
         Receipt { cause: due(DueItem::Agreement(AGREEMENT)), verdict: Verdict::Applied(list(events())) },
         Receipt { cause: due(DueItem::Offer(OFFER)), verdict: Verdict::Applied(Bounded::empty()) },
+        Receipt { cause: due(DueItem::Motion(MotionId([35; 16]))), verdict: Verdict::Applied(Bounded::empty()) },
+        Receipt { cause: due(DueItem::Epoch(4)), verdict: Verdict::Applied(Bounded::empty()) },
     ];
     let refused = |refusal| Receipt { cause: transaction, verdict: Verdict::Refused(refusal) };
     receipts.extend(refusals().into_iter().map(refused));
@@ -530,7 +565,7 @@ fn headers() -> Vec<Header> {
         parent: DIGEST,
         proposer: [22; 32],
         round: Round { epoch: 1, view: 7, parent_view: 6 },
-        validators: validator_set().id(),
+        validators: roster().id(),
         next_validators: SetId { version: 4, digest: DIGEST },
         transaction_count: 8,
         receipt_count: 9,
@@ -545,12 +580,12 @@ fn headers() -> Vec<Header> {
     vec![header(None), header(Some(T1))]
 }
 
-fn validator_set() -> ValidatorSet {
-    ValidatorSet { version: 3, keys: list(keys()) }
+fn roster() -> Roster {
+    Roster::new(3, validators())
 }
 
 fn handovers() -> Vec<Handover> {
-    let handover = |header| Handover { header, finalization: vec![30; 3], set: validator_set() };
+    let handover = |header| Handover { header, finalization: vec![30; 3], set: roster() };
     headers().into_iter().map(handover).collect()
 }
 
@@ -558,7 +593,9 @@ fn genesis() -> Vec<Genesis> {
     let document = |kind| Genesis {
         kind,
         time: T0,
-        validators: list(keys()),
+        validators: validators(),
+        epoch_length: 300,
+        threshold: Threshold::TWO_THIRDS,
         members: list(vec![GenesisMember { account: ACCOUNT, roles: Roles::of(&Role::ALL) }]),
         limits: Limits::DEFAULT,
     };
@@ -605,7 +642,7 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
         line("receipt", &receipts()),
         line("certification entry", &certification_entries()),
         line("header", &headers()),
-        line("validator set", &[validator_set()]),
+        line("validator set", &[roster()]),
         line("handover", &handovers()),
     ];
     let changed: Vec<_> = found
@@ -624,7 +661,7 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
 #[test]
 fn every_action_has_a_sample() {
     let names: std::collections::BTreeSet<_> = actions().iter().map(Action::name).collect();
-    assert_eq!(names.len(), 33, "a new action needs a sample, and this number");
+    assert_eq!(names.len(), 34, "a new action needs a sample, and this number");
 }
 
 #[test]
@@ -632,7 +669,7 @@ fn unknown_tags_are_refused() {
     assert!(decode::<Carrier>(&[Carrier::COUNT as u8], 1).is_err());
     assert!(decode::<Role>(&[Role::ALL.len() as u8], 1).is_err());
     assert!(decode::<Roles>(&[1 << Role::ALL.len()], 1).is_err());
-    assert!(decode::<Action>(&[33], LIMIT).is_err());
+    assert!(decode::<Action>(&[34], LIMIT).is_err());
     assert!(decode::<Option<u8>>(&[2, 0], 2).is_err());
     assert!(decode::<bool>(&[2], 1).is_err());
 }

@@ -16,6 +16,7 @@
 //! | [`offer`], [`agreement`], [`trace`] | the trade: offers, quotes, agreements, and one of these from offer to payment |
 //! | [`package`], [`statement`] | packages, subscriptions with what was prepaid, statements |
 //! | [`meter`], [`event`] | meters and certified readings; segments, corrections, notices and whatever else receipts tell |
+//! | [`council`] | who decides, what is decided, who the validators are |
 //! | [`refusal`] | what the ledger refused |
 //! | [`search`] | ids that are found by their beginning |
 //! | `proof` | what a node proves (feature `proof`) |
@@ -28,6 +29,7 @@ pub mod account;
 pub mod agreement;
 pub mod asker;
 pub mod block;
+pub mod council;
 pub mod event;
 pub mod limits;
 pub mod meter;
@@ -50,6 +52,7 @@ pub use account::{AccountView, CapacityView, MemberView};
 pub use agreement::{AgreementFilter, AgreementView, AmendmentView, DebtView, Kind, StepKind, StepView};
 pub use asker::Asker;
 pub use block::{BlockDetail, BlockFilter, BlockView, ReceiptView};
+pub use council::{AppointedView, CouncilView, EpochView, MotionFilter, MotionStatus, MotionView, VoteView};
 pub use event::{EventFilter, EventKind, EventView};
 pub use meter::{CertificateView, MeterFilter, MeterView, TimeFilter};
 pub use money::{CauseView, DueView, Held, MovementKind, MovementView};

@@ -85,13 +85,8 @@ pub fn genesis(kind: ChainKind) -> Genesis {
         ("issuer", &[Issuer]),
     ];
     let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
-    Genesis {
-        kind,
-        time: at(1, 1, 0),
-        validators: vec![key("validator").public_key()].try_into().unwrap(),
-        members: members.to_vec().try_into().unwrap(),
-        limits: Limits::DEFAULT,
-    }
+    let members = members.to_vec().try_into().unwrap();
+    Genesis::alone(kind, at(1, 1, 0), key("validator").public_key(), members, Limits::DEFAULT)
 }
 
 pub struct World {
@@ -235,7 +230,11 @@ impl World {
             self.done("issuer", Action::Issue { to: account(label), amount, reference: Text::default() }).await;
         }
         let (carrier, per_hour) = (Carrier::Electricity, Quantity(1_000_000 * KWH));
-        self.done("station", Action::DeclareCapacity { owner: account("station"), carrier, per_hour }).await;
+        self.done(
+            "station",
+            Action::decide(Decision::DeclareCapacity { owner: account("station"), carrier, per_hour }),
+        )
+        .await;
         for (holder, carrier) in
             [("alice", Carrier::Electricity), ("alice", Carrier::Heating), ("bob", Carrier::Electricity)]
         {

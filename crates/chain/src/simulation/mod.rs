@@ -27,7 +27,7 @@ use crate::{
     block::Block,
     clock::Clock,
     engine::{self, Network, QUOTA, Running, max_message_bytes},
-    epochs::{ConsensusStatus, Roster},
+    epochs::{Connections, ConsensusStatus},
     guard::{Guard, tests::InMemory},
     handle::Handle,
     history::{self, History},
@@ -63,6 +63,7 @@ use context::{Machine, Node};
 use std::{
     collections::BTreeSet,
     future::Future,
+    net::SocketAddr,
     num::NonZeroU64,
     path::Path,
     pin::Pin,
@@ -73,12 +74,15 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
+use utilidor_proof::members::keys;
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey as AccountKey, Role, Roles, SignedTransaction,
-    Text, Timestamp, Transaction,
+    AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey as AccountKey, Role, Roles, Roster,
+    SignedTransaction, Text, Timestamp, Transaction, Validator,
     block::Header,
+    council::Threshold,
     encode,
     genesis::{ChainKind, GenesisMember, Limits},
+    validator::ENDLESS_EPOCH,
 };
 use wire::{Conduct, Honest, Wire};
 
@@ -233,13 +237,13 @@ impl Life {
         let transactions = channel();
         let (past_sender, received_past) = channel();
         let everybody = Set::from_iter_dedup(consortium.participants());
-        let roster = SimulatedRoster { manager: oracle.manager(), everybody };
+        let connections = SimulatedConnections { manager: oracle.manager(), everybody };
         place.machine.revive();
         place.machine.set_skew(EPOCH_MS + consortium.skew[index]);
         let strategy = context.strategy(NZUsize!(1));
         let context = Node { inner: context, machine: place.machine.clone() };
         let life = place.lives.fetch_add(1, Ordering::Relaxed);
-        let config = consortium.engine(index, life, Box::new(roster), strategy, *delayed);
+        let config = consortium.engine(index, life, Box::new(connections), strategy, *delayed);
         let clock = config.clock.clone();
         let running = engine::start(context.child("engine"), network, config).await;
 
@@ -277,7 +281,7 @@ impl Life {
         };
         past.start(received_past, asked);
         let (queue, submitted) = relay::queue();
-        let handle = Handle::new(consortium.genesis.clone(), clock, &running, reader, queue);
+        let handle = Handle::new(consortium.genesis.clone(), Path::new("."), clock, &running, reader, queue);
         let relay = Relay {
             context: context.child("relay"),
             handle: handle.clone(),
@@ -317,6 +321,16 @@ fn account_key(index: u8) -> AccountKey {
     AccountKey::Ed25519(key(index).public_key().as_ref().try_into().unwrap())
 }
 
+/// The organisation whose node has this number.
+fn member(index: u8) -> GenesisMember {
+    GenesisMember { account: AccountId::of(&account_key(index)), roles: Roles::of(&[Role::Validator]) }
+}
+
+fn validator(index: u8) -> Validator {
+    let address = SocketAddr::from(([127, 0, 0, 1], 4_700 + u16::from(index))).into();
+    Validator { key: account_key(index), member: member(index).member(), address: Some(address) }
+}
+
 fn client() -> PrivateKey {
     PrivateKey::ed25519([77; 32])
 }
@@ -324,12 +338,16 @@ fn client() -> PrivateKey {
 impl Consortium {
     /// Four members, no others, one set of validators.
     fn new() -> Self {
-        let account = AccountId::of(&client().public_key());
+        let issuer =
+            GenesisMember { account: AccountId::of(&client().public_key()), roles: Roles::of(&[Role::Issuer]) };
+        let seated = (0..MEMBERS).map(member);
         let genesis = Genesis {
             kind: ChainKind::Production,
             time: Timestamp(0),
-            validators: Bounded::new((0..MEMBERS).map(account_key).collect()).unwrap(),
-            members: Bounded::new(vec![GenesisMember { account, roles: Roles::of(&[Role::Issuer]) }]).unwrap(),
+            validators: Bounded::new((0..MEMBERS).map(validator).collect()).unwrap(),
+            epoch_length: ENDLESS_EPOCH,
+            threshold: Threshold::TWO_THIRDS,
+            members: Bounded::new(std::iter::once(issuer).chain(seated).collect()).unwrap(),
             limits: Limits::DEFAULT,
         };
         Self {
@@ -361,8 +379,10 @@ impl Consortium {
         let consortium = self.clone();
         Arc::new(move |parent, _| {
             let next = (parent.height + 1) / consortium.epoch_length + 1;
-            let keys = Bounded::new(consortium.signers(next).map(account_key).collect()).unwrap();
-            parent.next_validators.followed_by(keys)
+            let version = parent.next_validators.version;
+            let signers = Bounded::new(consortium.signers(next).map(validator).collect()).unwrap();
+            let same = Roster::new(version, signers);
+            (same.id() != parent.next_validators).then(|| Roster { version: version + 1, ..same })
         })
     }
 
@@ -378,7 +398,7 @@ impl Consortium {
         &self,
         index: usize,
         life: u64,
-        roster: Box<dyn Roster>,
+        connections: Box<dyn Connections>,
         strategy: commonware_parallel::Rayon,
         delayed: bool,
     ) -> engine::Config {
@@ -405,7 +425,7 @@ impl Consortium {
             without_guard: false,
             epoch_length: NonZeroU64::new(self.epoch_length).unwrap(),
             council: self.council(),
-            roster,
+            connections,
             clock: Arc::new(Clock::new(None)),
             pace: Pace {
                 idle: Some(Duration::from_millis(300)),
@@ -423,15 +443,15 @@ impl Consortium {
 
 /// The peers of a simulated network: those who sign, and everybody else. All nodes share them, so the first to enter an epoch
 /// changes them for all.
-struct SimulatedRoster {
+struct SimulatedConnections {
     manager: Manager<PublicKey, deterministic::Context>,
     everybody: Set<PublicKey>,
 }
 
-impl Roster for SimulatedRoster {
-    fn enter(&mut self, epoch: Epoch, validators: &Set<PublicKey>, _: &Set<PublicKey>) {
+impl Connections for SimulatedConnections {
+    fn enter(&mut self, epoch: Epoch, validators: &Roster, _: &[Roster]) {
         if epoch.get() > 0 {
-            let peers = TrackedPeers::new(validators.clone(), self.everybody.clone());
+            let peers = TrackedPeers::new(keys(validators).unwrap(), self.everybody.clone());
             let _ = self.manager.track(epoch.get(), peers);
         }
     }

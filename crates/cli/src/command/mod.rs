@@ -4,13 +4,16 @@ pub mod account;
 pub mod agreement;
 pub mod award;
 pub mod bench;
+pub mod council;
 pub mod debt;
 pub mod demo;
+pub mod doctor;
 pub mod gateway;
 pub mod index;
 pub mod keys;
 pub mod member;
 pub mod meter;
+pub mod network;
 pub mod node;
 pub mod offer;
 pub mod package;
@@ -21,6 +24,7 @@ pub mod status;
 pub mod subscription;
 pub mod trace;
 pub mod transaction;
+pub mod validator;
 pub mod verify;
 
 use crate::arguments::{Arguments, Command};
@@ -39,8 +43,12 @@ use utilidor_types::{Bands, Carrier, Event};
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Node(command) => node::run(command, context).await,
+        Command::Network(command) => network::run(command, context).await,
+        Command::Doctor(arguments) => doctor::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::Keys(command) => keys::run(command, &context),
+        Command::Council(command) => council::run(command, context).await,
+        Command::Validator(command) => validator::run(command, context).await,
         Command::Member(command) => member::run(command, context).await,
         Command::Account(command) => account::run(command, context).await,
         Command::Offer(command) => offer::run(command, context).await,
@@ -176,6 +184,23 @@ fn event_line(event: &Event) -> String {
         Event::AwardRefused { offer, bidder, refusal } => {
             format!("award to {bidder} on offer {offer} refused ({}): {refusal}", refusal.code())
         }
+        Event::MotionOpened { motion, closes, .. } => format!("motion {motion} is open until {closes}"),
+        Event::Voted { motion, member, in_favour } => {
+            format!("member {member} votes {} motion {motion}", if *in_favour { "for" } else { "against" })
+        }
+        Event::Decided { motion, decision } => {
+            format!("motion {motion} is carried: {}", council::decision_text(decision))
+        }
+        Event::MotionEnded { motion, end } => format!("motion {motion} is over: {}", plain(&json!(end))),
+        Event::ValidatorReady { member, epoch } => {
+            format!("the node of member {member} is ready to take part from epoch {} on", epoch.saturating_add(1))
+        }
+        Event::ValidatorsChanged { epoch, set } => {
+            format!("{} nodes take part in consensus from epoch {epoch} on", set.validators.len())
+        }
+        Event::ValidatorsKept { epoch, live, needed } => format!(
+            "the same nodes take part in epoch {epoch}: of those that are to, {live} are known to be there, {needed} must be"
+        ),
         Event::OfferLapsed { offer } => format!("offer {offer} has lapsed"),
         Event::ReadingsMissing { agreement, meter, at } => {
             format!("readings of meter {meter} are missing: agreement {agreement} is settled without them at {at}")

@@ -10,13 +10,14 @@ use utilidor_view::{FoundId, IdKind};
 const MAX_FOUND: i64 = 10;
 
 /// Columns of ids by kind: table, column, bytes.
-const IDS: [(IdKind, &str, &str, usize); 6] = [
+const IDS: [(IdKind, &str, &str, usize); 7] = [
     (IdKind::Account, "accounts", "account", 32),
     (IdKind::Member, "members", "member", 16),
     (IdKind::Offer, "offers", "offer", 16),
     (IdKind::Agreement, "agreements", "agreement", 16),
     (IdKind::Meter, "meters", "meter", 16),
     (IdKind::Package, "packages", "package", 16),
+    (IdKind::Motion, "motions", "motion", 16),
 ];
 
 /// Bytes of a transaction's hash.

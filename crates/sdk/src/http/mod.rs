@@ -6,6 +6,7 @@
 //! | [`stream`] | blocks and receipts as they become final, resumed after an interruption |
 //! | [`account`] | a key that acts: nonces, expiry, signing, submission |
 //! | [`trade`] | the verbs of a trader: publish, quote, award, sign, record, prepay |
+//! | [`council`] | motions and votes, validators |
 //! | [`quotes`] | the quotes on an offer, opened by its owner |
 //! | [`trace`] | a trade from offer to payment, its lists read to their ends |
 //!
@@ -13,6 +14,7 @@
 
 pub mod account;
 pub mod client;
+pub mod council;
 pub mod quotes;
 pub mod stream;
 pub mod trace;
