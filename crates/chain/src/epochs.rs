@@ -314,7 +314,9 @@ where
         if alone && signs && self.follow_until.take().is_some() {
             // Nobody else could have signed anything, and nobody is there to wait for.
             let last = last.as_ref().map_or(Round::new(epoch, View::zero()), |last| last.round());
-            self.config.guard.iter().for_each(|guard| drop(guard.renew(last)));
+            if let Some(guard) = &self.config.guard {
+                guard.renew(last);
+            }
         }
         let floor = last.map(Floor::Finalized).or_else(|| genesis.map(Floor::Genesis));
         let part = match self.follow_until {

@@ -246,7 +246,7 @@ where
             root == header.header.receipts_root && receipts.len() == header.header.receipt_count as usize
         });
         let Some(receipts) = committed else {
-            block!(self.io.blocker, from, height, "receipts of the past that their block does not have");
+            block!(self.io.blocker, from.clone(), height, "receipts of the past that their block does not have");
             let (tries, answers) = (pending.tries, pending.answers);
             let (asked, since) = (from, self.io.context.current());
             self.pending.insert(height, Pending { answers, tries, asked, since, block: None, receipts: None });

@@ -156,7 +156,8 @@ impl<E: StorageContext> Kept<E> {
     /// it as well.
     pub async fn open(context: E, partition: String, sets: &Sets) -> Self {
         let config = metadata::Config { partition, codec_config: (RangeCfg::from(..=MAX_HANDOVER_BYTES), ()) };
-        let kept = Metadata::init(context, config).await.expect("the store of handovers must open");
+        let kept: Metadata<E, U64, Vec<u8>> =
+            Metadata::init(context, config).await.expect("the store of handovers must open");
         let read = |key: &U64| decode::<Handover>(kept.get(key)?, MAX_HANDOVER_BYTES).ok();
         for version in 1.. {
             let Some(handover) = read(&U64::new(version)) else { break };

@@ -381,8 +381,10 @@ impl Consortium {
             let next = (parent.height + 1) / consortium.epoch_length + 1;
             let version = parent.next_validators.version;
             let signers = Bounded::new(consortium.signers(next).map(validator).collect()).unwrap();
-            let same = Roster::new(version, signers);
-            (same.id() != parent.next_validators).then(|| Roster { version: version + 1, ..same })
+            let mut next = Roster::new(version, signers);
+            let changes = next.id() != parent.next_validators;
+            next.version += 1;
+            changes.then_some(next)
         })
     }
 

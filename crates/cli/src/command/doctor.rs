@@ -6,7 +6,7 @@
 use super::node::{VALIDATOR, read_genesis};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, PeerNode, resolve};
+use crate::node_file::{NodeFile, PeerNode, guard_path, resolve};
 use crate::output::{Output, Word};
 use crate::t;
 use clap::Args;
@@ -181,6 +181,15 @@ fn keys(data: &Path, genesis: Option<&Genesis>, checks: &mut Checks) -> Option<P
         None => "of a chain that is not known here",
     };
     checks.say("keys", Verdict::Good, format!("{key}, {role}"));
+    let guard = guard_path(data).with_extension("votes.1");
+    if genesis.is_some_and(|genesis| genesis.validators.len() > 1 && genesis.has_validator(&key)) && !guard.exists() {
+        checks.advise(
+            "vote guard",
+            Verdict::Warning,
+            format!("{} is missing", guard.display()),
+            "nothing: the node follows first and votes again by itself; never take a guard from a copy",
+        );
+    }
     match keystore.exposed(VALIDATOR) {
         Some(path) => checks.advise(
             "key file's permissions",
