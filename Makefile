@@ -12,6 +12,7 @@
 #   make wasm              what also runs in a browser compiles for it
 #   make web               build the client app anew into web/dist (Node 20 or later); the binary carries what lies there
 #   make web-test          the app's journeys in a browser, on a real node
+#   make contracts         build the contracts' modules anew (contracts/*/contract.wasm), which tests run
 
 DAYS ?= 365
 DATA ?= ./data/demo
@@ -32,7 +33,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo network build test hostile deny wasm web web-check web-test
+.PHONY: help demo network build test hostile deny wasm contracts contracts-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -90,3 +91,22 @@ web-check: web
 
 web-test: build
 	bash web/tests/run $(TARGET_DIR)/release/utilidor
+
+# As `utilidor program build` does it: a small stack, no names of paths, one unit of code.
+contract_modules := $(TARGET_DIR)/wasm32-unknown-unknown/release
+
+contracts: export RUSTFLAGS = -Clink-arg=-zstack-size=32768 -Cstrip=symbols $(wasm_paths)
+contracts: export CARGO_PROFILE_RELEASE_LTO = true
+contracts: export CARGO_PROFILE_RELEASE_PANIC = abort
+contracts: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 1
+contracts:
+	$(CARGO) build --locked --release --lib --target wasm32-unknown-unknown -p contract-take-or-pay -p contract-ev-session
+	cp $(contract_modules)/contract_take_or_pay.wasm contracts/take-or-pay/contract.wasm
+	cp $(contract_modules)/contract_ev_session.wasm contracts/ev-session/contract.wasm
+	rustc --version > contracts/rustc
+
+# The committed modules are what their sources make. Another compiler makes other bytes, which says nothing.
+contracts-check: contracts
+	@if git diff --quiet HEAD -- contracts; then echo "contracts' modules are what their sources make"; \
+	elif [ "$$(git show HEAD:contracts/rustc)" != "$$(rustc --version)" ]; then echo "not compared: made by $$(git show HEAD:contracts/rustc)"; \
+	else git diff --stat HEAD -- contracts; exit 1; fi

@@ -23,9 +23,21 @@ run() {
         -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=2048 -timeout=20
 }
 
+# Frames of real devices to begin with.
+seed() {
+    mkdir -p "corpus/$1"
+    tail -n +2 ../crates/gateway/tests/data/frames.tsv | cut -f2 | while read -r frame; do
+        printf '%s' "$frame" | perl -0777 -ne 'print pack "H*", $_' > "corpus/$1/$frame"
+    done
+}
+
 run decode_transaction
 run decode_block_parts
 run ledger_actions
+seed meter_frames
+run meter_frames
+run device_record
+run program
 if [ "${PROOF:-0}" = 1 ]; then
     run decode_bill --features proof
 fi

@@ -122,7 +122,7 @@ async function anOfferIsQuotedAwardedAndAgreed({ node, person, settled, expect }
   await settled(tenant.page);
   await tenant.page.getByLabel(/^Quantity/).fill('4');
   await tenant.page.getByLabel(/^Your price/).fill('0.65');
-  await tenant.page.getByLabel(/^Binding/).uncheck();
+  await tenant.page.getByRole('checkbox', { name: /^Binding/ }).uncheck();
   await tenant.page.getByRole('button', { name: 'Seal and review' }).click();
   await sign(tenant.page);
   await tenant.page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
@@ -135,7 +135,7 @@ async function anOfferIsQuotedAwardedAndAgreed({ node, person, settled, expect }
   await owner.page.goto(offer);
   await settled(owner.page);
   await owner.page.getByRole('button', { name: 'Open the quotes' }).click();
-  await owner.page.getByLabel(/^Choose: hotel/).check();
+  await owner.page.getByRole('checkbox', { name: /^Choose: hotel/ }).check();
   await owner.page.getByRole('button', { name: 'Award and review' }).click();
   await sign(owner.page);
 

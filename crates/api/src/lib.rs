@@ -32,6 +32,7 @@ mod package;
 mod peer;
 pub mod problem;
 pub mod process;
+mod program;
 mod refusal;
 mod search;
 mod server;
@@ -49,6 +50,7 @@ use crate::state::{App, MAX_ADVANCE_TIME, MAX_ANSWER_TIME, MAX_BODY_BYTES};
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::{Json, Router, routing::get};
+use futures::future::BoxFuture;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -91,6 +93,7 @@ pub enum ServeError {
         (name = "trade", description = "Offers, quotes and agreements"),
         (name = "statements", description = "What was delivered and paid"),
         (name = "meters", description = "Meters and certified readings"),
+        (name = "programs", description = "Programs that parties have written and published"),
         (name = "packages", description = "Energy packages and subscriptions"),
         (name = "refusals", description = "What the ledger refused, and why"),
         (name = "proofs", description = "Proofs that a client can check with the genesis document alone")
@@ -112,6 +115,7 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(bill::router())
         .merge(meter::router())
         .merge(package::router())
+        .merge(program::router())
         .merge(refusal::router())
         .merge(search::router());
     (ordinary, node::development_router())
@@ -173,12 +177,33 @@ pub struct Settings {
 
 /// Serves the node's interface on `listener` until `shutdown` completes, and keeps the index abreast of the chain. Answers
 /// that clients wait for are cut short at the end; the index is left after a whole block.
-pub async fn serve(
+pub fn serve<'a>(
+    listener: TcpListener,
+    chain: Handle,
+    index: Index,
+    settings: &'a Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> BoxFuture<'a, Result<(), ServeError>> {
+    serve_until(listener, chain, index, settings, Box::pin(shutdown))
+}
+
+/// Boxed, as what starts a node is: so the server is compiled with this crate, and not again with whoever starts one.
+fn serve_until<'a>(
+    listener: TcpListener,
+    chain: Handle,
+    index: Index,
+    settings: &'a Settings,
+    shutdown: BoxFuture<'static, ()>,
+) -> BoxFuture<'a, Result<(), ServeError>> {
+    Box::pin(serving(listener, chain, index, settings, shutdown))
+}
+
+async fn serving(
     listener: TcpListener,
     chain: Handle,
     index: Index,
     settings: &Settings,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    shutdown: BoxFuture<'static, ()>,
 ) -> Result<(), ServeError> {
     let (indexed_sender, indexed) = watch::channel(index.height());
     let (stop, stopping) = watch::channel(false);

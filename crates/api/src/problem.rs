@@ -129,6 +129,7 @@ impl From<SubmitRefused> for Problem {
             SubmitRefused::Unverified(VerifyError::WrongChain { .. }) => Code::TransactionChain,
             SubmitRefused::Unverified(VerifyError::BadSignature { .. }) => Code::TransactionSignature,
             SubmitRefused::Unverified(VerifyError::BadMeterSignature { .. }) => Code::MeterSignature,
+            SubmitRefused::Unverified(VerifyError::BadMeterRecord { .. }) => Code::MeterRecord,
             SubmitRefused::Unverified(VerifyError::BadAccountSignature { .. }) => Code::AccountSignature,
             SubmitRefused::Unverified(VerifyError::TooManyReadings { .. }) => Code::TooManyReadings,
             SubmitRefused::Pool(PoolRefused::Full { .. } | PoolRefused::FullBytes { .. }) => Code::PoolFull,

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::{ServeError, Settings, serve, server};
+use futures::future::BoxFuture;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -76,7 +77,11 @@ pub struct Process {
 }
 
 /// Starts a whole node and returns once it listens. The index may still be catching up: `/v1/status` tells.
-pub async fn start(config: Config) -> Result<Process, StartError> {
+pub fn start(config: Config) -> BoxFuture<'static, Result<Process, StartError>> {
+    Box::pin(starting(config))
+}
+
+async fn starting(config: Config) -> Result<Process, StartError> {
     server::raise_descriptors();
     // First, so that a taken port is noticed before anything is written.
     let listen = |source| StartError::Listen { address: config.listen, source };

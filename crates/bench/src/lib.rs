@@ -8,10 +8,13 @@ pub mod drive;
 pub mod execute;
 #[cfg(feature = "chain")]
 pub mod figure;
+#[cfg(feature = "chain")]
+pub mod gateway;
 mod keccak;
 pub mod measure;
 #[cfg(feature = "chain")]
 pub mod play;
+pub mod program;
 #[cfg(feature = "chain")]
 pub mod report;
 pub mod spool;

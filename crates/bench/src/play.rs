@@ -10,6 +10,7 @@ use crate::measure::{Bytes, Latencies, Played, Stopwatch, folder_bytes};
 use crate::spool::Spool;
 use crate::tally::Tally;
 use crate::workload::Workload;
+use futures::future::LocalBoxFuture;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -71,7 +72,17 @@ fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
 /// # Panics
 ///
 /// Panics if anything of the workload fails.
-pub async fn play(workload: &Workload, depth: Depth, dir: &Path, rate: Option<&Rate>) -> Played {
+pub fn play<'a>(
+    workload: &'a Workload,
+    depth: Depth,
+    dir: &'a Path,
+    rate: Option<&'a Rate>,
+) -> LocalBoxFuture<'a, Played> {
+    Box::pin(playing(workload, depth, dir, rate))
+}
+
+/// Boxed by [`play`], so that it is compiled with this crate.
+async fn playing(workload: &Workload, depth: Depth, dir: &Path, rate: Option<&Rate>) -> Played {
     let config = config(workload, dir);
     match depth {
         Depth::Engine => {

@@ -23,6 +23,7 @@ use utilidor_types::offer::AwardRule;
 use utilidor_types::package::{
     FloorAreaTariff, MeteredTariff, PackageTerms, Period, PeriodDiscounts, Season, Step, TariffOption, TimeOfUse,
 };
+use utilidor_types::program::Fuel;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::*;
@@ -106,6 +107,8 @@ const LIMITS: Limits = Limits {
     meters: u32::MAX,
     packages: u32::MAX,
     subscriptions: u32::MAX,
+    programs: u32::MAX,
+    daily_fuel: Fuel(u64::MAX),
     pooled: u32::MAX,
     motions: u32::MAX,
 };

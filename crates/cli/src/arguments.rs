@@ -2,7 +2,7 @@
 
 use crate::command::{
     account, agreement, award, bench, council, debt, demo, doctor, gateway, index, keys, member, meter, network, node,
-    offer, package, quote, reading, statement, status, subscription, trace, transaction, validator, verify,
+    offer, package, program, quote, reading, statement, status, subscription, trace, transaction, validator, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -113,6 +113,9 @@ pub enum Command {
     /// Publish Energy Packages
     #[command(subcommand)]
     Package(package::Command),
+    /// Write, check and publish contracts of your own
+    #[command(subcommand)]
+    Program(program::Command),
     /// Subscribe to a package, pay ahead
     #[command(subcommand)]
     Subscription(subscription::Command),

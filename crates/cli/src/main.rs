@@ -23,6 +23,9 @@ mod import;
 mod label;
 mod node_file;
 mod output;
+mod project;
+mod sheet;
+mod simulation;
 mod text;
 mod units;
 

@@ -4,6 +4,7 @@ use crate::text::{Lang, text};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::io::Write as _;
+use utilidor_types::program::Bilingual;
 
 /// A word of the catalogue. Commands write words in this form only, so that a test finds them all.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,14 @@ impl Output {
     /// A word in the output's language.
     pub fn word(&self, word: Word) -> &'static str {
         text(word.0, self.lang)
+    }
+
+    /// A text of a document in the output's language.
+    pub fn text<'a>(&self, text: &'a Bilingual) -> &'a str {
+        match self.lang {
+            Lang::En => &text.en,
+            Lang::Zh => &text.zh,
+        }
     }
 
     /// A table; where it has no rows, a sentence that says so.

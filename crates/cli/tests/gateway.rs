@@ -102,6 +102,57 @@ fn a_frame_says_what_it_says_or_is_refused() {
     assert!(desk.json("gateway profiles").as_array().unwrap().len() >= 13);
 }
 
+/// The frames of published examples and captured meters, with what each is known to say.
+const FRAMES: &str = include_str!("../../gateway/tests/data/frames.tsv");
+
+#[test]
+fn every_published_frame_gives_its_value_or_its_refusal() {
+    let desk = Desk::new();
+    let mut frames = 0;
+    for line in FRAMES.lines().skip(1) {
+        let row: Vec<&str> = line.split('\t').collect();
+        let (frame, what, expected) = (row[1], row[2], row[3]);
+        let protocol = if row[0] == "CJ/T 188" { "cjt188" } else { "dlt645" };
+        let command = format!("gateway decode {protocol} {frame}");
+        frames += 1;
+        if expected.starts_with("refuse") {
+            let error = desk.run(&format!("{command} --json")).failed(1);
+            let code = if expected.contains("checksum") { "frame/checksum" } else { "frame/not-decimal" };
+            assert!(error.contains(code), "{frame}: {error}");
+            continue;
+        }
+        let says = desk.json(&command);
+        let (value, unit, carrier) = match what {
+            "heat" => ("0.02", "MWh", "heating"),
+            "water" => (expected.split(' ').next().unwrap(), "m3", "water"),
+            _ => (expected, what.rsplit(", ").next().unwrap(), "electricity"),
+        };
+        let main = (text(&says["value"]), text(&says["unit"]), text(&says["carrier"]));
+        assert_eq!(main, (value, unit, carrier), "{frame}");
+        assert!(desk.run(&command).ok().contains(value), "{frame}, for people");
+    }
+    assert_eq!(frames, 22);
+    // Published with another checksum than its bytes have.
+    let frame = "68104433221100337881161f9000007766552c007766552c3101221105152021840816";
+    assert!(desk.run(&format!("gateway decode cjt188 {frame} --json")).failed(1).contains("frame/checksum"));
+}
+
+#[test]
+fn a_meter_at_a_serial_port_is_probed() {
+    let desk = Desk::new();
+    let site = site(UNKNOWN, "", "http://127.0.0.1:9").replace("address = \"\"", "serial = \"/dev/ttyUSB0,2400,8E1\"");
+    let file = desk.file("serial.toml", &site);
+    let mut devices = Running::start(&desk, &format!("gateway simulate --config {file} --json"));
+    let port = text(&devices.document()[0]["address"]).to_string();
+    assert!(port.starts_with("/dev/") && port.ends_with(",2400,8E1"), "{port}");
+    let probed = desk.json(&format!("gateway probe --protocol dlt645 --serial {port} --timeout-ms 20000"));
+    assert_eq!((text(&probed["unit"]), text(&probed["looks"][0])), ("000000000161", "25.000kWh"));
+    let error = desk.run("gateway probe --protocol dlt645 --serial /dev/null").failed(2);
+    assert!(error.contains("a device, a speed and a format"), "{error}");
+    let error = desk.run("gateway probe --protocol modbus-tcp --serial /dev/null,9600,8N1").failed(2);
+    assert!(error.contains("--serial") && error.contains("modbus-tcp"), "{error}");
+}
+
 #[test]
 fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
     let desk = Desk::new();

@@ -89,6 +89,13 @@ impl SetClock {
         });
     }
 
+    /// Returns when somebody waits for a time: whoever moves the clock before that may move it past what they would wait for.
+    pub async fn awaited(&self) {
+        while self.now.receiver_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Sets it, forward or back, as somebody does who sets a clock.
     pub fn set(&self, now_ms: u64) {
         self.now.send_modify(|(wall, _)| *wall = now_ms);

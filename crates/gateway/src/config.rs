@@ -5,9 +5,11 @@
 
 use crate::profile::{Profile, ProfileError, Profiles, Ratio, Register, Side, WrittenProfile};
 use crate::protocol::{Protocol, cjt188, dlt645};
+use crate::serial::SerialPort;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utilidor_types::{Carrier, MeterId};
@@ -51,6 +53,8 @@ pub struct Site {
     pub journal: PathBuf,
     /// How long certified readings are kept in the journal.
     pub keep: Duration,
+    /// Where a monitoring system on this machine is answered.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A line or a connection that meters share.
@@ -60,8 +64,8 @@ pub struct Bus {
     pub name: String,
     /// What is spoken on it.
     pub protocol: BusProtocol,
-    /// Host and port.
-    pub address: String,
+    /// Where it is.
+    pub place: Place,
     /// How long an answer may take.
     pub timeout: Duration,
     /// How often a read is tried again.
@@ -72,6 +76,52 @@ pub struct Bus {
     pub echo: bool,
     /// User and password of an MQTT broker.
     pub login: Option<(String, String)>,
+}
+
+/// Where a bus is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Behind a TCP port: host and port.
+    Tcp(String),
+    /// At a serial port of this machine.
+    Serial(SerialPort),
+}
+
+impl Place {
+    /// Reads where a bus is: at an address or at a serial port. On failure, the field and what is wrong with it.
+    pub fn read(
+        protocol: BusProtocol,
+        address: Option<String>,
+        serial: Option<SerialPort>,
+    ) -> Result<Self, (&'static str, String)> {
+        let is_address = |address: &str| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        match (address, serial) {
+            (Some(address), None) if is_address(&address) => Ok(Self::Tcp(address)),
+            (Some(address), None) => {
+                Err(("address", format!("{address:?} is no address: write host:port, such as 10.0.3.7:4001")))
+            }
+            (None, Some(_)) if matches!(protocol, BusProtocol::ModbusTcp | BusProtocol::Mqtt) => {
+                Err(("serial", format!("a {protocol} bus is at an address, not at a serial port")))
+            }
+            (None, Some(port)) => Ok(Self::Serial(port)),
+            (Some(_), Some(_)) => Err(("serial", "a bus is at an address or at a serial port, not at both".into())),
+            (None, None) => {
+                let what = "it is missing: write address = \"10.0.3.7:4001\" or serial = \"/dev/ttyUSB0,2400,8E1\"";
+                Err(("address", what.into()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Serial(port) => port.fmt(f),
+        }
+    }
 }
 
 /// What is spoken on a bus.
@@ -85,7 +135,7 @@ pub enum BusProtocol {
     Mbus,
     /// Modbus TCP.
     ModbusTcp,
-    /// Modbus RTU frames through a serial server.
+    /// Modbus RTU frames, at a serial port or through a serial server.
     ModbusRtu,
     /// JSON documents over MQTT.
     Mqtt,
@@ -258,6 +308,8 @@ struct WrittenSite {
     journal: PathBuf,
     #[serde(default = "default_keep")]
     keep: String,
+    #[serde(default)]
+    metrics: Option<SocketAddr>,
 }
 
 #[derive(Deserialize)]
@@ -265,7 +317,10 @@ struct WrittenSite {
 struct WrittenBus {
     name: String,
     protocol: String,
-    address: String,
+    #[serde(default)]
+    address: Option<String>,
+    #[serde(default)]
+    serial: Option<SerialPort>,
     #[serde(default = "default_timeout")]
     timeout: String,
     #[serde(default = "default_retries")]
@@ -343,8 +398,16 @@ impl Config {
             keep: within("site.keep", &written.site.keep, Duration::from_secs(86_400), Duration::MAX)?,
             node: written.site.node,
             key: written.site.key,
+            metrics: written.site.metrics,
             journal: folder.join(written.site.journal),
         };
+        if let Some(address) = site.metrics
+            && !address.ip().is_loopback()
+        {
+            let reason =
+                format!("{address} can be reached by others: write an address of this machine, such as 127.0.0.1:9464");
+            return Err(ConfigError::Value { place: "site.metrics".into(), reason });
+        }
         limit("bus", written.bus.len(), MAX_BUSES)?;
         limit("meter", written.meter.len(), MAX_METERS)?;
         let mut buses = Vec::with_capacity(written.bus.len());
@@ -357,12 +420,13 @@ impl Config {
             }
             buses.push(bus);
         }
+        let by_name: BTreeMap<&str, &Bus> = buses.iter().map(|bus| (bus.name.as_str(), bus)).collect();
         let mut meters: Vec<Meter> = Vec::with_capacity(written.meter.len());
         let mut ids = BTreeSet::new();
         let mut addresses = BTreeSet::new();
         for (place, meter) in written.meter.into_iter().enumerate() {
             let value = |field: &str, reason| ConfigError::Value { place: format!("meter[{place}].{field}"), reason };
-            let Some(bus) = buses.iter().find(|bus| bus.name == meter.bus) else {
+            let Some(bus) = by_name.get(meter.bus.as_str()).copied() else {
                 let known: Vec<_> = buses.iter().map(|bus| bus.name.as_str()).collect();
                 let reason = format!("no bus is called {:?}; there are {}", meter.bus, known.join(", "));
                 return Err(value("bus", reason));
@@ -405,14 +469,7 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigE
         );
         return Err(value("protocol", reason));
     };
-    let is_address =
-        bus.address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if !is_address {
-        return Err(value(
-            "address",
-            format!("{:?} is no address: write host:port, such as 10.0.3.7:4001", bus.address),
-        ));
-    }
+    let place = Place::read(protocol, bus.address, bus.serial).map_err(|(field, reason)| value(field, reason))?;
     if bus.retries > 10 {
         return Err(value("retries", format!("{} are more than the 10 allowed", bus.retries)));
     }
@@ -437,7 +494,7 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigE
         pause: within(&field("pause"), &bus.pause, Duration::ZERO, Duration::from_secs(60))?,
         name: bus.name,
         protocol,
-        address: bus.address,
+        place,
         retries: bus.retries,
         echo: bus.echo,
     })
@@ -571,11 +628,20 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
     fn what_cannot_be_meant_is_refused_with_its_place() {
         for (from, to, said) in [
             ("interval = \"15min\"", "interval = \"soon\"", "site.interval: \"soon\" is no duration"),
+            (
+                "interval = \"15min\"",
+                "metrics = \"0.0.0.0:9464\"",
+                "site.metrics: 0.0.0.0:9464 can be reached by others",
+            ),
             ("interval = \"15min\"", "interval = \"1ms\"", "site.interval: 1ms is not between"),
             ("interval = \"15min\"", "intervall = \"15min\"", "unknown field `intervall`"),
             ("protocol = \"dlt645\"", "protocol = \"knx\"", "bus[0].protocol: no protocol is called"),
             ("name = \"roof\"", "name = \"hall-3\"", "bus[1].name: a bus called"),
             ("10.0.3.7:4001", "10.0.3.7", "bus[0].address"),
+            ("address = \"10.0.3.7:4001\"", "", "bus[0].address: it is missing"),
+            ("address = \"10.0.3.7:4001\"", "serial = \"/dev/tty\"", "is no serial port"),
+            ("address = \"[::1]:502\"", "serial = \"/dev/tty,9600,8N1\"", "bus[1].serial: a modbus-tcp bus"),
+            ("timeout = \"500ms\"", "serial = \"/dev/tty,9600,8N1\"", "bus[1].serial: a bus is at an address or"),
             ("timeout = \"500ms\"", "timeout = \"5h\"", "bus[1].timeout: 5h is not between"),
             (
                 "bus = \"hall-3\"",

@@ -4,14 +4,18 @@ use crate::clock::{Stamp, Watch};
 use crate::config::{Bus, Meter};
 use crate::guard::{Limits, Seen};
 use crate::journal::{Event, JournalError, JournalReading, Recorded};
+use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
 use crate::profile::Register;
 use crate::writer::Writer;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
-use utilidor_types::MeterId;
 use utilidor_types::carrier::BaseUnit;
+use utilidor_types::{MeterId, Timestamp};
+
+/// Intervals without a reading after which a meter is called silent.
+pub const SILENT_INTERVALS: u64 = 4;
 
 /// What the ledger knows of a meter, kept in the journal for the time without uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,8 @@ pub struct Shared {
     pub registrations: Registrations,
     /// How often each meter is read.
     pub interval_ms: u64,
+    /// How it does.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Shared {
@@ -87,12 +93,21 @@ pub struct Kept {
     shared: Shared,
     /// What the operator was told last; each condition is told once.
     condition: Option<String>,
+    /// Whether the operator knows that it is silent.
+    silence_told: bool,
 }
 
 impl Kept {
     /// A meter of `bus`.
     pub fn new(meter: Meter, bus: &Bus, shared: Shared) -> Self {
-        Self { meter, bus: bus.name.clone(), protocol: bus.protocol.name(), shared, condition: None }
+        Self {
+            meter,
+            bus: bus.name.clone(),
+            protocol: bus.protocol.name(),
+            shared,
+            condition: None,
+            silence_told: false,
+        }
     }
 
     /// What it shares with the others.
@@ -142,7 +157,12 @@ impl Kept {
             request,
             answer,
         };
+        let time_ms = reading.time_ms;
         let recorded = self.shared.writer.record(reading).await?;
+        if recorded == Recorded::New {
+            self.shared.metrics.read(time_ms);
+        }
+        self.silence_told = false;
         if self.condition.take().is_some() {
             let id = Some(self.meter.id);
             self.shared.note(id, "meter/recovered", "readings are taken again".into(), None).await?;
@@ -150,8 +170,25 @@ impl Kept {
         Ok(recorded)
     }
 
+    /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.
+    async fn tell_silence(&mut self) -> Result<(), JournalError> {
+        let Some(last) = self.last().await? else { return Ok(()) };
+        let now_ms = self.shared.watch.clock().now_ms();
+        let silence_ms = now_ms.saturating_sub(last.time_ms);
+        if self.silence_told || silence_ms < self.shared.interval_ms.saturating_mul(SILENT_INTERVALS) {
+            return Ok(());
+        }
+        self.silence_told = true;
+        let since = Timestamp(last.time_ms);
+        tracing::warn!(meter = %self.meter.id, bus = self.bus, %since, "the meter is silent");
+        let detail = format!("no reading since {since}: what it counts meanwhile is billed by a substitute rule");
+        self.shared.note(Some(self.meter.id), "meter/silent", detail, None).await
+    }
+
     /// Tells the operator of a condition, once as long as it lasts.
     pub async fn tell(&mut self, code: &str, detail: String, answer: Option<Vec<u8>>) -> Result<(), JournalError> {
+        self.shared.metrics.failed(code);
+        self.tell_silence().await?;
         if self.condition.as_deref() == Some(code) {
             return Ok(());
         }

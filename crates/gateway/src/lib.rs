@@ -13,6 +13,7 @@
 //! | [`profile`] | which of a device's registers counts, and how |
 //! | [`config`] | which node, which buses, which meters |
 //! | [`clock`] | what time it is, and whether that can be trusted |
+//! | [`serial`] | adapters on this machine |
 //! | [`line`] | one request, one answer, nothing left over |
 //! | [`device`] | how a meter is asked for its register |
 //! | [`guard`] | whether a register can be believed |
@@ -23,6 +24,7 @@
 //! | [`sender`], [`uplink`] | how readings come to the ledger |
 //! | [`probe`] | how a meter is taken into service |
 //! | [`check`] | what the ledger would refuse |
+//! | [`metrics`] | how it does, for a monitoring system |
 //! | [`run`] | all of it together |
 //! | [`view`] | what a telegram says, for programs |
 //! | [`simulate`] | devices that are not there |
@@ -35,6 +37,7 @@ pub mod guard;
 pub mod journal;
 pub mod kept;
 pub mod line;
+pub mod metrics;
 pub mod mqtt;
 pub mod number;
 pub mod poller;
@@ -43,6 +46,7 @@ pub mod profile;
 pub mod protocol;
 pub mod run;
 pub mod sender;
+pub mod serial;
 pub mod simulate;
 pub mod uplink;
 pub mod view;

@@ -97,7 +97,7 @@ impl Subscriber {
             };
             if !was_lost {
                 was_lost = true;
-                let detail = format!("no connection to the broker at {}: {lost}", self.bus.address);
+                let detail = format!("no connection to the broker at {}: {lost}", self.bus.place);
                 tracing::warn!(bus = self.bus.name, "{detail}");
                 if let Err(error) = self.note("line/no-connection", detail).await {
                     return error;
@@ -109,7 +109,8 @@ impl Subscriber {
 
     /// A client that connects with its first event.
     pub fn connect(&self) -> (AsyncClient, EventLoop) {
-        let (host, port) = self.bus.address.rsplit_once(':').unwrap_or((self.bus.address.as_str(), "1883"));
+        let address = self.bus.place.to_string();
+        let (host, port) = address.rsplit_once(':').unwrap_or((address.as_str(), "1883"));
         let port = port.parse().unwrap_or(1_883);
         let client = format!("utilidor-gateway-{}", self.bus.name);
         let mut options = MqttOptions::new(client, host.trim_start_matches('[').trim_end_matches(']'), port);

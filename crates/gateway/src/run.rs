@@ -1,16 +1,19 @@
 //! The gateway as a whole: a poller for each bus, one sender, one journal.
 
 use crate::clock::{Clock, SetClock, SystemClock, Watch};
-use crate::config::{Bus, BusProtocol, Config};
+use crate::config::{Bus, BusProtocol, Config, Place};
 use crate::journal::{Journal, JournalError};
 use crate::kept::{Registration, Registrations, Shared, begin_stretch};
 use crate::line::{self, Line, Patience};
+use crate::metrics;
 use crate::mqtt::Subscriber;
 use crate::poller::Poller;
 use crate::sender::{Sender, Step};
+use crate::serial;
 use crate::uplink::{Uplink, UplinkError};
 use crate::writer::Writer;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use utilidor_types::MeterId;
@@ -32,6 +35,15 @@ pub enum RunError {
     /// The journal cannot be written: nothing is read any more, so that nothing is lost without a word.
     #[error("the journal cannot be written, so nothing is read any more")]
     Journal(#[from] JournalError),
+    /// The monitoring system cannot be answered.
+    #[error("could not listen on {address} for the monitoring system")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The ledger must be asked once before a development chain's meters can be read.
     #[error("the node could not be asked how its chain keeps time")]
     Uplink(#[from] UplinkError),
@@ -65,8 +77,18 @@ impl GatewayClock {
 
 /// A line to a bus.
 pub fn line_to(bus: &Bus) -> Line {
-    let patience = Patience { timeout: bus.timeout, pause: bus.pause, echo: bus.echo };
-    Line::new(line::tcp(bus.address.clone()), patience)
+    line_at(&bus.place, Patience { timeout: bus.timeout, pause: bus.pause, echo: bus.echo })
+}
+
+/// A line to a place. At a serial port it rests between two frames as long as devices need to tell them apart.
+pub fn line_at(place: &Place, patience: Patience) -> Line {
+    match place {
+        Place::Tcp(address) => Line::new(line::tcp(address.clone()), patience),
+        Place::Serial(port) => {
+            let patience = Patience { pause: patience.pause.max(port.rest()), ..patience };
+            Line::new(serial::dial(port.clone()), patience)
+        }
+    }
 }
 
 /// When in its interval each of `buses` begins: spread evenly, so that they do not all begin at once.
@@ -96,7 +118,8 @@ pub async fn run<U: Uplink>(
     let registrations = remembered(&journal)?;
     let (writer, thread) = Writer::start(journal);
     let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
-    let shared = Shared { watch: Watch::new(clock.clock()), writer, registrations, interval_ms };
+    let metrics = Arc::default();
+    let shared = Shared { watch: Watch::new(clock.clock()), writer, registrations, interval_ms, metrics };
     begin_stretch(&shared.watch, &shared.writer).await?;
 
     let mut tasks = tokio::task::JoinSet::new();
@@ -108,6 +131,10 @@ pub async fn run<U: Uplink>(
             let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());
             tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
         }
+    }
+    if let Some(address) = config.site.metrics {
+        let listener = metrics::listen(address).await.map_err(|source| RunError::Metrics { address, source })?;
+        tasks.spawn(metrics::serve(listener, shared.clone()));
     }
     // The last handle to the journal's thread goes with the tasks.
     let sender = Sender::new(uplink, shared);

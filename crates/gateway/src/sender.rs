@@ -115,11 +115,11 @@ impl<U: Uplink> Sender<U> {
         if let Err(error) = self.compare_clock(chain).await {
             return Ok(Err(error));
         }
-        let counts = match self.shared.writer.call(|journal| journal.counts(None)).await {
-            Ok(counts) => counts,
+        let is_waiting = match self.shared.writer.call(|journal| journal.has_waiting()).await {
+            Ok(is_waiting) => is_waiting,
             Err(error) => return Ok(Err(error)),
         };
-        if counts.read == 0 {
+        if !is_waiting {
             return Ok(Ok(Step::Idle));
         }
         let mut waiting = match self.shared.writer.call(|journal| journal.oldest_waiting(MAX_READINGS)).await {
@@ -161,6 +161,12 @@ impl<U: Uplink> Sender<U> {
                 let fates = self.fates(&readings, refused).await?;
                 let certified = fates.iter().filter(|(_, fate)| *fate == Fate::Final).count();
                 let refused = fates.len() - certified;
+                self.shared.metrics.certified(certified);
+                for (_, fate) in &fates {
+                    if let Fate::Refused { code, .. } = fate {
+                        self.shared.metrics.refused(code);
+                    }
+                }
                 let events = refusal_events(&fates, self.shared.watch.clock().now_ms());
                 let closed = self.shared.writer.call(move |journal| {
                     journal.close(id, height, &fates)?;
@@ -198,6 +204,7 @@ impl<U: Uplink> Sender<U> {
             return Ok(None);
         };
         let Comparison { epoch, state, offset_ms } = comparison;
+        self.shared.metrics.compared(offset_ms);
         let known = self.shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
         if known == ClockState::Unverified || (known == ClockState::Trusted && state == ClockState::Wrong) {
             self.shared.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
@@ -257,6 +264,7 @@ impl<U: Uplink> Sender<U> {
     }
 
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
+        self.shared.metrics.uplink(!matches!(step, Step::Down { .. }));
         let trouble = match step {
             Step::Down { reason } => Some(("uplink/down", reason.clone())),
             Step::NotTaken { code, detail } => Some(("uplink/not-taken", format!("{code}: {detail}"))),

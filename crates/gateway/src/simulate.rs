@@ -5,15 +5,17 @@
 
 use crate::clock::Clock;
 use crate::config::{Bus, BusProtocol, Config, Meter, UnitAddress};
+use crate::line::{Dial, Wire};
 use crate::profile::Register;
 use crate::protocol::modbus::{self, Framing, WordOrder};
 use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
+use crate::serial::PlayedPort;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, MeterId};
 
@@ -201,8 +203,9 @@ impl Simulator {
     pub fn new(config: &Config, clock: Arc<dyn Clock>, quantity: u64, per_hour: u64) -> Self {
         let set_ms = clock.now_ms();
         let mut devices = BTreeMap::new();
+        let by_name: BTreeMap<&str, &Bus> = config.buses.iter().map(|bus| (bus.name.as_str(), bus)).collect();
         for (number, meter) in (1u64..).zip(&config.meters) {
-            let Some(bus) = config.buses.iter().find(|bus| bus.name == meter.bus) else { continue };
+            let Some(bus) = by_name.get(meter.bus.as_str()) else { continue };
             let device = Device {
                 meter: meter.clone(),
                 protocol: bus.protocol,
@@ -317,14 +320,41 @@ impl Simulator {
             let (simulator, name, protocol) = (self.clone(), bus.name.clone(), bus.protocol);
             tokio::spawn(async move {
                 let _permit = permit;
+                // Answers are a few bytes: waiting to fill a packet costs a fifth of a second each.
+                let _ = stream.set_nodelay(true);
                 // Whoever hangs up or sends what is no request is simply gone.
                 let _ = simulator.answer_all(&name, protocol, stream).await;
             });
         }
     }
 
-    async fn answer_all(&self, bus: &str, protocol: BusProtocol, mut stream: TcpStream) -> std::io::Result<()> {
-        stream.set_nodelay(true)?;
+    /// A way to a bus's devices that never leaves this process.
+    pub fn dial(&self, bus: &Bus) -> Dial {
+        /// More than a request or an answer.
+        const BUFFER: usize = 1_024;
+        let (simulator, bus) = (self.clone(), bus.clone());
+        Box::new(move || {
+            let (near, far) = tokio::io::duplex(BUFFER);
+            let (simulator, bus) = (simulator.clone(), bus.clone());
+            tokio::spawn(async move {
+                // Whoever hangs up is simply gone.
+                let _ = simulator.answer_all(&bus.name, bus.protocol, far).await;
+            });
+            Box::pin(async move { Ok(Box::new(near) as Box<dyn Wire>) })
+        })
+    }
+
+    /// Answers at a serial port of its own until that fails.
+    pub async fn serve_port(&self, bus: &Bus, mut port: PlayedPort) -> std::io::Error {
+        loop {
+            // What is no request is noise on the line: a device waits for the next.
+            if let Err(error) = self.answer_all(&bus.name, bus.protocol, &mut port.wire).await {
+                return error;
+            }
+        }
+    }
+
+    async fn answer_all<W: Wire>(&self, bus: &str, protocol: BusProtocol, mut stream: W) -> std::io::Result<()> {
         let mut bytes = Vec::new();
         loop {
             match arrival(protocol, &bytes) {
@@ -341,7 +371,7 @@ impl Simulator {
                     let mut buffer = [0; 512];
                     let count = stream.read(&mut buffer).await?;
                     if count == 0 {
-                        return Ok(());
+                        return Err(std::io::ErrorKind::UnexpectedEof.into());
                     }
                     bytes.extend(&buffer[..count]);
                 }

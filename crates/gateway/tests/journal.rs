@@ -139,7 +139,7 @@ fn a_step_that_does_not_fit_changes_nothing() {
         "not in two batches"
     );
     let one = journal.close(id, 7, &[(waiting[0], Fate::Final)]);
-    assert!(matches!(one, Err(JournalError::WrongState { .. })), "an answer for each reading");
+    assert!(matches!(one, Err(JournalError::NotAnswered { fates: 1, .. })), "an answer for each reading");
     assert_eq!(states(&journal), [(1, 10, State::InTransaction), (2, 11, State::InTransaction)]);
 }
 
@@ -167,12 +167,39 @@ fn readings_of_a_wrong_clock_are_refused_and_stay_as_evidence() {
     let mut journal = Journal::open(&desk.path()).unwrap();
     let epoch = journal.begin_clock(0).unwrap();
     journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
-    assert_eq!(journal.counts(None).unwrap().unverified, 1);
+    assert_eq!(journal.counts().unwrap().unverified, 1);
     assert_eq!(journal.judge_clock(epoch, ClockState::Wrong, -1_700_000_000_000).unwrap(), 1);
     let entry = journal.entries(&Filter::default(), 10).unwrap().remove(0);
     assert_eq!((entry.state, entry.refusal.unwrap().0.as_str()), (State::Refused, "clock/wrong"));
     assert_eq!(entry.reading.answer, [2, 1]);
     assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None, "nothing is compared with it");
+}
+
+#[test]
+fn what_a_clock_stamps_that_is_known_to_be_wrong_is_evidence_and_no_more() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = journal.begin_clock(0).unwrap();
+    journal.judge_clock(epoch, ClockState::Wrong, 99).unwrap();
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    assert_eq!(states(&journal), [(1, 10, State::Refused)]);
+    assert!(!journal.has_waiting().unwrap());
+    assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None);
+}
+
+#[test]
+fn a_refused_reading_is_not_its_meters_newest() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, 5, epoch), reading(2, 10, 5, epoch)]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
+    journal.close(id, 7, &[(waiting[0], refused), (waiting[1], Fate::Final)]).unwrap();
+    assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None);
+    assert_eq!(journal.last_reading(MeterId([2; 16])).unwrap().map(|last| last.time_ms), Some(10));
+    assert_eq!(journal.backlog().unwrap(), (0, None));
 }
 
 #[test]
@@ -217,7 +244,7 @@ fn a_journal_is_of_one_chain_and_one_account() {
 }
 
 #[test]
-fn only_what_is_certified_is_deleted_and_each_meters_newest_stays() {
+fn only_what_is_certified_is_deleted_and_each_meters_newest_stays_known() {
     let desk = Desk::new();
     let mut journal = Journal::open(&desk.path()).unwrap();
     let epoch = trusted(&mut journal);
@@ -227,11 +254,17 @@ fn only_what_is_certified_is_deleted_and_each_meters_newest_stays() {
     let id = journal.seal(&waiting, &batch(1), 20).unwrap();
     let fates: Vec<_> = waiting.iter().map(|waiting| (*waiting, Fate::Final)).collect();
     journal.close(id, 7, &fates).unwrap();
-    assert_eq!(journal.prune(1_000).unwrap(), 2);
+    assert_eq!(journal.prune(25).unwrap(), 2);
     assert_eq!(states(&journal), [(1, 30, State::Final)]);
     journal.record(&all[3..]).unwrap();
     assert_eq!(journal.prune(1_000).unwrap(), 1);
-    assert_eq!(states(&journal), [(1, 40, State::Read)]);
+    assert_eq!(states(&journal), [(1, 40, State::Read)], "what waits is never deleted");
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(2), 50).unwrap();
+    assert_eq!(journal.prune(1_000).unwrap(), 0, "nor what is on its way");
+    journal.close(id, 8, &[(waiting[0], Fate::Final)]).unwrap();
+    assert_eq!(journal.prune(1_000).unwrap(), 1);
+    assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap().map(|last| last.time_ms), Some(40));
 }
 
 #[test]

@@ -44,7 +44,7 @@ async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber
         devices: 1,
     };
     registrations.write().unwrap().insert(METER, known);
-    let shared = Shared { watch, writer, registrations, interval_ms: 15 * MINUTE };
+    let shared = Shared { watch, writer, registrations, interval_ms: 15 * MINUTE, metrics: Default::default() };
     let subscriber = Subscriber::new(config.buses[0].clone(), config.meters.clone(), shared.clone());
     (folder, clock, shared, subscriber)
 }
@@ -88,7 +88,7 @@ async fn what_is_old_or_no_reading_is_passed_over() {
     ] {
         assert_eq!(subscriber.take(&message(volume, time)).await.unwrap(), [Taken::Refused(code)], "{volume} {time}");
     }
-    assert_eq!(shared.writer.call(|journal| journal.counts(None)).await.unwrap().read, 0);
+    assert_eq!(shared.writer.call(|journal| journal.counts()).await.unwrap().read, 0);
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again()
     first.publish(message("100.5", BEGIN)).await;
     first.acknowledged().await;
     // Acknowledged is on the disk.
-    assert_eq!(shared.writer.call(|journal| journal.counts(None)).await.unwrap().read, 1);
+    assert_eq!(shared.writer.call(|journal| journal.counts()).await.unwrap().read, 1);
     // A message that the broker hands on and the gateway does not live to acknowledge comes again.
     drop(first);
 
@@ -186,7 +186,7 @@ async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again()
     second.acknowledged().await;
     second.publish(message("101", BEGIN + 15 * MINUTE)).await;
     second.acknowledged().await;
-    assert_eq!(shared.writer.call(|journal| journal.counts(None)).await.unwrap().read, 2);
+    assert_eq!(shared.writer.call(|journal| journal.counts()).await.unwrap().read, 2);
     gateway.abort();
     let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
     let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();

@@ -99,7 +99,7 @@ impl Site {
 
     fn shared(&self) -> Shared {
         let (watch, writer, registrations) = (self.watch.clone(), self.writer.clone(), self.registrations.clone());
-        Shared { watch, writer, registrations, interval_ms: INTERVAL }
+        Shared { watch, writer, registrations, interval_ms: INTERVAL, metrics: Default::default() }
     }
 
     fn poller(&self, place: usize, timeout: Duration, retries: u32) -> Poller {

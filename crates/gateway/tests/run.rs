@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use utilidor_gateway::clock::SetClock;
 use utilidor_gateway::config::Config;
@@ -13,6 +14,8 @@ use utilidor_types::MeterId;
 
 const BEGIN: u64 = 1_800_000_000_000;
 const INTERVAL: u64 = 900_000;
+/// How long the test waits for what takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node that never answers.
 struct Down;
@@ -61,17 +64,21 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
         let gateway = tokio::spawn(run(config.clone(), journal, Down, GatewayClock::Chain(clock.clone()), stopping));
         for _ in 0..3 {
             quarters += 1;
+            tokio::time::timeout(PATIENCE, clock.awaited()).await.expect("the poller waits for the next interval");
             // Later than the begin of a round by any bus's offset.
             clock.advance_to(BEGIN + quarters * INTERVAL + INTERVAL / 2);
-            let path = config.site.journal.clone();
-            let read = move || Journal::look(&path).unwrap().counts(None).unwrap().read;
-            tokio::task::spawn_blocking(move || while read() < quarters {}).await.unwrap();
+            let in_journal = async {
+                while Journal::look(&config.site.journal).unwrap().counts().unwrap().read < quarters {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, in_journal).await.expect("the interval is read");
         }
         stop.send(()).unwrap();
         gateway.await.unwrap().unwrap();
     }
     let journal = Journal::look(&config.site.journal).unwrap();
-    assert_eq!(journal.counts(None).unwrap().read, 6);
+    assert_eq!(journal.counts().unwrap().read, 6);
     let codes: Vec<_> = journal.events(10).unwrap().into_iter().map(|event| event.code).collect();
     assert_eq!(codes, ["uplink/down", "uplink/down"], "once for each start");
 }

@@ -186,8 +186,13 @@ impl Gateway {
         let watch = Watch::new(Arc::new(clock.clone()));
         begin_stretch(&watch, &writer).await.unwrap();
         let epoch = watch.stamp().unwrap().epoch;
-        let shared =
-            Shared { watch, writer: writer.clone(), registrations: Registrations::default(), interval_ms: 900_000 };
+        let shared = Shared {
+            watch,
+            writer: writer.clone(),
+            registrations: Registrations::default(),
+            interval_ms: 900_000,
+            metrics: Default::default(),
+        };
         let sender = Sender::new(fake.clone(), shared);
         (writer, sender, epoch)
     }
@@ -275,7 +280,7 @@ async fn thirteen_hours_without_uplink_lose_nothing() {
         }
         assert!(matches!(gateway.step().await, Step::Down { .. }));
     }
-    assert_eq!(gateway.writer.call(|journal| journal.counts(None)).await.unwrap().read, 52 * 20);
+    assert_eq!(gateway.writer.call(|journal| journal.counts()).await.unwrap().read, 52 * 20);
     gateway.settle().await;
     gateway.assert_agreement().await;
     assert_eq!(gateway.fake.ledger().certified.len(), 52 * 20);

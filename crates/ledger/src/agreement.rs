@@ -85,6 +85,9 @@ impl Ledger<'_> {
     pub fn want_new_agreement(&mut self, id: AgreementId, terms: &AgreementTerms) {
         self.want_agreement(id);
         self.want_parties(terms);
+        if let Some(program) = terms.program.published() {
+            self.want_program(program);
+        }
     }
 
     pub fn want_parties(&mut self, terms: &AgreementTerms) {
@@ -165,13 +168,14 @@ impl Ledger<'_> {
     }
 
     /// Records a new agreement that some have signed; it is active at once if all have.
-    /// Order: id, parties and program's terms, roles, other parties, arbiter; then the proposer's limit, or as for signing.
+    /// Order: id, parties and program's terms, whether it is published, roles, other parties, arbiter; then the proposer's limit, or as for signing.
     pub fn conclude(&mut self, agreement: Agreement, signed: u16) -> Ruled<()> {
         let (id, terms) = (agreement.id, &agreement.terms);
         if self.store.view::<AgreementRecord>(&id)?.is_some() {
             return Err(Refusal::IdTaken.into());
         }
         utilidor_program::check(terms, self.now)?;
+        self.need_program(&terms.program)?;
         self.need_traders(terms)?;
         terms.parties.iter().try_for_each(|party| self.member_of(*party).map(drop))?;
         if let Some(Fallback::Arbiter(account)) = terms.hard_end.as_ref().map(|end| &end.fallback) {
@@ -300,7 +304,10 @@ impl Ledger<'_> {
                 self.forget(id, &state)?;
                 return Ok(false);
             }
-            _ => self.call_program(id, state)?,
+            _ => match self.waits_for_fuel(&record.agreement.terms)? {
+                Some(at) => self.wait_until(id, state, at)?,
+                None => self.call_program(id, state)?,
+            },
         }
         Ok(true)
     }

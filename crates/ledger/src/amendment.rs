@@ -41,7 +41,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// Order: agreement, party, status, time; then the program's kind and terms.
+    /// Order: agreement, party, status, time; then the program's kind and terms, and whether it is published.
     pub fn propose_amendment(
         &mut self,
         caller: Caller,
@@ -56,6 +56,7 @@ impl Ledger<'_> {
         let amendment = AmendmentRecord { signed: only(party), from, program: program.clone() };
         let present = &record.agreement.terms;
         utilidor_program::check_amendment(&amendment.terms(present), present, self.now)?;
+        self.need_program(program)?;
         self.store.find::<AmendmentRecord>(&id)?;
 
         self.store.put(&id, amendment);

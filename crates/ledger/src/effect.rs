@@ -47,6 +47,8 @@ pub(crate) enum Unfit {
     Status,
     /// It has failed before, and what it missed then comes first.
     Waiting,
+    /// Programs have used so much fuel in one unit that it is told later.
+    Fuel,
 }
 
 impl Unfit {

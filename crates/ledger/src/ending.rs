@@ -200,12 +200,12 @@ mod tests {
     use super::*;
     use utilidor_types::Bounded;
     use utilidor_types::Program;
-    use utilidor_types::agreement::ProgramCode;
+    use utilidor_types::agreement::{CodedTerms, ProgramCode};
     use utilidor_types::event::Purpose;
 
     #[test]
     fn what_is_reserved_is_shared_out_to_the_last_millionth() {
-        let program = Program::Coded { code: ProgramCode::Native(0), terms: Bounded::empty() };
+        let program = Program::Coded(CodedTerms::bare(ProgramCode::Native(0), Bounded::empty()));
         let terms = AgreementTerms::between(AccountId([1; 32]), AccountId([2; 32]), program);
         let (owner, user) = (Party::OWNER, Party::USER);
         let pot = |party, purpose, money| Pot { party, purpose, money: Money(money) };

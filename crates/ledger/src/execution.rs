@@ -851,6 +851,7 @@ impl Ledger<'_> {
             }
             Action::PublishPackage(package) => self.publish_package(caller, package),
             Action::ClosePackage { package, version } => self.close_package(caller, *package, *version),
+            Action::PublishProgram(publication) => self.publish_program(caller, publication),
             Action::Subscribe { label, terms } => self.subscribe(caller, *label, terms),
             Action::Prepay { subscription, carrier, payment } => self.prepay(caller, *subscription, *carrier, *payment),
         }

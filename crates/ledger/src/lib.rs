@@ -16,6 +16,7 @@
 //! | `offer`, `quote`, `award` | the trade up to the contract |
 //! | `agreement`, `amendment`, `ending`, `debt`, `statement` | the contract |
 //! | `program`, `effect` | what the contract does: its program is asked, and its effects are carried out, all or none |
+//! | `registry` | programs that parties publish, and how much they may use |
 //! | `package`, `subscription`, `prepayment` | the retail products |
 //! | `due` | the calendar of things that happen by themselves |
 //! | `meter`, `reading`, `correction` | measurement certification |
@@ -53,6 +54,7 @@ mod quota;
 mod quote;
 mod reading;
 pub mod record;
+mod registry;
 mod segment;
 mod share;
 mod statement;
@@ -72,4 +74,4 @@ pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MA
 pub use program::{MAX_FAILURES, RETRY_MS};
 pub use store::Change;
 pub use subscription::CONSENT_MS;
-pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
+pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, MAX_TOLD_FUEL, Work};

@@ -230,7 +230,7 @@ impl Ledger<'_> {
             let from = state.last.time;
             let flow = Flow { interval: Window { from, to: last.time }, quantity };
             let certified = self.certify(meter, place, &mut state, Step { flow, to: last })?;
-            self.add_certified(meter, from, Bounded::new(vec![certified]).map_err(|_| Refusal::Overflow)?)?;
+            self.add_certified(meter, from, Bounded::new(vec![certified]).map_err(|_| Refusal::Overflow)?, None)?;
         }
         state.last.register = register;
         self.store.put_at(place, state);

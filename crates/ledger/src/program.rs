@@ -17,9 +17,11 @@ use crate::effect::{Unfit, debt_after};
 use crate::record::{AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
 use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
+use crate::work::MAX_TOLD_FUEL;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
+use utilidor_program::wasm::EVENT_FUEL;
 use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event;
@@ -67,6 +69,8 @@ impl Ledger<'_> {
             return Err(Refusal::ProgramFault { code: Unfit::Waiting.code() }.into());
         }
         drop(state);
+        let record = self.agreement(id)?;
+        self.need_fuel(&record.agreement.terms, event)?;
         self.act(id, event)?;
         self.tell_waiting()
     }
@@ -106,6 +110,10 @@ impl Ledger<'_> {
         if failures > 0 {
             return self.put_off(id, [event.clone()]);
         }
+        if self.store.fuel() > MAX_TOLD_FUEL && self.agreement(id)?.agreement.terms.program.published().is_some() {
+            self.put_off(id, [event.clone()])?;
+            return self.note_failure(id, Unfit::Fuel.code(), 1);
+        }
         match self.attempt(id, event)? {
             Ok(()) => Ok(()),
             Err(code) => {
@@ -125,6 +133,9 @@ impl Ledger<'_> {
                 self.store.undo(mark);
                 self.events.truncate(events);
                 self.to_tell.truncate(to_tell);
+                // What a program that fails has used is not asked: as much as an event may.
+                let record = self.agreement(id)?;
+                self.use_fuel(&record.agreement.terms, event, EVENT_FUEL)?;
                 Ok(Err(code_of(&refusal)))
             }
             Err(stop) => Err(stop),
@@ -179,6 +190,15 @@ impl Ledger<'_> {
             Err(code) => self.note_failure(id, code, failures.saturating_add(1))?,
         }
         self.tell_waiting()
+    }
+
+    /// The agreement's time has come on a day on which no fuel is left for it. Its hard end waits for nothing.
+    pub fn wait_until(&mut self, id: AgreementId, mut state: AgreementState, at: Timestamp) -> Ruled<()> {
+        let at = at.min(state.ends);
+        self.schedule(DueItem::Agreement(id), at)?;
+        state.called = Some(at);
+        self.store.put(&id, state);
+        Ok(())
     }
 
     /// Tells what waits, and that the program's own time has come. What comes after a failure goes on waiting.
@@ -250,11 +270,12 @@ impl Ledger<'_> {
                 wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(&present))?;
             }
         }
+        self.want_fuel(&agreement.terms, event);
         let state = Arc::unwrap_or_clone(present);
         let before = self.read_state(id, &state, &wants)?;
         let facts = self.facts(agreement, &state, event, wants)?;
         let case = Case { agreement: id, terms: &agreement.terms, state: &before, facts: &facts };
-        let step = utilidor_program::act(event, case)?;
+        let step = self.run_program(case, event)?;
 
         self.is_running = true;
         let done = self.carry_out(agreement, state, event, &step, &facts);
@@ -266,12 +287,16 @@ impl Ledger<'_> {
         Ok(self.store.view::<AgreementState>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?)
     }
 
-    /// Before an event: what the program will want and, once all that is there, what carrying out its answer will read.
+    /// Before an event: what the program will want and, once all that is there, what carrying out its answer will read. A
+    /// published program runs only when it is paid for.
     pub fn want_for(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) {
         let Some(wants) = self.want_told(agreement, state, event) else { return };
         wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
         let Ok(before) = self.read_state(agreement.id, state, &wants) else { return };
         let Ok(facts) = self.facts(agreement, state, event, wants) else { return };
+        if facts.module.is_some() {
+            return;
+        }
         let case = Case { agreement: agreement.id, terms: &agreement.terms, state: &before, facts: &facts };
         if let Ok(step) = utilidor_program::act(event, case) {
             step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
@@ -282,7 +307,8 @@ impl Ledger<'_> {
     pub fn want_told(&mut self, agreement: &Agreement, state: &AgreementState, event: &Event) -> Option<Wants> {
         self.want_parties(&agreement.terms);
         let wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(state)).ok()?;
-        self.want_wanted(agreement.id, &wants);
+        self.want_wanted(agreement, &wants);
+        self.want_fuel(&agreement.terms, event);
         if is_new(event) {
             wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
         }
@@ -290,8 +316,11 @@ impl Ledger<'_> {
     }
 
     /// Asks for all that a program wants, at once.
-    fn want_wanted(&mut self, id: AgreementId, wants: &Wants) {
-        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(id, *slot)));
+    fn want_wanted(&mut self, agreement: &Agreement, wants: &Wants) {
+        if let Some(program) = wants.program {
+            self.want_program(program);
+        }
+        wants.slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(agreement.id, *slot)));
         wants.tariffs.iter().for_each(|tariff| self.store.want::<TariffOption>(tariff));
         for version in &wants.packages {
             self.store.want::<PackageTerms>(version);
@@ -328,6 +357,9 @@ impl Ledger<'_> {
             let free = if left > Money::ZERO { self.free(*account)? } else { Money::ZERO };
             facts.available.push(left.min(free));
         }
+        if let Some(program) = wants.program {
+            facts.module = Some(self.module(program)?);
+        }
         facts.pots = state.pots.iter().map(|pot| (pot.party, pot.purpose, pot.money)).collect();
         for tariff in wants.tariffs {
             let (carrier, option) = (tariff.carrier, tariff.option);
@@ -344,7 +376,10 @@ impl Ledger<'_> {
             facts.packages.insert((package, version), terms);
         }
         for (binding, meter) in wants.sums {
-            facts.sums.push(self.sums(agreement.id, binding, meter)?);
+            // A program may end what it has bound before it acts again.
+            if state.bindings.iter().any(|bound| bound.number == binding && bound.fills) {
+                facts.sums.push(self.sums(agreement.id, binding, meter)?);
+            }
         }
         Ok(facts)
     }

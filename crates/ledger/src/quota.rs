@@ -5,6 +5,7 @@ use crate::context::Ledger;
 use crate::record::{Kept, MemberRecord};
 use crate::store::Ruled;
 use utilidor_types::genesis::Limits;
+use utilidor_types::program::Fuel;
 use utilidor_types::refusal::Limited;
 use utilidor_types::{MemberId, Refusal};
 
@@ -19,6 +20,7 @@ impl Kept {
             Limited::Packages => &mut self.packages,
             Limited::Subscriptions => &mut self.subscriptions,
             Limited::Motions => &mut self.motions,
+            Limited::Programs => &mut self.programs,
         }
     }
 }
@@ -33,6 +35,7 @@ const fn limit(limits: &Limits, what: Limited) -> u32 {
         Limited::Packages => limits.packages,
         Limited::Subscriptions => limits.subscriptions,
         Limited::Motions => limits.motions,
+        Limited::Programs => limits.programs,
     }
 }
 
@@ -48,6 +51,12 @@ impl Ledger<'_> {
         *count += 1;
         self.store.put_at(place, record);
         Ok(())
+    }
+
+    /// How much fuel agreements of a member may use in a day.
+    pub fn daily_fuel(&mut self, member: MemberId) -> Ruled<Fuel> {
+        let own = self.store.view::<MemberRecord>(&member)?.and_then(|record| record.limits);
+        Ok(own.unwrap_or(self.limits).daily_fuel)
     }
 
     /// Counts one less of a kind for a member.

@@ -10,11 +10,13 @@ use crate::store::{Place, Ruled, Stop};
 use std::sync::Arc;
 use utilidor_program::{Event as Told, Segment};
 use utilidor_types::event::RefusedReading;
-use utilidor_types::meter::{CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun};
+use utilidor_types::meter::{
+    CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun, MeterSignature, SignedRecord,
+};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{
-    Bands, Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, Quantity, Reading, Refusal, Role,
-    TariffOption, Timestamp, Window,
+    Bands, Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, OcmfRecord, Quantity, Reading,
+    Refusal, Role, TariffOption, Timestamp, Window,
 };
 
 /// An interval longer than this is noted as a gap: readings are missing in it.
@@ -55,7 +57,8 @@ impl Ledger<'_> {
 }
 
 impl Ledger<'_> {
-    /// Order: role, runs without readings; then for each run: meter, whether it is in service, signer; then for each reading
+    /// Order: role, runs without readings; then for each run: meter, whether it is in service, signer, whether a device's record
+    /// can count what the meter measures; then for each reading
     /// the rules of [`MeterRecord::passed`].
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
@@ -83,7 +86,12 @@ impl Ledger<'_> {
     fn record_run(&mut self, caller: Caller, run: &MeterRun, first: u16, refused: &mut Refused) -> Ruled<()> {
         let meter = run.meter;
         let found = match self.metered(meter) {
-            Ok(found) if found.0.signs(caller, run) => Ok(found),
+            Ok(found) if found.0.signs(caller, run) => match &run.signature {
+                Some(MeterSignature::Ocmf(_)) if !OcmfRecord::can_carry(found.0.meter.carrier) => {
+                    Err(Refusal::RecordOfEnergy { meter, carrier: found.0.meter.carrier })
+                }
+                _ => Ok(found),
+            },
             Ok(_) => Err(Refusal::NotAuthority { meter }),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Err(Stop::Unfetched) => return Err(Stop::Unfetched),
@@ -127,18 +135,28 @@ impl Ledger<'_> {
             return Ok(());
         }
         self.store.put_at(place, state);
-        self.add_certified(run.meter, from, Bounded::new(certified).map_err(|_| Refusal::Overflow)?)
+        let readings = Bounded::new(certified).map_err(|_| Refusal::Overflow)?;
+        let signed = match &run.signature {
+            Some(MeterSignature::Ocmf(signed)) => Some(signed.clone()),
+            _ => None,
+        };
+        self.add_certified(run.meter, from, readings, signed)
     }
 
-    /// Adds what was certified of a meter since `from` to the certification log.
+    /// Adds what was certified of a meter since `from` to the certification log, with the record in which its device has signed it.
     pub fn add_certified(
         &mut self,
         meter: MeterId,
         from: Timestamp,
         readings: Bounded<CertifiedReading, MAX_RUN_READINGS>,
+        signed: Option<SignedRecord>,
     ) -> Ruled<()> {
         let first = self.next_certificate()?;
-        self.certified.push(CertificationEntry::Run(CertifiedRun { first, meter, from, readings }));
+        let run = CertifiedRun { first, meter, from, readings };
+        self.certified.push(match signed {
+            Some(signed) => CertificationEntry::Ocmf { run, signed },
+            None => CertificationEntry::Run(run),
+        });
         Ok(())
     }
 

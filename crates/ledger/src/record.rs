@@ -8,11 +8,13 @@ use utilidor_types::event::Purpose;
 use utilidor_types::genesis::Limits;
 use utilidor_types::offer::MAX_LOTS;
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
+use utilidor_types::program::Manifest;
 use utilidor_types::quote::Commitment;
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{
     AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money,
-    Motion, MotionId, Offer, OfferId, PackageId, Program, PublicKey, Quantity, Roles, Roster, Timestamp, Validator,
+    Motion, MotionId, Offer, OfferId, PackageId, Program, ProgramId, PublicKey, Quantity, Roles, Roster, Timestamp,
+    Validator,
 };
 
 pub use crate::meter_record::{
@@ -64,11 +66,15 @@ records! {
     22 PackageTerms by (PackageId, u32);
     23 DebtRecord by (AccountId, MemberId);
     24 BacklogRecord by AgreementId;
-    25 CouncilRecord by (), usually 4 cells;
-    26 MotionRecord by MotionId, usually 3 cells;
-    27 EpochRecord by ();
-    28 PresenceRecord by PublicKey;
-    29 SuccessionRecord by AccountId;
+    25 ProgramRecord by ProgramId;
+    26 CodeChunk by (Digest, u8), usually 24 cells;
+    27 ManifestRecord by ProgramId, usually 8 cells;
+    28 FuelRecord by MemberId;
+    29 CouncilRecord by (), usually 4 cells;
+    30 MotionRecord by MotionId, usually 3 cells;
+    31 EpochRecord by ();
+    32 PresenceRecord by PublicKey;
+    33 SuccessionRecord by AccountId;
 }
 
 /// Totals of the chain.
@@ -114,6 +120,8 @@ pub struct Kept {
     pub subscriptions: u32,
     /// Open motions.
     pub motions: u32,
+    /// Published programs.
+    pub programs: u32,
 }
 
 /// An account. Its balance is `free + reserved`.
@@ -395,6 +403,47 @@ pub struct PackageVersion {
     pub document: Digest,
     /// Whether it is closed to new subscriptions.
     pub closed: bool,
+}
+
+/// A program that a member has published. It never changes, and never goes: agreements name it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ProgramRecord {
+    /// The engine that runs it.
+    pub engine: u16,
+    /// Digest of its code, which stands in [`CodeChunk`]s.
+    pub code: Digest,
+    /// Length of its code.
+    pub bytes: u32,
+    /// Who published it.
+    pub publisher: AccountId,
+    /// When.
+    pub published: Timestamp,
+}
+
+/// Bytes of code in a record.
+pub const CHUNK_BYTES: usize = 15 * 1024;
+
+/// A part of a program's code: part `n` of all code of that digest, whoever has published it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CodeChunk {
+    /// The bytes.
+    pub bytes: Bounded<u8, CHUNK_BYTES>,
+}
+
+/// What people are to know of a program.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ManifestRecord {
+    /// The manifest as published.
+    pub manifest: Manifest,
+}
+
+/// What published programs have used in a day for agreements of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct FuelRecord {
+    /// The day, counted from 1970 in UTC.
+    pub day: u32,
+    /// The fuel.
+    pub used: u64,
 }
 
 /// A node of the due calendar: which of its 256 children hold something.

@@ -132,6 +132,8 @@ struct Entry {
     decoded: bool,
     /// Written without having been read: that there was none follows from records that the unit has read or changed.
     assumed_new: bool,
+    /// Whether a finished unit of the block has been charged for reading it as a shared record.
+    is_paid: bool,
 }
 
 /// Which cells of a record were asked for, from its first on: their numbers among all that were. A record is asked for at most
@@ -233,6 +235,10 @@ pub struct Store {
     run: u64,
     /// What the present run has taken so far.
     spent: Work,
+    /// Shared records that the present run is charged for.
+    paying: Vec<usize>,
+    /// Those of them whose use it is charged for already.
+    charged: Vec<usize>,
     /// Whether the present run has asked for something that it does not see.
     has_missed: bool,
     /// Whether what units do is undone at the end of the pass.
@@ -334,12 +340,17 @@ impl Store {
         self.run += 1;
         self.step += 1;
         self.spent = Work::default();
+        self.paying.clear();
+        self.charged.clear();
         self.has_missed = false;
     }
 
     /// Ends a unit. Its writes are kept; for the pass only, where it was looked ahead.
     pub(crate) fn finish(&mut self) {
         if !self.ahead {
+            for place in self.paying.drain(..) {
+                self.records[place].is_paid = true;
+            }
             self.journal.clear();
             self.assumed.clear();
         }
@@ -382,6 +393,11 @@ impl Store {
         let written =
             self.journal[self.begin.written..].iter().map(|(place, _)| self.records[*place].cells_now()).sum();
         Work { cells_written: written, ..self.spent }
+    }
+
+    /// Fuel that the present run has spent.
+    pub(crate) const fn fuel(&self) -> u64 {
+        self.spent.fuel
     }
 
     /// How many records the present run has looked up.
@@ -442,6 +458,29 @@ impl Store {
         let place = self.read::<R>(Name::of::<R>(id))?;
         let value = self.records[place].now.clone();
         Ok(value.map(|value| value.downcast().expect("a table holds one kind of record")))
+    }
+
+    /// The same of a record that many units of a block read and none changes: the first one that finishes is charged for its
+    /// cells.
+    pub fn view_shared<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<Arc<R>>> {
+        let cells = self.spent.cells_read;
+        let place = self.read::<R>(Name::of::<R>(id))?;
+        if self.records[place].is_paid {
+            self.spent.cells_read = cells;
+        } else if !self.paying.contains(&place) {
+            self.paying.push(place);
+        }
+        let value = self.records[place].now.clone();
+        Ok(value.map(|value| value.downcast().expect("a table holds one kind of record")))
+    }
+
+    /// Spends what it costs to make a shared record usable, unless a unit of the block has: once for each unit that is charged.
+    pub(crate) fn spend_once<R: Record>(&mut self, id: &R::Id, work: Work) {
+        let place = self.place_of::<R>(id);
+        if self.paying.contains(&place) && !self.charged.contains(&place) {
+            self.charged.push(place);
+            self.spent += work;
+        }
     }
 
     /// The record, or `refusal` if there is none.
@@ -550,6 +589,7 @@ impl Store {
             written_in: 0,
             decoded: false,
             assumed_new: false,
+            is_paid: false,
         });
         self.places.insert_unique(hash, (hash, place as u32), |(hash, _)| *hash);
         place

@@ -5,6 +5,7 @@
 //! record was not there yet are the machine's, and bounded by the number of passes.
 
 use std::ops::AddAssign;
+use utilidor_program::wasm::COMPILE_FUEL_PER_BYTE;
 use utilidor_types::{Action, Receipt};
 
 /// Work: of a unit, or of a block.
@@ -20,9 +21,14 @@ pub struct Work {
     pub signatures: u64,
     /// Readings to be worked through, whether they are certified or refused.
     pub readings: u64,
+    /// Fuel of programs that parties have published.
+    pub fuel: u64,
     /// Length of the receipt.
     pub receipt_bytes: u64,
 }
+
+/// What agreements are told in one unit is put off for an hour once their programs have used so much fuel in it.
+pub const MAX_TOLD_FUEL: u64 = 10_000_000;
 
 /// Most work of a block's transactions together, and so of one of them: some hundred milliseconds.
 pub const MAX_BLOCK_WORK: Work = Work {
@@ -31,6 +37,7 @@ pub const MAX_BLOCK_WORK: Work = Work {
     cells_written: 81_920,
     signatures: 32_768,
     readings: 32_768,
+    fuel: 100_000_000,
     receipt_bytes: 10 * 1024 * 1024,
 };
 
@@ -41,6 +48,10 @@ impl Work {
     /// What it takes to look at a transaction, whatever becomes of it.
     pub(crate) fn of(action: &Action) -> Self {
         match action {
+            Action::PublishProgram(publication) => {
+                let fuel = COMPILE_FUEL_PER_BYTE * publication.code.len() as u64;
+                Self { signatures: 1, fuel, ..Self::default() }
+            }
             Action::RecordReadings { runs } => Self {
                 signatures: 1 + runs.iter().filter(|run| run.signature.is_some()).count() as u64,
                 readings: runs.iter().map(|run| run.readings.len() as u64).sum(),
@@ -66,6 +77,7 @@ impl Work {
             && self.cells_written <= most.cells_written
             && self.signatures <= most.signatures
             && self.readings <= most.readings
+            && self.fuel <= most.fuel
             && self.receipt_bytes <= most.receipt_bytes
     }
 
@@ -77,6 +89,7 @@ impl Work {
             cells_written: self.cells_written.min(most.cells_written),
             signatures: self.signatures.min(most.signatures),
             readings: self.readings.min(most.readings),
+            fuel: self.fuel.min(most.fuel),
             receipt_bytes: self.receipt_bytes.min(most.receipt_bytes),
         }
     }
@@ -97,6 +110,7 @@ impl AddAssign for Work {
         self.cells_written += other.cells_written;
         self.signatures += other.signatures;
         self.readings += other.readings;
+        self.fuel += other.fuel;
         self.receipt_bytes += other.receipt_bytes;
     }
 }

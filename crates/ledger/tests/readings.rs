@@ -3,7 +3,7 @@
 mod world;
 
 use utilidor_ledger::record::{MeterBindings, MeterState};
-use utilidor_types::meter::{MeterAuthority, MeterRun};
+use utilidor_types::meter::{MeterAuthority, MeterRun, MeterSignature, SignedRecord};
 use utilidor_types::package::Band;
 use utilidor_types::*;
 use world::*;
@@ -75,6 +75,69 @@ fn a_reading_counts_only_with_the_signature_of_its_meters_authority() {
     let action = world.signed_readings(METER, "meter", &reading);
     certified(&world.done("gateway", action));
     assert_eq!(world.refused("alice", world.readings(METER, &reading)).code(), "member/missing-role");
+}
+
+/// A device's key, and its record of an electricity register of 2025-01-01, with the hours and kilowatt-hours of its entries.
+fn device_record(entries: &[(u64, u64)]) -> SignedRecord {
+    use p256::ecdsa::signature::Signer as _;
+    let key = p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap();
+    let entry = |(hour, kwh): &(u64, u64)| {
+        format!(r#"{{"TM":"2025-01-01T{hour:02}:00:00,000+0800 S","RV":{kwh},"RI":"1-b:1.8.0","RU":"kWh","ST":"G"}}"#)
+    };
+    let entries: Vec<_> = entries.iter().map(entry).collect();
+    let payload = format!(r#"{{"FV":"1.0","PG":"F1","MS":"7","RD":[{}]}}"#, entries.join(","));
+    let signature: p256::ecdsa::Signature = key.sign(payload.as_bytes());
+    let text = format!(r#"OCMF|{payload}|{{"SD":"{}"}}"#, hex::encode(signature.to_der().as_bytes()));
+    let key = PublicKey::of_device(&hex::encode(key.verifying_key().to_sec1_point(true).as_bytes())).unwrap();
+    SignedRecord { key, record: OcmfRecord::new(text).unwrap() }
+}
+
+fn record_run(meter: &str, signed: SignedRecord) -> Action {
+    let readings = signed.record.read().unwrap().readings;
+    let run = MeterRun { meter: meter_id(meter), readings, signature: Some(MeterSignature::Ocmf(signed)) };
+    Action::RecordReadings { runs: vec![run].try_into().unwrap() }
+}
+
+#[test]
+fn a_devices_record_counts_with_the_registered_key_and_stays_in_the_log_byte_for_byte() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let signed = device_record(&[(1, 1), (2, 3)]);
+    assert_eq!(refusals(&world.done("gateway", record_run(METER, signed.clone()))), ["reading/not-authority"; 2]);
+    let authority = MeterAuthority::Meter(signed.key);
+    world.done("operator", Action::RotateMeterKey { meter: meter_id(METER), authority });
+    let transaction = world.sign("gateway", record_run(METER, signed.clone()));
+    let outcome = world.block(vec![transaction]);
+    let CertificationEntry::Ocmf { run, signed: kept } = &outcome.certified[0] else { panic!("{outcome:?}") };
+    assert_eq!((run.readings.len(), kept), (2, &signed));
+    assert_eq!(outcome.certified[0].check(), Ok(()));
+
+    // A record that says more than is new: what is certified already is refused, the rest counts.
+    let longer = device_record(&[(2, 3), (3, 4)]);
+    let transaction = world.sign("gateway", record_run(METER, longer));
+    let outcome = world.block(vec![transaction]);
+    let entry = &outcome.certified[0];
+    assert_eq!((entry.run().readings.len(), entry.check()), (1, Ok(())));
+
+    // Another's readings beside it are noticed.
+    let CertificationEntry::Ocmf { run, .. } = entry.clone() else { unreachable!() };
+    let forged = CertificationEntry::Ocmf { run, signed };
+    assert_eq!(forged.check().unwrap_err().code(), "ocmf/other-readings");
+}
+
+#[test]
+fn a_record_of_energy_counts_for_no_meter_of_water() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    let signed = device_record(&[(1, 1)]);
+    let meter = meter_id("alice/hot_water");
+    world.done("operator", Action::RotateMeterKey { meter, authority: MeterAuthority::Meter(signed.key) });
+    assert_eq!(world.reading_refused(record_run("alice/hot_water", signed)).code(), "reading/record-of-energy");
+}
+
+fn refusals(events: &[Event]) -> Vec<&'static str> {
+    let Event::Certified { refused, .. } = &events[0] else { panic!("{events:?}") };
+    refused.iter().map(|refused| refused.refusal.code()).collect()
 }
 
 #[test]

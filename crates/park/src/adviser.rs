@@ -289,12 +289,16 @@ fn periods(from: usize) -> impl Iterator<Item = Period> {
         .filter(move |period| *period != Period::Year || from == 0)
 }
 
-/// The periods' days, counted from the month of day `from` to the year's end. The last one may reach beyond the year.
+/// The periods' days, counted from the month of day `from` to the year's end. The first one begins with that day; the last one
+/// may reach beyond the year.
 fn period_days(from: usize, period: Period) -> Vec<std::ops::Range<usize>> {
     let first = day_begin(from).date(OFFSET_MINUTES);
     let day_of = |date: Date| (date.to_days() - Date { year: crate::data::YEAR, month: 1, day: 1 }.to_days()) as usize;
     let begin = |index: u32| first.first_of_month_after(index * period.months());
-    (0..).map(|index| day_of(begin(index))..day_of(begin(index + 1))).take_while(|days| days.start < DAYS).collect()
+    (0..)
+        .map(|index| day_of(begin(index)).max(from)..day_of(begin(index + 1)))
+        .take_while(|days| days.start < DAYS)
+        .collect()
 }
 
 fn undiscounted(tariff: &MeteredTariff, weight: u128) -> u64 {

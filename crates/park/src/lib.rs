@@ -38,7 +38,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use node::Node;
 use report::{Books, Run};
 use scenario::{Journal, PlayError, Progress};
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Instant;
 use utilidor_sdk::{Client, ClientError};
 use utilidor_types::ChainId;
@@ -98,8 +100,12 @@ pub enum RunError {
     },
 }
 
-/// Plays the demonstration to its report, which is also written to the data folder.
-pub async fn run(options: &Options) -> Result<Report, RunError> {
+/// Plays the demonstration to its report, which is also written to the data folder. Boxed, so that it is compiled with this crate.
+pub fn run(options: &Options) -> Pin<Box<dyn Future<Output = Result<Report, RunError>> + '_>> {
+    Box::pin(running(options))
+}
+
+async fn running(options: &Options) -> Result<Report, RunError> {
     let began = Instant::now();
     if !(1..=DAYS).contains(&options.days) {
         return Err(RunError::Days { days: options.days });

@@ -21,6 +21,13 @@ pub const HAS_GAP: &str = "shops";
 /// The tenant whose electricity meter is exchanged.
 pub const IS_EXCHANGED: &str = "office-5";
 
+/// The meter whose last reading of April comes a day late: after April's statement.
+pub const COMES_LATE: (&str, Carrier) = ("hotel", Carrier::HotWater);
+/// The meter whose readings of a day come a day late: after a purchase of that day is settled.
+pub const IS_SILENT: (&str, Carrier) = ("office-2", Carrier::Heating);
+/// The meter that shows too much in an hour of April.
+pub const MISREADS: (&str, Carrier) = ("hotel", Carrier::Gas);
+
 /// What is known of a meter beforehand.
 #[derive(Debug, Clone)]
 pub struct ParkMeter {
@@ -44,6 +51,10 @@ pub struct ParkMeter {
     pub missing: Range<usize>,
     /// The hour at whose begin another device is put in place, with its register at 0.
     pub exchanged: Option<usize>,
+    /// Hours of a day whose ends are read with the next day's readings.
+    pub delayed: Range<usize>,
+    /// An hour in which the register goes on too far, and how far.
+    pub misread: Option<(usize, u64)>,
     sums: Vec<u64>,
 }
 
@@ -81,6 +92,17 @@ pub fn park_meters(year: &Year) -> Vec<ParkMeter> {
         let place = meters.iter().position(|place| place.label.is_empty()).expect("as many are put back as were taken");
         meters[place] = meter;
     }
+    let other = |(tenant, carrier): (&str, Carrier)| {
+        let label = tenant_meter(tenant, carrier);
+        meters.iter().position(|meter| meter.label == label).expect("the tenant has the carrier")
+    };
+    let (late, silent, misreads) = (other(COMES_LATE), other(IS_SILENT), other(MISREADS));
+    let april_ends = crate::data::hour_at(midnight(5, 1));
+    meters[late].delayed = april_ends - 1..april_ends;
+    let silent_from = crate::data::hour_at(midnight(12, 29));
+    meters[silent].delayed = silent_from..silent_from + 24;
+    let busiest = meters[misreads].hours.iter().max().copied().unwrap_or_default();
+    meters[misreads].misread = Some((crate::data::hour_at(midnight(4, 20)) + 9, busiest / 8));
     meters.sort_by_key(|meter| (meter.tenant.is_some(), meter.carrier, meter.tenant, meter.label.clone()));
     meters
 }
@@ -108,6 +130,8 @@ impl ParkMeter {
             first_register: 0,
             missing: 0..0,
             exchanged: None,
+            delayed: 0..0,
+            misread: None,
             sums,
         }
     }
@@ -149,7 +173,10 @@ impl ParkMeter {
     pub fn run(&self, chain: ChainId, hours: Range<usize>) -> Option<MeterRun> {
         let device = usize::from(self.exchanged.is_some_and(|exchanged| hours.start >= exchanged));
         let read = |hour: &usize| !self.missing.contains(hour) && self.exchanged != Some(hour + 1);
-        let readings: Vec<Reading> = hours
+        let is_late = self.delayed.end == hours.start;
+        let late = self.delayed.clone().filter(|_| is_late);
+        let readings: Vec<Reading> = late
+            .chain(hours.filter(|hour| !self.delayed.contains(hour)))
             .filter(read)
             .map(|hour| Reading {
                 time: hour_begin(hour + 1),
@@ -176,8 +203,9 @@ impl ParkMeter {
         }
     }
 
-    /// What the register shows after the first `hours` of the year, on the device that hangs there then.
+    /// What the last reading shows that is known after the first `hours` of the year, on the device that hangs there then.
     pub fn register_after(&self, hours: usize) -> u64 {
+        let hours = if self.delayed.end == hours { self.delayed.start } else { hours };
         self.register_of_device(usize::from(self.exchanged.is_some_and(|exchanged| hours >= exchanged)), hours)
     }
 
@@ -194,7 +222,8 @@ impl ParkMeter {
             0 => (self.first_register, 0),
             _ => (0, self.exchanged.expect("only an exchanged meter has a second device")),
         };
-        (first + self.sums[hour] - self.sums[since]) % self.modulus
+        let misread = self.misread.filter(|(misread, _)| *misread < hour).map_or(0, |(_, extra)| extra);
+        (first + self.sums[hour] - self.sums[since] + misread) % self.modulus
     }
 
     fn authority(&self, cast: &Cast, device: usize) -> MeterAuthority {

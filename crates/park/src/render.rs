@@ -55,7 +55,7 @@ const SUPPLIED_IS_BILLED: &str = "supplied = billed: ";
 const TOP_UPS: &str = "metered, top-ups of ";
 
 /// The report's names in Chinese.
-const NAMES_IN_CHINESE: [(&str, &str); 27] = [
+const NAMES_IN_CHINESE: [(&str, &str); 32] = [
     ("a tender with several winners", "一次招标多家中标"),
     ("a quote never awarded", "未中标的报价"),
     ("a quote after the gate, refused", "截止后报价，被拒绝"),
@@ -67,6 +67,11 @@ const NAMES_IN_CHINESE: [(&str, &str); 27] = [
     ("a meter exchange", "换表"),
     ("an under-delivery", "供方少供"),
     ("a tariff adjusted by consent", "协商调整费率"),
+    ("a late reading, billed as a correction", "迟到的读数，以更正行计费"),
+    ("a corrected reading, credited", "读数更正，退还差额"),
+    ("a debt that is paid", "欠费后补缴"),
+    ("a tenant that moves in within a month", "用户月中迁入"),
+    ("a substituted reading", "缺失读数以替代量计"),
     ("an early termination with refund", "提前终止并退款"),
     ("money is conserved after every block", "每个区块后货币守恒"),
     ("every reading is certified", "所有读数均已认证"),

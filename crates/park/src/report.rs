@@ -7,6 +7,12 @@
 //!
 //! All of it follows from data and chain alone, save [`Report::run`]: how long it took, and where.
 
+mod bill;
+mod check;
+mod occasion;
+
+pub use bill::{baseline, mode_name};
+
 use crate::adviser::{Mode, area_charge};
 use crate::cast::{Cast, ROOFS, STATION};
 use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, midnight, year_begin};
@@ -16,7 +22,7 @@ use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use utilidor_types::{
-    AccountId, Carrier, Money, Program, Quantity, Tariff, Timestamp, Window,
+    AccountId, Bands, Carrier, Money, Program, Quantity, Statement, Tariff, Timestamp, Window,
     agreement::{Party, Status},
     carrier::BaseUnit,
     encoding::decimal_string,
@@ -128,6 +134,8 @@ pub struct CarrierBalance {
     pub by_purchase: Quantity,
     /// What passed a meter while no supply was open: the moments before a subscription's begin.
     pub unbilled: Quantity,
+    /// What statements to come will add to what is billed of these months, or take off it.
+    pub pending: i64,
 }
 
 /// From the end of delivery to payment.
@@ -291,30 +299,6 @@ fn month_end(months: u32) -> Timestamp {
     date.midnight(OFFSET_MINUTES).expect("the data's year is in the ledger's calendar")
 }
 
-/// What today's charging asks for a load in the time to `until`.
-pub fn baseline(year: &Year, carrier: Carrier, tenant: usize, until: Timestamp) -> Money {
-    let package = version_1();
-    let Some(load) = year.load_of(carrier, tenant) else { return Money::ZERO };
-    let hours = crate::data::hours_of(Window { from: year_begin(), to: until });
-    let option = package.options_of(carrier).nth(BY_AREA.into()).expect("the package offers every carrier");
-    match &option.tariff {
-        Tariff::FloorArea(tariff) => {
-            let window = Window { from: year_begin(), to: until };
-            area_charge(tariff, year.tenants()[tenant].floor_area_m2, window, 0)
-        }
-        Tariff::Metered(tariff) => {
-            let weight = hours.map(|hour| {
-                let band = tariff.time_of_use.calendar.band_at(hour_begin(hour), OFFSET_MINUTES);
-                u128::from(load[hour]) * u128::from(tariff.time_of_use.factor_permille(band))
-            });
-            let unit = u128::from(tariff.price.per.base_units()) * 1_000;
-            let charge = ratio_half_even(u128::from(tariff.price.money.0) * weight.sum::<u128>(), unit);
-            Money(charge.expect("a year's bill is far below what money holds"))
-        }
-        Tariff::MeteredByPeriod(_) => unreachable!("the first option for heat and cold is by floor area"),
-    }
-}
-
 struct Scope<'a> {
     year: &'a Year,
     journal: &'a Journal,
@@ -340,120 +324,6 @@ impl Scope<'_> {
     /// Statements about the complete months.
     fn complete(&self) -> impl Iterator<Item = &StatementView> {
         self.books.statements.iter().filter(move |record| record.statement.period.to <= self.until)
-    }
-
-    fn tenant(&self, tenant: usize) -> TenantReport {
-        let record = &self.year.tenants()[tenant];
-        let account = self.cast.account(&record.name);
-        let advice = self.journal.subscriptions.iter().find(|subscription| subscription.tenant == record.name);
-        let mut bills: BTreeMap<Carrier, CarrierBill> = self
-            .year
-            .carriers_of(tenant)
-            .map(|carrier| {
-                let advice = advice.and_then(|advice| advice.advice.iter().find(|advice| advice.carrier == carrier));
-                let bill = CarrierBill {
-                    carrier,
-                    mode: advice.map_or(String::new(), |advice| mode_name(advice.mode())),
-                    consumed: Quantity::ZERO,
-                    purchased: Quantity::ZERO,
-                    baseline: baseline(self.year, carrier, tenant, self.until),
-                    subscription: Money::ZERO,
-                    purchases: Money::ZERO,
-                };
-                (carrier, bill)
-            })
-            .collect();
-        let (mut forfeited, mut compensated) = (Money::ZERO, Money::ZERO);
-        for record in self.complete().filter(|record| record.user == account) {
-            for line in &record.statement.lines {
-                match *line {
-                    StatementLine::Usage { carrier, quantity, .. } => {
-                        bill(&mut bills, carrier).consumed.0 += quantity.0
-                    }
-                    StatementLine::Energy { carrier, amount, .. }
-                    | StatementLine::FloorArea { carrier, amount, .. } => {
-                        bill(&mut bills, carrier).subscription.0 += amount.0
-                    }
-                    StatementLine::Credit { carrier, amount, .. } => {
-                        let paid = &mut bill(&mut bills, carrier).subscription;
-                        *paid = paid.saturating_sub(amount);
-                    }
-                    StatementLine::Refund { carrier, withheld, .. } => {
-                        bill(&mut bills, carrier).subscription.0 += withheld.0
-                    }
-                    StatementLine::Delivery { carrier, delivered, amount, .. } => {
-                        let bill = bill(&mut bills, carrier);
-                        bill.consumed.0 += delivered.0;
-                        bill.purchased.0 += delivered.0;
-                        bill.purchases.0 += amount.0;
-                    }
-                    StatementLine::Forfeit { by: Party::USER, amount, .. } => forfeited.0 += amount.0,
-                    StatementLine::Forfeit { by: Party::OWNER, amount, .. } => compensated.0 += amount.0,
-                    StatementLine::Forfeit { .. }
-                    | StatementLine::DefaultForfeit { .. }
-                    | StatementLine::NoReading { .. }
-                    | StatementLine::Levy { .. }
-                    | StatementLine::Fixed { .. }
-                    | StatementLine::Minimum { .. }
-                    | StatementLine::Demand { .. }
-                    | StatementLine::Tax { .. } => {}
-                }
-            }
-        }
-        let carriers: Vec<CarrierBill> = bills.into_values().collect();
-        let baseline: Money = carriers.iter().map(|bill| bill.baseline).sum();
-        let package: Money = carriers.iter().map(|bill| Money(bill.subscription.0 + bill.purchases.0)).sum();
-        let consumed = |carrier| {
-            carriers
-                .iter()
-                .find(|bill| bill.carrier == carrier)
-                .map_or((0, 0), |bill| (bill.consumed.0, bill.purchased.0))
-        };
-        let (electricity, solar) = consumed(Carrier::Electricity);
-        let thermal = consumed(Carrier::Heating).0 + consumed(Carrier::Cooling).0;
-        let (gas, _) = consumed(Carrier::Gas);
-        let grams = u128::from(electricity - solar) * u128::from(GRAMS_PER_KWH) / 3_600_000
-            + u128::from(gas) * u128::from(GRAMS_PER_M3_GAS) / 1_000_000;
-        let saved = (i128::from(baseline.0) - i128::from(package.0)) * 1_000 / i128::from(baseline.0.max(1));
-        TenantReport {
-            tenant: record.name.clone(),
-            category: record.category.clone(),
-            floor_area_m2: record.floor_area_m2,
-            baseline,
-            package,
-            saved_permille: saved as i64,
-            forfeited,
-            compensated,
-            electricity_kwh: electricity / 3_600_000,
-            solar_kwh: solar / 3_600_000,
-            thermal_kwh: thermal / 3_600_000,
-            carbon_kg: (grams / 1_000) as u64,
-            prepaid: self.account(account).map_or(Money::ZERO, |account| account.reserved),
-            carriers,
-        }
-    }
-
-    fn account(&self, account: AccountId) -> Option<&AccountView> {
-        self.books.accounts.iter().find(|record| record.account == account)
-    }
-
-    fn revenue(&self, owner: &str) -> Revenue {
-        let account = self.cast.account(owner);
-        let (mut subscriptions, mut purchases, mut forfeits) = (Money::ZERO, Money::ZERO, 0i64);
-        for record in self.books.statements.iter().filter(|record| record.owner == account) {
-            match record.kind {
-                Kind::Purchase => purchases.0 += record.statement.paid.0,
-                _ => subscriptions.0 += record.statement.paid.0,
-            }
-            for line in &record.statement.lines {
-                match line {
-                    StatementLine::Forfeit { by: Party::USER, amount, .. } => forfeits += amount.0 as i64,
-                    StatementLine::Forfeit { by: Party::OWNER, amount, .. } => forfeits -= amount.0 as i64,
-                    _ => {}
-                }
-            }
-        }
-        Revenue { owner: owner.into(), subscriptions, purchases, forfeits_micro: forfeits }
     }
 
     fn agreements(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
@@ -485,231 +355,6 @@ impl Scope<'_> {
             most_ms: *times.iter().max()?,
             most_blocks: blocks.max()?,
         })
-    }
-
-    fn balance(&self, carrier: Carrier) -> CarrierBalance {
-        let window = Window { from: year_begin(), to: self.until };
-        let tenants = 0..self.year.tenants().len();
-        let supplied = tenants.map(|tenant| self.year.total_in(carrier, tenant, window)).sum();
-        let (mut by_subscription, mut by_purchase) = (0, 0);
-        for line in self.complete().flat_map(|record| record.statement.lines.iter()) {
-            match *line {
-                StatementLine::Usage { carrier: of, quantity, .. } if of == carrier => by_subscription += quantity.0,
-                StatementLine::Delivery { carrier: of, delivered, .. } if of == carrier => by_purchase += delivered.0,
-                _ => {}
-            }
-        }
-        let is_counted = |part: &&Unbilled| part.carrier == carrier && part.interval.to <= self.until;
-        let unbilled = self.journal.unbilled.iter().filter(is_counted);
-        CarrierBalance {
-            carrier,
-            supplied: Quantity(supplied),
-            by_subscription: Quantity(by_subscription),
-            by_purchase: Quantity(by_purchase),
-            unbilled: Quantity(unbilled.map(|part| part.quantity.0).sum()),
-        }
-    }
-
-    // ---- what happens once --------------------------------------------------------------------------------
-
-    fn occasions(&self) -> Vec<Occasion> {
-        let lines = || self.books.statements.iter().flat_map(|record| record.statement.lines.iter());
-        let forfeit = |side| lines().any(|line| matches!(line, StatementLine::Forfeit { by, .. } if *by == side));
-        let status = |status| self.books.agreements.iter().any(|agreement| agreement.status == status);
-        let refused = |code: &str| self.books.summary.refused.iter().any(|count| count.code == code);
-        let winners = |tender: &str| {
-            let of = |entry: &&crate::scenario::Entry| matches!(&entry.deed, Deed::Concluded(purchase) if purchase.tender == tender);
-            self.journal.entries.iter().filter(of).count()
-        };
-        let adjusted = |agreement: &AgreementView| {
-            agreement.user == self.cast.account(ADJUSTS)
-                && matches!(&agreement.terms.program, Program::Subscription(terms) if terms.version == 2)
-        };
-        let ended = |agreement: &AgreementView| {
-            agreement.user == self.cast.account(LEAVES) && agreement.status == Status::Terminated
-        };
-        let refunded =
-            lines().any(|line| matches!(line, StatementLine::Refund { amount, .. } if *amount > Money::ZERO));
-        let meters = park_meters(self.year);
-        let exchanged = meters.iter().find(|meter| meter.exchanged.is_some()).expect("one meter is exchanged");
-        let devices =
-            self.books.meters.iter().find(|meter| meter.meter == exchanged.id).map_or(0, |meter| meter.devices);
-        let hours = self.journal.days * 24;
-        let rolled_over = meters.iter().any(|meter| {
-            let found = self.books.meters.iter().find(|found| found.meter == meter.id);
-            meter.rollovers(hours) > 0 && found.is_some_and(|found| found.register.0 < meter.first_register)
-        });
-        let never_awarded = self.books.quotes.iter().any(|quote| quote.opening.is_none());
-        // What somebody does on a day is done while the demonstration goes on; what falls due, or is read, also at its end.
-        let acted = |month, day| (midnight(month, day), midnight(month, day) < day_begin(self.journal.days));
-        let due = |time: Timestamp| (time, time <= self.journal.end);
-        let settled = |month, day| due(Timestamp(midnight(month, day).0 + crate::tender::GRACE_MS));
-        let read = |month, day| due(midnight(month, day));
-        let expires = due(Timestamp(midnight(1, 3).0 + 12 * HOUR_MS));
-        let rolls_over = (0..DAYS).find(|day| meters.iter().any(|meter| meter.rollovers(day * 24) > 0));
-        let rolls_over = read_after(rolls_over.expect("a register rolls over in the year"), self.journal.days);
-        let several = self.journal.tenders.iter().any(|tender| winners(&tender.label) > 1);
-        let adjusted = self.books.agreements.iter().any(adjusted);
-        let ended = refunded && self.books.agreements.iter().any(ended);
-        let occasion = |name: &str, (time, reached): (Timestamp, bool), observed: bool| {
-            let Date { year, month, day } = time.date(OFFSET_MINUTES);
-            Occasion { name: name.into(), on: format!("{year:04}-{month:02}-{day:02}"), reached, observed }
-        };
-        vec![
-            occasion("a tender with several winners", acted(1, 3), several),
-            occasion("a quote never awarded", acted(1, 3), never_awarded),
-            occasion("a quote after the gate, refused", acted(1, 3), refused("offer/gate-closed")),
-            occasion("an unsigned award that expires", expires, status(Status::Expired)),
-            occasion("a register that rolls over", rolls_over, rolled_over),
-            occasion("a replayed reading, refused", acted(1, 15), refused("reading/replayed")),
-            occasion("a gap in a meter's readings", read(1, 21), self.journal.gaps > 0),
-            occasion("an under-take", settled(2, 25), forfeit(Party::USER)),
-            occasion("a meter exchange", read(3, 15), devices > 1),
-            occasion("an under-delivery", settled(6, 25), forfeit(Party::OWNER)),
-            occasion("a tariff adjusted by consent", due(midnight(7, 1)), adjusted),
-            occasion("an early termination with refund", acted(9, 1), ended),
-        ]
-    }
-
-    // ---- what must hold -----------------------------------------------------------------------------------
-
-    fn checks(&self, report: &Report) -> Vec<Check> {
-        let summary = &self.books.summary;
-        let check = |name: &str, held: bool, found: String| Check { name: name.into(), held, found };
-        let money = &summary.money;
-        let mut checks = vec![
-            check(
-                "money is conserved after every block",
-                money.conserved && report.held == money.circulating,
-                format!("{} issued, {} redeemed, {} held", money.issued, money.redeemed, report.held),
-            ),
-            check(
-                "every reading is certified",
-                summary.certificates == self.journal.readings,
-                format!("{} of {}", summary.certificates, self.journal.readings),
-            ),
-            check(
-                "every register on the chain is the meter's",
-                self.registers_differing() == 0,
-                format!("{} of {} differ", self.registers_differing(), self.books.meters.len()),
-            ),
-        ];
-        for balance in &report.balances {
-            let billed = balance.by_subscription.0 + balance.by_purchase.0 + balance.unbilled.0;
-            let name = format!("supplied = billed: {}", balance.carrier);
-            let (unit, unbilled) = (base_unit(balance.carrier), balance.unbilled);
-            let found = format!("{} {unit} and {billed}, of which {unbilled} before a supply began", balance.supplied);
-            checks.push(check(&name, balance.supplied.0 == billed, found));
-        }
-        let months = self.statements_due();
-        // What comes after an end makes supplements, as many as meters bring something.
-        let is_due = |record: &&StatementView| {
-            record.kind == Kind::Subscription && record.statement.closing != Closing::Supplement
-        };
-        let subscriptions = self.books.statements.iter().filter(is_due).count() as u64;
-        checks.push(check(
-            "every month is billed to every subscriber",
-            subscriptions == months,
-            format!("{subscriptions} statements of {months}"),
-        ));
-        let due = self.purchases_due();
-        checks.push(check(
-            "every purchase that fell due has executed",
-            report.contracts_executed == due,
-            format!("{} of {due}", report.contracts_executed),
-        ));
-        let unpaid: Money = self.books.statements.iter().map(|record| record.statement.unpaid).sum();
-        let defaulted = self.books.agreements.iter().filter(|agreement| agreement.status == Status::Defaulted).count();
-        checks.push(check(
-            "everything is paid",
-            unpaid == Money::ZERO && defaulted == 0,
-            format!("{unpaid} unpaid, {defaulted} in default"),
-        ));
-        checks.push(check(
-            "no supply is exhausted",
-            self.journal.exhausted == 0,
-            format!("{} notices", self.journal.exhausted),
-        ));
-        checks.push(check(
-            "refused is what should be refused, and nothing else",
-            report.refused == self.journal.refusals,
-            format!("{:?}", report.refused),
-        ));
-        let missing: Vec<&str> = report
-            .occasions
-            .iter()
-            .filter(|occasion| occasion.reached != occasion.observed)
-            .map(|occasion| occasion.name.as_str())
-            .collect();
-        let reached = report.occasions.iter().filter(|occasion| occasion.reached).count();
-        checks.push(check(
-            "what happens once has happened on its day",
-            missing.is_empty(),
-            match missing.is_empty() {
-                true => format!("{reached} of {} by now", report.occasions.len()),
-                false => missing.join(", "),
-            },
-        ));
-        checks
-    }
-
-    fn registers_differing(&self) -> usize {
-        let expected = park_meters(self.year);
-        let hours = (self.journal.days * 24).min(HOURS);
-        let right = expected.iter().filter(|meter| {
-            let found = self.books.meters.iter().find(|found| found.meter == meter.id);
-            found.is_some_and(|found| found.register.0 == meter.register_after(hours))
-        });
-        expected.len().max(self.books.meters.len()) - right.count()
-    }
-
-    /// Statements that subscriptions should have: one for each tenant and complete month, and a final one some hours after each
-    /// early end, whose tenant subscribes anew at once.
-    fn statements_due(&self) -> u64 {
-        let is_final = |entry: &&crate::scenario::Entry| {
-            matches!(entry.deed, Deed::Ended { .. }) && entry.at.0 + STATEMENT_GRACE_MS <= self.journal.end.0
-        };
-        let finals = self.journal.entries.iter().filter(is_final).count() as u64;
-        u64::from(complete_months(self.journal.days)) * self.year.tenants().len() as u64 + finals
-    }
-
-    /// Purchases whose settlement time has come.
-    fn purchases_due(&self) -> u64 {
-        let due = |entry: &&crate::scenario::Entry| match &entry.deed {
-            Deed::Concluded(purchase) => purchase.window.to.0 + crate::tender::GRACE_MS <= self.journal.end.0,
-            _ => false,
-        };
-        self.journal.entries.iter().filter(due).count() as u64
-    }
-}
-
-/// The end of the first `day` days, and whether their readings are recorded after `days` days.
-fn read_after(day: usize, days: usize) -> (Timestamp, bool) {
-    (day_begin(day), day <= days)
-}
-
-fn bill(bills: &mut BTreeMap<Carrier, CarrierBill>, carrier: Carrier) -> &mut CarrierBill {
-    bills.get_mut(&carrier).expect("a tenant is billed for carriers that it has")
-}
-
-/// What a mode is called in the report.
-pub fn mode_name(mode: Mode) -> String {
-    let period = |period| match period {
-        utilidor_types::package::Period::Month => "month",
-        utilidor_types::package::Period::Quarter => "quarter",
-        utilidor_types::package::Period::Year => "year",
-    };
-    match mode {
-        Mode::FloorArea(length) => format!("floor area, by the {}", period(length)),
-        Mode::Metered(length) => format!("metered, by the {}", period(length)),
-        Mode::TopUps(size) => format!("metered, top-ups of {}", size.0 / utilidor_types::money::MICRO),
-    }
-}
-
-const fn base_unit(carrier: Carrier) -> &'static str {
-    match carrier.base_unit() {
-        BaseUnit::Joule => "J",
-        BaseUnit::Millilitre => "mL",
     }
 }
 

@@ -12,14 +12,20 @@
 //! k-th transaction is always the same one: when the demonstration is taken up again after an interruption it walks through
 //! the same days, and what the chain has already, by the accounts' nonces, is not submitted a second time.
 
+mod journal;
+mod special;
+mod supply;
+mod trade;
+
+pub use journal::{Deed, Entry, Journal, Pending, Purchase, Subscription, Unbilled};
+
 use crate::adviser::{Advice, Adviser, Mode};
 use crate::cast::{Cast, GATEWAY, ISSUER, METER_OPERATOR, STATION, account_key, agreement_id, meter_id, package_id};
-use crate::data::{DAYS, OFFSET_MINUTES, Year, day_begin, hour_at, midnight};
+use crate::data::{DAYS, OFFSET_MINUTES, Year, day_begin, hour_at, hour_begin, midnight};
 use crate::meters::{ParkMeter, park_meters, tenant_meter};
 use crate::platform::{Executed, Platform, PlatformError};
 use crate::tariff::{version_1, version_2};
 use crate::tender::{Tender, capacities, choose, tenders_of_month};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utilidor_types::Decision;
 use utilidor_types::{
@@ -35,150 +41,13 @@ use utilidor_types::{
 
 /// The last height at which a transaction of the demonstration may enter a block: beyond any that it reaches.
 const EXPIRES: u64 = 90_000;
-/// What each subscription may take from its tenant's balance within 30 days, beyond what is prepaid.
+/// What a subscription may take from its tenant's balance within 30 days, beyond what is prepaid.
 pub const ALLOWANCE: Money = Money::units(1_000_000);
 /// The tenant that agrees to version 2 of the package, in July.
 pub const ADJUSTS: &str = "garage-charging";
-/// The tenant that ends its subscription and takes a new one, in September.
+/// The tenant that ends its subscription and takes a new one, on a day in September at noon. Its first subscription may take
+/// nothing beyond what is prepaid.
 pub const LEAVES: &str = "office-9";
-/// The meter whose readings are sent in again.
-const REPLAYED: (&str, Carrier) = ("hotel", Carrier::Water);
-
-/// A purchase as it was awarded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purchase {
-    /// The agreement.
-    pub agreement: AgreementId,
-    /// The tender's label.
-    pub tender: String,
-    /// The seller's label.
-    pub owner: String,
-    /// The buyer's label.
-    pub user: String,
-    /// The carrier.
-    pub carrier: Carrier,
-    /// The volume.
-    pub quantity: Quantity,
-    /// Money per kWh.
-    pub price: Money,
-    /// Label of the meter that proves what is made available, if any.
-    pub delivery_meter: Option<String>,
-    /// Label of the meter that proves what is taken.
-    pub take_meter: String,
-    /// When it is delivered.
-    pub window: Window,
-}
-
-/// A thing done, on which bills depend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Deed {
-    /// The readings of a day, counted from 0, are recorded.
-    Readings {
-        /// The day.
-        day: usize,
-    },
-    /// A tenant subscribes.
-    Subscribed {
-        /// The subscription.
-        agreement: AgreementId,
-        /// The tenant's name.
-        tenant: String,
-        /// The package's version.
-        version: u32,
-        /// What it chose.
-        services: Vec<Service>,
-    },
-    /// A tenant pays ahead.
-    Prepaid {
-        /// The subscription.
-        agreement: AgreementId,
-        /// The service.
-        carrier: Carrier,
-        /// What it pays.
-        payment: Prepayment,
-    },
-    /// A purchase is signed by both sides.
-    Concluded(Purchase),
-    /// An award is never signed.
-    Unsigned(Purchase),
-    /// Both sides of a subscription agree to another version of the package.
-    Adjusted {
-        /// The subscription.
-        agreement: AgreementId,
-        /// The version.
-        version: u32,
-        /// From when on.
-        from: Timestamp,
-    },
-    /// A tenant ends its subscription.
-    Ended {
-        /// The subscription.
-        agreement: AgreementId,
-    },
-}
-
-/// A deed with the time of its block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub deed: Deed,
-}
-
-/// A tenant's choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscription {
-    /// The agreement.
-    pub agreement: AgreementId,
-    /// The tenant's name.
-    pub tenant: String,
-    /// The day from which it runs.
-    pub from_day: usize,
-    /// What the adviser says, by carrier.
-    pub advice: Vec<Advice>,
-}
-
-/// What passed a tenant's meter while no supply was open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unbilled {
-    /// The carrier.
-    pub carrier: Carrier,
-    /// When.
-    pub interval: Window,
-    /// How much.
-    pub quantity: Quantity,
-}
-
-/// All that was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Journal {
-    /// Days that were played.
-    pub days: usize,
-    /// The deeds, in order.
-    pub entries: Vec<Entry>,
-    /// The subscriptions, in the order of their beginning.
-    pub subscriptions: Vec<Subscription>,
-    /// The money that everyone brought, by label.
-    pub endowments: Vec<(String, Money)>,
-    /// The tenders, in order.
-    pub tenders: Vec<Tender>,
-    /// Readings sent in that should be certified.
-    pub readings: u64,
-    /// Actions that should be refused, by code.
-    pub refusals: BTreeMap<String, u64>,
-    /// Notices of a low balance.
-    pub low_balances: u64,
-    /// Notices of exhausted supply.
-    pub exhausted: u64,
-    /// Intervals longer than usual.
-    pub gaps: u64,
-    /// What passed tenants' meters while no supply was open.
-    pub unbilled: Vec<Unbilled>,
-    /// The last instant that time was advanced to.
-    pub end: Timestamp,
-}
 
 /// How far the demonstration has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +103,7 @@ struct Running {
     version: u32,
     modes: BTreeMap<Carrier, Mode>,
     services: Vec<Service>,
+    allowance: Money,
 }
 
 struct Player<'a, P> {
@@ -252,6 +122,8 @@ struct Player<'a, P> {
     running: Vec<Running>,
     awaiting_signature: Vec<(Tender, Vec<Purchase>)>,
     settlements: Vec<Timestamp>,
+    /// What is owed under subscriptions.
+    debts: BTreeMap<AgreementId, Money>,
     journal: Journal,
 }
 
@@ -303,6 +175,7 @@ impl<'a, P: Platform> Player<'a, P> {
             exhausted: 0,
             gaps: 0,
             unbilled: Vec::new(),
+            pending: Vec::new(),
             end: now,
         };
         Ok(Self {
@@ -320,11 +193,10 @@ impl<'a, P: Platform> Player<'a, P> {
             running: Vec::new(),
             awaiting_signature: Vec::new(),
             settlements: Vec::new(),
+            debts: BTreeMap::new(),
             journal,
         })
     }
-
-    // ---- acting -------------------------------------------------------------------------------------------
 
     fn plan(&mut self, who: &str, action: Action) -> Planned {
         let key = &self.keys[who];
@@ -373,6 +245,9 @@ impl<'a, P: Platform> Player<'a, P> {
                 Event::LowBalance { .. } => self.journal.low_balances += 1,
                 Event::Exhausted { .. } => self.journal.exhausted += 1,
                 Event::Gap { .. } => self.journal.gaps += 1,
+                Event::Debt { agreement, owes, .. } => {
+                    self.debts.insert(*agreement, *owes);
+                }
                 Event::Unsupplied { meter, interval, quantity } => {
                     self.note_unsupplied(*meter, *interval, *quantity);
                 }
@@ -400,8 +275,6 @@ impl<'a, P: Platform> Player<'a, P> {
     fn done(&mut self, deed: Deed) {
         self.journal.entries.push(Entry { at: self.executed, deed });
     }
-
-    // ---- before the year ----------------------------------------------------------------------------------
 
     /// Declares capacities, issues money, opens the gateway's account and publishes the package.
     async fn prepare(&mut self) -> Result<(), PlayError> {
@@ -440,8 +313,6 @@ impl<'a, P: Platform> Player<'a, P> {
         }
         endowments
     }
-
-    // ---- the days -----------------------------------------------------------------------------------------
 
     async fn begin_day(&mut self, day: usize, days: usize) -> Result<(), PlayError> {
         if day == 0 {
@@ -513,293 +384,9 @@ impl<'a, P: Platform> Player<'a, P> {
         }
         let receipts = self.submit(batch).await?;
         self.done(Deed::Readings { day });
-        self.answer_notices(day + 1, receipts).await
-    }
-
-    async fn answer_notices(&mut self, day: usize, receipts: Vec<Receipt>) -> Result<(), PlayError> {
-        let mut batch = Vec::new();
-        let mut deeds = Vec::new();
-        for event in receipts.iter().flat_map(Receipt::events) {
-            let Event::LowBalance { subscription, carrier } = *event else { continue };
-            let Some(running) = self.running.iter().find(|running| running.agreement == subscription) else { continue };
-            let adviser = self.adviser(running);
-            let Some(amount) = adviser.next_top_up(carrier, running.modes[&carrier], day) else { continue };
-            let who = self.year.tenants()[running.tenant].name.clone();
-            let payment = Prepayment::Amount(amount);
-            batch.push(self.plan(&who, Action::Prepay { subscription, carrier, payment }));
-            deeds.push(Deed::Prepaid { agreement: subscription, carrier, payment });
-        }
-        if !batch.is_empty() {
-            self.submit(batch).await?;
-            deeds.into_iter().for_each(|deed| self.done(deed));
-        }
-        Ok(())
-    }
-
-    // ---- packages -----------------------------------------------------------------------------------------
-
-    fn adviser(&self, running: &Running) -> Adviser<'_> {
-        Adviser { year: self.year, package: &self.packages[running.version as usize - 1], tenant: running.tenant }
-    }
-
-    /// Chooses a tenant's services from `day` on; [`Self::subscribe_new`] signs for them.
-    fn begin_subscription(&mut self, tenant: usize, day: usize) {
-        let record = &self.year.tenants()[tenant];
-        let version = 1;
-        let adviser = Adviser { year: self.year, package: &self.packages[0], tenant };
-        let advice: Vec<Advice> = self.year.carriers_of(tenant).map(|carrier| adviser.advise(carrier, day)).collect();
-        let services: Vec<Service> = advice
-            .iter()
-            .map(|advice| Service {
-                carrier: advice.carrier,
-                option: advice.option(),
-                meter: Some(meter_id(&tenant_meter(&record.name, advice.carrier))),
-                floor_area: Area::square_metres(record.floor_area_m2).expect("an area of the park is small"),
-                low_balance: adviser.low_balance(advice.carrier, advice.mode()),
-            })
-            .collect();
-        let label = format!("subscription from day {day}");
-        let agreement = agreement_id(&record.name, &label);
-        let modes = advice.iter().map(|advice| (advice.carrier, advice.mode())).collect();
-        let label = Label::of_text(&label);
-        self.running.push(Running { agreement, label, tenant, from_day: day, version, modes, services });
-        let tenant = record.name.clone();
-        self.journal.subscriptions.push(Subscription { agreement, tenant, from_day: day, advice });
-    }
-
-    /// Signs the subscriptions that were begun and not signed yet, and makes their first prepayments.
-    async fn subscribe_new(&mut self) -> Result<(), PlayError> {
-        let day = hour_at(self.at) / 24;
-        let mut subscriptions = Vec::new();
-        let mut payments = Vec::new();
-        for running in self.running.iter().filter(|running| running.from_day == day) {
-            let (agreement, version, services) = (running.agreement, running.version, running.services.clone());
-            let who = self.year.tenants()[running.tenant].name.clone();
-            let terms = subscription_terms(version, &services);
-            subscriptions.push((who.clone(), Action::Subscribe { label: running.label, terms }));
-            payments.push((running.tenant, Deed::Subscribed { agreement, tenant: who, version, services }));
-            let adviser = self.adviser(running);
-            for (carrier, mode) in &running.modes {
-                let top_up = adviser.first_top_up(*carrier, *mode, day).map(Prepayment::Amount);
-                let period = adviser.period_payment(*carrier, *mode, running.from_day, day);
-                let payment = top_up.or(period);
-                let deed = |payment| Deed::Prepaid { agreement, carrier: *carrier, payment };
-                payments.extend(payment.map(|payment| (running.tenant, deed(payment))));
-            }
-        }
-        // A subscription and its first payments enter one block, so that nothing is consumed before it is paid for.
-        let mut batch: Vec<Planned> = subscriptions.into_iter().map(|(who, action)| self.plan(&who, action)).collect();
-        for (tenant, deed) in &payments {
-            let Deed::Prepaid { agreement, carrier, payment } = deed else { continue };
-            let action = Action::Prepay { subscription: *agreement, carrier: *carrier, payment: *payment };
-            let who = self.year.tenants()[*tenant].name.clone();
-            batch.push(self.plan(&who, action));
-        }
-        self.submit(batch).await?;
-        payments.into_iter().for_each(|(_, deed)| self.done(deed));
-        Ok(())
-    }
-
-    async fn prepay(&mut self, payments: Vec<(AgreementId, usize, Carrier, Prepayment)>) -> Result<(), PlayError> {
-        let mut batch = Vec::new();
-        for (subscription, tenant, carrier, payment) in &payments {
-            let who = self.year.tenants()[*tenant].name.clone();
-            let action = Action::Prepay { subscription: *subscription, carrier: *carrier, payment: *payment };
-            batch.push(self.plan(&who, action));
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.submit(batch).await?;
-        for (agreement, _, carrier, payment) in payments {
-            self.done(Deed::Prepaid { agreement, carrier, payment });
-        }
-        Ok(())
-    }
-
-    /// The prepayments of periods that begin on this first day of a month.
-    async fn pay_periods(&mut self, day: usize) -> Result<(), PlayError> {
-        let mut payments = Vec::new();
-        for running in self.running.iter().filter(|running| running.from_day < day) {
-            let adviser = self.adviser(running);
-            for (carrier, mode) in &running.modes {
-                if let Some(payment) = adviser.period_payment(*carrier, *mode, running.from_day, day) {
-                    payments.push((running.agreement, running.tenant, *carrier, payment));
-                }
-            }
-        }
-        self.prepay(payments).await
-    }
-
-    // ---- the trade ----------------------------------------------------------------------------------------
-
-    async fn publish_tenders(&mut self, month: u8) -> Result<(), PlayError> {
-        let tenders = tenders_of_month(self.year, &self.meters, month);
-        let batch =
-            tenders.iter().map(|tender| self.plan(&tender.owner, Action::publish_offer(tender.offer()))).collect();
-        self.submit(batch).await?;
-
-        let chain = self.platform.chain();
-        let mut batch = Vec::new();
-        for tender in &tenders {
-            for bid in &tender.bids {
-                let quote = tender.quote(&self.cast, chain, bid);
-                batch.push(self.plan(&bid.bidder, quote));
-            }
-        }
-        self.submit(batch).await?;
-        self.awaiting_signature = tenders.into_iter().map(|tender| (tender, Vec::new())).collect();
-        Ok(())
-    }
-
-    /// The owners open their quotes and award; who must sign, signs; who is late, is refused.
-    async fn award_tenders(&mut self) -> Result<(), PlayError> {
-        let chain = self.platform.chain();
-        let mut batch = Vec::new();
-        let mut concluded = Vec::new();
-        let mut to_sign = Vec::new();
-        let mut late = Vec::new();
-        for (tender, _) in std::mem::take(&mut self.awaiting_signature) {
-            let (offer, key) = (tender.id(), tender.seal_key());
-            let mut quotes = Vec::new();
-            for (bidder, quote) in self.platform.quotes(offer).await? {
-                // A quote that does not open could not be awarded.
-                if let Ok(content) = key.open_quote(&quote, chain, bidder) {
-                    quotes.push(((bidder, quote.binding), content));
-                }
-            }
-            let chosen = choose(tender.quantity, quotes);
-            let mut awards = Vec::new();
-            for ((bidder, binding), opening) in chosen {
-                let user = self.cast.label(bidder).expect("only participants quote").to_owned();
-                let purchase = purchase_of(&tender, &user, &opening);
-                let signs = tender.bids.iter().any(|bid| bid.bidder == user && bid.signs);
-                let terms = tender.offer().agreement_terms(self.cast.account(&tender.owner), bidder, &opening);
-                let (label, basis) = (tender.agreement_label(&user), AwardBasis::Choice);
-                awards.push(AwardedQuote { offer, bidder, label, opening, basis });
-                match (binding, signs) {
-                    (true, _) => concluded.push(Deed::Concluded(purchase)),
-                    (false, true) => to_sign.push((purchase, terms.digest())),
-                    (false, false) => concluded.push(Deed::Unsigned(purchase)),
-                }
-            }
-            self.settlements.push(tender.settles_at());
-            let awards = awards.try_into().expect("a tender has few winners");
-            batch.push(self.plan(&tender.owner, Action::Award { awards }));
-            if let Some(bidder) = &tender.late {
-                let price = tender.ask;
-                let quantity = tender.bids[0].quantity;
-                let bid = crate::tender::Bid { bidder: bidder.clone(), quantity, price, binding: true, signs: true };
-                late.push((bidder.clone(), tender.quote(&self.cast, chain, &bid)));
-            }
-            self.journal.tenders.push(tender);
-        }
-        self.submit(batch).await?;
-        concluded.into_iter().for_each(|deed| self.done(deed));
-
-        let mut batch = Vec::new();
-        for (purchase, terms) in &to_sign {
-            let action = Action::SignAgreement { agreement: purchase.agreement, terms: *terms };
-            batch.push(self.plan(&purchase.user, action));
-        }
-        for (bidder, quote) in late {
-            let mut planned = self.plan(&bidder, quote);
-            planned.refused = Some("offer/gate-closed");
-            batch.push(planned);
-        }
-        if !batch.is_empty() {
-            self.submit(batch).await?;
-        }
-        to_sign.into_iter().for_each(|(purchase, _)| self.done(Deed::Concluded(purchase)));
-        Ok(())
-    }
-
-    // ---- what is special about a day ----------------------------------------------------------------------
-
-    async fn special(&mut self, day: usize) -> Result<(), PlayError> {
-        match day_begin(day) {
-            time if time == midnight(1, 15) => self.replay_readings(day).await,
-            time if time == midnight(6, 30) => self.adjust_tariff().await,
-            time if time == midnight(9, 1) => self.end_and_begin_again(day).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends the last day's readings of one meter in once more: each of them is refused.
-    async fn replay_readings(&mut self, day: usize) -> Result<(), PlayError> {
-        let label = tenant_meter(REPLAYED.0, REPLAYED.1);
-        let meter = self.meters.iter().find(|meter| meter.label == label).expect("the meter exists");
-        let run = meter.run(self.platform.chain(), (day - 1) * 24..day * 24).expect("the day has readings");
-        let count = run.readings.len() as u64;
-        let runs = vec![run].try_into().expect("one run is within the bound");
-        let batch = vec![self.plan(GATEWAY, Action::RecordReadings { runs })];
-        self.submit(batch).await?;
-        // The last of them is the very one that the ledger has as the last; the others are older than it.
-        *self.journal.refusals.entry("reading/replayed".into()).or_default() += 1;
-        *self.journal.refusals.entry("reading/out-of-order".into()).or_default() += count - 1;
-        Ok(())
-    }
-
-    /// The station publishes version 2; one tenant and the station agree that it applies to them from the next day on.
-    async fn adjust_tariff(&mut self) -> Result<(), PlayError> {
-        let package = self.packages[1].clone();
-        let batch = vec![self.plan(STATION, Action::PublishPackage(package))];
-        self.submit(batch).await?;
-
-        let tenant = self.year.tenant(ADJUSTS);
-        let place = self.running.iter().position(|running| running.tenant == tenant).expect("it has a subscription");
-        let agreement = self.running[place].agreement;
-        let program = Program::Subscription(subscription_terms(2, &self.running[place].services));
-        let from = midnight(7, 1);
-        let proposal = Action::ProposeAmendment { agreement, program: program.clone(), from };
-        let batch = vec![self.plan(STATION, proposal)];
-        self.submit(batch).await?;
-        let terms = AgreementTerms::between(self.cast.account(STATION), self.cast.account(ADJUSTS), program);
-        let terms = terms.amendment_digest(from);
-        let batch = vec![self.plan(ADJUSTS, Action::SignAmendment { agreement, terms })];
-        self.submit(batch).await?;
-        self.running[place].version = 2;
-        self.done(Deed::Adjusted { agreement, version: 2, from });
-        Ok(())
-    }
-
-    /// A tenant ends its subscription, is refunded, and takes a new one for the rest of the year.
-    async fn end_and_begin_again(&mut self, day: usize) -> Result<(), PlayError> {
-        let tenant = self.year.tenant(LEAVES);
-        let place = self.running.iter().position(|running| running.tenant == tenant).expect("it has a subscription");
-        let agreement = self.running.remove(place).agreement;
-        let batch = vec![self.plan(LEAVES, Action::Terminate { agreement })];
-        self.submit(batch).await?;
-        self.done(Deed::Ended { agreement });
-        self.begin_subscription(tenant, day);
-        self.subscribe_new().await
-    }
-}
-
-fn subscription_terms(version: u32, services: &[Service]) -> SubscriptionTerms {
-    let services = services.to_vec().try_into().expect("a service for each carrier is within the bound");
-    SubscriptionTerms { package: package_id(), version, services, allowance: ALLOWANCE }
-}
-
-fn purchase_of(tender: &Tender, user: &str, opening: &utilidor_types::Opening) -> Purchase {
-    Purchase {
-        agreement: tender.agreement(user),
-        tender: tender.label.clone(),
-        owner: tender.owner.clone(),
-        user: user.into(),
-        carrier: tender.carrier,
-        quantity: opening.lines[0].quantity,
-        price: opening.lines[0].price,
-        delivery_meter: tender.delivery_meter.clone(),
-        take_meter: tenant_meter(user, tender.carrier),
-        window: tender.window,
-    }
-}
-
-impl Purchase {
-    /// The price as the ledger has it.
-    pub const fn unit_price(&self) -> Price {
-        Price::micro_per_kwh(self.price.0)
+        self.note_pending(day);
+        self.answer_notices(day + 1, receipts).await?;
+        self.pay_debts().await
     }
 }
 

@@ -21,7 +21,9 @@ fn play_days(days: usize) -> (Journal, LedgerPlatform) {
 
 #[test]
 fn the_report_holds_together_after_any_number_of_days() {
-    for days in (1..34).chain([55, 56, 60, 73, 74, 151, 175, 176, 181, 182, 243, 244, 365]) {
+    for days in (1..34)
+        .chain([55, 56, 60, 73, 74, 120, 121, 129, 130, 151, 175, 176, 181, 182, 270, 271, 272, 273, 363, 364, 365])
+    {
         let (journal, platform) = play_days(days);
         let report = Report::new(&journal, &Year::load(), &books(&platform, &journal), Run::default());
         let failed: Vec<_> = report.checks.iter().filter(|check| !check.held).collect();
@@ -124,6 +126,9 @@ fn the_year_holds_every_occasion() {
     assert!(forfeits(Party::USER) >= 1, "an under-take");
     let withheld = |line: &&StatementLine| matches!(line, StatementLine::Refund { withheld, .. } if withheld.0 > 0);
     assert!(lines().filter(withheld).count() >= 1, "an early termination with refund");
+    assert_eq!(lines().filter(|line| matches!(line, StatementLine::Credit { .. })).count(), 1, "a corrected reading");
+    assert_eq!(statements.iter().filter(|statement| statement.substituted).count(), 1, "a substituted reading");
+    assert!(statements.iter().any(|statement| statement.debt.0 > 0), "a debt");
     let deeds = || journal.entries.iter().map(|entry| &entry.deed);
     assert_eq!(deeds().filter(|deed| matches!(deed, Deed::Unsigned(_))).count(), 1, "an award that expires");
     assert_eq!(deeds().filter(|deed| matches!(deed, Deed::Adjusted { .. })).count(), 1, "a tariff adjusted by consent");

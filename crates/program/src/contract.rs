@@ -1,5 +1,6 @@
 //! The interface between the ledger and programs.
 
+use crate::wasm::Module;
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use utilidor_types::hash::{Digest, hash_of};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::{
-    AgreementId, Bands, Bounded, Carrier, MeterId, Money, PackageId, Quantity, Refusal, Timestamp, Window,
+    AgreementId, Bands, Bounded, Carrier, MeterId, Money, PackageId, ProgramId, Quantity, Refusal, Timestamp, Window,
 };
 
 /// Most slots of a program's state.
@@ -172,6 +173,8 @@ pub enum Event {
 /// What must be known before [`crate::act`] can be called, besides terms and state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wants {
+    /// The published program that is to act.
+    pub program: Option<ProgramId>,
     /// Slots of the state.
     pub slots: Vec<u8>,
     /// Tariffs.
@@ -196,6 +199,8 @@ pub struct Facts {
     pub debt: Money,
     /// What is reserved under the agreement, by party and purpose; without those that are nothing.
     pub pots: Vec<(Party, utilidor_types::event::Purpose, Money)>,
+    /// The code of the published program that was wanted.
+    pub module: Option<Arc<Module>>,
     /// Tariffs that were wanted.
     pub tariffs: BTreeMap<TariffId, Arc<TariffOption>>,
     /// Packages that were wanted.
@@ -373,6 +378,8 @@ pub struct Step {
     pub slots: BTreeMap<u8, Option<Vec<u8>>>,
     /// What is to be done, in order.
     pub effects: Vec<Effect>,
+    /// What a published program has used to answer; nothing for a native one.
+    pub fuel: u64,
 }
 
 impl Step {

@@ -19,19 +19,24 @@
 //! | [`bands`] | cutting an interval at the edges of time-of-use bands |
 //! | [`purchase`] | a volume in a window |
 //! | [`subscription`] | an Energy Package; `estimate` tells what a running month comes to |
+//! | [`coded`], [`wasm`] | programs that parties have published: what they reach, and the engine that runs them |
+//! | [`host`] | one agreement played without a ledger, for tests and simulations of contracts |
 //! | [`native`] | which program an agreement runs |
 //!
 //! Deliberately absent: records, money, storage, clocks, randomness, floats.
 
 pub mod bands;
+pub mod coded;
 pub mod contract;
 mod exact;
+pub mod host;
 pub mod native;
 pub mod package;
 pub mod purchase;
 pub mod subscription;
 #[cfg(feature = "toy")]
 pub mod toy;
+pub mod wasm;
 
 pub use contract::{
     Binding, Case, Draft, Effect, Event, Facts, Fault, Notice, Segment, State, Step, Sum, Sums, Volume, Wants,

@@ -1,7 +1,7 @@
 //! Which program an agreement runs. This is the one place that tells programs apart.
 
 use crate::contract::{Case, Event, Fault, State, Step, Volume, Wants};
-use utilidor_types::agreement::{Allowance, HardEnd, ProgramCode};
+use utilidor_types::agreement::{Allowance, CodedTerms, HardEnd, ProgramCode};
 use utilidor_types::{AgreementTerms, Program, Refusal, Timestamp};
 
 /// A program, for terms of its kind.
@@ -35,8 +35,11 @@ fn contract(program: &Program) -> Result<&dyn Contract, Refusal> {
         Program::Purchase(terms) => Ok(terms),
         Program::Subscription(terms) => Ok(terms),
         #[cfg(feature = "toy")]
-        Program::Coded { code: ProgramCode::Native(crate::toy::CODE), .. } => Ok(&crate::toy::Toy),
-        Program::Coded { code: ProgramCode::Native(code), .. } => Err(Refusal::UnknownProgram { code: *code }),
+        Program::Coded(CodedTerms { code: ProgramCode::Native(crate::toy::CODE), .. }) => Ok(&crate::toy::Toy),
+        Program::Coded(CodedTerms { code: ProgramCode::Native(code), .. }) => {
+            Err(Refusal::UnknownProgram { code: *code })
+        }
+        Program::Coded(terms) => Ok(terms),
     }
 }
 

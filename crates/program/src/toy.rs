@@ -4,8 +4,9 @@
 use crate::contract::{Case, Effect, Event, Fault, State, Step, UNEXPECTED, Wants};
 use crate::native::Contract;
 use borsh::{BorshDeserialize, BorshSerialize};
-use utilidor_types::agreement::{Allowance, Fallback, HardEnd, MAX_TERMS_BYTES, Party, ProgramCode, Status};
+use utilidor_types::agreement::{Allowance, CodedTerms, Fallback, HardEnd, Party, ProgramCode, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
+use utilidor_types::program::MAX_PARAMETER_BYTES;
 use utilidor_types::time::{DAY_MS, HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::{AgreementTerms, Money, Program, Refusal, Timestamp, decode, encode};
 
@@ -25,13 +26,13 @@ impl Terms {
     /// As a program of an agreement.
     pub fn program(&self) -> Program {
         let terms = encode(self).try_into().expect("two amounts are shorter than terms may be");
-        Program::Coded { code: ProgramCode::Native(CODE), terms }
+        Program::Coded(CodedTerms::bare(ProgramCode::Native(CODE), terms))
     }
 
     fn of(terms: &AgreementTerms) -> Result<Self, Refusal> {
         match &terms.program {
-            Program::Coded { terms, .. } => {
-                decode(terms, MAX_TERMS_BYTES).map_err(|_| Refusal::BadTerms { code: CODE })
+            Program::Coded(CodedTerms { parameters, .. }) => {
+                decode(parameters, MAX_PARAMETER_BYTES).map_err(|_| Refusal::BadTerms { code: CODE })
             }
             _ => Err(Refusal::BadTerms { code: CODE }),
         }

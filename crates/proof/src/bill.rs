@@ -46,6 +46,10 @@ pub struct Before {
     pub debt: Money,
     /// Who wanted to end it.
     pub wish: Option<Party>,
+    /// How often a published program had failed, and what it was to be told again.
+    #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub waiting: Vec<u8>,
 }
 
 /// All that justifies a statement.
@@ -85,6 +89,8 @@ pub struct VerifiedBill {
     pub terms: AgreementTerms,
     /// Number of certified readings that it was checked against; none for a short proof.
     pub certificates: Option<usize>,
+    /// Number of records in which devices have signed such readings in a public format, each checked with the device's key.
+    pub device_records: usize,
     /// Members of the consortium whose signatures could make its blocks final.
     pub validators: usize,
 }
@@ -137,13 +143,15 @@ impl Before {
             pots: pots.map(|((party, purpose), pot)| (*party, *purpose, *pot)).collect(),
             debt: program.debt,
             wish: program.wish,
+            waiting: encode(&(program.failures, &program.waiting)),
         }
     }
 
     fn program(&self) -> Result<Program, BillError> {
         let state: State = decode(&self.state, MAX_BILL_BYTES)?;
         let pots: Pots = self.pots.iter().map(|(party, purpose, pot)| ((*party, *purpose), *pot)).collect();
-        Ok(Program { state, pots, debt: self.debt, wish: self.wish, sums: BTreeMap::new() })
+        let (failures, waiting) = decode(&self.waiting, MAX_BILL_BYTES)?;
+        Ok(Program { state, pots, debt: self.debt, wish: self.wish, sums: BTreeMap::new(), failures, waiting })
     }
 }
 
@@ -190,7 +198,7 @@ impl BillProof {
             return Err(BillError::incoherent("what the program was told", "it issues no statement"));
         };
         self.check_before(statement)?;
-        let certificates = self.check_readings(&headers, &segments)?;
+        let (certificates, device_records) = self.check_readings(&headers, &segments)?;
         headers.all_used()?;
         Ok(VerifiedBill {
             chain,
@@ -198,6 +206,7 @@ impl BillProof {
             statement: statement.clone(),
             terms: terms.clone(),
             certificates,
+            device_records,
             validators: members.newest().keys().len(),
         })
     }
@@ -232,8 +241,9 @@ impl BillProof {
         cut.collect()
     }
 
-    fn check_readings(&self, headers: &Headers<'_>, segments: &[Cut<'_>]) -> Result<Option<usize>, BillError> {
-        let Some(evidence) = &self.readings else { return Ok(None) };
+    /// How many certified readings and how many devices' records the segments follow from.
+    fn check_readings(&self, headers: &Headers<'_>, segments: &[Cut<'_>]) -> Result<(Option<usize>, usize), BillError> {
+        let Some(evidence) = &self.readings else { return Ok((None, 0)) };
         let part = "the certified readings";
         let header = headers.get(part, evidence.header)?;
         let mut of_meter: BTreeMap<MeterId, Vec<Certificate>> = BTreeMap::new();
@@ -245,6 +255,7 @@ impl BillProof {
             if next.is_some_and(|next| run.first < next) {
                 return Err(BillError::incoherent(part, "runs stand by rising ids"));
             }
+            entry.check().map_err(|reason| BillError::incoherent(part, reason.to_string()))?;
             next = Some(run.end());
             of_meter.entry(run.meter).or_default().extend(run.certificates());
         }
@@ -257,7 +268,8 @@ impl BillProof {
         if let Some(meter) = of_meter.keys().find(|meter| !segments.iter().any(|cut| cut.segment.meter == **meter)) {
             return Err(BillError::incoherent(part, format!("meter {meter} is none of the agreement's")));
         }
-        Ok(Some(of_meter.values().map(Vec::len).sum()))
+        let device_records = evidence.entries.iter().filter(|(entry, _)| entry.signed().is_some()).count();
+        Ok((Some(of_meter.values().map(Vec::len).sum()), device_records))
     }
 }
 

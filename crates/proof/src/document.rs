@@ -101,7 +101,10 @@ impl CertificatesProof {
     /// The header as of which all are in the log, if the members made it final.
     pub fn verify(&self, members: &Members) -> Result<&Header, ProofError> {
         let header = self.block.verify(&members.clone().following(&self.handovers)?)?;
-        self.entries.iter().try_for_each(|(entry, inclusion)| inclusion.verify(header, entry))?;
+        for (entry, inclusion) in &self.entries {
+            inclusion.verify(header, entry)?;
+            entry.check().map_err(ProofError::BadRecord)?;
+        }
         Ok(header)
     }
 }

@@ -36,6 +36,7 @@ use utilidor_types::encoding::encode;
 use utilidor_types::hash::{Digest, tagged_hash};
 use utilidor_types::id::ChainId;
 use utilidor_types::meter::CertificationEntry;
+use utilidor_types::ocmf::OcmfError;
 use utilidor_types::receipt::Receipt;
 use utilidor_types::transaction::TransactionHash;
 
@@ -86,6 +87,9 @@ pub enum ProofError {
         /// What the decoder met.
         reason: String,
     },
+    /// A device's record is not signed by the key beside it, or does not say what was certified.
+    #[error("a device's record does not hold: {0}")]
+    BadRecord(OcmfError),
     /// The members' signatures are for another block.
     #[error("the members' signatures are for block {signed}, the header's digest is {header}")]
     OtherBlock {

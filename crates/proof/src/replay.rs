@@ -12,8 +12,8 @@
 //! much a party's allowance could give, stands in the statement.
 
 use crate::evidence::{Happened, Place};
-use crate::run::{Documents, Run};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::run::{Documents, Ran, Run};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use utilidor_program::{Draft, Event as Told, State};
 use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
@@ -53,6 +53,10 @@ pub struct Program {
     pub wish: Option<Party>,
     /// What purchases have filled, by binding, and how far the meter was read.
     pub sums: BTreeMap<u8, (Bands, Timestamp)>,
+    /// How often in a row a published program has failed.
+    pub failures: u8,
+    /// What it is to be told again.
+    pub waiting: Vec<Told>,
 }
 
 impl Replay {
@@ -94,7 +98,8 @@ impl Replay {
     /// Whether a transaction's content is part of what makes or changes the agreement; a receipt alone tells the rest.
     pub fn needs_transaction(&self, action: &Action) -> bool {
         match action {
-            Action::PublishOffers { .. } | Action::SubmitQuotes { .. } | Action::PublishPackage(_) => true,
+            Action::PublishOffers { .. } | Action::SubmitQuotes { .. } => true,
+            Action::PublishPackage(_) | Action::PublishProgram(_) => true,
             Action::Award { .. } | Action::ProposeAgreement { .. } | Action::Subscribe { .. } => true,
             Action::SignAgreement { agreement, .. }
             | Action::ProposeAmendment { agreement, .. }
@@ -154,6 +159,9 @@ impl Replay {
             Action::PublishPackage(package) => {
                 let id = (package.id(by), package.version);
                 self.documents.packages.insert(id, (by, package.clone()));
+            }
+            Action::PublishProgram(publication) => {
+                self.documents.programs.insert(publication.id(), publication.clone());
             }
             Action::Award { awards } => {
                 let ours = |award: &&AwardedQuote| AgreementId::of(by, award.label) == self.agreement;
@@ -293,9 +301,18 @@ impl Replay {
             statement: self.statement_in(happened),
             program,
             drafts: Vec::new(),
+            ran: self.runs_in(happened),
+            failed,
         };
         let mut events = happened.receipt.events().iter().peekable();
-        if let Some(cause) = cause.filter(|_| !failed) {
+        let published = terms.program.published().is_some();
+        let is_due = cause == Some(Told::Due);
+        if published && is_due && run.program.failures > 0 {
+            run.tell_waiting()?;
+        }
+        // A published program that fails at its time has been told what came before; a native one, nothing.
+        let fails = if published { is_due && run.program.failures > 0 } else { failed };
+        if let Some(cause) = cause.filter(|_| !fails) {
             let read: BTreeSet<MeterId> = run.reads_first(&cause)?;
             while let Some(event) = events.peek() {
                 let first = matches!(event, Event::Segment(segment)
@@ -309,13 +326,29 @@ impl Replay {
                 }
                 events.next();
             }
-            run.tell(&cause)?;
+            match published {
+                true => run.attempt(cause)?,
+                false => run.told(cause)?,
+            }
         }
         events.try_for_each(|event| run.tell_event(event))?;
+        if !run.ran.is_empty() {
+            return Err("the receipt tells of a run of the program that nothing led to".into());
+        }
         let (program, drafts) = (run.program, run.drafts);
         self.check_statement(happened, &program, drafts)?;
         self.program = Some(program);
         Ok(())
+    }
+
+    fn runs_in<'h>(&self, happened: Happened<'h>) -> VecDeque<Ran<'h>> {
+        let runs = happened.receipt.events().iter().filter_map(|event| match event {
+            Event::ProgramRan { agreement, fuel, available, sums } if *agreement == self.agreement => {
+                Some(Ran { fuel: *fuel, available, sums })
+            }
+            _ => None,
+        });
+        runs.collect()
     }
 
     fn concerns_program(&self, event: &Event) -> bool {
@@ -335,9 +368,10 @@ impl Replay {
             Event::Segment(segment) => {
                 self.concerns_program(event) || segment.fills.iter().any(|fill| fill.agreement == self.agreement)
             }
-            Event::Debt { agreement, .. } | Event::StatementIssued(Statement { agreement, .. }) => {
-                *agreement == self.agreement
-            }
+            Event::Debt { agreement, .. }
+            | Event::ProgramRan { agreement, .. }
+            | Event::ProgramFailed { agreement, .. }
+            | Event::StatementIssued(Statement { agreement, .. }) => *agreement == self.agreement,
             event => self.concerns_program(event),
         })
     }

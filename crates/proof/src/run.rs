@@ -3,15 +3,21 @@
 //! It keeps what the ledger keeps for an agreement as far as the program can see it: pots, debt, what purchases have filled.
 
 use crate::replay::Program;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use utilidor_program::wasm::{self, Module};
 use utilidor_program::{Case, Draft, Effect, Event as Told, Facts, Step, Sums};
 use utilidor_types::agreement::{AgreementTerms, Party};
-use utilidor_types::event::{Event, MeterSegment, Movement, Purpose, Source};
+use utilidor_types::event::{Event, Filled, MeterSegment, Movement, Purpose, Source};
 use utilidor_types::package::{Package, PackageTerms, TariffId, TariffOption};
+use utilidor_types::program::Publication;
 use utilidor_types::{
-    AccountId, AgreementId, Bands, MeterId, Money, Offer, OfferId, PackageId, SealedQuote, Statement, Timestamp,
+    AccountId, AgreementId, Bands, MeterId, Money, Offer, OfferId, PackageId, ProgramId, SealedQuote, Statement,
+    Timestamp,
 };
+
+/// Most events that wait for a program that has failed, as the ledger keeps them.
+const MAX_WAITING: usize = 32;
 
 /// What agreements refer to.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +25,7 @@ pub(crate) struct Documents {
     pub offers: BTreeMap<OfferId, (AccountId, Offer)>,
     pub quotes: BTreeMap<(OfferId, AccountId), SealedQuote>,
     pub packages: BTreeMap<(PackageId, u32), (AccountId, Package)>,
+    pub programs: BTreeMap<ProgramId, Box<Publication>>,
 }
 
 impl Documents {
@@ -32,11 +39,25 @@ impl Documents {
                 .ok_or_else(|| format!("the package has no option {} for {}", id.option, id.carrier))?;
             facts.tariffs.insert(*id, Arc::new(option.clone()));
         }
+        if let Some(program) = wants.program {
+            facts.module = Some(self.module(program)?);
+        }
         for (id, version) in &wants.packages {
             let terms: &PackageTerms = &self.package(*id, *version)?.1.terms;
             facts.packages.insert((*id, *version), Arc::new(terms.clone()));
         }
         Ok(())
+    }
+
+    /// A program's code, compiled: the code of exactly that id.
+    fn module(&self, program: ProgramId) -> Result<Arc<Module>, String> {
+        let publication = self.programs.get(&program);
+        let publication = publication.ok_or_else(|| format!("the publication of program {program} is missing"))?;
+        let Publication { engine, code, .. } = &**publication;
+        if !wasm::is_engine(*engine) {
+            return Err(format!("program {program} runs on engine {engine}, which this release does not have"));
+        }
+        wasm::load(*engine, code.digest(), || code.to_vec()).map_err(|error| error.to_string())
     }
 
     pub fn package(&self, id: PackageId, version: u32) -> Result<&(AccountId, Package), String> {
@@ -59,6 +80,18 @@ pub(crate) struct Run<'a> {
     pub statement: Option<&'a Statement>,
     pub program: Program,
     pub drafts: Vec<Draft>,
+    /// What the receipt says of the runs of a published program, in their order.
+    pub ran: VecDeque<Ran<'a>>,
+    /// Whether the receipt says that the program failed.
+    pub failed: bool,
+}
+
+/// What a receipt says of a run of a published program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ran<'a> {
+    pub fuel: u32,
+    pub available: &'a [Money],
+    pub sums: &'a [Filled],
 }
 
 impl Run<'_> {
@@ -77,10 +110,10 @@ impl Run<'_> {
                     bands: *bands,
                     peak: (utilidor_types::Quantity::ZERO, 0),
                 };
-                self.tell(&Told::Returned { binding: *binding, segment })
+                self.told(Told::Returned { binding: *binding, segment })
             }
             Event::LevelReached { agreement, binding, bands } if *agreement == self.agreement => {
-                self.tell(&Told::Level { binding: *binding, bands: *bands })
+                self.told(Told::Level { binding: *binding, bands: *bands })
             }
             Event::Adjusted { agreement, binding, interval, more, less } if *agreement == self.agreement => {
                 if self.fills(*binding)? {
@@ -91,7 +124,7 @@ impl Run<'_> {
                     bands: *more,
                     peak: (utilidor_types::Quantity::ZERO, 0),
                 };
-                self.tell(&Told::Corrected { binding: *binding, more, less: *less })
+                self.told(Told::Corrected { binding: *binding, more, less: *less })
             }
             Event::Debt { agreement, owes, .. } if *agreement == self.agreement => {
                 self.program.debt = *owes;
@@ -125,10 +158,57 @@ impl Run<'_> {
         };
         let bands = segment.rest().ok_or("a segment's registers go back, or less is left than purchases took")?;
         let segment = utilidor_program::Segment { interval: segment.interval, bands, peak: segment.peak };
-        self.tell(&Told::Segment { binding, segment })
+        self.told(Told::Segment { binding, segment })
     }
 
-    pub fn tell(&mut self, event: &Told) -> Result<(), String> {
+    /// The program is told something, unless it fails or has failed: then it is told later. Which of it is, the receipt says.
+    pub fn told(&mut self, event: Told) -> Result<(), String> {
+        if self.terms.program.published().is_none() {
+            return self.tell(&event, None);
+        }
+        if self.program.failures > 0 {
+            self.wait(event);
+            return Ok(());
+        }
+        self.attempt(event)
+    }
+
+    fn wait(&mut self, event: Told) {
+        if self.program.waiting.len() < MAX_WAITING {
+            self.program.waiting.push(event);
+        }
+    }
+
+    /// The program is told something that it either does, or fails at.
+    pub fn attempt(&mut self, event: Told) -> Result<(), String> {
+        match self.ran.pop_front() {
+            Some(ran) => self.tell(&event, Some(ran)),
+            None if self.failed => {
+                self.program.failures = self.program.failures.saturating_add(1);
+                if event != Told::Due {
+                    self.wait(event);
+                }
+                Ok(())
+            }
+            // It was called only to be told what it had missed.
+            None if event == Told::Due => Ok(()),
+            None => Err("the receipt does not say that the program ran".into()),
+        }
+    }
+
+    /// The program is told what waits for it. What comes after another failure goes on waiting.
+    pub fn tell_waiting(&mut self) -> Result<(), String> {
+        let failures = std::mem::take(&mut self.program.failures);
+        for event in std::mem::take(&mut self.program.waiting) {
+            self.told(event)?;
+        }
+        if self.program.failures > 0 {
+            self.program.failures = failures.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, event: &Told, ran: Option<Ran<'_>>) -> Result<(), String> {
         let wants = utilidor_program::wants(&self.terms.program, event, &self.program.state);
         let wants = wants.map_err(|fault| fault.to_string())?;
         let available = self.statement.map_or(Money::ZERO, |statement| statement.available);
@@ -141,15 +221,35 @@ impl Run<'_> {
             sums: wants.sums.iter().map(|(binding, _)| self.sums(*binding)).collect(),
             ..Facts::default()
         };
+        if let Some(ran) = ran {
+            self.check_sums(ran.sums)?;
+            facts.available = ran.available.to_vec();
+            let sums = ran.sums.iter();
+            facts.sums = sums.map(|sum| Sums { binding: sum.binding, bands: sum.bands, until: sum.until }).collect();
+        }
         self.documents.supply(&wants, &mut facts)?;
         let case = Case { agreement: self.agreement, terms: self.terms, state: &self.program.state, facts: &facts };
         let step = utilidor_program::act(event, case).map_err(|fault| fault.to_string())?;
+        if let Some(ran) = ran.filter(|ran| u64::from(ran.fuel) != step.fuel) {
+            return Err(format!("the program used {} of fuel, the receipt says {}", step.fuel, ran.fuel));
+        }
         match event {
             Told::Ending { by, agreed: false } => self.program.wish = *by,
             Told::EndingWithdrawn { .. } | Told::Amended { .. } => self.program.wish = None,
             _ => {}
         }
         self.carry_out(step)
+    }
+
+    /// What a receipt says that meters had filled is no less than what segments say.
+    fn check_sums(&self, sums: &[Filled]) -> Result<(), String> {
+        for (binding, (filled, _)) in &self.program.sums {
+            let less = |sum: &Filled| sum.binding == *binding && sum.bands.checked_sub(filled).is_none();
+            if sums.iter().any(less) {
+                return Err(format!("meter {binding} has filled more than the receipt says"));
+            }
+        }
+        Ok(())
     }
 
     fn sums(&self, binding: u8) -> Sums {
@@ -173,11 +273,11 @@ impl Run<'_> {
                     self.program.debt = debt.ok_or("more is paid than is owed")?;
                 }
                 Effect::Issue(draft) => self.drafts.push(draft),
+                Effect::Settle { binding, .. } => drop(self.program.sums.remove(&binding)),
                 // The rest is between the ledger and its meters and calendar; what follows from it is told.
                 Effect::Schedule(_)
                 | Effect::Bind(_)
                 | Effect::EndBinding { .. }
-                | Effect::Settle { .. }
                 | Effect::Mark { .. }
                 | Effect::Level { .. }
                 | Effect::Sell(..)

@@ -80,6 +80,7 @@ fn makes_terms(action: &Action) -> bool {
         Action::PublishOffers { .. }
             | Action::SubmitQuotes { .. }
             | Action::PublishPackage(_)
+            | Action::PublishProgram(_)
             | Action::Award { .. }
             | Action::ProposeAgreement { .. }
             | Action::Subscribe { .. }

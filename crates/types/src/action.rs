@@ -12,6 +12,7 @@ use crate::meter::{MAX_REASON_BYTES, MAX_RUNS, Meter, MeterAuthority, MeterRun, 
 use crate::money::Money;
 use crate::offer::Offer;
 use crate::package::{Package, Period};
+use crate::program::Publication;
 use crate::quantity::Quantity;
 use crate::quote::{Opening, SealedQuote};
 use crate::time::{Timestamp, Window};
@@ -311,6 +312,8 @@ pub enum Action {
         /// The version.
         version: u32,
     },
+    /// A member publishes a program that it has written [M15].
+    PublishProgram(Box<Publication>),
     /// A user subscribes to a published package: both sides have signed, since publishing is a standing offer.
     Subscribe {
         /// What the user calls it.
@@ -379,6 +382,8 @@ impl Action {
             Self::RecordReadings { runs } => runs.iter().map(|run| run.readings.len()).sum(),
             Self::TakeOverMeters { meters } => 8 * meters.len(),
             Self::Transfer { .. } => 1,
+            // A record of some hundred cells for each 16 KiB.
+            Self::PublishProgram(publication) => 16 + publication.code.len() / 256,
             _ => 8,
         }
         .max(1)
@@ -419,6 +424,7 @@ impl Action {
             Self::CorrectReadings { .. } => "correct_readings",
             Self::PublishPackage(_) => "publish_package",
             Self::ClosePackage { .. } => "close_package",
+            Self::PublishProgram(_) => "publish_program",
             Self::Subscribe { .. } => "subscribe",
             Self::Prepay { .. } => "prepay",
         }

@@ -10,11 +10,12 @@
 //! Nothing in it changes once all have signed, save by an amendment that all sign.
 
 use crate::carrier::Carrier;
-use crate::encoding::Bounded;
+use crate::encoding::{Bounded, hex_bytes};
 use crate::hash::{Digest, hash_of};
-use crate::id::{AccountId, AgreementId, MeterId, OfferId, PackageId};
+use crate::id::{AccountId, AgreementId, MeterId, OfferId, PackageId, ProgramId};
 use crate::money::{Money, Price};
 use crate::offer::MAX_LOTS;
+use crate::program::{CodedMeter, Grant, MAX_CODED_METERS, MAX_PARAMETER_BYTES};
 use crate::quantity::{Area, Quantity};
 use crate::time::{DAY_MS, Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -25,8 +26,6 @@ use std::fmt;
 pub const MAX_WINDOW_HOURS: u64 = 31 * 24 + 1;
 /// Most parties of an agreement.
 pub const MAX_PARTIES: usize = 16;
-/// Longest terms of a program that is no native one, in bytes.
-pub const MAX_TERMS_BYTES: usize = 4_096;
 /// An allowance that renews does so after this time: 30 days.
 pub const ALLOWANCE_PERIOD_MS: u64 = 30 * DAY_MS;
 
@@ -167,6 +166,38 @@ pub struct SubscriptionTerms {
 pub enum ProgramCode {
     /// A native program, by its number.
     Native(u16),
+    /// A program that parties have published.
+    Published(ProgramId),
+}
+
+/// Terms of a program beyond those that have terms of their own.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CodedTerms {
+    /// Which program.
+    pub code: ProgramCode,
+    /// What it can reach of the parties' money; nothing of a party that is not named.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Grant>))]
+    pub grants: Bounded<Grant, MAX_PARTIES>,
+    /// The meters that it can reach.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<CodedMeter>))]
+    pub meters: Bounded<CodedMeter, MAX_CODED_METERS>,
+    /// What it alone reads.
+    #[serde(with = "hex_bytes")]
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
+    pub parameters: Bounded<u8, MAX_PARAMETER_BYTES>,
+}
+
+impl CodedTerms {
+    /// Terms of a program that reaches neither money nor meters.
+    pub fn bare(code: ProgramCode, parameters: Bounded<u8, MAX_PARAMETER_BYTES>) -> Self {
+        Self { code, grants: Bounded::empty(), meters: Bounded::empty(), parameters }
+    }
+
+    /// What it can reach of a party's money.
+    pub fn grant(&self, party: Party) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.party == party)
+    }
 }
 
 /// The program that an agreement runs, with its terms.
@@ -178,14 +209,8 @@ pub enum Program {
     Purchase(PurchaseTerms),
     /// A multi-carrier retail package.
     Subscription(SubscriptionTerms),
-    /// A program whose terms it alone reads.
-    Coded {
-        /// Which.
-        code: ProgramCode,
-        /// Its terms.
-        #[cfg_attr(feature = "schema", schema(value_type = Vec<u8>))]
-        terms: Bounded<u8, MAX_TERMS_BYTES>,
-    },
+    /// A program whose parameters it alone reads.
+    Coded(CodedTerms),
 }
 
 impl Program {
@@ -194,7 +219,7 @@ impl Program {
         match self {
             Self::Purchase(_) => "purchase",
             Self::Subscription(_) => "subscription",
-            Self::Coded { .. } => "coded",
+            Self::Coded(_) => "coded",
         }
     }
 
@@ -206,7 +231,7 @@ impl Program {
             Self::Subscription(terms) => {
                 terms.services.iter().filter_map(|service| service.meter).map(|meter| (meter, None)).collect()
             }
-            Self::Coded { .. } => Vec::new(),
+            Self::Coded(terms) => terms.meters.iter().map(|meter| (meter.meter, Some(meter.window))).collect(),
         }
     }
 
@@ -214,7 +239,15 @@ impl Program {
     pub const fn package(&self) -> Option<(PackageId, u32)> {
         match self {
             Self::Subscription(terms) => Some((terms.package, terms.version)),
-            Self::Purchase(_) | Self::Coded { .. } => None,
+            Self::Purchase(_) | Self::Coded(_) => None,
+        }
+    }
+
+    /// The published program that it is, if it is one.
+    pub const fn published(&self) -> Option<ProgramId> {
+        match self {
+            Self::Coded(CodedTerms { code: ProgramCode::Published(program), .. }) => Some(*program),
+            _ => None,
         }
     }
 }

@@ -110,6 +110,12 @@ impl<T, const MAX: usize> Deref for Bounded<T, MAX> {
     }
 }
 
+impl<T, const MAX: usize> AsRef<[T]> for Bounded<T, MAX> {
+    fn as_ref(&self) -> &[T] {
+        &self.0
+    }
+}
+
 impl<T, const MAX: usize> TryFrom<Vec<T>> for Bounded<T, MAX> {
     type Error = TooLong;
     fn try_from(items: Vec<T>) -> Result<Self, TooLong> {

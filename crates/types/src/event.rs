@@ -129,6 +129,18 @@ pub struct Fill {
     pub bands: Bands,
 }
 
+/// What a binding with a volume has filled so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Filled {
+    /// The binding.
+    pub binding: u8,
+    /// How much, by band.
+    pub bands: Bands,
+    /// How far the meter's certified readings reach.
+    pub until: Timestamp,
+}
+
 /// A stretch of a meter's time between two marks, worked out: what passed in it is the difference of the cumulative
 /// registers at its ends. Agreements are told of segments, not of readings.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -321,6 +333,19 @@ pub enum Event {
         code: u16,
         /// How often in a row.
         failures: u8,
+    },
+    /// A program that parties have published has acted, knowing this besides what other events say.
+    ProgramRan {
+        /// The agreement.
+        agreement: AgreementId,
+        /// What it used.
+        fuel: u32,
+        /// What each party's allowance could have given.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<Money>))]
+        available: Bounded<Money, { crate::agreement::MAX_PARTIES }>,
+        /// What meters with a volume had filled.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<Filled>))]
+        sums: Bounded<Filled, { crate::program::MAX_CODED_METERS }>,
     },
     /// What a party owes under an agreement has changed.
     Debt {

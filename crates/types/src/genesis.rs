@@ -6,6 +6,7 @@ use crate::hash::{Digest, hash_of};
 use crate::id::{AccountId, ChainId, MemberId};
 use crate::key::PublicKey;
 use crate::member::{Role, Roles};
+use crate::program::Fuel;
 use crate::time::Timestamp;
 use crate::validator::{ENDLESS_EPOCH, Epochs, MIN_EPOCH_LENGTH, Roster, Validator};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -63,6 +64,10 @@ pub struct Limits {
     pub packages: u32,
     /// Subscriptions of a member that have not ended.
     pub subscriptions: u32,
+    /// Programs that a member has published.
+    pub programs: u32,
+    /// Fuel that agreements of a member may use in a day by what is asked of them and what falls due.
+    pub daily_fuel: Fuel,
     /// Transactions of a member that wait in a node's pool.
     pub pooled: u32,
     /// Motions of a member that are open.
@@ -79,6 +84,8 @@ impl Limits {
         meters: 100_000,
         packages: 1_024,
         subscriptions: 4_096,
+        programs: 256,
+        daily_fuel: Fuel(20_000_000_000),
         pooled: 8_192,
         motions: 64,
     };

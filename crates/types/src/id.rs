@@ -79,6 +79,11 @@ byte_id!(
 );
 
 byte_id!(
+    /// A program that parties have written: the hash of what was published.
+    ProgramId, 32
+);
+
+byte_id!(
     /// What a creator calls the thing that it creates: unique among its things of one kind.
     Label, 16
 );

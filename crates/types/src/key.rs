@@ -73,14 +73,17 @@ impl SignatureCheck<'_> {
         match self.key {
             PublicKey::Ed25519(bytes) => ed25519::PublicKey::try_from(bytes)
                 .is_ok_and(|key| key.verify(self.namespace, self.message, &ed25519_signature(self.signature))),
-            PublicKey::P256(bytes) => {
-                let Ok(key) = p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes) else { return false };
-                let Ok(signature) = p256::ecdsa::Signature::from_slice(&self.signature.0) else { return false };
-                signature.normalize_s() == signature
-                    && key.verify(&payload(self.namespace, self.message), &signature).is_ok()
-            }
+            PublicKey::P256(_) => p256_holds(self.key, &payload(self.namespace, self.message), self.signature),
         }
     }
+}
+
+/// Whether a P-256 key has signed just these bytes, with a low S. No other key has.
+pub(crate) fn p256_holds(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+    let PublicKey::P256(bytes) = key else { return false };
+    let Ok(key) = p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes) else { return false };
+    let Ok(signature) = p256::ecdsa::Signature::from_slice(&signature.0) else { return false };
+    signature.normalize_s() == signature && key.verify(message, &signature).is_ok()
 }
 
 fn ed25519_signature(signature: &Signature) -> ed25519::Signature {
@@ -229,6 +232,18 @@ impl PrivateKey {
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey(of {})", self.public_key())
+    }
+}
+
+impl PublicKey {
+    /// A P-256 key as devices show it: in hex, as a point (compressed or not) or as an X.509 key with its usual head.
+    pub fn of_device(hex: &str) -> Result<Self, NotAKey> {
+        const HEAD: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+        let hex = hex.trim().to_ascii_lowercase();
+        let point = hex::decode(hex.strip_prefix(HEAD).unwrap_or(&hex)).map_err(|_| NotAKey)?;
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).map_err(|_| NotAKey)?;
+        let point = key.to_sec1_point(true);
+        Ok(Self::P256(point.as_bytes().try_into().expect("a compressed point has 33 bytes")))
     }
 }
 

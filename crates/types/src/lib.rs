@@ -5,7 +5,9 @@
 //! | [`carrier`], [`quantity`], [`money`], [`time`] | what is measured, in which integer unit, and the one place where rounding happens |
 //! | [`id`], [`hash`], [`key`] | how things are named, hashed and signed |
 //! | [`member`], [`offer`], [`quote`], [`agreement`], [`package`], [`meter`] | the nouns of the trade and their stateless checks |
+//! | [`ocmf`] | readings that a device has signed in a public format |
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
+//! | [`program`] | what parties publish of programs that they write themselves |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
 //! | [`block`], [`validators`] | what the members sign, and whose signatures count |
@@ -31,9 +33,11 @@ pub mod key;
 pub mod member;
 pub mod meter;
 pub mod money;
+pub mod ocmf;
 pub mod offer;
 pub mod operator;
 pub mod package;
+pub mod program;
 pub mod quantity;
 pub mod quote;
 pub mod receipt;
@@ -55,11 +59,14 @@ pub use encoding::{Bounded, DecodeError, Text, decode, encode};
 pub use event::Event;
 pub use genesis::Genesis;
 pub use hash::Digest;
-pub use id::{AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, MotionId, OfferId, PackageId};
+pub use id::{
+    AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId,
+};
 pub use key::{PrivateKey, PublicKey, Signature};
 pub use member::{Role, Roles};
 pub use meter::{Certificate, CertificationEntry, CertifiedRun, Meter, MeterAuthority, Reading};
 pub use money::{Money, Price, PriceUnit};
+pub use ocmf::OcmfRecord;
 pub use offer::{Lot, Offer, OfferTerms};
 pub use package::{Band, Bands, Package, Tariff, TariffOption};
 pub use quantity::{Area, Quantity};

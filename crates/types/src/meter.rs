@@ -8,6 +8,7 @@ use crate::carrier::Carrier;
 use crate::encoding::{Bounded, encode};
 use crate::id::{AccountId, CertificateId, ChainId, Label, MeterId};
 use crate::key::{PublicKey, Signature};
+use crate::ocmf::{MAX_OCMF_BYTES, OcmfError, OcmfRecord};
 use crate::quantity::Quantity;
 use crate::time::{Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -98,7 +99,7 @@ pub struct Reading {
 }
 
 /// A meter's own signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MeterSignature {
@@ -109,6 +110,38 @@ pub enum MeterSignature {
         /// Its signature over [`run_message`].
         signature: Signature,
     },
+    /// In a public format: the run is what the record says, reading by reading. The certification log keeps the record.
+    Ocmf(SignedRecord),
+}
+
+/// A record that a device has signed, with the device's key.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SignedRecord {
+    /// The meter's key; the ledger checks that it is the registered one.
+    pub key: PublicKey,
+    /// The record, byte for byte.
+    pub record: OcmfRecord,
+}
+
+impl SignedRecord {
+    /// Whether the key has signed the record, and the record says just these readings.
+    pub fn says(&self, readings: &[Reading]) -> Result<(), OcmfError> {
+        let contents = self.record.verify(&self.key)?;
+        if *contents.readings == *readings { Ok(()) } else { Err(OcmfError::OtherReadings) }
+    }
+
+    /// Whether the key has signed the record, and the record says these readings among others.
+    pub fn holds(&self, readings: impl Iterator<Item = Reading>) -> Result<(), OcmfError> {
+        let contents = self.record.verify(&self.key)?;
+        let mut said = contents.readings.iter();
+        for reading in readings {
+            if !said.any(|other| *other == reading) {
+                return Err(OcmfError::OtherReadings);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl MeterSignature {
@@ -116,6 +149,7 @@ impl MeterSignature {
     pub const fn key(&self) -> &PublicKey {
         match self {
             Self::Run { key, .. } => key,
+            Self::Ocmf(signed) => &signed.key,
         }
     }
 }
@@ -161,13 +195,36 @@ pub struct Certificate {
 pub enum CertificationEntry {
     /// Readings of one meter that were certified together.
     Run(CertifiedRun),
+    /// The same, with the record in which their device has signed them.
+    Ocmf {
+        /// The readings.
+        run: CertifiedRun,
+        /// The record.
+        signed: SignedRecord,
+    },
 }
 
 impl CertificationEntry {
     /// The run.
     pub const fn run(&self) -> &CertifiedRun {
         match self {
-            Self::Run(run) => run,
+            Self::Run(run) | Self::Ocmf { run, .. } => run,
+        }
+    }
+
+    /// The record in which the device has signed the readings, if it has.
+    pub const fn signed(&self) -> Option<&SignedRecord> {
+        match self {
+            Self::Run(_) => None,
+            Self::Ocmf { signed, .. } => Some(signed),
+        }
+    }
+
+    /// Whether the device's record, if there is one, is signed by the key beside it and says what was certified.
+    pub fn check(&self) -> Result<(), OcmfError> {
+        match self {
+            Self::Run(_) => Ok(()),
+            Self::Ocmf { run, signed } => signed.holds(run.readings.iter().map(|certified| certified.reading)),
         }
     }
 }
@@ -199,7 +256,8 @@ pub struct CertifiedReading {
 }
 
 /// The longest encoding of an entry of the certification log in bytes.
-pub const MAX_CERTIFICATION_ENTRY_BYTES: usize = 1 + 8 + 16 + 8 + 2 + MAX_RUN_READINGS * (16 + 8);
+pub const MAX_CERTIFICATION_ENTRY_BYTES: usize =
+    1 + 8 + 16 + 8 + 2 + MAX_RUN_READINGS * (16 + 8) + 1 + 33 + 2 + MAX_OCMF_BYTES;
 
 impl CertifiedRun {
     /// Id of what is certified next.

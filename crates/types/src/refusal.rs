@@ -5,10 +5,11 @@
 use crate::agreement::Status;
 use crate::carrier::Carrier;
 use crate::hash::Digest;
-use crate::id::{AccountId, AgreementId, MemberId, MeterId, MotionId, OfferId, PackageId};
+use crate::id::{AccountId, AgreementId, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId};
 use crate::key::PublicKey;
 use crate::member::Role;
 use crate::money::Money;
+use crate::program::Fuel;
 use crate::quantity::Quantity;
 use crate::time::Timestamp;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -35,6 +36,8 @@ pub enum Limited {
     Subscriptions,
     /// Open motions.
     Motions,
+    /// Published programs.
+    Programs,
 }
 
 impl std::fmt::Display for Limited {
@@ -48,8 +51,63 @@ impl std::fmt::Display for Limited {
             Self::Packages => "versions of packages",
             Self::Subscriptions => "running subscriptions",
             Self::Motions => "open motions",
+            Self::Programs => "published programs",
         })
     }
+}
+
+macro_rules! code_rules {
+    ($($name:ident = $sentence:literal;)*) => {
+        /// What a program's code may be. The order is that in which it is checked as far as sections of a module allow.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        #[allow(missing_docs)] // the sentence of each says what it is
+        pub enum CodeRule {
+            $($name,)*
+        }
+
+        impl CodeRule {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+        }
+
+        impl std::fmt::Display for CodeRule {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self {
+                    $(Self::$name => $sentence,)*
+                })
+            }
+        }
+    };
+}
+
+code_rules! {
+    NoModule = "bytes of a WebAssembly module, at fault at this place";
+    Instruction = "an instruction or type that programs may not have, at this place";
+    Imports = "imports";
+    Start = "start functions";
+    Types = "types of functions";
+    Parameters = "parameters of a function";
+    Results = "results of a function";
+    Functions = "functions";
+    Body = "bytes of a function";
+    Locals = "locals of a function";
+    Operands = "operands of a function at once";
+    Nesting = "nested blocks of a function";
+    BranchTargets = "targets of a branch table";
+    Tables = "tables";
+    TableEntries = "entries of a table";
+    Elements = "entries of element segments";
+    Memories = "memories";
+    MemoryPages = "pages of memory";
+    Globals = "globals";
+    DataSegments = "segments of data";
+    Custom = "bytes of sections that no engine reads";
+    Exports = "exports besides memory, buffer and act";
+    NoMemory = "memories exported as memory";
+    NoBuffer = "globals exported as buffer: the place of the input, in the first memory";
+    NoAct = "functions exported as act: from the input's length to the place and length of the output";
 }
 
 macro_rules! refusals {
@@ -162,6 +220,18 @@ refusals! {
     BadParties = "terms/bad-parties", "the program does not take these parties";
     /// No such program is known.
     UnknownProgram { code: u16 } = "program/unknown", "no program {code} is known";
+    /// No such program is published.
+    UnknownPublication { program: ProgramId } = "program/unknown-publication", "no program {program} is published";
+    /// No engine of this number runs programs.
+    UnknownEngine { engine: u16, last: u16 } = "program/unknown-engine", "there is no engine {engine}, the last one is {last}";
+    /// The code is no WebAssembly that a program may be.
+    BadCode { rule: CodeRule, found: u32, allowed: u32 } = "program/bad-code", "{rule}: {found} found, {allowed} allowed";
+    /// The manifest is too long.
+    ManifestTooLong { bytes: u32, max: u32 } = "program/manifest-too-long", "the manifest has {bytes} bytes, at most {max} are allowed";
+    /// The program's reach is impossible: a party or meter twice or not there, a window that is empty, nothing to fill.
+    BadReach = "program/bad-reach", "a grant or meter is named twice, of no party, or of no time or volume";
+    /// The agreements of the member have used as much fuel today as they may.
+    FuelSpent { used: Fuel, max: Fuel } = "program/fuel-spent", "the owner's agreements have used {used} of fuel today, at most {max} are allowed";
     /// The program does not accept its terms.
     BadTerms { code: u16 } = "program/bad-terms", "the program does not accept its terms (code {code})";
     /// The program failed, so that nothing was done.
@@ -327,4 +397,6 @@ refusals! {
     AboveAtMost { amount: Money, at_most: Money } = "prepayment/above-at-most", "the period costs {amount}, at most {at_most} was to be paid";
     /// The payment buys nothing: it is smaller than the price of the smallest quantity, or out of season.
     BuysNothing = "prepayment/buys-nothing", "the payment buys nothing";
+    /// The device's record counts energy, and the meter does not.
+    RecordOfEnergy { meter: MeterId, carrier: Carrier } = "reading/record-of-energy", "the record counts energy, meter {meter} measures {carrier}";
 }

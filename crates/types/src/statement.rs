@@ -203,6 +203,25 @@ pub enum StatementLine {
         /// The tax.
         amount: Money,
     },
+    /// A program of the parties' own: what a clause comes to; one party owes `amount` to another.
+    Clause {
+        /// The clause's number in the program's manifest.
+        clause: u16,
+        /// The time that it is about.
+        period: Window,
+        /// The carrier, if it is about one.
+        carrier: Option<Carrier>,
+        /// The quantity; of no carrier: a number that the clause explains.
+        quantity: Quantity,
+        /// The price that was applied, if one was.
+        price: Option<Price>,
+        /// Who pays.
+        from: Party,
+        /// Who is paid.
+        to: Party,
+        /// How much.
+        amount: Money,
+    },
     /// Package: what is left of a tranche goes back to the user.
     Refund {
         /// The carrier.
@@ -230,6 +249,7 @@ impl StatementLine {
             | Self::Demand { carrier, .. }
             | Self::Credit { carrier, .. }
             | Self::Refund { carrier, .. } => Some(*carrier),
+            Self::Clause { carrier, .. } => *carrier,
             Self::DefaultForfeit { .. } | Self::Fixed { .. } | Self::Minimum { .. } | Self::Tax { .. } => None,
         }
     }
@@ -237,6 +257,8 @@ impl StatementLine {
     /// What the user pays by this line; what a credit gives back and what a deposit loses are none of it.
     pub const fn due(&self) -> Money {
         match self {
+            Self::Clause { from: Party::USER, to: Party::OWNER, amount, .. } => *amount,
+            Self::Clause { .. } => Money::ZERO,
             Self::Delivery { amount, .. }
             | Self::Energy { amount, .. }
             | Self::Levy { amount, .. }
@@ -264,6 +286,7 @@ impl StatementLine {
             | Self::Fixed { period, .. }
             | Self::Minimum { period, .. }
             | Self::Demand { period, .. }
+            | Self::Clause { period, .. }
             | Self::Credit { period, .. } => Some(*period),
             _ => None,
         }

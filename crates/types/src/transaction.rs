@@ -14,6 +14,7 @@ use crate::hash::tagged_hash;
 use crate::id::{AccountId, ChainId};
 use crate::key::{KeyRing, PrivateKey, PublicKey, Signature, SignatureCheck, verify_batch as verify_signatures};
 use crate::meter::{MAX_BATCH_READINGS, MeterSignature, READING_NAMESPACE, run_message};
+use crate::ocmf::OcmfError;
 use crate::validator::READY_NAMESPACE;
 use borsh::{BorshDeserialize, BorshSerialize};
 use commonware_parallel::Strategy;
@@ -144,6 +145,14 @@ pub enum VerifyError {
         /// The run's place in the batch.
         run: usize,
     },
+    /// A device's record is not signed by the key beside it, or is not understood, or says other readings.
+    #[error("the record of run {run} is refused: {reason}")]
+    BadMeterRecord {
+        /// The run's place in the batch.
+        run: usize,
+        /// Why.
+        reason: OcmfError,
+    },
     /// The signature of a new account's key is not its own.
     #[error("the signature of the new account {account} is not that of its key")]
     BadAccountSignature {
@@ -242,13 +251,14 @@ pub fn verify_batch_with(
         bytes.extend_from_slice(&signed.signature.0);
         let (hash, account) = (hash_bytes(&bytes), signed.transaction.account());
         let inner = inner_signatures(&signed.transaction);
+        let records = check_records(&signed.transaction);
         let derived = Derived::of(account, &signed.transaction.action).map(Arc::new);
         let verified = VerifiedTransaction { hash, account, bytes: bytes.len(), derived, signed: Arc::new(signed) };
         bytes.truncate(message);
-        Ok((verified, bytes, inner))
+        Ok((verified, bytes, inner, records))
     });
     let mut checks = Vec::with_capacity(prepared.len());
-    for (verified, message, inner) in prepared.iter().flatten() {
+    for (verified, message, inner, _) in prepared.iter().flatten() {
         let signed = &verified.signed;
         checks.push(SignatureCheck {
             namespace: TRANSACTION_NAMESPACE,
@@ -265,12 +275,13 @@ pub fn verify_batch_with(
     prepared
         .into_iter()
         .map(|prepared| {
-            let (verified, _, inner) = prepared?;
+            let (verified, _, inner, records) = prepared?;
             let good = next();
             let bad = inner.iter().fold(None, |bad, inner| if next() { bad } else { bad.or(Some(inner.wrong())) });
             if !good {
                 return Err(VerifyError::BadSignature { signer: verified.signed.transaction.signer });
             }
+            records?;
             bad.map_or(Ok(verified), Err)
         })
         .collect()
@@ -284,6 +295,18 @@ fn check_shape(chain: ChainId, transaction: &Transaction) -> Result<(), VerifyEr
         let readings = runs.iter().map(|run| run.readings.len()).sum();
         if readings > MAX_BATCH_READINGS {
             return Err(VerifyError::TooManyReadings { readings, max: MAX_BATCH_READINGS });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the records that devices have signed in a format of their own: alone, since nothing is gained by checking such
+/// signatures together.
+fn check_records(transaction: &Transaction) -> Result<(), VerifyError> {
+    let Action::RecordReadings { runs } = &transaction.action else { return Ok(()) };
+    for (run, of_meter) in runs.iter().enumerate() {
+        if let Some(MeterSignature::Ocmf(signed)) = &of_meter.signature {
+            signed.says(&of_meter.readings).map_err(|reason| VerifyError::BadMeterRecord { run, reason })?;
         }
     }
     Ok(())
@@ -333,7 +356,8 @@ fn inner_signatures(transaction: &Transaction) -> Vec<InnerSignature> {
     match &transaction.action {
         Action::RecordReadings { runs } => {
             let signed = runs.iter().enumerate().filter_map(|(index, run)| {
-                let MeterSignature::Run { key, signature } = run.signature?;
+                let MeterSignature::Run { key, signature } = run.signature.as_ref()? else { return None };
+                let (key, signature) = (*key, *signature);
                 let message = run_message(chain, run.meter, &run.readings);
                 Some(InnerSignature {
                     namespace: READING_NAMESPACE,

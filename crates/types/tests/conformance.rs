@@ -13,14 +13,15 @@ use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
 use utilidor_types::council::{MotionEnd, Threshold};
-use utilidor_types::event::{BondMovement, Fill, MeterSegment, Movement, Purpose, RefusedReading, Source};
+use utilidor_types::event::{BondMovement, Fill, Filled, MeterSegment, Movement, Purpose, RefusedReading, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::handover::{Handover, SetId};
-use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register};
+use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register, SignedRecord};
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::package::*;
+use utilidor_types::program::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
-use utilidor_types::refusal::Limited;
+use utilidor_types::refusal::{CodeRule, Limited};
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::*;
@@ -36,23 +37,23 @@ const TABLE: &[(&str, &str)] = &[
     ("roles", "6d01e880fa1626887278eaa7fde85a68e66fec16a4e508348163251546d5865f"),
     ("public key", "fce282dd86e5191f784f8a148a6020cfb256ac97a8b39c38c0b577900fbc0cbe"),
     ("cell", "76813839271021ff7fd9a0a1046a963b4963cfab6e7ab099e8493adfa1b24a95"),
-    ("genesis document", "ec7a05db0a1ca297beb16ac0ff3d713f35a677348e3cdb8f6ac60a193bd5a186"),
+    ("genesis document", "03e111ff8b210babf9b6c5ee0066b0c42507644c67cd8699521e86f2c7f461f1"),
     ("offer", "e27e2af3c85425409df407502f7b72d312b1813fe86105eceb26895c4f9d50fb"),
     ("opening", "300191decbb8d7d327a34abab60109b716bc56080d85713889a7e0e8a6a66cec"),
     ("sealed quote", "bfc5c5444aceb05bf9ec85f58ebf0fe7c0034d0747dce4f5a98fb8b7d013d5ad"),
-    ("agreement terms", "5572c51a30c92a874e91bc675e537020cceb4899d617f09fe2bcec462d58099a"),
-    ("agreement", "71e99b7d105a6ee9fc4bdbcd44ebe58a9f0c782927148c22a4235a1553191f67"),
+    ("agreement terms", "9ec79ac45d2904ff03bdaba7e0fe81ebfc951eae83f5eb808fdeb1a1dc00a4e0"),
+    ("agreement", "a0e814265048068b869639a107e590a8326fdd4fcf97eb38f396c1ba3573e364"),
     ("package", "26d18e5b6e00e447b4c452420fad10ae92f16b26ab117b1c8defb11b456e750f"),
     ("meter", "2873d345dbe85801ce74660fa89ed215d9f1b53347b8d9e306bf20a51a4b7450"),
-    ("meter run", "25b84209192f60edf14de20e4922afc195224fb2323360b2c4bc2cfe7cc366f4"),
-    ("action", "7e0f93048a7e2b67e779fc849de357f89336b74a7162d8eb8aabb131c66d1d8f"),
-    ("signed transaction", "d01ab909aefe81e498cb2836ca2fea20575a3a17dd5a331706e6e8a9a38d2b22"),
-    ("refusal", "fc1b522c78c5b04eab66095e500fedd77cee3963e3bf5bd0d1f2cce6e5f8c4ed"),
+    ("meter run", "14ca9269c0a024bee77dde0fa1e1e4f9476d10e6133f686251e603dcee7fec8a"),
+    ("action", "d9e696374226055485a087774418cd267ad89ce3ca300e08d9f1696d751921a0"),
+    ("signed transaction", "195ce0afcd25463ba3b253ebfe234aa026ae49556be832291f76e062ca8ccd11"),
+    ("refusal", "ae0d1adc753eb7038eb8c45c93934dc48754a1a18f552954f6c568ba3ff3b60f"),
     ("movement", "320451abe05c20bc9b4b11346967010945ec6a5360ac69f458d5b0f9f73237c6"),
-    ("event", "50522f22ba15092e5f09f35b73915a5d59d507c96a286a3915e05ac5686b7418"),
-    ("statement", "851b7fe698144199f268f79b4082d73898973c21be0c2f8632636bb8250194e0"),
-    ("receipt", "94592b5570f1e36934004854d57c2416c0fb9aa77830874b8f3e2da60a712847"),
-    ("certification entry", "3d644a74f6574064c12167aad6487a5b03b7a1a57e92c97c0dd75da242193815"),
+    ("event", "e906d1a35effbcd456956a8e7b27dcfca0de62eefde9dbb4f25c3df862e55daf"),
+    ("statement", "20fb16189be734661cf6844ec00eb7a54bae4f9569bddb199342ba690f1e24cf"),
+    ("receipt", "35c4f90a79cabcf7ef017c7a98aceef87b95e33e2f17504fcf0c2eb5e10d53b3"),
+    ("certification entry", "546f110b72cf406ba497c8108372c613fd7f39e98d84522c8407dc183bb61814"),
     ("header", "9da61f15b0d90396be6aa212ad50b97896bf8d2d7570488c97646e33d923342a"),
     ("validator set", "051bfc878325b5fb1d04893248fc713419dc861ee34815b5e92407b0c46b664f"),
     ("handover", "81f43fc6122e57a92b0eaa3474dbdea4caf7b1cb3d9526bfdad858a9649aff18"),
@@ -104,6 +105,7 @@ const OTHER: AccountId = AccountId([2; 32]);
 const AGREEMENT: AgreementId = AgreementId([3; 16]);
 const METER: MeterId = MeterId([4; 16]);
 const OFFER: OfferId = OfferId([5; 16]);
+const PROGRAM: ProgramId = ProgramId([17; 32]);
 const PACKAGE: PackageId = PackageId([6; 16]);
 const MEMBER: MemberId = MemberId([7; 16]);
 const LABEL: Label = Label([30; 16]);
@@ -200,8 +202,26 @@ fn programs() -> Vec<Program> {
     let area = Service { carrier: Carrier::Cooling, meter: None, ..service.clone() };
     let subscription =
         SubscriptionTerms { package: PACKAGE, version: 2, services: list(vec![service, area]), allowance: AMOUNT };
-    let coded = Program::Coded { code: ProgramCode::Native(7), terms: list(vec![31, 32]) };
-    vec![Program::Purchase(purchase), Program::Subscription(subscription), coded]
+    let coded = CodedTerms::bare(ProgramCode::Native(7), list(vec![31, 32]));
+    let meter = |metered| CodedMeter {
+        meter: METER,
+        carrier: Carrier::Cooling,
+        party: Party(3),
+        window: Window { from: T0, to: T1 },
+        metered,
+    };
+    let published = CodedTerms {
+        code: ProgramCode::Published(PROGRAM),
+        grants: list(vec![Grant { party: Party::USER, reserve: AMOUNT, allowance: Money(1), renews: true }]),
+        meters: list(vec![meter(Metered::Rest), meter(Metered::Fill(ENERGY))]),
+        parameters: list(vec![33; 8]),
+    };
+    vec![
+        Program::Purchase(purchase),
+        Program::Subscription(subscription),
+        Program::Coded(coded),
+        Program::Coded(published),
+    ]
 }
 
 fn terms() -> Vec<AgreementTerms> {
@@ -209,6 +229,22 @@ fn terms() -> Vec<AgreementTerms> {
     let hard_ends = ends.map(|fallback| Some(HardEnd { at: T1, fallback })).into_iter().chain([None]);
     let terms = |(program, hard_end)| AgreementTerms { hard_end, ..AgreementTerms::between(ACCOUNT, OTHER, program) };
     programs().into_iter().cycle().zip(hard_ends).map(terms).collect()
+}
+
+fn publication() -> Publication {
+    let both = || Bilingual { en: text(), zh: text() };
+    let manifest = Manifest {
+        name: text(),
+        version: text(),
+        summary: both(),
+        clauses: list(vec![both(), both()]),
+        parameters: list(vec![Field { name: text(), kind: FieldKind::Price }]),
+        state: list(vec![Field { name: text(), kind: FieldKind::Time }]),
+        fuel: 1_234,
+        sources: DIGEST,
+        toolchain: text(),
+    };
+    Publication { engine: 1, code: Code::new(vec![0, 97, 115, 109]).unwrap(), manifest }
 }
 
 fn package() -> Package {
@@ -270,7 +306,11 @@ fn meters() -> Vec<Meter> {
 fn runs() -> Vec<MeterRun> {
     let signature = MeterSignature::Run { key: KEY, signature: Signature([14; 64]) };
     let run = |signature| MeterRun { meter: METER, readings: list(vec![READING]), signature };
-    vec![run(Some(signature)), run(None)]
+    vec![run(Some(signature)), run(None), run(Some(MeterSignature::Ocmf(signed_record())))]
+}
+
+fn signed_record() -> SignedRecord {
+    SignedRecord { key: KEY, record: OcmfRecord::new("OCMF|{}|{}").unwrap() }
 }
 
 fn new_account() -> NewAccount {
@@ -346,6 +386,7 @@ fn actions() -> Vec<Action> {
         Action::RetireMeter { meter },
         Action::RecordReadings { runs: list(runs()) },
         Action::PublishPackage(package()),
+        Action::PublishProgram(Box::new(publication())),
         Action::Subscribe { label: LABEL, terms: subscription },
         prepay(Prepayment::Amount(AMOUNT)),
         prepay(Prepayment::AmountForPeriod { amount: AMOUNT, period: Period::Quarter }),
@@ -400,6 +441,16 @@ fn statement() -> Statement {
         StatementLine::Credit { carrier, period, price, bands, amount },
         StatementLine::Tax { permille: 130, base: Money(9), amount },
         StatementLine::Refund { carrier, tranche: 3, amount, withheld: Money(10) },
+        StatementLine::Clause {
+            clause: 4,
+            period,
+            carrier: None,
+            quantity: ENERGY,
+            price: Some(PRICE),
+            from: Party::OWNER,
+            to: Party(2),
+            amount,
+        },
     ];
     Statement {
         agreement: AGREEMENT,
@@ -440,6 +491,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LimitReached { what: Limited::Offers, max: 1_024 },
         Refusal::AboveDebt { owed: Money(1), amount: AMOUNT },
         Refusal::ProgramFault { code: 1 },
+        Refusal::UnknownPublication { program: PROGRAM },
+        Refusal::BadCode { rule: CodeRule::Locals, found: 8_000, allowed: 256 },
+        Refusal::FuelSpent { used: Fuel(7), max: Fuel(7) },
+        Refusal::LimitReached { what: Limited::Programs, max: 256 },
     ]
 }
 
@@ -500,6 +555,12 @@ fn events() -> Vec<Event> {
         Event::Corrected { meter: METER, interval, certified: ENERGY, right: Quantity(1), reason: text() },
         Event::Prepaid { subscription: agreement, carrier, tranche: 1, paid: AMOUNT, period: Some(interval) },
         Event::ProgramFailed { agreement, code: 1, failures: 2 },
+        Event::ProgramRan {
+            agreement,
+            fuel: 1_234,
+            available: list(vec![AMOUNT, Money(0)]),
+            sums: list(vec![Filled { binding: 1, bands: BANDS_OF_ENERGY, until: T1 }]),
+        },
         Event::Debt { agreement, party: Party::USER, owes: AMOUNT },
         Event::Ending { agreement, at: T1 },
         bond(BondMovement::Reserved),
@@ -552,7 +613,8 @@ fn receipts() -> Vec<Receipt> {
 fn certification_entries() -> Vec<CertificationEntry> {
     let reading = CertifiedReading { reading: READING, quantity: ENERGY };
     let run = |readings| CertifiedRun { first: CertificateId(20), meter: METER, from: T0, readings: list(readings) };
-    vec![CertificationEntry::Run(run(vec![reading, reading])), CertificationEntry::Run(run(vec![]))]
+    let signed = CertificationEntry::Ocmf { run: run(vec![reading]), signed: signed_record() };
+    vec![CertificationEntry::Run(run(vec![reading, reading])), CertificationEntry::Run(run(vec![])), signed]
 }
 
 fn headers() -> Vec<Header> {

@@ -14,7 +14,7 @@ pub enum Kind {
     Purchase,
     /// A multi-carrier retail package.
     Subscription,
-    /// A program whose terms it alone reads.
+    /// A program whose parameters it alone reads.
     Coded,
 }
 
@@ -27,7 +27,7 @@ impl Kind {
         match program {
             Program::Purchase(_) => Self::Purchase,
             Program::Subscription(_) => Self::Subscription,
-            Program::Coded { .. } => Self::Coded,
+            Program::Coded(_) => Self::Coded,
         }
     }
 

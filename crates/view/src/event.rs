@@ -78,6 +78,8 @@ kinds! {
     TrancheOpened = "tranche_opened";
     /// An agreement's program failed.
     ProgramFailed = "program_failed";
+    /// A published program has acted.
+    ProgramRan = "program_ran";
     /// What a party owes has changed.
     Debt = "debt";
     /// An agreement ends at a time.

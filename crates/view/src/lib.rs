@@ -15,6 +15,7 @@
 //! | [`account`], [`money`] | members, accounts, and every movement of money |
 //! | [`offer`], [`agreement`], [`trace`] | the trade: offers, quotes, agreements, and one of these from offer to payment |
 //! | [`package`], [`statement`] | packages, subscriptions with what was prepaid, statements |
+//! | [`program`] | programs that parties have published |
 //! | [`meter`], [`event`] | meters and certified readings; segments, corrections, notices and whatever else receipts tell |
 //! | [`council`] | who decides, what is decided, who the validators are |
 //! | [`refusal`] | what the ledger refused |
@@ -39,6 +40,7 @@ pub mod offer;
 pub mod package;
 pub mod page;
 pub mod problem;
+pub mod program;
 #[cfg(feature = "proof")]
 pub mod proof;
 pub mod refusal;
@@ -61,6 +63,7 @@ pub use offer::{OfferFilter, OfferStatus, OfferView, QuoteStatus, QuoteView};
 pub use package::{PackageView, SubscriptionView, TrancheOpened, TrancheView};
 pub use page::{Page, PageQuery};
 pub use problem::{Code, Problem};
+pub use program::ProgramView;
 #[cfg(feature = "proof")]
 pub use proof::{ProofDocument, StateProof};
 pub use refusal::{RefusalCount, RefusalView, RefusedAwardView, RefusedReadingView};

@@ -2,6 +2,7 @@
 //! corrections) are events.
 
 use serde::{Deserialize, Serialize};
+use utilidor_types::meter::SignedRecord;
 use utilidor_types::{AccountId, Carrier, Certificate, MeterAuthority, MeterId, Quantity, Timestamp};
 
 /// A meter.
@@ -48,6 +49,10 @@ pub struct CertificateView {
     pub certificate: Certificate,
     /// Height of the block that certified it.
     pub height: u64,
+    /// The record in which the device has signed the reading, byte for byte, and the device's key; none where it was signed in
+    /// this platform's own way, by the meter or by the gateway that answers for it: see the meter's `authority`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignedRecord>,
 }
 
 /// Which meters are wanted; what is absent does not restrict.

@@ -105,6 +105,8 @@ codes! {
     TransactionSignature = 400, "transaction/bad-signature", "the signature is not that of the signer";
     /// A meter's signature is not that meter's.
     MeterSignature = 400, "transaction/bad-meter-signature", "a run's signature is not that of its meter";
+    /// A device's record is not signed by the key beside it, is not understood, or says other readings.
+    MeterRecord = 400, "transaction/bad-meter-record", "a run's record is not that of its meter";
     /// The signature of a new account's key is not its own.
     AccountSignature = 400, "transaction/bad-account-signature", "the signature is not that of the new account's key";
     /// The batch holds more readings than allowed.

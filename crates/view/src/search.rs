@@ -41,6 +41,8 @@ kinds! {
     Package = "package";
     /// A motion.
     Motion = "motion";
+    /// A published program.
+    Program = "program";
     /// A transaction.
     Transaction = "transaction";
 }

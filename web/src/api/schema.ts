@@ -517,6 +517,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/programs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All published programs, in the order of publication. */
+        get: operations["list_programs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/programs/{program}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A published program: what it does in both languages, its parameters, its code's digest. */
+        get: operations["get_program"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/programs/{program}/publication": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that was published of a program, its code included. Its hash is the program's id. */
+        get: operations["get_publication"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/refusals": {
         parameters: {
             query?: never;
@@ -1036,6 +1087,9 @@ export interface components {
                 version: number;
             };
         } | {
+            /** @description A member publishes a program that it has written [M15]. */
+            publish_program: components["schemas"]["Publication"];
+        } | {
             /** @description A user subscribes to a published package: both sides have signed, since publishing is a standing offer. */
             subscribe: {
                 /** @description What the user calls it. */
@@ -1207,7 +1261,16 @@ export interface components {
             ][];
             /** @description The program's state; its digest stands in the statement. */
             state: string;
+            /** @description How often a published program had failed, and what it was to be told again. */
+            waiting: string;
             wish?: components["schemas"]["Party"] | null;
+        };
+        /** @description A text in both languages. */
+        Bilingual: {
+            /** @description English. */
+            en: string;
+            /** @description Chinese. */
+            zh: string;
         };
         /** @description All that justifies a statement. */
         BillProof: {
@@ -1358,6 +1421,7 @@ export interface components {
              * @description Height of the block that certified it.
              */
             height: number;
+            signed?: components["schemas"]["SignedRecord"] | null;
         };
         /** @description Entries of the certification log as of a final block. */
         CertificatesProof: {
@@ -1368,6 +1432,14 @@ export interface components {
                 {
                     /** @description Readings of one meter that were certified together. */
                     run: components["schemas"]["CertifiedRun"];
+                } | {
+                    /** @description The same, with the record in which their device has signed them. */
+                    ocmf: {
+                        /** @description The readings. */
+                        run: components["schemas"]["CertifiedRun"];
+                        /** @description The record. */
+                        signed: components["schemas"]["SignedRecord"];
+                    };
                 },
                 {
                     /** @description Path in the log's Merkle mountain range. */
@@ -1455,6 +1527,35 @@ export interface components {
          * @enum {string}
          */
         Closing: "period" | "end" | "supplement";
+        /**
+         * @description What a program's code may be. The order is that in which it is checked as far as sections of a module allow.
+         * @enum {string}
+         */
+        CodeRule: "no_module" | "instruction" | "imports" | "start" | "types" | "parameters" | "results" | "functions" | "body" | "locals" | "operands" | "nesting" | "branch_targets" | "tables" | "table_entries" | "elements" | "memories" | "memory_pages" | "globals" | "data_segments" | "custom" | "exports" | "no_memory" | "no_buffer" | "no_act";
+        /** @description A meter that a program can reach; it is called by its place in the list. */
+        CodedMeter: {
+            /** @description What it measures. */
+            carrier: components["schemas"]["Carrier"];
+            /** @description The meter. */
+            meter: components["schemas"]["MeterId"];
+            /** @description How it is summed. */
+            metered: components["schemas"]["Metered"];
+            /** @description Whose it is. */
+            party: components["schemas"]["Party"];
+            /** @description When it can serve the agreement. */
+            window: components["schemas"]["Window"];
+        };
+        /** @description Terms of a program beyond those that have terms of their own. */
+        CodedTerms: {
+            /** @description Which program. */
+            code: components["schemas"]["ProgramCode"];
+            /** @description What it can reach of the parties' money; nothing of a party that is not named. */
+            grants: components["schemas"]["Grant"][];
+            /** @description The meters that it can reach. */
+            meters: components["schemas"]["CodedMeter"][];
+            /** @description What it alone reads. */
+            parameters: string;
+        };
         /** @description The reference of codes. */
         Codes: {
             /** @description Codes of problem documents. */
@@ -1677,6 +1778,20 @@ export interface components {
         } | {
             /** @description The agreement. */
             agreement: components["schemas"]["AgreementId"];
+            /** @description What each party's allowance could have given. */
+            available: components["schemas"]["Money"][];
+            /** @enum {string} */
+            event: "program_ran";
+            /**
+             * Format: int32
+             * @description What it used.
+             */
+            fuel: number;
+            /** @description What meters with a volume had filled. */
+            sums: components["schemas"]["Filled"][];
+        } | {
+            /** @description The agreement. */
+            agreement: components["schemas"]["AgreementId"];
             /** @enum {string} */
             event: "debt";
             /** @description How much it owes now. */
@@ -1757,6 +1872,18 @@ export interface components {
             /** @description All that is reserved goes to this account, which decides outside. */
             arbiter: components["schemas"]["AccountId"];
         };
+        /** @description A named integer of eight bytes, little-endian, in a program's parameters or in the head of its state. */
+        Field: {
+            /** @description How it is read. */
+            kind: components["schemas"]["FieldKind"];
+            /** @description What it is called. */
+            name: string;
+        };
+        /**
+         * @description How a parameter or a part of the state is to be read.
+         * @enum {string}
+         */
+        FieldKind: "integer" | "money" | "price" | "quantity" | "time" | "duration" | "permille";
         /** @description What a purchase took of a segment of a meter, by its binding. */
         Fill: {
             /** @description The agreement. */
@@ -1768,6 +1895,18 @@ export interface components {
              * @description Which of the agreement's bindings.
              */
             binding: number;
+        };
+        /** @description What a binding with a volume has filled so far. */
+        Filled: {
+            /** @description How much, by band. */
+            bands: components["schemas"]["Bands"];
+            /**
+             * Format: int32
+             * @description The binding.
+             */
+            binding: number;
+            /** @description How far the meter's certified readings reach. */
+            until: components["schemas"]["Timestamp"];
         };
         /** @description A header, and the signatures that make it final: its own, or those of a block that follows it. */
         FinalHeader: {
@@ -1818,6 +1957,17 @@ export interface components {
             account: components["schemas"]["AccountId"];
             /** @description What it may do. */
             roles: components["schemas"]["Roles"];
+        };
+        /** @description What a party lets a program reach of its money, by signing. */
+        Grant: {
+            /** @description The most that it may take from the party's free balance. */
+            allowance: components["schemas"]["Money"];
+            /** @description The party; each at most once. */
+            party: components["schemas"]["Party"];
+            /** @description Whether the allowance is for each 30 days, or for all time. */
+            renews: boolean;
+            /** @description The most that the program may hold reserved of the party's money. */
+            reserve: components["schemas"]["Money"];
         };
         /** @description When an agreement ends whatever its program does, and how. */
         HardEnd: {
@@ -1881,7 +2031,7 @@ export interface components {
          * @description What an id is of.
          * @enum {string}
          */
-        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "transaction";
+        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "program" | "transaction";
         /**
          * @description A key of the state, in hex.
          * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
@@ -1901,7 +2051,7 @@ export interface components {
          * @description What a member can have a limited number of.
          * @enum {string}
          */
-        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions";
+        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "programs";
         /** @description How much state one member can make all others keep, and how much it may ask of them. */
         Limits: {
             /**
@@ -1909,6 +2059,11 @@ export interface components {
              * @description Accounts of a member.
              */
             accounts: number;
+            /**
+             * Format: int64
+             * @description Fuel that agreements of a member may use in a day by what is asked of them and what falls due.
+             */
+            daily_fuel: number;
             /**
              * Format: int32
              * @description Meters in service that a member operates.
@@ -1929,6 +2084,11 @@ export interface components {
              * @description Transactions of a member that wait in a node's pool.
              */
             pooled: number;
+            /**
+             * Format: int32
+             * @description Programs that a member has published.
+             */
+            programs: number;
             /**
              * Format: int32
              * @description Agreements that a member has proposed and nobody has signed yet.
@@ -1971,6 +2131,30 @@ export interface components {
             quantity: components["schemas"]["Quantity"];
             /** @description Whether users must name their own meter, which proves what was taken. */
             user_metered: boolean;
+        };
+        /** @description What people need to know of a program before they sign. */
+        Manifest: {
+            /** @description Its clauses; lines of statements name them by number, counted from 0. */
+            clauses: components["schemas"]["Bilingual"][];
+            /**
+             * Format: int32
+             * @description The most fuel that one event took in its authors' tests.
+             */
+            fuel: number;
+            /** @description What it is called. */
+            name: string;
+            /** @description The parameters, in their order. A program whose parameters are of another form has none here. */
+            parameters: components["schemas"]["Field"][];
+            /** @description Digest of the sources, as its authors have packed them. */
+            sources: components["schemas"]["Digest"];
+            /** @description The head of its state, as the parameters. */
+            state: components["schemas"]["Field"][];
+            /** @description What it does. */
+            summary: components["schemas"]["Bilingual"];
+            /** @description With what it was built. */
+            toolchain: string;
+            /** @description Its version, as its authors count. */
+            version: string;
         };
         /**
          * @description A member: the hash of its first account, in hex.
@@ -2069,6 +2253,9 @@ export interface components {
                 /** @description Its signature over [`run_message`]. */
                 signature: components["schemas"]["Signature"];
             };
+        } | {
+            /** @description In a public format: the run is what the record says, reading by reading. The certification log keeps the record. */
+            ocmf: components["schemas"]["SignedRecord"];
         };
         /** @description A meter. */
         MeterView: {
@@ -2115,6 +2302,11 @@ export interface components {
             /** @description When it was taken into service. */
             since_ms: components["schemas"]["Timestamp"];
         };
+        /** @description How the ledger sums what a meter brings for a program. */
+        Metered: {
+            /** @description Up to a volume, in the order of signing, before any supply: the program sees the sum. */
+            fill: components["schemas"]["Quantity"];
+        } | "rest";
         /** @description A metered tariff whose discount is set by the length of the prepaid period. */
         MeteredByPeriodTariff: {
             /** @description Discounts by period. */
@@ -2282,6 +2474,11 @@ export interface components {
             /** @description The node's release. */
             version: string;
         };
+        /**
+         * @description An OCMF record as its device signed it, byte for byte.
+         * @example OCMF|{}|{}
+         */
+        OcmfRecord: string;
         /** @description An offer as its owner published it. */
         Offer: {
             /** @description Quotes are taken before this time. */
@@ -2541,6 +2738,7 @@ export interface components {
                  * @description Height of the block that certified it.
                  */
                 height: number;
+                signed?: components["schemas"]["SignedRecord"] | null;
             }[];
             /** @description Cursor of the next page; none on the last one. */
             next?: string | null;
@@ -2686,6 +2884,34 @@ export interface components {
                 owner: components["schemas"]["AccountId"];
                 /** @description The version as its owner published it. */
                 package: components["schemas"]["Package"];
+            }[];
+            /** @description Cursor of the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ProgramView: {
+            /** @description The items, in the list's order. */
+            items: {
+                /**
+                 * Format: int32
+                 * @description Length of its code.
+                 */
+                bytes: number;
+                /** @description Where it was published. */
+                cause: components["schemas"]["CauseView"];
+                /** @description Digest of its code. */
+                code: components["schemas"]["Digest"];
+                /**
+                 * Format: int32
+                 * @description The engine that runs it.
+                 */
+                engine: number;
+                /** @description The program: the hash of engine, code and manifest. */
+                id: components["schemas"]["ProgramId"];
+                /** @description What people are to know of it. */
+                manifest: components["schemas"]["Manifest"];
+                /** @description Who published it. */
+                publisher: components["schemas"]["AccountId"];
             }[];
             /** @description Cursor of the next page; none on the last one. */
             next?: string | null;
@@ -2874,13 +3100,8 @@ export interface components {
             /** @description A multi-carrier retail package. */
             subscription: components["schemas"]["SubscriptionTerms"];
         } | {
-            /** @description A program whose terms it alone reads. */
-            coded: {
-                /** @description Which. */
-                code: components["schemas"]["ProgramCode"];
-                /** @description Its terms. */
-                terms: number[];
-            };
+            /** @description A program whose parameters it alone reads. */
+            coded: components["schemas"]["CodedTerms"];
         };
         /** @description What a program beyond the native ones is called by. */
         ProgramCode: {
@@ -2889,6 +3110,37 @@ export interface components {
              * @description A native program, by its number.
              */
             native: number;
+        } | {
+            /** @description A program that parties have published. */
+            published: components["schemas"]["ProgramId"];
+        };
+        /**
+         * @description A program that parties have written: the hash of what was published, in hex.
+         * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+         */
+        ProgramId: string;
+        /** @description A published program, without its code. */
+        ProgramView: {
+            /**
+             * Format: int32
+             * @description Length of its code.
+             */
+            bytes: number;
+            /** @description Where it was published. */
+            cause: components["schemas"]["CauseView"];
+            /** @description Digest of its code. */
+            code: components["schemas"]["Digest"];
+            /**
+             * Format: int32
+             * @description The engine that runs it.
+             */
+            engine: number;
+            /** @description The program: the hash of engine, code and manifest. */
+            id: components["schemas"]["ProgramId"];
+            /** @description What people are to know of it. */
+            manifest: components["schemas"]["Manifest"];
+            /** @description Who published it. */
+            publisher: components["schemas"]["AccountId"];
         };
         /** @description A proof by its kind. */
         Proof: (components["schemas"]["BillProof"] & {
@@ -2914,6 +3166,18 @@ export interface components {
          * @example ed25519:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
          */
         PublicKey: string;
+        /** @description What is published. */
+        Publication: {
+            /** @description The code. */
+            code: string;
+            /**
+             * Format: int32
+             * @description The engine that runs it for ever: what its instructions do and cost.
+             */
+            engine: number;
+            /** @description The manifest. */
+            manifest: components["schemas"]["Manifest"];
+        };
         /** @description A carrier's part of a purchase. */
         PurchaseLot: {
             /** @description The carrier. */
@@ -3004,6 +3268,14 @@ export interface components {
                 {
                     /** @description Readings of one meter that were certified together. */
                     run: components["schemas"]["CertifiedRun"];
+                } | {
+                    /** @description The same, with the record in which their device has signed them. */
+                    ocmf: {
+                        /** @description The readings. */
+                        run: components["schemas"]["CertifiedRun"];
+                        /** @description The record. */
+                        signed: components["schemas"]["SignedRecord"];
+                    };
                 },
                 {
                     /** @description Path in the log's Merkle mountain range. */
@@ -3144,6 +3416,42 @@ export interface components {
             code: number;
             /** @enum {string} */
             refusal: "unknown_program";
+        } | {
+            program: components["schemas"]["ProgramId"];
+            /** @enum {string} */
+            refusal: "unknown_publication";
+        } | {
+            /** Format: int32 */
+            engine: number;
+            /** Format: int32 */
+            last: number;
+            /** @enum {string} */
+            refusal: "unknown_engine";
+        } | {
+            /** Format: int32 */
+            allowed: number;
+            /** Format: int32 */
+            found: number;
+            /** @enum {string} */
+            refusal: "bad_code";
+            rule: components["schemas"]["CodeRule"];
+        } | {
+            /** Format: int32 */
+            bytes: number;
+            /** Format: int32 */
+            max: number;
+            /** @enum {string} */
+            refusal: "manifest_too_long";
+        } | {
+            /** @enum {string} */
+            refusal: "bad_reach";
+        } | {
+            /** Format: int64 */
+            max: number;
+            /** @enum {string} */
+            refusal: "fuel_spent";
+            /** Format: int64 */
+            used: number;
         } | {
             /** Format: int32 */
             code: number;
@@ -3509,6 +3817,11 @@ export interface components {
         } | {
             /** @enum {string} */
             refusal: "buys_nothing";
+        } | {
+            carrier: components["schemas"]["Carrier"];
+            meter: components["schemas"]["MeterId"];
+            /** @enum {string} */
+            refusal: "record_of_energy";
         };
         /** @description A code of refusals. */
         RefusalCode: {
@@ -3685,6 +3998,13 @@ export interface components {
             signer: components["schemas"]["PublicKey"];
             /** @description Digest of the terms. */
             terms: components["schemas"]["Digest"];
+        };
+        /** @description A record that a device has signed, with the device's key. */
+        SignedRecord: {
+            /** @description The meter's key; the ledger checks that it is the registered one. */
+            key: components["schemas"]["PublicKey"];
+            /** @description The record, byte for byte. */
+            record: components["schemas"]["OcmfRecord"];
         };
         /** @description A transaction with its signature, not yet verified. */
         SignedTransaction: {
@@ -3939,6 +4259,26 @@ export interface components {
              * @description The rate in thousandths.
              */
             permille: number;
+        } | {
+            /** @description How much. */
+            amount: components["schemas"]["Money"];
+            carrier?: components["schemas"]["Carrier"] | null;
+            /**
+             * Format: int32
+             * @description The clause's number in the program's manifest.
+             */
+            clause: number;
+            /** @description Who pays. */
+            from: components["schemas"]["Party"];
+            /** @enum {string} */
+            kind: "clause";
+            /** @description The time that it is about. */
+            period: components["schemas"]["Window"];
+            price?: components["schemas"]["Price"] | null;
+            /** @description The quantity; of no carrier: a number that the clause explains. */
+            quantity: components["schemas"]["Quantity"];
+            /** @description Who is paid. */
+            to: components["schemas"]["Party"];
         } | {
             /** @description What goes back. */
             amount: components["schemas"]["Money"];
@@ -4318,6 +4658,7 @@ export type SchemaBand = components['schemas']['Band'];
 export type SchemaBandStretch = components['schemas']['BandStretch'];
 export type SchemaBands = components['schemas']['Bands'];
 export type SchemaBefore = components['schemas']['Before'];
+export type SchemaBilingual = components['schemas']['Bilingual'];
 export type SchemaBillProof = components['schemas']['BillProof'];
 export type SchemaBlockDetail = components['schemas']['BlockDetail'];
 export type SchemaBlockInclusion = components['schemas']['BlockInclusion'];
@@ -4341,6 +4682,9 @@ export type SchemaChainTime = components['schemas']['ChainTime'];
 export type SchemaCharge = components['schemas']['Charge'];
 export type SchemaChargeRule = components['schemas']['ChargeRule'];
 export type SchemaClosing = components['schemas']['Closing'];
+export type SchemaCodeRule = components['schemas']['CodeRule'];
+export type SchemaCodedMeter = components['schemas']['CodedMeter'];
+export type SchemaCodedTerms = components['schemas']['CodedTerms'];
 export type SchemaCodes = components['schemas']['Codes'];
 export type SchemaCommitment = components['schemas']['Commitment'];
 export type SchemaDebtView = components['schemas']['DebtView'];
@@ -4350,13 +4694,17 @@ export type SchemaDueView = components['schemas']['DueView'];
 export type SchemaEvent = components['schemas']['Event'];
 export type SchemaEventView = components['schemas']['EventView'];
 export type SchemaFallback = components['schemas']['Fallback'];
+export type SchemaField = components['schemas']['Field'];
+export type SchemaFieldKind = components['schemas']['FieldKind'];
 export type SchemaFill = components['schemas']['Fill'];
+export type SchemaFilled = components['schemas']['Filled'];
 export type SchemaFinalHeader = components['schemas']['FinalHeader'];
 export type SchemaFloorAreaTariff = components['schemas']['FloorAreaTariff'];
 export type SchemaFoundId = components['schemas']['FoundId'];
 export type SchemaFoundIds = components['schemas']['FoundIds'];
 export type SchemaGenesis = components['schemas']['Genesis'];
 export type SchemaGenesisMember = components['schemas']['GenesisMember'];
+export type SchemaGrant = components['schemas']['Grant'];
 export type SchemaHardEnd = components['schemas']['HardEnd'];
 export type SchemaHeader = components['schemas']['Header'];
 export type SchemaHeld = components['schemas']['Held'];
@@ -4368,6 +4716,7 @@ export type SchemaLimited = components['schemas']['Limited'];
 export type SchemaLimits = components['schemas']['Limits'];
 export type SchemaLog = components['schemas']['Log'];
 export type SchemaLot = components['schemas']['Lot'];
+export type SchemaManifest = components['schemas']['Manifest'];
 export type SchemaMemberId = components['schemas']['MemberId'];
 export type SchemaMemberView = components['schemas']['MemberView'];
 export type SchemaMeter = components['schemas']['Meter'];
@@ -4377,6 +4726,7 @@ export type SchemaMeterRun = components['schemas']['MeterRun'];
 export type SchemaMeterSegment = components['schemas']['MeterSegment'];
 export type SchemaMeterSignature = components['schemas']['MeterSignature'];
 export type SchemaMeterView = components['schemas']['MeterView'];
+export type SchemaMetered = components['schemas']['Metered'];
 export type SchemaMeteredByPeriodTariff = components['schemas']['MeteredByPeriodTariff'];
 export type SchemaMeteredTariff = components['schemas']['MeteredTariff'];
 export type SchemaMetering = components['schemas']['Metering'];
@@ -4387,6 +4737,7 @@ export type SchemaMovementKind = components['schemas']['MovementKind'];
 export type SchemaMovementView = components['schemas']['MovementView'];
 export type SchemaNewAccount = components['schemas']['NewAccount'];
 export type SchemaNodeStatus = components['schemas']['NodeStatus'];
+export type SchemaOcmfRecord = components['schemas']['OcmfRecord'];
 export type SchemaOffer = components['schemas']['Offer'];
 export type SchemaOfferId = components['schemas']['OfferId'];
 export type SchemaOfferStatus = components['schemas']['OfferStatus'];
@@ -4408,6 +4759,7 @@ export type SchemaPageMeterView = components['schemas']['Page_MeterView'];
 export type SchemaPageMovementView = components['schemas']['Page_MovementView'];
 export type SchemaPageOfferView = components['schemas']['Page_OfferView'];
 export type SchemaPagePackageView = components['schemas']['Page_PackageView'];
+export type SchemaPageProgramView = components['schemas']['Page_ProgramView'];
 export type SchemaPageQuoteView = components['schemas']['Page_QuoteView'];
 export type SchemaPageRefusalCount = components['schemas']['Page_RefusalCount'];
 export type SchemaPageRefusalView = components['schemas']['Page_RefusalView'];
@@ -4422,9 +4774,12 @@ export type SchemaProblem = components['schemas']['Problem'];
 export type SchemaProblemCode = components['schemas']['ProblemCode'];
 export type SchemaProgram = components['schemas']['Program'];
 export type SchemaProgramCode = components['schemas']['ProgramCode'];
+export type SchemaProgramId = components['schemas']['ProgramId'];
+export type SchemaProgramView = components['schemas']['ProgramView'];
 export type SchemaProof = components['schemas']['Proof'];
 export type SchemaProofDocument = components['schemas']['ProofDocument'];
 export type SchemaPublicKey = components['schemas']['PublicKey'];
+export type SchemaPublication = components['schemas']['Publication'];
 export type SchemaPurchaseLot = components['schemas']['PurchaseLot'];
 export type SchemaPurchaseTerms = components['schemas']['PurchaseTerms'];
 export type SchemaPurpose = components['schemas']['Purpose'];
@@ -4453,6 +4808,7 @@ export type SchemaSeason = components['schemas']['Season'];
 export type SchemaService = components['schemas']['Service'];
 export type SchemaSignature = components['schemas']['Signature'];
 export type SchemaSignatureView = components['schemas']['SignatureView'];
+export type SchemaSignedRecord = components['schemas']['SignedRecord'];
 export type SchemaSignedTransaction = components['schemas']['SignedTransaction'];
 export type SchemaSource = components['schemas']['Source'];
 export type SchemaStateInclusion = components['schemas']['StateInclusion'];
@@ -4804,7 +5160,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -5891,7 +6247,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -6289,6 +6645,185 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Codes"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_programs: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Most items: 1 to 1000, 100 unless given. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All published programs, in the order of publication. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ProgramView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_program: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The program */
+                program: components["schemas"]["ProgramId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A published program: what it does in both languages, its parameters, its code's digest. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProgramView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_publication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The program */
+                program: components["schemas"]["ProgramId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that was published of a program, its code included. Its hash is the program's id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Publication"];
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */

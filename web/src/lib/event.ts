@@ -3,22 +3,22 @@
 import type { Schemas } from '../api/client';
 import { type Carrier, micro, money as decimal } from './amount';
 import { count, money, short, when, window } from './format';
+import { partyName } from './line';
 import { text } from './text.svelte';
 
 type Event = Schemas['Event'];
 type Of<K extends Event['event']> = Extract<Event, { event: K }>;
 
-const party = (number: number) => (number === 0 ? text.t.party.owner : number === 1 ? text.t.party.user : `${number}`);
 const purpose = (name: Schemas['Purpose']) => text.t.purpose[name];
 
 function movement({ movement: how, amount }: Of<'moved'>): string {
   const t = text.t.event;
   const sum = money(amount);
-  if ('reserve' in how) return t.reserved(party(how.reserve.party), sum, purpose(how.reserve.purpose));
-  if ('release' in how) return t.released(party(how.release.party), sum, purpose(how.release.purpose));
-  if ('pay' in how) return t.paid(party(how.pay.from), party(how.pay.to), sum);
-  if ('forfeit' in how) return t.forfeited(party(how.forfeit.by), party(how.forfeit.to), sum);
-  return t.fellBack(party(how.fall_back.party), sum);
+  if ('reserve' in how) return t.reserved(partyName(how.reserve.party), sum, purpose(how.reserve.purpose));
+  if ('release' in how) return t.released(partyName(how.release.party), sum, purpose(how.release.purpose));
+  if ('pay' in how) return t.paid(partyName(how.pay.from), partyName(how.pay.to), sum);
+  if ('forfeit' in how) return t.forfeited(partyName(how.forfeit.by), partyName(how.forfeit.to), sum);
+  return t.fellBack(partyName(how.fall_back.party), sum);
 }
 
 type Sayers = { [K in Event['event']]?: (event: Of<K>) => string };
@@ -37,7 +37,7 @@ const sayers: Sayers = {
   tranche_opened: (event) => text.t.event.opened(text.t.carrier[event.carrier as Carrier], event.tranche, money(event.paid)),
   low_balance: (event) => text.t.event.low(text.t.carrier[event.carrier as Carrier]),
   exhausted: (event) => text.t.event.exhausted(text.t.carrier[event.carrier as Carrier]),
-  debt: (event) => text.t.event.debt(party(event.party), money(event.owes)),
+  debt: (event) => text.t.event.debt(partyName(event.party), money(event.owes)),
   ending: (event) => text.t.event.ending(short(event.agreement), when(event.at)),
   readings_missing: (event) => text.t.event.missing(short(event.meter), when(event.at)),
   offer_lapsed: (event) => text.t.event.lapsed(short(event.offer)),

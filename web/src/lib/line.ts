@@ -25,18 +25,24 @@ function unitPrice({ price: unit, discount_permille }: Schemas['UnitPrice']): st
   return discount_permille ? `${price(unit)} − ${permille(discount_permille)}` : price(unit);
 }
 
+/// A party by its number in the terms.
+export function partyName(party: number): string {
+  const { owner, user, further } = text.t.party;
+  return party === 0 ? owner : party === 1 ? user : further(party + 1);
+}
+
 export function say(line: Line): Said {
   const t = text.t.line;
-  const carrier = 'carrier' in line ? text.t.carrier[line.carrier] : '';
+  const carrier = 'carrier' in line && line.carrier ? text.t.carrier[line.carrier] : '';
   switch (line.kind) {
     case 'delivery':
       return { what: t.delivery(carrier), how: `${quantity(line.delivered, line.carrier)} × ${price(line.price)}${line.substituted === '0' ? '' : ` · ${t.substituted(quantity(line.substituted, line.carrier))}`}`, amount: micro(line.amount) };
     case 'no_reading':
       return { what: t.noReading(carrier), how: '' };
     case 'forfeit':
-      return { what: t.forfeit(line.by === 0 ? text.t.party.owner : text.t.party.user), how: `${t.shortfall} ${quantity(line.shortfall, line.carrier)} / ${quantity(line.contracted, line.carrier)} × ${exactMoney(line.deposit)}`, amount: micro(line.amount) };
+      return { what: t.forfeit(partyName(line.by)), how: `${t.shortfall} ${quantity(line.shortfall, line.carrier)} / ${quantity(line.contracted, line.carrier)} × ${exactMoney(line.deposit)}`, amount: micro(line.amount) };
     case 'default_forfeit':
-      return { what: t.defaultForfeit(line.by === 0 ? text.t.party.owner : text.t.party.user), how: '', amount: micro(line.amount) };
+      return { what: t.defaultForfeit(partyName(line.by)), how: '', amount: micro(line.amount) };
     case 'usage':
       return { what: t.usage(carrier, text.t.band[line.band]), how: `${quantity(line.quantity, line.carrier, 2)}${line.factor_permille === 1000 ? '' : ` · ${t.factor} ${permille(line.factor_permille)}`}` };
     case 'energy':
@@ -55,6 +61,11 @@ export function say(line: Line): Said {
       return { what: t.credit(carrier), how: `${bands(line)} · ${unitPrice(line.price)}`, amount: -micro(line.amount) };
     case 'tax':
       return { what: t.tax, how: `${permille(line.permille)} × ${exactMoney(line.base)}`, amount: micro(line.amount) };
+    case 'clause': {
+      const used = line.carrier ? quantity(line.quantity, line.carrier, 2) : line.quantity === '0' ? '' : line.quantity;
+      const how = [used, line.price ? price(line.price) : ''].filter((part) => part !== '').join(' × ');
+      return { what: `${t.clause(line.clause + 1)} · ${t.pays(partyName(line.from), partyName(line.to))}`, how, amount: micro(line.amount) };
+    }
     case 'refund':
       return { what: t.refund(carrier, line.tranche), how: line.withheld === '0.000000' ? '' : t.withheld(exactMoney(line.withheld)), amount: -micro(line.amount) };
   }

@@ -27,7 +27,7 @@ export const en = {
   band: { flat: 'flat', sharp: 'sharp peak', peak: 'peak', valley: 'valley', deep: 'deep valley' },
   period: { month: 'month', quarter: 'quarter', year: 'year' },
   role: { owner: 'owner', user: 'tenant', meter_operator: 'meter operator', issuer: 'issuer', supervisor: 'supervisor', validator: 'validator' },
-  party: { owner: 'the seller', user: 'the buyer' },
+  party: { owner: 'the seller', user: 'the buyer', further: (number: number) => `party ${number}` },
   purpose: { deposit: 'deposit', guarantee: 'payment guarantee', prepayment: 'prepayment' },
   held: { deposit: 'deposit', guarantee: 'payment guarantee', prepayment: 'prepayment', bond: 'bond' },
   kind: { purchase: 'Purchase', subscription: 'Package', coded: 'Program' },
@@ -80,7 +80,7 @@ export const en = {
   line: {
     delivery: (carrier: string) => `${carrier} delivered`, substituted: (quantity: string) => `${quantity} of it substituted`, noReading: (carrier: string) => `${carrier}: no reading at all`, forfeit: (who: string) => `Deposit forfeited by ${who}`, shortfall: 'shortfall', defaultForfeit: (who: string) => `Deposit forfeited by ${who}: could not pay`,
     usage: (carrier: string, band: string) => `${carrier} used, ${band}`, factor: 'factor', energy: (carrier: string) => carrier, tranche: (number: number) => `prepayment ${number}`, notPrepaid: 'not prepaid', levy: (carrier: string) => `Levies on ${carrier.toLowerCase()}`,
-    floorArea: (carrier: string) => `${carrier} by floor area`, days: (days: number) => s(days, 'day'), demand: (quantity: string, minutes: number) => `highest mean power ${quantity} in ${minutes} min`, credit: (carrier: string) => `${carrier}: taken back after a correction`, tax: 'Value-added tax', refund: (carrier: string, tranche: number) => `${carrier}: prepayment ${tranche} refunded`, withheld: (amount: string) => `discount on what was used kept: ${amount}`,
+    floorArea: (carrier: string) => `${carrier} by floor area`, days: (days: number) => s(days, 'day'), demand: (quantity: string, minutes: number) => `highest mean power ${quantity} in ${minutes} min`, credit: (carrier: string) => `${carrier}: taken back after a correction`, tax: 'Value-added tax', clause: (number: number) => `Clause ${number}`, pays: (from: string, to: string) => `${from} pays ${to}`, refund: (carrier: string, tranche: number) => `${carrier}: prepayment ${tranche} refunded`, withheld: (amount: string) => `discount on what was used kept: ${amount}`,
   },
   money: {
     title: 'Money', lead: 'What the account has, and every movement with its reason.', balance: 'Balance', free: 'Free', reserved: 'Set aside', reservedWhy: 'Set aside: deposits, payment guarantees and prepayments of your agreements.', movements: 'Movements',
@@ -103,7 +103,7 @@ export const en = {
   },
   action: {
     propose_motion: 'Move a motion', vote_on_motion: 'Vote on a motion', prove_ready: 'Show that a node is ready', open_account: 'Open an account', take_over_meters: 'Take over meters', issue: 'Issue money', redeem: 'Redeem money', transfer: 'Payment', publish_offers: 'Publish offers', withdraw_offer: 'Withdraw an offer', submit_quotes: 'Submit quotes', withdraw_quote: 'Withdraw a quote', award: 'Award quotes', propose_agreement: 'Propose an agreement', sign_agreement: 'Sign an agreement', decline_agreement: 'Decline an agreement',
-    propose_amendment: 'Propose other terms', sign_amendment: 'Sign other terms', terminate: 'End an agreement', withdraw_termination: 'Withdraw a request to end', pay_debt: 'Pay a debt', command: 'Command to a program', register_meter: 'Register a meter', bind_meter: 'Bind a meter', rotate_meter_key: 'Change a meter’s key', change_meter_capacity: 'Change a meter’s capacity', exchange_meter: 'Exchange a meter', retire_meter: 'Retire a meter', record_readings: 'Record readings', correct_readings: 'Correct readings', publish_package: 'Publish a package', close_package: 'Close a package', subscribe: 'Subscribe to a package', prepay: 'Prepay',
+    propose_amendment: 'Propose other terms', sign_amendment: 'Sign other terms', terminate: 'End an agreement', withdraw_termination: 'Withdraw a request to end', pay_debt: 'Pay a debt', command: 'Command to a program', publish_program: 'Publish a program', register_meter: 'Register a meter', bind_meter: 'Bind a meter', rotate_meter_key: 'Change a meter’s key', change_meter_capacity: 'Change a meter’s capacity', exchange_meter: 'Exchange a meter', retire_meter: 'Retire a meter', record_readings: 'Record readings', correct_readings: 'Correct readings', publish_package: 'Publish a package', close_package: 'Close a package', subscribe: 'Subscribe to a package', prepay: 'Prepay',
   },
   event: {
     reserved: (who: string, sum: string, what: string) => `${sum} of ${who} set aside as ${what}`, released: (who: string, sum: string, what: string) => `${sum} of ${who} free again (${what})`, paid: (from: string, to: string, sum: string) => `${sum} paid by ${from} to ${to}`, forfeited: (by: string, to: string, sum: string) => `${sum} forfeited by ${by} to ${to}`, fellBack: (who: string, sum: string) => `${sum} of ${who} moved at the hard end`,

@@ -27,7 +27,7 @@ export const zh: Catalogue = {
   band: { flat: '平段', sharp: '尖峰', peak: '高峰', valley: '低谷', deep: '深谷' },
   period: { month: '月', quarter: '季', year: '年' },
   role: { owner: '产能方', user: '租户', meter_operator: '计量方', issuer: '发行方', supervisor: '监管方', validator: '验证方' },
-  party: { owner: '卖方', user: '买方' },
+  party: { owner: '卖方', user: '买方', further: (number: number) => `第${number}方` },
   purpose: { deposit: '保证金', guarantee: '付款担保', prepayment: '预付款' },
   held: { deposit: '保证金', guarantee: '付款担保', prepayment: '预付款', bond: '投标保证金' },
   kind: { purchase: '购能', subscription: '能源套餐', coded: '自定程序' },
@@ -80,7 +80,7 @@ export const zh: Catalogue = {
   line: {
     delivery: (carrier) => `${carrier}交付`, substituted: (quantity) => `其中替代 ${quantity}`, noReading: (carrier) => `${carrier}：完全没有读数`, forfeit: (who) => `${who}保证金没收`, shortfall: '短缺', defaultForfeit: (who) => `${who}保证金没收：无力支付`,
     usage: (carrier, band) => `${carrier}用量，${band}`, factor: '系数', energy: (carrier) => carrier, tranche: (number) => `第 ${number} 笔预付`, notPrepaid: '未预付', levy: (carrier) => `${carrier}附加费`,
-    floorArea: (carrier) => `${carrier}按面积`, days: (days) => `${days} 天`, demand: (quantity, minutes) => `最高平均功率：${minutes} 分钟内 ${quantity}`, credit: (carrier) => `${carrier}：更正后退回`, tax: '增值税', refund: (carrier, tranche) => `${carrier}：第 ${tranche} 笔预付退款`, withheld: (amount) => `扣回已用部分的折扣 ${amount}`,
+    floorArea: (carrier) => `${carrier}按面积`, days: (days) => `${days} 天`, demand: (quantity, minutes) => `最高平均功率：${minutes} 分钟内 ${quantity}`, credit: (carrier) => `${carrier}：更正后退回`, tax: '增值税', clause: (number: number) => `第${number}条`, pays: (from: string, to: string) => `${from}付给${to}`, refund: (carrier, tranche) => `${carrier}：第 ${tranche} 笔预付退款`, withheld: (amount) => `扣回已用部分的折扣 ${amount}`,
   },
   money: {
     title: '资金', lead: '账户余额，以及每一笔变动及其原因。', balance: '余额', free: '可用', reserved: '已冻结', reservedWhy: '已冻结：您各合约的保证金、付款担保和预付款。', movements: '资金变动',
@@ -103,7 +103,7 @@ export const zh: Catalogue = {
   },
   action: {
     propose_motion: '提出议案', vote_on_motion: '表决议案', prove_ready: '证明节点就绪', open_account: '开立账户', take_over_meters: '接管表计', issue: '发行资金', redeem: '赎回资金', transfer: '付款', publish_offers: '发布报价邀请', withdraw_offer: '撤回报价邀请', submit_quotes: '提交报价', withdraw_quote: '撤回报价', award: '授标', propose_agreement: '提出合约', sign_agreement: '签署合约', decline_agreement: '拒签合约',
-    propose_amendment: '提出变更', sign_amendment: '签署变更', terminate: '终止合约', withdraw_termination: '撤回终止请求', pay_debt: '偿还欠款', command: '向程序发令', register_meter: '登记表计', bind_meter: '绑定表计', rotate_meter_key: '更换表计密钥', change_meter_capacity: '变更表计容量', exchange_meter: '更换表计', retire_meter: '停用表计', record_readings: '记录读数', correct_readings: '更正读数', publish_package: '发布套餐', close_package: '关闭套餐', subscribe: '订购套餐', prepay: '预付',
+    propose_amendment: '提出变更', sign_amendment: '签署变更', terminate: '终止合约', withdraw_termination: '撤回终止请求', pay_debt: '偿还欠款', command: '向程序发令', publish_program: '发布程序', register_meter: '登记表计', bind_meter: '绑定表计', rotate_meter_key: '更换表计密钥', change_meter_capacity: '变更表计容量', exchange_meter: '更换表计', retire_meter: '停用表计', record_readings: '记录读数', correct_readings: '更正读数', publish_package: '发布套餐', close_package: '关闭套餐', subscribe: '订购套餐', prepay: '预付',
   },
   event: {
     reserved: (who, sum, what) => `冻结${who} ${sum} 作为${what}`, released: (who, sum, what) => `解冻${who} ${sum}（${what}）`, paid: (from, to, sum) => `${from}向${to}支付 ${sum}`, forfeited: (by, to, sum) => `${by}的 ${sum} 没收归${to}`, fellBack: (who, sum) => `到期处理${who}的 ${sum}`,

@@ -6,13 +6,14 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::{Output, or_dash};
+use crate::output::{Output, Word, or_dash};
 use crate::{label, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
 use utilidor_sdk::Client;
-use utilidor_types::agreement::{Fallback, HardEnd, Metering, Party, Status, Substitute};
+use utilidor_types::agreement::{CodedTerms, Fallback, HardEnd, Metering, Party, ProgramCode, Status, Substitute};
+use utilidor_types::program::Metered;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, MeterId, OfferId, Program, PurchaseLot, PurchaseTerms,
     SubscriptionTerms, Timestamp,
@@ -291,7 +292,7 @@ pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
             facts.push((t!("allowance"), terms.allowance.to_string()));
             subscription_text(out, terms)
         }
-        Program::Coded { code, terms } => format!("{}: {}", super::plain(&json!(code)), hex::encode(&**terms)),
+        Program::Coded(terms) => coded_text(out, &mut facts, terms),
     };
     let steps = record.steps.iter().map(|step| {
         [
@@ -304,6 +305,38 @@ pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
     });
     let headings = [t!("time"), t!("step"), t!("account"), t!("opened"), t!("transaction")];
     format!("{}\n{terms}\n{}", out.facts(facts), out.table(headings, steps.collect()))
+}
+
+/// What a program of the parties' own can reach.
+fn coded_text(out: &Output, facts: &mut Vec<(Word, String)>, terms: &CodedTerms) -> String {
+    let code = match terms.code {
+        ProgramCode::Native(number) => number.to_string(),
+        ProgramCode::Published(program) => program.to_string(),
+    };
+    facts.push((t!("program"), code));
+    facts.push((t!("parameters"), hex::encode(&*terms.parameters)));
+    let grants = terms.grants.iter().map(|grant| {
+        let renews = if grant.renews { out.word(t!("in_30_days")) } else { "" };
+        [party_text(out, grant.party), grant.reserve.to_string(), format!("{} {renews}", grant.allowance)]
+    });
+    let grants = out.table([t!("by"), t!("reserved"), t!("allowance_left")], grants.collect());
+    let meters = terms.meters.iter().enumerate().map(|(number, meter)| {
+        let metered = match meter.metered {
+            Metered::Fill(volume) => units::quantity(volume, meter.carrier),
+            Metered::Rest => "-".into(),
+        };
+        let window = format!("{} - {}", meter.window.from, meter.window.to);
+        [
+            number.to_string(),
+            meter.meter.to_string(),
+            meter.carrier.to_string(),
+            party_text(out, meter.party),
+            window,
+            metered,
+        ]
+    });
+    let headings = [t!("number"), t!("meter"), t!("carrier"), t!("by"), t!("window"), t!("quantity")];
+    format!("{grants}\n{}", out.table(headings, meters.collect()))
 }
 
 fn purchase_text(out: &Output, terms: &PurchaseTerms) -> String {

@@ -9,17 +9,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 use std::time::Duration;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
+use utilidor_bench::program;
 use utilidor_bench::report::{COLUMNS, METHOD, Peer, all, markdown, read_peer, row};
 use utilidor_bench::workload::{Suite, TOGETHER};
 
 /// The seed of the demonstrations and of the peers' figures.
 const SEED: &str = "integrated-energy-1";
 
+/// Meters of the gateway's measurement.
+const GATEWAY_METERS: f64 = 100_000.0;
+
 /// What is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Suites: transfer, cycle-plain, cycle-lean, reading-single, reading-gateway, reading-signed, settlement, package, and verify,
-which measures nothing but the machine's signature verification. `all` measures every suite on every layer, each in a process
+which measures nothing but the machine's signature verification; gateway, which reads 100,000 simulated meters every quarter of an
+hour; and program, which measures how many events a second a small program of the parties' own takes. `all` measures every suite on
+every layer, each in a process
 of its own, and writes bench.json and bench.md into the folder.
 
 Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP).
@@ -55,17 +61,24 @@ pub struct Arguments {
     peer: Option<PathBuf>,
 }
 
-/// One suite, or all.
+/// One suite, the meter gateway, the adapter of parties' own programs, or all suites.
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     One(Suite),
+    Program,
     All,
+    Gateway,
 }
 
 impl std::str::FromStr for Wanted {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+        match text {
+            "all" => Ok(Self::All),
+            "gateway" => Ok(Self::Gateway),
+            "program" => Ok(Self::Program),
+            suite => suite.parse().map(Self::One),
+        }
     }
 }
 
@@ -90,6 +103,20 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             let figure = one(&arguments, suite).await.map_err(|e| failed("the runs' folder could not be used", &e))?;
             context.out.show(&figure, |out| {
                 format!("{}\n\n{METHOD}", table(out, std::slice::from_ref(&figure), peer.as_ref()))
+            });
+        }
+        Wanted::Gateway => gateway(&arguments, &context).await?,
+        Wanted::Program => {
+            let code = program::small_module();
+            let figures = program::measure(&code, &utilidor_program::Event::Due, arguments.runs.into());
+            context.out.show(&figures, |out| {
+                let speed = figures.events_per_second;
+                out.facts(vec![
+                    (t!("bytes"), figures.bytes.to_string()),
+                    (t!("speed"), format!("{:.0}", speed.median)),
+                    (t!("range"), format!("{:.0} - {:.0}", speed.min, speed.max)),
+                    (t!("fuel"), format!("{}, {:.2} ns", figures.fuel, figures.ns_per_fuel)),
+                ])
             });
         }
         Wanted::All => {
@@ -126,6 +153,38 @@ async fn one(arguments: &Arguments, suite: Suite) -> std::io::Result<Figure> {
     let figure = measure(&options, |what| bar.set_message(format!("{name}: {what}"))).await;
     bar.finish_and_clear();
     figure
+}
+
+/// Reads simulated meters as a gateway does.
+async fn gateway(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let bar = ProgressBar::new_spinner()
+        .with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let meters = (GATEWAY_METERS * arguments.scale).max(1.0) as u64;
+    let (folder, rounds) = (arguments.data.clone(), arguments.runs.into());
+    let message = bar.clone();
+    // A thread of its own, and one alone: the figure is for one processor.
+    let measured = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(utilidor_bench::gateway::measure(meters, rounds, &folder, |what| {
+            message.set_message(what.to_owned())
+        }))
+    });
+    let figure = measured.await.map_err(|error| Failure::from_error("bench", "the measurement ended early", &error))?;
+    let figure = figure.map_err(|error| Failure::from_error("bench", "the meters could not be read", &error))?;
+    bar.finish_and_clear();
+    context.out.show(&figure, |out| {
+        out.facts(vec![
+            (t!("meters"), figure.meters.to_string()),
+            (t!("certified"), figure.certified.to_string()),
+            (t!("speed"), format!("{:.1} s", figure.seconds)),
+            (t!("cpu_us"), format!("{:.1}", figure.cpu_us)),
+            (t!("idle"), format!("{:.2} %", figure.idle_percent)),
+            (t!("peak"), format!("{} MiB", figure.peak_mib)),
+            (t!("journal_bytes"), format!("{:.0}", figure.journal_bytes)),
+        ])
+    });
+    Ok(())
 }
 
 /// Each measurement in a process of its own: none sees the memory or the threads of another.

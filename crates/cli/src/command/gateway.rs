@@ -11,15 +11,16 @@ use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use utilidor_gateway::clock::SystemClock;
-use utilidor_gateway::config::{BusProtocol, Config, ConfigError, UnitAddress};
+use utilidor_gateway::config::{BusProtocol, Config, ConfigError, Place, UnitAddress};
 use utilidor_gateway::journal::{Filter, Journal, JournalError, State};
-use utilidor_gateway::line::{self, Line, Patience};
+use utilidor_gateway::line::Patience;
 use utilidor_gateway::probe::{self, Exchange, Question};
 use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
 use utilidor_gateway::protocol::modbus::{self, Function};
 use utilidor_gateway::protocol::{Protocol, Refused, from_hex};
 use utilidor_gateway::run::{self, GatewayClock, RunError};
 use utilidor_gateway::sender::sentence;
+use utilidor_gateway::serial::{PlayedPort, SerialPort};
 use utilidor_gateway::simulate::Simulator;
 use utilidor_gateway::uplink::{HttpUplink, Uplink as _, UplinkError};
 use utilidor_gateway::view::TelegramView;
@@ -59,6 +60,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   utilidor gateway probe --protocol dlt645 --address 127.0.0.1:4001
+  utilidor gateway probe --protocol modbus-rtu --serial /dev/ttyUSB0,9600,8N1 --unit 1 --profile eastron-sdm630
   utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --registers 4:0x0034:2")]
     Probe(Box<Probe>),
     /// Read meters and send their readings until stopped
@@ -102,7 +104,8 @@ Examples:
         #[command(flatten)]
         file: File,
     },
-    /// Play the devices of a configuration at its buses' addresses; faults are commanded on standard input
+    /// Play the devices of a configuration at its buses' addresses; faults are commanded on standard input. For a bus at a serial
+    /// port a port is made and named
     #[command(after_help = "\
 Commands on standard input, METER being an id or BUS/UNIT:
   set METER 1200kWh    rate METER 10kWh    silence METER    late METER 5s    swap METER
@@ -151,8 +154,11 @@ pub struct Probe {
     #[arg(long, value_parser = bus_protocol)]
     protocol: BusProtocol,
     /// Host and port of the device or of its serial server
+    #[arg(long, required_unless_present = "serial")]
+    address: Option<String>,
+    /// The serial port that it is wired to: device, speed and format, such as /dev/ttyUSB0,2400,8E1
     #[arg(long)]
-    address: String,
+    serial: Option<SerialPort>,
     /// The device's address on its bus [default: it is asked]
     #[arg(long)]
     unit: Option<String>,
@@ -445,7 +451,9 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     };
     let timeout = std::time::Duration::from_millis(arguments.timeout_ms);
     let patience = Patience { timeout, pause: std::time::Duration::ZERO, echo: false };
-    let mut line = Line::new(line::tcp(arguments.address.clone()), patience);
+    let place = Place::read(arguments.protocol, arguments.address, arguments.serial);
+    let place = place.map_err(|(option, reason)| Failure::usage(format!("--{option}: {reason}")))?;
+    let mut line = run::line_at(&place, patience);
     let builtin = |name: &str| Profiles::builtin().get(name).expect("the built-in profiles are tested").clone();
     let report = probe::probe(&mut line, &arguments.bus, &question, builtin).await;
 
@@ -555,13 +563,14 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
 
 fn status(config: &Config, context: &Context) -> Result<(), Failure> {
     let journal = Journal::look(&config.site.journal)?;
-    let counts = journal.counts(None)?;
+    let mut of_meters = journal.counts_by_meter()?;
+    let counts = journal.counts()?;
     let events = journal.events(20)?;
     let stopped = journal.stopped()?;
     let mut meters = Vec::new();
     for meter in &config.meters {
         let last = journal.last_reading(meter.id)?;
-        meters.push((meter, last, journal.counts(Some(meter.id))?));
+        meters.push((meter, last, of_meters.remove(&meter.id).unwrap_or_default()));
     }
     let document = json!({
         "read": counts.read,
@@ -681,17 +690,25 @@ async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
     let mut listening = Vec::new();
     // Whoever publishes over MQTT needs a broker, and is not played here.
     for bus in config.buses.iter().filter(|bus| bus.protocol != BusProtocol::Mqtt) {
-        let listener = tokio::net::TcpListener::bind(&bus.address).await.map_err(|error| {
-            Failure::from_error(
-                "gateway/simulate",
-                &format!("could not listen on {} for bus {}", bus.address, bus.name),
-                &error,
-            )
-        })?;
-        let address = listener.local_addr().map_or_else(|_| bus.address.clone(), |address| address.to_string());
-        listening.push((bus.name.clone(), address));
+        let failed = |error: std::io::Error| {
+            let what = format!("the devices of bus {} could not be put at {}", bus.name, bus.place);
+            Failure::from_error("gateway/simulate", &what, &error)
+        };
         let (simulator, bus) = (simulator.clone(), bus.clone());
-        buses.spawn(async move { simulator.serve(&bus, listener).await });
+        match &bus.place {
+            Place::Tcp(address) => {
+                let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?.to_string();
+                listening.push((bus.name.clone(), address));
+                buses.spawn(async move { simulator.serve(&bus, listener).await });
+            }
+            Place::Serial(port) => {
+                let played = PlayedPort::new().map_err(failed)?;
+                let port = SerialPort { path: played.path.clone(), ..port.clone() };
+                listening.push((bus.name.clone(), port.to_string()));
+                buses.spawn(async move { simulator.serve_port(&bus, played).await });
+            }
+        }
     }
     let documents: Vec<Value> =
         listening.iter().map(|(bus, address)| json!({ "bus": bus, "address": address })).collect();

@@ -129,7 +129,7 @@ readings from now on ('utilidor meter rotate').")]
 #[derive(Debug, Args)]
 #[group(required = false, multiple = false)]
 pub struct Authority {
-    /// The meter itself: the name of its key, or ed25519:... or p256:...
+    /// The meter itself: the name of its key, or ed25519:... or p256:..., or in hex as its device shows it
     #[arg(long)]
     meter_key: Option<String>,
     /// The gateway that it is wired to: an account's id, or the name of a key
@@ -141,6 +141,12 @@ impl Authority {
     async fn of(self, context: &Context) -> Result<MeterAuthority, Failure> {
         match (self.meter_key, self.gateway) {
             (Some(key), _) => {
+                // A device shows its key in hex, as it stands in the register of charging stations.
+                if key.len() >= 66
+                    && let Ok(key) = PublicKey::of_device(&key)
+                {
+                    return Ok(MeterAuthority::Meter(key));
+                }
                 let public = if key.contains(':') { key } else { context.keystore()?.info(&key)?.public };
                 Ok(MeterAuthority::Meter(read::<PublicKey>("public key of a meter", &public)?))
             }

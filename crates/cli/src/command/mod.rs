@@ -17,6 +17,7 @@ pub mod network;
 pub mod node;
 pub mod offer;
 pub mod package;
+pub mod program;
 pub mod quote;
 pub mod reading;
 pub mod statement;
@@ -60,6 +61,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Reading(command) => reading::run(command, context).await,
         Command::Gateway(command) => gateway::run(command, context).await,
         Command::Package(command) => package::run(command, context).await,
+        Command::Program(command) => program::run(command, context).await,
         Command::Subscription(command) => subscription::run(command, context).await,
         Command::Statement(command) => statement::run(command, context).await,
         Command::Trace(arguments) => trace::run(arguments, context).await,
@@ -170,6 +172,9 @@ fn event_line(event: &Event) -> String {
         ),
         Event::ProgramFailed { agreement, code, failures } => {
             format!("the program of agreement {agreement} failed with code {code}, {failures} in a row")
+        }
+        Event::ProgramRan { agreement, fuel, .. } => {
+            format!("the program of agreement {agreement} has acted with {fuel} of fuel")
         }
         Event::Debt { agreement, party, owes } => format!("the {party} owes {owes} under agreement {agreement}"),
         Event::Ending { agreement, at } => format!("agreement {agreement} ends at {at}"),

@@ -4,6 +4,7 @@ use super::{meter, show_done};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::output::Word;
 use crate::units::{Amount, Unit};
 use crate::{import, t, units};
 use clap::Subcommand;
@@ -11,11 +12,13 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use utilidor_sdk::Account;
-use utilidor_sdk::core::readings::{RUN_READINGS, batches, gateway_run, signed_run};
+use utilidor_sdk::core::readings::{RUN_READINGS, batches, gateway_run, record_run, signed_run};
 use utilidor_types::event::Event;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
-use utilidor_types::{Certificate, CertificateId, MeterId, PrivateKey, Quantity, Reading, Timestamp, Window};
-use utilidor_view::{EventFilter, EventKind, MeterView, TimeFilter};
+use utilidor_types::{
+    Certificate, CertificateId, MeterId, OcmfRecord, PrivateKey, Quantity, Reading, Timestamp, Window,
+};
+use utilidor_view::{CertificateView, EventFilter, EventKind, MeterView, TimeFilter};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -23,13 +26,15 @@ pub enum Command {
     /// Record readings
     #[command(after_help = "\
 Readings of a meter go oldest first. A meter that has a key signs them: name it with --meter-key. For others the gateway that
-submits them answers. Every register has its unit; a file may say it once, in its header.
+submits them answers. A device that signs in OCMF brings its records: they are kept byte for byte, and a proof shows them again.
+Every register has its unit; a file may say it once, in its header.
 
 Examples:
   utilidor reading record 9a40 2025-01-01T01:00:00+08:00=17.5kWh 2025-01-01T02:00:00+08:00=21kWh --as gateway
   utilidor reading record 9a40 1735664400000=17.5 --unit kWh --meter-key meter-7 --as gateway
   utilidor reading record --file readings.csv --as gateway
   utilidor reading record --file readings.csv --meter-key meter-7 --meter-key meter-8 --as gateway
+  utilidor reading record 9a40 --ocmf records.txt --as gateway
 
 A file:
   meter,time,register_kWh
@@ -40,11 +45,14 @@ A file:
         #[arg(required_unless_present = "file")]
         meter: Option<Given<MeterId>>,
         /// TIME=REGISTER
-        #[arg(required_unless_present = "file")]
+        #[arg(required_unless_present_any = ["file", "ocmf"])]
         readings: Vec<String>,
         /// Lines METER,TIME,REGISTER; `-` is standard input
         #[arg(long, conflicts_with_all = ["meter", "readings"])]
         file: Option<PathBuf>,
+        /// Records that the meter's device has signed, one on each line; `-` is standard input
+        #[arg(long, conflicts_with_all = ["file", "readings", "unit", "meter_key"])]
+        ocmf: Option<PathBuf>,
         /// Unit of the registers that name none, such as kWh
         #[arg(long)]
         unit: Option<Unit>,
@@ -104,7 +112,14 @@ Example:
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::Record { meter, readings, file, unit, meter_key } => {
+        Command::Record { meter, ocmf: Some(file), .. } => {
+            let meter = meter.ok_or_else(|| Failure::usage("of which meter are the records?"))?;
+            let account = context.account().await?;
+            let meter = account.client().meter(context.id(&meter).await?).await?;
+            let runs = read_records(&meter, &read_file(&file)?).map_err(|it| it.within(&file.display().to_string()))?;
+            submit(&account, runs, &context).await?;
+        }
+        Command::Record { meter, readings, file, unit, meter_key, ocmf: None } => {
             let keys = meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?;
             let series = match (file, meter) {
                 (Some(file), _) => {
@@ -137,7 +152,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::List { meter, from, to } => {
             let meter = context.id(&meter).await?;
             let client = context.client()?;
-            let carrier = client.meter(meter).await?.carrier;
+            let MeterView { carrier, authority, .. } = client.meter(meter).await?;
             let certificates = client.meter_certificates(meter, &TimeFilter { from_ms: from, to_ms: to }).await?;
             context.out.show(&certificates, |out| {
                 let rows = certificates.iter().map(|record| {
@@ -148,25 +163,32 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         certificate.interval.to.to_string(),
                         units::quantity(certificate.register, carrier),
                         units::quantity(certificate.quantity, carrier),
+                        out.word(signer(record, authority)).into(),
                     ]
                 });
-                out.table([t!("certificate"), t!("from"), t!("to"), t!("register"), t!("quantity")], rows.collect())
+                let headings =
+                    [t!("certificate"), t!("from"), t!("to"), t!("register"), t!("quantity"), t!("signature")];
+                out.table(headings, rows.collect())
             });
         }
         Command::Show { certificate } => {
             let client = context.client()?;
             let record = client.certificate(CertificateId(certificate)).await?;
-            let carrier = client.meter(record.certificate.meter).await?.carrier;
+            let MeterView { carrier, authority, .. } = client.meter(record.certificate.meter).await?;
             context.out.show(&record, |out| {
                 let certificate = &record.certificate;
-                out.facts(vec![
+                let mut facts = vec![
                     (t!("certificate"), certificate.id.to_string()),
                     (t!("block"), record.height.to_string()),
                     (t!("meter"), certificate.meter.to_string()),
                     (t!("interval"), format!("{} - {}", certificate.interval.from, certificate.interval.to)),
                     (t!("register"), units::quantity(certificate.register, carrier)),
                     (t!("quantity"), units::quantity(certificate.quantity, carrier)),
-                ])
+                    (t!("signature"), out.word(signer(&record, authority)).into()),
+                ];
+                facts.extend(record.signed.iter().map(|signed| (t!("public"), signed.key.to_string())));
+                facts.extend(record.signed.iter().map(|signed| (t!("record"), signed.record.text().into())));
+                out.facts(facts)
             });
         }
         Command::Proof { certificate } => {
@@ -174,6 +196,15 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Who has signed a reading: its device in a record, the meter in this platform's way, or the gateway in its place.
+pub fn signer(record: &CertificateView, authority: MeterAuthority) -> Word {
+    match (&record.signed, authority) {
+        (Some(_), _) => t!("signer_record"),
+        (None, MeterAuthority::Meter(_)) => t!("signer_meter"),
+        (None, MeterAuthority::Gateway(_)) => t!("signer_gateway"),
+    }
 }
 
 /// Readings of a meter, oldest first.
@@ -195,7 +226,7 @@ fn key_of<'a>(meter: &MeterView, keys: &'a [PrivateKey]) -> Result<Option<&'a Pr
     })
 }
 
-/// Submits readings in as few transactions as they fit in, and shows what was certified and what was refused.
+/// Records series of readings, each signed by its meter where it has a key.
 async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], context: &Context) -> Result<(), Failure> {
     let mut runs: Vec<MeterRun> = Vec::new();
     for Series { meter, readings } in series {
@@ -208,6 +239,29 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
             runs.push(run.expect("a chunk is no longer than a run may be"));
         }
     }
+    submit(account, runs, context).await
+}
+
+/// The runs of a file with a device's records.
+fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<MeterRun>, Failure> {
+    let MeterAuthority::Meter(key) = meter.authority else {
+        return Err(Failure::usage(format!(
+            "meter {} is registered under its gateway's key, not its device's",
+            meter.meter
+        ))
+        .next(format!("register the device's key: utilidor meter rotate-key {} --meter-key KEY", meter.meter)));
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| Failure::usage("the records are no text"))?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let runs = lines.map(|(number, line): (u64, &str)| {
+        let run = OcmfRecord::new(line.trim()).and_then(|record| record_run(meter.meter, key, record));
+        run.map_err(|error| Failure::new(error.code(), error.to_string()).within(&format!("line {number}")))
+    });
+    runs.collect()
+}
+
+/// Submits runs in as few transactions as they fit in, and shows what was certified and what was refused.
+async fn submit(account: &Account, runs: Vec<MeterRun>, context: &Context) -> Result<(), Failure> {
     let mut refused = 0;
     for batch in batches(runs) {
         let done = account.record_readings(batch).await?;

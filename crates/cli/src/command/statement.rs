@@ -146,6 +146,7 @@ const fn line_word(line: &StatementLine) -> Word {
         StatementLine::Credit { .. } => t!("line_credit"),
         StatementLine::Tax { .. } => t!("line_tax"),
         StatementLine::Refund { .. } => t!("line_refund"),
+        StatementLine::Clause { .. } => t!("line_clause"),
     }
 }
 
@@ -224,6 +225,15 @@ impl Row {
             }
             Line::Fixed { name, per_month, amount, .. } => {
                 Self::paid(None, Some(monthly(out, *per_month)), *amount, vec![name.to_string()])
+            }
+            Line::Clause { clause, carrier, quantity, price, from, to, amount, .. } => {
+                let quantity = match carrier {
+                    Some(carrier) => units::quantity(*quantity, *carrier),
+                    None => quantity.to_string(),
+                };
+                let parties = format!("{} -> {}", party_text(out, *from), party_text(out, *to));
+                let detail = vec![said(t!("clause"), clause.to_string()), parties];
+                Self::paid(Some(quantity), price.map(units::price), *amount, detail)
             }
             Line::Minimum { name, least, charged, amount, .. } => {
                 let detail = vec![

@@ -4,6 +4,7 @@ use super::account::{MOVEMENT_HEADINGS, movement_row, short};
 use super::agreement::agreement_text;
 use super::event_line;
 use super::meter::segments_text;
+use super::reading::signer;
 use super::statement::statement_text;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -13,7 +14,7 @@ use crate::{t, units};
 use clap::Args;
 use std::collections::{BTreeMap, btree_map::Entry};
 use utilidor_sdk::http::trace::FullTrace;
-use utilidor_types::{AgreementId, Carrier, Event, MeterId};
+use utilidor_types::{AgreementId, Carrier, Event, MeterAuthority, MeterId};
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -28,7 +29,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let client = context.client()?;
     let trace = client.trace(context.id(&arguments.agreement).await?).await?;
     // A certificate names its meter, the meter its carrier.
-    let mut carriers = BTreeMap::new();
+    let mut meters = BTreeMap::new();
     if !context.out.json {
         let read = trace.readings.iter().map(|reading| reading.certificate.meter);
         let segments = trace.events.iter().filter_map(|of| match &of.event {
@@ -36,16 +37,18 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             _ => None,
         });
         for meter in read.chain(segments) {
-            if let Entry::Vacant(unknown) = carriers.entry(meter) {
-                unknown.insert(client.meter(meter).await?.carrier);
+            if let Entry::Vacant(unknown) = meters.entry(meter) {
+                let found = client.meter(meter).await?;
+                unknown.insert((found.carrier, found.authority));
             }
         }
     }
-    context.out.show(&trace, |out| trace_text(out, &trace, &carriers));
+    context.out.show(&trace, |out| trace_text(out, &trace, &meters));
     Ok(())
 }
 
-fn trace_text(out: &Output, trace: &FullTrace, carriers: &BTreeMap<MeterId, Carrier>) -> String {
+fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carrier, MeterAuthority)>) -> String {
+    let carrier = |meter: MeterId| meters.get(&meter).map(|(carrier, _)| *carrier);
     let mut parts = Vec::new();
     let mut part = |word: Word, text: String| parts.push(format!("== {}\n{text}", out.word(word)));
     if let Some(record) = &trace.offer {
@@ -113,15 +116,24 @@ fn trace_text(out: &Output, trace: &FullTrace, carriers: &BTreeMap<MeterId, Carr
             certificate.meter.to_string(),
             certificate.interval.from.to_string(),
             certificate.interval.to.to_string(),
-            carriers
-                .get(&certificate.meter)
-                .map_or_else(|| quantity.to_string(), |carrier| units::quantity(quantity, *carrier)),
+            carrier(certificate.meter)
+                .map_or_else(|| quantity.to_string(), |carrier| units::quantity(quantity, carrier)),
             reading.height.to_string(),
+            meters
+                .get(&certificate.meter)
+                .map_or_else(String::new, |(_, authority)| out.word(signer(reading, *authority)).into()),
         ]
     });
-    let headings = [t!("certificate"), t!("meter"), t!("from"), t!("to"), t!("quantity"), t!("block")];
+    let headings = [t!("certificate"), t!("meter"), t!("from"), t!("to"), t!("quantity"), t!("block"), t!("signature")];
     part(t!("readings"), out.table(headings, rows.collect()));
-    part(t!("segments"), segments_text(out, &trace.events, |meter| carriers.get(&meter).copied()));
+    // Each record once, as its device has signed it: any verifier of the format takes it.
+    let mut records: Vec<_> = trace.readings.iter().filter_map(|reading| reading.signed.as_ref()).collect();
+    records.dedup();
+    if !records.is_empty() {
+        let rows = records.iter().map(|signed| [signed.key.to_string(), signed.record.text().into()]);
+        part(t!("record"), out.table([t!("public"), t!("record")], rows.collect()));
+    }
+    part(t!("segments"), segments_text(out, &trace.events, carrier));
     let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
     let rows = told.map(|of| [of.cause.time_ms.to_string(), event_line(&of.event)]);
     part(t!("event"), out.table([t!("time"), t!("event")], rows.collect()));

@@ -135,6 +135,12 @@ fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -
             steps.push("the proof is a short one: it takes the segments as the members have worked them out".into())
         }
     }
+    if bill.device_records > 0 {
+        steps.push(format!(
+            "{} records hold in which devices have signed such readings by themselves (OCMF)",
+            bill.device_records
+        ));
+    }
     steps.push(format!(
         "the program, run again, gives the {} lines of the statement, to the last millionth",
         statement.lines.len()

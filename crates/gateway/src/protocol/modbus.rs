@@ -115,7 +115,7 @@ fn frame(framing: Framing, transaction: u16, unit: u8, function: u8, content: &[
 }
 
 /// The checksum of an RTU frame: CRC-16 with the reflected polynomial A001.
-fn crc(bytes: &[u8]) -> u16 {
+pub fn crc(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xffff, |crc, byte| {
         (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xa001 } else { crc >> 1 })
     })

@@ -4,11 +4,12 @@
 use super::known::{Account, Agreement, Amendment, Member, MeterRow, OfferRow, Row, Totals, Tranche, TrancheKey};
 use std::collections::BTreeMap;
 use utilidor_types::agreement::{Origin, Party, Status};
-use utilidor_types::meter::CertifiedRun;
+use utilidor_types::meter::{CertifiedRun, SignedRecord};
+use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, Header, MemberId, Meter, MeterAuthority, MeterId, Money,
-    Motion, MotionId, Offer, OfferId, Opening, Package, PackageId, Quantity, Receipt, Refusal, Roles, Roster,
-    SignedTransaction, Statement, Timestamp, TransactionHash, Validator, Window,
+    Motion, MotionId, Offer, OfferId, Opening, Package, PackageId, ProgramId, Quantity, Receipt, Refusal, Roles,
+    Roster, SignedTransaction, Statement, Timestamp, TransactionHash, Validator, Window,
 };
 use utilidor_view::{EventKind, Kind, MotionStatus, QuoteStatus, StepKind};
 
@@ -54,6 +55,7 @@ pub struct Changes<'a> {
     pub serves: Vec<((Row, Row), Window)>,
     pub meter_events: Vec<MeterEvent>,
     pub packages: Vec<NewPackage<'a>>,
+    pub programs: Vec<NewProgram<'a>>,
     pub packages_closed: Vec<(Row, Row)>,
     pub tranches: Vec<(TrancheKey, Tranche)>,
     pub statements: Vec<NewStatement>,
@@ -101,6 +103,8 @@ pub struct NewRun<'a> {
     pub position: u64,
     pub meter: Row,
     pub run: &'a CertifiedRun,
+    /// The record in which the device has signed it.
+    pub signed: Option<&'a SignedRecord>,
 }
 
 #[derive(Debug)]
@@ -245,6 +249,15 @@ pub struct NewPackage<'a> {
     pub owner: Row,
     pub receipt: Row,
     pub package: &'a Package,
+}
+
+#[derive(Debug)]
+pub struct NewProgram<'a> {
+    pub row: Row,
+    pub id: ProgramId,
+    pub publisher: Row,
+    pub receipt: Row,
+    pub publication: &'a Publication,
 }
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use utilidor_types::agreement::Status;
 use utilidor_types::genesis::Limits;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, MemberId, MeterId, Money, MotionId, Offer, OfferId,
-    PackageId, Quantity, Roles, Timestamp, Window,
+    PackageId, ProgramId, Quantity, Roles, Timestamp, Window,
 };
 use utilidor_view::Kind;
 
@@ -253,6 +253,8 @@ pub trait Before {
     fn serves(&mut self, agreement: Row, meter: Row) -> Result<Option<Window>, Self::Error>;
     /// A version of a package.
     fn package(&mut self, package: PackageId, version: u32) -> Result<Option<PackageRow>, Self::Error>;
+    /// A published program.
+    fn program(&mut self, program: ProgramId) -> Result<Option<Row>, Self::Error>;
     /// A tranche.
     fn tranche(&mut self, tranche: TrancheKey) -> Result<Option<Tranche>, Self::Error>;
 }
@@ -325,6 +327,7 @@ pub struct Known {
     pub(super) meters: Rows<MeterId, MeterRow>,
     pub(super) serves: Rows<(Row, Row), Window>,
     pub(super) packages: Rows<(PackageId, u32), PackageRow>,
+    pub(super) programs: Rows<ProgramId, Row>,
     pub(super) tranches: Rows<TrancheKey, Tranche>,
 }
 
@@ -341,6 +344,7 @@ impl Known {
         self.meters.trim(MAX_ROWS);
         self.serves.trim(MAX_ROWS);
         self.packages.trim(MAX_ROWS);
+        self.programs.trim(MAX_ROWS);
         self.tranches.trim(MAX_ROWS);
     }
 }

@@ -39,7 +39,7 @@ impl<'a, B: Before> Fold<'a, '_, B> {
                 (meter.register, meter.read) = (reading.register, reading.time);
                 meter.certificates += count;
             })?;
-            self.changes.certified.push(NewRun { position, meter: meter.row, run });
+            self.changes.certified.push(NewRun { position, meter: meter.row, run, signed: entry.signed() });
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod meter;
 pub(crate) mod money;
 mod offer;
 mod package;
+mod program;
 mod refusal;
 mod statement;
 
@@ -76,6 +77,7 @@ pub(crate) fn agreements_of(event: &Event, mut each: impl FnMut(AgreementId)) {
         | Event::LevelReached { agreement, .. }
         | Event::Adjusted { agreement, .. }
         | Event::ProgramFailed { agreement, .. }
+        | Event::ProgramRan { agreement, .. }
         | Event::Debt { agreement, .. }
         | Event::Ending { agreement, .. }
         | Event::ReadingsMissing { agreement, .. } => each(*agreement),
@@ -174,6 +176,7 @@ nothing! {
     meter(utilidor_types::MeterId) -> MeterRow;
     serves(Row, Row) -> utilidor_types::Window;
     package(utilidor_types::PackageId, u32) -> PackageRow;
+    program(utilidor_types::ProgramId) -> Row;
     tranche(TrancheKey) -> Tranche;
 }
 
@@ -304,6 +307,7 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             Action::TakeOverMeters { meters } => self.take_over_meters(by, meters),
             Action::PublishPackage(package) => self.publish_package(by, package),
             Action::ClosePackage { package, version } => self.close_package(*package, *version),
+            Action::PublishProgram(publication) => self.publish_program(by, publication),
             // What these bring about stands in their events, and what a transfer moves was entered before.
             Action::Transfer { .. }
             | Action::ProposeMotion(_)
@@ -366,6 +370,7 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             | Event::LevelReached { .. }
             | Event::Adjusted { .. }
             | Event::ProgramFailed { .. }
+            | Event::ProgramRan { .. }
             | Event::ReadingsMissing { .. }
             | Event::LowBalance { .. }
             | Event::Exhausted { .. } => Ok(()),

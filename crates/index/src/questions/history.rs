@@ -3,7 +3,7 @@
 use super::{Questions, Read};
 use crate::store::columns::{maybe_value, time, uint, value};
 use std::collections::BTreeSet;
-use utilidor_types::{Action, AgreementId, PackageId, Receipt, SignedTransaction, Timestamp};
+use utilidor_types::{Action, AgreementId, PackageId, ProgramId, Receipt, SignedTransaction, Timestamp};
 
 /// A receipt that concerns an agreement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,10 @@ impl Questions<'_> {
         for (package, version) in packages(history) {
             receipts.extend(self.find(sql, rusqlite::params![package.0, version], |row| row.get::<_, i64>("receipt"))?);
         }
+        for program in programs(history) {
+            let sql = "SELECT receipt FROM programs WHERE program = ?";
+            receipts.extend(self.find(sql, [program.0], |row| row.get::<_, i64>("receipt"))?);
+        }
         Ok(receipts)
     }
 
@@ -76,6 +80,17 @@ impl Questions<'_> {
             })
         })
     }
+}
+
+/// The published programs that an agreement's terms name, or have named.
+fn programs(history: &[Happening]) -> BTreeSet<ProgramId> {
+    let actions = history.iter().filter_map(|happening| happening.transaction.as_ref());
+    let named = actions.filter_map(|(_, signed)| match &signed.transaction.action {
+        Action::ProposeAgreement { terms, .. } => terms.program.published(),
+        Action::ProposeAmendment { program, .. } => program.published(),
+        _ => None,
+    });
+    named.collect()
 }
 
 /// The versions of packages that an agreement's terms name, or have named.

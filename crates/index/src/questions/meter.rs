@@ -2,9 +2,9 @@
 
 use super::{Questions, Read};
 use crate::page::Paging;
-use crate::store::columns::{carrier, int, maybe_uint, quantity, time, uint, value, window};
+use crate::store::columns::{carrier, int, maybe_uint, maybe_value, quantity, time, uint, value, window};
 use rusqlite::{Row, params};
-use utilidor_types::meter::CertifiedRun;
+use utilidor_types::meter::{CertifiedRun, SignedRecord};
 use utilidor_types::{AccountId, AgreementId, Certificate, CertificateId, MeterId, Timestamp, Window};
 use utilidor_view::{CertificateView, MeterFilter, MeterView, Page, TimeFilter};
 
@@ -33,7 +33,7 @@ fn meter_view(row: &Row<'_>) -> rusqlite::Result<(i64, MeterView)> {
     Ok((row.get("id")?, meter))
 }
 
-const RUN: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readings,
+const RUN: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readings, signed,
     (SELECT height FROM blocks WHERE first_certificate <= it.id
      ORDER BY first_certificate DESC, height DESC LIMIT 1) AS height
     FROM certified_runs AS it JOIN meters ON meters.id = it.meter";
@@ -52,7 +52,9 @@ fn certificates(row: &Row<'_>) -> rusqlite::Result<Vec<CertificateView>> {
         readings: value(row, "readings")?,
     };
     let height = uint(row, "height")?;
-    Ok(run.certificates().map(|certificate| CertificateView { certificate, height }).collect())
+    let signed: Option<SignedRecord> = maybe_value(row, "signed")?;
+    let view = |certificate| CertificateView { certificate, height, signed: signed.clone() };
+    Ok(run.certificates().map(view).collect())
 }
 
 /// The page of the certificates that are `wanted`, out of runs in the order of `key`.

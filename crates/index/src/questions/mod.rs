@@ -16,6 +16,7 @@ mod meter;
 mod money;
 mod offer;
 mod package;
+mod program;
 mod refusal;
 mod search;
 mod statement;

@@ -18,6 +18,7 @@ const IDS: [(IdKind, &str, &str, usize); 7] = [
     (IdKind::Meter, "meters", "meter", 16),
     (IdKind::Package, "packages", "package", 16),
     (IdKind::Motion, "motions", "motion", 16),
+    (IdKind::Program, "programs", "program", 32),
 ];
 
 /// Bytes of a transaction's hash.

@@ -10,7 +10,8 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::sync::Arc;
 use utilidor_types::agreement::Status;
 use utilidor_types::{
-    AccountId, AgreementId, AgreementTerms, MemberId, MeterId, MotionId, OfferId, Opening, PackageId, Quantity, Window,
+    AccountId, AgreementId, AgreementTerms, MemberId, MeterId, MotionId, OfferId, Opening, PackageId, ProgramId,
+    Quantity, Window,
 };
 use utilidor_view::Kind;
 
@@ -181,6 +182,10 @@ impl Before for Stored<'_> {
         self.find(sql, params![package.0, version], |row| {
             Ok(PackageRow { row: row.get("id")?, receipt: row.get("receipt")? })
         })
+    }
+
+    fn program(&mut self, program: ProgramId) -> Found<Row> {
+        self.find("SELECT id FROM programs WHERE program = ?", [program.0], |row| row.get("id"))
     }
 
     fn tranche(&mut self, (agreement, of, number): TrancheKey) -> Found<Tranche> {

@@ -265,7 +265,9 @@ CREATE TABLE certified_runs (
     meter       INTEGER NOT NULL,
     from_ms     INTEGER NOT NULL,
     to_ms       INTEGER NOT NULL,
-    readings    BLOB NOT NULL
+    readings    BLOB NOT NULL,
+    -- The record in which the device has signed them.
+    signed      BLOB
 );
 CREATE INDEX certified_runs_by_meter ON certified_runs (meter, from_ms);
 
@@ -298,6 +300,18 @@ CREATE TABLE packages (
     closed      INTEGER,
     body        BLOB NOT NULL,
     UNIQUE (package, version)
+);
+
+-- Programs that parties have published; their code is in the transaction of the receipt.
+CREATE TABLE programs (
+    id          INTEGER PRIMARY KEY,
+    program     BLOB NOT NULL UNIQUE,
+    publisher   INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    engine      INTEGER NOT NULL,
+    code        BLOB NOT NULL,
+    bytes       INTEGER NOT NULL,
+    manifest    BLOB NOT NULL
 );
 
 CREATE TABLE tranches (

@@ -4,6 +4,7 @@ use super::closed_name;
 use super::columns::{body, int};
 use crate::fold::{AppointedChange, Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, cursor};
 use rusqlite::{Transaction, params};
+use utilidor_types::program::Publication;
 use utilidor_types::receipt::Cause;
 
 type Written = rusqlite::Result<()>;
@@ -18,6 +19,7 @@ pub fn write(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     agreement_details(sql, changes)?;
     meters(sql, changes)?;
     packages(sql, changes)?;
+    programs(sql, changes)?;
     refusals(sql, changes)?;
     keys(sql, changes)?;
     meta(sql, changes)
@@ -261,13 +263,15 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     for change in &changes.devices {
         device(sql, change)?;
     }
-    let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings) VALUES (?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings, signed)
+                  VALUES (?, ?, ?, ?, ?, ?, ?)";
     let mut insert = sql.prepare_cached(insert)?;
     for new in &changes.certified {
         let interval = new.run.interval();
         let (first, position) = (int(new.run.first.0), int(new.position));
         let (from, to) = (int(interval.from.0), int(interval.to.0));
-        insert.execute(params![first, position, new.meter, from, to, body(&new.run.readings)])?;
+        let signed = new.signed.map(body);
+        insert.execute(params![first, position, new.meter, from, to, body(&new.run.readings), signed])?;
     }
     let mut insert =
         sql.prepare_cached("INSERT INTO meter_events (meter, receipt, place, kind) VALUES (?, ?, ?, ?)")?;
@@ -292,6 +296,27 @@ fn device(sql: &Transaction<'_>, change: &MeterChange) -> Written {
         }
         MeterChange::Retired { meter, receipt } => update("retired = COALESCE(retired, ?)", &[receipt, meter]),
     }
+}
+
+fn programs(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
+    let insert = "INSERT INTO programs (id, program, publisher, receipt, engine, code, bytes, manifest)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let mut insert = sql.prepare_cached(insert)?;
+    for new in &changes.programs {
+        let Publication { engine, code, manifest } = new.publication;
+        let (digest, bytes) = (code.digest().0, code.len() as i64);
+        insert.execute(params![
+            new.row,
+            new.id.0,
+            new.publisher,
+            new.receipt,
+            engine,
+            digest,
+            bytes,
+            body(manifest)
+        ])?;
+    }
+    Ok(())
 }
 
 fn packages(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {

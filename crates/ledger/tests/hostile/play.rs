@@ -18,6 +18,7 @@ use utilidor_types::key::PrivateKey;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
 use utilidor_types::offer::{AwardRule, Lot, OfferTerms, Seal};
 use utilidor_types::package::*;
+use utilidor_types::program::Fuel;
 use utilidor_types::quote::{Opening, QuoteLine, SALT_BYTES, sealed_bytes};
 use utilidor_types::time::{DAY_MS, HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::transaction::verify_batch;
@@ -157,6 +158,8 @@ fn genesis() -> Genesis {
         meters: 6,
         packages: 4,
         subscriptions: 4,
+        programs: 4,
+        daily_fuel: Fuel(1_000_000),
         pooled: 64,
         motions: 3,
     };
@@ -670,7 +673,7 @@ impl Play<'_> {
             _ => {
                 let terms = vec![self.choices.byte(); self.choices.below(20)].try_into().unwrap();
                 let code = self.choices.of(&[0, 1, u16::MAX]);
-                Program::Coded { code: ProgramCode::Native(code), terms }
+                Program::Coded(CodedTerms::bare(ProgramCode::Native(code), terms))
             }
         }
     }

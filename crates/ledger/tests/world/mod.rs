@@ -2,6 +2,8 @@
 //! state in memory. One action is one block; time stands still until a test moves it.
 #![allow(dead_code)] // every test file uses a part of it
 
+pub mod puppet;
+
 use commonware_parallel::Sequential;
 use std::collections::HashMap;
 use utilidor_ledger::Outcome;

@@ -4,9 +4,10 @@
 use utilidor_types::Decision;
 use utilidor_types::action::{AwardedQuote, NewAccount};
 use utilidor_types::encoding::TooLong;
+use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Event, Label, MemberId, Meter, MeterId, Offer, OfferId, Package,
-    PackageId, Refusal, Roles, SubscriptionTerms,
+    PackageId, ProgramId, Refusal, Roles, SubscriptionTerms,
 };
 
 /// An action with the id of what it makes.
@@ -75,6 +76,11 @@ pub fn meter(operator: AccountId, meter: Meter) -> Creation<MeterId> {
 /// An owner publishes a version of a package; all its versions share the id.
 pub fn package(owner: AccountId, package: Package) -> Creation<PackageId> {
     Creation { id: package.id(owner), action: Action::PublishPackage(package) }
+}
+
+/// A member publishes a program.
+pub fn program(publication: Publication) -> Creation<ProgramId> {
+    Creation { id: publication.id(), action: Action::PublishProgram(Box::new(publication)) }
 }
 
 /// A user subscribes to a published package.

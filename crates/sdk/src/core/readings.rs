@@ -2,9 +2,11 @@
 
 use utilidor_types::encoding::TooLong;
 use utilidor_types::meter::{
-    MAX_BATCH_READINGS, MAX_RUN_READINGS, MAX_RUNS, MeterRun, MeterSignature, READING_NAMESPACE, run_message,
+    MAX_BATCH_READINGS, MAX_RUN_READINGS, MAX_RUNS, MeterRun, MeterSignature, READING_NAMESPACE, SignedRecord,
+    run_message,
 };
-use utilidor_types::{ChainId, MeterId, PrivateKey, Reading};
+use utilidor_types::ocmf::OcmfError;
+use utilidor_types::{ChainId, MeterId, OcmfRecord, PrivateKey, PublicKey, Reading};
 
 /// Most readings of one meter that stand in one run, for callers that cut longer series.
 pub const RUN_READINGS: usize = MAX_RUN_READINGS;
@@ -24,6 +26,12 @@ pub fn signed_run(
     let readings = readings.try_into()?;
     let signature = key.sign(READING_NAMESPACE, &run_message(chain, meter, &readings));
     Ok(MeterRun { meter, readings, signature: Some(MeterSignature::Run { key: key.public_key(), signature }) })
+}
+
+/// The readings of a meter that its device has signed in a record. Fails if the record is not understood or not signed by `key`.
+pub fn record_run(meter: MeterId, key: PublicKey, record: OcmfRecord) -> Result<MeterRun, OcmfError> {
+    let readings = record.verify(&key)?.readings;
+    Ok(MeterRun { meter, readings, signature: Some(MeterSignature::Ocmf(SignedRecord { key, record })) })
 }
 
 /// Divides runs into batches that fit in one transaction each, in order. No run is cut.

@@ -13,17 +13,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use utilidor_proof::ProofDocument;
 use utilidor_types::operator::AdvanceTime;
+use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, AgreementId, CertificateId, ChainId, Digest, Genesis, Key, MeterId, MotionId, OfferId, PackageId,
-    PrivateKey, SignedTransaction, Timestamp, TransactionHash, encode,
+    PrivateKey, ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
     AccountView, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
     CouncilView, EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MotionFilter,
-    MotionView, MovementView, NodeStatus, OfferFilter, OfferView, PackageView, Page, Problem, QuoteView, RefusalCount,
-    RefusalView, StateProof, StatementFilter, StatementView, SubmissionResult, Submitted, SubscriptionView, Summary,
-    TimeFilter, TransactionView,
+    MotionView, MovementView, NodeStatus, OfferFilter, OfferView, PackageView, Page, Problem, ProgramView, QuoteView,
+    RefusalCount, RefusalView, StateProof, StatementFilter, StatementView, SubmissionResult, Submitted,
+    SubscriptionView, Summary, TimeFilter, TransactionView,
 };
 
 /// How often a harmless request is repeated.
@@ -428,6 +429,21 @@ impl Client {
     /// A version of a package.
     pub async fn package(&self, package: PackageId, version: u32) -> Result<PackageView, ClientError> {
         self.get(&format!("v1/packages/{package}/{version}")).await
+    }
+
+    /// The published programs.
+    pub async fn programs(&self) -> Result<Vec<ProgramView>, ClientError> {
+        self.all("v1/programs", &Everything {}).await
+    }
+
+    /// A published program.
+    pub async fn program(&self, program: ProgramId) -> Result<ProgramView, ClientError> {
+        self.get(&format!("v1/programs/{program}")).await
+    }
+
+    /// All that was published of a program. Its id should be compared with the one that was asked for.
+    pub async fn publication(&self, program: ProgramId) -> Result<Publication, ClientError> {
+        self.get(&format!("v1/programs/{program}/publication")).await
     }
 
     /// A subscription.

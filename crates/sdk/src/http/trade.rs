@@ -8,11 +8,12 @@ use crate::core::random;
 use crate::core::seal::SealKey;
 use utilidor_types::action::{AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::meter::MeterRun;
+use utilidor_types::program::Publication;
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Bounded, Carrier, Digest, Label, Meter, MeterAuthority, MeterId,
-    Money, Offer, OfferId, Package, PackageId, Program, Quantity, Reading, Refusal, SealedQuote, SubscriptionTerms,
-    Timestamp, Window,
+    Money, Offer, OfferId, Package, PackageId, Program, ProgramId, Quantity, Reading, Refusal, SealedQuote,
+    SubscriptionTerms, Timestamp, Window,
 };
 
 /// What was made.
@@ -229,6 +230,11 @@ impl Account {
     /// Closes a version of a package to new subscriptions; those that run keep it.
     pub async fn close_package(&self, package: PackageId, version: u32) -> Result<Done, SubmitError> {
         self.act(Action::ClosePackage { package, version }).await
+    }
+
+    /// Publishes a program.
+    pub async fn publish_program(&self, publication: Publication) -> Result<Created<ProgramId>, SubmitError> {
+        self.make(create::program(publication)).await
     }
 
     /// Subscribes to a published package.

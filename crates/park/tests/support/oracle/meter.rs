@@ -7,6 +7,10 @@ use utilidor_types::Carrier;
 /// The hours from 9 to 14 o'clock on 20 January.
 const LOST: std::ops::Range<usize> = 19 * 24 + 9..19 * 24 + 14;
 
+/// The last hour of April, and 29 December: their readings come a day later.
+const DELAYED: [(Carrier, &str, std::ops::Range<usize>); 2] =
+    [(Carrier::HotWater, "hotel", 120 * 24 - 1..120 * 24), (Carrier::Heating, "office-2", 362 * 24..363 * 24)];
+
 /// A tenant's meter.
 #[derive(Debug, Clone)]
 pub struct Meter {
@@ -32,6 +36,19 @@ impl Meter {
             0 => self.hours[from],
             _ => self.hours[from] + (self.hours[to] - self.hours[from]) * since / ((to - from) as i128 * HOUR),
         }
+    }
+
+    /// A register that goes on too far in an hour; what has passed is too much from then on.
+    pub fn misread(&mut self, hour: usize, extra: i128) {
+        self.hours[hour + 1..].iter_mut().for_each(|passed| *passed += extra);
+    }
+
+    /// The last reading that is known after a number of hours.
+    pub fn last_reading(&self, hours: usize) -> i128 {
+        let delayed = DELAYED.iter().find(|(carrier, tenant, delayed)| {
+            (*carrier, *tenant, delayed.end) == (self.carrier, self.tenant.as_str(), hours)
+        });
+        YEAR_BEGIN + delayed.map_or(hours, |(_, _, delayed)| delayed.start) as i128 * HOUR
     }
 
     /// What passes from one time to another, by band.

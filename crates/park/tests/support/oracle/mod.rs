@@ -40,15 +40,18 @@ pub struct Expected {
     pub delivery: Option<(i128, i128)>,
     /// Purchase: forfeited by the owner and by the user.
     pub forfeits: [i128; 2],
+    /// What a correction gives back by carrier: how much, and for how much.
+    pub credits: BTreeMap<Carrier, (i128, i128)>,
     /// What the user pays the owner, forfeits not included.
     pub paid: i128,
+    /// What it cannot pay.
+    pub unpaid: i128,
 }
 
 impl Expected {
     /// What the ledger's statement comes to, in the same form.
     pub fn of(statement: &Statement) -> Self {
         let mut found = Self { agreement: statement.agreement, number: statement.number, ..Self::default() };
-        assert_eq!((statement.unpaid.0, statement.debt.0), (0, 0), "everybody in the park can pay");
         for line in &statement.lines {
             match line {
                 StatementLine::Usage { carrier, period, band, quantity, .. } => {
@@ -71,10 +74,15 @@ impl Expected {
                 StatementLine::Forfeit { by, amount, .. } => {
                     found.forfeits[usize::from(*by == Party::USER)] += i128::from(amount.0);
                 }
+                StatementLine::Credit { carrier, bands, amount, .. } => {
+                    let quantity = bands.0.iter().map(|quantity| i128::from(quantity.0)).sum();
+                    found.credits.insert(*carrier, (quantity, amount.0.into()));
+                }
+                StatementLine::NoReading { .. } => {}
                 other => panic!("the park's bills have no such line: {other:?}"),
             }
         }
-        found.paid = statement.paid.0.into();
+        (found.paid, found.unpaid) = (statement.paid.0.into(), statement.unpaid.0.into());
         found.without_nothing()
     }
 
@@ -90,6 +98,11 @@ impl Expected {
         self.usage.extend(part.usage.into_iter().map(|((from, to, band), used)| ((carrier, (from, to), band), used)));
         self.paid += part.energy.values().chain(part.area.values()).sum::<i128>();
         self.paid += part.refunds.values().map(|(_, withheld)| withheld).sum::<i128>();
+        if part.credit.0 > 0 {
+            self.paid -= part.credit.1;
+            self.credits.insert(carrier, part.credit);
+        }
+        self.unpaid += part.owed;
         self.energy.extend(part.energy.into_iter().map(|(tranche, amount)| ((carrier, tranche), amount)));
         self.area.extend(part.area.into_iter().map(|(tranche, amount)| ((carrier, tranche), amount)));
         self.refunds.extend(part.refunds.into_iter().map(|(tranche, refund)| ((carrier, tranche), refund)));
@@ -103,6 +116,8 @@ struct Contract {
     tenant: String,
     opened: i128,
     ends: Option<i128>,
+    /// Whether nothing may be taken beyond what is prepaid.
+    prepaid_only: bool,
     is_final: bool,
     services: BTreeMap<Carrier, Service>,
     statements: u32,
@@ -124,6 +139,8 @@ struct Trade {
     available: i128,
     takes: Vec<Take>,
     settled: bool,
+    /// What was counted without a reading, and has not come since.
+    absorbs: i128,
 }
 
 /// All bills that should have been issued, in order of agreement and number, and everyone's balance.
@@ -168,6 +185,13 @@ pub fn recompute(journal: &Journal) -> Books {
     let (contracts, trades) = (Vec::new(), Vec::new());
     let mut oracle = Oracle { meters: meter::meters(), generation, contracts, trades, books };
     for entry in &journal.entries {
+        if let Deed::Corrected { tenant, carrier, hour, certified, right } = &entry.deed {
+            let is_meant = |meter: &&mut Meter| (meter.carrier, &meter.tenant) == (*carrier, tenant);
+            let meter = oracle.meters.iter_mut().find(is_meant).unwrap();
+            meter.misread(*hour, i128::from(certified.0) - i128::from(right.0));
+        }
+    }
+    for entry in &journal.entries {
         let at = i128::from(entry.at.0);
         oracle.fall_due(at);
         oracle.deed(at, &entry.deed);
@@ -181,7 +205,7 @@ impl Oracle {
     fn deed(&mut self, at: i128, deed: &Deed) {
         match deed {
             Deed::Readings { day } => self.read_day(*day),
-            Deed::Subscribed { agreement, tenant, version, services } => {
+            Deed::Subscribed { agreement, tenant, version, services, allowance } => {
                 let services = services.iter().map(|service| {
                     let kind = match (service.carrier, service.option) {
                         (Carrier::Heating | Carrier::Cooling, 0) => Kind::ByArea,
@@ -196,6 +220,7 @@ impl Oracle {
                     tenant: tenant.clone(),
                     opened: at,
                     ends: None,
+                    prepaid_only: allowance.0 == 0,
                     is_final: false,
                     services: services.collect(),
                     statements: 0,
@@ -208,13 +233,32 @@ impl Oracle {
             }
             Deed::Concluded(purchase) => {
                 let available = if purchase.delivery_meter.is_some() { 0 } else { i128::from(purchase.quantity.0) };
-                self.trades.push(Trade { purchase: purchase.clone(), available, takes: Vec::new(), settled: false });
+                self.trades.push(Trade {
+                    purchase: purchase.clone(),
+                    available,
+                    takes: Vec::new(),
+                    settled: false,
+                    absorbs: 0,
+                });
             }
             Deed::Unsigned(_) => {}
             Deed::Adjusted { agreement, version, from } => {
                 for service in self.contract(*agreement).services.values_mut() {
                     service.versions.push((from.0.into(), *version));
                 }
+            }
+            Deed::DebtPaid { agreement, amount } => {
+                let tenant = self.contract(*agreement).tenant.clone();
+                self.pay(&tenant, "station", amount.0.into());
+            }
+            Deed::Corrected { tenant, carrier, hour, certified, right } => {
+                let from = YEAR_BEGIN + *hour as i128 * HOUR;
+                let mut less = [0; 5];
+                less[band(*carrier, *hour)] = i128::from(certified.0) - i128::from(right.0);
+                let contract =
+                    self.contracts.iter_mut().find(|contract| contract.tenant == *tenant && contract.serves(from));
+                contract.unwrap().services.get_mut(carrier).unwrap().correct(from, &less);
+                *self.books.supplied.entry(*carrier).or_default() -= less.iter().sum::<i128>();
             }
             Deed::Ended { agreement } => {
                 let contract = self.contract(*agreement);
@@ -244,10 +288,9 @@ impl Oracle {
                 }
             }
         }
-        let until = YEAR_BEGIN + (day as i128 + 1) * DAY;
         let mut meters = std::mem::take(&mut self.meters);
         for meter in &mut meters {
-            meter.read = until;
+            meter.read = meter.last_reading(day * 24 + 24);
             loop {
                 let next = self.next_mark(meter);
                 if next > meter.read {
@@ -276,12 +319,14 @@ impl Oracle {
 
     /// The next time that matters for what passes a meter.
     fn next_mark(&self, meter: &Meter) -> i128 {
-        let trades = self.trades.iter().filter(|trade| trade.takes_from(meter));
+        let trades = self.trades.iter().filter(|trade| trade.is_of(meter) && (!trade.settled || trade.absorbs > 0));
         let edges = trades.flat_map(|trade| [trade.window().start, trade.window().end]);
         let contracts = self.contracts.iter().filter(|contract| contract.tenant == meter.tenant);
         let supplies = contracts.flat_map(|contract| {
             let service = &contract.services[&meter.carrier];
-            let boundary = if contract.is_final { None } else { Some(service.next_boundary()) };
+            // A month's statement does not wait for late readings, and what they bring belongs to its month all the same.
+            let month = month_begin(month_of(meter.base) + 1);
+            let boundary = if contract.is_final { None } else { Some(service.next_boundary().min(month)) };
             [Some(contract.opened), contract.ends, boundary].into_iter().flatten()
         });
         edges.chain(supplies).filter(|mark| *mark > meter.base).min().unwrap_or(i128::MAX)
@@ -292,9 +337,13 @@ impl Oracle {
         let (from, carrier) = (std::mem::replace(&mut meter.base, to), meter.carrier);
         let mut rest = meter.between(from, to);
         *self.books.supplied.entry(carrier).or_default() += rest.iter().sum::<i128>();
-        let supplied = self.contracts.iter().position(|contract| {
-            contract.tenant == meter.tenant && contract.opened <= from && contract.ends.is_none_or(|ends| from < ends)
-        });
+        let supplied =
+            self.contracts.iter().position(|contract| contract.tenant == meter.tenant && contract.serves(from));
+        for trade in self.trades.iter_mut().filter(|trade| trade.is_of(meter) && trade.window().contains(&from)) {
+            let part = share(&rest, trade.absorbs);
+            rest.iter_mut().zip(&part).for_each(|(rest, part)| *rest -= part);
+            trade.absorbs -= part.iter().sum::<i128>();
+        }
         for trade in self.trades.iter_mut().filter(|trade| trade.takes_from(meter) && trade.window().contains(&from)) {
             let contract = supplied.expect("nobody buys without a subscription in the park");
             let stretch = self.contracts[contract].services[&carrier].closed;
@@ -348,8 +397,12 @@ impl Oracle {
         let trade = &self.trades[place];
         let purchase = trade.purchase.clone();
         let (quantity, price) = (i128::from(purchase.quantity.0), i128::from(purchase.price.0));
-        let (available, taken) = (trade.available, trade.taken());
+        let (available, filled, window) = (trade.available, trade.taken(), trade.window());
+        let meter = self.meters.iter().find(|meter| trade.is_of(meter)).unwrap();
+        let missing = if purchase.substitute { window.end - meter.read.clamp(window.start, window.end) } else { 0 };
+        let taken = (filled + quantity * missing / (window.end - window.start)).min(quantity);
         let delivered = available.min(taken);
+        self.trades[place].absorbs = delivered - filled.min(delivered);
         let amount = half_even(delivered * price, 3_600_000);
         let deposit = half_even(half_even(quantity * price, 3_600_000) * 100, 1_000);
         let tolerated = quantity * 50 / 1_000;
@@ -358,7 +411,7 @@ impl Oracle {
             false => 0,
         };
         let forfeits = [forfeit(quantity - available), forfeit(available - delivered)];
-        self.give_back(place, taken - delivered);
+        self.give_back(place, filled - filled.min(delivered));
         self.pay(&purchase.user, &purchase.owner, amount + forfeits[1]);
         self.pay(&purchase.owner, &purchase.user, forfeits[0]);
         *self.books.billed.entry(purchase.carrier).or_default() += delivered;
@@ -415,17 +468,28 @@ impl Oracle {
         self.issue(place, bill);
     }
 
-    fn issue(&mut self, place: usize, bill: Expected) {
+    fn issue(&mut self, place: usize, mut bill: Expected) {
         for ((carrier, _, _), quantity) in &bill.usage {
             *self.books.billed.entry(*carrier).or_default() += quantity;
         }
         let tenant = self.contracts[place].tenant.clone();
+        for (carrier, (quantity, _)) in &bill.credits {
+            *self.books.billed.entry(*carrier).or_default() -= quantity;
+        }
+        // Whoever may be taken from can pay.
+        bill.unpaid = if self.contracts[place].prepaid_only { bill.unpaid } else { 0 };
+        bill.paid -= bill.unpaid;
         self.pay(&tenant, "station", bill.paid);
         self.books.statements.push(bill.without_nothing());
     }
 }
 
 impl Contract {
+    /// Whether it is there for what flows from a time on.
+    fn serves(&self, from: i128) -> bool {
+        self.opened <= from && self.ends.is_none_or(|ends| from < ends)
+    }
+
     /// What the next statement goes up to, and whether it is the last one.
     fn next_statement(&self) -> Option<(i128, bool)> {
         let month_end = month_begin(self.month + 1);
@@ -442,8 +506,12 @@ impl Trade {
         i128::from(self.purchase.window.from.0)..i128::from(self.purchase.window.to.0)
     }
 
+    fn is_of(&self, meter: &Meter) -> bool {
+        (self.purchase.carrier, &self.purchase.user) == (meter.carrier, &meter.tenant)
+    }
+
     fn takes_from(&self, meter: &Meter) -> bool {
-        !self.settled && (self.purchase.carrier, &self.purchase.user) == (meter.carrier, &meter.tenant)
+        !self.settled && self.is_of(meter)
     }
 
     fn taken(&self) -> i128 {

@@ -96,6 +96,10 @@ pub struct Part {
     pub energy: BTreeMap<u32, i128>,
     /// By tranche.
     pub area: BTreeMap<u32, i128>,
+    /// What of the charges no prepaid money pays.
+    pub owed: i128,
+    /// What a correction gives back: how much, and for how much.
+    pub credit: (i128, i128),
     /// By tranche: what goes back, and what is withheld.
     pub refunds: BTreeMap<u32, (i128, i128)>,
 }
@@ -119,6 +123,7 @@ pub struct Service {
     usage: BTreeMap<(i128, i128, usize), i128>,
     energy: BTreeMap<u32, i128>,
     owed: Vec<Owed>,
+    credit: (i128, i128),
     /// Where stretches ended, with the price and the tranche of the next unit then.
     ended: Vec<(i128, u32, Price)>,
     paid_until: i128,
@@ -141,6 +146,7 @@ impl Service {
             usage: BTreeMap::new(),
             energy: BTreeMap::new(),
             owed: Vec::new(),
+            credit: (0, 0),
             ended: Vec::new(),
             paid_until: opened,
             charged_until: day_of(opened),
@@ -175,6 +181,13 @@ impl Service {
         }
         let (_, tranche, price) = *self.ended.iter().find(|(until, _, _)| *until > from).unwrap();
         self.charge(from, *bands, Some((tranche, price)));
+    }
+
+    /// What flowed from a time on was less than was certified: it goes back at the price that its stretch ended with.
+    pub fn correct(&mut self, from: i128, less: &Bands) {
+        let (_, _, price) = *self.ended.iter().find(|(until, _, _)| *until > from).expect("the stretch is closed");
+        self.credit.0 += less.iter().sum::<i128>();
+        self.credit.1 += price.money(less);
     }
 
     /// The meter has passed a boundary.
@@ -291,6 +304,7 @@ impl Service {
             self.close(self.next_boundary().min(ends));
         }
         let mut part = self.used();
+        part.credit = std::mem::take(&mut self.credit);
         assert!(part.usage.keys().all(|(from, _, _)| *from < ends), "nothing later is closed");
         if self.kind == Kind::ByArea {
             self.area(day_of(ends), &mut part);
@@ -346,10 +360,17 @@ impl Service {
 
     /// Energy that has been charged and not billed.
     pub fn used(&mut self) -> Part {
-        let mut part = Part { usage: std::mem::take(&mut self.usage), ..Part::default() };
+        let mut part = Part::default();
+        for ((from, to, band), quantity) in std::mem::take(&mut self.usage) {
+            // A stretch was closed before anybody knew that its period would end with the supply.
+            let to = self.ends.map_or(to, |ends| to.min(ends));
+            *part.usage.entry((from, to, band)).or_default() += quantity;
+        }
         part.energy = std::mem::take(&mut self.energy);
         for owed in std::mem::take(&mut self.owed) {
-            *part.energy.entry(owed.tranche).or_default() += owed.price.money(&owed.bands);
+            let cost = owed.price.money(&owed.bands);
+            *part.energy.entry(owed.tranche).or_default() += cost;
+            part.owed += cost - owed.covered;
         }
         part
     }

@@ -1,0 +1,158 @@
+//! Take or pay, on published numbers.
+//!
+//! * 100 paid, 80 taken, 20 to be made up: lsd.law, "take-or-pay contract".
+//! * minimum x (days - days of force majeure) / days, and the deficiency: the gas contract "M7" on lawinsider.com.
+
+use contract_take_or_pay::TakeOrPay;
+use utilidor_program::coded::{Native, Respond};
+use utilidor_program::host::Host;
+use utilidor_program::wasm::{EVENT_FUEL, Module};
+use utilidor_types::agreement::*;
+use utilidor_types::program::*;
+use utilidor_types::statement::StatementLine;
+use utilidor_types::*;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+const BEGIN: Timestamp = Timestamp(20_000 * DAY_MS);
+const M3: u64 = 1_000_000;
+
+struct Sheet {
+    minimum_m3: u64,
+    days: u64,
+    periods: u64,
+    make_up: u64,
+    allowance: Money,
+}
+
+const SHEET: Sheet = Sheet { minimum_m3: 100, days: 30, periods: 3, make_up: 1, allowance: Money::units(1_000_000) };
+
+/// Gas at 3.00 for a cubic metre.
+fn play(sheet: Sheet) -> Host<Native> {
+    play_on(Native(utilidor_program_sdk::answer::<TakeOrPay>), sheet)
+}
+
+fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
+    let Sheet { minimum_m3, days, periods, make_up, allowance } = sheet;
+    let numbers = [3_000_000, minimum_m3 * M3, BEGIN.0, days * DAY_MS, periods, make_up, 6 * 3_600_000, 50_000_000];
+    let parameters: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let to = Timestamp(BEGIN.0 + periods * days * DAY_MS);
+    let meter = CodedMeter {
+        meter: MeterId([1; 16]),
+        carrier: Carrier::Gas,
+        party: Party::USER,
+        window: Window { from: BEGIN, to },
+        metered: Metered::Rest,
+    };
+    let coded = CodedTerms {
+        code: ProgramCode::Published(ProgramId::default()),
+        grants: vec![Grant { party: Party::USER, reserve: Money::units(50), allowance, renews: true }]
+            .try_into()
+            .unwrap(),
+        meters: vec![meter].try_into().unwrap(),
+        parameters: parameters.try_into().unwrap(),
+    };
+    let hard_end = HardEnd { at: Timestamp(to.0 + 30 * DAY_MS), fallback: Fallback::GiveBack };
+    let terms = AgreementTerms::between(AccountId([1; 32]), AccountId([2; 32]), Program::Coded(coded));
+    let terms = AgreementTerms { hard_end: Some(hard_end), ..terms };
+    let mut host = Host::new(run, terms, Money::units(1_000_000), BEGIN);
+    host.sign().unwrap();
+    host.reading(0, BEGIN, Quantity(0)).unwrap();
+    host
+}
+
+/// Lets periods pass in which so much is taken, and gives what each statement says: clause, cubic metres, money.
+fn take<R: Respond>(host: &mut Host<R>, days: u64, m3: &[u64]) -> Vec<Vec<(u16, u64, u64)>> {
+    let mut register = 0;
+    for (period, taken) in (1..).zip(m3) {
+        register += taken * M3;
+        host.reading(0, Timestamp(BEGIN.0 + period * days * DAY_MS), Quantity(register)).unwrap();
+        host.pass_to(Timestamp(BEGIN.0 + period * days * DAY_MS + DAY_MS));
+    }
+    let line = |line: &StatementLine| match line {
+        StatementLine::Clause { clause, quantity, amount, .. } => (*clause, quantity.0 / M3, amount.0 / 1_000_000),
+        other => panic!("{other:?}"),
+    };
+    host.statements().iter().map(|(_, draft)| draft.lines.iter().map(line).collect()).collect()
+}
+
+#[test]
+fn what_was_paid_and_not_taken_is_made_up_later() {
+    let mut host = play(SHEET);
+    let said = take(&mut host, 30, &[80, 130, 100]);
+    assert_eq!(said[0], [(0, 80, 240), (1, 20, 60)], "100 are paid, 80 taken");
+    assert_eq!(said[1], [(0, 110, 330), (2, 20, 0)], "20 of the 30 beyond the minimum are paid already");
+    assert_eq!(said[2], [(0, 100, 300)]);
+    assert_eq!(host.ended(), Some(Status::Settled));
+    assert_eq!(host.free(Party::OWNER), Money::units(1_000_000 + 300 + 330 + 300));
+    assert_eq!(host.reserved(Party::USER), Money::ZERO, "the guarantee is free again");
+}
+
+#[test]
+fn what_is_not_made_up_in_time_is_lost() {
+    let mut host = play(SHEET);
+    let said = take(&mut host, 30, &[80, 100, 130]);
+    assert_eq!(said[1], [(0, 100, 300)]);
+    assert_eq!(said[2], [(0, 130, 390)], "after one period the bank is empty");
+}
+
+#[test]
+fn days_of_force_majeure_lower_the_minimum_when_both_sides_confirm_them() {
+    let mut host = play(Sheet { minimum_m3: 36_500, days: 365, periods: 1, ..SHEET });
+    host.command(Party::USER, &[1, 10, 0]).unwrap();
+    host.command(Party::OWNER, &[1, 14, 0]).unwrap();
+    let said = take(&mut host, 365, &[30_000]);
+    // 36,500 x (365 - 10) / 365 = 35,500: the smaller number of days counts.
+    assert_eq!(said[0], [(0, 30_000, 90_000), (1, 5_500, 16_500)]);
+}
+
+#[test]
+fn one_side_alone_confirms_nothing_and_others_nothing_at_all() {
+    let mut host = play(SHEET);
+    host.command(Party::USER, &[1, 30, 0]).unwrap();
+    assert!(host.command(Party::USER, &[1, 31, 0]).is_err(), "a period has 30 days");
+    assert!(host.command(Party::USER, &[2, 1, 0]).is_err());
+    assert!(host.command(Party(2), &[1, 1, 0]).is_err());
+    assert_eq!(take(&mut host, 30, &[80])[0], [(0, 80, 240), (1, 20, 60)]);
+}
+
+#[test]
+fn what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end() {
+    let mut host = play(Sheet { periods: 1, allowance: Money::units(100), ..SHEET });
+    take(&mut host, 30, &[100]);
+    assert_eq!(host.free(Party::OWNER), Money::units(1_000_150), "100 of the allowance, 50 of the guarantee");
+    assert_eq!((host.debt(), host.ended()), (Money::units(150), Some(Status::Defaulted)));
+}
+
+#[test]
+fn a_late_reading_is_shared_out_over_the_periods_by_time() {
+    let mut host = play(SHEET);
+    let at = |days: u64| Timestamp(BEGIN.0 + days * DAY_MS);
+    // One reading for two periods: 240 over 60 days.
+    host.reading(0, at(60), Quantity(240 * M3)).unwrap();
+    host.pass_to(at(61));
+    let taken = host.statements()[0].1.lines.iter().map(|line| match line {
+        StatementLine::Clause { quantity, .. } => quantity.0 / M3,
+        _ => 0,
+    });
+    assert_eq!(taken.sum::<u64>(), 100, "the first statement came before the reading: all of the minimum was missing");
+}
+
+#[test]
+fn the_built_module_comes_to_the_same_as_its_source() {
+    let module = Module::compile(include_bytes!("../contract.wasm")).unwrap();
+    let (mut native, mut built) = (play(SHEET), play_on(module, SHEET));
+    assert_eq!(take(&mut native, 30, &[80, 130, 100]), take(&mut built, 30, &[80, 130, 100]));
+    let answers = |acted: &[utilidor_program::host::Acted]| -> Vec<_> {
+        acted.iter().map(|acted| (acted.at, acted.told.clone(), acted.answer.clone())).collect()
+    };
+    assert_eq!(answers(native.acted()), answers(built.acted()));
+    assert!(built.most_fuel() < EVENT_FUEL / 2, "{}", built.most_fuel());
+}
+
+#[test]
+fn the_manifest_describes_the_parameters_that_the_program_reads() {
+    let manifest: Manifest = serde_json::from_str(include_str!("../manifest.json")).unwrap();
+    assert_eq!(manifest.parameters.len(), 8);
+    assert_eq!(manifest.clauses.len(), 3);
+    assert!(encode(&manifest).len() < MAX_MANIFEST_BYTES);
+}

@@ -1,0 +1,366 @@
+//! `utilidor program`: contracts that parties write themselves [M15].
+
+use super::{party_text, show_done, status_text};
+use crate::context::{Context, read_file};
+use crate::failure::Failure;
+use crate::ids::Given;
+use crate::output::{Output, or_dash};
+use crate::project::{self, command_bytes};
+use crate::sheet::Sheet;
+use crate::simulation::{self, Happening, Outcome, Shared};
+use crate::{document, t, units};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use utilidor_program::wasm::{self, Module, admission};
+use utilidor_types::action::MAX_COMMAND_BYTES;
+use utilidor_types::agreement::{Party, ProgramCode};
+use utilidor_types::program::{Code, MAX_MANIFEST_BYTES, Manifest, Publication};
+use utilidor_types::statement::StatementLine;
+use utilidor_types::{AgreementId, Bounded, ProgramId, Timestamp, encode};
+use utilidor_view::ProgramView;
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lay out a project for a contract that builds and passes its tests
+    New {
+        /// What it is called: lower-case letters, digits and -
+        name: String,
+        /// Where it goes [default: a folder of that name]
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
+    /// Build a project: out/contract.wasm and out/manifest.json
+    Build {
+        /// The project
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Say what the ledger would say of what was built
+    Check {
+        /// The project
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Play what was built on a past: every statement, what is left, what happens when nobody does anything
+    Simulate(Simulate),
+    /// Publish what was built; it never changes afterwards
+    Publish {
+        /// The project
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Make the terms of an agreement from a sheet, for 'utilidor agreement propose'
+    Terms {
+        /// The published program
+        program: Given<ProgramId>,
+        /// The sheet
+        sheet: PathBuf,
+    },
+    /// Tell an agreement's program something
+    Command {
+        /// The agreement
+        agreement: Given<AgreementId>,
+        /// The bytes in hex, or a text after text:
+        #[arg(value_parser = command_bytes::<MAX_COMMAND_BYTES>)]
+        bytes: Bounded<u8, MAX_COMMAND_BYTES>,
+    },
+    /// List the published programs
+    List,
+    /// Show a published program: what it does, its clauses, its parameters
+    Show {
+        /// The program
+        program: Given<ProgramId>,
+    },
+    /// Build a project and compare it with what was published
+    Verify {
+        /// The program
+        program: Given<ProgramId>,
+        /// The project
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+/// How a contract is played.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// The project
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// The sheet [default: sheet.json of the project]
+    #[arg(long)]
+    sheet: Option<PathBuf>,
+    /// Readings: METER,TIME,REGISTER, meters by their place in the sheet or their ids
+    #[arg(long)]
+    readings: Option<PathBuf>,
+    /// What parties tell the program: PARTY@TIME=BYTES, bytes as in 'utilidor program command'; several times
+    #[arg(long = "command", value_parser = told)]
+    commands: Vec<(Timestamp, Happening)>,
+    /// When all sign [default: the first reading, or the begin of the first meter's window]
+    #[arg(long, value_parser = units::time)]
+    signed: Option<Timestamp>,
+    /// Until when it is played [default: the hard end]
+    #[arg(long, value_parser = units::time)]
+    until: Option<Timestamp>,
+}
+
+/// `1@2025-01-01T00:00:00Z=0102`.
+fn told(text: &str) -> Result<(Timestamp, Happening), String> {
+    let form = || format!("{text:?} is no PARTY@TIME=BYTES, such as 1@2025-01-01T00:00:00Z=01");
+    let (party, rest) = text.split_once('@').ok_or_else(form)?;
+    let (time, bytes) = rest.split_once('=').ok_or_else(form)?;
+    let by = Party(party.parse().map_err(|_| form())?);
+    let bytes: Bounded<u8, MAX_COMMAND_BYTES> = command_bytes(bytes)?;
+    Ok((units::time(time)?, Happening::Command { by, bytes: bytes.into_vec() }))
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    let out = context.out;
+    match command {
+        Command::New { name, folder } => {
+            let folder = folder.unwrap_or_else(|| PathBuf::from(&name));
+            let files = project::lay_out(&folder, &name)?;
+            out.show(&json!({ "folder": folder, "files": files }), |out| {
+                format!("{} {}\n  utilidor program build {}", out.word(t!("done")), folder.display(), folder.display())
+            });
+        }
+        Command::Build { folder } => {
+            let built = project::build(&folder)?;
+            let [code, manifest] = project::keep(&folder, &built)?;
+            let value = json!({ "code": built.code.digest(), "bytes": built.code.len(), "files": [code, manifest] });
+            out.show(&value, |out| out.facts(built_facts(&built.code, &built.manifest)));
+        }
+        Command::Check { folder } => check(&folder, &out)?,
+        Command::Simulate(arguments) => simulate(arguments, &out)?,
+        Command::Publish { folder } => {
+            let publication = read_built(&folder)?;
+            let code = publication.code.digest();
+            let made = context.account().await?.publish_program(publication).await?;
+            show_done(out, &made.done, json!({ "program": made.id, "code": code }));
+        }
+        Command::Terms { program, sheet } => {
+            let program = context.id(&program).await?;
+            let manifest = context.client()?.program(program).await?.manifest;
+            let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
+            let terms = sheet.terms(&manifest, ProgramCode::Published(program)).map_err(Failure::usage)?;
+            out.document(&terms);
+        }
+        Command::Command { agreement, bytes } => {
+            let agreement = context.id(&agreement).await?;
+            let done = context.account().await?.command(agreement, bytes.into_vec()).await?;
+            show_done(out, &done, json!({ "agreement": agreement }));
+        }
+        Command::List => {
+            let programs = context.client()?.programs().await?;
+            out.show(&programs, |out| {
+                let rows = programs.iter().map(|program| {
+                    [
+                        program.id.to_string(),
+                        program.manifest.name.to_string(),
+                        program.manifest.version.to_string(),
+                        program.bytes.to_string(),
+                        program.publisher.to_string(),
+                    ]
+                });
+                let headings = [t!("program"), t!("name"), t!("version"), t!("bytes"), t!("publisher")];
+                out.table(headings, rows.collect())
+            });
+        }
+        Command::Show { program } => {
+            let program = context.id(&program).await?;
+            let program = context.client()?.program(program).await?;
+            out.show(&program, |out| program_text(out, &program));
+        }
+        Command::Verify { program, folder } => {
+            let program = context.id(&program).await?;
+            let publication = context.client()?.publication(program).await?;
+            verify(program, &publication, &folder, &out)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was built in a project.
+fn read_built(folder: &Path) -> Result<Publication, Failure> {
+    let hint = |failure: Failure| failure.next(format!("build it first: utilidor program build {}", folder.display()));
+    let path = folder.join("out/contract.wasm");
+    let bytes = read_file(&path).map_err(hint)?;
+    let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let manifest: Manifest =
+        document::read(&folder.join("out/manifest.json"), "manifest", "program new").map_err(hint)?;
+    Ok(Publication { engine: wasm::ENGINE, code, manifest })
+}
+
+/// Compiles code, or says which rule forbids it.
+fn compile(code: &Code) -> Result<Module, Failure> {
+    Module::compile(code).map_err(|bad| {
+        Failure::refused("program/bad-code", bad.to_string())
+            .next("docs/guide/own-contract.md lists the rules for code")
+    })
+}
+
+fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
+    let publication = read_built(folder)?;
+    compile(&publication.code)?;
+    let bytes = encode(&publication.manifest).len();
+    if bytes > MAX_MANIFEST_BYTES {
+        let what = format!("the manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed");
+        return Err(Failure::refused("program/manifest-too-long", what).next("shorten its texts"));
+    }
+    let shape =
+        admission::check(&publication.code).map_err(|bad| Failure::refused("program/bad-code", bad.to_string()))?;
+    let value = json!({
+        "program": publication.id(),
+        "code": publication.code.digest(),
+        "bytes": publication.code.len(),
+        "pages": shape.pages,
+        "locals": shape.locals,
+        "operands": shape.operands,
+        "nesting": shape.nesting,
+        "longest_function": shape.body_bytes,
+    });
+    out.show(&value, |out| {
+        let mut facts = vec![(t!("program"), publication.id().to_string())];
+        facts.extend(built_facts(&publication.code, &publication.manifest));
+        facts.push((t!("pages"), format!("{} / {}", shape.pages, admission::MAX_MEMORY_PAGES)));
+        format!("{}\n{}", out.word(t!("checked")), out.facts(facts))
+    });
+    Ok(())
+}
+
+fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, String)> {
+    vec![
+        (t!("name"), manifest.name.to_string()),
+        (t!("version"), manifest.version.to_string()),
+        (t!("code"), code.digest().to_string()),
+        (t!("bytes"), code.len().to_string()),
+        (t!("sources"), manifest.sources.to_string()),
+        (t!("toolchain"), manifest.toolchain.to_string()),
+    ]
+}
+
+fn simulate(arguments: Simulate, out: &Output) -> Result<(), Failure> {
+    let Simulate { folder, sheet, readings, commands, signed, until } = arguments;
+    let publication = read_built(&folder)?;
+    let program = Shared(Arc::new(compile(&publication.code)?));
+    let sheet = sheet.unwrap_or_else(|| folder.join("sheet.json"));
+    let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
+    let code = ProgramCode::Published(publication.id());
+    let terms = sheet.terms(&publication.manifest, code).map_err(Failure::usage)?;
+    let coded = simulation::coded(&terms)?;
+    let begin = coded.meters.first().map(|meter| meter.window.from);
+    let mut happenings = match readings {
+        Some(path) => simulation::readings(&read_file(&path)?, coded)?,
+        None => Vec::new(),
+    };
+    let first = happenings.first().map(|(time, _)| *time);
+    happenings.extend(commands);
+    happenings.sort_by_key(|(time, _)| *time);
+    let signed = signed.or(first).or(begin).unwrap_or(Timestamp(0));
+    utilidor_program::check(&terms, signed).map_err(|refusal| Failure::refused(refusal.code(), refusal.to_string()))?;
+    let until = until.unwrap_or(sheet.hard_end.at);
+    let played = simulation::play(&program, &terms, signed, &happenings, until);
+    let silent = simulation::play(&program, &terms, signed, &[], sheet.hard_end.at);
+    let value = json!({ "played": played, "nothing_happens": silent });
+    out.show(&value, |out| {
+        format!(
+            "{}\n\n{}\n{}",
+            outcome_text(out, &played, &publication.manifest),
+            out.word(t!("nothing_happens")),
+            outcome_text(out, &silent, &publication.manifest)
+        )
+    });
+    Ok(())
+}
+
+fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String {
+    let mut rows = Vec::new();
+    for statement in &outcome.statements {
+        for line in &statement.lines {
+            let StatementLine::Clause { clause, carrier, quantity, price, from, to, amount, .. } = line else {
+                continue;
+            };
+            let text = manifest.clauses.get(usize::from(*clause)).map_or("", |text| out.text(text));
+            let text: String = text.chars().take_while(|character| !":：".contains(*character)).take(40).collect();
+            rows.push([
+                statement.issued.to_string(),
+                format!("{clause} {text}"),
+                carrier.map_or_else(|| quantity.to_string(), |carrier| units::quantity(*quantity, carrier)),
+                or_dash(price.map(units::price)),
+                amount.to_string(),
+                format!("{} -> {}", party_text(out, *from), party_text(out, *to)),
+            ]);
+        }
+    }
+    let headings = [t!("time"), t!("clause"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
+    let mut facts = vec![
+        (t!("status"), outcome.ended.map_or_else(|| "-".into(), |status| status_text(out, status))),
+        (t!("time"), outcome.until.to_string()),
+        (t!("debt"), outcome.debt.to_string()),
+        (t!("fuel"), format!("{} / {}", outcome.most_fuel, wasm::EVENT_FUEL)),
+    ];
+    for (number, (change, reserved)) in (0u8..).zip(outcome.change_micro.iter().zip(&outcome.reserved)) {
+        let sign = if *change < 0 { "-" } else { "+" };
+        let change = change.unsigned_abs();
+        let money =
+            format!("{sign}{}.{:06}, {} {reserved}", change / 1_000_000, change % 1_000_000, out.word(t!("reserved")));
+        facts.push((t!("by"), format!("{}: {money}", party_text(out, Party(number)))));
+    }
+    for (time, fault) in &outcome.failures {
+        facts.push((t!("failed"), format!("{time}: {fault}")));
+    }
+    format!("{}\n{}", out.table(headings, rows), out.facts(facts))
+}
+
+/// Compares a build with what was published.
+fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Output) -> Result<(), Failure> {
+    if publication.id() != program {
+        let what = format!("the node's publication has id {}, asked was {program}", publication.id());
+        return Err(Failure::refused("program/other", what).next("ask another node"));
+    }
+    let built = project::build(folder)?;
+    let (found, published) = (built.code.digest(), publication.code.digest());
+    if found != published {
+        let what = format!("the sources give code {found}, published is {published}");
+        let toolchain = &publication.manifest.toolchain;
+        return Err(Failure::refused("program/other-code", what)
+            .next(format!("it was built with {}; this is {}", &**toolchain, &*built.manifest.toolchain)));
+    }
+    if built.manifest.sources != publication.manifest.sources {
+        let what =
+            format!("the sources are {}, published are {}", built.manifest.sources, publication.manifest.sources);
+        return Err(Failure::refused("program/other-sources", what).next("the code is the same; comments may differ"));
+    }
+    out.show(&json!({ "program": program, "code": found, "verified": true }), |out| {
+        format!("{}: {found}", out.word(t!("same_code")))
+    });
+    Ok(())
+}
+
+/// A program for people, in the output's language.
+fn program_text(out: &Output, program: &ProgramView) -> String {
+    let manifest = &program.manifest;
+    let facts = out.facts(vec![
+        (t!("program"), program.id.to_string()),
+        (t!("name"), manifest.name.to_string()),
+        (t!("version"), manifest.version.to_string()),
+        (t!("code"), program.code.to_string()),
+        (t!("bytes"), program.bytes.to_string()),
+        (t!("engine"), program.engine.to_string()),
+        (t!("fuel"), manifest.fuel.to_string()),
+        (t!("sources"), manifest.sources.to_string()),
+        (t!("toolchain"), manifest.toolchain.to_string()),
+        (t!("publisher"), program.publisher.to_string()),
+        (t!("time"), program.cause.time_ms.to_string()),
+    ]);
+    let clauses = manifest.clauses.iter().enumerate();
+    let clauses = clauses.map(|(number, clause)| [number.to_string(), out.text(clause).into()]);
+    let clauses = out.table([t!("clause"), t!("text")], clauses.collect());
+    let fields = manifest.parameters.iter().map(|field| [field.name.to_string(), super::plain(&json!(field.kind))]);
+    let fields = out.table([t!("parameters"), t!("kind")], fields.collect());
+    format!("{facts}\n{}\n{clauses}\n{fields}", out.text(&manifest.summary))
+}

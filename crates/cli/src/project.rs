@@ -1,0 +1,231 @@
+//! A contract's project on disk: laying one out, building it, and comparing a build with what was published.
+//!
+//! ```text
+//! new ──> Cargo.toml, src/, manifest.json, sheet.json, past.csv, sdk/ ──build──> out/contract.wasm, out/manifest.json
+//! ```
+//!
+//! The SDK stands in the project, with the versions of what it uses, so that it builds the same for ever and needs nothing of
+//! this platform's sources.
+
+use crate::context::read_file;
+use crate::document;
+use crate::failure::Failure;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use utilidor_types::Digest;
+use utilidor_types::hash::tagged_hash;
+use utilidor_types::program::{Code, Manifest};
+use utilidor_types::{Bounded, Text};
+
+/// Where programs are built for.
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Bytes of a program's stack: what an event needs, and not the megabyte that linkers take.
+const STACK_BYTES: u32 = 32 * 1024;
+
+macro_rules! files {
+    ($($path:literal = $source:literal;)*) => {
+        const FILES: &[(&str, &str)] = &[$(($path, include_str!($source)),)*];
+    };
+}
+
+files! {
+    "Cargo.toml" = "../templates/contract/Cargo.toml.txt";
+    "Cargo.lock" = "../templates/contract/Cargo.lock.txt";
+    "README.md" = "../templates/contract/README.md";
+    "manifest.json" = "../templates/contract/manifest.json";
+    "sheet.json" = "../templates/contract/sheet.json";
+    "past.csv" = "../templates/contract/past.csv";
+    "src/lib.rs" = "../templates/contract/src/lib.rs";
+    "tests/contract.rs" = "../templates/contract/tests/contract.rs";
+    "sdk/Cargo.toml" = "../templates/contract/sdk.toml.txt";
+    "sdk/src/lib.rs" = "../../program-sdk/src/lib.rs";
+    "sdk/src/wire.rs" = "../../program-sdk/src/wire.rs";
+    "sdk/src/math.rs" = "../../program-sdk/src/math.rs";
+    "sdk/src/parameters.rs" = "../../program-sdk/src/parameters.rs";
+    "sdk/src/entry.rs" = "../../program-sdk/src/entry.rs";
+}
+
+/// What a build gives.
+pub struct Built {
+    /// The module.
+    pub code: Code,
+    /// The manifest, with sources and toolchain.
+    pub manifest: Manifest,
+}
+
+/// Lays out a project in a folder that is not there yet, or empty. Gives the files.
+pub fn lay_out(folder: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
+    let is_name =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !is_name || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return Err(Failure::usage(format!("{name:?} is no name of a project: use lower-case letters, digits and -"))
+            .next("for example: utilidor program new my-contract"));
+    }
+    let is_used = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if is_used {
+        return Err(Failure::usage(format!("{} is not empty", folder.display())).next("choose another folder"));
+    }
+    let mut written = Vec::with_capacity(FILES.len());
+    for (path, text) in FILES {
+        let path = folder.join(path);
+        write(&path, text.replace("{{name}}", name).as_bytes())?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new("file/unwritable", format!("cannot write {}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    std::fs::write(path, bytes).map_err(failed)
+}
+
+/// Builds a project for the ledger, the same bytes wherever it stands.
+pub fn build(folder: &Path) -> Result<Built, Failure> {
+    let mut manifest: Manifest = document::read(&folder.join("manifest.json"), "manifest", "program new")?;
+    let absolute = std::fs::canonicalize(folder)
+        .map_err(|error| Failure::usage(format!("there is no folder {}: {error}", folder.display())))?;
+    let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}"), "-Cstrip=symbols".into()];
+    flags.extend(renamed(&absolute).map(|(place, name)| format!("--remap-path-prefix={}={name}", place.display())));
+    let target = absolute.join("target");
+    let status = Command::new("cargo")
+        .args(["build", "--release", "--lib", "--target", TARGET])
+        .current_dir(&absolute)
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(_) => {
+            return Err(Failure::new("program/build", "the project does not build: see above")
+                .next(format!("where the target is missing: rustup target add {TARGET}")));
+        }
+        Err(error) => {
+            return Err(Failure::new("program/build", format!("cannot run cargo: {error}"))
+                .next("install Rust: https://rustup.rs"));
+        }
+    }
+    let module = built_module(&target.join(TARGET).join("release"))?;
+    let bytes = read_file(&module)?;
+    let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", module.display())))?;
+    manifest.sources = sources(&absolute)?;
+    manifest.toolchain = toolchain();
+    Ok(Built { code, manifest })
+}
+
+/// Folders of this machine that a module would tell, and what it tells instead: the project's, the libraries', and the standard
+/// library's where its sources are installed.
+fn renamed(project: &Path) -> impl Iterator<Item = (PathBuf, String)> {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let libraries = cargo.map(|cargo| (cargo.join("registry/src"), "/registry".into()));
+    let standard = rustc(&["--print", "sysroot"]).zip(rustc(&["-vV"])).and_then(|(sysroot, version)| {
+        let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "))?;
+        Some((Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")))
+    });
+    [Some((project.to_owned(), "/contract".into())), libraries, standard].into_iter().flatten()
+}
+
+/// What the compiler says of itself.
+fn rustc(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("rustc").args(arguments).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The one module that the build has left.
+fn built_module(folder: &Path) -> Result<PathBuf, Failure> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut modules: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
+    match (modules.pop(), modules.is_empty()) {
+        (Some(module), true) => Ok(module),
+        _ => Err(Failure::new("program/build", format!("{} does not hold one module", folder.display())).next(
+            "the project's crate needs crate-type = [\"cdylib\", \"rlib\"]; remove the folder target and build again",
+        )),
+    }
+}
+
+/// Writes what was built, and gives where.
+pub fn keep(folder: &Path, built: &Built) -> Result<[PathBuf; 2], Failure> {
+    let paths = ["out/contract.wasm", "out/manifest.json"].map(|path| folder.join(path));
+    write(&paths[0], &built.code)?;
+    let manifest = serde_json::to_vec_pretty(&built.manifest).expect("a manifest is plain data");
+    write(&paths[1], &manifest)?;
+    Ok(paths)
+}
+
+/// Digest of the files that the code is built from, by their paths in the project.
+fn sources(folder: &Path) -> Result<Digest, Failure> {
+    let mut files = Vec::new();
+    for top in ["Cargo.toml", "Cargo.lock"] {
+        let path = folder.join(top);
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    for top in ["src", "sdk"] {
+        collect(&folder.join(top), &mut files);
+    }
+    files.sort();
+    let mut parts = Vec::new();
+    for file in &files {
+        let name = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let content = tagged_hash("utilidor/source", &[&read_file(file)?]);
+        parts.push([name.as_bytes(), &[0], &content.0].concat());
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    Ok(tagged_hash("utilidor/sources", &parts))
+}
+
+fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true if path.ends_with("target") => {}
+            true => collect(&path, into),
+            false => into.push(path),
+        }
+    }
+}
+
+fn toolchain<const MAX: usize>() -> Text<MAX> {
+    let version = rustc(&["--version"]).unwrap_or_default();
+    let short: String = version.chars().take_while(|character| *character != '(').collect();
+    Text::new(short.trim()).unwrap_or_default()
+}
+
+/// A command's bytes: hex, or text after `text:`.
+pub fn command_bytes<const MAX: usize>(text: &str) -> Result<Bounded<u8, MAX>, String> {
+    let bytes = match text.strip_prefix("text:") {
+        Some(text) => text.as_bytes().to_vec(),
+        None => hex::decode(text).map_err(|error| format!("{text:?} is no hex: {error}; a text begins with text:"))?,
+    };
+    bytes.try_into().map_err(|error: utilidor_types::encoding::TooLong| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// Name, version and checksum of each package that comes from a registry.
+    fn packages(lock: &str) -> BTreeSet<String> {
+        let keys = ["name = ", "version = ", "checksum = "];
+        let told = |package: &str| -> Vec<String> {
+            let lines = package.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
+            lines.map(str::to_owned).collect()
+        };
+        let all = lock.split("[[package]]").skip(1).map(told);
+        all.filter(|lines| lines.len() == keys.len()).map(|lines| lines.join("\n")).collect()
+    }
+
+    /// Nothing else has to be fetched for it, and nothing is built into a contract that was not looked at here.
+    #[test]
+    fn a_new_project_is_built_from_versions_that_this_platform_is_built_from() {
+        let project = packages(include_str!("../templates/contract/Cargo.lock.txt"));
+        let platform = packages(include_str!("../../../Cargo.lock"));
+        assert!(!project.is_empty());
+        let others: Vec<&String> = project.difference(&platform).collect();
+        assert!(others.is_empty(), "bring templates/contract/Cargo.lock.txt up to Cargo.lock: {others:#?}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Playing a contract on a past before anybody signs it: every statement, what is left in the end, the most fuel, and what
+//! becomes of it if a party does nothing.
+
+use crate::failure::Failure;
+use crate::import;
+use serde::Serialize;
+use std::sync::Arc;
+use utilidor_program::Fault;
+use utilidor_program::coded::Respond;
+use utilidor_program::host::{Acted, Host};
+use utilidor_program::wasm::{Module, Ran};
+use utilidor_types::agreement::{CodedTerms, Party, Status};
+use utilidor_types::statement::StatementLine;
+use utilidor_types::{AgreementTerms, Money, Program, Quantity, Timestamp, Window};
+
+/// Something that happens from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A meter is read.
+    Reading {
+        /// Which, by its place in the terms.
+        meter: u8,
+        /// What it shows.
+        register: Quantity,
+    },
+    /// A party tells the program something.
+    Command {
+        /// Who.
+        by: Party,
+        /// What.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What a play came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// How it ended; none: it has not.
+    pub ended: Option<Status>,
+    /// When the play ended.
+    pub until: Timestamp,
+    /// Its statements.
+    pub statements: Vec<Stated>,
+    /// What each party has more, or less, at the end, in millionths.
+    pub change_micro: Vec<i128>,
+    /// What is reserved of each party at the end.
+    pub reserved: Vec<Money>,
+    /// What the user owes.
+    pub debt: Money,
+    /// Events that the program took.
+    pub events: usize,
+    /// The most fuel that one took.
+    pub most_fuel: u64,
+    /// Events at which it failed, with their time and the code.
+    pub failures: Vec<(Timestamp, String)>,
+}
+
+/// A statement of the play.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stated {
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// What it is about.
+    pub period: Window,
+    /// Its lines.
+    pub lines: Vec<StatementLine>,
+    /// What the user pays with it.
+    pub paid: Money,
+    /// What it owes with it.
+    pub unpaid: Money,
+}
+
+/// A compiled program that several plays share.
+#[derive(Debug, Clone)]
+pub struct Shared(pub Arc<Module>);
+
+impl Respond for Shared {
+    fn run(&self, input: &[u8]) -> Result<Ran, Fault> {
+        self.0.run(input)
+    }
+}
+
+/// What each party begins with: enough for anything that a contract may take.
+const PURSE: Money = Money::units(1_000_000_000);
+
+/// Plays terms from the time of signing over all that happens, and on until `until`.
+pub fn play(
+    program: &Shared,
+    terms: &AgreementTerms,
+    signed: Timestamp,
+    happenings: &[(Timestamp, Happening)],
+    until: Timestamp,
+) -> Outcome {
+    let parties = terms.parties.len();
+    let mut host = Host::new(program.clone(), terms.clone(), PURSE, signed);
+    if host.sign().is_ok() {
+        for (time, happening) in happenings {
+            host.pass_to(*time);
+            if host.ended().is_some() {
+                break;
+            }
+            // What fails stands among the failures.
+            let _ = match happening {
+                Happening::Reading { meter, register } => host.reading(*meter, *time, *register),
+                Happening::Command { by, bytes } => host.command(*by, bytes),
+            };
+        }
+        host.pass_to(until);
+    }
+    outcome(&host, parties)
+}
+
+fn outcome(host: &Host<Shared>, parties: usize) -> Outcome {
+    let failed = |acted: &Acted| acted.answer.as_ref().err().map(|fault| (acted.at, fault.to_string()));
+    let all = || (0..parties as u8).map(Party);
+    let change =
+        |party: Party| i128::from(host.free(party).0) + i128::from(host.reserved(party).0) - i128::from(PURSE.0);
+    let stated = host.statements().iter().map(|(issued, draft)| Stated {
+        issued: *issued,
+        period: draft.period,
+        lines: draft.lines.clone(),
+        paid: draft.paid,
+        unpaid: draft.unpaid,
+    });
+    Outcome {
+        ended: host.ended(),
+        until: host.now(),
+        statements: stated.collect(),
+        change_micro: all().map(change).collect(),
+        reserved: all().map(|party| host.reserved(party)).collect(),
+        debt: host.debt(),
+        events: host.acted().len(),
+        most_fuel: host.most_fuel(),
+        failures: host.acted().iter().filter_map(failed).collect(),
+    }
+}
+
+/// Readings of a file, whose meters are named by their place in the terms or by their ids.
+pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happening)>, Failure> {
+    let lines = import::read(bytes, None).map_err(Failure::usage)?;
+    let mut happenings = Vec::with_capacity(lines.len());
+    for line in lines {
+        let bad = |reason: String| Failure::usage(format!("line {}: {reason}", line.number));
+        let place = line
+            .meter
+            .parse::<usize>()
+            .ok()
+            .or_else(|| terms.meters.iter().position(|meter| meter.meter.to_string().starts_with(&line.meter)));
+        let meter = place.and_then(|place| terms.meters.get(place));
+        let meter = meter.ok_or_else(|| bad(format!("the terms name no meter {}", line.meter)))?;
+        let register = line.register.of(meter.carrier).map_err(bad)?;
+        let number = terms.meters.iter().position(|other| other.meter == meter.meter).unwrap_or_default() as u8;
+        happenings.push((line.time, Happening::Reading { meter: number, register }));
+    }
+    happenings.sort_by_key(|(time, _)| *time);
+    Ok(happenings)
+}
+
+/// The terms of a program of its own.
+pub fn coded(terms: &AgreementTerms) -> Result<&CodedTerms, Failure> {
+    match &terms.program {
+        Program::Coded(coded) => Ok(coded),
+        _ => Err(Failure::usage("the terms are of no program of the parties' own")),
+    }
+}

@@ -1,0 +1,150 @@
+//! A fixed price with a least quantity.
+
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+use alloc::{vec, vec::Vec};
+use utilidor_program_sdk::*;
+
+/// The first meter in the terms.
+const METER: Meter = Meter(0);
+/// A period is settled so long after its end, so that late readings are in it.
+const GRACE_MS: u64 = 6 * 3_600_000;
+
+/// The contract.
+pub struct Contract;
+
+/// What the parties have agreed, in the order of the manifest.
+struct Agreed {
+    price: Price,
+    least: Quantity,
+    begin: Time,
+    period_ms: u64,
+    periods: u64,
+}
+
+impl Agreed {
+    fn of(input: &Input) -> Result<Self, Fault> {
+        let mut read = Parameters::new(&input.terms.parameters);
+        let agreed = Self {
+            price: read.price(PriceUnit::KilowattHour)?,
+            least: read.quantity()?,
+            begin: read.time()?,
+            period_ms: read.number()?,
+            periods: read.number()?,
+        };
+        read.end()?;
+        if agreed.period_ms == 0 || agreed.periods == 0 { Err(Fault::PARAMETERS) } else { Ok(agreed) }
+    }
+
+    /// Begin of a period, counted from 0.
+    fn begin_of(&self, period: u64) -> Result<Time, Fault> {
+        let ms = period.checked_mul(self.period_ms).ok_or(Fault::OVERFLOW)?;
+        self.begin.0.checked_add(ms).map(Time).ok_or(Fault::OVERFLOW)
+    }
+
+    fn settles(&self, period: u64) -> Result<Time, Fault> {
+        self.begin_of(period + 1)?.0.checked_add(GRACE_MS).map(Time).ok_or(Fault::OVERFLOW)
+    }
+}
+
+/// What the contract remembers: the period that is settled next, and what was taken in it and in the one that runs already.
+#[derive(Default)]
+struct Kept {
+    period: u64,
+    taken: [Quantity; 2],
+}
+
+impl Kept {
+    fn of(head: &[u8]) -> Result<Self, Fault> {
+        if head.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut read = Parameters::new(head);
+        let kept = Self { period: read.number()?, taken: [read.quantity()?, read.quantity()?] };
+        read.end()?;
+        Ok(kept)
+    }
+
+    fn head(&self) -> Vec<u8> {
+        [self.period, self.taken[0].0, self.taken[1].0].into_iter().flat_map(u64::to_le_bytes).collect()
+    }
+}
+
+impl Program for Contract {
+    fn act(input: Input) -> Result<Done, Fault> {
+        let agreed = Agreed::of(&input)?;
+        let mut kept = Kept::of(&input.state.head)?;
+        let effects = match &input.event {
+            Event::Signed => vec![
+                Effect::Bind(METER),
+                Effect::Mark(METER, Some(agreed.begin_of(1)?)),
+                Effect::Schedule(agreed.settles(0)?),
+            ],
+            Event::Segment(METER, segment) | Event::Returned(METER, segment) => took(&agreed, &mut kept, segment)?,
+            Event::Due => settle(&agreed, &mut kept, &input)?,
+            Event::Ending(_, true) => vec![Effect::EndBinding(METER, input.facts.now), Effect::Finish(End::Terminated)],
+            Event::Ending(_, false) | Event::EndingWithdrawn(_) => Vec::new(),
+            _ => return Err(Fault::UNEXPECTED),
+        };
+        Ok(Done { head: Some(kept.head()), effects, ..Done::default() })
+    }
+}
+
+/// The meter has passed a mark: what it brought belongs to one period, because each period begins with a mark.
+fn took(agreed: &Agreed, kept: &mut Kept, segment: &Segment) -> Result<Vec<Effect>, Fault> {
+    let place = usize::from(segment.interval.from >= agreed.begin_of(kept.period + 1)?);
+    kept.taken[place] = kept.taken[place].plus(total(&segment.bands)?)?;
+    let passed = segment.interval.to.0.saturating_sub(agreed.begin.0) / agreed.period_ms;
+    // Past the last period the meter serves no more.
+    if passed >= agreed.periods {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Effect::Mark(METER, Some(agreed.begin_of(passed + 1)?))])
+}
+
+fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>, Fault> {
+    let period = Window { from: agreed.begin_of(kept.period)?, to: agreed.begin_of(kept.period + 1)? };
+    let taken = kept.taken[0];
+    let line = |clause, quantity: Quantity| -> Result<Line, Fault> {
+        Ok(Line {
+            clause,
+            period,
+            carrier: Some(Carrier::Electricity),
+            quantity,
+            price: Some(agreed.price),
+            from: Party::USER,
+            to: Party::OWNER,
+            amount: agreed.price.of(quantity)?,
+        })
+    };
+    let mut lines = vec![line(0, taken)?];
+    let missing = agreed.least.less(taken);
+    if missing > Quantity::ZERO {
+        lines.push(line(1, missing)?);
+    }
+    let due = lines.iter().try_fold(Money::ZERO, |sum, line| sum.plus(line.amount))?;
+    let paid = due.min(input.available(Party::USER));
+    let owed = due.less(paid);
+    let is_last = kept.period + 1 == agreed.periods;
+
+    let mut effects = vec![
+        Effect::Pay { from: Party::USER, source: Source::Allowance, to: Party::OWNER, amount: paid },
+        Effect::Owe(owed),
+        Effect::Issue(Statement {
+            closing: if is_last { Closing::End } else { Closing::Period },
+            period,
+            lines,
+            substituted: false,
+        }),
+    ];
+    *kept = Kept { period: kept.period + 1, taken: [kept.taken[1], Quantity::ZERO] };
+    effects.push(match is_last {
+        true => Effect::Finish(if owed > Money::ZERO { End::Defaulted } else { End::Settled }),
+        false => Effect::Schedule(agreed.settles(kept.period)?),
+    });
+    Ok(effects)
+}
+
+contract!(Contract);

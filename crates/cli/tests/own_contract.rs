@@ -1,0 +1,144 @@
+//! The guide to a contract of one's own, docs/guide/own-contract.md, as it is written: every command of it in its order.
+
+mod common;
+
+use common::Desk;
+use serde_json::Value;
+
+const GUIDE: &str = include_str!("../../../docs/guide/own-contract.md");
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// The commands of the guide's shell blocks; long ones that are shown for reading only stand in other blocks.
+fn commands() -> Vec<&'static str> {
+    let blocks = GUIDE.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.flat_map(str::lines).map(|line| line.strip_prefix("utilidor ").unwrap_or_else(|| panic!("{line}"))).collect()
+}
+
+/// What the commands before have made, which later ones name in capitals.
+#[derive(Default)]
+struct Made {
+    meter: String,
+    program: String,
+    agreement: String,
+}
+
+impl Made {
+    fn fill_in(&self, command: &str) -> String {
+        let word = |word: &str| match word {
+            "METER" => self.meter.clone(),
+            "ID" => self.program.clone(),
+            "AGREEMENT" => self.agreement.clone(),
+            other => other.to_owned(),
+        };
+        command.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The sheet of the new project for these parties and this meter.
+fn fill_in_sheet(desk: &Desk, made: &Made) {
+    let path = desk.path().join("my-contract/sheet.json");
+    let mut sheet: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let account = |name: &str| desk.json(&format!("account show {name}"))["account"].clone();
+    sheet["parties"] = Value::from(vec![account("plant"), account("shop")]);
+    sheet["meters"][0]["meter"] = Value::from(made.meter.clone());
+    std::fs::write(&path, sheet.to_string()).unwrap();
+}
+
+/// Cargo's own environment, which a desk does not have.
+fn cargo_environment() -> Vec<(&'static str, String)> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let or_home = |name: &'static str, folder: &str| (name, std::env::var(name).unwrap_or(format!("{home}/{folder}")));
+    let mut environment = vec![or_home("CARGO_HOME", ".cargo"), or_home("RUSTUP_HOME", ".rustup")];
+    let more = ["PATH", "RUSTUP_TOOLCHAIN"];
+    environment.extend(more.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?))));
+    environment
+}
+
+/// What the guide asks for before it begins. Whoever has Rust without rustup has the target, or is told by `program build`.
+fn add_target() {
+    let target = "wasm32-unknown-unknown";
+    assert!(GUIDE.contains(&format!("`rustup target add {target}`")));
+    match std::process::Command::new("rustup").args(["target", "add", target]).status() {
+        Ok(status) => assert!(status.success(), "rustup target add {target}"),
+        Err(error) => eprintln!("rustup target add {target}: {error}"),
+    }
+}
+
+#[test]
+fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
+    add_target();
+    let mut desk = Desk::new();
+    let mut made = Made::default();
+    let mut node = None;
+    let environment = cargo_environment();
+    for command in commands() {
+        let (command, file) =
+            command.split_once(" > ").map_or((command, None), |(command, file)| (command, Some(file)));
+        if command.starts_with("program terms") {
+            fill_in_sheet(&desk, &made);
+        }
+        let filled = made.fill_in(command);
+        let answers_json = file.is_none() && !command.starts_with("node init") && !command.starts_with("keys new");
+        let filled = if answers_json { format!("{filled} --json") } else { filled };
+        let variables: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let variables = if command.starts_with("program build") { &variables[..] } else { &[] };
+        let out = desk.run_with(&filled, variables).ok();
+        if let Some(file) = file {
+            desk.file(file, &out);
+        }
+        let answer: Value = if answers_json { serde_json::from_str(&out).unwrap() } else { Value::Null };
+        match command {
+            _ if command.starts_with("node init") => node = Some(desk.start_node()),
+            _ if command.starts_with("program build") => tells_no_machine(&desk, &environment),
+            _ if command.starts_with("meter register") => made.meter = text(&answer["meter"]).into(),
+            _ if command.starts_with("program publish") => made.program = text(&answer["program"]).into(),
+            _ if command.starts_with("agreement propose") => made.agreement = text(&answer["agreement"]).into(),
+            _ if command.starts_with("program simulate") => {
+                let statements = answer["played"]["statements"].as_array().unwrap();
+                let paid: Vec<&str> = statements.iter().map(|statement| text(&statement["paid"])).collect();
+                assert_eq!(paid, ["9.000000", "6.000000", "12.600000"], "15, at least 10, and 21 kWh at 0.60");
+                assert_eq!(answer["nothing_happens"]["ended"], "settled");
+            }
+            _ if command.starts_with("statement list") => assert_eq!(answer.as_array().unwrap().len(), 1),
+            _ if command.starts_with("verify") => assert_eq!(answer["holds"], true, "{answer}"),
+            _ => {}
+        }
+    }
+    let shown = desk.run(&format!("program show {} --lang zh", made.program)).ok();
+    assert!(shown.contains("用量"), "{shown}");
+    assert!(node.is_some());
+    tampered_bills_are_refused_by_name(&desk);
+}
+
+/// Others get the same bytes only if no folder of this machine stands in them.
+fn tells_no_machine(desk: &Desk, environment: &[(&str, String)]) {
+    let module = std::fs::read(desk.path().join("my-contract/out/contract.wasm")).unwrap();
+    let module = String::from_utf8_lossy(&module);
+    let homes = environment.iter().filter(|(name, _)| name.ends_with("_HOME")).map(|(_, home)| home.as_str());
+    for folder in homes.chain([desk.path().to_str().unwrap()]) {
+        assert!(!module.contains(folder), "{folder} stands in the module");
+    }
+}
+
+/// One byte of the code, of a reading or of the statement: each is found.
+fn tampered_bills_are_refused_by_name(desk: &Desk) {
+    let bill = std::fs::read_to_string(desk.path().join("bill.json")).unwrap();
+    let proof: Value = serde_json::from_str(&bill).unwrap();
+    let made = proof["made"].as_array().unwrap();
+    let code = made.iter().find_map(|part| {
+        let code = &part["transaction"]["signed"]["transaction"]["action"]["publish_program"]["code"];
+        code.as_str()
+    });
+    let code = code.expect("the proof holds the code");
+    let changed_code = format!("{}{}", &code[..code.len() - 1], if code.ends_with('0') { '1' } else { '0' });
+    let changes = [(code.to_owned(), changed_code), ("\"paid\": \"9.000000\"".into(), "\"paid\": \"8.000000\"".into())];
+    for (from, to) in changes {
+        assert!(bill.contains(&from), "{from}");
+        let file = desk.file("changed.json", &bill.replace(&from, &to));
+        let error = desk.run(&format!("verify {file}")).failed(1);
+        assert!(error.contains("proof") || error.contains("receipt"), "{error}");
+    }
+}

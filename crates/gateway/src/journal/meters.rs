@@ -1,0 +1,121 @@
+//! What is known of meters besides their readings, and what an operator should see.
+
+use super::{Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, to_sql};
+use rusqlite::{OptionalExtension as _, params};
+use utilidor_types::MeterId;
+
+impl Journal {
+    /// A meter's newest reading that is not refused; none as well where the newest was refused, until the next.
+    pub fn last_reading(&self, meter: MeterId) -> Result<Option<Waiting>, JournalError> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT last_ms, last_register FROM meter WHERE meter = ?1 AND last_ms IS NOT NULL")?
+            .query_row([meter.0], |row| {
+                Ok(Waiting { meter, time_ms: from_sql(row.get(0)?), register: from_sql(row.get(1)?) })
+            })
+            .optional()?;
+        Ok(found)
+    }
+
+    /// The device that a meter was last read from, and why the meter is stopped, if it is.
+    pub fn meter(&self, meter: MeterId) -> Result<(Option<String>, Option<String>), JournalError> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT device, stopped FROM meter WHERE meter = ?1")?
+            .query_row([meter.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Remembers the device of a meter; with it the meter goes on if it was stopped.
+    pub fn set_device(&mut self, meter: MeterId, device: &str) -> Result<(), JournalError> {
+        self.connection.execute(
+            "INSERT INTO meter (meter, device) VALUES (?1, ?2)
+             ON CONFLICT (meter) DO UPDATE SET device = ?2, stopped = NULL",
+            params![meter.0, device],
+        )?;
+        Ok(())
+    }
+
+    /// Remembers what the ledger knows of a meter, for the time without uplink.
+    pub fn set_registration(&mut self, meter: MeterId, registration: &str) -> Result<(), JournalError> {
+        self.connection.execute(
+            "INSERT INTO meter (meter, registration) VALUES (?1, ?2)
+             ON CONFLICT (meter) DO UPDATE SET registration = ?2",
+            params![meter.0, registration],
+        )?;
+        Ok(())
+    }
+
+    /// What was remembered of all meters.
+    pub fn registrations(&self) -> Result<Vec<(MeterId, String)>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT meter, registration FROM meter WHERE registration IS NOT NULL ORDER BY meter")?;
+        let rows = statement.query_map([], |row| Ok((MeterId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Lets a stopped meter go on, with the device that answers next. Whether it was stopped.
+    pub fn accept(&mut self, meter: MeterId) -> Result<bool, JournalError> {
+        let changed = self.connection.execute(
+            "UPDATE meter SET device = NULL, stopped = NULL WHERE meter = ?1 AND stopped IS NOT NULL",
+            [meter.0],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// The meters that are stopped, and why.
+    pub fn stopped(&self) -> Result<Vec<(MeterId, String)>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT meter, stopped FROM meter WHERE stopped IS NOT NULL ORDER BY meter")?;
+        let rows = statement.query_map([], |row| Ok((MeterId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Stops a meter: nothing is recorded of it until somebody has looked.
+    pub fn stop_meter(&mut self, meter: MeterId, reason: &str) -> Result<(), JournalError> {
+        self.connection.execute(
+            "INSERT INTO meter (meter, stopped) VALUES (?1, ?2) ON CONFLICT (meter) DO UPDATE SET stopped = ?2",
+            params![meter.0, reason],
+        )?;
+        Ok(())
+    }
+
+    /// Notes what an operator should see. The oldest events beyond [`MAX_EVENTS`] give way.
+    pub fn note(&mut self, event: &Event) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "INSERT INTO event (time_ms, meter, code, detail, answer) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                to_sql(event.time_ms),
+                event.meter.map(|meter| meter.0),
+                event.code,
+                event.detail,
+                event.answer.as_ref().map(|bytes| &bytes[..bytes.len().min(MAX_EVIDENCE_BYTES)])
+            ],
+        )?;
+        let newest = transaction.last_insert_rowid();
+        transaction.execute("DELETE FROM event WHERE id <= ?1", [newest - MAX_EVENTS as i64])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The newest events, newest first.
+    pub fn events(&self, most: usize) -> Result<Vec<Event>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT time_ms, meter, code, detail, answer FROM event ORDER BY id DESC LIMIT ?1")?;
+        let rows = statement.query_map([most as i64], |row| {
+            Ok(Event {
+                time_ms: from_sql(row.get(0)?),
+                meter: row.get::<_, Option<[u8; 16]>>(1)?.map(MeterId),
+                code: row.get(2)?,
+                detail: row.get(3)?,
+                answer: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

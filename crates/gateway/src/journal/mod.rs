@@ -1,0 +1,487 @@
+//! The journal: every reading that was taken, until long after the ledger has it.
+//!
+//! ```text
+//! read ──sealed──> in transaction ──receipt──> final
+//!  ^                     │                      refused
+//!  └──never included─────┘
+//! ```
+//!
+//! A reading is *read* once it is on disk. Sealing puts the oldest readings and the signed bytes that carry them into the journal in
+//! one step, before the bytes are sent; they are sent again, the same bytes, until the ledger has answered or can no longer
+//! take them. A reading is known by meter and time: the same reading taken twice stands once.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `clock` | which stretches of the clock count |
+//! | `batches` | what is sent, and what became of it |
+//! | `meters` | what is known of meters besides their readings, and what an operator should see |
+//! | `questions` | where readings stand |
+//!
+//! SQLite, write-ahead log, `synchronous=FULL`: what a call of this file has returned from is on the disk. One process
+//! holds a journal for writing; others can look into it meanwhile.
+
+mod batches;
+mod clock;
+mod meters;
+mod questions;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use utilidor_types::MeterId;
+
+/// Layout of the tables; a journal of another is not opened.
+const SCHEMA_VERSION: i32 = 2;
+/// How long a reader waits for the writer.
+const BUSY: Duration = Duration::from_secs(5);
+/// Longest evidence of a reading that is kept, in bytes: the longest frame of any protocol, and a topic with a document.
+pub const MAX_EVIDENCE_BYTES: usize = 8 * 1024;
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// Most events that are kept; the oldest give way.
+pub const MAX_EVENTS: u64 = 10_000;
+
+/// Where a reading stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// On disk, not yet sent.
+    Read,
+    /// In signed bytes that may be on their way.
+    InTransaction,
+    /// Certified.
+    Final,
+    /// Refused by the ledger, or by the gateway because its clock was wrong.
+    Refused,
+}
+
+impl State {
+    /// The name used in JSON and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::InTransaction => "in_transaction",
+            Self::Final => "final",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Where a stretch of the clock stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockState {
+    /// Not compared with the chain's time yet: its readings wait.
+    Unverified,
+    /// Right.
+    Trusted,
+    /// Wrong: its readings are refused, and stay as evidence.
+    Wrong,
+}
+
+/// A reading with what proves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalReading {
+    /// The meter.
+    pub meter: MeterId,
+    /// When its register showed it.
+    pub time_ms: u64,
+    /// What it showed, in base units.
+    pub register: u64,
+    /// The stretch of the clock that stamped it.
+    pub epoch: i64,
+    /// The bus it came over.
+    pub bus: String,
+    /// The protocol of the frames.
+    pub protocol: String,
+    /// What was asked, as sent.
+    pub request: Vec<u8>,
+    /// What was answered, as received.
+    pub answer: Vec<u8>,
+}
+
+/// A reading and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The reading.
+    pub reading: JournalReading,
+    /// Where it stands.
+    pub state: State,
+    /// The batch that carries it.
+    pub batch: Option<i64>,
+    /// The block that carries the batch.
+    pub height: Option<u64>,
+    /// Hash of the transaction that carries it.
+    pub hash: Option<Vec<u8>>,
+    /// Why it was refused.
+    pub refusal: Option<(String, String)>,
+}
+
+/// A meter's reading without its evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Waiting {
+    /// The meter.
+    pub meter: MeterId,
+    /// When.
+    pub time_ms: u64,
+    /// The register, in base units.
+    pub register: u64,
+}
+
+/// Signed bytes that carry readings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number.
+    pub id: i64,
+    /// The signed bytes.
+    pub bytes: Vec<u8>,
+    /// Their hash.
+    pub hash: Vec<u8>,
+    /// The last height at which they can enter a block.
+    pub expires: u64,
+}
+
+/// What became of a reading of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Certified.
+    Final,
+    /// Refused.
+    Refused {
+        /// The stable code.
+        code: String,
+        /// The sentence.
+        detail: String,
+    },
+}
+
+/// What became of a call to record a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is new.
+    New,
+    /// It was there already.
+    Known,
+}
+
+/// What an operator should see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub time_ms: u64,
+    /// The meter, if it is about one.
+    pub meter: Option<MeterId>,
+    /// The stable code.
+    pub code: String,
+    /// The sentence.
+    pub detail: String,
+    /// The frame it is about, if any.
+    pub answer: Option<Vec<u8>>,
+}
+
+/// How many readings stand where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// On disk, not sent.
+    pub read: u64,
+    /// Of those, how many wait for the clock to be compared.
+    pub unverified: u64,
+    /// Sent, or about to be.
+    pub in_transaction: u64,
+    /// Certified.
+    pub final_: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Time of the oldest reading that is neither certified nor refused.
+    pub oldest_open_ms: Option<u64>,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.unverified += other.unverified;
+        self.in_transaction += other.in_transaction;
+        self.final_ += other.final_;
+        self.refused += other.refused;
+        self.oldest_open_ms = self.oldest_open_ms.into_iter().chain(other.oldest_open_ms).min();
+    }
+}
+
+/// Why the journal did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The folder or the lock file cannot be used.
+    #[error("could not open the journal {}", path.display())]
+    Open {
+        /// The journal.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process holds it.
+    #[error("the journal {} is another gateway's: one process writes a journal", path.display())]
+    Held {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It is not there.
+    #[error("there is no journal {}: it comes into being with the first 'utilidor gateway run'", path.display())]
+    Missing {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It was written by another release.
+    #[error("the journal has layout {found}, this release reads layout {SCHEMA_VERSION}")]
+    Layout {
+        /// Its layout.
+        found: i32,
+    },
+    /// It belongs to another chain or gateway.
+    #[error("the journal belongs to {key} {found}, not to {wanted}: name another journal for another chain or account")]
+    Foreign {
+        /// `chain` or `account`.
+        key: String,
+        /// What it belongs to.
+        found: String,
+        /// What was wanted.
+        wanted: String,
+    },
+    /// The same meter and time with another register.
+    #[error("meter {meter} has a reading of {time_ms} already, which shows {known}, not {register}")]
+    Contradiction {
+        /// The meter.
+        meter: MeterId,
+        /// The time.
+        time_ms: u64,
+        /// What stands there.
+        known: u64,
+        /// What was to be recorded.
+        register: u64,
+    },
+    /// A register beyond what the journal holds.
+    #[error("register {register} of meter {meter} is more than the journal holds")]
+    TooLarge {
+        /// The meter.
+        meter: MeterId,
+        /// The register.
+        register: u64,
+    },
+    /// Evidence longer than any.
+    #[error("the evidence of a reading has {bytes} bytes, at most {MAX_EVIDENCE_BYTES} are kept")]
+    EvidenceTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A reading is not where the step needs it.
+    #[error("a reading of meter {meter} of {time_ms} is not {expected}")]
+    WrongState {
+        /// The meter.
+        meter: MeterId,
+        /// The time.
+        time_ms: u64,
+        /// Where it should be.
+        expected: &'static str,
+    },
+    /// A batch is not open, or is answered for in part.
+    #[error("batch {batch} cannot be closed with {fates} answers")]
+    NotAnswered {
+        /// The batch.
+        batch: i64,
+        /// How many answers there are.
+        fates: usize,
+    },
+    /// The disk or the database failed. Nothing of the call was kept.
+    #[error("the journal could not be read or written")]
+    Sql(#[from] rusqlite::Error),
+}
+
+impl JournalError {
+    /// Whether the disk has no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}
+
+/// A journal.
+#[derive(Debug)]
+pub struct Journal {
+    connection: Connection,
+    /// Held as long as the journal is open for writing.
+    _lock: Option<File>,
+}
+
+impl Journal {
+    /// Opens a journal for writing, or makes it. Refused while another process has it.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let failed = |source| JournalError::Open { path: path.into(), source };
+        let lock = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(path.with_added_extension("lock"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(JournalError::Held { path: path.into() }),
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let mut journal = Self { connection, _lock: Some(lock) };
+        match journal.layout()? {
+            0 => {
+                let transaction = journal.connection.transaction()?;
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+                transaction.commit()?;
+            }
+            SCHEMA_VERSION => {}
+            found => return Err(JournalError::Layout { found }),
+        }
+        Ok(journal)
+    }
+
+    /// Opens a journal to look into it, also while a gateway writes it.
+    pub fn look(path: &Path) -> Result<Self, JournalError> {
+        if !path.exists() {
+            return Err(JournalError::Missing { path: path.into() });
+        }
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "query_only", true)?;
+        let journal = Self { connection, _lock: None };
+        match journal.layout()? {
+            SCHEMA_VERSION => Ok(journal),
+            found => Err(JournalError::Layout { found }),
+        }
+    }
+
+    /// Bounds the journal's size, in pages of the database: a write beyond it fails as on a full disk.
+    pub fn limit_pages(&mut self, pages: u32) -> Result<(), JournalError> {
+        Ok(self.connection.pragma_update(None, "max_page_count", pages)?)
+    }
+
+    fn layout(&self) -> Result<i32, JournalError> {
+        Ok(self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    }
+
+    /// Binds the journal to a chain or an account the first time, and checks it every other time.
+    pub fn belongs_to(&mut self, key: &str, value: &str) -> Result<(), JournalError> {
+        let found: Option<String> =
+            self.connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?;
+        match found {
+            Some(found) if found == value => Ok(()),
+            Some(found) => Err(JournalError::Foreign { key: key.into(), found, wanted: value.into() }),
+            None => {
+                self.connection.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", [key, value])?;
+                Ok(())
+            }
+        }
+    }
+
+    /// What the journal is bound to under `key`.
+    pub fn belonging(&self, key: &str) -> Result<Option<String>, JournalError> {
+        let value =
+            self.connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?;
+        Ok(value)
+    }
+
+    /// Records readings, all or none. When it returns, they are on the disk. A reading of a stretch of the clock that is known to be
+    /// wrong is kept as evidence, refused.
+    pub fn record(&mut self, readings: &[JournalReading]) -> Result<Vec<Recorded>, JournalError> {
+        let transaction = self.connection.transaction()?;
+        let mut recorded = Vec::with_capacity(readings.len());
+        {
+            let mut known =
+                transaction.prepare_cached("SELECT register FROM reading WHERE time_ms = ?1 AND meter = ?2")?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO reading (time_ms, meter, register, epoch, code, detail, bus, protocol, request, answer)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?;
+            let mut newest = transaction.prepare_cached(
+                "INSERT INTO meter (meter, last_ms, last_register) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (meter) DO UPDATE SET last_ms = ?2, last_register = ?3 WHERE coalesce(last_ms, 0) <= ?2",
+            )?;
+            for stretch in readings.chunk_by(|a, b| a.epoch == b.epoch) {
+                let last_ms = stretch.iter().map(|reading| reading.time_ms).max().unwrap_or_default();
+                let is_wrong = clock::stamps(&transaction, stretch[0].epoch, last_ms)? == ClockState::Wrong;
+                for reading in stretch {
+                    let bytes = reading.request.len() + reading.answer.len();
+                    if bytes > MAX_EVIDENCE_BYTES {
+                        return Err(JournalError::EvidenceTooLong { bytes });
+                    }
+                    let JournalReading { meter, time_ms, register, epoch, .. } = *reading;
+                    let register_sql =
+                        i64::try_from(register).map_err(|_| JournalError::TooLarge { meter, register })?;
+                    let found: Option<i64> =
+                        known.query_row(params![to_sql(time_ms), meter.0], |row| row.get(0)).optional()?;
+                    match found {
+                        Some(found) if found == register_sql => {
+                            recorded.push(Recorded::Known);
+                            continue;
+                        }
+                        Some(found) => {
+                            let known = from_sql(found);
+                            return Err(JournalError::Contradiction { meter, time_ms, known, register });
+                        }
+                        None => recorded.push(Recorded::New),
+                    }
+                    insert.execute(params![
+                        to_sql(time_ms),
+                        meter.0,
+                        register_sql,
+                        epoch,
+                        is_wrong.then_some("clock/wrong"),
+                        is_wrong.then_some("the gateway's clock was known to be wrong"),
+                        reading.bus,
+                        reading.protocol,
+                        reading.request,
+                        reading.answer
+                    ])?;
+                    if !is_wrong {
+                        newest.execute(params![meter.0, to_sql(time_ms), register_sql])?;
+                    }
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(recorded)
+    }
+}
+
+/// A signed transaction of readings that is to be kept before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBatch {
+    /// The signed bytes.
+    pub bytes: Vec<u8>,
+    /// Their hash.
+    pub hash: Vec<u8>,
+    /// The last height at which they can enter a block.
+    pub expires: u64,
+}
+
+/// Which readings are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Of this meter.
+    pub meter: Option<MeterId>,
+    /// From this time on.
+    pub from_ms: u64,
+    /// Before this time.
+    pub to_ms: Option<u64>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Only what is neither certified nor refused.
+    pub open_only: bool,
+}
+
+/// Times, heights and registers are below 2^63: the ledger's calendar ends in 2106, and registers were checked.
+fn to_sql(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn from_sql(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or_default()
+}

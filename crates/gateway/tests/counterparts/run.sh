@@ -1,0 +1,26 @@
+#!/bin/sh
+# Tests the gateway against programs that others wrote: crates/gateway/tests/counterparts/run.sh
+# Installs what is missing: mosquitto, its clients and mbpoll with apt (as root or with sudo), and Python packages into a folder of
+# their own. Safe to repeat. Nothing is skipped: what cannot be installed or started fails.
+set -eu
+cd "$(dirname "$0")/../../../.."
+venv=${COUNTERPARTS:-${CARGO_TARGET_DIR:-target}/counterparts}
+
+missing=
+for program in mosquitto mosquitto_pub mbpoll; do
+    PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing=1
+done
+if [ -n "$missing" ]; then
+    root=
+    [ "$(id -u)" = 0 ] || root=sudo
+    $root apt-get update -q
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mosquitto mosquitto-clients mbpoll
+fi
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/pip" install -q --disable-pip-version-check -r crates/gateway/tests/counterparts/requirements.txt
+
+COUNTERPARTS=$(cd "$venv" && pwd)
+export COUNTERPARTS
+PATH="$PATH:/usr/sbin"
+export PATH
+exec ${CARGO:-cargo} test --release --workspace --locked --test programs -- --ignored "$@"

@@ -1,0 +1,426 @@
+//! One agreement on a published program, played without a ledger: for the tests of a contract, and for seeing what it would do
+//! with a meter's past before anybody signs it.
+//!
+//! It does what the ledger does for one agreement, as far as its program can see: time, pots and allowances, marks of meters,
+//! sums, the hard end. What the program asks for is translated and checked by [`crate::coded`], as on the ledger.
+//!
+//! Deliberately absent: other agreements on the same meters, bands, corrections, capacity, members.
+
+use crate::coded::{Respond, respond};
+use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment, State, Sum, Sums};
+use std::collections::BTreeMap;
+use utilidor_types::action::MAX_COMMAND_BYTES;
+use utilidor_types::agreement::{Party, Status};
+use utilidor_types::event::{Movement, Purpose, Source};
+use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::{AgreementId, AgreementTerms, Bands, Bounded, Money, Program, Quantity, Timestamp, Window};
+
+/// What the ledger could not let a program have.
+pub const UNFIT: Fault = Fault::Failed(0x8000);
+
+/// Something that the program did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// When.
+    pub at: Timestamp,
+    /// What it was told.
+    pub told: Event,
+    /// What it used.
+    pub fuel: u64,
+    /// What it asked for, or why it did not.
+    pub answer: Result<Vec<Effect>, Fault>,
+}
+
+/// A meter of the agreement.
+#[derive(Debug, Clone, Default)]
+struct Played {
+    binding: Option<Binding>,
+    /// The last reading.
+    last: Option<(Timestamp, Quantity)>,
+    /// The time and register of the last segment's end.
+    base: (Timestamp, Quantity),
+    mark: Option<Timestamp>,
+    level: Option<Quantity>,
+    filled: Quantity,
+}
+
+/// The play.
+pub struct Host<R> {
+    run: R,
+    terms: AgreementTerms,
+    now: Timestamp,
+    state: State,
+    pots: BTreeMap<(Party, Purpose), Money>,
+    free: Vec<Money>,
+    drawn: Vec<Money>,
+    debt: Money,
+    scheduled: Option<Timestamp>,
+    meters: Vec<Played>,
+    ended: Option<Status>,
+    acted: Vec<Acted>,
+    statements: Vec<(Timestamp, Draft)>,
+}
+
+impl<R: Respond> Host<R> {
+    /// An agreement at `now`, not signed yet; each party has `free` money.
+    pub fn new(run: R, terms: AgreementTerms, free: Money, now: Timestamp) -> Self {
+        let meters = match &terms.program {
+            Program::Coded(coded) => vec![Played::default(); coded.meters.len()],
+            _ => Vec::new(),
+        };
+        let parties = terms.parties.len();
+        Self {
+            run,
+            now,
+            state: State::default(),
+            pots: BTreeMap::new(),
+            free: vec![free; parties],
+            drawn: vec![Money::ZERO; parties],
+            debt: Money::ZERO,
+            scheduled: None,
+            meters,
+            ended: None,
+            acted: Vec::new(),
+            statements: Vec::new(),
+            terms,
+        }
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What it did, in order.
+    pub fn acted(&self) -> &[Acted] {
+        &self.acted
+    }
+
+    /// Its statements, with the time at which they were issued.
+    pub fn statements(&self) -> &[(Timestamp, Draft)] {
+        &self.statements
+    }
+
+    /// How it ended, if it has.
+    pub const fn ended(&self) -> Option<Status> {
+        self.ended
+    }
+
+    /// A party's free money.
+    pub fn free(&self, party: Party) -> Money {
+        self.free.get(usize::from(party.0)).copied().unwrap_or_default()
+    }
+
+    /// What is reserved of a party.
+    pub fn reserved(&self, party: Party) -> Money {
+        self.pots.iter().filter(|((of, _), _)| *of == party).map(|(_, pot)| *pot).sum()
+    }
+
+    /// What the user owes.
+    pub const fn debt(&self) -> Money {
+        self.debt
+    }
+
+    /// The head of the program's state.
+    pub fn head(&self) -> &[u8] {
+        &self.state.head
+    }
+
+    /// When it wants to act.
+    pub const fn scheduled(&self) -> Option<Timestamp> {
+        self.scheduled
+    }
+
+    /// The most fuel that an event has used.
+    pub fn most_fuel(&self) -> u64 {
+        self.acted.iter().map(|acted| acted.fuel).max().unwrap_or(0)
+    }
+
+    /// All have signed.
+    pub fn sign(&mut self) -> Result<(), Fault> {
+        self.tell(Event::Signed)
+    }
+
+    /// A party tells the program something.
+    pub fn command(&mut self, by: Party, bytes: &[u8]) -> Result<(), Fault> {
+        let bytes: Bounded<u8, MAX_COMMAND_BYTES> = bytes.to_vec().try_into().map_err(|_| UNFIT)?;
+        self.ask(Event::Command { by, bytes })
+    }
+
+    /// A party wants to end it.
+    pub fn terminate(&mut self, by: Party, agreed: bool) -> Result<(), Fault> {
+        self.ask(Event::Ending { by: Some(by), agreed })
+    }
+
+    /// Lets time pass: what is due in between is done at its time, the hard end included.
+    pub fn pass_to(&mut self, time: Timestamp) {
+        let end = self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at);
+        while self.ended.is_none() {
+            let next = self.scheduled.unwrap_or(MAX_TIMESTAMP).min(end);
+            if next > time {
+                break;
+            }
+            self.now = self.now.max(next);
+            if next == end {
+                self.fall_back();
+            } else {
+                self.scheduled = None;
+                // A program that fails is stalled here: what follows is its hard end.
+                let _ = self.ask(Event::Due);
+            }
+        }
+        self.now = self.now.max(time);
+    }
+
+    /// A meter's register is certified at a time that has come. Segments between marks are told; of a meter with a volume the
+    /// sum grows.
+    pub fn reading(&mut self, meter: u8, time: Timestamp, register: Quantity) -> Result<(), Fault> {
+        self.pass_to(time);
+        let Some(played) = self.meters.get_mut(usize::from(meter)) else { return Err(UNFIT) };
+        let before = played.last.replace((time, register));
+        let Some(binding) = played.binding else { return Ok(()) };
+        let (from, register_from) = before.unwrap_or((binding.window.from, register));
+        if before.is_none() {
+            played.base = (time, register);
+            return Ok(());
+        }
+        if let Sum::Fill(volume) = binding.sum {
+            let window = binding.window;
+            let inside = (from.max(window.from), time.min(window.to));
+            let passed = register.saturating_sub(register_from);
+            let share = passed.share_floor(inside.1.0.saturating_sub(inside.0.0), time.0.saturating_sub(from.0).max(1));
+            played.filled = played.filled.checked_add(share).ok_or(UNFIT)?.min(volume);
+            return Ok(());
+        }
+        self.pass_marks(meter, (from, register_from), (time, register))
+    }
+
+    /// Tells what lies between the marks that an interval of two readings passes.
+    fn pass_marks(
+        &mut self,
+        meter: u8,
+        (from, before): (Timestamp, Quantity),
+        (to, after): (Timestamp, Quantity),
+    ) -> Result<(), Fault> {
+        loop {
+            let played = &mut self.meters[usize::from(meter)];
+            let Some(binding) = played.binding else { return Ok(()) };
+            let mark =
+                [played.mark, Some(binding.window.to)].into_iter().flatten().filter(|mark| *mark > played.base.0).min();
+            let Some(mark) = mark.filter(|mark| *mark <= to) else { break };
+            let passed = after.saturating_sub(before);
+            let part = passed.share_floor(mark.0.saturating_sub(from.0), to.0.saturating_sub(from.0).max(1));
+            let at = before.checked_add(part).ok_or(UNFIT)?;
+            if played.mark == Some(mark) {
+                played.mark = None;
+            }
+            if mark == binding.window.to {
+                played.binding = None;
+            }
+            self.tell_segment(meter, mark, at)?;
+        }
+        let played = &mut self.meters[usize::from(meter)];
+        let since = after.saturating_sub(played.base.1);
+        if played.level.is_some_and(|level| since >= level) {
+            played.level = None;
+            self.tell(Event::Level {
+                binding: meter,
+                bands: Bands([since, Quantity(0), Quantity(0), Quantity(0), Quantity(0)]),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn tell_segment(&mut self, meter: u8, to: Timestamp, register: Quantity) -> Result<(), Fault> {
+        let played = &mut self.meters[usize::from(meter)];
+        let (from, before) = std::mem::replace(&mut played.base, (to, register));
+        if to <= from {
+            return Ok(());
+        }
+        let passed = register.saturating_sub(before);
+        let ms = u32::try_from(to.0 - from.0).unwrap_or(u32::MAX);
+        let bands = Bands([passed, Quantity(0), Quantity(0), Quantity(0), Quantity(0)]);
+        self.tell(Event::Segment {
+            binding: meter,
+            segment: Segment { interval: Window { from, to }, bands, peak: (passed, ms) },
+        })
+    }
+
+    /// Reads the meters first, as the ledger does, and tells.
+    fn ask(&mut self, event: Event) -> Result<(), Fault> {
+        for number in 0..self.meters.len() as u8 {
+            let played = &self.meters[usize::from(number)];
+            let reads = played.binding.is_some_and(|binding| matches!(binding.sum, Sum::Rest { .. }));
+            if let Some((time, register)) = played.last.filter(|_| reads) {
+                self.tell_segment(number, time, register)?;
+            }
+        }
+        self.tell(event)
+    }
+
+    fn tell(&mut self, event: Event) -> Result<(), Fault> {
+        let facts = self.facts();
+        let case = Case { agreement: AgreementId::default(), terms: &self.terms, state: &self.state, facts: &facts };
+        let Program::Coded(coded) = &self.terms.program else { return Err(UNFIT) };
+        let answer = respond(coded, &event, case, &self.run);
+        let fuel = answer.as_ref().map_or(crate::wasm::EVENT_FUEL, |step| step.fuel);
+        let done = answer.and_then(|step| self.carry_out(&step).map(|()| step.effects));
+        self.acted.push(Acted { at: self.now, told: event, fuel, answer: done.clone() });
+        done.map(drop)
+    }
+
+    fn facts(&self) -> Facts {
+        let allowances = caps(&self.terms);
+        let available = self.free.iter().zip(&self.drawn).zip(allowances);
+        let sums = (0u8..).zip(&self.meters).filter_map(|(binding, played)| {
+            let bound = played.binding.filter(|bound| matches!(bound.sum, Sum::Fill(_)))?;
+            let until = played.last.map_or(bound.window.from, |(time, _)| time);
+            let bands = Bands([played.filled, Quantity(0), Quantity(0), Quantity(0), Quantity(0)]);
+            Some(Sums { binding, bands, until })
+        });
+        let pots = self.pots.iter().filter(|(_, pot)| **pot > Money::ZERO);
+        Facts {
+            now: self.now,
+            available: available.map(|((free, drawn), cap)| cap.saturating_sub(*drawn).min(*free)).collect(),
+            debt: self.debt,
+            pots: pots.map(|((party, purpose), pot)| (*party, *purpose, *pot)).collect(),
+            sums: sums.collect(),
+            ..Facts::default()
+        }
+    }
+
+    /// All of a step or nothing.
+    fn carry_out(&mut self, step: &crate::Step) -> Result<(), Fault> {
+        let mut state = self.state.clone();
+        step.apply_to(&mut state)?;
+        let money = (self.pots.clone(), self.free.clone(), self.drawn.clone(), self.debt);
+        let rest = (self.scheduled, self.meters.clone(), self.ended, self.statements.len());
+        for effect in &step.effects {
+            if let Err(fault) = self.carry_out_one(effect) {
+                (self.pots, self.free, self.drawn, self.debt) = money;
+                (self.scheduled, self.meters, self.ended, _) = rest.clone();
+                self.statements.truncate(rest.3);
+                return Err(fault);
+            }
+        }
+        self.state = state;
+        Ok(())
+    }
+
+    fn carry_out_one(&mut self, effect: &Effect) -> Result<(), Fault> {
+        match effect {
+            Effect::Move(movement, amount) => self.move_money(*movement, *amount)?,
+            Effect::Owe(amount) => self.debt = self.debt.checked_add(*amount).ok_or(UNFIT)?,
+            Effect::PayDebt(amount) => {
+                let (from, to, source) = (Party::USER, Party::OWNER, Source::Pot(Purpose::Prepayment));
+                self.move_money(Movement::Pay { from, source, to }, *amount)?;
+                self.debt = self.debt.checked_sub(*amount).ok_or(UNFIT)?;
+            }
+            Effect::Schedule(at) if *at > self.now => self.scheduled = Some(*at),
+            Effect::Schedule(_) => return Err(UNFIT),
+            Effect::Bind(binding) => {
+                let now = self.now;
+                let played = self.played(binding.number)?;
+                if played.binding.is_some() {
+                    return Err(UNFIT);
+                }
+                let base = played.last.map_or((now, Quantity::ZERO), |(_, register)| (now, register));
+                *played = Played { binding: Some(*binding), base, last: played.last, ..Played::default() };
+            }
+            Effect::EndBinding { binding, at, .. } => {
+                let played = self.played(*binding)?;
+                if let Some(bound) = &mut played.binding {
+                    bound.window.to = bound.window.to.min(*at);
+                }
+            }
+            Effect::Settle { binding, keep, .. } => {
+                let played = self.played(*binding)?;
+                if *keep > played.filled {
+                    return Err(UNFIT);
+                }
+                played.binding = None;
+            }
+            Effect::Mark { binding, at, .. } => self.played(*binding)?.mark = *at,
+            Effect::Level { binding, at, .. } => self.played(*binding)?.level = *at,
+            Effect::Issue(draft) => self.statements.push((self.now, draft.clone())),
+            Effect::Finish(status) => {
+                if self.pots.values().any(|pot| *pot > Money::ZERO) {
+                    return Err(UNFIT);
+                }
+                self.ended = Some(*status);
+            }
+            Effect::Sell(..) | Effect::Unsell(..) | Effect::Notify(_) => {}
+        }
+        Ok(())
+    }
+
+    fn played(&mut self, number: u8) -> Result<&mut Played, Fault> {
+        self.meters.get_mut(usize::from(number)).ok_or(UNFIT)
+    }
+
+    fn take(&mut self, party: Party, purpose: Purpose, amount: Money) -> Result<(), Fault> {
+        let pot = self.pots.entry((party, purpose)).or_default();
+        *pot = pot.checked_sub(amount).ok_or(UNFIT)?;
+        Ok(())
+    }
+
+    fn give(&mut self, party: Party, amount: Money) -> Result<(), Fault> {
+        let free = self.free.get_mut(usize::from(party.0)).ok_or(UNFIT)?;
+        *free = free.checked_add(amount).ok_or(UNFIT)?;
+        Ok(())
+    }
+
+    fn spend(&mut self, party: Party, amount: Money) -> Result<(), Fault> {
+        let free = self.free.get_mut(usize::from(party.0)).ok_or(UNFIT)?;
+        *free = free.checked_sub(amount).ok_or(UNFIT)?;
+        Ok(())
+    }
+
+    fn move_money(&mut self, movement: Movement, amount: Money) -> Result<(), Fault> {
+        match movement {
+            Movement::Reserve { party, purpose } => {
+                self.spend(party, amount)?;
+                let pot = self.pots.entry((party, purpose)).or_default();
+                *pot = pot.checked_add(amount).ok_or(UNFIT)?;
+                Ok(())
+            }
+            Movement::Release { party, purpose } => {
+                self.take(party, purpose, amount)?;
+                self.give(party, amount)
+            }
+            Movement::Pay { from, source: Source::Pot(purpose), to } => {
+                self.take(from, purpose, amount)?;
+                self.give(to, amount)
+            }
+            Movement::Pay { from, source: Source::Allowance, to } => {
+                if amount > self.facts().available(from) {
+                    return Err(UNFIT);
+                }
+                let drawn = self.drawn.get_mut(usize::from(from.0)).ok_or(UNFIT)?;
+                *drawn = drawn.checked_add(amount).ok_or(UNFIT)?;
+                self.spend(from, amount)?;
+                self.give(to, amount)
+            }
+            Movement::Forfeit { by, to } => {
+                self.take(by, Purpose::Deposit, amount)?;
+                self.give(to, amount)
+            }
+            Movement::Pay { source: Source::Debt, .. } | Movement::FallBack { .. } => Err(UNFIT),
+        }
+    }
+
+    /// The hard end. Here everybody has its own again, whatever the terms say: how it is shared out needs no program.
+    fn fall_back(&mut self) {
+        for ((party, _), pot) in std::mem::take(&mut self.pots) {
+            let _ = self.give(party, pot);
+        }
+        self.ended = Some(Status::Terminated);
+    }
+}
+
+/// What each party's allowance is, by its number.
+fn caps(terms: &AgreementTerms) -> Vec<Money> {
+    let allowances = crate::native::allowances(&terms.program);
+    let cap = |party: Party| allowances.iter().find(|one| one.party == party).map_or(Money::ZERO, |one| one.cap);
+    (0..terms.parties.len() as u8).map(|number| cap(Party(number))).collect()
+}
