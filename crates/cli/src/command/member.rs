@@ -54,7 +54,7 @@ Examples:
     },
     /// Move that a member have other quotas than those of the genesis document
     #[command(after_help = "\
-Quotas: accounts, offers, quotes, proposals, meters, packages, subscriptions, pooled, motions.
+Quotas: accounts, offers, quotes, proposals, meters, packages, subscriptions, programs, daily_fuel, pooled, motions.
 
 Example:
   utilidor member limits 77aa --set meters=500000,offers=4096 --as north")]
@@ -124,12 +124,13 @@ async fn changed(changes: &[String], member: MemberId, context: &Context) -> Res
     };
     let mut fields = json!(present);
     for change in changes {
-        let read = change.split_once('=').and_then(|(name, number)| Some((name, number.parse::<u32>().ok()?)));
+        let read = change.split_once('=').and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)));
         let (name, number) = read.ok_or_else(|| Failure::usage(format!("{change:?} is not QUOTA=NUMBER")))?;
         let field = fields.get_mut(name).ok_or_else(|| Failure::usage(format!("no quota is called {name:?}")))?;
-        *field = number.into();
+        // Fuel is a text: it can be more than a number of JSON is read exactly for.
+        *field = if field.is_string() { number.to_string().into() } else { number.into() };
     }
-    serde_json::from_value(fields).map_err(|error| Failure::from_error("limits", "the limits cannot be read", &error))
+    serde_json::from_value(fields).map_err(|error| Failure::usage(format!("no such limits: {error}")))
 }
 
 /// Roles as they are written on the command line.

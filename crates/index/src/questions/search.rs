@@ -10,7 +10,7 @@ use utilidor_view::{FoundId, IdKind};
 const MAX_FOUND: i64 = 10;
 
 /// Columns of ids by kind: table, column, bytes.
-const IDS: [(IdKind, &str, &str, usize); 7] = [
+const IDS: [(IdKind, &str, &str, usize); 8] = [
     (IdKind::Account, "accounts", "account", 32),
     (IdKind::Member, "members", "member", 16),
     (IdKind::Offer, "offers", "offer", 16),
