@@ -8,6 +8,7 @@
 #   make test              all tests
 #   make hostile ACTIONS=10000000
 #                          hostile members play that many actions, from SEED on; every finding names its seed
+#   make week              the gateway reads 10,000 simulated meters for a week with all that goes wrong in one
 #   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
 #   make web               build the client app anew into web/dist (Node 20 or later); the binary carries what lies there
@@ -33,7 +34,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo network build test hostile deny wasm contracts contracts-check web web-check web-test
+.PHONY: help demo network build test hostile week deny wasm contracts contracts-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +56,9 @@ test:
 hostile:
 	HOSTILE_ACTIONS=$(ACTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger --test hostile -- \
 		--ignored --exact --nocapture hostile_members_for_long
+
+week:
+	$(CARGO) test --release --workspace --locked --test week -- --ignored
 
 # What is known against the libraries' versions changes from day to day, and its database is not everybody's to reach.
 deny:

@@ -195,48 +195,40 @@ fn serve_until<'a>(
     settings: &'a Settings,
     shutdown: BoxFuture<'static, ()>,
 ) -> BoxFuture<'a, Result<(), ServeError>> {
-    Box::pin(serving(listener, chain, index, settings, shutdown))
-}
+    Box::pin(async move {
+        let (indexed_sender, indexed) = watch::channel(index.height());
+        let (stop, stopping) = watch::channel(false);
+        let stop = Arc::new(stop);
+        let app =
+            App::new(chain.clone(), index.path(), settings, indexed, stopping.clone()).map_err(ServeError::Readers)?;
 
-async fn serving(
-    listener: TcpListener,
-    chain: Handle,
-    index: Index,
-    settings: &Settings,
-    shutdown: BoxFuture<'static, ()>,
-) -> Result<(), ServeError> {
-    let (indexed_sender, indexed) = watch::channel(index.height());
-    let (stop, stopping) = watch::channel(false);
-    let stop = Arc::new(stop);
-    let app =
-        App::new(chain.clone(), index.path(), settings, indexed, stopping.clone()).map_err(ServeError::Readers)?;
-
-    let indexer = tokio::spawn({
-        let (stop, stopping) = (Arc::clone(&stop), stopping.clone());
-        async move {
-            let ended = indexer::follow(chain, index, indexed_sender, stopping).await;
-            if let Err(error) = &ended {
-                tracing::error!(error = %with_causes(error), "the index no longer follows the chain");
+        let indexer = tokio::spawn({
+            let (stop, stopping) = (Arc::clone(&stop), stopping.clone());
+            async move {
+                let ended = indexer::follow(chain, index, indexed_sender, stopping).await;
+                if let Err(error) = &ended {
+                    tracing::error!(error = %with_causes(error), "the index no longer follows the chain");
+                }
+                stop.send_replace(true);
+                ended
             }
-            stop.send_replace(true);
-            ended
-        }
-    });
-    tokio::spawn({
-        let stop = Arc::clone(&stop);
-        async move {
-            shutdown.await;
-            stop.send_replace(true);
-        }
-    });
-    server::serve(listener, router(app), settings.connections, stopping).await;
-    stop.send_replace(true);
-    let ended = indexer.await.expect("the indexer does not panic");
-    let closed = match ended {
-        Ok(index) => indexer::close(index).await,
-        Err(error) => Err(error),
-    };
-    closed.map_err(ServeError::Indexer)
+        });
+        tokio::spawn({
+            let stop = Arc::clone(&stop);
+            async move {
+                shutdown.await;
+                stop.send_replace(true);
+            }
+        });
+        server::serve(listener, router(app), settings.connections, stopping).await;
+        stop.send_replace(true);
+        let ended = indexer.await.expect("the indexer does not panic");
+        let closed = match ended {
+            Ok(index) => indexer::close(index).await,
+            Err(error) => Err(error),
+        };
+        closed.map_err(ServeError::Indexer)
+    })
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

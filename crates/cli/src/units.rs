@@ -111,6 +111,11 @@ pub fn price(price: Price) -> String {
     format!("{}/{unit}", price.money)
 }
 
+/// A quantity for people, or the bare number if it is not known, or not said, of which carrier.
+pub fn quantity_of(quantity: Quantity, carrier: Option<Carrier>) -> String {
+    carrier.map_or_else(|| quantity.to_string(), |carrier| self::quantity(quantity, carrier))
+}
+
 /// A quantity for people, in kWh or m3. One that these do not hold in three or six decimals begins with `~`.
 pub fn quantity(quantity: Quantity, carrier: Carrier) -> String {
     match carrier.base_unit() {

@@ -20,15 +20,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Wire for T {}
 /// An attempt to connect.
 pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Wire>>> + Send>>;
 
-/// How a connection is made.
+/// How a connection is made. It takes no longer than its kind needs: a serial port waits until the line is quiet.
 pub type Dial = Box<dyn Fn() -> Dialling + Send + Sync>;
 
-/// Connects over TCP to `address`, host and port.
-pub fn tcp(address: String) -> Dial {
+/// Connects over TCP to `address`, host and port, within `timeout`.
+pub fn tcp(address: String, timeout: Duration) -> Dial {
     Box::new(move || {
         let address = address.clone();
         Box::pin(async move {
-            let stream = TcpStream::connect(address).await?;
+            let stream = tokio::time::timeout(timeout, TcpStream::connect(address)).await??;
             // Requests are a few bytes and answered at once: waiting to fill a packet costs a fifth of a second each.
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Wire>)
@@ -39,7 +39,7 @@ pub fn tcp(address: String) -> Dial {
 /// How patient a line is.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// For a connection, and for a whole answer from the first byte of the request on.
+    /// For a whole answer, from the first byte of the request on.
     pub timeout: Duration,
     /// The rest between two requests.
     pub pause: Duration,
@@ -140,10 +140,7 @@ impl Line {
                 return Ok(wire);
             }
         }
-        match tokio::time::timeout(self.patience.timeout, (self.dial)()).await {
-            Ok(connected) => connected.map_err(ExchangeError::Connect),
-            Err(_) => Err(ExchangeError::Connect(io::ErrorKind::TimedOut.into())),
-        }
+        (self.dial)().await.map_err(ExchangeError::Connect)
     }
 }
 

@@ -83,7 +83,7 @@ pub fn line_to(bus: &Bus) -> Line {
 /// A line to a place. At a serial port it rests between two frames as long as devices need to tell them apart.
 pub fn line_at(place: &Place, patience: Patience) -> Line {
     match place {
-        Place::Tcp(address) => Line::new(line::tcp(address.clone()), patience),
+        Place::Tcp(address) => Line::new(line::tcp(address.clone(), patience.timeout), patience),
         Place::Serial(port) => {
             let patience = Patience { pause: patience.pause.max(port.rest()), ..patience };
             Line::new(serial::dial(port.clone()), patience)

@@ -63,7 +63,7 @@ fn config(protocol: BusProtocol, profile: &str) -> Config {
 async fn registers_are_read_from_another_makers_server_in_both_framings() {
     for protocol in [BusProtocol::ModbusTcp, BusProtocol::ModbusRtu] {
         let patience = Patience { timeout: Duration::from_secs(30), pause: Duration::ZERO, echo: false };
-        let mut line = Line::new(line::tcp(served(protocol).await), patience);
+        let mut line = Line::new(line::tcp(served(protocol).await, patience.timeout), patience);
         let mut numbers = Numbers::default();
         let known = config(protocol, "carlo-gavazzi-em340");
         for _ in 0..3 {

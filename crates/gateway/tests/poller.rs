@@ -105,7 +105,7 @@ impl Site {
     fn poller(&self, place: usize, timeout: Duration, retries: u32) -> Poller {
         let bus = Bus { retries, ..self.config.buses[place].clone() };
         let patience = Patience { timeout, pause: Duration::ZERO, echo: false };
-        let line = Line::new(line::tcp(self.addresses[place].clone()), patience);
+        let line = Line::new(line::tcp(self.addresses[place].clone(), timeout), patience);
         let meters = self.config.meters_of(&bus.name).cloned().collect();
         Poller::new(bus, meters, line, self.shared())
     }
@@ -176,7 +176,11 @@ async fn silence_is_told_once_and_the_register_after_it_is_looked_at_twice() {
         let mut poller = site.patient(place);
         assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }), "{:?}", SITE[place]);
     }
-    assert_eq!(site.events().await, ["line/silent"; SITE.len()]);
+    let events = site.events().await;
+    for code in ["line/silent", "meter/silent"] {
+        assert_eq!(events.iter().filter(|event| *event == code).count(), SITE.len(), "{code}: once for each meter");
+    }
+    assert_eq!(events.len(), 2 * SITE.len(), "{events:?}");
 }
 
 #[tokio::test]

@@ -48,12 +48,6 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// The UTC day that it is.
-    fn today(&self) -> u32 {
-        // A block's time lies within the calendar.
-        (self.now.0 / DAY_MS) as u32
-    }
-
     /// Sells a volume in equal parts, rounded up, in each hour of a window; or refuses the first that is full.
     pub fn sell_hours(&mut self, owner: AccountId, volume: Volume, window: Window) -> Ruled<()> {
         let wanted = volume.quantity.0.div_ceil(hours(window).ok_or(Unfit::Window)?);

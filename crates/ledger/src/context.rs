@@ -5,6 +5,7 @@ use crate::store::Store;
 use std::collections::VecDeque;
 use utilidor_types::council::Threshold;
 use utilidor_types::genesis::Limits;
+use utilidor_types::time::DAY_MS;
 use utilidor_types::validator::Epochs;
 use utilidor_types::{AccountId, AgreementId, CertificationEntry, ChainId, Event, Genesis, MemberId, Timestamp};
 
@@ -64,5 +65,11 @@ impl<'a> Ledger<'a> {
             is_running: false,
             to_tell: VecDeque::new(),
         }
+    }
+
+    /// The UTC day that it is, counted from 1970.
+    pub const fn today(&self) -> u32 {
+        // A block's time lies within the calendar.
+        (self.now.0 / DAY_MS) as u32
     }
 }

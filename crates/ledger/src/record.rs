@@ -2,7 +2,7 @@
 //! and cell number, so a client can compute it and ask for a proof. Tables keep their numbers for ever.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use utilidor_program::contract::{MAX_BINDINGS, MAX_HEAD_BYTES, MAX_SLOT_BYTES};
+use utilidor_program::contract::{MAX_BACKLOG, MAX_BINDINGS, MAX_HEAD_BYTES, MAX_SLOT_BYTES};
 use utilidor_types::agreement::{AgreementTerms, MAX_PARTIES, Party, Status};
 use utilidor_types::event::Purpose;
 use utilidor_types::genesis::Limits;
@@ -351,9 +351,6 @@ pub struct SlotRecord {
     /// What the program has put there.
     pub bytes: Bounded<u8, MAX_SLOT_BYTES>,
 }
-
-/// Most events that wait for a program that has failed. One more is lost, and is an event of the ledger.
-pub const MAX_BACKLOG: usize = 32;
 
 /// What an agreement's program could not be told, because it fails: it is told again later, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]

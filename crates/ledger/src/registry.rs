@@ -131,11 +131,6 @@ impl Ledger<'_> {
     }
 }
 
-/// The day, counted from 1970 in UTC.
-const fn day_of(now: Timestamp) -> u32 {
-    (now.0 / DAY_MS) as u32
-}
-
 /// Fair use: what a party asks of a program is counted for that party's member, and what comes by itself for the owner's.
 impl Ledger<'_> {
     /// Asks for what fuel is counted by.
@@ -160,7 +155,7 @@ impl Ledger<'_> {
 
     fn fuel_today(&mut self, member: MemberId) -> Ruled<Fuel> {
         let record = self.store.view::<FuelRecord>(&member)?;
-        let today = day_of(self.now);
+        let today = self.today();
         Ok(record.filter(|record| record.day == today).map_or(Fuel(0), |record| Fuel(record.used)))
     }
 
@@ -177,14 +172,14 @@ impl Ledger<'_> {
         if self.fuel_today(member)? < self.daily_fuel(member)? {
             return Ok(None);
         }
-        Ok(Some(Timestamp((u64::from(day_of(self.now)) + 1) * DAY_MS)))
+        Ok(Some(Timestamp((u64::from(self.today()) + 1) * DAY_MS)))
     }
 
     /// Counts fuel.
     pub fn use_fuel(&mut self, terms: &AgreementTerms, event: &Told, fuel: u64) -> Ruled<()> {
         let Some(member) = self.payer(terms, event)? else { return Ok(()) };
         let used = self.fuel_today(member)?.0.saturating_add(fuel);
-        self.store.put(&member, FuelRecord { day: day_of(self.now), used });
+        self.store.put(&member, FuelRecord { day: self.today(), used });
         Ok(())
     }
 }

@@ -22,6 +22,8 @@ pub const MAX_HEAD_BYTES: usize = 1_024;
 pub const MAX_SLOT_BYTES: usize = 4_096;
 /// Most effects of one step.
 pub const MAX_EFFECTS: usize = 128;
+/// Most events that wait for a program that has failed. One more is lost, and is an event of the ledger.
+pub const MAX_BACKLOG: usize = 32;
 /// Most bindings of an agreement.
 pub const MAX_BINDINGS: u8 = 16;
 

@@ -44,6 +44,11 @@ struct Played {
     filled: Quantity,
 }
 
+/// A quantity without bands.
+const fn flat(quantity: Quantity) -> Bands {
+    Bands([quantity, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO])
+}
+
 /// The play.
 pub struct Host<R> {
     run: R,
@@ -223,10 +228,7 @@ impl<R: Respond> Host<R> {
         let since = after.saturating_sub(played.base.1);
         if played.level.is_some_and(|level| since >= level) {
             played.level = None;
-            self.tell(Event::Level {
-                binding: meter,
-                bands: Bands([since, Quantity(0), Quantity(0), Quantity(0), Quantity(0)]),
-            })?;
+            self.tell(Event::Level { binding: meter, bands: flat(since) })?;
         }
         Ok(())
     }
@@ -239,7 +241,7 @@ impl<R: Respond> Host<R> {
         }
         let passed = register.saturating_sub(before);
         let ms = u32::try_from(to.0 - from.0).unwrap_or(u32::MAX);
-        let bands = Bands([passed, Quantity(0), Quantity(0), Quantity(0), Quantity(0)]);
+        let bands = flat(passed);
         self.tell(Event::Segment {
             binding: meter,
             segment: Segment { interval: Window { from, to }, bands, peak: (passed, ms) },
@@ -275,7 +277,7 @@ impl<R: Respond> Host<R> {
         let sums = (0u8..).zip(&self.meters).filter_map(|(binding, played)| {
             let bound = played.binding.filter(|bound| matches!(bound.sum, Sum::Fill(_)))?;
             let until = played.last.map_or(bound.window.from, |(time, _)| time);
-            let bands = Bands([played.filled, Quantity(0), Quantity(0), Quantity(0), Quantity(0)]);
+            let bands = flat(played.filled);
             Some(Sums { binding, bands, until })
         });
         let pots = self.pots.iter().filter(|(_, pot)| **pot > Money::ZERO);

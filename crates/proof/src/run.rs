@@ -5,6 +5,7 @@
 use crate::replay::Program;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use utilidor_program::contract::MAX_BACKLOG;
 use utilidor_program::wasm::{self, Module};
 use utilidor_program::{Case, Draft, Effect, Event as Told, Facts, Step, Sums};
 use utilidor_types::agreement::{AgreementTerms, Party};
@@ -15,9 +16,6 @@ use utilidor_types::{
     AccountId, AgreementId, Bands, MeterId, Money, Offer, OfferId, PackageId, ProgramId, SealedQuote, Statement,
     Timestamp,
 };
-
-/// Most events that wait for a program that has failed, as the ledger keeps them.
-const MAX_WAITING: usize = 32;
 
 /// What agreements refer to.
 #[derive(Debug, Clone, Default)]
@@ -174,7 +172,7 @@ impl Run<'_> {
     }
 
     fn wait(&mut self, event: Told) {
-        if self.program.waiting.len() < MAX_WAITING {
+        if self.program.waiting.len() < MAX_BACKLOG {
             self.program.waiting.push(event);
         }
     }

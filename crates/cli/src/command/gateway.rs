@@ -652,10 +652,8 @@ fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Re
         .collect();
     context.out.show(&documents, |out| {
         let rows = entries.iter().map(|entry| {
-            let register = match carrier(entry.reading.meter) {
-                Some(carrier) => units::quantity(utilidor_types::Quantity(entry.reading.register), carrier),
-                None => entry.reading.register.to_string(),
-            };
+            let register = utilidor_types::Quantity(entry.reading.register);
+            let register = units::quantity_of(register, carrier(entry.reading.meter));
             let state = match (&entry.refusal, entry.state) {
                 (Some((code, _)), State::Refused) => format!("{} ({code})", entry.state.name()),
                 _ => entry.state.name().into(),

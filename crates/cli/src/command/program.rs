@@ -195,24 +195,20 @@ fn read_built(folder: &Path) -> Result<Publication, Failure> {
     Ok(Publication { engine: wasm::ENGINE, code, manifest })
 }
 
-/// Compiles code, or says which rule forbids it.
-fn compile(code: &Code) -> Result<Module, Failure> {
-    Module::compile(code).map_err(|bad| {
-        Failure::refused("program/bad-code", bad.to_string())
-            .next("docs/guide/own-contract.md lists the rules for code")
-    })
+/// Which rule forbids code.
+fn bad_code(bad: wasm::BadCode) -> Failure {
+    Failure::refused("program/bad-code", bad.to_string()).next("docs/guide/own-contract.md lists the rules for code")
 }
 
 fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
     let publication = read_built(folder)?;
-    compile(&publication.code)?;
+    Module::compile(&publication.code).map_err(bad_code)?;
     let bytes = encode(&publication.manifest).len();
     if bytes > MAX_MANIFEST_BYTES {
         let what = format!("the manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed");
         return Err(Failure::refused("program/manifest-too-long", what).next("shorten its texts"));
     }
-    let shape =
-        admission::check(&publication.code).map_err(|bad| Failure::refused("program/bad-code", bad.to_string()))?;
+    let shape = admission::check(&publication.code).map_err(bad_code)?;
     let value = json!({
         "program": publication.id(),
         "code": publication.code.digest(),
@@ -246,7 +242,7 @@ fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, St
 fn simulate(arguments: Simulate, out: &Output) -> Result<(), Failure> {
     let Simulate { folder, sheet, readings, commands, signed, until } = arguments;
     let publication = read_built(&folder)?;
-    let program = Shared(Arc::new(compile(&publication.code)?));
+    let program = Shared(Arc::new(Module::compile(&publication.code).map_err(bad_code)?));
     let sheet = sheet.unwrap_or_else(|| folder.join("sheet.json"));
     let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
     let code = ProgramCode::Published(publication.id());
@@ -289,7 +285,7 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
             rows.push([
                 statement.issued.to_string(),
                 format!("{clause} {text}"),
-                carrier.map_or_else(|| quantity.to_string(), |carrier| units::quantity(*quantity, carrier)),
+                units::quantity_of(*quantity, *carrier),
                 or_dash(price.map(units::price)),
                 amount.to_string(),
                 format!("{} -> {}", party_text(out, *from), party_text(out, *to)),

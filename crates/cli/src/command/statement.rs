@@ -227,10 +227,7 @@ impl Row {
                 Self::paid(None, Some(monthly(out, *per_month)), *amount, vec![name.to_string()])
             }
             Line::Clause { clause, carrier, quantity, price, from, to, amount, .. } => {
-                let quantity = match carrier {
-                    Some(carrier) => units::quantity(*quantity, *carrier),
-                    None => quantity.to_string(),
-                };
+                let quantity = units::quantity_of(*quantity, *carrier);
                 let parties = format!("{} -> {}", party_text(out, *from), party_text(out, *to));
                 let detail = vec![said(t!("clause"), clause.to_string()), parties];
                 Self::paid(Some(quantity), price.map(units::price), *amount, detail)

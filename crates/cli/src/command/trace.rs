@@ -116,8 +116,7 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
             certificate.meter.to_string(),
             certificate.interval.from.to_string(),
             certificate.interval.to.to_string(),
-            carrier(certificate.meter)
-                .map_or_else(|| quantity.to_string(), |carrier| units::quantity(quantity, carrier)),
+            units::quantity_of(quantity, carrier(certificate.meter)),
             reading.height.to_string(),
             meters
                 .get(&certificate.meter)

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use utilidor_types::action::AwardedQuote;
 use utilidor_types::agreement::{Origin, Party, Status};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{
-    AccountId, Action, AgreementId, AgreementTerms, Digest, MeterId, Money, Program, Timestamp, Window,
-};
+use utilidor_types::{AccountId, Action, AgreementId, AgreementTerms, Digest, Money, Program, Timestamp, Window};
 use utilidor_view::{Kind, StepKind};
 
 /// What an action proposes.
@@ -254,11 +252,20 @@ impl<'a, B: Before> Fold<'a, '_, B> {
 
 /// Which meters serve an agreement, and when: what its terms name, and what segments have shown.
 impl<B: Before> Fold<'_, '_, B> {
+    /// The meters that serve an agreement by its terms. The terms of a program that parties have written can name a meter that
+    /// does not exist: it serves nobody.
+    fn named(&mut self, program: &Program) -> Folded<Vec<(Row, Option<Window>)>, B> {
+        let mut named = Vec::new();
+        for (meter, window) in program.meters() {
+            named.extend(self.known_meter(meter)?.map(|meter| (meter.row, window)));
+        }
+        Ok(named)
+    }
+
     /// It begins: nothing can have served it before.
     fn serve(&mut self, row: Row, id: AgreementId) -> Folded<(), B> {
         let (terms, from) = (self.terms(id)?, self.now);
-        for (meter, _) in terms.program.meters() {
-            let meter = self.meter(meter)?.row;
+        for (meter, _) in self.named(&terms.program)? {
             self.known.serves.get((row, meter), || Ok(None)).map_err(FoldError::Before)?;
         }
         self.serve_by(id, &terms.program, from)
@@ -267,8 +274,7 @@ impl<B: Before> Fold<'_, '_, B> {
     fn serve_by(&mut self, id: AgreementId, program: &Program, from: Timestamp) -> Folded<(), B> {
         let row = self.agreement(id)?.row;
         let mut open = false;
-        for (meter, window) in program.meters() {
-            let meter = self.meter(meter)?.row;
+        for (meter, window) in self.named(program)? {
             open |= window.is_none();
             self.widen(row, meter, window.unwrap_or(Window { from, to: MAX_TIMESTAMP }))?;
         }
@@ -296,10 +302,12 @@ impl<B: Before> Fold<'_, '_, B> {
 
     /// Meters that the new terms no longer name serve until they take effect.
     fn serve_amended(&mut self, id: AgreementId, program: &Program, from: Timestamp) -> Folded<(), B> {
-        let named: Vec<_> = program.meters().into_iter().map(|(meter, _)| meter).collect();
-        for (meter, _) in self.terms(id)?.program.meters() {
+        let agreement = self.agreement(id)?.row;
+        let present = self.terms(id)?;
+        let named: Vec<_> = self.named(program)?.into_iter().map(|(meter, _)| meter).collect();
+        for (meter, _) in self.named(&present.program)? {
             if !named.contains(&meter) {
-                self.end_service(id, meter, from)?;
+                self.end_service(agreement, meter, from)?;
             }
         }
         self.serve_by(id, program, from)
@@ -316,15 +324,15 @@ impl<B: Before> Fold<'_, '_, B> {
     }
 
     fn serve_until(&mut self, id: AgreementId, at: Timestamp) -> Folded<(), B> {
-        if !self.agreement(id)?.open {
+        let (agreement, open) = (self.agreement(id)?.row, self.agreement(id)?.open);
+        if !open {
             return Ok(());
         }
         let terms = self.terms(id)?;
-        terms.program.meters().into_iter().try_for_each(|(meter, _)| self.end_service(id, meter, at))
+        self.named(&terms.program)?.into_iter().try_for_each(|(meter, _)| self.end_service(agreement, meter, at))
     }
 
-    fn end_service(&mut self, id: AgreementId, meter: MeterId, at: Timestamp) -> Folded<(), B> {
-        let (agreement, meter) = (self.agreement(id)?.row, self.meter(meter)?.row);
+    fn end_service(&mut self, agreement: Row, meter: Row, at: Timestamp) -> Folded<(), B> {
         let known = self.serving(agreement, meter)?;
         if let Some(window) = known.filter(|window| window.to > at) {
             let to = at.max(window.from);

@@ -7,7 +7,7 @@ use utilidor_types::{AccountId, CertificateId, Event, Meter, MeterAuthority, Met
 use utilidor_view::EventKind;
 
 impl<'a, B: Before> Fold<'a, '_, B> {
-    fn known_meter(&mut self, meter: MeterId) -> Folded<Option<MeterRow>, B> {
+    pub fn known_meter(&mut self, meter: MeterId) -> Folded<Option<MeterRow>, B> {
         Ok(*self.known.meters.get(meter, || self.before.meter(meter)).map_err(FoldError::Before)?)
     }
 

@@ -7,7 +7,7 @@ use utilidor_program::{Effect, Event, Fault, Step};
 use utilidor_program_sdk as wire;
 use utilidor_program_sdk::{Money, Party, Purpose, Source};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{MeterId, Timestamp};
+use utilidor_types::{MeterId, PriceUnit, Timestamp};
 
 const EURO: u64 = 1_000_000;
 const OWNER: Party = Party::OWNER;
@@ -161,8 +161,30 @@ fn a_shortened_or_lengthened_answer_is_none() {
     assert_eq!(act(&answering(&[&whole[..], &[0]].concat()), &Event::Due), Err(BAD_ANSWER));
 }
 
+#[test]
+fn a_programs_units_are_the_ledgers() {
+    for (theirs, ours) in [
+        (wire::PriceUnit::KilowattHour, PriceUnit::KilowattHour),
+        (wire::PriceUnit::Gigajoule, PriceUnit::Gigajoule),
+        (wire::PriceUnit::CubicMetre, PriceUnit::CubicMetre),
+    ] {
+        assert_eq!(theirs.base_units(), ours.base_units());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_program_rounds_as_the_ledger_does(numerator in any::<u128>(), denominator in any::<u64>()) {
+        let denominator = denominator.into();
+        for numerator in [numerator, numerator >> 64, numerator >> 100] {
+            assert_eq!(
+                wire::math::ratio_half_even(numerator, denominator),
+                utilidor_types::money::ratio_half_even(numerator, denominator)
+            );
+        }
+    }
 
     #[test]
     fn whatever_a_program_answers_is_a_step_or_a_fault(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
