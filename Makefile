@@ -4,6 +4,7 @@
 #   make demo DAYS=31      play a month
 #   make demo EXIT=1       end after the report; status 0 only if every check of it held
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
+#   make network           four members and a follower on this machine, until interrupted (MEMBERS=, FOLLOWERS=)
 #   make test              all tests
 #   make hostile ACTIONS=10000000
 #                          hostile members play that many actions, from SEED on; every finding names its seed
@@ -16,6 +17,9 @@
 
 DAYS ?= 365
 DATA ?= ./data/demo
+MEMBERS ?= 4
+FOLLOWERS ?= 1
+NETWORK ?= ./data/network
 LISTEN ?= 127.0.0.1:4680
 ACTIONS ?= 1000000
 SEED ?= 0
@@ -30,7 +34,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo build test hostile week deny wasm contracts contracts-check web web-check web-test
+.PHONY: help demo network build test hostile week deny wasm contracts contracts-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +44,9 @@ build:
 
 demo: build
 	$(TARGET_DIR)/release/utilidor demo $(demo_options)
+
+network: build
+	$(TARGET_DIR)/release/utilidor network local --members $(MEMBERS) --followers $(FOLLOWERS) --data $(NETWORK)
 
 # One profile for everything, the year included: overflow checks are on in it.
 test:

@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::session::{Category, Challenge, SignIn, Subject};
-use utilidor_types::{AccountId, ChainId, Digest, PublicKey, Timestamp};
+use utilidor_types::{AccountId, ChainId, Digest, Timestamp};
 use utilidor_view::{ChallengeView, Scope, TokenKind, TokenView, TokenWish, Viewer};
 
 /// How long a challenge is taken.
@@ -72,7 +72,6 @@ struct State {
 pub(crate) struct Admission {
     secret: [u8; 32],
     chain: ChainId,
-    validators: Vec<PublicKey>,
     file: PathBuf,
     state: Mutex<State>,
 }
@@ -90,7 +89,7 @@ fn random() -> io::Result<[u8; 32]> {
 
 impl Admission {
     /// Reads the tokens of programs from `file`, if it is there.
-    pub fn open(chain: ChainId, validators: Vec<PublicKey>, file: &Path) -> io::Result<Self> {
+    pub fn open(chain: ChainId, file: &Path) -> io::Result<Self> {
         let programs: Vec<TokenView> = match std::fs::read(file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -98,7 +97,7 @@ impl Admission {
         };
         let programs = programs.into_iter().map(|token| (token.id, token)).collect();
         let state = Mutex::new(State { programs, ..State::default() });
-        Ok(Self { secret: random()?, chain, validators, file: file.into(), state })
+        Ok(Self { secret: random()?, chain, file: file.into(), state })
     }
 
     /// A challenge to be signed.
@@ -117,8 +116,14 @@ impl Admission {
         *tagged_hash("utilidor/challenge", &[&self.secret, of]).0.first_chunk().expect("a digest has 32 bytes")
     }
 
-    /// Opens a session for who answers a challenge; `known` tells whether the account is on the chain. Gives the token.
-    pub fn sign_in(&self, answer: &SignIn, host: &str, known: bool) -> Result<(String, Admitted), Problem> {
+    /// Opens a session for who answers a challenge, as `viewer`; `known` tells whether the chain knows the signer. Gives the token.
+    pub fn sign_in(
+        &self,
+        answer: &SignIn,
+        host: &str,
+        viewer: Viewer,
+        known: bool,
+    ) -> Result<(String, Admitted), Problem> {
         let refused = |what: &str| Problem::new(Code::BadSignIn, what);
         let Challenge(bytes) = answer.challenge;
         let ends = u64::from_le_bytes(*bytes.first_chunk().expect("a challenge has 32 bytes"));
@@ -132,17 +137,12 @@ impl Admission {
             return Err(refused("the signature is not the signer's"));
         }
         let account = AccountId::of(&answer.signer);
-        let viewer = match self.validators.contains(&answer.signer) {
-            true => Viewer::Operator,
-            false => Viewer::Holder { account, scope: Scope::whole() },
-        };
         let mut state = self.state.lock().expect("no holder of this lock panics");
         let now = now();
         state.answered.retain(|_, ends| *ends >= now);
         if state.answered.insert(answer.challenge, ends).is_some() {
             return Err(refused("the challenge was answered before: ask for another"));
         }
-        let known = known || viewer == Viewer::Operator;
         admit(&mut state, TokenKind::Session, account, viewer, SESSION_MS, known)
     }
 
@@ -289,8 +289,12 @@ mod tests {
     const HOST: &str = "localhost:4680";
 
     fn admission(folder: &Path) -> Admission {
-        let validator = PrivateKey::ed25519([9; 32]).public_key();
-        Admission::open(ChainId([1; 16]), vec![validator], &folder.join("tokens.json")).unwrap()
+        Admission::open(ChainId([1; 16]), &folder.join("tokens.json")).unwrap()
+    }
+
+    fn sign_in(admission: &Admission, answer: &SignIn, host: &str) -> Result<(String, Admitted), Problem> {
+        let viewer = Viewer::Holder { account: AccountId::of(&answer.signer), scope: Scope::whole() };
+        admission.sign_in(answer, host, viewer, true)
     }
 
     fn answer(admission: &Admission, key: &PrivateKey) -> SignIn {
@@ -308,7 +312,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (admission, key) = (admission(folder.path()), PrivateKey::ed25519([3; 32]));
         let code = |answer: &SignIn, host| {
-            admission.sign_in(answer, host, true).map(|_| ()).map_err(|problem| problem.0.code.into_owned())
+            sign_in(&admission, answer, host).map(|_| ()).map_err(|problem| problem.0.code.into_owned())
         };
         let bad = Err("access/bad-sign-in".to_owned());
         let good = answer(&admission, &key);
@@ -328,7 +332,7 @@ mod tests {
     fn the_sixteen_newest_sessions_of_an_account_count() {
         let folder = tempfile::tempdir().unwrap();
         let (admission, key) = (admission(folder.path()), PrivateKey::ed25519([3; 32]));
-        let token = |_| admission.sign_in(&answer(&admission, &key), HOST, true).unwrap().0;
+        let token = |_| sign_in(&admission, &answer(&admission, &key), HOST).unwrap().0;
         let tokens: Vec<_> = (0..MAX_SESSIONS_OF_ACCOUNT + 3).map(token).collect();
         let count = tokens.iter().filter(|token| admission.of(token).is_some()).count();
         assert_eq!(count, MAX_SESSIONS_OF_ACCOUNT);

@@ -156,8 +156,10 @@ async fn assemble(app: &App, agreement: AgreementId, parts: Parts) -> Result<Bil
     let receipts = |evidence: Vec<(u64, ReceiptEvidence)>| {
         evidence.into_iter().map(|(height, evidence)| ReceiptEvidence { header: number(height), ..evidence }).collect()
     };
+    let epoch = headers.0.values().map(|header| header.header.round.epoch).max().unwrap_or_default();
     Ok(BillProof {
         genesis: app.chain.genesis().clone(),
+        handovers: app.chain.handovers_until(epoch),
         agreement,
         made: receipts(made),
         before: selection.before,

@@ -22,10 +22,12 @@ mod admission;
 mod agreement;
 mod bill;
 mod block;
+mod council;
 mod events;
 mod extract;
 pub mod indexer;
 mod meter;
+mod metrics;
 mod middleware;
 mod node;
 mod offer;
@@ -108,6 +110,7 @@ pub enum ServeError {
         (name = "transactions", description = "Submitting signed transactions, and what became of them"),
         (name = "blocks", description = "Blocks, and the event stream of blocks and receipts"),
         (name = "accounts", description = "Members, accounts and movements of money"),
+        (name = "council", description = "What the members decide together, and who the validators are"),
         (name = "trade", description = "Offers, quotes and agreements"),
         (name = "statements", description = "What was delivered and paid"),
         (name = "meters", description = "Meters and certified readings"),
@@ -126,6 +129,7 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(block::router())
         .merge(events::router())
         .merge(account::router())
+        .merge(council::router())
         .merge(offer::router())
         .merge(agreement::router())
         .merge(statement::router())
@@ -183,6 +187,7 @@ fn router(app: App) -> Router {
     lists
         .layer(axum::middleware::from_fn_with_state(all, table::as_table))
         .route("/v1/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
+        .route("/metrics", get(metrics::get_metrics))
         .merge(web::router())
         .fallback(web::fallback)
         .method_not_allowed_fallback(|method: Method, uri: axum::http::Uri| async move {

@@ -133,6 +133,7 @@ impl From<SubmitRefused> for Problem {
             SubmitRefused::Unverified(VerifyError::BadMeterSignature { .. }) => Code::MeterSignature,
             SubmitRefused::Unverified(VerifyError::BadMeterRecord { .. }) => Code::MeterRecord,
             SubmitRefused::Unverified(VerifyError::BadAccountSignature { .. }) => Code::AccountSignature,
+            SubmitRefused::Unverified(VerifyError::BadNodeSignature { .. }) => Code::NodeSignature,
             SubmitRefused::Unverified(VerifyError::TooManyReadings { .. }) => Code::TooManyReadings,
             SubmitRefused::Pool(PoolRefused::Full { .. } | PoolRefused::FullBytes { .. }) => Code::PoolFull,
             SubmitRefused::Pool(PoolRefused::MemberFull { .. } | PoolRefused::MemberFullBytes { .. }) => {

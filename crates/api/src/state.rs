@@ -84,11 +84,11 @@ impl App {
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, ServeError> {
         let free = (0..READERS).map(|_| Reader::open(index)).collect::<Result<_, _>>().map_err(ServeError::Readers)?;
-        let (id, validators) = (chain.genesis().chain(), chain.genesis().validators.to_vec());
+        let id = chain.genesis().chain();
         let beside = |name| index.with_file_name(name);
         let kept = |path: PathBuf| move |source| ServeError::Kept { path, source };
         let (tokens, log) = (beside(TOKENS_FILE), beside(LOG_FILE));
-        let admission = Admission::open(id, validators, &tokens).map_err(kept(tokens))?;
+        let admission = Admission::open(id, &tokens).map_err(kept(tokens))?;
         let log = Log::open(id, &log).map_err(kept(log))?;
         let places = |(all, per_peer)| Places::new(all, per_peer);
         let clients = settings.clients;

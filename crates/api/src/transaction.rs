@@ -258,6 +258,7 @@ async fn prove_transaction(
     let transaction = app.chain.prove_transaction(row.height, row.index).await?;
     let receipt = app.chain.prove_receipt(row.height, row.receipt_index).await?;
     let proof = TransactionProof {
+        handovers: app.chain.handovers_until(transaction.block.header.round.epoch),
         block: transaction.block,
         transaction: transaction.transaction,
         inclusion: transaction.inclusion,

@@ -60,6 +60,7 @@ impl Entrance for Http {
 
 fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
     let mut config = utilidor_chain::Config::alone(dir.join("chain"), workload.genesis.clone(), workload.validator);
+    config.cache_bytes = Some(256 << 20);
     // All accounts of the workload are one member's, and connections overtake each other.
     config.pool = PoolLimits::default().one_member();
     config

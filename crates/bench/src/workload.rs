@@ -110,6 +110,7 @@ const LIMITS: Limits = Limits {
     programs: u32::MAX,
     daily_fuel: Fuel(u64::MAX),
     pooled: u32::MAX,
+    motions: u32::MAX,
 };
 
 /// An account of the workload with its next nonce.
@@ -302,13 +303,9 @@ impl Maker {
         let roles = Roles::of(&[Owner, User, MeterOperator, Issuer, Validator]);
         let member = GenesisMember { account: operator.account, roles };
         let validator = tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/validator"]).0;
-        let genesis = Genesis {
-            kind: ChainKind::Development,
-            time: START,
-            validators: vec![PrivateKey::ed25519(validator).public_key()].try_into().expect("one validator"),
-            members: vec![member].try_into().expect("one member"),
-            limits: LIMITS,
-        };
+        let key = PrivateKey::ed25519(validator).public_key();
+        let members = vec![member].try_into().expect("one member");
+        let genesis = Genesis::alone(ChainKind::Development, START, key, members, LIMITS);
         let chain = genesis.chain();
         let sequence = Sequence::new(seed);
         let (seed, phases, beside) = (seed.into(), Vec::new(), spool());
@@ -385,7 +382,7 @@ impl Maker {
         for seller in &sellers {
             for carrier in CARRIERS {
                 let (owner, per_hour) = (seller.account, Quantity(u64::MAX / 4));
-                self.operate(Action::DeclareCapacity { owner, carrier, per_hour });
+                self.operate(Action::decide(Decision::DeclareCapacity { owner, carrier, per_hour }));
             }
         }
         // Single readings come from each trade's own device; batches from two gateways for each carrier.

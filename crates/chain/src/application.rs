@@ -3,13 +3,19 @@
 use crate::{
     block::{Block, BlockContext, Body, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_BLOCK_WORK},
     clock::Clock,
-    executor::{Executed, execute, seal},
+    executor::{Executed, execute, proposer, seal},
     final_blocks::FinalBlocks,
     pool::{Candidate, Pool, Room, Spent},
+    scheme::Scheme,
+    sets::usable,
     store::{Batches, Databases, Merkleized, SyncTargets, target},
     verification::Verifier,
 };
-use commonware_consensus::{Heightable as _, marshal::ancestry::Ancestry, simplex::scheme::ed25519::Scheme};
+use commonware_consensus::{
+    Heightable as _,
+    marshal::ancestry::Ancestry,
+    types::{Epocher as _, FixedEpocher, Height},
+};
 use commonware_cryptography::Digestible as _;
 use commonware_glue::stateful::{Application, Finality, Input, Proposed, db::DatabaseSet};
 use commonware_runtime::Spawner;
@@ -17,21 +23,32 @@ use commonware_storage::Context as StorageContext;
 use futures::StreamExt as _;
 use std::sync::Arc;
 use tokio::sync::watch;
-use tracing::{debug, warn};
-use utilidor_ledger::Inadmissible;
+use tracing::{debug, error, warn};
+use utilidor_ledger::{Inadmissible, Outcome};
 use utilidor_types::{
-    Genesis,
+    Genesis, Roster,
     block::{FinalBlock, FinalTransaction, Header},
 };
 
 /// What a block is built from: work is an estimate here, the ledger counts it and leaves out what is too much.
 const ROOM: Room = Room { count: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES, work: MAX_BLOCK_WORK };
 
+/// Asks the ledger for the set of validators of the next epoch, after what the last block of an epoch did: the header before
+/// that block, whose `next_validators` are the present ones, and the outcome. None: the set stays.
+pub(crate) type Council = Arc<dyn Fn(&Header, &Outcome) -> Option<Roster> + Send + Sync>;
+
+/// What the ledger says.
+pub(crate) fn by_ledger() -> Council {
+    Arc::new(|_, outcome| outcome.next_validators.clone())
+}
+
 /// The ledger behind the consensus engine. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub(crate) struct LedgerApplication {
     pub genesis: Arc<Genesis>,
     pub genesis_block: Arc<Block>,
+    pub epocher: FixedEpocher,
+    pub council: Council,
     pub clock: Arc<Clock>,
     pub pool: Arc<Pool>,
     pub verifier: Verifier,
@@ -42,6 +59,24 @@ pub(crate) struct LedgerApplication {
 }
 
 impl LedgerApplication {
+    /// The set of validators that the block on `parent` changes to: only an epoch's last block can, and the ledger says to
+    /// which.
+    fn next_validators(&self, parent: &Header, outcome: &Outcome) -> Option<Roster> {
+        let info = self.epocher.containing(Height::new(parent.height + 1))?;
+        if info.last() != info.height() {
+            return None;
+        }
+        let next = (self.council)(parent, outcome).filter(|next| next.id() != parent.next_validators)?;
+        let usable = usable(&next);
+        if !usable {
+            error!(
+                height = parent.height + 1,
+                "the ledger names validators that cannot sign: those of this epoch stay"
+            );
+        }
+        usable.then_some(next)
+    }
+
     /// Executes a block that exists. `None` if it breaks a rule of its own or of the ledger.
     async fn replay<E: Spawner + StorageContext>(
         &self,
@@ -68,13 +103,15 @@ impl LedgerApplication {
         };
         let spent = transactions.iter().map(Spent::from).collect();
         let carried = transactions.iter().map(FinalTransaction::from).collect();
-        let executed = execute(runtime, &self.genesis, parent, header.time, transactions, batches).await;
+        let executed =
+            execute(runtime, &self.genesis, parent, header.time, header.proposer, transactions, batches).await;
         if let Some((place, reason)) = executed.outcome.inadmissible.first() {
             warn!(height = header.height, place, %reason, "refused a block with a transaction that may not stand in it");
             return None;
         }
         let context = commonware_consensus::CertifiableBlock::context(block);
-        if seal(parent, &context, header.time, block.transactions(), &executed) != *header {
+        let next = self.next_validators(parent, &executed.outcome);
+        if seal(parent, &context, header.time, block.transactions(), &executed, next.as_ref()) != *header {
             warn!(height = header.height, "refused a block whose header is not what its transactions lead to");
             return None;
         }
@@ -130,7 +167,7 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let candidates = self.pool.candidates(&parent_digest, parent.height + 1, room);
         let transactions = candidates.iter().map(|candidate| candidate.transaction.clone()).collect();
 
-        let executed = execute(&runtime, &self.genesis, parent, time, transactions, batches).await;
+        let executed = execute(&runtime, &self.genesis, parent, time, proposer(&context), transactions, batches).await;
         let outcome = &executed.outcome;
         let body = |candidate: &Candidate| Body { hash: candidate.transaction.hash(), bytes: candidate.bytes.clone() };
         let bodies: Vec<Body> = outcome.admitted.iter().map(|&index| body(&candidates[index])).collect();
@@ -148,7 +185,8 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
                 (!may_follow(reason)).then(|| (hash, reason.clone()))
             })
             .collect();
-        let block = Block::new(seal(parent, &context, time, &bodies, &executed), bodies);
+        let next = self.next_validators(parent, &executed.outcome);
+        let block = Block::new(seal(parent, &context, time, &bodies, &executed, next.as_ref()), bodies, next);
         self.pool.drafted(block.digest(), parent_digest, block.header().height, spent);
         self.pool.unfit(unfit);
         let merkleized = self.executed(&block, carried, executed);

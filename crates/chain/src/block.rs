@@ -15,10 +15,11 @@ use commonware_cryptography::{Digestible, Hasher as _, Sha256, ed25519, sha256};
 use commonware_storage::bmt;
 use std::sync::Arc;
 use utilidor_types::{
-    Digest, TransactionHash,
+    Digest, Roster, TransactionHash,
     block::{Header, transaction_hash},
     decode, encode,
     transaction::MAX_TRANSACTION_BYTES,
+    validator::MAX_ROSTER_BYTES,
 };
 
 /// Most transactions in one block.
@@ -61,6 +62,8 @@ pub(crate) struct Block {
     digest: sha256::Digest,
     proposer: ed25519::PublicKey,
     transactions: Arc<[Body]>,
+    /// The set of validators of the next epoch, in a last block of an epoch that changes it.
+    next_validators: Option<Arc<Roster>>,
 }
 
 impl Block {
@@ -69,27 +72,41 @@ impl Block {
     /// # Panics
     ///
     /// Panics if the header's proposer is no public key. That the header commits to `transactions` is the caller's word.
-    pub fn new(header: Header, transactions: Vec<Body>) -> Self {
+    pub fn new(header: Header, transactions: Vec<Body>, next_validators: Option<Roster>) -> Self {
         debug_assert!(commits(&header, &transactions), "a sealed header commits to its transactions");
-        Self::of(header, transactions).expect("a sealed header's proposer is a public key")
+        debug_assert!(names(&header, next_validators.as_ref()), "a sealed header names the next validators");
+        Self::of(header, transactions, next_validators).expect("a sealed header's proposer is a public key")
     }
 
-    fn checked(header: Header, transactions: Vec<Body>) -> Result<Self, CodecError> {
+    fn checked(header: Header, transactions: Vec<Body>, next_validators: Option<Roster>) -> Result<Self, CodecError> {
         if header.version != Header::VERSION {
             return Err(CodecError::Invalid("Block", "unknown header version"));
         }
         if !commits(&header, &transactions) {
             return Err(CodecError::Invalid("Block", "header does not commit to the transactions"));
         }
-        Self::of(header, transactions)
+        if !names(&header, next_validators.as_ref()) {
+            return Err(CodecError::Invalid("Block", "header does not name the next validators"));
+        }
+        Self::of(header, transactions, next_validators)
     }
 
-    fn of(header: Header, transactions: Vec<Body>) -> Result<Self, CodecError> {
+    fn of(header: Header, transactions: Vec<Body>, next_validators: Option<Roster>) -> Result<Self, CodecError> {
         let proposer = ed25519::PublicKey::decode(Copying(&header.proposer))
             .map_err(|_| CodecError::Invalid("Block", "proposer is no public key"))?;
         let encoded_header = Bytes::from(encode(&header));
         let digest = Sha256::hash(&[&encoded_header]);
-        Ok(Self { header, encoded_header, digest, proposer, transactions: transactions.into() })
+        let next_validators = next_validators.map(Arc::new);
+        Ok(Self { header, encoded_header, digest, proposer, transactions: transactions.into(), next_validators })
+    }
+
+    /// The set of validators of the next epoch, if this block changes it.
+    pub fn next_validators(&self) -> Option<&Roster> {
+        self.next_validators.as_deref()
+    }
+
+    fn encoded_validators(&self) -> Option<Bytes> {
+        self.next_validators().map(|set| Bytes::from(encode(set)))
     }
 
     pub const fn header(&self) -> &Header {
@@ -113,6 +130,7 @@ impl Write for Block {
         for transaction in self.transactions.iter() {
             transaction.bytes.write(buf);
         }
+        self.encoded_validators().write(buf);
     }
 }
 
@@ -121,6 +139,7 @@ impl EncodeSize for Block {
         self.encoded_header.encode_size()
             + self.transactions.len().encode_size()
             + self.transactions.iter().map(|transaction| transaction.bytes.encode_size()).sum::<usize>()
+            + self.encoded_validators().encode_size()
     }
 }
 
@@ -142,7 +161,10 @@ impl Read for Block {
             }
             transactions.push(Body::new(bytes));
         }
-        Self::checked(header, transactions)
+        let set = Option::<Bytes>::read_cfg(buf, &RangeCfg::from(1..=MAX_ROSTER_BYTES))?;
+        let set = set.map(|bytes| decode(&bytes, MAX_ROSTER_BYTES)).transpose();
+        let set = set.map_err(|_| CodecError::Invalid("Block", "the next validators are not canonical"))?;
+        Self::checked(header, transactions, set)
     }
 }
 
@@ -181,7 +203,7 @@ impl CertifiableBlock for Block {
 
 impl BoundedBlock for Block {
     fn max_encode_size(_: &()) -> usize {
-        MAX_HEADER_BYTES + 2 * TRANSACTION_OVERHEAD + MAX_BLOCK_BYTES
+        MAX_HEADER_BYTES + 3 * TRANSACTION_OVERHEAD + MAX_BLOCK_BYTES + 1 + MAX_ROSTER_BYTES
     }
 }
 
@@ -189,6 +211,14 @@ impl BoundedBlock for Block {
 fn commits(header: &Header, transactions: &[Body]) -> bool {
     header.transaction_count as usize == transactions.len()
         && header.transactions_root == merkle_root(transactions.iter().map(|body| Digest(body.hash.0)))
+}
+
+/// Whether the set that a block carries is the one that its header names: none if the next epoch's is this one's.
+fn names(header: &Header, next_validators: Option<&Roster>) -> bool {
+    match next_validators {
+        Some(set) => header.next_validators != header.validators && set.id() == header.next_validators,
+        None => header.next_validators == header.validators,
+    }
 }
 
 /// Root of the binary Merkle tree over `leaves`, in order.
@@ -211,11 +241,20 @@ mod tests {
     use commonware_codec::{Decode as _, Encode as _};
     use commonware_cryptography::Signer as _;
     use utilidor_types::{
-        ChainId, Timestamp,
+        Bounded, ChainId, MemberId, PublicKey, Timestamp, Validator,
         block::{Log, Round as HeaderRound},
     };
 
+    fn set(version: u64) -> Roster {
+        let validator = Validator { key: PublicKey::Ed25519([7; 32]), member: MemberId([8; 16]), address: None };
+        Roster::new(version, Bounded::new(vec![validator]).unwrap())
+    }
+
     fn block(bodies: &[&'static [u8]]) -> Block {
+        block_with(bodies, false)
+    }
+
+    fn block_with(bodies: &[&'static [u8]], changes: bool) -> Block {
         let transactions: Vec<Body> = bodies.iter().map(|bytes| Body::new(Bytes::from_static(bytes))).collect();
         let log = Log { root: Digest([1; 32]), start: 0, end: 2 };
         let header = Header {
@@ -226,6 +265,8 @@ mod tests {
             parent: Digest([4; 32]),
             proposer: ed25519::PrivateKey::from_seed(5).public_key().as_ref().try_into().unwrap(),
             round: HeaderRound { epoch: 0, view: 1, parent_view: 0 },
+            validators: set(0).id(),
+            next_validators: set(u64::from(changes)).id(),
             transaction_count: u32::try_from(transactions.len()).unwrap(),
             receipt_count: 0,
             transactions_root: merkle_root(transactions.iter().map(|body| Digest(body.hash.0))),
@@ -236,7 +277,7 @@ mod tests {
             receipts: log,
             next_due: None,
         };
-        Block::new(header, transactions)
+        Block::new(header, transactions, changes.then(|| set(1)))
     }
 
     #[test]
@@ -252,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_block_with_any_byte_changed_is_another_block_or_none() {
-        let block = block(&[b"one", b"two"]);
+        let block = block_with(&[b"one", b"two"], true);
         let bytes = block.encode();
         for index in 0..bytes.len() {
             for bit in 0..8 {

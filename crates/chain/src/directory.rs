@@ -15,7 +15,7 @@ use std::{
 use utilidor_types::{ChainId, Genesis};
 
 /// Version of the data format that this release reads and writes.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]

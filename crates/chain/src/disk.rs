@@ -28,13 +28,34 @@ pub(crate) fn check(path: &Path, kept: u64) -> Result<(), DiskFull> {
     }
 }
 
+/// Least and most memory for pages that were read.
+const CACHE_BYTES: (u64, u64) = (16 << 20, 256 << 20);
+
+/// Memory for pages of a folder's files: half of what they take now. A node that begins is small, one with years of data is
+/// not.
+pub(crate) fn cache_bytes(folder: &Path) -> usize {
+    let half = used_bytes(folder) / 2;
+    usize::try_from(half.clamp(CACHE_BYTES.0, CACHE_BYTES.1)).unwrap_or(usize::MAX)
+}
+
+/// What the files of a folder take. What cannot be read takes nothing.
+fn used_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => used_bytes(&entry.path()),
+        Ok(data) => data.len(),
+        Err(_) => 0,
+    };
+    entries.map(of).fold(0, u64::saturating_add)
+}
+
 #[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(path).ok()?;
     disk.f_bavail.checked_mul(disk.f_frsize)
 }
 
 #[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(_: &Path) -> Option<u64> {
     None
 }

@@ -1,38 +1,40 @@
 //! Puts the engine together: storage, marshal, state, consensus, on any runtime and any network.
 
 use crate::{
-    application::LedgerApplication,
+    application::{Council, LedgerApplication},
     archive::{Damage, Kept},
     block::Block,
     clock::Clock,
+    epochs::{self, Connections, ConsensusStatus, Final},
     final_blocks::FinalBlocks,
     finality::{FinalityReporter, advance},
+    handovers::{self, Asking},
+    history,
     pace::{Pace, Paced},
     pool::{Pool, PoolLimits},
+    relay,
+    scheme::{Scheme, Voter},
+    sets::{self, Sets},
     state::State,
     store::{self, ARCHIVE_SECTION, BUFFER_BYTES, COMPRESSION, Certification, Databases, Receipts},
     verification::Verifier,
+    witness::Proofs,
 };
 use commonware_broadcast::buffered;
 use commonware_codec::FixedSize as _;
 use commonware_consensus::{
+    Reporters,
     marshal::{
         self,
         core::{Actor as MarshalActor, Mailbox as MarshalMailbox},
         resolver::p2p as marshal_resolver,
         standard::{Deferred, Standard},
+        store::{Blocks, Certificates},
     },
-    simplex::{
-        self,
-        config::{ForwardPolicy, SkipPolicy},
-        elector::RoundRobin,
-        scheme::ed25519::Scheme,
-    },
-    types::{Epoch, FixedEpocher, ViewDelta},
+    simplex,
+    types::{Epoch, Epocher as _, FixedEpocher, Height, ViewDelta},
 };
-use commonware_cryptography::{
-    Digested, Digestible as _, Sha256, Signer as _, certificate::ConstantProvider, ed25519, sha256,
-};
+use commonware_cryptography::{Digested, Digestible as _, certificate::Verifier as _, ed25519, sha256};
 use commonware_glue::stateful::{
     Config as StatefulConfig, Stateful, SyncPlan,
     db::{DatabaseSet, SyncEngineConfig, p2p as sync_resolver},
@@ -46,15 +48,23 @@ use commonware_parallel::Rayon;
 use commonware_runtime::{
     Clock as RuntimeClock, Handle as TaskHandle, Metrics, Quota, Spawner, Storage, buffer::paged::CacheRef,
 };
-use commonware_storage::{archive::prunable, merkle::mmr, qmdb::any, translator::EightCap};
-use commonware_utils::{NZDuration, NZU32, NZU64, NZUsize, ordered::Set};
+use commonware_storage::{
+    archive::{Identifier, prunable},
+    merkle::mmr,
+    qmdb::any,
+    translator::EightCap,
+};
+use commonware_utils::{NZDuration, NZU32, NZU64, NZUsize};
+use futures::future::Either;
 use rand_core::CryptoRng;
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use tracing::warn;
 use utilidor_proof::inclusion::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
     Digest, Genesis,
-    block::{Header, Round, consensus_namespace},
+    block::{Header, Round},
+    genesis::MAX_VALIDATORS,
     meter::MAX_CERTIFICATION_ENTRY_BYTES,
 };
 
@@ -65,13 +75,13 @@ pub(crate) trait Runtime:
 }
 impl<E: Spawner + Metrics + RuntimeClock + Storage + CryptoRng + Send + Sync + 'static> Runtime for E {}
 
-/// The channels of the network, in the order in which they are registered.
-pub(crate) const CHANNELS: u64 = 7;
+/// The channels of the network, in the order in which they are registered; the last two are those of transactions and of the past.
+pub(crate) const CHANNELS: u64 = 10;
 
 /// One channel's two ends.
 pub(crate) type Ends<S, R> = (S, R);
 
-/// The network that the engine runs on.
+/// The network that the engine runs on: all channels but those of transactions and of the past.
 pub(crate) struct Network<S, R, P, B> {
     pub votes: Ends<S, R>,
     pub certificates: Ends<S, R>,
@@ -80,6 +90,7 @@ pub(crate) struct Network<S, R, P, B> {
     pub broadcast: Ends<S, R>,
     pub synchronisation: Ends<S, R>,
     pub probe: Ends<S, R>,
+    pub handovers: Ends<S, R>,
     pub peers: P,
     pub blocker: B,
 }
@@ -87,17 +98,46 @@ pub(crate) struct Network<S, R, P, B> {
 /// What the engine is started with.
 pub(crate) struct Config {
     pub genesis: Arc<Genesis>,
-    /// Ed25519 public keys of the members that vote.
-    pub validators: Set<ed25519::PublicKey>,
-    pub key: ed25519::PrivateKey,
+    /// This node's key.
+    pub me: ed25519::PublicKey,
+    /// Who signs for it in epochs whose set has its key; none for a node that only follows.
+    pub voter: Option<Voter>,
+    /// Whether it may vote at once although its guard is lost.
+    pub without_guard: bool,
+    /// Blocks in an epoch, at least two.
+    pub epoch_length: NonZeroU64,
+    pub council: Council,
+    pub connections: Box<dyn Connections>,
     pub clock: Arc<Clock>,
     pub pace: Pace,
     pub pool: PoolLimits,
-    /// Whether a node without data fetches a recent state from its peers instead of executing every block.
-    pub synchronise: bool,
+    /// Height of the chain from which a node without data fetches a recent state from its peers instead of executing every
+    /// block.
+    pub synchronise: Option<u64>,
     pub strategy: Rayon,
     /// Prefix of the names of everything on disk.
     pub partition: String,
+    /// Memory for pages that were read.
+    pub cache_bytes: usize,
+}
+
+/// When a view is given up.
+#[derive(Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// Time that a leader has to propose.
+    pub leader: Duration,
+    /// Time that a view has to come to a certificate.
+    pub certification: Duration,
+    /// Silence after which a leader's views are given up at once.
+    pub skip: Duration,
+}
+
+impl Timeouts {
+    fn of(pace: &Pace) -> Self {
+        let leader = pace.idle.map_or(DEVELOPMENT_VIEW, |idle| idle.max(pace.longest_pause) + BUILD_TIMEOUT);
+        let certification = leader + BUILD_TIMEOUT;
+        Self { leader, certification, skip: certification + 2 * BUILD_TIMEOUT }
+    }
 }
 
 /// A running engine, as the rest of the node uses it.
@@ -113,18 +153,25 @@ pub(crate) struct Running<E: Runtime> {
     pub marshal: MarshalMailbox<Scheme, Standard<Block>>,
     /// What of the archives cannot be read.
     pub damage: Arc<Damage>,
+    pub sets: Sets,
+    pub status: watch::Receiver<Option<ConsensusStatus>>,
+    pub proofs: Proofs,
     /// Ends only if consensus stops.
     pub consensus: TaskHandle<()>,
 }
 
-/// Bound on a message between members.
-pub(crate) fn max_message_bytes(members: u32) -> u32 {
+/// Bound on a message between nodes.
+pub(crate) fn max_message_bytes() -> u32 {
+    let members = u32::try_from(MAX_VALIDATORS).expect("the bound on validators is small");
     let sync = |operations: NonZeroU64, bytes: usize| {
         prefixed(sync_resolver::max_payload_size::<mmr::Family, sha256::Digest>(operations, bytes))
     };
     let entry = |bytes: usize| bytes + LOG_OPERATION_OVERHEAD;
     max_message_size(&[
-        simplex::max_payload_size::<Scheme, sha256::Digest>(members),
+        prefixed(simplex::max_payload_size::<Scheme, sha256::Digest>(members)),
+        handovers::MAX_MESSAGE_BYTES,
+        relay::MAX_MESSAGE_BYTES,
+        history::MAX_MESSAGE_BYTES,
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         probe::max_payload_size::<Standard<Block>, Scheme>(members),
         sync(SYNC_OPERATIONS, any::ordered::fixed::Operation::<mmr::Family, StateKey, StateCell>::SIZE),
@@ -144,8 +191,12 @@ const SYNC_RECEIPTS: NonZeroU64 = NZU64!(1);
 /// Final blocks that may wait for the disk; what one flush makes durable together.
 const MAX_PENDING_BLOCKS: usize = 8;
 /// Votes and certificates of this many views behind the last final one are kept.
-const VIEW_RETENTION: u64 = 64;
+pub(crate) const VIEW_RETENTION: u64 = 64;
 const MAILBOX: usize = 1_024;
+/// How long a node that starts without data waits for peers that tell it how far the chain is.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it waits for a recent block to synchronise to, before it executes all blocks instead.
+const PROBE_PATIENCE: Duration = Duration::from_secs(60);
 /// Time a leader has to build, beyond the idle interval.
 const BUILD_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Time that a leader of a development chain waits for work before the view is given up.
@@ -153,6 +204,7 @@ const DEVELOPMENT_VIEW: Duration = Duration::from_secs(5);
 
 /// The block that every chain of `genesis` begins with: its state is empty, and the allocations are part of block 1.
 pub(crate) fn genesis_block<E: Runtime>(genesis: &Genesis, proposer: &ed25519::PublicKey) -> Block {
+    let validators = genesis.roster().id();
     let (state, certification, receipts) = <Databases<E> as DatabaseSet<E>>::initial_sync_targets();
     let empty = crate::block::merkle_root(std::iter::empty());
     let header = Header {
@@ -163,6 +215,8 @@ pub(crate) fn genesis_block<E: Runtime>(genesis: &Genesis, proposer: &ed25519::P
         parent: Digest([0; 32]),
         proposer: proposer.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
         round: Round::default(),
+        validators,
+        next_validators: validators,
         transaction_count: 0,
         receipt_count: 0,
         transactions_root: empty,
@@ -173,7 +227,7 @@ pub(crate) fn genesis_block<E: Runtime>(genesis: &Genesis, proposer: &ed25519::P
         receipts: store::log(&receipts),
         next_due: Some(genesis.time),
     };
-    Block::new(header, Vec::new())
+    Block::new(header, Vec::new(), None)
 }
 
 fn archive<C>(name: &str, page_cache: &CacheRef, codec_config: C) -> prunable::Config<EightCap, C> {
@@ -203,17 +257,29 @@ where
     S: Sender<PublicKey = ed25519::PublicKey>,
     R: Receiver<PublicKey = ed25519::PublicKey>,
     P: Provider<PublicKey = ed25519::PublicKey> + Clone,
-    B: Blocker<PublicKey = ed25519::PublicKey> + Clone,
+    B: Blocker<PublicKey = ed25519::PublicKey> + Clone + Sync,
 {
-    let Config { genesis, validators, key, clock, pace, pool, synchronise, strategy, partition } = config;
-    let public_key = key.public_key();
-    let namespace = consensus_namespace(genesis.chain());
-    let scheme = Scheme::signer(&namespace, validators.clone(), key.clone())
-        .unwrap_or_else(|| Scheme::verifier(&namespace, validators.clone()));
-    let page_cache = store::page_cache();
-    let genesis_block = genesis_block::<E>(&genesis, validators.iter().next().expect("a chain has a validator"));
-    let epocher = FixedEpocher::new(NonZeroU64::MAX);
-    let provider = ConstantProvider::new(scheme.clone());
+    let Config {
+        genesis,
+        me: public_key,
+        voter,
+        without_guard,
+        epoch_length,
+        council,
+        connections,
+        clock,
+        pace,
+        pool,
+        synchronise,
+        strategy,
+        partition,
+        cache_bytes,
+    } = config;
+    let page_cache = store::page_cache(cache_bytes);
+    let epocher = FixedEpocher::new(epoch_length);
+    let guard = voter.as_ref().and_then(|voter| voter.guard.clone());
+    let sets = Sets::new(&genesis, epocher.clone(), voter).expect("the genesis document's validators were checked");
+    let genesis_block = genesis_block::<E>(&genesis, sets.newest().iter().next().expect("a chain has a validator"));
 
     let marshal_resolver = marshal_resolver::init(
         context.child("backfill"),
@@ -249,11 +315,7 @@ where
     let damage = Arc::new(Damage::new(&names[0], &names[1], applied.clone()));
     let finalizations = prunable::Archive::init(
         context.child("finalizations"),
-        archive(
-            &names[1],
-            &page_cache,
-            <Scheme as commonware_cryptography::certificate::Verifier>::certificate_codec_config_unbounded(),
-        ),
+        archive(&names[1], &page_cache, Scheme::certificate_codec_config_unbounded()),
     )
     .await
     .expect("the archive of finalizations must open");
@@ -263,28 +325,44 @@ where
     let finalizations = Kept { inner: finalizations, damage: damage.clone() };
     let blocks = Kept { inner: blocks, damage: damage.clone() };
 
+    let mut kept = sets::Kept::open(context.child("kept"), format!("{partition}-handovers"), &sets).await;
+    learn_from_archive(&sets, &mut kept, &epocher, &finalizations, &blocks).await;
+    let (blocker, status) = (network.blocker.clone(), watch::Sender::new(None));
+    let asking = handovers::start(context.child("handovers"), sets.clone(), head.clone(), blocker, network.handovers);
+
     let mut plan = SyncPlan::init(context.child("plan"), format!("{partition}-plan-")).await;
+    let searching = synchronise.filter(|_| plan.should_sync(true) && plan.floor().is_none());
+    let worthwhile = match searching {
+        Some(from) => is_worthwhile(&asking, &mut kept, from).await,
+        None => false,
+    };
     let (probe, probe_mailbox) = Probe::new(ProbeConfig {
         context: context.child("probe"),
-        provider: provider.clone(),
+        provider: sets.clone(),
         strategy: strategy.clone(),
         mailbox_size: NZUsize!(MAILBOX),
         blocker: network.blocker.clone(),
-        minimum_epoch: Epoch::zero(),
+        minimum_epoch: if worthwhile { sets.until() } else { Epoch::zero() },
         retry_timeout: NZDuration!(Duration::from_secs(1)),
     });
     probe.start(network.probe);
-    if plan.should_sync(synchronise) {
-        let floor = probe_mailbox.subscribe().await.expect("the probe runs as long as the node");
-        plan = plan.set_floor(floor).await;
+    if worthwhile {
+        let (floor, patience) = (probe_mailbox.subscribe(), context.sleep(PROBE_PATIENCE));
+        futures::pin_mut!(patience);
+        if let Either::Left((Ok(floor), _)) = futures::future::select(floor, patience).await {
+            plan = plan.set_floor(floor).await;
+        } else {
+            warn!("no peer told a recent final block: this node executes all blocks from the first");
+        }
     }
+    let sync_floor: Option<Final> = plan.floor().cloned();
 
     let (marshal, marshal_mailbox, floor) = MarshalActor::<_, Standard<Block>, _, _, _, _, _>::init(
         context.child("marshal"),
         finalizations,
         blocks,
         marshal::Config {
-            provider,
+            provider: sets.clone(),
             epocher: epocher.clone(),
             start: plan.marshal_start(Digested::compute(genesis_block.clone(), &strategy).await),
             partition_prefix: format!("{partition}-marshal"),
@@ -339,6 +417,8 @@ where
     let application = LedgerApplication {
         genesis,
         genesis_block: Arc::new(genesis_block.clone()),
+        epocher: epocher.clone(),
+        council,
         clock: clock.clone(),
         pool: pool.clone(),
         verifier: verifier.clone(),
@@ -356,7 +436,8 @@ where
             plan,
             resolvers,
             sync_config: SyncEngineConfig {
-                fetch_batch_size: SYNC_RECEIPTS,
+                // A request asks for no more than there is to fetch: of receipts, the last commit.
+                fetch_batch_size: SYNC_RUNS,
                 apply_batch_size: NZU64!(1_024),
                 max_outstanding_requests: NZUsize!(16),
             },
@@ -365,7 +446,7 @@ where
         },
     );
     let paced = Paced { inner: stateful_mailbox.clone(), clock, pool: pool.clone(), pace };
-    let deferred = Deferred::new(context.child("deferred"), paced, marshal_mailbox.clone(), epocher);
+    let deferred = Deferred::new(context.child("deferred"), paced, marshal_mailbox.clone(), epocher.clone());
 
     let reporter = FinalityReporter {
         inner: stateful_mailbox.clone(),
@@ -373,13 +454,43 @@ where
         pool: pool.clone(),
         head: head_sender.clone(),
     };
-    marshal.start(reporter, buffer, marshal_resolver);
+    let (epochs_mailbox, epochs_inbox) = epochs::mailbox(&context);
+    marshal.start(Reporters::from((reporter, epochs_mailbox)), buffer, marshal_resolver);
     probe_mailbox.attach(marshal_mailbox.clone());
     stateful.start();
+
+    let proofs = Proofs::default();
+    let epochs_config = epochs::Config {
+        application: deferred,
+        blocker: network.blocker,
+        marshal: marshal_mailbox.clone(),
+        sets: sets.clone(),
+        kept,
+        connections,
+        epocher,
+        genesis: genesis_block.digest(),
+        strategy,
+        page_cache,
+        partition,
+        timeouts: Timeouts::of(&pace),
+        mailbox_size: NZUsize!(MAILBOX),
+        floor: sync_floor.clone(),
+        guard,
+        without_guard,
+        status: status.clone(),
+        proofs: proofs.clone(),
+    };
+    // It takes final blocks as the databases do: without it, what was final before a restart would not be applied.
+    let consensus = context.child("epochs").spawn(move |context| {
+        epochs::run(context, epochs_config, epochs_inbox, network.votes, network.certificates, network.resolver)
+    });
 
     // What was applied before the restart is on disk: the node begins there, and applies what was final already.
     let databases = stateful_mailbox.subscribe_databases().await;
     if let Some((_, anchor)) = marshal_mailbox.get_anchor().await {
+        if sync_floor.is_some() {
+            check_synchronised(&databases, &marshal_mailbox, anchor.inner().header().height).await;
+        }
         advance(&applied_sender, anchor.inner().header());
         advance(&head_sender, anchor.inner().header());
     }
@@ -388,48 +499,72 @@ where
         applied.wait_for(|applied| applied.height >= latest.get()).await.expect("the engine holds the sender");
     }
 
-    let alone = validators.len() == 1;
-    let leader_timeout = pace.idle.map_or(DEVELOPMENT_VIEW, |idle| idle + BUILD_TIMEOUT);
-    let certification_timeout = leader_timeout + BUILD_TIMEOUT;
-    let consensus = simplex::Engine::new(
-        context.child("consensus"),
-        simplex::Config {
-            scheme,
-            elector: RoundRobin::<Sha256>::default(),
-            blocker: network.blocker,
-            automaton: deferred.clone(),
-            relay: deferred.clone(),
-            reporter: deferred,
-            strategy,
-            partition: format!("{partition}-consensus"),
-            mailbox_size: NZUsize!(MAILBOX),
-            epoch: Epoch::zero(),
-            floor: simplex::config::Floor::Genesis(genesis_block.digest()),
-            replay_buffer: BUFFER_BYTES,
-            write_buffer: BUFFER_BYTES,
-            page_cache,
-            leader_timeout,
-            certification_timeout,
-            timeout_retry: Duration::from_secs(1),
-            view_retention: ViewDelta::new(VIEW_RETENTION),
-            skip: if alone {
-                SkipPolicy::Disabled
-            } else {
-                SkipPolicy::Enabled {
-                    timeout: certification_timeout + 2 * BUILD_TIMEOUT,
-                    budget: simplex::SkipBudget::Participants,
-                }
-            },
-            fetch_timeout: NZDuration!(Duration::from_secs(2)),
-            fetch_retry_delay: Duration::from_secs(1),
-            forward: if alone { ForwardPolicy::Disabled } else { ForwardPolicy::SilentVoters },
-            track_historical_votes: false,
-        },
-    )
-    .start(network.votes, network.certificates, network.resolver);
-
     let marshal = marshal_mailbox;
-    Running { pool, verifier, blocks: final_blocks, head, applied, databases, marshal, damage, consensus }
+    Running {
+        pool,
+        verifier,
+        blocks: final_blocks,
+        head,
+        applied,
+        databases,
+        marshal,
+        damage,
+        sets,
+        status: status.subscribe(),
+        proofs,
+        consensus,
+    }
+}
+
+/// Learns the sets of epochs that the archives hold the last blocks of.
+async fn learn_from_archive<E, C, B>(
+    sets: &Sets,
+    kept: &mut sets::Kept<E>,
+    epocher: &FixedEpocher,
+    finalizations: &C,
+    blocks: &B,
+) where
+    E: Runtime,
+    C: Certificates<Scheme = Scheme, Commitment = sha256::Digest>,
+    B: Blocks<Block = Arc<Block>>,
+{
+    while let Some(boundary) = epocher.last(sets.until())
+        && blocks.last_index().is_some_and(|last| last >= boundary)
+    {
+        let block =
+            blocks.get(Identifier::Index(boundary.get())).await.expect("the archive of blocks must be readable");
+        let certificate = finalizations.get(Identifier::Index(boundary.get())).await;
+        let certificate = certificate.expect("the archive of finalizations must be readable");
+        let (Some(block), Some(certificate)) = (block, certificate) else { return };
+        let handover = epochs::handover(&block, &certificate, sets);
+        if !matches!(sets.learn(&handover), Ok(true)) {
+            return;
+        }
+        kept.put(&handover).await;
+    }
+}
+
+/// Whether peers are so far that synchronising to their state is worthwhile. What sets they know of is learnt.
+async fn is_worthwhile<E: Runtime>(asking: &Asking, kept: &mut sets::Kept<E>, from: u64) -> bool {
+    let caught = asking.catch_up(CATCH_UP_PATIENCE).await;
+    for handover in &caught.learnt {
+        kept.put(handover).await;
+    }
+    caught.height.is_some_and(|height| height >= from)
+}
+
+/// Compares the state that was fetched with what the validators have signed: the operations were compared already, the state
+/// that they come to was not.
+async fn check_synchronised<E: Runtime>(databases: &Databases<E>, marshal: &epochs::Marshal, anchor: u64) {
+    let found = Digest(databases.0.read().await.root().0);
+    // Blocks may have been applied since.
+    for height in anchor.. {
+        let block = marshal.get_block(marshal::Identifier::Height(Height::new(height))).await;
+        let block = block.expect("the state that was fetched from peers is not that of a final block");
+        if block.inner().header().state_root == found {
+            return;
+        }
+    }
 }
 
 /// Quota of each channel and peer.

@@ -12,6 +12,7 @@ use commonware_glue::stateful::db::{ManagedDb, Merkleized as _, Unmerkleized as 
 use commonware_runtime::{Handle, Spawner};
 use commonware_storage::{
     Context as StorageContext,
+    merkle::mmr,
     qmdb::{any::batch::Slot, sync::Target},
 };
 use commonware_utils::non_empty_range;
@@ -20,7 +21,7 @@ use utilidor_ledger::{
 };
 use utilidor_proof::inclusion::{LogEntry, MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
-    Cell, Digest, Genesis, Timestamp, VerifiedTransaction,
+    Cell, Digest, Genesis, PublicKey, Roster, Timestamp, VerifiedTransaction,
     block::{Header, Round},
     encode,
 };
@@ -38,7 +39,7 @@ pub(crate) struct Executed<E: Spawner + StorageContext> {
     pub merkleized: Merkleized<E>,
 }
 
-/// Executes `transactions` on the state that `batches` fork, in a block on `parent` at `time`.
+/// Executes `transactions` on the state that `batches` fork, in a block of `proposer` on `parent` at `time`.
 ///
 /// # Panics
 ///
@@ -48,12 +49,20 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
     genesis: &Genesis,
     parent: &Header,
     time: Timestamp,
+    proposer: [u8; 32],
     transactions: Vec<VerifiedTransaction>,
     batches: Batches<E>,
 ) -> Executed<E> {
     let (state, certification, receipts) = batches;
     let mut staged = state.stage().await.expect("the state must be readable");
-    let context = LedgerContext { chain: parent.chain, height: parent.height + 1, time, next_due: parent.next_due };
+    let context = LedgerContext {
+        chain: parent.chain,
+        height: parent.height + 1,
+        time,
+        parent: parent.digest(),
+        proposer: PublicKey::Ed25519(proposer),
+        next_due: parent.next_due,
+    };
     let mut execution = Execution::new(context, genesis, transactions);
     let mut outcome = loop {
         match execution.run() {
@@ -68,6 +77,7 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         }
     };
     let entry = encode(&outcome.receipts);
+    let height = parent.height + 1;
 
     let mut slots = Vec::new();
     slots.resize_with(staged.len(), || Slot::Keep);
@@ -89,11 +99,13 @@ pub(crate) async fn execute<E: Spawner + StorageContext>(
         (certified.iter().fold(certification, append).merkleize().await, certified)
     });
     let left = std::mem::take(&mut outcome.receipts);
-    let receipts = runtime.child("receipts").spawn(|_| async move {
+    let receipts = runtime.child("receipts").spawn(move |_| async move {
         let hashes: Vec<Digest> = left.iter().map(utilidor_types::Receipt::hash).collect();
         // Freeing what the block has read takes time, too.
         drop(execution);
-        (receipts.append(LogEntry::new(entry)).merkleize().await, left, hashes)
+        // A node that synchronises needs no receipts of the past: what it has to fetch of them is the last commit.
+        let receipts = receipts.append(LogEntry::new(entry)).with_inactivity_floor(mmr::Location::new(2 * height));
+        (receipts.merkleize().await, left, hashes)
     });
     let (state, (certification, certified), (receipts, left, hashes)) =
         futures::join!(staged.seal(slots, unstaged), done(certification), done(receipts));
@@ -114,13 +126,15 @@ async fn done<T: Send + 'static>(task: Handle<T>) -> T {
     }
 }
 
-/// The header of the block that carries `transactions`, proposed in `context`, with what executing them left.
+/// The header of the block that carries `transactions`, proposed in `context`, with what executing them left; `next` is the
+/// set of validators that the block changes to.
 pub(crate) fn seal<E: Spawner + StorageContext>(
     parent: &Header,
     context: &BlockContext,
     time: Timestamp,
     transactions: &[Body],
     executed: &Executed<E>,
+    next: Option<&Roster>,
 ) -> Header {
     let (state, certification, receipts) = &executed.merkleized;
     Header {
@@ -129,8 +143,10 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         height: parent.height + 1,
         time,
         parent: Digest(context.parent.1.0),
-        proposer: context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes"),
+        proposer: proposer(context),
         round: Round { epoch: context.epoch().get(), view: context.view().get(), parent_view: context.parent.0.get() },
+        validators: parent.next_validators,
+        next_validators: next.map_or(parent.next_validators, Roster::id),
         transaction_count: count(transactions.len()),
         receipt_count: count(executed.receipt_hashes.len()),
         transactions_root: merkle_root(transactions.iter().map(|transaction| Digest(transaction.hash.0))),
@@ -147,6 +163,11 @@ pub(crate) fn seal<E: Spawner + StorageContext>(
         )),
         next_due: executed.outcome.next_due,
     }
+}
+
+/// Consensus key of the member that proposes in `context`.
+pub(crate) fn proposer(context: &BlockContext) -> [u8; 32] {
+    context.leader.as_ref().try_into().expect("an ed25519 public key has 32 bytes")
 }
 
 fn cell_of(cell: &StateCell) -> Cell {

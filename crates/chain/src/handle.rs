@@ -2,12 +2,18 @@
 
 use crate::{
     clock::{AdvanceTimeRefused, Clock},
+    engine::{Running, Runtime},
+    epochs::ConsensusStatus,
     pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
     reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    sets::Sets,
     verification::{SubmittedRefused, Verifier},
+    witness::{Misconduct, Proofs},
 };
+use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +21,7 @@ use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
 use utilidor_types::{
     AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
+    handover::Handover,
     transaction::VerifyError,
 };
 
@@ -64,14 +71,47 @@ pub struct Head {
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) genesis: Arc<Genesis>,
+    /// The node's folder.
+    pub(crate) folder: Arc<Path>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) verifier: Verifier,
     pub(crate) head: watch::Receiver<Header>,
     pub(crate) reader: mpsc::Sender<Request>,
+    pub(crate) relay: mpsc::Sender<Vec<Bytes>>,
+    pub(crate) status: watch::Receiver<Option<ConsensusStatus>>,
+    pub(crate) sets: Sets,
+    pub(crate) proofs: Proofs,
 }
 
+/// Handovers that are told at once.
+const MAX_HANDOVERS: usize = 64;
+
 impl Handle {
+    /// The way to use a running engine.
+    pub(crate) fn new<E: Runtime>(
+        genesis: Arc<Genesis>,
+        folder: &Path,
+        clock: Arc<Clock>,
+        engine: &Running<E>,
+        reader: mpsc::Sender<Request>,
+        relay: mpsc::Sender<Vec<Bytes>>,
+    ) -> Self {
+        Self {
+            genesis,
+            folder: folder.into(),
+            clock,
+            pool: engine.pool.clone(),
+            verifier: engine.verifier.clone(),
+            head: engine.head.clone(),
+            reader,
+            relay,
+            status: engine.status.clone(),
+            sets: engine.sets.clone(),
+            proofs: engine.proofs.clone(),
+        }
+    }
+
     /// The chain's genesis document.
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
@@ -82,6 +122,15 @@ impl Handle {
     /// [`Self::dropped`] tells. What is taken together can enter one block together. Submitting a transaction again has no
     /// effect.
     pub async fn submit(&self, transactions: Vec<Vec<u8>>) -> Vec<Result<TransactionHash, SubmitRefused>> {
+        self.take(transactions, true).await
+    }
+
+    /// Takes transactions from a client, to be passed on to the validators, or from a peer.
+    pub(crate) async fn take(
+        &self,
+        transactions: Vec<Vec<u8>>,
+        pass_on: bool,
+    ) -> Vec<Result<TransactionHash, SubmitRefused>> {
         let hashes: Vec<TransactionHash> = transactions.iter().map(|bytes| transaction_hash(bytes)).collect();
         let known = self.pool.known(&hashes).into_iter().zip(hashes);
         let mut answers: Vec<Option<Result<TransactionHash, SubmitRefused>>> =
@@ -99,8 +148,17 @@ impl Handle {
                 Err(refused) => answers[place] = Some(Err(refused.into())),
             }
         }
-        for (place, answer) in taken.into_iter().zip(self.offer(candidates).await) {
+        let bytes: Vec<_> = candidates.iter().map(|candidate| candidate.bytes.clone()).collect();
+        let mut pooled = Vec::new();
+        for ((place, bytes), answer) in taken.into_iter().zip(bytes).zip(self.offer(candidates).await) {
+            if answer.is_ok() {
+                pooled.push(bytes);
+            }
             answers[place] = Some(answer);
+        }
+        if pass_on && !pooled.is_empty() {
+            // A node that is stopping passes nothing on.
+            let _ = self.relay.send(pooled).await;
         }
         answers
             .into_iter()
@@ -130,7 +188,7 @@ impl Handle {
     }
 
     /// What the ledger holds of accounts: as the pool remembers, else as the state says.
-    async fn standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
+    pub(crate) async fn standings(&self, accounts: &[AccountId]) -> Result<Vec<Option<Standing>>, ReadError> {
         let mut standings = self.pool.standings(accounts);
         let unknown: BTreeSet<_> =
             accounts.iter().zip(&standings).filter(|(_, known)| known.is_none()).map(|(account, _)| *account).collect();
@@ -149,6 +207,32 @@ impl Handle {
     /// until they are submitted again: what the reason names may change, and then the transaction is tried anew.
     pub fn dropped(&self, transaction: TransactionHash) -> Option<Dropped> {
         self.pool.dropped(&transaction)
+    }
+
+    /// Whether a transaction waits in the pool.
+    pub(crate) fn waits(&self, transaction: TransactionHash) -> bool {
+        self.pool.verified(&transaction).is_some()
+    }
+
+    /// Where this node stands in consensus. None until it has entered an epoch.
+    pub fn consensus(&self) -> Option<ConsensusStatus> {
+        self.status.borrow().clone()
+    }
+
+    /// Misconduct of validators that this node can prove, since it started.
+    pub fn misconduct(&self) -> Vec<Misconduct> {
+        self.proofs.all()
+    }
+
+    /// The handovers that lead from the set of validators of `version` on, a few at a time; the last of all is the newest end
+    /// of an epoch, even if that changed nothing.
+    pub fn handovers(&self, version: u64) -> Vec<Handover> {
+        self.sets.handovers(version, MAX_HANDOVERS)
+    }
+
+    /// The handovers that lead from the genesis document to the validators of an epoch.
+    pub fn handovers_until(&self, epoch: u64) -> Vec<Handover> {
+        self.sets.changes_until(epoch)
     }
 
     /// Whether a transaction is in the pool, or was in a final block lately.
@@ -194,6 +278,12 @@ impl Handle {
         }
     }
 
+    /// Height of the first block that this node holds with all that it did: later than 1 if it began with a state that it
+    /// fetched from peers.
+    pub async fn first_held(&self) -> Result<u64, ReadError> {
+        self.ask(Request::FirstHeld).await
+    }
+
     /// The header at `height` with the signatures that make it final.
     pub async fn final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {
         self.ask(|answer| Request::FinalHeader(height, answer)).await
@@ -228,7 +318,19 @@ impl Handle {
     /// Proves that the certified runs at `positions` are in the certification log as of the block at height `at`, or else the
     /// last final one. Any height not below the runs' own will do, at any time.
     pub async fn prove_certified(&self, positions: Vec<u64>, at: Option<u64>) -> Result<CertificatesProof, ReadError> {
-        self.ask(|answer| Request::ProveCertified(positions, at, answer)).await
+        let mut proof = self.ask(|answer| Request::ProveCertified(positions, at, answer)).await?;
+        proof.handovers = self.handovers_until(proof.block.header.round.epoch);
+        Ok(proof)
+    }
+
+    /// The engine's own metrics as OpenMetrics text: consensus, network, storage.
+    pub async fn engine_metrics(&self) -> Result<String, ReadError> {
+        self.ask(Request::Metrics).await
+    }
+
+    /// The node's bytes that are free on its disk; none where the system does not tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        crate::disk::free_bytes(&self.folder)
     }
 
     /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for

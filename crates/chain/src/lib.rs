@@ -19,6 +19,10 @@
 //! | `store`, `archive`, `directory`, `disk` | what is kept, and where, and that it can be read and written |
 //! | `finality`, `final_blocks`, `reader` | when a block counts as final, and what can be asked about it |
 //! | `engine`, `network` | how the consensus engine is put together |
+//! | `epochs`, `sets`, `feed` | one run of consensus an epoch: who signs it, taking part in it, following it |
+//! | `handovers`, `relay`, `history` | what nodes tell each other besides: sets of validators, transactions, the past |
+//! | `guard`, `scheme` | that this member never votes twice, whatever its disk does |
+//! | `witness` | that others who do can be shown to have |
 //!
 //! The engine's own types stay in this crate. There is one instantiation of the engine in the whole program, in `node`:
 //! it takes minutes to compile. Deliberately absent: rules of the ledger, HTTP, SQL.
@@ -31,30 +35,42 @@ mod config;
 mod directory;
 mod disk;
 mod engine;
+mod epochs;
 mod executor;
+mod feed;
 mod final_blocks;
 mod finality;
+mod guard;
 mod handle;
+mod handovers;
+mod history;
 mod network;
 mod node;
 mod pace;
 mod pool;
 mod reader;
 mod recent;
+mod relay;
+mod scheme;
+mod sets;
 #[cfg(test)]
 mod simulation;
 mod state;
 mod store;
 mod verification;
+mod witness;
 
 pub use block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 pub use clock::AdvanceTimeRefused;
-pub use config::Config;
+pub use config::{Config, Peer, Role};
 pub use directory::{DirectoryError, FORMAT, read_genesis};
 pub use disk::{DiskFull, KEEP_FREE_BYTES};
+pub use epochs::{ConsensusStatus, Part};
+pub use guard::{GuardError, create_guard};
 pub use handle::{Handle, Head, SubmitRefused};
 pub use node::{Node, NodeFailed, StartError, start};
 pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
 pub use pool::{Dropped, PoolLimits, PoolRefused};
 pub use reader::{ReadError, ReceiptProof, StateProof, TransactionProof};
 pub use utilidor_ledger::Inadmissible;
+pub use witness::{Misconduct, Offence};

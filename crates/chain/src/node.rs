@@ -1,37 +1,44 @@
 //! A node's life: start, run in threads of its own, stop.
 
 use crate::{
+    application,
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Peer, Role},
     directory::{Directory, DirectoryError},
     disk::{self, DiskFull},
     engine,
+    guard::{Files, Guard, GuardError},
     handle::Handle,
+    history::{self, History},
     network,
     pace::Pace,
     reader::Reader,
+    relay::{self, Relay},
+    scheme::Voter,
 };
 use commonware_codec::DecodeExt as _;
-use commonware_cryptography::ed25519;
+use commonware_cryptography::{Signer as _, ed25519};
 use commonware_runtime::{Runner as _, Spawner as _, Strategizer as _, Supervisor as _, tokio as engine_runtime};
 use commonware_utils::ordered::Set;
 use futures::future::Either;
 use std::{
     any::Any,
-    num::NonZeroUsize,
+    num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
     sync::{Arc, mpsc as blocking},
     thread::JoinHandle,
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
-use utilidor_proof::inclusion::{ProofError, validator};
+use utilidor_proof::{ProofError, members::keys};
 use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
 /// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
 pub(crate) const STACK_BYTES: usize = 16 << 20;
+/// Height of the chain from which synchronising is quicker than executing all blocks.
+const WORTH_SYNCHRONISING: u64 = 256;
 /// How long a clean stop may take before tasks are cut off; nothing final is lost by that.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,12 +48,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error("could not open the data directory")]
     Directory(#[from] DirectoryError),
-    /// The genesis document names no usable validators.
+    /// The genesis document names no validator, one twice, or one whose key cannot sign.
     #[error("the genesis document's validators cannot be used")]
     Validators(#[source] ProofError),
-    /// The genesis document names no validator, or one twice.
-    #[error("a chain needs at least one validator, and each only once")]
-    ValidatorSet,
     /// A development chain has exactly one validator, whose operator controls time.
     #[error("a development chain has one validator, the genesis document names {validators}")]
     DevelopmentMembers {
@@ -54,16 +58,30 @@ pub enum StartError {
         validators: usize,
     },
     /// A peer's key is no Ed25519 key.
-    #[error("the key of the peer at {address} is not an Ed25519 key")]
+    #[error("the key of the peer {key} is not an Ed25519 key")]
     PeerKey {
-        /// The peer's address.
-        address: std::net::SocketAddr,
+        /// The key, in hexadecimal digits.
+        key: String,
+    },
+    /// The vote guard cannot be used.
+    #[error("the vote guard cannot be used")]
+    Guard(#[from] GuardError),
+    /// A member among several has no vote guard.
+    #[error(
+        "a validator of a chain with {validators} validators needs a vote guard: name the one that was made with its key"
+    )]
+    NoGuard {
+        /// Validators of the genesis document.
+        validators: usize,
     },
     /// There is too little room on the disk.
     #[error(transparent)]
     DiskFull(#[from] DiskFull),
     /// The engine failed while it recovered.
-    #[error("the node could not read or write its data: {0}")]
+    #[error(
+        "the node could not read or write its data: {0}. Check the disk. If data is damaged, take the folder from a copy, or, where \
+         the chain has other members, move it away and start again: the node fetches it anew. Leave the vote guard where it is"
+    )]
     Failed(String),
 }
 
@@ -93,31 +111,15 @@ pub struct Node {
 
 /// Starts a node and returns once it has recovered what is on disk. Blocks the calling thread for that long.
 pub fn start(config: Config) -> Result<Node, StartError> {
-    let validators = config
-        .genesis
-        .validators
-        .iter()
-        .map(validator)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(StartError::Validators)?;
-    let validators = Set::try_from(validators).map_err(|_| StartError::ValidatorSet)?;
-    if validators.is_empty() {
-        return Err(StartError::ValidatorSet);
-    }
+    let validators = keys(&config.genesis.roster()).map_err(StartError::Validators)?;
     if config.genesis.kind == ChainKind::Development && validators.len() != 1 {
         return Err(StartError::DevelopmentMembers { validators: validators.len() });
     }
     let key = ed25519::PrivateKey::decode(commonware_codec::Copying(config.key.as_slice()))
         .expect("any 32 bytes are an Ed25519 secret");
-    let peers = config
-        .peers
-        .iter()
-        .map(|(key, address)| {
-            ed25519::PublicKey::decode(commonware_codec::Copying(key.as_slice()))
-                .map(|key| (key, *address))
-                .map_err(|_| StartError::PeerKey { address: *address })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let hexadecimal = |peer: Peer| peer.key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let known = network::known(&config.peers).map_err(|peer| StartError::PeerKey { key: hexadecimal(peer) })?;
+    let (voter, without_guard) = voter(&config, &key, &validators)?;
     let directory = Directory::open(&config.data_dir, &config.genesis)?;
     let (folder, keep_free) = (config.data_dir.clone(), config.keep_free);
     disk::check(&folder, keep_free)?;
@@ -130,7 +132,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
         .stack_size(STACK_BYTES)
         .spawn(move || {
             let _ended = Ended(ended_sender);
-            run(config, directory, validators, key, peers, started_sender, stopped)
+            run(config, directory, Identity { key, voter, without_guard, known }, started_sender, stopped)
         })
         .map_err(|error| StartError::Failed(error.to_string()))?;
     match started.recv() {
@@ -142,6 +144,32 @@ pub fn start(config: Config) -> Result<Node, StartError> {
             (Err(panic), _) => StartError::Failed(reason(&*panic)),
         }),
     }
+}
+
+/// Who signs for a node, and whether it may although its guard is lost.
+fn voter(
+    config: &Config,
+    key: &ed25519::PrivateKey,
+    validators: &Set<ed25519::PublicKey>,
+) -> Result<(Option<Voter>, bool), StartError> {
+    let Role::Member { guard, without_guard } = &config.role else { return Ok((None, false)) };
+    let guard = match guard {
+        Some(path) => {
+            let public = key.public_key().as_ref().try_into().expect("an ed25519 public key has 32 bytes");
+            Some(Arc::new(Guard::open(Box::new(Files::at(path)), path, public, config.genesis.chain())?))
+        }
+        None if validators.len() == 1 => None,
+        None => return Err(StartError::NoGuard { validators: validators.len() }),
+    };
+    Ok((Some(Voter { key: key.clone(), guard }), *without_guard))
+}
+
+/// Who a node is, and whom it knows.
+struct Identity {
+    key: ed25519::PrivateKey,
+    voter: Option<Voter>,
+    without_guard: bool,
+    known: network::Known,
 }
 
 /// Says that the node's thread is over, however it came to that.
@@ -156,49 +184,68 @@ impl Drop for Ended {
 fn run(
     config: Config,
     directory: Directory,
-    validators: Set<ed25519::PublicKey>,
-    key: ed25519::PrivateKey,
-    peers: Vec<(ed25519::PublicKey, std::net::SocketAddr)>,
+    identity: Identity,
     started: blocking::SyncSender<Handle>,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), NodeFailed> {
     let (folder, keep_free) = (config.data_dir.clone(), config.keep_free);
+    let cache_bytes = config.cache_bytes.unwrap_or_else(|| disk::cache_bytes(&directory.storage));
     let runtime = engine_runtime::Config::new().with_worker_threads(DRIVERS).with_storage_directory(&directory.storage);
     let ended = engine_runtime::Runner::new(runtime).start(|context| async move {
         let genesis = Arc::new(config.genesis);
         let clock = Arc::new(Clock::new(config::development_start(&genesis)));
-        let members = u32::try_from(validators.len()).expect("the number of validators is bounded");
-        let namespace = consensus_namespace(genesis.chain());
-        let network = network::start(&context, &namespace, &key, config.listen, &peers, members);
+        let Identity { key, voter, without_guard, known } = identity;
+        let (namespace, me) = (consensus_namespace(genesis.chain()), key.public_key());
+        let network = network::start(&context, &namespace, &key, config.listen, known, &genesis);
+        let network::RealParts { ends: network, transactions, history, connections } = network;
+        let blocker = network.blocker.clone();
         let workers = NonZeroUsize::new(config.workers).unwrap_or(NonZeroUsize::MIN);
         let engine = engine::start(
             context.child("engine"),
             network,
             engine::Config {
                 genesis: genesis.clone(),
-                validators,
-                key,
+                me: me.clone(),
+                voter,
+                without_guard,
+                epoch_length: NonZeroU64::new(genesis.epoch_length).unwrap_or(NonZeroU64::MAX),
+                council: application::by_ledger(),
+                connections: Box::new(connections),
                 clock: clock.clone(),
                 pace: Pace {
                     idle: (genesis.kind == ChainKind::Production).then_some(config.idle_interval),
                     gather: config.gather,
-                    patience: config.idle_interval * 4,
+                    longest_pause: config.longest_pause,
                 },
                 pool: config.pool,
-                synchronise: config.synchronise,
+                synchronise: config.synchronise.then_some(WORTH_SYNCHRONISING),
                 strategy: context.strategy(workers),
                 partition: "chain".into(),
+                cache_bytes,
             },
         )
         .await;
-        let handle = Handle {
-            genesis,
-            clock,
-            pool: engine.pool.clone(),
-            verifier: engine.verifier.clone(),
-            head: engine.head.clone(),
-            reader: Reader::start(context.child("reading"), &engine),
+        let (relay_queue, submitted) = relay::queue();
+        let (asking, asked) = history::queue();
+        let reader = Reader::start(context.child("reading"), &engine, asking);
+        let past = History {
+            context: context.child("past"),
+            sets: engine.sets.clone(),
+            me: me.clone(),
+            reader: reader.clone(),
+            blocker: blocker.clone(),
+            sender: history.0,
         };
+        past.start(history.1, asked);
+        let handle = Handle::new(genesis, &folder, clock, &engine, reader, relay_queue);
+        let relay = Relay {
+            context: context.child("relay"),
+            handle: handle.clone(),
+            me,
+            status: engine.status.clone(),
+            blocker,
+        };
+        relay.start(transactions, submitted);
         if started.send(handle).is_err() {
             return Ok(());
         }

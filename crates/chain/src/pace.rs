@@ -2,27 +2,37 @@
 //!
 //! Stands between consensus and the ledger's application. A leader builds as soon as there is something to do: a
 //! transaction to try, due work left over, or a time the operator asked for. Otherwise it waits: on a production chain for the
-//! idle interval, so that contracts find their time; on a development chain for as long as nothing happens, and the view is
-//! given up without a block. The wait is here and not in the application, because finality waits for a build.
+//! idle interval, so that contracts find their time, and twice as long after each block in which nothing happened, up to a
+//! longest pause; on a development chain for as long as nothing happens, and the view is given up without a block. The wait is here and not in the application, because finality waits for a build.
 //!
-//! A voter holds back while a proposal's time is ahead of its own clock by more than the drift, or lags far behind it. It
-//! never refuses for that: clocks differ from member to member, so a clock can only delay.
+//! A voter holds back while a proposal's time is ahead of its own clock by more than the drift, and as long as the view lasts if
+//! it lags far behind. It never refuses for that: clocks differ from member to member, so a clock can only delay. So a wrong
+//! clock makes its member's turns pass, and gates and deadlines keep the others' time.
 
 use crate::{
     block::{Block, BlockContext},
     clock::Clock,
     pool::Pool,
+    scheme::Scheme,
 };
-use commonware_consensus::{Application, marshal::ancestry::Ancestry, simplex::scheme::ed25519::Scheme};
+use commonware_consensus::{Application, marshal::ancestry::Ancestry};
 use commonware_cryptography::Digested;
 use commonware_runtime::Clock as RuntimeClock;
+use futures::future::Either;
 use std::{future::pending, sync::Arc, time::Duration};
+use utilidor_types::Header;
 
 /// How far a proposal's time may be ahead of a voter's clock, in milliseconds.
 pub const MAX_DRIFT_MS: u64 = 1_000;
 
 /// How far a proposal's time may lag behind a voter's clock, in milliseconds, before the voter lets its view pass.
 pub const MAX_LAG_MS: u64 = 30_000;
+
+/// How long the first leader of an epoch waits, so that the others have entered it as well: what they are sent before is lost.
+const ENTERING: Duration = Duration::from_millis(100);
+
+/// How long a leader looks for the block before its parent, which is at hand unless the node has just synchronised.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// How long a voter waits for its clock to reach a proposal's time: longer than any view lasts.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -34,8 +44,8 @@ pub(crate) struct Pace {
     pub idle: Option<Duration>,
     /// How long a leader that has waited gathers transactions after the first.
     pub gather: Duration,
-    /// How long a voter holds back on a proposal whose time lags.
-    pub patience: Duration,
+    /// Most that this becomes while nothing happens.
+    pub longest_pause: Duration,
 }
 
 /// An application that is asked at the right time.
@@ -48,8 +58,16 @@ pub(crate) struct Paced<A> {
 }
 
 impl<A> Paced<A> {
+    /// How long a leader waits for something to do. `before` is the block before the parent, if there is one.
+    fn pause(&self, parent: &Header, before: Option<&Header>) -> Option<Duration> {
+        let idle = self.pace.idle?;
+        let quiet = parent.transaction_count == 0 && parent.receipt_count == 0;
+        let last = before.filter(|_| quiet).map_or(0, |before| parent.time.0.saturating_sub(before.time.0));
+        Some(Duration::from_millis(last.saturating_mul(2)).clamp(idle, self.pace.longest_pause.max(idle)))
+    }
+
     /// Returns once a block on `parent` is worth building.
-    async fn wait<E: RuntimeClock>(&self, runtime: &E, parent: &Block) {
+    async fn wait<E: RuntimeClock>(&self, runtime: &E, parent: &Block, before: Option<&Header>) {
         use commonware_cryptography::Digestible as _;
         let header = parent.header();
         if self.clock.wants_block_after(header.time, header.next_due) {
@@ -75,7 +93,7 @@ impl<A> Paced<A> {
                 runtime.sleep(gather).await;
             }
         };
-        match self.pace.idle {
+        match self.pause(header, before) {
             None => worth_building.await,
             Some(idle) => {
                 let due = header.next_due.map(|due| due.0.saturating_sub(self.clock.now(runtime).0));
@@ -101,7 +119,7 @@ impl<A> Paced<A> {
             }
             runtime.sleep(wait).await;
         } else if time.saturating_add(MAX_LAG_MS) < now {
-            runtime.sleep(self.pace.patience).await;
+            pending::<()>().await;
         }
     }
 }
@@ -123,8 +141,20 @@ where
         (): (),
     ) -> Option<Digested<Block>> {
         use futures::StreamExt as _;
-        let parent = ancestry.clone().next().await?;
-        self.wait(&context.0, parent.inner()).await;
+        let mut blocks = ancestry.clone();
+        let parent = blocks.next().await?;
+        let height = parent.inner().header().height;
+        let before = async { if height > 0 { blocks.next().await } else { None } };
+        let (before, patience) = (before, context.0.sleep(GLANCE));
+        futures::pin_mut!(before, patience);
+        let before = match futures::future::select(before, patience).await {
+            Either::Left((before, _)) => before,
+            Either::Right(_) => None,
+        };
+        if context.1.parent.0.is_zero() && height > 0 {
+            context.0.sleep(ENTERING).await;
+        }
+        self.wait(&context.0, parent.inner(), before.as_ref().map(|before| before.inner().header())).await;
         self.inner.propose(context, ancestry, ()).await
     }
 
@@ -134,5 +164,100 @@ where
             self.hold_back(&context.0, block.inner()).await;
         }
         self.inner.verify(context, ancestry).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{block::merkle_root, pool::PoolLimits};
+    use commonware_cryptography::{Signer as _, ed25519};
+    use commonware_runtime::{Runner as _, deterministic};
+    use utilidor_types::{
+        ChainId, Digest, Timestamp,
+        block::{Log, Round},
+        handover::SetId,
+    };
+
+    fn block(time: u64, receipts: u32, due: Option<u64>) -> Block {
+        let log = Log { root: Digest([1; 32]), start: 0, end: 2 };
+        let set = SetId { version: 0, digest: Digest([2; 32]) };
+        let empty = merkle_root(std::iter::empty());
+        let header = Header {
+            version: Header::VERSION,
+            chain: ChainId([3; 16]),
+            height: 5,
+            time: Timestamp(time),
+            parent: Digest([4; 32]),
+            proposer: ed25519::PrivateKey::from_seed(5).public_key().as_ref().try_into().unwrap(),
+            round: Round { epoch: 0, view: 5, parent_view: 4 },
+            validators: set,
+            next_validators: set,
+            transaction_count: 0,
+            receipt_count: receipts,
+            transactions_root: empty,
+            receipts_root: empty,
+            state_root: Digest([6; 32]),
+            state_operations: log,
+            certification: log,
+            receipts: log,
+            next_due: due.map(Timestamp),
+        };
+        Block::new(header, Vec::new(), None)
+    }
+
+    fn paced() -> Paced<()> {
+        let pace = Pace {
+            idle: Some(Duration::from_secs(1)),
+            longest_pause: Duration::from_secs(5),
+            gather: Duration::from_millis(2),
+        };
+        let pool = Arc::new(Pool::new(PoolLimits::default()));
+        Paced { inner: (), clock: Arc::new(Clock::new(None)), pool, pace }
+    }
+
+    /// How long a leader waits on a parent at 100 s, in milliseconds.
+    fn waits(before: u64, receipts: u32, due: Option<u64>) -> u64 {
+        deterministic::Runner::default().start(|context| async move {
+            context.sleep(Duration::from_secs(100)).await;
+            let (parent, before) = (block(100_000, receipts, due), block(before, 0, None));
+            let begin = context.current();
+            paced().wait(&context, &parent, Some(before.header())).await;
+            u64::try_from(context.current().duration_since(begin).unwrap().as_millis()).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_leader_waits_longer_the_longer_nothing_has_happened_and_never_past_what_is_due() {
+        assert_eq!(waits(99_900, 0, None), 1_000, "the shortest pause");
+        assert_eq!(waits(98_000, 0, None), 4_000, "twice the last one");
+        assert_eq!(waits(80_000, 0, None), 5_000, "the longest pause");
+        assert_eq!(waits(80_000, 1, None), 1_000, "something happened in the parent");
+        assert_eq!(waits(80_000, 0, Some(100_700)), 700, "work is due");
+        assert_eq!(waits(80_000, 0, Some(99_000)), 0, "work was carried over");
+    }
+
+    /// How long a voter at 100 s holds back, in milliseconds; none: until its view is over.
+    fn holds_back(time: u64) -> Option<u64> {
+        deterministic::Runner::default().start(|context| async move {
+            context.sleep(Duration::from_secs(100)).await;
+            let (proposal, begin, paced) = (block(time, 0, None), context.current(), paced());
+            let (voter, over) = (paced.hold_back(&context, &proposal), context.sleep(Duration::from_secs(30)));
+            futures::pin_mut!(voter, over);
+            match futures::future::select(voter, over).await {
+                Either::Left(_) => u64::try_from(context.current().duration_since(begin).unwrap().as_millis()).ok(),
+                Either::Right(_) => None,
+            }
+        })
+    }
+
+    #[test]
+    fn a_voter_bounds_a_proposals_time_by_its_own_clock_on_both_sides() {
+        assert_eq!(holds_back(100_000), Some(0));
+        assert_eq!(holds_back(100_000 + MAX_DRIFT_MS), Some(0));
+        assert_eq!(holds_back(103_500), Some(2_500), "until its own clock is near enough");
+        assert_eq!(holds_back(100_000 + 3_600_000), None, "an hour ahead");
+        assert_eq!(holds_back(100_000 - MAX_LAG_MS), Some(0));
+        assert_eq!(holds_back(100_000 - MAX_LAG_MS - 1), None, "held back too long");
     }
 }

@@ -8,13 +8,14 @@ use crate::{
     block::{Block, merkle_tree},
     engine::{Running, Runtime},
     final_blocks::FinalBlocks,
+    history::{Asking, Fetched},
     pool::Standing,
-    store::{Databases, receipts_position},
+    scheme::Scheme,
+    store::{Databases, first_held, receipts_position},
 };
 use commonware_codec::Encode as _;
 use commonware_consensus::{
     marshal::{self, core::Mailbox as MarshalMailbox, standard::Standard},
-    simplex::scheme::ed25519::Scheme,
     types::Height,
 };
 use commonware_cryptography::Sha256;
@@ -130,9 +131,20 @@ pub struct StateProof {
 
 type Answer<T> = oneshot::Sender<Result<T, ReadError>>;
 
+/// What a node itself holds of a block, as it is told to a peer.
+pub(crate) struct Held {
+    pub header: FinalHeader,
+    /// The block's encoding.
+    pub block: Vec<u8>,
+    /// Its receipts' encoding.
+    pub receipts: Vec<u8>,
+}
+
 /// A question.
 pub(crate) enum Request {
+    Held(u64, Answer<Held>),
     Block(u64, Answer<Arc<FinalBlock>>),
+    FirstHeld(Answer<u64>),
     FinalHeader(u64, Answer<FinalHeader>),
     State(Vec<Key>, Answer<Vec<Option<Cell>>>),
     Standings(Vec<AccountId>, Answer<Vec<Option<Standing>>>),
@@ -141,6 +153,7 @@ pub(crate) enum Request {
     ProveTransaction(u64, u32, Answer<TransactionProof>),
     ProveReceipt(u64, u32, Answer<ReceiptProof>),
     ProveCertified(Vec<u64>, Option<u64>, Answer<CertificatesProof>),
+    Metrics(Answer<String>),
 }
 
 /// Reads what the engine stores.
@@ -151,6 +164,7 @@ pub(crate) struct Reader<E: Runtime> {
     head: watch::Receiver<Header>,
     applied: watch::Receiver<Header>,
     damage: Arc<Damage>,
+    history: Asking,
 }
 
 fn storage(error: impl std::fmt::Display) -> ReadError {
@@ -159,7 +173,7 @@ fn storage(error: impl std::fmt::Display) -> ReadError {
 
 impl<E: Runtime> Reader<E> {
     /// Starts a reader on a running engine; requests are answered concurrently.
-    pub fn start(context: E, engine: &Running<E>) -> mpsc::Sender<Request> {
+    pub fn start(context: E, engine: &Running<E>, history: Asking) -> mpsc::Sender<Request> {
         let (sender, mut requests) = mpsc::channel(MAX_REQUESTS);
         let reader = Arc::new(Self {
             marshal: engine.marshal.clone(),
@@ -168,9 +182,14 @@ impl<E: Runtime> Reader<E> {
             head: engine.head.clone(),
             applied: engine.applied.clone(),
             damage: engine.damage.clone(),
+            history,
         });
         context.child("reader").spawn(move |context| async move {
             while let Some(request) = requests.recv().await {
+                if let Request::Metrics(answer) = request {
+                    drop(answer.send(Ok(context.encode())));
+                    continue;
+                }
                 let reader = reader.clone();
                 context.child("request").spawn(move |_| async move { reader.answer(request).await });
             }
@@ -182,6 +201,11 @@ impl<E: Runtime> Reader<E> {
         // A requester that no longer waits is no error.
         match request {
             Request::Block(height, answer) => drop(answer.send(self.block(height).await)),
+            Request::Held(height, answer) => drop(answer.send(self.held(height).await)),
+            Request::FirstHeld(answer) => {
+                let start = *self.databases.2.read().await.bounds().start;
+                drop(answer.send(Ok(first_held(start))));
+            }
             Request::FinalHeader(height, answer) => drop(answer.send(self.final_header(height).await)),
             Request::State(keys, answer) => drop(answer.send(self.state(&keys).await)),
             Request::Standings(accounts, answer) => drop(answer.send(self.standings(&accounts).await)),
@@ -194,6 +218,8 @@ impl<E: Runtime> Reader<E> {
             Request::ProveCertified(positions, at, answer) => {
                 drop(answer.send(self.prove_certified(&positions, at).await));
             }
+            // Answered where the requests come in: it needs the engine's runtime.
+            Request::Metrics(_) => {}
         }
     }
 
@@ -238,7 +264,12 @@ impl<E: Runtime> Reader<E> {
         }
         self.applied(height).await?;
         let position = mmr::Location::new(receipts_position(height));
-        let entry = self.databases.2.read().await.get(position).await.map_err(storage)?;
+        let receipts = self.databases.2.read().await;
+        if height < first_held(*receipts.bounds().start) {
+            return Err(ReadError::NotHeld { height });
+        }
+        let entry = receipts.get(position).await.map_err(storage)?;
+        drop(receipts);
         let entry = entry.ok_or(ReadError::NotHeld { height })?;
         decode(entry.bytes(), MAX_LOG_ENTRY_BYTES).map_err(storage)
     }
@@ -247,22 +278,57 @@ impl<E: Runtime> Reader<E> {
         self.final_height(height)?;
         match self.blocks.at(height) {
             Some(block) => Ok(block),
-            None => self.stored_final(height).await.map(Arc::new),
+            None => match self.stored_final(height).await {
+                Err(missing) => self.past_final(height, missing).await.map(Arc::new),
+                stored => stored.map(Arc::new),
+            },
         }
+    }
+
+    /// A block from a peer, in place of one that is missing here.
+    async fn fetched(&self, height: u64, missing: ReadError) -> Result<Arc<Fetched>, ReadError> {
+        match missing {
+            ReadError::NotHeld { .. } | ReadError::Damaged { .. } if height > 0 => {
+                self.history.fetch(height).await.ok_or(missing)
+            }
+            _ => Err(missing),
+        }
+    }
+
+    /// What a block did, from a peer; what it certified is in this node's own log.
+    async fn past_final(&self, height: u64, missing: ReadError) -> Result<FinalBlock, ReadError> {
+        let fetched = self.fetched(height, missing).await?;
+        let header = fetched.block.header().clone();
+        let mut certified = Vec::new();
+        let log = self.databases.1.read().await;
+        // Its entries stand between the commit of the block before and its own.
+        for position in (0..header.certification.end.saturating_sub(1)).rev() {
+            let Some(entry) = log.get(mmr::Location::new(position)).await.map_err(storage)? else { break };
+            certified.push(decode(entry.bytes(), MAX_CERTIFICATION_ENTRY_BYTES).map_err(storage)?);
+        }
+        drop(log);
+        certified.reverse();
+        Ok(FinalBlock {
+            header,
+            transactions: transactions(&fetched.block)?,
+            receipts: fetched.receipts.clone(),
+            certified,
+        })
+    }
+
+    /// What this node itself holds of a block.
+    async fn held(&self, height: u64) -> Result<Held, ReadError> {
+        self.final_height(height)?;
+        let header = self.stored_final_header(height).await?;
+        let block = self.stored(height).await?.encode().to_vec();
+        Ok(Held { header, block, receipts: encode(&self.receipts(height).await?) })
     }
 
     async fn stored_final(&self, height: u64) -> Result<FinalBlock, ReadError> {
         self.applied(height).await?;
         let block = self.stored(height).await?;
         let header = block.header().clone();
-        let transactions = block
-            .transactions()
-            .iter()
-            .map(|body| {
-                let signed = SignedTransaction::decode(&body.bytes).map_err(storage)?;
-                Ok(FinalTransaction { hash: body.hash, signed: Arc::new(signed) })
-            })
-            .collect::<Result<_, ReadError>>()?;
+        let transactions = transactions(&block)?;
         let mut certified = Vec::new();
         if height > 0 {
             let first = self.header(height - 1).await?.certification.end;
@@ -283,6 +349,13 @@ impl<E: Runtime> Reader<E> {
 
     async fn final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {
         self.final_height(height)?;
+        match self.stored_final_header(height).await {
+            Err(missing) => self.fetched(height, missing).await.map(|fetched| fetched.header.clone()),
+            stored => stored,
+        }
+    }
+
+    async fn stored_final_header(&self, height: u64) -> Result<FinalHeader, ReadError> {
         let header = self.header(height).await?;
         let mut descendants = Vec::new();
         let mut last = height;
@@ -391,7 +464,10 @@ impl<E: Runtime> Reader<E> {
 
     async fn prove_transaction(&self, height: u64, index: u32) -> Result<TransactionProof, ReadError> {
         let final_header = self.final_header(height).await?;
-        let block = self.stored(height).await?;
+        let block = match self.stored(height).await {
+            Err(missing) => self.fetched(height, missing).await?.block.clone(),
+            stored => stored?,
+        };
         let leaves = block.transactions().iter().map(|body| Digest(body.hash.0));
         let inclusion = inclusion(leaves, height, index)?;
         let transaction = block.transactions()[index as usize].hash;
@@ -400,7 +476,10 @@ impl<E: Runtime> Reader<E> {
 
     async fn prove_receipt(&self, height: u64, index: u32) -> Result<ReceiptProof, ReadError> {
         let final_header = self.final_header(height).await?;
-        let receipts = self.receipts(height).await?;
+        let receipts = match self.receipts(height).await {
+            Err(missing) => self.fetched(height, missing).await?.receipts.clone(),
+            stored => stored?,
+        };
         let inclusion = inclusion(receipts.iter().map(Receipt::hash), height, index)?;
         let receipt = receipts[index as usize].clone();
         Ok(ReceiptProof { block: final_header, receipt, inclusion })
@@ -425,8 +504,17 @@ impl<E: Runtime> Reader<E> {
             let certified = decode(entry.bytes(), MAX_CERTIFICATION_ENTRY_BYTES).map_err(storage)?;
             entries.push((certified, EntryInclusion { position, path: path.encode().to_vec() }));
         }
-        Ok(CertificatesProof { block, entries })
+        Ok(CertificatesProof { handovers: Vec::new(), block, entries })
     }
+}
+
+/// A block's transactions, decoded.
+fn transactions(block: &Block) -> Result<Vec<FinalTransaction>, ReadError> {
+    let decoded = block.transactions().iter().map(|body| {
+        let signed = SignedTransaction::decode(&body.bytes).map_err(storage)?;
+        Ok(FinalTransaction { hash: body.hash, signed: Arc::new(signed) })
+    });
+    decoded.collect()
 }
 
 fn cell_of(cell: &StateCell) -> Cell {

@@ -31,6 +31,12 @@ pub(crate) type Batches<E> = <Databases<E> as DatabaseSet<E>>::Unmerkleized;
 pub(crate) type Merkleized<E> = <Databases<E> as DatabaseSet<E>>::Merkleized;
 pub(crate) type SyncTargets<E> = <Databases<E> as DatabaseSet<E>>::SyncTargets;
 
+/// Height of the first block whose receipts a node holds, if its receipts log begins at `start`: a log that was synchronised
+/// begins with the commit of the block that it was synchronised to.
+pub(crate) const fn first_held(start: u64) -> u64 {
+    start / 2 + 1
+}
+
 /// Position in the receipts log of the entry of the block at `height`, which must not be 0: the log begins with a commit,
 /// and each block appends its entry and a commit.
 pub(crate) const fn receipts_position(height: u64) -> u64 {
@@ -61,11 +67,11 @@ pub(crate) const COMPRESSION: Option<u8> = Some(1);
 
 // These may change freely.
 pub(crate) const BUFFER_BYTES: NonZeroUsize = NZUsize!(1 << 20);
-const CACHED_PAGES: NonZeroUsize = NZUsize!(1 << 16);
 
-/// The cache of pages that all stores of a node share: 256 MiB when it is full.
-pub(crate) fn page_cache() -> CacheRef {
-    CacheRef::new(PAGE_BYTES, CACHED_PAGES)
+/// The cache of pages that all stores of a node share. It takes all of its `bytes` from the beginning.
+pub(crate) fn page_cache(bytes: usize) -> CacheRef {
+    let pages = NonZeroUsize::new(bytes / usize::from(PAGE_BYTES.get())).unwrap_or(NonZeroUsize::MIN);
+    CacheRef::new(PAGE_BYTES, pages)
 }
 
 fn merkle(name: &str, strategy: &Rayon, page_cache: &CacheRef) -> MerkleConfig<Rayon> {

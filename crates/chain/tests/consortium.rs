@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use utilidor_chain::{Config, Handle, Node, start};
-use utilidor_proof::inclusion::Members;
+use utilidor_chain::{Config, Handle, Node, Part, Peer, StartError, create_guard, start};
+use utilidor_proof::Members;
 use utilidor_types::{Genesis, PrivateKey, PublicKey, TransactionHash, genesis::ChainKind};
 
 const MEMBERS: u8 = 4;
@@ -31,15 +31,25 @@ impl Consortium {
         }
     }
 
+    /// Starts a member, or, as number [`MEMBERS`], a follower.
     fn start(&self, index: u8) -> Node {
         let place = usize::from(index);
-        let mut config = Config::alone(self.dirs[place].path(), self.genesis.clone(), validator_key(index));
+        let (folder, key) = (self.dirs[place].path(), validator_key(index));
+        let (data, guard) = (folder.join("chain"), folder.join("guard"));
+        let mut config = if index < MEMBERS {
+            if !data.exists() {
+                create_guard(&guard, &public_key(index)).unwrap();
+            }
+            Config::member(data, self.genesis.clone(), key, guard)
+        } else {
+            Config::follower(data, self.genesis.clone(), key)
+        };
         config.listen = self.addresses[place];
-        config.peers = (0..MEMBERS)
-            .filter(|peer| *peer != index)
-            .map(|peer| (public_key(peer), self.addresses[usize::from(peer)]))
-            .collect();
+        let address = |peer: u8| (peer < MEMBERS).then(|| self.addresses[usize::from(peer)].into());
+        let peer = |peer| Peer { key: public_key(peer), address: address(peer) };
+        config.peers = (0..=MEMBERS).filter(|peer| *peer != index).map(peer).collect();
         config.idle_interval = Duration::from_millis(200);
+        config.longest_pause = config.idle_interval;
         start(config).unwrap()
     }
 }
@@ -103,6 +113,40 @@ async fn four_members_agree_lose_one_and_take_it_back() {
         height = find(handle, height, hash).await;
     }
     drop(nodes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_takes_transactions_and_holds_what_the_members_hold() {
+    let consortium = Consortium::new();
+    let nodes: Vec<Node> = (0..MEMBERS).map(|index| consortium.start(index)).collect();
+    let handles: Vec<Handle> = nodes.iter().map(Node::handle).collect();
+    handles[0].reached(5).await.unwrap();
+    let follower = consortium.start(MEMBERS);
+    let following = follower.handle();
+
+    let mut height = 1;
+    for nonce in 0..3 {
+        let taken = following.submit(vec![transaction(&consortium.genesis, nonce)]).await;
+        let hash = taken.into_iter().next().unwrap().unwrap();
+        height = find(&handles[2], height, hash).await;
+        assert_eq!(find(&following, height, hash).await, height);
+    }
+    let members = Members::of(&consortium.genesis).unwrap();
+    for height in 1..=height {
+        let (told, held) = (following.finalized(height).await.unwrap(), handles[1].finalized(height).await.unwrap());
+        assert_eq!(told, held);
+        following.final_header(height).await.unwrap().verify_newest(&members).unwrap();
+    }
+    assert_eq!(following.consensus().unwrap().part, Part::Follows);
+    assert!(handles.iter().all(|handle| handle.consensus().unwrap().part == Part::Votes));
+    drop((follower, nodes));
+}
+
+#[test]
+fn a_member_among_several_does_not_start_without_a_vote_guard() {
+    let consortium = Consortium::new();
+    let alone = Config::alone(consortium.dirs[0].path(), consortium.genesis.clone(), validator_key(0));
+    assert!(matches!(start(alone), Err(StartError::NoGuard { validators: 4 })));
 }
 
 /// Processor time of this process so far, all threads and both modes; Linux counts it in hundredths of a second.

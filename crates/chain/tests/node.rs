@@ -13,7 +13,7 @@ use utilidor_chain::{
     StartError, SubmitRefused, start,
 };
 use utilidor_ledger::record::{AccountRecord, Record as _};
-use utilidor_proof::inclusion::Members;
+use utilidor_proof::Members;
 use utilidor_types::{
     AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, MemberId, Meter, MeterAuthority, MeterId, Money,
     PrivateKey, Quantity, Reading, Text, Timestamp, Transaction, TransactionHash,

@@ -1,8 +1,9 @@
 //! What can be written on the command line. Each noun's own arguments stand with its command.
 
 use crate::command::{
-    account, agreement, award, bench, debt, demo, gateway, index, keys, member, meter, node, offer, oversight, package,
-    program, quote, reading, statement, status, subscription, token, trace, transaction, verify,
+    account, agreement, award, bench, council, debt, demo, doctor, gateway, index, keys, member, meter, network, node,
+    offer, oversight, package, program, quote, reading, statement, status, subscription, token, trace, transaction,
+    validator, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -69,12 +70,23 @@ pub enum Command {
     /// Start a chain, run its node
     #[command(subcommand)]
     Node(node::Command),
+    /// Found a consortium with others, or run one on this machine
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Find out what keeps a node from its work, and what to do
+    Doctor(doctor::Arguments),
     /// Play a year of the Huadian business park on an embedded chain
     Demo(demo::Arguments),
     /// Make and list keys
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Admit members and give them roles
+    /// See what the members decide together, vote
+    #[command(subcommand)]
+    Council(council::Command),
+    /// Say whose nodes take part in consensus
+    #[command(subcommand)]
+    Validator(validator::Command),
+    /// Admit members and give them roles, by decision of the council
     #[command(subcommand)]
     Member(member::Command),
     /// Look into accounts, move money

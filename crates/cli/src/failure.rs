@@ -41,6 +41,11 @@ impl Failure {
         Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code).map(Into::into) }
     }
 
+    /// What went wrong.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Says what to do next.
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());

@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use std::fmt::{Display, Write as _};
 use std::marker::PhantomData;
 use std::str::FromStr;
-use utilidor_types::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId, ProgramId, TransactionHash};
+use utilidor_types::{
+    AccountId, AgreementId, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId, TransactionHash,
+};
 use utilidor_view::IdKind;
 
 /// Fewest digits of a beginning.
@@ -41,6 +43,7 @@ named! {
     AgreementId: Agreement, "an agreement", 32, "agreement list";
     PackageId: Package, "a package", 32, "package list";
     MeterId: Meter, "a meter", 32, "meter list";
+    MotionId: Motion, "a motion", 32, "council motions";
     ProgramId: Program, "a program", 64, "program list";
     TransactionHash: Transaction, "a transaction", 64, "account movements --json";
 }

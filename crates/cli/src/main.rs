@@ -7,6 +7,7 @@
 //! | [`command`] | one file per noun: what is called, and what is shown of the answer |
 //! | [`output`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
 //! | [`document`], [`import`], [`ids`] | what people write in documents, in files of readings, and instead of whole ids |
+//! | [`node_file`] | what a node among several is told in its folder |
 //! | [`label`] | what things are called that are to be made |
 //! | [`chinese`], [`help`] | refusals, problems and help in Chinese |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
@@ -23,6 +24,7 @@ mod help;
 mod ids;
 mod import;
 mod label;
+mod node_file;
 mod output;
 mod project;
 mod sheet;

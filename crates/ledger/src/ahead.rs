@@ -8,21 +8,20 @@ use crate::context::{Caller, Ledger};
 use crate::record::AccountRecord;
 use utilidor_program::Event as Told;
 use utilidor_types::agreement::Party;
-use utilidor_types::{Action, AgreementId, VerifiedTransaction};
+use utilidor_types::{Action, AgreementId, MotionId, VerifiedTransaction};
 
 impl Ledger<'_> {
     /// What an action names: for the first pass, when the caller's member is not known yet.
     pub fn want_named(&mut self, transaction: &VerifiedTransaction) {
         let (account, derived) = (transaction.account(), transaction.derived());
         match &transaction.transaction().action {
-            Action::AdmitMember { account, .. } | Action::OpenAccount { account } => {
-                self.want_new_account(account.member, derived.account);
+            Action::ProposeMotion(motion) => {
+                self.want_motion(MotionId::of(account, motion.label), Some(&motion.decision))
             }
-            Action::ChangeRoles { member, .. } => self.store.want::<crate::record::MemberRecord>(member),
-            Action::DeclareCapacity { owner, carrier, .. } => {
-                self.want_account(*owner);
-                self.want_capacity(*owner, *carrier);
-            }
+            Action::VoteOnMotion { motion, .. } => self.want_motion(*motion, None),
+            Action::ProveReady(_) => self.want_epoch(),
+            Action::OpenAccount { account } => self.want_new_account(account.member, derived.account),
+            Action::TakeOverMeters { meters } => meters.iter().for_each(|meter| self.want_meter(*meter)),
             Action::Issue { to, .. } | Action::Transfer { to, .. } => self.store.want::<AccountRecord>(to),
             Action::Redeem { .. } => {}
             Action::PublishOffers { offers } => self.want_offers(offers, &derived.offers),
@@ -70,7 +69,9 @@ impl Ledger<'_> {
     /// What the records refer to that an action names.
     pub fn want_found(&mut self, caller: Caller, transaction: &VerifiedTransaction) {
         match &transaction.transaction().action {
-            Action::DeclareCapacity { owner, .. } => self.want_account(*owner),
+            Action::ProposeMotion(motion) => self.want_decision(&motion.decision),
+            Action::VoteOnMotion { motion, .. } => self.want_motion(*motion, None),
+            Action::TakeOverMeters { meters } => meters.iter().for_each(|meter| self.want_succession(*meter)),
             Action::WithdrawOffer { offer } => self.want_offer_closed(*offer),
             Action::SubmitQuotes { quotes } => quotes.iter().for_each(|quote| self.want_last_page(quote.offer)),
             Action::WithdrawQuote { offer } => self.want_quote_withdrawn(*offer),

@@ -1,6 +1,6 @@
 //! Capacity of a source: what an owner has sold for an hour never exceeds what it can supply in it.
 
-use crate::context::{Caller, Ledger};
+use crate::context::Ledger;
 use crate::effect::Unfit;
 use crate::record::{CapacityRecord, SoldDay};
 use crate::store::Ruled;
@@ -38,15 +38,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Order: role, owner.
-    pub fn declare_capacity(
-        &mut self,
-        caller: Caller,
-        owner: AccountId,
-        carrier: Carrier,
-        per_hour: Quantity,
-    ) -> Ruled<()> {
-        self.need_role(caller, Role::Validator)?;
+    /// Order: owner, its role.
+    pub fn declare_capacity(&mut self, owner: AccountId, carrier: Carrier, per_hour: Quantity) -> Ruled<()> {
         self.account_needs_role(owner, Role::Owner)?;
         let present = self.store.find::<CapacityRecord>(&(owner, carrier))?;
 

@@ -3,8 +3,10 @@
 use crate::execution::BlockContext;
 use crate::store::Store;
 use std::collections::VecDeque;
+use utilidor_types::council::Threshold;
 use utilidor_types::genesis::Limits;
 use utilidor_types::time::DAY_MS;
+use utilidor_types::validator::Epochs;
 use utilidor_types::{AccountId, AgreementId, CertificationEntry, ChainId, Event, Genesis, MemberId, Timestamp};
 
 /// Who asks.
@@ -19,11 +21,13 @@ pub(crate) struct Caller {
 pub(crate) struct Context {
     pub block: BlockContext,
     pub limits: Limits,
+    pub threshold: Threshold,
+    pub epochs: Epochs,
 }
 
 impl Context {
     pub const fn of(block: BlockContext, genesis: &Genesis) -> Self {
-        Self { block, limits: genesis.limits }
+        Self { block, limits: genesis.limits, threshold: genesis.threshold, epochs: genesis.epochs() }
     }
 }
 
@@ -33,6 +37,9 @@ pub(crate) struct Ledger<'a> {
     pub chain: ChainId,
     pub now: Timestamp,
     pub limits: Limits,
+    pub threshold: Threshold,
+    pub epochs: Epochs,
+    pub block: BlockContext,
     /// Consequences of the present transaction or due item.
     pub events: Vec<Event>,
     /// New entries of the certification log.
@@ -50,6 +57,9 @@ impl<'a> Ledger<'a> {
             chain: context.block.chain,
             now: context.block.time,
             limits: context.limits,
+            threshold: context.threshold,
+            epochs: context.epochs,
+            block: context.block,
             events: Vec::new(),
             certified,
             is_running: false,

@@ -21,7 +21,7 @@ use crate::work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
 use utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 use utilidor_types::{
     AccountId, Action, Bounded, Cause, Cell, Certificate, CertificateId, CertificationEntry, CertifiedRun, ChainId,
-    DueItem, Event, Genesis, Key, Receipt, Refusal, Timestamp, Verdict, VerifiedTransaction,
+    Digest, DueItem, Event, Genesis, Key, PublicKey, Receipt, Refusal, Roster, Timestamp, Verdict, VerifiedTransaction,
 };
 
 /// Passes after which a block takes no more transactions.
@@ -64,6 +64,10 @@ pub struct BlockContext {
     pub height: u64,
     /// The block's timestamp.
     pub time: Timestamp,
+    /// Digest of the block that it follows.
+    pub parent: Digest,
+    /// Consensus key of the validator that proposes it.
+    pub proposer: PublicKey,
     /// What the parent left as the next instant at which work is due: where to read first. It decides nothing but in how
     /// many passes the block is done.
     pub next_due: Option<Timestamp>,
@@ -111,6 +115,8 @@ pub struct Outcome {
     pub inadmissible: Vec<(usize, Inadmissible)>,
     /// The next instant at which work is due; not after now if some was carried over to the next block.
     pub next_due: Option<Timestamp>,
+    /// In an epoch's last block: the validators of the next epoch.
+    pub next_validators: Option<Roster>,
     /// What the transactions took, of [`MAX_BLOCK_WORK`].
     pub work: Work,
     /// What due work took, of [`MAX_DUE_WORK`].
@@ -164,6 +170,9 @@ pub struct Execution {
     context: Context,
     /// Until it is carried out.
     genesis: Option<Genesis>,
+    /// Whether an epoch's begin or end is still to be worked through.
+    turns_epoch: bool,
+    next_validators: Option<Roster>,
     transactions: Vec<VerifiedTransaction>,
     store: Store,
     pass: u32,
@@ -214,6 +223,10 @@ impl Execution {
         Self {
             context: Context::of(context, genesis),
             genesis: first,
+            turns_epoch: genesis.epochs().end()
+                && context.height > 1
+                && (genesis.epochs().is_first(context.height) || genesis.epochs().is_last(context.height)),
+            next_validators: None,
             receipts: Vec::with_capacity(transactions.len()),
             store: Store::with_room(transactions.len()),
             transactions,
@@ -285,6 +298,10 @@ impl Execution {
             self.carry_out_genesis();
             return None;
         }
+        if self.turns_epoch {
+            self.turn_epoch();
+            return None;
+        }
         if self.pass == 1 && self.turns.is_none() {
             self.admit();
         }
@@ -328,6 +345,30 @@ impl Execution {
     }
 }
 
+/// Epochs.
+impl Execution {
+    /// An epoch's first block says which block it follows, its last one who the validators of the next epoch are: before
+    /// anything else happens in it.
+    fn turn_epoch(&mut self) {
+        let (context, most) = (self.context, self.most_due);
+        let mut ledger = self.ledger();
+        ledger.store.begin(CALENDAR);
+        let item = DueItem::Epoch(context.epochs.of(context.block.height));
+        let mut next = None;
+        let ran = ledger.run(cause_of(item, context.block.time), &most, |ledger| {
+            ledger.begin_epoch()?;
+            let turned = ledger.end_epoch()?;
+            next = turned.next;
+            Ok(turned.is_told)
+        });
+        let Some(Ran { receipt, .. }) = ran else { return self.store.abandon() };
+        self.store.finish();
+        self.receipts.extend(receipt);
+        self.next_validators = next;
+        self.turns_epoch = false;
+    }
+}
+
 /// Reading ahead.
 impl Execution {
     /// Asks for what the transactions name, and for what is due first.
@@ -336,6 +377,7 @@ impl Execution {
         ledger.store.begin(CALENDAR);
         ledger.store.want::<Totals>(&());
         ledger.want_backlog(self.context.block.next_due.unwrap_or(self.context.block.time));
+        ledger.want_presence();
         let places = 0..self.transactions.len();
         let places: Vec<usize> = match &self.turns {
             Some(turns) => turns.iter().map(|turn| turn.place).collect(),
@@ -601,7 +643,10 @@ impl Execution {
     fn close(&mut self) -> Option<Outcome> {
         let mut ledger = self.ledger();
         ledger.store.begin(CLOSING);
-        let closed = ledger.next_due().and_then(|next_due| ledger.count_certificates().map(|()| next_due));
+        let closed = ledger
+            .next_due()
+            .and_then(|next_due| ledger.count_certificates().map(|()| next_due))
+            .and_then(|next_due| ledger.note_presence().map(|()| next_due));
         let Ok(next_due) = closed else {
             self.store.abandon();
             return None;
@@ -625,6 +670,7 @@ impl Execution {
             admitted,
             inadmissible,
             next_due,
+            next_validators: self.next_validators.take(),
             work: self.work,
             due_work: self.due.work,
         })
@@ -641,6 +687,7 @@ impl Ledger<'_> {
             self.store.want::<AccountRecord>(&first.account);
         }
         self.store.create(&(), Totals::default())?;
+        self.found_council(genesis)?;
         for first in &genesis.members {
             self.store.create(&first.member(), MemberRecord::of(first.roles))?;
             self.store.create(&first.account, AccountRecord::of(first.member()))?;
@@ -751,20 +798,21 @@ impl Ledger<'_> {
         match item {
             DueItem::Agreement(agreement) => self.agreement_due(agreement),
             DueItem::Offer(offer) => self.offer_due(offer),
+            DueItem::Motion(motion) => self.motion_due(motion),
+            // An epoch ends with a block, not at a time: it stands in no calendar.
+            DueItem::Epoch(_) => Ok(false),
         }
     }
 
     fn perform(&mut self, caller: Caller, transaction: &VerifiedTransaction) -> Ruled<()> {
         let derived = transaction.derived();
         match &transaction.transaction().action {
-            Action::AdmitMember { account, roles } => {
-                self.admit_member(caller, account.member, derived.account, *roles)
+            Action::ProposeMotion(motion) => self.propose_motion(caller, motion),
+            Action::VoteOnMotion { motion, digest, in_favour } => {
+                self.vote_on_motion(caller, *motion, *digest, *in_favour)
             }
-            Action::ChangeRoles { member, roles } => self.change_roles(caller, *member, *roles),
+            Action::ProveReady(readiness) => self.prove_ready(readiness),
             Action::OpenAccount { account } => self.open_account(caller, account.member, derived.account),
-            Action::DeclareCapacity { owner, carrier, per_hour } => {
-                self.declare_capacity(caller, *owner, *carrier, *per_hour)
-            }
             Action::Issue { to, amount, reference: _ } => self.issue(caller, *to, *amount),
             Action::Redeem { amount, reference: _ } => self.redeem(caller, *amount),
             Action::Transfer { to, amount, reference: _ } => self.transfer(caller, *to, *amount),
@@ -796,6 +844,7 @@ impl Ledger<'_> {
                 self.exchange_meter(caller, *meter, *last, *authority, *register_modulus, *register)
             }
             Action::RetireMeter { meter } => self.retire_meter(caller, *meter),
+            Action::TakeOverMeters { meters } => self.take_over_meters(caller, meters),
             Action::RecordReadings { runs } => self.record_readings(caller, runs),
             Action::CorrectReadings { meter, interval, certified, right, reason } => {
                 self.correct_readings(caller, *meter, *interval, *certified, *right, reason)

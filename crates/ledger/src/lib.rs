@@ -11,6 +11,7 @@
 //! | `ahead` | what a block will read, asked for in few passes |
 //! | [`work`] | what it costs, and how much a block may |
 //! | [`store`], [`record`], [`meter_record`] | reading and writing records in cells; what a refused transaction leaves behind (nothing) |
+//! | `council` | what the members decide together by vote, and who the validators of an epoch are |
 //! | `member`, `quota`, `money`, `capacity` | who may act and keep how much, how money moves, what an owner can have sold |
 //! | `offer`, `quote`, `award` | the trade up to the contract |
 //! | `agreement`, `amendment`, `ending`, `debt`, `statement` | the contract |
@@ -33,6 +34,7 @@ mod binding;
 mod capacity;
 mod context;
 mod correction;
+pub mod council;
 mod debt;
 mod due;
 mod effect;

@@ -5,7 +5,8 @@ use crate::record::Record;
 use crate::store::{Change, stored};
 use std::collections::BTreeMap;
 use utilidor_types::cell::{cells_for, from_cells, record_len};
-use utilidor_types::{Cell, Genesis, Key, Timestamp, VerifiedTransaction, encode};
+use utilidor_types::hash::hash_of;
+use utilidor_types::{Cell, Digest, Genesis, Key, PublicKey, Timestamp, VerifiedTransaction, encode};
 
 /// A chain's state, in memory.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub struct Memory {
     height: u64,
     time: Timestamp,
     next_due: Option<Timestamp>,
+    proposer: PublicKey,
     rounds: usize,
     passes: u32,
 }
@@ -22,7 +24,16 @@ pub struct Memory {
 impl Memory {
     /// The state before the first block.
     pub fn new(genesis: Genesis) -> Self {
-        Self { time: genesis.time, genesis, cells: BTreeMap::new(), height: 0, next_due: None, rounds: 0, passes: 0 }
+        Self {
+            time: genesis.time,
+            proposer: genesis.validators.first().map_or(PublicKey::Ed25519([0; 32]), |validator| validator.key),
+            genesis,
+            cells: BTreeMap::new(),
+            height: 0,
+            next_due: None,
+            rounds: 0,
+            passes: 0,
+        }
     }
 
     /// The genesis document.
@@ -55,9 +66,26 @@ impl Memory {
         self.passes
     }
 
+    /// What stands for the digest of the last block: there are no headers here.
+    pub fn digest(&self) -> Digest {
+        hash_of("utilidor/memory", &self.height)
+    }
+
+    /// From now on this validator proposes the blocks.
+    pub fn set_proposer(&mut self, proposer: PublicKey) {
+        self.proposer = proposer;
+    }
+
     /// What the next block brings besides its transactions, at `time`.
     pub fn context_at(&self, time: Timestamp) -> BlockContext {
-        BlockContext { chain: self.genesis.chain(), height: self.height + 1, time, next_due: self.next_due }
+        BlockContext {
+            chain: self.genesis.chain(),
+            height: self.height + 1,
+            time,
+            parent: self.digest(),
+            proposer: self.proposer,
+            next_due: self.next_due,
+        }
     }
 
     /// Executes the next block at `time` and takes on its changes.

@@ -3,7 +3,7 @@
 
 use crate::context::{Caller, Ledger};
 use crate::meter_record::{Device, MeterBindings, MeterRecord, MeterState, NO_LEVEL, NO_MARK};
-use crate::record::AccountRecord;
+use crate::record::{AccountRecord, SuccessionRecord};
 use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled};
 use std::sync::Arc;
@@ -117,6 +117,60 @@ impl Ledger<'_> {
             return Err(Refusal::NotMeterOperator { meter }.into());
         }
         Ok((record, place, state))
+    }
+
+    /// What the action names and refers to: who may take the meter over.
+    pub fn want_succession(&mut self, meter: MeterId) {
+        if let Ok(Some(record)) = self.store.view::<MeterRecord>(&meter) {
+            self.store.want::<SuccessionRecord>(&record.operator);
+            self.want_account(record.operator);
+        }
+    }
+
+    /// Order: role, whether there are any; then for each meter: meter, successor, quota.
+    pub fn take_over_meters(&mut self, caller: Caller, meters: &[MeterId]) -> Ruled<()> {
+        self.need_role(caller, Role::MeterOperator)?;
+        if meters.is_empty() {
+            return Err(Refusal::NothingAsked.into());
+        }
+        for meter in meters {
+            self.take_over_meter(caller, *meter)?;
+        }
+        Ok(())
+    }
+
+    fn take_over_meter(&mut self, caller: Caller, meter: MeterId) -> Ruled<()> {
+        let (record, _, state) = self.registered(meter)?;
+        let present = record.operator;
+        if present == caller.account {
+            return Ok(());
+        }
+        let successor = self.store.view::<SuccessionRecord>(&present)?.map(|succession| succession.to);
+        if successor != Some(caller.account) {
+            return Err(Refusal::NotHandedOver { meter }.into());
+        }
+        if !state.retired {
+            let before = self.member_of(present)?;
+            self.keep(caller.member, Limited::Meters)?;
+            self.keep_no_more(before, Limited::Meters)?;
+        }
+
+        self.store.put(&meter, MeterRecord { operator: caller.account, ..Arc::unwrap_or_clone(record) });
+        Ok(())
+    }
+
+    /// Order: both accounts, whether they differ, the successor's role.
+    pub fn hand_over_meters(&mut self, from: AccountId, to: AccountId) -> Ruled<()> {
+        self.member_of(from)?;
+        self.member_of(to)?;
+        if from == to {
+            return Err(Refusal::SameOperator.into());
+        }
+        self.account_needs_role(to, Role::MeterOperator)?;
+        self.store.find::<SuccessionRecord>(&from)?;
+
+        self.store.put(&from, SuccessionRecord { to });
+        Ok(())
     }
 
     /// A supply that has ended, and only waits for the meter to pass its end, is no use.

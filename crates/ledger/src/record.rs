@@ -5,13 +5,16 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_program::contract::{MAX_BACKLOG, MAX_BINDINGS, MAX_HEAD_BYTES, MAX_SLOT_BYTES};
 use utilidor_types::agreement::{AgreementTerms, MAX_PARTIES, Party, Status};
 use utilidor_types::event::Purpose;
+use utilidor_types::genesis::Limits;
 use utilidor_types::offer::MAX_LOTS;
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::program::Manifest;
 use utilidor_types::quote::Commitment;
+use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{
     AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money,
-    Offer, OfferId, PackageId, Program, ProgramId, Quantity, Roles, Timestamp,
+    Motion, MotionId, Offer, OfferId, PackageId, Program, ProgramId, PublicKey, Quantity, Roles, Roster, Timestamp,
+    Validator,
 };
 
 pub use crate::meter_record::{
@@ -67,6 +70,11 @@ records! {
     26 CodeChunk by (Digest, u8), usually 24 cells;
     27 ManifestRecord by ProgramId, usually 8 cells;
     28 FuelRecord by MemberId;
+    29 CouncilRecord by (), usually 4 cells;
+    30 MotionRecord by MotionId, usually 3 cells;
+    31 EpochRecord by ();
+    32 PresenceRecord by PublicKey;
+    33 SuccessionRecord by AccountId;
 }
 
 /// Totals of the chain.
@@ -87,6 +95,10 @@ pub struct MemberRecord {
     pub roles: Roles,
     /// What the others keep for it.
     pub kept: Kept,
+    /// Whether the council has removed it.
+    pub removed: bool,
+    /// Its own limits, if the council has given it some.
+    pub limits: Option<Limits>,
 }
 
 /// How much of each limited kind the others keep for a member.
@@ -106,6 +118,8 @@ pub struct Kept {
     pub packages: u32,
     /// Subscriptions that have not ended.
     pub subscriptions: u32,
+    /// Open motions.
+    pub motions: u32,
     /// Published programs.
     pub programs: u32,
 }
@@ -121,6 +135,64 @@ pub struct AccountRecord {
     pub free: Money,
     /// Money set aside by agreements and quotes.
     pub reserved: Money,
+}
+
+/// The council, and the validators.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CouncilRecord {
+    /// The members that have a seat, in the order in which they got it.
+    pub seats: Bounded<MemberId, MAX_VALIDATORS>,
+    /// The validators that the council wants, each of another member.
+    pub appointed: Bounded<Appointed, MAX_VALIDATORS>,
+    /// The validators of the present epoch; once its last block has begun, those of the next one.
+    pub set: Roster,
+}
+
+/// A validator that the council wants.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Appointed {
+    /// Which.
+    pub validator: Validator,
+    /// The last epoch in which its node has shown that it is ready.
+    pub ready: Option<u64>,
+}
+
+/// A motion that is open.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct MotionRecord {
+    /// Its digest.
+    pub digest: Digest,
+    /// Whose it is.
+    pub proposer: MemberId,
+    /// When it lapses.
+    pub closes: Timestamp,
+    /// Who has voted, and how.
+    pub votes: Bounded<(MemberId, bool), MAX_VALIDATORS>,
+    /// The motion.
+    pub motion: Motion,
+}
+
+/// The present epoch, on a chain whose validators can change.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct EpochRecord {
+    /// Its number.
+    pub epoch: u64,
+    /// Digest of the block that its first one follows.
+    pub after: Digest,
+}
+
+/// When a validator has been seen last.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PresenceRecord {
+    /// The last epoch of which it has proposed a block.
+    pub epoch: u64,
+}
+
+/// Who may take over an operator's meters.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SuccessionRecord {
+    /// The account.
+    pub to: AccountId,
 }
 
 /// The most an owner can supply of a carrier.

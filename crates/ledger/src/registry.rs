@@ -11,7 +11,7 @@
 //! block.
 
 use crate::context::{Caller, Ledger};
-use crate::record::{CHUNK_BYTES, CodeChunk, FuelRecord, ManifestRecord, ProgramRecord};
+use crate::record::{CHUNK_BYTES, CodeChunk, FuelRecord, ManifestRecord, MemberRecord, ProgramRecord};
 use crate::store::Ruled;
 use crate::work::Work;
 use std::sync::Arc;
@@ -137,6 +137,7 @@ impl Ledger<'_> {
     pub fn want_fuel(&mut self, terms: &AgreementTerms, event: &Told) {
         if let Ok(Some(member)) = self.payer(terms, event) {
             self.store.want::<FuelRecord>(&member);
+            self.store.want::<MemberRecord>(&member);
         }
     }
 
@@ -161,14 +162,14 @@ impl Ledger<'_> {
     /// Refuses what a party asks of a published program if no fuel is left for today.
     pub fn need_fuel(&mut self, terms: &AgreementTerms, event: &Told) -> Ruled<()> {
         let Some(member) = self.payer(terms, event)? else { return Ok(()) };
-        let (used, max) = (self.fuel_today(member)?, self.limits.daily_fuel);
+        let (used, max) = (self.fuel_today(member)?, self.daily_fuel(member)?);
         if used < max { Ok(()) } else { Err(Refusal::FuelSpent { used, max }.into()) }
     }
 
     /// When what is due of a published program can be done, if no fuel is left for today: on the next day.
     pub fn waits_for_fuel(&mut self, terms: &AgreementTerms) -> Ruled<Option<Timestamp>> {
         let Some(member) = self.payer(terms, &Told::Due)? else { return Ok(None) };
-        if self.fuel_today(member)? < self.limits.daily_fuel {
+        if self.fuel_today(member)? < self.daily_fuel(member)? {
             return Ok(None);
         }
         Ok(Some(Timestamp((u64::from(self.today()) + 1) * DAY_MS)))

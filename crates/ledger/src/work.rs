@@ -57,7 +57,9 @@ impl Work {
                 readings: runs.iter().map(|run| run.readings.len() as u64).sum(),
                 ..Self::default()
             },
-            Action::AdmitMember { .. } | Action::OpenAccount { .. } => Self { signatures: 2, ..Self::default() },
+            Action::ProposeMotion(_) | Action::ProveReady(_) | Action::OpenAccount { .. } => {
+                Self { signatures: 2, ..Self::default() }
+            }
             _ => Self { signatures: 1, ..Self::default() },
         }
     }

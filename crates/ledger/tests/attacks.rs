@@ -293,11 +293,11 @@ fn who_is_no_owner_any_more_sells_nothing() {
     let terms = AgreementTerms::between(account("roof"), account("alice"), bilateral(&world).program);
     world.done("roof", Action::ProposeAgreement { label: label("a"), terms: terms.clone(), signing_ms: 1_000 });
     let user = Roles::of(&[Role::User]);
-    world.done("station", Action::ChangeRoles { member: member("roof"), roles: user });
+    world.done("station", Action::decide(Decision::ChangeRoles { member: member("roof"), roles: user }));
     let sign = Action::SignAgreement { agreement: agreement_of("roof", "a"), terms: terms.digest() };
     assert_eq!(world.refused("alice", sign), Refusal::MissingRole { role: Role::Owner });
     let validator = Roles::of(&[Role::Validator]);
-    world.done("station", Action::ChangeRoles { member: member("station"), roles: validator });
+    world.done("station", Action::decide(Decision::ChangeRoles { member: member("station"), roles: validator }));
     let subscription = world.subscription(vec![world.service("alice", ELECTRICITY, 0)]);
     assert_eq!(world.refused("alice", subscription), Refusal::MissingRole { role: Role::Owner });
 }

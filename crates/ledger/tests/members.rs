@@ -11,21 +11,22 @@ use world::*;
 
 fn admit(world: &World, label: &str) -> Action {
     let account = NewAccount::first(world.state.genesis().chain(), &key(label));
-    Action::AdmitMember { account, roles: Roles::of(&[Role::User]) }
+    Action::decide(Decision::AdmitMember { account, roles: Roles::of(&[Role::User]) })
 }
 
 #[test]
 fn joining_is_by_permission() {
     let mut world = World::new();
     assert_eq!(world.refused("alice", admit(&world, "new")).code(), "member/missing-role");
-    let anothers = Action::AdmitMember { account: world.new_account("new", "alice"), roles: Roles::default() };
+    let anothers =
+        Action::decide(Decision::AdmitMember { account: world.new_account("new", "alice"), roles: Roles::default() });
     assert_eq!(world.refused("station", anothers).code(), "account/wrong-member");
     world.done("station", admit(&world, "new"));
     world.done("station", admit(&world, "new"));
-    let Action::AdmitMember { account, .. } = admit(&world, "new") else { unreachable!() };
-    let other = Action::AdmitMember { account, roles: Roles::of(&[Role::Owner]) };
+    let account = NewAccount::first(world.state.genesis().chain(), &key("new"));
+    let other = Action::decide(Decision::AdmitMember { account, roles: Roles::of(&[Role::Owner]) });
     assert_eq!(world.refused("station", other), Refusal::IdTaken);
-    let unknown = Action::ChangeRoles { member: member("x"), roles: Roles::default() };
+    let unknown = Action::decide(Decision::ChangeRoles { member: member("x"), roles: Roles::default() });
     assert_eq!(world.refused("station", unknown).code(), "member/unknown");
 }
 
@@ -54,7 +55,10 @@ fn a_member_has_no_more_accounts_than_its_limit() {
     world.done("alice", Action::OpenAccount { account: world.new_account("1", "alice") });
     let third = Action::OpenAccount { account: world.new_account("2", "alice") };
     assert_eq!(world.refused("alice", third), Refusal::LimitReached { what: Limited::Accounts, max: 2 });
-    world.done("station", Action::ChangeRoles { member: member("alice"), roles: Roles::of(&[Role::User]) });
+    world.done(
+        "station",
+        Action::decide(Decision::ChangeRoles { member: member("alice"), roles: Roles::of(&[Role::User]) }),
+    );
     let third = Action::OpenAccount { account: world.new_account("2", "alice") };
     assert_eq!(world.refused("alice", third).code(), "member/limit-reached", "other roles, the same count");
 }
@@ -89,8 +93,13 @@ fn refuses_transfers_in_this_order() {
 #[test]
 fn capacities_are_declared_for_owners_by_validators() {
     let mut world = World::new();
-    let declare =
-        |owner| Action::DeclareCapacity { owner: account(owner), carrier: Carrier::Gas, per_hour: Quantity(1) };
+    let declare = |owner| {
+        Action::decide(Decision::DeclareCapacity {
+            owner: account(owner),
+            carrier: Carrier::Gas,
+            per_hour: Quantity(1),
+        })
+    };
     assert_eq!(world.refused("roof", declare("roof")).code(), "member/missing-role");
     assert_eq!(world.refused("station", declare("stranger")).code(), "account/unknown");
     assert_eq!(world.refused("station", declare("alice")).code(), "member/missing-role");

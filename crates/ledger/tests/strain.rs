@@ -282,7 +282,10 @@ fn readings_of_meters_that_do_not_exist_are_counted() {
 #[test]
 fn an_account_acts_from_the_block_after_the_one_that_opens_it() {
     let mut world = World::with_limits(NO_LIMITS);
-    let admit = Action::AdmitMember { account: world.new_account("new", "new"), roles: Roles::of(&[Role::User]) };
+    let admit = Action::decide(Decision::AdmitMember {
+        account: world.new_account("new", "new"),
+        roles: Roles::of(&[Role::User]),
+    });
     let admit = world.sign("station", admit);
     let open = Action::OpenAccount { account: world.new_account("new/2", "new") };
     let open = world.sign("new", open);

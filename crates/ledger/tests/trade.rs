@@ -234,7 +234,7 @@ fn a_month_in_which_the_clocks_are_set_back_is_not_too_long() {
 fn an_owner_cannot_quote_on_its_own_offer() {
     let mut world = World::new();
     let both = Roles::of(&[Role::Owner, Role::User, Role::Validator]);
-    world.done("station", Action::ChangeRoles { member: member("station"), roles: both });
+    world.done("station", Action::decide(Decision::ChangeRoles { member: member("station"), roles: both }));
     world.done("station", Action::publish_offer(world.offer("o")));
     let content = world.content("alice", 10, 600_000);
     assert_eq!(world.refused("station", world.quote("o", "station", &content, true)), Refusal::OwnOffer);
@@ -693,7 +693,10 @@ fn refuses_to_activate_without_meter_capacity_or_funds_in_this_order() {
 #[test]
 fn an_owner_sells_nothing_before_its_capacity_is_declared() {
     let mut world = World::new();
-    world.done("station", Action::ChangeRoles { member: member("carol"), roles: Roles::of(&[Role::Owner]) });
+    world.done(
+        "station",
+        Action::decide(Decision::ChangeRoles { member: member("carol"), roles: Roles::of(&[Role::Owner]) }),
+    );
     let terms = AgreementTerms::between(account("carol"), account("alice"), bilateral(&world).program);
     world.done("carol", Action::ProposeAgreement { label: label("a"), terms: terms.clone(), signing_ms: 1 });
     let sign = Action::SignAgreement { agreement: agreement_of("carol", "a"), terms: terms.digest() };

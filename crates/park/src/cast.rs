@@ -126,13 +126,8 @@ pub fn genesis() -> Genesis {
     members.extend(ROOFS.map(|(label, _)| member(label, &[Role::Owner])));
     members.extend(year.tenants().iter().map(|tenant| member(&tenant.name, &[Role::User])));
     let validator = PrivateKey::ed25519(validator_secret()).public_key();
-    Genesis {
-        kind: ChainKind::Development,
-        time: genesis_time(),
-        validators: vec![validator].try_into().expect("one validator is within the bound"),
-        members: members.try_into().expect("the park's members are within the bound"),
-        limits: Limits::DEFAULT,
-    }
+    let members = members.try_into().expect("the park's members are within the bound");
+    Genesis::alone(ChainKind::Development, genesis_time(), validator, members, Limits::DEFAULT)
 }
 
 /// The id of the demonstration's chain.

@@ -27,6 +27,7 @@ use crate::platform::{Executed, Platform, PlatformError};
 use crate::tariff::{version_1, version_2};
 use crate::tender::{Tender, capacities, choose, tenders_of_month};
 use std::collections::BTreeMap;
+use utilidor_types::Decision;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Area, Carrier, Event, Label, MemberId, MeterId, Money, Package,
     Price, PrivateKey, Program, Quantity, Receipt, SignedTransaction, SubscriptionTerms, Timestamp, Transaction,
@@ -280,7 +281,7 @@ impl<'a, P: Platform> Player<'a, P> {
         let mut batch = Vec::new();
         for (owner, carrier, per_hour) in capacities() {
             let owner = self.cast.account(owner);
-            batch.push(self.plan(STATION, Action::DeclareCapacity { owner, carrier, per_hour }));
+            batch.push(self.plan(STATION, Action::decide(Decision::DeclareCapacity { owner, carrier, per_hour })));
         }
         batch.push(self.plan(STATION, Action::PublishPackage(self.packages[0].clone())));
         let member = MemberId::of(self.cast.account(METER_OPERATOR));

@@ -15,7 +15,8 @@
 //! refused, or shows the same.
 
 use crate::evidence::{Happened, Headers, ReadingsEvidence, ReceiptEvidence};
-use crate::inclusion::{FinalHeader, Members, ProofError};
+use crate::inclusion::{FinalHeader, ProofError};
+use crate::members::Members;
 use crate::readings::check_segment;
 use crate::replay::{Pots, Program, Replay};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -25,6 +26,7 @@ use utilidor_program::State;
 use utilidor_types::agreement::{AgreementTerms, Party};
 use utilidor_types::encoding::{DecodeError, decode, encode, hex_bytes};
 use utilidor_types::event::{Event, MeterSegment, Purpose};
+use utilidor_types::handover::Handover;
 use utilidor_types::{AgreementId, Certificate, ChainId, Genesis, MeterId, Money, Statement};
 
 /// Longest bill proof in bytes.
@@ -56,6 +58,9 @@ pub struct Before {
 pub struct BillProof {
     /// The chain's first page.
     pub genesis: Genesis,
+    /// What leads from there to the validators of the newest header; empty while those of the document still sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
     /// The headers that the parts stand under, by rising height; each serves at least one part.
     pub headers: Vec<FinalHeader>,
     /// The agreement.
@@ -169,7 +174,8 @@ impl BillProof {
             return Err(BillError::OtherChain { found: chain, expected });
         }
         let members = Members::of(&self.genesis)
-            .map_err(|source| BillError::NotProven { part: "the genesis document".into(), source })?;
+            .and_then(|members| members.following(&self.handovers))
+            .map_err(|source| BillError::NotProven { part: "the validators".into(), source })?;
         let headers = Headers::verify(&self.headers, &members)?;
         let mut replay = Replay::new(chain, self.agreement);
         for (part, evidence) in parts("what made the agreement", &self.made) {
@@ -201,7 +207,7 @@ impl BillProof {
             terms: terms.clone(),
             certificates,
             device_records,
-            validators: self.genesis.validators.len(),
+            validators: members.newest().keys().len(),
         })
     }
 

@@ -1,8 +1,10 @@
 //! Proofs as files: each says what it proves and in which version of the format, so that nobody has to guess.
 
 use crate::bill::BillProof;
-use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, Members, ProofError};
+use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError};
+use crate::members::Members;
 use serde::{Deserialize, Serialize};
+use utilidor_types::handover::Handover;
 use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::transaction::TransactionHash;
 use utilidor_types::{CertificationEntry, Header};
@@ -54,6 +56,9 @@ impl Proof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TransactionProof {
+    /// What leads from the genesis document to the validators of the block; empty while those of the document still sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
     /// The block's header.
     pub block: FinalHeader,
     /// The transaction.
@@ -69,7 +74,7 @@ pub struct TransactionProof {
 impl TransactionProof {
     /// The header of the block that holds both, if the members made it final.
     pub fn verify(&self, members: &Members) -> Result<&Header, ProofError> {
-        let header = self.block.verify(members)?;
+        let header = self.block.verify(&members.clone().following(&self.handovers)?)?;
         self.inclusion.verify_transaction(header, self.transaction)?;
         self.receipt_inclusion.verify_receipt(header, &self.receipt)?;
         if self.receipt.cause != Cause::Transaction(self.transaction) {
@@ -83,6 +88,9 @@ impl TransactionProof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CertificatesProof {
+    /// What leads from the genesis document to the validators of the block; empty while those of the document still sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
     /// The block's header.
     pub block: FinalHeader,
     /// The entries with their places.
@@ -92,7 +100,7 @@ pub struct CertificatesProof {
 impl CertificatesProof {
     /// The header as of which all are in the log, if the members made it final.
     pub fn verify(&self, members: &Members) -> Result<&Header, ProofError> {
-        let header = self.block.verify(members)?;
+        let header = self.block.verify(&members.clone().following(&self.handovers)?)?;
         for (entry, inclusion) in &self.entries {
             inclusion.verify(header, entry)?;
             entry.check().map_err(ProofError::BadRecord)?;

@@ -1,7 +1,8 @@
 //! Parts of a proof. Several may stand under one header, so a proof holds each header once and its parts name it by number.
 
 use crate::bill::BillError;
-use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, Members};
+use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader};
+use crate::members::Members;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;

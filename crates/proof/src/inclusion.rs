@@ -4,17 +4,18 @@
 //! members' signatures -> block digest -> header -> root -> transaction | receipt | certified run | state cell
 //! ```
 //!
-//! [`FinalHeader`] is a header with the signatures that make it final. The inclusions prove one thing against one header;
+//! [`FinalHeader`] is a header with the signatures that make it final; whose signatures count, [`crate::members`] says. The inclusions prove one thing against one header;
 //! several may share it. Proofs are self-contained, can be stored as files, and never become invalid: a state proof says what
 //! a cell held after that block.
 //!
 //! Every byte of a proof matters: a changed one makes it fail, with an error that says which step did.
 
+use crate::members::Members;
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{BufMut, Bytes};
-use commonware_codec::{Buf, Copying, Decode, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
+use commonware_codec::{Buf, Copying, Decode, Encode as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
 use commonware_consensus::simplex::{scheme::ed25519::Scheme, types::Finalization};
-use commonware_cryptography::{Sha256, certificate::Verifier as _, ed25519, sha256};
+use commonware_cryptography::{Sha256, certificate::Verifier as _, sha256};
 use commonware_parallel::Sequential;
 use commonware_storage::{
     bmt,
@@ -26,16 +27,14 @@ use commonware_storage::{
         verify::verify_proof,
     },
 };
-use commonware_utils::{ordered::Set, sequence::FixedBytes};
+use commonware_utils::sequence::FixedBytes;
 use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
-use utilidor_types::block::{Header, consensus_namespace};
+use utilidor_types::block::Header;
 use utilidor_types::cell::{CELL_BYTES, Cell, Key};
 use utilidor_types::encoding::encode;
-use utilidor_types::genesis::Genesis;
 use utilidor_types::hash::{Digest, tagged_hash};
 use utilidor_types::id::ChainId;
-use utilidor_types::key::PublicKey;
 use utilidor_types::meter::CertificationEntry;
 use utilidor_types::ocmf::OcmfError;
 use utilidor_types::receipt::Receipt;
@@ -99,6 +98,47 @@ pub enum ProofError {
         /// Digest of the header.
         header: Digest,
     },
+    /// The header says that other validators sign its epoch than do.
+    #[error(
+        "block {height} of epoch {epoch} is said to be signed by set {found} of validators; by the handovers known, set {known} \
+         signs that epoch"
+    )]
+    OtherSet {
+        /// The block's height.
+        height: u64,
+        /// Its epoch.
+        epoch: u64,
+        /// Version of the set that it names.
+        found: u64,
+        /// Version of the set that signs its epoch.
+        known: u64,
+    },
+    /// The header is signed by a set of validators that has been replaced.
+    #[error(
+        "block {height} is of set {found} of validators, which set {known} has replaced: it cannot be the newest state"
+    )]
+    PastSet {
+        /// The block's height.
+        height: u64,
+        /// Version of its set.
+        found: u64,
+        /// Version of the newest set known.
+        known: u64,
+    },
+    /// A handover leads to a set that is not the next one.
+    #[error("the handover leads to set {found} of validators; set {known} is known already")]
+    OldHandover {
+        /// Version of the set that it leads to.
+        found: u64,
+        /// Version of the newest set known.
+        known: u64,
+    },
+    /// A handover's set is not the one that its header names.
+    #[error("the handover carries another set of validators than the header of block {height} names")]
+    HandoverSet {
+        /// The block's height.
+        height: u64,
+    },
     /// The signatures do not verify, or are too few.
     #[error("the members' signatures on block {height} do not verify")]
     BadSignatures {
@@ -115,33 +155,6 @@ pub enum ProofError {
         /// The block's height.
         height: u64,
     },
-}
-
-/// The members whose signatures make a block final.
-#[derive(Clone)]
-pub struct Members {
-    chain: ChainId,
-    verifier: Scheme,
-}
-
-impl Members {
-    /// The members named by a chain's genesis document. Fails if a validator's key is no Ed25519 key, or stands there twice.
-    pub fn of(genesis: &Genesis) -> Result<Self, ProofError> {
-        let malformed = |reason: String| ProofError::Malformed { part: "genesis document", reason };
-        let keys = genesis.validators.iter().map(validator).collect::<Result<Vec<_>, _>>()?;
-        let keys = Set::try_from(keys).map_err(|error| malformed(format!("{error:?}")))?;
-        let chain = genesis.chain();
-        Ok(Self { chain, verifier: Scheme::verifier(&consensus_namespace(chain), keys) })
-    }
-}
-
-/// A validator's key as the engine holds it.
-pub fn validator(key: &PublicKey) -> Result<ed25519::PublicKey, ProofError> {
-    let malformed = |reason: String| ProofError::Malformed { part: "genesis document", reason };
-    let PublicKey::Ed25519(bytes) = key else {
-        return Err(malformed("a validator's key is not Ed25519".into()));
-    };
-    ed25519::PublicKey::decode(Copying(bytes.as_slice())).map_err(|error| malformed(error.to_string()))
 }
 
 /// A header, and the signatures that make it final: its own, or those of a block that follows it.
@@ -169,25 +182,44 @@ impl FinalHeader {
         check_header(last, members)?;
         for next in &self.descendants {
             check_header(next, members)?;
-            if next.parent != last.digest() || Some(next.height) != last.height.checked_add(1) {
+            // The last block of an epoch is always signed itself.
+            let follows = next.parent == last.digest() && Some(next.height) == last.height.checked_add(1);
+            if !follows || next.round.epoch != last.round.epoch {
                 return Err(ProofError::BrokenLink { height: next.height });
             }
             last = next;
         }
-        let finalization: Finalization<Scheme, sha256::Digest> = Finalization::decode_cfg(
-            Copying(self.finalization.as_slice()),
-            &members.verifier.certificate_codec_config(),
-        )
-        .map_err(|error| ProofError::Malformed { part: "finalization", reason: error.to_string() })?;
-        let digest = last.digest();
-        if finalization.proposal.payload.0 != digest.0 {
-            return Err(ProofError::OtherBlock { signed: Digest(finalization.proposal.payload.0), header: digest });
-        }
-        if !finalization.verify(&mut weights(&self.finalization), &members.verifier, &Sequential) {
-            return Err(ProofError::BadSignatures { height: last.height });
-        }
+        check_signatures(last, &self.finalization, members)?;
         Ok(&self.header)
     }
+
+    /// Like [`Self::verify`], for what is to be the newest state: a header of a set that has been replaced is refused, because
+    /// two thirds of its keys, once stolen, could go on signing.
+    pub fn verify_newest(&self, members: &Members) -> Result<&Header, ProofError> {
+        let (found, known) = (self.header.validators.version, members.newest().version);
+        if found < known {
+            return Err(ProofError::PastSet { height: self.header.height, found, known });
+        }
+        self.verify(members)
+    }
+}
+
+/// Whether `finalization` is that of `header`, by the set of its epoch.
+pub(crate) fn check_signatures(header: &Header, finalization: &[u8], members: &Members) -> Result<(), ProofError> {
+    let verifier = members.verifier(header)?;
+    let finalization: Finalization<Scheme, sha256::Digest> =
+        Finalization::decode_cfg(Copying(finalization), &verifier.certificate_codec_config())
+            .map_err(|error| ProofError::Malformed { part: "finalization", reason: error.to_string() })?;
+    let digest = header.digest();
+    if finalization.proposal.payload.0 != digest.0 {
+        return Err(ProofError::OtherBlock { signed: Digest(finalization.proposal.payload.0), header: digest });
+    }
+    let signed = finalization.encode();
+    let of_epoch = finalization.proposal.round.epoch().get() == header.round.epoch;
+    if !of_epoch || !finalization.verify(&mut weights(&signed), verifier, &Sequential) {
+        return Err(ProofError::BadSignatures { height: header.height });
+    }
+    Ok(())
 }
 
 /// What weighs the signatures of a batch against each other: numbers that follow from the signatures themselves, so that
@@ -196,12 +228,12 @@ fn weights(signatures: &[u8]) -> StdRng {
     StdRng::from_seed(tagged_hash("utilidor/batch-weights", &[signatures]).0)
 }
 
-fn check_header(header: &Header, members: &Members) -> Result<(), ProofError> {
+pub(crate) fn check_header(header: &Header, members: &Members) -> Result<(), ProofError> {
     if header.version != Header::VERSION {
         return Err(ProofError::UnknownFormat { found: header.version, known: Header::VERSION });
     }
-    if header.chain != members.chain {
-        return Err(ProofError::WrongChain { found: header.chain, expected: members.chain });
+    if header.chain != members.chain() {
+        return Err(ProofError::WrongChain { found: header.chain, expected: members.chain() });
     }
     Ok(())
 }

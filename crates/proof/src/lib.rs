@@ -3,6 +3,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`members`] | whose signatures count, across changes of the set of validators |
 //! | [`inclusion`] | signatures on headers; the path from a transaction, receipt, certification entry or cell to its root |
 //! | [`evidence`] | parts of a proof that share headers |
 //! | [`replay`] | an agreement's program, run again on what receipts say it was told |
@@ -18,6 +19,7 @@ pub mod bill;
 pub mod document;
 pub mod evidence;
 pub mod inclusion;
+pub mod members;
 pub mod readings;
 pub mod replay;
 mod run;
@@ -25,4 +27,5 @@ pub mod select;
 
 pub use bill::{BillError, BillProof, VerifiedBill};
 pub use document::ProofDocument;
-pub use inclusion::{BlockInclusion, EntryInclusion, FinalHeader, Members, ProofError, StateInclusion};
+pub use inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError, StateInclusion};
+pub use members::Members;

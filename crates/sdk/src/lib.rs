@@ -31,6 +31,7 @@ pub use crate::core::signer::{SignedBytes, Signer};
 pub use crate::http::{
     account::{Account, Done, SubmitError},
     client::{Client, ClientError},
+    council::Moved,
     trade::{Awarded, Created},
 };
 #[cfg(all(feature = "key-files", feature = "random"))]

@@ -3,11 +3,11 @@
 
 use crate::agreement::{AgreementTerms, Program, SubscriptionTerms};
 use crate::carrier::Carrier;
+use crate::council::{Decision, Motion};
 use crate::encoding::{Bounded, Text, encode};
 use crate::hash::Digest;
-use crate::id::{AccountId, AgreementId, ChainId, Label, MemberId, MeterId, OfferId, PackageId};
+use crate::id::{AccountId, AgreementId, ChainId, Label, MemberId, MeterId, MotionId, OfferId, PackageId};
 use crate::key::{PrivateKey, PublicKey, Signature};
-use crate::member::Roles;
 use crate::meter::{MAX_REASON_BYTES, MAX_RUNS, Meter, MeterAuthority, MeterRun, Reading};
 use crate::money::Money;
 use crate::offer::Offer;
@@ -16,6 +16,7 @@ use crate::program::Publication;
 use crate::quantity::Quantity;
 use crate::quote::{Opening, SealedQuote};
 use crate::time::{Timestamp, Window};
+use crate::validator::Readiness;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ pub const MAX_REFERENCE_BYTES: usize = 64;
 /// Most offers, quotes or awards that one signature covers.
 pub const MAX_TOGETHER: usize = 32;
 
+/// Most meters that one signature takes over.
+pub const MAX_TAKEN_OVER: usize = 256;
 /// Longest command to a program in bytes.
 pub const MAX_COMMAND_BYTES: usize = 1_024;
 /// What the key of a new account signs is signed for this purpose.
@@ -94,33 +97,23 @@ pub struct AwardedQuote {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// A validator admits a member with its first account.
-    AdmitMember {
-        /// The member's first account.
-        account: NewAccount,
-        /// What it may do.
-        roles: Roles,
+    /// A council member moves that the council decide something, and is in favour of it.
+    ProposeMotion(Motion),
+    /// A council member votes on a motion, or changes its vote.
+    VoteOnMotion {
+        /// The motion.
+        motion: MotionId,
+        /// Digest of the motion ([`Motion::digest`]): what is voted on.
+        digest: Digest,
+        /// For or against it.
+        in_favour: bool,
     },
-    /// A validator changes what a member may do.
-    ChangeRoles {
-        /// The member.
-        member: MemberId,
-        /// What it may do from now on.
-        roles: Roles,
-    },
+    /// The node of an appointed validator shows that it is ready to take part in consensus.
+    ProveReady(Readiness),
     /// A member opens a further account for itself [M3].
     OpenAccount {
         /// The new account.
         account: NewAccount,
-    },
-    /// A validator declares the most that an owner can supply of a carrier in an hour.
-    DeclareCapacity {
-        /// The owner's account.
-        owner: AccountId,
-        /// The carrier.
-        carrier: Carrier,
-        /// Base units per hour.
-        per_hour: Quantity,
     },
     /// The issuer issues money against what it has received outside.
     Issue {
@@ -284,6 +277,12 @@ pub enum Action {
         /// The meter.
         meter: MeterId,
     },
+    /// A meter operator takes over meters of another that the council has handed to it, all or none.
+    TakeOverMeters {
+        /// The meters.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<MeterId>))]
+        meters: Bounded<MeterId, MAX_TAKEN_OVER>,
+    },
     /// A batch of readings [M16].
     RecordReadings {
         /// Readings by meter; together at most [`crate::meter::MAX_BATCH_READINGS`].
@@ -359,6 +358,11 @@ pub enum Prepayment {
 }
 
 impl Action {
+    /// Moves for a decision, for the usual time and without a reason. In a council of one it is thereby decided.
+    pub fn decide(decision: Decision) -> Self {
+        Self::ProposeMotion(Motion::of(decision))
+    }
+
     /// Publishes one offer.
     pub fn publish_offer(offer: Offer) -> Self {
         Self::PublishOffers { offers: Bounded::new(vec![offer]).expect("one offer is within the bound") }
@@ -376,6 +380,7 @@ impl Action {
             Self::SubmitQuotes { quotes } => 2 * quotes.len(),
             Self::Award { awards } => 12 * awards.len(),
             Self::RecordReadings { runs } => runs.iter().map(|run| run.readings.len()).sum(),
+            Self::TakeOverMeters { meters } => 8 * meters.len(),
             Self::Transfer { .. } => 1,
             // A record of some hundred cells for each 16 KiB.
             Self::PublishProgram(publication) => 16 + publication.code.len() / 256,
@@ -387,10 +392,10 @@ impl Action {
     /// The action's name in JSON, receipts and tables.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::AdmitMember { .. } => "admit_member",
-            Self::ChangeRoles { .. } => "change_roles",
+            Self::ProposeMotion(_) => "propose_motion",
+            Self::VoteOnMotion { .. } => "vote_on_motion",
+            Self::ProveReady(_) => "prove_ready",
             Self::OpenAccount { .. } => "open_account",
-            Self::DeclareCapacity { .. } => "declare_capacity",
             Self::Issue { .. } => "issue",
             Self::Redeem { .. } => "redeem",
             Self::Transfer { .. } => "transfer",
@@ -414,6 +419,7 @@ impl Action {
             Self::ChangeMeterCapacity { .. } => "change_meter_capacity",
             Self::ExchangeMeter { .. } => "exchange_meter",
             Self::RetireMeter { .. } => "retire_meter",
+            Self::TakeOverMeters { .. } => "take_over_meters",
             Self::RecordReadings { .. } => "record_readings",
             Self::CorrectReadings { .. } => "correct_readings",
             Self::PublishPackage(_) => "publish_package",

@@ -10,6 +10,7 @@
 //! *final block* what the chain tells of a block once it is final: its header with all that it did.
 
 use crate::encoding::{encode, hex_bytes};
+use crate::handover::SetId;
 use crate::hash::{Digest, tagged_hash};
 use crate::id::ChainId;
 use crate::meter::CertificationEntry;
@@ -25,11 +26,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Round {
-    /// Counts the changes of membership; 0 until members can change.
+    /// Counts runs of blocks of the chain's epoch length; the set of validators stays the same within one.
     pub epoch: u64,
     /// Counts proposals within the epoch; grows from block to block, with gaps where a proposal failed.
     pub view: u64,
-    /// The view in which the parent was proposed; 0 for the genesis block.
+    /// The view in which the parent was proposed; 0 for the first block of an epoch.
     pub parent_view: u64,
 }
 
@@ -65,6 +66,10 @@ pub struct Header {
     pub proposer: [u8; 32],
     /// Where in consensus the block was proposed.
     pub round: Round,
+    /// The set of validators of this block's epoch: whose signatures make it final.
+    pub validators: SetId,
+    /// The set of the next block's epoch: another one only in an epoch's last block.
+    pub next_validators: SetId,
     /// Number of transactions.
     pub transaction_count: u32,
     /// Number of receipts.
@@ -87,7 +92,7 @@ pub struct Header {
 
 impl Header {
     /// The format written by this release.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// The block's digest: SHA-256 of the header's encoding.
     pub fn digest(&self) -> Digest {
@@ -140,6 +145,7 @@ mod tests {
 
     fn header() -> Header {
         let log = |byte| Log { root: Digest([byte; 32]), start: 0, end: 10 };
+        let set = |version| SetId { version, digest: Digest([17; 32]) };
         Header {
             version: Header::VERSION,
             chain: ChainId([1; 16]),
@@ -148,6 +154,8 @@ mod tests {
             parent: Digest([5; 32]),
             proposer: [6; 32],
             round: Round { epoch: 0, view: 7, parent_view: 6 },
+            validators: set(18),
+            next_validators: set(19),
             transaction_count: 8,
             receipt_count: 9,
             transactions_root: Digest([10; 32]),

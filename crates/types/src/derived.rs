@@ -37,9 +37,7 @@ impl Derived {
     /// What follows from an action of `account`; `None` if it is nothing.
     pub(crate) fn of(account: AccountId, action: &Action) -> Option<Self> {
         Some(match action {
-            Action::AdmitMember { account, .. } | Action::OpenAccount { account } => {
-                Self { account: account.account(), ..Self::NOTHING }
-            }
+            Action::OpenAccount { account } => Self { account: account.account(), ..Self::NOTHING },
             Action::PublishOffers { offers } => {
                 Self { offers: offers.iter().map(|offer| offer.id(account)).collect(), ..Self::NOTHING }
             }

@@ -3,9 +3,10 @@
 
 use crate::agreement::{Party, Status};
 use crate::carrier::Carrier;
+use crate::council::{Decision, MotionEnd};
 use crate::encoding::{Bounded, Text};
 use crate::hash::Digest;
-use crate::id::{AccountId, AgreementId, CertificateId, MeterId, OfferId};
+use crate::id::{AccountId, AgreementId, CertificateId, MemberId, MeterId, MotionId, OfferId};
 use crate::meter::{MAX_BATCH_READINGS, MAX_METER_AGREEMENTS, MAX_REASON_BYTES, Register};
 use crate::money::Money;
 use crate::package::{BANDS, Bands};
@@ -13,6 +14,7 @@ use crate::quantity::Quantity;
 use crate::refusal::Refusal;
 use crate::statement::Statement;
 use crate::time::{Timestamp, Window};
+use crate::validator::Roster;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -395,6 +397,62 @@ pub enum Event {
         meter: MeterId,
         /// When it is settled.
         at: Timestamp,
+    },
+    /// A motion is open to the council's votes.
+    MotionOpened {
+        /// The motion.
+        motion: MotionId,
+        /// Its digest: what is voted on.
+        digest: Digest,
+        /// It lapses at this time.
+        closes: Timestamp,
+    },
+    /// A council member has voted.
+    Voted {
+        /// The motion.
+        motion: MotionId,
+        /// Who.
+        member: MemberId,
+        /// For or against.
+        in_favour: bool,
+    },
+    /// A motion was carried, and its decision took effect.
+    Decided {
+        /// The motion.
+        motion: MotionId,
+        /// What was decided.
+        decision: Decision,
+    },
+    /// A motion is over without effect.
+    MotionEnded {
+        /// The motion.
+        motion: MotionId,
+        /// Why.
+        end: MotionEnd,
+    },
+    /// The node of an appointed validator has shown that it is ready.
+    ValidatorReady {
+        /// The member.
+        member: MemberId,
+        /// The epoch in which.
+        epoch: u64,
+    },
+    /// The validators of the next epoch are others than those of the present one.
+    ValidatorsChanged {
+        /// The next epoch.
+        epoch: u64,
+        /// Its validators.
+        set: Roster,
+    },
+    /// The validators stay as they are for another epoch, although the council has decided otherwise: too few of those it wants
+    /// are known to be there.
+    ValidatorsKept {
+        /// The next epoch.
+        epoch: u64,
+        /// How many of the wanted ones are known to be there: they have proposed a block of this epoch, or shown that they are ready.
+        live: u8,
+        /// How many must be.
+        needed: u8,
     },
     /// Little is left of what was prepaid.
     LowBalance {

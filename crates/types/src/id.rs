@@ -74,6 +74,11 @@ byte_id!(
 );
 
 byte_id!(
+    /// A motion of the council.
+    MotionId, 16
+);
+
+byte_id!(
     /// A program that parties have written: the hash of what was published.
     ProgramId, 32
 );
@@ -111,6 +116,7 @@ created! {
     AgreementId by "utilidor/agreement-id";
     PackageId by "utilidor/package-id";
     MeterId by "utilidor/meter-id";
+    MotionId by "utilidor/motion-id";
 }
 
 impl MemberId {

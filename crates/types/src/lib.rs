@@ -10,6 +10,7 @@
 //! | [`program`] | what parties publish of programs that they write themselves |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
+//! | [`block`], [`validators`] | what the members sign, and whose signatures count |
 //! | [`operator`], [`session`] | what is signed for a node, outside the ledger: by a development chain's operator, by who signs in, by a supervisor |
 //!
 //! Deliberately absent: clocks, randomness, floats, maps with an order of their own, logging and I/O.
@@ -19,10 +20,13 @@ pub mod agreement;
 pub mod block;
 pub mod carrier;
 pub mod cell;
+pub mod council;
 pub mod derived;
 pub mod encoding;
 pub mod event;
+pub mod founding;
 pub mod genesis;
+pub mod handover;
 pub mod hash;
 pub mod id;
 pub mod key;
@@ -44,17 +48,21 @@ pub mod session;
 pub mod statement;
 pub mod time;
 pub mod transaction;
+pub mod validator;
 
 pub use action::Action;
 pub use agreement::{Agreement, AgreementTerms, Party, Program, PurchaseLot, PurchaseTerms, SubscriptionTerms};
 pub use block::Header;
 pub use carrier::Carrier;
 pub use cell::{CELL_BYTES, Cell, Key};
+pub use council::{Decision, Motion};
 pub use encoding::{Bounded, DecodeError, Text, decode, encode};
 pub use event::Event;
 pub use genesis::Genesis;
 pub use hash::Digest;
-pub use id::{AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, OfferId, PackageId, ProgramId};
+pub use id::{
+    AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId,
+};
 pub use key::{PrivateKey, PublicKey, Signature};
 pub use member::{Role, Roles};
 pub use meter::{Certificate, CertificationEntry, CertifiedRun, Meter, MeterAuthority, Reading};
@@ -69,3 +77,4 @@ pub use refusal::Refusal;
 pub use statement::Statement;
 pub use time::{Timestamp, Window};
 pub use transaction::{SignedTransaction, Transaction, TransactionHash, VerifiedTransaction};
+pub use validator::{NodeAddress, Readiness, Roster, Validator};

@@ -22,7 +22,7 @@ pub enum Role {
     Issuer = 3,
     /// Looks on. Grants nothing on the ledger.
     Supervisor = 4,
-    /// Takes part in consensus, admits members and declares source capacities.
+    /// Has a seat in the council, and may have a node that takes part in consensus.
     Validator = 5,
 }
 

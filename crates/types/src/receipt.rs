@@ -3,7 +3,7 @@
 use crate::encoding::Bounded;
 use crate::event::{Event, MAX_EVENTS};
 use crate::hash::{Digest, hash_of};
-use crate::id::{AgreementId, OfferId};
+use crate::id::{AgreementId, MotionId, OfferId};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::transaction::TransactionHash;
@@ -39,6 +39,10 @@ pub enum DueItem {
     Agreement(AgreementId),
     /// An offer lapses.
     Offer(OfferId),
+    /// A motion's time is up.
+    Motion(MotionId),
+    /// The epoch of this number ends, and the validators of the next one are fixed.
+    Epoch(u64),
 }
 
 /// How it went.

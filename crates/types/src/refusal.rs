@@ -5,7 +5,8 @@
 use crate::agreement::Status;
 use crate::carrier::Carrier;
 use crate::hash::Digest;
-use crate::id::{AccountId, AgreementId, MemberId, MeterId, OfferId, PackageId, ProgramId};
+use crate::id::{AccountId, AgreementId, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId};
+use crate::key::PublicKey;
 use crate::member::Role;
 use crate::money::Money;
 use crate::program::Fuel;
@@ -33,6 +34,8 @@ pub enum Limited {
     Packages,
     /// Subscriptions that have not ended.
     Subscriptions,
+    /// Open motions.
+    Motions,
     /// Published programs.
     Programs,
 }
@@ -47,6 +50,7 @@ impl std::fmt::Display for Limited {
             Self::Meters => "meters in service",
             Self::Packages => "versions of packages",
             Self::Subscriptions => "running subscriptions",
+            Self::Motions => "open motions",
             Self::Programs => "published programs",
         })
     }
@@ -156,6 +160,41 @@ refusals! {
     ZeroAmount = "money/zero-amount", "the amount is zero";
     /// The account's free balance is smaller than what is to be moved or reserved.
     InsufficientFunds { account: AccountId, free: Money, needed: Money } = "money/insufficient-funds", "account {account} has {free} free, {needed} is needed";
+
+    /// The member was removed from the consortium.
+    MemberRemoved { member: MemberId } = "member/removed", "member {member} was removed from the consortium";
+    /// A motion is open for no time, or for longer than it may be.
+    BadMotionTime { open_ms: u64, max_ms: u64 } = "motion/bad-time", "a motion is open for between 1 and {max_ms} ms, not {open_ms}";
+    /// No such motion is open.
+    UnknownMotion { motion: MotionId } = "motion/unknown", "no motion {motion} is open";
+    /// The vote names another motion than the one that is open.
+    MotionDiffers { motion: MotionId, digest: Digest } = "motion/differs", "motion {motion} is open with digest {digest}, the vote names another";
+    /// The council has as many seats taken as it has.
+    CouncilFull { seats: u32 } = "council/full", "all {seats} seats of the council are taken";
+    /// The council would have no member left.
+    CouncilEmpty = "council/empty", "the council would have no member left";
+    /// The member has no seat in the council.
+    NotInCouncil { member: MemberId } = "council/not-a-member", "member {member} has no seat in the council";
+    /// A validator's key is no Ed25519 key.
+    ValidatorKeyKind = "validator/key-kind", "a validator's key is an Ed25519 key";
+    /// The key is another member's validator.
+    ValidatorKeyTaken { key: PublicKey } = "validator/key-taken", "key {key} is another validator's";
+    /// Where there are several validators, each needs an address.
+    ValidatorNeedsAddress = "validator/needs-address", "where there are several validators, each needs an address";
+    /// The member has no validator.
+    NoValidator { member: MemberId } = "validator/none", "member {member} has no validator";
+    /// The chain would have no validator left.
+    LastValidator = "validator/last", "the chain would have no validator left";
+    /// The validators of this chain never change.
+    ValidatorsFixed = "validator/fixed", "the validators of this chain never change: its genesis document has no epochs";
+    /// No member's validator has this key.
+    UnknownValidator { key: PublicKey } = "validator/unknown", "no validator with key {key} is appointed";
+    /// The node's word is of another epoch, or names another block.
+    NotOfThisEpoch { epoch: u64, now: u64 } = "validator/not-of-this-epoch", "the node's word is of epoch {epoch} or of another chain's, it is epoch {now}";
+    /// The meter's operator was not replaced by this account.
+    NotHandedOver { meter: MeterId } = "meter/not-handed-over", "meter {meter} was not handed to this account";
+    /// The operator would be its own successor.
+    SameOperator = "meter/same-operator", "the meters are to be handed to another operator";
 
     /// The document has no lots.
     NoLots = "terms/no-lots", "there are no lots";

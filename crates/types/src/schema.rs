@@ -41,6 +41,7 @@ hex_values! {
     crate::id::AgreementId, 16, "An agreement: the hash of its creator and label, in hex.";
     crate::id::PackageId, 16, "A package: the hash of its owner and label, in hex.";
     crate::id::MeterId, 16, "A meter: the hash of its operator and label, in hex.";
+    crate::id::MotionId, 16, "A motion of the council: the hash of its proposer and label, in hex.";
     crate::id::ProgramId, 32, "A program that parties have written: the hash of what was published, in hex.";
     crate::id::Label, 16, "What a creator calls the thing that it creates, in hex.";
     crate::hash::Digest, 32, "A SHA-256 digest, in hex.";
@@ -71,6 +72,8 @@ text_values! {
     crate::quantity::Quantity, "^[0-9]+$", "Base units of the carrier: joules or millilitres.", "3600000";
     crate::program::Fuel, "^[0-9]+$", "Fuel of a published program: steps of its engine.", "20000000000";
     crate::id::CertificateId, "^[0-9]+$", "How many readings were certified before: a trading id.", "1234";
+    crate::validator::NodeAddress, "^[^ ]+:[1-9][0-9]{0,4}$",
+        "Where the other members' nodes reach a node: an IP address or a name, and a port.", "node.example:4700";
     crate::key::PublicKey, "^(ed25519:[0-9a-f]{64}|p256:[0-9a-f]{66})$", "A public key: its kind, and itself in hex.",
         "ed25519:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
     crate::ocmf::OcmfRecord, r"^OCMF\|", "An OCMF record as its device signed it, byte for byte.", "OCMF|{}|{}";

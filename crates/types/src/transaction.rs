@@ -7,6 +7,7 @@
 //! A [`VerifiedTransaction`] can only come from [`verify_batch`], so whoever holds one need not check again.
 
 use crate::action::{ACCOUNT_NAMESPACE, Action, NewAccount};
+use crate::council::{Decision, Motion};
 use crate::derived::Derived;
 use crate::encoding::{DecodeError, decode, encode, hex_bytes};
 use crate::hash::tagged_hash;
@@ -14,6 +15,7 @@ use crate::id::{AccountId, ChainId};
 use crate::key::{KeyRing, PrivateKey, PublicKey, Signature, SignatureCheck, verify_batch as verify_signatures};
 use crate::meter::{MAX_BATCH_READINGS, MeterSignature, READING_NAMESPACE, run_message};
 use crate::ocmf::OcmfError;
+use crate::validator::READY_NAMESPACE;
 use borsh::{BorshDeserialize, BorshSerialize};
 use commonware_parallel::Strategy;
 use rand_core::CryptoRng;
@@ -156,6 +158,12 @@ pub enum VerifyError {
     BadAccountSignature {
         /// The account.
         account: AccountId,
+    },
+    /// A node's word that it is ready is not signed by its key.
+    #[error("the word of the node with key {key} is not signed by it")]
+    BadNodeSignature {
+        /// The node's key.
+        key: PublicKey,
     },
     /// The batch holds more readings than one transaction may.
     #[error("{readings} readings are more than the {max} allowed in a batch")]
@@ -317,6 +325,7 @@ struct InnerSignature {
 enum Signatory {
     Run(usize),
     Account(AccountId),
+    Node(PublicKey),
 }
 
 impl InnerSignature {
@@ -329,6 +338,7 @@ impl InnerSignature {
         match self.of {
             Signatory::Run(run) => VerifyError::BadMeterSignature { run },
             Signatory::Account(account) => VerifyError::BadAccountSignature { account },
+            Signatory::Node(key) => VerifyError::BadNodeSignature { key },
         }
     }
 }
@@ -359,7 +369,15 @@ fn inner_signatures(transaction: &Transaction) -> Vec<InnerSignature> {
             });
             signed.collect()
         }
-        Action::AdmitMember { account, .. } | Action::OpenAccount { account } => vec![of_account(account)],
+        Action::ProposeMotion(Motion { decision: Decision::AdmitMember { account, .. }, .. })
+        | Action::OpenAccount { account } => vec![of_account(account)],
+        Action::ProveReady(readiness) => vec![InnerSignature {
+            namespace: READY_NAMESPACE,
+            message: readiness.message(chain),
+            key: readiness.key,
+            signature: readiness.signature,
+            of: Signatory::Node(readiness.key),
+        }],
         _ => Vec::new(),
     }
 }

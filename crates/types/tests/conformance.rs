@@ -12,8 +12,10 @@ use std::fmt::Debug;
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::block::{Log, Round};
+use utilidor_types::council::{MotionEnd, Threshold};
 use utilidor_types::event::{BondMovement, Fill, Filled, MeterSegment, Movement, Purpose, RefusedReading, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
+use utilidor_types::handover::{Handover, SetId};
 use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register, SignedRecord};
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::package::*;
@@ -21,6 +23,7 @@ use utilidor_types::program::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
 use utilidor_types::refusal::{CodeRule, Limited};
 use utilidor_types::statement::{Closing, StatementLine};
+use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::*;
 
 /// Type, and SHA-256 over the encodings of its samples.
@@ -51,7 +54,9 @@ const TABLE: &[(&str, &str)] = &[
     ("statement", "20fb16189be734661cf6844ec00eb7a54bae4f9569bddb199342ba690f1e24cf"),
     ("receipt", "35c4f90a79cabcf7ef017c7a98aceef87b95e33e2f17504fcf0c2eb5e10d53b3"),
     ("certification entry", "546f110b72cf406ba497c8108372c613fd7f39e98d84522c8407dc183bb61814"),
-    ("header", "0ba5b7f8105d0f93f74178f0f6e9048f776e8b0962d852ab6b3b370c65ee32ef"),
+    ("header", "9da61f15b0d90396be6aa212ad50b97896bf8d2d7570488c97646e33d923342a"),
+    ("validator set", "051bfc878325b5fb1d04893248fc713419dc861ee34815b5e92407b0c46b664f"),
+    ("handover", "81f43fc6122e57a92b0eaa3474dbdea4caf7b1cb3d9526bfdad858a9649aff18"),
 ];
 
 /// More bytes than any sample takes.
@@ -312,16 +317,37 @@ fn new_account() -> NewAccount {
     NewAccount { member: MEMBER, key: KEY, signature: Signature([34; 64]) }
 }
 
+fn decisions() -> Vec<Decision> {
+    let roles = Roles::of(&[Role::Owner, Role::Validator]);
+    let address = "node.example:4700".parse().ok();
+    vec![
+        Decision::AdmitMember { account: new_account(), roles },
+        Decision::RemoveMember { member: MEMBER },
+        Decision::ChangeRoles { member: MEMBER, roles: Roles::default() },
+        Decision::ChangeLimits { member: MEMBER, limits: Some(Limits::DEFAULT) },
+        Decision::ChangeLimits { member: MEMBER, limits: None },
+        Decision::AppointValidator { member: MEMBER, key: KEY, address },
+        Decision::AppointValidator { member: MEMBER, key: KEY, address: None },
+        Decision::DismissValidator { member: MEMBER },
+        Decision::DeclareCapacity { owner: ACCOUNT, carrier: Carrier::Heating, per_hour: ENERGY },
+        Decision::HandOverMeters { from: ACCOUNT, to: OTHER },
+    ]
+}
+
+fn validators() -> Bounded<Validator, MAX_VALIDATORS> {
+    let addresses = ["192.0.2.7:4700".parse().ok(), None];
+    list(keys().into_iter().zip(addresses).map(|(key, address)| Validator { key, member: MEMBER, address }).collect())
+}
+
 fn actions() -> Vec<Action> {
     let (agreement, meter, carrier) = (AGREEMENT, METER, Carrier::Heating);
-    let roles = Roles::of(&[Role::Owner, Role::Validator]);
     let prepay = |payment| Action::Prepay { subscription: AGREEMENT, carrier, payment };
     let Program::Subscription(subscription) = programs().remove(1) else { unreachable!("it is the second") };
     let mut actions = vec![
-        Action::AdmitMember { account: new_account(), roles },
-        Action::ChangeRoles { member: MEMBER, roles: Roles::default() },
+        Action::VoteOnMotion { motion: MotionId([35; 16]), digest: DIGEST, in_favour: false },
+        Action::ProveReady(Readiness { key: KEY, epoch: 4, after: DIGEST, signature: Signature([36; 64]) }),
+        Action::TakeOverMeters { meters: list(vec![METER]) },
         Action::OpenAccount { account: new_account() },
-        Action::DeclareCapacity { owner: ACCOUNT, carrier, per_hour: ENERGY },
         Action::Issue { to: ACCOUNT, amount: AMOUNT, reference: text() },
         Action::Redeem { amount: AMOUNT, reference: text() },
         Action::Transfer { to: OTHER, amount: AMOUNT, reference: text() },
@@ -366,6 +392,7 @@ fn actions() -> Vec<Action> {
         prepay(Prepayment::AmountForPeriod { amount: AMOUNT, period: Period::Quarter }),
         prepay(Prepayment::Period { period: Period::Year, at_most: AMOUNT }),
     ];
+    actions.extend(decisions().into_iter().map(Action::decide));
     actions.extend(meters().into_iter().map(Action::RegisterMeter));
     actions.extend(programs().into_iter().map(|program| Action::ProposeAmendment { agreement, program, from: T1 }));
     actions.extend(terms().into_iter().map(|terms| Action::ProposeAgreement { label: LABEL, terms, signing_ms: 1 }));
@@ -542,7 +569,16 @@ fn events() -> Vec<Event> {
         Event::AwardRefused { offer: OFFER, bidder: OTHER, refusal: Refusal::IdTaken },
         Event::OfferLapsed { offer: OFFER },
         Event::ReadingsMissing { agreement, meter: METER, at: T1 },
+        Event::MotionOpened { motion: MotionId([35; 16]), digest: DIGEST, closes: T1 },
+        Event::Voted { motion: MotionId([35; 16]), member: MEMBER, in_favour: true },
+        Event::ValidatorsChanged { epoch: 5, set: Roster::new(1, validators()) },
+        Event::ValidatorReady { member: MEMBER, epoch: 4 },
+        Event::ValidatorsKept { epoch: 5, live: 2, needed: 3 },
     ];
+    for end in [MotionEnd::Rejected, MotionEnd::Lapsed, MotionEnd::Failed(Refusal::CouncilEmpty)] {
+        events.push(Event::MotionEnded { motion: MotionId([35; 16]), end });
+    }
+    events.extend(decisions().into_iter().map(|decision| Event::Decided { motion: MotionId([35; 16]), decision }));
     events.extend(movements().into_iter().map(|movement| Event::Moved { agreement, movement, amount: AMOUNT }));
     for status in [
         Status::Proposed,
@@ -566,6 +602,8 @@ fn receipts() -> Vec<Receipt> {
         Receipt { cause: Cause::Genesis, verdict: Verdict::Applied(Bounded::empty()) },
         Receipt { cause: due(DueItem::Agreement(AGREEMENT)), verdict: Verdict::Applied(list(events())) },
         Receipt { cause: due(DueItem::Offer(OFFER)), verdict: Verdict::Applied(Bounded::empty()) },
+        Receipt { cause: due(DueItem::Motion(MotionId([35; 16]))), verdict: Verdict::Applied(Bounded::empty()) },
+        Receipt { cause: due(DueItem::Epoch(4)), verdict: Verdict::Applied(Bounded::empty()) },
     ];
     let refused = |refusal| Receipt { cause: transaction, verdict: Verdict::Refused(refusal) };
     receipts.extend(refusals().into_iter().map(refused));
@@ -589,6 +627,8 @@ fn headers() -> Vec<Header> {
         parent: DIGEST,
         proposer: [22; 32],
         round: Round { epoch: 1, view: 7, parent_view: 6 },
+        validators: roster().id(),
+        next_validators: SetId { version: 4, digest: DIGEST },
         transaction_count: 8,
         receipt_count: 9,
         transactions_root: Digest([23; 32]),
@@ -602,11 +642,22 @@ fn headers() -> Vec<Header> {
     vec![header(None), header(Some(T1))]
 }
 
+fn roster() -> Roster {
+    Roster::new(3, validators())
+}
+
+fn handovers() -> Vec<Handover> {
+    let handover = |header| Handover { header, finalization: vec![30; 3], set: roster() };
+    headers().into_iter().map(handover).collect()
+}
+
 fn genesis() -> Vec<Genesis> {
     let document = |kind| Genesis {
         kind,
         time: T0,
-        validators: list(keys()),
+        validators: validators(),
+        epoch_length: 300,
+        threshold: Threshold::TWO_THIRDS,
         members: list(vec![GenesisMember { account: ACCOUNT, roles: Roles::of(&Role::ALL) }]),
         limits: Limits::DEFAULT,
     };
@@ -653,6 +704,8 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
         line("receipt", &receipts()),
         line("certification entry", &certification_entries()),
         line("header", &headers()),
+        line("validator set", &[roster()]),
+        line("handover", &handovers()),
     ];
     let changed: Vec<_> = found
         .iter()
@@ -678,7 +731,7 @@ fn unknown_tags_are_refused() {
     assert!(decode::<Carrier>(&[Carrier::COUNT as u8], 1).is_err());
     assert!(decode::<Role>(&[Role::ALL.len() as u8], 1).is_err());
     assert!(decode::<Roles>(&[1 << Role::ALL.len()], 1).is_err());
-    assert!(decode::<Action>(&[33], LIMIT).is_err());
+    assert!(decode::<Action>(&[34], LIMIT).is_err());
     assert!(decode::<Option<u8>>(&[2, 0], 2).is_err());
     assert!(decode::<bool>(&[2], 1).is_err());
 }

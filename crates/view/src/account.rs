@@ -1,6 +1,7 @@
 //! Members, their accounts and balances.
 
 use serde::{Deserialize, Serialize};
+use utilidor_types::genesis::Limits;
 use utilidor_types::{AccountId, Carrier, MemberId, Money, Quantity, Roles};
 
 /// A member.
@@ -11,6 +12,12 @@ pub struct MemberView {
     pub member: MemberId,
     /// What it may do.
     pub roles: Roles,
+    /// Whether the council has removed it.
+    #[serde(default)]
+    pub removed: bool,
+    /// Its own limits, if the council has given it some in place of the genesis document's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// Its accounts, in the order of opening; the chain's limits bound their number.
     pub accounts: Vec<AccountId>,
     /// Height of the block that admitted it; 0 is the genesis document.
@@ -33,7 +40,7 @@ pub struct AccountView {
     pub reserved: Money,
     /// Nonce of its next transaction.
     pub nonce: u64,
-    /// What it can supply, if a validator has declared it.
+    /// What it can supply, if the council has declared it.
     #[serde(default)]
     pub capacities: Vec<CapacityView>,
     /// Height of the block that opened it; 0 is the genesis document.

@@ -92,6 +92,20 @@ kinds! {
     OfferLapsed = "offer_lapsed";
     /// Readings are missing before something is settled without them.
     ReadingsMissing = "readings_missing";
+    /// A motion of the council is open.
+    MotionOpened = "motion_opened";
+    /// A council member has voted.
+    Voted = "voted";
+    /// A motion was carried.
+    Decided = "decided";
+    /// A motion is over without effect.
+    MotionEnded = "motion_ended";
+    /// A validator's node is ready.
+    ValidatorReady = "validator_ready";
+    /// The validators change.
+    ValidatorsChanged = "validators_changed";
+    /// The validators stay, although the council wants others.
+    ValidatorsKept = "validators_kept";
     /// Little is left of what was prepaid.
     LowBalance = "low_balance";
     /// What was prepaid is used up.

@@ -18,6 +18,7 @@
 //! | [`program`] | programs that parties have published |
 //! | [`series`] | what flowed by hour, day or month, with gaps marked |
 //! | [`meter`], [`event`] | meters and certified readings; segments, corrections, notices and whatever else receipts tell |
+//! | [`council`] | who decides, what is decided, who the validators are |
 //! | [`refusal`] | what the ledger refused |
 //! | [`search`] | ids that are found by their beginning |
 //! | `proof` | what a node proves (feature `proof`) |
@@ -30,6 +31,7 @@
 pub mod account;
 pub mod agreement;
 pub mod block;
+pub mod council;
 pub mod event;
 pub mod limits;
 pub mod meter;
@@ -55,6 +57,7 @@ pub mod viewer;
 pub use account::{AccountView, CapacityView, MemberView};
 pub use agreement::{AgreementFilter, AgreementView, AmendmentView, DebtView, Kind, StepKind, StepView};
 pub use block::{BlockDetail, BlockFilter, BlockView, ReceiptView};
+pub use council::{AppointedView, CouncilView, EpochView, MotionFilter, MotionStatus, MotionView, VoteView};
 pub use event::{EventFilter, EventKind, EventView};
 pub use meter::{CertificateView, MeterFilter, MeterView, TimeFilter};
 pub use money::{CauseView, DueView, Held, MovementKind, MovementView};

@@ -125,6 +125,8 @@ codes! {
     MeterRecord = 400, "transaction/bad-meter-record", "a run's record is not that of its meter";
     /// The signature of a new account's key is not its own.
     AccountSignature = 400, "transaction/bad-account-signature", "the signature is not that of the new account's key";
+    /// A node's word that it is ready is not signed by its key.
+    NodeSignature = 400, "transaction/bad-node-signature", "the signature is not that of the node's key";
     /// The batch holds more readings than allowed.
     TooManyReadings = 400, "transaction/too-many-readings", "the batch holds more readings than allowed";
     /// The signer has no account.

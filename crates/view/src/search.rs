@@ -39,6 +39,8 @@ kinds! {
     Meter = "meter";
     /// A package.
     Package = "package";
+    /// A motion.
+    Motion = "motion";
     /// A published program.
     Program = "program";
     /// A transaction.

@@ -2,8 +2,8 @@
 
 use crate::common::*;
 use serde_json::{Value, json};
+use utilidor_proof::Members;
 use utilidor_proof::document::{Proof, ProofDocument};
-use utilidor_proof::inclusion::Members;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::*;

@@ -109,14 +109,8 @@ pub fn genesis_of_single_roles() -> Genesis {
 fn genesis_of(kind: ChainKind, members: &[(&str, &[Role])]) -> Genesis {
     let members =
         members.iter().map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
-    let members: Vec<_> = members.collect();
-    Genesis {
-        kind,
-        time: at(1, 1, 0),
-        validators: vec![key("validator").public_key()].try_into().unwrap(),
-        members: members.try_into().unwrap(),
-        limits: Limits::DEFAULT,
-    }
+    let members = members.collect::<Vec<_>>().try_into().unwrap();
+    Genesis::alone(kind, at(1, 1, 0), key("validator").public_key(), members, Limits::DEFAULT)
 }
 
 pub struct World {
@@ -316,7 +310,8 @@ impl World {
             self.done("issuer", Action::Issue { to: account(label), amount, reference: Text::default() }).await;
         }
         let (carrier, per_hour) = (Carrier::Electricity, Quantity(1_000_000 * KWH));
-        self.done(self.validator, Action::DeclareCapacity { owner: account("station"), carrier, per_hour }).await;
+        let capacity = Decision::DeclareCapacity { owner: account("station"), carrier, per_hour };
+        self.done(self.validator, Action::decide(capacity)).await;
         for (holder, carrier) in
             [("alice", Carrier::Electricity), ("alice", Carrier::Heating), ("bob", Carrier::Electricity)]
         {

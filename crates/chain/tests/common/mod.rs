@@ -5,8 +5,12 @@
 use std::path::Path;
 use utilidor_chain::{Config, Node, start};
 use utilidor_types::{
-    AccountId, Action, Bounded, Genesis, Money, PrivateKey, Role, Roles, Text, Timestamp, Transaction, encode,
+    AccountId, Action, Bounded, Genesis, Money, NodeAddress, PrivateKey, Role, Roles, Text, Timestamp, Transaction,
+    Validator,
+    council::Threshold,
+    encode,
     genesis::{ChainKind, GenesisMember, Limits},
+    validator::ENDLESS_EPOCH,
 };
 
 /// Time at which the development chains of the tests begin.
@@ -24,14 +28,22 @@ pub fn issuer() -> PrivateKey {
 
 /// Genesis document of a chain of `validators` validators and the issuer.
 pub fn genesis(kind: ChainKind, validators: u8) -> Genesis {
-    let keys = (0..validators).map(|index| PrivateKey::ed25519(validator_key(index)).public_key()).collect();
+    let public = |index| PrivateKey::ed25519(validator_key(index)).public_key();
     let account = AccountId::of(&issuer().public_key());
     let issuer = GenesisMember { account, roles: Roles::of(&[Role::Issuer, Role::MeterOperator]) };
+    let member = |index| GenesisMember { account: AccountId::of(&public(index)), roles: Roles::of(&[Role::Validator]) };
+    let validator = |index| Validator {
+        key: public(index),
+        member: member(index).member(),
+        address: Some(NodeAddress::from(std::net::SocketAddr::from(([127, 0, 0, 1], 4_700 + u16::from(index))))),
+    };
     Genesis {
         kind,
         time: START,
-        validators: Bounded::new(keys).unwrap(),
-        members: Bounded::new(vec![issuer]).unwrap(),
+        validators: Bounded::new((0..validators).map(validator).collect()).unwrap(),
+        epoch_length: ENDLESS_EPOCH,
+        threshold: Threshold::TWO_THIRDS,
+        members: Bounded::new(std::iter::once(issuer).chain((0..validators).map(member)).collect()).unwrap(),
         limits: Limits::DEFAULT,
     }
 }

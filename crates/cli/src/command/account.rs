@@ -1,5 +1,6 @@
 //! `utilidor account`: balances and movements of money.
 
+use super::council::{MotionArguments, propose};
 use super::member::role_names;
 use super::show_done;
 use crate::context::Context;
@@ -13,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
 use utilidor_types::action::NewAccount;
-use utilidor_types::{Carrier, ChainId, MemberId, Money};
+use utilidor_types::{Carrier, ChainId, Decision, MemberId, Money};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -84,7 +85,7 @@ Examples:
         #[arg(long, default_value = "")]
         reference: String,
     },
-    /// Declare the most that an owner can supply of a carrier in an hour; for validators
+    /// Move that an owner's capacity be declared: the most that it can supply of a carrier in an hour
     #[command(after_help = "Example:\n  utilidor account capacity plant electricity 500kWh --as founder")]
     Capacity {
         /// An id, or the name of a key
@@ -93,6 +94,9 @@ Examples:
         carrier: Carrier,
         /// Such as 500kWh or 20m3
         per_hour: Amount,
+        /// The motion
+        #[command(flatten)]
+        motion: MotionArguments,
     },
 }
 
@@ -203,11 +207,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let done = context.account().await?.transfer(to, amount, &reference).await?;
             show_done(context.out, &done, json!({ "to": to, "amount": amount }));
         }
-        Command::Capacity { owner, carrier, per_hour } => {
+        Command::Capacity { owner, carrier, per_hour, motion } => {
             let owner = context.account_id(&owner).await?;
             let per_hour = per_hour.of(carrier).map_err(Failure::usage)?;
-            let done = context.account().await?.declare_capacity(owner, carrier, per_hour).await?;
-            show_done(context.out, &done, json!({ "owner": owner, "carrier": carrier, "per_hour": per_hour }));
+            let made = json!({ "owner": owner, "carrier": carrier, "per_hour": per_hour });
+            propose(Decision::DeclareCapacity { owner, carrier, per_hour }, motion, made, &context).await?;
         }
     }
     Ok(())

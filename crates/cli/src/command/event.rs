@@ -182,6 +182,45 @@ pub fn line(out: &Output, event: &Event) -> String {
                 "要约 {offer} 对 {bidder} 的授标被拒绝（{code}）：{why}"
             )
         }
+        Event::MotionOpened { motion, closes, .. } => {
+            let closes = out.time(*closes);
+            say!(out, "motion {motion} is open until {closes}", "议案 {motion} 开放表决至 {closes}")
+        }
+        Event::Voted { motion, member, in_favour: true } => {
+            say!(out, "member {member} votes for motion {motion}", "成员 {member} 赞成议案 {motion}")
+        }
+        Event::Voted { motion, member, in_favour: false } => {
+            say!(out, "member {member} votes against motion {motion}", "成员 {member} 反对议案 {motion}")
+        }
+        Event::Decided { motion, decision } => {
+            let decision = super::council::decision_text(decision);
+            say!(out, "motion {motion} is carried: {decision}", "议案 {motion} 通过：{decision}")
+        }
+        Event::MotionEnded { motion, end } => {
+            let end = plain(&json!(end));
+            say!(out, "motion {motion} is over: {end}", "议案 {motion} 结束：{end}")
+        }
+        Event::ValidatorReady { member, epoch } => {
+            let next = epoch.saturating_add(1);
+            say!(
+                out,
+                "the node of member {member} is ready to take part from epoch {next} on",
+                "成员 {member} 的节点已就绪，可自第 {next} 纪元起参与共识"
+            )
+        }
+        Event::ValidatorsChanged { epoch, set } => {
+            let nodes = set.validators.len();
+            say!(
+                out,
+                "{nodes} nodes take part in consensus from epoch {epoch} on",
+                "自第 {epoch} 纪元起 {nodes} 个节点参与共识"
+            )
+        }
+        Event::ValidatorsKept { epoch, live, needed } => say!(
+            out,
+            "the same nodes take part in epoch {epoch}: of those that are to, {live} are known to be there, {needed} must be",
+            "第 {epoch} 纪元节点不变：拟参与的节点中已知 {live} 个在线，须有 {needed} 个"
+        ),
         Event::OfferLapsed { offer } => say!(out, "offer {offer} has lapsed", "要约 {offer} 已失效"),
         Event::ReadingsMissing { agreement, meter, at } => {
             let at = out.time(*at);

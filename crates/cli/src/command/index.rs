@@ -1,8 +1,9 @@
 //! `utilidor index`: the read model of a node that does not run.
 
-use super::node::{chain_config, read_genesis, start_log};
+use super::node::{read_genesis, start_log};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::node_file::chain_config;
 use crate::t;
 use clap::Subcommand;
 use serde_json::json;
@@ -107,7 +108,7 @@ fn open(data: &Path, path: &Path) -> Result<Index, Failure> {
 
 /// Folds all blocks of the folder's chain.
 async fn fold(data: &Path, index: Index, context: &Context) -> Result<Index, Failure> {
-    let config = chain_config(data, &context.with_keys(data.join("keys")))?;
+    let config = chain_config(data, None, &context.with_keys(data.join("keys")))?;
     let started = tokio::task::spawn_blocking(|| utilidor_chain::start(config)).await.expect("starting does not panic");
     let node = started.map_err(|error| {
         Failure::from_error("node/start", "the chain could not be opened", &error).next("stop the node first")

@@ -1,6 +1,7 @@
 //! `utilidor meter`: what measures.
 
 use super::account::short;
+use super::council::{MotionArguments, propose};
 use super::{bands_text, event, show_done};
 use crate::context::Context;
 use crate::document;
@@ -12,8 +13,9 @@ use crate::{label, t};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
+use utilidor_types::action::MAX_TAKEN_OVER;
 use utilidor_types::event::{Event, MeterSegment};
-use utilidor_types::{Carrier, Meter, MeterAuthority, MeterId, PublicKey, Reading, Timestamp};
+use utilidor_types::{Carrier, Decision, Meter, MeterAuthority, MeterId, PublicKey, Reading, Timestamp};
 use utilidor_view::{EventFilter, EventKind, EventView, MeterFilter};
 
 /// What is asked.
@@ -99,6 +101,27 @@ Examples:
     Retire {
         /// The meter
         meter: Given<MeterId>,
+    },
+    /// Move that the meters of an operator that is gone be handed to another
+    #[command(after_help = "\
+Once the motion is carried, the new operator takes them over ('utilidor meter take-over'), many at once, and says who signs their
+readings from now on ('utilidor meter rotate').")]
+    HandOver {
+        /// Who operates them: an id, or the name of a key
+        from: String,
+        /// Who is to: an id, or the name of a key
+        to: String,
+        /// The motion
+        #[command(flatten)]
+        motion: MotionArguments,
+    },
+    /// Take over meters that the council has handed to the key that acts
+    TakeOver {
+        /// The meters [default: all that the old operator has]
+        meters: Vec<Given<MeterId>>,
+        /// The old operator: an id, or the name of a key
+        #[arg(long, required_unless_present = "meters")]
+        from: Option<String>,
     },
 }
 
@@ -301,6 +324,34 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let done = context.account().await?.retire_meter(meter).await?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
+        Command::HandOver { from, to, motion } => {
+            let (from, to) = (context.account_id(&from).await?, context.account_id(&to).await?);
+            let made = json!({ "from": from, "to": to });
+            propose(Decision::HandOverMeters { from, to }, motion, made, &context).await?;
+        }
+        Command::TakeOver { meters, from } => take_over(meters, from, &context).await?,
+    }
+    Ok(())
+}
+
+/// Takes over meters, as many with a signature as fit.
+async fn take_over(meters: Vec<Given<MeterId>>, from: Option<String>, context: &Context) -> Result<(), Failure> {
+    let mut ids = Vec::new();
+    for meter in &meters {
+        ids.push(context.id(meter).await?);
+    }
+    if let Some(from) = from {
+        let from = context.account_id(&from).await?;
+        let all = context.client()?.meters(&MeterFilter::default()).await?;
+        ids.extend(all.into_iter().filter(|meter| meter.operator == from).map(|meter| meter.meter));
+    }
+    if ids.is_empty() {
+        return Err(Failure::usage("that operator has no meters"));
+    }
+    let account = context.account().await?;
+    for some in ids.chunks(MAX_TAKEN_OVER) {
+        let done = account.take_over_meters(some.to_vec()).await?;
+        show_done(context.out, &done, json!({ "meters": some.len() }));
     }
     Ok(())
 }

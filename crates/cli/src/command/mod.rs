@@ -4,14 +4,17 @@ pub mod account;
 pub mod agreement;
 pub mod award;
 pub mod bench;
+pub mod council;
 pub mod debt;
 pub mod demo;
+pub mod doctor;
 pub mod event;
 pub mod gateway;
 pub mod index;
 pub mod keys;
 pub mod member;
 pub mod meter;
+pub mod network;
 pub mod node;
 pub mod offer;
 pub mod oversight;
@@ -25,6 +28,7 @@ pub mod subscription;
 pub mod token;
 pub mod trace;
 pub mod transaction;
+pub mod validator;
 pub mod verify;
 
 use crate::arguments::{Arguments, Command};
@@ -42,8 +46,12 @@ use utilidor_types::{AgreementId, Bands, Carrier};
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Node(command) => node::run(command, context).await,
+        Command::Network(command) => network::run(command, context).await,
+        Command::Doctor(arguments) => doctor::run(arguments, context).await,
         Command::Demo(arguments) => demo::run(arguments, context).await,
         Command::Keys(command) => keys::run(command, &context),
+        Command::Council(command) => council::run(command, context).await,
+        Command::Validator(command) => validator::run(command, context).await,
         Command::Member(command) => member::run(command, context).await,
         Command::Account(command) => account::run(command, context).await,
         Command::Offer(command) => offer::run(command, context).await,

@@ -1,8 +1,9 @@
 //! `utilidor node`: the beginning of a chain, and a node that serves it.
 //!
 //! ```text
+//! <data>/node.toml       where a node among several listens
 //! <data>/genesis.json    the genesis document: the same for every member, and what proofs are checked with
-//! <data>/keys/           the keystore: `validator` votes, `founder` acts
+//! <data>/keys/           the keystore: `validator` votes, `founder` acts; and the vote guard, which is never copied back
 //! <data>/chain/          blocks, state, certification log
 //! <data>/index.sqlite    the read model, which can be rebuilt
 //! <data>/tokens.json     hashes of the read tokens of programs
@@ -14,22 +15,25 @@ use super::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
+use crate::node_file::{NodeFile, allow_without_guard, chain_config};
 use crate::output::warn;
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use utilidor_api::{Settings, process};
 use utilidor_sdk::{KeyKind, Keystore};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::{Genesis, Role, Roles, Timestamp};
 
+/// Where the HTTP interface listens unless said otherwise.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4_680);
 /// Name of the key that votes.
 pub const VALIDATOR: &str = "validator";
 /// Name of the key of the first account.
-const FOUNDER: &str = "founder";
+pub const FOUNDER: &str = "founder";
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -62,6 +66,9 @@ Example:
     /// Run a node until it is interrupted (SIGINT or SIGTERM)
     #[command(after_help = "\
 Prints its address once it listens. What is final stays, whenever and however it is stopped.
+A node among several has a file node.toml in its folder, which 'utilidor network join' writes: where it listens for the others,
+where its HTTP interface listens, and nodes that the genesis document does not name. It votes if its key is a validator's, and
+follows if not, or if the file says that it is a follower.
 
 Example:
   utilidor node run --data town --listen 127.0.0.1:4680")]
@@ -69,15 +76,18 @@ Example:
         /// The node's folder
         #[arg(long, value_name = "FOLDER")]
         data: PathBuf,
-        /// Where the HTTP interface listens; port 0 takes any free port
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680")]
-        listen: SocketAddr,
+        /// Where the HTTP interface listens; port 0 takes any free port [default: as node.toml says, else 127.0.0.1:4680]
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
         /// A name that the node goes by, besides its addresses and localhost; once for each
         #[arg(long = "allow-host", value_name = "NAME", env = "UTILIDOR_ALLOW_HOSTS", value_delimiter = ',')]
         names: Vec<String>,
         /// What supervisors may ask to see, each time with a reason that stands in the log; 'none' for nothing
         #[arg(long, value_name = "CATEGORIES", default_value = "accounts,trade,meters")]
         oversight: String,
+        /// Vote at once although the vote guard is lost: only if the operators have agreed on it because too many guards are lost
+        #[arg(long)]
+        vote_without_guard: bool,
     },
 }
 
@@ -88,11 +98,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let kind = if production { ChainKind::Production } else { ChainKind::Development };
             init(&data, kind, time.unwrap_or_else(now), Roles::of(&roles), work, &context)
         }
-        Command::Run { data, listen, names, oversight } => {
+        Command::Run { data, listen, names, oversight, vote_without_guard } => {
             let categories = oversight.split(',').filter(|name| !["", "none"].contains(name));
             let oversight: Result<_, _> = categories.map(|name| read("category", name)).collect();
             let settings = Settings { names, oversight: oversight?, ..Settings::default() };
-            serve(&data, listen, settings, &context).await
+            serve(&data, listen, settings, vote_without_guard, &context).await
         }
     }
 }
@@ -122,13 +132,8 @@ fn init(
     let first = GenesisMember { account, roles };
     let member = first.member();
     let validator = validator.public.parse().expect("the keystore wrote it");
-    let genesis = Genesis {
-        kind,
-        time,
-        validators: vec![validator].try_into().expect("one validator is within the bound"),
-        members: vec![first].try_into().expect("one member is within the bound"),
-        limits: Limits::DEFAULT,
-    };
+    let members = vec![first].try_into().expect("one member is within the bound");
+    let genesis = Genesis::alone(kind, time, validator, members, Limits::DEFAULT);
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&path, document.as_bytes())
         .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))?;
@@ -151,9 +156,21 @@ fn init(
     Ok(())
 }
 
-async fn serve(data: &Path, listen: SocketAddr, settings: Settings, context: &Context) -> Result<(), Failure> {
+async fn serve(
+    data: &Path,
+    listen: Option<SocketAddr>,
+    mut settings: Settings,
+    without_guard: bool,
+    context: &Context,
+) -> Result<(), Failure> {
     let context = context.with_keys(data.join("keys"));
-    let chain = chain_config(data, &context)?;
+    let file = NodeFile::of_folder(data)?;
+    let listen = listen.or_else(|| file.as_ref().map(|file| file.http)).unwrap_or(DEFAULT_LISTEN);
+    settings.names.extend(file.iter().flat_map(|file| file.allow_hosts.clone()));
+    let mut chain = chain_config(data, file.as_ref(), &context)?;
+    if without_guard {
+        allow_without_guard(&mut chain);
+    }
     let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     start_log();
     // Before the node starts, so that no signal is missed.
@@ -205,13 +222,6 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
         .next(format!("begin one: utilidor node init --data {}", data.display())));
     }
     document::read(&path, "genesis document", "node init --help")
-}
-
-/// How the node of a folder is set up; asks for the passphrase of its key.
-pub fn chain_config(data: &Path, context: &Context) -> Result<utilidor_chain::Config, Failure> {
-    let genesis = read_genesis(data)?;
-    let secret = context.keystore()?.ed25519_secret(VALIDATOR, &context.passphrase()?)?;
-    Ok(utilidor_chain::Config::alone(data.join("chain"), genesis, *secret))
 }
 
 /// What is logged unless RUST_LOG says otherwise. The engine's storage warns of every journal that it finds new or cuts back to

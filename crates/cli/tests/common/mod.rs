@@ -62,7 +62,7 @@ impl Desk {
         path.to_str().unwrap().into()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_utilidor"));
         command
             .args(arguments)
@@ -87,6 +87,24 @@ impl Desk {
     pub fn run_with(&self, arguments: &str, variables: &[(&str, &str)]) -> Answer {
         let arguments: Vec<&str> = arguments.split_whitespace().collect();
         Answer::of(self.command(&arguments).envs(variables.iter().copied()).output().unwrap())
+    }
+
+    /// A line of a shell, in which `utilidor` is the binary.
+    pub fn shell(&self, line: &str) -> Command {
+        let binary = Path::new(env!("CARGO_BIN_EXE_utilidor"));
+        let folder = binary.parent().expect("the binary is in a folder");
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", line])
+            .env_clear()
+            .current_dir(self.path())
+            .env("PATH", path)
+            .env("HOME", self.path())
+            .env("UTILIDOR_PASSPHRASE", "for tests only")
+            .env("UTILIDOR_KEY_WORK", "8")
+            .stdin(Stdio::null());
+        command
     }
 
     /// Runs `utilidor` for a reader that goes away before it has read anything.

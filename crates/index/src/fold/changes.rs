@@ -8,10 +8,10 @@ use utilidor_types::meter::{CertifiedRun, SignedRecord};
 use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, Header, MemberId, Meter, MeterAuthority, MeterId, Money,
-    Offer, OfferId, Opening, Package, PackageId, ProgramId, Quantity, Receipt, Refusal, Roles, SignedTransaction,
-    Statement, Timestamp, TransactionHash, Window,
+    Motion, MotionId, Offer, OfferId, Opening, Package, PackageId, ProgramId, Quantity, Receipt, Refusal, Roles,
+    Roster, SignedTransaction, Statement, Timestamp, TransactionHash, Validator, Window,
 };
-use utilidor_view::{EventKind, Kind, QuoteStatus, StepKind};
+use utilidor_view::{EventKind, Kind, MotionStatus, QuoteStatus, StepKind};
 
 /// What a block changes.
 #[derive(Debug, Default)]
@@ -25,7 +25,14 @@ pub struct Changes<'a> {
     pub receipts: Vec<NewReceipt<'a>>,
     pub certified: Vec<NewRun<'a>>,
     pub members: Vec<NewMember>,
-    pub roles: Vec<Member>,
+    pub members_changed: Vec<Member>,
+    pub motions: Vec<NewMotion<'a>>,
+    /// By motion and member: whether in favour, and the receipt.
+    pub votes: BTreeMap<(Row, Row), (bool, Row)>,
+    pub motions_ended: Vec<MotionEnded>,
+    pub appointed: Vec<AppointedChange>,
+    /// Sets of validators with the first epoch they are for.
+    pub sets: Vec<(u64, Roster)>,
     pub accounts: Vec<NewAccount>,
     pub balances: Vec<Account>,
     pub capacities: BTreeMap<(Row, Carrier), Quantity>,
@@ -106,6 +113,34 @@ pub struct NewMember {
     pub member: MemberId,
     pub roles: Roles,
     pub height: u64,
+}
+
+#[derive(Debug)]
+pub struct NewMotion<'a> {
+    pub row: Row,
+    pub id: MotionId,
+    /// The account's row.
+    pub proposer: Row,
+    pub closes: Timestamp,
+    pub receipt: Row,
+    pub motion: &'a Motion,
+}
+
+/// A motion that is over.
+#[derive(Debug)]
+pub struct MotionEnded {
+    pub motion: Row,
+    pub status: MotionStatus,
+    pub refusal: Option<Refusal>,
+    pub receipt: Row,
+}
+
+/// A change of the validators that the council wants. Members are given by their rows.
+#[derive(Debug)]
+pub enum AppointedChange {
+    Appointed { member: Row, validator: Validator },
+    Dismissed { member: Row },
+    Ready { member: Row, epoch: u64 },
 }
 
 #[derive(Debug)]
@@ -190,6 +225,7 @@ pub struct NewMeter<'a> {
 #[derive(Debug)]
 pub enum MeterChange {
     Holder { meter: Row, holder: Row },
+    Operator { meter: Row, operator: Row },
     Authority { meter: Row, authority: MeterAuthority },
     Capacity { meter: Row, capacity: Quantity },
     Device { meter: Row, authority: MeterAuthority, modulus: Quantity },

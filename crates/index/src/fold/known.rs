@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 use utilidor_types::agreement::Status;
+use utilidor_types::genesis::Limits;
 use utilidor_types::{
-    AccountId, AgreementId, AgreementTerms, Carrier, Digest, MemberId, MeterId, Money, Offer, OfferId, PackageId,
-    ProgramId, Quantity, Roles, Timestamp, Window,
+    AccountId, AgreementId, AgreementTerms, Carrier, Digest, MemberId, MeterId, Money, MotionId, Offer, OfferId,
+    PackageId, ProgramId, Quantity, Roles, Timestamp, Window,
 };
 use utilidor_view::Kind;
 
@@ -40,6 +41,8 @@ pub struct Totals {
     pub offers: u64,
     /// Agreements proposed.
     pub agreements: u64,
+    /// Motions opened.
+    pub motions: u64,
 }
 
 /// A member.
@@ -49,6 +52,10 @@ pub struct Member {
     pub row: Row,
     /// What it may do.
     pub roles: Roles,
+    /// Whether the council has removed it.
+    pub removed: bool,
+    /// Its own limits.
+    pub limits: Option<Limits>,
 }
 
 /// An account.
@@ -226,6 +233,8 @@ pub trait Before {
 
     /// A member.
     fn member(&mut self, member: MemberId) -> Result<Option<Member>, Self::Error>;
+    /// The last motion under an id.
+    fn motion(&mut self, motion: MotionId) -> Result<Option<Row>, Self::Error>;
     /// An account.
     fn account(&mut self, account: AccountId) -> Result<Option<Account>, Self::Error>;
     /// The last offer that was published under an id.
@@ -309,6 +318,7 @@ const MAX_ROWS: usize = 1 << 17;
 #[derive(Debug, Default)]
 pub struct Known {
     pub(super) members: Rows<MemberId, Member>,
+    pub(super) motions: Rows<MotionId, Row>,
     pub(super) accounts: Rows<AccountId, Account>,
     pub(super) offers: Rows<OfferId, OfferRow>,
     pub(super) quotes: Rows<(Row, Row), StandingQuote>,
@@ -325,6 +335,7 @@ impl Known {
     /// Forgets what has become too much. What a block has changed must have been written before.
     pub fn trim(&mut self) {
         self.members.trim(MAX_ROWS);
+        self.motions.trim(MAX_ROWS);
         self.accounts.trim(MAX_ROWS);
         self.offers.trim(MAX_DOCUMENTS);
         self.quotes.trim(MAX_ROWS);

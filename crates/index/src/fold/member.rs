@@ -24,15 +24,18 @@ impl<B: Before> Fold<'_, '_, B> {
         Ok(*known)
     }
 
-    /// A member is admitted with its first account. Admitting it again changes nothing.
+    /// A member is admitted with its first account. Admitting it again changes nothing, unless it was removed.
     pub fn admit(&mut self, account: AccountId, roles: Roles) -> Folded<(), B> {
         let id = MemberId::of(account);
         let member = match self.member(id)? {
-            Some(member) => member.row,
+            Some(member) => {
+                self.known.members.put(id, Some(Member { roles, removed: false, ..member }));
+                member.row
+            }
             None => {
                 self.changes.totals.members += 1;
                 let row = self.changes.totals.members as Row;
-                self.known.members.note(id, Some(Member { row, roles }));
+                self.known.members.note(id, Some(Member { row, roles, removed: false, limits: None }));
                 self.changes.members.push(NewMember { row, member: id, roles, height: self.height });
                 row
             }
@@ -40,16 +43,20 @@ impl<B: Before> Fold<'_, '_, B> {
         self.insert_account(member, account)
     }
 
-    pub fn change_roles(&mut self, member: MemberId, roles: Roles) -> Folded<(), B> {
-        let present = self.member(member)?;
-        let present = present.ok_or_else(|| diverged(format!("member {member} was never admitted")))?;
-        self.known.members.put(member, Some(Member { roles, ..present }));
+    /// A member that was admitted.
+    pub fn admitted(&mut self, member: MemberId) -> Folded<Member, B> {
+        self.member(member)?.ok_or_else(|| diverged(format!("member {member} was never admitted")))
+    }
+
+    pub fn change_member(&mut self, member: MemberId, change: impl FnOnce(&mut Member)) -> Folded<(), B> {
+        let mut row = self.admitted(member)?;
+        change(&mut row);
+        self.known.members.put(member, Some(row));
         Ok(())
     }
 
     pub fn open_account(&mut self, account: &SignedAccount) -> Folded<(), B> {
-        let id = account.member;
-        let member = self.member(id)?.ok_or_else(|| diverged(format!("member {id} was never admitted")))?;
+        let member = self.admitted(account.member)?;
         self.insert_account(member.row, account.account())
     }
 

@@ -11,6 +11,7 @@
 
 mod agreement;
 mod changes;
+mod council;
 mod known;
 mod member;
 mod meter;
@@ -95,7 +96,14 @@ pub(crate) fn agreements_of(event: &Event, mut each: impl FnMut(AgreementId)) {
         | Event::Corrected { .. }
         | Event::Bond { .. }
         | Event::AwardRefused { .. }
-        | Event::OfferLapsed { .. } => {}
+        | Event::OfferLapsed { .. }
+        | Event::MotionOpened { .. }
+        | Event::Voted { .. }
+        | Event::Decided { .. }
+        | Event::MotionEnded { .. }
+        | Event::ValidatorReady { .. }
+        | Event::ValidatorsChanged { .. }
+        | Event::ValidatorsKept { .. } => {}
     }
 }
 
@@ -132,6 +140,9 @@ pub fn genesis(genesis: &Genesis) -> Result<Changes<'static>, String> {
     let (mut known, mut before) = (Known::default(), Nothing);
     let mut fold = Fold::new(0, genesis.time, Totals::default(), &mut known, &mut before);
     let admitted = genesis.members.iter().try_for_each(|member| fold.admit(member.account, member.roles));
+    fold.validators(0, &genesis.roster());
+    let admitted =
+        admitted.and_then(|()| genesis.validators.iter().try_for_each(|validator| fold.appointed_first(validator)));
     match admitted.and_then(|()| fold.finish()) {
         Ok(changes) => Ok(changes),
         Err(FoldError::Diverged(reason)) => Err(reason),
@@ -155,6 +166,7 @@ macro_rules! nothing {
 
 nothing! {
     member(utilidor_types::MemberId) -> Member;
+    motion(utilidor_types::MotionId) -> Row;
     account(AccountId) -> Account;
     offer(utilidor_types::OfferId) -> OfferRow;
     standing_quote(Row, Row) -> StandingQuote;
@@ -261,10 +273,7 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
 
     fn action(&mut self, by: AccountId, action: &'a Action) -> Folded<(), B> {
         match action {
-            Action::AdmitMember { account, roles } => self.admit(account.account(), *roles),
-            Action::ChangeRoles { member, roles } => self.change_roles(*member, *roles),
             Action::OpenAccount { account } => self.open_account(account),
-            Action::DeclareCapacity { owner, carrier, per_hour } => self.declare_capacity(*owner, *carrier, *per_hour),
             Action::Issue { amount, .. } => self.issued(*amount),
             Action::Redeem { amount, .. } => self.redeemed(*amount),
             Action::PublishOffers { offers } => offers.iter().try_for_each(|offer| self.publish_offer(by, offer)),
@@ -295,11 +304,15 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
                 self.exchange_meter(*meter, *last, *authority, *register_modulus, *register)
             }
             Action::RetireMeter { meter } => self.retire_meter(*meter),
+            Action::TakeOverMeters { meters } => self.take_over_meters(by, meters),
             Action::PublishPackage(package) => self.publish_package(by, package),
             Action::ClosePackage { package, version } => self.close_package(*package, *version),
             Action::PublishProgram(publication) => self.publish_program(by, publication),
             // What these bring about stands in their events, and what a transfer moves was entered before.
             Action::Transfer { .. }
+            | Action::ProposeMotion(_)
+            | Action::VoteOnMotion { .. }
+            | Action::ProveReady(_)
             | Action::Award { .. }
             | Action::ProposeAgreement { .. }
             | Action::RecordReadings { .. }
@@ -342,6 +355,16 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
                 .tranche_opened((*subscription, *carrier, *tranche), (*debt_paid, *paid, *discount_permille), *period),
             Event::AwardRefused { offer, bidder, refusal } => self.award_refused(*offer, *bidder, refusal),
             Event::OfferLapsed { offer } => self.offer_lapsed(*offer),
+            Event::MotionOpened { motion, closes, .. } => self.motion_opened(*motion, *closes, request),
+            Event::Voted { motion, member, in_favour } => self.voted(*motion, *member, *in_favour),
+            Event::Decided { motion, decision } => self.decided(*motion, decision),
+            Event::MotionEnded { motion, end } => self.motion_ended(*motion, end),
+            Event::ValidatorReady { member, epoch } => self.ready(*member, *epoch),
+            Event::ValidatorsChanged { epoch, set } => {
+                self.validators(*epoch, set);
+                Ok(())
+            }
+            Event::ValidatorsKept { .. } => Ok(()),
             // These are read out of the receipts of their agreements.
             Event::Returned { .. }
             | Event::LevelReached { .. }
@@ -357,7 +380,7 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
     fn finish(mut self) -> Folded<Changes<'a>, B> {
         self.balances()?;
         let changes = &mut self.changes;
-        changes.roles = changed(&mut self.known.members);
+        changes.members_changed = changed(&mut self.known.members);
         changes.offers_changed = changed(&mut self.known.offers);
         changes.agreements_changed = changed(&mut self.known.agreements);
         changes.amendments = self.known.amendments.take_changed();

@@ -2,7 +2,7 @@
 
 use super::{Questions, Read};
 use crate::page::Paging;
-use crate::store::columns::{carrier, money, quantity, roles, uint};
+use crate::store::columns::{carrier, maybe_value, money, quantity, roles, uint};
 use rusqlite::Row;
 use utilidor_types::session::Category;
 use utilidor_types::{AccountId, MemberId};
@@ -33,6 +33,8 @@ impl Questions<'_> {
             let member = MemberView {
                 member: MemberId(row.get("member")?),
                 roles: roles(row, "roles")?,
+                removed: row.get("removed")?,
+                limits: maybe_value(row, "limits")?,
                 accounts: Vec::new(),
                 height: uint(row, "height")?,
             };

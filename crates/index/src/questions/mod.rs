@@ -8,6 +8,7 @@
 
 mod agreement;
 mod block;
+mod council;
 mod event;
 mod history;
 mod member;

@@ -13,13 +13,14 @@ const MAX_FOUND: i64 = 10;
 const MAX_LOOKED_AT: i64 = 1_000;
 
 /// Columns of ids by kind: table, column, bytes.
-const IDS: [(IdKind, &str, &str, usize); 7] = [
+const IDS: [(IdKind, &str, &str, usize); 8] = [
     (IdKind::Account, "accounts", "account", 32),
     (IdKind::Member, "members", "member", 16),
     (IdKind::Offer, "offers", "offer", 16),
     (IdKind::Agreement, "agreements", "agreement", 16),
     (IdKind::Meter, "meters", "meter", 16),
     (IdKind::Package, "packages", "package", 16),
+    (IdKind::Motion, "motions", "motion", 16),
     (IdKind::Program, "programs", "program", 32),
 ];
 

@@ -8,18 +8,18 @@ use std::collections::HashSet;
 use utilidor_types::event::{MeterSegment, RefusedReading};
 use utilidor_types::session::Category;
 use utilidor_types::{
-    AccountId, Action, AgreementId, Cause, CertificateId, DueItem, Event, MeterId, Receipt, SignedTransaction, Verdict,
-    Window,
+    AccountId, Action, AgreementId, Cause, CertificateId, Decision, DueItem, Event, MeterId, Motion, MotionId, Receipt,
+    SignedTransaction, Verdict, Window,
 };
 use utilidor_view::CauseView;
 
 /// The kind of what an action is about.
 const fn category_of(action: &Action) -> Category {
     match action {
-        Action::AdmitMember { .. }
-        | Action::ChangeRoles { .. }
+        Action::ProposeMotion(_)
+        | Action::VoteOnMotion { .. }
+        | Action::ProveReady(_)
         | Action::OpenAccount { .. }
-        | Action::DeclareCapacity { .. }
         | Action::Issue { .. }
         | Action::Redeem { .. }
         | Action::Transfer { .. } => Category::Accounts,
@@ -29,6 +29,7 @@ const fn category_of(action: &Action) -> Category {
         | Action::ChangeMeterCapacity { .. }
         | Action::ExchangeMeter { .. }
         | Action::RetireMeter { .. }
+        | Action::TakeOverMeters { .. }
         | Action::RecordReadings { .. }
         | Action::CorrectReadings { .. } => Category::Meters,
         _ => Category::Trade,
@@ -103,7 +104,15 @@ impl Questions<'_> {
             Event::Bond { offer, bidder, .. } | Event::AwardRefused { offer, bidder, .. } => {
                 Ok(self.sight.has(Category::Trade, *bidder) || self.owns_offer(*offer)?)
             }
-            Event::OfferLapsed { .. } => Ok(true),
+            // Headers are checked with the validators' keys, by everybody.
+            Event::ValidatorReady { .. }
+            | Event::ValidatorsChanged { .. }
+            | Event::ValidatorsKept { .. }
+            | Event::OfferLapsed { .. } => Ok(true),
+            Event::MotionOpened { motion, .. } | Event::Voted { motion, .. } | Event::MotionEnded { motion, .. } => {
+                self.sees_motion(*motion)
+            }
+            Event::Decided { decision, .. } => Ok(self.sees_decision(decision)),
             _ => {
                 let mut of = None;
                 crate::fold::agreements_of(event, |agreement| of = Some(agreement));
@@ -161,6 +170,43 @@ impl Questions<'_> {
         Ok(shown)
     }
 
+    /// Whether whoever asks is a member and may ask about accounts.
+    fn is_member(&self) -> bool {
+        self.sight.viewer.may_ask_for(Category::Accounts) && (self.sight.member.is_some() || self.sees_everything())
+    }
+
+    /// Whether a decision of the council is seen: by all members, unless it names an account, which only those it is due to can tie
+    /// to its member.
+    pub(super) fn sees_decision(&self, decision: &Decision) -> bool {
+        let mine = |account| self.sight.has(Category::Accounts, account);
+        match decision {
+            Decision::AdmitMember { account, .. } => mine(account.account()),
+            Decision::DeclareCapacity { owner, .. } => mine(*owner),
+            Decision::HandOverMeters { from, to } => mine(*from) || mine(*to),
+            Decision::RemoveMember { .. }
+            | Decision::ChangeRoles { .. }
+            | Decision::ChangeLimits { .. }
+            | Decision::AppointValidator { .. }
+            | Decision::DismissValidator { .. } => self.is_member(),
+        }
+    }
+
+    /// Whether all motions that were under an id are seen.
+    fn sees_motion(&self, motion: MotionId) -> Read<bool> {
+        let sql = "SELECT body FROM motions WHERE motion = ?";
+        let motions: Vec<Motion> = self.all(sql, [motion.0], |row| value(row, "body"))?;
+        Ok(!motions.is_empty() && motions.iter().all(|motion| self.sees_decision(&motion.decision)))
+    }
+
+    fn see_all(&self, meters: &[MeterId]) -> Read<bool> {
+        for meter in meters {
+            if !self.sees_meter_now(*meter)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether all of an action is seen that was done.
     fn sees_action(&self, signer: AccountId, action: &Action) -> Read<bool> {
         let category = category_of(action);
@@ -174,11 +220,10 @@ impl Questions<'_> {
             | Action::PublishPackage(_)
             | Action::ClosePackage { .. }
             | Action::PublishProgram(_) => true,
-            Action::AdmitMember { account, .. } | Action::OpenAccount { account } => mine(account.account()),
-            Action::ChangeRoles { member, .. } => {
-                self.sight.viewer.may_ask_for(category) && self.sight.member == Some(*member)
-            }
-            Action::DeclareCapacity { owner, .. } => mine(*owner),
+            Action::ProposeMotion(motion) => self.sees_decision(&motion.decision),
+            Action::VoteOnMotion { motion, .. } => self.sees_motion(*motion)?,
+            Action::ProveReady(_) => self.is_member(),
+            Action::OpenAccount { account } => mine(account.account()),
             Action::Issue { to, .. } | Action::Transfer { to, .. } => mine(*to),
             Action::Redeem { .. } => false,
             Action::SubmitQuotes { quotes } => {
@@ -204,6 +249,7 @@ impl Questions<'_> {
             Action::Subscribe { label, .. } => self.sees_agreement(AgreementId::of(signer, *label))?,
             Action::RegisterMeter(meter) => mine(meter.holder),
             Action::BindMeter { holder, .. } => mine(*holder),
+            Action::TakeOverMeters { meters } => self.see_all(meters)?,
             Action::RotateMeterKey { meter, .. }
             | Action::ChangeMeterCapacity { meter, .. }
             | Action::ExchangeMeter { meter, .. }

@@ -1,6 +1,6 @@
 //! What stood before a block, read from the tables.
 
-use super::columns::{carrier, maybe_time, money, named, quantity, roles, time, uint, value, window};
+use super::columns::{carrier, maybe_time, maybe_value, money, named, quantity, roles, time, uint, value, window};
 use super::{closed_name, columns::maybe_window};
 use crate::fold::{
     Account, Agreement, Amendment, Award, Before, Closed, Member, MeterRow, OfferRow, Opened, PackageRow, Row,
@@ -10,7 +10,8 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::sync::Arc;
 use utilidor_types::agreement::Status;
 use utilidor_types::{
-    AccountId, AgreementId, AgreementTerms, MemberId, MeterId, OfferId, Opening, PackageId, ProgramId, Quantity, Window,
+    AccountId, AgreementId, AgreementTerms, MemberId, MeterId, MotionId, OfferId, Opening, PackageId, ProgramId,
+    Quantity, Window,
 };
 use utilidor_view::Kind;
 
@@ -45,6 +46,7 @@ impl Stored<'_> {
                 meters: uint(row, "meters")?,
                 offers: uint(row, "offers")?,
                 agreements: uint(row, "agreements")?,
+                motions: uint(row, "motions")?,
             })
         })
     }
@@ -67,8 +69,16 @@ impl Before for Stored<'_> {
     type Error = rusqlite::Error;
 
     fn member(&mut self, member: MemberId) -> Found<Member> {
-        let sql = "SELECT id, roles FROM members WHERE member = ?";
-        self.find(sql, [member.0], |row| Ok(Member { row: row.get("id")?, roles: roles(row, "roles")? }))
+        let sql = "SELECT id, roles, removed, limits FROM members WHERE member = ?";
+        self.find(sql, [member.0], |row| {
+            let (removed, limits) = (row.get("removed")?, maybe_value(row, "limits")?);
+            Ok(Member { row: row.get("id")?, roles: roles(row, "roles")?, removed, limits })
+        })
+    }
+
+    fn motion(&mut self, motion: MotionId) -> Found<Row> {
+        let sql = "SELECT id FROM motions WHERE motion = ? ORDER BY id DESC LIMIT 1";
+        self.find(sql, [motion.0], |row| row.get("id"))
     }
 
     fn account(&mut self, account: AccountId) -> Found<Account> {

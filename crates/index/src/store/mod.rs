@@ -18,7 +18,7 @@ use utilidor_types::block::FinalBlock;
 use utilidor_types::{ChainId, Digest, Genesis};
 
 /// Version of the tables. A file of another version is emptied when it is opened.
-pub const SCHEMA_VERSION: i32 = 6;
+pub const SCHEMA_VERSION: i32 = 7;
 
 /// Statements that a connection keeps prepared.
 const CACHED_STATEMENTS: usize = 128;
@@ -81,8 +81,8 @@ impl Store {
         transaction.execute_batch(include_str!("schema.sql"))?;
         transaction.execute(
             "INSERT INTO meta (only_row, chain, height, time_ms, digest, issued, redeemed, balances, transactions, receipts,
-             certificates, statements, members, accounts, meters, offers, agreements)
-             VALUES (1, ?, 0, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+             certificates, statements, members, accounts, meters, offers, agreements, motions)
+             VALUES (1, ?, 0, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
             params![genesis.chain().0, int(genesis.time.0), Digest::default().0],
         )?;
         write::write(&transaction, changes)?;

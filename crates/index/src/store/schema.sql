@@ -24,6 +24,7 @@ CREATE TABLE meta (
     meters      INTEGER NOT NULL,
     offers      INTEGER NOT NULL,
     agreements  INTEGER NOT NULL,
+    motions     INTEGER NOT NULL,
     -- First height after which the balances were not issued - redeemed; NULL while money is conserved.
     unbalanced_at INTEGER
 );
@@ -79,7 +80,49 @@ CREATE TABLE members (
     id          INTEGER PRIMARY KEY,
     member      BLOB NOT NULL UNIQUE,
     roles       INTEGER NOT NULL,
+    -- Whether the council has removed it, and its own limits.
+    removed     INTEGER NOT NULL,
+    limits      BLOB,
     height      INTEGER NOT NULL
+);
+
+-- Motions of the council; a label can be used again when a motion is over.
+CREATE TABLE motions (
+    id          INTEGER PRIMARY KEY,
+    motion      BLOB NOT NULL,
+    proposer    INTEGER NOT NULL,
+    closes_ms   INTEGER NOT NULL,
+    -- open, carried, rejected, lapsed, failed
+    status      TEXT NOT NULL,
+    refusal     BLOB,
+    receipt     INTEGER NOT NULL,
+    -- The receipt that ended it.
+    ended       INTEGER,
+    body        BLOB NOT NULL
+);
+CREATE INDEX motions_by_motion ON motions (motion, id);
+
+-- The last vote of each member.
+CREATE TABLE motion_votes (
+    motion      INTEGER NOT NULL,
+    member      INTEGER NOT NULL,
+    in_favour   INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    PRIMARY KEY (motion, member)
+) WITHOUT ROWID;
+
+-- The validators that the council wants, and the last epoch in which each has shown that it is ready.
+CREATE TABLE appointed (
+    member      INTEGER PRIMARY KEY,
+    validator   BLOB NOT NULL,
+    ready       INTEGER
+);
+
+-- The validators of epochs: each set with the first epoch it is for.
+CREATE TABLE validator_sets (
+    version     INTEGER PRIMARY KEY,
+    epoch       INTEGER NOT NULL,
+    body        BLOB NOT NULL
 );
 
 CREATE TABLE accounts (

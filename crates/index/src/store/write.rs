@@ -2,7 +2,7 @@
 
 use super::closed_name;
 use super::columns::{body, int};
-use crate::fold::{Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, Row, cursor};
+use crate::fold::{AppointedChange, Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, Row, cursor};
 use rusqlite::{Transaction, params};
 use utilidor_types::Timestamp;
 use utilidor_types::program::Publication;
@@ -15,6 +15,7 @@ type Written = rusqlite::Result<()>;
 pub fn write(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     blocks(sql, changes)?;
     members(sql, changes)?;
+    council(sql, changes)?;
     offers(sql, changes)?;
     agreements(sql, changes)?;
     agreement_details(sql, changes)?;
@@ -63,13 +64,15 @@ fn blocks(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
 }
 
 fn members(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
-    let mut insert = sql.prepare_cached("INSERT INTO members (id, member, roles, height) VALUES (?, ?, ?, ?)")?;
+    let mut insert =
+        sql.prepare_cached("INSERT INTO members (id, member, roles, removed, height) VALUES (?, ?, ?, 0, ?)")?;
     for new in &changes.members {
         insert.execute(params![new.row, new.member.0, body(&new.roles)[0], int(new.height)])?;
     }
-    let mut update = sql.prepare_cached("UPDATE members SET roles = ? WHERE id = ?")?;
-    for member in &changes.roles {
-        update.execute(params![body(&member.roles)[0], member.row])?;
+    let mut update = sql.prepare_cached("UPDATE members SET roles = ?, removed = ?, limits = ? WHERE id = ?")?;
+    for member in &changes.members_changed {
+        let limits = member.limits.as_ref().map(body);
+        update.execute(params![body(&member.roles)[0], member.removed, limits, member.row])?;
     }
     let insert =
         "INSERT INTO accounts (id, account, member, free, reserved, nonce, height) VALUES (?, ?, ?, 0, 0, 0, ?)";
@@ -85,6 +88,40 @@ fn members(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     let mut upsert = sql.prepare_cached(upsert)?;
     for ((owner, carrier), per_hour) in &changes.capacities {
         upsert.execute(params![owner, *carrier as u8, int(per_hour.0)])?;
+    }
+    Ok(())
+}
+
+fn council(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
+    let insert = "INSERT INTO motions (id, motion, proposer, closes_ms, status, receipt, body)
+                  VALUES (?, ?, ?, ?, 'open', ?, ?)";
+    let mut insert = sql.prepare_cached(insert)?;
+    for new in &changes.motions {
+        let (closes, document) = (int(new.closes.0), body(new.motion));
+        insert.execute(params![new.row, new.id.0, new.proposer, closes, new.receipt, document])?;
+    }
+    let upsert = "INSERT OR REPLACE INTO motion_votes (motion, member, in_favour, receipt) VALUES (?, ?, ?, ?)";
+    let mut upsert = sql.prepare_cached(upsert)?;
+    for ((motion, member), (in_favour, receipt)) in &changes.votes {
+        upsert.execute(params![motion, member, in_favour, receipt])?;
+    }
+    let mut update = sql.prepare_cached("UPDATE motions SET status = ?, refusal = ?, ended = ? WHERE id = ?")?;
+    for end in &changes.motions_ended {
+        update.execute(params![end.status.name(), end.refusal.as_ref().map(body), end.receipt, end.motion])?;
+    }
+    let mut upsert = sql.prepare_cached("INSERT OR REPLACE INTO appointed (member, validator) VALUES (?, ?)")?;
+    let mut delete = sql.prepare_cached("DELETE FROM appointed WHERE member = ?")?;
+    let mut update = sql.prepare_cached("UPDATE appointed SET ready = ? WHERE member = ?")?;
+    for change in &changes.appointed {
+        match change {
+            AppointedChange::Appointed { member, validator } => upsert.execute(params![member, body(validator)])?,
+            AppointedChange::Dismissed { member } => delete.execute([member])?,
+            AppointedChange::Ready { member, epoch } => update.execute(params![int(*epoch), member])?,
+        };
+    }
+    let mut insert = sql.prepare_cached("INSERT INTO validator_sets (version, epoch, body) VALUES (?, ?, ?)")?;
+    for (epoch, set) in &changes.sets {
+        insert.execute(params![int(set.version), int(*epoch), body(set)])?;
     }
     Ok(())
 }
@@ -265,6 +302,7 @@ fn device(sql: &Transaction<'_>, change: &MeterChange) -> Written {
     };
     match change {
         MeterChange::Holder { meter, holder } => update("holder = ?", &[holder, meter]),
+        MeterChange::Operator { meter, operator } => update("operator = ?", &[operator, meter]),
         MeterChange::Authority { meter, authority } => update("authority = ?", &[&body(authority), meter]),
         MeterChange::Capacity { meter, capacity } => update("capacity = ?", &[&int(capacity.0), meter]),
         MeterChange::Device { meter, authority, modulus } => {
@@ -376,7 +414,7 @@ fn meta(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     let block = changes.block.as_ref();
     let update = "UPDATE meta SET height = COALESCE(?, height), time_ms = COALESCE(?, time_ms), digest = COALESCE(?, digest),
                   issued = ?, redeemed = ?, balances = ?, transactions = ?, receipts = ?, certificates = ?, statements = ?,
-                  members = ?, accounts = ?, meters = ?, offers = ?, agreements = ?,
+                  members = ?, accounts = ?, meters = ?, offers = ?, agreements = ?, motions = ?,
                   unbalanced_at = COALESCE(unbalanced_at, ?)";
     let height = block.map(|block| int(block.header.height));
     sql.prepare_cached(update)?.execute(params![
@@ -395,6 +433,7 @@ fn meta(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
         int(totals.meters),
         int(totals.offers),
         int(totals.agreements),
+        int(totals.motions),
         height.filter(|_| !changes.balanced),
     ])?;
     Ok(())

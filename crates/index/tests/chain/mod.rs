@@ -83,13 +83,8 @@ pub fn genesis() -> Genesis {
         ("issuer", &[Issuer]),
     ];
     let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
-    Genesis {
-        kind: ChainKind::Development,
-        time: at(1, 1, 0),
-        validators: vec![key("validator").public_key()].try_into().unwrap(),
-        members: members.to_vec().try_into().unwrap(),
-        limits: Limits::DEFAULT,
-    }
+    let members = members.to_vec().try_into().unwrap();
+    Genesis::alone(ChainKind::Development, at(1, 1, 0), key("validator").public_key(), members, Limits::DEFAULT)
 }
 
 /// An offer of electricity for 10 January: 1,000 kWh at 0.50, user-metered.
@@ -133,7 +128,10 @@ pub struct Chain {
 
 impl Chain {
     pub fn new() -> Self {
-        let genesis = genesis();
+        Self::on(genesis())
+    }
+
+    pub fn on(genesis: Genesis) -> Self {
         Self { now: genesis.time, state: Memory::new(genesis), nonces: HashMap::new(), blocks: Vec::new() }
     }
 
@@ -164,6 +162,8 @@ impl Chain {
             parent: self.blocks.last().map_or(Digest::default(), |block| block.header.digest()),
             proposer: [0; 32],
             round: Round::default(),
+            validators: genesis().roster().id(),
+            next_validators: genesis().roster().id(),
             transaction_count: transactions.len() as u32,
             receipt_count: outcome.receipts.len() as u32,
             transactions_root: Digest::default(),
@@ -241,7 +241,10 @@ impl Chain {
         self.done("alice", Action::OpenAccount { account: other });
         self.done("alice", Action::Transfer { to: account("other"), amount: Money(5), reference: reference() });
         let per_hour = Quantity(1_000_000 * KWH);
-        self.done("station", Action::DeclareCapacity { owner: account("station"), carrier: ELECTRICITY, per_hour });
+        self.done(
+            "station",
+            Action::decide(Decision::DeclareCapacity { owner: account("station"), carrier: ELECTRICITY, per_hour }),
+        );
         for holder in ["alice", "bob"] {
             self.done("gateway", Action::RegisterMeter(meter_document(holder)));
         }
@@ -362,15 +365,19 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn empty() -> Self {
+        Self::on(&genesis())
+    }
+
+    pub fn on(genesis: &Genesis) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let index = Index::open(dir.path().join("index.sqlite"), &genesis()).unwrap();
+        let index = Index::open(dir.path().join("index.sqlite"), genesis).unwrap();
         let reader = index.reader().unwrap();
         Self { dir, index, reader }
     }
 
     /// The index of a chain; money is conserved after each of its blocks.
     pub fn of(chain: &Chain) -> Self {
-        let mut fixture = Self::empty();
+        let mut fixture = Self::on(chain.state.genesis());
         for block in &chain.blocks {
             assert_eq!(fixture.index.apply(block).unwrap(), Applied::Now);
             let money = fixture.ask().summary().unwrap().money;

@@ -95,6 +95,9 @@ fn hostile_members_neither_stop_the_ledger_nor_make_money() {
         "record_readings applied",
         "award applied",
         "event Segment",
+        "event Decided",
+        "event MotionEnded",
+        "take_over_meters applied",
         "due applied",
     ] {
         assert!(coverage.contains_key(reached), "no play reaches {reached:?}: {coverage:#?}");

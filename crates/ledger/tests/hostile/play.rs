@@ -161,14 +161,10 @@ fn genesis() -> Genesis {
         programs: 4,
         daily_fuel: Fuel(1_000_000),
         pooled: 64,
+        motions: 3,
     };
-    Genesis {
-        kind: ChainKind::Development,
-        time: BEGIN,
-        validators: vec![key(99).public_key()].try_into().unwrap(),
-        members: members.collect::<Vec<_>>().try_into().unwrap(),
-        limits,
-    }
+    let members = members.collect::<Vec<_>>().try_into().unwrap();
+    Genesis::alone(ChainKind::Development, BEGIN, key(99).public_key(), members, limits)
 }
 
 /// A play.
@@ -179,6 +175,7 @@ pub struct Play<'a> {
     now: Timestamp,
     openings: BTreeMap<(OfferId, AccountId), Opening>,
     agreements: BTreeSet<AgreementId>,
+    motions: BTreeMap<MotionId, Digest>,
     coverage: &'a mut Coverage,
     actions: u64,
 }
@@ -194,6 +191,7 @@ pub fn play(bytes: &[u8], coverage: &mut Coverage) -> u64 {
         now: BEGIN,
         openings: BTreeMap::new(),
         agreements: BTreeSet::new(),
+        motions: BTreeMap::new(),
         coverage,
         actions: 0,
     };
@@ -214,14 +212,23 @@ impl Play<'_> {
             .collect();
         for owner in [0, 1] {
             let (owner, per_hour) = (account(owner), Quantity(10_000_000_000_000));
-            let declare = |carrier| (0, Action::DeclareCapacity { owner, carrier, per_hour });
+            let declare = |carrier| (0, Action::decide(Decision::DeclareCapacity { owner, carrier, per_hour }));
             actions.extend([Carrier::Electricity, Carrier::Heating].map(declare));
         }
+        let vote = |(_, action): &(usize, Action)| match action {
+            Action::ProposeMotion(motion) => {
+                let id = MotionId::of(account(0), motion.label);
+                Some((7, Action::VoteOnMotion { motion: id, digest: motion.digest(), in_favour: true }))
+            }
+            _ => None,
+        };
+        let votes: Vec<(usize, Action)> = actions.iter().filter_map(vote).collect();
         for (label, holder) in (0..LABELS).zip([0, 2, 3, 4]) {
             actions.push((5, Action::RegisterMeter(self.meter_document(Label([label; 16]), holder))));
         }
         actions.push((0, Action::PublishPackage(self.plain_package())));
         self.block(actions);
+        self.block(votes);
     }
 
     fn meter_document(&self, label: Label, holder: usize) -> Meter {
@@ -326,8 +333,10 @@ impl Play<'_> {
         let name = format!("{event:?}");
         let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
         *self.coverage.entry(format!("event {name}")).or_default() += 1;
-        if let Event::AgreementProposed { agreement, .. } = event {
-            self.agreements.insert(*agreement);
+        match event {
+            Event::AgreementProposed { agreement, .. } => drop(self.agreements.insert(*agreement)),
+            Event::MotionOpened { motion, digest, .. } => drop(self.motions.insert(*motion, *digest)),
+            _ => {}
         }
     }
 
@@ -372,17 +381,45 @@ impl Play<'_> {
         (0..ACCOUNTS).find(|number| account(*number) == party)
     }
 
+    fn motion(&mut self) -> Action {
+        let number = self.choices.below(ACCOUNTS);
+        let member = MemberId::of(account(number));
+        let decision = match self.choices.below(5) {
+            0 if self.choices.chance(4) => Decision::RemoveMember { member },
+            0 | 1 => {
+                let limits = Limits { accounts: self.choices.number() as u32, ..genesis().limits };
+                Decision::ChangeLimits { member, limits: self.choices.chance(2).then_some(limits) }
+            }
+            2 if self.choices.chance(2) => Decision::HandOverMeters { from: account(5), to: self.any_account() },
+            2 => Decision::HandOverMeters { from: account(5), to: account(6) },
+            3 => Decision::DismissValidator { member },
+            _ => Decision::AppointValidator { member, key: key(number).public_key(), address: None },
+        };
+        let open_ms = if self.choices.chance(4) { self.choices.number() } else { DAY_MS };
+        Action::ProposeMotion(Motion { open_ms, ..Motion::of(decision) })
+    }
+
+    fn vote(&mut self) -> Action {
+        let open: Vec<(MotionId, Digest)> = self.motions.iter().map(|(id, digest)| (*id, *digest)).collect();
+        let (motion, digest) = if open.is_empty() || self.choices.chance(8) {
+            (MotionId([self.choices.byte(); 16]), Digest::default())
+        } else {
+            self.choices.of(&open)
+        };
+        Action::VoteOnMotion { motion, digest, in_favour: !self.choices.chance(4) }
+    }
+
     fn action(&mut self, who: usize) -> (usize, Action) {
-        let action = match self.choices.below(34) {
+        let action = match self.choices.below(40) {
             0 => {
                 let (new, roles) = (key(20 + self.choices.below(4)), Roles::of(&[Role::User]));
-                Action::AdmitMember { account: NewAccount::first(self.chain, &new), roles }
+                Action::decide(Decision::AdmitMember { account: NewAccount::first(self.chain, &new), roles })
             }
             1 => {
                 let number = self.choices.below(ACCOUNTS);
                 // Mostly what it has already, so that somebody is left to act.
                 let roles = if self.choices.chance(4) { Roles::of(&[Role::User]) } else { roles(number) };
-                Action::ChangeRoles { member: MemberId::of(account(number)), roles }
+                Action::decide(Decision::ChangeRoles { member: MemberId::of(account(number)), roles })
             }
             2 => {
                 let (member, new) = (MemberId::of(account(who)), key(30 + self.choices.below(8)));
@@ -390,7 +427,7 @@ impl Play<'_> {
             }
             3 => {
                 let (owner, carrier) = (self.any_account(), self.choices.carrier());
-                Action::DeclareCapacity { owner, carrier, per_hour: Quantity(self.choices.number()) }
+                Action::decide(Decision::DeclareCapacity { owner, carrier, per_hour: Quantity(self.choices.number()) })
             }
             4 => {
                 let (to, amount) = (self.any_account(), Money(self.choices.number()));
@@ -448,10 +485,20 @@ impl Play<'_> {
                 let package = PackageId::of(owner, self.choices.label());
                 Action::ClosePackage { package, version: u32::from(self.choices.byte() % 3) }
             }
-            30 => self.subscribe(),
-            31 => {
+            30 | 38 => self.subscribe(),
+            31 | 39 => {
                 let (subscription, carrier) = (self.agreement_id(), self.choices.carrier());
                 Action::Prepay { subscription, carrier, payment: self.payment() }
+            }
+            32..=34 => self.vote(),
+            35 => self.motion(),
+            36 => {
+                let meters = vec![self.meter_id(), self.meter_id()].try_into().unwrap();
+                return (6, Action::TakeOverMeters { meters });
+            }
+            37 => {
+                let (epoch, after) = (self.choices.number(), Digest([self.choices.byte(); 32]));
+                Action::ProveReady(Readiness::sign(self.chain, epoch, after, &key(who)))
             }
             _ => return (5, self.readings()),
         };
@@ -485,6 +532,9 @@ impl Play<'_> {
                 if !self.choices.chance(8) =>
             {
                 self.party_of(*agreement).unwrap_or(who)
+            }
+            Action::ProposeMotion(_) | Action::VoteOnMotion { .. } if !self.choices.chance(8) => {
+                self.choices.of(&[0, 7])
             }
             _ => who,
         };

@@ -103,19 +103,14 @@ impl World {
             ("nobody", &[]),
         ];
         let members = members.map(|(label, roles)| GenesisMember { account: account(label), roles: Roles::of(roles) });
-        let genesis = Genesis {
-            kind: ChainKind::Development,
-            time: at(1, 1, 0),
-            validators: vec![key("validator").public_key()].try_into().unwrap(),
-            members: members.to_vec().try_into().unwrap(),
-            limits,
-        };
-        let mut world = Self {
-            now: genesis.time,
-            state: Memory::new(genesis),
-            nonces: HashMap::new(),
-            rng: rand::SeedableRng::seed_from_u64(1),
-        };
+        let members = members.to_vec().try_into().unwrap();
+        let key = key("validator").public_key();
+        Self::on(Genesis::alone(ChainKind::Development, at(1, 1, 0), key, members, limits))
+    }
+
+    /// The same on another genesis document, in which the station decides alone.
+    pub fn on(genesis: Genesis) -> Self {
+        let mut world = Self::bare(genesis);
         for label in ["station", "roof", "alice", "bob", "carol"] {
             let action =
                 Action::Issue { to: account(label), amount: Money::units(1_000_000), reference: Text::default() };
@@ -124,7 +119,10 @@ impl World {
         for owner in ["station", "roof"] {
             for carrier in Carrier::ALL {
                 let per_hour = Quantity(1_000_000 * KWH);
-                world.done("station", Action::DeclareCapacity { owner: account(owner), carrier, per_hour });
+                world.done(
+                    "station",
+                    Action::decide(Decision::DeclareCapacity { owner: account(owner), carrier, per_hour }),
+                );
             }
         }
         for (holder, carrier) in [
@@ -137,6 +135,16 @@ impl World {
             world.done("operator", Action::RegisterMeter(world.meter(holder, carrier)));
         }
         world
+    }
+
+    /// A world in which nothing has happened yet.
+    pub fn bare(genesis: Genesis) -> Self {
+        Self {
+            now: genesis.time,
+            state: Memory::new(genesis),
+            nonces: HashMap::new(),
+            rng: rand::SeedableRng::seed_from_u64(1),
+        }
     }
 
     /// A meter document: gateway-signed, named `holder/carrier`.
@@ -253,7 +261,10 @@ impl World {
     /// Money is conserved: over all accounts, not just the changed ones.
     pub fn check_money(&self) {
         let totals: Totals = self.state.read(&()).unwrap();
-        let labels = ["station", "roof", "alice", "bob", "carol", "operator", "gateway", "issuer", "nobody", "new"];
+        let labels = [
+            "station", "roof", "alice", "bob", "carol", "operator", "gateway", "issuer", "nobody", "new", "north",
+            "east", "south", "west",
+        ];
         let sum: u64 = labels
             .iter()
             .filter_map(|label| self.state.read::<AccountRecord>(&account(label)))

@@ -1,6 +1,7 @@
 //! Actions that make something, with the id that it will have. An id is the hash of kind, creator and the creator's label, so
 //! it is known before anything is submitted, nobody else can take it, and the same action submitted twice makes one thing.
 
+use utilidor_types::Decision;
 use utilidor_types::action::{AwardedQuote, NewAccount};
 use utilidor_types::encoding::TooLong;
 use utilidor_types::program::Publication;
@@ -20,7 +21,7 @@ pub struct Creation<T> {
 
 /// A validator admits a member.
 pub fn member(account: NewAccount, roles: Roles) -> Creation<MemberId> {
-    Creation { id: account.member, action: Action::AdmitMember { account, roles } }
+    Creation { id: account.member, action: Action::decide(Decision::AdmitMember { account, roles }) }
 }
 
 /// An owner publishes offers.

@@ -16,16 +16,16 @@ use utilidor_proof::ProofDocument;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::program::Publication;
 use utilidor_types::{
-    AccountId, AgreementId, CertificateId, ChainId, Digest, Genesis, Key, MeterId, OfferId, PackageId, PrivateKey,
-    ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
+    AccountId, AgreementId, CertificateId, ChainId, Digest, Genesis, Key, MeterId, MotionId, OfferId, PackageId,
+    PrivateKey, ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
     AccountView, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
-    EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MovementView, NodeStatus,
-    OfferFilter, OfferView, PackageView, Page, Problem, ProgramView, QuoteView, RefusalCount, RefusalView, StateProof,
-    StatementFilter, StatementView, SubmissionResult, Submitted, SubscriptionView, Summary, TimeFilter,
-    TransactionView,
+    CouncilView, EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MotionFilter,
+    MotionView, MovementView, NodeStatus, OfferFilter, OfferView, PackageView, Page, Problem, ProgramView, QuoteView,
+    RefusalCount, RefusalView, StateProof, StatementFilter, StatementView, SubmissionResult, Submitted,
+    SubscriptionView, Summary, TimeFilter, TransactionView,
 };
 
 /// How often a harmless request is repeated.
@@ -294,6 +294,21 @@ impl Client {
     pub async fn ids_beginning(&self, digits: &str) -> Result<Vec<FoundId>, ClientError> {
         let FoundIds { items } = self.get(&format!("v1/ids/{digits}")).await?;
         Ok(items)
+    }
+
+    /// The council and the validators.
+    pub async fn council(&self) -> Result<CouncilView, ClientError> {
+        self.get("v1/council").await
+    }
+
+    /// Motions of the council.
+    pub async fn motions(&self, filter: &MotionFilter) -> Result<Vec<MotionView>, ClientError> {
+        self.all("v1/motions", filter).await
+    }
+
+    /// A motion.
+    pub async fn motion(&self, motion: MotionId) -> Result<MotionView, ClientError> {
+        self.get(&format!("v1/motions/{motion}")).await
     }
 
     /// The members.

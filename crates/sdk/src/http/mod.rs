@@ -8,6 +8,7 @@
 //! | [`account`] | a key that acts: nonces, expiry, signing, submission |
 //! | [`top_up`] | paying ahead by itself, within what was granted |
 //! | [`trade`] | the verbs of a trader: publish, quote, award, sign, record, prepay |
+//! | [`council`] | motions and votes, validators |
 //! | [`quotes`] | the quotes on an offer, opened by its owner |
 //! | [`trace`] | a trade from offer to payment, its lists read to their ends |
 //!
@@ -15,6 +16,7 @@
 
 pub mod account;
 pub mod client;
+pub mod council;
 mod identity;
 pub mod quotes;
 pub mod stream;

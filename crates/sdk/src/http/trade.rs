@@ -11,9 +11,9 @@ use utilidor_types::meter::MeterRun;
 use utilidor_types::program::Publication;
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::{
-    AccountId, Action, AgreementId, AgreementTerms, Bounded, Carrier, Digest, Label, MemberId, Meter, MeterAuthority,
-    MeterId, Money, Offer, OfferId, Package, PackageId, Program, ProgramId, Quantity, Reading, Refusal, Roles,
-    SealedQuote, SubscriptionTerms, Timestamp, Window,
+    AccountId, Action, AgreementId, AgreementTerms, Bounded, Carrier, Digest, Label, Meter, MeterAuthority, MeterId,
+    Money, Offer, OfferId, Package, PackageId, Program, ProgramId, Quantity, Reading, Refusal, SealedQuote,
+    SubscriptionTerms, Timestamp, Window,
 };
 
 /// What was made.
@@ -43,29 +43,9 @@ impl Account {
         Ok(Created { id, done: self.act(action).await? })
     }
 
-    /// Admits a member with its first account, whose key has signed that. For validators.
-    pub async fn admit_member(&self, account: NewAccount, roles: Roles) -> Result<Created<MemberId>, SubmitError> {
-        self.make(create::member(account, roles)).await
-    }
-
-    /// Changes what a member may do. For validators.
-    pub async fn change_roles(&self, member: MemberId, roles: Roles) -> Result<Done, SubmitError> {
-        self.act(Action::ChangeRoles { member, roles }).await
-    }
-
     /// Opens a further account for this account's member, whose key has signed that.
     pub async fn open_account(&self, account: NewAccount) -> Result<Done, SubmitError> {
         self.act(Action::OpenAccount { account }).await
-    }
-
-    /// Declares the most that an owner can supply of a carrier in an hour. For validators.
-    pub async fn declare_capacity(
-        &self,
-        owner: AccountId,
-        carrier: Carrier,
-        per_hour: Quantity,
-    ) -> Result<Done, SubmitError> {
-        self.act(Action::DeclareCapacity { owner, carrier, per_hour }).await
     }
 
     /// Issues money. For issuers.

@@ -43,7 +43,8 @@ impl Town {
         let mut world = World::begin(genesis_of_single_roles(), Settings::default(), "founder").await;
         for (tenant, _) in PAID {
             let account = NewAccount::first(world.genesis.chain(), &key(tenant));
-            world.done("founder", Action::AdmitMember { account, roles: Roles::of(&[Role::User]) }).await;
+            let admitted = Decision::AdmitMember { account, roles: Roles::of(&[Role::User]) };
+            world.done("founder", Action::decide(admitted)).await;
         }
         world.settle_in().await;
         world.done("station", Action::PublishPackage(world.package(1, 800_000))).await;

@@ -1,0 +1,391 @@
+//! One member of four does not play by the rules: the others keep one history, go on, and none of them blocks another.
+
+use super::wire::{Channel, Sent};
+use super::*;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use commonware_codec::{DecodeExt as _, Encode as _, varint::UInt};
+use commonware_consensus::Viewable as _;
+use commonware_consensus::simplex::types::{Certificate, Finalize, Notarize, Nullify, Proposal, Vote};
+use commonware_cryptography::sha256;
+use commonware_glue::simulate::action::Crash;
+use commonware_p2p::utils::mux;
+use std::sync::Mutex;
+use utilidor_types::block::consensus_namespace;
+
+/// The member that does not play by the rules.
+const HOSTILE: u8 = 1;
+
+type Members = Vec<PublicKey>;
+
+/// A conduct that is a function of what it is to send.
+struct Does<F>(F);
+
+impl<F: Fn(Channel, Members, Bytes) -> Vec<Sent> + Send + Sync + 'static> Conduct for Does<F> {
+    fn send(&self, channel: Channel, to: Members, message: Bytes) -> Vec<Sent> {
+        (self.0)(channel, to, message)
+    }
+}
+
+fn does(conduct: impl Fn(Channel, Members, Bytes) -> Vec<Sent> + Send + Sync + 'static) -> Arc<dyn Conduct> {
+    Arc::new(Does(conduct))
+}
+
+/// A vote on its channel: the epoch by which it is sorted, and what it says.
+fn read_vote(message: &Bytes) -> Option<(u64, Vote<Scheme, sha256::Digest>)> {
+    let (epoch, vote) = mux::parse(message.clone().into()).ok()?;
+    Some((epoch, Vote::decode(vote).ok()?))
+}
+
+fn sorted_under(epoch: u64, message: impl AsRef<[u8]>) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_slice(&UInt(epoch).encode());
+    bytes.put_slice(message.as_ref());
+    bytes.freeze()
+}
+
+/// The hostile member's scheme, with no guard to hold it back.
+fn hostile_scheme(consortium: &Consortium) -> Scheme {
+    let voter = Voter { key: key(HOSTILE), guard: None };
+    Scheme::new(&consensus_namespace(consortium.genesis.chain()), consortium.set(0), Some(&voter))
+}
+
+/// Four members, of whom one has this conduct.
+fn with(conduct: impl Fn(&Consortium) -> Arc<dyn Conduct>) -> Consortium {
+    let mut consortium = Consortium::new();
+    consortium.conduct[usize::from(HOSTILE)] = conduct(&consortium);
+    consortium.hostile = Some(HOSTILE);
+    consortium
+}
+
+/// The others go on and agree, and none of them blocks another.
+fn withstands(consortium: Consortium, height: u64) -> PlanBuilder<Consortium> {
+    let except = BTreeSet::from([key(HOSTILE).public_key()]);
+    PlanBuilder::new(consortium)
+        .timeout(Duration::from_secs(900))
+        .exit_condition(ProcessedHeightAtLeast::new(height))
+        .property(OneHistory { height, from: 1 })
+        .property(NobodyBlocked { except })
+}
+
+/// The hostile member is blocked by somebody.
+#[derive(Clone)]
+struct HostileBlocked {
+    /// And its misconduct can be proved.
+    proved: bool,
+}
+
+impl Property<PublicKey, Member> for HostileBlocked {
+    fn name(&self) -> &str {
+        "hostile_blocked"
+    }
+
+    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, members: &'a [&'a Member]) -> Verdict<'a> {
+        Box::pin(async move {
+            let blocked = members[0].oracle.blocked().await.unwrap();
+            let found = blocked.iter().any(|(_, whom)| *whom == key(HOSTILE).public_key());
+            if !found {
+                return Err("nobody has blocked the hostile member".into());
+            }
+            let hostile: [u8; 32] = key(HOSTILE).public_key().as_ref().try_into().unwrap();
+            let proved = members.iter().flat_map(|member| member.now().handle.misconduct()).collect::<Vec<_>>();
+            if self.proved && proved.is_empty() || proved.iter().any(|proof| proof.validator != hostile) {
+                return Err(format!("misconduct that is proved: {proved:?}"));
+            }
+            Ok(())
+        })
+    }
+}
+
+fn one_seed(plan: impl FnOnce() -> PlanBuilder<Consortium> + Send + 'static) {
+    on_a_stack(move || drop(run_one(21, plan())));
+}
+
+#[test]
+fn a_member_that_votes_for_two_proposals_in_a_view_is_blocked() {
+    one_seed(|| {
+        let consortium = with(|consortium| {
+            let scheme = hostile_scheme(consortium);
+            does(move |channel, to, message| {
+                let mut sent = vec![(to.clone(), message.clone())];
+                if channel == Channel::Votes
+                    && let Some((epoch, Vote::Notarize(vote))) = read_vote(&message)
+                {
+                    let proposal = vote.proposal;
+                    let other = Proposal::new(proposal.round, proposal.parent, sha256::Digest([9; 32]));
+                    let other = Vote::Notarize(Notarize::sign(&scheme, other).unwrap());
+                    sent.push((to, sorted_under(epoch, other.encode())));
+                }
+                sent
+            })
+        });
+        withstands(consortium, 40).property(HostileBlocked { proved: true })
+    });
+}
+
+#[test]
+fn a_member_that_votes_for_finality_and_against_it_is_blocked() {
+    one_seed(|| {
+        let consortium = with(|consortium| {
+            let scheme = hostile_scheme(consortium);
+            does(move |channel, to, message| {
+                let mut sent = vec![(to.clone(), message.clone())];
+                if channel == Channel::Votes
+                    && let Some((epoch, Vote::Finalize(vote))) = read_vote(&message)
+                {
+                    let against: Vote<Scheme, sha256::Digest> =
+                        Vote::Nullify(Nullify::sign::<sha256::Digest>(&scheme, vote.proposal.round).unwrap());
+                    sent.push((to, sorted_under(epoch, against.encode())));
+                }
+                sent
+            })
+        });
+        withstands(consortium, 40).property(HostileBlocked { proved: true })
+    });
+}
+
+#[test]
+fn a_member_that_votes_for_finality_of_what_nobody_proposed_changes_nothing() {
+    one_seed(|| {
+        let consortium = with(|consortium| {
+            let scheme = hostile_scheme(consortium);
+            does(move |channel, to, message| match read_vote(&message) {
+                Some((epoch, Vote::Finalize(vote))) if channel == Channel::Votes => {
+                    let proposal = vote.proposal;
+                    let other = Proposal::new(proposal.round, proposal.parent, sha256::Digest([9; 32]));
+                    let other = Vote::Finalize(Finalize::sign(&scheme, other).unwrap());
+                    vec![(to, sorted_under(epoch, other.encode()))]
+                }
+                _ => vec![(to, message)],
+            })
+        });
+        withstands(consortium, 40)
+    });
+}
+
+#[test]
+fn a_member_whose_votes_are_forged_is_blocked() {
+    one_seed(|| {
+        let consortium = with(|_| {
+            does(|channel, to, message| {
+                let mut bytes = message.to_vec();
+                if channel == Channel::Votes
+                    && let Some(last) = bytes.last_mut()
+                {
+                    *last ^= 1;
+                }
+                vec![(to, bytes.into())]
+            })
+        });
+        withstands(consortium, 30).property(HostileBlocked { proved: false })
+    });
+}
+
+#[test]
+fn a_member_that_repeats_old_votes_changes_nothing() {
+    one_seed(|| {
+        let consortium = with(|_| {
+            let old = Mutex::new(Vec::new());
+            does(move |channel, to, message| {
+                let mut sent = vec![(to.clone(), message.clone())];
+                if channel == Channel::Votes {
+                    let mut old = old.lock().unwrap();
+                    sent.extend(old.iter().rev().take(3).map(|vote: &Bytes| (to.clone(), vote.clone())));
+                    sent.extend(old.first().map(|vote| (to, vote.clone())));
+                    old.push(message);
+                }
+                sent
+            })
+        });
+        withstands(consortium, 40)
+    });
+}
+
+#[test]
+fn a_member_that_hints_at_epochs_that_do_not_exist_changes_nothing() {
+    one_seed(|| {
+        let consortium = with(|_| {
+            does(|channel, to, message| {
+                let mut sent = vec![(to.clone(), message.clone())];
+                if matches!(channel, Channel::Votes | Channel::Certificates) {
+                    for epoch in [1, 7, u64::MAX] {
+                        sent.push((to.clone(), sorted_under(epoch, &message)));
+                    }
+                }
+                sent
+            })
+        });
+        withstands(Consortium { epoch_length: 10, ..consortium }, 45)
+    });
+}
+
+#[test]
+fn a_member_that_sends_junk_on_any_channel_changes_nothing() {
+    for channel in wire::CHANNELS {
+        one_seed(move || {
+            let consortium = with(|_| {
+                let count = AtomicU64::new(0);
+                does(move |on, to, message| {
+                    let mut sent = vec![(to.clone(), message.clone())];
+                    if on == channel {
+                        let junk = count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+                        sent.push((to, sorted_under(0, [&junk[..], &[0xff; 40]].concat())));
+                    }
+                    sent
+                })
+            });
+            withstands(consortium, 25)
+        });
+    }
+}
+
+#[test]
+fn a_member_that_keeps_its_blocks_to_itself_costs_its_turns_only() {
+    one_seed(|| {
+        let consortium = with(|_| {
+            does(|channel, to, message| match channel {
+                Channel::Broadcast | Channel::Backfill => Vec::new(),
+                _ => vec![(to, message)],
+            })
+        });
+        withstands(consortium, 40)
+    });
+}
+
+#[test]
+fn a_member_that_shows_its_blocks_to_one_other_only_stops_nobody() {
+    one_seed(|| {
+        let consortium = with(|_| {
+            let chosen = key(3).public_key();
+            does(move |channel, to, message| match channel {
+                Channel::Broadcast => vec![(to.into_iter().filter(|peer| *peer == chosen).collect(), message)],
+                _ => vec![(to, message)],
+            })
+        });
+        withstands(consortium, 40)
+    });
+}
+
+#[test]
+fn a_member_that_is_silent_stops_nobody() {
+    one_seed(|| withstands(with(|_| does(|_, _, _| Vec::new())), 40));
+}
+
+#[test]
+fn a_clock_that_is_an_hour_off_costs_its_members_turns_only_and_moves_no_time() {
+    for skew in [3_600_000, -3_600_000] {
+        one_seed(move || {
+            let mut consortium = with(|_| Arc::new(Honest));
+            consortium.skew[usize::from(HOSTILE)] = skew;
+            withstands(consortium, 30).property(TrueTime { height: 30 })
+        });
+    }
+}
+
+#[test]
+fn clocks_that_are_ten_seconds_off_each_way_stop_nobody() {
+    one_seed(|| {
+        let mut consortium = Consortium::new();
+        consortium.skew[..4].copy_from_slice(&[-10_000, -3_000, 3_000, 10_000]);
+        plan(consortium, 25)
+    });
+}
+
+/// Blocks have the time of the honest clocks, within what a voter lets pass.
+#[derive(Clone)]
+struct TrueTime {
+    height: u64,
+}
+
+impl Property<PublicKey, Member> for TrueTime {
+    fn name(&self) -> &str {
+        "true_time"
+    }
+
+    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, members: &'a [&'a Member]) -> Verdict<'a> {
+        Box::pin(async move {
+            let honest = members.iter().find(|member| member.honest).unwrap().now();
+            let mut times = Vec::new();
+            for height in 1..=self.height {
+                let block = honest.marshal.get_block(Identifier::Height(Height::new(height))).await.unwrap();
+                times.push(block.inner().header().time.0);
+            }
+            // The run takes minutes at most, and begins when the honest clocks do.
+            let (first, last) = (times[0], times[times.len() - 1]);
+            let begin = u64::try_from(EPOCH_MS).unwrap();
+            if first < begin || last > begin + 900_000 {
+                return Err(format!("blocks are from {first} to {last}, the honest clocks began at {begin}"));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// If one that leaves the set is the only one to have the last block's certificate, it gives it to the others.
+#[test]
+fn a_boundary_that_is_final_for_a_departing_member_alone_is_made_known_by_it() {
+    // In epoch 1 the members 1 to 4 sign, in epoch 2 those from 2 to 5. Member 4 sends what is about the last block to the
+    // departing one only, whose vote for its finality and first certificates are lost. The two others have no quorum.
+    const LAST_VIEW: u64 = 10;
+    let about_last = |message: &Bytes| {
+        let Ok((1, payload)) = mux::parse(message.clone().into()) else { return false };
+        let vote = Vote::<Scheme, sha256::Digest>::decode(payload.clone()).ok().map(|vote| vote.view());
+        let certificate = || {
+            let unbounded =
+                <Scheme as commonware_cryptography::certificate::Verifier>::certificate_codec_config_unbounded();
+            use commonware_codec::Decode as _;
+            Certificate::<Scheme, sha256::Digest>::decode_cfg(payload, &unbounded).ok().map(|found| found.view())
+        };
+        vote.or_else(certificate).is_some_and(|view| view.get() >= LAST_VIEW)
+    };
+    one_seed(move || {
+        let mut consortium = Consortium { nodes: 6, stride: 1, epoch_length: 10, ..Consortium::new() };
+        let departing = key(1).public_key();
+        consortium.conduct[4] = does(move |channel, to, message| match channel {
+            Channel::Votes | Channel::Certificates if about_last(&message) => {
+                vec![(to.into_iter().filter(|peer| *peer == departing).collect(), message)]
+            }
+            _ => vec![(to, message)],
+        });
+        let lost = AtomicU64::new(0);
+        consortium.conduct[1] = does(move |channel, to, message| {
+            let last = about_last(&message);
+            let lose = match channel {
+                Channel::Votes => last && matches!(read_vote(&message), Some((_, Vote::Finalize(_)))),
+                Channel::Certificates => last && lost.fetch_add(1, Ordering::Relaxed) < 2,
+                _ => false,
+            };
+            if lose { Vec::new() } else { vec![(to, message)] }
+        });
+        plan(consortium, 45)
+    });
+}
+
+/// What a peer sends to a node that synchronises does not lead it astray, nor hold it up for ever.
+#[test]
+fn junk_for_a_node_that_synchronises_is_refused() {
+    for channel in [Channel::Synchronisation, Channel::Backfill, Channel::Probe, Channel::Handovers] {
+        one_seed(move || {
+            let late = key(4).public_key();
+            let consortium = with(|_| {
+                let late = late.clone();
+                does(move |on, to, message| {
+                    let mut bytes = message.to_vec();
+                    if on == channel && to.contains(&late) {
+                        let at = bytes.len() * 2 / 3;
+                        bytes[at] ^= 0x55;
+                    }
+                    vec![(to, bytes.into())]
+                })
+            });
+            let consortium = Consortium { nodes: 5, synchronise: Some(30), epoch_length: 20, ..consortium };
+            let except = BTreeSet::from([key(HOSTILE).public_key()]);
+            let round = Round::new(Epoch::new(3), View::new(5));
+            PlanBuilder::new(consortium)
+                .timeout(Duration::from_secs(900))
+                .crash(Crash::DelayRound { participants: vec![late], round })
+                .exit_condition(ProcessedHeightAtLeast::new(100))
+                .property(OneHistory { height: 100, from: 95 })
+                .property(NobodyBlocked { except })
+        });
+    }
+}

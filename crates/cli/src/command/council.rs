@@ -1,0 +1,208 @@
+//! `utilidor council`: what the members decide together, and their votes.
+
+use super::show_done;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::ids::Given;
+use crate::output::{Output, Word, note};
+use crate::{label, t};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use utilidor_types::council::{DEFAULT_OPEN_MS, MAX_MOTION_REASON_BYTES};
+use utilidor_types::time::DAY_MS;
+use utilidor_types::{Decision, Motion, MotionId, Text};
+use utilidor_view::{CouncilView, MotionFilter, MotionStatus, MotionView};
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show who decides, and whose nodes take part in consensus
+    Show,
+    /// List the motions
+    Motions {
+        /// open, carried, rejected, lapsed or failed
+        #[arg(long, value_parser = status)]
+        status: Option<MotionStatus>,
+    },
+    /// Show a motion with all votes on it
+    Motion {
+        /// The motion
+        motion: Given<MotionId>,
+    },
+    /// Vote on a motion, or change a vote; for council members
+    #[command(after_help = "\
+A motion is carried with the vote that reaches the council's threshold, and takes effect at once. Look at it before you vote:
+what is signed is the digest of what the node shows.
+
+Example:
+  utilidor council motion 77aa
+  utilidor council vote 77aa --for --as north")]
+    Vote {
+        /// The motion
+        motion: Given<MotionId>,
+        /// How
+        #[command(flatten)]
+        word: VoteArguments,
+    },
+}
+
+/// For or against.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct VoteArguments {
+    /// In favour
+    #[arg(long = "for")]
+    in_favour: bool,
+    /// Against
+    #[arg(long)]
+    against: bool,
+}
+
+/// What every motion can say.
+#[derive(Debug, Args)]
+pub struct MotionArguments {
+    /// Why, for all to read
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// How many days the council has to decide
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_OPEN_MS / DAY_MS)]
+    open: u64,
+}
+
+fn status(text: &str) -> Result<MotionStatus, String> {
+    let found = MotionStatus::ALL.iter().copied().find(|status| status.name() == text);
+    found.ok_or_else(|| "a motion is open, carried, rejected, lapsed or failed".into())
+}
+
+/// Does it.
+pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::Show => {
+            let council = context.client()?.council().await?;
+            context.out.show(&council, |out| council_text(out, &council));
+        }
+        Command::Motions { status } => {
+            let motions = context.client()?.motions(&MotionFilter { status }).await?;
+            context.out.show(&motions, |out| {
+                let rows = motions.iter().map(|motion| {
+                    let (in_favour, against) = counted(motion);
+                    let (what, until) = (decision_text(&motion.decision), motion.closes_ms.to_string());
+                    [
+                        motion.motion.to_string(),
+                        what,
+                        status_text(out, motion.status),
+                        format!("{in_favour} : {against}"),
+                        until,
+                    ]
+                });
+                out.table([t!("motion"), t!("decision"), t!("status"), t!("votes"), t!("closes")], rows.collect())
+            });
+        }
+        Command::Motion { motion } => {
+            let motion = context.client()?.motion(context.id(&motion).await?).await?;
+            context.out.show(&motion, |out| motion_text(out, &motion));
+        }
+        Command::Vote { motion, word } => {
+            let motion = context.client()?.motion(context.id(&motion).await?).await?;
+            let in_favour = word.in_favour && !word.against;
+            let done = context.account().await?.vote(motion.motion, motion.digest, in_favour).await?;
+            show_done(
+                context.out,
+                &done,
+                json!({ "motion": motion.motion, "decision": decision_text(&motion.decision) }),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Moves for a decision. `made`: what it makes, if it is carried.
+pub async fn propose(
+    decision: Decision,
+    arguments: MotionArguments,
+    made: Value,
+    context: &Context,
+) -> Result<(), Failure> {
+    let reason: Text<MAX_MOTION_REASON_BYTES> =
+        Text::new(arguments.reason).map_err(|error| Failure::usage(format!("the reason is too long: {error}")))?;
+    let open_ms = arguments.open.saturating_mul(DAY_MS);
+    let motion = Motion { label: label::or_random(None)?, decision, reason, open_ms };
+    let moved = context.account().await?.propose(motion).await?;
+    let mut shown = json!({ "motion": moved.motion, "carried": moved.carried });
+    if let (Value::Object(shown), Value::Object(made)) = (&mut shown, made) {
+        shown.extend(made);
+    }
+    show_done(context.out, &moved.done, shown);
+    if !moved.carried && !context.out.json {
+        note(&format!(
+            "it takes effect when enough of the council vote for it: utilidor council vote {} --for",
+            moved.motion
+        ));
+    }
+    Ok(())
+}
+
+/// Votes for and against.
+fn counted(motion: &MotionView) -> (usize, usize) {
+    let in_favour = motion.votes.iter().filter(|vote| vote.in_favour).count();
+    (in_favour, motion.votes.len() - in_favour)
+}
+
+/// A decision in one line.
+pub fn decision_text(decision: &Decision) -> String {
+    super::plain(&json!(decision))
+}
+
+fn status_text(out: &Output, status: MotionStatus) -> String {
+    let word: Word = match status {
+        MotionStatus::Open => t!("motion_open"),
+        MotionStatus::Carried => t!("motion_carried"),
+        MotionStatus::Rejected => t!("motion_rejected"),
+        MotionStatus::Lapsed => t!("motion_lapsed"),
+        MotionStatus::Failed => t!("motion_failed"),
+    };
+    out.word(word).into()
+}
+
+fn motion_text(out: &Output, motion: &MotionView) -> String {
+    let mut status = status_text(out, motion.status);
+    if let Some(refusal) = &motion.refusal {
+        status.push_str(&format!(" ({}): {refusal}", refusal.code()));
+    }
+    let facts = out.facts(vec![
+        (t!("motion"), motion.motion.to_string()),
+        (t!("decision"), decision_text(&motion.decision)),
+        (t!("reason"), motion.reason.clone()),
+        (t!("proposer"), motion.proposer.to_string()),
+        (t!("status"), status),
+        (t!("closes"), motion.closes_ms.to_string()),
+        (t!("digest"), motion.digest.to_string()),
+    ]);
+    let rows = motion.votes.iter().map(|vote| {
+        let word = out.word(if vote.in_favour { t!("in_favour") } else { t!("against") });
+        [vote.member.to_string(), word.into(), vote.cause.time_ms.to_string(), vote.cause.height.to_string()]
+    });
+    let votes = out.table([t!("member"), t!("vote"), t!("time"), t!("block")], rows.collect());
+    format!("{facts}\n{votes}")
+}
+
+fn council_text(out: &Output, council: &CouncilView) -> String {
+    let seats: Vec<String> = council.seats.iter().map(ToString::to_string).collect();
+    let mut facts =
+        vec![(t!("seats"), seats.join("\n")), (t!("threshold"), format!("{} ({})", council.needed, council.threshold))];
+    if let Some(epoch) = &council.epoch {
+        facts.push((t!("epoch"), format!("{} ({} {})", epoch.number, out.word(t!("until_block")), epoch.last)));
+    }
+    let rows = council.appointed.iter().map(|appointed| {
+        let validator = &appointed.validator;
+        [
+            validator.member.to_string(),
+            validator.key.to_string(),
+            crate::output::or_dash(validator.address.as_ref()),
+            crate::output::yes(appointed.in_force),
+            crate::output::or_dash(appointed.ready_epoch),
+        ]
+    });
+    let headings = [t!("member"), t!("public"), t!("address"), t!("in_force"), t!("ready_epoch")];
+    format!("{}\n{}", out.facts(facts), out.table(headings, rows.collect()))
+}

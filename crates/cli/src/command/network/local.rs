@@ -1,0 +1,377 @@
+//! `utilidor network local`: a whole consortium on this machine, to try things out. Each node is a process of its own.
+//!
+//! ```text
+//! <data>/network.json     the nodes: what the table shows
+//! <data>/passphrase       opens all their keys; they protect nothing but this trial
+//! <data>/member-1/ ...    a node's folder, as everywhere, with its log in node.log
+//! ```
+//!
+//! A node that ends by itself is started again, unless it does so at once.
+
+use super::founding::{DEFAULT_EPOCH_LENGTH, genesis_of, keys_of, write_json};
+use crate::command::node::{serve_signal, write_durably};
+use crate::command::offer::now;
+use crate::context::Context;
+use crate::document;
+use crate::failure::Failure;
+use crate::node_file::{NodeFile, PeerNode};
+use crate::output::{note, warn};
+use crate::t;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+use utilidor_sdk::{Client, Passphrase, WorkFactor};
+use utilidor_types::council::Threshold;
+use utilidor_types::founding::FounderCard;
+use utilidor_types::genesis::ChainKind;
+use utilidor_types::{AccountId, PublicKey, Role, Roles};
+
+/// Most nodes on one machine.
+const MAX_NODES: u16 = 32;
+/// How long the nodes may take until all have a block.
+const READY_TIME: Duration = Duration::from_secs(120);
+/// How long a node may take to stop cleanly.
+const STOP_TIME: Duration = Duration::from_secs(20);
+/// A node that ends sooner is not started again.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// Between two looks at the nodes.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Lines of a node's log that are shown when it ends.
+const LOG_LINES: usize = 5;
+
+/// What is to run.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Member organisations, each with a node that votes
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    members: u16,
+    /// Nodes that follow without a vote
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=16))]
+    followers: u16,
+    /// The folder of all; created
+    #[arg(long, value_name = "FOLDER", default_value = "utilidor-network")]
+    data: PathBuf,
+    /// The first node's HTTP port; the others' follow, and then those by which the nodes reach each other. 0: any free ones
+    #[arg(long, default_value_t = 4_680)]
+    port: u16,
+}
+
+/// A node of the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalNode {
+    /// What it is called here.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether it votes.
+    pub is_member: bool,
+    /// Its HTTP interface.
+    pub http: SocketAddr,
+    /// Where the other nodes reach it.
+    pub listen: SocketAddr,
+    /// Its key.
+    pub key: PublicKey,
+    /// Its organisation's first account; a follower has none.
+    pub account: Option<AccountId>,
+}
+
+impl LocalNode {
+    fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("node.log")
+    }
+
+    /// The last lines of its log.
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+}
+
+/// Runs the network until it is interrupted.
+pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let began = Instant::now();
+    let stop = serve_signal()?;
+    tokio::pin!(stop);
+    let file = arguments.data.join("network.json");
+    let nodes: Vec<LocalNode> = if file.exists() {
+        let nodes: Vec<LocalNode> = document::read(&file, "local network", "network local --help")?;
+        let members = nodes.iter().filter(|node| node.is_member).count();
+        if (members, nodes.len() - members) != (usize::from(arguments.members), usize::from(arguments.followers)) {
+            warn(&format!(
+                "{} holds a network of {members} members and {} followers: it goes on",
+                file.display(),
+                nodes.len() - members
+            ));
+        }
+        nodes
+    } else {
+        found(&arguments, &file)?
+    };
+    let mut running = Vec::new();
+    for node in nodes {
+        running.push(Running::start(node, &arguments.data)?);
+    }
+    let ready = tokio::select! {
+        ready = wait_until_ready(&mut running) => ready,
+        () = &mut stop => Err(Failure::new("network/interrupted", "the network was interrupted before it was ready")),
+    };
+    if ready.is_ok() {
+        show(&running, &arguments.data, began.elapsed(), context);
+        tokio::select! {
+            () = keep_running(&mut running, &arguments.data) => {}
+            () = &mut stop => {}
+        }
+    }
+    let stopped = stop_all(running).await;
+    ready.and(stopped)?;
+    context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
+    Ok(())
+}
+
+/// A free port for each, all different.
+fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
+    let failed = |error| Failure::from_error("network/ports", "no free port was found", &error);
+    // All are held until all are known, so that none is given twice.
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>().map_err(failed)?;
+    listeners.iter().map(|listener| listener.local_addr().map(|address| address.port()).map_err(failed)).collect()
+}
+
+/// Makes keys, folders and the genesis document. The list of nodes is written last: what was cut off before is made anew.
+fn found(arguments: &Arguments, file: &Path) -> Result<Vec<LocalNode>, Failure> {
+    let failed = |path: &Path| {
+        let what = format!("could not write {}", path.display());
+        move |error: std::io::Error| Failure::from_error("file", &what, &error)
+    };
+    let data = &arguments.data;
+    std::fs::create_dir_all(data).map_err(failed(data))?;
+    let count = arguments.members + arguments.followers;
+    if count > MAX_NODES {
+        return Err(Failure::usage(format!("at most {MAX_NODES} nodes run on one machine")));
+    }
+    let ports = match arguments.port {
+        0 => free_ports(2 * usize::from(count))?,
+        first => (0..2 * count)
+            .map(|number| first.checked_add(number))
+            .collect::<Option<_>>()
+            .ok_or_else(|| Failure::usage(format!("there are not {} ports from {first} on", 2 * count)))?,
+    };
+    let passphrase = passphrase(data)?;
+    let (http, listen) = ports.split_at(usize::from(count));
+    let mut nodes = Vec::new();
+    let mut cards = Vec::new();
+    for number in 0..count {
+        let is_member = number < arguments.members;
+        let name = if is_member {
+            format!("member-{}", number + 1)
+        } else {
+            format!("follower-{}", number - arguments.members + 1)
+        };
+        let folder = data.join(&name);
+        let (node, founder) = keys_of(&folder, &passphrase, WorkFactor::LIGHT)?;
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let (http, listen) = (at(http[usize::from(number)]), at(listen[usize::from(number)]));
+        if is_member {
+            let roles = [Role::Validator, Role::Owner, Role::User, Role::MeterOperator, Role::Issuer];
+            // One issuer will do.
+            let roles = Roles::of(&roles[..if number == 0 { 5 } else { 4 }]);
+            cards.push(FounderCard::sign(&founder, roles, Some((&node, listen.into()))));
+        }
+        let account = is_member.then(|| AccountId::of(&founder.public_key()));
+        nodes.push(LocalNode { name, folder, is_member, http, listen, key: node.public_key(), account });
+    }
+    let genesis = genesis_of(&cards, ChainKind::Production, now(), DEFAULT_EPOCH_LENGTH, Threshold::TWO_THIRDS)?;
+    for node in &nodes {
+        let others = nodes.iter().filter(|other| !other.is_member && other.name != node.name);
+        let peers = others.map(|other| PeerNode { key: other.key, address: other.listen.into() }).collect();
+        NodeFile { listen: node.listen, http: node.http, allow_hosts: Vec::new(), follower: !node.is_member, peers }
+            .write(&node.folder)?;
+        write_json(&node.folder.join("genesis.json"), &genesis)?;
+    }
+    write_json(file, &nodes)?;
+    Ok(nodes)
+}
+
+/// What opens the keys of all nodes: chosen once, and kept where only this user may read it.
+fn passphrase(data: &Path) -> Result<Passphrase, Failure> {
+    let path = data.join("passphrase");
+    let failed =
+        |error: std::io::Error| Failure::from_error("file", &format!("could not write {}", path.display()), &error);
+    if !path.exists() {
+        let label = crate::label::or_random(None)?;
+        write_durably(&path, label.to_string().as_bytes()).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        }
+    }
+    std::fs::read_to_string(&path).map(Passphrase::new).map_err(failed)
+}
+
+/// A node's process.
+struct Running {
+    node: LocalNode,
+    child: Child,
+    since: Instant,
+    /// Whether it has ended for good.
+    has_ended: bool,
+}
+
+impl Running {
+    fn start(node: LocalNode, data: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::from_error("network/start", &format!("node {} could not be started", node.name), &error)
+        };
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(node.log()).map_err(failed)?;
+        let child = Command::new(std::env::current_exe().map_err(failed)?)
+            .args(["node", "run", "--data"])
+            .arg(&node.folder)
+            .arg("--passphrase-file")
+            .arg(data.join("passphrase"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(failed)?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self { node, child, since: Instant::now(), has_ended: false })
+    }
+
+    /// Whether the process is over.
+    fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether the node answers and has a block.
+    async fn is_ready(&self) -> bool {
+        let Ok(client) = Client::new(&self.node.url()) else { return false };
+        matches!(tokio::time::timeout(Duration::from_secs(2), client.status()).await, Ok(Ok(status)) if status.height > 0)
+    }
+
+    /// Asks the process to stop, and waits for it.
+    async fn stop(mut self) -> Result<(), Failure> {
+        #[cfg(unix)]
+        if let Some(pid) = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            // One that is over cannot be asked.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        if tokio::time::timeout(STOP_TIME, self.child.wait()).await.is_err() {
+            warn(&format!(
+                "node {} did not stop in {} s and is ended; nothing final is lost",
+                self.node.name,
+                STOP_TIME.as_secs()
+            ));
+            let _ = self.child.kill().await;
+        }
+        Ok(())
+    }
+}
+
+async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
+    let began = Instant::now();
+    for place in 0..running.len() {
+        while !running[place].is_ready().await {
+            for one in running.iter_mut() {
+                if one.is_over() {
+                    let what = format!("node {} ended: {}", one.node.name, one.node.last_words());
+                    return Err(Failure::new("network/node-ended", what).next(advice(&one.node)));
+                }
+            }
+            if began.elapsed() > READY_TIME {
+                let node = &running[place].node;
+                let what = format!("node {} has no block after {} s", node.name, READY_TIME.as_secs());
+                return Err(Failure::new("network/not-ready", what).next(advice(node)));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+fn advice(node: &LocalNode) -> String {
+    format!("utilidor doctor --data {}; its log: {}", node.folder.display(), node.log().display())
+}
+
+/// Starts nodes again that end by themselves. Returns when none is left.
+async fn keep_running(running: &mut [Running], data: &Path) {
+    while running.iter().any(|one| !one.has_ended) {
+        for one in running.iter_mut().filter(|one| !one.has_ended) {
+            if !one.is_over() {
+                continue;
+            }
+            let (name, log) = (one.node.name.clone(), one.node.log());
+            if one.since.elapsed() < SHORT_LIFE {
+                warn(&format!("node {name} ends at once and is not started again; its log: {}", log.display()));
+                one.has_ended = true;
+                continue;
+            }
+            warn(&format!("node {name} has ended and is started again; its log: {}", log.display()));
+            match Running::start(one.node.clone(), data) {
+                Ok(again) => *one = again,
+                Err(failure) => {
+                    failure.report(false);
+                    one.has_ended = true;
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn stop_all(running: Vec<Running>) -> Result<(), Failure> {
+    // All are asked at once: the last ones could not make blocks alone.
+    let stopping: Vec<_> = running.into_iter().map(|one| tokio::spawn(one.stop())).collect();
+    for one in stopping {
+        one.await.map_err(|error| Failure::from_error("network/stop", "a node could not be stopped", &error))??;
+    }
+    Ok(())
+}
+
+fn show(running: &[Running], data: &Path, took: Duration, context: &Context) {
+    let nodes: Vec<_> = running.iter().map(|one| (&one.node, one.child.id())).collect();
+    let shown: Vec<_> = nodes
+        .iter()
+        .map(|(node, pid)| {
+            json!({
+                "name": node.name, "is_member": node.is_member, "node": node.url(), "listen": node.listen, "key": node.key,
+                "account": node.account, "folder": node.folder, "pid": pid
+            })
+        })
+        .collect();
+    context.out.show(&json!({ "nodes": shown, "ready_ms": took.as_millis() as u64 }), |out| {
+        let rows = nodes.iter().map(|(node, pid)| {
+            let role = if node.is_member { t!("member") } else { t!("follower") };
+            [
+                node.name.clone(),
+                out.word(role).into(),
+                node.url(),
+                node.listen.to_string(),
+                node.key.to_string(),
+                crate::output::or_dash(*pid),
+            ]
+        });
+        let headings = [t!("name"), t!("role"), t!("node"), t!("address"), t!("public"), t!("process")];
+        out.table(headings, rows.collect())
+    });
+    if let (Some((first, _)), false) = (nodes.first(), context.out.json) {
+        note(&format!(
+            "ready after {:.1} s; to act as the first member:\n  export UTILIDOR_NODE={} UTILIDOR_KEYS={} UTILIDOR_AS=founder \
+             UTILIDOR_PASSPHRASE=$(cat {})",
+            took.as_secs_f64(),
+            first.url(),
+            first.folder.join("keys").display(),
+            data.join("passphrase").display()
+        ));
+    }
+}
