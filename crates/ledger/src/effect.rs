@@ -4,7 +4,6 @@
 use crate::agreement::KEPT_AFTER_END_MS;
 use crate::context::Ledger;
 use crate::record::{AgreementState, Bound};
-use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
 use utilidor_program::{Binding, Effect, Notice, Sum};
 use utilidor_types::agreement::{Party, Status};
@@ -74,15 +73,6 @@ pub(crate) const fn is_end(status: Status) -> bool {
     matches!(status, Status::Settled | Status::Defaulted | Status::Terminated)
 }
 
-/// What is owed when all of a step is done: statements show it, wherever they stand among the effects.
-pub(crate) fn debt_after(debt: Money, effects: &[Effect]) -> Result<Money, Refusal> {
-    effects.iter().try_fold(debt, |debt, effect| match effect {
-        Effect::Owe(amount) => debt.checked_add(*amount).ok_or(Refusal::Overflow),
-        Effect::PayDebt(amount) => debt.checked_sub(*amount).ok_or(Unfit::Pot.into()),
-        _ => Ok(debt),
-    })
-}
-
 /// Effects.
 impl Ledger<'_> {
     /// Asks for what carrying out an effect will read.
@@ -113,7 +103,7 @@ impl Ledger<'_> {
         agreement: &Agreement,
         state: &mut AgreementState,
         effect: &Effect,
-        shows: Shows,
+        available: Money,
     ) -> Ruled<()> {
         let (id, owner) = (agreement.id, agreement.terms.owner().ok_or(Unfit::Party)?);
         match effect {
@@ -152,7 +142,7 @@ impl Ledger<'_> {
             &Effect::Level { binding, meter, at } => self.set_level(id, binding, meter, at),
             Effect::Sell(volume, window) => self.sell_hours(owner, *volume, *window),
             Effect::Unsell(volume, window) => self.return_hours(owner, *volume, *window),
-            Effect::Issue(draft) => self.issue_statement(id, state, draft, shows),
+            Effect::Issue(draft) => self.issue_statement(id, state, draft, available),
             Effect::Notify(notice) => {
                 self.events.push(notified(id, notice));
                 Ok(())

@@ -27,12 +27,9 @@ impl Ledger<'_> {
         match state.status {
             Status::Active => {
                 let agreed = by.is_some() && state.ending & !wish != 0;
+                state.ending |= wish;
+                self.store.put(&id, state);
                 self.ask(id, &Told::Ending { by, agreed })?;
-                let mut state: AgreementState = self.store.known(&id)?;
-                if !state.is_over() {
-                    state.ending |= wish;
-                    self.store.put(&id, state);
-                }
             }
             Status::Stalled if by.is_some() => {
                 state.ending |= wish;
@@ -48,20 +45,17 @@ impl Ledger<'_> {
 
     /// Order: agreement, party, status, wish; then what the program checks.
     pub fn withdraw_termination(&mut self, caller: Caller, id: AgreementId) -> Ruled<()> {
-        let (_, state, by) = self.party(caller, id)?;
+        let (_, mut state, by) = self.party(caller, id)?;
         if !matches!(state.status, Status::Active | Status::Stalled) {
             return Err(Refusal::WrongStatus { status: state.status }.into());
         }
         if state.ending & only(by) == 0 {
             return Err(Refusal::NotEnding { agreement: id }.into());
         }
-        if state.status == Status::Active {
-            self.ask(id, &Told::EndingWithdrawn { by })?;
-        }
-        let mut state: AgreementState = self.store.known(&id)?;
+        let is_active = state.status == Status::Active;
         state.ending &= !only(by);
         self.store.put(&id, state);
-        Ok(())
+        if is_active { self.ask(id, &Told::EndingWithdrawn { by }) } else { Ok(()) }
     }
 
     fn operates_meter_of(&mut self, caller: Caller, state: &AgreementState) -> Ruled<bool> {

@@ -13,9 +13,8 @@
 //! Deliberately absent: which programs there are. That is `utilidor_program::native`'s.
 
 use crate::context::Ledger;
-use crate::effect::{Unfit, debt_after};
+use crate::effect::Unfit;
 use crate::record::{AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
-use crate::statement::Shows;
 use crate::store::{Ruled, Stop};
 use crate::work::MAX_TOLD_FUEL;
 use std::collections::BTreeMap;
@@ -413,16 +412,12 @@ impl Ledger<'_> {
         }
         let issues = step.effects.iter().any(|effect| matches!(effect, Effect::Issue(_)));
         let is_signed = matches!(event, Event::Signed);
-        let after = self.write_state(agreement.id, &mut state, step, issues || is_signed)?;
-        if is_signed {
-            state.digest = after;
-        }
+        let written = self.write_state(agreement.id, &mut state, step, issues || is_signed)?;
         let now = self.now;
         state.bindings.retain(|bound| bound.until > now);
-        let shows =
-            Shows { available: facts.available(Party::USER), debt: debt_after(state.debt, &step.effects)?, after };
+        let (before, available) = (self.events.len(), facts.available(Party::USER));
         for effect in &step.effects {
-            let done = self.carry_out_one(agreement, &mut state, effect, shows);
+            let done = self.carry_out_one(agreement, &mut state, effect, available);
             if matches!(done, Err(Stop::Unfetched)) {
                 step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
             }
@@ -431,13 +426,22 @@ impl Ledger<'_> {
         if state.is_over() && !state.pots.is_empty() {
             return Err(Unfit::Status.into());
         }
+        if let Some(written) = written {
+            self.complete_statements(before, &mut state, written);
+        }
         self.call_again(agreement.id, &mut state)?;
         self.store.put(&agreement.id, state);
         Ok(())
     }
 
     /// Writes what a step changes of the program's state. Gives the digest of all of it, if it is wanted.
-    fn write_state(&mut self, id: AgreementId, state: &mut AgreementState, step: &Step, digest: bool) -> Ruled<Digest> {
+    fn write_state(
+        &mut self,
+        id: AgreementId,
+        state: &mut AgreementState,
+        step: &Step,
+        digest: bool,
+    ) -> Ruled<Option<Digest>> {
         let mut whole = without_slots(state);
         if digest {
             for slot in 0..MAX_SLOTS as u8 {
@@ -469,7 +473,7 @@ impl Ledger<'_> {
             }
         }
         state.head = whole.head.clone();
-        Ok(if digest { whole.digest() } else { state.digest })
+        Ok(digest.then(|| whole.digest()))
     }
 }
 

@@ -317,7 +317,7 @@ pub struct AgreementState {
     pub debt: Money,
     /// Statements so far.
     pub statements: u32,
-    /// Digest of the program's state after the last statement, or after signing.
+    /// Digest of what stood after the last statement, or after signing ([`utilidor_program::Standing`]).
     pub digest: Digest,
     /// When its program wants to act.
     pub scheduled: Option<Timestamp>,

@@ -1,36 +1,24 @@
 //! Statements: a program's draft becomes a statement with its number, what the user's allowance could have given, what is
-//! owed in all, and the digests of the program's state that let anybody run the program again.
+//! owed in all, and the digests of what the program went on from that let anybody run it again.
 
 use crate::context::Ledger;
 use crate::effect::Unfit;
 use crate::record::AgreementState;
 use crate::store::Ruled;
-use utilidor_program::Draft;
+use utilidor_program::{Draft, Standing};
 use utilidor_types::{AgreementId, Bounded, Digest, Event, Money, Statement};
 
-/// What all statements of a step show.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shows {
-    /// What the user's allowance could have given.
-    pub available: Money,
-    /// What is owed after the step.
-    pub debt: Money,
-    /// Digest of the program's state after the step.
-    pub after: Digest,
-}
-
 impl Ledger<'_> {
+    /// Issues a statement without what stands only when all of its step is done.
     pub fn issue_statement(
         &mut self,
         agreement: AgreementId,
         state: &mut AgreementState,
         draft: &Draft,
-        shows: Shows,
+        available: Money,
     ) -> Ruled<()> {
-        let Shows { available, debt, after } = shows;
         let lines = Bounded::new(draft.lines.clone()).map_err(|_| Unfit::Lines)?;
         state.statements = state.statements.checked_add(1).ok_or(Unfit::Lines)?;
-        let state_before = std::mem::replace(&mut state.digest, after);
         self.events.push(Event::StatementIssued(Statement {
             agreement,
             number: state.statements,
@@ -41,11 +29,27 @@ impl Ledger<'_> {
             substituted: draft.substituted,
             paid: draft.paid,
             unpaid: draft.unpaid,
-            debt,
+            debt: state.debt,
             available,
-            state_before,
-            state_after: after,
+            state_before: state.digest,
+            state_after: state.digest,
         }));
         Ok(())
+    }
+
+    /// Says in the statements of a step, which are among the events from `first` on, what stands now that all of it is done:
+    /// what is owed, and the digest. `written`: digest of the program's state.
+    pub fn complete_statements(&mut self, first: usize, state: &mut AgreementState, written: Digest) {
+        let pots = state.pots.iter().map(|pot| ((pot.party, pot.purpose), pot.money));
+        let standing = Standing { state: written, pots: pots.collect(), debt: state.debt, ending: state.ending };
+        let after = standing.digest();
+        for event in self.events.iter_mut().skip(first) {
+            if let Event::StatementIssued(statement) = event {
+                statement.debt = state.debt;
+                statement.state_before = std::mem::replace(&mut state.digest, after);
+                statement.state_after = after;
+            }
+        }
+        state.digest = after;
     }
 }

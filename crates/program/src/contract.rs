@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_types::action::{MAX_COMMAND_BYTES, Prepayment};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
-use utilidor_types::event::Movement;
+use utilidor_types::event::{Movement, Purpose};
 use utilidor_types::hash::{Digest, hash_of};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::statement::{Closing, StatementLine};
@@ -37,9 +37,29 @@ pub struct State {
 }
 
 impl State {
-    /// The digest that statements carry.
+    /// Digest of all of it.
     pub fn digest(&self) -> Digest {
         hash_of("utilidor/program-state", self)
+    }
+}
+
+/// What a program goes on from. Statements carry its digest, so that nobody can prove a bill from anything else.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize)]
+pub struct Standing {
+    /// Digest of the program's state.
+    pub state: Digest,
+    /// What the agreement holds, by party and purpose; nothing empty.
+    pub pots: BTreeMap<(Party, Purpose), Money>,
+    /// What the user owes.
+    pub debt: Money,
+    /// Who wants to end it: bit `n` is party `n`.
+    pub ending: u16,
+}
+
+impl Standing {
+    /// The digest that statements carry.
+    pub fn digest(&self) -> Digest {
+        hash_of("utilidor/standing", self)
     }
 }
 

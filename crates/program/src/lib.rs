@@ -39,6 +39,6 @@ pub mod toy;
 pub mod wasm;
 
 pub use contract::{
-    Binding, Case, Draft, Effect, Event, Facts, Fault, Notice, Segment, State, Step, Sum, Sums, Volume, Wants,
+    Binding, Case, Draft, Effect, Event, Facts, Fault, Notice, Segment, Standing, State, Step, Sum, Sums, Volume, Wants,
 };
 pub use native::{act, allowances, check, check_amendment, hard_end, volumes, wants};

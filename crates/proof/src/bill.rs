@@ -27,16 +27,17 @@ use utilidor_types::agreement::{AgreementTerms, Party};
 use utilidor_types::encoding::{DecodeError, decode, encode, hex_bytes};
 use utilidor_types::event::{Event, MeterSegment, Purpose};
 use utilidor_types::handover::Handover;
-use utilidor_types::{AgreementId, Certificate, ChainId, Genesis, MeterId, Money, Statement};
+use utilidor_types::{AgreementId, Certificate, ChainId, Digest, Genesis, MeterId, Money, Statement};
 
 /// Longest bill proof in bytes.
 pub const MAX_BILL_BYTES: usize = 64 * 1024 * 1024;
 
-/// What the program and the ledger held for the agreement when the statement before was made, or when it was signed.
+/// What the program and the ledger held for the agreement after a statement before, or when it was signed: all that its program
+/// goes on from. Its digest stands in the next statement.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Before {
-    /// The program's state; its digest stands in the statement.
+    /// The program's state.
     #[serde(with = "hex_bytes")]
     #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub state: Vec<u8>,
@@ -44,12 +45,8 @@ pub struct Before {
     pub pots: Vec<(Party, Purpose, Money)>,
     /// What was owed.
     pub debt: Money,
-    /// Who wanted to end it.
-    pub wish: Option<Party>,
-    /// How often a published program had failed, and what it was to be told again.
-    #[serde(with = "hex_bytes")]
-    #[cfg_attr(feature = "schema", schema(value_type = String))]
-    pub waiting: Vec<u8>,
+    /// Who wanted to end it: bit `n` is party `n`.
+    pub ending: u16,
 }
 
 /// All that justifies a statement.
@@ -65,11 +62,12 @@ pub struct BillProof {
     pub headers: Vec<FinalHeader>,
     /// The agreement.
     pub agreement: AgreementId,
-    /// What made the agreement and its terms, in the order of execution, up to the statement before.
+    /// What made the agreement and its terms, in the order of execution, up to there.
     pub made: Vec<ReceiptEvidence>,
     /// What was held then.
     pub before: Before,
-    /// What the program was told since, in the order of execution; the last one issued the statement.
+    /// What the program was told since, in the order of execution; the last one issued the statement. Others are among it where a
+    /// published program had not done yet what it was told before.
     pub told: Vec<ReceiptEvidence>,
     /// The certified readings behind the segments; none in a short proof.
     pub readings: Option<ReadingsEvidence>,
@@ -137,21 +135,19 @@ impl BillError {
 impl Before {
     /// What a replay holds.
     pub fn of(program: &Program) -> Self {
-        let pots = program.pots.iter().filter(|(_, pot)| **pot > Money::ZERO);
+        let pots = program.standing().pots.into_iter();
         Self {
             state: encode(&program.state),
-            pots: pots.map(|((party, purpose), pot)| (*party, *purpose, *pot)).collect(),
+            pots: pots.map(|((party, purpose), pot)| (party, purpose, pot)).collect(),
             debt: program.debt,
-            wish: program.wish,
-            waiting: encode(&(program.failures, &program.waiting)),
+            ending: program.ending,
         }
     }
 
     fn program(&self) -> Result<Program, BillError> {
         let state: State = decode(&self.state, MAX_BILL_BYTES)?;
         let pots: Pots = self.pots.iter().map(|(party, purpose, pot)| ((*party, *purpose), *pot)).collect();
-        let (failures, waiting) = decode(&self.waiting, MAX_BILL_BYTES)?;
-        Ok(Program { state, pots, debt: self.debt, wish: self.wish, sums: BTreeMap::new(), failures, waiting })
+        Ok(Program { state, pots, debt: self.debt, ending: self.ending, ..Program::default() })
     }
 }
 
@@ -182,22 +178,24 @@ impl BillProof {
             let happened = headers.happened(&part, evidence)?;
             replay.take_making(happened).map_err(|reason| BillError::incoherent(part, reason))?;
         }
-        replay.take_over(self.before.program()?);
+        let before = self.before.program()?;
+        let standing = before.standing().digest();
+        replay.take_over(before);
         let mut segments = Vec::new();
-        let mut place = None;
+        let (mut place, mut is_first) = (None, true);
         for (part, evidence) in parts("what the program was told", &self.told) {
             let happened = headers.happened(&part, evidence)?;
-            if replay.issued().is_some() {
-                return Err(BillError::incoherent(part, "the statement was issued before"));
-            }
             segments.extend(self.segments(&replay, &part, happened));
-            replay.take(happened).map_err(|reason| BillError::incoherent(part, reason))?;
+            replay.take(happened).map_err(|reason| BillError::incoherent(part.as_str(), reason))?;
+            if let (true, Some(statement)) = (is_first, replay.issued()) {
+                is_first = false;
+                check_before(standing, statement)?;
+            }
             place = Some(happened.place);
         }
         let (Some(statement), Some(place), Some(terms)) = (replay.issued(), place, replay.terms()) else {
             return Err(BillError::incoherent("what the program was told", "it issues no statement"));
         };
-        self.check_before(statement)?;
         let (certificates, device_records) = self.check_readings(&headers, &segments)?;
         headers.all_used()?;
         Ok(VerifiedBill {
@@ -209,16 +207,6 @@ impl BillProof {
             device_records,
             validators: members.newest().keys().len(),
         })
-    }
-
-    fn check_before(&self, statement: &Statement) -> Result<(), BillError> {
-        let state: State = decode(&self.before.state, MAX_BILL_BYTES)?;
-        let found = state.digest();
-        if found != statement.state_before {
-            let reason = format!("its digest is {found}, the statement goes on from {}", statement.state_before);
-            return Err(BillError::incoherent("the state before", reason));
-        }
-        Ok(())
     }
 
     /// The segments of a receipt that the agreement's program was told of or that its purchases filled, each with the
@@ -271,6 +259,14 @@ impl BillProof {
         let device_records = evidence.entries.iter().filter(|(entry, _)| entry.signed().is_some()).count();
         Ok((Some(of_meter.values().map(Vec::len).sum()), device_records))
     }
+}
+
+fn check_before(found: Digest, statement: &Statement) -> Result<(), BillError> {
+    if found != statement.state_before {
+        let reason = format!("its digest is {found}, the statement goes on from {}", statement.state_before);
+        return Err(BillError::incoherent("what was held before", reason));
+    }
+    Ok(())
 }
 
 /// A segment with the calendar that cuts it, and where it was told.

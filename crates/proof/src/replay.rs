@@ -14,7 +14,7 @@
 use crate::evidence::{Happened, Place};
 use crate::run::{Documents, Ran, Run};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use utilidor_program::{Draft, Event as Told, State};
+use utilidor_program::{Draft, Event as Told, Standing, State};
 use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{Event, Purpose};
@@ -49,14 +49,34 @@ pub struct Program {
     pub pots: Pots,
     /// What the user owes.
     pub debt: Money,
-    /// Who wants to end it.
-    pub wish: Option<Party>,
+    /// Who wants to end it: bit `n` is party `n`.
+    pub ending: u16,
     /// What purchases have filled, by binding, and how far the meter was read.
     pub sums: BTreeMap<u8, (Bands, Timestamp)>,
     /// How often in a row a published program has failed.
     pub failures: u8,
     /// What it is to be told again.
     pub waiting: Vec<Told>,
+}
+
+impl Program {
+    /// What it goes on from, as statements name it.
+    pub fn standing(&self) -> Standing {
+        let pots = self.pots.iter().filter(|(_, pot)| **pot > Money::ZERO).map(|(key, pot)| (*key, *pot)).collect();
+        Standing { state: self.state.digest(), pots, debt: self.debt, ending: self.ending }
+    }
+
+    /// Whether its standing is all that it goes on from: nothing waits to be told again.
+    pub const fn is_at_rest(&self) -> bool {
+        self.failures == 0 && self.waiting.is_empty()
+    }
+}
+
+const fn only(party: Party) -> u16 {
+    match 1u16.checked_shl(party.0 as u32) {
+        Some(bit) => bit,
+        None => 0,
+    }
 }
 
 impl Replay {
@@ -206,13 +226,20 @@ impl Replay {
             Action::Terminate { agreement } => {
                 self.need_ours(*agreement)?;
                 let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
-                let wish = self.program.as_ref().and_then(|program| program.wish);
-                return Ok(Some(Told::Ending { by, agreed: wish.is_some_and(|wish| Some(wish) != by) }));
+                let Some(program) = &mut self.program else { return Ok(None) };
+                let wish = by.map_or(0, only);
+                let agreed = by.is_some() && program.ending & !wish != 0;
+                program.ending |= wish;
+                // One that fails is not told: its agreement is stalled.
+                return Ok((program.failures == 0).then_some(Told::Ending { by, agreed }));
             }
             Action::WithdrawTermination { agreement } => {
                 self.need_ours(*agreement)?;
                 let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
-                return Ok(Some(Told::EndingWithdrawn { by: by.ok_or("another account than a party signed it")? }));
+                let by = by.ok_or("another account than a party signed it")?;
+                let Some(program) = &mut self.program else { return Ok(None) };
+                program.ending &= !only(by);
+                return Ok((program.failures == 0).then_some(Told::EndingWithdrawn { by }));
             }
             Action::Command { agreement, command } => {
                 self.need_ours(*agreement)?;
@@ -277,6 +304,9 @@ impl Replay {
             return Err("the amended terms are not those that the receipt puts in force".into());
         }
         let before = self.terms.replace(terms).ok_or("there is no agreement to amend")?;
+        if let Some(program) = &mut self.program {
+            program.ending = 0;
+        }
         Ok(Told::Amended { before: Box::new(before), from: from.max(happened.time) })
     }
 
@@ -397,12 +427,9 @@ impl Replay {
         if statement.debt != program.debt {
             return Err(format!("{} are owed after it, the statement says {}", program.debt, statement.debt));
         }
-        let digest = program.state.digest();
+        let digest = program.standing().digest();
         if statement.state_after != digest {
-            return Err(format!(
-                "the program's state is {digest} after it, the statement says {}",
-                statement.state_after
-            ));
+            return Err(format!("what stands after it is {digest}, the statement says {}", statement.state_after));
         }
         self.issued = Some(statement.clone());
         Ok(())

@@ -231,11 +231,6 @@ impl Run<'_> {
         if let Some(ran) = ran.filter(|ran| u64::from(ran.fuel) != step.fuel) {
             return Err(format!("the program used {} of fuel, the receipt says {}", step.fuel, ran.fuel));
         }
-        match event {
-            Told::Ending { by, agreed: false } => self.program.wish = *by,
-            Told::EndingWithdrawn { .. } | Told::Amended { .. } => self.program.wish = None,
-            _ => {}
-        }
         self.carry_out(step)
     }
 

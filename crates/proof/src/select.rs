@@ -21,9 +21,9 @@ pub struct Part {
 /// What belongs to a bill proof.
 #[derive(Debug, Clone)]
 pub struct Selection {
-    /// What made the agreement and its terms.
+    /// What made the agreement and its terms, up to a statement before, or to its signing.
     pub made: Vec<Part>,
-    /// What was held at the statement before.
+    /// What was held then.
     pub before: Before,
     /// What the program was told since; the last one issued the statement.
     pub told: Vec<Part>,
@@ -41,7 +41,7 @@ pub fn select<'h>(
 ) -> Result<Selection, String> {
     let mut replay = Replay::new(chain, agreement);
     let mut selection: Option<Selection> = None;
-    let mut made = Vec::new();
+    let (mut made, mut last) = (Vec::new(), None);
     for happened in history {
         let action = happened.transaction.map(|signed| &signed.transaction.action);
         let with_transaction = action.is_some_and(|action| replay.needs_transaction(action));
@@ -56,17 +56,19 @@ pub fn select<'h>(
                 selection.told.push(part);
                 note_readings(agreement, happened, &mut selection.readings);
             }
-            None if action.filter(|_| with_transaction).is_some_and(makes_terms) => made.push(part),
             None => {}
+        }
+        if action.filter(|_| with_transaction).is_some_and(makes_terms) {
+            made.push(part);
         }
         let issued = replay.issued().map_or(0, |statement| statement.number);
         if issued == number {
             return selection.ok_or_else(|| "the statement comes before the agreement is active".into());
         }
-        let (Some(program), true) = (replay.program(), issued + 1 == number) else { continue };
-        if selection.is_none() {
-            let made = std::mem::take(&mut made);
-            let before = Before::of(program);
+        let Some(program) = replay.program() else { continue };
+        // A bill goes on from the last statement after which nothing waited to be told again.
+        if last.replace(issued) != Some(issued) && program.is_at_rest() {
+            let (made, before) = (made.clone(), Before::of(program));
             selection = Some(Selection { made, before, told: Vec::new(), readings: BTreeMap::new() });
         }
     }

@@ -333,8 +333,9 @@ pub struct Statement {
     pub debt: Money,
     /// What the user's allowance and free balance could give when it was made: with it the program's run can be repeated.
     pub available: Money,
-    /// Digest of the program's state after the statement before this one, or after signing.
+    /// Digest of what the program went on from: its state, and what the agreement held, after the statement before this one or
+    /// after signing.
     pub state_before: Digest,
-    /// Digest of the program's state after this statement.
+    /// The same after this statement.
     pub state_after: Digest,
 }
