@@ -410,7 +410,7 @@ impl Play<'_> {
     }
 
     fn action(&mut self, who: usize) -> (usize, Action) {
-        let action = match self.choices.below(40) {
+        let action = match self.choices.below(42) {
             0 => {
                 let (new, roles) = (key(20 + self.choices.below(4)), Roles::of(&[Role::User]));
                 Action::decide(Decision::AdmitMember { account: NewAccount::first(self.chain, &new), roles })
