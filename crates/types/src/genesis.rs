@@ -108,7 +108,9 @@ pub struct Genesis {
     /// The first validators.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<Validator>))]
     pub validators: Bounded<Validator, MAX_VALIDATORS>,
-    /// Blocks of an epoch: the validators can change after the block of height `n * epoch_length - 1`. The largest number: never.
+    /// Blocks of an epoch: the validators can change after the block of height `n * epoch_length - 1`. The largest number, which
+    /// JSON leaves out: never.
+    #[serde(default = "endless", skip_serializing_if = "is_endless")]
     pub epoch_length: u64,
     /// How much of the council must be in favour of a motion.
     pub threshold: Threshold,
@@ -163,6 +165,14 @@ pub enum GenesisRefused {
         /// In the document.
         length: u64,
     },
+}
+
+const fn endless() -> u64 {
+    ENDLESS_EPOCH
+}
+
+const fn is_endless(length: &u64) -> bool {
+    *length == ENDLESS_EPOCH
 }
 
 impl Genesis {

@@ -97,7 +97,7 @@ export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most
 }
 
 export interface FoundId {
-  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'package' | 'program' | 'transaction';
+  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'motion' | 'package' | 'program' | 'transaction';
   id: string;
 }
 

@@ -328,6 +328,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/council": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The council and the validators. */
+        get: operations["get_council"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/development/time": {
         parameters: {
             query?: never;
@@ -485,6 +502,43 @@ export interface paths {
          *     was supplied with.
          */
         get: operations["list_meter_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/motions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Motions of the council in the order of being proposed, with the votes on each. One that names an account is shown to the council and to
+         *     whom the account is.
+         */
+        get: operations["list_motions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/motions/{motion}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A motion with the votes on it. Of several under one label, the last one. */
+        get: operations["get_motion"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1010,7 +1064,7 @@ export interface components {
         AccountView: {
             /** @description The account. */
             account: components["schemas"]["AccountId"];
-            /** @description What it can supply, if a validator has declared it. */
+            /** @description What it can supply, if the council has declared it. */
             capacities?: components["schemas"]["CapacityView"][];
             /** @description Money that it can spend. */
             free: components["schemas"]["Money"];
@@ -1033,36 +1087,26 @@ export interface components {
         };
         /** @description An action. */
         Action: {
-            /** @description A validator admits a member with its first account. */
-            admit_member: {
-                /** @description The member's first account. */
-                account: components["schemas"]["NewAccount"];
-                /** @description What it may do. */
-                roles: components["schemas"]["Roles"];
+            /** @description A council member moves that the council decide something, and is in favour of it. */
+            propose_motion: components["schemas"]["Motion"];
+        } | {
+            /** @description A council member votes on a motion, or changes its vote. */
+            vote_on_motion: {
+                /** @description Digest of the motion ([`Motion::digest`]): what is voted on. */
+                digest: components["schemas"]["Digest"];
+                /** @description For or against it. */
+                in_favour: boolean;
+                /** @description The motion. */
+                motion: components["schemas"]["MotionId"];
             };
         } | {
-            /** @description A validator changes what a member may do. */
-            change_roles: {
-                /** @description The member. */
-                member: components["schemas"]["MemberId"];
-                /** @description What it may do from now on. */
-                roles: components["schemas"]["Roles"];
-            };
+            /** @description The node of an appointed validator shows that it is ready to take part in consensus. */
+            prove_ready: components["schemas"]["Readiness"];
         } | {
             /** @description A member opens a further account for itself [M3]. */
             open_account: {
                 /** @description The new account. */
                 account: components["schemas"]["NewAccount"];
-            };
-        } | {
-            /** @description A validator declares the most that an owner can supply of a carrier in an hour. */
-            declare_capacity: {
-                /** @description The carrier. */
-                carrier: components["schemas"]["Carrier"];
-                /** @description The owner's account. */
-                owner: components["schemas"]["AccountId"];
-                /** @description Base units per hour. */
-                per_hour: components["schemas"]["Quantity"];
             };
         } | {
             /** @description The issuer issues money against what it has received outside. */
@@ -1252,6 +1296,12 @@ export interface components {
                 meter: components["schemas"]["MeterId"];
             };
         } | {
+            /** @description A meter operator takes over meters of another that the council has handed to it, all or none. */
+            take_over_meters: {
+                /** @description The meters. */
+                meters: components["schemas"]["MeterId"][];
+            };
+        } | {
             /** @description A batch of readings [M16]. */
             record_readings: {
                 /** @description Readings by meter; together at most [`crate::meter::MAX_BATCH_READINGS`]. */
@@ -1388,6 +1438,18 @@ export interface components {
             /** @description The terms that result. */
             terms: components["schemas"]["AgreementTerms"];
         };
+        /** @description A validator that the council wants. */
+        AppointedView: {
+            /** @description Whether it takes part in consensus. */
+            in_force: boolean;
+            /**
+             * Format: int64
+             * @description The last epoch in which its node has shown that it is ready; a validator of the present set need not.
+             */
+            ready_epoch?: number | null;
+            /** @description Which. */
+            validator: components["schemas"]["Validator"];
+        };
         /**
          * Format: int32
          * @description A floor area in hundredths of a square metre.
@@ -1448,21 +1510,26 @@ export interface components {
         };
         /** @description A quantity in each band: flat, sharp, peak, valley, deep. */
         Bands: components["schemas"]["Quantity"][];
-        /** @description What the program and the ledger held for the agreement when the statement before was made, or when it was signed. */
+        /**
+         * @description What the program and the ledger held for the agreement after a statement before, or when it was signed: all that its program
+         *     goes on from. Its digest stands in the next statement.
+         */
         Before: {
             /** @description What was owed. */
             debt: components["schemas"]["Money"];
+            /**
+             * Format: int32
+             * @description Who wanted to end it: bit `n` is party `n`.
+             */
+            ending: number;
             /** @description What was reserved. */
             pots: [
                 number,
                 "deposit" | "guarantee" | "prepayment",
                 string
             ][];
-            /** @description The program's state; its digest stands in the statement. */
+            /** @description The program's state. */
             state: string;
-            /** @description How often a published program had failed, and what it was to be told again. */
-            waiting: string;
-            wish?: components["schemas"]["Party"] | null;
         };
         /** @description A text in both languages. */
         Bilingual: {
@@ -1479,12 +1546,17 @@ export interface components {
             before: components["schemas"]["Before"];
             /** @description The chain's first page. */
             genesis: components["schemas"]["Genesis"];
+            /** @description What leads from there to the validators of the newest header; empty while those of the document still sign. */
+            handovers?: components["schemas"]["Handover"][];
             /** @description The headers that the parts stand under, by rising height; each serves at least one part. */
             headers: components["schemas"]["FinalHeader"][];
-            /** @description What made the agreement and its terms, in the order of execution, up to the statement before. */
+            /** @description What made the agreement and its terms, in the order of execution, up to there. */
             made: components["schemas"]["ReceiptEvidence"][];
             readings?: components["schemas"]["ReadingsEvidence"] | null;
-            /** @description What the program was told since, in the order of execution; the last one issued the statement. */
+            /**
+             * @description What the program was told since, in the order of execution; the last one issued the statement. Others are among it where a
+             *     published program had not done yet what it was told before.
+             */
             told: components["schemas"]["ReceiptEvidence"][];
         };
         /** @description A block with what is in it. */
@@ -1657,6 +1729,8 @@ export interface components {
                     position: number;
                 }
             ][];
+            /** @description What leads from the genesis document to the validators of the block; empty while those of the document still sign. */
+            handovers?: components["schemas"]["Handover"][];
         };
         /** @description A reading in a certified run. */
         CertifiedReading: {
@@ -1788,6 +1862,23 @@ export interface components {
             /** @description A salted hash of the opening. */
             hash: components["schemas"]["Digest"];
         };
+        /** @description The council and the validators. */
+        CouncilView: {
+            /** @description The validators that the council wants. */
+            appointed: components["schemas"]["AppointedView"][];
+            epoch?: components["schemas"]["EpochView"] | null;
+            /**
+             * Format: int32
+             * @description ... and how many that are now.
+             */
+            needed: number;
+            /** @description The members that have a seat, in the order of admission. */
+            seats: components["schemas"]["MemberId"][];
+            /** @description How much of the council must be in favour of a motion ... */
+            threshold: components["schemas"]["Threshold"];
+            /** @description The validators of that epoch. Once the last block of an epoch is final, those of the next one. */
+            validators: components["schemas"]["Roster"];
+        };
         /** @description What a party owes under an agreement. */
         DebtView: {
             /** @description Its account. */
@@ -1798,6 +1889,77 @@ export interface components {
             owes: components["schemas"]["Money"];
             /** @description The party. */
             party: components["schemas"]["Party"];
+        };
+        /** @description What the council decides. */
+        Decision: {
+            /** @description A member is admitted with its first account, or one that was removed is admitted again. */
+            admit_member: {
+                /** @description The member's first account. */
+                account: components["schemas"]["NewAccount"];
+                /** @description What it may do. */
+                roles: components["schemas"]["Roles"];
+            };
+        } | {
+            /**
+             * @description A member is removed: it loses its roles, its seat and its validator. Its accounts keep their money, and its agreements
+             *     run to their end.
+             */
+            remove_member: {
+                /** @description The member. */
+                member: components["schemas"]["MemberId"];
+            };
+        } | {
+            /** @description A member may do other things from now on. With the role `validator` it gets a seat in the council, without it loses it. */
+            change_roles: {
+                /** @description The member. */
+                member: components["schemas"]["MemberId"];
+                /** @description What it may do from now on. */
+                roles: components["schemas"]["Roles"];
+            };
+        } | {
+            /** @description A member's quotas change. */
+            change_limits: {
+                limits?: components["schemas"]["Limits"] | null;
+                /** @description The member. */
+                member: components["schemas"]["MemberId"];
+            };
+        } | {
+            /**
+             * @description A council member's node takes part in consensus with this key at this address: a first one, another key in place of the
+             *     present one, or the same key at another address. A new key counts from the first epoch before which its node has shown
+             *     that it is ready.
+             */
+            appoint_validator: {
+                address?: components["schemas"]["NodeAddress"] | null;
+                /** @description The node's consensus key (Ed25519). */
+                key: components["schemas"]["PublicKey"];
+                /** @description The member. */
+                member: components["schemas"]["MemberId"];
+            };
+        } | {
+            /** @description A member's node takes part in consensus no longer, from the next epoch on. */
+            dismiss_validator: {
+                /** @description The member. */
+                member: components["schemas"]["MemberId"];
+            };
+        } | {
+            /** @description The most that an owner can supply of a carrier in an hour. */
+            declare_capacity: {
+                /** @description The carrier. */
+                carrier: components["schemas"]["Carrier"];
+                /** @description The owner's account. */
+                owner: components["schemas"]["AccountId"];
+                /** @description Base units per hour. */
+                per_hour: components["schemas"]["Quantity"];
+            };
+        } | {
+            /** @description The meters of an operator that is gone are handed to another, which takes them over by an action of its own. */
+            hand_over_meters: {
+                /** @description The account that operates them. */
+                from: components["schemas"]["AccountId"];
+                /** @description The account that is to. */
+                to: components["schemas"]["AccountId"];
+            };
         };
         /**
          * @description A SHA-256 digest, in hex.
@@ -1811,6 +1973,15 @@ export interface components {
         } | {
             /** @description An offer lapses. */
             offer: components["schemas"]["OfferId"];
+        } | {
+            /** @description A motion's time is up. */
+            motion: components["schemas"]["MotionId"];
+        } | {
+            /**
+             * Format: int64
+             * @description The epoch of this number ends, and the validators of the next one are fixed.
+             */
+            epoch: number;
         };
         /** @description Work that was due. */
         DueView: {
@@ -1818,6 +1989,21 @@ export interface components {
             at_ms: components["schemas"]["Timestamp"];
             /** @description Of what. */
             item: components["schemas"]["DueItem"];
+        };
+        /** @description An epoch. */
+        EpochView: {
+            /** @description Digest of the block that its first one follows, which a node that is ready names. */
+            after: components["schemas"]["Digest"];
+            /**
+             * Format: int64
+             * @description Height of its last block, which fixes the validators of the next epoch.
+             */
+            last: number;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            number: number;
         };
         /** @description A consequence. */
         Event: {
@@ -2060,6 +2246,76 @@ export interface components {
             /** @description The meter. */
             meter: components["schemas"]["MeterId"];
         } | {
+            /** @description It lapses at this time. */
+            closes: components["schemas"]["Timestamp"];
+            /** @description Its digest: what is voted on. */
+            digest: components["schemas"]["Digest"];
+            /** @enum {string} */
+            event: "motion_opened";
+            /** @description The motion. */
+            motion: components["schemas"]["MotionId"];
+        } | {
+            /** @enum {string} */
+            event: "voted";
+            /** @description For or against. */
+            in_favour: boolean;
+            /** @description Who. */
+            member: components["schemas"]["MemberId"];
+            /** @description The motion. */
+            motion: components["schemas"]["MotionId"];
+        } | {
+            /** @description What was decided. */
+            decision: components["schemas"]["Decision"];
+            /** @enum {string} */
+            event: "decided";
+            /** @description The motion. */
+            motion: components["schemas"]["MotionId"];
+        } | {
+            /** @description Why. */
+            end: components["schemas"]["MotionEnd"];
+            /** @enum {string} */
+            event: "motion_ended";
+            /** @description The motion. */
+            motion: components["schemas"]["MotionId"];
+        } | {
+            /**
+             * Format: int64
+             * @description The epoch in which.
+             */
+            epoch: number;
+            /** @enum {string} */
+            event: "validator_ready";
+            /** @description The member. */
+            member: components["schemas"]["MemberId"];
+        } | {
+            /**
+             * Format: int64
+             * @description The next epoch.
+             */
+            epoch: number;
+            /** @enum {string} */
+            event: "validators_changed";
+            /** @description Its validators. */
+            set: components["schemas"]["Roster"];
+        } | {
+            /**
+             * Format: int64
+             * @description The next epoch.
+             */
+            epoch: number;
+            /** @enum {string} */
+            event: "validators_kept";
+            /**
+             * Format: int32
+             * @description How many of the wanted ones are known to be there: they have proposed a block of this epoch, or shown that they are ready.
+             */
+            live: number;
+            /**
+             * Format: int32
+             * @description How many must be.
+             */
+            needed: number;
+        } | {
             /** @description The carrier. */
             carrier: components["schemas"]["Carrier"];
             /** @enum {string} */
@@ -2158,18 +2414,30 @@ export interface components {
             /** @description At most ten of each kind, in the order of ids. */
             items: components["schemas"]["FoundId"][];
         };
+        /**
+         * @description Fuel of a published program: steps of its engine.
+         * @example 20000000000
+         */
+        Fuel: string;
         /** @description The genesis document. */
         Genesis: {
+            /**
+             * Format: int64
+             * @description Blocks of an epoch: the validators can change after the block of height `n * epoch_length - 1`. The largest number: never.
+             */
+            epoch_length: number;
             /** @description How the chain keeps time. */
             kind: components["schemas"]["ChainKind"];
             /** @description What one member can ask of the others. */
             limits: components["schemas"]["Limits"];
             /** @description The first members. */
             members: components["schemas"]["GenesisMember"][];
+            /** @description How much of the council must be in favour of a motion. */
+            threshold: components["schemas"]["Threshold"];
             /** @description The timestamp that the first block follows. */
             time: components["schemas"]["Timestamp"];
-            /** @description Consensus keys (Ed25519) of the validators. */
-            validators: components["schemas"]["PublicKey"][];
+            /** @description The first validators. */
+            validators: components["schemas"]["Validator"][];
         };
         /** @description A member from the beginning. Its id is the hash of its first account. */
         GenesisMember: {
@@ -2188,6 +2456,15 @@ export interface components {
             renews: boolean;
             /** @description The most that the program may hold reserved of the party's money. */
             reserve: components["schemas"]["Money"];
+        };
+        /** @description The last block of an epoch, with the signatures that make it final and the set that it names for the next epoch. */
+        Handover: {
+            /** @description The finalization of this very block by the set of its epoch. */
+            finalization: string;
+            /** @description The block's header; `next_validators` names the set. */
+            header: components["schemas"]["Header"];
+            /** @description The set of the next epoch. */
+            set: components["schemas"]["Roster"];
         };
         /** @description When an agreement ends whatever its program does, and how. */
         HardEnd: {
@@ -2208,6 +2485,8 @@ export interface components {
              */
             height: number;
             next_due?: components["schemas"]["Timestamp"] | null;
+            /** @description The set of the next block's epoch: another one only in an epoch's last block. */
+            next_validators: components["schemas"]["SetId"];
             /** @description Digest of the parent's header; zero for the genesis block. */
             parent: components["schemas"]["Digest"];
             /** @description Consensus key (Ed25519) of the member that proposed the block. */
@@ -2236,6 +2515,8 @@ export interface components {
             transaction_count: number;
             /** @description Binary Merkle root over the transactions' hashes, in order. */
             transactions_root: components["schemas"]["Digest"];
+            /** @description The set of validators of this block's epoch: whose signatures make it final. */
+            validators: components["schemas"]["SetId"];
             /**
              * Format: int32
              * @description Format of this header: [`Header::VERSION`].
@@ -2251,7 +2532,7 @@ export interface components {
          * @description What an id is of.
          * @enum {string}
          */
-        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "program" | "transaction";
+        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "motion" | "program" | "transaction";
         /**
          * @description A key of the state, in hex.
          * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
@@ -2276,7 +2557,7 @@ export interface components {
          * @description What a member can have a limited number of.
          * @enum {string}
          */
-        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "programs";
+        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "motions" | "programs";
         /** @description How much state one member can make all others keep, and how much it may ask of them. */
         Limits: {
             /**
@@ -2284,16 +2565,18 @@ export interface components {
              * @description Accounts of a member.
              */
             accounts: number;
-            /**
-             * Format: int64
-             * @description Fuel that agreements of a member may use in a day by what is asked of them and what falls due.
-             */
-            daily_fuel: number;
+            /** @description Fuel that agreements of a member may use in a day by what is asked of them and what falls due. */
+            daily_fuel: components["schemas"]["Fuel"];
             /**
              * Format: int32
              * @description Meters in service that a member operates.
              */
             meters: number;
+            /**
+             * Format: int32
+             * @description Motions of a member that are open.
+             */
+            motions: number;
             /**
              * Format: int32
              * @description Offers of a member that have not lapsed.
@@ -2395,8 +2678,11 @@ export interface components {
              * @description Height of the block that admitted it; 0 is the genesis document.
              */
             height: number;
+            limits?: components["schemas"]["Limits"] | null;
             /** @description The member. */
             member: components["schemas"]["MemberId"];
+            /** @description Whether the council has removed it. */
+            removed?: boolean;
             /** @description What it may do. */
             roles: components["schemas"]["Roles"];
         };
@@ -2592,6 +2878,58 @@ export interface components {
             /** @description The sum of all accounts' reserved money, added up for this answer. */
             reserved: components["schemas"]["Money"];
         };
+        /** @description A motion. */
+        Motion: {
+            /** @description What is to be decided. */
+            decision: components["schemas"]["Decision"];
+            /** @description What its proposer calls it. */
+            label: components["schemas"]["Label"];
+            /**
+             * Format: int64
+             * @description How long it is open, in milliseconds.
+             */
+            open_ms: number;
+            /** @description Why, for all to read. */
+            reason: string;
+        };
+        /** @description What became of a motion that was not carried, or whose decision could not take effect. */
+        MotionEnd: "rejected" | "lapsed" | {
+            /** @description The threshold was reached, and a rule forbids the decision. */
+            failed: components["schemas"]["Refusal"];
+        };
+        /**
+         * @description A motion of the council: the hash of its proposer and label, in hex.
+         * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+         */
+        MotionId: string;
+        /**
+         * @description Where a motion stands.
+         * @enum {string}
+         */
+        MotionStatus: "open" | "carried" | "rejected" | "lapsed" | "failed";
+        /** @description A motion. */
+        MotionView: {
+            /** @description Where it was moved. */
+            cause: components["schemas"]["CauseView"];
+            /** @description When it lapses or would have lapsed. */
+            closes_ms: components["schemas"]["Timestamp"];
+            /** @description What is to be decided. */
+            decision: components["schemas"]["Decision"];
+            /** @description Its digest: what is voted on. */
+            digest: components["schemas"]["Digest"];
+            ended?: components["schemas"]["CauseView"] | null;
+            /** @description The motion. */
+            motion: components["schemas"]["MotionId"];
+            /** @description Whose it is. */
+            proposer: components["schemas"]["AccountId"];
+            /** @description Why. */
+            reason: string;
+            refusal?: components["schemas"]["Refusal"] | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["MotionStatus"];
+            /** @description The last vote of each member that has voted; who has no seat any more does not count. */
+            votes: components["schemas"]["VoteView"][];
+        };
         /** @description How a movement pays or keeps money. Issue, redeem and transfer are actions and need no event. */
         Movement: {
             /** @description Free money of a party becomes reserved. */
@@ -2674,6 +3012,11 @@ export interface components {
             /** @description To be sent as `Authorization: Bearer TOKEN`. */
             token: string;
         };
+        /**
+         * @description Where the other members' nodes reach a node: an IP address or a name, and a port.
+         * @example node.example:4700
+         */
+        NodeAddress: string;
         /** @description Where the node stands. */
         NodeStatus: {
             /** @description Its digest. */
@@ -2906,7 +3249,7 @@ export interface components {
             items: {
                 /** @description The account. */
                 account: components["schemas"]["AccountId"];
-                /** @description What it can supply, if a validator has declared it. */
+                /** @description What it can supply, if the council has declared it. */
                 capacities?: components["schemas"]["CapacityView"][];
                 /** @description Money that it can spend. */
                 free: components["schemas"]["Money"];
@@ -3037,8 +3380,11 @@ export interface components {
                  * @description Height of the block that admitted it; 0 is the genesis document.
                  */
                 height: number;
+                limits?: components["schemas"]["Limits"] | null;
                 /** @description The member. */
                 member: components["schemas"]["MemberId"];
+                /** @description Whether the council has removed it. */
+                removed?: boolean;
                 /** @description What it may do. */
                 roles: components["schemas"]["Roles"];
             }[];
@@ -3091,6 +3437,34 @@ export interface components {
                 retired: boolean;
                 /** @description When it was taken into service. */
                 since_ms: components["schemas"]["Timestamp"];
+            }[];
+            /** @description Cursor of the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_MotionView: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description Where it was moved. */
+                cause: components["schemas"]["CauseView"];
+                /** @description When it lapses or would have lapsed. */
+                closes_ms: components["schemas"]["Timestamp"];
+                /** @description What is to be decided. */
+                decision: components["schemas"]["Decision"];
+                /** @description Its digest: what is voted on. */
+                digest: components["schemas"]["Digest"];
+                ended?: components["schemas"]["CauseView"] | null;
+                /** @description The motion. */
+                motion: components["schemas"]["MotionId"];
+                /** @description Whose it is. */
+                proposer: components["schemas"]["AccountId"];
+                /** @description Why. */
+                reason: string;
+                refusal?: components["schemas"]["Refusal"] | null;
+                /** @description Where it stands. */
+                status: components["schemas"]["MotionStatus"];
+                /** @description The last vote of each member that has voted; who has no seat any more does not count. */
+                votes: components["schemas"]["VoteView"][];
             }[];
             /** @description Cursor of the next page; none on the last one. */
             next?: string | null;
@@ -3575,6 +3949,26 @@ export interface components {
             /** @description Where it stands. */
             status: components["schemas"]["QuoteStatus"];
         };
+        /**
+         * @description A node's word that it follows the chain and is ready to take part in consensus. It names the block that ended the last
+         *     epoch, so it cannot be given before that.
+         */
+        Readiness: {
+            /** @description Digest of the block that the epoch's first one follows. */
+            after: components["schemas"]["Digest"];
+            /**
+             * Format: int64
+             * @description The epoch in which it is given.
+             */
+            epoch: number;
+            /** @description The consensus key. */
+            key: components["schemas"]["PublicKey"];
+            /**
+             * @description The key's signature under the namespace `utilidor/ready` over the chain's 16 bytes, the epoch's 8, little-endian, and
+             *     the digest.
+             */
+            signature: components["schemas"]["Signature"];
+        };
         /** @description A register value at a time. */
         Reading: {
             /** @description What it showed, in base units. */
@@ -3684,6 +4078,76 @@ export interface components {
             /** @enum {string} */
             refusal: "insufficient_funds";
         } | {
+            member: components["schemas"]["MemberId"];
+            /** @enum {string} */
+            refusal: "member_removed";
+        } | {
+            /** Format: int64 */
+            max_ms: number;
+            /** Format: int64 */
+            open_ms: number;
+            /** @enum {string} */
+            refusal: "bad_motion_time";
+        } | {
+            motion: components["schemas"]["MotionId"];
+            /** @enum {string} */
+            refusal: "unknown_motion";
+        } | {
+            digest: components["schemas"]["Digest"];
+            motion: components["schemas"]["MotionId"];
+            /** @enum {string} */
+            refusal: "motion_differs";
+        } | {
+            /** @enum {string} */
+            refusal: "council_full";
+            /** Format: int32 */
+            seats: number;
+        } | {
+            /** @enum {string} */
+            refusal: "council_empty";
+        } | {
+            member: components["schemas"]["MemberId"];
+            /** @enum {string} */
+            refusal: "not_in_council";
+        } | {
+            /** @enum {string} */
+            refusal: "validator_key_kind";
+        } | {
+            key: components["schemas"]["PublicKey"];
+            /** @enum {string} */
+            refusal: "validator_key_taken";
+        } | {
+            /** @enum {string} */
+            refusal: "validator_needs_address";
+        } | {
+            member: components["schemas"]["MemberId"];
+            /** @enum {string} */
+            refusal: "no_validator";
+        } | {
+            /** @enum {string} */
+            refusal: "last_validator";
+        } | {
+            /** @enum {string} */
+            refusal: "validators_fixed";
+        } | {
+            key: components["schemas"]["PublicKey"];
+            /** @enum {string} */
+            refusal: "unknown_validator";
+        } | {
+            /** Format: int64 */
+            epoch: number;
+            /** Format: int64 */
+            now: number;
+            /** @enum {string} */
+            refusal: "not_of_this_epoch";
+        } | {
+            meter: components["schemas"]["MeterId"];
+            /** @enum {string} */
+            refusal: "not_handed_over";
+        } | {
+            /** @enum {string} */
+            refusal: "same_operator";
+        } | {
             /** @enum {string} */
             refusal: "no_lots";
         } | {
@@ -3767,12 +4231,10 @@ export interface components {
             /** @enum {string} */
             refusal: "bad_reach";
         } | {
-            /** Format: int64 */
-            max: number;
+            max: components["schemas"]["Fuel"];
             /** @enum {string} */
             refusal: "fuel_spent";
-            /** Format: int64 */
-            used: number;
+            used: components["schemas"]["Fuel"];
         } | {
             /** Format: int32 */
             code: number;
@@ -4228,16 +4690,26 @@ export interface components {
         Role: "owner" | "user" | "meter_operator" | "issuer" | "supervisor" | "validator";
         /** @description A set of roles. */
         Roles: components["schemas"]["Role"][];
+        /** @description The validators of an epoch by rising key: whose they are, and where they are reached. */
+        Roster: {
+            /** @description The validators, by rising key. */
+            validators: components["schemas"]["Validator"][];
+            /**
+             * Format: int64
+             * @description Counts the changes of keys and addresses: 0 is the roster of the genesis document.
+             */
+            version: number;
+        };
         /** @description The consensus round of a block. The round's leader is the header's `proposer`. */
         Round: {
             /**
              * Format: int64
-             * @description Counts the changes of membership; 0 until members can change.
+             * @description Counts runs of blocks of the chain's epoch length; the set of validators stays the same within one.
              */
             epoch: number;
             /**
              * Format: int64
-             * @description The view in which the parent was proposed; 0 for the genesis block.
+             * @description The view in which the parent was proposed; 0 for the first block of an epoch.
              */
             parent_view: number;
             /**
@@ -4349,6 +4821,16 @@ export interface components {
             /** @description Whether it may see everything, as who runs a validator's node does anyway. */
             sees_everything: boolean;
         };
+        /** @description Names a set of validators. */
+        SetId: {
+            /** @description Hash of the set. */
+            digest: components["schemas"]["Digest"];
+            /**
+             * Format: int64
+             * @description How many changes led to it.
+             */
+            version: number;
+        };
         /** @description The answer to a challenge. */
         SignIn: {
             /** @description The node's challenge. */
@@ -4440,9 +4922,12 @@ export interface components {
             paid: components["schemas"]["Money"];
             /** @description The time it is about. */
             period: components["schemas"]["Window"];
-            /** @description Digest of the program's state after this statement. */
+            /** @description The same after this statement. */
             state_after: components["schemas"]["Digest"];
-            /** @description Digest of the program's state after the statement before this one, or after signing. */
+            /**
+             * @description Digest of what the program went on from: its state, and what the agreement held, after the statement before this one or
+             *     after signing.
+             */
             state_before: components["schemas"]["Digest"];
             /** @description Whether a substitute rule stood in for readings. */
             substituted: boolean;
@@ -4858,6 +5343,19 @@ export interface components {
              */
             vat_permille: number;
         };
+        /** @description The part of the council that must be in favour: at least `votes` of every `of` members. */
+        Threshold: {
+            /**
+             * Format: int32
+             * @description ... of so many.
+             */
+            of: number;
+            /**
+             * Format: int32
+             * @description So many ...
+             */
+            votes: number;
+        };
         /** @description A calendar with a factor for each band. */
         TimeOfUse: {
             /** @description The bands' times. */
@@ -4992,6 +5490,8 @@ export interface components {
         TransactionProof: {
             /** @description The block's header. */
             block: components["schemas"]["FinalHeader"];
+            /** @description What leads from the genesis document to the validators of the block; empty while those of the document still sign. */
+            handovers?: components["schemas"]["Handover"][];
             /** @description Its place. */
             inclusion: components["schemas"]["BlockInclusion"];
             /** @description What the ledger answered. */
@@ -5044,6 +5544,14 @@ export interface components {
             /** @description The undiscounted unit price, net. */
             price: components["schemas"]["Price"];
         };
+        /** @description A validator. */
+        Validator: {
+            address?: components["schemas"]["NodeAddress"] | null;
+            /** @description Its consensus key (Ed25519). */
+            key: components["schemas"]["PublicKey"];
+            /** @description Whose node it is. */
+            member: components["schemas"]["MemberId"];
+        };
         /** @description How it went. */
         Verdict: {
             /** @description It was done, with these consequences. */
@@ -5051,6 +5559,15 @@ export interface components {
         } | {
             /** @description A rule forbids it; nothing but the nonce has changed. */
             refused: components["schemas"]["Refusal"];
+        };
+        /** @description A member's last vote on a motion. */
+        VoteView: {
+            /** @description The transaction that says so. */
+            cause: components["schemas"]["CauseView"];
+            /** @description For or against. */
+            in_favour: boolean;
+            /** @description Who. */
+            member: components["schemas"]["MemberId"];
         };
         /** @description A half-open stretch of time: `from` belongs to it, `to` does not. */
         Window: {
@@ -5075,6 +5592,7 @@ export type SchemaAgreementId = components['schemas']['AgreementId'];
 export type SchemaAgreementTerms = components['schemas']['AgreementTerms'];
 export type SchemaAgreementView = components['schemas']['AgreementView'];
 export type SchemaAmendmentView = components['schemas']['AmendmentView'];
+export type SchemaAppointedView = components['schemas']['AppointedView'];
 export type SchemaArea = components['schemas']['Area'];
 export type SchemaAwardBasis = components['schemas']['AwardBasis'];
 export type SchemaAwardRule = components['schemas']['AwardRule'];
@@ -5115,10 +5633,13 @@ export type SchemaCodedMeter = components['schemas']['CodedMeter'];
 export type SchemaCodedTerms = components['schemas']['CodedTerms'];
 export type SchemaCodes = components['schemas']['Codes'];
 export type SchemaCommitment = components['schemas']['Commitment'];
+export type SchemaCouncilView = components['schemas']['CouncilView'];
 export type SchemaDebtView = components['schemas']['DebtView'];
+export type SchemaDecision = components['schemas']['Decision'];
 export type SchemaDigest = components['schemas']['Digest'];
 export type SchemaDueItem = components['schemas']['DueItem'];
 export type SchemaDueView = components['schemas']['DueView'];
+export type SchemaEpochView = components['schemas']['EpochView'];
 export type SchemaEvent = components['schemas']['Event'];
 export type SchemaEventView = components['schemas']['EventView'];
 export type SchemaFallback = components['schemas']['Fallback'];
@@ -5130,9 +5651,11 @@ export type SchemaFinalHeader = components['schemas']['FinalHeader'];
 export type SchemaFloorAreaTariff = components['schemas']['FloorAreaTariff'];
 export type SchemaFoundId = components['schemas']['FoundId'];
 export type SchemaFoundIds = components['schemas']['FoundIds'];
+export type SchemaFuel = components['schemas']['Fuel'];
 export type SchemaGenesis = components['schemas']['Genesis'];
 export type SchemaGenesisMember = components['schemas']['GenesisMember'];
 export type SchemaGrant = components['schemas']['Grant'];
+export type SchemaHandover = components['schemas']['Handover'];
 export type SchemaHardEnd = components['schemas']['HardEnd'];
 export type SchemaHeader = components['schemas']['Header'];
 export type SchemaHeld = components['schemas']['Held'];
@@ -5161,11 +5684,17 @@ export type SchemaMeteredTariff = components['schemas']['MeteredTariff'];
 export type SchemaMetering = components['schemas']['Metering'];
 export type SchemaMoney = components['schemas']['Money'];
 export type SchemaMoneySummary = components['schemas']['MoneySummary'];
+export type SchemaMotion = components['schemas']['Motion'];
+export type SchemaMotionEnd = components['schemas']['MotionEnd'];
+export type SchemaMotionId = components['schemas']['MotionId'];
+export type SchemaMotionStatus = components['schemas']['MotionStatus'];
+export type SchemaMotionView = components['schemas']['MotionView'];
 export type SchemaMovement = components['schemas']['Movement'];
 export type SchemaMovementKind = components['schemas']['MovementKind'];
 export type SchemaMovementView = components['schemas']['MovementView'];
 export type SchemaNewAccount = components['schemas']['NewAccount'];
 export type SchemaNewToken = components['schemas']['NewToken'];
+export type SchemaNodeAddress = components['schemas']['NodeAddress'];
 export type SchemaNodeStatus = components['schemas']['NodeStatus'];
 export type SchemaOcmfRecord = components['schemas']['OcmfRecord'];
 export type SchemaOffer = components['schemas']['Offer'];
@@ -5188,6 +5717,7 @@ export type SchemaPageCertificateView = components['schemas']['Page_CertificateV
 export type SchemaPageEventView = components['schemas']['Page_EventView'];
 export type SchemaPageMemberView = components['schemas']['Page_MemberView'];
 export type SchemaPageMeterView = components['schemas']['Page_MeterView'];
+export type SchemaPageMotionView = components['schemas']['Page_MotionView'];
 export type SchemaPageMovementView = components['schemas']['Page_MovementView'];
 export type SchemaPageOfferView = components['schemas']['Page_OfferView'];
 export type SchemaPageOversightView = components['schemas']['Page_OversightView'];
@@ -5221,6 +5751,7 @@ export type SchemaQuantity = components['schemas']['Quantity'];
 export type SchemaQuoteLine = components['schemas']['QuoteLine'];
 export type SchemaQuoteStatus = components['schemas']['QuoteStatus'];
 export type SchemaQuoteView = components['schemas']['QuoteView'];
+export type SchemaReadiness = components['schemas']['Readiness'];
 export type SchemaReading = components['schemas']['Reading'];
 export type SchemaReadingsEvidence = components['schemas']['ReadingsEvidence'];
 export type SchemaReceipt = components['schemas']['Receipt'];
@@ -5235,6 +5766,7 @@ export type SchemaRefusedReadingView = components['schemas']['RefusedReadingView
 export type SchemaRegister = components['schemas']['Register'];
 export type SchemaRole = components['schemas']['Role'];
 export type SchemaRoles = components['schemas']['Roles'];
+export type SchemaRoster = components['schemas']['Roster'];
 export type SchemaRound = components['schemas']['Round'];
 export type SchemaSeal = components['schemas']['Seal'];
 export type SchemaSealedQuote = components['schemas']['SealedQuote'];
@@ -5243,6 +5775,7 @@ export type SchemaSeriesPoint = components['schemas']['SeriesPoint'];
 export type SchemaSeriesView = components['schemas']['SeriesView'];
 export type SchemaService = components['schemas']['Service'];
 export type SchemaSessionView = components['schemas']['SessionView'];
+export type SchemaSetId = components['schemas']['SetId'];
 export type SchemaSignIn = components['schemas']['SignIn'];
 export type SchemaSignature = components['schemas']['Signature'];
 export type SchemaSignatureView = components['schemas']['SignatureView'];
@@ -5268,6 +5801,7 @@ export type SchemaSubstitute = components['schemas']['Substitute'];
 export type SchemaSummary = components['schemas']['Summary'];
 export type SchemaTariff = components['schemas']['Tariff'];
 export type SchemaTariffOption = components['schemas']['TariffOption'];
+export type SchemaThreshold = components['schemas']['Threshold'];
 export type SchemaTimeOfUse = components['schemas']['TimeOfUse'];
 export type SchemaTimestamp = components['schemas']['Timestamp'];
 export type SchemaTokenKind = components['schemas']['TokenKind'];
@@ -5282,7 +5816,9 @@ export type SchemaTransactionHash = components['schemas']['TransactionHash'];
 export type SchemaTransactionProof = components['schemas']['TransactionProof'];
 export type SchemaTransactionView = components['schemas']['TransactionView'];
 export type SchemaUnitPrice = components['schemas']['UnitPrice'];
+export type SchemaValidator = components['schemas']['Validator'];
 export type SchemaVerdict = components['schemas']['Verdict'];
+export type SchemaVoteView = components['schemas']['VoteView'];
 export type SchemaWindow = components['schemas']['Window'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -5451,7 +5987,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -5983,7 +6519,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -6801,6 +7337,62 @@ export interface operations {
             };
         };
     };
+    get_council: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The council and the validators. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CouncilView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     advance_time: {
         parameters: {
             query?: never;
@@ -7404,7 +7996,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -7438,6 +8030,172 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Page_EventView"];
                     "text/csv": string;
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_motions: {
+        parameters: {
+            query?: {
+                /** @description With this status. */
+                status?: "open" | "carried" | "rejected" | "lapsed" | "failed";
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Most items: 1 to 1000, 100 unless given. */
+                limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /**
+             * @description Motions of the council in the order of being proposed, with the votes on each. One that names an account is shown to the council and to
+             *     whom the account is.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MotionView"];
+                    "text/csv": string;
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/not-signed-in`, `access/bad-token`: sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `access/out-of-scope`: the token is not for this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_motion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The motion */
+                motion: components["schemas"]["MotionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A motion with the votes on it. Of several under one label, the last one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MotionView"];
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
@@ -8079,6 +8837,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Most items: 1 to 1000, 100 unless given. */
                 limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -8093,6 +8855,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_ProgramView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */

@@ -94,6 +94,15 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
       text.t.terms.awardTo(who(award.bidder)),
       award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
     ]),
+  propose_motion: ({ decision: decided, reason }: Of<'propose_motion'>) => {
+    const { title, facts } = decision(decided);
+    return [[text.t.council.motion, title], ...facts, ...(reason ? [[text.t.council.reason, reason] as [string, string]] : [])];
+  },
+  vote_on_motion: ({ motion, digest, in_favour }: Of<'vote_on_motion'>) => [
+    [text.t.council.motion, short(motion)],
+    [text.t.council.digest, digest],
+    [text.t.council.vote, in_favour ? text.t.council.inFavour : text.t.council.against],
+  ],
   sign_agreement: ({ agreement, terms }: Of<'sign_agreement'>) => [
     [text.t.terms.agreement, short(agreement)],
     [text.t.terms.digest, terms],
@@ -120,6 +129,52 @@ export function describe(action: Schemas['Action']): Described {
   const fields = (action as unknown as Record<string, unknown>)[kind];
   const facts = describers[kind]?.(fields as never) ?? plain(fields);
   return { title: nameOf(kind), facts };
+}
+
+type Decided<K extends string> = Extract<Schemas['Decision'], { [key in K]: unknown }>[K];
+
+const decisions: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
+  admit_member: ({ account, roles }: Decided<'admit_member'>) => [
+    [text.t.council.member, short(account.member)],
+    [text.t.council.roles, roles.map((role) => text.t.role[role]).join(', ')],
+  ],
+  remove_member: ({ member }: Decided<'remove_member'>) => [[text.t.council.member, short(member)]],
+  change_roles: ({ member, roles }: Decided<'change_roles'>) => [
+    [text.t.council.member, short(member)],
+    [text.t.council.roles, roles.map((role) => text.t.role[role]).join(', ')],
+  ],
+  change_limits: ({ member, limits }: Decided<'change_limits'>) => [
+    [text.t.council.member, short(member)],
+    [text.t.consortium.limits, limits ? limited(limits) : text.t.council.usualLimits],
+  ],
+  appoint_validator: ({ member, key, address }: Decided<'appoint_validator'>) => [
+    [text.t.council.member, short(member)],
+    [text.t.council.key, key],
+    [text.t.council.address, address ?? '-'],
+  ],
+  dismiss_validator: ({ member }: Decided<'dismiss_validator'>) => [[text.t.council.member, short(member)]],
+  declare_capacity: ({ owner, carrier, per_hour }: Decided<'declare_capacity'>) => [
+    [text.t.council.account, who(owner)],
+    [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
+    [text.t.council.perHour, quantity(per_hour, carrier as Carrier)],
+  ],
+  hand_over_meters: ({ from, to }: Decided<'hand_over_meters'>) => [
+    [text.t.council.from, who(from)],
+    [text.t.terms.to, who(to)],
+  ],
+};
+
+function limited(limits: Schemas['Limits']): string {
+  const names = text.t.consortium.limit as Record<string, string>;
+  return Object.entries(limits).map(([name, limit]) => `${names[name] ?? name} ${count(limit as number)}`).join(', ');
+}
+
+/// What the council decides.
+export function decision(decided: Schemas['Decision']): Described {
+  const kind = Object.keys(decided)[0] ?? '';
+  const fields = (decided as unknown as Record<string, unknown>)[kind];
+  const facts = decisions[kind]?.(fields as never) ?? plain(fields);
+  return { title: (text.t.council.decision as Record<string, string>)[kind] ?? kind.replaceAll('_', ' '), facts };
 }
 
 function plain(fields: unknown): [string, string][] {

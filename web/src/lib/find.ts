@@ -6,7 +6,7 @@ import { people } from './people.svelte';
 import { p } from './router';
 
 export interface Found {
-  kind: 'block' | 'transaction' | 'account' | 'offer' | 'agreement' | 'meter' | 'package' | 'member';
+  kind: 'block' | 'transaction' | 'account' | 'offer' | 'agreement' | 'meter' | 'package' | 'member' | 'motion';
   id: string;
   name?: string;
   address: string;
@@ -21,6 +21,7 @@ const ADDRESSES: Record<Exclude<Found['kind'], 'block'>, (id: string) => string>
   meter: (meter) => p('/meters/:meter', { params: { meter } }),
   package: (id) => p('/packages/:package/:version', { params: { package: id, version: '1' } }),
   member: () => p('/consortium'),
+  motion: () => p('/consortium'),
 };
 
 export async function find(wanted: string): Promise<Found[]> {

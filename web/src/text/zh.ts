@@ -143,10 +143,15 @@ export const zh: Catalogue = {
   consortium: {
     title: '联盟', lead: '谁在维护账本，按什么规则。', members: '成员', member: '成员', roles: '角色', accounts: '账户', since: '接纳于', genesisBlock: '创始', validators: '验证方', key: '密钥', node: '本节点', chain: '链', kind: '类型', production: '生产', development: '开发：时间由人工推进', height: '最新区块', indexed: '读模型位于', pool: '等待中的交易', version: '版本', limits: '一个成员可让其他成员保存的上限', genesis: '创世文件', stateRoot: '状态根', trusted: '本浏览器信任最先见到的链。',
     trustAnew: '改为信任此链', membersOnly: '成员名单只向成员显示。', admit: '接纳成员', admitLead: '新成员在自己的浏览器中建立密钥，并把由该密钥签署的第一个账户交给您。由您决定其角色。', admitAccount: '对方提供的第一个账户', admitWrong: '这不是已签署的账户。', admitRoles: '角色', admitRolesWrong: '请至少选择一个角色。', admitGo: '核对接纳',
-    limit: { accounts: '账户', offers: '报价邀请', quotes: '报价', proposals: '提议', meters: '表计', packages: '套餐版本', subscriptions: '订购', pooled: '等待中的交易' },
+    limit: { accounts: '账户', offers: '报价邀请', quotes: '报价', proposals: '提议', meters: '表计', packages: '套餐版本', subscriptions: '订购', motions: '议案', pooled: '等待中的交易' },
+  },
+  council: {
+    title: '理事会', seats: '席位', threshold: '决议所需赞成票', epoch: '纪元', until: (height) => `至区块 ${height}`, endless: '本链的验证方不会改变。', inForce: '参与共识', wanted: '就绪后自下一纪元起', motions: '议案', motion: '议案', none: '尚无议案。', noneNext: '理事会成员可提议接纳成员，或变更角色、配额、容量或验证方。', reason: '理由', proposer: '提出者', closes: '开放至', votes: '表决', noVotes: '尚无', vote: '表决', inFavour: '赞成', against: '反对', voteFor: '赞成', voteAgainst: '反对', digest: '议案摘要', member: '成员', account: '账户', roles: '角色', key: '节点密钥', address: '地址', perHour: '每小时', from: '原运营方', usualLimits: '创世文件所定',
+    status: { open: '表决中', carried: '已通过', rejected: '已否决', lapsed: '已过期', failed: '已通过但未生效' },
+    decision: { admit_member: '接纳成员', remove_member: '移除成员', change_roles: '变更成员角色', change_limits: '变更成员配额', appoint_validator: '节点参与共识', dismiss_validator: '节点退出共识', declare_capacity: '申报容量', hand_over_meters: '移交表计' },
   },
   explorer: {
-    title: '账本浏览', lead: '账本的区块，以及其中您可以查看的内容。', search: '查找', find: '查找', searchHint: '区块高度、编号或哈希，或您认识的名称。', nothing: (wanted) => `没有找到“${wanted}”。`, kind: { block: '区块', transaction: '交易', account: '账户', offer: '报价邀请', agreement: '合约', meter: '表计', package: '套餐', member: '成员' },
+    title: '账本浏览', lead: '账本的区块，以及其中您可以查看的内容。', search: '查找', find: '查找', searchHint: '区块高度、编号或哈希，或您认识的名称。', nothing: (wanted) => `没有找到“${wanted}”。`, kind: { block: '区块', transaction: '交易', account: '账户', offer: '报价邀请', agreement: '合约', meter: '表计', package: '套餐', member: '成员', motion: '议案' },
     blocks: '区块', height: '高度', time: '时间', transactions: '交易', receipts: '答复', digest: '摘要', newest: '最新', newer: '较新', older: '较旧', refused: '拒绝', block: (height) => `区块 ${height}`, previous: '上一个', next: '下一个', parent: '父区块', stateRoot: '状态根', transactionsRoot: '交易根', receiptsRoot: '答复根', certificationRoot: '认证根', proposer: '提议者', noTransactions: '此区块没有交易：其中的事项自行到期。', noReceipts: '没有发生任何事。', partial: '此区块中属于他人的内容已略去：交易只向有关各方显示，或向持有其哈希者显示。', raw: '原始内容', fromGenesis: '来自创世文件', transaction: '交易', dueAt: (at) => `于 ${at} 到期`, applied: '已执行', more: (count) => `另有 ${count} 条`, by: '发起人', inBlock: '所在区块', hash: '哈希', answer: '账本的答复', provenTransaction: '该交易在已最终确认的区块中，所显示的答复正是成员签署的答复。',
   },
   refusals: { title: '拒绝', lead: '账本拒绝了与您有关的哪些内容、为什么。拒绝不改变任何内容。', none: '没有拒绝。', count: (count) => `${count} 条拒绝` },

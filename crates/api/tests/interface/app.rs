@@ -94,10 +94,13 @@ async fn a_series_marks_what_is_not_known() {
     assert_eq!(month["points"].as_array().unwrap().len(), 1);
     assert_eq!(month["total"], days["total"]);
 
-    // The other side sees the same under the contract, and nobody else does.
+    // The other side sees the same under the contract, from its signing in the first hour on, and nobody else does.
     let shared =
         format!("/v1/agreements/{}/series/electricity?step=day&from_ms={}&to_ms={}", subscription(), from.0, to.0);
-    assert_eq!(world.get_as("alice", &shared).await.1["total"], days["total"]);
+    let total = |series: &Value| series["total"].as_str().unwrap().parse::<u64>().unwrap();
+    let under_it = total(&world.get_as("alice", &shared).await.1);
+    assert!(under_it < total(&days) && total(&days) - under_it < 3 * KWH / 100, "{under_it}");
+    assert_eq!(total(&world.get_as("station", &shared).await.1), under_it);
     assert_eq!(world.get_as("bob", &shared).await.0, 404);
     assert_eq!(world.get_as("bob", &path).await.0, 404);
     let refused = format!("{path}?from_ms=5&to_ms=4");

@@ -38,6 +38,8 @@ struct Counted {
     row: i64,
     meter: MeterId,
     time: Window,
+    /// Whether it serves a contract then, which counts its share of what begins before and reaches into the time.
+    serves: bool,
 }
 
 /// A quantity that flowed in an interval; a correction takes one away and puts another in its place.
@@ -109,7 +111,7 @@ impl Questions<'_> {
             let held = window(row)?;
             let since = crate::store::columns::time(row, "since_ms")?;
             let time = Window { from: held.from.max(since), ..held };
-            Ok(Counted { row: row.get("row")?, meter: MeterId(row.get("meter_id")?), time })
+            Ok(Counted { row: row.get("row")?, meter: MeterId(row.get("meter_id")?), time, serves: false })
         })?;
         let agreements = "SELECT agreements.agreement AS id FROM agreement_parties AS it
                           JOIN agreements ON agreements.id = it.agreement
@@ -132,8 +134,8 @@ impl Questions<'_> {
                    FROM agreement_meters AS it JOIN meters ON meters.id = it.meter
                    WHERE it.agreement = (SELECT MAX(id) FROM agreements WHERE agreement = ?) ORDER BY it.meter";
         let all = self.all(sql, [agreement.0], |row| {
-            let counted = Counted { row: row.get("row")?, meter: MeterId(row.get("meter_id")?), time: window(row)? };
-            Ok((carrier(row, "carrier")?, counted))
+            let (meter, time) = (MeterId(row.get("meter_id")?), window(row)?);
+            Ok((carrier(row, "carrier")?, Counted { row: row.get("row")?, meter, time, serves: true }))
         })?;
         let counted: Vec<_> = all.into_iter().filter(|(carrier, _)| *carrier == of).map(|(_, meter)| meter).collect();
         self.series(of, query, &counted, &[agreement]).map(Some)
@@ -189,7 +191,7 @@ impl Questions<'_> {
         if time.is_empty() {
             return Ok(Vec::new());
         }
-        let seen = Seen::within(meter.time);
+        let seen = if meter.serves { Seen::serving(meter.time) } else { Seen::within(meter.time) };
         let mut flows = Vec::new();
         for certificate in self.certified_in(meter.row, time)? {
             if seen.shows(certificate.interval) {
@@ -259,7 +261,7 @@ const fn blank(from_ms: Timestamp, to_ms: Timestamp) -> SeriesPoint {
     SeriesPoint { from_ms, to_ms, quantity, known: Known::Measured, substituted: false, corrected: false }
 }
 
-/// Adds a meter's flows to the steps, and marks what they do not cover of the time in which it counts.
+/// Adds to the steps what of a meter's flows passed in the time in which it counts, and marks what they do not cover of it.
 fn add(points: &mut [SeriesPoint], sums: &mut [i128], flows: &[Flow], counts: Window, now: Timestamp) {
     let mut covered = vec![0u64; points.len()];
     for flow in flows {
@@ -268,14 +270,17 @@ fn add(points: &mut [SeriesPoint], sums: &mut [i128], flows: &[Flow], counts: Wi
             if point.from_ms >= flow.interval.to {
                 break;
             }
-            sums[place] += flow.before(point.to_ms) - flow.before(point.from_ms);
+            let step = Window { from: point.from_ms.max(counts.from), to: point.to_ms.min(counts.to) };
+            if step.is_empty() {
+                continue;
+            }
+            sums[place] += flow.before(step.to) - flow.before(step.from);
             if flow.corrects {
                 point.corrected = true;
                 continue;
             }
-            let step = Window { from: point.from_ms, to: point.to_ms };
             covered[place] += flow.interval.overlap_ms(step);
-            let across = flow.interval.from < step.from || flow.interval.to > step.to;
+            let across = flow.interval.from < point.from_ms || flow.interval.to > point.to_ms;
             if across && flow.interval.ms() > USUAL_MS && point.known == Known::Measured {
                 point.known = Known::Spread;
             }
@@ -320,6 +325,12 @@ mod tests {
         let always = Window { from: at(0), to: at(1_000) };
         let found = hours(6, &flows, always);
         assert_eq!(found, [(5, Measured), (0, Measured), (3, Spread), (3, Spread), (4, Spread), (0, Missing)]);
+    }
+
+    #[test]
+    fn of_what_reaches_into_the_time_that_counts_its_share_is_counted() {
+        let counts = Window { from: Timestamp(HOUR / 2), to: at(1_000) };
+        assert_eq!(hours(2, &[flow(0, 1, 8), flow(1, 2, 3)], counts), [(4, Known::Measured), (3, Known::Measured)]);
     }
 
     #[test]

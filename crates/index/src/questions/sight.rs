@@ -160,6 +160,11 @@ impl Seen {
         Self { time, reaching_in: false, own: true }
     }
 
+    /// All that a contract counts of a meter that serves it in a time.
+    pub const fn serving(time: Window) -> Self {
+        Self { time, reaching_in: true, own: false }
+    }
+
     /// Whether what passed in an interval is seen.
     pub fn shows(&self, interval: Window) -> bool {
         let Window { from, to } = self.time;
@@ -289,13 +294,11 @@ impl Questions<'_> {
             return Ok(vec![Seen::ALWAYS]);
         }
         let held = format!("SELECT from_ms, to_ms FROM meter_holders WHERE meter = ? AND account IN {OWN}");
-        let mut seen = self.all(&held, [row], |row| Ok(Seen { time: window(row)?, reaching_in: false, own: true }))?;
+        let mut seen = self.all(&held, [row], |row| Ok(Seen::within(window(row)?)))?;
         if self.sight.viewer.may_ask_for(Category::Trade) {
             let own = is_own_agreement("served.agreement");
             let served = format!("SELECT from_ms, to_ms FROM agreement_meters AS served WHERE meter = ? AND {own}");
-            seen.extend(
-                self.all(&served, [row], |row| Ok(Seen { time: window(row)?, reaching_in: true, own: false }))?,
-            );
+            seen.extend(self.all(&served, [row], |row| Ok(Seen::serving(window(row)?)))?);
         }
         Ok(seen)
     }

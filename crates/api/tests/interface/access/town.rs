@@ -38,13 +38,17 @@ fn terms_of(world: &World, tenant: &str) -> SubscriptionTerms {
     SubscriptionTerms { services: vec![service].try_into().unwrap(), ..terms }
 }
 
+/// The founder's motion that a tenant be admitted.
+pub fn admission(chain: ChainId, tenant: &str) -> Motion {
+    let account = NewAccount::first(chain, &key(tenant));
+    Motion::of(Decision::AdmitMember { account, roles: Roles::of(&[Role::User]) })
+}
+
 impl Town {
     pub async fn play() -> Self {
         let mut world = World::begin(genesis_of_single_roles(), Settings::default(), "founder").await;
         for (tenant, _) in PAID {
-            let account = NewAccount::first(world.genesis.chain(), &key(tenant));
-            let admitted = Decision::AdmitMember { account, roles: Roles::of(&[Role::User]) };
-            world.done("founder", Action::decide(admitted)).await;
+            world.done("founder", Action::ProposeMotion(admission(world.genesis.chain(), tenant))).await;
         }
         world.settle_in().await;
         world.done("station", Action::PublishPackage(world.package(1, 800_000))).await;
