@@ -1,1 +1,0 @@
-import{Ht as e,Nt as t,Pt as n,ft as r,gt as i,jt as a,kt as o,vt as s,xt as c,yt as l}from"./index-B0HNOxus.js";var u=c(`<div><!></div>`),d=c(`<div class="notice"><p class="strong"> </p> <!></div>`);function f(c,f){var p=d(),m=a(p),h=t(m,!0),g=n(m,2),_=t=>{var n=u(),i=a(n);r(i,()=>f.children),e(n),l(t,n)};i(g,e=>{f.children&&e(_)}),e(p),o(()=>s(h,f.title)),l(c,p)}export{f as t};

@@ -1,1 +1,0 @@
-import{Bt as e,Ht as t,Nt as n,Pt as r,Vt as i,j as a,jt as o,kt as s,vt as c,xt as l,yt as u}from"./index-B0HNOxus.js";import{t as d}from"./refusal-BnIbJ-3H.js";var f=l(`<p><span class="tag bad"> </span> </p>`);function p(l,p){i(p,!0);var m=f(),h=o(m),g=n(h,!0),_=r(h);t(m),s(e=>{c(g,a.t.common.refused),c(_,` ${e??``}`)},[()=>d(p.refusal)]),u(l,m),e()}export{p as t};
