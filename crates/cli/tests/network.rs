@@ -96,7 +96,7 @@ fn four_members_and_a_follower_come_up_outlive_the_loss_of_one_and_stop_cleanly(
 
     // A motion of the first member is carried by the votes of two others, given at their own nodes.
     let second = network.node(1, "account");
-    let members = desk.json(&format!("member list --node {}", url(0)));
+    let members: Value = serde_json::from_str(&as_founder(0, "member list --json").ok()).unwrap();
     let member = members.as_array().unwrap().iter().find(|member| member["accounts"][0] == second.as_str()).unwrap();
     let roles = format!("member roles {} --roles validator,owner,issuer --json", member["member"].as_str().unwrap());
     let moved: Value = serde_json::from_str(&as_founder(0, &roles).ok()).unwrap();
