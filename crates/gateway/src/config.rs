@@ -4,7 +4,7 @@
 //! The file does not say what the ledger knows: a meter's register width, capacity and last reading come from its registration.
 
 use crate::profile::{Profile, ProfileError, Profiles, Ratio, Register, Side, WrittenProfile};
-use crate::protocol::{Protocol, cjt188, dlt645};
+use crate::protocol::{Protocol, cjt188, dlt645, mbus};
 use crate::serial::SerialPort;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,8 +208,10 @@ pub enum UnitAddress {
     Dlt645(dlt645::Address),
     /// Fourteen digits.
     Cjt188(cjt188::Address),
-    /// 0 to 250.
+    /// 0 to 250, as it is set in the device.
     Mbus(u8),
+    /// Eight or sixteen digits, as they are printed on the device.
+    MbusSecondary(mbus::Secondary),
     /// 0 to 247, or 255 for the only device behind a TCP connection.
     Modbus(u8),
     /// On a topic.
@@ -226,6 +228,7 @@ impl UnitAddress {
         match protocol {
             Protocol::Dlt645 => text.parse().map(Self::Dlt645).map_err(|error| format!("{error}")),
             Protocol::Cjt188 => text.parse().map(Self::Cjt188).map_err(|error| format!("{error}")),
+            Protocol::Mbus if text.len() > 3 => text.parse().map(Self::MbusSecondary),
             Protocol::Mbus => small(250).map(Self::Mbus),
             Protocol::Modbus => small(247).map(Self::Modbus),
             // A topic with a wildcard would be several devices.
@@ -242,6 +245,7 @@ impl fmt::Display for UnitAddress {
         match self {
             Self::Dlt645(address) => address.fmt(f),
             Self::Cjt188(address) => address.fmt(f),
+            Self::MbusSecondary(address) => address.fmt(f),
             Self::Mbus(unit) | Self::Modbus(unit) => unit.fmt(f),
             Self::Topic => f.write_str("topic"),
         }

@@ -114,19 +114,18 @@ pub async fn ask(
             let telegram = cjt188::decode_answer(&answer, address, numbers.serial, *units);
             (request, answer, telegram)
         }
-        (UnitAddress::Mbus(primary), Register::Mbus) => {
+        (UnitAddress::Mbus(primary), Register::Mbus { selector }) => {
             // A device repeats its last answer where it does not see that the one before was received. Beginning anew each
             // time makes sure that it shows what is now.
-            let reset = line.exchange(&mbus::reset_request(primary), mbus::arrival).await?;
-            if mbus::parse(&reset) != Ok(mbus::Parsed::Acknowledged) {
-                line.hang_up();
-                let refused = Refused::WrongSubject { expected: "acknowledged".into(), found: "another frame".into() };
-                return Err(LookError::Refused { refused, answer: reset });
-            }
-            let request = mbus::read_request(primary, true);
-            let answer = line.exchange(&request, mbus::arrival).await?;
-            let telegram = mbus::decode_answer(&answer, primary);
-            (request, answer, telegram)
+            acknowledged(line, &mbus::reset_request(primary)).await?;
+            let decode = |answer: &[u8]| mbus::decode_answer(answer, primary);
+            mbus_values(line, primary, selector.as_ref(), decode).await?
+        }
+        (UnitAddress::MbusSecondary(device), Register::Mbus { selector }) => {
+            // Being selected, it begins anew too, and whoever was selected before is not any more.
+            acknowledged(line, &mbus::select_request(device)).await?;
+            let decode = |answer: &[u8]| mbus::decode_selected(answer, device);
+            mbus_values(line, mbus::SELECTED, selector.as_ref(), decode).await?
         }
         (UnitAddress::Modbus(unit), Register::Modbus { function, address, description, .. }) => {
             let count = description.kind.registers();
@@ -153,6 +152,46 @@ pub async fn ask(
             line.hang_up();
             Err(LookError::Refused { refused, answer })
         }
+    }
+}
+
+/// Sends a request that an M-Bus device acknowledges.
+async fn acknowledged(line: &mut Line, request: &[u8]) -> Result<(), LookError> {
+    let answer = line.exchange(request, mbus::arrival).await?;
+    if mbus::parse(&answer) == Ok(mbus::Parsed::Acknowledged) {
+        return Ok(());
+    }
+    line.hang_up();
+    let refused = Refused::WrongSubject { expected: "acknowledged".into(), found: "another frame".into() };
+    Err(LookError::Refused { refused, answer })
+}
+
+/// The first of a device's telegrams that holds the register, or its last one.
+async fn mbus_values(
+    line: &mut Line,
+    address: u8,
+    selector: Option<&mbus::Selector>,
+    decode: impl Fn(&[u8]) -> Result<Telegram, Refused>,
+) -> Result<(Vec<u8>, Vec<u8>, Result<Telegram, Refused>), LookError> {
+    let mut toggle = true;
+    let mut telegrams = 1;
+    loop {
+        let request = mbus::read_request(address, toggle);
+        let answer = line.exchange(&request, mbus::arrival).await?;
+        let mut telegram = decode(&answer);
+        if let (Ok(telegram), Some(selector)) = (&mut telegram, selector) {
+            selector.apply(telegram);
+        }
+        let goes_on = telegram.as_ref().is_ok_and(|telegram| {
+            let is_there = telegram.records.iter().any(|record| record.is_register);
+            !is_there && mbus::is_continued(telegram) && telegrams < mbus::MAX_TELEGRAMS
+        });
+        if !goes_on {
+            return Ok((request, answer, telegram));
+        }
+        // The other toggle says that this telegram has come, and asks for the next.
+        toggle = !toggle;
+        telegrams += 1;
     }
 }
 

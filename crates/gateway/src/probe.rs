@@ -10,9 +10,6 @@ use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, d
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, MeterId};
 
-/// M-Bus: any device; answered where only one is on the line.
-const MBUS_ANY: u8 = 254;
-
 /// What is known of a meter beforehand.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -178,7 +175,7 @@ impl Probe<'_> {
                 UnitAddress::read(Protocol::Cjt188, &telegram.address)
             }
             BusProtocol::Mbus => {
-                let request = mbus::read_request(MBUS_ANY, true);
+                let request = mbus::read_request(mbus::ANY, true);
                 let answer = self.line.exchange(&request, mbus::arrival).await;
                 let telegram = self.received(asked, request, answer, mbus::decode)?;
                 self.report.carrier = self.report.carrier.or(telegram.carrier);
@@ -335,7 +332,7 @@ pub const fn is_for(profile: &Profile, protocol: BusProtocol) -> bool {
         (&profile.register, protocol.protocol()),
         (Register::Dlt645 { .. }, Protocol::Dlt645)
             | (Register::Cjt188 { .. }, Protocol::Cjt188)
-            | (Register::Mbus, Protocol::Mbus)
+            | (Register::Mbus { .. }, Protocol::Mbus)
             | (Register::Modbus { .. }, Protocol::Modbus)
             | (Register::Json(_), Protocol::Json)
     )

@@ -7,7 +7,7 @@ use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
 use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder};
-use crate::protocol::{Content, Protocol, Refused, Telegram, json};
+use crate::protocol::{Content, Protocol, Refused, Telegram, json, mbus};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utilidor_types::{Carrier, Quantity};
@@ -62,7 +62,10 @@ pub enum Register {
         units: UnitPosition,
     },
     /// M-Bus.
-    Mbus,
+    Mbus {
+        /// Which record is the register; none where the device shows one alone.
+        selector: Option<mbus::Selector>,
+    },
     /// A JSON document.
     Json(json::Description),
     /// Modbus.
@@ -96,7 +99,7 @@ impl Register {
         match self {
             Self::Dlt645 { .. } => Protocol::Dlt645,
             Self::Cjt188 { .. } => Protocol::Cjt188,
-            Self::Mbus => Protocol::Mbus,
+            Self::Mbus { .. } => Protocol::Mbus,
             Self::Json(_) => Protocol::Json,
             Self::Modbus { .. } => Protocol::Modbus,
         }
@@ -194,6 +197,8 @@ pub struct WrittenProfile {
     serial: Option<SerialRegisters>,
     #[serde(default)]
     json: Option<WrittenJson>,
+    #[serde(default)]
+    mbus: Option<mbus::Selector>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -261,6 +266,9 @@ impl WrittenProfile {
         if self.json.is_some() && protocol != Protocol::Json {
             return Err(not_for("json"));
         }
+        if self.mbus.is_some() && protocol != Protocol::Mbus {
+            return Err(not_for("mbus"));
+        }
         let register = match protocol {
             Protocol::Json => {
                 let Some(written) = self.json else {
@@ -288,7 +296,7 @@ impl WrittenProfile {
                     .transpose()?,
             },
             Protocol::Cjt188 => Register::Cjt188 { units: self.units.unwrap_or(UnitPosition::Found) },
-            Protocol::Mbus => Register::Mbus,
+            Protocol::Mbus => Register::Mbus { selector: self.mbus },
             Protocol::Modbus => {
                 let Some(written) = self.register else {
                     return Err(wrong("register", "it is missing: say address, function, type, words and step".into()));
@@ -441,6 +449,8 @@ mod tests {
             ("name = 'x'\nprotocol = 'mbus'\nunits = 'after'", "units: it is not for mbus"),
             ("name = 'x'\ncarrier = 'steam'\nprotocol = 'mbus'", "no carrier is called"),
             ("name = 'x'\ntypo = 1", "unknown field `typo`"),
+            ("name = 'x'\nmbus = { record = 'energy' }", "mbus: it is not for modbus"),
+            ("name = 'x'\nprotocol = 'mbus'\nmbus = { tariff = 1 }", "missing field `record`"),
             ("name = 'x'\nprotocol = 'json'", "json: it is missing"),
             ("name = 'x'\nprotocol = 'json'\njson = { value = 'e', time = '/t', step = '1kWh' }", "json.value"),
             ("name = 'x'\nregister = { address = 1, function = 3, type = 'u32', step = '1kWh' }", "register.words"),

@@ -50,6 +50,8 @@ struct Device {
     fault: Option<Fault>,
     /// The device's own number.
     number: u64,
+    /// Whether it was selected on its M-Bus.
+    is_selected: bool,
 }
 
 impl Device {
@@ -72,8 +74,8 @@ impl Device {
                 step.number.quantity_floor(step.unit, self.meter.carrier).map_or(1, |quantity| quantity.0.max(1))
             }
             // Watt-hours, litres.
-            (Register::Mbus, BaseUnit::Joule) => 3_600,
-            (Register::Mbus, BaseUnit::Millilitre) => 1_000,
+            (Register::Mbus { .. }, BaseUnit::Joule) => 3_600,
+            (Register::Mbus { .. }, BaseUnit::Millilitre) => 1_000,
             // Hundredths of a kilowatt-hour, of a cubic metre.
             (_, BaseUnit::Joule) => 36_000,
             (_, BaseUnit::Millilitre) => 10_000,
@@ -84,9 +86,18 @@ impl Device {
     fn modulus(&self) -> u128 {
         match &self.meter.profile.register {
             Register::Modbus { description, .. } => 1 << (16 * description.kind.registers()),
-            Register::Mbus => 1 << 32,
+            Register::Mbus { .. } => 1 << 32,
             Register::Json(_) => 1 << 64,
             Register::Dlt645 { .. } | Register::Cjt188 { .. } => 100_000_000,
+        }
+    }
+
+    /// What is printed on an M-Bus device.
+    fn secondary(&self) -> Option<mbus::Secondary> {
+        match self.meter.unit {
+            UnitAddress::Mbus(_) => Some(mbus::Secondary::numbered(self.number)),
+            UnitAddress::MbusSecondary(device) => Some(device),
+            _ => None,
         }
     }
 
@@ -123,9 +134,15 @@ impl Device {
                     }
                 }
             }
-            (Request::Mbus { control: 0x40 }, UnitAddress::Mbus(_), _) => mbus::acknowledgement(),
+            (Request::Mbus { acknowledge: true }, UnitAddress::Mbus(_) | UnitAddress::MbusSecondary(_), _) => {
+                mbus::acknowledgement()
+            }
             (Request::Mbus { .. }, UnitAddress::Mbus(primary), _) => {
-                mbus::answer(primary, (self.number % 100_000_000) as u32, self.meter.carrier, wrapped as u32)
+                mbus::answer(primary, self.secondary()?.number(), self.meter.carrier, wrapped as u32)
+            }
+            // It has no primary address: what was never set is 0.
+            (Request::Mbus { .. }, UnitAddress::MbusSecondary(_), _) => {
+                mbus::answer(0, self.secondary()?.number(), self.meter.carrier, wrapped as u32)
             }
             (
                 Request::Modbus { framing, transaction, request },
@@ -171,7 +188,7 @@ impl Device {
 enum Request {
     Dlt645(dlt645::Parsed),
     Cjt188(cjt188::Parsed),
-    Mbus { control: u8 },
+    Mbus { acknowledge: bool },
     Modbus { framing: Framing, transaction: u16, request: modbus::Request },
 }
 
@@ -214,6 +231,7 @@ impl Simulator {
                 per_hour,
                 fault: None,
                 number,
+                is_selected: false,
             };
             devices.insert(key(&bus.name, &meter.unit), device);
         }
@@ -380,6 +398,23 @@ impl Simulator {
         }
     }
 
+    /// Selects the devices of a bus that are meant, and no others; the unit of one of them.
+    fn select(&self, bus: &str, meant: mbus::Secondary) -> Option<String> {
+        let mut devices = self.devices.lock().expect("no holder of this lock panics");
+        for device in devices.values_mut().filter(|device| device.meter.bus == bus) {
+            device.is_selected = device.secondary().is_some_and(|device| meant.means(device));
+        }
+        drop(devices);
+        // Whoever nobody is does not answer.
+        Some(self.selected(bus).unwrap_or_default())
+    }
+
+    fn selected(&self, bus: &str) -> Option<String> {
+        let devices = self.devices.lock().expect("no holder of this lock panics");
+        let mut selected = devices.values().filter(|device| device.meter.bus == bus && device.is_selected);
+        selected.next().map(|device| device.meter.unit.to_string())
+    }
+
     /// The answer to a request on a bus, and how late it comes.
     fn answer(&self, bus: &str, protocol: BusProtocol, bytes: &[u8]) -> Option<(Vec<u8>, Duration)> {
         let (request, unit) = match protocol {
@@ -393,10 +428,20 @@ impl Simulator {
                 let unit = (parsed.address != cjt188::Address::ANY).then(|| parsed.address.to_string());
                 (Request::Cjt188(parsed), unit)
             }
-            BusProtocol::Mbus => match mbus::parse(bytes).ok()? {
-                mbus::Parsed::Short { control, primary } => (Request::Mbus { control }, Some(primary.to_string())),
-                _ => return None,
-            },
+            BusProtocol::Mbus => {
+                let parsed = mbus::parse(bytes).ok()?;
+                if let Some(device) = mbus::selection(&parsed) {
+                    (Request::Mbus { acknowledge: true }, self.select(bus, device))
+                } else {
+                    let mbus::Parsed::Short { control, primary } = parsed else { return None };
+                    let unit = match primary {
+                        mbus::ANY => None,
+                        mbus::SELECTED => Some(self.selected(bus)?),
+                        primary => Some(primary.to_string()),
+                    };
+                    (Request::Mbus { acknowledge: control == 0x40 }, unit)
+                }
+            }
             // Whoever publishes is not asked.
             BusProtocol::Mqtt => return None,
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {

@@ -206,7 +206,7 @@ fn as_libmbus(content: &Content) -> Option<(String, &'static str)> {
 
 #[test]
 fn frames_of_real_m_bus_devices_agree_with_libmbus() {
-    let (mut frames, mut agreeing) = (0, 0);
+    let (mut frames, mut fixed, mut agreeing) = (0, 0, 0);
     let mut differences = Vec::new();
     let mut refused = Vec::new();
     for (name, frame, expected) in libmbus() {
@@ -218,6 +218,11 @@ fn frames_of_real_m_bus_devices_agree_with_libmbus() {
                 continue;
             }
         };
+        // The fixed structure has other names at libmbus; a test beside its decoder holds its values to these.
+        if telegram.records.len() == 5 && frame[6] == 0x73 {
+            fixed += 1;
+            continue;
+        }
         // The head's five records are ours alone.
         let records = &telegram.records[5..];
         if records.len() != expected.len() {
@@ -242,9 +247,7 @@ fn frames_of_real_m_bus_devices_agree_with_libmbus() {
     assert_eq!(frames, 76);
     assert_eq!(differences, Vec::<String>::new());
     assert!(agreeing > 500, "{agreeing}");
-    // Two old meters answer in the fixed structure, and one frame holds a binary number of 128 bits.
-    let unread = ["example_binary16_lvar", "manual_frame2", "sen_pollusonic_2"];
-    assert_eq!(refused, unread.map(|name| format!("{name}: frame/unknown")));
+    assert_eq!((refused, fixed), (Vec::<String>::new(), 2));
 }
 
 #[test]

@@ -22,13 +22,14 @@ const KWH: u64 = 3_600_000;
 const M3: u64 = 1_000_000;
 
 /// A meter of every protocol, each on a bus of its own: name, protocol, unit, profile, carrier.
-const SITE: [(&str, &str, &str, &str, &str); 6] = [
+const SITE: [(&str, &str, &str, &str, &str); 7] = [
     ("power", "dlt645", "161", "dlt645-2007", "electricity"),
     ("water", "cjt188", "33001122334455", "cjt188", "water"),
     ("heat", "cjt188", "14132", "cjt188", "heating"),
     ("roof", "modbus-tcp", "1", "schneider-iem3000", "electricity"),
     ("panel", "modbus-rtu", "7", "carlo-gavazzi-em340", "electricity"),
     ("gas", "mbus", "5", "mbus", "gas"),
+    ("cellar", "mbus", "1234567889560104", "mbus", "heating"),
 ];
 
 fn meter(place: usize) -> MeterId {
@@ -215,7 +216,7 @@ async fn swapped_words_and_noise_are_never_recorded() {
         assert_eq!(site.entries(place).await.len(), 1);
     }
     // Modbus TCP has no checksum of its own.
-    for place in [0, 1, 2, 4, 5] {
+    for place in [0, 1, 2, 4, 5, 6] {
         site.simulator.set_fault(meter(place), Some(Fault::Noise));
         site.pass(place, unit(place));
         let failed = turn(&mut site.poller(place, Duration::from_millis(300), 0)).await;
