@@ -3,6 +3,8 @@
 //!
 //! The file does not say what the ledger knows: a meter's register width, capacity and last reading come from its registration.
 
+mod computed;
+
 use crate::profile::{Profile, ProfileError, Profiles, Ratio, Register, Side, WrittenProfile};
 use crate::protocol::{Protocol, cjt188, dlt645, mbus};
 use crate::serial::SerialPort;
@@ -22,6 +24,8 @@ pub const MAX_METERS: usize = 1_000_000;
 pub const MAX_BUSES: usize = 10_000;
 /// Longest topic.
 pub const MAX_TOPIC_BYTES: usize = 256;
+/// The bus of meters that are computed: no line has its name.
+pub const VIRTUAL_BUS: &str = "virtual";
 /// Shortest interval between two readings of a meter.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest interval between two readings of a meter.
@@ -216,6 +220,8 @@ pub enum UnitAddress {
     Modbus(u8),
     /// On a topic.
     Topic,
+    /// Nowhere: it is computed.
+    Computed,
 }
 
 impl UnitAddress {
@@ -236,6 +242,7 @@ impl UnitAddress {
                 Err(format!("{text:?} is no topic of one device"))
             }
             Protocol::Json => Ok(Self::Topic),
+            Protocol::Virtual => Err("a virtual meter has no address".into()),
         }
     }
 }
@@ -248,6 +255,7 @@ impl fmt::Display for UnitAddress {
             Self::MbusSecondary(address) => address.fmt(f),
             Self::Mbus(unit) | Self::Modbus(unit) => unit.fmt(f),
             Self::Topic => f.write_str("topic"),
+            Self::Computed => f.write_str("computed"),
         }
     }
 }
@@ -298,6 +306,8 @@ struct Written {
     meter: Vec<WrittenMeter>,
     #[serde(default)]
     profile: Vec<WrittenProfile>,
+    #[serde(default, rename = "virtual")]
+    computed: Vec<computed::WrittenVirtual>,
 }
 
 #[derive(Deserialize)]
@@ -413,7 +423,7 @@ impl Config {
             return Err(ConfigError::Value { place: "site.metrics".into(), reason });
         }
         limit("bus", written.bus.len(), MAX_BUSES)?;
-        limit("meter", written.meter.len(), MAX_METERS)?;
+        limit("meter", written.meter.len() + written.computed.len(), MAX_METERS)?;
         let mut buses = Vec::with_capacity(written.bus.len());
         let mut names = BTreeSet::new();
         for (place, bus) in written.bus.into_iter().enumerate() {
@@ -447,6 +457,10 @@ impl Config {
             }
             meters.push(meter);
         }
+        for (place, meter) in written.computed.iter().enumerate() {
+            let meter = computed::read(place, meter, &meters)?;
+            meters.push(meter);
+        }
         Ok(Self { site, buses, meters, profiles })
     }
 
@@ -474,6 +488,9 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigE
         return Err(value("protocol", reason));
     };
     let place = Place::read(protocol, bus.address, bus.serial).map_err(|(field, reason)| value(field, reason))?;
+    if bus.name == VIRTUAL_BUS {
+        return Err(value("name", format!("{VIRTUAL_BUS} is the name of meters that are computed: write another")));
+    }
     if bus.retries > 10 {
         return Err(value("retries", format!("{} are more than the 10 allowed", bus.retries)));
     }
@@ -641,6 +658,7 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             ("interval = \"15min\"", "intervall = \"15min\"", "unknown field `intervall`"),
             ("protocol = \"dlt645\"", "protocol = \"knx\"", "bus[0].protocol: no protocol is called"),
             ("name = \"roof\"", "name = \"hall-3\"", "bus[1].name: a bus called"),
+            ("name = \"roof\"", "name = \"virtual\"", "bus[1].name: virtual is the name"),
             ("10.0.3.7:4001", "10.0.3.7", "bus[0].address"),
             ("address = \"10.0.3.7:4001\"", "", "bus[0].address: it is missing"),
             ("address = \"10.0.3.7:4001\"", "serial = \"/dev/tty\"", "is no serial port"),

@@ -19,6 +19,7 @@
 //! | [`guard`] | whether a register can be believed |
 //! | [`poller`] | when meters are read |
 //! | [`mqtt`] | meters that publish by themselves |
+//! | [`computed`] | meters that are sums and differences of others |
 //! | [`kept`] | what is known of a meter between two readings |
 //! | [`journal`], [`writer`] | every reading, until long after the ledger has it |
 //! | [`sender`], [`uplink`] | how readings come to the ledger |
@@ -31,6 +32,7 @@
 
 pub mod check;
 pub mod clock;
+pub mod computed;
 pub mod config;
 pub mod device;
 pub mod guard;

@@ -71,7 +71,7 @@ impl Subscriber {
     pub fn new(bus: Bus, meters: Vec<Meter>, shared: Shared) -> Self {
         let subscribed = meters.into_iter().map(|meter| {
             let topic = meter.address();
-            Subscribed { kept: Kept::new(meter, &bus, shared.clone()), topic, doubted: None }
+            Subscribed { kept: Kept::new(meter, bus.protocol.name(), shared.clone()), topic, doubted: None }
         });
         Self { subscribed: subscribed.collect(), bus, shared }
     }

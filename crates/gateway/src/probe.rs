@@ -108,7 +108,7 @@ impl Probe<'_> {
             (None, Protocol::Dlt645) => builtin("dlt645-2007"),
             (None, Protocol::Cjt188) => builtin("cjt188"),
             (None, Protocol::Mbus) => builtin("mbus"),
-            (None, Protocol::Modbus | Protocol::Json) => {
+            (None, Protocol::Modbus | Protocol::Json | Protocol::Virtual) => {
                 let finding = "which registers count is each maker's own: name a profile, or look at some registers";
                 self.report.findings.push(finding.into());
                 return;

@@ -3,6 +3,7 @@
 //! Profiles are data, in TOML: the built-in ones in `profiles/builtin.toml`, a site's own in its configuration file, in the
 //! same words. A profile of a site takes the place of a built-in one of the same name.
 
+use crate::computed::Formula;
 use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
@@ -68,6 +69,8 @@ pub enum Register {
     },
     /// A JSON document.
     Json(json::Description),
+    /// No device's: it is computed.
+    Computed(Formula),
     /// Modbus.
     Modbus {
         /// Which registers.
@@ -101,6 +104,7 @@ impl Register {
             Self::Cjt188 { .. } => Protocol::Cjt188,
             Self::Mbus { .. } => Protocol::Mbus,
             Self::Json(_) => Protocol::Json,
+            Self::Computed(_) => Protocol::Virtual,
             Self::Modbus { .. } => Protocol::Modbus,
         }
     }
@@ -270,6 +274,9 @@ impl WrittenProfile {
             return Err(not_for("mbus"));
         }
         let register = match protocol {
+            Protocol::Virtual => {
+                return Err(wrong("protocol", "no device is virtual: write the meter under [[virtual]]".into()));
+            }
             Protocol::Json => {
                 let Some(written) = self.json else {
                     return Err(wrong("json", "it is missing: say value, time and step".into()));

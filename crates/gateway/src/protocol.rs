@@ -7,12 +7,14 @@
 //! | [`mbus`] | heat and water meters by wired M-Bus, EN 13757-2 and -3 |
 //! | [`modbus`] | registers by Modbus, in TCP and RTU frames |
 //! | [`json`] | registers in JSON documents, as collectors publish them |
+//! | [`computed`] | what a virtual meter's readings are computed from |
 //!
 //! A *frame* is what stands on the line between its start and its end, a *telegram* what it says, a *record* one value in
 //! it. Decoders are pure and strict: a frame is taken whole or refused; nothing is skipped, guessed or repaired. Every length
 //! is bounded before anything is allocated for it.
 
 pub mod cjt188;
+pub mod computed;
 pub mod dlt645;
 pub mod json;
 pub mod mbus;
@@ -38,11 +40,13 @@ pub enum Protocol {
     Modbus,
     /// JSON documents.
     Json,
+    /// Documents of virtual meters.
+    Virtual,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 5] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus, Self::Json];
+    pub const ALL: [Self; 6] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus, Self::Json, Self::Virtual];
 
     /// The name used in JSON and commands.
     pub const fn name(self) -> &'static str {
@@ -52,6 +56,7 @@ impl Protocol {
             Self::Mbus => "mbus",
             Self::Modbus => "modbus",
             Self::Json => "json",
+            Self::Virtual => "virtual",
         }
     }
 
@@ -63,6 +68,7 @@ impl Protocol {
             Self::Mbus => mbus::decode(frame),
             Self::Modbus => modbus::decode(frame),
             Self::Json => Err(Refused::NeedsProfile { protocol: self }),
+            Self::Virtual => computed::decode(frame),
         }
     }
 }
@@ -75,7 +81,7 @@ impl fmt::Display for Protocol {
 
 /// The text names no protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus, modbus and json")]
+#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus, modbus, json and virtual")]
 pub struct UnknownProtocol(pub String);
 
 impl std::str::FromStr for Protocol {

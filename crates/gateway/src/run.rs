@@ -1,6 +1,7 @@
 //! The gateway as a whole: a poller for each bus, one sender, one journal.
 
 use crate::clock::{Clock, SetClock, SystemClock, Watch};
+use crate::computed::Computer;
 use crate::config::{Bus, BusProtocol, Config, Place};
 use crate::journal::{Journal, JournalError};
 use crate::kept::{Registration, Registrations, Shared, begin_stretch};
@@ -131,6 +132,10 @@ pub async fn run<U: Uplink>(
             let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());
             tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
         }
+    }
+    let computer = Computer::new(&config.meters, &shared);
+    if !computer.is_empty() {
+        tasks.spawn(computer.run());
     }
     if let Some(address) = config.site.metrics {
         let listener = metrics::listen(address).await.map_err(|source| RunError::Metrics { address, source })?;

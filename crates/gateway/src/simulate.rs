@@ -87,7 +87,7 @@ impl Device {
         match &self.meter.profile.register {
             Register::Modbus { description, .. } => 1 << (16 * description.kind.registers()),
             Register::Mbus { .. } => 1 << 32,
-            Register::Json(_) => 1 << 64,
+            Register::Json(_) | Register::Computed(_) => 1 << 64,
             Register::Dlt645 { .. } | Register::Cjt188 { .. } => 100_000_000,
         }
     }

@@ -163,6 +163,19 @@ pub enum Recorded {
     Known,
 }
 
+/// A meter's newest reading, as a part of another meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartReading {
+    /// When.
+    pub time_ms: u64,
+    /// The register, in base units.
+    pub register: u64,
+    /// The stretch of the clock that stamped it.
+    pub epoch: i64,
+    /// The device that it was read from, where that is known.
+    pub device: Option<String>,
+}
+
 /// What an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
