@@ -4,7 +4,7 @@ use crate::config::{BusProtocol, Meter, UnitAddress};
 use crate::line::{ExchangeError, Line};
 use crate::profile::{self, Register};
 use crate::protocol::modbus::{self, Framing, Request};
-use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus};
+use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus, sunspec};
 use utilidor_types::Quantity;
 
 /// Numbers that requests carry so that their answers can be told from older ones. One a bus.
@@ -143,6 +143,9 @@ pub async fn ask(
             });
             (request, answer, telegram)
         }
+        (UnitAddress::Modbus(unit), Register::SunSpec(wanted)) => {
+            sunspec_model(line, protocol, unit, *wanted, numbers).await?
+        }
         _ => unreachable!("a configuration gives each meter a profile of its bus's protocol"),
     };
     match telegram {
@@ -217,6 +220,66 @@ async fn read_registers(
     Ok((request, answer, registers))
 }
 
+/// The model that is wanted of a SunSpec device. The chain is walked each time: a device can be exchanged, or get new programs,
+/// and then other registers stand where the counter was.
+async fn sunspec_model(
+    line: &mut Line,
+    protocol: BusProtocol,
+    unit: u8,
+    wanted: sunspec::Wanted,
+    numbers: &mut Numbers,
+) -> Result<(Vec<u8>, Vec<u8>, Result<Telegram, Refused>), LookError> {
+    let mut base = None;
+    for first in sunspec::BASES {
+        let question = Request { unit, function: modbus::Function::Holding, first, count: sunspec::HEADER };
+        let (request, answer, registers) = read_registers(line, protocol, question, numbers).await?;
+        match registers {
+            Ok(registers) if registers == sunspec::MARKER => {
+                base = Some(first);
+                break;
+            }
+            // There is something else, or nothing: the chain can begin elsewhere.
+            Ok(_) | Err(Refused::DeviceError { .. }) if first != sunspec::BASES[sunspec::BASES.len() - 1] => {}
+            Ok(registers) => {
+                let found = format!("{registers:04x?}");
+                let refused = Refused::WrongSubject { expected: "the mark of SunSpec".into(), found };
+                return Ok((request, answer, Err(refused)));
+            }
+            Err(refused) => return Ok((request, answer, Err(refused))),
+        }
+    }
+    let mut walk = sunspec::Walk::from(base.unwrap_or_default(), wanted);
+    let mut step = walk.next();
+    loop {
+        let question = sunspec::request(unit, &step);
+        let (request, answer, registers) = read_registers(line, protocol, question, numbers).await?;
+        let registers = match registers {
+            Ok(registers) => registers,
+            Err(refused) => return Ok((request, answer, Err(refused))),
+        };
+        let next = match step {
+            sunspec::Step::Header { .. } => walk.header(&registers),
+            sunspec::Step::Common { .. } => Ok(walk.common(&registers)),
+            sunspec::Step::Model { .. } => {
+                let telegram = sunspec::telegram(unit, &registers, wanted).map(|mut telegram| {
+                    let text = |what, text: Option<String>| Some(Record::new(what, Content::Text(text?)));
+                    telegram.records.extend(text(SUNSPEC_NUMBER, walk.device));
+                    telegram.records.extend(text("device", walk.maker));
+                    telegram
+                });
+                return Ok((request, answer, telegram));
+            }
+        };
+        step = match next {
+            Ok(step) => step,
+            Err(refused) => return Ok((request, answer, Err(refused))),
+        };
+    }
+}
+
+/// The record with the number of a SunSpec device.
+const SUNSPEC_NUMBER: &str = "device_number";
+
 /// The number of the device, where it can be asked for; to notice that another stands in its place.
 pub async fn number(
     line: &mut Line,
@@ -256,7 +319,11 @@ pub async fn number(
 
 /// The number of the device, where every answer says it.
 pub fn number_in(telegram: &Telegram) -> Option<String> {
-    if telegram.protocol == Protocol::Mbus { text_of(telegram, "identification") } else { None }
+    match telegram.protocol {
+        Protocol::Mbus => text_of(telegram, "identification"),
+        Protocol::Modbus => text_of(telegram, SUNSPEC_NUMBER),
+        _ => None,
+    }
 }
 
 fn text_of(telegram: &Telegram, what: &str) -> Option<String> {

@@ -215,7 +215,7 @@ pub fn step(meter: &Meter) -> u64 {
         Register::Computed(formula) => return formula.step.max(1),
         Register::Dlt645 { .. } => (Number::decimal(1, 2), Unit::KilowattHour),
         // Their unit stands in the answer: the coarsest that is usual.
-        Register::Cjt188 { .. } | Register::Mbus { .. } => match meter.carrier.base_unit() {
+        Register::Cjt188 { .. } | Register::Mbus { .. } | Register::SunSpec(_) => match meter.carrier.base_unit() {
             BaseUnit::Joule => (Number::whole(1), Unit::KilowattHour),
             BaseUnit::Millilitre => (Number::decimal(1, 2), Unit::CubicMetre),
         },

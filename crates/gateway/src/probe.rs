@@ -333,7 +333,7 @@ pub const fn is_for(profile: &Profile, protocol: BusProtocol) -> bool {
         (Register::Dlt645 { .. }, Protocol::Dlt645)
             | (Register::Cjt188 { .. }, Protocol::Cjt188)
             | (Register::Mbus { .. }, Protocol::Mbus)
-            | (Register::Modbus { .. }, Protocol::Modbus)
+            | (Register::Modbus { .. } | Register::SunSpec(_), Protocol::Modbus)
             | (Register::Json(_), Protocol::Json)
     )
 }

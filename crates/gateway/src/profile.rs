@@ -8,7 +8,7 @@ use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
 use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder};
-use crate::protocol::{Content, Protocol, Refused, Telegram, json, mbus};
+use crate::protocol::{Content, Protocol, Refused, Telegram, json, mbus, sunspec};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utilidor_types::{Carrier, Quantity};
@@ -69,6 +69,8 @@ pub enum Register {
     },
     /// A JSON document.
     Json(json::Description),
+    /// A counter in a SunSpec device's chain of models, over Modbus.
+    SunSpec(sunspec::Wanted),
     /// No device's: it is computed.
     Computed(Formula),
     /// Modbus.
@@ -105,7 +107,7 @@ impl Register {
             Self::Mbus { .. } => Protocol::Mbus,
             Self::Json(_) => Protocol::Json,
             Self::Computed(_) => Protocol::Virtual,
-            Self::Modbus { .. } => Protocol::Modbus,
+            Self::Modbus { .. } | Self::SunSpec(_) => Protocol::Modbus,
         }
     }
 }
@@ -203,6 +205,8 @@ pub struct WrittenProfile {
     json: Option<WrittenJson>,
     #[serde(default)]
     mbus: Option<mbus::Selector>,
+    #[serde(default)]
+    sunspec: Option<sunspec::Wanted>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -270,6 +274,12 @@ impl WrittenProfile {
         if self.json.is_some() && protocol != Protocol::Json {
             return Err(not_for("json"));
         }
+        if self.sunspec.is_some() && (protocol != Protocol::Modbus || self.register.is_some()) {
+            return Err(not_for("sunspec"));
+        }
+        if self.sunspec.is_some_and(|wanted| wanted.nth == 0 || wanted.nth > sunspec::MAX_NTH) {
+            return Err(wrong("sunspec.nth", format!("it is not between 1 and {}", sunspec::MAX_NTH)));
+        }
         if self.mbus.is_some() && protocol != Protocol::Mbus {
             return Err(not_for("mbus"));
         }
@@ -304,6 +314,7 @@ impl WrittenProfile {
             },
             Protocol::Cjt188 => Register::Cjt188 { units: self.units.unwrap_or(UnitPosition::Found) },
             Protocol::Mbus => Register::Mbus { selector: self.mbus },
+            Protocol::Modbus if let Some(wanted) = self.sunspec => Register::SunSpec(wanted),
             Protocol::Modbus => {
                 let Some(written) = self.register else {
                     return Err(wrong("register", "it is missing: say address, function, type, words and step".into()));
@@ -415,7 +426,7 @@ mod tests {
     #[test]
     fn the_built_in_profiles_are_complete_and_say_their_source() {
         let profiles = Profiles::builtin();
-        assert_eq!(profiles.iter().count(), 13);
+        assert_eq!(profiles.iter().count(), 16);
         for profile in profiles.iter() {
             assert!(!profile.device.is_empty() && !profile.source.is_empty(), "{}", profile.name);
             if let (Some(carrier), Register::Modbus { description, .. }) = (profile.carrier, &profile.register) {
@@ -456,6 +467,9 @@ mod tests {
             ("name = 'x'\nprotocol = 'mbus'\nunits = 'after'", "units: it is not for mbus"),
             ("name = 'x'\ncarrier = 'steam'\nprotocol = 'mbus'", "no carrier is called"),
             ("name = 'x'\ntypo = 1", "unknown field `typo`"),
+            ("name = 'x'\nsunspec = { energy = 'produced', nth = 0 }", "sunspec.nth: it is not between"),
+            ("name = 'x'\nsunspec = { energy = 'lost' }", "unknown variant `lost`"),
+            ("name = 'x'\nprotocol = 'mbus'\nsunspec = { energy = 'produced' }", "sunspec: it is not for mbus"),
             ("name = 'x'\nmbus = { record = 'energy' }", "mbus: it is not for modbus"),
             ("name = 'x'\nprotocol = 'mbus'\nmbus = { tariff = 1 }", "missing field `record`"),
             ("name = 'x'\nprotocol = 'json'", "json: it is missing"),

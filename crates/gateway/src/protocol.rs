@@ -6,6 +6,7 @@
 //! | [`cjt188`] | water, heat, cold and gas meters by CJ/T 188-2004 and -2018 |
 //! | [`mbus`] | heat and water meters by wired M-Bus, EN 13757-2 and -3 |
 //! | [`modbus`] | registers by Modbus, in TCP and RTU frames |
+//! | [`sunspec`] | devices that describe their registers themselves, over Modbus |
 //! | [`json`] | registers in JSON documents, as collectors publish them |
 //! | [`computed`] | what a virtual meter's readings are computed from |
 //!
@@ -19,6 +20,7 @@ pub mod dlt645;
 pub mod json;
 pub mod mbus;
 pub mod modbus;
+pub mod sunspec;
 
 use crate::number::{Number, NumberError, Unit};
 use std::fmt;

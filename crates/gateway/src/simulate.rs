@@ -8,7 +8,7 @@ use crate::config::{Bus, BusProtocol, Config, Meter, UnitAddress};
 use crate::line::{Dial, Wire};
 use crate::profile::Register;
 use crate::protocol::modbus::{self, Framing, WordOrder};
-use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
+use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus, sunspec};
 use crate::serial::PlayedPort;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,7 +74,7 @@ impl Device {
                 step.number.quantity_floor(step.unit, self.meter.carrier).map_or(1, |quantity| quantity.0.max(1))
             }
             // Watt-hours, litres.
-            (Register::Mbus { .. }, BaseUnit::Joule) => 3_600,
+            (Register::Mbus { .. } | Register::SunSpec(_), BaseUnit::Joule) => 3_600,
             (Register::Mbus { .. }, BaseUnit::Millilitre) => 1_000,
             // Hundredths of a kilowatt-hour, of a cubic metre.
             (_, BaseUnit::Joule) => 36_000,
@@ -86,7 +86,7 @@ impl Device {
     fn modulus(&self) -> u128 {
         match &self.meter.profile.register {
             Register::Modbus { description, .. } => 1 << (16 * description.kind.registers()),
-            Register::Mbus { .. } => 1 << 32,
+            Register::Mbus { .. } | Register::SunSpec(_) => 1 << 32,
             Register::Json(_) | Register::Computed(_) => 1 << 64,
             Register::Dlt645 { .. } | Register::Cjt188 { .. } => 100_000_000,
         }
@@ -160,7 +160,6 @@ impl Device {
                     return Some(modbus::answer(*framing, *transaction, unit, *function, &registers));
                 }
                 if (request.function, request.first, request.count) != (*function, *address, count) {
-                    const NO_SUCH_REGISTERS: u8 = 2;
                     return Some(modbus::exception(*framing, *transaction, unit, request.function, NO_SUCH_REGISTERS));
                 }
                 let bits = match description.kind {
@@ -180,10 +179,27 @@ impl Device {
                 let registers = modbus::to_registers(bits, count, words, description.bytes);
                 modbus::answer(*framing, *transaction, unit, *function, &registers)
             }
+            (
+                Request::Modbus { framing, transaction, request },
+                UnitAddress::Modbus(unit),
+                Register::SunSpec(wanted),
+            ) => {
+                let swap = if self.fault == Some(Fault::SwappedWords) { 16 } else { 0 };
+                let image = sunspec::image(*wanted, self.number, (wrapped as u32).rotate_left(swap));
+                let first = usize::from(request.first).checked_sub(sunspec::BASES[0].into());
+                let registers = first.and_then(|first| image.get(first..first + usize::from(request.count)));
+                match registers {
+                    Some(registers) => modbus::answer(*framing, *transaction, unit, request.function, registers),
+                    None => modbus::exception(*framing, *transaction, unit, request.function, NO_SUCH_REGISTERS),
+                }
+            }
             _ => return None,
         })
     }
 }
+
+/// What a device says that does not have the registers it is asked for.
+const NO_SUCH_REGISTERS: u8 = 2;
 
 enum Request {
     Dlt645(dlt645::Parsed),

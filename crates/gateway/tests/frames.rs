@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use utilidor_gateway::number::Unit;
-use utilidor_gateway::protocol::{Content, Protocol, Refused, Telegram, cjt188, dlt645, from_hex, json, mbus, modbus};
+use utilidor_gateway::protocol::{
+    Content, Protocol, Refused, Telegram, cjt188, dlt645, from_hex, json, mbus, modbus, sunspec,
+};
 use utilidor_types::Carrier;
 
 /// Columns: protocol, frame, what, expected, source, whether the source states the value.
@@ -278,6 +280,19 @@ fn decode_all(bytes: &[u8]) {
     }
     let description = json::Description { value: "/a".into(), time: "/b".into(), step: "1kWh".parse().unwrap() };
     let _ = json::decode(bytes, "topic", &description);
+    let registers: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+    for energy in [sunspec::Energy::Produced, sunspec::Energy::Imported, sunspec::Energy::Exported] {
+        let wanted = sunspec::Wanted { energy, nth: 1 };
+        let _ = sunspec::decode(bytes, wanted);
+        let _ = sunspec::records(&registers, wanted);
+        let mut walk = sunspec::Walk::from(40_000, wanted);
+        let _ = walk.common(&registers);
+        for header in registers.chunks(2) {
+            if walk.header(header).is_err() {
+                break;
+            }
+        }
+    }
     let _ = dlt645::arrival(bytes);
     let _ = cjt188::arrival(bytes);
     let _ = mbus::arrival(bytes);
