@@ -212,6 +212,8 @@ pub fn step(meter: &Meter) -> u64 {
     let (number, unit) = match &meter.profile.register {
         Register::Modbus { description, .. } => (description.step.number, description.step.unit),
         Register::Json(description) => (description.step.number, description.step.unit),
+        // A station tells as many decimals as it likes; whole watt-hours are what its transactions count in.
+        Register::Ocpp { .. } => (Number::whole(1), Unit::WattHour),
         Register::Computed(formula) => return formula.step.max(1),
         Register::Dlt645 { .. } => (Number::decimal(1, 2), Unit::KilowattHour),
         // Their unit stands in the answer: the coarsest that is usual.

@@ -108,7 +108,7 @@ impl Probe<'_> {
             (None, Protocol::Dlt645) => builtin("dlt645-2007"),
             (None, Protocol::Cjt188) => builtin("cjt188"),
             (None, Protocol::Mbus) => builtin("mbus"),
-            (None, Protocol::Modbus | Protocol::Json | Protocol::Virtual) => {
+            (None, Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual) => {
                 let finding = "which registers count is each maker's own: name a profile, or look at some registers";
                 self.report.findings.push(finding.into());
                 return;
@@ -185,6 +185,7 @@ impl Probe<'_> {
                 Err("a Modbus device cannot be asked for its address: name its unit".into())
             }
             BusProtocol::Mqtt => Err("a device that publishes is not asked: see its topic at the broker".into()),
+            BusProtocol::Ocpp => Err("a charging station is not asked: it connects to the gateway".into()),
         };
         match found {
             Ok(unit) => Some(unit),

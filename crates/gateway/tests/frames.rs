@@ -154,7 +154,7 @@ fn an_answer_of_another_address_is_refused() {
                 cjt188::decode_answer(&frame, "9".parse().unwrap(), serial, cjt188::UnitPosition::Found)
             }
             Protocol::Mbus => mbus::decode_answer(&frame, 249),
-            Protocol::Modbus | Protocol::Json | Protocol::Virtual => continue,
+            Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual => continue,
         };
         let is_refused = matches!(refused, Err(Refused::WrongAddress { .. } | Refused::WrongSubject { .. }));
         assert!(is_refused, "{protocol} {}: {refused:?}", hex::encode(&frame));
@@ -365,7 +365,7 @@ proptest! {
             Protocol::Cjt188 => cjt188::arrival(bytes),
             Protocol::Mbus => mbus::arrival(bytes),
             Protocol::Modbus if modbus::parse(modbus::Framing::Rtu, frame).is_ok() => modbus::arrival(modbus::Framing::Rtu, bytes),
-            Protocol::Modbus | Protocol::Json | Protocol::Virtual => modbus::arrival(modbus::Framing::Tcp, bytes),
+            Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual => modbus::arrival(modbus::Framing::Tcp, bytes),
         };
         for end in 0..frame.len() {
             let arrived = arrival(&frame[..end]);

@@ -37,9 +37,9 @@ Examples:
   utilidor gateway decode modbus 01040486a00001132e --profile carlo-gavazzi-em340
   utilidor gateway decode mbus 68131368080173939291901000056931650000690000003f16")]
     Decode {
-        /// dlt645, cjt188, mbus, modbus, json, virtual
+        /// dlt645, cjt188, mbus, modbus, json, ocpp, virtual
         protocol: Protocol,
-        /// The frame in hexadecimal; for json and virtual, the document
+        /// The frame in hexadecimal; for json, ocpp and virtual, the document
         frame: String,
         /// Whose registers a Modbus frame carries, or how a CJ/T 188 meter writes its units
         #[arg(long)]
@@ -343,7 +343,7 @@ fn decode(
 ) -> Result<(), Failure> {
     // A document is written as it is, a frame in hexadecimal.
     let bytes = match protocol {
-        Protocol::Json | Protocol::Virtual => frame.as_bytes().to_vec(),
+        Protocol::Json | Protocol::Ocpp | Protocol::Virtual => frame.as_bytes().to_vec(),
         _ => from_hex(frame).map_err(|error| refused(&error))?,
     };
     let profile = profile.map(|name| named(profiles, name)).transpose()?;
@@ -718,8 +718,8 @@ async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
     }
     let mut buses = tokio::task::JoinSet::new();
     let mut listening = Vec::new();
-    // Whoever publishes over MQTT needs a broker, and is not played here.
-    for bus in config.buses.iter().filter(|bus| bus.protocol != BusProtocol::Mqtt) {
+    // Whoever publishes over MQTT needs a broker, and a charging station connects by itself: they are not played here.
+    for bus in config.buses.iter().filter(|bus| !bus.protocol.is_told()) {
         let failed = |error: std::io::Error| {
             let what = format!("the devices of bus {} could not be put at {}", bus.name, bus.place);
             Failure::from_error("gateway/simulate", &what, &error)

@@ -1,8 +1,21 @@
 //! What is known of meters besides their readings, and what an operator should see.
 
-use super::{Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, PartReading, Waiting, from_sql, to_sql};
+use super::{Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, to_sql};
 use rusqlite::{OptionalExtension as _, params};
 use utilidor_types::MeterId;
+
+/// A meter's newest reading, as a part of another meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartReading {
+    /// When.
+    pub time_ms: u64,
+    /// The register, in base units.
+    pub register: u64,
+    /// The stretch of the clock that stamped it.
+    pub epoch: i64,
+    /// The device that it was read from, where that is known.
+    pub device: Option<String>,
+}
 
 /// Where the last document of a virtual meter stands among what the journal knows of itself.
 fn computed_key(meter: MeterId) -> String {
@@ -59,9 +72,14 @@ impl Journal {
 
     /// Remembers the document of a virtual meter's last reading.
     pub fn set_computed(&mut self, meter: MeterId, document: &[u8]) -> Result<(), JournalError> {
+        self.remember(&computed_key(meter), &String::from_utf8_lossy(document))
+    }
+
+    /// Remembers something under a key, in place of what was there; [`Journal::belonging`] has it again.
+    pub fn remember(&mut self, key: &str, value: &str) -> Result<(), JournalError> {
         self.connection.execute(
             "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
-            params![computed_key(meter), String::from_utf8_lossy(document)],
+            [key, value],
         )?;
         Ok(())
     }

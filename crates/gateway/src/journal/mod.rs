@@ -25,6 +25,8 @@ mod clock;
 mod meters;
 mod questions;
 
+pub use meters::PartReading;
+
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -161,19 +163,6 @@ pub enum Recorded {
     New,
     /// It was there already.
     Known,
-}
-
-/// A meter's newest reading, as a part of another meter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartReading {
-    /// When.
-    pub time_ms: u64,
-    /// The register, in base units.
-    pub register: u64,
-    /// The stretch of the clock that stamped it.
-    pub epoch: i64,
-    /// The device that it was read from, where that is known.
-    pub device: Option<String>,
 }
 
 /// What an operator should see.
