@@ -5,9 +5,9 @@
 use libfuzzer_sys::fuzz_target;
 use std::str::FromStr as _;
 use utilidor_gateway::number::Step;
-use utilidor_gateway::profile::Profiles;
+use utilidor_gateway::profile::{Profiles, Register};
 use utilidor_gateway::protocol::modbus::Framing;
-use utilidor_gateway::protocol::{Arrival, Protocol, Refused, cjt188, dlt645, json, mbus, modbus};
+use utilidor_gateway::protocol::{Arrival, Protocol, Refused, cjt188, dlt645, json, mbus, modbus, sunspec};
 use utilidor_gateway::view::TelegramView;
 use utilidor_types::Carrier;
 
@@ -32,8 +32,10 @@ fn read(bytes: &[u8]) {
         }
     }
     for profile in Profiles::builtin().iter() {
-        if let utilidor_gateway::profile::Register::Modbus { description, .. } = &profile.register {
-            let _ = modbus::decode_described(bytes, description);
+        match &profile.register {
+            Register::Modbus { description, .. } => drop(modbus::decode_described(bytes, description)),
+            Register::SunSpec(wanted) => drop(sunspec::decode(bytes, *wanted)),
+            _ => {}
         }
     }
     for position in [cjt188::UnitPosition::After, cjt188::UnitPosition::Before] {

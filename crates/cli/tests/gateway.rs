@@ -99,7 +99,76 @@ fn a_frame_says_what_it_says_or_is_refused() {
     }
     assert!(desk.run("gateway decode knx 00").failed(2).contains("dlt645, cjt188, mbus"));
     assert!(desk.run("gateway decode mbus e5 --profile nobody").failed(2).contains("gateway profiles"));
-    assert!(desk.json("gateway profiles").as_array().unwrap().len() >= 13);
+    assert!(desk.json("gateway profiles").as_array().unwrap().len() >= 16);
+}
+
+#[test]
+fn old_m_bus_meters_sunspec_models_and_virtual_meters_say_what_they_say() {
+    let desk = Desk::new();
+    // libmbus, sen_pollusonic_2: the fixed structure.
+    let frame = desk.json("gateway decode mbus 68131368080173939291901000056931650000690000003f16");
+    assert_eq!((text(&frame["carrier"]), text(&frame["quantity"])), ("heating", "23511600000"));
+    let own =
+        "[site]\nkey = \"g\"\n[[profile]]\nname = \"flow\"\nprotocol = \"mbus\"\nmbus = { record = \"volume\" }\n";
+    let file = desk.file("own.toml", own);
+    let frame = desk.json(&format!(
+        "gateway decode mbus 68131368080173939291901000056931650000690000003f16 --profile flow --config {file}"
+    ));
+    assert_eq!((text(&frame["what"]), text(&frame["value"])), ("volume", "69000"));
+
+    // Model 101 of a SolarEdge inverter (crates/gateway/tests/data), as its answer over TCP.
+    let model = ["0065", "0032"].into_iter().chain(["8000"; 22]).chain(["0002", "ab36", "0000"]).chain(["8000"; 25]);
+    let model: String = model.collect();
+    let frame = format!("00010000006b010368{model}");
+    let frame = desk.json(&format!("gateway decode modbus {frame} --profile sunspec-inverter"));
+    assert_eq!((text(&frame["value"]), text(&frame["unit"])), ("174902", "Wh"));
+
+    let part = r#"{"sign":"+","meter":"01010101010101010101010101010101","before":{"time_ms":1,"register":"5"},"now":{"time_ms":2,"register":"9"}}"#;
+    let document = |sum: u8| {
+        format!(
+            r#"{{"carrier":"gas","before":{{"time_ms":1,"register":"7"}},"parts":[{part}],"now":{{"time_ms":2,"register":"{sum}"}}}}"#
+        )
+    };
+    let computed = desk.json(&format!("gateway decode virtual {}", document(11)));
+    assert_eq!((text(&computed["carrier"]), text(&computed["quantity"])), ("gas", "11"));
+    assert!(desk.run(&format!("gateway decode virtual {}", document(12))).failed(1).contains("add up to 11"));
+}
+
+#[test]
+fn devices_by_their_printed_number_and_by_sunspec_are_played_and_probed() {
+    let desk = Desk::new();
+    let site = |bus: &str, meter: &str| {
+        format!(
+            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\n{bus}\naddress = \"127.0.0.1:0\"\n[[meter]]\nid = \"{UNKNOWN}\"\nbus = \
+             \"b\"\n{meter}\n[[virtual]]\nid = \"9a400000000000000000000000000009\"\nplus = [\"{UNKNOWN}\"]\n"
+        )
+    };
+    for (name, bus, meter, arguments, register) in [
+        (
+            "mbus.toml",
+            "protocol = \"mbus\"",
+            "unit = \"12345678\"\ncarrier = \"heating\"\nprofile = \"mbus\"",
+            "--protocol mbus --unit 12345678",
+            "1000.000kWh",
+        ),
+        (
+            "sunspec.toml",
+            "protocol = \"modbus-tcp\"",
+            "unit = \"1\"\nprofile = \"sunspec-inverter\"",
+            "--protocol modbus-tcp --unit 1 --profile sunspec-inverter",
+            "1000.000kWh",
+        ),
+    ] {
+        let file = desk.file(name, &site(bus, meter));
+        let mut devices = Running::start(&desk, &format!("gateway simulate --config {file} --json"));
+        let address = text(&devices.document()[0]["address"]).to_string();
+        let unit = if name == "mbus.toml" { "12345678" } else { "1" };
+        for command in [format!("rate b/{unit} 0kWh"), format!("set b/{unit} 1000kWh")] {
+            assert!(devices.command(&command).starts_with("done"), "{command}");
+        }
+        let probed = desk.json(&format!("gateway probe {arguments} --address {address} --timeout-ms 20000"));
+        assert_eq!((text(&probed["unit"]), text(&probed["looks"][1])), (unit, register));
+    }
 }
 
 /// The frames of published examples and captured meters, with what each is known to say.

@@ -3,8 +3,10 @@
 //!
 //! The file does not say what the ledger knows: a meter's register width, capacity and last reading come from its registration.
 
+mod computed;
+
 use crate::profile::{Profile, ProfileError, Profiles, Ratio, Register, Side, WrittenProfile};
-use crate::protocol::{Protocol, cjt188, dlt645};
+use crate::protocol::{Protocol, cjt188, dlt645, mbus};
 use crate::serial::SerialPort;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,8 @@ pub const MAX_METERS: usize = 1_000_000;
 pub const MAX_BUSES: usize = 10_000;
 /// Longest topic.
 pub const MAX_TOPIC_BYTES: usize = 256;
+/// The bus of meters that are computed: no line has its name.
+pub const VIRTUAL_BUS: &str = "virtual";
 /// Shortest interval between two readings of a meter.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest interval between two readings of a meter.
@@ -102,7 +106,7 @@ impl Place {
             (Some(address), None) => {
                 Err(("address", format!("{address:?} is no address: write host:port, such as 10.0.3.7:4001")))
             }
-            (None, Some(_)) if matches!(protocol, BusProtocol::ModbusTcp | BusProtocol::Mqtt) => {
+            (None, Some(_)) if protocol == BusProtocol::ModbusTcp || protocol.is_told() => {
                 Err(("serial", format!("a {protocol} bus is at an address, not at a serial port")))
             }
             (None, Some(port)) => Ok(Self::Serial(port)),
@@ -139,11 +143,14 @@ pub enum BusProtocol {
     ModbusRtu,
     /// JSON documents over MQTT.
     Mqtt,
+    /// Charging stations that connect to the bus's address, by OCPP 1.6.
+    Ocpp,
 }
 
 impl BusProtocol {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::ModbusTcp, Self::ModbusRtu, Self::Mqtt];
+    pub const ALL: [Self; 7] =
+        [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::ModbusTcp, Self::ModbusRtu, Self::Mqtt, Self::Ocpp];
 
     /// The name in the configuration.
     pub const fn name(self) -> &'static str {
@@ -154,6 +161,7 @@ impl BusProtocol {
             Self::ModbusTcp => "modbus-tcp",
             Self::ModbusRtu => "modbus-rtu",
             Self::Mqtt => "mqtt",
+            Self::Ocpp => "ocpp",
         }
     }
 
@@ -165,7 +173,13 @@ impl BusProtocol {
             Self::Mbus => Protocol::Mbus,
             Self::ModbusTcp | Self::ModbusRtu => Protocol::Modbus,
             Self::Mqtt => Protocol::Json,
+            Self::Ocpp => Protocol::Ocpp,
         }
+    }
+
+    /// Whether its meters tell their registers without being asked.
+    pub const fn is_told(self) -> bool {
+        matches!(self, Self::Mqtt | Self::Ocpp)
     }
 }
 
@@ -208,12 +222,16 @@ pub enum UnitAddress {
     Dlt645(dlt645::Address),
     /// Fourteen digits.
     Cjt188(cjt188::Address),
-    /// 0 to 250.
+    /// 0 to 250, as it is set in the device.
     Mbus(u8),
+    /// Eight or sixteen digits, as they are printed on the device.
+    MbusSecondary(mbus::Secondary),
     /// 0 to 247, or 255 for the only device behind a TCP connection.
     Modbus(u8),
     /// On a topic.
     Topic,
+    /// Nowhere: it is computed.
+    Computed,
 }
 
 impl UnitAddress {
@@ -226,13 +244,21 @@ impl UnitAddress {
         match protocol {
             Protocol::Dlt645 => text.parse().map(Self::Dlt645).map_err(|error| format!("{error}")),
             Protocol::Cjt188 => text.parse().map(Self::Cjt188).map_err(|error| format!("{error}")),
+            Protocol::Mbus if text.len() > 3 => text.parse().map(Self::MbusSecondary),
             Protocol::Mbus => small(250).map(Self::Mbus),
             Protocol::Modbus => small(247).map(Self::Modbus),
             // A topic with a wildcard would be several devices.
             Protocol::Json if text.is_empty() || text.len() > MAX_TOPIC_BYTES || text.contains(['+', '#', '\0']) => {
                 Err(format!("{text:?} is no topic of one device"))
             }
+            Protocol::Ocpp => match text.rsplit_once('/') {
+                Some((station, connector)) if !station.is_empty() && connector.parse::<u32>().is_ok() => {
+                    Ok(Self::Topic)
+                }
+                _ => Err(format!("{text:?} is no connector: write STATION/CONNECTOR, such as CP-1/1")),
+            },
             Protocol::Json => Ok(Self::Topic),
+            Protocol::Virtual => Err("a virtual meter has no address".into()),
         }
     }
 }
@@ -242,8 +268,10 @@ impl fmt::Display for UnitAddress {
         match self {
             Self::Dlt645(address) => address.fmt(f),
             Self::Cjt188(address) => address.fmt(f),
+            Self::MbusSecondary(address) => address.fmt(f),
             Self::Mbus(unit) | Self::Modbus(unit) => unit.fmt(f),
             Self::Topic => f.write_str("topic"),
+            Self::Computed => f.write_str("computed"),
         }
     }
 }
@@ -294,6 +322,8 @@ struct Written {
     meter: Vec<WrittenMeter>,
     #[serde(default)]
     profile: Vec<WrittenProfile>,
+    #[serde(default, rename = "virtual")]
+    computed: Vec<computed::WrittenVirtual>,
 }
 
 #[derive(Deserialize)]
@@ -409,7 +439,7 @@ impl Config {
             return Err(ConfigError::Value { place: "site.metrics".into(), reason });
         }
         limit("bus", written.bus.len(), MAX_BUSES)?;
-        limit("meter", written.meter.len(), MAX_METERS)?;
+        limit("meter", written.meter.len() + written.computed.len(), MAX_METERS)?;
         let mut buses = Vec::with_capacity(written.bus.len());
         let mut names = BTreeSet::new();
         for (place, bus) in written.bus.into_iter().enumerate() {
@@ -443,6 +473,10 @@ impl Config {
             }
             meters.push(meter);
         }
+        for (place, meter) in written.computed.iter().enumerate() {
+            let meter = computed::read(place, meter, &meters)?;
+            meters.push(meter);
+        }
         Ok(Self { site, buses, meters, profiles })
     }
 
@@ -464,30 +498,42 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigE
     let field = |field: &str| format!("bus[{place}].{field}");
     let Some(protocol) = BusProtocol::ALL.into_iter().find(|protocol| protocol.name() == bus.protocol) else {
         let reason = format!(
-            "no protocol is called {:?}; there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu and mqtt",
+            "no protocol is called {:?}; there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu, mqtt and ocpp",
             bus.protocol
         );
         return Err(value("protocol", reason));
     };
     let place = Place::read(protocol, bus.address, bus.serial).map_err(|(field, reason)| value(field, reason))?;
+    if bus.name == VIRTUAL_BUS {
+        return Err(value("name", format!("{VIRTUAL_BUS} is the name of meters that are computed: write another")));
+    }
     if bus.retries > 10 {
         return Err(value("retries", format!("{} are more than the 10 allowed", bus.retries)));
     }
     let login = match (bus.user, bus.password_file) {
         (None, None) => None,
-        (Some(_), _) | (_, Some(_)) if protocol != BusProtocol::Mqtt => {
+        (Some(_), _) | (_, Some(_)) if !protocol.is_told() => {
             return Err(value("user", format!("a {protocol} bus has no login")));
+        }
+        // A station's name is its user.
+        (Some(_), _) if protocol == BusProtocol::Ocpp => {
+            return Err(value("user", "each station logs in by its own name: write password_file alone".into()));
+        }
+        (None, Some(file)) if protocol == BusProtocol::Ocpp => {
+            let password = read_password(&folder.join(file)).map_err(|reason| value("password_file", reason))?;
+            Some((String::new(), password))
         }
         (Some(user), Some(file)) => {
             // A file of its own, so that the configuration can be shown to others.
-            let path = folder.join(file);
-            let password = std::fs::read_to_string(&path)
-                .map_err(|error| value("password_file", format!("could not read {}: {error}", path.display())))?;
-            Some((user, password.trim_end().to_string()))
+            Some((user, read_password(&folder.join(file)).map_err(|reason| value("password_file", reason))?))
         }
         (Some(_), None) => return Err(value("password_file", "it is missing: user and password go together".into())),
         (None, Some(_)) => return Err(value("user", "it is missing: user and password go together".into())),
     };
+    if protocol == BusProtocol::Ocpp && login.is_none() && !is_loopback(&place) {
+        let reason = "it is missing: whoever reaches the address could pretend to be a station".into();
+        return Err(value("password_file", reason));
+    }
     Ok(Bus {
         login,
         timeout: within(&field("timeout"), &bus.timeout, Duration::from_millis(10), Duration::from_secs(60))?,
@@ -498,6 +544,24 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigE
         retries: bus.retries,
         echo: bus.echo,
     })
+}
+
+/// The password in a file of its own.
+fn read_password(path: &Path) -> Result<String, String> {
+    let password =
+        std::fs::read_to_string(path).map_err(|error| format!("could not read {}: {error}", path.display()))?;
+    Ok(password.trim_end().to_string())
+}
+
+/// Whether an address is reached from this machine alone.
+fn is_loopback(place: &Place) -> bool {
+    match place {
+        Place::Tcp(address) => {
+            address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
+                || address.starts_with("localhost:")
+        }
+        Place::Serial(_) => true,
+    }
 }
 
 fn read_meter(place: usize, meter: WrittenMeter, bus: &Bus, profiles: &Profiles) -> Result<Meter, ConfigError> {
@@ -637,7 +701,10 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             ("interval = \"15min\"", "intervall = \"15min\"", "unknown field `intervall`"),
             ("protocol = \"dlt645\"", "protocol = \"knx\"", "bus[0].protocol: no protocol is called"),
             ("name = \"roof\"", "name = \"hall-3\"", "bus[1].name: a bus called"),
+            ("name = \"roof\"", "name = \"virtual\"", "bus[1].name: virtual is the name"),
             ("10.0.3.7:4001", "10.0.3.7", "bus[0].address"),
+            ("protocol = \"dlt645\"", "protocol = \"ocpp\"", "bus[0].password_file: it is missing: whoever reaches"),
+            ("protocol = \"dlt645\"", "protocol = \"ocpp\"\nuser = \"u\"", "bus[0].user: each station logs in"),
             ("address = \"10.0.3.7:4001\"", "", "bus[0].address: it is missing"),
             ("address = \"10.0.3.7:4001\"", "serial = \"/dev/tty\"", "is no serial port"),
             ("address = \"[::1]:502\"", "serial = \"/dev/tty,9600,8N1\"", "bus[1].serial: a modbus-tcp bus"),

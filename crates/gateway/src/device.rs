@@ -4,7 +4,7 @@ use crate::config::{BusProtocol, Meter, UnitAddress};
 use crate::line::{ExchangeError, Line};
 use crate::profile::{self, Register};
 use crate::protocol::modbus::{self, Framing, Request};
-use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus};
+use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus, sunspec};
 use utilidor_types::Quantity;
 
 /// Numbers that requests carry so that their answers can be told from older ones. One a bus.
@@ -114,19 +114,18 @@ pub async fn ask(
             let telegram = cjt188::decode_answer(&answer, address, numbers.serial, *units);
             (request, answer, telegram)
         }
-        (UnitAddress::Mbus(primary), Register::Mbus) => {
+        (UnitAddress::Mbus(primary), Register::Mbus { selector }) => {
             // A device repeats its last answer where it does not see that the one before was received. Beginning anew each
             // time makes sure that it shows what is now.
-            let reset = line.exchange(&mbus::reset_request(primary), mbus::arrival).await?;
-            if mbus::parse(&reset) != Ok(mbus::Parsed::Acknowledged) {
-                line.hang_up();
-                let refused = Refused::WrongSubject { expected: "acknowledged".into(), found: "another frame".into() };
-                return Err(LookError::Refused { refused, answer: reset });
-            }
-            let request = mbus::read_request(primary, true);
-            let answer = line.exchange(&request, mbus::arrival).await?;
-            let telegram = mbus::decode_answer(&answer, primary);
-            (request, answer, telegram)
+            acknowledged(line, &mbus::reset_request(primary)).await?;
+            let decode = |answer: &[u8]| mbus::decode_answer(answer, primary);
+            mbus_values(line, primary, selector.as_ref(), decode).await?
+        }
+        (UnitAddress::MbusSecondary(device), Register::Mbus { selector }) => {
+            // Being selected, it begins anew too, and whoever was selected before is not any more.
+            acknowledged(line, &mbus::select_request(device)).await?;
+            let decode = |answer: &[u8]| mbus::decode_selected(answer, device);
+            mbus_values(line, mbus::SELECTED, selector.as_ref(), decode).await?
         }
         (UnitAddress::Modbus(unit), Register::Modbus { function, address, description, .. }) => {
             let count = description.kind.registers();
@@ -144,6 +143,9 @@ pub async fn ask(
             });
             (request, answer, telegram)
         }
+        (UnitAddress::Modbus(unit), Register::SunSpec(wanted)) => {
+            sunspec_model(line, protocol, unit, *wanted, numbers).await?
+        }
         _ => unreachable!("a configuration gives each meter a profile of its bus's protocol"),
     };
     match telegram {
@@ -153,6 +155,46 @@ pub async fn ask(
             line.hang_up();
             Err(LookError::Refused { refused, answer })
         }
+    }
+}
+
+/// Sends a request that an M-Bus device acknowledges.
+async fn acknowledged(line: &mut Line, request: &[u8]) -> Result<(), LookError> {
+    let answer = line.exchange(request, mbus::arrival).await?;
+    if mbus::parse(&answer) == Ok(mbus::Parsed::Acknowledged) {
+        return Ok(());
+    }
+    line.hang_up();
+    let refused = Refused::WrongSubject { expected: "acknowledged".into(), found: "another frame".into() };
+    Err(LookError::Refused { refused, answer })
+}
+
+/// The first of a device's telegrams that holds the register, or its last one.
+async fn mbus_values(
+    line: &mut Line,
+    address: u8,
+    selector: Option<&mbus::Selector>,
+    decode: impl Fn(&[u8]) -> Result<Telegram, Refused>,
+) -> Result<(Vec<u8>, Vec<u8>, Result<Telegram, Refused>), LookError> {
+    let mut toggle = true;
+    let mut telegrams = 1;
+    loop {
+        let request = mbus::read_request(address, toggle);
+        let answer = line.exchange(&request, mbus::arrival).await?;
+        let mut telegram = decode(&answer);
+        if let (Ok(telegram), Some(selector)) = (&mut telegram, selector) {
+            selector.apply(telegram);
+        }
+        let goes_on = telegram.as_ref().is_ok_and(|telegram| {
+            let is_there = telegram.records.iter().any(|record| record.is_register);
+            !is_there && mbus::is_continued(telegram) && telegrams < mbus::MAX_TELEGRAMS
+        });
+        if !goes_on {
+            return Ok((request, answer, telegram));
+        }
+        // The other toggle says that this telegram has come, and asks for the next.
+        toggle = !toggle;
+        telegrams += 1;
     }
 }
 
@@ -177,6 +219,66 @@ async fn read_registers(
     let registers = modbus::decode_answer(framing, &answer, question, numbers.transaction);
     Ok((request, answer, registers))
 }
+
+/// The model that is wanted of a SunSpec device. The chain is walked each time: a device can be exchanged, or get new programs,
+/// and then other registers stand where the counter was.
+async fn sunspec_model(
+    line: &mut Line,
+    protocol: BusProtocol,
+    unit: u8,
+    wanted: sunspec::Wanted,
+    numbers: &mut Numbers,
+) -> Result<(Vec<u8>, Vec<u8>, Result<Telegram, Refused>), LookError> {
+    let mut base = None;
+    for first in sunspec::BASES {
+        let question = Request { unit, function: modbus::Function::Holding, first, count: sunspec::HEADER };
+        let (request, answer, registers) = read_registers(line, protocol, question, numbers).await?;
+        match registers {
+            Ok(registers) if registers == sunspec::MARKER => {
+                base = Some(first);
+                break;
+            }
+            // There is something else, or nothing: the chain can begin elsewhere.
+            Ok(_) | Err(Refused::DeviceError { .. }) if first != sunspec::BASES[sunspec::BASES.len() - 1] => {}
+            Ok(registers) => {
+                let found = format!("{registers:04x?}");
+                let refused = Refused::WrongSubject { expected: "the mark of SunSpec".into(), found };
+                return Ok((request, answer, Err(refused)));
+            }
+            Err(refused) => return Ok((request, answer, Err(refused))),
+        }
+    }
+    let mut walk = sunspec::Walk::from(base.unwrap_or_default(), wanted);
+    let mut step = walk.next();
+    loop {
+        let question = sunspec::request(unit, &step);
+        let (request, answer, registers) = read_registers(line, protocol, question, numbers).await?;
+        let registers = match registers {
+            Ok(registers) => registers,
+            Err(refused) => return Ok((request, answer, Err(refused))),
+        };
+        let next = match step {
+            sunspec::Step::Header { .. } => walk.header(&registers),
+            sunspec::Step::Common { .. } => Ok(walk.common(&registers)),
+            sunspec::Step::Model { .. } => {
+                let telegram = sunspec::telegram(unit, &registers, wanted).map(|mut telegram| {
+                    let text = |what, text: Option<String>| Some(Record::new(what, Content::Text(text?)));
+                    telegram.records.extend(text(SUNSPEC_NUMBER, walk.device));
+                    telegram.records.extend(text("device", walk.maker));
+                    telegram
+                });
+                return Ok((request, answer, telegram));
+            }
+        };
+        step = match next {
+            Ok(step) => step,
+            Err(refused) => return Ok((request, answer, Err(refused))),
+        };
+    }
+}
+
+/// The record with the number of a SunSpec device.
+const SUNSPEC_NUMBER: &str = "device_number";
 
 /// The number of the device, where it can be asked for; to notice that another stands in its place.
 pub async fn number(
@@ -217,7 +319,11 @@ pub async fn number(
 
 /// The number of the device, where every answer says it.
 pub fn number_in(telegram: &Telegram) -> Option<String> {
-    if telegram.protocol == Protocol::Mbus { text_of(telegram, "identification") } else { None }
+    match telegram.protocol {
+        Protocol::Mbus => text_of(telegram, "identification"),
+        Protocol::Modbus => text_of(telegram, SUNSPEC_NUMBER),
+        _ => None,
+    }
 }
 
 fn text_of(telegram: &Telegram, what: &str) -> Option<String> {

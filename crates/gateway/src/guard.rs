@@ -133,6 +133,13 @@ impl Limits {
         Some(u64::try_from(most).unwrap_or(u64::MAX))
     }
 
+    /// Whether a register that is lower than before has started again: as far as is known, so much can have passed.
+    pub fn has_started_again(&self, last: Seen, now: Seen) -> bool {
+        let most = self.most(now.time_ms.saturating_sub(last.time_ms));
+        let around = self.modulus.map(|modulus| modulus - last.register.min(modulus) + now.register);
+        around.zip(most).is_some_and(|(around, most)| around <= most)
+    }
+
     /// What to think of a first look.
     pub fn first_look(&self, last: Option<Seen>, now: Seen) -> Verdict {
         if let Some(modulus) = self.modulus
@@ -146,8 +153,7 @@ impl Limits {
         };
         let most = self.most(elapsed_ms);
         let Some(passed) = now.register.checked_sub(last.register) else {
-            let around = self.modulus.map(|modulus| modulus - last.register.min(modulus) + now.register);
-            let is_rollover = around.zip(most).is_some_and(|(around, most)| around <= most);
+            let is_rollover = self.has_started_again(last, now);
             let (last, register) = (last.register, now.register);
             return Verdict::LookAgain(if is_rollover {
                 Doubt::Rollover { last, register }

@@ -1,7 +1,7 @@
 //! A meter as the gateway keeps it: what was last known of it, what can be believed, and what its operator was told.
 
 use crate::clock::{Stamp, Watch};
-use crate::config::{Bus, Meter};
+use crate::config::Meter;
 use crate::guard::{Limits, Seen};
 use crate::journal::{Event, JournalError, JournalReading, Recorded};
 use crate::metrics::Metrics;
@@ -61,6 +61,11 @@ impl Shared {
         }
     }
 
+    /// What the ledger knows of a meter, if it was asked.
+    pub fn registration(&self, meter: MeterId) -> Option<Registration> {
+        self.registrations.read().expect("no holder of this lock panics").get(&meter).copied()
+    }
+
     /// Notes what an operator should see.
     pub async fn note(
         &self,
@@ -88,7 +93,6 @@ pub async fn begin_stretch(watch: &Watch, writer: &Writer) -> Result<(), Journal
 pub struct Kept {
     /// The meter.
     pub meter: Meter,
-    bus: String,
     protocol: &'static str,
     shared: Shared,
     /// What the operator was told last; each condition is told once.
@@ -98,16 +102,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A meter of `bus`.
-    pub fn new(meter: Meter, bus: &Bus, shared: Shared) -> Self {
-        Self {
-            meter,
-            bus: bus.name.clone(),
-            protocol: bus.protocol.name(),
-            shared,
-            condition: None,
-            silence_told: false,
-        }
+    /// A meter that is read over `protocol`.
+    pub const fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
+        Self { meter, protocol, shared, condition: None, silence_told: false }
     }
 
     /// What it shares with the others.
@@ -116,7 +113,7 @@ impl Kept {
     }
 
     fn registration(&self) -> Option<Registration> {
-        self.shared.registrations.read().expect("no holder of this lock panics").get(&self.meter.id).copied()
+        self.shared.registration(self.meter.id)
     }
 
     /// The last that is known of its register: in the journal, or on the ledger where that is newer.
@@ -130,13 +127,7 @@ impl Kept {
 
     /// What can be believed of it.
     pub fn limits(&self) -> Limits {
-        let known = self.registration();
-        Limits {
-            modulus: known.map(|known| known.modulus).or_else(|| modulus(&self.meter)),
-            capacity_per_hour: known.map(|known| known.capacity_per_hour),
-            step: step(&self.meter),
-            interval_ms: self.shared.interval_ms,
-        }
+        limits(&self.meter, self.registration(), self.shared.interval_ms)
     }
 
     /// Puts a reading into the journal, with what was asked and answered.
@@ -152,7 +143,7 @@ impl Kept {
             time_ms: seen.time_ms,
             register: seen.register,
             epoch,
-            bus: self.bus.clone(),
+            bus: self.meter.bus.clone(),
             protocol: self.protocol.into(),
             request,
             answer,
@@ -180,7 +171,7 @@ impl Kept {
         }
         self.silence_told = true;
         let since = Timestamp(last.time_ms);
-        tracing::warn!(meter = %self.meter.id, bus = self.bus, %since, "the meter is silent");
+        tracing::warn!(meter = %self.meter.id, bus = self.meter.bus, %since, "the meter is silent");
         let detail = format!("no reading since {since}: what it counts meanwhile is billed by a substitute rule");
         self.shared.note(Some(self.meter.id), "meter/silent", detail, None).await
     }
@@ -194,8 +185,18 @@ impl Kept {
         }
         self.condition = Some(code.into());
         let (id, unit) = (self.meter.id, self.meter.address());
-        tracing::warn!(meter = %id, bus = self.bus, %unit, code, "{detail}");
+        tracing::warn!(meter = %id, bus = self.meter.bus, %unit, code, "{detail}");
         self.shared.note(Some(id), code, detail, answer).await
+    }
+}
+
+/// What can be believed of a meter of which the ledger knows so much.
+pub fn limits(meter: &Meter, known: Option<Registration>, interval_ms: u64) -> Limits {
+    Limits {
+        modulus: known.map(|known| known.modulus).or_else(|| modulus(meter)),
+        capacity_per_hour: known.map(|known| known.capacity_per_hour),
+        step: step(meter),
+        interval_ms,
     }
 }
 
@@ -211,9 +212,12 @@ pub fn step(meter: &Meter) -> u64 {
     let (number, unit) = match &meter.profile.register {
         Register::Modbus { description, .. } => (description.step.number, description.step.unit),
         Register::Json(description) => (description.step.number, description.step.unit),
+        // A station tells as many decimals as it likes; whole watt-hours are what its transactions count in.
+        Register::Ocpp { .. } => (Number::whole(1), Unit::WattHour),
+        Register::Computed(formula) => return formula.step.max(1),
         Register::Dlt645 { .. } => (Number::decimal(1, 2), Unit::KilowattHour),
         // Their unit stands in the answer: the coarsest that is usual.
-        Register::Cjt188 { .. } | Register::Mbus => match meter.carrier.base_unit() {
+        Register::Cjt188 { .. } | Register::Mbus { .. } | Register::SunSpec(_) => match meter.carrier.base_unit() {
             BaseUnit::Joule => (Number::whole(1), Unit::KilowattHour),
             BaseUnit::Millilitre => (Number::decimal(1, 2), Unit::CubicMetre),
         },

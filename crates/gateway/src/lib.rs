@@ -19,6 +19,9 @@
 //! | [`guard`] | whether a register can be believed |
 //! | [`poller`] | when meters are read |
 //! | [`mqtt`] | meters that publish by themselves |
+//! | [`ocpp`] | charging stations that tell their meters |
+//! | [`told`] | what is told without being asked |
+//! | [`computed`] | meters that are sums and differences of others |
 //! | [`kept`] | what is known of a meter between two readings |
 //! | [`journal`], [`writer`] | every reading, until long after the ledger has it |
 //! | [`sender`], [`uplink`] | how readings come to the ledger |
@@ -31,6 +34,7 @@
 
 pub mod check;
 pub mod clock;
+pub mod computed;
 pub mod config;
 pub mod device;
 pub mod guard;
@@ -40,6 +44,7 @@ pub mod line;
 pub mod metrics;
 pub mod mqtt;
 pub mod number;
+pub mod ocpp;
 pub mod poller;
 pub mod probe;
 pub mod profile;
@@ -48,6 +53,7 @@ pub mod run;
 pub mod sender;
 pub mod serial;
 pub mod simulate;
+pub mod told;
 pub mod uplink;
 pub mod view;
 pub mod writer;

@@ -4,16 +4,24 @@
 
 use crate::journal::JournalError;
 use crate::kept::Shared;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-/// Longest request that is read, in bytes.
-const MAX_REQUEST: usize = 4 * 1_024;
+/// Longest request that is read, in bytes; hyper's least.
+const MAX_REQUEST: usize = 8 * 1_024;
+/// Most headers of a request.
+const MAX_HEADERS: usize = 32;
 /// How long a client may take for its request and the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Most clients at once.
@@ -109,6 +117,10 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Answers until the journal fails.
 pub async fn serve(listener: TcpListener, shared: Shared) -> JournalError {
+    let mut http = http1::Builder::new();
+    // One request a connection: a monitoring system asks once a minute, and nobody holds a place.
+    http.keep_alive(false).max_buf_size(MAX_REQUEST).max_headers(MAX_HEADERS);
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     let clients = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CLIENTS));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -122,35 +134,27 @@ pub async fn serve(listener: TcpListener, shared: Shared) -> JournalError {
             Err(error) => return error,
         };
         let text = shared.metrics.text(shared.watch.clock().now_ms(), backlog);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = answer(&request, &text);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
             let _permit = permit;
             // A client that is slow or gone has no answer.
-            let _ = tokio::time::timeout(PATIENCE, answer(stream, &text)).await;
+            let _ = tokio::time::timeout(PATIENCE, connection).await;
         });
     }
 }
 
-async fn answer(mut stream: TcpStream, text: &str) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 512];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 || request.len() + count > MAX_REQUEST {
-            return Ok(());
-        }
-        request.extend(&buffer[..count]);
-    }
-    let (status, body) = match request.starts_with(b"GET /metrics ") {
-        true => ("200 OK", text),
-        false => ("404 Not Found", "ask for GET /metrics\n"),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await
+fn answer(request: &Request<Incoming>, text: &str) -> Response<String> {
+    let is_asked = request.method() == Method::GET && request.uri().path() == "/metrics";
+    let (status, body) =
+        if is_asked { (StatusCode::OK, text) } else { (StatusCode::NOT_FOUND, "ask for GET /metrics\n") };
+    let mut response = Response::new(body.to_string());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+    response
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@
 //! second look gets it from the next message.
 
 use crate::config::{Bus, Meter};
-use crate::guard::{Doubt, Seen, Verdict};
-use crate::journal::{JournalError, Recorded};
+use crate::guard::Seen;
+use crate::journal::JournalError;
 use crate::kept::{Kept, Shared};
 use crate::profile::{self, Register};
 use crate::protocol::{Refused, json};
+pub use crate::told::Taken;
+use crate::told::{Told, check_time};
 use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, SubscribeFilter};
 use std::time::Duration;
 
@@ -21,42 +23,12 @@ const WAITING: usize = 1_024;
 const RECONNECT: Duration = Duration::from_secs(1);
 /// How long a connection may be silent before it counts as broken.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How far ahead of the gateway's clock a device's may be.
-pub const MOST_AHEAD_MS: u64 = 60_000;
-/// How old a message may be: what a collector kept through an outage is as good as what comes at once.
-pub const MOST_OLD_MS: u64 = 7 * 86_400_000;
 /// Bytes of a message besides its document.
 const HEAD_BYTES: usize = 1_024;
 
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
-    /// Its reading is in the journal.
-    Recorded {
-        /// When the device read it.
-        time_ms: u64,
-        /// What it showed.
-        register: u64,
-    },
-    /// It was there already.
-    Known,
-    /// It waits for the next to confirm it.
-    Doubted(Doubt),
-    /// The register cannot be believed.
-    Held(Doubt),
-    /// It is no reading.
-    Refused(&'static str),
-    /// The broker kept it: it is old.
-    Retained,
-    /// Nobody asked for it.
-    Strange,
-}
-
 struct Subscribed {
-    kept: Kept,
+    told: Told,
     topic: String,
-    /// A register that the next message must confirm.
-    doubted: Option<(Seen, Doubt)>,
 }
 
 /// Takes the messages of a broker.
@@ -71,7 +43,8 @@ impl Subscriber {
     pub fn new(bus: Bus, meters: Vec<Meter>, shared: Shared) -> Self {
         let subscribed = meters.into_iter().map(|meter| {
             let topic = meter.address();
-            Subscribed { kept: Kept::new(meter, &bus, shared.clone()), topic, doubted: None }
+            let told = Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()));
+            Subscribed { told, topic }
         });
         Self { subscribed: subscribed.collect(), bus, shared }
     }
@@ -179,46 +152,9 @@ impl Subscriber {
 
     async fn take_for(&mut self, place: usize, message: &Publish) -> Result<Taken, JournalError> {
         let stamp = self.shared.stamp().await?;
-        let subscribed = &mut self.subscribed[place];
-        let seen = match read(&subscribed.kept.meter, message, stamp.time_ms) {
-            Ok(seen) => seen,
-            Err(refused) => {
-                let code = refused.code();
-                subscribed.kept.tell(code, refused.to_string(), Some(message.payload.to_vec())).await?;
-                return Ok(Taken::Refused(code));
-            }
-        };
-        let last = subscribed.kept.last().await?;
-        if last == Some(seen) {
-            return Ok(Taken::Known);
-        }
-        let limits = subscribed.kept.limits();
-        let verdict = match subscribed.doubted.take() {
-            Some((first, doubt)) if first.time_ms < seen.time_ms => limits.second_look(last, first, seen, doubt),
-            _ => limits.first_look(last, seen),
-        };
-        match verdict {
-            Verdict::Take => {
-                let request = message.topic.clone().into_bytes();
-                let recorded = subscribed.kept.record(seen, stamp.epoch, request, message.payload.to_vec()).await;
-                match recorded {
-                    Ok(Recorded::New) => Ok(Taken::Recorded { time_ms: seen.time_ms, register: seen.register }),
-                    Ok(Recorded::Known) => Ok(Taken::Known),
-                    Err(error) => Err(error),
-                }
-            }
-            Verdict::LookAgain(doubt) => {
-                subscribed.doubted = Some((seen, doubt));
-                Ok(Taken::Doubted(doubt))
-            }
-            Verdict::Hold(doubt) => {
-                // An older message than the last says nothing new, and is no reason to tell anybody.
-                if !matches!(doubt, Doubt::TimeNotRising { .. }) {
-                    subscribed.kept.tell(doubt.code(), doubt.to_string(), Some(message.payload.to_vec())).await?;
-                }
-                Ok(Taken::Held(doubt))
-            }
-        }
+        let told = &mut self.subscribed[place].told;
+        let seen = read(&told.kept.meter, message, stamp.time_ms);
+        told.take(seen, stamp.epoch, message.topic.as_bytes(), &message.payload).await
     }
 
     async fn note(&self, code: &str, detail: String) -> Result<(), JournalError> {
@@ -232,13 +168,7 @@ fn read(meter: &Meter, message: &Publish, now_ms: u64) -> Result<Seen, Refused> 
         unreachable!("a configuration gives each meter a profile of its bus's protocol")
     };
     let document = json::decode(&message.payload, &message.topic, description)?;
-    let invalid = |reason: String| Refused::Invalid { what: "time".into(), reason };
-    if document.time_ms > now_ms.saturating_add(MOST_AHEAD_MS) {
-        return Err(invalid(format!("{} is in the future: it is {now_ms}", document.time_ms)));
-    }
-    if document.time_ms < now_ms.saturating_sub(MOST_OLD_MS) {
-        return Err(invalid(format!("{} is more than a week ago: it is {now_ms}", document.time_ms)));
-    }
+    check_time(document.time_ms, now_ms)?;
     let quantity = profile::quantity_floor(&document.telegram, meter.carrier, meter.ratio)?;
     Ok(Seen { time_ms: document.time_ms, register: quantity.0 })
 }

@@ -47,7 +47,7 @@ impl Poller {
     /// A poller of `bus` for its `meters`.
     pub fn new(bus: Bus, meters: Vec<Meter>, line: Line, shared: Shared) -> Self {
         let polled = meters.into_iter().map(|meter| {
-            let kept = Kept::new(meter, &bus, shared.clone());
+            let kept = Kept::new(meter, bus.protocol.name(), shared.clone());
             Polled { kept, check_device: true }
         });
         Self { polled: polled.collect(), bus, line, numbers: Numbers::default(), shared }

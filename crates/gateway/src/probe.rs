@@ -10,9 +10,6 @@ use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, d
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, MeterId};
 
-/// M-Bus: any device; answered where only one is on the line.
-const MBUS_ANY: u8 = 254;
-
 /// What is known of a meter beforehand.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -111,7 +108,7 @@ impl Probe<'_> {
             (None, Protocol::Dlt645) => builtin("dlt645-2007"),
             (None, Protocol::Cjt188) => builtin("cjt188"),
             (None, Protocol::Mbus) => builtin("mbus"),
-            (None, Protocol::Modbus | Protocol::Json) => {
+            (None, Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual) => {
                 let finding = "which registers count is each maker's own: name a profile, or look at some registers";
                 self.report.findings.push(finding.into());
                 return;
@@ -178,7 +175,7 @@ impl Probe<'_> {
                 UnitAddress::read(Protocol::Cjt188, &telegram.address)
             }
             BusProtocol::Mbus => {
-                let request = mbus::read_request(MBUS_ANY, true);
+                let request = mbus::read_request(mbus::ANY, true);
                 let answer = self.line.exchange(&request, mbus::arrival).await;
                 let telegram = self.received(asked, request, answer, mbus::decode)?;
                 self.report.carrier = self.report.carrier.or(telegram.carrier);
@@ -188,6 +185,7 @@ impl Probe<'_> {
                 Err("a Modbus device cannot be asked for its address: name its unit".into())
             }
             BusProtocol::Mqtt => Err("a device that publishes is not asked: see its topic at the broker".into()),
+            BusProtocol::Ocpp => Err("a charging station is not asked: it connects to the gateway".into()),
         };
         match found {
             Ok(unit) => Some(unit),
@@ -335,8 +333,8 @@ pub const fn is_for(profile: &Profile, protocol: BusProtocol) -> bool {
         (&profile.register, protocol.protocol()),
         (Register::Dlt645 { .. }, Protocol::Dlt645)
             | (Register::Cjt188 { .. }, Protocol::Cjt188)
-            | (Register::Mbus, Protocol::Mbus)
-            | (Register::Modbus { .. }, Protocol::Modbus)
+            | (Register::Mbus { .. }, Protocol::Mbus)
+            | (Register::Modbus { .. } | Register::SunSpec(_), Protocol::Modbus)
             | (Register::Json(_), Protocol::Json)
     )
 }

@@ -3,11 +3,16 @@
 //! Profiles are data, in TOML: the built-in ones in `profiles/builtin.toml`, a site's own in its configuration file, in the
 //! same words. A profile of a site takes the place of a built-in one of the same name.
 
+mod written;
+
+pub use written::WrittenProfile;
+
+use crate::computed::Formula;
 use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
-use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder};
-use crate::protocol::{Content, Protocol, Refused, Telegram, json};
+use crate::protocol::modbus::{Description, Function};
+use crate::protocol::{Content, Protocol, Refused, Telegram, json, mbus, sunspec};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utilidor_types::{Carrier, Quantity};
@@ -62,9 +67,21 @@ pub enum Register {
         units: UnitPosition,
     },
     /// M-Bus.
-    Mbus,
+    Mbus {
+        /// Which record is the register; none where the device shows one alone.
+        selector: Option<mbus::Selector>,
+    },
     /// A JSON document.
     Json(json::Description),
+    /// A counter in a SunSpec device's chain of models, over Modbus.
+    SunSpec(sunspec::Wanted),
+    /// What a charging station tells of a connector.
+    Ocpp {
+        /// Whether its device signs: then the signed records count, and nothing else.
+        signed: bool,
+    },
+    /// No device's: it is computed.
+    Computed(Formula),
     /// Modbus.
     Modbus {
         /// Which registers.
@@ -96,9 +113,11 @@ impl Register {
         match self {
             Self::Dlt645 { .. } => Protocol::Dlt645,
             Self::Cjt188 { .. } => Protocol::Cjt188,
-            Self::Mbus => Protocol::Mbus,
+            Self::Mbus { .. } => Protocol::Mbus,
             Self::Json(_) => Protocol::Json,
-            Self::Modbus { .. } => Protocol::Modbus,
+            Self::Ocpp { .. } => Protocol::Ocpp,
+            Self::Computed(_) => Protocol::Virtual,
+            Self::Modbus { .. } | Self::SunSpec(_) => Protocol::Modbus,
         }
     }
 }
@@ -165,186 +184,6 @@ pub enum ProfileError {
     },
 }
 
-/// A profile as it is written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WrittenProfile {
-    name: String,
-    #[serde(default)]
-    device: String,
-    #[serde(default = "modbus")]
-    protocol: String,
-    #[serde(default)]
-    carrier: Option<String>,
-    #[serde(default = "primary")]
-    side: Side,
-    #[serde(default)]
-    modulus: Option<String>,
-    #[serde(default)]
-    source: String,
-    #[serde(default)]
-    identifier: Option<String>,
-    #[serde(default)]
-    serial_identifier: Option<String>,
-    #[serde(default)]
-    units: Option<UnitPosition>,
-    #[serde(default)]
-    register: Option<WrittenRegister>,
-    #[serde(default)]
-    serial: Option<SerialRegisters>,
-    #[serde(default)]
-    json: Option<WrittenJson>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenJson {
-    value: String,
-    time: String,
-    step: String,
-}
-
-fn modbus() -> String {
-    Protocol::Modbus.name().into()
-}
-
-const fn primary() -> Side {
-    Side::Primary
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenRegister {
-    address: u16,
-    function: Function,
-    #[serde(rename = "type")]
-    kind: Kind,
-    #[serde(default)]
-    words: Option<WordOrder>,
-    #[serde(default)]
-    bytes: ByteOrder,
-    step: String,
-    #[serde(default)]
-    absent: Vec<String>,
-}
-
-impl WrittenProfile {
-    /// The profile, if all that it needs is there and nothing else.
-    pub fn check(self) -> Result<Profile, ProfileError> {
-        let name = self.name.clone();
-        let wrong = |field, reason: String| ProfileError::Field { profile: name.clone(), field, reason };
-        let protocol: Protocol = self.protocol.parse().map_err(|error| wrong("protocol", format!("{error}")))?;
-        let carrier = self.carrier.map(|carrier| carrier.parse::<Carrier>()).transpose();
-        let carrier = carrier.map_err(|error| wrong("carrier", error.to_string()))?;
-        let step = |field, text: &str| text.parse::<Step>().map_err(|error| wrong(field, error.to_string()));
-        let modulus = self.modulus.as_deref().map(|text| step("modulus", text)).transpose()?;
-        let identifier = |field, text: &str| match u32::from_str_radix(text, 16) {
-            Ok(identifier) if text.len() == 8 => Ok(Identifier(identifier)),
-            _ => Err(wrong(field, format!("{text:?} is no data identifier: write its eight hexadecimal digits"))),
-        };
-        let not_for = |field| wrong(field, format!("it is not for {protocol}"));
-        if self.identifier.is_some() && protocol != Protocol::Dlt645 {
-            return Err(not_for("identifier"));
-        }
-        if self.serial_identifier.is_some() && protocol != Protocol::Dlt645 {
-            return Err(not_for("serial_identifier"));
-        }
-        if self.units.is_some() && protocol != Protocol::Cjt188 {
-            return Err(not_for("units"));
-        }
-        if self.register.is_some() && protocol != Protocol::Modbus {
-            return Err(not_for("register"));
-        }
-        if self.serial.is_some() && protocol != Protocol::Modbus {
-            return Err(not_for("serial"));
-        }
-        if self.json.is_some() && protocol != Protocol::Json {
-            return Err(not_for("json"));
-        }
-        let register = match protocol {
-            Protocol::Json => {
-                let Some(written) = self.json else {
-                    return Err(wrong("json", "it is missing: say value, time and step".into()));
-                };
-                for (field, pointer) in [("json.value", &written.value), ("json.time", &written.time)] {
-                    let depth = pointer.split('/').count() - 1;
-                    if !pointer.starts_with('/') || depth > json::MAX_DEPTH {
-                        let reason = format!("{pointer:?} is no pointer: write it as /meter/energy");
-                        return Err(wrong(field, reason));
-                    }
-                }
-                let step = step("json.step", &written.step)?;
-                Register::Json(json::Description { value: written.value, time: written.time, step })
-            }
-            Protocol::Dlt645 => Register::Dlt645 {
-                identifier: match &self.identifier {
-                    Some(text) => identifier("identifier", text)?,
-                    None => return Err(wrong("identifier", "it is missing: 00010000 is forward active energy".into())),
-                },
-                serial: self
-                    .serial_identifier
-                    .as_deref()
-                    .map(|text| identifier("serial_identifier", text))
-                    .transpose()?,
-            },
-            Protocol::Cjt188 => Register::Cjt188 { units: self.units.unwrap_or(UnitPosition::Found) },
-            Protocol::Mbus => Register::Mbus,
-            Protocol::Modbus => {
-                let Some(written) = self.register else {
-                    return Err(wrong("register", "it is missing: say address, function, type, words and step".into()));
-                };
-                // One register has no order of words; for several, a guess would be a guess at the bill.
-                let words = match written.words {
-                    Some(words) => words,
-                    None if written.kind.registers() == 1 => WordOrder::HighFirst,
-                    None => {
-                        return Err(wrong("register.words", "it is missing: write high-first or low-first".into()));
-                    }
-                };
-                if written.absent.len() > MAX_ABSENT {
-                    let reason = format!("{} patterns are more than the {MAX_ABSENT} allowed", written.absent.len());
-                    return Err(wrong("register.absent", reason));
-                }
-                let pattern = |text: &String| {
-                    let digits = text.strip_prefix("0x").unwrap_or_default();
-                    u64::from_str_radix(digits, 16).map_err(|_| {
-                        wrong("register.absent", format!("{text:?} is no pattern: write it as 0x7fffffff"))
-                    })
-                };
-                let absent = written.absent.iter().map(pattern).collect::<Result<_, _>>()?;
-                if let Some(serial) = self.serial
-                    && !(1..=16).contains(&serial.count)
-                {
-                    return Err(wrong("serial.count", "a device's number has 1 to 16 registers".into()));
-                }
-                Register::Modbus {
-                    function: written.function,
-                    address: written.address,
-                    description: Description {
-                        what: "register".into(),
-                        kind: written.kind,
-                        words,
-                        bytes: written.bytes,
-                        step: step("register.step", &written.step)?,
-                        absent,
-                        is_register: true,
-                    },
-                    serial: self.serial,
-                }
-            }
-        };
-        Ok(Profile {
-            name: self.name,
-            device: self.device,
-            carrier,
-            side: self.side,
-            modulus,
-            source: self.source,
-            register,
-        })
-    }
-}
-
 /// The profiles that there are, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profiles(BTreeMap<String, Profile>);
@@ -400,7 +239,7 @@ mod tests {
     #[test]
     fn the_built_in_profiles_are_complete_and_say_their_source() {
         let profiles = Profiles::builtin();
-        assert_eq!(profiles.iter().count(), 13);
+        assert_eq!(profiles.iter().count(), 18);
         for profile in profiles.iter() {
             assert!(!profile.device.is_empty() && !profile.source.is_empty(), "{}", profile.name);
             if let (Some(carrier), Register::Modbus { description, .. }) = (profile.carrier, &profile.register) {
@@ -441,6 +280,12 @@ mod tests {
             ("name = 'x'\nprotocol = 'mbus'\nunits = 'after'", "units: it is not for mbus"),
             ("name = 'x'\ncarrier = 'steam'\nprotocol = 'mbus'", "no carrier is called"),
             ("name = 'x'\ntypo = 1", "unknown field `typo`"),
+            ("name = 'x'\nsunspec = { energy = 'produced', nth = 0 }", "sunspec.nth: it is not between"),
+            ("name = 'x'\nsunspec = { energy = 'lost' }", "unknown variant `lost`"),
+            ("name = 'x'\nprotocol = 'mbus'\nsunspec = { energy = 'produced' }", "sunspec: it is not for mbus"),
+            ("name = 'x'\nsigned = true", "signed: it is not for modbus"),
+            ("name = 'x'\nmbus = { record = 'energy' }", "mbus: it is not for modbus"),
+            ("name = 'x'\nprotocol = 'mbus'\nmbus = { tariff = 1 }", "missing field `record`"),
             ("name = 'x'\nprotocol = 'json'", "json: it is missing"),
             ("name = 'x'\nprotocol = 'json'\njson = { value = 'e', time = '/t', step = '1kWh' }", "json.value"),
             ("name = 'x'\nregister = { address = 1, function = 3, type = 'u32', step = '1kWh' }", "register.words"),

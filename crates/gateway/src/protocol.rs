@@ -6,17 +6,23 @@
 //! | [`cjt188`] | water, heat, cold and gas meters by CJ/T 188-2004 and -2018 |
 //! | [`mbus`] | heat and water meters by wired M-Bus, EN 13757-2 and -3 |
 //! | [`modbus`] | registers by Modbus, in TCP and RTU frames |
+//! | [`sunspec`] | devices that describe their registers themselves, over Modbus |
+//! | [`ocpp`] | what charging stations tell, by OCPP 1.6 |
 //! | [`json`] | registers in JSON documents, as collectors publish them |
+//! | [`computed`] | what a virtual meter's readings are computed from |
 //!
 //! A *frame* is what stands on the line between its start and its end, a *telegram* what it says, a *record* one value in
 //! it. Decoders are pure and strict: a frame is taken whole or refused; nothing is skipped, guessed or repaired. Every length
 //! is bounded before anything is allocated for it.
 
 pub mod cjt188;
+pub mod computed;
 pub mod dlt645;
 pub mod json;
 pub mod mbus;
 pub mod modbus;
+pub mod ocpp;
+pub mod sunspec;
 
 use crate::number::{Number, NumberError, Unit};
 use std::fmt;
@@ -38,11 +44,16 @@ pub enum Protocol {
     Modbus,
     /// JSON documents.
     Json,
+    /// Calls of charging stations.
+    Ocpp,
+    /// Documents of virtual meters.
+    Virtual,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 5] = [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus, Self::Json];
+    pub const ALL: [Self; 7] =
+        [Self::Dlt645, Self::Cjt188, Self::Mbus, Self::Modbus, Self::Json, Self::Ocpp, Self::Virtual];
 
     /// The name used in JSON and commands.
     pub const fn name(self) -> &'static str {
@@ -52,6 +63,8 @@ impl Protocol {
             Self::Mbus => "mbus",
             Self::Modbus => "modbus",
             Self::Json => "json",
+            Self::Ocpp => "ocpp",
+            Self::Virtual => "virtual",
         }
     }
 
@@ -63,6 +76,8 @@ impl Protocol {
             Self::Mbus => mbus::decode(frame),
             Self::Modbus => modbus::decode(frame),
             Self::Json => Err(Refused::NeedsProfile { protocol: self }),
+            Self::Ocpp => ocpp::decode(frame),
+            Self::Virtual => computed::decode(frame),
         }
     }
 }
@@ -75,7 +90,7 @@ impl fmt::Display for Protocol {
 
 /// The text names no protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus, modbus and json")]
+#[error("no protocol is called {0:?}; protocols are dlt645, cjt188, mbus, modbus, json, ocpp and virtual")]
 pub struct UnknownProtocol(pub String);
 
 impl std::str::FromStr for Protocol {

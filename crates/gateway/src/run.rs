@@ -1,12 +1,14 @@
 //! The gateway as a whole: a poller for each bus, one sender, one journal.
 
 use crate::clock::{Clock, SetClock, SystemClock, Watch};
+use crate::computed::Computer;
 use crate::config::{Bus, BusProtocol, Config, Place};
 use crate::journal::{Journal, JournalError};
 use crate::kept::{Registration, Registrations, Shared, begin_stretch};
 use crate::line::{self, Line, Patience};
 use crate::metrics;
 use crate::mqtt::Subscriber;
+use crate::ocpp::Central;
 use crate::poller::Poller;
 use crate::sender::{Sender, Step};
 use crate::serial;
@@ -127,10 +129,18 @@ pub async fn run<U: Uplink>(
         let meters = config.meters_of(&bus.name).cloned().collect();
         if bus.protocol == BusProtocol::Mqtt {
             tasks.spawn(Subscriber::new(bus.clone(), meters, shared.clone()).run());
+        } else if bus.protocol == BusProtocol::Ocpp {
+            // Beside the journal, whose name they have.
+            let signed = config.site.journal.with_extension("signed");
+            tasks.spawn(Central::new(bus.clone(), meters, &signed, shared.clone()).run());
         } else {
             let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());
             tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
         }
+    }
+    let computer = Computer::new(&config.meters, &shared);
+    if !computer.is_empty() {
+        tasks.spawn(computer.run());
     }
     if let Some(address) = config.site.metrics {
         let listener = metrics::listen(address).await.map_err(|source| RunError::Metrics { address, source })?;

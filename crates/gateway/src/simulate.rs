@@ -3,24 +3,23 @@
 //! A simulated meter has the register that its configuration describes. It rises with time, and can be set. Faults: silence,
 //! late answers, swapped words, another device in its place, a register that starts again.
 
+mod device;
+
 use crate::clock::Clock;
-use crate::config::{Bus, BusProtocol, Config, Meter, UnitAddress};
+use crate::config::{Bus, BusProtocol, Config, UnitAddress};
 use crate::line::{Dial, Wire};
-use crate::profile::Register;
-use crate::protocol::modbus::{self, Framing, WordOrder};
+use crate::protocol::modbus::{self, Framing};
 use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
 use crate::serial::PlayedPort;
+use device::{Device, Request};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use utilidor_types::carrier::BaseUnit;
-use utilidor_types::{Carrier, MeterId};
+use utilidor_types::MeterId;
 
-/// Milliseconds in an hour.
-const HOUR_MS: u128 = 3_600_000;
 /// Most connections that a simulated bus answers at once.
 const MAX_CONNECTIONS: usize = 64;
 /// Longest that a late answer is late.
@@ -37,142 +36,6 @@ pub enum Fault {
     SwappedWords,
     /// It changes a bit on the way.
     Noise,
-}
-
-#[derive(Debug, Clone)]
-struct Device {
-    meter: Meter,
-    protocol: BusProtocol,
-    /// What has flowed when it was last set, in base units.
-    quantity: u64,
-    set_ms: u64,
-    per_hour: u64,
-    fault: Option<Fault>,
-    /// The device's own number.
-    number: u64,
-}
-
-impl Device {
-    fn quantity(&self, now_ms: u64) -> u64 {
-        let elapsed = u128::from(now_ms.saturating_sub(self.set_ms));
-        let passed = elapsed * u128::from(self.per_hour) / HOUR_MS;
-        u64::try_from(u128::from(self.quantity) + passed).unwrap_or(u64::MAX)
-    }
-
-    /// The register in steps of `step` base units, as the device counts it: behind its transformers.
-    fn steps(&self, now_ms: u64, step: u64) -> u64 {
-        self.quantity(now_ms) / self.meter.ratio.factor() / step
-    }
-
-    /// Base units of one step of the register as it is sent.
-    fn step(&self) -> u64 {
-        match (&self.meter.profile.register, self.meter.carrier.base_unit()) {
-            (Register::Modbus { description, .. }, _) => {
-                let step = description.step;
-                step.number.quantity_floor(step.unit, self.meter.carrier).map_or(1, |quantity| quantity.0.max(1))
-            }
-            // Watt-hours, litres.
-            (Register::Mbus, BaseUnit::Joule) => 3_600,
-            (Register::Mbus, BaseUnit::Millilitre) => 1_000,
-            // Hundredths of a kilowatt-hour, of a cubic metre.
-            (_, BaseUnit::Joule) => 36_000,
-            (_, BaseUnit::Millilitre) => 10_000,
-        }
-    }
-
-    /// Steps at which the register starts again.
-    fn modulus(&self) -> u128 {
-        match &self.meter.profile.register {
-            Register::Modbus { description, .. } => 1 << (16 * description.kind.registers()),
-            Register::Mbus => 1 << 32,
-            Register::Json(_) => 1 << 64,
-            Register::Dlt645 { .. } | Register::Cjt188 { .. } => 100_000_000,
-        }
-    }
-
-    /// The answer to a request for this device; none if it does not understand.
-    fn answer(&self, request: &Request, now_ms: u64) -> Option<Vec<u8>> {
-        let steps = self.steps(now_ms, self.step());
-        let wrapped = (u128::from(steps) % self.modulus()) as u64;
-        Some(match (request, self.meter.unit, &self.meter.profile.register) {
-            (Request::Dlt645(parsed), UnitAddress::Dlt645(address), Register::Dlt645 { identifier, serial }) => {
-                if parsed.is_address_request() {
-                    return Some(dlt645::address_answer(address));
-                }
-                let asked = parsed.identifier().ok()?;
-                if asked == *identifier {
-                    dlt645::read_answer(address, asked, wrapped, 4)
-                } else if Some(asked) == *serial {
-                    dlt645::read_answer(address, asked, self.number, 6)
-                } else {
-                    dlt645::no_data_answer(address)
-                }
-            }
-            (Request::Cjt188(parsed), UnitAddress::Cjt188(address), _) => {
-                let kind = cjt188::Kind::of(self.meter.carrier);
-                let serial = parsed.serial()?;
-                if parsed.is_address_request() {
-                    return Some(cjt188::address_answer(kind, address, serial));
-                }
-                match self.meter.carrier {
-                    Carrier::Heating | Carrier::Cooling | Carrier::Electricity => {
-                        cjt188::heat_answer(kind, address, serial, wrapped)
-                    }
-                    Carrier::HotWater | Carrier::Gas | Carrier::Water => {
-                        cjt188::volume_answer(kind, address, serial, wrapped)
-                    }
-                }
-            }
-            (Request::Mbus { control: 0x40 }, UnitAddress::Mbus(_), _) => mbus::acknowledgement(),
-            (Request::Mbus { .. }, UnitAddress::Mbus(primary), _) => {
-                mbus::answer(primary, (self.number % 100_000_000) as u32, self.meter.carrier, wrapped as u32)
-            }
-            (
-                Request::Modbus { framing, transaction, request },
-                UnitAddress::Modbus(unit),
-                Register::Modbus { function, address, description, serial },
-            ) => {
-                let count = description.kind.registers();
-                if let Some(serial) = serial
-                    && (request.function, request.first, request.count)
-                        == (serial.function, serial.address, serial.count)
-                {
-                    let high_first = WordOrder::HighFirst;
-                    let registers =
-                        modbus::to_registers(self.number, serial.count.min(4), high_first, Default::default());
-                    return Some(modbus::answer(*framing, *transaction, unit, *function, &registers));
-                }
-                if (request.function, request.first, request.count) != (*function, *address, count) {
-                    const NO_SUCH_REGISTERS: u8 = 2;
-                    return Some(modbus::exception(*framing, *transaction, unit, request.function, NO_SUCH_REGISTERS));
-                }
-                let bits = match description.kind {
-                    // A device that shows floats rounds as they do: here it may.
-                    modbus::Kind::F32 => (steps as f32).to_bits().into(),
-                    modbus::Kind::F64 => (steps as f64).to_bits(),
-                    modbus::Kind::Bcd32 => {
-                        u64::from_str_radix(&(steps % 100_000_000).to_string(), 16).unwrap_or_default()
-                    }
-                    _ => wrapped,
-                };
-                let words = match (self.fault, description.words) {
-                    (Some(Fault::SwappedWords), WordOrder::HighFirst) => WordOrder::LowFirst,
-                    (Some(Fault::SwappedWords), WordOrder::LowFirst) => WordOrder::HighFirst,
-                    (_, words) => words,
-                };
-                let registers = modbus::to_registers(bits, count, words, description.bytes);
-                modbus::answer(*framing, *transaction, unit, *function, &registers)
-            }
-            _ => return None,
-        })
-    }
-}
-
-enum Request {
-    Dlt645(dlt645::Parsed),
-    Cjt188(cjt188::Parsed),
-    Mbus { control: u8 },
-    Modbus { framing: Framing, transaction: u16, request: modbus::Request },
 }
 
 /// Why a command did nothing.
@@ -214,6 +77,7 @@ impl Simulator {
                 per_hour,
                 fault: None,
                 number,
+                is_selected: false,
             };
             devices.insert(key(&bus.name, &meter.unit), device);
         }
@@ -380,6 +244,23 @@ impl Simulator {
         }
     }
 
+    /// Selects the devices of a bus that are meant, and no others; the unit of one of them.
+    fn select(&self, bus: &str, meant: mbus::Secondary) -> Option<String> {
+        let mut devices = self.devices.lock().expect("no holder of this lock panics");
+        for device in devices.values_mut().filter(|device| device.meter.bus == bus) {
+            device.is_selected = device.secondary().is_some_and(|device| meant.means(device));
+        }
+        drop(devices);
+        // Whoever nobody is does not answer.
+        Some(self.selected(bus).unwrap_or_default())
+    }
+
+    fn selected(&self, bus: &str) -> Option<String> {
+        let devices = self.devices.lock().expect("no holder of this lock panics");
+        let mut selected = devices.values().filter(|device| device.meter.bus == bus && device.is_selected);
+        selected.next().map(|device| device.meter.unit.to_string())
+    }
+
     /// The answer to a request on a bus, and how late it comes.
     fn answer(&self, bus: &str, protocol: BusProtocol, bytes: &[u8]) -> Option<(Vec<u8>, Duration)> {
         let (request, unit) = match protocol {
@@ -393,12 +274,22 @@ impl Simulator {
                 let unit = (parsed.address != cjt188::Address::ANY).then(|| parsed.address.to_string());
                 (Request::Cjt188(parsed), unit)
             }
-            BusProtocol::Mbus => match mbus::parse(bytes).ok()? {
-                mbus::Parsed::Short { control, primary } => (Request::Mbus { control }, Some(primary.to_string())),
-                _ => return None,
-            },
-            // Whoever publishes is not asked.
-            BusProtocol::Mqtt => return None,
+            BusProtocol::Mbus => {
+                let parsed = mbus::parse(bytes).ok()?;
+                if let Some(device) = mbus::selection(&parsed) {
+                    (Request::Mbus { acknowledge: true }, self.select(bus, device))
+                } else {
+                    let mbus::Parsed::Short { control, primary } = parsed else { return None };
+                    let unit = match primary {
+                        mbus::ANY => None,
+                        mbus::SELECTED => Some(self.selected(bus)?),
+                        primary => Some(primary.to_string()),
+                    };
+                    (Request::Mbus { acknowledge: control == 0x40 }, unit)
+                }
+            }
+            // Whoever tells by itself is not asked.
+            BusProtocol::Mqtt | BusProtocol::Ocpp => return None,
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
                 let framing = if protocol == BusProtocol::ModbusTcp { Framing::Tcp } else { Framing::Rtu };
                 let parsed = modbus::parse(framing, bytes).ok()?;
@@ -447,7 +338,7 @@ fn arrival(protocol: BusProtocol, bytes: &[u8]) -> Result<Arrival, Refused> {
         BusProtocol::Mbus => mbus::arrival(bytes),
         BusProtocol::ModbusTcp => modbus::request_arrival(Framing::Tcp, bytes),
         BusProtocol::ModbusRtu => modbus::request_arrival(Framing::Rtu, bytes),
-        BusProtocol::Mqtt => Err(Refused::NeedsProfile { protocol: protocol.protocol() }),
+        BusProtocol::Mqtt | BusProtocol::Ocpp => Err(Refused::NeedsProfile { protocol: protocol.protocol() }),
     }
 }
 

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use utilidor_gateway::number::Unit;
-use utilidor_gateway::protocol::{Content, Protocol, Refused, Telegram, cjt188, dlt645, from_hex, json, mbus, modbus};
+use utilidor_gateway::protocol::{
+    Content, Protocol, Refused, Telegram, cjt188, dlt645, from_hex, json, mbus, modbus, sunspec,
+};
 use utilidor_types::Carrier;
 
 /// Columns: protocol, frame, what, expected, source, whether the source states the value.
@@ -152,7 +154,7 @@ fn an_answer_of_another_address_is_refused() {
                 cjt188::decode_answer(&frame, "9".parse().unwrap(), serial, cjt188::UnitPosition::Found)
             }
             Protocol::Mbus => mbus::decode_answer(&frame, 249),
-            Protocol::Modbus | Protocol::Json => continue,
+            Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual => continue,
         };
         let is_refused = matches!(refused, Err(Refused::WrongAddress { .. } | Refused::WrongSubject { .. }));
         assert!(is_refused, "{protocol} {}: {refused:?}", hex::encode(&frame));
@@ -206,7 +208,7 @@ fn as_libmbus(content: &Content) -> Option<(String, &'static str)> {
 
 #[test]
 fn frames_of_real_m_bus_devices_agree_with_libmbus() {
-    let (mut frames, mut agreeing) = (0, 0);
+    let (mut frames, mut fixed, mut agreeing) = (0, 0, 0);
     let mut differences = Vec::new();
     let mut refused = Vec::new();
     for (name, frame, expected) in libmbus() {
@@ -218,6 +220,11 @@ fn frames_of_real_m_bus_devices_agree_with_libmbus() {
                 continue;
             }
         };
+        // The fixed structure has other names at libmbus; a test beside its decoder holds its values to these.
+        if telegram.records.len() == 5 && frame[6] == 0x73 {
+            fixed += 1;
+            continue;
+        }
         // The head's five records are ours alone.
         let records = &telegram.records[5..];
         if records.len() != expected.len() {
@@ -242,9 +249,7 @@ fn frames_of_real_m_bus_devices_agree_with_libmbus() {
     assert_eq!(frames, 76);
     assert_eq!(differences, Vec::<String>::new());
     assert!(agreeing > 500, "{agreeing}");
-    // Two old meters answer in the fixed structure, and one frame holds a binary number of 128 bits.
-    let unread = ["example_binary16_lvar", "manual_frame2", "sen_pollusonic_2"];
-    assert_eq!(refused, unread.map(|name| format!("{name}: frame/unknown")));
+    assert_eq!((refused, fixed), (Vec::<String>::new(), 2));
 }
 
 #[test]
@@ -275,6 +280,19 @@ fn decode_all(bytes: &[u8]) {
     }
     let description = json::Description { value: "/a".into(), time: "/b".into(), step: "1kWh".parse().unwrap() };
     let _ = json::decode(bytes, "topic", &description);
+    let registers: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+    for energy in [sunspec::Energy::Produced, sunspec::Energy::Imported, sunspec::Energy::Exported] {
+        let wanted = sunspec::Wanted { energy, nth: 1 };
+        let _ = sunspec::decode(bytes, wanted);
+        let _ = sunspec::records(&registers, wanted);
+        let mut walk = sunspec::Walk::from(40_000, wanted);
+        let _ = walk.common(&registers);
+        for header in registers.chunks(2) {
+            if walk.header(header).is_err() {
+                break;
+            }
+        }
+    }
     let _ = dlt645::arrival(bytes);
     let _ = cjt188::arrival(bytes);
     let _ = mbus::arrival(bytes);
@@ -347,7 +365,7 @@ proptest! {
             Protocol::Cjt188 => cjt188::arrival(bytes),
             Protocol::Mbus => mbus::arrival(bytes),
             Protocol::Modbus if modbus::parse(modbus::Framing::Rtu, frame).is_ok() => modbus::arrival(modbus::Framing::Rtu, bytes),
-            Protocol::Modbus | Protocol::Json => modbus::arrival(modbus::Framing::Tcp, bytes),
+            Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual => modbus::arrival(modbus::Framing::Tcp, bytes),
         };
         for end in 0..frame.len() {
             let arrived = arrival(&frame[..end]);

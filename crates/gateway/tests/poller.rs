@@ -22,13 +22,16 @@ const KWH: u64 = 3_600_000;
 const M3: u64 = 1_000_000;
 
 /// A meter of every protocol, each on a bus of its own: name, protocol, unit, profile, carrier.
-const SITE: [(&str, &str, &str, &str, &str); 6] = [
+const SITE: [(&str, &str, &str, &str, &str); 9] = [
     ("power", "dlt645", "161", "dlt645-2007", "electricity"),
     ("water", "cjt188", "33001122334455", "cjt188", "water"),
     ("heat", "cjt188", "14132", "cjt188", "heating"),
     ("roof", "modbus-tcp", "1", "schneider-iem3000", "electricity"),
     ("panel", "modbus-rtu", "7", "carlo-gavazzi-em340", "electricity"),
     ("gas", "mbus", "5", "mbus", "gas"),
+    ("cellar", "mbus", "1234567889560104", "mbus", "heating"),
+    ("sun", "modbus-tcp", "1", "sunspec-inverter", "electricity"),
+    ("grid", "modbus-rtu", "3", "sunspec-meter-import", "electricity"),
 ];
 
 fn meter(place: usize) -> MeterId {
@@ -204,7 +207,7 @@ async fn a_late_answer_is_never_taken_for_a_later_one() {
 #[tokio::test]
 async fn swapped_words_and_noise_are_never_recorded() {
     let site = Site::new().await;
-    for place in [3, 4] {
+    for place in [3, 4, 7, 8] {
         let mut poller = site.patient(place);
         site.pass(place, unit(place));
         assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }));
@@ -215,7 +218,7 @@ async fn swapped_words_and_noise_are_never_recorded() {
         assert_eq!(site.entries(place).await.len(), 1);
     }
     // Modbus TCP has no checksum of its own.
-    for place in [0, 1, 2, 4, 5] {
+    for place in [0, 1, 2, 4, 5, 6, 8] {
         site.simulator.set_fault(meter(place), Some(Fault::Noise));
         site.pass(place, unit(place));
         let failed = turn(&mut site.poller(place, Duration::from_millis(300), 0)).await;
@@ -226,7 +229,7 @@ async fn swapped_words_and_noise_are_never_recorded() {
 #[tokio::test]
 async fn another_device_in_its_place_stops_the_meter_until_it_is_accepted() {
     let site = Site::new().await;
-    for place in [0, 5] {
+    for place in [0, 5, 7] {
         site.pass(place, unit(place));
         assert!(matches!(turn(&mut site.patient(place)).await, Turn::Recorded { .. }));
         site.simulator.exchange(meter(place));

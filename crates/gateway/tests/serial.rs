@@ -18,10 +18,11 @@ const BEGIN: u64 = 1_800_000_000_000;
 const KWH: u64 = 3_600_000;
 
 /// Two meters of a protocol on one line: bus protocol, first unit, second unit, profile, carrier.
-const LINES: [(&str, &str, &str, &str, &str); 4] = [
+const LINES: [(&str, &str, &str, &str, &str); 5] = [
     ("dlt645", "161", "162", "dlt645-2007", "electricity"),
     ("cjt188", "14132", "14133", "cjt188", "heating"),
     ("mbus", "1", "2", "mbus", "heating"),
+    ("mbus", "15094198", "12345678", "mbus", "heating"),
     ("modbus-rtu", "1", "2", "carlo-gavazzi-em340", "electricity"),
 ];
 

@@ -11,8 +11,8 @@ use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use utilidor_gateway::clock::SystemClock;
-use utilidor_gateway::config::{BusProtocol, Config, ConfigError, Place, UnitAddress};
-use utilidor_gateway::journal::{Filter, Journal, JournalError, State};
+use utilidor_gateway::config::{BusProtocol, Config, ConfigError, Meter, Place, UnitAddress, VIRTUAL_BUS};
+use utilidor_gateway::journal::{Entry, Filter, Journal, JournalError, State};
 use utilidor_gateway::line::Patience;
 use utilidor_gateway::probe::{self, Exchange, Question};
 use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
@@ -34,11 +34,12 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   utilidor gateway decode dlt645 6861010000000068910833333433593333338a16
-  utilidor gateway decode modbus 01040486a00001132e --profile carlo-gavazzi-em340")]
+  utilidor gateway decode modbus 01040486a00001132e --profile carlo-gavazzi-em340
+  utilidor gateway decode mbus 68131368080173939291901000056931650000690000003f16")]
     Decode {
-        /// dlt645, cjt188, mbus, modbus, json
+        /// dlt645, cjt188, mbus, modbus, json, ocpp, virtual
         protocol: Protocol,
-        /// The frame in hexadecimal; for json, the document
+        /// The frame in hexadecimal; for json, ocpp and virtual, the document
         frame: String,
         /// Whose registers a Modbus frame carries, or how a CJ/T 188 meter writes its units
         #[arg(long)]
@@ -61,7 +62,9 @@ Examples:
 Examples:
   utilidor gateway probe --protocol dlt645 --address 127.0.0.1:4001
   utilidor gateway probe --protocol modbus-rtu --serial /dev/ttyUSB0,9600,8N1 --unit 1 --profile eastron-sdm630
-  utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --registers 4:0x0034:2")]
+  utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --registers 4:0x0034:2
+  utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --profile sunspec-inverter
+  utilidor gateway probe --protocol mbus --serial /dev/ttyUSB0,2400,8E1 --unit 12345678")]
     Probe(Box<Probe>),
     /// Read meters and send their readings until stopped
     Run {
@@ -340,7 +343,7 @@ fn decode(
 ) -> Result<(), Failure> {
     // A document is written as it is, a frame in hexadecimal.
     let bytes = match protocol {
-        Protocol::Json => frame.as_bytes().to_vec(),
+        Protocol::Json | Protocol::Ocpp | Protocol::Virtual => frame.as_bytes().to_vec(),
         _ => from_hex(frame).map_err(|error| refused(&error))?,
     };
     let profile = profile.map(|name| named(profiles, name)).transpose()?;
@@ -348,6 +351,15 @@ fn decode(
         None => protocol.decode(&bytes),
         Some((Register::Modbus { description, .. }, carrier)) if protocol == Protocol::Modbus => {
             modbus::decode_described(&bytes, description).map(|telegram| protocol::Telegram { carrier, ..telegram })
+        }
+        Some((Register::Mbus { selector: Some(selector) }, _)) if protocol == Protocol::Mbus => {
+            protocol.decode(&bytes).map(|mut telegram| {
+                selector.apply(&mut telegram);
+                telegram
+            })
+        }
+        Some((Register::SunSpec(wanted), _)) if protocol == Protocol::Modbus => {
+            protocol::sunspec::decode(&bytes, *wanted)
         }
         Some((Register::Json(description), carrier)) if protocol == Protocol::Json => {
             protocol::json::decode(&bytes, "", description)
@@ -584,6 +596,7 @@ fn status(config: &Config, context: &Context) -> Result<(), Failure> {
             "meter": meter.id,
             "bus": meter.bus,
             "unit": meter.address(),
+            "computed_from": formula(meter),
             "time": last.map(|last| Timestamp(last.time_ms).to_rfc3339()),
             "register": last.map(|last| last.register.to_string()),
             "open": counts.read + counts.in_transaction,
@@ -611,7 +624,7 @@ fn status(config: &Config, context: &Context) -> Result<(), Failure> {
             let stopped = stopped.iter().find(|(id, _)| *id == meter.id).map(|(_, reason)| reason.clone());
             [
                 meter.id.to_string(),
-                format!("{}/{}", meter.bus, meter.address()),
+                formula(meter).unwrap_or_else(|| format!("{}/{}", meter.bus, meter.address())),
                 or_dash(register),
                 or_dash(last.map(|last| Timestamp(last.time_ms))),
                 (counts.read + counts.in_transaction).to_string(),
@@ -629,6 +642,14 @@ fn status(config: &Config, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a virtual meter is computed from.
+fn formula(meter: &Meter) -> Option<String> {
+    match &meter.profile.register {
+        Register::Computed(formula) => Some(formula.to_string()),
+        _ => None,
+    }
+}
+
 fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Result<(), Failure> {
     let entries = Journal::look(&config.site.journal)?.entries(filter, limit)?;
     let carrier = |id: MeterId| config.meters.iter().find(|meter| meter.id == id).map(|meter| meter.carrier);
@@ -644,6 +665,7 @@ fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Re
                 "protocol": entry.reading.protocol,
                 "request": hex::encode(&entry.reading.request),
                 "answer": hex::encode(&entry.reading.answer),
+                "computed": computed(entry),
                 "transaction": entry.hash.as_ref().map(hex::encode),
                 "height": entry.height,
                 "refusal": entry.refusal.as_ref().map(|(code, detail)| json!({ "code": code, "detail": detail })),
@@ -663,7 +685,10 @@ fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Re
                 Timestamp(entry.reading.time_ms).to_rfc3339(),
                 register,
                 state,
-                hex::encode(&entry.reading.answer),
+                match computed(entry) {
+                    Some(document) => document.to_string(),
+                    None => hex::encode(&entry.reading.answer),
+                },
                 or_dash(entry.height),
             ]
         });
@@ -673,9 +698,16 @@ fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Re
     Ok(())
 }
 
+/// What a virtual meter's reading was computed from.
+fn computed(entry: &Entry) -> Option<Value> {
+    let is_virtual = entry.reading.protocol == Protocol::Virtual.name();
+    is_virtual.then(|| serde_json::from_slice(&entry.reading.answer).unwrap_or_default())
+}
+
 async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
     let simulator = Simulator::new(config, Arc::new(SystemClock::default()), 0, 0);
-    for meter in &config.meters {
+    // What is computed has no device.
+    for meter in config.meters.iter().filter(|meter| meter.bus != VIRTUAL_BUS) {
         let (begin, rate) = match meter.carrier {
             Carrier::Electricity | Carrier::Heating | Carrier::Cooling => ("1000kWh", "10kWh"),
             Carrier::HotWater | Carrier::Gas | Carrier::Water => ("1000m3", "1m3"),
@@ -686,8 +718,8 @@ async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
     }
     let mut buses = tokio::task::JoinSet::new();
     let mut listening = Vec::new();
-    // Whoever publishes over MQTT needs a broker, and is not played here.
-    for bus in config.buses.iter().filter(|bus| bus.protocol != BusProtocol::Mqtt) {
+    // Whoever publishes over MQTT needs a broker, and a charging station connects by itself: they are not played here.
+    for bus in config.buses.iter().filter(|bus| !bus.protocol.is_told()) {
         let failed = |error: std::io::Error| {
             let what = format!("the devices of bus {} could not be put at {}", bus.name, bus.place);
             Failure::from_error("gateway/simulate", &what, &error)

@@ -4,6 +4,24 @@ use super::{Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waitin
 use rusqlite::{OptionalExtension as _, params};
 use utilidor_types::MeterId;
 
+/// A meter's newest reading, as a part of another meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartReading {
+    /// When.
+    pub time_ms: u64,
+    /// The register, in base units.
+    pub register: u64,
+    /// The stretch of the clock that stamped it.
+    pub epoch: i64,
+    /// The device that it was read from, where that is known.
+    pub device: Option<String>,
+}
+
+/// Where the last document of a virtual meter stands among what the journal knows of itself.
+fn computed_key(meter: MeterId) -> String {
+    format!("computed {meter}")
+}
+
 impl Journal {
     /// A meter's newest reading that is not refused; none as well where the newest was refused, until the next.
     pub fn last_reading(&self, meter: MeterId) -> Result<Option<Waiting>, JournalError> {
@@ -25,6 +43,45 @@ impl Journal {
             .query_row([meter.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         Ok(found.unwrap_or_default())
+    }
+
+    /// The newest reading of each of `meters` that is not refused; none as well where the newest was refused, until the next.
+    pub fn parts(&self, meters: &[MeterId]) -> Result<Vec<Option<PartReading>>, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT time_ms, register, epoch, device FROM meter JOIN reading ON time_ms = last_ms AND reading.meter = meter.meter
+             WHERE meter.meter = ?1 AND code IS NULL",
+        )?;
+        let mut read = |meter: &MeterId| {
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(PartReading {
+                    time_ms: from_sql(row.get(0)?),
+                    register: from_sql(row.get(1)?),
+                    epoch: row.get(2)?,
+                    device: row.get(3)?,
+                })
+            };
+            Ok(statement.query_row([meter.0], row).optional()?)
+        };
+        meters.iter().map(&mut read).collect()
+    }
+
+    /// The document of a virtual meter's last reading, from which the next one goes on.
+    pub fn computed(&self, meter: MeterId) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(self.belonging(&computed_key(meter))?.map(String::into_bytes))
+    }
+
+    /// Remembers the document of a virtual meter's last reading.
+    pub fn set_computed(&mut self, meter: MeterId, document: &[u8]) -> Result<(), JournalError> {
+        self.remember(&computed_key(meter), &String::from_utf8_lossy(document))
+    }
+
+    /// Remembers something under a key, in place of what was there; [`Journal::belonging`] has it again.
+    pub fn remember(&mut self, key: &str, value: &str) -> Result<(), JournalError> {
+        self.connection.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+            [key, value],
+        )?;
+        Ok(())
     }
 
     /// Remembers the device of a meter; with it the meter goes on if it was stopped.

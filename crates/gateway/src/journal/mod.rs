@@ -25,6 +25,8 @@ mod clock;
 mod meters;
 mod questions;
 
+pub use meters::PartReading;
+
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -87,7 +87,7 @@ fn scalar(document: &RawValue, pointer: &str) -> Result<String, Refused> {
 }
 
 /// The exact number of a decimal text, with or without an exponent.
-fn decimal(text: &str) -> Option<Number> {
+pub(super) fn decimal(text: &str) -> Option<Number> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i8>().ok()?),
         None => (text, 0),
@@ -103,7 +103,7 @@ fn decimal(text: &str) -> Option<Number> {
 }
 
 /// Unix seconds, Unix milliseconds or RFC 3339.
-fn read_time(text: &str) -> Option<u64> {
+pub(super) fn read_time(text: &str) -> Option<u64> {
     /// Beyond this a whole number counts milliseconds: as seconds it would be in the year 5138.
     const MOST_SECONDS: u64 = 100_000_000_000;
     match text.parse::<u64>() {

@@ -3,21 +3,36 @@
 //! ```text
 //! E5                                        acknowledged
 //! 10  C  A  CS  16                          short frame: requests
-//! 68  L  L  68  C  A  CI  DATA  CS  16      long frame: answers
+//! 68  L  L  68  C  A  CI  DATA  CS  16      long frame: answers, and the selection of a device by its number
 //! ```
 //!
 //! DATA of an answer is a head of 12 bytes (who answers) and records: each has DIF and its extensions (how the value is
-//! written, since when, for which tariff), VIF and its extensions (what it is, in which unit), and the value.
+//! written, since when, for which tariff), VIF and its extensions (what it is, in which unit), and the value. Old meters answer in
+//! the fixed structure instead (CI 73): who, and two counters.
 //!
-//! Every record whose unit or qualifier this file does not know is shown as bytes: it never becomes a register. Answers in
-//! the fixed structure (CI 73), with the highest byte first (CI 76) or encrypted are refused. Values that do not fit whole
+//! A device is addressed by the number that is set in it (*primary*), or by what is printed on it (*secondary*): then it is
+//! selected first, and answers at [`SELECTED`] until another one is.
+//!
+//! Every record whose unit or qualifier this file does not know is shown as bytes: it never becomes a register. Answers
+//! with the highest byte first (CI 76) or encrypted are refused. Values that do not fit whole
 //! numbers of 64 bits do not exist in the protocol, so that nothing here is rounded.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `address` | which device is meant |
+//! | `fixed` | what the fixed structure says |
+
+mod address;
+mod fixed;
+
+pub use address::Secondary;
 
 use super::{
     Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
     expect_sum, sum, time_of_day, whole_frame,
 };
 use crate::number::{Number, Unit};
+use serde::Deserialize;
 use utilidor_types::Carrier;
 
 /// Longest frame: a length byte counts to 255.
@@ -25,6 +40,8 @@ pub const MAX_FRAME: usize = 255 + 6;
 /// Most extension bytes of a DIF or a VIF.
 pub const MAX_EXTENSIONS: usize = 10;
 const ACKNOWLEDGED: u8 = 0xe5;
+/// Control information of a selection.
+const SELECT: u8 = 0x52;
 const SHORT_START: u8 = 0x10;
 const LONG_START: u8 = 0x68;
 const END: u8 = 0x16;
@@ -37,6 +54,43 @@ const LONG_HEAD: usize = 3;
 const VARIABLE_HEAD: usize = 12;
 /// More extension follows.
 const EXTENSION: u8 = 0x80;
+/// Any device; answered where only one is on the line.
+pub const ANY: u8 = 254;
+/// The device that was selected.
+pub const SELECTED: u8 = 253;
+/// Most telegrams that the values of one device are spread over.
+pub const MAX_TELEGRAMS: usize = 16;
+/// The name of what follows in the next telegram.
+const MORE: &str = "more_records_follow";
+
+/// Which record of a device is the register, where it shows several: both directions, heat and cold, tariffs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selector {
+    /// Its name, as `gateway decode` shows it.
+    pub record: String,
+    /// Its tariff; 0 is all of them.
+    #[serde(default)]
+    pub tariff: u32,
+    /// How many settlements ago it was stored; 0 is now.
+    #[serde(default)]
+    pub storage: u64,
+}
+
+impl Selector {
+    /// Makes the records that are meant, and no others, the telegram's registers.
+    pub fn apply(&self, telegram: &mut Telegram) {
+        for record in &mut telegram.records {
+            record.is_register =
+                record.what == self.record && record.tariff == self.tariff && record.storage == self.storage;
+        }
+    }
+}
+
+/// Whether the device has more to say in its next telegram.
+pub fn is_continued(telegram: &Telegram) -> bool {
+    telegram.records.iter().any(|record| record.what == MORE)
+}
 
 /// The request for a device's values; `toggle` changes with each request that was answered.
 pub fn read_request(primary: u8, toggle: bool) -> Vec<u8> {
@@ -47,6 +101,31 @@ pub fn read_request(primary: u8, toggle: bool) -> Vec<u8> {
 /// The request to begin anew.
 pub fn reset_request(primary: u8) -> Vec<u8> {
     vec![SHORT_START, 0x40, primary, 0x40u8.wrapping_add(primary), END]
+}
+
+/// Selects the device that is meant; it acknowledges, and no other one does.
+pub fn select_request(device: Secondary) -> Vec<u8> {
+    let data = [&[0x53, SELECTED, SELECT], device.to_bytes().as_slice()].concat();
+    long_frame(&data)
+}
+
+/// A long frame around control, address, control information and data.
+fn long_frame(data: &[u8]) -> Vec<u8> {
+    let length = data.len() as u8;
+    let mut frame = vec![LONG_START, length, length, LONG_START];
+    frame.extend(data);
+    frame.extend([sum(data), END]);
+    frame
+}
+
+/// The device that a request selects.
+pub fn selection(parsed: &Parsed<'_>) -> Option<Secondary> {
+    match *parsed {
+        Parsed::Long { control: 0x53 | 0x73, primary: SELECTED, information: SELECT, data } => {
+            Secondary::of_bytes(data)
+        }
+        _ => None,
+    }
 }
 
 /// An acknowledgement.
@@ -74,11 +153,7 @@ pub fn answer(primary: u8, identification: u32, carrier: Carrier, value: u32) ->
     data.extend([0x89, 0x56, 0x01, medium, 0, 0, 0, 0]);
     data.extend([0x04, vif]);
     data.extend(value.to_le_bytes());
-    let length = data.len() as u8;
-    let mut frame = vec![LONG_START, length, length, LONG_START];
-    frame.extend(&data);
-    frame.extend([sum(&data), END]);
-    frame
+    long_frame(&data)
 }
 
 /// How far a frame has arrived. Refuses what can become none.
@@ -180,7 +255,11 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
             };
             Ok(telegram(Direction::Request, primary, None, subject, Vec::new()))
         }
-        Parsed::Long { control, primary, information, data } => {
+        ref selecting @ Parsed::Long { control, primary, information, data } => {
+            if let Some(device) = selection(selecting) {
+                let subject = format!("select {device}");
+                return Ok(telegram(Direction::Request, primary, None, &subject, Vec::new()));
+            }
             if control & 0xcf != 0x08 {
                 return Err(Refused::Unknown { what: "control code of an answer", value: control.into() });
             }
@@ -191,6 +270,10 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
                 }
                 0x72 => {
                     let (carrier, records) = variable(data)?;
+                    Ok(telegram(Direction::Reply, primary, carrier, "values", records))
+                }
+                0x73 => {
+                    let (carrier, records) = fixed::read(data)?;
                     Ok(telegram(Direction::Reply, primary, carrier, "values", records))
                 }
                 _ => Err(Refused::Unknown { what: "control information", value: information.into() }),
@@ -206,6 +289,24 @@ pub fn decode_answer(bytes: &[u8], primary: u8) -> Result<Telegram, Refused> {
             Err(Refused::WrongAddress { expected: primary.to_string(), found: found.to_string() })
         }
         Parsed::Long { .. } => decode(bytes),
+        Parsed::Acknowledged | Parsed::Short { .. } => {
+            Err(Refused::WrongSubject { expected: "values".into(), found: "an acknowledgement or a request".into() })
+        }
+    }
+}
+
+/// What the device that was selected answers. Order: the frame's own checks, errors of the device, who answers.
+pub fn decode_selected(bytes: &[u8], device: Secondary) -> Result<Telegram, Refused> {
+    match parse(bytes)? {
+        Parsed::Long { information, data, .. } => {
+            let telegram = decode(bytes)?;
+            // Two devices that were selected at once would answer in turn.
+            match Secondary::of_answer(information, data) {
+                Some(found) if device.means(found) => Ok(telegram),
+                Some(found) => Err(Refused::WrongAddress { expected: device.to_string(), found: found.to_string() }),
+                None => Err(Refused::WrongSubject { expected: "values".into(), found: telegram.subject }),
+            }
+        }
         Parsed::Acknowledged | Parsed::Short { .. } => {
             Err(Refused::WrongSubject { expected: "values".into(), found: "an acknowledgement or a request".into() })
         }
@@ -268,7 +369,7 @@ fn variable(data: &[u8]) -> Result<(Option<Carrier>, Vec<Record>), Refused> {
     while let Some(dif) = reader.next_dif() {
         match dif {
             0x0f | 0x1f => {
-                let what = if dif == 0x1f { "more_records_follow" } else { "maker_specific" };
+                let what = if dif == 0x1f { MORE } else { "maker_specific" };
                 records.push(Record::new(what, Content::Text(hex::encode(reader.rest))));
                 break;
             }
@@ -461,6 +562,9 @@ impl<'a> Reader<'a> {
             0xc0..=0xc9 | 0xd0..=0xd9 | 0xe0..=0xef => {
                 Ok(Content::Text(hex::encode(self.take((length & 0x0f).into())?)))
             }
+            // Binary numbers of more bits than any register: four bytes for each step, then 48 and 64 bytes.
+            0xf0..=0xf4 => Ok(Content::Text(hex::encode(self.take(4 * usize::from(length - 0xec))?))),
+            0xf5 | 0xf6 => Ok(Content::Text(hex::encode(self.take(if length == 0xf5 { 48 } else { 64 })?))),
             _ => Err(Refused::Unknown { what: "length of a variable value", value: length.into() }),
         }
     }
@@ -615,11 +719,7 @@ mod tests {
     fn read(records: &[u8]) -> Result<Telegram, Refused> {
         let mut data = vec![0x08, 1, 0x72, 0x78, 0x56, 0x34, 0x12, 0x24, 0x40, 1, 7, 0x55, 0, 0, 0];
         data.extend(records);
-        let length = data.len() as u8;
-        let mut frame = vec![LONG_START, length, length, LONG_START];
-        frame.extend(&data);
-        frame.extend([sum(&data), END]);
-        decode(&frame)
+        decode(&long_frame(&data))
     }
 
     fn last(records: &[u8]) -> String {
@@ -690,6 +790,8 @@ mod tests {
         let short_head = [0x68, 4, 4, 0x68, 0x08, 1, 0x72, 0, 0x7b, 0x16];
         assert!(matches!(decode(&short_head), Err(Refused::WrongLength { .. })));
         let fixed = [0x68, 3, 3, 0x68, 0x08, 1, 0x73, 0x7c, 0x16];
-        assert_eq!(decode(&fixed), Err(Refused::Unknown { what: "control information", value: 0x73 }));
+        assert!(matches!(decode(&fixed), Err(Refused::WrongLength { .. })));
+        let highest_first = [0x68, 3, 3, 0x68, 0x08, 1, 0x76, 0x7f, 0x16];
+        assert_eq!(decode(&highest_first), Err(Refused::Unknown { what: "control information", value: 0x76 }));
     }
 }

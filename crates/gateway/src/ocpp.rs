@@ -1,0 +1,324 @@
+//! Charging stations that tell their meters by OCPP 1.6 over WebSocket: their central system, as far as meters need one.
+//!
+//! ```text
+//! station ──ws://gateway/STATION──> call ──> readings in the journal ──> answer
+//! ```
+//!
+//! A call is answered when its readings are on the disk, and not before: what is not answered a station sends again. The same
+//! reading twice stands once. The meter at a connector is `unit = "STATION/CONNECTOR"`; connector 0 is the station's main meter.
+//!
+//! Where devices sign, their records are kept byte for byte, one a line, in a file that `utilidor reading record --ocmf` takes; the
+//! plain register of such a meter is not recorded beside them.
+//!
+//! Whoever can reach the port could pretend to be a station, so that it is this machine's alone or asks for a password (Basic
+//! authentication, the security profile 1 of OCPP). Nothing is ever asked of a station or set in it: who may charge is its matter.
+
+use crate::config::{Bus, Meter, Place};
+use crate::guard::Seen;
+use crate::journal::JournalError;
+use crate::kept::{Kept, Shared};
+use crate::profile::{self, Register};
+use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue};
+use crate::told::{Taken, Told, check_time};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use futures::{SinkExt as _, StreamExt as _};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
+use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
+use utilidor_types::OcmfRecord;
+
+/// The subprotocol that stations ask for.
+const SUBPROTOCOL: &str = "ocpp1.6";
+/// Most stations at once.
+const MAX_STATIONS: usize = 256;
+/// Longest name of a station.
+const MAX_NAME: usize = 48;
+/// How long a station may take to open its connection.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a station may say nothing: twice the heartbeat that it is asked for, and a little.
+const SILENCE: Duration = Duration::from_secs(660);
+/// Most bytes of a meter's file of signed records.
+const MAX_SIGNED_BYTES: u64 = 8 * 1024 * 1024;
+/// Connectors that a transaction's number can tell apart.
+const CONNECTORS: i64 = 64;
+
+/// The central system of one bus.
+pub struct Central {
+    bus: Bus,
+    meters: BTreeMap<String, Told>,
+    /// Where signed records go.
+    signed: PathBuf,
+    shared: Shared,
+}
+
+impl Central {
+    /// A central system of `bus` for its `meters`; signed records go into the folder `signed`.
+    pub fn new(bus: Bus, meters: Vec<Meter>, signed: &Path, shared: Shared) -> Self {
+        let told = meters
+            .into_iter()
+            .map(|meter| (meter.address(), Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))));
+        Self { meters: told.collect(), bus, signed: signed.into(), shared }
+    }
+
+    /// Listens at the bus's address and serves until the journal fails.
+    pub async fn run(self) -> JournalError {
+        let Place::Tcp(address) = self.bus.place.clone() else {
+            unreachable!("a configuration puts charging stations at an address")
+        };
+        let mut was_told = false;
+        let listener = loop {
+            match TcpListener::bind(&address).await {
+                Ok(listener) => break listener,
+                Err(error) => {
+                    if !std::mem::replace(&mut was_told, true) {
+                        let detail = format!("stations cannot be heard at {address}: {error}");
+                        tracing::warn!(bus = self.bus.name, "{detail}");
+                        if let Err(error) = self.shared.note(None, "line/no-connection", detail, None).await {
+                            return error;
+                        }
+                    }
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+            }
+        };
+        self.serve(listener).await
+    }
+
+    /// Serves the stations that come, until the journal fails.
+    pub async fn serve(self, listener: TcpListener) -> JournalError {
+        let password = self.bus.login.clone().map(|(_, password)| password);
+        let central = Arc::new(Mutex::new(self));
+        let places = Arc::new(tokio::sync::Semaphore::new(MAX_STATIONS));
+        let (failed, mut failures) = mpsc::channel(1);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(error) = failures.recv() => return error,
+            };
+            let Ok((stream, _)) = accepted else {
+                // Too many open files: whoever comes next is heard later.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            };
+            let Ok(place) = places.clone().try_acquire_owned() else { continue };
+            let (central, password, failed) = (central.clone(), password.clone(), failed.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                if let Err(error) = station(&central, stream, password).await {
+                    let _ = failed.send(error).await;
+                }
+            });
+        }
+    }
+
+    /// Takes a call of a station: what became of its values, and the answer.
+    pub async fn take(&mut self, station: &str, call: &Call, text: &str) -> Result<(Vec<Taken>, String), JournalError> {
+        let mut taken = Vec::new();
+        let mut transaction = 0;
+        match &call.said {
+            Said::Start(shown) => {
+                transaction = number(shown);
+                taken.push(self.take_value(station, shown, text).await?);
+                if self.meters.contains_key(&format!("{station}/{}", shown.connector)) {
+                    let key = open_key(station, shown.connector);
+                    let remember =
+                        move |journal: &mut crate::journal::Journal| journal.remember(&key, &transaction.to_string());
+                    self.shared.writer.call(remember).await?;
+                }
+            }
+            Said::Stop { transaction, end, values } => {
+                // The call names no connector: it is the one whose open transaction has this number.
+                let connector = u32::try_from(transaction.rem_euclid(CONNECTORS)).unwrap_or_default();
+                let key = open_key(station, connector);
+                let open = self.shared.writer.call(move |journal| journal.belonging(&key)).await?;
+                if open == Some(transaction.to_string()) {
+                    for value in values.iter().chain([end]) {
+                        let value = Shown { connector, ..value.clone() };
+                        taken.push(self.take_value(station, &value, text).await?);
+                    }
+                } else {
+                    taken.push(Taken::Strange);
+                }
+            }
+            Said::Values(values) => {
+                for value in values {
+                    taken.push(self.take_value(station, value, text).await?);
+                }
+            }
+            Said::Boot | Said::Heartbeat | Said::Authorize | Said::Other | Said::Unknown { .. } => {}
+        }
+        let answer = ocpp::answer(call, self.shared.watch.clock().now_ms(), transaction);
+        Ok((taken, answer))
+    }
+
+    async fn take_value(&mut self, station: &str, shown: &Shown, text: &str) -> Result<Taken, JournalError> {
+        let stamp = self.shared.stamp().await?;
+        let Some(told) = self.meters.get_mut(&format!("{station}/{}", shown.connector)) else {
+            return Ok(Taken::Strange);
+        };
+        let meter = &told.kept.meter;
+        let Register::Ocpp { signed } = meter.profile.register else {
+            unreachable!("a configuration gives each meter a profile of its bus's protocol")
+        };
+        if let ShownValue::Signed(record) = &shown.value {
+            if !signed {
+                return Ok(Taken::Strange);
+            }
+            let path = self.signed.join(format!("{}.ocmf", meter.id));
+            if let Err((code, detail)) = keep(&path, record).await {
+                told.kept.tell(code, detail, Some(record.clone().into_bytes())).await?;
+                return Ok(Taken::Refused(code));
+            }
+            return Ok(Taken::Known);
+        }
+        if signed {
+            return Ok(Taken::Strange);
+        }
+        let seen = check_time(shown.time_ms, stamp.time_ms).and_then(|()| {
+            let telegram = shown.telegram(station).expect("a value that is not signed is a register");
+            let quantity = profile::quantity_floor(&telegram, meter.carrier, meter.ratio)?;
+            Ok(Seen { time_ms: shown.time_ms, register: quantity.0 })
+        });
+        told.take(seen, stamp.epoch, station.as_bytes(), text.as_bytes()).await
+    }
+}
+
+/// The number of a transaction: its second, and its connector. A start that is sent again gets the same.
+fn number(start: &Shown) -> i64 {
+    /// A year and more of seconds, so that the number has 31 bits.
+    const SECONDS: u64 = 1 << 25;
+    let second = i64::try_from(start.time_ms / 1_000 % SECONDS).unwrap_or_default();
+    second * CONNECTORS + i64::from(start.connector) % CONNECTORS
+}
+
+fn open_key(station: &str, connector: u32) -> String {
+    format!("transaction {station}/{connector}")
+}
+
+/// Puts a signed record at the end of its meter's file, and on the disk, unless it is the last one there.
+async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
+    use tokio::io::AsyncWriteExt as _;
+    let parsed = OcmfRecord::new(record).and_then(|record| record.read().map(drop));
+    parsed.map_err(|error| (error.code(), error.to_string()))?;
+    if record.contains(['\n', '\r']) {
+        return Err(("ocmf/not-a-record", "a record is one line".into()));
+    }
+    let failed = |error: std::io::Error| ("ocmf/not-kept", format!("could not write {}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(failed)?;
+    }
+    let before = match tokio::fs::metadata(path).await {
+        Ok(found) if found.len() > MAX_SIGNED_BYTES => {
+            let detail =
+                format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
+            return Err(("ocmf/not-kept", detail));
+        }
+        Ok(_) => tokio::fs::read_to_string(path).await.map_err(failed)?,
+        Err(_) => String::new(),
+    };
+    if before.lines().any(|line| line == record) {
+        return Ok(());
+    }
+    let mut file = tokio::fs::File::options().create(true).append(true).open(path).await.map_err(failed)?;
+    file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
+    file.sync_all().await.map_err(failed)
+}
+
+/// Who a station says it is, if it may: the last part of the path, and the password where there is one.
+fn identify(request: &Request, password: Option<&str>) -> Result<String, StatusCode> {
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'*' | b'=');
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    let asked = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut asked = asked.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    if !asked.any(|protocol| protocol.trim() == SUBPROTOCOL) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    if let Some(password) = password {
+        let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
+        let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        // Compared whole whatever it is, so that the time says nothing of how much was right.
+        let differ = given
+            .iter()
+            .zip(expected.as_bytes())
+            .fold(given.len() ^ expected.len(), |differ, (a, b)| differ | usize::from(a ^ b));
+        if differ != 0 {
+            return Err(StatusCode::UNAUTHORIZED);
+        }
+    }
+    Ok(name.into())
+}
+
+/// Serves one station until it goes. Fails only if the journal does.
+async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<String>) -> Result<(), JournalError> {
+    let mut name = None;
+    #[expect(clippy::result_large_err, reason = "the library's own answer")]
+    let callback = |request: &Request, mut response: Response| match identify(request, password.as_deref()) {
+        Ok(found) => {
+            name = Some(found);
+            let protocol = HeaderValue::from_static(SUBPROTOCOL);
+            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+            Ok(response)
+        }
+        Err(status) => {
+            let mut refused = ErrorResponse::new(None);
+            *refused.status_mut() = status;
+            Err(refused)
+        }
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(2 * ocpp::MAX_MESSAGE))
+        .max_frame_size(Some(2 * ocpp::MAX_MESSAGE));
+    let opening = tokio_tungstenite::accept_hdr_async_with_config(stream, callback, Some(config));
+    // Whoever does not come to an opened connection is simply gone.
+    let Ok(Ok(mut socket)) = tokio::time::timeout(HANDSHAKE, opening).await else { return Ok(()) };
+    let Some(name) = name else { return Ok(()) };
+    // A station sends again what is not answered: what cannot be understood is told once a connection.
+    let mut was_told = false;
+    while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, socket.next()).await {
+        let text = match &message {
+            Message::Text(text) => text.as_str(),
+            Message::Close(_) => return Ok(()),
+            // The library answers pings.
+            _ => continue,
+        };
+        let answer = match ocpp::call(text) {
+            Ok(None) => continue,
+            Ok(Some(call)) => {
+                let (taken, answer) = central.lock().await.take(&name, &call, text).await?;
+                tracing::debug!(station = name, ?taken, "a station has spoken");
+                answer
+            }
+            Err(refused) => {
+                let central = central.lock().await;
+                let (code, bytes) = (refused.code(), text.as_bytes().to_vec());
+                central.shared.metrics.failed(code);
+                if !std::mem::replace(&mut was_told, true) {
+                    central.shared.note(None, code, format!("station {name}: {refused}"), Some(bytes)).await?;
+                }
+                // Whatever else it says may be a reading.
+                continue;
+            }
+        };
+        if socket.send(Message::text(answer)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for Central {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let meters = self.meters.len();
+        f.debug_struct("Central").field("bus", &self.bus.name).field("meters", &meters).finish_non_exhaustive()
+    }
+}

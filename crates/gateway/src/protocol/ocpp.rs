@@ -1,0 +1,402 @@
+//! OCPP 1.6 in JSON: what charging stations tell their central system, and what it answers.
+//!
+//! ```text
+//! [2, "id", "MeterValues", {...}]     a call            [3, "id", {...}]              its answer
+//!                                                       [4, "id", code, text, {}]     its refusal
+//! ```
+//!
+//! Read are the registers: of `MeterValues` the imported active energy at the outlet over all phases, of `StartTransaction` and
+//! `StopTransaction` their counters. A number's own digits are what counts; no float is made of it. Signed values are handed on byte
+//! for byte. Everything else that a station says is answered so that it goes on, and not kept.
+//!
+//! The types are our own, of the fields that are read: the crate *rust-ocpp 3.0.4* has all messages and brings 28 crates with it
+//! that nothing else here needs, a JSON Schema engine among them.
+
+use super::json::{decimal, read_time};
+use super::{Content, Direction, Protocol, Record, Refused, Telegram};
+use crate::number::{Number, Unit};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use utilidor_types::{Carrier, Timestamp};
+
+/// Longest message: with the station's name it fits into a reading's evidence.
+pub const MAX_MESSAGE: usize = 7 * 1024;
+/// Most values of a message that are looked at.
+const MAX_VALUES: usize = 256;
+/// Longest id of a call.
+const MAX_ID: usize = 36;
+/// How often a station is asked to say that it is there, in seconds.
+const HEARTBEAT_SECONDS: u32 = 300;
+
+/// A station's call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// What its answer must carry.
+    pub id: String,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What a station says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It has started.
+    Boot,
+    /// It is there.
+    Heartbeat,
+    /// Somebody wants to charge.
+    Authorize,
+    /// A transaction has begun.
+    Start(Shown),
+    /// A transaction has ended.
+    Stop {
+        /// Which.
+        transaction: i64,
+        /// The register at its end; the connector is the transaction's.
+        end: Shown,
+        /// Registers and signed values of it.
+        values: Vec<Shown>,
+    },
+    /// Registers and signed values.
+    Values(Vec<Shown>),
+    /// What needs no more than an answer.
+    Other,
+    /// What this central system does not know.
+    Unknown {
+        /// Its name.
+        action: String,
+    },
+}
+
+/// A register, or a signed value, at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The connector; 0 is the station's main meter.
+    pub connector: u32,
+    /// When, by the station.
+    pub time_ms: u64,
+    /// What it showed.
+    pub value: ShownValue,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShownValue {
+    /// A register.
+    Register {
+        /// How much.
+        number: Number,
+        /// Of what.
+        unit: Unit,
+    },
+    /// What the device has signed, as it was signed.
+    Signed(String),
+    /// A text that is neither.
+    Invalid(String),
+}
+
+impl Shown {
+    /// What the register says, as a telegram of `station`; none if it is a signed value.
+    pub fn telegram(&self, station: &str) -> Option<Telegram> {
+        let content = match &self.value {
+            ShownValue::Register { number, unit } => Content::Number { number: *number, unit: *unit },
+            ShownValue::Invalid(reason) => Content::Invalid(reason.clone()),
+            ShownValue::Signed(_) => return None,
+        };
+        let record = Record { is_register: true, ..Record::new("forward_active_energy", content) };
+        Some(telegram(format!("{station}/{}", self.connector), "register", vec![record]))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MeterValues<'a> {
+    connector_id: u32,
+    #[serde(borrow)]
+    meter_value: Vec<MeterValue<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MeterValue<'a> {
+    timestamp: String,
+    #[serde(borrow)]
+    sampled_value: Vec<SampledValue<'a>>,
+}
+
+#[derive(Deserialize)]
+struct SampledValue<'a> {
+    // By the standard a text; some stations send a number.
+    #[serde(borrow)]
+    value: &'a RawValue,
+    #[serde(default)]
+    format: Option<String>,
+    #[serde(default)]
+    measurand: Option<String>,
+    #[serde(default)]
+    phase: Option<String>,
+    #[serde(default)]
+    location: Option<String>,
+    #[serde(default)]
+    unit: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StartTransaction {
+    connector_id: u32,
+    meter_start: i64,
+    timestamp: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StopTransaction<'a> {
+    transaction_id: i64,
+    meter_stop: i64,
+    timestamp: String,
+    #[serde(borrow, default)]
+    transaction_data: Vec<MeterValue<'a>>,
+}
+
+fn invalid(what: &str, reason: impl std::fmt::Display) -> Refused {
+    Refused::Invalid { what: what.into(), reason: reason.to_string() }
+}
+
+fn time(text: &str) -> Result<u64, Refused> {
+    read_time(text).ok_or_else(|| invalid("timestamp", format!("{text:?} is no time")))
+}
+
+/// Reads a station's call. None if it answers a question of ours; nothing is asked. Order: length, form, action, its fields.
+pub fn call(text: &str) -> Result<Option<Call>, Refused> {
+    if text.len() > MAX_MESSAGE {
+        return Err(Refused::Oversize { bytes: text.len(), most: MAX_MESSAGE });
+    }
+    let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| invalid("message", error))?;
+    let [kind, id, action, payload] = parts[..] else {
+        let is_answer = parts.first().is_some_and(|kind| matches!(kind.get(), "3" | "4"));
+        return if is_answer { Ok(None) } else { Err(invalid("message", "it is no call of four parts")) };
+    };
+    match kind.get() {
+        "2" => {}
+        "3" | "4" => return Ok(None),
+        other => return Err(invalid("message", format!("{other} is no kind of message"))),
+    }
+    let id: String = serde_json::from_str(id.get()).map_err(|error| invalid("id", error))?;
+    if id.len() > MAX_ID {
+        return Err(invalid("id", format!("it has {} characters, at most {MAX_ID} are allowed", id.len())));
+    }
+    let action: String = serde_json::from_str(action.get()).map_err(|error| invalid("action", error))?;
+    let said = said(&action, payload.get())?;
+    Ok(Some(Call { id, said }))
+}
+
+fn said(action: &str, payload: &str) -> Result<Said, Refused> {
+    let fields = |error| invalid(action, error);
+    Ok(match action {
+        "BootNotification" => Said::Boot,
+        "Heartbeat" => Said::Heartbeat,
+        "Authorize" => Said::Authorize,
+        "StatusNotification" | "DiagnosticsStatusNotification" | "FirmwareStatusNotification" => Said::Other,
+        "StartTransaction" => {
+            let start: StartTransaction = serde_json::from_str(payload).map_err(fields)?;
+            Said::Start(counter(start.connector_id, &start.timestamp, start.meter_start)?)
+        }
+        "StopTransaction" => {
+            let stop: StopTransaction<'_> = serde_json::from_str(payload).map_err(fields)?;
+            let end = counter(0, &stop.timestamp, stop.meter_stop)?;
+            Said::Stop { transaction: stop.transaction_id, end, values: values(0, &stop.transaction_data)? }
+        }
+        "MeterValues" => {
+            let told: MeterValues<'_> = serde_json::from_str(payload).map_err(fields)?;
+            Said::Values(values(told.connector_id, &told.meter_value)?)
+        }
+        _ => Said::Unknown { action: action.chars().take(MAX_ID).collect() },
+    })
+}
+
+fn counter(connector: u32, timestamp: &str, watt_hours: i64) -> Result<Shown, Refused> {
+    let value = ShownValue::Register { number: Number::whole(watt_hours), unit: Unit::WattHour };
+    Ok(Shown { connector, time_ms: time(timestamp)?, value })
+}
+
+fn values(connector: u32, told: &[MeterValue<'_>]) -> Result<Vec<Shown>, Refused> {
+    let count: usize = told.iter().map(|told| told.sampled_value.len()).sum();
+    if count > MAX_VALUES {
+        return Err(invalid("meterValue", format!("{count} values are more than the {MAX_VALUES} allowed")));
+    }
+    let mut shown = Vec::new();
+    for told in told {
+        let time_ms = time(&told.timestamp)?;
+        let values = told.sampled_value.iter().filter_map(value);
+        shown.extend(values.map(|value| Shown { connector, time_ms, value }));
+    }
+    Ok(shown)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedMeterValue {
+    signed_meter_data: String,
+    encoding_method: String,
+}
+
+/// What the device has signed, out of the document that the Open Charge Alliance's paper on signed values (1.0) puts around it; what
+/// comes without one is taken as it is.
+fn signed(text: String) -> String {
+    let within = |document: SignedMeterValue| {
+        let bytes = BASE64_STANDARD.decode(document.signed_meter_data).ok()?;
+        String::from_utf8(bytes).ok().filter(|_| document.encoding_method == "OCMF")
+    };
+    serde_json::from_str(&text).ok().and_then(within).unwrap_or(text)
+}
+
+/// What a sampled value is, if it is a register or signed.
+fn value(sampled: &SampledValue<'_>) -> Option<ShownValue> {
+    let raw = sampled.value.get();
+    let text = if raw.starts_with('"') { serde_json::from_str(raw).ok()? } else { raw.to_string() };
+    let is = |field: &Option<String>, meant: &str| field.as_deref().is_none_or(|field| field == meant);
+    if text.starts_with("OCMF|") || !is(&sampled.format, "Raw") {
+        return Some(ShownValue::Signed(signed(text)));
+    }
+    let is_register = is(&sampled.measurand, "Energy.Active.Import.Register")
+        && is(&sampled.location, "Outlet")
+        && sampled.phase.is_none();
+    if !is_register {
+        return None;
+    }
+    let unit = match sampled.unit.as_deref() {
+        None | Some("Wh") => Unit::WattHour,
+        Some("kWh") => Unit::KilowattHour,
+        Some(other) => return Some(ShownValue::Invalid(format!("{other:?} is no unit of a register"))),
+    };
+    Some(match decimal(&text) {
+        Some(number) => ShownValue::Register { number, unit },
+        None => ShownValue::Invalid(format!("{text:?} is no decimal number")),
+    })
+}
+
+/// The answer to a call. Every transaction is accepted: who may charge is the station's matter, not its meter's.
+pub fn answer(call: &Call, now_ms: u64, transaction: i64) -> String {
+    let accepted = json!({ "status": "Accepted" });
+    let now = Timestamp(now_ms).to_rfc3339();
+    let payload = match &call.said {
+        Said::Boot => json!({ "status": "Accepted", "currentTime": now, "interval": HEARTBEAT_SECONDS }),
+        Said::Heartbeat => json!({ "currentTime": now }),
+        Said::Authorize => json!({ "idTagInfo": accepted }),
+        Said::Start(_) => json!({ "idTagInfo": accepted, "transactionId": transaction }),
+        Said::Stop { .. } | Said::Values(_) | Said::Other => json!({}),
+        Said::Unknown { action } => {
+            let text = format!("{action} is not known here");
+            return Value::from(vec![json!(4), json!(call.id), json!("NotImplemented"), json!(text), json!({})])
+                .to_string();
+        }
+    };
+    Value::from(vec![json!(3), json!(call.id), payload]).to_string()
+}
+
+fn telegram(address: String, subject: &str, records: Vec<Record>) -> Telegram {
+    Telegram {
+        protocol: Protocol::Ocpp,
+        direction: Direction::Reply,
+        address,
+        carrier: Some(Carrier::Electricity),
+        subject: subject.into(),
+        records,
+    }
+}
+
+/// What a message says, without knowing who sent it.
+pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
+    let text = std::str::from_utf8(bytes).map_err(|error| invalid("message", error))?;
+    let Some(call) = call(text)? else { return Err(invalid("message", "it is an answer, not a call")) };
+    let (subject, shown) = match call.said {
+        Said::Start(shown) => ("a transaction begins", vec![shown]),
+        Said::Stop { end, values, .. } => ("a transaction ends", [vec![end], values].concat()),
+        Said::Values(shown) => ("registers", shown),
+        Said::Boot | Said::Heartbeat | Said::Authorize | Said::Other | Said::Unknown { .. } => {
+            ("no register", Vec::new())
+        }
+    };
+    let connector = shown.first().map_or(String::new(), |shown| shown.connector.to_string());
+    let records = shown.into_iter().flat_map(|shown| {
+        let time = Record::new("time", Content::Text(Timestamp(shown.time_ms).to_rfc3339()));
+        let record = match (&shown.value, shown.telegram("")) {
+            (ShownValue::Signed(text), _) => Some(Record::new("signed", Content::Text(text.clone()))),
+            (_, telegram) => telegram.and_then(|mut telegram| telegram.records.pop()),
+        };
+        [Some(time), record]
+    });
+    Ok(telegram(connector, subject, records.flatten().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        let telegram = decode(text.as_bytes()).unwrap();
+        telegram.records.iter().map(|record| format!("{}={}", record.what, record.content)).collect()
+    }
+
+    #[test]
+    fn only_the_imported_energy_at_the_outlet_over_all_phases_is_a_register() {
+        let with = |fields: &str| {
+            format!(
+                "[2,\"1\",\"MeterValues\",{{\"connectorId\":1,\"meterValue\":[{{\"timestamp\":\"2024-05-01T10:00:00Z\",\
+                 \"sampledValue\":[{{\"value\":\"12.5\"{fields}}}]}}]}}]"
+            )
+        };
+        let time = "time=2024-05-01T10:00:00.000Z".to_string();
+        for (fields, expected) in [
+            ("", "forward_active_energy=12.5 Wh"),
+            (",\"unit\":\"kWh\",\"context\":\"Sample.Clock\"", "forward_active_energy=12.5 kWh"),
+            (",\"unit\":\"varh\"", "forward_active_energy=invalid: \"varh\" is no unit of a register"),
+            (",\"format\":\"SignedData\"", "signed=12.5"),
+        ] {
+            assert_eq!(shown(&with(fields)), [time.clone(), expected.into()], "{fields}");
+        }
+        for fields in [
+            ",\"measurand\":\"Power.Active.Import\"",
+            ",\"measurand\":\"Energy.Active.Export.Register\"",
+            ",\"phase\":\"L1\"",
+            ",\"location\":\"Inlet\"",
+        ] {
+            assert_eq!(shown(&with(fields)), Vec::<String>::new(), "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_call_is_refused_and_answers_are_passed_over() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "[2]",
+            "[5,\"1\",\"Heartbeat\",{}]",
+            "[2,1,\"Heartbeat\",{}]",
+            "[2,\"1\",\"MeterValues\",{}]",
+        ] {
+            assert!(call(text).is_err(), "{text}");
+        }
+        assert!(matches!(call(&" ".repeat(MAX_MESSAGE + 1)), Err(Refused::Oversize { .. })));
+        assert_eq!(call("[3,\"1\",{}]"), Ok(None));
+        assert_eq!(call("[4,\"1\",\"InternalError\",\"\",{}]"), Ok(None));
+    }
+
+    #[test]
+    fn every_call_is_answered_with_its_own_id() {
+        for (action, expected) in [
+            ("Heartbeat", r#"[3,"7",{"currentTime":"2027-01-15T08:00:00.000Z"}]"#),
+            ("StatusNotification", r#"[3,"7",{}]"#),
+            ("Authorize", r#"[3,"7",{"idTagInfo":{"status":"Accepted"}}]"#),
+            ("Dance", r#"[4,"7","NotImplemented","Dance is not known here",{}]"#),
+        ] {
+            let call = call(&format!("[2,\"7\",\"{action}\",{{}}]")).unwrap().unwrap();
+            assert_eq!(answer(&call, 1_800_000_000_000, 1), expected);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Charging stations over WebSocket on loopback, with messages that real ones sent.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::Message;
+use utilidor_gateway::clock::{SetClock, Watch};
+use utilidor_gateway::config::Config;
+use utilidor_gateway::journal::{Entry, Filter, Journal};
+use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
+use utilidor_gateway::ocpp::Central;
+use utilidor_gateway::writer::Writer;
+use utilidor_types::MeterId;
+
+/// 2022-09-04T18:39:12Z, the time of the published registers.
+const PUBLISHED_MS: u64 = 1_662_316_752_000;
+const WATT_HOUR: u64 = 3_600;
+const METER: MeterId = MeterId([1; 16]);
+/// How long the tests wait for what takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A TEISON station starts: lbbrhzn/ocpp, issue 1617.
+const BOOT: &str = r#"[2, "0800000d-6800-726a-04b1-df5f18587e8a", "BootNotification", {"chargePointModel":"TeisonMe@7KW","chargePointSerialNumber":"0312209102324480672","chargePointVendor":"TEISON","firmwareVersion":"V1.5@25238bf+100,F8.gl,ws,ESP32,RN8213@V31","iccid":"","imsi":""}]"#;
+/// An ABL station is done: evcc-io/evcc, issue 7458.
+const STATUS: &str = r#"[2, "27393929", "StatusNotification" ,{"connectorId":1,"status":"Finishing","errorCode":"NoError","info":"none","timestamp":"2023-04-15T11:04:45.659+00:00","vendorId":"ABL","vendorErrorCode":"none"}]"#;
+/// A station's register among its power: lbbrhzn/ocpp, issue 609, to the first value that the log breaks off in.
+const VALUES: &str = r#"[2,"16086","MeterValues",{"connectorId":1,"transactionId":1662160391,"meterValue":[{"timestamp":"2022-09-04T18:39:12Z","sampledValue":[{"value":"3058620.000","context":"Sample.Periodic","measurand":"Energy.Active.Import.Register","location":"Outlet","unit":"Wh"},{"value":"0.000","context":"Sample.Periodic","measurand":"Power.Active.Import","location":"Outlet","unit":"W"},{"value":"0.000","context":"Sample.Periodic","measurand":"Power.Active.Import","location":"Outlet","unit":"W","phase":"L1"}]}]}]"#;
+/// A KEBA station's signed record: test data of S.A.F.E.'s Transparenzsoftware, Copyright 2023 S.A.F.E. e.V., Apache License 2.0.
+const KEBA: &str = r#"OCMF|{"FV":"1.0","GI":"KEBA_KCP30","GS":"17619300","GV":"2.8.5","PG":"T32","IS":false,"IL":"NONE","IF":["RFID_NONE","OCPP_NONE","ISO15118_NONE","PLMN_NONE"],"IT":"NONE","ID":"","RD":[{"TM":"2019-08-13T10:03:15,000+0000 I","TX":"B","EF":"","ST":"G","RV":0.2596,"RI":"1-b:1.8.0","RU":"kWh"},{"TM":"2019-08-13T10:03:36,000+0000 R","TX":"E","EF":"","ST":"G","RV":0.2597,"RI":"1-b:1.8.0","RU":"kWh"}]}|{"SD":"304502200E2F107C987A300AC1695CA89EA149A8CDFA16188AF0A33EE64B67964AA943F9022100889A72B6D65364BEA8562E7F6A0253157ACFF84FE4929A93B5964D23C4265699"}"#;
+
+struct Site {
+    folder: tempfile::TempDir,
+    address: String,
+    shared: Shared,
+}
+
+impl Site {
+    async fn new(profile: &str, password: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut login = String::new();
+        if let Some(password) = password {
+            std::fs::write(folder.path().join("password"), format!("{password}\n")).unwrap();
+            login = "password_file = \"password\"\n".into();
+        }
+        let text = format!(
+            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"127.0.0.1:1\"\n{login}[[meter]]\nid = \
+             \"{METER}\"\nbus = \"b\"\nunit = \"CHHome-1/1\"\nprofile = \"{profile}\"\n"
+        );
+        let config = Config::read(&text, folder.path()).unwrap();
+        let watch = Watch::new(Arc::new(SetClock::at(PUBLISHED_MS + 16_000)));
+        let (writer, _) = Writer::start(Journal::open(&folder.path().join("journal.sqlite")).unwrap());
+        begin_stretch(&watch, &writer).await.unwrap();
+        let registrations = Registrations::default();
+        let known = Registration {
+            modulus: 1_000_000_000 * WATT_HOUR,
+            capacity_per_hour: 22_000 * WATT_HOUR,
+            last_ms: PUBLISHED_MS - 900_000,
+            register: 3_058_600 * WATT_HOUR,
+            devices: 1,
+        };
+        registrations.write().unwrap().insert(METER, known);
+        let shared = Shared { watch, writer, registrations, interval_ms: 900_000, metrics: Default::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let central =
+            Central::new(config.buses[0].clone(), config.meters, &folder.path().join("signed"), shared.clone());
+        tokio::spawn(central.serve(listener));
+        Self { folder, address, shared }
+    }
+
+    /// A station of this name; the status of the answer if it is not let in.
+    async fn station(&self, path: &str, protocol: &str, login: Option<&str>) -> Result<Station, u16> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().unwrap());
+        if let Some(login) = login {
+            let basic = format!("Basic {}", BASE64_STANDARD.encode(login));
+            request.headers_mut().insert("Authorization", basic.parse().unwrap());
+        }
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((socket, answer)) => {
+                assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "ocpp1.6");
+                Ok(Station(socket))
+            }
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn entries(&self) -> Vec<Entry> {
+        self.shared.writer.call(|journal| journal.entries(&Filter::default(), 100)).await.unwrap()
+    }
+
+    async fn registers(&self) -> Vec<u64> {
+        self.entries().await.into_iter().map(|entry| entry.reading.register / WATT_HOUR).collect()
+    }
+
+    async fn codes(&self) -> Vec<String> {
+        let events = self.shared.writer.call(|journal| journal.events(100)).await.unwrap();
+        events.into_iter().rev().map(|event| event.code).collect()
+    }
+}
+
+struct Station(WebSocketStream<TcpStream>);
+
+impl Station {
+    /// The answer to a message.
+    async fn says(&mut self, text: &str) -> Value {
+        self.0.send(Message::text(text)).await.unwrap();
+        let answer = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("it answers").unwrap().unwrap();
+        serde_json::from_str(answer.to_text().unwrap()).unwrap()
+    }
+
+    async fn calls(&mut self, action: &str, payload: Value) -> Value {
+        let answer = self.says(&json!([2, "7", action, payload]).to_string()).await;
+        assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!("7")), "{answer}");
+        answer[2].clone()
+    }
+}
+
+#[tokio::test]
+async fn published_messages_are_answered_and_their_register_is_in_the_journal_before_the_answer() {
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/ocpp/CHHome-1", "ocpp1.6", None).await.unwrap();
+    let boot = station.says(BOOT).await;
+    assert_eq!((&boot[0], &boot[1]), (&json!(3), &json!("0800000d-6800-726a-04b1-df5f18587e8a")));
+    assert_eq!((&boot[2]["status"], &boot[2]["currentTime"]), (&json!("Accepted"), &json!("2022-09-04T18:39:28.000Z")));
+    assert_eq!(station.says(STATUS).await, json!([3, "27393929", {}]));
+    assert_eq!(station.says(VALUES).await, json!([3, "16086", {}]));
+    let entries = site.entries().await;
+    assert_eq!(entries.len(), 1);
+    let reading = &entries[0].reading;
+    assert_eq!((reading.meter, reading.time_ms), (METER, PUBLISHED_MS));
+    assert_eq!(reading.register, 3_058_620 * WATT_HOUR);
+    assert_eq!((reading.protocol.as_str(), reading.answer.as_slice()), ("ocpp", VALUES.as_bytes()));
+    // Sent again, as a station does that has seen no answer.
+    assert_eq!(station.says(VALUES).await, json!([3, "16086", {}]));
+    assert_eq!(site.entries().await.len(), 1);
+    assert_eq!(site.codes().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_transactions_begin_and_end_are_readings_and_a_repeated_or_strange_end_is_none() {
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    let start = json!({ "connectorId": 1, "idTag": "T", "meterStart": 3_058_620, "timestamp": "2022-09-04T18:30:00Z" });
+    let started = station.calls("StartTransaction", start.clone()).await;
+    assert_eq!(started["idTagInfo"]["status"], "Accepted");
+    let number = started["transactionId"].as_i64().unwrap();
+    assert!(i32::try_from(number).is_ok_and(|number| number > 0), "{number}");
+    assert_eq!(station.calls("StartTransaction", start).await["transactionId"], number, "the same once more");
+    // EVerest/libocpp, issue 495: a transaction that began offline ends with number -1.
+    for other in [-1, number + 1, number + 64] {
+        let stop = json!({ "transactionId": other, "meterStop": 3_059_000, "timestamp": "2022-09-04T18:35:00Z" });
+        assert_eq!(station.calls("StopTransaction", stop).await, json!({}));
+    }
+    let stop = json!({ "transactionId": number, "meterStop": 3_059_620, "timestamp": "2022-09-04T18:39:00Z" });
+    for _ in 0..2 {
+        // A station that starts again in between sends its end again.
+        station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+        assert_eq!(station.calls("StopTransaction", stop.clone()).await, json!({}));
+    }
+    assert_eq!(site.registers().await, [3_058_620, 3_059_620]);
+}
+
+#[tokio::test]
+async fn a_station_whose_register_begins_at_nothing_with_each_transaction_is_held() {
+    // ChargeTimeEU/Java-OCA-OCPP, issue 331: there are stations that set their meter to 0 on each transaction.
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    for minute in [30, 34, 38] {
+        let timestamp = format!("2022-09-04T18:{minute}:00Z");
+        let start = json!({ "connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": timestamp });
+        station.calls("StartTransaction", start).await;
+    }
+    assert_eq!(site.registers().await, Vec::<u64>::new());
+    assert!(site.codes().await.contains(&"reading/went-back".into()));
+}
+
+#[tokio::test]
+async fn only_stations_that_name_themselves_and_know_the_password_are_let_in() {
+    let site = Site::new("ocpp", Some("secret")).await;
+    let status = async |path: &str, protocol: &str, login| site.station(path, protocol, login).await.err();
+    assert_eq!(status("/CHHome-1", "ocpp1.6", Some("CHHome-1:secret")).await, None);
+    assert_eq!(status("/CHHome-1", "ocpp2.0.1, ocpp1.6", Some("CHHome-1:secret")).await, None);
+    assert_eq!(status("/CHHome-1", "ocpp1.6", None).await, Some(401));
+    assert_eq!(status("/CHHome-1", "ocpp1.6", Some("CHHome-1:secre")).await, Some(401));
+    assert_eq!(status("/CHHome-1", "ocpp1.6", Some("CHHome-2:secret")).await, Some(401), "each by its own name");
+    assert_eq!(status("/CHHome-1", "ocpp2.0.1", Some("CHHome-1:secret")).await, Some(400));
+    assert_eq!(status("/", "ocpp1.6", Some(":secret")).await, Some(404));
+}
+
+#[tokio::test]
+async fn what_devices_sign_is_kept_byte_for_byte_and_once_and_their_plain_register_is_not_recorded() {
+    let site = Site::new("ocpp-signed", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    // As the paper of the Open Charge Alliance wraps it, and bare as others send it.
+    let wrapped = json!({ "signedMeterData": BASE64_STANDARD.encode(KEBA), "encodingMethod": "OCMF", "publicKey": "" });
+    for value in [wrapped.to_string(), KEBA.to_string()] {
+        let sampled = json!([
+            { "value": value, "format": "SignedData", "context": "Transaction.End" },
+            { "value": "3058620" },
+        ]);
+        let values = json!([{ "timestamp": "2022-09-04T18:39:12Z", "sampledValue": sampled }]);
+        station.calls("MeterValues", json!({ "connectorId": 1, "meterValue": values })).await;
+    }
+    let kept = std::fs::read_to_string(site.folder.path().join(format!("signed/{METER}.ocmf"))).unwrap();
+    assert_eq!(kept, format!("{KEBA}\n"));
+    assert_eq!(site.registers().await, Vec::<u64>::new());
+    let sampled = json!([{ "value": "OCMF|{}|{}", "format": "SignedData" }]);
+    let values = json!([{ "timestamp": "2022-09-04T18:39:12Z", "sampledValue": sampled }]);
+    station.calls("MeterValues", json!({ "connectorId": 1, "meterValue": values })).await;
+    assert!(site.codes().await.iter().any(|code| code.starts_with("ocmf/")), "what is no record is told");
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_told_once_and_the_next_call_is_answered() {
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    for text in ["no json", "[2,\"1\",\"MeterValues\",{}]"] {
+        station.0.send(Message::text(text)).await.unwrap();
+    }
+    assert!(station.calls("Heartbeat", json!({})).await["currentTime"].is_string());
+    assert_eq!(site.codes().await, ["register/invalid"]);
+    let refused = station.says("[2,\"9\",\"Dance\",{}]").await;
+    assert_eq!((&refused[0], &refused[2]), (&json!(4), &json!("NotImplemented")));
+    // Longer than any message: the connection ends, and another one is taken.
+    let _ = station.0.send(Message::text("x".repeat(64 * 1_024))).await;
+    assert!(!matches!(
+        tokio::time::timeout(PATIENCE, station.0.next()).await.expect("it ends"),
+        Some(Ok(Message::Text(_)))
+    ));
+    assert!(site.station("/CHHome-1", "ocpp1.6", None).await.is_ok());
+}
