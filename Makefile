@@ -98,15 +98,16 @@ web-test: build
 
 # As `utilidor program build` does it: a small stack, no names of paths, one unit of code.
 contract_modules := $(TARGET_DIR)/wasm32-unknown-unknown/release
+contract_names := $(patsubst contracts/%/Cargo.toml,%,$(wildcard contracts/*/Cargo.toml))
 
 contracts: export RUSTFLAGS = -Clink-arg=-zstack-size=32768 -Cstrip=symbols $(wasm_paths)
 contracts: export CARGO_PROFILE_RELEASE_LTO = true
 contracts: export CARGO_PROFILE_RELEASE_PANIC = abort
 contracts: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 1
 contracts:
-	$(CARGO) build --locked --release --lib --target wasm32-unknown-unknown -p contract-take-or-pay -p contract-ev-session
-	cp $(contract_modules)/contract_take_or_pay.wasm contracts/take-or-pay/contract.wasm
-	cp $(contract_modules)/contract_ev_session.wasm contracts/ev-session/contract.wasm
+	$(CARGO) build --locked --release --lib --target wasm32-unknown-unknown $(addprefix -p contract-,$(contract_names))
+	for name in $(contract_names); do \
+		install -m 644 $(contract_modules)/contract_$$(echo $$name | tr - _).wasm contracts/$$name/contract.wasm || exit 1; done
 	rustc --version > contracts/rustc
 
 # The committed modules are what their sources make. Another compiler makes other bytes, which says nothing.

@@ -21,9 +21,6 @@ use alloc::{vec, vec::Vec};
 use utilidor_program_sdk::*;
 
 const METER: Meter = Meter(0);
-const HOUR_MS: u64 = 3_600_000;
-const MINUTE_MS: u64 = 60_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Commands of the owner: a session begins, charging has ended, the vehicle has left.
 const BEGINS: u8 = 1;
@@ -107,8 +104,7 @@ impl Tariff {
     /// Day of the week, 0 for Monday, and minute of the day, in local time.
     fn local(&self, time: Time) -> (u64, u64) {
         let ms = time.0.saturating_add_signed(self.offset_minutes.saturating_mul(MINUTE_MS as i64));
-        // 1 January 1970 was a Thursday.
-        ((ms / DAY_MS + 3) % 7, ms % DAY_MS / MINUTE_MS)
+        (weekday(Time(ms)), ms % DAY_MS / MINUTE_MS)
     }
 
     fn charging(&self, session: &Session) -> &Hourly {

@@ -4,12 +4,12 @@ use contract_ev_session::EvSession;
 use utilidor_program::coded::{Native, Respond};
 use utilidor_program::host::Host;
 use utilidor_program::wasm::Module;
+use utilidor_program_sdk::MINUTE_MS;
 use utilidor_types::agreement::*;
 use utilidor_types::program::*;
 use utilidor_types::time::Date;
 use utilidor_types::*;
 
-const MINUTE_MS: u64 = 60_000;
 const KWH: u64 = 3_600_000;
 const EURO: u64 = 1_000_000;
 

@@ -20,7 +20,6 @@ use alloc::{vec, vec::Vec};
 use utilidor_program_sdk::*;
 
 const METER: Meter = Meter(0);
-const DAY_MS: u64 = 24 * 3_600_000;
 /// Most deficiencies that are banked at a time.
 const MAX_BANKED: usize = 16;
 /// A command that confirms days of force majeure of the present period begins so; their number follows.
@@ -37,53 +36,28 @@ pub struct TakeOrPay;
 struct Agreed {
     price: Price,
     minimum: Quantity,
-    begin: Time,
-    period_ms: u64,
-    periods: u64,
+    periods: Periods,
     make_up_periods: u64,
-    grace_ms: u64,
     guarantee: Money,
 }
 
 impl Agreed {
     fn of(input: &Input) -> Result<Self, Fault> {
-        let unit = match input.terms.meters.first().ok_or(Fault::PARAMETERS)?.carrier {
-            Carrier::Electricity | Carrier::Heating | Carrier::Cooling => PriceUnit::KilowattHour,
-            Carrier::HotWater | Carrier::Gas | Carrier::Water => PriceUnit::CubicMetre,
-        };
+        let carrier = input.terms.meters.first().ok_or(Fault::PARAMETERS)?.carrier;
         let mut read = Parameters::new(&input.terms.parameters);
-        let agreed = Self {
-            price: read.price(unit)?,
-            minimum: read.quantity()?,
-            begin: read.time()?,
-            period_ms: read.number()?,
-            periods: read.number()?,
-            make_up_periods: read.number()?,
-            grace_ms: read.number()?,
-            guarantee: read.money()?,
-        };
+        let (price, minimum) = (read.price(carrier.price_unit())?, read.quantity()?);
+        let (begin, period_ms, periods) = (read.time()?, read.number()?, read.number()?);
+        let (make_up_periods, grace_ms, guarantee) = (read.number()?, read.number()?, read.money()?);
         read.end()?;
-        let whole_days = agreed.period_ms > 0 && agreed.period_ms.is_multiple_of(DAY_MS);
-        if whole_days && agreed.periods > 0 { Ok(agreed) } else { Err(Fault::PARAMETERS) }
-    }
-
-    /// Begin of a period, counted from 0.
-    fn begin_of(&self, period: u64) -> Result<Time, Fault> {
-        let ms = period.checked_mul(self.period_ms).ok_or(Fault::OVERFLOW)?;
-        self.begin.0.checked_add(ms).map(Time).ok_or(Fault::OVERFLOW)
-    }
-
-    fn window(&self, period: u64) -> Result<Window, Fault> {
-        Ok(Window { from: self.begin_of(period)?, to: self.begin_of(period + 1)? })
-    }
-
-    /// When a period is settled.
-    fn settles(&self, period: u64) -> Result<Time, Fault> {
-        self.begin_of(period + 1)?.0.checked_add(self.grace_ms).map(Time).ok_or(Fault::OVERFLOW)
+        if !period_ms.is_multiple_of(DAY_MS) {
+            return Err(Fault::PARAMETERS);
+        }
+        let periods = Periods::new(begin, period_ms, periods, grace_ms)?;
+        Ok(Self { price, minimum, periods, make_up_periods, guarantee })
     }
 
     fn days(&self) -> u64 {
-        self.period_ms / DAY_MS
+        self.periods.period_ms() / DAY_MS
     }
 }
 
@@ -145,8 +119,8 @@ impl Program for TakeOrPay {
             Event::Signed => vec![
                 Effect::Reserve(Party::USER, Purpose::Guarantee, agreed.guarantee),
                 Effect::Bind(METER),
-                Effect::Mark(METER, Some(agreed.begin_of(1)?)),
-                Effect::Schedule(agreed.settles(0)?),
+                Effect::Mark(METER, Some(agreed.periods.begin_of(1)?)),
+                Effect::Schedule(agreed.periods.settles(0)?),
             ],
             Event::Segment(METER, segment) => took(&agreed, &mut kept, segment)?,
             Event::Returned(METER, segment) => took(&agreed, &mut kept, segment).map(|_| Vec::new())?,
@@ -162,7 +136,7 @@ impl Program for TakeOrPay {
             }
             Event::Due => settle(&agreed, &mut kept, &input)?,
             Event::Ending(_, false) | Event::EndingWithdrawn(_) => Vec::new(),
-            Event::Ending(_, true) => end(&input, End::Terminated),
+            Event::Ending(_, true) => input.end_early()?,
             _ => return Err(Fault::UNEXPECTED),
         };
         Ok(Done { head: Some(kept.head()), effects, ..Done::default() })
@@ -171,18 +145,15 @@ impl Program for TakeOrPay {
 
 /// In which of the two open periods a segment lies.
 fn place_of(agreed: &Agreed, kept: &Kept, segment: &Segment) -> Result<usize, Fault> {
-    Ok(usize::from(segment.interval.from >= agreed.window(kept.period)?.to))
+    Ok(usize::from(segment.interval.from >= agreed.periods.window(kept.period)?.to))
 }
 
 fn took(agreed: &Agreed, kept: &mut Kept, segment: &Segment) -> Result<Vec<Effect>, Fault> {
     let place = place_of(agreed, kept, segment)?;
     kept.taken[place] = kept.taken[place].plus(total(&segment.bands)?)?;
-    let passed = segment.interval.to.0.saturating_sub(agreed.begin.0) / agreed.period_ms;
     // Past the last period the meter serves no more.
-    if passed >= agreed.periods {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Effect::Mark(METER, Some(agreed.begin_of(passed + 1)?))])
+    let next = agreed.periods.mark_after(segment.interval.to)?;
+    Ok(next.map(|next| Effect::Mark(METER, Some(next))).into_iter().collect())
 }
 
 /// A side confirms how many days of the present period were days of force majeure.
@@ -211,7 +182,7 @@ fn make_up(banked: &mut Vec<Banked>, mut wanted: Quantity) -> Quantity {
 }
 
 fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>, Fault> {
-    let window = agreed.window(kept.period)?;
+    let window = agreed.periods.window(kept.period)?;
     let taken = kept.taken[0];
     let days = agreed.days();
     let minimum = agreed.minimum.part(days - kept.force_majeure(), days)?;
@@ -245,7 +216,7 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>
         lines.push(line(CLAUSE_MADE_UP, made_up, Money::ZERO));
     }
     let due = lines.iter().try_fold(Money::ZERO, |sum, line| sum.plus(line.amount))?;
-    let is_last = kept.period + 1 == agreed.periods;
+    let is_last = agreed.periods.is_last(kept.period);
     let mut effects = pay(input, due, is_last)?;
     let closing = if is_last { Closing::End } else { Closing::Period };
     effects.push(Effect::Issue(Statement { closing, period: window, lines, substituted: false }));
@@ -260,7 +231,7 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>
         let owes = effects.iter().any(|effect| matches!(effect, Effect::Owe(amount) if *amount > Money::ZERO));
         effects.push(Effect::Finish(if owes { End::Defaulted } else { End::Settled }));
     } else {
-        effects.push(Effect::Schedule(agreed.settles(kept.period)?));
+        effects.push(Effect::Schedule(agreed.periods.settles(kept.period)?));
     }
     Ok(effects)
 }
@@ -281,16 +252,6 @@ fn pay(input: &Input, due: Money, is_last: bool) -> Result<Vec<Effect>, Fault> {
         effects.push(Effect::Release(Party::USER, Purpose::Guarantee, guarantee.minus(from_guarantee)?));
     }
     Ok(effects)
-}
-
-/// Ends without another statement: everybody has its own again.
-fn end(input: &Input, end: End) -> Vec<Effect> {
-    let guarantee = input.pot(Party::USER, Purpose::Guarantee);
-    vec![
-        Effect::EndBinding(METER, input.facts.now),
-        Effect::Release(Party::USER, Purpose::Guarantee, guarantee),
-        Effect::Finish(end),
-    ]
 }
 
 contract!(TakeOrPay);

@@ -7,12 +7,12 @@ use contract_take_or_pay::TakeOrPay;
 use utilidor_program::coded::{Native, Respond};
 use utilidor_program::host::Host;
 use utilidor_program::wasm::{EVENT_FUEL, Module};
+use utilidor_program_sdk::{DAY_MS, HOUR_MS};
 use utilidor_types::agreement::*;
 use utilidor_types::program::*;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::*;
 
-const DAY_MS: u64 = 24 * 3_600_000;
 const BEGIN: Timestamp = Timestamp(20_000 * DAY_MS);
 const M3: u64 = 1_000_000;
 
@@ -33,7 +33,7 @@ fn play(sheet: Sheet) -> Host<Native> {
 
 fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
     let Sheet { minimum_m3, days, periods, make_up, allowance } = sheet;
-    let numbers = [3_000_000, minimum_m3 * M3, BEGIN.0, days * DAY_MS, periods, make_up, 6 * 3_600_000, 50_000_000];
+    let numbers = [3_000_000, minimum_m3 * M3, BEGIN.0, days * DAY_MS, periods, make_up, 6 * HOUR_MS, 50_000_000];
     let parameters: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     let to = Timestamp(BEGIN.0 + periods * days * DAY_MS);
     let meter = CodedMeter {

@@ -39,7 +39,13 @@ files! {
     "tests/contract.rs" = "../templates/contract/tests/contract.rs";
     "sdk/Cargo.toml" = "../templates/contract/sdk.toml.txt";
     "sdk/src/lib.rs" = "../../program-sdk/src/lib.rs";
+    "sdk/src/account.rs" = "../../program-sdk/src/account.rs";
+    "sdk/src/read.rs" = "../../program-sdk/src/read.rs";
+    "sdk/src/series.rs" = "../../program-sdk/src/series.rs";
+    "sdk/src/time.rs" = "../../program-sdk/src/time.rs";
+    "sdk/src/values.rs" = "../../program-sdk/src/values.rs";
     "sdk/src/wire.rs" = "../../program-sdk/src/wire.rs";
+    "sdk/src/write.rs" = "../../program-sdk/src/write.rs";
     "sdk/src/math.rs" = "../../program-sdk/src/math.rs";
     "sdk/src/parameters.rs" = "../../program-sdk/src/parameters.rs";
     "sdk/src/entry.rs" = "../../program-sdk/src/entry.rs";

@@ -11,7 +11,12 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`wire`] | what goes in and comes out, and how it is written as bytes |
+//! | `read`, `write` | how it is read and written |
 //! | [`math`] | exact shares, half to even |
+//! | [`time`] | hours, days, periods |
+//! | [`series`] | what a meter has brought, hour by hour |
+//! | [`values`] | what a party brings by commands, such as an index |
+//! | [`account`] | what two parties owe each other from one statement to the next |
 //! | [`parameters`] | the parties' own numbers |
 //! | `entry` | the module's exports (wasm32, feature `module`) |
 //!
@@ -22,13 +27,24 @@
 
 extern crate alloc;
 
+pub mod account;
 #[cfg(all(target_arch = "wasm32", feature = "module"))]
 pub mod entry;
 pub mod math;
 pub mod parameters;
+mod read;
+pub mod series;
+pub mod time;
+pub mod values;
 pub mod wire;
+mod write;
 
-pub use parameters::Parameters;
+pub use account::Account;
+pub use math::{split, split_into};
+pub use parameters::{Parameters, bytes_of};
+pub use series::Series;
+pub use time::{DAY_MS, Grid, HOUR_MS, MINUTE_MS, Periods, weekday};
+pub use values::Values;
 pub use wire::*;
 
 /// A contract.
@@ -39,14 +55,14 @@ pub trait Program {
 
 /// Runs a program on the bytes that the ledger gives, and gives the bytes that it is to answer.
 pub fn answer<P: Program>(input: &[u8]) -> alloc::vec::Vec<u8> {
-    let answer = match borsh::from_slice::<Input>(input) {
-        Ok(input) => match P::act(input) {
+    let answer = match read::input(input) {
+        Some(input) => match P::act(input) {
             Ok(done) => Answer::Done(done),
             Err(fault) => Answer::Fault(fault),
         },
-        Err(_) => Answer::Fault(Fault::UNREADABLE),
+        None => Answer::Fault(Fault::UNREADABLE),
     };
-    borsh::to_vec(&answer).unwrap_or_default()
+    write::answer(&answer)
 }
 
 /// Makes a program the one that this module is: `contract!(MyProgram);`

@@ -1,9 +1,17 @@
 //! The parties' own numbers: integers of eight bytes, little-endian, in the order of the manifest's schema.
 
 use crate::wire::{Fault, Money, Price, PriceUnit, Quantity, Time};
+use alloc::vec::Vec;
 
 /// Width of a parameter in bytes.
 const BYTES: usize = 8;
+
+/// Numbers as [`Parameters`] reads them, such as for the head of a state.
+pub fn bytes_of(numbers: impl IntoIterator<Item = i64>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(32 * BYTES);
+    numbers.into_iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+    bytes
+}
 
 /// Parameters, or the head of a state, to read in turn.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,13 @@
 //! It does what the ledger does for one agreement, as far as its program can see: time, pots and allowances, marks of meters,
 //! sums, the hard end. What the program asks for is translated and checked by [`crate::coded`], as on the ledger.
 //!
-//! Deliberately absent: other agreements on the same meters, bands, corrections, capacity, members.
+//! Deliberately absent: other agreements on the same meters, bands, capacity, members.
+
+mod setting;
+mod text;
+
+pub use setting::Setting;
+pub use text::unheld;
 
 use crate::coded::{Respond, respond};
 use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment, State, Sum, Sums};
@@ -12,6 +18,7 @@ use std::collections::BTreeMap;
 use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
+use utilidor_types::statement::StatementLine;
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{AgreementId, AgreementTerms, Bands, Bounded, Money, Program, Quantity, Timestamp, Window};
 
@@ -29,6 +36,21 @@ pub struct Acted {
     pub fuel: u64,
     /// What it asked for, or why it did not.
     pub answer: Result<Vec<Effect>, Fault>,
+}
+
+/// What a line of a statement says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// The clause.
+    pub clause: u16,
+    /// Who pays.
+    pub from: Party,
+    /// Who is paid.
+    pub to: Party,
+    /// Of how much.
+    pub quantity: Quantity,
+    /// The money.
+    pub amount: Money,
 }
 
 /// A meter of the agreement.
@@ -104,6 +126,22 @@ impl<R: Respond> Host<R> {
     /// Its statements, with the time at which they were issued.
     pub fn statements(&self) -> &[(Timestamp, Draft)] {
         &self.statements
+    }
+
+    /// What each of its statements says, line by line.
+    pub fn said(&self) -> Vec<Vec<Said>> {
+        let said = |line: &StatementLine| match *line {
+            StatementLine::Clause { clause, from, to, quantity, amount, .. } => {
+                Some(Said { clause, from, to, quantity, amount })
+            }
+            _ => None,
+        };
+        self.statements.iter().map(|(_, draft)| draft.lines.iter().filter_map(said).collect()).collect()
+    }
+
+    /// What it was told, when, and what it answered: the same of a contract's source and of the module built of it.
+    pub fn answers(&self) -> impl Iterator<Item = (Timestamp, &Event, &Result<Vec<Effect>, Fault>)> {
+        self.acted.iter().map(|acted| (acted.at, &acted.told, &acted.answer))
     }
 
     /// How it ended, if it has.
@@ -198,6 +236,12 @@ impl<R: Respond> Host<R> {
             return Ok(());
         }
         self.pass_marks(meter, (from, register_from), (time, register))
+    }
+
+    /// A meter's operator corrects what was certified for a time: so much more flowed, and so much less.
+    pub fn correct(&mut self, meter: u8, interval: Window, more: Quantity, less: Quantity) -> Result<(), Fault> {
+        let segment = Segment { interval, bands: flat(more), peak: (Quantity::ZERO, 0) };
+        self.tell(Event::Corrected { binding: meter, more: segment, less: flat(less) })
     }
 
     /// Tells what lies between the marks that an interval of two readings passes.

@@ -10,7 +10,7 @@ use utilidor_program_sdk::*;
 /// The first meter in the terms.
 const METER: Meter = Meter(0);
 /// A period is settled so long after its end, so that late readings are in it.
-const GRACE_MS: u64 = 6 * 3_600_000;
+const GRACE_MS: u64 = 6 * HOUR_MS;
 
 /// The contract.
 pub struct Contract;
@@ -19,33 +19,16 @@ pub struct Contract;
 struct Agreed {
     price: Price,
     least: Quantity,
-    begin: Time,
-    period_ms: u64,
-    periods: u64,
+    periods: Periods,
 }
 
 impl Agreed {
     fn of(input: &Input) -> Result<Self, Fault> {
         let mut read = Parameters::new(&input.terms.parameters);
-        let agreed = Self {
-            price: read.price(PriceUnit::KilowattHour)?,
-            least: read.quantity()?,
-            begin: read.time()?,
-            period_ms: read.number()?,
-            periods: read.number()?,
-        };
+        let (price, least) = (read.price(PriceUnit::KilowattHour)?, read.quantity()?);
+        let periods = Periods::new(read.time()?, read.number()?, read.number()?, GRACE_MS)?;
         read.end()?;
-        if agreed.period_ms == 0 || agreed.periods == 0 { Err(Fault::PARAMETERS) } else { Ok(agreed) }
-    }
-
-    /// Begin of a period, counted from 0.
-    fn begin_of(&self, period: u64) -> Result<Time, Fault> {
-        let ms = period.checked_mul(self.period_ms).ok_or(Fault::OVERFLOW)?;
-        self.begin.0.checked_add(ms).map(Time).ok_or(Fault::OVERFLOW)
-    }
-
-    fn settles(&self, period: u64) -> Result<Time, Fault> {
-        self.begin_of(period + 1)?.0.checked_add(GRACE_MS).map(Time).ok_or(Fault::OVERFLOW)
+        Ok(Self { price, least, periods })
     }
 }
 
@@ -79,8 +62,8 @@ impl Program for Contract {
         let effects = match &input.event {
             Event::Signed => vec![
                 Effect::Bind(METER),
-                Effect::Mark(METER, Some(agreed.begin_of(1)?)),
-                Effect::Schedule(agreed.settles(0)?),
+                Effect::Mark(METER, Some(agreed.periods.begin_of(1)?)),
+                Effect::Schedule(agreed.periods.settles(0)?),
             ],
             Event::Segment(METER, segment) | Event::Returned(METER, segment) => took(&agreed, &mut kept, segment)?,
             Event::Due => settle(&agreed, &mut kept, &input)?,
@@ -94,18 +77,15 @@ impl Program for Contract {
 
 /// The meter has passed a mark: what it brought belongs to one period, because each period begins with a mark.
 fn took(agreed: &Agreed, kept: &mut Kept, segment: &Segment) -> Result<Vec<Effect>, Fault> {
-    let place = usize::from(segment.interval.from >= agreed.begin_of(kept.period + 1)?);
+    let place = usize::from(segment.interval.from >= agreed.periods.begin_of(kept.period + 1)?);
     kept.taken[place] = kept.taken[place].plus(total(&segment.bands)?)?;
-    let passed = segment.interval.to.0.saturating_sub(agreed.begin.0) / agreed.period_ms;
     // Past the last period the meter serves no more.
-    if passed >= agreed.periods {
-        return Ok(Vec::new());
-    }
-    Ok(vec![Effect::Mark(METER, Some(agreed.begin_of(passed + 1)?))])
+    let next = agreed.periods.mark_after(segment.interval.to)?;
+    Ok(next.map(|next| Effect::Mark(METER, Some(next))).into_iter().collect())
 }
 
 fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>, Fault> {
-    let period = Window { from: agreed.begin_of(kept.period)?, to: agreed.begin_of(kept.period + 1)? };
+    let period = agreed.periods.window(kept.period)?;
     let taken = kept.taken[0];
     let line = |clause, quantity: Quantity| -> Result<Line, Fault> {
         Ok(Line {
@@ -127,7 +107,7 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>
     let due = lines.iter().try_fold(Money::ZERO, |sum, line| sum.plus(line.amount))?;
     let paid = due.min(input.available(Party::USER));
     let owed = due.less(paid);
-    let is_last = kept.period + 1 == agreed.periods;
+    let is_last = agreed.periods.is_last(kept.period);
 
     let mut effects = vec![
         Effect::Pay { from: Party::USER, source: Source::Allowance, to: Party::OWNER, amount: paid },
@@ -142,7 +122,7 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>
     *kept = Kept { period: kept.period + 1, taken: [kept.taken[1], Quantity::ZERO] };
     effects.push(match is_last {
         true => Effect::Finish(if owed > Money::ZERO { End::Defaulted } else { End::Settled }),
-        false => Effect::Schedule(agreed.settles(kept.period)?),
+        false => Effect::Schedule(agreed.periods.settles(kept.period)?),
     });
     Ok(effects)
 }

@@ -3,7 +3,6 @@
 use contract::Contract;
 use utilidor_program_sdk::*;
 
-const DAY_MS: u64 = 86_400_000;
 const KWH: u64 = 3_600_000;
 
 /// 0.60 for a kWh, at least 10 kWh a day, two days from the beginning of time.
