@@ -1,11 +1,9 @@
 //! Where the node stands: status, genesis, totals, development time, state proofs, and the reference of codes.
 
 use crate::extract::{AsksTotals, Json, Path};
-use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
+use crate::problem::{PROBLEM_JSON, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use utilidor_chain::AdvanceTimeRefused;
-use utilidor_types::genesis::ChainKind;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::{Genesis, Key};
 use utilidor_view::{ChainTime, Codes, NodeStatus, StateProof, Summary};
@@ -93,14 +91,7 @@ async fn prove_state(
     )
 )]
 async fn advance_time(State(app): State<App>, Json(wish): Json<AdvanceTime>) -> Result<axum::Json<ChainTime>, Problem> {
-    if wish.to > utilidor_types::time::MAX_TIMESTAMP {
-        return Err(Problem::new(Code::Malformed, format!("{} is beyond the ledger's calendar", wish.to)));
-    }
-    if app.chain.genesis().kind == ChainKind::Production {
-        return Err(AdvanceTimeRefused::Production.into());
-    }
-    wish.verify(app.chain.genesis()).map_err(|refused| Problem::new(Code::NotTheOperator, refused.to_string()))?;
-    let time = app.chain.advance_time(wish.to).await?;
+    let time = app.chain.advance_time(&wish).await?;
     app.indexed(app.chain.head().height).await?;
     Ok(axum::Json(ChainTime { time_ms: time }))
 }

@@ -116,6 +116,8 @@ impl From<AdvanceTimeRefused> for Problem {
     fn from(refused: AdvanceTimeRefused) -> Self {
         let code = match refused {
             AdvanceTimeRefused::Production => Code::NotDevelopment,
+            AdvanceTimeRefused::Operator(_) => Code::NotTheOperator,
+            AdvanceTimeRefused::BeyondTheCalendar { .. } => Code::Malformed,
             AdvanceTimeRefused::InThePast { .. } => Code::TimeInPast,
             AdvanceTimeRefused::Stopped => Code::Stopping,
         };

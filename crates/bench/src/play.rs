@@ -7,7 +7,6 @@
 
 use crate::drive::{Entrance, Pace, load, work_off};
 use crate::measure::{Bytes, Latencies, Played, Stopwatch, folder_bytes};
-use crate::spool::Spool;
 use crate::tally::Tally;
 use crate::workload::Workload;
 use futures::future::LocalBoxFuture;
@@ -16,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use utilidor_chain::{Handle, PoolLimits};
 use utilidor_sdk::Client;
-use utilidor_types::Timestamp;
+use utilidor_types::operator::AdvanceTime;
+use utilidor_types::{PrivateKey, Timestamp};
 
 /// Transactions a second of a phase.
 pub type Rate = dyn Fn(&str) -> f64 + Send + Sync;
@@ -136,14 +136,14 @@ async fn play_on(
         let transactions = &phase.transactions;
         // Waiting for the clock is no part of a measurement; what falls due then is, if the ledger acts by itself.
         if !transactions.is_empty() && handle.head().time < phase.at {
-            advance(handle, phase.at).await;
+            advance(handle, workload, phase.at).await;
         }
         let bytes = disk(dir);
         let stopwatch = Stopwatch::start();
         if transactions.is_empty() {
             match rate {
-                None => advance(handle, phase.at).await,
-                Some(_) => played.latencies.extend(advance_beside(handle, entrance, &workload.beside, phase.at).await),
+                None => advance(handle, workload, phase.at).await,
+                Some(_) => played.latencies.extend(advance_beside(handle, entrance, workload, phase.at).await),
             }
         } else {
             let rate = rate.filter(|_| phase.timed).map(|rate| rate(phase.name));
@@ -184,17 +184,19 @@ async fn applied(handle: &Handle) {
 }
 
 /// Sets the chain's time, and lets the ledger do what is due by then.
-async fn advance(handle: &Handle, to: Timestamp) {
-    handle.advance_time(to).await.expect("time moves forward");
+async fn advance(handle: &Handle, workload: &Workload, to: Timestamp) {
+    let operator = PrivateKey::ed25519(workload.validator);
+    let wish = AdvanceTime::sign(handle.genesis().chain(), to, &operator);
+    handle.advance_time(&wish).await.expect("time moves forward");
     work_off(handle, to).await;
 }
 
 /// The same while payments are made at a steady pace, to see how long those take.
-async fn advance_beside(handle: &Handle, entrance: &impl Entrance, beside: &Spool, to: Timestamp) -> Latencies {
+async fn advance_beside(handle: &Handle, entrance: &impl Entrance, workload: &Workload, to: Timestamp) -> Latencies {
     let working = AtomicBool::new(true);
-    let payments = beside.read().take_while(|_| working.load(Ordering::Relaxed));
+    let payments = workload.beside.read().take_while(|_| working.load(Ordering::Relaxed));
     let worked_off = async {
-        advance(handle, to).await;
+        advance(handle, workload, to).await;
         working.store(false, Ordering::Relaxed);
     };
     let paid = load(handle, entrance, payments, Pace::Open { per_second: PAYMENTS_A_SECOND });

@@ -18,7 +18,7 @@ async fn main() {
 
     let begin = Instant::now();
     for block in 1..=blocks {
-        handle.advance_time(Timestamp(common::START.0 + block * 3_600_000)).await.expect("a development chain");
+        common::advance(&handle, Timestamp(common::START.0 + block * 3_600_000)).await.expect("a development chain");
     }
     println!("empty block: {:.2} ms", begin.elapsed().as_secs_f64() * 1_000.0 / blocks as f64);
 

@@ -2,14 +2,13 @@
 //!
 //! A *production* chain follows the system clock. A *development* chain begins at an instant of its own and moves only when its
 //! operator advances it; between advances each block is one millisecond later than its parent. The chain's time is its last
-//! block's: an advance that no block carries yet is lost by a restart, and is simply repeated.
+//! block's: an advance that no block carries yet is lost by a restart, and is simply repeated. Each node of the chain has a
+//! clock of its own and learns from the others what the operator asked for ([`crate::relay`]).
 
 use commonware_runtime::Clock as RuntimeClock;
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::UNIX_EPOCH,
-};
-use utilidor_types::Timestamp;
+use std::{future::pending, time::UNIX_EPOCH};
+use tokio::sync::watch;
+use utilidor_types::{Timestamp, operator::OperatorRefused};
 
 /// Why time was not advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +16,17 @@ pub enum AdvanceTimeRefused {
     /// Only a development chain has an operator that controls time.
     #[error("a production chain follows its members' clocks; its time cannot be advanced")]
     Production,
+    /// It is not the operator's wish.
+    #[error(transparent)]
+    Operator(#[from] OperatorRefused),
+    /// No block could have a time after it.
+    #[error("{to} is beyond the ledger's calendar, which ends at {latest}")]
+    BeyondTheCalendar {
+        /// The time asked for.
+        to: Timestamp,
+        /// The last one that there is.
+        latest: Timestamp,
+    },
     /// Time does not go back.
     #[error("time can only move forward: asked for {to:?}, the chain is at {now:?}")]
     InThePast {
@@ -35,14 +45,14 @@ pub enum AdvanceTimeRefused {
 pub(crate) enum Clock {
     /// The runtime's clock: the system's, or a simulation's.
     Production,
-    /// The operator's clock: the time asked for last, in unix milliseconds.
-    Development(AtomicU64),
+    /// The operator's clock: the latest time asked for.
+    Development(watch::Sender<Timestamp>),
 }
 
 impl Clock {
     /// The clock of a chain: the operator's if it has a development start, else the runtime's.
     pub fn new(development_start: Option<Timestamp>) -> Self {
-        development_start.map_or(Self::Production, |start| Self::Development(AtomicU64::new(start.0)))
+        development_start.map_or(Self::Production, |start| Self::Development(watch::Sender::new(start)))
     }
 
     /// The clock's reading.
@@ -52,7 +62,7 @@ impl Clock {
                 let elapsed = runtime.current().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp(u64::try_from(elapsed.as_millis()).expect("milliseconds since 1970 fit in 64 bits"))
             }
-            Self::Development(asked) => Timestamp(asked.load(Ordering::Acquire)),
+            Self::Development(asked) => *asked.borrow(),
         }
     }
 
@@ -69,17 +79,30 @@ impl Clock {
         carried_over
             || match self {
                 Self::Production => false,
-                Self::Development(asked) => asked.load(Ordering::Acquire) > parent.0,
+                Self::Development(asked) => *asked.borrow() > parent,
             }
     }
 
-    /// Moves a development clock forward to `to`.
-    pub fn advance(&self, to: Timestamp) -> Result<(), AdvanceTimeRefused> {
+    /// Moves a development clock forward to `to`. Tells whether it was behind.
+    pub fn advance(&self, to: Timestamp) -> Result<bool, AdvanceTimeRefused> {
         match self {
             Self::Production => Err(AdvanceTimeRefused::Production),
+            Self::Development(asked) => Ok(asked.send_if_modified(|asked| {
+                let is_later = to > *asked;
+                *asked = to.max(*asked);
+                is_later
+            })),
+        }
+    }
+
+    /// Returns once a development clock has been moved to `time` or beyond.
+    pub async fn moved_to(&self, time: Timestamp) {
+        match self {
+            Self::Production => pending().await,
             Self::Development(asked) => {
-                asked.fetch_max(to.0, Ordering::AcqRel);
-                Ok(())
+                let mut asked = asked.subscribe();
+                // The clock holds the sender: this cannot fail while it is waited for.
+                let _ = asked.wait_for(|asked| *asked >= time).await;
             }
         }
     }
@@ -100,10 +123,27 @@ mod tests {
             assert!(!clock.wants_block_after(Timestamp(1_001), Some(Timestamp(4_000))));
             assert!(clock.wants_block_after(Timestamp(1_001), Some(Timestamp(1_001))), "work was carried over");
 
-            clock.advance(Timestamp(5_000)).unwrap();
+            assert_eq!(clock.advance(Timestamp(5_000)), Ok(true));
+            assert_eq!(clock.advance(Timestamp(4_000)), Ok(false), "it does not go back");
             assert!(clock.wants_block_after(Timestamp(1_001), None));
             assert_eq!(clock.after(&context, Timestamp(1_001)), Timestamp(5_000));
             assert_eq!(clock.after(&context, Timestamp(5_000)), Timestamp(5_001));
+        });
+    }
+
+    #[test]
+    fn who_waits_for_a_time_is_woken_when_the_operator_has_asked_for_it_and_not_before() {
+        deterministic::Runner::default().start(|_| async move {
+            let clock = Clock::new(Some(Timestamp(1_000)));
+            let waits = clock.moved_to(Timestamp(5_000));
+            futures::pin_mut!(waits);
+
+            assert!(futures::poll!(&mut waits).is_pending());
+            clock.advance(Timestamp(4_999)).unwrap();
+            assert!(futures::poll!(&mut waits).is_pending());
+            clock.advance(Timestamp(6_000)).unwrap();
+            assert!(futures::poll!(&mut waits).is_ready());
+            clock.moved_to(Timestamp(6_000)).await;
         });
     }
 

@@ -6,11 +6,11 @@ use crate::{
     epochs::ConsensusStatus,
     pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
     reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    relay::PassedOn,
     sets::Sets,
     verification::{SubmittedRefused, Verifier},
     witness::{Misconduct, Proofs},
 };
-use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -21,7 +21,10 @@ use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
 use utilidor_types::{
     AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
+    genesis::ChainKind,
     handover::Handover,
+    operator::AdvanceTime,
+    time::MAX_TIMESTAMP,
     transaction::VerifyError,
 };
 
@@ -78,7 +81,7 @@ pub struct Handle {
     pub(crate) verifier: Verifier,
     pub(crate) head: watch::Receiver<Header>,
     pub(crate) reader: mpsc::Sender<Request>,
-    pub(crate) relay: mpsc::Sender<Vec<Bytes>>,
+    pub(crate) relay: mpsc::Sender<PassedOn>,
     pub(crate) status: watch::Receiver<Option<ConsensusStatus>>,
     pub(crate) sets: Sets,
     pub(crate) proofs: Proofs,
@@ -95,7 +98,7 @@ impl Handle {
         clock: Arc<Clock>,
         engine: &Running<E>,
         reader: mpsc::Sender<Request>,
-        relay: mpsc::Sender<Vec<Bytes>>,
+        relay: mpsc::Sender<PassedOn>,
     ) -> Self {
         Self {
             genesis,
@@ -158,7 +161,7 @@ impl Handle {
         }
         if pass_on && !pooled.is_empty() {
             // A node that is stopping passes nothing on.
-            let _ = self.relay.send(pooled).await;
+            let _ = self.relay.send(PassedOn::Transactions(pooled)).await;
         }
         answers
             .into_iter()
@@ -333,18 +336,36 @@ impl Handle {
         crate::disk::free_bytes(&self.folder)
     }
 
-    /// Moves a development chain's time to `to` and waits for the block that carries it. Returns that block's time. Asking for
-    /// the time that the chain has already changes nothing.
-    pub async fn advance_time(&self, to: Timestamp) -> Result<Timestamp, AdvanceTimeRefused> {
-        let now = self.head.borrow().time;
-        if to < now && matches!(*self.clock, Clock::Development(_)) {
+    /// Moves a development chain's time as its operator wishes and waits for the block that carries it. Returns that block's
+    /// time. Asking for the time that the chain has already changes nothing.
+    pub async fn advance_time(&self, wish: &AdvanceTime) -> Result<Timestamp, AdvanceTimeRefused> {
+        let (to, now) = (wish.to, self.head.borrow().time);
+        self.heed(wish).await?;
+        if to < now {
             return Err(AdvanceTimeRefused::InThePast { to, now });
         }
-        self.clock.advance(to)?;
-        self.pool.changed.notify_waiters();
         let mut head = self.head.clone();
         let header = head.wait_for(|head| head.time >= to).await.map_err(|_| AdvanceTimeRefused::Stopped)?;
         Ok(header.time)
+    }
+
+    /// Takes the operator's wish from a client or a peer: this node's clock moves, and the validators hear of what is new.
+    /// Whatever is refused, no honest peer passes on.
+    pub(crate) async fn heed(&self, wish: &AdvanceTime) -> Result<(), AdvanceTimeRefused> {
+        if self.genesis.kind == ChainKind::Production {
+            return Err(AdvanceTimeRefused::Production);
+        }
+        if wish.to > MAX_TIMESTAMP {
+            return Err(AdvanceTimeRefused::BeyondTheCalendar { to: wish.to, latest: MAX_TIMESTAMP });
+        }
+        wish.verify(&self.genesis)?;
+
+        if self.clock.advance(wish.to)? {
+            self.pool.changed.notify_waiters();
+            // A node that is stopping passes nothing on.
+            let _ = self.relay.send(PassedOn::Wish(wish.clone())).await;
+        }
+        Ok(())
     }
 
     async fn ask<T>(

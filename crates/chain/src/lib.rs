@@ -20,7 +20,7 @@
 //! | `finality`, `final_blocks`, `reader` | when a block counts as final, and what can be asked about it |
 //! | `engine`, `network` | how the consensus engine is put together |
 //! | `epochs`, `sets`, `feed` | one run of consensus an epoch: who signs it, taking part in it, following it |
-//! | `handovers`, `relay`, `history` | what nodes tell each other besides: sets of validators, transactions, the past |
+//! | `handovers`, `relay`, `history` | what nodes tell each other besides: sets of validators, transactions and wishes, the past |
 //! | `guard`, `scheme` | that this member never votes twice, whatever its disk does |
 //! | `witness` | that others who do can be shown to have |
 //!

@@ -51,12 +51,6 @@ pub enum StartError {
     /// The genesis document names no validator, one twice, or one whose key cannot sign.
     #[error("the genesis document's validators cannot be used")]
     Validators(#[source] ProofError),
-    /// A development chain has exactly one validator, whose operator controls time.
-    #[error("a development chain has one validator, the genesis document names {validators}")]
-    DevelopmentMembers {
-        /// Validators named.
-        validators: usize,
-    },
     /// A peer's key is no Ed25519 key.
     #[error("the key of the peer {key} is not an Ed25519 key")]
     PeerKey {
@@ -112,9 +106,6 @@ pub struct Node {
 /// Starts a node and returns once it has recovered what is on disk. Blocks the calling thread for that long.
 pub fn start(config: Config) -> Result<Node, StartError> {
     let validators = keys(&config.genesis.roster()).map_err(StartError::Validators)?;
-    if config.genesis.kind == ChainKind::Development && validators.len() != 1 {
-        return Err(StartError::DevelopmentMembers { validators: validators.len() });
-    }
     let key = ed25519::PrivateKey::decode(commonware_codec::Copying(config.key.as_slice()))
         .expect("any 32 bytes are an Ed25519 secret");
     let hexadecimal = |peer: Peer| peer.key.iter().map(|byte| format!("{byte:02x}")).collect();

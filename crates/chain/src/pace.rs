@@ -7,7 +7,8 @@
 //!
 //! A voter holds back while a proposal's time is ahead of its own clock by more than the drift, and as long as the view lasts if
 //! it lags far behind. It never refuses for that: clocks differ from member to member, so a clock can only delay. So a wrong
-//! clock makes its member's turns pass, and gates and deadlines keep the others' time.
+//! clock makes its member's turns pass, and gates and deadlines keep the others' time. On a development chain it holds back while a
+//! proposal's time is neither the next millisecond nor within what the operator asked for, as far as it has heard.
 
 use crate::{
     block::{Block, BlockContext},
@@ -20,7 +21,7 @@ use commonware_cryptography::Digested;
 use commonware_runtime::Clock as RuntimeClock;
 use futures::future::Either;
 use std::{future::pending, sync::Arc, time::Duration};
-use utilidor_types::Header;
+use utilidor_types::{Header, Timestamp};
 
 /// How far a proposal's time may be ahead of a voter's clock, in milliseconds.
 pub const MAX_DRIFT_MS: u64 = 1_000;
@@ -105,13 +106,22 @@ impl<A> Paced<A> {
         }
     }
 
-    /// Returns once this member may vote on `block`, as far as its clock is concerned.
-    async fn hold_back<E: RuntimeClock>(&self, runtime: &E, block: &Block) {
+    /// Returns once this member may vote on `block`, as far as its clock is concerned. `parent` tells the time of the block before
+    /// it.
+    async fn hold_back<E: RuntimeClock>(
+        &self,
+        runtime: &E,
+        block: &Block,
+        parent: impl Future<Output = Option<Timestamp>>,
+    ) {
+        let (now, time) = (self.clock.now(runtime).0, block.header().time.0);
         if matches!(*self.clock, Clock::Development(_)) {
+            let asked_for = time <= now || parent.await.is_some_and(|parent| time <= parent.0.saturating_add(1));
+            if !asked_for {
+                self.clock.moved_to(Timestamp(time)).await;
+            }
             return;
         }
-        let now = self.clock.now(runtime).0;
-        let time = block.header().time.0;
         if time > now.saturating_add(MAX_DRIFT_MS) {
             let wait = Duration::from_millis(time - now - MAX_DRIFT_MS);
             if wait > MAX_WAIT {
@@ -160,8 +170,10 @@ where
 
     async fn verify(&mut self, context: (E, BlockContext), ancestry: impl Ancestry<Block>) -> bool {
         use futures::StreamExt as _;
-        if let Some(block) = ancestry.clone().next().await {
-            self.hold_back(&context.0, block.inner()).await;
+        let mut blocks = ancestry.clone();
+        if let Some(block) = blocks.next().await {
+            let parent = async { blocks.next().await.map(|parent| parent.inner().header().time) };
+            self.hold_back(&context.0, block.inner(), parent).await;
         }
         self.inner.verify(context, ancestry).await
     }
@@ -174,7 +186,7 @@ mod tests {
     use commonware_cryptography::{Signer as _, ed25519};
     use commonware_runtime::{Runner as _, deterministic};
     use utilidor_types::{
-        ChainId, Digest, Timestamp,
+        ChainId, Digest,
         block::{Log, Round},
         handover::SetId,
     };
@@ -242,7 +254,8 @@ mod tests {
         deterministic::Runner::default().start(|context| async move {
             context.sleep(Duration::from_secs(100)).await;
             let (proposal, begin, paced) = (block(time, 0, None), context.current(), paced());
-            let (voter, over) = (paced.hold_back(&context, &proposal), context.sleep(Duration::from_secs(30)));
+            let voter = paced.hold_back(&context, &proposal, pending());
+            let over = context.sleep(Duration::from_secs(30));
             futures::pin_mut!(voter, over);
             match futures::future::select(voter, over).await {
                 Either::Left(_) => u64::try_from(context.current().duration_since(begin).unwrap().as_millis()).ok(),
@@ -259,5 +272,31 @@ mod tests {
         assert_eq!(holds_back(100_000 + 3_600_000), None, "an hour ahead");
         assert_eq!(holds_back(100_000 - MAX_LAG_MS), Some(0));
         assert_eq!(holds_back(100_000 - MAX_LAG_MS - 1), None, "held back too long");
+    }
+
+    /// Whether a voter of a development chain at 1 s, whose operator asked for 9 s, votes on a proposal at once, and once it hears
+    /// that the operator has asked for 60 s.
+    fn votes(time: u64, parent: u64) -> (bool, bool) {
+        deterministic::Runner::default().start(|context| async move {
+            let paced = Paced { clock: Arc::new(Clock::new(Some(Timestamp(1_000)))), ..paced() };
+            paced.clock.advance(Timestamp(9_000)).unwrap();
+            let proposal = block(time, 0, None);
+            let voter = paced.hold_back(&context, &proposal, async { Some(Timestamp(parent)) });
+            futures::pin_mut!(voter);
+            if futures::poll!(&mut voter).is_ready() {
+                return (true, true);
+            }
+            paced.clock.advance(Timestamp(60_000)).unwrap();
+            (false, futures::poll!(&mut voter).is_ready())
+        })
+    }
+
+    #[test]
+    fn no_single_member_moves_a_development_chains_time() {
+        assert_eq!(votes(9_000, 1_000), (true, true), "the operator asked for it");
+        assert_eq!(votes(5_000, 1_000), (true, true), "the operator asked for more");
+        assert_eq!(votes(9_001, 9_000), (true, true), "the next millisecond");
+        assert_eq!(votes(9_002, 9_000), (false, true), "until it hears of the wish");
+        assert_eq!(votes(60_001, 9_000), (false, false), "nobody asked for it");
     }
 }

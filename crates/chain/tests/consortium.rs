@@ -3,15 +3,19 @@
 
 mod common;
 
-use common::{genesis, transaction, validator_key};
+use common::{START, advance, genesis, issuer, transaction, validator_key};
 use std::{
     net::{SocketAddr, TcpListener},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use utilidor_chain::{Config, Handle, Node, Part, Peer, StartError, create_guard, start};
+use utilidor_chain::{AdvanceTimeRefused, Config, Handle, Node, Part, Peer, StartError, create_guard, start};
 use utilidor_proof::Members;
-use utilidor_types::{Genesis, PrivateKey, PublicKey, TransactionHash, genesis::ChainKind};
+use utilidor_types::{
+    Genesis, PrivateKey, PublicKey, Timestamp, TransactionHash,
+    genesis::ChainKind,
+    operator::{AdvanceTime, OperatorRefused},
+};
 
 const MEMBERS: u8 = 4;
 
@@ -23,9 +27,13 @@ struct Consortium {
 
 impl Consortium {
     fn new() -> Self {
+        Self::of(ChainKind::Production)
+    }
+
+    fn of(kind: ChainKind) -> Self {
         let listeners: Vec<_> = (0..=MEMBERS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         Self {
-            genesis: genesis(ChainKind::Production, MEMBERS),
+            genesis: genesis(kind, MEMBERS),
             addresses: listeners.iter().map(|listener| listener.local_addr().unwrap()).collect(),
             dirs: (0..=MEMBERS).map(|_| tempfile::tempdir().unwrap()).collect(),
         }
@@ -140,6 +148,58 @@ async fn a_follower_takes_transactions_and_holds_what_the_members_hold() {
     assert_eq!(following.consensus().unwrap().part, Part::Follows);
     assert!(handles.iter().all(|handle| handle.consensus().unwrap().part == Part::Votes));
     drop((follower, nodes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_moves_the_time_of_all_members_of_a_development_chain_by_one_of_them() {
+    let consortium = Consortium::of(ChainKind::Development);
+    let mut nodes: Vec<Option<Node>> = (0..MEMBERS).map(|index| Some(consortium.start(index))).collect();
+    let mut handles: Vec<Handle> = nodes.iter().flatten().map(Node::handle).collect();
+    let after = |hours: u64| Timestamp(START.0 + hours * 3_600_000);
+    // All, of those that are given, come to the time that was asked for, and to no other.
+    let all_are_at = async |handles: &[Handle], time: Timestamp| {
+        for handle in handles {
+            let header = handle.subscribe().wait_for(|head| head.time >= time).await.unwrap().clone();
+            assert_eq!(header.time, time);
+        }
+    };
+
+    // One who may not is refused, and nothing moves.
+    let stranger = AdvanceTime::sign(consortium.genesis.chain(), after(1), &issuer());
+    let refused = OperatorRefused::NotTheOperator(issuer().public_key());
+    assert_eq!(handles[0].advance_time(&stranger).await, Err(AdvanceTimeRefused::Operator(refused)));
+    let forged = AdvanceTime { signer: PrivateKey::ed25519(validator_key(0)).public_key(), ..stranger };
+    let refused = OperatorRefused::BadSignature(forged.signer);
+    assert_eq!(handles[0].advance_time(&forged).await, Err(AdvanceTimeRefused::Operator(refused)));
+    for handle in &handles {
+        assert!(handle.reached(1).await.unwrap().time < Timestamp(START.0 + 1_000));
+    }
+
+    // The wish is given to one node only, whichever it is.
+    for (handle, hours) in handles.iter().zip(1..) {
+        assert_eq!(advance(handle, after(hours)).await, Ok(after(hours)));
+        all_are_at(&handles, after(hours)).await;
+    }
+
+    // A node that was away has heard of no wish. Once another is gone nothing goes on without its vote: it catches up, and hears
+    // of the next one.
+    nodes[3].take().unwrap().stop().unwrap();
+    assert_eq!(advance(&handles[0], after(5)).await, Ok(after(5)));
+    all_are_at(&handles[..3], after(5)).await;
+    nodes[3] = Some(consortium.start(3));
+    handles[3] = nodes[3].as_ref().unwrap().handle();
+    all_are_at(&handles[3..], after(5)).await;
+    nodes[2].take().unwrap().stop().unwrap();
+    handles.remove(2);
+    assert_eq!(advance(&handles[0], after(6)).await, Ok(after(6)));
+    all_are_at(&handles, after(6)).await;
+
+    // Between wishes a block is a millisecond later than the one before it.
+    let hash = handles[2].submit(vec![transaction(&consortium.genesis, 0)]).await.remove(0).unwrap();
+    let height = find(&handles[0], 1, hash).await;
+    let block = handles[0].finalized(height).await.unwrap().unwrap();
+    assert_eq!(block.header.time, Timestamp(after(6).0 + 1));
+    drop(nodes);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{START, development, genesis, issuer, signed, transaction, validator_key};
+use common::{START, advance, development, genesis, issuer, signed, transaction, validator_key};
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
@@ -71,7 +71,7 @@ async fn a_restarted_node_continues_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let node = development(dir.path());
     nonces(&node.handle(), 0..5).await;
-    node.handle().advance_time(Timestamp(START.0 + 1_000_000)).await.unwrap();
+    advance(&node.handle(), Timestamp(START.0 + 1_000_000)).await.unwrap();
     let head = node.handle().head();
     let digest = node.handle().state_digest().await.unwrap();
     node.stop().unwrap();
@@ -119,7 +119,7 @@ async fn the_same_transactions_lead_to_the_same_state_root() {
         handle.reached(1).await.unwrap();
         for batch in 0..5 {
             nonces(&handle, batch * 10..(batch + 1) * 10).await;
-            handle.advance_time(Timestamp(START.0 + (batch + 1) * 60_000)).await.unwrap();
+            advance(&handle, Timestamp(START.0 + (batch + 1) * 60_000)).await.unwrap();
         }
         let head = handle.head();
         heads.push((head.height, head.time, head.state_root, handle.state_digest().await.unwrap()));
@@ -136,7 +136,7 @@ async fn every_proof_verifies_and_fails_with_one_byte_changed() {
     let handle = node.handle();
     let hashes = nonces(&handle, 0..7).await;
     let height = handle.head().height;
-    handle.advance_time(Timestamp(START.0 + 60_000)).await.unwrap();
+    advance(&handle, Timestamp(START.0 + 60_000)).await.unwrap();
     let members = Members::of(handle.genesis()).unwrap();
 
     let proof = handle.prove_transaction(height, 4).await.unwrap();
@@ -231,10 +231,10 @@ async fn certificates_are_proven_at_their_place_in_the_log() {
     };
 
     commit(&handle, vec![encode(&signed(&genesis, 0, registration))]).await;
-    handle.advance_time(Timestamp(START.0 + 3 * QUARTER_MS)).await.unwrap();
+    advance(&handle, Timestamp(START.0 + 3 * QUARTER_MS)).await.unwrap();
     commit(&handle, vec![encode(&signed(&genesis, 1, readings(1..=3)))]).await;
     let first = handle.head().height;
-    handle.advance_time(Timestamp(START.0 + 5 * QUARTER_MS)).await.unwrap();
+    advance(&handle, Timestamp(START.0 + 5 * QUARTER_MS)).await.unwrap();
     commit(&handle, vec![encode(&signed(&genesis, 2, readings(4..=5)))]).await;
     let second = handle.head().height;
     let mut certified = Vec::new();
@@ -389,12 +389,12 @@ async fn development_time_only_moves_forward() {
     let node = development(dir.path());
     let handle = node.handle();
 
-    assert_eq!(handle.advance_time(Timestamp(START.0 + 500)).await, Ok(Timestamp(START.0 + 500)));
+    assert_eq!(advance(&handle, Timestamp(START.0 + 500)).await, Ok(Timestamp(START.0 + 500)));
     let height = handle.head().height;
-    assert_eq!(handle.advance_time(Timestamp(START.0 + 500)).await, Ok(Timestamp(START.0 + 500)));
+    assert_eq!(advance(&handle, Timestamp(START.0 + 500)).await, Ok(Timestamp(START.0 + 500)));
     assert_eq!(handle.head().height, height, "asking for the present time makes no block");
     assert_eq!(
-        handle.advance_time(Timestamp(START.0 + 499)).await,
+        advance(&handle, Timestamp(START.0 + 499)).await,
         Err(AdvanceTimeRefused::InThePast { to: Timestamp(START.0 + 499), now: Timestamp(START.0 + 500) })
     );
     node.stop().unwrap();
@@ -408,7 +408,7 @@ async fn a_production_chain_refuses_to_be_advanced_and_keeps_its_own_time() {
     let node = start(config).unwrap();
     let handle = node.handle();
 
-    assert_eq!(handle.advance_time(Timestamp(u64::MAX)).await, Err(AdvanceTimeRefused::Production));
+    assert_eq!(advance(&handle, Timestamp(u64::MAX)).await, Err(AdvanceTimeRefused::Production));
     let first = handle.reached(1).await.unwrap();
     let later = handle.reached(4).await.unwrap();
     assert!(first.time.0 > 1_750_000_000_000, "the time is the system's");

@@ -1,7 +1,7 @@
-//! What the operator of a development chain tells its node outside the ledger: signed, so that nobody else can.
+//! What the operator of a development chain tells its nodes outside the ledger: signed, so that nobody else can.
 //!
-//! The operator is who holds the chain's validator key, or the key of an account that the genesis document gives the role of
-//! a validator. A statement that is heard twice does no harm: time only moves forward.
+//! The operator is who holds the key of a validator of the genesis document, or the key of an account to which that gives the
+//! role of a validator. A statement that is heard twice does no harm: time only moves forward.
 
 use crate::encoding::encode;
 use crate::genesis::Genesis;
@@ -9,13 +9,14 @@ use crate::id::{AccountId, ChainId};
 use crate::key::{PrivateKey, PublicKey, Signature, SignatureCheck};
 use crate::member::Role;
 use crate::time::Timestamp;
+use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 /// Purpose of the signature.
 pub const ADVANCE_TIME_NAMESPACE: &[u8] = b"utilidor/advance-time";
 
 /// The wish that a development chain's time be `to`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdvanceTime {
@@ -42,7 +43,9 @@ pub enum OperatorRefused {
         chain: ChainId,
     },
     /// The key is none of the operator's.
-    #[error("{0} is no operator's key: it is neither the chain's validator nor of an account that began as one")]
+    #[error(
+        "{0} is no operator's key: it is neither a validator's of the genesis document nor of an account that began as one"
+    )]
     NotTheOperator(PublicKey),
     /// The signature is not the signer's.
     #[error("the signature is not that of {0}")]

@@ -18,6 +18,7 @@ use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::handover::{Handover, SetId};
 use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register, SignedRecord};
 use utilidor_types::offer::{AwardRule, Seal};
+use utilidor_types::operator::AdvanceTime;
 use utilidor_types::package::*;
 use utilidor_types::program::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
@@ -57,6 +58,7 @@ const TABLE: &[(&str, &str)] = &[
     ("header", "dab2c015eb665d9e7455ce095657c302832e8c3b4cec1ac645029f87a7f9e6f7"),
     ("validator set", "39be7e67a30b10562ce58e88dfa8ca1ae6ab54a2305fb2a4f0c8c9aec3698792"),
     ("handover", "a8104f87de44f6887c965e65a7037ae715edef8d4aa21dd8442dd516b54929e6"),
+    ("wish to advance time", "860d53336ccbadff24aee62398293708a4363720dea73568571dd7f976e0ac5d"),
 ];
 
 /// More bytes than any sample takes.
@@ -651,6 +653,11 @@ fn handovers() -> Vec<Handover> {
     headers().into_iter().map(handover).collect()
 }
 
+fn wishes() -> Vec<AdvanceTime> {
+    let wish = |signer| AdvanceTime { chain: ChainId([31; 16]), to: T1, signer, signature: Signature([32; 64]) };
+    keys().into_iter().map(wish).collect()
+}
+
 fn genesis() -> Vec<Genesis> {
     let document = |kind| Genesis {
         kind,
@@ -706,6 +713,7 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
         line("header", &headers()),
         line("validator set", &[roster()]),
         line("handover", &handovers()),
+        line("wish to advance time", &wishes()),
     ];
     let changed: Vec<_> = found
         .iter()

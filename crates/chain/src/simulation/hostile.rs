@@ -10,7 +10,7 @@ use commonware_cryptography::sha256;
 use commonware_glue::simulate::action::Crash;
 use commonware_p2p::utils::mux;
 use std::sync::Mutex;
-use utilidor_types::block::consensus_namespace;
+use utilidor_types::{block::consensus_namespace, operator::AdvanceTime};
 
 /// The member that does not play by the rules.
 const HOSTILE: u8 = 1;
@@ -236,6 +236,25 @@ fn a_member_that_sends_junk_on_any_channel_changes_nothing() {
             withstands(consortium, 25)
         });
     }
+}
+
+#[test]
+fn a_member_that_wishes_to_move_a_production_chains_time_is_blocked_and_moves_none() {
+    one_seed(|| {
+        let consortium = with(|consortium| {
+            let to = Timestamp(u64::try_from(EPOCH_MS).unwrap() + 3_600_000);
+            let wish = AdvanceTime::sign(consortium.genesis.chain(), to, &client());
+            let wish = Bytes::from([&[0][..], &encode(&wish)[..]].concat());
+            does(move |channel, to, message| {
+                let mut sent = vec![(to.clone(), message)];
+                if channel == Channel::Transactions {
+                    sent.push((to, wish.clone()));
+                }
+                sent
+            })
+        });
+        withstands(consortium, 30).property(HostileBlocked { proved: false }).property(TrueTime { height: 30 })
+    });
 }
 
 #[test]

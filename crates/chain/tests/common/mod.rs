@@ -3,13 +3,14 @@
 #![allow(dead_code)]
 
 use std::path::Path;
-use utilidor_chain::{Config, Node, start};
+use utilidor_chain::{AdvanceTimeRefused, Config, Handle, Node, start};
 use utilidor_types::{
     AccountId, Action, Bounded, Genesis, Money, NodeAddress, PrivateKey, Role, Roles, Text, Timestamp, Transaction,
     Validator,
     council::Threshold,
     encode,
     genesis::{ChainKind, GenesisMember, Limits},
+    operator::AdvanceTime,
     validator::ENDLESS_EPOCH,
 };
 
@@ -64,4 +65,10 @@ pub fn signed(genesis: &Genesis, nonce: u64, action: Action) -> utilidor_types::
 /// A development chain of one member in `dir`.
 pub fn development(dir: &Path) -> Node {
     start(Config::alone(dir, genesis(ChainKind::Development, 1), validator_key(0))).unwrap()
+}
+
+/// Moves a development chain's time as its operator.
+pub async fn advance(handle: &Handle, to: Timestamp) -> Result<Timestamp, AdvanceTimeRefused> {
+    let operator = PrivateKey::ed25519(validator_key(0));
+    handle.advance_time(&AdvanceTime::sign(handle.genesis().chain(), to, &operator)).await
 }
