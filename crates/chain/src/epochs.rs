@@ -399,7 +399,9 @@ where
                 fetch_timeout: NZDuration!(Duration::from_secs(2)),
                 fetch_retry_delay: Duration::from_secs(1),
                 forward: if alone { ForwardPolicy::Disabled } else { ForwardPolicy::SilentVoters },
-                track_historical_votes: false,
+                // Else two votes that contradict each other are no evidence once their view is decided. What is kept is bounded by the
+                // views that are.
+                track_historical_votes: !alone,
             },
         )
         .start(votes, certificates, resolver)

@@ -230,8 +230,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("rule", "award rule", "授标规则"),
     ("same_code", "the sources give the published code", "源码重建结果与发布代码一致"),
     ("seal_key", "seal key", "密封公钥"),
-    ("sees", "may see", "可见范围"),
     ("seats", "council", "理事会成员"),
+    ("sees", "may see", "可见范围"),
     ("segments", "segments", "计量区段"),
     ("sent", "sent", "已发送"),
     ("settlement", "settlement", "结算"),
@@ -259,9 +259,9 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("status_terminated", "terminated", "已提前终止"),
     ("step", "step", "步骤"),
     ("stopped", "the node has stopped", "节点已停止"),
-    ("subject", "of", "对象"),
     ("stopped_meter", "stopped", "已停用"),
     ("storage", "settlements ago", "前几次结算"),
+    ("subject", "of", "对象"),
     ("substituted", "substituted", "含替代值"),
     ("suite", "suite", "套件"),
     ("supervisor", "supervisor", "监管方"),
@@ -323,7 +323,7 @@ mod tests {
             let sources = files.filter(|path| path.is_file() && !path.ends_with("text.rs"));
             sources.map(|path| std::fs::read_to_string(path).unwrap()).collect()
         };
-        let sources = read("src") + &read("src/command");
+        let sources = read("src") + &read("src/command") + &read("src/command/network");
         // Words are written as t!("word") and nowhere else; other macros' names may end alike.
         let used: std::collections::BTreeSet<&str> = sources
             .match_indices("t!(\"")
