@@ -30,12 +30,13 @@ use std::{
 };
 use tracing::warn;
 use utilidor_proof::members as proof;
+use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{Genesis, NodeAddress, PublicKey, Roster};
 
 /// How far two nodes' clocks may be apart, for them to connect.
 const CLOCK_ERROR: Duration = Duration::from_secs(5);
-/// Peers besides those that a node is set up with: members that are admitted while it runs.
-const SPARE_PEERS: usize = 8;
+/// Validators that a node can have to know at once: those of an epoch, and those of the ones before and after it.
+const MOST_VALIDATORS: usize = 3 * MAX_VALIDATORS;
 
 /// The ends of every channel on a real network.
 pub(crate) type RealNetwork<E> = Network<
@@ -148,7 +149,7 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
     );
     let validators = genesis.roster();
     let alone = known.is_empty() && validators.keys().len() == 1 && !genesis.epochs().end();
-    let most = if alone { 1 } else { known.len() + validators.keys().len() + 1 + SPARE_PEERS };
+    let most = if alone { 1 } else { known.len() + 1 + MOST_VALIDATORS };
     let mut config = lookup::Config::local(
         handshake,
         &[namespace, b"/network"].concat(),

@@ -4,10 +4,11 @@ mod chain;
 
 use chain::*;
 use utilidor_index::{Applied, ApplyError, CompareError, Index, OpenError, compare};
+use utilidor_types::agreement::Party;
 use utilidor_types::block::{FinalBlock, FinalTransaction};
 use utilidor_types::meter::{CertificationEntry, CertifiedReading, CertifiedRun};
 use utilidor_types::*;
-use utilidor_view::{OfferFilter, TimeFilter};
+use utilidor_view::{OfferFilter, Scope, TimeFilter, Viewer};
 
 #[test]
 fn an_index_built_again_has_the_same_rows() {
@@ -207,6 +208,32 @@ fn an_id_that_is_used_again_stands_for_the_last_thing() {
     assert_eq!(statuses, [("withdrawn", 0), ("open", 0)]);
     assert_eq!(fixture.ask().offer(offer_id("o")).unwrap().unwrap().offer, other);
     assert_eq!(fixture.ask().account(account("alice")).unwrap().unwrap().reserved, Money::ZERO);
+}
+
+#[test]
+fn who_was_party_of_an_agreement_sees_nothing_of_the_next_one_of_its_id() {
+    let mut chain = Chain::new();
+    chain.settle_in();
+    chain.now = at(1, 1, 2);
+    let proposed = |chain: &Chain, to: &str| {
+        let opening = chain.opening(to, Quantity(KWH), 600_000);
+        let terms = offer("o").agreement_terms(account("station"), account(to), &opening);
+        Action::ProposeAgreement { label: label("twice"), terms, signing_ms: 3_600_000 }
+    };
+    let agreement = AgreementId::of(account("station"), label("twice"));
+    let sees = |chain: &Chain, whose: &str| {
+        let viewer = Viewer::Holder { account: account(whose), scope: Scope::whole() };
+        let fixture = Fixture::of(chain);
+        let seen = fixture.reader.questions(viewer).unwrap().agreement(agreement).unwrap();
+        seen.map(|view| view.terms.account(Party::USER))
+    };
+    let to_alice = proposed(&chain, "alice");
+    chain.done("station", to_alice);
+    assert_eq!(sees(&chain, "alice"), Some(Some(account("alice"))));
+    chain.done("alice", Action::DeclineAgreement { agreement });
+    let to_bob = proposed(&chain, "bob");
+    chain.done("station", to_bob);
+    assert_eq!((sees(&chain, "alice"), sees(&chain, "bob")), (None, Some(Some(account("bob")))));
 }
 
 const READINGS: u64 = 24;

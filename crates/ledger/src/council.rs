@@ -363,7 +363,8 @@ impl Ledger<'_> {
         if wanted == council.set {
             return Ok(Turned { next: Some(council.set), is_told: false });
         }
-        let (live, needed) = (self.live(&council, &wanted, epoch)?, quorum(wanted.validators.len()));
+        // Of a set of nobody, nobody would have to be there.
+        let (live, needed) = (self.live(&council, &wanted, epoch)?, quorum(wanted.validators.len()).max(1));
         // Another address makes nobody come or go.
         if live < needed && !wanted.keys().eq(council.set.keys()) {
             let (live, needed) = (live as u8, needed as u8);

@@ -427,7 +427,7 @@ impl Ledger<'_> {
             return Err(Unfit::Status.into());
         }
         if let Some(written) = written {
-            self.complete_statements(before, &mut state, written);
+            self.complete_statements(before, agreement.terms.digest(), &mut state, written);
         }
         self.call_again(agreement.id, &mut state)?;
         self.store.put(&agreement.id, state);

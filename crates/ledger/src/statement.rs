@@ -39,9 +39,10 @@ impl Ledger<'_> {
 
     /// Says in the statements of a step, which are among the events from `first` on, what stands now that all of it is done:
     /// what is owed, and the digest. `written`: digest of the program's state.
-    pub fn complete_statements(&mut self, first: usize, state: &mut AgreementState, written: Digest) {
+    pub fn complete_statements(&mut self, first: usize, terms: Digest, state: &mut AgreementState, written: Digest) {
         let pots = state.pots.iter().map(|pot| ((pot.party, pot.purpose), pot.money));
-        let standing = Standing { state: written, pots: pots.collect(), debt: state.debt, ending: state.ending };
+        let (pots, debt, ending) = (pots.collect(), state.debt, state.ending);
+        let standing = Standing { terms, state: written, pots, debt, ending };
         let after = standing.digest();
         for event in self.events.iter_mut().skip(first) {
             if let Event::StatementIssued(statement) = event {

@@ -415,6 +415,28 @@ fn a_set_of_which_no_quorum_is_known_to_be_there_is_not_taken_on() {
 }
 
 #[test]
+fn the_validators_are_never_nobody() {
+    let mut world = with_newcomer();
+    for organisation in ORGANISATIONS {
+        let dismiss = Decision::DismissValidator { member: member(organisation) };
+        world.done("north", Action::decide(dismiss.clone()));
+        for label in ["east", "south", "west"] {
+            world.done(label, vote(&dismiss, "north", true));
+        }
+    }
+    // Who is left of those appointed has not shown that its node is ready.
+    let kept = to_end_of_epoch(&mut world, &ORGANISATIONS);
+    let epoch = world.state.genesis().epochs().of(world.state.height());
+    assert_eq!(kept.receipts[0].events(), [Event::ValidatorsKept { epoch: epoch + 1, live: 0, needed: 1 }]);
+    assert_eq!((members_of(&kept).len(), kept.next_validators.unwrap().version), (4, 0));
+
+    world.block(vec![]);
+    let word = ready(&world, "new's node");
+    world.done("new", word);
+    assert_eq!(members_of(&to_end_of_epoch(&mut world, &ORGANISATIONS)), [member("new")]);
+}
+
+#[test]
 fn who_is_away_can_be_dismissed() {
     let mut world = consortium(EPOCH);
     decided(&mut world, Decision::RemoveMember { member: member("west") });

@@ -46,6 +46,8 @@ impl State {
 /// What a program goes on from. Statements carry its digest, so that nobody can prove a bill from anything else.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize)]
 pub struct Standing {
+    /// Digest of the terms.
+    pub terms: Digest,
     /// Digest of the program's state.
     pub state: Digest,
     /// What the agreement holds, by party and purpose; nothing empty.

@@ -135,7 +135,7 @@ impl BillError {
 impl Before {
     /// What a replay holds.
     pub fn of(program: &Program) -> Self {
-        let pots = program.standing().pots.into_iter();
+        let pots = program.pots_held().into_iter();
         Self {
             state: encode(&program.state),
             pots: pots.map(|((party, purpose), pot)| (party, purpose, pot)).collect(),
@@ -179,7 +179,10 @@ impl BillProof {
             replay.take_making(happened).map_err(|reason| BillError::incoherent(part, reason))?;
         }
         let before = self.before.program()?;
-        let standing = before.standing().digest();
+        let Some(terms) = replay.terms() else {
+            return Err(BillError::incoherent("what made the agreement", "it makes none"));
+        };
+        let standing = before.standing(terms).digest();
         replay.take_over(before);
         let mut segments = Vec::new();
         let (mut place, mut is_first) = (None, true);
@@ -187,7 +190,7 @@ impl BillProof {
             let happened = headers.happened(&part, evidence)?;
             segments.extend(self.segments(&replay, &part, happened));
             replay.take(happened).map_err(|reason| BillError::incoherent(part.as_str(), reason))?;
-            if let (true, Some(statement)) = (is_first, replay.issued()) {
+            if let (true, Some(statement)) = (is_first, replay.statements_in(happened).next()) {
                 is_first = false;
                 check_before(standing, statement)?;
             }

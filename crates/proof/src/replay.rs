@@ -12,7 +12,7 @@
 //! much a party's allowance could give, stands in the statement.
 
 use crate::evidence::{Happened, Place};
-use crate::run::{Documents, Ran, Run};
+use crate::run::{Documents, Issued, Ran, Run};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use utilidor_program::{Draft, Event as Told, Standing, State};
 use utilidor_types::action::{Action, AwardedQuote};
@@ -61,14 +61,21 @@ pub struct Program {
 
 impl Program {
     /// What it goes on from, as statements name it.
-    pub fn standing(&self) -> Standing {
-        let pots = self.pots.iter().filter(|(_, pot)| **pot > Money::ZERO).map(|(key, pot)| (*key, *pot)).collect();
-        Standing { state: self.state.digest(), pots, debt: self.debt, ending: self.ending }
+    pub fn standing(&self, terms: &AgreementTerms) -> Standing {
+        let (terms, state) = (terms.digest(), self.state.digest());
+        Standing { terms, state, pots: self.pots_held(), debt: self.debt, ending: self.ending }
     }
 
-    /// Whether its standing is all that it goes on from: nothing waits to be told again.
-    pub const fn is_at_rest(&self) -> bool {
-        self.failures == 0 && self.waiting.is_empty()
+    /// What is reserved; nothing empty.
+    pub fn pots_held(&self) -> Pots {
+        self.pots.iter().filter(|(_, pot)| **pot > Money::ZERO).map(|(key, pot)| (*key, *pot)).collect()
+    }
+
+    /// Whether it goes on from what its last statement says, and from nothing else: nothing waits to be told again, and nothing was
+    /// told after the statement.
+    pub fn is_at_rest(&self, terms: &AgreementTerms, issued: Option<&Statement>) -> bool {
+        let stands = issued.is_none_or(|statement| statement.state_after == self.standing(terms).digest());
+        self.failures == 0 && self.waiting.is_empty() && stands
     }
 }
 
@@ -144,6 +151,9 @@ impl Replay {
             told = self.take_action(by, &signed.transaction.action, happened)?;
         }
         if happened.receipt.events().contains(&self.status(Status::Active)) && self.terms.is_none() {
+            if happened.transaction.is_none() {
+                return Err("the transaction that concludes it is missing".into());
+            }
             self.terms = Some(self.proposed.take().ok_or("it concludes what nobody proposed")?);
             told = Some(Told::Signed);
         }
@@ -216,7 +226,7 @@ impl Replay {
             }
             Action::SignAmendment { agreement, terms } => {
                 self.need_ours(*agreement)?;
-                return self.amended(by, terms, happened).map(Some);
+                return self.amended(by, terms, happened);
             }
             Action::Prepay { subscription, carrier, payment } => {
                 self.need_ours(*subscription)?;
@@ -291,9 +301,10 @@ impl Replay {
         by: AccountId,
         signed: &utilidor_types::Digest,
         happened: Happened<'_>,
-    ) -> Result<Told, String> {
+    ) -> Result<Option<Told>, String> {
         let place = self.amendments.iter().rposition(|(terms, from)| terms.amendment_digest(*from) == *signed);
-        let (terms, from) = self.amendments.swap_remove(place.ok_or("the amendment's proposal is missing")?);
+        let place = place.ok_or("the amendment's proposal is missing")?;
+        let (terms, _) = &self.amendments[place];
         terms.party_of(by).ok_or("another account than a party signed it")?;
         let digest = terms.digest();
         let in_force = |event: &Event| {
@@ -301,13 +312,19 @@ impl Replay {
                 if *agreement == self.agreement && *terms == digest)
         };
         if !happened.receipt.events().iter().any(in_force) {
-            return Err("the amended terms are not those that the receipt puts in force".into());
+            // Others have to sign it as well.
+            let other = |event: &Event| matches!(event, Event::AgreementAmended { agreement, .. } if *agreement == self.agreement);
+            if happened.receipt.events().iter().any(other) {
+                return Err("the amended terms are not those that the receipt puts in force".into());
+            }
+            return Ok(None);
         }
+        let (terms, from) = self.amendments.swap_remove(place);
         let before = self.terms.replace(terms).ok_or("there is no agreement to amend")?;
         if let Some(program) = &mut self.program {
             program.ending = 0;
         }
-        Ok(Told::Amended { before: Box::new(before), from: from.max(happened.time) })
+        Ok(Some(Told::Amended { before: Box::new(before), from: from.max(happened.time) }))
     }
 
     // ---- what the program is told ----
@@ -328,9 +345,9 @@ impl Replay {
             documents: &self.documents,
             terms,
             now: happened.time,
-            statement: self.statement_in(happened),
+            statement: self.statements_in(happened).next(),
             program,
-            drafts: Vec::new(),
+            issued: Vec::new(),
             ran: self.runs_in(happened),
             failed,
         };
@@ -365,8 +382,8 @@ impl Replay {
         if !run.ran.is_empty() {
             return Err("the receipt tells of a run of the program that nothing led to".into());
         }
-        let (program, drafts) = (run.program, run.drafts);
-        self.check_statement(happened, &program, drafts)?;
+        let (program, issued) = (run.program, run.issued);
+        self.check_statements(happened, &issued)?;
         self.program = Some(program);
         Ok(())
     }
@@ -406,32 +423,34 @@ impl Replay {
         })
     }
 
-    fn statement_in<'h>(&self, happened: Happened<'h>) -> Option<&'h Statement> {
-        happened.receipt.events().iter().find_map(|event| match event {
-            Event::StatementIssued(statement) if statement.agreement == self.agreement => Some(statement),
+    /// The agreement's statements in a receipt.
+    pub(crate) fn statements_in<'h>(&self, happened: Happened<'h>) -> impl Iterator<Item = &'h Statement> + use<'h> {
+        let agreement = self.agreement;
+        happened.receipt.events().iter().filter_map(move |event| match event {
+            Event::StatementIssued(statement) if statement.agreement == agreement => Some(statement),
             _ => None,
         })
     }
 
-    /// Whether what the program issues is what the receipt says.
-    fn check_statement(&mut self, happened: Happened<'_>, program: &Program, drafts: Vec<Draft>) -> Result<(), String> {
-        let (draft, statement) = match (&drafts[..], self.statement_in(happened)) {
-            ([], None) => return Ok(()),
-            ([draft], Some(statement)) => (draft, statement),
-            (drafts, found) => {
-                let (drafts, found) = (drafts.len(), usize::from(found.is_some()));
-                return Err(format!("its program issues {drafts} statements here, the receipt has {found}"));
+    /// Whether what the program issues is what the receipt says, statement by statement.
+    fn check_statements(&mut self, happened: Happened<'_>, issued: &[Issued]) -> Result<(), String> {
+        let statements: Vec<_> = self.statements_in(happened).collect();
+        if issued.len() != statements.len() {
+            let (issued, found) = (issued.len(), statements.len());
+            return Err(format!("its program issues {issued} statements here, the receipt has {found}"));
+        }
+        for (Issued { draft, debt, after }, statement) in issued.iter().zip(&statements) {
+            compare(draft, statement)?;
+            if statement.debt != *debt {
+                return Err(format!("{debt} are owed after it, the statement says {}", statement.debt));
             }
-        };
-        compare(draft, statement)?;
-        if statement.debt != program.debt {
-            return Err(format!("{} are owed after it, the statement says {}", program.debt, statement.debt));
+            if statement.state_after != *after {
+                return Err(format!("what stands after it is {after}, the statement says {}", statement.state_after));
+            }
         }
-        let digest = program.standing().digest();
-        if statement.state_after != digest {
-            return Err(format!("what stands after it is {digest}, the statement says {}", statement.state_after));
+        if let Some(last) = statements.last() {
+            self.issued = Some((*last).clone());
         }
-        self.issued = Some(statement.clone());
         Ok(())
     }
 

@@ -13,8 +13,8 @@ use utilidor_types::event::{Event, Filled, MeterSegment, Movement, Purpose, Sour
 use utilidor_types::package::{Package, PackageTerms, TariffId, TariffOption};
 use utilidor_types::program::Publication;
 use utilidor_types::{
-    AccountId, AgreementId, Bands, MeterId, Money, Offer, OfferId, PackageId, ProgramId, SealedQuote, Statement,
-    Timestamp,
+    AccountId, AgreementId, Bands, Digest, MeterId, Money, Offer, OfferId, PackageId, ProgramId, SealedQuote,
+    Statement, Timestamp,
 };
 
 /// What agreements refer to.
@@ -77,11 +77,20 @@ pub(crate) struct Run<'a> {
     pub now: Timestamp,
     pub statement: Option<&'a Statement>,
     pub program: Program,
-    pub drafts: Vec<Draft>,
+    pub issued: Vec<Issued>,
     /// What the receipt says of the runs of a published program, in their order.
     pub ran: VecDeque<Ran<'a>>,
     /// Whether the receipt says that the program failed.
     pub failed: bool,
+}
+
+/// A statement as its step leaves it.
+pub(crate) struct Issued {
+    pub draft: Draft,
+    /// What is owed after the step.
+    pub debt: Money,
+    /// Digest of what stands after it.
+    pub after: Digest,
 }
 
 /// What a receipt says of a run of a published program.
@@ -252,6 +261,7 @@ impl Run<'_> {
 
     fn carry_out(&mut self, step: Step) -> Result<(), String> {
         step.apply_to(&mut self.program.state).map_err(|fault| fault.to_string())?;
+        let mut drafts = Vec::new();
         for effect in step.effects {
             match effect {
                 Effect::Move(movement, amount) => self.move_money(movement, amount)?,
@@ -265,7 +275,7 @@ impl Run<'_> {
                     let debt = self.program.debt.checked_sub(amount);
                     self.program.debt = debt.ok_or("more is paid than is owed")?;
                 }
-                Effect::Issue(draft) => self.drafts.push(draft),
+                Effect::Issue(draft) => drafts.push(draft),
                 Effect::Settle { binding, .. } => drop(self.program.sums.remove(&binding)),
                 // The rest is between the ledger and its meters and calendar; what follows from it is told.
                 Effect::Schedule(_)
@@ -278,6 +288,10 @@ impl Run<'_> {
                 | Effect::Notify(_)
                 | Effect::Finish(_) => {}
             }
+        }
+        if !drafts.is_empty() {
+            let (debt, after) = (self.program.debt, self.program.standing(self.terms).digest());
+            self.issued.extend(drafts.into_iter().map(|draft| Issued { draft, debt, after }));
         }
         Ok(())
     }

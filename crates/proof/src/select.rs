@@ -65,9 +65,12 @@ pub fn select<'h>(
         if issued == number {
             return selection.ok_or_else(|| "the statement comes before the agreement is active".into());
         }
-        let Some(program) = replay.program() else { continue };
+        if issued > number {
+            return Err(format!("statement {number} was issued together with {issued}, whose proof shows it"));
+        }
+        let (Some(program), Some(terms)) = (replay.program(), replay.terms()) else { continue };
         // A bill goes on from the last statement after which nothing waited to be told again.
-        if last.replace(issued) != Some(issued) && program.is_at_rest() {
+        if last.replace(issued) != Some(issued) && program.is_at_rest(terms, replay.issued()) {
             let (made, before) = (made.clone(), Before::of(program));
             selection = Some(Selection { made, before, told: Vec::new(), readings: BTreeMap::new() });
         }

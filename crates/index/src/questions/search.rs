@@ -4,7 +4,7 @@ use super::{Questions, Read};
 use crate::fold::head;
 use crate::store::columns::uint;
 use rusqlite::params;
-use utilidor_types::TransactionHash;
+use utilidor_types::{MotionId, TransactionHash};
 use utilidor_view::{FoundId, IdKind};
 
 /// Most ids of a kind that are found.
@@ -51,7 +51,18 @@ impl Questions<'_> {
                 "SELECT DISTINCT {column} AS id FROM {table} WHERE {column} BETWEEN ? AND ? AND {seen}
                  ORDER BY {column} LIMIT ?"
             );
-            found.extend(self.found(kind, &sql, params![first, last, MAX_FOUND])?);
+            let mut of_kind = self.found(kind, &sql, params![first, last, MAX_FOUND])?;
+            if kind == IdKind::Motion {
+                let mut seen = Vec::new();
+                for motion in of_kind {
+                    let id = hex::decode(&motion.id).ok().and_then(|id| id.try_into().ok()).map(MotionId);
+                    if id.map_or(Ok(false), |id| self.sees_motion(id))? {
+                        seen.push(motion);
+                    }
+                }
+                of_kind = seen;
+            }
+            found.extend(of_kind);
         }
         // Transactions are found by the heads of their hashes, which are signed numbers: those of a beginning have one sign.
         if let Some((first, last)) = range(digits, HASH_BYTES).filter(|_| !digits.is_empty()) {

@@ -8,7 +8,7 @@ use super::{Questions, Read};
 use crate::store::columns::{carrier, int, value, window};
 use rusqlite::params;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::time::{DAY_MS, Date, HOUR_MS};
+use utilidor_types::time::{DAY_MS, Date, HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::{AccountId, AgreementId, Carrier, Event, MeterId, Program, Quantity, Receipt, Timestamp, Window};
 use utilidor_view::limits::MAX_SERIES_POINTS;
 use utilidor_view::{Known, SeriesPoint, SeriesQuery, SeriesView, Step};
@@ -83,7 +83,7 @@ fn boundaries(step: Step, offset: i16, from: Timestamp, to: Timestamp) -> Result
         }
         Step::Month => {
             let mut first = Date { day: 1, ..from.date(offset) };
-            while push(first.midnight(offset).unwrap_or(utilidor_types::time::MAX_TIMESTAMP))? {
+            while push(first.midnight(offset).unwrap_or(MAX_TIMESTAMP))? {
                 first = first.first_of_month_after(1);
             }
         }
@@ -153,16 +153,16 @@ impl Questions<'_> {
             Some(offset) => offset,
             None => self.tariff_offset(agreements)?.unwrap_or(0),
         };
-        if offset_minutes.abs() > MAX_OFFSET_MINUTES {
+        if offset_minutes.unsigned_abs() > MAX_OFFSET_MINUTES.unsigned_abs() {
             return Ok(Err(SeriesRefused::Offset));
         }
-        let to = query.to_ms.unwrap_or(now);
+        let to = query.to_ms.unwrap_or(now).min(MAX_TIMESTAMP);
         let usual = match query.step {
             Step::Hour => 2 * DAY_MS,
             Step::Day => 31 * DAY_MS,
             Step::Month => 365 * DAY_MS,
         };
-        let from = query.from_ms.unwrap_or(Timestamp(to.0.saturating_sub(usual)));
+        let from = query.from_ms.unwrap_or(Timestamp(to.0.saturating_sub(usual))).min(MAX_TIMESTAMP);
         let ends = match boundaries(query.step, offset_minutes, from, to) {
             Ok(ends) => ends,
             Err(refused) => return Ok(Err(refused)),

@@ -10,7 +10,7 @@
 //! | an account with its balance and movements | its member |
 //! | a quote | its bidder, and the offer's owner |
 //! | an agreement and all under it | its parties |
-//! | a meter and its readings | its operator; who held it, when it did; the parties of an agreement, while it serves that |
+//! | a meter and its readings | its operator; the gateway that signs for it; who held it, when it did; the parties of an agreement, while it serves that |
 //! | a transaction or a receipt, whole | who signed it; whoever may see all that it says |
 //!
 //! Which receipts are told follows from it, in `told`. A transaction's hash is only told to those who may see all of the
@@ -22,8 +22,9 @@ use crate::store::columns::{roles, window};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use utilidor_types::meter::MeterAuthority;
 use utilidor_types::session::{Category, Subject};
-use utilidor_types::{AccountId, AgreementId, Key, MemberId, MeterId, OfferId, Role, Roles, Timestamp, Window};
+use utilidor_types::{AccountId, AgreementId, Key, MemberId, MeterId, OfferId, Role, Roles, Timestamp, Window, encode};
 use utilidor_view::Viewer;
 
 /// What one state of the tables shows to one viewer.
@@ -46,7 +47,8 @@ pub(super) struct Sight {
 const TABLES: &str = "
     CREATE TEMP TABLE sight (account INTEGER PRIMARY KEY);
     CREATE TEMP TABLE sight_agreements (agreement INTEGER PRIMARY KEY);
-    CREATE TEMP TABLE sight_meters (meter INTEGER PRIMARY KEY);";
+    CREATE TEMP TABLE sight_meters (meter INTEGER PRIMARY KEY);
+    CREATE TEMP TABLE sight_gateways (authority BLOB PRIMARY KEY);";
 
 /// Makes the tables that [`Sight::of`] fills.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
@@ -69,13 +71,14 @@ impl Sight {
         match viewer {
             Viewer::Public | Viewer::Operator => {}
             Viewer::Holder { account, scope } => {
-                let found = "SELECT members.id AS id, members.member AS member, roles FROM accounts
+                let found = "SELECT members.id AS id, members.member AS member, roles, removed FROM accounts
                              JOIN members ON members.id = accounts.member WHERE account = ?";
                 let found = sql.prepare_cached(found)?.query_row([account.0], |row| {
-                    Ok((row.get::<_, i64>("id")?, MemberId(row.get("member")?), roles(row, "roles")?))
+                    let member = (!row.get::<_, bool>("removed")?).then_some(MemberId(row.get("member")?));
+                    Ok((row.get::<_, i64>("id")?, member, roles(row, "roles")?))
                 });
                 if let Some((row, member, roles)) = found.optional()? {
-                    (sight.member, sight.roles) = (Some(member), roles);
+                    (sight.member, sight.roles) = (member, roles);
                     sight.everything = roles.has(Role::Validator) && !scope.this_account_only;
                     let only = scope.this_account_only.then_some(account.0);
                     let theirs = "INSERT INTO temp.sight SELECT id FROM accounts
@@ -106,6 +109,11 @@ impl Sight {
         let mut accounts = sql.prepare_cached(accounts)?;
         sight.accounts = accounts.query_map([], |row| row.get("account").map(AccountId))?.collect::<Result<_, _>>()?;
         drop(accounts);
+        let mut gateways = sql.prepare_cached("INSERT INTO temp.sight_gateways VALUES (?)")?;
+        for account in &sight.accounts {
+            gateways.execute([encode(&MeterAuthority::Gateway(*account))])?;
+        }
+        drop(gateways);
         let many = format!(
             "SELECT COUNT(*) > {FEW} FROM (SELECT 1 FROM agreement_parties WHERE account IN {OWN} LIMIT {FEW} + 1)"
         );
@@ -126,6 +134,8 @@ impl Sight {
 
 /// Whose things are seen.
 const OWN: &str = "(SELECT account FROM temp.sight)";
+/// What the meters say that their gateways sign for.
+const GATEWAYS: &str = "(SELECT authority FROM temp.sight_gateways)";
 /// Agreements that are seen. To be asked for where they are few.
 const OWN_AGREEMENTS: &str =
     "(SELECT agreement FROM agreement_parties WHERE account IN (SELECT account FROM temp.sight)
@@ -236,6 +246,7 @@ impl Questions<'_> {
         };
         format!(
             "({row} IN (SELECT id FROM meters WHERE holder IN {OWN} UNION SELECT id FROM meters WHERE operator IN {OWN}
+             UNION SELECT id FROM meters WHERE authority IN {GATEWAYS}
              UNION SELECT meter FROM temp.sight_meters {own}) {served})"
         )
     }
@@ -259,7 +270,8 @@ impl Questions<'_> {
             return Ok(*seen);
         }
         let sql = format!(
-            "SELECT 1 FROM agreements WHERE agreement = ?1 AND (?2 OR {}) LIMIT 1",
+            // An id can be used again: it names the last one.
+            "SELECT 1 FROM agreements WHERE id = (SELECT MAX(id) FROM agreements WHERE agreement = ?1) AND (?2 OR {})",
             is_own_agreement("agreements.id")
         );
         let seen = self.find(&sql, params![agreement.0, self.sight.everything], |_| Ok(()))?.is_some();
@@ -280,10 +292,12 @@ impl Questions<'_> {
 
     /// The times in which a meter is seen; none if it is not, or there is no such meter.
     pub(super) fn meter_seen(&self, meter: MeterId) -> Read<Vec<Seen>> {
-        let row = "SELECT id, operator IN (SELECT account FROM temp.sight) OR
-                   id IN (SELECT meter FROM temp.sight_meters) AS always FROM meters WHERE meter = ?";
+        let row = format!(
+            "SELECT id, operator IN {OWN} OR authority IN {GATEWAYS} OR id IN (SELECT meter FROM temp.sight_meters)
+             AS always FROM meters WHERE meter = ?"
+        );
         let Some((row, always)) =
-            self.find(row, [meter.0], |row| Ok((row.get::<_, i64>("id")?, row.get::<_, bool>("always")?)))?
+            self.find(&row, [meter.0], |row| Ok((row.get::<_, i64>("id")?, row.get::<_, bool>("always")?)))?
         else {
             return Ok(Vec::new());
         };

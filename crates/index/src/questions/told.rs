@@ -192,7 +192,7 @@ impl Questions<'_> {
     }
 
     /// Whether all motions that were under an id are seen.
-    fn sees_motion(&self, motion: MotionId) -> Read<bool> {
+    pub(super) fn sees_motion(&self, motion: MotionId) -> Read<bool> {
         let sql = "SELECT body FROM motions WHERE motion = ?";
         let motions: Vec<Motion> = self.all(sql, [motion.0], |row| value(row, "body"))?;
         Ok(!motions.is_empty() && motions.iter().all(|motion| self.sees_decision(&motion.decision)))

@@ -257,6 +257,7 @@ CREATE TABLE meters (
 );
 CREATE INDEX meters_by_holder ON meters (holder);
 CREATE INDEX meters_by_operator ON meters (operator);
+CREATE INDEX meters_by_authority ON meters (authority);
 
 -- Who held a meter, and when.
 CREATE TABLE meter_holders (
