@@ -5,6 +5,7 @@
 //! must name it: the page's own name, made to lead here, is not among the node's (`Host`), and a page under another name says
 //! so (`Origin`).
 
+use crate::peer::LocalEnd;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 use axum::extract::{Request, State};
@@ -20,18 +21,26 @@ pub(crate) struct Names(Arc<[String]>);
 
 impl Names {
     pub fn new(names: &[String]) -> Self {
-        Self(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
+        Self(names.iter().map(|name| plain(name)).collect())
     }
 
     /// Whether a host is this node: an address, which no page can take for a name of its own, this machine, or a name that was
     /// given.
     fn contain(&self, host: &str) -> bool {
-        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let name = host.trim_end_matches('.').to_ascii_lowercase();
-        address.parse::<IpAddr>().is_ok()
-            || name == "localhost"
-            || name.ends_with(".localhost")
-            || self.0.contains(&name)
+        let name = plain(host);
+        address(host).is_some() || is_localhost(&name) || self.0.contains(&name)
+    }
+
+    /// Whether a host is this node and no other, for a request that came to `local`: that address, this machine if it came to
+    /// a loopback address, or a name that was given. Every node would go by any address and by `localhost`.
+    pub fn are_of(&self, host: &str, LocalEnd(local): LocalEnd) -> bool {
+        let Ok(host) = host.parse::<Authority>() else { return false };
+        let name = plain(host.host());
+        let here = match address(host.host()) {
+            Some(address) => address == local || (address.is_loopback() && local.is_loopback()),
+            None => is_localhost(&name) && local.is_loopback(),
+        };
+        here || self.0.contains(&name)
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
@@ -63,6 +72,20 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// A name as it is compared.
+fn plain(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Some(address.parse::<IpAddr>().ok()?.to_canonical())
 }
 
 /// Answers only what is meant for this node.
@@ -105,6 +128,35 @@ mod tests {
         }
         let none = Names::default().check(&Uri::from_static("/"), &HeaderMap::new()).unwrap_err();
         assert_eq!(none.0.code, "request/unknown-host");
+    }
+
+    #[test]
+    fn a_node_signs_in_under_its_own_addresses_and_the_names_it_was_given_only() {
+        let names = Names::new(&["energy.example".into(), "203.0.113.9".into()]);
+        let are_of = |host: &str, local: &str| names.are_of(host, LocalEnd::of(local.parse().unwrap()));
+        for (host, local) in [
+            ("10.0.0.7:4680", "10.0.0.7"),
+            ("10.0.0.7", "::ffff:10.0.0.7"),
+            ("[2001:db8::7]:4680", "2001:db8::7"),
+            ("127.0.0.1:4680", "127.0.0.1"),
+            ("app.localhost:4680", "::1"),
+            ("LOCALHOST", "127.0.0.1"),
+            ("Energy.example:443", "10.0.0.7"),
+            ("203.0.113.9:4680", "10.0.0.7"),
+        ] {
+            assert!(are_of(host, local), "{host} at {local}");
+        }
+        for (host, local) in [
+            ("203.0.113.5:4680", "127.0.0.1"),
+            ("203.0.113.5", "10.0.0.7"),
+            ("[2001:db8::8]:4680", "2001:db8::7"),
+            ("127.0.0.1:4680", "10.0.0.7"),
+            ("localhost:4680", "10.0.0.7"),
+            ("evil.example", "127.0.0.1"),
+            ("", "127.0.0.1"),
+        ] {
+            assert!(!are_of(host, local), "{host:?} at {local}");
+        }
     }
 
     #[test]

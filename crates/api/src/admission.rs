@@ -14,7 +14,8 @@
 
 use crate::problem::{Code, Problem};
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -56,8 +57,8 @@ pub(crate) struct Admitted {
     pub ends: Timestamp,
     /// The token's hash, to ask again whether it still counts.
     pub token: Digest,
-    /// Whether the account is on the chain.
-    known: bool,
+    /// Whether the account was on the chain when it signed in.
+    pub known: bool,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +91,7 @@ fn random() -> io::Result<[u8; 32]> {
 impl Admission {
     /// Reads the tokens of programs from `file`, if it is there.
     pub fn open(chain: ChainId, file: &Path) -> io::Result<Self> {
-        let programs: Vec<TokenView> = match std::fs::read(file) {
+        let programs: Vec<TokenView> = match fs::read(file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
@@ -241,10 +242,19 @@ impl Admission {
     fn keep(&self, programs: &BTreeMap<Digest, TokenView>) -> Result<(), Problem> {
         let list: Vec<_> = programs.values().collect();
         let json = serde_json::to_vec(&list).expect("tokens are plain data");
-        let beside = self.file.with_extension("new");
-        let written = std::fs::write(&beside, json).and_then(|()| std::fs::rename(&beside, &self.file));
-        written.map_err(|error| Problem::internal(&error))
+        write_durably(&self.file, &json).map_err(|error| Problem::internal(&error))
     }
+}
+
+/// A loss of power leaves the old file or the new one: a token that was revoked stays so.
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn admit(

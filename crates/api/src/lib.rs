@@ -183,7 +183,7 @@ fn router(app: App) -> Router {
     let ordinary = ordinary.layer(time_limit(MAX_ANSWER_TIME)).split_for_parts().0;
     let slow = slow.layer(time_limit(MAX_ADVANCE_TIME)).split_for_parts().0;
     let lists = ordinary.merge(slow);
-    let all = lists.clone().with_state(app.clone());
+    let all = (app.clone(), lists.clone().with_state(app.clone()));
     lists
         .layer(axum::middleware::from_fn_with_state(all, table::as_table))
         .route("/v1/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))

@@ -127,8 +127,12 @@ async fn list_oversight(
         other => other,
     };
     let page = app.ask(viewer, move |questions| {
-        let all = questions.sees_everything()
-            || questions.asking_member().is_some_and(|(_, roles)| roles.has(Role::Supervisor));
+        let member = questions.asking_member();
+        let all = questions.sees_everything() || member.is_some_and(|(_, roles)| roles.has(Role::Supervisor));
+        // A supervisor's token shows its subject, not the member that stands behind it.
+        if !all && member.is_none() && !matches!(viewer, Viewer::Supervisor { .. }) {
+            return Ok(None);
+        }
         let mut page = paging.page_of(views, |(view, _)| view.number);
         for (view, subject) in &mut page.items {
             view.concerns_you = questions.concerns(*subject)?;
@@ -136,9 +140,10 @@ async fn list_oversight(
                 (view.subject, view.reason) = (None, None);
             }
         }
-        Ok(page)
+        Ok(Some(page))
     });
-    let page = page.await?;
+    let only_members = || Problem::new(Code::OutOfScope, "only members read the log of oversight");
+    let page = page.await?.ok_or_else(only_members)?;
     let items = page.items.into_iter().map(|(view, _)| view).collect();
     Ok(axum::Json(Page { items, next: page.next }))
 }

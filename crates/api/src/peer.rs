@@ -38,6 +38,25 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     }
 }
 
+/// The address that a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LocalEnd(pub IpAddr);
+
+impl LocalEnd {
+    pub fn of(address: IpAddr) -> Self {
+        Self(address.to_canonical())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for LocalEnd {
+    type Rejection = Infallible;
+
+    /// What came over no connection of the server's came to this machine.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self(Ipv4Addr::LOCALHOST.into())))
+    }
+}
+
 /// Places, so many in all and so many for each peer.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {

@@ -1,7 +1,7 @@
 //! Connections: how many there may be, and how long they may take.
 //!
 //! ```text
-//! accept --(a place: in all, for the peer)--> connection --> request (its peer noted) --> router
+//! accept --(a place: in all, for the peer)--> connection --> request (its two ends noted) --> router
 //! ```
 //!
 //! A connection that sends no whole request header in time, or takes no byte of an answer in time, is closed; so is one on
@@ -9,7 +9,7 @@
 //!
 //! Deliberately absent: TLS, which a gateway before the node ends, and HTTP/2.
 
-use crate::peer::{Peer, Places};
+use crate::peer::{LocalEnd, Peer, Places};
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -152,9 +152,17 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection sends in larger pieces");
     }
+    let local = match stream.local_addr() {
+        Ok(address) => LocalEnd::of(address.ip()),
+        Err(error) => {
+            tracing::debug!(?peer, %error, "a connection ended early");
+            return;
+        }
+    };
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(local);
         router.call(request)
     });
     let connection = http.serve_connection(TokioIo::new(Patient::new(stream, write)), service);

@@ -2,6 +2,7 @@
 
 use crate::admission::Admitted;
 use crate::extract::{Json, Path, SignedIn};
+use crate::peer::LocalEnd;
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
@@ -61,12 +62,18 @@ async fn make_challenge(State(app): State<App>) -> Result<axum::Json<ChallengeVi
 )]
 async fn sign_in(
     State(app): State<App>,
+    local: LocalEnd,
     uri: Uri,
     headers: HeaderMap,
     Json(answer): Json<SignIn>,
 ) -> Result<axum::Json<NewToken>, Problem> {
     let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(String::from);
     let host = uri.authority().map(ToString::to_string).or(named).unwrap_or_default();
+    // Who relays a sign-in that was meant for another node also says which host it is for.
+    if !app.names.are_of(&host, local) {
+        let detail = format!("{host:?} is no address that the request came to, and no name given with --allow-host");
+        return Err(Problem::new(Code::BadSignIn, detail));
+    }
     let viewer = Viewer::Holder { account: AccountId::of(&answer.signer), scope: Scope::whole() };
     let signer = answer.signer;
     let found = app.ask(viewer, move |questions| match questions.is_validator(&signer)? {
@@ -147,7 +154,12 @@ async fn make_token(
     SignedIn(admitted): SignedIn,
     Json(wish): Json<TokenWish>,
 ) -> Result<axum::Json<NewToken>, Problem> {
-    let account = by_key(admitted)?.account;
+    let Admitted { account, known, .. } = by_key(admitted)?;
+    // Keys cost nothing: strangers would take all the tokens that there may be.
+    if !known {
+        let detail = "the key's account is not open on this chain: sign in again once it is";
+        return Err(Problem::new(Code::OutOfScope, detail));
+    }
     let (token, admitted) = app.admission.make(account, wish)?;
     Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
 }

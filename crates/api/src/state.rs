@@ -10,7 +10,7 @@ use crate::{ServeError, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utilidor_chain::Handle;
 use utilidor_index::{Questions, ReadError, Reader};
 use utilidor_types::session::Category;
@@ -42,11 +42,19 @@ pub struct ClientLimits {
     pub waiting_for_unknown: (usize, usize),
     /// Event streams.
     pub listening: (usize, usize),
+    /// Lists that are read as tables in one go, which are held in memory until they are sent.
+    pub tables: (usize, usize),
 }
 
 impl Default for ClientLimits {
     fn default() -> Self {
-        Self { requests: (512, 256), waiting: (256, 64), waiting_for_unknown: (16, 8), listening: (64, 16) }
+        Self {
+            requests: (512, 256),
+            waiting: (256, 64),
+            waiting_for_unknown: (16, 8),
+            listening: (64, 16),
+            tables: (2, 1),
+        }
     }
 }
 
@@ -68,11 +76,55 @@ pub(crate) struct App {
     waiting: Places,
     waiting_for_unknown: Places,
     listening: Places,
+    tables: Places,
 }
 
 struct Readers {
     free: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
+}
+
+/// A reader that answers a question. It is given back however that ends, and before its permit is.
+struct Busy {
+    reader: Option<Reader>,
+    readers: Arc<Readers>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Busy {
+    fn take(readers: Arc<Readers>, permit: OwnedSemaphorePermit) -> Self {
+        let reader = readers.free.lock().expect("no holder panics").pop();
+        Self { reader, readers, _permit: permit }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.readers.free.lock().expect("no holder panics").extend(self.reader.take());
+    }
+}
+
+impl Readers {
+    fn new(free: Vec<Reader>) -> Arc<Self> {
+        let permits = Arc::new(Semaphore::new(free.len()));
+        Arc::new(Self { free: Mutex::new(free), permits })
+    }
+
+    /// Answers a question; one that panics is answered as a failure of the node, and takes nothing from the others.
+    async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        viewer: Viewer,
+        question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let readers = Arc::clone(self);
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
+        let answer = tokio::task::spawn_blocking(move || {
+            let busy = Busy::take(readers, permit);
+            let reader = busy.reader.as_ref().expect("a permit stands for a reader");
+            reader.questions(viewer).and_then(|questions| question(&questions))
+        });
+        Ok(answer.await.map_err(|error| Problem::internal(&error))??)
+    }
 }
 
 impl App {
@@ -96,7 +148,7 @@ impl App {
             chain,
             indexed,
             stopping,
-            readers: Arc::new(Readers { free: Mutex::new(free), permits: Arc::new(Semaphore::new(READERS)) }),
+            readers: Readers::new(free),
             names: Names::new(&settings.names),
             admission: Arc::new(admission),
             log: Arc::new(log),
@@ -107,6 +159,7 @@ impl App {
             waiting: places(clients.waiting),
             waiting_for_unknown: places(clients.waiting_for_unknown),
             listening: places(clients.listening),
+            tables: places(clients.tables),
         })
     }
 
@@ -116,16 +169,7 @@ impl App {
         viewer: Viewer,
         question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
-        let readers = Arc::clone(&self.readers);
-        let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
-        let answer = tokio::task::spawn_blocking(move || {
-            let reader = readers.free.lock().expect("no holder panics").pop().expect("a permit stands for a reader");
-            let answer = reader.questions(viewer).and_then(|questions| question(&questions));
-            readers.free.lock().expect("no holder panics").push(reader);
-            drop(permit);
-            answer
-        });
-        Ok(answer.await.map_err(|error| Problem::internal(&error))??)
+        self.readers.ask(viewer, question).await
     }
 
     /// A place among the requests in work.
@@ -148,6 +192,11 @@ impl App {
         place(&self.listening, peer, "event streams")
     }
 
+    /// A place among the lists that are read as tables.
+    pub fn table_place(&self, peer: Peer) -> Result<Place, Problem> {
+        place(&self.tables, peer, "lists that are read as tables")
+    }
+
     /// Waits until blocks up to `height` can be read from the index, or the node stops.
     pub async fn indexed(&self, height: u64) -> Result<(), Problem> {
         let (mut indexed, mut stopping) = (self.indexed.clone(), self.stopping.clone());
@@ -167,4 +216,29 @@ fn place(places: &Places, peer: Peer, what: &str) -> Result<Place, Problem> {
         };
         Problem::new(Code::TooManyClients, detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_index::Index;
+    use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
+    use utilidor_types::{AccountId, Genesis, PrivateKey, Role, Roles, Timestamp};
+
+    #[tokio::test]
+    async fn questions_that_panic_are_answered_as_failures_and_take_no_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.sqlite");
+        let [founder, node] = [3, 4].map(|seed| PrivateKey::ed25519([seed; 32]).public_key());
+        let member = GenesisMember { account: AccountId::of(&founder), roles: Roles::of(&[Role::Validator]) };
+        let (members, begins) = (vec![member].try_into().unwrap(), Timestamp(1_735_660_800_000));
+        let genesis = Genesis::alone(ChainKind::Development, begins, node, members, Limits::DEFAULT);
+        let _index = Index::open(&path, &genesis).unwrap();
+        let readers = Readers::new(vec![Reader::open(&path).unwrap()]);
+        for _ in 0..3 {
+            let panicked = readers.ask(Viewer::Public, |_| -> Result<(), ReadError> { panic!("a fault") }).await;
+            assert_eq!(panicked.unwrap_err().0.code, "node/internal");
+        }
+        assert_eq!(readers.ask(Viewer::Operator, |questions| Ok(questions.sees_everything())).await, Ok(true));
+    }
 }

@@ -3,11 +3,15 @@
 //!
 //! Columns are the items' fields; those of a field that has fields of its own stand after a dot (`cause.height`), and a list
 //! within an item is one cell of JSON. What a program other than this one would take for a formula begins with an apostrophe.
+//!
+//! All columns are known with the last page only, so a table is held in memory, as text, until it is sent: there are few at a
+//! time, and none is long.
 
-use crate::peer::Peer;
+use crate::peer::{Peer, Place};
 use crate::problem::{Code, Problem};
+use crate::state::App;
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{self, Method, Uri, header};
@@ -16,12 +20,14 @@ use axum::response::{IntoResponse, Response};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_TABLE_ROWS};
 
 const CSV: &str = "text/csv; charset=utf-8";
 /// Longest page in bytes.
 const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Longest table in bytes.
+const MAX_TABLE_BYTES: usize = 256 * 1024 * 1024;
 /// Programs that show tables take a file for UTF-8 if it begins so.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -35,19 +41,28 @@ fn wanted(uri: &Uri) -> Option<String> {
 }
 
 /// Answers with a table where one is asked for.
-pub(crate) async fn as_table(State(lists): State<Router>, peer: Peer, request: Request, next: Next) -> Response {
+pub(crate) async fn as_table(
+    State((app, lists)): State<(App, Router)>,
+    peer: Peer,
+    request: Request,
+    next: Next,
+) -> Response {
     match wanted(request.uri()).filter(|_| request.method() == Method::GET) {
         Some(query) => {
             let (asked, _) = request.into_parts();
-            table(&lists, peer, &asked, &query).await.unwrap_or_else(|response| response)
+            let answer = match app.table_place(peer) {
+                Ok(place) => table(&lists, peer, place, &asked, &query).await,
+                Err(problem) => Err(problem.into_response()),
+            };
+            answer.unwrap_or_else(|response| response)
         }
         None => next.run(request).await,
     }
 }
 
-async fn table(lists: &Router, peer: Peer, asked: &Parts, query: &str) -> Result<Response, Response> {
+async fn table(lists: &Router, peer: Peer, place: Place, asked: &Parts, query: &str) -> Result<Response, Response> {
     let path = asked.uri.path().to_owned();
-    let mut rows: Vec<Value> = Vec::new();
+    let mut table = Table::new();
     let mut cursor: Option<String> = None;
     loop {
         let after = cursor.as_ref().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
@@ -69,9 +84,12 @@ async fn table(lists: &Router, peer: Peer, asked: &Parts, query: &str) -> Result
         else {
             return Err(malformed("this is no list: it has no table").into_response());
         };
-        rows.extend(items.iter().cloned());
-        if rows.len() > MAX_TABLE_ROWS {
-            let detail = format!("the list has more than {MAX_TABLE_ROWS} items: ask for a part of it");
+        items.iter().for_each(|item| table.add(item));
+        if table.is_too_long() {
+            let detail = format!(
+                "the list is longer than a table may be, {MAX_TABLE_ROWS} items or {MAX_TABLE_BYTES} bytes: ask for a part of \
+                 it, or read its pages as JSON, without format=csv"
+            );
             return Err(Problem::new(Code::TooLarge, detail).into_response());
         }
         cursor = page.as_ref().and_then(|page| page["next"].as_str()).map(String::from);
@@ -81,43 +99,87 @@ async fn table(lists: &Router, peer: Peer, asked: &Parts, query: &str) -> Result
     }
     let name = path.trim_start_matches("/v1/").replace('/', "-");
     let disposition = format!("attachment; filename=\"{name}.csv\"");
-    Ok(([(header::CONTENT_TYPE, CSV.to_owned()), (header::CONTENT_DISPOSITION, disposition)], written(&rows))
-        .into_response())
+    let held = Bytes::from_owner(Held { text: table.written(), _place: place });
+    Ok(([(header::CONTENT_TYPE, CSV.to_owned()), (header::CONTENT_DISPOSITION, disposition)], held).into_response())
+}
+
+/// A table that is being sent, and its place until it is.
+struct Held {
+    text: Vec<u8>,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
 }
 
 fn malformed(what: &str) -> Problem {
     Problem::new(Code::Malformed, what)
 }
 
-/// The table of items: columns in the order in which they first appear.
-fn written(items: &[Value]) -> String {
-    let mut columns: Vec<String> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut rows: Vec<BTreeMap<usize, String>> = Vec::with_capacity(items.len());
-    for item in items {
+/// Items as rows of text: columns in the order in which they first appear.
+struct Table {
+    columns: Vec<String>,
+    places: HashMap<String, usize>,
+    /// The rows, each with the cells of the columns that were known by then.
+    rows: csv::Writer<Vec<u8>>,
+    /// Where each row ends, and how many cells it has.
+    ends: Vec<(usize, usize)>,
+}
+
+const LINE_END: &[u8] = b"\r\n";
+
+fn writer(to: Vec<u8>) -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).flexible(true).from_writer(to)
+}
+
+impl Table {
+    fn new() -> Self {
+        Self { columns: Vec::new(), places: HashMap::new(), rows: writer(Vec::new()), ends: Vec::new() }
+    }
+
+    fn add(&mut self, item: &Value) {
         let mut cells = Vec::new();
         flatten("", item, &mut cells);
-        let row = cells.into_iter().map(|(name, cell)| {
-            let place = *places.entry(name).or_insert_with_key(|name| {
-                columns.push(name.clone());
-                columns.len() - 1
+        let mut row = vec![String::new(); self.columns.len()];
+        for (name, cell) in cells {
+            let place = *self.places.entry(name).or_insert_with_key(|name| {
+                self.columns.push(name.clone());
+                row.push(String::new());
+                self.columns.len() - 1
             });
-            (place, cell)
-        });
-        rows.push(row.collect());
+            row[place] = cell;
+        }
+        self.rows.write_record(&row).and_then(|()| Ok(self.rows.flush()?)).expect("a vector takes every record");
+        // A row without cells is written as one empty cell.
+        self.ends.push((self.rows.get_ref().len(), row.len().max(1)));
     }
-    if columns.is_empty() {
-        return BYTE_ORDER_MARK.into();
+
+    fn is_too_long(&self) -> bool {
+        self.ends.len() > MAX_TABLE_ROWS || self.rows.get_ref().len() > MAX_TABLE_BYTES
     }
-    let mut writer =
-        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
-    let empty = String::new();
-    let records =
-        rows.iter().map(|row| (0..columns.len()).map(|place| row.get(&place).unwrap_or(&empty)).collect::<Vec<_>>());
-    for record in std::iter::once(columns.iter().collect::<Vec<_>>()).chain(records) {
-        writer.write_record(record).expect("a vector takes every record");
+
+    fn written(self) -> Vec<u8> {
+        let mut table = BYTE_ORDER_MARK.as_bytes().to_vec();
+        if self.columns.is_empty() {
+            return table;
+        }
+        let rows = self.rows.into_inner().expect("a vector is never full");
+        table.reserve(rows.len());
+        let mut head = writer(table);
+        head.write_record(&self.columns).expect("a vector takes every record");
+        let mut table = head.into_inner().expect("a vector is never full");
+        let mut begin = 0;
+        for (end, cells) in self.ends {
+            table.extend_from_slice(&rows[begin..end - LINE_END.len()]);
+            table.extend(std::iter::repeat_n(b',', self.columns.len() - cells));
+            table.extend_from_slice(LINE_END);
+            begin = end;
+        }
+        table
     }
-    String::from_utf8(writer.into_inner().expect("a vector is never full")).expect("cells are text")
 }
 
 fn flatten(name: &str, value: &Value, cells: &mut Vec<(String, String)>) {
@@ -144,12 +206,25 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn written(items: &[Value]) -> String {
+        let mut table = Table::new();
+        items.iter().for_each(|item| table.add(item));
+        String::from_utf8(table.written()).unwrap()
+    }
+
     #[test]
     fn fields_of_fields_are_columns_and_lists_are_cells() {
-        let table =
-            written(&[json!({ "a": 1, "b": { "c": "x,y", "d": null }, "e": [1, 2] }), json!({ "a": 2, "f": "=1+1" })]);
-        assert_eq!(table, "\u{feff}a,b.c,e,f\r\n1,\"x,y\",\"[1,2]\",\r\n2,,,'=1+1\r\n");
+        let items = [
+            json!({ "a": 1, "b": { "c": "x,y", "d": null }, "e": [1, 2] }),
+            json!({ "a": 2, "f": "=1+1" }),
+            json!({ "g": "two\r\nlines", "b": { "c": "z" } }),
+        ];
+        assert_eq!(
+            written(&items),
+            "\u{feff}a,b.c,e,f,g\r\n1,\"x,y\",\"[1,2]\",,\r\n2,,,'=1+1,\r\n,z,,,\"two\r\nlines\"\r\n"
+        );
         assert_eq!(written(&[]), "\u{feff}", "a list without items has no columns");
+        assert_eq!(written(&[json!({}), json!({ "a": 1, "b": 2 })]), "\u{feff}a,b\r\n\"\",\r\n1,2\r\n");
     }
 
     #[test]

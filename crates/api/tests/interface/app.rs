@@ -103,8 +103,15 @@ async fn a_series_marks_what_is_not_known() {
     assert_eq!(total(&world.get_as("station", &shared).await.1), under_it);
     assert_eq!(world.get_as("bob", &shared).await.0, 404);
     assert_eq!(world.get_as("bob", &path).await.0, 404);
-    let refused = format!("{path}?from_ms=5&to_ms=4");
-    assert_eq!(world.get(&refused).await.1["code"], "request/malformed");
+    for extreme in
+        ["from_ms=5&to_ms=4", "offset_minutes=-32768", "from_ms=18446744073709551615&to_ms=18446744073709551615"]
+    {
+        let (status, answer) = world.get_as("alice", &format!("{path}?{extreme}")).await;
+        assert_eq!(status, 400, "{extreme}");
+        assert_eq!(answer["code"], "request/malformed", "{extreme}");
+    }
+    let far = format!("{path}?step=month&offset_minutes=1080&from_ms=9223372036854775000");
+    assert_eq!(world.get_as("alice", &far).await.0, 400, "beyond the calendar");
 
     let (status, kind, feed) = text(
         &world,

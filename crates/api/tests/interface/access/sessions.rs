@@ -2,6 +2,7 @@
 
 use super::town::{Town, publication};
 use crate::common::*;
+use reqwest::header::HOST;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use utilidor_types::agreement::{CodedTerms, Fallback, HardEnd, Party, ProgramCode};
@@ -61,6 +62,46 @@ async fn a_key_signs_in_with_a_fresh_challenge_under_the_nodes_own_name() {
         let (status, problem) = world.get_with(Some(gone), "/v1/session").await;
         assert_eq!((status.as_u16(), &problem["code"]), (401, &json!("access/bad-token")), "{gone:?}");
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_for_another_node_is_refused_whatever_host_its_bearer_names() {
+    let mut world = World::start(ChainKind::Development).await;
+    let own: std::net::SocketAddr = world.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let port = own.port();
+    // Whoever relays what was signed for another node writes the `Host` as well.
+    for (host, status) in [
+        (format!("203.0.113.5:{port}"), 401),
+        (format!("[2001:db8::5]:{port}"), 401),
+        (own.to_string(), 200),
+        (format!("localhost:{port}"), 200),
+    ] {
+        let challenge = world.ask(Method::POST, "/v1/session/challenge", None).send().await.unwrap();
+        let challenge: Challenge =
+            serde_json::from_value(challenge.json::<Value>().await.unwrap()["challenge"].clone()).unwrap();
+        let signed = SignIn::sign(world.genesis.chain(), host.parse().unwrap(), challenge, &key("alice"));
+        let sent = world.ask(Method::POST, "/v1/session", None).header(HOST, &host).json(&signed).send().await.unwrap();
+        let (answered, body) = (sent.status().as_u16(), sent.json::<Value>().await.unwrap());
+        assert_eq!(answered, status, "{host}: {body}");
+        if status == 401 {
+            assert_eq!(body["code"], "access/bad-sign-in", "{host}");
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_without_an_account_makes_no_tokens_and_reads_no_log() {
+    let mut world = World::start(ChainKind::Development).await;
+    let stranger = world.sign_in("stranger").await;
+    let wish = json!({ "name": "gateway", "categories": ["meters"], "ends_ms": in_an_hour() });
+
+    let (status, problem) = make(&world, &stranger, &wish).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (403, &json!("access/out-of-scope")), "{problem}");
+    let (status, problem) = world.get_with(Some(&stranger), "/v1/oversight").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (403, &json!("access/out-of-scope")), "{problem}");
+    assert_eq!(world.get_as("alice", "/v1/oversight").await.0, 200);
     world.stop().await;
 }
 
