@@ -2423,9 +2423,10 @@ export interface components {
         Genesis: {
             /**
              * Format: int64
-             * @description Blocks of an epoch: the validators can change after the block of height `n * epoch_length - 1`. The largest number: never.
+             * @description Blocks of an epoch: the validators can change after the block of height `n * epoch_length - 1`. The largest number, which
+             *     JSON leaves out: never.
              */
-            epoch_length: number;
+            epoch_length?: number;
             /** @description How the chain keeps time. */
             kind: components["schemas"]["ChainKind"];
             /** @description What one member can ask of the others. */
