@@ -138,8 +138,9 @@ pub async fn run<U: Uplink>(
             tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
         }
     }
-    let computer = Computer::new(&config.meters, &shared);
-    if !computer.is_empty() {
+    // One that has nothing to do goes here, and with it its handle to the journal's thread.
+    let computer = Some(Computer::new(&config.meters, &shared)).filter(|computer| !computer.is_empty());
+    if let Some(computer) = computer {
         tasks.spawn(computer.run());
     }
     if let Some(address) = config.site.metrics {
