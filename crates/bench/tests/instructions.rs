@@ -26,11 +26,12 @@ fn child_of_the_count() {
     play(&workload(suite, SCALE, "integrated-energy-1", TOGETHER));
 }
 
-/// Instructions inside `Execution::run`, whoever calls it, for each step of a suite.
+/// Instructions inside `Execution::pass`, for each step of a suite: all of the rules, and no waiting for cells. What calls it may
+/// be part of its own caller in the program.
 fn count(suite: Suite) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
-        .arg("--toggle-collect=*utilidor_ledger*execution*Execution*run*")
+        .arg("--toggle-collect=*utilidor_ledger*execution*Execution*pass*")
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "child_of_the_count", "--test-threads", "1"])
         .env(CHILD, suite.name())
@@ -40,7 +41,7 @@ fn count(suite: Suite) -> u64 {
     assert!(output.status.success(), "{said}");
     let collected = said.lines().find_map(|line| line.split("Collected : ").nth(1)).expect("callgrind tells its count");
     let collected: u64 = collected.trim().parse().unwrap();
-    assert!(collected > 0, "Execution::run was not found in the program");
+    assert!(collected > 0, "Execution::pass was not found in the program");
     let steps: u64 =
         workload(suite, SCALE, "integrated-energy-1", TOGETHER).phases.iter().map(|phase| phase.steps.max(1)).sum();
     collected / steps
