@@ -22,17 +22,9 @@ use utilidor_types::{AccountId, Agreement, AgreementId, Bounded, Digest, DueItem
 /// How long an agreement stays in the state after its end, and longer while it owes something.
 pub const KEPT_AFTER_END_MS: u64 = SUPPLEMENTARY_MS + DAY_MS;
 
-/// The set of one party.
-pub(crate) const fn only(party: Party) -> u16 {
-    match 1u16.checked_shl(party.0 as u32) {
-        Some(bit) => bit,
-        None => 0,
-    }
-}
-
 /// The set of all parties.
 pub(crate) fn everybody(terms: &AgreementTerms) -> u16 {
-    (0u8..).zip(&terms.parties).fold(0, |all, (number, _)| all | only(Party(number)))
+    (0u8..).zip(&terms.parties).fold(0, |all, (number, _)| all | Party(number).bit())
 }
 
 impl AgreementState {
@@ -164,7 +156,7 @@ impl Ledger<'_> {
             return same_as(&present.agreement, terms, origin);
         }
         let sign_by = self.now.checked_add_ms(signing_ms.into()).ok_or(Refusal::Overflow)?;
-        self.conclude(Agreement { id, terms: terms.clone(), origin, sign_by }, only(by))
+        self.conclude(Agreement { id, terms: terms.clone(), origin, sign_by }, by.bit())
     }
 
     /// Records a new agreement that some have signed; it is active at once if all have.
@@ -226,7 +218,7 @@ impl Ledger<'_> {
             return Err(Refusal::SigningOver { sign_by: agreement.sign_by, now: self.now }.into());
         }
 
-        state.signed |= only(party);
+        state.signed |= party.bit();
         if state.signed != everybody(&agreement.terms) {
             self.store.put(&id, state);
             return Ok(());
@@ -254,7 +246,7 @@ impl Ledger<'_> {
     ) -> Ruled<(Arc<AgreementRecord>, AgreementState, Party)> {
         let (record, state, party) = self.party(caller, id)?;
         match state.status {
-            Status::Proposed if state.signed & only(party) == 0 => Ok((record, state, party)),
+            Status::Proposed if state.signed & party.bit() == 0 => Ok((record, state, party)),
             Status::Proposed | Status::Active => Err(Refusal::AlreadySigned { agreement: id }.into()),
             status => Err(Refusal::WrongStatus { status }.into()),
         }

@@ -3,7 +3,7 @@
 //!
 //! An agreement has one proposed amendment at a time; a second proposal replaces the first. It goes with the agreement's end.
 
-use crate::agreement::{everybody, only};
+use crate::agreement::everybody;
 use crate::context::{Caller, Ledger};
 use crate::record::{AgreementRecord, AgreementState, AmendmentRecord};
 use crate::store::Ruled;
@@ -53,7 +53,7 @@ impl Ledger<'_> {
         if from > utilidor_types::time::MAX_TIMESTAMP {
             return Err(Refusal::BadAmendmentTime { from }.into());
         }
-        let amendment = AmendmentRecord { signed: only(party), from, program: program.clone() };
+        let amendment = AmendmentRecord { signed: party.bit(), from, program: program.clone() };
         let present = &record.agreement.terms;
         utilidor_program::check_amendment(&amendment.terms(present), present, self.now)?;
         self.need_program(program)?;
@@ -70,7 +70,7 @@ impl Ledger<'_> {
     pub fn sign_amendment(&mut self, caller: Caller, id: AgreementId, signed: Digest) -> Ruled<()> {
         let (record, mut state, party) = self.amendable(caller, id)?;
         let mut amendment: AmendmentRecord = self.store.get(&id, || Refusal::NoAmendment { agreement: id })?;
-        if amendment.signed & only(party) != 0 {
+        if amendment.signed & party.bit() != 0 {
             return Err(Refusal::AlreadySigned { agreement: id }.into());
         }
         let before = &record.agreement.terms;
@@ -80,7 +80,7 @@ impl Ledger<'_> {
             return Err(Refusal::WrongTerms { signed, expected }.into());
         }
 
-        amendment.signed |= only(party);
+        amendment.signed |= party.bit();
         if amendment.signed != everybody(before) {
             self.store.put(&id, amendment);
             return Ok(());

@@ -1,7 +1,6 @@
 //! Awards [M12]: the owner opens the quotes that it chooses. Each stands or falls alone; one that falls is an event with its
 //! reason. A binding quote that its bidder cannot fund costs it its bond.
 
-use crate::agreement::only;
 use crate::context::{Caller, Ledger};
 use crate::offer::need_some;
 use crate::record::{AgreementState, OfferRecord, QuoteRecord};
@@ -109,7 +108,7 @@ impl Ledger<'_> {
         self.release_bond(id, bidder, bond)?;
         let unsigned = record.unsigned.checked_add(u8::from(!binding)).ok_or(Refusal::Overflow)?;
         self.store.put(&id, OfferRecord { left, unsigned, ..Arc::unwrap_or_clone(record) });
-        let signed = if binding { only(Party::OWNER) | only(Party::USER) } else { only(Party::OWNER) };
+        let signed = if binding { Party::OWNER.bit() | Party::USER.bit() } else { Party::OWNER.bit() };
         self.conclude(agreement, signed)
     }
 

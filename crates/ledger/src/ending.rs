@@ -1,7 +1,7 @@
 //! How agreements end early: by the word of a party or of a meter's operator, which the program hears; and without the
 //! program, when it is stalled and all agree, or when the hard end comes.
 
-use crate::agreement::{everybody, only};
+use crate::agreement::everybody;
 use crate::context::{Caller, Ledger};
 use crate::record::{AgreementState, AmendmentRecord, BacklogRecord, Bound, MemberRecord, MeterRecord, Pot};
 use crate::store::{Ruled, Stop};
@@ -23,7 +23,7 @@ impl Ledger<'_> {
         if by.is_none() && !self.operates_meter_of(caller, &state)? {
             return Err(Refusal::NotParty { agreement: id }.into());
         }
-        let wish = by.map_or(0, only);
+        let wish = by.map_or(0, Party::bit);
         match state.status {
             Status::Active => {
                 let agreed = by.is_some() && state.ending & !wish != 0;
@@ -49,11 +49,11 @@ impl Ledger<'_> {
         if !matches!(state.status, Status::Active | Status::Stalled) {
             return Err(Refusal::WrongStatus { status: state.status }.into());
         }
-        if state.ending & only(by) == 0 {
+        if state.ending & by.bit() == 0 {
             return Err(Refusal::NotEnding { agreement: id }.into());
         }
         let is_active = state.status == Status::Active;
-        state.ending &= !only(by);
+        state.ending &= !by.bit();
         self.store.put(&id, state);
         if is_active { self.ask(id, &Told::EndingWithdrawn { by }) } else { Ok(()) }
     }

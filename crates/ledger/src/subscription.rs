@@ -1,7 +1,7 @@
 //! Subscribing [M20]: a published package is a standing offer, so that a user's word concludes the agreement. Of a user that
 //! owes the owner something, it is only a proposal: the owner signs or does not.
 
-use crate::agreement::{only, same_as};
+use crate::agreement::same_as;
 use crate::context::{Caller, Ledger};
 use crate::record::{AgreementRecord, DebtRecord, PackageHead, PackageVersion};
 use crate::store::Ruled;
@@ -66,8 +66,8 @@ impl Ledger<'_> {
         if !needs_consent {
             self.keep(caller.member, Limited::Subscriptions)?;
         }
-        let user = only(Party::USER);
-        let signed = if needs_consent { user } else { user | only(Party::OWNER) };
+        let user = Party::USER.bit();
+        let signed = if needs_consent { user } else { user | Party::OWNER.bit() };
         self.conclude(Agreement { id, terms, origin: Origin::Package, sign_by }, signed)
     }
 

@@ -79,13 +79,6 @@ impl Program {
     }
 }
 
-const fn only(party: Party) -> u16 {
-    match 1u16.checked_shl(party.0 as u32) {
-        Some(bit) => bit,
-        None => 0,
-    }
-}
-
 impl Replay {
     /// An agreement of which nothing is known yet.
     pub fn new(chain: ChainId, agreement: AgreementId) -> Self {
@@ -237,7 +230,7 @@ impl Replay {
                 self.need_ours(*agreement)?;
                 let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
                 let Some(program) = &mut self.program else { return Ok(None) };
-                let wish = by.map_or(0, only);
+                let wish = by.map_or(0, Party::bit);
                 let agreed = by.is_some() && program.ending & !wish != 0;
                 program.ending |= wish;
                 // One that fails is not told: its agreement is stalled.
@@ -248,7 +241,7 @@ impl Replay {
                 let by = self.terms.as_ref().and_then(|terms| terms.party_of(by));
                 let by = by.ok_or("another account than a party signed it")?;
                 let Some(program) = &mut self.program else { return Ok(None) };
-                program.ending &= !only(by);
+                program.ending &= !by.bit();
                 return Ok((program.failures == 0).then_some(Told::EndingWithdrawn { by }));
             }
             Action::Command { agreement, command } => {

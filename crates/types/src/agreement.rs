@@ -47,6 +47,14 @@ impl Party {
     pub const fn other(self) -> Self {
         Self(1 - self.0 % 2)
     }
+
+    /// The party in a set of parties, which has a bit for each; nobody beyond the sixteen that there can be.
+    pub const fn bit(self) -> u16 {
+        match 1u16.checked_shl(self.0 as u32) {
+            Some(bit) => bit,
+            None => 0,
+        }
+    }
 }
 
 impl fmt::Display for Party {

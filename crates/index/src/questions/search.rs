@@ -4,7 +4,7 @@ use super::{Questions, Read};
 use crate::fold::head;
 use crate::store::columns::uint;
 use rusqlite::params;
-use utilidor_types::{MotionId, TransactionHash};
+use utilidor_types::TransactionHash;
 use utilidor_view::{FoundId, IdKind};
 
 /// Most ids of a kind that are found.
@@ -51,18 +51,12 @@ impl Questions<'_> {
                 "SELECT DISTINCT {column} AS id FROM {table} WHERE {column} BETWEEN ? AND ? AND {seen}
                  ORDER BY {column} LIMIT ?"
             );
-            let mut of_kind = self.found(kind, &sql, params![first, last, MAX_FOUND])?;
-            if kind == IdKind::Motion {
-                let mut seen = Vec::new();
-                for motion in of_kind {
-                    let id = hex::decode(&motion.id).ok().and_then(|id| id.try_into().ok()).map(MotionId);
-                    if id.map_or(Ok(false), |id| self.sees_motion(id))? {
-                        seen.push(motion);
-                    }
+            for one in self.found(kind, &sql, params![first, last, MAX_FOUND])? {
+                // A motion is seen by what it decides, which no column says.
+                if kind != IdKind::Motion || one.id.parse().map_or(Ok(false), |motion| self.sees_motion(motion))? {
+                    found.push(one);
                 }
-                of_kind = seen;
             }
-            found.extend(of_kind);
         }
         // Transactions are found by the heads of their hashes, which are signed numbers: those of a beginning have one sign.
         if let Some((first, last)) = range(digits, HASH_BYTES).filter(|_| !digits.is_empty()) {
