@@ -3,6 +3,9 @@
 #   make demo              play a year of the Huadian park, then stay up with the HTTP interface until stopped
 #   make demo DAYS=31      play a month
 #   make demo EXIT=1       end after the report; status 0 only if every check of it held
+#   make demo MEMBERS=4 DAYS=31
+#                          on four members, each a process of its own: one is killed and comes back, an organisation joins;
+#                          with COMPARE=1 the same days are played on one member too, and all that is billed compared
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
 #   make network           four members and a follower on this machine, until interrupted (MEMBERS=, FOLLOWERS=)
 #   make test              all tests
@@ -17,7 +20,6 @@
 
 DAYS ?= 365
 DATA ?= ./data/demo
-MEMBERS ?= 4
 FOLLOWERS ?= 1
 NETWORK ?= ./data/network
 LISTEN ?= 127.0.0.1:4680
@@ -29,6 +31,12 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 demo_options := --days $(DAYS) --data $(DATA) --listen $(LISTEN)
 ifneq ($(filter-out 0 no,$(FRESH)),)
 demo_options += --fresh
+endif
+ifneq ($(MEMBERS),)
+demo_options += --members $(MEMBERS)
+endif
+ifneq ($(filter-out 0 no,$(COMPARE)),)
+demo_options += --compare
 endif
 ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
@@ -46,7 +54,7 @@ demo: build
 	$(TARGET_DIR)/release/utilidor demo $(demo_options)
 
 network: build
-	$(TARGET_DIR)/release/utilidor network local --members $(MEMBERS) --followers $(FOLLOWERS) --data $(NETWORK)
+	$(TARGET_DIR)/release/utilidor network local --members $(or $(MEMBERS),4) --followers $(FOLLOWERS) --data $(NETWORK)
 
 # One profile for everything, the year included: overflow checks are on in it.
 test:

@@ -6,6 +6,7 @@
 //! | [`tariff`], [`adviser`] | what the station offers, and what each tenant chooses |
 //! | [`tender`] | what is put up each month, and who quotes what |
 //! | [`cast`], [`seats`] | who takes part, under which keys and ids; whose place somebody can take in the client app |
+//! | [`consortium`] | the same on several members: a node is killed, an organisation joins |
 //! | [`scenario`] | what everybody does, day by day; the journal |
 //! | [`platform`], [`node`] | what is asked of the platform, and the running node that answers |
 //! | [`report`], [`render`] | what the year came to, and whether it holds together |
@@ -17,6 +18,7 @@
 
 pub mod adviser;
 pub mod cast;
+pub mod consortium;
 pub mod data;
 pub mod meters;
 pub mod node;
@@ -33,9 +35,11 @@ pub use cast::{genesis, validator_secret};
 pub use render::{Lang, render};
 pub use report::Report;
 
+use consortium::{Consortium, Machines};
 use data::{DAYS, Year};
 use indicatif::{ProgressBar, ProgressStyle};
 use node::Node;
+use platform::Platform;
 use report::{Books, Run};
 use scenario::{Journal, PlayError, Progress};
 use std::future::Future;
@@ -43,7 +47,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Instant;
 use utilidor_sdk::{Client, ClientError};
-use utilidor_types::{ChainId, PrivateKey};
+use utilidor_types::{ChainId, Genesis, PrivateKey};
 use utilidor_view::{AgreementFilter, MeterFilter, StatementFilter};
 
 /// The report's file in the data folder.
@@ -102,34 +106,68 @@ pub enum RunError {
 
 /// Plays the demonstration to its report, which is also written to the data folder. Boxed, so that it is compiled with this crate.
 pub fn run(options: &Options) -> Pin<Box<dyn Future<Output = Result<Report, RunError>> + '_>> {
-    Box::pin(running(options))
+    Box::pin(async move {
+        let node = connect(options, cast::chain()).await?;
+        let (journal, report) = playing(options, &node, &node.client).await?;
+        keep(options, &journal, &report)?;
+        Ok(report)
+    })
 }
 
-async fn running(options: &Options) -> Result<Report, RunError> {
+/// The same on the several members of a chain that was begun with [`consortium::genesis_of`]. `alone` is the report of a run of as
+/// many days on one member, to be compared with.
+pub async fn run_on_members(
+    options: &Options,
+    genesis: &Genesis,
+    machines: &impl Machines,
+    alone: Option<&Report>,
+) -> Result<Report, RunError> {
+    let node = connect(options, genesis.chain()).await?;
+    let consortium = Consortium::new(node.clone(), machines, genesis.validators.len());
+    consortium.begun().await.map_err(PlayError::from)?;
+    let (journal, mut report) = playing(options, &consortium, &node.client).await?;
+    let mut story = consortium.end().await.map_err(PlayError::from)?;
+    story.differs_from_one_member = alone.map(|alone| report.differences(alone));
+    report.on_members(genesis.chain(), story);
+    keep(options, &journal, &report)?;
+    Ok(report)
+}
+
+/// The node that is played on, if its chain is the one expected.
+async fn connect(options: &Options, expected: ChainId) -> Result<Node, RunError> {
+    // Who runs the node reads the books of all of them for the report.
+    let client = Client::new(&options.api)?.acting_as(PrivateKey::ed25519(cast::validator_secret()));
+    let found = client.status().await?.chain;
+    if found != expected {
+        return Err(RunError::OtherChain { found, expected });
+    }
+    Ok(Node::new(client, found))
+}
+
+/// Writes journal and report to the data folder.
+fn keep(options: &Options, journal: &Journal, report: &Report) -> Result<(), RunError> {
+    write_json(&options.data_dir.join(JOURNAL_FILE), journal)?;
+    write_json(&options.data_dir.join(REPORT_FILE), report)
+}
+
+async fn playing(options: &Options, platform: &impl Platform, client: &Client) -> Result<(Journal, Report), RunError> {
     let began = Instant::now();
     if !(1..=DAYS).contains(&options.days) {
         return Err(RunError::Days { days: options.days });
     }
-    // Who runs the node reads the books of all of them for the report.
-    let client = Client::new(&options.api)?.acting_as(PrivateKey::ed25519(cast::validator_secret()));
-    let (found, expected) = (client.status().await?.chain, cast::chain());
-    if found != expected {
-        return Err(RunError::OtherChain { found, expected });
-    }
     let year = Year::load();
-    let node = Node::new(client.clone(), found);
     let bar = options.progress.then(|| progress_bar(options.days, options.lang));
     let mut progress = |Progress { day, .. }: Progress| {
         if let Some(bar) = &bar {
             bar.set_position(day as u64);
         }
     };
-    let journal = scenario::play(&node, &year, options.days, &mut progress).await?;
+    let journal = scenario::play(platform, &year, options.days, &mut progress).await?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
 
-    let books = read_books(&client, &journal).await?;
+    let books = read_books(client, &journal).await?;
     let run = Run {
         blocks: books.summary.blocks,
         duration_ms: began.elapsed().as_millis() as u64,
@@ -139,9 +177,7 @@ async fn running(options: &Options) -> Result<Report, RunError> {
         data_dir: options.data_dir.display().to_string(),
     };
     let report = Report::new(&journal, &year, &books, run);
-    write_json(&options.data_dir.join(JOURNAL_FILE), &journal)?;
-    write_json(&options.data_dir.join(REPORT_FILE), &report)?;
-    Ok(report)
+    Ok((journal, report))
 }
 
 fn progress_bar(days: usize, lang: Lang) -> ProgressBar {

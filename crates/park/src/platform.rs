@@ -38,6 +38,14 @@ pub trait Platform {
     ) -> impl Future<Output = Result<Vec<Executed>, PlatformError>>;
     /// What became of a final transaction.
     fn executed(&self, transaction: TransactionHash) -> impl Future<Output = Result<Executed, PlatformError>>;
+    /// Those who decide beside the station have their say on what it has moved. On a chain of one member there is nobody.
+    fn council_votes(&self) -> impl Future<Output = Result<(), PlatformError>> {
+        async { Ok(()) }
+    }
+    /// A day of so many is over: whatever happens besides the play happens now.
+    fn day_is_over(&self, _day: usize, _days: usize) -> impl Future<Output = Result<(), PlatformError>> {
+        async { Ok(()) }
+    }
     /// The standing quotes on an offer, sealed, in the order of their bidders' accounts.
     fn quotes(&self, offer: OfferId) -> impl Future<Output = Result<Vec<(AccountId, SealedQuote)>, PlatformError>>;
 }

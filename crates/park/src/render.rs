@@ -1,5 +1,6 @@
 //! The report as text, in English or Chinese.
 
+use crate::consortium::Story;
 use crate::report::{Report, TenantReport};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use std::fmt::Write as _;
@@ -55,7 +56,7 @@ const SUPPLIED_IS_BILLED: &str = "supplied = billed: ";
 const TOP_UPS: &str = "metered, top-ups of ";
 
 /// The report's names in Chinese.
-const NAMES_IN_CHINESE: [(&str, &str); 32] = [
+const NAMES_IN_CHINESE: [(&str, &str); 35] = [
     ("a tender with several winners", "一次招标多家中标"),
     ("a quote never awarded", "未中标的报价"),
     ("a quote after the gate, refused", "截止后报价，被拒绝"),
@@ -82,6 +83,9 @@ const NAMES_IN_CHINESE: [(&str, &str); 32] = [
     ("no supply is exhausted", "无预付耗尽"),
     ("refused is what should be refused, and nothing else", "仅拒绝应拒绝者"),
     ("what happens once has happened on its day", "一次性事件均如期发生"),
+    ("all nodes hold the same chain, the one that was killed too", "所有节点的链一致，含被强行终止的节点"),
+    ("who joined takes part", "新加入者已参与共识"),
+    ("bills, energy, money and carbon are those of one member", "账单、能量、资金与碳排放同单成员运行一致"),
     ("floor area, by the month", "按面积，月付"),
     ("floor area, by the quarter", "按面积，季付"),
     ("floor area, by the year", "按面积，年付"),
@@ -107,8 +111,29 @@ pub fn render(report: &Report, lang: Lang) -> String {
     section(t("Supplied and billed", "供应与计费"), balances(report, lang));
     section(t("The platform's work", "平台运行"), work(report, lang));
     section(t("What happens once", "一次性事件"), occasions(report, lang));
+    if let Some(story) = &report.consortium {
+        section(t("The members", "联盟成员"), members(story, lang));
+    }
     section(t("Checks", "检查"), checks(report, lang));
     text
+}
+
+fn members(story: &Story, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let on = |day: Option<usize>| match (day, lang) {
+        (None, _) => t("in an earlier run", "此前的运行").to_owned(),
+        (Some(day), Lang::En) => format!("day {day}"),
+        (Some(day), Lang::Zh) => format!("第 {day} 天"),
+    };
+    let mut table = table(&["", t("found", "结果")]);
+    let mut fact = |name: &str, found: String| text_row(&mut table, vec![name.into(), found]);
+    fact(t("began", "创始成员"), story.members.join(", "));
+    fact(t("killed", "被强行终止"), format!("{}: {}", story.killed, on(story.killed_on_day)));
+    fact(t("started again", "重新启动"), format!("{}: {}", story.killed, on(story.back_on_day)));
+    fact(t("admitted", "接纳"), format!("{}: {}", story.joined, on(story.admitted_on_day)));
+    let takes_part = if story.takes_part { t("yes", "是") } else { t("no", "否") };
+    fact(t("takes part in consensus", "参与共识"), format!("{}: {takes_part}", story.joined));
+    table.to_string()
 }
 
 fn table(headings: &[&str]) -> Table {

@@ -15,6 +15,7 @@ pub use bill::{baseline, mode_name};
 
 use crate::adviser::{Mode, area_charge};
 use crate::cast::{Cast, ROOFS, STATION};
+use crate::consortium::Story;
 use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, midnight, year_begin};
 use crate::meters::park_meters;
 use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES, Unbilled};
@@ -22,7 +23,7 @@ use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use utilidor_types::{
-    AccountId, Bands, Carrier, Money, Program, Quantity, Statement, Tariff, Timestamp, Window,
+    AccountId, Bands, Carrier, ChainId, Money, Program, Quantity, Statement, Tariff, Timestamp, Window,
     agreement::{Party, Status},
     carrier::BaseUnit,
     encoding::decimal_string,
@@ -239,6 +240,9 @@ pub struct Report {
     pub occasions: Vec<Occasion>,
     /// What must hold.
     pub checks: Vec<Check>,
+    /// How the members fared, if there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consortium: Option<Story>,
     /// What may differ from run to run.
     pub run: Run,
 }
@@ -281,10 +285,40 @@ impl Report {
             transactions: books.summary.transactions,
             occasions: scope.occasions(),
             checks: Vec::new(),
+            consortium: None,
             run,
         };
         report.checks = scope.checks(&report);
         report
+    }
+
+    /// Tells of the several members that the demonstration was played on.
+    pub fn on_members(&mut self, chain: ChainId, story: Story) {
+        self.chain = chain.to_string();
+        self.checks.extend(check::of_members(&story));
+        self.consortium = Some(story);
+    }
+
+    /// What bills, energy, money and carbon say otherwise than another report, by the names of its parts. How long things took and
+    /// how many blocks and transactions it needed is not compared: several members also decide.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let same = [
+            ("days", self.days == other.days),
+            ("tenants", self.tenants == other.tenants),
+            ("revenue", self.revenue == other.revenue),
+            ("agreements", self.agreements == other.agreements),
+            ("contracts_executed", self.contracts_executed == other.contracts_executed),
+            ("quotes", (self.quotes, self.quotes_unopened) == (other.quotes, other.quotes_unopened)),
+            ("readings_certified", self.readings_certified == other.readings_certified),
+            ("statements_issued", self.statements_issued == other.statements_issued),
+            ("refused", self.refused == other.refused),
+            ("low_balance_notices", self.low_balance_notices == other.low_balance_notices),
+            ("balances", self.balances == other.balances),
+            ("issued", self.issued == other.issued),
+            ("held", self.held == other.held),
+            ("occasions", self.occasions == other.occasions),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.into()).collect()
     }
 }
 

@@ -140,6 +140,7 @@ pub async fn play<P: Platform>(
     for day in 0..=days {
         player.advance(day_begin(day)).await?;
         player.begin_day(day, days).await?;
+        platform.day_is_over(day, days).await?;
         progress(Progress { day, days });
     }
     player.journal.end = player.at;
@@ -294,6 +295,7 @@ impl<'a, P: Platform> Player<'a, P> {
             batch.push(self.plan(ISSUER, Action::Issue { to, amount, reference }));
         }
         self.submit(batch).await?;
+        self.platform.council_votes().await?;
         Ok(())
     }
 

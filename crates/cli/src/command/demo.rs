@@ -1,4 +1,7 @@
-//! `utilidor demo`: a year of the Huadian business park on an embedded chain of one member.
+//! `utilidor demo`: a year of the Huadian business park on an embedded chain of one member, or of several: then the other
+//! members' nodes are processes of their own ([`members`]).
+
+mod members;
 
 use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback, write_durably};
 use crate::context::Context;
@@ -27,11 +30,19 @@ too, under the passphrase \"demonstration\".
 Examples:
   utilidor demo                        # the year, then stays up
   utilidor demo --days 31 --exit       # a month; status 0 only if every check of the report held
-  utilidor demo --fresh                # from the beginning")]
+  utilidor demo --fresh                # from the beginning
+  utilidor demo --members 4 --days 31  # on four members: one is killed and comes back, an organisation joins")]
 pub struct Arguments {
     /// Days of the year to play, 1 to 365
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=365))]
     days: u16,
+    /// Members whose nodes the chain runs on: 1, 4 or 5. With several, one is killed on the way and comes back, and an organisation
+    /// joins
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = members::count)]
+    members: usize,
+    /// Play the same days on one member as well, and check that bills, energy, money and carbon are the same
+    #[arg(long)]
+    compare: bool,
     /// End after the report, instead of staying up
     #[arg(long)]
     exit: bool,
@@ -48,25 +59,34 @@ pub struct Arguments {
 
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
-    let Arguments { days, exit, fresh, data, listen } = arguments;
+    let Arguments { days, members, compare, exit, fresh, data, listen } = arguments;
     start_log();
-    let genesis = utilidor_park::genesis();
+    members::check(members, days.into(), compare)?;
     if fresh {
-        remove_earlier_run(&data, &genesis)?;
+        remove_earlier_run(&data)?;
     }
     let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("demo", what, error);
     std::fs::create_dir_all(&data).map_err(|error| failed("the data folder could not be created", &error))?;
+    let others = if members > 1 { Some(members::Others::of(&data, members, listen)?) } else { None };
+    let genesis = others.as_ref().map_or_else(utilidor_park::genesis, members::Others::genesis);
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&data.join("genesis.json"), document.as_bytes())
         .map_err(|error| failed("the genesis document could not be written", &error))?;
-    keep_key(&data)?;
+    keep_key(&data, VALIDATOR, &utilidor_park::validator_secret())?;
+    let alone = if compare { Some(members::on_one_member(&data, days).await?) } else { None };
 
     let stop = serve_signal()?;
     tokio::pin!(stop);
-    let chain = utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret());
+    let chain = match &others {
+        None => utilidor_chain::Config::alone(data.join("chain"), genesis, utilidor_park::validator_secret()),
+        Some(others) => others.own_config(&data)?,
+    };
     let seats = utilidor_park::seats::Seats::of_the_park().to_json();
     let settings = Settings { seats: Some(seats.into()), ..Settings::default() };
     let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
+    if let Some(others) = &others {
+        others.start_all()?;
+    }
     let mut process = process::start(config).await.map_err(|error| {
         Failure::from_error("node/start", "the demonstration's node did not start", &error)
             .next("choose another address with --listen, another folder with --data, or start over with --fresh")
@@ -86,8 +106,14 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         Lang::Zh => utilidor_park::Lang::Zh,
     };
     let options = Options { api, data_dir: data.clone(), days: days.into(), progress: !context.out.json, lang };
+    let playing = async {
+        match &others {
+            None => utilidor_park::run(&options).await,
+            Some(others) => utilidor_park::run_on_members(&options, &others.genesis(), others, alone.as_ref()).await,
+        }
+    };
     let played = tokio::select! {
-        report = utilidor_park::run(&options) => report.map_err(|error| failed("the demonstration stopped", &error)),
+        report = playing => report.map_err(|error| failed("the demonstration stopped", &error)),
         () = &mut stop => Err(Failure::new("demo/interrupted", "the demonstration was interrupted")
             .next("the same command goes on where it stopped")),
         () = process.failed() => Err(Failure::new("node/failed", "the demonstration's node ended by itself")),
@@ -105,6 +131,9 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         }
     }
     let stopped = process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error));
+    if let Some(others) = others {
+        others.stop().await?;
+    }
     // Why the node ended by itself says more than that it did.
     stopped?;
     match held? {
@@ -114,12 +143,11 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     }
 }
 
-/// Puts the key of the demonstration's node where every node has its own, for the commands that work on a node's folder.
-fn keep_key(data: &Path) -> Result<(), Failure> {
+/// Puts a key of the demonstration's where every node has its own, for the commands that work on a node's folder.
+fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
     let keystore = Keystore::open(data.join("keys"))?;
-    if keystore.info(VALIDATOR).is_err() {
-        let (passphrase, secret) = (Passphrase::new(PASSPHRASE), utilidor_park::validator_secret());
-        keystore.import(VALIDATOR, KeyKind::Ed25519, &secret, &passphrase, WorkFactor::LIGHT)?;
+    if keystore.info(name).is_err() {
+        keystore.import(name, KeyKind::Ed25519, secret, &Passphrase::new(PASSPHRASE), WorkFactor::LIGHT)?;
     }
     Ok(())
 }
@@ -135,11 +163,11 @@ fn show(report: &Report, lang: utilidor_park::Lang, context: &Context, data: &Pa
 
 /// Removes what an earlier run left, save its key, which is the same for every run. Nothing else is removed: a folder that holds
 /// another chain is not touched.
-fn remove_earlier_run(data: &Path, genesis: &utilidor_types::Genesis) -> Result<(), Failure> {
+fn remove_earlier_run(data: &Path) -> Result<(), Failure> {
     if !data.join("genesis.json").exists() {
         return Ok(());
     }
-    if super::node::read_genesis(data)?.chain() != genesis.chain() {
+    if !utilidor_park::consortium::began_by_the_demonstration(&super::node::read_genesis(data)?) {
         return Err(Failure::new(
             "demo/other-chain",
             format!("{} holds another chain: nothing is removed", data.display()),
@@ -154,9 +182,10 @@ fn remove_earlier_run(data: &Path, genesis: &utilidor_types::Genesis) -> Result<
         utilidor_park::JOURNAL_FILE,
         "genesis.json",
     ];
-    let chain = std::fs::remove_dir_all(data.join("chain"));
-    let removed = files.iter().map(|file| std::fs::remove_file(data.join(file)));
-    for result in std::iter::once(chain).chain(removed) {
+    let folders = ["chain".to_owned()].into_iter().chain(members::folders());
+    let folders = folders.map(|folder| std::fs::remove_dir_all(data.join(folder)));
+    let removed = files.iter().copied().chain(members::files()).map(|file| std::fs::remove_file(data.join(file)));
+    for result in folders.chain(removed) {
         match result {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::from_error("demo", "an earlier run could not be removed", &error));

@@ -1,6 +1,22 @@
 //! What must hold, with what was found.
 
 use super::*;
+use crate::consortium::{JOINS, Story};
+
+/// What must hold of the members, if there are several.
+pub(super) fn of_members(story: &Story) -> Vec<Check> {
+    let check = |name: &str, held: bool, found: String| Check { name: name.into(), held, found };
+    let at = story.agreed_height.map_or("they do not agree".into(), |height| format!("at block {height}"));
+    let mut checks = vec![
+        check("all nodes hold the same chain, the one that was killed too", story.agreed_height.is_some(), at),
+        check("who joined takes part", story.takes_part, format!("{JOINS}, in epoch {}", story.epoch)),
+    ];
+    if let Some(differs) = &story.differs_from_one_member {
+        let found = if differs.is_empty() { "no difference".into() } else { differs.join(", ") };
+        checks.push(check("bills, energy, money and carbon are those of one member", differs.is_empty(), found));
+    }
+    checks
+}
 
 impl Scope<'_> {
     pub(super) fn checks(&self, report: &Report) -> Vec<Check> {

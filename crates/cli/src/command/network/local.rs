@@ -81,7 +81,8 @@ pub struct LocalNode {
 }
 
 impl LocalNode {
-    fn url(&self) -> String {
+    /// The address of its HTTP interface.
+    pub fn url(&self) -> String {
         format!("http://{}", self.http)
     }
 
@@ -139,7 +140,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
 }
 
 /// A free port for each, all different.
-fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
+pub fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
     let failed = |error| Failure::from_error("network/ports", "no free port was found", &error);
     // All are held until all are known, so that none is given twice.
     let listeners: Vec<TcpListener> =
@@ -219,9 +220,10 @@ fn passphrase(data: &Path) -> Result<Passphrase, Failure> {
     std::fs::read_to_string(&path).map(Passphrase::new).map_err(failed)
 }
 
-/// A node's process.
-struct Running {
-    node: LocalNode,
+/// A node's process. Dropping it kills it.
+pub struct Running {
+    /// The node.
+    pub node: LocalNode,
     child: Child,
     since: Instant,
     /// Whether it has ended for good.
@@ -229,7 +231,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(node: LocalNode, data: &Path) -> Result<Self, Failure> {
+    /// Starts the node. `data` is the folder of all, where the passphrase lies.
+    pub fn start(node: LocalNode, data: &Path) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
             Failure::from_error("network/start", &format!("node {} could not be started", node.name), &error)
         };
@@ -257,6 +260,11 @@ impl Running {
     async fn is_ready(&self) -> bool {
         let Ok(client) = Client::new(&self.node.url()) else { return false };
         matches!(tokio::time::timeout(Duration::from_secs(2), client.status()).await, Ok(Ok(status)) if status.height > 0)
+    }
+
+    /// Ends the process as a power cut would.
+    pub async fn kill(mut self) -> std::io::Result<()> {
+        self.child.kill().await
     }
 
     /// Asks the process to stop, and waits for it.
@@ -329,7 +337,8 @@ async fn keep_running(running: &mut [Running], data: &Path) {
     }
 }
 
-async fn stop_all(running: Vec<Running>) -> Result<(), Failure> {
+/// Stops all nodes.
+pub async fn stop_all(running: Vec<Running>) -> Result<(), Failure> {
     // All are asked at once: the last ones could not make blocks alone.
     let stopping: Vec<_> = running.into_iter().map(|one| tokio::spawn(one.stop())).collect();
     for one in stopping {
