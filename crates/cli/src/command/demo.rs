@@ -17,7 +17,7 @@ use utilidor_park::{Options, Report};
 use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 
 /// What opens the demonstration's key, which protects nothing.
-const PASSPHRASE: &str = "demonstration";
+pub const PASSPHRASE: &str = "demonstration";
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -144,7 +144,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
 }
 
 /// Puts a key of the demonstration's where every node has its own, for the commands that work on a node's folder.
-fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
+pub fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
     let keystore = Keystore::open(data.join("keys"))?;
     if keystore.info(name).is_err() {
         keystore.import(name, KeyKind::Ed25519, secret, &Passphrase::new(PASSPHRASE), WorkFactor::LIGHT)?;
