@@ -60,12 +60,17 @@ async function seat(page, name) {
   }, name);
 }
 
-/// Until what the page asked for is there.
+/// Until what the page asked for is there. One answer can lead to the next question, so nothing may be awaited for a while.
 async function settled(page) {
   await page.waitForSelector('h1');
   await page.waitForLoadState('load');
-  await page.waitForFunction(() => !document.querySelector('main [aria-busy="true"]'), undefined, { timeout: 30_000 });
-  await page.waitForTimeout(150);
+  await page.evaluate(() => delete window.quietSince);
+  const quiet = () => {
+    if (document.querySelector('main [aria-busy="true"]')) delete window.quietSince;
+    else window.quietSince ??= performance.now();
+    return window.quietSince !== undefined && performance.now() - window.quietSince > 250;
+  };
+  await page.waitForFunction(quiet, undefined, { timeout: 30_000, polling: 50 });
 }
 
 async function sound(page, what) {
