@@ -60,13 +60,15 @@ async function seat(page, name) {
   }, name);
 }
 
-/// Until what the page asked for is there. One answer can lead to the next question, so nothing may be awaited for a while.
+/// Until what the page asked for is there. One answer can lead to the next question, the first being what time it is on the chain,
+/// so nothing may be awaited for a while.
 async function settled(page) {
   await page.waitForSelector('h1');
   await page.waitForLoadState('load');
   await page.evaluate(() => delete window.quietSince);
   const quiet = () => {
-    if (document.querySelector('main [aria-busy="true"]')) delete window.quietSince;
+    const chain = document.querySelector('p.chain');
+    if (document.querySelector('main [aria-busy="true"]') || (chain && !chain.textContent.trim())) delete window.quietSince;
     else window.quietSince ??= performance.now();
     return window.quietSince !== undefined && performance.now() - window.quietSince > 250;
   };
@@ -188,7 +190,7 @@ async function paper() {
   for (const [locale, language] of [['en-GB', 'en'], ['zh-CN', 'zh']]) {
     const { context, page } = await person({ locale, scale: 0.6 });
     const sit = sitter(page);
-    for (const [name, who, address] of (await addresses()).filter(([name]) => (language === 'en' ? SHOWN : SHOWN.slice(0, 1)).includes(name))) {
+    for (const [name, who, address] of (await addresses()).filter(([name]) => (language === 'en' ? SHOWN : SHOWN.slice(0, 1)).includes(name) && (!only || name === only))) {
       await sit(who);
       await page.goto(`${node}${address}`);
       await settled(page);
