@@ -14,11 +14,12 @@
 
 use crate::problem::{Code, Problem};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
+use utilidor_chain::write_durably;
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::session::{Category, Challenge, SignIn, Subject};
 use utilidor_types::{AccountId, ChainId, Digest, Timestamp};
@@ -244,17 +245,6 @@ impl Admission {
         let json = serde_json::to_vec(&list).expect("tokens are plain data");
         write_durably(&self.file, &json).map_err(|error| Problem::internal(&error))
     }
-}
-
-/// A loss of power leaves the old file or the new one: a token that was revoked stays so.
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 fn admit(

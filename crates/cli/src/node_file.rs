@@ -83,7 +83,7 @@ impl NodeFile {
     pub fn write(&self, data: &Path) -> Result<(), Failure> {
         let path = data.join(NODE_FILE);
         let text = toml::to_string_pretty(self).expect("a node's file is plain data");
-        crate::command::node::write_durably(&path, text.as_bytes())
+        utilidor_chain::write_durably(&path, text.as_bytes())
             .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))
     }
 

@@ -11,7 +11,7 @@
 use super::{PASSPHRASE, keep_key};
 use crate::command::network::founding::write_json;
 use crate::command::network::local::{LocalNode, Running, free_ports, stop_all};
-use crate::command::node::{FOUNDER, VALIDATOR, write_durably};
+use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::document;
 use crate::failure::Failure;
 use crate::node_file::{NodeFile, PeerNode, guard_path};
@@ -21,7 +21,8 @@ use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use utilidor_chain::{Config, GuardError, Peer};
+use utilidor_chain::write_durably;
+use utilidor_chain::{Config, Peer};
 use utilidor_park::Report;
 use utilidor_park::cast::{STATION, account_id, secret};
 use utilidor_park::consortium::{

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::command::keys::work_factor;
-use crate::command::node::{FOUNDER, VALIDATOR, write_durably};
+use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
@@ -20,7 +20,7 @@ use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use utilidor_chain::GuardError;
+use utilidor_chain::write_durably;
 use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 use utilidor_types::council::Threshold;
 use utilidor_types::founding::{FounderCard, FoundingRefused, GenesisSignature};
