@@ -73,6 +73,6 @@ pub use handle::{Handle, Head, SubmitRefused};
 pub use node::{Node, NodeFailed, StartError, start};
 pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
 pub use pool::{Dropped, PoolLimits, PoolRefused};
-pub use reader::{ReadError, ReceiptProof, StateProof, TransactionProof};
+pub use reader::{ReadError, ReceiptProof, TransactionProof};
 pub use utilidor_ledger::Inadmissible;
 pub use witness::{Misconduct, Offence};

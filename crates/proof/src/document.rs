@@ -1,13 +1,13 @@
 //! Proofs as files: each says what it proves and in which version of the format, so that nobody has to guess.
 
 use crate::bill::BillProof;
-use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError};
+use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError, StateInclusion};
 use crate::members::Members;
 use serde::{Deserialize, Serialize};
 use utilidor_types::handover::Handover;
 use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::transaction::TransactionHash;
-use utilidor_types::{CertificationEntry, Header};
+use utilidor_types::{Cell, CertificationEntry, Header, Key};
 
 /// The version that this release writes and reads.
 pub const VERSION: u32 = 1;
@@ -106,5 +106,35 @@ impl CertificatesProof {
             entry.check().map_err(ProofError::BadRecord)?;
         }
         Ok(header)
+    }
+}
+
+/// The proof of what a key of the state held after a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct StateProof {
+    /// What leads from the genesis document to the validators of the block; empty while those of the document still sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
+    /// The block.
+    pub block: FinalHeader,
+    /// The key.
+    pub key: Key,
+    /// What it held; none: nothing.
+    #[serde(default)]
+    pub cell: Option<Cell>,
+    /// The proof of it.
+    pub inclusion: StateInclusion,
+}
+
+impl StateProof {
+    /// The header of the block after which the key held this, if the members made it final and have not been replaced since,
+    /// as far as is known: that `members` know, or the proof says. Beside it the members known now: what to keep, so that an
+    /// older set is refused from then on.
+    pub fn verify_newest(&self, members: Members) -> Result<(&Header, Members), ProofError> {
+        let members = members.following(&self.handovers)?;
+        let header = self.block.verify_newest(&members)?;
+        self.inclusion.verify(header, self.key, self.cell.as_ref())?;
+        Ok((header, members))
     }
 }

@@ -69,8 +69,8 @@ const calls = {
   checkProof: (genesis: string, document: string) => JSON.parse(wasm.check_proof(genesis, document)),
   estimateCosts: (asked: string) => JSON.parse(wasm.estimate_costs(asked)),
   accountKey: (account: string) => wasm.account_key(account),
-  checkBalance: (genesis: string, account: string, proof: string) =>
-    JSON.parse(wasm.check_balance(genesis, account, proof)),
+  checkBalance: (genesis: string, kept: string, account: string, proof: string) =>
+    JSON.parse(wasm.check_balance(genesis, kept, account, proof)),
 };
 
 export type Calls = typeof calls;
