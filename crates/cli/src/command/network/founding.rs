@@ -13,7 +13,7 @@ use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, guard_path};
+use crate::node_file::{NodeFile, make_guard};
 use crate::output::or_dash;
 use crate::{t, units};
 use clap::Args;
@@ -122,12 +122,7 @@ pub fn keys_of(data: &Path, passphrase: &Passphrase, work: WorkFactor) -> Result
         }
     }
     let (node, founder) = (keystore.signing_key(VALIDATOR, passphrase)?, keystore.signing_key(FOUNDER, passphrase)?);
-    if let PublicKey::Ed25519(key) = node.public_key() {
-        match utilidor_chain::create_guard(&guard_path(data), &key) {
-            Ok(()) | Err(GuardError::Exists { .. }) => {}
-            Err(error) => return Err(Failure::from_error("guard", "the vote guard could not be made", &error)),
-        }
-    }
+    make_guard(data, &node.public_key())?;
     Ok((node, founder))
 }
 
