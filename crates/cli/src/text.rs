@@ -136,6 +136,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("layer", "layer", "层"),
     ("least", "at least", "最低额"),
     ("line", "line", "明细"),
+    ("limits", "limits of a member", "每个成员的限额"),
     ("line_clause", "clause", "条款"),
     ("line_credit", "credit", "退计"),
     ("line_default_forfeit", "deposit forfeited for default", "违约没收保证金"),
