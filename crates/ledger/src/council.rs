@@ -262,7 +262,7 @@ impl Ledger<'_> {
         self.store.known::<CouncilRecord>(&())
     }
 
-    /// Order: whether validators change, seat, kind of key, address, whether the key is free.
+    /// Order: whether validators change, seat, kind of key, address, whether the key is free, how many an epoch has room for.
     fn appoint(&mut self, member: MemberId, key: PublicKey, address: Option<NodeAddress>) -> Ruled<()> {
         let mut council = self.changeable_council()?;
         if !council.seats.contains(&member) {
@@ -285,6 +285,10 @@ impl Ledger<'_> {
         let appointed =
             Appointed { ready: before.and_then(|before| before.ready), validator: Validator { key, member, address } };
         council.appointed.retain(|one| !of_member(one));
+        let most = self.epochs.most_validators();
+        if council.appointed.len() >= most {
+            return Err(Refusal::ManyForEpoch { most: most as u32 }.into());
+        }
         council.appointed.push(appointed).map_err(|_| Refusal::CouncilFull { seats: MAX_VALIDATORS as u32 })?;
         self.store.put(&(), council);
         Ok(())
