@@ -290,6 +290,7 @@ impl Ledger<'_> {
             return Err(Refusal::ManyForEpoch { most: most as u32 }.into());
         }
         council.appointed.push(appointed).map_err(|_| Refusal::CouncilFull { seats: MAX_VALIDATORS as u32 })?;
+
         self.store.put(&(), council);
         Ok(())
     }
@@ -330,9 +331,10 @@ impl Ledger<'_> {
 
 /// Epochs.
 impl Ledger<'_> {
-    /// Notes that the block's proposer is there, once an epoch.
+    /// Notes that the block's proposer is there, once an epoch. Who proposes the last block comes too late: it has said already
+    /// who is known to be there.
     pub fn note_presence(&mut self) -> Ruled<()> {
-        if !self.epochs.end() {
+        if !self.epochs.end() || self.epochs.is_last(self.block.height) {
             return Ok(());
         }
         let (proposer, epoch) = (self.block.proposer, self.epochs.of(self.block.height));
@@ -377,6 +379,11 @@ impl Ledger<'_> {
         }
 
         let set = Roster { version: wanted.version + 1, ..wanted };
+        for gone in council.set.keys().filter(|key| set.keys().all(|stays| stays != *key)) {
+            if self.store.find::<PresenceRecord>(gone)?.is_some() {
+                self.store.delete::<PresenceRecord>(gone);
+            }
+        }
         council.set = set.clone();
         self.store.put(&(), council);
         self.events.push(Event::ValidatorsChanged { epoch: epoch + 1, set: set.clone() });

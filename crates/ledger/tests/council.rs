@@ -3,7 +3,7 @@
 mod world;
 
 use utilidor_ledger::Outcome;
-use utilidor_ledger::record::{CouncilRecord, EpochRecord, MemberRecord, MeterRecord, MotionRecord};
+use utilidor_ledger::record::{CouncilRecord, EpochRecord, MemberRecord, MeterRecord, MotionRecord, PresenceRecord};
 use utilidor_types::action::NewAccount;
 use utilidor_types::council::{DEFAULT_OPEN_MS, MAX_OPEN_MS, MotionEnd, Threshold};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
