@@ -146,7 +146,7 @@ export const zh: Catalogue = {
     limit: { accounts: '账户', offers: '报价邀请', quotes: '报价', proposals: '提议', meters: '表计', packages: '套餐版本', subscriptions: '订购', motions: '议案', pooled: '等待中的交易' },
   },
   council: {
-    title: '理事会', seats: '席位', threshold: '决议所需赞成票', epoch: '纪元', until: (height) => `至区块 ${height}`, endless: '本链的验证方不会改变。', inForce: '参与共识', wanted: '就绪后自下一纪元起', motions: '议案', motion: '议案', none: '尚无议案。', noneNext: '理事会成员可提议接纳成员，或变更角色、配额、容量或验证方。', reason: '理由', proposer: '提出者', closes: '开放至', votes: '表决', noVotes: '尚无', vote: '表决', inFavour: '赞成', against: '反对', voteFor: '赞成', voteAgainst: '反对', digest: '议案摘要', member: '成员', account: '账户', roles: '角色', key: '节点密钥', address: '地址', perHour: '每小时', from: '原运营方', usualLimits: '创世文件所定',
+    title: '理事会', seats: '席位', threshold: '决议所需赞成票', epoch: '纪元', until: (height) => `至区块 ${height}`, endless: '本链的验证方不会改变。', inForce: '参与共识', wanted: '就绪后自下一纪元起', leaves: '已免去，参与共识至纪元结束', moves: (to) => `自下一纪元起地址为 ${to}`, motions: '议案', motion: '议案', none: '尚无议案。', noneNext: '理事会成员可提议接纳成员，或变更角色、配额、容量或验证方。', reason: '理由', proposer: '提出者', closes: '开放至', votes: '表决', noVotes: '尚无', vote: '表决', inFavour: '赞成', against: '反对', voteFor: '赞成', voteAgainst: '反对', digest: '议案摘要', member: '成员', account: '账户', roles: '角色', key: '节点密钥', address: '地址', perHour: '每小时', from: '原运营方', usualLimits: '创世文件所定',
     status: { open: '表决中', carried: '已通过', rejected: '已否决', lapsed: '已过期', failed: '已通过但未生效' },
     decision: { admit_member: '接纳成员', remove_member: '移除成员', change_roles: '变更成员角色', change_limits: '变更成员配额', appoint_validator: '节点参与共识', dismiss_validator: '节点退出共识', declare_capacity: '申报容量', hand_over_meters: '移交表计' },
   },
