@@ -58,7 +58,7 @@ pub(crate) struct Admitted {
     pub ends: Timestamp,
     /// The token's hash, to ask again whether it still counts.
     pub token: Digest,
-    /// Whether the account was on the chain when it signed in.
+    /// Whether the chain knew the key when it signed in: as an account's, or as a validator's.
     pub known: bool,
 }
 
@@ -74,10 +74,9 @@ struct State {
 pub(crate) struct Admission {
     secret: [u8; 32],
     chain: ChainId,
-    file: PathBuf,
+    state: Mutex<State>,
     /// The file of programs' tokens; held while it is written, so that nobody who is let in waits for the disk.
     file: Mutex<PathBuf>,
-    state: Mutex<State>,
 }
 
 /// The hash that a token is kept by.
@@ -256,7 +255,9 @@ impl Admission {
         }
         let list: Vec<_> = programs.values().collect();
         let json = serde_json::to_vec(&list).expect("tokens are plain data");
-        write_durably(&self.file, &json).map_err(|error| Problem::internal(&error))
+        write_durably(&file, &json).map_err(|error| Problem::internal(&error))?;
+        self.state.lock().expect("no holder of this lock panics").programs = programs;
+        Ok(true)
     }
 }
 
@@ -388,7 +389,6 @@ mod tests {
         assert_eq!(admission.make(account, wish("more")).unwrap_err().0.code, "access/too-many-tokens");
         admission.make(AccountId([8; 32]), wish("another's")).unwrap();
     }
-}
 
     #[test]
     fn a_node_that_is_full_of_others_tokens_says_so() {
@@ -418,3 +418,4 @@ mod tests {
         assert_eq!(admission.of(&token), Some(made));
         assert_eq!(admission.made_by(|_| true).len(), 1);
     }
+}

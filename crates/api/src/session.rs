@@ -155,7 +155,12 @@ async fn make_token(
     SignedIn(admitted): SignedIn,
     Json(wish): Json<TokenWish>,
 ) -> Result<axum::Json<NewToken>, Problem> {
-    let Admitted { account, known, .. } = by_key(admitted)?;
+    let Admitted { account, known, viewer, .. } = by_key(admitted)?;
+    // A validator's key is known, and no account: what such a token shows is nothing.
+    if viewer == Viewer::Operator {
+        let detail = "a node's key is no account: sign in with an account's key to make a token";
+        return Err(Problem::new(Code::OutOfScope, detail));
+    }
     // Keys cost nothing: strangers would take all the tokens that there may be.
     if !known {
         let detail = "the key's account is not open on this chain: sign in again once it is";
