@@ -58,6 +58,7 @@ const calls = {
   sealQuote: (chain: string, bidder: string, offer: string, to: string, lines: string, binding: boolean) =>
     JSON.parse(wasm.seal_quote(chain, bidder, offer, to, lines, binding)),
   newLabel: () => wasm.new_label(),
+  defaultOpenMs: () => wasm.default_open_ms(),
   labelOf: (name: string) => wasm.label_of(name),
   awardLabel: (offer: string, bidder: string) => wasm.award_label(offer, bidder),
   offerId: (owner: string, label: string) => wasm.offer_id(owner, label),
