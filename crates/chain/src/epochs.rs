@@ -17,6 +17,7 @@ use crate::{
     engine::{Runtime, Timeouts, VIEW_RETENTION},
     feed,
     guard::Guard,
+    network,
     pace::MAX_DRIFT_MS,
     recent::Recent,
     scheme::Scheme,
@@ -325,8 +326,9 @@ where
         let floor = floor.filter(|_| !over);
         let part = match (self.follow_until, &floor) {
             _ if !signs => Part::Follows,
-            Some(until) => Part::Waits { until },
-            None => Part::Votes,
+            (Some(until), _) => Part::Waits { until },
+            (None, None) => Part::Follows,
+            (None, Some(_)) => Part::Votes,
         };
         let votes = self.channels.votes.register(epoch.get()).await.ok()?;
         let certificates = self.channels.certificates.register(epoch.get()).await.ok()?;
