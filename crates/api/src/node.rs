@@ -37,6 +37,7 @@ async fn get_status(State(app): State<App>) -> axum::Json<NodeStatus> {
         state_root: head.state_root,
         pool: head.pooled as u64,
         indexed_height: *app.indexed.borrow(),
+        misconduct: app.chain.misconduct().len() as u64,
         version: env!("CARGO_PKG_VERSION").into(),
     })
 }

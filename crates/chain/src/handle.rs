@@ -223,7 +223,7 @@ impl Handle {
         self.status.borrow().clone()
     }
 
-    /// Misconduct of validators that this node can prove, since it started.
+    /// Misconduct of validators that this node can prove, since it started. The proofs stand in its log as well.
     pub fn misconduct(&self) -> Vec<Misconduct> {
         self.proofs.all()
     }
