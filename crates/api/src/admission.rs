@@ -14,11 +14,12 @@
 
 use crate::problem::{Code, Problem};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
+use utilidor_chain::write_durably;
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::session::{Category, Challenge, SignIn, Subject};
 use utilidor_types::{AccountId, ChainId, Digest, Timestamp};
@@ -57,7 +58,7 @@ pub(crate) struct Admitted {
     pub ends: Timestamp,
     /// The token's hash, to ask again whether it still counts.
     pub token: Digest,
-    /// Whether the account was on the chain when it signed in.
+    /// Whether the chain knew the key when it signed in: as an account's, or as a validator's.
     pub known: bool,
 }
 
@@ -73,8 +74,9 @@ struct State {
 pub(crate) struct Admission {
     secret: [u8; 32],
     chain: ChainId,
-    file: PathBuf,
     state: Mutex<State>,
+    /// The file of programs' tokens; held while it is written, so that nobody who is let in waits for the disk.
+    file: Mutex<PathBuf>,
 }
 
 /// The hash that a token is kept by.
@@ -98,7 +100,7 @@ impl Admission {
         };
         let programs = programs.into_iter().map(|token| (token.id, token)).collect();
         let state = Mutex::new(State { programs, ..State::default() });
-        Ok(Self { secret: random()?, chain, file: file.into(), state })
+        Ok(Self { secret: random()?, chain, state, file: Mutex::new(file.into()) })
     }
 
     /// A challenge to be signed.
@@ -182,7 +184,7 @@ impl Admission {
         self.state.lock().expect("no holder of this lock panics").sessions.remove(&token);
     }
 
-    /// Makes a read token for a program of `account`, and gives it.
+    /// Makes a read token for a program of `account`, and gives it. Blocks for as long as the disk takes.
     pub fn make(&self, account: AccountId, wish: TokenWish) -> Result<(String, Admitted), Problem> {
         let malformed = |what: String| Err(Problem::new(Code::Malformed, what));
         let TokenWish { name, categories, this_account_only, ends_ms } = wish;
@@ -200,18 +202,21 @@ impl Admission {
         let id = hash_of(&token);
         let categories = Scope::of(&categories, false).categories();
         let view = TokenView { id, name, account, categories, this_account_only, made_ms: Timestamp(now), ends_ms };
-        let mut state = self.state.lock().expect("no holder of this lock panics");
-        let mut programs = state.programs.clone();
-        programs.retain(|_, token| token.ends_ms.0 > now);
-        let of_account = programs.values().filter(|token| token.account == account).count();
-        if of_account >= MAX_PROGRAMS_OF_ACCOUNT || programs.len() >= MAX_PROGRAMS {
-            let detail = format!("an account has at most {MAX_PROGRAMS_OF_ACCOUNT} read tokens: revoke one");
-            return Err(Problem::new(Code::TooManyTokens, detail));
-        }
-        programs.insert(id, view);
-        self.keep(&programs)?;
-        state.programs = programs;
-        drop(state);
+        self.change(|programs| {
+            programs.retain(|_, token| token.ends_ms.0 > now);
+            let refused = |detail| Err(Problem::new(Code::TooManyTokens, detail));
+            if programs.values().filter(|token| token.account == account).count() >= MAX_PROGRAMS_OF_ACCOUNT {
+                return refused(format!("an account has at most {MAX_PROGRAMS_OF_ACCOUNT} read tokens: revoke one"));
+            }
+            if programs.len() >= MAX_PROGRAMS {
+                return refused(format!(
+                    "this node holds {MAX_PROGRAMS} read tokens of all accounts, and takes no more before some end: sign in instead, \
+                     or ask another node"
+                ));
+            }
+            programs.insert(id, view);
+            Ok(true)
+        })?;
         let admitted = self.again(id).ok_or_else(|| Problem::new(Code::Internal, "the token has ended already"))?;
         Ok((token, admitted))
     }
@@ -226,35 +231,34 @@ impl Admission {
         own
     }
 
-    /// Revokes a read token of one of the accounts. False if there is none.
+    /// Revokes a read token of one of the accounts. False if there is none. Blocks for as long as the disk takes.
     pub fn revoke(&self, id: Digest, is_own: impl Fn(AccountId) -> bool) -> Result<bool, Problem> {
-        let mut state = self.state.lock().expect("no holder of this lock panics");
-        if !state.programs.get(&id).is_some_and(|token| is_own(token.account)) {
+        self.change(|programs| {
+            let is_there = programs.get(&id).is_some_and(|token| is_own(token.account));
+            if is_there {
+                programs.remove(&id);
+            }
+            Ok(is_there)
+        })
+    }
+
+    /// Changes the tokens of programs, one change after the other: it is on the disk before it counts. Tells whether there was
+    /// something to change.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<Digest, TokenView>) -> Result<bool, Problem>,
+    ) -> Result<bool, Problem> {
+        let file = self.file.lock().expect("no holder of this lock panics");
+        let mut programs = self.state.lock().expect("no holder of this lock panics").programs.clone();
+        if !change(&mut programs)? {
             return Ok(false);
         }
-        let mut programs = state.programs.clone();
-        programs.remove(&id);
-        self.keep(&programs)?;
-        state.programs = programs;
-        Ok(true)
-    }
-
-    fn keep(&self, programs: &BTreeMap<Digest, TokenView>) -> Result<(), Problem> {
         let list: Vec<_> = programs.values().collect();
         let json = serde_json::to_vec(&list).expect("tokens are plain data");
-        write_durably(&self.file, &json).map_err(|error| Problem::internal(&error))
+        write_durably(&file, &json).map_err(|error| Problem::internal(&error))?;
+        self.state.lock().expect("no holder of this lock panics").programs = programs;
+        Ok(true)
     }
-}
-
-/// A loss of power leaves the old file or the new one: a token that was revoked stays so.
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 fn admit(
@@ -384,5 +388,34 @@ mod tests {
         }
         assert_eq!(admission.make(account, wish("more")).unwrap_err().0.code, "access/too-many-tokens");
         admission.make(AccountId([8; 32]), wish("another's")).unwrap();
+    }
+
+    #[test]
+    fn a_node_that_is_full_of_others_tokens_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let admission = admission(folder.path());
+        let (_, made) = admission.make(AccountId([7; 32]), wish("the first")).unwrap();
+        {
+            let mut state = admission.state.lock().unwrap();
+            let one = state.programs[&made.token].clone();
+            for number in 1..MAX_PROGRAMS {
+                let id = tagged_hash("a token", &[&number.to_le_bytes()]);
+                state.programs.insert(id, TokenView { id, account: AccountId(id.0), ..one.clone() });
+            }
+        }
+        let refused = admission.make(AccountId([8; 32]), wish("one more")).unwrap_err().0;
+        assert_eq!(refused.code, "access/too-many-tokens");
+        assert!(refused.detail.contains("of all accounts") && !refused.detail.contains("revoke"), "{}", refused.detail);
+    }
+
+    #[test]
+    fn who_is_let_in_does_not_wait_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let admission = admission(folder.path());
+        let (token, made) = admission.make(AccountId([7; 32]), wish("reader")).unwrap();
+        // As while another token is being written.
+        let _writing = admission.file.lock().unwrap();
+        assert_eq!(admission.of(&token), Some(made));
+        assert_eq!(admission.made_by(|_| true).len(), 1);
     }
 }

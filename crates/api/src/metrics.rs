@@ -29,6 +29,7 @@ struct Figures {
     block_age_seconds: Option<f64>,
     indexed: u64,
     pooled: u64,
+    misconduct: u64,
     free_bytes: Option<u64>,
     open_files: Option<u64>,
     files_limit: Option<u64>,
@@ -47,6 +48,7 @@ impl Figures {
             block_age_seconds: follows_the_clock.then(|| (now - block_time_seconds).max(0.0)),
             indexed: *app.indexed.borrow(),
             pooled: head.pooled as u64,
+            misconduct: app.chain.misconduct().len() as u64,
             free_bytes: app.chain.free_bytes(),
             open_files,
             files_limit,
@@ -67,6 +69,8 @@ impl Figures {
         let lag = self.height.saturating_sub(self.indexed);
         whole("index_lag_blocks", "Final blocks that the read model lacks", Some(lag));
         whole("pool_transactions", "Transactions that wait for a block", Some(self.pooled));
+        let contradictions = "Pairs of votes of a validator that contradict each other, seen since the node started";
+        whole("misconduct_proofs", contradictions, Some(self.misconduct));
         whole("disk_free_bytes", "Bytes free on the disk of the node's folder", self.free_bytes);
         whole("open_files", "Files that the process has open", self.open_files);
         whole("open_files_limit", "Files that the process may open", self.files_limit);
@@ -116,9 +120,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_left_out_and_the_answer_ends_once() {
-        let figures = Figures { height: 7, indexed: 5, ..Figures::default() };
+        let figures = Figures { height: 7, indexed: 5, misconduct: 1, ..Figures::default() };
         let text = together(&figures.text(), "# TYPE engine_x gauge\nengine_x 1\n# EOF\n");
         assert!(text.contains("utilidor_height 7\n") && text.contains("utilidor_index_lag_blocks 2\n"), "{text}");
+        assert!(text.contains("utilidor_misconduct_proofs 1\n"), "{text}");
         assert!(!text.contains("disk_free") && !text.contains("block_age"), "{text}");
         assert_eq!(text.matches(END).count(), 1);
         assert!(text.ends_with(END));

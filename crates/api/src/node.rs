@@ -37,6 +37,7 @@ async fn get_status(State(app): State<App>) -> axum::Json<NodeStatus> {
         state_root: head.state_root,
         pool: head.pooled as u64,
         indexed_height: *app.indexed.borrow(),
+        misconduct: app.chain.misconduct().len() as u64,
         version: env!("CARGO_PKG_VERSION").into(),
     })
 }
@@ -72,8 +73,7 @@ async fn prove_state(
     if !app.ask(viewer, move |questions| questions.sees_key(key)).await? {
         return Err(Problem::not_found(format!("key {} of yours", utilidor_types::Digest(key.0))));
     }
-    let proof = app.chain.prove_state(key).await?;
-    Ok(axum::Json(StateProof { block: proof.block, key: proof.key, cell: proof.cell, inclusion: proof.inclusion }))
+    Ok(axum::Json(app.chain.prove_state(key).await?))
 }
 
 /// Moves the time of a development chain. Answers when the block that carries it can be read from this interface; due work

@@ -8,13 +8,13 @@ use crate::admission::now;
 use crate::extract::{Json, Listed, SignedIn};
 use crate::problem::{Code, Problem, Problems};
 use crate::session::described;
-use crate::state::App;
+use crate::state::{App, blocking};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use utilidor_types::session::{OversightWish, Subject};
 use utilidor_types::{AccountId, ChainId, Digest, Role, Timestamp};
 use utilidor_view::{NewToken, OversightView, Page, PageQuery, Scope, Viewer};
@@ -37,14 +37,52 @@ impl Entry {
     }
 }
 
-/// The log.
+/// The log. Entries are read while another one is on its way to the disk.
 #[derive(Debug)]
-pub(crate) struct Log(Mutex<Kept>);
+pub(crate) struct Log {
+    entries: RwLock<Vec<Entry>>,
+    /// Held while an entry is written.
+    written: Mutex<Written>,
+}
 
+/// The log's file.
 #[derive(Debug)]
-struct Kept {
-    entries: Vec<Entry>,
+struct Written {
     file: File,
+    /// Bytes of the whole entries in it.
+    length: u64,
+    /// Whether there may be something else behind them, which could not be cut off.
+    is_unsure: bool,
+}
+
+impl Written {
+    /// Appends a line, durably, or leaves the file as it was: a line that stayed there in part would be no log any more, and a
+    /// whole one that nobody knows of would come before the next one.
+    fn append(&mut self, line: &[u8], write: impl FnOnce(&mut File, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        if self.is_unsure {
+            self.cut()?;
+        }
+        if let Err(error) = write(&mut self.file, line) {
+            self.is_unsure = true;
+            // If this fails as well it is tried again before the next entry.
+            let _ = self.cut();
+            return Err(error);
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.file.sync_data()?;
+        self.is_unsure = false;
+        Ok(())
+    }
+}
+
+fn write_synced(file: &mut File, line: &[u8]) -> io::Result<()> {
+    file.write_all(line)?;
+    file.sync_data()
 }
 
 impl Log {
@@ -68,14 +106,16 @@ impl Log {
             entries.push(entry);
         }
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.set_len(whole as u64)?;
-        Ok(Self(Mutex::new(Kept { entries, file })))
+        let length = whole as u64;
+        file.set_len(length)?;
+        let written = Written { file, length, is_unsure: false };
+        Ok(Self { entries: RwLock::new(entries), written: Mutex::new(written) })
     }
 
-    /// Enters a wish, durably.
+    /// Enters a wish, durably. Blocks for as long as the disk takes.
     fn enter(&self, wish: OversightWish) -> Result<(), Problem> {
-        let mut kept = self.0.lock().expect("no holder of this lock panics");
-        let last = kept.entries.last().map_or_else(Digest::default, Entry::digest);
+        let mut written = self.written.lock().expect("no holder of this lock panics");
+        let last = self.read().last().map_or_else(Digest::default, Entry::digest);
         if wish.after != last {
             let detail = format!("the last entry is {last}, the wish follows {}: sign it again", wish.after);
             return Err(Problem::new(Code::LogMoved, detail));
@@ -83,18 +123,28 @@ impl Log {
         let entry = Entry { at_ms: Timestamp(now()), wish };
         let mut line = serde_json::to_string(&entry).expect("an entry is plain data");
         line.push('\n');
-        let written = kept.file.write_all(line.as_bytes()).and_then(|()| kept.file.sync_data());
-        written.map_err(|error| Problem::internal(&error))?;
-        kept.entries.push(entry);
+        written.append(line.as_bytes(), write_synced).map_err(|error| Problem::internal(&error))?;
+        self.entries.write().expect("no holder of this lock panics").push(entry);
         Ok(())
     }
 
-    fn views(&self) -> Vec<(OversightView, Subject)> {
-        let kept = self.0.lock().expect("no holder of this lock panics");
-        let view = |(number, entry): (u64, &Entry)| {
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Entry>> {
+        self.entries.read().expect("no holder of this lock panics")
+    }
+
+    /// The number of the last entry; the first one's is 1.
+    fn last(&self) -> u64 {
+        self.read().len() as u64
+    }
+
+    /// The entries of these numbers.
+    fn views(&self, numbers: &[u64]) -> Vec<(OversightView, Subject)> {
+        let entries = self.read();
+        let view = |number: &u64| {
+            let entry = entries.get(usize::try_from(number.checked_sub(1)?).ok()?)?;
             let wish = &entry.wish;
             let view = OversightView {
-                number,
+                number: *number,
                 at_ms: entry.at_ms,
                 supervisor: AccountId::of(&wish.signer),
                 category: wish.category,
@@ -104,9 +154,9 @@ impl Log {
                 digest: entry.digest(),
                 after: wish.after,
             };
-            (view, wish.subject)
+            Some((view, wish.subject))
         };
-        (1..).zip(&kept.entries).map(view).collect()
+        numbers.iter().filter_map(view).collect()
     }
 }
 
@@ -120,31 +170,31 @@ async fn list_oversight(
     SignedIn(admitted): SignedIn,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<OversightView>>, Problem> {
-    let views = app.log.views();
+    let page = paging.page_of_numbers(app.log.last());
+    let mut views = app.log.views(&page.items);
     // Keeping the log is not the business of a token's scope.
     let viewer = match admitted.viewer {
         Viewer::Holder { account, .. } => Viewer::Holder { account, scope: Scope::whole() },
         other => other,
     };
-    let page = app.ask(viewer, move |questions| {
+    let views = app.ask(viewer, move |questions| {
         let member = questions.asking_member();
         let all = questions.sees_everything() || member.is_some_and(|(_, roles)| roles.has(Role::Supervisor));
         // A supervisor's token shows its subject, not the member that stands behind it.
         if !all && member.is_none() && !matches!(viewer, Viewer::Supervisor { .. }) {
             return Ok(None);
         }
-        let mut page = paging.page_of(views, |(view, _)| view.number);
-        for (view, subject) in &mut page.items {
+        for (view, subject) in &mut views {
             view.concerns_you = questions.concerns(*subject)?;
             if !all && !view.concerns_you {
                 (view.subject, view.reason) = (None, None);
             }
         }
-        Ok(Some(page))
+        Ok(Some(views))
     });
     let only_members = || Problem::new(Code::OutOfScope, "only members read the log of oversight");
-    let page = page.await?.ok_or_else(only_members)?;
-    let items = page.items.into_iter().map(|(view, _)| view).collect();
+    let views = views.await?.ok_or_else(only_members)?;
+    let items = views.into_iter().map(|(view, _)| view).collect();
     Ok(axum::Json(Page { items, next: page.next }))
 }
 
@@ -181,7 +231,8 @@ async fn oversee(State(app): State<App>, Json(wish): Json<OversightWish>) -> Res
         return Err(Problem::new(Code::OutOfScope, detail));
     }
     let (category, subject) = (wish.category, wish.subject);
-    app.log.enter(wish)?;
+    let log = Arc::clone(&app.log);
+    blocking(move || log.enter(wish)).await?;
     let (token, admitted) = app.admission.oversee(account, category, subject)?;
     Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
 }
@@ -205,20 +256,55 @@ mod tests {
         let open = || Log::open(ChainId([1; 16]), &path);
         let log = open().unwrap();
         log.enter(wish(Digest::default(), "one")).unwrap();
-        let first = log.views()[0].0.digest;
+        let first = log.views(&[1])[0].0.digest;
         assert_eq!(log.enter(wish(Digest::default(), "again")).unwrap_err().0.code, "access/log-moved");
         log.enter(wish(first, "two")).unwrap();
-        let views = open().unwrap().views();
+        let all = |log: &Log| log.views(&(1..=log.last()).collect::<Vec<_>>());
+        let views = all(&open().unwrap());
         assert_eq!(views.len(), 2);
         assert_eq!(views[1].0.after, first);
 
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{text}{{\"at_ms\":")).unwrap();
-        assert_eq!(open().unwrap().views().len(), 2, "what a crash cut off was not granted");
+        assert_eq!(all(&open().unwrap()).len(), 2, "what a crash cut off was not granted");
         let without_first: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
         std::fs::write(&path, without_first).unwrap();
         assert!(open().is_err());
         std::fs::write(&path, text.replace("\"two\"", "\"six\"")).unwrap();
         assert!(open().is_err());
+    }
+
+    #[test]
+    fn an_entry_that_could_not_be_written_leaves_a_log_that_opens_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oversight.jsonl");
+        let open = || Log::open(ChainId([1; 16]), &path);
+        let log = open().unwrap();
+        log.enter(wish(Digest::default(), "one")).unwrap();
+        let first = log.views(&[1])[0].0.digest;
+        let whole = std::fs::read(&path).unwrap();
+
+        // The disk is full in the middle of a line; a line is whole, but not known to be on the disk.
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let half = |file: &mut File, line: &[u8]| file.write_all(&line[..line.len() / 2]).and_then(|()| Err(full()));
+        let unsynced = |file: &mut File, line: &[u8]| file.write_all(line).and_then(|()| Err(full()));
+        let line = b"{\"at_ms\":1}\n";
+        log.written.lock().unwrap().append(line, half).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+        log.written.lock().unwrap().append(line, unsynced).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+
+        log.enter(wish(first, "two")).unwrap();
+        assert_eq!((log.last(), open().unwrap().last()), (2, 2));
+
+        // Where not even that can be cut off, no more is written behind it.
+        let read_only = File::open(&path).unwrap();
+        let kept = std::mem::replace(&mut log.written.lock().unwrap().file, read_only);
+        let second = log.views(&[2])[0].0.digest;
+        assert_eq!(log.enter(wish(second, "three")).unwrap_err().0.code, "node/internal");
+        assert!(log.written.lock().unwrap().is_unsure);
+        log.written.lock().unwrap().file = kept;
+        log.enter(wish(second, "three")).unwrap();
+        assert_eq!(open().unwrap().last(), 3);
     }
 }

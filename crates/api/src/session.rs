@@ -4,9 +4,10 @@ use crate::admission::Admitted;
 use crate::extract::{Json, Path, SignedIn};
 use crate::peer::LocalEnd;
 use crate::problem::{Code, PROBLEM_JSON, Problem, Problems};
-use crate::state::App;
+use crate::state::{App, blocking};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
+use std::sync::Arc;
 use utilidor_types::session::{Category, SignIn};
 use utilidor_types::{AccountId, Digest, Roles};
 use utilidor_view::{ChallengeView, NewToken, Page, Scope, SessionView, TokenKind, TokenView, TokenWish, Viewer};
@@ -154,13 +155,19 @@ async fn make_token(
     SignedIn(admitted): SignedIn,
     Json(wish): Json<TokenWish>,
 ) -> Result<axum::Json<NewToken>, Problem> {
-    let Admitted { account, known, .. } = by_key(admitted)?;
+    let Admitted { account, known, viewer, .. } = by_key(admitted)?;
+    // A validator's key is known, and no account: what such a token shows is nothing.
+    if viewer == Viewer::Operator {
+        let detail = "a node's key is no account: sign in with an account's key to make a token";
+        return Err(Problem::new(Code::OutOfScope, detail));
+    }
     // Keys cost nothing: strangers would take all the tokens that there may be.
     if !known {
         let detail = "the key's account is not open on this chain: sign in again once it is";
         return Err(Problem::new(Code::OutOfScope, detail));
     }
-    let (token, admitted) = app.admission.make(account, wish)?;
+    let admission = Arc::clone(&app.admission);
+    let (token, admitted) = blocking(move || admission.make(account, wish)).await?;
     Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
 }
 
@@ -176,9 +183,11 @@ async fn revoke_token(
     Path(id): Path<Digest>,
 ) -> Result<axum::Json<Page<TokenView>>, Problem> {
     let own = own_accounts(&app, by_key(admitted)?).await?;
-    let is_own = |account| own.contains(&account);
-    if !app.admission.revoke(id, is_own)? {
-        return Err(Problem::not_found(format!("token {id}")));
-    }
-    Ok(axum::Json(Page { items: app.admission.made_by(is_own), next: None }))
+    let admission = Arc::clone(&app.admission);
+    let left = blocking(move || {
+        let is_own = |account| own.contains(&account);
+        Ok(admission.revoke(id, is_own)?.then(|| admission.made_by(is_own)))
+    });
+    let items = left.await?.ok_or_else(|| Problem::not_found(format!("token {id}")))?;
+    Ok(axum::Json(Page { items, next: None }))
 }

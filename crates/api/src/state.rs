@@ -127,6 +127,13 @@ impl Readers {
     }
 }
 
+/// Does what waits for the disk where it keeps no request from being answered.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+}
+
 impl App {
     pub fn new(
         chain: Handle,

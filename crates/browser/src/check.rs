@@ -2,11 +2,13 @@
 //! blocks would forge it too.
 
 use crate::{Failed, parse, read, read_bytes, write};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utilidor_ledger::record::{AccountRecord, Record as _};
-use utilidor_proof::{FinalHeader, Members, ProofDocument, StateInclusion};
+use utilidor_proof::document::StateProof;
+use utilidor_proof::{Members, ProofDocument};
 use utilidor_sdk::core::check::{Trust, check};
-use utilidor_types::cell::{Cell, Key, from_cells};
+use utilidor_types::cell::{Key, from_cells};
+use utilidor_types::handover::Handover;
 use utilidor_types::{AccountId, Genesis, Money, decode, encode};
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -25,16 +27,6 @@ pub fn check_proof(genesis: &str, document: &[u8]) -> Result<String, Failed> {
     write(&checked.map_err(|error| Failed::of("the proof does not hold", &error))?)
 }
 
-/// The proof of what a key of the state held after a block, as a node gives it.
-#[derive(Deserialize)]
-struct StateProof {
-    block: FinalHeader,
-    key: Key,
-    #[serde(default)]
-    cell: Option<Cell>,
-    inclusion: StateInclusion,
-}
-
 /// What an account has, as the members have signed it.
 #[derive(Serialize)]
 struct Balance {
@@ -43,6 +35,8 @@ struct Balance {
     free: Money,
     reserved: Money,
     nonce: u64,
+    /// What leads to the newest validators known now: to keep, for the next check.
+    handovers: Vec<Handover>,
 }
 
 /// The key of the state under which an account's balance stands: what to ask a node's proof of.
@@ -51,19 +45,21 @@ pub fn account_key(account: &str) -> Result<String, Failed> {
     Ok(hex::encode(key_of(parse("account", account)?).0))
 }
 
-/// Checks the proof of an account's balance. Gives the balance and the block after which it was so, in JSON.
+/// Checks the proof of an account's balance. Gives the balance and the block after which it was so, in JSON, with the handovers
+/// to keep. `kept` is what was kept of the last check, `[]` before the first: validators that have been replaced since prove
+/// no balance.
 #[wasm_bindgen]
-pub fn check_balance(genesis: &str, account: &str, proof: &str) -> Result<String, Failed> {
+pub fn check_balance(genesis: &str, kept: &str, account: &str, proof: &str) -> Result<String, Failed> {
     let genesis: Genesis = read("the genesis document", genesis)?;
-    let StateProof { block, key, cell, inclusion } = read("the proof", proof)?;
-    if key != key_of(parse("account", account)?) {
+    let kept: Vec<Handover> = read("what was kept of changes of the validators", kept)?;
+    let proof: StateProof = read("the proof", proof)?;
+    if proof.key != key_of(parse("account", account)?) {
         return Err(Failed("the proof is about something else than this account".into()));
     }
     let holds = |error: utilidor_proof::ProofError| Failed::of("the proof does not hold", &error);
-    let members = Members::of(&genesis).map_err(holds)?;
-    let header = block.verify(&members).map_err(holds)?;
-    inclusion.verify(header, key, cell.as_ref()).map_err(holds)?;
-    let Some(cell) = cell else { return Err(Failed("the account is not open".into())) };
+    let members = Members::of(&genesis).and_then(|members| members.following(&kept)).map_err(holds)?;
+    let (header, members) = proof.verify_newest(members).map_err(holds)?;
+    let Some(cell) = proof.cell else { return Err(Failed("the account is not open".into())) };
     let cells = [cell];
     let record = from_cells(&cells).ok_or_else(|| Failed("the account's record has another form".into()))?;
     let account: AccountRecord = decode(&record, utilidor_types::CELL_BYTES)
@@ -74,6 +70,7 @@ pub fn check_balance(genesis: &str, account: &str, proof: &str) -> Result<String
         free: account.free,
         reserved: account.reserved,
         nonce: account.nonce,
+        handovers: members.handovers().to_vec(),
     })
 }
 

@@ -34,6 +34,14 @@ pub fn decode_transaction(bytes: &[u8]) -> Result<String, Failed> {
     write(&transaction)
 }
 
+/// For how many milliseconds a motion is open unless it says otherwise.
+#[wasm_bindgen]
+pub fn default_open_ms() -> u32 {
+    const MS: u32 = utilidor_types::council::DEFAULT_OPEN_MS as u32;
+    const { assert!(MS as u64 == utilidor_types::council::DEFAULT_OPEN_MS) };
+    MS
+}
+
 /// A label for something that nobody needs to call by a name.
 #[wasm_bindgen]
 pub fn new_label() -> Result<String, Failed> {

@@ -7,9 +7,10 @@
 //! <dir>/storage/       the engine's stores
 //! ```
 
+use crate::durable::write_durably;
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 use utilidor_types::{ChainId, Genesis};
@@ -121,7 +122,8 @@ impl Directory {
                 return Err(DirectoryError::OtherFormat { path: path.to_owned(), found: found.trim().to_owned() });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_durably(&format_path, format!("{FORMAT}\n").as_bytes())?;
+                write_durably(&format_path, format!("{FORMAT}\n").as_bytes())
+                    .map_err(io_error("write", &format_path))?;
             }
             Err(error) => return Err(io_error("read", &format_path)(error)),
         }
@@ -136,7 +138,8 @@ impl Directory {
             }
             None => {
                 let document = serde_json::to_vec_pretty(genesis).expect("a genesis document is plain data");
-                write_durably(&path.join("genesis.json"), &document)?;
+                let file = path.join("genesis.json");
+                write_durably(&file, &document).map_err(io_error("write", &file))?;
             }
         }
         let storage = path.join("storage");
@@ -154,15 +157,4 @@ fn is_fresh(path: &Path) -> Result<bool, DirectoryError> {
         }
     }
     Ok(true)
-}
-
-/// Writes a file that is either wholly there after a crash, or not at all.
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), DirectoryError> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new).map_err(io_error("create", &new))?;
-    file.write_all(bytes).map_err(io_error("write", &new))?;
-    file.sync_all().map_err(io_error("write", &new))?;
-    fs::rename(&new, path).map_err(io_error("write", path))?;
-    let folder = path.parent().expect("a file is in a folder");
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("write", folder))
 }

@@ -17,6 +17,7 @@ use crate::{
     engine::{Runtime, Timeouts, VIEW_RETENTION},
     feed,
     guard::Guard,
+    network,
     pace::MAX_DRIFT_MS,
     recent::Recent,
     scheme::Scheme,
@@ -60,8 +61,9 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use utilidor_types::{Roster, Timestamp, handover::Handover};
 
-/// How far two members' clocks can be apart: connections to clocks that differ by more than half of it are refused.
-const CLOCK_ERROR_MS: u64 = 10_000;
+/// How far two members' clocks can be apart: each may differ from a third one, with which both are connected, by as much as
+/// connections allow.
+const CLOCK_ERROR_MS: u64 = 2 * network::CLOCK_ERROR.as_millis() as u64;
 /// Time between two answers to a peer that is in an earlier epoch.
 const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 /// Peers whose last answer is remembered.
@@ -319,10 +321,14 @@ where
             }
         }
         let floor = last.map(Floor::Finalized).or_else(|| genesis.map(Floor::Genesis));
-        let part = match self.follow_until {
+        // A last block that is final already only has to be handed over, and who does not know on what an epoch begins cannot
+        // vote in it.
+        let floor = floor.filter(|_| !over);
+        let part = match (self.follow_until, &floor) {
             _ if !signs => Part::Follows,
-            Some(until) => Part::Waits { until },
-            None => Part::Votes,
+            (Some(until), _) => Part::Waits { until },
+            (None, None) => Part::Follows,
+            (None, Some(_)) => Part::Votes,
         };
         let votes = self.channels.votes.register(epoch.get()).await.ok()?;
         let certificates = self.channels.certificates.register(epoch.get()).await.ok()?;
@@ -336,8 +342,7 @@ where
         }));
         let context = self.context.child("epoch").with_attribute("epoch", epoch);
         let handle = match floor {
-            // A last block that is final already only has to be handed over.
-            Some(floor) if part == Part::Votes && !over => {
+            Some(floor) if part == Part::Votes => {
                 self.consensus(context, epoch, &scheme, floor, (votes, certificates, resolver))
             }
             _ => {

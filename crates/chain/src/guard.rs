@@ -12,6 +12,7 @@
 //! guard is *lost*: it allows no vote until it is [renewed](Guard::renew), which is safe once the chain is final beyond
 //! everything that this member may have voted on before it started.
 
+use crate::durable;
 use commonware_codec::Encode as _;
 use commonware_consensus::{
     simplex::types::{Proposal, Subject},
@@ -22,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Mutex,
@@ -154,15 +155,9 @@ impl Copies for Files {
         let path = &self.0[copy];
         let new = path.with_extension(["new1", "new2"][copy]);
         let mut options = File::options();
-        options.create(true).truncate(true).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        durable::replace(path, &new, &mut options, bytes)
     }
 }
 

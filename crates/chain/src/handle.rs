@@ -5,7 +5,7 @@ use crate::{
     engine::{Running, Runtime},
     epochs::ConsensusStatus,
     pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
-    reader::{ReadError, ReceiptProof, Request, StateProof, TransactionProof},
+    reader::{ReadError, ReceiptProof, Request, TransactionProof},
     relay::PassedOn,
     sets::Sets,
     verification::{SubmittedRefused, Verifier},
@@ -17,7 +17,8 @@ use std::{
     sync::Arc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use utilidor_proof::{document::CertificatesProof, inclusion::FinalHeader};
+use utilidor_proof::document::{CertificatesProof, StateProof};
+use utilidor_proof::inclusion::FinalHeader;
 use utilidor_types::{
     AccountId, Cell, DecodeError, Digest, Genesis, Key, Timestamp, TransactionHash,
     block::{FinalBlock, Header, transaction_hash},
@@ -222,7 +223,7 @@ impl Handle {
         self.status.borrow().clone()
     }
 
-    /// Misconduct of validators that this node can prove, since it started.
+    /// Misconduct of validators that this node can prove, since it started. The proofs stand in its log as well.
     pub fn misconduct(&self) -> Vec<Misconduct> {
         self.proofs.all()
     }
@@ -305,7 +306,9 @@ impl Handle {
 
     /// Proves what `key` holds, or that it holds nothing, after the last final block.
     pub async fn prove_state(&self, key: Key) -> Result<StateProof, ReadError> {
-        self.ask(|answer| Request::ProveState(key, answer)).await
+        let mut proof = self.ask(|answer| Request::ProveState(key, answer)).await?;
+        proof.handovers = self.handovers_until(proof.block.header.round.epoch);
+        Ok(proof)
     }
 
     /// Proves that the block at `height` holds its transaction number `index`.

@@ -34,7 +34,7 @@ use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{Genesis, NodeAddress, PublicKey, Roster};
 
 /// How far two nodes' clocks may be apart, for them to connect.
-const CLOCK_ERROR: Duration = Duration::from_secs(5);
+pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(5);
 /// Validators that a node can have to know at once: those of an epoch, and those of the ones before and after it.
 const MOST_VALIDATORS: usize = 3 * MAX_VALIDATORS;
 

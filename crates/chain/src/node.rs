@@ -31,7 +31,8 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 use utilidor_proof::{ProofError, members::keys};
-use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
+use utilidor_types::genesis::{ChainKind, GenesisRefused};
+use utilidor_types::{Header, block::consensus_namespace};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
@@ -48,7 +49,10 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error("could not open the data directory")]
     Directory(#[from] DirectoryError),
-    /// The genesis document names no validator, one twice, or one whose key cannot sign.
+    /// No chain can begin with the genesis document.
+    #[error("no chain can begin with the genesis document")]
+    Genesis(#[from] GenesisRefused),
+    /// The genesis document names a validator whose key cannot sign.
     #[error("the genesis document's validators cannot be used")]
     Validators(#[source] ProofError),
     /// A peer's key is no Ed25519 key.
@@ -105,6 +109,7 @@ pub struct Node {
 
 /// Starts a node and returns once it has recovered what is on disk. Blocks the calling thread for that long.
 pub fn start(config: Config) -> Result<Node, StartError> {
+    config.genesis.check()?;
     let validators = keys(&config.genesis.roster()).map_err(StartError::Validators)?;
     let key = ed25519::PrivateKey::decode(commonware_codec::Copying(config.key.as_slice()))
         .expect("any 32 bytes are an Ed25519 secret");

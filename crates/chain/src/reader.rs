@@ -27,7 +27,7 @@ use sha2::Digest as _;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use utilidor_ledger::record::{AccountRecord, Record as _};
-use utilidor_proof::document::CertificatesProof;
+use utilidor_proof::document::{CertificatesProof, StateProof};
 use utilidor_proof::inclusion::{
     BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateCell,
     StateInclusion, StateKey,
@@ -114,19 +114,6 @@ pub struct ReceiptProof {
     pub receipt: Receipt,
     /// Its place.
     pub inclusion: BlockInclusion,
-}
-
-/// A proof of what a key held after a block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateProof {
-    /// The block.
-    pub block: FinalHeader,
-    /// The key.
-    pub key: Key,
-    /// What it held.
-    pub cell: Option<Cell>,
-    /// The proof of it.
-    pub inclusion: StateInclusion,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, ReadError>>;
@@ -458,7 +445,8 @@ impl<E: Runtime> Reader<E> {
             };
             drop(state);
             let block = self.final_header(header.height).await?;
-            return Ok(StateProof { block, key, cell: cell.map(|cell| cell_of(&cell)), inclusion });
+            let cell = cell.map(|cell| cell_of(&cell));
+            return Ok(StateProof { handovers: Vec::new(), block, key, cell, inclusion });
         }
     }
 

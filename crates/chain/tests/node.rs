@@ -15,12 +15,13 @@ use utilidor_chain::{
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::Members;
 use utilidor_types::{
-    AccountId, Action, Bounded, Carrier, DecodeError, Key, Label, MemberId, Meter, MeterAuthority, MeterId, Money,
-    PrivateKey, Quantity, Reading, Text, Timestamp, Transaction, TransactionHash,
+    AccountId, Action, Bounded, Carrier, DecodeError, Genesis, Key, Label, MemberId, Meter, MeterAuthority, MeterId,
+    Money, PrivateKey, Quantity, Reading, Text, Timestamp, Transaction, TransactionHash,
     action::NewAccount,
     cell::from_cells,
+    council::Threshold,
     encode,
-    genesis::ChainKind,
+    genesis::{ChainKind, GenesisRefused},
     meter::MeterRun,
     transaction::{MAX_TRANSACTION_BYTES, VerifyError},
 };
@@ -495,6 +496,29 @@ async fn an_idle_development_chain_makes_no_blocks() {
 
     assert!(next.is_err());
     node.stop().unwrap();
+}
+
+#[test]
+fn a_node_begins_no_chain_that_its_genesis_document_could_not_carry() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |change: &dyn Fn(&mut Genesis)| {
+        let mut genesis = genesis(ChainKind::Development, 1);
+        change(&mut genesis);
+        match start(Config::alone(dir.path(), genesis, validator_key(0))) {
+            Err(StartError::Genesis(refused)) => refused,
+            Err(error) => panic!("refused for another reason: {error}"),
+            Ok(_) => panic!("not refused"),
+        }
+    };
+    assert_eq!(refused(&|genesis| genesis.epoch_length = 1), GenesisRefused::EpochLength { length: 1 });
+    let unsound = Threshold { votes: 1, of: 2 };
+    assert_eq!(refused(&|genesis| genesis.threshold = unsound), GenesisRefused::Threshold(unsound));
+    let twice = refused(&|genesis| {
+        let first = genesis.members[0].clone();
+        genesis.members.push(first).unwrap();
+    });
+    assert_eq!(twice, GenesisRefused::MemberTwice(AccountId::of(&issuer().public_key())));
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "nothing was written");
 }
 
 #[tokio::test]

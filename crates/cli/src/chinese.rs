@@ -130,6 +130,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("validator/key-kind", "验证方的密钥须为 Ed25519 密钥"),
     ("validator/key-taken", "密钥 {key} 属于另一验证方"),
     ("validator/last", "本链将没有验证方"),
+    ("validator/many-for-epoch", "本链一个纪元内至多 {most} 个验证节点能表明在线"),
     ("validator/needs-address", "有多个验证方时，每个都需要地址"),
     ("validator/none", "成员 {member} 没有验证方"),
     ("validator/not-of-this-epoch", "节点的证明属于纪元 {epoch} 或另一条链，现在是纪元 {now}"),

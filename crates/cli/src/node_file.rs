@@ -22,7 +22,7 @@ use crate::output::warn;
 use serde::{Deserialize, Serialize};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
-use utilidor_chain::{Config, Peer, Role};
+use utilidor_chain::{Config, GuardError, Peer, Role};
 use utilidor_types::{Genesis, NodeAddress, PublicKey};
 
 /// Name of the file in a node's folder.
@@ -83,7 +83,7 @@ impl NodeFile {
     pub fn write(&self, data: &Path) -> Result<(), Failure> {
         let path = data.join(NODE_FILE);
         let text = toml::to_string_pretty(self).expect("a node's file is plain data");
-        crate::command::node::write_durably(&path, text.as_bytes())
+        utilidor_chain::write_durably(&path, text.as_bytes())
             .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))
     }
 
@@ -113,6 +113,15 @@ pub fn resolve(node: &PeerNode) -> Option<SocketAddr> {
 /// Where the vote guard of a node's folder is: beside the key.
 pub fn guard_path(data: &Path) -> PathBuf {
     data.join("keys").join("validator.votes")
+}
+
+/// Makes the vote guard of a node's folder for the node's key, unless it is there.
+pub fn make_guard(data: &Path, key: &PublicKey) -> Result<(), Failure> {
+    let PublicKey::Ed25519(key) = key else { return Ok(()) };
+    match utilidor_chain::create_guard(&guard_path(data), key) {
+        Ok(()) | Err(GuardError::Exists { .. }) => Ok(()),
+        Err(error) => Err(Failure::from_error("guard", "the vote guard could not be made", &error)),
+    }
 }
 
 /// How the node of a folder is set up; asks for the passphrase of its key. Without its file, one among several only opens what

@@ -143,6 +143,42 @@ fn four_members_and_a_follower_come_up_outlive_the_loss_of_one_and_stop_cleanly(
     again.stop();
 }
 
+#[test]
+fn a_folder_takes_in_no_document_of_strangers() {
+    let desk = Desk::new();
+    let join = |who: &str, port: u16| {
+        let address = format!("--address 127.0.0.1:{port} --http 127.0.0.1:{}", port + 100);
+        let card = desk.run(&format!("network join --data {who} {address} --work 8")).ok();
+        desk.file(&format!("{who}.json"), &card);
+    };
+    let found = |founders: &[&str], name: &str| {
+        let cards: String = founders.iter().map(|who| format!(" {who}.json")).collect();
+        desk.file(name, &desk.run(&format!("network create{cards}")).ok());
+        for who in founders {
+            let signature = desk.run(&format!("network sign {name} --data {who}")).ok();
+            desk.file(&format!("{who}.signature.json"), &signature);
+        }
+    };
+    for (who, port) in [("north", 47_501), ("east", 47_502), ("stranger", 47_503), ("other", 47_504)] {
+        join(who, port);
+    }
+    found(&["north", "east"], "genesis.json");
+    found(&["stranger", "other"], "strangers.json");
+
+    // Everybody whom the document names has signed it; north is not among them.
+    let strangers = "network install strangers.json stranger.signature.json other.signature.json";
+    assert!(desk.run(&format!("{strangers} --data north")).failed(1).contains("it is no member"));
+    // Without a card nothing tells whose consortium it is, but the chain's id.
+    assert!(desk.run(&format!("{strangers} --data empty")).failed(2).contains("--chain"));
+    let wrong = format!("{strangers} --data empty --chain {}", "00".repeat(16));
+    assert!(desk.run(&wrong).failed(1).contains("not 0000"));
+    assert!(!desk.path().join("north/genesis.json").exists() && !desk.path().join("empty/genesis.json").exists());
+
+    let own = "network install genesis.json north.signature.json east.signature.json";
+    let taken = desk.json(&format!("{own} --data north"));
+    desk.run(&format!("{own} --data empty --chain {}", taken["chain"].as_str().unwrap())).ok();
+}
+
 /// The body of an answer over HTTP.
 fn reqwest_text(url: &str) -> String {
     use std::io::Write as _;

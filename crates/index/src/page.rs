@@ -48,11 +48,6 @@ impl Paging {
         Ok(Self { after: after.unwrap_or(first.after), ..first })
     }
 
-    /// The largest first page.
-    pub const fn largest() -> Self {
-        Self::first(MAX_PAGE_ITEMS, Order::Oldest)
-    }
-
     const fn first(limit: u32, order: Order) -> Self {
         let after = match order {
             Order::Oldest => i64::MIN,
@@ -105,11 +100,16 @@ impl Paging {
         rows
     }
 
-    /// The page of a list that is at hand, in the order of rising numbers.
-    pub fn page_of<T>(self, rows: Vec<T>, number: impl Fn(&T) -> u64) -> Page<T> {
-        let numbered = rows.into_iter().map(|row| (number(&row) as i64, row));
-        let rows = self.in_order(numbered.collect()).into_iter().filter(|(number, _)| self.passes(*number));
-        self.page(rows.take(self.fetch() as usize).collect())
+    /// The page of a list whose items are numbered from 1 to `last`: the numbers of its items.
+    pub fn page_of_numbers(self, last: u64) -> Page<u64> {
+        let last = i64::try_from(last).unwrap_or(i64::MAX);
+        let fetch = self.fetch() as usize;
+        let numbers: Vec<i64> = if self.is_newest_first() {
+            (1..=last.min(self.after.saturating_sub(1))).rev().take(fetch).collect()
+        } else {
+            (self.after.saturating_add(1).max(1)..=last).take(fetch).collect()
+        };
+        self.page(numbers.into_iter().map(|number| (number, number.cast_unsigned())).collect())
     }
 
     /// Rows to fetch: one more than the page holds tells whether another page follows.
@@ -123,5 +123,32 @@ impl Paging {
         rows.truncate(self.limit as usize);
         let next = rows.last().filter(|_| more).map(|(key, _)| key.to_string());
         Page { items: rows.into_iter().map(|(_, row)| row).collect(), next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_of_a_numbered_list_follow_each_other_in_both_orders() {
+        let read = |order: Order, last: u64| {
+            let (mut cursor, mut all) = (None, Vec::new());
+            loop {
+                let query =
+                    PageQuery { cursor: cursor.clone(), limit: Some(3), order: Some(order), ..PageQuery::default() };
+                let page = Paging::of(&query).unwrap().page_of_numbers(last);
+                assert!(page.items.len() <= 3);
+                all.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    return all;
+                }
+            }
+        };
+        assert_eq!(read(Order::Oldest, 7), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(read(Order::Newest, 7), [7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!((read(Order::Oldest, 0), read(Order::Newest, 0)), (vec![], vec![]));
+        assert_eq!(read(Order::Newest, 3), [3, 2, 1]);
     }
 }

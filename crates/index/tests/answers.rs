@@ -163,6 +163,32 @@ fn a_correction_is_found_with_the_supply_that_it_adjusts() {
 }
 
 #[test]
+fn a_series_takes_what_was_corrected_at_its_right_value_where_the_correction_lies() {
+    let (_, fixture) = played();
+    let total = |from, to| {
+        let query = SeriesQuery { step: Step::Day, from_ms: Some(from), to_ms: Some(to), offset_minutes: Some(0) };
+        let asked = fixture.ask().series_of_account(account("bob"), ELECTRICITY, &query);
+        let series = asked.unwrap().unwrap().unwrap();
+        (series.total, series.points.iter().filter(|point| point.corrected).count())
+    };
+    // 30 kWh were certified of these eleven days, 20 are right.
+    assert_eq!(total(at(1, 21, 0), at(2, 1, 0)), (Quantity(20 * KWH), 11));
+    assert_eq!(total(at(1, 20, 0), at(1, 21, 0)).1, 0, "the day before is not touched");
+
+    let years = |years: u64| {
+        let query = SeriesQuery {
+            step: Step::Month,
+            from_ms: Some(Timestamp(at(2, 1, 0).0 - years * 365 * 24 * 3_600_000)),
+            to_ms: Some(at(2, 1, 0)),
+            offset_minutes: Some(0),
+        };
+        fixture.ask().series_of_account(account("bob"), ELECTRICITY, &query).unwrap().unwrap().map(|_| ())
+    };
+    let refused = utilidor_index::questions::SeriesRefused::TooManyYears;
+    assert_eq!((years(9), years(11)), (Ok(()), Err(refused)));
+}
+
+#[test]
 fn a_subscription_shows_its_tranches_statements_and_terms() {
     let (_, fixture) = played();
     let ask = fixture.ask();

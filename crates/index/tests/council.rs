@@ -140,6 +140,13 @@ fn the_council_and_the_validators_are_shown_with_the_epoch_in_which_a_node_must_
     assert!(council.appointed.iter().all(|appointed| appointed.in_force && appointed.ready_epoch.is_none()));
     assert_eq!(council.validators, genesis.roster());
 
+    // A node that is to move still takes part where it is.
+    let south = MemberId::of(account("south"));
+    let moved = node_key("south").public_key();
+    decided(&mut chain, Decision::AppointValidator { member: south, key: moved, address: address("moved") });
+    let council = Fixture::of(&chain).ask().council(&genesis).unwrap();
+    assert!(council.appointed.iter().all(|appointed| appointed.in_force));
+
     let (member, new) = (MemberId::of(account("south")), key("new"));
     decided(&mut chain, Decision::AppointValidator { member, key: new.public_key(), address: address("south") });
     let council = Fixture::of(&chain).ask().council(&genesis).unwrap();

@@ -262,7 +262,7 @@ impl Ledger<'_> {
         self.store.known::<CouncilRecord>(&())
     }
 
-    /// Order: whether validators change, seat, kind of key, address, whether the key is free.
+    /// Order: whether validators change, seat, kind of key, address, whether the key is free, how many an epoch has room for.
     fn appoint(&mut self, member: MemberId, key: PublicKey, address: Option<NodeAddress>) -> Ruled<()> {
         let mut council = self.changeable_council()?;
         if !council.seats.contains(&member) {
@@ -285,7 +285,12 @@ impl Ledger<'_> {
         let appointed =
             Appointed { ready: before.and_then(|before| before.ready), validator: Validator { key, member, address } };
         council.appointed.retain(|one| !of_member(one));
+        let most = self.epochs.most_validators();
+        if council.appointed.len() >= most {
+            return Err(Refusal::ManyForEpoch { most: most as u32 }.into());
+        }
         council.appointed.push(appointed).map_err(|_| Refusal::CouncilFull { seats: MAX_VALIDATORS as u32 })?;
+
         self.store.put(&(), council);
         Ok(())
     }
@@ -326,9 +331,10 @@ impl Ledger<'_> {
 
 /// Epochs.
 impl Ledger<'_> {
-    /// Notes that the block's proposer is there, once an epoch.
+    /// Notes that the block's proposer is there, once an epoch. Who proposes the last block comes too late: it has said already
+    /// who is known to be there.
     pub fn note_presence(&mut self) -> Ruled<()> {
-        if !self.epochs.end() {
+        if !self.epochs.end() || self.epochs.is_last(self.block.height) {
             return Ok(());
         }
         let (proposer, epoch) = (self.block.proposer, self.epochs.of(self.block.height));
@@ -373,6 +379,11 @@ impl Ledger<'_> {
         }
 
         let set = Roster { version: wanted.version + 1, ..wanted };
+        for gone in council.set.keys().filter(|key| set.keys().all(|stays| stays != *key)) {
+            if self.store.find::<PresenceRecord>(gone)?.is_some() {
+                self.store.delete::<PresenceRecord>(gone);
+            }
+        }
         council.set = set.clone();
         self.store.put(&(), council);
         self.events.push(Event::ValidatorsChanged { epoch: epoch + 1, set: set.clone() });

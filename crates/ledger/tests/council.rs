@@ -3,7 +3,7 @@
 mod world;
 
 use utilidor_ledger::Outcome;
-use utilidor_ledger::record::{CouncilRecord, EpochRecord, MemberRecord, MeterRecord, MotionRecord};
+use utilidor_ledger::record::{CouncilRecord, EpochRecord, MemberRecord, MeterRecord, MotionRecord, PresenceRecord};
 use utilidor_types::action::NewAccount;
 use utilidor_types::council::{DEFAULT_OPEN_MS, MAX_OPEN_MS, MotionEnd, Threshold};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
@@ -442,6 +442,54 @@ fn who_is_away_can_be_dismissed() {
     decided(&mut world, Decision::RemoveMember { member: member("west") });
     let changed = to_end_of_epoch(&mut world, &["north", "east", "south"]);
     assert_eq!(members_of(&changed).len(), 3);
+}
+
+#[test]
+fn of_a_key_that_has_left_nothing_is_kept() {
+    let mut world = consortium(EPOCH);
+    to_end_of_epoch(&mut world, &ORGANISATIONS);
+    let kept = |world: &World, of: &str| world.state.read::<PresenceRecord>(&node_key(of)).is_some();
+    assert!(ORGANISATIONS.iter().all(|of| kept(&world, of)));
+
+    decided(&mut world, Decision::DismissValidator { member: member("west") });
+    // It proposes the last block as well, in which its leaving is decided.
+    let changed = to_end_of_epoch(&mut world, &["north", "south", "west", "east"]);
+    assert_eq!(members_of(&changed).len(), 3);
+    assert_eq!(ORGANISATIONS.map(|of| kept(&world, of)), [true, true, true, false]);
+}
+
+#[test]
+fn there_are_no_more_validators_than_can_show_in_an_epoch_that_they_are_there() {
+    const SHORT: u64 = 8;
+    let seats: Vec<String> = (0..7).map(|number| format!("seat {number}")).collect();
+    let genesis = |validators: usize| Genesis {
+        epoch_length: SHORT,
+        validators: seats[..validators].iter().map(|of| validator(of)).collect::<Vec<_>>().try_into().unwrap(),
+        members: seats
+            .iter()
+            .map(|label| GenesisMember { account: account(label), roles: Roles::of(&[Role::Validator]) })
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap(),
+        ..consortium(EPOCH).state.genesis().clone()
+    };
+    let many = utilidor_types::genesis::GenesisRefused::ManyForEpoch { length: SHORT, validators: 7, most: 6 };
+    assert_eq!((genesis(6).check(), genesis(7).check()), (Ok(()), Err(many)));
+
+    let mut world = World::bare(genesis(6));
+    world.block(vec![]);
+    let (member, key) = (member(&seats[6]), node_key(&seats[6]));
+    let appoint = Decision::AppointValidator { member, key, address: address("seventh") };
+    assert_eq!(world.refused(&seats[0], Action::decide(appoint)), Refusal::ManyForEpoch { most: 6 });
+
+    // All six are there, and an epoch is long enough to know it: a change is taken on.
+    let swap = Decision::DismissValidator { member: utilidor_types::MemberId::of(account(&seats[5])) };
+    world.done(&seats[0], Action::decide(swap.clone()));
+    for voter in &seats[1..5] {
+        world.done(voter, vote(&swap, &seats[0], true));
+    }
+    let there: Vec<&str> = seats[..6].iter().map(String::as_str).collect();
+    assert_eq!(members_of(&to_end_of_epoch(&mut world, &there)).len(), 5);
 }
 
 #[test]

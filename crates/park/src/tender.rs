@@ -267,7 +267,7 @@ pub fn choose<T>(lot: Quantity, mut quotes: Vec<(T, Opening)>) -> Vec<(T, Openin
     quotes.into_iter().filter(|(_, opening)| fits(opening)).collect()
 }
 
-/// The most that an owner can supply in an hour, as the validator declares it [Table II].
+/// The most that an owner can supply in an hour, as the council declares it [Table II].
 pub fn capacities() -> Vec<(&'static str, Carrier, Quantity)> {
     let mut capacities = vec![
         (STATION, Carrier::Electricity, kilowatt_hours(6_698)),

@@ -2,13 +2,13 @@
 
 use crate::bill::{Before, BillProof};
 use crate::evidence::{ReadingsEvidence, ReceiptEvidence};
-use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError};
+use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError, StateInclusion};
 use crate::members::Members;
 use serde::{Deserialize, Serialize};
 use utilidor_types::handover::Handover;
 use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::transaction::TransactionHash;
-use utilidor_types::{AgreementId, CertificationEntry, Genesis, Header};
+use utilidor_types::{AgreementId, Cell, CertificationEntry, Genesis, Header, Key};
 
 /// The version that this release writes and reads.
 pub const VERSION: u32 = 1;
@@ -171,6 +171,36 @@ impl CertificatesProof {
             entry.check().map_err(ProofError::BadRecord)?;
         }
         Ok(header)
+    }
+}
+
+/// The proof of what a key of the state held after a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct StateProof {
+    /// What leads from the genesis document to the validators of the block; empty while those of the document still sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
+    /// The block.
+    pub block: FinalHeader,
+    /// The key.
+    pub key: Key,
+    /// What it held; none: nothing.
+    #[serde(default)]
+    pub cell: Option<Cell>,
+    /// The proof of it.
+    pub inclusion: StateInclusion,
+}
+
+impl StateProof {
+    /// The header of the block after which the key held this, if the members made it final and have not been replaced since,
+    /// as far as is known: that `members` know, or the proof says. Beside it the members known now: what to keep, so that an
+    /// older set is refused from then on.
+    pub fn verify_newest(&self, members: Members) -> Result<(&Header, Members), ProofError> {
+        let members = members.following(&self.handovers)?;
+        let header = self.block.verify_newest(&members)?;
+        self.inclusion.verify(header, self.key, self.cell.as_ref())?;
+        Ok((header, members))
     }
 }
 

@@ -7,7 +7,8 @@
 //! A handover is believed when the newest set known has signed it; then the set that it names is the newest. It never goes
 //! back: keys that no longer vote are worth less to guard, and two thirds of an old set could forge a history from the time on
 //! when they were replaced. So whoever checks what is newest keeps the newest set it has seen ([`Members::handovers`] is what to
-//! keep), and refuses older ones ([`FinalHeader::verify_newest`](crate::inclusion::FinalHeader::verify_newest)).
+//! keep), and refuses older ones ([`StateProof::verify_newest`](crate::document::StateProof::verify_newest)). The other proofs
+//! are history: an older set may have signed them.
 
 use crate::inclusion::{ProofError, check_header, check_signatures};
 use commonware_codec::{Copying, DecodeExt as _};
@@ -168,7 +169,8 @@ fn malformed(reason: String) -> ProofError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inclusion::FinalHeader;
+    use crate::document::StateProof;
+    use crate::inclusion::{FinalHeader, StateInclusion};
     use commonware_codec::Encode as _;
     use commonware_consensus::{
         simplex::types::{Finalization, Finalize, Proposal},
@@ -181,7 +183,7 @@ mod tests {
     use utilidor_types::council::Threshold;
     use utilidor_types::genesis::{ChainKind, Limits};
     use utilidor_types::validator::{MAX_VALIDATORS, Validator};
-    use utilidor_types::{Bounded, Digest, MemberId, Timestamp};
+    use utilidor_types::{Bounded, Digest, Key, MemberId, Timestamp};
 
     fn secret(index: u8) -> ed25519::PrivateKey {
         ed25519::PrivateKey::from_seed(u64::from(index))
@@ -332,5 +334,36 @@ mod tests {
         let skips = handover(8, &third, &fourth, &[5, 6, 7]);
         assert!(matches!(members.follow(&skips), Err(ProofError::OtherSet { .. })));
         assert_eq!((members.newest(), members.handovers().len()), (&third, 2), "a refused handover changes nothing");
+    }
+
+    #[test]
+    fn a_proof_of_state_brings_the_handovers_to_its_validators_along_and_a_replaced_set_proves_no_newest_state() {
+        let [_, second, third] = sets();
+        let known = following();
+        let proof = |epoch, set: &Roster, signers: &[u8], handovers: &[Handover]| {
+            let header = header(epoch, set, set);
+            let finalization = signed(&header, set, signers, epoch);
+            let block = FinalHeader { header, descendants: Vec::new(), finalization };
+            let (key, inclusion) = (Key([1; 32]), StateInclusion::Present(Vec::new()));
+            StateProof { handovers: handovers.to_vec(), block, key, cell: None, inclusion }
+        };
+        let refused = |proof: &StateProof, members: Members| proof.verify_newest(members).map(|_| ()).unwrap_err();
+        let founders = || Members::of(&genesis()).unwrap();
+
+        // By the genesis document alone the signatures hold: what is refused is the path, which leads nowhere.
+        let newest = proof(7, &third, &[5, 6, 7], known.handovers());
+        let no_path = ProofError::NotIncluded { item: "state cell", root: "state", height: 79 };
+        assert_eq!(refused(&newest, founders()), no_path);
+        // What is known already need not be told again.
+        assert_eq!(refused(&StateProof { handovers: Vec::new(), ..newest.clone() }, known.clone()), no_path);
+        let without = StateProof { handovers: Vec::new(), ..newest };
+        assert_eq!(refused(&without, founders()), ProofError::OtherSet { height: 79, epoch: 7, found: 2, known: 0 });
+        // Who has seen the third set believes the second one no more; who has not cannot know better.
+        let past = proof(4, &second, &[1, 2, 3], &known.handovers()[..1]);
+        assert_eq!(refused(&past, known), ProofError::PastSet { height: 49, found: 1, known: 2 });
+        assert_eq!(
+            refused(&past, founders()),
+            ProofError::NotIncluded { item: "state cell", root: "state", height: 49 }
+        );
     }
 }

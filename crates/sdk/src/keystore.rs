@@ -300,7 +300,10 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // A link, unlike a rename, fails where the name is taken.
     let linked = fs::hard_link(&unfinished, path);
     fs::remove_file(&unfinished)?;
-    linked
+    linked?;
+    // The name is the folder's, which has a place of its own on the disk.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
 }
 
 fn create_private_folder(folder: &Path) -> io::Result<()> {

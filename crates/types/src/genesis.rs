@@ -165,6 +165,18 @@ pub enum GenesisRefused {
         /// In the document.
         length: u64,
     },
+    /// The epochs are too short for so many validators to show themselves in.
+    #[error(
+        "in an epoch of {length} blocks at most {most} validators can show that they are there, the document names {validators}"
+    )]
+    ManyForEpoch {
+        /// In the document.
+        length: u64,
+        /// How many it names.
+        validators: usize,
+        /// How many it may name.
+        most: usize,
+    },
 }
 
 const fn endless() -> u64 {
@@ -227,6 +239,10 @@ impl Genesis {
         }
         if self.epoch_length < MIN_EPOCH_LENGTH {
             return Err(GenesisRefused::EpochLength { length: self.epoch_length });
+        }
+        let (length, validators, most) = (self.epoch_length, self.validators.len(), self.epochs().most_validators());
+        if validators > most {
+            return Err(GenesisRefused::ManyForEpoch { length, validators, most });
         }
         Ok(())
     }

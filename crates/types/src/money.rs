@@ -46,12 +46,6 @@ impl Money {
     pub fn share_half_even(self, part: u64, whole: u64) -> Option<Self> {
         ratio_half_even(u128::from(self.0) * u128::from(part), u128::from(whole)).map(Self)
     }
-
-    /// `self * (1000 - permille) / 1000`, half to even. `permille` must be at most 1000.
-    pub fn less_permille_half_even(self, permille: u16) -> Self {
-        assert!(permille <= 1_000, "a discount is at most the whole");
-        self.share_half_even(1_000 - u64::from(permille), 1_000).expect("a share of money is money")
-    }
 }
 
 impl Sum for Money {

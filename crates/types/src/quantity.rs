@@ -28,11 +28,6 @@ impl Quantity {
         value.checked_mul(JOULES_PER_WATT_HOUR).map(Self)
     }
 
-    /// Volume given in litres; `None` if it exceeds what a quantity holds.
-    pub fn litres(value: u64) -> Option<Self> {
-        value.checked_mul(MILLILITRES_PER_LITRE).map(Self)
-    }
-
     /// `self + other`, or `None` on overflow.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)

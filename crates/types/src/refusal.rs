@@ -399,4 +399,6 @@ refusals! {
     BuysNothing = "prepayment/buys-nothing", "the payment buys nothing";
     /// The device's record counts energy, and the meter does not.
     RecordOfEnergy { meter: MeterId, carrier: Carrier } = "reading/record-of-energy", "the record counts energy, meter {meter} measures {carrier}";
+    /// As many validators are appointed as can show in an epoch that they are there.
+    ManyForEpoch { most: u32 } = "validator/many-for-epoch", "in an epoch of this chain at most {most} validators can show that they are there";
 }

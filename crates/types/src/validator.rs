@@ -179,6 +179,14 @@ impl Epochs {
         height == 1 || height > 0 && self.of(height - 1) != self.of(height)
     }
 
+    /// How many validators can show in an epoch that they are there, which each does by proposing a block: the genesis block is
+    /// nobody's, and the last one of an epoch already says who the next validators are. Of more, a chain whose nodes are all
+    /// there might never know a quorum to be, and never change its validators.
+    pub const fn most_validators(self) -> usize {
+        let shown = self.length.saturating_sub(2);
+        if shown < MAX_VALIDATORS as u64 { shown as usize } else { MAX_VALIDATORS }
+    }
+
     /// Whether the validators can change at all.
     pub const fn end(self) -> bool {
         self.length != ENDLESS_EPOCH

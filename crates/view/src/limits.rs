@@ -12,5 +12,7 @@ pub const MAX_SUBMISSION_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_WAIT_MS: u64 = 30_000;
 /// Most steps of a series: 400 days of hours.
 pub const MAX_SERIES_POINTS: usize = 9_600;
+/// Most years of a series.
+pub const MAX_SERIES_YEARS: u64 = 10;
 /// Most rows of a list that is read as a table in one go.
 pub const MAX_TABLE_ROWS: usize = 200_000;

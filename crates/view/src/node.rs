@@ -26,6 +26,10 @@ pub struct NodeStatus {
     pub pool: u64,
     /// Height up to which the read model has come. It follows the chain a moment later.
     pub indexed_height: u64,
+    /// Pairs of votes that contradict each other, signed by the same validator, which the node has seen since it started. The
+    /// votes, which are the proof, stand in its log.
+    #[serde(default)]
+    pub misconduct: u64,
     /// The node's release.
     pub version: String,
 }

@@ -7,6 +7,8 @@ import { text } from './text.svelte';
 import { timed, vault } from './vault';
 
 const GENESIS = 'utilidor/genesis';
+/// What led to the newest validators seen: those they have replaced prove no balance any more.
+const HANDOVERS = 'utilidor/handovers';
 
 let genesis: Promise<{ text: string; validators: number; chain: string }> | undefined;
 
@@ -39,6 +41,7 @@ export function trusted() {
 /// Trusts the node's chain from now on, whatever was seen before.
 export function trustAnew(): void {
   localStorage.removeItem(GENESIS);
+  localStorage.removeItem(HANDOVERS);
   genesis = undefined;
 }
 
@@ -69,12 +72,22 @@ export async function checkBill(agreement: string, number: number) {
   return { ...shown, ms, validators };
 }
 
+interface Balance {
+  height: number;
+  time_ms: number;
+  free: string;
+  reserved: string;
+  nonce: number;
+}
+
 /// An account's balance as the members have signed it.
 export async function checkBalance(account: string) {
   const { text, validators } = await trusted();
   const key = await vault('accountKey', account);
   const proof = await answer(api.GET('/v1/state/{key}/proof', { params: { path: { key } } }));
-  const { value, ms } = await timed('checkBalance', text, account, JSON.stringify(proof));
-  const balance = value as { height: number; time_ms: number; free: string; reserved: string; nonce: number };
+  const kept = localStorage.getItem(HANDOVERS) ?? '[]';
+  const { value, ms } = await timed('checkBalance', text, kept, account, JSON.stringify(proof));
+  const { handovers, ...balance } = value as Balance & { handovers: unknown[] };
+  localStorage.setItem(HANDOVERS, JSON.stringify(handovers));
   return { ...balance, ms, validators };
 }

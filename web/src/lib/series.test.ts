@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { HOUR, dayBegin, monthBegin } from './clock.svelte';
-import { bins, fill, span, total } from './series';
+import { bins, binsOf, correct, fill, span, total } from './series';
 
 const certificate = (from: number, to: number, quantity: string) => ({ id: '1', meter: '', interval: { from, to }, quantity, register: '0' });
 const midnight = dayBegin(Date.UTC(2026, 0, 5, 12));
@@ -25,4 +25,21 @@ test('certificates that cross midnight are shared out by time', () => {
   const days = bins(midnight - 24 * HOUR, midnight + 24 * HOUR, 'day');
   fill(days, [certificate(midnight - HOUR, midnight + HOUR, '7')]);
   expect(days.map((bin) => bin.quantity)).toEqual([3n, 4n]);
+});
+
+test('what was corrected stands at its right value, shared out by time', () => {
+  const hours = bins(midnight, midnight + 4 * HOUR, 'hour');
+  fill(hours, [certificate(midnight, midnight + HOUR, '10'), certificate(midnight + HOUR, midnight + 3 * HOUR, '30')]);
+  correct(hours, [
+    { interval: { from: midnight + HOUR, to: midnight + 3 * HOUR }, certified: '30', right: '20' },
+    { interval: { from: midnight - 9 * HOUR, to: midnight - 8 * HOUR }, certified: '5', right: '1' },
+  ]);
+  expect(hours.map((bin) => bin.quantity)).toEqual([10n, 10n, 10n, 0n]);
+  expect(hours.map((bin) => bin.mark)).toEqual(['read', 'spread', 'spread', 'none']);
+});
+
+test('a series of the node is shown as it added it up', () => {
+  const point = (quantity: string, known: 'measured' | 'spread' | 'missing') => ({ from_ms: 0, to_ms: 1, quantity, known, substituted: false, corrected: false });
+  const shown = binsOf([point('0', 'measured'), point('7', 'spread'), point('3', 'missing'), point('0', 'missing')]);
+  expect(shown.map((bin) => [bin.quantity, bin.mark])).toEqual([[0n, 'read'], [7n, 'spread'], [3n, 'read'], [0n, 'none']]);
 });

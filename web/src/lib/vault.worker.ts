@@ -58,6 +58,7 @@ const calls = {
   sealQuote: (chain: string, bidder: string, offer: string, to: string, lines: string, binding: boolean) =>
     JSON.parse(wasm.seal_quote(chain, bidder, offer, to, lines, binding)),
   newLabel: () => wasm.new_label(),
+  defaultOpenMs: () => wasm.default_open_ms(),
   labelOf: (name: string) => wasm.label_of(name),
   awardLabel: (offer: string, bidder: string) => wasm.award_label(offer, bidder),
   offerId: (owner: string, label: string) => wasm.offer_id(owner, label),
@@ -69,8 +70,8 @@ const calls = {
   checkProof: (genesis: string, document: ArrayBuffer) => JSON.parse(wasm.check_proof(genesis, new Uint8Array(document))),
   estimateCosts: (asked: string) => JSON.parse(wasm.estimate_costs(asked)),
   accountKey: (account: string) => wasm.account_key(account),
-  checkBalance: (genesis: string, account: string, proof: string) =>
-    JSON.parse(wasm.check_balance(genesis, account, proof)),
+  checkBalance: (genesis: string, kept: string, account: string, proof: string) =>
+    JSON.parse(wasm.check_balance(genesis, kept, account, proof)),
 };
 
 export type Calls = typeof calls;

@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use utilidor_types::council::{DEFAULT_OPEN_MS, MAX_MOTION_REASON_BYTES};
 use utilidor_types::time::DAY_MS;
-use utilidor_types::{Decision, Motion, MotionId, Text};
-use utilidor_view::{CouncilView, MotionFilter, MotionStatus, MotionView};
+use utilidor_types::{Decision, Motion, MotionId, Text, Validator};
+use utilidor_view::{AppointedView, CouncilView, MotionFilter, MotionStatus, MotionView};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -193,16 +193,71 @@ fn council_text(out: &Output, council: &CouncilView) -> String {
     if let Some(epoch) = &council.epoch {
         facts.push((t!("epoch"), format!("{} ({} {})", epoch.number, out.word(t!("until_block")), epoch.last)));
     }
-    let rows = council.appointed.iter().map(|appointed| {
-        let validator = &appointed.validator;
+    let headings = [t!("member"), t!("public"), t!("address"), t!("in_force"), t!("appointed"), t!("ready_epoch")];
+    format!("{}\n{}", out.facts(facts), out.table(headings, nodes(council)))
+}
+
+/// The nodes that take part, wanted by the council or not, and after them those that it wants and that do not take part yet.
+fn nodes(council: &CouncilView) -> Vec<[String; 6]> {
+    let row = |validator: &Validator, in_force, appointed: Option<&AppointedView>| {
+        let wanted = appointed.and_then(|appointed| appointed.validator.address.as_ref());
+        let address = match (&validator.address, wanted) {
+            (Some(now), Some(wanted)) if now != wanted => format!("{now} -> {wanted}"),
+            (now, wanted) => crate::output::or_dash(now.as_ref().or(wanted)),
+        };
         [
             validator.member.to_string(),
             validator.key.to_string(),
-            crate::output::or_dash(validator.address.as_ref()),
-            crate::output::yes(appointed.in_force),
-            crate::output::or_dash(appointed.ready_epoch),
+            address,
+            crate::output::yes(in_force),
+            crate::output::yes(appointed.is_some()),
+            crate::output::or_dash(appointed.and_then(|appointed| appointed.ready_epoch)),
         ]
+    };
+    let taking_part = council.validators.validators.iter().map(|validator| {
+        row(validator, true, council.appointed.iter().find(|appointed| appointed.validator.key == validator.key))
     });
-    let headings = [t!("member"), t!("public"), t!("address"), t!("in_force"), t!("ready_epoch")];
-    format!("{}\n{}", out.facts(facts), out.table(headings, rows.collect()))
+    let waiting = council.appointed.iter().filter(|appointed| !appointed.in_force);
+    taking_part.chain(waiting.map(|appointed| row(&appointed.validator, false, Some(appointed)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_types::council::Threshold;
+    use utilidor_types::{MemberId, Roster};
+
+    #[test]
+    fn a_dismissed_node_that_still_votes_is_shown_and_one_that_is_to_move_stands_there_once() {
+        let validator = |byte: u8, address: &str| Validator {
+            key: utilidor_types::PrivateKey::ed25519([byte; 32]).public_key(),
+            member: MemberId([byte; 16]),
+            address: address.parse().ok(),
+        };
+        let wanted = |validator, in_force| AppointedView { validator, ready_epoch: None, in_force };
+        let in_set = [validator(1, "gone.example:1"), validator(2, "old.example:1")];
+        let council = CouncilView {
+            seats: Vec::new(),
+            threshold: Threshold::TWO_THIRDS,
+            needed: 1,
+            epoch: None,
+            validators: Roster::new(0, in_set.to_vec().try_into().unwrap()),
+            appointed: vec![
+                wanted(validator(2, "new.example:1"), true),
+                wanted(validator(3, "third.example:1"), false),
+            ],
+        };
+        let shown = nodes(&council);
+        let of = |byte: u8| {
+            let member = MemberId([byte; 16]).to_string();
+            let mut rows = shown.iter().filter(|row| row[0] == member);
+            let row = rows.next().unwrap();
+            assert!(rows.next().is_none());
+            (row[2].as_str(), row[3].as_str(), row[4].as_str())
+        };
+        let (yes, no) = (crate::output::yes(true), crate::output::yes(false));
+        assert_eq!(of(1), ("gone.example:1", &*yes, &*no));
+        assert_eq!(of(2), ("old.example:1 -> new.example:1", &*yes, &*yes));
+        assert_eq!(of(3), ("third.example:1", &*no, &*yes));
+    }
 }

@@ -3,7 +3,7 @@
 
 mod members;
 
-use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback, write_durably};
+use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{note, print};
@@ -13,6 +13,7 @@ use clap::Args;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use utilidor_api::{Settings, process};
+use utilidor_chain::write_durably;
 use utilidor_park::{Options, Report};
 use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 

@@ -259,6 +259,14 @@ async fn own_node(http: SocketAddr, genesis: Option<&Genesis>) -> Option<NodeSta
 fn running(status: &NodeStatus, checks: &mut Checks) {
     let found = format!("runs: block {} of {}, read model at {}", status.height, status.time_ms, status.indexed_height);
     checks.say("node", Verdict::Good, found);
+    if status.misconduct > 0 {
+        checks.advise(
+            "misconduct",
+            Verdict::Bad,
+            format!("validators have signed contradicting votes, {} times since the node started", status.misconduct),
+            "the node's log holds the votes, which prove it: show them to the council, which can dismiss the validator",
+        );
+    }
     if status.version != env!("CARGO_PKG_VERSION") {
         checks.advise(
             "version",

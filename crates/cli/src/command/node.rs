@@ -20,10 +20,10 @@ use crate::output::warn;
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::json;
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use utilidor_api::{Settings, process};
+use utilidor_chain::write_durably;
 use utilidor_sdk::{KeyKind, Keystore};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::{Genesis, Role, Roles, Timestamp};
@@ -258,13 +258,4 @@ pub fn serve_signal() -> Result<impl Future<Output = ()>, Failure> {
             std::future::pending::<()>().await;
         }
     })
-}
-
-/// Writes a file that is wholly there after a crash, or not at all.
-pub fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut file = std::fs::File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)
 }

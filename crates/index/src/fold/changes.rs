@@ -54,6 +54,7 @@ pub struct Changes<'a> {
     pub devices: Vec<MeterChange>,
     pub serves: Vec<((Row, Row), Window)>,
     pub meter_events: Vec<MeterEvent>,
+    pub corrections: Vec<Correction>,
     pub packages: Vec<NewPackage<'a>>,
     pub programs: Vec<NewProgram<'a>>,
     pub packages_closed: Vec<(Row, Row)>,
@@ -240,6 +241,17 @@ pub struct MeterEvent {
     /// Among the receipt's events.
     pub place: Row,
     pub kind: EventKind,
+}
+
+#[derive(Debug)]
+pub struct Correction {
+    pub meter: Row,
+    pub receipt: Row,
+    /// Among the receipt's events.
+    pub place: Row,
+    pub interval: Window,
+    pub certified: Quantity,
+    pub right: Quantity,
 }
 
 #[derive(Debug)]

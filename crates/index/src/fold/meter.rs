@@ -1,9 +1,11 @@
 //! Meters, and the readings that were certified of them.
 
-use super::{Before, Fold, FoldError, Folded, MeterChange, MeterEvent, MeterRow, NewMeter, NewRun, Row, diverged};
+use super::{
+    Before, Correction, Fold, FoldError, Folded, MeterChange, MeterEvent, MeterRow, NewMeter, NewRun, Row, diverged,
+};
 use utilidor_types::block::FinalBlock;
 use utilidor_types::event::MeterSegment;
-use utilidor_types::{AccountId, CertificateId, Event, Meter, MeterAuthority, MeterId, Quantity, Reading};
+use utilidor_types::{AccountId, CertificateId, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Window};
 use utilidor_view::EventKind;
 
 impl<'a, B: Before> Fold<'a, '_, B> {
@@ -120,9 +122,17 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         Ok(())
     }
 
-    pub fn corrected(&mut self, meter: MeterId) -> Folded<(), B> {
+    pub fn corrected(
+        &mut self,
+        meter: MeterId,
+        interval: Window,
+        certified: Quantity,
+        right: Quantity,
+    ) -> Folded<(), B> {
         let row = self.change_meter(meter, |row| row.corrections = row.corrections.saturating_add(1))?;
         self.push_event(row.row, EventKind::Corrected);
+        let (meter, receipt, place) = (row.row, self.receipt, self.place);
+        self.changes.corrections.push(Correction { meter, receipt, place, interval, certified, right });
         Ok(())
     }
 

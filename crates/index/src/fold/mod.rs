@@ -341,7 +341,9 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
                 Ok(())
             }
             Event::Gap { meter, .. } => self.gap(*meter),
-            Event::Corrected { meter, .. } => self.corrected(*meter),
+            Event::Corrected { meter, interval, certified, right, .. } => {
+                self.corrected(*meter, *interval, *certified, *right)
+            }
             Event::Unsupplied { meter, .. } => self.meter_event(*meter, event),
             Event::Segment(segment) => {
                 self.meter_event(segment.meter, event)?;

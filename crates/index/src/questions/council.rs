@@ -5,7 +5,7 @@ use crate::page::Paging;
 use crate::store::columns::{int, maybe_uint, maybe_value, named, roles, time, value};
 use rusqlite::{Row, params};
 use utilidor_types::validator::Epochs;
-use utilidor_types::{AccountId, Genesis, Header, MemberId, Motion, MotionId, PublicKey, Role, Roster};
+use utilidor_types::{AccountId, Genesis, Header, MemberId, Motion, MotionId, PublicKey, Role, Roster, Validator};
 use utilidor_view::{AppointedView, CouncilView, EpochView, MotionFilter, MotionStatus, MotionView, Page, VoteView};
 
 /// All motions, for a query that goes on with a condition.
@@ -47,8 +47,9 @@ impl Questions<'_> {
         let seats: Vec<MemberId> = seated.map(|(member, _)| member).collect();
         let validators = self.validators()?;
         let appointed = self.all("SELECT validator, ready FROM appointed ORDER BY member", [], |row| {
-            let validator = value(row, "validator")?;
-            let in_force = validators.validators.contains(&validator);
+            let validator: Validator = value(row, "validator")?;
+            // Until the epoch ends a node that moves has its old address in the set.
+            let in_force = validators.keys().any(|key| *key == validator.key);
             Ok(AppointedView { validator, ready_epoch: maybe_uint(row, "ready")?, in_force })
         })?;
         let needed = u32::try_from(genesis.threshold.needed(seats.len())).unwrap_or(u32::MAX);
@@ -62,7 +63,7 @@ impl Questions<'_> {
 
     /// Whether a node with this key takes part in consensus.
     pub fn is_validator(&self, key: &PublicKey) -> Read<bool> {
-        Ok(self.validators()?.validators.iter().any(|validator| validator.key == *key))
+        Ok(self.validators()?.keys().any(|validator| validator == key))
     }
 
     /// The epoch of the next block; none where epochs never end, or before there is a block.

@@ -5,12 +5,12 @@
 
 use super::sight::Seen;
 use super::{Questions, Read};
-use crate::store::columns::{carrier, int, value, window};
+use crate::store::columns::{carrier, int, quantity, value, window};
 use rusqlite::params;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::time::{DAY_MS, Date, HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::{AccountId, AgreementId, Carrier, Event, MeterId, Program, Quantity, Receipt, Timestamp, Window};
-use utilidor_view::limits::MAX_SERIES_POINTS;
+use utilidor_view::limits::{MAX_SERIES_POINTS, MAX_SERIES_YEARS};
 use utilidor_view::{Known, SeriesPoint, SeriesQuery, SeriesView, Step};
 
 /// Longest interval between readings that is usual.
@@ -27,6 +27,9 @@ pub enum SeriesRefused {
     /// It is too long.
     #[error("the series has more than the {MAX_SERIES_POINTS} steps allowed: ask for a shorter time or longer steps")]
     TooLong,
+    /// It is of too long a time: each of its readings would have to be read.
+    #[error("the series is of more than the {MAX_SERIES_YEARS} years allowed: ask for a shorter time")]
+    TooManyYears,
     /// No place on earth has this offset.
     #[error("an offset from UTC has at most {MAX_OFFSET_MINUTES} minutes")]
     Offset,
@@ -168,6 +171,9 @@ impl Questions<'_> {
             Err(refused) => return Ok(Err(refused)),
         };
         let whole = Window { from: ends[0], to: *ends.last().unwrap_or(&ends[0]) };
+        if whole.ms() > MAX_SERIES_YEARS * 366 * DAY_MS {
+            return Ok(Err(SeriesRefused::TooManyYears));
+        }
         let mut points: Vec<_> = ends.windows(2).map(|ends| blank(ends[0], ends[1])).collect();
         let mut sums = vec![0i128; points.len()];
         for meter in counted {
@@ -199,17 +205,14 @@ impl Questions<'_> {
                 flows.push(Flow { interval, quantity, corrects: false });
             }
         }
-        let sql = "SELECT body, it.place AS place FROM meter_events AS it JOIN receipts ON receipts.id = it.receipt
-                   WHERE it.meter = ? AND it.kind = 'corrected'";
-        let corrections = self.all(sql, [meter.row], |row| {
-            Ok(value::<Receipt>(row, "body")?.events().get(row.get::<_, i64>("place")? as usize).cloned())
+        let sql = "SELECT from_ms, to_ms, certified, correct FROM corrections
+                   WHERE meter = ?1 AND from_ms < ?3 AND to_ms > ?2 ORDER BY from_ms, receipt, place";
+        let corrections = self.all(sql, params![meter.row, int(whole.from.0), int(whole.to.0)], |row| {
+            let (certified, right) = (quantity(row, "certified")?, quantity(row, "correct")?);
+            Ok((window(row)?, i128::from(right.0) - i128::from(certified.0)))
         })?;
-        for event in corrections.into_iter().flatten() {
-            let Event::Corrected { interval, certified, right, .. } = event else { continue };
-            if seen.shows(interval) && interval.from < whole.to && interval.to > whole.from {
-                let quantity = i128::from(right.0) - i128::from(certified.0);
-                flows.push(Flow { interval, quantity, corrects: true });
-            }
+        for (interval, quantity) in corrections.into_iter().filter(|(interval, _)| seen.shows(*interval)) {
+            flows.push(Flow { interval, quantity, corrects: true });
         }
         Ok(flows)
     }
@@ -232,23 +235,32 @@ impl Questions<'_> {
     fn mark_substituted(&self, of: Carrier, agreements: &[AgreementId], points: &mut [SeriesPoint]) -> Read<()> {
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
         let (from, to) = (int(first.from_ms.0), int(last.to_ms.0));
-        let sql = "SELECT it.place AS place, receipts.body AS body FROM statements AS it
-                   JOIN receipts ON receipts.id = it.receipt WHERE it.to_ms > ?2 AND it.from_ms < ?3
+        // A receipt is read only where a step is missing that it could tell of.
+        let sql = "SELECT it.place AS place, it.from_ms AS from_ms, it.to_ms AS to_ms, it.receipt AS receipt FROM statements AS it
+                   WHERE it.to_ms > ?2 AND it.from_ms < ?3
                    AND it.agreement = (SELECT MAX(id) FROM agreements WHERE agreement = ?1)";
+        let told = "SELECT body FROM receipts WHERE id = ?";
         for agreement in agreements {
             let statements = self.all(sql, params![agreement.0, from, to], |row| {
-                Ok(value::<Receipt>(row, "body")?.events().get(row.get::<_, i64>("place")? as usize).cloned())
+                Ok((window(row)?, row.get::<_, i64>("receipt")?, row.get::<_, i64>("place")? as usize))
             })?;
-            for event in statements.into_iter().flatten() {
+            for (period, receipt, place) in statements {
+                let missing = |point: &SeriesPoint| {
+                    point.known == Known::Missing && point.from_ms < period.to && point.to_ms > period.from
+                };
+                if !points.iter().any(missing) {
+                    continue;
+                }
+                let event =
+                    self.one(told, [receipt], |row| Ok(value::<Receipt>(row, "body")?.events().get(place).cloned()))?;
+                let Some(event) = event else { continue };
                 let Event::StatementIssued(statement) = event else { continue };
                 let substituted = statement.lines.iter().any(|line| match line {
                     StatementLine::Delivery { carrier, substituted, .. } => *carrier == of && substituted.0 > 0,
                     _ => false,
                 });
-                let period = statement.period;
-                let within = |point: &&mut SeriesPoint| point.from_ms < period.to && point.to_ms > period.from;
-                for point in points.iter_mut().filter(within).filter(|_| substituted) {
-                    point.substituted |= point.known == Known::Missing;
+                for point in points.iter_mut().filter(|point| substituted && missing(point)) {
+                    point.substituted = true;
                 }
             }
         }

@@ -304,6 +304,18 @@ CREATE TABLE meter_events (
     PRIMARY KEY (meter, receipt, place)
 ) WITHOUT ROWID;
 
+-- What was certified of a meter's interval, and what is right.
+CREATE TABLE corrections (
+    meter       INTEGER NOT NULL,
+    from_ms     INTEGER NOT NULL,
+    to_ms       INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    place       INTEGER NOT NULL,
+    certified   INTEGER NOT NULL,
+    correct     INTEGER NOT NULL,
+    PRIMARY KEY (meter, from_ms, receipt, place)
+) WITHOUT ROWID;
+
 CREATE TABLE packages (
     id          INTEGER PRIMARY KEY,
     package     BLOB NOT NULL,

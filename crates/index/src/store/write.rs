@@ -284,6 +284,14 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     for event in &changes.meter_events {
         insert.execute(params![event.meter, event.receipt, event.place, event.kind.name()])?;
     }
+    let mut insert = sql.prepare_cached(
+        "INSERT INTO corrections (meter, from_ms, to_ms, receipt, place, certified, correct) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for new in &changes.corrections {
+        let (from, to) = (int(new.interval.from.0), int(new.interval.to.0));
+        let (certified, correct) = (int(new.certified.0), int(new.right.0));
+        insert.execute(params![new.meter, from, to, new.receipt, new.place, certified, correct])?;
+    }
     Ok(())
 }
 

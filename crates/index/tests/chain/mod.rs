@@ -420,7 +420,8 @@ pub fn all<T>(page: Page<T>) -> Vec<T> {
 }
 
 pub fn whole() -> Paging {
-    Paging::largest()
+    let query = PageQuery { limit: Some(utilidor_view::limits::MAX_PAGE_ITEMS), ..PageQuery::default() };
+    Paging::of(&query).unwrap()
 }
 
 pub fn paging(cursor: Option<&str>, limit: u32) -> Paging {

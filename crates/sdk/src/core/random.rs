@@ -3,7 +3,7 @@
 use super::keys::{KeyKind, SECRET_BYTES, Secret};
 use utilidor_types::encoding::TooLong;
 use utilidor_types::quote::{QuoteLine, SALT_BYTES};
-use utilidor_types::{Label, Opening, PrivateKey};
+use utilidor_types::{Label, Opening};
 use zeroize::Zeroizing;
 
 /// The machine gave no random bytes.
@@ -21,11 +21,6 @@ pub fn secret(kind: KeyKind) -> Result<Secret, NoRandomness> {
             return Ok(secret);
         }
     }
-}
-
-/// A new Ed25519 key, of which nothing is stored.
-pub fn ed25519_key() -> Result<PrivateKey, NoRandomness> {
-    Ok(PrivateKey::ed25519(*secret(KeyKind::Ed25519)?))
 }
 
 /// A label for something that nobody needs to call by a name.

@@ -4,8 +4,8 @@
 //! chain, offer or bidder does not open. All sealed quotes on an offer have the same size.
 //!
 //! Sealing is a function of the opening: all its randomness is derived from the opening's salt, so that an opening makes every
-//! sealed byte again ([`seals_to`]). Whoever is shown an opening can thus tell whether the bidder has sealed it as it should,
-//! or has made the owner unable to read it.
+//! sealed byte again. A program that is shown an opening can thus tell, by [`seals_to`], whether the bidder has sealed it as it
+//! should, or has made the owner unable to read it.
 
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _};

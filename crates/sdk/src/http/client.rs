@@ -16,16 +16,16 @@ use utilidor_proof::ProofDocument;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::program::Publication;
 use utilidor_types::{
-    AccountId, AgreementId, CertificateId, ChainId, Digest, Genesis, Key, MeterId, MotionId, OfferId, PackageId,
-    PrivateKey, ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
+    AccountId, AgreementId, CertificateId, ChainId, Genesis, MeterId, MotionId, OfferId, PackageId, PrivateKey,
+    ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
     AccountView, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
     CouncilView, EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MotionFilter,
     MotionView, MovementView, NodeStatus, OfferFilter, OfferView, PackageView, Page, Problem, ProgramView, QuoteView,
-    RefusalCount, RefusalView, StateProof, StatementFilter, StatementView, SubmissionResult, Submitted,
-    SubscriptionView, Summary, TimeFilter, TransactionView,
+    RefusalCount, RefusalView, StatementFilter, StatementView, SubmissionResult, Submitted, SubscriptionView, Summary,
+    TimeFilter, TransactionView,
 };
 
 /// How often a harmless request is repeated.
@@ -356,25 +356,6 @@ impl Client {
         self.get(&format!("v1/agreements/{agreement}")).await
     }
 
-    /// The certified readings of an agreement's meters in its time.
-    pub async fn agreement_readings(&self, agreement: AgreementId) -> Result<Vec<CertificateView>, ClientError> {
-        self.all(&format!("v1/agreements/{agreement}/readings"), &Everything {}).await
-    }
-
-    /// The movements of an agreement's money.
-    pub async fn agreement_movements(&self, agreement: AgreementId) -> Result<Vec<MovementView>, ClientError> {
-        self.all(&format!("v1/agreements/{agreement}/movements"), &Everything {}).await
-    }
-
-    /// What an agreement's meters brought, and what its parties were told.
-    pub async fn agreement_events(
-        &self,
-        agreement: AgreementId,
-        filter: &EventFilter,
-    ) -> Result<Vec<EventView>, ClientError> {
-        self.all(&format!("v1/agreements/{agreement}/events"), filter).await
-    }
-
     /// An agreement's statements.
     pub async fn agreement_statements(&self, agreement: AgreementId) -> Result<Vec<StatementView>, ClientError> {
         self.all(&format!("v1/agreements/{agreement}/statements"), &Everything {}).await
@@ -473,11 +454,6 @@ impl Client {
     /// Refusals counted by code.
     pub async fn refusal_counts(&self) -> Result<Vec<RefusalCount>, ClientError> {
         self.all("v1/refusals/summary", &Everything {}).await
-    }
-
-    /// The proof of what a key of the state holds.
-    pub async fn state_proof(&self, key: Key) -> Result<StateProof, ClientError> {
-        self.get(&format!("v1/state/{}/proof", Digest(key.0))).await
     }
 
     /// Moves the time of a development chain to `to`, and waits for the block that carries it. Returns that block's time.

@@ -106,6 +106,18 @@ async fn a_key_without_an_account_makes_no_tokens_and_reads_no_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_validators_key_is_no_account_and_makes_no_tokens() {
+    let mut world = World::start(ChainKind::Development).await;
+    let node = world.sign_in("validator").await;
+    let wish = json!({ "name": "gateway", "categories": ["meters"], "ends_ms": in_an_hour() });
+
+    let (status, problem) = make(&world, &node, &wish).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (403, &json!("access/out-of-scope")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("no account"), "{problem}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_programs_token_reads_its_categories_only_until_it_is_revoked() {
     let mut town = Town::play().await;
     let session = town.world.sign_in("alice").await;

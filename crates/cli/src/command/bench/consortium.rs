@@ -3,7 +3,7 @@
 use crate::command::demo::{PASSPHRASE, keep_key};
 use crate::command::network::founding::write_json;
 use crate::command::network::local::{LocalNode, Running};
-use crate::command::node::{VALIDATOR, write_durably};
+use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
 use crate::node_file::{NodeFile, PeerNode, guard_path};
 use std::any::Any;
@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use utilidor_bench::consortium::{Machines, Seat};
+use utilidor_chain::write_durably;
 use utilidor_types::{Genesis, PrivateKey, PublicKey};
 
 /// This program, once for each member.

@@ -11,17 +11,18 @@
 use super::{PASSPHRASE, keep_key};
 use crate::command::network::founding::write_json;
 use crate::command::network::local::{LocalNode, Running, free_ports, stop_all};
-use crate::command::node::{FOUNDER, VALIDATOR, write_durably};
+use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::document;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, PeerNode, guard_path};
+use crate::node_file::{NodeFile, PeerNode, guard_path, make_guard};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use utilidor_chain::{Config, GuardError, Peer};
+use utilidor_chain::write_durably;
+use utilidor_chain::{Config, Peer};
 use utilidor_park::Report;
 use utilidor_park::cast::{STATION, account_id, secret};
 use utilidor_park::consortium::{
@@ -118,7 +119,7 @@ impl Others {
 
     /// How the station's node is set up.
     pub fn own_config(&self, data: &Path) -> Result<Config, Failure> {
-        make_guard(data, STATION)?;
+        make_guard(data, &PrivateKey::ed25519(node_secret(STATION)).public_key())?;
         let mut config = Config::member(data.join("chain"), self.genesis(), node_secret(STATION), guard_path(data));
         config.listen = self.nodes[STATION].listen;
         if let PublicKey::Ed25519(key) = self.nodes[JOINS].key {
@@ -154,7 +155,7 @@ impl Others {
         for (who, node) in self.nodes.iter().filter(|(who, _)| *who != STATION) {
             keep_key(&node.folder, VALIDATOR, &node_secret(who))?;
             keep_key(&node.folder, FOUNDER, &secret("account", who))?;
-            make_guard(&node.folder, who)?;
+            make_guard(&node.folder, &node.key)?;
             let peers = if node.is_member { vec![joins.clone()] } else { Vec::new() };
             NodeFile { listen: node.listen, http: node.http, allow_hosts: Vec::new(), follower: false, peers }
                 .write(&node.folder)?;
@@ -212,15 +213,6 @@ fn found(data: &Path, members: usize, http: SocketAddr) -> Result<Vec<LocalNode>
         .collect();
     write_json(&data.join(NETWORK_FILE), &nodes)?;
     Ok(nodes)
-}
-
-/// Makes the vote guard of a node, unless it is there.
-fn make_guard(folder: &Path, who: &str) -> Result<(), Failure> {
-    let PublicKey::Ed25519(key) = PrivateKey::ed25519(node_secret(who)).public_key() else { return Ok(()) };
-    match utilidor_chain::create_guard(&guard_path(folder), &key) {
-        Ok(()) | Err(GuardError::Exists { .. }) => Ok(()),
-        Err(error) => Err(Failure::from_error("guard", "the vote guard could not be made", &error)),
-    }
 }
 
 /// Plays the same days on one member, in a process and a folder of its own: its report.

@@ -4,28 +4,28 @@
 //! each:         network join     keys of its own, and a card with their public halves
 //! coordinator:  network create   the genesis document, from all cards
 //! each:         network sign     checks that the document says of it what its card says, shows the rest, signs
-//! each:         network install  checks that all have signed, and takes the document into its folder
+//! each:         network install  checks that all have signed and that it is among them, and takes the document into its folder
 //! ```
 
 use crate::command::keys::work_factor;
-use crate::command::node::{FOUNDER, VALIDATOR, write_durably};
+use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, guard_path};
+use crate::node_file::{NodeFile, make_guard};
 use crate::output::or_dash;
 use crate::{t, units};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use utilidor_chain::GuardError;
+use utilidor_chain::write_durably;
 use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 use utilidor_types::council::Threshold;
 use utilidor_types::founding::{FounderCard, FoundingRefused, GenesisSignature};
 use utilidor_types::genesis::{ChainKind, Limits};
-use utilidor_types::{Genesis, NodeAddress, PrivateKey, PublicKey, Role, Roles, Timestamp, Validator};
+use utilidor_types::{ChainId, Genesis, NodeAddress, PrivateKey, Role, Roles, Timestamp, Validator};
 
 /// The whole course, for the help of each step.
 pub const HELP: &str = "\
@@ -102,6 +102,9 @@ pub struct Install {
     /// The node's folder
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
+    /// The id of the chain, from a source that you trust; for an organisation that was no founder
+    #[arg(long)]
+    chain: Option<ChainId>,
 }
 
 fn threshold(text: &str) -> Result<Threshold, String> {
@@ -122,12 +125,7 @@ pub fn keys_of(data: &Path, passphrase: &Passphrase, work: WorkFactor) -> Result
         }
     }
     let (node, founder) = (keystore.signing_key(VALIDATOR, passphrase)?, keystore.signing_key(FOUNDER, passphrase)?);
-    if let PublicKey::Ed25519(key) = node.public_key() {
-        match utilidor_chain::create_guard(&guard_path(data), &key) {
-            Ok(()) | Err(GuardError::Exists { .. }) => {}
-            Err(error) => return Err(Failure::from_error("guard", "the vote guard could not be made", &error)),
-        }
-    }
+    make_guard(data, &node.public_key())?;
     Ok((node, founder))
 }
 
@@ -209,9 +207,10 @@ pub fn sign(arguments: Sign, context: &Context) -> Result<(), Failure> {
 
 /// Checks all signatures and takes the document into the folder.
 pub fn install(arguments: Install, context: &Context) -> Result<(), Failure> {
-    let Install { genesis: path, signatures: files, data } = arguments;
+    let Install { genesis: path, signatures: files, data, chain } = arguments;
     refuse_chain(&data)?;
     let genesis = read_document(&path)?;
+    check_own(&genesis, chain, &data.join(CARD_FILE))?;
     let mut signatures: Vec<GenesisSignature> = Vec::new();
     for file in &files {
         signatures.push(document::read(file, "signature on a genesis document", "network sign --help")?);
@@ -232,6 +231,34 @@ pub fn install(arguments: Install, context: &Context) -> Result<(), Failure> {
         )
     });
     Ok(())
+}
+
+/// Checks that a document is this organisation's own chain: strangers' signatures under a document of strangers are good as well.
+/// A founder is in it as its card says, and so among those who have to have signed; anybody else knows the chain's id.
+fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Result<(), Failure> {
+    let chain = genesis.chain();
+    match expected {
+        Some(expected) if expected == chain => return Ok(()),
+        Some(expected) => {
+            return Err(Failure::new(
+                "network/other-chain",
+                format!("the document begins chain {chain}, not {expected}"),
+            )
+            .next("ask for the genesis document of that chain"));
+        }
+        None => {}
+    }
+    if !card.exists() {
+        return Err(Failure::usage(
+            "nothing tells whether this is the document of your consortium: the folder has no card",
+        )
+        .next("name the chain's id with --chain, from a source that you trust"));
+    }
+    let card: FounderCard = document::read(card, "founder's card", "network join --help")?;
+    card.check_in(genesis).map_err(|refused| {
+        founding_failure(&refused)
+            .next("ask for the document that you have signed; who joins later names the chain's id with --chain")
+    })
 }
 
 /// A genesis document that a chain can begin with.
@@ -271,6 +298,7 @@ fn document_text(genesis: &Genesis, context: &Context) -> String {
         (t!("time"), genesis.time.to_string()),
         (t!("threshold"), genesis.threshold.to_string()),
         (t!("epoch_length"), genesis.epoch_length.to_string()),
+        (t!("limits"), limits_text(&genesis.limits)),
     ]);
     let rows = genesis.members.iter().map(|first| {
         let validator = genesis.validators.iter().find(|validator| validator.member == first.member());
@@ -283,4 +311,23 @@ fn document_text(genesis: &Genesis, context: &Context) -> String {
     });
     let table = out.table([t!("account"), t!("roles"), t!("public"), t!("address")], rows.collect());
     format!("{facts}\n{table}")
+}
+
+/// What one member can ask of the others, each limit by the name that `member limits` takes.
+fn limits_text(limits: &Limits) -> String {
+    let Value::Object(fields) = json!(limits) else { unreachable!("limits are a record") };
+    fields.iter().map(|(name, limit)| format!("{name}={limit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_signs_sees_every_limit_of_the_document() {
+        let changed = Limits { meters: 7, daily_fuel: utilidor_types::program::Fuel(8), ..Limits::DEFAULT };
+        let text = limits_text(&changed);
+        assert!(text.contains("meters=7") && text.contains("daily_fuel="), "{text}");
+        assert_eq!(text.split(' ').count(), 11, "{text}");
+    }
 }

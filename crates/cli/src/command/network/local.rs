@@ -9,7 +9,7 @@
 //! A node that ends by itself is started again, unless it does so at once.
 
 use super::founding::{DEFAULT_EPOCH_LENGTH, genesis_of, keys_of, write_json};
-use crate::command::node::{serve_signal, write_durably};
+use crate::command::node::serve_signal;
 use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
+use utilidor_chain::write_durably;
 use utilidor_sdk::{Client, Passphrase, WorkFactor};
 use utilidor_types::council::Threshold;
 use utilidor_types::founding::FounderCard;
