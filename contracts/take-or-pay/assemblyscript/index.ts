@@ -139,15 +139,13 @@ function placeOf(agreed: Agreed, kept: Kept, segment: sdk.Segment): i32 {
   return segment.interval.from >= agreed.window(kept.period).to ? 1 : 0;
 }
 
-function took(agreed: Agreed, kept: Kept, segment: sdk.Segment): void {
+/** Counts what was taken, and gives the next begin of a period or the end of the last; 0 past that: the meter serves no more. */
+function took(agreed: Agreed, kept: Kept, segment: sdk.Segment): u64 {
   const place = placeOf(agreed, kept, segment);
   kept.taken[place] = sdk.plus(kept.taken[place], total(segment.bands));
-}
-
-/** The next begin of a period, or the end of the last. Past that the meter serves no more. */
-function mark(agreed: Agreed, after: u64, done: sdk.Done): void {
-  const next = after < agreed.begin ? agreed.begin : agreed.beginOf((after - agreed.begin) / agreed.periodMs + 1);
-  if (next <= agreed.beginOf(agreed.periods)) done.mark(METER, next);
+  const to = segment.interval.to;
+  const next = to < agreed.begin ? agreed.begin : agreed.beginOf((to - agreed.begin) / agreed.periodMs + 1);
+  return next <= agreed.beginOf(agreed.periods) ? next : 0;
 }
 
 /** A side confirms how many days of the present period were days of force majeure. */
@@ -259,8 +257,8 @@ function run(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): void
     done.mark(METER, agreed.beginOf(1));
     done.schedule(agreed.settles(0));
   } else if (event.kind == sdk.SEGMENT && isOfMeter) {
-    took(agreed, kept, event.segment);
-    mark(agreed, event.segment.interval.to, done);
+    const next = took(agreed, kept, event.segment);
+    if (next > 0) done.mark(METER, next);
   } else if (event.kind == sdk.RETURNED && isOfMeter) {
     took(agreed, kept, event.segment);
   } else if (event.kind == sdk.CORRECTED && isOfMeter) {
