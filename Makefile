@@ -17,6 +17,7 @@
 #   make web               build the client app anew into web/dist (Node 20 or later); the binary carries what lies there
 #   make web-test          the app's journeys in a browser, on a real node
 #   make contracts         build the contracts' modules anew (contracts/*/contract.wasm), which tests run
+#   make assemblyscript    the same for those in AssemblyScript, and hold its SDK against the Rust one (Node 20 or later)
 
 DAYS ?= 365
 DATA ?= ./data/demo
@@ -42,7 +43,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo network build test hostile week deny wasm contracts contracts-check web web-check web-test
+.PHONY: help demo network build test hostile week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -122,4 +123,12 @@ contracts:
 contracts-check: contracts
 	@if git diff --quiet HEAD -- contracts; then echo "contracts' modules are what their sources make"; \
 	elif [ "$$(git show HEAD:contracts/rustc)" != "$$(rustc --version)" ]; then echo "not compared: made by $$(git show HEAD:contracts/rustc)"; \
+	else git diff --stat HEAD -- contracts; exit 1; fi
+
+# The compiler is pinned by package-lock.json, so its bytes are the same everywhere.
+assemblyscript:
+	cd sdk/assemblyscript && npm ci --no-audit --no-fund && npm test && npm run contract
+
+assemblyscript-check: assemblyscript
+	@if git diff --quiet HEAD -- contracts; then echo "the modules in AssemblyScript are what their sources make"; \
 	else git diff --stat HEAD -- contracts; exit 1; fi

@@ -2,7 +2,7 @@
 
 use contract_ev_session::EvSession;
 use utilidor_program::coded::{Native, Respond};
-use utilidor_program::host::Host;
+use utilidor_program::host::{Host, unheld};
 use utilidor_program::wasm::Module;
 use utilidor_program_sdk::MINUTE_MS;
 use utilidor_types::agreement::*;
@@ -176,6 +176,21 @@ fn parking_outside_of_the_hours_is_free_and_power_counts_on_weekdays() {
 }
 
 #[test]
+fn a_session_is_settled_after_the_grace_time_for_late_readings() {
+    let mut host = host(Sheet { start: 500_000, ..FREE });
+    host.pass_to(at(MONDAY, 600));
+    host.reading(0, host.now(), Quantity(0)).unwrap();
+    host.command(Party::OWNER, &[1]).unwrap();
+    host.pass_to(at(MONDAY, 660));
+    host.command(Party::OWNER, &[3]).unwrap();
+    host.pass_to(at(MONDAY, 674));
+    assert_eq!(host.statements().len(), 0, "15 minutes are agreed");
+    host.reading(0, at(MONDAY, 674), Quantity(KWH)).unwrap();
+    host.pass_to(at(MONDAY, 675));
+    assert_eq!(host.statements().len(), 1);
+}
+
+#[test]
 fn only_the_owner_says_how_far_a_session_is_and_in_order() {
     let mut host = host(FREE);
     assert!(host.command(Party::USER, &[1]).is_err());
@@ -193,9 +208,46 @@ fn the_built_module_comes_to_the_same_as_its_source() {
     assert_eq!(session_on(host_on(module, COMPLEX), (SATURDAY, 13 * 60 + 30), 114, wh, 71), 1_250);
 }
 
+/// Each sentence of the text, and the test that holds it.
+const HELD: &[(&str, &str)] = &[
+    (
+        "Charging sessions of an electric vehicle: a start fee, energy, time of charging and of parking, each in steps that are rounded up, between a lowest and a highest price",
+        "the_complex_tariff_on_a_monday_morning_with_little_power",
+    ),
+    ("Prices are net", "energy_alone_and_with_a_start_fee"),
+    (
+        "A session is settled after a grace time for late readings",
+        "a_session_is_settled_after_the_grace_time_for_late_readings",
+    ),
+    ("Start fee of a session", "energy_alone_and_with_a_start_fee"),
+    (
+        "Energy by the certified readings of the charging point's meter, rounded up to whole steps, times the price",
+        "energy_is_billed_in_steps",
+    ),
+    (
+        "Time of charging, rounded up to whole steps (quantity in milliseconds): at the lower price up to the agreed power, above it at the price of weekdays or of weekends, as the session began",
+        "the_complex_tariff_on_a_monday_morning_with_little_power",
+    ),
+    (
+        "Time of charging, rounded up to whole steps (quantity in milliseconds): at the lower price up to the agreed power, above it at the price of weekdays or of weekends, as the session began",
+        "the_complex_tariff_on_a_saturday_afternoon_with_much_power",
+    ),
+    (
+        "Time of parking after charging, rounded up to whole steps (quantity in milliseconds), at the price of the day and hour at which parking began; outside of those hours it is free",
+        "parking_is_billed_in_quarters_of_an_hour",
+    ),
+    (
+        "Time of parking after charging, rounded up to whole steps (quantity in milliseconds), at the price of the day and hour at which parking began; outside of those hours it is free",
+        "parking_outside_of_the_hours_is_free_and_power_counts_on_weekdays",
+    ),
+    ("What is missing from the lowest price of a session", "a_lowest_price_holds_for_little_energy"),
+    ("What goes beyond the highest price of a session, which the owner bears", "a_highest_price_holds_for_much_energy"),
+];
+
 #[test]
-fn the_manifest_describes_the_parameters_that_the_program_reads() {
+fn the_manifest_describes_the_parameters_and_each_sentence_is_held_by_a_test() {
     let manifest: Manifest = serde_json::from_str(include_str!("../manifest.json")).unwrap();
     assert_eq!(manifest.parameters.len() * PARAMETER_BYTES, FREE.parameters().len());
     assert!(encode(&manifest).len() < MAX_MANIFEST_BYTES);
+    assert_eq!(unheld(&manifest, HELD, include_str!("published_numbers.rs")), Vec::<String>::new());
 }

@@ -5,7 +5,7 @@
 
 use contract_take_or_pay::TakeOrPay;
 use utilidor_program::coded::{Native, Respond};
-use utilidor_program::host::Host;
+use utilidor_program::host::{Host, unheld};
 use utilidor_program::wasm::{EVENT_FUEL, Module};
 use utilidor_program_sdk::{DAY_MS, HOUR_MS};
 use utilidor_types::agreement::*;
@@ -31,6 +31,13 @@ fn play(sheet: Sheet) -> Host<Native> {
     play_on(Native(utilidor_program_sdk::answer::<TakeOrPay>), sheet)
 }
 
+fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
+    let mut host = Host::new(run, terms(sheet), Money::units(1_000_000), BEGIN);
+    host.sign().unwrap();
+    host.reading(0, BEGIN, Quantity(0)).unwrap();
+    host
+}
+
 fn terms(sheet: Sheet) -> AgreementTerms {
     let Sheet { minimum_m3, days, periods, make_up, allowance } = sheet;
     let numbers = [3_000_000, minimum_m3 * M3, BEGIN.0, days * DAY_MS, periods, make_up, 6 * HOUR_MS, 50_000_000];
@@ -54,13 +61,6 @@ fn terms(sheet: Sheet) -> AgreementTerms {
     let hard_end = HardEnd { at: Timestamp(to.0 + 30 * DAY_MS), fallback: Fallback::GiveBack };
     let terms = AgreementTerms::between(AccountId([1; 32]), AccountId([2; 32]), Program::Coded(coded));
     AgreementTerms { hard_end: Some(hard_end), ..terms }
-}
-
-fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
-    let mut host = Host::new(run, terms(sheet), Money::units(1_000_000), BEGIN);
-    host.sign().unwrap();
-    host.reading(0, BEGIN, Quantity(0)).unwrap();
-    host
 }
 
 /// Lets periods pass in which so much is taken, and gives what each statement says: clause, cubic metres, money.
@@ -137,6 +137,23 @@ fn a_grace_time_beyond_a_period_and_a_meter_that_fills_are_refused() {
 }
 
 #[test]
+fn a_lowered_minimum_is_rounded_down() {
+    let mut host = play(SHEET);
+    host.command(Party::USER, &[1, 10, 0]).unwrap();
+    host.command(Party::OWNER, &[1, 10, 0]).unwrap();
+    // 100 m3 x 20 / 30 = 66.666666 m3 at 3.00, not 66.666667.
+    assert_eq!(take(&mut host, 30, &[0])[0], [(0, 0, 0), (1, 66, 199)]);
+}
+
+#[test]
+fn the_oldest_deficiency_is_made_up_first() {
+    let mut host = play(Sheet { periods: 4, make_up: 2, ..SHEET });
+    let said = take(&mut host, 30, &[80, 90, 110, 130]);
+    assert_eq!(said[2], [(0, 100, 300), (2, 10, 0)]);
+    assert_eq!(said[3], [(0, 120, 360), (2, 10, 0)], "the second period's is left, the first one's is too old");
+}
+
+#[test]
 fn one_side_alone_confirms_nothing_and_others_nothing_at_all() {
     let mut host = play(SHEET);
     host.command(Party::USER, &[1, 30, 0]).unwrap();
@@ -180,10 +197,107 @@ fn the_built_module_comes_to_the_same_as_its_source() {
     assert!(built.most_fuel() < EVENT_FUEL / 2, "{}", built.most_fuel());
 }
 
+/// The same contract in AssemblyScript.
+const TWIN: &[u8] = include_bytes!("../assemblyscript/contract.wasm");
+
+/// Plays all that these tests play, and gives every answer.
+fn all_answers<R: Respond>(run: impl Fn() -> R) -> Vec<utilidor_program::host::Acted> {
+    let mut answers = Vec::new();
+    let sheets = [
+        (SHEET, 30, vec![80, 130, 100]),
+        (Sheet { periods: 4, make_up: 2, ..SHEET }, 30, vec![80, 90, 110, 130]),
+        (Sheet { minimum_m3: 36_500, days: 365, periods: 1, ..SHEET }, 365, vec![30_000]),
+        (Sheet { periods: 1, allowance: Money::units(100), ..SHEET }, 30, vec![100]),
+        (Sheet { periods: 20, make_up: 30, ..SHEET }, 30, vec![0; 20]),
+        // Beyond 64 bits: a fault, and no other number.
+        (Sheet { minimum_m3: u64::MAX / M3, ..SHEET }, 30, vec![0]),
+        (Sheet { periods: 0, ..SHEET }, 30, vec![]),
+    ];
+    for (sheet, days, taken) in sheets {
+        let mut host = Host::new(run(), terms(sheet), Money::units(1_000_000), BEGIN);
+        let _ = host.sign();
+        let _ = host.reading(0, BEGIN, Quantity(0));
+        for (by, bytes) in [(Party::USER, &[1, 10, 0][..]), (Party::OWNER, &[1, 14, 0]), (Party::USER, &[2, 1, 0])] {
+            let _ = host.command(by, bytes);
+        }
+        let _ = host.command(Party::OWNER, &[1, 255, 255]);
+        let _ = host.correct(0, Window { from: BEGIN, to: Timestamp(BEGIN.0 + HOUR_MS) }, Quantity(5), Quantity(9));
+        let mut register = 0;
+        for (period, taken) in (1..).zip(taken) {
+            register += taken * M3;
+            let _ = host.reading(0, Timestamp(BEGIN.0 + period * days * DAY_MS), Quantity(register));
+            host.pass_to(Timestamp(BEGIN.0 + period * days * DAY_MS + DAY_MS));
+        }
+        let _ = host.terminate(Party::USER, false);
+        let _ = host.terminate(Party::OWNER, true);
+        answers.extend_from_slice(host.acted());
+    }
+    answers
+}
+
 #[test]
-fn the_manifest_describes_the_parameters_that_the_program_reads() {
+fn its_twin_in_assemblyscript_answers_the_same_within_an_events_fuel() {
+    let native = all_answers(|| Native(utilidor_program_sdk::answer::<TakeOrPay>));
+    let twin = all_answers(|| Module::compile(TWIN).unwrap());
+    assert!(native.len() > 60 && native.len() == twin.len(), "{} events", native.len());
+    for (native, twin) in native.iter().zip(&twin) {
+        assert_eq!((native.at, &native.told, &native.answer), (twin.at, &twin.told, &twin.answer));
+    }
+    let fuel = twin.iter().filter(|acted| acted.answer.is_ok()).map(|acted| acted.fuel).max();
+    assert!(fuel.unwrap() < EVENT_FUEL / 2, "{fuel:?}");
+    assert_eq!(take(&mut play_on(Module::compile(TWIN).unwrap(), SHEET), 30, &[80])[0], [(0, 80, 240), (1, 20, 60)]);
+}
+
+#[test]
+fn its_twin_in_assemblyscript_says_the_same_to_its_readers() {
+    let manifest: Manifest = serde_json::from_str(include_str!("../manifest.json")).unwrap();
+    let twin: Manifest = serde_json::from_str(include_str!("../assemblyscript/manifest.json")).unwrap();
+    assert_eq!(Manifest { name: manifest.name.clone(), ..twin }, manifest);
+}
+
+/// Each sentence of the text, and the test that holds it.
+const HELD: &[(&str, &str)] = &[
+    (
+        "The user pays for a minimum quantity in each period whether it takes it or not",
+        "what_was_paid_and_not_taken_is_made_up_later",
+    ),
+    (
+        "What it has paid and not taken it may take later without paying again",
+        "what_was_paid_and_not_taken_is_made_up_later",
+    ),
+    (
+        "Days of force majeure that both sides confirm lower the minimum in proportion",
+        "days_of_force_majeure_lower_the_minimum_when_both_sides_confirm_them",
+    ),
+    (
+        "Days of force majeure that both sides confirm lower the minimum in proportion",
+        "one_side_alone_confirms_nothing_and_others_nothing_at_all",
+    ),
+    (
+        "Taken: what was taken in the period, less what was made up, times the price",
+        "what_was_paid_and_not_taken_is_made_up_later",
+    ),
+    (
+        "Deficiency: the minimum less what was taken, times the price",
+        "days_of_force_majeure_lower_the_minimum_when_both_sides_confirm_them",
+    ),
+    ("The minimum is lowered by the share of days of force majeure, rounded down", "a_lowered_minimum_is_rounded_down"),
+    (
+        "Made up: what was taken beyond the minimum and had been paid as a deficiency, oldest first, within the agreed number of periods",
+        "the_oldest_deficiency_is_made_up_first",
+    ),
+    (
+        "Made up: what was taken beyond the minimum and had been paid as a deficiency, oldest first, within the agreed number of periods",
+        "what_is_not_made_up_in_time_is_lost",
+    ),
+    ("It costs nothing", "what_was_paid_and_not_taken_is_made_up_later"),
+];
+
+#[test]
+fn the_manifest_describes_the_parameters_and_each_sentence_is_held_by_a_test() {
     let manifest: Manifest = serde_json::from_str(include_str!("../manifest.json")).unwrap();
     assert_eq!(manifest.parameters.len(), 8);
     assert_eq!(manifest.clauses.len(), 3);
     assert!(encode(&manifest).len() < MAX_MANIFEST_BYTES);
+    assert_eq!(unheld(&manifest, HELD, include_str!("published_numbers.rs")), Vec::<String>::new());
 }

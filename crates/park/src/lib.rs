@@ -6,6 +6,7 @@
 //! | [`tariff`], [`adviser`] | what the station offers, and what each tenant chooses |
 //! | [`tender`] | what is put up each month, and who quotes what |
 //! | [`cast`], [`seats`] | who takes part, under which keys and ids; whose place somebody can take in the client app |
+//! | [`contracts`] | contracts in the parties' own code, and what their statements must say |
 //! | [`consortium`] | the same on several members: a node is killed, an organisation joins |
 //! | [`scenario`] | what everybody does, day by day; the journal |
 //! | [`platform`], [`node`] | what is asked of the platform, and the running node that answers |
@@ -19,6 +20,7 @@
 pub mod adviser;
 pub mod cast;
 pub mod consortium;
+pub mod contracts;
 pub mod data;
 pub mod meters;
 pub mod node;

@@ -39,7 +39,7 @@ pub struct ParkMeter {
     pub carrier: Carrier,
     /// Label of the party whose consumption or generation it measures.
     pub holder: String,
-    /// The tenant, unless it measures generation.
+    /// The tenant whose supply it measures; none for generation and for what a contract of its own is about.
     pub tenant: Option<usize>,
     /// What passes in each hour, in base units.
     pub hours: Vec<u64>,
@@ -58,7 +58,7 @@ pub struct ParkMeter {
     sums: Vec<u64>,
 }
 
-/// All meters, generation first: what is made available must be known before what is taken of it.
+/// All meters, generation and those of contracts first: what is made available must be known before what is taken of it.
 pub fn park_meters(year: &Year) -> Vec<ParkMeter> {
     let mut meters: Vec<ParkMeter> = ROOFS
         .iter()
@@ -74,6 +74,7 @@ pub fn park_meters(year: &Year) -> Vec<ParkMeter> {
             meters.push(ParkMeter::new(label, carrier, &record.name, Some(tenant), load.to_vec()));
         }
     }
+    meters.extend(crate::contracts::meters(year));
     let mut electricity = |tenant: &str| {
         let label = tenant_meter(tenant, Carrier::Electricity);
         let place = meters.iter().position(|meter| meter.label == label).expect("the tenant has electricity");
@@ -113,7 +114,7 @@ pub fn tenant_meter(tenant: &str, carrier: Carrier) -> String {
 }
 
 impl ParkMeter {
-    fn new(label: String, carrier: Carrier, holder: &str, tenant: Option<usize>, hours: Vec<u64>) -> Self {
+    pub(crate) fn new(label: String, carrier: Carrier, holder: &str, tenant: Option<usize>, hours: Vec<u64>) -> Self {
         let mut sums = Vec::with_capacity(hours.len() + 1);
         sums.push(0);
         for hour in &hours {
@@ -247,11 +248,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sixty_six_tenant_meters_follow_two_of_generation() {
+    fn sixty_six_tenant_meters_follow_two_of_generation_and_five_of_contracts() {
         let meters = park_meters(&Year::load());
-        assert_eq!(meters.len(), 68);
-        assert!(meters[..2].iter().all(|meter| meter.tenant.is_none()));
-        assert!(meters[2..].iter().all(|meter| meter.tenant.is_some()));
+        assert_eq!(meters.len(), 73);
+        assert!(meters[..7].iter().all(|meter| meter.tenant.is_none()));
+        assert!(meters[7..].iter().all(|meter| meter.tenant.is_some()));
     }
 
     #[test]

@@ -56,7 +56,7 @@ const SUPPLIED_IS_BILLED: &str = "supplied = billed: ";
 const TOP_UPS: &str = "metered, top-ups of ";
 
 /// The report's names in Chinese.
-const NAMES_IN_CHINESE: [(&str, &str); 35] = [
+const NAMES_IN_CHINESE: [(&str, &str); 38] = [
     ("a tender with several winners", "一次招标多家中标"),
     ("a quote never awarded", "未中标的报价"),
     ("a quote after the gate, refused", "截止后报价，被拒绝"),
@@ -83,6 +83,9 @@ const NAMES_IN_CHINESE: [(&str, &str); 35] = [
     ("no supply is exhausted", "无预付耗尽"),
     ("refused is what should be refused, and nothing else", "仅拒绝应拒绝者"),
     ("what happens once has happened on its day", "一次性事件均如期发生"),
+    ("shared generation is what the data say", "共享光伏的结算与数据重算一致"),
+    ("called load is what the data say", "可中断负荷的结算与数据重算一致"),
+    ("cold taken or paid is what the data say", "照付不议冷量的结算与数据重算一致"),
     ("all nodes hold the same chain, the one that was killed too", "所有节点的链一致，含被强行终止的节点"),
     ("who joined takes part", "新加入者已参与共识"),
     ("bills, energy, money and carbon are those of one member", "账单、能量、资金与碳排放同单成员运行一致"),
@@ -108,6 +111,10 @@ pub fn render(report: &Report, lang: Lang) -> String {
     );
     section(t("Energy and carbon", "能量与碳排放"), energy(report, lang));
     section(t("Revenue, CNY", "收入（元）"), revenue(report, lang));
+    section(
+        t("Contracts in the parties' own code: what was paid, by which clause", "自编合约：按条款的付款"),
+        contracts(report, lang),
+    );
     section(t("Supplied and billed", "供应与计费"), balances(report, lang));
     section(t("The platform's work", "平台运行"), work(report, lang));
     section(t("What happens once", "一次性事件"), occasions(report, lang));
@@ -268,12 +275,53 @@ fn energy(report: &Report, lang: Lang) -> String {
 
 fn revenue(report: &Report, lang: Lang) -> String {
     let t = |en, zh| lang.of(en, zh);
-    let mut table =
-        table(&[t("owner", "供能方"), t("packages", "套餐"), t("purchases", "交易"), t("forfeits", "保证金净额")]);
+    let mut table = table(&[
+        t("owner", "供能方"),
+        t("packages", "套餐"),
+        t("purchases", "交易"),
+        t("own contracts", "自编合约"),
+        t("forfeits", "保证金净额"),
+    ]);
     for revenue in &report.revenue {
-        let sign = if revenue.forfeits_micro < 0 { "-" } else { "" };
-        let forfeits = format!("{sign}{}", whole(Money(revenue.forfeits_micro.unsigned_abs())));
-        row(&mut table, vec![revenue.owner.clone(), whole(revenue.subscriptions), whole(revenue.purchases), forfeits]);
+        let cells = vec![
+            revenue.owner.clone(),
+            whole(revenue.subscriptions),
+            whole(revenue.purchases),
+            signed(revenue.contracts_micro),
+            signed(revenue.forfeits_micro),
+        ];
+        row(&mut table, cells);
+    }
+    table.to_string()
+}
+
+/// Money that may be below zero.
+fn signed(micro: i64) -> String {
+    let sign = if micro < 0 { "-" } else { "" };
+    format!("{sign}{}", whole(Money(micro.unsigned_abs())))
+}
+
+fn contracts(report: &Report, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&[
+        t("contract", "合约"),
+        t("clause", "条款"),
+        t("who pays whom", "付款方与收款方"),
+        t("kWh", "千瓦时"),
+        t("CNY", "元"),
+    ]);
+    for contract in &report.contracts {
+        for clause in &contract.clauses {
+            let text = if lang == Lang::En { &clause.text.en } else { &clause.text.zh };
+            let cells = vec![
+                contract.name.clone(),
+                format!("{} {}", clause.clause, &**text),
+                format!("{} -> {}", clause.from, clause.to),
+                thousands((clause.quantity.0 / 3_600_000).into()),
+                whole(clause.amount),
+            ];
+            row(&mut table, cells);
+        }
     }
     table.to_string()
 }

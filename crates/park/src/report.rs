@@ -9,9 +9,11 @@
 
 mod bill;
 mod check;
+mod contract;
 mod occasion;
 
 pub use bill::{baseline, mode_name};
+pub use contract::{ClauseReport, ContractReport};
 
 use crate::adviser::{Mode, area_charge};
 use crate::cast::{Cast, ROOFS, STATION};
@@ -118,6 +120,9 @@ pub struct Revenue {
     pub subscriptions: Money,
     /// By purchases.
     pub purchases: Money,
+    /// By contracts in the parties' own code: gained less paid, in millionths.
+    #[serde(default)]
+    pub contracts_micro: i64,
     /// Deposits gained less deposits lost, in millionths.
     pub forfeits_micro: i64,
 }
@@ -212,6 +217,9 @@ pub struct Report {
     pub agreements: BTreeMap<String, BTreeMap<String, u64>>,
     /// Purchases that executed by themselves.
     pub contracts_executed: u64,
+    /// Contracts in the parties' own code.
+    #[serde(default)]
+    pub contracts: Vec<ContractReport>,
     /// Tenders held.
     pub tenders: u64,
     /// Sealed quotes.
@@ -271,6 +279,7 @@ impl Report {
                 .collect(),
             agreements: scope.agreements(),
             contracts_executed: purchases.len() as u64,
+            contracts: scope.contracts(),
             tenders: journal.tenders.len() as u64,
             quotes: books.quotes.len() as u64,
             quotes_unopened: books.quotes.iter().filter(|quote| quote.opening.is_none()).count() as u64,
@@ -308,6 +317,7 @@ impl Report {
             ("revenue", self.revenue == other.revenue),
             ("agreements", self.agreements == other.agreements),
             ("contracts_executed", self.contracts_executed == other.contracts_executed),
+            ("contracts", self.contracts == other.contracts),
             ("quotes", (self.quotes, self.quotes_unopened) == (other.quotes, other.quotes_unopened)),
             ("readings_certified", self.readings_certified == other.readings_certified),
             ("statements_issued", self.statements_issued == other.statements_issued),
@@ -351,7 +361,8 @@ impl Scope<'_> {
             .filter(|agreement| agreement.status == Status::Settled)
             .map(|a| a.agreement)
             .collect();
-        let of_purchase = |record: &&StatementView| over.contains(&record.statement.agreement);
+        let of_purchase =
+            |record: &&StatementView| record.kind == Kind::Purchase && over.contains(&record.statement.agreement);
         self.books.statements.iter().filter(of_purchase).collect()
     }
 

@@ -12,6 +12,7 @@
 //! k-th transaction is always the same one: when the demonstration is taken up again after an interruption it walks through
 //! the same days, and what the chain has already, by the accounts' nonces, is not submitted a second time.
 
+mod contract;
 mod journal;
 mod special;
 mod supply;
@@ -334,7 +335,9 @@ impl<'a, P: Platform> Player<'a, P> {
                     self.begin_subscription(tenant, 0);
                 }
                 self.subscribe_new().await?;
+                self.conclude_contracts().await?;
             }
+            self.call_for_load(day).await?;
             if date.day == 1 {
                 self.pay_periods(day).await?;
                 self.publish_tenders(date.month).await?;

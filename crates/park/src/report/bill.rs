@@ -130,7 +130,8 @@ impl Scope<'_> {
         for record in self.books.statements.iter().filter(|record| record.owner == account) {
             match record.kind {
                 Kind::Purchase => purchases.0 += record.statement.paid.0,
-                _ => subscriptions.0 += record.statement.paid.0,
+                Kind::Subscription => subscriptions.0 += record.statement.paid.0,
+                Kind::Coded => {}
             }
             for line in &record.statement.lines {
                 match line {
@@ -143,7 +144,8 @@ impl Scope<'_> {
         if owner == STATION {
             subscriptions.0 += self.debts_paid().0;
         }
-        Revenue { owner: owner.into(), subscriptions, purchases, forfeits_micro: forfeits }
+        let contracts_micro = self.by_contracts(account);
+        Revenue { owner: owner.into(), subscriptions, purchases, contracts_micro, forfeits_micro: forfeits }
     }
 
     /// What tenants have paid later of what they could not pay with a statement.

@@ -82,6 +82,7 @@ impl Scope<'_> {
             report.refused == self.journal.refusals,
             format!("{:?}", report.refused),
         ));
+        checks.extend(self.contracts_hold());
         let missing: Vec<&str> = report
             .occasions
             .iter()
