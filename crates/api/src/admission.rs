@@ -58,7 +58,7 @@ pub(crate) struct Admitted {
     pub ends: Timestamp,
     /// The token's hash, to ask again whether it still counts.
     pub token: Digest,
-    /// Whether the chain knew the key when it signed in: as an account's, or as a validator's.
+    /// Whether the chain knew it when it signed in: sessions of strangers make room for each other.
     pub known: bool,
 }
 
@@ -119,14 +119,9 @@ impl Admission {
         *tagged_hash("utilidor/challenge", &[&self.secret, of]).0.first_chunk().expect("a digest has 32 bytes")
     }
 
-    /// Opens a session for who answers a challenge, as `viewer`; `known` tells whether the chain knows the signer. Gives the token.
-    pub fn sign_in(
-        &self,
-        answer: &SignIn,
-        host: &str,
-        viewer: Viewer,
-        known: bool,
-    ) -> Result<(String, Admitted), Problem> {
+    /// Opens a session for who answers a challenge; `known` tells whether the chain knows the signer. Gives the token. The session
+    /// keeps whose it is and no role: what it shows is asked of the state each time.
+    pub fn sign_in(&self, answer: &SignIn, host: &str, known: bool) -> Result<(String, Admitted), Problem> {
         let refused = |what: &str| Problem::new(Code::BadSignIn, what);
         let Challenge(bytes) = answer.challenge;
         let ends = u64::from_le_bytes(*bytes.first_chunk().expect("a challenge has 32 bytes"));
@@ -146,6 +141,7 @@ impl Admission {
         if state.answered.insert(answer.challenge, ends).is_some() {
             return Err(refused("the challenge was answered before: ask for another"));
         }
+        let viewer = Viewer::Holder { account, scope: Scope::whole() };
         admit(&mut state, TokenKind::Session, account, viewer, SESSION_MS, known)
     }
 
@@ -307,8 +303,7 @@ mod tests {
     }
 
     fn sign_in(admission: &Admission, answer: &SignIn, host: &str) -> Result<(String, Admitted), Problem> {
-        let viewer = Viewer::Holder { account: AccountId::of(&answer.signer), scope: Scope::whole() };
-        admission.sign_in(answer, host, viewer, true)
+        admission.sign_in(answer, host, true)
     }
 
     fn answer(admission: &Admission, key: &PrivateKey) -> SignIn {

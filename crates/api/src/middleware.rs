@@ -49,10 +49,16 @@ pub(crate) async fn bound_and_log(State(app): State<App>, peer: Peer, request: R
     response
 }
 
-/// Answers with a problem when an answer takes longer than `limit`.
+/// Answers with a problem when an answer takes longer than `limit`. The request is dropped then, and what it held is free.
 pub(crate) async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(Code::Timeout, format!("no answer within {} s", limit.as_secs())).into_response(),
+        Err(_) => {
+            let detail = format!(
+                "no answer within {} s: ask for less, with a smaller limit or a shorter time, or again later",
+                limit.as_secs()
+            );
+            Problem::new(Code::Timeout, detail).into_response()
+        }
     }
 }

@@ -60,7 +60,10 @@ impl IntoResponse for Problem {
 
 impl From<utilidor_index::ReadError> for Problem {
     fn from(error: utilidor_index::ReadError) -> Self {
-        Self::internal(&error)
+        match error {
+            utilidor_index::ReadError::GivenUp => Self::new(Code::Timeout, error.to_string()),
+            utilidor_index::ReadError::Sqlite(_) => Self::internal(&error),
+        }
     }
 }
 

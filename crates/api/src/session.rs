@@ -37,10 +37,15 @@ pub(crate) async fn described(app: &App, admitted: Admitted) -> Result<SessionVi
         account,
         member: member.map(|(member, _)| member),
         roles: member.map_or_else(Roles::default, |(_, roles)| roles),
-        sees_everything: viewer == Viewer::Operator || (sees && kind != TokenKind::Oversight),
+        sees_everything: sees && kind != TokenKind::Oversight,
         categories,
         ends_ms: ends,
     })
+}
+
+/// Whether the chain knows whoever asks: as a member, or as a node that validates.
+async fn is_known(app: &App, viewer: Viewer) -> Result<bool, Problem> {
+    app.ask(viewer, |questions| Ok(questions.asking_member().is_some() || questions.sees_everything())).await
 }
 
 /// A challenge to be signed, good for a minute and for one sign-in.
@@ -76,13 +81,8 @@ async fn sign_in(
         return Err(Problem::new(Code::BadSignIn, detail));
     }
     let viewer = Viewer::Holder { account: AccountId::of(&answer.signer), scope: Scope::whole() };
-    let signer = answer.signer;
-    let found = app.ask(viewer, move |questions| match questions.is_validator(&signer)? {
-        true => Ok((Viewer::Operator, true)),
-        false => Ok((viewer, questions.asking_member().is_some())),
-    });
-    let (viewer, known) = found.await?;
-    let (token, admitted) = app.admission.sign_in(&answer, &host, viewer, known)?;
+    let known = is_known(&app, viewer).await?;
+    let (token, admitted) = app.admission.sign_in(&answer, &host, known)?;
     Ok(axum::Json(NewToken { token, session: described(&app, admitted).await? }))
 }
 
@@ -155,15 +155,10 @@ async fn make_token(
     SignedIn(admitted): SignedIn,
     Json(wish): Json<TokenWish>,
 ) -> Result<axum::Json<NewToken>, Problem> {
-    let Admitted { account, known, viewer, .. } = by_key(admitted)?;
-    // A validator's key is known, and no account: what such a token shows is nothing.
-    if viewer == Viewer::Operator {
-        let detail = "a node's key is no account: sign in with an account's key to make a token";
-        return Err(Problem::new(Code::OutOfScope, detail));
-    }
+    let Admitted { account, viewer, .. } = by_key(admitted)?;
     // Keys cost nothing: strangers would take all the tokens that there may be.
-    if !known {
-        let detail = "the key's account is not open on this chain: sign in again once it is";
+    if !is_known(&app, viewer).await? {
+        let detail = "the key's account is no member's on this chain: ask its council to admit you";
         return Err(Problem::new(Code::OutOfScope, detail));
     }
     let admission = Arc::clone(&app.admission);

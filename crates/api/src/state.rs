@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utilidor_chain::Handle;
-use utilidor_index::{Questions, ReadError, Reader};
+use utilidor_index::{Interest, Questions, ReadError, Reader};
 use utilidor_types::session::Category;
 use utilidor_view::Viewer;
 use utilidor_view::limits::MAX_SUBMISSION_BYTES;
@@ -104,24 +104,35 @@ impl Drop for Busy {
     }
 }
 
+/// Who waits for an answer. A request that is given up is dropped, and this with it.
+struct Waits(Interest);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.lose();
+    }
+}
+
 impl Readers {
     fn new(free: Vec<Reader>) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(free.len()));
         Arc::new(Self { free: Mutex::new(free), permits })
     }
 
-    /// Answers a question; one that panics is answered as a failure of the node, and takes nothing from the others.
+    /// Answers a question; one that panics is answered as a failure of the node, and takes nothing from the others. When nobody
+    /// waits for the answer any more, because its time is over or its client gone, the reader stops and is free for the next one.
     async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         viewer: Viewer,
         question: impl FnOnce(&Questions<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
-        let readers = Arc::clone(self);
+        let (readers, interest) = (Arc::clone(self), Interest::new());
+        let _waits = Waits(interest.clone());
         let permit = Arc::clone(&readers.permits).acquire_owned().await.expect("the semaphore is never closed");
         let answer = tokio::task::spawn_blocking(move || {
             let busy = Busy::take(readers, permit);
             let reader = busy.reader.as_ref().expect("a permit stands for a reader");
-            reader.questions(viewer).and_then(|questions| question(&questions))
+            reader.questions_while(&interest, viewer).and_then(|questions| question(&questions))
         });
         Ok(answer.await.map_err(|error| Problem::internal(&error))??)
     }
@@ -232,20 +243,43 @@ mod tests {
     use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
     use utilidor_types::{AccountId, Genesis, PrivateKey, Role, Roles, Timestamp};
 
-    #[tokio::test]
-    async fn questions_that_panic_are_answered_as_failures_and_take_no_reader() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("index.sqlite");
+    /// A single reader of an empty index.
+    fn one_reader(folder: &Path) -> Arc<Readers> {
+        let path = folder.join("index.sqlite");
         let [founder, node] = [3, 4].map(|seed| PrivateKey::ed25519([seed; 32]).public_key());
         let member = GenesisMember { account: AccountId::of(&founder), roles: Roles::of(&[Role::Validator]) };
         let (members, begins) = (vec![member].try_into().unwrap(), Timestamp(1_735_660_800_000));
         let genesis = Genesis::alone(ChainKind::Development, begins, node, members, Limits::DEFAULT);
         let _index = Index::open(&path, &genesis).unwrap();
-        let readers = Readers::new(vec![Reader::open(&path).unwrap()]);
+        Readers::new(vec![Reader::open(&path).unwrap()])
+    }
+
+    #[tokio::test]
+    async fn questions_that_panic_are_answered_as_failures_and_take_no_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = one_reader(folder.path());
         for _ in 0..3 {
             let panicked = readers.ask(Viewer::Public, |_| -> Result<(), ReadError> { panic!("a fault") }).await;
             assert_eq!(panicked.unwrap_err().0.code, "node/internal");
         }
         assert_eq!(readers.ask(Viewer::Operator, |questions| Ok(questions.sees_everything())).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_nobody_waits_for_any_more_gives_its_reader_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = one_reader(folder.path());
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let endless = readers.ask(Viewer::Operator, move |questions| -> Result<(), ReadError> {
+            let _ = began.send(());
+            loop {
+                questions.height()?;
+            }
+        });
+        tokio::select! {
+            answer = endless => panic!("it has no end: {answer:?}"),
+            begun = begun => begun.unwrap(),
+        }
+        assert_eq!(readers.ask(Viewer::Operator, |questions| questions.height()).await, Ok(0));
     }
 }

@@ -26,7 +26,7 @@ pub mod questions;
 mod store;
 
 pub use page::{Paging, PagingRefused};
-pub use questions::{Questions, ReadError, Reader};
+pub use questions::{Interest, Questions, ReadError, Reader};
 pub use store::{CompareError, Compared, Difference, SCHEMA_VERSION, compare};
 
 use crate::fold::{FoldError, Known};

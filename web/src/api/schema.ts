@@ -9700,7 +9700,7 @@ export interface operations {
             query?: {
                 /** @description `html` (unless given) or `pdf`. */
                 form?: "html" | "pdf";
-                /** @description `en` (unless given) or `zh`; a PDF is in English. */
+                /** @description `en` (unless given) or `zh`. */
                 lang?: "en" | "zh";
             };
             header?: never;

@@ -1,11 +1,12 @@
 //! The council, its motions, and the validators.
 
+use super::sight::validators;
 use super::{CAUSE, CAUSE_JOIN, Questions, Read, cause};
 use crate::page::Paging;
 use crate::store::columns::{int, maybe_uint, maybe_value, named, roles, time, value};
 use rusqlite::{Row, params};
 use utilidor_types::validator::Epochs;
-use utilidor_types::{AccountId, Genesis, Header, MemberId, Motion, MotionId, PublicKey, Role, Roster, Validator};
+use utilidor_types::{AccountId, Genesis, Header, MemberId, Motion, MotionId, Role, Validator};
 use utilidor_view::{AppointedView, CouncilView, EpochView, MotionFilter, MotionStatus, MotionView, Page, VoteView};
 
 /// All motions, for a query that goes on with a condition.
@@ -45,7 +46,7 @@ impl Questions<'_> {
         })?;
         let seated = members.into_iter().filter(|(_, roles)| roles.has(Role::Validator));
         let seats: Vec<MemberId> = seated.map(|(member, _)| member).collect();
-        let validators = self.validators()?;
+        let validators = validators(&self.sql)?;
         let appointed = self.all("SELECT validator, ready FROM appointed ORDER BY member", [], |row| {
             let validator: Validator = value(row, "validator")?;
             // Until the epoch ends a node that moves has its old address in the set.
@@ -55,15 +56,6 @@ impl Questions<'_> {
         let needed = u32::try_from(genesis.threshold.needed(seats.len())).unwrap_or(u32::MAX);
         let epoch = self.epoch(genesis.epochs())?;
         Ok(CouncilView { seats, threshold: genesis.threshold, needed, epoch, validators, appointed })
-    }
-
-    fn validators(&self) -> Read<Roster> {
-        self.one("SELECT body FROM validator_sets ORDER BY version DESC LIMIT 1", [], |row| value(row, "body"))
-    }
-
-    /// Whether a node with this key takes part in consensus.
-    pub fn is_validator(&self, key: &PublicKey) -> Read<bool> {
-        Ok(self.validators()?.keys().any(|validator| validator == key))
     }
 
     /// The epoch of the next block; none where epochs never end, or before there is a block.

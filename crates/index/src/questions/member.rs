@@ -26,9 +26,10 @@ const ACCOUNT: &str = "SELECT accounts.id AS id, account, members.member AS memb
     accounts.height AS height FROM accounts JOIN members ON members.id = accounts.member";
 
 impl Questions<'_> {
-    /// Members in the order of admission. Which accounts are one member's is told to that member only [M3].
+    /// Members in the order of admission, told to members. Which accounts are one member's is told to that member only [M3].
     pub fn members(&self, paging: Paging) -> Read<Page<MemberView>> {
-        let sql = format!("SELECT * FROM members WHERE {} {} LIMIT ?2", paging.beyond("id"), paging.by("id"));
+        let (beyond, order) = (paging.beyond("id"), paging.by("id"));
+        let sql = format!("SELECT * FROM members WHERE {beyond} AND {} {order} LIMIT ?2", self.members_seen());
         let mut page = self.page(paging, &sql, [paging.after(), paging.fetch()], |row| {
             let member = MemberView {
                 member: MemberId(row.get("member")?),

@@ -31,8 +31,10 @@ pub use history::Happening;
 pub use series::SeriesRefused;
 
 use crate::store::columns::{maybe_value, time, uint};
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, Transaction};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, Params, Row, Transaction};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use utilidor_types::{DueItem, Timestamp, TransactionHash};
 use utilidor_view::{CauseView, DueView, Page, Viewer};
 
@@ -42,30 +44,80 @@ use sight::Sight;
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// Nobody waits for the answer any more.
+    #[error("the question was given up before it was answered: ask for less, or again later")]
+    GivenUp,
     /// SQLite failed, or a column does not hold what this release writes there.
     #[error("cannot read the index")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
 }
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Self::GivenUp,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// Whether somebody still waits for an answer. Clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Interest(Arc<AtomicBool>);
+
+impl Interest {
+    /// Somebody does.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Nobody does any more: the question ends as soon as may be.
+    pub fn lose(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_lost(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Steps of SQLite's machine between two looks at whether somebody still waits: well under a millisecond's.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
 /// The index, to read.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    /// In the answer to the present question.
+    interest: Arc<Mutex<Interest>>,
 }
 
 impl Reader {
     /// Opens the index in a file that exists.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
-        let connection = crate::store::open_to_read(path.as_ref())?;
+        let mut connection = crate::store::open_to_read(path.as_ref())?;
         sight::prepare(&connection)?;
-        Ok(Self { connection })
+        let interest = Arc::<Mutex<Interest>>::default();
+        let present = Arc::clone(&interest);
+        let is_lost = move || present.lock().is_ok_and(|interest| interest.is_lost());
+        connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(is_lost))?;
+        Ok(Self { connection, interest })
     }
 
     /// The present state of the index, as `viewer` may see it.
     pub fn questions(&self, viewer: Viewer) -> Result<Questions<'_>, ReadError> {
+        self.questions_while(&Interest::new(), viewer)
+    }
+
+    /// The same, for as long as somebody waits for the answer.
+    pub fn questions_while(&self, interest: &Interest, viewer: Viewer) -> Result<Questions<'_>, ReadError> {
+        if interest.is_lost() {
+            return Err(ReadError::GivenUp);
+        }
+        *self.interest.lock().expect("no holder of this lock panics") = interest.clone();
         let sql = self.connection.unchecked_transaction()?;
         let sight = Sight::of(&sql, viewer)?;
-        Ok(Questions { sql, sight })
+        Ok(Questions { sql, sight, interest: interest.clone() })
     }
 
     /// Bytes of the tables. The write-ahead log beside them is bounded and comes to nothing when it has been folded in.
@@ -80,6 +132,7 @@ impl Reader {
 pub struct Questions<'a> {
     sql: Transaction<'a>,
     sight: Sight,
+    interest: Interest,
 }
 
 type Read<T> = Result<T, ReadError>;
@@ -90,8 +143,12 @@ impl Questions<'_> {
         self.one("SELECT height FROM meta", [], |row| uint(row, "height"))
     }
 
-    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
-        self.sql.prepare_cached(sql)
+    /// A long answer can be made of many short statements, so each is one more place to end at.
+    fn prepare(&self, sql: &str) -> Read<CachedStatement<'_>> {
+        match self.interest.is_lost() {
+            true => Err(ReadError::GivenUp),
+            false => Ok(self.sql.prepare_cached(sql)?),
+        }
     }
 
     /// The row that is there.
@@ -155,5 +212,44 @@ impl Questions<'_> {
     fn cause_of(&self, receipt: i64) -> Read<CauseView> {
         let sql = format!("SELECT {CAUSE} FROM (SELECT ? AS receipt) AS it {CAUSE_JOIN}");
         self.one(&sql, [receipt], cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Index;
+    use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
+    use utilidor_types::{AccountId, Genesis, PrivateKey, Role, Roles};
+
+    #[test]
+    fn a_question_ends_when_nobody_waits_for_its_answer_and_the_reader_answers_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.sqlite");
+        let [founder, node] = [3, 4].map(|seed| PrivateKey::ed25519([seed; 32]).public_key());
+        let member = GenesisMember { account: AccountId::of(&founder), roles: Roles::of(&[Role::Validator]) };
+        let (members, begins) = (vec![member].try_into().unwrap(), Timestamp(1_735_660_800_000));
+        let genesis = Genesis::alone(ChainKind::Development, begins, node, members, Limits::DEFAULT);
+        let _index = Index::open(&path, &genesis).unwrap();
+        let reader = Reader::open(&path).unwrap();
+
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
+        let one_long_statement = |questions: &Questions<'_>| questions.one(endless, [], |row| row.get::<_, i64>(0));
+        let many_short_ones = |questions: &Questions<'_>| loop {
+            if let Err(error) = questions.height() {
+                return Err(error);
+            }
+        };
+        for question in [&one_long_statement as &dyn Fn(&Questions<'_>) -> Read<i64>, &many_short_ones] {
+            let interest = Interest::new();
+            let questions = reader.questions_while(&interest, Viewer::Operator).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| interest.lose());
+                assert!(matches!(question(&questions), Err(ReadError::GivenUp)));
+            });
+            drop(questions);
+            assert!(matches!(reader.questions_while(&interest, Viewer::Operator), Err(ReadError::GivenUp)));
+            assert_eq!(reader.questions(Viewer::Operator).unwrap().height().unwrap(), 0);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What whoever asks may see. It is decided here, and nowhere else; ADR 0023 says why it is as it is.
 //!
 //! ```text
-//! viewer --account, member, roles--> sight: accounts, agreements, meters of each category --> conditions, checks
+//! viewer --account, member, roles now--> sight: accounts, agreements, meters of each category --> conditions, checks
 //! ```
 //!
 //! | what | seen by |
@@ -15,16 +15,21 @@
 //!
 //! Which receipts are told follows from it, in `told`. A transaction's hash is only told to those who may see all of the
 //! transaction: whoever holds the hash can ask for it.
-//! Validators see everything, since their nodes execute everything.
+//! Validators see everything, since their nodes execute everything: their members' accounts, and the keys of their nodes.
+//!
+//! A viewer says who asks, and no role. Roles are those of the state that answers: whoever the council has dismissed sees no
+//! more with what it was let in with before.
 
 use super::{Questions, Read};
-use crate::store::columns::{roles, window};
+use crate::store::columns::{roles, value, window};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use utilidor_types::meter::MeterAuthority;
 use utilidor_types::session::{Category, Subject};
-use utilidor_types::{AccountId, AgreementId, Key, MemberId, MeterId, OfferId, Role, Roles, Timestamp, Window, encode};
+use utilidor_types::{
+    AccountId, AgreementId, Key, MemberId, MeterId, OfferId, Role, Roles, Roster, Timestamp, Window, encode,
+};
 use utilidor_view::Viewer;
 
 /// What one state of the tables shows to one viewer.
@@ -55,6 +60,45 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)
 }
 
+/// An account's member as it is now: its row, itself unless it was removed, its roles.
+fn member_of(sql: &Connection, account: AccountId) -> rusqlite::Result<Option<(i64, Option<MemberId>, Roles)>> {
+    let found = "SELECT members.id AS id, members.member AS member, roles, removed FROM accounts
+                 JOIN members ON members.id = accounts.member WHERE account = ?";
+    let found = sql.prepare_cached(found)?.query_row([account.0], |row| {
+        let member = (!row.get::<_, bool>("removed")?).then_some(MemberId(row.get("member")?));
+        Ok((row.get("id")?, member, roles(row, "roles")?))
+    });
+    found.optional()
+}
+
+/// Enters what a supervisor looks at.
+fn enter(sql: &Connection, subject: Subject) -> rusqlite::Result<()> {
+    let insert = |one: &str, id: &[u8]| sql.prepare_cached(one)?.execute([id]).map(drop);
+    match subject {
+        Subject::Everything => Ok(()),
+        Subject::Account(account) => {
+            insert("INSERT INTO temp.sight SELECT id FROM accounts WHERE account = ?", &account.0)
+        }
+        Subject::Agreement(agreement) => {
+            insert("INSERT INTO temp.sight_agreements SELECT id FROM agreements WHERE agreement = ?", &agreement.0)
+        }
+        Subject::Meter(meter) => {
+            insert("INSERT INTO temp.sight_meters SELECT id FROM meters WHERE meter = ?", &meter.0)
+        }
+    }
+}
+
+/// The validators, of the newest set that the blocks have named.
+pub(super) fn validators(sql: &Connection) -> rusqlite::Result<Roster> {
+    let newest = "SELECT body FROM validator_sets ORDER BY version DESC LIMIT 1";
+    sql.prepare_cached(newest)?.query_row([], |row| value(row, "body"))
+}
+
+/// Whether an account is that of the key of a node that takes part in consensus.
+fn is_validator(sql: &Connection, account: AccountId) -> rusqlite::Result<bool> {
+    Ok(validators(sql)?.validators.iter().any(|validator| AccountId::of(&validator.key) == account))
+}
+
 impl Sight {
     /// What `viewer` sees. Fills the connection's own tables, which are empty again when the transaction ends.
     pub fn of(sql: &Connection, viewer: Viewer) -> rusqlite::Result<Self> {
@@ -71,15 +115,9 @@ impl Sight {
         match viewer {
             Viewer::Public | Viewer::Operator => {}
             Viewer::Holder { account, scope } => {
-                let found = "SELECT members.id AS id, members.member AS member, roles, removed FROM accounts
-                             JOIN members ON members.id = accounts.member WHERE account = ?";
-                let found = sql.prepare_cached(found)?.query_row([account.0], |row| {
-                    let member = (!row.get::<_, bool>("removed")?).then_some(MemberId(row.get("member")?));
-                    Ok((row.get::<_, i64>("id")?, member, roles(row, "roles")?))
-                });
-                if let Some((row, member, roles)) = found.optional()? {
+                let found = member_of(sql, account)?;
+                if let Some((row, member, roles)) = found {
                     (sight.member, sight.roles) = (member, roles);
-                    sight.everything = roles.has(Role::Validator) && !scope.this_account_only;
                     let only = scope.this_account_only.then_some(account.0);
                     let theirs = "INSERT INTO temp.sight SELECT id FROM accounts
                                   WHERE member = ?1 AND (?2 IS NULL OR account = ?2) RETURNING account";
@@ -87,22 +125,21 @@ impl Sight {
                         .query_map(params![row, only], |_| Ok(()))?
                         .collect::<Result<(), _>>()?;
                 }
+                sight.everything =
+                    !scope.this_account_only && (sight.roles.has(Role::Validator) || is_validator(sql, account)?);
             }
-            Viewer::Supervisor { subject, .. } => match subject {
-                Subject::Everything => sight.everything = true,
-                Subject::Account(account) => {
-                    let one = "INSERT INTO temp.sight SELECT id FROM accounts WHERE account = ?";
-                    sql.prepare_cached(one)?.execute([account.0])?;
+            Viewer::Supervisor { account, subject, .. } => {
+                let supervisor = member_of(sql, account)?.filter(|(.., roles)| roles.has(Role::Supervisor));
+                match supervisor {
+                    Some((_, member, roles)) => {
+                        (sight.member, sight.roles) = (member, roles);
+                        sight.everything = subject == Subject::Everything;
+                        enter(sql, subject)?;
+                    }
+                    // Whoever is no supervisor any more asks as anybody.
+                    None => sight.viewer = Viewer::Public,
                 }
-                Subject::Agreement(agreement) => {
-                    let one = "INSERT INTO temp.sight_agreements SELECT id FROM agreements WHERE agreement = ?";
-                    sql.prepare_cached(one)?.execute([agreement.0])?;
-                }
-                Subject::Meter(meter) => {
-                    let one = "INSERT INTO temp.sight_meters SELECT id FROM meters WHERE meter = ?";
-                    sql.prepare_cached(one)?.execute([meter.0])?;
-                }
-            },
+            }
         }
         let accounts =
             "SELECT accounts.account AS account FROM temp.sight JOIN accounts ON accounts.id = temp.sight.account";
@@ -337,17 +374,23 @@ impl Questions<'_> {
         }
     }
 
-    /// Whether a key of the state is of something that is seen: all records of one id begin alike.
+    /// Whether a key of the state is of something that is seen: all records of one id begin alike. Among a meter's stands everything
+    /// that it serves, so they are for its holder, its operator and its gateway, as far as they ask for trade too, and not for
+    /// everybody whose contract it serves.
     pub fn sees_key(&self, key: Key) -> Read<bool> {
         if self.sees_all() {
             return Ok(true);
         }
         let may = |category| self.sight.viewer.may_ask_for(category);
+        let answered_for = match self.sight.everything {
+            true => "1".into(),
+            false => format!("holder IN {OWN} OR operator IN {OWN} OR authority IN {GATEWAYS}"),
+        };
         let own = [
             (may(Category::Accounts), "accounts", "account", self.accounts_seen("id")),
             (may(Category::Trade), "agreements", "agreement", self.agreements_seen("id")),
             (may(Category::Trade), "offers", "offer", self.traders_seen("owner")),
-            (may(Category::Meters), "meters", "meter", self.meters_seen("id")),
+            (may(Category::Meters) && may(Category::Trade), "meters", "meter", answered_for),
         ];
         for (_, table, column, seen) in own.into_iter().filter(|(may, ..)| *may) {
             let mut statement = self.prepare(&format!("SELECT {column} AS id FROM {table} WHERE {seen}"))?;

@@ -99,6 +99,8 @@ async fn a_key_without_an_account_makes_no_tokens_and_reads_no_log() {
 
     let (status, problem) = make(&world, &stranger, &wish).await;
     assert_eq!((status.as_u16(), &problem["code"]), (403, &json!("access/out-of-scope")), "{problem}");
+    let (status, members) = world.get_with(Some(&stranger), "/v1/members").await;
+    assert_eq!((status.as_u16(), &members["items"]), (200, &json!([])), "who the members are is told to members");
     let (status, problem) = world.get_with(Some(&stranger), "/v1/oversight").await;
     assert_eq!((status.as_u16(), &problem["code"]), (403, &json!("access/out-of-scope")), "{problem}");
     assert_eq!(world.get_as("alice", "/v1/oversight").await.0, 200);

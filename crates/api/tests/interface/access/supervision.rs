@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use utilidor_api::Settings;
 use utilidor_types::session::{Category, OversightWish, Subject};
+use utilidor_types::{Action, Decision, MemberId, Role, Roles};
 
 async fn oversee(town: &Town, who: &str, what: (Category, Subject), reason: &str) -> (u16, Value) {
     let (chain, after) = (town.world.genesis.chain(), town.last_entry().await);
@@ -58,6 +59,32 @@ async fn a_supervisor_sees_one_category_of_one_subject_after_saying_why() {
         assert_eq!(log.to_string().contains(&meter.to_string()), told, "{who}");
     }
     assert_eq!(town.world.get_with(None, "/v1/oversight").await.0, 401);
+    town.world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_no_supervisor_any_more_sees_nothing_with_the_tokens_it_still_has() {
+    let mut town = Town::play().await;
+    let meter = meter_id("alice/electricity");
+    let path = format!("/v1/meters/{meter}");
+    let what = (Category::Meters, Subject::Meter(meter));
+    let (_, given) = oversee(&town, "inspector", what, "complaint 8").await;
+    let (token, session) = (given["token"].as_str(), town.world.sign_in("inspector").await);
+    assert_eq!(town.world.get_with(token, &path).await.0, 200);
+    let told = async |world: &World| {
+        let (_, log) = world.get_with(Some(&session), "/v1/oversight").await;
+        log["items"][0]["reason"] == "complaint 8"
+    };
+    assert!(told(&town.world).await, "supervisors read the whole log");
+
+    let member = MemberId::of(account("inspector"));
+    let dismissed = Decision::ChangeRoles { member, roles: Roles::of(&[Role::User]) };
+    town.world.done("founder", Action::decide(dismissed)).await;
+    assert_eq!(town.world.get_with(token, &path).await.0, 404);
+    assert_eq!(town.world.get_with(token, "/v1/session").await.1["roles"], json!(["user"]));
+    assert!(!told(&town.world).await, "why somebody else was looked at is for those whom it concerns");
+    let (status, problem) = oversee(&town, "inspector", what, "complaint 9").await;
+    assert_eq!((status, &problem["code"]), (403, &json!("access/missing-role")));
     town.world.stop().await;
 }
 
