@@ -6,6 +6,8 @@
 #   make demo MEMBERS=4 DAYS=31
 #                          on four members, each a process of its own: one is killed and comes back, an organisation joins;
 #                          with COMPARE=1 the same days are played on one member too, and all that is billed compared
+#   make demo WIRE_DAYS=7 WIRE_FAULTS=1
+#                          so many days' readings over simulated buses (31 if not said, 0 none), with what goes wrong on them
 #   make demo FRESH=1      start over; without it, an interrupted demonstration goes on where it was
 #   make network           four members and a follower on this machine, until interrupted (MEMBERS=, FOLLOWERS=)
 #   make test              all tests
@@ -32,6 +34,12 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 demo_options := --days $(DAYS) --data $(DATA) --listen $(LISTEN)
 ifneq ($(filter-out 0 no,$(FRESH)),)
 demo_options += --fresh
+endif
+ifneq ($(WIRE_DAYS),)
+demo_options += --wire-days $(WIRE_DAYS)
+endif
+ifneq ($(filter-out 0 no,$(WIRE_FAULTS)),)
+demo_options += --wire-faults
 endif
 ifneq ($(MEMBERS),)
 demo_options += --members $(MEMBERS)

@@ -22,6 +22,10 @@ pub const MAX_CONFIG_BYTES: u64 = 64 * 1024 * 1024;
 pub const MAX_METERS: usize = 1_000_000;
 /// Most buses.
 pub const MAX_BUSES: usize = 10_000;
+/// Most tokens of a bus's charging stations.
+pub const MAX_TOKENS: usize = 10_000;
+/// Longest token.
+const MAX_TOKEN: usize = 36;
 /// Longest topic.
 pub const MAX_TOPIC_BYTES: usize = 256;
 /// The bus of meters that are computed: no line has its name.
@@ -80,6 +84,27 @@ pub struct Bus {
     pub echo: bool,
     /// User and password of an MQTT broker.
     pub login: Option<(String, String)>,
+    /// Who may charge at its stations.
+    pub tokens: Tokens,
+}
+
+/// Who may charge: the tokens that stations read from cards or are told otherwise. Upper and lower case are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tokens {
+    /// Whoever shows one of these.
+    These(BTreeSet<String>),
+    /// Whoever shows anything.
+    Any,
+}
+
+impl Tokens {
+    /// Whether whoever shows this may charge.
+    pub fn accept(&self, token: &str) -> bool {
+        match self {
+            Self::These(tokens) => tokens.contains(&token.to_ascii_lowercase()),
+            Self::Any => true,
+        }
+    }
 }
 
 /// Where a bus is.
@@ -143,7 +168,7 @@ pub enum BusProtocol {
     ModbusRtu,
     /// JSON documents over MQTT.
     Mqtt,
-    /// Charging stations that connect to the bus's address, by OCPP 1.6.
+    /// Charging stations that connect to the bus's address, by OCPP 1.6 or 2.0.1.
     Ocpp,
 }
 
@@ -363,6 +388,15 @@ struct WrittenBus {
     user: Option<String>,
     #[serde(default)]
     password_file: Option<PathBuf>,
+    #[serde(default)]
+    tokens: Option<WrittenTokens>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenTokens {
+    Word(String),
+    List(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -534,8 +568,28 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path) -> Result<Bus, ConfigE
         let reason = "it is missing: whoever reaches the address could pretend to be a station".into();
         return Err(value("password_file", reason));
     }
+    let tokens = match bus.tokens {
+        Some(_) if protocol != BusProtocol::Ocpp => {
+            return Err(value("tokens", format!("nobody charges at a {protocol} bus")));
+        }
+        None => Tokens::These(BTreeSet::new()),
+        Some(WrittenTokens::Word(word)) if word == "any" => Tokens::Any,
+        Some(WrittenTokens::Word(word)) => {
+            return Err(value("tokens", format!("{word:?} is no list: write tokens = [{word:?}], or \"any\"")));
+        }
+        Some(WrittenTokens::List(tokens)) => {
+            if tokens.len() > MAX_TOKENS {
+                return Err(value("tokens", format!("{} are more than the {MAX_TOKENS} allowed", tokens.len())));
+            }
+            if let Some(token) = tokens.iter().find(|token| token.is_empty() || token.len() > MAX_TOKEN) {
+                return Err(value("tokens", format!("{token:?} is no token: it has 1 to {MAX_TOKEN} characters")));
+            }
+            Tokens::These(tokens.into_iter().map(|token| token.to_ascii_lowercase()).collect())
+        }
+    };
     Ok(Bus {
         login,
+        tokens,
         timeout: within(&field("timeout"), &bus.timeout, Duration::from_millis(10), Duration::from_secs(60))?,
         pause: within(&field("pause"), &bus.pause, Duration::ZERO, Duration::from_secs(60))?,
         name: bus.name,

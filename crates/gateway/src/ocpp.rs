@@ -1,29 +1,31 @@
-//! Charging stations that tell their meters by OCPP 1.6 over WebSocket: their central system, as far as meters need one.
+//! Charging stations that tell their meters by OCPP 1.6 or 2.0.1 over WebSocket: their central system, as far as meters need one.
 //!
 //! ```text
 //! station ──ws://gateway/STATION──> call ──> readings in the journal ──> answer
 //! ```
 //!
 //! A call is answered when its readings are on the disk, and not before: what is not answered a station sends again. The same
-//! reading twice stands once. The meter at a connector is `unit = "STATION/CONNECTOR"`; connector 0 is the station's main meter.
+//! reading twice stands once. The meter at a connector (by 2.0.1: at an EVSE) is `unit = "STATION/CONNECTOR"`; 0 is the station's main
+//! meter.
 //!
 //! Where devices sign, their records are kept byte for byte, one a line, in a file that `utilidor reading record --ocmf` takes; the
 //! plain register of such a meter is not recorded beside them.
 //!
 //! Whoever can reach the port could pretend to be a station, so that it is this machine's alone or asks for a password (Basic
-//! authentication, the security profile 1 of OCPP). Nothing is ever asked of a station or set in it: who may charge is its matter.
+//! authentication, the security profile 1 of OCPP). Nothing is ever asked of a station or set in it. Who may charge stands in the
+//! configuration; what a station delivers to others all the same is a reading like any other.
 
 use crate::config::{Bus, Meter, Place};
 use crate::guard::Seen;
 use crate::journal::JournalError;
 use crate::kept::{Kept, Shared};
 use crate::profile::{self, Register};
-use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue};
+use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
 use crate::told::{Taken, Told, check_time};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures::{SinkExt as _, StreamExt as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +36,6 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use utilidor_types::OcmfRecord;
 
-/// The subprotocol that stations ask for.
-const SUBPROTOCOL: &str = "ocpp1.6";
 /// Most stations at once.
 const MAX_STATIONS: usize = 256;
 /// Longest name of a station.
@@ -46,6 +46,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(660);
 /// Most bytes of a meter's file of signed records.
 const MAX_SIGNED_BYTES: u64 = 8 * 1024 * 1024;
+/// Most unknown tokens that are told of, each once.
+const MAX_TOLD_TOKENS: usize = 256;
 /// Connectors that a transaction's number can tell apart.
 const CONNECTORS: i64 = 64;
 
@@ -55,6 +57,8 @@ pub struct Central {
     meters: BTreeMap<String, Told>,
     /// Where signed records go.
     signed: PathBuf,
+    /// Tokens that nobody has named, and of which the operator was told.
+    told_tokens: BTreeSet<String>,
     shared: Shared,
 }
 
@@ -64,7 +68,7 @@ impl Central {
         let told = meters
             .into_iter()
             .map(|meter| (meter.address(), Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))));
-        Self { meters: told.collect(), bus, signed: signed.into(), shared }
+        Self { meters: told.collect(), bus, signed: signed.into(), told_tokens: BTreeSet::new(), shared }
     }
 
     /// Listens at the bus's address and serves until the journal fails.
@@ -119,18 +123,42 @@ impl Central {
     }
 
     /// Takes a call of a station: what became of its values, and the answer.
-    pub async fn take(&mut self, station: &str, call: &Call, text: &str) -> Result<(Vec<Taken>, String), JournalError> {
+    pub async fn take(
+        &mut self,
+        station: &str,
+        version: Version,
+        call: &Call,
+        text: &str,
+    ) -> Result<(Vec<Taken>, String), JournalError> {
         let mut taken = Vec::new();
         let mut transaction = 0;
+        let mut is_known = true;
         match &call.said {
-            Said::Start(shown) => {
+            Said::Authorize { token } => is_known = self.knows(station, token).await?,
+            Said::Start { token, shown } => {
+                is_known = self.knows(station, token).await?;
                 transaction = number(shown);
                 taken.push(self.take_value(station, shown, text).await?);
-                if self.meters.contains_key(&format!("{station}/{}", shown.connector)) {
-                    let key = open_key(station, shown.connector);
-                    let remember =
-                        move |journal: &mut crate::journal::Journal| journal.remember(&key, &transaction.to_string());
-                    self.shared.writer.call(remember).await?;
+                self.open(station, shown.connector, transaction.to_string()).await?;
+            }
+            Said::Event { transaction, connector, begins, token, values } => {
+                if let Some(token) = token {
+                    is_known = self.knows(station, token).await?;
+                }
+                if let (true, Some(connector)) = (*begins, *connector) {
+                    self.open(station, connector, transaction.clone()).await?;
+                }
+                let connector = match connector {
+                    Some(connector) => Some(*connector),
+                    None => self.connector_of(station, transaction).await?,
+                };
+                for value in values {
+                    taken.push(match connector {
+                        Some(connector) => {
+                            self.take_value(station, &Shown { connector, ..value.clone() }, text).await?
+                        }
+                        None => Taken::Strange,
+                    });
                 }
             }
             Said::Stop { transaction, end, values } => {
@@ -152,10 +180,50 @@ impl Central {
                     taken.push(self.take_value(station, value, text).await?);
                 }
             }
-            Said::Boot | Said::Heartbeat | Said::Authorize | Said::Other | Said::Unknown { .. } => {}
+            Said::Boot | Said::Heartbeat | Said::Other | Said::Unasked { .. } | Said::Unknown { .. } => {}
         }
-        let answer = ocpp::answer(call, self.shared.watch.clock().now_ms(), transaction);
+        let answer = ocpp::answer(call, version, self.shared.watch.clock().now_ms(), transaction, is_known);
         Ok((taken, answer))
+    }
+
+    /// Whether whoever shows this token may charge. The operator is told once of one who may not.
+    async fn knows(&mut self, station: &str, token: &str) -> Result<bool, JournalError> {
+        if self.bus.tokens.accept(token) {
+            return Ok(true);
+        }
+        if self.told_tokens.len() < MAX_TOLD_TOKENS && self.told_tokens.insert(token.into()) {
+            let detail = format!(
+                "station {station}: {token:?} may not charge: write tokens = [{token:?}] into [[bus]] {:?}, or tokens = \"any\"",
+                self.bus.name
+            );
+            tracing::warn!(bus = self.bus.name, "{detail}");
+            self.shared.note(None, "ocpp/unknown-token", detail, None).await?;
+        }
+        Ok(false)
+    }
+
+    /// Remembers which transaction is open at a connector with a meter.
+    async fn open(&self, station: &str, connector: u32, transaction: String) -> Result<(), JournalError> {
+        if self.meters.contains_key(&format!("{station}/{connector}")) {
+            let key = open_key(station, connector);
+            self.shared.writer.call(move |journal| journal.remember(&key, &transaction)).await?;
+        }
+        Ok(())
+    }
+
+    /// The connector with a meter where this transaction is open.
+    async fn connector_of(&self, station: &str, transaction: &str) -> Result<Option<u32>, JournalError> {
+        let of_station = self.meters.keys().filter_map(|unit| unit.rsplit_once('/'));
+        let connectors = of_station.filter(|(name, _)| *name == station);
+        let connectors: Vec<u32> = connectors.filter_map(|(_, connector)| connector.parse().ok()).collect();
+        for connector in connectors {
+            let key = open_key(station, connector);
+            let open = self.shared.writer.call(move |journal| journal.belonging(&key)).await?;
+            if open.as_deref() == Some(transaction) {
+                return Ok(Some(connector));
+            }
+        }
+        Ok(None)
     }
 
     async fn take_value(&mut self, station: &str, shown: &Shown, text: &str) -> Result<Taken, JournalError> {
@@ -231,8 +299,8 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     file.sync_all().await.map_err(failed)
 }
 
-/// Who a station says it is, if it may: the last part of the path, and the password where there is one.
-fn identify(request: &Request, password: Option<&str>) -> Result<String, StatusCode> {
+/// Who a station says it is and what it speaks, if it may: the last part of the path, and the password where there is one.
+fn identify(request: &Request, password: Option<&str>) -> Result<(String, Version), StatusCode> {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'*' | b'=');
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
@@ -240,9 +308,9 @@ fn identify(request: &Request, password: Option<&str>) -> Result<String, StatusC
     }
     let asked = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let mut asked = asked.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    if !asked.any(|protocol| protocol.trim() == SUBPROTOCOL) {
-        return Err(StatusCode::BAD_REQUEST);
-    }
+    // The first of those that it offers: it offers what it likes best first.
+    let known = |offered: &str| Version::ALL.into_iter().find(|version| version.subprotocol() == offered.trim());
+    let version = asked.find_map(known).ok_or(StatusCode::BAD_REQUEST)?;
     if let Some(password) = password {
         let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
         let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -255,17 +323,17 @@ fn identify(request: &Request, password: Option<&str>) -> Result<String, StatusC
             return Err(StatusCode::UNAUTHORIZED);
         }
     }
-    Ok(name.into())
+    Ok((name.into(), version))
 }
 
 /// Serves one station until it goes. Fails only if the journal does.
 async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<String>) -> Result<(), JournalError> {
-    let mut name = None;
+    let mut identified = None;
     #[expect(clippy::result_large_err, reason = "the library's own answer")]
     let callback = |request: &Request, mut response: Response| match identify(request, password.as_deref()) {
         Ok(found) => {
-            name = Some(found);
-            let protocol = HeaderValue::from_static(SUBPROTOCOL);
+            let protocol = HeaderValue::from_static(found.1.subprotocol());
+            identified = Some(found);
             response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
             Ok(response)
         }
@@ -281,7 +349,7 @@ async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<S
     let opening = tokio_tungstenite::accept_hdr_async_with_config(stream, callback, Some(config));
     // Whoever does not come to an opened connection is simply gone.
     let Ok(Ok(mut socket)) = tokio::time::timeout(HANDSHAKE, opening).await else { return Ok(()) };
-    let Some(name) = name else { return Ok(()) };
+    let Some((name, version)) = identified else { return Ok(()) };
     // A station sends again what is not answered: what cannot be understood is told once a connection.
     let mut was_told = false;
     while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, socket.next()).await {
@@ -291,10 +359,10 @@ async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<S
             // The library answers pings.
             _ => continue,
         };
-        let answer = match ocpp::call(text) {
+        let answer = match ocpp::call(text, version) {
             Ok(None) => continue,
             Ok(Some(call)) => {
-                let (taken, answer) = central.lock().await.take(&name, &call, text).await?;
+                let (taken, answer) = central.lock().await.take(&name, version, &call, text).await?;
                 tracing::debug!(station = name, ?taken, "a station has spoken");
                 answer
             }
@@ -305,8 +373,11 @@ async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<S
                 if !std::mem::replace(&mut was_told, true) {
                     central.shared.note(None, code, format!("station {name}: {refused}"), Some(bytes)).await?;
                 }
-                // Whatever else it says may be a reading.
-                continue;
+                // Whatever else it says may be a reading. Stations of 1.6 take an error for one of the line, and send again for ever.
+                match ocpp::refusal(text, &refused).filter(|_| version == Version::V201) {
+                    Some(answer) => answer,
+                    None => continue,
+                }
             }
         };
         if socket.send(Message::text(answer)).await.is_err() {

@@ -67,10 +67,17 @@ impl Poller {
 
     /// Reads all meters once.
     pub async fn round(&mut self) -> Result<Vec<(MeterId, Turn)>, JournalError> {
+        self.round_of(|_| true).await
+    }
+
+    /// Reads those of its meters once that are wanted.
+    pub async fn round_of(&mut self, wanted: impl Fn(MeterId) -> bool) -> Result<Vec<(MeterId, Turn)>, JournalError> {
         let mut turns = Vec::with_capacity(self.polled.len());
         for place in 0..self.polled.len() {
-            let turn = self.turn(place).await?;
-            turns.push((self.polled[place].kept.meter.id, turn));
+            let id = self.polled[place].kept.meter.id;
+            if wanted(id) {
+                turns.push((id, self.turn(place).await?));
+            }
         }
         Ok(turns)
     }

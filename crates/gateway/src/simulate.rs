@@ -1,12 +1,15 @@
 //! Simulated devices: a bus's meters behind a TCP port, as a serial server has them, with the faults of real ones on command.
 //!
 //! A simulated meter has the register that its configuration describes. It rises with time, and can be set. Faults: silence,
-//! late answers, swapped words, another device in its place, a register that starts again.
+//! late answers, swapped words, another device in its place, a register that starts again. Charging stations are not asked: they connect
+//! by themselves ([`station`]).
 
 mod device;
+pub mod station;
+pub mod stations;
 
 use crate::clock::Clock;
-use crate::config::{Bus, BusProtocol, Config, UnitAddress};
+use crate::config::{Bus, BusProtocol, Config};
 use crate::line::{Dial, Wire};
 use crate::protocol::modbus::{self, Framing};
 use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
@@ -43,7 +46,7 @@ pub enum Fault {
 pub enum CommandError {
     /// It is no command.
     #[error(
-        "{0:?} is no command; commands are: set METER AMOUNT, rate METER AMOUNT, silence METER, late METER DURATION, swap METER, noise METER, exchange METER, rollover METER, well METER"
+        "{0:?} is no command; commands are: set METER AMOUNT, rate METER AMOUNT, silence METER, late METER DURATION, swap METER, noise METER, exchange METER, rollover METER, well METER; and of a charging station: begin METER TOKEN, tell METER, end METER, again METER, offline METER, online METER, key METER"
     )]
     Unknown(String),
     /// No meter is called that.
@@ -79,7 +82,7 @@ impl Simulator {
                 number,
                 is_selected: false,
             };
-            devices.insert(key(&bus.name, &meter.unit), device);
+            devices.insert(format!("{}/{}", bus.name, meter.address()), device);
         }
         Self { devices: Arc::new(Mutex::new(devices)), clock }
     }
@@ -123,6 +126,11 @@ impl Simulator {
             let quantity = last * u128::from(device.step()) * u128::from(device.meter.ratio.factor());
             (device.quantity, device.set_ms) = (u64::try_from(quantity).unwrap_or(u64::MAX), now_ms);
         });
+    }
+
+    /// The time that its devices live in.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// What a meter's device shows now, in base units of what flows; none if there is no such meter.
@@ -325,10 +333,6 @@ impl Simulator {
             Some(Fault::SwappedWords) | None => Some((answer, Duration::ZERO)),
         }
     }
-}
-
-fn key(bus: &str, unit: &UnitAddress) -> String {
-    format!("{bus}/{unit}")
 }
 
 fn arrival(protocol: BusProtocol, bytes: &[u8]) -> Result<Arrival, Refused> {

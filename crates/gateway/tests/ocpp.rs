@@ -16,8 +16,10 @@ use utilidor_gateway::config::Config;
 use utilidor_gateway::journal::{Entry, Filter, Journal};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::ocpp::Central;
+use utilidor_gateway::protocol::ocpp::Version;
+use utilidor_gateway::simulate::station::{self as simulate, Showing, StationError};
 use utilidor_gateway::writer::Writer;
-use utilidor_types::MeterId;
+use utilidor_types::{MeterId, OcmfRecord, PublicKey};
 
 /// 2022-09-04T18:39:12Z, the time of the published registers.
 const PUBLISHED_MS: u64 = 1_662_316_752_000;
@@ -43,6 +45,10 @@ struct Site {
 
 impl Site {
     async fn new(profile: &str, password: Option<&str>) -> Self {
+        Self::with_tokens(profile, password, "tokens = [\"T\"]").await
+    }
+
+    async fn with_tokens(profile: &str, password: Option<&str>, tokens: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut login = String::new();
         if let Some(password) = password {
@@ -50,7 +56,7 @@ impl Site {
             login = "password_file = \"password\"\n".into();
         }
         let text = format!(
-            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"127.0.0.1:1\"\n{login}[[meter]]\nid = \
+            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"127.0.0.1:1\"\n{login}{tokens}\n[[meter]]\nid = \
              \"{METER}\"\nbus = \"b\"\nunit = \"CHHome-1/1\"\nprofile = \"{profile}\"\n"
         );
         let config = Config::read(&text, folder.path()).unwrap();
@@ -86,7 +92,8 @@ impl Site {
         let stream = TcpStream::connect(&self.address).await.unwrap();
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, answer)) => {
-                assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "ocpp1.6");
+                let first = protocol.split(',').find(|protocol| !protocol.contains("2.1")).unwrap();
+                assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], *first, "what the station likes best");
                 Ok(Station(socket))
             }
             Err(Error::Http(answer)) => Err(answer.status().as_u16()),
@@ -193,7 +200,8 @@ async fn only_stations_that_name_themselves_and_know_the_password_are_let_in() {
     assert_eq!(status("/CHHome-1", "ocpp1.6", None).await, Some(401));
     assert_eq!(status("/CHHome-1", "ocpp1.6", Some("CHHome-1:secre")).await, Some(401));
     assert_eq!(status("/CHHome-1", "ocpp1.6", Some("CHHome-2:secret")).await, Some(401), "each by its own name");
-    assert_eq!(status("/CHHome-1", "ocpp2.0.1", Some("CHHome-1:secret")).await, Some(400));
+    assert_eq!(status("/CHHome-1", "ocpp2.0.1", Some("CHHome-1:secret")).await, None);
+    assert_eq!(status("/CHHome-1", "ocpp2.1", Some("CHHome-1:secret")).await, Some(400));
     assert_eq!(status("/", "ocpp1.6", Some(":secret")).await, Some(404));
 }
 
@@ -238,4 +246,119 @@ async fn what_cannot_be_understood_is_told_once_and_the_next_call_is_answered() 
         Some(Ok(Message::Text(_)))
     ));
     assert!(site.station("/CHHome-1", "ocpp1.6", None).await.is_ok());
+}
+
+fn simulated(site: &Site, version: Version, signs: bool) -> simulate::Station {
+    simulate::Station::new("CHHome-1", version, &site.address, None, signs.then_some([7; 32])).unwrap()
+}
+
+/// So many minutes after the last certified register, with so many watt-hours more.
+const fn showing(minutes: u64, more: u64) -> Showing {
+    Showing { connector: 1, time_ms: PUBLISHED_MS - 900_000 + minutes * 60_000, watt_hours: 3_058_600 + more }
+}
+
+#[tokio::test]
+async fn a_session_is_read_from_its_begin_to_its_end_and_nothing_twice() {
+    for version in Version::ALL {
+        let site = Site::new("ocpp", None).await;
+        let mut station = simulated(&site, version, false);
+        station.online().await.unwrap();
+        station.begin("T", showing(1, 0)).await.unwrap();
+        station.replay().await.unwrap();
+        station.value(showing(5, 500)).await.unwrap();
+        station.replay().await.unwrap();
+        station.end(showing(9, 1_000)).await.unwrap();
+        station.replay().await.unwrap();
+        assert_eq!(site.registers().await, [3_058_600, 3_059_100, 3_059_600], "{version:?}");
+        assert_eq!(site.codes().await, Vec::<String>::new(), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_waited_in_a_station_that_was_offline_comes_late_with_its_own_times() {
+    for version in Version::ALL {
+        let site = Site::new("ocpp", None).await;
+        let mut station = simulated(&site, version, false);
+        station.begin("T", showing(1, 0)).await.unwrap();
+        station.value(showing(5, 500)).await.unwrap();
+        station.end(showing(9, 1_000)).await.unwrap();
+        assert_eq!(site.registers().await, Vec::<u64>::new());
+        station.online().await.unwrap();
+        // Gone and back again in the middle of a session.
+        station.begin("T", showing(10, 1_000)).await.unwrap();
+        station.offline();
+        station.value(showing(12, 1_100)).await.unwrap();
+        station.online().await.unwrap();
+        station.end(showing(14, 1_200)).await.unwrap();
+        let entries = site.entries().await;
+        let minutes: Vec<_> =
+            entries.iter().map(|entry| (entry.reading.time_ms + 900_000 - PUBLISHED_MS) / 60_000).collect();
+        assert_eq!(minutes, [1, 5, 9, 10, 12, 14], "{version:?}");
+        assert_eq!(site.registers().await.last(), Some(&3_059_800), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_named_may_not_charge_and_the_operator_reads_what_to_write() {
+    for version in Version::ALL {
+        let site = Site::with_tokens("ocpp", None, "").await;
+        let mut station = simulated(&site, version, false);
+        station.online().await.unwrap();
+        for _ in 0..2 {
+            let refused = station.begin("04A2", showing(1, 0)).await;
+            assert!(matches!(refused, Err(StationError::NotAuthorized { .. })), "{refused:?}");
+        }
+        let events = site.shared.writer.call(|journal| journal.events(100)).await.unwrap();
+        assert_eq!(events.len(), 1, "once a token");
+        assert_eq!(events[0].code, "ocpp/unknown-token");
+        assert!(events[0].detail.contains("tokens = [\"04A2\"]"), "{}", events[0].detail);
+        assert_eq!(site.registers().await, Vec::<u64>::new());
+        // What a station has delivered while it was offline counts, whoever charged.
+        station.offline();
+        station.begin("04A2", showing(1, 0)).await.unwrap();
+        station.end(showing(2, 100)).await.unwrap();
+        station.online().await.unwrap();
+        assert_eq!(site.registers().await, [3_058_600, 3_058_700], "{version:?}");
+        let open = Site::with_tokens("ocpp", None, "tokens = \"any\"").await;
+        let mut station = simulated(&open, version, false);
+        station.online().await.unwrap();
+        station.begin("04a2", showing(1, 0)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_simulated_device_signs_is_kept_and_is_signed_with_its_key() {
+    for version in Version::ALL {
+        let site = Site::new("ocpp-signed", None).await;
+        let mut station = simulated(&site, version, true);
+        let key = PublicKey::of_device(&station.key().unwrap()).unwrap();
+        station.online().await.unwrap();
+        station.begin("T", showing(1, 0)).await.unwrap();
+        station.value(showing(5, 500)).await.unwrap();
+        station.end(showing(9, 1_000)).await.unwrap();
+        station.replay().await.unwrap();
+        let kept = std::fs::read_to_string(site.folder.path().join(format!("signed/{METER}.ocmf"))).unwrap();
+        assert_eq!(kept.lines().count(), 3, "{version:?}");
+        for record in kept.lines() {
+            OcmfRecord::new(record).unwrap().verify(&key).unwrap();
+        }
+        assert_eq!(site.registers().await, Vec::<u64>::new());
+        assert_eq!(site.codes().await, Vec::<String>::new(), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_station_of_2_0_1_says_wrongly_is_answered_with_an_error_and_told_once() {
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp2.0.1", None).await.unwrap();
+    for text in ["[2,\"9\",\"TransactionEvent\",{}]", "[2,\"9\",\"MeterValues\",{\"evseId\":1}]"] {
+        let refused = station.says(text).await;
+        assert_eq!((&refused[0], &refused[1], &refused[2]), (&json!(4), &json!("9"), &json!("FormatViolation")));
+    }
+    assert_eq!(site.codes().await, ["register/invalid"]);
+    let report = json!({ "requestId": 1, "generatedAt": "2022-09-04T18:39:12Z", "seqNo": 0 });
+    let refused = station.says(&json!([2, "9", "NotifyReport", report]).to_string()).await;
+    assert_eq!((&refused[0], &refused[2]), (&json!(4), &json!("NotSupported")));
+    assert_eq!(station.says("[2,\"9\",\"Dance\",{}]").await[2], "NotImplemented");
+    assert!(station.calls("Heartbeat", json!({})).await["currentTime"].is_string());
 }

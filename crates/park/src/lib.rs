@@ -9,6 +9,7 @@
 //! | [`contracts`] | contracts in the parties' own code, and what their statements must say |
 //! | [`consortium`] | the same on several members: a node is killed, an organisation joins |
 //! | [`scenario`] | what everybody does, day by day; the journal |
+//! | [`wire`] | the first days' registers, read over simulated buses as a gateway reads meters |
 //! | [`platform`], [`node`] | what is asked of the platform, and the running node that answers |
 //! | [`report`], [`render`] | what the year came to, and whether it holds together |
 //!
@@ -32,6 +33,7 @@ pub mod seats;
 pub mod solar;
 pub mod tariff;
 pub mod tender;
+pub mod wire;
 
 pub use cast::{genesis, validator_secret};
 pub use render::{Lang, render};
@@ -51,6 +53,7 @@ use std::time::Instant;
 use utilidor_sdk::{Client, ClientError};
 use utilidor_types::{ChainId, Genesis, PrivateKey};
 use utilidor_view::{AgreementFilter, MeterFilter, StatementFilter};
+use wire::Wire;
 
 /// The report's file in the data folder.
 pub const REPORT_FILE: &str = "report.json";
@@ -66,6 +69,10 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Days of the year, 1 to 365.
     pub days: usize,
+    /// Days of the year, from the first on, whose readings come over the wire; 0 takes all from the files.
+    pub wire_days: usize,
+    /// Whether things go wrong on the wire.
+    pub wire_faults: bool,
     /// Whether a progress bar is drawn.
     pub progress: bool,
     /// Language of the progress bar.
@@ -164,7 +171,14 @@ async fn playing(options: &Options, platform: &impl Platform, client: &Client) -
             bar.set_position(day as u64);
         }
     };
-    let journal = scenario::play(platform, &year, options.days, &mut progress).await?;
+    let mut wire = match options.wire_days {
+        0 => None,
+        days => {
+            let wire = Wire::start(meters::park_meters(&year), days, options.wire_faults, &options.data_dir);
+            Some(wire.await.map_err(PlayError::from)?)
+        }
+    };
+    let journal = scenario::play_over(wire.as_mut(), platform, &year, options.days, &mut progress).await?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
@@ -178,7 +192,10 @@ async fn playing(options: &Options, platform: &impl Platform, client: &Client) -
         api: client.address().into(),
         data_dir: options.data_dir.display().to_string(),
     };
-    let report = Report::new(&journal, &year, &books, run);
+    let mut report = Report::new(&journal, &year, &books, run);
+    if let Some(wire) = wire {
+        report.over_the_wire(wire.story(options.days, journal.readings));
+    }
     Ok((journal, report))
 }
 

@@ -144,14 +144,13 @@ impl ParkMeter {
 
     /// The document that registers it, in service from the begin of the year.
     pub fn document(&self, cast: &Cast) -> Meter {
-        let busiest = self.hours.iter().max().expect("a meter has hours");
         Meter {
             label: Label::of_text(&self.label),
             carrier: self.carrier,
             holder: cast.account(&self.holder),
             authority: self.authority(cast, 0),
             register_modulus: Quantity(self.modulus),
-            capacity_per_hour: Quantity(busiest * 5 / 4 + 1),
+            capacity_per_hour: Quantity(self.capacity_per_hour()),
             register: Quantity(self.first_register),
             since: year_begin(),
         }
@@ -172,6 +171,16 @@ impl ParkMeter {
     /// The readings at the ends of `hours`, signed as they have to be; `None` if none is left. The last reading of a
     /// device that is exchanged travels with its exchange.
     pub fn run(&self, chain: ChainId, hours: Range<usize>) -> Option<MeterRun> {
+        self.run_showing(chain, hours, |_| None)
+    }
+
+    /// The same with the registers that were read at the end of an hour, where one was; those of the data otherwise.
+    pub fn run_showing(
+        &self,
+        chain: ChainId,
+        hours: Range<usize>,
+        shown: impl Fn(usize) -> Option<u64>,
+    ) -> Option<MeterRun> {
         let device = usize::from(self.exchanged.is_some_and(|exchanged| hours.start >= exchanged));
         let read = |hour: &usize| !self.missing.contains(hour) && self.exchanged != Some(hour + 1);
         let is_late = self.delayed.end == hours.start;
@@ -181,7 +190,7 @@ impl ParkMeter {
             .filter(read)
             .map(|hour| Reading {
                 time: hour_begin(hour + 1),
-                register: Quantity(self.register_of_device(device, hour + 1)),
+                register: Quantity(shown(hour).unwrap_or_else(|| self.register_of_device(device, hour + 1))),
             })
             .collect();
         if readings.is_empty() {
@@ -208,6 +217,16 @@ impl ParkMeter {
     pub fn register_after(&self, hours: usize) -> u64 {
         let hours = if self.delayed.end == hours { self.delayed.start } else { hours };
         self.register_of_device(usize::from(self.exchanged.is_some_and(|exchanged| hours >= exchanged)), hours)
+    }
+
+    /// What the device that hangs there in an hour shows at its end.
+    pub fn register_at_end(&self, hour: usize) -> u64 {
+        self.register_of_device(usize::from(self.exchanged.is_some_and(|exchanged| hour >= exchanged)), hour + 1)
+    }
+
+    /// The most that can pass in an hour.
+    pub fn capacity_per_hour(&self) -> u64 {
+        self.hours.iter().max().expect("a meter has hours") * 5 / 4 + 1
     }
 
     /// What passes in the first `hours` of the year.

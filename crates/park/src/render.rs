@@ -2,6 +2,7 @@
 
 use crate::consortium::Story;
 use crate::report::{Report, TenantReport};
+use crate::wire;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use std::fmt::Write as _;
 use utilidor_types::{Carrier, Money, carrier::BaseUnit, money::MICRO};
@@ -56,7 +57,7 @@ const SUPPLIED_IS_BILLED: &str = "supplied = billed: ";
 const TOP_UPS: &str = "metered, top-ups of ";
 
 /// The report's names in Chinese.
-const NAMES_IN_CHINESE: [(&str, &str); 38] = [
+const NAMES_IN_CHINESE: [(&str, &str); 39] = [
     ("a tender with several winners", "一次招标多家中标"),
     ("a quote never awarded", "未中标的报价"),
     ("a quote after the gate, refused", "截止后报价，被拒绝"),
@@ -89,6 +90,7 @@ const NAMES_IN_CHINESE: [(&str, &str); 38] = [
     ("all nodes hold the same chain, the one that was killed too", "所有节点的链一致，含被强行终止的节点"),
     ("who joined takes part", "新加入者已参与共识"),
     ("bills, energy, money and carbon are those of one member", "账单、能量、资金与碳排放同单成员运行一致"),
+    ("what went wrong on the wire was met", "线路上的故障均已妥善处理"),
     ("floor area, by the month", "按面积，月付"),
     ("floor area, by the quarter", "按面积，季付"),
     ("floor area, by the year", "按面积，年付"),
@@ -118,6 +120,9 @@ pub fn render(report: &Report, lang: Lang) -> String {
     section(t("Supplied and billed", "供应与计费"), balances(report, lang));
     section(t("The platform's work", "平台运行"), work(report, lang));
     section(t("What happens once", "一次性事件"), occasions(report, lang));
+    if let Some(story) = &report.wire {
+        section(t("Readings over the wire", "经通信线路抄读"), over_the_wire(story, lang));
+    }
     if let Some(story) = &report.consortium {
         section(t("The members", "联盟成员"), members(story, lang));
     }
@@ -140,6 +145,67 @@ fn members(story: &Story, lang: Lang) -> String {
     fact(t("admitted", "接纳"), format!("{}: {}", story.joined, on(story.admitted_on_day)));
     let takes_part = if story.takes_part { t("yes", "是") } else { t("no", "否") };
     fact(t("takes part in consensus", "参与共识"), format!("{}: {takes_part}", story.joined));
+    table.to_string()
+}
+
+fn over_the_wire(story: &wire::Story, lang: Lang) -> String {
+    let t = |en, zh| lang.of(en, zh);
+    let mut table = table(&["", t("found", "结果")]);
+    let mut fact = |name: String, found: String| text_row(&mut table, vec![name, found]);
+    let days = match (story.days, lang) {
+        (31, Lang::En) => "readings of January".to_owned(),
+        (31, Lang::Zh) => "一月读数".to_owned(),
+        (days, Lang::En) => format!("readings of the first {days} days"),
+        (days, Lang::Zh) => format!("前 {days} 天的读数"),
+    };
+    let by_protocol = story.protocols.iter().map(|by| {
+        let (readings, meters) = (thousands(by.readings.into()), by.meters);
+        let protocol = match by.protocol.as_str() {
+            "dlt645" => "DL/T 645",
+            "cjt188" => "CJ/T 188",
+            "modbus-tcp" => "Modbus TCP",
+            other => other,
+        };
+        match lang {
+            Lang::En => format!("{readings} over {protocol} ({meters} meters)"),
+            Lang::Zh => format!("{protocol}：{readings} 条（{meters} 块表）"),
+        }
+    });
+    fact(days, by_protocol.collect::<Vec<_>>().join(t(", ", "；")));
+    fact(t("the rest, from the files", "其余，来自数据文件").into(), thousands(story.from_files.into()));
+    let same = t(
+        "read over CJ/T 188 like heat: the demonstration starts no MQTT broker",
+        "与热量一样经 CJ/T 188 抄读：演示不启动 MQTT 代理",
+    );
+    fact(t("water", "水").into(), same.into());
+    for met in &story.met {
+        let kind = match met.kind {
+            wire::Kind::Silence => t("silence", "无应答"),
+            wire::Kind::LateAnswer => t("a late answer", "迟到的应答"),
+            wire::Kind::SwappedWords => t("swapped words", "字序颠倒"),
+            wire::Kind::Exchange => t("another device", "设备更换"),
+            wire::Kind::Rollover => t("a register at its last step", "示数跳至满量程"),
+            wire::Kind::DigitsEnd => t("a register that starts again", "示数翻转"),
+            wire::Kind::Gap => t("hours without readings", "数小时无读数"),
+        };
+        let how = match met.code.as_str() {
+            "line/silent" if met.kind == wire::Kind::LateAnswer => {
+                t("discarded with its connection; asked again", "随连接一并丢弃，重新抄读")
+            }
+            "line/silent" => t("waited for in vain; asked again", "等待超时，重新抄读"),
+            "reading/beyond-capacity" => t("implausible at two looks: refused", "两次抄读均不可信，拒绝"),
+            "meter/device-changed" => t("the meter was stopped until it was accepted", "停抄，经确认后恢复"),
+            "reading/rollover" => t("looked at twice: taken", "复读一致，采纳"),
+            "meter/silent" => t("gap alarm; the next reading was looked at twice", "缺失告警，恢复后复读确认"),
+            _ => t("not met", "未妥善处理"),
+        };
+        let (day, hour) = (met.hour / 24 + 1, met.hour % 24 + 1);
+        let when = match lang {
+            Lang::En => format!("{}, day {day}, {hour}:00", met.meter),
+            Lang::Zh => format!("{}，第 {day} 天 {hour} 时", met.meter),
+        };
+        fact(format!("{kind}: {when}"), format!("{how} ({})", met.code));
+    }
     table.to_string()
 }
 

@@ -22,6 +22,7 @@ use crate::data::{DAYS, HOURS, OFFSET_MINUTES, Year, day_begin, hour_begin, midn
 use crate::meters::park_meters;
 use crate::scenario::{ADJUSTS, Deed, Journal, LEAVES, Unbilled};
 use crate::tariff::{BY_AREA, GRAMS_PER_KWH, GRAMS_PER_M3_GAS, version_1};
+use crate::wire;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use utilidor_types::{
@@ -251,6 +252,9 @@ pub struct Report {
     /// How the members fared, if there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consortium: Option<Story>,
+    /// What came over the wire, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<wire::Story>,
     /// What may differ from run to run.
     pub run: Run,
 }
@@ -295,6 +299,7 @@ impl Report {
             occasions: scope.occasions(),
             checks: Vec::new(),
             consortium: None,
+            wire: None,
             run,
         };
         report.checks = scope.checks(&report);
@@ -306,6 +311,12 @@ impl Report {
         self.chain = chain.to_string();
         self.checks.extend(check::of_members(&story));
         self.consortium = Some(story);
+    }
+
+    /// Tells of what came over the wire.
+    pub fn over_the_wire(&mut self, story: wire::Story) {
+        self.checks.push(check::of_wire(&story));
+        self.wire = Some(story);
     }
 
     /// What bills, energy, money and carbon say otherwise than another report, by the names of its parts. How long things took and

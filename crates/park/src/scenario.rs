@@ -27,6 +27,7 @@ use crate::meters::{ParkMeter, park_meters, tenant_meter};
 use crate::platform::{Executed, Platform, PlatformError};
 use crate::tariff::{version_1, version_2};
 use crate::tender::{Tender, capacities, choose, tenders_of_month};
+use crate::wire::{Wire, WireError};
 use std::collections::BTreeMap;
 use utilidor_types::Decision;
 use utilidor_types::{
@@ -79,6 +80,9 @@ pub enum PlayError {
         /// What was expected.
         expected: String,
     },
+    /// A meter could not be read over the wire.
+    #[error("the meters could not be read over the wire")]
+    Wire(#[from] WireError),
     /// The chain has another history than this demonstration's.
     #[error(
         "the chain's time is {found}, which a demonstration of so many days never reaches: the folder holds a longer one. Ask for \
@@ -115,6 +119,8 @@ struct Player<'a, P> {
     year: &'a Year,
     cast: Cast,
     meters: Vec<ParkMeter>,
+    /// Where the first days' registers are read; without it all are the data's.
+    wire: Option<&'a mut Wire>,
     packages: [Package; 2],
     keys: BTreeMap<String, PrivateKey>,
     nonces: BTreeMap<String, u64>,
@@ -131,8 +137,19 @@ struct Player<'a, P> {
     journal: Journal,
 }
 
-/// Plays `days` days of the year (1 to 365) and tells what was done. `progress` is called after each day.
+/// Plays `days` days of the year (1 to 365) and tells what was done. `progress` is called after each day. Registers are the data's.
 pub async fn play<P: Platform>(
+    platform: &P,
+    year: &Year,
+    days: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Journal, PlayError> {
+    play_over(None, platform, year, days, progress).await
+}
+
+/// The same; the registers of the wire's days are read over it.
+pub async fn play_over<P: Platform>(
+    wire: Option<&mut Wire>,
     platform: &P,
     year: &Year,
     days: usize,
@@ -140,6 +157,7 @@ pub async fn play<P: Platform>(
 ) -> Result<Journal, PlayError> {
     assert!((1..=DAYS).contains(&days), "the demonstration has 1 to {DAYS} days");
     let mut player = Player::new(platform, year, days).await?;
+    player.wire = wire;
     player.prepare().await?;
     for day in 0..=days {
         player.advance(day_begin(day)).await?;
@@ -188,6 +206,7 @@ impl<'a, P: Platform> Player<'a, P> {
             year,
             cast,
             meters: park_meters(year),
+            wire: None,
             packages: [version_1(), version_2()],
             keys,
             nonces: BTreeMap::new(),
@@ -364,11 +383,19 @@ impl<'a, P: Platform> Player<'a, P> {
         Ok(())
     }
 
+    /// A meter's readings at the ends of `hours`, as they were read.
+    fn run_of(&self, meter: &ParkMeter, hours: std::ops::Range<usize>) -> Option<MeterRun> {
+        let shown = |hour| self.wire.as_ref().and_then(|wire| wire.register(meter.id, hour));
+        meter.run_showing(self.platform.chain(), hours, shown)
+    }
+
     /// Sends in the readings of a day, and answers the low-balance notices that they lead to.
     async fn record_day(&mut self, day: usize) -> Result<(), PlayError> {
-        let chain = self.platform.chain();
         let hours = day * 24..day * 24 + 24;
-        let runs: Vec<MeterRun> = self.meters.iter().filter_map(|meter| meter.run(chain, hours.clone())).collect();
+        if let Some(wire) = &mut self.wire {
+            wire.read_day(day).await?;
+        }
+        let runs: Vec<MeterRun> = self.meters.iter().filter_map(|meter| self.run_of(meter, hours.clone())).collect();
         let readings: usize = runs.iter().map(|run| run.readings.len()).sum();
         self.journal.readings += readings as u64;
         // Each meter's in a transaction of its own: what proves the bill of one shows nothing of another (ADR 0023).

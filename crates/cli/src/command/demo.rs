@@ -32,6 +32,7 @@ Examples:
   utilidor demo                        # the year, then stays up
   utilidor demo --days 31 --exit       # a month; status 0 only if every check of the report held
   utilidor demo --fresh                # from the beginning
+  utilidor demo --days 7 --wire-faults # what goes wrong between a gateway and its meters, and how it is met
   utilidor demo --members 4 --days 31  # on four members: one is killed and comes back, an organisation joins")]
 pub struct Arguments {
     /// Days of the year to play, 1 to 365
@@ -44,6 +45,14 @@ pub struct Arguments {
     /// Play the same days on one member as well, and check that bills, energy, money and carbon are the same
     #[arg(long)]
     compare: bool,
+    /// Days whose readings come over simulated buses, by DL/T 645, CJ/T 188 and Modbus TCP, with the gateway's own code; the rest is
+    /// taken from the files, and 0 takes all from there. Energy and money are the same
+    #[arg(long, value_name = "N", default_value_t = 31, value_parser = clap::value_parser!(u16).range(0..=365))]
+    wire_days: u16,
+    /// Let things go wrong on the buses on the first day: silence, a late answer, swapped words, another device, a rollover. The
+    /// report tells how each was met
+    #[arg(long)]
+    wire_faults: bool,
     /// End after the report, instead of staying up
     #[arg(long)]
     exit: bool,
@@ -60,7 +69,7 @@ pub struct Arguments {
 
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
-    let Arguments { days, members, compare, exit, fresh, data, listen } = arguments;
+    let Arguments { days, members, compare, wire_days, wire_faults, exit, fresh, data, listen } = arguments;
     start_log();
     members::check(members, days.into(), compare)?;
     refuse_other_chain(&data)?;
@@ -107,7 +116,15 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         Lang::En => utilidor_park::Lang::En,
         Lang::Zh => utilidor_park::Lang::Zh,
     };
-    let options = Options { api, data_dir: data.clone(), days: days.into(), progress: !context.out.json, lang };
+    let options = Options {
+        api,
+        data_dir: data.clone(),
+        days: days.into(),
+        wire_days: wire_days.into(),
+        wire_faults,
+        progress: !context.out.json,
+        lang,
+    };
     let playing = async {
         match &others {
             None => utilidor_park::run(&options).await,
@@ -185,6 +202,11 @@ fn remove_earlier_run(data: &Path) -> Result<(), Failure> {
         "index.sqlite-shm",
         utilidor_park::REPORT_FILE,
         utilidor_park::JOURNAL_FILE,
+        utilidor_park::wire::CONFIG_FILE,
+        utilidor_park::wire::JOURNAL_FILE,
+        "wire.sqlite-wal",
+        "wire.sqlite-shm",
+        "wire.sqlite.lock",
         "genesis.json",
     ];
     let folders = ["chain".to_owned()].into_iter().chain(members::folders());

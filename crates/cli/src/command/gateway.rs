@@ -17,11 +17,13 @@ use utilidor_gateway::line::Patience;
 use utilidor_gateway::probe::{self, Exchange, Question};
 use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
 use utilidor_gateway::protocol::modbus::{self, Function};
+use utilidor_gateway::protocol::ocpp::Version;
 use utilidor_gateway::protocol::{Protocol, Refused, from_hex};
 use utilidor_gateway::run::{self, GatewayClock, RunError};
 use utilidor_gateway::sender::sentence;
 use utilidor_gateway::serial::{PlayedPort, SerialPort};
 use utilidor_gateway::simulate::Simulator;
+use utilidor_gateway::simulate::stations::Stations;
 use utilidor_gateway::uplink::{HttpUplink, Uplink as _, UplinkError};
 use utilidor_gateway::view::TelegramView;
 use utilidor_gateway::{check, protocol};
@@ -108,14 +110,20 @@ Examples:
         file: File,
     },
     /// Play the devices of a configuration at its buses' addresses; faults are commanded on standard input. For a bus at a serial
-    /// port a port is made and named
+    /// port a port is made and named; charging stations connect to the gateway's address
     #[command(after_help = "\
 Commands on standard input, METER being an id or BUS/UNIT:
   set METER 1200kWh    rate METER 10kWh    silence METER    late METER 5s    swap METER
-  noise METER          exchange METER      rollover METER   well METER")]
+  noise METER          exchange METER      rollover METER   well METER
+Of a charging station, METER being an id or BUS/STATION/CONNECTOR:
+  begin METER TOKEN    tell METER          end METER        again METER
+  offline METER        online METER        key METER")]
     Simulate {
         #[command(flatten)]
         file: File,
+        /// What charging stations speak: 1.6 or 2.0.1
+        #[arg(long, value_name = "VERSION", default_value = "1.6", value_parser = ocpp_version)]
+        ocpp: Version,
     },
 }
 
@@ -195,6 +203,11 @@ fn bus_protocol(text: &str) -> Result<BusProtocol, String> {
     found.ok_or_else(|| {
         format!("no protocol is called {text:?}; there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu")
     })
+}
+
+fn ocpp_version(text: &str) -> Result<Version, String> {
+    let found = Version::ALL.into_iter().find(|version| version.subprotocol().strip_prefix("ocpp") == Some(text));
+    found.ok_or_else(|| format!("{text:?} is no version of OCPP that is played: write 1.6 or 2.0.1"))
 }
 
 fn registers(text: &str) -> Result<(Function, u16, u16), String> {
@@ -305,7 +318,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.show(&json!({ "meter": meter }), |out| out.facts(vec![(t!("meter"), meter.to_string())]));
             Ok(())
         }
-        Command::Simulate { file } => simulate(&file.load()?, &context).await,
+        Command::Simulate { file, ocpp } => simulate(&file.load()?, ocpp, &context).await,
     }
 }
 
@@ -719,7 +732,7 @@ fn computed(entry: &Entry) -> Option<Value> {
     is_virtual.then(|| serde_json::from_slice(&entry.reading.answer).unwrap_or_default())
 }
 
-async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
+async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(), Failure> {
     let simulator = Simulator::new(config, Arc::new(SystemClock::default()), 0, 0);
     // What is computed has no device.
     for meter in config.meters.iter().filter(|meter| meter.bus != VIRTUAL_BUS) {
@@ -733,7 +746,7 @@ async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
     }
     let mut buses = tokio::task::JoinSet::new();
     let mut listening = Vec::new();
-    // Whoever publishes over MQTT needs a broker, and a charging station connects by itself: they are not played here.
+    // Whoever publishes over MQTT needs a broker, and is not played here; a charging station connects by itself.
     for bus in config.buses.iter().filter(|bus| !bus.protocol.is_told()) {
         let failed = |error: std::io::Error| {
             let what = format!("the devices of bus {} could not be put at {}", bus.name, bus.place);
@@ -763,17 +776,35 @@ async fn simulate(config: &Config, context: &Context) -> Result<(), Failure> {
             listening.iter().map(|(bus, address)| [bus.clone(), address.clone()]).collect(),
         )
     });
+    let mut stations = Stations::new(config, simulator.clone(), ocpp);
+    for (station, reason) in stations.online().await {
+        print(&format!("{station}: {reason}"));
+    }
     // A thread of its own: reading standard input cannot be cut off, and must not keep the process from ending.
+    let (lines, mut commands) = tokio::sync::mpsc::channel(16);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
-            match simulator.command(&line) {
-                Ok(done) => print(&done),
-                Err(error) => print(&format!("error: {error}")),
+            if lines.blocking_send(line).is_err() {
+                return;
             }
         }
     });
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => Ok(()),
-        Some(Ok(error)) = buses.join_next() => Err(Failure::from_error("gateway/simulate", "a bus has stopped", &error)),
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            Some(Ok(error)) = buses.join_next() => {
+                return Err(Failure::from_error("gateway/simulate", "a bus has stopped", &error));
+            }
+            Some(line) = commands.recv() => {
+                let done = match stations.command(&line).await {
+                    Some(done) => done,
+                    None => simulator.command(&line),
+                };
+                match done {
+                    Ok(done) => print(&done),
+                    Err(error) => print(&format!("error: {error}")),
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! OCPP 1.6 in JSON: what charging stations tell their central system, and what it answers.
+//! OCPP in JSON, 1.6 here and 2.0.1 in [`v201`]: what charging stations tell their central system, and what it answers.
 //!
 //! ```text
 //! [2, "id", "MeterValues", {...}]     a call            [3, "id", {...}]              its answer
@@ -11,6 +11,8 @@
 //!
 //! The types are our own, of the fields that are read: the crate *rust-ocpp 3.0.4* has all messages and brings 28 crates with it
 //! that nothing else here needs, a JSON Schema engine among them.
+
+mod v201;
 
 use super::json::{decimal, read_time};
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
@@ -31,6 +33,28 @@ const MAX_ID: usize = 36;
 /// How often a station is asked to say that it is there, in seconds.
 const HEARTBEAT_SECONDS: u32 = 300;
 
+/// What a station speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// OCPP 1.6.
+    V16,
+    /// OCPP 2.0.1.
+    V201,
+}
+
+impl Version {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::V16, Self::V201];
+
+    /// The WebSocket subprotocol.
+    pub const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::V16 => "ocpp1.6",
+            Self::V201 => "ocpp2.0.1",
+        }
+    }
+}
+
 /// A station's call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -48,9 +72,30 @@ pub enum Said {
     /// It is there.
     Heartbeat,
     /// Somebody wants to charge.
-    Authorize,
+    Authorize {
+        /// What he shows: the number of a card, or another name.
+        token: String,
+    },
     /// A transaction has begun.
-    Start(Shown),
+    Start {
+        /// Who charges.
+        token: String,
+        /// The register at its begin.
+        shown: Shown,
+    },
+    /// A transaction has begun, goes on or has ended, by 2.0.1.
+    Event {
+        /// The station's own name for it.
+        transaction: String,
+        /// Where, if that is said: it need not be said again after its begin.
+        connector: Option<u32>,
+        /// Whether it has begun.
+        begins: bool,
+        /// Who charges, if that is said.
+        token: Option<String>,
+        /// Registers and signed values; their connector is the transaction's.
+        values: Vec<Shown>,
+    },
     /// A transaction has ended.
     Stop {
         /// Which.
@@ -64,6 +109,11 @@ pub enum Said {
     Values(Vec<Shown>),
     /// What needs no more than an answer.
     Other,
+    /// What a station sends only to whoever asks for it, and nobody did.
+    Unasked {
+        /// Its name.
+        action: String,
+    },
     /// What this central system does not know.
     Unknown {
         /// Its name.
@@ -74,7 +124,7 @@ pub enum Said {
 /// A register, or a signed value, at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// The connector; 0 is the station's main meter.
+    /// The connector, by 2.0.1 the EVSE; 0 is the station's main meter.
     pub connector: u32,
     /// When, by the station.
     pub time_ms: u64,
@@ -146,8 +196,18 @@ struct SampledValue<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Authorize {
+    #[serde(default)]
+    id_tag: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct StartTransaction {
     connector_id: u32,
+    // Whoever says nobody's is refused; what flows counts all the same.
+    #[serde(default)]
+    id_tag: String,
     meter_start: i64,
     timestamp: String,
 }
@@ -171,7 +231,7 @@ fn time(text: &str) -> Result<u64, Refused> {
 }
 
 /// Reads a station's call. None if it answers a question of ours; nothing is asked. Order: length, form, action, its fields.
-pub fn call(text: &str) -> Result<Option<Call>, Refused> {
+pub fn call(text: &str, version: Version) -> Result<Option<Call>, Refused> {
     if text.len() > MAX_MESSAGE {
         return Err(Refused::Oversize { bytes: text.len(), most: MAX_MESSAGE });
     }
@@ -190,8 +250,26 @@ pub fn call(text: &str) -> Result<Option<Call>, Refused> {
         return Err(invalid("id", format!("it has {} characters, at most {MAX_ID} are allowed", id.len())));
     }
     let action: String = serde_json::from_str(action.get()).map_err(|error| invalid("action", error))?;
-    let said = said(&action, payload.get())?;
+    let said = match version {
+        Version::V16 => said(&action, payload.get())?,
+        Version::V201 => v201::said(&action, payload.get())?,
+    };
     Ok(Some(Call { id, said }))
+}
+
+/// What refuses a call that cannot be understood, if at least its id can.
+pub fn refusal(text: &str, refused: &Refused) -> Option<String> {
+    let parts: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    let [kind, id, _, _] = parts[..] else { return None };
+    let id = serde_json::from_str::<String>(id.get()).ok().filter(|id| kind.get() == "2" && id.len() <= MAX_ID)?;
+    Some(error(&id, "FormatViolation", &refused.to_string()))
+}
+
+fn error(id: &str, code: &str, text: &str) -> String {
+    /// Longest description of an error.
+    const MOST: usize = 255;
+    let text: String = text.chars().take(MOST).collect();
+    Value::from(vec![json!(4), json!(id), json!(code), json!(text), json!({})]).to_string()
 }
 
 fn said(action: &str, payload: &str) -> Result<Said, Refused> {
@@ -199,11 +277,12 @@ fn said(action: &str, payload: &str) -> Result<Said, Refused> {
     Ok(match action {
         "BootNotification" => Said::Boot,
         "Heartbeat" => Said::Heartbeat,
-        "Authorize" => Said::Authorize,
+        "Authorize" => Said::Authorize { token: serde_json::from_str::<Authorize>(payload).map_err(fields)?.id_tag },
         "StatusNotification" | "DiagnosticsStatusNotification" | "FirmwareStatusNotification" => Said::Other,
         "StartTransaction" => {
             let start: StartTransaction = serde_json::from_str(payload).map_err(fields)?;
-            Said::Start(counter(start.connector_id, &start.timestamp, start.meter_start)?)
+            let shown = counter(start.connector_id, &start.timestamp, start.meter_start)?;
+            Said::Start { token: start.id_tag, shown }
         }
         "StopTransaction" => {
             let stop: StopTransaction<'_> = serde_json::from_str(payload).map_err(fields)?;
@@ -279,20 +358,23 @@ fn value(sampled: &SampledValue<'_>) -> Option<ShownValue> {
     })
 }
 
-/// The answer to a call. Every transaction is accepted: who may charge is the station's matter, not its meter's.
-pub fn answer(call: &Call, now_ms: u64, transaction: i64) -> String {
-    let accepted = json!({ "status": "Accepted" });
+/// The answer to a call: `transaction` is the number of the one that begins, `is_known` says whether whoever charges may.
+pub fn answer(call: &Call, version: Version, now_ms: u64, transaction: i64, is_known: bool) -> String {
+    let status = json!({ "status": if is_known { "Accepted" } else { "Invalid" } });
     let now = Timestamp(now_ms).to_rfc3339();
     let payload = match &call.said {
         Said::Boot => json!({ "status": "Accepted", "currentTime": now, "interval": HEARTBEAT_SECONDS }),
         Said::Heartbeat => json!({ "currentTime": now }),
-        Said::Authorize => json!({ "idTagInfo": accepted }),
-        Said::Start(_) => json!({ "idTagInfo": accepted, "transactionId": transaction }),
-        Said::Stop { .. } | Said::Values(_) | Said::Other => json!({}),
+        Said::Authorize { .. } if version == Version::V201 => json!({ "idTokenInfo": status }),
+        Said::Authorize { .. } => json!({ "idTagInfo": status }),
+        Said::Start { .. } => json!({ "idTagInfo": status, "transactionId": transaction }),
+        Said::Event { token: Some(_), .. } => json!({ "idTokenInfo": status }),
+        Said::Event { .. } | Said::Stop { .. } | Said::Values(_) | Said::Other => json!({}),
+        Said::Unasked { action } => {
+            return error(&call.id, "NotSupported", &format!("no {action} was asked for, and none is kept"));
+        }
         Said::Unknown { action } => {
-            let text = format!("{action} is not known here");
-            return Value::from(vec![json!(4), json!(call.id), json!("NotImplemented"), json!(text), json!({})])
-                .to_string();
+            return error(&call.id, "NotImplemented", &format!("{action} is not known here"));
         }
     };
     Value::from(vec![json!(3), json!(call.id), payload]).to_string()
@@ -312,14 +394,26 @@ fn telegram(address: String, subject: &str, records: Vec<Record>) -> Telegram {
 /// What a message says, without knowing who sent it.
 pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
     let text = std::str::from_utf8(bytes).map_err(|error| invalid("message", error))?;
-    let Some(call) = call(text)? else { return Err(invalid("message", "it is an answer, not a call")) };
+    // Some calls have the same name in both; their fields differ.
+    let said = match call(text, Version::V16) {
+        Ok(Some(Call { said: Said::Unknown { .. }, .. })) | Err(_) => match call(text, Version::V201) {
+            Ok(Some(Call { said: Said::Unknown { .. }, .. })) | Err(_) => call(text, Version::V16),
+            known => known,
+        },
+        known => known,
+    };
+    let Some(call) = said? else { return Err(invalid("message", "it is an answer, not a call")) };
     let (subject, shown) = match call.said {
-        Said::Start(shown) => ("a transaction begins", vec![shown]),
+        Said::Start { shown, .. } => ("a transaction begins", vec![shown]),
+        Said::Event { values, .. } => ("a transaction", values),
         Said::Stop { end, values, .. } => ("a transaction ends", [vec![end], values].concat()),
         Said::Values(shown) => ("registers", shown),
-        Said::Boot | Said::Heartbeat | Said::Authorize | Said::Other | Said::Unknown { .. } => {
-            ("no register", Vec::new())
-        }
+        Said::Boot
+        | Said::Heartbeat
+        | Said::Authorize { .. }
+        | Said::Other
+        | Said::Unasked { .. }
+        | Said::Unknown { .. } => ("no register", Vec::new()),
     };
     let connector = shown.first().map_or(String::new(), |shown| shown.connector.to_string());
     let records = shown.into_iter().flat_map(|shown| {
@@ -380,11 +474,11 @@ mod tests {
             "[2,1,\"Heartbeat\",{}]",
             "[2,\"1\",\"MeterValues\",{}]",
         ] {
-            assert!(call(text).is_err(), "{text}");
+            assert!(call(text, Version::V16).is_err(), "{text}");
         }
-        assert!(matches!(call(&" ".repeat(MAX_MESSAGE + 1)), Err(Refused::Oversize { .. })));
-        assert_eq!(call("[3,\"1\",{}]"), Ok(None));
-        assert_eq!(call("[4,\"1\",\"InternalError\",\"\",{}]"), Ok(None));
+        assert!(matches!(call(&" ".repeat(MAX_MESSAGE + 1), Version::V16), Err(Refused::Oversize { .. })));
+        assert_eq!(call("[3,\"1\",{}]", Version::V16), Ok(None));
+        assert_eq!(call("[4,\"1\",\"InternalError\",\"\",{}]", Version::V16), Ok(None));
     }
 
     #[test]
@@ -395,8 +489,8 @@ mod tests {
             ("Authorize", r#"[3,"7",{"idTagInfo":{"status":"Accepted"}}]"#),
             ("Dance", r#"[4,"7","NotImplemented","Dance is not known here",{}]"#),
         ] {
-            let call = call(&format!("[2,\"7\",\"{action}\",{{}}]")).unwrap().unwrap();
-            assert_eq!(answer(&call, 1_800_000_000_000, 1), expected);
+            let call = call(&format!("[2,\"7\",\"{action}\",{{}}]"), Version::V16).unwrap().unwrap();
+            assert_eq!(answer(&call, Version::V16, 1_800_000_000_000, 1, true), expected);
         }
     }
 }

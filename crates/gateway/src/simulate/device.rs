@@ -47,7 +47,7 @@ impl Device {
                 step.number.quantity_floor(step.unit, self.meter.carrier).map_or(1, |quantity| quantity.0.max(1))
             }
             // Watt-hours, litres.
-            (Register::Mbus { .. } | Register::SunSpec(_), BaseUnit::Joule) => 3_600,
+            (Register::Mbus { .. } | Register::SunSpec(_) | Register::Ocpp { .. }, BaseUnit::Joule) => 3_600,
             (Register::Mbus { .. }, BaseUnit::Millilitre) => 1_000,
             // Hundredths of a kilowatt-hour, of a cubic metre.
             (_, BaseUnit::Joule) => 36_000,

@@ -18,6 +18,13 @@ pub(super) fn of_members(story: &Story) -> Vec<Check> {
     checks
 }
 
+/// What must hold of the wire.
+pub(super) fn of_wire(story: &wire::Story) -> Check {
+    let unmet = story.unmet();
+    let found = if unmet.is_empty() { format!("{} met", story.met.len()) } else { unmet.join("; ") };
+    Check { name: "what went wrong on the wire was met".into(), held: unmet.is_empty(), found }
+}
+
 impl Scope<'_> {
     pub(super) fn checks(&self, report: &Report) -> Vec<Check> {
         let summary = &self.books.summary;

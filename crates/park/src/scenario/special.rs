@@ -25,7 +25,7 @@ impl<P: Platform> Player<'_, P> {
     async fn replay_readings(&mut self, day: usize) -> Result<(), PlayError> {
         let label = tenant_meter(REPLAYED.0, REPLAYED.1);
         let meter = self.meters.iter().find(|meter| meter.label == label).expect("the meter exists");
-        let run = meter.run(self.platform.chain(), (day - 1) * 24..day * 24).expect("the day has readings");
+        let run = self.run_of(meter, (day - 1) * 24..day * 24).expect("the day has readings");
         let count = run.readings.len() as u64;
         let runs = vec![run].try_into().expect("one run is within the bound");
         let batch = vec![self.plan(GATEWAY, Action::RecordReadings { runs })];

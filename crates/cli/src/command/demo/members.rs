@@ -220,7 +220,7 @@ pub async fn on_one_member(data: &Path, days: u16) -> Result<Report, Failure> {
     let folder = data.join(ALONE);
     let failed = |error: std::io::Error| Failure::from_error("demo", "the run with one member did not start", &error);
     let ended = tokio::process::Command::new(std::env::current_exe().map_err(failed)?)
-        .args(["demo", "--exit", "--days", &days.to_string(), "--listen", "127.0.0.1:0", "--data"])
+        .args(["demo", "--exit", "--wire-days", "0", "--days", &days.to_string(), "--listen", "127.0.0.1:0", "--data"])
         .arg(&folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
