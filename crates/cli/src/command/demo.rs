@@ -3,7 +3,7 @@
 
 mod members;
 
-use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback, write_durably};
+use super::node::{VALIDATOR, serve_signal, warn_beyond_loopback, write_durably};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{note, print};
@@ -60,7 +60,7 @@ pub struct Arguments {
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let Arguments { days, members, compare, exit, fresh, data, listen } = arguments;
-    start_log();
+    crate::log::start();
     members::check(members, days.into(), compare)?;
     if fresh {
         remove_earlier_run(&data)?;
