@@ -202,6 +202,11 @@ fn a_scrub_names_what_is_damaged_and_changes_nothing() {
     let report = scrubbed(&desk, "--repair");
     assert_eq!(report["repaired"], serde_json::json!([]));
     assert!(storage.exists());
+    // A node among several fetches it anew: the damaged one gets another name.
+    desk.file("town/node.toml", "listen = \"127.0.0.1:0\"\n");
+    let report = desk.json("node scrub --data town --repair");
+    assert_eq!(report["repaired"].as_array().unwrap().len(), 1, "{report:#}");
+    assert!(!storage.exists() && desk.path().join("town/chain.damaged-1/storage").exists());
 }
 
 #[test]
