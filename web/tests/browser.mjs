@@ -1,8 +1,16 @@
 // The app in Debian's Chromium on a real node: journeys of the park's people, and a tour of every page.
 //
-//   node tests/browser.mjs http://localhost:4680 [tour|journeys]
+//   node tests/browser.mjs http://localhost:4680 [all|tour|journeys|short|paper] [NAME]
 //
-// Screenshots land in `shots/`. Every page, in both languages, at three widths, in light and dark: no rule of accessibility is
+// | part | what |
+// |---|---|
+// | tour | every page, in both languages, at three widths, in light and dark |
+// | journeys | what people do, from beginning to end |
+// | short | the journeys, and every page twice: English, wide and light; Chinese, narrow and dark |
+// | all | journeys and tour; what is done unless a part is named |
+// | paper | small pictures of the pages that docs/tour.md shows, into docs/tour |
+//
+// Screenshots land in $SHOTS, `shots/` unless it is set. Every page, in both languages, at three widths, in light and dark: no rule of accessibility is
 // broken (axe), nothing scrolls sideways, the console stays empty.
 
 import fs from 'node:fs';
@@ -13,7 +21,7 @@ import { journeys } from './journeys.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const [node = 'http://localhost:4680', part = 'all', only] = process.argv.slice(2);
-const shots = path.join(here, '..', 'shots');
+const shots = process.env.SHOTS ?? path.join(here, '..', 'shots');
 const axe = fs.readFileSync(path.join(here, '..', 'node_modules', 'axe-core', 'axe.min.js'), 'utf8');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
@@ -32,8 +40,8 @@ const browser = await chromium.launch({
 });
 
 /// A fresh browser of a person: language, width, colours.
-async function person({ locale = 'en-GB', width = 1280, dark = false } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, locale, colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', acceptDownloads: true });
+async function person({ locale = 'en-GB', width = 1280, dark = false, scale = 1 } = {}) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, deviceScaleFactor: scale, locale, colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', acceptDownloads: true });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on('pageerror', (error) => expect(false, `${page.url()}: ${error.message}`));
@@ -52,12 +60,19 @@ async function seat(page, name) {
   }, name);
 }
 
-/// Until what the page asked for is there.
+/// Until what the page asked for is there. One answer can lead to the next question, the first being what time it is on the chain,
+/// so nothing may be awaited for a while.
 async function settled(page) {
   await page.waitForSelector('h1');
   await page.waitForLoadState('load');
-  await page.waitForFunction(() => !document.querySelector('main [aria-busy="true"]'), undefined, { timeout: 30_000 });
-  await page.waitForTimeout(150);
+  await page.evaluate(() => delete window.quietSince);
+  const quiet = () => {
+    const chain = document.querySelector('p.chain');
+    if (document.querySelector('main [aria-busy="true"]') || (chain && !chain.textContent.trim())) delete window.quietSince;
+    else window.quietSince ??= performance.now();
+    return window.quietSince !== undefined && performance.now() - window.quietSince > 250;
+  };
+  await page.waitForFunction(quiet, undefined, { timeout: 30_000, polling: 50 });
 }
 
 async function sound(page, what) {
@@ -129,31 +144,59 @@ async function addresses() {
   ].filter(Boolean);
 }
 
-async function tour() {
+const WIDTHS = [1280, 768, 360];
+/// What a tour goes through: language, colours, widths, and whether pictures are taken. Half of the whole tour's combinations show
+/// everything; a folder of few megabytes is kept.
+const WHOLE = ['en', 'zh'].flatMap((language) => [false, true].map((dark) => [language, dark, WIDTHS, (language === 'en') !== dark]));
+const SHORT = [['en', false, [1280], true], ['zh', true, [360], true]];
+
+async function tour(combinations) {
   fs.mkdirSync(shots, { recursive: true });
   const list = (await addresses()).filter(([name]) => !only || name === only);
-  for (const [locale, language] of [['en-GB', 'en'], ['zh-CN', 'zh']]) {
-    for (const dark of [false, true]) {
-      const { context, page } = await person({ locale, dark });
-      let sitting;
-      for (const [name, who, address] of list) {
-        if (who !== sitting) {
-          if (who) await seat(page, who);
-          else await page.evaluate(() => sessionStorage.clear()).catch(() => undefined);
-          sitting = who;
-        }
-        for (const width of [1280, 768, 360]) {
-          await page.setViewportSize({ width, height: 900 });
-          if (width === 1280) await page.goto(`${node}${address}`);
-          await settled(page);
-          const what = `${name} ${language} ${width} ${dark ? 'dark' : 'light'}`;
-          await sound(page, what);
-          // Half of the combinations show everything; CI keeps few megabytes.
-          if ((language === 'en') !== dark) await page.screenshot({ path: path.join(shots, `${name}-${language}-${width}.png`), fullPage: true });
-        }
+  for (const [language, dark, widths, pictures] of combinations) {
+    const { context, page } = await person({ locale: language === 'zh' ? 'zh-CN' : 'en-GB', width: widths[0], dark });
+    const sit = sitter(page);
+    for (const [name, who, address] of list) {
+      await sit(who);
+      for (const width of widths) {
+        await page.setViewportSize({ width, height: 900 });
+        if (width === widths[0]) await page.goto(`${node}${address}`);
+        await settled(page);
+        await sound(page, `${name} ${language} ${width} ${dark ? 'dark' : 'light'}`);
+        if (pictures) await page.screenshot({ path: path.join(shots, `${name}-${language}-${width}.png`), fullPage: true });
       }
-      await context.close();
     }
+    await context.close();
+  }
+}
+
+/// Changes seats where the next page is another's.
+function sitter(page) {
+  let sitting;
+  return async (who) => {
+    if (who === sitting) return;
+    if (who) await seat(page, who);
+    else await page.evaluate(() => sessionStorage.clear()).catch(() => undefined);
+    sitting = who;
+  };
+}
+
+/// The pages that docs/tour.md shows.
+const SHOWN = ['home-tenant', 'energy', 'bill', 'offer', 'package', 'meter', 'oversight', 'consortium', 'transaction'];
+
+async function paper() {
+  const folder = path.join(here, '..', '..', 'docs', 'tour');
+  fs.mkdirSync(folder, { recursive: true });
+  for (const [locale, language] of [['en-GB', 'en'], ['zh-CN', 'zh']]) {
+    const { context, page } = await person({ locale, scale: 0.6 });
+    const sit = sitter(page);
+    for (const [name, who, address] of (await addresses()).filter(([name]) => (language === 'en' ? SHOWN : SHOWN.slice(0, 1)).includes(name) && (!only || name === only))) {
+      await sit(who);
+      await page.goto(`${node}${address}`);
+      await settled(page);
+      await page.screenshot({ path: path.join(folder, `${name}-${language}.jpg`), type: 'jpeg', quality: 70 });
+    }
+    await context.close();
   }
 }
 
@@ -175,8 +218,10 @@ async function weigh() {
 
 const begun = Date.now();
 await weigh();
-if (part !== 'journeys') await tour();
-if (part !== 'tour') await journeys({ node, person, seat, asker, settled, sound, expect, shots, only });
+if (part === 'all' || part === 'tour') await tour(WHOLE);
+if (part === 'short') await tour(SHORT);
+if (part === 'paper') await paper();
+if (['all', 'journeys', 'short'].includes(part)) await journeys({ node, person, seat, asker, settled, sound, expect, shots, only });
 await browser.close();
 console.log(`${checks} checks, ${faults.length} faults, ${Math.round((Date.now() - begun) / 1000)} s`);
 process.exit(faults.length ? 1 : 0);

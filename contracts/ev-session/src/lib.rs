@@ -184,6 +184,12 @@ impl Session {
 impl Program for EvSession {
     fn act(input: Input) -> Result<Done, Fault> {
         let tariff = Tariff::of(&input.terms.parameters)?;
+        let is_metered = input.terms.meters.first().is_some_and(|meter| {
+            meter.party == Party::OWNER && meter.carrier == Carrier::Electricity && meter.fills.is_none()
+        });
+        if !is_metered || input.terms.parties != 2 {
+            return Err(Fault::PARAMETERS);
+        }
         let mut session = Session::of(&input.state.head)?;
         let now = input.facts.now;
         let effects = match (&input.event, &mut session) {

@@ -24,8 +24,6 @@ const METER: Meter = Meter(0);
 const HOURS_A_DAY: u64 = DAY_MS / HOUR_MS;
 /// Days that are remembered, hour by hour: what a slot holds.
 const DAYS_KEPT: u64 = 20;
-/// Most days of a baseline: so many working days there always are among those that are remembered.
-const MAX_BASELINE_DAYS: u64 = 14;
 /// A command of the owner that calls begins so; the begin in milliseconds and the number of hours follow.
 const CALL: u8 = 1;
 
@@ -72,11 +70,10 @@ impl Agreed {
         let guarantees = [read.money()?, read.money()?];
         read.end()?;
 
-        let is_day = |days: u64| (1..=MAX_BASELINE_DAYS).contains(&days);
         let is_metered = input.terms.meters.first().is_some_and(|meter| {
             meter.party == Party::USER && meter.carrier == Carrier::Electricity && meter.fills.is_none()
         });
-        let is_baseline = is_day(looked_at) && is_day(taken) && taken <= looked_at;
+        let is_baseline = 0 < taken && taken <= looked_at && looked_at <= days_before(grace_ms, weekdays_only);
         if !is_metered || !is_baseline || input.terms.parties != 2 || hours_a_call > HOURS_A_DAY {
             return Err(Fault::PARAMETERS);
         }
@@ -106,6 +103,19 @@ impl Agreed {
         let noon = self.days.begin_of(day)?.0.saturating_add(DAY_MS / 2);
         Ok(!self.weekdays_only || weekday(Time(noon)) < 5)
     }
+}
+
+/// How many days that count there always are before a call among those that are still remembered when it is settled: the day of
+/// the call and the grace time go off.
+fn days_before(grace_ms: u64, weekdays_only: bool) -> u64 {
+    const WEEK: u64 = 7;
+    const WORKING: u64 = 5;
+    let remembered = (DAYS_KEPT - 1).saturating_sub(grace_ms.div_ceil(DAY_MS));
+    if !weekdays_only {
+        return remembered;
+    }
+    let working = |day: u64| (1..=remembered).filter(|back| (day + WEEK * DAYS_KEPT - back) % WEEK < WORKING).count();
+    (0..WORKING).map(working).min().unwrap_or(0) as u64
 }
 
 /// A call: its first hour, counted from the begin of the contract, and how many there are; none without hours.
@@ -232,7 +242,9 @@ fn baseline(agreed: &Agreed, kept: &Kept, series: &Series, call: Call) -> Result
     for other in (oldest..day).rev() {
         let first = call.first - (day - other) * HOURS_A_DAY;
         let is_read = series.until() >= agreed.hours.begin_of(first.saturating_add(call.hours))?;
-        if is_read && !kept.days.contains(&other) && agreed.counts(other)? {
+        // What was forgotten is no day without load.
+        let is_kept = first >= series.first();
+        if is_kept && is_read && !kept.days.contains(&other) && agreed.counts(other)? {
             let load = (0..call.hours).try_fold(Quantity::ZERO, |sum, hour| sum.plus(series.get(first + hour)))?;
             days.push((load, first));
         }

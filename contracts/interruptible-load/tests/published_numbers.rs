@@ -433,3 +433,45 @@ fn the_manifest_describes_the_parameters_and_each_sentence_is_held_by_a_test() {
     assert!(encode(&manifest).len() < MAX_MANIFEST_BYTES);
     assert_eq!(unheld(&manifest, HELD, include_str!("published_numbers.rs")), Vec::<String>::new());
 }
+
+#[test]
+fn more_days_than_are_remembered_when_a_call_is_settled_are_refused() {
+    let signs = |looked_at: u64, weekdays_only: bool, grace_hours: u64| {
+        let mut setting = Sheet { looked_at, weekdays_only, ..SHEET }.setting();
+        setting.parameters[2] = (grace_hours * HOUR_MS) as i64;
+        let run = Native(utilidor_program_sdk::answer::<InterruptibleLoad>);
+        Host::new(run, setting.terms().unwrap(), Money::units(1_000_000), at(0)).sign().is_ok()
+    };
+    // Of the 18 days before the day of a call that are remembered a day later, at least 12 are working days.
+    assert!(signs(12, true, 24));
+    assert!(!signs(13, true, 24), "before a Monday there are only 12");
+    assert!(signs(18, false, 24));
+    assert!(!signs(19, false, 24));
+    assert!(!signs(18, false, 25), "another day goes off");
+}
+
+#[test]
+fn the_oldest_day_of_a_baseline_is_still_remembered_when_the_grace_time_is_long() {
+    let sheet = Sheet { looked_at: 16, taken: 16, weekdays_only: false, ..SHEET };
+    let mut setting = sheet.setting();
+    setting.parameters[2] = 3 * DAY_MS as i64;
+    let run = Native(utilidor_program_sdk::answer::<InterruptibleLoad>);
+    let mut host = Host::new(run, setting.terms().unwrap(), Money::units(1_000_000), at(0));
+    host.sign().unwrap();
+    host.reading(0, at(0), Quantity(0)).unwrap();
+    let mut load = Load { host, hour: 0, register: 0 };
+    // 20 days at 100 kWh an hour; on the next one nothing is taken in the first hour, which was called.
+    load.takes(19 * 24, 100);
+    load.host.pass_to(at(load.hour));
+    let mut call = vec![1];
+    call.extend_from_slice(&at(20 * 24).0.to_le_bytes());
+    call.push(1);
+    load.host.command(Party::OWNER, &call).unwrap();
+    load.takes(24, 100);
+    load.takes(1, 0);
+    load.takes(3 * 24, 100);
+    load.host.pass_to(at(load.hour));
+    let (_, draft) = load.host.statements().last().expect("the call is settled");
+    let line = format!("{:?}", draft.lines[0]);
+    assert!(line.contains("clause: 0") && line.contains(&format!("Quantity({})", 100 * KWH)), "{line}");
+}

@@ -43,13 +43,16 @@ struct Agreed {
 
 impl Agreed {
     fn of(input: &Input) -> Result<Self, Fault> {
-        let carrier = input.terms.meters.first().ok_or(Fault::PARAMETERS)?.carrier;
+        let meter = input.terms.meters.first().ok_or(Fault::PARAMETERS)?;
+        let carrier = meter.carrier;
         let mut read = Parameters::new(&input.terms.parameters);
         let (price, minimum) = (read.price(carrier.price_unit())?, read.quantity()?);
         let (begin, period_ms, periods) = (read.time()?, read.number()?, read.number()?);
         let (make_up_periods, grace_ms, guarantee) = (read.number()?, read.number()?, read.money()?);
         read.end()?;
-        if !period_ms.is_multiple_of(DAY_MS) {
+        // A meter that fills brings no segments, and only two periods are open at a time.
+        let is_metered = meter.fills.is_none() && input.terms.parties == 2;
+        if !is_metered || !period_ms.is_multiple_of(DAY_MS) || (periods > 1 && grace_ms > period_ms) {
             return Err(Fault::PARAMETERS);
         }
         let periods = Periods::new(begin, period_ms, periods, grace_ms)?;

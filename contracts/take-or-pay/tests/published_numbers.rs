@@ -31,7 +31,7 @@ fn play(sheet: Sheet) -> Host<Native> {
     play_on(Native(utilidor_program_sdk::answer::<TakeOrPay>), sheet)
 }
 
-fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
+fn terms(sheet: Sheet) -> AgreementTerms {
     let Sheet { minimum_m3, days, periods, make_up, allowance } = sheet;
     let numbers = [3_000_000, minimum_m3 * M3, BEGIN.0, days * DAY_MS, periods, make_up, 6 * HOUR_MS, 50_000_000];
     let parameters: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -53,8 +53,11 @@ fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
     };
     let hard_end = HardEnd { at: Timestamp(to.0 + 30 * DAY_MS), fallback: Fallback::GiveBack };
     let terms = AgreementTerms::between(AccountId([1; 32]), AccountId([2; 32]), Program::Coded(coded));
-    let terms = AgreementTerms { hard_end: Some(hard_end), ..terms };
-    let mut host = Host::new(run, terms, Money::units(1_000_000), BEGIN);
+    AgreementTerms { hard_end: Some(hard_end), ..terms }
+}
+
+fn play_on<R: Respond>(run: R, sheet: Sheet) -> Host<R> {
+    let mut host = Host::new(run, terms(sheet), Money::units(1_000_000), BEGIN);
     host.sign().unwrap();
     host.reading(0, BEGIN, Quantity(0)).unwrap();
     host
@@ -103,6 +106,34 @@ fn days_of_force_majeure_lower_the_minimum_when_both_sides_confirm_them() {
     let said = take(&mut host, 365, &[30_000]);
     // 36,500 x (365 - 10) / 365 = 35,500: the smaller number of days counts.
     assert_eq!(said[0], [(0, 30_000, 90_000), (1, 5_500, 16_500)]);
+}
+
+#[test]
+fn a_grace_time_beyond_a_period_and_a_meter_that_fills_are_refused() {
+    let signs = |sheet: Sheet, change: &dyn Fn(&mut CodedTerms)| {
+        let mut terms = terms(sheet);
+        let Program::Coded(coded) = &mut terms.program else { panic!("it is coded") };
+        change(coded);
+        let run = Native(utilidor_program_sdk::answer::<TakeOrPay>);
+        Host::new(run, terms, Money::units(1_000_000), BEGIN).sign().is_ok()
+    };
+    let with_grace = |hours: u64| {
+        move |coded: &mut CodedTerms| {
+            let mut parameters = coded.parameters.to_vec();
+            parameters[48..56].copy_from_slice(&(hours * HOUR_MS).to_le_bytes());
+            coded.parameters = parameters.try_into().unwrap();
+        }
+    };
+    let daily = || Sheet { days: 1, ..SHEET };
+    assert!(signs(daily(), &with_grace(24)));
+    assert!(!signs(daily(), &with_grace(25)), "three periods would be open at a time");
+    assert!(signs(Sheet { periods: 1, ..daily() }, &with_grace(25)), "there is no other period");
+    let fills = |coded: &mut CodedTerms| {
+        let mut meters = coded.meters.to_vec();
+        meters[0].metered = Metered::Fill(Quantity(1));
+        coded.meters = meters.try_into().unwrap();
+    };
+    assert!(!signs(daily(), &fills), "it would bring nothing, and the whole minimum would be charged");
 }
 
 #[test]

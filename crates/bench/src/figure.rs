@@ -1,11 +1,13 @@
 //! A suite's figures on a layer: several runs, their spread, and the time to finality at half the speed.
 
+use crate::consortium::{Machines, Places, Setup};
 use crate::execute;
 use crate::measure::{Bytes, Played, Spread, peak_mib, reset_peak};
 use crate::play::{Depth, play};
-use crate::workload::{Suite, Workload, workload};
+use crate::workload::{Suite, Workload, workload_for};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How much of the platform plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,11 +19,13 @@ pub enum Layer {
     Engine,
     /// The whole node over HTTP, with its index.
     Node,
+    /// Several whole nodes in processes of their own, which agree.
+    Consortium,
 }
 
 impl Layer {
     /// All layers, the lowest first.
-    pub const ALL: [Self; 3] = [Self::Execute, Self::Engine, Self::Node];
+    pub const ALL: [Self; 4] = [Self::Execute, Self::Engine, Self::Node, Self::Consortium];
 
     /// Its name in commands and reports.
     pub const fn name(self) -> &'static str {
@@ -29,6 +33,7 @@ impl Layer {
             Self::Execute => "execute",
             Self::Engine => "engine",
             Self::Node => "node",
+            Self::Consortium => "consortium",
         }
     }
 }
@@ -45,7 +50,7 @@ impl std::str::FromStr for Layer {
 }
 
 /// What is to be measured, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// The suite.
     pub suite: Suite,
@@ -61,6 +66,10 @@ pub struct Options {
     pub runs: usize,
     /// Folder for the chains of the runs, on the disk that is to be measured. What is left in it is removed.
     pub folder: PathBuf,
+    /// What the members are like, where there are several.
+    pub setup: Setup,
+    /// Who starts the members' processes.
+    pub machines: Arc<dyn Machines>,
 }
 
 /// What was measured.
@@ -120,28 +129,39 @@ const WARM_UP: f64 = 1.0;
 ///
 /// Panics if anything of the workload fails: a figure of wrong results would be worthless.
 pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<Figure> {
-    let Options { suite, layer, scale, seed, together, runs, folder } = options;
+    let Options { suite, layer, scale, seed, together, runs, folder, setup, machines } = options;
+    let places = if *layer == Layer::Consortium { Some(Places::find(*setup)?) } else { None };
+    let reached = places.as_ref().map(Places::reached).unwrap_or_default();
+    let depth = match (layer, suite, &places) {
+        (_, Suite::Verify, _) | (Layer::Execute, ..) => None,
+        (Layer::Engine, ..) => Some(Depth::Engine),
+        (Layer::Node, ..) => Some(Depth::Node),
+        (Layer::Consortium, _, places) => {
+            Some(Depth::Consortium(places.as_ref().expect("they were found above"), &**machines))
+        }
+    };
+    let run = async |workload: &Workload, rate| run(workload, *suite, depth, folder, rate).await;
     note("signing");
     let prepare = async |scale: f64| {
-        let (suite, seed, together) = (*suite, seed.clone(), *together);
-        let made = tokio::task::spawn_blocking(move || workload(suite, scale, &seed, together)).await;
+        let (suite, seed, together, reached) = (*suite, seed.clone(), *together, reached.clone());
+        let made = tokio::task::spawn_blocking(move || workload_for(suite, scale, &seed, together, &reached)).await;
         made.expect("making a workload does not panic")
     };
     let workload = prepare(*scale).await;
     let smaller = if *scale > WARM_UP { Some(prepare(WARM_UP).await) } else { None };
     note("warming up");
-    run(smaller.as_ref().unwrap_or(&workload), *suite, *layer, folder, None).await?;
+    run(smaller.as_ref().unwrap_or(&workload), None).await?;
     drop(smaller);
     reset_peak();
     let mut played = Vec::with_capacity(*runs);
     for number in 1..=*runs {
         note(&format!("run {number} of {runs}"));
-        played.push(run(&workload, *suite, *layer, folder, None).await?);
+        played.push(run(&workload, None).await?);
     }
     let peak_mib = peak_mib();
     let latencies = match layer {
         Layer::Execute => None,
-        Layer::Engine | Layer::Node => {
+        Layer::Engine | Layer::Node | Layer::Consortium => {
             note("at half the speed");
             let rates: Vec<(String, f64)> = (0..played[0].phases.len())
                 .map(|place| {
@@ -151,7 +171,7 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
                 })
                 .collect();
             let rate = move |name: &str| rates.iter().find(|(phase, _)| phase == name).expect("it was played").1;
-            Some(run(&workload, *suite, *layer, folder, Some(&rate)).await?.latencies)
+            Some(run(&workload, Some(&rate as &crate::play::Rate)).await?.latencies)
         }
     };
 
@@ -198,15 +218,13 @@ fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
 async fn run(
     workload: &Workload,
     suite: Suite,
-    layer: Layer,
+    depth: Option<Depth<'_>>,
     folder: &Path,
     rate: Option<&crate::play::Rate>,
 ) -> std::io::Result<Played> {
-    let depth = match (layer, suite) {
-        (_, Suite::Verify) => return Ok(execute::play_verification(workload)),
-        (Layer::Execute, _) => return Ok(execute::play(workload)),
-        (Layer::Engine, _) => Depth::Engine,
-        (Layer::Node, _) => Depth::Node,
+    let Some(depth) = depth else {
+        let played = if suite == Suite::Verify { execute::play_verification } else { execute::play };
+        return Ok(played(workload));
     };
     // The folder is locked until this function ends.
     let lock = std::fs::File::open(folder)?;

@@ -4,6 +4,8 @@
 //! count. Signing is never measured. Every unit must succeed, and what settlements come to is checked.
 
 #[cfg(feature = "chain")]
+pub mod consortium;
+#[cfg(feature = "chain")]
 pub mod drive;
 pub mod execute;
 #[cfg(feature = "chain")]
@@ -11,6 +13,8 @@ pub mod figure;
 #[cfg(feature = "chain")]
 pub mod gateway;
 mod keccak;
+#[cfg(feature = "chain")]
+mod line;
 pub mod measure;
 #[cfg(feature = "chain")]
 pub mod play;

@@ -1,10 +1,12 @@
-//! Plays a workload on a running chain: layers `engine` and `node`.
+//! Plays a workload on a running chain: layers `engine`, `node` and `consortium`.
 //!
 //! ```text
-//! engine  chain in this process:   decode, verify, execute, all roots, durable
-//! node    whole node over HTTP:    the same, and the interface before it, the index behind it
+//! engine      chain in this process:     decode, verify, execute, all roots, durable
+//! node        whole node over HTTP:      the same, and the interface before it, the index behind it
+//! consortium  several whole nodes:       the same, and agreement between them
 //! ```
 
+use crate::consortium::{Consortium, Machines, Places};
 use crate::drive::{Entrance, Pace, load, work_off};
 use crate::measure::{Bytes, Latencies, Played, Stopwatch, folder_bytes};
 use crate::tally::Tally;
@@ -25,12 +27,14 @@ pub type Rate = dyn Fn(&str) -> f64 + Send + Sync;
 const PAYMENTS_A_SECOND: f64 = 200.0;
 
 /// A layer whose chain really runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+#[derive(Clone, Copy)]
+pub enum Depth<'a> {
     /// The chain in this process.
     Engine,
     /// The whole node, over HTTP.
     Node,
+    /// Several whole nodes in processes of their own, over HTTP.
+    Consortium(&'a Places, &'a dyn Machines),
 }
 
 /// Straight into the chain.
@@ -59,7 +63,7 @@ impl Entrance for Http {
 }
 
 fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
-    let mut config = utilidor_chain::Config::alone(dir.join("chain"), workload.genesis.clone(), workload.validator);
+    let mut config = utilidor_chain::Config::alone(dir.join("chain"), workload.genesis.clone(), workload.validators[0]);
     config.cache_bytes = Some(256 << 20);
     // All accounts of the workload are one member's, and connections overtake each other.
     config.pool = PoolLimits::default().one_member();
@@ -74,7 +78,7 @@ fn config(workload: &Workload, dir: &Path) -> utilidor_chain::Config {
 /// Panics if anything of the workload fails.
 pub fn play<'a>(
     workload: &'a Workload,
-    depth: Depth,
+    depth: Depth<'a>,
     dir: &'a Path,
     rate: Option<&'a Rate>,
 ) -> LocalBoxFuture<'a, Played> {
@@ -82,7 +86,7 @@ pub fn play<'a>(
 }
 
 /// Boxed by [`play`], so that it is compiled with this crate.
-async fn playing(workload: &Workload, depth: Depth, dir: &Path, rate: Option<&Rate>) -> Played {
+async fn playing(workload: &Workload, depth: Depth<'_>, dir: &Path, rate: Option<&Rate>) -> Played {
     let config = config(workload, dir);
     match depth {
         Depth::Engine => {
@@ -117,6 +121,13 @@ async fn playing(workload: &Workload, depth: Depth, dir: &Path, rate: Option<&Ra
             let played = play_on(workload, &process.chain(), &entrance, (saturated, rate), dir, indexed).await;
             process.stop().await.expect("the node stops");
             played
+        }
+        Depth::Consortium(places, machines) => {
+            let running = Consortium::start(workload, places, machines, dir).await.expect("the members start");
+            let handle = running.watcher.handle();
+            // One submission at a time to each member, so that an account's transactions arrive in their order.
+            let saturated = Pace::Saturated { batch: 1_024, connections: 1 };
+            play_on(workload, &handle, &running.members, (saturated, rate), dir, async || ()).await
         }
     }
 }
@@ -185,7 +196,7 @@ async fn applied(handle: &Handle) {
 
 /// Sets the chain's time, and lets the ledger do what is due by then.
 async fn advance(handle: &Handle, workload: &Workload, to: Timestamp) {
-    let operator = PrivateKey::ed25519(workload.validator);
+    let operator = PrivateKey::ed25519(workload.validators[0]);
     let wish = AdvanceTime::sign(handle.genesis().chain(), to, &operator);
     handle.advance_time(&wish).await.expect("time moves forward");
     work_off(handle, to).await;

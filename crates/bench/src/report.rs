@@ -22,7 +22,9 @@ rules alone, state in memory. `engine`: the chain in this process, from bytes to
 roots, one flush to disk a block. `node`: the whole node over HTTP on the loopback, the index caught up when the clock stops. \
 Processor time is that of the whole process, so `node` includes the client. Time to finality is measured at half of the \
 measured speed, open loop; in `settlement` it is that of payments, 200 a second, made while the agreements are worked off. \
-`verify` is the machine's bare batch verification: the limit.";
+`consortium`: \
+several nodes in processes of their own on this machine and a follower in this one, which tells what is final; processor time, \
+bytes and memory are the load's and the follower's alone. `verify` is the machine's bare batch verification: the limit.";
 
 /// Columns of a table of figures.
 pub const COLUMNS: usize = 11;
@@ -97,9 +99,13 @@ pub fn ratio(figure: &Figure, peer: Option<&Peer>) -> Option<f64> {
     peer.filter(|_| comparable)?.get(&figure.suite).map(|theirs| figure.units_per_s.median / theirs)
 }
 
-/// What `all` measures: every suite on every layer that it has.
+/// What `all` measures: every suite on every layer that it has; a consortium only payments and whole trades, since it takes long.
 pub fn all() -> Vec<(Suite, Layer)> {
-    let layers = |suite: Suite| if suite == Suite::Verify { &Layer::ALL[..1] } else { &Layer::ALL[..] };
+    let layers = |suite: Suite| match suite {
+        Suite::Verify => &Layer::ALL[..1],
+        Suite::Transfer | Suite::CycleLean => &Layer::ALL[..],
+        _ => &Layer::ALL[..3],
+    };
     Suite::ALL.into_iter().flat_map(|suite| layers(suite).iter().map(move |layer| (suite, *layer))).collect()
 }
 

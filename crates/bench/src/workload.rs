@@ -73,8 +73,8 @@ pub struct Phase {
 pub struct Workload {
     /// The chain that it is signed for.
     pub genesis: Genesis,
-    /// The key of its one validator.
-    pub validator: [u8; 32],
+    /// The keys of its validators. The first one's is the operator's, who moves the time.
+    pub validators: Vec<[u8; 32]>,
     /// Its phases in order.
     pub phases: Vec<Phase>,
     /// Payments to be made while the ledger works off what is due, to see how long they take.
@@ -253,8 +253,13 @@ impl std::str::FromStr for Suite {
 /// Makes a suite's workload: `scale` multiplies its size, `seed` decides all numbers and keys. Offers, quotes and awards of one
 /// account stand `together` under one signature, save in the plain cycle.
 pub fn workload(suite: Suite, scale: f64, seed: &str, together: usize) -> Workload {
+    workload_for(suite, scale, seed, together, &[])
+}
+
+/// The same for a chain whose validators are reached at `places`; without any there is one, which nobody has to reach.
+pub fn workload_for(suite: Suite, scale: f64, seed: &str, together: usize, places: &[NodeAddress]) -> Workload {
     let size = ((suite.size() as f64 * scale).round() as usize).max(8);
-    let maker = Maker::new(seed);
+    let maker = Maker::new(seed, places);
     let lean = Way { gateways: true, binding: true, signed: false, together, timed: ALL_STEPS };
     let way = match suite {
         Suite::Transfer | Suite::Verify => return maker.transfers(size),
@@ -291,25 +296,44 @@ struct Maker {
     genesis: Genesis,
     chain: ChainId,
     operator: Actor,
-    validator: [u8; 32],
+    validators: Vec<[u8; 32]>,
     phases: Vec<Phase>,
     beside: Spool,
 }
 
 impl Maker {
-    fn new(seed: &str) -> Self {
+    fn new(seed: &str, places: &[NodeAddress]) -> Self {
         use Role::*;
         let operator = Actor::new(seed, "operator");
         let roles = Roles::of(&[Owner, User, MeterOperator, Issuer, Validator]);
-        let member = GenesisMember { account: operator.account, roles };
-        let validator = tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/validator"]).0;
-        let key = PrivateKey::ed25519(validator).public_key();
-        let members = vec![member].try_into().expect("one member");
-        let genesis = Genesis::alone(ChainKind::Development, START, key, members, LIMITS);
+        let secret = |label: &str| tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/", label.as_bytes()]).0;
+        let mut members = vec![GenesisMember { account: operator.account, roles }];
+        let mut validators = vec![secret("validator")];
+        for number in 1..places.len() {
+            let label = format!("validator/{number}");
+            members.push(GenesisMember { account: Actor::new(seed, &label).account, roles: Roles::of(&[Validator]) });
+            validators.push(secret(&label));
+        }
+        let key = |secret: &[u8; 32]| PrivateKey::ed25519(*secret).public_key();
+        let seats: Vec<utilidor_types::Validator> = places
+            .iter()
+            .zip(&validators)
+            .zip(&members)
+            .map(|((place, secret), member)| utilidor_types::Validator {
+                key: key(secret),
+                member: member.member(),
+                address: Some(place.clone()),
+            })
+            .collect();
+        let members = members.try_into().expect("there are few members");
+        let mut genesis = Genesis::alone(ChainKind::Development, START, key(&validators[0]), members, LIMITS);
+        if !seats.is_empty() {
+            genesis.validators = seats.try_into().expect("there are few validators");
+        }
         let chain = genesis.chain();
         let sequence = Sequence::new(seed);
         let (seed, phases, beside) = (seed.into(), Vec::new(), spool());
-        let mut maker = Self { seed, sequence, genesis, chain, operator, validator, phases, beside };
+        let mut maker = Self { seed, sequence, genesis, chain, operator, validators, phases, beside };
         maker.phase("register", false, START);
         maker
     }
@@ -348,12 +372,12 @@ impl Maker {
     }
 
     fn finish(self, totals: Option<Totals>) -> Workload {
-        let Self { genesis, validator, mut phases, mut beside, .. } = self;
+        let Self { genesis, validators, mut phases, mut beside, .. } = self;
         for spool in phases.iter_mut().map(|phase| &mut phase.transactions).chain([&mut beside]) {
             spool.flush().expect("the temporary folder has room");
         }
         let units = phases.iter().filter(|phase| phase.timed).map(|phase| phase.steps).sum();
-        Workload { genesis, validator, phases, beside, units, totals }
+        Workload { genesis, validators, phases, beside, units, totals }
     }
 
     fn transfers(mut self, count: usize) -> Workload {

@@ -1,7 +1,7 @@
 //! Whether a proof holds, from the genesis document alone. Take that document from where it is trusted: a node that forges
 //! blocks would forge it too.
 
-use crate::{Failed, parse, read, write};
+use crate::{Failed, parse, read, read_bytes, write};
 use serde::{Deserialize, Serialize};
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::{FinalHeader, Members, ProofDocument, StateInclusion};
@@ -16,11 +16,11 @@ pub fn chain_of(genesis: &str) -> Result<String, Failed> {
     Ok(read::<Genesis>("the genesis document", genesis)?.chain().to_string())
 }
 
-/// Checks a proof document of any kind. Gives what it has shown, in JSON.
+/// Checks a proof document of any kind, JSON as the node sent it. Gives what it has shown, in JSON.
 #[wasm_bindgen]
-pub fn check_proof(genesis: &str, document: &str) -> Result<String, Failed> {
+pub fn check_proof(genesis: &str, document: &[u8]) -> Result<String, Failed> {
     let genesis: Genesis = read("the genesis document", genesis)?;
-    let document: ProofDocument = read("the proof", document)?;
+    let document: ProofDocument = read_bytes("the proof", document)?;
     let checked = check(&document, Trust::Genesis(&genesis));
     write(&checked.map_err(|error| Failed::of("the proof does not hold", &error))?)
 }

@@ -55,6 +55,11 @@ fn read<T: serde::de::DeserializeOwned>(what: &str, json: &str) -> Result<T, Fai
     serde_json::from_str(json).map_err(|error| Failed::of(&format!("{what} cannot be read"), &error))
 }
 
+/// Reads a long document as the bytes that came over the network.
+fn read_bytes<T: serde::de::DeserializeOwned>(what: &str, json: &[u8]) -> Result<T, Failed> {
+    serde_json::from_slice(json).map_err(|error| Failed::of(&format!("{what} cannot be read"), &error))
+}
+
 /// Reads an id or hash from hex.
 fn parse<T: std::str::FromStr<Err: std::error::Error>>(what: &str, text: &str) -> Result<T, Failed> {
     text.parse().map_err(|error| Failed::of(&format!("{text:?} is no {what}"), &error))

@@ -38,6 +38,12 @@ const CLOCK_ERROR: Duration = Duration::from_secs(5);
 /// Validators that a node can have to know at once: those of an epoch, and those of the ones before and after it.
 const MOST_VALIDATORS: usize = 3 * MAX_VALIDATORS;
 
+/// Most peers that a node has to do with at a time: those that it is set up with, itself, and whoever the council can make a
+/// validator while it runs. One that is alone for ever has none; one is the least that can be asked for.
+const fn most_peers(known: usize, validators: usize, endless: bool) -> usize {
+    if known == 0 && validators == 1 && endless { 1 } else { known + 1 + MOST_VALIDATORS }
+}
+
 /// The ends of every channel on a real network.
 pub(crate) type RealNetwork<E> = Network<
     Sender<ed25519::PublicKey, E>,
@@ -148,8 +154,7 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
         cups::Version::V1,
     );
     let validators = genesis.roster();
-    let alone = known.is_empty() && validators.keys().len() == 1 && !genesis.epochs().end();
-    let most = if alone { 1 } else { known.len() + 1 + MOST_VALIDATORS };
+    let most = most_peers(known.len(), validators.keys().len(), !genesis.epochs().end());
     let mut config = lookup::Config::local(
         handshake,
         &[namespace, b"/network"].concat(),
@@ -179,4 +184,18 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
     let (transactions, history) = (channel(), channel());
     network.start();
     RealParts { ends, transactions, history, connections }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_room_for_all_that_it_was_told_of_and_for_all_that_the_council_can_appoint() {
+        assert_eq!(most_peers(0, 1, true), 1, "alone, with epochs that never end");
+        for (known, validators, endless) in [(0, 1, false), (0, 4, true), (3, 4, false), (9, MAX_VALIDATORS, false)] {
+            let sets = [MAX_VALIDATORS; 3].iter().sum::<usize>();
+            assert_eq!(most_peers(known, validators, endless), known + 1 + sets, "{known} {validators} {endless}");
+        }
+    }
 }

@@ -3,7 +3,9 @@
 mod demonstration;
 
 use demonstration::{begin, block_on, comparable, play, report};
+use std::process::Command;
 use utilidor_sdk::Client;
+use utilidor_types::PrivateKey;
 
 const DAYS: usize = 6;
 
@@ -48,4 +50,25 @@ fn a_second_run_changes_nothing_and_a_fresh_one_starts_over() {
     let fresh = report(folder.path());
     assert_eq!(fresh.run.state_root, first.run.state_root);
     assert_eq!(comparable(first), comparable(second));
+}
+
+#[test]
+fn what_the_demonstration_has_not_made_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let member = serde_json::json!([{
+        "name": "member-1", "folder": "member-1", "is_member": true, "http": "127.0.0.1:1", "listen": "127.0.0.1:2",
+        "key": PrivateKey::ed25519([1; 32]).public_key(), "account": null
+    }]);
+    let network = member.to_string();
+    std::fs::write(folder.path().join("network.json"), &network).unwrap();
+    std::fs::write(folder.path().join("passphrase"), "opens their keys").unwrap();
+    for more in [&["--exit"][..], &["--exit", "--fresh"], &["--exit", "--members", "4"]] {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_utilidor"));
+        demo.args(["demo", "--days", "14", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).args(more);
+        let refused = demo.output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains("holds another chain"), "{more:?}: {said}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("passphrase")).unwrap(), "opens their keys");
+        assert_eq!(std::fs::read_to_string(folder.path().join("network.json")).unwrap(), network);
+    }
 }

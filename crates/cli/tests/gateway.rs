@@ -246,7 +246,6 @@ fn a_meter_is_probed_registered_read_and_certified() {
         desk.run(&format!("keys new {key}")).ok();
     }
     desk.json("member admit --as founder --account operator --roles meter_operator");
-    desk.json("member admit --as founder --account gateway --roles meter_operator");
     desk.json("member admit --as founder --account shop --roles user");
 
     let played = desk.file("played.toml", &site(UNKNOWN, "127.0.0.1:0", &desk.node));
@@ -261,6 +260,9 @@ fn a_meter_is_probed_registered_read_and_certified() {
     assert!(text(&probed["meter"]).contains("ratio = { ct = 40, pt = 1 }"), "{probed}");
     assert!(text(&probed["register"]).contains("--register 1000.000kWh"), "{probed}");
     let config = desk.file("gateway.toml", &site(UNKNOWN, &address, &desk.node));
+    let error = desk.run(&format!("gateway check --config {config}")).failed(1);
+    assert!(error.contains("account open --account gateway"), "{error}");
+    desk.json("account open --account gateway --as operator");
     let error = desk.run(&format!("gateway check --config {config}"));
     assert!(error.out.contains("meter/unknown"), "{}", error.out);
     error.failed(1);

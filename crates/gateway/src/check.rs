@@ -36,13 +36,14 @@ fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Op
     let Some(ledger) = ledger else {
         let least = u64::try_from(u128::from(step) * HOUR_MS / interval_ms.max(1)).unwrap_or(u64::MAX);
         let next = format!(
-            "utilidor meter register --id {} --carrier {} --holder HOLDER --gateway GATEWAY --modulus MODULUS --capacity \
-             CAPACITY (at least {})",
-            meter.id,
+            "utilidor meter register --label LABEL --carrier {} --holder HOLDER --gateway GATEWAY --modulus MODULUS \
+             --capacity CAPACITY (at least {}), and write the id that this prints into the configuration; if it is \
+             registered, the gateway's key may be another one: utilidor meter show {}",
             meter.carrier,
-            in_usual_unit(least, meter.carrier)
+            in_usual_unit(least, meter.carrier),
+            meter.id
         );
-        return finding("meter/unknown", "it is not registered on the ledger".into(), next);
+        return finding("meter/unknown", "this gateway's account sees no such meter on the ledger".into(), next);
     };
     if ledger.retired {
         let next = "take it out of the configuration file".into();

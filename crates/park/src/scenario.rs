@@ -79,7 +79,10 @@ pub enum PlayError {
         expected: String,
     },
     /// The chain has another history than this demonstration's.
-    #[error("the chain's time is {found}, which this demonstration never reaches: it holds another history")]
+    #[error(
+        "the chain's time is {found}, which a demonstration of so many days never reaches: the folder holds a longer one. Ask for \
+         as many days as before or more, start over with --fresh, or choose another folder with --data"
+    )]
     OtherHistory {
         /// The chain's time.
         found: Timestamp,

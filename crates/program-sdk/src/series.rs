@@ -71,6 +71,11 @@ impl Series {
         slot
     }
 
+    /// The first part that is not forgotten.
+    pub const fn first(&self) -> u64 {
+        self.first
+    }
+
     /// How far readings reach.
     pub const fn until(&self) -> Time {
         self.until

@@ -1,13 +1,14 @@
 //! Proofs as files: each says what it proves and in which version of the format, so that nobody has to guess.
 
-use crate::bill::BillProof;
+use crate::bill::{Before, BillProof};
+use crate::evidence::{ReadingsEvidence, ReceiptEvidence};
 use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError};
 use crate::members::Members;
 use serde::{Deserialize, Serialize};
 use utilidor_types::handover::Handover;
 use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::transaction::TransactionHash;
-use utilidor_types::{CertificationEntry, Header};
+use utilidor_types::{AgreementId, CertificationEntry, Genesis, Header};
 
 /// The version that this release writes and reads.
 pub const VERSION: u32 = 1;
@@ -15,6 +16,7 @@ pub const VERSION: u32 = 1;
 /// A proof with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(try_from = "Fields")]
 pub struct ProofDocument {
     /// The version of the format: [`VERSION`].
     pub version: u32,
@@ -24,7 +26,7 @@ pub struct ProofDocument {
 }
 
 /// A proof by its kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Proof {
@@ -49,6 +51,69 @@ impl Proof {
             Self::Transaction(_) => "transaction",
             Self::Certificates(_) => "certificates",
         }
+    }
+}
+
+/// The fields of all kinds of proof, as they are read: in any order and at once. A bill proof is long, and serde would hold a
+/// second copy of it until it has met the kind.
+#[derive(Deserialize)]
+struct Fields {
+    version: u32,
+    kind: String,
+    #[serde(default)]
+    handovers: Vec<Handover>,
+    // Of a bill.
+    genesis: Option<Genesis>,
+    headers: Option<Vec<FinalHeader>>,
+    agreement: Option<AgreementId>,
+    made: Option<Vec<ReceiptEvidence>>,
+    before: Option<Before>,
+    told: Option<Vec<ReceiptEvidence>>,
+    readings: Option<ReadingsEvidence>,
+    // Of a transaction, and of certificates.
+    block: Option<FinalHeader>,
+    transaction: Option<TransactionHash>,
+    inclusion: Option<BlockInclusion>,
+    receipt: Option<Receipt>,
+    receipt_inclusion: Option<BlockInclusion>,
+    entries: Option<Vec<(CertificationEntry, EntryInclusion)>>,
+}
+
+impl TryFrom<Fields> for ProofDocument {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        fn there<T>(name: &str, field: Option<T>) -> Result<T, String> {
+            field.ok_or_else(|| format!("the field {name} is missing"))
+        }
+        let Fields { version, kind, handovers, .. } = fields;
+        let proof = match &*kind {
+            "bill" => Proof::Bill(BillProof {
+                genesis: there("genesis", fields.genesis)?,
+                handovers,
+                headers: there("headers", fields.headers)?,
+                agreement: there("agreement", fields.agreement)?,
+                made: there("made", fields.made)?,
+                before: there("before", fields.before)?,
+                told: there("told", fields.told)?,
+                readings: fields.readings,
+            }),
+            "transaction" => Proof::Transaction(TransactionProof {
+                handovers,
+                block: there("block", fields.block)?,
+                transaction: there("transaction", fields.transaction)?,
+                inclusion: there("inclusion", fields.inclusion)?,
+                receipt: there("receipt", fields.receipt)?,
+                receipt_inclusion: there("receipt_inclusion", fields.receipt_inclusion)?,
+            }),
+            "certificates" => Proof::Certificates(CertificatesProof {
+                handovers,
+                block: there("block", fields.block)?,
+                entries: there("entries", fields.entries)?,
+            }),
+            other => return Err(format!("{other:?} is no kind of proof: bill, transaction or certificates")),
+        };
+        Ok(Self { version, proof })
     }
 }
 
@@ -106,5 +171,47 @@ impl CertificatesProof {
             entry.check().map_err(ProofError::BadRecord)?;
         }
         Ok(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use utilidor_types::genesis::{ChainKind, Limits};
+    use utilidor_types::{Bounded, PrivateKey, Timestamp};
+
+    #[test]
+    fn a_document_is_read_as_it_is_written_whatever_the_order_of_its_fields() {
+        let node = PrivateKey::ed25519([4; 32]).public_key();
+        let genesis = Genesis::alone(ChainKind::Development, Timestamp(0), node, Bounded::empty(), Limits::DEFAULT);
+        let bill = BillProof {
+            genesis,
+            handovers: Vec::new(),
+            headers: Vec::new(),
+            agreement: AgreementId([7; 16]),
+            made: Vec::new(),
+            before: Before { state: vec![1, 2], pots: Vec::new(), debt: utilidor_types::Money(3), ending: 0 },
+            told: Vec::new(),
+            readings: Some(ReadingsEvidence { header: 0, entries: Vec::new() }),
+        };
+        let document = Proof::Bill(bill).document();
+        let written = serde_json::to_value(&document).unwrap();
+        assert_eq!((&written["version"], &written["kind"]), (&json!(1), &json!("bill")));
+        assert_eq!(
+            serde_json::from_str::<ProofDocument>(&serde_json::to_string(&document).unwrap()).unwrap(),
+            document
+        );
+        // A JSON value's fields stand by their names: the kind comes after what it is of.
+        assert_eq!(serde_json::from_value::<ProofDocument>(written.clone()).unwrap(), document);
+
+        let refused = |change: fn(&mut serde_json::Value)| {
+            let mut changed = written.clone();
+            change(&mut changed);
+            serde_json::from_value::<ProofDocument>(changed).unwrap_err().to_string()
+        };
+        assert!(refused(|document| drop(document["told"].take())).contains("the field told is missing"));
+        assert!(refused(|document| document["kind"] = json!("receipt")).contains("no kind of proof"));
+        assert!(refused(|document| document["kind"] = json!("certificates")).contains("the field block is missing"));
     }
 }

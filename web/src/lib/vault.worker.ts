@@ -66,7 +66,7 @@ const calls = {
     JSON.parse(wasm.award_terms(offer, owner, bidder, opening)),
   termsDigest: (terms: string) => wasm.terms_digest(terms),
   chainOf: (genesis: string) => wasm.chain_of(genesis),
-  checkProof: (genesis: string, document: string) => JSON.parse(wasm.check_proof(genesis, document)),
+  checkProof: (genesis: string, document: ArrayBuffer) => JSON.parse(wasm.check_proof(genesis, new Uint8Array(document))),
   estimateCosts: (asked: string) => JSON.parse(wasm.estimate_costs(asked)),
   accountKey: (account: string) => wasm.account_key(account),
   checkBalance: (genesis: string, account: string, proof: string) =>

@@ -1,4 +1,4 @@
-//! A statement on paper: a page to print in English or Chinese, or a PDF in English, whose letters every reader has by itself.
+//! A statement on paper, in English or Chinese: a page to print, or a PDF, whose letters every reader has by itself.
 //!
 //! ```text
 //! statement, tariff's offset --> paper (words and rows of one language) --> page | PDF
@@ -11,7 +11,7 @@ mod pdf;
 mod words;
 
 use crate::extract::{AsksTrade, Path, Query};
-use crate::problem::{Code, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::state::App;
 use crate::statement::unknown;
 use axum::extract::State;
@@ -44,6 +44,16 @@ pub(crate) enum Language {
     Zh,
 }
 
+impl Language {
+    /// As documents name it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh-CN",
+        }
+    }
+}
+
 /// What kind of document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -51,7 +61,7 @@ pub(crate) enum Form {
     /// A page that prints well.
     #[default]
     Html,
-    /// A PDF; in English only.
+    /// A PDF.
     Pdf,
 }
 
@@ -63,7 +73,7 @@ pub(crate) struct PaperQuery {
     #[param(inline)]
     #[serde(default)]
     form: Form,
-    /// `en` (unless given) or `zh`; a PDF is in English.
+    /// `en` (unless given) or `zh`.
     #[param(inline)]
     #[serde(default)]
     lang: Language,
@@ -91,12 +101,6 @@ async fn print_statement(
     Path((agreement, number)): Path<(AgreementId, u32)>,
     Query(PaperQuery { form, lang }): Query<PaperQuery>,
 ) -> Result<Response, Problem> {
-    if (form, lang) == (Form::Pdf, Language::Zh) {
-        return Err(Problem::new(
-            Code::Malformed,
-            "a PDF is in English; the page to print (form=html) is in Chinese too",
-        ));
-    }
     let found = app.ask(viewer, move |questions| {
         let Some(statement) = questions.statement(agreement, number)? else { return Ok(None) };
         let Some(agreement) = questions.agreement(agreement)? else { return Ok(None) };
@@ -127,7 +131,7 @@ async fn print_statement(
         Form::Pdf => {
             let headers =
                 [(header::CONTENT_TYPE, "application/pdf".to_owned()), (header::CONTENT_DISPOSITION, name("pdf"))];
-            (headers, pdf::written(&paper)).into_response()
+            (headers, pdf::written(&paper, lang)).into_response()
         }
     })
 }

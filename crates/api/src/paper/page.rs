@@ -10,10 +10,7 @@ const STYLE: &str = "body{font:11pt/1.4 system-ui,sans-serif;margin:2cm auto;max
 
 /// The page.
 pub(super) fn written(paper: &Paper, lang: Language) -> String {
-    let code = match lang {
-        Language::En => "en",
-        Language::Zh => "zh-CN",
-    };
+    let code = lang.code();
     let title = escaped(&paper.title);
     let facts: String = paper
         .facts

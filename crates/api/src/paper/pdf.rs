@@ -1,6 +1,11 @@
-//! The PDF: A4 in the two fonts that every reader has by itself, lines of text from top to bottom.
+//! The PDF: A4 in fonts that readers have by themselves, lines of text from top to bottom.
+//!
+//! Latin letters are in the two that the format prescribes. All other characters are in the one that it names for simplified
+//! Chinese, which readers replace by a Chinese font of the machine's own: none is carried along, so that names and clauses which
+//! somebody has written have all their characters, and no font's licence matters.
 
-use super::{COLUMNS, Paper};
+use super::{COLUMNS, Language, Paper};
+use pdf_writer::types::{CidFontType, FontFlags, SystemInfo};
 use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str, TextStr};
 
 /// A4 in points.
@@ -11,12 +16,16 @@ const LINE: f32 = 12.0;
 const SIZE: f32 = 7.5;
 /// Where the columns begin.
 const COLUMN: [f32; COLUMNS] = [42.0, 178.0, 232.0, 360.0, 430.0, 512.0];
-/// Longest cells in characters, by what fits in the column.
+/// Longest cells in Latin letters, by what fits in the column; any other character takes two letters' room.
 const FITS: [usize; COLUMNS] = [36, 13, 58, 18, 22, 16];
 /// Where values of facts begin.
 const VALUES: f32 = 150.0;
 const REGULAR: Name<'static> = Name(b"R");
 const BOLD: Name<'static> = Name(b"B");
+const CHINESE: Name<'static> = Name(b"C");
+/// The font that readers replace by one of their own, and the encoding of text in it.
+const CHINESE_FONT: Name<'static> = Name(b"STSong-Light");
+const CHINESE_TEXT: Name<'static> = Name(b"UniGB-UTF16-H");
 
 /// Texts of one page with their places.
 struct Sheet {
@@ -30,28 +39,59 @@ impl Sheet {
 
     fn text(&mut self, font: Name<'_>, size: f32, x: f32, y: f32, text: &str) {
         self.content.begin_text();
-        self.content.set_font(font, size);
         self.content.next_line(x, y);
-        self.content.show(Str(&latin(text)));
+        for (font, run) in runs(font, text) {
+            self.content.set_font(font, size);
+            self.content.show(Str(&run));
+        }
         self.content.end_text();
     }
 }
 
-/// Text in the fonts' own encoding; what they do not have is a question mark.
-fn latin(text: &str) -> Vec<u8> {
+/// A character in the Latin fonts' own encoding; none if they do not have it.
+fn latin(character: char) -> Option<u8> {
     let known = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ' || *byte >= 0xa0;
-    text.chars().map(|character| u8::try_from(u32::from(character)).ok().filter(known).unwrap_or(b'?')).collect()
+    u8::try_from(u32::from(character)).ok().filter(known)
 }
 
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}...", &text[..end.saturating_sub(3)]),
-        None => text.to_owned(),
+/// Text cut into what each font has, encoded. What cannot be printed at all is left out.
+fn runs<'f>(font: Name<'f>, text: &str) -> Vec<(Name<'f>, Vec<u8>)> {
+    let mut runs: Vec<(Name<'_>, Vec<u8>)> = Vec::new();
+    for character in text.chars().filter(|character| !character.is_control()) {
+        let mut two = [0; 2];
+        let (font, bytes) = match latin(character) {
+            Some(byte) => (font, vec![byte]),
+            None => (CHINESE, character.encode_utf16(&mut two).iter().flat_map(|half| half.to_be_bytes()).collect()),
+        };
+        match runs.last_mut() {
+            Some((last, run)) if *last == font => run.extend(bytes),
+            _ => runs.push((font, bytes)),
+        }
     }
+    runs
+}
+
+/// Text that takes the room of at most so many letters.
+fn cut(text: &str, most: usize) -> String {
+    const DOTS: &str = "...";
+    let room = |character: char| if latin(character).is_some() { 1 } else { 2 };
+    if text.chars().map(room).sum::<usize>() <= most {
+        return text.to_owned();
+    }
+    let mut left = most.saturating_sub(DOTS.len());
+    let mut kept = String::new();
+    for character in text.chars() {
+        match left.checked_sub(room(character)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        kept.push(character);
+    }
+    kept + DOTS
 }
 
 /// The document.
-pub(super) fn written(paper: &Paper) -> Vec<u8> {
+pub(super) fn written(paper: &Paper, lang: Language) -> Vec<u8> {
     let mut sheets = vec![Sheet::blank()];
     let mut y = HEIGHT - MARGIN;
     let sheet = |sheets: &mut Vec<Sheet>, y: &mut f32| {
@@ -92,7 +132,7 @@ pub(super) fn written(paper: &Paper) -> Vec<u8> {
     sheet(&mut sheets, &mut y);
     let place = last(&mut sheets);
     sheets[place].text(REGULAR, 6.5, MARGIN, y, &paper.notice);
-    assembled(sheets, &paper.title)
+    assembled(sheets, &paper.title, lang)
 }
 
 /// `2025-01-01T00:00:00+08:00` without its seconds, where they are none.
@@ -100,23 +140,41 @@ fn minutes(period: &str) -> String {
     period.replace(":00+", "+").replace(":00Z", "Z")
 }
 
-fn assembled(sheets: Vec<Sheet>, title: &str) -> Vec<u8> {
+fn assembled(sheets: Vec<Sheet>, title: &str, lang: Language) -> Vec<u8> {
     let mut pdf = Pdf::new();
-    let [catalog, pages, regular, bold, info] = [1, 2, 3, 4, 5].map(Ref::new);
-    let first = 6;
+    let [catalog, pages, regular, bold, chinese, characters, described, info] = [1, 2, 3, 4, 5, 6, 7, 8].map(Ref::new);
+    let first = 9;
     let page = |place: usize| Ref::new(first + 2 * place as i32);
     let text = |place: usize| Ref::new(first + 1 + 2 * place as i32);
-    pdf.catalog(catalog).pages(pages).lang(TextStr("en"));
+    pdf.catalog(catalog).pages(pages).lang(TextStr(lang.code()));
     pdf.document_info(info).title(TextStr(title)).producer(TextStr("Utilidor"));
     pdf.pages(pages).kids((0..sheets.len()).map(page)).count(sheets.len() as i32);
     for (font, name) in [(regular, b"Helvetica".as_slice()), (bold, b"Helvetica-Bold")] {
         pdf.type1_font(font).base_font(Name(name)).encoding_predefined(Name(b"WinAnsiEncoding"));
     }
+    pdf.type0_font(chinese).base_font(CHINESE_FONT).encoding_predefined(CHINESE_TEXT).descendant_font(characters);
+    let system = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"GB1"), supplement: 5 };
+    pdf.cid_font(characters)
+        .subtype(CidFontType::Type0)
+        .base_font(CHINESE_FONT)
+        .system_info(system)
+        .font_descriptor(described)
+        .default_width(1_000.0);
+    // What a reader chooses a font of its own by.
+    pdf.font_descriptor(described)
+        .name(CHINESE_FONT)
+        .flags(FontFlags::SYMBOLIC)
+        .bbox(Rect::new(-25.0, -254.0, 1_000.0, 880.0))
+        .italic_angle(0.0)
+        .ascent(880.0)
+        .descent(-120.0)
+        .cap_height(880.0)
+        .stem_v(93.0);
     for (place, sheet) in sheets.into_iter().enumerate() {
         let mut written = pdf.page(page(place));
         written.media_box(Rect::new(0.0, 0.0, WIDTH, HEIGHT)).parent(pages).contents(text(place));
         let mut resources = written.resources();
-        resources.fonts().pair(REGULAR, regular).pair(BOLD, bold);
+        resources.fonts().pair(REGULAR, regular).pair(BOLD, bold).pair(CHINESE, chinese);
         resources.finish();
         written.finish();
         pdf.stream(text(place), &sheet.content.finish());
@@ -139,7 +197,7 @@ mod tests {
             notice: "the proof".into(),
         };
         let pages = |rows| {
-            let pdf = written(&paper(rows));
+            let pdf = written(&paper(rows), Language::En);
             let text = String::from_utf8_lossy(&pdf).into_owned();
             assert!(text.starts_with("%PDF-") && text.trim_end().ends_with("%%EOF"));
             text.matches("/Parent ").count()
@@ -149,9 +207,29 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_the_fonts_lack_are_marked() {
-        assert_eq!(latin("12 m\u{b3} 电\n"), b"12 m\xb3 ??");
-        assert_eq!(cut("abcdef", 5), "ab...");
-        assert_eq!(cut("abcde", 5), "abcde");
+    fn letters_that_the_latin_fonts_lack_are_in_the_chinese_one() {
+        let cut_up = runs(BOLD, "12 m\u{b3} 电费\n");
+        assert_eq!(cut_up, [(BOLD, b"12 m\xb3 ".to_vec()), (CHINESE, vec![0x75, 0x35, 0x8d, 0x39])]);
+        assert_eq!(runs(REGULAR, "\u{20c30}"), [(CHINESE, vec![0xd8, 0x43, 0xdc, 0x30])], "of two halves");
+        let paper = Paper {
+            title: "账单 1".into(),
+            facts: vec![("供能方".into(), "energy station".into())],
+            headings: std::array::from_fn(|_| "明细".into()),
+            rows: Vec::new(),
+            notice: "打印件".into(),
+        };
+        let pdf = written(&paper, Language::Zh);
+        let text = String::from_utf8_lossy(&pdf);
+        for part in ["/Lang (zh-CN)", "/STSong-Light", "/UniGB-UTF16-H", "/C 7.5 Tf"] {
+            assert!(text.contains(part), "{part}");
+        }
+        assert!(text.to_lowercase().contains("<4f9b80fd65b9>"), "what is not Latin is written in hex");
+        assert!(text.contains("(energy station)"));
+    }
+
+    #[test]
+    fn cells_are_cut_by_the_room_that_they_take() {
+        assert_eq!((cut("abcdef", 5).as_str(), cut("abcde", 5).as_str()), ("ab...", "abcde"));
+        assert_eq!((cut("能源费用", 8).as_str(), cut("能源费用", 7).as_str()), ("能源费用", "能源..."));
     }
 }

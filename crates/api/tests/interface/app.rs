@@ -152,7 +152,7 @@ async fn an_account_has_its_news_in_one_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_is_printed_in_both_languages_and_as_a_pdf() {
+async fn a_statement_is_printed_in_both_languages_as_a_page_and_as_a_pdf() {
     let mut world = month().await;
     let path = format!("/v1/statements/{}/1/document", subscription());
     let (status, kind, english) = text(&world, "alice", &path).await;
@@ -166,10 +166,11 @@ async fn a_statement_is_printed_in_both_languages_and_as_a_pdf() {
     for part in ["<html lang=\"zh-CN\">", "账单 1", "能源费 (预付批次 1)", "增值税"] {
         assert!(chinese.contains(part), "{part}: {chinese}");
     }
-    let (status, kind, pdf) = text(&world, "alice", &format!("{path}?form=pdf")).await;
-    assert_eq!((status, kind.as_str()), (200, "application/pdf"));
-    assert!(pdf.starts_with("%PDF-"));
-    assert_eq!(text(&world, "alice", &format!("{path}?form=pdf&lang=zh")).await.0, 400);
+    for (query, language) in [("form=pdf", "(en)"), ("form=pdf&lang=zh", "(zh-CN)")] {
+        let (status, kind, pdf) = text(&world, "alice", &format!("{path}?{query}")).await;
+        assert_eq!((status, kind.as_str()), (200, "application/pdf"), "{query}");
+        assert!(pdf.starts_with("%PDF-") && pdf.contains(&format!("/Lang {language}")), "{query}");
+    }
     assert_eq!(text(&world, "bob", &path).await.0, 404);
     world.stop().await;
 }

@@ -1,5 +1,7 @@
 //! `utilidor bench`: how fast this platform is on this machine.
 
+mod consortium;
+
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Word;
@@ -7,7 +9,9 @@ use crate::t;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use utilidor_bench::consortium::Setup;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
 use utilidor_bench::program;
 use utilidor_bench::report::{COLUMNS, METHOD, Peer, all, markdown, read_peer, row};
@@ -28,11 +32,13 @@ hour; and program, which measures how many events a second a small program of th
 every layer, each in a process
 of its own, and writes bench.json and bench.md into the folder.
 
-Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP).
+Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP), consortium (members
+that are processes of their own on this machine, and a follower that watches them).
 
 Examples:
   utilidor bench transfer
   utilidor bench cycle-lean --layer node --json
+  utilidor bench transfer --layer consortium --down 1 --delays   # one of four members down, slow lines between them
   utilidor bench all --peer limit.json      # with ratios to another system's figures: {\"transfer\": 37000, ...}")]
 pub struct Arguments {
     /// The suite, or all
@@ -41,6 +47,15 @@ pub struct Arguments {
     /// The layer
     #[arg(long, default_value = "engine")]
     layer: Layer,
+    /// Members of the consortium
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    members: u8,
+    /// Members of the consortium that are down throughout
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    down: u8,
+    /// Delay one in twenty pieces of what the consortium's nodes tell each other by 200 ms
+    #[arg(long)]
+    delays: bool,
     /// Multiplies the suite's size
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = scale)]
     scale: f64,
@@ -59,6 +74,25 @@ pub struct Arguments {
     /// Another system's units a second by suite, to compare with
     #[arg(long, value_name = "FILE")]
     peer: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn setup(&self) -> Setup {
+        Setup { members: self.members.into(), down: self.down.into(), delays: self.delays }
+    }
+
+    /// Checks that the members that are up can decide.
+    fn check(&self) -> Result<(), Failure> {
+        let spare = self.members.saturating_sub(1) / 3;
+        if self.down > spare {
+            let what = format!(
+                "of {} members {spare} can be down at most: fewer than two thirds decide nothing",
+                self.members
+            );
+            return Err(Failure::usage(what));
+        }
+        Ok(())
+    }
 }
 
 /// One suite, the meter gateway, the adapter of parties' own programs, or all suites.
@@ -89,6 +123,7 @@ fn scale(text: &str) -> Result<f64, String> {
 
 /// Measures.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
+    arguments.check()?;
     let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("bench", what, error);
     let peer = match &arguments.peer {
         None => None,
@@ -145,6 +180,8 @@ async fn one(arguments: &Arguments, suite: Suite) -> std::io::Result<Figure> {
         together: arguments.together.into(),
         runs: arguments.runs.into(),
         folder: arguments.data.clone(),
+        setup: arguments.setup(),
+        machines: Arc::new(consortium::Processes),
     };
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a template"));

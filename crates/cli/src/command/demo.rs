@@ -17,7 +17,7 @@ use utilidor_park::{Options, Report};
 use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 
 /// What opens the demonstration's key, which protects nothing.
-const PASSPHRASE: &str = "demonstration";
+pub const PASSPHRASE: &str = "demonstration";
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -62,6 +62,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let Arguments { days, members, compare, exit, fresh, data, listen } = arguments;
     crate::log::start();
     members::check(members, days.into(), compare)?;
+    refuse_other_chain(&data)?;
     if fresh {
         remove_earlier_run(&data)?;
     }
@@ -144,7 +145,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
 }
 
 /// Puts a key of the demonstration's where every node has its own, for the commands that work on a node's folder.
-fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
+pub fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
     let keystore = Keystore::open(data.join("keys"))?;
     if keystore.info(name).is_err() {
         keystore.import(name, KeyKind::Ed25519, secret, &Passphrase::new(PASSPHRASE), WorkFactor::LIGHT)?;
@@ -161,19 +162,22 @@ fn show(report: &Report, lang: utilidor_park::Lang, context: &Context, data: &Pa
     report.holds()
 }
 
+/// Refuses a folder that holds what the demonstration has not made: it would write over it.
+fn refuse_other_chain(data: &Path) -> Result<(), Failure> {
+    let is_other = match data.join("genesis.json").exists() {
+        true => !utilidor_park::consortium::began_by_the_demonstration(&super::node::read_genesis(data)?),
+        false => members::is_other_network(data)?,
+    };
+    if is_other {
+        let what = format!("{} holds another chain: nothing in it is changed", data.display());
+        return Err(Failure::new("demo/other-chain", what).next("choose another folder with --data"));
+    }
+    Ok(())
+}
+
 /// Removes what an earlier run left, save its key, which is the same for every run. Nothing else is removed: a folder that holds
 /// another chain is not touched.
 fn remove_earlier_run(data: &Path) -> Result<(), Failure> {
-    if !data.join("genesis.json").exists() {
-        return Ok(());
-    }
-    if !utilidor_park::consortium::began_by_the_demonstration(&super::node::read_genesis(data)?) {
-        return Err(Failure::new(
-            "demo/other-chain",
-            format!("{} holds another chain: nothing is removed", data.display()),
-        )
-        .next("choose another folder with --data"));
-    }
     let files = [
         "index.sqlite",
         "index.sqlite-wal",

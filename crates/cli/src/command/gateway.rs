@@ -409,8 +409,23 @@ async fn uplink(config: &Config, context: &Context) -> Result<HttpUplink, Failur
     Ok(HttpUplink::new(utilidor_sdk::Account::open(client, key).await?))
 }
 
+/// Refuses a gateway whose account is none yet: it would see no meter, and sign for none.
+async fn has_account(uplink: &HttpUplink, key: &str) -> Result<(), Failure> {
+    let account = uplink.account();
+    match account.client().account(account.id()).await {
+        Err(error) if error.is_not_found() => {
+            let what =
+                format!("the gateway's key {key} has no account on the ledger: it sees no meter and signs for none");
+            Err(Failure::new("gateway/no-account", what)
+                .next(format!("as the meter operator, once: utilidor account open --account {key} --as OPERATOR")))
+        }
+        answer => Ok(answer.map(drop)?),
+    }
+}
+
 async fn check_config(config: &Config, context: &Context) -> Result<(), Failure> {
     let uplink = uplink(config, context).await?;
+    has_account(&uplink, &config.site.key).await?;
     let ids: Vec<_> = config.meters.iter().map(|meter| meter.id).collect();
     let findings = check::check(config, &uplink.meters(&ids).await?);
     let document = json!({

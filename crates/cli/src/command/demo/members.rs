@@ -70,6 +70,16 @@ pub fn files() -> impl Iterator<Item = &'static str> {
     [NETWORK_FILE, PASSPHRASE_FILE, "keys/validator.votes.1", "keys/validator.votes.2"].into_iter()
 }
 
+/// Whether a folder's list of nodes is that of a network which people began.
+pub fn is_other_network(data: &Path) -> Result<bool, Failure> {
+    let file = data.join(NETWORK_FILE);
+    Ok(file.exists() && !known_nodes(&file)?.iter().any(|node| node.name == STATION))
+}
+
+fn known_nodes(file: &Path) -> Result<Vec<LocalNode>, Failure> {
+    document::read(file, "demonstration's network", "demo --help")
+}
+
 /// The other members, and who joins.
 pub struct Others {
     data: PathBuf,
@@ -83,7 +93,7 @@ impl Others {
     pub fn of(data: &Path, members: usize, http: SocketAddr) -> Result<Self, Failure> {
         let file = data.join(NETWORK_FILE);
         let known: Vec<LocalNode> = match file.exists() {
-            true => document::read(&file, "demonstration's network", "demo --help")?,
+            true => known_nodes(&file)?,
             false => Vec::new(),
         };
         let begun = known.iter().filter(|node| node.is_member).count();

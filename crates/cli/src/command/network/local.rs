@@ -33,6 +33,8 @@ use utilidor_types::{AccountId, PublicKey, Role, Roles};
 
 /// Most nodes on one machine.
 const MAX_NODES: u16 = 32;
+/// The first node's HTTP port, unless another one is asked for.
+const DEFAULT_PORT: u16 = 4_680;
 /// How long the nodes may take until all have a block.
 const READY_TIME: Duration = Duration::from_secs(120);
 /// How long a node may take to stop cleanly.
@@ -57,8 +59,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = "utilidor-network")]
     data: PathBuf,
     /// The first node's HTTP port; the others' follow, and then those by which the nodes reach each other. 0: any free ones
-    #[arg(long, default_value_t = 4_680)]
-    port: u16,
+    /// [default: 4680]
+    #[arg(long)]
+    port: Option<u16>,
 }
 
 /// A node of the network.
@@ -114,6 +117,11 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
                 nodes.len() - members
             ));
         }
+        if let Some(first) =
+            nodes.first().filter(|first| arguments.port.is_some_and(|port| ![0, first.http.port()].contains(&port)))
+        {
+            warn(&format!("{} was begun at port {}: it stays there", file.display(), first.http.port()));
+        }
         nodes
     } else {
         found(&arguments, &file)?
@@ -155,18 +163,26 @@ fn found(arguments: &Arguments, file: &Path) -> Result<Vec<LocalNode>, Failure> 
         move |error: std::io::Error| Failure::from_error("file", &what, &error)
     };
     let data = &arguments.data;
-    std::fs::create_dir_all(data).map_err(failed(data))?;
     let count = arguments.members + arguments.followers;
     if count > MAX_NODES {
         return Err(Failure::usage(format!("at most {MAX_NODES} nodes run on one machine")));
     }
-    let ports = match arguments.port {
+    let ports = match arguments.port.unwrap_or(DEFAULT_PORT) {
         0 => free_ports(2 * usize::from(count))?,
         first => (0..2 * count)
             .map(|number| first.checked_add(number))
             .collect::<Option<_>>()
             .ok_or_else(|| Failure::usage(format!("there are not {} ports from {first} on", 2 * count)))?,
     };
+    // Nothing is written for places that are taken: they would be kept.
+    if let Some(taken) = ports.iter().find(|port| TcpListener::bind(("127.0.0.1", **port)).is_err()) {
+        let what = format!("port {taken} of this machine is in use");
+        return Err(Failure::new("network/ports", what).next(format!(
+            "choose {} other ports in a row with --port, or any free ones with --port 0; who has it: utilidor doctor",
+            ports.len()
+        )));
+    }
+    std::fs::create_dir_all(data).map_err(failed(data))?;
     let passphrase = passphrase(data)?;
     let (http, listen) = ports.split_at(usize::from(count));
     let mut nodes = Vec::new();

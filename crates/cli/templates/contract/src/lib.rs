@@ -28,6 +28,13 @@ impl Agreed {
         let (price, least) = (read.price(PriceUnit::KilowattHour)?, read.quantity()?);
         let periods = Periods::new(read.time()?, read.number()?, read.number()?, GRACE_MS)?;
         read.end()?;
+        // A meter that fills brings no segments, and only two periods are open at a time.
+        let is_metered = input.terms.meters.first().is_some_and(|meter| {
+            meter.carrier == Carrier::Electricity && meter.fills.is_none()
+        });
+        if !is_metered || periods.period_ms() < GRACE_MS {
+            return Err(Fault::PARAMETERS);
+        }
         Ok(Self { price, least, periods })
     }
 }
