@@ -12,6 +12,8 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument as _, info_span};
 use utilidor_chain::Dropped;
 use utilidor_index::questions::Outcome;
 use utilidor_proof::document::{Proof, TransactionProof};
@@ -81,7 +83,12 @@ async fn submit_transactions(
     let transactions = read_transactions(&headers, &body?)?;
     let hashes: Vec<_> = transactions.iter().map(|bytes| utilidor_types::block::transaction_hash(bytes)).collect();
 
-    let answers = app.chain.submit(transactions).await;
+    let first = hashes.first().map(tracing::field::display);
+    let submission = info_span!("submission", transactions = hashes.len(), first);
+    let admission = info_span!(parent: &submission, "admission", taken = Empty);
+    let answers = app.chain.submit(transactions).instrument(admission.clone()).await;
+    admission.record("taken", answers.iter().filter(|answer| answer.is_ok()).count());
+    drop(admission);
     // The pool forgets what is long final; the index does not.
     let refused = hashes.iter().zip(&answers).filter(|(_, answer)| answer.is_err()).map(|(hash, _)| *hash);
     let refused: Vec<_> = refused.collect();
@@ -101,7 +108,8 @@ async fn submit_transactions(
         && let Ok(_place) = app.wait_place(peer)
     {
         let hashes: Vec<_> = results.iter().filter_map(|result| result.hash).collect();
-        let mut outcomes = outcomes(&app, viewer, hashes, until).await?.into_iter();
+        let finality = info_span!(parent: &submission, "finality");
+        let mut outcomes = outcomes(&app, viewer, hashes, until).instrument(finality).await?.into_iter();
         for result in results.iter_mut().filter(|result| result.hash.is_some()) {
             match outcomes.next().flatten() {
                 Some(Ok(Outcome { height, receipt })) => {

@@ -52,6 +52,12 @@ pub enum DirectoryError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is no data directory.
+    #[error("{path} holds no node's data: there is no format file")]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The directory's genesis document cannot be read.
     #[error("the genesis document {path} is malformed")]
     MalformedGenesis {
@@ -96,36 +102,64 @@ pub fn read_genesis(path: &Path) -> Result<Option<Genesis>, DirectoryError> {
     }
 }
 
+/// The format of the data directory at `path`, as its file says it; `None` if there is no data directory.
+pub fn read_format(path: &Path) -> Result<Option<String>, DirectoryError> {
+    let file = path.join("format");
+    match fs::read_to_string(&file) {
+        Ok(found) => Ok(Some(found.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", &file)(error)),
+    }
+}
+
+/// Says which format a data directory has.
+pub(crate) fn write_format(path: &Path, format: u32) -> Result<(), DirectoryError> {
+    let path = path.join("format");
+    write_durably(&path, format!("{format}\n").as_bytes()).map_err(io_error("write", &path))
+}
+
+/// A data directory that no node uses while this lives: what is in it stands still.
+#[derive(Debug)]
+pub struct Held {
+    _lock: File,
+}
+
+/// Holds the data directory at `path`, whatever its format is. Fails while a node uses it.
+pub fn hold(path: &Path) -> Result<Held, DirectoryError> {
+    if read_format(path)?.is_none() {
+        return Err(DirectoryError::Missing { path: path.to_owned() });
+    }
+    Ok(Held { _lock: lock(path)? })
+}
+
+fn lock(path: &Path) -> Result<File, DirectoryError> {
+    let lock_path = path.join("lock");
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(io_error("open", &lock_path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io_error("lock", &lock_path)(source)),
+    }
+}
+
 impl Directory {
     /// Opens the data directory at `path` for the chain of `genesis`, creating it if there is none.
     pub fn open(path: &Path, genesis: &Genesis) -> Result<Self, DirectoryError> {
         fs::create_dir_all(path).map_err(io_error("create", path))?;
-        let lock_path = path.join("lock");
         let format_path = path.join("format");
         if !format_path.exists() && !is_fresh(path)? {
             return Err(DirectoryError::NotADirectory { path: path.to_owned() });
         }
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(io_error("open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DirectoryError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
-        }
-        match fs::read_to_string(&format_path) {
-            Ok(found) if found.trim() == FORMAT.to_string() => {}
-            Ok(found) => {
-                return Err(DirectoryError::OtherFormat { path: path.to_owned(), found: found.trim().to_owned() });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_durably(&format_path, format!("{FORMAT}\n").as_bytes())
-                    .map_err(io_error("write", &format_path))?;
-            }
-            Err(error) => return Err(io_error("read", &format_path)(error)),
+        let lock = lock(path)?;
+        match read_format(path)? {
+            Some(found) if found == FORMAT.to_string() => {}
+            Some(found) => return Err(DirectoryError::OtherFormat { path: path.to_owned(), found }),
+            None => write_format(path, FORMAT)?,
         }
         match read_genesis(path)? {
             Some(found) if found.chain() == genesis.chain() => {}

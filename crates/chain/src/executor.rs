@@ -44,6 +44,9 @@ pub(crate) struct Executed<E: Spawner + StorageContext> {
 /// # Panics
 ///
 /// Panics if a database cannot be read.
+#[tracing::instrument(
+    name = "block", skip_all, fields(height = parent.height + 1, transactions = transactions.len())
+)]
 pub(crate) async fn execute<E: Spawner + StorageContext>(
     runtime: &E,
     genesis: &Genesis,

@@ -100,6 +100,34 @@ pub fn create_guard(path: &Path, public_key: &[u8; 32]) -> Result<(), GuardError
     Ok(())
 }
 
+/// What a copy of a guard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardCopy {
+    /// There is no such file.
+    Missing,
+    /// A byte of it is not as it was written.
+    Damaged,
+    /// Every byte of it is.
+    Sound {
+        /// Votes that it has recorded.
+        votes: u64,
+    },
+}
+
+/// Reads both copies of the guard at `path`, and changes nothing. The node must not run.
+pub fn check_guard(path: &Path) -> io::Result<[GuardCopy; 2]> {
+    let mut copies = Files::at(path);
+    let mut check = |copy| -> io::Result<GuardCopy> {
+        Ok(match copies.read(copy)? {
+            None => GuardCopy::Missing,
+            Some(bytes) => {
+                State::decode(&bytes).map_or(GuardCopy::Damaged, |state| GuardCopy::Sound { votes: state.sequence })
+            }
+        })
+    };
+    Ok([check(0)?, check(1)?])
+}
+
 /// Where copies of a guard are kept. What is written is there after a crash, once the call has returned.
 pub(crate) trait Copies: Send + 'static {
     /// All bytes of copy 0 or 1; none if there is no such copy.

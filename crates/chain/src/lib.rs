@@ -17,6 +17,7 @@
 //! | `recent` | a memory of bounded size |
 //! | `clock`, `pace` | which time a block gets, and when one is built |
 //! | `store`, `archive`, `directory`, `disk` | what is kept, and where, and that it can be read and written |
+//! | `sound`, `upgrade` | of a node that does not run: whether its files are whole, how its format becomes this one's |
 //! | `finality`, `final_blocks`, `reader` | when a block counts as final, and what can be asked about it |
 //! | `engine`, `network` | how the consensus engine is put together |
 //! | `epochs`, `sets`, `feed` | one run of consensus an epoch: who signs it, taking part in it, following it |
@@ -56,23 +57,27 @@ mod scheme;
 mod sets;
 #[cfg(test)]
 mod simulation;
+mod sound;
 mod state;
 mod store;
+mod upgrade;
 mod verification;
 mod witness;
 
 pub use block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 pub use clock::AdvanceTimeRefused;
 pub use config::{Config, Peer, Role};
-pub use directory::{DirectoryError, FORMAT, read_genesis};
+pub use directory::{DirectoryError, FORMAT, Held, hold, read_format, read_genesis};
 pub use disk::{DiskFull, KEEP_FREE_BYTES};
 pub use durable::write_durably;
 pub use epochs::{ConsensusStatus, Part};
-pub use guard::{GuardError, create_guard};
+pub use guard::{GuardCopy, GuardError, check_guard, create_guard};
 pub use handle::{Handle, Head, SubmitRefused};
 pub use node::{Node, NodeFailed, StartError, start};
 pub use pace::{MAX_DRIFT_MS, MAX_LAG_MS};
 pub use pool::{Dropped, PoolLimits, PoolRefused};
 pub use reader::{ReadError, ReceiptProof, TransactionProof};
+pub use sound::{Soundness, check_file, store_files};
+pub use upgrade::{UpgradeError, Upgraded, upgrade};
 pub use utilidor_ledger::Inadmissible;
 pub use witness::{Misconduct, Offence};

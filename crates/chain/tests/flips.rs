@@ -10,7 +10,7 @@ use std::{
     sync::mpsc,
     time::Duration,
 };
-use utilidor_chain::{Config, Handle, ReadError, start};
+use utilidor_chain::{Config, Handle, ReadError, Soundness, check_file, start, store_files};
 use utilidor_types::{Digest, block::FinalBlock, genesis::ChainKind};
 
 /// Transactions of the chain that is damaged, each in a block of its own.
@@ -172,6 +172,28 @@ async fn flips(count: u64) {
         *found.entry(outcome).or_default() += 1;
     }
     println!("{count} flips: {found:?}");
+}
+
+/// The checksums alone tell of every changed byte of what stores have written, before anything opens them.
+#[tokio::test]
+async fn a_stopped_nodes_files_are_sound_and_a_changed_byte_of_any_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    make(&data).await;
+    let mut changed = 0;
+    for file in store_files(&data).unwrap() {
+        let sound = check_file(&file).unwrap();
+        assert!(matches!(sound, Soundness::Good | Soundness::Values), "{}: {sound:?}", file.display());
+        let mut bytes = fs::read(&file).unwrap();
+        let first = bytes.iter().enumerate().skip(4_096).find(|(_, byte)| **byte != 0);
+        let Some((at, _)) = first.filter(|_| sound == Soundness::Good) else { continue };
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let found = check_file(&file).unwrap();
+        assert!(matches!(found, Soundness::Damaged { at: 4_096, .. }), "{}: byte {at}: {found:?}", file.display());
+        changed += 1;
+    }
+    assert!(changed > 10, "{changed} files hold something");
 }
 
 #[tokio::test]

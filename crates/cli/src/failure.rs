@@ -92,7 +92,7 @@ impl Failure {
 }
 
 /// An error and its causes in one line; a cause that its error's message repeats stands once.
-fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

@@ -10,6 +10,7 @@
 //! | [`node_file`] | what a node among several is told in its folder |
 //! | [`label`] | what things are called that are to be made |
 //! | [`chinese`], [`help`] | refusals, problems and help in Chinese |
+//! | [`log`] | what a node tells while it runs |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
 //!
 //! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
@@ -24,6 +25,7 @@ mod help;
 mod ids;
 mod import;
 mod label;
+mod log;
 mod node_file;
 mod output;
 mod project;

@@ -4,6 +4,7 @@
 //! listen = "0.0.0.0:4700"     # where the other members' nodes reach this one
 //! http = "127.0.0.1:4680"     # where its HTTP interface listens
 //! allow_hosts = ["node.north.example"]
+//! traces = "http://127.0.0.1:4318/v1/traces"    # a collector of OpenTelemetry, by OTLP over HTTP
 //!
 //! follower = true             # it never votes, whatever the council decides
 //!
@@ -50,6 +51,9 @@ pub struct NodeFile {
     /// Names that the node goes by, besides its addresses and localhost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_hosts: Vec<String>,
+    /// Where traces go: a collector's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<String>,
     /// Whether it never votes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follower: bool,
@@ -169,7 +173,7 @@ mod tests {
         let key = format!("ed25519:{}", "0f".repeat(32));
         let text = format!("listen = \"0.0.0.0:1\"\n[[peer]]\nkey = \"{key}\"\naddress = \"a.example:4700\"\n");
         let with_peer: NodeFile = toml::from_str(&text).unwrap();
-        assert_eq!(with_peer.peers.len(), 1);
+        assert_eq!((with_peer.peers.len(), with_peer.traces.clone()), (1, None));
         assert_eq!(toml::from_str::<NodeFile>(&toml::to_string_pretty(&with_peer).unwrap()).unwrap(), with_peer);
         for bad in ["", "listen = 1", "listen = \"127.0.0.1\"", "listen = \"127.0.0.1:1\"\nhtpp = \"127.0.0.1:2\""] {
             assert!(toml::from_str::<NodeFile>(bad).is_err(), "{bad}");

@@ -3,6 +3,7 @@
 use crate::text::{Lang, text};
 use crate::units;
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::Write as _;
 use utilidor_types::program::Bilingual;
@@ -100,6 +101,43 @@ fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
     table
+}
+
+/// How far a long work has come, on standard error, where a person looks on.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// Begins a work of so many bytes.
+    pub fn of_bytes(out: Output, what: Word, bytes: u64) -> Self {
+        Self::begin(out, what, bytes, "{msg} [{bar:30}] {bytes} / {total_bytes}")
+    }
+
+    /// Begins a work of so many steps.
+    pub fn of_steps(out: Output, what: Word, steps: u64) -> Self {
+        Self::begin(out, what, steps, "{msg} [{bar:30}] {pos} / {len}")
+    }
+
+    fn begin(out: Output, what: Word, length: u64, template: &str) -> Self {
+        let bar = if out.json { ProgressBar::hidden() } else { ProgressBar::new(length) };
+        let style = ProgressStyle::with_template(template).expect("a template");
+        Self(bar.with_style(style).with_message(out.word(what)))
+    }
+
+    /// So much more is done.
+    pub fn more(&self, done: u64) {
+        self.0.inc(done);
+    }
+
+    /// So much is done in all.
+    pub fn at(&self, done: u64) {
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Writes a text and a line break to standard output.

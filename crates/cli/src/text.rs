@@ -76,10 +76,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("charge", "charge", "附加费"),
     ("charged", "charged", "已计费"),
     ("check_bad", "BAD    ", "异常"),
+    ("check_damaged", "DAMAGED", "损坏"),
     ("check_good", "good   ", "正常"),
     ("check_unknown", "unknown", "未知"),
     ("check_warning", "warning", "注意"),
     ("checked", "checked", "已核验"),
+    ("checking", "checking", "正在检查"),
     ("circulation", "in circulation", "流通中"),
     ("clause", "clause", "条款"),
     ("closed", "closed", "已停止订阅"),
@@ -92,9 +94,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("commitment", "commitment", "承诺"),
     ("conserved", "money conserved", "货币守恒"),
     ("contracted", "contracted", "合约量"),
+    ("copying", "copying", "正在复制"),
     ("correction", "correction", "更正"),
     ("corrections", "corrections", "更正数"),
     ("cpu_us", "CPU us/unit", "每单位 CPU 微秒"),
+    ("data_format", "data format", "数据格式"),
     ("days", "days", "天数"),
     ("debt", "debt", "欠款"),
     ("debt_paid", "paid for earlier use", "先抵扣欠量"),
@@ -113,6 +117,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("event", "event", "事件"),
     ("everything", "everything", "全部"),
     ("failed", "failed", "失败"),
+    ("files", "files", "文件"),
+    ("folder", "folder", "文件夹"),
     ("follower", "follower", "跟随节点"),
     ("free", "free", "可用"),
     ("from", "from", "自"),
@@ -128,6 +134,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("in_favour", "for", "赞成"),
     ("in_force", "in force", "生效中"),
     ("index_bytes", "index bytes/unit", "每单位索引字节"),
+    ("index_schema", "schema of the read model", "读取模型的结构版本"),
     ("indexed", "indexed height", "索引高度"),
     ("interval", "interval", "区间"),
     ("issued", "issued", "已发行"),
@@ -215,6 +222,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("quotes", "quotes", "报价数"),
     ("range", "least to most", "最小到最大"),
     ("read", "last read", "最近抄表"),
+    ("reading_blocks", "reading blocks", "正在读取区块"),
     ("readings", "readings certified", "已认证读数"),
     ("ready_epoch", "ready in epoch", "就绪纪元"),
     ("reason", "reason", "理由"),
@@ -325,7 +333,7 @@ mod tests {
             let sources = files.filter(|path| path.is_file() && !path.ends_with("text.rs"));
             sources.map(|path| std::fs::read_to_string(path).unwrap()).collect()
         };
-        let sources = read("src") + &read("src/command") + &read("src/command/network");
+        let sources = read("src") + &read("src/command") + &read("src/command/network") + &read("src/command/node");
         // Words are written as t!("word") and nowhere else; other macros' names may end alike.
         let used: std::collections::BTreeSet<&str> = sources
             .match_indices("t!(\"")

@@ -111,6 +111,40 @@ fn a_file_of_another_schema_version_is_built_again() {
 }
 
 #[test]
+fn a_file_that_an_earlier_release_wrote_is_built_again_by_itself() {
+    let (chain, fresh) = played();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index.sqlite");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(include_str!("fixtures/schema-6.sql")).unwrap();
+    assert_eq!(utilidor_index::standing(&path).unwrap(), None, "its tables are not this release's");
+    let mut index = Index::open(&path, &genesis()).unwrap();
+    for block in &chain.blocks {
+        index.apply(block).unwrap();
+    }
+    compare(&path, fresh.index.path()).unwrap();
+}
+
+#[test]
+fn a_file_says_how_far_it_is_and_whether_it_is_sound() {
+    let (chain, fixture) = played();
+    let path = fixture.index.path().to_path_buf();
+    let last = &chain.blocks.last().unwrap().header;
+    let standing = utilidor_index::standing(&path).unwrap().unwrap();
+    assert_eq!((standing.chain, standing.height, standing.digest), (last.chain, last.height, last.digest()));
+    assert_eq!(standing.state_root, Some(last.state_root));
+    utilidor_index::fold_log(&path).unwrap();
+    assert_eq!(utilidor_index::faults(&path).unwrap(), Vec::<String>::new());
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The type of the second page: of no kind that there is.
+    bytes[4_096] ^= 0x80;
+    let damaged = path.with_file_name("damaged.sqlite");
+    std::fs::write(&damaged, bytes).unwrap();
+    let found = utilidor_index::faults(&damaged);
+    assert!(found.is_err() || found.is_ok_and(|faults| !faults.is_empty()));
+}
+
+#[test]
 fn an_index_that_remembers_nothing_writes_the_same_rows() {
     let mut chain = Chain::new();
     chain.play();

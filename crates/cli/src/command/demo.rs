@@ -3,7 +3,7 @@
 
 mod members;
 
-use super::node::{VALIDATOR, serve_signal, start_log, warn_beyond_loopback};
+use super::node::{VALIDATOR, serve_signal, warn_beyond_loopback};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{note, print};
@@ -70,7 +70,7 @@ pub struct Arguments {
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let Arguments { days, members, compare, wire_days, wire_faults, exit, fresh, data, listen } = arguments;
-    start_log();
+    crate::log::start();
     members::check(members, days.into(), compare)?;
     refuse_other_chain(&data)?;
     if fresh {

@@ -1,6 +1,6 @@
 //! `utilidor index`: the read model of a node that does not run.
 
-use super::node::{read_genesis, start_log};
+use super::node::read_genesis;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::node_file::chain_config;
@@ -8,6 +8,7 @@ use crate::t;
 use clap::Subcommand;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use utilidor_chain::{Config, Handle};
 use utilidor_index::{CompareError, Compared, Index};
 use utilidor_view::Viewer;
 
@@ -30,7 +31,7 @@ pub enum Command {
 
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
-    start_log();
+    crate::log::start();
     match command {
         Command::Rebuild { data } => {
             let mut index = open(&data, &data.join("index.sqlite"))?;
@@ -45,12 +46,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             // Beside the present one; removed at the end, however it ends.
             let again = data.join("index-check.sqlite");
             let checked = check(&data, &again, &context).await;
-            for suffix in ["", "-wal", "-shm"] {
-                let mut path = again.clone().into_os_string();
-                path.push(suffix);
-                // Where there is nothing to remove, nothing is left behind.
-                let _ = std::fs::remove_file(path);
-            }
+            remove_index(&again);
             let Checked { height, compared, money_conserved } = checked?;
             let value = json!({
                 "height": height, "same": true, "tables": compared.tables, "rows": compared.rows,
@@ -109,14 +105,31 @@ fn open(data: &Path, path: &Path) -> Result<Index, Failure> {
 /// Folds all blocks of the folder's chain.
 async fn fold(data: &Path, index: Index, context: &Context) -> Result<Index, Failure> {
     let config = chain_config(data, None, &context.with_keys(data.join("keys")))?;
-    let started = tokio::task::spawn_blocking(|| utilidor_chain::start(config)).await.expect("starting does not panic");
+    let folded = with_chain(config, async |handle| utilidor_api::catch_up(handle, index, |_| {}).await).await?;
+    folded.map_err(|error| failed("the blocks could not be folded", &error))
+}
+
+/// Opens a chain's stores, works with them, and closes them.
+pub async fn with_chain<T>(config: Config, work: impl AsyncFnOnce(&Handle) -> T) -> Result<T, Failure> {
+    let started =
+        tokio::task::spawn_blocking(move || utilidor_chain::start(config)).await.expect("starting does not panic");
     let node = started.map_err(|error| {
         Failure::from_error("node/start", "the chain could not be opened", &error).next("stop the node first")
     })?;
-    let folded = utilidor_api::catch_up(&node.handle(), index, |_| {}).await;
+    let done = work(&node.handle()).await;
     let stopped = tokio::task::spawn_blocking(|| node.stop()).await.expect("stopping does not panic");
     stopped.map_err(|error| Failure::from_error("node/failed", "the node failed", &error))?;
-    folded.map_err(|error| failed("the blocks could not be folded", &error))
+    Ok(done)
+}
+
+/// Removes a read model's file and what stands beside it, where it is.
+pub fn remove_index(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut path = path.as_os_str().to_owned();
+        path.push(suffix);
+        // Where there is nothing to remove, nothing is left behind.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Failure {

@@ -9,12 +9,19 @@
 //! <data>/tokens.json     hashes of the read tokens of programs
 //! <data>/oversight.jsonl the log of what supervisors looked at
 //! ```
+//!
+//! [`backup`] copies it and takes it back, [`scrub`] finds damage in it, [`upgrade`] carries it over from an earlier release.
+
+mod backup;
+mod scrub;
+mod upgrade;
 
 use super::keys::work_factor;
 use super::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
+use crate::log;
 use crate::node_file::{NodeFile, allow_without_guard, chain_config};
 use crate::output::warn;
 use crate::{t, units};
@@ -23,7 +30,7 @@ use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use utilidor_api::{Settings, process};
-use utilidor_chain::write_durably;
+use utilidor_chain::{DirectoryError, FORMAT, Held, write_durably};
 use utilidor_sdk::{KeyKind, Keystore};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::{Genesis, Role, Roles, Timestamp};
@@ -85,10 +92,21 @@ Example:
         /// What supervisors may ask to see, each time with a reason that stands in the log; 'none' for nothing
         #[arg(long, value_name = "CATEGORIES", default_value = "accounts,trade,meters")]
         oversight: String,
+        /// Send traces to a collector of OpenTelemetry, by OTLP over HTTP [default: as node.toml says, else none]
+        #[arg(long, value_name = "URL", env = "UTILIDOR_TRACES")]
+        traces: Option<String>,
         /// Vote at once although the vote guard is lost: only if the operators have agreed on it because too many guards are lost
         #[arg(long)]
         vote_without_guard: bool,
     },
+    /// Copy what a stopped node keeps, without its keys and its vote guard
+    Backup(backup::Backup),
+    /// Take a node's folder from a copy, of which every byte is checked first
+    Restore(backup::Restore),
+    /// Read every byte of a stopped node's folder, and say what is damaged and what to do
+    Scrub(scrub::Arguments),
+    /// Carry a folder that an earlier release wrote over to this one's format
+    Upgrade(upgrade::Arguments),
 }
 
 /// Does it.
@@ -98,12 +116,21 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let kind = if production { ChainKind::Production } else { ChainKind::Development };
             init(&data, kind, time.unwrap_or_else(now), Roles::of(&roles), work, &context)
         }
-        Command::Run { data, listen, names, oversight, vote_without_guard } => {
+        Command::Run { data, listen, names, oversight, traces, vote_without_guard } => {
             let categories = oversight.split(',').filter(|name| !["", "none"].contains(name));
             let oversight: Result<_, _> = categories.map(|name| read("category", name)).collect();
             let settings = Settings { names, oversight: oversight?, ..Settings::default() };
-            serve(&data, listen, settings, vote_without_guard, &context).await
+            let file = NodeFile::of_folder(&data)?;
+            let traces = traces.or_else(|| file.as_ref().and_then(|file| file.traces.clone()));
+            let traces = log::start_traced(traces.as_deref())?;
+            let served = serve(&data, file, listen, settings, vote_without_guard, &context).await;
+            tokio::task::spawn_blocking(|| traces.finish()).await.expect("sending traces does not panic");
+            served
         }
+        Command::Backup(arguments) => backup::backup(&arguments, &context),
+        Command::Restore(arguments) => backup::restore(&arguments, &context),
+        Command::Scrub(arguments) => scrub::run(arguments, context).await,
+        Command::Upgrade(arguments) => upgrade::run(&arguments, &context),
     }
 }
 
@@ -158,13 +185,13 @@ fn init(
 
 async fn serve(
     data: &Path,
+    file: Option<NodeFile>,
     listen: Option<SocketAddr>,
     mut settings: Settings,
     without_guard: bool,
     context: &Context,
 ) -> Result<(), Failure> {
     let context = context.with_keys(data.join("keys"));
-    let file = NodeFile::of_folder(data)?;
     let listen = listen.or_else(|| file.as_ref().map(|file| file.http)).unwrap_or(DEFAULT_LISTEN);
     settings.names.extend(file.iter().flat_map(|file| file.allow_hosts.clone()));
     let mut chain = chain_config(data, file.as_ref(), &context)?;
@@ -172,23 +199,25 @@ async fn serve(
         allow_without_guard(&mut chain);
     }
     let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
-    start_log();
     // Before the node starts, so that no signal is missed.
     let stop = serve_signal()?;
-    let mut process = process::start(config).await.map_err(|error| {
-        let failure = Failure::from_error("node/start", "the node did not start", &error);
-        match error {
-            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(format!(
-                "check the disk, then take {0} from a copy; where the chain has other members, move {0} away and start \
-                     again: the node fetches it anew",
-                data.join("chain").display()
-            )),
-            process::StartError::Index { .. } => {
-                failure.next(format!("build the read model again: utilidor index rebuild --data {}", data.display()))
+    let mut process =
+        process::start(config).await.map_err(|error| {
+            let failure = Failure::from_error("node/start", "the node did not start", &error);
+            match error {
+                process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(format!(
+                    "find out what is damaged, and what to do: utilidor node scrub --data {}",
+                    data.display()
+                )),
+                process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::OtherFormat {
+                    ..
+                })) => failure
+                    .next(format!("carry it over, after a copy: utilidor node upgrade --data {}", data.display())),
+                process::StartError::Index { .. } => failure
+                    .next(format!("build the read model again: utilidor index rebuild --data {}", data.display())),
+                _ => failure,
             }
-            _ => failure,
-        }
-    })?;
+        })?;
     warn_beyond_loopback(process.address());
     let address = format!("http://{}", process.address());
     context.out.show(&json!({ "listening": address }), |out| format!("{} {address}", out.word(t!("listening"))));
@@ -224,16 +253,40 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
     document::read(&path, "genesis document", "node init --help")
 }
 
-/// What is logged unless RUST_LOG says otherwise. The engine's storage warns of every journal that it finds new or cuts back to
-/// its last whole entry, which is how a node starts and restarts.
-const DEFAULT_LOG: &str = "warn,commonware_storage=error";
+/// Holds a stopped node's chain, so that no node starts meanwhile.
+fn hold(chain: &Path) -> Result<Held, Failure> {
+    utilidor_chain::hold(chain).map_err(|error| {
+        let next = match error {
+            DirectoryError::InUse { .. } => "stop the node first",
+            _ => "name a node's folder: it holds genesis.json and chain/",
+        };
+        Failure::from_error("node/folder", "the folder cannot be held", &error).next(next)
+    })
+}
 
-/// The node's log goes to standard error; RUST_LOG says how much of it.
-pub fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(DEFAULT_LOG));
-    // A second start of the log in one process changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+/// The data format of a chain's folder, which this release or an earlier one wrote.
+fn format_of(chain: &Path) -> Result<u32, Failure> {
+    let found = utilidor_chain::read_format(chain)
+        .map_err(|error| Failure::from_error("node/folder", "the folder cannot be read", &error))?
+        .unwrap_or_default();
+    found.parse().ok().filter(|format| *format <= FORMAT).ok_or_else(|| {
+        Failure::new(
+            "node/format",
+            format!("the folder's data format is {found:?}; this release knows formats up to {FORMAT}"),
+        )
+        .next("take the release that wrote it, or a later one")
+    })
+}
+
+/// Refuses a chain's folder of another format than this release's.
+fn own_format(chain: &Path) -> Result<(), Failure> {
+    match format_of(chain)? {
+        FORMAT => Ok(()),
+        found => {
+            Err(Failure::new("node/format", format!("the folder has data format {found}, this release's is {FORMAT}"))
+                .next("carry it over, after a copy: utilidor node upgrade --help"))
+        }
+    }
 }
 
 /// Completes when the process is asked to stop. Signals count from this call on.

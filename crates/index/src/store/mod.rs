@@ -10,11 +10,11 @@ pub use compare::{CompareError, Compared, Difference, compare};
 
 use crate::fold::{Changes, Closed, FoldError, Known, fold};
 use before::Stored;
-use columns::int;
+use columns::{int, value};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::path::Path;
 use std::time::Duration;
-use utilidor_types::block::FinalBlock;
+use utilidor_types::block::{FinalBlock, Header};
 use utilidor_types::{ChainId, Digest, Genesis};
 
 /// Version of the tables. A file of another version is emptied when it is opened.
@@ -31,6 +31,19 @@ const fn closed_name(closed: Closed) -> &'static str {
         Closed::Withdrawn => "withdrawn",
         Closed::Lapsed => "lapsed",
     }
+}
+
+/// The last block that was folded into an index's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The chain.
+    pub chain: ChainId,
+    /// The block's height; 0 is the genesis document.
+    pub height: u64,
+    /// Its digest; zero for the genesis document.
+    pub digest: Digest,
+    /// Root of the state after it; none for the genesis document.
+    pub state_root: Option<Digest>,
 }
 
 /// The tables, to write.
@@ -130,6 +143,35 @@ pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
+}
+
+/// What SQLite finds wrong with a file when it reads all of it; nothing, if it is sound. Nobody may write it meanwhile.
+pub fn faults(path: &Path) -> rusqlite::Result<Vec<String>> {
+    let connection = open_to_read(path)?;
+    let mut statement = connection.prepare("PRAGMA integrity_check")?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(if lines == ["ok"] { Vec::new() } else { lines })
+}
+
+/// Folds the log beside a file into it, so that the file alone holds all rows: after a crash the newest ones stand in the log.
+pub fn fold_log(path: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(PATIENCE)?;
+    Store { connection }.checkpoint()
+}
+
+/// How far the tables in a file are, if they are of this release's schema.
+pub fn standing(path: &Path) -> rusqlite::Result<Option<Standing>> {
+    let store = Store { connection: open_to_read(path)? };
+    if !store.is_current()? {
+        return Ok(None);
+    }
+    let head = store.head()?;
+    let sql = "SELECT header FROM blocks WHERE height = ?";
+    let header =
+        store.connection.query_row(sql, [int(head.height)], |row| value::<Header>(row, "header")).optional()?;
+    let state_root = header.map(|header| header.state_root);
+    Ok(Some(Standing { chain: head.chain, height: head.height, digest: head.digest, state_root }))
 }
 
 /// The names of all tables.

@@ -49,7 +49,7 @@ fn start(
             .map_err(|error| Failure::from_error("guard", "the vote guard could not be made", &error))?;
     }
     let peers = vec![PeerNode { key: *watcher.0, address: watcher.1.into() }];
-    NodeFile { listen: seat.listen, http: seat.http, allow_hosts: Vec::new(), follower: false, peers }
+    NodeFile { listen: seat.listen, http: seat.http, allow_hosts: Vec::new(), traces: None, follower: false, peers }
         .write(&folder)?;
     write_json(&folder.join("genesis.json"), genesis)?;
     let (http, listen) = (seat.http, seat.listen);

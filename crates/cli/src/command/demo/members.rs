@@ -157,8 +157,15 @@ impl Others {
             keep_key(&node.folder, FOUNDER, &secret("account", who))?;
             make_guard(&node.folder, &node.key)?;
             let peers = if node.is_member { vec![joins.clone()] } else { Vec::new() };
-            NodeFile { listen: node.listen, http: node.http, allow_hosts: Vec::new(), follower: false, peers }
-                .write(&node.folder)?;
+            NodeFile {
+                listen: node.listen,
+                http: node.http,
+                allow_hosts: Vec::new(),
+                traces: None,
+                follower: false,
+                peers,
+            }
+            .write(&node.folder)?;
             write_json(&node.folder.join("genesis.json"), &self.genesis())?;
         }
         Ok(())

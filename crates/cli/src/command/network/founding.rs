@@ -144,7 +144,8 @@ pub fn join(arguments: Join, context: &Context) -> Result<(), Failure> {
     };
     let port = address.as_ref().map_or(0, |address| address.parts().1);
     let listen = listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], port)));
-    NodeFile { listen, http, allow_hosts: Vec::new(), follower: false, peers: Vec::new() }.write(&data)?;
+    NodeFile { listen, http, allow_hosts: Vec::new(), traces: None, follower: false, peers: Vec::new() }
+        .write(&data)?;
     write_json(&data.join(CARD_FILE), &card)?;
     context.out.document(&card);
     Ok(())

@@ -212,8 +212,15 @@ fn found(arguments: &Arguments, file: &Path) -> Result<Vec<LocalNode>, Failure> 
     for node in &nodes {
         let others = nodes.iter().filter(|other| !other.is_member && other.name != node.name);
         let peers = others.map(|other| PeerNode { key: other.key, address: other.listen.into() }).collect();
-        NodeFile { listen: node.listen, http: node.http, allow_hosts: Vec::new(), follower: !node.is_member, peers }
-            .write(&node.folder)?;
+        NodeFile {
+            listen: node.listen,
+            http: node.http,
+            allow_hosts: Vec::new(),
+            traces: None,
+            follower: !node.is_member,
+            peers,
+        }
+        .write(&node.folder)?;
         write_json(&node.folder.join("genesis.json"), &genesis)?;
     }
     write_json(file, &nodes)?;

@@ -210,7 +210,6 @@ fn register(sampled: &SampledValue<'_>) -> Option<ShownValue> {
 #[cfg(test)]
 mod tests {
     use super::super::{Version, answer, call, decode, refusal};
-    use super::*;
 
     fn event(fields: &str) -> String {
         format!(

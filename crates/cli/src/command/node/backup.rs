@@ -1,0 +1,444 @@
+//! `utilidor node backup` and `utilidor node restore`: a copy of what a stopped node keeps, and a node's folder from it.
+//!
+//! ```text
+//! <copy>/manifest.json    what the copy holds: a digest for each file, the chain, the format, how far it is
+//! <copy>/genesis.json     the rest, as it stands in the node's folder
+//! <copy>/node.toml
+//! <copy>/oversight.jsonl
+//! <copy>/index.sqlite
+//! <copy>/chain/
+//! ```
+//!
+//! Left out: keys and the vote guard, since a guard that goes back in time forgets votes; tokens, since a copy would bring back
+//! those that were revoked; and the beginnings of files.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Progress, warn};
+use crate::t;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Component, Path, PathBuf};
+use utilidor_chain::FORMAT;
+use utilidor_types::{ChainId, Digest, Genesis, Timestamp};
+
+/// Which node, and where to.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The node must not run. The copy is a new folder; it is there as a whole or not at all. Keys and the vote guard are never
+copied: keep the keys apart, and never take a vote guard from a copy, because it forgets votes, and a member that votes twice is
+shut out. Read tokens are left out as well: a copy would bring back those that were revoked.
+
+Example:
+  utilidor node backup --data north --to /backup/north-2027-03-01")]
+pub struct Backup {
+    /// The node's folder; the node must not run
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    /// The copy's folder; must not be there
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+}
+
+/// Which copy, and where to.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every byte of the copy is checked before anything is written. The node's folder holds its keys, and nothing of a chain yet; what
+is there stays as it is: keys, vote guard, node.toml. A member's node then follows the others before it votes. A chain with one
+node goes back to what the copy holds: what became final later is lost.
+
+Example:
+  utilidor node restore --from /backup/north-2027-03-01 --data north")]
+pub struct Restore {
+    /// The copy's folder
+    #[arg(long, value_name = "FOLDER")]
+    from: PathBuf,
+    /// The node's folder; created
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+}
+
+const MANIFEST: &str = "manifest.json";
+/// Version of the manifest and of how a copy is laid out.
+const VERSION: u32 = 1;
+/// Most bytes of a manifest: a node of a thousand years has fewer files.
+const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+/// What a copy holds of a node's folder, in the order in which it is put in place: without the read model, which comes last, the
+/// node builds it again.
+const KEPT: [&str; 5] = ["genesis.json", "node.toml", "oversight.jsonl", "chain", INDEX];
+const INDEX: &str = "index.sqlite";
+/// What may be in the folder that a copy is taken into. It stays as it is.
+const STAYS: [&str; 5] = ["keys", "node.toml", "genesis.json", "oversight.jsonl", "tokens.json"];
+/// Where a copy is put before its parts get their names.
+const UNFINISHED: &str = "restore.unfinished";
+const READ_BYTES: usize = 1 << 20;
+
+/// What a copy holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    /// Version of this document.
+    backup: u32,
+    /// Release that made the copy.
+    release: String,
+    /// When.
+    made_ms: Timestamp,
+    /// Data format of the node's folder.
+    format: u32,
+    chain: ChainId,
+    /// SHA-256 of the genesis document.
+    genesis_sha256: String,
+    /// How far the read model was; the blocks are at least as far. None where it is of another release.
+    height: Option<u64>,
+    /// Root of the state after that block.
+    state_root: Option<Digest>,
+    files: Vec<Kept>,
+}
+
+/// A file of a copy.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Below the copy's folder, with slashes.
+    path: String,
+    bytes: u64,
+    sha256: String,
+}
+
+/// Makes a copy.
+pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Failure> {
+    let genesis = super::read_genesis(data)?;
+    let chain = data.join("chain");
+    let _held = super::hold(&chain)?;
+    let format = super::format_of(&chain)?;
+    if to.exists() {
+        return Err(Failure::new("backup/exists", format!("{} is there already", to.display()))
+            .next("name a folder that is not there: a copy is never written over"));
+    }
+    if fs::canonicalize(to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        .is_ok_and(|folder| fs::canonicalize(&chain).is_ok_and(|chain| folder.starts_with(chain)))
+    {
+        return Err(Failure::usage(format!("{} is within what is to be copied", to.display())));
+    }
+    let unfinished = with_ending(to, ".unfinished");
+    fs::create_dir(&unfinished).map_err(|error| {
+        failed("create", &unfinished)(error)
+            .next(format!("if an earlier copy was cut off, remove {}", unfinished.display()))
+    })?;
+
+    let index = data.join(INDEX);
+    // After a crash its newest rows stand beside it. One that is damaged is built again from the blocks.
+    let standing = match index.exists() {
+        false => None,
+        true => match utilidor_index::fold_log(&index).and_then(|()| utilidor_index::standing(&index)) {
+            Ok(standing) => Some(standing),
+            Err(error) => {
+                warn(&format!("the read model is left out, since it cannot be read: {error}"));
+                None
+            }
+        },
+    };
+    let copied = copy_all(data, &unfinished, standing.is_some(), context).and_then(|files| {
+        let standing = standing.flatten().filter(|standing| standing.chain == genesis.chain());
+        let of_genesis = files.iter().find(|file| file.path == "genesis.json");
+        Ok(Manifest {
+            backup: VERSION,
+            release: env!("CARGO_PKG_VERSION").into(),
+            made_ms: crate::command::offer::now(),
+            format,
+            chain: genesis.chain(),
+            genesis_sha256: of_genesis.map(|file| file.sha256.clone()).unwrap_or_default(),
+            height: standing.map(|standing| standing.height),
+            state_root: standing.and_then(|standing| standing.state_root),
+            files,
+        })
+    });
+    let finished = copied.and_then(|manifest| {
+        let document = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+        let path = unfinished.join(MANIFEST);
+        write_synced(&path, &document).map_err(failed("write", &path))?;
+        sync_folder(&unfinished).map_err(failed("write", &unfinished))?;
+        fs::rename(&unfinished, to).map_err(failed("name", to))?;
+        sync_folder(&parent(to)).map_err(failed("write", to))?;
+        Ok(manifest)
+    });
+    let manifest = finished.inspect_err(|_| {
+        // Half a copy is none. If it cannot be removed, the next attempt says so.
+        let _ = fs::remove_dir_all(&unfinished);
+    })?;
+    show(to, &manifest, context);
+    Ok(())
+}
+
+/// Copies what is kept, and tells the digest of each file.
+fn copy_all(data: &Path, to: &Path, with_index: bool, context: &Context) -> Result<Vec<Kept>, Failure> {
+    let mut paths = Vec::new();
+    for top in KEPT.into_iter().filter(|top| with_index || *top != INDEX) {
+        let path = data.join(top);
+        if path.is_dir() {
+            files_below(&path, &mut paths)?;
+        } else if path.exists() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let sizes: Vec<u64> = paths.iter().map(|path| fs::metadata(path).map_or(0, |data| data.len())).collect();
+    let progress = Progress::of_bytes(context.out, t!("copying"), sizes.iter().sum());
+    let mut files = Vec::new();
+    for path in paths {
+        let below = path.strip_prefix(data).expect("it was found below the folder");
+        if !is_copied(below) {
+            continue;
+        }
+        let target = to.join(below);
+        fs::create_dir_all(parent(&target)).map_err(failed("create", &target))?;
+        let (bytes, sha256) = copy(&path, Some(&target), &progress)?;
+        files.push(Kept { path: slashed(below), bytes, sha256 });
+    }
+    sync_below(to).map_err(failed("write", to))?;
+    Ok(files)
+}
+
+/// Whether a file belongs into a copy, by its path below the node's folder.
+fn is_copied(below: &Path) -> bool {
+    let mut parts = below.components();
+    let Some(Component::Normal(top)) = parts.next() else { return false };
+    let name = below.file_name().unwrap_or_default();
+    // A lock says which process uses a folder; what ends in `.new` was never finished.
+    let is_passing = name == "lock" || below.extension().is_some_and(|ending| ending == "new");
+    parts.all(|part| matches!(part, Component::Normal(_))) && KEPT.iter().any(|kept| top == *kept) && !is_passing
+}
+
+/// Takes a node's folder from a copy.
+pub fn restore(Restore { from, data }: &Restore, context: &Context) -> Result<(), Failure> {
+    let manifest = read_manifest(from)?;
+    check_folder(data)?;
+    check_copy(from, &manifest, context)?;
+    let genesis: Genesis = crate::document::read(&from.join("genesis.json"), "genesis document", "node init --help")?;
+    if genesis.chain() != manifest.chain {
+        return Err(damaged(from, "its genesis document is not that of the chain in its manifest"));
+    }
+    let present = data.join("genesis.json");
+    if present.exists() {
+        let found = super::read_genesis(data)?.chain();
+        if found != manifest.chain {
+            return Err(Failure::new(
+                "restore/other-chain",
+                format!("{} is of chain {found}, the copy of chain {}", data.display(), manifest.chain),
+            )
+            .next("take the copy of this chain, or name another folder"));
+        }
+    }
+
+    let unfinished = data.join(UNFINISHED);
+    let progress = Progress::of_bytes(context.out, t!("copying"), manifest.files.iter().map(|file| file.bytes).sum());
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(failed("remove", &unfinished))?;
+    }
+    for file in &manifest.files {
+        let target = unfinished.join(&file.path);
+        fs::create_dir_all(parent(&target)).map_err(failed("create", &target))?;
+        let (_, sha256) = copy(&from.join(&file.path), Some(&target), &progress)?;
+        if sha256 != file.sha256 {
+            return Err(damaged(from, &format!("{} has changed since it was checked", file.path)));
+        }
+    }
+    sync_below(&unfinished).map_err(failed("write", &unfinished))?;
+    for top in KEPT {
+        let (made, place) = (unfinished.join(top), data.join(top));
+        if made.exists() && !place.exists() {
+            fs::rename(&made, &place).map_err(failed("name", &place))?;
+        }
+    }
+    fs::remove_dir_all(&unfinished).map_err(failed("remove", &unfinished))?;
+    sync_folder(data).map_err(failed("write", data))?;
+    show(data, &manifest, context);
+    Ok(())
+}
+
+fn read_manifest(from: &Path) -> Result<Manifest, Failure> {
+    let path = from.join(MANIFEST);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text));
+    read.map_err(|error| failed("read", &path)(error).next("name a folder that 'utilidor node backup' has made"))?;
+    // The version first: what another one means by the rest is not known here.
+    #[derive(Deserialize)]
+    struct Versions {
+        backup: u32,
+        format: u32,
+    }
+    let unreadable = |error: serde_json::Error| damaged(from, &format!("its manifest cannot be read: {error}"));
+    let versions: Versions = serde_json::from_str(&text).map_err(unreadable)?;
+    if versions.backup != VERSION || versions.format > FORMAT {
+        return Err(Failure::new(
+            "restore/unknown-format",
+            format!(
+                "the copy is of version {} with data format {}; this release knows version {VERSION} and formats up to {FORMAT}",
+                versions.backup, versions.format
+            ),
+        )
+        .next("take the release that made it, or a later one"));
+    }
+    let manifest: Manifest = serde_json::from_str(&text).map_err(unreadable)?;
+    let strange = manifest.files.iter().find(|file| !is_copied(Path::new(&file.path)));
+    match strange {
+        Some(file) => Err(damaged(from, &format!("its manifest names {:?}, which no copy holds", file.path))),
+        None => Ok(manifest),
+    }
+}
+
+/// A copy goes into a folder that holds nothing of a chain yet.
+fn check_folder(data: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(data).map_err(failed("create", data))?;
+    for entry in fs::read_dir(data).map_err(failed("read", data))? {
+        let name = entry.map_err(failed("read", data))?.file_name();
+        let stays = name == UNFINISHED || STAYS.iter().any(|stays| name == *stays) || is_aside(&name);
+        if !stays {
+            let name = data.join(name);
+            return Err(Failure::new("restore/not-empty", format!("{} is there already", name.display()))
+                .next(format!("move it away, or name another folder; {}/keys stays where it is", data.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `utilidor node scrub --repair` has put this aside.
+fn is_aside(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(super::scrub::ASIDE))
+}
+
+/// Compares every byte of a copy with its manifest.
+fn check_copy(from: &Path, manifest: &Manifest, context: &Context) -> Result<(), Failure> {
+    let progress = Progress::of_bytes(context.out, t!("checking"), manifest.files.iter().map(|file| file.bytes).sum());
+    for file in &manifest.files {
+        let path = from.join(&file.path);
+        if !path.is_file() {
+            return Err(damaged(from, &format!("{} is missing", file.path)));
+        }
+        let (bytes, sha256) = copy(&path, None, &progress)?;
+        if (bytes, &sha256) != (file.bytes, &file.sha256) {
+            return Err(damaged(from, &format!("{} is not as it was copied", file.path)));
+        }
+    }
+    for needed in ["genesis.json", "chain/format", "chain/genesis.json"] {
+        if !manifest.files.iter().any(|file| file.path == needed) {
+            return Err(damaged(from, &format!("{needed} is missing in its manifest")));
+        }
+    }
+    let genesis = manifest.files.iter().find(|file| file.path == "genesis.json");
+    if genesis.is_none_or(|file| file.sha256 != manifest.genesis_sha256) {
+        return Err(damaged(from, "its genesis document is not the one in its manifest"));
+    }
+    Ok(())
+}
+
+fn damaged(from: &Path, what: &str) -> Failure {
+    Failure::new("restore/damaged", format!("the copy {} is damaged: {what}; nothing was restored", from.display()))
+        .next("take another copy, or, where the chain has other members, let the node fetch its data anew: utilidor node run")
+}
+
+/// Copies a file, or only reads it, and tells its length and digest. What was written is on the disk.
+fn copy(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64, String), Failure> {
+    let mut source = File::open(from).map_err(failed("read", from))?;
+    let mut target = match to {
+        Some(to) => Some((File::options().write(true).create_new(true).open(to).map_err(failed("create", to))?, to)),
+        None => None,
+    };
+    let (mut hasher, mut bytes) = (Sha256::new(), 0);
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let read = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed("read", from)(error)),
+        };
+        let read = &buffer[..read];
+        hasher.update(read);
+        if let Some((file, to)) = &mut target {
+            file.write_all(read).map_err(failed("write", to))?;
+        }
+        bytes += read.len() as u64;
+        progress.more(read.len() as u64);
+    }
+    if let Some((file, to)) = &target {
+        file.sync_all().map_err(failed("write", to))?;
+    }
+    Ok((bytes, hex::encode(hasher.finalize())))
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder).map_err(failed("read", folder))? {
+        let path = entry.map_err(failed("read", folder))?.path();
+        if path.is_dir() {
+            files_below(&path, found)?;
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names of all files below a folder durable.
+fn sync_below(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_below(&path)?;
+        }
+    }
+    sync_folder(folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    // A trailing slash is no part of a folder's name.
+    let mut name: std::ffi::OsString = path.components().collect::<PathBuf>().into();
+    name.push(ending);
+    name.into()
+}
+
+fn slashed(path: &Path) -> String {
+    let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn failed(action: &str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let what = format!("could not {action} {}", path.display());
+    move |error| Failure::from_error("file", &what, &error)
+}
+
+fn show(place: &Path, manifest: &Manifest, context: &Context) {
+    let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    let value = json!({
+        "folder": place, "chain": manifest.chain, "format": manifest.format, "height": manifest.height,
+        "state_root": manifest.state_root, "made_ms": manifest.made_ms, "files": manifest.files.len(), "bytes": bytes,
+    });
+    context.out.show(&value, |out| {
+        out.facts(vec![
+            (t!("folder"), place.display().to_string()),
+            (t!("chain"), manifest.chain.to_string()),
+            (t!("height"), crate::output::or_dash(manifest.height)),
+            (t!("time"), out.time(manifest.made_ms)),
+            (t!("files"), manifest.files.len().to_string()),
+            (t!("bytes"), bytes.to_string()),
+        ])
+    });
+}
