@@ -210,15 +210,15 @@ fn all_answers<R: Respond>(run: impl Fn() -> R) -> Vec<utilidor_program::host::A
         (Sheet { periods: 1, allowance: Money::units(100), ..SHEET }, 30, vec![100]),
         (Sheet { periods: 20, make_up: 30, ..SHEET }, 30, vec![0; 20]),
         // Beyond 64 bits: a fault, and no other number.
-        (Sheet { minimum_m3: u64::MAX / M3, ..SHEET }, 30, vec![0]),
+        (Sheet { minimum_m3: i64::MAX as u64 / M3, ..SHEET }, 30, vec![0]),
         (Sheet { periods: 0, ..SHEET }, 30, vec![]),
     ];
     for (sheet, days, taken) in sheets {
         let mut host = Host::new(run(), terms(sheet), Money::units(1_000_000), BEGIN);
         let _ = host.sign();
         let _ = host.reading(0, BEGIN, Quantity(0));
-        for (by, bytes) in [(Party::USER, &[1, 10, 0][..]), (Party::OWNER, &[1, 14, 0]), (Party::USER, &[2, 1, 0])] {
-            let _ = host.command(by, bytes);
+        for (by, bytes) in [(Party::USER, [1, 10, 0]), (Party::OWNER, [1, 14, 0]), (Party::USER, [2, 1, 0])] {
+            let _ = host.command(by, &bytes);
         }
         let _ = host.command(Party::OWNER, &[1, 255, 255]);
         let _ = host.correct(0, Window { from: BEGIN, to: Timestamp(BEGIN.0 + HOUR_MS) }, Quantity(5), Quantity(9));
