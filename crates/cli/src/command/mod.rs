@@ -4,6 +4,7 @@ pub mod account;
 pub mod agreement;
 pub mod award;
 pub mod bench;
+pub mod clauses;
 pub mod council;
 pub mod debt;
 pub mod demo;
