@@ -28,6 +28,9 @@ pub enum BadSheet {
     /// The periods are impossible.
     #[error("the periods do not begin at local midnight, or of months on the first day; or are none or too many")]
     Periods,
+    /// More is reserved than numbers of a sheet can be.
+    #[error("more is reserved than 9,223,372,036,854 of money")]
+    Reserve,
     /// Bands overlap, or one has no hours.
     #[error("an hour belongs to two bands, or a band has no hours")]
     Bands,
@@ -67,10 +70,13 @@ impl From<Fault> for BadSheet {
     }
 }
 
-/// Checks a sheet by itself. Order: texts and names, periods, bands, indices, definitions, payments.
+/// Checks a sheet by itself. Order: texts and names, periods, reserves, bands, indices, definitions, payments.
 pub fn check_sheet(sheet: &Sheet) -> Result<(), BadSheet> {
     check_names(sheet)?;
     check_periods(&sheet.periods)?;
+    if sheet.reserves.iter().any(|money| i64::try_from(money.0).is_err()) {
+        return Err(BadSheet::Reserve);
+    }
     let mut hours = 0u32;
     for band in &sheet.bands {
         if band.hours == 0 || band.hours >> 24 != 0 || hours & band.hours != 0 {
