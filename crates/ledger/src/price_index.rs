@@ -13,7 +13,8 @@ use crate::context::{Caller, Ledger};
 use crate::record::{IndexCount, IndexValueRecord, PriceIndexRecord};
 use crate::store::Ruled;
 use utilidor_types::price_index::{
-    INDEX_GRID_MS, IndexRead, IndexValue, MAX_INDEX_MICRO, MAX_INDEX_PERIOD_MS, MAX_INDICES, PublishedValue, index_slot,
+    INDEX_GRID_MS, IndexRead, IndexUnit, IndexValue, MAX_INDEX_MICRO, MAX_INDEX_PERIOD_MS, MAX_INDICES, PublishedValue,
+    index_slot,
 };
 use utilidor_types::time::{DAY_MS, MAX_TIMESTAMP};
 use utilidor_types::{PriceIndexId, Refusal, Window};
@@ -21,10 +22,6 @@ use utilidor_types::{PriceIndexId, Refusal, Window};
 impl Ledger<'_> {
     pub fn want_index(&mut self, index: PriceIndexId, period: Window) {
         self.store.want::<PriceIndexRecord>(&index);
-        self.want_index_value(index, period);
-    }
-
-    pub fn want_index_value(&mut self, index: PriceIndexId, period: Window) {
         self.store.want::<IndexValueRecord>(&(index, index_slot(period.from)));
     }
 
@@ -65,10 +62,12 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// What a program is told of an index: the value for exactly this period, if it is published and still kept.
-    pub fn read_index(&mut self, index: PriceIndexId, period: Window) -> Ruled<IndexRead> {
+    /// What a program is told of an index: the value for exactly this period, if it is published and still kept. The numbers of
+    /// an index of another unit mean something else, and are none.
+    pub fn read_index(&mut self, index: PriceIndexId, unit: IndexUnit, period: Window) -> Ruled<IndexRead> {
+        let is_of_unit = self.store.view::<PriceIndexRecord>(&index)?.is_some_and(|record| record.index.unit == unit);
         let record = self.store.view::<IndexValueRecord>(&(index, index_slot(period.from)))?;
-        let value = record.filter(|record| record.period == period);
+        let value = record.filter(|record| is_of_unit && record.period == period);
         let value = value.map(|record| PublishedValue { micro: record.micro, published: record.published });
         Ok(IndexRead { index, period, value })
     }

@@ -324,7 +324,7 @@ impl Ledger<'_> {
         for version in &wants.packages {
             self.store.want::<PackageTerms>(version);
         }
-        wants.indices.iter().for_each(|(index, period)| self.want_index_value(*index, *period));
+        wants.indices.iter().for_each(|(index, _, period)| self.want_index(*index, *period));
         let summed = wants.sums.iter().filter(|sum| !wants.read.contains(sum));
         wants.read.iter().chain(summed).for_each(|(_, meter)| self.want_meter(*meter));
     }
@@ -375,8 +375,8 @@ impl Ledger<'_> {
             let terms = terms.ok_or(Refusal::UnknownPackage { package, version })?;
             facts.packages.insert((package, version), terms);
         }
-        for (index, period) in wants.indices {
-            facts.indices.push(self.read_index(index, period)?);
+        for (index, unit, period) in wants.indices {
+            facts.indices.push(self.read_index(index, unit, period)?);
         }
         for (binding, meter) in wants.sums {
             // A program may end what it has bound before it acts again.

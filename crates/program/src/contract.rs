@@ -9,7 +9,7 @@ use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{Movement, Purpose};
 use utilidor_types::hash::{Digest, hash_of};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
-use utilidor_types::price_index::IndexRead;
+use utilidor_types::price_index::{IndexRead, IndexUnit};
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::{
     AgreementId, Bands, Bounded, Carrier, MeterId, Money, PackageId, PriceIndexId, ProgramId, Quantity, Refusal,
@@ -212,9 +212,9 @@ pub struct Wants {
     pub read: Vec<(u8, MeterId)>,
     /// Bindings whose sums are needed, with their meters.
     pub sums: Vec<(u8, MeterId)>,
-    /// Values of published indices, each for exactly this period; at most
+    /// Values of published indices of this unit, each for exactly this period; at most
     /// [`utilidor_types::price_index::MAX_INDICES_READ`].
-    pub indices: Vec<(PriceIndexId, Window)>,
+    pub indices: Vec<(PriceIndexId, IndexUnit, Window)>,
 }
 
 /// What a program knows besides its terms and state.

@@ -20,7 +20,7 @@ use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{CodedTerms, ProgramCode};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
-use utilidor_types::price_index::{IndexRead, PublishedValue};
+use utilidor_types::price_index::{IndexRead, IndexUnit, PublishedValue};
 use utilidor_types::program::CLAUSES;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::time::MAX_TIMESTAMP;
@@ -335,7 +335,11 @@ impl<R: Respond> Host<R> {
             let found = self.indices.get(&(index, period.from)).filter(|(of, _)| *of == period);
             found.map(|(_, value)| *value)
         };
-        let read = |(index, period)| IndexRead { index, period, value: value(index, period) };
+        let read = |(index, _, period): (PriceIndexId, IndexUnit, Window)| IndexRead {
+            index,
+            period,
+            value: value(index, period),
+        };
         facts.indices = wants.indices.into_iter().map(read).collect();
         let case = Case { agreement: AgreementId::default(), terms: &self.terms, state: &self.state, facts: &facts };
         let Program::Coded(coded) = &self.terms.program else { return Err(UNFIT) };

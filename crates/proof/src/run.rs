@@ -241,7 +241,7 @@ impl Run<'_> {
         if !wants.indices.is_empty() {
             let read = self.indices.pop_front().ok_or("the receipt does not say what the program knew of indices")?;
             let asked = read.iter().map(|read| (read.index, read.period));
-            if !asked.eq(wants.indices.iter().copied()) {
+            if !asked.eq(wants.indices.iter().map(|(index, _, period)| (*index, *period))) {
                 return Err("the receipt tells of other indices than the program asks for".into());
             }
             facts.indices = read.to_vec();

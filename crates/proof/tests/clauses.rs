@@ -167,6 +167,24 @@ fn a_period_waits_for_its_value_and_both_days_are_proven() {
 }
 
 #[test]
+fn the_numbers_of_an_index_of_another_unit_are_none() {
+    let mut played = Played { world: World::new(), past: Vec::new() };
+    let mut sheet = sheet();
+    let other = PriceIndex { unit: IndexUnit::Share, ..spot() };
+    sheet.indices.as_mut_slice()[0].index = other.id(account("roof"));
+    let Program::Coded(coded) = terms().program else { unreachable!() };
+    let coded = sheet.terms(coded.grants, coded.meters).unwrap();
+    let terms = AgreementTerms { program: Program::Coded(coded), ..terms() };
+    let digest = terms.digest();
+    played.act("station", Action::ProposeAgreement { label: label("a"), terms, signing_ms: 1_000 });
+    played.act("alice", Action::SignAgreement { agreement: agreement_id("a"), terms: digest });
+    let period = Window { from: at(1, 1, 0), to: at(1, 2, 0) };
+    played.act("roof", Action::PublishIndex(IndexValue { index: other, period, micro: 500_000 }));
+    played.pass_to(at(1, 2, 6));
+    assert_eq!(played.world.agreement(agreement_id("a")).statements, 0);
+}
+
+#[test]
 fn a_sheet_that_its_terms_do_not_fit_is_not_proposed() {
     let mut world = World::new();
     let mut terms = terms();

@@ -98,7 +98,9 @@ impl Contract for ClauseTerms<'_> {
         if matches!(event, Event::Due) {
             let sheet = Sheet::of(self.0)?;
             let period = sheet.periods.window(Head::of(&state.head)?.period)?;
-            wants.indices = sheet.indices.iter().map(|used| (used.index, period)).collect();
+            let asked =
+                sheet.indices.iter().map(|used| Ok((used.index, used.unit.of_index().ok_or(BAD_STATE)?, period)));
+            wants.indices = asked.collect::<Result<_, Fault>>()?;
         }
         Ok(wants)
     }

@@ -84,7 +84,7 @@ pub fn check_sheet(sheet: &Sheet) -> Result<(), BadSheet> {
         }
         hours |= band.hours;
     }
-    if sheet.indices.iter().any(|index| !matches!(index.unit, Unit::Price(_) | Unit::Money | Unit::Share)) {
+    if sheet.indices.iter().any(|index| index.unit.of_index().is_none()) {
         return Err(BadSheet::Index);
     }
     for (place, definition) in sheet.definitions.iter().enumerate() {

@@ -126,7 +126,7 @@ pub struct IndexUse {
     pub named: Named,
     /// The index.
     pub index: PriceIndexId,
-    /// What its numbers are; the index's id stands for the same.
+    /// What its numbers are. One of another unit has no value here.
     pub unit: Unit,
 }
 

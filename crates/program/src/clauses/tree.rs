@@ -4,6 +4,7 @@
 use super::{Sheet, check::BadSheet};
 use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_types::carrier::BaseUnit;
+use utilidor_types::price_index::IndexUnit;
 use utilidor_types::{Bounded, PriceUnit};
 
 /// Most nodes of an expression.
@@ -41,6 +42,16 @@ impl Unit {
         match base {
             BaseUnit::Joule => Self::Energy,
             BaseUnit::Millilitre => Self::Volume,
+        }
+    }
+
+    /// What it is as the unit of an index, if an index can have it.
+    pub const fn of_index(self) -> Option<IndexUnit> {
+        match self {
+            Self::Price(per) => Some(IndexUnit::Price(per)),
+            Self::Money => Some(IndexUnit::Money),
+            Self::Share => Some(IndexUnit::Share),
+            Self::Energy | Self::Volume | Self::Time => None,
         }
     }
 

@@ -94,7 +94,8 @@ proptest! {
         prop_assert_eq!(parse(&source).map_err(|error| format!("{error}\n{source}")), Ok(sheet.clone()));
         for language in [Language::En, Language::Zh] {
             let text = prose(&sheet, language);
-            prop_assert!(!text.contains('?') && text.contains("a {1}") == (language == Language::En));
+            let is_whole = !text.contains('?') && text.contains("a {1}") == (language == Language::En);
+            prop_assert!(is_whole, "{}", text);
         }
     }
 }
