@@ -35,8 +35,9 @@ mod oversight;
 mod package;
 mod paper;
 mod peer;
+pub mod price_index;
 pub mod problem;
-pub mod process;
+mod process;
 mod program;
 mod refusal;
 mod search;
@@ -115,6 +116,7 @@ pub enum ServeError {
         (name = "statements", description = "What was delivered and paid"),
         (name = "meters", description = "Meters and certified readings"),
         (name = "programs", description = "Programs that parties have written and published"),
+        (name = "indices", description = "Values that contracts follow"),
         (name = "packages", description = "Energy packages and subscriptions"),
         (name = "refusals", description = "What the ledger refused, and why"),
         (name = "proofs", description = "Proofs that a client can check with the genesis document alone")
@@ -137,6 +139,7 @@ fn routers() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(meter::router())
         .merge(package::router())
         .merge(program::router())
+        .merge(price_index::router())
         .merge(refusal::router())
         .merge(search::router())
         .merge(paper::router())

@@ -2,8 +2,8 @@
 
 use crate::command::{
     account, agreement, award, bench, council, debt, demo, doctor, gateway, index, keys, member, meter, network, node,
-    offer, oversight, package, program, quote, reading, statement, status, subscription, token, trace, transaction,
-    validator, verify,
+    offer, oversight, package, price_index, program, quote, reading, statement, status, subscription, token, trace,
+    transaction, validator, verify,
 };
 use crate::text::Lang;
 use clap::{Args, Parser, Subcommand};
@@ -121,6 +121,9 @@ pub enum Command {
     /// Write, check and publish contracts of your own
     #[command(subcommand)]
     Program(program::Command),
+    /// Publish values that contracts follow, look at them
+    #[command(subcommand)]
+    PriceIndex(price_index::Command),
     /// Subscribe to a package, pay ahead
     #[command(subcommand)]
     Subscription(subscription::Command),

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::marker::PhantomData;
 use std::str::FromStr;
 use utilidor_types::{
-    AccountId, AgreementId, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId, TransactionHash,
+    AccountId, AgreementId, MemberId, MeterId, MotionId, OfferId, PackageId, PriceIndexId, ProgramId, TransactionHash,
 };
 use utilidor_view::IdKind;
 
@@ -45,6 +45,7 @@ named! {
     MeterId: Meter, "a meter", 32, "meter list";
     MotionId: Motion, "a motion", 32, "council motions";
     ProgramId: Program, "a program", 64, "program list";
+    PriceIndexId: PriceIndex, "an index", 32, "price-index list";
     TransactionHash: Transaction, "a transaction", 64, "account movements --json";
 }
 

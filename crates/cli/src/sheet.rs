@@ -8,6 +8,7 @@ use crate::units::{self, Amount};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use utilidor_program::clauses;
 use utilidor_types::agreement::{CodedTerms, HardEnd, MAX_PARTIES, ProgramCode};
 use utilidor_types::program::{CodedMeter, Field, FieldKind, Grant, MAX_CODED_METERS, Manifest, PARAMETER_BYTES};
 use utilidor_types::{AccountId, AgreementTerms, Bounded, Carrier, Money, Program};
@@ -46,6 +47,16 @@ impl Sheet {
         }
         let parameters = parameters.try_into().map_err(|error| format!("parameters: {error}"))?;
         let coded = CodedTerms { code, grants: self.grants.clone(), meters: self.meters.clone(), parameters };
+        let (parties, hard_end) = (self.parties.clone(), Some(self.hard_end.clone()));
+        Ok(AgreementTerms { parties, program: Program::Coded(coded), hard_end })
+    }
+
+    /// The terms that it makes for a clause sheet, which has its numbers itself.
+    pub fn terms_of(&self, clauses: &clauses::Sheet) -> Result<AgreementTerms, String> {
+        if !self.parameters.is_empty() {
+            return Err("a clause sheet has its numbers itself: leave parameters empty, {}".into());
+        }
+        let coded = clauses.terms(self.grants.clone(), self.meters.clone()).map_err(|bad| bad.to_string())?;
         let (parties, hard_end) = (self.parties.clone(), Some(self.hard_end.clone()));
         Ok(AgreementTerms { parties, program: Program::Coded(coded), hard_end })
     }

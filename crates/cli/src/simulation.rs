@@ -11,7 +11,7 @@ use utilidor_program::host::{Acted, Host};
 use utilidor_program::wasm::{Module, Ran};
 use utilidor_types::agreement::{CodedTerms, Party, Status};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AgreementTerms, Money, Program, Quantity, Timestamp, Window};
+use utilidor_types::{AgreementTerms, Money, PriceIndexId, Program, Quantity, Timestamp, Window};
 
 /// Something that happens from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub enum Happening {
         by: Party,
         /// What.
         bytes: Vec<u8>,
+    },
+    /// A value of an index is published.
+    Published {
+        /// The index.
+        index: PriceIndexId,
+        /// The period.
+        period: Window,
+        /// The value in millionths.
+        micro: i64,
     },
 }
 
@@ -84,8 +93,8 @@ impl Respond for Shared {
 const PURSE: Money = Money::units(1_000_000_000);
 
 /// Plays terms from the time of signing over all that happens, and on until `until`.
-pub fn play(
-    program: &Shared,
+pub fn play<R: Respond + Clone>(
+    program: &R,
     terms: &AgreementTerms,
     signed: Timestamp,
     happenings: &[(Timestamp, Happening)],
@@ -103,6 +112,10 @@ pub fn play(
             let _ = match happening {
                 Happening::Reading { meter, register } => host.reading(*meter, *time, *register),
                 Happening::Command { by, bytes } => host.command(*by, bytes),
+                Happening::Published { index, period, micro } => {
+                    host.publish(*index, *period, *micro);
+                    Ok(())
+                }
             };
         }
         host.pass_to(until);
@@ -110,7 +123,7 @@ pub fn play(
     outcome(&host, parties)
 }
 
-fn outcome(host: &Host<Shared>, parties: usize) -> Outcome {
+fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
     let failed = |acted: &Acted| acted.answer.as_ref().err().map(|fault| (acted.at, fault.to_string()));
     let all = || (0..parties as u8).map(Party);
     let change =

@@ -6,7 +6,7 @@ use utilidor_types::carrier::BaseUnit;
 use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{Area, Carrier, Quantity, Timestamp};
-pub use utilidor_view::show::{power, price, quantity, shown};
+pub use utilidor_view::show::{index_value, power, price, price_unit, quantity, shown};
 
 /// Units of quantities: name, base unit, base units in one.
 const UNITS: [(&str, BaseUnit, u64); 11] = [
@@ -22,6 +22,17 @@ const UNITS: [(&str, BaseUnit, u64); 11] = [
     ("m3", BaseUnit::Millilitre, 1_000_000),
     ("m³", BaseUnit::Millilitre, 1_000_000),
 ];
+
+/// A decimal number with a sign as a whole number of the last of so many decimals; more decimals are none.
+pub fn decimal(text: &str, decimals: usize) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > decimals {
+        return None;
+    }
+    format!("{whole}{part:0<decimals$}").parse::<i64>().ok().map(|value| sign * value)
+}
 
 /// A unit of quantities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,6 +45,7 @@ impl Ledger<'_> {
             Action::PublishPackage(package) => self.want_package(package.id(account), package.version),
             Action::ClosePackage { package, version } => self.want_package(*package, *version),
             Action::PublishProgram(publication) => self.want_program(publication.id()),
+            Action::PublishIndex(value) => self.want_index(value.index.id(account), value.period),
             Action::Subscribe { label, terms } => {
                 self.want_subscribing(AgreementId::of(account, *label), terms);
                 self.want_chosen(terms);

@@ -854,6 +854,7 @@ impl Ledger<'_> {
             Action::PublishProgram(publication) => self.publish_program(caller, publication),
             Action::Subscribe { label, terms } => self.subscribe(caller, *label, terms),
             Action::Prepay { subscription, carrier, payment } => self.prepay(caller, *subscription, *carrier, *payment),
+            Action::PublishIndex(value) => self.publish_index(caller, value),
         }
     }
 

@@ -16,6 +16,7 @@
 //! | `offer`, `quote`, `award` | the trade up to the contract |
 //! | `agreement`, `amendment`, `ending`, `debt`, `statement` | the contract |
 //! | `program`, `effect` | what the contract does: its program is asked, and its effects are carried out, all or none |
+//! | `price_index` | values that contracts follow |
 //! | `registry` | programs that parties publish, and how much they may use |
 //! | `package`, `subscription`, `prepayment` | the retail products |
 //! | `due` | the calendar of things that happen by themselves |
@@ -49,6 +50,7 @@ mod money;
 mod offer;
 mod package;
 mod prepayment;
+mod price_index;
 mod program;
 mod quota;
 mod quote;

@@ -109,7 +109,7 @@ impl Ledger<'_> {
         if failures > 0 {
             return self.put_off(id, [event.clone()]);
         }
-        if self.store.fuel() > MAX_TOLD_FUEL && self.agreement(id)?.agreement.terms.program.published().is_some() {
+        if self.store.fuel() > MAX_TOLD_FUEL && self.agreement(id)?.agreement.terms.program.is_written() {
             self.put_off(id, [event.clone()])?;
             return self.note_failure(id, Unfit::Fuel.code(), 1);
         }
@@ -324,6 +324,7 @@ impl Ledger<'_> {
         for version in &wants.packages {
             self.store.want::<PackageTerms>(version);
         }
+        wants.indices.iter().for_each(|(index, _, period)| self.want_index(*index, *period));
         let summed = wants.sums.iter().filter(|sum| !wants.read.contains(sum));
         wants.read.iter().chain(summed).for_each(|(_, meter)| self.want_meter(*meter));
     }
@@ -373,6 +374,9 @@ impl Ledger<'_> {
             let terms = self.store.view::<PackageTerms>(&(package, version))?;
             let terms = terms.ok_or(Refusal::UnknownPackage { package, version })?;
             facts.packages.insert((package, version), terms);
+        }
+        for (index, unit, period) in wants.indices {
+            facts.indices.push(self.read_index(index, unit, period)?);
         }
         for (binding, meter) in wants.sums {
             // A program may end what it has bound before it acts again.

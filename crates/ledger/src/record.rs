@@ -8,13 +8,14 @@ use utilidor_types::event::Purpose;
 use utilidor_types::genesis::Limits;
 use utilidor_types::offer::MAX_LOTS;
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
+use utilidor_types::price_index::PriceIndex;
 use utilidor_types::program::Manifest;
 use utilidor_types::quote::Commitment;
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{
     AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money,
-    Motion, MotionId, Offer, OfferId, PackageId, Program, ProgramId, PublicKey, Quantity, Roles, Roster, Timestamp,
-    Validator,
+    Motion, MotionId, Offer, OfferId, PackageId, PriceIndexId, Program, ProgramId, PublicKey, Quantity, Roles, Roster,
+    Timestamp, Validator, Window,
 };
 
 pub use crate::meter_record::{
@@ -75,6 +76,9 @@ records! {
     31 EpochRecord by ();
     32 PresenceRecord by PublicKey;
     33 SuccessionRecord by AccountId;
+    34 PriceIndexRecord by PriceIndexId;
+    35 IndexValueRecord by (PriceIndexId, u16);
+    36 IndexCount by MemberId;
 }
 
 /// Totals of the chain.
@@ -441,6 +445,36 @@ pub struct FuelRecord {
     pub day: u32,
     /// The fuel.
     pub used: u64,
+}
+
+/// A published index. It never goes: contracts name it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PriceIndexRecord {
+    /// Whose it is.
+    pub publisher: AccountId,
+    /// What it is called, and what its numbers are.
+    pub index: PriceIndex,
+    /// The end of the last period for which there is a value.
+    pub until: Timestamp,
+}
+
+/// A value of an index, at the place of its period's begin ([`utilidor_types::price_index::index_slot`]). It never changes; a
+/// much later one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct IndexValueRecord {
+    /// The period.
+    pub period: Window,
+    /// The value in millionths.
+    pub micro: i64,
+    /// When it was published.
+    pub published: Timestamp,
+}
+
+/// How many indices a member's accounts have published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct IndexCount {
+    /// How many.
+    pub indices: u16,
 }
 
 /// A node of the due calendar: which of its 256 children hold something.

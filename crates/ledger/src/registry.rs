@@ -111,8 +111,13 @@ impl Ledger<'_> {
 
     /// Runs the program, and counts what that takes if it is a published one.
     pub fn run_program(&mut self, case: Case<'_>, event: &Told) -> Ruled<Step> {
+        let read = &case.facts.indices;
+        if !read.is_empty() {
+            let values = Bounded::new(read.clone()).map_err(|_| Refusal::BadReach)?;
+            self.events.push(Event::IndicesRead { agreement: case.agreement, values });
+        }
         let answer = utilidor_program::act(event, case);
-        if case.facts.module.is_none() {
+        if !case.terms.program.is_written() {
             return Ok(answer?);
         }
         let fuel = answer.as_ref().map_or(EVENT_FUEL, |step| step.fuel);
@@ -147,7 +152,7 @@ impl Ledger<'_> {
             Told::Prepaid { .. } => Party::USER,
             _ => Party::OWNER,
         };
-        match terms.account(party).filter(|_| terms.program.published().is_some()) {
+        match terms.account(party).filter(|_| terms.program.is_written()) {
             Some(account) => self.member_of(account).map(Some),
             None => Ok(None),
         }

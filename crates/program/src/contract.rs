@@ -9,9 +9,11 @@ use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{Movement, Purpose};
 use utilidor_types::hash::{Digest, hash_of};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
+use utilidor_types::price_index::{IndexRead, IndexUnit};
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::{
-    AgreementId, Bands, Bounded, Carrier, MeterId, Money, PackageId, ProgramId, Quantity, Refusal, Timestamp, Window,
+    AgreementId, Bands, Bounded, Carrier, MeterId, Money, PackageId, PriceIndexId, ProgramId, Quantity, Refusal,
+    Timestamp, Window,
 };
 
 /// Most slots of a program's state.
@@ -210,6 +212,9 @@ pub struct Wants {
     pub read: Vec<(u8, MeterId)>,
     /// Bindings whose sums are needed, with their meters.
     pub sums: Vec<(u8, MeterId)>,
+    /// Values of published indices of this unit, each for exactly this period; at most
+    /// [`utilidor_types::price_index::MAX_INDICES_READ`].
+    pub indices: Vec<(PriceIndexId, IndexUnit, Window)>,
 }
 
 /// What a program knows besides its terms and state.
@@ -231,6 +236,8 @@ pub struct Facts {
     pub packages: BTreeMap<(PackageId, u32), Arc<PackageTerms>>,
     /// Sums that were wanted.
     pub sums: Vec<Sums>,
+    /// Values of indices that were wanted, in the order in which they were.
+    pub indices: Vec<IndexRead>,
 }
 
 impl Facts {

@@ -14,13 +14,19 @@ pub use text::unheld;
 
 use crate::coded::{Respond, respond};
 use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment, State, Sum, Sums};
+use crate::wasm::Ran;
 use std::collections::BTreeMap;
 use utilidor_types::action::MAX_COMMAND_BYTES;
+use utilidor_types::agreement::{CodedTerms, ProgramCode};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
+use utilidor_types::price_index::{IndexRead, IndexUnit, PublishedValue};
+use utilidor_types::program::CLAUSES;
 use utilidor_types::statement::StatementLine;
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{AgreementId, AgreementTerms, Bands, Bounded, Money, Program, Quantity, Timestamp, Window};
+use utilidor_types::{
+    AgreementId, AgreementTerms, Bands, Bounded, Money, PriceIndexId, Program, Quantity, Timestamp, Window,
+};
 
 /// What the ledger could not let a program have.
 pub const UNFIT: Fault = Fault::Failed(0x8000);
@@ -71,6 +77,16 @@ const fn flat(quantity: Quantity) -> Bands {
     Bands([quantity, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO])
 }
 
+/// What a host is given for a clause sheet: its program is native, and nothing else answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Sheets;
+
+impl Respond for Sheets {
+    fn run(&self, _: &[u8]) -> Result<Ran, Fault> {
+        Err(UNFIT)
+    }
+}
+
 /// The play.
 pub struct Host<R> {
     run: R,
@@ -83,6 +99,7 @@ pub struct Host<R> {
     debt: Money,
     scheduled: Option<Timestamp>,
     meters: Vec<Played>,
+    indices: BTreeMap<(PriceIndexId, Timestamp), (Window, PublishedValue)>,
     ended: Option<Status>,
     acted: Vec<Acted>,
     statements: Vec<(Timestamp, Draft)>,
@@ -106,6 +123,7 @@ impl<R: Respond> Host<R> {
             debt: Money::ZERO,
             scheduled: None,
             meters,
+            indices: BTreeMap::new(),
             ended: None,
             acted: Vec::new(),
             statements: Vec::new(),
@@ -238,6 +256,12 @@ impl<R: Respond> Host<R> {
         self.pass_marks(meter, (from, register_from), (time, register))
     }
 
+    /// A value of an index is published now.
+    pub fn publish(&mut self, index: PriceIndexId, period: Window, micro: i64) {
+        let published = self.now;
+        self.indices.entry((index, period.from)).or_insert((period, PublishedValue { micro, published }));
+    }
+
     /// A meter's operator corrects what was certified for a time: so much more flowed, and so much less.
     pub fn correct(&mut self, meter: u8, interval: Window, more: Quantity, less: Quantity) -> Result<(), Fault> {
         let segment = Segment { interval, bands: flat(more), peak: (Quantity::ZERO, 0) };
@@ -305,10 +329,24 @@ impl<R: Respond> Host<R> {
     }
 
     fn tell(&mut self, event: Event) -> Result<(), Fault> {
-        let facts = self.facts();
+        let mut facts = self.facts();
+        let wants = crate::native::wants(&self.terms.program, &event, &self.state)?;
+        let value = |index, period: Window| {
+            let found = self.indices.get(&(index, period.from)).filter(|(of, _)| *of == period);
+            found.map(|(_, value)| *value)
+        };
+        let read = |(index, _, period): (PriceIndexId, IndexUnit, Window)| IndexRead {
+            index,
+            period,
+            value: value(index, period),
+        };
+        facts.indices = wants.indices.into_iter().map(read).collect();
         let case = Case { agreement: AgreementId::default(), terms: &self.terms, state: &self.state, facts: &facts };
         let Program::Coded(coded) = &self.terms.program else { return Err(UNFIT) };
-        let answer = respond(coded, &event, case, &self.run);
+        let answer = match coded {
+            CodedTerms { code: ProgramCode::Native(CLAUSES), .. } => crate::native::act(&event, case),
+            _ => respond(coded, &event, case, &self.run),
+        };
         let fuel = answer.as_ref().map_or(crate::wasm::EVENT_FUEL, |step| step.fuel);
         let done = answer.and_then(|step| self.carry_out(&step).map(|()| step.effects));
         self.acted.push(Acted { at: self.now, told: event, fuel, answer: done.clone() });

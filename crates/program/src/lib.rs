@@ -19,6 +19,7 @@
 //! | [`bands`] | cutting an interval at the edges of time-of-use bands |
 //! | [`purchase`] | a volume in a window |
 //! | [`subscription`] | an Energy Package; `estimate` tells what a running month comes to |
+//! | [`clauses`] | clause sheets: what a lawyer and an engineer read alike |
 //! | [`coded`], [`wasm`] | programs that parties have published: what they reach, and the engine that runs them |
 //! | [`host`] | one agreement played without a ledger, for tests and simulations of contracts |
 //! | [`native`] | which program an agreement runs |
@@ -26,6 +27,7 @@
 //! Deliberately absent: records, money, storage, clocks, randomness, floats.
 
 pub mod bands;
+pub mod clauses;
 pub mod coded;
 pub mod contract;
 mod exact;

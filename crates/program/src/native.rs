@@ -1,7 +1,9 @@
 //! Which program an agreement runs. This is the one place that tells programs apart.
 
+use crate::clauses::ClauseTerms;
 use crate::contract::{Case, Event, Fault, State, Step, Volume, Wants};
-use utilidor_types::agreement::{Allowance, CodedTerms, HardEnd, ProgramCode};
+use utilidor_types::agreement::{Allowance, HardEnd, ProgramCode};
+use utilidor_types::program::CLAUSES;
 use utilidor_types::{AgreementTerms, Program, Refusal, Timestamp};
 
 /// A program, for terms of its kind.
@@ -30,17 +32,19 @@ pub trait Contract {
     fn act(&self, event: &Event, case: Case<'_>) -> Result<Step, Fault>;
 }
 
-fn contract(program: &Program) -> Result<&dyn Contract, Refusal> {
-    match program {
-        Program::Purchase(terms) => Ok(terms),
-        Program::Subscription(terms) => Ok(terms),
-        #[cfg(feature = "toy")]
-        Program::Coded(CodedTerms { code: ProgramCode::Native(crate::toy::CODE), .. }) => Ok(&crate::toy::Toy),
-        Program::Coded(CodedTerms { code: ProgramCode::Native(code), .. }) => {
-            Err(Refusal::UnknownProgram { code: *code })
-        }
-        Program::Coded(terms) => Ok(terms),
-    }
+/// Does something with the program of its kind.
+fn with<T>(program: &Program, what: impl FnOnce(&dyn Contract) -> T) -> Result<T, Refusal> {
+    Ok(match program {
+        Program::Purchase(terms) => what(terms),
+        Program::Subscription(terms) => what(terms),
+        Program::Coded(terms) => match terms.code {
+            ProgramCode::Published(_) => what(terms),
+            ProgramCode::Native(CLAUSES) => what(&ClauseTerms(terms)),
+            #[cfg(feature = "toy")]
+            ProgramCode::Native(crate::toy::CODE) => what(&crate::toy::Toy),
+            ProgramCode::Native(code) => return Err(Refusal::UnknownProgram { code }),
+        },
+    })
 }
 
 /// Checks that terms can be executed, as far as they alone tell. Order: parties, program, its terms, hard end.
@@ -53,7 +57,7 @@ pub fn check(terms: &AgreementTerms, now: Timestamp) -> Result<(), Refusal> {
     if parties.len() < 2 || twice {
         return Err(Refusal::BadParties);
     }
-    contract(&terms.program)?.check(terms)?;
+    with(&terms.program, |contract| contract.check(terms))??;
     terms.hard_end.as_ref().map_or(Ok(()), |end| check_hard_end(end, parties.len(), now))
 }
 
@@ -75,33 +79,33 @@ pub fn check_amendment(terms: &AgreementTerms, before: &AgreementTerms, now: Tim
         return Err(Refusal::AmendmentKind);
     }
     check(terms, now)?;
-    contract(&terms.program)?.check_amendment(before, now)
+    with(&terms.program, |contract| contract.check_amendment(before, now))?
 }
 
 /// What the parties let the program take from their free balances.
 pub fn allowances(program: &Program) -> Vec<Allowance> {
-    contract(program).map_or_else(|_| Vec::new(), Contract::allowances)
+    with(program, |contract| contract.allowances()).unwrap_or_default()
 }
 
 /// When an agreement signed at `signed` ends whatever its program does, and how.
 pub fn hard_end(terms: &AgreementTerms, signed: Timestamp) -> HardEnd {
     use utilidor_types::agreement::Fallback;
-    let own = || contract(&terms.program).map(|contract| contract.hard_end(signed));
+    let own = || with(&terms.program, |contract| contract.hard_end(signed));
     let never = HardEnd { at: utilidor_types::time::MAX_TIMESTAMP, fallback: Fallback::GiveBack };
     terms.hard_end.clone().unwrap_or_else(|| own().unwrap_or(never))
 }
 
 /// What the owner delivers, for offers that are awarded in parts.
 pub fn volumes(program: &Program) -> Vec<Volume> {
-    contract(program).map_or_else(|_| Vec::new(), Contract::volumes)
+    with(program, |contract| contract.volumes()).unwrap_or_default()
 }
 
 /// What must be known before the program can act.
 pub fn wants(program: &Program, event: &Event, state: &State) -> Result<Wants, Fault> {
-    contract(program)?.wants(event, state)
+    with(program, |contract| contract.wants(event, state))?
 }
 
 /// Lets the program act.
 pub fn act(event: &Event, case: Case<'_>) -> Result<Step, Fault> {
-    contract(&case.terms.program)?.act(event, case)
+    with(&case.terms.program, |contract| contract.act(event, case))?
 }

@@ -19,6 +19,7 @@ use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{Event, Purpose};
 use utilidor_types::package::TariffId;
+use utilidor_types::price_index::IndexRead;
 use utilidor_types::receipt::Cause;
 use utilidor_types::{AccountId, AgreementId, Bands, ChainId, DueItem, MeterId, Money, Statement, Timestamp};
 
@@ -342,10 +343,11 @@ impl Replay {
             program,
             issued: Vec::new(),
             ran: self.runs_in(happened),
+            indices: self.indices_in(happened),
             failed,
         };
         let mut events = happened.receipt.events().iter().peekable();
-        let published = terms.program.published().is_some();
+        let published = terms.program.is_written();
         let is_due = cause == Some(Told::Due);
         if published && is_due && run.program.failures > 0 {
             run.tell_waiting()?;
@@ -372,7 +374,7 @@ impl Replay {
             }
         }
         events.try_for_each(|event| run.tell_event(event))?;
-        if !run.ran.is_empty() {
+        if !run.ran.is_empty() || !run.indices.is_empty() {
             return Err("the receipt tells of a run of the program that nothing led to".into());
         }
         let (program, issued) = (run.program, run.issued);
@@ -389,6 +391,14 @@ impl Replay {
             _ => None,
         });
         runs.collect()
+    }
+
+    fn indices_in<'h>(&self, happened: Happened<'h>) -> VecDeque<&'h [IndexRead]> {
+        let read = happened.receipt.events().iter().filter_map(|event| match event {
+            Event::IndicesRead { agreement, values } if *agreement == self.agreement => Some(&**values),
+            _ => None,
+        });
+        read.collect()
     }
 
     fn concerns_program(&self, event: &Event) -> bool {
@@ -410,6 +420,7 @@ impl Replay {
             }
             Event::Debt { agreement, .. }
             | Event::ProgramRan { agreement, .. }
+            | Event::IndicesRead { agreement, .. }
             | Event::ProgramFailed { agreement, .. }
             | Event::StatementIssued(Statement { agreement, .. }) => *agreement == self.agreement,
             event => self.concerns_program(event),

@@ -11,6 +11,7 @@ use utilidor_program::{Case, Draft, Effect, Event as Told, Facts, Step, Sums};
 use utilidor_types::agreement::{AgreementTerms, Party};
 use utilidor_types::event::{Event, Filled, MeterSegment, Movement, Purpose, Source};
 use utilidor_types::package::{Package, PackageTerms, TariffId, TariffOption};
+use utilidor_types::price_index::IndexRead;
 use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, AgreementId, Bands, Digest, MeterId, Money, Offer, OfferId, PackageId, ProgramId, SealedQuote,
@@ -80,6 +81,8 @@ pub(crate) struct Run<'a> {
     pub issued: Vec<Issued>,
     /// What the receipt says of the runs of a published program, in their order.
     pub ran: VecDeque<Ran<'a>>,
+    /// What the receipt says that the program knew of indices, for each time that it asked.
+    pub indices: VecDeque<&'a [IndexRead]>,
     /// Whether the receipt says that the program failed.
     pub failed: bool,
 }
@@ -170,7 +173,7 @@ impl Run<'_> {
 
     /// The program is told something, unless it fails or has failed: then it is told later. Which of it is, the receipt says.
     pub fn told(&mut self, event: Told) -> Result<(), String> {
-        if self.terms.program.published().is_none() {
+        if !self.terms.program.is_written() {
             return self.tell(&event, None);
         }
         if self.program.failures > 0 {
@@ -235,6 +238,14 @@ impl Run<'_> {
             facts.sums = sums.map(|sum| Sums { binding: sum.binding, bands: sum.bands, until: sum.until }).collect();
         }
         self.documents.supply(&wants, &mut facts)?;
+        if !wants.indices.is_empty() {
+            let read = self.indices.pop_front().ok_or("the receipt does not say what the program knew of indices")?;
+            let asked = read.iter().map(|read| (read.index, read.period));
+            if !asked.eq(wants.indices.iter().map(|(index, _, period)| (*index, *period))) {
+                return Err("the receipt tells of other indices than the program asks for".into());
+            }
+            facts.indices = read.to_vec();
+        }
         let case = Case { agreement: self.agreement, terms: self.terms, state: &self.program.state, facts: &facts };
         let step = utilidor_program::act(event, case).map_err(|fault| fault.to_string())?;
         if let Some(ran) = ran.filter(|ran| u64::from(ran.fuel) != step.fuel) {

@@ -12,6 +12,7 @@ use crate::meter::{MAX_REASON_BYTES, MAX_RUNS, Meter, MeterAuthority, MeterRun, 
 use crate::money::Money;
 use crate::offer::Offer;
 use crate::package::{Package, Period};
+use crate::price_index::IndexValue;
 use crate::program::Publication;
 use crate::quantity::Quantity;
 use crate::quote::{Opening, SealedQuote};
@@ -330,6 +331,8 @@ pub enum Action {
         /// For how much, or for how long.
         payment: Prepayment,
     },
+    /// An account publishes the value of its index for a period.
+    PublishIndex(IndexValue),
 }
 
 /// A payment ahead, by the kind of the service's tariff.
@@ -427,6 +430,7 @@ impl Action {
             Self::PublishProgram(_) => "publish_program",
             Self::Subscribe { .. } => "subscribe",
             Self::Prepay { .. } => "prepay",
+            Self::PublishIndex(_) => "publish_index",
         }
     }
 }

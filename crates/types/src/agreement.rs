@@ -15,7 +15,7 @@ use crate::hash::{Digest, hash_of};
 use crate::id::{AccountId, AgreementId, MeterId, OfferId, PackageId, ProgramId};
 use crate::money::{Money, Price};
 use crate::offer::MAX_LOTS;
-use crate::program::{CodedMeter, Grant, MAX_CODED_METERS, MAX_PARAMETER_BYTES};
+use crate::program::{CLAUSES, CodedMeter, Grant, MAX_CODED_METERS, MAX_PARAMETER_BYTES};
 use crate::quantity::{Area, Quantity};
 use crate::time::{DAY_MS, Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -250,6 +250,12 @@ impl Program {
             Self::Subscription(terms) => Some((terms.package, terms.version)),
             Self::Purchase(_) | Self::Coded(_) => None,
         }
+    }
+
+    /// Whether receipts say of each of its runs what it knew and used ([`crate::Event::ProgramRan`]), whose quota that counts for: of
+    /// every program that parties have written, in code or as a clause sheet.
+    pub const fn is_written(&self) -> bool {
+        matches!(self, Self::Coded(CodedTerms { code: ProgramCode::Published(_) | ProgramCode::Native(CLAUSES), .. }))
     }
 
     /// The published program that it is, if it is one.

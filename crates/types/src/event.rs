@@ -10,6 +10,7 @@ use crate::id::{AccountId, AgreementId, CertificateId, MemberId, MeterId, Motion
 use crate::meter::{MAX_BATCH_READINGS, MAX_METER_AGREEMENTS, MAX_REASON_BYTES, Register};
 use crate::money::Money;
 use crate::package::{BANDS, Bands};
+use crate::price_index::{IndexRead, MAX_INDICES_READ};
 use crate::quantity::Quantity;
 use crate::refusal::Refusal;
 use crate::statement::Statement;
@@ -467,6 +468,14 @@ pub enum Event {
         subscription: AgreementId,
         /// The carrier.
         carrier: Carrier,
+    },
+    /// A program is about to act, and knows these values of indices. What it does with them stands in the events that follow.
+    IndicesRead {
+        /// The agreement.
+        agreement: AgreementId,
+        /// The values.
+        #[cfg_attr(feature = "schema", schema(value_type = Vec<IndexRead>))]
+        values: Bounded<IndexRead, MAX_INDICES_READ>,
     },
 }
 

@@ -84,6 +84,11 @@ byte_id!(
 );
 
 byte_id!(
+    /// A published index: the hash of its publisher, name and unit.
+    PriceIndexId, 16
+);
+
+byte_id!(
     /// What a creator calls the thing that it creates: unique among its things of one kind.
     Label, 16
 );
@@ -117,6 +122,13 @@ created! {
     PackageId by "utilidor/package-id";
     MeterId by "utilidor/meter-id";
     MotionId by "utilidor/motion-id";
+}
+
+impl PriceIndexId {
+    /// The index that `publisher` describes so.
+    pub(crate) fn of_index(publisher: AccountId, index: &[u8]) -> Self {
+        Self(first_half("utilidor/price-index", &[&publisher.0, index]))
+    }
 }
 
 impl MemberId {

@@ -8,6 +8,7 @@
 //! | [`ocmf`] | readings that a device has signed in a public format |
 //! | [`action`], [`transaction`] | what an account can ask for, and the envelope that carries it |
 //! | [`program`] | what parties publish of programs that they write themselves |
+//! | [`price_index`] | values that contracts follow, published for a period each |
 //! | [`receipt`], [`refusal`], [`event`], [`statement`] | what the ledger answers |
 //! | [`cell`] | the fixed-width cells that state is kept in |
 //! | [`block`], [`validators`] | what the members sign, and whose signatures count |
@@ -37,6 +38,7 @@ pub mod ocmf;
 pub mod offer;
 pub mod operator;
 pub mod package;
+pub mod price_index;
 pub mod program;
 pub mod quantity;
 pub mod quote;
@@ -61,7 +63,8 @@ pub use event::Event;
 pub use genesis::Genesis;
 pub use hash::Digest;
 pub use id::{
-    AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, MotionId, OfferId, PackageId, ProgramId,
+    AccountId, AgreementId, CertificateId, ChainId, Label, MemberId, MeterId, MotionId, OfferId, PackageId,
+    PriceIndexId, ProgramId,
 };
 pub use key::{PrivateKey, PublicKey, Signature};
 pub use member::{Role, Roles};

@@ -59,6 +59,8 @@ pub const MAX_FIELDS: usize = 64;
 pub const MAX_NAME_BYTES: usize = 64;
 /// Longest text of one language in bytes.
 pub const MAX_TEXT_BYTES: usize = 1_024;
+/// The number of the native program `clauses`, whose parameters are a clause sheet.
+pub const CLAUSES: u16 = 1;
 /// Width of a parameter in bytes: a little-endian integer.
 pub const PARAMETER_BYTES: usize = 8;
 

@@ -401,4 +401,12 @@ refusals! {
     RecordOfEnergy { meter: MeterId, carrier: Carrier } = "reading/record-of-energy", "the record counts energy, meter {meter} measures {carrier}";
     /// As many validators are appointed as can show in an epoch that they are there.
     ManyForEpoch { most: u32 } = "validator/many-for-epoch", "in an epoch of this chain at most {most} validators can show that they are there";
+    /// The period of an index is empty, too long, or not of whole quarters of an hour.
+    BadIndexPeriod { from: Timestamp, to: Timestamp, max_days: u32 } = "index/bad-period", "the period from {from} to {to} is not made of whole quarters of an hour, or is longer than {max_days} days";
+    /// The value of an index is larger than any may be.
+    IndexOutOfRange { max_micro: u64 } = "index/out-of-range", "the value exceeds {max_micro} millionths";
+    /// The period begins before the end of the last one that was published.
+    IndexNotInOrder { from: Timestamp, last: Timestamp } = "index/not-in-order", "the period begins at {from}, values are published up to {last}";
+    /// The member has as many indices as it may.
+    TooManyIndices { max: u32 } = "index/too-many", "the member has {max} indices already";
 }

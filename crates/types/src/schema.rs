@@ -43,6 +43,7 @@ hex_values! {
     crate::id::MeterId, 16, "A meter: the hash of its operator and label, in hex.";
     crate::id::MotionId, 16, "A motion of the council: the hash of its proposer and label, in hex.";
     crate::id::ProgramId, 32, "A program that parties have written: the hash of what was published, in hex.";
+    crate::id::PriceIndexId, 16, "A published index: the hash of its publisher, name and unit, in hex.";
     crate::id::Label, 16, "What a creator calls the thing that it creates, in hex.";
     crate::hash::Digest, 32, "A SHA-256 digest, in hex.";
     crate::transaction::TransactionHash, 32, "A transaction's hash, in hex.";

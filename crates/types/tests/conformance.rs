@@ -20,6 +20,7 @@ use utilidor_types::meter::{CertifiedReading, MeterRun, MeterSignature, Register
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::package::*;
+use utilidor_types::price_index::*;
 use utilidor_types::program::*;
 use utilidor_types::quote::{Commitment, QuoteLine};
 use utilidor_types::refusal::{CodeRule, Limited};
@@ -59,6 +60,9 @@ const TABLE: &[(&str, &str)] = &[
     ("validator set", "39be7e67a30b10562ce58e88dfa8ca1ae6ab54a2305fb2a4f0c8c9aec3698792"),
     ("handover", "a8104f87de44f6887c965e65a7037ae715edef8d4aa21dd8442dd516b54929e6"),
     ("wish to advance time", "860d53336ccbadff24aee62398293708a4363720dea73568571dd7f976e0ac5d"),
+    ("publication of an index", "504402dc679634615ff979071157f91d2d8e6d8b2656e2631c006bfdd5f2b80a"),
+    ("reading of indices", "1c0d62f94734c05edd1a5ed3ef1494c8462fe8a4750cc1118c9c33e8b1135d4d"),
+    ("refusal of an index", "053cab84f08334f66fd1335a4386dd65352b7fd233be689dbcd98f238bf55bcd"),
 ];
 
 /// More bytes than any sample takes.
@@ -401,6 +405,28 @@ fn actions() -> Vec<Action> {
     actions
 }
 
+/// What was added at the ends of actions, events and refusals: the lines of these stay what they were.
+fn index_publications() -> Vec<Action> {
+    let units = [(IndexUnit::Price(PriceUnit::Gigajoule), -5), (IndexUnit::Money, i64::MAX), (IndexUnit::Share, 0)];
+    let value = |(unit, micro)| IndexValue { index: PriceIndex { name: text(), unit }, period: WINDOW, micro };
+    units.map(value).map(Action::PublishIndex).to_vec()
+}
+
+fn index_readings() -> Vec<Event> {
+    let read = |value| IndexRead { index: PriceIndexId([37; 16]), period: WINDOW, value };
+    let known = PublishedValue { micro: -5, published: T1 };
+    vec![Event::IndicesRead { agreement: AGREEMENT, values: list(vec![read(None), read(Some(known))]) }]
+}
+
+fn index_refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::BadIndexPeriod { from: T0, to: T1, max_days: 366 },
+        Refusal::IndexOutOfRange { max_micro: 7 },
+        Refusal::IndexNotInOrder { from: T0, last: T1 },
+        Refusal::TooManyIndices { max: 16 },
+    ]
+}
+
 fn transactions() -> Vec<SignedTransaction> {
     let signed = |(signer, action)| SignedTransaction {
         transaction: Transaction { chain: ChainId([15; 16]), signer, nonce: 16, expires: 17, action },
@@ -714,6 +740,9 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
         line("validator set", &[roster()]),
         line("handover", &handovers()),
         line("wish to advance time", &wishes()),
+        line("publication of an index", &index_publications()),
+        line("reading of indices", &index_readings()),
+        line("refusal of an index", &index_refusals()),
     ];
     let changed: Vec<_> = found
         .iter()
@@ -730,8 +759,9 @@ fn every_encoding_is_as_it_was_and_is_read_strictly() {
 
 #[test]
 fn every_action_has_a_sample() {
-    let names: std::collections::BTreeSet<_> = actions().iter().map(Action::name).collect();
-    assert_eq!(names.len(), 35, "a new action needs a sample, and this number");
+    let names: std::collections::BTreeSet<_> =
+        actions().iter().chain(&index_publications()).map(Action::name).collect();
+    assert_eq!(names.len(), 36, "a new action needs a sample, and this number");
 }
 
 #[test]
@@ -739,7 +769,7 @@ fn unknown_tags_are_refused() {
     assert!(decode::<Carrier>(&[Carrier::COUNT as u8], 1).is_err());
     assert!(decode::<Role>(&[Role::ALL.len() as u8], 1).is_err());
     assert!(decode::<Roles>(&[1 << Role::ALL.len()], 1).is_err());
-    assert!(decode::<Action>(&[35], LIMIT).is_err());
+    assert!(decode::<Action>(&[36], LIMIT).is_err());
     assert!(decode::<Option<u8>>(&[2, 0], 2).is_err());
     assert!(decode::<bool>(&[2], 1).is_err());
 }

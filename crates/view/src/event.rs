@@ -110,6 +110,8 @@ kinds! {
     LowBalance = "low_balance";
     /// What was prepaid is used up.
     Exhausted = "exhausted";
+    /// A program knew values of indices.
+    IndicesRead = "indices_read";
 }
 
 /// Which events are wanted; what is absent does not restrict.

@@ -15,6 +15,7 @@
 //! | [`account`], [`money`] | members, accounts, and every movement of money |
 //! | [`offer`], [`agreement`], [`trace`] | the trade: offers, quotes, agreements, and one of these from offer to payment |
 //! | [`package`], [`statement`] | packages, subscriptions with what was prepaid, statements |
+//! | [`price_index`] | published indices and their values |
 //! | [`program`] | programs that parties have published |
 //! | [`series`] | what flowed by hour, day or month, with gaps marked |
 //! | [`meter`], [`event`] | meters and certified readings; segments, corrections, notices and whatever else receipts tell |
@@ -40,6 +41,7 @@ pub mod node;
 pub mod offer;
 pub mod package;
 pub mod page;
+pub mod price_index;
 pub mod problem;
 pub mod program;
 #[cfg(feature = "proof")]
@@ -65,6 +67,7 @@ pub use node::{ChainTime, Codes, NodeStatus, ProblemCode, RefusalCode};
 pub use offer::{OfferFilter, OfferStatus, OfferView, QuoteStatus, QuoteView};
 pub use package::{PackageView, SubscriptionView, TrancheOpened, TrancheView};
 pub use page::{Format, Order, Page, PageQuery};
+pub use price_index::{IndexValueView, PriceIndexView};
 pub use problem::{Code, Problem};
 pub use program::ProgramView;
 #[cfg(feature = "proof")]

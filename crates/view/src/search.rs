@@ -43,6 +43,8 @@ kinds! {
     Motion = "motion";
     /// A published program.
     Program = "program";
+    /// A published index.
+    PriceIndex = "price_index";
     /// A transaction.
     Transaction = "transaction";
 }

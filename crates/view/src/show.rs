@@ -2,17 +2,39 @@
 
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::money::{Price, PriceUnit};
+use utilidor_types::price_index::IndexUnit;
 use utilidor_types::quantity::JOULES_PER_WATT_HOUR;
 use utilidor_types::{Carrier, Quantity, Timestamp};
 
 /// A price for people.
 pub fn price(price: Price) -> String {
-    let unit = match price.per {
+    format!("{}/{}", price.money, price_unit(price.per))
+}
+
+/// What a price is for.
+pub const fn price_unit(unit: PriceUnit) -> &'static str {
+    match unit {
         PriceUnit::KilowattHour => "kWh",
         PriceUnit::Gigajoule => "GJ",
         PriceUnit::CubicMetre => "m3",
-    };
-    format!("{}/{unit}", price.money)
+    }
+}
+
+/// A value of an index with its unit: `0.3921/kWh`, `12.5`, `103.5%`.
+pub fn index_value(micro: i64, unit: IndexUnit) -> String {
+    match unit {
+        IndexUnit::Price(per) => format!("{}/{}", decimal(micro, 6), price_unit(per)),
+        IndexUnit::Money => decimal(micro, 6),
+        IndexUnit::Share => format!("{}%", decimal(micro, 4)),
+    }
+}
+
+/// A whole number of the last of so many decimals, as short as it can be written exactly.
+fn decimal(value: i64, decimals: u32) -> String {
+    let one = 10u64.pow(decimals);
+    let (sign, value) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
+    let text = format!("{sign}{}.{:0width$}", value / one, value % one, width = decimals as usize);
+    text.trim_end_matches('0').trim_end_matches('.').into()
 }
 
 /// A quantity for people, in kWh or m3. One that these do not hold in three or six decimals begins with `~`.

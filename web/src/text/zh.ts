@@ -103,7 +103,7 @@ export const zh: Catalogue = {
   },
   action: {
     propose_motion: '提出议案', vote_on_motion: '表决议案', prove_ready: '证明节点就绪', open_account: '开立账户', take_over_meters: '接管表计', issue: '发行资金', redeem: '赎回资金', transfer: '付款', publish_offers: '发布报价邀请', withdraw_offer: '撤回报价邀请', submit_quotes: '提交报价', withdraw_quote: '撤回报价', award: '授标', propose_agreement: '提出合约', sign_agreement: '签署合约', decline_agreement: '拒签合约',
-    propose_amendment: '提出变更', sign_amendment: '签署变更', terminate: '终止合约', withdraw_termination: '撤回终止请求', pay_debt: '偿还欠款', command: '向程序发令', publish_program: '发布程序', register_meter: '登记表计', bind_meter: '绑定表计', rotate_meter_key: '更换表计密钥', change_meter_capacity: '变更表计容量', exchange_meter: '更换表计', retire_meter: '停用表计', record_readings: '记录读数', correct_readings: '更正读数', publish_package: '发布套餐', close_package: '关闭套餐', subscribe: '订购套餐', prepay: '预付',
+    propose_amendment: '提出变更', sign_amendment: '签署变更', terminate: '终止合约', withdraw_termination: '撤回终止请求', pay_debt: '偿还欠款', command: '向程序发令', publish_index: '发布指数值', publish_program: '发布程序', register_meter: '登记表计', bind_meter: '绑定表计', rotate_meter_key: '更换表计密钥', change_meter_capacity: '变更表计容量', exchange_meter: '更换表计', retire_meter: '停用表计', record_readings: '记录读数', correct_readings: '更正读数', publish_package: '发布套餐', close_package: '关闭套餐', subscribe: '订购套餐', prepay: '预付',
   },
   event: {
     reserved: (who, sum, what) => `冻结${who} ${sum} 作为${what}`, released: (who, sum, what) => `解冻${who} ${sum}（${what}）`, paid: (from, to, sum) => `${from}向${to}支付 ${sum}`, forfeited: (by, to, sum) => `${by}的 ${sum} 没收归${to}`, fellBack: (who, sum) => `到期处理${who}的 ${sum}`,

@@ -317,7 +317,10 @@ fn coded_text(out: &Output, facts: &mut Vec<(Word, String)>, terms: &CodedTerms)
         ProgramCode::Published(program) => program.to_string(),
     };
     facts.push((t!("program"), code));
-    facts.push((t!("parameters"), hex::encode(&*terms.parameters)));
+    let reading = super::clauses::reading(out, terms);
+    if reading.is_none() {
+        facts.push((t!("parameters"), hex::encode(&*terms.parameters)));
+    }
     let grants = terms.grants.iter().map(|grant| {
         let renews = if grant.renews { out.word(t!("in_30_days")) } else { "" };
         [party_text(out, grant.party), grant.reserve.to_string(), format!("{} {renews}", grant.allowance)]
@@ -339,7 +342,8 @@ fn coded_text(out: &Output, facts: &mut Vec<(Word, String)>, terms: &CodedTerms)
         ]
     });
     let headings = [t!("number"), t!("meter"), t!("carrier"), t!("by"), t!("window"), t!("quantity")];
-    format!("{grants}\n{}", out.table(headings, meters.collect()))
+    let reach = format!("{grants}\n{}", out.table(headings, meters.collect()));
+    reading.map_or_else(|| reach.clone(), |reading| format!("{reading}\n{reach}"))
 }
 
 fn purchase_text(out: &Output, terms: &PurchaseTerms) -> String {

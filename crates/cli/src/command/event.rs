@@ -149,6 +149,15 @@ pub fn line(out: &Output, event: &Event) -> String {
             "the program of agreement {agreement} has acted with {fuel} of fuel",
             "合约 {agreement} 的程序已执行，耗用 {fuel}"
         ),
+        Event::IndicesRead { agreement, values } => {
+            let known = values.iter().filter(|read| read.value.is_some()).count();
+            let asked = values.len();
+            say!(
+                out,
+                "the program of agreement {agreement} asked for {asked} values of indices and found {known}",
+                "合约 {agreement} 的程序查询 {asked} 个指数值，查得 {known} 个"
+            )
+        }
         Event::Debt { agreement, party, owes } => {
             let party = super::party_text(out, *party);
             say!(out, "the {party} owes {owes} under agreement {agreement}", "{party}在合约 {agreement} 下欠 {owes}")

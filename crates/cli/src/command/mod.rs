@@ -4,6 +4,7 @@ pub mod account;
 pub mod agreement;
 pub mod award;
 pub mod bench;
+pub mod clauses;
 pub mod council;
 pub mod debt;
 pub mod demo;
@@ -19,6 +20,7 @@ pub mod node;
 pub mod offer;
 pub mod oversight;
 pub mod package;
+pub mod price_index;
 pub mod program;
 pub mod quote;
 pub mod reading;
@@ -64,6 +66,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Gateway(command) => gateway::run(command, context).await,
         Command::Package(command) => package::run(command, context).await,
         Command::Program(command) => program::run(command, context).await,
+        Command::PriceIndex(command) => price_index::run(command, context).await,
         Command::Subscription(command) => subscription::run(command, context).await,
         Command::Statement(command) => statement::run(command, context).await,
         Command::Trace(arguments) => trace::run(arguments, context).await,

@@ -1,6 +1,6 @@
 //! `utilidor program`: contracts that parties write themselves [M15].
 
-use super::{party_text, show_done, status_text};
+use super::{clauses, party_text, show_done, status_text};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -13,12 +13,14 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use utilidor_program::coded::Respond;
+use utilidor_program::host::Sheets;
 use utilidor_program::wasm::{self, Module, admission};
 use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{Party, ProgramCode};
 use utilidor_types::program::{Code, MAX_MANIFEST_BYTES, Manifest, Publication};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AgreementId, Bounded, ProgramId, Timestamp, encode};
+use utilidor_types::{AgreementId, AgreementTerms, Bounded, ProgramId, Timestamp, Window, encode};
 use utilidor_view::ProgramView;
 
 /// What is asked.
@@ -38,9 +40,9 @@ pub enum Command {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
-    /// Say what the ledger would say of what was built
+    /// Say what the ledger would say of what was built, or of a clause sheet
     Check {
-        /// The project
+        /// The project, or a clause sheet: a file whose name ends in .clauses
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
@@ -54,8 +56,8 @@ pub enum Command {
     },
     /// Make the terms of an agreement from a sheet, for 'utilidor agreement propose'
     Terms {
-        /// The published program
-        program: Given<ProgramId>,
+        /// The published program, or a clause sheet: a file whose name ends in .clauses
+        program: Subject,
         /// The sheet
         sheet: PathBuf,
     },
@@ -69,10 +71,10 @@ pub enum Command {
     },
     /// List the published programs
     List,
-    /// Show a published program: what it does, its clauses, its parameters
+    /// Show a published program, or how a clause sheet reads: what it does, its clauses, its parameters
     Show {
-        /// The program
-        program: Given<ProgramId>,
+        /// The program, or a clause sheet: a file whose name ends in .clauses
+        program: Subject,
     },
     /// Build a project and compare it with what was published
     Verify {
@@ -87,10 +89,10 @@ pub enum Command {
 /// How a contract is played.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// The project
+    /// The project, or a clause sheet: a file whose name ends in .clauses
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// The sheet [default: sheet.json of the project]
+    /// The sheet [default: sheet.json of the project, or beside the clause sheet]
     #[arg(long)]
     sheet: Option<PathBuf>,
     /// Readings: METER,TIME,REGISTER, meters by their place in the sheet or their ids
@@ -99,12 +101,54 @@ pub struct Simulate {
     /// What parties tell the program: PARTY@TIME=BYTES, bytes as in 'utilidor program command'; several times
     #[arg(long = "command", value_parser = told)]
     commands: Vec<(Timestamp, Happening)>,
+    /// Values of indices that a clause sheet follows: NAME,PUBLISHED,FROM,TO,VALUE, such as
+    /// spot,2025-02-01T09:00:00+08:00,2025-01-01T00:00:00+08:00,2025-02-01T00:00:00+08:00,0.39/kWh; several times
+    #[arg(long = "index", value_parser = published)]
+    indices: Vec<Published>,
     /// When all sign [default: the first reading, or the begin of the first meter's window]
     #[arg(long, value_parser = units::time)]
     signed: Option<Timestamp>,
     /// Until when it is played [default: the hard end]
     #[arg(long, value_parser = units::time)]
     until: Option<Timestamp>,
+}
+
+/// What is shown or agreed on.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A published program.
+    Published(Given<ProgramId>),
+    /// A clause sheet's file.
+    Clauses(PathBuf),
+}
+
+impl std::str::FromStr for Subject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if clauses::is_sheet(Path::new(text)) {
+            return Ok(Self::Clauses(text.into()));
+        }
+        text.parse().map(Self::Published)
+    }
+}
+
+/// A value of an index in a play: by the name that the clause sheet gives the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    name: String,
+    at: Timestamp,
+    period: Window,
+    micro: i64,
+}
+
+/// `spot,2025-02-01T09:00:00Z,2025-01-01T00:00:00Z,2025-02-01T00:00:00Z,0.39/kWh`.
+fn published(text: &str) -> Result<Published, String> {
+    let form = || format!("{text:?} is no NAME,PUBLISHED,FROM,TO,VALUE");
+    let [name, at, from, to, value]: [&str; 5] = text.split(',').collect::<Vec<_>>().try_into().map_err(|_| form())?;
+    let period = Window { from: units::time(from)?, to: units::time(to)? };
+    let (micro, _) = super::price_index::value(value)?;
+    Ok(Published { name: name.into(), at: units::time(at)?, period, micro })
 }
 
 /// `1@2025-01-01T00:00:00Z=0102`.
@@ -134,6 +178,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let value = json!({ "code": built.code.digest(), "bytes": built.code.len(), "files": [code, manifest] });
             out.show(&value, |out| out.facts(built_facts(&built.code, &built.manifest)));
         }
+        Command::Check { folder } if clauses::is_sheet(&folder) => clauses::check(&folder, &out)?,
         Command::Check { folder } => check(&folder, &out)?,
         Command::Simulate(arguments) => simulate(arguments, &out)?,
         Command::Publish { folder } => {
@@ -142,7 +187,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let made = context.account().await?.publish_program(publication).await?;
             show_done(out, &made.done, json!({ "program": made.id, "code": code }));
         }
-        Command::Terms { program, sheet } => {
+        Command::Terms { program: Subject::Clauses(file), sheet } => {
+            let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
+            out.document(&sheet.terms_of(&clauses::read(&file)?).map_err(Failure::usage)?);
+        }
+        Command::Terms { program: Subject::Published(program), sheet } => {
             let program = context.id(&program).await?;
             let manifest = context.client()?.program(program).await?.manifest;
             let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
@@ -170,7 +219,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 out.table(headings, rows.collect())
             });
         }
-        Command::Show { program } => {
+        Command::Show { program: Subject::Clauses(file) } => clauses::show(&file, &out)?,
+        Command::Show { program: Subject::Published(program) } => {
             let program = context.id(&program).await?;
             let program = context.client()?.program(program).await?;
             out.show(&program, |out| program_text(out, &program));
@@ -240,14 +290,42 @@ fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, St
 }
 
 fn simulate(arguments: Simulate, out: &Output) -> Result<(), Failure> {
-    let Simulate { folder, sheet, readings, commands, signed, until } = arguments;
-    let publication = read_built(&folder)?;
+    if clauses::is_sheet(&arguments.folder) {
+        let (file, clauses) = (&arguments.folder, clauses::read(&arguments.folder)?);
+        let path = arguments.sheet.clone().unwrap_or_else(|| file.with_file_name("sheet.json"));
+        let sheet: Sheet = document::read(&path, "sheet", "program new")?;
+        let terms = sheet.terms_of(&clauses).map_err(Failure::usage)?;
+        let mut values = Vec::with_capacity(arguments.indices.len());
+        for value in &arguments.indices {
+            let used = clauses.indices.iter().find(|used| *used.named.name == *value.name);
+            let used = used.ok_or_else(|| Failure::usage(format!("the clause sheet names no index {}", value.name)))?;
+            let Published { at, period, micro, .. } = *value;
+            values.push((at, Happening::Published { index: used.index, period, micro }));
+        }
+        let manifest = clauses::manifest(&clauses)?;
+        return play(&Sheets, &terms, &manifest, sheet.hard_end.at, values, arguments, out);
+    }
+    let publication = read_built(&arguments.folder)?;
     let program = Shared(Arc::new(Module::compile(&publication.code).map_err(bad_code)?));
-    let sheet = sheet.unwrap_or_else(|| folder.join("sheet.json"));
+    let sheet = arguments.sheet.clone().unwrap_or_else(|| arguments.folder.join("sheet.json"));
     let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
     let code = ProgramCode::Published(publication.id());
     let terms = sheet.terms(&publication.manifest, code).map_err(Failure::usage)?;
-    let coded = simulation::coded(&terms)?;
+    play(&program, &terms, &publication.manifest, sheet.hard_end.at, Vec::new(), arguments, out)
+}
+
+/// Plays terms over what happens, and once more over nothing.
+fn play<R: Respond + Clone>(
+    program: &R,
+    terms: &AgreementTerms,
+    manifest: &Manifest,
+    hard_end: Timestamp,
+    values: Vec<(Timestamp, Happening)>,
+    arguments: Simulate,
+    out: &Output,
+) -> Result<(), Failure> {
+    let Simulate { readings, commands, signed, until, .. } = arguments;
+    let coded = simulation::coded(terms)?;
     let begin = coded.meters.first().map(|meter| meter.window.from);
     let mut happenings = match readings {
         Some(path) => simulation::readings(&read_file(&path)?, coded)?,
@@ -255,19 +333,20 @@ fn simulate(arguments: Simulate, out: &Output) -> Result<(), Failure> {
     };
     let first = happenings.first().map(|(time, _)| *time);
     happenings.extend(commands);
+    happenings.extend(values);
     happenings.sort_by_key(|(time, _)| *time);
     let signed = signed.or(first).or(begin).unwrap_or(Timestamp(0));
-    utilidor_program::check(&terms, signed).map_err(|refusal| Failure::refused(refusal.code(), refusal.to_string()))?;
-    let until = until.unwrap_or(sheet.hard_end.at);
-    let played = simulation::play(&program, &terms, signed, &happenings, until);
-    let silent = simulation::play(&program, &terms, signed, &[], sheet.hard_end.at);
+    utilidor_program::check(terms, signed).map_err(|refusal| Failure::refused(refusal.code(), refusal.to_string()))?;
+    let until = until.unwrap_or(hard_end);
+    let played = simulation::play(program, terms, signed, &happenings, until);
+    let silent = simulation::play(program, terms, signed, &[], hard_end);
     let value = json!({ "played": played, "nothing_happens": silent });
     out.show(&value, |out| {
         format!(
             "{}\n\n{}\n{}",
-            outcome_text(out, &played, &publication.manifest),
+            outcome_text(out, &played, manifest),
             out.word(t!("nothing_happens")),
-            outcome_text(out, &silent, &publication.manifest)
+            outcome_text(out, &silent, manifest)
         )
     });
     Ok(())

@@ -5,11 +5,12 @@ use super::known::{Account, Agreement, Amendment, Member, MeterRow, OfferRow, Ro
 use std::collections::BTreeMap;
 use utilidor_types::agreement::{Origin, Party, Status};
 use utilidor_types::meter::{CertifiedRun, SignedRecord};
+use utilidor_types::price_index::IndexValue;
 use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, Header, MemberId, Meter, MeterAuthority, MeterId, Money,
-    Motion, MotionId, Offer, OfferId, Opening, Package, PackageId, ProgramId, Quantity, Receipt, Refusal, Roles,
-    Roster, SignedTransaction, Statement, Timestamp, TransactionHash, Validator, Window,
+    Motion, MotionId, Offer, OfferId, Opening, Package, PackageId, PriceIndexId, ProgramId, Quantity, Receipt, Refusal,
+    Roles, Roster, SignedTransaction, Statement, Timestamp, TransactionHash, Validator, Window,
 };
 use utilidor_view::{EventKind, Kind, MotionStatus, QuoteStatus, StepKind};
 
@@ -57,6 +58,7 @@ pub struct Changes<'a> {
     pub corrections: Vec<Correction>,
     pub packages: Vec<NewPackage<'a>>,
     pub programs: Vec<NewProgram<'a>>,
+    pub index_values: Vec<NewIndexValue<'a>>,
     pub packages_closed: Vec<(Row, Row)>,
     pub tranches: Vec<(TrancheKey, Tranche)>,
     pub statements: Vec<NewStatement>,
@@ -270,6 +272,15 @@ pub struct NewProgram<'a> {
     pub publisher: Row,
     pub receipt: Row,
     pub publication: &'a Publication,
+}
+
+#[derive(Debug)]
+pub struct NewIndexValue<'a> {
+    pub row: Row,
+    pub id: PriceIndexId,
+    pub publisher: Row,
+    pub receipt: Row,
+    pub value: &'a IndexValue,
 }
 
 #[derive(Debug)]

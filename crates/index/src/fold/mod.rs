@@ -18,6 +18,7 @@ mod meter;
 pub(crate) mod money;
 mod offer;
 mod package;
+mod price_index;
 mod program;
 mod refusal;
 mod statement;
@@ -78,6 +79,7 @@ pub(crate) fn agreements_of(event: &Event, mut each: impl FnMut(AgreementId)) {
         | Event::Adjusted { agreement, .. }
         | Event::ProgramFailed { agreement, .. }
         | Event::ProgramRan { agreement, .. }
+        | Event::IndicesRead { agreement, .. }
         | Event::Debt { agreement, .. }
         | Event::Ending { agreement, .. }
         | Event::ReadingsMissing { agreement, .. } => each(*agreement),
@@ -308,6 +310,7 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             Action::PublishPackage(package) => self.publish_package(by, package),
             Action::ClosePackage { package, version } => self.close_package(*package, *version),
             Action::PublishProgram(publication) => self.publish_program(by, publication),
+            Action::PublishIndex(value) => self.publish_index(by, value),
             // What these bring about stands in their events, and what a transfer moves was entered before.
             Action::Transfer { .. }
             | Action::ProposeMotion(_)
@@ -373,6 +376,7 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             | Event::Adjusted { .. }
             | Event::ProgramFailed { .. }
             | Event::ProgramRan { .. }
+            | Event::IndicesRead { .. }
             | Event::ReadingsMissing { .. }
             | Event::LowBalance { .. }
             | Event::Exhausted { .. } => Ok(()),

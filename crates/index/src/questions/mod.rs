@@ -16,6 +16,7 @@ mod meter;
 mod money;
 mod offer;
 mod package;
+mod price_index;
 mod program;
 mod refusal;
 mod search;

@@ -13,7 +13,7 @@ const MAX_FOUND: i64 = 10;
 const MAX_LOOKED_AT: i64 = 1_000;
 
 /// Columns of ids by kind: table, column, bytes.
-const IDS: [(IdKind, &str, &str, usize); 8] = [
+const IDS: [(IdKind, &str, &str, usize); 9] = [
     (IdKind::Account, "accounts", "account", 32),
     (IdKind::Member, "members", "member", 16),
     (IdKind::Offer, "offers", "offer", 16),
@@ -22,6 +22,7 @@ const IDS: [(IdKind, &str, &str, usize); 8] = [
     (IdKind::Package, "packages", "package", 16),
     (IdKind::Motion, "motions", "motion", 16),
     (IdKind::Program, "programs", "program", 32),
+    (IdKind::PriceIndex, "price_indices", "price_index", 16),
 ];
 
 /// Bytes of a transaction's hash.

@@ -219,7 +219,8 @@ impl Questions<'_> {
             | Action::WithdrawOffer { .. }
             | Action::PublishPackage(_)
             | Action::ClosePackage { .. }
-            | Action::PublishProgram(_) => true,
+            | Action::PublishProgram(_)
+            | Action::PublishIndex(_) => true,
             Action::ProposeMotion(motion) => self.sees_decision(&motion.decision),
             Action::VoteOnMotion { motion, .. } => self.sees_motion(*motion)?,
             Action::ProveReady(_) => self.is_member(),

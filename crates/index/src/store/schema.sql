@@ -340,6 +340,24 @@ CREATE TABLE programs (
     manifest    BLOB NOT NULL
 );
 
+CREATE TABLE price_indices (
+    id          INTEGER PRIMARY KEY,
+    price_index BLOB NOT NULL UNIQUE,
+    publisher   INTEGER NOT NULL,
+    receipt     INTEGER NOT NULL,
+    body        BLOB NOT NULL
+);
+
+CREATE TABLE index_values (
+    id          INTEGER PRIMARY KEY,
+    price_index BLOB NOT NULL,
+    receipt     INTEGER NOT NULL,
+    begins      INTEGER NOT NULL,
+    ends        INTEGER NOT NULL,
+    micro       INTEGER NOT NULL,
+    UNIQUE (price_index, begins)
+);
+
 CREATE TABLE tranches (
     agreement   INTEGER NOT NULL,
     carrier     INTEGER NOT NULL,

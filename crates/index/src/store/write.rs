@@ -5,6 +5,7 @@ use super::columns::{body, int};
 use crate::fold::{AppointedChange, Changes, MeterChange, NewBlock, NewReceipt, RefusedWhat, Row, cursor};
 use rusqlite::{Transaction, params};
 use utilidor_types::Timestamp;
+use utilidor_types::price_index::IndexValue;
 use utilidor_types::program::Publication;
 use utilidor_types::receipt::Cause;
 use utilidor_types::time::MAX_TIMESTAMP;
@@ -22,6 +23,7 @@ pub fn write(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
     meters(sql, changes)?;
     packages(sql, changes)?;
     programs(sql, changes)?;
+    price_indices(sql, changes)?;
     refusals(sql, changes)?;
     keys(sql, changes)?;
     meta(sql, changes)
@@ -338,6 +340,22 @@ fn programs(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
             bytes,
             body(manifest)
         ])?;
+    }
+    Ok(())
+}
+
+/// What stands there is not written again: a repeated publication changes nothing.
+fn price_indices(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
+    let index = "INSERT INTO price_indices (id, price_index, publisher, receipt, body) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT (price_index) DO NOTHING";
+    let mut index = sql.prepare_cached(index)?;
+    let value = "INSERT INTO index_values (id, price_index, receipt, begins, ends, micro) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (price_index, begins) DO NOTHING";
+    let mut value = sql.prepare_cached(value)?;
+    for new in &changes.index_values {
+        let IndexValue { index: described, period, micro } = new.value;
+        index.execute(params![new.row, new.id.0, new.publisher, new.receipt, body(described)])?;
+        value.execute(params![new.row, new.id.0, new.receipt, int(period.from.0), int(period.to.0), micro])?;
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ const fn price(price: wire::Price) -> Price {
 }
 
 /// The step that a program's answer is.
-pub(super) fn step(terms: &CodedTerms, done: wire::Done, case: Case<'_>) -> Result<Step, Fault> {
+pub(crate) fn step(terms: &CodedTerms, done: wire::Done, case: Case<'_>) -> Result<Step, Fault> {
     let lines: usize = done.effects.iter().map(lines_of).sum();
     if done.effects.len() > MAX_EFFECTS || lines > MAX_LINES {
         return Err(BAD_ANSWER);

@@ -124,7 +124,7 @@ fn facts(case: Case<'_>) -> wire::Facts {
 }
 
 /// All that the program is given.
-pub(super) fn input(coded: &CodedTerms, told: &Event, case: Case<'_>) -> Result<wire::Input, Fault> {
+pub(crate) fn input(coded: &CodedTerms, told: &Event, case: Case<'_>) -> Result<wire::Input, Fault> {
     let slots = case.state.slots.iter().map(|(number, slot)| (*number, slot.to_vec()));
     Ok(wire::Input {
         event: event(told)?,

@@ -10,8 +10,8 @@
 //!
 //! [`Grant`]: utilidor_types::program::Grant
 
-mod answer;
-mod input;
+pub(crate) mod answer;
+pub(crate) mod input;
 
 use crate::contract::{Case, Event, Fault, State, Step, Sum, Wants};
 use crate::native::Contract;

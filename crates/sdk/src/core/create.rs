@@ -4,10 +4,11 @@
 use utilidor_types::Decision;
 use utilidor_types::action::{AwardedQuote, NewAccount};
 use utilidor_types::encoding::TooLong;
+use utilidor_types::price_index::IndexValue;
 use utilidor_types::program::Publication;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Event, Label, MemberId, Meter, MeterId, Offer, OfferId, Package,
-    PackageId, ProgramId, Refusal, Roles, SubscriptionTerms,
+    PackageId, PriceIndexId, ProgramId, Refusal, Roles, SubscriptionTerms,
 };
 
 /// An action with the id of what it makes.
@@ -81,6 +82,11 @@ pub fn package(owner: AccountId, package: Package) -> Creation<PackageId> {
 /// A member publishes a program.
 pub fn program(publication: Publication) -> Creation<ProgramId> {
     Creation { id: publication.id(), action: Action::PublishProgram(Box::new(publication)) }
+}
+
+/// An account publishes the value of its index for a period; all its values share the id.
+pub fn index_value(publisher: AccountId, value: IndexValue) -> Creation<PriceIndexId> {
+    Creation { id: value.index.id(publisher), action: Action::PublishIndex(value) }
 }
 
 /// A user subscribes to a published package.

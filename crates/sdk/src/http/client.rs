@@ -16,16 +16,16 @@ use utilidor_proof::ProofDocument;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::program::Publication;
 use utilidor_types::{
-    AccountId, AgreementId, CertificateId, ChainId, Genesis, MeterId, MotionId, OfferId, PackageId, PrivateKey,
-    ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
+    AccountId, AgreementId, CertificateId, ChainId, Genesis, MeterId, MotionId, OfferId, PackageId, PriceIndexId,
+    PrivateKey, ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
     AccountView, AgreementFilter, AgreementView, BlockDetail, BlockFilter, BlockView, CertificateView, ChainTime, Code,
-    CouncilView, EventFilter, EventView, FoundId, FoundIds, MemberView, MeterFilter, MeterView, MotionFilter,
-    MotionView, MovementView, NodeStatus, OfferFilter, OfferView, PackageView, Page, Problem, ProgramView, QuoteView,
-    RefusalCount, RefusalView, StatementFilter, StatementView, SubmissionResult, Submitted, SubscriptionView, Summary,
-    TimeFilter, TransactionView,
+    CouncilView, EventFilter, EventView, FoundId, FoundIds, IndexValueView, MemberView, MeterFilter, MeterView,
+    MotionFilter, MotionView, MovementView, NodeStatus, OfferFilter, OfferView, PackageView, Page, PriceIndexView,
+    Problem, ProgramView, QuoteView, RefusalCount, RefusalView, StatementFilter, StatementView, SubmissionResult,
+    Submitted, SubscriptionView, Summary, TimeFilter, TransactionView,
 };
 
 /// How often a harmless request is repeated.
@@ -439,6 +439,21 @@ impl Client {
     /// All that was published of a program. Its id should be compared with the one that was asked for.
     pub async fn publication(&self, program: ProgramId) -> Result<Publication, ClientError> {
         self.get(&format!("v1/programs/{program}/publication")).await
+    }
+
+    /// The published indices.
+    pub async fn price_indices(&self) -> Result<Vec<PriceIndexView>, ClientError> {
+        self.all("v1/price-indices", &Everything {}).await
+    }
+
+    /// A published index.
+    pub async fn price_index(&self, index: PriceIndexId) -> Result<PriceIndexView, ClientError> {
+        self.get(&format!("v1/price-indices/{index}")).await
+    }
+
+    /// The values of an index, in the order of their periods.
+    pub async fn index_values(&self, index: PriceIndexId) -> Result<Vec<IndexValueView>, ClientError> {
+        self.all(&format!("v1/price-indices/{index}/values"), &Everything {}).await
     }
 
     /// A subscription.

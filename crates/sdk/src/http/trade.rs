@@ -8,12 +8,13 @@ use crate::core::random;
 use crate::core::seal::SealKey;
 use utilidor_types::action::{AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::meter::MeterRun;
+use utilidor_types::price_index::IndexValue;
 use utilidor_types::program::Publication;
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Bounded, Carrier, Digest, Label, Meter, MeterAuthority, MeterId,
-    Money, Offer, OfferId, Package, PackageId, Program, ProgramId, Quantity, Reading, Refusal, SealedQuote,
-    SubscriptionTerms, Timestamp, Window,
+    Money, Offer, OfferId, Package, PackageId, PriceIndexId, Program, ProgramId, Quantity, Reading, Refusal,
+    SealedQuote, SubscriptionTerms, Timestamp, Window,
 };
 
 /// What was made.
@@ -235,6 +236,11 @@ impl Account {
     /// Publishes a program.
     pub async fn publish_program(&self, publication: Publication) -> Result<Created<ProgramId>, SubmitError> {
         self.make(create::program(publication)).await
+    }
+
+    /// Publishes the value of an index of one's own for a period.
+    pub async fn publish_index(&self, value: IndexValue) -> Result<Created<PriceIndexId>, SubmitError> {
+        self.make(create::index_value(self.id(), value)).await
     }
 
     /// Subscribes to a published package.

@@ -1,6 +1,6 @@
 //! Two tenants plant values, and each searches all that the interface answers for the other's.
 
-use super::town::{HOURLY, PAID, Town, publication, reference};
+use super::town::{HOURLY, PAID, Town, price_index, publication, reference};
 use crate::common::*;
 use reqwest::Method;
 use serde_json::Value;
@@ -65,6 +65,7 @@ fn paths(town: &Town, hashes: &BTreeSet<String>, blocks: u64, certificates: u64)
         ("hash", hashes.iter().cloned().collect()),
         ("package", vec![package.to_string()]),
         ("program", vec![publication().id().to_string()]),
+        ("index", vec![price_index().to_string()]),
         ("version", vec!["1".into()]),
         ("carrier", vec!["electricity".into()]),
     ];

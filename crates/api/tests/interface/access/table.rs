@@ -1,7 +1,7 @@
 //! Every endpoint of the interface's document, asked by every role about the same tenant's things. What each is answered stands
 //! in `docs/access.md`; after a change that is meant, run with `UPDATE_ACCESS=1` and commit it.
 
-use super::town::{Town, admission, publication};
+use super::town::{Town, admission, price_index, publication};
 use crate::common::*;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -96,6 +96,7 @@ async fn filled(town: &Town, path: &str, token_id: &str) -> String {
         ("key", Digest(Key::of(3, &account("alice").0).0).to_string()),
         ("package", package.to_string()),
         ("program", publication().id().to_string()),
+        ("index", price_index().to_string()),
         ("motion", motion.to_string()),
         ("version", "1".into()),
         ("beginning", account("alice").to_string()[..8].to_owned()),

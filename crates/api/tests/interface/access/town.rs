@@ -5,7 +5,9 @@ use utilidor_api::Settings;
 use utilidor_program::wasm;
 use utilidor_types::action::{NewAccount, Prepayment};
 use utilidor_types::agreement::{Service, SubscriptionTerms};
+use utilidor_types::price_index::{IndexUnit, IndexValue, PriceIndex};
 use utilidor_types::program::{Code, Manifest, Publication};
+use utilidor_types::time::DAY_MS;
 use utilidor_types::*;
 
 /// What a tenant has paid ahead, and uses in an hour: values that stand nowhere else.
@@ -32,6 +34,18 @@ pub fn publication() -> Publication {
     Publication { engine: wasm::ENGINE, code: Code::new(wat::parse_str(code).unwrap()).unwrap(), manifest }
 }
 
+/// A value of an index that the station has published.
+pub fn index_value() -> IndexValue {
+    let index = PriceIndex { name: "spot".parse().unwrap(), unit: IndexUnit::Price(PriceUnit::KilowattHour) };
+    let period = Window { from: Timestamp(0), to: Timestamp(DAY_MS) };
+    IndexValue { index, period, micro: -20_000 }
+}
+
+/// The station's index.
+pub fn price_index() -> PriceIndexId {
+    index_value().index.id(account("station"))
+}
+
 fn terms_of(world: &World, tenant: &str) -> SubscriptionTerms {
     let terms = world.terms(1);
     let service = Service { meter: Some(meter_id(&format!("{tenant}/electricity"))), ..terms.services[0].clone() };
@@ -53,6 +67,7 @@ impl Town {
         world.settle_in().await;
         world.done("station", Action::PublishPackage(world.package(1, 800_000))).await;
         world.done("station", Action::PublishProgram(Box::new(publication()))).await;
+        world.done("station", Action::PublishIndex(index_value())).await;
         for (tenant, paid) in PAID {
             let second = NewAccount::sign(
                 world.genesis.chain(),

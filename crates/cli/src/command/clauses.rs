@@ -1,0 +1,85 @@
+//! Clause sheets' files, for `utilidor program`: read, checked, and shown as they read in both languages.
+
+use crate::context::read_file;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::t;
+use crate::text::Lang;
+use serde_json::json;
+use std::path::Path;
+use utilidor_program::clauses::text::{Language, parse, prose, source};
+use utilidor_program::clauses::{Label, Sheet};
+use utilidor_types::agreement::{CodedTerms, ProgramCode};
+use utilidor_types::program::{Bilingual, CLAUSES, MAX_PARAMETER_BYTES, Manifest};
+use utilidor_types::{Bounded, Text, encode};
+
+/// Whether a path names a clause sheet.
+pub fn is_sheet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "clauses")
+}
+
+/// Reads a clause sheet's file.
+pub fn read(path: &Path) -> Result<Sheet, Failure> {
+    let bytes = read_file(path)?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{} is no text", path.display())))?;
+    let hint = "docs/guide/own-contract.md shows how a clause sheet is written";
+    parse(&text).map_err(|bad| Failure::usage(format!("{}: {bad}", path.display())).next(hint))
+}
+
+/// Says what a sheet comes to, and prints it as it is signed.
+pub fn check(path: &Path, out: &Output) -> Result<(), Failure> {
+    let sheet = read(path)?;
+    let (bytes, source) = (encode(&sheet).len(), source(&sheet));
+    let value = json!({
+        "bytes": bytes,
+        "periods": sheet.periods.count,
+        "definitions": sheet.definitions.len(),
+        "payments": sheet.payments.len(),
+        "source": source,
+    });
+    out.show(&value, |out| {
+        let facts = out.facts(vec![(t!("bytes"), format!("{bytes} / {MAX_PARAMETER_BYTES}"))]);
+        format!("{}\n{facts}\n{source}", out.word(t!("checked")))
+    });
+    Ok(())
+}
+
+/// How the terms of an agreement read, if they are a clause sheet: printed from what is signed.
+pub fn reading(out: &Output, terms: &CodedTerms) -> Option<String> {
+    if terms.code != ProgramCode::Native(CLAUSES) {
+        return None;
+    }
+    Sheet::of(terms).ok().map(|sheet| prose(&sheet, language(out)))
+}
+
+const fn language(out: &Output) -> Language {
+    match out.lang {
+        Lang::En => Language::En,
+        Lang::Zh => Language::Zh,
+    }
+}
+
+/// Shows how a sheet reads: in the output's language, or in JSON both.
+pub fn show(path: &Path, out: &Output) -> Result<(), Failure> {
+    let sheet = read(path)?;
+    let [en, zh] = [Language::En, Language::Zh].map(|language| prose(&sheet, language));
+    let value = json!({ "en": en, "zh": zh, "source": source(&sheet) });
+    out.show(&value, |out| match out.lang {
+        Lang::En => en,
+        Lang::Zh => zh,
+    });
+    Ok(())
+}
+
+/// What lines of its statements are called.
+pub fn manifest(sheet: &Sheet) -> Result<Manifest, Failure> {
+    let too_long = |error: utilidor_types::encoding::TooLong| Failure::usage(error.to_string());
+    let text = |label: &Label| -> Result<Bilingual, Failure> {
+        let (en, zh) = (Text::new(&*label.en).map_err(too_long)?, Text::new(&*label.zh).map_err(too_long)?);
+        Ok(Bilingual { en, zh })
+    };
+    let mut clauses = sheet.payments.iter().map(|payment| text(&payment.label)).collect::<Result<Vec<_>, _>>()?;
+    let carried = (Text::new("carried to the next statement"), Text::new("转入下一张账单"));
+    clauses.push(Bilingual { en: carried.0.map_err(too_long)?, zh: carried.1.map_err(too_long)? });
+    Ok(Manifest { clauses: Bounded::new(clauses).map_err(too_long)?, ..Manifest::default() })
+}
