@@ -569,3 +569,6 @@ async fn check_synchronised<E: Runtime>(databases: &Databases<E>, marshal: &epoc
 
 /// Quota of each channel and peer.
 pub(crate) const QUOTA: Quota = Quota::per_second(NZU32!(512));
+
+/// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
+pub(crate) const STACK_BYTES: usize = 16 << 20;

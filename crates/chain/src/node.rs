@@ -6,7 +6,7 @@ use crate::{
     config::{self, Config, Peer, Role},
     directory::{Directory, DirectoryError},
     disk::{self, DiskFull},
-    engine,
+    engine::{self, STACK_BYTES},
     guard::{Files, Guard, GuardError},
     handle::Handle,
     history::{self, History},
@@ -35,8 +35,6 @@ use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
-/// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
-pub(crate) const STACK_BYTES: usize = 16 << 20;
 /// Height of the chain from which synchronising is quicker than executing all blocks.
 const WORTH_SYNCHRONISING: u64 = 256;
 /// How long a clean stop may take before tasks are cut off; nothing final is lost by that.
