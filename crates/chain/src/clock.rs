@@ -5,9 +5,9 @@
 //! block's: an advance that no block carries yet is lost by a restart, and is simply repeated. Each node of the chain has a
 //! clock of its own and learns from the others what the operator asked for ([`crate::relay`]).
 
+use crate::latest;
 use commonware_runtime::Clock as RuntimeClock;
 use std::{future::pending, time::UNIX_EPOCH};
-use tokio::sync::watch;
 use utilidor_types::{Timestamp, operator::OperatorRefused};
 
 /// Why time was not advanced.
@@ -46,13 +46,13 @@ pub(crate) enum Clock {
     /// The runtime's clock: the system's, or a simulation's.
     Production,
     /// The operator's clock: the latest time asked for.
-    Development(watch::Sender<Timestamp>),
+    Development(latest::Sender<Timestamp>),
 }
 
 impl Clock {
     /// The clock of a chain: the operator's if it has a development start, else the runtime's.
     pub fn new(development_start: Option<Timestamp>) -> Self {
-        development_start.map_or(Self::Production, |start| Self::Development(watch::Sender::new(start)))
+        development_start.map_or(Self::Production, |start| Self::Development(latest::Sender::new(start)))
     }
 
     /// The clock's reading.

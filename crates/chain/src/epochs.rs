@@ -17,6 +17,7 @@ use crate::{
     engine::{Runtime, Timeouts, VIEW_RETENTION},
     feed,
     guard::Guard,
+    latest,
     pace::MAX_DRIFT_MS,
     recent::Recent,
     scheme::Scheme,
@@ -56,7 +57,6 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use utilidor_types::{Roster, Timestamp, handover::Handover};
 
@@ -158,7 +158,7 @@ pub(crate) struct Config<E: Runtime, A, B> {
     pub guard: Option<Arc<Guard>>,
     /// Whether the operators let it vote although its guard is lost.
     pub without_guard: bool,
-    pub status: watch::Sender<Option<ConsensusStatus>>,
+    pub status: latest::Sender<Option<ConsensusStatus>>,
     pub proofs: Proofs,
 }
 

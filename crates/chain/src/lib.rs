@@ -15,6 +15,7 @@
 //! | `pool`, `verification` | what waits for a block, and that it was verified once |
 //! | `block`, `application`, `executor` | what a block is, how it is built and judged |
 //! | `recent` | a memory of bounded size |
+//! | `latest` | a value that others wait for, in the order in which they came |
 //! | `clock`, `pace` | which time a block gets, and when one is built |
 //! | `store`, `archive`, `directory`, `disk` | what is kept, and where, and that it can be read and written |
 //! | `finality`, `final_blocks`, `reader` | when a block counts as final, and what can be asked about it |
@@ -47,6 +48,7 @@ mod guard;
 mod handle;
 mod handovers;
 mod history;
+pub mod latest;
 #[cfg(not(test))]
 mod network;
 #[cfg(not(test))]

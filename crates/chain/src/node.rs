@@ -10,7 +10,7 @@ use crate::{
     guard::{Files, Guard, GuardError},
     handle::Handle,
     history::{self, History},
-    network,
+    latest, network,
     pace::Pace,
     reader::Reader,
     relay::{self, Relay},
@@ -29,7 +29,7 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use utilidor_proof::{ProofError, members::keys};
 use utilidor_types::{Header, block::consensus_namespace, genesis::ChainKind};
 
@@ -95,7 +95,7 @@ pub enum NodeFailed {
 pub struct Node {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
-    ended: watch::Receiver<bool>,
+    ended: latest::Receiver<bool>,
     thread: Option<JoinHandle<Result<(), NodeFailed>>>,
     folder: PathBuf,
     keep_free: u64,
@@ -115,7 +115,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
 
     let (stop, stopped) = oneshot::channel();
     let (started_sender, started) = blocking::sync_channel(1);
-    let (ended_sender, ended) = watch::channel(false);
+    let (ended_sender, ended) = latest::channel(false);
     let thread = std::thread::Builder::new()
         .name("utilidor-chain".into())
         .stack_size(STACK_BYTES)
@@ -162,7 +162,7 @@ struct Identity {
 }
 
 /// Says that the node's thread is over, however it came to that.
-struct Ended(watch::Sender<bool>);
+struct Ended(latest::Sender<bool>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -259,7 +259,7 @@ fn run(
 }
 
 /// Returns once a final block has left too little room on the disk.
-async fn until_full(mut head: watch::Receiver<Header>, folder: &Path, keep_free: u64) -> DiskFull {
+async fn until_full(mut head: latest::Receiver<Header>, folder: &Path, keep_free: u64) -> DiskFull {
     loop {
         if let Err(full) = disk::check(folder, keep_free) {
             return full;

@@ -31,6 +31,7 @@ use crate::{
     guard::{Guard, tests::InMemory},
     handle::Handle,
     history::{self, History},
+    latest,
     pace::Pace,
     pool::PoolLimits,
     reader::Reader,
@@ -72,7 +73,6 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
 use utilidor_proof::members::keys;
 use utilidor_types::{
     AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey as AccountKey, Role, Roles, Roster,
@@ -149,16 +149,16 @@ struct Member {
     index: usize,
     honest: bool,
     /// The present life.
-    now: watch::Receiver<Option<Now>>,
+    now: latest::Receiver<Option<Now>>,
     oracle: Oracle<PublicKey, deterministic::Context>,
 }
 
 /// A node in one of its lives.
 #[derive(Clone)]
 struct Now {
-    head: watch::Receiver<Header>,
+    head: latest::Receiver<Header>,
     marshal: MarshalMailbox<Scheme, Standard<Block>>,
-    status: watch::Receiver<Option<ConsensusStatus>>,
+    status: latest::Receiver<Option<ConsensusStatus>>,
     handle: Handle,
 }
 
@@ -177,7 +177,7 @@ struct Life {
     delayed: bool,
     oracle: Oracle<PublicKey, deterministic::Context>,
     monitor: mpsc::UnboundedSender<FinalizationUpdate<PublicKey>>,
-    started: watch::Sender<Option<Now>>,
+    started: latest::Sender<Option<Now>>,
 }
 
 impl Life {
@@ -483,7 +483,7 @@ impl EngineDefinition for Consortium {
 
     async fn init(&self, simulated: InitContext<'_, PublicKey>) -> (TaskHandle<()>, Member) {
         let InitContext { context, index, delayed, oracle, channels, monitor, .. } = simulated;
-        let (sender, mut started) = watch::channel(None);
+        let (sender, mut started) = latest::channel(None);
         let honest = self.hostile.map(usize::from) != Some(index);
         let node = Life { consortium: self.clone(), index, delayed, oracle: oracle.clone(), monitor, started: sender };
         // A crash ends this task, and with it all that was started in its context; nothing of the node is left to go on.
