@@ -13,6 +13,9 @@
 #   make test              all tests
 #   make hostile ACTIONS=10000000
 #                          hostile members play that many actions, from SEED on; every finding names its seed
+#   make simulate HOURS=8  consortia under faults and hostile members, one seed after the other from SEED on; BLOCKS=200000 ends it
+#                          after as many blocks with transactions, RUNS=1 after one seed; REPORT=file keeps the report as JSON;
+#                          interrupted, it reports what was done so far. Every failure names its seed
 #   make week              the gateway reads 10,000 simulated meters for a week with all that goes wrong in one
 #   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
@@ -51,7 +54,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo network build test hostile week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
+.PHONY: help demo network build test hostile simulate week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +76,18 @@ test:
 hostile:
 	HOSTILE_ACTIONS=$(ACTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger --test hostile -- \
 		--ignored --exact --nocapture hostile_members_for_long
+
+# The binary is found before it is run, so that an interrupt reaches it and not cargo, which would not wait for its report.
+simulate: export SIMULATE_HOURS = $(HOURS)
+simulate: export SIMULATE_BLOCKS = $(BLOCKS)
+simulate: export SIMULATE_RUNS = $(RUNS)
+simulate: export SIMULATE_SEED = $(SEED)
+simulate: export SIMULATE_REPORT = $(abspath $(REPORT))
+simulate: export SIMULATE_COMMIT = $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+simulate:
+	@binary=$$($(CARGO) test --release --locked --package utilidor-chain --lib --no-run --message-format json-render-diagnostics \
+		| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1) && test -n "$$binary" && \
+		exec "$$binary" --ignored --exact --nocapture simulation::suite::the_consortium_for_long
 
 week:
 	$(CARGO) test --release --workspace --locked --test week -- --ignored

@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     executor::{Executed, execute, proposer, seal},
     final_blocks::FinalBlocks,
+    latest,
     pool::{Candidate, Pool, Room, Spent},
     scheme::Scheme,
     sets::usable,
@@ -22,7 +23,6 @@ use commonware_runtime::Spawner;
 use commonware_storage::Context as StorageContext;
 use futures::StreamExt as _;
 use std::sync::Arc;
-use tokio::sync::watch;
 use tracing::{debug, error, warn};
 use utilidor_ledger::{Inadmissible, Outcome};
 use utilidor_types::{
@@ -55,7 +55,7 @@ pub(crate) struct LedgerApplication {
     /// The blocks that were executed last.
     pub blocks: Arc<FinalBlocks>,
     /// The last block whose state can be read; that state may not be on disk yet.
-    pub applied: watch::Sender<Header>,
+    pub applied: latest::Sender<Header>,
 }
 
 impl LedgerApplication {

@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: mending. What to do is in `docs/operating.md`.
 
-use crate::store::ARCHIVE_SECTION;
+use crate::{latest, store::ARCHIVE_SECTION};
 use commonware_consensus::{
     marshal::store::{Blocks, Certificates},
     simplex::types::Finalization,
@@ -21,7 +21,6 @@ use std::{
     fmt::Display,
     sync::{Arc, Mutex},
 };
-use tokio::sync::watch;
 use tracing::error;
 use utilidor_types::block::Header;
 
@@ -40,12 +39,12 @@ pub(crate) struct Damage {
     /// Folder of each archive's values, below the node's storage.
     folders: [String; 2],
     /// The last block whose state can be read.
-    applied: watch::Receiver<Header>,
+    applied: latest::Receiver<Header>,
     found: Mutex<BTreeMap<(Part, u64), String>>,
 }
 
 impl Damage {
-    pub fn new(blocks: &str, certificates: &str, applied: watch::Receiver<Header>) -> Self {
+    pub fn new(blocks: &str, certificates: &str, applied: latest::Receiver<Header>) -> Self {
         let folders = [blocks, certificates].map(|name| format!("{name}-values"));
         Self { folders, applied, found: Mutex::default() }
     }

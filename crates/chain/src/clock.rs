@@ -5,10 +5,16 @@
 //! block's: an advance that no block carries yet is lost by a restart, and is simply repeated. Each node of the chain has a
 //! clock of its own and learns from the others what the operator asked for ([`crate::relay`]).
 
+use crate::latest;
 use commonware_runtime::Clock as RuntimeClock;
-use std::{future::pending, time::UNIX_EPOCH};
-use tokio::sync::watch;
+use std::{
+    future::pending,
+    time::{Duration, UNIX_EPOCH},
+};
 use utilidor_types::{Timestamp, operator::OperatorRefused};
+
+/// How far two nodes' clocks may be apart, for them to connect.
+pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(5);
 
 /// Why time was not advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +52,13 @@ pub(crate) enum Clock {
     /// The runtime's clock: the system's, or a simulation's.
     Production,
     /// The operator's clock: the latest time asked for.
-    Development(watch::Sender<Timestamp>),
+    Development(latest::Sender<Timestamp>),
 }
 
 impl Clock {
     /// The clock of a chain: the operator's if it has a development start, else the runtime's.
     pub fn new(development_start: Option<Timestamp>) -> Self {
-        development_start.map_or(Self::Production, |start| Self::Development(watch::Sender::new(start)))
+        development_start.map_or(Self::Production, |start| Self::Development(latest::Sender::new(start)))
     }
 
     /// The clock's reading.

@@ -9,7 +9,7 @@ use crate::{
     final_blocks::FinalBlocks,
     finality::{FinalityReporter, advance},
     handovers::{self, Asking},
-    history,
+    history, latest,
     pace::{Pace, Paced},
     pool::{Pool, PoolLimits},
     relay,
@@ -58,7 +58,6 @@ use commonware_utils::{NZDuration, NZU32, NZU64, NZUsize};
 use futures::future::Either;
 use rand_core::CryptoRng;
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
-use tokio::sync::watch;
 use tracing::warn;
 use utilidor_proof::inclusion::{MAX_LOG_ENTRY_BYTES, StateCell, StateKey};
 use utilidor_types::{
@@ -146,15 +145,15 @@ pub(crate) struct Running<E: Runtime> {
     pub verifier: Verifier,
     pub blocks: Arc<FinalBlocks>,
     /// The last final block: it is on disk, and its state follows.
-    pub head: watch::Receiver<Header>,
+    pub head: latest::Receiver<Header>,
     /// The last block whose state can be read.
-    pub applied: watch::Receiver<Header>,
+    pub applied: latest::Receiver<Header>,
     pub databases: Databases<E>,
     pub marshal: MarshalMailbox<Scheme, Standard<Block>>,
     /// What of the archives cannot be read.
     pub damage: Arc<Damage>,
     pub sets: Sets,
-    pub status: watch::Receiver<Option<ConsensusStatus>>,
+    pub status: latest::Receiver<Option<ConsensusStatus>>,
     pub proofs: Proofs,
     /// Ends only if consensus stops.
     pub consensus: TaskHandle<()>,
@@ -309,8 +308,8 @@ where
     );
     broadcast.start(network.broadcast);
 
-    let (applied_sender, applied) = watch::channel(genesis_block.header().clone());
-    let (head_sender, head) = watch::channel(genesis_block.header().clone());
+    let (applied_sender, applied) = latest::channel(genesis_block.header().clone());
+    let (head_sender, head) = latest::channel(genesis_block.header().clone());
     let names = ["blocks", "finalizations"].map(|name| format!("{partition}-{name}"));
     let damage = Arc::new(Damage::new(&names[0], &names[1], applied.clone()));
     let finalizations = prunable::Archive::init(
@@ -327,7 +326,7 @@ where
 
     let mut kept = sets::Kept::open(context.child("kept"), format!("{partition}-handovers"), &sets).await;
     learn_from_archive(&sets, &mut kept, &epocher, &finalizations, &blocks).await;
-    let (blocker, status) = (network.blocker.clone(), watch::Sender::new(None));
+    let (blocker, status) = (network.blocker.clone(), latest::Sender::new(None));
     let asking = handovers::start(context.child("handovers"), sets.clone(), head.clone(), blocker, network.handovers);
 
     let mut plan = SyncPlan::init(context.child("plan"), format!("{partition}-plan-")).await;
@@ -569,3 +568,6 @@ async fn check_synchronised<E: Runtime>(databases: &Databases<E>, marshal: &epoc
 
 /// Quota of each channel and peer.
 pub(crate) const QUOTA: Quota = Quota::per_second(NZU32!(512));
+
+/// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
+pub(crate) const STACK_BYTES: usize = 16 << 20;

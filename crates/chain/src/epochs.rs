@@ -14,10 +14,11 @@
 
 use crate::{
     block::Block,
+    clock::CLOCK_ERROR,
     engine::{Runtime, Timeouts, VIEW_RETENTION},
     feed,
     guard::Guard,
-    network,
+    latest,
     pace::MAX_DRIFT_MS,
     recent::Recent,
     scheme::Scheme,
@@ -57,13 +58,12 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use utilidor_types::{Roster, Timestamp, handover::Handover};
 
 /// How far two members' clocks can be apart: each may differ from a third one, with which both are connected, by as much as
 /// connections allow.
-const CLOCK_ERROR_MS: u64 = 2 * network::CLOCK_ERROR.as_millis() as u64;
+const CLOCK_ERROR_MS: u64 = 2 * CLOCK_ERROR.as_millis() as u64;
 /// Time between two answers to a peer that is in an earlier epoch.
 const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 /// Peers whose last answer is remembered.
@@ -160,7 +160,7 @@ pub(crate) struct Config<E: Runtime, A, B> {
     pub guard: Option<Arc<Guard>>,
     /// Whether the operators let it vote although its guard is lost.
     pub without_guard: bool,
-    pub status: watch::Sender<Option<ConsensusStatus>>,
+    pub status: latest::Sender<Option<ConsensusStatus>>,
     pub proofs: Proofs,
 }
 

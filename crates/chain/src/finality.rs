@@ -4,12 +4,11 @@
 //! whatever happens to this node. The head moves at once; the state follows, beside the next block. After a crash the engine
 //! hands over again what the state does not hold yet.
 
-use crate::{block::Block, final_blocks::FinalBlocks, pool::Pool};
+use crate::{block::Block, final_blocks::FinalBlocks, latest, pool::Pool};
 use commonware_actor::Feedback;
 use commonware_consensus::{Reporter, marshal::Update};
 use commonware_cryptography::Digestible as _;
 use std::sync::Arc;
-use tokio::sync::watch;
 use utilidor_types::block::Header;
 
 /// Moves the head with the final blocks and passes them on to `R`, which applies them.
@@ -18,7 +17,7 @@ pub(crate) struct FinalityReporter<R> {
     pub inner: R,
     pub blocks: Arc<FinalBlocks>,
     pub pool: Arc<Pool>,
-    pub head: watch::Sender<Header>,
+    pub head: latest::Sender<Header>,
 }
 
 impl<R: Reporter<Activity = Update<Block>>> Reporter for FinalityReporter<R> {
@@ -37,7 +36,7 @@ impl<R: Reporter<Activity = Update<Block>>> Reporter for FinalityReporter<R> {
 }
 
 /// Moves `to` forward to `header`; never back.
-pub(crate) fn advance(to: &watch::Sender<Header>, header: &Header) {
+pub(crate) fn advance(to: &latest::Sender<Header>, header: &Header) {
     to.send_if_modified(|current| {
         let newer = header.height > current.height;
         if newer {

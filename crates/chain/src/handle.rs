@@ -4,6 +4,7 @@ use crate::{
     clock::{AdvanceTimeRefused, Clock},
     engine::{Running, Runtime},
     epochs::ConsensusStatus,
+    latest,
     pool::{Candidate, Dropped, Pool, PoolRefused, Standing},
     reader::{ReadError, ReceiptProof, Request, TransactionProof},
     relay::PassedOn,
@@ -16,7 +17,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use utilidor_proof::document::{CertificatesProof, StateProof};
 use utilidor_proof::inclusion::FinalHeader;
 use utilidor_types::{
@@ -80,10 +81,10 @@ pub struct Handle {
     pub(crate) clock: Arc<Clock>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) verifier: Verifier,
-    pub(crate) head: watch::Receiver<Header>,
+    pub(crate) head: latest::Receiver<Header>,
     pub(crate) reader: mpsc::Sender<Request>,
     pub(crate) relay: mpsc::Sender<PassedOn>,
-    pub(crate) status: watch::Receiver<Option<ConsensusStatus>>,
+    pub(crate) status: latest::Receiver<Option<ConsensusStatus>>,
     pub(crate) sets: Sets,
     pub(crate) proofs: Proofs,
 }
@@ -245,7 +246,7 @@ impl Handle {
     }
 
     /// Follows the number of transactions dropped so far: it changes when [`Self::dropped`] has something new to say.
-    pub fn drops(&self) -> watch::Receiver<u64> {
+    pub fn drops(&self) -> latest::Receiver<u64> {
         self.pool.drops.subscribe()
     }
 
@@ -262,7 +263,7 @@ impl Handle {
     }
 
     /// Follows the header of the last final block. Slow receivers skip headers, never miss the last.
-    pub fn subscribe(&self) -> watch::Receiver<Header> {
+    pub fn subscribe(&self) -> latest::Receiver<Header> {
         self.head.clone()
     }
 

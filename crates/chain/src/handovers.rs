@@ -5,13 +5,13 @@
 //! sets themselves, so a peer can keep something back but not lie; who sends what does not verify is blocked. The newest set is
 //! known once more of its members than can be faulty have answered with nothing newer.
 
-use crate::{engine::Runtime, sets::Sets};
+use crate::{engine::Runtime, latest, sets::Sets};
 use borsh::{BorshDeserialize, BorshSerialize};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender, block};
 use commonware_utils::{Faults as _, N3f1};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use utilidor_types::{
     Bounded, Header, decode, encode,
     handover::{Handover, MAX_HANDOVER_BYTES},
@@ -59,7 +59,7 @@ impl Asking {
 pub(crate) fn start<E, S, R, B>(
     context: E,
     sets: Sets,
-    head: watch::Receiver<Header>,
+    head: latest::Receiver<Header>,
     blocker: B,
     (sender, receiver): (S, R),
 ) -> Asking
@@ -78,7 +78,7 @@ where
 struct Actor<E, S, B> {
     context: E,
     sets: Sets,
-    head: watch::Receiver<Header>,
+    head: latest::Receiver<Header>,
     blocker: B,
     sender: S,
     search: Option<Search>,

@@ -5,6 +5,7 @@
 //! compared with where a connection comes from; the key is what counts.
 
 use crate::{
+    clock::CLOCK_ERROR,
     config::Peer,
     engine::{CHANNELS, Ends, Network, QUOTA, Runtime, max_message_bytes},
     epochs::Connections,
@@ -26,15 +27,12 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    time::Duration,
 };
 use tracing::warn;
 use utilidor_proof::members as proof;
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{Genesis, NodeAddress, PublicKey, Roster};
 
-/// How far two nodes' clocks may be apart, for them to connect.
-pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(5);
 /// Validators that a node can have to know at once: those of an epoch, and those of the ones before and after it.
 const MOST_VALIDATORS: usize = 3 * MAX_VALIDATORS;
 

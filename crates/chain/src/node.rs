@@ -6,11 +6,11 @@ use crate::{
     config::{self, Config, Peer, Role},
     directory::{Directory, DirectoryError},
     disk::{self, DiskFull},
-    engine,
+    engine::{self, STACK_BYTES},
     guard::{Files, Guard, GuardError},
     handle::Handle,
     history::{self, History},
-    network,
+    latest, network,
     pace::Pace,
     reader::Reader,
     relay::{self, Relay},
@@ -29,15 +29,13 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use utilidor_proof::{ProofError, members::keys};
 use utilidor_types::genesis::{ChainKind, GenesisRefused};
 use utilidor_types::{Header, block::consensus_namespace};
 
 /// Threads that drive the node.
 const DRIVERS: usize = 2;
-/// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
-pub(crate) const STACK_BYTES: usize = 16 << 20;
 /// Height of the chain from which synchronising is quicker than executing all blocks.
 const WORTH_SYNCHRONISING: u64 = 256;
 /// How long a clean stop may take before tasks are cut off; nothing final is lost by that.
@@ -101,7 +99,7 @@ pub enum NodeFailed {
 pub struct Node {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
-    ended: watch::Receiver<bool>,
+    ended: latest::Receiver<bool>,
     thread: Option<JoinHandle<Result<(), NodeFailed>>>,
     folder: PathBuf,
     keep_free: u64,
@@ -122,7 +120,7 @@ pub fn start(config: Config) -> Result<Node, StartError> {
 
     let (stop, stopped) = oneshot::channel();
     let (started_sender, started) = blocking::sync_channel(1);
-    let (ended_sender, ended) = watch::channel(false);
+    let (ended_sender, ended) = latest::channel(false);
     let thread = std::thread::Builder::new()
         .name("utilidor-chain".into())
         .stack_size(STACK_BYTES)
@@ -169,7 +167,7 @@ struct Identity {
 }
 
 /// Says that the node's thread is over, however it came to that.
-struct Ended(watch::Sender<bool>);
+struct Ended(latest::Sender<bool>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -266,7 +264,7 @@ fn run(
 }
 
 /// Returns once a final block has left too little room on the disk.
-async fn until_full(mut head: watch::Receiver<Header>, folder: &Path, keep_free: u64) -> DiskFull {
+async fn until_full(mut head: latest::Receiver<Header>, folder: &Path, keep_free: u64) -> DiskFull {
     loop {
         if let Err(full) = disk::check(folder, keep_free) {
             return full;

@@ -18,7 +18,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use utilidor_ledger::Inadmissible;
 use utilidor_types::{
     AccountId, MemberId, SignedTransaction, Timestamp, TransactionHash, VerifiedTransaction, time::HOUR_MS,
@@ -27,6 +27,7 @@ use utilidor_types::{
 
 use crate::{
     block::{Body, MAX_BLOCK_TRANSACTIONS, TRANSACTION_OVERHEAD},
+    latest,
     recent::Recent,
 };
 
@@ -369,7 +370,7 @@ pub(crate) struct Pool {
     /// Signalled when there may be something new to propose.
     pub changed: Notify,
     /// How many transactions were dropped.
-    pub drops: watch::Sender<u64>,
+    pub drops: latest::Sender<u64>,
 }
 
 /// What fits in a block.
@@ -418,7 +419,7 @@ impl Pool {
             dropped: Recent::new(MAX_DROPPED),
             drops: 0,
         };
-        Self { limits, inner: Mutex::new(inner), changed: Notify::new(), drops: watch::Sender::new(0) }
+        Self { limits, inner: Mutex::new(inner), changed: Notify::new(), drops: latest::Sender::new(0) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -9,6 +9,7 @@ use crate::{
     engine::{Running, Runtime},
     final_blocks::FinalBlocks,
     history::{Asking, Fetched},
+    latest,
     pool::Standing,
     scheme::Scheme,
     store::{Databases, first_held, receipts_position},
@@ -25,7 +26,7 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::document::{CertificatesProof, StateProof};
 use utilidor_proof::inclusion::{
@@ -148,8 +149,8 @@ pub(crate) struct Reader<E: Runtime> {
     marshal: MarshalMailbox<Scheme, Standard<Block>>,
     databases: Databases<E>,
     blocks: Arc<FinalBlocks>,
-    head: watch::Receiver<Header>,
-    applied: watch::Receiver<Header>,
+    head: latest::Receiver<Header>,
+    applied: latest::Receiver<Header>,
     damage: Arc<Damage>,
     history: Asking,
 }

@@ -11,6 +11,7 @@ use crate::{
     engine::Runtime,
     epochs::ConsensusStatus,
     handle::{Handle, SubmitRefused},
+    latest,
 };
 use bytes::Bytes;
 use commonware_codec::{Decode as _, Encode as _, RangeCfg};
@@ -20,7 +21,7 @@ use std::{
     collections::VecDeque,
     time::{Duration, SystemTime},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use utilidor_proof::members::validator;
 use utilidor_types::{
     block::transaction_hash, decode, encode, operator::AdvanceTime, transaction::MAX_TRANSACTION_BYTES,
@@ -83,7 +84,7 @@ pub(crate) struct Relay<E, B> {
     pub context: E,
     pub handle: Handle,
     pub me: PublicKey,
-    pub status: watch::Receiver<Option<ConsensusStatus>>,
+    pub status: latest::Receiver<Option<ConsensusStatus>>,
     pub blocker: B,
 }
 
@@ -104,7 +105,7 @@ impl<E: Runtime, B: Blocker<PublicKey = PublicKey>> Relay<E, B> {
 struct Outward<S> {
     handle: Handle,
     me: PublicKey,
-    status: watch::Receiver<Option<ConsensusStatus>>,
+    status: latest::Receiver<Option<ConsensusStatus>>,
     sender: S,
     /// By the time when each was sent last.
     remembered: VecDeque<(SystemTime, Bytes)>,

@@ -50,7 +50,6 @@ fn a_member_that_joins_late_executes_every_block() {
 }
 
 #[test]
-#[ignore = "tokio's watch channel wakes who waits for it in a random order; the rest of a run follows from its seed"]
 fn a_seed_repeats_its_run() {
     on_a_stack(|| {
         let crash = Crash::Random { frequency: Duration::from_secs(3), downtime: Duration::from_secs(2), count: 1 };

@@ -12,8 +12,9 @@ use rand_core::{TryCryptoRng, TryRng};
 use std::{
     future::{Future, pending},
     ops::RangeInclusive,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -30,12 +31,24 @@ pub struct Machine {
     ends_at: AtomicU64,
     /// Told when it has.
     pub ended: Notify,
+    /// What each operation waits for, if the disk is slow.
+    slow: Mutex<Option<Pause>>,
 }
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Makes waits of the same length.
+type Pause = Arc<dyn Fn() -> Wait + Send + Sync>;
 
 impl Default for Machine {
     fn default() -> Self {
         let ends_at = AtomicU64::new(u64::MAX);
-        Self { skew: AtomicI64::default(), operations: AtomicU64::default(), ends_at, ended: Notify::new() }
+        Self {
+            skew: AtomicI64::default(),
+            operations: AtomicU64::default(),
+            ends_at,
+            ended: Notify::new(),
+            slow: Mutex::default(),
+        }
     }
 }
 
@@ -60,6 +73,11 @@ impl Machine {
         }
     }
 
+    /// From now on each operation takes this long.
+    pub fn slow_down(&self, clock: impl Clock, by: Duration) {
+        *self.slow.lock().unwrap() = Some(Arc::new(move || -> Wait { Box::pin(clock.sleep(by)) }));
+    }
+
     /// Counts an operation. The one at which the node ends never answers, and none after it.
     async fn operate(&self) {
         let operation = self.operations.fetch_add(1, Ordering::Relaxed);
@@ -69,6 +87,10 @@ impl Machine {
         }
         if operation >= ends_at {
             pending::<()>().await;
+        }
+        let pause = self.slow.lock().unwrap().as_ref().map(|pause| pause());
+        if let Some(pause) = pause {
+            pause.await;
         }
     }
 

@@ -1,59 +1,25 @@
 //! One member of four does not play by the rules: the others keep one history, go on, and none of them blocks another.
 
-use super::wire::{Channel, Sent};
+use super::behaviours::{self, Hostile, does, read_vote};
+use super::wire::Channel;
 use super::*;
-use bytes::{BufMut as _, Bytes, BytesMut};
-use commonware_codec::{DecodeExt as _, Encode as _, varint::UInt};
+use bytes::Bytes;
+use commonware_codec::DecodeExt as _;
 use commonware_consensus::Viewable as _;
-use commonware_consensus::simplex::types::{Certificate, Finalize, Notarize, Nullify, Proposal, Vote};
+use commonware_consensus::simplex::types::{Certificate, Vote};
 use commonware_cryptography::sha256;
 use commonware_glue::simulate::action::Crash;
 use commonware_p2p::utils::mux;
-use std::sync::Mutex;
-use utilidor_types::{block::consensus_namespace, operator::AdvanceTime};
 
 /// The member that does not play by the rules.
 const HOSTILE: u8 = 1;
 
-type Members = Vec<PublicKey>;
-
-/// A conduct that is a function of what it is to send.
-struct Does<F>(F);
-
-impl<F: Fn(Channel, Members, Bytes) -> Vec<Sent> + Send + Sync + 'static> Conduct for Does<F> {
-    fn send(&self, channel: Channel, to: Members, message: Bytes) -> Vec<Sent> {
-        (self.0)(channel, to, message)
-    }
-}
-
-fn does(conduct: impl Fn(Channel, Members, Bytes) -> Vec<Sent> + Send + Sync + 'static) -> Arc<dyn Conduct> {
-    Arc::new(Does(conduct))
-}
-
-/// A vote on its channel: the epoch by which it is sorted, and what it says.
-fn read_vote(message: &Bytes) -> Option<(u64, Vote<Scheme, sha256::Digest>)> {
-    let (epoch, vote) = mux::parse(message.clone().into()).ok()?;
-    Some((epoch, Vote::decode(vote).ok()?))
-}
-
-fn sorted_under(epoch: u64, message: impl AsRef<[u8]>) -> Bytes {
-    let mut bytes = BytesMut::new();
-    bytes.put_slice(&UInt(epoch).encode());
-    bytes.put_slice(message.as_ref());
-    bytes.freeze()
-}
-
-/// The hostile member's scheme, with no guard to hold it back.
-fn hostile_scheme(consortium: &Consortium) -> Scheme {
-    let voter = Voter { key: key(HOSTILE), guard: None };
-    Scheme::new(&consensus_namespace(consortium.genesis.chain()), consortium.set(0), Some(&voter))
-}
-
 /// Four members, of whom one has this conduct.
-fn with(conduct: impl Fn(&Consortium) -> Arc<dyn Conduct>) -> Consortium {
+fn with(conduct: impl Fn(&Hostile) -> Arc<dyn Conduct>) -> Consortium {
     let mut consortium = Consortium::new();
-    consortium.conduct[usize::from(HOSTILE)] = conduct(&consortium);
-    consortium.hostile = Some(HOSTILE);
+    let hostile = Hostile { consortium: consortium.clone(), index: HOSTILE };
+    consortium.conduct[usize::from(HOSTILE)] = conduct(&hostile);
+    consortium.hostile = BTreeSet::from([HOSTILE]);
     consortium
 }
 
@@ -102,118 +68,35 @@ fn one_seed(plan: impl FnOnce() -> PlanBuilder<Consortium> + Send + 'static) {
 
 #[test]
 fn a_member_that_votes_for_two_proposals_in_a_view_is_blocked() {
-    one_seed(|| {
-        let consortium = with(|consortium| {
-            let scheme = hostile_scheme(consortium);
-            does(move |channel, to, message| {
-                let mut sent = vec![(to.clone(), message.clone())];
-                if channel == Channel::Votes
-                    && let Some((epoch, Vote::Notarize(vote))) = read_vote(&message)
-                {
-                    let proposal = vote.proposal;
-                    let other = Proposal::new(proposal.round, proposal.parent, sha256::Digest([9; 32]));
-                    let other = Vote::Notarize(Notarize::sign(&scheme, other).unwrap());
-                    sent.push((to, sorted_under(epoch, other.encode())));
-                }
-                sent
-            })
-        });
-        withstands(consortium, 40).property(HostileBlocked { proved: true })
-    });
+    one_seed(|| withstands(with(behaviours::votes_for_two_proposals), 40).property(HostileBlocked { proved: true }));
 }
 
 #[test]
 fn a_member_that_votes_for_finality_and_against_it_is_blocked() {
     one_seed(|| {
-        let consortium = with(|consortium| {
-            let scheme = hostile_scheme(consortium);
-            does(move |channel, to, message| {
-                let mut sent = vec![(to.clone(), message.clone())];
-                if channel == Channel::Votes
-                    && let Some((epoch, Vote::Finalize(vote))) = read_vote(&message)
-                {
-                    let against: Vote<Scheme, sha256::Digest> =
-                        Vote::Nullify(Nullify::sign::<sha256::Digest>(&scheme, vote.proposal.round).unwrap());
-                    sent.push((to, sorted_under(epoch, against.encode())));
-                }
-                sent
-            })
-        });
-        withstands(consortium, 40).property(HostileBlocked { proved: true })
+        withstands(with(behaviours::votes_for_finality_and_against), 40).property(HostileBlocked { proved: true })
     });
 }
 
 #[test]
 fn a_member_that_votes_for_finality_of_what_nobody_proposed_changes_nothing() {
-    one_seed(|| {
-        let consortium = with(|consortium| {
-            let scheme = hostile_scheme(consortium);
-            does(move |channel, to, message| match read_vote(&message) {
-                Some((epoch, Vote::Finalize(vote))) if channel == Channel::Votes => {
-                    let proposal = vote.proposal;
-                    let other = Proposal::new(proposal.round, proposal.parent, sha256::Digest([9; 32]));
-                    let other = Vote::Finalize(Finalize::sign(&scheme, other).unwrap());
-                    vec![(to, sorted_under(epoch, other.encode()))]
-                }
-                _ => vec![(to, message)],
-            })
-        });
-        withstands(consortium, 40)
-    });
+    one_seed(|| withstands(with(behaviours::votes_for_finality_of_nothing), 40));
 }
 
 #[test]
 fn a_member_whose_votes_are_forged_is_blocked() {
-    one_seed(|| {
-        let consortium = with(|_| {
-            does(|channel, to, message| {
-                let mut bytes = message.to_vec();
-                if channel == Channel::Votes
-                    && let Some(last) = bytes.last_mut()
-                {
-                    *last ^= 1;
-                }
-                vec![(to, bytes.into())]
-            })
-        });
-        withstands(consortium, 30).property(HostileBlocked { proved: false })
-    });
+    one_seed(|| withstands(with(behaviours::forges_votes), 30).property(HostileBlocked { proved: false }));
 }
 
 #[test]
 fn a_member_that_repeats_old_votes_changes_nothing() {
-    one_seed(|| {
-        let consortium = with(|_| {
-            let old = Mutex::new(Vec::new());
-            does(move |channel, to, message| {
-                let mut sent = vec![(to.clone(), message.clone())];
-                if channel == Channel::Votes {
-                    let mut old = old.lock().unwrap();
-                    sent.extend(old.iter().rev().take(3).map(|vote: &Bytes| (to.clone(), vote.clone())));
-                    sent.extend(old.first().map(|vote| (to, vote.clone())));
-                    old.push(message);
-                }
-                sent
-            })
-        });
-        withstands(consortium, 40)
-    });
+    one_seed(|| withstands(with(behaviours::repeats_old_votes), 40));
 }
 
 #[test]
 fn a_member_that_hints_at_epochs_that_do_not_exist_changes_nothing() {
     one_seed(|| {
-        let consortium = with(|_| {
-            does(|channel, to, message| {
-                let mut sent = vec![(to.clone(), message.clone())];
-                if matches!(channel, Channel::Votes | Channel::Certificates) {
-                    for epoch in [1, 7, u64::MAX] {
-                        sent.push((to.clone(), sorted_under(epoch, &message)));
-                    }
-                }
-                sent
-            })
-        });
+        let consortium = with(behaviours::hints_at_later_epochs);
         withstands(Consortium { epoch_length: 10, ..consortium }, 45)
     });
 }
@@ -225,10 +108,9 @@ fn a_member_that_sends_junk_on_any_channel_changes_nothing() {
             let consortium = with(|_| {
                 let count = AtomicU64::new(0);
                 does(move |on, to, message| {
-                    let mut sent = vec![(to.clone(), message.clone())];
+                    let mut sent = vec![(to.clone(), message)];
                     if on == channel {
-                        let junk = count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-                        sent.push((to, sorted_under(0, [&junk[..], &[0xff; 40]].concat())));
+                        sent.push((to, behaviours::junk(&count)));
                     }
                     sent
                 })
@@ -241,59 +123,31 @@ fn a_member_that_sends_junk_on_any_channel_changes_nothing() {
 #[test]
 fn a_member_that_wishes_to_move_a_production_chains_time_is_blocked_and_moves_none() {
     one_seed(|| {
-        let consortium = with(|consortium| {
-            let to = Timestamp(u64::try_from(EPOCH_MS).unwrap() + 3_600_000);
-            let wish = AdvanceTime::sign(consortium.genesis.chain(), to, &client());
-            let wish = Bytes::from([&[0][..], &encode(&wish)[..]].concat());
-            does(move |channel, to, message| {
-                let mut sent = vec![(to.clone(), message)];
-                if channel == Channel::Transactions {
-                    sent.push((to, wish.clone()));
-                }
-                sent
-            })
-        });
+        let consortium = with(behaviours::wishes_to_move_time);
         withstands(consortium, 30).property(HostileBlocked { proved: false }).property(TrueTime { height: 30 })
     });
 }
 
 #[test]
 fn a_member_that_keeps_its_blocks_to_itself_costs_its_turns_only() {
-    one_seed(|| {
-        let consortium = with(|_| {
-            does(|channel, to, message| match channel {
-                Channel::Broadcast | Channel::Backfill => Vec::new(),
-                _ => vec![(to, message)],
-            })
-        });
-        withstands(consortium, 40)
-    });
+    one_seed(|| withstands(with(behaviours::withholds_blocks), 40));
 }
 
 #[test]
 fn a_member_that_shows_its_blocks_to_one_other_only_stops_nobody() {
-    one_seed(|| {
-        let consortium = with(|_| {
-            let chosen = key(3).public_key();
-            does(move |channel, to, message| match channel {
-                Channel::Broadcast => vec![(to.into_iter().filter(|peer| *peer == chosen).collect(), message)],
-                _ => vec![(to, message)],
-            })
-        });
-        withstands(consortium, 40)
-    });
+    one_seed(|| withstands(with(behaviours::shows_blocks_to_one), 40));
 }
 
 #[test]
 fn a_member_that_is_silent_stops_nobody() {
-    one_seed(|| withstands(with(|_| does(|_, _, _| Vec::new())), 40));
+    one_seed(|| withstands(with(behaviours::is_silent), 40));
 }
 
 #[test]
 fn a_clock_that_is_an_hour_off_costs_its_members_turns_only_and_moves_no_time() {
     for skew in [3_600_000, -3_600_000] {
         one_seed(move || {
-            let mut consortium = with(|_| Arc::new(Honest));
+            let mut consortium = with(|_| Arc::new(Honest) as Arc<dyn Conduct>);
             consortium.skew[usize::from(HOSTILE)] = skew;
             withstands(consortium, 30).property(TrueTime { height: 30 })
         });
@@ -388,12 +242,9 @@ fn junk_for_a_node_that_synchronises_is_refused() {
             let consortium = with(|_| {
                 let late = late.clone();
                 does(move |on, to, message| {
-                    let mut bytes = message.to_vec();
-                    if on == channel && to.contains(&late) {
-                        let at = bytes.len() * 2 / 3;
-                        bytes[at] ^= 0x55;
-                    }
-                    vec![(to, bytes.into())]
+                    let garbled =
+                        (on == channel && to.contains(&late)).then(|| behaviours::garbles(on, &message)).flatten();
+                    vec![(to, garbled.unwrap_or(message))]
                 })
             });
             let consortium = Consortium { nodes: 5, synchronise: Some(30), epoch_length: 20, ..consortium };

@@ -11,14 +11,25 @@
 //! | `crashes` | a node's machine ends at a storage operation |
 //! | `voters` | a voter loses its disk or its vote guard |
 //! | `followers` | nodes without a vote |
-//! | `hostile` | a member that does not play by the rules |
+//! | `behaviours`, `hostile` | a member that does not play by the rules |
+//! | `life`, `properties` | a node from its start to its end; what must hold at the end of every run |
+//! | `coverage` | which faults, behaviours and actions really occurred |
+//! | `clients` | members' clients ask for whatever the ledger offers, and execute every block anew |
+//! | `scenario`, `suite` | everything at once, drawn from a seed: some seeds as a test, more with `make simulate` |
 
 mod agreement;
+mod behaviours;
+mod clients;
 mod context;
+mod coverage;
 mod crashes;
 mod followers;
 mod hostile;
+mod life;
+mod properties;
+mod scenario;
 mod succession;
+mod suite;
 mod voters;
 mod wire;
 
@@ -26,18 +37,19 @@ use crate::{
     application::Council,
     block::Block,
     clock::Clock,
-    engine::{self, Network, QUOTA, Running, max_message_bytes},
+    engine::{self, Network, QUOTA, Running, STACK_BYTES, max_message_bytes},
     epochs::{Connections, ConsensusStatus},
     guard::{Guard, tests::InMemory},
     handle::Handle,
     history::{self, History},
-    node::STACK_BYTES,
+    latest,
     pace::Pace,
     pool::PoolLimits,
     reader::Reader,
     relay::{self, Relay},
     scheme::{Scheme, Voter},
 };
+use clients::Clients;
 use commonware_consensus::{
     marshal::{Identifier, core::Mailbox as MarshalMailbox, standard::Standard},
     types::{Epoch, Height, Round, View},
@@ -60,6 +72,9 @@ use commonware_runtime::{
 };
 use commonware_utils::{NZUsize, channel::mpsc, ordered::Set};
 use context::{Machine, Node};
+use coverage::{Coverage, Kind};
+use life::{Life, Loss, Now, Place, Rot};
+use properties::{NobodyBlocked, OneHistory, Verdict};
 use std::{
     collections::BTreeSet,
     future::Future,
@@ -71,9 +86,8 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
-use tokio::sync::watch;
 use utilidor_proof::members::keys;
 use utilidor_types::{
     AccountId, Action, Bounded, Genesis, Money, PrivateKey, PublicKey as AccountKey, Role, Roles, Roster,
@@ -90,42 +104,21 @@ pub type PublicKey = ed25519::PublicKey;
 
 const MEMBERS: u8 = 4;
 /// Nodes of a simulation at most.
-const MAX_NODES: usize = 10;
+const MAX_NODES: usize = 13;
 /// Time between two transactions of the simulated client.
 const CLIENT_PAUSE: Duration = Duration::from_millis(70);
-/// Time at which the simulated clocks begin, in milliseconds: so late that a clock can be slow by a day.
-const EPOCH_MS: i64 = 1_000_000_000_000;
+/// Time at which the simulated clocks begin, in milliseconds: so late that a clock can be slow by a day, and an hour after the
+/// time from which on the clients register meters.
+const EPOCH_MS: i64 = 1_735_664_400_000;
 const SEEDS: [u64; 2] = [11, 12];
-
-/// What a node keeps besides its data, in all its lives.
-#[derive(Default)]
-struct Place {
-    machine: Arc<Machine>,
-    guard: InMemory,
-    lives: AtomicU64,
-    /// The last height that it has told to be final.
-    told: AtomicU64,
-}
-
-/// What a node finds when it starts again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Loss {
-    /// All that it wrote.
-    #[default]
-    Nothing,
-    /// No data, but its vote guard.
-    Data,
-    /// Its data, but no vote guard.
-    Guard,
-    /// Neither.
-    Everything,
-}
 
 /// A consortium to simulate.
 #[derive(Clone)]
 struct Consortium {
     genesis: Arc<Genesis>,
-    /// All nodes. In the first epoch the first [`MEMBERS`] sign.
+    /// How many sign.
+    members: u8,
+    /// All nodes. In the first epoch the first of them sign.
     nodes: u8,
     /// How far the set of validators moves along the nodes with each epoch.
     stride: u8,
@@ -138,8 +131,15 @@ struct Consortium {
     client_at_last: bool,
     places: Arc<[Place; MAX_NODES]>,
     conduct: [Arc<dyn Conduct>; MAX_NODES],
-    /// A node that need not get anywhere, and whose history does not count.
-    hostile: Option<u8>,
+    /// Nodes that need not get anywhere, and whose history does not count.
+    hostile: BTreeSet<u8>,
+    /// What befalls a node's disk while it is down.
+    rot: [Option<Rot>; MAX_NODES],
+    /// How long each of a node's storage operations takes.
+    slow: [Option<Duration>; MAX_NODES],
+    /// Clients that ask for whatever the ledger offers, instead of the one that only issues money.
+    clients: Option<Clients>,
+    coverage: Coverage,
     /// How far each clock is ahead, in milliseconds.
     skew: [i64; MAX_NODES],
 }
@@ -150,166 +150,13 @@ struct Member {
     index: usize,
     honest: bool,
     /// The present life.
-    now: watch::Receiver<Option<Now>>,
+    now: latest::Receiver<Option<Now>>,
     oracle: Oracle<PublicKey, deterministic::Context>,
-}
-
-/// A node in one of its lives.
-#[derive(Clone)]
-struct Now {
-    head: watch::Receiver<Header>,
-    marshal: MarshalMailbox<Scheme, Standard<Block>>,
-    status: watch::Receiver<Option<ConsensusStatus>>,
-    handle: Handle,
 }
 
 impl Member {
     fn now(&self) -> Now {
         self.now.borrow().clone().expect("a node is told once it has started")
-    }
-}
-
-type Ends = (simulated::Sender<PublicKey, deterministic::Context>, simulated::Receiver<PublicKey>);
-
-/// What lives on while a node's machine ends it and starts it again.
-struct Life {
-    consortium: Consortium,
-    index: usize,
-    delayed: bool,
-    oracle: Oracle<PublicKey, deterministic::Context>,
-    monitor: mpsc::UnboundedSender<FinalizationUpdate<PublicKey>>,
-    started: watch::Sender<Option<Now>>,
-}
-
-impl Life {
-    /// Runs the node, again and again if its machine ends it.
-    async fn supervise(self, context: deterministic::Context, mut channels: Vec<Ends>) {
-        let machine = self.consortium.places[self.index].machine.clone();
-        let node = Arc::new(self);
-        loop {
-            let ended = machine.ended.notified();
-            futures::pin_mut!(ended);
-            ended.as_mut().enable();
-            let (life, ends) = (node.clone(), std::mem::take(&mut channels));
-            let number = node.consortium.places[node.index].lives.load(Ordering::Relaxed);
-            let mut running = context
-                .child("life")
-                .with_attribute("life", number)
-                .spawn(move |context| async move { life.live(context, ends).await });
-            tokio::select! {
-                biased;
-                _ = &mut running => return,
-                () = &mut ended => {}
-            }
-            running.abort();
-            let _ = running.await;
-            context.sleep(Duration::from_millis(500)).await;
-            let control = node.oracle.control(key(u8::try_from(node.index).unwrap()).public_key());
-            for channel in 0..engine::CHANNELS {
-                channels.push(control.register(channel, QUOTA).await.unwrap());
-            }
-        }
-    }
-
-    /// One life.
-    async fn live(&self, context: deterministic::Context, channels: Vec<Ends>) {
-        let Self { consortium, index, delayed, oracle, monitor, started } = self;
-        let (index, place) = (*index, &consortium.places[*index]);
-        let me = key(u8::try_from(index).unwrap()).public_key();
-        let conduct = consortium.conduct[index].clone();
-        let mut channels = channels.into_iter().zip(wire::CHANNELS);
-        let mut channel = || {
-            let ((inner, receiver), channel) = channels.next().unwrap();
-            (Wire { inner, channel, conduct: conduct.clone() }, receiver)
-        };
-        let network = Network {
-            votes: channel(),
-            certificates: channel(),
-            resolver: channel(),
-            backfill: channel(),
-            broadcast: channel(),
-            synchronisation: channel(),
-            probe: channel(),
-            handovers: channel(),
-            peers: oracle.manager(),
-            blocker: oracle.control(me.clone()),
-        };
-        let transactions = channel();
-        let (past_sender, received_past) = channel();
-        let everybody = Set::from_iter_dedup(consortium.participants());
-        let connections = SimulatedConnections { manager: oracle.manager(), everybody };
-        place.machine.revive();
-        place.machine.set_skew(EPOCH_MS + consortium.skew[index]);
-        let strategy = context.strategy(NZUsize!(1));
-        let context = Node { inner: context, machine: place.machine.clone() };
-        let life = place.lives.fetch_add(1, Ordering::Relaxed);
-        let config = consortium.engine(index, life, Box::new(connections), strategy, *delayed);
-        let clock = config.clock.clone();
-        let running = engine::start(context.child("engine"), network, config).await;
-
-        // What was told to be final is there again, and its state as well, before anybody is answered.
-        let told = place.told.load(Ordering::Relaxed);
-        assert!(running.head.borrow().height >= told, "a final block is lost");
-        assert!(running.applied.borrow().height >= told, "the state lacks a final block");
-
-        let (places, public_key, monitor) = (consortium.places.clone(), me.clone(), monitor.clone());
-        let mut head = running.head.clone();
-        context.child("monitor").spawn(move |_| async move {
-            while head.changed().await.is_ok() {
-                let header = head.borrow_and_update().clone();
-                places[index].told.fetch_max(header.height, Ordering::Relaxed);
-                let update = FinalizationUpdate {
-                    pk: public_key.clone(),
-                    round: Round::new(Epoch::new(header.round.epoch), View::new(header.round.view)),
-                    height: Height::new(header.height),
-                    block_digest: header.digest().0.to_vec(),
-                };
-                if monitor.send(update).is_err() {
-                    return;
-                }
-            }
-        });
-        let (asking, asked) = history::queue();
-        let reader = Reader::start(context.child("reading"), &running, asking);
-        let past = History {
-            context: context.child("past"),
-            sets: running.sets.clone(),
-            me: me.clone(),
-            reader: reader.clone(),
-            blocker: oracle.control(me.clone()),
-            sender: past_sender,
-        };
-        past.start(received_past, asked);
-        let (queue, submitted) = relay::queue();
-        let handle = Handle::new(consortium.genesis.clone(), Path::new("."), clock, &running, reader, queue);
-        let relay = Relay {
-            context: context.child("relay"),
-            handle: handle.clone(),
-            me: me.clone(),
-            status: running.status.clone(),
-            blocker: oracle.control(me),
-        };
-        relay.start(transactions, submitted);
-        // The client sends every transaction to every node, or all to the last one.
-        if !consortium.client_at_last || index + 1 == usize::from(consortium.nodes) {
-            let (handle, consortium) = (handle.clone(), consortium.clone());
-            context.child("client").spawn(move |context| async move {
-                let account = AccountId::of(&client().public_key());
-                let _ = handle.reached(1).await;
-                let mut nonce = 0;
-                loop {
-                    // A node that comes back has lost its pool: its client goes on where the chain stands.
-                    let standing = handle.standings(&[account]).await.unwrap_or_default();
-                    nonce = standing.into_iter().flatten().map(|standing| standing.nonce).fold(nonce, u64::max);
-                    let _ = handle.submit(vec![consortium.transaction(nonce)]).await;
-                    nonce += 1;
-                    context.sleep(CLIENT_PAUSE).await;
-                }
-            });
-        }
-        let Running { head, marshal, consensus, status, .. } = running;
-        started.send_replace(Some(Now { head, marshal, status, handle }));
-        let _ = consensus.await;
     }
 }
 
@@ -352,6 +199,7 @@ impl Consortium {
         };
         Self {
             genesis: Arc::new(genesis),
+            members: MEMBERS,
             nodes: MEMBERS,
             stride: 0,
             epoch_length: u64::MAX,
@@ -360,7 +208,11 @@ impl Consortium {
             client_at_last: false,
             places: Arc::default(),
             conduct: std::array::from_fn(|_| Arc::new(Honest) as Arc<dyn Conduct>),
-            hostile: None,
+            hostile: BTreeSet::new(),
+            rot: [None; MAX_NODES],
+            slow: [None; MAX_NODES],
+            clients: None,
+            coverage: Coverage::default(),
             skew: [0; MAX_NODES],
         }
     }
@@ -368,7 +220,7 @@ impl Consortium {
     /// The indices of those who sign an epoch.
     fn signers(&self, epoch: u64) -> impl Iterator<Item = u8> + use<> {
         let (nodes, first) = (u64::from(self.nodes), epoch * u64::from(self.stride));
-        (0..MEMBERS).map(move |member| u8::try_from((first + u64::from(member)) % nodes).unwrap())
+        (0..self.members).map(move |member| u8::try_from((first + u64::from(member)) % nodes).unwrap())
     }
 
     fn set(&self, epoch: u64) -> Set<PublicKey> {
@@ -443,22 +295,6 @@ impl Consortium {
     }
 }
 
-/// The peers of a simulated network: those who sign, and everybody else. All nodes share them, so the first to enter an epoch
-/// changes them for all.
-struct SimulatedConnections {
-    manager: Manager<PublicKey, deterministic::Context>,
-    everybody: Set<PublicKey>,
-}
-
-impl Connections for SimulatedConnections {
-    fn enter(&mut self, epoch: Epoch, validators: &Roster, _: &[Roster]) {
-        if epoch.get() > 0 {
-            let peers = TrackedPeers::new(keys(validators).unwrap(), self.everybody.clone());
-            let _ = self.manager.track(epoch.get(), peers);
-        }
-    }
-}
-
 impl ProcessedHeight for Member {
     async fn processed_height(&self) -> u64 {
         if self.honest { self.now().head.borrow().height } else { u64::MAX }
@@ -484,8 +320,8 @@ impl EngineDefinition for Consortium {
 
     async fn init(&self, simulated: InitContext<'_, PublicKey>) -> (TaskHandle<()>, Member) {
         let InitContext { context, index, delayed, oracle, channels, monitor, .. } = simulated;
-        let (sender, mut started) = watch::channel(None);
-        let honest = self.hostile.map(usize::from) != Some(index);
+        let (sender, mut started) = latest::channel(None);
+        let honest = !self.hostile.contains(&u8::try_from(index).unwrap());
         let node = Life { consortium: self.clone(), index, delayed, oracle: oracle.clone(), monitor, started: sender };
         // A crash ends this task, and with it all that was started in its context; nothing of the node is left to go on.
         let life = context.spawn(move |context| node.supervise(context, channels));
@@ -496,80 +332,6 @@ impl EngineDefinition for Consortium {
 
     fn start(engine: TaskHandle<()>) -> TaskHandle<()> {
         engine
-    }
-}
-
-/// All nodes hold the same block at every height up to `height`, and the client's transactions are in them once, in order.
-#[derive(Clone)]
-struct OneHistory {
-    height: u64,
-    from: u64,
-}
-
-/// What a property says of the nodes.
-type Verdict<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
-
-impl Property<PublicKey, Member> for OneHistory {
-    fn name(&self) -> &str {
-        "one_history"
-    }
-
-    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, members: &'a [&'a Member]) -> Verdict<'a> {
-        Box::pin(async move {
-            let mut nonces = Vec::new();
-            let honest: Vec<_> = members.iter().filter(|member| member.honest).collect();
-            for height in self.from..=self.height {
-                let mut agreed = None;
-                for (place, member) in honest.iter().enumerate() {
-                    let identifier = Identifier::Height(Height::new(height));
-                    let Some(block) = member.now().marshal.get_block(identifier).await else {
-                        return Err(format!("node {} lacks block {height}", member.index));
-                    };
-                    let digest = block.digest();
-                    if *agreed.get_or_insert(digest) != digest {
-                        return Err(format!("nodes disagree about block {height}"));
-                    }
-                    if place == 0 {
-                        let bodies = block.inner().transactions().iter();
-                        let signed = bodies.map(|body| SignedTransaction::decode(&body.bytes).unwrap());
-                        nonces.extend(signed.map(|signed| signed.transaction.nonce));
-                    }
-                }
-            }
-            if nonces.is_empty() {
-                return Err("no transaction entered a block".into());
-            }
-            if nonces.windows(2).any(|pair| pair[1] != pair[0] + 1) {
-                return Err(format!("the client's transactions are not there once and in order: {nonces:?}"));
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Nobody blocks an honest node.
-#[derive(Clone)]
-struct NobodyBlocked {
-    /// Nodes that are not honest.
-    except: BTreeSet<PublicKey>,
-}
-
-impl Property<PublicKey, Member> for NobodyBlocked {
-    fn name(&self) -> &str {
-        "nobody_blocked"
-    }
-
-    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, members: &'a [&'a Member]) -> Verdict<'a> {
-        Box::pin(async move {
-            let index = |of: &PublicKey| (0..u8::MAX).find(|index| key(*index).public_key() == *of);
-            let blocked = members[0].oracle.blocked().await.unwrap();
-            let honest: Vec<_> = blocked
-                .iter()
-                .filter(|(by, whom)| !self.except.contains(by) && !self.except.contains(whom))
-                .map(|(by, whom)| (index(by), index(whom)))
-                .collect();
-            if honest.is_empty() { Ok(()) } else { Err(format!("honest nodes are blocked (by, whom): {honest:?}")) }
-        })
     }
 }
 

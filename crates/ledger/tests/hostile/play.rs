@@ -3,7 +3,10 @@
 //! A play goes through the ledger as a block does. What must hold whatever is played: no panic, the invariants after every
 //! block (money conserved, what is reserved is held), and that due work comes to an end. Plays are steered so that most
 //! things that can be named exist: labels, meters and times come from small sets, and every other reading is a plausible one.
-#![allow(dead_code)] // the test and the fuzz target use a part each
+//!
+//! The simulated consortium (`crates/chain/src/simulation`) takes from it what its members' clients ask for: there the blocks
+//! come from the chain, and `memory` follows them.
+#![allow(dead_code)] // the test, the fuzz target and the simulation use a part each
 
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
@@ -27,7 +30,7 @@ use utilidor_types::*;
 /// 2025-01-01T00:00 at +08:00.
 const BEGIN: Timestamp = Timestamp(1_735_660_800_000);
 /// How many accounts there are.
-const ACCOUNTS: usize = 8;
+pub const ACCOUNTS: usize = 8;
 /// How many things of a kind can be named.
 const LABELS: u8 = 4;
 
@@ -35,19 +38,21 @@ const LABELS: u8 = 4;
 pub type Coverage = BTreeMap<String, u64>;
 
 /// A source of choices.
-struct Choices<'a> {
-    bytes: &'a [u8],
+struct Choices {
+    bytes: std::vec::IntoIter<u8>,
 }
 
-impl Choices<'_> {
+impl Choices {
+    fn of_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec().into_iter() }
+    }
+
     fn is_over(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.len() == 0
     }
 
     fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.bytes.split_first() else { return 0 };
-        self.bytes = rest;
-        *first
+        self.bytes.next().unwrap_or(0)
     }
 
     fn below(&mut self, count: usize) -> usize {
@@ -128,7 +133,8 @@ impl Choices<'_> {
     }
 }
 
-fn key(number: usize) -> PrivateKey {
+/// The key of an account.
+pub fn key(number: usize) -> PrivateKey {
     PrivateKey::ed25519([number as u8 + 1; 32])
 }
 
@@ -148,7 +154,8 @@ fn roles(number: usize) -> Roles {
     })
 }
 
-fn genesis() -> Genesis {
+/// The chain that is played on.
+pub fn genesis() -> Genesis {
     let members = (0..ACCOUNTS).map(|number| GenesisMember { account: account(number), roles: roles(number) });
     let limits = Limits {
         accounts: 3,
@@ -168,43 +175,69 @@ fn genesis() -> Genesis {
 }
 
 /// A play.
-pub struct Play<'a> {
-    choices: Choices<'a>,
-    memory: Memory,
+pub struct Play {
+    choices: Choices,
+    /// The state that is played on.
+    pub memory: Memory,
     chain: ChainId,
     now: Timestamp,
     openings: BTreeMap<(OfferId, AccountId), Opening>,
     agreements: BTreeSet<AgreementId>,
-    motions: BTreeMap<MotionId, Digest>,
-    coverage: &'a mut Coverage,
+    /// The motions that were opened.
+    pub motions: BTreeMap<MotionId, Digest>,
+    /// What was reached so far.
+    pub coverage: Coverage,
     actions: u64,
 }
 
 /// Plays bytes to their end; how many actions that were.
 pub fn play(bytes: &[u8], coverage: &mut Coverage) -> u64 {
-    let memory = Memory::new(genesis());
-    let chain = memory.genesis().chain();
-    let mut play = Play {
-        choices: Choices { bytes },
-        memory,
-        chain,
-        now: BEGIN,
-        openings: BTreeMap::new(),
-        agreements: BTreeSet::new(),
-        motions: BTreeMap::new(),
-        coverage,
-        actions: 0,
-    };
+    let mut play = Play::on(Memory::new(genesis()));
+    play.choices = Choices::of_bytes(bytes);
     play.settle_in();
     while !play.choices.is_over() {
         play.step();
     }
+    for (name, count) in play.coverage {
+        *coverage.entry(name).or_default() += count;
+    }
     play.actions
 }
 
-impl Play<'_> {
+impl Play {
+    /// A play on a state.
+    pub fn on(memory: Memory) -> Self {
+        Self {
+            choices: Choices::of_bytes(&[]),
+            chain: memory.genesis().chain(),
+            memory,
+            now: BEGIN,
+            openings: BTreeMap::new(),
+            agreements: BTreeSet::new(),
+            motions: BTreeMap::new(),
+            coverage: Coverage::new(),
+            actions: 0,
+        }
+    }
+
+    /// What a member asks for next, chosen by bytes, and who it is.
+    pub fn next(&mut self, bytes: &[u8]) -> (usize, Action) {
+        self.choices = Choices::of_bytes(bytes);
+        self.now = self.memory.time();
+        let who = self.choices.below(ACCOUNTS);
+        self.action(who)
+    }
+
     /// Money, capacities and meters, so that not everything is refused.
     fn settle_in(&mut self) {
+        for actions in self.beginning() {
+            self.block(actions);
+        }
+    }
+
+    /// What is asked for first, one block after the other.
+    pub fn beginning(&mut self) -> [Vec<(usize, Action)>; 2] {
+        self.now = self.now.max(self.memory.time());
         let mut actions: Vec<(usize, Action)> = (0..ACCOUNTS)
             .map(|number| {
                 (7, Action::Issue { to: account(number), amount: Money::units(1_000_000), reference: Text::default() })
@@ -227,8 +260,7 @@ impl Play<'_> {
             actions.push((5, Action::RegisterMeter(self.meter_document(Label([label; 16]), holder))));
         }
         actions.push((0, Action::PublishPackage(self.plain_package())));
-        self.block(actions);
-        self.block(votes);
+        [actions, votes]
     }
 
     fn meter_document(&self, label: Label, holder: usize) -> Meter {
@@ -311,8 +343,13 @@ impl Play<'_> {
         let verified: Vec<VerifiedTransaction> = verified.into_iter().flatten().collect();
         self.actions += verified.len() as u64;
         let outcome = self.memory.execute(self.now, verified);
-        let mut names = names.into_iter();
-        for receipt in &outcome.receipts {
+        self.note(&names, &outcome.receipts);
+    }
+
+    /// Takes note of what a block with actions of these names did.
+    pub fn note(&mut self, names: &[&str], receipts: &[Receipt]) {
+        let mut names = names.iter().copied();
+        for receipt in receipts {
             let name = match receipt.cause {
                 Cause::Transaction(_) => names.next().unwrap_or("?"),
                 Cause::Due { .. } => "due",
@@ -324,12 +361,12 @@ impl Play<'_> {
             };
             *self.coverage.entry(key).or_default() += 1;
             for event in receipt.events() {
-                self.note(event);
+                self.note_event(event);
             }
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note_event(&mut self, event: &Event) {
         let name = format!("{event:?}");
         let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
         *self.coverage.entry(format!("event {name}")).or_default() += 1;

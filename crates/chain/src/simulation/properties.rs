@@ -1,0 +1,77 @@
+//! What must hold at the end of every run.
+
+use super::*;
+
+/// All nodes hold the same block at every height up to `height`, and the client's transactions are in them once, in order.
+#[derive(Clone)]
+pub struct OneHistory {
+    pub height: u64,
+    pub from: u64,
+}
+
+/// What a property says of the nodes.
+pub type Verdict<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+impl Property<PublicKey, Member> for OneHistory {
+    fn name(&self) -> &str {
+        "one_history"
+    }
+
+    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, members: &'a [&'a Member]) -> Verdict<'a> {
+        Box::pin(async move {
+            let mut nonces = Vec::new();
+            let honest: Vec<_> = members.iter().filter(|member| member.honest).collect();
+            for height in self.from..=self.height {
+                let mut agreed = None;
+                for (place, member) in honest.iter().enumerate() {
+                    let identifier = Identifier::Height(Height::new(height));
+                    let Some(block) = member.now().marshal.get_block(identifier).await else {
+                        return Err(format!("node {} lacks block {height}", member.index));
+                    };
+                    let digest = block.digest();
+                    if *agreed.get_or_insert(digest) != digest {
+                        return Err(format!("nodes disagree about block {height}"));
+                    }
+                    if place == 0 {
+                        let bodies = block.inner().transactions().iter();
+                        let signed = bodies.map(|body| SignedTransaction::decode(&body.bytes).unwrap());
+                        nonces.extend(signed.map(|signed| signed.transaction.nonce));
+                    }
+                }
+            }
+            if nonces.is_empty() {
+                return Err("no transaction entered a block".into());
+            }
+            if nonces.windows(2).any(|pair| pair[1] != pair[0] + 1) {
+                return Err(format!("the client's transactions are not there once and in order: {nonces:?}"));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Nobody blocks an honest node.
+#[derive(Clone)]
+pub struct NobodyBlocked {
+    /// Nodes that are not honest.
+    pub except: BTreeSet<PublicKey>,
+}
+
+impl Property<PublicKey, Member> for NobodyBlocked {
+    fn name(&self) -> &str {
+        "nobody_blocked"
+    }
+
+    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, members: &'a [&'a Member]) -> Verdict<'a> {
+        Box::pin(async move {
+            let index = |of: &PublicKey| (0..u8::MAX).find(|index| key(*index).public_key() == *of);
+            let blocked = members[0].oracle.blocked().await.unwrap();
+            let honest: Vec<_> = blocked
+                .iter()
+                .filter(|(by, whom)| !self.except.contains(by) && !self.except.contains(whom))
+                .map(|(by, whom)| (index(by), index(whom)))
+                .collect();
+            if honest.is_empty() { Ok(()) } else { Err(format!("honest nodes are blocked (by, whom): {honest:?}")) }
+        })
+    }
+}
