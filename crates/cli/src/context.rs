@@ -81,7 +81,7 @@ impl Context {
             Some(folder) => folder.clone(),
             None => default_keys()?,
         };
-        Ok(Keystore::open(folder)?)
+        Ok(Keystore::of_folder(folder))
     }
 
     /// The same context with another keystore.

@@ -146,7 +146,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
 
 /// Puts a key of the demonstration's where every node has its own, for the commands that work on a node's folder.
 pub fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
-    let keystore = Keystore::open(data.join("keys"))?;
+    let keystore = Keystore::of_folder(data.join("keys"));
     if keystore.info(name).is_err() {
         keystore.import(name, KeyKind::Ed25519, secret, &Passphrase::new(PASSPHRASE), WorkFactor::LIGHT)?;
     }

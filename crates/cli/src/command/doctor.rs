@@ -174,13 +174,7 @@ fn node_file(data: &Path, checks: &mut Checks) -> Option<NodeFile> {
 fn keys(data: &Path, genesis: Option<&Genesis>, checks: &mut Checks) -> Option<PublicKey> {
     let make =
         || format!("take {0}/keys from a copy, or make new ones: utilidor network join --data {0}", data.display());
-    let keystore = match Keystore::open(data.join("keys")) {
-        Ok(keystore) => keystore,
-        Err(error) => {
-            checks.advise("keys", Verdict::Bad, error.to_string(), make());
-            return None;
-        }
-    };
+    let keystore = Keystore::of_folder(data.join("keys"));
     let key: PublicKey = match keystore.info(VALIDATOR).map(|info| info.public.parse()) {
         Ok(Ok(key)) => key,
         Ok(Err(_)) | Err(_) => {

@@ -124,7 +124,7 @@ fn init(
         return Err(Failure::usage("a chain whose founder is no validator could admit nobody"));
     }
     let work = work_factor(work)?;
-    let keystore = Keystore::open(data.join("keys"))?;
+    let keystore = Keystore::of_folder(data.join("keys"));
     let passphrase = context.new_passphrase()?;
     let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
     let founder = keystore.create(FOUNDER, KeyKind::Ed25519, &passphrase, work)?;

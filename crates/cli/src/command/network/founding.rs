@@ -115,7 +115,7 @@ fn threshold(text: &str) -> Result<Threshold, String> {
 /// The node's and the founder's key of a node's folder, unlocked. They are made if they are not there, and the vote guard with
 /// them: a run that was cut off is simply repeated.
 pub fn keys_of(data: &Path, passphrase: &Passphrase, work: WorkFactor) -> Result<(PrivateKey, PrivateKey), Failure> {
-    let keystore = Keystore::open(data.join("keys"))?;
+    let keystore = Keystore::of_folder(data.join("keys"));
     for name in [VALIDATOR, FOUNDER] {
         if keystore.info(name).is_err() {
             keystore.create(name, KeyKind::Ed25519, passphrase, work)?;
@@ -201,7 +201,7 @@ pub fn sign(arguments: Sign, context: &Context) -> Result<(), Failure> {
         founding_failure(&refused).next("do not sign it: ask the coordinator for a document made from your card")
     })?;
     crate::output::note(&document_text(&genesis, context));
-    let keystore = Keystore::open(arguments.data.join("keys"))?;
+    let keystore = Keystore::of_folder(arguments.data.join("keys"));
     let founder = keystore.signing_key(FOUNDER, &context.passphrase()?)?;
     context.out.document(&GenesisSignature::sign(&genesis, &founder));
     Ok(())
