@@ -74,6 +74,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("chain_bytes", "chain bytes/unit", "每单位链上字节"),
     ("charge", "charge", "附加费"),
     ("charged", "charged", "已计费"),
+    ("charged_net", "charged, net, without levies and taxes", "已计费（净额，不含附加费与税）"),
     ("check_bad", "BAD    ", "异常"),
     ("check_good", "good   ", "正常"),
     ("check_unknown", "unknown", "未知"),
