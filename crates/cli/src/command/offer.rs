@@ -10,22 +10,30 @@ use crate::{label, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use utilidor_types::agreement::Substitute;
+use utilidor_types::genesis::ChainKind;
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Carrier, Label, Lot, Money, Offer, OfferId, OfferTerms, Price, Quantity, Timestamp, Window};
 use utilidor_view::{OfferFilter, OfferStatus};
+
+/// How long a node may take to say its time to an example.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print a valid document to begin with
     #[command(after_help = "\
+Quantities are in joules (millilitres for water and gas) and times in Unix milliseconds; in their places may also stand
+\"100kWh\", \"12m3\", \"2025-01-01T08:00:00+08:00\" or, for a duration, \"90m\".
+
 Examples:
-  utilidor offer example > offer.json                        # times from this machine's clock
+  utilidor offer example > offer.json                        # times from the node's chain, else from this machine's clock
   utilidor offer example --at 2025-01-01T00:00:00+08:00      # times from another")]
     Example {
-        /// The time from which the document's times are counted [default: now]
+        /// The time from which the document's times are counted [default: the chain's, if it is a development chain, else now]
         #[arg(long, value_parser = units::time)]
         at: Option<Timestamp>,
     },
@@ -100,7 +108,7 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Example { at } => {
-            let offer = example(at.unwrap_or_else(now));
+            let offer = example(example_time(at, &context).await?);
             let mut document = serde_json::to_value(offer).expect("an offer is plain data");
             if let Value::Object(fields) = &mut document {
                 // Both are filled in when the document is published.
@@ -204,6 +212,19 @@ fn terms_text(terms: &OfferTerms) -> String {
         super::plain(&json!(terms.substitute)),
         terms.signing_ms / 1_000
     )
+}
+
+/// The time that was given, else that of the node's chain, if it is a development chain that answers: its time is moved. Else
+/// this machine's.
+pub async fn example_time(given: Option<Timestamp>, context: &Context) -> Result<Timestamp, Failure> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let client = context.client()?;
+    Ok(match tokio::time::timeout(ANSWER_TIME, client.status()).await {
+        Ok(Ok(status)) if status.kind == ChainKind::Development => status.time_ms,
+        _ => now(),
+    })
 }
 
 /// This machine's time.
