@@ -46,11 +46,17 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     let (shop_meter, hotel_meter) = (text(&shop_meter).to_owned(), text(&hotel_meter).to_owned());
 
     // Offer, sealed quotes.
-    let offer = desk.file("offer.json", &desk.run("offer example --at 2025-01-01T00:00:00+08:00").ok());
-    let offer = desk.json(&format!("offer publish {offer} --seal-key plant-seal --as plant"))["offer"].clone();
+    let document = desk.file("offer.json", &desk.run("offer example --at 2025-01-01T00:00:00+08:00").ok());
+    let offer = desk.json(&format!("offer publish {document} --seal-key plant-seal --as plant"))["offer"].clone();
     let offer = text(&offer);
+    let error = desk.run(&format!("offer publish {document} --seal-key plant-seal --as plant")).failed(1);
+    assert!(error.contains("the same offer is open already") && error.contains("label"), "{error}");
     let error = desk.run(&format!("quote submit {offer} --line 60kWh@0.58 --as shop")).failed(2);
     assert!(error.contains("measured at the user's meter"), "{error}");
+    let error = desk.run(&format!("quote submit {offer} --line 150kWh@0.58@{shop_meter} --as shop")).failed(2);
+    assert!(error.contains("150.000 kWh of electricity are quoted, the lot has 100.000 kWh"), "{error}");
+    let error = desk.run(&format!("quote submit {offer} --line 60kWh@0.58@{hotel_meter} --as shop")).failed(2);
+    assert!(error.contains("is another account's"), "{error}");
     desk.json(&format!("quote submit {offer} --line 90kWh@0.51@{shop_meter} --as shop"));
     desk.json(&format!("quote submit {offer} --line 60kWh@0.58@{shop_meter} --as shop"));
     desk.json(&format!("quote submit {offer} --line 50kWh@0.37@{hotel_meter} --binding --as hotel"));

@@ -16,7 +16,7 @@ use utilidor_types::genesis::ChainKind;
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Carrier, Label, Lot, Money, Offer, OfferId, OfferTerms, Price, Quantity, Timestamp, Window};
-use utilidor_view::{OfferFilter, OfferStatus};
+use utilidor_view::{OfferFilter, OfferStatus, OfferView};
 
 /// How long a node may take to say its time to an example.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -40,7 +40,8 @@ Examples:
     /// Publish an offer, or a list of them under one signature [M10]
     #[command(after_help = "\
 The document is an offer, or a list of up to 32: a day's hours are published together, all or none. An offer's \"label\" is any
-text that its owner calls it by, or left out; published again under the same label, it is the same offer. \"seal\" may be left
+text that its owner calls it by, or left out; published again under the same label, it is the same offer, and without one it is
+refused while its like is open. \"seal\" may be left
 out as well: the key of --seal-key is taken.
 
 Example:
@@ -104,6 +105,18 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
     document::of_value(document, file, "offer", "offer example")
 }
 
+/// Refuses offers without a label that stand already: under a label chosen at random each would be opened a second time.
+fn refuse_again(offers: &[&Offer], standing: &[OfferView]) -> Result<(), Failure> {
+    let again = |offer: &Offer| {
+        standing.iter().find(|record| record.offer == Offer { label: record.offer.label, ..offer.clone() })
+    };
+    match offers.iter().find_map(|offer| again(offer)) {
+        Some(record) => Err(Failure::new("offer/again", format!("the same offer is open already: {}", record.id))
+            .next("to offer as much once more, give the offer a \"label\" of its own in the document")),
+        None => Ok(()),
+    }
+}
+
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
@@ -124,9 +137,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 Value::Array(documents) => (false, documents),
                 document => (true, vec![document]),
             };
+            let labelled: Vec<bool> = documents.iter().map(|document| document["label"].is_string()).collect();
             let offers = documents.into_iter().map(|document| offer_of(document, seal_key.as_deref(), &file));
             let offers = offers.collect::<Result<Vec<_>, _>>()?;
-            let made = context.account().await?.publish_offers(offers).await?;
+            let account = context.account().await?;
+            let unlabelled: Vec<_> =
+                offers.iter().zip(labelled).filter_map(|(offer, labelled)| (!labelled).then_some(offer)).collect();
+            if !unlabelled.is_empty() {
+                let filter = OfferFilter { status: Some(OfferStatus::Open), owner: Some(account.id()) };
+                refuse_again(&unlabelled, &account.client().offers(&filter).await?)?;
+            }
+            let made = account.publish_offers(offers).await?;
             let ids = if one { json!({ "offer": made.id[0] }) } else { json!({ "offers": made.id }) };
             show_done(context.out, &made.done, ids);
         }
