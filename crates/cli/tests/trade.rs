@@ -111,7 +111,7 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     desk.json(&format!("reading record --file {file} --meter-key meter-7 --as founder"));
     let file = desk.file("bad.csv", "meter,time,register_kWh\n00000000,2025-01-01T06:30:00+08:00,2\n");
     let error = desk.run(&format!("reading record --file {file} --as founder")).failed(1);
-    assert!(error.contains("bad.csv: line 2: the id of no meter begins with 00000000"), "{error}");
+    assert!(error.contains("bad.csv: line 2: the id of no meter that you may list begins with 00000000"), "{error}");
     let certificates = desk.json(&format!("reading list {shop_meter}"));
     assert_eq!(certificates.as_array().unwrap().len(), 5);
 
