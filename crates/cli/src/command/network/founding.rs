@@ -13,7 +13,7 @@ use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, guard_path};
+use crate::node_file::{NodeFile, guard_path, listen_address};
 use crate::output::or_dash;
 use crate::{t, units};
 use clap::Args;
@@ -51,10 +51,10 @@ pub struct Join {
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<NodeAddress>,
     /// Where the node listens for the others [default: the port of --address on every interface]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Where the node's HTTP interface listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680", value_parser = listen_address)]
     http: SocketAddr,
     /// What the organisation wants to do, besides its seat in the council
     #[arg(long, value_delimiter = ',', default_value = "owner,user,meter_operator")]
