@@ -11,7 +11,7 @@ mod bill;
 mod check;
 mod occasion;
 
-pub use bill::{baseline, mode_name};
+pub use bill::{baseline, mode_name, saved_permille};
 
 use crate::adviser::{Mode, area_charge};
 use crate::cast::{Cast, ROOFS, STATION};
@@ -86,7 +86,7 @@ pub struct TenantReport {
     pub baseline: Money,
     /// Sum of what was paid.
     pub package: Money,
-    /// Thousandths of the baseline that were saved; negative if it cost more.
+    /// Thousandths of the baseline that were saved, deposits lost and gained included; negative if it cost more.
     pub saved_permille: i64,
     /// Deposits lost to others.
     pub forfeited: Money,
