@@ -56,7 +56,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("award", "award", "授标"),
     ("awarded", "awarded", "已授"),
     ("base", "on", "计税基数"),
-    ("base_units", "base units", "基本单位"),
+    ("base_units", "base units (J or mL)", "基本单位（J 或 mL）"),
     ("bidder", "bidder", "报价方"),
     ("binding", "binding", "有约束力"),
     ("block", "block", "区块"),

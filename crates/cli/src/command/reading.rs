@@ -148,7 +148,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 None => certified_in(&account, meter, interval).await?,
             };
             let done = account.correct_readings(meter, interval, certified, right, &reason).await?;
-            show_done(context.out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
+            let out = context.out;
+            let (certified, right) = (out.quantity(certified, carrier), out.quantity(right, carrier));
+            show_done(out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
         }
         Command::List { meter, from, to } => {
             let meter = context.id(&meter).await?;
