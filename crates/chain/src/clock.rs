@@ -34,7 +34,7 @@ pub enum AdvanceTimeRefused {
         latest: Timestamp,
     },
     /// Time does not go back.
-    #[error("time can only move forward: asked for {to:?}, the chain is at {now:?}")]
+    #[error("time can only move forward: asked for {to}, the chain is at {now}")]
     InThePast {
         /// The time asked for.
         to: Timestamp,

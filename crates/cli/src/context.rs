@@ -4,13 +4,13 @@ use crate::arguments::Global;
 use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::{Output, warn};
+use crate::output::{Output, note, warn};
 use crate::text::{self, Lang};
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use utilidor_sdk::keystore::others_may_read;
 use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
-use utilidor_types::{AccountId, ChainId, PrivateKey};
+use utilidor_types::{AccountId, ChainId, PrivateKey, TransactionHash};
 
 /// Longest document that is read, in bytes.
 const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -81,7 +81,7 @@ impl Context {
             Some(folder) => folder.clone(),
             None => default_keys()?,
         };
-        Ok(Keystore::open(folder)?)
+        Ok(Keystore::of_folder(folder))
     }
 
     /// The same context with another keystore.
@@ -187,7 +187,11 @@ impl Context {
 
     /// The account that acts.
     pub async fn account(&self) -> Result<Account, Failure> {
-        Ok(Account::open(Client::new(&self.global.node)?, self.acting_signing_key()?).await?)
+        let mut client = Client::new(&self.global.node)?;
+        if !self.out.json {
+            client = client.telling_of_waits(note_wait);
+        }
+        Ok(Account::open(client, self.acting_signing_key()?).await?)
     }
 
     /// The id of the account that acts, without unlocking its key.
@@ -223,6 +227,28 @@ impl Context {
         let account = self.keystore()?.info(name)?.account;
         account.ok_or_else(|| Failure::usage(format!("key {name:?} is a seal key: it controls no account")))
     }
+}
+
+/// Says what is waited for: whoever gives up must be able to ask later, not pay twice.
+fn note_wait(transactions: &[TransactionHash]) {
+    let [first, others @ ..] = transactions else { return };
+    let several = others.len() + 1;
+    note(&match (text::lang(), others) {
+        (Lang::En, []) => format!(
+            "not final yet: transaction {first}; waiting. If interrupted, see what became of it before doing it again: utilidor \
+             transaction {first}"
+        ),
+        (Lang::En, _) => format!(
+            "not final yet: {several} transactions, the first {first}; waiting. If interrupted, see what became of them before \
+             doing it again: utilidor transaction {first}"
+        ),
+        (Lang::Zh, []) => format!(
+            "交易 {first} 尚未最终确定，正在等待。如果中断，重做之前请先查看其结果：utilidor transaction {first}"
+        ),
+        (Lang::Zh, _) => format!(
+            "{several} 笔交易尚未最终确定，首笔为 {first}，正在等待。如果中断，重做之前请先查看其结果：utilidor transaction {first}"
+        ),
+    });
 }
 
 fn warn_if_exposed(keystore: &Keystore, name: &str) {

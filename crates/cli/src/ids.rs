@@ -87,8 +87,11 @@ impl Context {
         let found = self.client()?.ids_beginning(&given.text).await?;
         let mut ids = found.iter().filter(|found| found.kind == T::KIND).map(|found| found.id.as_str());
         let unknown = || {
-            Failure::new("id/unknown", format!("the id of no {} begins with {}", T::KIND.name(), given.text))
-                .next(format!("list the ids: utilidor {}", T::LIST))
+            let what = format!("the id of no {} that you may list begins with {}", T::KIND.name(), given.text);
+            Failure::new("id/unknown", what).next(format!(
+                "list the ids: utilidor {}; another's is to be written whole: where tables cut it short, --json shows it",
+                T::LIST
+            ))
         };
         let first = ids.next().ok_or_else(unknown)?;
         if let Some(second) = ids.next() {

@@ -109,6 +109,17 @@ impl NodeFile {
     }
 }
 
+/// Where to listen, as the command line says it: an address of this machine, or a name of it such as `localhost`.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let found: Vec<SocketAddr> = text.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    // What is written elsewhere, and taken unless said otherwise, is 127.0.0.1.
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("{text:?} is no address to listen on: write for example 127.0.0.1:4680"))
+}
+
 /// Where a node is, as an address; its name is asked for.
 pub fn resolve(node: &PeerNode) -> Option<SocketAddr> {
     node.address.socket().or_else(|| node.address.parts().to_socket_addrs().ok()?.next())
@@ -177,6 +188,15 @@ mod tests {
         assert_eq!(toml::from_str::<NodeFile>(&toml::to_string_pretty(&with_peer).unwrap()).unwrap(), with_peer);
         for bad in ["", "listen = 1", "listen = \"127.0.0.1\"", "listen = \"127.0.0.1:1\"\nhtpp = \"127.0.0.1:2\""] {
             assert!(toml::from_str::<NodeFile>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_node_listens_at_an_address_or_a_name_of_the_machine() {
+        assert_eq!(listen_address("127.0.0.1:0"), Ok(SocketAddr::from(([127, 0, 0, 1], 0))));
+        assert!(listen_address("localhost:4691").unwrap().ip().is_loopback());
+        for bad in ["", "4691", "127.0.0.1"] {
+            assert!(listen_address(bad).unwrap_err().contains("write for example 127.0.0.1:4680"), "{bad:?}");
         }
     }
 }

@@ -5,9 +5,10 @@ use crate::units;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::io::Write as _;
 use utilidor_types::program::Bilingual;
-use utilidor_types::{Timestamp, Window};
+use utilidor_types::{Carrier, Quantity, Timestamp, Window};
 
 /// A word of the catalogue. Commands write words in this form only, so that a test finds them all.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,11 @@ impl Output {
     /// Shows a document that is the same for programs and people.
     pub fn document<T: Serialize + ?Sized>(&self, value: &T) {
         print(&serde_json::to_string_pretty(value).expect("documents are plain data"));
+    }
+
+    /// A quantity in what a command has made: in base units for programs, with its unit for people.
+    pub fn quantity(&self, quantity: Quantity, carrier: Carrier) -> Value {
+        if self.json { json!(quantity) } else { units::quantity(quantity, carrier).into() }
     }
 
     /// A word in the output's language.

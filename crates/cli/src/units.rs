@@ -127,6 +127,14 @@ pub fn area(text: &str) -> Result<Area, String> {
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let bad = || format!("{text:?} is no time: write 2025-01-31T08:00:00+08:00 or Unix milliseconds");
     let time = text.parse::<u64>().ok().map(Timestamp).or_else(|| written_time(text));
+    if time.is_none()
+        && let Ok(local) = text.parse::<jiff::civil::DateTime>()
+    {
+        // Whose midnight is meant is not guessed: eight hours off is another day's tariff.
+        return Err(format!(
+            "{text:?} does not say at which offset from UTC: write {local}+08:00, or {local}Z for UTC"
+        ));
+    }
     time.filter(|time| *time <= MAX_TIMESTAMP).ok_or_else(bad)
 }
 
@@ -214,6 +222,12 @@ mod tests {
         assert_eq!(time("2025-01-01T00:00:00+08:00"), Ok(Timestamp(1_735_660_800_000)));
         assert_eq!(time("1735660800000"), Ok(Timestamp(1_735_660_800_000)));
         assert!(time("yesterday").is_err());
+        assert_eq!(
+            time("2026-11-27").unwrap_err(),
+            "\"2026-11-27\" does not say at which offset from UTC: write 2026-11-27T00:00:00+08:00, or 2026-11-27T00:00:00Z for UTC"
+        );
+        assert!(time("2026-11-27 00:01").unwrap_err().contains("2026-11-27T00:01:00+08:00"));
+        assert_eq!(time("2026-11-27 00:01+08:00"), time("2026-11-27T00:01:00+08:00"));
         assert_eq!(duration_ms("90m"), Ok(5_400_000));
         assert_eq!(duration_ms("7d"), Ok(604_800_000));
         assert!(duration_ms("-1h").is_err());

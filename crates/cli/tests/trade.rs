@@ -46,11 +46,17 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     let (shop_meter, hotel_meter) = (text(&shop_meter).to_owned(), text(&hotel_meter).to_owned());
 
     // Offer, sealed quotes.
-    let offer = desk.file("offer.json", &desk.run("offer example --at 2025-01-01T00:00:00+08:00").ok());
-    let offer = desk.json(&format!("offer publish {offer} --seal-key plant-seal --as plant"))["offer"].clone();
+    let document = desk.file("offer.json", &desk.run("offer example --at 2025-01-01T00:00:00+08:00").ok());
+    let offer = desk.json(&format!("offer publish {document} --seal-key plant-seal --as plant"))["offer"].clone();
     let offer = text(&offer);
+    let error = desk.run(&format!("offer publish {document} --seal-key plant-seal --as plant")).failed(1);
+    assert!(error.contains("the same offer is open already") && error.contains("label"), "{error}");
     let error = desk.run(&format!("quote submit {offer} --line 60kWh@0.58 --as shop")).failed(2);
     assert!(error.contains("measured at the user's meter"), "{error}");
+    let error = desk.run(&format!("quote submit {offer} --line 150kWh@0.58@{shop_meter} --as shop")).failed(2);
+    assert!(error.contains("150.000 kWh of electricity are quoted, the lot has 100.000 kWh"), "{error}");
+    let error = desk.run(&format!("quote submit {offer} --line 60kWh@0.58@{hotel_meter} --as shop")).failed(2);
+    assert!(error.contains("is another account's"), "{error}");
     desk.json(&format!("quote submit {offer} --line 90kWh@0.51@{shop_meter} --as shop"));
     desk.json(&format!("quote submit {offer} --line 60kWh@0.58@{shop_meter} --as shop"));
     desk.json(&format!("quote submit {offer} --line 50kWh@0.37@{hotel_meter} --binding --as hotel"));
@@ -105,7 +111,7 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     desk.json(&format!("reading record --file {file} --meter-key meter-7 --as founder"));
     let file = desk.file("bad.csv", "meter,time,register_kWh\n00000000,2025-01-01T06:30:00+08:00,2\n");
     let error = desk.run(&format!("reading record --file {file} --as founder")).failed(1);
-    assert!(error.contains("bad.csv: line 2: the id of no meter begins with 00000000"), "{error}");
+    assert!(error.contains("bad.csv: line 2: the id of no meter that you may list begins with 00000000"), "{error}");
     let certificates = desk.json(&format!("reading list {shop_meter}"));
     assert_eq!(certificates.as_array().unwrap().len(), 5);
 

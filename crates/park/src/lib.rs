@@ -47,6 +47,7 @@ use platform::Platform;
 use report::{Books, Run};
 use scenario::{Journal, PlayError, Progress};
 use std::future::Future;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Instant;
@@ -73,7 +74,7 @@ pub struct Options {
     pub wire_days: usize,
     /// Whether things go wrong on the wire.
     pub wire_faults: bool,
-    /// Whether a progress bar is drawn.
+    /// Whether progress is told on standard error: as a bar, or, where it is no terminal, in lines.
     pub progress: bool,
     /// Language of the progress bar.
     pub lang: Lang,
@@ -166,10 +167,10 @@ async fn playing(options: &Options, platform: &impl Platform, client: &Client) -
     }
     let year = Year::load();
     let bar = options.progress.then(|| progress_bar(options.days, options.lang));
-    let mut progress = |Progress { day, .. }: Progress| {
-        if let Some(bar) = &bar {
-            bar.set_position(day as u64);
-        }
+    let mut progress = |Progress { day, days }: Progress| match &bar {
+        Some(bar) if bar.is_hidden() => tell_progress(day, days, options.lang),
+        Some(bar) => bar.set_position(day as u64),
+        None => {}
     };
     let mut wire = match options.wire_days {
         0 => None,
@@ -205,7 +206,23 @@ fn progress_bar(days: usize, lang: Lang) -> ProgressBar {
         Lang::Zh => "{bar:40} 第 {pos} 天，共 {len} 天，已用 {elapsed}（剩余 {eta}）",
     };
     let style = ProgressStyle::with_template(template).expect("the template is well formed");
-    ProgressBar::new(days as u64).with_style(style)
+    let bar = ProgressBar::new(days as u64).with_style(style);
+    // The first day comes only after all members, meters and packages are there.
+    bar.tick();
+    bar
+}
+
+/// Says how far it is, about ten times in all, where there is no terminal for a bar.
+fn tell_progress(day: usize, days: usize, lang: Lang) {
+    if !day.is_multiple_of(days.div_ceil(10)) && day != days {
+        return;
+    }
+    let line = match lang {
+        Lang::En => format!("day {day} of {days}"),
+        Lang::Zh => format!("第 {day} 天，共 {days} 天"),
+    };
+    // Nothing can be done where even standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 async fn read_books(client: &Client, journal: &Journal) -> Result<Books, ClientError> {

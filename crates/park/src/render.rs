@@ -1,7 +1,7 @@
 //! The report as text, in English or Chinese.
 
 use crate::consortium::Story;
-use crate::report::{Report, TenantReport};
+use crate::report::{Report, TenantReport, saved_permille};
 use crate::wire;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use std::fmt::Write as _;
@@ -277,14 +277,14 @@ fn bills(report: &Report, lang: Lang) -> String {
     }
     let sum = |of: fn(&TenantReport) -> Money| report.tenants.iter().map(of).sum::<Money>();
     let (baseline, package) = (sum(|tenant| tenant.baseline), sum(|tenant| tenant.package));
-    let saved = (i128::from(baseline.0) - i128::from(package.0)) * 1_000 / i128::from(baseline.0.max(1));
+    let (forfeited, compensated) = (sum(|tenant| tenant.forfeited), sum(|tenant| tenant.compensated));
     let cells = vec![
         t("all", "合计").to_owned(),
         whole(baseline),
         whole(package),
-        permille(saved as i64),
-        whole(sum(|tenant| tenant.forfeited)),
-        whole(sum(|tenant| tenant.compensated)),
+        permille(saved_permille(baseline, package, forfeited, compensated)),
+        whole(forfeited),
+        whole(compensated),
         whole(sum(|tenant| tenant.prepaid)),
     ];
     row(&mut table, cells);

@@ -12,7 +12,7 @@ mod check;
 mod contract;
 mod occasion;
 
-pub use bill::{baseline, mode_name};
+pub use bill::{baseline, mode_name, saved_permille};
 pub use contract::{ClauseReport, ContractReport};
 
 use crate::adviser::{Mode, area_charge};
@@ -89,7 +89,7 @@ pub struct TenantReport {
     pub baseline: Money,
     /// Sum of what was paid.
     pub package: Money,
-    /// Thousandths of the baseline that were saved; negative if it cost more.
+    /// Thousandths of the baseline that were saved, deposits lost and gained included; negative if it cost more.
     pub saved_permille: i64,
     /// Deposits lost to others.
     pub forfeited: Money,

@@ -121,15 +121,9 @@ pub struct Keystore {
 }
 
 impl Keystore {
-    /// The keystore in `folder`, created (readable by its user alone) if it is missing.
-    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, KeyError> {
-        let folder = folder.into();
-        create_private_folder(&folder).map_err(|source| KeyError::Io {
-            action: "create",
-            path: folder.clone(),
-            source,
-        })?;
-        Ok(Self { folder })
+    /// The keystore in `folder`. A folder that is missing holds no keys; the first key creates it, readable by its user alone.
+    pub fn of_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
     }
 
     /// Where it is.
@@ -172,7 +166,11 @@ impl Keystore {
     pub fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
         let unreadable = |source| KeyError::Io { action: "read", path: self.folder.clone(), source };
         let mut keys = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(unreadable)? {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(keys),
+            entries => entries.map_err(unreadable)?,
+        };
+        for entry in entries {
             let path = entry.map_err(unreadable)?.path();
             let is_key = path.extension().is_some_and(|extension| extension == EXTENSION);
             if let (true, Some(name)) = (is_key, path.file_stem().and_then(|name| name.to_str())) {
@@ -266,6 +264,11 @@ impl Keystore {
 
     /// Writes a key's file, wholly or not at all, and never over another.
     fn write_new(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+        create_private_folder(&self.folder).map_err(|source| KeyError::Io {
+            action: "create",
+            path: self.folder.clone(),
+            source,
+        })?;
         write_new(path, bytes).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists { name: name.into(), folder: self.folder.clone() },
             _ => KeyError::Io { action: "write", path: path.to_owned(), source },
@@ -324,8 +327,18 @@ mod tests {
 
     fn keystore() -> (tempfile::TempDir, Keystore) {
         let folder = tempfile::tempdir().unwrap();
-        let keystore = Keystore::open(folder.path().join("keys")).unwrap();
+        let keystore = Keystore::of_folder(folder.path().join("keys"));
         (folder, keystore)
+    }
+
+    #[test]
+    fn reading_creates_no_folder_and_the_first_key_does() {
+        let (folder, keystore) = keystore();
+        assert_eq!(keystore.list().unwrap(), []);
+        assert!(matches!(keystore.info("shop"), Err(KeyError::Unknown { .. })));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        keystore.create("shop", KeyKind::Ed25519, &passphrase(), WorkFactor::LIGHT).unwrap();
+        assert_eq!(keystore.list().unwrap().len(), 1);
     }
 
     fn passphrase() -> Passphrase {

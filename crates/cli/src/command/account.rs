@@ -210,7 +210,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Capacity { owner, carrier, per_hour, motion } => {
             let owner = context.account_id(&owner).await?;
             let per_hour = per_hour.of(carrier).map_err(Failure::usage)?;
-            let made = json!({ "owner": owner, "carrier": carrier, "per_hour": per_hour });
+            let made =
+                json!({ "owner": owner, "carrier": carrier, "per_hour": context.out.quantity(per_hour, carrier) });
             propose(Decision::DeclareCapacity { owner, carrier, per_hour }, motion, made, &context).await?;
         }
     }

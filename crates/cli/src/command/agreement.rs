@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Print a valid document of terms to begin with
     Example {
-        /// The time from which the document's times are counted [default: now]
+        /// The time from which the document's times are counted [default: the chain's, if it is a development chain, else now]
         #[arg(long, value_parser = units::time)]
         at: Option<Timestamp>,
     },
@@ -170,7 +170,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let record = context.client()?.agreement(agreement).await?;
             context.out.show(&record, |out| agreement_text(out, &record));
         }
-        Command::Example { at } => context.out.document(&example(at.unwrap_or_else(offer::now))),
+        Command::Example { at } => context.out.document(&example(offer::example_time(at, &context).await?)),
         Command::Propose { file, signing, label } => {
             let terms: AgreementTerms = document::read(&file, "document of terms", "agreement example")?;
             let signing = u32::try_from(signing).map_err(|_| Failure::usage("the signing time is too long"))?;

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::{Output, Word, note};
-use crate::{label, t};
+use crate::{label, t, units};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use utilidor_types::council::{DEFAULT_OPEN_MS, MAX_MOTION_REASON_BYTES};
@@ -150,7 +150,11 @@ fn counted(motion: &MotionView) -> (usize, usize) {
 
 /// A decision in one line.
 pub fn decision_text(decision: &Decision) -> String {
-    super::plain(&json!(decision))
+    let mut value = json!(decision);
+    if let Decision::DeclareCapacity { carrier, per_hour, .. } = decision {
+        value["declare_capacity"]["per_hour"] = units::quantity(*per_hour, *carrier).into();
+    }
+    super::plain(&value)
 }
 
 fn status_text(out: &Output, status: MotionStatus) -> String {

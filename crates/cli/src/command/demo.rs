@@ -6,6 +6,7 @@ mod members;
 use super::node::{VALIDATOR, serve_signal, warn_beyond_loopback};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::node_file::listen_address;
 use crate::output::{note, print};
 use crate::t;
 use crate::text::Lang;
@@ -63,7 +64,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = "utilidor-demo")]
     data: PathBuf,
     /// Where the HTTP interface listens; port 0 takes any free port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680", value_parser = listen_address)]
     listen: SocketAddr,
 }
 
@@ -77,7 +78,10 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         remove_earlier_run(&data)?;
     }
     let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("demo", what, error);
-    std::fs::create_dir_all(&data).map_err(|error| failed("the data folder could not be created", &error))?;
+    std::fs::create_dir_all(&data).map_err(|error| {
+        failed(&format!("the data folder {} could not be created", data.display()), &error)
+            .next("choose another folder with --data")
+    })?;
     let others = if members > 1 { Some(members::Others::of(&data, members, listen)?) } else { None };
     let genesis = others.as_ref().map_or_else(utilidor_park::genesis, members::Others::genesis);
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
@@ -164,7 +168,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
 
 /// Puts a key of the demonstration's where every node has its own, for the commands that work on a node's folder.
 pub fn keep_key(data: &Path, name: &str, secret: &[u8; 32]) -> Result<(), Failure> {
-    let keystore = Keystore::open(data.join("keys"))?;
+    let keystore = Keystore::of_folder(data.join("keys"));
     if keystore.info(name).is_err() {
         keystore.import(name, KeyKind::Ed25519, secret, &Passphrase::new(PASSPHRASE), WorkFactor::LIGHT)?;
     }

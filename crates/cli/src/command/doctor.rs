@@ -92,15 +92,28 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     descriptors(&mut checks);
     let http = file.as_ref().map_or(SocketAddr::from(([127, 0, 0, 1], 4_680)), |file| file.http);
     let own = own_node(http, genesis.as_ref()).await;
-    match &own {
-        Some(status) => running(status, &mut checks),
-        None => {
+    let runner = runner(data);
+    match (&own, runner) {
+        (Some(status), _) => running(status, &mut checks),
+        (None, Some(process)) => checks.say(
+            "node",
+            Verdict::Unknown,
+            format!("process {process} runs this folder's node, which does not answer at {http}: it is starting, or --listen named another address"),
+        ),
+        (None, None) => {
             checks.say("node", Verdict::Unknown, format!("no node of this chain answers at {http}: it is not running"))
         }
     }
-    port("http port", http, own.is_some(), &mut checks);
+    let node = Node { answers: own.is_some(), runner };
+    let elsewhere = match &file {
+        Some(_) => "choose another port in node.toml".into(),
+        None => {
+            format!("run the node at another port: utilidor node run --data {} --listen 127.0.0.1:PORT", data.display())
+        }
+    };
+    port("http port", http, node, &elsewhere, &mut checks);
     if let (Some(file), Some(genesis), Some(key)) = (&file, &genesis, &key) {
-        port("peers' port", file.listen, own.is_some(), &mut checks);
+        port("peers' port", file.listen, node, &elsewhere, &mut checks);
         peers(&file.others(genesis, key), genesis, key, &mut checks);
     }
     show(&checks.0, &context)
@@ -161,13 +174,7 @@ fn node_file(data: &Path, checks: &mut Checks) -> Option<NodeFile> {
 fn keys(data: &Path, genesis: Option<&Genesis>, checks: &mut Checks) -> Option<PublicKey> {
     let make =
         || format!("take {0}/keys from a copy, or make new ones: utilidor network join --data {0}", data.display());
-    let keystore = match Keystore::open(data.join("keys")) {
-        Ok(keystore) => keystore,
-        Err(error) => {
-            checks.advise("keys", Verdict::Bad, error.to_string(), make());
-            return None;
-        }
-    };
+    let keystore = Keystore::of_folder(data.join("keys"));
     let key: PublicKey = match keystore.info(VALIDATOR).map(|info| info.public.parse()) {
         Ok(Ok(key)) => key,
         Ok(Err(_)) | Err(_) => {
@@ -294,7 +301,16 @@ fn running(status: &NodeStatus, checks: &mut Checks) {
     }
 }
 
-fn port(check: &'static str, address: SocketAddr, is_own: bool, checks: &mut Checks) {
+/// Whether this folder's node runs.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// It answers where it is looked for.
+    answers: bool,
+    /// The process that has the folder's chain open, as far as the system tells.
+    runner: Option<u32>,
+}
+
+fn port(check: &'static str, address: SocketAddr, node: Node, elsewhere: &str, checks: &mut Checks) {
     match TcpListener::bind(address) {
         Ok(_) => checks.say(check, Verdict::Good, format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -302,24 +318,35 @@ fn port(check: &'static str, address: SocketAddr, is_own: bool, checks: &mut Che
             let by = holder
                 .as_ref()
                 .map_or_else(|| "a process that is not told".into(), |(pid, name)| format!("{name}, process {pid}"));
-            if is_own {
-                return checks.say(check, Verdict::Good, format!("{address} is held by {by}: this folder's node"));
+            let held = format!("{address} is held by {by}");
+            match (node, holder) {
+                // While it starts it holds its ports and answers nothing.
+                (Node { answers: true, .. }, _) => {
+                    checks.say(check, Verdict::Good, format!("{held}: this folder's node"));
+                }
+                (Node { runner: Some(runner), .. }, Some((pid, _))) if runner == pid => {
+                    checks.say(check, Verdict::Good, format!("{held}: this folder's node"));
+                }
+                (Node { runner: Some(_), .. }, _) => {
+                    checks.say(check, Verdict::Unknown, format!("{held}, while this folder's node runs elsewhere"));
+                }
+                (Node { runner: None, .. }, _) => checks.advise(check, Verdict::Bad, held, elsewhere),
             }
-            let stop = holder.map_or_else(String::new, |(pid, _)| format!("stop process {pid}, or "));
-            checks.advise(
-                check,
-                Verdict::Bad,
-                format!("{address} is held by {by}"),
-                format!("{stop}choose another port in node.toml"),
-            );
         }
         Err(error) => checks.advise(
             check,
             Verdict::Bad,
             format!("{address} cannot be listened on: {error}"),
-            "write an address of this machine, and a port above 1023, into node.toml",
+            format!("take an address of this machine, and a port above 1023: {elsewhere}"),
         ),
     }
+}
+
+/// The process that has the chain of a node's folder open, as Linux tells it. The lock itself is not tried: that could keep a
+/// node from starting.
+fn runner(data: &Path) -> Option<u32> {
+    let lock = data.join("chain/lock").canonicalize().ok()?;
+    has_open(&lock).map(|(process, _)| process)
 }
 
 /// Process and name of who listens on a TCP port of this machine, as Linux tells it.
@@ -332,12 +359,16 @@ fn holder_of(port: u16) -> Option<(u32, String)> {
         let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
         (local.ends_with(&end) && *state == LISTENING).then(|| (*inode).to_owned())
     })?;
-    let socket = format!("socket:[{inode}]");
+    has_open(Path::new(&format!("socket:[{inode}]")))
+}
+
+/// Process and name of who has a file or socket open, as Linux tells it.
+fn has_open(what: &Path) -> Option<(u32, String)> {
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        let holds = |file: std::fs::DirEntry| std::fs::read_link(file.path()).is_ok_and(|to| to == Path::new(&socket));
-        if files.flatten().any(holds) {
+        let has = |file: std::fs::DirEntry| std::fs::read_link(file.path()).is_ok_and(|to| to == what);
+        if files.flatten().any(has) {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             return Some((pid, name.trim().into()));
         }
@@ -401,4 +432,27 @@ fn show(checks: &[Check], context: &Context) -> Result<(), Failure> {
         return Err(Failure::new("doctor/bad", format!("{bad} of {} checks are bad", checks.len())));
     }
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_node_is_known_by_its_folder_before_it_answers_and_a_stranger_is_not_to_be_stopped() {
+        let data = tempfile::tempdir().unwrap();
+        assert_eq!(runner(data.path()), None, "there is no chain");
+        std::fs::create_dir(data.path().join("chain")).unwrap();
+        let lock = std::fs::File::create(data.path().join("chain/lock")).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let checked = || {
+            let mut checks = Checks::default();
+            let node = Node { answers: false, runner: runner(data.path()) };
+            port("http port", listener.local_addr().unwrap(), node, "listen elsewhere", &mut checks);
+            checks.0.remove(0)
+        };
+        assert_eq!((checked().verdict, checked().next), (Verdict::Good, None));
+        drop(lock);
+        assert_eq!((checked().verdict, checked().next), (Verdict::Bad, Some("listen elsewhere".into())));
+    }
 }

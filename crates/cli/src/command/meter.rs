@@ -306,7 +306,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let carrier = account.client().meter(meter).await?.carrier;
             let capacity = capacity.of(carrier).map_err(Failure::usage)?;
             let done = account.change_meter_capacity(meter, capacity).await?;
-            show_done(context.out, &done, json!({ "meter": meter, "capacity_per_hour": capacity }));
+            show_done(
+                context.out,
+                &done,
+                json!({ "meter": meter, "capacity_per_hour": context.out.quantity(capacity, carrier) }),
+            );
         }
         Command::Exchange { meter, last, authority, modulus, register } => {
             let meter = context.id(&meter).await?;

@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
 use crate::log;
-use crate::node_file::{NodeFile, allow_without_guard, chain_config};
+use crate::node_file::{NodeFile, allow_without_guard, chain_config, listen_address};
 use crate::output::warn;
 use crate::{t, units};
 use clap::Subcommand;
@@ -84,7 +84,7 @@ Example:
         #[arg(long, value_name = "FOLDER")]
         data: PathBuf,
         /// Where the HTTP interface listens; port 0 takes any free port [default: as node.toml says, else 127.0.0.1:4680]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
         listen: Option<SocketAddr>,
         /// A name that the node goes by, besides its addresses and localhost; once for each
         #[arg(long = "allow-host", value_name = "NAME", env = "UTILIDOR_ALLOW_HOSTS", value_delimiter = ',')]
@@ -151,7 +151,7 @@ fn init(
         return Err(Failure::usage("a chain whose founder is no validator could admit nobody"));
     }
     let work = work_factor(work)?;
-    let keystore = Keystore::open(data.join("keys"))?;
+    let keystore = Keystore::of_folder(data.join("keys"));
     let passphrase = context.new_passphrase()?;
     let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
     let founder = keystore.create(FOUNDER, KeyKind::Ed25519, &passphrase, work)?;

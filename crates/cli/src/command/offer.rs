@@ -10,29 +10,38 @@ use crate::{label, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use utilidor_types::agreement::Substitute;
+use utilidor_types::genesis::ChainKind;
 use utilidor_types::offer::{AwardRule, Seal};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Carrier, Label, Lot, Money, Offer, OfferId, OfferTerms, Price, Quantity, Timestamp, Window};
-use utilidor_view::{OfferFilter, OfferStatus};
+use utilidor_view::{OfferFilter, OfferStatus, OfferView};
+
+/// How long a node may take to say its time to an example.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print a valid document to begin with
     #[command(after_help = "\
+Quantities are in joules (millilitres for water and gas) and times in Unix milliseconds; in their places may also stand
+\"100kWh\", \"12m3\", \"2025-01-01T08:00:00+08:00\" or, for a duration, \"90m\".
+
 Examples:
-  utilidor offer example > offer.json                        # times from this machine's clock
+  utilidor offer example > offer.json                        # times from the node's chain, else from this machine's clock
   utilidor offer example --at 2025-01-01T00:00:00+08:00      # times from another")]
     Example {
-        /// The time from which the document's times are counted [default: now]
+        /// The time from which the document's times are counted [default: the chain's, if it is a development chain, else now]
         #[arg(long, value_parser = units::time)]
         at: Option<Timestamp>,
     },
     /// Publish an offer, or a list of them under one signature [M10]
     #[command(after_help = "\
 The document is an offer, or a list of up to 32: a day's hours are published together, all or none. An offer's \"label\" is any
-text that its owner calls it by, or left out; published again under the same label, it is the same offer. \"seal\" may be left
+text that its owner calls it by, or left out; published again under the same label, it is the same offer, and without one it is
+refused while its like is open. \"seal\" may be left
 out as well: the key of --seal-key is taken.
 
 Example:
@@ -96,11 +105,23 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
     document::of_value(document, file, "offer", "offer example")
 }
 
+/// Refuses offers without a label that stand already: under a label chosen at random each would be opened a second time.
+fn refuse_again(offers: &[&Offer], standing: &[OfferView]) -> Result<(), Failure> {
+    let again = |offer: &Offer| {
+        standing.iter().find(|record| record.offer == Offer { label: record.offer.label, ..offer.clone() })
+    };
+    match offers.iter().find_map(|offer| again(offer)) {
+        Some(record) => Err(Failure::new("offer/again", format!("the same offer is open already: {}", record.id))
+            .next("to offer as much once more, give the offer a \"label\" of its own in the document")),
+        None => Ok(()),
+    }
+}
+
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Example { at } => {
-            let offer = example(at.unwrap_or_else(now));
+            let offer = example(example_time(at, &context).await?);
             let mut document = serde_json::to_value(offer).expect("an offer is plain data");
             if let Value::Object(fields) = &mut document {
                 // Both are filled in when the document is published.
@@ -116,9 +137,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 Value::Array(documents) => (false, documents),
                 document => (true, vec![document]),
             };
+            let labelled: Vec<bool> = documents.iter().map(|document| document["label"].is_string()).collect();
             let offers = documents.into_iter().map(|document| offer_of(document, seal_key.as_deref(), &file));
             let offers = offers.collect::<Result<Vec<_>, _>>()?;
-            let made = context.account().await?.publish_offers(offers).await?;
+            let account = context.account().await?;
+            let unlabelled: Vec<_> =
+                offers.iter().zip(labelled).filter_map(|(offer, labelled)| (!labelled).then_some(offer)).collect();
+            if !unlabelled.is_empty() {
+                let filter = OfferFilter { status: Some(OfferStatus::Open), owner: Some(account.id()) };
+                refuse_again(&unlabelled, &account.client().offers(&filter).await?)?;
+            }
+            let made = account.publish_offers(offers).await?;
             let ids = if one { json!({ "offer": made.id[0] }) } else { json!({ "offers": made.id }) };
             show_done(context.out, &made.done, ids);
         }
@@ -204,6 +233,19 @@ fn terms_text(terms: &OfferTerms) -> String {
         super::plain(&json!(terms.substitute)),
         terms.signing_ms / 1_000
     )
+}
+
+/// The time that was given, else that of the node's chain, if it is a development chain that answers: its time is moved. Else
+/// this machine's.
+pub async fn example_time(given: Option<Timestamp>, context: &Context) -> Result<Timestamp, Failure> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let client = context.client()?;
+    Ok(match tokio::time::timeout(ANSWER_TIME, client.status()).await {
+        Ok(Ok(status)) if status.kind == ChainKind::Development => status.time_ms,
+        _ => now(),
+    })
 }
 
 /// This machine's time.

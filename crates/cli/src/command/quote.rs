@@ -9,9 +9,11 @@ use crate::output::{or_dash, yes};
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::json;
+use utilidor_sdk::ClientError;
 use utilidor_sdk::http::quotes::{OpenQuotesError, OpenedQuotes};
 use utilidor_types::quote::QuoteLine;
-use utilidor_types::{Lot, MeterId, Money, OfferId, Quantity};
+use utilidor_types::{AccountId, Lot, MeterId, Money, OfferId, Quantity};
+use utilidor_view::MeterView;
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -73,7 +75,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             }
             let mut quoted = Vec::with_capacity(lines.len());
             for (lot, line) in lots.iter().zip(&lines) {
-                quoted.push(quote_line(lot, line, &context).await?);
+                let line = quote_line(lot, line, &context).await?;
+                let meter = match lot.user_metered && line.quantity > Quantity::ZERO {
+                    true => Some(account.client().meter(line.user_meter).await.map_err(|error| unseen(&line, error))?),
+                    false => None,
+                };
+                check_line(lot, &line, meter.as_ref(), account.id())?;
+                quoted.push(line);
             }
             let quote = account.seal_quote(record.owner, &record.offer, quoted, binding)?;
             let done = account.submit_quotes(vec![quote]).await?;
@@ -153,6 +161,40 @@ pub async fn open(context: &Context, offer: OfferId, seal_key: &str) -> Result<O
     })
 }
 
+/// Why the meter of a line cannot be read: a node shows a meter to its holder, and says of another's that there is none.
+fn unseen(line: &QuoteLine, error: ClientError) -> Failure {
+    match error.is_not_found() {
+        true => not_to_be_quoted(line.user_meter, "is another account's, or none at all"),
+        false => error.into(),
+    }
+}
+
+fn not_to_be_quoted(meter: MeterId, why: &str) -> Failure {
+    Failure::usage(format!("meter {meter} {why}")).next("name a meter of yours: utilidor meter list --holder ACCOUNT")
+}
+
+/// Refuses a line that could not be awarded. The ledger cannot: it sees the line only when the gate has closed and nothing can be
+/// quoted any more.
+fn check_line(lot: &Lot, line: &QuoteLine, meter: Option<&MeterView>, bidder: AccountId) -> Result<(), Failure> {
+    if line.quantity > lot.quantity {
+        let shown = |quantity| units::quantity(quantity, lot.carrier);
+        let (wanted, most) = (shown(line.quantity), shown(lot.quantity));
+        return Err(Failure::usage(format!("{wanted} of {} are quoted, the lot has {most}", lot.carrier))
+            .next(format!("quote {most} or less")));
+    }
+    let Some(meter) = meter else { return Ok(()) };
+    let why = if meter.carrier != lot.carrier {
+        format!("measures {}, the lot is of {}", meter.carrier, lot.carrier)
+    } else if meter.holder != bidder {
+        "is another account's".into()
+    } else if meter.retired {
+        "is out of service".into()
+    } else {
+        return Ok(());
+    };
+    Err(not_to_be_quoted(meter.meter, &why))
+}
+
 async fn quote_line(lot: &Lot, text: &str, context: &Context) -> Result<QuoteLine, Failure> {
     let no_meter = MeterId::default();
     if text == "-" {
@@ -178,4 +220,47 @@ async fn quote_line(lot: &Lot, text: &str, context: &Context) -> Result<QuoteLin
         None => no_meter,
     };
     Ok(QuoteLine { quantity, price, user_meter })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_types::{Carrier, Timestamp};
+
+    #[test]
+    fn a_line_that_could_not_be_awarded_is_refused_before_it_is_sealed() {
+        let lot = offer::example(Timestamp(0)).lots[0].clone();
+        let (bidder, other) = (AccountId([1; 32]), AccountId([2; 32]));
+        let meter = || MeterView {
+            meter: MeterId([3; 16]),
+            operator: other,
+            carrier: lot.carrier,
+            holder: bidder,
+            authority: utilidor_types::meter::MeterAuthority::Gateway(other),
+            register_modulus: Quantity(u64::MAX),
+            capacity_per_hour: Quantity(1),
+            register: Quantity::ZERO,
+            read_ms: Timestamp(0),
+            since_ms: Timestamp(0),
+            devices: 1,
+            certificates: 0,
+            gaps: 0,
+            corrections: 0,
+            retired: false,
+        };
+        let refused = |quantity, meter: MeterView| {
+            let line = QuoteLine { quantity, price: Money::ZERO, user_meter: meter.meter };
+            check_line(&lot, &line, Some(&meter), bidder).err().map(|failure| failure.what().to_owned())
+        };
+        assert_eq!(refused(lot.quantity, meter()), None);
+        let above = Quantity(lot.quantity.0 * 3 / 2);
+        assert_eq!(refused(above, meter()).unwrap(), "150.000 kWh of electricity are quoted, the lot has 100.000 kWh");
+        for (at_fault, why) in [
+            (MeterView { carrier: Carrier::Gas, ..meter() }, "measures gas, the lot is of electricity"),
+            (MeterView { holder: other, ..meter() }, "is another account's"),
+            (MeterView { retired: true, ..meter() }, "is out of service"),
+        ] {
+            assert!(refused(lot.quantity, at_fault).unwrap().ends_with(why), "{why}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::Word;
+use crate::text::{self, Lang};
 use crate::units::{Amount, Unit};
 use crate::{import, t, units};
 use clap::Subcommand;
@@ -147,7 +148,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 None => certified_in(&account, meter, interval).await?,
             };
             let done = account.correct_readings(meter, interval, certified, right, &reason).await?;
-            show_done(context.out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
+            let out = context.out;
+            let (certified, right) = (out.quantity(certified, carrier), out.quantity(right, carrier));
+            show_done(out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
         }
         Command::List { meter, from, to } => {
             let meter = context.id(&meter).await?;
@@ -260,23 +263,31 @@ fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<MeterRun>, Failur
     runs.collect()
 }
 
+/// What became of readings of which some were refused.
+fn refused_text(certified: u64, refused: usize) -> String {
+    match (text::lang(), certified) {
+        (Lang::En, 0) => format!("all {refused} readings were refused: nothing is certified"),
+        (Lang::En, _) => format!("{refused} readings were refused; {certified} are certified"),
+        (Lang::Zh, 0) => format!("全部 {refused} 条读数均被拒绝：没有任何读数得到认证"),
+        (Lang::Zh, _) => format!("{refused} 条读数被拒绝；{certified} 条已认证"),
+    }
+}
+
 /// Submits runs in as few transactions as they fit in, and shows what was certified and what was refused.
 async fn submit(account: &Account, runs: Vec<MeterRun>, context: &Context) -> Result<(), Failure> {
-    let mut refused = 0;
+    let (mut certified, mut refused) = (0, 0);
     for batch in batches(runs) {
         let done = account.record_readings(batch).await?;
         for event in done.events() {
-            if let Event::Certified { refused: readings, .. } = event {
+            if let Event::Certified { count, refused: readings, .. } = event {
+                certified += u64::from(*count);
                 refused += readings.len();
             }
         }
         show_done(context.out, &done, json!({}));
     }
     if refused > 0 {
-        return Err(Failure::refused(
-            "reading/refused",
-            format!("{refused} readings were refused; the others are certified"),
-        ));
+        return Err(Failure::refused("reading/refused", refused_text(certified, refused)));
     }
     Ok(())
 }

@@ -246,7 +246,7 @@ fn subscription_text(out: &Output, record: &SubscriptionView) -> String {
         t!("prepaid"),
         t!("debt_paid"),
         t!("discount"),
-        t!("charged"),
+        t!("charged_net"),
         t!("refunded"),
         t!("withheld"),
         t!("period"),

@@ -26,6 +26,15 @@ pub fn baseline(year: &Year, carrier: Carrier, tenant: usize, until: Timestamp) 
     }
 }
 
+/// Thousandths of the baseline that were saved, rounded half up; negative if it cost more. What was lost of deposits is a cost,
+/// what others lost to this one is none.
+pub fn saved_permille(baseline: Money, package: Money, forfeited: Money, compensated: Money) -> i64 {
+    let cost = i128::from(package.0) + i128::from(forfeited.0) - i128::from(compensated.0);
+    let whole = i128::from(baseline.0.max(1));
+    let saved = (2_000 * (i128::from(baseline.0) - cost) + whole).div_euclid(2 * whole);
+    i64::try_from(saved).unwrap_or(i64::MIN)
+}
+
 impl Scope<'_> {
     pub(super) fn tenant(&self, tenant: usize) -> TenantReport {
         let record = &self.year.tenants()[tenant];
@@ -101,14 +110,13 @@ impl Scope<'_> {
         let (gas, _) = consumed(Carrier::Gas);
         let grams = u128::from(electricity - solar) * u128::from(GRAMS_PER_KWH) / 3_600_000
             + u128::from(gas) * u128::from(GRAMS_PER_M3_GAS) / 1_000_000;
-        let saved = (i128::from(baseline.0) - i128::from(package.0)) * 1_000 / i128::from(baseline.0.max(1));
         TenantReport {
             tenant: record.name.clone(),
             category: record.category.clone(),
             floor_area_m2: record.floor_area_m2,
             baseline,
             package,
-            saved_permille: saved as i64,
+            saved_permille: saved_permille(baseline, package, forfeited, compensated),
             forfeited,
             compensated,
             electricity_kwh: electricity / 3_600_000,
@@ -207,5 +215,22 @@ pub fn mode_name(mode: Mode) -> String {
         Mode::FloorArea(length) => format!("floor area, by the {}", period(length)),
         Mode::Metered(length) => format!("metered, by the {}", period(length)),
         Mode::TopUps(size) => format!("metered, top-ups of {}", size.0 / utilidor_types::money::MICRO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_counts_deposits_lost_and_is_rounded() {
+        let saved = |package, forfeited, compensated| {
+            saved_permille(Money(30_000), Money(package), Money(forfeited), Money(compensated))
+        };
+        assert_eq!(saved(27_000, 0, 0), 100);
+        assert_eq!(saved(27_000, 300, 0), 90, "a deposit lost is a cost");
+        assert_eq!(saved(27_000, 0, 300), 110);
+        assert_eq!((saved(26_986, 0, 0), saved(26_984, 0, 0)), (100, 101), "to the nearest thousandth");
+        assert_eq!((saved(30_014, 0, 0), saved(30_016, 0, 0)), (0, -1));
     }
 }

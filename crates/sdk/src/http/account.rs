@@ -25,6 +25,8 @@ use utilidor_view::{AccountView, Code, Problem, SubmissionResult};
 pub const EXPIRY_BLOCKS: u64 = 20_000;
 /// For how long a transaction is waited for before it counts as not final.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// After how long whoever submits is told which transactions are waited for ([`Client::telling_of_waits`]).
+pub const TELL_AFTER: Duration = Duration::from_secs(2);
 /// How often a transaction is offered to a node whose pool is full, or signed anew for another nonce.
 const MAX_OFFERS: u32 = 8;
 /// The first pause before offering again; each later one is twice as long.
@@ -308,9 +310,10 @@ pub async fn submit_batch(client: &Client, transactions: &[SignedBytes]) -> Vec<
         let begin = results.len();
         let end = begin + submission_len(&lengths[begin..]);
         let deadline = Instant::now() + PATIENCE;
-        match client.submit_signed(&transactions[begin..end], MAX_WAIT_MS).await {
+        let batch = &transactions[begin..end];
+        match told_of(client, batch, TELL_AFTER, client.submit_signed(batch, MAX_WAIT_MS)).await {
             Ok(answers) => {
-                for (answer, signed) in answers.into_iter().zip(&transactions[begin..end]) {
+                for (answer, signed) in answers.into_iter().zip(batch) {
                     results.push(done(client, answer, signed, deadline).await);
                 }
             }
@@ -318,6 +321,24 @@ pub async fn submit_batch(client: &Client, transactions: &[SignedBytes]) -> Vec<
         }
     }
     results
+}
+
+/// What a submission comes to. If that takes long, whoever submits is told of its transactions, taken or not: their ids serve to
+/// find out.
+async fn told_of<T>(
+    client: &Client,
+    transactions: &[SignedBytes],
+    after: Duration,
+    submission: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(submission);
+    match tokio::time::timeout(after, &mut submission).await {
+        Ok(answers) => answers,
+        Err(_) => {
+            client.waits.tell(&transactions.iter().map(SignedBytes::hash).collect::<Vec<_>>());
+            submission.await
+        }
+    }
 }
 
 /// How many transactions of these lengths in bytes fit in one submission; at least one.
@@ -388,5 +409,20 @@ mod tests {
         assert_eq!(submission_len(&[100; 5_000]), MAX_SUBMISSION_TRANSACTIONS);
         assert_eq!(submission_len(&[1024 * 1024; 20]), 7);
         assert_eq!(submission_len(&[MAX_SUBMISSION_BYTES]), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_the_ids_and_who_is_answered_at_once_is_not() {
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let client = Client::new("127.0.0.1:1").unwrap().telling_of_waits(move |ids| told.send(ids.to_vec()).unwrap());
+        let signer = Signer::new(ChainId::default(), PrivateKey::ed25519([7; 32]));
+        let action = Action::WithdrawQuote { offer: utilidor_types::OfferId::default() };
+        let signed = [signer.sign(&signer.transaction(action, 0, 1))];
+
+        told_of(&client, &signed, TELL_AFTER, std::future::ready(())).await;
+        assert!(heard.try_recv().is_err());
+        // It ends only once the ids are told.
+        let ids = told_of(&client, &signed, Duration::ZERO, heard.recv()).await;
+        assert_eq!(ids.unwrap(), [signed[0].hash()]);
     }
 }

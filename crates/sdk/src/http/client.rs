@@ -139,6 +139,25 @@ pub struct Client {
     pub(super) base: Url,
     pub(super) head: Arc<Head>,
     pub(super) identity: Option<Arc<Identity>>,
+    pub(super) waits: Waits,
+}
+
+/// Who is told of transactions that let wait for themselves, if anybody.
+#[derive(Clone, Default)]
+pub(super) struct Waits(Option<Arc<dyn Fn(&[TransactionHash]) + Send + Sync>>);
+
+impl std::fmt::Debug for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waits")
+    }
+}
+
+impl Waits {
+    pub(super) fn tell(&self, transactions: &[TransactionHash]) {
+        if let Some(told) = &self.0 {
+            told(transactions);
+        }
+    }
 }
 
 /// The highest height that the node has named, so that an expiry can be set without asking each time.
@@ -166,7 +185,16 @@ impl Client {
             .user_agent(concat!("utilidor-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
             .expect("a client without TLS needs nothing from the machine");
-        Ok(Self { http, base, head: Arc::default(), identity: None })
+        Ok(Self { http, base, head: Arc::default(), identity: None, waits: Waits::default() })
+    }
+
+    /// The same node; `told` hears of submitted transactions that are not final within [`TELL_AFTER`], before they are waited
+    /// for any longer. Whoever stops waiting then still knows what to ask for.
+    ///
+    /// [`TELL_AFTER`]: super::account::TELL_AFTER
+    #[must_use]
+    pub fn telling_of_waits(&self, told: impl Fn(&[TransactionHash]) + Send + Sync + 'static) -> Self {
+        Self { waits: Waits(Some(Arc::new(told))), ..self.clone() }
     }
 
     /// Host and port, as requests name them.

@@ -13,7 +13,7 @@ use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, make_guard};
+use crate::node_file::{NodeFile, listen_address, make_guard};
 use crate::output::or_dash;
 use crate::{t, units};
 use clap::Args;
@@ -51,10 +51,10 @@ pub struct Join {
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<NodeAddress>,
     /// Where the node listens for the others [default: the port of --address on every interface]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Where the node's HTTP interface listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4680", value_parser = listen_address)]
     http: SocketAddr,
     /// What the organisation wants to do, besides its seat in the council
     #[arg(long, value_delimiter = ',', default_value = "owner,user,meter_operator")]
@@ -118,7 +118,7 @@ fn threshold(text: &str) -> Result<Threshold, String> {
 /// The node's and the founder's key of a node's folder, unlocked. They are made if they are not there, and the vote guard with
 /// them: a run that was cut off is simply repeated.
 pub fn keys_of(data: &Path, passphrase: &Passphrase, work: WorkFactor) -> Result<(PrivateKey, PrivateKey), Failure> {
-    let keystore = Keystore::open(data.join("keys"))?;
+    let keystore = Keystore::of_folder(data.join("keys"));
     for name in [VALIDATOR, FOUNDER] {
         if keystore.info(name).is_err() {
             keystore.create(name, KeyKind::Ed25519, passphrase, work)?;
@@ -200,7 +200,7 @@ pub fn sign(arguments: Sign, context: &Context) -> Result<(), Failure> {
         founding_failure(&refused).next("do not sign it: ask the coordinator for a document made from your card")
     })?;
     crate::output::note(&document_text(&genesis, context));
-    let keystore = Keystore::open(arguments.data.join("keys"))?;
+    let keystore = Keystore::of_folder(arguments.data.join("keys"));
     let founder = keystore.signing_key(FOUNDER, &context.passphrase()?)?;
     context.out.document(&GenesisSignature::sign(&genesis, &founder));
     Ok(())
