@@ -130,7 +130,7 @@ web-test: build
 
 # As `utilidor program build` does it: a small stack, no names of paths, one unit of code.
 contract_modules := $(TARGET_DIR)/wasm32-unknown-unknown/release
-contract_names := $(patsubst contracts/%/Cargo.toml,%,$(wildcard contracts/*/Cargo.toml))
+contract_names := $(patsubst contracts/%/manifest.json,%,$(wildcard contracts/*/manifest.json))
 
 contracts: export RUSTFLAGS = -Clink-arg=-zstack-size=32768 -Cstrip=symbols $(wasm_paths)
 contracts: export CARGO_PROFILE_RELEASE_LTO = true
