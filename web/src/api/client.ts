@@ -96,10 +96,7 @@ export async function every<T>(page: (cursor?: string) => Promise<Page<T>>, most
   return { items, next: cursor ?? null };
 }
 
-export interface FoundId {
-  kind: 'account' | 'member' | 'offer' | 'agreement' | 'meter' | 'motion' | 'package' | 'program' | 'transaction';
-  id: string;
-}
+export type FoundId = Schemas['FoundId'];
 
 /// Ids that begin with these digits.
 export async function beginningWith(digits: string): Promise<FoundId[]> {

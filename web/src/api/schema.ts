@@ -656,6 +656,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/price-indices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All published indices, in the order of their first value. */
+        get: operations["list_price_indices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/price-indices/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A published index: whose it is, and what its numbers are. */
+        get: operations["get_price_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/price-indices/{index}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An index's values in the order of their periods. Once published a value never changes. */
+        get: operations["list_index_values"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/problems": {
         parameters: {
             query?: never;
@@ -1356,6 +1407,9 @@ export interface components {
                 /** @description The subscription. */
                 subscription: components["schemas"]["AgreementId"];
             };
+        } | {
+            /** @description An account publishes the value of its index for a period. */
+            publish_index: components["schemas"]["IndexValue"];
         };
         /** @description The wish that a development chain's time be `to`. */
         AdvanceTime: {
@@ -2329,6 +2383,13 @@ export interface components {
             event: "exhausted";
             /** @description The subscription. */
             subscription: components["schemas"]["AgreementId"];
+        } | {
+            /** @description The agreement. */
+            agreement: components["schemas"]["AgreementId"];
+            /** @enum {string} */
+            event: "indices_read";
+            /** @description The values. */
+            values: components["schemas"]["IndexRead"][];
         };
         /** @description Something that a receipt tells. */
         EventView: {
@@ -2533,7 +2594,38 @@ export interface components {
          * @description What an id is of.
          * @enum {string}
          */
-        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "motion" | "program" | "transaction";
+        IdKind: "account" | "member" | "offer" | "agreement" | "meter" | "package" | "motion" | "program" | "price_index" | "transaction";
+        /** @description A value of an index that a program has asked for. */
+        IndexRead: {
+            /** @description The index. */
+            index: components["schemas"]["PriceIndexId"];
+            /** @description The period. */
+            period: components["schemas"]["Window"];
+            value?: components["schemas"]["PublishedValue"] | null;
+        };
+        /** @description What the numbers of an index are. */
+        IndexUnit: {
+            /** @description Millionths of the settlement currency for each of these. */
+            price: components["schemas"]["PriceUnit"];
+        } | "money" | "share";
+        /** @description A value of an index for a period, as it is published. */
+        IndexValue: {
+            /** @description The index. */
+            index: components["schemas"]["PriceIndex"];
+            /** @description The value in millionths; it may be below zero. */
+            micro: string;
+            /** @description The period. */
+            period: components["schemas"]["Window"];
+        };
+        /** @description A value of an index. */
+        IndexValueView: {
+            /** @description Where it was published. */
+            cause: components["schemas"]["CauseView"];
+            /** @description The value in millionths. */
+            micro: string;
+            /** @description The period. */
+            period: components["schemas"]["Window"];
+        };
         /**
          * @description A key of the state, in hex.
          * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
@@ -3038,6 +3130,12 @@ export interface components {
             kind: components["schemas"]["ChainKind"];
             /**
              * Format: int64
+             * @description Pairs of votes that contradict each other, signed by the same validator, which the node has seen since it started. The
+             *     votes, which are the proof, stand in its log.
+             */
+            misconduct?: number;
+            /**
+             * Format: int64
              * @description Transactions that wait.
              */
             pool: number;
@@ -3371,6 +3469,20 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_IndexValueView: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description Where it was published. */
+                cause: components["schemas"]["CauseView"];
+                /** @description The value in millionths. */
+                micro: string;
+                /** @description The period. */
+                period: components["schemas"]["Window"];
+            }[];
+            /** @description Cursor of the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_MemberView: {
             /** @description The items, in the list's order. */
             items: {
@@ -3558,6 +3670,24 @@ export interface components {
                 owner: components["schemas"]["AccountId"];
                 /** @description The version as its owner published it. */
                 package: components["schemas"]["Package"];
+            }[];
+            /** @description Cursor of the next page; none on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_PriceIndexView: {
+            /** @description The items, in the list's order. */
+            items: {
+                /** @description Where its first value was published. */
+                cause: components["schemas"]["CauseView"];
+                /** @description The index: the hash of its publisher, name and unit. */
+                id: components["schemas"]["PriceIndexId"];
+                /** @description What it is called, and what its numbers are. */
+                index: components["schemas"]["PriceIndex"];
+                /** @description Who publishes it. */
+                publisher: components["schemas"]["AccountId"];
+                /** @description The end of the last period for which there is a value. */
+                until_ms: components["schemas"]["Timestamp"];
             }[];
             /** @description Cursor of the next page; none on the last one. */
             next?: string | null;
@@ -3755,6 +3885,31 @@ export interface components {
             /** @description The unit. */
             per: components["schemas"]["PriceUnit"];
         };
+        /** @description What an index is called and what its numbers are. */
+        PriceIndex: {
+            /** @description What its publisher calls it. */
+            name: string;
+            /** @description What its numbers are. */
+            unit: components["schemas"]["IndexUnit"];
+        };
+        /**
+         * @description A published index: the hash of its publisher, name and unit, in hex.
+         * @example 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+         */
+        PriceIndexId: string;
+        /** @description A published index. */
+        PriceIndexView: {
+            /** @description Where its first value was published. */
+            cause: components["schemas"]["CauseView"];
+            /** @description The index: the hash of its publisher, name and unit. */
+            id: components["schemas"]["PriceIndexId"];
+            /** @description What it is called, and what its numbers are. */
+            index: components["schemas"]["PriceIndex"];
+            /** @description Who publishes it. */
+            publisher: components["schemas"]["AccountId"];
+            /** @description The end of the last period for which there is a value. */
+            until_ms: components["schemas"]["Timestamp"];
+        };
         /**
          * @description What a price is per.
          * @enum {string}
@@ -3873,6 +4028,13 @@ export interface components {
             engine: number;
             /** @description The manifest. */
             manifest: components["schemas"]["Manifest"];
+        };
+        /** @description A value with the time at which it was published. */
+        PublishedValue: {
+            /** @description The value in millionths. */
+            micro: string;
+            /** @description The time of the block in which it was published. */
+            published: components["schemas"]["Timestamp"];
         };
         /** @description A carrier's part of a purchase. */
         PurchaseLot: {
@@ -4606,6 +4768,33 @@ export interface components {
             meter: components["schemas"]["MeterId"];
             /** @enum {string} */
             refusal: "record_of_energy";
+        } | {
+            /** Format: int32 */
+            most: number;
+            /** @enum {string} */
+            refusal: "many_for_epoch";
+        } | {
+            from: components["schemas"]["Timestamp"];
+            /** Format: int32 */
+            max_days: number;
+            /** @enum {string} */
+            refusal: "bad_index_period";
+            to: components["schemas"]["Timestamp"];
+        } | {
+            /** Format: int64 */
+            max_micro: number;
+            /** @enum {string} */
+            refusal: "index_out_of_range";
+        } | {
+            from: components["schemas"]["Timestamp"];
+            last: components["schemas"]["Timestamp"];
+            /** @enum {string} */
+            refusal: "index_not_in_order";
+        } | {
+            /** Format: int32 */
+            max: number;
+            /** @enum {string} */
+            refusal: "too_many_indices";
         };
         /** @description A code of refusals. */
         RefusalCode: {
@@ -4895,6 +5084,8 @@ export interface components {
             /** @description The block. */
             block: components["schemas"]["FinalHeader"];
             cell?: components["schemas"]["Cell"] | null;
+            /** @description What leads from the genesis document to the validators of the block; empty while those of the document still sign. */
+            handovers?: components["schemas"]["Handover"][];
             /** @description The proof of it. */
             inclusion: components["schemas"]["StateInclusion"];
             /** @description The key. */
@@ -5661,6 +5852,10 @@ export type SchemaHardEnd = components['schemas']['HardEnd'];
 export type SchemaHeader = components['schemas']['Header'];
 export type SchemaHeld = components['schemas']['Held'];
 export type SchemaIdKind = components['schemas']['IdKind'];
+export type SchemaIndexRead = components['schemas']['IndexRead'];
+export type SchemaIndexUnit = components['schemas']['IndexUnit'];
+export type SchemaIndexValue = components['schemas']['IndexValue'];
+export type SchemaIndexValueView = components['schemas']['IndexValueView'];
 export type SchemaKey = components['schemas']['Key'];
 export type SchemaKind = components['schemas']['Kind'];
 export type SchemaKnown = components['schemas']['Known'];
@@ -5716,6 +5911,7 @@ export type SchemaPageAgreementView = components['schemas']['Page_AgreementView'
 export type SchemaPageBlockView = components['schemas']['Page_BlockView'];
 export type SchemaPageCertificateView = components['schemas']['Page_CertificateView'];
 export type SchemaPageEventView = components['schemas']['Page_EventView'];
+export type SchemaPageIndexValueView = components['schemas']['Page_IndexValueView'];
 export type SchemaPageMemberView = components['schemas']['Page_MemberView'];
 export type SchemaPageMeterView = components['schemas']['Page_MeterView'];
 export type SchemaPageMotionView = components['schemas']['Page_MotionView'];
@@ -5723,6 +5919,7 @@ export type SchemaPageMovementView = components['schemas']['Page_MovementView'];
 export type SchemaPageOfferView = components['schemas']['Page_OfferView'];
 export type SchemaPageOversightView = components['schemas']['Page_OversightView'];
 export type SchemaPagePackageView = components['schemas']['Page_PackageView'];
+export type SchemaPagePriceIndexView = components['schemas']['Page_PriceIndexView'];
 export type SchemaPageProgramView = components['schemas']['Page_ProgramView'];
 export type SchemaPageQuoteView = components['schemas']['Page_QuoteView'];
 export type SchemaPageRefusalCount = components['schemas']['Page_RefusalCount'];
@@ -5734,6 +5931,9 @@ export type SchemaPeriod = components['schemas']['Period'];
 export type SchemaPeriodDiscounts = components['schemas']['PeriodDiscounts'];
 export type SchemaPrepayment = components['schemas']['Prepayment'];
 export type SchemaPrice = components['schemas']['Price'];
+export type SchemaPriceIndex = components['schemas']['PriceIndex'];
+export type SchemaPriceIndexId = components['schemas']['PriceIndexId'];
+export type SchemaPriceIndexView = components['schemas']['PriceIndexView'];
 export type SchemaPriceUnit = components['schemas']['PriceUnit'];
 export type SchemaProblem = components['schemas']['Problem'];
 export type SchemaProblemCode = components['schemas']['ProblemCode'];
@@ -5745,6 +5945,7 @@ export type SchemaProof = components['schemas']['Proof'];
 export type SchemaProofDocument = components['schemas']['ProofDocument'];
 export type SchemaPublicKey = components['schemas']['PublicKey'];
 export type SchemaPublication = components['schemas']['Publication'];
+export type SchemaPublishedValue = components['schemas']['PublishedValue'];
 export type SchemaPurchaseLot = components['schemas']['PurchaseLot'];
 export type SchemaPurchaseTerms = components['schemas']['PurchaseTerms'];
 export type SchemaPurpose = components['schemas']['Purpose'];
@@ -5988,7 +6189,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -6520,7 +6721,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -7997,7 +8198,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -8735,6 +8936,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PackageView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_price_indices: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Most items: 1 to 1000, 100 unless given. */
+                limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All published indices, in the order of their first value. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PriceIndexView"];
+                    "text/csv": string;
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_price_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The index */
+                index: components["schemas"]["PriceIndexId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A published index: whose it is, and what its numbers are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceIndexView"];
+                };
+            };
+            /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`, `node/not-held`: there is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/internal`: the node failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `node/too-many-clients`, `node/stopping`: try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_index_values: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Most items: 1 to 1000, 100 unless given. */
+                limit?: number;
+                /** @description From which end: `oldest` (unless given) or `newest`. A cursor goes on in the order that it was given in. */
+                order?: "oldest" | "newest";
+                /** @description `csv`: all pages as one table. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path: {
+                /** @description The index */
+                index: components["schemas"]["PriceIndexId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An index's values in the order of their periods. Once published a value never changes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IndexValueView"];
+                    "text/csv": string;
                 };
             };
             /** @description `request/malformed`, `request/bad-page`: the request cannot be understood */

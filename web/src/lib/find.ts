@@ -41,8 +41,8 @@ export async function find(wanted: string): Promise<Found[]> {
   const id = plain.toLowerCase();
   if (/^[0-9a-f]{4,64}$/.test(id)) {
     for (const each of await beginningWith(id)) {
-      // Published programs have no page here: the command line shows them.
-      if (each.kind !== 'program' && !found.some((other) => other.id === each.id)) {
+      // Published programs and indices have no page here: the command line shows them.
+      if (each.kind !== 'program' && each.kind !== 'price_index' && !found.some((other) => other.id === each.id)) {
         found.push({ kind: each.kind, id: each.id, name: people.nameOf(each.id), address: ADDRESSES[each.kind](each.id) });
       }
     }

@@ -119,7 +119,7 @@ fn no_schema_leaves_open_what_an_object_holds() {
 }
 
 /// A number in JavaScript is exact up to 2^53. What can pass it is a decimal string; these can not: they count blocks, or
-/// what is in them, or milliseconds of the ledger's calendar.
+/// what is in them, or milliseconds of the ledger's calendar; or a bound of the rules (an index is at most 10^15 millionths).
 const COUNTED: &[&str] = &[
     "Timestamp",
     "accounts",
@@ -139,8 +139,10 @@ const COUNTED: &[&str] = &[
     "indexed_height",
     "last",
     "max",
+    "max_micro",
     "members",
     "meters",
+    "misconduct",
     "nonce",
     "now",
     "number",
