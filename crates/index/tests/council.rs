@@ -147,6 +147,7 @@ fn the_council_and_the_validators_are_shown_with_the_epoch_in_which_a_node_must_
     let council = Fixture::of(&chain).ask().council(&genesis).unwrap();
     assert!(council.appointed.iter().all(|appointed| appointed.in_force));
 
+    let mut chain = consortium();
     let (member, new) = (MemberId::of(account("south")), key("new"));
     decided(&mut chain, Decision::AppointValidator { member, key: new.public_key(), address: address("south") });
     let council = Fixture::of(&chain).ask().council(&genesis).unwrap();

@@ -461,7 +461,7 @@ fn of_a_key_that_has_left_nothing_is_kept() {
 #[test]
 fn there_are_no_more_validators_than_can_show_in_an_epoch_that_they_are_there() {
     const SHORT: u64 = 8;
-    let seats: Vec<String> = (0..7).map(|number| format!("seat {number}")).collect();
+    let seats: Vec<String> = (0..7).map(|number| format!("seat-{number}")).collect();
     let genesis = |validators: usize| Genesis {
         epoch_length: SHORT,
         validators: seats[..validators].iter().map(|of| validator(of)).collect::<Vec<_>>().try_into().unwrap(),

@@ -62,7 +62,7 @@ const TABLE: &[(&str, &str)] = &[
     ("wish to advance time", "860d53336ccbadff24aee62398293708a4363720dea73568571dd7f976e0ac5d"),
     ("publication of an index", "504402dc679634615ff979071157f91d2d8e6d8b2656e2631c006bfdd5f2b80a"),
     ("reading of indices", "1c0d62f94734c05edd1a5ed3ef1494c8462fe8a4750cc1118c9c33e8b1135d4d"),
-    ("refusal of an index", "053cab84f08334f66fd1335a4386dd65352b7fd233be689dbcd98f238bf55bcd"),
+    ("refusal of an index", "f7b4eb0391902b3a067cd9f11ffa9a032a133b27d5bd9ea20e89895d351b7ea3"),
 ];
 
 /// More bytes than any sample takes.

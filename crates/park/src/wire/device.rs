@@ -10,7 +10,7 @@ use utilidor_types::{Carrier, carrier::BaseUnit, quantity::JOULES_PER_WATT_HOUR}
 
 /// Steps at which a device with eight decimal digits starts again.
 const EIGHT_DIGITS: u64 = 100_000_000;
-/// The same for a generation meter's 32 bits.
+/// The same for the 32 bits of a meter of generation or of a contract.
 const BITS_32: u64 = 1 << 32;
 /// Millilitres in the hundredth of a cubic metre that such devices count in.
 const VOLUME_STEP: u64 = 10_000;
@@ -35,13 +35,15 @@ pub(super) struct Wired {
 
 impl Wired {
     pub(super) fn new(meter: ParkMeter) -> Self {
-        let (protocol, step, steps) = match (meter.tenant, meter.carrier.base_unit()) {
-            (None, _) => ("modbus-tcp", JOULES_PER_WATT_HOUR, BITS_32),
-            (Some(_), _) if meter.carrier == Carrier::Electricity => {
+        let (protocol, step, steps) = match meter.carrier.base_unit() {
+            _ if meter.carrier == Carrier::Electricity && meter.tenant.is_none() => {
+                ("modbus-tcp", JOULES_PER_WATT_HOUR, BITS_32)
+            }
+            _ if meter.carrier == Carrier::Electricity => {
                 ("dlt645", 10 * JOULES_PER_WATT_HOUR * u64::from(ratio(&meter)), EIGHT_DIGITS)
             }
-            (Some(_), BaseUnit::Joule) => ("cjt188", 10 * JOULES_PER_WATT_HOUR, EIGHT_DIGITS),
-            (Some(_), BaseUnit::Millilitre) => ("cjt188", VOLUME_STEP, EIGHT_DIGITS),
+            BaseUnit::Joule => ("cjt188", 10 * JOULES_PER_WATT_HOUR, EIGHT_DIGITS),
+            BaseUnit::Millilitre => ("cjt188", VOLUME_STEP, EIGHT_DIGITS),
         };
         let width = step * steps;
         let ahead = if meter.label == tenant_meter(DIGITS_END.0, DIGITS_END.1) {
@@ -84,7 +86,8 @@ fn ratio(meter: &ParkMeter) -> u32 {
 pub(super) fn bus(meter: &ParkMeter) -> String {
     const BUSES: usize = 7;
     match meter.tenant {
-        None => "roofs".into(),
+        None if meter.carrier == Carrier::Electricity => "roofs".into(),
+        None => format!("{}-contracts", meter.carrier),
         Some(tenant) => format!("{}-{}", meter.carrier, tenant % BUSES + 1),
     }
 }
