@@ -8,6 +8,7 @@ mod oracle;
 use demonstration::{begin, block_on, comparable, play, report};
 use oracle::{Expected, recompute};
 use utilidor_park::scenario::Journal;
+use utilidor_view::Kind;
 use utilidor_view::StatementFilter;
 
 #[test]
@@ -22,7 +23,9 @@ fn the_months_bills_on_the_node_are_those_of_the_data_files() {
 
     let journal = std::fs::read(folder.path().join(utilidor_park::JOURNAL_FILE)).unwrap();
     let books = recompute(&serde_json::from_slice::<Journal>(&journal).unwrap());
-    let mut found: Vec<Expected> = statements.iter().map(|record| Expected::of(&record.statement)).collect();
+    // The statements of the parties' own contracts are held against the data by checks of the report.
+    let bills = statements.iter().filter(|record| record.kind != Kind::Coded);
+    let mut found: Vec<Expected> = bills.map(|record| Expected::of(&record.statement)).collect();
     found.sort_by_key(|statement| (statement.agreement, statement.number));
     assert!(found.len() >= 14);
     assert_eq!(books.statements, found);

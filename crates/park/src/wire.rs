@@ -419,11 +419,11 @@ mod tests {
         let meters = park_meters(&Year::load());
         let wire = read(folder.path(), 1, true).await;
         assert_eq!(runs(&meters, Some(&wire), 0), runs(&meters, None, 0));
-        let story = wire.story(1, 68 * 24);
+        let story = wire.story(1, 73 * 24);
         assert_eq!(story.unmet(), Vec::<String>::new(), "{story:#?}");
         assert_eq!((story.from_files, story.met.len()), (0, FAULTS.len() + 1));
         let read: Vec<_> = story.protocols.iter().map(|by| (by.protocol.as_str(), by.meters, by.readings)).collect();
-        assert_eq!(read, [("cjt188", 52, 1_248), ("dlt645", 14, 336), ("modbus-tcp", 2, 48)]);
+        assert_eq!(read, [("cjt188", 53, 1_272), ("dlt645", 14, 336), ("modbus-tcp", 6, 144)]);
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@ fn the_contracts_of_a_month_are_recomputed_to_the_millionth() {
         recompute_contract(contract, &journal, &platform.statements(), &mut paid);
     }
     assert_eq!(paid.values().sum::<i128>(), 0, "what one pays another has");
-    assert!(paid["station"] != 0 && paid["roof-west"] > 0);
+    assert!(paid["station"] != 0);
 }
 
 #[test]
