@@ -72,7 +72,7 @@ fn a_copy_becomes_a_node_s_folder_again_with_the_keys_that_stayed() {
     let made = desk.json("node backup --data town --to copy");
     assert!(made["height"].as_u64().unwrap() >= 2, "{made:#}");
     let copied = files(&desk.path().join("copy"));
-    assert!(!copied.iter().any(|path| path.to_str().unwrap().contains("keys")), "no key is copied: {copied:?}");
+    assert!(!copied.iter().any(|path| path.iter().any(|part| part == "keys")), "no key is copied: {copied:?}");
     assert!(copied.iter().any(|path| path.ends_with("index.sqlite")), "{copied:?}");
     assert!(desk.run("node backup --data town --to copy").failed(1).contains("is there already"));
 
