@@ -29,8 +29,8 @@ fn read_over_the_wire_with_all_that_goes_wrong_it_ends_with_the_state_of_a_run_f
     assert_eq!(files.wire, None);
     let wire = play(&folder.path().join("wire"), &["--wire-days", "2", "--wire-faults"]);
     let story = wire.wire.clone().unwrap();
-    assert_eq!((story.days, story.protocols.iter().map(|by| by.readings).sum::<u64>()), (2, 68 * 48));
-    assert_eq!(story.from_files, 68 * 24);
+    assert_eq!((story.days, story.protocols.iter().map(|by| by.readings).sum::<u64>()), (2, 73 * 48));
+    assert_eq!(story.from_files, 73 * 24);
     for kind in [Kind::Silence, Kind::LateAnswer, Kind::SwappedWords, Kind::Exchange, Kind::Rollover, Kind::DigitsEnd] {
         assert!(story.met.iter().any(|met| met.kind == kind && met.is_met()), "{kind:?}: {:#?}", story.met);
     }

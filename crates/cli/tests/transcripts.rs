@@ -242,7 +242,7 @@ fn a_proof_says_what_it_is_and_nothing_else_is_taken_for_one() {
     let desk = Desk::new();
     for (document, reason) in [
         ("{}", "missing field"),
-        ("{\"version\": 1, \"kind\": \"receipt\"}", "unknown variant"),
+        ("{\"version\": 1, \"kind\": \"receipt\"}", "is no kind of proof"),
         ("not a document", "malformed"),
     ] {
         let file = desk.file("proof.json", document);
