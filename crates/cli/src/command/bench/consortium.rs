@@ -5,7 +5,7 @@ use crate::command::network::founding::write_json;
 use crate::command::network::local::{LocalNode, Running};
 use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
-use crate::node_file::{NodeFile, PeerNode, guard_path};
+use crate::node_file::{NodeFile, PeerNode, make_guard};
 use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
@@ -44,10 +44,7 @@ fn start(
     let folder = data.join(&name);
     let key = PrivateKey::ed25519(seat.secret).public_key();
     keep_key(&folder, VALIDATOR, &seat.secret)?;
-    if let PublicKey::Ed25519(key) = key {
-        utilidor_chain::create_guard(&guard_path(&folder), &key)
-            .map_err(|error| Failure::from_error("guard", "the vote guard could not be made", &error))?;
-    }
+    make_guard(&folder, &key)?;
     let peers = vec![PeerNode { key: *watcher.0, address: watcher.1.into() }];
     NodeFile { listen: seat.listen, http: seat.http, allow_hosts: Vec::new(), traces: None, follower: false, peers }
         .write(&folder)?;
