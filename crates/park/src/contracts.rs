@@ -3,7 +3,7 @@
 //!
 //! | contract | between | about |
 //! |---|---|---|
-//! | `shared-roof-pv` | a roof's owner and two tenants | a canopy's generation, shared by what each consumes in two hours |
+//! | `shared-roof-pv` | a roof's owner and two tenants | a canopy's generation, shared by what each consumes in two hours; not played yet |
 //! | `interruptible-load` | the station and the computer room | batches of computing that wait when the station calls |
 //! | `take-or-pay` | the station and the computer room | cold for the racks, with a minimum in each 30 days |
 //!
