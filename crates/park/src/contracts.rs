@@ -3,7 +3,7 @@
 //!
 //! | contract | between | about |
 //! |---|---|---|
-//! | `shared-roof-pv` | a roof's owner and two tenants | a canopy's generation, shared by what each consumes in two hours; not played yet |
+//! | `shared-roof-pv` | a roof's owner and two tenants | a canopy's generation, shared by what each consumes in two hours |
 //! | `interruptible-load` | the station and the computer room | batches of computing that wait when the station calls |
 //! | `take-or-pay` | the station and the computer room | cold for the racks, with a minimum in each 30 days |
 //!
@@ -117,7 +117,7 @@ pub(crate) fn begin() -> Timestamp {
 }
 
 /// The contracts.
-pub fn contracts() -> [Contract; 2] {
+pub fn contracts() -> [Contract; 3] {
     macro_rules! published {
         ($name:literal, $sheet:expr) => {
             contract(
@@ -128,7 +128,39 @@ pub fn contracts() -> [Contract; 2] {
             )
         };
     }
-    [published!("interruptible-load", calls()), published!("take-or-pay", take_or_pay())]
+    [
+        published!("shared-roof-pv", sharing()),
+        published!("interruptible-load", calls()),
+        published!("take-or-pay", take_or_pay()),
+    ]
+}
+
+fn sharing() -> Sheet {
+    let guarantee = Money::units(200);
+    let mut parameters = vec![
+        begin().0,
+        SHARING_DAYS as u64 * DAY_MS,
+        SHARING_PERIODS as u64,
+        GRACE_MS,
+        SHARING_HOURS as u64 * HOUR_MS,
+        1, // by consumption
+        SHARING_PRICE.0,
+        STANDING.0,
+        guarantee.0,
+    ];
+    // The owner's share, and those of as many tenants as the program can have.
+    parameters.extend((0..13).map(|party| SHARES.get(party).copied().unwrap_or(0)));
+    let meters = [(CANOPY_OWNER, CANOPY), (SHARE[0], ANNEX), (SHARE[1], ANNEX)];
+    let meters =
+        (0..).zip(meters).map(|(party, (holder, name))| (label(holder, name), Carrier::Electricity, Party(party)));
+    Sheet {
+        owner: CANOPY_OWNER,
+        users: SHARE.to_vec(),
+        meters: meters.collect(),
+        days: SHARING_DAYS * SHARING_PERIODS,
+        parameters,
+        guarantees: [Money::ZERO, guarantee],
+    }
 }
 
 fn calls() -> Sheet {

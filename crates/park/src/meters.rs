@@ -64,7 +64,7 @@ pub fn park_meters(year: &Year) -> Vec<ParkMeter> {
         .iter()
         .map(|(roof, peak_watts)| {
             let hours = generation_wh(year, *peak_watts).iter().map(|wh| wh * JOULES_PER_WATT_HOUR).collect();
-            ParkMeter::new(format!("{roof}/generation"), Carrier::Electricity, roof, None, hours)
+            ParkMeter::new(roof_meter(roof), Carrier::Electricity, roof, None, hours)
         })
         .collect();
     for carrier in Carrier::ALL {
@@ -106,6 +106,11 @@ pub fn park_meters(year: &Year) -> Vec<ParkMeter> {
     meters[misreads].misread = Some((crate::data::hour_at(midnight(4, 20)) + 9, busiest / 8));
     meters.sort_by_key(|meter| (meter.tenant.is_some(), meter.carrier, meter.tenant, meter.label.clone()));
     meters
+}
+
+/// The label of a roof's meter.
+pub fn roof_meter(roof: &str) -> String {
+    format!("{roof}/generation")
 }
 
 /// The label of a tenant's meter.

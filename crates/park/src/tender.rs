@@ -6,7 +6,7 @@
 
 use crate::cast::{Cast, ROOFS, STATION, agreement_id, offer_id, secret};
 use crate::data::{Year, hours_of, midnight};
-use crate::meters::{ParkMeter, tenant_meter};
+use crate::meters::{ParkMeter, roof_meter, tenant_meter};
 use crate::tariff::kilowatt_hours;
 use serde::{Deserialize, Serialize};
 use utilidor_sdk::{SealKey, core::seal::seal_quote};
@@ -78,7 +78,8 @@ fn solar_tender(year: &Year, meters: &[ParkMeter], month: u8, roof: usize) -> Te
     let owner = ROOFS[roof].0;
     let label = format!("2025-{month:02}/{owner}");
     let window = Window { from: midnight(month, 4), to: midnight(month, 25) };
-    let meter = meters.iter().find(|meter| meter.holder == owner).expect("every roof has its meter");
+    let plant = roof_meter(owner);
+    let meter = meters.iter().find(|meter| meter.label == plant).expect("every roof has its meter");
     let generation: u64 = meter.hours[hours_of(window)].iter().sum();
     let over_promises = (month, roof) == (6, 0);
     // Nine tenths of the forecast; once, the forecast was far too good.
