@@ -19,6 +19,7 @@ use crate::store::{Ruled, Stop};
 use crate::work::MAX_TOLD_FUEL;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use utilidor_program::backlog;
 use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
 use utilidor_program::wasm::EVENT_FUEL;
 use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
@@ -141,11 +142,11 @@ impl Ledger<'_> {
         }
     }
 
-    /// Keeps events for a program that fails. What there is no room for is lost; the failure is an event of the ledger.
+    /// Keeps events for a program that fails.
     fn put_off(&mut self, id: AgreementId, events: impl IntoIterator<Item = Event>) -> Ruled<()> {
         let mut backlog = self.store.find::<BacklogRecord>(&id)?.unwrap_or_default();
         for event in events {
-            let _ = backlog.events.push(event);
+            backlog::wait(&mut backlog.events, event);
         }
         self.store.put(&id, backlog);
         Ok(())

@@ -2,7 +2,8 @@
 //! and cell number, so a client can compute it and ask for a proof. Tables keep their numbers for ever.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use utilidor_program::contract::{MAX_BACKLOG, MAX_BINDINGS, MAX_HEAD_BYTES, MAX_SLOT_BYTES};
+use utilidor_program::backlog::Backlog;
+use utilidor_program::contract::{MAX_BINDINGS, MAX_HEAD_BYTES, MAX_SLOT_BYTES};
 use utilidor_types::agreement::{AgreementTerms, MAX_PARTIES, Party, Status};
 use utilidor_types::event::Purpose;
 use utilidor_types::genesis::Limits;
@@ -360,7 +361,7 @@ pub struct SlotRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
 pub struct BacklogRecord {
     /// What.
-    pub events: Bounded<utilidor_program::Event, MAX_BACKLOG>,
+    pub events: Backlog,
 }
 
 /// A proposed change of an agreement.

@@ -26,6 +26,7 @@ use crate::share::common;
 use crate::store::{Place, Ruled};
 use crate::work::Work;
 use utilidor_program::bands;
+use utilidor_program::contract::is_higher_power;
 use utilidor_types::event::{Fill, MeterSegment};
 use utilidor_types::meter::Register;
 use utilidor_types::package::{Calendar, TariffId};
@@ -51,16 +52,12 @@ struct Closed {
     unsupplied: Option<(Window, Quantity)>,
 }
 
-/// The larger mean power of two, as quantity and milliseconds; the first one of equals.
-fn higher(one: (Quantity, u32), other: (Quantity, u32)) -> (Quantity, u32) {
-    let product = |quantity: Quantity, ms: u32| u128::from(quantity.0) * u128::from(ms.max(1));
-    if product(other.0, one.1) > product(one.0, other.1) { other } else { one }
-}
-
 impl MeterState {
     fn higher_peak(&mut self, quantity: Quantity, ms: u64) {
         if let Some(ms) = u32::try_from(ms).ok().filter(|ms| u64::from(*ms) <= MAX_PEAK_MS) {
-            self.peak = higher(self.peak, (quantity, ms));
+            if is_higher_power((quantity, ms), self.peak) {
+                self.peak = (quantity, ms);
+            }
         }
     }
 }
@@ -364,18 +361,5 @@ impl Ledger<'_> {
         }
         drop(bound);
         self.close_segment(meter)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_of_two_equal_powers_stays_the_highest() {
-        assert_eq!(higher((Quantity(5), 10), (Quantity(10), 20)), (Quantity(5), 10));
-        assert_eq!(higher((Quantity(0), 0), (Quantity(1), 20)), (Quantity(1), 20));
-        assert_eq!(higher((Quantity(5), 10), (Quantity(10), 19)), (Quantity(10), 19));
-        assert_eq!(higher((Quantity(0), 0), (Quantity(0), 20)), (Quantity(0), 0));
     }
 }

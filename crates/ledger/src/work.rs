@@ -27,8 +27,9 @@ pub struct Work {
     pub receipt_bytes: u64,
 }
 
-/// What agreements are told in one unit is put off for an hour once their programs have used so much fuel in it.
-pub const MAX_TOLD_FUEL: u64 = 10_000_000;
+/// What agreements are told in one unit is put off for an hour once their programs have used so much fuel in it: half of what
+/// a block has, so that a reading always fits, whatever the programs do that it is told to.
+pub const MAX_TOLD_FUEL: u64 = 50_000_000;
 
 /// Most work of a block's transactions together, and so of one of them: some hundred milliseconds.
 pub const MAX_BLOCK_WORK: Work = Work {

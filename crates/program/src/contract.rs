@@ -24,8 +24,8 @@ pub const MAX_HEAD_BYTES: usize = 1_024;
 pub const MAX_SLOT_BYTES: usize = 4_096;
 /// Most effects of one step.
 pub const MAX_EFFECTS: usize = 128;
-/// Most events that wait for a program that has failed. One more is lost, and is an event of the ledger.
-pub const MAX_BACKLOG: usize = 32;
+/// Most events that wait for a program that has failed: some four kinds for each binding, twice ([`crate::backlog`]).
+pub const MAX_BACKLOG: usize = 128;
 /// Most bindings of an agreement.
 pub const MAX_BINDINGS: u8 = 16;
 
@@ -111,6 +111,12 @@ pub struct Segment {
     /// The highest mean power between two certified readings at most an hour apart that ended in it: quantity and
     /// milliseconds.
     pub peak: (Quantity, u32),
+}
+
+/// Whether a mean power, a quantity and milliseconds, is higher than another one.
+pub fn is_higher_power(one: (Quantity, u32), other: (Quantity, u32)) -> bool {
+    // Each product is of 64 and 32 bits.
+    u128::from(one.0.0) * u128::from(other.1.max(1)) > u128::from(other.0.0) * u128::from(one.1.max(1))
 }
 
 /// What a binding has summed up so far.

@@ -16,6 +16,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`contract`] | the interface: events, facts, effects |
+//! | [`backlog`] | what waits for a program that fails |
 //! | [`bands`] | cutting an interval at the edges of time-of-use bands |
 //! | [`purchase`] | a volume in a window |
 //! | [`subscription`] | an Energy Package; `estimate` tells what a running month comes to |
@@ -26,6 +27,7 @@
 //!
 //! Deliberately absent: records, money, storage, clocks, randomness, floats.
 
+pub mod backlog;
 pub mod bands;
 pub mod clauses;
 pub mod coded;

@@ -14,6 +14,7 @@
 use crate::evidence::{Happened, Place};
 use crate::run::{Documents, Issued, Ran, Run};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use utilidor_program::backlog::Backlog;
 use utilidor_program::{Draft, Event as Told, Standing, State};
 use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
@@ -57,7 +58,7 @@ pub struct Program {
     /// How often in a row a published program has failed.
     pub failures: u8,
     /// What it is to be told again.
-    pub waiting: Vec<Told>,
+    pub waiting: Backlog,
 }
 
 impl Program {

@@ -5,7 +5,7 @@
 use crate::replay::Program;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use utilidor_program::contract::MAX_BACKLOG;
+use utilidor_program::backlog;
 use utilidor_program::wasm::{self, Module};
 use utilidor_program::{Case, Draft, Effect, Event as Told, Facts, Step, Sums};
 use utilidor_types::agreement::{AgreementTerms, Party};
@@ -184,9 +184,7 @@ impl Run<'_> {
     }
 
     fn wait(&mut self, event: Told) {
-        if self.program.waiting.len() < MAX_BACKLOG {
-            self.program.waiting.push(event);
-        }
+        backlog::wait(&mut self.program.waiting, event);
     }
 
     /// The program is told something that it either does, or fails at.
@@ -209,7 +207,7 @@ impl Run<'_> {
     /// The program is told what waits for it. What comes after another failure goes on waiting.
     pub fn tell_waiting(&mut self) -> Result<(), String> {
         let failures = std::mem::take(&mut self.program.failures);
-        for event in std::mem::take(&mut self.program.waiting) {
+        for event in std::mem::take(&mut self.program.waiting).into_vec() {
             self.told(event)?;
         }
         if self.program.failures > 0 {

@@ -13,7 +13,7 @@ use super::frame::Frame;
 use super::head::TariffRef;
 use super::tranche::Tranche;
 use super::usage::{Ended, Group, MAX_GROUPS, MAX_HISTORY};
-use crate::contract::{BAD_STATE, Fault};
+use crate::contract::{BAD_STATE, Fault, is_higher_power};
 use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::{Area, Bands, Bounded, Quantity, Timestamp};
@@ -152,7 +152,7 @@ impl Account {
         }
         let month = frame.head.month_end(Timestamp(ended.0.saturating_sub(1)));
         if let Some(present) = self.peaks.as_mut_slice().iter_mut().find(|present| present.month == month) {
-            if is_higher(peak, present.highest) {
+            if is_higher_power(peak, present.highest) {
                 present.highest = peak;
             }
             return;
@@ -198,12 +198,6 @@ impl Account {
         let groups = self.groups.iter().map(|group| group.priced.tariff);
         epochs.chain(tranches).chain(groups).chain(self.history.iter().map(|ended| ended.priced.tariff))
     }
-}
-
-/// Whether a mean power is higher than another one.
-fn is_higher(one: (Quantity, u32), other: (Quantity, u32)) -> bool {
-    // Each product is of 64 and 32 bits.
-    u128::from(one.0.0) * u128::from(other.1.max(1)) > u128::from(other.0.0) * u128::from(one.1)
 }
 
 #[cfg(test)]
