@@ -14,7 +14,7 @@ use std::{
     ops::RangeInclusive,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -31,13 +31,14 @@ pub struct Machine {
     ends_at: AtomicU64,
     /// Told when it has.
     pub ended: Notify,
-    /// What each operation waits for, if the disk is slow.
-    slow: Mutex<Option<Pause>>,
+    /// What each operation waits for, if the disk is slow, as long as the node's life holds it: a machine outlives its run, and
+    /// must hold nothing of the runtime.
+    slow: Mutex<Option<Weak<Pause>>>,
 }
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Makes waits of the same length.
-type Pause = Arc<dyn Fn() -> Wait + Send + Sync>;
+pub type Pause = dyn Fn() -> Wait + Send + Sync;
 
 impl Default for Machine {
     fn default() -> Self {
@@ -73,9 +74,11 @@ impl Machine {
         }
     }
 
-    /// From now on each operation takes this long.
-    pub fn slow_down(&self, clock: impl Clock, by: Duration) {
-        *self.slow.lock().unwrap() = Some(Arc::new(move || -> Wait { Box::pin(clock.sleep(by)) }));
+    /// From now on each operation takes this long, until what this gives is dropped.
+    pub fn slow_down(&self, clock: impl Clock, by: Duration) -> Arc<Pause> {
+        let pause: Arc<Pause> = Arc::new(move || -> Wait { Box::pin(clock.sleep(by)) });
+        *self.slow.lock().unwrap() = Some(Arc::downgrade(&pause));
+        pause
     }
 
     /// Counts an operation. The one at which the node ends never answers, and none after it.
@@ -88,9 +91,9 @@ impl Machine {
         if operation >= ends_at {
             pending::<()>().await;
         }
-        let pause = self.slow.lock().unwrap().as_ref().map(|pause| pause());
-        if let Some(pause) = pause {
-            pause.await;
+        let pause = self.slow.lock().unwrap().as_ref().and_then(Weak::upgrade);
+        if let Some(wait) = pause.map(|pause| pause()) {
+            wait.await;
         }
     }
 

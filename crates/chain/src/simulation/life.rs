@@ -88,10 +88,10 @@ impl Life {
         if let Some(rot) = consortium.rot[index].filter(|_| place.lives.load(Ordering::Relaxed) > 0) {
             rot.set_in(&context, &format!("member-{index}-0-consensus-"), place, &consortium.coverage).await;
         }
-        if let Some(by) = consortium.slow[index] {
-            place.machine.slow_down(context.child("disk"), by);
+        let _slow = consortium.slow[index].map(|by| {
             consortium.coverage.note(Kind::Fault, "slow disk");
-        }
+            place.machine.slow_down(context.child("disk"), by)
+        });
         let mut channels = channels.into_iter().zip(wire::CHANNELS);
         let mut channel = || {
             let ((inner, receiver), channel) = channels.next().unwrap();
