@@ -487,7 +487,6 @@ impl Maker {
         }
         let owners: Vec<AccountId> = sellers.iter().map(|seller| seller.account).collect();
         let offer_of = |trade: &Trade| OfferId::of(owners[trade.seller], trade.label());
-        let to = SealKey::from_secret(&SEAL_SECRET).seal();
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let strategy = Rayon::new(cores).expect("threads can be started");
         self.phase("quote", timed("quote"), START);
@@ -500,7 +499,8 @@ impl Maker {
                 let bidder = buyers[buyer].account;
                 let chain = self.chain;
                 let seal = |(trade, quote): &(&Trade, &Quote)| {
-                    let sealed = seal_quote(&quote.opening, &to, chain, offer_of(trade), bidder, way.binding);
+                    let sealed =
+                        seal_quote(&quote.opening, (owners[trade.seller], &offer(trade)), chain, bidder, way.binding);
                     sealed.expect("the key is good")
                 };
                 let quotes = strategy.map_collect_vec(part, seal);

@@ -3,7 +3,6 @@
 use crate::{Failed, parse, read, write};
 use serde::Serialize;
 use utilidor_sdk::core::{create, random, seal};
-use utilidor_types::offer::Seal;
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
 use utilidor_types::{
@@ -57,8 +56,9 @@ pub fn label_of(name: &str) -> String {
 
 /// The label of the agreement that an award makes, the same each time.
 #[wasm_bindgen]
-pub fn award_label(offer: &str, bidder: &str) -> Result<String, Failed> {
-    Ok(create::award_label(parse("offer", offer)?, parse("account", bidder)?).to_string())
+pub fn award_label(offer: &str, offered: &str, bidder: &str) -> Result<String, Failed> {
+    let (offer, offered) = (parse("offer", offer)?, parse("the offer's digest", offered)?);
+    Ok(create::award_label(offer, offered, parse("account", bidder)?).to_string())
 }
 
 /// The id of an offer that `owner` calls by a label.
@@ -73,21 +73,21 @@ pub fn agreement_id(creator: &str, label: &str) -> Result<String, Failed> {
     Ok(AgreementId::of(parse::<AccountId>("account", creator)?, parse("label", label)?).to_string())
 }
 
-/// Seals a quote: JSON with `quote`, which the action of submitting takes, and `opening`, which is what it says.
+/// Seals a quote on an offer of `owner`, which is given as it was read: JSON with `quote`, which the action of submitting takes, and `opening`, which is what it says.
 #[wasm_bindgen]
 pub fn seal_quote(
     chain: &str,
     bidder: &str,
+    owner: &str,
     offer: &str,
-    seal_to: &str,
     lines: &str,
     binding: bool,
 ) -> Result<String, Failed> {
-    let to: Seal = read("what the offer's quotes are sealed to", seal_to)?;
+    let offer: Offer = read("the offer", offer)?;
     let lines: Vec<QuoteLine> = read("the quote", lines)?;
     let opening = random::opening(lines).map_err(|error| Failed::of("there is no quote", &error))?;
-    let (chain, offer, bidder) = (parse("chain", chain)?, parse("offer", offer)?, parse("account", bidder)?);
-    let quote = seal::seal_quote(&opening, &to, chain, offer, bidder, binding)
+    let (chain, owner, bidder) = (parse("chain", chain)?, parse("account", owner)?, parse("account", bidder)?);
+    let quote = seal::seal_quote(&opening, (owner, &offer), chain, bidder, binding)
         .map_err(|error| Failed::of("the quote cannot be sealed", &error))?;
     write(&Quoted { quote, opening })
 }

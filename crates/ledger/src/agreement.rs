@@ -2,11 +2,11 @@
 //! is signed is its program's; amendments and ends have files of their own.
 //!
 //! Who signs is a set: bit `n` is party `n`. What was declined or not signed in time leaves the state. So does what has ended
-//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. Its id can then be used again.
+//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. What stays of it is that its id is used.
 
 use crate::context::{Caller, Ledger};
 use crate::record::{
-    AccountRecord, AgreementRecord, AgreementState, BacklogRecord, MemberRecord, OfferRecord, SlotRecord,
+    AccountRecord, AgreementRecord, AgreementState, BacklogRecord, MemberRecord, OfferRecord, PastAgreement, SlotRecord,
 };
 use crate::store::Ruled;
 use std::sync::Arc;
@@ -76,6 +76,7 @@ impl Ledger<'_> {
 
     pub fn want_new_agreement(&mut self, id: AgreementId, terms: &AgreementTerms) {
         self.want_agreement(id);
+        self.store.want::<PastAgreement>(&id);
         self.want_parties(terms);
         if let Some(program) = terms.program.published() {
             self.want_program(program);
@@ -163,7 +164,8 @@ impl Ledger<'_> {
     /// Order: id, parties and program's terms, whether it is published, roles, other parties, arbiter; then the proposer's limit, or as for signing.
     pub fn conclude(&mut self, agreement: Agreement, signed: u16) -> Ruled<()> {
         let (id, terms) = (agreement.id, &agreement.terms);
-        if self.store.view::<AgreementRecord>(&id)?.is_some() {
+        let is_past = self.store.view::<PastAgreement>(&id)?.is_some();
+        if is_past || self.store.view::<AgreementRecord>(&id)?.is_some() {
             return Err(Refusal::IdTaken.into());
         }
         utilidor_program::check(terms, self.now)?;
@@ -259,8 +261,7 @@ impl Ledger<'_> {
         if let Origin::Award { offer } = agreement.origin {
             self.return_lots(offer, &agreement.terms.program)?;
         }
-        self.store.delete::<AgreementRecord>(&id);
-        self.store.delete::<AgreementState>(&id);
+        self.leave(id);
         self.events.push(Event::AgreementStatus { agreement: id, status });
         Ok(())
     }
@@ -316,9 +317,14 @@ impl Ledger<'_> {
         if self.store.find::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
+        self.leave(id);
+        Ok(())
+    }
+
+    fn leave(&mut self, id: AgreementId) {
         self.store.delete::<AgreementRecord>(&id);
         self.store.delete::<AgreementState>(&id);
-        Ok(())
+        self.store.create_unread(&id, PastAgreement { left: self.now });
     }
 }
 

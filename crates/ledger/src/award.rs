@@ -1,9 +1,9 @@
 //! Awards [M12]: the owner opens the quotes that it chooses. Each stands or falls alone; one that falls is an event with its
-//! reason. A binding quote that its bidder cannot fund costs it its bond.
+//! reason. A binding quote that its bidder cannot keep costs it its bond.
 
 use crate::context::{Caller, Ledger};
 use crate::offer::need_some;
-use crate::record::{AgreementState, OfferRecord, QuoteRecord};
+use crate::record::{AgreementState, OfferRecord, PastAgreement, QuoteRecord};
 use crate::store::{Ruled, Stop};
 use std::sync::Arc;
 use utilidor_program::Event as Told;
@@ -19,6 +19,7 @@ impl Ledger<'_> {
             self.want_quote(award.offer, award.bidder);
             self.want_account(award.bidder);
             self.want_agreement(*id);
+            self.store.want::<PastAgreement>(id);
         }
     }
 
@@ -112,14 +113,38 @@ impl Ledger<'_> {
         self.conclude(agreement, signed)
     }
 
-    /// Notes why an award could not be concluded. Who has bid bindingly and has not the money for it loses its bond.
+    /// Notes why an award could not be concluded. Who has bid bindingly what it cannot keep loses its bond.
     fn award_failed(&mut self, award: &AwardedQuote, refusal: Refusal) -> Ruled<()> {
         let (offer, bidder) = (award.offer, award.bidder);
-        if matches!(refusal, Refusal::InsufficientFunds { account, .. } if account == bidder) {
+        if self.answers_for(award, &refusal)? {
             self.forfeit_bond(offer, award)?;
         }
         self.events.push(Event::AwardRefused { offer, bidder, refusal });
         Ok(())
+    }
+
+    /// Whether an award falls by what the bidder has quoted bindingly or has not: its money, its meters, its lines and prices. What
+    /// the owner lacks, and what the owner has awarded to others before, is not the bidder's.
+    fn answers_for(&mut self, award: &AwardedQuote, refusal: &Refusal) -> Ruled<bool> {
+        let Some(quote) = self.store.view::<QuoteRecord>(&(award.offer, award.bidder))? else { return Ok(false) };
+        if !quote.binding || quote.awarded {
+            return Ok(false);
+        }
+        Ok(match refusal {
+            Refusal::InsufficientFunds { account, .. } => *account == award.bidder,
+            Refusal::UnknownMeter { meter }
+            | Refusal::MeterRetired { meter }
+            | Refusal::MeterCarrier { meter, .. }
+            | Refusal::MeterHolder { meter }
+            | Refusal::MeterBusy { meter, .. } => award.opening.lines.iter().any(|line| line.user_meter == *meter),
+            Refusal::LineCount { .. } | Refusal::PriceTooHigh { .. } | Refusal::Overflow => true,
+            Refusal::AboveLot { carrier, wanted, .. } => {
+                let record = self.store.view::<OfferRecord>(&award.offer)?;
+                let lot = |record: &OfferRecord| record.offer.lots.iter().find(|lot| lot.carrier == *carrier).cloned();
+                record.and_then(|record| lot(&record)).is_some_and(|lot| *wanted > lot.quantity)
+            }
+            _ => false,
+        })
     }
 
     fn forfeit_bond(&mut self, offer: OfferId, award: &AwardedQuote) -> Ruled<()> {

@@ -5,11 +5,11 @@ use crate::agreement::KEPT_AFTER_END_MS;
 use crate::context::Ledger;
 use crate::record::{AgreementState, Bound};
 use crate::store::{Ruled, Stop};
-use utilidor_program::{Binding, Effect, Notice, Sum};
+use utilidor_program::{Binding, Effect, Notice, Sum, Volume};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{self, Movement, Source};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{Agreement, AgreementId, Money, Refusal, Timestamp};
+use utilidor_types::{Agreement, AgreementId, Money, Refusal, Timestamp, Window};
 
 /// Codes from here on are the ledger's own, in [`event::Event::ProgramFailed`] and refusals: what it cannot carry out.
 pub const LEDGER_CODES: u16 = 0x8000;
@@ -80,10 +80,17 @@ impl Ledger<'_> {
         match effect {
             Effect::Move(..) | Effect::Owe(_) | Effect::PayDebt(_) | Effect::Issue(_) | Effect::Notify(_) => {}
             Effect::Schedule(at) => self.want_due(*at),
-            Effect::Bind(Binding { meter, .. })
-            | Effect::EndBinding { meter, .. }
-            | Effect::Mark { meter, .. }
-            | Effect::Level { meter, .. } => self.want_meter(*meter),
+            Effect::Bind(binding) => {
+                self.want_meter(binding.meter);
+                if let (Some((volume, window)), Some(owner)) =
+                    (sold_by_filling(agreement, binding), agreement.terms.owner())
+                {
+                    self.want_hours(owner, volume.carrier, window);
+                }
+            }
+            Effect::EndBinding { meter, .. } | Effect::Mark { meter, .. } | Effect::Level { meter, .. } => {
+                self.want_meter(*meter)
+            }
             // The meter's supply is told of what comes back to it.
             Effect::Settle { meter, .. } => {
                 self.want_meter(*meter);
@@ -128,6 +135,9 @@ impl Ledger<'_> {
             }
             Effect::Bind(binding) => {
                 state.bound(binding)?;
+                if let Some((volume, window)) = sold_by_filling(agreement, binding) {
+                    self.sell_hours(owner, volume, window)?;
+                }
                 self.bind(agreement, binding)
             }
             &Effect::EndBinding { binding, meter, at } => {
@@ -167,6 +177,16 @@ impl Ledger<'_> {
             self.set_status(agreement.id, state, status);
         }
         Ok(())
+    }
+}
+
+/// What a published program sells by filling from a meter; a native one asks for that itself.
+fn sold_by_filling(agreement: &Agreement, binding: &Binding) -> Option<(Volume, Window)> {
+    match binding.sum {
+        Sum::Fill(quantity) if agreement.terms.program.is_written() => {
+            Some((Volume { carrier: binding.carrier, quantity }, binding.window))
+        }
+        _ => None,
     }
 }
 

@@ -7,17 +7,17 @@
 //! ```
 //!
 //! How much it makes all others keep is bounded: indices by member, and of each index one record for every step of the grid in
-//! [`INDEX_KEPT_MS`]. Periods follow each other, so what a value replaces is older than that.
+//! [`INDEX_KEPT_MS`]. Periods follow each other, and a value takes the place of none that is younger than that.
 
 use crate::context::{Caller, Ledger};
 use crate::record::{IndexCount, IndexValueRecord, PriceIndexRecord};
 use crate::store::Ruled;
 use utilidor_types::price_index::{
-    INDEX_GRID_MS, IndexRead, IndexUnit, IndexValue, MAX_INDEX_MICRO, MAX_INDEX_PERIOD_MS, MAX_INDICES, PublishedValue,
-    index_slot,
+    INDEX_GRID_MS, INDEX_KEPT_MS, IndexRead, IndexUnit, IndexValue, MAX_INDEX_MICRO, MAX_INDEX_PERIOD_MS, MAX_INDICES,
+    PublishedValue, index_slot,
 };
 use utilidor_types::time::{DAY_MS, MAX_TIMESTAMP};
-use utilidor_types::{PriceIndexId, Refusal, Window};
+use utilidor_types::{PriceIndexId, Refusal, Timestamp, Window};
 
 impl Ledger<'_> {
     pub fn want_index(&mut self, index: PriceIndexId, period: Window) {
@@ -25,7 +25,7 @@ impl Ledger<'_> {
         self.store.want::<IndexValueRecord>(&(index, index_slot(period.from)));
     }
 
-    /// Order: period, value, order of periods, limit. The last value published again gives the first result.
+    /// Order: period, value, order of periods, whose place it takes, limit. The last value published again gives the first result.
     pub fn publish_index(&mut self, caller: Caller, value: &IndexValue) -> Ruled<()> {
         let IndexValue { index, period, micro } = value;
         let (id, period) = (index.id(caller.account), *period);
@@ -47,6 +47,12 @@ impl Ledger<'_> {
         }
         if let Some(last) = present.as_ref().map(|record| record.until).filter(|last| period.from < *last) {
             return Err(Refusal::IndexNotInOrder { from: period.from, last }.into());
+        }
+        if let Some(there) = there {
+            let until = Timestamp(there.period.from.0.saturating_add(INDEX_KEPT_MS));
+            if self.now < until {
+                return Err(Refusal::IndexValueKept { from: there.period.from, until }.into());
+            }
         }
         let count = self.store.view::<IndexCount>(&caller.member)?.map_or(0, |record| record.indices);
         if present.is_none() && count >= MAX_INDICES {

@@ -35,7 +35,7 @@ impl Ledger<'_> {
 }
 
 impl Ledger<'_> {
-    /// Order: role, at least one; then for each quote: offer, lapse, own offer, gate, size; for a first one limit, room, funds.
+    /// Order: role, at least one; then for each quote: offer, lapse, own offer, gate, what was offered, size; for a first one limit, room, funds.
     /// A second quote replaces the first, whose bond stays.
     pub fn submit_quotes(&mut self, caller: Caller, quotes: &[SealedQuote], sealed: &[Digest]) -> Ruled<()> {
         self.need_role(caller, Role::User)?;
@@ -50,6 +50,10 @@ impl Ledger<'_> {
             return Err(Refusal::OwnOffer.into());
         }
         self.need_open_gate(&record.offer)?;
+        let published = record.offer.digest();
+        if quote.offered != published {
+            return Err(Refusal::OtherOffer { quoted: quote.offered, published }.into());
+        }
         let expected = sealed_bytes(record.offer.lots.len());
         if quote.sealed.len() != expected {
             return Err(Refusal::SealedSize { bytes: quote.sealed.len() as u32, expected: expected as u32 }.into());

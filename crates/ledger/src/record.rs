@@ -80,6 +80,7 @@ records! {
     34 PriceIndexRecord by PriceIndexId;
     35 IndexValueRecord by (PriceIndexId, u16);
     36 IndexCount by MemberId;
+    37 PastAgreement by AgreementId;
 }
 
 /// Totals of the chain.
@@ -362,6 +363,14 @@ pub struct SlotRecord {
 pub struct BacklogRecord {
     /// What.
     pub events: Backlog,
+}
+
+/// An agreement that has left the state. Its id names nothing else, so that whose it was, and what its meters brought, stays
+/// apart from all that comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PastAgreement {
+    /// When it left.
+    pub left: Timestamp,
 }
 
 /// A proposed change of an agreement.

@@ -3,7 +3,7 @@
 
 use crate::agreement::same_as;
 use crate::context::{Caller, Ledger};
-use crate::record::{AgreementRecord, DebtRecord, PackageHead, PackageVersion};
+use crate::record::{AgreementRecord, DebtRecord, PackageHead, PackageVersion, PastAgreement};
 use crate::store::Ruled;
 use utilidor_types::agreement::{AgreementTerms, Origin, Party, Program, SubscriptionTerms};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
@@ -18,6 +18,7 @@ pub const CONSENT_MS: u64 = 14 * DAY_MS;
 impl Ledger<'_> {
     pub fn want_subscribing(&mut self, id: AgreementId, terms: &SubscriptionTerms) {
         self.want_agreement(id);
+        self.store.want::<PastAgreement>(&id);
         self.want_package(terms.package, terms.version);
     }
 

@@ -91,7 +91,10 @@ fn a_member_has_so_many_indices_and_of_each_a_bounded_past() {
     world.done("alice", publish(hours(kept_hours - 1, kept_hours), 2));
     assert_eq!(stored(&world, "alice", hours(0, 1)).unwrap().micro, 1, "it is kept for a hundred days");
     let cells = world.state.cells().len();
-    world.done("alice", publish(hours(kept_hours, kept_hours + 1), 3));
-    assert_eq!(stored(&world, "alice", hours(0, 1)).unwrap().micro, 3, "then a later one takes its place");
+    let later = publish(hours(kept_hours, kept_hours + 1), 3);
+    assert_eq!(world.refused("alice", later.clone()).code(), "index/value-kept", "a later one does not push it out");
+    world.now = Timestamp(BEGIN + INDEX_KEPT_MS);
+    world.done("alice", later);
+    assert_eq!(stored(&world, "alice", hours(0, 1)).unwrap().micro, 3, "after that one takes its place");
     assert_eq!(world.state.cells().len(), cells);
 }

@@ -380,7 +380,7 @@ fn an_award_under_signature_keeps_its_offer_beyond_the_lapse() {
     assert_eq!(world.award_refused("station", world.award("o", "bob", &content)).code(), "offer/lapsed");
     world.done("bob", Action::DeclineAgreement { agreement: agreement_id("bob") });
     world.pass_to(at(1, 11, 0));
-    assert_eq!(world.state.cells().len(), before);
+    assert_eq!(world.state.cells().len(), before + 1, "the id of what was declined is used");
 }
 
 #[test]

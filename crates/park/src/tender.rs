@@ -249,7 +249,7 @@ impl Tender {
     /// The action that quotes a bid.
     pub fn quote(&self, cast: &Cast, chain: utilidor_types::ChainId, bid: &Bid) -> Action {
         let (offer, bidder) = (self.offer(), cast.account(&bid.bidder));
-        let sealed = seal_quote(&self.opening(bid), &offer.seal, chain, self.id(), bidder, bid.binding);
+        let sealed = seal_quote(&self.opening(bid), (cast.account(&self.owner), &offer), chain, bidder, bid.binding);
         Action::submit_quote(sealed.expect("the offer's seal key is a key"))
     }
 }

@@ -61,6 +61,17 @@ pub fn check_delivery(
     if seen == 0 {
         return Err(Refusal::NoLots);
     }
+    check_sold(window)?;
+    if let Some(permille) = rates_permille.into_iter().find(|rate| *rate > WHOLE_PERMILLE) {
+        return Err(Refusal::RateTooHigh { permille, max: WHOLE_PERMILLE });
+    }
+    let settles = window.to.checked_add_ms(grace_ms.into());
+    settles.and_then(|at| at.checked_add_ms(HARD_END_AFTER_MS)).ok_or(Refusal::Overflow)?;
+    Ok(())
+}
+
+/// What is sold is sold by the hour, a month at a time.
+pub(crate) fn check_sold(window: Window) -> Result<(), Refusal> {
     if window.is_empty() || !window.from.0.is_multiple_of(HOUR_MS) || !window.to.0.is_multiple_of(HOUR_MS) {
         return Err(Refusal::WindowNotWholeHours { from: window.from, to: window.to });
     }
@@ -68,11 +79,6 @@ pub fn check_delivery(
     if hours > MAX_WINDOW_HOURS {
         return Err(Refusal::WindowTooLong { hours, max: MAX_WINDOW_HOURS });
     }
-    if let Some(permille) = rates_permille.into_iter().find(|rate| *rate > WHOLE_PERMILLE) {
-        return Err(Refusal::RateTooHigh { permille, max: WHOLE_PERMILLE });
-    }
-    let settles = window.to.checked_add_ms(grace_ms.into());
-    settles.and_then(|at| at.checked_add_ms(HARD_END_AFTER_MS)).ok_or(Refusal::Overflow)?;
     Ok(())
 }
 

@@ -316,7 +316,7 @@ async fn an_owner_is_told_which_quotes_do_not_open() {
     let id = offer.id(owner);
     let quote = |bidder, sealed_for| {
         let opening = Opening { salt: [bidder; 32], lines: vec![line()].try_into().unwrap() };
-        let signed = seal_quote(&opening, &offer.seal, chain, id, AccountId([sealed_for; 32]), false).unwrap();
+        let signed = seal_quote(&opening, (owner, &offer), chain, AccountId([sealed_for; 32]), false).unwrap();
         let mut quote = serde_json::to_value(&signed).unwrap();
         quote["bidder"] = json!(AccountId([bidder; 32]));
         quote["status"] = json!("submitted");

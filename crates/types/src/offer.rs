@@ -6,6 +6,7 @@
 use crate::agreement::{AgreementTerms, Metering, Program, PurchaseLot, PurchaseTerms, Substitute};
 use crate::carrier::Carrier;
 use crate::encoding::{Bounded, Text, hex_bytes};
+use crate::hash::{Digest, hash_of};
 use crate::id::{AccountId, Label, MeterId, OfferId};
 use crate::money::{Money, Price};
 use crate::quantity::Quantity;
@@ -113,6 +114,11 @@ impl Offer {
     /// Its id, given its owner.
     pub fn id(&self, owner: AccountId) -> OfferId {
         OfferId::of(owner, self.label)
+    }
+
+    /// The digest that a quote names.
+    pub fn digest(&self) -> Digest {
+        hash_of("utilidor/offer", self)
     }
 
     /// The terms of the agreement between `owner` and `bidder` that awarding a quote makes.

@@ -251,7 +251,8 @@ pub struct Grant {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Metered {
-    /// Up to a volume, in the order of signing, before any supply: the program sees the sum.
+    /// Up to a volume, in the order of signing, before any supply: the program sees the sum. The owner sells it, from the
+    /// capacity that it has declared, in equal parts for the hours of the window: whole ones, a month at most.
     Fill(Quantity),
     /// All that nothing else has taken; one agreement at a time. The program is told of segments between the marks that it
     /// sets.

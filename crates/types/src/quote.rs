@@ -101,6 +101,8 @@ impl fmt::Display for Commitment {
 pub struct SealedQuote {
     /// The offer it answers. A bidder has at most one quote on an offer; another one replaces it.
     pub offer: OfferId,
+    /// Digest of the offer that it answers: of another one, published later under the same label, it is none.
+    pub offered: Digest,
     /// Commitment to the opening.
     pub commitment: Commitment,
     /// The opening, sealed to the offer's key; exactly [`sealed_bytes`] long.

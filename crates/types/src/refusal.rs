@@ -268,6 +268,8 @@ refusals! {
     SealedSize { bytes: u32, expected: u32 } = "quote/sealed-size", "the sealed quote has {bytes} bytes, every quote on this offer has {expected}";
     /// The bidder has no quote on the offer.
     UnknownQuote { offer: OfferId, bidder: AccountId } = "quote/unknown", "{bidder} has no quote on offer {offer}";
+    /// The quote answers an offer that stood under the same label before.
+    OtherOffer { quoted: Digest, published: Digest } = "quote/other-offer", "the quote answers the offer {quoted}, and {published} is published under that label; read it and quote again";
     /// The quote is awarded already.
     QuoteAwarded { bidder: AccountId } = "quote/awarded", "the quote of {bidder} is awarded already";
     /// The opening does not match the commitment.
@@ -405,6 +407,8 @@ refusals! {
     BadIndexPeriod { from: Timestamp, to: Timestamp, max_days: u32 } = "index/bad-period", "the period from {from} to {to} is not made of whole quarters of an hour, or is longer than {max_days} days";
     /// The value of an index is larger than any may be.
     IndexOutOfRange { max_micro: u64 } = "index/out-of-range", "the value exceeds {max_micro} millionths";
+    /// A value that programs may still ask for would have to make room.
+    IndexValueKept { from: Timestamp, until: Timestamp } = "index/value-kept", "the value for the period from {from} is kept until {until}, and this one would take its place";
     /// The period begins before the end of the last one that was published.
     IndexNotInOrder { from: Timestamp, last: Timestamp } = "index/not-in-order", "the period begins at {from}, values are published up to {last}";
     /// The member has as many indices as it may.

@@ -176,6 +176,7 @@ fn opening() -> Opening {
 fn sealed() -> SealedQuote {
     SealedQuote {
         offer: OFFER,
+        offered: DIGEST,
         commitment: Commitment::Hash(DIGEST),
         sealed: vec![13; quote::sealed_bytes(2)],
         binding: true,
@@ -422,6 +423,7 @@ fn index_refusals() -> Vec<Refusal> {
     vec![
         Refusal::BadIndexPeriod { from: T0, to: T1, max_days: 366 },
         Refusal::IndexOutOfRange { max_micro: 7 },
+        Refusal::IndexValueKept { from: T0, until: T1 },
         Refusal::IndexNotInOrder { from: T0, last: T1 },
         Refusal::TooManyIndices { max: 16 },
     ]

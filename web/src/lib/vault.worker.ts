@@ -55,12 +55,12 @@ const calls = {
     JSON.parse(key(id).oversee(chain, category, subject, reason, after)),
   firstAccount: (id: string, chain: string) => JSON.parse(key(id).as_first_account(chain)),
   accountOf: (id: string, chain: string, member: string) => JSON.parse(key(id).as_account_of(chain, member)),
-  sealQuote: (chain: string, bidder: string, offer: string, to: string, lines: string, binding: boolean) =>
-    JSON.parse(wasm.seal_quote(chain, bidder, offer, to, lines, binding)),
+  sealQuote: (chain: string, bidder: string, owner: string, offer: string, lines: string, binding: boolean) =>
+    JSON.parse(wasm.seal_quote(chain, bidder, owner, offer, lines, binding)),
   newLabel: () => wasm.new_label(),
   defaultOpenMs: () => wasm.default_open_ms(),
   labelOf: (name: string) => wasm.label_of(name),
-  awardLabel: (offer: string, bidder: string) => wasm.award_label(offer, bidder),
+  awardLabel: (offer: string, offered: string, bidder: string) => wasm.award_label(offer, offered, bidder),
   offerId: (owner: string, label: string) => wasm.offer_id(owner, label),
   agreementId: (creator: string, label: string) => wasm.agreement_id(creator, label),
   awardTerms: (offer: string, owner: string, bidder: string, opening: string) =>

@@ -426,6 +426,7 @@ impl World {
             },
             notice: Text::default(),
         };
+        let offered = offer.digest();
         self.done("station", Action::publish_offer(offer)).await;
         let mut contents = Vec::new();
         for (bidder, micro) in [("alice", 610_000), ("bob", 590_000)] {
@@ -436,6 +437,7 @@ impl World {
             let content = Opening { salt, lines: vec![line].try_into().unwrap() };
             let quote = SealedQuote {
                 offer: offer_id(),
+                offered,
                 commitment: content.commitment(self.genesis.chain(), offer_id(), account(bidder)),
                 sealed: vec![bidder.as_bytes()[0]; sealed_bytes(1)],
                 binding,

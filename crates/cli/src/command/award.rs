@@ -55,7 +55,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         awards.push(AwardedQuote {
             offer,
             bidder,
-            label: award_label(offer, bidder),
+            label: award_label(offer, quote.quote.quote.offered, bidder),
             opening,
             basis: AwardBasis::Choice,
         });

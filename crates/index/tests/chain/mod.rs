@@ -221,7 +221,9 @@ impl Chain {
     pub fn quote(&self, offer: &str, bidder: &str, opening: &Opening, binding: bool) -> Action {
         let offer = offer_id(offer);
         let commitment = opening.commitment(self.state.genesis().chain(), offer, account(bidder));
-        Action::submit_quote(SealedQuote { offer, commitment, sealed: vec![1; sealed_bytes(1)], binding })
+        let published = self.state.read::<utilidor_ledger::record::OfferRecord>(&offer);
+        let offered = published.map(|record| record.offer.digest()).unwrap_or_default();
+        Action::submit_quote(SealedQuote { offer, offered, commitment, sealed: vec![1; sealed_bytes(1)], binding })
     }
 
     pub fn award(&self, offer: &str, bidder: &str, opening: &Opening) -> AwardedQuote {

@@ -13,7 +13,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::{AccountRecord, AgreementRecord, MeterState};
+use utilidor_ledger::record::{AccountRecord, AgreementRecord, MeterState, OfferRecord};
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
@@ -646,7 +646,9 @@ impl Play {
         let opening = Opening { salt: [self.choices.byte(); SALT_BYTES], lines: lines.try_into().unwrap() };
         let commitment = opening.commitment(self.chain, offer, account(who));
         self.openings.insert((offer, account(who)), opening);
-        Action::submit_quote(SealedQuote { offer, commitment, sealed, binding: !self.choices.chance(3) })
+        let published = self.memory.read::<OfferRecord>(&offer).map(|record| record.offer.digest());
+        let offered = published.filter(|_| !self.choices.chance(20)).unwrap_or_default();
+        Action::submit_quote(SealedQuote { offer, offered, commitment, sealed, binding: !self.choices.chance(3) })
     }
 
     fn award(&mut self, who: usize) -> Action {

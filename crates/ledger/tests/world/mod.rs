@@ -8,7 +8,7 @@ use commonware_parallel::Sequential;
 use std::collections::HashMap;
 use utilidor_ledger::Outcome;
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::{AccountRecord, AgreementState, Totals};
+use utilidor_ledger::record::{AccountRecord, AgreementState, OfferRecord, Totals};
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
@@ -314,8 +314,10 @@ impl World {
     /// A quote with that content; the ledger never looks into the sealed bytes.
     pub fn quote(&self, offer: &str, bidder: &str, content: &Opening, binding: bool) -> Action {
         let (chain, offer) = (self.state.genesis().chain(), offer_id(offer));
+        let offered = self.state.read::<OfferRecord>(&offer).map(|record| record.offer.digest());
         Action::submit_quote(SealedQuote {
             offer,
+            offered: offered.unwrap_or_default(),
             commitment: content.commitment(chain, offer, account(bidder)),
             sealed: vec![0; sealed_bytes(content.lines.len())],
             binding,

@@ -15,6 +15,7 @@ pub(crate) mod input;
 
 use crate::contract::{Case, Event, Fault, State, Step, Sum, Wants};
 use crate::native::Contract;
+use crate::purchase::check_sold;
 use crate::wasm;
 use utilidor_program_sdk as wire;
 use utilidor_types::agreement::{Allowance, CodedTerms, Fallback, HardEnd, Party};
@@ -40,6 +41,9 @@ fn check_reach(terms: &CodedTerms, parties: usize) -> Result<(), Refusal> {
         let is_nothing = meter.metered == Metered::Fill(Quantity::ZERO) || meter.window.is_empty();
         if twice || is_nothing || !is_party(meter.party) || meter.window.to > MAX_TIMESTAMP {
             return Err(Refusal::BadReach);
+        }
+        if matches!(meter.metered, Metered::Fill(_)) {
+            check_sold(meter.window)?;
         }
     }
     Ok(())

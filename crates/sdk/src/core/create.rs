@@ -1,7 +1,6 @@
 //! Actions that make something, with the id that it will have. An id is the hash of kind, creator and the creator's label, so
 //! it is known before anything is submitted, nobody else can take it, and the same action submitted twice makes one thing.
 
-use utilidor_types::Decision;
 use utilidor_types::action::{AwardedQuote, NewAccount};
 use utilidor_types::encoding::TooLong;
 use utilidor_types::price_index::IndexValue;
@@ -10,6 +9,7 @@ use utilidor_types::{
     AccountId, Action, AgreementId, AgreementTerms, Event, Label, MemberId, Meter, MeterId, Offer, OfferId, Package,
     PackageId, PriceIndexId, ProgramId, Refusal, Roles, SubscriptionTerms,
 };
+use utilidor_types::{Decision, Digest};
 
 /// An action with the id of what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub fn awards(owner: AccountId, awards: Vec<AwardedQuote>) -> Result<Creation<Ve
     Ok(Creation { id, action: Action::Award { awards: awards.try_into()? } })
 }
 
-/// A label for the agreement that an award makes. A bidder has one quote on an offer, which can be awarded once, so it names
-/// the agreement uniquely, and an award that is tried again names the same one.
-pub fn award_label(offer: OfferId, bidder: AccountId) -> Label {
-    Label::of_text(&format!("award of {offer} to {bidder}"))
+/// A label for the agreement that awarding a quote makes. `offered` is the offer's digest. A bidder has one quote on an
+/// offer, which can be awarded once, so it names the agreement uniquely, and an award that is tried again names the same one.
+pub fn award_label(offer: OfferId, offered: Digest, bidder: AccountId) -> Label {
+    Label::of_text(&format!("award of {offer} as {offered} to {bidder}"))
 }
 
 /// What became of each award of one action: each stands or falls alone. An award without an agreement has the refusal that

@@ -15,7 +15,7 @@ use utilidor_types::encoding::DecodeError;
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::offer::Seal;
 use utilidor_types::quote::{Commitment, SALT_BYTES, SEAL_OVERHEAD_BYTES};
-use utilidor_types::{AccountId, ChainId, OfferId, Opening, SealedQuote};
+use utilidor_types::{AccountId, ChainId, Offer, OfferId, Opening, SealedQuote};
 use zeroize::{Zeroize as _, Zeroizing};
 
 type Kem = hpke::kem::X25519HkdfSha256;
@@ -145,23 +145,26 @@ pub fn seal(
     Ok([encapped.to_bytes().as_slice(), &ciphertext].concat())
 }
 
-/// Seals `opening` and commits to it: what [`utilidor_types::Action::SubmitQuotes`] takes.
+/// Seals `opening` to an offer of `owner` and commits to it: what [`utilidor_types::Action::SubmitQuotes`] takes.
 pub fn seal_quote(
     opening: &Opening,
-    to: &Seal,
+    (owner, offer): (AccountId, &Offer),
     chain: ChainId,
-    offer: OfferId,
     bidder: AccountId,
     binding: bool,
 ) -> Result<SealedQuote, SealError> {
-    let sealed = seal(opening, to, chain, offer, bidder)?;
-    Ok(SealedQuote { offer, commitment: opening.commitment(chain, offer, bidder), sealed, binding })
+    let id = offer.id(owner);
+    let sealed = seal(opening, &offer.seal, chain, id, bidder)?;
+    let commitment = opening.commitment(chain, id, bidder);
+    Ok(SealedQuote { offer: id, offered: offer.digest(), commitment, sealed, binding })
 }
 
 /// Whether a quote is what sealing `opening` gives: commitment and every sealed byte. It settles a dispute between an owner
 /// that could not open a quote and the bidder that shows what it quoted.
 pub fn seals_to(quote: &SealedQuote, opening: &Opening, to: &Seal, chain: ChainId, bidder: AccountId) -> bool {
-    seal_quote(opening, to, chain, quote.offer, bidder, quote.binding).is_ok_and(|again| again == *quote)
+    let commitment = opening.commitment(chain, quote.offer, bidder);
+    quote.commitment == commitment
+        && seal(opening, to, chain, quote.offer, bidder).is_ok_and(|sealed| sealed == quote.sealed)
 }
 
 /// The randomness of a sealing: a stream of hashes that begin with the salt, which nobody else knows. All else that the sealing
@@ -224,7 +227,7 @@ fn additional_data(offer: OfferId, bidder: AccountId) -> Vec<u8> {
 mod tests {
     use super::*;
     use utilidor_types::quote::{QuoteLine, sealed_bytes};
-    use utilidor_types::{MeterId, Money, Quantity};
+    use utilidor_types::{Digest, MeterId, Money, Quantity};
 
     const CHAIN: ChainId = ChainId([1; 16]);
     const OFFER: OfferId = OfferId([2; 16]);
@@ -235,11 +238,18 @@ mod tests {
         Opening { salt: [4; SALT_BYTES], lines: vec![line; lots].try_into().unwrap() }
     }
 
+    fn quote(lots: usize, key: &SealKey, binding: bool) -> SealedQuote {
+        let (opening, to) = (opening(lots), key.seal());
+        let sealed = seal(&opening, &to, CHAIN, OFFER, BIDDER).unwrap();
+        let commitment = opening.commitment(CHAIN, OFFER, BIDDER);
+        SealedQuote { offer: OFFER, offered: Digest([8; 32]), commitment, sealed, binding }
+    }
+
     #[test]
     fn the_owner_opens_what_a_bidder_sealed() {
         let key = SealKey::from_secret(&[5; 32]);
         for lots in 1..=utilidor_types::offer::MAX_LOTS {
-            let quote = seal_quote(&opening(lots), &key.seal(), CHAIN, OFFER, BIDDER, true).unwrap();
+            let quote = quote(lots, &key, true);
             assert_eq!(quote.sealed.len(), sealed_bytes(lots));
             assert_eq!(key.open_quote(&quote, CHAIN, BIDDER), Ok(opening(lots)));
         }
@@ -271,7 +281,7 @@ mod tests {
     #[test]
     fn an_opening_other_than_the_one_committed_to_is_noticed() {
         let key = SealKey::from_secret(&[5; 32]);
-        let mut quote = seal_quote(&opening(1), &key.seal(), CHAIN, OFFER, BIDDER, true).unwrap();
+        let mut quote = quote(1, &key, true);
         quote.commitment = opening(2).commitment(CHAIN, OFFER, BIDDER);
         assert!(matches!(key.open_quote(&quote, CHAIN, BIDDER), Err(OpenError::OtherCommitment { .. })));
     }
@@ -284,7 +294,7 @@ mod tests {
     #[test]
     fn an_opening_makes_every_sealed_byte_again() {
         let key = SealKey::from_secret(&[5; 32]);
-        let quote = seal_quote(&opening(2), &key.seal(), CHAIN, OFFER, BIDDER, false).unwrap();
+        let quote = quote(2, &key, false);
         let opened = key.open_quote(&quote, CHAIN, BIDDER).unwrap();
         assert!(seals_to(&quote, &opened, &key.seal(), CHAIN, BIDDER));
 
@@ -306,7 +316,7 @@ mod tests {
     fn the_sealed_bytes_of_an_opening_stay_what_they_are() {
         // Disputes are settled with them long after a quote was sealed, perhaps by a later release.
         let key = SealKey::from_secret(&[5; 32]);
-        let quote = seal_quote(&opening(1), &key.seal(), CHAIN, OFFER, BIDDER, false).unwrap();
+        let quote = quote(1, &key, false);
         assert_eq!(
             quote.sealed_digest().to_string(),
             "de196a0b020bdffda638b79c3970e4992f394404b8f4ee332101b20e5521844f"

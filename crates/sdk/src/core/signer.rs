@@ -4,9 +4,8 @@ use super::seal::{SealError, seal_quote};
 use std::fmt;
 use utilidor_types::action::NewAccount;
 use utilidor_types::block::transaction_hash;
-use utilidor_types::offer::Seal;
 use utilidor_types::{
-    AccountId, Action, ChainId, MemberId, OfferId, Opening, PrivateKey, PublicKey, SealedQuote, Transaction,
+    AccountId, Action, ChainId, MemberId, Offer, Opening, PrivateKey, PublicKey, SealedQuote, Transaction,
     TransactionHash,
 };
 
@@ -87,15 +86,15 @@ impl Signer {
         NewAccount::sign(self.chain, member, &self.key)
     }
 
-    /// Seals a quote of its account on an offer whose quotes are sealed to `to`.
+    /// Seals a quote of its account on an offer of `owner`.
     pub fn seal_quote(
         &self,
-        offer: OfferId,
-        to: &Seal,
+        owner: AccountId,
+        offer: &Offer,
         opening: &Opening,
         binding: bool,
     ) -> Result<SealedQuote, SealError> {
-        seal_quote(opening, to, self.chain, offer, self.account, binding)
+        seal_quote(opening, (owner, offer), self.chain, self.account, binding)
     }
 }
 

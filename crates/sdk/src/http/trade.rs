@@ -83,7 +83,7 @@ impl Account {
         binding: bool,
     ) -> Result<SealedQuote, SubmitError> {
         let opening = random::opening(lines)?;
-        Ok(self.signer().seal_quote(offer.id(owner), &offer.seal, &opening, binding)?)
+        Ok(self.signer().seal_quote(owner, offer, &opening, binding)?)
     }
 
     /// Submits sealed quotes, all or none. Each replaces the one before on its offer.
