@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::Write as _;
 use utilidor_types::program::Bilingual;
 use utilidor_types::{Carrier, Quantity, Timestamp, Window};
@@ -36,9 +37,11 @@ pub struct Output {
 impl Output {
     /// Shows `value`: as JSON, or as the text that `people` makes of it.
     pub fn show<T: Serialize + ?Sized>(&self, value: &T, people: impl FnOnce(&Self) -> String) {
-        let text =
-            if self.json { serde_json::to_string_pretty(value).expect("answers are plain data") } else { people(self) };
-        print(&text);
+        if self.json {
+            print(&serde_json::to_string_pretty(value).expect("answers are plain data"));
+        } else {
+            print(&visible(&people(self)));
+        }
     }
 
     /// The same, where times are read by a tariff's offset, unless people have said another one.
@@ -156,7 +159,21 @@ pub fn print(text: &str) {
 /// Tells people how things stand, on standard error.
 pub fn note(text: &str) {
     // Nothing can be done where even standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", visible(text));
+}
+
+/// A text in which nothing moves the cursor, rings, or turns the direction of writing: reasons, notices and references are
+/// others' words, and could show a reader what is not there.
+fn visible(text: &str) -> Cow<'_, str> {
+    let acts = |char: char| {
+        (char.is_control() && char != '\n')
+            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let shown = |char: char| if acts(char) { char.escape_unicode().to_string() } else { char.to_string() };
+    text.chars().map(shown).collect::<String>().into()
 }
 
 /// Tells people something beside the answer, on standard error.
@@ -172,4 +189,15 @@ pub fn yes(value: bool) -> String {
 /// Something that may be missing, for tables.
 pub fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".into(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_write_moves_no_cursor_and_turns_no_direction() {
+        assert_eq!(visible("a\u{1b}[2Jb\r\u{202e}c\u{7}"), "a\\u{1b}[2Jb\\u{d}\\u{202e}c\\u{7}");
+        assert_eq!(visible("两行\nzwei Zeilen"), "两行\nzwei Zeilen");
+    }
 }
