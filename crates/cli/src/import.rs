@@ -2,9 +2,13 @@
 //!
 //! Fields stand between commas, semicolons or tabs, quoted or not; decimals have a point, or a comma where that is no
 //! separator. An empty line and one that begins with `#` say nothing. The first line may be a header, which may name the unit
-//! of all registers: `meter,time,register_kWh`. Every mistake is told with its line.
+//! of all registers and the zone of all times, and give the columns another order: `meter,time[Asia/Shanghai],register_kWh`. Every mistake is told with its line, and
+//! what can be read in two ways is one.
 
 use crate::units::{self, Amount, Unit};
+use crate::zone::{self, Shown, Zone};
+use jiff::civil::DateTime;
+use std::collections::BTreeMap;
 use utilidor_types::Timestamp;
 
 /// A line of a file.
@@ -20,53 +24,82 @@ pub struct Line {
     pub register: Amount,
 }
 
-const FORM: &str = "METER,TIME,REGISTER";
+/// What holds where a file does not say it itself.
+#[derive(Debug, Clone, Default)]
+pub struct Defaults {
+    /// The unit of registers that name none.
+    pub unit: Option<Unit>,
+    /// The zone of times without offset.
+    pub zone: Option<Zone>,
+}
 
-/// Reads a file. A register that names no unit is in the header's, else in `unit`.
-pub fn read(bytes: &[u8], unit: Option<Unit>) -> Result<Vec<Line>, String> {
-    // Spreadsheets begin a file with it.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        format!("line {line} is no UTF-8 text: save the file as UTF-8")
-    })?;
+/// A line with its number, or what is wrong with it.
+pub type Told = (u64, Result<Line, String>);
+
+const FORM: &str = "METER,TIME,REGISTER";
+/// Digits of the least number that is taken for a time in Unix milliseconds: of 1973. Seconds have fewer.
+const MILLISECOND_DIGITS: usize = 12;
+/// What may stand around a unit or a zone in a header.
+const AROUND: [char; 9] = [' ', '_', '(', ')', '[', ']', '（', '）', ':'];
+
+/// Reads a file that must be right as a whole.
+pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Line>, String> {
+    let told = lines(bytes, defaults)?.into_iter();
+    told.map(|(number, line)| line.map_err(|reason| format!("line {number}: {reason}"))).collect()
+}
+
+/// Reads a file, line by line. What is wrong with the whole of it is told with the first line that shows it.
+pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
+    let text = text_of(bytes)?;
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     let first = first.ok_or("the file is empty")?;
     let separator = [';', '\t'].into_iter().find(|separator| first.contains(*separator)).unwrap_or(',');
-    let mut unit = unit;
-    let mut lines = Vec::new();
+    let mut reader = Reader { separator, columns: [0, 1, 2], decimals: None, defaults: defaults.clone() };
+    let mut read = Vec::new();
     let mut is_first = true;
     for (number, line) in (1..).zip(text.lines()) {
-        let in_line = |reason: String| format!("line {number}: {reason}");
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
-        let record = fields(line, separator).map_err(in_line)?;
-        let fields: Vec<&str> = record.iter().collect();
-        if std::mem::take(&mut is_first) && is_header(&fields) {
-            unit = header_unit(&fields).map_err(in_line)?.or(unit);
-            continue;
+        let record = fields(line, separator);
+        if std::mem::take(&mut is_first)
+            && let Ok(record) = &record
+        {
+            let fields: Vec<&str> = record.iter().collect();
+            if is_header(&fields) {
+                reader.header(&fields).map_err(|reason| format!("line {number}: {reason}"))?;
+                continue;
+            }
         }
-        let [meter, time, register] = fields[..] else {
-            return Err(in_line(count_is_wrong(&fields, separator)));
-        };
-        lines.push(Line {
-            number,
-            meter: meter.into(),
-            time: units::time(time).map_err(in_line)?,
-            register: Amount::read(&with_point(register).map_err(in_line)?, unit).map_err(in_line)?,
-        });
+        read.push((number, record.and_then(|record| reader.line(number, &record.iter().collect::<Vec<_>>()))));
     }
-    if lines.is_empty() {
+    if read.is_empty() {
         return Err("the file holds no readings".into());
     }
-    Ok(lines)
+    Ok(resolved(read, reader.defaults.zone.as_ref()))
+}
+
+/// A file's text.
+fn text_of(bytes: &[u8]) -> Result<&str, String> {
+    // Spreadsheets begin a file with it.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
+        return Err("the file is UTF-16, or no text: save it as UTF-8".into());
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        format!("line {line} is no UTF-8 text: save the file as UTF-8")
+    })
 }
 
 /// The fields of a line, without their quotes.
 fn fields(line: &str, separator: char) -> Result<csv::StringRecord, String> {
     if !line.matches('"').count().is_multiple_of(2) {
         return Err("a quote is not closed".into());
+    }
+    // The reader of fields would end a record at it, and what follows would be lost.
+    if line.contains('\r') {
+        return Err("a carriage return stands within the line: lines end with LF or CR LF".into());
     }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -83,18 +116,146 @@ fn is_header(fields: &[&str]) -> bool {
         || !fields.iter().skip(1).any(|field| field.starts_with(|character: char| character.is_ascii_digit()))
 }
 
-/// The unit that a header names.
-fn header_unit(fields: &[&str]) -> Result<Option<Unit>, String> {
-    let bad =
-        || format!("the header is {fields:?}, not meter,time,register or, with the unit, meter,time,register_kWh");
-    let [meter, time, register] = fields else { return Err(bad()) };
-    let (Some(head), Some(rest)) = (register.get(..8), register.get(8..)) else { return Err(bad()) };
-    let is = |field: &str, name: &str| field.eq_ignore_ascii_case(name);
-    if !is(meter, "meter") || !is(time, "time") || !is(head, "register") {
-        return Err(bad());
+/// What follows in a header's field after one of its names; none if it begins with none of them.
+fn after<'a>(field: &'a str, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| {
+        let (head, rest) = field.split_at_checked(name.len())?;
+        head.eq_ignore_ascii_case(name).then(|| rest.trim_matches(AROUND))
+    })
+}
+
+/// What a line says before its time is known for certain.
+struct Raw {
+    meter: String,
+    time: When,
+    register: Amount,
+}
+
+enum When {
+    At(Timestamp),
+    Shown(DateTime),
+}
+
+struct Reader {
+    separator: char,
+    /// Where a line has its meter, time and register.
+    columns: [usize; 3],
+    /// How decimals are written here, and the line that said so.
+    decimals: Option<(char, u64)>,
+    defaults: Defaults,
+}
+
+impl Reader {
+    /// Takes the unit and the zone that a header names.
+    fn header(&mut self, fields: &[&str]) -> Result<(), String> {
+        let bad = || {
+            format!(
+                "the header is {fields:?}, not meter,time,register or, with the zone and the unit, \
+                 meter,time[Asia/Shanghai],register_kWh"
+            )
+        };
+        let named = |names: &[&str]| {
+            let mut found = (0..).zip(fields).filter_map(|(place, field)| Some((place, after(field, names)?)));
+            found.next().filter(|_| found.next().is_none())
+        };
+        let columns =
+            (named(&["meter", "表计"]), named(&["timestamp", "time", "时间"]), named(&["register", "表底", "示数"]));
+        let (Some((meter, "")), Some((time, zone)), Some((register, unit))) = columns else { return Err(bad()) };
+        if fields.len() != 3 {
+            return Err(bad());
+        }
+        self.columns = [meter, time, register];
+        let unit = unit.trim_start_matches('/');
+        if !zone.is_empty() {
+            self.defaults.zone = Some(zone.parse()?);
+        }
+        if !unit.is_empty() {
+            self.defaults.unit = Some(unit.parse()?);
+        }
+        Ok(())
     }
-    let unit = rest.trim_matches([' ', '_', '(', ')', '[', ']', '/']);
-    if unit.is_empty() { Ok(None) } else { unit.parse().map(Some) }
+
+    fn line(&mut self, number: u64, fields: &[&str]) -> Result<Raw, String> {
+        if fields.len() != 3 {
+            return Err(count_is_wrong(fields, self.separator));
+        }
+        let [meter, time, register] = self.columns.map(|column| fields[column]);
+        if meter.is_empty() {
+            return Err("the meter is not named".into());
+        }
+        let time = self.time(time)?;
+        let register = Amount::read(&self.number(number, register)?, self.defaults.unit)?;
+        Ok(Raw { meter: meter.into(), time, register })
+    }
+
+    fn time(&self, text: &str) -> Result<When, String> {
+        if text.is_empty() {
+            return Err("the time is empty".into());
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < MILLISECOND_DIGITS {
+            return Err(format!(
+                "{text:?} is no time in milliseconds since 1970: seconds and days of spreadsheets are not taken, write \
+                 2025-01-31T08:00:00+08:00"
+            ));
+        }
+        match zone::local(text) {
+            None => units::time(text).map(When::At),
+            Some(local) if self.defaults.zone.is_some() => Ok(When::Shown(local)),
+            Some(local) => Err(format!(
+                "{text:?} does not say at which offset from UTC: write {local}+08:00, or name the zone with --zone \
+                 Asia/Shanghai or in the header, time[Asia/Shanghai]"
+            )),
+        }
+    }
+
+    /// A register's number with its decimals behind a point, and its unit if it has one.
+    fn number(&mut self, line: u64, register: &str) -> Result<String, String> {
+        if register.is_empty() {
+            return Err("the register is empty: leave out the line of a reading that there is not".into());
+        }
+        if register.starts_with(['-', '−']) {
+            return Err(format!("{register:?} is negative: a register counts from zero up"));
+        }
+        let is_of_number = |character: char| {
+            character.is_ascii_digit() || matches!(character, '.' | ',' | '\'' | '’' | '_') || character.is_whitespace()
+        };
+        let end = register.find(|character| !is_of_number(character)).unwrap_or(register.len());
+        let (number, unit) = (register[..end].trim_end(), &register[end..]);
+        let thousands = || Err(format!("{register:?} has separators of thousands: leave them out"));
+        let is_plain = |character: char| character.is_ascii_digit() || matches!(character, '.' | ',');
+        let marks: Vec<char> = number.chars().filter(|character| matches!(character, '.' | ',')).collect();
+        if !number.chars().all(is_plain) || marks.len() > 1 {
+            return thousands();
+        }
+        if unit.starts_with(['e', 'E'])
+            && unit[1..].starts_with(|character: char| character.is_ascii_digit() || matches!(character, '+' | '-'))
+        {
+            return Err(format!("{register:?} has an exponent: write all digits"));
+        }
+        let Some(mark) = marks.first().copied() else { return Ok(format!("{number}{unit}")) };
+        // Where a comma separates fields, one in quotes with three digits behind it may be of thousands.
+        let behind = number.rsplit(mark).next().unwrap_or_default();
+        if mark == ',' && self.separator == ',' && behind.len() == 3 {
+            return Err(format!(
+                "{register:?} can be read in two ways: write its decimals with a point, or leave the comma out"
+            ));
+        }
+        match self.decimals {
+            Some((known, earlier)) if known != mark => {
+                return Err(format!(
+                    "{register:?} has a {}, line {earlier} a {}: which one is before the decimals?",
+                    name(mark),
+                    name(known)
+                ));
+            }
+            _ => self.decimals = Some((mark, line)),
+        }
+        Ok(format!("{}{unit}", number.replace(',', ".")))
+    }
+}
+
+const fn name(mark: char) -> &'static str {
+    if mark == ',' { "comma" } else { "point" }
 }
 
 fn count_is_wrong(fields: &[&str], separator: char) -> String {
@@ -105,12 +266,62 @@ fn count_is_wrong(fields: &[&str], separator: char) -> String {
     }
 }
 
-/// A number with a decimal comma, with a point.
-fn with_point(register: &str) -> Result<String, String> {
-    match register.matches(',').count() {
-        0 => Ok(register.into()),
-        1 if !register.contains('.') => Ok(register.replace(',', ".")),
-        _ => Err(format!("{register:?} has separators of thousands: leave them out")),
+/// Says of each line when it was. A time that clocks showed twice is known by the lines of the same meter around it, which go
+/// oldest first: it is the second one if the meter was read at the first one already, and the first one if a line that follows
+/// shows the clocks put back.
+fn resolved(read: Vec<(u64, Result<Raw, String>)>, zone: Option<&Zone>) -> Vec<Told> {
+    let mut of_meter: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (place, (_, raw)) in read.iter().enumerate() {
+        if let Ok(raw) = raw {
+            of_meter.entry(raw.meter.clone()).or_default().push(place);
+        }
+    }
+    let mut times: Vec<Option<Result<Timestamp, String>>> = vec![None; read.len()];
+    for places in of_meter.values() {
+        let shown: Vec<_> = places.iter().map(|place| read[*place].1.as_ref().map(|raw| when(raw, zone))).collect();
+        // The least time of the lines that follow and were shown twice, as long as all of them were.
+        let mut least_after: Vec<Option<DateTime>> = vec![None; places.len()];
+        for place in (1..places.len()).rev() {
+            if let Ok((Some(local), Ok(Shown::Twice(..)))) = &shown[place] {
+                let least = least_after[place].into_iter().chain([*local]).min();
+                least_after[place - 1] = least;
+            }
+        }
+        let mut last = None;
+        for (place, shown) in shown.into_iter().enumerate() {
+            let Ok((local, shown)) = shown else { continue };
+            let time = match (shown, local, zone) {
+                (Err(reason), ..) => Err(reason),
+                (Ok(Shown::Once(time)), ..) => Ok(time),
+                (Ok(Shown::Twice(first, second)), ..) if last.is_some_and(|last| first <= last) => Ok(second),
+                (Ok(Shown::Twice(first, _)), Some(local), _) if least_after[place].is_some_and(|it| it <= local) => {
+                    Ok(first)
+                }
+                (Ok(Shown::Twice(..)), Some(local), Some(zone)) => Err(zone.twice(local)),
+                (Ok(Shown::Twice(first, _)), ..) => Ok(first),
+            };
+            if let Ok(time) = time {
+                last = Some(time);
+            }
+            times[places[place]] = Some(time);
+        }
+    }
+    let line = |((number, raw), time): ((u64, Result<Raw, String>), Option<Result<Timestamp, String>>)| {
+        let line = raw.and_then(|raw| {
+            let time = time.unwrap_or_else(|| Err("it has no time".into()))?;
+            Ok(Line { number, meter: raw.meter, time, register: raw.register })
+        });
+        (number, line)
+    };
+    read.into_iter().zip(times).map(line).collect()
+}
+
+/// When a line was, and what clocks showed then, if it says that alone.
+fn when(raw: &Raw, zone: Option<&Zone>) -> (Option<DateTime>, Result<Shown, String>) {
+    match (&raw.time, zone) {
+        (When::At(time), _) => (None, Ok(Shown::Once(*time))),
+        (When::Shown(local), Some(zone)) => (Some(*local), zone.when(*local)),
+        (When::Shown(local), None) => (None, Err(format!("{local} is in no zone"))),
     }
 }
 
@@ -122,7 +333,7 @@ mod tests {
     const TIME: &str = "2025-01-01T00:00:00Z";
 
     fn registers(text: &str) -> Result<Vec<(u64, u64)>, String> {
-        let lines = read(text.as_bytes(), None)?;
+        let lines = read(text.as_bytes(), &Defaults::default())?;
         let joules = |line: &Line| line.register.of(Carrier::Electricity).unwrap();
         Ok(lines.iter().map(|line| (line.number, joules(line).0 / 3_600_000)).collect())
     }
@@ -141,13 +352,17 @@ mod tests {
 
     #[test]
     fn a_file_says_its_unit_once_or_every_time_but_never_not_at_all() {
-        for header in ["meter,time,register_kWh", "Meter,Time,Register [kWh]", "METER,TIME,REGISTER kWh"] {
+        for header in
+            ["meter,time,register_kWh", "Meter,Time,Register [kWh]", "METER,TIME,REGISTER kWh", "表计,时间,表底（kWh）"]
+        {
             assert_eq!(registers(&format!("{header}\n77aa,{TIME},17\n")), Ok(vec![(2, 17)]), "{header}");
         }
+        let turned = format!("Time,Register_kWh,Meter\n{TIME},17,77aa\n");
+        assert_eq!(registers(&turned), Ok(vec![(2, 17)]));
         let plain = format!("meter,time,register\n77aa,{TIME},17\n");
         assert!(registers(&plain).unwrap_err().starts_with("line 2: \"17\" has no unit"));
-        let unit = Some("kWh".parse().unwrap());
-        let lines = read(plain.as_bytes(), unit).unwrap();
+        let defaults = Defaults { unit: Some("kWh".parse().unwrap()), zone: None };
+        let lines = read(plain.as_bytes(), &defaults).unwrap();
         assert_eq!(lines[0].register.of(Carrier::Heating), Ok(Quantity(17 * 3_600_000)));
     }
 
@@ -158,16 +373,101 @@ mod tests {
             ("# nothing\n\n".into(), "the file is empty"),
             ("meter,time,register_kWh\n".into(), "the file holds no readings"),
             ("id,when,what\n".into(), "line 1: the header is [\"id\", \"when\", \"what\"]"),
+            ("meter,time,time,register_kWh\n".into(), "line 1: the header is"),
+            ("meter_name,time,register_kWh\n".into(), "line 1: the header is"),
+            ("meter,time,register_kWh,note\n".into(), "line 1: the header is"),
             ("meter,time,register_foo\n".into(), "line 1: \"foo\" is no unit"),
+            ("meter,time[Mars],register_kWh\n".into(), "line 1: \"Mars\" is no time zone"),
             (format!("77aa,{TIME},17,5kWh"), "line 1: 4 fields are not METER,TIME,REGISTER"),
             (format!("77aa,{TIME},1kWh\n77aa,{TIME}"), "line 2: 2 fields"),
             (format!("77aa,{TIME},1kWh\n77aa,yesterday,2kWh"), "line 2: \"yesterday\" is no time"),
             (format!("77aa,{TIME},\"1kWh"), "line 1: a quote is not closed"),
             (format!("77aa;{TIME};1kWh\n\n77aa;{TIME};1.234,5kWh"), "line 3: \"1.234,5kWh\" has separators"),
+            (format!("77aa,{TIME},1kWh\r77aa,{TIME},2kWh"), "line 1: a carriage return"),
+            (format!(",{TIME},1kWh"), "line 1: the meter is not named"),
+            (format!("77aa,{TIME},1kWh\n77aa,,2kWh"), "line 2: the time is empty"),
+            (format!("77aa,{TIME},1kWh\n77aa,{TIME},"), "line 2: the register is empty"),
+            (format!("77aa,{TIME},1kWh\n77aa,{TIME},-2kWh"), "line 2: \"-2kWh\" is negative"),
+            (format!("77aa,{TIME},1.5e3kWh"), "line 1: \"1.5e3kWh\" has an exponent"),
+            (format!("77aa,{TIME},1E+05 kWh"), "line 1: \"1E+05 kWh\" has an exponent"),
+            (format!("77aa;{TIME};1 234,5 kWh"), "line 1: \"1 234,5 kWh\" has separators"),
+            (format!("77aa;{TIME};1\u{202f}234 kWh"), "line 1: \"1\\u{202f}234 kWh\" has separators"),
+            (format!("77aa;{TIME};1'234 kWh"), "line 1: \"1'234 kWh\" has separators"),
+            (format!("77aa;{TIME};1.234.567 kWh"), "line 1: \"1.234.567 kWh\" has separators"),
+            (format!("77aa,{TIME},\"1,234 kWh\""), "line 1: \"1,234 kWh\" can be read in two ways"),
+            (
+                format!("77aa;{TIME};1,5 kWh\n77aa;{TIME};1.750 kWh"),
+                "line 2: \"1.750 kWh\" has a point, line 1 a comma",
+            ),
+            (format!("77aa,{TIME},99999999999999999999kWh"), "line 1: \"99999999999999999999kWh\" is more than"),
+            (format!("77aa,{TIME},0.0000001kWh"), "line 1: \"0.0000001kWh\" is no whole number of joules"),
+            (format!("77aa,{TIME},NaN"), "line 1: \"NaN\" is no unit"),
+            ("77aa,1735689600,1kWh".into(), "line 1: \"1735689600\" is no time in milliseconds"),
+            ("77aa,45658.25,1kWh".into(), "line 1: \"45658.25\" is no time"),
+            ("77aa,2025-01-01 00:15,1kWh".into(), "line 1: \"2025-01-01 00:15\" does not say at which offset"),
+            ("77aa,01/02/2025 00:15,1kWh".into(), "line 1: \"01/02/2025 00:15\" is no time"),
         ] {
             let found = registers(&text).unwrap_err();
             assert!(found.starts_with(told), "{text:?}: {found}");
         }
-        assert!(read(b"77aa,\n77\xff", None).unwrap_err().starts_with("line 2 is no UTF-8"));
+        let none = Defaults::default();
+        assert!(read(b"77aa,\n77\xff", &none).unwrap_err().starts_with("line 2 is no UTF-8"));
+        for utf_16 in [&b"\xff\xfe7\x007\x00"[..], b"\xfe\xff\x007\x007", b"7\x007\x00"] {
+            assert!(read(utf_16, &none).unwrap_err().contains("UTF-16"));
+        }
+    }
+
+    #[test]
+    fn a_file_is_told_line_by_line_whatever_is_wrong_with_some() {
+        let text = format!("77aa,{TIME},1kWh\n77aa,{TIME},none\n77aa,{TIME},3kWh\n");
+        let told = lines(text.as_bytes(), &Defaults::default()).unwrap();
+        let good: Vec<_> = told.iter().map(|(number, line)| (*number, line.is_ok())).collect();
+        assert_eq!(good, [(1, true), (2, false), (3, true)]);
+    }
+
+    fn hours(header: &str, times: &[&str]) -> Result<Vec<String>, String> {
+        let lines: String = times.iter().map(|time| format!("77aa;{time};1\n")).collect();
+        let text = format!("meter;{header};register_kWh\n{lines}");
+        let read = read(text.as_bytes(), &Defaults::default())?;
+        let utc = |line: Line| {
+            jiff::Timestamp::from_millisecond(line.time.0 as i64).unwrap().strftime("%d %H:%M").to_string()
+        };
+        Ok(read.into_iter().map(utc).collect())
+    }
+
+    #[test]
+    fn local_times_are_those_of_the_zone_that_the_file_names_also_on_days_of_23_and_25_hours() {
+        let berlin = "time[Europe/Berlin]";
+        let forward = hours(berlin, &["30.03.2025 01:00", "30.03.2025 03:00", "30.03.2025 04:00"]);
+        assert_eq!(forward.unwrap(), ["30 00:00", "30 01:00", "30 02:00"]);
+        let missing = hours(berlin, &["2025-03-30 01:00", "2025-03-30 02:00"]).unwrap_err();
+        assert!(missing.starts_with("line 3: 2025-03-30T02:00:00 is no time in Europe/Berlin"), "{missing}");
+        let back = [
+            "2025-10-26 01:30",
+            "2025-10-26 02:00",
+            "2025-10-26 02:30",
+            "2025-10-26 02:00",
+            "2025-10-26 02:30",
+            "2025-10-26 03:00",
+        ];
+        let utc = ["25 23:30", "26 00:00", "26 00:30", "26 01:00", "26 01:30", "26 02:00"];
+        assert_eq!(hours(berlin, &back).unwrap(), utc);
+        assert_eq!(hours("time Asia/Shanghai", &["2025/1/1 8:00"]).unwrap(), ["01 00:00"]);
+        assert_eq!(
+            hours("time (+08:00)", &["2025-01-01 08:00", "2025-01-01T01:00:00Z"]).unwrap(),
+            ["01 00:00", "01 01:00"]
+        );
+    }
+
+    #[test]
+    fn a_time_that_was_twice_is_refused_where_the_lines_around_it_do_not_say_which_it_was() {
+        let found = hours("time[Europe/Berlin]", &["2025-10-26 01:00", "2025-10-26 02:00", "2025-10-26 03:00"]);
+        let found = found.unwrap_err();
+        assert!(found.starts_with("line 3: 2025-10-26T02:00:00 is twice in Europe/Berlin"), "{found}");
+        assert!(found.ends_with("write 2025-10-26T02:00:00+02:00 or 2025-10-26T02:00:00+01:00"), "{found}");
+        // Another meter's lines say nothing of this one.
+        let text = "meter;time[Europe/Berlin];register_kWh\naa;2025-10-26 02:00;1\nbb;2025-10-26 02:00;1\nbb;2025-10-26 02:00;2\n";
+        let found = read(text.as_bytes(), &Defaults::default()).unwrap_err();
+        assert!(found.starts_with("line 2:"), "{found}");
     }
 }

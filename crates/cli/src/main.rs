@@ -33,6 +33,7 @@ mod sheet;
 mod simulation;
 mod text;
 mod units;
+mod zone;
 
 use arguments::Arguments;
 use clap::{CommandFactory as _, FromArgMatches as _};

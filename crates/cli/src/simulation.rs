@@ -150,7 +150,7 @@ fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
 
 /// Readings of a file, whose meters are named by their place in the terms or by their ids.
 pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happening)>, Failure> {
-    let lines = import::read(bytes, None).map_err(Failure::usage)?;
+    let lines = import::read(bytes, &import::Defaults::default()).map_err(Failure::usage)?;
     let mut happenings = Vec::with_capacity(lines.len());
     for line in lines {
         let bad = |reason: String| Failure::usage(format!("line {}: {reason}", line.number));

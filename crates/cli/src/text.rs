@@ -146,6 +146,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("least", "at least", "最低额"),
     ("limits", "limits of a member", "每个成员的限额"),
     ("line", "line", "明细"),
+    ("line_number", "line", "行"),
     ("line_clause", "clause", "条款"),
     ("line_credit", "credit", "退计"),
     ("line_default_forfeit", "deposit forfeited for default", "违约没收保证金"),
@@ -195,6 +196,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("opened", "in force since", "生效"),
     ("operator", "operator", "运营方"),
     ("option", "option", "方案"),
+    ("outcome", "would be", "结果将为"),
     ("owner", "owner", "供能方"),
     ("p50", "finality p50 ms", "最终确认 p50 毫秒"),
     ("p99", "finality p99 ms", "最终确认 p99 毫秒"),
@@ -308,6 +310,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("waiting", "waiting", "等待中"),
     ("window", "delivery window", "交付时段"),
     ("withheld", "withheld", "扣留"),
+    ("would_be_certified", "certified", "认证"),
 ];
 
 /// The word `key` in a language. Panics for a word that is not listed, which a test of every use prevents.

@@ -81,14 +81,17 @@ impl Amount {
         }
         let named = if rest.is_empty() { None } else { Some(rest.parse::<Unit>()?) };
         let unit = named.or(unit);
-        let bad = || {
-            format!("{text:?} is no quantity, or not a whole number of joules or millilitres; write for example 120kWh")
-        };
-        let quantity = Quantity(exact(number, unit.map_or(1, |unit| unit.scale)).ok_or_else(bad)?);
-        if unit.is_none() && quantity != Quantity::ZERO {
-            return Err(format!("{text:?} has no unit: write for example {text}kWh or {text}m3"));
+        match (exact(number, unit.map_or(1, |unit| unit.scale)), unit) {
+            (Err(Inexact::NoNumber), _) => Err(format!("{text:?} is no quantity; write for example 120kWh")),
+            (Ok(0), None) => Ok(Self { quantity: Quantity::ZERO, unit }),
+            (_, None) => Err(format!("{text:?} has no unit: write for example {text}kWh or {text}m3")),
+            (Ok(quantity), Some(_)) => Ok(Self { quantity: Quantity(quantity), unit }),
+            (Err(Inexact::NotWhole), Some(unit)) => {
+                let base = if unit.base == BaseUnit::Joule { "joules" } else { "millilitres" };
+                Err(format!("{text:?} is no whole number of {base}"))
+            }
+            (Err(Inexact::TooLarge), Some(_)) => Err(format!("{text:?} is more than a quantity holds")),
         }
-        Ok(Self { quantity, unit })
     }
 }
 
@@ -99,17 +102,33 @@ impl std::str::FromStr for Amount {
     }
 }
 
+/// Why a decimal number times a scale is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inexact {
+    NoNumber,
+    NotWhole,
+    TooLarge,
+}
+
 /// A decimal number times `scale`, if that is whole and fits.
-fn exact(number: &str, scale: u64) -> Option<u64> {
+fn exact(number: &str, scale: u64) -> Result<u64, Inexact> {
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || number.ends_with('.') || decimals.len() > 18 || !is_number(whole) || !is_number(decimals) {
-        return None;
+    if whole.is_empty() || number.ends_with('.') || !is_number(whole) || !is_number(decimals) {
+        return Err(Inexact::NoNumber);
     }
-    let digits: u128 = format!("{whole}{decimals}").parse().ok()?;
+    // Zeros at its end say nothing.
+    let decimals = decimals.trim_end_matches('0');
+    if decimals.len() > 18 {
+        return Err(Inexact::NotWhole);
+    }
+    let digits: u128 = format!("{whole}{decimals}").parse().map_err(|_| Inexact::TooLarge)?;
     let divisor = 10u128.pow(decimals.len() as u32);
-    let product = digits.checked_mul(scale.into())?;
-    (product % divisor == 0).then(|| u64::try_from(product / divisor).ok()).flatten()
+    let product = digits.checked_mul(scale.into()).ok_or(Inexact::TooLarge)?;
+    if product % divisor != 0 {
+        return Err(Inexact::NotWhole);
+    }
+    u64::try_from(product / divisor).map_err(|_| Inexact::TooLarge)
 }
 
 /// A quantity for people, or the bare number if it is not known, or not said, of which carrier.
@@ -120,7 +139,7 @@ pub fn quantity_of(quantity: Quantity, carrier: Option<Carrier>) -> String {
 /// A floor area in m2 with at most two decimals, such as `2400` or `84.25`.
 pub fn area(text: &str) -> Result<Area, String> {
     let bad = || format!("{text:?} is no floor area: write m2 with at most two decimals, such as 84.25");
-    exact(text, Area::PER_M2.into()).and_then(|area| u32::try_from(area).ok()).map(Area).ok_or_else(bad)
+    exact(text, Area::PER_M2.into()).ok().and_then(|area| u32::try_from(area).ok()).map(Area).ok_or_else(bad)
 }
 
 /// An instant: RFC 3339 such as `2025-01-31T08:00:00+08:00`, or Unix milliseconds.
@@ -184,6 +203,16 @@ mod tests {
         assert_eq!(joules("0"), Ok(Quantity::ZERO));
         assert!(joules("1m3").is_err());
         assert_eq!("1.5m3".parse::<Amount>().unwrap().of(Carrier::Gas), Ok(Quantity(1_500_000)));
+        assert_eq!(joules("1.500000000000000000000kWh"), Ok(Quantity(5_400_000)));
+        for (text, told) in [
+            ("5124095576030432 kWh", "more than a quantity holds"),
+            ("999999999999999999999999999999999999999999kWh", "more than a quantity holds"),
+            ("0.5J", "no whole number of joules"),
+            ("0.0000001m3", "no whole number of millilitres"),
+            ("kWh", "no quantity"),
+        ] {
+            assert!(text.parse::<Amount>().unwrap_err().contains(told), "{text}");
+        }
         for text in ["", ".", "1.", "-1kWh", "1 kwh", "0.0000001 m3", "99999999999999999999", "1e3", "0.1", "1,5kWh"] {
             assert!(text.parse::<Amount>().is_err(), "{text:?}");
         }

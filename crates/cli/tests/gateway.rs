@@ -171,6 +171,56 @@ fn devices_by_their_printed_number_and_by_sunspec_are_played_and_probed() {
     }
 }
 
+#[test]
+fn all_devices_of_an_m_bus_are_found_by_their_printed_numbers() {
+    let desk = Desk::new();
+    let meters: String = ["12345678", "22345678", "92345678"]
+        .iter()
+        .enumerate()
+        .map(|(place, unit)| {
+            format!(
+                "[[meter]]\nid = \"9a40000000000000000000000000000{place}\"\nbus = \"b\"\nunit = \"{unit}\"\ncarrier = \
+                 \"heating\"\nprofile = \"mbus\"\n"
+            )
+        })
+        .collect();
+    let site = "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"mbus\"\naddress = \"127.0.0.1:0\"\n";
+    let file = desk.file("mbus.toml", &format!("{site}{meters}"));
+    let mut devices = Running::start(&desk, &format!("gateway simulate --config {file} --json"));
+    let address = text(&devices.document()[0]["address"]).to_string();
+    let probe = format!("gateway probe --protocol mbus --address {address}");
+    // Whoever asks for the only device is told that there are several.
+    let answer = desk.run(&format!("{probe} --timeout-ms 1000"));
+    assert!(answer.out.contains("--search"), "{}", answer.out);
+    answer.failed(1);
+    let found = desk.json(&format!("{probe} --search --timeout-ms 1000"));
+    let units: Vec<&str> = found["devices"].as_array().unwrap().iter().map(|device| text(&device["unit"])).collect();
+    assert_eq!(units.iter().map(|unit| &unit[..8]).collect::<Vec<_>>(), ["12345678", "22345678", "92345678"]);
+    assert!(text(&found["devices"][0]["meter"]).contains(&format!("unit = \"{}\"", units[0])));
+    let people = desk.run(&format!("{probe} --search --timeout-ms 1000")).ok();
+    assert!(people.contains("heating") && people.contains(" Wh"), "{people}");
+    // Each is then probed by what was found.
+    let probed = desk.json(&format!("{probe} --unit {} --timeout-ms 20000", units[1]));
+    assert_eq!(text(&probed["unit"]), units[1]);
+    assert!(desk.run("gateway probe --protocol dlt645 --address h:1 --search").failed(2).contains("M-Bus"));
+}
+
+#[test]
+fn a_frame_whose_register_gives_no_reading_is_shown_and_fails() {
+    let desk = Desk::new();
+    // Forward energy of FF, a negative volume in decimal digits, and one that is none; then a settlement alone that is not kept.
+    for (frame, code) in [
+        ("dlt645 6861010000000068910833333433323232326016", "register/absent"),
+        ("mbus 681515680801727856341224400107550000000c13050000f06416", "register/negative"),
+        ("mbus 681515680801727856341224400107550000000c130500a0001416", "register/invalid"),
+    ] {
+        let error = desk.run(&format!("gateway decode {frame} --json")).failed(1);
+        assert!(error.contains(code), "{frame}: {error}");
+    }
+    let frame = "6810454110051533788116901faa005959002cffffffff2cffffffffffffff0000c216";
+    assert_eq!(text(&desk.json(&format!("gateway decode cjt188 {frame}"))["value"]), "5959.00");
+}
+
 /// The frames of published examples and captured meters, with what each is known to say.
 const FRAMES: &str = include_str!("../../gateway/tests/data/frames.tsv");
 

@@ -109,6 +109,31 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     let error = desk.run(&format!("reading record --file {file} --as founder")).failed(2);
     assert!(error.contains("signs its readings with p256:") && error.contains("--meter-key"), "{error}");
     desk.json(&format!("reading record --file {file} --meter-key meter-7 --as founder"));
+    // A dry run says of each line what would become of it, in the ledger's own words, and submits nothing.
+    let lines = [
+        "2025-01-01 06:30;1,5",
+        "2025-01-01 06:30;1,5",
+        "2025-01-01 06:45;0,5",
+        "2025/1/1 7:00;2",
+        "2025-01-01 09:00;3",
+    ];
+    let lines: String = lines.iter().map(|line| format!("{begin};{line}\n")).collect();
+    let text_of_file = format!("meter;time[Asia/Shanghai];register_kWh\n{lines}00000000;2025-01-01 06:30;1\n");
+    let file = desk.file("dry.csv", &text_of_file);
+    let dry = format!("reading record --file {file} --meter-key meter-7 --dry-run --as founder");
+    let answer = desk.run(&format!("{dry} --json"));
+    let told: Value = serde_json::from_str(&answer.out).unwrap();
+    answer.failed(3);
+    let told: Vec<_> = told.as_array().unwrap().iter().map(|it| (&it["certified"], &it["refused"]["code"])).collect();
+    assert_eq!(told[0], (&json!("1800000"), &Value::Null));
+    assert_eq!(told[1], (&Value::Null, &json!("usage")), "it stands in line 2 already");
+    assert_eq!(told[2].1, "reading/went-back");
+    assert_eq!(told[3], (&json!("1800000"), &Value::Null));
+    assert_eq!(told[4].1, "reading/from-future");
+    assert!(told[5].0.is_null() && !told[5].1.is_null(), "it names no meter: {told:?}");
+    let people = desk.run(&dry);
+    assert!(people.out.contains("stands in line 2 already") && people.out.contains("0.500 kWh"), "{}", people.out);
+    assert_eq!(desk.json(&format!("reading list {hotel_meter}")).as_array().unwrap().len(), 1);
     let file = desk.file("bad.csv", "meter,time,register_kWh\n00000000,2025-01-01T06:30:00+08:00,2\n");
     let error = desk.run(&format!("reading record --file {file} --as founder")).failed(1);
     assert!(error.contains("bad.csv: line 2: the id of no meter that you may list begins with 00000000"), "{error}");

@@ -3,11 +3,11 @@
 use crate::clock::{Stamp, Watch};
 use crate::config::Meter;
 use crate::guard::{Limits, Seen};
-use crate::journal::{Event, JournalError, JournalReading, Recorded};
+use crate::journal::{Event, JournalError, JournalReading, Known, Recorded, Waiting};
 use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
 use crate::profile::Register;
-use crate::writer::Writer;
+use crate::writer::{HandedIn, Writer};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -116,13 +116,22 @@ impl Kept {
         self.shared.registration(self.meter.id)
     }
 
+    /// What the journal knows of it.
+    pub async fn known(&self) -> Result<Known, JournalError> {
+        let id = self.meter.id;
+        self.shared.writer.call(move |journal| journal.known(id)).await
+    }
+
     /// The last that is known of its register: in the journal, or on the ledger where that is newer.
     pub async fn last(&self) -> Result<Option<Seen>, JournalError> {
-        let id = self.meter.id;
-        let journal = self.shared.writer.call(move |journal| journal.last_reading(id)).await?;
+        Ok(self.newest(self.known().await?.last))
+    }
+
+    /// The newer of what the journal and the ledger know of its register.
+    pub fn newest(&self, journal: Option<Waiting>) -> Option<Seen> {
         let journal = journal.map(|last| Seen { time_ms: last.time_ms, register: last.register });
         let ledger = self.registration().map(|known| Seen { time_ms: known.last_ms, register: known.register });
-        Ok(journal.into_iter().chain(ledger).max_by_key(|seen| seen.time_ms))
+        journal.into_iter().chain(ledger).max_by_key(|seen| seen.time_ms)
     }
 
     /// What can be believed of it.
@@ -138,6 +147,13 @@ impl Kept {
         request: Vec<u8>,
         answer: Vec<u8>,
     ) -> Result<Recorded, JournalError> {
+        let recorded = self.hand_in(seen, epoch, request, answer).await.recorded().await?;
+        self.recorded(seen, recorded).await?;
+        Ok(recorded)
+    }
+
+    /// Hands a reading in for the journal, with what was asked and answered. It counts once [`Self::recorded`] was told of it.
+    pub async fn hand_in(&self, seen: Seen, epoch: i64, request: Vec<u8>, answer: Vec<u8>) -> HandedIn {
         let reading = JournalReading {
             meter: self.meter.id,
             time_ms: seen.time_ms,
@@ -148,17 +164,20 @@ impl Kept {
             request,
             answer,
         };
-        let time_ms = reading.time_ms;
-        let recorded = self.shared.writer.record(reading).await?;
+        self.shared.writer.hand_in(reading).await
+    }
+
+    /// Takes note that a reading is in the journal.
+    pub async fn recorded(&mut self, seen: Seen, recorded: Recorded) -> Result<(), JournalError> {
         if recorded == Recorded::New {
-            self.shared.metrics.read(time_ms);
+            self.shared.metrics.read(seen.time_ms);
         }
         self.silence_told = false;
         if self.condition.take().is_some() {
             let id = Some(self.meter.id);
             self.shared.note(id, "meter/recovered", "readings are taken again".into(), None).await?;
         }
-        Ok(recorded)
+        Ok(())
     }
 
     /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.

@@ -30,6 +30,7 @@
 //! | [`metrics`] | how it does, for a monitoring system |
 //! | [`run`] | all of it together |
 //! | [`view`] | what a telegram says, for programs |
+//! | [`search`] | which devices are on an M-Bus |
 //! | [`simulate`] | devices that are not there |
 
 pub mod check;
@@ -50,6 +51,7 @@ pub mod probe;
 pub mod profile;
 pub mod protocol;
 pub mod run;
+pub mod search;
 pub mod sender;
 pub mod serial;
 pub mod simulate;

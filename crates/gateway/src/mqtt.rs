@@ -16,6 +16,8 @@ pub use crate::told::Taken;
 use crate::told::{Told, check_time};
 use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, SubscribeFilter};
 use std::time::Duration;
+use tokio::sync::mpsc;
+use utilidor_types::MeterId;
 
 /// Requests that wait for the connection: acknowledgements and one subscription.
 const WAITING: usize = 1_024;
@@ -31,11 +33,22 @@ struct Subscribed {
     topic: String,
 }
 
+/// What a subscriber tells who listens to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The broker has its subscriptions: what is published now arrives.
+    Subscribed,
+    /// What became of a message for a meter.
+    Message(MeterId, Taken),
+}
+
 /// Takes the messages of a broker.
 pub struct Subscriber {
     bus: Bus,
     subscribed: Vec<Subscribed>,
     shared: Shared,
+    /// Who is told of all that is heard.
+    listener: Option<mpsc::UnboundedSender<Heard>>,
 }
 
 impl Subscriber {
@@ -46,7 +59,20 @@ impl Subscriber {
             let told = Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()));
             Subscribed { told, topic }
         });
-        Self { subscribed: subscribed.collect(), bus, shared }
+        Self { subscribed: subscribed.collect(), bus, shared, listener: None }
+    }
+
+    /// The same, telling `listener` of all that it hears; for who plays both sides.
+    #[must_use]
+    pub fn heard_by(self, listener: mpsc::UnboundedSender<Heard>) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
+    fn tell(&self, heard: Heard) {
+        if let Some(listener) = &self.listener {
+            // Whoever does not listen any more need not be told.
+            let _ = listener.send(heard);
+        }
     }
 
     /// Takes messages until the journal fails.
@@ -123,6 +149,7 @@ impl Subscriber {
                 let queued = client.try_subscribe_many(filters);
                 debug_assert!(queued.is_ok(), "a new connection's queue has room for its subscription");
             }
+            Event::Incoming(Incoming::SubAck(_)) => self.tell(Heard::Subscribed),
             Event::Incoming(Incoming::Publish(message)) => {
                 self.take(&message).await?;
                 // What is not acknowledged comes again with the next connection.
@@ -141,7 +168,9 @@ impl Subscriber {
         let mut taken = Vec::new();
         for place in 0..self.subscribed.len() {
             if self.subscribed[place].topic == message.topic {
-                taken.push(self.take_for(place, message).await?);
+                let of_meter = self.take_for(place, message).await?;
+                self.tell(Heard::Message(self.subscribed[place].told.kept.meter.id, of_meter.clone()));
+                taken.push(of_meter);
             }
         }
         if taken.is_empty() {

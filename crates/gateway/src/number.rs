@@ -159,6 +159,12 @@ impl Number {
         }
     }
 
+    /// The same below zero.
+    pub const fn negated(self) -> Self {
+        // A numerator has 64 bits where it comes from a device, and is never the least of 128.
+        Self { numerator: self.numerator.saturating_neg(), ..self }
+    }
+
     /// The product; `None` where it does not fit.
     pub fn times(self, other: Self) -> Option<Self> {
         Some(Self {
@@ -285,6 +291,8 @@ units! {
     KilowattHour = "kWh", (BaseUnit::Joule, JOULES_PER_KILOWATT_HOUR);
     /// Energy.
     MegawattHour = "MWh", (BaseUnit::Joule, 1_000 * JOULES_PER_KILOWATT_HOUR);
+    /// Energy in a unit that has several sizes.
+    Megacalorie = "Mcal";
     /// Volume.
     Millilitre = "mL", (BaseUnit::Millilitre, 1);
     /// Volume.
@@ -313,6 +321,8 @@ units! {
     Ampere = "A";
     /// Frequency.
     Hertz = "Hz";
+    /// Angle between phases.
+    Degree = "°";
     /// Flow.
     LitrePerHour = "L/h";
     /// Flow.

@@ -5,9 +5,10 @@ use crate::clock::Stamp;
 use crate::config::{Bus, Meter};
 use crate::device::{self, Look, LookError, Numbers};
 use crate::guard::{Doubt, Seen, Verdict};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Known};
 use crate::kept::{Kept, Shared};
 use crate::line::Line;
+use crate::writer::HandedIn;
 use utilidor_types::MeterId;
 
 /// What became of one meter's turn.
@@ -73,58 +74,78 @@ impl Poller {
     /// Reads those of its meters once that are wanted.
     pub async fn round_of(&mut self, wanted: impl Fn(MeterId) -> bool) -> Result<Vec<(MeterId, Turn)>, JournalError> {
         let mut turns = Vec::with_capacity(self.polled.len());
+        // The bus does not wait for the disk: while a reading is written, the next meter is asked. The round has ended when all are
+        // on the disk.
+        let mut handed_in = Vec::new();
         for place in 0..self.polled.len() {
             let id = self.polled[place].kept.meter.id;
             if wanted(id) {
-                turns.push((id, self.turn(place).await?));
+                let (turn, reading) = self.turn(place).await?;
+                turns.push((id, turn));
+                handed_in.extend(reading.map(|(seen, reading)| (place, seen, reading)));
             }
+        }
+        for (place, seen, reading) in handed_in {
+            let recorded = reading.recorded().await?;
+            self.polled[place].kept.recorded(seen, recorded).await?;
         }
         Ok(turns)
     }
 
-    async fn turn(&mut self, place: usize) -> Result<Turn, JournalError> {
-        let id = self.polled[place].kept.meter.id;
-        let (device, stopped) = self.shared.writer.call(move |journal| journal.meter(id)).await?;
+    /// What becomes of a meter's turn, and the reading that is on its way to the disk.
+    async fn turn(&mut self, place: usize) -> Result<(Turn, Option<(Seen, HandedIn)>), JournalError> {
+        let known = self.polled[place].kept.known().await?;
+        match self.seen(place, known).await? {
+            Ok((look, seen, stamp)) => {
+                let reading = self.polled[place].kept.hand_in(seen, stamp.epoch, look.request, look.answer).await;
+                let turn = Turn::Recorded { time_ms: seen.time_ms, register: seen.register };
+                Ok((turn, Some((seen, reading))))
+            }
+            Err(turn) => Ok((turn, None)),
+        }
+    }
+
+    /// What a meter shows that can be believed, or what became of its turn without that.
+    async fn seen(&mut self, place: usize, known: Known) -> Result<Result<(Look, Seen, Stamp), Turn>, JournalError> {
+        let Known { device, stopped, last } = known;
         if let Some(reason) = stopped {
-            return Ok(Turn::Stopped(reason));
+            return Ok(Err(Turn::Stopped(reason)));
         }
         if self.polled[place].check_device {
             let number = match self.number(place).await {
                 Ok(number) => number,
-                Err(error) => return self.failed(place, error).await,
+                Err(error) => return self.failed(place, error).await.map(Err),
             };
             if let Some(turn) = self.known_device(place, device.as_deref(), number).await? {
-                return Ok(turn);
+                return Ok(Err(turn));
             }
             self.polled[place].check_device = false;
         }
         let (first, first_seen, stamp) = match self.look(place).await? {
             Ok(look) => look,
-            Err(error) => return self.failed(place, error).await,
+            Err(error) => return self.failed(place, error).await.map(Err),
         };
         if let Some(number) = device::number_in(&first.telegram)
             && let Some(turn) = self.known_device(place, device.as_deref(), Some(number)).await?
         {
-            return Ok(turn);
+            return Ok(Err(turn));
         }
-        let last = self.polled[place].kept.last().await?;
+        let last = self.polled[place].kept.newest(last);
         let limits = self.polled[place].kept.limits();
-        let (look, seen, stamp) = match limits.first_look(last, first_seen) {
-            Verdict::Take => (first, first_seen, stamp),
-            Verdict::Hold(doubt) => return self.held(place, doubt, first).await,
+        match limits.first_look(last, first_seen) {
+            Verdict::Take => Ok(Ok((first, first_seen, stamp))),
+            Verdict::Hold(doubt) => self.held(place, doubt, first).await.map(Err),
             Verdict::LookAgain(doubt) => {
                 let (second, second_seen, stamp) = match self.look(place).await? {
                     Ok(look) => look,
-                    Err(error) => return self.failed(place, error).await,
+                    Err(error) => return self.failed(place, error).await.map(Err),
                 };
                 match limits.second_look(last, first_seen, second_seen, doubt) {
-                    Verdict::Take => (second, second_seen, stamp),
-                    Verdict::LookAgain(doubt) | Verdict::Hold(doubt) => return self.held(place, doubt, second).await,
+                    Verdict::Take => Ok(Ok((second, second_seen, stamp))),
+                    Verdict::LookAgain(doubt) | Verdict::Hold(doubt) => self.held(place, doubt, second).await.map(Err),
                 }
             }
-        };
-        self.polled[place].kept.record(seen, stamp.epoch, look.request, look.answer).await?;
-        Ok(Turn::Recorded { time_ms: seen.time_ms, register: seen.register })
+        }
     }
 
     /// The device's number, asked for again if there is no answer.

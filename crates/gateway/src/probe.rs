@@ -177,7 +177,15 @@ impl Probe<'_> {
             BusProtocol::Mbus => {
                 let request = mbus::read_request(mbus::ANY, true);
                 let answer = self.line.exchange(&request, mbus::arrival).await;
-                let telegram = self.received(asked, request, answer, mbus::decode)?;
+                let is_silent = matches!(answer, Err(ExchangeError::Silent { bytes: 0, .. }));
+                let Some(telegram) = self.received(asked, request, answer, mbus::decode) else {
+                    if !is_silent {
+                        let finding =
+                            "something answers that is no single device: find all that are there with --search";
+                        self.report.findings.push(finding.into());
+                    }
+                    return None;
+                };
                 self.report.carrier = self.report.carrier.or(telegram.carrier);
                 UnitAddress::read(Protocol::Mbus, &telegram.address)
             }
@@ -259,14 +267,9 @@ impl Probe<'_> {
         }
         const QUARTERS_IN_AN_HOUR: u64 = 4;
         self.report.least_capacity = Some(kept::step(meter).saturating_mul(QUARTERS_IN_AN_HOUR));
-        let ratio = match meter.ratio {
-            Ratio { ct: 1, pt: 1 } => String::new(),
-            Ratio { ct, pt } => format!("\nratio = {{ ct = {ct}, pt = {pt} }}"),
-        };
-        self.report.meter = Some(format!(
-            "[[meter]]\nid = \"METER\"\nbus = \"{}\"\nunit = \"{}\"\ncarrier = \"{}\"\nprofile = \"{}\"{ratio}",
-            meter.bus, meter.unit, meter.carrier, meter.profile.name
-        ));
+        let unit = meter.unit.to_string();
+        let profile = &meter.profile.name;
+        self.report.meter = Some(meter_table(&meter.bus, &unit, meter.carrier, profile, meter.ratio));
     }
 
     fn received(
@@ -313,6 +316,17 @@ impl Probe<'_> {
         let refused = Some(error.sentence());
         self.report.exchanges.push(Exchange { asked, request: Vec::new(), answer, telegram: None, refused });
     }
+}
+
+/// A meter's table for the configuration file; its id comes with its registration.
+pub fn meter_table(bus: &str, unit: &str, carrier: Carrier, profile: &str, ratio: Ratio) -> String {
+    let ratio = match ratio {
+        Ratio { ct: 1, pt: 1 } => String::new(),
+        Ratio { ct, pt } => format!("\nratio = {{ ct = {ct}, pt = {pt} }}"),
+    };
+    format!(
+        "[[meter]]\nid = \"METER\"\nbus = \"{bus}\"\nunit = \"{unit}\"\ncarrier = \"{carrier}\"\nprofile = \"{profile}\"{ratio}"
+    )
 }
 
 /// A quantity in the unit that people register meters in.

@@ -229,6 +229,15 @@ impl Telegram {
         registers.next().filter(|_| registers.next().is_none())
     }
 
+    /// Refuses a telegram whose one register gives no reading: absent, invalid, below zero, or more than any. One without a
+    /// register, or with several, says nothing of a reading.
+    pub fn check_register(&self) -> Result<(), Refused> {
+        match (self.register(), self.carrier) {
+            (Some(_), Some(carrier)) => self.quantity_floor(carrier).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// The quantity that the register shows, in base units of `carrier`, rounded down.
     pub fn quantity_floor(&self, carrier: Carrier) -> Result<Quantity, Refused> {
         let Some(register) = self.register() else {
@@ -365,6 +374,14 @@ pub enum Refused {
         /// The most.
         most: usize,
     },
+    /// The values are encrypted.
+    #[error(
+        "the values are encrypted (mode {mode}): keys of devices are not kept here, switch encryption off or read another interface"
+    )]
+    Encrypted {
+        /// How.
+        mode: u8,
+    },
     /// Without a description of the device nothing can be said.
     #[error("what a {protocol} document says stands in a profile: name one")]
     NeedsProfile {
@@ -415,6 +432,7 @@ impl Refused {
             Self::WrongUnitCode { .. } => "frame/wrong-unit",
             Self::AmbiguousUnits => "frame/ambiguous-units",
             Self::TooManyExtensions { .. } => "frame/too-many-extensions",
+            Self::Encrypted { .. } => "frame/encrypted",
             Self::NeedsProfile { .. } => "frame/needs-profile",
             Self::NoRegister { .. } => "register/none",
             Self::Absent { .. } => "register/absent",

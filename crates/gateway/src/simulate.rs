@@ -4,6 +4,7 @@
 //! late answers, swapped words, another device in its place, a register that starts again. Charging stations are not asked: they connect
 //! by themselves ([`station`]).
 
+pub mod collector;
 mod device;
 pub mod station;
 pub mod stations;
@@ -252,21 +253,33 @@ impl Simulator {
         }
     }
 
-    /// Selects the devices of a bus that are meant, and no others; the unit of one of them.
-    fn select(&self, bus: &str, meant: mbus::Secondary) -> Option<String> {
+    /// What the devices of an M-Bus send on a request. Several at once send over each other.
+    fn answer_mbus(&self, bus: &str, bytes: &[u8]) -> Option<(Vec<u8>, Duration)> {
+        let parsed = mbus::parse(bytes).ok()?;
+        let now_ms = self.clock.now_ms();
         let mut devices = self.devices.lock().expect("no holder of this lock panics");
-        for device in devices.values_mut().filter(|device| device.meter.bus == bus) {
-            device.is_selected = device.secondary().is_some_and(|device| meant.means(device));
-        }
-        drop(devices);
-        // Whoever nobody is does not answer.
-        Some(self.selected(bus).unwrap_or_default())
-    }
-
-    fn selected(&self, bus: &str) -> Option<String> {
-        let devices = self.devices.lock().expect("no holder of this lock panics");
-        let mut selected = devices.values().filter(|device| device.meter.bus == bus && device.is_selected);
-        selected.next().map(|device| device.meter.unit.to_string())
+        let mut on_bus: Vec<&mut Device> = devices.values_mut().filter(|device| device.meter.bus == bus).collect();
+        let (acknowledge, is_asked): (bool, Box<dyn Fn(&Device) -> bool>) = match (mbus::selection(&parsed), parsed) {
+            (Some(meant), _) => {
+                for device in &mut on_bus {
+                    device.is_selected = device.secondary().is_some_and(|device| meant.means(device));
+                }
+                (true, Box::new(|device: &Device| device.is_selected))
+            }
+            (None, mbus::Parsed::Short { control, primary }) => {
+                let is_asked = move |device: &Device| match primary {
+                    mbus::ANY => true,
+                    mbus::SELECTED => device.is_selected,
+                    primary => device.meter.unit.to_string() == primary.to_string(),
+                };
+                (control == 0x40, Box::new(is_asked))
+            }
+            _ => return None,
+        };
+        let request = Request::Mbus { acknowledge };
+        let asked = on_bus.iter().filter(|device| is_asked(device));
+        let sent = asked.filter_map(|device| device.sends(&request, now_ms));
+        sent.reduce(|(one, late), (other, later)| (sent_at_once(&one, &other), late.max(later)))
     }
 
     /// The answer to a request on a bus, and how late it comes.
@@ -282,20 +295,7 @@ impl Simulator {
                 let unit = (parsed.address != cjt188::Address::ANY).then(|| parsed.address.to_string());
                 (Request::Cjt188(parsed), unit)
             }
-            BusProtocol::Mbus => {
-                let parsed = mbus::parse(bytes).ok()?;
-                if let Some(device) = mbus::selection(&parsed) {
-                    (Request::Mbus { acknowledge: true }, self.select(bus, device))
-                } else {
-                    let mbus::Parsed::Short { control, primary } = parsed else { return None };
-                    let unit = match primary {
-                        mbus::ANY => None,
-                        mbus::SELECTED => Some(self.selected(bus)?),
-                        primary => Some(primary.to_string()),
-                    };
-                    (Request::Mbus { acknowledge: control == 0x40 }, unit)
-                }
-            }
+            BusProtocol::Mbus => return self.answer_mbus(bus, bytes),
             // Whoever tells by itself is not asked.
             BusProtocol::Mqtt | BusProtocol::Ocpp => return None,
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
@@ -321,18 +321,17 @@ impl Simulator {
             }
         };
         debug_assert_eq!(device.protocol, protocol, "a bus has one protocol");
-        let mut answer = device.answer(&request, self.clock.now_ms())?;
-        match device.fault {
-            Some(Fault::Silent) => None,
-            Some(Fault::Late(late)) => Some((answer, late)),
-            Some(Fault::Noise) => {
-                let place = answer.len() / 2;
-                answer[place] ^= 0x04;
-                Some((answer, Duration::ZERO))
-            }
-            Some(Fault::SwappedWords) | None => Some((answer, Duration::ZERO)),
-        }
+        device.sends(&request, self.clock.now_ms())
     }
+}
+
+/// What arrives where two devices of an M-Bus send at once: what both send alike, and then nothing that can be made out.
+fn sent_at_once(one: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut bytes = one.to_vec();
+    bytes.resize(one.len().max(other.len()), 0);
+    let alike = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    bytes[alike..].fill(0);
+    bytes
 }
 
 fn arrival(protocol: BusProtocol, bytes: &[u8]) -> Result<Arrival, Refused> {

@@ -30,13 +30,12 @@ impl Writer {
             let mut batch = Vec::with_capacity(GROUP);
             while waiting.blocking_recv_many(&mut batch, GROUP) > 0 {
                 let mut readings = Vec::new();
+                // Whoever hands a job in waits for it, so that jobs that wait together are of different ones: none comes before
+                // another. What is only asked need not wait for a disk, and all readings share one write.
                 for job in batch.drain(..) {
                     match job {
                         Job::Record(reading, answer) => readings.push((*reading, answer)),
-                        Job::Call(call) => {
-                            record(&mut journal, std::mem::take(&mut readings));
-                            call(&mut journal);
-                        }
+                        Job::Call(call) => call(&mut journal),
                     }
                 }
                 record(&mut journal, readings);
@@ -47,10 +46,15 @@ impl Writer {
 
     /// Records a reading. It is on the disk when this returns.
     pub async fn record(&self, reading: JournalReading) -> Result<Recorded, JournalError> {
+        self.hand_in(reading).await.recorded().await
+    }
+
+    /// Hands a reading in. It is on the disk when what this returns says so; meanwhile another meter can be read.
+    pub async fn hand_in(&self, reading: JournalReading) -> HandedIn {
         let (answer, answered) = oneshot::channel();
         let sent = self.jobs.send(Job::Record(Box::new(reading), answer)).await;
         assert!(sent.is_ok(), "the journal's thread lives as long as its handles");
-        answered.await.expect("the journal's thread answers every job")
+        HandedIn(answered)
     }
 
     /// Does something with the journal, in its turn.
@@ -63,6 +67,18 @@ impl Writer {
         let sent = self.jobs.send(Job::Call(call)).await;
         assert!(sent.is_ok(), "the journal's thread lives as long as its handles");
         answered.await.expect("the journal's thread answers every job")
+    }
+}
+
+/// A reading on its way to the disk.
+#[derive(Debug)]
+#[must_use = "until it says so, the reading is not on the disk"]
+pub struct HandedIn(oneshot::Receiver<Result<Recorded, JournalError>>);
+
+impl HandedIn {
+    /// Waits until the reading is on the disk.
+    pub async fn recorded(self) -> Result<Recorded, JournalError> {
+        self.0.await.expect("the journal's thread answers every job")
     }
 }
 

@@ -87,6 +87,23 @@ fn fields_that_a_meter_does_not_keep_are_absent() {
 }
 
 #[test]
+fn a_register_that_gives_no_reading_is_refused_whatever_else_the_frame_says() {
+    for (protocol, frame, code) in [
+        (Protocol::Dlt645, "6861010000000068910833333433323232326016", "register/absent"),
+        (Protocol::Mbus, "681515680801727856341224400107550000000c13050000f06416", "register/negative"),
+        (Protocol::Mbus, "681515680801727856341224400107550000000c130500a0001416", "register/invalid"),
+    ] {
+        let telegram = protocol.decode(&from_hex(frame).unwrap()).unwrap();
+        assert_eq!(telegram.check_register().unwrap_err().code(), code, "{frame}");
+    }
+    // Every published frame that says a register says one that is a reading, and one without says nothing of any.
+    for (protocol, frame) in good_frames() {
+        let telegram = protocol.decode(&frame).unwrap();
+        assert_eq!(telegram.check_register(), Ok(()), "{protocol} {}", hex::encode(&frame));
+    }
+}
+
+#[test]
 fn the_published_frame_with_a_wrong_checksum_is_refused() {
     let frame = from_hex("68104433221100337881161f9000007766552c007766552c3101221105152021840816").unwrap();
     assert_eq!(Protocol::Cjt188.decode(&frame), Err(Refused::Checksum { found: 0x08, computed: 0x13, digits: 1 }));

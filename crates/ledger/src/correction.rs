@@ -58,7 +58,7 @@ impl Difference {
             return Err(Refusal::BadCorrection { meter });
         }
         let quantity = Quantity(certified.0.abs_diff(right.0));
-        let most = record.most_in(interval.ms());
+        let most = record.limits().most_in(interval.ms());
         if right > most || quantity > most {
             return Err(Refusal::CorrectionOutOfRange { meter });
         }
@@ -225,7 +225,7 @@ impl Ledger<'_> {
         let open = common(interval, Window { from: base, to: state.last.time });
         if let Some(part) = open {
             let bands = self.bands_of(&difference.flow, part, state.tariff, state.offset_minutes)?;
-            let most = record.most_in(state.last.time.0.saturating_sub(base.0));
+            let most = record.limits().most_in(state.last.time.0.saturating_sub(base.0));
             let corrected = state.correct(&before, &bands, difference.is_less);
             let passed = corrected.filter(|passed| difference.is_less || total(passed) <= most);
             passed.ok_or(Refusal::CorrectionOutOfRange { meter })?;
@@ -269,7 +269,9 @@ impl Ledger<'_> {
             if let Some(supply) = part.supply {
                 let passed = bound.passed_mut(supply.supply).ok_or(Refusal::CorrectionOutOfRange { meter })?;
                 let all = match difference.is_less {
-                    false => passed.checked_add(total(&bands)).filter(|all| *all <= record.most_in(supply.window.ms())),
+                    false => passed
+                        .checked_add(total(&bands))
+                        .filter(|all| *all <= record.limits().most_in(supply.window.ms())),
                     true => passed.checked_sub(total(&bands)),
                 };
                 *passed = all.ok_or(Refusal::CorrectionOutOfRange { meter })?;

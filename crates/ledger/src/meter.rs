@@ -222,7 +222,7 @@ impl Ledger<'_> {
         register: Quantity,
     ) -> Ruled<()> {
         let (mut record, place, mut state) = self.operated_meter(caller, meter)?;
-        let passed = if last == state.last { None } else { Some(record.passed(state.last, last, self.now)?) };
+        let passed = if last == state.last { None } else { Some(record.limits().passed(state.last, last, self.now)?) };
         check_range(meter, register_modulus, record.meter.capacity_per_hour)?;
         check_register(register, register_modulus)?;
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use utilidor_program::{Event as Told, Segment};
 use utilidor_types::event::RefusedReading;
 use utilidor_types::meter::{
-    CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun, MeterSignature, SignedRecord,
+    CertifiedReading, MAX_BATCH_READINGS, MAX_RUN_READINGS, MeterRun, MeterSignature, RegisterLimits, SignedRecord,
 };
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{
-    Bands, Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, OcmfRecord, Quantity, Reading,
-    Refusal, Role, TariffOption, Timestamp, Window,
+    Bands, Bounded, CertificationEntry, CertifiedRun, Event, MeterAuthority, MeterId, OcmfRecord, Quantity, Refusal,
+    Role, TariffOption, Timestamp, Window,
 };
 
 /// An interval longer than this is noted as a gap: readings are missing in it.
@@ -59,7 +59,7 @@ impl Ledger<'_> {
 impl Ledger<'_> {
     /// Order: role, runs without readings; then for each run: meter, whether it is in service, signer, whether a device's record
     /// can count what the meter measures; then for each reading
-    /// the rules of [`MeterRecord::passed`].
+    /// the rules of [`RegisterLimits::passed`].
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
         if let Some(run) = runs.iter().find(|run| run.readings.is_empty()) {
@@ -120,9 +120,10 @@ impl Ledger<'_> {
         mut refuse: impl FnMut(u16, Refusal),
     ) -> Ruled<()> {
         let from = state.last.time;
+        let limits = record.limits();
         let mut certified = Vec::with_capacity(run.readings.len());
         for (index, reading) in (0..).zip(&run.readings) {
-            match record.passed(state.last, *reading, self.now) {
+            match limits.passed(state.last, *reading, self.now) {
                 Ok(quantity) => {
                     let interval = Window { from: state.last.time, to: reading.time };
                     let step = Step { flow: Flow { interval, quantity }, to: *reading };
@@ -187,41 +188,8 @@ impl MeterRecord {
         }
     }
 
-    /// The most that can pass in a time.
-    pub(crate) fn most_in(&self, ms: u64) -> Quantity {
-        let most = u128::from(self.meter.capacity_per_hour.0) * u128::from(ms) / u128::from(HOUR_MS);
-        Quantity(u64::try_from(most).unwrap_or(u64::MAX))
-    }
-
-    /// What has passed the meter since its last reading. Order: register's width, replay, order, future, register's way back,
-    /// capacity.
-    pub(crate) fn passed(&self, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
-        let Reading { time, register } = reading;
-        let modulus = self.device.register_modulus;
-        if register >= modulus {
-            return Err(Refusal::RegisterTooWide { register, modulus });
-        }
-        if reading == last {
-            return Err(Refusal::Replayed { time });
-        }
-        if time <= last.time {
-            return Err(Refusal::OutOfOrder { last: last.time, time });
-        }
-        if time > now {
-            return Err(Refusal::FromFuture { time, now });
-        }
-        let most = self.most_in(time.0 - last.time.0);
-        let rolled_over = register < last.register;
-        let quantity = match rolled_over {
-            true => Quantity(modulus.0 - last.register.0 + register.0),
-            false => Quantity(register.0 - last.register.0),
-        };
-        if quantity > most {
-            return Err(match rolled_over {
-                true => Refusal::WentBack { last: last.register, register },
-                false => Refusal::BeyondCapacity { quantity, most },
-            });
-        }
-        Ok(quantity)
+    /// What its register can do.
+    pub(crate) const fn limits(&self) -> RegisterLimits {
+        RegisterLimits { modulus: self.device.register_modulus, capacity_per_hour: self.meter.capacity_per_hour }
     }
 }

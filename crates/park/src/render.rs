@@ -164,6 +164,7 @@ fn over_the_wire(story: &wire::Story, lang: Lang) -> String {
             "dlt645" => "DL/T 645",
             "cjt188" => "CJ/T 188",
             "modbus-tcp" => "Modbus TCP",
+            "mqtt" => "MQTT",
             other => other,
         };
         match lang {
@@ -173,11 +174,17 @@ fn over_the_wire(story: &wire::Story, lang: Lang) -> String {
     });
     fact(days, by_protocol.collect::<Vec<_>>().join(t(", ", "；")));
     fact(t("the rest, from the files", "其余，来自数据文件").into(), thousands(story.from_files.into()));
-    let same = t(
-        "read over CJ/T 188 like heat: the demonstration starts no MQTT broker",
-        "与热量一样经 CJ/T 188 抄读：演示不启动 MQTT 代理",
-    );
-    fact(t("water", "水").into(), same.into());
+    let water = match story.broker {
+        true => t(
+            "published by its collectors over MQTT, through a broker (mosquitto) that the demonstration started",
+            "由采集器经 MQTT 发布，代理（mosquitto）由演示启动",
+        ),
+        false => t(
+            "read over CJ/T 188 like heat: no MQTT broker (mosquitto) is on this machine",
+            "与热量一样经 CJ/T 188 抄读：本机没有 MQTT 代理（mosquitto）",
+        ),
+    };
+    fact(t("water", "水").into(), water.into());
     for met in &story.met {
         let kind = match met.kind {
             wire::Kind::Silence => t("silence", "无应答"),

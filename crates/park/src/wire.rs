@@ -4,8 +4,9 @@
 //! data ──> simulated device ──TCP on loopback──> poller ──> guard ──> journal (wire.sqlite) ──> register of the reading
 //! ```
 //!
-//! Electricity is read by DL/T 645, heat, cold, hot water, gas and water by CJ/T 188, generation by Modbus TCP: with the pollers,
-//! decoders, guards and the journal of `utilidor gateway`, whose commands read what is left behind (`wire.toml`).
+//! Electricity is read by DL/T 645, heat, cold, hot water and gas by CJ/T 188, generation by Modbus TCP: with the pollers,
+//! decoders, guards and the journal of `utilidor gateway`, whose commands read what is left behind (`wire.toml`). Water's collectors
+//! publish over MQTT where this machine has a broker (`broker`); where it has none, water is read like heat.
 //!
 //! *display* what a device shows: its register in its own steps (10 Wh, 10 l), starting again where its digits end. What stands on
 //! the ledger goes on by what has passed on the display; its digits below a step are the data's, so that energy and money are those
@@ -14,14 +15,17 @@
 //!
 //! The journal is what a run goes on from that was interrupted: what stands in it is not read again.
 
+mod broker;
 mod device;
 mod story;
 
+pub use broker::BROKER_FILE;
 pub use story::{ByProtocol, Kind, Met, Story};
 
 use crate::data::{hour_begin, year_begin};
 use crate::meters::{HAS_GAP, IS_EXCHANGED, ParkMeter, tenant_meter};
-use device::{Wired, bus, configuration};
+use broker::{Broker, Collected};
+use device::{MQTT, Wired, bus, configuration};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +34,7 @@ use story::FAULTS;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use utilidor_gateway::clock::{SetClock, Watch};
-use utilidor_gateway::config::{Config, ConfigError};
+use utilidor_gateway::config::{BusProtocol, Config, ConfigError};
 use utilidor_gateway::journal::{Filter, Journal, JournalError};
 use utilidor_gateway::kept::{Shared, begin_stretch};
 use utilidor_gateway::poller::{Poller, Turn};
@@ -95,6 +99,8 @@ pub struct Wire {
     clock: SetClock,
     shared: Shared,
     pollers: Vec<Poller>,
+    /// Water's collectors, where there is a broker.
+    collected: Option<Collected>,
     /// What displays showed, by meter and time.
     displays: BTreeMap<(MeterId, u64), u64>,
     /// Registers on the ledger, by meter and hour.
@@ -113,15 +119,17 @@ impl Wire {
             move |source| WireError::Io { what, source }
         };
         std::fs::create_dir_all(folder).map_err(used(folder))?;
-        let meters: Vec<Wired> = meters.into_iter().map(Wired::new).collect();
+        let broker = if days == 0 { None } else { Broker::start(folder).await };
+        let meters: Vec<Wired> = meters.into_iter().map(|meter| Wired::new(meter, broker.is_some())).collect();
         let mut listeners = BTreeMap::new();
-        for wired in &meters {
+        for wired in meters.iter().filter(|wired| wired.protocol != MQTT) {
             if let std::collections::btree_map::Entry::Vacant(place) = listeners.entry(bus(&wired.meter)) {
                 let listener = TcpListener::bind("127.0.0.1:0").await;
                 place.insert((listener.map_err(used(Path::new("a port of this machine")))?, wired.protocol));
             }
         }
-        let text = configuration(&meters, &listeners).map_err(used(Path::new("a port of this machine")))?;
+        let address = broker.as_ref().map(|broker| broker.address.as_str());
+        let text = configuration(&meters, &listeners, address).map_err(used(Path::new("a port of this machine")))?;
         let path: PathBuf = folder.join(CONFIG_FILE);
         std::fs::write(&path, &text).map_err(used(&path))?;
         let config = Config::read(&text, folder)?;
@@ -144,16 +152,28 @@ impl Wire {
         let simulator = Simulator::new(&config, Arc::new(clock.clone()), 0, 0);
         let mut serving = JoinSet::new();
         let mut pollers = Vec::new();
+        let mut told = Vec::new();
         for bus in &config.buses {
+            let polled = config.meters_of(&bus.name).cloned().collect();
+            if bus.protocol == BusProtocol::Mqtt {
+                told.push((bus.clone(), polled));
+                continue;
+            }
             let (listener, _) = listeners.remove(&bus.name).expect("each bus has its listener");
             let (simulator, served) = (simulator.clone(), bus.clone());
             serving.spawn(async move {
                 // Without listener the bus's meters are silent, and whoever reads them says so.
                 let _ = simulator.serve(&served, listener).await;
             });
-            let polled = config.meters_of(&bus.name).cloned().collect();
             pollers.push(Poller::new(bus.clone(), polled, line_to(bus), shared.clone()));
         }
+        let collected = match broker {
+            Some(broker) => {
+                let started = Collected::start(broker, told, &shared).await;
+                Some(started.map_err(used(Path::new("the broker")))?)
+            }
+            None => None,
+        };
         // The devices that were put in place before are there still.
         let exchanged = met.iter().filter(|met| met.kind == Kind::Exchange && met.commanded);
         for met in exchanged {
@@ -170,6 +190,7 @@ impl Wire {
             clock,
             shared,
             pollers,
+            collected,
             displays,
             registers,
             met,
@@ -179,10 +200,13 @@ impl Wire {
     }
 
     /// Lets go of the journal.
-    pub fn close(self) {
-        let Self { shared, pollers, journal, .. } = self;
+    pub async fn close(self) {
+        let Self { shared, pollers, collected, journal, .. } = self;
         // Its thread ends with the last that could hand it something.
         drop((shared, pollers));
+        if let Some(collected) = collected {
+            collected.close().await;
+        }
         let _ = journal.join();
     }
 
@@ -280,6 +304,8 @@ impl Wire {
 
     /// Reads those of the meters once that are wanted, all buses at the same time.
     async fn poll(&mut self, wanted: &BTreeSet<MeterId>) -> Result<Vec<(MeterId, Turn)>, WireError> {
+        let is_told = |wired: &&Wired| wired.protocol == MQTT && wanted.contains(&wired.meter.id);
+        let published: BTreeSet<MeterId> = self.meters.iter().filter(is_told).map(|wired| wired.meter.id).collect();
         let wanted = Arc::new(wanted.clone());
         let mut tasks = JoinSet::new();
         for mut poller in std::mem::take(&mut self.pollers) {
@@ -290,6 +316,11 @@ impl Wire {
             });
         }
         let mut all = Vec::with_capacity(wanted.len());
+        // What is published comes while the others are asked.
+        if let Some(collected) = self.collected.as_mut().filter(|_| !published.is_empty()) {
+            let turns = collected.publish(&self.meters, &published, &self.simulator).await;
+            all.extend(turns.map_err(|source| WireError::Io { what: "the broker".into(), source })?);
+        }
         while let Some(joined) = tasks.join_next().await {
             let (poller, turns) = joined.unwrap_or_else(|bug| std::panic::resume_unwind(bug.into_panic()));
             self.pollers.push(poller);
@@ -371,7 +402,8 @@ impl Wire {
         let mut met: Vec<Met> = self.met.iter().filter(|met| met.hour < days * 24).cloned().collect();
         met.sort_by(|a, b| (a.hour, a.kind, &a.meter).cmp(&(b.hour, b.kind, &b.meter)));
         let from_files = readings.saturating_sub(over);
-        Story { days: self.days.min(days), protocols, from_files, commanded: self.faults, met }
+        let broker = self.collected.is_some();
+        Story { days: self.days.min(days), protocols, from_files, broker, commanded: self.faults, met }
     }
 }
 
@@ -392,92 +424,4 @@ const fn code(turn: &Turn) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::Year;
-    use crate::meters::park_meters;
-    use utilidor_types::meter::MeterRun;
-
-    fn runs(meters: &[ParkMeter], wire: Option<&Wire>, day: usize) -> Vec<MeterRun> {
-        let chain = crate::cast::chain();
-        let shown = |meter: MeterId| move |hour| wire.and_then(|wire| wire.register(meter, hour));
-        let hours = day * 24..day * 24 + 24;
-        meters.iter().filter_map(|meter| meter.run_showing(chain, hours.clone(), shown(meter.id))).collect()
-    }
-
-    async fn read(folder: &Path, days: usize, faults: bool) -> Wire {
-        let mut wire = Wire::start(park_meters(&Year::load()), days, faults, folder).await.unwrap();
-        for day in 0..days {
-            wire.read_day(day).await.unwrap();
-        }
-        wire
-    }
-
-    #[tokio::test]
-    async fn what_is_read_over_the_wire_is_what_the_files_say_whatever_goes_wrong() {
-        let folder = tempfile::tempdir().unwrap();
-        let meters = park_meters(&Year::load());
-        let wire = read(folder.path(), 1, true).await;
-        assert_eq!(runs(&meters, Some(&wire), 0), runs(&meters, None, 0));
-        let story = wire.story(1, 73 * 24);
-        assert_eq!(story.unmet(), Vec::<String>::new(), "{story:#?}");
-        assert_eq!((story.from_files, story.met.len()), (0, FAULTS.len() + 1));
-        let read: Vec<_> = story.protocols.iter().map(|by| (by.protocol.as_str(), by.meters, by.readings)).collect();
-        assert_eq!(read, [("cjt188", 53, 1_272), ("dlt645", 14, 336), ("modbus-tcp", 6, 144)]);
-    }
-
-    #[tokio::test]
-    async fn a_run_that_was_interrupted_goes_on_from_its_journal_and_tells_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let meters = park_meters(&Year::load());
-        let mut wire = Wire::start(meters.clone(), 2, true, folder.path()).await.unwrap();
-        for hour in 0..14 {
-            wire.read_hour(hour).await.unwrap();
-        }
-        wire.close();
-        let wire = read(folder.path(), 2, true).await;
-        for day in 0..2 {
-            assert_eq!(runs(&meters, Some(&wire), day), runs(&meters, None, day));
-        }
-        let story = wire.story(2, 0);
-        wire.close();
-        let again = read(folder.path(), 2, true).await;
-        assert_eq!((story.unmet(), &again.story(2, 0)), (Vec::new(), &story));
-    }
-
-    #[tokio::test]
-    #[ignore = "a month takes a while; it says how long"]
-    async fn a_month_over_the_wire_is_what_the_files_say() {
-        let folder = tempfile::tempdir().unwrap();
-        let meters = park_meters(&Year::load());
-        let began = std::time::Instant::now();
-        let wire = read(folder.path(), 31, false).await;
-        println!("{:?}: {:#?}", began.elapsed(), wire.story(31, 0));
-        for day in 0..31 {
-            assert_eq!(runs(&meters, Some(&wire), day), runs(&meters, None, day), "day {day}");
-        }
-        assert_eq!(wire.story(31, 0).unmet(), Vec::<String>::new());
-    }
-
-    #[tokio::test]
-    async fn a_device_that_is_exchanged_goes_on_from_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let meters = park_meters(&Year::load());
-        let exchanged = meters.iter().find_map(|meter| meter.exchanged).unwrap();
-        let mut wire = Wire::start(meters.clone(), 365, false, folder.path()).await.unwrap();
-        // What was read before is as good as said.
-        for wired in &mut wire.meters {
-            let register = wired.meter.register_at_end(exchanged - 3);
-            let register = register - register % wired.step;
-            wired.last = ((register + wired.ahead) % wired.width, register);
-            let known = wired.registration(hour_begin(exchanged - 2).0);
-            wire.shared.registrations.write().unwrap().insert(wired.meter.id, known);
-        }
-        for hour in exchanged - 2..exchanged + 2 {
-            wire.read_hour(hour).await.unwrap();
-            for meter in &meters {
-                assert_eq!(wire.register(meter.id, hour), Some(meter.register_at_end(hour)), "{} {hour}", meter.label);
-            }
-        }
-    }
-}
+mod tests;

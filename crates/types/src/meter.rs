@@ -10,7 +10,8 @@ use crate::id::{AccountId, CertificateId, ChainId, Label, MeterId};
 use crate::key::{PublicKey, Signature};
 use crate::ocmf::{MAX_OCMF_BYTES, OcmfError, OcmfRecord};
 use crate::quantity::Quantity;
-use crate::time::{Timestamp, Window};
+use crate::refusal::Refusal;
+use crate::time::{HOUR_MS, Timestamp, Window};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,56 @@ pub struct Reading {
     pub time: Timestamp,
     /// What it showed, in base units.
     pub register: Quantity,
+}
+
+/// What a meter's register can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterLimits {
+    /// It counts from 0 to this and starts again.
+    pub modulus: Quantity,
+    /// The most that can pass in an hour.
+    pub capacity_per_hour: Quantity,
+}
+
+impl RegisterLimits {
+    /// The most that can pass in a time.
+    pub fn most_in(self, ms: u64) -> Quantity {
+        let most = u128::from(self.capacity_per_hour.0) * u128::from(ms) / u128::from(HOUR_MS);
+        Quantity(u64::try_from(most).unwrap_or(u64::MAX))
+    }
+
+    /// What has passed the meter since its last reading. Order: register's width, replay, order, future, register's way back,
+    /// capacity.
+    pub fn passed(self, last: Reading, reading: Reading, now: Timestamp) -> Result<Quantity, Refusal> {
+        let Reading { time, register } = reading;
+        let modulus = self.modulus;
+        if register >= modulus {
+            return Err(Refusal::RegisterTooWide { register, modulus });
+        }
+        if reading == last {
+            return Err(Refusal::Replayed { time });
+        }
+        if time <= last.time {
+            return Err(Refusal::OutOfOrder { last: last.time, time });
+        }
+        if time > now {
+            return Err(Refusal::FromFuture { time, now });
+        }
+        let most = self.most_in(time.0 - last.time.0);
+        let rolled_over = register < last.register;
+        let quantity = match rolled_over {
+            // What was registered, or read of another device, can be more than the register's width.
+            true => Quantity(modulus.0.saturating_sub(last.register.0).saturating_add(register.0)),
+            false => Quantity(register.0 - last.register.0),
+        };
+        if quantity > most {
+            return Err(match rolled_over {
+                true => Refusal::WentBack { last: last.register, register },
+                false => Refusal::BeyondCapacity { quantity, most },
+            });
+        }
+        Ok(quantity)
+    }
 }
 
 /// A meter's own signature.

@@ -1,10 +1,15 @@
 //! Records that devices have signed: what is taken of them, and what is refused, by name.
 
+use commonware_parallel::Sequential;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use utilidor_types::meter::SignedRecord;
+use utilidor_types::meter::{MeterRun, MeterSignature, SignedRecord};
 use utilidor_types::ocmf::{MAX_OCMF_BYTES, OcmfContext, OcmfError};
-use utilidor_types::{Carrier, OcmfRecord, PublicKey, Quantity, Reading, Timestamp};
+use utilidor_types::transaction::{VerifyError, verify_batch};
+use utilidor_types::{
+    Action, Bounded, Carrier, ChainId, MeterId, OcmfRecord, PrivateKey, PublicKey, Quantity, Reading, Timestamp,
+    Transaction,
+};
 
 // The records of the devices are of the test data of S.A.F.E.'s Transparenzsoftware, Copyright 2023 S.A.F.E. e.V., Apache License 2.0.
 const KEBA: &str = r#"OCMF|{"FV":"1.0","GI":"KEBA_KCP30","GS":"17619300","GV":"2.8.5","PG":"T32","IS":false,"IL":"NONE","IF":["RFID_NONE","OCPP_NONE","ISO15118_NONE","PLMN_NONE"],"IT":"NONE","ID":"","RD":[{"TM":"2019-08-13T10:03:15,000+0000 I","TX":"B","EF":"","ST":"G","RV":0.2596,"RI":"1-b:1.8.0","RU":"kWh"},{"TM":"2019-08-13T10:03:36,000+0000 R","TX":"E","EF":"","ST":"G","RV":0.2597,"RI":"1-b:1.8.0","RU":"kWh"}]}|{"SD":"304502200E2F107C987A300AC1695CA89EA149A8CDFA16188AF0A33EE64B67964AA943F9022100889A72B6D65364BEA8562E7F6A0253157ACFF84FE4929A93B5964D23C4265699"}"#;
@@ -58,6 +63,38 @@ fn one_changed_byte_is_refused() {
     let other = PublicKey::P256([2; 33]);
     assert_eq!(record(KEBA).verify(&other).unwrap_err(), OcmfError::BadSignature);
     assert_eq!(record(KEBA).verify(&PublicKey::Ed25519([2; 32])).unwrap_err(), OcmfError::BadSignature);
+}
+
+#[test]
+fn a_node_refuses_a_transaction_whose_record_has_one_byte_changed_by_its_run_and_reason() {
+    let key = PublicKey::of_device(KEBA_KEY).unwrap();
+    let gateway = PrivateKey::ed25519([1; 32]);
+    let readings = record(KEBA).verify(&key).unwrap().readings;
+    let verified = |record: OcmfRecord| {
+        let signature = Some(MeterSignature::Ocmf(SignedRecord { key, record }));
+        let run = MeterRun { meter: MeterId([3; 16]), readings: readings.clone(), signature };
+        let action = Action::RecordReadings { runs: Bounded::new(vec![run]).unwrap() };
+        let chain = ChainId([7; 16]);
+        let transaction = Transaction { chain, signer: gateway.public_key(), nonce: 0, expires: 10, action };
+        let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(5);
+        verify_batch(chain, vec![transaction.sign(&gateway)], &mut rng, &Sequential).remove(0)
+    };
+    assert!(verified(record(KEBA)).is_ok());
+    let mut refused = 0;
+    for place in 0..KEBA.len() {
+        let mut bytes = KEBA.as_bytes().to_vec();
+        bytes[place] ^= 1;
+        let changed = String::from_utf8(bytes).unwrap();
+        // What is no record at all is none before any transaction; hex digits of the other case say the same.
+        let Ok(record) = OcmfRecord::new(&changed) else { continue };
+        if changed.eq_ignore_ascii_case(KEBA) {
+            continue;
+        }
+        let found = verified(record);
+        assert!(matches!(found, Err(VerifyError::BadMeterRecord { run: 0, .. })), "byte {place}: {found:?}");
+        refused += 1;
+    }
+    assert!(refused > KEBA.len() / 2, "{refused}");
 }
 
 fn device() -> SigningKey {

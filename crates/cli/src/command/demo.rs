@@ -46,8 +46,8 @@ pub struct Arguments {
     /// Play the same days on one member as well, and check that bills, energy, money and carbon are the same
     #[arg(long)]
     compare: bool,
-    /// Days whose readings come over simulated buses, by DL/T 645, CJ/T 188 and Modbus TCP, with the gateway's own code; the rest is
-    /// taken from the files, and 0 takes all from there. Energy and money are the same
+    /// Days whose readings come over simulated buses, by DL/T 645, CJ/T 188 and Modbus TCP, and water's by MQTT where mosquitto is
+    /// installed, with the gateway's own code; the rest is taken from the files, and 0 takes all from there. Energy and money are the same
     #[arg(long, value_name = "N", default_value_t = 31, value_parser = clap::value_parser!(u16).range(0..=365))]
     wire_days: u16,
     /// Let things go wrong on the buses on the first day: silence, a late answer, swapped words, another device, a rollover. The
@@ -208,6 +208,7 @@ fn remove_earlier_run(data: &Path) -> Result<(), Failure> {
         utilidor_park::JOURNAL_FILE,
         utilidor_park::wire::CONFIG_FILE,
         utilidor_park::wire::JOURNAL_FILE,
+        utilidor_park::wire::BROKER_FILE,
         "wire.sqlite-wal",
         "wire.sqlite-shm",
         "wire.sqlite.lock",

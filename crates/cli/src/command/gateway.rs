@@ -1,5 +1,7 @@
 //! `utilidor gateway`: meters in, signed readings out.
 
+mod search;
+
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{or_dash, print};
@@ -29,10 +31,13 @@ use utilidor_gateway::view::TelegramView;
 use utilidor_gateway::{check, protocol};
 use utilidor_types::{Carrier, MeterId, Timestamp};
 
+/// Milliseconds that an answer to a probe may take.
+const TIMEOUT_MS: u64 = 3_000;
+
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say what a frame says, with unit and carrier, or why it is refused
+    /// Say what a frame says, with unit and carrier, or why it is refused; fails too where its register gives no reading
     #[command(after_help = "\
 Examples:
   utilidor gateway decode dlt645 6861010000000068910833333433593333338a16
@@ -66,7 +71,8 @@ Examples:
   utilidor gateway probe --protocol modbus-rtu --serial /dev/ttyUSB0,9600,8N1 --unit 1 --profile eastron-sdm630
   utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --registers 4:0x0034:2
   utilidor gateway probe --protocol modbus-tcp --address 127.0.0.1:502 --unit 1 --profile sunspec-inverter
-  utilidor gateway probe --protocol mbus --serial /dev/ttyUSB0,2400,8E1 --unit 12345678")]
+  utilidor gateway probe --protocol mbus --serial /dev/ttyUSB0,2400,8E1 --unit 12345678
+  utilidor gateway probe --protocol mbus --serial /dev/ttyUSB0,2400,8E1 --search")]
     Probe(Box<Probe>),
     /// Read meters and send their readings until stopped
     Run {
@@ -188,9 +194,12 @@ pub struct Probe {
     /// Modbus registers to look at in every way: FUNCTION:FIRST:COUNT, such as 4:0x0034:2
     #[arg(long, value_parser = registers)]
     registers: Option<(Function, u16, u16)>,
-    /// How long an answer may take, in milliseconds
-    #[arg(long, default_value_t = 3_000)]
-    timeout_ms: u64,
+    /// Find all devices of an M-Bus by what is printed on them
+    #[arg(long, conflicts_with_all = ["unit", "carrier", "profile", "registers"])]
+    search: bool,
+    /// How long an answer may take, in milliseconds [default: 3000, in a search 500]
+    #[arg(long)]
+    timeout_ms: Option<u64>,
     /// The name that its bus has in the configuration
     #[arg(long, default_value = "bus-1")]
     bus: String,
@@ -386,7 +395,8 @@ fn decode(
             return Err(Failure::usage(format!("the profile is for {}, the frame is {protocol}", register.protocol())));
         }
     };
-    let view = TelegramView::of(&telegram.map_err(|error| refused(&error))?);
+    let telegram = telegram.map_err(|error| refused(&error))?;
+    let view = TelegramView::of(&telegram);
     context.out.show(&view, |out| {
         let facts = out.facts(vec![
             (t!("protocol"), view.protocol.into()),
@@ -412,7 +422,10 @@ fn decode(
         let headings = [t!("name"), t!("value"), t!("unit"), t!("tariff"), t!("storage")];
         format!("{facts}\n{}", out.table(headings, rows.collect()))
     });
-    Ok(())
+    // What the frame says is shown; who reads it by a program must not take such a register for a reading.
+    telegram.check_register().map_err(|error| {
+        Failure::new(error.code(), format!("the frame is read, and its register gives no reading: {error}"))
+    })
 }
 
 /// The context with the node and the key that the configuration names, unless the command line names others.
@@ -489,11 +502,21 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         ratio: Ratio { ct: arguments.ct.max(1), pt: arguments.pt.max(1) },
         registers: arguments.registers,
     };
-    let timeout = std::time::Duration::from_millis(arguments.timeout_ms);
+    if arguments.search && arguments.protocol != BusProtocol::Mbus {
+        return Err(Failure::usage(format!(
+            "only the devices of an M-Bus can be searched, not those of {}",
+            arguments.protocol
+        )));
+    }
+    let patient_ms = if arguments.search { search::TIMEOUT_MS } else { TIMEOUT_MS };
+    let timeout = std::time::Duration::from_millis(arguments.timeout_ms.unwrap_or(patient_ms));
     let patience = Patience { timeout, pause: std::time::Duration::ZERO, echo: false };
     let place = Place::read(arguments.protocol, arguments.address, arguments.serial);
     let place = place.map_err(|(option, reason)| Failure::usage(format!("--{option}: {reason}")))?;
     let mut line = run::line_at(&place, patience);
+    if arguments.search {
+        return search::find(&mut line, &arguments.bus, context).await;
+    }
     let builtin = |name: &str| Profiles::builtin().get(name).expect("the built-in profiles are tested").clone();
     let report = probe::probe(&mut line, &arguments.bus, &question, builtin).await;
 

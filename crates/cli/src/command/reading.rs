@@ -1,12 +1,16 @@
 //! `utilidor reading`: register values in, certificates out [M17].
 
+mod dry_run;
+
 use super::{meter, show_done};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::import::Defaults;
 use crate::output::Word;
 use crate::text::{self, Lang};
 use crate::units::{Amount, Unit};
+use crate::zone::Zone;
 use crate::{import, t, units};
 use clap::Subcommand;
 use serde_json::json;
@@ -28,19 +32,26 @@ pub enum Command {
     #[command(after_help = "\
 Readings of a meter go oldest first. A meter that has a key signs them: name it with --meter-key. For others the gateway that
 submits them answers. A device that signs in OCMF brings its records: they are kept byte for byte, and a proof shows them again.
-Every register has its unit; a file may say it once, in its header.
+Every register has its unit; a file may say it once, in its header. Times without an offset from UTC are those of a zone, which
+the header may name too. A dry run says of each line what would become of it, and submits nothing.
 
 Examples:
   utilidor reading record 9a40 2025-01-01T01:00:00+08:00=17.5kWh 2025-01-01T02:00:00+08:00=21kWh --as gateway
   utilidor reading record 9a40 1735664400000=17.5 --unit kWh --meter-key meter-7 --as gateway
   utilidor reading record --file readings.csv --as gateway
+  utilidor reading record --file readings.csv --zone Asia/Shanghai --dry-run --as gateway
   utilidor reading record --file readings.csv --meter-key meter-7 --meter-key meter-8 --as gateway
   utilidor reading record 9a40 --ocmf records.txt --as gateway
 
 A file:
   meter,time,register_kWh
   9a40,2025-01-01T01:00:00+08:00,17.5
-  9a40,2025-01-01T02:00:00+08:00,21")]
+  9a40,2025-01-01T02:00:00+08:00,21
+
+Another:
+  meter;time[Asia/Shanghai];register_kWh
+  9a40;2025-01-01 01:00;17,5
+  9a40;2025-01-01 02:00;21")]
     Record {
         /// The meter
         #[arg(required_unless_present = "file")]
@@ -57,9 +68,15 @@ A file:
         /// Unit of the registers that name none, such as kWh
         #[arg(long)]
         unit: Option<Unit>,
+        /// Zone of the file's times that name no offset, such as Asia/Shanghai or +08:00
+        #[arg(long, requires = "file")]
+        zone: Option<Zone>,
         /// Name of a meter's own key; once for each
         #[arg(long)]
         meter_key: Vec<String>,
+        /// Say line by line what would become of the readings, and submit nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Correct what was certified of a meter; for its operator
     #[command(after_help = "\
@@ -113,29 +130,47 @@ Example:
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::Record { meter, ocmf: Some(file), .. } => {
+        Command::Record { meter, ocmf: Some(file), dry_run, .. } => {
             let meter = meter.ok_or_else(|| Failure::usage("of which meter are the records?"))?;
             let account = context.account().await?;
             let meter = account.client().meter(context.id(&meter).await?).await?;
-            let runs = read_records(&meter, &read_file(&file)?).map_err(|it| it.within(&file.display().to_string()))?;
+            let name = file.display().to_string();
+            let records = read_records(&meter, &read_file(&file)?).map_err(|failure| failure.within(&name))?;
+            if dry_run {
+                let (series, wrong) = said(meter, records);
+                return dry_run::foretell(&account, &[series], &wrong, None, &context).await;
+            }
+            let runs = records.into_iter().map(|(number, run)| run.map_err(|failure| in_line(failure, number)));
+            let runs = runs.collect::<Result<_, _>>().map_err(|failure| failure.within(&name))?;
             submit(&account, runs, &context).await?;
         }
-        Command::Record { meter, readings, file, unit, meter_key, ocmf: None } => {
+        Command::Record { meter, readings, file, unit, zone, meter_key, dry_run, ocmf: None } => {
             let keys = meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?;
-            let series = match (file, meter) {
+            let (series, wrong) = match (file, meter) {
                 (Some(file), _) => {
                     let name = file.display().to_string();
-                    let read = read_series(&context, &read_file(&file)?, unit).await;
-                    read.map_err(|failure| failure.within(&name))?
+                    let defaults = Defaults { unit, zone };
+                    let read = read_series(&context, &read_file(&file)?, &defaults).await;
+                    let (series, mut wrong) = read.map_err(|failure| failure.within(&name))?;
+                    if !dry_run && !wrong.is_empty() {
+                        let (number, failure) = wrong.swap_remove(0);
+                        return Err(in_line(failure, number).within(&name));
+                    }
+                    (series, wrong)
                 }
                 (None, Some(meter)) => {
                     let meter = context.client()?.meter(context.id(&meter).await?).await?;
                     let readings = readings.iter().map(|text| meter::reading(text, meter.carrier, unit));
-                    vec![Series { readings: readings.collect::<Result<_, _>>()?, meter }]
+                    let readings: Vec<Reading> = readings.collect::<Result<_, _>>()?;
+                    (vec![Series { readings: (1..).zip(readings).collect(), meter }], Vec::new())
                 }
                 (None, None) => return Err(Failure::usage("which meter?")),
             };
-            record(&context.account().await?, series, &keys, &context).await?;
+            let account = context.account().await?;
+            if dry_run {
+                return dry_run::foretell(&account, &series, &wrong, Some(&keys), &context).await;
+            }
+            record(&account, series, &keys, &context).await?;
         }
         Command::Correct { meter, from, to, right, certified, reason } => {
             let meter = context.id(&meter).await?;
@@ -210,10 +245,17 @@ pub fn signer(record: &CertificateView, authority: MeterAuthority) -> Word {
     }
 }
 
-/// Readings of a meter, oldest first.
+/// Readings of a meter, oldest first, each with the line that it stands in.
 struct Series {
     meter: MeterView,
-    readings: Vec<Reading>,
+    readings: Vec<(u64, Reading)>,
+}
+
+/// What is wrong with lines of a file.
+type Wrong = Vec<(u64, Failure)>;
+
+fn in_line(failure: Failure, number: u64) -> Failure {
+    failure.within(&format!("line {number}"))
 }
 
 /// The meter's own key among `keys`; none for a meter that its gateway answers for.
@@ -234,6 +276,7 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
     let mut runs: Vec<MeterRun> = Vec::new();
     for Series { meter, readings } in series {
         let key = key_of(&meter, keys)?;
+        let readings: Vec<Reading> = readings.into_iter().map(|(_, reading)| reading).collect();
         for chunk in readings.chunks(RUN_READINGS) {
             let run = match key {
                 Some(key) => signed_run(account.chain(), meter.meter, chunk.to_vec(), key),
@@ -245,8 +288,8 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
     submit(account, runs, context).await
 }
 
-/// The runs of a file with a device's records.
-fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<MeterRun>, Failure> {
+/// The runs of a file with a device's records, by their lines.
+fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<(u64, Result<MeterRun, Failure>)>, Failure> {
     let MeterAuthority::Meter(key) = meter.authority else {
         return Err(Failure::usage(format!(
             "meter {} is registered under its gateway's key, not its device's",
@@ -258,9 +301,21 @@ fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<MeterRun>, Failur
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let runs = lines.map(|(number, line): (u64, &str)| {
         let run = OcmfRecord::new(line.trim()).and_then(|record| record_run(meter.meter, key, record));
-        run.map_err(|error| Failure::new(error.code(), error.to_string()).within(&format!("line {number}")))
+        (number, run.map_err(|error| Failure::new(error.code(), error.to_string())))
     });
-    runs.collect()
+    Ok(runs.collect())
+}
+
+/// What records say, and which of them say nothing.
+fn said(meter: MeterView, records: Vec<(u64, Result<MeterRun, Failure>)>) -> (Series, Wrong) {
+    let (mut readings, mut wrong) = (Vec::new(), Vec::new());
+    for (number, run) in records {
+        match run {
+            Ok(run) => readings.extend(run.readings.iter().map(|reading| (number, *reading))),
+            Err(failure) => wrong.push((number, failure)),
+        }
+    }
+    (Series { meter, readings }, wrong)
 }
 
 /// What became of readings of which some were refused.
@@ -318,41 +373,60 @@ async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Re
     sum.ok_or_else(|| Failure::usage("the certified readings of that time add up to more than a quantity holds"))
 }
 
-/// The readings of a file, by meter.
-async fn read_series(context: &Context, bytes: &[u8], unit: Option<Unit>) -> Result<Vec<Series>, Failure> {
+/// The readings of a file, by meter, and the lines that say none.
+async fn read_series(context: &Context, bytes: &[u8], defaults: &Defaults) -> Result<(Vec<Series>, Wrong), Failure> {
     let client = context.client()?;
     let mut meters: BTreeMap<String, MeterId> = BTreeMap::new();
     let mut series: Vec<Series> = Vec::new();
-    // The line that brought a meter's last reading.
-    let mut lines: BTreeMap<MeterId, u64> = BTreeMap::new();
-    for line in import::read(bytes, unit).map_err(Failure::usage)? {
-        let in_line = |failure: Failure| failure.within(&format!("line {}", line.number));
+    let mut wrong = Wrong::new();
+    for (number, line) in import::lines(bytes, defaults).map_err(Failure::usage)? {
+        let line = match line {
+            Ok(line) => line,
+            Err(reason) => {
+                wrong.push((number, Failure::usage(reason)));
+                continue;
+            }
+        };
         let meter = match meters.get(&line.meter) {
             Some(meter) => *meter,
-            None => {
-                let meter = context.read_id::<MeterId>(&line.meter).await.map_err(in_line)?;
-                meters.insert(line.meter.clone(), meter);
-                meter
-            }
+            None => match context.read_id::<MeterId>(&line.meter).await {
+                Ok(meter) => *meters.entry(line.meter.clone()).or_insert(meter),
+                Err(failure) => {
+                    wrong.push((number, failure));
+                    continue;
+                }
+            },
         };
         let place = match series.iter().position(|series| series.meter.meter == meter) {
             Some(place) => place,
             None => {
-                let meter = client.meter(meter).await.map_err(|error| in_line(error.into()))?;
+                let meter = client.meter(meter).await.map_err(|error| in_line(error.into(), number))?;
                 series.push(Series { meter, readings: Vec::new() });
                 series.len() - 1
             }
         };
         let Series { meter: record, readings } = &mut series[place];
-        let register = line.register.of(record.carrier).map_err(|reason| in_line(Failure::usage(reason)))?;
-        if readings.last().is_some_and(|last| last.time >= line.time) {
-            let earlier = lines[&meter];
-            let what =
-                format!("{} is not after the time of line {earlier}: a meter's readings go oldest first", line.time);
-            return Err(in_line(Failure::usage(what)));
+        match line.register.of(record.carrier).map(|register| Reading { time: line.time, register }) {
+            Err(reason) => wrong.push((number, Failure::usage(reason))),
+            Ok(reading) => match readings.last() {
+                Some((earlier, last)) if last.time >= reading.time => {
+                    wrong.push((number, Failure::usage(not_after(*last, reading, *earlier))));
+                }
+                _ => readings.push((number, reading)),
+            },
         }
-        readings.push(Reading { time: line.time, register });
-        lines.insert(meter, line.number);
     }
-    Ok(series)
+    Ok((series, wrong))
+}
+
+/// What is wrong with a reading that does not come after the one before, which stands in line `earlier`.
+fn not_after(last: Reading, reading: Reading, earlier: u64) -> String {
+    let time = reading.time;
+    if last == reading {
+        return format!("the reading stands in line {earlier} already: leave one of them out");
+    }
+    if last.time == time {
+        return format!("line {earlier} says that the register showed something else at {time}");
+    }
+    format!("{time} is not after the time of line {earlier}: a meter's readings go oldest first")
 }

@@ -22,6 +22,17 @@ fn computed_key(meter: MeterId) -> String {
     format!("computed {meter}")
 }
 
+/// What is known of a meter between two readings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The device that it was last read from.
+    pub device: Option<String>,
+    /// Why it is stopped, if it is.
+    pub stopped: Option<String>,
+    /// Its newest reading that is not refused.
+    pub last: Option<Waiting>,
+}
+
 impl Journal {
     /// A meter's newest reading that is not refused; none as well where the newest was refused, until the next.
     pub fn last_reading(&self, meter: MeterId) -> Result<Option<Waiting>, JournalError> {
@@ -33,6 +44,24 @@ impl Journal {
             })
             .optional()?;
         Ok(found)
+    }
+
+    /// What is known of a meter between two readings.
+    pub fn known(&self, meter: MeterId) -> Result<Known, JournalError> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT device, stopped, last_ms, last_register FROM meter WHERE meter = ?1")?
+            .query_row([meter.0], |row| {
+                let last: (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
+                let last = last.0.zip(last.1).map(|(time, register)| Waiting {
+                    meter,
+                    time_ms: from_sql(time),
+                    register: from_sql(register),
+                });
+                Ok(Known { device: row.get(0)?, stopped: row.get(1)?, last })
+            })
+            .optional()?;
+        Ok(found.unwrap_or_default())
     }
 
     /// The device that a meter was last read from, and why the meter is stopped, if it is.

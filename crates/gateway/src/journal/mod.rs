@@ -25,7 +25,7 @@ mod clock;
 mod meters;
 mod questions;
 
-pub use meters::PartReading;
+pub use meters::{Known, PartReading};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use std::fs::File;

@@ -430,6 +430,17 @@ fn values(fields: &[Field], data: &[u8], tail: usize, position: UnitPosition) ->
 }
 
 fn value(field: &Field, bytes: &[u8], unit_first: bool) -> Result<Record, Refused> {
+    let record = |content| Record {
+        what: field.what.into(),
+        content,
+        is_register: field.is_register,
+        tariff: 0,
+        storage: field.storage,
+    };
+    // A field that is not kept may be FF with its unit.
+    if bytes.iter().all(|byte| *byte == 0xff) {
+        return Ok(record(Content::Absent));
+    }
     let (code, digits) = if unit_first { (bytes[0], &bytes[1..]) } else { (bytes[VALUE - 1], &bytes[..VALUE - 1]) };
     let (measure, unit, power) = unit(code).ok_or_else(|| Refused::WrongUnitCode { what: field.what.into(), code })?;
     if measure != field.measure {
@@ -441,7 +452,7 @@ fn value(field: &Field, bytes: &[u8], unit_first: bool) -> Result<Record, Refuse
         }
         other => other,
     };
-    Ok(Record { what: field.what.into(), content, is_register: field.is_register, tariff: 0, storage: field.storage })
+    Ok(record(content))
 }
 
 /// Units by their code: what they measure, the unit, and the power of ten that it is multiplied with.
@@ -573,6 +584,23 @@ mod tests {
         scaled[1] = [0x02, 0, 0, 0, 0x0a];
         let telegram = decode(&heat(scaled), UnitPosition::Found).unwrap();
         assert_eq!(telegram.register().unwrap().content.to_string(), "2 MWh");
+    }
+
+    #[test]
+    fn a_field_that_is_not_kept_is_absent_with_or_without_its_unit() {
+        let read = |settlement: [u8; 5]| {
+            let mut data = head(1);
+            data.extend([0x56, 0x34, 0x12, 0, 0x2c]);
+            data.extend(settlement);
+            data.extend([0; 9]);
+            let frame = frame(Kind::of(Carrier::Water), Address::ANY, READ_ANSWER, &data);
+            decode(&frame, UnitPosition::Found).unwrap()
+        };
+        for settlement in [[0xff, 0xff, 0xff, 0xff, 0x2c], [0xff; 5]] {
+            let telegram = read(settlement);
+            assert_eq!(telegram.register().unwrap().content.to_string(), "1234.56 m3");
+            assert_eq!(telegram.records[1].content, Content::Absent);
+        }
     }
 
     #[test]

@@ -289,11 +289,20 @@ struct Field {
     storage: u64,
 }
 
+impl Field {
+    /// A number of now without a sign, over all tariffs.
+    fn plain(what: &str, bytes: usize, decimals: u8, unit: Unit) -> Self {
+        Self { what: what.into(), bytes, decimals, unit, signed: false, is_register: false, tariff: 0, storage: 0 }
+    }
+}
+
 /// The fields of `value`, which answers for `identifier`.
 fn records(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused> {
     let [kind, item, part, storage] = identifier.0.to_be_bytes();
     match kind {
+        0x00 if item == 0x90 => credit(identifier, value),
         0x00 => energy(identifier, item, part, storage, value),
+        0x01 => demand(identifier, item, part, storage, value),
         0x02 => measured(identifier, value),
         0x04 => parameter(identifier, value),
         _ => Err(unknown(identifier)),
@@ -304,54 +313,137 @@ const fn unknown(identifier: Identifier) -> Refused {
     Refused::Unknown { what: "data identifier", value: identifier.0 }
 }
 
+/// What is counted: by its number, and of which phase. The kinds of phase A begin at 15 hex, those of B at 29, those of C at 3D;
+/// the combined active one does not exist for a phase.
+const fn counted(item: u8) -> Option<(u8, &'static str)> {
+    match item {
+        0x00..=0x0a => Some((item, "")),
+        0x15..=0x1e => Some((item - 0x14, "phase_a_")),
+        0x29..=0x32 => Some((item - 0x28, "phase_b_")),
+        0x3d..=0x46 => Some((item - 0x3c, "phase_c_")),
+        _ => None,
+    }
+}
+
+/// The kinds by their number, without what is measured of them.
+const KINDS: [&str; 11] = [
+    "combined_active",
+    "forward_active",
+    "reverse_active",
+    "combined_reactive",
+    "combined_reactive",
+    "quadrant_1_reactive",
+    "quadrant_2_reactive",
+    "quadrant_3_reactive",
+    "quadrant_4_reactive",
+    "forward_apparent",
+    "reverse_apparent",
+];
+
+/// The name of a kind's energy or demand: of the combined reactive ones there are two.
+fn kind_name(phase: &str, kind: u8, measured: &str) -> String {
+    let number = match kind {
+        0x03 => "_1",
+        0x04 => "_2",
+        _ => "",
+    };
+    format!("{phase}{}_{measured}{number}", KINDS[usize::from(kind)])
+}
+
+/// Settlements that are kept.
+const SETTLEMENTS: u8 = 12;
+/// The part of an identifier that asks for the total and all tariffs.
+const ALL_PARTS: u8 = 0xff;
+
 /// Energy: a total and up to 63 tariffs, now and at the last twelve settlements.
 fn energy(identifier: Identifier, item: u8, part: u8, storage: u8, value: &[u8]) -> Result<Vec<Record>, Refused> {
     const BYTES: usize = 4;
-    const KINDS: [&str; 11] = [
-        "combined_active_energy",
-        "forward_active_energy",
-        "reverse_active_energy",
-        "combined_reactive_energy_1",
-        "combined_reactive_energy_2",
-        "quadrant_1_reactive_energy",
-        "quadrant_2_reactive_energy",
-        "quadrant_3_reactive_energy",
-        "quadrant_4_reactive_energy",
-        "forward_apparent_energy",
-        "reverse_apparent_energy",
-    ];
-    // The kinds of phase A begin at 15 hex, those of B at 29, those of C at 3D; the combined ones do not exist for a phase.
-    let (kind, phase) = match item {
-        0x00..=0x0a => (item, ""),
-        0x15..=0x1e => (item - 0x14, "phase_a_"),
-        0x29..=0x32 => (item - 0x28, "phase_b_"),
-        0x3d..=0x46 => (item - 0x3c, "phase_c_"),
-        _ => return Err(unknown(identifier)),
-    };
-    if storage > 12 {
+    let Some((kind, phase)) = counted(item).filter(|_| storage <= SETTLEMENTS) else {
         return Err(unknown(identifier));
-    }
+    };
     let unit = match kind {
         0x00..=0x02 => Unit::KilowattHour,
         0x03..=0x08 => Unit::KilovarHour,
         _ => Unit::KilovoltAmpereHour,
     };
     let field = |tariff: u32| Field {
-        what: format!("{phase}{}", KINDS[usize::from(kind)]),
+        what: kind_name(phase, kind, "energy"),
         bytes: BYTES,
         decimals: 2,
         unit,
         signed: matches!(kind, 0x00 | 0x03 | 0x04),
-        is_register: identifier == FORWARD_ACTIVE || (part == 0xff && item == 0x01 && storage == 0 && tariff == 0),
+        is_register: identifier == FORWARD_ACTIVE || (part == ALL_PARTS && item == 0x01 && storage == 0 && tariff == 0),
         tariff,
         storage: storage.into(),
     };
     let fields: Vec<Field> = match part {
         0..=63 => vec![field(part.into())],
-        0xff => (0..value.len().div_ceil(BYTES).clamp(1, 64)).map(|tariff| field(tariff as u32)).collect(),
+        ALL_PARTS => (0..value.len().div_ceil(BYTES).clamp(1, 64)).map(|tariff| field(tariff as u32)).collect(),
         _ => return Err(unknown(identifier)),
     };
     read_fields(&fields, value)
+}
+
+/// What is left of prepaid energy, or was taken beyond it.
+fn credit(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused> {
+    let what = match identifier.0 {
+        0x0090_0100 => "remaining_energy",
+        0x0090_0101 => "overdrawn_energy",
+        _ => return Err(unknown(identifier)),
+    };
+    read_fields(&[Field::plain(what, 4, 2, Unit::KilowattHour)], value)
+}
+
+/// The highest demand and when it was: of the total and of up to 63 tariffs, now and at the last twelve settlements.
+fn demand(identifier: Identifier, item: u8, part: u8, storage: u8, value: &[u8]) -> Result<Vec<Record>, Refused> {
+    const BYTES: usize = 3;
+    const WHEN: usize = 5;
+    let Some((kind, phase)) = counted(item).filter(|(kind, _)| *kind != 0 && storage <= SETTLEMENTS) else {
+        return Err(unknown(identifier));
+    };
+    let parts = match part {
+        0..=63 => 1,
+        ALL_PARTS => value.len().div_ceil(BYTES + WHEN).clamp(1, 64),
+        _ => return Err(unknown(identifier)),
+    };
+    let what = kind_name(phase, kind, "maximum_demand");
+    if value.len() != parts * (BYTES + WHEN) {
+        return Err(Refused::WrongLength { what, bytes: value.len(), expected: parts * (BYTES + WHEN) });
+    }
+    let unit = match kind {
+        0x01 | 0x02 => Unit::Kilowatt,
+        0x03..=0x08 => Unit::Kilovar,
+        _ => Unit::KilovoltAmpere,
+    };
+    let first = if part == ALL_PARTS { 0 } else { part };
+    let mut records = Vec::with_capacity(2 * parts);
+    for (tariff, bytes) in (u32::from(first)..).zip(value.chunks(BYTES + WHEN)) {
+        let (bytes, when) = bytes.split_at(BYTES);
+        let field = Field { signed: matches!(kind, 0x03 | 0x04), tariff, ..Field::plain(&what, BYTES, 4, unit) };
+        let record = |what: String, content| Record { tariff, storage: storage.into(), ..Record::new(what, content) };
+        records.push(record(what.clone(), number(&field, bytes)?));
+        records.push(record(format!("{what}_time"), minute(&what, when)?));
+    }
+    Ok(records)
+}
+
+/// Minute, hour, day, month, and the year without its century. A time that never was is 0 or FF throughout.
+fn minute(what: &str, bytes: &[u8]) -> Result<Content, Refused> {
+    let is_all = |all: u8| bytes.iter().all(|byte| *byte == all);
+    if is_all(0) || is_all(0xff) {
+        return Ok(Content::Absent);
+    }
+    let mut parts = [0; 5];
+    for (part, byte) in parts.iter_mut().zip(bytes) {
+        let digits = decimal_digits([byte]);
+        *part = digits.map_err(|byte| Refused::NotDecimal { what: format!("{what}_time"), byte })? as u8;
+    }
+    let [minute, hour, day, month, year] = parts;
+    let (date, time) = (date(2_000 + u16::from(year), month, day), time_of_day(hour, minute, 0));
+    Ok(match (date, time) {
+        (Some(_), Some(_)) => Content::Time(LocalTime { date, time }),
+        _ => Content::Invalid("no such date or time".into()),
+    })
 }
 
 /// What the meter measures at this moment.
@@ -366,13 +458,21 @@ fn measured(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused
         0x0204_0000 => ("reactive_power", 3, 4, Unit::Kilovar, true, with_total, 0),
         0x0205_0000 => ("apparent_power", 3, 4, Unit::KilovoltAmpere, true, with_total, 0),
         0x0206_0000 => ("power_factor", 2, 3, Unit::One, true, with_total, 0),
+        0x0207_0000 => ("phase_angle", 2, 1, Unit::Degree, false, phases, 1),
+        0x0208_0000 => ("voltage_distortion", 2, 2, Unit::Percent, false, phases, 1),
+        0x0209_0000 => ("current_distortion", 2, 2, Unit::Percent, false, phases, 1),
         _ if item == 0x80 && part == 0 => {
             let (what, bytes, decimals, unit, signed) = match identifier.0 & 0xff {
                 0x01 => ("neutral_current", 3, 3, Unit::Ampere, true),
                 0x02 => ("frequency", 2, 2, Unit::Hertz, false),
                 0x03 => ("average_active_power", 3, 4, Unit::Kilowatt, true),
+                0x04 => ("active_demand", 3, 4, Unit::Kilowatt, true),
+                0x05 => ("reactive_demand", 3, 4, Unit::Kilovar, true),
+                0x06 => ("apparent_demand", 3, 4, Unit::KilovoltAmpere, true),
                 0x07 => ("temperature", 2, 1, Unit::Celsius, true),
                 0x08 => ("clock_battery_voltage", 2, 2, Unit::Volt, false),
+                0x09 => ("reading_battery_voltage", 2, 2, Unit::Volt, false),
+                0x0a => ("battery_working_time", 4, 0, Unit::Minute, false),
                 _ => return Err(unknown(identifier)),
             };
             let names: &[&str] = &[""];
@@ -380,16 +480,7 @@ fn measured(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refused
         }
         _ => return Err(unknown(identifier)),
     };
-    let field = |name: &str| Field {
-        what: format!("{name}{what}"),
-        bytes,
-        decimals,
-        unit,
-        signed,
-        is_register: false,
-        tariff: 0,
-        storage: 0,
-    };
+    let field = |name: &str| Field { signed, ..Field::plain(&format!("{name}{what}"), bytes, decimals, unit) };
     let fields: Vec<Field> = match part {
         0xff => names.iter().map(|name| field(name)).collect(),
         part => {
@@ -439,17 +530,7 @@ fn parameter(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refuse
         Identifier(0x0400_0306 | 0x0400_0307) => {
             let what =
                 if identifier.0 == 0x0400_0306 { "current_transformer_ratio" } else { "voltage_transformer_ratio" };
-            let field = Field {
-                what: what.into(),
-                bytes: 3,
-                decimals: 0,
-                unit: Unit::One,
-                signed: false,
-                is_register: false,
-                tariff: 0,
-                storage: 0,
-            };
-            read_fields(&[field], value)
+            read_fields(&[Field::plain(what, 3, 0, Unit::One)], value)
         }
         _ => Err(unknown(identifier)),
     }
@@ -549,6 +630,40 @@ mod tests {
     }
 
     #[test]
+    fn demands_prepaid_energy_and_what_is_measured_are_read_in_their_units() {
+        // 12.3456 kW at 08:15 on 26 November 2026; then the total and one tariff at once.
+        let demand = [0x56, 0x34, 0x12, 0x15, 0x08, 0x26, 0x11, 0x26];
+        let telegram = decode(&answer(0x0101_0000, &demand)).unwrap();
+        let shown: Vec<_> = telegram.records.iter().map(|it| format!("{}={}", it.what, it.content)).collect();
+        assert_eq!(
+            shown,
+            ["forward_active_maximum_demand=12.3456 kW", "forward_active_maximum_demand_time=2026-11-26T08:15:00"]
+        );
+        assert_eq!(telegram.register(), None);
+        let block = decode(&answer(0x0101_ff01, &[demand, demand].concat())).unwrap();
+        assert_eq!((block.records[3].tariff, block.records[3].storage), (1, 1));
+        let never = decode(&answer(0x0103_0000, &[0x56, 0x34, 0x92, 0, 0, 0, 0, 0])).unwrap();
+        assert_eq!(never.records[0].content.to_string(), "-12.3456 kvar");
+        assert_eq!(never.records[1].content, Content::Absent);
+        assert!(matches!(decode(&answer(0x0101_0000, &demand[..7])), Err(Refused::WrongLength { .. })));
+        assert!(matches!(decode(&answer(0x0101_0000, &[0xa0, 0, 0, 1, 1, 1, 1, 1])), Err(Refused::NotDecimal { .. })));
+
+        for (identifier, value, says) in [
+            (0x0090_0100, &[0x50, 0x34, 0x12, 0][..], "remaining_energy=1234.50 kWh"),
+            (0x0207_0100, &[0x05, 0x12], "phase_a_phase_angle=120.5 °"),
+            (0x0208_0200, &[0x05, 0x12], "phase_b_voltage_distortion=12.05 %"),
+            (0x0280_0004, &[0x34, 0x12, 0x80], "active_demand=-0.1234 kW"),
+            (0x0280_0007, &[0x05, 0x82], "temperature=-20.5 °C"),
+            (0x0280_000a, &[1, 0, 0, 0], "battery_working_time=1 min"),
+            (0x0400_0306, &[0x40, 0, 0], "current_transformer_ratio=40"),
+        ] {
+            let record = only(&answer(identifier, value));
+            assert_eq!(format!("{}={}", record.what, record.content), says);
+            assert!(!record.is_register);
+        }
+    }
+
+    #[test]
     fn a_field_of_ff_is_absent_and_one_that_is_no_decimal_is_refused() {
         assert_eq!(only(&answer(0x0001_0000, &[0xff; 4])).content, Content::Absent);
         let refused = decode(&answer(0x0001_0000, &[0, 0, 0, 0x0e]));
@@ -572,7 +687,9 @@ mod tests {
         assert!(matches!(decode(&answer(0x0001_0000, &[0; 5])), Err(Refused::WrongLength { .. })));
         assert!(matches!(decode(&answer(0x0001_ff00, &[0; 5])), Err(Refused::WrongLength { .. })));
         assert!(matches!(decode(&answer(0x0001_ff00, &[])), Err(Refused::WrongLength { .. })));
-        for identifier in [0x0001_4000, 0x0001_000d, 0x000b_0000, 0x0201_0400, 0x0280_0009, 0x0999_0000] {
+        for identifier in
+            [0x0001_4000, 0x0001_000d, 0x000b_0000, 0x0201_0400, 0x0280_000b, 0x0100_0000, 0x0090_0200, 0x0999_0000]
+        {
             assert!(matches!(decode(&answer(identifier, &[0; 4])), Err(Refused::Unknown { .. })), "{identifier:08x}");
         }
         let mut long = frame(Address::ANY, READ_ANSWER, &[0; 250]);

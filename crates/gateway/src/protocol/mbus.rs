@@ -21,11 +21,15 @@
 //! |---|---|
 //! | `address` | which device is meant |
 //! | `fixed` | what the fixed structure says |
+//! | `value` | what a record's value is, and in which unit |
+//! | `time` | dates and times |
 
 mod address;
 mod fixed;
+mod time;
+mod value;
 
-pub use address::Secondary;
+pub use address::{DIGITS, Secondary};
 
 use super::{
     Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
@@ -34,6 +38,7 @@ use super::{
 use crate::number::{Number, Unit};
 use serde::Deserialize;
 use utilidor_types::Carrier;
+use value::{Value, ValueKind, value_of};
 
 /// Longest frame: a length byte counts to 255.
 pub const MAX_FRAME: usize = 255 + 6;
@@ -52,6 +57,8 @@ const LONG_EXTRA: usize = 6;
 const LONG_HEAD: usize = 3;
 /// Bytes of the head of an answer in the variable structure.
 const VARIABLE_HEAD: usize = 12;
+/// Modes of encryption in the last two bytes of the head. Old devices leave there what they like: other modes than these are theirs.
+const ENCRYPTED: [u8; 9] = [2, 3, 4, 5, 7, 8, 9, 10, 13];
 /// More extension follows.
 const EXTENSION: u8 = 0x80;
 /// Any device; answered where only one is on the line.
@@ -135,6 +142,11 @@ pub fn acknowledgement() -> Vec<u8> {
 
 /// The answer of a meter whose register shows `value`: Wh for energy, thousandths of a cubic metre for volume.
 pub fn answer(primary: u8, identification: u32, carrier: Carrier, value: u32) -> Vec<u8> {
+    answer_of(primary, Secondary::numbered(identification.into()), carrier, value)
+}
+
+/// The same of a device that may be of a certain maker, version and medium.
+pub fn answer_of(primary: u8, device: Secondary, carrier: Carrier, value: u32) -> Vec<u8> {
     let medium = match carrier {
         Carrier::Electricity => 0x02,
         Carrier::Gas => 0x03,
@@ -148,9 +160,10 @@ pub fn answer(primary: u8, identification: u32, carrier: Carrier, value: u32) ->
         Carrier::HotWater | Carrier::Gas | Carrier::Water => 0x13,
     };
     let mut data = vec![0x08, primary, 0x72];
-    data.extend(super::to_decimal_digits(identification.into(), 4));
+    data.extend(super::to_decimal_digits(device.number().into(), 4));
     // Maker "UTI", version 1, and an access number, status and signature of 0.
-    data.extend([0x89, 0x56, 0x01, medium, 0, 0, 0, 0]);
+    data.extend(device.kind_or([0x89, 0x56, 0x01, medium]));
+    data.extend([0; 4]);
     data.extend([0x04, vif]);
     data.extend(value.to_le_bytes());
     long_frame(&data)
@@ -350,8 +363,8 @@ fn variable(data: &[u8]) -> Result<(Option<Carrier>, Vec<Record>), Refused> {
     };
     let carrier = carrier(head[7]);
     let mode = head[11] & 0x1f;
-    if matches!(mode, 5 | 7) {
-        return Err(Refused::Unknown { what: "encryption mode", value: mode.into() });
+    if ENCRYPTED.contains(&mode) {
+        return Err(Refused::Encrypted { mode });
     }
     let reversed: Vec<u8> = head[..4].iter().rev().copied().collect();
     let maker = u16::from_le_bytes([head[4], head[5]]);
@@ -385,27 +398,6 @@ struct Reader<'a> {
     rest: &'a [u8],
     /// Bytes of the whole, to say where it ended early.
     bytes: usize,
-}
-
-/// What a VIF stands for.
-struct Value {
-    what: String,
-    unit: Unit,
-    power: i8,
-    kind: ValueKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ValueKind {
-    Energy,
-    Volume,
-    Other,
-    Date,
-    DateTime,
-    /// Digits or bytes without a unit.
-    Label,
-    /// Not known: shown as bytes.
-    Opaque,
 }
 
 impl<'a> Reader<'a> {
@@ -465,32 +457,12 @@ impl<'a> Reader<'a> {
             name = Some(text);
         }
         let vif_extensions = self.extensions(vif, count)?;
-        let (mut value, qualifiers) = meaning(vif, name, &vif_extensions);
-        let mut absent = None;
-        for qualifier in qualifiers {
-            match qualifier & 0x7f {
-                0x00 => {}
-                0x15 => absent = Some(Content::Absent),
-                code @ 0x01..=0x1f => absent = Some(Content::Invalid(format!("the device reports error {code:02X}"))),
-                // Only what flowed forward, or only what flowed back.
-                0x3b => value.what = format!("forward_{}", value.what),
-                0x3c => {
-                    value.what = format!("reverse_{}", value.what);
-                    value.kind = if value.kind == ValueKind::Opaque { value.kind } else { ValueKind::Other };
-                }
-                power @ 0x70..=0x77 => value.power += (power & 7) as i8 - 6,
-                0x7d => value.power += 3,
-                code => {
-                    value.what = format!("{}_qualified_{code:02x}", value.what);
-                    value.kind = ValueKind::Opaque;
-                }
-            }
-        }
+        let mut value = value_of(vif, name, &vif_extensions);
         let function = dif >> 4 & 3;
         let prefix = ["", "maximum_", "minimum_", "at_error_"][usize::from(function)];
         let what = format!("{prefix}{}", value.what);
         let content = self.content(dif & 0x0f, &value)?;
-        let content = absent.unwrap_or(content);
+        let content = value.without.take().unwrap_or(content);
         let measures = match carrier {
             Some(Carrier::Electricity | Carrier::Heating | Carrier::Cooling) => value.kind == ValueKind::Energy,
             Some(Carrier::HotWater | Carrier::Gas | Carrier::Water) => value.kind == ValueKind::Volume,
@@ -510,14 +482,16 @@ impl<'a> Reader<'a> {
             0x04 | 0x05 | 0x0c => 4,
             0x06 | 0x0e => 6,
             0x07 => 8,
-            _ => return self.variable_content(),
+            _ => return self.variable_content(value),
         };
         let bytes = self.take(length)?;
         match value.kind {
             ValueKind::Opaque => return Ok(Content::Text(hex::encode(bytes))),
-            ValueKind::Date if length == 2 => return Ok(date_content(bytes)),
-            ValueKind::DateTime if length == 4 => return Ok(date_time_content(bytes)),
-            ValueKind::Date | ValueKind::DateTime => return Ok(Content::Text(hex::encode(bytes))),
+            ValueKind::Date | ValueKind::DateTime => {
+                let is_date = value.kind == ValueKind::Date;
+                let content = if is_date { time::date_content(bytes) } else { time::date_time_content(bytes) };
+                return Ok(content.unwrap_or_else(|| Content::Text(hex::encode(bytes))));
+            }
             _ => {}
         }
         let number = match coding {
@@ -528,12 +502,16 @@ impl<'a> Reader<'a> {
                     Err(error) => return Ok(Content::Invalid(error.to_string())),
                 }
             }
-            0x01..=0x07 => {
-                let negative = bytes[length - 1] & 0x80 != 0;
-                let mut wide = [if negative { 0xff } else { 0 }; 8];
+            // Flags and numbers of devices have no sign.
+            0x01..=0x04 | 0x06 | 0x07 if value.kind == ValueKind::Label => {
+                let mut wide = [0; 8];
                 wide[..length].copy_from_slice(bytes);
-                Number::whole(i64::from_le_bytes(wide))
+                Number::unsigned(u64::from_le_bytes(wide))
             }
+            0x01..=0x07 => match binary(bytes) {
+                Ok(number) => number,
+                Err(reason) => return Ok(Content::Invalid(reason)),
+            },
             _ => match digits(bytes) {
                 Ok(number) => number,
                 Err(reason) => return Ok(Content::Invalid(reason)),
@@ -543,16 +521,25 @@ impl<'a> Reader<'a> {
             let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
             return Ok(Content::Text(hex::encode(reversed)));
         }
-        Ok(match number.times_ten_to(value.power) {
-            Some(number) => Content::Number { number, unit: value.unit },
-            None => Content::Invalid(format!("{number} times 10 to {} is beyond any register", value.power)),
-        })
+        Ok(scaled(number, value))
     }
 
     /// A value whose length stands before it.
-    fn variable_content(&mut self) -> Result<Content, Refused> {
+    fn variable_content(&mut self, value: &Value) -> Result<Content, Refused> {
         let length = self.byte()?;
+        let is_number =
+            !matches!(value.kind, ValueKind::Opaque | ValueKind::Label | ValueKind::Date | ValueKind::DateTime);
         match length {
+            // Decimal digits, or minus so many of them, and binary numbers: as long as one of 64 bits holds them.
+            0xc1..=0xc9 | 0xd1..=0xd9 | 0xe1..=0xe8 if is_number => {
+                let bytes = self.take((length & 0x0f).into())?;
+                let number = match length >> 4 {
+                    0x0c => positive_digits(bytes),
+                    0x0d => positive_digits(bytes).map(Number::negated),
+                    _ => binary(bytes),
+                };
+                Ok(number.map_or_else(Content::Invalid, |number| scaled(number, value)))
+            }
             0x00..=0xbf => {
                 let bytes = self.take(length.into())?;
                 let is_text = bytes.iter().all(|byte| (0x20..0x7f).contains(byte));
@@ -570,146 +557,42 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A number in the unit of its value.
+fn scaled(number: Number, value: &Value) -> Content {
+    match number.times_ten_to(value.power) {
+        Some(number) => Content::Number { number, unit: value.unit },
+        None => Content::Invalid(format!("{number} times 10 to {} is beyond any register", value.power)),
+    }
+}
+
+/// A binary number of up to 64 bits, lowest byte first, with its sign. The least one says that there is none.
+fn binary(bytes: &[u8]) -> Result<Number, String> {
+    let (highest, lower) = bytes.split_last().ok_or("a number has a byte at least")?;
+    if *highest == 0x80 && lower.iter().all(|byte| *byte == 0) {
+        return Err(format!("{} stands for no value", hex::encode(bytes)));
+    }
+    let mut wide = [if highest & 0x80 != 0 { 0xff } else { 0 }; 8];
+    wide.get_mut(..bytes.len()).ok_or("a number has eight bytes at most")?.copy_from_slice(bytes);
+    Ok(Number::whole(i64::from_le_bytes(wide)))
+}
+
 /// A number in decimal digits, lowest byte first. F in the highest place is a minus sign.
 fn digits(bytes: &[u8]) -> Result<Number, String> {
-    let mut highest_first: Vec<u8> = bytes.iter().rev().copied().collect();
-    let negative = highest_first[0] >> 4 == 0x0f;
-    if negative {
-        highest_first[0] &= 0x0f;
-    }
-    let digits = decimal_digits(&highest_first).map_err(|byte| format!("byte {byte:02X} is no two decimal digits"))?;
-    let digits = i64::try_from(digits).expect("a field has at most six bytes");
-    Ok(Number::whole(if negative { -digits } else { digits }))
-}
-
-/// Date of type G: day, month, year in 16 bits.
-fn date_parts(low: u8, high: u8, century: u8) -> Option<(u16, u8, u8)> {
-    let year = u16::from(low >> 5 | high >> 4 << 3);
-    // Without a century, 0 to 80 are of this one.
-    let year = match century {
-        0 if year <= 80 => 2_000 + year,
-        century => 1_900 + 100 * u16::from(century) + year,
-    };
-    date(year, high & 0x0f, low & 0x1f)
-}
-
-fn date_content(bytes: &[u8]) -> Content {
-    if bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == 0xff) {
-        return Content::Absent;
-    }
-    match date_parts(bytes[0], bytes[1], 0) {
-        Some(date) => Content::Time(LocalTime { date: Some(date), time: None }),
-        None => Content::Invalid(format!("{} is no date", hex::encode(bytes))),
-    }
-}
-
-/// Time of type F: minute, hour, and a date, in 32 bits.
-fn date_time_content(bytes: &[u8]) -> Content {
-    const IS_INVALID: u8 = 0x80;
-    if bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == 0xff) {
-        return Content::Absent;
-    }
-    let date = date_parts(bytes[2], bytes[3], bytes[1] >> 5 & 3);
-    let time = time_of_day(bytes[1] & 0x1f, bytes[0] & 0x3f, 0);
-    if bytes[0] & IS_INVALID != 0 || date.is_none() || time.is_none() {
-        return Content::Invalid(format!(
-            "{} is no time, or the device says that its clock is not set",
-            hex::encode(bytes)
-        ));
-    }
-    Content::Time(LocalTime { date, time })
-}
-
-/// What a VIF stands for, and the extensions that qualify it.
-fn meaning(vif: u8, name: Option<String>, extensions: &[u8]) -> (Value, &[u8]) {
-    let value = |what: &str, unit, power, kind| Value { what: what.into(), unit, power, kind };
-    let opaque = |what: String| Value { what, unit: Unit::One, power: 0, kind: ValueKind::Opaque };
-    match (vif, extensions) {
-        (0xfb, [extension, qualifiers @ ..]) => (second_table(extension & 0x7f), qualifiers),
-        (0xfd, [extension, qualifiers @ ..]) => (third_table(extension & 0x7f), qualifiers),
-        // What follows a maker's own VIF is the maker's own too.
-        (0x7f | 0xff, _) => (opaque("maker_specific".into()), &[]),
-        (0x7c | 0xfc, qualifiers) => (value(&name.unwrap_or_default(), Unit::One, 0, ValueKind::Label), qualifiers),
-        (vif, qualifiers) => {
-            let code = vif & 0x7f;
-            let n = (code & 7) as i8;
-            let m = (code & 3) as i8;
-            let found = match code {
-                0x00..=0x07 => value("energy", Unit::WattHour, n - 3, ValueKind::Energy),
-                0x08..=0x0f => value("energy", Unit::Joule, n, ValueKind::Energy),
-                0x10..=0x17 => value("volume", Unit::CubicMetre, n - 6, ValueKind::Volume),
-                0x18..=0x1f => value("mass", Unit::Kilogram, n - 3, ValueKind::Other),
-                0x20..=0x23 => value("on_time", duration(m), 0, ValueKind::Other),
-                0x24..=0x27 => value("operating_time", duration(m), 0, ValueKind::Other),
-                0x28..=0x2f => value("power", Unit::Watt, n - 3, ValueKind::Other),
-                0x30..=0x37 => value("power", Unit::JoulePerHour, n, ValueKind::Other),
-                0x38..=0x3f => value("flow", Unit::CubicMetrePerHour, n - 6, ValueKind::Other),
-                0x40..=0x47 => value("flow", Unit::CubicMetrePerMinute, n - 7, ValueKind::Other),
-                0x48..=0x4f => value("flow", Unit::CubicMetrePerSecond, n - 9, ValueKind::Other),
-                0x50..=0x57 => value("mass_flow", Unit::KilogramPerHour, n - 3, ValueKind::Other),
-                0x58..=0x5b => value("supply_temperature", Unit::Celsius, m - 3, ValueKind::Other),
-                0x5c..=0x5f => value("return_temperature", Unit::Celsius, m - 3, ValueKind::Other),
-                0x60..=0x63 => value("temperature_difference", Unit::Kelvin, m - 3, ValueKind::Other),
-                0x64..=0x67 => value("external_temperature", Unit::Celsius, m - 3, ValueKind::Other),
-                0x68..=0x6b => value("pressure", Unit::Bar, m - 3, ValueKind::Other),
-                0x6c => value("date", Unit::One, 0, ValueKind::Date),
-                0x6d => value("time", Unit::One, 0, ValueKind::DateTime),
-                0x6e => value("heat_cost_units", Unit::One, 0, ValueKind::Other),
-                0x70..=0x73 => value("averaging_duration", duration(m), 0, ValueKind::Other),
-                0x74..=0x77 => value("actuality_duration", duration(m), 0, ValueKind::Other),
-                0x78 => value("fabrication_number", Unit::One, 0, ValueKind::Label),
-                0x79 => value("enhanced_identification", Unit::One, 0, ValueKind::Label),
-                0x7a => value("bus_address", Unit::One, 0, ValueKind::Other),
-                code => opaque(format!("vif_{code:02x}")),
-            };
-            (found, qualifiers)
+    match bytes.split_last() {
+        Some((highest, lower)) if highest >> 4 == 0x0f => {
+            let number = positive_digits(&[lower, &[highest & 0x0f]].concat());
+            // All that is not decimal is told as it came.
+            number.map(Number::negated).map_err(|_| format!("{} are no decimal digits", hex::encode(bytes)))
         }
+        _ => positive_digits(bytes),
     }
 }
 
-const fn duration(place: i8) -> Unit {
-    match place {
-        0 => Unit::Second,
-        1 => Unit::Minute,
-        2 => Unit::Hour,
-        _ => Unit::Day,
-    }
-}
-
-/// VIFs after FB.
-fn second_table(code: u8) -> Value {
-    let value = |what: &str, unit, power, kind| Value { what: what.into(), unit, power, kind };
-    let n = (code & 1) as i8;
-    match code {
-        0x00 | 0x01 => value("energy", Unit::MegawattHour, n - 1, ValueKind::Energy),
-        0x08 | 0x09 => value("energy", Unit::Gigajoule, n - 1, ValueKind::Energy),
-        0x10 | 0x11 => value("volume", Unit::CubicMetre, n + 2, ValueKind::Volume),
-        0x1a | 0x1b => value("relative_humidity", Unit::Percent, n - 1, ValueKind::Other),
-        0x28 | 0x29 => value("power", Unit::Megawatt, n - 1, ValueKind::Other),
-        code => Value { what: format!("vif_fb_{code:02x}"), unit: Unit::One, power: 0, kind: ValueKind::Opaque },
-    }
-}
-
-/// VIFs after FD.
-fn third_table(code: u8) -> Value {
-    let value = |what: &str, unit, power, kind| Value { what: what.into(), unit, power, kind };
-    let n = (code & 0x0f) as i8;
-    match code {
-        0x08 => value("access_number", Unit::One, 0, ValueKind::Other),
-        0x0b => value("parameter_set", Unit::One, 0, ValueKind::Label),
-        0x0c => value("model", Unit::One, 0, ValueKind::Label),
-        0x0d => value("hardware_version", Unit::One, 0, ValueKind::Label),
-        0x0e => value("firmware_version", Unit::One, 0, ValueKind::Label),
-        0x0f => value("software_version", Unit::One, 0, ValueKind::Label),
-        0x10 => value("customer_location", Unit::One, 0, ValueKind::Label),
-        0x11 => value("customer", Unit::One, 0, ValueKind::Label),
-        0x17 => value("error_flags", Unit::One, 0, ValueKind::Label),
-        0x3a => value("dimensionless", Unit::One, 0, ValueKind::Other),
-        0x40..=0x4f => value("voltage", Unit::Volt, n - 9, ValueKind::Other),
-        0x50..=0x5f => value("current", Unit::Ampere, n - 12, ValueKind::Other),
-        0x60 => value("reset_counter", Unit::One, 0, ValueKind::Other),
-        code => Value { what: format!("vif_fd_{code:02x}"), unit: Unit::One, power: 0, kind: ValueKind::Opaque },
-    }
+/// A number in decimal digits, lowest byte first.
+fn positive_digits(bytes: &[u8]) -> Result<Number, String> {
+    let digits =
+        decimal_digits(bytes.iter().rev()).map_err(|byte| format!("byte {byte:02X} is no two decimal digits"))?;
+    i64::try_from(digits).map(Number::whole).map_err(|_| format!("{digits} is beyond any register"))
 }
 
 #[cfg(test)]
@@ -777,6 +660,100 @@ mod tests {
         assert_eq!(last(&[0x02, 0x6c, 0xbf, 0x1c]), "date: 2013-12-31");
         assert_eq!(last(&[0x02, 0x6c, 0x1e, 0x12]), "date: invalid: 1e12 is no date");
         assert_eq!(last(&[0x04, 0x6d, 0x17, 0x2e, 0xcc, 0x13]), "time: 2014-03-12T14:23:00");
+        assert_eq!(last(&[0x06, 0x6d, 0x09, 0x17, 0x2e, 0xcc, 0x13, 0]), "time: 2014-03-12T14:23:09");
+        assert_eq!(last(&[0x03, 0x6d, 0, 0, 0]), "time: 00:00:00");
+        assert_eq!(last(&[0x03, 0x6d, 0, 0, 24]).split(':').nth(1), Some(" invalid"));
+        assert_eq!(last(&[0x02, 0xfd, 0x17, 0x00, 0x80]), "error_flags: 32768");
+    }
+
+    /// The kinds of records of EN 13757-3 that meters of energy, volume and electricity send, each in the unit that it states.
+    #[test]
+    fn every_kind_of_value_has_its_unit_and_its_power_of_ten() {
+        for (record, says) in [
+            // Energy from thousandths of a watt-hour to gigajoules, in each coding.
+            (&[0x01, 0x00, 0x7f][..], "energy: 0.127 Wh"),
+            (&[0x02, 0x07, 0x39, 0x30], "energy: 123450000 Wh"),
+            (&[0x03, 0x0e, 1, 0, 0], "energy: 1000000 J"),
+            (&[0x06, 0x03, 0x15, 0xcd, 0x5b, 0x07, 0, 0], "energy: 123456789 Wh"),
+            (&[0x07, 0x03, 0x15, 0xcd, 0x5b, 0x07, 0, 0, 0, 0], "energy: 123456789 Wh"),
+            (&[0x05, 0x06, 0, 0, 0xc0, 0x3f], "energy: 1500 Wh"),
+            (&[0x0e, 0x03, 0x12, 0x90, 0x78, 0x56, 0x34, 0x12], "energy: 123456789012 Wh"),
+            (&[0x0c, 0xfb, 0x00, 0x78, 0x56, 0x34, 0x12], "energy: 1234567.8 MWh"),
+            (&[0x0c, 0xfb, 0x01, 0x78, 0x56, 0x34, 0x12], "energy: 12345678 MWh"),
+            (&[0x04, 0xfb, 0x09, 5, 0, 0, 0], "energy: 5 GJ"),
+            (&[0x04, 0xfb, 0x08, 5, 0, 0, 0], "energy: 0.5 GJ"),
+            (&[0x04, 0xfb, 0x0d, 5, 0, 0, 0], "energy: 5 Mcal"),
+            (&[0x04, 0xfb, 0x02, 5, 0, 0, 0], "reactive_energy: 5 kvarh"),
+            (&[0x04, 0xfb, 0x05, 5, 0, 0, 0], "apparent_energy: 50 kVAh"),
+            // Volume, power, flow, electricity.
+            (&[0x04, 0x10, 5, 0, 0, 0], "volume: 0.000005 m3"),
+            (&[0x04, 0x16, 5, 0, 0, 0], "volume: 5 m3"),
+            (&[0x04, 0xfb, 0x10, 5, 0, 0, 0], "volume: 500 m3"),
+            (&[0x02, 0xfb, 0x2f, 0x32, 0], "frequency: 50 Hz"),
+            (&[0x02, 0x3b, 0xff, 0xff], "flow: -0.001 m3/h"),
+            (&[0x02, 0xfd, 0x48, 0x00, 0x09], "voltage: 230.4 V"),
+            (&[0x02, 0xfd, 0x59, 0xe8, 0x03], "current: 1.000 A"),
+            (&[0x02, 0xfb, 0x14, 0xe8, 0x03], "reactive_power: 1.000 kvar"),
+            (&[0x02, 0xfb, 0x37, 5, 0], "apparent_power: 5 kVA"),
+            (&[0x0a, 0x5a, 0x54, 0x06], "supply_temperature: 65.4 °C"),
+            // Corrected by what qualifies it.
+            (&[0x04, 0x90, 0x77, 5, 0, 0, 0], "volume: 0.00005 m3"),
+            (&[0x04, 0x83, 0x70, 5, 0, 0, 0], "energy: 0.000005 Wh"),
+            (&[0x04, 0x83, 0x3b, 5, 0, 0, 0], "forward_energy: 5 Wh"),
+            (&[0x04, 0x93, 0x3a, 5, 0, 0, 0], "uncorrected_volume: 0.005 m3"),
+            (&[0x04, 0x93, 0x3e, 5, 0, 0, 0], "base_conditions_volume: 0.005 m3"),
+            // What this file does not know, or only its maker does, is bytes; no code of another table is read in it.
+            (&[0x04, 0xff, 0x15, 5, 0, 0, 0], "maker_specific: 05000000"),
+            (&[0x04, 0x93, 0xff, 0x15, 5, 0, 0, 0], "volume_qualified_7f: 05000000"),
+            (&[0x04, 0x93, 0xfc, 0x15, 5, 0, 0, 0], "volume_qualified_7c: 05000000"),
+            (&[0x04, 0x6f, 5, 0, 0, 0], "vif_6f: 05000000"),
+            // A length before the value: digits, minus digits, a binary number, a text.
+            (&[0x0d, 0x13, 0xc4, 0x78, 0x56, 0x34, 0x12], "volume: 12345.678 m3"),
+            (&[0x0d, 0x5a, 0xd2, 0x34, 0x12], "supply_temperature: -123.4 °C"),
+            (&[0x0d, 0x13, 0xe4, 0xe8, 0x03, 0, 0], "volume: 1.000 m3"),
+            (&[0x0d, 0x13, 0xc1, 0x0a], "volume: invalid: byte 0A is no two decimal digits"),
+            (&[0x0d, 0xfd, 0x11, 0x02, b'b', b'a'], "customer: ab"),
+            // No value.
+            (&[0x04, 0x13, 0, 0, 0, 0x80], "volume: invalid: 00000080 stands for no value"),
+            (&[0x0c, 0x13, 0xff, 0xff, 0xff, 0xff], "volume: invalid: ffffffff are no decimal digits"),
+            (&[0x0c, 0x13, 0x05, 0, 0, 0xf0], "volume: -0.005 m3"),
+            (&[0x00, 0x13], "volume: absent"),
+            (&[0x04, 0x93, 0x18, 0, 0, 0, 0], "volume: invalid: the device reports error 18: the value is in error"),
+            (&[0x0e, 0x07, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99], "energy: 9999999999990000 Wh"),
+        ] {
+            assert_eq!(last(record), says, "{}", hex::encode(record));
+        }
+    }
+
+    #[test]
+    fn tariffs_storages_and_units_set_a_record_apart() {
+        let of = |records: &[u8]| {
+            let record = read(records).unwrap().records.pop().unwrap();
+            (record.what, record.tariff, record.storage, record.is_register)
+        };
+        assert_eq!(of(&[0x84, 0x10, 0x13, 1, 0, 0, 0]), ("volume".into(), 1, 0, false));
+        assert_eq!(of(&[0x84, 0x20, 0x13, 1, 0, 0, 0]), ("volume".into(), 2, 0, false));
+        assert_eq!(of(&[0x84, 0x40, 0x13, 1, 0, 0, 0]), ("volume_subunit_1".into(), 0, 0, false));
+        assert_eq!(of(&[0xc4, 0x01, 0x13, 1, 0, 0, 0]), ("volume".into(), 0, 3, false));
+        assert_eq!(of(&[0x84, 0x90, 0x10, 0x13, 1, 0, 0, 0]), ("volume".into(), 5, 0, false));
+        assert_eq!(of(&[0x14, 0x3b, 1, 0, 0, 0]), ("maximum_flow".into(), 0, 0, false));
+        assert_eq!(of(&[0x04, 0x93, 0x3b, 1, 0, 0, 0]), ("forward_volume".into(), 0, 0, true));
+    }
+
+    #[test]
+    fn encrypted_values_are_refused_by_name_and_what_old_devices_leave_there_is_not_taken_for_it() {
+        let read = |configuration: [u8; 2]| {
+            let mut data = vec![0x08, 1, 0x72, 0x78, 0x56, 0x34, 0x12, 0x24, 0x40, 1, 7, 0x55, 0];
+            data.extend(configuration);
+            data.extend([0x04, 0x13, 1, 0, 0, 0]);
+            decode(&long_frame(&data))
+        };
+        for mode in ENCRYPTED {
+            assert_eq!(read([0x10, mode]), Err(Refused::Encrypted { mode }));
+        }
+        for signature in [[0, 0], [0x27, 0xb6], [0xff, 0xff]] {
+            assert!(read(signature).is_ok(), "{signature:02x?}");
+        }
     }
 
     #[test]

@@ -227,10 +227,27 @@ pub fn parse(framing: Framing, bytes: &[u8]) -> Result<Parsed, Refused> {
 
 /// Takes a frame apart whose framing is not known: an RTU frame if its checksum holds, a TCP frame if its protocol bytes say so.
 pub fn parse_any(bytes: &[u8]) -> Result<Parsed, Refused> {
-    match parse(Framing::Rtu, bytes) {
+    let refused = match parse(Framing::Rtu, bytes) {
+        Ok(parsed) => return Ok(parsed),
+        Err(refused) => refused,
+    };
+    match parse(Framing::Tcp, bytes) {
         Ok(parsed) => Ok(parsed),
-        Err(_) if bytes.len() >= TCP_HEAD && bytes[2..4] == [0, 0] => parse(Framing::Tcp, bytes),
-        Err(refused) => Err(refused),
+        // What is as long as an RTU frame that says so is one, on which something went wrong.
+        Err(of_tcp) if bytes.get(2..4) == Some(&[0, 0]) && !has_rtu_length(bytes) => Err(of_tcp),
+        Err(_) => Err(refused),
+    }
+}
+
+/// Whether bytes are as long as an RTU frame that reads registers, or fails to.
+fn has_rtu_length(bytes: &[u8]) -> bool {
+    match bytes.get(1) {
+        Some(3 | 4) => {
+            bytes.len() == RTU_EXTRA + REQUEST_CONTENT
+                || arrival(Framing::Rtu, bytes) == Ok(Arrival::Whole(bytes.len()))
+        }
+        Some(0x83 | 0x84) => bytes.len() == RTU_EXTRA + 1,
+        _ => false,
     }
 }
 
@@ -289,6 +306,7 @@ const fn error_meaning(code: u8) -> &'static str {
         4 => "it has failed",
         5 => "it needs longer",
         6 => "it is busy",
+        8 => "its memory has failed",
         10 => "the gateway before it has no way to it",
         11 => "it does not answer the gateway before it",
         _ => "no reason is known",
@@ -610,6 +628,24 @@ mod tests {
             assert_eq!(telegram.register(), None);
         }
         assert_eq!(decode(&REQUEST.frame(Framing::Tcp, 1)).unwrap().direction, Direction::Request);
+    }
+
+    #[test]
+    fn a_frame_with_a_wrong_checksum_is_called_that_whatever_its_bytes_look_like() {
+        // A request for the first registers has the zeros of a TCP frame's protocol where their number is.
+        for frame in [
+            REQUEST.frame(Framing::Rtu, 0),
+            Request { first: 0, ..REQUEST }.frame(Framing::Rtu, 0),
+            answer(Framing::Rtu, 0, 1, Function::Holding, &[1, 2]),
+            exception(Framing::Rtu, 0, 1, Function::Input, 2),
+        ] {
+            let mut frame = frame;
+            *frame.last_mut().unwrap() ^= 1;
+            assert!(matches!(decode(&frame), Err(Refused::Checksum { digits: 2, .. })), "{frame:02x?}");
+        }
+        let mut tcp = answer(Framing::Tcp, 1, 1, Function::Holding, &[1, 2]);
+        tcp.pop();
+        assert!(matches!(decode(&tcp), Err(Refused::Truncated { .. })));
     }
 
     #[test]

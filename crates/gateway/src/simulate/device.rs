@@ -5,6 +5,7 @@ use crate::config::{BusProtocol, Meter, UnitAddress};
 use crate::profile::Register;
 use crate::protocol::modbus::{self, Framing, WordOrder};
 use crate::protocol::{cjt188, dlt645, mbus, sunspec};
+use std::time::Duration;
 use utilidor_types::Carrier;
 use utilidor_types::carrier::BaseUnit;
 
@@ -74,8 +75,23 @@ impl Device {
         }
     }
 
+    /// What it sends on a request, and how late, with the fault that it has.
+    pub(super) fn sends(&self, request: &Request, now_ms: u64) -> Option<(Vec<u8>, Duration)> {
+        let mut answer = self.answer(request, now_ms)?;
+        match self.fault {
+            Some(Fault::Silent) => None,
+            Some(Fault::Late(late)) => Some((answer, late)),
+            Some(Fault::Noise) => {
+                let place = answer.len() / 2;
+                answer[place] ^= 0x04;
+                Some((answer, Duration::ZERO))
+            }
+            Some(Fault::SwappedWords) | None => Some((answer, Duration::ZERO)),
+        }
+    }
+
     /// The answer to a request for this device; none if it does not understand.
-    pub(super) fn answer(&self, request: &Request, now_ms: u64) -> Option<Vec<u8>> {
+    fn answer(&self, request: &Request, now_ms: u64) -> Option<Vec<u8>> {
         let steps = self.steps(now_ms, self.step());
         let wrapped = (u128::from(steps) % self.modulus()) as u64;
         Some(match (request, self.meter.unit, &self.meter.profile.register) {
@@ -111,11 +127,11 @@ impl Device {
                 mbus::acknowledgement()
             }
             (Request::Mbus { .. }, UnitAddress::Mbus(primary), _) => {
-                mbus::answer(primary, self.secondary()?.number(), self.meter.carrier, wrapped as u32)
+                mbus::answer_of(primary, self.secondary()?, self.meter.carrier, wrapped as u32)
             }
             // It has no primary address: what was never set is 0.
             (Request::Mbus { .. }, UnitAddress::MbusSecondary(_), _) => {
-                mbus::answer(0, self.secondary()?.number(), self.meter.carrier, wrapped as u32)
+                mbus::answer_of(0, self.secondary()?, self.meter.carrier, wrapped as u32)
             }
             (
                 Request::Modbus { framing, transaction, request },

@@ -2,7 +2,7 @@
 
 use super::{JOURNAL_FILE, TIMEOUT};
 use crate::meters::{ParkMeter, ROLLS_OVER, tenant_meter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use tokio::net::TcpListener;
 use utilidor_gateway::kept::Registration;
@@ -14,6 +14,8 @@ const EIGHT_DIGITS: u64 = 100_000_000;
 const BITS_32: u64 = 1 << 32;
 /// Millilitres in the hundredth of a cubic metre that such devices count in.
 const VOLUME_STEP: u64 = 10_000;
+/// How a configuration calls the protocol of collectors that publish.
+pub(super) const MQTT: &str = "mqtt";
 /// The meter whose device has been in use before: its digits end in the first day's fifteenth hour.
 const DIGITS_END: (&str, Carrier) = ("hotel", Carrier::HotWater);
 const DIGITS_END_HOUR: usize = 14;
@@ -34,8 +36,10 @@ pub(super) struct Wired {
 }
 
 impl Wired {
-    pub(super) fn new(meter: ParkMeter) -> Self {
+    /// `has_broker` says whether there is one that water's collectors can publish to.
+    pub(super) fn new(meter: ParkMeter, has_broker: bool) -> Self {
         let (protocol, step, steps) = match meter.carrier.base_unit() {
+            _ if meter.carrier == Carrier::Water && has_broker => (MQTT, VOLUME_STEP, EIGHT_DIGITS),
             _ if meter.carrier == Carrier::Electricity && meter.tenant.is_none() => {
                 ("modbus-tcp", JOULES_PER_WATT_HOUR, BITS_32)
             }
@@ -65,6 +69,11 @@ impl Wired {
         self.last.1 + self.meter.register_at_end(hour) % self.step
     }
 
+    /// What its collector publishes under.
+    pub(super) fn topic(&self) -> String {
+        format!("park/{}", self.meter.label)
+    }
+
     /// What the gateway knows of it beforehand.
     pub(super) fn registration(&self, at_ms: u64) -> Registration {
         Registration {
@@ -92,10 +101,16 @@ pub(super) fn bus(meter: &ParkMeter) -> String {
     }
 }
 
+/// What a collector publishes of a display that shows so many steps at a time.
+pub(super) fn document(steps: u64, time_ms: u64) -> String {
+    format!("{{\"count\":{steps},\"ts\":{time_ms}}}")
+}
+
 /// The gateway's configuration, as one would write it.
 pub(super) fn configuration(
     meters: &[Wired],
     listeners: &BTreeMap<String, (TcpListener, &'static str)>,
+    broker: Option<&str>,
 ) -> Result<String, std::io::Error> {
     let mut text = format!(
         "# The gateway of the demonstration's meters. Its ports are those of the run that wrote this.\n\n[site]\nkey = \
@@ -111,12 +126,23 @@ pub(super) fn configuration(
             TIMEOUT.as_secs()
         );
     }
-    for (unit, wired) in (1u32..).zip(meters) {
+    if let Some(address) = broker {
+        text.push_str(
+            "\n[[profile]]\nname = \"collector\"\nprotocol = \"json\"\njson = { value = \"/count\", time = \"/ts\", step = \"0.01m3\" \
+             }\n",
+        );
+        let published = meters.iter().filter(|wired| wired.protocol == MQTT);
+        for name in published.map(|wired| bus(&wired.meter)).collect::<BTreeSet<_>>() {
+            let _ = write!(text, "\n[[bus]]\nname = \"{name}\"\nprotocol = \"{MQTT}\"\naddress = \"{address}\"\n");
+        }
+    }
+    for (number, wired) in (1u32..).zip(meters) {
         let meter = &wired.meter;
-        let profile = match wired.protocol {
-            "dlt645" => "dlt645-2007",
-            "cjt188" => "cjt188-unit-after",
-            _ => "roof",
+        let (profile, unit) = match wired.protocol {
+            "dlt645" => ("dlt645-2007", number.to_string()),
+            "cjt188" => ("cjt188-unit-after", number.to_string()),
+            MQTT => ("collector", wired.topic()),
+            _ => ("roof", number.to_string()),
         };
         let _ = write!(
             text,

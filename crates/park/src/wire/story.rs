@@ -80,6 +80,9 @@ pub struct Story {
     pub protocols: Vec<ByProtocol>,
     /// Readings that came from the files.
     pub from_files: u64,
+    /// Whether there was a broker for water; without one it is read like heat.
+    #[serde(default)]
+    pub broker: bool,
     /// Whether faults were commanded.
     pub commanded: bool,
     /// What went wrong, and how it was met.

@@ -1,14 +1,19 @@
 //! Which device is meant, by what is printed on it: identification, maker, version, medium.
 //!
 //! Written as eight digits, or as sixteen with maker, version and medium in the order of the line, as libmbus writes them:
-//! `12345678` or `12345678244001 07` without the blank. FF in one of the last three means any.
+//! `12345678` or `12345678244001 07` without the blank. FF in one of the last three means any. A selection may leave digits open
+//! too, which means all devices that have the others: so the devices of a bus are found.
 
-use super::{VARIABLE_HEAD, decimal_digits};
+use super::{Parsed, VARIABLE_HEAD, decimal_digits, parse};
 use std::fmt;
 use std::str::FromStr;
 
 /// Any version, any medium, each byte of any maker.
 const ANY: u8 = 0xff;
+/// Any digit.
+const ANY_DIGIT: u8 = 0x0f;
+/// Digits of an identification.
+pub const DIGITS: usize = 8;
 
 /// A device by what is printed on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +33,29 @@ impl Secondary {
         identification.copy_from_slice(&super::super::to_decimal_digits(number, 4));
         identification.reverse();
         Self { identification, maker: [ANY; 2], version: ANY, medium: ANY }
+    }
+
+    /// All devices whose identification begins with these digits.
+    pub fn beginning(digits: &[u8]) -> Self {
+        let digit = |place: usize| digits.get(place).map_or(ANY_DIGIT, |digit| digit & 0x0f);
+        let identification = std::array::from_fn(|byte| digit(2 * byte) << 4 | digit(2 * byte + 1));
+        Self { identification, maker: [ANY; 2], version: ANY, medium: ANY }
+    }
+
+    /// The device that says in an answer who it is, whether its values can be read or not.
+    pub fn answering(bytes: &[u8]) -> Option<Self> {
+        match parse(bytes) {
+            Ok(Parsed::Long { control, information, data, .. }) if control & 0xcf == 0x08 => {
+                Self::of_answer(information, data)
+            }
+            _ => None,
+        }
+    }
+
+    /// Maker, version and medium, where they are said; `others` where not.
+    pub(super) fn kind_or(self, others: [u8; 4]) -> [u8; 4] {
+        let said = [self.maker[0], self.maker[1], self.version, self.medium];
+        std::array::from_fn(|place| if said[place] == ANY { others[place] } else { said[place] })
     }
 
     /// Its identification as a number.
@@ -62,7 +90,9 @@ impl Secondary {
     /// Whether `found` is meant. What either leaves open fits anything.
     pub fn means(self, found: Self) -> bool {
         let fits = |(meant, found): (u8, u8)| meant == found || meant == ANY || found == ANY;
-        self.identification == found.identification
+        let fits_digit = |meant: u8, found: u8| meant == ANY_DIGIT || meant == found;
+        let mut digits = self.identification.into_iter().zip(found.identification);
+        digits.all(|(meant, found)| fits_digit(meant >> 4, found >> 4) && fits_digit(meant & 0x0f, found & 0x0f))
             && [
                 (self.maker[0], found.maker[0]),
                 (self.maker[1], found.maker[1]),
@@ -122,6 +152,17 @@ mod tests {
         for text in ["1234567", "123456789", "1234567f", "12345678zz400107", "", "1234567824400"] {
             assert!(text.parse::<Secondary>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn digits_that_are_left_open_mean_all_devices_that_have_the_others() {
+        let meant = Secondary::beginning(&[1, 2, 3]);
+        assert_eq!(hex::encode(select_request(meant)), "680b0b6853fd52ffff3f12ffffffffed16");
+        for (found, is_meant) in [("12345678", true), ("1239999924400107", true), ("13345678", false)] {
+            assert_eq!(meant.means(found.parse().unwrap()), is_meant, "{found}");
+        }
+        assert!(Secondary::beginning(&[]).means("00000000".parse().unwrap()));
+        assert!("123fffff".parse::<Secondary>().is_err(), "a meter is one device");
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! Bit 0 of the status says that the counters are binary, else they are decimal digits; bit 1 that they were stored at a date
 //! and are not of now. The two highest bits of both units together are the medium.
 
-use super::digits;
-use crate::number::{Number, Unit};
+use super::{binary, digits};
+use crate::number::Unit;
 use crate::protocol::{Content, Record, Refused};
 use utilidor_types::Carrier;
 
@@ -30,6 +30,10 @@ pub(super) fn read(data: &[u8]) -> Result<(Option<Carrier>, Vec<Record>), Refuse
         return Err(wrong_length(data));
     };
     let medium = (second >> 6) << 2 | first >> 6;
+    // Those of mode 2 send the highest byte first, in a telegram of another kind than this.
+    if (0x0a..=0x0e).contains(&medium) {
+        return Err(Refused::Unknown { what: "medium of the fixed structure", value: medium.into() });
+    }
     let carrier = match medium {
         2 => Some(Carrier::Electricity),
         3 => Some(Carrier::Gas),
@@ -56,12 +60,7 @@ fn wrong_length(data: &[u8]) -> Refused {
 }
 
 fn record(counter: &[u8], status: u8, unit: u8, is_stored: bool, carrier: Option<Carrier>) -> Record {
-    let number = if status & IS_BINARY == 0 {
-        digits(counter)
-    } else {
-        let wide = [counter[0], counter[1], counter[2], counter[3], 0, 0, 0, 0];
-        Ok(Number::whole(i64::from_le_bytes(wide)))
-    };
+    let number = if status & IS_BINARY == 0 { digits(counter) } else { binary(counter) };
     let (what, unit, power) = meaning(unit);
     let content = match number {
         Err(reason) => Content::Invalid(reason),

@@ -1,0 +1,68 @@
+//! `utilidor gateway probe --search`: which devices are on an M-Bus.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::or_dash;
+use crate::t;
+use serde_json::json;
+use utilidor_gateway::line::Line;
+use utilidor_gateway::probe;
+use utilidor_gateway::profile::Ratio;
+use utilidor_gateway::search::{Found, MAX_DEVICES, search};
+use utilidor_gateway::sender::sentence;
+use utilidor_gateway::view::TelegramView;
+
+/// Milliseconds that an answer may take: longer than any device needs, and most of a search is waiting for nobody.
+pub const TIMEOUT_MS: u64 = 500;
+
+/// Shows the devices that answer, each with its table for the configuration.
+pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), Failure> {
+    let findings = search(line)
+        .await
+        .map_err(|error| Failure::new(error.code(), format!("the search ended: {}", sentence(&error))))?;
+    let carrier = |found: &Found| found.telegram.as_ref().ok().and_then(|telegram| telegram.carrier);
+    let table = |found: &Found| {
+        carrier(found)
+            .map(|carrier| probe::meter_table(bus, &found.device.to_string(), carrier, "mbus", Ratio::default()))
+    };
+    let devices = findings.found.iter().map(|found| {
+        json!({
+            "unit": found.device.to_string(),
+            "carrier": carrier(found),
+            "answer": hex::encode(&found.answer),
+            "says": found.telegram.as_ref().ok().map(TelegramView::of),
+            "refused": found.telegram.as_ref().err().map(ToString::to_string),
+            "meter": table(found),
+        })
+    });
+    let document = json!({
+        "devices": devices.collect::<Vec<_>>(),
+        "indistinct": findings.indistinct,
+        "selections": findings.selections,
+    });
+    context.out.show(&document, |out| {
+        let shown = |found: &Found| match &found.telegram {
+            Ok(telegram) => or_dash(telegram.register().map(|register| register.content.to_string())),
+            Err(refused) => refused.to_string(),
+        };
+        let rows = findings.found.iter().map(|found| [found.device.to_string(), or_dash(carrier(found)), shown(found)]);
+        let mut text = vec![out.table([t!("address"), t!("carrier"), t!("register")], rows.collect())];
+        text.extend(findings.indistinct.iter().map(|number| {
+            format!(
+                "note: {number} is answered by several devices at once, or through noise: ask with all sixteen digits, \
+                 --unit {number}MMMMVVTT (maker, version, medium)"
+            )
+        }));
+        if findings.found.len() >= MAX_DEVICES {
+            text.push(format!("note: {MAX_DEVICES} devices are as many as a segment has: there may be more"));
+        }
+        text.extend(findings.found.iter().filter_map(table));
+        text.join("\n")
+    });
+    if findings.found.is_empty() && findings.indistinct.is_empty() {
+        return Err(Failure::new("gateway/nobody", "no device on the bus acknowledges a selection").next(
+            "check cable, speed and format; a device without a printed number answers to --unit 0 to 250 alone",
+        ));
+    }
+    Ok(())
+}

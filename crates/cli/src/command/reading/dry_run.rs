@@ -1,0 +1,134 @@
+//! What would become of readings: by the ledger's own rules, from what it knows of their meters now. Nothing is submitted.
+
+use super::{Series, key_of};
+use crate::chinese;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::or_dash;
+use crate::text::{self, Lang};
+use crate::{t, units};
+use serde_json::json;
+use utilidor_sdk::Account;
+use utilidor_types::meter::{MeterAuthority, RegisterLimits};
+use utilidor_types::{
+    AccountId, Carrier, MeterId, OcmfRecord, PrivateKey, Quantity, Reading, Refusal, Role, Timestamp,
+};
+use utilidor_view::MeterView;
+
+/// What would become of one line.
+struct Foretold {
+    line: u64,
+    meter: Option<MeterId>,
+    time: Option<Timestamp>,
+    register: Option<(Quantity, Carrier)>,
+    /// What would be certified: what has passed since the reading before.
+    certified: Option<Quantity>,
+    /// Why it would not be certified: the code and the sentence.
+    refused: Option<(String, String)>,
+}
+
+/// Shows line by line what would become of readings, and of lines that say none.
+pub async fn foretell(
+    account: &Account,
+    series: &[Series],
+    wrong: &[(u64, Failure)],
+    keys: Option<&[PrivateKey]>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let now = account.client().status().await?.time_ms;
+    let role = Role::MeterOperator;
+    let lacks_role = !account.client().account(account.id()).await?.roles.has(role);
+    let mut lines: Vec<Foretold> = wrong.iter().map(|(line, failure)| unread(*line, failure)).collect();
+    for Series { meter, readings } in series {
+        let whole = if lacks_role { Some(Refusal::MissingRole { role }) } else { of_meter(meter, keys, account.id()) };
+        let key = keys.map_or(Ok(None), |keys| key_of(meter, keys));
+        let limits = RegisterLimits { modulus: meter.register_modulus, capacity_per_hour: meter.capacity_per_hour };
+        let mut last = Reading { time: meter.read_ms, register: meter.register };
+        for (line, reading) in readings {
+            let outcome = match (&whole, &key) {
+                (Some(refusal), _) => Err(told(refusal)),
+                (None, Err(failure)) => Err(("usage".into(), failure.sentence().into())),
+                (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| told(&refusal)),
+            };
+            if outcome.is_ok() {
+                last = *reading;
+            }
+            lines.push(Foretold {
+                line: *line,
+                meter: Some(meter.meter),
+                time: Some(reading.time),
+                register: Some((reading.register, meter.carrier)),
+                certified: outcome.as_ref().ok().copied(),
+                refused: outcome.err(),
+            });
+        }
+    }
+    lines.sort_by_key(|line| line.line);
+    show(&lines, context);
+    let refused = lines.iter().filter(|line| line.refused.is_some()).count();
+    if refused == 0 {
+        return Ok(());
+    }
+    let all = lines.len();
+    Err(Failure::refused(
+        "reading/refused",
+        match text::lang() {
+            Lang::En => format!("{refused} of {all} lines would not be certified; nothing was submitted"),
+            Lang::Zh => format!("{all} 行中有 {refused} 行不会得到认证；未提交任何内容"),
+        },
+    ))
+}
+
+fn unread(line: u64, failure: &Failure) -> Foretold {
+    let refused = Some((failure.code().into(), failure.sentence().into()));
+    Foretold { line, meter: None, time: None, register: None, certified: None, refused }
+}
+
+fn told(refusal: &Refusal) -> (String, String) {
+    (refusal.code().into(), chinese::refusal(refusal, text::lang()))
+}
+
+/// Why none of a meter's readings would be certified. Where no keys are said, devices bring their own signatures.
+fn of_meter(meter: &MeterView, keys: Option<&[PrivateKey]>, account: AccountId) -> Option<Refusal> {
+    let id = meter.meter;
+    match meter.authority {
+        _ if meter.retired => Some(Refusal::MeterRetired { meter: id }),
+        MeterAuthority::Gateway(gateway) if gateway != account => Some(Refusal::NotAuthority { meter: id }),
+        MeterAuthority::Meter(_) if keys.is_none() && !OcmfRecord::can_carry(meter.carrier) => {
+            Some(Refusal::RecordOfEnergy { meter: id, carrier: meter.carrier })
+        }
+        _ => None,
+    }
+}
+
+fn show(lines: &[Foretold], context: &Context) {
+    let documents: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            json!({
+                "line": line.line,
+                "meter": line.meter,
+                "time": line.time.map(Timestamp::to_rfc3339),
+                "register": line.register.map(|(register, _)| register),
+                "certified": line.certified,
+                "refused": line.refused.as_ref().map(|(code, why)| json!({ "code": code, "why": why })),
+            })
+        })
+        .collect();
+    context.out.show(&documents, |out| {
+        let rows = lines.iter().map(|line| {
+            let outcome = line.refused.as_ref().map(|(code, why)| format!("{why} [{code}]"));
+            let carrier = line.register.map(|(_, carrier)| carrier);
+            [
+                line.line.to_string(),
+                or_dash(line.meter),
+                or_dash(line.time.map(|time| out.time(time))),
+                or_dash(line.register.map(|(register, carrier)| units::quantity(register, carrier))),
+                or_dash(line.certified.map(|quantity| units::quantity_of(quantity, carrier))),
+                outcome.unwrap_or_else(|| out.word(t!("would_be_certified")).into()),
+            ]
+        });
+        let headings = [t!("line_number"), t!("meter"), t!("time"), t!("register"), t!("quantity"), t!("outcome")];
+        out.table(headings, rows.collect())
+    });
+}
