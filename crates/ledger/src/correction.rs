@@ -9,11 +9,12 @@
 //! purchase that is settled stays as it is. What no supply was open for stays on nobody's bill.
 //!
 //! Where the interval ends with the last reading, the device itself shows the right register from then on: the last register
-//! moves too, so that later readings fit. A demand that a wrong reading has caused is not found out by this.
+//! moves too, so that later readings fit. That goes for what the present device has brought; the register of one that is
+//! gone is nobody's any more. A demand that a wrong reading has caused is not found out by this.
 
 use crate::context::{Caller, Ledger};
 use crate::meter_record::{
-    Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, SupplyId, Take, total,
+    Device, Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, SupplyId, Take, total,
 };
 use crate::segment::Flow;
 use crate::share::common;
@@ -192,9 +193,13 @@ impl MeterState {
         self.registers.checked_sub(before)
     }
 
-    fn correct_device(&mut self, difference: &Difference, modulus: Quantity) {
-        let (register, moved, modulus) =
-            (u128::from(self.last.register.0), difference.flow.quantity.0, modulus.0.max(1));
+    /// The present device's register, by what of the difference is its own: the rest was shown by the one before it.
+    fn correct_device(&mut self, difference: &Difference, device: Device) {
+        let Flow { interval, quantity } = difference.flow;
+        let before = device.since.0.saturating_sub(interval.from.0);
+        let of_others = if before < interval.ms() { quantity.share_floor(before, interval.ms()) } else { quantity };
+        let moved = quantity.saturating_sub(of_others).0;
+        let (register, modulus) = (u128::from(self.last.register.0), device.register_modulus.0.max(1));
         let moved = u128::from(moved % modulus);
         let register = match difference.is_less {
             false => register + moved,
@@ -232,7 +237,7 @@ impl Ledger<'_> {
         }
 
         if interval.to == state.last.time {
-            state.correct_device(&difference, record.device.register_modulus);
+            state.correct_device(&difference, record.device);
         }
         self.events.push(Event::Corrected { meter, interval, certified, right, reason: reason.clone() });
         let mut adjusted = BTreeMap::new();

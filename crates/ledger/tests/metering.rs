@@ -420,3 +420,47 @@ fn a_correction_is_shared_by_time_between_the_tenants_of_its_interval() {
     world.pass_to(at(1, 5, 20));
     assert_eq!(free.0 - world.balance("bob").0.0, 80_000_000, "100 kWh at 0.80");
 }
+
+/// What is certified of the meter in all, after it was exchanged at 4:00 for one that begins at 0 and a correction was made
+/// of an interval, the new one having brought 10 kWh by 5:00 if it is read.
+fn exchanged_and_corrected(interval: Window, [certified, right]: [u64; 2], new_is_read: bool) -> (World, Quantity) {
+    let mut world = World::new();
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 1), 0), (at(1, 1, 2), 300 * KWH)]));
+    let exchange = Action::ExchangeMeter {
+        meter: meter_id(METER),
+        last: Reading { time: at(1, 1, 4), register: Quantity(500 * KWH) },
+        authority: MeterAuthority::Gateway(account("gateway")),
+        register_modulus: Quantity(1_000 * KWH),
+        register: Quantity(0),
+    };
+    world.done("operator", exchange);
+    if new_is_read {
+        world.done("gateway", world.readings(METER, &[(at(1, 1, 5), 10 * KWH)]));
+    }
+    world.done("operator", correction(interval, certified * KWH, right * KWH));
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 6), 20 * KWH)]));
+    let total = state_of(&world, METER).total();
+    (world, total)
+}
+
+#[test]
+fn a_correction_of_what_the_old_device_brought_last_does_not_move_the_new_devices_register() {
+    for right in [100, 150, 250] {
+        let (_, total) = exchanged_and_corrected(hours(1, 2, 4), [200, right], false);
+        assert_eq!(total, Quantity((300 + right + 20) * KWH), "{right} kWh are right");
+    }
+    let (_, total) = exchanged_and_corrected(hours(1, 1, 4), [500, 200], false);
+    assert_eq!(total, Quantity(220 * KWH), "of several of its intervals");
+}
+
+#[test]
+fn a_correction_over_both_devices_moves_the_new_ones_register_by_its_own_share() {
+    // A quarter of the difference is the last hour's: the new device's register goes back from 10 to 5 kWh, or on to 15.
+    for (right, total) in [(190, 300 + 190 + 15), (230, 300 + 230 + 5)] {
+        let (world, passed) =
+            exchanged_and_corrected(Window { from: at(1, 1, 1), to: at(1, 1, 5) }, [210, right], true);
+        assert_eq!(passed, Quantity((total) * KWH), "{right} kWh are right");
+        assert_eq!(state_of(&world, METER).last.register, Quantity(20 * KWH));
+    }
+}
