@@ -3,6 +3,7 @@
 mod world;
 
 use utilidor_ledger::record::{MeterRecord, MeterState};
+use utilidor_types::agreement::Substitute;
 use utilidor_types::genesis::Limits;
 use utilidor_types::meter::{MAX_CAPACITY_PER_HOUR, MeterAuthority};
 use utilidor_types::package::Band;
@@ -321,6 +322,10 @@ fn numbers_over_their_edges_are_refused_and_nothing_worse() {
 
 /// Alice buys 1,000 kWh of the roof for 10 January, measured by her meter, with a day of grace.
 fn purchase(world: &mut World) -> AgreementId {
+    bought_of(world, "p", Substitute::Nothing)
+}
+
+fn bought_of(world: &mut World, text: &str, substitute: Substitute) -> AgreementId {
     use utilidor_types::agreement::*;
     let lot = PurchaseLot {
         carrier: Carrier::Electricity,
@@ -335,11 +340,11 @@ fn purchase(world: &mut World) -> AgreementId {
         guarantee_permille: 0,
         tolerance_permille: 0,
         grace_ms: 86_400_000,
-        substitute: Substitute::Nothing,
+        substitute,
     });
     let terms = AgreementTerms::between(account("roof"), account("alice"), program);
-    let agreement = agreement_of("roof", "p");
-    let proposal = Action::ProposeAgreement { label: label("p"), terms: terms.clone(), signing_ms: 3_600_000 };
+    let agreement = agreement_of("roof", text);
+    let proposal = Action::ProposeAgreement { label: label(text), terms: terms.clone(), signing_ms: 3_600_000 };
     world.done("roof", proposal);
     world.done("alice", Action::SignAgreement { agreement, terms: terms.digest() });
     agreement
@@ -391,16 +396,6 @@ fn what_comes_less_is_taken_from_the_supply_before_the_purchase() {
     let (free, _) = world.balance("roof");
     world.pass_to(at(1, 12, 0));
     assert_eq!(world.balance("roof").0.0 - free.0, 540_000_000, "the purchase settles for what is right");
-}
-
-#[test]
-fn a_settled_purchase_stays_as_it_is_when_a_reading_is_corrected() {
-    let (mut world, _) = bought(900);
-    world.pass_to(at(1, 12, 0));
-    let balance = world.balance("roof");
-    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
-    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
-    assert_eq!(world.balance("roof"), balance);
 }
 
 #[test]
@@ -463,4 +458,87 @@ fn a_correction_over_both_devices_moves_the_new_ones_register_by_its_own_share()
         assert_eq!(passed, Quantity((total) * KWH), "{right} kWh are right");
         assert_eq!(state_of(&world, METER).last.register, Quantity(20 * KWH));
     }
+}
+
+#[test]
+fn a_settled_purchases_energy_is_not_credited_by_the_supply_that_never_billed_it() {
+    let (mut world, _) = bought(900);
+    world.pass_to(at(1, 12, 0));
+    let balance = world.balance("roof");
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
+    assert_eq!(adjusted(&events), []);
+    assert_eq!(world.balance("roof"), balance, "a settled purchase stays as it is");
+    world.done("gateway", world.readings(METER, &[(at(1, 11, 12), 1_100 * KWH), (at(1, 12, 0), 1_100 * KWH)]));
+    let free = world.balance("alice").0;
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(1, 12, 7));
+    let bill = free.0 - world.balance("alice").0.0;
+    // Of 200 kWh in twelve hours, those of seven hours at night, at 40 %, and the others at 0.80.
+    assert_eq!(bill, 104_000_000, "nothing of it is credited");
+}
+
+#[test]
+fn what_a_correction_took_off_a_settled_purchase_and_gives_back_is_charged_to_nobody() {
+    let (mut world, _) = bought(900);
+    world.pass_to(at(1, 12, 0));
+    world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
+    let events = world.done("operator", correction(hours(10, 10, 11), 800 * KWH, 950 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 50, 0)], "100 kWh of it are paid");
+    let events = world.done("operator", correction(hours(10, 10, 11), 950 * KWH, 800 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 50)], "and the supply credits what it charged");
+}
+
+#[test]
+fn a_supply_credits_what_a_settled_purchase_left_it_and_what_it_gave_back() {
+    let (mut world, _) = bought(1_300);
+    world.pass_to(at(1, 12, 0));
+    let events = world.done("operator", correction(hours(10, 10, 11), 1_300 * KWH, 900 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 300)]);
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 0));
+    assert_eq!(adjusted(&events), [], "all that is left was bought");
+}
+
+#[test]
+fn a_correction_over_bought_and_supplied_time_credits_no_more_than_the_supply_has_charged() {
+    let (mut world, _) = bought(1_000);
+    world.pass_to(at(1, 12, 0));
+    world.done("gateway", world.readings(METER, &[(at(1, 11, 1), 1_200 * KWH), (at(1, 12, 0), 1_200 * KWH)]));
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    // Half of the 1,200 kWh lie in the purchase's day, by time; the supply has charged 200 kWh of the other half.
+    let both = Window { from: at(1, 10, 0), to: at(1, 12, 0) };
+    let events = world.done("operator", correction(both, 1_200 * KWH, 0));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 200)]);
+    let again = correction(both, 1_200 * KWH, 0);
+    assert_eq!(world.refused("operator", again).code(), "meter/correction-out-of-range", "nothing is left of it");
+}
+
+#[test]
+fn of_two_settled_purchases_each_keeps_its_own() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    bought_of(&mut world, "p", Substitute::Nothing);
+    bought_of(&mut world, "q", Substitute::Nothing);
+    world.pass_to(at(1, 11, 0));
+    let readings = [(at(1, 10, 10), 0), (at(1, 10, 11), 2_100 * KWH), (at(1, 11, 0), 2_100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    world.pass_to(at(1, 12, 0));
+    let events = world.done("operator", correction(hours(10, 10, 11), 2_100 * KWH, 500 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
+    let events = world.done("operator", correction(hours(10, 10, 11), 500 * KWH, 2_200 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 200, 0)]);
+}
+
+#[test]
+fn what_a_substituted_purchase_counted_is_not_credited_by_the_supply_when_it_came_late_and_is_corrected() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    bought_of(&mut world, "p", Substitute::ProRata);
+    world.pass_to(at(1, 12, 0));
+    // All of it was counted without a reading: what comes now is absorbed, up to that.
+    let readings = [(at(1, 10, 10), 0), (at(1, 10, 11), 1_100 * KWH), (at(1, 11, 0), 1_100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    let events = world.done("operator", correction(hours(10, 10, 11), 1_100 * KWH, 700 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
+    let events = world.done("operator", correction(hours(10, 10, 11), 700 * KWH, 1_050 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 50, 0)]);
 }
