@@ -10,7 +10,9 @@
 
 use crate::context::Ledger;
 use crate::effect::Unfit;
-use crate::meter_record::{Filling, MeterBinding, MeterBindings, MeterState, Summed, Supply, SupplyId, Take, total};
+use crate::meter_record::{
+    Filling, MeterBinding, MeterBindings, MeterState, Settled, Summed, Supply, SupplyId, Take, total,
+};
 use crate::segment::MAX_TOLD_AT_BASE;
 use crate::share::common;
 use crate::store::{Place, Ruled};
@@ -30,10 +32,15 @@ impl Summed {
             Sum::Fill(volume) => {
                 Self::Fill(Filling { volume, takes: Bounded::empty(), left_over: Quantity::ZERO, ended: false })
             }
-            Sum::Rest { tariff, offset_minutes } => {
-                Self::Rest(Supply { tariff, offset_minutes, mark: None, level: None, passed: Quantity::ZERO })
-            }
-            Sum::Absorb(left) => Self::Absorb { left },
+            Sum::Rest { tariff, offset_minutes } => Self::Rest(Supply {
+                tariff,
+                offset_minutes,
+                mark: None,
+                level: None,
+                passed: Quantity::ZERO,
+                charged: Quantity::ZERO,
+            }),
+            Sum::Absorb(missing) => Self::Absorb(Settled { kept: Quantity::ZERO, left: Quantity::ZERO, missing }),
         }
     }
 }
@@ -42,7 +49,7 @@ impl MeterBinding {
     /// Whether its number can be used again for a binding from `at` on: it waits only for the meter to pass its end.
     fn is_ended_by(&self, at: Timestamp) -> bool {
         match &self.sum {
-            Summed::Absorb { .. } => true,
+            Summed::Absorb(_) => true,
             Summed::Fill(filling) => filling.ended,
             Summed::Rest(_) => self.window.to <= at,
         }
@@ -58,14 +65,14 @@ impl MeterBindings {
     fn find_supply(&mut self, id: SupplyId) -> Result<&mut Supply, Unfit> {
         match &mut self.find(id)?.sum {
             Summed::Rest(supply) => Ok(supply),
-            Summed::Absorb { .. } | Summed::Fill(_) => Err(Unfit::Binding),
+            Summed::Absorb(_) | Summed::Fill(_) => Err(Unfit::Binding),
         }
     }
 
     /// Whether an agreement still counts on the meter: a window that is not over, or a purchase that is not settled.
     pub(crate) fn is_in_use(&self, now: Timestamp) -> bool {
         self.bindings.iter().any(|binding| match &binding.sum {
-            Summed::Absorb { .. } => false,
+            Summed::Absorb(_) => false,
             Summed::Fill(filling) => !filling.ended,
             Summed::Rest(_) => binding.window.to > now,
         })
@@ -211,10 +218,19 @@ impl Ledger<'_> {
         let Summed::Fill(filling) = &binding.sum else { return Err(Unfit::Binding.into()) };
         let excess = filling.taken().checked_sub(keep).ok_or(Unfit::Binding)?;
         let returned = MeterBindings::give_back(&filling.takes, excess);
+        let settled = filling.settled(keep, absorb);
         if absorb > Quantity::ZERO && binding.window.to > base {
-            binding.sum = Summed::Absorb { left: absorb };
+            binding.sum = Summed::Absorb(settled);
         } else {
+            // What comes later in its window is not its any more.
+            let passed = Window { to: binding.window.to.min(base), ..binding.window };
             remove(bindings, place);
+            bindings.remember(passed, settled);
+        }
+        for take in &returned {
+            if let Some(charged) = take.supply.and_then(|supply| bindings.charged_mut(supply)) {
+                *charged = Quantity(charged.0.saturating_add(total(&take.bands).0));
+            }
         }
         let nobodys = returned.iter().filter(|take| take.supply.is_none()).map(|take| total(&take.bands).0);
         bindings.unsupplied = Quantity(nobodys.fold(bindings.unsupplied.0, u64::saturating_add));
@@ -262,7 +278,7 @@ impl Ledger<'_> {
         let shares = bindings.share_out(passed, open);
         let filled = match &bindings.bindings[place].sum {
             Summed::Fill(filling) => filling.bands().ok_or(Refusal::Overflow)?,
-            Summed::Absorb { .. } | Summed::Rest(_) => Bands::ZERO,
+            Summed::Absorb(_) | Summed::Rest(_) => Bands::ZERO,
         };
         let part = shares.taken.iter().find(|(taker, _)| *taker == place).map_or(Bands::ZERO, |(_, bands)| *bands);
         let bands = filled.checked_add(&part).ok_or(Refusal::Overflow)?;

@@ -6,14 +6,18 @@
 //! out already goes the way that it would have gone: what comes more first to what is to absorb it, then to purchases that
 //! are not settled, up to their volume, and the rest to the supply of that time; what comes less is taken from the supply
 //! first, as far as purchases had left it anything, then from purchases that are not settled, the last signed first. A
-//! purchase that is settled stays as it is. What no supply was open for stays on nobody's bill.
+//! purchase that is settled stays as it is: what it took is not credited by the supply, which has never billed it, and comes
+//! to it first if it is found to have flowed after all (see `settled`). A supply never credits more than it has charged in all:
+//! what is beyond that, where a correction spans both, is what was bought in the correction's interval. What no supply was
+//! open for stays on nobody's bill.
 //!
 //! Where the interval ends with the last reading, the device itself shows the right register from then on: the last register
-//! moves too, so that later readings fit. A demand that a wrong reading has caused is not found out by this.
+//! moves too, so that later readings fit. That goes for what the present device has brought; the register of one that is
+//! gone is nobody's any more. A demand that a wrong reading has caused is not found out by this.
 
 use crate::context::{Caller, Ledger};
 use crate::meter_record::{
-    Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, SupplyId, Take, total,
+    Device, Filling, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, SupplyId, Take, total,
 };
 use crate::segment::Flow;
 use crate::share::common;
@@ -99,8 +103,8 @@ impl MeterBindings {
         let open = self.bindings.iter().filter_map(move |binding| {
             let supply = binding.supply()?;
             let window = Window { to: binding.window.to.min(base), ..binding.window };
-            let Supply { tariff, offset_minutes, passed, .. } = *supply;
-            Some(PastSupply { supply: binding.id(), window, tariff, offset_minutes, passed })
+            let Supply { tariff, offset_minutes, passed, charged, .. } = *supply;
+            Some(PastSupply { supply: binding.id(), window, tariff, offset_minutes, passed, charged })
         });
         self.past.iter().copied().chain(open).filter(|supply| !supply.window.is_empty())
     }
@@ -109,6 +113,7 @@ impl MeterBindings {
     fn parts(&self, interval: Window) -> Vec<Part> {
         let windows = self.bindings.iter().map(|binding| binding.window);
         let windows = windows.chain(self.supplies().map(|supply| supply.window));
+        let windows = windows.chain(self.settled.iter().map(|(window, _)| *window));
         let mut cuts: Vec<Timestamp> = windows.flat_map(|window| [window.from, window.to]).collect();
         cuts.retain(|cut| interval.from < *cut && *cut < interval.to);
         cuts.extend([interval.from, interval.to]);
@@ -122,45 +127,71 @@ impl MeterBindings {
     /// What comes more in a part: how much is left for the supply.
     fn take_more(&mut self, part: &Part, bands: Bands, adjusted: &mut BTreeMap<SupplyId, Adjusted>) -> Option<Bands> {
         let supply = part.supply.map(|supply| supply.supply);
+        let mut bands = bands;
+        for settled in self.settled_in(part.window) {
+            bands = bands.checked_sub(&settled.take(&bands))?;
+        }
         let taken = self.share_out(bands, part.window);
         let left = total(&taken.rest);
         for (place, bands) in taken.taken {
             let binding = &mut self.bindings.as_mut_slice()[place];
             let id = binding.id();
             match &mut binding.sum {
-                Summed::Absorb { left } => *left = left.saturating_sub(total(&bands)),
                 Summed::Fill(filling) => {
                     filling.take_more(supply, part.window, &bands)?;
                     filling.left_over = filling.left_over.checked_add(left)?;
                     note(adjusted, id, part.window, &bands, &Bands::ZERO)?;
                 }
-                Summed::Rest(_) => {}
+                // What is missing of those was taken first.
+                Summed::Absorb(_) | Summed::Rest(_) => {}
             }
+        }
+        for settled in self.settled_in(part.window) {
+            settled.left = settled.left.checked_add(left)?;
         }
         Some(taken.rest)
     }
 
     /// What comes less in a part: how much of it the supply loses.
     fn take_less(&mut self, part: &Part, bands: Bands, adjusted: &mut BTreeMap<SupplyId, Adjusted>) -> Option<Bands> {
-        let holds = |window: Window| common(window, part.window) == Some(part.window);
-        let mut fillings: Vec<(SupplyId, &mut Filling)> = Vec::new();
-        for binding in self.bindings.as_mut_slice().iter_mut().filter(|binding| holds(binding.window)) {
-            let id = binding.id();
-            if let Summed::Fill(filling) = &mut binding.sum {
-                fillings.push((id, filling));
-            }
-        }
-        // The last of them has seen what was left for the supply.
-        let Some((_, last)) = fillings.last() else { return Some(bands) };
-        let of_supply = share(&bands, last.left_over);
-        let mut rest = bands.checked_sub(&of_supply)?;
-        for (id, filling) in fillings.into_iter().rev() {
+        let mut left: Vec<Quantity> = self.settled_in(part.window).map(|settled| settled.left).collect();
+        let serving = self.bindings.as_mut_slice().iter_mut().filter(|binding| binding.holds(part.window));
+        let fillings = serving.filter_map(|binding| match &mut binding.sum {
+            Summed::Fill(filling) => Some(filling),
+            Summed::Absorb(_) | Summed::Rest(_) => None,
+        });
+        let fillings: Vec<&mut Filling> = fillings.collect();
+        // Each has seen what was left for the supply in its own window.
+        left.extend(fillings.iter().map(|filling| filling.left_over));
+        let Some(left) = left.into_iter().min() else { return Some(bands) };
+        let of_supply = share(&bands, left);
+        for filling in fillings {
             filling.left_over = filling.left_over.saturating_sub(total(&of_supply));
-            let less = filling.take_less(part.window, total(&rest))?;
-            note(adjusted, id, part.window, &Bands::ZERO, &less)?;
+        }
+        for settled in self.settled_in(part.window) {
+            settled.left = settled.left.saturating_sub(total(&of_supply));
+        }
+        let rest = self.take_bought(part.window, bands.checked_sub(&of_supply)?, adjusted)?;
+        of_supply.checked_add(&rest)
+    }
+
+    /// What comes less of what was bought in a part: first of purchases that are not settled, the last signed first; gives what
+    /// is nobody's of these.
+    fn take_bought(
+        &mut self,
+        part: Window,
+        bands: Bands,
+        adjusted: &mut BTreeMap<SupplyId, Adjusted>,
+    ) -> Option<Bands> {
+        let mut rest = bands;
+        for binding in self.bindings.as_mut_slice().iter_mut().rev().filter(|binding| binding.holds(part)) {
+            let id = binding.id();
+            let Summed::Fill(filling) = &mut binding.sum else { continue };
+            let less = filling.take_less(part, total(&rest))?;
+            note(adjusted, id, part, &Bands::ZERO, &less)?;
             rest = rest.checked_sub(&share(&rest, total(&less)))?;
         }
-        of_supply.checked_add(&rest)
+        self.miss(part, rest)
     }
 }
 
@@ -192,9 +223,13 @@ impl MeterState {
         self.registers.checked_sub(before)
     }
 
-    fn correct_device(&mut self, difference: &Difference, modulus: Quantity) {
-        let (register, moved, modulus) =
-            (u128::from(self.last.register.0), difference.flow.quantity.0, modulus.0.max(1));
+    /// The present device's register, by what of the difference is its own: the rest was shown by the one before it.
+    fn correct_device(&mut self, difference: &Difference, device: Device) {
+        let Flow { interval, quantity } = difference.flow;
+        let before = device.since.0.saturating_sub(interval.from.0);
+        let of_others = if before < interval.ms() { quantity.share_floor(before, interval.ms()) } else { quantity };
+        let moved = quantity.saturating_sub(of_others).0;
+        let (register, modulus) = (u128::from(self.last.register.0), device.register_modulus.0.max(1));
         let moved = u128::from(moved % modulus);
         let register = match difference.is_less {
             false => register + moved,
@@ -232,7 +267,7 @@ impl Ledger<'_> {
         }
 
         if interval.to == state.last.time {
-            state.correct_device(&difference, record.device.register_modulus);
+            state.correct_device(&difference, record.device);
         }
         self.events.push(Event::Corrected { meter, interval, certified, right, reason: reason.clone() });
         let mut adjusted = BTreeMap::new();
@@ -257,26 +292,45 @@ impl Ledger<'_> {
         closed: Window,
     ) -> Ruled<BTreeMap<SupplyId, Adjusted>> {
         let mut adjusted = BTreeMap::new();
-        for part in bound.parts(closed) {
+        let parts = bound.parts(closed);
+        let mut beyond: BTreeMap<SupplyId, Bands> = BTreeMap::new();
+        for part in &parts {
             let (tariff, offset_minutes) =
                 part.supply.map_or((None, 0), |supply| (supply.tariff, supply.offset_minutes));
             let bands = self.bands_of(&difference.flow, part.window, tariff, offset_minutes)?;
             let supplys = match difference.is_less {
-                false => bound.take_more(&part, bands, &mut adjusted),
-                true => bound.take_less(&part, bands, &mut adjusted),
+                false => bound.take_more(part, bands, &mut adjusted),
+                true => bound.take_less(part, bands, &mut adjusted),
             };
             let supplys = supplys.ok_or(Refusal::Overflow)?;
-            if let Some(supply) = part.supply {
-                let passed = bound.passed_mut(supply.supply).ok_or(Refusal::CorrectionOutOfRange { meter })?;
-                let all = match difference.is_less {
-                    false => passed
-                        .checked_add(total(&bands))
-                        .filter(|all| *all <= record.limits().most_in(supply.window.ms())),
-                    true => passed.checked_sub(total(&bands)),
-                };
-                *passed = all.ok_or(Refusal::CorrectionOutOfRange { meter })?;
-                let (more, less) = if difference.is_less { (Bands::ZERO, supplys) } else { (supplys, Bands::ZERO) };
-                note(&mut adjusted, supply.supply, part.window, &more, &less).ok_or(Refusal::Overflow)?;
+            let Some(supply) = part.supply else { continue };
+            let out_of_range = Refusal::CorrectionOutOfRange { meter };
+            let (passed, charged) = bound.passed_mut(supply.supply).ok_or(out_of_range.clone())?;
+            let all = match difference.is_less {
+                false => passed.checked_add(total(&bands)).filter(|all| *all <= record.limits().most_in(supply.window.ms())),
+                true => passed.checked_sub(total(&bands)),
+            };
+            *passed = all.ok_or(out_of_range)?;
+            let (more, less) = match difference.is_less {
+                false => (supplys, Bands::ZERO),
+                true => (Bands::ZERO, share(&supplys, *charged)),
+            };
+            *charged = charged.checked_add(total(&more)).ok_or(Refusal::Overflow)?.saturating_sub(total(&less));
+            note(&mut adjusted, supply.supply, part.window, &more, &less).ok_or(Refusal::Overflow)?;
+            if difference.is_less {
+                let rest = supplys.checked_sub(&less).ok_or(Refusal::Overflow)?;
+                let sum = beyond.entry(supply.supply).or_insert(Bands::ZERO);
+                *sum = sum.checked_add(&rest).ok_or(Refusal::Overflow)?;
+            }
+        }
+
+        for (supply, mut rest) in beyond.into_iter().filter(|(_, rest)| !rest.is_zero()) {
+            let of_supply = |part: &&Part| part.supply.is_some_and(|of| of.supply == supply);
+            for part in parts.iter().filter(of_supply) {
+                rest = bound.take_bought(part.window, rest, &mut adjusted).ok_or(Refusal::Overflow)?;
+            }
+            if !rest.is_zero() {
+                return Err(Refusal::CorrectionOutOfRange { meter }.into());
             }
         }
         Ok(adjusted)

@@ -21,7 +21,7 @@
 //! | `package`, `subscription`, `prepayment` | the retail products |
 //! | `due` | the calendar of things that happen by themselves |
 //! | `meter`, `reading`, `correction` | measurement certification |
-//! | `binding`, `segment`, `share` | what meters serve, and what passes them between two marks |
+//! | `binding`, `segment`, `share`, `settled` | what meters serve, what passes them between two marks, what was bought |
 //! | [`memory`] | a state without a disk under it, for tests and benchmarks |
 //!
 //! Deliberately absent: which programs there are (`utilidor_program`), clocks, randomness, floats, hash-map order, async,
@@ -58,6 +58,7 @@ mod reading;
 pub mod record;
 mod registry;
 mod segment;
+mod settled;
 mod share;
 mod statement;
 pub mod store;

@@ -13,6 +13,8 @@ use utilidor_types::{
 pub const MAX_TAKES: usize = 8;
 /// Most supplies that a meter remembers after they have ended, for corrections.
 pub const MAX_PAST_SUPPLIES: usize = 8;
+/// Most settled purchases that a meter tells apart, for corrections.
+pub const MAX_SETTLED: usize = 16;
 /// Stands for no mark: a time that no reading reaches.
 pub const NO_MARK: Timestamp = Timestamp::LARGEST;
 /// Stands for no level: a quantity that no meter reaches.
@@ -82,6 +84,8 @@ pub struct MeterBindings {
     pub bindings: Bounded<MeterBinding, MAX_METER_AGREEMENTS>,
     /// Supplies that the meter has passed the end of, the last one last.
     pub past: Bounded<PastSupply, MAX_PAST_SUPPLIES>,
+    /// Purchases that are settled, as far as the meter had passed their windows, in order of time.
+    pub settled: Bounded<(Window, Settled), MAX_SETTLED>,
 }
 
 /// A binding of an agreement to a meter.
@@ -103,11 +107,8 @@ pub type SupplyId = (AgreementId, u8);
 /// How a binding is summed, and what it has come to.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Summed {
-    /// What a statement has counted already without a reading.
-    Absorb {
-        /// So much of it has not come yet.
-        left: Quantity,
-    },
+    /// What a statement has counted already without a reading: a settled purchase whose window the meter has not passed.
+    Absorb(Settled),
     /// A purchase.
     Fill(Filling),
     /// A supply.
@@ -125,6 +126,17 @@ pub struct Filling {
     pub left_over: Quantity,
     /// Whether it was ended without being settled: it goes when the meter has passed its window.
     pub ended: bool,
+}
+
+/// A purchase that is settled: it stays what it is, whatever is corrected (see `settled`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Settled {
+    /// What it took and keeps.
+    pub kept: Quantity,
+    /// What passed in its window and was the supply's, or nobody's, in the end.
+    pub left: Quantity,
+    /// What it has counted and has not passed the meter.
+    pub missing: Quantity,
 }
 
 /// What a purchase took within a period of a supply.
@@ -153,6 +165,8 @@ pub struct Supply {
     pub level: Option<Quantity>,
     /// What has passed in its time, as far as it is worked out: corrections cannot take back more.
     pub passed: Quantity,
+    /// What of it was left for the supply: corrections cannot have it credit more.
+    pub charged: Quantity,
 }
 
 /// A supply that is over.
@@ -168,6 +182,8 @@ pub struct PastSupply {
     pub offset_minutes: i16,
     /// What has passed in its time.
     pub passed: Quantity,
+    /// What of it was left for the supply.
+    pub charged: Quantity,
 }
 
 impl MeterState {
@@ -216,7 +232,9 @@ mod tests {
         let takes = vec![take; MAX_TAKES].try_into().unwrap();
         let fill = Summed::Fill(Filling { volume: most, takes, left_over: most, ended: true });
         let binding = MeterBinding { agreement: supply.0, number: 1, window, sum: fill };
-        let past = PastSupply { supply, window, tariff: Some(tariff), offset_minutes: 840, passed: most };
+        let past =
+            PastSupply { supply, window, tariff: Some(tariff), offset_minutes: 840, passed: most, charged: most };
+        let settled = Settled { kept: most, left: most, missing: most };
         let bindings = MeterBindings {
             base: NO_MARK,
             registers: Bands([most; 5]),
@@ -225,6 +243,7 @@ mod tests {
             unsupplied: most,
             bindings: vec![binding; MAX_METER_AGREEMENTS].try_into().unwrap(),
             past: vec![past; MAX_PAST_SUPPLIES].try_into().unwrap(),
+            settled: vec![(window, settled); MAX_SETTLED].try_into().unwrap(),
         };
         assert!(encode(&bindings).len() <= crate::store::MAX_RECORD_BYTES);
     }

@@ -19,7 +19,7 @@
 
 use crate::context::Ledger;
 use crate::meter_record::{
-    MAX_PAST_SUPPLIES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Summed, Supply,
+    MAX_PAST_SUPPLIES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Settled, Summed, Supply,
     SupplyId, total,
 };
 use crate::share::common;
@@ -81,6 +81,7 @@ impl MeterBindings {
             unsupplied: state.total(),
             bindings: Bounded::empty(),
             past: Bounded::empty(),
+            settled: Bounded::empty(),
         }
     }
 
@@ -89,15 +90,21 @@ impl MeterBindings {
         self.bindings.iter().rposition(|binding| binding.id() == id)
     }
 
-    /// What has passed in the time of a supply that the meter remembers.
-    pub(crate) fn passed_mut(&mut self, id: SupplyId) -> Option<&mut Quantity> {
+    /// What has passed in the time of a supply that the meter remembers, and what of it was left for the supply.
+    pub(crate) fn passed_mut(&mut self, id: SupplyId) -> Option<(&mut Quantity, &mut Quantity)> {
         let present = self.bindings.as_mut_slice().iter_mut().rev().filter(|binding| binding.id() == id);
         let mut present = present.filter_map(|binding| match &mut binding.sum {
-            Summed::Rest(supply) => Some(&mut supply.passed),
-            Summed::Fill(_) | Summed::Absorb { .. } => None,
+            Summed::Rest(supply) => Some((&mut supply.passed, &mut supply.charged)),
+            Summed::Fill(_) | Summed::Absorb(_) => None,
         });
         let past = self.past.as_mut_slice().iter_mut().rev();
-        present.next().or_else(|| past.filter(|past| past.supply == id).map(|past| &mut past.passed).next())
+        present
+            .next()
+            .or_else(|| past.filter(|past| past.supply == id).map(|past| (&mut past.passed, &mut past.charged)).next())
+    }
+
+    pub(crate) fn charged_mut(&mut self, id: SupplyId) -> Option<&mut Quantity> {
+        self.passed_mut(id).map(|(_, charged)| charged)
     }
 
     /// The supply that what comes after the base is charged to.
@@ -170,6 +177,7 @@ impl MeterBindings {
             waiting.mark = waiting.mark.filter(|mark| *mark > base);
             if Some(id) == supply {
                 waiting.passed = Quantity(waiting.passed.0.saturating_add(total(passed).0));
+                waiting.charged = Quantity(waiting.charged.0.saturating_add(total(rest).0));
                 let left = waiting.level.map(|level| level.saturating_sub(total(rest)));
                 waiting.level = left.filter(|level| *level > Quantity::ZERO);
             }
@@ -177,7 +185,7 @@ impl MeterBindings {
         self.let_go();
     }
 
-    /// Lets go of bindings that nothing more can come of. Supplies are remembered for corrections.
+    /// Lets go of bindings that nothing more can come of. Supplies and what was bought are remembered for corrections.
     pub(crate) fn let_go(&mut self) {
         let base = self.base;
         if !self.bindings.iter().any(|binding| binding.is_over(base)) {
@@ -186,12 +194,24 @@ impl MeterBindings {
         let over = self.bindings.iter().filter(|binding| binding.is_over(base));
         let past = over.filter(|binding| !binding.window.is_empty()).filter_map(|binding| {
             let supply = binding.supply()?;
-            let Supply { tariff, offset_minutes, passed, .. } = *supply;
-            Some(PastSupply { supply: binding.id(), window: binding.window, tariff, offset_minutes, passed })
+            let Supply { tariff, offset_minutes, passed, charged, .. } = *supply;
+            Some(PastSupply { supply: binding.id(), window: binding.window, tariff, offset_minutes, passed, charged })
         });
+        let bought = self.bindings.iter().filter(|binding| binding.is_over(base)).filter_map(|binding| {
+            let settled = match &binding.sum {
+                Summed::Absorb(settled) => *settled,
+                Summed::Fill(filling) => filling.settled(filling.taken(), Quantity::ZERO),
+                Summed::Rest(_) => return None,
+            };
+            Some((Window { to: binding.window.to.min(base), ..binding.window }, settled))
+        });
+        let bought: Vec<(Window, Settled)> = bought.collect();
         let mut all: Vec<PastSupply> = self.past.iter().copied().chain(past).collect();
         let all = all.split_off(all.len().saturating_sub(MAX_PAST_SUPPLIES));
         self.past = Bounded::new(all).unwrap_or_default();
+        for (window, settled) in bought {
+            self.remember(window, settled);
+        }
         self.bindings.retain(|binding| !binding.is_over(base));
     }
 

@@ -35,7 +35,7 @@ impl MeterBinding {
     pub(crate) fn supply(&self) -> Option<&Supply> {
         match &self.sum {
             Summed::Rest(supply) => Some(supply),
-            Summed::Absorb { .. } | Summed::Fill(_) => None,
+            Summed::Absorb(_) | Summed::Fill(_) => None,
         }
     }
 
@@ -46,7 +46,7 @@ impl MeterBinding {
     /// What it may still take before the supply; none: it is the supply.
     pub(crate) fn room(&self) -> Option<Quantity> {
         match &self.sum {
-            Summed::Absorb { left } => Some(*left),
+            Summed::Absorb(settled) => Some(settled.missing),
             Summed::Fill(filling) => Some(filling.room()),
             Summed::Rest(_) => None,
         }
@@ -55,7 +55,7 @@ impl MeterBinding {
     /// Absorbing comes before purchases.
     const fn rank(&self) -> u8 {
         match self.sum {
-            Summed::Absorb { .. } => 0,
+            Summed::Absorb(_) => 0,
             Summed::Fill(_) => 1,
             Summed::Rest(_) => 2,
         }
@@ -65,7 +65,7 @@ impl MeterBinding {
     pub(crate) fn is_over(&self, base: Timestamp) -> bool {
         let passed = self.window.to <= base;
         match &self.sum {
-            Summed::Absorb { left } => passed || *left == Quantity::ZERO,
+            Summed::Absorb(settled) => passed || settled.missing == Quantity::ZERO,
             Summed::Fill(filling) => passed && filling.ended,
             Summed::Rest(_) => passed,
         }
@@ -174,7 +174,10 @@ impl MeterBindings {
         let left = total(&shares.rest);
         for (place, bands) in &shares.taken {
             match &mut self.bindings.as_mut_slice()[*place].sum {
-                Summed::Absorb { left } => *left = left.saturating_sub(total(bands)),
+                Summed::Absorb(settled) => {
+                    settled.left = settled.left.checked_add(left)?;
+                    settled.take(bands);
+                }
                 Summed::Fill(filling) => {
                     filling.left_over = filling.left_over.checked_add(left)?;
                     if !bands.is_zero() {

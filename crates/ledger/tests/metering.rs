@@ -3,6 +3,7 @@
 mod world;
 
 use utilidor_ledger::record::{MeterRecord, MeterState};
+use utilidor_types::agreement::Substitute;
 use utilidor_types::genesis::Limits;
 use utilidor_types::meter::{MAX_CAPACITY_PER_HOUR, MeterAuthority};
 use utilidor_types::package::Band;
@@ -321,6 +322,10 @@ fn numbers_over_their_edges_are_refused_and_nothing_worse() {
 
 /// Alice buys 1,000 kWh of the roof for 10 January, measured by her meter, with a day of grace.
 fn purchase(world: &mut World) -> AgreementId {
+    bought_of(world, "p", Substitute::Nothing)
+}
+
+fn bought_of(world: &mut World, text: &str, substitute: Substitute) -> AgreementId {
     use utilidor_types::agreement::*;
     let lot = PurchaseLot {
         carrier: Carrier::Electricity,
@@ -335,11 +340,11 @@ fn purchase(world: &mut World) -> AgreementId {
         guarantee_permille: 0,
         tolerance_permille: 0,
         grace_ms: 86_400_000,
-        substitute: Substitute::Nothing,
+        substitute,
     });
     let terms = AgreementTerms::between(account("roof"), account("alice"), program);
-    let agreement = agreement_of("roof", "p");
-    let proposal = Action::ProposeAgreement { label: label("p"), terms: terms.clone(), signing_ms: 3_600_000 };
+    let agreement = agreement_of("roof", text);
+    let proposal = Action::ProposeAgreement { label: label(text), terms: terms.clone(), signing_ms: 3_600_000 };
     world.done("roof", proposal);
     world.done("alice", Action::SignAgreement { agreement, terms: terms.digest() });
     agreement
@@ -394,16 +399,6 @@ fn what_comes_less_is_taken_from_the_supply_before_the_purchase() {
 }
 
 #[test]
-fn a_settled_purchase_stays_as_it_is_when_a_reading_is_corrected() {
-    let (mut world, _) = bought(900);
-    world.pass_to(at(1, 12, 0));
-    let balance = world.balance("roof");
-    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
-    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
-    assert_eq!(world.balance("roof"), balance);
-}
-
-#[test]
 fn a_correction_is_shared_by_time_between_the_tenants_of_its_interval() {
     let mut world = World::new();
     world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
@@ -419,4 +414,131 @@ fn a_correction_is_shared_by_time_between_the_tenants_of_its_interval() {
     let free = world.balance("bob").0;
     world.pass_to(at(1, 5, 20));
     assert_eq!(free.0 - world.balance("bob").0.0, 80_000_000, "100 kWh at 0.80");
+}
+
+/// What is certified of the meter in all, after it was exchanged at 4:00 for one that begins at 0 and a correction was made
+/// of an interval, the new one having brought 10 kWh by 5:00 if it is read.
+fn exchanged_and_corrected(interval: Window, [certified, right]: [u64; 2], new_is_read: bool) -> (World, Quantity) {
+    let mut world = World::new();
+    world.now = at(1, 1, 12);
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 1), 0), (at(1, 1, 2), 300 * KWH)]));
+    let exchange = Action::ExchangeMeter {
+        meter: meter_id(METER),
+        last: Reading { time: at(1, 1, 4), register: Quantity(500 * KWH) },
+        authority: MeterAuthority::Gateway(account("gateway")),
+        register_modulus: Quantity(1_000 * KWH),
+        register: Quantity(0),
+    };
+    world.done("operator", exchange);
+    if new_is_read {
+        world.done("gateway", world.readings(METER, &[(at(1, 1, 5), 10 * KWH)]));
+    }
+    world.done("operator", correction(interval, certified * KWH, right * KWH));
+    world.done("gateway", world.readings(METER, &[(at(1, 1, 6), 20 * KWH)]));
+    let total = state_of(&world, METER).total();
+    (world, total)
+}
+
+#[test]
+fn a_correction_of_what_the_old_device_brought_last_does_not_move_the_new_devices_register() {
+    for right in [100, 150, 250] {
+        let (_, total) = exchanged_and_corrected(hours(1, 2, 4), [200, right], false);
+        assert_eq!(total, Quantity((300 + right + 20) * KWH), "{right} kWh are right");
+    }
+    let (_, total) = exchanged_and_corrected(hours(1, 1, 4), [500, 200], false);
+    assert_eq!(total, Quantity(220 * KWH), "of several of its intervals");
+}
+
+#[test]
+fn a_correction_over_both_devices_moves_the_new_ones_register_by_its_own_share() {
+    // A quarter of the difference is the last hour's: the new device's register goes back from 10 to 5 kWh, or on to 15.
+    for (right, total) in [(190, 300 + 190 + 15), (230, 300 + 230 + 5)] {
+        let (world, passed) =
+            exchanged_and_corrected(Window { from: at(1, 1, 1), to: at(1, 1, 5) }, [210, right], true);
+        assert_eq!(passed, Quantity((total) * KWH), "{right} kWh are right");
+        assert_eq!(state_of(&world, METER).last.register, Quantity(20 * KWH));
+    }
+}
+
+#[test]
+fn a_settled_purchases_energy_is_not_credited_by_the_supply_that_never_billed_it() {
+    let (mut world, _) = bought(900);
+    world.pass_to(at(1, 12, 0));
+    let balance = world.balance("roof");
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
+    assert_eq!(adjusted(&events), []);
+    assert_eq!(world.balance("roof"), balance, "a settled purchase stays as it is");
+    world.done("gateway", world.readings(METER, &[(at(1, 11, 12), 1_100 * KWH), (at(1, 12, 0), 1_100 * KWH)]));
+    let free = world.balance("alice").0;
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(1, 12, 7));
+    let bill = free.0 - world.balance("alice").0.0;
+    // Of 200 kWh in twelve hours, those of seven hours at night, at 40 %, and the others at 0.80.
+    assert_eq!(bill, 104_000_000, "nothing of it is credited");
+}
+
+#[test]
+fn what_a_correction_took_off_a_settled_purchase_and_gives_back_is_charged_to_nobody() {
+    let (mut world, _) = bought(900);
+    world.pass_to(at(1, 12, 0));
+    world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 800 * KWH));
+    let events = world.done("operator", correction(hours(10, 10, 11), 800 * KWH, 950 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 50, 0)], "100 kWh of it are paid");
+    let events = world.done("operator", correction(hours(10, 10, 11), 950 * KWH, 800 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 50)], "and the supply credits what it charged");
+}
+
+#[test]
+fn a_supply_credits_what_a_settled_purchase_left_it_and_what_it_gave_back() {
+    let (mut world, _) = bought(1_300);
+    world.pass_to(at(1, 12, 0));
+    let events = world.done("operator", correction(hours(10, 10, 11), 1_300 * KWH, 900 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 300)]);
+    let events = world.done("operator", correction(hours(10, 10, 11), 900 * KWH, 0));
+    assert_eq!(adjusted(&events), [], "all that is left was bought");
+}
+
+#[test]
+fn a_correction_over_bought_and_supplied_time_credits_no_more_than_the_supply_has_charged() {
+    let (mut world, _) = bought(1_000);
+    world.pass_to(at(1, 12, 0));
+    world.done("gateway", world.readings(METER, &[(at(1, 11, 1), 1_200 * KWH), (at(1, 12, 0), 1_200 * KWH)]));
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    // Half of the 1,200 kWh lie in the purchase's day, by time; the supply has charged 200 kWh of the other half.
+    let both = Window { from: at(1, 10, 0), to: at(1, 12, 0) };
+    let events = world.done("operator", correction(both, 1_200 * KWH, 0));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 200)]);
+    let again = correction(both, 1_200 * KWH, 0);
+    assert_eq!(world.refused("operator", again).code(), "meter/correction-out-of-range", "nothing is left of it");
+}
+
+#[test]
+fn of_two_settled_purchases_each_keeps_its_own() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    bought_of(&mut world, "p", Substitute::Nothing);
+    bought_of(&mut world, "q", Substitute::Nothing);
+    world.pass_to(at(1, 11, 0));
+    let readings = [(at(1, 10, 10), 0), (at(1, 10, 11), 2_100 * KWH), (at(1, 11, 0), 2_100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    world.pass_to(at(1, 12, 0));
+    let events = world.done("operator", correction(hours(10, 10, 11), 2_100 * KWH, 500 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
+    let events = world.done("operator", correction(hours(10, 10, 11), 500 * KWH, 2_200 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 200, 0)]);
+}
+
+#[test]
+fn what_a_substituted_purchase_counted_is_not_credited_by_the_supply_when_it_came_late_and_is_corrected() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    bought_of(&mut world, "p", Substitute::ProRata);
+    world.pass_to(at(1, 12, 0));
+    // All of it was counted without a reading: what comes now is absorbed, up to that.
+    let readings = [(at(1, 10, 10), 0), (at(1, 10, 11), 1_100 * KWH), (at(1, 11, 0), 1_100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    let events = world.done("operator", correction(hours(10, 10, 11), 1_100 * KWH, 700 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 0, 100)]);
+    let events = world.done("operator", correction(hours(10, 10, 11), 700 * KWH, 1_050 * KWH));
+    assert_eq!(adjusted(&events), [(subscription_id(), 50, 0)]);
 }

@@ -216,9 +216,10 @@ impl<R: Respond> Host<R> {
     /// Lets time pass: what is due in between is done at its time, the hard end included.
     pub fn pass_to(&mut self, time: Timestamp) {
         let end = self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at);
-        while self.ended.is_none() {
+        loop {
+            let end = if self.ended.is_none() { end } else { MAX_TIMESTAMP };
             let next = self.scheduled.unwrap_or(MAX_TIMESTAMP).min(end);
-            if next > time {
+            if next > time || next == MAX_TIMESTAMP {
                 break;
             }
             self.now = self.now.max(next);
@@ -431,6 +432,9 @@ impl<R: Respond> Host<R> {
                 if self.pots.values().any(|pot| *pot > Money::ZERO) {
                     return Err(UNFIT);
                 }
+                if self.ended.is_none() {
+                    self.scheduled = None;
+                }
                 self.ended = Some(*status);
             }
             Effect::Sell(..) | Effect::Unsell(..) | Effect::Notify(_) => {}
@@ -499,6 +503,7 @@ impl<R: Respond> Host<R> {
             let _ = self.give(party, pot);
         }
         self.ended = Some(Status::Terminated);
+        self.scheduled = None;
     }
 }
 

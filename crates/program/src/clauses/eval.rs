@@ -7,8 +7,8 @@ use utilidor_types::money::ratio_half_even;
 use utilidor_types::price_index::{IndexRead, PublishedValue};
 use utilidor_types::time::HOUR_MS;
 
-/// Quantities of a period: the hours in no band first.
-pub type Brought = [u64; 1 + super::MAX_BANDS];
+/// Quantities of a period: the hours in no band first. Less than nothing is what is credited.
+pub type Brought = [i64; 1 + super::MAX_BANDS];
 
 /// What expressions of a period are worked out from.
 #[derive(Debug, Clone)]
@@ -54,9 +54,9 @@ fn value_of(sheet: &super::Sheet, known: &Known<'_>, node: &Node, operands: &[Va
             let brought = known.brought.get(usize::from(*meter)).ok_or(BAD_STATE)?;
             let sum = match band {
                 Some(band) => *brought.get(usize::from(*band)).ok_or(BAD_STATE)?,
-                None => brought.iter().try_fold(0u64, |sum, part| sum.checked_add(*part)).ok_or(OVERFLOW)?,
+                None => brought.iter().try_fold(0i64, |sum, part| sum.checked_add(*part)).ok_or(OVERFLOW)?,
             };
-            (Some(i64::try_from(sum).map_err(|_| OVERFLOW)?), Unit::of_base(used.carrier.base_unit()))
+            (Some(sum), Unit::of_base(used.carrier.base_unit()))
         }
         (Node::Index { index, notice_hours }, _) => {
             let used = sheet.indices.get(usize::from(*index)).ok_or(BAD_STATE)?;

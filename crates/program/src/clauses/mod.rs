@@ -14,7 +14,8 @@
 //! * *absent*: an index has no value for the period, or it was published too late. What needs it is absent too, unless an `else`
 //!   says what counts instead. A period with an absent payment waits, and is tried again a day later.
 //! * *before*: what a definition came to in the period settled before; absent in the first.
-//! * What is measured of a period that is settled already, late or by a correction, counts in the period settled next.
+//! * What is measured of a period that is settled already, late or by a correction, counts in the period settled next; what is
+//!   less than nothing of that one, in the one after it; and what comes after the last statement makes a supplement.
 //!
 //! | file | what it is |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! What sheets settle.
 
 use super::support::*;
-use utilidor_program::host::Said;
+use utilidor_program::host::{Host, Said, Sheets};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::time::{DAY_MS, HOUR_MS};
 use utilidor_types::*;
@@ -136,12 +136,7 @@ fn what_comes_after_its_period_was_settled_counts_in_the_next_one() {
 #[test]
 fn what_cannot_be_paid_is_carried_to_the_next_statement() {
     let sheet = sheet("pay user \"power\" \"电费\" for taken = 1 money/kWh * sum(taken);");
-    let mut host = utilidor_program::host::Host::new(
-        utilidor_program::host::Sheets,
-        terms(&sheet, Money::units(1_000)),
-        Money::units(40),
-        sheet.periods.begin,
-    );
+    let mut host = Host::new(Sheets, terms(&sheet, Money::units(1_000)), Money::units(40), sheet.periods.begin);
     host.sign().unwrap();
     host.reading(0, sheet.periods.begin, Quantity(0)).unwrap();
     read(&mut host, day(2, 1), 50).unwrap();
@@ -150,4 +145,121 @@ fn what_cannot_be_paid_is_carried_to_the_next_statement() {
     let lines = host.said().pop().unwrap();
     assert_eq!(lines[0], said(0, Party::USER, 50, 50_000_000));
     assert_eq!((lines[1].clause, lines[1].from, lines[1].amount), (carried, Party::OWNER, Money::units(20)));
+}
+
+/// What comes before a settlement.
+#[derive(Clone, Copy, PartialEq)]
+enum Comes {
+    Read(u8, u64),
+    Less(u8, u64),
+}
+
+/// What a sheet of three months charges in all: each month's statement after what comes before it.
+fn charged(rest: &str, months: [&[Comes]; 3]) -> (Vec<i64>, Host<Sheets>) {
+    let sheet = sheet(rest);
+    let mut host = signed(&sheet);
+    for (number, comes) in (2..).zip(months) {
+        for one in comes {
+            match *one {
+                Comes::Read(month, kwh) => read(&mut host, day(month, 1), kwh).unwrap(),
+                Comes::Less(of, kwh) => host.correct(0, month(of), Quantity(0), Quantity(kwh * KWH)).unwrap(),
+            }
+        }
+        host.pass_to(settled(number));
+    }
+    (money(&host), host)
+}
+
+/// What the user pays by each statement, in money; below zero the owner pays.
+fn money(host: &Host<Sheets>) -> Vec<i64> {
+    let sign = |line: &Said| if line.from == Party::USER { 1 } else { -1 };
+    let sum = |lines: &Vec<Said>| lines.iter().map(|line| sign(line) * line.amount.0 as i64).sum::<i64>() / 1_000_000;
+    host.said().iter().map(sum).collect()
+}
+
+const FLAT: &str = "pay user \"power\" \"电费\" for taken = 0.1 money/kWh * sum(taken);";
+
+#[test]
+fn a_correction_of_a_settled_period_counts_whether_it_comes_before_or_after_the_next_reading() {
+    use Comes::{Less, Read};
+    for second in [[Less(1, 900), Read(3, 2_000)], [Read(3, 2_000), Less(1, 900)]] {
+        let (charged, _) = charged(FLAT, [&[Read(2, 1_000)], &second, &[Read(4, 3_000)]]);
+        assert_eq!(charged, [100, 10, 100]);
+    }
+}
+
+#[test]
+fn what_is_less_than_nothing_of_a_period_is_credited_in_the_next_one() {
+    use Comes::{Less, Read};
+    let (all, _) = charged(FLAT, [&[Read(2, 1_000)], &[Less(1, 900), Read(3, 1_200)], &[Read(4, 2_200)]]);
+    assert_eq!(all, [100, 0, 30], "700 kWh wait for March");
+    let least = "pay user \"power\" \"电费\" for taken = max(0.1 money/kWh * sum(taken), 5 money);";
+    let (all, _) = charged(least, [&[Read(2, 1_000)], &[Less(1, 900), Read(3, 1_200)], &[Read(4, 2_200)]]);
+    assert_eq!(all, [100, 5, 30], "a least amount takes nothing of it away");
+}
+
+#[test]
+fn what_is_less_than_nothing_at_the_end_is_paid_back_and_what_cannot_be_is_owed() {
+    use Comes::{Less, Read};
+    let months: [&[Comes]; 3] = [&[Read(2, 1_000)], &[Read(3, 1_000)], &[Less(1, 900), Read(4, 1_000)]];
+    let (all, host) = charged(FLAT, months);
+    assert_eq!((all, host.ended()), (vec![100, 0, -90], Some(Status::Settled)));
+    assert_eq!(host.said().pop().unwrap(), [said(0, Party::OWNER, 900, 90_000_000)]);
+
+    let sheet = sheet(FLAT);
+    let mut terms = terms(&sheet, Money::units(1_000));
+    let Program::Coded(coded) = &mut terms.program else { unreachable!() };
+    let mut grants = coded.grants.clone().into_vec();
+    grants[0].allowance = Money::units(60);
+    coded.grants = grants.try_into().unwrap();
+    let mut host = Host::new(Sheets, terms, Money::units(10_000), sheet.periods.begin);
+    host.sign().unwrap();
+    host.reading(0, sheet.periods.begin, Quantity(0)).unwrap();
+    read(&mut host, day(2, 1), 1_000).unwrap();
+    host.pass_to(settled(3));
+    host.correct(0, month(1), Quantity(0), Quantity(900 * KWH)).unwrap();
+    host.pass_to(settled(4));
+    let lines = host.said().pop().unwrap();
+    assert_eq!(lines[0], said(0, Party::OWNER, 900, 90_000_000));
+    let owed = (sheet.carried_clause(), Party::USER, Money::units(30));
+    assert_eq!((lines[1].clause, lines[1].from, lines[1].amount), owed, "60 of 90 are paid back");
+    assert_eq!(host.ended(), Some(Status::Defaulted));
+}
+
+#[test]
+fn a_correction_that_a_band_cannot_give_is_taken_off_the_others() {
+    let bands = "band day 0-12 \"day\" \"日\";
+                 pay user \"day\" \"日\" = 0.1 money/kWh * sum(taken, day);
+                 pay user \"night\" \"夜\" = 0.1 money/kWh * sum(taken, other);";
+    let sheet = sheet(bands);
+    let noon = Timestamp(day(1, 31).0 + 12 * HOUR_MS);
+    let last_day = Window { from: day(1, 31), to: day(2, 1) };
+    let mut host = signed(&sheet);
+    read(&mut host, day(1, 31), 0).unwrap();
+    read(&mut host, noon, 120).unwrap();
+    read(&mut host, day(2, 1), 120).unwrap();
+    host.correct(0, last_day, Quantity(0), Quantity(120 * KWH)).unwrap();
+    host.pass_to(settled(2));
+    assert_eq!(money(&host), [0], "all of the day is taken off, though its night had nothing");
+}
+
+#[test]
+fn what_comes_after_the_last_statement_is_settled_by_a_supplement_and_nothing_fixed_is_charged_twice() {
+    use Comes::Read;
+    let fixed = "pay user \"fee\" \"月费\" = 7 money;
+                 pay user \"power\" \"电费\" for taken = max(0.1 money/kWh * sum(taken), 20 money);";
+    let (all, mut host) = charged(fixed, [&[Read(2, 1_000)], &[Read(3, 2_000)], &[]]);
+    assert_eq!((all, host.ended()), (vec![107, 107, 27], Some(Status::Settled)));
+    read(&mut host, day(4, 6), 3_000).unwrap();
+    host.correct(0, month(2), Quantity(0), Quantity(100 * KWH)).unwrap();
+    host.pass_to(day(4, 9));
+    let closing: Vec<statement::Closing> = host.statements().iter().map(|(_, draft)| draft.closing).collect();
+    assert_eq!(closing.last(), Some(&statement::Closing::Supplement));
+    // Of 1,000 kWh in 36 days, 31 days are March's: 861.1; 100 less of February.
+    assert_eq!(host.said().pop().unwrap()[1].amount, Money(56_111_111));
+    host.correct(0, month(3), Quantity(0), Quantity(700 * KWH)).unwrap();
+    host.pass_to(day(4, 20));
+    let back = host.said().pop().unwrap()[1];
+    assert_eq!((back.from, back.amount), (Party::OWNER, Money(56_111_111)), "down to the least amount, and no further");
+    assert_eq!(host.statements().len(), 5, "nothing comes, nothing is said");
 }

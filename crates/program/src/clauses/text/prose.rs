@@ -110,12 +110,14 @@ fn always(sheet: &Sheet, language: Language) -> Vec<String> {
     let mut lines = match language {
         En => vec![
             "A period waits, and is tried again each day, until every value that its payments need is published.",
-            "What is measured late or corrected after its period was settled counts in the period settled next.",
+            "What is measured late or corrected after its period was settled counts in the period settled next; if that comes to less than nothing, the rest counts in the one after it, and at the end it is paid back.",
+            "What comes after the last statement is settled by supplements, by what the last period comes to with it, for 31 days.",
             "What cannot be paid is carried to the next statement.",
         ],
         Zh => vec![
             "付款所需的值未全部发布前，该期间等待，并逐日重试。",
-            "期间结算后才测得或更正的量，计入下一个结算的期间。",
+            "期间结算后才测得或更正的量，计入下一个结算的期间；若因此小于零，余量计入再下一个期间，最后一期则退还。",
+            "最后一张账单之后 31 天内测得或更正的量，由补充账单结算：按计入该量后重算的最后一期补差。",
             "未能支付的部分转入下一张账单。",
         ],
     };
