@@ -13,6 +13,10 @@
 #   make test              all tests
 #   make hostile ACTIONS=10000000
 #                          hostile members play that many actions, from SEED on; every finding names its seed
+#   make hostile-programs EXECUTIONS=10000000
+#                          hostile programs are run by the ledger so often, from SEED on; every finding names its seed
+#   make oracle MODULES=100000
+#                          other engines (wasmtime, and V8 by Node) say what ours says of so many modules, from SEED on
 #   make simulate HOURS=8  consortia under faults and hostile members, one seed after the other from SEED on; BLOCKS=200000 ends it
 #                          after as many blocks with transactions, RUNS=1 after one seed; REPORT=file keeps the report as JSON;
 #                          interrupted, it reports what was done so far. Every failure names its seed
@@ -30,6 +34,7 @@ FOLLOWERS ?= 1
 NETWORK ?= ./data/network
 LISTEN ?= 127.0.0.1:4680
 ACTIONS ?= 1000000
+EXECUTIONS ?= 1000000
 SEED ?= 0
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -54,7 +59,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo network build test hostile simulate week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
+.PHONY: help demo network build test hostile hostile-programs oracle simulate week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +81,10 @@ test:
 hostile:
 	HOSTILE_ACTIONS=$(ACTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger --test hostile -- \
 		--ignored --exact --nocapture hostile_members_for_long
+
+hostile-programs:
+	HOSTILE_EXECUTIONS=$(EXECUTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger \
+		--test hostile_programs -- --ignored --exact --nocapture hostile_programs_for_long
 
 # The binary is found before it is run, so that an interrupt reaches it and not cargo, which would not wait for its report.
 simulate: export SIMULATE_HOURS = $(HOURS)

@@ -48,6 +48,8 @@ pub(crate) enum Unfit {
     Waiting,
     /// Programs have used so much fuel in one unit that it is told later.
     Fuel,
+    /// More than a party lets it reserve, counting what others were given of it.
+    Reserve,
 }
 
 impl Unfit {

@@ -132,6 +132,7 @@ impl Ledger<'_> {
         let account = |party| terms.account(party).ok_or(Unfit::Party);
         match movement {
             Movement::Reserve { party, purpose } => {
+                state.within_reserve(terms, party, amount, self.now)?;
                 self.reserve(account(party)?, amount)?;
                 state.put_in(party, purpose, amount)?;
             }
@@ -144,6 +145,7 @@ impl Ledger<'_> {
                 match source {
                     Source::Pot(purpose) => {
                         state.take_out(from, purpose, amount)?;
+                        state.give_away(terms, from, amount, self.now)?;
                         self.hand_over(payer, paid, amount)?;
                     }
                     Source::Allowance => {
@@ -156,6 +158,7 @@ impl Ledger<'_> {
             Movement::Forfeit { by, to } => {
                 let (loses, gets) = (account(by)?, account(to)?);
                 state.take_out(by, Purpose::Deposit, amount)?;
+                state.give_away(terms, by, amount, self.now)?;
                 self.hand_over(loses, gets, amount)?;
             }
             Movement::FallBack { party, purpose, to } => {
@@ -196,14 +199,18 @@ fn is_renewed(allowance: &Allowance, drawn: &Drawn, now: Timestamp) -> bool {
     allowance.renews && now.0.saturating_sub(drawn.since.0) >= ALLOWANCE_PERIOD_MS
 }
 
-/// Allowances. The period of one that renews begins with what is drawn first.
+/// Allowances, and what can be reserved. The period of one that renews begins with what is drawn first.
 impl AgreementState {
     /// What a party's allowance can still give now, whatever its account holds.
     pub fn allowance_left(&self, allowances: &[Allowance], party: Party, now: Timestamp) -> Money {
-        let Some(allowance) = of_party(allowances, party) else { return Money::ZERO };
-        let counts = |drawn: &&Drawn| drawn.party == party && !is_renewed(allowance, drawn, now);
-        let drawn = self.drawn.iter().find(counts).map_or(Money::ZERO, |drawn| drawn.money);
-        allowance.cap.saturating_sub(drawn)
+        let left = |allowance: &Allowance| allowance.cap.saturating_sub(self.drawn_of(allowance, false, now));
+        of_party(allowances, party).map_or(Money::ZERO, left)
+    }
+
+    fn drawn_of(&self, allowance: &Allowance, reserved: bool, now: Timestamp) -> Money {
+        let is_of = |drawn: &&Drawn| (drawn.party, drawn.reserved) == (allowance.party, reserved);
+        let drawn = self.drawn.iter().find(is_of).filter(|drawn| !is_renewed(allowance, drawn, now));
+        drawn.map_or(Money::ZERO, |drawn| drawn.money)
     }
 
     fn draw(&mut self, terms: &AgreementTerms, party: Party, amount: Money, now: Timestamp) -> Result<(), Refusal> {
@@ -212,10 +219,58 @@ impl AgreementState {
         if amount > self.allowance_left(&allowances, party, now) {
             return Err(Unfit::Allowance.into());
         }
-        self.drawn.retain(|drawn| drawn.party != party || !is_renewed(allowance, drawn, now));
-        match self.drawn.as_mut_slice().iter_mut().find(|drawn| drawn.party == party) {
+        self.note_drawn(allowance, false, amount, now)
+    }
+
+    fn note_drawn(
+        &mut self,
+        allowance: &Allowance,
+        reserved: bool,
+        amount: Money,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let is_of = |drawn: &Drawn| (drawn.party, drawn.reserved) == (allowance.party, reserved);
+        self.drawn.retain(|drawn| !is_of(drawn) || !is_renewed(allowance, drawn, now));
+        match self.drawn.as_mut_slice().iter_mut().find(|drawn| is_of(drawn)) {
             Some(drawn) => add(&mut drawn.money, amount),
-            None => self.drawn.push(Drawn { party, since: now, money: amount }).map_err(|_| Unfit::Party.into()),
+            None => {
+                let drawn = Drawn { party: allowance.party, reserved, since: now, money: amount };
+                self.drawn.push(drawn).map_err(|_| Unfit::Party.into())
+            }
+        }
+    }
+
+    /// Whether so much more can be reserved. What pots have given away counts as if it were still there: reserved again and
+    /// again, more than was granted would be gone.
+    fn within_reserve(
+        &self,
+        terms: &AgreementTerms,
+        party: Party,
+        amount: Money,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(reserve) = utilidor_program::reserve(&terms.program, party) else { return Ok(()) };
+        let pots = self.pots.iter().filter(|pot| pot.party == party).map(|pot| pot.money);
+        let given = self.drawn_of(&reserve, true, now);
+        let wanted = pots.chain([given, amount]).try_fold(Money::ZERO, Money::checked_add);
+        if wanted.is_some_and(|wanted| wanted <= reserve.cap) { Ok(()) } else { Err(Unfit::Reserve.into()) }
+    }
+
+    fn give_away(
+        &mut self,
+        terms: &AgreementTerms,
+        party: Party,
+        amount: Money,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let reserve = utilidor_program::reserve(&terms.program, party);
+        reserve.map_or(Ok(()), |reserve| self.note_drawn(&reserve, true, amount, now))
+    }
+
+    /// A party pays ahead: what was given away of it can be reserved once more, up to so much.
+    pub fn pay_ahead(&mut self, party: Party, amount: Money) {
+        for drawn in self.drawn.as_mut_slice().iter_mut().filter(|drawn| drawn.party == party && drawn.reserved) {
+            drawn.money = drawn.money.saturating_sub(amount);
         }
     }
 }

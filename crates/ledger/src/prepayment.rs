@@ -16,9 +16,15 @@ impl Ledger<'_> {
         carrier: Carrier,
         payment: Prepayment,
     ) -> Ruled<()> {
-        let (_, _, party) = self.active_party(caller, subscription)?;
+        let (_, mut state, party) = self.active_party(caller, subscription)?;
         if party != Party::USER {
             return Err(Refusal::NotParty { agreement: subscription }.into());
+        }
+        if let Prepayment::Amount(amount) = payment
+            && state.drawn.iter().any(|drawn| drawn.reserved)
+        {
+            state.pay_ahead(party, amount);
+            self.store.put(&subscription, state);
         }
         self.ask(subscription, &Told::Prepaid { carrier, payment })
     }

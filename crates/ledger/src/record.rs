@@ -280,11 +280,13 @@ pub struct Pot {
     pub money: Money,
 }
 
-/// What a party's allowance has given.
+/// What a party has given, of its allowance or out of what is reserved of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Drawn {
     /// Whose.
     pub party: Party,
+    /// Whether it was reserved.
+    pub reserved: bool,
     /// When its present period began.
     pub since: Timestamp,
     /// How much in it.
@@ -317,8 +319,8 @@ pub struct AgreementState {
     pub amending: bool,
     /// What it holds.
     pub pots: Bounded<Pot, MAX_POTS>,
-    /// What allowances have given.
-    pub drawn: Bounded<Drawn, MAX_PARTIES>,
+    /// What allowances have given, and pots of programs whose grants bound what they can reserve.
+    pub drawn: Bounded<Drawn, { 2 * MAX_PARTIES }>,
     /// What the user owes the owner.
     pub debt: Money,
     /// Statements so far.

@@ -7,7 +7,8 @@ use utilidor_ledger::record::{CHUNK_BYTES, CodeChunk, FuelRecord, ManifestRecord
 use utilidor_ledger::{LEDGER_CODES, MAX_FAILURES, RETRY_MS};
 use utilidor_program::wasm::{self, EVENT_FUEL};
 use utilidor_program_sdk as wire;
-use utilidor_program_sdk::{Effect, Purpose as Pot};
+use utilidor_program_sdk::{Effect, Purpose as Pot, Source};
+use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::*;
 use utilidor_types::genesis::Limits;
 use utilidor_types::program::*;
@@ -148,6 +149,29 @@ fn what_a_program_cannot_have_refuses_the_command_and_moves_nothing() {
     }
     assert_eq!(world.refused("bob", command(agreement, vec![])).code(), "agreement/not-party");
     assert_eq!(world.balance("alice"), (Money::units(999_990), Money::units(10)));
+}
+
+#[test]
+fn what_others_were_given_of_what_was_reserved_is_not_reserved_again() {
+    let mut world = World::new();
+    let agreement = signed(&mut world, &Puppet::answering(vec![reserve(USER, 60)], vec![]));
+    let from_pot =
+        |units| Effect::Pay { from: USER, source: Source::Pot(Pot::Deposit), to: OWNER, amount: money(units) };
+    world.done("alice", command(agreement, vec![from_pot(40)]));
+    world.done("alice", command(agreement, vec![reserve(USER, 40), from_pot(20)]));
+    for effects in [vec![reserve(USER, 1)], vec![from_pot(1), reserve(USER, 1)]] {
+        assert_eq!(world.refused("alice", command(agreement, effects)).code(), "program/unfit-effect");
+    }
+    world.done("alice", command(agreement, vec![Effect::Release(USER, Pot::Deposit, money(40)), reserve(USER, 40)]));
+    world.done("alice", command(agreement, vec![Effect::Forfeit { by: USER, to: OWNER, amount: money(40) }]));
+    assert_eq!(world.refused("alice", command(agreement, vec![reserve(USER, 1)])).code(), "program/unfit-effect");
+    assert_eq!(world.balance("alice"), (Money::units(999_900), Money::ZERO), "the 100 that alice has put under it");
+
+    let ahead = Prepayment::Amount(Money::units(30));
+    let prepay = Action::Prepay { subscription: agreement, carrier: Carrier::Electricity, payment: ahead };
+    world.done("alice", prepay);
+    assert_eq!(world.refused("alice", command(agreement, vec![reserve(USER, 31)])).code(), "program/unfit-effect");
+    world.done("alice", command(agreement, vec![reserve(USER, 30)]));
 }
 
 #[test]

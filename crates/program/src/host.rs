@@ -96,6 +96,8 @@ pub struct Host<R> {
     pots: BTreeMap<(Party, Purpose), Money>,
     free: Vec<Money>,
     drawn: Vec<Money>,
+    /// What others were given of what was reserved, by party.
+    given: Vec<Money>,
     debt: Money,
     scheduled: Option<Timestamp>,
     meters: Vec<Played>,
@@ -120,6 +122,7 @@ impl<R: Respond> Host<R> {
             pots: BTreeMap::new(),
             free: vec![free; parties],
             drawn: vec![Money::ZERO; parties],
+            given: vec![Money::ZERO; parties],
             debt: Money::ZERO,
             scheduled: None,
             meters,
@@ -378,11 +381,11 @@ impl<R: Respond> Host<R> {
     fn carry_out(&mut self, step: &crate::Step) -> Result<(), Fault> {
         let mut state = self.state.clone();
         step.apply_to(&mut state)?;
-        let money = (self.pots.clone(), self.free.clone(), self.drawn.clone(), self.debt);
+        let money = (self.pots.clone(), self.free.clone(), self.drawn.clone(), self.given.clone(), self.debt);
         let rest = (self.scheduled, self.meters.clone(), self.ended, self.statements.len());
         for effect in &step.effects {
             if let Err(fault) = self.carry_out_one(effect) {
-                (self.pots, self.free, self.drawn, self.debt) = money;
+                (self.pots, self.free, self.drawn, self.given, self.debt) = money;
                 (self.scheduled, self.meters, self.ended, _) = rest.clone();
                 self.statements.truncate(rest.3);
                 return Err(fault);
@@ -464,9 +467,24 @@ impl<R: Respond> Host<R> {
         Ok(())
     }
 
+    /// As the ledger counts it, without the periods of a grant that renews.
+    fn within_reserve(&self, party: Party, amount: Money) -> Result<(), Fault> {
+        let Some(reserve) = crate::native::reserve(&self.terms.program, party) else { return Ok(()) };
+        let given = self.given.get(usize::from(party.0)).copied().unwrap_or_default();
+        let wanted = [self.reserved(party), given].into_iter().try_fold(amount, Money::checked_add);
+        if wanted.is_some_and(|wanted| wanted <= reserve.cap) { Ok(()) } else { Err(UNFIT) }
+    }
+
+    fn note_given(&mut self, party: Party, amount: Money) -> Result<(), Fault> {
+        let given = self.given.get_mut(usize::from(party.0)).ok_or(UNFIT)?;
+        *given = given.checked_add(amount).ok_or(UNFIT)?;
+        Ok(())
+    }
+
     fn move_money(&mut self, movement: Movement, amount: Money) -> Result<(), Fault> {
         match movement {
             Movement::Reserve { party, purpose } => {
+                self.within_reserve(party, amount)?;
                 self.spend(party, amount)?;
                 let pot = self.pots.entry((party, purpose)).or_default();
                 *pot = pot.checked_add(amount).ok_or(UNFIT)?;
@@ -478,6 +496,7 @@ impl<R: Respond> Host<R> {
             }
             Movement::Pay { from, source: Source::Pot(purpose), to } => {
                 self.take(from, purpose, amount)?;
+                self.note_given(from, amount)?;
                 self.give(to, amount)
             }
             Movement::Pay { from, source: Source::Allowance, to } => {
@@ -491,6 +510,7 @@ impl<R: Respond> Host<R> {
             }
             Movement::Forfeit { by, to } => {
                 self.take(by, Purpose::Deposit, amount)?;
+                self.note_given(by, amount)?;
                 self.give(to, amount)
             }
             Movement::Pay { source: Source::Debt, .. } | Movement::FallBack { .. } => Err(UNFIT),

@@ -45,4 +45,4 @@ pub mod wasm;
 pub use contract::{
     Binding, Case, Draft, Effect, Event, Facts, Fault, Notice, Segment, Standing, State, Step, Sum, Sums, Volume, Wants,
 };
-pub use native::{act, allowances, check, check_amendment, hard_end, volumes, wants};
+pub use native::{act, allowances, check, check_amendment, hard_end, reserve, volumes, wants};

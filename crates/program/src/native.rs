@@ -2,7 +2,7 @@
 
 use crate::clauses::ClauseTerms;
 use crate::contract::{Case, Event, Fault, State, Step, Volume, Wants};
-use utilidor_types::agreement::{Allowance, HardEnd, ProgramCode};
+use utilidor_types::agreement::{Allowance, HardEnd, Party, ProgramCode};
 use utilidor_types::program::CLAUSES;
 use utilidor_types::{AgreementTerms, Program, Refusal, Timestamp};
 
@@ -16,6 +16,12 @@ pub trait Contract {
 
     /// What the parties let it take from their free balances.
     fn allowances(&self) -> Vec<Allowance>;
+
+    /// The most that it may hold reserved of a party together with what others were given of it; `None`: what its terms say is all
+    /// that it asks for.
+    fn reserve(&self, _: Party) -> Option<Allowance> {
+        None
+    }
 
     /// When it ends whatever it does, if the terms name no hard end, for an agreement signed at `signed`.
     fn hard_end(&self, signed: Timestamp) -> HardEnd;
@@ -85,6 +91,11 @@ pub fn check_amendment(terms: &AgreementTerms, before: &AgreementTerms, now: Tim
 /// What the parties let the program take from their free balances.
 pub fn allowances(program: &Program) -> Vec<Allowance> {
     with(program, |contract| contract.allowances()).unwrap_or_default()
+}
+
+/// The most that the program may hold reserved of a party together with what others were given of it, if its terms bound it.
+pub fn reserve(program: &Program, party: Party) -> Option<Allowance> {
+    with(program, |contract| contract.reserve(party)).ok().flatten()
 }
 
 /// When an agreement signed at `signed` ends whatever its program does, and how.

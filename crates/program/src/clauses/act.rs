@@ -180,6 +180,10 @@ impl Contract for ClauseTerms<'_> {
         self.0.allowances()
     }
 
+    fn reserve(&self, party: utilidor_types::agreement::Party) -> Option<Allowance> {
+        self.0.reserve(party)
+    }
+
     fn hard_end(&self, _: Timestamp) -> HardEnd {
         HardEnd { at: MAX_TIMESTAMP, fallback: Fallback::GiveBack }
     }

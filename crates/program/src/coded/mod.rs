@@ -21,7 +21,7 @@ use utilidor_program_sdk as wire;
 use utilidor_types::agreement::{Allowance, CodedTerms, Fallback, HardEnd, Party};
 use utilidor_types::program::Metered;
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{AgreementTerms, MeterId, Quantity, Refusal, Timestamp};
+use utilidor_types::{AgreementTerms, MeterId, Money, Quantity, Refusal, Timestamp};
 
 /// The meters with their numbers.
 fn numbered(terms: &CodedTerms) -> impl Iterator<Item = (u8, &utilidor_types::program::CodedMeter)> {
@@ -65,6 +65,12 @@ impl Contract for CodedTerms {
     fn allowances(&self) -> Vec<Allowance> {
         let grants = self.grants.iter();
         grants.map(|grant| Allowance { party: grant.party, cap: grant.allowance, renews: grant.renews }).collect()
+    }
+
+    fn reserve(&self, party: Party) -> Option<Allowance> {
+        let grant = self.grant(party);
+        let (cap, renews) = grant.map_or((Money::ZERO, false), |grant| (grant.reserve, grant.renews));
+        Some(Allowance { party, cap, renews })
     }
 
     fn hard_end(&self, _: Timestamp) -> HardEnd {

@@ -15,6 +15,7 @@ pub mod admission;
 pub mod operators;
 
 pub use admission::{BadCode, MAX_MEMORY_PAGES, check};
+pub use wasmi::TrapCode;
 
 use crate::contract::Fault;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use utilidor_types::Digest;
 use wasmi::{
     CompilationMode, Config, EnforcedLimits, Engine, Instance, Memory, Store, StoreLimits, StoreLimitsBuilder,
-    TrapCode, TypedFunc,
+    TypedFunc,
 };
 
 /// The engine that new programs run on.
@@ -123,6 +124,28 @@ pub struct Ran {
     pub answer: Vec<u8>,
 }
 
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What the ledger is told.
+    pub fault: Fault,
+    /// Which trap it was, if it was one while the program ran: for tests that hold other engines against this one.
+    pub trap: Option<TrapCode>,
+}
+
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Self {
+        Self { fault, trap: None }
+    }
+}
+
+impl From<wasmi::Error> for Ended {
+    fn from(error: wasmi::Error) -> Self {
+        let trap = error.as_trap_code();
+        Self { fault: if trap == Some(TrapCode::OutOfFuel) { OUT_OF_FUEL } else { TRAPPED }, trap }
+    }
+}
+
 impl Module {
     /// Admits and compiles code.
     pub fn compile(code: &[u8]) -> Result<Self, BadCode> {
@@ -137,21 +160,26 @@ impl Module {
 
     /// Lets the program answer.
     pub fn run(&self, input: &[u8]) -> Result<Ran, Fault> {
+        self.attempt(input).map_err(|ended| ended.fault)
+    }
+
+    /// The same, with the engine's own word for why there is no answer.
+    pub fn attempt(&self, input: &[u8]) -> Result<Ran, Ended> {
         let told = self.instance_fuel.saturating_add(input.len() as u64 / BYTES_PER_FUEL);
         let left = EVENT_FUEL.checked_sub(told).ok_or(OUT_OF_FUEL)?;
         if input.len() > MAX_INPUT_BYTES {
-            return Err(UNTOLD);
+            return Err(UNTOLD.into());
         }
         let mut store = Store::new(&ENGINE_1, memory_limit());
         store.limiter(|limits| limits);
-        store.set_fuel(left).map_err(fault_of)?;
-        let instance = Instance::new(&mut store, &self.module, &[]).map_err(fault_of)?;
+        store.set_fuel(left)?;
+        let instance = Instance::new(&mut store, &self.module, &[])?;
         let memory = instance.get_memory(&store, "memory").ok_or(TRAPPED)?;
-        let act: TypedFunc<u32, u64> = instance.get_typed_func(&store, "act").map_err(fault_of)?;
+        let act: TypedFunc<u32, u64> = instance.get_typed_func(&store, "act")?;
         memory.write(&mut store, self.buffer, input).map_err(|_| TRAPPED)?;
-        let place = act.call(&mut store, input.len() as u32).map_err(fault_of)?;
+        let place = act.call(&mut store, input.len() as u32)?;
         let answer = read_answer(&store, memory, place)?;
-        let left = store.get_fuel().map_err(fault_of)?;
+        let left = store.get_fuel()?;
         let left = left.checked_sub(answer.len() as u64 / BYTES_PER_FUEL).ok_or(OUT_OF_FUEL)?;
         Ok(Ran { fuel: EVENT_FUEL - left, answer })
     }
@@ -169,13 +197,6 @@ fn read_answer(store: &Store<StoreLimits>, memory: Memory, place: u64) -> Result
     }
     let to = from.checked_add(len).ok_or(BAD_ANSWER)?;
     memory.data(store).get(from..to).map(<[u8]>::to_vec).ok_or(BAD_ANSWER)
-}
-
-fn fault_of(error: wasmi::Error) -> Fault {
-    match error.as_trap_code() {
-        Some(TrapCode::OutOfFuel) => OUT_OF_FUEL,
-        _ => TRAPPED,
-    }
 }
 
 /// Modules that are compiled already, by engine and code. It changes how long something takes, and nothing else.
