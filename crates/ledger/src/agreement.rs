@@ -42,6 +42,7 @@ impl AgreementState {
             digest: Digest::default(),
             scheduled: None,
             called: None,
+            due: None,
             ends: MAX_TIMESTAMP,
             failures: 0,
             halted: false,
@@ -186,7 +187,7 @@ impl Ledger<'_> {
         if is_signed {
             return self.activate(id, state);
         }
-        self.schedule(DueItem::Agreement(id), sign_by)?;
+        self.note_new_due(DueItem::Agreement(id), sign_by)?;
         state.called = Some(sign_by);
         self.store.put(&id, state);
         Ok(())
@@ -259,6 +260,8 @@ impl Ledger<'_> {
         if let Origin::Award { offer } = agreement.origin {
             self.return_lots(offer, &agreement.terms.program)?;
         }
+        let due = self.store.view::<AgreementState>(&id)?.and_then(|state| state.due);
+        self.note_gone(DueItem::Agreement(id), due);
         self.store.delete::<AgreementRecord>(&id);
         self.store.delete::<AgreementState>(&id);
         self.events.push(Event::AgreementStatus { agreement: id, status });
@@ -297,7 +300,7 @@ impl Ledger<'_> {
                 return Ok(false);
             }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
-                Some(at) => self.wait_until(id, state, at)?,
+                Some(at) => self.wait_until(id, state, at),
                 None => self.call_program(id, state)?,
             },
         }
@@ -316,6 +319,7 @@ impl Ledger<'_> {
         if self.store.find::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
+        self.note_gone(DueItem::Agreement(id), state.due);
         self.store.delete::<AgreementRecord>(&id);
         self.store.delete::<AgreementState>(&id);
         Ok(())
