@@ -6,7 +6,8 @@
 
 use crate::context::{Caller, Ledger};
 use crate::record::{
-    AccountRecord, AgreementRecord, AgreementState, BacklogRecord, MemberRecord, OfferRecord, PastAgreement, SlotRecord,
+    AccountRecord, AgreementRecord, AgreementState, BacklogRecord, DuePlace, MemberRecord, OfferRecord, PastAgreement,
+    SlotRecord,
 };
 use crate::store::Ruled;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ impl AgreementState {
             digest: Digest::default(),
             scheduled: None,
             called: None,
+            due: None,
             ends: MAX_TIMESTAMP,
             failures: 0,
             halted: false,
@@ -188,7 +190,7 @@ impl Ledger<'_> {
         if is_signed {
             return self.activate(id, state);
         }
-        self.schedule(DueItem::Agreement(id), sign_by)?;
+        self.note_new_due(DueItem::Agreement(id), sign_by)?;
         state.called = Some(sign_by);
         self.store.put(&id, state);
         Ok(())
@@ -261,7 +263,8 @@ impl Ledger<'_> {
         if let Origin::Award { offer } = agreement.origin {
             self.return_lots(offer, &agreement.terms.program)?;
         }
-        self.leave(id);
+        let due = self.store.view::<AgreementState>(&id)?.and_then(|state| state.due);
+        self.leave(id, due);
         self.events.push(Event::AgreementStatus { agreement: id, status });
         Ok(())
     }
@@ -298,7 +301,7 @@ impl Ledger<'_> {
                 return Ok(false);
             }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
-                Some(at) => self.wait_until(id, state, at)?,
+                Some(at) => self.wait_until(id, state, at),
                 None => self.call_program(id, state)?,
             },
         }
@@ -317,11 +320,13 @@ impl Ledger<'_> {
         if self.store.find::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
-        self.leave(id);
+        self.leave(id, state.due);
         Ok(())
     }
 
-    fn leave(&mut self, id: AgreementId) {
+    /// Takes an agreement out of the state and the calendar.
+    fn leave(&mut self, id: AgreementId, due: Option<DuePlace>) {
+        self.note_gone(DueItem::Agreement(id), due);
         self.store.delete::<AgreementRecord>(&id);
         self.store.delete::<AgreementState>(&id);
         self.store.create_unread(&id, PastAgreement { left: self.now });

@@ -73,6 +73,9 @@ impl Ledger<'_> {
             Action::ProposeMotion(motion) => self.want_decision(&motion.decision),
             Action::VoteOnMotion { motion, .. } => self.want_motion(*motion, None),
             Action::TakeOverMeters { meters } => meters.iter().for_each(|meter| self.want_succession(*meter)),
+            Action::PublishOffers { offers } => {
+                offers.iter().for_each(|offer| self.want_due(offer.lapses));
+            }
             Action::WithdrawOffer { offer } => self.want_offer_closed(*offer),
             Action::SubmitQuotes { quotes } => quotes.iter().for_each(|quote| self.want_last_page(quote.offer)),
             Action::WithdrawQuote { offer } => self.want_quote_withdrawn(*offer),

@@ -1,7 +1,8 @@
 //! What every rule works with: the state, the block's time, and who asks.
 
+use crate::due::DueNotes;
 use crate::execution::BlockContext;
-use crate::store::Store;
+use crate::store::{Ruled, Stop, Store};
 use std::collections::VecDeque;
 use utilidor_types::council::Threshold;
 use utilidor_types::genesis::Limits;
@@ -48,6 +49,12 @@ pub(crate) struct Ledger<'a> {
     pub is_running: bool,
     /// What agreements are still to be told, in order.
     pub to_tell: VecDeque<(AgreementId, utilidor_program::Event)>,
+    /// What the unit has changed about who is due when.
+    pub calendar: DueNotes,
+    /// Whether the unit has waited so long that it waits no more for what programs miss that are told something.
+    pub is_late: bool,
+    /// How long the first of the unit's events are together, and how many.
+    pub told_bytes: (usize, u64),
 }
 
 impl<'a> Ledger<'a> {
@@ -64,7 +71,28 @@ impl<'a> Ledger<'a> {
             certified,
             is_running: false,
             to_tell: VecDeque::new(),
+            calendar: DueNotes::default(),
+            is_late: false,
+            told_bytes: (0, 0),
         }
+    }
+
+    /// Does something for each item of a list. Once something is missing for one, what the others miss is asked for too, so
+    /// that passes do not grow with the list; what is refused then is seen when all is there.
+    pub fn each<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut act: impl FnMut(&mut Self, T) -> Ruled<()>,
+    ) -> Ruled<()> {
+        let mut is_missing = false;
+        for item in items {
+            match act(self, item) {
+                Err(Stop::Unfetched) => is_missing = true,
+                Err(_) if is_missing => {}
+                done => done?,
+            }
+        }
+        if is_missing { Err(Stop::Unfetched) } else { Ok(()) }
     }
 
     /// The UTC day that it is, counted from 1970.

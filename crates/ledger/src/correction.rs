@@ -307,7 +307,9 @@ impl Ledger<'_> {
             let out_of_range = Refusal::CorrectionOutOfRange { meter };
             let (passed, charged) = bound.passed_mut(supply.supply).ok_or(out_of_range.clone())?;
             let all = match difference.is_less {
-                false => passed.checked_add(total(&bands)).filter(|all| *all <= record.limits().most_in(supply.window.ms())),
+                false => {
+                    passed.checked_add(total(&bands)).filter(|all| *all <= record.limits().most_in(supply.window.ms()))
+                }
                 true => passed.checked_sub(total(&bands)),
             };
             *passed = all.ok_or(out_of_range)?;

@@ -113,9 +113,10 @@ impl Ledger<'_> {
 
         self.events.push(Event::MotionOpened { motion: id, digest, closes });
         let proposer = caller.member;
-        let record = MotionRecord { digest, proposer, closes, votes: Bounded::empty(), motion: motion.clone() };
+        let record =
+            MotionRecord { digest, proposer, closes, due: None, votes: Bounded::empty(), motion: motion.clone() };
         if !self.vote(id, record, caller.member, true)? {
-            self.schedule(DueItem::Motion(id), closes)?;
+            self.note_new_due(DueItem::Motion(id), closes)?;
         }
         Ok(())
     }
@@ -167,7 +168,10 @@ impl Ledger<'_> {
     }
 
     fn end_motion(&mut self, id: MotionId, proposer: MemberId) -> Ruled<()> {
-        self.store.find::<MotionRecord>(&id)?;
+        // One that is decided at once has never been written.
+        if let Some(record) = self.store.view::<MotionRecord>(&id)? {
+            self.note_gone(DueItem::Motion(id), record.due);
+        }
         self.store.delete::<MotionRecord>(&id);
         self.keep_no_more(proposer, Limited::Motions)
     }

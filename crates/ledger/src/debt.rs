@@ -24,7 +24,7 @@ impl Ledger<'_> {
         self.set_debt(agreement, &mut state, left)?;
         if state.is_over() {
             // Who owes nothing more need not be kept any longer.
-            self.call_again(id, &mut state)?;
+            self.call_again(id, &mut state);
         }
         self.store.put(&id, state);
         Ok(())

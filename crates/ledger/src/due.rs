@@ -6,9 +6,14 @@
 //!
 //! A block looks up what is due once, before it works anything off. What is scheduled for a time that has come while it
 //! does so waits for the next block.
+//!
+//! An item has one entry. Whose time changes notes it ([`Ledger::note_due`]), however often; once a unit has done everything
+//! else, the calendar is changed for all of them together: entries that count no more are taken out, new ones put in, and who
+//! is meant keeps the place. So what a unit reads of the calendar is found in the same few passes whatever it does, and nothing idle
+//! is kept. The place of an item that was taken out stays empty ([`IDLE`]), so that the others keep theirs; a page without items goes.
 
 use crate::context::Ledger;
-use crate::record::{DUE_PAGE_ITEMS, DueBucket, DueNode, DuePage};
+use crate::record::{AgreementState, DUE_PAGE_ITEMS, DueBucket, DueNode, DuePage, DuePlace, MotionRecord, OfferRecord};
 use crate::store::{Ruled, Stop};
 use std::ops::Range;
 use utilidor_types::time::{MAX_TIMESTAMP, SECOND_MS};
@@ -16,6 +21,8 @@ use utilidor_types::{Bounded, DueItem, Refusal, Timestamp};
 
 /// Levels of bitmaps: 256^4 seconds.
 const LEVELS: u8 = 4;
+/// Stands where an item was taken out. An epoch ends with a block and stands in no calendar: nothing is done for it.
+const IDLE: DueItem = DueItem::Epoch(0);
 /// How many nodes of a level are asked for in the first pass, between what the parent left as due and now. A longer
 /// backlog is found a pass later.
 const NODES_AHEAD: u32 = 64;
@@ -79,18 +86,124 @@ fn pages(items: Range<u32>) -> Range<u32> {
     items.start / DUE_PAGE_ITEMS as u32..items.end.div_ceil(DUE_PAGE_ITEMS as u32)
 }
 
+/// Who is due when.
+#[derive(Debug, Default)]
+pub(crate) struct DueNotes {
+    /// Whose time may have changed.
+    changed: Vec<DueItem>,
+    /// What has gone, with its place.
+    gone: Vec<(DueItem, DuePlace)>,
+}
+
+impl DueNotes {
+    pub fn clear(&mut self) {
+        self.changed.clear();
+        self.gone.clear();
+    }
+}
+
+/// The second at which what is due at a time is worked off.
+fn second_of(at: Timestamp) -> Option<u32> {
+    if at > MAX_TIMESTAMP { None } else { u32::try_from(at.0.div_ceil(SECOND_MS)).ok() }
+}
+
+/// Changing the calendar.
 impl Ledger<'_> {
-    /// Schedules an item. Several times may be scheduled for one; those that have become idle do nothing.
-    pub fn schedule(&mut self, item: DueItem, at: Timestamp) -> Ruled<()> {
-        if at > MAX_TIMESTAMP {
-            return Err(Refusal::Overflow.into());
+    /// Notes that an item's time may have changed: it is entered when the unit is done.
+    pub fn note_due(&mut self, item: DueItem) {
+        if !self.calendar.changed.contains(&item) {
+            self.calendar.changed.push(item);
         }
-        let second = at.0.div_ceil(SECOND_MS) as u32;
+    }
+
+    /// The same of what is new. Refuses what lies beyond the calendar.
+    pub fn note_new_due(&mut self, item: DueItem, at: Timestamp) -> Result<(), Refusal> {
+        second_of(at).ok_or(Refusal::Overflow)?;
+        self.note_due(item);
+        Ok(())
+    }
+
+    /// Notes that an item has gone: its entry is taken out when the unit is done.
+    pub fn note_gone(&mut self, item: DueItem, place: Option<DuePlace>) {
+        if let Some(place) = place {
+            self.calendar.gone.push((item, place));
+        }
+    }
+
+    /// Schedules an item beside the entry that it has: it is called then if its time has come.
+    pub fn schedule(&mut self, item: DueItem, at: Timestamp) -> Ruled<DuePlace> {
+        let second = second_of(at).ok_or(Refusal::Overflow)?;
         self.want_due(at);
         self.enter(item, second)
     }
 
-    fn enter(&mut self, item: DueItem, second: u32) -> Ruled<()> {
+    /// Changes the calendar for all that was noted. All that is missing for it is asked for at once.
+    pub fn keep_calendar(&mut self) -> Ruled<()> {
+        if self.calendar.changed.is_empty() && self.calendar.gone.is_empty() {
+            return Ok(());
+        }
+        let mut leaving = std::mem::take(&mut self.calendar.gone);
+        let mut entering = Vec::new();
+        for item in std::mem::take(&mut self.calendar.changed) {
+            let (at, place) = self.due_of(item)?;
+            let second = at.and_then(second_of);
+            if second != place.map(|place| place.second) {
+                leaving.extend(place.map(|place| (item, place)));
+                entering.push((item, second));
+            }
+        }
+        // What has come is worked off, and does nothing.
+        let come = second_at(self.now);
+        leaving.retain(|(_, place)| place.second > come);
+        leaving.iter().for_each(|(_, place)| self.want_left(Some(*place)));
+        entering.iter().filter_map(|(_, second)| *second).for_each(|second| self.want_due(time_of(second)));
+        leaving.into_iter().try_for_each(|(item, place)| self.leave(item, place))?;
+        for (item, second) in entering {
+            let place = second.map(|second| self.enter(item, second)).transpose()?;
+            self.keep_place(item, place)?;
+        }
+        Ok(())
+    }
+
+    /// When an item is to be called, and where it stands in the calendar.
+    fn due_of(&mut self, item: DueItem) -> Ruled<(Option<Timestamp>, Option<DuePlace>)> {
+        Ok(match item {
+            DueItem::Agreement(id) => match self.store.view::<AgreementState>(&id)? {
+                Some(state) => (state.called, state.due),
+                None => (None, None),
+            },
+            DueItem::Offer(id) => match self.store.view::<OfferRecord>(&id)? {
+                Some(record) => ((!record.lapsed).then_some(record.offer.lapses), record.due),
+                None => (None, None),
+            },
+            DueItem::Motion(id) => match self.store.view::<MotionRecord>(&id)? {
+                Some(record) => (Some(record.closes), record.due),
+                None => (None, None),
+            },
+            DueItem::Epoch(_) => (None, None),
+        })
+    }
+
+    fn keep_place(&mut self, item: DueItem, due: Option<DuePlace>) -> Ruled<()> {
+        match item {
+            DueItem::Agreement(id) => {
+                let state = self.store.known::<AgreementState>(&id)?;
+                self.store.put(&id, AgreementState { due, ..state });
+            }
+            DueItem::Offer(id) => {
+                let record = self.store.known::<OfferRecord>(&id)?;
+                self.store.put(&id, OfferRecord { due, ..record });
+            }
+            DueItem::Motion(id) => {
+                let record = self.store.known::<MotionRecord>(&id)?;
+                self.store.put(&id, MotionRecord { due, ..record });
+            }
+            DueItem::Epoch(_) => {}
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, item: DueItem, second: u32) -> Ruled<DuePlace> {
         for level in 0..LEVELS {
             let (id, child) = place(second, level);
             let present = self.store.find::<DueNode>(&id)?;
@@ -105,7 +218,8 @@ impl Ledger<'_> {
             }
         }
         let mut bucket = self.store.find::<DueBucket>(&second)?.unwrap_or_default();
-        let page_id = (second, bucket.count / DUE_PAGE_ITEMS as u32);
+        let place = DuePlace { second, number: bucket.count };
+        let page_id = place.page();
         if bucket.count.is_multiple_of(DUE_PAGE_ITEMS as u32) {
             let items = Bounded::new(vec![item]).expect("a page has room for one");
             self.store.create_unread(&page_id, DuePage { items });
@@ -115,10 +229,40 @@ impl Ledger<'_> {
             self.store.put(&page_id, page);
         }
         bucket.count = bucket.count.checked_add(1).ok_or(Refusal::Overflow)?;
+        bucket.left = bucket.left.saturating_add(1);
         self.store.put(&second, bucket);
+        Ok(place)
+    }
+
+    /// Takes an item out before its time.
+    fn leave(&mut self, item: DueItem, place: DuePlace) -> Ruled<()> {
+        let Some(mut bucket) = self.store.find::<DueBucket>(&place.second)? else { return Ok(()) };
+        let Some(mut page) = self.store.find::<DuePage>(&place.page())? else { return Ok(()) };
+        let of_page = place.number as usize % DUE_PAGE_ITEMS;
+        match page.items.as_mut_slice().get_mut(of_page) {
+            Some(present) if *present == item => *present = IDLE,
+            _ => return Ok(()),
+        }
+        bucket.left = bucket.left.saturating_sub(1);
+        self.put_page(place.page(), page);
+        if bucket.left == 0 {
+            return self.clear_second(place.second, &bucket);
+        }
+        self.store.put(&place.second, bucket);
         Ok(())
     }
 
+    /// Writes a page, or forgets it if nothing can come of it any more.
+    fn put_page(&mut self, id: (u32, u32), page: DuePage) {
+        match page.items.len() == DUE_PAGE_ITEMS && page.items.iter().all(|item| *item == IDLE) {
+            true => self.store.delete::<DuePage>(&id),
+            false => self.store.put(&id, page),
+        }
+    }
+}
+
+/// Reading the calendar.
+impl Ledger<'_> {
     /// Asks for the calendar's way to a time, as far as the calendar reaches.
     pub fn want_due(&mut self, at: Timestamp) {
         let Ok(second) = u32::try_from(at.0.div_ceil(SECOND_MS)) else { return };
@@ -130,6 +274,14 @@ impl Ledger<'_> {
             && !bucket.count.is_multiple_of(DUE_PAGE_ITEMS as u32)
         {
             self.store.want::<DuePage>(&(second, bucket.count / DUE_PAGE_ITEMS as u32));
+        }
+    }
+
+    /// Asks for the calendar where an entry is to be taken out.
+    pub fn want_left(&mut self, place: Option<DuePlace>) {
+        if let Some(place) = place.filter(|place| place.second > second_at(self.now)) {
+            self.want_due(time_of(place.second));
+            self.store.want::<DuePage>(&place.page());
         }
     }
 
@@ -209,11 +361,13 @@ impl Ledger<'_> {
         for page in pages.clone() {
             self.store.want::<DuePage>(&(second, page));
         }
-        let mut items = Vec::with_capacity((until - from) as usize);
+        let mut items = vec![IDLE; (until - from) as usize];
         for number in pages {
-            let page = self.store.known::<DuePage>(&(second, number))?;
-            let numbered = (number * DUE_PAGE_ITEMS as u32..).zip(page.items.iter().copied());
-            items.extend(numbered.filter(|(number, _)| (from..until).contains(number)).map(|(_, item)| item));
+            let Some(page) = self.store.view::<DuePage>(&(second, number))? else { continue };
+            let numbered = (number * DUE_PAGE_ITEMS as u32..).zip(page.items.iter());
+            for (number, item) in numbered.filter(|(number, _)| (from..until).contains(number)) {
+                items[(number - from) as usize] = *item;
+            }
         }
         Ok(DueSecond { second, from, items })
     }
@@ -222,22 +376,29 @@ impl Ledger<'_> {
     pub fn take_off(&mut self, due: &DueSecond, count: u32) -> Ruled<()> {
         let mut bucket: DueBucket = self.store.known(&due.second)?;
         bucket.done = due.from + count;
-        let is_empty = bucket.done == bucket.count;
-        let mut done = pages(due.from..bucket.done);
-        if !is_empty {
-            done.end = bucket.done / DUE_PAGE_ITEMS as u32;
+        for number in pages(due.from..bucket.done) {
+            let id = (due.second, number);
+            let Some(mut page) = self.store.find::<DuePage>(&id)? else { continue };
+            let numbered = (number * DUE_PAGE_ITEMS as u32..).zip(page.items.as_mut_slice());
+            let taken = numbered.filter(|(number, item)| *number < bucket.done && **item != IDLE);
+            let taken = taken.map(|(_, item)| *item = IDLE).count();
+            bucket.left = bucket.left.saturating_sub(taken as u32);
+            self.put_page(id, page);
         }
-        for page in done {
-            self.store.delete::<DuePage>(&(due.second, page));
-        }
-        if is_empty {
-            return self.clear_second(due.second);
+        if bucket.left == 0 {
+            return self.clear_second(due.second, &bucket);
         }
         self.store.put(&due.second, bucket);
         Ok(())
     }
 
-    fn clear_second(&mut self, second: u32) -> Ruled<()> {
+    /// Nothing is left of a second.
+    fn clear_second(&mut self, second: u32, bucket: &DueBucket) -> Ruled<()> {
+        // Only its last page can still be there, if it is not full.
+        let last = DuePlace { second, number: bucket.count };
+        if last.number % DUE_PAGE_ITEMS as u32 != 0 && self.store.find::<DuePage>(&last.page())?.is_some() {
+            self.store.delete::<DuePage>(&last.page());
+        }
         self.store.delete::<DueBucket>(&second);
         for level in 0..LEVELS {
             let (id, child) = place(second, level);

@@ -46,10 +46,12 @@ pub(crate) enum Unfit {
     Status,
     /// It has failed before, and what it missed then comes first.
     Waiting,
-    /// Programs have used so much fuel in one unit that it is told later.
+    /// Programs have used so much in one unit that it is told later.
     Fuel,
     /// More than a party lets it reserve, counting what others were given of it.
     Reserve,
+    /// It needs records for which the unit does not wait any longer: it is told later.
+    Records,
 }
 
 impl Unfit {

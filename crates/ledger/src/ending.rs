@@ -134,7 +134,7 @@ impl Ledger<'_> {
         self.end(agreement, &mut state)?;
         self.set_status(id, &mut state, Status::Terminated);
         (state.scheduled, state.ends) = (None, self.kept_until());
-        self.call_again(id, &mut state)?;
+        self.call_again(id, &mut state);
         self.store.put(&id, state);
         Ok(())
     }

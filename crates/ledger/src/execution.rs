@@ -31,6 +31,9 @@ pub const MAX_PASSES: u32 = 24;
 pub const MAX_DUE_PASSES: u32 = 14;
 /// Passes that a unit may wait as the first one of the block before it is refused.
 pub const MAX_UNIT_PASSES: u32 = 8;
+/// Passes after which a unit waits no more for what programs miss that are told something: they are told later. It has as many left as
+/// it takes to put them off: for their backlogs, the calendar's nodes and the calendar's pages.
+const PATIENCE: u32 = 3;
 /// Most due items that one block works off.
 pub const MAX_DUE_PER_BLOCK: usize = 4_096;
 /// Statement lines after which a block works off no more items, so that the receipts of due work stay small.
@@ -499,6 +502,7 @@ impl Execution {
         let at = self.due.plan.seconds[place].at();
         let mut ran = {
             let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
+            ledger.is_late = self.waited >= PATIENCE;
             ledger.run_item(FIRST_DUE + next as u32, item, at, &self.most_due)
         };
         if ran.is_none() {
@@ -589,6 +593,7 @@ impl Execution {
         let transaction = &self.transactions[turn.place];
         let unit = FIRST_TRANSACTION + self.next as u32;
         let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
+        ledger.is_late = self.waited >= PATIENCE;
         let mut ran = ledger.run_transaction(unit, turn, transaction, &self.most);
         if ran.is_none() {
             ledger.want_more(turn, transaction);
@@ -754,8 +759,11 @@ impl Ledger<'_> {
         let (mark, certified) = (self.store.mark(), self.certified.len());
         self.events.clear();
         self.to_tell.clear();
+        self.calendar.clear();
+        self.told_bytes = (0, 0);
         self.is_running = false;
-        let verdict = match act(self) {
+        let acted = act(self).and_then(|has_acted| self.keep_calendar().map(|()| has_acted));
+        let verdict = match acted {
             Err(Stop::Unfetched) => None,
             // What it has read too much may be what it asked for ahead when it missed something.
             _ if self.store.has_missed() && self.store.has_read_too_much() => None,

@@ -77,4 +77,4 @@ pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MA
 pub use program::{MAX_FAILURES, RETRY_MS};
 pub use store::Change;
 pub use subscription::CONSENT_MS;
-pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, MAX_TOLD_FUEL, Work};
+pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, MAX_TOLD_WORK, Work};

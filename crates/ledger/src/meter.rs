@@ -133,10 +133,7 @@ impl Ledger<'_> {
         if meters.is_empty() {
             return Err(Refusal::NothingAsked.into());
         }
-        for meter in meters {
-            self.take_over_meter(caller, *meter)?;
-        }
-        Ok(())
+        self.each(meters, |ledger, meter| ledger.take_over_meter(caller, *meter))
     }
 
     fn take_over_meter(&mut self, caller: Caller, meter: MeterId) -> Ruled<()> {

@@ -78,7 +78,7 @@ impl Ledger<'_> {
     pub fn publish_offers(&mut self, caller: Caller, offers: &[Offer], ids: &[OfferId]) -> Ruled<()> {
         self.need_role(caller, Role::Owner)?;
         need_some(offers)?;
-        offers.iter().zip(ids).try_for_each(|(offer, id)| self.publish_offer(caller, offer, *id))
+        self.each(offers.iter().zip(ids), |ledger, (offer, id)| ledger.publish_offer(caller, offer, *id))
     }
 
     fn publish_offer(&mut self, caller: Caller, offer: &Offer, id: OfferId) -> Ruled<()> {
@@ -92,10 +92,11 @@ impl Ledger<'_> {
             left.push(lot.quantity).map_err(|_| Refusal::Overflow)?;
         }
 
-        let record =
-            OfferRecord { lapsed: false, bidders: 0, unsigned: 0, left, owner: caller.account, offer: offer.clone() };
+        let (owner, offer) = (caller.account, offer.clone());
+        self.note_new_due(DueItem::Offer(id), offer.lapses)?;
+        let record = OfferRecord { lapsed: false, bidders: 0, unsigned: 0, due: None, left, owner, offer };
         self.store.put(&id, record);
-        self.schedule(DueItem::Offer(id), offer.lapses)
+        Ok(())
     }
 
     /// The offer, refused if there is none or it has lapsed.
@@ -169,7 +170,10 @@ impl Ledger<'_> {
     }
 
     /// Writes an offer, or forgets it if it has lapsed and nothing from it waits for a signature.
-    fn put_offer(&mut self, offer: OfferId, record: OfferRecord) {
+    fn put_offer(&mut self, offer: OfferId, mut record: OfferRecord) {
+        if record.lapsed {
+            self.note_gone(DueItem::Offer(offer), record.due.take());
+        }
         match record.lapsed && record.unsigned == 0 {
             true => self.store.delete::<OfferRecord>(&offer),
             false => self.store.put(&offer, record),

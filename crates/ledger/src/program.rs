@@ -15,8 +15,8 @@
 use crate::context::Ledger;
 use crate::effect::Unfit;
 use crate::record::{AgreementRecord, AgreementState, BacklogRecord, PackageHead, SlotRecord};
-use crate::store::{Ruled, Stop};
-use crate::work::MAX_TOLD_FUEL;
+use crate::store::{MAX_RECORD_BYTES, Ruled, Stop};
+use crate::work::{MAX_TOLD_WORK, Work};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_program::backlog;
@@ -24,7 +24,7 @@ use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
 use utilidor_program::wasm::EVENT_FUEL;
 use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
 use utilidor_types::agreement::{Party, Status};
-use utilidor_types::event;
+use utilidor_types::event::{self, MAX_EVENTS};
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
 use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, Money, PackageId, Refusal, Timestamp};
@@ -110,17 +110,36 @@ impl Ledger<'_> {
         if failures > 0 {
             return self.put_off(id, [event.clone()]);
         }
-        if self.store.fuel() > MAX_TOLD_FUEL && self.agreement(id)?.agreement.terms.program.is_written() {
+        if self.has_told_enough() && self.agreement(id)?.agreement.terms.program.is_written() {
             self.put_off(id, [event.clone()])?;
             return self.note_failure(id, Unfit::Fuel.code(), 1);
         }
-        match self.attempt(id, event)? {
-            Ok(()) => Ok(()),
-            Err(code) => {
-                self.put_off(id, [event.clone()])?;
-                self.note_failure(id, code, 1)
+        let mark = self.store.mark();
+        let (events, to_tell) = (self.events.len(), self.to_tell.len());
+        let code = match self.attempt(id, event) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(code)) => code,
+            Err(Stop::Unfetched) if self.is_late => {
+                self.store.undo(mark);
+                self.events.truncate(events);
+                self.to_tell.truncate(to_tell);
+                self.is_running = false;
+                Unfit::Records.code()
             }
-        }
+            Err(stop) => return Err(stop),
+        };
+        self.put_off(id, [event.clone()])?;
+        self.note_failure(id, code, 1)
+    }
+
+    /// Whether programs that are told something have used so much of the unit's work that others are told later.
+    fn has_told_enough(&mut self) -> bool {
+        let from = self.told_bytes.0.min(self.events.len());
+        let bytes: usize =
+            self.events[from..].iter().map(|event| borsh::object_length(event).unwrap_or(MAX_RECORD_BYTES)).sum();
+        self.told_bytes = (self.events.len(), self.told_bytes.1.saturating_add(bytes as u64));
+        let used = Work { receipt_bytes: self.told_bytes.1, ..self.store.spent_so_far() };
+        !used.is_within(&MAX_TOLD_WORK) || self.events.len() > MAX_EVENTS / 2
     }
 
     /// All of an event or nothing. Gives the code of a failure.
@@ -163,7 +182,7 @@ impl Ledger<'_> {
         } else if failures >= MAX_FAILURES {
             self.set_status(id, &mut state, Status::Stalled);
         }
-        self.call_again(id, &mut state)?;
+        self.call_again(id, &mut state);
         self.store.put(&id, state);
         Ok(())
     }
@@ -175,6 +194,8 @@ impl Ledger<'_> {
         state.called = None;
         let mut backlog = Vec::new();
         if failures > 0 {
+            // What it missed may have been its meters, one at a time.
+            self.want_metered(id);
             backlog = self.store.find::<BacklogRecord>(&id)?.unwrap_or_default().events.into_vec();
             self.store.delete::<BacklogRecord>(&id);
         }
@@ -184,7 +205,7 @@ impl Ledger<'_> {
             Ok(()) if is_due => {}
             Ok(()) => {
                 let mut state: AgreementState = self.store.known(&id)?;
-                self.call_again(id, &mut state)?;
+                self.call_again(id, &mut state);
                 self.store.put(&id, state);
             }
             Err(code) => self.note_failure(id, code, failures.saturating_add(1))?,
@@ -193,12 +214,10 @@ impl Ledger<'_> {
     }
 
     /// The agreement's time has come on a day on which no fuel is left for it. Its hard end waits for nothing.
-    pub fn wait_until(&mut self, id: AgreementId, mut state: AgreementState, at: Timestamp) -> Ruled<()> {
-        let at = at.min(state.ends);
-        self.schedule(DueItem::Agreement(id), at)?;
-        state.called = Some(at);
+    pub fn wait_until(&mut self, id: AgreementId, mut state: AgreementState, at: Timestamp) {
+        state.called = Some(at.min(state.ends));
+        self.note_due(DueItem::Agreement(id));
         self.store.put(&id, state);
-        Ok(())
     }
 
     /// Tells what waits, and that the program's own time has come. What comes after a failure goes on waiting.
@@ -213,8 +232,8 @@ impl Ledger<'_> {
         if is_due { self.attempt(id, &Event::Due) } else { Ok(Ok(())) }
     }
 
-    /// Enters into the calendar when an agreement is to be called next, if that has changed: there is one such time.
-    pub fn call_again(&mut self, id: AgreementId, state: &mut AgreementState) -> Ruled<()> {
+    /// Notes when an agreement is to be called next: there is one such time.
+    pub fn call_again(&mut self, id: AgreementId, state: &mut AgreementState) {
         let ends = (state.ends < MAX_TIMESTAMP && !(state.is_over() && state.debt > Money::ZERO)).then_some(state.ends);
         let retries = (state.failures > 0).then(|| self.now.checked_add_ms(RETRY_MS)).flatten();
         let at = match state.status {
@@ -225,15 +244,10 @@ impl Ledger<'_> {
             Status::Stalled => ends,
             Status::Proposed | Status::Declined | Status::Expired => None,
         };
-        // What should have been done already is done in the next block.
+        // What should have been done already is done in the next block; nothing is due any more at the end of the calendar.
         let at = at.map(|at| at.max(Timestamp(self.now.0.saturating_add(1))));
-        if let Some(at) = at
-            && state.called.is_none_or(|called| called != at)
-        {
-            self.schedule(DueItem::Agreement(id), at)?;
-        }
-        state.called = at;
-        Ok(())
+        state.called = at.filter(|at| *at <= MAX_TIMESTAMP);
+        self.note_due(DueItem::Agreement(id));
     }
 }
 
@@ -299,6 +313,9 @@ impl Ledger<'_> {
         }
         let case = Case { agreement: agreement.id, terms: &agreement.terms, state: &before, facts: &facts };
         if let Ok(step) = utilidor_program::act(event, case) {
+            if step.effects.iter().any(|effect| matches!(effect, Effect::Schedule(_) | Effect::Finish(_))) {
+                self.want_left(state.due);
+            }
             step.effects.iter().for_each(|effect| self.want_effect(agreement, effect));
         }
     }
@@ -313,6 +330,13 @@ impl Ledger<'_> {
             wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
         }
         Some(wants)
+    }
+
+    /// Asks for all meters that a party's own program can reach.
+    fn want_metered(&mut self, id: AgreementId) {
+        if let Ok(Some(record)) = self.store.view::<AgreementRecord>(&id) {
+            record.agreement.terms.program.reached().iter().for_each(|metered| self.want_meter(metered.meter));
+        }
     }
 
     /// Asks for all that a program wants, at once.
@@ -434,7 +458,7 @@ impl Ledger<'_> {
         if let Some(written) = written {
             self.complete_statements(before, agreement.terms.digest(), &mut state, written);
         }
-        self.call_again(agreement.id, &mut state)?;
+        self.call_again(agreement.id, &mut state);
         self.store.put(&agreement.id, state);
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Ledger<'_> {
     pub fn submit_quotes(&mut self, caller: Caller, quotes: &[SealedQuote], sealed: &[Digest]) -> Ruled<()> {
         self.need_role(caller, Role::User)?;
         need_some(quotes)?;
-        quotes.iter().zip(sealed).try_for_each(|(quote, sealed)| self.submit_quote(caller, quote, *sealed))
+        self.each(quotes.iter().zip(sealed), |ledger, (quote, sealed)| ledger.submit_quote(caller, quote, *sealed))
     }
 
     fn submit_quote(&mut self, caller: Caller, quote: &SealedQuote, sealed: Digest) -> Ruled<()> {

@@ -5,6 +5,7 @@
 
 use crate::context::{Caller, Ledger};
 use crate::meter_record::{MeterBindings, MeterRecord, MeterState};
+use crate::record::BacklogRecord;
 use crate::segment::{Flow, Step};
 use crate::store::{Place, Ruled, Stop};
 use std::sync::Arc;
@@ -46,6 +47,9 @@ impl Ledger<'_> {
     pub fn want_served(&mut self, meter: MeterId) {
         let Ok(Some(bindings)) = self.store.view::<MeterBindings>(&meter) else { return };
         for binding in bindings.bindings.iter().filter(|binding| binding.supply().is_some()) {
+            if self.is_late {
+                self.store.want::<BacklogRecord>(&binding.agreement);
+            }
             let segment = Segment { interval: binding.window, bands: Bands::ZERO, peak: (Quantity::ZERO, 0) };
             let told = Told::Segment { binding: binding.number, segment };
             // What the program will ask for then, it is not asked here: that could come back to this meter.
@@ -59,7 +63,7 @@ impl Ledger<'_> {
 impl Ledger<'_> {
     /// Order: role, runs without readings; then for each run: meter, whether it is in service, signer, whether a device's record
     /// can count what the meter measures; then for each reading
-    /// the rules of [`RegisterLimits::passed`].
+    /// the rules of [`RegisterLimits::passed`]. A run that cannot be carried out has all its readings refused, and no other run's.
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
         if let Some(run) = runs.iter().find(|run| run.readings.is_empty()) {
@@ -68,15 +72,27 @@ impl Ledger<'_> {
         let first = self.next_certificate()?;
         let mut refused = Refused::empty();
         let mut index = 0u16;
-        let mut whole = Ok(());
-        for run in runs {
-            match self.record_run(caller, run, index, &mut refused) {
-                Err(Stop::Unfetched) => whole = Err(Stop::Unfetched),
-                other => other?,
-            }
+        self.each(runs, |ledger, run| {
+            let (mark, events, certified) = (ledger.store.mark(), ledger.events.len(), ledger.certified.len());
+            let of_run = index;
             index = index.saturating_add(run.readings.len() as u16);
-        }
-        whole?;
+            match ledger.record_run(caller, run, of_run, &mut refused) {
+                // One run never refuses the others.
+                Err(Stop::Refused(refusal)) if !ledger.store.has_read_too_much() => {
+                    ledger.store.undo(mark);
+                    ledger.events.truncate(events);
+                    ledger.certified.truncate(certified);
+                    ledger.to_tell.clear();
+                    ledger.is_running = false;
+                    refused.retain(|refused| refused.index < of_run);
+                    for index in (of_run..).take(run.readings.len()) {
+                        let _ = refused.push(RefusedReading { index, meter: run.meter, refusal: refusal.clone() });
+                    }
+                    Ok(())
+                }
+                done => done,
+            }
+        })?;
 
         let count = self.next_certificate()?.0.saturating_sub(first.0) as u32;
         self.events.insert(0, Event::Certified { first, count, refused });
@@ -85,6 +101,9 @@ impl Ledger<'_> {
 
     fn record_run(&mut self, caller: Caller, run: &MeterRun, first: u16, refused: &mut Refused) -> Ruled<()> {
         let meter = run.meter;
+        if self.is_late {
+            self.want_served(meter);
+        }
         let found = match self.metered(meter) {
             Ok(found) if found.0.signs(caller, run) => match &run.signature {
                 Some(MeterSignature::Ocmf(_)) if !OcmfRecord::can_carry(found.0.meter.carrier) => {

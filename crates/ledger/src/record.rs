@@ -172,6 +172,8 @@ pub struct MotionRecord {
     pub proposer: MemberId,
     /// When it lapses.
     pub closes: Timestamp,
+    /// Where it stands in the due calendar.
+    pub due: Option<DuePlace>,
     /// Who has voted, and how.
     pub votes: Bounded<(MemberId, bool), MAX_VALIDATORS>,
     /// The motion.
@@ -226,6 +228,8 @@ pub struct OfferRecord {
     pub bidders: u8,
     /// How many agreements from it wait for a signature.
     pub unsigned: u8,
+    /// Where it stands in the due calendar.
+    pub due: Option<DuePlace>,
     /// What is left to award, by lot.
     pub left: Bounded<Quantity, MAX_LOTS>,
     /// Whose it is.
@@ -329,8 +333,10 @@ pub struct AgreementState {
     pub digest: Digest,
     /// When its program wants to act.
     pub scheduled: Option<Timestamp>,
-    /// When it is called: the one time in the due calendar that counts.
+    /// When it is called: the one time that counts.
     pub called: Option<Timestamp>,
+    /// Where it stands in the due calendar.
+    pub due: Option<DuePlace>,
     /// Its hard end; of what is over: until when it is kept.
     pub ends: Timestamp,
     /// How often in a row its program has failed.
@@ -503,6 +509,24 @@ pub struct DueBucket {
     pub count: u32,
     /// Items worked off.
     pub done: u32,
+    /// Items that still wait.
+    pub left: u32,
+}
+
+/// Where an item stands in the due calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DuePlace {
+    /// The second.
+    pub second: u32,
+    /// Its number among all that were scheduled for the second.
+    pub number: u32,
+}
+
+impl DuePlace {
+    /// The page that it stands on.
+    pub const fn page(&self) -> (u32, u32) {
+        (self.second, self.number / DUE_PAGE_ITEMS as u32)
+    }
 }
 
 /// Items per page of a bucket, so that a page fills one cell.
@@ -511,6 +535,6 @@ pub const DUE_PAGE_ITEMS: usize = 7;
 /// A page of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
 pub struct DuePage {
-    /// Items in the order they were scheduled.
+    /// Items in the order they were scheduled; what was taken out is epoch 0, which stands in no calendar.
     pub items: Bounded<DueItem, DUE_PAGE_ITEMS>,
 }

@@ -235,6 +235,8 @@ pub struct Store {
     run: u64,
     /// What the present run has taken so far.
     spent: Work,
+    /// How much of the journal was counted in the present run, and to how many cells.
+    counted: (usize, u64),
     /// Shared records that the present run is charged for.
     paying: Vec<usize>,
     /// Those of them whose use it is charged for already.
@@ -340,6 +342,7 @@ impl Store {
         self.run += 1;
         self.step += 1;
         self.spent = Work::default();
+        self.counted = (0, 0);
         self.paying.clear();
         self.charged.clear();
         self.has_missed = false;
@@ -395,9 +398,12 @@ impl Store {
         Work { cells_written: written, ..self.spent }
     }
 
-    /// Fuel that the present run has spent.
-    pub(crate) const fn fuel(&self) -> u64 {
-        self.spent.fuel
+    /// The same in the middle of a run, at little cost however often: what was written is counted where it was written first.
+    pub(crate) fn spent_so_far(&mut self) -> Work {
+        let from = self.counted.0.clamp(self.begin.written, self.journal.len());
+        let written: u64 = self.journal[from..].iter().map(|(place, _)| self.records[*place].cells_now()).sum();
+        self.counted = (self.journal.len(), self.counted.1.saturating_add(written));
+        Work { cells_written: self.counted.1, ..self.spent }
     }
 
     /// How many records the present run has looked up.

@@ -27,10 +27,6 @@ pub struct Work {
     pub receipt_bytes: u64,
 }
 
-/// What agreements are told in one unit is put off for an hour once their programs have used so much fuel in it: half of what
-/// a block has, so that a reading always fits, whatever the programs do that it is told to.
-pub const MAX_TOLD_FUEL: u64 = 50_000_000;
-
 /// Most work of a block's transactions together, and so of one of them: some hundred milliseconds.
 pub const MAX_BLOCK_WORK: Work = Work {
     look_ups: 262_144,
@@ -40,6 +36,18 @@ pub const MAX_BLOCK_WORK: Work = Work {
     readings: 32_768,
     fuel: 100_000_000,
     receipt_bytes: 10 * 1024 * 1024,
+};
+
+/// What parties' own programs are told in one unit is put off for an hour once the unit has taken so much: half of what a block
+/// has, so that a reading always fits, whatever the programs do that it is told to.
+pub const MAX_TOLD_WORK: Work = Work {
+    look_ups: MAX_BLOCK_WORK.look_ups / 2,
+    cells_read: MAX_BLOCK_WORK.cells_read / 2,
+    cells_written: MAX_BLOCK_WORK.cells_written / 2,
+    signatures: MAX_BLOCK_WORK.signatures,
+    readings: MAX_BLOCK_WORK.readings,
+    fuel: MAX_BLOCK_WORK.fuel / 2,
+    receipt_bytes: MAX_DUE_WORK.receipt_bytes / 2,
 };
 
 /// Most work of a block's due items together. It does not take from what is left for transactions.

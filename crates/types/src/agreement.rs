@@ -258,6 +258,14 @@ impl Program {
         matches!(self, Self::Coded(CodedTerms { code: ProgramCode::Published(_) | ProgramCode::Native(CLAUSES), .. }))
     }
 
+    /// The meters that a program which parties have written can reach.
+    pub fn reached(&self) -> &[CodedMeter] {
+        match self {
+            Self::Coded(terms) => &terms.meters,
+            Self::Purchase(_) | Self::Subscription(_) => &[],
+        }
+    }
+
     /// The published program that it is, if it is one.
     pub const fn published(&self) -> Option<ProgramId> {
         match self {
