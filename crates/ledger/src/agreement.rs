@@ -264,7 +264,7 @@ impl Ledger<'_> {
             self.return_lots(offer, &agreement.terms.program)?;
         }
         let due = self.store.view::<AgreementState>(&id)?.and_then(|state| state.due);
-        self.leave(id, due);
+        self.leave_state(id, due);
         self.events.push(Event::AgreementStatus { agreement: id, status });
         Ok(())
     }
@@ -320,12 +320,12 @@ impl Ledger<'_> {
         if self.store.find::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
-        self.leave(id, state.due);
+        self.leave_state(id, state.due);
         Ok(())
     }
 
     /// Takes an agreement out of the state and the calendar.
-    fn leave(&mut self, id: AgreementId, due: Option<DuePlace>) {
+    fn leave_state(&mut self, id: AgreementId, due: Option<DuePlace>) {
         self.note_gone(DueItem::Agreement(id), due);
         self.store.delete::<AgreementRecord>(&id);
         self.store.delete::<AgreementState>(&id);
