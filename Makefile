@@ -86,6 +86,18 @@ hostile-programs:
 	HOSTILE_EXECUTIONS=$(EXECUTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger \
 		--test hostile_programs -- --ignored --exact --nocapture hostile_programs_for_long
 
+# In its own workspace, so that nobody else builds other engines. Clause sheets come after the modules: the native program that runs
+# them, and itself as WebAssembly. NODE_FLAGS reaches V8, such as --no-liftoff.
+MODULES ?= 10000
+STORIES ?= 1000
+oracle: export CC_wasm32_unknown_unknown ?= $(shell command -v clang || command -v clang-14)
+oracle: export CARGO_TARGET_DIR := $(abspath $(TARGET_DIR))/oracle
+oracle:
+	cd fuzz/oracle && $(CARGO) build --locked --release --lib --target wasm32-unknown-unknown -p utilidor-oracle-clauses
+	cd fuzz/oracle && $(CARGO) run --locked -- modules $(MODULES) $(SEED) $(NODE_FLAGS)
+	cd fuzz/oracle && $(CARGO) run --locked -- clauses \
+		$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/release/utilidor_oracle_clauses.wasm $(STORIES) $(SEED)
+
 # The binary is found before it is run, so that an interrupt reaches it and not cargo, which would not wait for its report.
 simulate: export SIMULATE_HOURS = $(HOURS)
 simulate: export SIMULATE_BLOCKS = $(BLOCKS)

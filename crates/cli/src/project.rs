@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! new ──> Cargo.toml, src/, manifest.json, sheet.json, past.csv, sdk/ ──build──> out/contract.wasm, out/manifest.json
+//!         package.json, assembly/, ... in AssemblyScript
 //! ```
 //!
 //! The SDK stands in the project, with the versions of what it uses, so that it builds the same for ever and needs nothing of
@@ -11,7 +12,7 @@ use crate::context::read_file;
 use crate::document;
 use crate::failure::Failure;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use utilidor_types::Digest;
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::program::{Code, Manifest};
@@ -22,13 +23,17 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Bytes of a program's stack: what an event needs, and not the megabyte that linkers take.
 const STACK_BYTES: u32 = 32 * 1024;
 
+/// Where package-lock.json says which compiler it is.
+const PINNED: &[&str] = &["packages", "node_modules/assemblyscript", "version"];
+
 macro_rules! files {
-    ($($path:literal = $source:literal;)*) => {
-        const FILES: &[(&str, &str)] = &[$(($path, include_str!($source)),)*];
+    ($name:ident $($path:literal = $source:literal;)*) => {
+        const $name: &[(&str, &str)] = &[$(($path, include_str!($source)),)*];
     };
 }
 
 files! {
+    RUST_FILES
     "Cargo.toml" = "../templates/contract/Cargo.toml.txt";
     "Cargo.lock" = "../templates/contract/Cargo.lock.txt";
     "README.md" = "../templates/contract/README.md";
@@ -51,6 +56,59 @@ files! {
     "sdk/src/entry.rs" = "../../program-sdk/src/entry.rs";
 }
 
+files! {
+    ASSEMBLYSCRIPT_FILES
+    "package.json" = "../templates/assemblyscript/package.json";
+    "package-lock.json" = "../templates/assemblyscript/package-lock.json.txt";
+    "README.md" = "../templates/assemblyscript/README.md";
+    "manifest.json" = "../templates/contract/manifest.json";
+    "sheet.json" = "../templates/contract/sheet.json";
+    "past.csv" = "../templates/contract/past.csv";
+    "assembly/index.ts" = "../templates/assemblyscript/assembly/index.ts";
+    "tests/contract.test.mjs" = "../templates/assemblyscript/tests/contract.test.mjs";
+    "sdk/build.mjs" = "../../../sdk/assemblyscript/build.mjs";
+    "sdk/assembly/index.ts" = "../../../sdk/assemblyscript/assembly/index.ts";
+    "sdk/assembly/math.ts" = "../../../sdk/assemblyscript/assembly/math.ts";
+    "sdk/assembly/read.ts" = "../../../sdk/assemblyscript/assembly/read.ts";
+    "sdk/assembly/runtime.ts" = "../../../sdk/assemblyscript/assembly/runtime.ts";
+    "sdk/assembly/wire.ts" = "../../../sdk/assemblyscript/assembly/wire.ts";
+    "sdk/assembly/write.ts" = "../../../sdk/assemblyscript/assembly/write.ts";
+}
+
+/// What a project is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Language {
+    /// Rust, built by cargo
+    #[default]
+    Rust,
+    /// AssemblyScript, built by npm and Node
+    #[value(name = "assemblyscript")]
+    AssemblyScript,
+}
+
+impl Language {
+    const fn files(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Rust => RUST_FILES,
+            Self::AssemblyScript => ASSEMBLYSCRIPT_FILES,
+        }
+    }
+
+    /// What a folder's project is written in.
+    fn of(folder: &Path) -> Self {
+        let is_rust = folder.join("Cargo.toml").is_file();
+        if !is_rust && folder.join("package.json").is_file() { Self::AssemblyScript } else { Self::Rust }
+    }
+
+    /// Files and folders that the code is built from.
+    const fn sources(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Self::Rust => (&["Cargo.toml", "Cargo.lock"], &["src", "sdk"]),
+            Self::AssemblyScript => (&["package.json", "package-lock.json"], &["assembly", "sdk"]),
+        }
+    }
+}
+
 /// What a build gives.
 pub struct Built {
     /// The module.
@@ -60,7 +118,7 @@ pub struct Built {
 }
 
 /// Lays out a project in a folder that is not there yet, or empty. Gives the files.
-pub fn lay_out(folder: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
+pub fn lay_out(folder: &Path, name: &str, language: Language) -> Result<Vec<PathBuf>, Failure> {
     let is_name =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !is_name || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
@@ -71,8 +129,9 @@ pub fn lay_out(folder: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
     if is_used {
         return Err(Failure::usage(format!("{} is not empty", folder.display())).next("choose another folder"));
     }
-    let mut written = Vec::with_capacity(FILES.len());
-    for (path, text) in FILES {
+    let files = language.files();
+    let mut written = Vec::with_capacity(files.len());
+    for (path, text) in files {
         let path = folder.join(path);
         write(&path, text.replace("{{name}}", name).as_bytes())?;
         written.push(path);
@@ -94,12 +153,29 @@ pub fn build(folder: &Path) -> Result<Built, Failure> {
     let mut manifest: Manifest = document::read(&folder.join("manifest.json"), "manifest", "program new")?;
     let absolute = std::fs::canonicalize(folder)
         .map_err(|error| Failure::usage(format!("there is no folder {}: {error}", folder.display())))?;
+    let language = Language::of(&absolute);
+    let module = match language {
+        Language::Rust => build_rust(&absolute)?,
+        Language::AssemblyScript => build_assemblyscript(&absolute)?,
+    };
+    let bytes = read_file(&module)?;
+    let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", module.display())))?;
+    manifest.sources = sources(&absolute, language)?;
+    manifest.toolchain = match language {
+        Language::Rust => toolchain(),
+        Language::AssemblyScript => assemblyscript(&absolute),
+    };
+    Ok(Built { code, manifest })
+}
+
+/// Builds by cargo, and says where the module is.
+fn build_rust(absolute: &Path) -> Result<PathBuf, Failure> {
     let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}"), "-Cstrip=symbols".into()];
-    flags.extend(renamed(&absolute).map(|(place, name)| format!("--remap-path-prefix={}={name}", place.display())));
+    flags.extend(renamed(absolute).map(|(place, name)| format!("--remap-path-prefix={}={name}", place.display())));
     let target = absolute.join("target");
     let status = Command::new("cargo")
         .args(["build", "--release", "--lib", "--target", TARGET])
-        .current_dir(&absolute)
+        .current_dir(absolute)
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .status();
@@ -114,12 +190,47 @@ pub fn build(folder: &Path) -> Result<Built, Failure> {
                 .next("install Rust: https://rustup.rs"));
         }
     }
-    let module = built_module(&target.join(TARGET).join("release"))?;
-    let bytes = read_file(&module)?;
-    let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", module.display())))?;
-    manifest.sources = sources(&absolute)?;
-    manifest.toolchain = toolchain();
-    Ok(Built { code, manifest })
+    built_module(&target.join(TARGET).join("release"))
+}
+
+/// Builds by npm: the compiler of package-lock.json, fetched if it is not there or is another, and the project's own script.
+fn build_assemblyscript(absolute: &Path) -> Result<PathBuf, Failure> {
+    let installed = text_in(&absolute.join("node_modules/assemblyscript/package.json"), &["version"]);
+    if installed.is_none() || installed != text_in(&absolute.join("package-lock.json"), PINNED) {
+        npm(absolute, &["ci", "--no-audit", "--no-fund"])?;
+    }
+    npm(absolute, &["run", "build"])?;
+    Ok(absolute.join("assembly/contract.wasm"))
+}
+
+fn npm(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
+    // What it prints is for people: the command's own answer is all that stands in the output.
+    let output = Command::new("npm").args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            let what = format!("npm {} failed in {}: {}", arguments.join(" "), folder.display(), said.trim());
+            Err(Failure::new("program/build", what)
+                .next("npm ci needs package-lock.json and the registry that it names"))
+        }
+        Err(error) => Err(Failure::new("program/build", format!("cannot run npm: {error}"))
+            .next("install Node 20 or later: https://nodejs.org")),
+    }
+}
+
+/// The compiler that package-lock.json pins.
+fn assemblyscript<const MAX: usize>(folder: &Path) -> Text<MAX> {
+    let version = text_in(&folder.join("package-lock.json"), PINNED).unwrap_or_else(|| "unknown".into());
+    Text::new(format!("assemblyscript {version}")).unwrap_or_default()
+}
+
+/// A text within a document.
+fn text_in(path: &Path, keys: &[&str]) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let found = keys.iter().try_fold(&document, |value, key| value.get(key))?;
+    found.as_str().map(str::to_owned)
 }
 
 /// Folders of this machine that a module would tell, and what it tells instead: the project's, the libraries', and the standard
@@ -163,17 +274,20 @@ pub fn keep(folder: &Path, built: &Built) -> Result<[PathBuf; 2], Failure> {
 }
 
 /// Digest of the files that the code is built from, by their paths in the project.
-fn sources(folder: &Path) -> Result<Digest, Failure> {
+fn sources(folder: &Path, language: Language) -> Result<Digest, Failure> {
+    let (tops, folders) = language.sources();
     let mut files = Vec::new();
-    for top in ["Cargo.toml", "Cargo.lock"] {
+    for top in tops {
         let path = folder.join(top);
         if path.is_file() {
             files.push(path);
         }
     }
-    for top in ["src", "sdk"] {
+    for top in folders {
         collect(&folder.join(top), &mut files);
     }
+    // What was built before is no source.
+    files.retain(|file| file.extension().is_none_or(|end| end != "wasm"));
     files.sort();
     let mut parts = Vec::new();
     for file in &files {

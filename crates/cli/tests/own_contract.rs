@@ -113,6 +113,35 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
     tampered_bills_are_refused_by_name(&desk);
 }
 
+/// Needs npm, as the guide says; where there is none, the build says so and nothing is compared.
+#[test]
+fn a_project_in_assemblyscript_builds_passes_its_tests_and_gives_the_same_bytes_anywhere() {
+    let desk = Desk::new();
+    let mut environment = cargo_environment();
+    environment.push(("HOME", std::env::var("HOME").unwrap_or_default()));
+    let variables: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let npm = |folder: &str, arguments: &[&str]| {
+        let folder = desk.path().join(folder);
+        std::process::Command::new("npm").args(arguments).current_dir(folder).status()
+    };
+    if npm("", &["--version"]).is_err() {
+        return;
+    }
+    for folder in ["here", "elsewhere"] {
+        desk.run(&format!("program new my-contract --folder {folder} --language assemblyscript")).ok();
+        desk.run_with(&format!("program build {folder}"), &variables).ok();
+        desk.run(&format!("program check {folder}")).ok();
+    }
+    let built = |folder: &str| std::fs::read(desk.path().join(folder).join("out/contract.wasm")).unwrap();
+    assert_eq!(built("here"), built("elsewhere"));
+    assert!(npm("here", &["test"]).unwrap().success());
+    let out = desk.run("program simulate here --readings here/past.csv --json").ok();
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    let statements = answer["played"]["statements"].as_array().unwrap();
+    let paid: Vec<&str> = statements.iter().map(|statement| text(&statement["paid"])).collect();
+    assert_eq!(paid, ["9.000000", "6.000000", "12.600000"], "what the same contract in Rust comes to");
+}
+
 /// Others get the same bytes only if no folder of this machine stands in them.
 fn tells_no_machine(desk: &Desk, environment: &[(&str, String)]) {
     let module = std::fs::read(desk.path().join("my-contract/out/contract.wasm")).unwrap();

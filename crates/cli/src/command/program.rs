@@ -33,6 +33,9 @@ pub enum Command {
         /// Where it goes [default: a folder of that name]
         #[arg(long)]
         folder: Option<PathBuf>,
+        /// What it is written in
+        #[arg(long, value_enum, default_value_t)]
+        language: project::Language,
     },
     /// Build a project: out/contract.wasm and out/manifest.json
     Build {
@@ -165,9 +168,9 @@ fn told(text: &str) -> Result<(Timestamp, Happening), String> {
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     let out = context.out;
     match command {
-        Command::New { name, folder } => {
+        Command::New { name, folder, language } => {
             let folder = folder.unwrap_or_else(|| PathBuf::from(&name));
-            let files = project::lay_out(&folder, &name)?;
+            let files = project::lay_out(&folder, &name, language)?;
             out.show(&json!({ "folder": folder, "files": files }), |out| {
                 format!("{} {}\n  utilidor program build {}", out.word(t!("done")), folder.display(), folder.display())
             });

@@ -8,12 +8,14 @@ const KWH: u64 = 3_600_000;
 /// 0.60 for a kWh, at least 10 kWh a day, two days from the beginning of time.
 fn input(event: Event, head: Vec<u8>) -> Input {
     let parameters = [600_000, 10 * KWH, 0, DAY_MS, 2].into_iter().flat_map(u64::to_le_bytes).collect();
+    let window = Window { from: Time(0), to: Time(2 * DAY_MS) };
+    let meter = MeterTerms { carrier: Carrier::Electricity, party: Party::USER, window, fills: None };
     let terms = Terms {
         agreement: [0; 16],
         parties: 2,
         hard_end: Time(100 * DAY_MS),
         grants: Vec::new(),
-        meters: Vec::new(),
+        meters: vec![meter],
         parameters,
     };
     let facts = Facts { now: Time(DAY_MS), available: vec![Money(0), Money(1_000_000_000)], ..Facts::default() };

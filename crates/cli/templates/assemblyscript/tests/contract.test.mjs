@@ -1,0 +1,67 @@
+// What the contract promises. It is run as the ledger runs it: bytes in, bytes out, a fresh instance for each event.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const module = new WebAssembly.Module(readFileSync(new URL("../assembly/contract.wasm", import.meta.url)));
+const [KWH, DAY_MS] = [3_600_000n, 86_400_000n];
+const [SEGMENT, DUE, COMMAND] = [1, 4, 7];
+
+const u8 = (number) => Buffer.from([number]);
+const u32 = (number) => (Buffer.from(new Uint32Array([number]).buffer));
+const u64 = (number) => (Buffer.from(new BigUint64Array([BigInt(number)]).buffer));
+const list = (items) => Buffer.concat([u32(items.length), ...items]);
+const bytes = (buffer) => Buffer.concat([u32(buffer.length), buffer]);
+
+/** 0.60 for a kWh, at least 10 kWh a day, two days from the beginning of time. */
+function input(event, head) {
+  const parameters = Buffer.concat([600_000n, 10n * KWH, 0n, DAY_MS, 2n].map(u64));
+  // Electricity, the user's, for both days, without a volume.
+  const meter = Buffer.concat([u8(0), u8(1), u64(0), u64(2n * DAY_MS), u8(0)]);
+  const terms = [Buffer.alloc(16), u8(2), u64(100n * DAY_MS), list([]), list([meter]), bytes(parameters)];
+  const state = [bytes(head), list([])];
+  // The time, what each party's allowance could give, the debt, what is reserved, sums.
+  const facts = [u64(DAY_MS), list([u64(0), u64(1_000_000_000)]), u64(0), list([]), list([])];
+  return Buffer.concat([event, ...terms, ...state, ...facts]);
+}
+
+function answer(event, head = Buffer.alloc(0)) {
+  const told = input(event, head);
+  const { memory, buffer, act } = new WebAssembly.Instance(module).exports;
+  new Uint8Array(memory.buffer).set(told, buffer.value);
+  const place = BigInt.asUintN(64, act(told.length));
+  const from = Number(place >> 32n);
+  return Buffer.from(memory.buffer.slice(from, from + Number(place & 0xffff_ffffn)));
+}
+
+/** The head that an answer leaves, and what follows it: slots and effects. */
+function done(answered) {
+  assert.equal(answered[0], 0, "it is done");
+  assert.equal(answered[1], 1, "the head is kept");
+  const length = answered.readUInt32LE(2);
+  return { head: answered.subarray(6, 6 + length), rest: answered.subarray(6 + length) };
+}
+
+function taken(kwh) {
+  const bands = [u64(BigInt(kwh) * KWH), u64(0), u64(0), u64(0), u64(0)];
+  return Buffer.concat([u8(SEGMENT), u8(0), u64(0), u64(DAY_MS), ...bands, u64(0), u32(0)]);
+}
+
+/** What is paid for a day on which so much is taken. */
+function paid(kwh) {
+  const { head } = done(answer(taken(kwh)));
+  const { rest } = done(answer(u8(DUE), head));
+  // No slots, the number of effects, and the first: the user pays the owner out of its allowance.
+  assert.deepEqual([...rest.subarray(8, 12)], [2, 1, 1, 0]);
+  return rest.readBigUInt64LE(12);
+}
+
+test("what is taken is paid", () => assert.equal(paid(25), 15_000_000n));
+
+test("a least quantity is paid whether it is taken or not", () => assert.equal(paid(4), 6_000_000n));
+
+test("other events are refused", () => {
+  const command = Buffer.concat([u8(COMMAND), u8(1), bytes(Buffer.from([1]))]);
+  assert.deepEqual([...answer(command)], [1, 3, 0], "an event that it does not take");
+});
