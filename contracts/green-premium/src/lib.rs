@@ -10,6 +10,10 @@
 //! * the owner guarantees a certified volume, or all that the user takes if that is less. For what is missing it pays a
 //!   compensation (clause 2).
 //!
+//! What comes of periods that are settled, late or by a correction, counts in the first interval of the period settled next; what
+//! is less than nothing of that, in the next one. At the end what the user was charged too much is paid back at the reference
+//! price; certified volume stays as it was settled.
+//!
 //! What cannot be paid is carried to the next statement (clause 3).
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
@@ -168,6 +172,9 @@ fn settle(
     let is_last = agreed.periods.is_last(kept.period);
     let first = agreed.intervals.part_of(period.from);
     let mut series = [Series::of_meter(input, PLANT)?, Series::of_meter(input, TAKEN)?];
+    for series in &mut series {
+        series.count_late(first, agreed.each)?;
+    }
     let (taken, matched) = taken_and_matched(&series, first, agreed.each)?;
     let certified = matched.min(agreed.wanted);
     let missing = agreed.guaranteed.min(taken).less(certified);
@@ -185,6 +192,11 @@ fn settle(
     ];
     if missing > Quantity::ZERO {
         lines.push(line(CLAUSE_COMPENSATION, missing, agreed.compensation.saturating_neg())?);
+    }
+    if is_last && series[1].late() < 0 {
+        let quantity = Quantity(series[1].late().unsigned_abs());
+        let line = line(CLAUSE_ENERGY, quantity, kept.references.get(kept.period))?;
+        lines.push(Line { from: line.to, to: line.from, ..line });
     }
     let mut account = Account { one: Party::USER, other: Party::OWNER, owed: kept.owed };
     let mut effects = account.settle(input, &mut lines, (CLAUSE_CARRIED, period), is_last)?;

@@ -176,6 +176,21 @@ fn what_cannot_be_paid_stands_on_the_next_statement_and_in_the_end_the_guarantee
 }
 
 #[test]
+fn what_comes_of_a_settled_period_counts_in_the_next_one_and_is_paid_back_in_the_end() {
+    let day = Window { from: BEGIN, to: Timestamp(BEGIN.0 + DAY_MS) };
+    for (second, said) in [(500, line(0, 100, 8_650_000)), (300, line(0, 100, -8_650_000))] {
+        let mut supply = supply(Sheet { interval_ms: DAY_MS, ..SHEET });
+        supply.by(24, [0, 1_000]);
+        supply.settle(1);
+        supply.host.correct(1, day, Quantity(0), Quantity(400 * KWH)).unwrap();
+        supply.by(48, [0, 0]);
+        assert_eq!(supply.settle(2)[0].quantity, Quantity(0), "nothing is there to take it off");
+        supply.by(72, [0, second]);
+        assert!(supply.settle(3).contains(&said), "{:?}", supply.host.said());
+    }
+}
+
+#[test]
 fn it_ends_early_only_when_owner_and_user_want_it() {
     let mut supply = supply(SHEET);
     supply.host.terminate(Party::USER, false).unwrap();
@@ -239,6 +254,10 @@ const HELD: &[(&str, &str)] = &[
         "the_named_party_brings_the_reference_price_and_where_none_has_come_the_one_before_counts",
     ),
     ("The plant's meter, the owner's, comes first, then the user's", "the_plants_meter_comes_first_then_the_users"),
+    (
+        "What comes of a settled period, late or by a correction, counts in the period settled next; what is less than nothing is paid back in the end",
+        "what_comes_of_a_settled_period_counts_in_the_next_one_and_is_paid_back_in_the_end",
+    ),
     ("It ends early only when the owner and the user want it", "it_ends_early_only_when_owner_and_user_want_it"),
     ("All that the user takes, times the reference price", "the_reference_price_and_the_premium_are_paid_together"),
     (

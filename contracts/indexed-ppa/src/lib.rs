@@ -9,6 +9,9 @@
 //! The ledger has no index of its own. The named party brings its values by commands, for one interval or for several; it may
 //! bring a value again until the interval's period is settled. Where none has come, the one before it counts.
 //!
+//! What comes of periods that are settled, late or by a correction, counts in the first interval of the period settled next; what
+//! is less than nothing of that, in the next one, and at the end it is paid back at that interval's price.
+//!
 //! What cannot be paid is carried to the next statement (clause 3).
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
@@ -187,25 +190,30 @@ fn lines_of(agreed: &Agreed, kept: &Kept, series: &Series, first: u64) -> Result
         if quantity == Quantity::ZERO {
             continue;
         }
-        let line = Line {
-            clause: CLAUSE_UNPAID,
-            period: agreed.intervals.window(interval)?,
-            carrier: Some(agreed.carrier),
-            quantity,
-            price: None,
-            from: Party::USER,
-            to: Party::OWNER,
-            amount: Money::ZERO,
-        };
-        lines.push(match agreed.price_at(kept.index.get(interval))? {
-            None => line,
-            Some(price) => {
-                let clause = if price < 0 { CLAUSE_BELOW_ZERO } else { CLAUSE_POWER };
-                Line { clause, ..line }.at(price, agreed.carrier.price_unit())?
-            }
-        });
+        lines.push(line_at(agreed, kept, interval, quantity)?);
     }
     Ok(lines)
+}
+
+/// What a quantity costs in an interval.
+fn line_at(agreed: &Agreed, kept: &Kept, interval: u64, quantity: Quantity) -> Result<Line, Fault> {
+    let line = Line {
+        clause: CLAUSE_UNPAID,
+        period: agreed.intervals.window(interval)?,
+        carrier: Some(agreed.carrier),
+        quantity,
+        price: None,
+        from: Party::USER,
+        to: Party::OWNER,
+        amount: Money::ZERO,
+    };
+    match agreed.price_at(kept.index.get(interval))? {
+        None => Ok(line),
+        Some(price) => {
+            let clause = if price < 0 { CLAUSE_BELOW_ZERO } else { CLAUSE_POWER };
+            Line { clause, ..line }.at(price, agreed.carrier.price_unit())
+        }
+    }
 }
 
 fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<(Vec<Effect>, Series), Fault> {
@@ -213,7 +221,12 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<(Vec<Effect
     let is_last = agreed.periods.is_last(kept.period);
     let first = agreed.intervals.part_of(period.from);
     let mut series = Series::of_meter(input, PLANT)?;
+    series.count_late(first, agreed.each)?;
     let mut lines = lines_of(agreed, kept, &series, first)?;
+    if is_last && series.late() < 0 {
+        let line = line_at(agreed, kept, first, Quantity(series.late().unsigned_abs()))?;
+        lines.push(Line { from: line.to, to: line.from, ..line });
+    }
     let mut account = Account { one: Party::USER, other: Party::OWNER, owed: kept.owed };
     let mut effects = account.settle(input, &mut lines, (CLAUSE_CARRIED, period), is_last)?;
     kept.owed = account.owed;

@@ -209,6 +209,39 @@ fn what_cannot_be_paid_stands_on_the_next_statement_and_in_the_end_the_guarantee
 }
 
 #[test]
+fn what_comes_of_a_settled_period_counts_in_the_next_one_in_whatever_order_it_comes() {
+    let first = Window { from: BEGIN, to: Timestamp(BEGIN.0 + HOUR_MS) };
+    let less = |plant: &mut Plant<Native>, mwh: u64| {
+        plant.host.correct(0, first, Quantity(0), Quantity(mwh * MWH)).unwrap();
+    };
+    for correction_first in [true, false] {
+        let mut plant = plant(SHEET);
+        plant.by(1, 4);
+        plant.by(24, 0);
+        assert_eq!(plant.settle(24), [line(0, 4, 200)]);
+        if correction_first {
+            less(&mut plant, 3);
+        }
+        plant.by(31, 0);
+        plant.by(32, 5);
+        plant.by(48, 0);
+        if !correction_first {
+            less(&mut plant, 3);
+        }
+        assert_eq!(plant.settle(48), [line(0, 2, 100)]);
+    }
+
+    let mut plant = plant(SHEET);
+    plant.by(1, 4);
+    plant.by(24, 0);
+    plant.settle(24);
+    less(&mut plant, 3);
+    plant.by(25, 1);
+    plant.by(48, 0);
+    assert_eq!(plant.settle(48), [Said { from: Party::OWNER, to: Party::USER, ..line(0, 2, 100) }]);
+}
+
+#[test]
 fn it_ends_early_only_when_owner_and_user_want_it() {
     let mut plant = plant(SHEET);
     plant.host.terminate(Party::USER, false).unwrap();
@@ -266,6 +299,10 @@ const HELD: &[(&str, &str)] = &[
     (
         "Where none has come, the one before it counts, and at first the agreed one",
         "where_no_index_has_come_the_one_before_it_counts_and_at_first_the_agreed_one",
+    ),
+    (
+        "What comes of a settled period, late or by a correction, counts in the period settled next; what is less than nothing is paid back in the end",
+        "what_comes_of_a_settled_period_counts_in_the_next_one_in_whatever_order_it_comes",
     ),
     ("It ends early only when the owner and the user want it", "it_ends_early_only_when_owner_and_user_want_it"),
     (
