@@ -127,6 +127,8 @@ pub struct Kept {
     pub motions: u32,
     /// Published programs.
     pub programs: u32,
+    /// Agreements on written programs, as their owner.
+    pub contracts: u32,
 }
 
 /// An account. Its balance is `free + reserved`.
