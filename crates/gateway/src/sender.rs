@@ -5,12 +5,16 @@
 //! step:  submit its bytes again            readings wait ──> sign ──> seal ──> (next step submits)
 //!        │ final    ──> close with each reading's fate
 //!        │ pending  ──> later, the same bytes
-//!        └ never    ──> take back: its readings wait again
+//!        ├ never    ──> take back: its readings wait again
+//!        └ refused whole ──> take back, and send it in parts (`split`)
 //! ```
 //!
 //! Whatever happens between two steps, the next begins with what the journal says. A reading that the ledger calls replayed or out
 //! of order may be one whose receipt was never seen: it is compared with what is certified.
 
+mod split;
+
+use self::split::{Narrowed, Split};
 use crate::clock::Comparison;
 use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
 use crate::kept::{Shared, begin_stretch};
@@ -43,6 +47,16 @@ pub enum Step {
         /// How many.
         readings: u64,
     },
+    /// The ledger has refused a batch whole: its readings wait again, and are sent in smaller ones.
+    Split {
+        /// How many.
+        readings: usize,
+    },
+    /// The ledger has refused a meter's reading whole: the meter's readings wait, and stop no other meter's.
+    SetAside {
+        /// Whose.
+        meter: MeterId,
+    },
     /// The node, or a rule about the gateway itself, does not let a batch through.
     NotTaken {
         /// The stable code.
@@ -60,7 +74,7 @@ pub enum Step {
 impl Step {
     /// Whether the next step may follow at once.
     pub const fn goes_on(&self) -> bool {
-        matches!(self, Self::Sealed { .. } | Self::Closed { .. })
+        matches!(self, Self::Sealed { .. } | Self::Closed { .. } | Self::Split { .. } | Self::SetAside { .. })
     }
 
     /// Whether something is wrong with the way.
@@ -76,12 +90,18 @@ pub struct Sender<U> {
     shared: Shared,
     last_trouble: Option<String>,
     warned: bool,
+    split: Split,
+}
+
+/// Whether what refuses a batch is a rule about the gateway, such as a role that it lacks: another batch would fare no better.
+fn is_about_the_gateway(code: &str) -> bool {
+    code.starts_with("member/") || code.starts_with("account/")
 }
 
 impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
-    pub const fn new(uplink: U, shared: Shared) -> Self {
-        Self { uplink, shared, last_trouble: None, warned: false }
+    pub fn new(uplink: U, shared: Shared) -> Self {
+        Self { uplink, shared, last_trouble: None, warned: false, split: Split::default() }
     }
 
     /// The way.
@@ -122,12 +142,22 @@ impl<U: Uplink> Sender<U> {
         if !is_waiting {
             return Ok(Ok(Step::Idle));
         }
-        let mut waiting = match self.shared.writer.call(|journal| journal.oldest_waiting(MAX_READINGS)).await {
-            Ok(waiting) => waiting,
-            Err(error) => return Ok(Err(error)),
+        self.split.pass_to(self.shared.watch.clock().now_ms());
+        let mut waiting = loop {
+            let split = self.split.clone();
+            let oldest = move |journal: &mut crate::journal::Journal| {
+                journal.oldest_waiting_of(MAX_READINGS, |meter| split.sends(meter))
+            };
+            let mut waiting = match self.shared.writer.call(oldest).await {
+                Ok(waiting) => waiting,
+                Err(error) => return Ok(Err(error)),
+            };
+            // A reading keeps its time: the chain's comes after it soon.
+            waiting.retain(|reading| reading.time_ms <= chain.time_ms);
+            if self.split.narrow(&mut waiting) {
+                break waiting;
+            }
         };
-        // A reading keeps its time: the chain's comes after it soon.
-        waiting.retain(|reading| reading.time_ms <= chain.time_ms);
         if waiting.is_empty() {
             return Ok(Ok(Step::TooEarly));
         }
@@ -148,11 +178,12 @@ impl<U: Uplink> Sender<U> {
                 let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
                 Ok(taken_back.map(|readings| Step::TakenBack { readings }))
             }
-            // The rule is about the gateway, such as a role that it lacks: its readings are as good as before.
-            Answer::RefusedWhole { code, detail } => {
+            // Its readings are as good as before.
+            Answer::RefusedWhole { code, detail } if is_about_the_gateway(&code) => {
                 let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
                 Ok(taken_back.map(|_| Step::NotTaken { code, detail }))
             }
+            Answer::RefusedWhole { code, detail } => Ok(self.split(id, code, detail).await),
             Answer::Final { height, refused } => {
                 let readings = match self.shared.writer.call(move |journal| journal.batch_readings(id)).await {
                     Ok(readings) => readings,
@@ -168,11 +199,29 @@ impl<U: Uplink> Sender<U> {
                     }
                 }
                 let events = refusal_events(&fates, self.shared.watch.clock().now_ms());
+                self.split.is_answered();
                 let closed = self.shared.writer.call(move |journal| {
                     journal.close(id, height, &fates)?;
                     events.iter().try_for_each(|event| journal.note(event))
                 });
                 Ok(closed.await.map(|()| Step::Closed { certified, refused }))
+            }
+        }
+    }
+
+    /// A batch was refused whole for something in it: it is sent in parts, until it is known for which meter. Of that one the operator is
+    /// told.
+    async fn split(&mut self, id: i64, code: String, detail: String) -> Result<Step, JournalError> {
+        let readings = self.shared.writer.call(move |journal| journal.batch_readings(id)).await?;
+        self.shared.writer.call(move |journal| journal.take_back(id)).await?;
+        match self.split.is_refused(&readings, self.shared.watch.clock().now_ms()) {
+            None => Ok(Step::NotTaken { code, detail }),
+            Some(Narrowed::Halved) => Ok(Step::Split { readings: readings.len() }),
+            Some(Narrowed::Aside(meter)) => {
+                let detail = format!("{code}: {detail}; its readings wait, and are tried again in an hour");
+                tracing::warn!(%meter, code = "uplink/set-aside", "{detail}");
+                self.shared.note(Some(meter), "uplink/set-aside", detail, None).await?;
+                Ok(Step::SetAside { meter })
             }
         }
     }

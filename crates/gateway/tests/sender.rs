@@ -30,6 +30,8 @@ enum Weather {
     Full,
     /// It is dropped, and its time is over.
     Expired,
+    /// The gateway has no role.
+    NoRole,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ struct Ledger {
     blocks: HashMap<Vec<u8>, Answer>,
     /// How often a batch that is in a block came again.
     repeated: u64,
+    /// Batches with a reading of one of these meters are refused whole.
+    poison: Vec<MeterId>,
 }
 
 impl Ledger {
@@ -59,6 +63,11 @@ impl Ledger {
         }
         self.nonce += 1;
         self.height += 1;
+        if readings.iter().any(|(meter, ..)| self.poison.contains(&MeterId(*meter))) {
+            let answer = Answer::RefusedWhole { code: "transaction/too-much-work".into(), detail: "too much".into() };
+            self.blocks.insert(hash.to_vec(), answer.clone());
+            return answer;
+        }
         let mut refused = Vec::new();
         for (place, (meter, time, register)) in readings.into_iter().enumerate() {
             let meter = MeterId(meter);
@@ -133,6 +142,10 @@ impl Uplink for Fake {
                 Err(UplinkError::Down)
             }
             Weather::Slow => Ok(Answer::Pending),
+            Weather::NoRole => {
+                ledger.nonce += 1;
+                Ok(Answer::RefusedWhole { code: "member/missing-role".into(), detail: "no operator".into() })
+            }
             Weather::Full => Ok(Answer::NotTaken { code: "pool/full".into(), detail: "full".into() }),
             // Certain only for what is in no block: a node looks before it says so.
             Weather::Expired if !ledger.blocks.contains_key(&batch.hash) => {
@@ -299,6 +312,54 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_bytes() {
     gateway.crash().await;
     assert_eq!(gateway.step().await, Step::Closed { certified: 1, refused: 0 });
     assert_eq!(gateway.fake.ledger().repeated, 1);
+    gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn a_meter_for_which_the_ledger_refuses_a_whole_batch_stops_no_other_meter() {
+    let mut gateway = Gateway::new().await;
+    let poison = MeterId([7; 16]);
+    gateway.fake.ledger().poison = vec![poison];
+    for quarter in 1..=3 {
+        gateway.pass(900_000);
+        for meter in 1..=20 {
+            gateway.read(meter, quarter).await;
+        }
+    }
+    let mut steps = 0;
+    while gateway.step().await != Step::TooEarly {
+        steps += 1;
+        assert!(steps < 60, "it goes on for ever");
+    }
+    assert_eq!(gateway.fake.ledger().certified.len(), 3 * 19, "all others are certified");
+    let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.meter, event.code.as_str())).collect();
+    assert_eq!(told, [(Some(poison), "uplink/set-aside")], "the operator sees which, once");
+
+    // Meanwhile the others go on, and its readings are kept. An hour later it is tried again.
+    gateway.pass(900_000);
+    for meter in 1..=20 {
+        gateway.read(meter, 4).await;
+    }
+    while gateway.step().await != Step::TooEarly {}
+    assert_eq!(gateway.fake.ledger().certified.len(), 4 * 19);
+    gateway.fake.ledger().poison.clear();
+    gateway.pass(3_600_000);
+    gateway.settle().await;
+    assert_eq!(gateway.fake.ledger().certified.len(), 4 * 20, "nothing of it is lost");
+    gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn a_rule_about_the_gateway_itself_splits_nothing() {
+    let mut gateway = Gateway::new().await;
+    gateway.read(1, 5).await;
+    gateway.read(2, 5).await;
+    gateway.step().await;
+    gateway.fake.set(Weather::NoRole);
+    assert!(matches!(gateway.step().await, Step::NotTaken { .. }));
+    assert_eq!(gateway.step().await, Step::Sealed { readings: 2 });
+    gateway.settle().await;
     gateway.assert_agreement().await;
 }
 

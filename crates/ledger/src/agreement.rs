@@ -2,7 +2,7 @@
 //! is signed is its program's; amendments and ends have files of their own.
 //!
 //! Who signs is a set: bit `n` is party `n`. What was declined or not signed in time leaves the state. So does what has ended
-//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. What stays of it is that its id is used.
+//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. What stays of what was signed is that its id is used.
 
 use crate::context::{Caller, Ledger};
 use crate::record::{
@@ -18,7 +18,9 @@ use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status}
 use utilidor_types::refusal::Limited;
 use utilidor_types::statement::SUPPLEMENTARY_MS;
 use utilidor_types::time::{DAY_MS, MAX_TIMESTAMP};
-use utilidor_types::{AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, Money, Refusal, Role};
+use utilidor_types::{
+    AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, MemberId, Money, Refusal, Role,
+};
 
 /// How long an agreement stays in the state after its end, and longer while it owes something.
 pub const KEPT_AFTER_END_MS: u64 = SUPPLEMENTARY_MS + DAY_MS;
@@ -207,10 +209,23 @@ impl Ledger<'_> {
         state.called = None;
         self.set_status(id, &mut state, Status::Active);
         self.store.put(&id, state);
+        let record = self.agreement(id)?;
+        if let Some(member) = self.keeper(&record.agreement.terms)? {
+            self.keep(member, Limited::Contracts)?;
+        }
         self.ask(id, &Told::Signed)
     }
 
-    /// Order: agreement, party, status, own turn, terms, time; when all have signed, roles, and what the program checks.
+    /// Whose member an agreement counts for whose program parties have written: its state is as large as the program likes.
+    fn keeper(&mut self, terms: &AgreementTerms) -> Ruled<Option<MemberId>> {
+        match terms.owner().filter(|_| terms.program.is_written()) {
+            Some(owner) => self.member_of(owner).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Order: agreement, party, status, own turn, terms, time; when all have signed, roles, the owner's limit of agreements on written
+    /// programs, and what the program checks.
     pub fn sign_agreement(&mut self, caller: Caller, id: AgreementId, signed: Digest) -> Ruled<()> {
         let (record, mut state, party) = self.awaiting_signature(caller, id)?;
         let agreement = &record.agreement;
@@ -297,7 +312,7 @@ impl Ledger<'_> {
                 self.end_without_program(&record.agreement, state)?;
             }
             _ if state.is_over() && state.debt == Money::ZERO && state.ends <= self.now => {
-                self.forget(id, &state)?;
+                self.forget(&record.agreement, &state)?;
                 return Ok(false);
             }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
@@ -309,7 +324,9 @@ impl Ledger<'_> {
     }
 
     /// Nobody has to keep what is over and owes nothing.
-    fn forget(&mut self, id: AgreementId, state: &AgreementState) -> Ruled<()> {
+    fn forget(&mut self, agreement: &Agreement, state: &AgreementState) -> Ruled<()> {
+        let id = agreement.id;
+        self.want_members(agreement.terms.owner());
         let slots: Vec<u8> = (0..MAX_SLOTS as u8).filter(|slot| state.slots & 1 << slot != 0).collect();
         slots.iter().for_each(|slot| self.store.want::<SlotRecord>(&(id, *slot)));
         for slot in slots {
@@ -320,7 +337,11 @@ impl Ledger<'_> {
         if self.store.find::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
+        if let Some(member) = self.keeper(&agreement.terms)? {
+            self.keep_no_more(member, Limited::Contracts)?;
+        }
         self.leave_state(id, state.due);
+        self.store.create_unread(&id, PastAgreement { left: self.now });
         Ok(())
     }
 
@@ -329,7 +350,6 @@ impl Ledger<'_> {
         self.note_gone(DueItem::Agreement(id), due);
         self.store.delete::<AgreementRecord>(&id);
         self.store.delete::<AgreementState>(&id);
-        self.store.create_unread(&id, PastAgreement { left: self.now });
     }
 }
 

@@ -133,7 +133,6 @@ impl Ledger<'_> {
         Ok(match refusal {
             Refusal::InsufficientFunds { account, .. } => *account == award.bidder,
             Refusal::UnknownMeter { meter }
-            | Refusal::MeterRetired { meter }
             | Refusal::MeterCarrier { meter, .. }
             | Refusal::MeterHolder { meter }
             | Refusal::MeterBusy { meter, .. } => award.opening.lines.iter().any(|line| line.user_meter == *meter),

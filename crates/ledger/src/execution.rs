@@ -726,6 +726,16 @@ impl Ledger<'_> {
         let ran = self.run(Cause::Transaction(transaction.hash()), most, |ledger| {
             ledger.perform(turn.caller, transaction).map(|()| true)
         });
+        // What a program has used counts for who asked, though all else is undone.
+        let ran = match ran {
+            Some(Ran { receipt: Some(receipt), .. }) if self.burnt > 0 && receipt.refusal().is_some() => {
+                match self.use_fuel_of(turn.caller.member, self.burnt) {
+                    Err(Stop::Unfetched) => None,
+                    Ok(()) | Err(Stop::Refused(_)) => Some(self.ran(receipt, most)),
+                }
+            }
+            ran => ran,
+        };
         if ran.is_none() {
             self.store.abandon();
         }
@@ -761,6 +771,7 @@ impl Ledger<'_> {
         self.to_tell.clear();
         self.calendar.clear();
         self.told_bytes = (0, 0);
+        self.burnt = 0;
         self.is_running = false;
         let acted = act(self).and_then(|has_acted| self.keep_calendar().map(|()| has_acted));
         let verdict = match acted {

@@ -71,7 +71,12 @@ impl Ledger<'_> {
         drop(state);
         let record = self.agreement(id)?;
         self.need_fuel(&record.agreement.terms, event)?;
-        self.act(id, event)?;
+        self.last_fuel = 0;
+        let acted = self.act(id, event);
+        if matches!(acted, Err(Stop::Refused(_))) {
+            self.burnt = self.last_fuel;
+        }
+        acted?;
         self.tell_waiting()
     }
 
@@ -110,7 +115,7 @@ impl Ledger<'_> {
         if failures > 0 {
             return self.put_off(id, [event.clone()]);
         }
-        if self.has_told_enough() && self.agreement(id)?.agreement.terms.program.is_written() {
+        if self.agreement(id)?.agreement.terms.program.is_written() && self.has_told_enough() {
             self.put_off(id, [event.clone()])?;
             return self.note_failure(id, Unfit::Fuel.code(), 1);
         }
@@ -439,6 +444,7 @@ impl Ledger<'_> {
         if is_new(event) {
             state.ends = utilidor_program::hard_end(&agreement.terms, self.now).at;
         }
+        let written_before = self.store.spent_so_far().cells_written;
         let issues = step.effects.iter().any(|effect| matches!(effect, Effect::Issue(_)));
         let is_signed = matches!(event, Event::Signed);
         let written = self.write_state(agreement.id, &mut state, step, issues || is_signed)?;
@@ -460,7 +466,8 @@ impl Ledger<'_> {
         }
         self.call_again(agreement.id, &mut state);
         self.store.put(&agreement.id, state);
-        Ok(())
+        let written = self.store.spent_so_far().cells_written.saturating_sub(written_before);
+        self.pay_for_cells(&agreement.terms, event, written)
     }
 
     /// Writes what a step changes of the program's state. Gives the digest of all of it, if it is wanted.

@@ -128,6 +128,8 @@ pub struct Kept {
     pub motions: u32,
     /// Published programs.
     pub programs: u32,
+    /// Agreements on written programs, as their owner.
+    pub contracts: u32,
 }
 
 /// An account. Its balance is `free + reserved`.
@@ -373,7 +375,7 @@ pub struct BacklogRecord {
     pub events: Backlog,
 }
 
-/// An agreement that has left the state. Its id names nothing else, so that whose it was, and what its meters brought, stays
+/// A signed agreement that has left the state. Its id names nothing else, so that whose it was, and what its meters brought, stays
 /// apart from all that comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PastAgreement {

@@ -24,6 +24,13 @@ use utilidor_types::refusal::Limited;
 use utilidor_types::time::DAY_MS;
 use utilidor_types::{AgreementTerms, Bounded, MemberId, Program, ProgramId, Refusal, Timestamp, encode};
 
+/// What a written cell counts in the daily quota. By [`Limits::DEFAULT`](utilidor_types::genesis::Limits) a member can so write
+/// 1,562,500 cells of 128 bytes in a day, which is 200 MB: as much as the transactions that it can send in that time, at 8 MiB an
+/// hour (docs/adr/0021).
+pub const CELL_FUEL: u64 = 12_800;
+/// So many written cells of an event are in its fuel: the agreement's state, the accounts between which it moves money, the fuel's own.
+pub const FREE_CELLS: u64 = 8;
+
 impl ProgramRecord {
     /// The numbers of its code's parts.
     fn chunks(&self) -> std::ops::Range<u8> {
@@ -122,6 +129,7 @@ impl Ledger<'_> {
         }
         let fuel = answer.as_ref().map_or(EVENT_FUEL, |step| step.fuel);
         self.store.spend(Work { fuel, ..Work::default() });
+        self.last_fuel = fuel;
         let step = answer?;
         self.use_fuel(case.terms, event, fuel)?;
         let Facts { available, sums, .. } = case.facts;
@@ -182,7 +190,22 @@ impl Ledger<'_> {
 
     /// Counts fuel.
     pub fn use_fuel(&mut self, terms: &AgreementTerms, event: &Told, fuel: u64) -> Ruled<()> {
-        let Some(member) = self.payer(terms, event)? else { return Ok(()) };
+        match self.payer(terms, event)? {
+            Some(member) => self.use_fuel_of(member, fuel),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts what carrying out an event has written, as fuel.
+    pub fn pay_for_cells(&mut self, terms: &AgreementTerms, event: &Told, cells: u64) -> Ruled<()> {
+        match cells.saturating_sub(FREE_CELLS) {
+            0 => Ok(()),
+            cells => self.use_fuel(terms, event, CELL_FUEL.saturating_mul(cells)),
+        }
+    }
+
+    /// Counts fuel of a member.
+    pub fn use_fuel_of(&mut self, member: MemberId, fuel: u64) -> Ruled<()> {
         let used = self.fuel_today(member)?.0.saturating_add(fuel);
         self.store.put(&member, FuelRecord { day: self.today(), used });
         Ok(())

@@ -131,7 +131,7 @@ fn a_program_that_misses_another_record_at_each_mark_is_told_later_and_stops_no_
     let agreement = signed_over(&mut world, &publication, 16);
     let at = at(1, 1, 23);
     let events = both_are_read(&mut world, at);
-    let code = LEDGER_CODES + 15;
+    let code = LEDGER_CODES + 16;
     assert!(events.contains(&Event::ProgramFailed { agreement, code, failures: 1 }), "it is told later");
     assert!(world.state.read::<BacklogRecord>(&agreement).is_some());
     world.pass_to(later(at, RETRY_MS));

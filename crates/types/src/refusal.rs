@@ -38,6 +38,8 @@ pub enum Limited {
     Motions,
     /// Published programs.
     Programs,
+    /// Agreements on programs that parties have written, as an owner, as long as they are kept.
+    Contracts,
 }
 
 impl std::fmt::Display for Limited {
@@ -52,6 +54,7 @@ impl std::fmt::Display for Limited {
             Self::Subscriptions => "running subscriptions",
             Self::Motions => "open motions",
             Self::Programs => "published programs",
+            Self::Contracts => "agreements on written programs",
         })
     }
 }

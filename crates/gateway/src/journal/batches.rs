@@ -13,6 +13,15 @@ impl Journal {
     /// The oldest readings that can be sent: stamped by a trusted clock, and of each meter none before an older one that still
     /// waits for its clock.
     pub fn oldest_waiting(&self, most: usize) -> Result<Vec<Waiting>, JournalError> {
+        self.oldest_waiting_of(most, |_| true)
+    }
+
+    /// The same of some meters.
+    pub fn oldest_waiting_of(
+        &self,
+        most: usize,
+        is_meant: impl Fn(MeterId) -> bool,
+    ) -> Result<Vec<Waiting>, JournalError> {
         let held_back = self.oldest_unverified()?;
         let mut statement = self.connection.prepare_cached(
             "SELECT meter, time_ms, register FROM reading AS r
@@ -25,7 +34,9 @@ impl Journal {
             && let Some(row) = rows.next()?
         {
             let reading = waiting_of(row)?;
-            if held_back.get(&reading.meter).is_none_or(|oldest_ms| *oldest_ms > reading.time_ms) {
+            if is_meant(reading.meter)
+                && held_back.get(&reading.meter).is_none_or(|oldest_ms| *oldest_ms > reading.time_ms)
+            {
                 waiting.push(reading);
             }
         }

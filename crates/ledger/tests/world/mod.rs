@@ -201,7 +201,8 @@ impl World {
         }
     }
 
-    /// Applies one action that must be refused, and checks that nothing but the nonce has changed.
+    /// Applies one action that must be refused, and checks that nothing but the nonce has changed, and what the member's programs have
+    /// used.
     pub fn refused(&mut self, actor: &str, action: Action) -> Refusal {
         let mut before = self.state.clone();
         let Verdict::Refused(refusal) = self.try_do(actor, action.clone()) else {
@@ -215,6 +216,7 @@ impl World {
         let others = |state: &Memory| {
             let mut cells = state.cells().clone();
             cells.remove(&nonce_cell);
+            cells.remove(&utilidor_types::Key::of(28, &encode(&member(actor))));
             cells
         };
         assert_eq!(others(&before), others(&self.state), "a refused action changes nothing");
