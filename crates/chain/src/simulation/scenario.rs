@@ -121,7 +121,9 @@ impl Scenario {
         let bearable = (members - 1) / 3;
         let mut said = vec![format!("{members} members")];
 
-        let loss = if draw.one_in(2) { 0 } else { draw.between(1, 50) };
+        // The more members, the more votes must come through at once.
+        let most = if members > 4 { 40 } else { 50 };
+        let loss = if draw.one_in(2) { 0 } else { draw.between(1, most) };
         let latency = if draw.one_in(4) { draw.between(101, 250) } else { draw.between(1, 60) };
         let link = |loss| Link {
             latency: Duration::from_millis(latency),
