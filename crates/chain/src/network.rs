@@ -33,8 +33,10 @@ use utilidor_proof::members as proof;
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{Genesis, NodeAddress, PublicKey, Roster};
 
-/// Validators that a node can have to know at once: those of an epoch, and those of the ones before and after it.
-const MOST_VALIDATORS: usize = 3 * MAX_VALIDATORS;
+/// Validators that a node has room for at once: those of an epoch, and as many of those before and after it that are others.
+const MOST_VALIDATORS: usize = 2 * MAX_VALIDATORS;
+/// Sets of peers that are kept at once. Each names the validators of the epochs before and after its own, too.
+const TRACKED_SETS: NonZeroUsize = NZUsize!(2);
 
 /// Most peers that a node has to do with at a time: those that it is set up with, itself, and whoever the council can make a
 /// validator while it runs. One that is alone for ever has none; whoever opens such a chain's folder to look at it, one.
@@ -162,6 +164,7 @@ pub(crate) fn start<E: Runtime + RuntimeNetwork + Resolver>(
         NZUsize!(1_024),
     );
     config.bypass_ip_check = true;
+    config.tracked_peer_sets = TRACKED_SETS;
     let (mut network, oracle) = lookup::Network::new(context.child("network"), config);
     let mut connections = RealConnections { me: key.public_key(), known, most, oracle: oracle.clone() };
     connections.track(0, &validators, &[]);
@@ -192,7 +195,7 @@ mod tests {
     fn a_node_has_room_for_all_that_it_was_told_of_and_for_all_that_the_council_can_appoint() {
         assert_eq!(most_peers(0, 1, true), 2, "alone, with epochs that never end");
         for (known, validators, endless) in [(0, 1, false), (0, 4, true), (3, 4, false), (9, MAX_VALIDATORS, false)] {
-            let sets = [MAX_VALIDATORS; 3].iter().sum::<usize>();
+            let sets = [MAX_VALIDATORS; 2].iter().sum::<usize>();
             assert_eq!(most_peers(known, validators, endless), known + 1 + sets, "{known} {validators} {endless}");
         }
     }

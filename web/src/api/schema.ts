@@ -2650,7 +2650,7 @@ export interface components {
          * @description What a member can have a limited number of.
          * @enum {string}
          */
-        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "motions" | "programs";
+        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "motions" | "programs" | "contracts";
         /** @description How much state one member can make all others keep, and how much it may ask of them. */
         Limits: {
             /**
@@ -2658,6 +2658,11 @@ export interface components {
              * @description Accounts of a member.
              */
             accounts: number;
+            /**
+             * Format: int32
+             * @description Agreements on programs that parties have written, with a member as owner: from the last signature until they leave the state.
+             */
+            contracts: number;
             /** @description Fuel that agreements of a member may use in a day by what is asked of them and what falls due. */
             daily_fuel: components["schemas"]["Fuel"];
             /**
@@ -2908,7 +2913,10 @@ export interface components {
         };
         /** @description How the ledger sums what a meter brings for a program. */
         Metered: {
-            /** @description Up to a volume, in the order of signing, before any supply: the program sees the sum. */
+            /**
+             * @description Up to a volume, in the order of signing, before any supply: the program sees the sum. The owner sells it, from the
+             *     capacity that it has declared, in equal parts for the hours of the window: whole ones, a month at most.
+             */
             fill: components["schemas"]["Quantity"];
         } | "rest";
         /** @description A metered tariff whose discount is set by the length of the prepaid period. */
@@ -4481,6 +4489,11 @@ export interface components {
             /** @enum {string} */
             refusal: "unknown_quote";
         } | {
+            published: components["schemas"]["Digest"];
+            quoted: components["schemas"]["Digest"];
+            /** @enum {string} */
+            refusal: "other_offer";
+        } | {
             bidder: components["schemas"]["AccountId"];
             /** @enum {string} */
             refusal: "quote_awarded";
@@ -4787,6 +4800,11 @@ export interface components {
             refusal: "index_out_of_range";
         } | {
             from: components["schemas"]["Timestamp"];
+            /** @enum {string} */
+            refusal: "index_value_kept";
+            until: components["schemas"]["Timestamp"];
+        } | {
+            from: components["schemas"]["Timestamp"];
             last: components["schemas"]["Timestamp"];
             /** @enum {string} */
             refusal: "index_not_in_order";
@@ -4921,6 +4939,8 @@ export interface components {
             commitment: components["schemas"]["Commitment"];
             /** @description The offer it answers. A bidder has at most one quote on an offer; another one replaces it. */
             offer: components["schemas"]["OfferId"];
+            /** @description Digest of the offer that it answers: of another one, published later under the same label, it is none. */
+            offered: components["schemas"]["Digest"];
             /** @description The opening, sealed to the offer's key; exactly [`sealed_bytes`] long. */
             sealed: string;
         };
