@@ -152,6 +152,25 @@ fn what_comes_late_counts_in_the_next_month() {
 }
 
 #[test]
+fn what_comes_after_the_last_statement_is_settled_by_a_supplement() {
+    let sheet = read(INDEXED_HEAT);
+    let mut host = signed(&sheet, Party::USER, Money::units(10_000));
+    for period in 0..6 {
+        if period < 5 {
+            host.reading(0, sheet.periods.window(period).unwrap().to, Quantity(0)).unwrap();
+        }
+        settle(&sheet, &mut host, period);
+    }
+    let before = host.statements().len();
+    host.reading(0, sheet.periods.end().unwrap(), Quantity(10 * GJ)).unwrap();
+    host.pass_to(Timestamp(host.now().0 + 3 * DAY_MS));
+    assert_eq!(host.statements().len(), before + 1);
+    assert_eq!(host.said().pop().unwrap()[0].amount, Money::units(440));
+    host.pass_to(Timestamp(host.now().0 + 32 * DAY_MS));
+    assert_eq!(host.statements().len(), before + 1, "nothing more comes, nothing more is said");
+}
+
+#[test]
 fn what_cannot_be_paid_stands_on_the_next_statement() {
     let sheet = read(INDEXED_HEAT);
     let mut host = signed(&sheet, Party::USER, Money::units(800));
@@ -163,7 +182,7 @@ fn what_cannot_be_paid_stands_on_the_next_statement() {
 }
 
 /// Which test holds which sentence of the reading.
-const HELD: [(&str, &str); 15] = [
+const HELD: [(&str, &str); 16] = [
     ("It is settled for each calendar month", "it_is_settled_by_calendar_months_so_long_after_their_end"),
     ("When both sign", "the_user_reserves_and_has_it_back_at_the_end"),
     ("Measured is the power fed in", "the_credit_is_the_market_value_between_floor_and_cap"),
@@ -177,6 +196,7 @@ const HELD: [(&str, &str); 15] = [
     ("For heat the user pays", "the_price_of_heat_follows_its_factor"),
     ("A period waits", "the_credit_waits_for_the_market_value"),
     ("What is measured late", "what_comes_late_counts_in_the_next_month"),
+    ("What comes after the last statement", "what_comes_after_the_last_statement_is_settled_by_a_supplement"),
     ("What cannot be paid", "what_cannot_be_paid_stands_on_the_next_statement"),
     ("Products are rounded", "the_credit_is_the_market_value_between_floor_and_cap"),
 ];
