@@ -29,9 +29,9 @@ pub struct Work {
 
 /// Most work of a block's transactions together, and so of one of them: some hundred milliseconds.
 pub const MAX_BLOCK_WORK: Work = Work {
-    look_ups: 262_144,
-    cells_read: 131_072,
-    cells_written: 81_920,
+    look_ups: 294_912,
+    cells_read: 147_456,
+    cells_written: 118_784,
     signatures: 32_768,
     readings: 32_768,
     fuel: 100_000_000,

@@ -221,7 +221,7 @@ fn a_backlog_of_many_seconds_is_worked_off_in_few_passes() {
 #[test]
 fn a_block_holds_no_more_work_than_is_allowed_and_leaves_the_rest_to_the_next() {
     let mut world = World::with_limits(NO_LIMITS);
-    let count = 192;
+    let count = 288;
     for holder in ["alice", "station"] {
         Carrier::ALL.into_iter().for_each(|carrier| register_meters(&mut world, holder, carrier, count / 16));
     }
