@@ -329,6 +329,6 @@ mod tests {
         let changed = Limits { meters: 7, daily_fuel: utilidor_types::program::Fuel(8), ..Limits::DEFAULT };
         let text = limits_text(&changed);
         assert!(text.contains("meters=7") && text.contains("daily_fuel="), "{text}");
-        assert_eq!(text.split(' ').count(), 11, "{text}");
+        assert_eq!(text.split(' ').count(), 12, "{text}");
     }
 }
