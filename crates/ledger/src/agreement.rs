@@ -2,7 +2,8 @@
 //! is signed is its program's; amendments and ends have files of their own.
 //!
 //! Who signs is a set: bit `n` is party `n`. What was declined or not signed in time leaves the state. So does what has ended
-//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. What stays of what was signed is that its id is used.
+//! and owes nothing, once no supplement can come any more: [`KEPT_AFTER_END_MS`] after its end. What stays of what was signed is
+//! that its id is used.
 
 use crate::context::{Caller, Ledger};
 use crate::record::{

@@ -10,6 +10,7 @@ use utilidor_program::Event as Told;
 use utilidor_types::action::AwardedQuote;
 use utilidor_types::agreement::{AgreementTerms, Origin, Party};
 use utilidor_types::event::BondMovement;
+use utilidor_types::offer::Lot;
 use utilidor_types::{Agreement, AgreementId, Event, Money, OfferId, Refusal, Role};
 
 /// What is read.
@@ -139,8 +140,8 @@ impl Ledger<'_> {
             Refusal::LineCount { .. } | Refusal::PriceTooHigh { .. } | Refusal::Overflow => true,
             Refusal::AboveLot { carrier, wanted, .. } => {
                 let record = self.store.view::<OfferRecord>(&award.offer)?;
-                let lot = |record: &OfferRecord| record.offer.lots.iter().find(|lot| lot.carrier == *carrier).cloned();
-                record.and_then(|record| lot(&record)).is_some_and(|lot| *wanted > lot.quantity)
+                let exceeds = |lot: &Lot| lot.carrier == *carrier && *wanted > lot.quantity;
+                record.is_some_and(|record| record.offer.lots.iter().any(exceeds))
             }
             _ => false,
         })
