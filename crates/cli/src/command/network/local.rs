@@ -40,8 +40,10 @@ const DEFAULT_PORT: u16 = 4_680;
 const READY_TIME: Duration = Duration::from_secs(120);
 /// How long a node may take to stop cleanly.
 const STOP_TIME: Duration = Duration::from_secs(20);
-/// A node that ends sooner is not started again.
+/// A node that ends sooner may be one that can never run.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// After so many short lives in a row a node is not started again.
+const SHORT_LIVES: u8 = 3;
 /// Between two looks at the nodes.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Lines of a node's log that are shown when it ends.
@@ -250,6 +252,8 @@ pub struct Running {
     pub node: LocalNode,
     child: Child,
     since: Instant,
+    /// How often in a row it was started and ended at once.
+    short_lives: u8,
     /// Whether it has ended for good.
     has_ended: bool,
 }
@@ -272,7 +276,7 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        Ok(Self { node, child, since: Instant::now(), has_ended: false })
+        Ok(Self { node, child, since: Instant::now(), short_lives: 0, has_ended: false })
     }
 
     /// Whether the process is over.
@@ -343,14 +347,18 @@ async fn keep_running(running: &mut [Running], data: &Path) {
                 continue;
             }
             let (name, log) = (one.node.name.clone(), one.node.log());
-            if one.since.elapsed() < SHORT_LIFE {
-                warn(&format!("node {name} ends at once and is not started again; its log: {}", log.display()));
+            let short_lives = if one.since.elapsed() < SHORT_LIFE { one.short_lives + 1 } else { 0 };
+            if short_lives == SHORT_LIVES {
+                warn(&format!(
+                    "node {name} ends at once, again and again, and is not started again; its log: {}",
+                    log.display()
+                ));
                 one.has_ended = true;
                 continue;
             }
             warn(&format!("node {name} has ended and is started again; its log: {}", log.display()));
             match Running::start(one.node.clone(), data) {
-                Ok(again) => *one = again,
+                Ok(again) => *one = Running { short_lives, ..again },
                 Err(failure) => {
                     failure.report(false);
                     one.has_ended = true;
