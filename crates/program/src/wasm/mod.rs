@@ -4,14 +4,15 @@
 //! code ──admission──> Module (compiled once, kept by digest) ──a fresh instance for each event──> answer | fault, and fuel
 //! ```
 //!
-//! * *engine 1*: the interpreter (wasmi 2.0.0, eager), the admission rules and the fuel table, together. A program's record
-//!   names its engine, so that history is replayed by what it was made with. Another version of any of the three is engine 2.
+//! * *engine 1*: the interpreter (wasmi 2.0.0, eager), what is put before it ([`barrier`]), the admission rules and the fuel table,
+//!   together. A program's record names its engine, so that history is replayed by what it was made with. Another version of any of the four is engine 2.
 //! * *fuel* is counted by instruction as the module has it, whether its code was compiled just now or an hour ago.
 //! * A module has no imports: it can call nobody, and nobody can be called back.
 //!
 //! Deliberately absent: what the bytes mean, which is [`crate::coded`]'s.
 
 pub mod admission;
+mod barrier;
 pub mod operators;
 
 pub use admission::{BadCode, MAX_MEMORY_PAGES, check};
@@ -150,7 +151,7 @@ impl Module {
     /// Admits and compiles code.
     pub fn compile(code: &[u8]) -> Result<Self, BadCode> {
         let shape = admission::check(code)?;
-        let module = wasmi::Module::new(&ENGINE_1, code).map_err(|_| BadCode::unreadable(0))?;
+        let module = wasmi::Module::new(&ENGINE_1, barrier::put_up(code)?).map_err(|_| BadCode::unreadable(0))?;
         let instance_fuel = INSTANCE_FUEL
             + ITEM_FUEL * u64::from(shape.items)
             + PAGE_FUEL * u64::from(shape.pages)

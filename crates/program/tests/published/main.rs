@@ -6,4 +6,5 @@ mod answers;
 mod fuel;
 mod fuzzing;
 mod play;
+mod select;
 mod support;
