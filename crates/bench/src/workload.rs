@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use utilidor_sdk::core::seal::{SealKey, seal_quote};
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
-use utilidor_types::agreement::{Service, SubscriptionTerms, Substitute};
+use utilidor_types::agreement::{
+    CodedTerms, Fallback, HardEnd, Party, ProgramCode, Service, SubscriptionTerms, Substitute,
+};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
 use utilidor_types::hash::tagged_hash;
 use utilidor_types::key::PrivateKey;
@@ -23,7 +25,7 @@ use utilidor_types::offer::AwardRule;
 use utilidor_types::package::{
     FloorAreaTariff, MeteredTariff, PackageTerms, Period, PeriodDiscounts, Season, Step, TariffOption, TimeOfUse,
 };
-use utilidor_types::program::Fuel;
+use utilidor_types::program::{Fuel, Grant, Publication};
 use utilidor_types::quote::{QuoteLine, SALT_BYTES};
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::*;
@@ -231,7 +233,7 @@ impl Suite {
     }
 
     /// Units (trades for trade suites, users for packages) at scale 1.
-    const fn size(self) -> usize {
+    pub const fn size(self) -> usize {
         match self {
             Self::Transfer | Self::Verify => 40_000,
             Self::CyclePlain | Self::Package => 3_000,
@@ -273,6 +275,12 @@ pub fn workload_for(suite: Suite, scale: f64, seed: &str, together: usize, place
         Suite::Settlement => Way { timed: &["settlement"], ..lean },
     };
     maker.trades(size, way)
+}
+
+/// So many agreements on a program of the parties' own that fall due in the same second, as those of [`Suite::Settlement`] do.
+/// Each must pay `amount` then.
+pub fn contracts(count: usize, seed: &str, publication: Publication, due: Timestamp, amount: Money) -> Workload {
+    Maker::new(seed, &[]).contracts(count, publication, due, amount)
 }
 
 const ALL_STEPS: &[&str] = &["offer", "quote", "award", "sign", "reading", "settlement"];
@@ -610,6 +618,47 @@ impl Maker {
                 Trade { number, seller: number % sellers, carrier, volume, ask, quotes, win, readings }
             })
             .collect()
+    }
+
+    fn contracts(mut self, count: usize, publication: Publication, due: Timestamp, amount: Money) -> Workload {
+        let mut sellers = self.accounts("seller", count.div_ceil(20).max(4), CREDIT);
+        let mut buyers = self.accounts("buyer", count.div_ceil(5).max(8), CREDIT);
+        let program = publication.id();
+        self.phase("publish", false, START);
+        self.operate(Action::PublishProgram(Box::new(publication)));
+        let label = |number: usize| Label::of_text(&format!("contract {number}"));
+        let grant = |party| Grant { party, reserve: amount, allowance: Money::ZERO, renews: false };
+        let terms = |owner, user| {
+            let coded = CodedTerms {
+                code: ProgramCode::Published(program),
+                grants: vec![grant(Party::USER)].try_into().expect("one grant"),
+                meters: Bounded::empty(),
+                parameters: Bounded::empty(),
+            };
+            let hard_end = HardEnd { at: Timestamp(due.0 + HOUR_MS), fallback: Fallback::GiveBack };
+            let terms = AgreementTerms::between(owner, user, Program::Coded(coded));
+            AgreementTerms { hard_end: Some(hard_end), ..terms }
+        };
+        let (owners, users) = (sellers.len(), buyers.len());
+        let between = |number: usize| (number % owners, number % users);
+        let parties: Vec<(AccountId, AccountId)> =
+            (0..count).map(between).map(|(owner, user)| (sellers[owner].account, buyers[user].account)).collect();
+        self.phase("propose", false, START);
+        for (number, (owner, user)) in parties.iter().enumerate() {
+            let terms = terms(*owner, *user);
+            let proposal = Action::ProposeAgreement { label: label(number), terms, signing_ms: HOUR_MS as u32 };
+            self.act(&mut sellers[between(number).0], proposal, 1);
+        }
+        self.phase("sign", false, START);
+        for (number, (owner, user)) in parties.iter().enumerate() {
+            let agreement = AgreementId::of(*owner, label(number));
+            let terms = terms(*owner, *user).digest();
+            self.act(&mut buyers[between(number).1], Action::SignAgreement { agreement, terms }, 1);
+        }
+        self.phase("settlement", true, due);
+        self.phases.last_mut().expect("it was just opened").steps = count as u64;
+        let paid = amount.0 * count as u64;
+        self.finish(Some(Totals { paid, paid_floor: paid, ..Totals::default() }))
     }
 
     fn packages(mut self, users: usize) -> Workload {

@@ -33,7 +33,8 @@ use utilidor_proof::members as proof;
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{Genesis, NodeAddress, PublicKey, Roster};
 
-/// Validators that a node has room for at once: those of an epoch, and as many of those before and after it that are others.
+/// Validators that a node has room for at once: those of an epoch, and as many of those before and after it that are others. Three sets
+/// that have nobody in common would be more; then some of the other epochs' have to wait for their own.
 const MOST_VALIDATORS: usize = 2 * MAX_VALIDATORS;
 /// Sets of peers that are kept at once. Each names the validators of the epochs before and after its own, too.
 const TRACKED_SETS: NonZeroUsize = NZUsize!(2);
@@ -111,7 +112,9 @@ impl RealConnections {
         }
         addresses.extend(self.known.iter().map(|(key, address)| (key.clone(), address.clone())));
         let votes = |key: &ed25519::PublicKey| validators.keys().any(|validator| named(validator, key));
-        let (primary, secondary): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|(key, _)| votes(key));
+        let (primary, mut secondary): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|(key, _)| votes(key));
+        // Whom this node is set up with comes first, should there be no room for all.
+        secondary.sort_by_key(|(key, _)| !self.known.contains_key(key));
         for (key, address) in &primary {
             if *address == nowhere() && *key != self.me {
                 warn!(?key, "a validator's address is not known: it has to call this node");
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_has_room_for_all_that_it_was_told_of_and_for_all_that_the_council_can_appoint() {
+    fn a_node_has_room_for_all_that_it_was_told_of_and_for_two_full_sets_of_validators() {
         assert_eq!(most_peers(0, 1, true), 2, "alone, with epochs that never end");
         for (known, validators, endless) in [(0, 1, false), (0, 4, true), (3, 4, false), (9, MAX_VALIDATORS, false)] {
             let sets = [MAX_VALIDATORS; 2].iter().sum::<usize>();

@@ -8,6 +8,7 @@ use crate::output::{Output, note, warn};
 use crate::text::{self, Lang};
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
+use utilidor_sdk::core::keys::Secret;
 use utilidor_sdk::keystore::others_may_read;
 use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
 use utilidor_types::{AccountId, ChainId, PrivateKey, TransactionHash};
@@ -161,6 +162,13 @@ impl Context {
         keystore.info(name)?;
         warn_if_exposed(&keystore, name);
         Ok(keystore.signing_key(name, &self.passphrase()?)?)
+    }
+
+    /// The secret of the key that a node votes with or is known by, unlocked.
+    pub fn node_secret(&self) -> Result<Secret, Failure> {
+        let keystore = self.keystore()?;
+        warn_if_exposed(&keystore, VALIDATOR);
+        Ok(keystore.ed25519_secret(VALIDATOR, &self.passphrase()?)?)
     }
 
     /// The key that moves the time of a development chain: the one that acts, else the one that the node of this keystore votes

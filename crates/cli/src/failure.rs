@@ -1,6 +1,7 @@
 //! What went wrong, why, and what to do next.
 
 use crate::chinese;
+use crate::output::visible;
 use crate::text::{self, Lang};
 use serde_json::json;
 use std::fmt::Display;
@@ -86,7 +87,7 @@ impl Failure {
                 Lang::Zh => ("错误", "下一步"),
             };
             let next = self.next.as_ref().map(|next| format!("\n  {then}: {next}")).unwrap_or_default();
-            writeln!(stderr, "{error}: {}{next}", self.what)
+            writeln!(stderr, "{}", visible(&format!("{error}: {}{next}", self.what)))
         };
     }
 

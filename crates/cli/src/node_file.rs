@@ -16,7 +16,7 @@
 //! Unless the file says that it is a follower, a node votes in every epoch whose validators its key is among, and follows in the
 //! others. Its votes are recorded in the vote guard beside its key before they are signed.
 
-use crate::command::node::{VALIDATOR, read_genesis};
+use crate::command::node::read_genesis;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::warn;
@@ -143,7 +143,7 @@ pub fn make_guard(data: &Path, key: &PublicKey) -> Result<(), Failure> {
 /// it has, and takes no part.
 pub fn chain_config(data: &Path, file: Option<&NodeFile>, context: &Context) -> Result<Config, Failure> {
     let genesis = read_genesis(data)?;
-    let secret = context.keystore()?.ed25519_secret(VALIDATOR, &context.passphrase()?)?;
+    let secret = context.node_secret()?;
     let chain = data.join("chain");
     let mut config = match file {
         None if genesis.validators.len() == 1 => Config::alone(chain, genesis, *secret),

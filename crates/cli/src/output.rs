@@ -164,7 +164,7 @@ pub fn note(text: &str) {
 
 /// A text in which nothing moves the cursor, rings, or turns the direction of writing: reasons, notices and references are
 /// others' words, and could show a reader what is not there.
-fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let acts = |char: char| {
         (char.is_control() && char != '\n')
             || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

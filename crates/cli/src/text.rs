@@ -334,17 +334,16 @@ mod tests {
 
     #[test]
     fn every_word_that_a_command_uses_is_listed_and_every_listed_word_is_used() {
-        let read = |folder: &str| -> String {
-            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-            let sources = files.filter(|path| path.is_file() && !path.ends_with("text.rs"));
-            sources.map(|path| std::fs::read_to_string(path).unwrap()).collect()
-        };
-        let sources = read("src")
-            + &read("src/command")
-            + &read("src/command/network")
-            + &read("src/command/node")
-            + &read("src/command/reading");
+        fn read(folder: &std::path::Path) -> String {
+            let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            let texts = paths.map(|path| match path.is_dir() {
+                true => read(&path),
+                false if path.ends_with("text.rs") => String::new(),
+                false => std::fs::read_to_string(path).unwrap(),
+            });
+            texts.collect()
+        }
+        let sources = read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
         // Words are written as t!("word") and nowhere else; other macros' names may end alike.
         let used: std::collections::BTreeSet<&str> = sources
             .match_indices("t!(\"")

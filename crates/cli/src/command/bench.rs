@@ -28,7 +28,8 @@ const GATEWAY_METERS: f64 = 100_000.0;
 #[command(after_help = "\
 Suites: transfer, cycle-plain, cycle-lean, reading-single, reading-gateway, reading-signed, settlement, package, and verify,
 which measures nothing but the machine's signature verification; gateway, which reads 100,000 simulated meters every quarter of an
-hour; and program, which measures how many events a second a small program of the parties' own takes. `all` measures every suite on
+hour; and program, which measures how many events a second a small program of the parties' own takes, and blocks full of them beside
+native purchases. `all` measures every suite on
 every layer, each in a process
 of its own, and writes bench.json and bench.md into the folder.
 
@@ -144,14 +145,21 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         Wanted::Program => {
             let code = program::small_module();
             let figures = program::measure(&code, &utilidor_program::Event::Due, arguments.runs.into());
-            context.out.show(&figures, |out| {
+            let agreements = (program::DUE_TOGETHER as f64 * arguments.scale).max(1.0) as u64;
+            let due = program::measure_due(agreements, &arguments.seed, arguments.runs.into());
+            context.out.show(&serde_json::json!({ "adapter": figures, "due": due }), |out| {
                 let speed = figures.events_per_second;
-                out.facts(vec![
+                let facts = out.facts(vec![
                     (t!("bytes"), figures.bytes.to_string()),
                     (t!("speed"), format!("{:.0}", speed.median)),
                     (t!("range"), format!("{:.0} - {:.0}", speed.min, speed.max)),
                     (t!("fuel"), format!("{}, {:.2} ns", figures.fuel, figures.ns_per_fuel)),
-                ])
+                ]);
+                format!(
+                    "{facts}\n\n{} agreements due together, processor time of each: a native purchase {:.1} us, on the program {:.1} us, \
+                     {:.2} times ({:.2} - {:.2})",
+                    due.agreements, due.native_us.median, due.program_us.median, due.ratio.median, due.ratio.min, due.ratio.max
+                )
             });
         }
         Wanted::All => {

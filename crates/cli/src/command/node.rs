@@ -225,7 +225,10 @@ async fn serve(
         () = stop => {}
         () = process.failed() => {}
     }
-    process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error))?;
+    process.stop().await.map_err(|error| {
+        let next = format!("find out what is damaged, and what to do: utilidor node scrub --data {}", data.display());
+        Failure::from_error("node/failed", "the node failed", &error).next(next)
+    })?;
     context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
     Ok(())
 }

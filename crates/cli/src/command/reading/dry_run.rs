@@ -2,6 +2,7 @@
 
 use super::{Series, key_of};
 use crate::chinese;
+use crate::command::offer::now as this_machines_time;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::or_dash;
@@ -9,6 +10,7 @@ use crate::text::{self, Lang};
 use crate::{t, units};
 use serde_json::json;
 use utilidor_sdk::Account;
+use utilidor_types::genesis::ChainKind;
 use utilidor_types::meter::{MeterAuthority, RegisterLimits};
 use utilidor_types::{
     AccountId, Carrier, MeterId, OcmfRecord, PrivateKey, Quantity, Reading, Refusal, Role, Timestamp,
@@ -35,7 +37,12 @@ pub async fn foretell(
     keys: Option<&[PrivateKey]>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let now = account.client().status().await?.time_ms;
+    let status = account.client().status().await?;
+    // A node that stands idle has an old block; the one that takes the readings will be later.
+    let now = match status.kind {
+        ChainKind::Development => status.time_ms,
+        ChainKind::Production => status.time_ms.max(this_machines_time()),
+    };
     let role = Role::MeterOperator;
     let lacks_role = !account.client().account(account.id()).await?.roles.has(role);
     let mut lines: Vec<Foretold> = wrong.iter().map(|(line, failure)| unread(*line, failure)).collect();
