@@ -64,8 +64,12 @@ impl Ledger<'_> {
         self.store.want::<AgreementState>(&id);
     }
 
-    /// What an agreement refers to: its parties, and what its program wants for an event.
+    /// What an agreement refers to: its parties, and what its program wants for an event; and where it waits if there is no more time
+    /// for that.
     pub fn want_used(&mut self, id: AgreementId, event: &Told) {
+        if self.is_late {
+            self.store.want::<BacklogRecord>(&id);
+        }
         if let (Ok(Some(record)), Ok(Some(state))) = self.view_agreement(id) {
             self.want_for(&record.agreement, &state, event);
         }

@@ -98,6 +98,7 @@ impl Ledger<'_> {
                 self.want_used(*agreement, &Told::Command { by: Party::USER, bytes: command.clone() });
             }
             Action::RecordReadings { runs } => runs.iter().for_each(|run| self.want_reached(run)),
+            Action::CorrectReadings { meter, interval, .. } => self.want_corrected(*meter, *interval),
             _ => {}
         }
     }

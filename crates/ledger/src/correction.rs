@@ -25,7 +25,7 @@ use crate::store::Ruled;
 use std::collections::BTreeMap;
 use utilidor_program::bands::share;
 use utilidor_types::meter::MAX_REASON_BYTES;
-use utilidor_types::{Bands, Event, MeterId, Quantity, Refusal, Text, Timestamp, Window};
+use utilidor_types::{Bands, Event, MeterId, Quantity, Refusal, TariffOption, Text, Timestamp, Window};
 
 /// What a correction changes for one agreement's binding.
 #[derive(Debug, Clone, Copy)]
@@ -239,6 +239,23 @@ impl MeterState {
     }
 }
 
+/// What is read.
+impl Ledger<'_> {
+    /// What the supplies need that can be told of a correction, and by whose tariffs it is cut.
+    pub fn want_corrected(&mut self, meter: MeterId, interval: Window) {
+        let Ok(Some(bound)) = self.store.view::<MeterBindings>(&meter) else { return };
+        for supply in bound.supplies() {
+            let Some(interval) = common(supply.window, interval) else { continue };
+            if let Some(tariff) = supply.tariff {
+                self.store.want::<TariffOption>(&tariff);
+            }
+            let (agreement, binding) = supply.supply;
+            let more = utilidor_program::Segment { interval, bands: Bands::ZERO, peak: (Quantity::ZERO, 0) };
+            self.want_used(agreement, &utilidor_program::Event::Corrected { binding, more, less: Bands::ZERO });
+        }
+    }
+}
+
 impl Ledger<'_> {
     /// Order: role, meter, operator; the interval, whether it changes anything, what can have passed in it, and in the open
     /// segment; what has passed in a supply's time: corrections take back no more in all, and make no more of it than the meter can
@@ -348,13 +365,13 @@ impl Ledger<'_> {
             };
             bound.as_deref().is_some_and(fills)
         };
-        for ((agreement, binding), Adjusted { interval, more, less }) in adjusted {
-            self.events.push(Event::Adjusted { agreement, binding, interval, more, less });
-            if !fills((agreement, binding)) {
-                let more = utilidor_program::Segment { interval, bands: more, peak: (Quantity::ZERO, 0) };
-                self.told(agreement, utilidor_program::Event::Corrected { binding, more, less })?;
+        self.each(adjusted, |ledger, ((agreement, binding), Adjusted { interval, more, less })| {
+            ledger.events.push(Event::Adjusted { agreement, binding, interval, more, less });
+            if fills((agreement, binding)) {
+                return Ok(());
             }
-        }
-        Ok(())
+            let more = utilidor_program::Segment { interval, bands: more, peak: (Quantity::ZERO, 0) };
+            ledger.told(agreement, utilidor_program::Event::Corrected { binding, more, less })
+        })
     }
 }

@@ -416,6 +416,38 @@ fn a_correction_is_shared_by_time_between_the_tenants_of_its_interval() {
     assert_eq!(free.0 - world.balance("bob").0.0, 80_000_000, "100 kWh at 0.80");
 }
 
+/// Six tenants one after the other, each for four days, with packages of two versions; what they used is worked out.
+#[test]
+fn a_correction_over_the_time_of_many_supplies_is_told_to_all_of_them_in_few_passes() {
+    let mut world = World::new();
+    world.done("station", Action::PublishPackage(world.package(1)));
+    world.done("station", Action::PublishPackage(world.package(2)));
+    let tenant = |number: u64| ["alice", "bob", "carol"][number as usize % 3];
+    let subscription = |number: u64| agreement_of(tenant(number), &number.to_string());
+    let day = |number: u64| at(1, 1 + 4 * number as u8, 12);
+    for number in 0..6u64 {
+        world.now = day(number);
+        if number > 0 {
+            world.done(tenant(number - 1), Action::Terminate { agreement: subscription(number - 1) });
+            world.done("operator", Action::BindMeter { meter: meter_id(METER), holder: account(tenant(number)) });
+        }
+        let terms = world.subscription_terms(vec![world.service("alice", Carrier::Electricity, 0)]);
+        let terms = agreement::SubscriptionTerms { version: 1 + number as u32 % 2, ..terms };
+        world.done(tenant(number), Action::Subscribe { label: label(&number.to_string()), terms });
+    }
+    world.now = day(6);
+    world.done(tenant(5), Action::Terminate { agreement: subscription(5) });
+    world.done("gateway", world.readings(METER, &[(day(0), 0), (day(6), 576 * KWH)]));
+    world.pass_to(at(1, 26, 12));
+    let all = Window { from: day(0), to: day(6) };
+    let events = world.done("operator", correction(all, 576 * KWH, 288 * KWH));
+    assert!(world.state.passes() <= 12, "{} passes", world.state.passes());
+    assert!(!events.iter().any(|event| matches!(event, Event::ProgramFailed { .. })), "{events:?}");
+    let mut expected: Vec<_> = (0..6).map(|number| (subscription(number), 0, 48)).collect();
+    expected.sort();
+    assert_eq!(adjusted(&events), expected, "each is told of its four days");
+}
+
 /// What is certified of the meter in all, after it was exchanged at 4:00 for one that begins at 0 and a correction was made
 /// of an interval, the new one having brought 10 kWh by 5:00 if it is read.
 fn exchanged_and_corrected(interval: Window, [certified, right]: [u64; 2], new_is_read: bool) -> (World, Quantity) {
