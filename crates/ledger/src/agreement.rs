@@ -21,6 +21,7 @@ use utilidor_types::statement::SUPPLEMENTARY_MS;
 use utilidor_types::time::{DAY_MS, MAX_TIMESTAMP};
 use utilidor_types::{
     AccountId, Agreement, AgreementId, Bounded, Digest, DueItem, Event, Label, MemberId, Money, Refusal, Role,
+    Timestamp,
 };
 
 /// How long an agreement stays in the state after its end, and longer while it owes something.
@@ -166,12 +167,12 @@ impl Ledger<'_> {
             return same_as(&present.agreement, terms, origin);
         }
         let sign_by = self.now.checked_add_ms(signing_ms.into()).ok_or(Refusal::Overflow)?;
-        self.conclude(Agreement { id, terms: terms.clone(), origin, sign_by }, by.bit())
+        self.conclude(caller.member, Agreement { id, terms: terms.clone(), origin, sign_by }, by.bit())
     }
 
-    /// Records a new agreement that some have signed; it is active at once if all have.
+    /// Records a new agreement that some have signed, by whoever was the last; it is active at once if all have.
     /// Order: id, parties and program's terms, whether it is published, roles, other parties, arbiter; then the proposer's limit, or as for signing.
-    pub fn conclude(&mut self, agreement: Agreement, signed: u16) -> Ruled<()> {
+    pub fn conclude(&mut self, by: MemberId, agreement: Agreement, signed: u16) -> Ruled<()> {
         let (id, terms) = (agreement.id, &agreement.terms);
         let is_past = self.store.view::<PastAgreement>(&id)?.is_some();
         if is_past || self.store.view::<AgreementRecord>(&id)?.is_some() {
@@ -195,7 +196,7 @@ impl Ledger<'_> {
         self.events.push(Event::AgreementProposed { agreement: id, parties, terms: digest, sign_by });
         self.store.put(&id, AgreementRecord { agreement });
         if is_signed {
-            return self.activate(id, state);
+            return self.activate(by, id, state);
         }
         self.note_new_due(DueItem::Agreement(id), sign_by)?;
         state.called = Some(sign_by);
@@ -210,7 +211,7 @@ impl Ledger<'_> {
     }
 
     /// All have signed: the program takes its places and reserves.
-    fn activate(&mut self, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
+    fn activate(&mut self, by: MemberId, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
         state.called = None;
         self.set_status(id, &mut state, Status::Active);
         self.store.put(&id, state);
@@ -218,7 +219,7 @@ impl Ledger<'_> {
         if let Some(member) = self.keeper(&record.agreement.terms)? {
             self.keep(member, Limited::Contracts)?;
         }
-        self.ask(id, &Told::Signed)
+        self.ask(by, id, &Told::Signed)
     }
 
     /// Whose member an agreement counts for whose program parties have written: its state is as large as the program likes.
@@ -254,7 +255,7 @@ impl Ledger<'_> {
             Origin::Package => self.keep_subscription(&agreement.terms)?,
             Origin::Proposal { .. } => {}
         }
-        self.activate(id, state)
+        self.activate(caller.member, id, state)
     }
 
     /// Order: agreement, party, status, own turn.
@@ -300,10 +301,11 @@ impl Ledger<'_> {
     /// Order: agreement, party, status; then what the program checks.
     pub fn command(&mut self, caller: Caller, id: AgreementId, bytes: &Bounded<u8, MAX_COMMAND_BYTES>) -> Ruled<()> {
         let (_, _, by) = self.active_party(caller, id)?;
-        self.ask(id, &Told::Command { by, bytes: bytes.clone() })
+        self.ask(caller.member, id, &Told::Command { by, bytes: bytes.clone() })
     }
 
-    /// A due time of an agreement has come. `false` if it is not the one that counts, so that nothing is done.
+    /// A due time of an agreement has come. `false` if it is not the one that counts, or waits for another day's fuel, so that nothing
+    /// is done.
     pub fn agreement_due(&mut self, id: AgreementId) -> Ruled<bool> {
         self.store.want::<AgreementState>(&id);
         let Some(record) = self.store.view::<AgreementRecord>(&id)? else { return Ok(false) };
@@ -321,7 +323,10 @@ impl Ledger<'_> {
                 return Ok(false);
             }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
-                Some(at) => self.wait_until(id, state, at),
+                Some(at) => {
+                    self.wait_until(id, state, at);
+                    return Ok(false);
+                }
                 None => self.call_program(id, state)?,
             },
         }

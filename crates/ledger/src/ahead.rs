@@ -82,14 +82,19 @@ impl Ledger<'_> {
             Action::Award { awards } => self.want_awarded(caller, awards),
             Action::ProposeAgreement { terms, .. } => self.want_parties(terms),
             Action::SignAgreement { agreement, .. } => {
+                self.want_fuel_of(caller.member, *agreement);
                 self.want_used(*agreement, &Told::Signed);
                 self.want_origin(*agreement);
             }
             Action::DeclineAgreement { agreement } => self.want_origin(*agreement),
             Action::Terminate { agreement } => {
+                self.want_fuel_of(caller.member, *agreement);
                 self.want_used(*agreement, &Told::Ending { by: Some(Party::USER), agreed: true });
             }
-            Action::SignAmendment { agreement, .. } => self.want_amended(*agreement),
+            Action::SignAmendment { agreement, .. } => {
+                self.want_fuel_of(caller.member, *agreement);
+                self.want_amended(*agreement);
+            }
             Action::Subscribe { terms, .. } => self.want_subscribed(caller, terms),
             Action::Prepay { subscription, carrier, payment } => {
                 self.want_used(*subscription, &Told::Prepaid { carrier: *carrier, payment: *payment });

@@ -97,6 +97,6 @@ impl Ledger<'_> {
         }
         self.store.put(&id, state);
         self.events.push(Event::AgreementAmended { agreement: id, terms: digest });
-        self.ask(id, &event)
+        self.ask(caller.member, id, &event)
     }
 }

@@ -111,7 +111,7 @@ impl Ledger<'_> {
         let unsigned = record.unsigned.checked_add(u8::from(!binding)).ok_or(Refusal::Overflow)?;
         self.store.put(&id, OfferRecord { left, unsigned, ..Arc::unwrap_or_clone(record) });
         let signed = if binding { Party::OWNER.bit() | Party::USER.bit() } else { Party::OWNER.bit() };
-        self.conclude(agreement, signed)
+        self.conclude(caller.member, agreement, signed)
     }
 
     /// Notes why an award could not be concluded. Who has bid bindingly what it cannot keep loses its bond.

@@ -53,9 +53,7 @@ pub(crate) struct Ledger<'a> {
     pub calendar: DueNotes,
     /// Whether the unit has waited so long that it waits no more for what programs miss that are told something.
     pub is_late: bool,
-    /// Fuel of the last program that ran.
-    pub last_fuel: u64,
-    /// Fuel that a program has used to refuse what the unit asks of it.
+    /// Fuel that parties' programs have used in the unit.
     pub burnt: u64,
     /// How long the first of the unit's events are together, and how many.
     pub told_bytes: (usize, u64),
@@ -77,7 +75,6 @@ impl<'a> Ledger<'a> {
             to_tell: VecDeque::new(),
             calendar: DueNotes::default(),
             is_late: false,
-            last_fuel: 0,
             burnt: 0,
             told_bytes: (0, 0),
         }

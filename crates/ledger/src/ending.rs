@@ -29,7 +29,7 @@ impl Ledger<'_> {
                 let agreed = by.is_some() && state.ending & !wish != 0;
                 state.ending |= wish;
                 self.store.put(&id, state);
-                self.ask(id, &Told::Ending { by, agreed })?;
+                self.ask(caller.member, id, &Told::Ending { by, agreed })?;
             }
             Status::Stalled if by.is_some() => {
                 state.ending |= wish;
@@ -55,7 +55,7 @@ impl Ledger<'_> {
         let is_active = state.status == Status::Active;
         state.ending &= !by.bit();
         self.store.put(&id, state);
-        if is_active { self.ask(id, &Told::EndingWithdrawn { by }) } else { Ok(()) }
+        if is_active { self.ask(caller.member, id, &Told::EndingWithdrawn { by }) } else { Ok(()) }
     }
 
     fn operates_meter_of(&mut self, caller: Caller, state: &AgreementState) -> Ruled<bool> {

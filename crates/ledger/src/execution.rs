@@ -726,7 +726,7 @@ impl Ledger<'_> {
         let ran = self.run(Cause::Transaction(transaction.hash()), most, |ledger| {
             ledger.perform(turn.caller, transaction).map(|()| true)
         });
-        // What a program has used counts for who asked, though all else is undone.
+        // What programs have used counts for who asked, though all else is undone.
         let ran = match ran {
             Some(Ran { receipt: Some(receipt), .. }) if self.burnt > 0 && receipt.refusal().is_some() => {
                 match self.use_fuel_of(turn.caller.member, self.burnt) {

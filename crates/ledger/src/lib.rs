@@ -75,7 +75,7 @@ pub use agreement::KEPT_AFTER_END_MS;
 pub use effect::LEDGER_CODES;
 pub use execution::{BlockContext, Execution, Inadmissible, MAX_DUE_PER_BLOCK, MAX_PASSES, Outcome, Progress};
 pub use program::{MAX_FAILURES, RETRY_MS};
-pub use registry::{CELL_FUEL, FREE_CELLS};
+pub use registry::CELL_FUEL;
 pub use store::Change;
 pub use subscription::CONSENT_MS;
 pub use work::{MAX_BLOCK_WORK, MAX_DUE_WORK, MAX_TOLD_WORK, Work};

@@ -26,6 +26,6 @@ impl Ledger<'_> {
             state.pay_ahead(party, amount);
             self.store.put(&subscription, state);
         }
-        self.ask(subscription, &Told::Prepaid { carrier, payment })
+        self.ask(caller.member, subscription, &Told::Prepaid { carrier, payment })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ask (a party's transaction)      ── refused by the program, or an unfit effect ──> the transaction is refused
-//! tell (meters, the due calendar)  ── fault, or an unfit effect ──> ProgramFailed; nothing moves; again an hour later
+//! tell (meters, the due calendar)  ── fault, an unfit effect, or more than there is time, work or fuel for
+//!                                     ──> ProgramFailed; nothing moves; again an hour later
 //!                                     three times in a row ──> stalled, until all agree or the hard end comes
 //! ```
 //!
@@ -27,7 +28,9 @@ use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{self, MAX_EVENTS};
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
-use utilidor_types::{Agreement, AgreementId, Bounded, Digest, DueItem, Money, PackageId, Refusal, Timestamp};
+use utilidor_types::{
+    Agreement, AgreementId, Bounded, Digest, DueItem, MemberId, Money, PackageId, Refusal, Timestamp,
+};
 
 /// After so many failures in a row an agreement is stalled.
 pub const MAX_FAILURES: u8 = 3;
@@ -62,21 +65,17 @@ fn without_slots(state: &AgreementState) -> State {
 
 /// Asking and telling.
 impl Ledger<'_> {
-    /// A party's transaction brings about an event. What the program refuses, and what it cannot have, refuses it.
-    pub fn ask(&mut self, id: AgreementId, event: &Event) -> Ruled<()> {
+    /// A member's transaction brings about an event. What the program refuses, and what it cannot have, refuses it; and so does a
+    /// day's fuel that is spent, of who pays for the event or of who asks, for whom it counts if it is refused.
+    pub fn ask(&mut self, by: MemberId, id: AgreementId, event: &Event) -> Ruled<()> {
         let state = self.store.view::<AgreementState>(&id)?.ok_or(Refusal::UnknownAgreement { agreement: id })?;
         if state.failures > 0 && !matches!(event, Event::Amended { .. }) {
             return Err(Refusal::ProgramFault { code: Unfit::Waiting.code() }.into());
         }
         drop(state);
         let record = self.agreement(id)?;
-        self.need_fuel(&record.agreement.terms, event)?;
-        self.last_fuel = 0;
-        let acted = self.act(id, event);
-        if matches!(acted, Err(Stop::Refused(_))) {
-            self.burnt = self.last_fuel;
-        }
-        acted?;
+        self.need_fuel(&record.agreement.terms, event, by)?;
+        self.act(id, event)?;
         self.tell_waiting()
     }
 
@@ -115,13 +114,9 @@ impl Ledger<'_> {
         if failures > 0 {
             return self.put_off(id, [event.clone()]);
         }
-        if self.agreement(id)?.agreement.terms.program.is_written() && self.has_told_enough() {
-            self.put_off(id, [event.clone()])?;
-            return self.note_failure(id, Unfit::Fuel.code(), 1);
-        }
         let mark = self.store.mark();
         let (events, to_tell) = (self.events.len(), self.to_tell.len());
-        let code = match self.attempt(id, event) {
+        let code = match self.attempt_if_paid(id, event) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(code)) => code,
             Err(Stop::Unfetched) if self.is_late => {
@@ -135,6 +130,18 @@ impl Ledger<'_> {
         };
         self.put_off(id, [event.clone()])?;
         self.note_failure(id, code, 1)
+    }
+
+    /// All of an event or nothing, unless no fuel is left for it in the unit or, of its owner's, on this day. Gives the code of a failure.
+    fn attempt_if_paid(&mut self, id: AgreementId, event: &Event) -> Ruled<Result<(), u16>> {
+        let record = self.agreement(id)?;
+        let terms = &record.agreement.terms;
+        let waits = self.waits_for_fuel(terms);
+        if matches!(waits, Err(Stop::Unfetched)) {
+            self.want_used(id, event);
+        }
+        let is_paid = waits?.is_none() && !(terms.program.is_written() && self.has_told_enough());
+        if is_paid { self.attempt(id, event) } else { Ok(Err(Unfit::Fuel.code())) }
     }
 
     /// Whether programs that are told something have used so much of the unit's work that others are told later.

@@ -11,7 +11,7 @@
 //! block.
 
 use crate::context::{Caller, Ledger};
-use crate::record::{CHUNK_BYTES, CodeChunk, FuelRecord, ManifestRecord, MemberRecord, ProgramRecord};
+use crate::record::{AgreementRecord, CHUNK_BYTES, CodeChunk, FuelRecord, ManifestRecord, MemberRecord, ProgramRecord};
 use crate::store::Ruled;
 use crate::work::Work;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use utilidor_types::event::{Event, Filled};
 use utilidor_types::program::{Fuel, MAX_MANIFEST_BYTES, Publication};
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::DAY_MS;
-use utilidor_types::{AgreementTerms, Bounded, MemberId, Program, ProgramId, Refusal, Timestamp, encode};
+use utilidor_types::{AgreementId, AgreementTerms, Bounded, MemberId, Program, ProgramId, Refusal, Timestamp, encode};
 
 /// What a written cell counts in the daily quota. By [`Limits::DEFAULT`](utilidor_types::genesis::Limits) a member can so write
 /// 1,562,500 cells of 128 bytes in a day, which is 200 MB: as much as the transactions that it can send in that time, at 8 MiB an
 /// hour (docs/adr/0021).
 pub const CELL_FUEL: u64 = 12_800;
 /// So many written cells of an event are in its fuel: the agreement's state, the accounts between which it moves money, the fuel's own.
-pub const FREE_CELLS: u64 = 8;
+const FREE_CELLS: u64 = 8;
 
 impl ProgramRecord {
     /// The numbers of its code's parts.
@@ -129,7 +129,7 @@ impl Ledger<'_> {
         }
         let fuel = answer.as_ref().map_or(EVENT_FUEL, |step| step.fuel);
         self.store.spend(Work { fuel, ..Work::default() });
-        self.last_fuel = fuel;
+        self.burnt = self.burnt.saturating_add(fuel);
         let step = answer?;
         self.use_fuel(case.terms, event, fuel)?;
         let Facts { available, sums, .. } = case.facts;
@@ -144,7 +144,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Fair use: what a party asks of a program is counted for that party's member, and what comes by itself for the owner's.
+/// Fair use: what a party asks of a program is counted for that party's member, and what comes by itself for the owner's. What is
+/// refused is counted for who asked it.
 impl Ledger<'_> {
     /// Asks for what fuel is counted by.
     pub fn want_fuel(&mut self, terms: &AgreementTerms, event: &Told) {
@@ -172,11 +173,25 @@ impl Ledger<'_> {
         Ok(record.filter(|record| record.day == today).map_or(Fuel(0), |record| Fuel(record.used)))
     }
 
-    /// Refuses what a party asks of a published program if no fuel is left for today.
-    pub fn need_fuel(&mut self, terms: &AgreementTerms, event: &Told) -> Ruled<()> {
-        let Some(member) = self.payer(terms, event)? else { return Ok(()) };
-        let (used, max) = (self.fuel_today(member)?, self.daily_fuel(member)?);
-        if used < max { Ok(()) } else { Err(Refusal::FuelSpent { used, max }.into()) }
+    /// The same of who asks.
+    pub fn want_fuel_of(&mut self, asks: MemberId, id: AgreementId) {
+        if let Ok(Some(record)) = self.store.view::<AgreementRecord>(&id)
+            && record.agreement.terms.program.is_written()
+        {
+            self.store.want::<FuelRecord>(&asks);
+        }
+    }
+
+    /// Refuses what a member asks of a published program if no fuel is left for today: of who pays, or of who asks.
+    pub fn need_fuel(&mut self, terms: &AgreementTerms, event: &Told, asks: MemberId) -> Ruled<()> {
+        let Some(pays) = self.payer(terms, event)? else { return Ok(()) };
+        for member in [pays, asks] {
+            let (used, max) = (self.fuel_today(member)?, self.daily_fuel(member)?);
+            if used >= max {
+                return Err(Refusal::FuelSpent { used, max }.into());
+            }
+        }
+        Ok(())
     }
 
     /// When what is due of a published program can be done, if no fuel is left for today: on the next day.

@@ -378,6 +378,8 @@ impl Store {
         {
             self.records[place].now = value;
         }
+        // What was undone has been done, and stays counted.
+        self.counted.0 = self.counted.0.min(self.journal.len());
         for place in self.assumed.drain(to.assumed..) {
             // What it holds is decoded when somebody sees it.
             let entry = &mut self.records[place];

@@ -69,7 +69,7 @@ impl Ledger<'_> {
         }
         let user = Party::USER.bit();
         let signed = if needs_consent { user } else { user | Party::OWNER.bit() };
-        self.conclude(Agreement { id, terms, origin: Origin::Package, sign_by }, signed)
+        self.conclude(caller.member, Agreement { id, terms, origin: Origin::Package, sign_by }, signed)
     }
 
     /// A subscription that its owner has signed counts among those of its user's member.

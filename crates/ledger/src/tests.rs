@@ -6,7 +6,7 @@ mod world;
 use crate::context::{Context, Ledger};
 use crate::execution::{Execution, Outcome, Progress};
 use crate::memory::Memory;
-use crate::record::{AccountRecord, AgreementRecord, AgreementState, Record};
+use crate::record::{AccountRecord, AgreementRecord, AgreementState, FuelRecord, Record};
 use crate::store::{Stop, Store};
 use crate::work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
 use crate::{Inadmissible, LEDGER_CODES, MAX_DUE_PER_BLOCK, RETRY_MS};
@@ -17,9 +17,10 @@ use utilidor_types::genesis::Limits;
 use utilidor_types::time::DAY_MS;
 use utilidor_types::transaction::verify_batch;
 use utilidor_types::{
-    Action, AgreementId, Bounded, Carrier, Cause, DueItem, Event, Money, Price, Program, Quantity, Receipt, Refusal,
-    SignedTransaction, Text, Timestamp, Verdict, VerifiedTransaction, Window,
+    Action, AgreementId, Bounded, Carrier, Cause, DueItem, Event, MemberId, Money, Price, Program, Quantity, Receipt,
+    Refusal, SignedTransaction, Text, Timestamp, Verdict, VerifiedTransaction, Window,
 };
+use world::puppet::{OWNER, Puppet, USER, command, pay, signed};
 use world::{KWH, World, account, agreement_id, at, label, meter_id};
 
 /// Changes a state by other means than a block.
@@ -263,4 +264,30 @@ fn a_due_item_that_takes_more_than_a_block_may_is_due_again_an_hour_later() {
     assert_eq!(read::<AgreementState>(&world, &agreement_id("alice")), before);
     world.pass_to(Timestamp(world.now.0 + RETRY_MS));
     assert_eq!(world.status("alice"), Status::Settled);
+}
+
+#[test]
+fn a_command_that_is_refused_for_the_work_that_it_takes_counts_for_who_asked() {
+    let mut world = World::new();
+    let agreement = signed(&mut world, &Puppet::answering(vec![], vec![]));
+    let used = |world: &World| world.state.read::<FuelRecord>(&world::member("alice")).map_or(0, |record| record.used);
+    let before = used(&world);
+    let transaction = world.sign("alice", command(agreement, vec![pay(USER, OWNER, 1)]));
+    let outcome = execute_with(&world, Work { cells_written: 3, ..MAX_BLOCK_WORK }, vec![transaction]);
+    assert_eq!(outcome.receipts[0].refusal(), Some(&Refusal::TooMuchWork));
+    world.state.take_on(&outcome.cells);
+    assert!(used(&world) > before, "its program has been run");
+}
+
+#[test]
+fn what_is_written_after_something_was_undone_is_counted() {
+    let mut store = Store::default();
+    store.begin(1);
+    let mark = store.mark();
+    let fuel = FuelRecord { day: 1, used: 1 };
+    (0..3).for_each(|number| store.create_unread(&MemberId([number; 16]), fuel.clone()));
+    assert_eq!(store.spent_so_far().cells_written, 3);
+    store.undo(mark);
+    (3..5).for_each(|number| store.create_unread(&MemberId([number; 16]), fuel.clone()));
+    assert_eq!(store.spent_so_far().cells_written, 5, "and what was undone stays counted: it has been done");
 }
