@@ -6,6 +6,7 @@
 //! that its id is used.
 
 use crate::context::{Caller, Ledger};
+use crate::effect::Unfit;
 use crate::record::{
     AccountRecord, AgreementRecord, AgreementState, BacklogRecord, DuePlace, MemberRecord, OfferRecord, PastAgreement,
     SlotRecord,
@@ -331,6 +332,26 @@ impl Ledger<'_> {
             },
         }
         Ok(true)
+    }
+
+    /// What was due of an agreement could not be done: it is due again at a later time. If its program was called for it, it has
+    /// failed.
+    pub fn put_off_agreement(&mut self, id: AgreementId, at: Timestamp) -> Ruled<()> {
+        self.want_due(at);
+        self.store.want::<BacklogRecord>(&id);
+        let Some(mut state) = self.store.find::<AgreementState>(&id)? else { return Ok(()) };
+        let is_without_program = match state.status {
+            Status::Proposed => true,
+            _ => state.ends <= self.now && !(state.is_over() && state.debt > Money::ZERO),
+        };
+        if is_without_program {
+            state.called = Some(at);
+            self.note_due(DueItem::Agreement(id));
+            self.store.put(&id, state);
+            return Ok(());
+        }
+        self.store.find::<BacklogRecord>(&id)?;
+        self.note_failure(id, Unfit::Records.code(), state.failures.saturating_add(1))
     }
 
     /// Nobody has to keep what is over and owes nothing.

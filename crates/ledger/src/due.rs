@@ -10,7 +10,8 @@
 //! An item has one entry. Whose time changes notes it ([`Ledger::note_due`]), however often; once a unit has done everything
 //! else, the calendar is changed for all of them together: entries that count no more are taken out, new ones put in, and who
 //! is meant keeps the place. So what a unit reads of the calendar is found in the same few passes whatever it does, and nothing idle
-//! is kept. The place of an item that was taken out stays empty ([`IDLE`]), so that the others keep theirs; a page without items goes.
+//! is kept. The place of an item that was taken out stays empty ([`IDLE`]), so that the others keep theirs; a page without items goes. A block
+//! passes empty places without counting them as work, but not without a bound.
 
 use crate::context::Ledger;
 use crate::record::{AgreementState, DUE_PAGE_ITEMS, DueBucket, DueNode, DuePage, DuePlace, MotionRecord, OfferRecord};
@@ -27,13 +28,17 @@ const IDLE: DueItem = DueItem::Epoch(0);
 /// backlog is found a pass later.
 const NODES_AHEAD: u32 = 64;
 
+/// How many places of the calendar a block looks at for each item that it may take: those of items that were taken out are empty.
+const PLACES_AN_ITEM: usize = 32;
+
 /// What is due in a second, as far as a block takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DueSecond {
     pub second: u32,
-    /// The first item's number among all that were scheduled for the second.
-    pub from: u32,
-    pub items: Vec<DueItem>,
+    /// The places that were looked at.
+    pub places: Range<u32>,
+    /// The items, each with its place.
+    pub items: Vec<(u32, DueItem)>,
 }
 
 impl DueSecond {
@@ -130,11 +135,20 @@ impl Ledger<'_> {
         }
     }
 
-    /// Schedules an item beside the entry that it has: it is called then if its time has come.
+    /// Enters an item.
     pub fn schedule(&mut self, item: DueItem, at: Timestamp) -> Ruled<DuePlace> {
         let second = second_of(at).ok_or(Refusal::Overflow)?;
         self.want_due(at);
         self.enter(item, second)
+    }
+
+    /// Enters an item whose entry has come and could not be worked off. Nothing is due any more at the end of the calendar.
+    pub fn schedule_again(&mut self, item: DueItem, at: Timestamp) -> Ruled<()> {
+        if second_of(at).is_none() {
+            return Ok(());
+        }
+        let place = self.schedule(item, at)?;
+        self.keep_place(item, Some(place))
     }
 
     /// Changes the calendar for all that was noted. All that is missing for it is asked for at once.
@@ -335,48 +349,59 @@ impl Ledger<'_> {
         }
         let mut plan = DuePlan { seconds: Vec::with_capacity(nodes.len()), is_whole };
         let mut left = most;
+        let mut places = most.saturating_mul(PLACES_AN_ITEM);
         for second in nodes {
-            match self.due_in(second, left) {
-                Ok(due) => {
-                    left -= due.items.len();
-                    plan.seconds.push(due);
-                }
+            match self.due_in(second, &mut left, &mut places) {
+                Ok(due) => plan.seconds.push(due),
                 Err(Stop::Unfetched) => plan.is_whole = false,
                 Err(refused) => return Err(refused),
             }
-            if left == 0 {
+            if left == 0 || places == 0 {
                 break;
             }
         }
         Ok(plan)
     }
 
-    fn due_in(&mut self, second: u32, most: usize) -> Ruled<DueSecond> {
+    /// The items of a second, as far as a block still takes items and looks at places. Both become less by what the second has, also
+    /// while its pages are on the way.
+    fn due_in(&mut self, second: u32, left: &mut usize, places: &mut usize) -> Ruled<DueSecond> {
         // Few seconds hold more than a page.
         self.store.want::<DuePage>(&(second, 0));
+        let (most, most_places) = (*left, *places);
+        (*left, *places) = (most.saturating_sub(1), most_places.saturating_sub(1));
         let bucket: DueBucket = self.store.known(&second)?;
         let from = bucket.done;
-        let until = bucket.count.min(from.saturating_add(u32::try_from(most).unwrap_or(u32::MAX)));
+        let number = |most| u32::try_from(most).unwrap_or(u32::MAX);
+        let empty = bucket.count.saturating_sub(from).saturating_sub(bucket.left);
+        // Among so many there are `most` items, or all.
+        let enough = number(most).saturating_add(empty).min(number(most_places));
+        let mut until = bucket.count.min(from.saturating_add(enough));
         let pages = pages(from..until);
         for page in pages.clone() {
             self.store.want::<DuePage>(&(second, page));
         }
-        let mut items = vec![IDLE; (until - from) as usize];
+        let looked_at = (until - from) as usize;
+        (*left, *places) = (most.saturating_sub(looked_at.min(bucket.left as usize)), most_places - looked_at);
+        let mut items = Vec::new();
         for number in pages {
             let Some(page) = self.store.view::<DuePage>(&(second, number))? else { continue };
-            let numbered = (number * DUE_PAGE_ITEMS as u32..).zip(page.items.iter());
-            for (number, item) in numbered.filter(|(number, _)| (from..until).contains(number)) {
-                items[(number - from) as usize] = *item;
-            }
+            let numbered = (number * DUE_PAGE_ITEMS as u32..).zip(page.items.iter().copied());
+            items.extend(numbered.filter(|(number, item)| (from..until).contains(number) && *item != IDLE));
         }
-        Ok(DueSecond { second, from, items })
+        if let Some((number, _)) = items.get(most) {
+            until = *number;
+            items.truncate(most);
+        }
+        (*left, *places) = (most - items.len(), most_places - (until - from) as usize);
+        Ok(DueSecond { second, places: from..until, items })
     }
 
-    /// Takes the first `count` items of a second off the calendar. Others may have been scheduled for it meanwhile.
-    pub fn take_off(&mut self, due: &DueSecond, count: u32) -> Ruled<()> {
+    /// Takes a second's items before a place off the calendar. Others may have been scheduled for it meanwhile.
+    pub fn take_off(&mut self, due: &DueSecond, until: u32) -> Ruled<()> {
         let mut bucket: DueBucket = self.store.known(&due.second)?;
-        bucket.done = due.from + count;
-        for number in pages(due.from..bucket.done) {
+        bucket.done = until;
+        for number in pages(due.places.start..until) {
             let id = (due.second, number);
             let Some(mut page) = self.store.find::<DuePage>(&id)? else { continue };
             let numbered = (number * DUE_PAGE_ITEMS as u32..).zip(page.items.as_mut_slice());

@@ -50,7 +50,7 @@ pub(crate) enum Unfit {
     Fuel,
     /// More than a party lets it reserve, counting what others were given of it.
     Reserve,
-    /// It needs records for which the unit does not wait any longer: it is told later.
+    /// It needs records for which the unit does not wait any longer, or more work than a block may take: it is told or called later.
     Records,
 }
 

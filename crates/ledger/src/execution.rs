@@ -156,12 +156,10 @@ struct Turn {
 #[derive(Debug, Default)]
 struct DueWork {
     plan: DuePlan,
-    /// The plan's items, each with the place of its second.
-    items: Vec<(usize, DueItem)>,
+    /// The plan's items, each with its place in the calendar: its second's in the plan, and its own in the second.
+    items: Vec<(usize, u32, DueItem)>,
     /// The first item that is not finished.
     next: usize,
-    /// How many items of its second are finished.
-    of_second: u32,
     lines: usize,
     work: Work,
     is_done: bool,
@@ -483,8 +481,9 @@ impl Execution {
         let plan =
             ledger.due_plan(MAX_DUE_PER_BLOCK).expect("a block's part of the calendar is less than a unit may read");
         ledger.store.finish();
-        let of =
-            |(place, due): (usize, &DueSecond)| due.items.iter().map(move |item| (place, *item)).collect::<Vec<_>>();
+        let of = |(place, due): (usize, &'_ DueSecond)| {
+            due.items.iter().map(move |(number, item)| (place, *number, *item)).collect::<Vec<_>>()
+        };
         self.due.items = plan.seconds.iter().enumerate().flat_map(of).collect();
         self.due.plan = plan;
     }
@@ -492,12 +491,18 @@ impl Execution {
     /// Takes the first unfinished item, or ends due work.
     fn next_due_item(&mut self) {
         let next = self.due.next;
-        let Some((place, item)) = self.due.items.get(next).copied() else {
+        let Some((place, number, item)) = self.due.items.get(next).copied() else {
             self.due.is_done = true;
+            // The last second may have nothing but empty places as far as it was looked at.
+            if let Some((place, due)) =
+                self.due.plan.seconds.iter().enumerate().next_back().filter(|(_, due)| due.items.is_empty())
+            {
+                self.take_off(place, due.places.end);
+            }
             return;
         };
         if self.pass > MAX_DUE_PASSES || self.due.lines >= MAX_DUE_LINES_PER_BLOCK {
-            return self.end_due_work(place);
+            return self.end_due_work(place, number);
         }
         let at = self.due.plan.seconds[place].at();
         let mut ran = {
@@ -511,21 +516,22 @@ impl Execution {
                 self.store.look_ahead();
                 return;
             }
-            let receipt = Receipt { cause: cause_of(item, at), verdict: Verdict::Refused(Refusal::TooMuchWork) };
-            ran = Some(Ran { receipt: Some(receipt), spent: Work::default() });
         }
-        let Some(ran) = ran else { return };
-        if ran.is_refused() && !self.ledger().put_off_item(FIRST_DUE + next as u32, item) {
-            self.store.abandon();
-            self.store.look_ahead();
-            return;
+        if ran.as_ref().is_none_or(Ran::is_refused) {
+            let put_off = self.ledger().put_off_item(FIRST_DUE + next as u32, item, at, ran);
+            if put_off.is_none() {
+                self.store.abandon();
+                self.store.look_ahead();
+                return;
+            }
+            ran = put_off;
         }
-        let Ran { receipt, spent } = ran;
+        let Some(Ran { receipt, spent }) = ran else { return };
         let work = self.due.work.plus(spent);
         if !work.is_within(&self.most_due) {
             self.store.abandon();
             self.certified.truncate(self.certified_for_good);
-            return self.end_due_work(place);
+            return self.end_due_work(place, number);
         }
         self.store.finish();
         self.certified_for_good = self.certified.len();
@@ -534,26 +540,25 @@ impl Execution {
         self.due.lines += receipt.iter().flat_map(Receipt::events).map(statement_lines).sum::<usize>();
         self.receipts.extend(receipt);
         self.due.next += 1;
-        self.due.of_second += 1;
-        if self.due.items.get(self.due.next).is_none_or(|(next, _)| *next != place) {
-            self.take_off(place);
+        if self.due.items.get(self.due.next).is_none_or(|(next, ..)| *next != place) {
+            self.take_off(place, self.due.plan.seconds[place].places.end);
         }
     }
 
-    fn end_due_work(&mut self, place: usize) {
+    /// Ends due work before an item.
+    fn end_due_work(&mut self, place: usize, number: u32) {
         self.due.is_done = true;
         self.waited = 0;
-        if self.due.of_second > 0 {
-            self.take_off(place);
+        if self.due.plan.seconds[place].places.start < number {
+            self.take_off(place, number);
         }
     }
 
-    /// Takes what was worked off of a second off the calendar.
-    fn take_off(&mut self, place: usize) {
-        let count = std::mem::take(&mut self.due.of_second);
+    /// Takes what stands before a place of a second off the calendar: it was worked off, or is empty.
+    fn take_off(&mut self, place: usize, until: u32) {
         let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
         ledger.store.begin(CALENDAR);
-        ledger.take_off(&self.due.plan.seconds[place], count).expect("the calendar was read where the plan comes from");
+        ledger.take_off(&self.due.plan.seconds[place], until).expect("the calendar was read where the plan comes from");
         ledger.store.finish();
     }
 
@@ -564,7 +569,7 @@ impl Execution {
         }
         let next = self.due.next + usize::from(self.due.plan.is_whole);
         let mut ledger = Ledger::new(&mut self.store, &mut self.certified, &self.context);
-        for (unit, (place, item)) in (FIRST_DUE..).zip(&self.due.items).skip(next) {
+        for (unit, (place, _, item)) in (FIRST_DUE..).zip(&self.due.items).skip(next) {
             if self.ahead_left == 0 {
                 break;
             }
@@ -706,12 +711,40 @@ impl Ledger<'_> {
         self.run(cause_of(item, at), most, |ledger| ledger.due(item))
     }
 
-    /// What could not be done is due again later. `false` if the calendar is not there yet.
-    fn put_off_item(&mut self, unit: u32, item: DueItem) -> bool {
+    /// What could not be done, because it was refused or has waited too long, is due again later: with the failure of the program
+    /// that was called for it as receipt, or the refusal. `None` if what that needs is not there yet.
+    fn put_off_item(&mut self, unit: u32, item: DueItem, at: Timestamp, refused: Option<Ran>) -> Option<Ran> {
+        let cause = cause_of(item, at);
+        let refused = refused.unwrap_or_else(|| {
+            let receipt = Receipt { cause, verdict: Verdict::Refused(Refusal::TooMuchWork) };
+            Ran { receipt: Some(receipt), spent: Work::default() }
+        });
         self.store.begin(unit);
-        // Nothing is due any more at the end of the calendar.
-        let Some(at) = self.now.checked_add_ms(RETRY_MS) else { return true };
-        self.schedule(item, at).is_ok()
+        self.begin_anew();
+        self.put_off_due(item).and_then(|()| self.keep_calendar()).ok()?;
+        let failed = Bounded::new(std::mem::take(&mut self.events)).ok().filter(|events| !events.is_empty());
+        let failed = failed.map(|events| Receipt { cause, verdict: Verdict::Applied(events) });
+        Some(Ran { receipt: failed.or(refused.receipt), ..refused })
+    }
+
+    /// Puts a due item off, as who is meant has it.
+    fn put_off_due(&mut self, item: DueItem) -> Ruled<()> {
+        let at = self.now.checked_add_ms(RETRY_MS).unwrap_or(Timestamp::LARGEST);
+        match item {
+            DueItem::Agreement(agreement) => self.put_off_agreement(agreement, at),
+            DueItem::Offer(_) | DueItem::Motion(_) => self.schedule_again(item, at),
+            DueItem::Epoch(_) => Ok(()),
+        }
+    }
+
+    /// Forgets what another run of a unit has done.
+    fn begin_anew(&mut self) {
+        self.events.clear();
+        self.to_tell.clear();
+        self.calendar.clear();
+        self.told_bytes = (0, 0);
+        self.burnt = 0;
+        self.is_running = false;
     }
 
     /// Runs a transaction: its nonce counts even if it is refused.
@@ -767,12 +800,7 @@ impl Ledger<'_> {
     /// Does what a unit is to do: all of it or nothing. `None` if it misses a record.
     fn run(&mut self, cause: Cause, most: &Work, act: impl FnOnce(&mut Self) -> Ruled<bool>) -> Option<Ran> {
         let (mark, certified) = (self.store.mark(), self.certified.len());
-        self.events.clear();
-        self.to_tell.clear();
-        self.calendar.clear();
-        self.told_bytes = (0, 0);
-        self.burnt = 0;
-        self.is_running = false;
+        self.begin_anew();
         let acted = act(self).and_then(|has_acted| self.keep_calendar().map(|()| has_acted));
         let verdict = match acted {
             Err(Stop::Unfetched) => None,

@@ -183,7 +183,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    fn note_failure(&mut self, id: AgreementId, code: u16, failures: u8) -> Ruled<()> {
+    pub fn note_failure(&mut self, id: AgreementId, code: u16, failures: u8) -> Ruled<()> {
         let mut state: AgreementState = self.store.known(&id)?;
         state.failures = failures;
         self.events.push(event::Event::ProgramFailed { agreement: id, code, failures });

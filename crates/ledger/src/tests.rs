@@ -6,10 +6,13 @@ mod world;
 use crate::context::{Context, Ledger};
 use crate::execution::{Execution, Outcome, Progress};
 use crate::memory::Memory;
-use crate::record::{AccountRecord, AgreementRecord, AgreementState, FuelRecord, Record};
+use crate::record::{
+    AccountRecord, AgreementRecord, AgreementState, DUE_PAGE_ITEMS, DueBucket, DuePage, DuePlace, FuelRecord,
+    OfferRecord, Record,
+};
 use crate::store::{Stop, Store};
 use crate::work::{MAX_BLOCK_WORK, MAX_DUE_WORK, Work};
-use crate::{Inadmissible, LEDGER_CODES, MAX_DUE_PER_BLOCK, RETRY_MS};
+use crate::{Inadmissible, LEDGER_CODES, MAX_DUE_PER_BLOCK, MAX_FAILURES, RETRY_MS};
 use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
 use utilidor_types::agreement::{AgreementTerms, Metering, Origin, PurchaseLot, PurchaseTerms, Status, Substitute};
@@ -256,14 +259,139 @@ fn a_due_item_that_takes_more_than_a_block_may_is_due_again_an_hour_later() {
     world.now = at(1, 11, 1);
     let little = Work { cells_written: 1, ..MAX_DUE_WORK };
     let (outcome, _) = execute(&world, begin(&world, vec![]).with_most_due(little));
-    let refusals: Vec<_> = outcome.receipts.iter().map(|receipt| receipt.refusal().cloned()).collect();
-    assert_eq!(refusals, vec![Some(Refusal::TooMuchWork)]);
+    let failed = Event::ProgramFailed { agreement: agreement_id("alice"), code: LEDGER_CODES + 16, failures: 1 };
+    assert_eq!(outcome.receipts.len(), 1);
+    assert_eq!(outcome.receipts[0].events(), [failed]);
     assert_eq!(outcome.next_due, Some(Timestamp(world.now.0 + RETRY_MS)));
     let before: AgreementState = read(&world, &agreement_id("alice"));
     world.state.take_on(&outcome.cells);
-    assert_eq!(read::<AgreementState>(&world, &agreement_id("alice")), before);
+    let after: AgreementState = read(&world, &agreement_id("alice"));
+    let (called, due) = (Some(Timestamp(world.now.0 + RETRY_MS)), after.due);
+    assert_eq!(
+        after,
+        AgreementState { failures: 1, called, due, ..before },
+        "its program has failed, and nothing is moved"
+    );
     world.pass_to(Timestamp(world.now.0 + RETRY_MS));
     assert_eq!(world.status("alice"), Status::Settled);
+}
+
+#[test]
+fn a_program_that_takes_more_than_a_block_may_each_time_is_stalled_the_third_time() {
+    let mut world = World::new();
+    world.trade("alice");
+    world.pass_to(at(1, 10, 0));
+    world.now = at(1, 11, 1);
+    let agreement = agreement_id("alice");
+    let little = Work { cells_written: 1, ..MAX_DUE_WORK };
+    for failures in 1..=MAX_FAILURES {
+        let (outcome, _) = execute(&world, begin(&world, vec![]).with_most_due(little));
+        let failed = Event::ProgramFailed { agreement, code: LEDGER_CODES + 16, failures };
+        assert_eq!(outcome.receipts[0].events()[0], failed);
+        world.state.take_on(&outcome.cells);
+        world.now = Timestamp(world.now.0 + RETRY_MS);
+    }
+    let state: AgreementState = read(&world, &agreement);
+    assert_eq!(
+        (state.status, state.called),
+        (Status::Stalled, Some(state.ends)),
+        "it is called no more before its hard end"
+    );
+}
+
+#[test]
+fn an_offer_that_could_not_lapse_in_a_block_keeps_one_entry_in_the_calendar() {
+    let mut world = World::new();
+    world.done("station", Action::publish_offer(world.offer("o")));
+    let offer = world::offer_id("o");
+    world.now = read::<OfferRecord>(&world, &offer).offer.lapses;
+    let nothing = Work { cells_written: 0, ..MAX_DUE_WORK };
+    let (outcome, _) = execute(&world, begin(&world, vec![]).with_most_due(nothing));
+    assert_eq!(outcome.receipts[0].refusal(), Some(&Refusal::TooMuchWork));
+    world.state.take_on(&outcome.cells);
+    let again = Timestamp(world.now.0 + RETRY_MS);
+    let place = read::<OfferRecord>(&world, &offer).due.expect("it stands in the calendar");
+    assert_eq!((u64::from(place.second) * 1_000, outcome.next_due), (again.0, Some(again)));
+    world.pass_to(again);
+    assert_eq!(world.block(vec![]).next_due, None);
+}
+
+/// Who stands in the calendar without being there: nothing is done for it.
+fn nobody(number: u32) -> DueItem {
+    let mut id = [9; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    DueItem::Agreement(AgreementId(id))
+}
+
+#[test]
+fn what_has_left_a_second_takes_nothing_of_what_a_block_works_off() {
+    let mut world = World::new();
+    world.trade("alice");
+    world.pass_to(at(1, 10, 0));
+    let (count, kept) = (3 * MAX_DUE_PER_BLOCK as u32, 5);
+    let mut places = Vec::new();
+    for numbers in (0..count).collect::<Vec<_>>().chunks(1_024) {
+        let mut entered = Vec::new();
+        seed(&mut world.state, |ledger| {
+            let places =
+                numbers.iter().map(|number| Ok((nobody(*number), ledger.schedule(nobody(*number), at(1, 10, 1))?)));
+            places.collect::<Result<Vec<_>, Stop>>().map(|places| entered = places)
+        });
+        places.extend(entered);
+    }
+    for places in places[kept..places.len() - kept].chunks(512) {
+        seed(&mut world.state, |ledger| {
+            places.iter().for_each(|(item, place)| ledger.note_gone(*item, Some(*place)));
+            ledger.keep_calendar()
+        });
+    }
+    world.pass_to(at(1, 11, 1));
+    assert_eq!(world.status("alice"), Status::Settled, "in the block in which it is due");
+}
+
+/// A second in which a million were scheduled, one item of which is left.
+fn seed_left(world: &mut World, at: Timestamp, count: u32) {
+    seed(&mut world.state, |ledger| {
+        let place = ledger.schedule(nobody(0), at)?;
+        ledger.store.delete::<DuePage>(&place.page());
+        let last = DuePlace { number: count - 1, ..place };
+        let mut items = vec![DueItem::Epoch(0); last.number as usize % DUE_PAGE_ITEMS];
+        items.push(nobody(0));
+        ledger.store.find::<DuePage>(&last.page())?;
+        ledger.store.put(&last.page(), DuePage { items: items.try_into().expect("a page has room") });
+        ledger.store.put(&place.second, DueBucket { count, done: 0, left: 1 });
+        Ok(())
+    });
+}
+
+#[test]
+fn a_second_that_nearly_all_have_left_is_passed_in_few_blocks() {
+    let mut world = World::new();
+    world.trade("alice");
+    world.pass_to(at(1, 10, 0));
+    seed_left(&mut world, at(1, 10, 1), 1_000_000);
+    world.now = at(1, 11, 1);
+    let mut blocks = 0;
+    while world.status("alice") != Status::Settled {
+        assert!(world.block(vec![]).next_due <= Some(world.now) || world.status("alice") == Status::Settled);
+        assert!(world.state.passes() <= 12, "{} passes", world.state.passes());
+        blocks += 1;
+    }
+    assert_eq!(blocks, 8, "131,072 places a block");
+}
+
+#[test]
+fn many_seconds_that_hold_much_are_looked_up_within_what_a_unit_may_read() {
+    let mut world = World::new();
+    for second in 0..600 {
+        seed_left(&mut world, Timestamp(at(1, 2, 0).0 + 1_000 * second), 4_096);
+    }
+    world.now = at(1, 3, 0);
+    let mut blocks = 0;
+    while world.block(vec![]).next_due.is_some() {
+        blocks += 1;
+    }
+    assert_eq!(blocks, 600 * 4_096 / (32 * 4_096));
 }
 
 #[test]
