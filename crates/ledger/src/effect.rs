@@ -176,6 +176,8 @@ impl Ledger<'_> {
         if !state.is_over() {
             self.end(agreement, state)?;
             state.ends = self.kept_until();
+            // Its own time comes no more, unless it asks for another one: a supplement.
+            state.scheduled = None;
         }
         if state.status != status {
             self.set_status(agreement.id, state, status);
