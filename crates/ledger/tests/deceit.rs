@@ -74,6 +74,15 @@ fn a_bidder_answers_for_more_than_the_lot_has_but_not_for_what_others_were_award
 }
 
 #[test]
+fn a_bidder_answers_with_its_bond_for_a_quote_of_nothing() {
+    let mut world = World::new();
+    world.done("station", Action::publish_offer(world.offer("o")));
+    let nothing = world.content("alice", 0, 600_000);
+    let award = world.award("o", "alice", &nothing);
+    assert_eq!(bond_of(&mut world, &nothing, award), [BondMovement::Forfeited]);
+}
+
+#[test]
 fn what_the_owner_lacks_does_not_cost_the_bidder_its_bond() {
     let mut world = World::new();
     world.done("station", Action::publish_offer(world.offer("o")));
