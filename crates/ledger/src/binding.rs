@@ -170,6 +170,16 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// The volume and window of a purchase that has been neither settled nor ended.
+    pub fn filling(&mut self, agreement: AgreementId, number: u8, meter: MeterId) -> Ruled<Option<(Quantity, Window)>> {
+        let Some(bindings) = self.store.view::<MeterBindings>(&meter)? else { return Ok(None) };
+        let binding = bindings.place_of((agreement, number)).map(|place| &bindings.bindings[place]);
+        Ok(binding.and_then(|binding| match &binding.sum {
+            Summed::Fill(filling) if !filling.ended => Some((filling.volume, binding.window)),
+            _ => None,
+        }))
+    }
+
     /// A binding's window ends at `at`; if certified readings have passed it already without a mark, at the last of them.
     /// What the meter has passed the end of is over already.
     pub fn end_binding(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Timestamp) -> Ruled<()> {
