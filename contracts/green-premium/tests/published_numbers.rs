@@ -191,6 +191,20 @@ fn what_comes_of_a_settled_period_counts_in_the_next_one_and_is_paid_back_in_the
 }
 
 #[test]
+fn what_comes_after_the_last_statement_is_not_settled() {
+    let day = Window { from: Timestamp(BEGIN.0 + 2 * DAY_MS), to: Timestamp(BEGIN.0 + 3 * DAY_MS) };
+    let mut supply = supply(SHEET);
+    supply.by(48, [100, 100]);
+    supply.by(60, [0, 0]);
+    supply.settle(3);
+    assert_eq!(supply.host.ended(), Some(Status::Settled));
+    supply.by(90, [50, 50]);
+    supply.host.correct(1, day, Quantity(KWH), Quantity(0)).unwrap();
+    supply.host.pass_to(Timestamp(supply.host.now().0 + 20 * DAY_MS));
+    assert_eq!(supply.host.statements().len(), 3);
+}
+
+#[test]
 fn it_ends_early_only_when_owner_and_user_want_it() {
     let mut supply = supply(SHEET);
     supply.host.terminate(Party::USER, false).unwrap();
@@ -255,9 +269,10 @@ const HELD: &[(&str, &str)] = &[
     ),
     ("The plant's meter, the owner's, comes first, then the user's", "the_plants_meter_comes_first_then_the_users"),
     (
-        "What comes of a settled period, late or by a correction, counts in the period settled next; what is less than nothing is paid back in the end",
+        "What comes of a settled period until the last statement, late or by a correction, counts in the period settled next; what is less than nothing then is paid back with the last statement",
         "what_comes_of_a_settled_period_counts_in_the_next_one_and_is_paid_back_in_the_end",
     ),
+    ("What comes after the last statement is not settled", "what_comes_after_the_last_statement_is_not_settled"),
     ("It ends early only when the owner and the user want it", "it_ends_early_only_when_owner_and_user_want_it"),
     ("All that the user takes, times the reference price", "the_reference_price_and_the_premium_are_paid_together"),
     (

@@ -10,7 +10,8 @@
 //! bring a value again until the interval's period is settled. Where none has come, the one before it counts.
 //!
 //! What comes of periods that are settled, late or by a correction, counts in the first interval of the period settled next; what
-//! is less than nothing of that, in the next one, and at the end it is paid back at that interval's price.
+//! is less than nothing of that, in the next one. At the end it is paid back, at the price of the last period's first interval that
+//! has one, else at the last price that was charged. What comes after the last statement is not settled.
 //!
 //! What cannot be paid is carried to the next statement (clause 3).
 
@@ -125,22 +126,25 @@ struct Kept {
     period: u64,
     /// What the user owes the owner; below zero the other way round.
     owed: i64,
+    /// The last price that something was charged at.
+    charged: i64,
     index: Values,
 }
 
 impl Kept {
     fn of(head: &[u8], agreed: &Agreed) -> Result<Self, Fault> {
         if head.is_empty() {
-            return Ok(Self { period: 0, owed: 0, index: Values::new(agreed.index) });
+            return Ok(Self { period: 0, owed: 0, charged: 0, index: Values::new(agreed.index) });
         }
         let mut read = Parameters::new(head);
-        let kept = Self { period: read.number()?, owed: read.integer()?, index: Values::of(&mut read)? };
+        let (period, owed, charged) = (read.number()?, read.integer()?, read.integer()?);
+        let kept = Self { period, owed, charged, index: Values::of(&mut read)? };
         read.end()?;
         Ok(kept)
     }
 
     fn head(&self) -> Vec<u8> {
-        bytes_of([self.period as i64, self.owed].into_iter().chain(self.index.numbers()))
+        bytes_of([self.period as i64, self.owed, self.charged].into_iter().chain(self.index.numbers()))
     }
 }
 
@@ -182,21 +186,33 @@ impl Program for IndexedPpa {
     }
 }
 
-/// A line for each interval in which something was brought.
-fn lines_of(agreed: &Agreed, kept: &Kept, series: &Series, first: u64) -> Result<Vec<Line>, Fault> {
+/// A line for each interval in which something was brought. The last price that is charged is kept.
+fn lines_of(agreed: &Agreed, kept: &mut Kept, series: &Series, first: u64) -> Result<Vec<Line>, Fault> {
     let mut lines = Vec::new();
     for interval in first..first.saturating_add(agreed.each) {
         let quantity = series.get(interval);
         if quantity == Quantity::ZERO {
             continue;
         }
-        lines.push(line_at(agreed, kept, interval, quantity)?);
+        let price = agreed.price_at(kept.index.get(interval))?;
+        kept.charged = price.unwrap_or(kept.charged);
+        lines.push(line_at(agreed, interval, quantity, price)?);
     }
     Ok(lines)
 }
 
-/// What a quantity costs in an interval.
-fn line_at(agreed: &Agreed, kept: &Kept, interval: u64, quantity: Quantity) -> Result<Line, Fault> {
+/// What is paid back in the end costs what the first of the last period's intervals with a price does, else what was charged last.
+fn price_back(agreed: &Agreed, kept: &Kept, first: u64) -> Result<i64, Fault> {
+    for interval in first..first.saturating_add(agreed.each) {
+        if let Some(price) = agreed.price_at(kept.index.get(interval))? {
+            return Ok(price);
+        }
+    }
+    Ok(kept.charged)
+}
+
+/// What a quantity costs in an interval at a price; nothing where there is none.
+fn line_at(agreed: &Agreed, interval: u64, quantity: Quantity, price: Option<i64>) -> Result<Line, Fault> {
     let line = Line {
         clause: CLAUSE_UNPAID,
         period: agreed.intervals.window(interval)?,
@@ -207,7 +223,7 @@ fn line_at(agreed: &Agreed, kept: &Kept, interval: u64, quantity: Quantity) -> R
         to: Party::OWNER,
         amount: Money::ZERO,
     };
-    match agreed.price_at(kept.index.get(interval))? {
+    match price {
         None => Ok(line),
         Some(price) => {
             let clause = if price < 0 { CLAUSE_BELOW_ZERO } else { CLAUSE_POWER };
@@ -224,7 +240,8 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<(Vec<Effect
     series.count_late(first, agreed.each)?;
     let mut lines = lines_of(agreed, kept, &series, first)?;
     if is_last && series.late() < 0 {
-        let line = line_at(agreed, kept, first, Quantity(series.late().unsigned_abs()))?;
+        let price = price_back(agreed, kept, first)?;
+        let line = line_at(agreed, first, Quantity(series.late().unsigned_abs()), Some(price))?;
         lines.push(Line { from: line.to, to: line.from, ..line });
     }
     let mut account = Account { one: Party::USER, other: Party::OWNER, owed: kept.owed };

@@ -241,6 +241,42 @@ fn what_comes_of_a_settled_period_counts_in_the_next_one_in_whatever_order_it_co
     assert_eq!(plant.settle(48), [Said { from: Party::OWNER, to: Party::USER, ..line(0, 2, 100) }]);
 }
 
+/// 4 MWh are charged with 200 on the first day, of which 3 never came; what of them is paid back if the second day has these indices.
+fn paid_back(below_zero: u64, values: &[i64]) -> Vec<Said> {
+    let first = Window { from: BEGIN, to: Timestamp(BEGIN.0 + HOUR_MS) };
+    let mut plant = plant(Sheet { below_zero, ..SHEET });
+    plant.by(1, 4);
+    plant.by(24, 0);
+    assert_eq!(plant.settle(24), [line(0, 4, 200)]);
+    assert!(plant.index(PUBLISHER, 24, values));
+    plant.host.correct(0, first, Quantity(0), Quantity(3 * MWH)).unwrap();
+    plant.by(48, 0);
+    plant.settle(48)
+}
+
+#[test]
+fn what_is_paid_back_has_the_price_of_the_periods_first_interval_with_one_else_the_last_that_was_charged() {
+    let back = |units| [Said { from: Party::OWNER, to: Party::USER, ..line(0, 3, units) }];
+    assert_eq!(paid_back(STAYS, &[70, 80]), back(210));
+    assert_eq!(paid_back(UNPAID, &[70, 80]), back(210));
+    assert_eq!(paid_back(UNPAID, &[-2, 80, 90]), back(240), "the second hour has the first price");
+    assert_eq!(paid_back(UNPAID, &[-2]), back(150), "no hour of the day has a price");
+}
+
+#[test]
+fn what_comes_after_the_last_statement_is_not_settled() {
+    let mut plant = plant(SHEET);
+    plant.by(1, 4);
+    plant.by(40, 0);
+    plant.settle(48);
+    assert_eq!(plant.host.ended(), Some(Status::Settled));
+    let last_hour = Window { from: Timestamp(BEGIN.0 + 47 * HOUR_MS), to: Timestamp(BEGIN.0 + 48 * HOUR_MS) };
+    plant.by(55, 9);
+    plant.host.correct(0, last_hour, Quantity(MWH), Quantity(0)).unwrap();
+    plant.host.pass_to(Timestamp(plant.host.now().0 + 20 * DAY_MS));
+    assert_eq!(plant.host.statements().len(), 2);
+}
+
 #[test]
 fn it_ends_early_only_when_owner_and_user_want_it() {
     let mut plant = plant(SHEET);
@@ -301,9 +337,14 @@ const HELD: &[(&str, &str)] = &[
         "where_no_index_has_come_the_one_before_it_counts_and_at_first_the_agreed_one",
     ),
     (
-        "What comes of a settled period, late or by a correction, counts in the period settled next; what is less than nothing is paid back in the end",
+        "What comes of a settled period until the last statement, late or by a correction, counts in the period settled next",
         "what_comes_of_a_settled_period_counts_in_the_next_one_in_whatever_order_it_comes",
     ),
+    (
+        "What is less than nothing then is paid back with the last statement, at the price of its period's first interval that has one, else at the last price charged",
+        "what_is_paid_back_has_the_price_of_the_periods_first_interval_with_one_else_the_last_that_was_charged",
+    ),
+    ("What comes after the last statement is not settled", "what_comes_after_the_last_statement_is_not_settled"),
     ("It ends early only when the owner and the user want it", "it_ends_early_only_when_owner_and_user_want_it"),
     (
         "Energy of an interval at its price: the index times the factor plus the margin, at least the floor and at most the cap",

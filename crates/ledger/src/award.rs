@@ -137,7 +137,8 @@ impl Ledger<'_> {
             | Refusal::MeterCarrier { meter, .. }
             | Refusal::MeterHolder { meter }
             | Refusal::MeterBusy { meter, .. } => award.opening.lines.iter().any(|line| line.user_meter == *meter),
-            Refusal::LineCount { .. } | Refusal::PriceTooHigh { .. } | Refusal::Overflow => true,
+            // A quote whose lines are all of nothing has no lots.
+            Refusal::LineCount { .. } | Refusal::NoLots | Refusal::PriceTooHigh { .. } | Refusal::Overflow => true,
             Refusal::AboveLot { carrier, wanted, .. } => {
                 let record = self.store.view::<OfferRecord>(&award.offer)?;
                 let exceeds = |lot: &Lot| lot.carrier == *carrier && *wanted > lot.quantity;

@@ -69,6 +69,11 @@ impl MeterBindings {
         }
     }
 
+    /// Whether a supply is over, and the meter has passed its end.
+    fn has_passed(&self, id: SupplyId) -> bool {
+        self.place_of(id).is_none() && self.past.iter().any(|past| past.supply == id)
+    }
+
     /// Whether an agreement still counts on the meter: a window that is not over, or a purchase that is not settled.
     pub(crate) fn is_in_use(&self, now: Timestamp) -> bool {
         self.bindings.iter().any(|binding| match &binding.sum {
@@ -165,6 +170,16 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// The volume and window of a purchase that has been neither settled nor ended.
+    pub fn filling(&mut self, agreement: AgreementId, number: u8, meter: MeterId) -> Ruled<Option<(Quantity, Window)>> {
+        let Some(bindings) = self.store.view::<MeterBindings>(&meter)? else { return Ok(None) };
+        let binding = bindings.place_of((agreement, number)).map(|place| &bindings.bindings[place]);
+        Ok(binding.and_then(|binding| match &binding.sum {
+            Summed::Fill(filling) if !filling.ended => Some((filling.volume, binding.window)),
+            _ => None,
+        }))
+    }
+
     /// A binding's window ends at `at`; if certified readings have passed it already without a mark, at the last of them.
     /// What the meter has passed the end of is over already.
     pub fn end_binding(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Timestamp) -> Ruled<()> {
@@ -245,9 +260,13 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// A supply's program wants to be told when the meter has passed this time; if it has, at once.
+    /// A supply's program wants to be told when the meter has passed this time; if it has, at once. A supply that the program has
+    /// ended, and whose last segment it is told of, has no marks any more.
     pub fn set_mark(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Option<Timestamp>) -> Ruled<()> {
         let mut bound = self.bound(meter)?;
+        if bound.bindings.1.has_passed((agreement, number)) {
+            return Ok(());
+        }
         let (base, last) = (bound.bindings.1.base, bound.state.1.last.time);
         if at.is_some_and(|at| at < base) {
             return Err(Unfit::Time.into());
@@ -259,9 +278,12 @@ impl Ledger<'_> {
         if at == Some(last) && is_told { self.close_segment(meter) } else { Ok(()) }
     }
 
-    /// A supply's program wants to be told when the meter has brought so much since its last segment.
+    /// A supply's program wants to be told when the meter has brought so much since its last segment; as for a mark, if it is over.
     pub fn set_level(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Option<Quantity>) -> Ruled<()> {
         let mut bound = self.bound(meter)?;
+        if bound.bindings.1.has_passed((agreement, number)) {
+            return Ok(());
+        }
         bound.bindings.1.find_supply((agreement, number))?.level = at;
         self.put_bound(bound);
         Ok(())

@@ -3,13 +3,13 @@
 
 use crate::agreement::KEPT_AFTER_END_MS;
 use crate::context::Ledger;
-use crate::record::{AgreementState, Bound};
+use crate::record::{AgreementState, Bound, MeterRecord};
 use crate::store::{Ruled, Stop};
 use utilidor_program::{Binding, Effect, Notice, Sum, Volume};
 use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{self, Movement, Source};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{Agreement, AgreementId, Money, Refusal, Timestamp, Window};
+use utilidor_types::{Agreement, AgreementId, MeterId, Money, Quantity, Refusal, Timestamp, Window};
 
 /// Codes from here on are the ledger's own, in [`event::Event::ProgramFailed`] and refusals: what it cannot carry out.
 pub const LEDGER_CODES: u16 = 0x8000;
@@ -92,13 +92,16 @@ impl Ledger<'_> {
                     self.want_hours(owner, volume.carrier, window);
                 }
             }
-            Effect::EndBinding { meter, .. } | Effect::Mark { meter, .. } | Effect::Level { meter, .. } => {
-                self.want_meter(*meter)
+            Effect::Mark { meter, .. } | Effect::Level { meter, .. } => self.want_meter(*meter),
+            Effect::EndBinding { binding, meter, .. } => {
+                self.want_meter(*meter);
+                self.want_unsold(agreement, *binding, *meter);
             }
             // The meter's supply is told of what comes back to it.
-            Effect::Settle { meter, .. } => {
+            Effect::Settle { binding, meter, .. } => {
                 self.want_meter(*meter);
                 self.want_served(*meter);
+                self.want_unsold(agreement, *binding, *meter);
             }
             Effect::Sell(volume, window) | Effect::Unsell(volume, window) => {
                 if let Some(owner) = agreement.terms.owner() {
@@ -145,10 +148,21 @@ impl Ledger<'_> {
                 self.bind(agreement, binding)
             }
             &Effect::EndBinding { binding, meter, at } => {
-                state.bound_until(binding, at);
+                match self.sold_to_come(agreement, binding, meter)? {
+                    Some((volume, window)) if at <= window.from => {
+                        self.return_hours(owner, volume, window)?;
+                        state.bindings.retain(|bound| bound.number != binding);
+                    }
+                    _ => state.bound_until(binding, at),
+                }
                 self.end_binding(id, binding, meter, at)
             }
             &Effect::Settle { binding, meter, keep, absorb } => {
+                if let Some((volume, window)) = self.sold_to_come(agreement, binding, meter)?
+                    && absorb == Quantity::ZERO
+                {
+                    self.return_hours(owner, volume, window)?;
+                }
                 state.bindings.retain(|bound| bound.number != binding);
                 self.settle_binding(id, binding, meter, keep, absorb)
             }
@@ -165,6 +179,27 @@ impl Ledger<'_> {
         }
     }
 
+    /// What a published program has sold by filling from a meter, if the window is still to come and the program has not ended it
+    /// within: let go of now, it was never there.
+    fn sold_to_come(&mut self, agreement: &Agreement, binding: u8, meter: MeterId) -> Ruled<Option<(Volume, Window)>> {
+        if !agreement.terms.program.is_written() {
+            return Ok(None);
+        }
+        let Some((quantity, window)) = self.filling(agreement.id, binding, meter)? else { return Ok(None) };
+        let Some(record) = self.store.view::<MeterRecord>(&meter)? else { return Ok(None) };
+        let volume = Volume { carrier: record.meter.carrier, quantity };
+        Ok(Some((volume, window)).filter(|(_, window)| self.now < window.from))
+    }
+
+    /// Asks for what giving back such hours will read.
+    fn want_unsold(&mut self, agreement: &Agreement, binding: u8, meter: MeterId) {
+        if let (Ok(Some((volume, window))), Some(owner)) =
+            (self.sold_to_come(agreement, binding, meter), agreement.terms.owner())
+        {
+            self.want_hours(owner, volume.carrier, window);
+        }
+    }
+
     fn future(&self, at: Timestamp) -> Result<Timestamp, Refusal> {
         if at > self.now && at <= MAX_TIMESTAMP { Ok(at) } else { Err(Unfit::Time.into()) }
     }
@@ -176,6 +211,8 @@ impl Ledger<'_> {
         if !state.is_over() {
             self.end(agreement, state)?;
             state.ends = self.kept_until();
+            // Its own time comes no more, unless it asks for another one: a supplement.
+            state.scheduled = None;
         }
         if state.status != status {
             self.set_status(agreement.id, state, status);

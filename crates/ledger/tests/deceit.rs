@@ -3,13 +3,14 @@
 mod world;
 
 use utilidor_ledger::record::SoldDay;
+use utilidor_program_sdk as wire;
 use utilidor_program_sdk::{Effect, Meter};
 use utilidor_types::agreement::*;
 use utilidor_types::event::BondMovement;
 use utilidor_types::program::Metered;
-use utilidor_types::time::DAY_MS;
+use utilidor_types::time::{DAY_MS, HOUR_MS};
 use utilidor_types::*;
-use world::puppet::{Puppet, publish, terms};
+use world::puppet::{Puppet, command, publish, terms, wire_time};
 use world::*;
 
 #[test]
@@ -71,6 +72,15 @@ fn a_bidder_answers_for_more_than_the_lot_has_but_not_for_what_others_were_award
     let awards = vec![world.awarded("o", "bob", "bob", &first), world.awarded("o", "alice", "alice", &second)];
     let movements = bond_of(&mut world, &second, Action::Award { awards: awards.try_into().unwrap() });
     assert!(!movements.contains(&BondMovement::Forfeited), "{movements:?}");
+}
+
+#[test]
+fn a_bidder_answers_with_its_bond_for_a_quote_of_nothing() {
+    let mut world = World::new();
+    world.done("station", Action::publish_offer(world.offer("o")));
+    let nothing = world.content("alice", 0, 600_000);
+    let award = world.award("o", "alice", &nothing);
+    assert_eq!(bond_of(&mut world, &nothing, award), [BondMovement::Forfeited]);
 }
 
 #[test]
@@ -145,4 +155,63 @@ fn what_a_program_fills_it_sells_by_whole_hours() {
         let propose = Action::ProposeAgreement { label: label("a"), terms, signing_ms: 1_000 };
         assert_eq!(world.refused("station", propose).code(), code, "{hours} hours");
     }
+}
+
+/// A puppet's agreement that fills 60 of the 100 kWh that the station can supply in an hour, for ten hours of tomorrow.
+fn filling() -> (World, AgreementId, Window) {
+    let mut world = World::new();
+    let (owner, carrier, per_hour) = (account("station"), Carrier::Electricity, Quantity(100 * KWH));
+    world.done("station", Action::decide(Decision::DeclareCapacity { owner, carrier, per_hour }));
+    let publication = Puppet::answering(vec![Effect::Bind(Meter(0))], vec![]).publication();
+    world.done("station", publish(&publication));
+    let window = Window { from: at(1, 2, 0), to: at(1, 2, 10) };
+    let mut terms = terms(&world, publication.id());
+    let Program::Coded(coded) = &mut terms.program else { panic!("a program of the parties' own") };
+    let meter = &mut coded.meters.as_mut_slice()[0];
+    (meter.metered, meter.window) = (Metered::Fill(Quantity(600 * KWH)), window);
+    let digest = terms.digest();
+    world.done("station", Action::ProposeAgreement { label: label("a"), terms, signing_ms: 1_000 });
+    world.done("alice", Action::SignAgreement { agreement: agreement_id("a"), terms: digest });
+    (world, agreement_id("a"), window)
+}
+
+/// What the station has sold for the first hour of a window, in kWh.
+fn sold_at(world: &World, window: Window) -> u64 {
+    let day = u32::try_from(window.from.0 / DAY_MS).unwrap();
+    let sold: Option<SoldDay> = world.state.read(&(account("station"), Carrier::Electricity, day));
+    sold.map_or(0, |sold| sold.hours[(window.from.0 % DAY_MS / HOUR_MS) as usize] / KWH)
+}
+
+fn settle(absorb: u64) -> Effect {
+    Effect::Settle { meter: Meter(0), keep: wire::Quantity(0), absorb: wire::Quantity(absorb) }
+}
+
+#[test]
+fn what_a_program_lets_go_of_before_its_window_begins_is_not_sold_any_more_and_can_be_bound_anew() {
+    let (mut world, agreement, window) = filling();
+    assert_eq!(sold_at(&world, window), 60);
+    world.done("alice", command(agreement, vec![settle(0), Effect::Bind(Meter(0))]));
+    assert_eq!(sold_at(&world, window), 60, "bound anew, it is sold once");
+    let end = || Effect::EndBinding(Meter(0), wire_time(window.from));
+    world.done("alice", command(agreement, vec![end(), end()]));
+    assert_eq!(sold_at(&world, window), 0);
+    world.done("alice", command(agreement, vec![end(), settle(0)]));
+    assert_eq!(sold_at(&world, window), 0, "nothing comes back twice");
+}
+
+#[test]
+fn what_a_program_has_had_a_part_of_or_still_takes_stays_sold() {
+    let two_hours_on = |window: Window| Effect::EndBinding(Meter(0), wire_time(Timestamp(window.from.0 + 2 * HOUR_MS)));
+    let (mut world, agreement, window) = filling();
+    world.done("alice", command(agreement, vec![two_hours_on(window), settle(0)]));
+    assert_eq!(sold_at(&world, window), 60, "it was to fill for two hours");
+
+    let (mut world, agreement, window) = filling();
+    world.done("alice", command(agreement, vec![settle(KWH)]));
+    assert_eq!(sold_at(&world, window), 60, "what comes in its window is nobody's");
+
+    let (mut world, agreement, window) = filling();
+    world.now = window.from;
+    world.done("alice", command(agreement, vec![settle(0)]));
+    assert_eq!(sold_at(&world, window), 60, "its time has come");
 }

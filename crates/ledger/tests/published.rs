@@ -137,7 +137,8 @@ fn what_a_program_cannot_have_refuses_the_command_and_moves_nothing() {
         (vec![Effect::Release(USER, Pot::Deposit, money(11))], "program/unfit-effect"),
         (vec![Effect::Forfeit { by: OWNER, to: USER, amount: money(1) }], "program/unfit-effect"),
         (vec![Effect::Schedule(now)], "program/unfit-effect"),
-        (vec![Effect::Schedule(wire::Time(u64::MAX))], "program/unfit-effect"),
+        (vec![Effect::Schedule(wire::Time(Timestamp::LARGEST.0))], "program/unfit-effect"),
+        (vec![Effect::Schedule(wire::Time(u64::MAX))], "program/fault"),
         (vec![Effect::Finish(wire::End::Settled)], "program/unfit-effect"),
         (vec![Effect::Mark(wire::Meter(0), Some(now))], "program/unfit-effect"),
         (vec![Effect::Bind(wire::Meter(0)), Effect::Bind(wire::Meter(0))], "program/unfit-effect"),
@@ -149,6 +150,36 @@ fn what_a_program_cannot_have_refuses_the_command_and_moves_nothing() {
     }
     assert_eq!(world.refused("bob", command(agreement, vec![])).code(), "agreement/not-party");
     assert_eq!(world.balance("alice"), (Money::units(999_990), Money::units(10)));
+}
+
+#[test]
+fn a_time_that_no_record_or_block_can_hold_is_no_answer() {
+    let mut world = World::new();
+    let agreement = signed(&mut world, &Puppet::answering(vec![Effect::Bind(wire::Meter(0))], vec![]));
+    let period = |to| wire::Window { from: wire::Time(1), to };
+    let stated = |whole, of_line| {
+        let Effect::Issue(mut statement) = statement_of(USER, OWNER, money(0)) else { unreachable!() };
+        (statement.period, statement.lines[0].period) = (period(whole), period(of_line));
+        Effect::Issue(statement)
+    };
+    let good = wire::Time(2);
+    for bad in [wire::Time(Timestamp::LARGEST.0 + 1), wire::Time(u64::MAX)] {
+        for effect in [
+            Effect::EndBinding(wire::Meter(0), bad),
+            Effect::Mark(wire::Meter(0), Some(bad)),
+            stated(bad, good),
+            stated(good, bad),
+        ] {
+            let refusal = world.refused("alice", command(agreement, vec![effect.clone()]));
+            assert_eq!(refusal.code(), "program/fault", "{effect:?}");
+        }
+    }
+    let last = wire::Time(Timestamp::LARGEST.0);
+    let effects =
+        vec![Effect::Mark(wire::Meter(0), Some(last)), Effect::EndBinding(wire::Meter(0), last), stated(last, good)];
+    let events = world.done("alice", command(agreement, effects));
+    assert_eq!(utilidor_types::decode::<Vec<Event>>(&encode(&events), 10_000).unwrap(), events);
+    assert_eq!(world.agreement(agreement).bindings.len(), 1);
 }
 
 #[test]

@@ -182,7 +182,8 @@ wire! {
         pub party: Party,
         /// When it can serve.
         pub window: Window,
-        /// The volume that it fills; none: all that nothing else takes.
+        /// The volume that it fills, over whole hours, a month at most, out of the capacity that the owner has declared; none: all that
+        /// nothing else takes.
         pub fills: Option<Quantity>,
     }
 
@@ -299,7 +300,8 @@ wire! {
         PayDebt(Money),
         /// Act again at this time. There is one such time; a new one replaces it.
         Schedule(Time),
-        /// A meter begins to serve, from now on or from the begin of its window.
+        /// A meter begins to serve, from now on or from the begin of its window. What it fills is sold out of the owner's capacity, until
+        /// the meter is let go of whole before its window begins.
         Bind(Meter),
         /// A meter without a volume serves until this time.
         EndBinding(Meter, Time),

@@ -1,7 +1,9 @@
 //! What waits for a program that fails, or for which a unit has no fuel left: it is told later, in order.
 //!
 //! There is room for [`MAX_BACKLOG`] events. Where one more comes, events of one kind about one binding wait together, two
-//! and two: the program is told later of longer segments, and of all that flowed. Nothing is lost, however long it fails.
+//! and two, where the one flowed right after the other: the program is told later of longer segments, and of all that flowed. Where
+//! none did, the two with the least time between them wait together, and what lies between them counts as theirs. Nothing is lost,
+//! however long it fails.
 
 use crate::contract::{Event, MAX_BACKLOG, Segment, is_higher_power};
 use utilidor_types::{Bounded, Window};
@@ -14,35 +16,65 @@ pub fn wait(backlog: &mut Backlog, event: Event) {
     if backlog.len() == MAX_BACKLOG {
         *backlog = Bounded::new(joined(std::mem::take(backlog).into_vec())).unwrap_or_default();
     }
-    // There is room: no more kinds and bindings than half of it can stand alone.
-    let _ = backlog.push(event);
+    let has_room = backlog.push(event).is_ok();
+    debug_assert!(has_room, "no more kinds and bindings than half of a backlog have something that waits alone");
 }
 
-/// Each event with the next one of its kind and binding.
+/// When what an event tells of flowed.
+type Interval = (u64, u64);
+
+/// An event's kind and binding, by which it can wait together with others. A level tells of the time since the last segment, so the
+/// later one stands for both.
+fn alike(event: &Event) -> Option<((u8, u8), Interval)> {
+    let interval = |segment: &Segment| (segment.interval.from.0, segment.interval.to.0);
+    match event {
+        Event::Segment { binding, segment } => Some(((0, *binding), interval(segment))),
+        Event::Returned { binding, segment } => Some(((1, *binding), interval(segment))),
+        Event::Corrected { binding, more, .. } => Some(((2, *binding), interval(more))),
+        Event::Level { binding, .. } => Some(((3, *binding), (0, 0))),
+        _ => None,
+    }
+}
+
+/// Pairs of places of events that could wait together, with the time between them: each with the one of its kind and binding that
+/// flowed after it. The nearest first.
+fn pairs(events: &[Event]) -> Vec<(u64, usize, usize)> {
+    let places = events.iter().enumerate().filter_map(|(place, event)| Some((alike(event)?, place)));
+    let mut places: Vec<(((u8, u8), Interval), usize)> = places.collect();
+    places.sort_unstable();
+    let neighbours = places.windows(2).filter(|pair| pair[0].0.0 == pair[1].0.0);
+    let apart = neighbours.map(|pair| {
+        let ((_, (_, to)), one) = pair[0];
+        let ((_, (from, _)), other) = pair[1];
+        (from.saturating_sub(to), one, other)
+    });
+    let mut pairs: Vec<(u64, usize, usize)> = apart.collect();
+    pairs.sort_by_key(|(apart, ..)| *apart);
+    pairs
+}
+
+/// Each event with one of its kind and binding that flowed right after it; where there are none, the two nearest. A program hears of
+/// segments in the order in which they flowed, and of a return or a correction not before what it is about.
 fn joined(events: Vec<Event>) -> Vec<Event> {
-    let mut kept: Vec<(Event, bool)> = Vec::with_capacity(events.len());
-    for event in events {
-        let before = kept.iter_mut().rev().find(|(before, _)| is_alike(before, &event));
-        let stands_alone = before.is_none_or(|(before, is_joined)| {
-            let joins = !*is_joined && join(before, &event);
-            *is_joined |= joins;
-            !joins
-        });
-        if stands_alone {
-            kept.push((event, false));
+    let pairs = pairs(&events);
+    let mut kept: Vec<Option<Event>> = events.into_iter().map(Some).collect();
+    let mut is_taken = vec![false; kept.len()];
+    for (apart, one, other) in pairs {
+        if apart > 0 && is_taken.contains(&true) {
+            break;
+        }
+        let (first, last) = (one.min(other), one.max(other));
+        if is_taken[first] || is_taken[last] {
+            continue;
+        }
+        let (Some(mut event), Some(next)) = (kept[first].clone(), &kept[last]) else { continue };
+        if join(&mut event, next) {
+            let (place, gone) = if matches!(event, Event::Segment { .. }) { (first, last) } else { (last, first) };
+            (kept[place], kept[gone]) = (Some(event), None);
+            (is_taken[first], is_taken[last]) = (true, true);
         }
     }
-    kept.into_iter().map(|(event, _)| event).collect()
-}
-
-fn is_alike(one: &Event, other: &Event) -> bool {
-    match (one, other) {
-        (Event::Segment { binding: one, .. }, Event::Segment { binding: other, .. })
-        | (Event::Returned { binding: one, .. }, Event::Returned { binding: other, .. })
-        | (Event::Corrected { binding: one, .. }, Event::Corrected { binding: other, .. })
-        | (Event::Level { binding: one, .. }, Event::Level { binding: other, .. }) => one == other,
-        _ => false,
-    }
+    kept.into_iter().flatten().collect()
 }
 
 /// Makes one event stand for two; not if a sum would leave its range.
@@ -126,6 +158,48 @@ mod tests {
             _ => 0,
         });
         assert_eq!(returned.sum::<u64>(), 10_000);
+    }
+
+    fn corrected(from: u64, to: u64) -> Event {
+        let interval = Window { from: Timestamp(from), to: Timestamp(to) };
+        Event::Corrected { binding: 0, more: Segment { interval, ..segment(0, 1) }, less: Bands::ZERO }
+    }
+
+    fn intervals(backlog: &Backlog) -> Vec<(u64, u64)> {
+        let interval = |event: &Event| match event {
+            Event::Segment { segment, .. } | Event::Returned { segment, .. } => segment.interval,
+            Event::Corrected { more, .. } => more.interval,
+            other => panic!("{other:?}"),
+        };
+        backlog.iter().map(interval).map(|window| (window.from.0, window.to.0)).collect()
+    }
+
+    #[test]
+    fn what_flowed_at_different_times_waits_apart_as_long_as_anything_else_makes_room() {
+        let mut backlog = Backlog::default();
+        wait(&mut backlog, corrected(1_000, 1_001));
+        wait(&mut backlog, corrected(3_000, 3_001));
+        (2..=MAX_BACKLOG as u64)
+            .for_each(|hour| wait(&mut backlog, Event::Segment { binding: 0, segment: segment(hour, 1) }));
+        let found = intervals(&backlog);
+        assert_eq!(found[..3], [(1_000, 1_001), (3_000, 3_001), (2, 4)]);
+        assert_eq!(found.len(), 2 + (MAX_BACKLOG - 2) / 2 + 1);
+    }
+
+    #[test]
+    fn the_nearest_wait_together_where_all_are_apart_and_are_told_when_the_later_one_was() {
+        let mut backlog = Backlog::default();
+        // Each is further from the one before it than that is from the one before; the nearest do not come one after the other.
+        let at = |number: u64| 1_000_000 - number * number * 10;
+        wait(&mut backlog, corrected(at(1), at(1) + 1));
+        (3..=MAX_BACKLOG as u64).for_each(|number| wait(&mut backlog, corrected(at(number), at(number) + 1)));
+        wait(&mut backlog, corrected(at(2), at(2) + 1));
+        assert_eq!(backlog.len(), MAX_BACKLOG);
+        wait(&mut backlog, corrected(7, 8));
+        let found = intervals(&backlog);
+        assert_eq!(backlog.len(), MAX_BACKLOG, "two became one");
+        assert_eq!(found[0], (at(3), at(3) + 1));
+        assert_eq!(found[MAX_BACKLOG - 2..], [(at(2), at(1) + 1), (7, 8)]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! It does what the ledger does for one agreement, as far as its program can see: time, pots and allowances, marks of meters,
 //! sums, the hard end. What the program asks for is translated and checked by [`crate::coded`], as on the ledger.
 //!
-//! Deliberately absent: other agreements on the same meters, bands, capacity, members.
+//! Deliberately absent: other agreements on the same meters, bands, members; and capacity: what fills is bound here whatever its
+//! owner has declared, while the ledger refuses what is more than the owner can supply in an hour, or all if nothing is declared.
 
 mod setting;
 mod text;

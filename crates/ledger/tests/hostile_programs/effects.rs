@@ -184,10 +184,21 @@ fn drain(rng: &mut StdRng, setting: Setting) -> Vec<Effect> {
     vec![Effect::Reserve(from, purpose, amount), away, Effect::Schedule(again)]
 }
 
+/// What a meter has filled goes back, and it fills again.
+fn give_back(rng: &mut StdRng, setting: Setting) -> Vec<Effect> {
+    let (meter, nothing) = (meter(rng, setting), wire::Quantity(0));
+    let mut effects = vec![Effect::Settle { meter, keep: nothing, absorb: nothing }, Effect::Bind(meter)];
+    effects.truncate(rng.random_range(1..3));
+    effects
+}
+
 /// A list of effects.
 pub fn effects(rng: &mut StdRng, setting: Setting) -> Vec<Effect> {
     if one_in(rng, 12) {
         return drain(rng, setting);
+    }
+    if one_in(rng, 12) {
+        return give_back(rng, setting);
     }
     if !one_in(rng, 3) {
         let mut effects = modest(rng, setting);
@@ -223,9 +234,12 @@ pub fn beginning(rng: &mut StdRng, setting: Setting) -> Vec<u8> {
             effects.push(Effect::Reserve(party, purpose(rng), wire::Money(Money::units(rng.random_range(0..3)).0)));
         }
     }
-    if one_in(rng, 3) {
+    if one_in(rng, 2) {
         effects.push(Effect::Bind(wire::Meter(0)));
-        effects.push(Effect::Mark(wire::Meter(0), Some(to_come(rng, setting))));
+        // What fills has no marks.
+        if rng.random() {
+            effects.push(Effect::Mark(wire::Meter(0), Some(to_come(rng, setting))));
+        }
     }
     if !one_in(rng, 8) {
         effects.push(Effect::Schedule(to_come(rng, setting)));

@@ -52,6 +52,8 @@ fn hostile_programs_neither_stop_the_ledger_nor_move_what_was_not_put_under_them
         "status Terminated",
         "event StatementIssued",
         "event ProgramRan",
+        "event Returned",
+        "a meter that has filled",
         "failed 0x7001",
         "failed 0x7002",
         "failed 0x7003",

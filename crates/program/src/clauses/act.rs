@@ -192,7 +192,9 @@ impl Contract for ClauseTerms<'_> {
         let mut wants = self.0.wants(event, state)?;
         if matches!(event, Event::Due) {
             let sheet = Sheet::of(self.0)?;
-            let period = sheet.periods.window(Head::of(&state.head)?.period)?;
+            // After the last statement supplements are worked out for the last period.
+            let last = u32::from(sheet.periods.count).saturating_sub(1);
+            let period = sheet.periods.window(Head::of(&state.head)?.period.min(last))?;
             let asked =
                 sheet.indices.iter().map(|used| Ok((used.index, used.unit.of_index().ok_or(BAD_STATE)?, period)));
             wants.indices = asked.collect::<Result<_, Fault>>()?;

@@ -19,12 +19,13 @@ const fn quantity(quantity: wire::Quantity) -> Quantity {
     Quantity(quantity.0)
 }
 
-const fn time(time: wire::Time) -> Timestamp {
-    Timestamp(time.0)
+/// One that a block and the state can hold: others would be written, and could not be read again.
+fn time(time: wire::Time) -> Result<Timestamp, Fault> {
+    if time.0 <= Timestamp::LARGEST.0 { Ok(Timestamp(time.0)) } else { Err(BAD_ANSWER) }
 }
 
-const fn window(window: wire::Window) -> Window {
-    Window { from: time(window.from), to: time(window.to) }
+fn window(window: wire::Window) -> Result<Window, Fault> {
+    Ok(Window { from: time(window.from)?, to: time(window.to)? })
 }
 
 const fn purpose(purpose: wire::Purpose) -> Purpose {
@@ -212,14 +213,14 @@ impl Asked<'_> {
             }
             wire::Effect::Owe(amount) => Effect::Owe(money(amount)),
             wire::Effect::PayDebt(amount) => Effect::PayDebt(money(amount)),
-            wire::Effect::Schedule(at) => Effect::Schedule(time(at)),
+            wire::Effect::Schedule(at) => Effect::Schedule(time(at)?),
             wire::Effect::Bind(number) => {
                 let CodedMeter { meter, carrier, party, window, metered } = *self.meter(number)?;
                 let window = Window { from: window.from.max(self.case.facts.now), ..window };
                 Effect::Bind(Binding { number: number.0, meter, carrier, party, window, sum: sum_of(metered) })
             }
             wire::Effect::EndBinding(number, at) => {
-                Effect::EndBinding { binding: number.0, meter: self.meter(number)?.meter, at: time(at) }
+                Effect::EndBinding { binding: number.0, meter: self.meter(number)?.meter, at: time(at)? }
             }
             wire::Effect::Settle { meter: number, keep, absorb } => Effect::Settle {
                 binding: number.0,
@@ -228,7 +229,7 @@ impl Asked<'_> {
                 absorb: quantity(absorb),
             },
             wire::Effect::Mark(number, at) => {
-                Effect::Mark { binding: number.0, meter: self.meter(number)?.meter, at: at.map(time) }
+                Effect::Mark { binding: number.0, meter: self.meter(number)?.meter, at: at.map(time).transpose()? }
             }
             wire::Effect::Level(number, at) => {
                 Effect::Level { binding: number.0, meter: self.meter(number)?.meter, at: at.map(quantity) }
@@ -247,7 +248,7 @@ impl Asked<'_> {
             let (from, to) = self.pair(line.from, line.to)?;
             Ok(StatementLine::Clause {
                 clause: line.clause,
-                period: window(line.period),
+                period: window(line.period)?,
                 carrier: line.carrier.map(carrier),
                 quantity: quantity(line.quantity),
                 price: line.price.map(price),
@@ -263,7 +264,7 @@ impl Asked<'_> {
                 wire::Closing::End => Closing::End,
                 wire::Closing::Supplement => Closing::Supplement,
             },
-            period: window(statement.period),
+            period: window(statement.period)?,
             lines: lines?,
             substituted: statement.substituted,
             paid: Money::ZERO,

@@ -263,3 +263,23 @@ fn what_comes_after_the_last_statement_is_settled_by_a_supplement_and_nothing_fi
     assert_eq!((back.from, back.amount), (Party::OWNER, Money(56_111_111)), "down to the least amount, and no further");
     assert_eq!(host.statements().len(), 5, "nothing comes, nothing is said");
 }
+
+#[test]
+fn a_supplement_is_worked_out_with_the_last_periods_index_whatever_is_published_for_the_month_after() {
+    let sheet = sheet(FOLLOWS);
+    for after in [None, Some(600_000)] {
+        let mut host = signed(&sheet);
+        for number in 1..=3 {
+            host.publish(INDEX, month(number), 300_000);
+            read(&mut host, day(number + 1, 1), if number == 3 { 1_000 } else { 0 }).unwrap();
+            host.pass_to(settled(number + 1));
+        }
+        assert_eq!(host.said().pop().unwrap(), [said(0, Party::USER, 1_000, 300_000_000)]);
+        if let Some(micro) = after {
+            host.publish(INDEX, month(4), micro);
+        }
+        host.correct(0, month(3), Quantity(KWH), Quantity(0)).unwrap();
+        host.pass_to(day(4, 20));
+        assert_eq!(host.said().pop().unwrap(), [said(0, Party::USER, 1, 300_000)], "{after:?}");
+    }
+}
