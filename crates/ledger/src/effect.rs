@@ -82,7 +82,12 @@ impl Ledger<'_> {
     /// Asks for what carrying out an effect will read.
     pub fn want_effect(&mut self, agreement: &Agreement, effect: &Effect) {
         match effect {
-            Effect::Move(..) | Effect::Owe(_) | Effect::PayDebt(_) | Effect::Issue(_) | Effect::Notify(_) => {}
+            Effect::Move(..)
+            | Effect::Owe(_)
+            | Effect::PayDebt(_)
+            | Effect::LowerDebt(_)
+            | Effect::Issue(_)
+            | Effect::Notify(_) => {}
             Effect::Schedule(at) => self.want_due(*at),
             Effect::Bind(binding) => {
                 self.want_meter(binding.meter);
@@ -134,6 +139,10 @@ impl Ledger<'_> {
                 let source = Source::Pot(event::Purpose::Prepayment);
                 let pay = Movement::Pay { from: Party::USER, source, to: Party::OWNER };
                 self.move_money(agreement, state, pay, *amount)?;
+                self.set_debt(agreement, state, owes)
+            }
+            Effect::LowerDebt(amount) => {
+                let owes = state.debt.checked_sub(*amount).ok_or(Unfit::Pot)?;
                 self.set_debt(agreement, state, owes)
             }
             Effect::Schedule(at) => {

@@ -226,6 +226,55 @@ fn more_than_was_substituted_is_the_supplys() {
     assert_eq!(told.iter().map(|segment| kwh(&segment.rest().unwrap())).sum::<u64>(), 200);
 }
 
+/// What alice has paid in the end, if her purchase counts by `ProRata` what `before` does not show, and `after` comes later.
+fn substituted(before: &[(Timestamp, u64)], after: &[(Timestamp, u64)]) -> u64 {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    let substitute = Substitute::ProRata;
+    Purchase { substitute, delivery_meter: None, deposit_permille: 0, ..Purchase::of_roof() }.sign(&mut world, "p");
+    world.now = at(1, 10, 13);
+    read(&mut world, ALICE, before);
+    world.pass_to(at(1, 11, 1));
+    world.now = at(1, 12, 0);
+    read(&mut world, ALICE, after);
+    world.done("alice", terminate());
+    world.pass_to(at(1, 12, 6));
+    spent(&world, "alice", MILLION)
+}
+
+#[test]
+fn a_substitute_comes_off_what_its_window_brings_later_however_that_comes() {
+    let begin = (at(1, 10, 0), 0);
+    let end = |kwh| [(at(1, 11, 0), kwh), (at(1, 12, 0), kwh)];
+    // Over its window's end: of 36 hours 24 are its own, and of the other twelve seven are night.
+    assert_eq!(substituted(&[begin], &[(at(1, 11, 12), 1_500), (at(1, 12, 0), 1_500)]), 600_000_000 + 260_000_000);
+    assert_eq!(substituted(&[begin], &end(600)), 600_000_000, "nothing goes back");
+    // The first half was read: 400, and 500 for the second, which brings 600.
+    assert_eq!(substituted(&[begin, (at(1, 10, 12), 400)], &end(1_000)), 540_000_000 + 80_000_000);
+    // 100 too many, of 408.33 by night and 691.67 by day.
+    let parts = [(at(1, 10, 12), 700), (at(1, 11, 0), 1_100), (at(1, 12, 0), 1_100)];
+    assert_eq!(substituted(&[begin], &parts), 600_000_000 + 62_181_818);
+}
+
+#[test]
+fn of_two_purchases_in_one_window_only_what_was_not_delivered_goes_back() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    let window = Window { from: at(1, 10, 6), to: at(1, 10, 8) };
+    let purchase = Purchase { kwh: 60, window, deposit_permille: 0, ..Purchase::of_roof() };
+    purchase.sign(&mut world, "p");
+    Purchase { kwh: 30, delivery_meter: None, ..purchase }.sign(&mut world, "q");
+    world.now = at(1, 10, 8);
+    read(&mut world, ALICE, &[(at(1, 10, 6), 0), (at(1, 10, 8), 200)]);
+    read(&mut world, ROOF, &[(at(1, 10, 6), 0), (at(1, 10, 8), 40)]);
+    world.pass_to(at(1, 10, 9));
+    assert_eq!(spent(&world, "alice", MILLION), 42_000_000, "40 and 30 kWh");
+    read(&mut world, ALICE, &[(at(1, 10, 9), 200)]);
+    world.done("alice", terminate());
+    world.pass_to(at(1, 10, 15));
+    assert_eq!(spent(&world, "alice", MILLION), 42_000_000 + 65 * 320_000 + 65 * 800_000);
+}
+
 #[test]
 fn a_month_is_charged_what_flowed_in_it() {
     let mut world = World::new();

@@ -3,10 +3,10 @@
 mod world;
 
 use utilidor_ledger::record::{MeterRecord, MeterState};
-use utilidor_types::agreement::Substitute;
+use utilidor_types::agreement::{AgreementTerms, Service, SubscriptionTerms, Substitute};
 use utilidor_types::genesis::Limits;
 use utilidor_types::meter::{MAX_CAPACITY_PER_HOUR, MeterAuthority};
-use utilidor_types::package::Band;
+use utilidor_types::package::{Band, Tariff};
 use utilidor_types::*;
 use world::*;
 
@@ -105,6 +105,49 @@ fn a_supplys_meter_can_be_exchanged_and_the_supply_goes_on() {
     world.pass_to(at(1, 1, 16));
     // 50 kWh from 0:00 on: 8.75 of the first 10 at night, at 40 %; the other 41.25 at 0.80.
     assert_eq!(free.0 - world.balance("alice").0.0, 35_800_000);
+}
+
+#[test]
+fn an_interval_in_which_a_register_rolls_over_its_device_is_exchanged_and_the_price_changes_has_both_prices() {
+    for exchanged in [true, false] {
+        let mut world = World::new();
+        let (label, meter) = (label("m"), meter_id("m"));
+        let (modulus, register) = (Quantity(1_000 * KWH), Quantity(990 * KWH));
+        let alices = world.meter("alice", Carrier::Electricity);
+        world.done("operator", Action::RegisterMeter(Meter { label, register_modulus: modulus, register, ..alices }));
+        let service = Service { meter: Some(meter), ..world.service("alice", Carrier::Electricity, 0) };
+        world.subscribe(vec![service.clone()]);
+        let mut dearer = world.package(2);
+        let Tariff::Metered(tariff) = &mut dearer.options.as_mut_slice()[0].tariff else { unreachable!() };
+        tariff.price = Price::micro_per_kwh(900_000);
+        world.done("station", Action::PublishPackage(dearer));
+        let terms = SubscriptionTerms { version: 2, ..world.subscription_terms(vec![service]) };
+        let (agreement, program, from) = (subscription_id(), Program::Subscription(terms), at(1, 10, 12));
+        let terms = AgreementTerms::between(account("station"), account("alice"), program.clone());
+        world.done("station", Action::ProposeAmendment { agreement, program, from });
+        world.done("alice", Action::SignAmendment { agreement, terms: terms.amendment_digest(from) });
+
+        world.now = at(1, 10, 14);
+        world.done("gateway", world.readings("m", &[(at(1, 10, 10), 990 * KWH)]));
+        let free = world.balance("alice").0;
+        if exchanged {
+            let exchange = Action::ExchangeMeter {
+                meter,
+                last: Reading { time: at(1, 10, 11), register: Quantity(5 * KWH) },
+                authority: MeterAuthority::Gateway(account("gateway")),
+                register_modulus: modulus,
+                register: Quantity(500 * KWH),
+            };
+            world.done("operator", exchange);
+            world.done("gateway", world.readings("m", &[(at(1, 10, 13), 540 * KWH), (at(1, 10, 14), 540 * KWH)]));
+        } else {
+            world.done("gateway", world.readings("m", &[(at(1, 10, 14), 30 * KWH)]));
+        }
+        world.done("alice", Action::Terminate { agreement });
+        world.pass_to(at(1, 10, 20));
+        let (old, new) = if exchanged { (35, 20) } else { (20, 20) };
+        assert_eq!(free.0 - world.balance("alice").0.0, old * 800_000 + new * 900_000);
+    }
 }
 
 #[test]
@@ -258,6 +301,64 @@ fn a_correction_of_a_closed_month_is_told_to_the_supply_of_that_time() {
         Quantity(100 * KWH),
         "what is worked out is changed where it was charged"
     );
+}
+
+/// January has its statement for 100 kWh in an hour.
+fn closed_month(world: &mut World) {
+    world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+    world.now = at(2, 1, 1);
+    let readings = [(at(1, 20, 10), 0), (at(1, 20, 11), 100 * KWH), (at(2, 1, 0), 100 * KWH)];
+    world.done("gateway", world.readings(METER, &readings));
+    world.pass_to(at(2, 1, 7));
+}
+
+#[test]
+fn a_closed_month_that_is_corrected_again_and_again_comes_to_what_is_right_in_the_end() {
+    for exchanged in [true, false] {
+        let mut world = World::new();
+        let free = world.balance("alice").0;
+        closed_month(&mut world);
+        let mut register = 100 * KWH;
+        if exchanged {
+            register = 7 * KWH;
+            let exchange = Action::ExchangeMeter {
+                meter: meter_id(METER),
+                last: Reading { time: at(2, 1, 1), register: Quantity(100 * KWH) },
+                authority: MeterAuthority::Gateway(account("gateway")),
+                register_modulus: Quantity(1_000 * KWH),
+                register: Quantity(register),
+            };
+            world.done("operator", exchange);
+        }
+        for [certified, right] in [[100, 40], [40, 10], [10, 100], [100, 130]] {
+            world.done("operator", correction(hours(20, 10, 11), certified * KWH, right * KWH));
+        }
+        world.now = at(3, 1, 0);
+        let then = register + 10 * KWH;
+        let readings = [(at(2, 20, 10), register), (at(2, 20, 11), then), (at(3, 1, 0), then)];
+        world.done("gateway", world.readings(METER, &readings));
+        world.pass_to(at(3, 1, 6));
+        assert_eq!(free.0 - world.balance("alice").0.0, 140 * 800_000);
+        assert_eq!(state_of(&world, METER).last.register, Quantity(then));
+    }
+}
+
+#[test]
+fn what_a_correction_gives_back_at_the_end_lowers_an_earlier_debt() {
+    let mut world = World::new();
+    let all = world.balance("alice").0;
+    world.transfer("alice", "bob", all);
+    closed_month(&mut world);
+    assert_eq!(world.agreement(subscription_id()).debt, Money::units(80));
+    world.done("operator", correction(hours(20, 10, 11), 100 * KWH, 50 * KWH));
+    world.now = at(3, 1, 0);
+    world.done("gateway", world.readings(METER, &[(at(3, 1, 0), 100 * KWH)]));
+    world.pass_to(at(3, 1, 6));
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(3, 1, 12));
+    assert_eq!(world.agreement(subscription_id()).debt, Money::units(40));
+    world.done("operator", correction(hours(20, 10, 11), 50 * KWH, 0));
+    assert_eq!(world.agreement(subscription_id()).debt, Money::ZERO);
 }
 
 #[test]

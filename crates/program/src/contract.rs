@@ -280,6 +280,8 @@ pub enum Effect {
     Owe(Money),
     /// Pay the owner so much of what the user owes, out of what the user has prepaid.
     PayDebt(Money),
+    /// Note that the user owes the owner so much less: a correction gives it back.
+    LowerDebt(Money),
     /// Act again at this time; an agreement has one such time, and a new one replaces it.
     Schedule(Timestamp),
     /// Bind a meter.

@@ -405,6 +405,7 @@ impl<R: Respond> Host<R> {
                 self.move_money(Movement::Pay { from, source, to }, *amount)?;
                 self.debt = self.debt.checked_sub(*amount).ok_or(UNFIT)?;
             }
+            Effect::LowerDebt(amount) => self.debt = self.debt.checked_sub(*amount).ok_or(UNFIT)?,
             Effect::Schedule(at) if *at > self.now => self.scheduled = Some(*at),
             Effect::Schedule(_) => return Err(UNFIT),
             Effect::Bind(binding) => {

@@ -284,6 +284,10 @@ impl Run<'_> {
                     let debt = self.program.debt.checked_sub(amount);
                     self.program.debt = debt.ok_or("more is paid than is owed")?;
                 }
+                Effect::LowerDebt(amount) => {
+                    let debt = self.program.debt.checked_sub(amount);
+                    self.program.debt = debt.ok_or("more is given back than is owed")?;
+                }
                 Effect::Issue(draft) => drafts.push(draft),
                 Effect::Settle { binding, .. } => drop(self.program.sums.remove(&binding)),
                 // The rest is between the ledger and its meters and calendar; what follows from it is told.

@@ -17,8 +17,24 @@ struct Taxed {
     prepaid: (Money, Money),
     /// Owed.
     owed: Money,
-    /// Given back.
+    /// Given back of that.
     credit: Money,
+    /// Given back beyond that, of what is due at other rates or owed already.
+    beyond: Money,
+}
+
+impl Taxed {
+    /// What is charged less what is given back of it, and the tax on that.
+    fn due(&self, permille: u16) -> Result<(Money, Money), Fault> {
+        let base = add(self.prepaid.0, self.owed)?.saturating_sub(self.credit);
+        let more = tax_half_even(self.owed.saturating_sub(self.credit), permille)?;
+        let less = tax_half_even(self.credit.saturating_sub(self.owed), permille)?;
+        Ok((base, add(self.prepaid.1, more)?.saturating_sub(less)))
+    }
+}
+
+fn tax_half_even(net: Money, permille: u16) -> Result<Money, Fault> {
+    money_half_even(u128::from(net.0) * u128::from(permille), 1_000)
 }
 
 /// A statement in the making.
@@ -42,6 +58,8 @@ pub(super) struct Totals {
     pub unpaid: Money,
     /// Paid of earlier statements' debt.
     pub debt_paid: Money,
+    /// Given back of earlier statements' debt.
+    pub debt_lowered: Money,
 }
 
 impl Bill {
@@ -68,14 +86,37 @@ impl Bill {
         Ok(())
     }
 
-    /// A net amount that goes back for a correction: as far as there is something to lower, unless it is the `last` statement.
-    /// What of it is used.
-    pub fn credit(&mut self, vat_permille: u16, net: Money, last: bool) -> Result<Money, Fault> {
+    /// A net amount that goes back for a correction: as far as there is something to lower at its rate. What of it is used.
+    pub fn credit(&mut self, vat_permille: u16, net: Money) -> Result<Money, Fault> {
         let taxed = self.taxed.entry(vat_permille).or_default();
         let charged = add(taxed.prepaid.0, taxed.owed)?;
-        let used = if last { net } else { net.min(charged.saturating_sub(taxed.credit)) };
+        let used = net.min(charged.saturating_sub(taxed.credit));
         taxed.credit = add(taxed.credit, used)?;
         Ok(used)
+    }
+
+    /// The same in a last statement for what is left of it: with its tax it lowers what is due at other rates, and the `debt`
+    /// of earlier statements.
+    pub fn credit_beyond(&mut self, vat_permille: u16, net: Money, debt: Money) -> Result<Money, Fault> {
+        let room = add(self.due()?, debt)?.saturating_sub(self.beyond()?);
+        let most = u128::from(room.0) * 1_000 / (1_000 + u128::from(vat_permille));
+        let used = Money(u64::try_from(most).map_or(net.0, |most| most.min(net.0)));
+        let taxed = self.taxed.entry(vat_permille).or_default();
+        taxed.beyond = add(taxed.beyond, used)?;
+        Ok(used)
+    }
+
+    fn due(&self) -> Result<Money, Fault> {
+        self.taxed.iter().try_fold(Money::ZERO, |sum, (permille, taxed)| {
+            let (base, tax) = taxed.due(*permille)?;
+            add(sum, add(base, tax)?)
+        })
+    }
+
+    fn beyond(&self) -> Result<Money, Fault> {
+        self.taxed.iter().try_fold(Money::ZERO, |sum, (permille, taxed)| {
+            add(sum, add(taxed.beyond, tax_half_even(taxed.beyond, *permille)?)?)
+        })
     }
 
     /// What is left of a tranche: `refunded` goes back, `withheld` stays with the owner; the net part of that.
@@ -89,31 +130,25 @@ impl Bill {
         self.lines.is_empty()
     }
 
-    /// Adds the taxes; all that is due. In a last statement credits can be more than there is at their rate: the rest, with
-    /// its tax, lowers what is due at others.
-    fn tax(&mut self) -> Result<Money, Fault> {
-        let (mut due, mut back) = (Money::ZERO, Money::ZERO);
+    /// Adds the taxes.
+    fn tax(&mut self) -> Result<(), Fault> {
         for (permille, taxed) in &self.taxed {
-            let on = |net: Money| money_half_even(u128::from(net.0) * u128::from(*permille), 1_000);
-            let charged = add(taxed.prepaid.0, taxed.owed)?;
-            let (base, beyond) = (charged.saturating_sub(taxed.credit), taxed.credit.saturating_sub(charged));
-            let credit = taxed.credit.min(charged);
-            let more = on(taxed.owed.saturating_sub(credit))?;
-            let less = on(credit.saturating_sub(taxed.owed))?;
-            let amount = add(taxed.prepaid.1, more)?.saturating_sub(less);
+            let (base, amount) = taxed.due(*permille)?;
             if *permille > 0 && (base > Money::ZERO || amount > Money::ZERO) {
                 self.lines.push(StatementLine::Tax { permille: *permille, base, amount });
             }
-            due = add(due, add(base, amount)?)?;
-            back = add(back, add(beyond, on(beyond)?)?)?;
         }
-        Ok(due.saturating_sub(back))
+        Ok(())
     }
 
     /// Adds the taxes and says how everything is paid: out of the pot, with what goes back anyway, from the allowance, of
-    /// which `available` is left; the rest is owed. What goes back pays so much `debt` of earlier statements first.
+    /// which `available` is left; the rest is owed. What goes back pays so much `debt` of earlier statements first, and what
+    /// is given back beyond all that is due lowers it.
     pub fn pay(&mut self, available: Money, debt: Money, effects: &mut Vec<Effect>) -> Result<Totals, Fault> {
-        let due = self.tax()?;
+        self.tax()?;
+        let (due, beyond) = (self.due()?, self.beyond()?);
+        let debt_lowered = beyond.saturating_sub(due).min(debt);
+        let (due, debt) = (due.saturating_sub(beyond), debt.saturating_sub(debt_lowered));
         let set_aside = due.min(self.pot);
         let spare = add(self.pot.saturating_sub(set_aside), self.refunded)?;
         let owed = due.saturating_sub(set_aside);
@@ -125,11 +160,15 @@ impl Bill {
             paid: add(add(set_aside, from_spare)?, allowed)?,
             unpaid: owed.saturating_sub(allowed),
             debt_paid: debt.min(spare),
+            debt_lowered,
         };
         let pay = |source| Movement::Pay { from: Party::USER, source, to: Party::OWNER };
         let release = Movement::Release { party: Party::USER, purpose: Purpose::Prepayment };
         if totals.debt_paid > Money::ZERO {
             effects.push(Effect::PayDebt(totals.debt_paid));
+        }
+        if totals.debt_lowered > Money::ZERO {
+            effects.push(Effect::LowerDebt(totals.debt_lowered));
         }
         let moves = [
             (pay(PREPAYMENT), add(set_aside, from_spare)?),

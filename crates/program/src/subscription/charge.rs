@@ -1,6 +1,6 @@
 //! Fixed, minimum and demand charges: lines of their own, by the version of the package that was in force.
 
-use super::account::Account;
+use super::account::{Account, Peak};
 use super::bill::Bill;
 use super::head::Head;
 use crate::contract::{BAD_STATE, Facts, Fault};
@@ -40,15 +40,7 @@ pub(super) fn charge(
             }
         }
         if window.to == ends {
-            for charge in &terms.charges {
-                demand(head, charge, accounts, ends, bill)?;
-            }
-            let month_end = head.month_end(Timestamp(ends.0.saturating_sub(1)));
-            for peak in accounts.values_mut().flat_map(|account| account.peaks.as_mut_slice()) {
-                if peak.month <= month_end {
-                    peak.charged = peak.highest;
-                }
-            }
+            demands(head, facts, accounts, ends, bill)?;
         }
         for charge in &terms.charges {
             if let ChargeRule::Minimum { per_month } = charge.rule {
@@ -68,37 +60,69 @@ fn versions<'a>(head: &Head, facts: &'a Facts, ends: Timestamp) -> Result<Vec<(W
         if window.is_empty() {
             continue;
         }
-        let version = head.versions.iter().find(|of| of.number == charged.version).ok_or(BAD_STATE)?;
-        let terms = facts.packages.get(&(version.package, version.version)).ok_or(BAD_STATE)?;
-        parts.push((window, &**terms));
+        parts.push((window, terms_of(head, facts, charged.version)?));
     }
     Ok(parts)
 }
 
-/// The demand of the month, and of earlier ones as far as a higher one has shown since their statements.
-fn demand(
+fn terms_of<'a>(head: &Head, facts: &'a Facts, version: u8) -> Result<&'a PackageTerms, Fault> {
+    let version = head.versions.iter().find(|of| of.number == version).ok_or(BAD_STATE)?;
+    facts.packages.get(&(version.package, version.version)).map(|terms| &**terms).ok_or(BAD_STATE)
+}
+
+/// The demand of the month, and of earlier ones as far as a higher one has shown since their statements: each by the version
+/// that was in force at its month's end.
+fn demands(
     head: &Head,
-    charge: &Charge,
-    accounts: &BTreeMap<Carrier, Account>,
+    facts: &Facts,
+    accounts: &mut BTreeMap<Carrier, Account>,
     ends: Timestamp,
     bill: &mut Bill,
 ) -> Result<(), Fault> {
+    let month_end = head.month_end(Timestamp(ends.0.saturating_sub(1)));
+    let version_of = |peak: &Peak| {
+        let in_force = head.charged.iter().rev().find(|charged| charged.from < peak.month.min(ends));
+        in_force.or(head.charged.first()).map(|charged| charged.version).ok_or(BAD_STATE)
+    };
+    let mut versions: Vec<u8> = Vec::new();
+    for peak in accounts.values().flat_map(|of| of.peaks.iter()).filter(|peak| peak.month <= month_end) {
+        let version = version_of(peak)?;
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    for version in versions {
+        for charge in &terms_of(head, facts, version)?.charges {
+            let ChargeRule::Demand { carrier, .. } = charge.rule else { continue };
+            let Some(account) = accounts.get(&carrier) else { continue };
+            for peak in account.peaks.iter().filter(|peak| peak.month <= month_end) {
+                if version_of(peak)? == version {
+                    demand(head, charge, peak, ends, bill)?;
+                }
+            }
+        }
+    }
+    for peak in accounts.values_mut().flat_map(|account| account.peaks.as_mut_slice()) {
+        if peak.month <= month_end {
+            peak.charged = peak.highest;
+        }
+    }
+    Ok(())
+}
+
+fn demand(head: &Head, charge: &Charge, peak: &Peak, ends: Timestamp, bill: &mut Bill) -> Result<(), Fault> {
     let ChargeRule::Demand { carrier, per_kw } = charge.rule else { return Ok(()) };
-    let Some(account) = accounts.get(&carrier) else { return Ok(()) };
     // A joule in a millisecond is a kilowatt.
     let cost =
         |peak: (Quantity, u32)| money_half_even(u128::from(per_kw.0) * u128::from(peak.0.0), u128::from(peak.1.max(1)));
-    let month_end = head.month_end(Timestamp(ends.0.saturating_sub(1)));
-    for peak in account.peaks.iter().filter(|peak| peak.month <= month_end) {
-        let amount = cost(peak.highest)?.saturating_sub(cost(peak.charged)?);
-        if amount > Money::ZERO {
-            let from = head.month_begin(Timestamp(peak.month.0.saturating_sub(1)), 0).unwrap_or(head.opened);
-            let period = Window { from: from.max(head.opened), to: peak.month.min(ends) };
-            let (quantity, ms) = peak.highest;
-            let name = charge.name.clone();
-            bill.lines.push(StatementLine::Demand { name, period, carrier, quantity, ms, per_kw, amount });
-            bill.owed(charge.vat_permille, amount)?;
-        }
+    let amount = cost(peak.highest)?.saturating_sub(cost(peak.charged)?);
+    if amount > Money::ZERO {
+        let from = head.month_begin(Timestamp(peak.month.0.saturating_sub(1)), 0).unwrap_or(head.opened);
+        let period = Window { from: from.max(head.opened), to: peak.month.min(ends) };
+        let (quantity, ms) = peak.highest;
+        let name = charge.name.clone();
+        bill.lines.push(StatementLine::Demand { name, period, carrier, quantity, ms, per_kw, amount });
+        bill.owed(charge.vat_permille, amount)?;
     }
     Ok(())
 }

@@ -190,13 +190,23 @@ impl Head {
         self.charged.iter().filter_map(number).map(|version| (version.package, version.version)).collect()
     }
 
-    /// Forgets charges that were replaced before the open period, and tariffs and versions that `used` does not hold.
+    /// Forgets charges that were replaced before the open period, save the last of them: a demand of the period before can
+    /// still come late. And tariffs and versions that `used` does not hold.
     pub fn forget(&mut self, used: &[(Carrier, TariffRef)]) {
+        self.forget_save(1, used);
+    }
+
+    /// The same, those that can only be needed for what comes late too: an amendment needs their room.
+    pub fn forget_replaced(&mut self, used: &[(Carrier, TariffRef)]) {
+        self.forget_save(0, used);
+    }
+
+    fn forget_save(&mut self, replaced: usize, used: &[(Carrier, TariffRef)]) {
         let begun = self.charged.iter().filter(|charged| charged.from <= self.period_from).count();
         let mut place = 0;
         self.charged.retain(|_| {
             place += 1;
-            place >= begun
+            place + replaced >= begun
         });
         self.tariffs.retain(|of| used.contains(of));
         let charged: Vec<u8> = self.charged.iter().map(|charged| charged.version).collect();

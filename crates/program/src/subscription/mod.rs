@@ -19,9 +19,10 @@
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
 //! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
-//!   as the difference. A minimum counts the period's own net charges, not corrections.
+//!   as the difference, by the version of its month's end. A minimum counts the period's own net charges, not corrections.
 //! * An amendment within a month makes two periods of it, on one statement.
-//! * A credit lowers what is due at its rate of tax; the rest waits for the next statement. In the last one it lowers all.
+//! * A credit lowers what is due at its rate of tax; the rest waits for the next statement. The last one and supplements show
+//!   all of it, and it lowers all that is due and what is owed; what is left lowers later supplements.
 //! * What comes after an early end costs what the rest cost in the end: list price where a discount was withheld.
 //!
 //! | file | what it is |

@@ -41,9 +41,9 @@ pub(super) fn make(
         refund(account, &frame, ends, closing, &mut bill)?;
     }
     charge::charge(head, facts, accounts, ends, &mut bill)?;
-    for (carrier, account) in accounts.iter_mut() {
-        credit(account, &Frame::new(head, facts, *carrier), closing != Closing::Period, &mut bill)?;
-    }
+    let shared: &Head = head;
+    let credited = accounts.iter_mut().map(|(carrier, account)| (Frame::new(shared, facts, *carrier), account));
+    credit(credited.collect(), closing, facts.debt, &mut bill)?;
     let owes = issue(bill, head.period(ends), closing, facts, effects)?;
 
     head.period_from = head.period_from.max(ends);
@@ -77,7 +77,8 @@ pub(super) fn supplement(account: &mut Account, frame: &Frame<'_>, effects: &mut
     let Some(from) = account.groups.iter().map(|group| group.period.from).min() else { return Ok(()) };
     let mut bill = Bill::default();
     usage(account, frame, None, &mut bill)?;
-    credit(account, frame, true, &mut bill)?;
+    let credited = vec![(Frame::new(frame.head, frame.facts, frame.carrier), account)];
+    credit(credited, Closing::Supplement, frame.facts.debt, &mut bill)?;
     if bill.is_empty() {
         return Ok(());
     }
@@ -95,12 +96,12 @@ fn issue(
     effects: &mut Vec<Effect>,
 ) -> Result<bool, Fault> {
     // At the end what goes back pays earlier statements' debt first.
-    let debt = if closing == Closing::End { facts.debt } else { Money::ZERO };
+    let debt = if closing == Closing::Period { Money::ZERO } else { facts.debt };
     let totals = bill.pay(facts.available(Party::USER), debt, effects)?;
     bound_lines(&mut bill.lines)?;
-    let Totals { paid, unpaid, debt_paid } = totals;
+    let Totals { paid, unpaid, debt_paid, debt_lowered } = totals;
     effects.push(Effect::Issue(Draft { closing, period, lines: bill.lines, substituted: false, paid, unpaid }));
-    Ok(unpaid > Money::ZERO || facts.debt > debt_paid)
+    Ok(unpaid > Money::ZERO || facts.debt > add(debt_paid, debt_lowered)?)
 }
 
 /// Moves the service's usage of periods that began before `until`, or all of it, to the bill. Credits stay.
@@ -200,37 +201,66 @@ impl Lines {
     }
 }
 
-/// Lowers the bill by what corrections give back. What is more than the bill waits for the next one.
-fn credit(account: &mut Account, frame: &Frame<'_>, last: bool, bill: &mut Bill) -> Result<(), Fault> {
-    let mut kept = Vec::new();
-    for group in &account.groups {
-        let Pays::Credit(left) = group.pays else {
-            kept.push(*group);
-            continue;
+/// What a correction gives back.
+struct Credit {
+    /// Which of the services.
+    place: usize,
+    group: Group,
+    rates: Rates,
+    net: Money,
+    used: Money,
+}
+
+/// Lowers the bill by what corrections give back. What is more than the bill waits for the next one. At the end and after it
+/// all of it is shown, and it lowers the `debt` too; what is left lowers later supplements.
+fn credit(
+    mut accounts: Vec<(Frame<'_>, &mut Account)>,
+    closing: Closing,
+    debt: Money,
+    bill: &mut Bill,
+) -> Result<(), Fault> {
+    let mut credits = Vec::new();
+    for (place, (frame, account)) in accounts.iter_mut().enumerate() {
+        for group in account.groups.iter().copied() {
+            let Pays::Credit(left) = group.pays else { continue };
+            let rates = frame.rates(group.priced.tariff)?.ok_or(BAD_STATE)?;
+            let net = match left {
+                Some(net) => net,
+                None => {
+                    let energy = rates.energy_half_even(group.priced.discount_permille, &group.bands)?;
+                    add(energy, rates.levy_half_even(total(&group.bands)?)?)?
+                }
+            };
+            let used = bill.credit(rates.vat_permille, net)?;
+            credits.push(Credit { place, group, rates, net, used });
+        }
+        account.groups.retain(|group| !matches!(group.pays, Pays::Credit(_)));
+    }
+    for credit in credits.iter_mut().filter(|_| closing != Closing::Period) {
+        let more = bill.credit_beyond(credit.rates.vat_permille, credit.net.saturating_sub(credit.used), debt)?;
+        credit.used = add(credit.used, more)?;
+    }
+    for Credit { place, group, rates, net, used } in credits {
+        let (frame, account) = accounts.get_mut(place).ok_or(BAD_STATE)?;
+        let is_shown = match closing {
+            Closing::Period => false,
+            Closing::End => true,
+            // What has no bands has been shown.
+            Closing::Supplement => !group.bands.is_zero(),
         };
-        let rates = frame.rates(group.priced.tariff)?.ok_or(BAD_STATE)?;
-        let discount_permille = group.priced.discount_permille;
-        let net = match left {
-            Some(net) => net,
-            None => {
-                let energy = rates.energy_half_even(discount_permille, &group.bands)?;
-                add(energy, rates.levy_half_even(total(&group.bands)?)?)?
-            }
-        };
-        let amount = bill.credit(rates.vat_permille, net, last)?;
+        let amount = if is_shown { net } else { used };
         if amount > Money::ZERO {
-            let price = rates.unit_price(discount_permille);
+            let price = rates.unit_price(group.priced.discount_permille);
             let (carrier, period, bands) = (frame.carrier, group.period, group.bands);
             bill.lines.push(StatementLine::Credit { carrier, period, price, bands, amount });
         }
-        let rest = net.saturating_sub(amount);
+        // A line has said how much it is for: what is left is money.
+        let bands = if amount > Money::ZERO { Default::default() } else { group.bands };
+        let rest = net.saturating_sub(used);
         if rest > Money::ZERO {
-            // A line has said how much it is for: what is left is money.
-            let bands = if amount > Money::ZERO { Default::default() } else { group.bands };
-            kept.push(Group { bands, pays: Pays::Credit(Some(rest)), ..*group });
+            account.group(Group { bands, pays: Pays::Credit(Some(rest)), ..group })?;
         }
     }
-    account.groups = Bounded::new(kept).map_err(|_| BAD_STATE)?;
     Ok(())
 }
 

@@ -70,7 +70,9 @@ impl Group {
         let alike = match (self.pays, other.pays) {
             (Pays::Prepaid(_), Pays::Prepaid(_)) | (Pays::Shown, Pays::Shown) => true,
             (Pays::Owed(_), Pays::Owed(covered)) => covered == Money::ZERO,
-            (Pays::Credit(left), Pays::Credit(other)) => left.is_none() && other.is_none(),
+            (Pays::Credit(None), Pays::Credit(None)) => true,
+            // What is left of credits that statements have shown.
+            (Pays::Credit(Some(_)), Pays::Credit(Some(_))) => self.bands.is_zero() && other.bands.is_zero(),
             _ => false,
         };
         alike && self.period == other.period
@@ -79,9 +81,12 @@ impl Group {
     /// Takes `other` in if it is of the same period and kind; `false` if it is not, or if a sum leaves its range.
     pub fn merge(&mut self, other: &Self) -> bool {
         let Some(bands) = self.bands.checked_add(&other.bands).filter(|_| self.takes(other)) else { return false };
-        if let (Pays::Prepaid(one), Pays::Prepaid(two)) = (self.pays, other.pays) {
-            let Some(sum) = one.checked_add(two) else { return false };
-            self.pays = Pays::Prepaid(sum);
+        match (&mut self.pays, other.pays) {
+            (Pays::Prepaid(one), Pays::Prepaid(two)) | (Pays::Credit(Some(one)), Pays::Credit(Some(two))) => {
+                let Some(sum) = one.checked_add(two) else { return false };
+                *one = sum;
+            }
+            _ => {}
         }
         self.bands = bands;
         true

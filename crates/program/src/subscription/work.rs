@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use super::frame::Frame;
-use super::head::{Due, Head};
+use super::head::{Due, Head, MAX_CHARGED, MAX_VERSIONS, TariffRef};
 use super::level;
 use super::statement;
 use super::usage::MAX_GROUPS;
@@ -222,9 +222,16 @@ impl<'a> Work<'a> {
 
     /// Forgets what nothing refers to any more.
     pub fn forget(&mut self) {
-        let accounts = self.accounts.iter();
-        let used: Vec<_> = accounts.flat_map(|(of, account)| account.tariffs().map(|tariff| (*of, tariff))).collect();
+        let used = self.used();
         self.head.forget(&used);
+        if self.head.charged.len() == MAX_CHARGED || self.head.versions.len() == MAX_VERSIONS {
+            self.head.forget_replaced(&used);
+        }
+    }
+
+    fn used(&self) -> Vec<(Carrier, TariffRef)> {
+        let accounts = self.accounts.iter();
+        accounts.flat_map(|(of, account)| account.tariffs().map(|tariff| (*of, tariff))).collect()
     }
 }
 

@@ -11,14 +11,14 @@ use utilidor_types::{
     Area, Bands, Carrier, Money, Party, Price, Quantity, Refusal, SubscriptionTerms, Tariff, Text, Window,
 };
 
-const NO_PEAK: (Quantity, u32) = (Quantity::ZERO, 0);
+pub const NO_PEAK: (Quantity, u32) = (Quantity::ZERO, 0);
 
-fn charge(name: &str, rule: ChargeRule) -> Charge {
+pub fn charge(name: &str, rule: ChargeRule) -> Charge {
     Charge { name: Text::new(name).unwrap(), rule, vat_permille: 130 }
 }
 
 /// Electricity at 0.80 and a levy of 0.02, with value-added tax of 13 %.
-fn taxed(charges: Vec<Charge>) -> Package {
+pub fn taxed(charges: Vec<Charge>) -> Package {
     let mut package = package();
     let mut tariff = metered(800_000, TimeOfUse::none());
     tariff.levy = money("0.02");
@@ -28,13 +28,13 @@ fn taxed(charges: Vec<Charge>) -> Package {
     package
 }
 
-fn flat(quantity: Quantity) -> Bands {
+pub fn flat(quantity: Quantity) -> Bands {
     let mut bands = Bands::ZERO;
     bands.0[0] = quantity;
     bands
 }
 
-fn amounts(issued: &Issued) -> Vec<(&'static str, Money)> {
+pub fn amounts(issued: &Issued) -> Vec<(&'static str, Money)> {
     let of = |line: &&StatementLine| match line {
         StatementLine::Energy { amount, .. } => ("energy", *amount),
         StatementLine::Levy { amount, .. } => ("levy", *amount),

@@ -12,7 +12,7 @@ fn month(at_most: &str) -> Prepayment {
     Prepayment::Period { period: Period::Month, at_most: money(at_most) }
 }
 
-fn heat(amount: &str, period: Period) -> Prepayment {
+pub fn heat(amount: &str, period: Period) -> Prepayment {
     Prepayment::AmountForPeriod { amount: money(amount), period }
 }
 

@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod cases;
+mod further;
 mod hostile;
 mod late;
 mod rules;

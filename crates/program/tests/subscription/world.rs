@@ -354,13 +354,6 @@ impl World {
         self.go_on(id, flow, time);
         let state = self.meters.get_mut(&id).unwrap();
         (state.last, state.shown) = (time, register);
-        if flow.0.ms() <= 3_600_000 {
-            let peak = (quantity, flow.0.ms() as u32);
-            if u128::from(peak.0.0) * u128::from(state.peak.1.max(1)) > u128::from(state.peak.0.0) * u128::from(peak.1)
-            {
-                state.peak = peak;
-            }
-        }
         self.reach_level(id);
     }
 
@@ -389,6 +382,12 @@ impl World {
         let part = Window { from: meter.at, to: until };
         let bands = bands::part(calendar, OFFSET, flow.0, flow.1, part);
         meter.registers = meter.registers.checked_add(&bands).unwrap();
+        if meter.at < until && until == flow.0.to && flow.0.ms() <= 3_600_000 {
+            let (peak, highest) = ((flow.1, flow.0.ms() as u32), meter.peak);
+            if u128::from(peak.0.0) * u128::from(highest.1.max(1)) > u128::from(highest.0.0) * u128::from(peak.1) {
+                meter.peak = peak;
+            }
+        }
         meter.at = meter.at.max(until);
     }
 
@@ -574,6 +573,9 @@ impl World {
                 agreement.pot = agreement.pot.checked_sub(amount).expect("a pot pays what it holds");
                 agreement.debt = agreement.debt.checked_sub(amount).expect("no more is paid than is owed");
                 self.give(OWNER, amount);
+            }
+            Effect::LowerDebt(amount) => {
+                agreement.debt = agreement.debt.checked_sub(amount).expect("no more is given back than is owed");
             }
             Effect::Schedule(at) => {
                 assert!(at > self.now);
