@@ -13,6 +13,7 @@
 //! | `followers` | nodes without a vote |
 //! | `behaviours`, `hostile` | a member that does not play by the rules |
 //! | `life`, `properties` | a node from its start to its end; what must hold at the end of every run |
+//! | `puzzles` | the same members, if blocks were won by solving puzzles |
 //! | `coverage` | which faults, behaviours and actions really occurred |
 //! | `clients` | members' clients ask for whatever the ledger offers, and execute every block anew |
 //! | `scenario`, `suite` | everything at once, drawn from a seed: some seeds as a test, more with `make simulate` |
@@ -27,6 +28,7 @@ mod followers;
 mod hostile;
 mod life;
 mod properties;
+mod puzzles;
 mod scenario;
 mod succession;
 mod suite;

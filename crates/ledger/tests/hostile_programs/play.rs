@@ -126,7 +126,7 @@ struct Play<'a> {
 
 /// The ledger's codes for programs that are told later, and were not run: what they missed comes first, the unit's work is used up,
 /// or its records are not there.
-const NOT_RUN: [u16; 3] = [LEDGER_CODES + 13, LEDGER_CODES + 15, LEDGER_CODES + 16];
+const NOT_RUN: [u16; 3] = [LEDGER_CODES + 13, LEDGER_CODES + 14, LEDGER_CODES + 16];
 
 const OPENING: Money = Money::units(1_000_000);
 
