@@ -1,6 +1,6 @@
 //! Documents that people write in JSON: read strictly, with what people write instead of what is stored.
 //!
-//! A field that the document does not have is refused, and every mistake is told with the path of its field. Where a document
+//! A field that the document does not have is refused, as is one that stands twice, and every mistake is told with the path of its field. Where a document
 //! holds an instant, RFC 3339 such as `2025-01-31T08:00:00+08:00` may stand; where it holds a quantity, one with its unit such
 //! as `1200 kWh`; where it holds a number of milliseconds (`..._ms`), a duration such as `90m`. A text stays a text, whatever
 //! it says: only what the document cannot take as it stands is read so.
@@ -8,9 +8,11 @@
 use crate::context::read_file;
 use crate::failure::Failure;
 use crate::units::{self, Amount};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_path_to_error::{Path as FieldPath, Segment};
+use std::fmt;
 use std::path::Path;
 use utilidor_types::Carrier;
 
@@ -27,7 +29,71 @@ pub fn read_value(path: &Path, what: &str, example: &str) -> Result<Value, Failu
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(bad(path, what, example, "it is empty"));
     }
-    serde_json::from_slice(bytes).map_err(|error| bad(path, what, example, &format!("it is no JSON: {error}")))
+    let read: Result<Once, _> = serde_json::from_slice(bytes);
+    read.map(|Once(document)| document).map_err(|error| {
+        let reason = if error.is_data() { error.to_string() } else { format!("it is no JSON: {error}") };
+        bad(path, what, example, &reason)
+    })
+}
+
+/// A document in which no field stands twice: of two values nobody knows which was meant.
+struct Once(Value);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(Once(item)) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(items.into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut fields = serde_json::Map::new();
+                while let Some((name, Once(value))) = map.next_entry::<String, _>()? {
+                    if fields.contains_key(&name) {
+                        return Err(Error::custom(format_args!("field {name} stands twice")));
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(fields.into())
+            }
+        }
+        from.deserialize_any(Any).map(Self)
+    }
 }
 
 /// What a document that was read before says.
@@ -133,6 +199,15 @@ mod tests {
 
     fn example() -> Value {
         json!(offer::example(Timestamp(1_735_660_800_000)))
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_refused_wherever_it_stands() {
+        let read = |text: &str| serde_json::from_str::<Once>(text).map(|Once(value)| value);
+        let refused = read(r#"{"a": 1, "b": [{"c": 1, "d": {}, "c": 1}]}"#).unwrap_err().to_string();
+        assert!(refused.starts_with("field c stands twice at line 1"), "{refused}");
+        let text = r#"{"a":[1,-2,true,null,"x",0.5,18446744073709551615],"b":{"a":{}}}"#;
+        assert_eq!(read(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl EngineDefinition for Miners {
                     biased;
                     received = receiver.recv() => {
                         let Ok((_, message)) = received else { return };
-                        chain.take(message.coalesce().as_ref(), milliseconds(&context));
+                        chain.take(message.as_ref(), milliseconds(&context));
                     }
                     () = context.sleep_until(next) => {
                         let (id, found) = (draw.random::<u64>().max(1), milliseconds(&context));
