@@ -143,7 +143,7 @@ impl EngineDefinition for Miners {
             let outcome = miners.outcome.clone();
             let mut chain = Chain { blocks: BTreeMap::from([(0, genesis)]), tip: 0, outcome };
             let each = miners.interval.as_secs_f64() * f64::from(MEMBERS);
-            let mut pause = |draw: &mut StdRng| Duration::from_secs_f64(-(1.0 - draw.random::<f64>()).ln() * each);
+            let pause = |draw: &mut StdRng| Duration::from_secs_f64(-(1.0 - draw.random::<f64>()).ln() * each);
             let mut next = context.current() + pause(&mut draw);
             loop {
                 tokio::select! {
