@@ -113,7 +113,7 @@ const LIMITS: Limits = Limits {
     daily_fuel: Fuel(u64::MAX),
     pooled: u32::MAX,
     motions: u32::MAX,
-    contracts: u32::MAX,
+    written_agreements: u32::MAX,
 };
 
 /// An account of the workload with its next nonce.

@@ -55,7 +55,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("meter/subscribed", "表计 {meter} 正服务于订阅 {subscription}"),
     ("meter/unknown", "没有登记表计 {meter}"),
     ("meter/without-range", "表计 {meter} 没有表底位数或容量"),
-    ("money/insufficient-funds", "账户 {account} 可用余额 {free}，需要 {needed}"),
+    ("money/insufficient-funds", "账户 {account} 的可用余额少于所需的 {needed}"),
     ("money/zero-amount", "金额为零"),
     ("motion/bad-time", "议案的开放时间须在 1 至 {max_ms} 毫秒之间，而不是 {open_ms}"),
     ("motion/differs", "议案 {motion} 的摘要是 {digest}，表决针对的是另一摘要"),

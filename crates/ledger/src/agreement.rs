@@ -218,7 +218,7 @@ impl Ledger<'_> {
         self.store.put(&id, state);
         let record = self.agreement(id)?;
         if let Some(member) = self.keeper(&record.agreement.terms)? {
-            self.keep(member, Limited::Contracts)?;
+            self.keep(member, Limited::WrittenAgreements)?;
         }
         self.ask(by, id, &Told::Signed)
     }
@@ -369,7 +369,7 @@ impl Ledger<'_> {
             self.store.delete::<BacklogRecord>(&id);
         }
         if let Some(member) = self.keeper(&agreement.terms)? {
-            self.keep_no_more(member, Limited::Contracts)?;
+            self.keep_no_more(member, Limited::WrittenAgreements)?;
         }
         self.leave_state(id, state.due);
         self.store.create_unread(&id, PastAgreement { left: self.now });

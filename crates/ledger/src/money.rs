@@ -23,7 +23,7 @@ fn take(from: &mut Money, amount: Money, short: Refusal) -> Result<(), Refusal> 
 
 /// Takes what the account must have at its disposal.
 fn take_free(account: AccountId, record: &mut AccountRecord, amount: Money) -> Result<(), Refusal> {
-    let short = Refusal::InsufficientFunds { account, free: record.free, needed: amount };
+    let short = Refusal::InsufficientFunds { account, needed: amount };
     take(&mut record.free, amount, short)
 }
 

@@ -21,7 +21,7 @@ impl Kept {
             Limited::Subscriptions => &mut self.subscriptions,
             Limited::Motions => &mut self.motions,
             Limited::Programs => &mut self.programs,
-            Limited::Contracts => &mut self.contracts,
+            Limited::WrittenAgreements => &mut self.written_agreements,
         }
     }
 }
@@ -37,7 +37,7 @@ const fn limit(limits: &Limits, what: Limited) -> u32 {
         Limited::Subscriptions => limits.subscriptions,
         Limited::Motions => limits.motions,
         Limited::Programs => limits.programs,
-        Limited::Contracts => limits.contracts,
+        Limited::WrittenAgreements => limits.written_agreements,
     }
 }
 

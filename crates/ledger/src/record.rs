@@ -129,7 +129,7 @@ pub struct Kept {
     /// Published programs.
     pub programs: u32,
     /// Agreements on written programs, as their owner.
-    pub contracts: u32,
+    pub written_agreements: u32,
 }
 
 /// An account. Its balance is `free + reserved`.

@@ -173,7 +173,7 @@ fn what_a_command_writes_counts_in_the_daily_quota() {
 
 #[test]
 fn an_owner_keeps_no_more_agreements_on_written_programs_than_its_limit() {
-    let mut world = World::with_limits(Limits { contracts: 1, ..Limits::DEFAULT });
+    let mut world = World::with_limits(Limits { written_agreements: 1, ..Limits::DEFAULT });
     let puppet = Puppet::answering(vec![], vec![]);
     signed(&mut world, &puppet);
     let kept = |world: &World| world.state.read::<MemberRecord>(&member("station")).unwrap().kept.contracts;
@@ -182,7 +182,7 @@ fn an_owner_keeps_no_more_agreements_on_written_programs_than_its_limit() {
     let digest = terms.digest();
     world.done("station", Action::ProposeAgreement { label: label("b"), terms, signing_ms: 100 * HOUR_MS as u32 });
     let sign = Action::SignAgreement { agreement: agreement_id("b"), terms: digest };
-    let refusal = Refusal::LimitReached { what: Limited::Contracts, max: 1 };
+    let refusal = Refusal::LimitReached { what: Limited::WrittenAgreements, max: 1 };
     assert_eq!(world.refused("alice", sign), refusal);
 
     // It makes room when it leaves the state, with its slots.

@@ -73,7 +73,7 @@ pub struct Limits {
     /// Motions of a member that are open.
     pub motions: u32,
     /// Agreements on programs that parties have written, with a member as owner: from the last signature until they leave the state.
-    pub contracts: u32,
+    pub written_agreements: u32,
 }
 
 impl Limits {
@@ -90,7 +90,7 @@ impl Limits {
         daily_fuel: Fuel(20_000_000_000),
         pooled: 8_192,
         motions: 64,
-        contracts: 4_096,
+        written_agreements: 4_096,
     };
 }
 

@@ -39,7 +39,7 @@ pub enum Limited {
     /// Published programs.
     Programs,
     /// Agreements on programs that parties have written, as an owner, as long as they are kept.
-    Contracts,
+    WrittenAgreements,
 }
 
 impl std::fmt::Display for Limited {
@@ -54,7 +54,7 @@ impl std::fmt::Display for Limited {
             Self::Subscriptions => "running subscriptions",
             Self::Motions => "open motions",
             Self::Programs => "published programs",
-            Self::Contracts => "agreements on written programs",
+            Self::WrittenAgreements => "agreements on written programs",
         })
     }
 }
@@ -161,8 +161,9 @@ refusals! {
     Overflow = "arithmetic/overflow", "a sum, product or time leaves its range";
     /// The amount is zero.
     ZeroAmount = "money/zero-amount", "the amount is zero";
-    /// The account's free balance is smaller than what is to be moved or reserved.
-    InsufficientFunds { account: AccountId, free: Money, needed: Money } = "money/insufficient-funds", "account {account} has {free} free, {needed} is needed";
+    /// The account's free balance is smaller than what is to be moved or reserved. How much it is nobody is told: who asks may be
+    /// another than whose money it is.
+    InsufficientFunds { account: AccountId, needed: Money } = "money/insufficient-funds", "account {account} has less free than the {needed} that is needed";
 
     /// The member was removed from the consortium.
     MemberRemoved { member: MemberId } = "member/removed", "member {member} was removed from the consortium";

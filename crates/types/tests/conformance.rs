@@ -506,7 +506,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UnknownAccount { account: ACCOUNT },
         Refusal::IdTaken,
         Refusal::Overflow,
-        Refusal::InsufficientFunds { account: ACCOUNT, free: Money(1), needed: AMOUNT },
+        Refusal::InsufficientFunds { account: ACCOUNT, needed: AMOUNT },
         Refusal::WindowTooLong { hours: 745, max: 744 },
         Refusal::RateTooHigh { permille: 1_001, max: 1_000 },
         Refusal::GateClosed { gate: T0, now: T1 },
@@ -525,7 +525,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::BadCode { rule: CodeRule::Locals, found: 8_000, allowed: 256 },
         Refusal::FuelSpent { used: Fuel(7), max: Fuel(7) },
         Refusal::LimitReached { what: Limited::Programs, max: 256 },
-        Refusal::LimitReached { what: Limited::Contracts, max: 4_096 },
+        Refusal::LimitReached { what: Limited::WrittenAgreements, max: 4_096 },
     ]
 }
 

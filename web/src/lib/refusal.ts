@@ -19,7 +19,7 @@ export function refusalText(refusal: Schemas['Refusal']): string {
   return [rule.replaceAll('_', ' '), ...figures].join(' · ');
 }
 
-const MONEY = new Set(['needed', 'free', 'amount', 'at_most', 'owed']);
+const MONEY = new Set(['needed', 'amount', 'at_most', 'owed']);
 const TIME = new Set(['now', 'gate', 'lapses', 'lapsed', 'sign_by', 'until', 'at', 'hour', 'from', 'to', 'time', 'last', 'since']);
 const QUANTITY = new Set(['wanted', 'left', 'sold', 'capacity', 'quantity', 'most']);
 

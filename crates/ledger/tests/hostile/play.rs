@@ -166,7 +166,7 @@ pub fn genesis() -> Genesis {
         packages: 4,
         subscriptions: 4,
         programs: 4,
-        contracts: 4,
+        written_agreements: 4,
         daily_fuel: Fuel(1_000_000),
         pooled: 64,
         motions: 3,

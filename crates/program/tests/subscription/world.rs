@@ -529,7 +529,7 @@ impl World {
 
     fn take(&mut self, account: AccountId, amount: Money) -> Result<(), Refusal> {
         let free = self.free.get_mut(&account).unwrap();
-        *free = free.checked_sub(amount).ok_or(Refusal::InsufficientFunds { account, free: *free, needed: amount })?;
+        *free = free.checked_sub(amount).ok_or(Refusal::InsufficientFunds { account, needed: amount })?;
         Ok(())
     }
 
