@@ -2650,7 +2650,7 @@ export interface components {
          * @description What a member can have a limited number of.
          * @enum {string}
          */
-        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "motions" | "programs" | "contracts";
+        Limited: "accounts" | "offers" | "quotes" | "proposals" | "meters" | "packages" | "subscriptions" | "motions" | "programs" | "written_agreements";
         /** @description How much state one member can make all others keep, and how much it may ask of them. */
         Limits: {
             /**

@@ -143,7 +143,7 @@ export const zh: Catalogue = {
   consortium: {
     title: '联盟', lead: '谁在维护账本，按什么规则。', members: '成员', member: '成员', roles: '角色', accounts: '账户', since: '接纳于', genesisBlock: '创始', validators: '验证方', key: '密钥', node: '本节点', chain: '链', kind: '类型', production: '生产', development: '开发：时间由人工推进', height: '最新区块', indexed: '读模型位于', pool: '等待中的交易', version: '版本', limits: '一个成员可让其他成员保存的上限', genesis: '创世文件', stateRoot: '状态根', trusted: '本浏览器信任最先见到的链。',
     trustAnew: '改为信任此链', membersOnly: '成员名单只向成员显示。', admit: '接纳成员', admitLead: '新成员在自己的浏览器中建立密钥，并把由该密钥签署的第一个账户交给您。由您决定其角色。', admitAccount: '对方提供的第一个账户', admitWrong: '这不是已签署的账户。', admitRoles: '角色', admitRolesWrong: '请至少选择一个角色。', admitGo: '核对接纳',
-    limit: { accounts: '账户', offers: '报价邀请', quotes: '报价', proposals: '提议', meters: '表计', packages: '套餐版本', subscriptions: '订购', motions: '议案', programs: '程序', daily_fuel: '程序每日燃料', contracts: '自写程序的协议', pooled: '等待中的交易' },
+    limit: { accounts: '账户', offers: '报价邀请', quotes: '报价', proposals: '提议', meters: '表计', packages: '套餐版本', subscriptions: '订购', motions: '议案', programs: '程序', daily_fuel: '程序每日燃料', written_agreements: '自写程序的协议', pooled: '等待中的交易' },
   },
   council: {
     title: '理事会', seats: '席位', threshold: '决议所需赞成票', epoch: '纪元', until: (height) => `至区块 ${height}`, endless: '本链的验证方不会改变。', inForce: '参与共识', wanted: '就绪后自下一纪元起', leaves: '已免去，参与共识至纪元结束', moves: (to) => `自下一纪元起地址为 ${to}`, motions: '议案', motion: '议案', none: '尚无议案。', noneNext: '理事会成员可提议接纳成员，或变更角色、配额、容量或验证方。', reason: '理由', proposer: '提出者', closes: '开放至', votes: '表决', noVotes: '尚无', vote: '表决', inFavour: '赞成', against: '反对', voteFor: '赞成', voteAgainst: '反对', digest: '议案摘要', member: '成员', account: '账户', roles: '角色', key: '节点密钥', address: '地址', perHour: '每小时', from: '原运营方', usualLimits: '创世文件所定',

@@ -55,7 +55,7 @@ Examples:
     /// Move that a member have other quotas than those of the genesis document
     #[command(after_help = "\
 Quotas: accounts, offers, quotes, proposals, meters, packages, subscriptions, programs, daily_fuel, pooled, motions,
-contracts.
+written_agreements.
 
 Example:
   utilidor member limits 77aa --set meters=500000,offers=4096 --as north")]
