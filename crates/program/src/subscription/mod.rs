@@ -14,8 +14,8 @@
 //! What the rules leave open is decided so:
 //!
 //! * A tranche keeps its whole tariff: price, factors, levy and tax of the version that it was bought under.
-//! * A month of metered heat can be topped up while it runs, from the payment on; a longer period begins when what has been
-//!   paid for is over, used up or not, because the meter may not have told yet.
+//! * A period of metered heat begins when what has been paid for is over, used up or not, because the meter may not have told
+//!   yet: a second month that is paid within the first is the next one. What is used meanwhile costs list price.
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
 //! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged

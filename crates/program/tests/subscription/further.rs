@@ -596,3 +596,44 @@ fn an_allowance_gives_up_to_its_cap_in_thirty_days_and_the_rest_is_owed() {
     world.pay(a, "60");
     assert_eq!((world.agreements[a].debt, world.agreements[a].pot, late), (Money::ZERO, Money::ZERO, money("60")));
 }
+
+#[test]
+fn a_month_that_is_paid_within_a_paid_quarter_begins_when_the_quarter_is_over() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![heating(1)], "1000", "0").unwrap();
+    world.prepay(a, Carrier::Heating, heat("360", Period::Quarter)).unwrap();
+    world.prepay(a, Carrier::Heating, heat("100", Period::Month)).unwrap();
+    for (month, register) in [(2, 0), (3, 0), (4, 100), (5, 150)] {
+        world.until(on(month, 1, 0));
+        world.read(1, on(month, 1, 0), kwh(register));
+    }
+    world.until(on(5, 1, 6));
+    // 100 kWh in March at 3 % off, 50 in April at the month's price.
+    let paid: Vec<_> = world.agreements[a].statements.iter().map(|of| (of.paid(), of.draft.unpaid)).collect();
+    let (nothing, none) = (Money::ZERO, (Money::ZERO, Money::ZERO));
+    assert_eq!(paid, [none, none, (money("34.92"), nothing), (money("18"), nothing)]);
+    assert_eq!((world.agreements[a].debt, world.agreements[a].pot), (nothing, nothing), "the rest of both went back");
+    assert_eq!(world.free_of(a), money("947.08"));
+}
+
+#[test]
+fn a_second_month_that_is_paid_within_the_first_is_the_next_one() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![heating(1)], "1000", "0").unwrap();
+    world.prepay(a, Carrier::Heating, heat("18", Period::Month)).unwrap();
+    world.until(on(1, 20, 0));
+    world.read(1, on(1, 20, 0), kwh(60));
+    world.prepay(a, Carrier::Heating, heat("36", Period::Month)).unwrap();
+    for (month, register) in [(2, 70), (3, 110)] {
+        world.until(on(month, 1, 0));
+        world.read(1, on(month, 1, 0), kwh(register));
+    }
+    world.until(on(3, 1, 6));
+    let paid: Vec<_> = world.agreements[a].statements.iter().map(|of| (of.paid(), of.draft.unpaid)).collect();
+    // January has 18.00, and 20 kWh at list price: 10 used before the payment, which pays them, and 10 that are owed. February
+    // has the other 32.40 for 40 kWh.
+    assert_eq!(paid, [(money("21.6"), money("3.6")), (money("14.4"), Money::ZERO)]);
+    assert_eq!((world.agreements[a].debt, world.free_of(a)), (money("3.6"), money("964")));
+}
