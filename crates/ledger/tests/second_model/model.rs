@@ -212,7 +212,7 @@ impl Model {
 
     /// It counts for whom, and for the month, in which it ends.
     fn peak(&mut self, time: i64, power: f64) {
-        if self.opened < time && self.ends.is_none_or(|ends| time <= ends) && !self.is_finished {
+        if self.opened < time && self.ends.is_none_or(|ends| time <= ends) {
             let peak = &mut self.peaks.entry(month_begin(month_of(time - 1) + 1)).or_default().0;
             *peak = peak.max(power);
         }
@@ -388,17 +388,30 @@ impl Model {
         self.open_waiting();
         let mut bill = self.bill(ends);
         bill.is_final = self.ends == Some(ends);
-        let month_ends = month_begin(month_of(ends - 1) + 1);
-        for (_, (highest, charged)) in self.peaks.range_mut(..=month_ends) {
-            bill.demand += (*highest - *charged) * self.per_kw;
-            *charged = *highest;
-        }
+        bill.demand = self.demand(ends);
         bill.owed += bill.demand * (1.0 + self.vat);
         self.billed = ends;
         if bill.is_final {
             self.finish(&mut bill);
         }
         bill
+    }
+
+    /// What months up to one have shown and no statement has charged.
+    fn demand(&mut self, ends: i64) -> f64 {
+        let month_ends = month_begin(month_of(ends - 1) + 1);
+        let mut demand = 0.0;
+        for (_, (highest, charged)) in self.peaks.range_mut(..=month_ends) {
+            demand += (*highest - *charged) * self.per_kw;
+            *charged = *highest;
+        }
+        demand
+    }
+
+    /// What has come since the final statement.
+    pub fn supplements(&mut self) -> Bill {
+        let demand = self.demand(self.ends.expect("it has ended"));
+        Bill { demand, ..self.bill(i64::MAX) }
     }
 
     /// What is left goes back, less the discount on what was used.
@@ -417,7 +430,7 @@ impl Model {
     }
 
     /// What has come since, up to a time: the end of a period, or everything.
-    pub fn bill(&mut self, until: i64) -> Bill {
+    fn bill(&mut self, until: i64) -> Bill {
         let mut bill = Bill { ends: until, ..Bill::default() };
         let (due, kept) =
             std::mem::take(&mut self.charges).into_iter().partition::<Vec<Charge>, _>(|of| of.period < until);

@@ -273,10 +273,12 @@ impl Story {
             assert_eq!(supplement.closing, Closing::Supplement, "seed {}", self.seed);
             said.add(supplement);
         }
-        let bill = self.model.bill(i64::MAX);
+        let bill = self.model.supplements();
         self.log.push(format!("{supplements:#?}"));
         self.note_credits(&bill, &said);
         self.compare_said(&bill, &said);
+        let rounding = ROUNDING_MICRO * (1 + supplements.len()) as f64;
+        self.about(said.demand, bill.demand, rounding, "demand", &bill);
         self.must(self.credits == self.credits_said, &format!("credits {:?}", self.credits_said), &bill);
     }
 

@@ -19,6 +19,7 @@ pub(super) fn charge(
     ends: Timestamp,
     bill: &mut Bill,
 ) -> Result<(), Fault> {
+    let mut accounts: Vec<_> = accounts.iter_mut().map(|(carrier, account)| (*carrier, account)).collect();
     for (window, terms) in versions(head, facts, ends)? {
         let month =
             Window { from: head.month_begin(window.from, 0).unwrap_or(window.from), to: head.month_end(window.from) };
@@ -40,7 +41,7 @@ pub(super) fn charge(
             }
         }
         if window.to == ends {
-            demands(head, facts, accounts, ends, bill)?;
+            demands(head, facts, &mut accounts, ends, bill)?;
         }
         for charge in &terms.charges {
             if let ChargeRule::Minimum { per_month } = charge.rule {
@@ -71,11 +72,11 @@ fn terms_of<'a>(head: &Head, facts: &'a Facts, version: u8) -> Result<&'a Packag
 }
 
 /// The demand of the month, and of earlier ones as far as a higher one has shown since their statements: each by the version
-/// that was in force at its month's end.
-fn demands(
+/// that was in force at its month's end. After the end it is what has shown since the final statement.
+pub(super) fn demands(
     head: &Head,
     facts: &Facts,
-    accounts: &mut BTreeMap<Carrier, Account>,
+    accounts: &mut [(Carrier, &mut Account)],
     ends: Timestamp,
     bill: &mut Bill,
 ) -> Result<(), Fault> {
@@ -85,7 +86,7 @@ fn demands(
         in_force.or(head.charged.first()).map(|charged| charged.version).ok_or(BAD_STATE)
     };
     let mut versions: Vec<u8> = Vec::new();
-    for peak in accounts.values().flat_map(|of| of.peaks.iter()).filter(|peak| peak.month <= month_end) {
+    for peak in accounts.iter().flat_map(|(_, of)| of.peaks.iter()).filter(|peak| peak.month <= month_end) {
         let version = version_of(peak)?;
         if !versions.contains(&version) {
             versions.push(version);
@@ -94,7 +95,7 @@ fn demands(
     for version in versions {
         for charge in &terms_of(head, facts, version)?.charges {
             let ChargeRule::Demand { carrier, .. } = charge.rule else { continue };
-            let Some(account) = accounts.get(&carrier) else { continue };
+            let Some((_, account)) = accounts.iter().find(|(of, _)| *of == carrier) else { continue };
             for peak in account.peaks.iter().filter(|peak| peak.month <= month_end) {
                 if version_of(peak)? == version {
                     demand(head, charge, peak, ends, bill)?;
@@ -102,7 +103,7 @@ fn demands(
             }
         }
     }
-    for peak in accounts.values_mut().flat_map(|account| account.peaks.as_mut_slice()) {
+    for peak in accounts.iter_mut().flat_map(|(_, account)| account.peaks.as_mut_slice()) {
         if peak.month <= month_end {
             peak.charged = peak.highest;
         }

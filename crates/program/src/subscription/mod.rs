@@ -14,12 +14,12 @@
 //! What the rules leave open is decided so:
 //!
 //! * A tranche keeps its whole tariff: price, factors, levy and tax of the version that it was bought under.
-//! * A month of metered heat can be topped up while it runs, from the payment on; a longer period begins when what has been
-//!   paid for is over, used up or not, because the meter may not have told yet.
+//! * A period of metered heat begins when what has been paid for is over, used up or not, because the meter may not have told
+//!   yet: a second month that is paid within the first is the next one. What is used meanwhile costs list price.
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
 //! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
-//!   as the difference, by the version of its month's end. A minimum counts the period's own net charges, not corrections.
+//!   as the difference, by the version of its month's end; after the final statement on a supplement. A minimum counts the period's own net charges, not corrections.
 //! * An amendment within a month makes two periods of it, on one statement.
 //! * A credit lowers what is due at its rate of tax; the rest waits for the next statement. The last one and supplements show
 //!   all of it, and it lowers all that is due and what is owed; what is left lowers later supplements.
@@ -114,6 +114,8 @@ impl Contract for SubscriptionTerms {
             | Event::Corrected { binding, .. } => head.supply(*binding).map_or_else(Wants::default, |supply| Wants {
                 slots: vec![supply.carrier as u8],
                 tariffs: head.tariff_ids(Some(supply.carrier)),
+                // A supplement charges what has shown of a demand.
+                packages: if head.finished { head.charged_versions() } else { Vec::new() },
                 ..Wants::default()
             }),
             Event::Due => match head.next_due() {

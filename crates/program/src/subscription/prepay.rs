@@ -10,7 +10,6 @@ use crate::contract::{BAD_STATE, Effect, Fault, Notice, OVERFLOW};
 use crate::exact::{add, times};
 use utilidor_types::action::Prepayment;
 use utilidor_types::event::{Movement, Purpose};
-use utilidor_types::package::Period;
 use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::{Carrier, Money, Party, Refusal, Tariff, Window};
 
@@ -93,9 +92,8 @@ impl Work<'_> {
         match (&option.tariff, payment) {
             (Tariff::Metered(_), Prepayment::Amount(amount)) => energy(amount, None, 0),
             (Tariff::MeteredByPeriod(tariff), Prepayment::AmountForPeriod { amount, period }) => {
-                // A month can be topped up while it runs; a longer period begins when what is paid is over, whether or
-                // not it is used up, which the meter may not have told yet.
-                let from = if period == Period::Month { now } else { now.max(account.paid_until) };
+                // It begins when what is paid is over, whether or not that is used up, which the meter may not have told.
+                let from = now.max(account.paid_until);
                 let to = frame.head.month_begin(from, period.months()).ok_or(Refusal::Overflow)?;
                 energy(amount, Some(Window { from, to }), tariff.discounts.permille(period))
             }

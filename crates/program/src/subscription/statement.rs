@@ -72,18 +72,21 @@ fn missing<'a>(
     meters.map(move |meter| Effect::Notify(Notice::ReadingsMissing { meter, at }))
 }
 
-/// What has come for a service after the final statement.
+/// What has come for a service after the final statement: usage, a higher demand, corrections.
 pub(super) fn supplement(account: &mut Account, frame: &Frame<'_>, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-    let Some(from) = account.groups.iter().map(|group| group.period.from).min() else { return Ok(()) };
+    let used = account.groups.iter().map(|group| group.period.from).min();
+    let ends = frame.head.end().unwrap_or(frame.facts.now);
     let mut bill = Bill::default();
     usage(account, frame, None, &mut bill)?;
+    charge::demands(frame.head, frame.facts, &mut [(frame.carrier, &mut *account)], ends, &mut bill)?;
+    let charged = bill.lines.iter().filter_map(|line| line.period().map(|period| period.from));
+    let Some(from) = charged.chain(used).min() else { return Ok(()) };
     let credited = vec![(Frame::new(frame.head, frame.facts, frame.carrier), account)];
     credit(credited, Closing::Supplement, frame.facts.debt, &mut bill)?;
     if bill.is_empty() {
         return Ok(());
     }
-    let to = frame.head.end().unwrap_or(frame.facts.now);
-    issue(bill, Window { from, to: to.max(from) }, Closing::Supplement, frame.facts, effects)?;
+    issue(bill, Window { from, to: ends.max(from) }, Closing::Supplement, frame.facts, effects)?;
     Ok(())
 }
 

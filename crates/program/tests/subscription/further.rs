@@ -596,3 +596,116 @@ fn an_allowance_gives_up_to_its_cap_in_thirty_days_and_the_rest_is_owed() {
     world.pay(a, "60");
     assert_eq!((world.agreements[a].debt, world.agreements[a].pot, late), (Money::ZERO, Money::ZERO, money("60")));
 }
+
+#[test]
+fn a_month_that_is_paid_within_a_paid_quarter_begins_when_the_quarter_is_over() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![heating(1)], "1000", "0").unwrap();
+    world.prepay(a, Carrier::Heating, heat("360", Period::Quarter)).unwrap();
+    world.prepay(a, Carrier::Heating, heat("100", Period::Month)).unwrap();
+    for (month, register) in [(2, 0), (3, 0), (4, 100), (5, 150)] {
+        world.until(on(month, 1, 0));
+        world.read(1, on(month, 1, 0), kwh(register));
+    }
+    world.until(on(5, 1, 6));
+    // 100 kWh in March at 3 % off, 50 in April at the month's price.
+    let paid: Vec<_> = world.agreements[a].statements.iter().map(|of| (of.paid(), of.draft.unpaid)).collect();
+    let (nothing, none) = (Money::ZERO, (Money::ZERO, Money::ZERO));
+    assert_eq!(paid, [none, none, (money("34.92"), nothing), (money("18"), nothing)]);
+    assert_eq!((world.agreements[a].debt, world.agreements[a].pot), (nothing, nothing), "the rest of both went back");
+    assert_eq!(world.free_of(a), money("947.08"));
+}
+
+#[test]
+fn a_second_month_that_is_paid_within_the_first_is_the_next_one() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![heating(1)], "1000", "0").unwrap();
+    world.prepay(a, Carrier::Heating, heat("18", Period::Month)).unwrap();
+    world.until(on(1, 20, 0));
+    world.read(1, on(1, 20, 0), kwh(60));
+    world.prepay(a, Carrier::Heating, heat("36", Period::Month)).unwrap();
+    for (month, register) in [(2, 70), (3, 110)] {
+        world.until(on(month, 1, 0));
+        world.read(1, on(month, 1, 0), kwh(register));
+    }
+    world.until(on(3, 1, 6));
+    let paid: Vec<_> = world.agreements[a].statements.iter().map(|of| (of.paid(), of.draft.unpaid)).collect();
+    // January has 18.00, and 20 kWh at list price: 10 used before the payment, which pays them, and 10 that are owed. February
+    // has the other 32.40 for 40 kWh.
+    assert_eq!(paid, [(money("21.6"), money("3.6")), (money("14.4"), Money::ZERO)]);
+    assert_eq!((world.agreements[a].debt, world.free_of(a)), (money("3.6"), money("964")));
+}
+
+/// A subscription that ended on 20 January, an hour of which was not read in time; its demand is 40 a kilowatt, and 60 since
+/// the 10th where that was signed.
+fn ended_with_an_hour_unread(amended: bool, in_time: bool) -> (World, usize) {
+    let first = taxed(demand("40"));
+    let mut world = World::new(on(1, 1, 0), &first);
+    let mut second = first.clone();
+    second.version = 2;
+    second.terms.charges = some(demand("60"));
+    world.publish(&second);
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+    if amended {
+        let terms = to_version(&world, 2, "10000");
+        world.amend(a, terms, on(1, 10, 0)).unwrap();
+    }
+    world.until(on(1, 20, 0));
+    world.read(1, on(1, 1, 1), kwh(10));
+    world.read(1, on(1, 19, 23), kwh(10));
+    world.end(a, Some(Party::USER)).unwrap();
+    if !in_time {
+        world.until(on(1, 22, 0));
+    }
+    world.read(1, on(1, 20, 0), kwh(30));
+    world.until(on(1, 23, 0));
+    (world, a)
+}
+
+#[test]
+fn a_demand_that_shows_after_the_final_statement_is_the_difference_on_a_supplement() {
+    for amended in [false, true] {
+        let [expected, found] = [true, false].map(|in_time| {
+            let (world, a) = ended_with_an_hour_unread(amended, in_time);
+            (world.agreements[a].charged(), world.agreements[a].debt)
+        });
+        // 30 kWh at 0.82, and 20 kW, with 13 % tax.
+        assert_eq!(expected, (money(if amended { "1383.798" } else { "931.798" }), Money::ZERO));
+        assert_eq!(found, expected, "amended {amended}");
+    }
+    let (world, a) = ended_with_an_hour_unread(false, false);
+    let last = world.agreements[a].last();
+    assert_eq!((last.draft.closing, last.draft.period.to), (Closing::Supplement, on(1, 20, 0)));
+    let january = Window { from: on(1, 1, 0), to: on(1, 20, 0) };
+    assert_eq!(peaks(last), [(january, kwh(20), 3_600_000, money("400"))]);
+}
+
+#[test]
+fn a_demand_that_shows_after_the_final_statement_has_the_price_of_its_month() {
+    let first = taxed(demand("40"));
+    let mut world = World::new(on(1, 1, 0), &first);
+    let mut second = first.clone();
+    second.version = 2;
+    second.terms.charges = some(demand("60"));
+    world.publish(&second);
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+    let terms = to_version(&world, 2, "10000");
+    world.amend(a, terms, on(2, 1, 0)).unwrap();
+    world.until(on(2, 10, 0));
+    world.read(1, on(1, 31, 22), kwh(0));
+    world.end(a, Some(Party::USER)).unwrap();
+    world.until(on(2, 11, 0));
+    world.read(1, on(1, 31, 23), kwh(20));
+    world.read(1, on(2, 1, 1), kwh(20));
+    world.read(1, on(2, 1, 2), kwh(28));
+    world.read(1, on(2, 10, 0), kwh(28));
+    let of: Vec<_> = peaks(world.agreements[a].last()).iter().map(|of| (of.0.to, of.3)).collect();
+    assert_eq!(of, [(on(2, 1, 0), money("800")), (on(2, 10, 0), money("480"))]);
+    let again = world.agreements[a].charged();
+    world.tell(a, corrected(on(2, 3, 0), on(2, 4, 0), 1, 0));
+    assert_eq!(world.agreements[a].charged().0 - again.0, money("0.9266").0, "a demand is charged once");
+}

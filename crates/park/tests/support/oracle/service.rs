@@ -5,7 +5,6 @@ use super::sheet::*;
 use std::collections::BTreeMap;
 use utilidor_types::Carrier;
 use utilidor_types::action::Prepayment;
-use utilidor_types::package::Period;
 
 /// How a service is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +271,7 @@ impl Service {
             Prepayment::AmountForPeriod { amount, period } => {
                 assert_eq!(self.kind, Kind::ByPeriod);
                 let (months, discount) = period_terms(period);
-                let from = if period == Period::Month { at } else { at.max(self.paid_until) };
+                let from = at.max(self.paid_until);
                 let to = month_begin(month_of(from) + months);
                 self.paid_until = self.paid_until.max(to);
                 self.tranches.push(tranche(amount.0.into(), discount, Some((from, to))));
