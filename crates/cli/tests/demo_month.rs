@@ -1,4 +1,4 @@
-//! A month of the park on a real node: its bills recomputed from the data files, and the same again in another time zone
+//! A month of the park on a real node: its bills recomputed from the data files, each of its statements proven, and the same again in another time zone
 //! and locale.
 
 mod demonstration;
@@ -8,6 +8,7 @@ mod oracle;
 use demonstration::{begin, block_on, comparable, play, report};
 use oracle::{Expected, recompute};
 use utilidor_park::scenario::Journal;
+use utilidor_sdk::core::check::{Checked, Trust, check};
 use utilidor_view::Kind;
 use utilidor_view::StatementFilter;
 
@@ -19,6 +20,13 @@ fn the_months_bills_on_the_node_are_those_of_the_data_files() {
     let client = demonstration.client();
     let statements = block_on(client.statements(&StatementFilter::default())).unwrap();
     let summary = block_on(client.summary()).unwrap();
+    let chain = utilidor_park::genesis().chain();
+    for record in &statements {
+        let (agreement, number) = (record.statement.agreement, record.statement.number);
+        let proof = block_on(client.bill_proof(agreement, number, true)).unwrap_or_else(|e| panic!("{agreement}: {e}"));
+        let checked = check(&proof, Trust::Chain(chain)).unwrap_or_else(|e| panic!("{agreement} {number}: {e}"));
+        assert!(matches!(checked, Checked::Bill(bill) if bill.statement == record.statement));
+    }
     demonstration.kill();
 
     let journal = std::fs::read(folder.path().join(utilidor_park::JOURNAL_FILE)).unwrap();

@@ -1,6 +1,7 @@
 //! What a published program is told, in the words of its interface.
 
 use crate::contract::{Case, Event, Fault, Segment, UNEXPECTED};
+use crate::native::Contract as _;
 use utilidor_program_sdk as wire;
 use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::{CodedTerms, Party};
@@ -123,9 +124,12 @@ fn facts(case: Case<'_>) -> wire::Facts {
     }
 }
 
-/// All that the program is given.
+/// All that the program is given. Of its slots it sees those that it wants for the event, whatever else is at hand: the ledger reads
+/// these alone, and who proves a bill has all.
 pub(crate) fn input(coded: &CodedTerms, told: &Event, case: Case<'_>) -> Result<wire::Input, Fault> {
-    let slots = case.state.slots.iter().map(|(number, slot)| (*number, slot.to_vec()));
+    let wanted = coded.wants(told, case.state)?.slots;
+    let slots = case.state.slots.iter().filter(|(number, _)| wanted.contains(number));
+    let slots = slots.map(|(number, slot)| (*number, slot.to_vec()));
     Ok(wire::Input {
         event: event(told)?,
         terms: terms(coded, case),

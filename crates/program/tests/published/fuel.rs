@@ -1,12 +1,12 @@
 //! What programs may use, and that everybody counts the same.
 
-use crate::support::{act, act_with, asking, module};
+use crate::support::{NOW, act, act_with, asking, module};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use utilidor_program::wasm::{self, EVENT_FUEL, Module, OUT_OF_FUEL, TRAPPED, operators};
-use utilidor_program::{Event, State};
-use utilidor_types::Digest;
+use utilidor_program::{Event, Segment, State};
+use utilidor_types::{Bands, Digest, Quantity, Timestamp, Window};
 
 /// Engine 1's instructions and their cost. Another table is another engine: add one, and keep this.
 const ENGINE_1: &str = "0d56937a9e23c59e03002d5171d4f85cb7927614d5fc778b21974ed343b6862e";
@@ -87,4 +87,20 @@ fn who_is_told_more_pays_for_it() {
         act_with(module.clone(), &Event::Due, state).unwrap().fuel
     };
     assert!(with_head(1_000) > with_head(0));
+}
+
+#[test]
+fn a_program_sees_the_slots_of_what_it_is_told_of_whatever_else_is_at_hand() {
+    let module = Arc::new(Module::compile(&asking(Vec::new())).unwrap());
+    let fuel = |event: &Event, slots: &[u8]| {
+        let slots = slots.iter().map(|number| (*number, vec![7; 400].try_into().unwrap()));
+        let state = State { slots: slots.collect(), ..State::default() };
+        act_with(module.clone(), event, state).unwrap().fuel
+    };
+    let interval = Window { from: NOW, to: Timestamp(NOW.0 + 1) };
+    let segment = Segment { interval, bands: Bands::default(), peak: (Quantity::ZERO, 0) };
+    let brought = Event::Segment { binding: 1, segment };
+    assert_eq!(fuel(&brought, &[0, 1]), fuel(&brought, &[1]), "who proves a bill has all slots, the ledger reads one");
+    assert!(fuel(&brought, &[1]) > fuel(&brought, &[0]));
+    assert!(fuel(&Event::Due, &[0, 1]) > fuel(&Event::Due, &[1]), "at its time it is told all");
 }
