@@ -2,58 +2,54 @@
 
 use super::account::{Account, Peak};
 use super::bill::Bill;
+use super::frame::Frame;
 use super::head::Head;
+use super::minimum::{self, Minimums};
 use crate::contract::{BAD_STATE, Facts, Fault};
-use crate::exact::{add, money_half_even};
+use crate::exact::money_half_even;
 use std::collections::BTreeMap;
-use utilidor_types::package::{Charge, ChargeRule, PackageTerms, local_day};
+use utilidor_types::package::{Charge, ChargeRule, PackageTerms};
 use utilidor_types::statement::StatementLine;
 use utilidor_types::{Carrier, Money, Quantity, Timestamp, Window};
 
 /// Adds the charges of the period up to `ends`. Fixed charges and minimums are for days: a day belongs to whoever is there at
-/// its end.
+/// its end. Minimums come last: they count all others.
 pub(super) fn charge(
     head: &Head,
     facts: &Facts,
     accounts: &mut BTreeMap<Carrier, Account>,
     ends: Timestamp,
+    minimums: &mut Minimums,
     bill: &mut Bill,
 ) -> Result<(), Fault> {
-    let mut accounts: Vec<_> = accounts.iter_mut().map(|(carrier, account)| (*carrier, account)).collect();
-    for (window, terms) in versions(head, facts, ends)? {
-        let month =
-            Window { from: head.month_begin(window.from, 0).unwrap_or(window.from), to: head.month_end(window.from) };
-        let days =
-            |window: Window| local_day(window.to, head.offset_minutes) - local_day(window.from, head.offset_minutes);
-        // Both windows lie in the ledger's calendar, and the month is not empty.
-        let share = |money: Money| {
-            let (days, all) = (days(window).max(0) as u64, days(month).max(1) as u64);
-            money.share_half_even(days.min(all), all).ok_or(crate::contract::OVERFLOW)
-        };
+    let mut taken_back = Vec::new();
+    for (carrier, account) in accounts.iter() {
+        taken_back.extend(minimum::taken_back(account, &Frame::new(head, facts, *carrier))?);
+    }
+    let parts = versions(head, facts, ends)?;
+    for (period, _, terms) in &parts {
         for charge in &terms.charges {
             if let ChargeRule::Fixed { per_month } = charge.rule {
-                let amount = share(per_month)?;
+                let amount = minimum::share_half_even(head, per_month, *period)?;
                 if amount > Money::ZERO {
                     let name = charge.name.clone();
-                    bill.lines.push(StatementLine::Fixed { name, period: window, per_month, amount });
+                    bill.lines.push(StatementLine::Fixed { name, period: *period, per_month, amount });
                     bill.owed(charge.vat_permille, amount)?;
                 }
             }
         }
-        if window.to == ends {
-            demands(head, facts, &mut accounts, ends, bill)?;
-        }
-        for charge in &terms.charges {
-            if let ChargeRule::Minimum { per_month } = charge.rule {
-                minimum(charge, window, share(per_month)?, bill)?;
-            }
-        }
     }
-    Ok(())
+    if parts.last().is_some_and(|(period, _, _)| period.to == ends) {
+        let mut accounts: Vec<_> = accounts.iter_mut().map(|(carrier, account)| (*carrier, account)).collect();
+        demands(head, facts, &mut accounts, ends, bill)?;
+    }
+    minimum::count_late(head, facts, &taken_back, minimums, bill)?;
+    parts.into_iter().try_for_each(|part| minimum::charge(head, facts, part, &taken_back, minimums, bill))?;
+    minimum::give_back(head, facts, false, minimums, bill)
 }
 
 /// The parts of the period with the version in force in each.
-fn versions<'a>(head: &Head, facts: &'a Facts, ends: Timestamp) -> Result<Vec<(Window, &'a PackageTerms)>, Fault> {
+fn versions<'a>(head: &Head, facts: &'a Facts, ends: Timestamp) -> Result<Vec<(Window, u8, &'a PackageTerms)>, Fault> {
     let mut parts = Vec::new();
     for (place, charged) in head.charged.iter().enumerate() {
         let next = head.charged.get(place + 1).map_or(ends, |next| next.from.min(ends));
@@ -61,14 +57,9 @@ fn versions<'a>(head: &Head, facts: &'a Facts, ends: Timestamp) -> Result<Vec<(W
         if window.is_empty() {
             continue;
         }
-        parts.push((window, terms_of(head, facts, charged.version)?));
+        parts.push((window, charged.version, head.terms_of(facts, charged.version)?));
     }
     Ok(parts)
-}
-
-fn terms_of<'a>(head: &Head, facts: &'a Facts, version: u8) -> Result<&'a PackageTerms, Fault> {
-    let version = head.versions.iter().find(|of| of.number == version).ok_or(BAD_STATE)?;
-    facts.packages.get(&(version.package, version.version)).map(|terms| &**terms).ok_or(BAD_STATE)
 }
 
 /// The demand of the month, and of earlier ones as far as a higher one has shown since their statements: each by the version
@@ -93,7 +84,7 @@ pub(super) fn demands(
         }
     }
     for version in versions {
-        for charge in &terms_of(head, facts, version)?.charges {
+        for charge in &head.terms_of(facts, version)?.charges {
             let ChargeRule::Demand { carrier, .. } = charge.rule else { continue };
             let Some((_, account)) = accounts.iter().find(|(of, _)| *of == carrier) else { continue };
             for peak in account.peaks.iter().filter(|peak| peak.month <= month_end) {
@@ -123,21 +114,6 @@ fn demand(head: &Head, charge: &Charge, peak: &Peak, ends: Timestamp, bill: &mut
         let (quantity, ms) = peak.highest;
         let name = charge.name.clone();
         bill.lines.push(StatementLine::Demand { name, period, carrier, quantity, ms, per_kw, amount });
-        bill.owed(charge.vat_permille, amount)?;
-    }
-    Ok(())
-}
-
-fn minimum(charge: &Charge, window: Window, least: Money, bill: &mut Bill) -> Result<(), Fault> {
-    let counts = |line: &&StatementLine| {
-        !matches!(line, StatementLine::Refund { .. } | StatementLine::Tax { .. })
-            && line.period().is_some_and(|period| window.from <= period.from && period.from < window.to)
-    };
-    let charged = bill.lines.iter().filter(counts).try_fold(Money::ZERO, |sum, line| add(sum, line.due()))?;
-    let amount = least.saturating_sub(charged);
-    if amount > Money::ZERO {
-        let name = charge.name.clone();
-        bill.lines.push(StatementLine::Minimum { name, period: window, least, charged, amount });
         bill.owed(charge.vat_permille, amount)?;
     }
     Ok(())

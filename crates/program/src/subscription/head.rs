@@ -1,9 +1,10 @@
 //! What all services of a subscription share: its head. It says which packages, tariffs and meters the services refer to,
 //! so that what an event needs is known before any slot is read, and what is due next.
 
-use crate::contract::{BAD_STATE, Fault};
+use super::minimum::Minimums;
+use crate::contract::{BAD_STATE, Facts, Fault};
 use borsh::{BorshDeserialize, BorshSerialize};
-use utilidor_types::package::TariffId;
+use utilidor_types::package::{PackageTerms, TariffId};
 use utilidor_types::statement::STATEMENT_GRACE_MS;
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{Bounded, Carrier, MeterId, PackageId, Party, Timestamp, Window};
@@ -100,6 +101,8 @@ pub(super) struct Head {
     pub tariffs: Bounded<(Carrier, TariffRef), MAX_TARIFFS>,
     /// Its meters.
     pub supplies: Bounded<Supply, MAX_SUPPLIES>,
+    /// Minimums of periods that have their statement.
+    pub minimums: Minimums,
 }
 
 impl Head {
@@ -186,8 +189,16 @@ impl Head {
 
     /// The versions whose charges can still be needed.
     pub fn charged_versions(&self) -> Vec<(PackageId, u32)> {
-        let number = |charged: &Charged| self.versions.iter().find(|of| of.number == charged.version);
-        self.charged.iter().filter_map(number).map(|version| (version.package, version.version)).collect()
+        let remembered = |of: &&Version| self.minimums.iter().any(|minimum| minimum.version == of.number);
+        let charged = |of: &&Version| self.charged.iter().any(|charged| charged.version == of.number);
+        let versions = self.versions.iter().filter(|version| charged(version) || remembered(version));
+        versions.map(|version| (version.package, version.version)).collect()
+    }
+
+    /// What a version of a package says that all its services share.
+    pub fn terms_of<'a>(&self, facts: &'a Facts, version: u8) -> Result<&'a PackageTerms, Fault> {
+        let version = self.versions.iter().find(|of| of.number == version).ok_or(BAD_STATE)?;
+        facts.packages.get(&(version.package, version.version)).map(|terms| &**terms).ok_or(BAD_STATE)
     }
 
     /// Forgets charges that were replaced before the open period, save the last of them: a demand of the period before can
@@ -209,7 +220,11 @@ impl Head {
             place + replaced >= begun
         });
         self.tariffs.retain(|of| used.contains(of));
-        let charged: Vec<u8> = self.charged.iter().map(|charged| charged.version).collect();
+        let mut charged: Vec<u8> = self.charged.iter().map(|charged| charged.version).collect();
+        if replaced == 0 {
+            self.minimums.retain(|minimum| charged.contains(&minimum.version));
+        }
+        charged.extend(self.minimums.iter().map(|minimum| minimum.version));
         let used = |number: u8| charged.contains(&number) || used.iter().any(|(_, tariff)| tariff.version == number);
         self.versions.retain(|version| used(version.number));
     }
@@ -224,7 +239,8 @@ impl Head {
 mod tests {
     use super::*;
     use crate::contract::MAX_HEAD_BYTES;
-    use utilidor_types::encode;
+    use crate::subscription::minimum::Minimum;
+    use utilidor_types::{Money, encode};
 
     fn full<T: Clone, const MAX: usize>(item: T) -> Bounded<T, MAX> {
         Bounded::new(vec![item; MAX]).ok().unwrap()
@@ -243,6 +259,13 @@ mod tests {
             charged: full(Charged { from: time, version: 0 }),
             tariffs: full((carrier, TariffRef { version: 0, option: 0 })),
             supplies: full(Supply { number: 0, carrier, meter, passed: time, over: false }),
+            minimums: full(Minimum {
+                period: Window { from: time, to: time },
+                version: 0,
+                charge: 0,
+                others: Money::ZERO,
+                charged: Money::ZERO,
+            }),
         };
         let bytes = encode(&head).len();
         assert!(bytes <= MAX_HEAD_BYTES, "{bytes}");

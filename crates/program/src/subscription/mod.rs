@@ -19,7 +19,10 @@
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
 //! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
-//!   as the difference, by the version of its month's end; after the final statement on a supplement. A minimum counts the period's own net charges, not corrections.
+//!   as the difference, by the version of its month's end; after the final statement on a supplement.
+//! * A minimum counts the period's own net charges, whenever they come, less what corrections take back: what comes late is set
+//!   off against the minimum that was charged for its period, as a credit of no energy, and a correction raises it again.
+//!   A whole month's demand counts where its period begins.
 //! * An amendment within a month makes two periods of it, on one statement.
 //! * A credit lowers what is due at its rate of tax; the rest waits for the next statement. The last one and supplements show
 //!   all of it, and it lowers all that is due and what is owed; what is left lowers later supplements.
@@ -32,7 +35,7 @@
 //! | `signing`, `prepay`, `ending` | what the parties do |
 //! | `account`, `stretch` | a service's accounts, and its timeline; `tranche` and `usage` are what they hold |
 //! | `level` | notices of what is left |
-//! | `statement`, `bill` | lines and money; `charge` and `area` are lines of their own kind |
+//! | `statement`, `bill` | lines and money; `charge`, `minimum` and `area` are lines of their own kind |
 //! | `rate`, `frame`, `sparse` | prices; what they are looked up in; how bands are kept |
 //!
 //! The state: a head, and a slot for each service under its carrier's number.
@@ -48,6 +51,7 @@ pub mod estimate;
 mod frame;
 mod head;
 mod level;
+mod minimum;
 mod prepay;
 mod rate;
 mod signing;

@@ -74,6 +74,7 @@ pub(super) fn signed<'a>(terms: &'a SubscriptionTerms, facts: &'a Facts) -> Resu
         charged: Bounded::empty(),
         tariffs: Bounded::empty(),
         supplies: Bounded::empty(),
+        minimums: Bounded::empty(),
     };
     let mut work = Work::new(terms, facts, head);
     let version = work.head.version_number(terms.package, terms.version).ok_or(BAD_STATE)?;

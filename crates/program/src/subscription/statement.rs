@@ -9,6 +9,7 @@ use super::bill::{Bill, Totals, bound_lines};
 use super::charge;
 use super::frame::Frame;
 use super::head::Head;
+use super::minimum::{self, Minimums};
 use super::rate::{Rates, total};
 use super::tranche::{Stage, Tranche};
 use super::usage::{Group, Pays};
@@ -40,10 +41,15 @@ pub(super) fn make(
         }
         refund(account, &frame, ends, closing, &mut bill)?;
     }
-    charge::charge(head, facts, accounts, ends, &mut bill)?;
+    let mut minimums = head.minimums.clone();
+    charge::charge(head, facts, accounts, ends, &mut minimums, &mut bill)?;
     let shared: &Head = head;
     let credited = accounts.iter_mut().map(|(carrier, account)| (Frame::new(shared, facts, *carrier), account));
-    credit(credited.collect(), closing, facts.debt, &mut bill)?;
+    credit(credited.collect(), closing, ends, facts.debt, &mut bill)?;
+    if closing != Closing::Period {
+        minimum::give_back(shared, facts, true, &mut minimums, &mut bill)?;
+    }
+    head.minimums = minimums;
     let owes = issue(bill, head.period(ends), closing, facts, effects)?;
 
     head.period_from = head.period_from.max(ends);
@@ -72,21 +78,31 @@ fn missing<'a>(
     meters.map(move |meter| Effect::Notify(Notice::ReadingsMissing { meter, at }))
 }
 
-/// What has come for a service after the final statement: usage, a higher demand, corrections.
-pub(super) fn supplement(account: &mut Account, frame: &Frame<'_>, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+/// What has come for a service after the final statement: usage, a higher demand, corrections, and minimums with them.
+pub(super) fn supplement(
+    account: &mut Account,
+    frame: &Frame<'_>,
+    minimums: &mut Minimums,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Fault> {
+    let (head, facts) = (frame.head, frame.facts);
     let used = account.groups.iter().map(|group| group.period.from).min();
-    let ends = frame.head.end().unwrap_or(frame.facts.now);
+    let ends = head.end().unwrap_or(facts.now);
     let mut bill = Bill::default();
+    let taken_back = minimum::taken_back(account, frame)?;
     usage(account, frame, None, &mut bill)?;
-    charge::demands(frame.head, frame.facts, &mut [(frame.carrier, &mut *account)], ends, &mut bill)?;
+    charge::demands(head, facts, &mut [(frame.carrier, &mut *account)], ends, &mut bill)?;
     let charged = bill.lines.iter().filter_map(|line| line.period().map(|period| period.from));
     let Some(from) = charged.chain(used).min() else { return Ok(()) };
-    let credited = vec![(Frame::new(frame.head, frame.facts, frame.carrier), account)];
-    credit(credited, Closing::Supplement, frame.facts.debt, &mut bill)?;
+    minimum::count_late(head, facts, &taken_back, minimums, &mut bill)?;
+    minimum::give_back(head, facts, false, minimums, &mut bill)?;
+    let credited = vec![(Frame::new(head, facts, frame.carrier), account)];
+    credit(credited, Closing::Supplement, ends, facts.debt, &mut bill)?;
+    minimum::give_back(head, facts, true, minimums, &mut bill)?;
     if bill.is_empty() {
         return Ok(());
     }
-    issue(bill, Window { from, to: ends.max(from) }, Closing::Supplement, frame.facts, effects)?;
+    issue(bill, Window { from, to: ends.max(from) }, Closing::Supplement, facts, effects)?;
     Ok(())
 }
 
@@ -214,30 +230,36 @@ struct Credit {
     used: Money,
 }
 
-/// Lowers the bill by what corrections give back. What is more than the bill waits for the next one. At the end and after it
-/// all of it is shown, and it lowers the `debt` too; what is left lowers later supplements.
+/// What a correction takes back, net.
+pub(super) fn credit_net(group: &Group, frame: &Frame<'_>) -> Result<Money, Fault> {
+    let rates = frame.rates(group.priced.tariff)?.ok_or(BAD_STATE)?;
+    let energy = rates.energy_half_even(group.priced.discount_permille, &group.bands)?;
+    add(energy, rates.levy_half_even(total(&group.bands)?)?)
+}
+
+/// Lowers the bill by what corrections give back of periods that began before `ends`. What is more than the bill waits for the
+/// next one. At the end and after it all of it is shown, and it lowers the `debt` too; what is left lowers later supplements.
 fn credit(
     mut accounts: Vec<(Frame<'_>, &mut Account)>,
     closing: Closing,
+    ends: Timestamp,
     debt: Money,
     bill: &mut Bill,
 ) -> Result<(), Fault> {
     let mut credits = Vec::new();
+    let is_due = |group: &Group| closing != Closing::Period || group.period.from < ends;
     for (place, (frame, account)) in accounts.iter_mut().enumerate() {
-        for group in account.groups.iter().copied() {
+        for group in account.groups.iter().copied().filter(is_due) {
             let Pays::Credit(left) = group.pays else { continue };
             let rates = frame.rates(group.priced.tariff)?.ok_or(BAD_STATE)?;
             let net = match left {
                 Some(net) => net,
-                None => {
-                    let energy = rates.energy_half_even(group.priced.discount_permille, &group.bands)?;
-                    add(energy, rates.levy_half_even(total(&group.bands)?)?)?
-                }
+                None => credit_net(&group, frame)?,
             };
             let used = bill.credit(rates.vat_permille, net)?;
             credits.push(Credit { place, group, rates, net, used });
         }
-        account.groups.retain(|group| !matches!(group.pays, Pays::Credit(_)));
+        account.groups.retain(|group| !is_due(group) || !matches!(group.pays, Pays::Credit(_)));
     }
     for credit in credits.iter_mut().filter(|_| closing != Closing::Period) {
         let more = bill.credit_beyond(credit.rates.vat_permille, credit.net.saturating_sub(credit.used), debt)?;

@@ -188,12 +188,15 @@ impl<'a> Work<'a> {
         if !self.head.finished {
             return self.look(carrier);
         }
+        if !complete {
+            return self.look(carrier);
+        }
+        let mut minimums = self.head.minimums.clone();
         let frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
-        if complete {
-            return statement::supplement(account, &frame, &mut self.effects);
-        }
-        self.look(carrier)
+        statement::supplement(account, &frame, &mut minimums, &mut self.effects)?;
+        self.head.minimums = minimums;
+        Ok(())
     }
 
     /// The event `due`: the next thing, if its time has come.

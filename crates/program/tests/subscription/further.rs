@@ -709,3 +709,237 @@ fn a_demand_that_shows_after_the_final_statement_has_the_price_of_its_month() {
     world.tell(a, corrected(on(2, 3, 0), on(2, 4, 0), 1, 0));
     assert_eq!(world.agreements[a].charged().0 - again.0, money("0.9266").0, "a demand is charged once");
 }
+
+fn at_least(units: &str) -> Package {
+    taxed(vec![charge("minimum", ChargeRule::Minimum { per_month: money(units) })])
+}
+
+/// So much in January and February; January read in time, or on 3 February.
+fn with_a_minimum(package: &Package, january: u64, february: u64, late: bool) -> (World, usize) {
+    let mut world = World::new(on(1, 1, 0), package);
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+    world.until(if late { on(2, 3, 0) } else { on(2, 1, 0) });
+    world.read(1, on(2, 1, 0), kwh(january));
+    world.until(on(3, 1, 0));
+    world.read(1, on(3, 1, 0), kwh(january + february));
+    world.until(on(3, 1, 6));
+    (world, a)
+}
+
+#[test]
+fn a_minimum_that_was_charged_is_set_off_against_what_comes_late_for_its_period() {
+    for (january, february, charged) in
+        [(50, 100, "162.72"), (100, 100, "185.32"), (0, 100, "162.72"), (10, 10, "140.12"), (80, 0, "144.188")]
+    {
+        for late in [false, true] {
+            let (world, a) = with_a_minimum(&at_least("62"), january, february, late);
+            assert_eq!(world.agreements[a].charged(), money(charged), "{january} {february} {late}");
+        }
+    }
+    let (world, a) = with_a_minimum(&at_least("62"), 50, 100, true);
+    let expected = [
+        ("energy", money("40")),
+        ("energy", money("80")),
+        ("levy", money("1")),
+        ("levy", money("2")),
+        ("credit", money("41")),
+        ("tax", money("10.66")),
+    ];
+    assert_eq!(amounts(world.agreements[a].last()), expected);
+    let credit = world.agreements[a].last().draft.lines.iter().find_map(|line| match line {
+        StatementLine::Credit { carrier, period, bands, .. } => Some((*carrier, *period, *bands)),
+        _ => None,
+    });
+    let january = Window { from: on(1, 1, 0), to: on(2, 1, 0) };
+    assert_eq!(credit, Some((Carrier::Electricity, january, flat(kwh(0)))));
+}
+
+#[test]
+fn what_comes_late_in_parts_is_set_off_until_nothing_of_the_minimum_is_left() {
+    let mut world = World::new(on(1, 1, 0), &at_least("62"));
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+    world.until(on(2, 2, 0));
+    for (month, more) in [(3, 50), (4, 50), (5, 50)] {
+        world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), more, 0));
+        world.until(on(month, 1, 0));
+        world.read(1, on(month, 1, 0), kwh(0));
+        world.until(on(month, 1, 6));
+    }
+    let of: Vec<_> = world.agreements[a].statements.iter().map(|of| of.paid()).collect();
+    // The minimum of each month, and of January's 41.00 each time what is beyond its 62.
+    assert_eq!(of, ["70.06", "70.06", "92.66", "116.39"].map(money));
+}
+
+#[test]
+fn what_a_correction_takes_back_raises_the_minimum_of_its_period_again() {
+    for (january, less, february, charged) in
+        [(100, 50, 100, "162.72"), (100, 20, 100, "166.788"), (50, 20, 100, "162.72"), (100, 50, 0, "140.12")]
+    {
+        let (mut world, a) = january_of(&at_least("62"), january);
+        world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), 0, less));
+        world.until(on(3, 1, 0));
+        world.read(1, on(3, 1, 0), kwh(january + february));
+        world.until(on(3, 1, 6));
+        assert_eq!(world.agreements[a].charged(), money(charged), "{january} {less} {february}");
+    }
+    let (mut world, a) = january_of(&at_least("62"), 100);
+    world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), 0, 50));
+    world.until(on(3, 1, 0));
+    world.read(1, on(3, 1, 0), kwh(200));
+    world.until(on(3, 1, 6));
+    world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), 50, 0));
+    world.until(on(4, 1, 0));
+    world.read(1, on(4, 1, 0), kwh(300));
+    world.until(on(4, 1, 6));
+    // 100 kWh in each of three months: there and back is nothing.
+    assert_eq!(world.agreements[a].charged(), money("277.98"));
+}
+
+fn january_of(package: &Package, quantity: u64) -> (World, usize) {
+    let mut world = World::new(on(1, 1, 0), package);
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+    world.until(on(2, 1, 0));
+    world.read(1, on(2, 1, 0), kwh(quantity));
+    world.until(on(2, 2, 0));
+    (world, a)
+}
+
+#[test]
+fn a_correction_counts_for_the_minimum_whether_a_prepayment_has_closed_its_stretch_or_not() {
+    for paid_first in [false, true] {
+        let mut world = World::new(on(1, 1, 0), &at_least("62"));
+        world.meter(1, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+        world.until(on(1, 10, 0));
+        world.read(1, on(1, 10, 0), kwh(100));
+        if paid_first {
+            world.pay(a, "1");
+        } else {
+            world.foreign_marks = vec![on(1, 10, 0)];
+        }
+        world.until(on(1, 11, 0));
+        world.read(1, on(1, 11, 0), kwh(100));
+        world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), 0, 50));
+        world.until(on(2, 1, 0));
+        world.read(1, on(2, 1, 0), kwh(100));
+        world.until(on(2, 1, 6));
+        assert_eq!(world.agreements[a].charged(), money("70.06"), "paid {paid_first}");
+    }
+}
+
+#[test]
+fn a_minimum_is_set_off_on_a_supplement_too() {
+    for in_time in [true, false] {
+        let mut world = World::new(on(1, 1, 0), &at_least("62"));
+        world.meter(1, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+        world.until(on(1, 17, 0));
+        world.end(a, Some(Party::USER)).unwrap();
+        world.until(if in_time { on(1, 17, 1) } else { on(1, 18, 0) });
+        world.read(1, on(1, 17, 0), kwh(50));
+        world.until(on(1, 19, 0));
+        // At least 32 for sixteen days; 50 kWh are 41.
+        assert_eq!(world.agreements[a].charged(), money("46.33"), "{in_time}");
+        world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), 0, 30));
+        // 20 kWh are 16.40, so that 32 are due again.
+        assert_eq!(world.agreements[a].charged().0 + world.agreements[a].debt.0, money("46.33").0);
+        world.tell(a, corrected(on(1, 3, 0), on(1, 4, 0), 30, 0));
+        assert_eq!(world.agreements[a].charged(), money("46.33"), "{in_time}");
+    }
+}
+
+/// Three months, each read in time or three days late; what they come to after the end of April.
+fn three_months(package: &Package, used: [u64; 3], late: [bool; 3], prepaid: Option<&str>) -> Money {
+    let mut world = World::new(on(1, 1, 0), package);
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+    if let Some(amount) = prepaid {
+        world.pay(a, amount);
+    }
+    let mut register = 0;
+    for ((month, used), late) in (2..).zip(used).zip(late) {
+        register += used;
+        world.until(on(month, if late { 4 } else { 1 }, 0));
+        world.read(1, on(month, 1, 0), kwh(register));
+    }
+    world.until(on(5, 1, 0));
+    world.end(a, Some(Party::USER)).unwrap();
+    world.read(1, on(5, 1, 0), kwh(register));
+    world.until(on(5, 2, 0));
+    assert_eq!((world.agreements[a].debt, world.agreements[a].pot), (Money::ZERO, Money::ZERO));
+    assert_eq!(world.free_of(a).0, money("10000").0 - world.agreements[a].charged().0);
+    world.agreements[a].charged()
+}
+
+#[test]
+fn minimums_come_to_the_same_in_time_and_late() {
+    let minimum = |units: &str, vat_permille| Charge {
+        vat_permille,
+        ..charge("minimum", ChargeRule::Minimum { per_month: money(units) })
+    };
+    let packages = [
+        taxed(vec![minimum("62", 130)]),
+        taxed(vec![minimum("62", 0)]),
+        taxed(vec![minimum("20", 0), minimum("62", 130), charge("rent", ChargeRule::Fixed { per_month: money("7") })]),
+    ];
+    for package in packages {
+        for used in [[50, 100, 0], [0, 30, 60], [100, 20, 100], [70, 10, 80]] {
+            for prepaid in [None, Some("30"), Some("10000")] {
+                let expected = three_months(&package, used, [false; 3], prepaid);
+                for late in [[true, false, false], [true, true, true], [false, true, false]] {
+                    assert_eq!(three_months(&package, used, late, prepaid), expected, "{used:?} {late:?} {prepaid:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_its_month() {
+    let mut charges = demand("40");
+    charges.push(charge("minimum", ChargeRule::Minimum { per_month: money("500") }));
+    let [in_time, late] = [false, true].map(|late| {
+        let mut world = World::new(on(1, 1, 0), &taxed(charges.clone()));
+        world.meter(1, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+        world.until(on(2, 1, 0));
+        world.read(1, on(1, 31, 22), kwh(0));
+        world.until(if late { on(2, 3, 0) } else { on(2, 1, 1) });
+        world.read(1, on(1, 31, 23), kwh(10));
+        world.read(1, on(2, 1, 1), kwh(10));
+        world.until(on(3, 1, 0));
+        world.read(1, on(3, 1, 0), kwh(1_000));
+        world.until(on(3, 1, 6));
+        world.agreements[a].charged()
+    });
+    // 500 for January, which 10 kWh and 10 kW do not reach, and 990 kWh.
+    assert_eq!((in_time, late), (money("1482.334"), money("1482.334")));
+}
+
+#[test]
+fn a_minimum_of_each_part_of_a_month_is_set_off_by_its_own_version() {
+    let first = at_least("62");
+    let mut second = first.clone();
+    second.version = 2;
+    second.terms.charges = some(vec![charge("minimum", ChargeRule::Minimum { per_month: money("124") })]);
+    let [in_time, late] = [false, true].map(|late| {
+        let mut world = World::new(on(1, 1, 0), &first);
+        world.publish(&second);
+        world.meter(1, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+        let terms = to_version(&world, 2, "10000");
+        world.amend(a, terms, on(1, 16, 0)).unwrap();
+        world.until(if late { on(2, 3, 0) } else { on(2, 1, 0) });
+        world.read(1, on(1, 16, 0), kwh(30));
+        world.read(1, on(2, 1, 0), kwh(130));
+        world.until(on(3, 1, 0));
+        world.read(1, on(3, 1, 0), kwh(330));
+        world.until(on(3, 1, 6));
+        world.agreements[a].charged()
+    });
+    // 30 for fifteen days, 82 for 100 kWh in sixteen of which 64 is the least, 164.
+    assert_eq!((in_time, late), (money("311.88"), money("311.88")));
+}
