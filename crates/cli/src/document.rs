@@ -16,6 +16,22 @@ use std::fmt;
 use std::path::Path;
 use utilidor_types::Carrier;
 
+/// Fields that hold an instant. In any other field a time would be taken for a number of something else.
+const INSTANTS: [&str; 10] =
+    ["at", "from", "gate_closes", "issued", "lapses", "published", "sign_by", "since", "time", "to"];
+/// Fields that hold a quantity. Elsewhere, as in a price, one with a unit would be taken for money.
+const QUANTITIES: [&str; 9] = [
+    "capacity_per_hour",
+    "certified",
+    "fill",
+    "grace",
+    "low_balance",
+    "per_hour",
+    "quantity",
+    "register",
+    "register_modulus",
+];
+
 /// Reads a document; `example` names the command that prints one.
 pub fn read<T: DeserializeOwned>(path: &Path, what: &str, example: &str) -> Result<T, Failure> {
     of_value(read_value(path, what, example)?, path, what, example)
@@ -170,17 +186,16 @@ fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), String
         };
     }
     let text = value.as_str()?;
-    if let Some(time) = units::written_time(text) {
-        *value = time.0.into();
+    let field = field.as_str();
+    if INSTANTS.contains(&field) {
+        *value = units::written_time(text)?.0.into();
         return Some(Ok(()));
     }
-    if field.ends_with("_ms")
-        && let Ok(duration) = units::duration_ms(text)
-    {
-        *value = duration.into();
+    if field.ends_with("_ms") {
+        *value = units::duration_ms(text).ok()?.into();
         return Some(Ok(()));
     }
-    if !text.starts_with(|character: char| character.is_ascii_digit()) {
+    if !QUANTITIES.contains(&field) || !text.starts_with(|character: char| character.is_ascii_digit()) {
         return None;
     }
     let quantity = text.parse::<Amount>().and_then(|amount| match carrier {
@@ -199,6 +214,18 @@ mod tests {
 
     fn example() -> Value {
         json!(offer::example(Timestamp(1_735_660_800_000)))
+    }
+
+    #[test]
+    fn a_price_takes_no_quantity_and_a_share_no_instant() {
+        let refused = |path: &str, value: &str| {
+            let mut document = example();
+            *document.pointer_mut(path).unwrap() = json!(value);
+            parse::<Offer>(document).unwrap_err()
+        };
+        assert!(refused("/lots/0/asking_price/money", "1200 kWh").starts_with("lots[0].asking_price"));
+        assert!(refused("/terms/deposit_permille", "1970-01-01T00:00:00.100Z").starts_with("terms.deposit_permille"));
+        assert!(refused("/terms/grace_ms", "1970-01-01T01:00:00Z").starts_with("terms.grace_ms"));
     }
 
     #[test]
