@@ -63,6 +63,11 @@ pub fn account_id(label: &str) -> AccountId {
     AccountId::of(&account_key(label).public_key())
 }
 
+/// The account of who takes part under a name.
+pub fn participant(name: &str) -> Option<AccountId> {
+    Cast::new(&Year::load()).accounts.get(name).copied()
+}
+
 /// The secret of the station's consensus key, for the embedded node.
 pub fn validator_secret() -> [u8; 32] {
     secret("validator", STATION)
@@ -145,6 +150,8 @@ mod tests {
         assert_eq!(cast.accounts.len(), 21);
         assert_eq!(cast.labels.len(), 21);
         assert_eq!(cast.label(cast.account("hotel")), Some("hotel"));
+        assert_eq!(participant("hotel"), Some(cast.account("hotel")));
+        assert_eq!(participant("nobody"), None);
     }
 
     #[test]

@@ -44,11 +44,11 @@ impl Lang {
         match (self, carrier) {
             (Self::En, carrier) => carrier.name(),
             (Self::Zh, Carrier::Electricity) => "电",
-            (Self::Zh, Carrier::Heating) => "热",
-            (Self::Zh, Carrier::Cooling) => "冷",
+            (Self::Zh, Carrier::Heating) => "供热",
+            (Self::Zh, Carrier::Cooling) => "供冷",
             (Self::Zh, Carrier::HotWater) => "生活热水",
             (Self::Zh, Carrier::Gas) => "燃气",
-            (Self::Zh, Carrier::Water) => "水",
+            (Self::Zh, Carrier::Water) => "自来水",
         }
     }
 }
@@ -268,7 +268,7 @@ fn bills(report: &Report, lang: Lang) -> String {
         t("saved", "节省"),
         t("deposits lost", "没收保证金"),
         t("deposits gained", "获得赔偿"),
-        t("still reserved", "尚预付"),
+        t("still reserved", "仍冻结"),
     ]);
     for tenant in &report.tenants {
         let cells = vec![
@@ -295,7 +295,11 @@ fn bills(report: &Report, lang: Lang) -> String {
         whole(sum(|tenant| tenant.prepaid)),
     ];
     row(&mut table, cells);
-    table.to_string()
+    let told = t(
+        "What the parties' own contracts have paid is in none of these columns; it stands below.",
+        "自编合约的付款不计入以上各列，见下文。",
+    );
+    format!("{table}\n{told}")
 }
 
 fn carriers(report: &Report, lang: Lang) -> String {
@@ -343,7 +347,11 @@ fn energy(report: &Report, lang: Lang) -> String {
         ];
         row(&mut table, cells);
     }
-    table.to_string()
+    let told = t(
+        "From the roofs: what was bought of them by purchases. What they share by contracts of their own stands below.",
+        "屋顶光伏仅计经交易购得的电量；其自编合约所分享的电量见下文。",
+    );
+    format!("{table}\n{told}")
 }
 
 fn revenue(report: &Report, lang: Lang) -> String {

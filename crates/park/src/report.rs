@@ -28,7 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use utilidor_types::{
     AccountId, Bands, Carrier, ChainId, Money, Program, Quantity, Statement, Tariff, Timestamp, Window,
     agreement::{Party, Status},
-    carrier::BaseUnit,
     encoding::decimal_string,
     money::ratio_half_even,
     statement::{Closing, STATEMENT_GRACE_MS, StatementLine},
@@ -79,6 +78,9 @@ pub struct CarrierBill {
 pub struct TenantReport {
     /// Its name.
     pub tenant: String,
+    /// Its account.
+    #[serde(default)]
+    pub account: AccountId,
     /// Its category in Table I of the paper.
     pub category: String,
     /// Floor area in m2.

@@ -112,6 +112,7 @@ impl Scope<'_> {
             + u128::from(gas) * u128::from(GRAMS_PER_M3_GAS) / 1_000_000;
         TenantReport {
             tenant: record.name.clone(),
+            account,
             category: record.category.clone(),
             floor_area_m2: record.floor_area_m2,
             baseline,

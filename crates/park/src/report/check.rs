@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::consortium::{JOINS, Story};
+use utilidor_view::show;
 
 /// What must hold of the members, if there are several.
 pub(super) fn of_members(story: &Story) -> Vec<Check> {
@@ -51,8 +52,13 @@ impl Scope<'_> {
             let billed = balance.by_subscription.0 + balance.by_purchase.0 + balance.unbilled.0;
             let billed = billed.saturating_add_signed(balance.pending);
             let name = format!("supplied = billed: {}", balance.carrier);
-            let (unit, unbilled) = (base_unit(balance.carrier), balance.unbilled);
-            let found = format!("{} {unit} and {billed}, of which {unbilled} before a supply began", balance.supplied);
+            let shown = |quantity| show::quantity(quantity, balance.carrier);
+            let found = format!(
+                "{} and {}, of which {} before a supply began",
+                shown(balance.supplied),
+                shown(Quantity(billed)),
+                shown(balance.unbilled)
+            );
             checks.push(check(&name, balance.supplied.0 == billed, found));
         }
         let months = self.statements_due();
@@ -135,12 +141,5 @@ impl Scope<'_> {
             _ => false,
         };
         self.journal.entries.iter().filter(due).count() as u64
-    }
-}
-
-const fn base_unit(carrier: Carrier) -> &'static str {
-    match carrier.base_unit() {
-        BaseUnit::Joule => "J",
-        BaseUnit::Millilitre => "mL",
     }
 }
