@@ -43,6 +43,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(2);
 const LITTLE_FREE: u64 = 1 << 30;
 /// Files that a node should be able to open.
 const ENOUGH_FILES: u64 = 4_096;
+/// A chain that has nothing to do makes a block every five seconds, in milliseconds: so much later it stands.
+const OLD_BLOCK_MS: u64 = 30_000;
 /// Milliseconds that the clock may be behind the chain's last block before it is wrong.
 const CLOCK_BEHIND_MS: u64 = 1_000;
 
@@ -293,11 +295,18 @@ fn running(status: &NodeStatus, checks: &mut Checks) {
             format!("this machine's clock is {ahead} ms behind the chain's last block"),
             "set the clock, and keep it by NTP (chrony, systemd-timesyncd): the others refuse blocks of a wrong time",
         ),
-        _ => checks.say(
-            "clock",
-            Verdict::Good,
-            format!("the last block is {} ms old", now.0.saturating_sub(status.time_ms.0)),
-        ),
+        _ => checks.say("clock", Verdict::Good, "not behind the chain's last block"),
+    }
+    let age = now.0.saturating_sub(status.time_ms.0);
+    if age > OLD_BLOCK_MS {
+        checks.advise(
+            "blocks",
+            Verdict::Bad,
+            format!("the last one is {} s old: the chain stands, or this node is left behind", age / 1_000),
+            "see what it waits for: utilidor status; compare the height with another member's node",
+        );
+    } else {
+        checks.say("blocks", Verdict::Good, format!("the last one is {age} ms old"));
     }
 }
 
