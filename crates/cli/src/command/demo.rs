@@ -13,13 +13,16 @@ use crate::text::Lang;
 use clap::Args;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use utilidor_api::process::StartError;
 use utilidor_api::{Settings, process};
-use utilidor_chain::write_durably;
+use utilidor_chain::{DirectoryError, Held, write_durably};
 use utilidor_park::{Options, Report};
 use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 
 /// What opens the demonstration's key, which protects nothing.
 pub const PASSPHRASE: &str = "demonstration";
+/// What to do about a demonstration that runs.
+const STOP_FIRST: &str = "stop it first, or choose another folder with --data";
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -75,6 +78,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     members::check(members, days.into(), compare)?;
     refuse_other_chain(&data)?;
     if fresh {
+        let _held = hold_earlier_run(&data)?;
         remove_earlier_run(&data)?;
     }
     let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("demo", what, error);
@@ -103,8 +107,15 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         others.start_all()?;
     }
     let mut process = process::start(config).await.map_err(|error| {
-        Failure::from_error("node/start", "the demonstration's node did not start", &error)
-            .next("choose another address with --listen, another folder with --data, or start over with --fresh")
+        let next = match &error {
+            StartError::Listen { .. } => {
+                "stop what listens there, which may be another demonstration, or choose another address with --listen"
+            }
+            // A run that is there is never to be removed.
+            StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => STOP_FIRST,
+            _ => "choose another folder with --data, or start over with --fresh",
+        };
+        Failure::from_error("node/start", "the demonstration's node did not start", &error).next(next)
     })?;
     warn_beyond_loopback(process.address());
     // The demonstration plays through the address that it listens on, or, if that is every address, through this machine's own.
@@ -195,6 +206,20 @@ fn refuse_other_chain(data: &Path) -> Result<(), Failure> {
         return Err(Failure::new("demo/other-chain", what).next("choose another folder with --data"));
     }
     Ok(())
+}
+
+/// Holds the chains of an earlier run: what runs is not removed.
+fn hold_earlier_run(data: &Path) -> Result<Vec<Held>, Failure> {
+    let nodes = std::iter::once(data.to_owned()).chain(members::folders().map(|folder| data.join(folder)));
+    let held = nodes.map(|node| match utilidor_chain::hold(&node.join("chain")) {
+        Ok(held) => Ok(Some(held)),
+        Err(DirectoryError::Missing { .. }) => Ok(None),
+        Err(error @ DirectoryError::InUse { .. }) => {
+            Err(Failure::from_error("demo/running", "a demonstration runs in this folder", &error).next(STOP_FIRST))
+        }
+        Err(error) => Err(Failure::from_error("demo", "an earlier run could not be removed", &error)),
+    });
+    held.filter_map(Result::transpose).collect()
 }
 
 /// Removes what an earlier run left, save its key, which is the same for every run. Nothing else is removed: a folder that holds
