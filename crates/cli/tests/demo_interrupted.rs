@@ -53,6 +53,30 @@ fn a_second_run_changes_nothing_and_a_fresh_one_starts_over() {
 }
 
 #[test]
+fn one_that_runs_is_not_removed_and_one_whose_time_was_moved_on_is_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = begin(folder.path(), 2, &[], &[]);
+    running.until_report();
+    let first = report(folder.path());
+    let mut fresh = Command::new(env!("CARGO_BIN_EXE_utilidor"));
+    fresh.args(["demo", "--days", "2", "--wire-days", "0", "--exit", "--fresh", "--listen", "127.0.0.1:0", "--data"]);
+    let refused = fresh.arg(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("stop it first") && !said.contains("--fresh"), "{said}");
+    assert!(folder.path().join("report.json").exists() && folder.path().join("chain/lock").exists());
+
+    let client = running.client();
+    let status = block_on(client.status()).unwrap();
+    let mut moved = Command::new(env!("CARGO_BIN_EXE_utilidor"));
+    let later = utilidor_types::Timestamp(status.time_ms.0 + 40 * utilidor_types::time::DAY_MS).to_rfc3339();
+    assert!(moved.args(["advance-time", &later, "--node", &running.api]).status().unwrap().success());
+    running.kill();
+    let again = play(folder.path(), 2, &[]);
+    assert!(again.holds());
+    assert_eq!(comparable(again), comparable(first));
+}
+
+#[test]
 fn what_the_demonstration_has_not_made_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let member = serde_json::json!([{

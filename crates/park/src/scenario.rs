@@ -85,8 +85,8 @@ pub enum PlayError {
     Wire(#[from] WireError),
     /// The chain has another history than this demonstration's.
     #[error(
-        "the chain's time is {found}, which a demonstration of so many days never reaches: the folder holds a longer one. Ask for \
-         as many days as before or more, start over with --fresh, or choose another folder with --data"
+        "the chain's time is {found}, which a demonstration of so many days never reaches: the folder holds a longer one, or its \
+         time was moved on. Ask for as many days as before, start over with --fresh, or choose another folder with --data"
     )]
     OtherHistory {
         /// The chain's time.
