@@ -136,6 +136,10 @@ fn four_members_and_a_follower_come_up_outlive_the_loss_of_one_and_stop_cleanly(
         assert!(metrics.contains(name), "{name} is missing in {metrics}");
     }
 
+    // The same network is not started a second time beside itself.
+    let second = desk.run("network local --members 4 --followers 1 --port 0").failed(1);
+    assert!(second.contains("runs already") && second.contains("--data"), "{second}");
+
     let before = height(&desk, &url(0)).unwrap();
     network.stop();
     let again = Network::start(&desk);

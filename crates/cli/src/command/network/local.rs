@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/network.json     the nodes: what the table shows
+//! <data>/network.lock     held while the network runs
 //! <data>/passphrase       opens all their keys; they protect nothing but this trial
 //! <data>/member-1/ ...    a node's folder, as everywhere, with its log in node.log
 //! ```
@@ -20,6 +21,7 @@ use crate::t;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::fs::{File, TryLockError};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -110,6 +112,7 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let stop = serve_signal()?;
     tokio::pin!(stop);
     let file = arguments.data.join("network.json");
+    let _held = hold(&arguments.data)?;
     let nodes: Vec<LocalNode> = if file.exists() {
         let nodes: Vec<LocalNode> = document::read(&file, "local network", "network local --help")?;
         let members = nodes.iter().filter(|node| node.is_member).count();
@@ -148,6 +151,23 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     ready.and(stopped)?;
     context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
     Ok(())
+}
+
+/// Holds the network's folder, so that it runs once. Held for as long as the file lives.
+fn hold(data: &Path) -> Result<File, Failure> {
+    let path = data.join("network.lock");
+    let failed =
+        |error: std::io::Error| Failure::from_error("file", &format!("could not lock {}", path.display()), &error);
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("the network in {} runs already", data.display());
+            Err(Failure::new("network/running", what).next("stop it, or choose another folder with --data"))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 /// A free port for each, all different.
@@ -317,12 +337,15 @@ impl Running {
 async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
     let began = Instant::now();
     for place in 0..running.len() {
-        while !running[place].is_ready().await {
-            for one in running.iter_mut() {
-                if one.is_over() {
-                    let what = format!("node {} ended: {}", one.node.name, one.node.last_words());
-                    return Err(Failure::new("network/node-ended", what).next(advice(&one.node)));
-                }
+        loop {
+            let is_ready = running[place].is_ready().await;
+            // What answers at the node's address may be another process: only where all that were started live, is it theirs.
+            if let Some(ended) = running.iter_mut().find_map(|one| one.is_over().then_some(&one.node)) {
+                let what = format!("node {} ended: {}", ended.name, ended.last_words());
+                return Err(Failure::new("network/node-ended", what).next(advice(ended)));
+            }
+            if is_ready {
+                break;
             }
             if began.elapsed() > READY_TIME {
                 let node = &running[place].node;
