@@ -169,6 +169,12 @@ fn a_folder_takes_in_no_document_of_strangers() {
     found(&["north", "east"], "genesis.json");
     found(&["stranger", "other"], "strangers.json");
 
+    // Who has joined takes the document in: it begins no chain of its own.
+    for command in ["node run", "node init"] {
+        let told = desk.run(&format!("{command} --data north")).failed(1);
+        assert!(told.contains("utilidor network install") && !told.contains("node init"), "{told}");
+    }
+
     // Everybody whom the document names has signed it; north is not among them.
     let strangers = "network install strangers.json stranger.signature.json other.signature.json";
     assert!(desk.run(&format!("{strangers} --data north")).failed(1).contains("it is no member"));

@@ -17,6 +17,7 @@ mod scrub;
 mod upgrade;
 
 use super::keys::work_factor;
+use super::network::founding::CARD_FILE;
 use super::offer::now;
 use crate::context::Context;
 use crate::document;
@@ -150,8 +151,17 @@ fn init(
     if !roles.has(Role::Validator) {
         return Err(Failure::usage("a chain whose founder is no validator could admit nobody"));
     }
+    if data.join(CARD_FILE).exists() {
+        return Err(Failure::new("node/exists", format!("the node of {} has joined a consortium", data.display()))
+            .next(install(data)));
+    }
     let work = work_factor(work)?;
     let keystore = Keystore::of_folder(data.join("keys"));
+    if [VALIDATOR, FOUNDER].iter().any(|name| keystore.info(name).is_ok()) {
+        let what = format!("{} holds a node's keys, and no chain; keys are never overwritten", data.display());
+        return Err(Failure::new("node/exists", what)
+            .next("begin the chain in another folder with --data, or move the folder's keys away"));
+    }
     let passphrase = context.new_passphrase()?;
     let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
     let founder = keystore.create(FOUNDER, KeyKind::Ed25519, &passphrase, work)?;
@@ -201,23 +211,32 @@ async fn serve(
     let config = process::Config { chain, index: data.join("index.sqlite"), listen, settings };
     // Before the node starts, so that no signal is missed.
     let stop = serve_signal()?;
-    let mut process =
-        process::start(config).await.map_err(|error| {
-            let failure = Failure::from_error("node/start", "the node did not start", &error);
-            match error {
-                process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(format!(
-                    "find out what is damaged, and what to do: utilidor node scrub --data {}",
-                    data.display()
-                )),
-                process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::OtherFormat {
-                    ..
-                })) => failure
-                    .next(format!("carry it over, after a copy: utilidor node upgrade --data {}", data.display())),
-                process::StartError::Index { .. } => failure
-                    .next(format!("build the read model again: utilidor index rebuild --data {}", data.display())),
-                _ => failure,
+    let mut process = process::start(config).await.map_err(|error| {
+        let failure = Failure::from_error("node/start", "the node did not start", &error);
+        match error {
+            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(format!(
+                "find out what is damaged, and what to do: utilidor node scrub --data {}",
+                data.display()
+            )),
+            process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::OtherFormat {
+                ..
+            })) => {
+                failure.next(format!("carry it over, after a copy: utilidor node upgrade --data {}", data.display()))
             }
-        })?;
+            process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => {
+                failure.next(format!("it runs already: utilidor doctor --data {}", data.display()))
+            }
+            process::StartError::Listen { .. } => failure.next(format!(
+                "this folder's node runs already, or another process has the port: utilidor doctor --data {}; another \
+                     address: --listen",
+                data.display()
+            )),
+            process::StartError::Index { .. } => {
+                failure.next(format!("build the read model again: utilidor index rebuild --data {}", data.display()))
+            }
+            _ => failure,
+        }
+    })?;
     warn_beyond_loopback(process.address());
     let address = format!("http://{}", process.address());
     context.out.show(&json!({ "listening": address }), |out| format!("{} {address}", out.word(t!("listening"))));
@@ -251,9 +270,20 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
             "node/unknown",
             format!("{} holds no chain: there is no genesis.json", data.display()),
         )
-        .next(format!("begin one: utilidor node init --data {}", data.display())));
+        .next(match data.join(CARD_FILE).exists() {
+            true => install(data),
+            false => format!("begin one: utilidor node init --data {}", data.display()),
+        }));
     }
     document::read(&path, "genesis document", "node init --help")
+}
+
+/// What an organisation does that has joined a consortium, and has no chain yet.
+fn install(data: &Path) -> String {
+    format!(
+        "take in the document that all founders have signed: utilidor network install GENESIS SIGNATURE... --data {}",
+        data.display()
+    )
 }
 
 /// Holds a stopped node's chain, so that no node starts meanwhile.

@@ -37,7 +37,7 @@ Founding a consortium of three, each command on the machine of who runs it:
   utilidor node run --data north                                                       # each";
 
 /// Name of the card in a node's folder.
-const CARD_FILE: &str = "card.json";
+pub const CARD_FILE: &str = "card.json";
 /// Blocks of an epoch unless said otherwise: at a block a second, five minutes.
 pub const DEFAULT_EPOCH_LENGTH: u64 = 300;
 
