@@ -8,6 +8,7 @@ use crate::output::{Output, Word, note};
 use crate::{label, t, units};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use utilidor_sdk::ClientError;
 use utilidor_types::council::{DEFAULT_OPEN_MS, MAX_MOTION_REASON_BYTES};
 use utilidor_types::time::DAY_MS;
 use utilidor_types::{Decision, Motion, MotionId, Text, Validator};
@@ -99,11 +100,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Motion { motion } => {
-            let motion = context.client()?.motion(context.id(&motion).await?).await?;
+            let motion = seen(context.client()?.motion(context.id(&motion).await?).await)?;
             context.out.show(&motion, |out| motion_text(out, &motion));
         }
         Command::Vote { motion, word } => {
-            let motion = context.client()?.motion(context.id(&motion).await?).await?;
+            let motion = seen(context.client()?.motion(context.id(&motion).await?).await)?;
             let in_favour = word.in_favour && !word.against;
             let done = context.account().await?.vote(motion.motion, motion.digest, in_favour).await?;
             show_done(
@@ -114,6 +115,16 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A motion, or why it is not shown.
+fn seen(asked: Result<MotionView, ClientError>) -> Result<MotionView, Failure> {
+    asked.map_err(|error| match error.is_not_found() {
+        true => Failure::from(error).next(
+            "members see the motions: utilidor council motions --as NAME; whoever votes has a seat: utilidor council show",
+        ),
+        false => error.into(),
+    })
 }
 
 /// Moves for a decision. `made`: what it makes, if it is carried.

@@ -81,9 +81,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Admit { account, roles, motion } => {
             let account = account.first(&context, context.client()?.status().await?.chain)?;
+            let member = account.member;
             let made = json!({ "member": account.member, "account": account.account() });
             let decision = Decision::AdmitMember { account, roles: Roles::of(&roles) };
-            propose(decision, motion, made, &context).await?;
+            propose(decision, motion, made, &context).await.map_err(|failure| match failure.code() {
+                // The motion's own label is new each time: what is taken is the member.
+                "id/taken" => failure.next(format!(
+                    "the account is a member already; it may do other things by: utilidor member roles {member} --roles {}",
+                    role_names(Roles::of(&roles))
+                )),
+                _ => failure,
+            })?;
         }
         Command::Roles { member, roles, motion } => {
             let member = context.id(&member).await?;
