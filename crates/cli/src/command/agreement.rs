@@ -64,7 +64,7 @@ Example:
         #[arg(long)]
         label: Option<String>,
     },
-    /// Sign an agreement that waits for this side [M12]
+    /// Sign an agreement that waits for this side
     Sign {
         /// The agreement
         agreement: Given<AgreementId>,

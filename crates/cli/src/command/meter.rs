@@ -48,7 +48,7 @@ pub enum Command {
         /// The meter
         meter: Given<MeterId>,
     },
-    /// Register a meter; for meter operators [M16]
+    /// Register a meter; for meter operators
     #[command(after_help = "\
 Examples:
   utilidor meter register --carrier electricity --holder shop --gateway gateway --modulus 999999.9kWh \\

@@ -37,7 +37,7 @@ Examples:
         #[arg(long, value_parser = units::time)]
         at: Option<Timestamp>,
     },
-    /// Publish an offer, or a list of them under one signature [M10]
+    /// Publish an offer, or a list of them under one signature
     #[command(after_help = "\
 The document is an offer, or a list of up to 32: a day's hours are published together, all or none. An offer's \"label\" is any
 text that its owner calls it by, or left out; published again under the same label, it is the same offer, and without one it is

@@ -18,7 +18,7 @@ use utilidor_view::MeterView;
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Submit a sealed quote, or replace the one before [M11]
+    /// Submit a sealed quote, or replace the one before
     #[command(after_help = "\
 One --line for each lot of the offer, in its order: QUANTITY@PRICE, then @METER where the lot is measured at the user's
 meter. The price is per the unit of the lot's asking price. `-` is no interest in the lot. The offer's bond is reserved with the quote,

@@ -36,10 +36,10 @@ Examples:
         /// Its version
         #[arg(required_unless_present = "file")]
         version: Option<u32>,
-        /// CARRIER:OPTION[:METER[:AREA]]
+        /// CARRIER:OPTION[:METER[:AREA]], once for each; needed, unless --file is given
         #[arg(long = "service", required_unless_present = "file")]
         services: Vec<String>,
-        /// The most that statements may take from the free balance within 30 days
+        /// The most that statements may take from the free balance within 30 days; needed, unless --file is given
         #[arg(long, required_unless_present = "file")]
         allowance: Option<Money>,
         /// A document of subscription terms instead; `-` is standard input
@@ -54,7 +54,7 @@ Examples:
         /// The subscription
         subscription: Given<AgreementId>,
     },
-    /// Pay ahead for a service [M20-M22]
+    /// Pay ahead for a service
     #[command(after_help = "\
 Examples:
   utilidor subscription prepay 77aa... electricity --amount 5000 --as shop
