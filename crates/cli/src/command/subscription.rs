@@ -11,10 +11,11 @@ use crate::{label, t, units};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
-use utilidor_sdk::Done;
 use utilidor_sdk::http::top_up::{Decision, TopUp};
+use utilidor_sdk::{Client, Done};
 use utilidor_types::action::Prepayment;
-use utilidor_types::agreement::Service;
+use utilidor_types::agreement::{Program, Service};
+use utilidor_types::package::Tariff;
 use utilidor_types::{AgreementId, Area, Carrier, MeterId, Money, PackageId, Quantity, SubscriptionTerms, package};
 use utilidor_view::{Kind, SubscriptionView, TrancheView};
 
@@ -184,9 +185,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 (None, Some(period)) => {
                     let at_most = match at_most {
                         Some(at_most) => at_most,
-                        None => {
-                            return Err(Failure::usage("how much may the period cost?").next("say so with --at-most"));
-                        }
+                        None => return Err(without_amount(account.client(), subscription, carrier).await),
                     };
                     Prepayment::Period { period: period.into(), at_most }
                 }
@@ -221,6 +220,30 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What is missing where a period is paid for and no amount is said: that depends on how the service is charged.
+async fn without_amount(client: &Client, subscription: AgreementId, carrier: Carrier) -> Failure {
+    let by_meter = |next| Failure::usage(format!("{carrier} is charged by meter: how much is paid ahead?")).next(next);
+    let by_area = |next: String| Failure::usage("how much may the period cost?").next(next);
+    match charged_by(client, subscription, carrier).await {
+        Some((Tariff::Metered(_), _)) => by_meter("say so with --amount, without --period"),
+        Some((Tariff::MeteredByPeriod(_), _)) => by_meter("say so with --amount, beside --period"),
+        Some((Tariff::FloorArea(tariff), area)) => by_area(format!(
+            "say so with --at-most: a whole season costs {} for each of the {area} m2, before discounts and taxes",
+            tariff.per_m2
+        )),
+        None => by_area("say so with --at-most; of a service by meter, how much is paid with --amount".into()),
+    }
+}
+
+/// The tariff and the floor area of a subscription's service, if they can be read.
+async fn charged_by(client: &Client, subscription: AgreementId, carrier: Carrier) -> Option<(Tariff, Area)> {
+    let Program::Subscription(terms) = client.agreement(subscription).await.ok()?.terms.program else { return None };
+    let service = terms.services.iter().find(|service| service.carrier == carrier)?;
+    let package = client.package(terms.package, terms.version).await.ok()?.package;
+    let mut options = package.options.iter().filter(|option| option.carrier == carrier);
+    Some((options.nth(usize::from(service.option))?.tariff.clone(), service.floor_area))
 }
 
 /// Shows what topping up came to.
