@@ -31,7 +31,7 @@ Example:
         account: Option<String>,
         /// Of this agreement
         #[arg(long, conflicts_with = "meter")]
-        agreement: Option<AgreementId>,
+        agreement: Option<Given<AgreementId>>,
         /// Of this meter
         #[arg(long)]
         meter: Option<Given<MeterId>>,
@@ -66,7 +66,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Request { category, account, agreement, meter, reason } => {
             let subject = match (account, agreement, meter) {
                 (Some(account), ..) => Subject::Account(context.account_id(&account).await?),
-                (_, Some(agreement), _) => Subject::Agreement(agreement),
+                (_, Some(agreement), _) => Subject::Agreement(context.id(&agreement).await?),
                 (.., Some(meter)) => Subject::Meter(context.id(&meter).await?),
                 _ => Subject::Everything,
             };
