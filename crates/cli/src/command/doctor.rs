@@ -213,6 +213,9 @@ fn keys(data: &Path, genesis: Option<&Genesis>, checks: &mut Checks) -> Option<P
 
 #[cfg(unix)]
 fn disk(data: &Path, checks: &mut Checks) {
+    if !data.exists() {
+        return checks.say("disk", Verdict::Unknown, format!("there is no folder {}", data.display()));
+    }
     let Ok(disk) = rustix::fs::statvfs(data) else {
         return checks.say("disk", Verdict::Unknown, "the system does not tell how much is free");
     };
@@ -446,6 +449,14 @@ fn show(checks: &[Check], context: &Context) -> Result<(), Failure> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_said_not_to_be_there() {
+        let data = tempfile::tempdir().unwrap();
+        let mut checks = Checks::default();
+        disk(&data.path().join("nix"), &mut checks);
+        assert!(checks.0[0].found.starts_with("there is no folder"), "{:?}", checks.0);
+    }
 
     #[test]
     fn the_own_node_is_known_by_its_folder_before_it_answers_and_a_stranger_is_not_to_be_stopped() {
