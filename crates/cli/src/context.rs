@@ -286,6 +286,13 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes))
     };
-    read.map_err(|error| Failure::from_error("file", &what(), &error))?;
+    read.map_err(|error| {
+        let next = match error.kind() {
+            std::io::ErrorKind::NotFound => "name a file that is there; `-` is standard input",
+            std::io::ErrorKind::PermissionDenied => "let this user read it, or give it by standard input: `-`",
+            _ => "name a file that can be read; `-` is standard input",
+        };
+        Failure::from_error("file", &what(), &error).next(next)
+    })?;
     Ok(bytes)
 }

@@ -118,7 +118,12 @@ impl From<ClientError> for Failure {
                 .next("start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE"),
             ClientError::BadAddress { .. } => Self::usage(error.to_string()),
             ClientError::Problem(problem) => {
-                let failure = Self::new(problem.code.as_ref(), chinese::problem(problem, text::lang()));
+                let mut shown = problem.clone();
+                if matches!(problem.code.as_ref(), "access/not-signed-in" | "access/bad-token") {
+                    // How a program signs in, it says: people have keys.
+                    shown.detail.clear();
+                }
+                let failure = Self::new(problem.code.as_ref(), chinese::problem(&shown, text::lang()));
                 match problem.code.as_ref() {
                     "development/not-a-development-chain" => {
                         failure.next("a production chain's time is its members' clocks: wait")
@@ -127,7 +132,8 @@ impl From<ClientError> for Failure {
                         "act with the key of the node: --as founder or --as validator, with --keys in the node's folder",
                     ),
                     "access/not-signed-in" | "access/bad-token" => failure.next(
-                        "say who asks: --as NAME with its passphrase, or a read token in UTILIDOR_TOKEN",
+                        "say who asks: --as NAME with its passphrase, or a read token in UTILIDOR_TOKEN; without a key yet: \
+                         utilidor keys new NAME",
                     ),
                     "request/unknown-host" => failure.next(
                         "name the node by its address, or have its operator start it with --allow-host",
@@ -222,6 +228,29 @@ fn advice(code: &str) -> Option<&'static str> {
         "offer/lapsed" => "awards are taken until an offer lapses: publish it again",
         "debt/above" => "see what is owed: utilidor debt list; without an amount all of it is paid",
         "package/closed" => "see the versions: utilidor package list",
+        "agreement/not-party" => {
+            "act with a party's key, by --as NAME; who they are: utilidor agreement show AGREEMENT"
+        }
+        "agreement/already-signed" => "see who has signed, and until when: utilidor agreement show AGREEMENT",
+        "agreement/already-ending" => "it ends by itself: utilidor agreement show AGREEMENT",
+        "package/unknown" | "package/no-such-option" => {
+            "see packages and versions: utilidor package list; a version's options: utilidor package show PACKAGE VERSION"
+        }
+        "subscription/needs-meter" => {
+            "name the service's meter: --service CARRIER:OPTION:METER; yours: utilidor meter list"
+        }
+        "subscription/needs-area" => "name the floor area in m2: --service CARRIER:OPTION:METER:AREA",
+        "meter/carrier" => "see what each meter measures: utilidor meter list",
+        "meter/subscribed" => "end that subscription first (utilidor subscription terminate), or take another meter",
+        "prepayment/kind" => {
+            "by meter: --amount, with --period where the discount goes by period; by floor area: --period with --at-most"
+        }
+        "prepayment/above-at-most" => "give a higher --at-most, or pay for a shorter --period",
+        "index/not-in-order" => "begin where the last value ends: utilidor price-index show INDEX",
+        "motion/unknown" => "it was decided, or has lapsed: utilidor council motions",
+        "reading/from-future" => {
+            "see the chain's time: utilidor status; on a development chain: utilidor advance-time TIME"
+        }
         "agreement/not-ending" => "see the agreement: utilidor agreement show AGREEMENT",
         "pool/full" | "pool/member-full" | "pool/too-far-ahead" | "pool/displaced" | "node/too-many-clients" => {
             "the node is busy: try again in a moment"
@@ -238,4 +267,42 @@ fn advice(code: &str) -> Option<&'static str> {
 /// Reads what the command line calls `what`; a text that is none is a usage failure.
 pub fn read<T: std::str::FromStr<Err: Display>>(what: &str, text: &str) -> Result<T, Failure> {
     text.parse().map_err(|error| Failure::usage(format!("{text:?} is no {what}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_meet_often_says_what_to_do_next() {
+        let codes = [
+            "agreement/not-party",
+            "agreement/already-signed",
+            "agreement/already-ending",
+            "package/unknown",
+            "package/no-such-option",
+            "subscription/needs-meter",
+            "subscription/needs-area",
+            "meter/carrier",
+            "meter/subscribed",
+            "prepayment/kind",
+            "prepayment/above-at-most",
+            "index/not-in-order",
+            "motion/unknown",
+            "reading/from-future",
+        ];
+        for code in codes {
+            assert!(utilidor_types::Refusal::REFERENCE.iter().any(|(known, _)| *known == code), "{code}");
+            assert!(advice(code).is_some(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_not_told_how_a_program_signs_in() {
+        let code = utilidor_view::problem::Code::NotSignedIn;
+        let problem = utilidor_view::Problem::new(code, "sign in: POST /v1/session/challenge");
+        let failure = Failure::from(ClientError::Problem(problem));
+        assert!(!failure.what.contains("POST"), "{}", failure.what);
+        assert!(failure.next.unwrap().contains("utilidor keys new"));
+    }
 }

@@ -6,9 +6,8 @@ use crate::failure::Failure;
 use crate::t;
 use clap::Args;
 use serde_json::{Value, json};
-use std::error::Error;
 use std::path::PathBuf;
-use utilidor_proof::{ProofDocument, VerifiedBill};
+use utilidor_proof::{BillError, ProofDocument, ProofError, VerifiedBill};
 use utilidor_sdk::core::check::{CheckError, Checked, Trust, check};
 use utilidor_types::{ChainId, Genesis};
 
@@ -152,6 +151,16 @@ fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -
     steps
 }
 
-fn refused(error: &dyn Error) -> Failure {
-    Failure::from_error("verify/refused", "the proof does not hold", error)
+fn refused(error: &CheckError) -> Failure {
+    let failure = Failure::from_error("verify/refused", "the proof does not hold", error);
+    let is_other_chain = matches!(
+        error,
+        CheckError::Bill(BillError::OtherChain { .. }) | CheckError::Proof(ProofError::WrongChain { .. })
+    );
+    match is_other_chain {
+        true => {
+            failure.next("it is another chain's: if you trust that chain, name its genesis document with --genesis")
+        }
+        false => failure,
+    }
 }
