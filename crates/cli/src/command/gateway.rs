@@ -244,7 +244,14 @@ fn refused(error: &Refused) -> Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::new("gateway/journal", sentence(&error))
+        let failure = Self::new("gateway/journal", sentence(&error));
+        match error {
+            JournalError::Foreign { .. } => failure.next(
+                "name a journal of its own in the configuration, or run with the node and key that this one began with",
+            ),
+            JournalError::Held { .. } => failure.next("stop the gateway that runs, or name another journal"),
+            _ => failure,
+        }
     }
 }
 
@@ -471,7 +478,7 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
             (t!("meters"), config.meters.len().to_string()),
         ]);
         if findings.is_empty() {
-            return facts;
+            return format!("{facts}\n{}", out.word(t!("agrees")));
         }
         let rows = findings.iter().map(|finding| {
             [finding.meter.to_string(), finding.code.into(), finding.what.clone(), finding.next.clone()]
@@ -665,7 +672,7 @@ fn status(config: &Config, context: &Context) -> Result<(), Failure> {
     context.out.show(&document, |out| {
         let facts = out.facts(vec![
             (t!("waiting"), counts.read.to_string()),
-            (t!("sent"), counts.in_transaction.to_string()),
+            (t!("on_the_way"), counts.in_transaction.to_string()),
             (t!("readings"), counts.final_.to_string()),
             (t!("refused"), counts.refused.to_string()),
             (t!("oldest"), or_dash(counts.oldest_open_ms.map(Timestamp))),

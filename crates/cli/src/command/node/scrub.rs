@@ -50,6 +50,8 @@ pub struct Arguments {
     repair: bool,
 }
 
+/// Where the stores' files are.
+const STORES: &str = "chain/storage";
 /// What has been found good by a run that is not over.
 const REMEMBERED: &str = "scrub.json";
 /// The read model that is folded from the blocks.
@@ -412,11 +414,21 @@ fn text(out: &Output, judged: &[Judged], repaired: &[String]) -> String {
         }
     };
     let mut lines = Vec::new();
-    for part in judged {
+    // Good files of stores are many, and their names tell nobody anything.
+    let is_plain =
+        |part: &&Judged| part.verdict == Verdict::Good && part.found.is_none() && part.what.starts_with(STORES);
+    let plain = judged.iter().filter(is_plain).count();
+    if plain > 0 {
+        lines.push(format!("{}  {STORES}: {plain} {}", out.word(t!("check_good")), out.word(t!("files"))));
+    }
+    for part in judged.iter().filter(|part| !is_plain(part)) {
         let found = part.found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
         lines.push(format!("{}  {}{found}", out.word(word(part.verdict)), part.what));
         lines.extend(part.next.as_ref().map(|next| format!("      {}: {next}", out.word(t!("next")))));
     }
     lines.extend(repaired.iter().map(|done| format!("{}  {done}", out.word(t!("done")))));
+    if judged.iter().all(|part| part.verdict != Verdict::Damaged) {
+        lines.push(format!("{}: {}", out.word(t!("whole")), judged.len()));
+    }
     lines.join("\n")
 }
