@@ -18,7 +18,7 @@ use utilidor_view::MeterView;
 /// What is asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Submit a sealed quote, or replace the one before [M11]
+    /// Submit a sealed quote, or replace the one before
     #[command(after_help = "\
 One --line for each lot of the offer, in its order: QUANTITY@PRICE, then @METER where the lot is measured at the user's
 meter. The price is per the unit of the lot's asking price. `-` is no interest in the lot. The offer's bond is reserved with the quote,
@@ -99,8 +99,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let rows = quotes.iter().map(|quote| {
                     [
                         quote.bidder.to_string(),
-                        quote.status.name().into(),
-                        yes(quote.quote.binding),
+                        out.say(quote.status),
+                        out.say(quote.quote.binding),
                         quote.quote.commitment.to_string(),
                         or_dash(quote.agreement),
                         or_dash(quote.refusal.as_ref().map(|refusal| refusal.code())),
@@ -130,7 +130,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     lots.map(move |(lot, line)| {
                         [
                             short(bidder),
-                            lot.carrier.to_string(),
+                            out.say(lot.carrier),
                             units::quantity(line.quantity, lot.carrier),
                             line.price.to_string(),
                             line.user_meter.to_string(),
