@@ -1,8 +1,11 @@
 //! What the ledger and the node refuse, in Chinese: by its stable code, with the values that were compared.
 
-use crate::text::Lang;
+use crate::text::{Lang, text};
+use crate::units;
+use crate::vocabulary::Spoken;
 use serde_json::Value;
-use utilidor_types::Refusal;
+use utilidor_types::agreement::Status;
+use utilidor_types::{Carrier, Quantity, Refusal, Role};
 use utilidor_view::Problem;
 
 /// Refusals by code; names in braces are the refusal's own fields.
@@ -129,7 +132,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("terms/unmetered", "没有表计能证明 {carrier} 的交付"),
     ("terms/window-not-whole-hours", "{from} 至 {to} 的时段不是整小时"),
     ("terms/window-too-long", "时段有 {hours} 小时，最多 {max} 小时"),
-    ("terms/zero-quantity", "{carrier} 的数量为零"),
+    ("terms/zero-quantity", "{carrier}的数量为零"),
     ("transaction/nothing-asked", "请求的列表是空的"),
     ("transaction/too-much-work", "工作量超过一个区块的上限"),
     ("validator/fixed", "本链的验证方不会改变：其创世文件没有纪元"),
@@ -197,14 +200,47 @@ fn find(table: &'static [(&str, &str)], code: &str) -> Option<&'static str> {
     table.binary_search_by(|(known, _)| (*known).cmp(code)).ok().map(|place| table[place].1)
 }
 
+/// A refusal's sentence, where quantities are of a carrier that is known: the ledger's own sentence has them in base units.
+pub fn refusal_of(refusal: &Refusal, carrier: Option<Carrier>, lang: Lang) -> String {
+    let shown = |quantity: Quantity| carrier.map(|carrier| units::quantity(quantity, carrier));
+    let told = match *refusal {
+        Refusal::RegisterTooWide { register, modulus } => {
+            shown(register).zip(shown(modulus)).map(|(register, modulus)| match lang {
+                Lang::En => format!("the register shows {register}, it starts again at {modulus}"),
+                Lang::Zh => format!("表底为 {register}，而它在 {modulus} 归零"),
+            })
+        }
+        Refusal::WentBack { last, register } => shown(last).zip(shown(register)).map(|(last, register)| match lang {
+            Lang::En => format!("the register went back from {last} to {register}"),
+            Lang::Zh => format!("表底由 {last} 退回到 {register}"),
+        }),
+        Refusal::BeyondCapacity { quantity, most } => {
+            shown(quantity).zip(shown(most)).map(|(quantity, most)| match lang {
+                Lang::En => format!("{quantity} passed, at most {most} can in this time"),
+                Lang::Zh => format!("流过 {quantity}，这段时间最多 {most}"),
+            })
+        }
+        _ => None,
+    };
+    told.unwrap_or_else(|| self::refusal(refusal, lang))
+}
+
 /// A refusal's sentence.
 pub fn refusal(refusal: &Refusal, lang: Lang) -> String {
+    if let Refusal::AboveLot { carrier, wanted, left } = *refusal {
+        let (wanted, left) = (units::quantity(wanted, carrier), units::quantity(left, carrier));
+        let carrier = text(carrier.word().0, lang);
+        return match lang {
+            Lang::En => format!("{wanted} of {carrier} are awarded, {left} are left in the lot"),
+            Lang::Zh => format!("授标 {carrier} {wanted}，标的只剩 {left}"),
+        };
+    }
     let chinese = find(REFUSALS, refusal.code()).filter(|_| lang == Lang::Zh);
     let Some(sentence) = chinese else { return refusal.to_string() };
     let Ok(Value::Object(fields)) = serde_json::to_value(refusal) else { return sentence.into() };
     fields.iter().fold(sentence.to_owned(), |sentence, (name, value)| {
         let shown = match value {
-            Value::String(text) => text.clone(),
+            Value::String(text) => called(name, text).map_or_else(|| text.clone(), Into::into),
             // Fields of times are numbers: all other numbers are counts.
             Value::Number(number) => match number.as_u64().filter(|number| *number > 1_000_000_000_000) {
                 Some(ms) => utilidor_types::Timestamp(ms).to_string(),
@@ -214,6 +250,17 @@ pub fn refusal(refusal: &Refusal, lang: Lang) -> String {
         };
         sentence.replace(&format!("{{{name}}}"), &shown)
     })
+}
+
+/// What a field's name stands for in Chinese, if it has a word.
+fn called(field: &str, name: &str) -> Option<&'static str> {
+    let word = match field {
+        "carrier" => name.parse::<Carrier>().ok()?.word(),
+        "role" => name.parse::<Role>().ok()?.word(),
+        "status" => Status::ALL.into_iter().find(|status| status.name() == name)?.word(),
+        _ => return None,
+    };
+    Some(text(word.0, Lang::Zh))
 }
 
 /// A problem's sentence: what it means, and what the node says of it.
@@ -254,5 +301,16 @@ mod tests {
         assert_eq!(said, "报价截止于 2024-12-31T16:00:00.000Z，现在是 2024-12-31T17:00:00.000Z");
         let zero = refusal(&Refusal::ZeroAmount, Lang::Zh);
         assert_eq!((zero.as_str(), refusal(&Refusal::ZeroAmount, Lang::En)), ("金额为零", "the amount is zero".into()));
+        let none = Refusal::ZeroQuantity { carrier: Carrier::Heating };
+        assert_eq!(refusal(&none, Lang::Zh), "供热的数量为零");
+    }
+
+    #[test]
+    fn a_quantity_is_told_in_the_unit_that_people_read_where_its_carrier_is_known() {
+        let back = Refusal::WentBack { last: Quantity(144_000_000), register: Quantity(108_000_000) };
+        let told = |carrier, lang| refusal_of(&back, carrier, lang);
+        assert_eq!(told(Some(Carrier::Electricity), Lang::En), "the register went back from 40.000 kWh to 30.000 kWh");
+        assert_eq!(told(Some(Carrier::Electricity), Lang::Zh), "表底由 40.000 kWh 退回到 30.000 kWh");
+        assert_eq!(told(None, Lang::En), back.to_string());
     }
 }

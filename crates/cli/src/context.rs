@@ -216,11 +216,21 @@ impl Context {
         if self.keystore()?.info(text).is_ok() {
             return self.account_of_key(text);
         }
+        if let Some(id) = self.of_the_demonstration(text).await {
+            return Ok(id);
+        }
         match text.parse::<Given<AccountId>>() {
             Ok(beginning) => self.id(&beginning).await,
             Err(shape) => Err(Failure::usage(format!("{text:?} is neither an account nor a key of yours: {shape}"))
                 .next("list your keys: utilidor keys list; list the accounts: utilidor account list")),
         }
+    }
+
+    /// The account of a participant of the demonstration by its name, where that is what the node plays.
+    async fn of_the_demonstration(&self, name: &str) -> Option<AccountId> {
+        let account = utilidor_park::cast::participant(name)?;
+        let status = Client::new(&self.global.node).ok()?.status().await.ok()?;
+        (status.chain == utilidor_park::genesis().chain()).then_some(account)
     }
 
     /// The same, where one was written.
@@ -231,7 +241,8 @@ impl Context {
         }
     }
 
-    fn account_of_key(&self, name: &str) -> Result<AccountId, Failure> {
+    /// The account that a key of the keystore controls, by the key's name.
+    pub fn account_of_key(&self, name: &str) -> Result<AccountId, Failure> {
         let account = self.keystore()?.info(name)?.account;
         account.ok_or_else(|| Failure::usage(format!("key {name:?} is a seal key: it controls no account")))
     }

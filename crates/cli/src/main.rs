@@ -33,6 +33,7 @@ mod sheet;
 mod simulation;
 mod text;
 mod units;
+mod vocabulary;
 mod zone;
 
 use arguments::Arguments;

@@ -2,6 +2,7 @@
 
 use crate::text::{Lang, text};
 use crate::units;
+use crate::vocabulary::Spoken;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -20,6 +21,17 @@ pub struct Word(pub &'static str);
 macro_rules! t {
     ($word:literal) => {
         $crate::output::Word($word)
+    };
+}
+
+/// A sentence in an output's language; its names in braces are the caller's.
+#[macro_export]
+macro_rules! say {
+    ($out:expr, $english:literal, $chinese:literal) => {
+        match $out.lang {
+            $crate::text::Lang::En => format!($english),
+            $crate::text::Lang::Zh => format!($chinese),
+        }
     };
 }
 
@@ -75,6 +87,16 @@ impl Output {
         text(word.0, self.lang)
     }
 
+    /// What something is called in the output's language.
+    pub fn say(&self, spoken: impl Spoken) -> String {
+        self.word(spoken.word()).into()
+    }
+
+    /// What several things are called, one after the other.
+    pub fn say_all<T: Spoken>(&self, spoken: impl IntoIterator<Item = T>) -> String {
+        spoken.into_iter().map(|one| self.word(one.word())).collect::<Vec<_>>().join(",")
+    }
+
     /// A text of a document in the output's language.
     pub fn text<'a>(&self, text: &'a Bilingual) -> &'a str {
         match self.lang {
@@ -94,6 +116,12 @@ impl Output {
             table.add_row(row);
         }
         table.to_string()
+    }
+
+    /// A table under a title; where it has no rows, a sentence that says of what there are none.
+    pub fn section<const N: usize>(&self, title: Word, headings: [Word; N], rows: Vec<[String; N]>) -> String {
+        let between = if rows.is_empty() { ": " } else { "\n" };
+        format!("{}{between}{}", self.word(title), self.table(headings, rows))
     }
 
     /// What is known of one thing: a line each.
@@ -179,11 +207,6 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 /// Tells people something beside the answer, on standard error.
 pub fn warn(text: &str) {
     note(&format!("warning: {text}"));
-}
-
-/// `yes` or `no`, for tables.
-pub fn yes(value: bool) -> String {
-    if value { "yes" } else { "no" }.into()
 }
 
 /// Something that may be missing, for tables.

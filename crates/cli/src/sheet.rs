@@ -4,6 +4,7 @@
 //! manifest (names and kinds) + sheet (values as people write them) ──> CodedTerms { parameters: integers of eight bytes, .. }
 //! ```
 
+use crate::output::Output;
 use crate::units::{self, Amount};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 use utilidor_program::clauses;
 use utilidor_types::agreement::{CodedTerms, HardEnd, MAX_PARTIES, ProgramCode};
 use utilidor_types::program::{CodedMeter, Field, FieldKind, Grant, MAX_CODED_METERS, Manifest, PARAMETER_BYTES};
-use utilidor_types::{AccountId, AgreementTerms, Bounded, Carrier, Money, Program};
+use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::{AccountId, AgreementTerms, Bounded, Carrier, Money, Program, Quantity, Timestamp};
 
 /// A sheet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,9 +88,35 @@ fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i
     }
 }
 
+/// The parameters of terms by their names, as people read them; none where they are not what the manifest says.
+pub fn parameters(out: &Output, manifest: &Manifest, terms: &CodedTerms) -> Option<Vec<(String, String)>> {
+    if manifest.parameters.is_empty() || terms.parameters.len() != manifest.parameters.len() * PARAMETER_BYTES {
+        return None;
+    }
+    let carrier = terms.meters.first().map(|meter| meter.carrier);
+    let numbers = terms.parameters.chunks_exact(PARAMETER_BYTES);
+    let numbers = numbers.map(|bytes| i64::from_le_bytes(bytes.try_into().expect("a parameter has eight bytes")));
+    let shown = |(field, number): (&Field, i64)| (field.name.to_string(), text_of(out, field.kind, number, carrier));
+    Some(manifest.parameters.iter().zip(numbers).map(shown).collect())
+}
+
+/// A parameter for people: the reverse of [`number_of`]. What is below zero where it cannot be stands as the integer that it is.
+fn text_of(out: &Output, kind: FieldKind, number: i64, carrier: Option<Carrier>) -> String {
+    let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+    match (kind, u64::try_from(number)) {
+        (FieldKind::Money | FieldKind::Price, _) => format!("{sign}{}", Money(size)),
+        (FieldKind::Permille, _) => format!("{sign}{}.{} %", size / 10, size % 10),
+        (FieldKind::Quantity, Ok(quantity)) => units::quantity_of(Quantity(quantity), carrier),
+        (FieldKind::Time, Ok(time)) if time <= MAX_TIMESTAMP.0 => out.time(Timestamp(time)),
+        (FieldKind::Duration, Ok(ms)) => units::duration(ms),
+        _ => number.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Lang;
     use utilidor_types::Text;
 
     fn number(kind: FieldKind, text: &str) -> Result<i64, String> {
@@ -105,5 +133,44 @@ mod tests {
         assert_eq!(number(FieldKind::Time, "1970-01-01T00:00:01Z"), Ok(1_000));
         assert!(number(FieldKind::Quantity, "2 m3").is_err());
         assert!(number(FieldKind::Integer, "two").is_err());
+    }
+
+    #[test]
+    fn a_parameter_is_shown_as_it_was_written() {
+        let out = Output { json: false, lang: Lang::En, offset_minutes: Some(480) };
+        for (kind, written, shown) in [
+            (FieldKind::Money, "12.5", "12.500000"),
+            (FieldKind::Price, "-0.02", "-0.020000"),
+            (FieldKind::Quantity, "2 kWh", "2.000 kWh"),
+            (FieldKind::Duration, "36h", "36h"),
+            (FieldKind::Duration, "30d", "30d"),
+            (FieldKind::Time, "2025-01-01T00:00:00+08:00", "2025-01-01T00:00:00+08:00"),
+            (FieldKind::Permille, "125", "12.5 %"),
+            (FieldKind::Integer, "-3", "-3"),
+        ] {
+            let number = number(kind, written).unwrap();
+            assert_eq!(text_of(&out, kind, number, Some(Carrier::Electricity)), shown, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_named_only_where_they_are_what_the_manifest_says() {
+        let out = Output { json: false, lang: Lang::En, offset_minutes: None };
+        let field = |name: &str, kind| Field { name: Text::new(name).unwrap(), kind };
+        let fields = vec![field("price", FieldKind::Price), field("share", FieldKind::Permille)];
+        let manifest = Manifest { parameters: Bounded::new(fields).unwrap(), ..Manifest::default() };
+        let terms = |numbers: &[i64]| CodedTerms {
+            code: ProgramCode::Native(9),
+            grants: Bounded::empty(),
+            meters: Bounded::empty(),
+            parameters: Bounded::new(numbers.iter().flat_map(|number| number.to_le_bytes()).collect()).unwrap(),
+        };
+        let named = parameters(&out, &manifest, &terms(&[600_000, 50])).unwrap();
+        assert_eq!(
+            named,
+            [("price", "0.600000"), ("share", "5.0 %")].map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(parameters(&out, &manifest, &terms(&[600_000])), None);
+        assert_eq!(parameters(&out, &Manifest::default(), &terms(&[])), None);
     }
 }

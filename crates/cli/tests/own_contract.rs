@@ -41,8 +41,8 @@ impl Made {
 fn fill_in_sheet(desk: &Desk, made: &Made) {
     let path = desk.path().join("my-contract/sheet.json");
     let mut sheet: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let account = |name: &str| desk.json(&format!("account show {name}"))["account"].clone();
-    sheet["parties"] = Value::from(vec![account("plant"), account("shop")]);
+    // By the names of their keys.
+    sheet["parties"] = Value::from(vec!["plant", "shop"]);
     sheet["meters"][0]["meter"] = Value::from(made.meter.clone());
     std::fs::write(&path, sheet.to_string()).unwrap();
 }
@@ -106,6 +106,10 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
             _ if command.starts_with("verify") => assert_eq!(answer["holds"], true, "{answer}"),
             _ => {}
         }
+    }
+    let shown = desk.run(&format!("agreement show {}", made.agreement)).ok();
+    for parameter in ["price: 0.600000", "least: 10.000 kWh", "period: 1d", "periods: 3"] {
+        assert!(shown.contains(parameter), "{parameter} is missing:\n{shown}");
     }
     let shown = desk.run(&format!("program show {} --lang zh", made.program)).ok();
     assert!(shown.contains("用量"), "{shown}");

@@ -189,6 +189,11 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     ] {
         assert!(people.contains(heading), "{heading} is missing:\n{people}");
     }
+    // A token for trade alone, as a supervisor gets it, shows it without the readings and says so.
+    let token = desk.run(&format!("token new books --for trade --until {until} --as shop")).ok();
+    let answer = desk.run_with(&format!("trace {agreement}"), &[("UTILIDOR_TOKEN", token.trim())]);
+    assert!(answer.err.contains("the token does not cover meters"), "{}", answer.err);
+    assert!(answer.ok().contains("== settlement"));
 
     // The bill's proof holds, and no byte of it can be changed.
     let proof = desk.run(&format!("statement proof {agreement} 1")).ok();

@@ -1,7 +1,6 @@
 //! `utilidor account`: balances and movements of money.
 
 use super::council::{MotionArguments, propose};
-use super::member::role_names;
 use super::show_done;
 use crate::context::Context;
 use crate::document;
@@ -148,7 +147,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.show(&accounts, |out| {
                 let rows = accounts.iter().map(|account| {
                     let (free, reserved) = (account.free.to_string(), account.reserved.to_string());
-                    [account.account.to_string(), role_names(account.roles), free, reserved]
+                    [account.account.to_string(), out.say_all(account.roles.iter()), free, reserved]
                 });
                 out.table([t!("account"), t!("roles"), t!("free"), t!("reserved")], rows.collect())
             });
@@ -159,7 +158,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 out.facts(vec![
                     (t!("account"), account.account.to_string()),
                     (t!("member"), account.member.to_string()),
-                    (t!("roles"), role_names(account.roles)),
+                    (t!("roles"), out.say_all(account.roles.iter())),
                     (t!("free"), account.free.to_string()),
                     (t!("reserved"), account.reserved.to_string()),
                     (t!("nonce"), account.nonce.to_string()),
@@ -228,7 +227,7 @@ pub fn movement_row(out: &Output, movement: &utilidor_view::MovementView) -> [St
     let source = movement.source.map(|source| super::plain(&json!(source)));
     [
         out.time(movement.cause.time_ms),
-        movement.kind.name().into(),
+        out.say(movement.kind),
         movement.amount.to_string(),
         or_dash(held.or(source)),
         or_dash(movement.from.map(short)),

@@ -1,19 +1,19 @@
 //! `utilidor agreement`: contracts between an owner and a user.
 
 use super::account::short;
-use super::{offer, party_text, permille, show_done, status_text};
+use super::{offer, offset_of, party_text, permille, show_done, status_text};
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::{Output, Word, or_dash};
-use crate::{label, t, units};
+use crate::{label, sheet, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
 use utilidor_sdk::Client;
 use utilidor_types::agreement::{CodedTerms, Fallback, HardEnd, Metering, Party, ProgramCode, Status, Substitute};
-use utilidor_types::program::Metered;
+use utilidor_types::program::{CLAUSES, Manifest, Metered};
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, Carrier, Digest, MeterId, OfferId, Program, PurchaseLot, PurchaseTerms,
     SubscriptionTerms, Timestamp,
@@ -154,7 +154,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let rows = agreements.iter().map(|record| {
                     [
                         record.agreement.to_string(),
-                        record.kind.to_string(),
+                        out.say(record.kind),
                         status_text(out, record.status),
                         short(record.owner),
                         short(record.user),
@@ -168,7 +168,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Show { agreement } => {
             let agreement = context.id(&agreement).await?;
             let record = context.client()?.agreement(agreement).await?;
-            context.out.show(&record, |out| agreement_text(out, &record));
+            let client = context.client()?;
+            let manifest = manifest_of(&client, &record.terms.program, &context.out).await;
+            let out = context.out.at(offset_of(&client, &record.terms.program).await);
+            out.show(&record, |out| agreement_text(out, &record, manifest.as_ref()));
         }
         Command::Example { at } => context.out.document(&example(offer::example_time(at, &context).await?)),
         Command::Propose { file, signing, label } => {
@@ -258,11 +261,21 @@ fn expect_terms(expected: Option<Digest>, found: Digest) -> Result<(), Failure> 
     }
 }
 
-/// An agreement for people.
-pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
+/// What the authors of an agreement's program say of it, if it is a published one; programs read the agreement alone.
+pub async fn manifest_of(client: &Client, program: &Program, out: &Output) -> Option<Manifest> {
+    match program {
+        Program::Coded(CodedTerms { code: ProgramCode::Published(program), .. }) if !out.json => {
+            Some(client.program(*program).await.ok()?.manifest)
+        }
+        _ => None,
+    }
+}
+
+/// An agreement for people. `manifest`: its program's, if it is a published one and can be read.
+pub fn agreement_text(out: &Output, record: &AgreementView, manifest: Option<&Manifest>) -> String {
     let mut facts =
         vec![(t!("agreement"), record.agreement.to_string()), (t!("status"), status_text(out, record.status))];
-    facts.push((t!("kind"), record.kind.to_string()));
+    facts.push((t!("kind"), out.say(record.kind)));
     for (number, account) in (0..).zip(&record.terms.parties) {
         facts.push((t!("party"), format!("{}: {account}", party_text(out, Party(number)))));
     }
@@ -295,7 +308,7 @@ pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
             facts.push((t!("allowance"), terms.allowance.to_string()));
             subscription_text(out, terms)
         }
-        Program::Coded(terms) => coded_text(out, &mut facts, terms),
+        Program::Coded(terms) => coded_text(out, &mut facts, terms, manifest),
     };
     let steps = record.steps.iter().map(|step| {
         [
@@ -311,45 +324,58 @@ pub fn agreement_text(out: &Output, record: &AgreementView) -> String {
 }
 
 /// What a program of the parties' own can reach.
-fn coded_text(out: &Output, facts: &mut Vec<(Word, String)>, terms: &CodedTerms) -> String {
+fn coded_text(
+    out: &Output,
+    facts: &mut Vec<(Word, String)>,
+    terms: &CodedTerms,
+    manifest: Option<&Manifest>,
+) -> String {
     let code = match terms.code {
+        ProgramCode::Native(CLAUSES) => out.word(t!("clause_sheet")).into(),
         ProgramCode::Native(number) => number.to_string(),
         ProgramCode::Published(program) => program.to_string(),
     };
     facts.push((t!("program"), code));
+    facts.extend(manifest.map(|manifest| (t!("name"), format!("{} {}", &*manifest.name, &*manifest.version))));
     let reading = super::clauses::reading(out, terms);
     if reading.is_none() {
-        facts.push((t!("parameters"), hex::encode(&*terms.parameters)));
+        let named = manifest.and_then(|manifest| sheet::parameters(out, manifest, terms));
+        let shown = match named {
+            Some(named) => named.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+            // What only the program reads, in lines that a terminal holds.
+            None => terms.parameters.chunks(32).map(hex::encode).collect::<Vec<_>>(),
+        };
+        facts.push((t!("parameters"), shown.join("\n")));
     }
     let grants = terms.grants.iter().map(|grant| {
         let renews = if grant.renews { out.word(t!("in_30_days")) } else { "" };
         [party_text(out, grant.party), grant.reserve.to_string(), format!("{} {renews}", grant.allowance)]
     });
-    let grants = out.table([t!("by"), t!("reserved"), t!("allowance_left")], grants.collect());
+    let grants = out.section(t!("grants"), [t!("by"), t!("reserved"), t!("allowance_left")], grants.collect());
     let meters = terms.meters.iter().enumerate().map(|(number, meter)| {
         let metered = match meter.metered {
             Metered::Fill(volume) => units::quantity(volume, meter.carrier),
             Metered::Rest => "-".into(),
         };
-        let window = format!("{} - {}", meter.window.from, meter.window.to);
+        let window = out.window(meter.window);
         [
             number.to_string(),
             meter.meter.to_string(),
-            meter.carrier.to_string(),
+            out.say(meter.carrier),
             party_text(out, meter.party),
             window,
             metered,
         ]
     });
     let headings = [t!("number"), t!("meter"), t!("carrier"), t!("by"), t!("window"), t!("quantity")];
-    let reach = format!("{grants}\n{}", out.table(headings, meters.collect()));
+    let reach = format!("{grants}\n{}", out.section(t!("its_meters"), headings, meters.collect()));
     reading.map_or_else(|| reach.clone(), |reading| format!("{reading}\n{reach}"))
 }
 
 fn purchase_text(out: &Output, terms: &PurchaseTerms) -> String {
     let rows = terms.lots.iter().map(|lot| {
         [
-            lot.carrier.to_string(),
+            out.say(lot.carrier),
             units::quantity(lot.quantity, lot.carrier),
             units::price(lot.price),
             or_dash(lot.metering.delivery),
@@ -369,7 +395,7 @@ fn purchase_text(out: &Output, terms: &PurchaseTerms) -> String {
 fn subscription_text(out: &Output, terms: &SubscriptionTerms) -> String {
     let rows = terms.services.iter().map(|service| {
         [
-            service.carrier.to_string(),
+            out.say(service.carrier),
             service.option.to_string(),
             or_dash(service.meter),
             format!("{} m2", service.floor_area),
@@ -391,7 +417,7 @@ fn hard_end_text(out: &Output, end: &HardEnd) -> String {
         }
         Fallback::Arbiter(account) => format!("all goes to {account}, which decides"),
     };
-    format!("{}: {how}", end.at)
+    format!("{}: {how}", out.time(end.at))
 }
 
 /// Terms to begin with: their parties and meter are to be filled in.

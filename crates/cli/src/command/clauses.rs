@@ -44,12 +44,17 @@ pub fn check(path: &Path, out: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How the terms of an agreement read, if they are a clause sheet: printed from what is signed.
-pub fn reading(out: &Output, terms: &CodedTerms) -> Option<String> {
+/// The clause sheet that the terms of an agreement are, if they are one.
+pub fn signed(terms: &CodedTerms) -> Option<Sheet> {
     if terms.code != ProgramCode::Native(CLAUSES) {
         return None;
     }
-    Sheet::of(terms).ok().map(|sheet| prose(&sheet, language(out)))
+    Sheet::of(terms).ok()
+}
+
+/// How the terms of an agreement read, if they are a clause sheet: printed from what is signed.
+pub fn reading(out: &Output, terms: &CodedTerms) -> Option<String> {
+    signed(terms).map(|sheet| prose(&sheet, language(out)))
 }
 
 const fn language(out: &Output) -> Language {

@@ -209,11 +209,11 @@ fn council_text(out: &Output, council: &CouncilView) -> String {
         facts.push((t!("epoch"), format!("{} ({} {})", epoch.number, out.word(t!("until_block")), epoch.last)));
     }
     let headings = [t!("member"), t!("public"), t!("address"), t!("in_force"), t!("appointed"), t!("ready_epoch")];
-    format!("{}\n{}", out.facts(facts), out.table(headings, nodes(council)))
+    format!("{}\n{}", out.facts(facts), out.table(headings, nodes(out, council)))
 }
 
 /// The nodes that take part, wanted by the council or not, and after them those that it wants and that do not take part yet.
-fn nodes(council: &CouncilView) -> Vec<[String; 6]> {
+fn nodes(out: &Output, council: &CouncilView) -> Vec<[String; 6]> {
     let row = |validator: &Validator, in_force, appointed: Option<&AppointedView>| {
         let wanted = appointed.and_then(|appointed| appointed.validator.address.as_ref());
         let address = match (&validator.address, wanted) {
@@ -224,8 +224,8 @@ fn nodes(council: &CouncilView) -> Vec<[String; 6]> {
             validator.member.to_string(),
             validator.key.to_string(),
             address,
-            crate::output::yes(in_force),
-            crate::output::yes(appointed.is_some()),
+            out.say(in_force),
+            out.say(appointed.is_some()),
             crate::output::or_dash(appointed.and_then(|appointed| appointed.ready_epoch)),
         ]
     };
@@ -262,7 +262,8 @@ mod tests {
                 wanted(validator(3, "third.example:1"), false),
             ],
         };
-        let shown = nodes(&council);
+        let out = Output { json: false, lang: crate::text::Lang::En, offset_minutes: None };
+        let shown = nodes(&out, &council);
         let of = |byte: u8| {
             let member = MemberId([byte; 16]).to_string();
             let mut rows = shown.iter().filter(|row| row[0] == member);
@@ -270,7 +271,7 @@ mod tests {
             assert!(rows.next().is_none());
             (row[2].as_str(), row[3].as_str(), row[4].as_str())
         };
-        let (yes, no) = (crate::output::yes(true), crate::output::yes(false));
+        let (yes, no) = (out.say(true), out.say(false));
         assert_eq!(of(1), ("gone.example:1", &*yes, &*no));
         assert_eq!(of(2), ("old.example:1 -> new.example:1", &*yes, &*yes));
         assert_eq!(of(3), ("third.example:1", &*no, &*yes));

@@ -1,7 +1,7 @@
 //! `utilidor debt`: what statements could not take, and paying it.
 
 use super::account::short;
-use super::{party_text, show_done, status_text};
+use super::{Offsets, party_text, show_done, status_text};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -44,8 +44,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 None => context.acting_account()?,
             };
             let filter = AgreementFilter { account: Some(account), ..AgreementFilter::default() };
-            let mut agreements = context.client()?.agreements(&filter).await?;
+            let client = context.client()?;
+            let mut agreements = client.agreements(&filter).await?;
             agreements.retain(|agreement| !agreement.debts.is_empty());
+            let mut offsets = Offsets::default();
+            for of in agreements.iter().filter(|_| !context.out.json) {
+                offsets.ask(&client, of.agreement).await;
+            }
             let debts: Vec<_> = agreements.iter().flat_map(|of| of.debts.iter().map(move |debt| (of, debt))).collect();
             let value: Vec<_> = debts
                 .iter()
@@ -59,7 +64,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         party_text(out, debt.party),
                         short(debt.account),
                         debt.owes.to_string(),
-                        out.time(debt.cause.time_ms),
+                        offsets.at(out, of.agreement).time(debt.cause.time_ms),
                     ]
                 });
                 let headings =

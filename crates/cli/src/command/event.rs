@@ -1,25 +1,60 @@
 //! What receipts tell, a line each, in both languages.
 
-use super::{plain, total};
-use crate::chinese;
+use super::plain;
 use crate::output::Output;
-use crate::text::Lang;
+use crate::{chinese, say, t, units};
 use serde_json::json;
-use utilidor_types::Event;
+use std::collections::BTreeMap;
 use utilidor_types::event::BondMovement;
+use utilidor_types::{Bands, Carrier, Event, MeterId, Quantity};
 
-/// A sentence in the output's language; its names in braces are the caller's.
-macro_rules! say {
-    ($out:expr, $english:literal, $chinese:literal) => {
-        match $out.lang {
-            Lang::En => format!($english),
-            Lang::Zh => format!($chinese),
-        }
-    };
+/// What meters measure, as far as it is known: an event says a quantity in base units alone.
+#[derive(Debug, Clone, Default)]
+pub struct Measured(BTreeMap<MeterId, Carrier>);
+
+impl Measured {
+    /// One meter.
+    pub fn by(meter: MeterId, carrier: Carrier) -> Self {
+        Self([(meter, carrier)].into())
+    }
+
+    fn of(&self, meter: MeterId) -> Option<Carrier> {
+        self.0.get(&meter).copied()
+    }
+
+    /// A carrier that stands for all of the meters: quantities of those with the same base unit read alike.
+    fn any(&self) -> Option<Carrier> {
+        let first = *self.0.values().next()?;
+        self.0.values().all(|carrier| carrier.base_unit() == first.base_unit()).then_some(first)
+    }
+}
+
+impl FromIterator<(MeterId, Carrier)> for Measured {
+    fn from_iter<T: IntoIterator<Item = (MeterId, Carrier)>>(meters: T) -> Self {
+        Self(meters.into_iter().collect())
+    }
 }
 
 /// A consequence in one line.
 pub fn line(out: &Output, event: &Event) -> String {
+    line_of(out, event, &Measured::default())
+}
+
+/// All bands together.
+fn total(out: &Output, bands: &Bands, carrier: Option<Carrier>) -> String {
+    bands.total().map_or_else(|| "-".into(), |total| quantity(out, total, carrier))
+}
+
+/// A quantity in the unit that people read, or in base units if it is not known of what.
+fn quantity(out: &Output, quantity: Quantity, carrier: Option<Carrier>) -> String {
+    match carrier {
+        Some(carrier) => units::quantity(quantity, carrier),
+        None => format!("{quantity} {}", out.word(t!("base_units"))),
+    }
+}
+
+/// A consequence in one line, of meters whose carriers are known.
+pub fn line_of(out: &Output, event: &Event, measured: &Measured) -> String {
     match event {
         Event::Moved { agreement, movement, amount } => {
             let how = plain(&json!(movement));
@@ -49,7 +84,7 @@ pub fn line(out: &Output, event: &Event) -> String {
             );
             for reading in refused {
                 let (index, meter, code) = (reading.index, reading.meter, reading.refusal.code());
-                let why = chinese::refusal(&reading.refusal, out.lang);
+                let why = chinese::refusal_of(&reading.refusal, measured.of(meter), out.lang);
                 line.push_str("\n    ");
                 line.push_str(&say!(
                     out,
@@ -78,7 +113,7 @@ pub fn line(out: &Output, event: &Event) -> String {
         }
         Event::Segment(segment) => {
             let (meter, from, to) = (segment.meter, out.time(segment.interval.from), out.time(segment.interval.to));
-            let passed = segment.passed().map_or_else(|| "-".into(), |bands| total(out, &bands));
+            let passed = segment.passed().map_or_else(|| "-".into(), |bands| total(out, &bands, measured.of(meter)));
             say!(
                 out,
                 "meter {meter} has passed {to}: {passed} since {from}",
@@ -86,7 +121,8 @@ pub fn line(out: &Output, event: &Event) -> String {
             )
         }
         Event::Returned { agreement, interval, bands, .. } => {
-            let (quantity, from, to) = (total(out, bands), out.time(interval.from), out.time(interval.to));
+            let (quantity, from, to) =
+                (total(out, bands, measured.any()), out.time(interval.from), out.time(interval.to));
             say!(
                 out,
                 "{quantity} goes back to supply {agreement} from {from} to {to}",
@@ -94,7 +130,7 @@ pub fn line(out: &Output, event: &Event) -> String {
             )
         }
         Event::LevelReached { agreement, bands, .. } => {
-            let quantity = total(out, bands);
+            let quantity = total(out, bands, measured.any());
             say!(
                 out,
                 "supply {agreement} has brought {quantity} since its last segment",
@@ -103,40 +139,46 @@ pub fn line(out: &Output, event: &Event) -> String {
         }
         Event::Adjusted { agreement, interval, more, less, .. } => {
             let (from, to) = (out.time(interval.from), out.time(interval.to));
-            let (more, less) = (total(out, more), total(out, less));
+            let (more, less) = (total(out, more, measured.any()), total(out, less, measured.any()));
             say!(
                 out,
                 "supply {agreement} is corrected from {from} to {to}: {more} more, {less} less",
                 "供能合约 {agreement} 更正 {from} 至 {to}：增 {more}，减 {less}"
             )
         }
-        Event::Unsupplied { meter, interval, quantity } => {
+        Event::Unsupplied { meter, interval, quantity: missed } => {
+            let missed = quantity(out, *missed, measured.of(*meter));
             let (from, to) = (out.time(interval.from), out.time(interval.to));
             say!(
                 out,
-                "{quantity} base units of meter {meter} from {from} to {to} are on nobody's bill",
-                "表计 {meter} 自 {from} 至 {to} 的 {quantity} 基本单位不在任何人的账单上"
+                "{missed} of meter {meter} from {from} to {to} are on nobody's bill",
+                "表计 {meter} 自 {from} 至 {to} 的 {missed} 不在任何人的账单上"
             )
         }
         Event::Corrected { meter, interval, certified, right, reason } => {
+            let of = |what| quantity(out, what, measured.of(*meter));
+            let (certified, right) = (of(*certified), of(*right));
             let (from, to) = (out.time(interval.from), out.time(interval.to));
             say!(
                 out,
-                "meter {meter} corrected from {from} to {to}: {right} base units instead of {certified} ({reason})",
-                "表计 {meter} 更正 {from} 至 {to}：{right} 基本单位，原为 {certified}（{reason}）"
+                "meter {meter} corrected from {from} to {to}: {right} instead of {certified} ({reason})",
+                "表计 {meter} 更正 {from} 至 {to}：{right}，原为 {certified}（{reason}）"
             )
         }
-        Event::Prepaid { carrier, tranche, paid, .. } => say!(
-            out,
-            "tranche {tranche} for {carrier}: {paid} paid, in force once the meter has passed this time",
-            "{carrier} 预付批次 {tranche}：已付 {paid}，表计过此时刻后生效"
-        ),
+        Event::Prepaid { carrier, tranche, paid, .. } => {
+            let carrier = out.say(*carrier);
+            say!(
+                out,
+                "tranche {tranche} for {carrier}: {paid} paid, in force once the meter has passed this time",
+                "{carrier}预付批次 {tranche}：已付 {paid}，表计过此时刻后生效"
+            )
+        }
         Event::TrancheOpened { carrier, tranche, debt_paid, paid, discount_permille, .. } => {
-            let discount = super::permille(*discount_permille);
+            let (carrier, discount) = (out.say(*carrier), super::permille(*discount_permille));
             say!(
                 out,
                 "tranche {tranche} for {carrier}: {debt_paid} paid for earlier use, {paid} left, discount {discount}",
-                "{carrier} 预付批次 {tranche}：先抵扣欠量 {debt_paid}，余 {paid}，折扣 {discount}"
+                "{carrier}预付批次 {tranche}：先抵扣欠量 {debt_paid}，余 {paid}，折扣 {discount}"
             )
         }
         Event::ProgramFailed { agreement, code, failures } => say!(
@@ -239,13 +281,17 @@ pub fn line(out: &Output, event: &Event) -> String {
                 "缺少表计 {meter} 的读数：合约 {agreement} 将于 {at} 在没有它们的情况下结算"
             )
         }
-        Event::LowBalance { subscription, carrier } => say!(
-            out,
-            "little {carrier} is left in subscription {subscription}",
-            "订阅 {subscription} 的 {carrier} 余额不足"
-        ),
+        Event::LowBalance { subscription, carrier } => {
+            let carrier = out.say(*carrier);
+            say!(
+                out,
+                "little {carrier} is left in subscription {subscription}",
+                "订阅 {subscription} 的{carrier}余额不足"
+            )
+        }
         Event::Exhausted { subscription, carrier } => {
-            say!(out, "no {carrier} is left in subscription {subscription}", "订阅 {subscription} 的 {carrier} 已用完")
+            let carrier = out.say(*carrier);
+            say!(out, "no {carrier} is left in subscription {subscription}", "订阅 {subscription} 的{carrier}已用完")
         }
     }
 }

@@ -239,7 +239,7 @@ fn bad_config(error: &ConfigError) -> Failure {
 }
 
 fn refused(error: &Refused) -> Failure {
-    Failure::new(error.code(), format!("the frame is refused: {error}"))
+    Failure::new(error.code(), format!("the frame is refused ({}): {error}", error.code()))
 }
 
 impl From<JournalError> for Failure {
@@ -409,7 +409,7 @@ fn decode(
             (t!("protocol"), view.protocol.into()),
             (t!("kind"), view.direction.into()),
             (t!("address"), view.address.clone()),
-            (t!("carrier"), or_dash(view.carrier)),
+            (t!("carrier"), or_dash(view.carrier.map(|carrier| out.say(carrier)))),
             (t!("detail"), view.subject.clone()),
         ]);
         if view.records.is_empty() {
@@ -740,12 +740,18 @@ fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Re
             };
             [
                 entry.reading.meter.to_string(),
-                Timestamp(entry.reading.time_ms).to_rfc3339(),
+                out.time(Timestamp(entry.reading.time_ms)),
                 register,
                 state,
                 match computed(entry) {
                     Some(document) => document.to_string(),
-                    None => hex::encode(&entry.reading.answer),
+                    // What a device tells by itself was not asked for.
+                    None => [&entry.reading.request, &entry.reading.answer]
+                        .into_iter()
+                        .filter(|bytes| !bytes.is_empty())
+                        .map(hex::encode)
+                        .collect::<Vec<_>>()
+                        .join("\n"),
                 },
                 or_dash(entry.height),
             ]

@@ -53,7 +53,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 "money_conserved": money_conserved
             });
             context.out.show(&value, |out| {
-                let conserved = crate::output::yes(money_conserved);
+                let conserved = out.say(money_conserved);
                 let facts = vec![
                     (t!("height"), height.to_string()),
                     (t!("rows"), compared.rows.to_string()),

@@ -113,7 +113,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.show(&members, |out| {
                 let rows = members.iter().map(|member| {
                     let accounts: Vec<_> = member.accounts.iter().map(ToString::to_string).collect();
-                    [member.member.to_string(), role_names(member.roles), accounts.join("\n")]
+                    [member.member.to_string(), out.say_all(member.roles.iter()), accounts.join("\n")]
                 });
                 out.table([t!("member"), t!("roles"), t!("account")], rows.collect())
             });
@@ -140,9 +140,4 @@ async fn changed(changes: &[String], member: MemberId, context: &Context) -> Res
         *field = if field.is_string() { number.to_string().into() } else { number.into() };
     }
     serde_json::from_value(fields).map_err(|error| Failure::usage(format!("no such limits: {error}")))
-}
-
-/// Roles as they are written on the command line.
-pub fn role_names(roles: Roles) -> String {
-    roles.iter().map(Role::name).collect::<Vec<_>>().join(",")
 }

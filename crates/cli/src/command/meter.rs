@@ -234,7 +234,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let rows = meters.iter().map(|meter| {
                     [
                         meter.meter.to_string(),
-                        meter.carrier.to_string(),
+                        out.say(meter.carrier),
                         short(meter.holder),
                         units::quantity(meter.register, meter.carrier),
                         out.time(meter.read_ms),
@@ -252,7 +252,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.show(&meter, |out| {
                 out.facts(vec![
                     (t!("meter"), meter.meter.to_string()),
-                    (t!("carrier"), meter.carrier.to_string()),
+                    (t!("carrier"), out.say(meter.carrier)),
                     (t!("holder"), meter.holder.to_string()),
                     (t!("operator"), meter.operator.to_string()),
                     (t!("signature"), super::plain(&json!(meter.authority))),
@@ -263,7 +263,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("certificates"), meter.certificates.to_string()),
                     (t!("gaps"), meter.gaps.to_string()),
                     (t!("corrections"), meter.corrections.to_string()),
-                    (t!("status"), if meter.retired { "retired" } else { "in service" }.into()),
+                    (
+                        t!("status"),
+                        out.word(if meter.retired { t!("meter_retired") } else { t!("meter_in_service") }).into(),
+                    ),
                 ])
             });
         }
@@ -277,9 +280,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Events { meter } => {
             let meter = context.id(&meter).await?;
-            let events = context.client()?.meter_events(meter, &EventFilter::default()).await?;
+            let client = context.client()?;
+            let measured = event::Measured::by(meter, client.meter(meter).await?.carrier);
+            let events = client.meter_events(meter, &EventFilter::default()).await?;
             context.out.show(&events, |out| {
-                let rows = events.iter().map(|of| [out.time(of.cause.time_ms), event::line(out, &of.event)]);
+                let rows =
+                    events.iter().map(|of| [out.time(of.cause.time_ms), event::line_of(out, &of.event, &measured)]);
                 out.table([t!("time"), t!("event")], rows.collect())
             });
         }
@@ -373,7 +379,7 @@ pub fn segments_text(out: &Output, events: &[EventView], carrier: impl Fn(MeterI
 
 fn segment_row(out: &Output, segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
     let bands = |bands: &utilidor_types::Bands| match carrier {
-        Some(carrier) => bands_text(bands, carrier),
+        Some(carrier) => bands_text(out, bands, carrier),
         None => or_dash(bands.total()),
     };
     let fills = segment.fills.iter().map(|fill| format!("{}: {}", fill.agreement, bands(&fill.bands)));

@@ -36,13 +36,14 @@ pub mod verify;
 use crate::arguments::{Arguments, Command};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Output, Word};
+use crate::output::Output;
 use crate::{t, units};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, btree_map::Entry};
 use utilidor_sdk::{Client, Done};
 use utilidor_types::agreement::{Party, Status};
-use utilidor_types::{AgreementId, Bands, Carrier};
+use utilidor_types::{AgreementId, Bands, Carrier, Program};
 
 /// Runs a command.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
@@ -89,6 +90,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 
 /// Shows what an action did: its transaction, the receipt, and the ids that it made (`made`, an object).
 fn show_done(out: Output, done: &Done, made: Value) {
+    show_done_of(out, done, made, &event::Measured::default());
+}
+
+/// The same, where it is known what the meters measure.
+fn show_done_of(out: Output, done: &Done, made: Value, measured: &event::Measured) {
     let mut value = json!({ "transaction": done.hash, "height": done.height, "receipt": done.receipt });
     if let (Value::Object(value), Value::Object(made)) = (&mut value, made.clone()) {
         value.extend(made);
@@ -106,37 +112,22 @@ fn show_done(out: Output, done: &Done, made: Value) {
             let value = value.as_str().map_or_else(|| value.to_string(), Into::into);
             lines.push(format!("  {name}: {value}"));
         }
-        lines.extend(done.events().iter().map(|event| format!("  {}", event::line(out, event))));
+        lines.extend(done.events().iter().map(|event| format!("  {}", event::line_of(out, event, measured))));
         lines.join("\n")
     });
 }
 
-/// All bands together in base units: an event of a meter does not say what the meter measures.
-fn total(out: &Output, bands: &Bands) -> String {
-    let unit = out.word(t!("base_units"));
-    bands.total().map_or_else(|| "-".into(), |total| format!("{total} {unit}"))
-}
-
 /// Quantities by band; bands without any are left out.
-fn bands_text(bands: &Bands, carrier: Carrier) -> String {
-    let band =
-        |(band, quantity): (utilidor_types::Band, _)| format!("{} {}", band.name(), units::quantity(quantity, carrier));
+fn bands_text(out: &Output, bands: &Bands, carrier: Carrier) -> String {
+    let band = |(band, quantity): (utilidor_types::Band, _)| {
+        format!("{} {}", out.say(band), units::quantity(quantity, carrier))
+    };
     bands.iter().map(band).collect::<Vec<_>>().join(", ")
 }
 
 /// An agreement's status in the output's language.
 fn status_text(out: &Output, status: Status) -> String {
-    let word: Word = match status {
-        Status::Proposed => t!("status_proposed"),
-        Status::Active => t!("status_active"),
-        Status::Stalled => t!("status_stalled"),
-        Status::Settled => t!("status_settled"),
-        Status::Defaulted => t!("status_defaulted"),
-        Status::Terminated => t!("status_terminated"),
-        Status::Declined => t!("status_declined"),
-        Status::Expired => t!("status_expired"),
-    };
-    out.word(word).into()
+    out.say(status)
 }
 
 /// A party of an agreement in the output's language.
@@ -170,9 +161,34 @@ fn permille(permille: u16) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
 }
 
-/// The fixed offset of the tariff that an agreement is charged by, if it is a subscription whose package can be read.
+/// The fixed offset by which an agreement's bills are read, if it can be known.
 async fn tariff_offset(client: &Client, agreement: AgreementId) -> Option<i16> {
-    let terms = client.agreement(agreement).await.ok()?.terms;
-    let (package, version) = terms.program.package()?;
+    offset_of(client, &client.agreement(agreement).await.ok()?.terms.program).await
+}
+
+/// The fixed offset that a program charges by: of a subscription its package's, of a clause sheet its own.
+async fn offset_of(client: &Client, program: &Program) -> Option<i16> {
+    if let Program::Coded(terms) = program {
+        return clauses::signed(terms).map(|sheet| sheet.periods.offset_minutes);
+    }
+    let (package, version) = program.package()?;
     Some(client.package(package, version).await.ok()?.package.terms.offset_minutes)
+}
+
+/// The offsets of many agreements, each asked for once.
+#[derive(Default)]
+struct Offsets(BTreeMap<AgreementId, Option<i16>>);
+
+impl Offsets {
+    /// Asks for an agreement's.
+    async fn ask(&mut self, client: &Client, agreement: AgreementId) {
+        if let Entry::Vacant(unknown) = self.0.entry(agreement) {
+            unknown.insert(tariff_offset(client, agreement).await);
+        }
+    }
+
+    /// An answer's output, where times are read by an agreement's offset.
+    fn at(&self, out: &Output, agreement: AgreementId) -> Output {
+        out.at(self.0.get(&agreement).copied().flatten())
+    }
 }

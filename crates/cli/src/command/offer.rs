@@ -161,11 +161,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let offers = context.client()?.offers(&OfferFilter { status, owner }).await?;
             context.out.show(&offers, |out| {
                 let rows = offers.iter().map(|record| {
-                    let carriers: Vec<_> = record.offer.lots.iter().map(|lot| lot.carrier.name()).collect();
+                    let carriers = out.say_all(record.offer.lots.iter().map(|lot| lot.carrier));
                     [
                         record.id.to_string(),
-                        record.status.name().into(),
-                        carriers.join(","),
+                        out.say(record.status),
+                        carriers,
                         out.time(record.offer.window.from),
                         out.time(record.offer.window.to),
                         out.time(record.offer.gate_closes),
@@ -184,7 +184,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let offer = &record.offer;
                 let facts = out.facts(vec![
                     (t!("offer"), record.id.to_string()),
-                    (t!("status"), record.status.name().into()),
+                    (t!("status"), out.say(record.status)),
                     (t!("owner"), record.owner.to_string()),
                     (t!("window"), out.window(offer.window)),
                     (t!("gate"), out.time(offer.gate_closes)),
@@ -198,12 +198,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 ]);
                 let rows = offer.lots.iter().enumerate().map(|(place, lot)| {
                     [
-                        lot.carrier.to_string(),
+                        out.say(lot.carrier),
                         units::quantity(lot.quantity, lot.carrier),
                         or_dash(record.awarded.get(place).map(|awarded| units::quantity(*awarded, lot.carrier))),
                         units::price(lot.asking_price),
                         or_dash(lot.delivery_meter),
-                        yes(lot.user_metered),
+                        out.say(lot.user_metered),
                     ]
                 });
                 let headings =

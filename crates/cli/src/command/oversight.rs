@@ -4,8 +4,8 @@ use super::status::chain;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::or_dash;
-use crate::t;
+use crate::output::{note, or_dash};
+use crate::{say, t};
 use clap::Subcommand;
 use utilidor_types::session::{Category, OversightWish, Subject};
 use utilidor_types::{AgreementId, Digest, MeterId};
@@ -22,7 +22,11 @@ concerns sees at what, and why.
 
 Example:
   export UTILIDOR_TOKEN=$(utilidor oversight request meters --meter 12ab... --reason 'complaint 7' --as inspector)
-  utilidor reading list 12ab...")]
+  utilidor reading list 12ab...
+
+A token is for one kind. That for trade shows a trace without the meters' readings:
+  export UTILIDOR_TOKEN=$(utilidor oversight request trade --agreement 77aa... --reason 'complaint 7' --as inspector)
+  utilidor trace 77aa...")]
     Request {
         /// Which kind: accounts, trade, meters
         category: Category,
@@ -76,9 +80,31 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let wish = OversightWish::sign(chain(&client).await?, (category, subject), reason, last, &key);
             let given = client.oversee(&wish).await?;
             context.out.show(&given, |_| given.token.clone());
+            if !context.out.json {
+                let next = shows(category, subject);
+                note(&say!(
+                    context.out,
+                    "it shows this for a quarter of an hour where it stands in UTILIDOR_TOKEN: UTILIDOR_TOKEN=... {next}",
+                    "令牌一刻钟内有效，用时放入 UTILIDOR_TOKEN：UTILIDOR_TOKEN=... {next}"
+                ));
+            }
         }
     }
     Ok(())
+}
+
+/// A command that shows what a token is for.
+fn shows(category: Category, subject: Subject) -> String {
+    match (category, subject) {
+        (Category::Trade, Subject::Agreement(agreement)) => format!("utilidor trace {agreement}"),
+        (Category::Trade, Subject::Account(account)) => format!("utilidor agreement list --account {account}"),
+        (Category::Trade, _) => "utilidor agreement list".into(),
+        (Category::Meters, Subject::Meter(meter)) => format!("utilidor reading list {meter}"),
+        (Category::Meters, Subject::Account(account)) => format!("utilidor meter list --holder {account}"),
+        (Category::Meters, _) => "utilidor meter list".into(),
+        (Category::Accounts, Subject::Account(account)) => format!("utilidor account movements {account}"),
+        (Category::Accounts, _) => "utilidor account list".into(),
+    }
 }
 
 fn said(subject: Subject) -> String {

@@ -5,8 +5,9 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::{Output, or_dash, yes};
-use crate::{label, t, units};
+use crate::output::{Output, or_dash};
+use crate::text::Lang;
+use crate::{label, say, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -72,14 +73,14 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let packages = context.client()?.packages().await?;
             context.out.show(&packages, |out| {
                 let rows = packages.iter().map(|record| {
-                    let carriers =
-                        Carrier::ALL.iter().filter(|carrier| record.package.options_of(**carrier).count() > 0);
+                    let carriers = Carrier::ALL.into_iter();
+                    let carriers = carriers.filter(|carrier| record.package.options_of(*carrier).count() > 0);
                     [
                         record.id.to_string(),
                         record.package.version.to_string(),
-                        carriers.map(|carrier| carrier.name()).collect::<Vec<_>>().join(","),
+                        out.say_all(carriers),
                         record.owner.to_string(),
-                        yes(record.closed.is_some()),
+                        out.say(record.closed.is_some()),
                     ]
                 });
                 let headings = [t!("package"), t!("version"), t!("carrier"), t!("owner"), t!("closed")];
@@ -120,7 +121,7 @@ fn package_text(out: &Output, record: &PackageView) -> String {
         for (number, option) in package.options_of(carrier).enumerate() {
             let tax = permille(option.vat_permille);
             // As it is written in a subscription: options are counted for each carrier.
-            tariffs.push([carrier.to_string(), format!("{carrier}:{number}"), tariff_text(option), tax]);
+            tariffs.push([out.say(carrier), format!("{carrier}:{number}"), tariff_text(out, option), tax]);
         }
     }
     let tariffs = out.table([t!("carrier"), t!("option"), t!("tariff"), t!("tax")], tariffs);
@@ -128,85 +129,106 @@ fn package_text(out: &Output, record: &PackageView) -> String {
         .terms
         .charges
         .iter()
-        .map(|charge| [charge.name.to_string(), charge_text(&charge.rule), permille(charge.vat_permille)]);
-    let charges = out.table([t!("charge"), t!("detail"), t!("tax")], charges.collect());
+        .map(|charge| [charge.name.to_string(), charge_text(out, &charge.rule), permille(charge.vat_permille)]);
+    let charges = out.section(t!("charges"), [t!("charge"), t!("detail"), t!("tax")], charges.collect());
     format!("{facts}\n{tariffs}\n{charges}")
 }
 
-fn charge_text(rule: &ChargeRule) -> String {
+fn charge_text(out: &Output, rule: &ChargeRule) -> String {
     match rule {
-        ChargeRule::Fixed { per_month } => format!("{per_month} a month"),
-        ChargeRule::Minimum { per_month } => format!("at least {per_month} a month in all"),
+        ChargeRule::Fixed { per_month } => say!(out, "{per_month} a month", "每月 {per_month}"),
+        ChargeRule::Minimum { per_month } => {
+            say!(out, "at least {per_month} a month in all", "每月合计至少 {per_month}")
+        }
         ChargeRule::Demand { carrier, per_kw } => {
-            format!("{per_kw} a month for each kW of the highest demand of {carrier}")
+            let carrier = out.say(*carrier);
+            say!(
+                out,
+                "{per_kw} a month for each kW of the highest demand of {carrier}",
+                "按{carrier}的最大需量，每千瓦每月 {per_kw}"
+            )
         }
     }
 }
 
-fn tariff_text(option: &TariffOption) -> String {
+fn tariff_text(out: &Output, option: &TariffOption) -> String {
     let periods = |discounts: &PeriodDiscounts| {
-        let month = permille(discounts.month_permille);
-        let quarter = permille(discounts.quarter_permille);
-        format!("less {month} by month, {quarter} by quarter, {} by year", permille(discounts.year_permille))
+        let [month, quarter, year] =
+            [discounts.month_permille, discounts.quarter_permille, discounts.year_permille].map(permille);
+        say!(
+            out,
+            "less {month} by month, {quarter} by quarter, {year} by year",
+            "按月预付减 {month}，按季减 {quarter}，按年减 {year}"
+        )
     };
-    let levies = |levy: Money| if levy == Money::ZERO { String::new() } else { format!("; levies {levy}") };
-    let beyond = |grace| format!("; {} beyond what is prepaid", units::quantity(grace, option.carrier));
+    // A levy stands beside the price, for the same unit.
+    let levies = |levy: Money, price: Price| match units::price(Price { money: levy, ..price }) {
+        _ if levy == Money::ZERO => String::new(),
+        levy => say!(out, "; levies {levy}", "；附加税费 {levy}"),
+    };
+    let beyond = |grace| {
+        let grace = units::quantity(grace, option.carrier);
+        say!(out, "; {grace} beyond what is prepaid", "；预付用完后还可用 {grace}")
+    };
     match &option.tariff {
         Tariff::Metered(tariff) => {
-            let steps: Vec<_> = tariff
-                .steps
-                .iter()
-                .map(|step| format!("less {} from {}", permille(step.discount_permille), step.from))
-                .collect();
-            let price = units::price(tariff.price);
-            let bands = bands_text(&tariff.time_of_use);
-            format!("by meter, {price}, {}{}{}{bands}", steps.join(", "), levies(tariff.levy), beyond(tariff.grace))
+            let steps = tariff.steps.iter().map(|step| {
+                let (discount, from) = (permille(step.discount_permille), step.from);
+                say!(out, ", less {discount} from a payment of {from} on", "，一次预付 {from} 起减 {discount}")
+            });
+            let (price, steps) = (units::price(tariff.price), steps.collect::<String>());
+            let (levies, beyond) = (levies(tariff.levy, tariff.price), beyond(tariff.grace));
+            let bands = bands_text(out, &tariff.time_of_use);
+            say!(
+                out,
+                "by meter, {price}{steps}{levies}{beyond}{bands}",
+                "按表计量，{price}{steps}{levies}{beyond}{bands}"
+            )
         }
         Tariff::MeteredByPeriod(tariff) => {
-            let price = units::price(tariff.price);
-            format!("by meter, {price}, {}{}{}", periods(&tariff.discounts), levies(tariff.levy), beyond(tariff.grace))
+            let (price, periods) = (units::price(tariff.price), periods(&tariff.discounts));
+            let (levies, beyond) = (levies(tariff.levy, tariff.price), beyond(tariff.grace));
+            say!(out, "by meter, {price}, {periods}{levies}{beyond}", "按表计量，{price}，{periods}{levies}{beyond}")
         }
-        Tariff::FloorArea(tariff) => format!(
-            "by floor area, {}/m2 for {:02}-{:02} to {:02}-{:02}, {}",
-            tariff.per_m2,
-            tariff.season.from_month,
-            tariff.season.from_day,
-            tariff.season.to_month,
-            tariff.season.to_day,
-            periods(&tariff.discounts)
-        ),
+        Tariff::FloorArea(tariff) => {
+            let (price, periods) = (tariff.per_m2, periods(&tariff.discounts));
+            let Season { from_month, from_day, to_month, to_day } = tariff.season;
+            say!(
+                out,
+                "by floor area, {price}/m2 for {from_month:02}-{from_day:02} to {to_month:02}-{to_day:02}, {periods}",
+                "按建筑面积，{price}/m2（{from_month:02}-{from_day:02} 至 {to_month:02}-{to_day:02}），{periods}"
+            )
+        }
     }
 }
 
 /// The bands' factors, and a line for each stretch of the calendar.
-fn bands_text(time_of_use: &TimeOfUse) -> String {
+fn bands_text(out: &Output, time_of_use: &TimeOfUse) -> String {
     let calendar = &time_of_use.calendar;
     if calendar.stretches.is_empty() {
         return String::new();
     }
     let factor = |band: Band| {
         let factor = time_of_use.factor_permille(band);
-        format!("{} x{}.{:03}", band.name(), factor / 1_000, factor % 1_000)
+        format!("{} x{}.{:03}", out.say(band), factor / 1_000, factor % 1_000)
     };
     let stretches = calendar.stretches.iter().map(|stretch| {
         format!(
             "\n  {} {}-{}{}{}",
-            stretch.band.name(),
+            out.say(stretch.band),
             half_hour(stretch.from_half_hour),
             half_hour(stretch.to_half_hour),
-            days_text(stretch.days),
-            months_text(stretch.months)
+            days_text(out, stretch.days),
+            months_text(out, stretch.months)
         )
     });
-    let holidays = match calendar.holidays.len() {
-        0 => String::new(),
-        _ => {
-            let date = |day: &u16| {
-                let Date { year, month, day } = Date::from_days((*day).into());
-                format!("{year:04}-{month:02}-{day:02}")
-            };
-            format!("\n  holidays {}", calendar.holidays.iter().map(date).collect::<Vec<_>>().join(", "))
-        }
+    let date = |day: &u16| {
+        let Date { year, month, day } = Date::from_days((*day).into());
+        format!("{year:04}-{month:02}-{day:02}")
+    };
+    let holidays = match calendar.holidays.iter().map(date).collect::<Vec<_>>().join(", ") {
+        days if days.is_empty() => days,
+        days => say!(out, "\n  holidays {days}", "\n  节假日 {days}"),
     };
     format!("; {}{}{holidays}", Band::ALL.map(factor).join(", "), stretches.collect::<String>())
 }
@@ -215,18 +237,28 @@ fn half_hour(number: u8) -> String {
     format!("{:02}:{:02}", number / 2, number % 2 * 30)
 }
 
-fn days_text(days: u8) -> String {
+fn days_text(out: &Output, days: u8) -> String {
     const NAMES: [&str; 8] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "holidays"];
-    if days == EVERY_DAY { String::new() } else { format!(" on {}", bits_text(days.into(), NAMES.iter().copied())) }
+    const CHINESE: [&str; 8] = ["周一", "周二", "周三", "周四", "周五", "周六", "周日", "节假日"];
+    match out.lang {
+        _ if days == EVERY_DAY => String::new(),
+        Lang::En => format!(" on {}", bits_text(days.into(), NAMES)),
+        Lang::Zh => format!(" {}", bits_text(days.into(), CHINESE)),
+    }
 }
 
-fn months_text(months: u16) -> String {
+fn months_text(out: &Output, months: u16) -> String {
     const NAMES: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    if months == EVERY_MONTH { String::new() } else { format!(" in {}", bits_text(months, NAMES.iter().copied())) }
+    const CHINESE: [&str; 12] = ["1月", "2月", "3月", "4月", "5月", "6月", "7月", "8月", "9月", "10月", "11月", "12月"];
+    match out.lang {
+        _ if months == EVERY_MONTH => String::new(),
+        Lang::En => format!(" in {}", bits_text(months, NAMES)),
+        Lang::Zh => format!(" {}", bits_text(months, CHINESE)),
+    }
 }
 
-fn bits_text(bits: u16, names: impl Iterator<Item = &'static str>) -> String {
-    let set = names.enumerate().filter(|(bit, _)| bits & 1 << bit != 0).map(|(_, name)| name);
+fn bits_text(bits: u16, names: impl IntoIterator<Item = &'static str>) -> String {
+    let set = names.into_iter().enumerate().filter(|(bit, _)| bits & 1 << bit != 0).map(|(_, name)| name);
     set.collect::<Vec<_>>().join(",")
 }
 
@@ -326,10 +358,12 @@ mod tests {
     #[test]
     fn the_example_is_shown_with_its_bands_charges_and_taxes() {
         let package = example();
-        let electricity = tariff_text(&package.options[0]);
+        let out = |lang| Output { json: false, lang, offset_minutes: None };
+        let electricity = tariff_text(&out(Lang::En), &package.options[0]);
         for part in [
             "0.800000/kWh",
-            "levies 0.050000",
+            "levies 0.050000/kWh",
+            "less 1.0 % from a payment of 1000.000000 on",
             "deep x0.300",
             "valley 00:00-07:00",
             "deep 11:30-14:00 in Mar,Apr,May",
@@ -338,6 +372,12 @@ mod tests {
         ] {
             assert!(electricity.contains(part), "{part} is missing:\n{electricity}");
         }
-        assert_eq!(charge_text(&package.terms.charges[0].rule), "12.000000 a month");
+        assert_eq!(charge_text(&out(Lang::En), &package.terms.charges[0].rule), "12.000000 a month");
+        let chinese = tariff_text(&out(Lang::Zh), &package.options[0]);
+        for part in
+            ["附加税费 0.050000/kWh", "一次预付 1000.000000 起减 1.0 %", "低谷 00:00-07:00", "节假日 2027-01-01"]
+        {
+            assert!(chinese.contains(part), "{part} is missing:\n{chinese}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::sheet::Sheet;
 use crate::simulation::{self, Happening, Outcome, Shared};
 use crate::{document, t, units};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use utilidor_program::coded::Respond;
@@ -20,7 +20,7 @@ use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{Party, ProgramCode};
 use utilidor_types::program::{Code, MAX_MANIFEST_BYTES, Manifest, Publication};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{AgreementId, AgreementTerms, Bounded, ProgramId, Timestamp, Window, encode};
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Bounded, ProgramId, Timestamp, Window, encode};
 use utilidor_view::ProgramView;
 
 /// What is asked.
@@ -183,7 +183,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Check { folder } if clauses::is_sheet(&folder) => clauses::check(&folder, &out)?,
         Command::Check { folder } => check(&folder, &out)?,
-        Command::Simulate(arguments) => simulate(arguments, &out)?,
+        Command::Simulate(arguments) => simulate(arguments, &context)?,
         Command::Publish { folder } => {
             let publication = read_built(&folder)?;
             let code = publication.code.digest();
@@ -191,13 +191,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             show_done(out, &made.done, json!({ "program": made.id, "code": code }));
         }
         Command::Terms { program: Subject::Clauses(file), sheet } => {
-            let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
+            let sheet = read_sheet(&sheet, &context)?;
             out.document(&sheet.terms_of(&clauses::read(&file)?).map_err(Failure::usage)?);
         }
         Command::Terms { program: Subject::Published(program), sheet } => {
             let program = context.id(&program).await?;
             let manifest = context.client()?.program(program).await?.manifest;
-            let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
+            let sheet = read_sheet(&sheet, &context)?;
             let terms = sheet.terms(&manifest, ProgramCode::Published(program)).map_err(Failure::usage)?;
             out.document(&terms);
         }
@@ -235,6 +235,21 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A sheet, in which a party may stand by the name of its key.
+fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
+    let mut document = document::read_value(path, "sheet", "program new")?;
+    for party in document.get_mut("parties").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(name) = party.as_str().filter(|text| text.parse::<AccountId>().is_err()) else { continue };
+        let account = context.account_of_key(name).map_err(|_| {
+            let what =
+                format!("{}: {name:?} is no party: write 64 hex digits, or the name of a key of yours", path.display());
+            Failure::usage(what).next("see an account's id: utilidor account show NAME; your keys: utilidor keys list")
+        })?;
+        *party = json!(account);
+    }
+    document::of_value(document, path, "sheet", "program new")
 }
 
 /// What was built in a project.
@@ -292,11 +307,12 @@ fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, St
     ]
 }
 
-fn simulate(arguments: Simulate, out: &Output) -> Result<(), Failure> {
+fn simulate(arguments: Simulate, context: &Context) -> Result<(), Failure> {
+    let out = &context.out;
     if clauses::is_sheet(&arguments.folder) {
         let (file, clauses) = (&arguments.folder, clauses::read(&arguments.folder)?);
         let path = arguments.sheet.clone().unwrap_or_else(|| file.with_file_name("sheet.json"));
-        let sheet: Sheet = document::read(&path, "sheet", "program new")?;
+        let sheet = read_sheet(&path, context)?;
         let terms = sheet.terms_of(&clauses).map_err(Failure::usage)?;
         let mut values = Vec::with_capacity(arguments.indices.len());
         for value in &arguments.indices {
@@ -306,12 +322,13 @@ fn simulate(arguments: Simulate, out: &Output) -> Result<(), Failure> {
             values.push((at, Happening::Published { index: used.index, period, micro }));
         }
         let manifest = clauses::manifest(&clauses)?;
-        return play(&Sheets, &terms, &manifest, sheet.hard_end.at, values, arguments, out);
+        let out = out.at(Some(clauses.periods.offset_minutes));
+        return play(&Sheets, &terms, &manifest, sheet.hard_end.at, values, arguments, &out);
     }
     let publication = read_built(&arguments.folder)?;
     let program = Shared(Arc::new(Module::compile(&publication.code).map_err(bad_code)?));
     let sheet = arguments.sheet.clone().unwrap_or_else(|| arguments.folder.join("sheet.json"));
-    let sheet: Sheet = document::read(&sheet, "sheet", "program new")?;
+    let sheet = read_sheet(&sheet, context)?;
     let code = ProgramCode::Published(publication.id());
     let terms = sheet.terms(&publication.manifest, code).map_err(Failure::usage)?;
     play(&program, &terms, &publication.manifest, sheet.hard_end.at, Vec::new(), arguments, out)
@@ -365,7 +382,7 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
             let text = manifest.clauses.get(usize::from(*clause)).map_or("", |text| out.text(text));
             let text: String = text.chars().take_while(|character| !":：".contains(*character)).take(40).collect();
             rows.push([
-                statement.issued.to_string(),
+                out.time(statement.issued),
                 format!("{clause} {text}"),
                 units::quantity_of(*quantity, *carrier),
                 or_dash(price.map(units::price)),
@@ -377,7 +394,7 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
     let headings = [t!("time"), t!("clause"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
     let mut facts = vec![
         (t!("status"), outcome.ended.map_or_else(|| "-".into(), |status| status_text(out, status))),
-        (t!("time"), outcome.until.to_string()),
+        (t!("time"), out.time(outcome.until)),
         (t!("debt"), outcome.debt.to_string()),
         (t!("fuel"), format!("{} / {}", outcome.most_fuel, wasm::EVENT_FUEL)),
     ];
@@ -389,7 +406,7 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
         facts.push((t!("by"), format!("{}: {money}", party_text(out, Party(number)))));
     }
     for (time, fault) in &outcome.failures {
-        facts.push((t!("failed"), format!("{time}: {fault}")));
+        facts.push((t!("failed"), format!("{}: {fault}", out.time(*time))));
     }
     format!("{}\n{}", out.table(headings, rows), out.facts(facts))
 }
@@ -433,7 +450,7 @@ fn program_text(out: &Output, program: &ProgramView) -> String {
         (t!("sources"), manifest.sources.to_string()),
         (t!("toolchain"), manifest.toolchain.to_string()),
         (t!("publisher"), program.publisher.to_string()),
-        (t!("time"), program.cause.time_ms.to_string()),
+        (t!("time"), out.time(program.cause.time_ms)),
     ]);
     let clauses = manifest.clauses.iter().enumerate();
     let clauses = clauses.map(|(number, clause)| [number.to_string(), out.text(clause).into()]);

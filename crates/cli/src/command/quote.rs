@@ -99,8 +99,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let rows = quotes.iter().map(|quote| {
                     [
                         quote.bidder.to_string(),
-                        quote.status.name().into(),
-                        yes(quote.quote.binding),
+                        out.say(quote.status),
+                        out.say(quote.quote.binding),
                         quote.quote.commitment.to_string(),
                         or_dash(quote.agreement),
                         or_dash(quote.refusal.as_ref().map(|refusal| refusal.code())),
@@ -130,7 +130,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     lots.map(move |(lot, line)| {
                         [
                             short(bidder),
-                            lot.carrier.to_string(),
+                            out.say(lot.carrier),
                             units::quantity(line.quantity, lot.carrier),
                             line.price.to_string(),
                             line.user_meter.to_string(),

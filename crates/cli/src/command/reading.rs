@@ -2,7 +2,8 @@
 
 mod dry_run;
 
-use super::{meter, show_done};
+use super::event::Measured;
+use super::{meter, show_done_of};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -134,6 +135,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let meter = meter.ok_or_else(|| Failure::usage("of which meter are the records?"))?;
             let account = context.account().await?;
             let meter = account.client().meter(context.id(&meter).await?).await?;
+            let measured = Measured::by(meter.meter, meter.carrier);
             let name = file.display().to_string();
             let records = read_records(&meter, &read_file(&file)?).map_err(|failure| failure.within(&name))?;
             if dry_run {
@@ -142,7 +144,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             }
             let runs = records.into_iter().map(|(number, run)| run.map_err(|failure| in_line(failure, number)));
             let runs = runs.collect::<Result<_, _>>().map_err(|failure| failure.within(&name))?;
-            submit(&account, runs, &context).await?;
+            submit(&account, runs, &measured, &context).await?;
         }
         Command::Record { meter, readings, file, unit, zone, meter_key, dry_run, ocmf: None } => {
             let keys = meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?;
@@ -182,10 +184,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 Some(certified) => certified.of(carrier).map_err(Failure::usage)?,
                 None => certified_in(&account, meter, interval).await?,
             };
+            let measured = Measured::by(meter, carrier);
             let done = account.correct_readings(meter, interval, certified, right, &reason).await?;
             let out = context.out;
             let (certified, right) = (out.quantity(certified, carrier), out.quantity(right, carrier));
-            show_done(out, &done, json!({ "meter": meter, "certified": certified, "right": right }));
+            show_done_of(out, &done, json!({ "meter": meter, "certified": certified, "right": right }), &measured);
         }
         Command::List { meter, from, to } => {
             let meter = context.id(&meter).await?;
@@ -273,6 +276,7 @@ fn key_of<'a>(meter: &MeterView, keys: &'a [PrivateKey]) -> Result<Option<&'a Pr
 
 /// Records series of readings, each signed by its meter where it has a key.
 async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], context: &Context) -> Result<(), Failure> {
+    let measured = series.iter().map(|series| (series.meter.meter, series.meter.carrier)).collect();
     let mut runs: Vec<MeterRun> = Vec::new();
     for Series { meter, readings } in series {
         let key = key_of(&meter, keys)?;
@@ -285,7 +289,7 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
             runs.push(run.expect("a chunk is no longer than a run may be"));
         }
     }
-    submit(account, runs, context).await
+    submit(account, runs, &measured, context).await
 }
 
 /// The runs of a file with a device's records, by their lines.
@@ -329,7 +333,7 @@ fn refused_text(certified: u64, refused: usize) -> String {
 }
 
 /// Submits runs in as few transactions as they fit in, and shows what was certified and what was refused.
-async fn submit(account: &Account, runs: Vec<MeterRun>, context: &Context) -> Result<(), Failure> {
+async fn submit(account: &Account, runs: Vec<MeterRun>, measured: &Measured, context: &Context) -> Result<(), Failure> {
     let (mut certified, mut refused) = (0, 0);
     for batch in batches(runs) {
         let done = account.record_readings(batch).await?;
@@ -339,7 +343,7 @@ async fn submit(account: &Account, runs: Vec<MeterRun>, context: &Context) -> Re
                 refused += readings.len();
             }
         }
-        show_done(context.out, &done, json!({}));
+        show_done_of(context.out, &done, json!({}), measured);
     }
     if refused > 0 {
         return Err(Failure::refused("reading/refused", refused_text(certified, refused)));

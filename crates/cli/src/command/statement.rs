@@ -1,17 +1,17 @@
 //! `utilidor statement`: what was delivered, what it cost, and the proof of it.
 
-use super::{bands_text, party_text, permille};
+use super::{Offsets, bands_text, party_text, permille};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::{Output, Word, or_dash, yes};
+use crate::output::{Output, Word, or_dash};
 use crate::{t, units};
 use clap::Subcommand;
 use utilidor_types::agreement::Party;
 use utilidor_types::package::UnitPrice;
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::{AgreementId, Bands, Carrier, Money, Statement, Timestamp};
-use utilidor_view::{StatementFilter, StatementView};
+use utilidor_view::{Kind, StatementFilter, StatementView};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -62,9 +62,14 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 Some(agreement) => client.agreement_statements(agreement).await?,
                 None => client.statements(&StatementFilter { account, from_ms: from, to_ms: to }).await?,
             };
+            let mut offsets = Offsets::default();
+            for of in statements.iter().filter(|of| !context.out.json && of.kind != Kind::Purchase) {
+                offsets.ask(&client, of.statement.agreement).await;
+            }
             context.out.show(&statements, |out| {
                 let rows = statements.iter().map(|record| {
                     let statement = &record.statement;
+                    let out = offsets.at(out, statement.agreement);
                     [
                         statement.agreement.to_string(),
                         statement.number.to_string(),
@@ -117,7 +122,7 @@ pub fn statement_text(out: &Output, record: &StatementView) -> String {
         (t!("paid"), statement.paid.to_string()),
         (t!("unpaid"), statement.unpaid.to_string()),
         (t!("debt"), statement.debt.to_string()),
-        (t!("substituted"), yes(statement.substituted)),
+        (t!("substituted"), out.say(statement.substituted)),
     ]);
     let rows = statement.lines.iter().map(|line| Row::of(out, line, statement).cells(out, line));
     let headings = [t!("line"), t!("carrier"), t!("period"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
@@ -201,13 +206,13 @@ impl Row {
             }
             Line::DefaultForfeit { by: party, amount } => Self::paid(None, None, *amount, vec![by(*party)]),
             Line::Usage { carrier, band, factor_permille, quantity, .. } => {
-                let factor = format!("{} x{}.{:03}", band.name(), factor_permille / 1_000, factor_permille % 1_000);
+                let factor = format!("{} x{}.{:03}", out.say(*band), factor_permille / 1_000, factor_permille % 1_000);
                 let quantity = Some(units::quantity(*quantity, *carrier));
                 Self { quantity, detail: vec![factor], ..Self::default() }
             }
             Line::Energy { carrier, tranche, price, bands, amount, .. } => {
                 let mut detail = vec![tranche_text(out, *tranche)];
-                detail.push(bands_text(bands, *carrier));
+                detail.push(bands_text(out, bands, *carrier));
                 Self::paid(total(bands, *carrier), Some(unit_price_text(price)), *amount, detail)
             }
             Line::Levy { carrier, price, quantity, amount, .. } => {
@@ -248,7 +253,7 @@ impl Row {
                     total(bands, *carrier),
                     Some(unit_price_text(price)),
                     *amount,
-                    vec![bands_text(bands, *carrier)],
+                    vec![bands_text(out, bands, *carrier)],
                 );
                 Self { amount: Some(format!("-{amount}")), ..row }
             }
@@ -271,7 +276,7 @@ impl Row {
         let detail: Vec<String> = self.detail.into_iter().filter(|part| !part.is_empty()).collect();
         [
             out.word(line_word(line)).into(),
-            or_dash(line.carrier()),
+            or_dash(line.carrier().map(|carrier| out.say(carrier))),
             or_dash(line.period().map(|period| out.window(period))),
             or_dash(self.quantity),
             or_dash(self.price),
@@ -370,11 +375,22 @@ mod tests {
     #[test]
     fn a_statement_reads_in_both_languages() {
         for (lang, words) in [
-            (Lang::En, ["a period", "tranche 3", "list price", "demand charge", "value-added tax", "correction"]),
-            (Lang::Zh, ["期间", "预付批次 3", "目录价", "需量电费", "增值税", "更正"]),
+            (
+                Lang::En,
+                [
+                    "a period",
+                    "tranche 3",
+                    "list price",
+                    "demand charge",
+                    "value-added tax",
+                    "correction",
+                    "deep x0.300",
+                ],
+            ),
+            (Lang::Zh, ["期间", "预付批次 3", "目录价", "需量电费", "增值税", "更正", "深谷 x0.300"]),
         ] {
             let text = statement_text(&Output { json: false, lang, offset_minutes: None }, &statement(lines()));
-            for part in words.into_iter().chain(["5.000 kWh", "18.000 kW", "-1.000000", "50.000000", "deep x0.300"]) {
+            for part in words.into_iter().chain(["5.000 kWh", "18.000 kW", "-1.000000", "50.000000"]) {
                 assert!(text.contains(part), "{part} is missing:\n{text}");
             }
         }

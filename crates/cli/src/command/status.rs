@@ -3,7 +3,6 @@
 use super::plain;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::yes;
 use crate::{t, units};
 use clap::Args;
 use serde_json::json;
@@ -49,8 +48,11 @@ pub async fn run(context: Context) -> Result<(), Failure> {
             (t!("version"), status.version.clone()),
         ];
         let Some(summary) = &summary else { return out.facts(facts) };
-        let agreements: Vec<_> =
-            summary.agreements.iter().map(|count| format!("{} {} {}", count.count, count.kind, count.status)).collect();
+        let agreements: Vec<_> = summary
+            .agreements
+            .iter()
+            .map(|of| format!("{} {} {}", of.count, out.say(of.kind), out.say(of.status)))
+            .collect();
         let refused: Vec<_> = summary
             .refused
             .iter()
@@ -68,7 +70,7 @@ pub async fn run(context: Context) -> Result<(), Failure> {
             (t!("circulation"), summary.money.circulating.to_string()),
             (t!("free"), summary.money.free.to_string()),
             (t!("reserved"), summary.money.reserved.to_string()),
-            (t!("conserved"), yes(summary.money.conserved)),
+            (t!("conserved"), out.say(summary.money.conserved)),
         ]);
         out.facts(facts)
     });

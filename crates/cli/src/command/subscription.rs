@@ -274,16 +274,20 @@ fn subscription_text(out: &Output, record: &SubscriptionView) -> String {
         t!("withheld"),
         t!("period"),
     ];
-    let tranches = out.table(headings, record.tranches.iter().map(|tranche| tranche_row(out, tranche)).collect());
+    let tranches = out.section(
+        t!("prepayments"),
+        headings,
+        record.tranches.iter().map(|tranche| tranche_row(out, tranche)).collect(),
+    );
     let notices = record.notices.iter().map(|notice| [out.time(notice.cause.time_ms), event::line(out, &notice.event)]);
-    let notices = out.table([t!("time"), t!("notice")], notices.collect());
-    format!("{}\n{tranches}\n{notices}", agreement_text(out, &record.agreement))
+    let notices = out.section(t!("notices"), [t!("time"), t!("notice")], notices.collect());
+    format!("{}\n{tranches}\n{notices}", agreement_text(out, &record.agreement, None))
 }
 
 fn tranche_row(out: &Output, tranche: &TrancheView) -> [String; 9] {
     let opened = tranche.opened.as_ref();
     [
-        tranche.carrier.to_string(),
+        out.say(tranche.carrier),
         tranche.tranche.to_string(),
         tranche.paid.to_string(),
         or_dash(opened.map(|opened| opened.debt_paid)),

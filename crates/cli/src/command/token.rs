@@ -50,13 +50,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let session = client.session().await?;
             context.out.show(&session, |out| {
                 let SessionView { account, member, roles, sees_everything, categories, ends_ms, .. } = &session;
-                let roles: Vec<_> = roles.iter().map(|role| role.name()).collect();
                 let categories: Vec<_> = categories.iter().map(|category| category.name()).collect();
                 let sees = if *sees_everything { out.word(t!("everything")).into() } else { categories.join(", ") };
                 out.facts(vec![
                     (t!("account"), account.to_string()),
                     (t!("member"), or_dash(*member)),
-                    (t!("roles"), roles.join(", ")),
+                    (t!("roles"), out.say_all(roles.iter())),
                     (t!("sees"), sees),
                     (t!("ends"), out.time(*ends_ms)),
                 ])

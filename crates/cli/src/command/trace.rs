@@ -1,20 +1,24 @@
 //! `utilidor trace`: a trade from offer to payment [M18].
 
 use super::account::{MOVEMENT_HEADINGS, movement_row, short};
-use super::agreement::agreement_text;
-use super::event;
+use super::agreement::{agreement_text, manifest_of};
 use super::meter::segments_text;
 use super::reading::signer;
 use super::statement::statement_text;
+use super::{event, offset_of};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::{Output, Word, or_dash, yes};
-use crate::{t, units};
+use crate::output::{Output, Word, note, or_dash};
+use crate::{say, t, units};
 use clap::Args;
 use std::collections::{BTreeMap, btree_map::Entry};
+use utilidor_sdk::ClientError;
 use utilidor_sdk::http::trace::FullTrace;
-use utilidor_types::{AgreementId, Carrier, Event, MeterAuthority, MeterId};
+use utilidor_types::program::Manifest;
+use utilidor_types::{AgreementId, Carrier, Event, MeterAuthority, MeterId, Program, PurchaseLot};
+use utilidor_view::Problem;
+use utilidor_view::problem::Code;
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -27,34 +31,91 @@ pub struct Arguments {
 /// Does it.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     let client = context.client()?;
-    let trace = client.trace(context.id(&arguments.agreement).await?).await?;
+    let agreement = context.id(&arguments.agreement).await?;
+    let trace = client.trace(agreement).await.map_err(|error| refused(error, agreement))?;
+    let program = &trace.agreement.terms.program;
     // A certificate names its meter, the meter its carrier.
-    let mut meters = BTreeMap::new();
+    let (mut meters, mut covers_meters) = (BTreeMap::new(), true);
     if !context.out.json {
         let read = trace.readings.iter().map(|reading| reading.certificate.meter);
         let segments = trace.events.iter().filter_map(|of| match &of.event {
             Event::Segment(segment) => Some(segment.meter),
             _ => None,
         });
-        for meter in read.chain(segments) {
+        for meter in read.chain(segments).chain(carriers_of(program).into_keys()) {
             if let Entry::Vacant(unknown) = meters.entry(meter) {
-                let found = client.meter(meter).await?;
-                unknown.insert((found.carrier, found.authority));
+                match client.meter(meter).await {
+                    // A token for trade alone, such as a supervisor's, shows the trace without the meters.
+                    Err(ClientError::Problem(problem)) if problem.is(Code::OutOfScope) => covers_meters = false,
+                    Err(error) if error.is_not_found() => {}
+                    found => {
+                        let found = found?;
+                        unknown.insert((found.carrier, found.authority));
+                    }
+                }
             }
         }
+        if !covers_meters {
+            note(&say!(
+                context.out,
+                "the token does not cover meters: certified readings are left out. A supervisor asks for them with a token of \
+                 their own: utilidor oversight request meters --meter METER --reason WHY, then utilidor reading list METER",
+                "令牌不含表计：未列出已认证的读数。监管方可另行申请：utilidor oversight request meters --meter METER \
+                 --reason WHY，再用 utilidor reading list METER 查看"
+            ));
+        }
     }
-    context.out.show(&trace, |out| trace_text(out, &trace, &meters));
+    let manifest = manifest_of(&client, program, &context.out).await;
+    // People read by the tariff's own time.
+    let out = context.out.at(offset_of(&client, program).await);
+    out.show(&trace, |out| trace_text(out, &trace, &meters, manifest.as_ref()));
     Ok(())
 }
 
-fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carrier, MeterAuthority)>) -> String {
-    let carrier = |meter: MeterId| meters.get(&meter).map(|(carrier, _)| *carrier);
+/// What an agreement's own terms say of its meters.
+fn carriers_of(program: &Program) -> BTreeMap<MeterId, Carrier> {
+    match program {
+        Program::Purchase(terms) => {
+            let of =
+                |lot: &PurchaseLot| [lot.metering.delivery, lot.metering.take].map(|meter| Some((meter?, lot.carrier)));
+            terms.lots.iter().flat_map(of).flatten().collect()
+        }
+        Program::Subscription(terms) => {
+            terms.services.iter().filter_map(|service| Some((service.meter?, service.carrier))).collect()
+        }
+        Program::Coded(terms) => terms.meters.iter().map(|meter| (meter.meter, meter.carrier)).collect(),
+    }
+}
+
+/// Why there is no trace, and what a supervisor does about it.
+fn refused(error: ClientError, agreement: AgreementId) -> Failure {
+    let hides = |problem: &Problem| problem.is(Code::OutOfScope) || problem.is(Code::NotFound);
+    let is_hidden = matches!(&error, ClientError::Problem(problem) if hides(problem));
+    let failure = Failure::from(error);
+    if !is_hidden {
+        return failure;
+    }
+    failure.next(format!(
+        "only its parties see an agreement; a supervisor asks first: utilidor oversight request trade --agreement {agreement} \
+         --reason WHY"
+    ))
+}
+
+fn trace_text(
+    out: &Output,
+    trace: &FullTrace,
+    meters: &BTreeMap<MeterId, (Carrier, MeterAuthority)>,
+    manifest: Option<&Manifest>,
+) -> String {
+    let told = carriers_of(&trace.agreement.terms.program);
+    let carrier =
+        |meter: MeterId| meters.get(&meter).map(|(carrier, _)| *carrier).or_else(|| told.get(&meter).copied());
     let mut parts = Vec::new();
     let mut part = |word: Word, text: String| parts.push(format!("== {}\n{text}", out.word(word)));
     if let Some(record) = &trace.offer {
         let rows = record.offer.lots.iter().map(|lot| {
             let quantity = units::quantity(lot.quantity, lot.carrier);
-            [lot.carrier.to_string(), quantity, units::price(lot.asking_price)]
+            [out.say(lot.carrier), quantity, units::price(lot.asking_price)]
         });
         let facts = out.facts(vec![
             (t!("offer"), record.id.to_string()),
@@ -71,8 +132,8 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
                 out.time(quote.cause.time_ms),
                 short(quote.bidder),
                 quote.quote.commitment.to_string(),
-                quote.status.name().into(),
-                yes(quote.quote.binding),
+                out.say(quote.status),
+                out.say(quote.quote.binding),
             ]
         });
         let headings = [t!("time"), t!("bidder"), t!("commitment"), t!("status"), t!("binding")];
@@ -82,7 +143,7 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
             let lines = quote.opening.iter().flat_map(|opening| &opening.lines);
             record.offer.lots.iter().zip(lines).map(|(lot, line)| {
                 let quantity = units::quantity(line.quantity, lot.carrier);
-                [short(quote.bidder), lot.carrier.to_string(), quantity, line.price.to_string()]
+                [short(quote.bidder), out.say(lot.carrier), quantity, line.price.to_string()]
             })
         });
         part(t!("award"), out.table([t!("bidder"), t!("carrier"), t!("quantity"), t!("price")], rows.collect()));
@@ -96,7 +157,7 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
         ]);
         part(t!("package"), facts);
     }
-    part(t!("agreement"), agreement_text(out, &trace.agreement));
+    part(t!("agreement"), agreement_text(out, &trace.agreement, manifest));
     let rows = trace.signatures.iter().map(|signature| {
         [
             out.time(signature.cause.time_ms),
@@ -133,8 +194,10 @@ fn trace_text(out: &Output, trace: &FullTrace, meters: &BTreeMap<MeterId, (Carri
         part(t!("record"), out.table([t!("public"), t!("record")], rows.collect()));
     }
     part(t!("segments"), segments_text(out, &trace.events, carrier));
+    let known = meters.iter().map(|(meter, (carrier, _))| (*meter, *carrier));
+    let measured = told.iter().map(|(meter, carrier)| (*meter, *carrier)).chain(known).collect();
     let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
-    let rows = told.map(|of| [out.time(of.cause.time_ms), event::line(out, &of.event)]);
+    let rows = told.map(|of| [out.time(of.cause.time_ms), event::line_of(out, &of.event, &measured)]);
     part(t!("event"), out.table([t!("time"), t!("event")], rows.collect()));
     let statements: Vec<_> = trace.statements.iter().map(|record| statement_text(out, record)).collect();
     let statements = if statements.is_empty() { out.word(t!("none")).into() } else { statements.join("\n") };

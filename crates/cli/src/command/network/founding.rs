@@ -305,7 +305,7 @@ fn document_text(genesis: &Genesis, context: &Context) -> String {
         let validator = genesis.validators.iter().find(|validator| validator.member == first.member());
         [
             first.account.to_string(),
-            crate::command::member::role_names(first.roles),
+            out.say_all(first.roles.iter()),
             or_dash(validator.map(|validator: &Validator| validator.key)),
             or_dash(validator.and_then(|validator| validator.address.as_ref())),
         ]

@@ -53,9 +53,9 @@ pub async fn foretell(
         let mut last = Reading { time: meter.read_ms, register: meter.register };
         for (line, reading) in readings {
             let outcome = match (&whole, &key) {
-                (Some(refusal), _) => Err(told(refusal)),
+                (Some(refusal), _) => Err(told(refusal, meter.carrier)),
                 (None, Err(failure)) => Err(("usage".into(), failure.sentence().into())),
-                (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| told(&refusal)),
+                (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| told(&refusal, meter.carrier)),
             };
             if outcome.is_ok() {
                 last = *reading;
@@ -91,8 +91,8 @@ fn unread(line: u64, failure: &Failure) -> Foretold {
     Foretold { line, meter: None, time: None, register: None, certified: None, refused }
 }
 
-fn told(refusal: &Refusal) -> (String, String) {
-    (refusal.code().into(), chinese::refusal(refusal, text::lang()))
+fn told(refusal: &Refusal, carrier: Carrier) -> (String, String) {
+    (refusal.code().into(), chinese::refusal_of(refusal, Some(carrier), text::lang()))
 }
 
 /// Why none of a meter's readings would be certified. Where no keys are said, devices bring their own signatures.
