@@ -88,7 +88,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 // The motion's own label is new each time: what is taken is the member.
                 "id/taken" => failure.next(format!(
                     "the account is a member already; it may do other things by: utilidor member roles {member} --roles {}",
-                    role_names(Roles::of(&roles))
+                    roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(",")
                 )),
                 _ => failure,
             })?;
