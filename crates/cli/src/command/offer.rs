@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::output::{or_dash, yes};
+use crate::output::or_dash;
 use crate::{label, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use super::{offer, show_done};
 use crate::context::Context;
 use crate::failure::{Failure, read};
 use crate::ids::Given;
-use crate::output::{or_dash, yes};
+use crate::output::or_dash;
 use crate::{t, units};
 use clap::Subcommand;
 use serde_json::json;
