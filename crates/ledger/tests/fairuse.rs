@@ -176,7 +176,7 @@ fn an_owner_keeps_no_more_agreements_on_written_programs_than_its_limit() {
     let mut world = World::with_limits(Limits { written_agreements: 1, ..Limits::DEFAULT });
     let puppet = Puppet::answering(vec![], vec![]);
     signed(&mut world, &puppet);
-    let kept = |world: &World| world.state.read::<MemberRecord>(&member("station")).unwrap().kept.contracts;
+    let kept = |world: &World| world.state.read::<MemberRecord>(&member("station")).unwrap().kept.written_agreements;
     assert_eq!(kept(&world), 1);
     let terms = terms(&world, puppet.publication().id());
     let digest = terms.digest();
