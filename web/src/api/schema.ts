@@ -2658,11 +2658,6 @@ export interface components {
              * @description Accounts of a member.
              */
             accounts: number;
-            /**
-             * Format: int32
-             * @description Agreements on programs that parties have written, with a member as owner: from the last signature until they leave the state.
-             */
-            contracts: number;
             /** @description Fuel that agreements of a member may use in a day by what is asked of them and what falls due. */
             daily_fuel: components["schemas"]["Fuel"];
             /**
@@ -2710,6 +2705,11 @@ export interface components {
              * @description Subscriptions of a member that have not ended.
              */
             subscriptions: number;
+            /**
+             * Format: int32
+             * @description Agreements on programs that parties have written, with a member as owner: from the last signature until they leave the state.
+             */
+            written_agreements: number;
         };
         /** @description The commitment to an append-only log of operations after a block. */
         Log: {
@@ -4244,7 +4244,6 @@ export interface components {
             refusal: "zero_amount";
         } | {
             account: components["schemas"]["AccountId"];
-            free: components["schemas"]["Money"];
             needed: components["schemas"]["Money"];
             /** @enum {string} */
             refusal: "insufficient_funds";
