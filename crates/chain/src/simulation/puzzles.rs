@@ -252,7 +252,7 @@ fn played<D: EngineDefinition<PublicKey = PublicKey>>(
 ) -> Result<(), String> {
     let (_, link, is_cut) = network;
     let plan = PlanBuilder::new(definition)
-        .timeout(Duration::from_secs(86_400))
+        .timeout(Duration::from_secs(864_000))
         .exit_condition(ProcessedHeightAtLeast::new(blocks))
         .link(link.clone());
     let plan = if *is_cut { plan.crash(Crash::Schedule(cut(link))) } else { plan };
