@@ -125,6 +125,14 @@ impl PriceUnit {
         }
     }
 
+    /// The unit that prices of `carrier` are most often given in.
+    pub const fn of(carrier: Carrier) -> Self {
+        match carrier.base_unit() {
+            BaseUnit::Joule => Self::KilowattHour,
+            BaseUnit::Millilitre => Self::CubicMetre,
+        }
+    }
+
     /// Whether prices of `carrier` can be given per this unit.
     pub const fn fits(self, carrier: Carrier) -> bool {
         matches!(

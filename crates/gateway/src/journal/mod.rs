@@ -309,7 +309,19 @@ impl JournalError {
 pub struct Journal {
     connection: Connection,
     /// Held as long as the journal is open for writing.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
+}
+
+/// A lock that ends with its owner, whoever has inherited the file meanwhile: a process that is just being started has it
+/// until it runs.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It is closed next: that unlocks it too.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Journal {
@@ -331,7 +343,7 @@ impl Journal {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        let mut journal = Self { connection, _lock: Some(lock) };
+        let mut journal = Self { connection, _lock: Some(Lock(lock)) };
         match journal.layout()? {
             0 => {
                 let transaction = journal.connection.transaction()?;

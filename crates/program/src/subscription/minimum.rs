@@ -5,6 +5,7 @@ use super::account::Account;
 use super::bill::Bill;
 use super::frame::Frame;
 use super::head::Head;
+use super::rate::Rates;
 use super::statement;
 use super::usage::Pays;
 use crate::contract::{BAD_STATE, Facts, Fault, OVERFLOW};
@@ -12,7 +13,7 @@ use crate::exact::add;
 use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_types::package::{Charge, ChargeRule, PackageTerms, UnitPrice, local_day};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{Bands, Bounded, Carrier, Money, Timestamp, Window};
+use utilidor_types::{Bands, Bounded, Carrier, Money, Price, PriceUnit, Timestamp, Window};
 
 /// Most minimums of periods with a statement that a subscription remembers: six months' of one, fewer of several.
 pub(super) const MAX_MINIMUMS: usize = 6;
@@ -202,8 +203,11 @@ fn credit(period: Window, amount: Money, head: &Head, facts: &Facts, bill: &Bill
 }
 
 /// The list price of the first service that has one: what went back and could not be given before has no line beside it.
+/// Floor areas alone have no price of a unit.
 fn any_price(head: &Head, facts: &Facts) -> Option<(Carrier, UnitPrice)> {
     let known = facts.tariffs.iter().filter(|(id, _)| head.tariff_ids(Some(id.carrier)).contains(id));
-    let priced = known.filter_map(|(id, option)| Some((id.carrier, super::rate::Rates::of(option)?.unit_price(0))));
-    priced.min_by_key(|(carrier, _)| *carrier as u8)
+    let prices = known.map(|(id, option)| (id.carrier, Rates::of(option).map(|rates| rates.unit_price(0))));
+    let (carrier, price) = prices.min_by_key(|(carrier, price)| (price.is_none(), *carrier as u8))?;
+    let none = UnitPrice { price: Price { money: Money::ZERO, per: PriceUnit::of(carrier) }, discount_permille: 0 };
+    Some((carrier, price.unwrap_or(none)))
 }

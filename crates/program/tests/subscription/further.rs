@@ -6,13 +6,13 @@ use crate::cases::heat;
 use crate::world::*;
 use utilidor_program::{Event, Segment};
 use utilidor_types::action::Prepayment;
-use utilidor_types::agreement::Status;
+use utilidor_types::agreement::{Service, Status};
 use utilidor_types::package::{
     Band, BandStretch, Calendar, Charge, ChargeRule, EVERY_DAY, EVERY_MONTH, Package, Period, TimeOfUse,
 };
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::time::Date;
-use utilidor_types::{Carrier, Money, Party, Price, Quantity, SubscriptionTerms, Tariff, Window};
+use utilidor_types::{Area, Carrier, Money, Party, Price, Quantity, SubscriptionTerms, Tariff, Window};
 
 fn period(period: Period, at_most: &str) -> Prepayment {
     Prepayment::Period { period, at_most: money(at_most) }
@@ -942,4 +942,28 @@ fn a_minimum_of_each_part_of_a_month_is_set_off_by_its_own_version() {
     });
     // 30 for fifteen days, 82 for 100 kWh in sixteen of which 64 is the least, 164.
     assert_eq!((in_time, late), (money("311.88"), money("311.88")));
+}
+
+#[test]
+fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_a_floor_area() {
+    let mut package = package();
+    package.options = some(vec![option(Carrier::Cooling, Tariff::FloorArea(by_area("0.01")))]);
+    let demand = ChargeRule::Demand { carrier: Carrier::Cooling, per_kw: money("40") };
+    let least = ChargeRule::Minimum { per_month: money("500") };
+    package.terms.charges = some(vec![charge("demand", demand), charge("minimum", least)]);
+    let [in_time, late] = [false, true].map(|late| {
+        let mut world = World::new(on(1, 1, 0), &package);
+        world.meter(1, on(1, 1, 0));
+        let area = Area::square_metres(1).unwrap();
+        let service = Service { carrier: Carrier::Cooling, floor_area: area, ..electricity(0, 1) };
+        let a = world.subscribe(vec![service], "10000", "10000").unwrap();
+        world.until(if late { on(2, 3, 0) } else { on(2, 1, 0) });
+        world.read(1, on(1, 31, 23), kwh(0));
+        world.read(1, on(2, 1, 0), kwh(10));
+        world.until(on(3, 1, 0));
+        world.read(1, on(3, 1, 0), kwh(7_000));
+        world.until(on(3, 1, 6));
+        world.agreements[a].charged()
+    });
+    assert_eq!(in_time, late);
 }

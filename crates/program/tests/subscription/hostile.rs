@@ -13,7 +13,7 @@ use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Area, Bands, Carrier, Money, Party, Price, Quantity, Tariff, Text, Timestamp, Window};
 
 /// Every price at its edge.
-fn dear(version: u32, price: Money) -> Package {
+fn dear(version: u32, price: Money, least: Money) -> Package {
     let mut package = package();
     let discounts = PeriodDiscounts { month_permille: 999, quarter_permille: 0, year_permille: 500 };
     let price = Price { money: price, ..Price::micro_per_kwh(0) };
@@ -31,10 +31,11 @@ fn dear(version: u32, price: Money) -> Package {
     ]);
     package.options.as_mut_slice().iter_mut().for_each(|option| option.vat_permille = MAX_VAT_PERMILLE);
     let charge = |rule| Charge { name: Text::new("charge").unwrap(), rule, vat_permille: 1 };
-    let demand = ChargeRule::Demand { carrier: Carrier::Electricity, per_kw: MAX_PRICE };
-    let minimum = ChargeRule::Minimum { per_month: MAX_PRICE };
+    let demand = |carrier| charge(ChargeRule::Demand { carrier, per_kw: price.money });
+    let minimum = charge(ChargeRule::Minimum { per_month: least });
+    let fixed = charge(ChargeRule::Fixed { per_month: Money(1) });
     package.terms.charges =
-        some(vec![charge(ChargeRule::Fixed { per_month: Money(1) }), charge(demand), charge(minimum)]);
+        some(vec![fixed, demand(Carrier::Electricity), demand(Carrier::Cooling), minimum]);
     package.version = version;
     package
 }
@@ -63,7 +64,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     let interval = || (0u64..2_000, 0u64..1_500);
     prop_oneof![
         6 => (0u64..1_000).prop_map(Deed::Wait),
-        6 => (0usize..3, number()).prop_map(|(meter, quantity)| Deed::Read(meter, quantity)),
+        6 => (0usize..4, number()).prop_map(|(meter, quantity)| Deed::Read(meter, quantity)),
         3 => number().prop_map(Deed::Pay),
         2 => (number(), 0u8..3).prop_map(|(amount, period)| Deed::PayHeat(amount, period)),
         2 => (number(), 0u8..3).prop_map(|(amount, period)| Deed::PayArea(amount, period)),
@@ -81,12 +82,12 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-fn services(option: u8, area: u32, meter: u8) -> Vec<Service> {
+/// Electricity and heat beside a floor area, or the floor area alone.
+fn services(has_prices: bool, option: u8, area: u32, meter: u8) -> Vec<Service> {
     let mut power = electricity(option, meter);
     power.low_balance = Quantity(u64::from(area) << 32);
-    let cooling =
-        Service { carrier: Carrier::Cooling, option: 0, floor_area: Area(area), meter: None, ..electricity(0, 9) };
-    vec![power, heating(4), cooling]
+    let cooling = Service { carrier: Carrier::Cooling, option: 0, floor_area: Area(area), ..electricity(0, 5) };
+    if has_prices { vec![power, heating(4), cooling] } else { vec![cooling] }
 }
 
 const PERIODS: [Period; 3] = [Period::Month, Period::Quarter, Period::Year];
@@ -95,8 +96,9 @@ struct Stage {
     world: World,
     /// The largest quantity or amount that is asked for.
     most: u64,
-    registers: [u64; 3],
-    last: [Timestamp; 3],
+    has_prices: bool,
+    registers: [u64; 4],
+    last: [Timestamp; 4],
     began: Timestamp,
 }
 
@@ -107,7 +109,7 @@ impl Stage {
     }
 
     fn play(&mut self, a: usize, deed: &Deed) {
-        let most = self.most;
+        let (most, has_prices) = (self.most, self.has_prices);
         let to_bands = |numbers: [u64; 5]| Bands(numbers.map(|of| Quantity((of >> 12).min(most))));
         let world = &mut self.world;
         match deed.clone() {
@@ -119,7 +121,7 @@ impl Stage {
                 let register = self.registers[meter].saturating_add(quantity.min(passes).min(most));
                 if world.now > self.last[meter] {
                     (self.registers[meter], self.last[meter]) = (register, world.now);
-                    world.read([1, 2, 4][meter], world.now, Quantity(register));
+                    world.read([1, 2, 4, 5][meter], world.now, Quantity(register));
                 }
             }
             Deed::Pay(amount) => {
@@ -134,7 +136,7 @@ impl Stage {
                 drop(world.prepay(a, Carrier::Cooling, Prepayment::Period { period, at_most }));
             }
             Deed::Amend { option, version, area, meter, later } => {
-                let mut terms = world.terms(services(option, area, meter), "1000000000");
+                let mut terms = world.terms(services(has_prices, option, area, meter), "1000000000");
                 terms.version = version;
                 let from = Timestamp(world.now.0.saturating_add(later % (1 << 33)));
                 let from = if later == u64::MAX { utilidor_types::time::MAX_TIMESTAMP } else { from };
@@ -160,15 +162,15 @@ impl Stage {
     }
 }
 
-fn play(packages: [Package; 2], most: u64, area: u32, deeds: &[Deed]) -> World {
+fn play(packages: [Package; 2], most: u64, (has_prices, area): (bool, u32), deeds: &[Deed]) -> World {
     let began = on(1, 1, 0);
     let [first, second] = packages;
     let mut world = World::new(began, &first);
     world.publish(&second);
-    (1..=4).for_each(|meter| world.meter(meter, began));
+    (1..=5).for_each(|meter| world.meter(meter, began));
     world.may_overflow = most == u64::MAX;
-    let a = world.subscribe(services(0, area, 1), "9000000000000", "1000000000").unwrap();
-    let mut stage = Stage { world, most, registers: [0; 3], last: [began; 3], began };
+    let a = world.subscribe(services(has_prices, 0, area, 1), "9000000000000", "1000000000").unwrap();
+    let mut stage = Stage { world, most, has_prices, registers: [0; 4], last: [began; 4], began };
     for deed in deeds {
         stage.play(a, deed);
         if stage.world.overflown {
@@ -182,22 +184,25 @@ fn play(packages: [Package; 2], most: u64, area: u32, deeds: &[Deed]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(6000))]
 
     #[test]
     fn no_number_makes_a_program_stumble(
-        price in 1u64..=MAX_PRICE.0, area in 1u32.., deeds in proptest::collection::vec(deed(), 1..40),
+        price in 1u64..=MAX_PRICE.0, least in 1u64..=MAX_PRICE.0, has_prices: bool, area in 1u32..,
+        deeds in proptest::collection::vec(deed(), 1..40),
     ) {
-        let world = play([dear(1, Money(price)), dear(2, MAX_PRICE)], u64::MAX, area, &deeds);
+        let packages = [dear(1, Money(price), Money(least)), dear(2, MAX_PRICE, MAX_PRICE)];
+        let world = play(packages, u64::MAX, (has_prices, area), &deeds);
         prop_assert!(world.overflown || world.agreements[0].status != Status::Active);
     }
 
     #[test]
     fn what_is_honest_in_its_numbers_always_ends(
-        area in 1u32..1 << 20, deeds in proptest::collection::vec(deed(), 1..60),
+        has_prices: bool, area in 1u32..1 << 20, least in 1u64..=MAX_PRICE.0,
+        deeds in proptest::collection::vec(deed(), 1..60),
     ) {
-        let packages = [dear(1, money("0.8")), dear(2, money("0.9"))];
-        let world = play(packages, 1 << 40, area, &deeds);
+        let packages = [dear(1, money("0.8"), Money(least)), dear(2, money("0.9"), Money(least / 2 + 1))];
+        let world = play(packages, 1 << 40, (has_prices, area), &deeds);
         prop_assert!(world.agreements[0].status != Status::Active);
     }
 }
