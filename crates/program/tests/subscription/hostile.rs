@@ -34,8 +34,7 @@ fn dear(version: u32, price: Money, least: Money) -> Package {
     let demand = |carrier| charge(ChargeRule::Demand { carrier, per_kw: price.money });
     let minimum = charge(ChargeRule::Minimum { per_month: least });
     let fixed = charge(ChargeRule::Fixed { per_month: Money(1) });
-    package.terms.charges =
-        some(vec![fixed, demand(Carrier::Electricity), demand(Carrier::Cooling), minimum]);
+    package.terms.charges = some(vec![fixed, demand(Carrier::Electricity), demand(Carrier::Cooling), minimum]);
     package.version = version;
     package
 }
