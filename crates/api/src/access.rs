@@ -44,6 +44,11 @@ impl Names {
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        for name in [header::HOST, header::ORIGIN] {
+            if headers.get_all(&name).iter().nth(1).is_some() {
+                return Err(Problem::new(Code::UnknownHost, format!("the request has more than one header {name:?}")));
+            }
+        }
         let named = match uri.authority() {
             Some(authority) => Some(authority.clone()),
             None => headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok()),
@@ -156,6 +161,18 @@ mod tests {
             ("", "127.0.0.1"),
         ] {
             assert!(!are_of(host, local), "{host:?} at {local}");
+        }
+    }
+
+    #[test]
+    fn who_names_two_hosts_or_two_origins_is_told_so() {
+        for name in [header::HOST, header::ORIGIN] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "localhost".parse().unwrap());
+            headers.insert(header::ORIGIN, "http://localhost".parse().unwrap());
+            headers.append(name, "http://evil.example".parse().unwrap());
+            let refused = Names::default().check(&Uri::from_static("/"), &headers).unwrap_err();
+            assert_eq!(refused.0.code, "request/unknown-host");
         }
     }
 

@@ -184,8 +184,10 @@ impl Admission {
     pub fn make(&self, account: AccountId, wish: TokenWish) -> Result<(String, Admitted), Problem> {
         let malformed = |what: String| Err(Problem::new(Code::Malformed, what));
         let TokenWish { name, categories, this_account_only, ends_ms } = wish;
-        if name.trim().is_empty() || name.len() > MAX_NAME_BYTES {
-            return malformed(format!("a token's name has 1 to {MAX_NAME_BYTES} bytes"));
+        if !crate::words::are_readable(&name) || name.len() > MAX_NAME_BYTES {
+            return malformed(format!(
+                "a token's name is words that can be read, on one line of 1 to {MAX_NAME_BYTES} bytes"
+            ));
         }
         if categories.is_empty() {
             return malformed("a token is for at least one category".into());

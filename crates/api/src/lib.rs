@@ -49,6 +49,7 @@ mod statement;
 mod table;
 mod transaction;
 mod web;
+mod words;
 
 pub use indexer::{IndexerFailed, catch_up};
 pub use server::ConnectionLimits;

@@ -213,8 +213,8 @@ async fn oversee(State(app): State<App>, Json(wish): Json<OversightWish>) -> Res
     if !wish.holds(app.chain.genesis().chain()) {
         return Err(Problem::new(Code::BadSignIn, "the signature is not the signer's"));
     }
-    if wish.reason.trim().is_empty() {
-        return Err(Problem::new(Code::Malformed, "a supervisor says why"));
+    if !crate::words::are_readable(&wish.reason) {
+        return Err(Problem::new(Code::Malformed, "a supervisor says why, in words that can be read, on one line"));
     }
     let account = AccountId::of(&wish.signer);
     let viewer = Viewer::Holder { account, scope: Scope::whole() };

@@ -1,6 +1,7 @@
 //! Who asks, as far as the network tells, and the share of what is scarce that one peer may hold.
 //!
 //! *peer* an IPv4 address, or the half of an IPv6 address that a site is given: whoever has that has all addresses in it.
+//! A machine has all its loopback addresses.
 //! *place* one of a bounded number of things that can be held at a time; given back when it is dropped.
 
 use axum::extract::FromRequestParts;
@@ -18,6 +19,7 @@ impl Peer {
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into()),
+            IpAddr::V4(address) if address.is_loopback() => Ipv4Addr::LOCALHOST.into(),
             address => address,
         })
     }
@@ -138,5 +140,7 @@ mod tests {
         assert_eq!(peer("2001:db8::1"), peer("2001:db8::ffff:1"));
         assert_ne!(peer("2001:db8:0:1::1"), peer("2001:db8:0:2::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_eq!(peer("127.9.8.7"), peer("127.0.0.1"));
+        assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
     }
 }
