@@ -4,7 +4,9 @@ use crate::extract::{AsksAccounts, AsksReadings, AsksTotals, Listed, Path, Query
 use crate::problem::{Problem, Problems};
 use crate::state::App;
 use axum::extract::State;
-use utilidor_types::AccountId;
+use utilidor_ledger::record::{AccountRecord, Record as _};
+use utilidor_types::cell::from_cells;
+use utilidor_types::{AccountId, CELL_BYTES, Key, decode, encode};
 use utilidor_view::{AccountView, EventFilter, EventView, MemberView, MovementView, Page, PageQuery};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,7 +45,22 @@ async fn list_accounts(
     AsksAccounts(viewer): AsksAccounts,
     Listed(paging): Listed,
 ) -> Result<axum::Json<Page<AccountView>>, Problem> {
-    Ok(axum::Json(app.ask(viewer, move |questions| questions.accounts(paging)).await?))
+    let mut page = app.ask(viewer, move |questions| questions.accounts(paging)).await?;
+    by_the_state(&app, &mut page.items).await?;
+    Ok(axum::Json(page))
+}
+
+/// Takes balances and nonces from the state after the last final block: people act on them, and the index is a copy that a bad
+/// disk can falsify unseen.
+async fn by_the_state(app: &App, accounts: &mut [AccountView]) -> Result<(), Problem> {
+    let keys = accounts.iter().map(|of| Key::of(AccountRecord::TABLE, &encode(&of.account))).collect();
+    for (view, cell) in accounts.iter_mut().zip(app.chain.state(keys).await?) {
+        let bytes = cell.as_ref().and_then(|cell| from_cells([cell]));
+        let bytes = bytes.ok_or_else(|| Problem::not_found(format!("account {} in the state", view.account)))?;
+        let record: AccountRecord = decode(&bytes, CELL_BYTES).map_err(|error| Problem::internal(&error))?;
+        (view.free, view.reserved, view.nonce) = (record.free, record.reserved, record.nonce);
+    }
+    Ok(())
 }
 
 /// An account with its balance.
@@ -59,7 +76,9 @@ async fn get_account(
     Path(account): Path<AccountId>,
 ) -> Result<axum::Json<AccountView>, Problem> {
     let row = app.ask(viewer, move |questions| questions.account(account)).await?;
-    row.map(axum::Json).ok_or_else(|| Problem::not_found(format!("account {account}")))
+    let mut row = row.ok_or_else(|| Problem::not_found(format!("account {account}")))?;
+    by_the_state(&app, std::slice::from_mut(&mut row)).await?;
+    Ok(axum::Json(row))
 }
 
 /// Movements of an account's money.

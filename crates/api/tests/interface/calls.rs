@@ -245,6 +245,27 @@ async fn after_a_clean_stop_the_index_file_alone_holds_all_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_balance_that_a_bad_disk_has_changed_in_the_index_is_told_to_nobody() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    let path = format!("/v1/accounts/{}", account("alice"));
+    let right = world.get_as("alice", &path).await;
+    assert_eq!(right.0, 200);
+    world.stop().await;
+    let index = rusqlite::Connection::open(world.dir.path().join("index.sqlite")).unwrap();
+    let changed = index.execute("UPDATE accounts SET free = free + 4096, nonce = nonce + 1", []).unwrap();
+    assert!(changed > 1);
+    drop(index);
+
+    world.run().await;
+
+    assert_eq!(world.get_as("alice", &path).await, right);
+    let own = world.get_as("alice", "/v1/accounts").await.1;
+    assert!(own["items"].as_array().unwrap().contains(&right.1), "{own}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_is_found_by_its_beginning() {
     let mut world = World::start(ChainKind::Development).await;
     world.settle_in().await;

@@ -159,7 +159,8 @@ impl World {
         world
     }
 
-    async fn run(&mut self) {
+    /// Starts node and interface, the first time or again.
+    pub async fn run(&mut self) {
         let config = Config::alone(self.dir.path().join("chain"), self.genesis.clone(), secret("validator"));
         let node = tokio::task::spawn_blocking(move || utilidor_chain::start(config).unwrap()).await.unwrap();
         let index = Index::open(self.dir.path().join("index.sqlite"), &self.genesis).unwrap();
