@@ -80,6 +80,15 @@ pub(crate) struct Admission {
 }
 
 /// The hash that a token is kept by.
+/// Reads the tokens of programs; none where there is no file.
+pub(crate) fn read_file(file: &Path) -> io::Result<Vec<TokenView>> {
+    match fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
 fn hash_of(token: &str) -> Digest {
     tagged_hash("utilidor/token", &[token.as_bytes()])
 }
@@ -93,12 +102,7 @@ fn random() -> io::Result<[u8; 32]> {
 impl Admission {
     /// Reads the tokens of programs from `file`, if it is there.
     pub fn open(chain: ChainId, file: &Path) -> io::Result<Self> {
-        let programs: Vec<TokenView> = match fs::read(file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let programs = programs.into_iter().map(|token| (token.id, token)).collect();
+        let programs = read_file(file)?.into_iter().map(|token| (token.id, token)).collect();
         let state = Mutex::new(State { programs, ..State::default() });
         Ok(Self { secret: random()?, chain, state, file: Mutex::new(file.into()) })
     }

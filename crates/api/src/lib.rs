@@ -55,8 +55,8 @@ pub use indexer::{IndexerFailed, catch_up};
 pub use server::ConnectionLimits;
 
 use crate::problem::{Code, Problem};
-pub use crate::state::ClientLimits;
 use crate::state::{App, MAX_ADVANCE_TIME, MAX_ANSWER_TIME, MAX_BODY_BYTES};
+pub use crate::state::{ClientLimits, check_kept};
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::{Json, Router, routing::get};

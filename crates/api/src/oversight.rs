@@ -86,8 +86,8 @@ fn write_synced(file: &mut File, line: &[u8]) -> io::Result<()> {
 }
 
 impl Log {
-    /// Opens the log of a chain, or begins one. A log whose entries do not follow each other is not opened.
-    pub fn open(chain: ChainId, path: &Path) -> io::Result<Self> {
+    /// Reads the log of a chain; gives how many bytes of it are whole lines. Fails if entries do not follow each other.
+    fn read_file(chain: ChainId, path: &Path) -> io::Result<(Vec<Entry>, usize)> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -105,6 +105,17 @@ impl Log {
             }
             entries.push(entry);
         }
+        Ok((entries, whole))
+    }
+
+    /// Whether a log can be opened.
+    pub fn check(chain: ChainId, path: &Path) -> io::Result<()> {
+        Self::read_file(chain, path).map(|_| ())
+    }
+
+    /// Opens the log of a chain, or begins one. A log whose entries do not follow each other is not opened.
+    pub fn open(chain: ChainId, path: &Path) -> io::Result<Self> {
+        let (entries, whole) = Self::read_file(chain, path)?;
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let length = whole as u64;
         file.set_len(length)?;

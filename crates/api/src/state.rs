@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utilidor_chain::Handle;
 use utilidor_index::{Interest, Questions, ReadError, Reader};
+use utilidor_types::ChainId;
 use utilidor_types::session::Category;
 use utilidor_view::Viewer;
 use utilidor_view::limits::MAX_SUBMISSION_BYTES;
@@ -56,6 +57,14 @@ impl Default for ClientLimits {
             tables: (2, 1),
         }
     }
+}
+
+/// Whether what stands beside a stopped node's index can be read: tokens of programs, and the log of oversight. Nothing is
+/// changed; what is missing is none.
+pub fn check_kept(chain: ChainId, index: &Path) -> [(&'static str, std::io::Result<()>); 2] {
+    let beside = |name| index.with_file_name(name);
+    let tokens = crate::admission::read_file(&beside(TOKENS_FILE)).map(|_| ());
+    [(TOKENS_FILE, tokens), (LOG_FILE, Log::check(chain, &beside(LOG_FILE)))]
 }
 
 /// Shared by all handlers; cheap to clone.

@@ -232,6 +232,28 @@ fn a_damaged_read_model_is_found_removed_on_request_and_built_again() {
 }
 
 #[test]
+fn damaged_tokens_and_a_damaged_log_of_oversight_are_found_and_a_lost_genesis_document_is_pointed_to() {
+    let (desk, _) = played();
+    for (name, text) in [("tokens.json", "[{"), ("oversight.jsonl", "{}\n")] {
+        let path = desk.path().join("town").join(name);
+        fs::write(&path, text).unwrap();
+        let report = scrubbed(&desk, "");
+        assert_eq!(part(&report, name).0, "damaged");
+        assert_eq!(part(&report, "blocks and state").0, "good");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "it is the operator's to put aside");
+        fs::remove_file(path).unwrap();
+    }
+    desk.run("node scrub --data town").ok();
+
+    let document = desk.path().join("town/genesis.json");
+    fs::remove_file(&document).unwrap();
+    let error = desk.run("node scrub --data town").failed(1);
+    assert!(error.contains("cp town/chain/genesis.json town/genesis.json"), "{error}");
+    fs::copy(desk.path().join("town/chain/genesis.json"), &document).unwrap();
+    desk.run("node scrub --data town").ok();
+}
+
+#[test]
 fn a_folder_of_another_release_is_refused_with_the_way_on() {
     let (desk, _) = played();
     let same = desk.json("node upgrade --data town");

@@ -270,9 +270,12 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
             "node/unknown",
             format!("{} holds no chain: there is no genesis.json", data.display()),
         )
-        .next(match data.join(CARD_FILE).exists() {
-            true => install(data),
-            false => format!("begin one: utilidor node init --data {}", data.display()),
+        .next(match (data.join("chain/genesis.json").exists(), data.join(CARD_FILE).exists()) {
+            (true, _) => {
+                format!("the chain has its own copy: cp {0}/chain/genesis.json {0}/genesis.json", data.display())
+            }
+            (false, true) => install(data),
+            (false, false) => format!("begin one: utilidor node init --data {}", data.display()),
         }));
     }
     document::read(&path, "genesis document", "node init --help")

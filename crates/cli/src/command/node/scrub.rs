@@ -5,6 +5,7 @@
 //! blocks      where all files are whole: each block from the first on, its link to the one before, what it did; the signatures
 //!             on the last; the state's root against that; a second read model is folded from them
 //! read model  SQLite's own check, then row by row against the second one
+//! the rest    read tokens and the log of oversight, as the node reads them
 //! ```
 //!
 //! It can be stopped at any moment. What it has found good is remembered in `scrub.json`, and the blocks that it has folded in
@@ -107,6 +108,7 @@ pub async fn run(Arguments { data, repair }: Arguments, context: Context) -> Res
     };
     judged.extend(blocks);
     judged.push(read_model(&data, folded.as_deref(), &advice));
+    judged.extend(kept(&data, &genesis));
     forget(&data);
     finish(&data, &judged, repair, &advice, &context)
 }
@@ -366,6 +368,19 @@ fn read_model(data: &Path, again: Option<&Path>, advice: &Advice) -> Judged {
         Ok(_) => Judged::good(WHAT),
         Err(error) => damaged(crate::failure::causes(&error)),
     }
+}
+
+/// What stands beside the read model, and follows from no block.
+fn kept(data: &Path, genesis: &Genesis) -> impl Iterator<Item = Judged> {
+    let all = utilidor_api::check_kept(genesis.chain(), &data.join("index.sqlite"));
+    all.into_iter().map(|(what, read)| match read {
+        Ok(()) => Judged::good(what),
+        Err(error) => {
+            let next = "take the file from a copy of this folder; or put it aside and start the node: programs then need new read \
+                        tokens, and the log of oversight begins anew, which members see";
+            Judged::other(what, Verdict::Damaged, error.to_string(), next)
+        }
+    })
 }
 
 /// Says what was found, mends what may be mended, and fails if something is damaged still.
