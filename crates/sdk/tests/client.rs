@@ -70,6 +70,14 @@ async fn a_list_whose_page_follows_itself_is_not_read_for_ever() {
 }
 
 #[tokio::test]
+async fn a_client_is_not_sent_to_another_server() {
+    let elsewhere = get(|| async { axum::Json(status()) });
+    let sent = get(|| async { axum::response::Redirect::temporary("/elsewhere") });
+    let client = serve(Router::new().route("/v1/status", sent).route("/elsewhere", elsewhere)).await;
+    client.status().await.unwrap_err();
+}
+
+#[tokio::test]
 async fn a_read_is_repeated_after_a_passing_failure() {
     let asked = Arc::new(AtomicU32::new(0));
     let count = asked.clone();

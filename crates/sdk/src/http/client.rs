@@ -182,6 +182,8 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
+            // No node sends its clients elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("utilidor-sdk/", env!("CARGO_PKG_VERSION")))
             .build()
             .expect("a client without TLS needs nothing from the machine");
