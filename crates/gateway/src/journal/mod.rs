@@ -16,19 +16,21 @@
 //! | `batches` | what is sent, and what became of it |
 //! | `meters` | what is known of meters besides their readings, and what an operator should see |
 //! | `questions` | where readings stand |
+//! | `lock` | that one process writes |
 //!
 //! SQLite, write-ahead log, `synchronous=FULL`: what a call of this file has returned from is on the disk. One process
 //! holds a journal for writing; others can look into it meanwhile.
 
 mod batches;
 mod clock;
+mod lock;
 mod meters;
 mod questions;
 
 pub use meters::{Known, PartReading};
 
+use self::lock::Lock;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utilidor_types::MeterId;
@@ -312,38 +314,15 @@ pub struct Journal {
     _lock: Option<Lock>,
 }
 
-/// A lock that ends with its owner, whoever has inherited the file meanwhile: a process that is just being started has it
-/// until it runs.
-#[derive(Debug)]
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // It is closed next: that unlocks it too.
-        let _ = self.0.unlock();
-    }
-}
-
 impl Journal {
     /// Opens a journal for writing, or makes it. Refused while another process has it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let failed = |source| JournalError::Open { path: path.into(), source };
-        let lock = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(path.with_added_extension("lock"))
-            .map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(JournalError::Held { path: path.into() }),
-            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let lock = Lock::take(path)?;
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        let mut journal = Self { connection, _lock: Some(Lock(lock)) };
+        let mut journal = Self { connection, _lock: Some(lock) };
         match journal.layout()? {
             0 => {
                 let transaction = journal.connection.transaction()?;
