@@ -79,7 +79,6 @@ pub(crate) struct Admission {
     file: Mutex<PathBuf>,
 }
 
-/// The hash that a token is kept by.
 /// Reads the tokens of programs; none where there is no file.
 pub(crate) fn read_file(file: &Path) -> io::Result<Vec<TokenView>> {
     match fs::read(file) {
@@ -89,6 +88,7 @@ pub(crate) fn read_file(file: &Path) -> io::Result<Vec<TokenView>> {
     }
 }
 
+/// The hash that a token is kept by.
 fn hash_of(token: &str) -> Digest {
     tagged_hash("utilidor/token", &[token.as_bytes()])
 }

@@ -31,10 +31,11 @@ fn dear(version: u32, price: Money, least: Money) -> Package {
     ]);
     package.options.as_mut_slice().iter_mut().for_each(|option| option.vat_permille = MAX_VAT_PERMILLE);
     let charge = |rule| Charge { name: Text::new("charge").unwrap(), rule, vat_permille: 1 };
-    let demand = |carrier| charge(ChargeRule::Demand { carrier, per_kw: price.money });
+    let demand = |carrier, per_kw| charge(ChargeRule::Demand { carrier, per_kw });
     let minimum = charge(ChargeRule::Minimum { per_month: least });
     let fixed = charge(ChargeRule::Fixed { per_month: Money(1) });
-    package.terms.charges = some(vec![fixed, demand(Carrier::Electricity), demand(Carrier::Cooling), minimum]);
+    let demands = [demand(Carrier::Electricity, MAX_PRICE), demand(Carrier::Cooling, price.money)];
+    package.terms.charges = some([fixed].into_iter().chain(demands).chain([minimum]).collect());
     package.version = version;
     package
 }
