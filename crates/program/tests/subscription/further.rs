@@ -897,14 +897,12 @@ fn minimums_come_to_the_same_in_time_and_late() {
     }
 }
 
-#[test]
-fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_its_month() {
-    let mut charges = demand("40");
-    charges.push(charge("minimum", ChargeRule::Minimum { per_month: money("500") }));
+/// What January and February come to where an hour of 10 kW at the end of January is read in time, and where it is read late.
+fn demand_in_time_and_late(package: &Package, service: &Service) -> (Money, Money) {
     let [in_time, late] = [false, true].map(|late| {
-        let mut world = World::new(on(1, 1, 0), &taxed(charges.clone()));
+        let mut world = World::new(on(1, 1, 0), package);
         world.meter(1, on(1, 1, 0));
-        let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+        let a = world.subscribe(vec![service.clone()], "10000", "10000").unwrap();
         world.until(on(2, 1, 0));
         world.read(1, on(1, 31, 22), kwh(0));
         world.until(if late { on(2, 3, 0) } else { on(2, 1, 1) });
@@ -915,8 +913,29 @@ fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_its_month() {
         world.until(on(3, 1, 6));
         world.agreements[a].charged()
     });
+    (in_time, late)
+}
+
+#[test]
+fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_its_month() {
+    let mut charges = demand("40");
+    charges.push(charge("minimum", ChargeRule::Minimum { per_month: money("500") }));
+    let charged = demand_in_time_and_late(&taxed(charges), &electricity(0, 1));
     // 500 for January, which 10 kWh and 10 kW do not reach, and 990 kWh.
-    assert_eq!((in_time, late), (money("1482.334"), money("1482.334")));
+    assert_eq!(charged, (money("1482.334"), money("1482.334")));
+}
+
+#[test]
+fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_a_floor_area() {
+    let mut package = package();
+    package.options = some(vec![option(Carrier::Cooling, Tariff::FloorArea(by_area("0.01")))]);
+    let demand = ChargeRule::Demand { carrier: Carrier::Cooling, per_kw: money("40") };
+    let least = ChargeRule::Minimum { per_month: money("500") };
+    package.terms.charges = some(vec![charge("demand", demand), charge("minimum", least)]);
+    let area = Area::square_metres(1).unwrap();
+    let service = Service { carrier: Carrier::Cooling, floor_area: area, ..electricity(0, 1) };
+    let (in_time, late) = demand_in_time_and_late(&package, &service);
+    assert_eq!(in_time, late);
 }
 
 #[test]
@@ -942,28 +961,4 @@ fn a_minimum_of_each_part_of_a_month_is_set_off_by_its_own_version() {
     });
     // 30 for fifteen days, 82 for 100 kWh in sixteen of which 64 is the least, 164.
     assert_eq!((in_time, late), (money("311.88"), money("311.88")));
-}
-
-#[test]
-fn a_demand_that_shows_late_is_set_off_against_the_minimum_of_a_floor_area() {
-    let mut package = package();
-    package.options = some(vec![option(Carrier::Cooling, Tariff::FloorArea(by_area("0.01")))]);
-    let demand = ChargeRule::Demand { carrier: Carrier::Cooling, per_kw: money("40") };
-    let least = ChargeRule::Minimum { per_month: money("500") };
-    package.terms.charges = some(vec![charge("demand", demand), charge("minimum", least)]);
-    let [in_time, late] = [false, true].map(|late| {
-        let mut world = World::new(on(1, 1, 0), &package);
-        world.meter(1, on(1, 1, 0));
-        let area = Area::square_metres(1).unwrap();
-        let service = Service { carrier: Carrier::Cooling, floor_area: area, ..electricity(0, 1) };
-        let a = world.subscribe(vec![service], "10000", "10000").unwrap();
-        world.until(if late { on(2, 3, 0) } else { on(2, 1, 0) });
-        world.read(1, on(1, 31, 23), kwh(0));
-        world.read(1, on(2, 1, 0), kwh(10));
-        world.until(on(3, 1, 0));
-        world.read(1, on(3, 1, 0), kwh(7_000));
-        world.until(on(3, 1, 6));
-        world.agreements[a].charged()
-    });
-    assert_eq!(in_time, late);
 }
