@@ -10,7 +10,7 @@
 //! | `context` | what every rule works with: the state, the time, who asks |
 //! | `ahead` | what a block will read, asked for in few passes |
 //! | [`work`] | what it costs, and how much a block may |
-//! | [`store`], [`record`], [`meter_record`] | reading and writing records in cells; what a refused transaction leaves behind (nothing) |
+//! | [`store`], [`record`], [`meter_record`], `compact` | reading and writing records in cells; what a refused transaction leaves behind (nothing) |
 //! | `council` | what the members decide together by vote, and who the validators of an epoch are |
 //! | `member`, `quota`, `money`, `capacity` | who may act and keep how much, how money moves, what an owner can have sold |
 //! | `offer`, `quote`, `award` | the trade up to the contract |
@@ -33,6 +33,7 @@ mod amendment;
 mod award;
 mod binding;
 mod capacity;
+mod compact;
 mod context;
 mod correction;
 pub mod council;

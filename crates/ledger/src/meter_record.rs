@@ -73,12 +73,15 @@ pub struct MeterBindings {
     /// The last mark: where the open segment begins.
     pub base: Timestamp,
     /// The cumulative registers at that time.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub registers: Bands,
     /// How often programs have been told that the meter is where it is already.
     pub told_at_base: u8,
     /// Since when no supply has been open, as far as its segments are worked out.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub unsupplied_since: Timestamp,
     /// What has been on nobody's bill since then.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub unsupplied: Quantity,
     /// The bindings, in the order in which they were signed.
     pub bindings: Bounded<MeterBinding, MAX_METER_AGREEMENTS>,
@@ -119,10 +122,12 @@ pub enum Summed {
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Filling {
     /// Up to this volume.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub volume: Quantity,
     /// What it took, in order of time.
     pub takes: Bounded<Take, MAX_TAKES>,
     /// What passed in its window and was left for the supply, or for nobody.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub left_over: Quantity,
     /// Whether it was ended without being settled: it goes when the meter has passed its window.
     pub ended: bool,
@@ -132,10 +137,13 @@ pub struct Filling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Settled {
     /// What it took and keeps.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub kept: Quantity,
     /// What passed in its window and was the supply's, or nobody's, in the end.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub left: Quantity,
     /// What it has counted and has not passed the meter.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub missing: Quantity,
 }
 
@@ -147,6 +155,7 @@ pub struct Take {
     /// When it flowed.
     pub interval: Window,
     /// How much, by band.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub bands: Bands,
     /// Whether it ends with a mark of the supply itself: what follows is of another period.
     pub closed: bool,
@@ -164,8 +173,10 @@ pub struct Supply {
     /// The quantity since the last segment that its program waits for.
     pub level: Option<Quantity>,
     /// What has passed in its time, as far as it is worked out: corrections cannot take back more.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub passed: Quantity,
     /// What of it was left for the supply: corrections cannot have it credit more.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub charged: Quantity,
 }
 
@@ -181,8 +192,10 @@ pub struct PastSupply {
     /// Offset from UTC of that calendar, in minutes.
     pub offset_minutes: i16,
     /// What has passed in its time.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub passed: Quantity,
     /// What of it was left for the supply.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub charged: Quantity,
 }
 
@@ -220,6 +233,39 @@ mod tests {
             offset_minutes: 840,
         };
         assert_eq!(cells_for(encode(&state).len()), 1);
+    }
+
+    #[test]
+    fn a_meter_that_serves_one_purchase_or_one_supply_fits_one_cell() {
+        // What passes is less than a quarter of a million kWh in one band.
+        let passed = Quantity(900_000_000_000);
+        let bands = Bands([passed, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO]);
+        let window = Window { from: NO_MARK, to: NO_MARK };
+        let take = Take { supply: None, interval: window, bands, closed: false };
+        let takes = vec![take].try_into().unwrap();
+        let fill = Summed::Fill(Filling { volume: passed, takes, left_over: passed, ended: false });
+        let supply = Supply {
+            tariff: None,
+            offset_minutes: 840,
+            mark: Some(NO_MARK),
+            level: Some(passed),
+            passed,
+            charged: passed,
+        };
+        for sum in [fill, Summed::Rest(supply)] {
+            let binding = MeterBinding { agreement: AgreementId([1; 16]), number: 1, window, sum };
+            let bindings = MeterBindings {
+                base: NO_MARK,
+                registers: bands,
+                told_at_base: 1,
+                unsupplied_since: NO_MARK,
+                unsupplied: Quantity::ZERO,
+                bindings: vec![binding].try_into().unwrap(),
+                past: Bounded::empty(),
+                settled: Bounded::empty(),
+            };
+            assert_eq!(cells_for(encode(&bindings).len()), 1, "{bindings:?}");
+        }
     }
 
     #[test]

@@ -283,6 +283,7 @@ pub struct Pot {
     /// What for.
     pub purpose: Purpose,
     /// How much, never nothing.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub money: Money,
 }
 
@@ -294,8 +295,10 @@ pub struct Drawn {
     /// Whether it was reserved.
     pub reserved: bool,
     /// When its present period began.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub since: Timestamp,
     /// How much in it.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub money: Money,
 }
 
@@ -309,6 +312,7 @@ pub struct Bound {
     /// Whether it fills a volume; else it is a supply, or absorbs.
     pub fills: bool,
     /// When it ends; it goes from here when that time has come.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub until: Timestamp,
 }
 
@@ -328,18 +332,23 @@ pub struct AgreementState {
     /// What allowances have given, and pots of programs whose grants bound what they can reserve.
     pub drawn: Bounded<Drawn, { 2 * MAX_PARTIES }>,
     /// What the user owes the owner.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub debt: Money,
     /// Statements so far.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub statements: u32,
     /// Digest of what stood after the last statement, or after signing ([`utilidor_program::Standing`]).
     pub digest: Digest,
     /// When its program wants to act.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub scheduled: Option<Timestamp>,
     /// When it is called: the one time that counts.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub called: Option<Timestamp>,
     /// Where it stands in the due calendar.
     pub due: Option<DuePlace>,
     /// Its hard end; of what is over: until when it is kept.
+    #[borsh(serialize_with = "crate::compact::write", deserialize_with = "crate::compact::read")]
     pub ends: Timestamp,
     /// How often in a row its program has failed.
     pub failures: u8,
@@ -539,4 +548,32 @@ pub const DUE_PAGE_ITEMS: usize = 7;
 pub struct DuePage {
     /// Items in the order they were scheduled; what was taken out is epoch 0, which stands in no calendar.
     pub items: Bounded<DueItem, DUE_PAGE_ITEMS>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utilidor_types::cell::cells_for;
+    use utilidor_types::encode;
+
+    /// 2100-01-01, and ten million: what is later or more takes a second cell.
+    const LATE: Timestamp = Timestamp(4_102_444_800_000);
+    const MUCH: Money = Money(10_000_000_000_000);
+
+    #[test]
+    fn what_changes_about_a_purchase_fits_one_cell() {
+        let pot = |party| Pot { party, purpose: Purpose::Deposit, money: MUCH };
+        let bound = Bound { number: 0, meter: MeterId([1; 16]), fills: true, until: LATE };
+        let state = AgreementState {
+            pots: vec![pot(Party::OWNER), pot(Party::USER)].try_into().unwrap(),
+            digest: Digest([1; 32]),
+            scheduled: Some(LATE),
+            called: Some(LATE),
+            due: Some(DuePlace { second: u32::MAX, number: u32::MAX }),
+            ends: LATE,
+            bindings: vec![bound].try_into().unwrap(),
+            ..AgreementState::proposed(3)
+        };
+        assert_eq!(cells_for(encode(&state).len()), 1);
+    }
 }
