@@ -305,6 +305,8 @@ struct Maker {
     genesis: Genesis,
     chain: ChainId,
     operator: Actor,
+    /// The other members of the council.
+    council: Vec<Actor>,
     validators: Vec<[u8; 32]>,
     phases: Vec<Phase>,
     beside: Spool,
@@ -318,9 +320,12 @@ impl Maker {
         let secret = |label: &str| tagged_hash("utilidor/bench key", &[seed.as_bytes(), b"/", label.as_bytes()]).0;
         let mut members = vec![GenesisMember { account: operator.account, roles }];
         let mut validators = vec![secret("validator")];
+        let mut council = Vec::new();
         for number in 1..places.len() {
             let label = format!("validator/{number}");
-            members.push(GenesisMember { account: Actor::new(seed, &label).account, roles: Roles::of(&[Validator]) });
+            let member = Actor::new(seed, &label);
+            members.push(GenesisMember { account: member.account, roles: Roles::of(&[Validator]) });
+            council.push(member);
             validators.push(secret(&label));
         }
         let key = |secret: &[u8; 32]| PrivateKey::ed25519(*secret).public_key();
@@ -342,7 +347,7 @@ impl Maker {
         let chain = genesis.chain();
         let sequence = Sequence::new(seed);
         let (seed, phases, beside) = (seed.into(), Vec::new(), spool());
-        let mut maker = Self { seed, sequence, genesis, chain, operator, validators, phases, beside };
+        let mut maker = Self { seed, sequence, genesis, chain, operator, council, validators, phases, beside };
         maker.phase("register", false, START);
         maker
     }
@@ -365,6 +370,26 @@ impl Maker {
     fn operate(&mut self, action: Action) {
         let signed = sign(self.chain, &mut self.operator, action);
         self.put(signed, 1);
+    }
+
+    /// The operator moves for decisions; the others of the council vote for them, as many as it takes.
+    fn decide(&mut self, decisions: Vec<Decision>) {
+        let motions: Vec<Motion> = decisions.into_iter().map(Motion::of).collect();
+        let moved: Vec<(MotionId, Digest)> =
+            motions.iter().map(|motion| (MotionId::of(self.operator.account, motion.label), motion.digest())).collect();
+        motions.into_iter().for_each(|motion| self.operate(Action::ProposeMotion(motion)));
+        let votes = self.genesis.threshold.needed(1 + self.council.len()) - 1;
+        if votes == 0 {
+            return;
+        }
+        self.phase("votes", false, START);
+        let mut council = std::mem::take(&mut self.council);
+        for member in &mut council[..votes] {
+            for (motion, digest) in &moved {
+                self.act(member, Action::VoteOnMotion { motion: *motion, digest: *digest, in_favour: true }, 1);
+            }
+        }
+        self.council = council;
     }
 
     fn accounts(&mut self, label: &str, count: usize, credit: Money) -> Vec<Actor> {
@@ -412,12 +437,9 @@ impl Maker {
         let mut buyers = self.accounts("buyer", count.div_ceil(5).max(8), CREDIT);
         let trades = self.population(count, sellers.len(), buyers.len());
         let mut payers = self.accounts("payer", if way.timed == ["settlement"] { PAYERS } else { 0 }, CREDIT);
-        for seller in &sellers {
-            for carrier in CARRIERS {
-                let (owner, per_hour) = (seller.account, Quantity(u64::MAX / 4));
-                self.operate(Action::decide(Decision::DeclareCapacity { owner, carrier, per_hour }));
-            }
-        }
+        let per_hour = Quantity(u64::MAX / 4);
+        let capacity = |owner| CARRIERS.map(|carrier| Decision::DeclareCapacity { owner, carrier, per_hour });
+        self.decide(sellers.iter().flat_map(|seller| capacity(seller.account)).collect());
         // Single readings come from each trade's own device; batches from two gateways for each carrier.
         let gateways = if way.gateways { 8 } else { count };
         let mut devices = self.accounts("device", gateways, Money::ZERO);

@@ -2,15 +2,20 @@
 
 mod consortium;
 
+use crate::command::network::local::stop;
+use crate::command::node::serve_signal;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Word;
+use crate::output::{Word, warn};
 use crate::t;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 use utilidor_bench::consortium::Setup;
 use utilidor_bench::figure::{Figure, Layer, Options, measure};
 use utilidor_bench::program;
@@ -136,7 +141,12 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     std::fs::create_dir_all(&arguments.data).map_err(|e| failed("the folder could not be created", &e))?;
     match arguments.suite {
         Wanted::One(suite) => {
-            let figure = one(&arguments, suite).await.map_err(|e| failed("the runs' folder could not be used", &e))?;
+            // Dropped when interrupted, so that no member's process goes on.
+            let interrupted = pin!(serve_signal()?);
+            let figure = tokio::select! {
+                figure = one(&arguments, suite) => figure.map_err(|e| failed("the runs' folder could not be used", &e))?,
+                () = interrupted => return Err(interruption()),
+            };
             context.out.show(&figure, |out| {
                 format!("{}\n\n{METHOD}", table(out, std::slice::from_ref(&figure), peer.as_ref()))
             });
@@ -163,7 +173,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             });
         }
         Wanted::All => {
-            let figures = every(&arguments).await?;
+            let (figures, failed_ones) = every(&arguments, pin!(serve_signal()?)).await?;
             let json = serde_json::to_string_pretty(&figures).expect("figures are plain data");
             let headings = HEADINGS.map(|heading| context.out.word(heading));
             for (file, text) in [("bench.json", json), ("bench.md", markdown(&figures, headings, peer.as_ref()))] {
@@ -174,6 +184,12 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
                 let folder = arguments.data.display();
                 format!("{}\n\n{METHOD}\n\n{folder}/bench.json\n{folder}/bench.md", table(out, &figures, peer.as_ref()))
             });
+            if !failed_ones.is_empty() {
+                return Err(Failure::new(
+                    "bench",
+                    format!("not measured, for the reasons above: {}", failed_ones.join(", ")),
+                ));
+            }
         }
     }
     Ok(())
@@ -232,31 +248,54 @@ async fn gateway(arguments: &Arguments, context: &Context) -> Result<(), Failure
     Ok(())
 }
 
-/// Each measurement in a process of its own: none sees the memory or the threads of another.
-async fn every(arguments: &Arguments) -> Result<Vec<Figure>, Failure> {
+/// Each measurement in a process of its own: none sees the memory or the threads of another. One that fails ends no other; returns
+/// the names of those that did, beside what was measured.
+async fn every(
+    arguments: &Arguments,
+    mut interrupted: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(Vec<Figure>, Vec<String>), Failure> {
     let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("bench", what, error);
     let program = std::env::current_exe().map_err(|e| failed("this program's own file was not found", &e))?;
     let all = all();
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a template");
     let bar = ProgressBar::new(all.len() as u64).with_style(style);
-    let mut figures = Vec::with_capacity(all.len());
+    let (mut figures, mut failed_ones) = (Vec::with_capacity(all.len()), Vec::new());
     for (suite, layer) in all {
-        bar.set_message(format!("{} on {}", suite.name(), layer.name()));
+        let name = format!("{} on {}", suite.name(), layer.name());
+        bar.set_message(name.clone());
         let (scale, runs) = (arguments.scale.to_string(), arguments.runs.to_string());
         let mut command = tokio::process::Command::new(&program);
         command.args(["bench", suite.name(), "--layer", layer.name(), "--scale", &scale, "--runs", &runs]);
         let together = arguments.together.to_string();
         command.args(["--together", &together, "--seed", &arguments.seed, "--json", "--data"]).arg(&arguments.data);
-        let output = command.stderr(std::process::Stdio::inherit()).output().await;
-        let output = output.map_err(|e| failed("a measurement could not be started", &e))?;
-        if !output.status.success() {
-            return Err(Failure::new("bench", format!("{} on {} failed: see above", suite.name(), layer.name())));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|e| failed("a measurement could not be started", &e))?;
+        let (mut said, mut warned) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let (mut answer, mut warnings) = (Vec::new(), Vec::new());
+        let reading = async { tokio::join!(said.read_to_end(&mut answer), warned.read_to_end(&mut warnings)) };
+        tokio::select! {
+            _ = reading => {}
+            () = interrupted.as_mut() => {
+                stop(&mut child).await;
+                return Err(interruption());
+            }
         }
-        figures.push(serde_json::from_slice(&output.stdout).map_err(|e| failed("a measurement's answer is none", &e))?);
+        let status = child.wait().await.map_err(|e| failed("a measurement did not end", &e))?;
+        match serde_json::from_slice(&answer) {
+            Ok(figure) if status.success() => figures.push(figure),
+            _ => {
+                bar.suspend(|| warn(&format!("{name}: {status}\n{}", String::from_utf8_lossy(&warnings).trim_end())));
+                failed_ones.push(name);
+            }
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(figures)
+    Ok((figures, failed_ones))
+}
+
+fn interruption() -> Failure {
+    Failure::new("bench/interrupted", "interrupted: what this measurement has found is lost")
 }
 
 fn table(out: &crate::output::Output, figures: &[Figure], peer: Option<&Peer>) -> String {

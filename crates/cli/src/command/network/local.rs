@@ -317,21 +317,29 @@ impl Running {
 
     /// Asks the process to stop, and waits for it.
     async fn stop(mut self) -> Result<(), Failure> {
-        #[cfg(unix)]
-        if let Some(pid) = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
-            // One that is over cannot be asked.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        if tokio::time::timeout(STOP_TIME, self.child.wait()).await.is_err() {
+        if !stop(&mut self.child).await {
             warn(&format!(
                 "node {} did not stop in {} s and is ended; nothing final is lost",
                 self.node.name,
                 STOP_TIME.as_secs()
             ));
-            let _ = self.child.kill().await;
         }
         Ok(())
     }
+}
+
+/// Asks a process to stop and waits for it; whether it did. One that takes too long is ended.
+pub async fn stop(child: &mut Child) -> bool {
+    #[cfg(unix)]
+    if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+        // One that is over cannot be asked.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    let has_stopped = tokio::time::timeout(STOP_TIME, child.wait()).await.is_ok();
+    if !has_stopped {
+        let _ = child.kill().await;
+    }
+    has_stopped
 }
 
 async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
