@@ -12,19 +12,20 @@ use commonware_parallel::Sequential;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{AccountRecord, AgreementRecord, MeterState, OfferRecord};
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
-use utilidor_types::key::PrivateKey;
+use utilidor_types::key::{KeyRing, PrivateKey};
 use utilidor_types::meter::{MeterAuthority, MeterRun};
 use utilidor_types::offer::{AwardRule, Lot, OfferTerms, Seal};
 use utilidor_types::package::*;
 use utilidor_types::program::Fuel;
 use utilidor_types::quote::{Opening, QuoteLine, SALT_BYTES, sealed_bytes};
 use utilidor_types::time::{DAY_MS, HOUR_MS, MAX_TIMESTAMP};
-use utilidor_types::transaction::verify_batch;
+use utilidor_types::transaction::verify_batch_with;
 use utilidor_types::*;
 
 /// 2025-01-01T00:00 at +08:00.
@@ -133,13 +134,31 @@ impl Choices {
     }
 }
 
+/// Who can sign. Keys are worked out once: they would take most of a play's time.
+struct Signer {
+    key: PrivateKey,
+    public: PublicKey,
+    account: AccountId,
+}
+
+static SIGNERS: LazyLock<Vec<Signer>> = LazyLock::new(|| {
+    let signer = |number: u8| {
+        let key = PrivateKey::ed25519([number + 1; 32]);
+        let public = key.public_key();
+        Signer { key, public, account: AccountId::of(&public) }
+    };
+    (0..100).map(signer).collect()
+});
+
+static KEYS: LazyLock<KeyRing> = LazyLock::new(KeyRing::default);
+
 /// The key of an account.
 pub fn key(number: usize) -> PrivateKey {
-    PrivateKey::ed25519([number as u8 + 1; 32])
+    SIGNERS[number].key.clone()
 }
 
 fn account(number: usize) -> AccountId {
-    AccountId::of(&key(number).public_key())
+    SIGNERS[number].account
 }
 
 /// Who has which roles: two owners, three users, two meter operators, the issuer.
@@ -172,7 +191,7 @@ pub fn genesis() -> Genesis {
         motions: 3,
     };
     let members = members.collect::<Vec<_>>().try_into().unwrap();
-    Genesis::alone(ChainKind::Development, BEGIN, key(99).public_key(), members, limits)
+    Genesis::alone(ChainKind::Development, BEGIN, SIGNERS[99].public, members, limits)
 }
 
 /// A play.
@@ -333,14 +352,13 @@ impl Play {
             let present = || self.memory.read::<AccountRecord>(&account(who)).map_or(0, |record| record.nonce);
             let nonce = nonces.entry(who).or_insert_with(present);
             let expires = self.memory.height() + 1_000;
-            let key = key(who);
-            let transaction =
-                Transaction { chain: self.chain, signer: key.public_key(), nonce: *nonce, expires, action };
+            let Signer { key, public, .. } = &SIGNERS[who];
+            let transaction = Transaction { chain: self.chain, signer: *public, nonce: *nonce, expires, action };
             *nonce += 1;
-            signed.push(transaction.sign(&key));
+            signed.push(transaction.sign(key));
         }
         let mut rng = StdRng::seed_from_u64(1);
-        let verified = verify_batch(self.chain, signed, &mut rng, &Sequential);
+        let verified = verify_batch_with(&KEYS, self.chain, signed, &mut rng, &Sequential);
         let verified: Vec<VerifiedTransaction> = verified.into_iter().flatten().collect();
         self.actions += verified.len() as u64;
         let outcome = self.memory.execute(self.now, verified);
@@ -431,7 +449,7 @@ impl Play {
             2 if self.choices.chance(2) => Decision::HandOverMeters { from: account(5), to: self.any_account() },
             2 => Decision::HandOverMeters { from: account(5), to: account(6) },
             3 => Decision::DismissValidator { member },
-            _ => Decision::AppointValidator { member, key: key(number).public_key(), address: None },
+            _ => Decision::AppointValidator { member, key: SIGNERS[number].public, address: None },
         };
         let open_ms = if self.choices.chance(4) { self.choices.number() } else { DAY_MS };
         Action::ProposeMotion(Motion { open_ms, ..Motion::of(decision) })

@@ -10,6 +10,7 @@ use commonware_parallel::Sequential;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use utilidor_ledger::memory::Memory;
 use utilidor_ledger::record::{AccountRecord, AgreementRecord, AgreementState, AmendmentRecord, MeterState};
 use utilidor_ledger::{LEDGER_CODES, MAX_BLOCK_WORK, MAX_DUE_WORK};
@@ -18,11 +19,11 @@ use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::*;
 use utilidor_types::event::{Movement, Source};
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
-use utilidor_types::key::PrivateKey;
+use utilidor_types::key::{KeyRing, PrivateKey};
 use utilidor_types::meter::{MeterAuthority, MeterRun};
 use utilidor_types::program::{CodedMeter, Fuel, Grant, Metered, Publication};
 use utilidor_types::time::{DAY_MS, HOUR_MS};
-use utilidor_types::transaction::verify_batch;
+use utilidor_types::transaction::verify_batch_with;
 use utilidor_types::*;
 
 const BEGIN: Timestamp = Timestamp(1_735_660_800_000);
@@ -67,12 +68,26 @@ impl Tally {
     }
 }
 
-fn key(number: usize) -> PrivateKey {
-    PrivateKey::ed25519([number as u8 + 1; 32])
+/// Who can sign. Keys are worked out once: they would take most of a play's time.
+struct Signer {
+    key: PrivateKey,
+    public: PublicKey,
+    account: AccountId,
 }
 
+static SIGNERS: LazyLock<Vec<Signer>> = LazyLock::new(|| {
+    let signer = |number: u8| {
+        let key = PrivateKey::ed25519([number + 1; 32]);
+        let public = key.public_key();
+        Signer { key, public, account: AccountId::of(&public) }
+    };
+    (0..100).map(signer).collect()
+});
+
+static KEYS: LazyLock<KeyRing> = LazyLock::new(KeyRing::default);
+
 fn account(number: usize) -> AccountId {
-    AccountId::of(&key(number).public_key())
+    SIGNERS[number].account
 }
 
 fn number_of(of: AccountId) -> Option<usize> {
@@ -95,7 +110,7 @@ fn genesis(rng: &mut StdRng) -> Genesis {
     let daily_fuel = Fuel(if one_in(rng, 4) { 1_000_000 } else { u32::MAX.into() });
     let limits = Limits { daily_fuel, programs: 64, proposals: 64, ..Limits::DEFAULT };
     let members = members.collect::<Vec<_>>().try_into().unwrap();
-    Genesis::alone(ChainKind::Development, BEGIN, key(99).public_key(), members, limits)
+    Genesis::alone(ChainKind::Development, BEGIN, SIGNERS[99].public, members, limits)
 }
 
 /// What a party has put under an agreement.
@@ -397,13 +412,13 @@ impl Play<'_> {
             let present = || self.memory.read::<AccountRecord>(&account(who)).map_or(0, |record| record.nonce);
             let nonce = nonces.entry(who).or_insert_with(present);
             let expires = self.memory.height() + 1_000;
-            let transaction = Transaction { chain, signer: key(who).public_key(), nonce: *nonce, expires, action };
+            let transaction = Transaction { chain, signer: SIGNERS[who].public, nonce: *nonce, expires, action };
             *nonce += 1;
-            transaction.sign(&key(who))
+            transaction.sign(&SIGNERS[who].key)
         });
         let signed = signed.collect();
         let mut rng = StdRng::seed_from_u64(1);
-        let verified = verify_batch(chain, signed, &mut rng, &Sequential);
+        let verified = verify_batch_with(&KEYS, chain, signed, &mut rng, &Sequential);
         let verified: Vec<VerifiedTransaction> = verified.into_iter().map(|verified| verified.unwrap()).collect();
         let outcome = self.memory.execute(self.now, verified);
         self.tally.blocks += 1;
