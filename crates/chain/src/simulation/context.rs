@@ -97,7 +97,8 @@ impl Machine {
         }
     }
 
-    fn skewed(&self, time: SystemTime) -> SystemTime {
+    /// What its clock shows at a time.
+    pub fn skewed(&self, time: SystemTime) -> SystemTime {
         self.shift(time, self.skew.load(Ordering::Relaxed))
     }
 

@@ -95,7 +95,8 @@ impl Life {
         let mut channels = channels.into_iter().zip(wire::CHANNELS);
         let mut channel = || {
             let ((inner, receiver), channel) = channels.next().unwrap();
-            (Wire { inner, channel, conduct: conduct.clone() }, receiver)
+            let (conduct, machine) = (conduct.clone(), place.machine.clone());
+            (Wire { inner, channel, conduct, machine }, receiver)
         };
         let network = Network {
             votes: channel(),

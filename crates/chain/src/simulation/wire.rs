@@ -1,6 +1,6 @@
 //! What a simulated node sends, and what becomes of it: passed on, kept back, changed, added to, or sent to fewer.
 
-use super::PublicKey;
+use super::{PublicKey, context::Machine};
 use bytes::Bytes;
 use commonware_actor::{Feedback, Unreliable};
 use commonware_p2p::{CheckedSender, LimitedSender, Recipients, Sender};
@@ -56,6 +56,8 @@ pub struct Wire<S> {
     pub inner: S,
     pub channel: Channel,
     pub conduct: Arc<dyn Conduct>,
+    /// Whose clock the sender goes by.
+    pub machine: Arc<Machine>,
 }
 
 impl<S: Sender<PublicKey = PublicKey>> LimitedSender for Wire<S> {
@@ -64,7 +66,11 @@ impl<S: Sender<PublicKey = PublicKey>> LimitedSender for Wire<S> {
 
     fn check(&mut self, recipients: Recipients<PublicKey>) -> Result<Self::Checked<'_>, SystemTime> {
         let wire = self.clone();
-        self.inner.check(recipients).map(|inner| Checked { inner, wire })
+        // The network has a clock of its own. A sender that is told to wait until a time which its own clock has passed asks again
+        // at once, for ever.
+        let machine = self.machine.clone();
+        let checked = self.inner.check(recipients).map_err(|until| machine.skewed(until));
+        checked.map(|inner| Checked { inner, wire })
     }
 }
 
@@ -97,6 +103,45 @@ where
         for (to, message) in sent {
             let _ = wire.inner.send(Recipients::Some(to), message, priority);
         }
-        Unreliable::Rejected
+        // Its engine believes that it has sent what it wished to.
+        Unreliable::Outcome(Feedback::Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::{EPOCH_MS, context::Node, key};
+    use commonware_cryptography::Signer as _;
+    use commonware_p2p::simulated;
+    use commonware_runtime::{Clock as _, Quota, Runner as _, Supervisor as _, deterministic};
+    use commonware_utils::{NZU32, NZUsize};
+    use std::time::Duration;
+
+    #[test]
+    fn who_has_sent_too_much_is_told_by_its_own_clock_how_long_to_wait() {
+        deterministic::Runner::default().start(|context| async move {
+            let config = simulated::Config {
+                max_size: 1_024,
+                max_peers_per_set: NZUsize!(2),
+                disconnect_on_block: true,
+                tracked_peer_sets: NZUsize!(1),
+            };
+            let (network, oracle) = simulated::Network::new(context.child("network"), config);
+            network.start();
+            let control = oracle.control(key(0).public_key());
+            let (inner, _receiver) = control.register(0, Quota::per_second(NZU32!(1))).await.unwrap();
+            let machine = Arc::new(Machine::default());
+            machine.set_skew(EPOCH_MS);
+            let node = Node { inner: context, machine: machine.clone() };
+            let mut wire = Wire { inner, channel: Channel::Backfill, conduct: Arc::new(Honest), machine };
+
+            let one = || Recipients::One(key(1).public_key());
+            assert!(wire.check(one()).is_ok());
+            let until = wire.check(one()).err().expect("one message a second");
+            assert_eq!(until.duration_since(node.current()).unwrap(), Duration::from_secs(1));
+            node.sleep_until(until).await;
+            assert!(wire.check(one()).is_ok());
+        });
     }
 }
