@@ -76,7 +76,7 @@ use commonware_utils::{NZUsize, channel::mpsc, ordered::Set};
 use context::{Machine, Node};
 use coverage::{Coverage, Kind};
 use life::{Life, Loss, Now, Place, Rot};
-use properties::{NobodyBlocked, OneHistory, Verdict};
+use properties::{NoContradiction, NobodyBlocked, OneHistory, Verdict};
 use std::{
     collections::BTreeSet,
     future::Future,
@@ -338,11 +338,13 @@ impl EngineDefinition for Consortium {
 }
 
 fn plan(consortium: Consortium, height: u64) -> PlanBuilder<Consortium> {
+    let places = consortium.places.clone();
     PlanBuilder::new(consortium)
         .timeout(Duration::from_secs(600))
         .exit_condition(ProcessedHeightAtLeast::new(height))
         .property(OneHistory { height, from: 1 })
         .property(NobodyBlocked { except: BTreeSet::new() })
+        .property(NoContradiction { places })
 }
 
 /// Runs a plan with each seed, on a thread with the stack that a node has.

@@ -294,6 +294,7 @@ impl Scenario {
     /// Plays it. Panics with what did not hold.
     pub fn play(self, seed: u64) -> Played {
         let Self { consortium, height, link, crashes, scheduled, crashes_at_random, .. } = self;
+        let places = consortium.places.clone();
         let (clients, coverage) = (consortium.clients.clone().unwrap(), consortium.coverage.clone());
         let except = consortium.hostile.iter().map(|index| key(*index).public_key()).collect();
         let changes = consortium.stride > 0;
@@ -302,7 +303,8 @@ impl Scenario {
             .link(link)
             .exit_condition(ProcessedHeightAtLeast::new(height))
             .property(AsExecuted { clients: clients.clone(), height })
-            .property(NobodyBlocked { except });
+            .property(NobodyBlocked { except })
+            .property(NoContradiction { places });
         for crash in crashes {
             plan = plan.crash(crash);
         }
