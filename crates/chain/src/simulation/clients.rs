@@ -136,6 +136,11 @@ impl Clients {
         self.0.lock().unwrap().digests.get(usize::try_from(height).unwrap() - 1).copied()
     }
 
+    /// How long the run has lasted.
+    pub fn elapsed(&self) -> Duration {
+        self.0.lock().unwrap().elapsed
+    }
+
     /// What was done, counted.
     pub fn tally(&self, coverage: &Coverage) -> Tally {
         let inner = self.0.lock().unwrap();

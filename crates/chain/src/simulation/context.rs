@@ -97,7 +97,8 @@ impl Machine {
         }
     }
 
-    fn skewed(&self, time: SystemTime) -> SystemTime {
+    /// What its clock shows at a time.
+    pub fn skewed(&self, time: SystemTime) -> SystemTime {
         self.shift(time, self.skew.load(Ordering::Relaxed))
     }
 
@@ -274,5 +275,31 @@ impl<B: Blob> Blob for Disk<B> {
     async fn start_sync(&self) -> Handle<()> {
         self.machine.operate().await;
         self.inner.start_sync().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::{EPOCH_MS, QUOTA};
+    use commonware_runtime::{KeyedRateLimiter, Runner as _, deterministic};
+
+    /// What a node may send is counted by its clock, so an operator does not set it back while the node runs (docs/operating.md).
+    #[test]
+    fn a_node_whose_clock_is_set_back_sends_nothing_until_it_has_caught_up() {
+        deterministic::Runner::default().start(|context| async move {
+            let machine = Arc::new(Machine::default());
+            machine.set_skew(EPOCH_MS);
+            let node = Node { inner: context.child("node"), machine: machine.clone() };
+            let limits = KeyedRateLimiter::hashmap_with_clock(QUOTA, node);
+            context.sleep(Duration::from_secs(100)).await;
+            assert!(limits.check_key(&1).is_ok());
+            machine.set_skew(EPOCH_MS - 60_000);
+            assert!(limits.check_key(&1).is_err());
+            context.sleep(Duration::from_secs(59)).await;
+            assert!(limits.check_key(&1).is_err());
+            context.sleep(Duration::from_secs(1)).await;
+            assert!(limits.check_key(&1).is_ok());
+        });
     }
 }

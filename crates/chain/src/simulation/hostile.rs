@@ -26,11 +26,13 @@ fn with(conduct: impl Fn(&Hostile) -> Arc<dyn Conduct>) -> Consortium {
 /// The others go on and agree, and none of them blocks another.
 fn withstands(consortium: Consortium, height: u64) -> PlanBuilder<Consortium> {
     let except = BTreeSet::from([key(HOSTILE).public_key()]);
+    let places = consortium.places.clone();
     PlanBuilder::new(consortium)
         .timeout(Duration::from_secs(900))
         .exit_condition(ProcessedHeightAtLeast::new(height))
         .property(OneHistory { height, from: 1 })
         .property(NobodyBlocked { except })
+        .property(NoContradiction { places })
 }
 
 /// The hostile member is blocked by somebody.

@@ -1,5 +1,6 @@
 //! A node's lives: it starts, runs, is ended by its machine, and starts again.
 
+use super::wire::Votes;
 use super::*;
 use commonware_runtime::{Blob as _, ReadOptions, Storage as _, WriteOptions};
 
@@ -8,6 +9,8 @@ use commonware_runtime::{Blob as _, ReadOptions, Storage as _, WriteOptions};
 pub struct Place {
     pub machine: Arc<Machine>,
     pub guard: InMemory,
+    /// What it has voted.
+    pub votes: Arc<Votes>,
     pub lives: AtomicU64,
     /// The last height that it has told to be final.
     pub told: AtomicU64,
@@ -95,7 +98,8 @@ impl Life {
         let mut channels = channels.into_iter().zip(wire::CHANNELS);
         let mut channel = || {
             let ((inner, receiver), channel) = channels.next().unwrap();
-            (Wire { inner, channel, conduct: conduct.clone() }, receiver)
+            let (conduct, votes, machine) = (conduct.clone(), place.votes.clone(), place.machine.clone());
+            (Wire { inner, channel, conduct, votes, machine }, receiver)
         };
         let network = Network {
             votes: channel(),

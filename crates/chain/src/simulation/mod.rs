@@ -76,7 +76,7 @@ use commonware_utils::{NZUsize, channel::mpsc, ordered::Set};
 use context::{Machine, Node};
 use coverage::{Coverage, Kind};
 use life::{Life, Loss, Now, Place, Rot};
-use properties::{NobodyBlocked, OneHistory, Verdict};
+use properties::{NoContradiction, NobodyBlocked, OneHistory, Verdict};
 use std::{
     collections::BTreeSet,
     future::Future,
@@ -338,11 +338,13 @@ impl EngineDefinition for Consortium {
 }
 
 fn plan(consortium: Consortium, height: u64) -> PlanBuilder<Consortium> {
+    let places = consortium.places.clone();
     PlanBuilder::new(consortium)
         .timeout(Duration::from_secs(600))
         .exit_condition(ProcessedHeightAtLeast::new(height))
         .property(OneHistory { height, from: 1 })
         .property(NobodyBlocked { except: BTreeSet::new() })
+        .property(NoContradiction { places })
 }
 
 /// Runs a plan with each seed, on a thread with the stack that a node has.
@@ -376,8 +378,12 @@ impl Drop for Repeat {
     }
 }
 
-/// Runs on a thread with the stack that a node has, and with the name of the test.
+/// Runs on a thread with the stack that a node has, and with the name of the test. `RUST_LOG` lets the engine speak.
 fn on_a_stack(work: impl FnOnce() + Send + 'static) {
+    if let Ok(said) = tracing_subscriber::EnvFilter::try_from_default_env() {
+        // Another test of the process may have done it.
+        let _ = tracing_subscriber::fmt().with_env_filter(said).with_writer(std::io::stderr).try_init();
+    }
     let name = std::thread::current().name().unwrap_or_default().to_owned();
     let running = std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(work).unwrap();
     if let Err(panic) = running.join() {

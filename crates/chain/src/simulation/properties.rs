@@ -50,7 +50,29 @@ impl Property<PublicKey, Member> for OneHistory {
     }
 }
 
-/// Nobody blocks an honest node.
+/// No node's engine has signed two votes that contradict each other, in all its lives.
+#[derive(Clone)]
+pub struct NoContradiction {
+    pub places: Arc<[Place; MAX_NODES]>,
+}
+
+impl Property<PublicKey, Member> for NoContradiction {
+    fn name(&self) -> &str {
+        "no_contradiction"
+    }
+
+    fn check<'a>(&'a self, _: &'a ProgressTracker<PublicKey>, _: &'a [&'a Member]) -> Verdict<'a> {
+        Box::pin(async move {
+            let found: Vec<_> = self.places.iter().map(|place| place.votes.contradictions()).enumerate().collect();
+            let found: Vec<_> = found.into_iter().filter(|(_, contradictions)| !contradictions.is_empty()).collect();
+            if found.is_empty() { Ok(()) } else { Err(format!("nodes contradict themselves (epoch, view): {found:?}")) }
+        })
+    }
+}
+
+/// No honest node is blocked by another. One that is back without its journal takes itself for an equivocator if the others have
+/// certified what it proposed before: it has built another block for that view, which its guard has kept it from voting for.
+/// Blocking oneself does nothing.
 #[derive(Clone)]
 pub struct NobodyBlocked {
     /// Nodes that are not honest.
@@ -68,7 +90,7 @@ impl Property<PublicKey, Member> for NobodyBlocked {
             let blocked = members[0].oracle.blocked().await.unwrap();
             let honest: Vec<_> = blocked
                 .iter()
-                .filter(|(by, whom)| !self.except.contains(by) && !self.except.contains(whom))
+                .filter(|(by, whom)| by != whom && !self.except.contains(by) && !self.except.contains(whom))
                 .map(|(by, whom)| (index(by), index(whom)))
                 .collect();
             if honest.is_empty() { Ok(()) } else { Err(format!("honest nodes are blocked (by, whom): {honest:?}")) }

@@ -10,6 +10,7 @@ use super::wire::{Channel, Sent};
 use super::*;
 use bytes::Bytes;
 use commonware_glue::simulate::action::{Action as Event, Crash, Schedule};
+use commonware_glue::simulate::exit::ExitCondition;
 use commonware_p2p::simulated::Link;
 use commonware_utils::{Probability, probability};
 
@@ -92,6 +93,38 @@ impl Conduct for Counted {
     }
 }
 
+/// Time within which all nodes have started: what is drawn is counted from then on.
+const BEGINNING: Duration = Duration::from_secs(3);
+
+/// A run is over: all have come to its last height, and what was to befall them has done so.
+#[derive(Clone)]
+struct Over {
+    height: ProcessedHeightAtLeast,
+    until: Duration,
+    clients: Clients,
+}
+
+impl ExitCondition<PublicKey, Member> for Over {
+    fn name(&self) -> &str {
+        "over"
+    }
+
+    fn requires_polling(&self) -> bool {
+        true
+    }
+
+    fn reached<'a>(
+        &'a self,
+        tracker: &'a ProgressTracker<PublicKey>,
+        members: &'a [&'a Member],
+        target_count: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
+        Box::pin(async move {
+            Ok(self.clients.elapsed() > self.until && self.height.reached(tracker, members, target_count).await?)
+        })
+    }
+}
+
 /// A scenario, ready to run.
 pub struct Scenario {
     pub consortium: Consortium,
@@ -102,6 +135,8 @@ pub struct Scenario {
     /// What happens once the run has begun, to be counted at its end.
     scheduled: Vec<(Duration, &'static str)>,
     crashes_at_random: bool,
+    /// When all that was drawn has begun: the run lasts longer.
+    until: Duration,
     /// For people.
     pub described: String,
 }
@@ -161,6 +196,7 @@ impl Scenario {
         let mut failing: Vec<u8> = (0..bearable).filter(|_| loss <= 20).map(|place| 1 + place).collect();
         let mut crashes = Vec::new();
         let mut scheduled = Vec::new();
+        let mut until = Duration::ZERO;
         let mut begin = Duration::from_millis(draw.between(1_500, 4_000));
         if !failing.is_empty() && draw.one_in(5) {
             let loser = failing.pop().unwrap();
@@ -170,6 +206,7 @@ impl Scenario {
                 .at(begin, Event::Crash(key(loser).public_key()))
                 .at(begin + Duration::from_millis(1), Event::Restart(key(loser).public_key()));
             crashes.push(Crash::Schedule(schedule));
+            until = begin;
             said.push(format!("node {loser} is back without: {loss:?}"));
         } else if !failing.is_empty() && draw.one_in(5) {
             let wrong = failing.pop().unwrap();
@@ -214,6 +251,7 @@ impl Scenario {
             let (every, longest) = if spare { ((2_500, 5_000), 2_000) } else { ((7_000, 11_000), 700) };
             let (frequency, downtime) =
                 (Duration::from_millis(draw.between(every.0, every.1)), draw.between(100, longest));
+            until = until.max(frequency);
             crashes.push(Crash::Random { frequency, downtime: Duration::from_millis(downtime), count: 1 });
             said.push("crashes at random".into());
         } else if draw.one_in(2) {
@@ -241,6 +279,7 @@ impl Scenario {
             }
             crashes.push(Crash::Schedule(schedule));
             scheduled.push((begin, "power loss of all"));
+            until = until.max(begin + Duration::from_secs(1));
             said.push("all lose power".into());
         }
         begin += Duration::from_millis(draw.between(1_500, 3_000));
@@ -261,6 +300,7 @@ impl Scenario {
             crashes.push(Crash::Schedule(schedule.at(heals, Event::Heal(link(loss)))));
             scheduled.push((begin, if both_ways { "partition" } else { "partition of one direction" }));
             scheduled.push((heals, "partition healed"));
+            until = until.max(heals);
             said.push(if both_ways { "a partition" } else { "a partition of one direction" }.into());
         }
         if joins_late {
@@ -288,21 +328,27 @@ impl Scenario {
             coverage.note(Kind::Fault, "follower");
         }
         let (link, described) = (link(loss), said.join(", "));
-        Self { consortium, height, link, crashes, scheduled, crashes_at_random, described }
+        Self { consortium, height, link, crashes, scheduled, crashes_at_random, until, described }
     }
 
     /// Plays it. Panics with what did not hold.
     pub fn play(self, seed: u64) -> Played {
-        let Self { consortium, height, link, crashes, scheduled, crashes_at_random, .. } = self;
+        let Self { consortium, height, link, crashes, scheduled, crashes_at_random, until, .. } = self;
+        let places = consortium.places.clone();
         let (clients, coverage) = (consortium.clients.clone().unwrap(), consortium.coverage.clone());
         let except = consortium.hostile.iter().map(|index| key(*index).public_key()).collect();
         let changes = consortium.stride > 0;
         let mut plan = PlanBuilder::new(consortium)
             .timeout(Duration::from_secs(7_200))
             .link(link)
-            .exit_condition(ProcessedHeightAtLeast::new(height))
+            .exit_condition(Over {
+                height: ProcessedHeightAtLeast::new(height),
+                until: until + BEGINNING,
+                clients: clients.clone(),
+            })
             .property(AsExecuted { clients: clients.clone(), height })
-            .property(NobodyBlocked { except });
+            .property(NobodyBlocked { except })
+            .property(NoContradiction { places });
         for crash in crashes {
             plan = plan.crash(crash);
         }

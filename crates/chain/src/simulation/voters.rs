@@ -19,12 +19,14 @@ fn loses(loss: Loss, synchronise: Option<u64>, steps: impl Iterator<Item = u64> 
                 .at(at, Event::Crash(voter()))
                 .at(at + Duration::from_millis(1), Event::Restart(voter()));
             let from = if synchronise.is_some() { 60 } else { 1 };
+            let places = consortium.places.clone();
             let plan = PlanBuilder::new(consortium)
                 .timeout(Duration::from_secs(240))
                 .crash(Crash::Schedule(schedule))
                 .exit_condition(ProcessedHeightAtLeast::new(220))
                 .property(OneHistory { height: 220, from })
                 .property(NobodyBlocked { except: BTreeSet::new() })
+                .property(NoContradiction { places })
                 .property(Votes { all: true });
             run_one(11 + step, plan);
         }
