@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::any::Any;
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,28 +48,28 @@ pub type Ruled<T> = Result<T, Stop>;
 /// A record of some kind, as the rules work on it.
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// Longest encoding of a table's number and a record's id.
-const MAX_ID_BYTES: usize = 49;
+/// Room for a record's name and, in the last byte, its length: whole words, which are compared and hashed faster than bytes.
+const NAME_BYTES: usize = 64;
+/// The longest name.
+const MAX_NAME_BYTES: usize = NAME_BYTES - 1;
 
-/// A record's table and id, encoded in place.
-#[derive(Clone, Copy)]
-struct Name {
-    len: u8,
-    bytes: [u8; MAX_ID_BYTES],
-}
+/// A record's table and id, encoded in place. What they leave of the room is zero.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Name([u8; NAME_BYTES]);
 
 impl Name {
+    #[inline]
     fn of<R: Record>(id: &R::Id) -> Self {
-        let mut bytes = [0; MAX_ID_BYTES];
+        let mut bytes = [0; NAME_BYTES];
         bytes[0] = R::TABLE;
-        let mut rest = &mut bytes[1..];
+        let mut rest = &mut bytes[1..MAX_NAME_BYTES];
         borsh::BorshSerialize::serialize(id, &mut rest).expect("ids are shorter than the room for them");
-        let len = (MAX_ID_BYTES - rest.len()) as u8;
-        Self { len, bytes }
+        bytes[MAX_NAME_BYTES] = (MAX_NAME_BYTES - rest.len()) as u8;
+        Self(bytes)
     }
 
     fn table(&self) -> u8 {
-        self.bytes[0]
+        self.0[0]
     }
 
     fn key(&self) -> Key {
@@ -77,7 +77,14 @@ impl Name {
     }
 
     fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.0[..usize::from(self.0[MAX_NAME_BYTES])]
+    }
+
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_chunks().0.iter().for_each(|word| state.write_u128(u128::from_le_bytes(*word)));
     }
 }
 
@@ -435,7 +442,7 @@ impl Store {
 impl Store {
     /// Asks for a record ahead of its reading, without stopping.
     pub fn want<R: Record>(&mut self, id: &R::Id) {
-        let _ = self.read::<R>(Name::of::<R>(id));
+        let _ = self.read::<R>(id);
     }
 
     /// The record, if there is one.
@@ -445,7 +452,7 @@ impl Store {
 
     /// The record, if there is one, with its place: to be written again by [`Self::put_at`].
     pub fn find_at<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<(Place<R>, R)>> {
-        let place = self.read::<R>(Name::of::<R>(id))?;
+        let place = self.read::<R>(id)?;
         let record = self.records[place].now.as_deref().map(|value| typed::<R>(value).clone());
         Ok(record.map(|record| (Place { place, kind: PhantomData }, record)))
     }
@@ -463,7 +470,7 @@ impl Store {
 
     /// The record, if there is one, to look at: it is not copied.
     pub fn view<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<Arc<R>>> {
-        let place = self.read::<R>(Name::of::<R>(id))?;
+        let place = self.read::<R>(id)?;
         let value = self.records[place].now.clone();
         Ok(value.map(|value| value.downcast().expect("a table holds one kind of record")))
     }
@@ -472,7 +479,7 @@ impl Store {
     /// cells.
     pub fn view_shared<R: Record>(&mut self, id: &R::Id) -> Ruled<Option<Arc<R>>> {
         let cells = self.spent.cells_read;
-        let place = self.read::<R>(Name::of::<R>(id))?;
+        let place = self.read::<R>(id)?;
         if self.records[place].is_paid {
             self.spent.cells_read = cells;
         } else if !self.paying.contains(&place) {
@@ -515,7 +522,7 @@ impl Store {
 
     /// Writes a record that cannot exist, by the ledger's own bookkeeping, without looking for it.
     pub fn create_unread<R: Record>(&mut self, id: &R::Id, record: R) {
-        let place = self.place::<R>(Name::of::<R>(id));
+        let place = self.place(&Name::of::<R>(id), KindOf::<R>::KIND);
         let entry = &mut self.records[place];
         if entry.seen_from <= self.unit {
             if !entry.decoded {
@@ -560,12 +567,12 @@ impl Store {
 
     fn find_place(&self, hash: u64, name: &Name) -> Option<usize> {
         let is_it =
-            |&(of, place): &(u64, u32)| of == hash && self.records[place as usize].name.as_slice() == name.as_slice();
+            |&(of, place): &(u64, u32)| of == hash && self.records[place as usize].name == *name;
         self.places.find(hash, is_it).map(|(_, place)| *place as usize)
     }
 
     fn hash(&self, name: &Name) -> u64 {
-        self.hasher.hash_one(name.as_slice())
+        self.hasher.hash_one(name)
     }
 
     fn write_at(&mut self, place: usize, value: Option<Value>) {
@@ -579,15 +586,18 @@ impl Store {
     }
 
     /// Where the record stands among those of the block.
-    fn place<R: Record>(&mut self, name: Name) -> usize {
-        let hash = self.hash(&name);
-        if let Some(place) = self.find_place(hash, &name) {
-            return place;
-        }
+    fn place(&mut self, name: &Name, kind: &'static Kind) -> usize {
+        let hash = self.hash(name);
+        self.find_place(hash, name).unwrap_or_else(|| self.add(hash, name, kind))
+    }
+
+    /// Gives a record its place.
+    #[cold]
+    fn add(&mut self, hash: u64, name: &Name, kind: &'static Kind) -> usize {
         let place = self.records.len();
         self.records.push(Entry {
-            name,
-            kind: KindOf::<R>::KIND,
+            name: *name,
+            kind,
             asked: Asked::default(),
             seen_from: NOBODY,
             asked_by: NOBODY,
@@ -604,11 +614,16 @@ impl Store {
     }
 
     /// Where the record stands, if the present unit sees it. A unit that has read too much sees nothing more.
-    fn read<R: Record>(&mut self, name: Name) -> Ruled<usize> {
+    #[inline]
+    fn read<R: Record>(&mut self, id: &R::Id) -> Ruled<usize> {
+        self.read_named(&Name::of::<R>(id), KindOf::<R>::KIND)
+    }
+
+    fn read_named(&mut self, name: &Name, kind: &'static Kind) -> Ruled<usize> {
         if self.has_read_too_much() {
             return Err(Refusal::TooMuchWork.into());
         }
-        let place = self.place::<R>(name);
+        let place = self.place(name, kind);
         self.look(place)?;
         Ok(place)
     }
