@@ -32,7 +32,7 @@ impl Ledger<'_> {
             let Ok(Some(quote)) = self.store.view::<QuoteRecord>(&(award.offer, award.bidder)) else { continue };
             if award.opening.lines.len() == record.offer.lots.len() && quote.binding {
                 let terms = record.offer.agreement_terms(caller.account, award.bidder, &award.opening);
-                self.want_signing(&terms);
+                self.want_signing(terms);
             }
         }
     }
@@ -163,9 +163,9 @@ impl Ledger<'_> {
     }
 
     /// What signing terms reads, before there is an agreement.
-    pub fn want_signing(&mut self, terms: &AgreementTerms) {
+    pub fn want_signing(&mut self, terms: AgreementTerms) {
         let (id, sign_by) = (AgreementId::default(), self.now);
-        let agreement = Agreement { id, terms: terms.clone(), origin: Origin::Package, sign_by };
+        let agreement = Agreement { id, terms, origin: Origin::Package, sign_by };
         self.want_for(&agreement, &AgreementState::proposed(0), &Told::Signed);
     }
 }

@@ -38,6 +38,8 @@ const PATIENCE: u32 = 3;
 pub const MAX_DUE_PER_BLOCK: usize = 4_096;
 /// Statement lines after which a block works off no more items, so that the receipts of due work stay small.
 pub const MAX_DUE_LINES_PER_BLOCK: usize = 32_768;
+/// Records that a due item usually reads.
+const RECORDS_A_DUE_ITEM: usize = 8;
 /// Records looked up ahead in a pass, after which it ends.
 const MAX_LOOK_UPS_AHEAD: u64 = MAX_BLOCK_WORK.look_ups;
 
@@ -229,7 +231,7 @@ impl Execution {
                 && (genesis.epochs().is_first(context.height) || genesis.epochs().is_last(context.height)),
             next_validators: None,
             receipts: Vec::with_capacity(transactions.len()),
-            store: Store::with_room(transactions.len()),
+            store: Store::with_room(transactions.iter().map(usual_records).sum()),
             transactions,
             pass: 0,
             waited: 0,
@@ -485,6 +487,9 @@ impl Execution {
             due.items.iter().map(move |(number, item)| (place, *number, *item)).collect::<Vec<_>>()
         };
         self.due.items = plan.seconds.iter().enumerate().flat_map(of).collect();
+        if plan.is_whole {
+            self.store.make_room(RECORDS_A_DUE_ITEM * self.due.items.len());
+        }
         self.due.plan = plan;
     }
 
@@ -923,6 +928,11 @@ impl Ledger<'_> {
         }
         Ok(())
     }
+}
+
+/// Records that a transaction usually reads: its account's and its member's, and what its action takes.
+fn usual_records(transaction: &VerifiedTransaction) -> usize {
+    2 + transaction.transaction().action.work()
 }
 
 /// What the receipt of a due item answers.

@@ -53,6 +53,7 @@ mod package;
 mod prepayment;
 mod price_index;
 mod program;
+mod published;
 mod quota;
 mod quote;
 mod reading;

@@ -4,7 +4,7 @@
 //! released. It stays, without quotes, as long as agreements from it wait for a signature, because their lots may come back.
 
 use crate::context::{Caller, Ledger};
-use crate::record::{AccountRecord, BidderPage, OfferRecord, PAGE_BIDDERS, QuoteRecord};
+use crate::record::{AccountRecord, BidderPage, OfferRecord, PAGE_BIDDERS, Published, QuoteRecord};
 use crate::store::{Ruled, Stop};
 use std::sync::Arc;
 use utilidor_program::purchase::check_delivery;
@@ -83,7 +83,7 @@ impl Ledger<'_> {
 
     fn publish_offer(&mut self, caller: Caller, offer: &Offer, id: OfferId) -> Ruled<()> {
         if let Some(present) = self.store.view::<OfferRecord>(&id)? {
-            return if present.offer == *offer { Ok(()) } else { Err(Refusal::IdTaken.into()) };
+            return if *present.offer == *offer { Ok(()) } else { Err(Refusal::IdTaken.into()) };
         }
         check(offer, self.now)?;
         self.keep(caller.member, Limited::Offers)?;
@@ -92,7 +92,7 @@ impl Ledger<'_> {
             left.push(lot.quantity).map_err(|_| Refusal::Overflow)?;
         }
 
-        let (owner, offer) = (caller.account, offer.clone());
+        let (owner, offer) = (caller.account, Published::from(offer.clone()));
         self.note_new_due(DueItem::Offer(id), offer.lapses)?;
         let record = OfferRecord { lapsed: false, bidders: 0, unsigned: 0, due: None, left, owner, offer };
         self.store.put(&id, record);

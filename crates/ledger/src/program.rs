@@ -28,9 +28,7 @@ use utilidor_types::agreement::{Party, Status};
 use utilidor_types::event::{self, MAX_EVENTS};
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
-use utilidor_types::{
-    Agreement, AgreementId, Bounded, Digest, DueItem, MemberId, Money, PackageId, Refusal, Timestamp,
-};
+use utilidor_types::{Agreement, AgreementId, Bounded, DueItem, MemberId, Money, PackageId, Refusal, Timestamp};
 
 /// After so many failures in a row an agreement is stalled.
 pub const MAX_FAILURES: u8 = 3;
@@ -469,7 +467,7 @@ impl Ledger<'_> {
             return Err(Unfit::Status.into());
         }
         if let Some(written) = written {
-            self.complete_statements(before, agreement.terms.digest(), &mut state, written);
+            self.complete_statements(before, &agreement.terms, &mut state, &written);
         }
         self.call_again(agreement.id, &mut state);
         self.store.put(&agreement.id, state);
@@ -477,16 +475,16 @@ impl Ledger<'_> {
         self.pay_for_cells(&agreement.terms, event, written)
     }
 
-    /// Writes what a step changes of the program's state. Gives the digest of all of it, if it is wanted.
+    /// Writes what a step changes of the program's state. Gives all of it, if it is wanted.
     fn write_state(
         &mut self,
         id: AgreementId,
         state: &mut AgreementState,
         step: &Step,
-        digest: bool,
-    ) -> Ruled<Option<Digest>> {
+        all: bool,
+    ) -> Ruled<Option<State>> {
         let mut whole = without_slots(state);
-        if digest {
+        if all {
             for slot in 0..MAX_SLOTS as u8 {
                 self.read_slot(id, state.slots, slot, &mut whole)?;
             }
@@ -516,7 +514,7 @@ impl Ledger<'_> {
             }
         }
         state.head = whole.head.clone();
-        Ok(digest.then(|| whole.digest()))
+        Ok(all.then_some(whole))
     }
 }
 

@@ -15,13 +15,14 @@ use utilidor_types::quote::Commitment;
 use utilidor_types::validator::MAX_VALIDATORS;
 use utilidor_types::{
     AccountId, Agreement, AgreementId, Bounded, Carrier, CertificateId, Digest, DueItem, MemberId, MeterId, Money,
-    Motion, MotionId, Offer, OfferId, PackageId, PriceIndexId, Program, ProgramId, PublicKey, Quantity, Roles, Roster,
+    Motion, MotionId, OfferId, PackageId, PriceIndexId, Program, ProgramId, PublicKey, Quantity, Roles, Roster,
     Timestamp, Validator, Window,
 };
 
 pub use crate::meter_record::{
     Device, Filling, MeterBinding, MeterBindings, MeterRecord, MeterState, PastSupply, Summed, Supply, Take,
 };
+pub use crate::published::Published;
 
 /// A kind of record.
 pub trait Record: BorshSerialize + BorshDeserialize + Clone + Send + Sync + 'static {
@@ -237,7 +238,7 @@ pub struct OfferRecord {
     /// Whose it is.
     pub owner: AccountId,
     /// The document as published.
-    pub offer: Offer,
+    pub offer: Published,
 }
 
 /// Bidders per page, so that a page fills one cell.

@@ -5,8 +5,8 @@ use crate::context::Ledger;
 use crate::effect::Unfit;
 use crate::record::AgreementState;
 use crate::store::Ruled;
-use utilidor_program::{Draft, Standing};
-use utilidor_types::{AgreementId, Bounded, Digest, Event, Money, Statement};
+use utilidor_program::{Draft, Standing, State};
+use utilidor_types::{AgreementId, AgreementTerms, Bounded, Digest, Event, Money, Statement};
 
 impl Ledger<'_> {
     /// Issues a statement without what stands only when all of its step is done.
@@ -38,12 +38,15 @@ impl Ledger<'_> {
     }
 
     /// Says in the statements of a step, which are among the events from `first` on, what stands now that all of it is done:
-    /// what is owed, and the digest. `written`: digest of the program's state.
-    pub fn complete_statements(&mut self, first: usize, terms: Digest, state: &mut AgreementState, written: Digest) {
-        let pots = state.pots.iter().map(|pot| ((pot.party, pot.purpose), pot.money));
-        let (pots, debt, ending) = (pots.collect(), state.debt, state.ending);
-        let standing = Standing { terms, state: written, pots, debt, ending };
-        let after = standing.digest();
+    /// what is owed, and the digest. `written`: the program's state.
+    pub fn complete_statements(
+        &mut self,
+        first: usize,
+        terms: &AgreementTerms,
+        state: &mut AgreementState,
+        written: &State,
+    ) {
+        let after = self.standing(terms, state, written);
         for event in self.events.iter_mut().skip(first) {
             if let Event::StatementIssued(statement) = event {
                 statement.debt = state.debt;
@@ -52,5 +55,15 @@ impl Ledger<'_> {
             }
         }
         state.digest = after;
+    }
+
+    /// Digest of what stands. What is looked ahead is undone, and nothing follows from a digest: there it is not worked out.
+    fn standing(&self, terms: &AgreementTerms, state: &AgreementState, written: &State) -> Digest {
+        if self.store.is_ahead() {
+            return Digest::default();
+        }
+        let pots = state.pots.iter().map(|pot| ((pot.party, pot.purpose), pot.money)).collect();
+        let (terms, written) = (terms.digest(), written.digest());
+        Standing { terms, state: written, pots, debt: state.debt, ending: state.ending }.digest()
     }
 }

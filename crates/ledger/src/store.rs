@@ -79,7 +79,6 @@ impl Name {
     fn as_slice(&self) -> &[u8] {
         &self.0[..usize::from(self.0[MAX_NAME_BYTES])]
     }
-
 }
 
 impl Hash for Name {
@@ -262,20 +261,22 @@ pub struct Store {
     cells: Vec<Option<Cell>>,
 }
 
-/// Records that a transaction usually reads: so much room is made for each.
-const USUAL_RECORDS: usize = 4;
-
 /// Passes and units: what an execution does with its store.
 impl Store {
-    /// A store with room for what so many transactions usually read.
-    pub(crate) fn with_room(transactions: usize) -> Self {
-        let records = transactions.saturating_mul(USUAL_RECORDS);
-        Self {
-            places: HashTable::with_capacity(records),
-            records: Vec::with_capacity(records),
-            keys: Vec::with_capacity(records),
-            ..Self::default()
-        }
+    /// A store with room for so many records.
+    pub(crate) fn with_room(records: usize) -> Self {
+        let mut store = Self::default();
+        store.make_room(records);
+        store
+    }
+
+    /// Makes room for so many more records.
+    pub(crate) fn make_room(&mut self, records: usize) {
+        self.places.reserve(records, |(hash, _)| *hash);
+        self.records.reserve(records);
+        self.missed.reserve(records);
+        self.coming.reserve(records);
+        self.keys.reserve(records);
     }
 
     /// Supplies cells that are wanted, in the order of [`Self::wanted`]. Those left out stay wanted.
@@ -565,9 +566,9 @@ impl Store {
         self.find_place(self.hash(&name), &name).expect("a record is looked for before it is written")
     }
 
+    #[inline]
     fn find_place(&self, hash: u64, name: &Name) -> Option<usize> {
-        let is_it =
-            |&(of, place): &(u64, u32)| of == hash && self.records[place as usize].name == *name;
+        let is_it = |&(of, place): &(u64, u32)| of == hash && self.records[place as usize].name == *name;
         self.places.find(hash, is_it).map(|(_, place)| *place as usize)
     }
 
@@ -638,6 +639,7 @@ impl Store {
         self.look_first(place)
     }
 
+    #[inline]
     fn look_first(&mut self, place: usize) -> Ruled<()> {
         let entry = &self.records[place];
         let is_seen = entry.seen_from <= self.unit;
@@ -705,8 +707,8 @@ impl Store {
     /// The cells that differ from before the block, once all that was asked for is supplied.
     pub fn changes(&self) -> Vec<Change> {
         let changed = || self.records.iter().filter(|entry| entry.is_changed());
-        // Most records that change have one cell.
-        let mut changes = Vec::with_capacity(changed().count());
+        let cells = changed().map(|entry| entry.asked.len().max(entry.kind.usual_cells.into()));
+        let mut changes = Vec::with_capacity(cells.sum());
         let mut bytes = Vec::new();
         for entry in changed() {
             let mut asked = entry.asked.numbers(entry.asked.len());

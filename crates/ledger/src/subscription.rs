@@ -37,7 +37,7 @@ impl Ledger<'_> {
         let Ok(Some(head)) = self.store.view::<PackageHead>(&terms.package) else { return };
         self.store.want::<DebtRecord>(&(head.owner, caller.member));
         let program = Program::Subscription(terms.clone());
-        self.want_signing(&AgreementTerms::between(head.owner, caller.account, program));
+        self.want_signing(AgreementTerms::between(head.owner, caller.account, program));
     }
 }
 
