@@ -530,6 +530,15 @@ fn expect_sum(found: u8, covered: &[u8]) -> Result<(), Refused> {
     Err(Refused::Checksum { found: found.into(), computed: computed.into(), digits: 1 })
 }
 
+/// Refuses the address of an answer that is not in decimal digits: `AA` asks for any meter, and says not whose value it is.
+fn expect_decimal_address(address: &[u8]) -> Result<(), Refused> {
+    let is_decimal = |byte: &u8| byte >> 4 <= 9 && byte & 0x0f <= 9;
+    match address.iter().find(|byte| !is_decimal(byte)) {
+        Some(byte) => Err(Refused::NotDecimal { what: "address".into(), byte: *byte }),
+        None => Ok(()),
+    }
+}
+
 /// The bytes of an address that is written in decimal digits, two a byte, leading zeros left out or not.
 fn address_of<const BYTES: usize>(digits: &str) -> Option<[u8; BYTES]> {
     let width = 2 * BYTES;

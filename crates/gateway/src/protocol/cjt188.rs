@@ -11,7 +11,7 @@
 
 use super::{
     Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, address_of, date, decimal_digits,
-    expect_byte, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
+    expect_byte, expect_decimal_address, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
 };
 use crate::number::{Number, Unit};
 use utilidor_types::Carrier;
@@ -270,6 +270,9 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Refused> {
 /// What a frame says.
 pub fn decode(bytes: &[u8], position: UnitPosition) -> Result<Telegram, Refused> {
     let parsed = parse(bytes)?;
+    if matches!(parsed.control, READ_ANSWER | ADDRESS_ANSWER) {
+        expect_decimal_address(&parsed.address.0)?;
+    }
     let telegram = |direction, subject: String, records| Telegram {
         protocol: Protocol::Cjt188,
         direction,
@@ -522,7 +525,7 @@ mod tests {
         let mut data = head(1);
         data.extend(fields.concat());
         data.extend([0; 18]);
-        frame(Kind::of(Carrier::Heating), Address::ANY, READ_ANSWER, &data)
+        frame(Kind::of(Carrier::Heating), Address([1; 7]), READ_ANSWER, &data)
     }
 
     #[test]
@@ -563,7 +566,7 @@ mod tests {
         let mut data = head(1);
         data.extend([0x29, 1, 0, 0, 0x29, 0x29, 1, 0, 0, 0x29]);
         data.extend([0; 9]);
-        let bytes = frame(Kind::of(Carrier::Water), Address::ANY, READ_ANSWER, &data);
+        let bytes = frame(Kind::of(Carrier::Water), Address([1; 7]), READ_ANSWER, &data);
         assert_eq!(decode(&bytes, UnitPosition::Found), Err(Refused::AmbiguousUnits));
         let register = |position| decode(&bytes, position).unwrap().register().unwrap().content.to_string();
         assert_eq!(register(UnitPosition::After), "1.29 L");
@@ -593,7 +596,7 @@ mod tests {
             data.extend([0x56, 0x34, 0x12, 0, 0x2c]);
             data.extend(settlement);
             data.extend([0; 9]);
-            let frame = frame(Kind::of(Carrier::Water), Address::ANY, READ_ANSWER, &data);
+            let frame = frame(Kind::of(Carrier::Water), Address([1; 7]), READ_ANSWER, &data);
             decode(&frame, UnitPosition::Found).unwrap()
         };
         for settlement in [[0xff, 0xff, 0xff, 0xff, 0x2c], [0xff; 5]] {
@@ -607,7 +610,7 @@ mod tests {
     fn settlements_before_are_told_apart_from_now() {
         let data = [0x20, 0xd1, 0, 0x50, 0, 0, 0, 0x2c];
         let telegram =
-            decode(&frame(Kind::of(Carrier::Gas), Address::ANY, READ_ANSWER, &data), UnitPosition::Found).unwrap();
+            decode(&frame(Kind::of(Carrier::Gas), Address([1; 7]), READ_ANSWER, &data), UnitPosition::Found).unwrap();
         assert_eq!((telegram.records[0].storage, telegram.register()), (1, None));
         assert_eq!(telegram.records[0].content.to_string(), "0.50 m3");
     }
@@ -615,7 +618,7 @@ mod tests {
     #[test]
     fn refuses_kinds_layouts_and_identifiers_that_are_not_known() {
         let read =
-            |kind: u8, data: &[u8]| decode(&frame(Kind(kind), Address::ANY, READ_ANSWER, data), UnitPosition::Found);
+            |kind: u8, data: &[u8]| decode(&frame(Kind(kind), Address([1; 7]), READ_ANSWER, data), UnitPosition::Found);
         assert!(matches!(read(0x50, &[0x90, 0x1f, 0, 0]), Err(Refused::Unknown { .. })));
         assert!(matches!(read(0x10, &[0x90, 0x1e, 0]), Err(Refused::Unknown { .. })));
         assert!(matches!(read(0x10, &[0x90, 0x1f]), Err(Refused::WrongLength { .. })));
@@ -625,5 +628,16 @@ mod tests {
             decode(&frame(Kind(0x10), Address::ANY, 0x84, &[]), UnitPosition::Found),
             Err(Refused::Unknown { .. })
         ));
+    }
+
+    #[test]
+    fn an_answer_says_in_decimal_digits_whose_it_is() {
+        let read =
+            |address: Address| decode(&volume_answer(Kind::of(Carrier::Water), address, 1, 1), UnitPosition::Found);
+        assert!(read(Address([0x99; 7])).is_ok());
+        for (address, byte) in [(Address::ANY, 0xaa), (Address([0x33, 0, 0, 0, 0, 0, 0x1f]), 0x1f)] {
+            assert_eq!(read(address), Err(Refused::NotDecimal { what: "address".into(), byte }));
+        }
+        assert!(decode(&address_request(), UnitPosition::Found).is_ok());
     }
 }

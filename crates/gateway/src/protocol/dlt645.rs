@@ -12,7 +12,7 @@
 
 use super::{
     Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, address_of, date, decimal_digits,
-    expect_byte, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
+    expect_byte, expect_decimal_address, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
 };
 use crate::number::{Number, Unit};
 use utilidor_types::Carrier;
@@ -203,6 +203,9 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Refused> {
 /// What a frame says.
 pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
     let parsed = parse(bytes)?;
+    if matches!(parsed.control, READ_ANSWER | READ_ANSWER_MORE) {
+        expect_decimal_address(&parsed.address.0)?;
+    }
     let telegram = |direction, subject: String, records| Telegram {
         protocol: Protocol::Dlt645,
         direction,
@@ -237,6 +240,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
                 expected: 6,
             })?;
             address.reverse();
+            expect_decimal_address(&address)?;
             let address = Record::new("address", Content::Text(Address(address).to_string()));
             Ok(telegram(Direction::Reply, "address".into(), vec![address]))
         }
@@ -692,7 +696,7 @@ mod tests {
         {
             assert!(matches!(decode(&answer(identifier, &[0; 4])), Err(Refused::Unknown { .. })), "{identifier:08x}");
         }
-        let mut long = frame(Address::ANY, READ_ANSWER, &[0; 250]);
+        let mut long = frame(Address([1; 6]), READ_ANSWER, &[0; 250]);
         assert!(matches!(decode(&long), Err(Refused::Oversize { .. })));
         long = [vec![PREAMBLE; 9], read_request(Address::ANY, FORWARD_ACTIVE)].concat();
         assert!(matches!(decode(&long), Err(Refused::Oversize { .. })));
@@ -705,5 +709,17 @@ mod tests {
         for text in ["", "1234567890123", "12ab", "-1"] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_says_in_decimal_digits_whose_it_is() {
+        let read = |address: Address| decode(&read_answer(address, FORWARD_ACTIVE, 26, 4));
+        assert!(read(Address([1; 6])).is_ok());
+        for (address, byte) in [(Address::ANY, 0xaa), (Address([0, 0, 0, 0, 1, 0x6f]), 0x6f)] {
+            assert_eq!(read(address), Err(Refused::NotDecimal { what: "address".into(), byte }));
+        }
+        assert!(decode(&address_answer(Address([1; 6]))).is_ok());
+        assert!(decode(&address_answer(Address::ANY)).is_err());
+        assert!(decode(&address_request()).is_ok());
     }
 }

@@ -268,7 +268,10 @@ pub fn registers(parsed: &Parsed) -> Result<Vec<u16>, Refused> {
     };
     let length = usize::from(*length);
     if length != data.len() || length == 0 || !length.is_multiple_of(2) || length > MAX_REGISTERS * 2 {
-        return Err(Refused::WrongLength { what: "registers".into(), bytes: data.len(), expected: length });
+        // A length that is true but none of registers: say which would be.
+        let possible = length.next_multiple_of(2).clamp(2, MAX_REGISTERS * 2);
+        let expected = if length == data.len() { possible } else { length };
+        return Err(Refused::WrongLength { what: "registers".into(), bytes: data.len(), expected });
     }
     Ok(data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
 }
@@ -658,5 +661,15 @@ mod tests {
         assert!(matches!(decode(&long), Err(Refused::Oversize { .. })));
         assert!(matches!(decode(&[0; 300]), Err(Refused::Oversize { .. })));
         assert!(matches!(decode(&[1, 3]), Err(Refused::Truncated { .. })));
+    }
+
+    #[test]
+    fn a_length_that_is_none_of_registers_is_refused_with_one_that_is() {
+        for (length, expected) in [(0, 2), (3, 4), (252, 250)] {
+            let content = [vec![length as u8], vec![0; length]].concat();
+            let parsed = Parsed { framing: Framing::Tcp, transaction: 0, unit: 1, function: 3, content };
+            let refused = Refused::WrongLength { what: "registers".into(), bytes: length, expected };
+            assert_eq!(registers(&parsed), Err(refused));
+        }
     }
 }
