@@ -287,6 +287,18 @@ fn a_full_disk_is_told_and_loses_nothing_that_was_recorded() {
 }
 
 #[test]
+fn a_journal_that_has_lost_its_bytes_is_no_new_one() {
+    let desk = tempfile::tempdir().unwrap();
+    let path = desk.path().join("journal.sqlite");
+    drop(Journal::open(&path).unwrap());
+    std::fs::write(&path, b"no database, but bytes enough that somebody might take it for one; ".repeat(64)).unwrap();
+    assert!(Journal::open(&path).unwrap_err().is_damaged());
+    std::fs::write(&path, b"").unwrap();
+    assert!(matches!(Journal::open(&path).unwrap_err(), JournalError::Empty { .. }));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "nothing was begun in it");
+}
+
+#[test]
 fn a_journal_of_another_release_is_not_touched() {
     let desk = Desk::new();
     drop(Journal::open(&desk.path()).unwrap());

@@ -113,7 +113,10 @@ impl Ledger<'_> {
                     self.want_hours(owner, volume.carrier, *window);
                 }
             }
-            Effect::Finish(_) => self.want_end(agreement),
+            Effect::Finish(_) => {
+                self.want_end(agreement);
+                self.want_due(self.kept_until());
+            }
         }
     }
 

@@ -242,6 +242,9 @@ fn refused(error: &Refused) -> Failure {
     Failure::new(error.code(), format!("the frame is refused ({}): {error}", error.code()))
 }
 
+const DAMAGED: &str = "put a copy of the journal back, or set its files aside and begin a new one: what is certified stays so, and \
+meters that keep a log are read again";
+
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let failure = Self::new("gateway/journal", sentence(&error));
@@ -250,6 +253,7 @@ impl From<JournalError> for Failure {
                 "name a journal of its own in the configuration, or run with the node and key that this one began with",
             ),
             JournalError::Held { .. } => failure.next("stop the gateway that runs, or name another journal"),
+            damaged if damaged.is_damaged() => failure.next(DAMAGED),
             _ => failure,
         }
     }
@@ -272,6 +276,7 @@ impl From<RunError> for Failure {
             RunError::Journal(journal) if journal.is_disk_full() => {
                 failure.next("make room on the disk; the readings until now are safe in the journal")
             }
+            RunError::Journal(journal) if journal.is_damaged() => failure.next(DAMAGED),
             _ => failure,
         }
     }

@@ -234,6 +234,12 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// Its file has no bytes: a journal has some from its first moment on.
+    #[error("the journal {} has no bytes: what it held is lost", path.display())]
+    Empty {
+        /// The journal.
+        path: PathBuf,
+    },
     /// It was written by another release.
     #[error("the journal has layout {found}, this release reads layout {SCHEMA_VERSION}")]
     Layout {
@@ -300,6 +306,16 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether its file is damaged.
+    pub fn is_damaged(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Empty { .. } => true,
+            Self::Sql(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            _ => false,
+        }
+    }
+
     /// Whether the disk has no room left.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
@@ -318,6 +334,9 @@ impl Journal {
     /// Opens a journal for writing, or makes it. Refused while another process has it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let lock = Lock::take(path)?;
+        if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+            return Err(JournalError::Empty { path: path.to_owned() });
+        }
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
