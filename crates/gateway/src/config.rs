@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use utilidor_types::{Carrier, MeterId};
 
@@ -227,8 +228,8 @@ pub struct Meter {
     pub topic: Option<String>,
     /// What it measures.
     pub carrier: Carrier,
-    /// How it is read.
-    pub profile: Profile,
+    /// How it is read: one for all meters of its kind.
+    pub profile: Arc<Profile>,
     /// The transformers before it.
     pub ratio: Ratio,
 }

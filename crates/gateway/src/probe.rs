@@ -7,6 +7,7 @@ use crate::line::{ExchangeError, Line};
 use crate::profile::{Profile, Ratio, Register, Side};
 use crate::protocol::modbus::{Framing, Function, Request};
 use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, dlt645, mbus, modbus};
+use std::sync::Arc;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, MeterId};
 
@@ -20,7 +21,7 @@ pub struct Question {
     /// What it measures, if the device does not say it.
     pub carrier: Option<Carrier>,
     /// How it is read, if that is known.
-    pub profile: Option<Profile>,
+    pub profile: Option<Arc<Profile>>,
     /// The transformers before it.
     pub ratio: Ratio,
     /// Registers to look at where no profile is known: which, the first, how many.
@@ -79,7 +80,7 @@ struct Probe<'a> {
 }
 
 /// Probes a device over a line. `bus` is the name that the bus has, or will have, in the configuration.
-pub async fn probe(line: &mut Line, bus: &str, question: &Question, builtin: impl Fn(&str) -> Profile) -> Report {
+pub async fn probe(line: &mut Line, bus: &str, question: &Question, builtin: impl Fn(&str) -> Arc<Profile>) -> Report {
     let report = Report {
         exchanges: Vec::new(),
         unit: None,
@@ -97,7 +98,7 @@ pub async fn probe(line: &mut Line, bus: &str, question: &Question, builtin: imp
 }
 
 impl Probe<'_> {
-    async fn all(&mut self, bus: &str, question: &Question, builtin: impl Fn(&str) -> Profile) {
+    async fn all(&mut self, bus: &str, question: &Question, builtin: impl Fn(&str) -> Arc<Profile>) {
         let Some(unit) = self.find(question).await else { return };
         self.report.unit = Some(unit.to_string());
         if let (UnitAddress::Modbus(unit), Some((function, first, count))) = (unit, question.registers) {

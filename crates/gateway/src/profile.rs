@@ -15,6 +15,7 @@ use crate::protocol::modbus::{Description, Function};
 use crate::protocol::{Content, Protocol, Refused, Telegram, json, mbus, sunspec};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use utilidor_types::{Carrier, Quantity};
 
 /// The profiles that the gateway brings along.
@@ -186,7 +187,7 @@ pub enum ProfileError {
 
 /// The profiles that there are, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profiles(BTreeMap<String, Profile>);
+pub struct Profiles(BTreeMap<String, Arc<Profile>>);
 
 impl Profiles {
     /// Those that the gateway brings along.
@@ -206,8 +207,8 @@ impl Profiles {
         let mut added = BTreeMap::new();
         for profile in written {
             let profile = profile.check()?;
-            if let Some(before) = added.insert(profile.name.clone(), profile) {
-                return Err(ProfileError::Twice { profile: before.name });
+            if let Some(before) = added.insert(profile.name.clone(), Arc::new(profile)) {
+                return Err(ProfileError::Twice { profile: before.name.clone() });
             }
         }
         self.0.extend(added);
@@ -215,13 +216,13 @@ impl Profiles {
     }
 
     /// The profile of a name.
-    pub fn get(&self, name: &str) -> Option<&Profile> {
+    pub fn get(&self, name: &str) -> Option<&Arc<Profile>> {
         self.0.get(name)
     }
 
     /// All, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Profile> {
-        self.0.values()
+        self.0.values().map(Arc::as_ref)
     }
 }
 

@@ -362,7 +362,7 @@ fn configured(config: &Config, text: &str) -> Result<MeterId, Failure> {
     }
 }
 
-fn named(profiles: &Profiles, name: &str) -> Result<Profile, Failure> {
+fn named(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, Failure> {
     profiles.get(name).cloned().ok_or_else(|| {
         Failure::usage(format!("no profile is called {name:?}")).next("list them: utilidor gateway profiles")
     })

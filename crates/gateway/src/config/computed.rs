@@ -6,6 +6,7 @@ use crate::kept;
 use crate::profile::{Profile, Ratio, Register, Side};
 use crate::protocol::computed::{MAX_PARTS, Sign};
 use serde::Deserialize;
+use std::sync::Arc;
 use utilidor_types::MeterId;
 
 #[derive(Deserialize)]
@@ -56,7 +57,7 @@ pub(super) fn read(place: usize, written: &WrittenVirtual, meters: &[Meter]) -> 
         parts.push((sign, part));
     }
     let Some(carrier) = carrier else { return Err(value("plus", "it is empty".into())) };
-    let profile = Profile {
+    let profile = Arc::new(Profile {
         name: VIRTUAL_BUS.into(),
         device: "computed from other meters".into(),
         carrier: Some(carrier),
@@ -64,7 +65,7 @@ pub(super) fn read(place: usize, written: &WrittenVirtual, meters: &[Meter]) -> 
         modulus: None,
         source: "the configuration".into(),
         register: Register::Computed(Formula { parts, step }),
-    };
+    });
     let (unit, ratio) = (UnitAddress::Computed, Ratio::default());
     Ok(Meter { id, bus: VIRTUAL_BUS.into(), unit, topic: None, carrier, profile, ratio })
 }
