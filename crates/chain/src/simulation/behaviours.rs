@@ -392,7 +392,7 @@ pub fn garbles(channel: Channel, message: &Bytes) -> Option<Bytes> {
     Some(bytes.into())
 }
 
-fn misleads_who_catches_up(_: &Hostile) -> Arc<dyn Conduct> {
+pub fn misleads_who_catches_up(_: &Hostile) -> Arc<dyn Conduct> {
     does(|channel, to, message| vec![(to, garbles(channel, &message).unwrap_or(message))])
 }
 

@@ -8,7 +8,7 @@ use commonware_codec::DecodeExt as _;
 use commonware_consensus::Viewable as _;
 use commonware_consensus::simplex::types::{Certificate, Vote};
 use commonware_cryptography::sha256;
-use commonware_glue::simulate::action::Crash;
+use commonware_glue::simulate::action::{Action as Event, Crash, Schedule};
 use commonware_p2p::utils::mux;
 
 /// The member that does not play by the rules.
@@ -138,6 +138,24 @@ fn a_member_that_keeps_its_blocks_to_itself_costs_its_turns_only() {
 #[test]
 fn a_member_that_shows_its_blocks_to_one_other_only_stops_nobody() {
     one_seed(|| withstands(with(behaviours::shows_blocks_to_one), 40));
+}
+
+/// It spoils its own questions as well. So it never has the blocks that it missed while it was down, and does not come back.
+#[test]
+fn a_member_that_misleads_and_cannot_come_back_stops_nobody() {
+    one_seed(|| {
+        let mut schedule = Schedule::new();
+        for (second, event) in
+            [(2, Event::Crash as fn(_) -> _), (5, Event::Restart), (8, Event::Crash), (9, Event::Restart)]
+        {
+            schedule = schedule.at(Duration::from_secs(second), event(key(HOSTILE).public_key()));
+        }
+        // An honest member ends after that, and comes back as well.
+        let honest = || key(HOSTILE + 1).public_key();
+        schedule = schedule.at(Duration::from_secs(12), Event::Crash(honest()));
+        schedule = schedule.at(Duration::from_secs(13), Event::Restart(honest()));
+        withstands(with(behaviours::misleads_who_catches_up), 80).crash(Crash::Schedule(schedule))
+    });
 }
 
 #[test]

@@ -324,10 +324,14 @@ impl EngineDefinition for Consortium {
         let InitContext { context, index, delayed, oracle, channels, monitor, .. } = simulated;
         let (sender, mut started) = latest::channel(None);
         let honest = !self.hostile.contains(&u8::try_from(index).unwrap());
+        let first = self.places[index].lives.load(Ordering::Relaxed) == 0;
         let node = Life { consortium: self.clone(), index, delayed, oracle: oracle.clone(), monitor, started: sender };
         // A crash ends this task, and with it all that was started in its context; nothing of the node is left to go on.
         let life = context.spawn(move |context| node.supervise(context, channels));
-        started.wait_for(Option::is_some).await.unwrap();
+        // Whoever comes back catches up first. A hostile member may never do that, and the plan, which waits here, is not held up by it.
+        if honest || first {
+            started.wait_for(Option::is_some).await.unwrap();
+        }
         let member = Member { index, honest, now: started, oracle: oracle.clone() };
         (life, member)
     }

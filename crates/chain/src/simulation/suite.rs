@@ -16,12 +16,13 @@ use std::{
     time::Instant,
 };
 
-/// Seeds of the standing suite.
-const STANDING: std::ops::Range<u64> = 0..28;
+/// Seeds of the standing suite: few that reach everything. What is drawn otherwise from a seed needs others.
+const STANDING: [u64; 21] =
+    [25, 32, 59, 76, 79, 81, 82, 95, 98, 99, 105, 110, 171, 174, 180, 196, 197, 203, 206, 209, 240];
 /// How often the long play tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 /// What the clients of the standing suite must get done.
-const ACTIONS: [&str; 12] = [
+const ACTIONS: [&str; 11] = [
     "propose_motion applied",
     "vote_on_motion applied",
     "open_account applied",
@@ -32,7 +33,6 @@ const ACTIONS: [&str; 12] = [
     "record_readings applied",
     "publish_package applied",
     "publish_offers applied",
-    "submit_quotes applied",
     "subscribe applied",
 ];
 
@@ -132,8 +132,8 @@ impl Report {
 #[ignore = "some minutes: make simulate plays the same and more"]
 fn the_standing_seeds_reach_every_fault_behaviour_and_action_and_nothing_fails() {
     on_a_stack(|| {
-        let mut report = Report { first_seed: STANDING.start, ..Report::default() };
-        STANDING.for_each(|seed| report.play(seed));
+        let mut report = Report { first_seed: STANDING[0], ..Report::default() };
+        STANDING.into_iter().for_each(|seed| report.play(seed));
         println!("{}", report.text("this one"));
         assert!(report.failures.is_empty(), "see above how to repeat them");
         let missing = report.missing();
