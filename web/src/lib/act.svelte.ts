@@ -29,7 +29,8 @@ export class Act {
   receipt = $state.raw<Receipt>();
   #then: ((receipt: Receipt) => void) | undefined;
 
-  /// Prepares an action and asks for consent.
+  /// Prepares an action and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
+  /// asked.
   async ask(action: Action, then?: (receipt: Receipt) => void): Promise<void> {
     this.#then = then;
     [this.failure, this.refusal, this.hash, this.height] = [undefined, undefined, undefined, undefined];
@@ -80,7 +81,6 @@ export class Act {
         this.stage = 'refused';
       } else {
         this.stage = 'final';
-        this.#then?.(receipt);
       }
       void people.refresh();
     } catch (error) {
@@ -90,7 +90,9 @@ export class Act {
   }
 
   close(): void {
+    const then = this.stage === 'final' ? this.#then : undefined;
     this.stage = 'idle';
-    this.prepared = undefined;
+    this.prepared = this.#then = undefined;
+    if (then && this.receipt) then(this.receipt);
   }
 }

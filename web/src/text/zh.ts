@@ -160,6 +160,7 @@ export const zh: Catalogue = {
     locked: '您的密钥已锁定。属于您的内容，节点只向您的密钥显示。', noSession: '节点没有接受您的登录。',
     needed: '此页面显示您自己的事务。', neededSeat: '请在演示中入座，或打开自己的密钥。', neededKey: '请打开或新建密钥。', take: '入座', signIn: '打开密钥', leave: '离座', nobody: '您尚未登录。', throwAway: '一次性密钥', notOpen: '账户尚未开立',
     title: '入座', lead: '成为园区中的任何人。密钥是演示用的一次性密钥：不保护任何东西，人人都有。', noSeats: '此节点没有运行演示。', noSeatsNext: '用“make demo”启动演示，或使用自己的密钥。', sit: (name) => `以 ${name} 入座`, here: '您坐在这里', area: (area) => `${area} m²`, groups: { station: '能源站', owners: '屋顶光伏', tenants: '租户', offices: '链上机构' },
+    categories: { 'energy station': '能源站', 'meter operator': '计量方', issuer: '发行方', supervisor: '监管方', 'roof owner': '屋顶光伏', office: '办公', commercial: '商业', garage: '车库', hotel: '酒店', other: '其他' },
     clock: '推进时钟', clockLead: (now) => `链上时间为 ${now}。时间静止，直到被推进；其间到期的事项立即发生。`, hour: '一小时', day: '一天', month: '一个月', moving: '时钟正在推进…', moved: (now) => `现在是 ${now}。`, noReadings: '演示播放结束之后，表计不再自行产生读数。',
   },
   keys: {
