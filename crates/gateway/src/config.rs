@@ -29,6 +29,8 @@ pub const MAX_TOKENS: usize = 10_000;
 const MAX_TOKEN: usize = 36;
 /// Longest topic.
 pub const MAX_TOPIC_BYTES: usize = 256;
+/// The connectors of a charging station are numbered below this: the number of a transaction says whose it is.
+pub const CONNECTORS: u32 = 64;
 /// The bus of meters that are computed: no line has its name.
 pub const VIRTUAL_BUS: &str = "virtual";
 /// Shortest interval between two readings of a meter.
@@ -278,10 +280,15 @@ impl UnitAddress {
                 Err(format!("{text:?} is no topic of one device"))
             }
             Protocol::Ocpp => match text.rsplit_once('/') {
-                Some((station, connector)) if !station.is_empty() && connector.parse::<u32>().is_ok() => {
+                Some((station, connector))
+                    if !station.is_empty()
+                        && connector.parse::<u32>().is_ok_and(|connector| connector < CONNECTORS) =>
+                {
                     Ok(Self::Topic)
                 }
-                _ => Err(format!("{text:?} is no connector: write STATION/CONNECTOR, such as CP-1/1")),
+                _ => Err(format!(
+                    "{text:?} is no connector: write STATION/CONNECTOR, such as CP-1/1, with a number below {CONNECTORS}"
+                )),
             },
             Protocol::Json => Ok(Self::Topic),
             Protocol::Virtual => Err("a virtual meter has no address".into()),

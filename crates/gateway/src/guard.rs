@@ -9,6 +9,9 @@ const HOUR_MS: u128 = 3_600_000;
 /// Intervals after which a silence was long.
 const LONG_SILENCE: u64 = 3;
 
+/// What no register reaches: neither journal nor ledger holds it.
+const WIDEST: u64 = 1 << 63;
+
 /// What is known of a meter beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -142,9 +145,8 @@ impl Limits {
 
     /// What to think of a first look.
     pub fn first_look(&self, last: Option<Seen>, now: Seen) -> Verdict {
-        if let Some(modulus) = self.modulus
-            && now.register >= modulus
-        {
+        let modulus = self.modulus.unwrap_or(WIDEST);
+        if now.register >= modulus {
             return Verdict::LookAgain(Doubt::TooWide { register: now.register, modulus });
         }
         let Some(last) = last else { return Verdict::LookAgain(Doubt::First) };
@@ -267,6 +269,10 @@ mod tests {
     fn without_a_registration_only_the_way_back_is_noticed() {
         let limits = Limits { modulus: None, capacity_per_hour: None, ..LIMITS };
         assert_eq!(limits.first_look(Some(LAST), at(900_000, 500_000)), Verdict::Take);
+        // What the journal cannot hold is held back, for one meter's nonsense must not end the gateway.
+        let absurd = at(900_000, 1 << 63);
+        let Verdict::LookAgain(doubt) = limits.first_look(None, absurd) else { panic!("it is doubted") };
+        assert!(matches!(limits.second_look(None, absurd, absurd, doubt), Verdict::Hold(Doubt::TooWide { .. })));
         assert!(matches!(limits.first_look(Some(LAST), at(900_000, 1)), Verdict::LookAgain(Doubt::WentBack { .. })));
     }
 }

@@ -49,7 +49,7 @@ const MAX_SIGNED_BYTES: u64 = 8 * 1024 * 1024;
 /// Most unknown tokens that are told of, each once.
 const MAX_TOLD_TOKENS: usize = 256;
 /// Connectors that a transaction's number can tell apart.
-const CONNECTORS: i64 = 64;
+const CONNECTORS: i64 = crate::config::CONNECTORS as i64;
 
 /// The central system of one bus.
 pub struct Central {
@@ -182,7 +182,10 @@ impl Central {
             }
             Said::Boot | Said::Heartbeat | Said::Other | Said::Unasked { .. } | Said::Unknown { .. } => {}
         }
-        let answer = ocpp::answer(call, version, self.shared.watch.clock().now_ms(), transaction, is_known);
+        let answer = match taken.contains(&Taken::Refused(NOT_KEPT)) {
+            true => ocpp::not_kept(call),
+            false => ocpp::answer(call, version, self.shared.watch.clock().now_ms(), transaction, is_known),
+        };
         Ok((taken, answer))
     }
 
@@ -270,7 +273,10 @@ fn open_key(station: &str, connector: u32) -> String {
     format!("transaction {station}/{connector}")
 }
 
-/// Puts a signed record at the end of its meter's file, and on the disk, unless it is the last one there.
+/// A signed record could not be written: the station is told so, and says it again.
+const NOT_KEPT: &str = "ocmf/not-kept";
+
+/// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there.
 async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     use tokio::io::AsyncWriteExt as _;
     let parsed = OcmfRecord::new(record).and_then(|record| record.read().map(drop));
@@ -278,7 +284,7 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     if record.contains(['\n', '\r']) {
         return Err(("ocmf/not-a-record", "a record is one line".into()));
     }
-    let failed = |error: std::io::Error| ("ocmf/not-kept", format!("could not write {}: {error}", path.display()));
+    let failed = |error: std::io::Error| (NOT_KEPT, format!("could not write {}: {error}", path.display()));
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(failed)?;
     }
@@ -286,7 +292,7 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
         Ok(found) if found.len() > MAX_SIGNED_BYTES => {
             let detail =
                 format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
-            return Err(("ocmf/not-kept", detail));
+            return Err((NOT_KEPT, detail));
         }
         Ok(_) => tokio::fs::read_to_string(path).await.map_err(failed)?,
         Err(_) => String::new(),

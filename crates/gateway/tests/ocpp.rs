@@ -229,6 +229,23 @@ async fn what_devices_sign_is_kept_byte_for_byte_and_once_and_their_plain_regist
 }
 
 #[tokio::test]
+async fn a_signed_record_that_cannot_be_kept_is_not_acknowledged() {
+    let site = Site::new("ocpp-signed", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    // Nothing can be written where the folder should be.
+    std::fs::write(site.folder.path().join("signed"), "").unwrap();
+    let sampled = json!([{ "value": KEBA, "format": "SignedData", "context": "Transaction.End" }]);
+    let values = json!([{ "timestamp": "2022-09-04T18:39:12Z", "sampledValue": sampled }]);
+    let call = json!([2, "1", "MeterValues", { "connectorId": 1, "meterValue": values }]);
+    // Each time: the operator is told once, the station as often as it says it.
+    for _ in 0..2 {
+        let answer = station.says(&call.to_string()).await;
+        assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("InternalError")), "{answer}");
+    }
+    assert_eq!(site.codes().await.iter().filter(|code| *code == "ocmf/not-kept").count(), 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_understood_is_told_once_and_the_next_call_is_answered() {
     let site = Site::new("ocpp", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();

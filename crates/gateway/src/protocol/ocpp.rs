@@ -380,6 +380,11 @@ pub fn answer(call: &Call, version: Version, now_ms: u64, transaction: i64, is_k
     Value::from(vec![json!(3), json!(call.id), payload]).to_string()
 }
 
+/// The answer to a call of which something could not be kept: the station says it again.
+pub fn not_kept(call: &Call) -> String {
+    error(&call.id, "InternalError", "not all of it could be kept: say it again later")
+}
+
 fn telegram(address: String, subject: &str, records: Vec<Record>) -> Telegram {
     Telegram {
         protocol: Protocol::Ocpp,
