@@ -309,6 +309,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("since_change", "since", "自"),
     ("sources", "sources", "源码摘要"),
     ("speed", "speed", "速度"),
+    ("start_peak", "peak MiB until all meters are known", "读入全部表计前的内存峰值 MiB"),
     ("statement", "statement", "账单"),
     ("statements", "statements", "账单"),
     ("status", "status", "状态"),

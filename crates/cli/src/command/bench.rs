@@ -241,6 +241,7 @@ async fn gateway(arguments: &Arguments, context: &Context) -> Result<(), Failure
             (t!("speed"), format!("{:.1} s", figure.seconds)),
             (t!("cpu_us"), format!("{:.1}", figure.cpu_us)),
             (t!("idle"), format!("{:.2} %", figure.idle_percent)),
+            (t!("start_peak"), format!("{} MiB", figure.start_mib)),
             (t!("peak"), format!("{} MiB", figure.peak_mib)),
             (t!("journal_bytes"), format!("{:.0}", figure.journal_bytes)),
         ])
