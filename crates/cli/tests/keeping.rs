@@ -268,6 +268,6 @@ fn a_folder_of_another_release_is_refused_with_the_way_on() {
     );
     assert!(desk.run("node scrub --data town").failed(1).contains("data format 6"));
     assert_eq!(fs::read_to_string(&format).unwrap(), "6\n", "it is left as it is");
-    fs::write(&format, "9\n").unwrap();
+    fs::write(&format, "999\n").unwrap();
     assert!(desk.run("node upgrade --data town").failed(1).contains("take the release that wrote it"));
 }

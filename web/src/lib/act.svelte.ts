@@ -19,6 +19,13 @@ interface Prepared {
   says: Schemas['Transaction'];
 }
 
+/// What was asked for last. Its dialog stands in no page: what is signed may change the page that asked.
+class Asked {
+  act = $state.raw<Act>();
+}
+
+export const asked = new Asked();
+
 export class Act {
   stage = $state<Stage>('idle');
   prepared = $state.raw<Prepared>();
@@ -32,6 +39,7 @@ export class Act {
   /// Prepares an action and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
   /// asked.
   async ask(action: Action, then?: (receipt: Receipt) => void): Promise<void> {
+    asked.act = this;
     this.#then = then;
     [this.failure, this.refusal, this.hash, this.height] = [undefined, undefined, undefined, undefined];
     try {
