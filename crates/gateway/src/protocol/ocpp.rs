@@ -265,11 +265,10 @@ pub fn refusal(text: &str, refused: &Refused) -> Option<String> {
     Some(error(&id, "FormatViolation", &refused.to_string()))
 }
 
+/// An answer that says what is wrong, in at most 255 characters.
 fn error(id: &str, code: &str, text: &str) -> String {
-    /// Longest description of an error.
-    const MOST: usize = 255;
-    let text: String = text.chars().take(MOST).collect();
-    Value::from(vec![json!(4), json!(id), json!(code), json!(text), json!({})]).to_string()
+    let text = json!(text.chars().take(255).collect::<String>());
+    Value::from(vec![json!(4), json!(id), json!(code), text, json!({})]).to_string()
 }
 
 fn said(action: &str, payload: &str) -> Result<Said, Refused> {
