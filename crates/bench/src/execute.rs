@@ -49,7 +49,7 @@ pub fn play_verification(workload: &Workload) -> Played {
             assert!(verdicts.iter().all(Result::is_ok), "the workload signs well");
             seconds += stopwatch.read();
         }
-        played.count(phase, seconds);
+        played.count(phase, seconds, None);
     }
     played
 }
@@ -89,7 +89,7 @@ pub fn play(workload: &Workload) -> Played {
             next_due = run(Vec::new());
         }
         if phase.timed {
-            played.count(phase, seconds);
+            played.count(phase, seconds, None);
         }
     }
     tally.check(workload);

@@ -118,6 +118,8 @@ pub struct PhaseFigure {
     pub us_per_step: f64,
     /// Processor microseconds a step; the median of the runs.
     pub cpu_us_per_step: f64,
+    /// Blocks that the chain made of it, where one really runs; the median of the runs.
+    pub blocks: Option<f64>,
 }
 
 /// Scale of the run that does not count, at most. It is large enough for the process to have its memory.
@@ -189,6 +191,9 @@ pub async fn measure(options: &Options, note: impl Fn(&str)) -> std::io::Result<
             steps: first.steps,
             us_per_step: median(played.iter().map(|played| seconds(played).wall)) / steps * 1e6,
             cpu_us_per_step: median(played.iter().map(|played| seconds(played).cpu)) / steps * 1e6,
+            blocks: first.blocks.map(|_| {
+                median(played.iter().filter_map(|played| played.phases[place].blocks).map(|blocks| blocks as f64))
+            }),
         }
     };
     let quantile = |share| latencies.as_ref().and_then(|latencies| latencies.quantile(share));

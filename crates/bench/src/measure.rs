@@ -93,6 +93,8 @@ pub struct PlayedPhase {
     pub steps: u64,
     /// Its transactions.
     pub transactions: usize,
+    /// Blocks that the chain made of it; known where a chain really runs.
+    pub blocks: Option<u64>,
 }
 
 /// What playing a workload once gave.
@@ -112,9 +114,9 @@ pub struct Played {
 
 impl Played {
     /// Takes a phase that counts.
-    pub fn count(&mut self, phase: &Phase, seconds: Seconds) {
+    pub fn count(&mut self, phase: &Phase, seconds: Seconds, blocks: Option<u64>) {
         let (name, steps, transactions) = (phase.name, phase.steps, phase.transactions.len());
-        self.phases.push(PlayedPhase { name, seconds, steps, transactions });
+        self.phases.push(PlayedPhase { name, seconds, steps, transactions, blocks });
         self.timed += seconds;
     }
 }

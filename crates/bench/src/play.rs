@@ -149,7 +149,7 @@ async fn play_on(
         if !transactions.is_empty() && handle.head().time < phase.at {
             advance(handle, workload, phase.at).await;
         }
-        let bytes = disk(dir);
+        let (bytes, height) = (disk(dir), handle.head().height);
         let stopwatch = Stopwatch::start();
         if transactions.is_empty() {
             match rate {
@@ -177,7 +177,7 @@ async fn play_on(
             seconds.cpu = stopwatch.read().cpu;
         }
         if phase.timed {
-            played.count(phase, seconds);
+            played.count(phase, seconds, Some(handle.head().height - height));
             played.bytes = Some(played.bytes.unwrap_or_default().plus(bytes, disk(dir)));
         }
     }

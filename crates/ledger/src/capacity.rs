@@ -33,9 +33,25 @@ impl Ledger<'_> {
     /// The hours of a sale, or of what is given back.
     pub fn want_hours(&mut self, owner: AccountId, carrier: Carrier, window: Window) {
         self.want_capacity(owner, carrier);
-        for day in days(window) {
-            self.store.want::<SoldDay>(&(owner, carrier, day));
+        self.want_days(owner, carrier, days(window));
+    }
+
+    /// The hours of a sale, and the days that it lets go of.
+    pub fn want_sale(&mut self, owner: AccountId, carrier: Carrier, window: Window) {
+        self.want_hours(owner, carrier, window);
+        if let Ok(Some(record)) = self.store.view::<CapacityRecord>(&(owner, carrier)) {
+            self.want_days(owner, carrier, self.let_go_of(&record, window));
         }
+    }
+
+    fn want_days(&mut self, owner: AccountId, carrier: Carrier, days: Range<u32>) {
+        days.for_each(|day| self.store.want::<SoldDay>(&(owner, carrier, day)));
+    }
+
+    /// Each sale lets go of as many days that are past as it begins, and one more: so what is kept of them does not grow.
+    fn let_go_of(&self, record: &CapacityRecord, window: Window) -> Range<u32> {
+        let most = record.kept_from.saturating_add(days(window).len() as u32).saturating_add(1);
+        record.kept_from..self.today().min(most)
     }
 
     /// Order: owner, its role.
@@ -54,7 +70,7 @@ impl Ledger<'_> {
         let carrier = volume.carrier;
         let record = self.store.get::<CapacityRecord>(&(owner, carrier), || Refusal::NoCapacity { carrier })?;
         let capacity = record.per_hour;
-        self.forget_days(owner, carrier, record, days(window).len() as u32)?;
+        self.forget_days(owner, carrier, record, window)?;
         self.each_hour(owner, carrier, window, |hour, sold| {
             let total = sold.checked_add(wanted).filter(|total| *total <= capacity.0);
             *sold = total.ok_or(Refusal::CapacityExceeded {
@@ -67,10 +83,9 @@ impl Ledger<'_> {
         })
     }
 
-    /// Each sale lets go of as many days that are past as it begins, and one more: so what is kept of them does not grow.
-    fn forget_days(&mut self, owner: AccountId, carrier: Carrier, record: CapacityRecord, begins: u32) -> Ruled<()> {
-        let past = record.kept_from..self.today().min(record.kept_from.saturating_add(begins).saturating_add(1));
-        past.clone().for_each(|day| self.store.want::<SoldDay>(&(owner, carrier, day)));
+    fn forget_days(&mut self, owner: AccountId, carrier: Carrier, record: CapacityRecord, window: Window) -> Ruled<()> {
+        let past = self.let_go_of(&record, window);
+        self.want_days(owner, carrier, past.clone());
         for day in past.clone() {
             if self.store.find::<SoldDay>(&(owner, carrier, day))?.is_some() {
                 self.store.delete::<SoldDay>(&(owner, carrier, day));

@@ -94,7 +94,7 @@ impl Ledger<'_> {
                 if let (Some((volume, window)), Some(owner)) =
                     (sold_by_filling(agreement, binding), agreement.terms.owner())
                 {
-                    self.want_hours(owner, volume.carrier, window);
+                    self.want_sale(owner, volume.carrier, window);
                 }
             }
             Effect::Mark { meter, .. } | Effect::Level { meter, .. } => self.want_meter(*meter),
@@ -110,7 +110,7 @@ impl Ledger<'_> {
             }
             Effect::Sell(volume, window) | Effect::Unsell(volume, window) => {
                 if let Some(owner) = agreement.terms.owner() {
-                    self.want_hours(owner, volume.carrier, *window);
+                    self.want_sale(owner, volume.carrier, *window);
                 }
             }
             Effect::Finish(_) => {

@@ -47,7 +47,7 @@ const MAX_LOOK_UPS_AHEAD: u64 = MAX_BLOCK_WORK.look_ups;
 /// what they refer to can refer to more (see `ahead`).
 const FIRST_ASKING: u32 = 2;
 /// The pass in which transactions are run first.
-const FIRST_RUN: u32 = 4;
+const FIRST_RUN: u32 = 5;
 // The first due item finds its place in the calendar in seven passes; after it, the first transaction can wait as long.
 const _: () = assert!(6 + MAX_UNIT_PASSES <= MAX_DUE_PASSES && MAX_DUE_PASSES + MAX_UNIT_PASSES < MAX_PASSES);
 

@@ -336,6 +336,10 @@ impl Ledger<'_> {
         let wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(state)).ok()?;
         self.want_wanted(agreement, &wants);
         self.want_fuel(&agreement.terms, event);
+        // What is due is often the end, after which an agreement is kept for a while.
+        if matches!(event, Event::Due) {
+            self.want_due(self.kept_until());
+        }
         if is_new(event) {
             wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
         }

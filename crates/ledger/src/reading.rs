@@ -38,7 +38,9 @@ impl Ledger<'_> {
         if let Some(tariff) = state.tariff {
             self.store.want::<TariffOption>(&tariff);
         }
-        if run.readings.last().is_some_and(|last| state.next_mark <= last.time) {
+        let Some(last) = run.readings.last() else { return };
+        let brought = last.register.0.saturating_sub(state.last.register.0);
+        if state.next_mark <= last.time || state.total().0.saturating_add(brought) >= state.next_level.0 {
             self.want_served(run.meter);
         }
     }

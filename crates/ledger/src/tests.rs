@@ -205,7 +205,7 @@ fn a_block_that_comes_to_the_bound_of_passes_ends_there_for_all_members() {
         transactions.push(world.sign("station", Action::SignAmendment { agreement, terms }));
     }
     // What signatures need that the block's own proposals bring is known only when they are run.
-    let few = |transactions| execute(&world, begin(&world, transactions).with_most_passes(4));
+    let few = |transactions| execute(&world, begin(&world, transactions).with_most_passes(5));
     let (outcome, _) = few(transactions.clone());
     assert_eq!(outcome.admitted.len(), 2 * count as usize, "the transfers and the proposals");
     let left = outcome.inadmissible.iter().filter(|(_, reason)| *reason == Inadmissible::NotThisBlock).count();

@@ -39,6 +39,8 @@ const PROGRAMS: usize = 5;
 const AGREEMENTS: usize = 24;
 const LIVE: usize = 6;
 const BLOCKS: usize = 150;
+/// Fewer than so many blocks follow each of them, in which nobody does anything: they are cheap, for nothing is signed.
+const IDLE_BLOCKS: usize = 8;
 /// The last hard end.
 const LAST_END_MS: u64 = 40 * DAY_MS;
 /// Blocks in which everything that is due has been done.
@@ -310,11 +312,15 @@ impl Play<'_> {
         number_of(parties[self.rng.random_range(0..parties.len())]).unwrap_or(0)
     }
 
-    /// A block: some time passes, some things happen.
-    fn step(&mut self) {
+    fn pass_time(&mut self) {
         let pace = of(&mut self.rng, &[0, 0, 1, 1_000, 60_000, HOUR_MS / 2, HOUR_MS, HOUR_MS, 3 * HOUR_MS]);
         let pace = if one_in(&mut self.rng, 40) { of(&mut self.rng, &[DAY_MS, 5 * DAY_MS]) } else { pace };
         self.now = Timestamp((self.now.0 + pace).min(BEGIN.0 + LAST_END_MS));
+    }
+
+    /// A block: some time passes, some things happen. In the blocks after it programs are told only what they have asked to be told.
+    fn step(&mut self) {
+        self.pass_time();
         let lives = |id: &&AgreementId| {
             self.memory
                 .read::<AgreementState>(id)
@@ -327,6 +333,10 @@ impl Play<'_> {
         let count = if self.live.is_empty() { one_in(&mut self.rng, 8).into() } else { self.rng.random_range(0..16) };
         let actions = (0..count).map(|_| self.action()).collect();
         self.block(actions);
+        for _ in 0..self.rng.random_range(0..IDLE_BLOCKS) {
+            self.pass_time();
+            self.block(vec![]);
+        }
     }
 
     fn action(&mut self) -> (usize, Action) {
