@@ -36,8 +36,8 @@ const ACCOUNTS: usize = 7;
 const METERS: u8 = 5;
 /// Programs, agreements, how many of them live at a time, and blocks of a play.
 const PROGRAMS: usize = 5;
-const AGREEMENTS: usize = 24;
-const LIVE: usize = 6;
+const AGREEMENTS: usize = 60;
+const LIVE: usize = 20;
 const BLOCKS: usize = 150;
 /// Fewer than so many blocks follow each of them, in which nobody does anything: they are cheap, for nothing is signed.
 const IDLE_BLOCKS: usize = 8;
@@ -129,7 +129,7 @@ struct Play<'a> {
     programs: Vec<(ProgramId, Hostile)>,
     contracts: &'a Contracts,
     agreements: Vec<AgreementId>,
-    /// Those that are not over.
+    /// Those whose programs are told things.
     live: Vec<AgreementId>,
     granted: BTreeMap<AgreementId, Vec<Granted>>,
     /// What agreements have taken of parties.
@@ -299,7 +299,7 @@ impl Play<'_> {
     }
 
     fn agreement(&mut self) -> AgreementId {
-        let from = if self.live.is_empty() || one_in(&mut self.rng, 20) { &self.agreements } else { &self.live };
+        let from = if self.live.is_empty() || one_in(&mut self.rng, 10) { &self.agreements } else { &self.live };
         from[self.rng.random_range(0..from.len())]
     }
 
@@ -322,9 +322,7 @@ impl Play<'_> {
     fn step(&mut self) {
         self.pass_time();
         let lives = |id: &&AgreementId| {
-            self.memory
-                .read::<AgreementState>(id)
-                .is_some_and(|state| matches!(state.status, Status::Active | Status::Stalled))
+            self.memory.read::<AgreementState>(id).is_some_and(|state| state.status == Status::Active)
         };
         self.live = self.agreements.iter().filter(lives).copied().collect();
         if self.live.len() < LIVE && self.agreements.len() < AGREEMENTS && self.now.0 < BEGIN.0 + LAST_END_MS {
