@@ -93,6 +93,7 @@ fn hostile_members_neither_stop_the_ledger_nor_make_money() {
         "subscribe applied",
         "prepay applied",
         "record_readings applied",
+        "submit_quotes applied",
         "award applied",
         "event Segment",
         "event Decided",

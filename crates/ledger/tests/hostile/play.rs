@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use utilidor_ledger::memory::Memory;
-use utilidor_ledger::record::{AccountRecord, AgreementRecord, MeterState, OfferRecord};
+use utilidor_ledger::record::{AccountRecord, AgreementRecord, MeterState, OfferRecord, Published};
 use utilidor_types::action::{AwardBasis, AwardedQuote, NewAccount, Prepayment};
 use utilidor_types::agreement::*;
 use utilidor_types::genesis::{ChainKind, GenesisMember, Limits};
@@ -494,11 +494,14 @@ impl Play {
                 let (to, amount) = (self.any_account(), Money(self.choices.number()));
                 Action::Transfer { to, amount, reference: Text::default() }
             }
-            7 | 8 => Action::publish_offer(self.offer()),
+            7 | 8 if self.choices.chance(3) => Action::publish_offer(self.offer()),
+            7 | 8 => return (self.choices.below(2), Action::publish_offer(self.fit_offer())),
             9 => Action::WithdrawOffer { offer: self.offer_id() },
-            10 | 11 => self.quote(who),
+            10 | 11 if self.choices.chance(4) => self.quote(who),
+            10 | 11 => return self.fit_quote(who),
             12 => Action::WithdrawQuote { offer: self.offer_id() },
-            13 => self.award(who),
+            13 if self.choices.chance(3) => self.award(who),
+            13 => return self.fit_award(who),
             14 | 15 => {
                 let (label, terms) = (self.choices.label(), self.terms(who));
                 Action::ProposeAgreement { label, terms, signing_ms: self.choices.number() as u32 }
@@ -653,6 +656,87 @@ impl Play {
         }
     }
 
+    /// An offer that somebody can quote on.
+    fn fit_offer(&mut self) -> Offer {
+        let hour = (self.now.0 / HOUR_MS + 26 + self.choices.below(6) as u64) * HOUR_MS;
+        let window =
+            Window { from: Timestamp(hour), to: Timestamp(hour + HOUR_MS * (1 + self.choices.below(30) as u64)) };
+        let lot = Lot {
+            carrier: Carrier::Electricity,
+            quantity: Quantity(3_600_000 * (1 + u64::from(self.choices.byte()))),
+            asking_price: Price::micro_per_kwh(1_000 * u64::from(self.choices.byte())),
+            delivery_meter: None,
+            user_metered: true,
+        };
+        let gate_closes = Timestamp(self.now.0 + self.choices.of(&[1_000, 5_000, 20_000, HOUR_MS, DAY_MS]));
+        let terms = OfferTerms {
+            deposit_permille: self.choices.of(&[0, 100, 1_000]),
+            guarantee_permille: self.choices.of(&[0, 500, 1_000]),
+            tolerance_permille: self.choices.of(&[0, 50]),
+            grace_ms: 60_000,
+            substitute: self.choices.of(&[Substitute::Nothing, Substitute::ProRata]),
+            signing_ms: HOUR_MS as u32,
+            bond: Money(1_000_000),
+            award_rule: AwardRule::Free,
+        };
+        let lots = vec![lot].try_into().unwrap();
+        Offer { lots, window, gate_closes, lapses: window.from, terms, ..self.offer() }
+    }
+
+    /// An offer that is there, if there is one.
+    fn some_offer(&mut self, is_fit: impl Fn(&Offer, Timestamp) -> bool) -> Option<(OfferId, usize, Published)> {
+        let ids = [0, 1].into_iter().flat_map(|owner| (0..LABELS).map(move |label| (owner, Label([label; 16]))));
+        let there = ids.filter_map(|(owner, label)| {
+            let id = OfferId::of(account(owner), label);
+            let offer = self.memory.read::<OfferRecord>(&id)?.offer;
+            is_fit(&offer, self.now).then_some((id, owner, offer))
+        });
+        let there: Vec<_> = there.collect();
+        (!there.is_empty()).then(|| self.choices.of(&there))
+    }
+
+    /// A quote on an offer whose gate is open, of a user with its own meter; if there is none, an offer.
+    fn fit_quote(&mut self, who: usize) -> (usize, Action) {
+        let Some((id, _, offer)) = self.some_offer(|offer, now| now < offer.gate_closes) else {
+            return (who % 2, Action::publish_offer(self.fit_offer()));
+        };
+        // The meters that are registered first are of the accounts 0, 2, 3 and 4.
+        let place = 1 + self.choices.below(3) as u8;
+        let bidder = usize::from(place) + 1;
+        let line = |quantity: Quantity| QuoteLine {
+            quantity,
+            price: Money(1_000 * u64::from(self.choices.byte())),
+            user_meter: MeterId::of(account(5), Label([place; 16])),
+        };
+        let lines: Vec<QuoteLine> = offer.lots.iter().map(|lot| lot.quantity).map(line).collect();
+        (bidder, self.seal(bidder, id, offer.digest(), lines))
+    }
+
+    fn seal(&mut self, bidder: usize, offer: OfferId, offered: Digest, lines: Vec<QuoteLine>) -> Action {
+        let sealed = vec![0; sealed_bytes(lines.len())];
+        let opening = Opening { salt: [self.choices.byte(); SALT_BYTES], lines: lines.try_into().unwrap() };
+        let commitment = opening.commitment(self.chain, offer, account(bidder));
+        self.openings.insert((offer, account(bidder)), opening);
+        Action::submit_quote(SealedQuote { offer, offered, commitment, sealed, binding: !self.choices.chance(3) })
+    }
+
+    /// An award of what was quoted on an offer whose gate is closed.
+    fn fit_award(&mut self, who: usize) -> (usize, Action) {
+        let Some((offer, owner, _)) = self.some_offer(|offer, now| offer.gate_closes <= now) else {
+            return (who, self.award(who));
+        };
+        let quoted = self.openings.iter().filter(|((of, _), _)| *of == offer);
+        let quoted: Vec<(AccountId, Opening)> = quoted.map(|((_, by), opening)| (*by, opening.clone())).collect();
+        if quoted.is_empty() {
+            return (who, self.award(who));
+        }
+        let (bidder, opening) = self.choices.of(&quoted);
+        let label = self.choices.label();
+        self.agreements.insert(AgreementId::of(account(owner), label));
+        let award = AwardedQuote { offer, bidder, label, opening, basis: AwardBasis::Choice };
+        (owner, Action::Award { awards: vec![award].try_into().unwrap() })
+    }
+
     fn quote(&mut self, who: usize) -> Action {
         let offer = self.offer_id();
         let lines = (0..1 + self.choices.below(2)).map(|_| QuoteLine {
@@ -661,13 +745,9 @@ impl Play {
             user_meter: self.meter_id(),
         });
         let lines: Vec<QuoteLine> = lines.collect();
-        let sealed = vec![0; sealed_bytes(lines.len())];
-        let opening = Opening { salt: [self.choices.byte(); SALT_BYTES], lines: lines.try_into().unwrap() };
-        let commitment = opening.commitment(self.chain, offer, account(who));
-        self.openings.insert((offer, account(who)), opening);
         let published = self.memory.read::<OfferRecord>(&offer).map(|record| record.offer.digest());
         let offered = published.filter(|_| !self.choices.chance(20)).unwrap_or_default();
-        Action::submit_quote(SealedQuote { offer, offered, commitment, sealed, binding: !self.choices.chance(3) })
+        self.seal(who, offer, offered, lines)
     }
 
     fn award(&mut self, who: usize) -> Action {
