@@ -323,6 +323,10 @@ impl Ledger<'_> {
                 self.forget(&record.agreement, &state)?;
                 return Ok(false);
             }
+            _ if self.has_hard_ended(&record.agreement.terms) => {
+                self.halt(id, state)?;
+                return Ok(false);
+            }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
                 Some(at) => {
                     self.wait_until(id, state, at);

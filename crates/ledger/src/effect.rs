@@ -170,10 +170,8 @@ impl Ledger<'_> {
                 self.end_binding(id, binding, meter, at)
             }
             &Effect::Settle { binding, meter, keep, absorb } => {
-                if let Some((volume, window)) = self.sold_to_come(agreement, binding, meter)?
-                    && absorb == Quantity::ZERO
-                {
-                    self.return_hours(owner, volume, window)?;
+                if absorb == Quantity::ZERO {
+                    self.return_sold(agreement, binding, meter)?;
                 }
                 state.bindings.retain(|bound| bound.number != binding);
                 self.settle_binding(id, binding, meter, keep, absorb)
@@ -201,6 +199,15 @@ impl Ledger<'_> {
         let Some(record) = self.store.view::<MeterRecord>(&meter)? else { return Ok(None) };
         let volume = Volume { carrier: record.meter.carrier, quantity };
         Ok(Some((volume, window)).filter(|(_, window)| self.now < window.from))
+    }
+
+    /// Gives such hours back.
+    pub fn return_sold(&mut self, agreement: &Agreement, binding: u8, meter: MeterId) -> Ruled<()> {
+        let owner = agreement.terms.owner().ok_or(Unfit::Party)?;
+        match self.sold_to_come(agreement, binding, meter)? {
+            Some((volume, window)) => self.return_hours(owner, volume, window),
+            None => Ok(()),
+        }
     }
 
     /// Asks for what giving back such hours will read.

@@ -94,16 +94,19 @@ impl Ledger<'_> {
         Ok(())
     }
 
+    /// Lets go of the meters that an agreement still has, and of the hours that it has sold and that are to come.
+    pub fn let_meters_go(&mut self, agreement: &Agreement, state: &mut AgreementState) -> Ruled<()> {
+        let bindings = std::mem::take(&mut state.bindings);
+        bindings.iter().for_each(|bound| self.want_meter(bound.meter));
+        bindings.iter().try_for_each(|bound| self.free_meter(agreement, bound))
+    }
+
     /// Lets a meter go. What a purchase took of it goes back to its supply. A meter that is free already is no reason not to
     /// end.
-    fn free_meter(&mut self, id: AgreementId, bound: &Bound) -> Ruled<()> {
+    fn free_meter(&mut self, agreement: &Agreement, bound: &Bound) -> Ruled<()> {
         let mark = self.store.mark();
-        let (events, nothing) = (self.events.len(), Quantity::ZERO);
-        let freed = match bound.fills {
-            true => self.settle_binding(id, bound.number, bound.meter, nothing, nothing),
-            false => self.end_binding(id, bound.number, bound.meter, self.now),
-        };
-        match freed {
+        let events = self.events.len();
+        match self.end_or_settle(agreement, bound) {
             Err(Stop::Refused(refusal)) if refusal != Refusal::TooMuchWork => {
                 self.store.undo(mark);
                 self.events.truncate(events);
@@ -113,21 +116,26 @@ impl Ledger<'_> {
         }
     }
 
+    fn end_or_settle(&mut self, agreement: &Agreement, &Bound { number, meter, fills, .. }: &Bound) -> Ruled<()> {
+        let (id, nothing) = (agreement.id, Quantity::ZERO);
+        if !fills {
+            return self.end_binding(id, number, meter, self.now);
+        }
+        self.return_sold(agreement, number, meter)?;
+        self.settle_binding(id, number, meter, nothing, nothing)
+    }
+
     /// Ends an agreement as its parties have signed it for this case. Its program is told nothing more.
     pub fn end_without_program(&mut self, agreement: &Agreement, mut state: AgreementState) -> Ruled<()> {
         let id = agreement.id;
-        state.bindings.iter().for_each(|bound| self.want_meter(bound.meter));
         let fallback = utilidor_program::hard_end(&agreement.terms, self.now).fallback;
         for (movement, amount) in fall_back(&agreement.terms, &state.pots, &fallback) {
             self.move_money(agreement, &mut state, movement, amount)?;
         }
-        let bindings = std::mem::take(&mut state.bindings).into_vec();
         // Nor is it told of the segments that are closed here.
         state.halted = true;
         self.store.put(&id, state.clone());
-        for bound in bindings {
-            self.free_meter(id, &bound)?;
-        }
+        self.let_meters_go(agreement, &mut state)?;
         if self.store.view::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }

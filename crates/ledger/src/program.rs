@@ -24,7 +24,7 @@ use utilidor_program::backlog;
 use utilidor_program::contract::{MAX_EFFECTS, MAX_SLOTS};
 use utilidor_program::wasm::EVENT_FUEL;
 use utilidor_program::{Case, Effect, Event, Facts, Fault, State, Step, Wants};
-use utilidor_types::agreement::{Party, Status};
+use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{self, MAX_EVENTS};
 use utilidor_types::package::{PackageTerms, TariffOption};
 use utilidor_types::time::{HOUR_MS, MAX_TIMESTAMP};
@@ -72,6 +72,9 @@ impl Ledger<'_> {
         }
         drop(state);
         let record = self.agreement(id)?;
+        if self.has_hard_ended(&record.agreement.terms) {
+            return Err(Unfit::Time.into());
+        }
         self.need_fuel(&record.agreement.terms, event, by)?;
         self.act(id, event)?;
         self.tell_waiting()
@@ -109,6 +112,10 @@ impl Ledger<'_> {
         }
         let failures = state.failures;
         drop(state);
+        let record = self.agreement(id)?;
+        if self.has_hard_ended(&record.agreement.terms) {
+            return Ok(());
+        }
         if failures > 0 {
             return self.put_off(id, [event.clone()]);
         }
@@ -230,6 +237,23 @@ impl Ledger<'_> {
         self.store.put(&id, state);
     }
 
+    /// Whether the time has come at which a program that parties have written is told nothing any more, whatever is still owed: its
+    /// parties have signed it.
+    pub fn has_hard_ended(&self, terms: &AgreementTerms) -> bool {
+        terms.program.is_written() && utilidor_program::hard_end(terms, self.now).at <= self.now
+    }
+
+    /// Tells a program nothing any more that is over. What is owed can still be paid.
+    pub fn halt(&mut self, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
+        if self.store.find::<BacklogRecord>(&id)?.is_some() {
+            self.store.delete::<BacklogRecord>(&id);
+        }
+        (state.halted, state.scheduled, state.failures) = (true, None, 0);
+        self.call_again(id, &mut state);
+        self.store.put(&id, state);
+        Ok(())
+    }
+
     /// Tells what waits, and that the program's own time has come. What comes after a failure goes on waiting.
     fn attempt_all(&mut self, id: AgreementId, backlog: Vec<Event>, is_due: bool) -> Ruled<Result<(), u16>> {
         let mut events = backlog.into_iter();
@@ -281,8 +305,10 @@ impl Ledger<'_> {
         if !wants.read.is_empty() {
             // What comes back to a meter's supply is told later, and asked for now.
             wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
-            for (_, meter) in &wants.read {
-                self.read_meter(*meter)?;
+            for (binding, meter) in &wants.read {
+                if self.serves(*meter, (id, *binding))? {
+                    self.read_meter(*meter)?;
+                }
             }
             let read = self.state(id)?;
             if read.failures > present.failures {
@@ -467,8 +493,13 @@ impl Ledger<'_> {
             }
             done?;
         }
-        if state.is_over() && !state.pots.is_empty() {
-            return Err(Unfit::Status.into());
+        if state.is_over() {
+            if !state.pots.is_empty() {
+                return Err(Unfit::Status.into());
+            }
+            if agreement.terms.program.is_written() {
+                self.let_meters_go(agreement, &mut state)?;
+            }
         }
         if let Some(written) = written {
             self.complete_statements(before, &agreement.terms, &mut state, &written);

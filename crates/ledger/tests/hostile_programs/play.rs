@@ -12,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use utilidor_ledger::memory::Memory;
+use utilidor_ledger::meter_record::{MeterBinding, MeterBindings, Summed};
 use utilidor_ledger::record::{AccountRecord, AgreementRecord, AgreementState, AmendmentRecord, MeterState};
 use utilidor_ledger::{LEDGER_CODES, MAX_BLOCK_WORK, MAX_DUE_WORK};
 use utilidor_program::wasm::{ENGINE, EVENT_FUEL};
@@ -120,6 +121,8 @@ struct Granted {
     party: usize,
     terms: Grant,
     since: Timestamp,
+    /// The hard end: after it nothing is taken.
+    until: Timestamp,
 }
 
 struct Play<'a> {
@@ -219,10 +222,10 @@ impl Play<'_> {
         let id = AgreementId::of(account(parties[0]), label);
         let digest = terms.digest();
         self.agreements.push(id);
-        if let Program::Coded(coded) = &terms.program {
+        if let (Program::Coded(coded), Some(HardEnd { at: until, .. })) = (&terms.program, terms.hard_end.clone()) {
             let granted = coded.grants.iter().filter_map(|terms| {
                 let party = *parties.get(usize::from(terms.party.0))?;
-                Some(Granted { party, terms: *terms, since: self.now })
+                Some(Granted { party, terms: *terms, since: self.now, until })
             });
             let granted = granted.collect();
             self.granted.insert(id, granted);
@@ -378,7 +381,8 @@ impl Play<'_> {
         let terms = self.memory.read::<AgreementRecord>(&agreement)?.agreement.terms;
         let (parties, Program::Coded(present)) = (terms.parties.len() as u8, terms.program) else { return None };
         let other = self.coded(parties);
-        Some(Program::Coded(CodedTerms { grants: present.grants, ..other }))
+        let meters = if one_in(&mut self.rng, 8) { other.meters } else { present.meters };
+        Some(Program::Coded(CodedTerms { grants: present.grants, meters, ..other }))
     }
 
     fn readings(&mut self) -> Action {
@@ -485,6 +489,9 @@ impl Play<'_> {
                     self.tally.reach(format!("moved {name}"));
                 }
                 Event::AgreementStatus { status, .. } => self.tally.reach(format!("status {status:?}")),
+                Event::Segment(segment) if BYSTANDERS.map(|number| meter_id(number as u8)).contains(&segment.meter) => {
+                    panic!("a meter that serves nobody is read for {:?}", receipt.cause);
+                }
                 other => {
                     let name = format!("{other:?}");
                     let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
@@ -538,7 +545,8 @@ impl Play<'_> {
 
     /// The most that a grant can cost until now.
     fn most(&self, granted: &Granted) -> u128 {
-        let periods = if granted.terms.renews { 1 + (self.now.0 - granted.since.0) / ALLOWANCE_PERIOD_MS } else { 1 };
+        let until = self.now.min(granted.until);
+        let periods = if granted.terms.renews { 1 + (until.0 - granted.since.0) / ALLOWANCE_PERIOD_MS } else { 1 };
         (u128::from(granted.terms.allowance.0) + u128::from(granted.terms.reserve.0)) * u128::from(periods)
     }
 
@@ -564,6 +572,16 @@ impl Play<'_> {
                 assert_ne!(state.status, Status::Stalled, "nor is it stalled");
                 assert!(state.pots.is_empty(), "nor does it hold anything");
             }
+        }
+        for meter in (0..METERS).map(meter_id) {
+            let is_held = |binding: &MeterBinding| match &binding.sum {
+                Summed::Fill(filling) => !filling.ended,
+                Summed::Rest(_) => binding.window.to > self.now,
+                Summed::Absorb(_) => false,
+            };
+            let bindings = self.memory.read::<MeterBindings>(&meter);
+            let held = bindings.is_some_and(|bindings| bindings.bindings.iter().any(is_held));
+            assert!(!held, "no meter is held beyond the hard ends");
         }
         for number in 0..ACCOUNTS {
             let record = self.memory.read::<AccountRecord>(&account(number));

@@ -19,12 +19,12 @@ use crate::purchase::check_sold;
 use crate::wasm;
 use utilidor_program_sdk as wire;
 use utilidor_types::agreement::{Allowance, CodedTerms, Fallback, HardEnd, Party};
-use utilidor_types::program::Metered;
+use utilidor_types::program::{CodedMeter, Metered};
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{AgreementTerms, MeterId, Money, Quantity, Refusal, Timestamp};
 
 /// The meters with their numbers.
-fn numbered(terms: &CodedTerms) -> impl Iterator<Item = (u8, &utilidor_types::program::CodedMeter)> {
+fn numbered(terms: &CodedTerms) -> impl Iterator<Item = (u8, &CodedMeter)> {
     (0u8..).zip(&terms.meters)
 }
 
@@ -58,8 +58,13 @@ impl Contract for CodedTerms {
         check_reach(self, terms.parties.len())
     }
 
-    fn check_amendment(&self, _: &AgreementTerms, _: Timestamp) -> Result<(), Refusal> {
-        Ok(())
+    /// Meters can come to the list; those that are there keep their places, for what is bound is known by its place.
+    fn check_amendment(&self, before: &AgreementTerms, _: Timestamp) -> Result<(), Refusal> {
+        let utilidor_types::Program::Coded(before) = &before.program else { return Err(Refusal::AmendmentKind) };
+        let whose = |meter: &CodedMeter| (meter.meter, meter.carrier, meter.party);
+        let is_kept =
+            |(number, meter): (u8, &CodedMeter)| self.meters.get(usize::from(number)).map(whose) == Some(whose(meter));
+        if numbered(before).all(is_kept) { Ok(()) } else { Err(Refusal::BadReach) }
     }
 
     fn allowances(&self) -> Vec<Allowance> {
