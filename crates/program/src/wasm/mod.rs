@@ -34,7 +34,7 @@ pub const ENGINE: u16 = 1;
 /// Most fuel of one event: some 0.4 milliseconds of a core.
 pub const EVENT_FUEL: u64 = 200_000;
 /// What compiling a byte of code costs, once in each block for a program.
-pub const COMPILE_FUEL_PER_BYTE: u64 = 20;
+pub const COMPILE_FUEL_PER_BYTE: u64 = 40;
 /// What an instance costs before its first instruction ...
 const INSTANCE_FUEL: u64 = 1_200;
 /// ... and for each function, global and entry of its table ...
