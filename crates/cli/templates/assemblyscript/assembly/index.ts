@@ -82,12 +82,15 @@ function keptOf(head: StaticArray<u8>): Kept {
   return kept;
 }
 
-/** The meter has passed a mark: what it brought belongs to one period, because each period begins with a mark. */
-function took(agreed: Agreed, kept: Kept, segment: sdk.Segment, done: sdk.Done): void {
+/** What was taken, in the period that is settled next or in the one that runs already: each period begins with a mark. Gives which. */
+function took(agreed: Agreed, kept: Kept, segment: sdk.Segment): i32 {
   const place = segment.interval.from >= agreed.beginOf(sdk.plus(kept.period, 1)) ? 1 : 0;
   for (let band = 0; band < sdk.BANDS; band++) kept.taken[place] = sdk.plus(kept.taken[place], segment.bands[band]);
-  // Past the last period the meter serves no more.
-  const to = segment.interval.to;
+  return place;
+}
+
+/** The meter has passed a mark: the next one. Past the last period it serves no more. */
+function markAfter(agreed: Agreed, to: u64, done: sdk.Done): void {
   const next = to < agreed.begin ? agreed.begin : agreed.beginOf((to - agreed.begin) / agreed.periodMs + 1);
   if (next <= agreed.beginOf(agreed.periods)) done.mark(METER, next);
 }
@@ -129,8 +132,16 @@ function run(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): void
     done.bind(METER);
     done.mark(METER, agreed.beginOf(1));
     done.schedule(agreed.settles(0));
-  } else if ((event.kind == sdk.SEGMENT || event.kind == sdk.RETURNED) && isOfMeter) {
-    took(agreed, kept, event.segment, done);
+  } else if (event.kind == sdk.SEGMENT && isOfMeter) {
+    took(agreed, kept, event.segment);
+    markAfter(agreed, event.segment.interval.to, done);
+  } else if (event.kind == sdk.RETURNED && isOfMeter) {
+    // What a purchase gives back can be of a time that the meter has long passed.
+    took(agreed, kept, event.segment);
+  } else if (event.kind == sdk.CORRECTED && isOfMeter) {
+    // So can what the meter's operator puts right. Of a period that is settled it counts in the next one.
+    const place = took(agreed, kept, event.segment);
+    for (let band = 0; band < sdk.BANDS; band++) kept.taken[place] = sdk.less(kept.taken[place], event.bands[band]);
   } else if (event.kind == sdk.DUE) {
     settle(agreed, kept, input, done);
   } else if (event.kind == sdk.ENDING) {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const module = new WebAssembly.Module(readFileSync(new URL("../assembly/contract.wasm", import.meta.url)));
 const [KWH, DAY_MS] = [3_600_000n, 86_400_000n];
-const [SEGMENT, DUE, COMMAND] = [1, 4, 7];
+const [SEGMENT, RETURNED, DUE, CORRECTED, COMMAND] = [1, 2, 4, 6, 7];
 
 const u8 = (number) => Buffer.from([number]);
 const u32 = (number) => (Buffer.from(new Uint32Array([number]).buffer));
@@ -43,15 +43,25 @@ function done(answered) {
   return { head: answered.subarray(6, 6 + length), rest: answered.subarray(6 + length) };
 }
 
-function taken(kwh) {
-  const bands = [u64(BigInt(kwh) * KWH), u64(0), u64(0), u64(0), u64(0)];
-  return Buffer.concat([u8(SEGMENT), u8(0), u64(0), u64(DAY_MS), ...bands, u64(0), u32(0)]);
+const bands = (kwh) => Buffer.concat([BigInt(kwh) * KWH, 0n, 0n, 0n, 0n].map(u64));
+
+/** An event of the meter about a day, counted from 0. */
+function told(kind, kwh, day = 0n) {
+  return Buffer.concat([u8(kind), u8(0), u64(day * DAY_MS), u64((day + 1n) * DAY_MS), bands(kwh), u64(0), u32(0)]);
 }
 
+const taken = (kwh) => told(SEGMENT, kwh);
+const corrected = (more, less) => Buffer.concat([told(CORRECTED, more), bands(less)]);
+
+/** The head after these events. */
+const after = (...events) => events.reduce((head, event) => done(answer(event, head)).head, Buffer.alloc(0));
+
 /** What is paid for a day on which so much is taken. */
-function paid(kwh) {
-  const { head } = done(answer(taken(kwh)));
-  const { rest } = done(answer(u8(DUE), head));
+const paid = (kwh) => paidAfter(taken(kwh));
+
+/** What is paid at the settlement after these events. */
+function paidAfter(...events) {
+  const { rest } = done(answer(u8(DUE), after(...events)));
   // No slots, the number of effects, and the first: the user pays the owner out of its allowance.
   assert.deepEqual([...rest.subarray(8, 12)], [2, 1, 1, 0]);
   return rest.readBigUInt64LE(12);
@@ -60,6 +70,22 @@ function paid(kwh) {
 test("what is taken is paid", () => assert.equal(paid(25), 15_000_000n));
 
 test("a least quantity is paid whether it is taken or not", () => assert.equal(paid(4), 6_000_000n));
+
+test("what the operator puts right before the settlement is on the bill", () => {
+  assert.equal(paidAfter(taken(25), corrected(2, 5)), 13_200_000n, "22 kWh");
+});
+
+test("what is put right after the settlement counts in the next period", () => {
+  const settled = [taken(25), u8(DUE), told(SEGMENT, 20, 1n)];
+  assert.equal(paidAfter(...settled, corrected(0, 5)), 9_000_000n, "15 kWh");
+  const { rest } = done(answer(corrected(0, 5), after(...settled)));
+  assert.deepEqual([...rest], [0, 0, 0, 0, 0, 0, 0, 0], "no mark in the past");
+});
+
+test("what a purchase gives back is on the bill and sets no mark in the past", () => {
+  assert.equal(paidAfter(taken(20), told(RETURNED, 5)), 15_000_000n);
+  assert.deepEqual([...done(answer(told(RETURNED, 5))).rest], [0, 0, 0, 0, 0, 0, 0, 0]);
+});
 
 test("other events are refused", () => {
   const command = Buffer.concat([u8(COMMAND), u8(1), bytes(Buffer.from([1]))]);

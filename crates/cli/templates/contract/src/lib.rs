@@ -72,7 +72,20 @@ impl Program for Contract {
                 Effect::Mark(METER, Some(agreed.periods.begin_of(1)?)),
                 Effect::Schedule(agreed.periods.settles(0)?),
             ],
-            Event::Segment(METER, segment) | Event::Returned(METER, segment) => took(&agreed, &mut kept, segment)?,
+            Event::Segment(METER, segment) => {
+                took(&agreed, &mut kept, segment)?;
+                // Past the last period the meter serves no more.
+                let next = agreed.periods.mark_after(segment.interval.to)?;
+                next.map(|next| Effect::Mark(METER, Some(next))).into_iter().collect()
+            }
+            // What a purchase gives back can be of a time that the meter has long passed.
+            Event::Returned(METER, segment) => took(&agreed, &mut kept, segment).map(|_| Vec::new())?,
+            // So can what the meter's operator puts right. Of a period that is settled it counts in the next one.
+            Event::Corrected(METER, more, less) => {
+                let place = took(&agreed, &mut kept, more)?;
+                kept.taken[place] = kept.taken[place].less(total(less)?);
+                Vec::new()
+            }
             Event::Due => settle(&agreed, &mut kept, &input)?,
             Event::Ending(_, true) => vec![Effect::EndBinding(METER, input.facts.now), Effect::Finish(End::Terminated)],
             Event::Ending(_, false) | Event::EndingWithdrawn(_) => Vec::new(),
@@ -82,13 +95,11 @@ impl Program for Contract {
     }
 }
 
-/// The meter has passed a mark: what it brought belongs to one period, because each period begins with a mark.
-fn took(agreed: &Agreed, kept: &mut Kept, segment: &Segment) -> Result<Vec<Effect>, Fault> {
+/// What was taken, in the period that is settled next or in the one that runs already: each period begins with a mark. Gives which.
+fn took(agreed: &Agreed, kept: &mut Kept, segment: &Segment) -> Result<usize, Fault> {
     let place = usize::from(segment.interval.from >= agreed.periods.begin_of(kept.period + 1)?);
     kept.taken[place] = kept.taken[place].plus(total(&segment.bands)?)?;
-    // Past the last period the meter serves no more.
-    let next = agreed.periods.mark_after(segment.interval.to)?;
-    Ok(next.map(|next| Effect::Mark(METER, Some(next))).into_iter().collect())
+    Ok(place)
 }
 
 fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>, Fault> {
