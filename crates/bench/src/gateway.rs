@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,6 +27,8 @@ use utilidor_types::{Action, ChainId, MeterId, PrivateKey, Quantity, Reading, Ti
 
 /// Meters of one line.
 const METERS_OF_BUS: u64 = 100;
+/// Meters of one file of the configuration's folder: reading takes as much memory as one file does.
+const METERS_OF_FILE: u64 = 10_000;
 /// How often they are read.
 const INTERVAL: Duration = Duration::from_secs(900);
 const BEGIN_MS: u64 = 1_800_000_000_000;
@@ -49,8 +51,8 @@ pub struct GatewayFigure {
     pub cpu_us: f64,
     /// Percent of one processor that is idle where every meter is read each quarter of an hour.
     pub idle_percent: f64,
-    /// Most memory that the process had until all meters were known, in MiB: reading the configuration takes most of it. 0 where the
-    /// system does not tell.
+    /// Most memory that the process had until all meters were known, in MiB, reading the configuration included. 0 where the system
+    /// does not tell.
     pub start_mib: u64,
     /// Most memory that it had in the rounds that count.
     pub peak_mib: u64,
@@ -105,25 +107,31 @@ fn id(number: u64) -> MeterId {
     MeterId(id)
 }
 
-/// The configuration of a site with so many meters.
-fn site(meters: u64) -> String {
-    let mut text = "[site]\nkey = \"gateway\"\n".to_owned();
-    let buses = meters.div_ceil(METERS_OF_BUS);
-    for bus in 0..buses {
-        let _ = write!(
-            text,
-            "[[bus]]\nname = \"b{bus}\"\nprotocol = \"dlt645\"\naddress = \"10.0.0.1:1\"\ntimeout = \"60s\"\n"
-        );
+/// Writes the configuration of a site with so many meters, and their folder.
+fn write_site(meters: u64, folder: &Path) -> io::Result<PathBuf> {
+    let path = folder.join("gateway.toml");
+    std::fs::write(&path, "[site]\nkey = \"gateway\"\nmeters = \"meters.d\"\n")?;
+    let files = folder.join("meters.d");
+    std::fs::create_dir(&files)?;
+    for file in 0..meters.div_ceil(METERS_OF_FILE) {
+        let mut text = String::new();
+        for meter in file * METERS_OF_FILE..meters.min((file + 1) * METERS_OF_FILE) {
+            let bus = meter / METERS_OF_BUS;
+            if meter % METERS_OF_BUS == 0 {
+                let _ = write!(
+                    text,
+                    "[[bus]]\nname = \"b{bus}\"\nprotocol = \"dlt645\"\naddress = \"10.0.0.1:1\"\ntimeout = \"60s\"\n"
+                );
+            }
+            let _ = write!(
+                text,
+                "[[meter]]\nid = \"{}\"\nbus = \"b{bus}\"\nunit = \"{meter}\"\ncarrier = \"electricity\"\nprofile = \"dlt645-2007\"\n",
+                id(meter)
+            );
+        }
+        std::fs::write(files.join(format!("{file:04}.toml")), text)?;
     }
-    for meter in 0..meters {
-        let bus = meter / METERS_OF_BUS;
-        let _ = write!(
-            text,
-            "[[meter]]\nid = \"{}\"\nbus = \"b{bus}\"\nunit = \"{meter}\"\ncarrier = \"electricity\"\nprofile = \"dlt645-2007\"\n",
-            id(meter)
-        );
-    }
-    text
+    Ok(path)
 }
 
 /// Reads `meters` simulated meters in so many rounds, after one that does not count.
@@ -134,10 +142,10 @@ pub async fn measure(
     mut progress: impl FnMut(&str),
 ) -> io::Result<GatewayFigure> {
     progress("making the site");
-    let config = Config::read(&site(meters), folder).map_err(io::Error::other)?;
+    let folder = tempfile::tempdir_in(folder)?;
+    let config = Config::load(&write_site(meters, folder.path())?).map_err(io::Error::other)?;
     let clock = SetClock::at(BEGIN_MS);
     let simulator = Simulator::new(&config, Arc::new(clock.clone()), 1_000 * KWH, 10 * KWH);
-    let folder = tempfile::tempdir_in(folder)?;
     let path = folder.path().join("journal.sqlite");
     let (writer, thread) = Writer::start(Journal::open(&path).map_err(io::Error::other)?);
     let watch = Watch::new(Arc::new(clock.clone()));
@@ -157,16 +165,13 @@ pub async fn measure(
         metrics: Default::default(),
     };
     shared.registrations.write().expect("nobody else holds it").extend((0..meters).map(|number| (id(number), known)));
-    let mut of_bus: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for meter in &config.meters {
-        of_bus.entry(&meter.bus).or_default().push(meter.clone());
-    }
+    let mut by_bus = Config::meters_by_bus(config.meters);
     let patience = Patience { timeout: Duration::from_secs(60), pause: Duration::ZERO, echo: false };
     let mut pollers: Vec<_> = config
         .buses
         .iter()
         .map(|bus| {
-            let meters = of_bus.remove(bus.name.as_str()).unwrap_or_default();
+            let meters = by_bus.remove(&bus.name).unwrap_or_default();
             Poller::new(bus.clone(), meters, Line::new(simulator.dial(bus), patience), shared.clone())
         })
         .collect();

@@ -1,15 +1,20 @@
 //! The configuration file: which node, which buses, which meters. TOML; unknown fields are refused, and every error says where
 //! it is.
 //!
+//! A site with many meters has them in a folder of such files beside it, which are read one after the other: reading takes as much
+//! memory as the longest file does, however many there are.
+//!
 //! The file does not say what the ledger knows: a meter's register width, capacity and last reading come from its registration.
 
 mod computed;
+mod folder;
 
+use self::folder::Collected;
 use crate::profile::{Profile, ProfileError, Profiles, Ratio, Register, Side, WrittenProfile};
 use crate::protocol::{Protocol, cjt188, dlt645, mbus};
 use crate::serial::SerialPort;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,8 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use utilidor_types::{Carrier, MeterId};
 
-/// Longest configuration file that is read, in bytes: 100,000 meters and more.
-pub const MAX_CONFIG_BYTES: u64 = 64 * 1024 * 1024;
+/// Longest configuration file that is read, in bytes: some 50,000 meters. Reading takes some 25 times as much memory.
+pub const MAX_CONFIG_BYTES: u64 = 8 * 1024 * 1024;
+/// Most bytes of all files together: [`MAX_METERS`], each in a table of 250 bytes.
+pub const MAX_SITE_BYTES: u64 = 256 * 1024 * 1024;
+/// Most files of a folder of meters.
+pub const MAX_FILES: usize = 20_000;
 /// Most meters.
 pub const MAX_METERS: usize = 1_000_000;
 /// Most buses.
@@ -322,12 +331,33 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is longer than any configuration.
-    #[error("{} has {bytes} bytes, a configuration has at most {MAX_CONFIG_BYTES}", path.display())]
+    #[error(
+        "{} has {bytes} bytes, one file has at most {MAX_CONFIG_BYTES}: put its [[meter]] tables into several files of a folder, and \
+         write meters = \"FOLDER\" under [site]",
+        path.display()
+    )]
     TooLong {
         /// The file.
         path: PathBuf,
         /// Its length.
         bytes: u64,
+    },
+    /// The files of a site are longer together than those of any.
+    #[error("the site's files up to {} have {bytes} bytes together, at most {MAX_SITE_BYTES} are read", path.display())]
+    TooLongTogether {
+        /// The file that is too much.
+        path: PathBuf,
+        /// Their length with it.
+        bytes: u64,
+    },
+    /// A file of the folder of meters is wrong.
+    #[error("in {}", path.display())]
+    In {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ConfigError>,
     },
     /// It is not TOML, or a field is unknown, missing or of another type.
     #[error("{0}")]
@@ -373,6 +403,8 @@ struct WrittenSite {
     keep: String,
     #[serde(default)]
     metrics: Option<SocketAddr>,
+    #[serde(default)]
+    meters: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -449,14 +481,9 @@ const fn default_retries() -> u32 {
 }
 
 impl Config {
-    /// Reads a configuration file; the journal's path is taken from the file's folder.
+    /// Reads a configuration file and those that it names; relative paths in it begin at the file's folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
-        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-        if bytes > MAX_CONFIG_BYTES {
-            return Err(ConfigError::TooLong { path: path.into(), bytes });
-        }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let text = folder::read_file(path)?;
         Self::read(&text, path.parent().unwrap_or(Path::new("")))
     }
 
@@ -480,46 +507,26 @@ impl Config {
                 format!("{address} can be reached by others: write an address of this machine, such as 127.0.0.1:9464");
             return Err(ConfigError::Value { place: "site.metrics".into(), reason });
         }
-        limit("bus", written.bus.len(), MAX_BUSES)?;
-        limit("meter", written.meter.len() + written.computed.len(), MAX_METERS)?;
-        let mut buses = Vec::with_capacity(written.bus.len());
-        let mut names = BTreeSet::new();
-        for (place, bus) in written.bus.into_iter().enumerate() {
-            let bus = read_bus(place, bus, folder)?;
-            if !names.insert(bus.name.clone()) {
-                let reason = format!("a bus called {:?} stands before", bus.name);
-                return Err(ConfigError::Value { place: format!("bus[{place}].name"), reason });
-            }
-            buses.push(bus);
+        let mut collected = Collected::new(&profiles, folder);
+        collected.add(written.bus, written.meter)?;
+        if let Some(meters) = written.site.meters {
+            collected.add_folder(&folder.join(meters), text.len() as u64)?;
         }
-        let by_name: BTreeMap<&str, &Bus> = buses.iter().map(|bus| (bus.name.as_str(), bus)).collect();
-        let mut meters: Vec<Meter> = Vec::with_capacity(written.meter.len());
-        let mut ids = BTreeSet::new();
-        let mut addresses = BTreeSet::new();
-        for (place, meter) in written.meter.into_iter().enumerate() {
-            let value = |field: &str, reason| ConfigError::Value { place: format!("meter[{place}].{field}"), reason };
-            let Some(bus) = by_name.get(meter.bus.as_str()).copied() else {
-                let known: Vec<_> = buses.iter().map(|bus| bus.name.as_str()).collect();
-                let reason = format!("no bus is called {:?}; there are {}", meter.bus, known.join(", "));
-                return Err(value("bus", reason));
-            };
-            let meter = read_meter(place, meter, bus, &profiles)?;
-            if !ids.insert(meter.id) {
-                return Err(value("id", format!("meter {} stands before", meter.id)));
-            }
-            // Two meters may share a device only if they read different registers of it.
-            if !addresses.insert((meter.bus.clone(), meter.address(), meter.profile.name.clone())) {
-                let reason =
-                    format!("{} on bus {} is read by another meter with the same profile", meter.address(), meter.bus);
-                return Err(value("unit", reason));
-            }
-            meters.push(meter);
-        }
-        for (place, meter) in written.computed.iter().enumerate() {
-            let meter = computed::read(place, meter, &meters)?;
-            meters.push(meter);
-        }
+        collected.add_computed(&written.computed)?;
+        let (buses, meters) = collected.into_parts();
         Ok(Self { site, buses, meters, profiles })
+    }
+
+    /// The meters by the name of their bus.
+    pub fn meters_by_bus(meters: Vec<Meter>) -> HashMap<String, Vec<Meter>> {
+        let mut by_bus: HashMap<String, Vec<Meter>> = HashMap::new();
+        for meter in meters {
+            match by_bus.get_mut(&meter.bus) {
+                Some(of_bus) => of_bus.push(meter),
+                None => drop(by_bus.insert(meter.bus.clone(), vec![meter])),
+            }
+        }
+        by_bus
     }
 
     /// The meters of a bus.

@@ -124,9 +124,13 @@ pub async fn run<U: Uplink>(
     let shared = Shared { watch: Watch::new(clock.clock()), writer, registrations, interval_ms, metrics };
     begin_stretch(&shared.watch, &shared.writer).await?;
 
+    // One that has nothing to do goes here, and with it its handle to the journal's thread.
+    let computer = Some(Computer::new(&config.meters, &shared)).filter(|computer| !computer.is_empty());
+    let ids = config.meters.iter().map(|meter| meter.id).collect();
+    let mut by_bus = Config::meters_by_bus(config.meters);
     let mut tasks = tokio::task::JoinSet::new();
     for (place, bus) in config.buses.iter().enumerate() {
-        let meters = config.meters_of(&bus.name).cloned().collect();
+        let meters = by_bus.remove(&bus.name).unwrap_or_default();
         if bus.protocol == BusProtocol::Mqtt {
             tasks.spawn(Subscriber::new(bus.clone(), meters, shared.clone()).run());
         } else if bus.protocol == BusProtocol::Ocpp {
@@ -138,8 +142,6 @@ pub async fn run<U: Uplink>(
             tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
         }
     }
-    // One that has nothing to do goes here, and with it its handle to the journal's thread.
-    let computer = Some(Computer::new(&config.meters, &shared)).filter(|computer| !computer.is_empty());
     if let Some(computer) = computer {
         tasks.spawn(computer.run());
     }
@@ -149,7 +151,6 @@ pub async fn run<U: Uplink>(
     }
     // The last handle to the journal's thread goes with the tasks.
     let sender = Sender::new(uplink, shared);
-    let ids = config.meters.iter().map(|meter| meter.id).collect();
     let keep_ms = u64::try_from(config.site.keep.as_millis()).unwrap_or(u64::MAX);
     tasks.spawn(send(sender, ids, clock, keep_ms));
 

@@ -18,14 +18,18 @@ pub(super) struct WrittenVirtual {
     minus: Vec<String>,
 }
 
-/// Reads a virtual meter; its parts are among `meters`, which stand before it.
-pub(super) fn read(place: usize, written: &WrittenVirtual, meters: &[Meter]) -> Result<Meter, ConfigError> {
+/// Reads a virtual meter; its parts are among those that `find` finds, which stand before it.
+pub(super) fn read<'a>(
+    place: usize,
+    written: &WrittenVirtual,
+    find: impl Fn(&MeterId) -> Option<&'a Meter>,
+) -> Result<Meter, ConfigError> {
     let value = |field: &str, reason| ConfigError::Value { place: format!("virtual[{place}].{field}"), reason };
     let meter = |field: &str, text: &str| {
         text.parse::<MeterId>().map_err(|_| value(field, format!("{text:?} is no meter: an id has 32 hex digits")))
     };
     let id = meter("id", &written.id)?;
-    if meters.iter().any(|meter| meter.id == id) {
+    if find(&id).is_some() {
         return Err(value("id", format!("meter {id} stands before")));
     }
     if written.plus.is_empty() {
@@ -42,7 +46,7 @@ pub(super) fn read(place: usize, written: &WrittenVirtual, meters: &[Meter]) -> 
     let plus = written.plus.iter().map(|text| ("plus", Sign::Plus, text));
     for (field, sign, text) in plus.chain(written.minus.iter().map(|text| ("minus", Sign::Minus, text))) {
         let part = meter(field, text)?;
-        let Some(found) = meters.iter().find(|meter| meter.id == part) else {
+        let Some(found) = find(&part) else {
             let reason =
                 format!("no meter {part} stands before: a part is read by this gateway, or computed before it");
             return Err(value(field, reason));

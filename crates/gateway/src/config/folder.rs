@@ -1,0 +1,270 @@
+//! Buses and meters as they come together from the configuration file and the files of its folder of meters.
+
+use super::{
+    Bus, ConfigError, MAX_BUSES, MAX_CONFIG_BYTES, MAX_FILES, MAX_METERS, MAX_SITE_BYTES, Meter, UnitAddress,
+    WrittenBus, WrittenMeter, computed, limit, read_bus, read_meter,
+};
+use crate::profile::Profiles;
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use utilidor_types::MeterId;
+
+/// A file of the folder of meters: meters, and buses where they have some of their own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    bus: Vec<WrittenBus>,
+    #[serde(default)]
+    meter: Vec<WrittenMeter>,
+}
+
+/// What was read until now.
+pub(super) struct Collected<'a> {
+    profiles: &'a Profiles,
+    /// Where relative paths begin.
+    folder: &'a Path,
+    buses: Vec<Bus>,
+    /// The places of buses, by name.
+    by_name: HashMap<String, usize>,
+    meters: Vec<Meter>,
+    /// The places of meters.
+    by_id: HashMap<MeterId, usize>,
+    /// What is read already: bus, address and topic there, profile.
+    addresses: HashSet<(usize, UnitAddress, Option<String>, &'a str)>,
+}
+
+impl<'a> Collected<'a> {
+    pub(super) fn new(profiles: &'a Profiles, folder: &'a Path) -> Self {
+        let (buses, meters) = (Vec::new(), Vec::new());
+        let (by_name, by_id, addresses) = Default::default();
+        Self { profiles, folder, buses, by_name, meters, by_id, addresses }
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Bus>, Vec<Meter>) {
+        (self.buses, self.meters)
+    }
+
+    /// Adds what stands in one file; its meters are on its buses, or on those that were read before.
+    pub(super) fn add(&mut self, buses: Vec<WrittenBus>, meters: Vec<WrittenMeter>) -> Result<(), ConfigError> {
+        limit("bus", self.buses.len() + buses.len(), MAX_BUSES)?;
+        limit("meter", self.meters.len() + meters.len(), MAX_METERS)?;
+        for (place, bus) in buses.into_iter().enumerate() {
+            let bus = read_bus(place, bus, self.folder)?;
+            if self.by_name.insert(bus.name.clone(), self.buses.len()).is_some() {
+                let reason = format!("a bus called {:?} stands before", bus.name);
+                return Err(ConfigError::Value { place: format!("bus[{place}].name"), reason });
+            }
+            self.buses.push(bus);
+        }
+        self.meters.reserve(meters.len());
+        for (place, meter) in meters.into_iter().enumerate() {
+            self.add_meter(place, meter)?;
+        }
+        Ok(())
+    }
+
+    fn add_meter(&mut self, place: usize, meter: WrittenMeter) -> Result<(), ConfigError> {
+        let value = |field: &str, reason| ConfigError::Value { place: format!("meter[{place}].{field}"), reason };
+        let Some(&bus) = self.by_name.get(&meter.bus) else {
+            let known: Vec<_> = self.buses.iter().map(|bus| bus.name.as_str()).collect();
+            let reason = format!("no bus is called {:?}; there are {}", meter.bus, known.join(", "));
+            return Err(value("bus", reason));
+        };
+        let profiles = self.profiles;
+        let meter = read_meter(place, meter, &self.buses[bus], profiles)?;
+        if self.by_id.insert(meter.id, self.meters.len()).is_some() {
+            return Err(value("id", format!("meter {} stands before", meter.id)));
+        }
+        let profile = profiles.get(&meter.profile.name).map_or("", |profile| profile.name.as_str());
+        // Two meters may share a device only if they read different registers of it.
+        if !self.addresses.insert((bus, meter.unit, meter.topic.clone(), profile)) {
+            let reason =
+                format!("{} on bus {} is read by another meter with the same profile", meter.address(), meter.bus);
+            return Err(value("unit", reason));
+        }
+        self.meters.push(meter);
+        Ok(())
+    }
+
+    /// Adds what stands in the files of a folder whose names end in `.toml`, in the order of their names; `bytes` were read before.
+    pub(super) fn add_folder(&mut self, folder: &Path, mut bytes: u64) -> Result<(), ConfigError> {
+        for path in files(folder)? {
+            let text = read_file(&path)?;
+            bytes += text.len() as u64;
+            if bytes > MAX_SITE_BYTES {
+                return Err(ConfigError::TooLongTogether { path, bytes });
+            }
+            let written = toml::from_str(&text).map_err(|error| ConfigError::Syntax(Box::new(error)));
+            drop(text);
+            written
+                .and_then(|Written { bus, meter }| self.add(bus, meter))
+                .map_err(|error| ConfigError::In { path, source: Box::new(error) })?;
+        }
+        Ok(())
+    }
+
+    /// Adds the virtual meters, when all others are there.
+    pub(super) fn add_computed(&mut self, written: &[computed::WrittenVirtual]) -> Result<(), ConfigError> {
+        limit("meter", self.meters.len() + written.len(), MAX_METERS)?;
+        for (place, virtual_meter) in written.iter().enumerate() {
+            let find = |id: &MeterId| self.by_id.get(id).map(|place| &self.meters[*place]);
+            let meter = computed::read(place, virtual_meter, find)?;
+            self.by_id.insert(meter.id, self.meters.len());
+            self.meters.push(meter);
+        }
+        Ok(())
+    }
+}
+
+/// The files of a folder of meters, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: folder.into(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+            limit("site.meters", files.len(), MAX_FILES)?;
+        }
+    }
+    if files.is_empty() {
+        let reason = format!("{} has no file whose name ends in .toml", folder.display());
+        return Err(ConfigError::Value { place: "site.meters".into(), reason });
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The text of a configuration file.
+pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
+    use std::io::Read as _;
+    let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if bytes > MAX_CONFIG_BYTES {
+        return Err(ConfigError::TooLong { path: path.into(), bytes });
+    }
+    let mut text = String::new();
+    // A pipe does not say how long it is.
+    file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    match text.len() as u64 {
+        bytes if bytes > MAX_CONFIG_BYTES => Err(ConfigError::TooLong { path: path.into(), bytes }),
+        _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, ConfigError, MAX_CONFIG_BYTES};
+    use std::fmt::Write as _;
+    use std::fs;
+    use std::path::Path;
+
+    const SITE: &str = "[site]\nkey = \"g\"\nmeters = \"meters.d\"\n";
+
+    fn bus(name: &str) -> String {
+        format!("[[bus]]\nname = \"{name}\"\nprotocol = \"dlt645\"\naddress = \"h:1\"\n")
+    }
+
+    fn meter(number: u64, bus: &str) -> String {
+        format!("[[meter]]\nid = \"{number:032x}\"\nbus = \"{bus}\"\nunit = \"{number}\"\nprofile = \"dlt645-2007\"\n")
+    }
+
+    /// The site whose folder of meters has these files.
+    fn site(main: &str, files: &[(&str, String)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("meters.d")).unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join("meters.d").join(name), text).unwrap();
+        }
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, main).unwrap();
+        Config::load(&path).map_err(|error| said(&error))
+    }
+
+    fn said(error: &ConfigError) -> String {
+        let cause = std::error::Error::source(error).map_or(String::new(), |cause| format!(": {cause}"));
+        format!("{error}{cause}")
+    }
+
+    #[test]
+    fn the_meters_of_a_folder_are_read_file_by_file_in_the_order_of_their_names() {
+        let config = site(
+            &[SITE, &bus("b"), &meter(9, "b")].concat(),
+            &[
+                ("2.toml", meter(1, "b") + &meter(2, "own")),
+                ("1.toml", bus("own") + &meter(3, "own")),
+                ("notes.txt", "not read".into()),
+            ],
+        );
+        let config = config.unwrap();
+        let units: Vec<_> = config.meters.iter().map(|meter| meter.unit.to_string()).collect();
+        assert_eq!(units, ["000000000009", "000000000003", "000000000001", "000000000002"]);
+        let mut by_bus = Config::meters_by_bus(config.meters);
+        assert_eq!(["b", "own"].map(|bus| by_bus.remove(bus).unwrap().len()), [2, 2]);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_of_the_folder_is_said_with_the_files_name() {
+        let main = SITE.to_owned() + &bus("b") + &meter(1, "b");
+        for (files, expected) in [
+            (vec![("a.toml", meter(1, "b"))], "a.toml: meter[0].id: meter 0000"),
+            (vec![("a.toml", meter(2, "b")), ("b.toml", meter(2, "b"))], "b.toml: meter[0].id: meter 0000"),
+            (vec![("a.toml", meter(2, "c"))], "a.toml: meter[0].bus: no bus is called \"c\""),
+            (vec![("a.toml", bus("b"))], "a.toml: bus[0].name: a bus called \"b\" stands before"),
+            (vec![("a.toml", SITE.into())], "unknown field `site`"),
+            (
+                vec![("a.toml", " ".repeat(MAX_CONFIG_BYTES as usize + 1))],
+                "put its [[meter]] tables into several files",
+            ),
+            (vec![("a.txt", meter(2, "b"))], "has no file whose name ends in .toml"),
+        ] {
+            let error = site(&main, &files).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = said(&Config::read(SITE, Path::new("/nowhere")).unwrap_err());
+        assert!(error.contains("could not read /nowhere/meters.d"), "{error}");
+    }
+
+    /// Most memory that this process ever had, in MiB.
+    fn peak_mib() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
+    /// Reads this many meters in files of 10,000.
+    fn read_many(meters: u64) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("meters.d")).unwrap();
+        for file in 0..meters.div_ceil(10_000) {
+            let mut text = String::new();
+            for number in file * 10_000..((file + 1) * 10_000).min(meters) {
+                if number % 100 == 0 {
+                    let _ = write!(text, "{}", bus(&format!("b{}", number / 100)));
+                }
+                let _ = write!(text, "{}", meter(number, &format!("b{}", number / 100)));
+            }
+            fs::write(folder.path().join(format!("meters.d/{file:03}.toml")), text).unwrap();
+        }
+        let began = std::time::Instant::now();
+        let config = Config::read(SITE, folder.path()).unwrap();
+        assert_eq!(config.meters.len() as u64, meters);
+        println!("{meters} meters: {} MiB at most, {:?}", peak_mib(), began.elapsed());
+    }
+
+    #[test]
+    #[ignore = "measures the whole process: run it alone"]
+    fn reading_a_hundred_thousand_meters_takes_less_than_150_megabytes() {
+        read_many(100_000);
+        assert!(peak_mib() < 150, "{} MiB", peak_mib());
+    }
+
+    #[test]
+    #[ignore = "measures the whole process: run it alone"]
+    fn a_million_meters_are_read() {
+        read_many(1_000_000);
+    }
+}
