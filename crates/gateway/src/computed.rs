@@ -186,7 +186,8 @@ impl Computer {
         let seen = Seen { time_ms, register };
         // Each part was confirmed where it had to be: a second look would show the same.
         if let Some(doubt) = doubt(limits.first_look(Some(last), seen)) {
-            self.meters[place].kept.tell(doubt.code(), doubt.to_string(), Some(computed.to_bytes())).await?;
+            let detail = doubt.sentence(self.meters[place].kept.meter.carrier);
+            self.meters[place].kept.tell(doubt.code(), detail, Some(computed.to_bytes())).await?;
             return Ok(Turn::Held(doubt));
         }
         let (document, formula) = (computed.to_bytes(), formula.to_string());

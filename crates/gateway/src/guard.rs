@@ -4,6 +4,10 @@
 //! that goes back, leaps, or comes after a long silence is read again before it counts. What does not hold at the second
 //! look is held and told, never recorded: a low value that became the new beginning would charge everything twice.
 
+use crate::probe::in_usual_unit;
+use utilidor_types::carrier::BaseUnit;
+use utilidor_types::{Carrier, Timestamp};
+
 /// Milliseconds in an hour.
 const HOUR_MS: u128 = 3_600_000;
 /// Intervals after which a silence was long.
@@ -35,19 +39,16 @@ pub struct Seen {
 }
 
 /// Why a register is not taken at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
     /// Nothing was known of the meter before.
-    #[error("it is the first reading")]
     First,
     /// A long time has passed: the capacity allows nearly everything.
-    #[error("{silence_ms} ms have passed since the last reading")]
     AfterSilence {
         /// How long.
         silence_ms: u64,
     },
     /// The register has started again.
-    #[error("the register has started again: {last}, now {register}")]
     Rollover {
         /// Before.
         last: u64,
@@ -55,7 +56,6 @@ pub enum Doubt {
         register: u64,
     },
     /// The register went back, and starting again does not explain it.
-    #[error("the register went back from {last} to {register}")]
     WentBack {
         /// Before.
         last: u64,
@@ -63,7 +63,6 @@ pub enum Doubt {
         register: u64,
     },
     /// The register is at or beyond its width.
-    #[error("the register shows {register}, it starts again at {modulus}")]
     TooWide {
         /// Now.
         register: u64,
@@ -71,7 +70,6 @@ pub enum Doubt {
         modulus: u64,
     },
     /// More has passed than can.
-    #[error("{passed} passed, at most {most} can in the time")]
     BeyondCapacity {
         /// What passed.
         passed: u64,
@@ -79,7 +77,6 @@ pub enum Doubt {
         most: u64,
     },
     /// Time has not gone on since the last reading.
-    #[error("the reading is of {time_ms}, the last one of {last_ms}")]
     TimeNotRising {
         /// The last one's.
         last_ms: u64,
@@ -87,7 +84,6 @@ pub enum Doubt {
         time_ms: u64,
     },
     /// Two looks within seconds do not fit together.
-    #[error("two looks do not fit together: {first}, then {second}")]
     Unsteady {
         /// The first.
         first: u64,
@@ -108,6 +104,41 @@ impl Doubt {
             Self::BeyondCapacity { .. } => "reading/beyond-capacity",
             Self::TimeNotRising { .. } => "reading/time-not-rising",
             Self::Unsteady { .. } => "reading/unsteady",
+        }
+    }
+
+    /// What it is, in a sentence whose quantities have the unit that is usual for the carrier.
+    pub fn sentence(&self, carrier: Carrier) -> String {
+        // Exact: two that differ look different.
+        let shown = |base: u64| match carrier.base_unit() {
+            BaseUnit::Joule if base % 3_600 != 0 => format!("{base}J"),
+            _ => in_usual_unit(base, carrier),
+        };
+        match *self {
+            Self::First => "it is the first reading".into(),
+            Self::AfterSilence { silence_ms } => format!("{} s have passed since the last reading", silence_ms / 1_000),
+            Self::Rollover { last, register } => {
+                format!("the register has started again: {}, now {}", shown(last), shown(register))
+            }
+            Self::WentBack { last, register } => {
+                format!("the register went back from {} to {}", shown(last), shown(register))
+            }
+            Self::TooWide { register, modulus } => {
+                format!("the register shows {}, it starts again at {}", shown(register), shown(modulus))
+            }
+            Self::BeyondCapacity { passed, most } => {
+                format!("{} passed, at most {} can in the time", shown(passed), shown(most))
+            }
+            Self::TimeNotRising { last_ms, time_ms } => {
+                format!(
+                    "the reading is of {}, the last one of {}",
+                    Timestamp(time_ms).to_rfc3339(),
+                    Timestamp(last_ms).to_rfc3339()
+                )
+            }
+            Self::Unsteady { first, second } => {
+                format!("two looks do not fit together: {}, then {}", shown(first), shown(second))
+            }
         }
     }
 
@@ -235,6 +266,35 @@ mod tests {
         let high = Seen { register: 999_950, ..LAST };
         assert_eq!(look(Some(high), at(900_000, 20)), "reading/rollover");
         assert_eq!(look(Some(high), at(900_000, 200)), "reading/went-back");
+    }
+
+    #[test]
+    fn what_an_operator_is_told_has_units() {
+        let kwh = 3_600_000;
+        for (doubt, carrier, expected) in [
+            (
+                Doubt::BeyondCapacity { passed: 12 * kwh, most: kwh },
+                Carrier::Electricity,
+                "12.000kWh passed, at most 1.000kWh can in the time",
+            ),
+            (
+                Doubt::WentBack { last: 1_500_000, register: 0 },
+                Carrier::Water,
+                "the register went back from 1.500000m3 to 0.000000m3",
+            ),
+            (
+                Doubt::Unsteady { first: 7_200_000, second: 7_200_001 },
+                Carrier::Heating,
+                "two looks do not fit together: 2.000kWh, then 7200001J",
+            ),
+            (
+                Doubt::TimeNotRising { last_ms: 1_800_000_000_000, time_ms: 0 },
+                Carrier::Water,
+                "the reading is of 1970-01-01T00:00:00.000Z, the last one of 2027-01-15T08:00:00.000Z",
+            ),
+        ] {
+            assert_eq!(doubt.sentence(carrier), expected);
+        }
     }
 
     #[test]

@@ -218,7 +218,7 @@ impl Poller {
     async fn held(&mut self, place: usize, doubt: Doubt, look: Look) -> Result<Turn, JournalError> {
         let polled = &mut self.polled[place];
         polled.check_device = true;
-        polled.kept.tell(doubt.code(), doubt.to_string(), Some(look.answer)).await?;
+        polled.kept.tell(doubt.code(), doubt.sentence(polled.kept.meter.carrier), Some(look.answer)).await?;
         Ok(Turn::Held(doubt))
     }
 }

@@ -101,7 +101,9 @@ impl Told {
             Verdict::Hold(doubt) => {
                 // An older message than the last says nothing new, and is no reason to tell anybody.
                 if !matches!(doubt, Doubt::TimeNotRising { .. }) {
-                    self.kept.tell(doubt.code(), doubt.to_string(), Some(message.to_vec())).await?;
+                    self.kept
+                        .tell(doubt.code(), doubt.sentence(self.kept.meter.carrier), Some(message.to_vec()))
+                        .await?;
                 }
                 Ok(Taken::Held(doubt))
             }
