@@ -299,6 +299,61 @@ fn a_journal_that_has_lost_its_bytes_is_no_new_one() {
 }
 
 #[test]
+fn a_value_that_can_be_none_is_damage_and_no_number() {
+    let damages = [
+        "UPDATE reading SET register = -5",
+        "UPDATE meter SET last_register = -5",
+        "UPDATE reading SET time_ms = -5",
+        "UPDATE reading SET meter = x'01'",
+    ];
+    for damage in damages {
+        let desk = Desk::new();
+        let mut journal = Journal::open(&desk.path()).unwrap();
+        let epoch = trusted(&mut journal);
+        journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+        rusqlite::Connection::open(desk.path()).unwrap().execute(damage, []).unwrap();
+        let found = if damage.contains("last_register") {
+            journal.known(MeterId([1; 16])).map(drop)
+        } else {
+            journal.oldest_waiting(10).map(drop)
+        };
+        let error = found.unwrap_err();
+        assert!(error.is_damaged() && matches!(error, JournalError::Damaged(_)), "{damage}: {error:?}");
+    }
+}
+
+#[test]
+fn a_register_that_has_changed_on_the_disk_is_not_sealed() {
+    const REGISTER: u64 = 0x0123_4567_89ab_cdef;
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, REGISTER, epoch), reading(2, 10, 7, epoch)]).unwrap();
+    drop(journal);
+    let sound = std::fs::read(desk.path()).unwrap();
+    let needle = REGISTER.to_be_bytes();
+    let places: Vec<_> = (0..sound.len() - 8).filter(|place| sound[*place..place + 8] == needle).collect();
+    assert_eq!(places.len(), 3, "the reading, the list of what waits, the meter's newest");
+    let mut refused = 0;
+    for place in places {
+        let mut damaged = sound.clone();
+        damaged[place + 7] ^= 1;
+        std::fs::write(desk.path(), damaged).unwrap();
+        let mut journal = Journal::open(&desk.path()).unwrap();
+        let waiting = journal.oldest_waiting(10).unwrap();
+        match journal.seal(&waiting, &batch(1), 20) {
+            Err(error) => {
+                assert!(error.is_damaged(), "{error:?}");
+                assert_eq!(journal.open_batches().unwrap(), []);
+                refused += 1;
+            }
+            Ok(_) => assert_eq!(waiting[0].register, REGISTER),
+        }
+    }
+    assert_eq!(refused, 2);
+}
+
+#[test]
 fn a_journal_of_another_release_is_not_touched() {
     let desk = Desk::new();
     drop(Journal::open(&desk.path()).unwrap());

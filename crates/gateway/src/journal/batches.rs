@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use utilidor_types::MeterId;
 
 fn waiting_of(row: &Row<'_>) -> rusqlite::Result<Waiting> {
-    Ok(Waiting { meter: MeterId(row.get(0)?), time_ms: from_sql(row.get(1)?), register: from_sql(row.get(2)?) })
+    Ok(Waiting { meter: MeterId(row.get(0)?), time_ms: from_sql(row.get(1)?)?, register: from_sql(row.get(2)?)? })
 }
 
 impl Journal {
@@ -56,7 +56,7 @@ impl Journal {
         }
         let mut rows = statement.query([ClockState::Unverified as i64])?;
         while let Some(row) = rows.next()? {
-            oldest.insert(MeterId(row.get(0)?), from_sql(row.get(1)?));
+            oldest.insert(MeterId(row.get(0)?), from_sql(row.get(1)?)?);
         }
         Ok(oldest)
     }
@@ -99,9 +99,10 @@ impl Journal {
             let mut update = transaction.prepare_cached(
                 "UPDATE reading SET batch = ?3 WHERE time_ms = ?1 AND meter = ?2 AND batch IS NULL AND code IS NULL",
             )?;
-            for Waiting { meter, time_ms, .. } in readings {
-                if update.execute(params![to_sql(*time_ms), meter.0, id])? != 1 {
-                    let (meter, time_ms) = (*meter, *time_ms);
+            // What waits is listed beside the readings, and SQLite refuses the change where the two do not agree: a register that has
+            // changed on the disk is signed, and never sent.
+            for &Waiting { meter, time_ms, .. } in readings {
+                if update.execute(params![to_sql(time_ms), meter.0, id])? != 1 {
                     return Err(JournalError::WrongState { meter, time_ms, expected: "waiting to be sent" });
                 }
             }
@@ -115,7 +116,7 @@ impl Journal {
         let mut statement =
             self.connection.prepare_cached("SELECT id, bytes, hash, expires FROM batch WHERE open = 1 ORDER BY id")?;
         let rows = statement.query_map([], |row| {
-            Ok(Batch { id: row.get(0)?, bytes: row.get(1)?, hash: row.get(2)?, expires: from_sql(row.get(3)?) })
+            Ok(Batch { id: row.get(0)?, bytes: row.get(1)?, hash: row.get(2)?, expires: from_sql(row.get(3)?)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

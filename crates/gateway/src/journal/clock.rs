@@ -92,10 +92,10 @@ impl Journal {
             let state = if is_right { ClockState::Trusted } else { ClockState::Wrong };
             transaction.execute("UPDATE clock SET state = ?2 WHERE epoch = ?1", params![stretch, state as i64])?;
             if is_right {
-                counting += from_sql(count);
+                counting += from_sql(count)?;
                 continue;
             }
-            refused += from_sql(count);
+            refused += from_sql(count)?;
             let detail = "the gateway stopped before its clock was compared, and the time does not fit";
             refuse(&transaction, stretch, detail)?;
         }

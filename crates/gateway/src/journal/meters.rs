@@ -1,6 +1,8 @@
 //! What is known of meters besides their readings, and what an operator should see.
 
-use super::{Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, to_sql};
+use super::{
+    Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, from_sql_or_none, to_sql,
+};
 use rusqlite::{OptionalExtension as _, params};
 use utilidor_types::MeterId;
 
@@ -40,7 +42,7 @@ impl Journal {
             .connection
             .prepare_cached("SELECT last_ms, last_register FROM meter WHERE meter = ?1 AND last_ms IS NOT NULL")?
             .query_row([meter.0], |row| {
-                Ok(Waiting { meter, time_ms: from_sql(row.get(0)?), register: from_sql(row.get(1)?) })
+                Ok(Waiting { meter, time_ms: from_sql(row.get(0)?)?, register: from_sql(row.get(1)?)? })
             })
             .optional()?;
         Ok(found)
@@ -53,11 +55,8 @@ impl Journal {
             .prepare_cached("SELECT device, stopped, last_ms, last_register FROM meter WHERE meter = ?1")?
             .query_row([meter.0], |row| {
                 let last: (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
-                let last = last.0.zip(last.1).map(|(time, register)| Waiting {
-                    meter,
-                    time_ms: from_sql(time),
-                    register: from_sql(register),
-                });
+                let last = (from_sql_or_none(last.0)?, from_sql_or_none(last.1)?);
+                let last = last.0.zip(last.1).map(|(time_ms, register)| Waiting { meter, time_ms, register });
                 Ok(Known { device: row.get(0)?, stopped: row.get(1)?, last })
             })
             .optional()?;
@@ -83,8 +82,8 @@ impl Journal {
         let mut read = |meter: &MeterId| {
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(PartReading {
-                    time_ms: from_sql(row.get(0)?),
-                    register: from_sql(row.get(1)?),
+                    time_ms: from_sql(row.get(0)?)?,
+                    register: from_sql(row.get(1)?)?,
                     epoch: row.get(2)?,
                     device: row.get(3)?,
                 })
@@ -195,7 +194,7 @@ impl Journal {
             .prepare_cached("SELECT time_ms, meter, code, detail, answer FROM event ORDER BY id DESC LIMIT ?1")?;
         let rows = statement.query_map([most as i64], |row| {
             Ok(Event {
-                time_ms: from_sql(row.get(0)?),
+                time_ms: from_sql(row.get(0)?)?,
                 meter: row.get::<_, Option<[u8; 16]>>(1)?.map(MeterId),
                 code: row.get(2)?,
                 detail: row.get(3)?,

@@ -17,21 +17,24 @@
 //! | `meters` | what is known of meters besides their readings, and what an operator should see |
 //! | `questions` | where readings stand |
 //! | `lock` | that one process writes |
+//! | `error` | why it did not do what was asked |
 //!
 //! SQLite, write-ahead log, `synchronous=FULL`: what a call of this file has returned from is on the disk. One process
 //! holds a journal for writing; others can look into it meanwhile.
 
 mod batches;
 mod clock;
+mod error;
 mod lock;
 mod meters;
 mod questions;
 
+pub use error::JournalError;
 pub use meters::{Known, PartReading};
 
 use self::lock::Lock;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use utilidor_types::MeterId;
 
@@ -210,118 +213,6 @@ impl Counts {
     }
 }
 
-/// Why the journal did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The folder or the lock file cannot be used.
-    #[error("could not open the journal {}", path.display())]
-    Open {
-        /// The journal.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Another process holds it.
-    #[error("the journal {} is another gateway's: one process writes a journal", path.display())]
-    Held {
-        /// The journal.
-        path: PathBuf,
-    },
-    /// It is not there.
-    #[error("there is no journal {}: it comes into being with the first 'utilidor gateway run'", path.display())]
-    Missing {
-        /// The journal.
-        path: PathBuf,
-    },
-    /// Its file has no bytes: a journal has some from its first moment on.
-    #[error("the journal {} has no bytes: what it held is lost", path.display())]
-    Empty {
-        /// The journal.
-        path: PathBuf,
-    },
-    /// It was written by another release.
-    #[error("the journal has layout {found}, this release reads layout {SCHEMA_VERSION}")]
-    Layout {
-        /// Its layout.
-        found: i32,
-    },
-    /// It belongs to another chain or gateway.
-    #[error("the journal belongs to {key} {found}, not to {wanted}: name another journal for another chain or account")]
-    Foreign {
-        /// `chain` or `account`.
-        key: String,
-        /// What it belongs to.
-        found: String,
-        /// What was wanted.
-        wanted: String,
-    },
-    /// The same meter and time with another register.
-    #[error("meter {meter} has a reading of {time_ms} already, which shows {known}, not {register}")]
-    Contradiction {
-        /// The meter.
-        meter: MeterId,
-        /// The time.
-        time_ms: u64,
-        /// What stands there.
-        known: u64,
-        /// What was to be recorded.
-        register: u64,
-    },
-    /// A register beyond what the journal holds.
-    #[error("register {register} of meter {meter} is more than the journal holds")]
-    TooLarge {
-        /// The meter.
-        meter: MeterId,
-        /// The register.
-        register: u64,
-    },
-    /// Evidence longer than any.
-    #[error("the evidence of a reading has {bytes} bytes, at most {MAX_EVIDENCE_BYTES} are kept")]
-    EvidenceTooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// A reading is not where the step needs it.
-    #[error("a reading of meter {meter} of {time_ms} is not {expected}")]
-    WrongState {
-        /// The meter.
-        meter: MeterId,
-        /// The time.
-        time_ms: u64,
-        /// Where it should be.
-        expected: &'static str,
-    },
-    /// A batch is not open, or is answered for in part.
-    #[error("batch {batch} cannot be closed with {fates} answers")]
-    NotAnswered {
-        /// The batch.
-        batch: i64,
-        /// How many answers there are.
-        fates: usize,
-    },
-    /// The disk or the database failed. Nothing of the call was kept.
-    #[error("the journal could not be read or written")]
-    Sql(#[from] rusqlite::Error),
-}
-
-impl JournalError {
-    /// Whether its file is damaged.
-    pub fn is_damaged(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        match self {
-            Self::Empty { .. } => true,
-            Self::Sql(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
-            _ => false,
-        }
-    }
-
-    /// Whether the disk has no room left.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
-    }
-}
-
 /// A journal.
 #[derive(Debug)]
 pub struct Journal {
@@ -435,7 +326,7 @@ impl Journal {
                             continue;
                         }
                         Some(found) => {
-                            let known = from_sql(found);
+                            let known = from_sql(found)?;
                             return Err(JournalError::Contradiction { meter, time_ms, known, register });
                         }
                         None => recorded.push(Recorded::New),
@@ -494,6 +385,12 @@ fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn from_sql(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or_default()
+/// What none of them can be is damage, and no number.
+fn from_sql(value: i64) -> rusqlite::Result<u64> {
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+}
+
+/// A column that may hold none.
+fn from_sql_or_none(value: Option<i64>) -> rusqlite::Result<Option<u64>> {
+    value.map(from_sql).transpose()
 }

@@ -1,6 +1,8 @@
 //! Where readings stand.
 
-use super::{ClockState, Counts, Entry, Filter, Journal, JournalError, JournalReading, State, from_sql, to_sql};
+use super::{
+    ClockState, Counts, Entry, Filter, Journal, JournalError, JournalReading, State, from_sql, from_sql_or_none, to_sql,
+};
 use rusqlite::{OptionalExtension as _, Row, params};
 use std::collections::HashMap;
 use utilidor_types::MeterId;
@@ -37,7 +39,7 @@ impl Journal {
         let mut rows = statement.query([ClockState::Unverified as i64])?;
         while let Some(row) = rows.next()? {
             let (state, unverified): (State, Option<bool>) = (state_of(row.get(1)?), row.get(2)?);
-            let (count, oldest) = (from_sql(row.get(3)?), from_sql(row.get(4)?));
+            let (count, oldest) = (from_sql(row.get(3)?)?, from_sql(row.get(4)?)?);
             let mut counts = Counts::default();
             match state {
                 State::Read => {
@@ -62,7 +64,7 @@ impl Journal {
         let mut sent = self
             .connection
             .prepare_cached("SELECT coalesce(sum(readings), 0), min(from_ms) FROM batch WHERE open = 1")?;
-        let both = |row: &Row<'_>| Ok((from_sql(row.get(0)?), row.get::<_, Option<i64>>(1)?.map(from_sql)));
+        let both = |row: &Row<'_>| Ok((from_sql(row.get(0)?)?, from_sql_or_none(row.get(1)?)?));
         let (waiting, oldest_waiting) = waiting.query_row([], both)?;
         let (sent, oldest_sent) = sent.query_row([], both)?;
         Ok((waiting + sent, oldest_waiting.into_iter().chain(oldest_sent).min()))
@@ -73,7 +75,7 @@ impl Journal {
         let mut statement = self
             .connection
             .prepare_cached("SELECT time_ms FROM reading WHERE code IS NULL ORDER BY time_ms DESC LIMIT 1")?;
-        Ok(statement.query_row([], |row| row.get(0)).optional()?.map(from_sql))
+        Ok(statement.query_row([], |row| from_sql(row.get(0)?)).optional()?)
     }
 
     /// Readings with their evidence: of a meter, from a time on, before another, in a state; oldest first.
@@ -109,8 +111,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         reading: JournalReading {
             meter: MeterId(row.get(0)?),
-            time_ms: from_sql(row.get(1)?),
-            register: from_sql(row.get(2)?),
+            time_ms: from_sql(row.get(1)?)?,
+            register: from_sql(row.get(2)?)?,
             epoch: row.get(3)?,
             bus: row.get(4)?,
             protocol: row.get(5)?,
@@ -119,7 +121,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         },
         state: state_of(row.get(8)?),
         batch: row.get(9)?,
-        height: row.get::<_, Option<i64>>(10)?.map(from_sql),
+        height: from_sql_or_none(row.get(10)?)?,
         hash: row.get(11)?,
         refusal: code.map(|code| (code, detail.unwrap_or_default())),
     })

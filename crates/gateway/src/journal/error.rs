@@ -1,0 +1,132 @@
+//! Why the journal did not do what was asked.
+
+use super::{MAX_EVIDENCE_BYTES, SCHEMA_VERSION};
+use std::path::PathBuf;
+use utilidor_types::MeterId;
+
+/// Why the journal did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The folder or the lock file cannot be used.
+    #[error("could not open the journal {}", path.display())]
+    Open {
+        /// The journal.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process holds it.
+    #[error("the journal {} is another gateway's: one process writes a journal", path.display())]
+    Held {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It is not there.
+    #[error("there is no journal {}: it comes into being with the first 'utilidor gateway run'", path.display())]
+    Missing {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// Its file has no bytes: a journal has some from its first moment on.
+    #[error("the journal {} has no bytes: what it held is lost", path.display())]
+    Empty {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It was written by another release.
+    #[error("the journal has layout {found}, this release reads layout {SCHEMA_VERSION}")]
+    Layout {
+        /// Its layout.
+        found: i32,
+    },
+    /// It belongs to another chain or gateway.
+    #[error("the journal belongs to {key} {found}, not to {wanted}: name another journal for another chain or account")]
+    Foreign {
+        /// `chain` or `account`.
+        key: String,
+        /// What it belongs to.
+        found: String,
+        /// What was wanted.
+        wanted: String,
+    },
+    /// The same meter and time with another register.
+    #[error("meter {meter} has a reading of {time_ms} already, which shows {known}, not {register}")]
+    Contradiction {
+        /// The meter.
+        meter: MeterId,
+        /// The time.
+        time_ms: u64,
+        /// What stands there.
+        known: u64,
+        /// What was to be recorded.
+        register: u64,
+    },
+    /// A register beyond what the journal holds.
+    #[error("register {register} of meter {meter} is more than the journal holds")]
+    TooLarge {
+        /// The meter.
+        meter: MeterId,
+        /// The register.
+        register: u64,
+    },
+    /// Evidence longer than any.
+    #[error("the evidence of a reading has {bytes} bytes, at most {MAX_EVIDENCE_BYTES} are kept")]
+    EvidenceTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A reading is not where the step needs it.
+    #[error("a reading of meter {meter} of {time_ms} is not {expected}")]
+    WrongState {
+        /// The meter.
+        meter: MeterId,
+        /// The time.
+        time_ms: u64,
+        /// Where it should be.
+        expected: &'static str,
+    },
+    /// A batch is not open, or is answered for in part.
+    #[error("batch {batch} cannot be closed with {fates} answers")]
+    NotAnswered {
+        /// The batch.
+        batch: i64,
+        /// How many answers there are.
+        fates: usize,
+    },
+    /// A value stands where it cannot be. It is neither used nor taken for another.
+    #[error("the journal holds a value that cannot be one: its file is damaged")]
+    Damaged(#[source] rusqlite::Error),
+    /// The disk or the database failed. Nothing of the call was kept.
+    #[error("the journal could not be read or written")]
+    Sql(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+        match error {
+            IntegralValueOutOfRange(..) | FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..) => {
+                Self::Damaged(error)
+            }
+            _ => Self::Sql(error),
+        }
+    }
+}
+
+impl JournalError {
+    /// Whether its file is damaged.
+    pub fn is_damaged(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Empty { .. } | Self::Damaged(_) => true,
+            Self::Sql(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            _ => false,
+        }
+    }
+
+    /// Whether the disk has no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}
