@@ -55,8 +55,8 @@ const CONNECTORS: i64 = crate::config::CONNECTORS as i64;
 pub struct Central {
     bus: Bus,
     meters: BTreeMap<String, Told>,
-    /// Where signed records go.
-    signed: PathBuf,
+    /// Where the signed records of a meter go, by its unit. Whoever writes one holds its lock.
+    signed: BTreeMap<String, Arc<Mutex<PathBuf>>>,
     /// Tokens that nobody has named, and of which the operator was told.
     told_tokens: BTreeSet<String>,
     shared: Shared,
@@ -65,10 +65,16 @@ pub struct Central {
 impl Central {
     /// A central system of `bus` for its `meters`; signed records go into the folder `signed`.
     pub fn new(bus: Bus, meters: Vec<Meter>, signed: &Path, shared: Shared) -> Self {
+        let file = |meter: &Meter| Arc::new(Mutex::new(signed.join(format!("{}.ocmf", meter.id))));
+        let signed = meters
+            .iter()
+            .filter(|meter| meter.profile.register == Register::Ocpp { signed: true })
+            .map(|meter| (meter.address(), file(meter)))
+            .collect();
         let told = meters
             .into_iter()
             .map(|meter| (meter.address(), Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))));
-        Self { meters: told.collect(), bus, signed: signed.into(), told_tokens: BTreeSet::new(), shared }
+        Self { meters: told.collect(), bus, signed, told_tokens: BTreeSet::new(), shared }
     }
 
     /// Listens at the bus's address and serves until the journal fails.
@@ -122,14 +128,9 @@ impl Central {
         }
     }
 
-    /// Takes a call of a station: what became of its values, and the answer.
-    pub async fn take(
-        &mut self,
-        station: &str,
-        version: Version,
-        call: &Call,
-        text: &str,
-    ) -> Result<(Vec<Taken>, String), JournalError> {
+    /// Takes a call of a station. What is signed is left to whoever asks.
+    async fn hear(&mut self, station: &str, call: &Call, text: &str) -> Result<Heard, JournalError> {
+        let mut signed = Vec::new();
         let mut taken = Vec::new();
         let mut transaction = 0;
         let mut is_known = true;
@@ -138,7 +139,7 @@ impl Central {
             Said::Start { token, shown } => {
                 is_known = self.knows(station, token).await?;
                 transaction = number(shown);
-                taken.push(self.take_value(station, shown, text).await?);
+                taken.push(self.take_value(station, shown, text, &mut signed).await?);
                 self.open(station, shown.connector, transaction.to_string()).await?;
             }
             Said::Event { transaction, connector, begins, token, values } => {
@@ -155,7 +156,8 @@ impl Central {
                 for value in values {
                     taken.push(match connector {
                         Some(connector) => {
-                            self.take_value(station, &Shown { connector, ..value.clone() }, text).await?
+                            let value = Shown { connector, ..value.clone() };
+                            self.take_value(station, &value, text, &mut signed).await?
                         }
                         None => Taken::Strange,
                     });
@@ -169,7 +171,7 @@ impl Central {
                 if open == Some(transaction.to_string()) {
                     for value in values.iter().chain([end]) {
                         let value = Shown { connector, ..value.clone() };
-                        taken.push(self.take_value(station, &value, text).await?);
+                        taken.push(self.take_value(station, &value, text, &mut signed).await?);
                     }
                 } else {
                     taken.push(Taken::Strange);
@@ -177,16 +179,12 @@ impl Central {
             }
             Said::Values(values) => {
                 for value in values {
-                    taken.push(self.take_value(station, value, text).await?);
+                    taken.push(self.take_value(station, value, text, &mut signed).await?);
                 }
             }
             Said::Boot | Said::Heartbeat | Said::Other | Said::Unasked { .. } | Said::Unknown { .. } => {}
         }
-        let answer = match taken.contains(&Taken::Refused(NOT_KEPT)) {
-            true => ocpp::not_kept(call),
-            false => ocpp::answer(call, version, self.shared.watch.clock().now_ms(), transaction, is_known),
-        };
-        Ok((taken, answer))
+        Ok(Heard { taken, signed, transaction, is_known, now_ms: self.shared.watch.clock().now_ms() })
     }
 
     /// Whether whoever shows this token may charge. The operator is told once of one who may not.
@@ -229,28 +227,26 @@ impl Central {
         Ok(None)
     }
 
-    async fn take_value(&mut self, station: &str, shown: &Shown, text: &str) -> Result<Taken, JournalError> {
+    async fn take_value(
+        &mut self,
+        station: &str,
+        shown: &Shown,
+        text: &str,
+        signed: &mut Vec<Signed>,
+    ) -> Result<Taken, JournalError> {
         let stamp = self.shared.stamp().await?;
-        let Some(told) = self.meters.get_mut(&format!("{station}/{}", shown.connector)) else {
-            return Ok(Taken::Strange);
-        };
+        let unit = format!("{station}/{}", shown.connector);
+        let Some(told) = self.meters.get_mut(&unit) else { return Ok(Taken::Strange) };
         let meter = &told.kept.meter;
-        let Register::Ocpp { signed } = meter.profile.register else {
-            unreachable!("a configuration gives each meter a profile of its bus's protocol")
-        };
-        if let ShownValue::Signed(record) = &shown.value {
-            if !signed {
-                return Ok(Taken::Strange);
+        let file = self.signed.get(&unit);
+        match (&shown.value, file) {
+            (ShownValue::Signed(record), Some(file)) => {
+                signed.push(Signed { unit, file: file.clone(), record: record.clone() });
+                return Ok(Taken::Known);
             }
-            let path = self.signed.join(format!("{}.ocmf", meter.id));
-            if let Err((code, detail)) = keep(&path, record).await {
-                told.kept.tell(code, detail, Some(record.clone().into_bytes())).await?;
-                return Ok(Taken::Refused(code));
-            }
-            return Ok(Taken::Known);
-        }
-        if signed {
-            return Ok(Taken::Strange);
+            // Either counts, and never both.
+            (ShownValue::Signed(_), None) | (_, Some(_)) => return Ok(Taken::Strange),
+            (_, None) => {}
         }
         let seen = check_time(shown.time_ms, stamp.time_ms).and_then(|()| {
             let telegram = shown.telegram(station).expect("a value that is not signed is a register");
@@ -259,6 +255,52 @@ impl Central {
         });
         told.take(seen, stamp.epoch, station.as_bytes(), text.as_bytes()).await
     }
+}
+
+/// What was heard in a call.
+struct Heard {
+    /// What became of its values.
+    taken: Vec<Taken>,
+    /// What is still to be kept of them.
+    signed: Vec<Signed>,
+    /// The number of the transaction that begins.
+    transaction: i64,
+    /// Whether whoever charges may.
+    is_known: bool,
+    now_ms: u64,
+}
+
+/// A signed record of the meter at `unit`, and its file.
+struct Signed {
+    unit: String,
+    file: Arc<Mutex<PathBuf>>,
+    record: String,
+}
+
+/// Takes a call of a station: what became of its values, and the answer. While signed records are written, others are heard.
+async fn take(
+    central: &Mutex<Central>,
+    station: &str,
+    version: Version,
+    call: &Call,
+    text: &str,
+) -> Result<(Vec<Taken>, String), JournalError> {
+    let Heard { mut taken, signed, transaction, is_known, now_ms } =
+        central.lock().await.hear(station, call, text).await?;
+    for Signed { unit, file, record } in signed {
+        let kept = keep(file.lock().await.as_path(), &record).await;
+        if let Err((code, detail)) = kept {
+            taken.push(Taken::Refused(code));
+            if let Some(told) = central.lock().await.meters.get_mut(&unit) {
+                told.kept.tell(code, detail, Some(record.into_bytes())).await?;
+            }
+        }
+    }
+    let answer = match taken.contains(&Taken::Refused(NOT_KEPT)) {
+        true => ocpp::not_kept(call),
+        false => ocpp::answer(call, version, now_ms, transaction, is_known),
+    };
+    Ok((taken, answer))
 }
 
 /// The number of a transaction: its second, and its connector. A start that is sent again gets the same.
@@ -278,7 +320,7 @@ const NOT_KEPT: &str = "ocmf/not-kept";
 
 /// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there.
 async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let parsed = OcmfRecord::new(record).and_then(|record| record.read().map(drop));
     parsed.map_err(|error| (error.code(), error.to_string()))?;
     if record.contains(['\n', '\r']) {
@@ -288,19 +330,16 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(failed)?;
     }
-    let before = match tokio::fs::metadata(path).await {
-        Ok(found) if found.len() > MAX_SIGNED_BYTES => {
-            let detail =
-                format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
-            return Err((NOT_KEPT, detail));
-        }
-        Ok(_) => tokio::fs::read_to_string(path).await.map_err(failed)?,
-        Err(_) => String::new(),
-    };
+    let mut file = tokio::fs::File::options().create(true).read(true).append(true).open(path).await.map_err(failed)?;
+    let mut before = String::new();
+    (&mut file).take(MAX_SIGNED_BYTES + 1).read_to_string(&mut before).await.map_err(failed)?;
+    if before.len() as u64 > MAX_SIGNED_BYTES {
+        let detail = format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
+        return Err((NOT_KEPT, detail));
+    }
     if before.lines().any(|line| line == record) {
         return Ok(());
     }
-    let mut file = tokio::fs::File::options().create(true).append(true).open(path).await.map_err(failed)?;
     file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
     file.sync_all().await.map_err(failed)
 }
@@ -368,7 +407,7 @@ async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<S
         let answer = match ocpp::call(text, version) {
             Ok(None) => continue,
             Ok(Some(call)) => {
-                let (taken, answer) = central.lock().await.take(&name, version, &call, text).await?;
+                let (taken, answer) = take(central, &name, version, &call, text).await?;
                 tracing::debug!(station = name, ?taken, "a station has spoken");
                 answer
             }

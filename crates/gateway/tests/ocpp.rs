@@ -246,6 +246,26 @@ async fn a_signed_record_that_cannot_be_kept_is_not_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_file_of_signed_records_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let site = Site::new("ocpp-signed", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    let path = site.folder.path().join(format!("signed/{METER}.ocmf"));
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    let sampled = json!([{ "value": KEBA, "format": "SignedData", "context": "Transaction.End" }]);
+    let values = json!([{ "timestamp": "2022-09-04T18:39:12Z", "sampledValue": sampled }]);
+    let call = json!([2, "1", "MeterValues", { "connectorId": 1, "meterValue": values }]).to_string();
+    // No text, and more than is ever read: nothing is added to either.
+    for bytes in [vec![0xff; 10], vec![b' '; 8 * 1_024 * 1_024 + 1]] {
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(station.says(&call).await[2], "InternalError");
+        assert!(std::fs::read(&path).unwrap() == bytes);
+    }
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(station.says(&call).await[0], 3);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{KEBA}\n"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_understood_is_told_once_and_the_next_call_is_answered() {
     let site = Site::new("ocpp", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
