@@ -99,12 +99,14 @@ pub struct Kept {
     condition: Option<String>,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
+    /// What its device reported last though its register counts.
+    warned: Option<String>,
 }
 
 impl Kept {
     /// A meter that is read over `protocol`.
     pub const fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
-        Self { meter, protocol, shared, condition: None, silence_told: false }
+        Self { meter, protocol, shared, condition: None, silence_told: false, warned: None }
     }
 
     /// What it shares with the others.
@@ -193,6 +195,17 @@ impl Kept {
         tracing::warn!(meter = %self.meter.id, bus = self.meter.bus, %since, "the meter is silent");
         let detail = format!("no reading since {since}: what it counts meanwhile is billed by a substitute rule");
         self.shared.note(Some(self.meter.id), "meter/silent", detail, None).await
+    }
+
+    /// Tells the operator what the device reports of itself though its register counts, once as long as it does.
+    pub async fn warn(&mut self, warning: Option<String>, answer: &[u8]) -> Result<(), JournalError> {
+        if warning == self.warned {
+            return Ok(());
+        }
+        self.warned = warning;
+        let Some(detail) = self.warned.clone() else { return Ok(()) };
+        tracing::warn!(meter = %self.meter.id, bus = self.meter.bus, "{detail}");
+        self.shared.note(Some(self.meter.id), "meter/warning", detail, Some(answer.to_vec())).await
     }
 
     /// Tells the operator of a condition, once as long as it lasts.

@@ -8,6 +8,7 @@ use crate::guard::{Doubt, Seen, Verdict};
 use crate::journal::{JournalError, Known};
 use crate::kept::{Kept, Shared};
 use crate::line::Line;
+use crate::protocol::mbus;
 use crate::writer::HandedIn;
 use utilidor_types::MeterId;
 
@@ -97,6 +98,7 @@ impl Poller {
         let known = self.polled[place].kept.known().await?;
         match self.seen(place, known).await? {
             Ok((look, seen, stamp)) => {
+                self.polled[place].kept.warn(mbus::warning(&look.telegram), &look.answer).await?;
                 let reading = self.polled[place].kept.hand_in(seen, stamp.epoch, look.request, look.answer).await;
                 let turn = Turn::Recorded { time_ms: seen.time_ms, register: seen.register };
                 Ok((turn, Some((seen, reading))))

@@ -229,9 +229,15 @@ impl Telegram {
         registers.next().filter(|_| registers.next().is_none())
     }
 
-    /// Refuses a telegram whose one register gives no reading: absent, invalid, below zero, or more than any. One without a
-    /// register, or with several, says nothing of a reading.
+    /// Refuses a telegram whose one register gives no reading: absent, invalid, below zero, more than any, or of a device that is
+    /// broken. An M-Bus device's values without any register give none either. Other telegrams without a register, or with
+    /// several, say nothing of a reading.
     pub fn check_register(&self) -> Result<(), Refused> {
+        // Protocols that are asked for one value at a time answer with it; M-Bus answers with all that there is.
+        let has_values = self.protocol == Protocol::Mbus && self.subject == mbus::VALUES;
+        if has_values && self.direction == Direction::Reply && !self.records.iter().any(|record| record.is_register) {
+            return Err(Refused::NoRegister { address: self.address.clone() });
+        }
         match (self.register(), self.carrier) {
             (Some(_), Some(carrier)) => self.quantity_floor(carrier).map(drop),
             _ => Ok(()),
@@ -243,6 +249,7 @@ impl Telegram {
         let Some(register) = self.register() else {
             return Err(Refused::NoRegister { address: self.address.clone() });
         };
+        mbus::check_status(self)?;
         match &register.content {
             Content::Number { number, unit } => Ok(number.quantity_floor(*unit, carrier)?),
             Content::Absent => Err(Refused::Absent { what: register.what.clone() }),
@@ -394,6 +401,14 @@ pub enum Refused {
         /// The device.
         address: String,
     },
+    /// The device says that it is broken or busy.
+    #[error("the device reports {meaning} (status {status:02X}): its register is not believed")]
+    DeviceFault {
+        /// Its status.
+        status: u8,
+        /// What it stands for.
+        meaning: &'static str,
+    },
     /// The register is there and holds no value.
     #[error("{what} is absent: the device has no value")]
     Absent {
@@ -435,6 +450,7 @@ impl Refused {
             Self::Encrypted { .. } => "frame/encrypted",
             Self::NeedsProfile { .. } => "frame/needs-profile",
             Self::NoRegister { .. } => "register/none",
+            Self::DeviceFault { .. } => "register/device-fault",
             Self::Absent { .. } => "register/absent",
             Self::Invalid { .. } => "register/invalid",
             Self::Number(NumberError::Negative { .. }) => "register/negative",

@@ -21,15 +21,19 @@
 //! |---|---|
 //! | `address` | which device is meant |
 //! | `fixed` | what the fixed structure says |
+//! | `status` | what the device reports of itself |
 //! | `value` | what a record's value is, and in which unit |
 //! | `time` | dates and times |
 
 mod address;
 mod fixed;
+mod status;
 mod time;
 mod value;
 
 pub use address::{DIGITS, Secondary};
+pub(super) use status::check as check_status;
+pub use status::warning;
 
 use super::{
     Arrival, Content, Direction, LocalTime, Protocol, Record, Refused, Telegram, date, decimal_digits, expect_byte,
@@ -93,6 +97,9 @@ impl Selector {
         }
     }
 }
+
+/// The subject of an answer with values.
+pub const VALUES: &str = "values";
 
 /// Whether the device has more to say in its next telegram.
 pub fn is_continued(telegram: &Telegram) -> bool {
@@ -283,11 +290,11 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
                 }
                 0x72 => {
                     let (carrier, records) = variable(data)?;
-                    Ok(telegram(Direction::Reply, primary, carrier, "values", records))
+                    Ok(telegram(Direction::Reply, primary, carrier, VALUES, records))
                 }
                 0x73 => {
                     let (carrier, records) = fixed::read(data)?;
-                    Ok(telegram(Direction::Reply, primary, carrier, "values", records))
+                    Ok(telegram(Direction::Reply, primary, carrier, VALUES, records))
                 }
                 _ => Err(Refused::Unknown { what: "control information", value: information.into() }),
             }
