@@ -1,4 +1,4 @@
-//! OCPP in JSON, 1.6 here and 2.0.1 in [`v201`]: what charging stations tell their central system, and what it answers.
+//! OCPP in JSON, the fields of 1.6 in [`v16`] and of 2.0.1 in [`v201`]: what charging stations tell their central system, and what it answers.
 //!
 //! ```text
 //! [2, "id", "MeterValues", {...}]     a call            [3, "id", {...}]              its answer
@@ -12,9 +12,10 @@
 //! The types are our own, of the fields that are read: the crate *rust-ocpp 3.0.4* has all messages and brings 28 crates with it
 //! that nothing else here needs, a JSON Schema engine among them.
 
+mod v16;
 mod v201;
 
-use super::json::{decimal, read_time};
+use super::json::read_time;
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
 use crate::number::{Number, Unit};
 use base64::Engine as _;
@@ -161,65 +162,12 @@ impl Shown {
     }
 }
 
+/// What was shown at a time; the versions differ in how they write one value.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MeterValues<'a> {
-    connector_id: u32,
-    #[serde(borrow)]
-    meter_value: Vec<MeterValue<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MeterValue<'a> {
+struct MeterValue<S> {
     timestamp: String,
-    #[serde(borrow)]
-    sampled_value: Vec<SampledValue<'a>>,
-}
-
-#[derive(Deserialize)]
-struct SampledValue<'a> {
-    // By the standard a text; some stations send a number.
-    #[serde(borrow)]
-    value: &'a RawValue,
-    #[serde(default)]
-    format: Option<String>,
-    #[serde(default)]
-    measurand: Option<String>,
-    #[serde(default)]
-    phase: Option<String>,
-    #[serde(default)]
-    location: Option<String>,
-    #[serde(default)]
-    unit: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Authorize {
-    #[serde(default)]
-    id_tag: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StartTransaction {
-    connector_id: u32,
-    // Whoever says nobody's is refused; what flows counts all the same.
-    #[serde(default)]
-    id_tag: String,
-    meter_start: i64,
-    timestamp: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StopTransaction<'a> {
-    transaction_id: i64,
-    meter_stop: i64,
-    timestamp: String,
-    #[serde(borrow, default)]
-    transaction_data: Vec<MeterValue<'a>>,
+    sampled_value: Vec<S>,
 }
 
 fn invalid(what: &str, reason: impl std::fmt::Display) -> Refused {
@@ -250,10 +198,13 @@ pub fn call(text: &str, version: Version) -> Result<Option<Call>, Refused> {
         return Err(invalid("id", format!("it has {} characters, at most {MAX_ID} are allowed", id.len())));
     }
     let action: String = serde_json::from_str(action.get()).map_err(|error| invalid("action", error))?;
-    let said = match version {
-        Version::V16 => said(&action, payload.get())?,
-        Version::V201 => v201::said(&action, payload.get())?,
+    let said = match (action.as_str(), version) {
+        ("BootNotification", _) => Some(Said::Boot),
+        ("Heartbeat", _) => Some(Said::Heartbeat),
+        (_, Version::V16) => v16::said(&action, payload.get())?,
+        (_, Version::V201) => v201::said(&action, payload.get())?,
     };
+    let said = said.unwrap_or_else(|| Said::Unknown { action: action.chars().take(MAX_ID).collect() });
     Ok(Some(Call { id, said }))
 }
 
@@ -271,37 +222,12 @@ fn error(id: &str, code: &str, text: &str) -> String {
     Value::from(vec![json!(4), json!(id), json!(code), text, json!({})]).to_string()
 }
 
-fn said(action: &str, payload: &str) -> Result<Said, Refused> {
-    let fields = |error| invalid(action, error);
-    Ok(match action {
-        "BootNotification" => Said::Boot,
-        "Heartbeat" => Said::Heartbeat,
-        "Authorize" => Said::Authorize { token: serde_json::from_str::<Authorize>(payload).map_err(fields)?.id_tag },
-        "StatusNotification" | "DiagnosticsStatusNotification" | "FirmwareStatusNotification" => Said::Other,
-        "StartTransaction" => {
-            let start: StartTransaction = serde_json::from_str(payload).map_err(fields)?;
-            let shown = counter(start.connector_id, &start.timestamp, start.meter_start)?;
-            Said::Start { token: start.id_tag, shown }
-        }
-        "StopTransaction" => {
-            let stop: StopTransaction<'_> = serde_json::from_str(payload).map_err(fields)?;
-            let end = counter(0, &stop.timestamp, stop.meter_stop)?;
-            Said::Stop { transaction: stop.transaction_id, end, values: values(0, &stop.transaction_data)? }
-        }
-        "MeterValues" => {
-            let told: MeterValues<'_> = serde_json::from_str(payload).map_err(fields)?;
-            Said::Values(values(told.connector_id, &told.meter_value)?)
-        }
-        _ => Said::Unknown { action: action.chars().take(MAX_ID).collect() },
-    })
-}
-
-fn counter(connector: u32, timestamp: &str, watt_hours: i64) -> Result<Shown, Refused> {
-    let value = ShownValue::Register { number: Number::whole(watt_hours), unit: Unit::WattHour };
-    Ok(Shown { connector, time_ms: time(timestamp)?, value })
-}
-
-fn values(connector: u32, told: &[MeterValue<'_>]) -> Result<Vec<Shown>, Refused> {
+/// What was shown at a connector; `shown_in` says what of it a sampled value is.
+fn values<S, V: IntoIterator<Item = ShownValue>>(
+    connector: u32,
+    told: &[MeterValue<S>],
+    shown_in: impl Fn(&S) -> Result<V, Refused>,
+) -> Result<Vec<Shown>, Refused> {
     let count: usize = told.iter().map(|told| told.sampled_value.len()).sum();
     if count > MAX_VALUES {
         return Err(invalid("meterValue", format!("{count} values are more than the {MAX_VALUES} allowed")));
@@ -309,10 +235,31 @@ fn values(connector: u32, told: &[MeterValue<'_>]) -> Result<Vec<Shown>, Refused
     let mut shown = Vec::new();
     for told in told {
         let time_ms = time(&told.timestamp)?;
-        let values = told.sampled_value.iter().filter_map(value);
-        shown.extend(values.map(|value| Shown { connector, time_ms, value }));
+        for sampled in &told.sampled_value {
+            shown.extend(shown_in(sampled)?.into_iter().map(|value| Shown { connector, time_ms, value }));
+        }
     }
     Ok(shown)
+}
+
+/// Whether a field says `meant`, which it need not say.
+fn is(field: Option<&str>, meant: &str) -> bool {
+    field.is_none_or(|field| field == meant)
+}
+
+/// The imported active energy at the outlet over all phases: what is a register.
+fn is_register(measurand: Option<&str>, location: Option<&str>, phase: Option<&str>) -> bool {
+    is(measurand, "Energy.Active.Import.Register") && is(location, "Outlet") && phase.is_none()
+}
+
+/// A register in the unit that is said; `number` says why it is none otherwise.
+fn register(unit: Option<&str>, number: Result<Number, String>) -> ShownValue {
+    let unit = match unit {
+        None | Some("Wh") => Unit::WattHour,
+        Some("kWh") => Unit::KilowattHour,
+        Some(other) => return ShownValue::Invalid(format!("{other:?} is no unit of a register")),
+    };
+    number.map_or_else(ShownValue::Invalid, |number| ShownValue::Register { number, unit })
 }
 
 #[derive(Deserialize)]
@@ -330,31 +277,6 @@ fn signed(text: String) -> String {
         String::from_utf8(bytes).ok().filter(|_| document.encoding_method == "OCMF")
     };
     serde_json::from_str(&text).ok().and_then(within).unwrap_or(text)
-}
-
-/// What a sampled value is, if it is a register or signed.
-fn value(sampled: &SampledValue<'_>) -> Option<ShownValue> {
-    let raw = sampled.value.get();
-    let text = if raw.starts_with('"') { serde_json::from_str(raw).ok()? } else { raw.to_string() };
-    let is = |field: &Option<String>, meant: &str| field.as_deref().is_none_or(|field| field == meant);
-    if text.starts_with("OCMF|") || !is(&sampled.format, "Raw") {
-        return Some(ShownValue::Signed(signed(text)));
-    }
-    let is_register = is(&sampled.measurand, "Energy.Active.Import.Register")
-        && is(&sampled.location, "Outlet")
-        && sampled.phase.is_none();
-    if !is_register {
-        return None;
-    }
-    let unit = match sampled.unit.as_deref() {
-        None | Some("Wh") => Unit::WattHour,
-        Some("kWh") => Unit::KilowattHour,
-        Some(other) => return Some(ShownValue::Invalid(format!("{other:?} is no unit of a register"))),
-    };
-    Some(match decimal(&text) {
-        Some(number) => ShownValue::Register { number, unit },
-        None => ShownValue::Invalid(format!("{text:?} is no decimal number")),
-    })
 }
 
 /// The answer to a call: `transaction` is the number of the one that begins, `is_known` says whether whoever charges may.

@@ -3,8 +3,7 @@
 //! A transaction is told by `TransactionEvent`, under a name that the station gives it. Numbers are JSON numbers whose digits count;
 //! units have a power of ten. What a device has signed stands beside its number, as text in base64.
 
-use super::{MAX_ID, MAX_VALUES, Said, Shown, ShownValue, invalid, signed, time};
-use crate::number::Unit;
+use super::{MAX_ID, MeterValue, Said, ShownValue, invalid, is_register, register, signed, time, values};
 use crate::protocol::Refused;
 use crate::protocol::json::decimal;
 use base64::Engine as _;
@@ -32,15 +31,7 @@ struct IdToken {
 struct MeterValues<'a> {
     evse_id: u32,
     #[serde(borrow)]
-    meter_value: Vec<MeterValue<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MeterValue<'a> {
-    timestamp: String,
-    #[serde(borrow)]
-    sampled_value: Vec<SampledValue<'a>>,
+    meter_value: Vec<MeterValue<SampledValue<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +76,7 @@ struct TransactionEvent<'a> {
     #[serde(default)]
     id_token: Option<IdToken>,
     #[serde(borrow, default)]
-    meter_value: Vec<MeterValue<'a>>,
+    meter_value: Vec<MeterValue<SampledValue<'a>>>,
 }
 
 #[derive(Deserialize, PartialEq)]
@@ -106,12 +97,10 @@ struct Evse {
     id: u32,
 }
 
-/// What a call of this name and payload says.
-pub(super) fn said(action: &str, payload: &str) -> Result<Said, Refused> {
+/// What a call of this name and payload says; none if it is not known.
+pub(super) fn said(action: &str, payload: &str) -> Result<Option<Said>, Refused> {
     let fields = |error| invalid(action, error);
-    Ok(match action {
-        "BootNotification" => Said::Boot,
-        "Heartbeat" => Said::Heartbeat,
+    Ok(Some(match action {
         "Authorize" => {
             let authorize: Authorize = serde_json::from_str(payload).map_err(fields)?;
             Said::Authorize { token: authorize.id_token.id_token }
@@ -123,7 +112,7 @@ pub(super) fn said(action: &str, payload: &str) -> Result<Said, Refused> {
         | "NotifyEvent" => Said::Other,
         "MeterValues" => {
             let told: MeterValues<'_> = serde_json::from_str(payload).map_err(fields)?;
-            Said::Values(values(told.evse_id, &told.meter_value)?)
+            Said::Values(values(told.evse_id, &told.meter_value, shown_in)?)
         }
         "TransactionEvent" => {
             let event: TransactionEvent<'_> = serde_json::from_str(payload).map_err(fields)?;
@@ -140,30 +129,19 @@ pub(super) fn said(action: &str, payload: &str) -> Result<Said, Refused> {
                 connector,
                 begins: event.event_type == EventType::Started,
                 token: event.id_token.map(|token| token.id_token),
-                values: values(connector.unwrap_or_default(), &event.meter_value)?,
+                values: values(connector.unwrap_or_default(), &event.meter_value, shown_in)?,
             }
         }
         "NotifyReport" | "NotifyMonitoringReport" | "NotifyCustomerInformation" | "NotifyDisplayMessages" => {
             Said::Unasked { action: action.into() }
         }
-        _ => Said::Unknown { action: action.chars().take(MAX_ID).collect() },
-    })
+        _ => return Ok(None),
+    }))
 }
 
-fn values(connector: u32, told: &[MeterValue<'_>]) -> Result<Vec<Shown>, Refused> {
-    let count: usize = told.iter().map(|told| told.sampled_value.len()).sum();
-    if count > MAX_VALUES {
-        return Err(invalid("meterValue", format!("{count} values are more than the {MAX_VALUES} allowed")));
-    }
-    let mut shown = Vec::new();
-    for told in told {
-        let time_ms = time(&told.timestamp)?;
-        for sampled in &told.sampled_value {
-            let values = [signature(sampled)?, register(sampled)];
-            shown.extend(values.into_iter().flatten().map(|value| Shown { connector, time_ms, value }));
-        }
-    }
-    Ok(shown)
+/// What a sampled value is: signed, a register, or both.
+fn shown_in(sampled: &SampledValue<'_>) -> Result<impl Iterator<Item = ShownValue> + use<>, Refused> {
+    Ok(signature(sampled)?.into_iter().chain(register_in(sampled)))
 }
 
 /// What the device has signed: in base64 by the standard; some send the document of 1.6, or the record as it is.
@@ -184,27 +162,17 @@ fn signature(sampled: &SampledValue<'_>) -> Result<Option<ShownValue>, Refused> 
 }
 
 /// The register, if the value is one.
-fn register(sampled: &SampledValue<'_>) -> Option<ShownValue> {
-    let is = |field: &Option<String>, meant: &str| field.as_deref().is_none_or(|field| field == meant);
-    let is_register = is(&sampled.measurand, "Energy.Active.Import.Register")
-        && is(&sampled.location, "Outlet")
-        && sampled.phase.is_none();
-    if !is_register {
+fn register_in(sampled: &SampledValue<'_>) -> Option<ShownValue> {
+    let (measurand, location) = (sampled.measurand.as_deref(), sampled.location.as_deref());
+    if !is_register(measurand, location, sampled.phase.as_deref()) {
         return None;
     }
     let (unit, power) =
         sampled.unit_of_measure.as_ref().map_or((None, 0), |unit| (unit.unit.as_deref(), unit.multiplier));
-    let unit = match unit {
-        None | Some("Wh") => Unit::WattHour,
-        Some("kWh") => Unit::KilowattHour,
-        Some(other) => return Some(ShownValue::Invalid(format!("{other:?} is no unit of a register"))),
-    };
     let text = sampled.value.get();
     let number = decimal(text).filter(|_| (-MAX_POWER..=MAX_POWER).contains(&power));
-    Some(match number.and_then(|number| number.times_ten_to(power)) {
-        Some(number) => ShownValue::Register { number, unit },
-        None => ShownValue::Invalid(format!("{text} times ten to {power} is no decimal number")),
-    })
+    let number = number.and_then(|number| number.times_ten_to(power));
+    Some(register(unit, number.ok_or_else(|| format!("{text} times ten to {power} is no decimal number"))))
 }
 
 #[cfg(test)]
