@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use utilidor_sdk::core::keys::Secret;
 use utilidor_sdk::keystore::others_may_read;
 use utilidor_sdk::{Account, Client, Keystore, Passphrase, SealKey};
-use utilidor_types::{AccountId, ChainId, PrivateKey, TransactionHash};
+use utilidor_types::{AccountId, ChainId, PrivateKey, PublicKey, TransactionHash};
 
 /// Longest document that is read, in bytes.
 const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -162,6 +162,12 @@ impl Context {
         keystore.info(name)?;
         warn_if_exposed(&keystore, name);
         Ok(keystore.signing_key(name, &self.passphrase()?)?)
+    }
+
+    /// The public key of a signing key, which stays locked.
+    pub fn public_key(&self, name: &str) -> Result<PublicKey, Failure> {
+        let public = self.keystore()?.info(name)?.public;
+        public.parse().map_err(|_| Failure::usage(format!("key {name:?} is a seal key: it signs nothing")))
     }
 
     /// The secret of the key that a node votes with or is known by, unlocked.

@@ -37,6 +37,8 @@ pub struct Defaults {
 pub type Told = (u64, Result<Line, String>);
 
 const FORM: &str = "METER,TIME,REGISTER";
+/// A line as it should be.
+const EXAMPLE: &str = "9a40,2025-01-01T01:00:00+08:00,17.5kWh";
 /// Digits of the least number that is taken for a time in Unix milliseconds: of 1973. Seconds have fewer.
 const MILLISECOND_DIGITS: usize = 12;
 /// What may stand around a unit or a zone in a header.
@@ -52,7 +54,7 @@ pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Line>, String> {
 pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
     let text = text_of(bytes)?;
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    let first = first.ok_or("the file is empty")?;
+    let first = first.ok_or_else(|| format!("the file is empty: write a line for each reading, such as {EXAMPLE}"))?;
     let separator = [';', '\t'].into_iter().find(|separator| first.contains(*separator)).unwrap_or(',');
     let mut reader = Reader { separator, columns: [0, 1, 2], decimals: None, defaults: defaults.clone() };
     let mut read = Vec::new();
@@ -74,7 +76,7 @@ pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
         read.push((number, record.and_then(|record| reader.line(number, &record.iter().collect::<Vec<_>>()))));
     }
     if read.is_empty() {
-        return Err("the file holds no readings".into());
+        return Err(format!("the file holds no readings: write a line for each below the header, such as {EXAMPLE}"));
     }
     Ok(resolved(read, reader.defaults.zone.as_ref()))
 }
@@ -95,7 +97,7 @@ fn text_of(bytes: &[u8]) -> Result<&str, String> {
 /// The fields of a line, without their quotes.
 fn fields(line: &str, separator: char) -> Result<csv::StringRecord, String> {
     if !line.matches('"').count().is_multiple_of(2) {
-        return Err("a quote is not closed".into());
+        return Err(format!("a quote is not closed: {line:?} has an odd number of them; write for example {EXAMPLE}"));
     }
     // The reader of fields would end a record at it, and what follows would be lost.
     if line.contains('\r') {
@@ -181,7 +183,7 @@ impl Reader {
         }
         let [meter, time, register] = self.columns.map(|column| fields[column]);
         if meter.is_empty() {
-            return Err("the meter is not named".into());
+            return Err(format!("the meter is not named: write for example {EXAMPLE}"));
         }
         let time = self.time(time)?;
         let register = Amount::read(&self.number(number, register)?, self.defaults.unit)?;
@@ -190,7 +192,7 @@ impl Reader {
 
     fn time(&self, text: &str) -> Result<When, String> {
         if text.is_empty() {
-            return Err("the time is empty".into());
+            return Err(format!("the time is empty: write for example {EXAMPLE}"));
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < MILLISECOND_DIGITS {
             return Err(format!(
@@ -259,9 +261,9 @@ const fn name(mark: char) -> &'static str {
 }
 
 fn count_is_wrong(fields: &[&str], separator: char) -> String {
-    let told = format!("{} fields are not {FORM}: {fields:?}", fields.len());
+    let told = format!("{} fields are not {FORM}: {fields:?}; write for example {EXAMPLE}", fields.len());
     match separator {
-        ',' if fields.len() > 3 => format!("{told}; write decimals with a point, or put ; between the fields"),
+        ',' if fields.len() > 3 => format!("{told}, decimals with a point, or put ; between the fields"),
         _ => told,
     }
 }

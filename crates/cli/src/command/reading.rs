@@ -22,7 +22,7 @@ use utilidor_sdk::core::readings::{RUN_READINGS, batches, gateway_run, record_ru
 use utilidor_types::event::Event;
 use utilidor_types::meter::{MeterAuthority, MeterRun};
 use utilidor_types::{
-    Certificate, CertificateId, MeterId, OcmfRecord, PrivateKey, Quantity, Reading, Timestamp, Window,
+    Certificate, CertificateId, MeterId, OcmfRecord, PrivateKey, PublicKey, Quantity, Reading, Timestamp, Window,
 };
 use utilidor_view::{CertificateView, EventFilter, EventKind, MeterView, TimeFilter};
 
@@ -133,21 +133,29 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Record { meter, ocmf: Some(file), dry_run, .. } => {
             let meter = meter.ok_or_else(|| Failure::usage("of which meter are the records?"))?;
-            let account = context.account().await?;
-            let meter = account.client().meter(context.id(&meter).await?).await?;
+            let id = context.id(&meter).await?;
+            let account = if dry_run { None } else { Some(context.account().await?) };
+            let meter = match &account {
+                Some(account) => account.client().meter(id).await?,
+                None => context.client()?.meter(id).await?,
+            };
             let measured = Measured::by(meter.meter, meter.carrier);
             let name = file.display().to_string();
             let records = read_records(&meter, &read_file(&file)?).map_err(|failure| failure.within(&name))?;
-            if dry_run {
+            let Some(account) = account else {
                 let (series, wrong) = said(meter, records);
-                return dry_run::foretell(&account, &[series], &wrong, None, &context).await;
-            }
+                return dry_run::foretell(&[series], &wrong, None, &context).await;
+            };
             let runs = records.into_iter().map(|(number, run)| run.map_err(|failure| in_line(failure, number)));
             let runs = runs.collect::<Result<_, _>>().map_err(|failure| failure.within(&name))?;
             submit(&account, runs, &measured, &context).await?;
         }
         Command::Record { meter, readings, file, unit, zone, meter_key, dry_run, ocmf: None } => {
-            let keys = meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?;
+            // A dry run signs nothing, and unlocks nothing.
+            let keys = match dry_run {
+                true => Vec::new(),
+                false => meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?,
+            };
             let (series, wrong) = match (file, meter) {
                 (Some(file), _) => {
                     let name = file.display().to_string();
@@ -168,11 +176,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 }
                 (None, None) => return Err(Failure::usage("which meter?")),
             };
-            let account = context.account().await?;
             if dry_run {
-                return dry_run::foretell(&account, &series, &wrong, Some(&keys), &context).await;
+                let publics = meter_key.iter().map(|name| context.public_key(name)).collect::<Result<Vec<_>, _>>()?;
+                return dry_run::foretell(&series, &wrong, Some(&publics), &context).await;
             }
-            record(&account, series, &keys, &context).await?;
+            record(&context.account().await?, series, &keys, &context).await?;
         }
         Command::Correct { meter, from, to, right, certified, reason } => {
             let meter = context.id(&meter).await?;
@@ -261,11 +269,10 @@ fn in_line(failure: Failure, number: u64) -> Failure {
     failure.within(&format!("line {number}"))
 }
 
-/// The meter's own key among `keys`; none for a meter that its gateway answers for.
-fn key_of<'a>(meter: &MeterView, keys: &'a [PrivateKey]) -> Result<Option<&'a PrivateKey>, Failure> {
+/// The place of the meter's own key among `keys`; none for a meter that its gateway answers for.
+fn key_of(meter: &MeterView, keys: &[PublicKey]) -> Result<Option<usize>, Failure> {
     let MeterAuthority::Meter(public) = meter.authority else { return Ok(None) };
-    let key = keys.iter().find(|key| key.public_key() == public);
-    key.map(Some).ok_or_else(|| {
+    keys.iter().position(|key| *key == public).map(Some).ok_or_else(|| {
         Failure::usage(format!(
             "meter {} signs its readings with {public}, which is none of the keys given",
             meter.meter
@@ -278,8 +285,9 @@ fn key_of<'a>(meter: &MeterView, keys: &'a [PrivateKey]) -> Result<Option<&'a Pr
 async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], context: &Context) -> Result<(), Failure> {
     let measured = series.iter().map(|series| (series.meter.meter, series.meter.carrier)).collect();
     let mut runs: Vec<MeterRun> = Vec::new();
+    let publics: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
     for Series { meter, readings } in series {
-        let key = key_of(&meter, keys)?;
+        let key = key_of(&meter, &publics)?.map(|place| &keys[place]);
         let readings: Vec<Reading> = readings.into_iter().map(|(_, reading)| reading).collect();
         for chunk in readings.chunks(RUN_READINGS) {
             let run = match key {

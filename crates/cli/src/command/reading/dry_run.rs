@@ -9,12 +9,9 @@ use crate::output::or_dash;
 use crate::text::{self, Lang};
 use crate::{t, units};
 use serde_json::json;
-use utilidor_sdk::Account;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::meter::{MeterAuthority, RegisterLimits};
-use utilidor_types::{
-    AccountId, Carrier, MeterId, OcmfRecord, PrivateKey, Quantity, Reading, Refusal, Role, Timestamp,
-};
+use utilidor_types::{AccountId, Carrier, MeterId, OcmfRecord, PublicKey, Quantity, Reading, Refusal, Role, Timestamp};
 use utilidor_view::MeterView;
 
 /// What would become of one line.
@@ -31,23 +28,25 @@ struct Foretold {
 
 /// Shows line by line what would become of readings, and of lines that say none.
 pub async fn foretell(
-    account: &Account,
     series: &[Series],
     wrong: &[(u64, Failure)],
-    keys: Option<&[PrivateKey]>,
+    keys: Option<&[PublicKey]>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let status = account.client().status().await?;
+    let client = context.client()?;
+    // Whose account would submit them; its key is not needed.
+    let account = context.acting_account()?;
+    let status = client.status().await?;
     // A node that stands idle has an old block; the one that takes the readings will be later.
     let now = match status.kind {
         ChainKind::Development => status.time_ms,
         ChainKind::Production => status.time_ms.max(this_machines_time()),
     };
     let role = Role::MeterOperator;
-    let lacks_role = !account.client().account(account.id()).await?.roles.has(role);
+    let lacks_role = !client.account(account).await?.roles.has(role);
     let mut lines: Vec<Foretold> = wrong.iter().map(|(line, failure)| unread(*line, failure)).collect();
     for Series { meter, readings } in series {
-        let whole = if lacks_role { Some(Refusal::MissingRole { role }) } else { of_meter(meter, keys, account.id()) };
+        let whole = if lacks_role { Some(Refusal::MissingRole { role }) } else { of_meter(meter, keys, account) };
         let key = keys.map_or(Ok(None), |keys| key_of(meter, keys));
         let limits = RegisterLimits { modulus: meter.register_modulus, capacity_per_hour: meter.capacity_per_hour };
         let mut last = Reading { time: meter.read_ms, register: meter.register };
@@ -96,7 +95,7 @@ fn told(refusal: &Refusal, carrier: Carrier) -> (String, String) {
 }
 
 /// Why none of a meter's readings would be certified. Where no keys are said, devices bring their own signatures.
-fn of_meter(meter: &MeterView, keys: Option<&[PrivateKey]>, account: AccountId) -> Option<Refusal> {
+fn of_meter(meter: &MeterView, keys: Option<&[PublicKey]>, account: AccountId) -> Option<Refusal> {
     let id = meter.meter;
     match meter.authority {
         _ if meter.retired => Some(Refusal::MeterRetired { meter: id }),
