@@ -18,8 +18,7 @@ use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment
 use crate::wasm::Ran;
 use std::collections::BTreeMap;
 use utilidor_types::action::MAX_COMMAND_BYTES;
-use utilidor_types::agreement::{CodedTerms, ProgramCode};
-use utilidor_types::agreement::{Party, Status};
+use utilidor_types::agreement::{CodedTerms, Party, ProgramCode, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
 use utilidor_types::price_index::{IndexRead, IndexUnit, PublishedValue};
 use utilidor_types::program::CLAUSES;
@@ -29,7 +28,7 @@ use utilidor_types::{
     AgreementId, AgreementTerms, Bands, Bounded, Money, PriceIndexId, Program, Quantity, Timestamp, Window,
 };
 
-/// What the ledger could not let a program have.
+/// What the ledger could not let a program have, whatever it is; the ledger says which.
 pub const UNFIT: Fault = Fault::Failed(0x8000);
 
 /// Something that the program did.
