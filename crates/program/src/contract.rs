@@ -239,7 +239,7 @@ pub struct Facts {
     /// What the user owes the owner under the agreement.
     pub debt: Money,
     /// What is reserved under the agreement, by party and purpose; without those that are nothing.
-    pub pots: Vec<(Party, utilidor_types::event::Purpose, Money)>,
+    pub pots: Vec<(Party, Purpose, Money)>,
     /// The code of the published program that was wanted.
     pub module: Option<Arc<Module>>,
     /// Tariffs that were wanted.
@@ -254,7 +254,7 @@ pub struct Facts {
 
 impl Facts {
     /// What is reserved under the agreement by a party for a purpose.
-    pub fn pot(&self, party: Party, purpose: utilidor_types::event::Purpose) -> Money {
+    pub fn pot(&self, party: Party, purpose: Purpose) -> Money {
         self.pots.iter().find(|(of, what, _)| (*of, *what) == (party, purpose)).map_or(Money::ZERO, |(_, _, pot)| *pot)
     }
 
@@ -464,5 +464,5 @@ pub const OVERFLOW: Fault = Fault::Failed(1);
 pub const BAD_STATE: Fault = Fault::Failed(2);
 /// The event is none that the program takes.
 pub const UNEXPECTED: Fault = Fault::Failed(3);
-/// The state would be larger than it may be.
+/// A native program's state would be larger than it may be. A published one's faults are its own to number.
 pub const STATE_TOO_LARGE: Fault = Fault::Failed(4);

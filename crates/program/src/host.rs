@@ -18,19 +18,24 @@ use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment
 use crate::wasm::Ran;
 use std::collections::BTreeMap;
 use utilidor_types::action::MAX_COMMAND_BYTES;
-use utilidor_types::agreement::{CodedTerms, ProgramCode};
-use utilidor_types::agreement::{Party, Status};
+use utilidor_types::agreement::{CodedTerms, Party, ProgramCode, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
 use utilidor_types::price_index::{IndexRead, IndexUnit, PublishedValue};
 use utilidor_types::program::CLAUSES;
 use utilidor_types::statement::StatementLine;
-use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::time::{MAX_TIMESTAMP, SECOND_MS};
 use utilidor_types::{
     AgreementId, AgreementTerms, Bands, Bounded, Money, PriceIndexId, Program, Quantity, Timestamp, Window,
 };
 
-/// What the ledger could not let a program have.
+/// What the ledger could not let a program have, whatever it is; the ledger says which.
 pub const UNFIT: Fault = Fault::Failed(0x8000);
+
+/// How often its own time comes to a program in a play: in a year every few minutes. One that calls itself again and again is called no
+/// more.
+pub const MAX_CALLS: u32 = 250_000;
+/// What the ledger says where programs have used up what they may.
+const SPENT: Fault = Fault::Failed(0x800e);
 
 /// Something that the program did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +106,7 @@ pub struct Host<R> {
     given: Vec<Money>,
     debt: Money,
     scheduled: Option<Timestamp>,
+    calls: u32,
     meters: Vec<Played>,
     indices: BTreeMap<(PriceIndexId, Timestamp), (Window, PublishedValue)>,
     ended: Option<Status>,
@@ -126,6 +132,7 @@ impl<R: Respond> Host<R> {
             given: vec![Money::ZERO; parties],
             debt: Money::ZERO,
             scheduled: None,
+            calls: 0,
             meters,
             indices: BTreeMap::new(),
             ended: None,
@@ -222,7 +229,10 @@ impl<R: Respond> Host<R> {
         let end = self.terms.hard_end.as_ref().map_or(MAX_TIMESTAMP, |end| end.at);
         loop {
             let end = if self.ended.is_none() { end } else { MAX_TIMESTAMP };
-            let next = self.scheduled.unwrap_or(MAX_TIMESTAMP).min(end);
+            // The ledger's calendar has whole seconds.
+            let called = self.scheduled.filter(|_| self.calls < MAX_CALLS);
+            let called = called.map(|at| Timestamp(at.0.next_multiple_of(SECOND_MS)));
+            let next = called.unwrap_or(MAX_TIMESTAMP).min(end);
             if next > time || next == MAX_TIMESTAMP {
                 break;
             }
@@ -231,8 +241,12 @@ impl<R: Respond> Host<R> {
                 self.fall_back();
             } else {
                 self.scheduled = None;
+                self.calls += 1;
                 // A program that fails is stalled here: what follows is its hard end.
                 let _ = self.ask(Event::Due);
+                if self.calls == MAX_CALLS {
+                    self.acted.push(Acted { at: self.now, told: Event::Due, fuel: 0, answer: Err(SPENT) });
+                }
             }
         }
         self.now = self.now.max(time);

@@ -23,6 +23,8 @@
 //! | [`clauses`] | clause sheets: what a lawyer and an engineer read alike |
 //! | [`coded`], [`wasm`] | programs that parties have published: what they reach, and the engine that runs them |
 //! | [`host`] | one agreement played without a ledger, for tests and simulations of contracts |
+//! | [`package`] | what a package must satisfy to be published |
+//! | `exact` | shares as money, half to even |
 //! | [`native`] | which program an agreement runs |
 //!
 //! Deliberately absent: records, money, storage, clocks, randomness, floats.

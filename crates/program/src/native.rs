@@ -11,7 +11,7 @@ pub trait Contract {
     /// Checks that the terms can be executed, as far as they alone tell. Parties are distinct already.
     fn check(&self, terms: &AgreementTerms) -> Result<(), Refusal>;
 
-    /// Checks that these terms may replace `before` from `from` on, as far as they alone tell.
+    /// Checks at `now` that these terms may replace `before`, as far as they alone tell.
     fn check_amendment(&self, before: &AgreementTerms, now: Timestamp) -> Result<(), Refusal>;
 
     /// What the parties let it take from their free balances.

@@ -2,10 +2,10 @@
 //! one can rely on this.
 
 use utilidor_types::carrier::BaseUnit;
-use utilidor_types::package::{Charge, TariffOption};
 use utilidor_types::package::{
-    ChargeRule, FloorAreaTariff, HALF_HOURS, MAX_FACTOR_PERMILLE, MAX_NOTICE_DAYS, MAX_OFFSET_MINUTES, MAX_PRICE,
-    MAX_TARIFF_OPTIONS, MAX_VAT_PERMILLE, MeteredTariff, PeriodDiscounts, Season, Step, TimeOfUse,
+    Charge, ChargeRule, FloorAreaTariff, HALF_HOURS, MAX_FACTOR_PERMILLE, MAX_NOTICE_DAYS, MAX_OFFSET_MINUTES,
+    MAX_PRICE, MAX_TARIFF_OPTIONS, MAX_VAT_PERMILLE, MeteredTariff, PeriodDiscounts, Season, Step, TariffOption,
+    TimeOfUse,
 };
 use utilidor_types::time::Date;
 use utilidor_types::{Carrier, Money, Package, Price, Refusal, Tariff};

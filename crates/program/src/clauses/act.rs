@@ -11,7 +11,7 @@
 //! with what there is, below nothing or not: then the owner pays back, and what it cannot pay is what it owes.
 //!
 //! What comes after that is settled by *supplements*: the last period is worked out anew with it, and the difference is paid.
-//! The ledger tells a program that has ended for as long as it keeps the agreement: 31 days and one more.
+//! The ledger tells a program that has ended for as long as it keeps the agreement, 31 days and one more, but not after its hard end.
 
 use super::eval::{Brought, Known, evaluate};
 use super::{Sheet, check};

@@ -2,7 +2,8 @@
 //! module of any shape within these bounds has been measured, and nothing of it depends on how a node is configured.
 //!
 //! Not allowed: imports, floats (types too), vectors, threads, 64-bit or several memories, tail calls, exceptions,
-//! references (the newer *encoding* of indirect calls is read), computed constants, start functions.
+//! references (the newer *encoding* of indirect calls is read, and a table that nothing can be put into does no harm), computed
+//! constants, start functions. Segments that lie outside of the memory or the table are no matter of shape: each event traps.
 
 use super::MAX_INPUT_BYTES;
 use super::operators::is_allowed;

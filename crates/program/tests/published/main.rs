@@ -3,6 +3,7 @@
 
 mod admission;
 mod answers;
+mod calls;
 mod fuel;
 mod fuzzing;
 mod play;
