@@ -10,11 +10,13 @@
 // | all | journeys and tour; what is done unless a part is named |
 // | paper | small pictures of the pages that docs/tour.md shows, into docs/tour |
 //
-// Screenshots land in $SHOTS, `shots/` unless it is set. Every page, in both languages, at three widths, in light and dark: no rule of accessibility is
+// Screenshots land in $SHOTS, `shots/` unless it is set. With $DIST, a folder as `npm run build` leaves it, the app comes from there instead of
+// from the node's binary, under the node's own address. $WAY, `mouse` or `keyboard`, leaves out the other way. Every page, in both languages, at three widths, in light and dark: no rule of accessibility is
 // broken (axe), nothing scrolls sideways, the console stays empty.
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { journeys } from './journeys.mjs';
@@ -39,9 +41,25 @@ const browser = await chromium.launch({
   args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])],
 });
 
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.wasm': 'application/wasm' };
+
+/// Answers requests for the app's files from a folder; what is no file of it is the node's, or a page of the app.
+async function serve(context, folder) {
+  const policy = (await fetch(node)).headers.get('content-security-policy');
+  await context.route(`${node}/**`, async (route) => {
+    const request = route.request();
+    const { pathname } = new URL(request.url());
+    let file = path.join(folder, pathname);
+    if (request.resourceType() === 'document' && !path.extname(pathname)) file = path.join(folder, 'index.html');
+    if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) return route.fallback();
+    await route.fulfill({ body: fs.readFileSync(file), contentType: TYPES[path.extname(file)], headers: policy ? { 'content-security-policy': policy } : {} });
+  });
+}
+
 /// A fresh browser of a person: language, width, colours.
 async function person({ locale = 'en-GB', width = 1280, dark = false, scale = 1 } = {}) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, deviceScaleFactor: scale, locale, colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', acceptDownloads: true });
+  if (process.env.DIST) await serve(context, process.env.DIST);
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on('pageerror', (error) => expect(false, `${page.url()}: ${error.message}`));
@@ -204,7 +222,8 @@ async function weigh() {
   const { context, page } = await person();
   let bytes = 0;
   page.on('response', async (response) => {
-    if (/\.js$/.test(new URL(response.url()).pathname)) bytes += Number((await response.allHeaders())['content-length'] ?? 0);
+    if (!/\.js$/.test(new URL(response.url()).pathname)) return;
+    bytes += process.env.DIST ? gzipSync(await response.body()).length : Number((await response.allHeaders())['content-length'] ?? 0);
   });
   const begun = Date.now();
   await page.goto(node);

@@ -11,6 +11,7 @@ export async function journeys(world) {
   const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason];
   const { people } = await (await fetch(`${world.node}/seats.json`)).json();
   for (const way of ways) {
+    if (process.env.WAY && way.name !== process.env.WAY) continue;
     /// Somebody who goes about it in this way.
     const person = async () => {
       const { context, page } = await world.person(way);
