@@ -12,7 +12,7 @@
 //
 // Screenshots land in $SHOTS, `shots/` unless it is set. With $DIST, a folder as `npm run build` leaves it, the app comes from there instead of
 // from the node's binary, under the node's own address. $WAY, `mouse` or `keyboard`, leaves out the other way. Every page, in both languages, at three widths, in light and dark: no rule of accessibility is
-// broken (axe), nothing scrolls sideways, the console stays empty.
+// broken (axe), nothing scrolls sideways, the console stays empty, and a reader of Chinese reads Chinese.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -20,6 +20,7 @@ import { gzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { journeys } from './journeys.mjs';
+import { INVENTED, foreign } from './ways.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const [node = 'http://localhost:4680', part = 'all', only] = process.argv.slice(2);
@@ -171,6 +172,8 @@ const SHORT = [['en', false, [1280], true], ['zh', true, [360], true]];
 async function tour(combinations) {
   fs.mkdirSync(shots, { recursive: true });
   const list = (await addresses()).filter(([name]) => !only || name === only);
+  const { people } = await (await fetch(`${node}/seats.json`)).json();
+  const names = [...people.map((each) => each.name), ...INVENTED];
   for (const [language, dark, widths, pictures] of combinations) {
     const { context, page } = await person({ locale: language === 'zh' ? 'zh-CN' : 'en-GB', width: widths[0], dark });
     const sit = sitter(page);
@@ -181,6 +184,8 @@ async function tour(combinations) {
         if (width === widths[0]) await page.goto(`${node}${address}`);
         await settled(page);
         await sound(page, `${name} ${language} ${width} ${dark ? 'dark' : 'light'}`);
+        const words = language === 'zh' ? await foreign(page, names) : [];
+        expect(words.length === 0, `${name} ${width}: ${page.url()} is not all in Chinese: ${words.join(' ')}`);
         if (pictures) await page.screenshot({ path: path.join(shots, `${name}-${language}-${width}.png`), fullPage: true });
       }
     }

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { foreign, hands, ways } from './ways.mjs';
+import { INVENTED, foreign, hands, ways } from './ways.mjs';
 
 const HOUR = 3_600_000;
 
@@ -38,9 +38,6 @@ export async function journeys(world) {
     }
   }
 }
-
-/// What the journeys themselves write.
-const INVENTED = ['test key', 'new member', 'complaint', 'Test'];
 
 /// The words that a text of the catalogue begins with, before what is put into it.
 const before = (text) => new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);

@@ -3,6 +3,7 @@
 import type { Schemas } from '../api/client';
 import type { Carrier } from './amount';
 import { count, exactMoney, label, money, permille, price, quantity, short, when, window } from './format';
+import { packageName } from './packages.svelte';
 import { people } from './people.svelte';
 import { text } from './text.svelte';
 
@@ -46,7 +47,7 @@ export function purchase(terms: Schemas['PurchaseTerms']): [string, string][] {
 export function subscription(terms: Schemas['SubscriptionTerms']): [string, string][] {
   const t = text.t.terms;
   return [
-    [t.package, `${short(terms.package)} · ${t.version(terms.version)}`],
+    [t.package, `${packageName(terms.package)} · ${t.version(terms.version)}`],
     [t.services, terms.services.map((service) => text.t.carrier[service.carrier]).join(', ')],
     [t.allowance, money(terms.allowance)],
   ];

@@ -2,6 +2,7 @@
 
 import { createStore, del, get, set } from 'idb-keyval';
 import { type Schemas, answer, api, beginningWith } from '../api/client';
+import { Failure } from './failure';
 import { sessions } from './session.svelte';
 import { vault } from './vault';
 
@@ -199,10 +200,11 @@ export const people = {
   },
   /// Takes in a key file of the command line, which is opened to see that the passphrase is right.
   async import(name: string, file: string, passphrase: string): Promise<Kept | 'seal'> {
+    await vault('info', file, name);
     const opened = await vault('open', file, passphrase);
     if (opened.kind === 'seal') {
       const mine = people.key;
-      if (!mine) throw new Error('no account');
+      if (!mine) throw new Failure('keyFile', 'a seal key goes beside an account’s key');
       await keep(kept.map((each) => (each === mine ? { ...each, sealFile: file, sealPublic: opened.public } : each)));
       open = { ...open, [mine.account]: { ...open[mine.account]!, seal: opened.public } };
       return 'seal';

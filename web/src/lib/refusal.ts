@@ -1,11 +1,12 @@
 // A refusal in words. Those that people meet have a sentence of their own; of the others the rule's name and figures are told.
 
 import type { Schemas } from '../api/client';
+import { RULES } from '../text/rules.zh';
 import type { Carrier } from './amount';
 import { money, quantity, when } from './format';
 import { text } from './text.svelte';
 
-type Fields = Record<string, unknown> & { refusal: string };
+type Fields = Record<string, unknown> & { refusal: keyof typeof RULES };
 
 export function refusalText(refusal: Schemas['Refusal']): string {
   const { refusal: rule, ...fields } = refusal as unknown as Fields;
@@ -15,8 +16,16 @@ export function refusalText(refusal: Schemas['Refusal']): string {
   for (const [field, value] of Object.entries(fields)) shown[field] = field_text(field, value, carrier);
   const sentence = sentences[rule];
   if (sentence) return sentence.replaceAll(/\{(\w+)\}/g, (_, field: string) => shown[field] ?? '');
+  if (text.language !== 'en') return [RULES[rule][1], ...Object.values(shown)].join(' · ');
   const figures = Object.entries(shown).map(([field, value]) => `${field.replaceAll('_', ' ')}: ${value}`);
   return [rule.replaceAll('_', ' '), ...figures].join(' · ');
+}
+
+const BY_CODE = new Map(Object.values(RULES));
+
+/// A rule by its code; in English as the node has it.
+export function ruleOf(code: string, english: string | undefined): string {
+  return (text.language === 'en' ? english : BY_CODE.get(code)) ?? '';
 }
 
 const MONEY = new Set(['needed', 'amount', 'at_most', 'owed']);

@@ -19,7 +19,18 @@ export const zh: Catalogue = {
     forbidden: { what: '您无权查看此内容。', next: '请以相关人员的身份登录。' },
     busy: { what: '节点繁忙。', next: '请稍候再试。' },
     failed: { what: '操作未成功。', next: '请重试。若再次发生，请把下面的内容告知节点运营方。' },
-    nodeSays: '节点答复：',
+    timeout: { what: '节点迟迟没有答复。', next: '节点可能繁忙，或网络缓慢。请先查看操作是否已经完成，再重试。' },
+    wrongAnswer: { what: '得到的不是节点的答复。', next: '此地址上或途中有别的程序在应答。请核对地址和网络，然后重试。' },
+    locked: { what: '您的密钥已锁定。', next: '请解锁后重试。' },
+    keyFile: { what: '这不是可以导入的密钥文件。', next: '请选择“utilidor keys”或本应用保存的文件；密封报价用的密钥须在其账户的密钥之后导入。' },
+    passphrase: { what: '口令无法打开密钥。', next: '请检查大小写和输入法，然后重试。口令无人能够重置。' },
+    noSealKey: { what: '此账户密封报价用的密钥不在本浏览器中。', next: '报价将密封给此密钥。请在“密钥”页导入其密钥文件，然后重试。' },
+    vault: { what: '保管密钥的部分未能完成此操作。', next: '请检查所填内容，然后重试。' },
+    vaultMissing: { what: '保管密钥的部分未能加载。', next: '请确认可以连接节点，然后重试或重新加载页面。您的密钥仍在。' },
+    proof: { what: '证明不成立。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    otherProof: { what: '证明的是别的内容。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    differs: { what: '节点显示的与所证明的不同。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    nodeSays: '节点答复：', detail: '供协助者参考的详情（英文）',
   },
   missing: { title: '没有此页面', lead: '此地址在应用中不存在。', home: '回到首页' },
   unit: { kilowatt_hour: '千瓦时', gigajoule: '吉焦', cubic_metre: '立方米' },
@@ -70,6 +81,7 @@ export const zh: Catalogue = {
   bill: {
     title: '账单', lead: '您各合约的账单，最新的在前。每一份都可以在本浏览器中核验，直到每条读数。', none: '还没有账单。', noneNext: '套餐账单在月末六小时后出具；购能账单在结算时出具。',
     period: '时段', kind: '类型', with: '对方', issued: '出具', amount: '金额', unpaid: (amount) => `未付 ${amount}`, substituted: '含替代量', substitutedLong: '部分数量代表没有读数的时段，按双方签署的替代规则计算。',
+    field: { agreement: '合约', number: '序号', period: '时段', closing: '结算类型', issued: '出具', lines: '明细', paid: '已付', unpaid: '未付', debt: '此后欠款', available: '可扣款额', substituted: '含替代量', state_before: '此前状态', state_after: '此后状态' },
     of: (period) => `账单 ${period}`, print: '打印', pdf: '保存为 PDF', pdfFailed: '无法取得 PDF。', due: '应付金额', paid: '已付', from: '卖方', to: '买方', contract: '合约', debt: '此后欠款',
     verify: '在本浏览器中核验此账单', holds: '此账单正确。', checkSignatures: (members, height) => `${members} 个成员的签名使账单所依据的每个区块都已最终确认，直到区块 ${height}。`,
     checkReadings: (count) => `${count} 条认证读数在成员签署的日志中，合计与账单数量一致。`, checkProgram: '在此重新运行合约程序，得到的正是这份账单。', checkLines: (count) => `下面显示的 ${count} 行与之逐行一致。`,
@@ -91,11 +103,11 @@ export const zh: Catalogue = {
   proof: {
     otherChain: (seen) => `此节点的链与本浏览器最先见到的（${seen}）不同。在您于“联盟”页信任它之前，不相信也不签署其任何内容。`,
     verify: '在本浏览器中核验', checking: '正在核验…', notYet: '节点如此显示，尚未核验。', holds: '已在本浏览器中核验。', by: (height, members, ms) => `由本链 ${members} 个成员随区块 ${height} 签署；用时 ${ms} 毫秒。`,
-    fails: '未能证明。', failsNext: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。', other: '证明的是别的内容', differs: '节点显示的与所证明的不同',
+    fails: '未能证明。',
   },
   consent: {
     title: '核对后签署', lead: '以下是您将签署的字节的内容，由保管密钥的部分读出。', as: '签署人', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
-    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, done: '完成', failed: '未执行。', locked: '您的密钥已锁定。请解锁后重试。', see: '在账本上查看',
+    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, done: '完成', failed: '未执行。', see: '在账本上查看',
   },
   terms: {
     to: '收款方', amount: '金额', reference: '备注', offer: '报价邀请', lots: '出售', window: '交付', gate: '报价截止', lapses: '授标截止', deposit: '双方保证金', guarantee: '付款担保', tolerance: '容差', package: '套餐', version: (version) => `第 ${version} 版`, services: '服务', allowance: '30 天内扣款上限', atMost: '至多', period: '时段',
@@ -109,10 +121,12 @@ export const zh: Catalogue = {
     reserved: (who, sum, what) => `冻结${who} ${sum} 作为${what}`, released: (who, sum, what) => `解冻${who} ${sum}（${what}）`, paid: (from, to, sum) => `${from}向${to}支付 ${sum}`, forfeited: (by, to, sum) => `${by}的 ${sum} 没收归${to}`, fellBack: (who, sum) => `到期处理${who}的 ${sum}`,
     proposed: (id, by) => `合约 ${id} 待签署，截至 ${by}`, status: (id, status) => `合约 ${id}：${status}`, amended: (id) => `合约 ${id} 条款已变更`, certified: (count, refused) => `认证 ${count} 条读数${refused ? `，拒绝 ${refused} 条` : ''}`, gap: (meter, window) => `表计 ${meter}：${window} 无读数`,
     statement: (number, window, sum) => `第 ${number} 份账单，${window}：${sum}`, segment: (meter, window) => `表计 ${meter}：${window} 表底已结`, prepaid: (carrier, sum) => `为${carrier}预付 ${sum}`, opened: (carrier, number, sum) => `${carrier}：第 ${number} 笔预付 ${sum} 已启用`, low: (carrier) => `${carrier}：预付余额不足`, exhausted: (carrier) => `${carrier}：预付已用完`, debt: (who, sum) => `${who}现欠 ${sum}`,
-    ending: (id, at) => `合约 ${id} 将于 ${at} 终止`, missing: (meter, at) => `表计 ${meter}：${at} 缺读数`, lapsed: (offer) => `报价邀请 ${offer} 已失效`, corrected: (meter, reason) => `表计 ${meter} 已更正：${reason}`,
+    ending: (id, at) => `合约 ${id} 将于 ${at} 终止`, missing: (meter, at) => `表计 ${meter}：${at} 缺读数`, unsupplied: (meter, window) => `表计 ${meter}：${window} 没有供能合约，通过的数量不计入任何账单`, returned: (id, window) => `合约 ${id}：购能未用完的部分退回，${window}`, level: (id) => `合约 ${id}：表计已达到设定的读数`, adjusted: (id, window) => `合约 ${id}：${window} 的数量经更正改变`, ran: (id) => `合约 ${id}：程序已运行`, failed: (id, times) => `合约 ${id}：程序连续失败 ${times} 次`, indices: (id) => `合约 ${id}：已读取指数值`,
+    bond: (who, sum) => `${who}的投标保证金：${sum}`, awardRefused: (who, why) => `对${who}的授标被拒绝：${why}`, motionOpened: (motion, until) => `议案 ${motion} 开放表决至 ${until}`, voted: (member, how) => `成员 ${member} 投票：${how}`, decided: (motion, what) => `议案 ${motion} 已通过：${what}`, motionEnded: (motion, how) => `议案 ${motion}：${how}`, ready: (member, epoch) => `成员 ${member} 的节点已为第 ${epoch} 纪元就绪`, validatorsChanged: (epoch) => `自第 ${epoch} 纪元起由其他验证方参与共识`, validatorsKept: (epoch, live, needed) => `第 ${epoch} 纪元验证方不变：${live} 个已就绪，需要 ${needed} 个`,
+    lapsed: (offer) => `报价邀请 ${offer} 已失效`, corrected: (meter, reason) => `表计 ${meter} 已更正：${reason}`,
   },
   refusal: {
-    insufficient_funds: '账户可用 {free}，需要 {needed}。', missing_role: '此操作需要“{role}”角色，该成员没有。', gate_closed: '报价已于 {gate} 截止；当时为 {now}。', gate_open: '报价到 {gate} 才截止；当时为 {now}。截止后方可开启。', gate_in_past: '截止时间 {gate} 已过：当时为 {now}。', above_lot: '需要{carrier} {wanted}，标的只剩 {left}。', beyond_capacity: '表计通过 {quantity}，至多只能通过 {most}。', capacity_exceeded: '{hour} 这一小时已售 {sold}，又要 {wanted}；产能为 {capacity}。', signing_over: '应在 {sign_by} 之前签署；当时为 {now}。', wrong_terms: '签署的条款与现行条款不同。请重新阅读后签署。', replayed: '{time} 的读数此前已认证。', out_of_order: '{time} 的读数晚于 {last} 的读数到达。', from_future: '读数时间 {time} 在未来：当时为 {now}。', went_back: '表底从 {last} 倒退到 {register}。', own_offer: '不能对自己的报价邀请报价。', bad_opening: '开启的报价与承诺的不符。', wrong_status: '合约当前状态不允许此操作：{status}。', already_signed: '您已经签署。', above_debt: '{amount} 超过欠款 {owed}。', buys_nothing: '付款太少，买不到任何数量。', delivery_begun: '交付开始时间 {from} 已过：当时为 {now}。', no_capacity: '没有申报{carrier}产能：由理事会决定。', price_too_high: '{carrier}的价格高于上限 {max}。', quote_awarded: '该报价已授标。', unknown_account: '账户尚未开立。', period_runs: '已预付的时段到 {until} 为止。', above_at_most: '该时段费用为 {amount}，超过同意的 {at_most}。', bad_lapse: '授标应在截止 {gate} 与交付开始 {from} 之间；填写的是 {lapses}。', gate_after_delivery: '截止时间 {gate} 晚于交付开始 {from}。',
+    insufficient_funds: '账户的可用余额少于所需的 {needed}。', missing_role: '此操作需要“{role}”角色，该成员没有。', gate_closed: '报价已于 {gate} 截止；当时为 {now}。', gate_open: '报价到 {gate} 才截止；当时为 {now}。截止后方可开启。', gate_in_past: '截止时间 {gate} 已过：当时为 {now}。', above_lot: '需要{carrier} {wanted}，标的只剩 {left}。', beyond_capacity: '表计通过 {quantity}，至多只能通过 {most}。', capacity_exceeded: '{hour} 这一小时已售 {sold}，又要 {wanted}；产能为 {capacity}。', signing_over: '应在 {sign_by} 之前签署；当时为 {now}。', wrong_terms: '签署的条款与现行条款不同。请重新阅读后签署。', replayed: '{time} 的读数此前已认证。', out_of_order: '{time} 的读数晚于 {last} 的读数到达。', from_future: '读数时间 {time} 在未来：当时为 {now}。', went_back: '表底从 {last} 倒退到 {register}。', own_offer: '不能对自己的报价邀请报价。', bad_opening: '开启的报价与承诺的不符。', wrong_status: '合约当前状态不允许此操作：{status}。', already_signed: '您已经签署。', above_debt: '{amount} 超过欠款 {owed}。', buys_nothing: '付款太少，买不到任何数量。', delivery_begun: '交付开始时间 {from} 已过：当时为 {now}。', no_capacity: '没有申报{carrier}产能：由理事会决定。', price_too_high: '{carrier}的价格高于上限 {max}。', quote_awarded: '该报价已授标。', unknown_account: '账户尚未开立。', above_at_most: '该时段费用为 {amount}，超过同意的 {at_most}。', bad_lapse: '授标应在截止 {gate} 与交付开始 {from} 之间；填写的是 {lapses}。', gate_after_delivery: '截止时间 {gate} 晚于交付开始 {from}。',
   },
   market: {
     title: '市场', lead: '待售能源。报价是密封的：截止之前，包括卖方在内无人可读。', publish: '发布报价邀请', open: '进行中', all: '全部', none: '这里还没有报价邀请。', noneNext: '产能方发布后会立即出现在这里。', offer: '报价邀请', seller: '卖方', lots: '出售', gate: '报价截止', delivery: '交付', quotes: (count) => `${count} 份报价`, quotesHead: '报价', status: '状态', price: '要价', quantity: '数量', awarded: '已授',
@@ -164,6 +178,6 @@ export const zh: Catalogue = {
     clock: '推进时钟', clockLead: (now) => `链上时间为 ${now}。时间静止，直到被推进；其间到期的事项立即发生。`, hour: '一小时', day: '一天', month: '一个月', moving: '时钟正在推进…', moved: (now) => `现在是 ${now}。`, noReadings: '演示播放结束之后，表计不再自行产生读数。',
   },
   keys: {
-    title: '密钥', lead: '密钥留在本浏览器中，以命令行的密钥文件形式保存，受您的口令保护。', none: '本浏览器中没有您的密钥。', create: '新建密钥', createLead: '账户是其密钥的哈希。由验证方或您所属的成员接纳到链上。', name: '名称', kind: '类型', passphrase: '口令', passphraseHint: '至少 8 个字符；四个随机词更好。', repeat: '再次输入口令', repeatWrong: '两次输入不同。', short: '少于 8 个字符。', make: '新建密钥', making: '正在加大猜测成本…', import: '导入密钥文件', importLead: '“utilidor keys”的密钥文件，或本应用的备份。', file: '密钥文件', importGo: '打开并保存', importing: '正在打开…', importWrong: '文件或口令不正确。', account: '账户', backUp: '保存密钥文件', backedUp: '已保存到浏览器之外', notBackedUp: '尚未保存', use: '使用', inUse: '使用中', remove: '从本浏览器移除', removeSure: '没有保存文件，密钥将永远丢失。确定移除？', lock: '锁定', unlock: '解锁', unlockTo: '口令（用于签署）', unlockToSee: '口令，用于向节点证明您的身份', opening: '正在打开…', wrong: '口令无法打开密钥。', backUpFirst: '在资金依赖密钥之前，请先保存。', backUpFirstWhy: '浏览器可能丢失存储的内容；没有文件，密钥将永远丢失。', locksSoon: '似乎没有人在：密钥将在一分钟后锁定。', stay: '我在', sealKey: '密封报价用的密钥', admit: '申请接纳', admitLead: '请交给链上的验证方：您的第一个账户，由其自身密钥签署。', open: '已打开', locked: '已锁定', created: '密钥已建立。请立即保存其文件。',
+    title: '密钥', lead: '密钥留在本浏览器中，以命令行的密钥文件形式保存，受您的口令保护。', none: '本浏览器中没有您的密钥。', create: '新建密钥', createLead: '账户是其密钥的哈希。由验证方或您所属的成员接纳到链上。', name: '名称', nameWrong: '请给密钥起个名称。', kind: '类型', passphrase: '口令', passphraseHint: '至少 8 个字符；四个随机词更好。', repeat: '再次输入口令', repeatWrong: '两次输入不同。', short: '少于 8 个字符。', make: '新建密钥', making: '正在加大猜测成本…', import: '导入密钥文件', importLead: '“utilidor keys”的密钥文件，或本应用的备份。', file: '密钥文件', importGo: '打开并保存', importing: '正在打开…', account: '账户', backUp: '保存密钥文件', backedUp: '已保存到浏览器之外', notBackedUp: '尚未保存', use: '使用', inUse: '使用中', remove: '从本浏览器移除', removeSure: '没有保存文件，密钥将永远丢失。确定移除？', lock: '锁定', unlock: '解锁', unlockTo: '口令（用于签署）', unlockToSee: '口令，用于向节点证明您的身份', opening: '正在打开…', backUpFirst: '在资金依赖密钥之前，请先保存。', backUpFirstWhy: '浏览器可能丢失存储的内容；没有文件，密钥将永远丢失。', locksSoon: '似乎没有人在：密钥将在一分钟后锁定。', stay: '我在', sealKey: '密封报价用的密钥', admit: '申请接纳', admitLead: '请交给链上的验证方：您的第一个账户，由其自身密钥签署。', open: '已打开', locked: '已锁定', created: '密钥已建立。请立即保存其文件。',
   },
 };
