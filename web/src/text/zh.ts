@@ -33,7 +33,7 @@ export const zh: Catalogue = {
     nodeSays: '节点答复：', detail: '供协助者参考的详情（英文）',
   },
   missing: { title: '没有此页面', lead: '此地址在应用中不存在。', home: '回到首页' },
-  unit: { kilowatt_hour: '千瓦时', gigajoule: '吉焦', cubic_metre: '立方米' },
+  unit: { kilowatt_hour: 'kWh', gigajoule: 'GJ', cubic_metre: 'm³' },
   carrier: { electricity: '电', heating: '供暖', cooling: '供冷', hot_water: '热水', gas: '燃气', water: '自来水' },
   band: { flat: '平段', sharp: '尖峰', peak: '高峰', valley: '低谷', deep: '深谷' },
   period: { month: '月', quarter: '季', year: '年' },
