@@ -6,7 +6,7 @@
 // |---|---|
 // | tour | every page, in both languages, at three widths, in light and dark |
 // | journeys | what people do, from beginning to end, by mouse in English and by keyboard in Chinese |
-// | short | the journeys by mouse and the tenant's by keyboard, and every page twice: English, wide and light; Chinese, narrow and dark |
+// | short | the journeys, and every page twice: English, wide and light; Chinese, narrow and dark |
 // | all | journeys and tour; what is done unless a part is named |
 // | paper | small pictures of the pages that docs/tour.md shows, into docs/tour |
 //
@@ -248,7 +248,7 @@ await weigh();
 if (part === 'all' || part === 'tour') await tour(WHOLE);
 if (part === 'short') await tour(SHORT);
 if (part === 'paper') await paper();
-if (['all', 'journeys', 'short'].includes(part)) await journeys({ node, person, seat, asker, settled, sound, expect, shots, only, short: part === 'short' });
+if (['all', 'journeys', 'short'].includes(part)) await journeys({ node, person, seat, asker, settled, sound, expect, shots, only });
 await browser.close();
 console.log(`${checks} checks, ${faults.length} faults, ${Math.round((Date.now() - begun) / 1000)} s`);
 process.exit(faults.length ? 1 : 0);

@@ -27,7 +27,6 @@ export async function journeys(world) {
     };
     for (const journey of all) {
       if (world.only && journey.name !== world.only) continue;
-      if (world.short && way.name === 'keyboard' && journey !== tenantVerifiesItsBill) continue;
       const begun = Date.now();
       try {
         await journey({ ...world, person, settled, t: way.words, way });
