@@ -3,14 +3,15 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { foreign, hands, ways } from './ways.mjs';
+import { INVENTED, foreign, hands, ways } from './ways.mjs';
 
 const HOUR = 3_600_000;
 
 export async function journeys(world) {
-  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason];
+  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
   const { people } = await (await fetch(`${world.node}/seats.json`)).json();
   for (const way of ways) {
+    if (process.env.WAY && way.name !== process.env.WAY) continue;
     /// Somebody who goes about it in this way.
     const person = async () => {
       const { context, page } = await world.person(way);
@@ -26,7 +27,6 @@ export async function journeys(world) {
     };
     for (const journey of all) {
       if (world.only && journey.name !== world.only) continue;
-      if (world.short && way.name === 'keyboard' && journey !== tenantVerifiesItsBill) continue;
       const begun = Date.now();
       try {
         await journey({ ...world, person, settled, t: way.words, way });
@@ -37,9 +37,6 @@ export async function journeys(world) {
     }
   }
 }
-
-/// What the journeys themselves write.
-const INVENTED = ['test key', 'new member', 'complaint', 'Test'];
 
 /// The words that a text of the catalogue begins with, before what is put into it.
 const before = (text) => new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);
@@ -348,5 +345,46 @@ async function aSupervisorLooksWithAReason(world) {
   // The log says it at once, to all members.
   await page.locator('tbody tr', { hasText: reason }).waitFor();
   await settled(me, 'a supervisor’s look');
+  await me.context.close();
+}
+
+/// A file that is no key, a passphrase that is another's, an answer that is no node's, no answer: each says what it is, and what to do.
+async function whatFailsIsSaidInTheReadersWords(world) {
+  const { node, person, seat, settled, t } = world;
+  const me = await person();
+  const { page } = me;
+  await makeKey(me, world, 'test key');
+  const form = page.getByRole('region', { name: t.keys.import });
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), me.press(form.getByLabel(t.keys.file))]);
+  await chooser.setFiles({ name: 'test-key.json', mimeType: 'application/json', buffer: Buffer.from('{"format":1}') });
+  await me.fill(form.getByLabel(t.keys.passphrase, { exact: true }), 'correct horse battery');
+  await me.press(form.getByRole('button', { name: t.keys.importGo }));
+  await page.getByText(t.trouble.keyFile.what).waitFor();
+  await settled(me, 'a file that is no key');
+
+  // The chain does not know the account yet: that is said, and where to go.
+  await page.goto(`${node}/money`);
+  await page.getByText(t.seat.unopened).waitFor();
+  await settled(me, 'an account that is not open');
+
+  // A page that is loaded anew has no open key.
+  await page.evaluate(() => sessionStorage.clear());
+  await page.goto(`${node}/money`);
+  await me.fill(page.getByLabel(t.keys.unlockToSee), 'correct horse batterie');
+  await me.press(page.getByRole('button', { name: t.keys.unlock, exact: true }));
+  await page.getByText(t.trouble.passphrase.what).waitFor();
+  await settled(me, 'a wrong passphrase');
+
+  await seat(page, 'hotel');
+  await page.route('**/v1/statements?*', (route) => route.fulfill({ contentType: 'text/html', body: '<title>Sign in to this network</title>' }));
+  await page.goto(`${node}/bills`);
+  await page.getByText(t.trouble.wrongAnswer.what).waitFor();
+  await settled(me, 'an answer that is no node’s');
+
+  page.cutOff = true;
+  await page.route('**/v1/statements?*', (route) => route.abort());
+  await me.press(page.getByRole('button', { name: t.common.again }));
+  await page.getByText(t.trouble.offline.what).waitFor();
+  await settled(me, 'no answer');
   await me.context.close();
 }

@@ -107,6 +107,9 @@ export function hands(page, way, expect) {
   return { page, press, tick, fill, time, go, landed };
 }
 
+/// What the journeys themselves write, what the demonstration has written into its payments, and commands.
+export const INVENTED = ['test-key', 'test key', 'new member', 'complaint', 'Test', 'money received before the year', 'utilidor keys', 'make demo'];
+
 /// Names, units and what has no other word.
 const SAME = /^(Utilidor|English|CSV|PDF|UTC|CO|Ed|ed|kWh|GJ|MWh|ms|m²|JSON|WebAssembly|P|v\d+)$/;
 

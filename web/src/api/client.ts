@@ -23,7 +23,14 @@ export class NoAnswer extends Error {
 }
 
 /// Lists are also to be had as tables; the app asks for JSON.
-export const api = createClient<paths, 'application/json'>({ baseUrl: '/' });
+export const api = createClient<paths, 'application/json'>({ baseUrl: '/', fetch: patiently });
+
+/// How long a node may take for an answer. Only moving the clock of a demonstration may take longer.
+const PATIENCE_MS = 60_000;
+
+function patiently(request: Request): Promise<Response> {
+  return fetch(request, request.url.includes('/v1/development/') ? {} : { signal: AbortSignal.timeout(PATIENCE_MS) });
+}
 
 /// What is for everybody, and transactions, which are for whoever has their hashes: nobody signs in for it.
 const FOR_EVERYBODY = [
@@ -71,12 +78,18 @@ export async function answer<T>(asked: Promise<{ data?: T; error?: unknown; resp
   let got;
   try {
     got = await asked;
-  } catch {
-    throw new NoAnswer({ code: 'app/offline', title: 'the node cannot be reached' }, 0);
+  } catch (error) {
+    throw new NoAnswer({ code: unanswered(error), title: String(error) }, 0);
   }
   if (got.data !== undefined) return got.data;
   const problem = (got.error && typeof got.error === 'object' ? got.error : {}) as Problem;
   throw new NoAnswer(problem, got.response.status);
+}
+
+function unanswered(error: unknown): string {
+  // What is not in the node's form came from something else on the way.
+  if (error instanceof SyntaxError) return 'app/wrong-answer';
+  return error instanceof DOMException && error.name === 'TimeoutError' ? 'app/timeout' : 'app/offline';
 }
 
 export interface Page<T> {
@@ -100,6 +113,5 @@ export type FoundId = Schemas['FoundId'];
 
 /// Ids that begin with these digits.
 export async function beginningWith(digits: string): Promise<FoundId[]> {
-  const { data } = await api.GET('/v1/ids/{beginning}', { params: { path: { beginning: digits } } });
-  return data?.items ?? [];
+  return (await answer(api.GET('/v1/ids/{beginning}', { params: { path: { beginning: digits } } }))).items;
 }

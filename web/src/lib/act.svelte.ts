@@ -1,6 +1,7 @@
 // A signed action, from the form to its receipt: prepared, shown as the bytes say it, signed, sent, final.
 
 import { type Schemas, NoAnswer, answer, api } from '../api/client';
+import { Failure } from './failure';
 import { people } from './people.svelte';
 import { trusted } from './proof';
 import { vault } from './vault';
@@ -32,28 +33,28 @@ export class Act {
   hash = $state<string>();
   height = $state<number>();
   refusal = $state.raw<Schemas['Refusal']>();
-  failure = $state<string>();
+  failure = $state.raw<unknown>();
   receipt = $state.raw<Receipt>();
   #then: ((receipt: Receipt) => void) | undefined;
 
-  /// Prepares an action and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
+  /// Prepares an action, which may take the vault, and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
   /// asked.
-  async ask(action: Action, then?: (receipt: Receipt) => void): Promise<void> {
+  async ask(action: Action | (() => Promise<Action>), then?: (receipt: Receipt) => void): Promise<void> {
     asked.act = this;
     this.#then = then;
     [this.failure, this.refusal, this.hash, this.height] = [undefined, undefined, undefined, undefined];
     try {
       const account = people.account;
       const handles = await people.handles();
-      if (!account || !handles) throw new Error('locked');
+      if (!account || !handles) throw new Failure('locked');
       // It is signed for the chain that is trusted, whatever chain the node says it has.
       const [status, { chain }] = await Promise.all([answer(api.GET('/v1/status')), trusted()]);
       const { nonce } = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
       const expires = status.height + EXPIRY_BLOCKS;
-      this.prepared = await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(action));
+      this.prepared = await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(typeof action === 'function' ? await action() : action));
       this.stage = 'confirm';
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
+      this.failure = error;
       this.stage = 'failed';
     }
   }
@@ -64,14 +65,14 @@ export class Act {
     this.stage = 'sending';
     try {
       const handles = await people.handles();
-      if (!handles) throw new Error('locked');
+      if (!handles) throw new Failure('locked');
       const signed = await vault('sign', handles.signing, this.prepared.bytes);
       this.hash = signed.hash;
       const submitted = await answer(
         api.POST('/v1/transactions', { params: { query: { wait_ms: WAIT_MS } }, body: { transactions: [signed.bytes] } }),
       );
       const result = submitted.results[0];
-      if (!result) throw new Error('no result');
+      if (!result) throw new NoAnswer({ code: 'app/wrong-answer', title: 'no result' }, 0);
       if (result.problem) throw new NoAnswer(result.problem, result.problem.status ?? 0);
       let { receipt, height } = result;
       if (!receipt) {
@@ -92,7 +93,7 @@ export class Act {
       }
       void people.refresh();
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
+      this.failure = error;
       this.stage = 'failed';
     }
   }

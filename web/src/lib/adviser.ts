@@ -6,6 +6,7 @@ import { type Carrier, CARRIERS, micro } from './amount';
 import { DAY, dayBegin } from './clock.svelte';
 import { type Asked, estimate, flowed, metersOf, optionsOf } from './retail';
 import { certificates } from './series';
+import { PERIODS, discountOf } from './tariff';
 
 type Option = Schemas['TariffOption'];
 
@@ -25,15 +26,12 @@ export interface Advice {
   candidates: Candidate[];
 }
 
-const PERIODS: Schemas['Period'][] = ['month', 'quarter', 'year'];
-
 function ways(option: Option): Omit<Candidate, 'cost' | 'number' | 'option'>[] {
   if ('metered' in option.tariff) {
     const steps = option.tariff.metered.steps.map((step) => ({ discount: step.discount_permille, condition: { from: step.from } }));
     return [{ discount: 0, condition: {} }, ...steps];
   }
-  const discounts = 'metered_by_period' in option.tariff ? option.tariff.metered_by_period.discounts : option.tariff.floor_area.discounts;
-  return PERIODS.map((period) => ({ discount: discounts[`${period}_permille`], condition: { period } }));
+  return PERIODS.map((period) => ({ discount: discountOf(option, period), condition: { period } }));
 }
 
 /// Advice on each carrier of a package, and the time that it looks at: at most the last 92 whole days with readings.

@@ -3,7 +3,9 @@
 import type { Schemas } from '../api/client';
 import type { Carrier } from './amount';
 import { count, exactMoney, label, money, permille, price, quantity, short, when, window } from './format';
+import { packageName } from './packages.svelte';
 import { people } from './people.svelte';
+import { fieldText } from './refusal';
 import { text } from './text.svelte';
 
 export interface Described {
@@ -46,7 +48,7 @@ export function purchase(terms: Schemas['PurchaseTerms']): [string, string][] {
 export function subscription(terms: Schemas['SubscriptionTerms']): [string, string][] {
   const t = text.t.terms;
   return [
-    [t.package, `${short(terms.package)} · ${t.version(terms.version)}`],
+    [t.package, `${packageName(terms.package)} · ${t.version(terms.version)}`],
     [t.services, terms.services.map((service) => text.t.carrier[service.carrier]).join(', ')],
     [t.allowance, money(terms.allowance)],
   ];
@@ -63,6 +65,7 @@ function prepayment(payment: Schemas['Prepayment']): [string, string][] {
   return [[t.atMost, exactMoney(at_most)], [t.period, text.t.period[period]]];
 }
 
+/// Actions with words of their own for what they do; of the others the fields are told by their names.
 const describers: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
   transfer: ({ to, amount, reference }: Of<'transfer'>) => [
     [text.t.terms.to, who(to)],
@@ -179,8 +182,7 @@ export function decision(decided: Schemas['Decision']): Described {
 
 function plain(fields: unknown): [string, string][] {
   if (!fields || typeof fields !== 'object') return [];
-  return Object.entries(fields).map(([field, value]) => [
-    field.replaceAll('_', ' '),
-    typeof value === 'object' ? JSON.stringify(value) : String(value),
-  ]);
+  const names = text.t.fact as Record<string, string>;
+  const { carrier } = fields as { carrier?: Carrier };
+  return Object.entries(fields).map(([field, value]) => [names[field] ?? field.replaceAll('_', ' '), fieldText(field, value, carrier)]);
 }

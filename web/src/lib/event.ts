@@ -3,12 +3,16 @@
 import type { Schemas } from '../api/client';
 import { type Carrier, micro, money as decimal } from './amount';
 import { count, money, short, when, window } from './format';
+import { decision } from './describe';
 import { partyName } from './line';
+import { people } from './people.svelte';
+import { refusalText } from './refusal';
 import { text } from './text.svelte';
 
 type Event = Schemas['Event'];
 type Of<K extends Event['event']> = Extract<Event, { event: K }>;
 
+const who = (account: string) => people.nameOf(account) ?? short(account);
 const purpose = (name: Schemas['Purpose']) => text.t.purpose[name];
 
 function movement({ movement: how, amount }: Of<'moved'>): string {
@@ -21,7 +25,7 @@ function movement({ movement: how, amount }: Of<'moved'>): string {
   return t.fellBack(partyName(how.fall_back.party), sum);
 }
 
-type Sayers = { [K in Event['event']]?: (event: Of<K>) => string };
+type Sayers = { [K in Event['event']]: (event: Of<K>) => string };
 
 const sayers: Sayers = {
   moved: movement,
@@ -41,12 +45,25 @@ const sayers: Sayers = {
   ending: (event) => text.t.event.ending(short(event.agreement), when(event.at)),
   readings_missing: (event) => text.t.event.missing(short(event.meter), when(event.at)),
   offer_lapsed: (event) => text.t.event.lapsed(short(event.offer)),
+  unsupplied: (event) => text.t.event.unsupplied(short(event.meter), window(event.interval.from, event.interval.to)),
+  returned: (event) => text.t.event.returned(short(event.agreement), window(event.interval.from, event.interval.to)),
+  level_reached: (event) => text.t.event.level(short(event.agreement)),
+  adjusted: (event) => text.t.event.adjusted(short(event.agreement), window(event.interval.from, event.interval.to)),
+  program_ran: (event) => text.t.event.ran(short(event.agreement)),
+  program_failed: (event) => text.t.event.failed(short(event.agreement), event.failures),
+  indices_read: (event) => text.t.event.indices(short(event.agreement)),
+  bond: (event) => text.t.event.bond(who(event.bidder), money(event.amount)),
+  award_refused: (event) => text.t.event.awardRefused(who(event.bidder), refusalText(event.refusal)),
+  motion_opened: (event) => text.t.event.motionOpened(short(event.motion), when(event.closes)),
+  voted: (event) => text.t.event.voted(short(event.member), event.in_favour ? text.t.council.inFavour : text.t.council.against),
+  decided: (event) => text.t.event.decided(short(event.motion), decision(event.decision).title),
+  motion_ended: (event) => text.t.event.motionEnded(short(event.motion), text.t.council.status[typeof event.end === 'string' ? event.end : 'failed']),
+  validator_ready: (event) => text.t.event.ready(short(event.member), event.epoch),
+  validators_changed: (event) => text.t.event.validatorsChanged(event.epoch),
+  validators_kept: (event) => text.t.event.validatorsKept(event.epoch, event.live, event.needed),
   corrected: (event) => text.t.event.corrected(short(event.meter), event.reason),
 };
 
 export function eventText(event: Event): string {
-  const say = sayers[event.event] as ((event: Event) => string) | undefined;
-  if (say) return say(event);
-  const { event: kind, ...fields } = event as unknown as Record<string, unknown> & { event: string };
-  return `${kind.replaceAll('_', ' ')}: ${Object.entries(fields).map(([field, value]) => `${field.replaceAll('_', ' ')} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`).join(', ')}`;
+  return (sayers[event.event] as (event: Event) => string)(event);
 }

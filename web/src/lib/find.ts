@@ -2,6 +2,7 @@
 
 import { beginningWith } from '../api/client';
 import { live } from './live.svelte';
+import { packageName } from './packages.svelte';
 import { people } from './people.svelte';
 import { p } from './router';
 
@@ -43,7 +44,7 @@ export async function find(wanted: string): Promise<Found[]> {
     for (const each of await beginningWith(id)) {
       // Published programs and indices have no page here: the command line shows them.
       if (each.kind !== 'program' && each.kind !== 'price_index' && !found.some((other) => other.id === each.id)) {
-        found.push({ kind: each.kind, id: each.id, name: people.nameOf(each.id), address: ADDRESSES[each.kind](each.id) });
+        found.push({ kind: each.kind, id: each.id, name: each.kind === 'package' ? packageName(each.id) : people.nameOf(each.id), address: ADDRESSES[each.kind](each.id) });
       }
     }
   }

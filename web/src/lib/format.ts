@@ -93,8 +93,10 @@ export function hour(time: number): string {
   return dates({ hour: '2-digit', minute: '2-digit' }).format(time);
 }
 
-/// A window of whole days as its first and last day; others with their hours.
-export function window(from: number, to: number): string {
+/// A window of whole days as its first and last day; others with their hours. What is no minute is no part of a day, either: an agreement
+/// that came into force within the first minute runs from that day on.
+export function window(since: number, until: number): string {
+  const [from, to] = [since, until].map((time) => time - (time % 60_000)) as [number, number];
   const whole = (time: number) => (time + clock.offset * 60_000) % 86_400_000 === 0;
   if (whole(from) && whole(to)) return to - from <= 86_400_000 ? day(from) : `${day(from)} – ${day(to - 1)}`;
   return `${when(from)} – ${when(to)}`;

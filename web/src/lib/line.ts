@@ -71,9 +71,10 @@ export function say(line: Line): Said {
   }
 }
 
-/// The period of a line, where it has one of its own.
-export function periodOf(line: Line): string {
-  return 'period' in line ? window(line.period.from, line.period.to) : '';
+/// The period of a line, where it is another than the statement's.
+export function periodOf(line: Line, { period }: Schemas['Statement']): string {
+  const own = 'period' in line ? window(line.period.from, line.period.to) : '';
+  return own === window(period.from, period.to) ? '' : own;
 }
 
 /// What a statement is about, in the terms of whoever reads it.

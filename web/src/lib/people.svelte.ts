@@ -2,6 +2,7 @@
 
 import { createStore, del, get, set } from 'idb-keyval';
 import { type Schemas, answer, api, beginningWith } from '../api/client';
+import { Failure } from './failure';
 import { sessions } from './session.svelte';
 import { vault } from './vault';
 
@@ -51,6 +52,9 @@ let seat = $state.raw<Seat>();
 /// Public halves of the keys that are open in the vault, by account: the signing key, and the seal key.
 let open = $state.raw<Record<string, { signing: string; seal?: string }>>({});
 let record = $state.raw<Schemas['AccountView']>();
+/// Whether it is being found out if the current account is open, and the account that is not.
+let looking = $state(false);
+let unopened = $state<string>();
 let names = $state.raw<Record<string, string>>(JSON.parse(localStorage.getItem(NAMES) ?? '{}') as Record<string, string>);
 let ready = $state(false);
 
@@ -79,12 +83,20 @@ async function handles(): Promise<{ signing: string; seal?: string } | undefined
 
 async function loadRecord(): Promise<void> {
   const account = current;
+  // A key of this browser may be one that the chain does not know yet: then there is nothing of its own to ask for.
+  if (record?.account !== account) looking = account !== undefined && !seat;
   record = undefined;
+  await find(account);
+  if (account === current) looking = false;
+}
+
+async function find(account: string | undefined): Promise<void> {
   await sessions.begin(account, async () => (await handles())?.signing);
   if (!account || !sessions.now) return;
   try {
-    // A key of this browser may be one that the chain does not know yet.
-    if (!seat && !(await beginningWith(account)).length) return;
+    const known = Boolean(seat) || (await beginningWith(account)).length > 0;
+    if (account === current) unopened = known ? undefined : account;
+    if (!known) return;
     const found = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
     if (account === current) record = found;
   } catch {
@@ -140,13 +152,20 @@ export const people = {
   get signedIn() {
     return current !== undefined && sessions.now?.account === current;
   },
-  /// The account that the app shows, once the node shows what is its own.
+  /// The account that the app shows, once it is known to be open and the node shows what is its own.
   get own() {
-    return people.signedIn ? current : undefined;
+    return people.signedIn && !looking && !people.unopened ? current : undefined;
   },
   /// Whether the reader's member sees what all members see.
   get isMember() {
     return people.signedIn && (sessions.now?.member ?? undefined) !== undefined;
+  },
+  get looking() {
+    return looking;
+  },
+  /// Whether the chain does not know the current account.
+  get unopened() {
+    return current !== undefined && unopened === current;
   },
   get unlocked() {
     return current !== undefined && (open[current] !== undefined || seat !== undefined);
@@ -199,10 +218,11 @@ export const people = {
   },
   /// Takes in a key file of the command line, which is opened to see that the passphrase is right.
   async import(name: string, file: string, passphrase: string): Promise<Kept | 'seal'> {
+    await vault('info', file, name);
     const opened = await vault('open', file, passphrase);
     if (opened.kind === 'seal') {
       const mine = people.key;
-      if (!mine) throw new Error('no account');
+      if (!mine) throw new Failure('keyFile', 'a seal key goes beside an account’s key');
       await keep(kept.map((each) => (each === mine ? { ...each, sealFile: file, sealPublic: opened.public } : each)));
       open = { ...open, [mine.account]: { ...open[mine.account]!, seal: opened.public } };
       return 'seal';

@@ -2,8 +2,7 @@
 // later shows another one is not believed.
 
 import { type Schemas, answer, api } from '../api/client';
-import { short } from './format';
-import { text } from './text.svelte';
+import { Failure, OtherChain } from './failure';
 import { timed, vault } from './vault';
 
 const GENESIS = 'utilidor/genesis';
@@ -11,13 +10,6 @@ const GENESIS = 'utilidor/genesis';
 const HANDOVERS = 'utilidor/handovers';
 
 let genesis: Promise<{ text: string; validators: number; chain: string }> | undefined;
-
-/// The node has another chain than the one that was seen first.
-export class OtherChain extends Error {
-  constructor(readonly seen: string) {
-    super(text.t.proof.otherChain(short(seen)));
-  }
-}
 
 async function load() {
   const document = await answer(api.GET('/v1/genesis'));
@@ -68,7 +60,7 @@ export async function checkBill(agreement: string, number: number) {
   );
   const { shown, ms, validators } = await check<Bill>(document);
   // A proof of some other bill proves nothing about this one.
-  if (shown.statement.agreement !== agreement || shown.statement.number !== number) throw new Error(text.t.proof.other);
+  if (shown.statement.agreement !== agreement || shown.statement.number !== number) throw new Failure('otherProof');
   return { ...shown, ms, validators };
 }
 

@@ -1,10 +1,8 @@
 // What a page shows of a question to the node: asked again whenever what it depends on changes.
 
-import { NoAnswer } from '../api/client';
-
 export interface Resource<T> {
   readonly data: T | undefined;
-  readonly failure: NoAnswer | undefined;
+  readonly failure: unknown;
   readonly busy: boolean;
   again(): void;
 }
@@ -13,7 +11,7 @@ export interface Resource<T> {
 /// until the next answer.
 export function resource<T>(question: () => Promise<T> | undefined): Resource<T> {
   let data = $state.raw<T>();
-  let failure = $state.raw<NoAnswer>();
+  let failure = $state.raw<unknown>();
   let busy = $state(true);
   let asked = $state(0);
   let turn = 0;
@@ -34,7 +32,7 @@ export function resource<T>(question: () => Promise<T> | undefined): Resource<T>
       },
       (error: unknown) => {
         if (mine !== turn) return;
-        failure = error instanceof NoAnswer ? error : new NoAnswer({ code: 'app/failed', title: String(error) }, 0);
+        failure = error;
         busy = false;
       },
     );

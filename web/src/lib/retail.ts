@@ -5,6 +5,7 @@ import { type Schemas, answer, api, every } from '../api/client';
 import { type Carrier, micro } from './amount';
 import { DAY, clock, dayBegin } from './clock.svelte';
 import { certificates } from './series';
+import { restOf } from './tariff';
 import { vault } from './vault';
 
 type Option = Schemas['TariffOption'];
@@ -121,10 +122,8 @@ export function flowed(list: Certificate[], from: number, to: number): [Schemas[
 
 /// The discount of the tranche that is drawn on now: the oldest with something left.
 export function discountNow(supply: Supply, at: number): number {
-  const vat = BigInt(1000 + supply.option.vat_permille);
   const open = supply.tranches.find(
-    ({ opened, charged, period }) =>
-      opened && micro(opened.left) > (micro(charged) * vat) / 1000n && (!period || (period.from <= at && at < period.to)),
+    (tranche) => tranche.opened && restOf(tranche, supply.option) > 0n && (!tranche.period || (tranche.period.from <= at && at < tranche.period.to)),
   );
   return open?.opened?.discount_permille ?? 0;
 }
@@ -146,14 +145,8 @@ export async function cost(supply: Supply, list: Certificate[], from: number, to
 export async function outlook(supply: Supply, now: number): Promise<Outlook> {
   const last = supply.tranches.at(-1);
   const until = last?.period?.to ?? undefined;
-  const vat = BigInt(1000 + supply.option.vat_permille);
-  let prepaid = 0n;
-  for (const { opened, paid, charged, refunded, period } of supply.tranches) {
-    if (period && period.to <= now) continue;
-    const had = opened ? micro(opened.left) : micro(paid);
-    const rest = had - (micro(charged) * vat) / 1000n - micro(refunded);
-    if (rest > 0n) prepaid += rest;
-  }
+  const running = supply.tranches.filter(({ period }) => !period || now < period.to);
+  const prepaid = running.reduce((sum, tranche) => sum + restOf(tranche, supply.option), 0n);
   const meter = supply.service.meter;
   if (!meter || tariffKind(supply.option) === 'floor_area') return { left: prepaid, perDay: 0n, until };
   const weekAgo = dayBegin(now) - 7 * DAY;

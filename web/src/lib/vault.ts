@@ -1,11 +1,25 @@
 // The page's side of the vault: calls that a worker answers. The worker and its WebAssembly are loaded with the first call.
 
+import { Failure, type Kind } from './failure';
 import type { Calls } from './vault.worker';
+import { type Answer, LOCKED } from './vault.answer';
 import VaultWorker from './vault.worker?worker';
 
 interface Waiting {
+  call: keyof Calls;
   resolve(answer: { value: unknown; ms: number }): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
+}
+
+/// What it means that a call failed; that of any other is the vault's.
+const FAILURES: { [call in keyof Calls]?: Kind } = { info: 'keyFile', open: 'passphrase', checkProof: 'proof', checkBalance: 'proof' };
+
+/// A vault that did not come to run keeps nothing: the next call tries anew.
+function give_up(why: string, ...asking: (Waiting | undefined)[]): void {
+  for (const who of [...asking, ...waiting.values()]) who?.reject(new Failure('vaultMissing', why));
+  waiting.clear();
+  worker?.terminate();
+  worker = undefined;
 }
 
 let worker: Worker | undefined;
@@ -14,16 +28,15 @@ const waiting = new Map<number, Waiting>();
 
 function start(): Worker {
   const made = new VaultWorker();
-  made.onmessage = ({ data }: MessageEvent<{ id: number; value: unknown; ms: number; error?: string }>) => {
+  made.onmessage = ({ data }: MessageEvent<Answer>) => {
     const who = waiting.get(data.id);
     waiting.delete(data.id);
     if (data.error === undefined) who?.resolve(data);
-    else who?.reject(new Error(data.error));
+    else if (data.error === LOCKED) who?.reject(new Failure('locked'));
+    else if (data.ready) who?.reject(new Failure(FAILURES[who.call] ?? 'vault', data.error));
+    else give_up(data.error, who);
   };
-  made.onerror = () => {
-    for (const who of waiting.values()) who.reject(new Error('the vault failed'));
-    waiting.clear();
-  };
+  made.onerror = (event) => give_up(event.message);
   return made;
 }
 
@@ -34,7 +47,7 @@ export function timed<C extends keyof Calls>(
 ): Promise<{ value: ReturnType<Calls[C]>; ms: number }> {
   worker ??= start();
   const id = ++last;
-  const promise = new Promise<{ value: unknown; ms: number }>((resolve, reject) => waiting.set(id, { resolve, reject }));
+  const promise = new Promise<{ value: unknown; ms: number }>((resolve, reject) => waiting.set(id, { call, resolve, reject }));
   // Bytes are handed over, not copied.
   worker.postMessage({ id, call, args }, args.filter((arg) => arg instanceof ArrayBuffer));
   return promise as Promise<{ value: ReturnType<Calls[C]>; ms: number }>;

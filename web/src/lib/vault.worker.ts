@@ -1,6 +1,7 @@
 // The vault: secrets live in this worker's WebAssembly memory, behind handles, and nowhere else while they are open.
 
 import init, * as wasm from '../wasm/utilidor_browser.js';
+import { type Answer, LOCKED } from './vault.answer';
 import url from '../wasm/utilidor_browser_bg.wasm?url';
 
 const ready = init({ module_or_path: url });
@@ -16,7 +17,7 @@ function keep(key: wasm.Key) {
 
 function key(id: string): wasm.Key {
   const found = open.get(id);
-  if (!found) throw new Error('locked');
+  if (!found) throw new Error(LOCKED);
   return found;
 }
 
@@ -78,12 +79,15 @@ export type Calls = typeof calls;
 
 self.onmessage = async (event: MessageEvent<{ id: number; call: keyof Calls; args: unknown[] }>) => {
   const { id, call, args } = event.data;
+  let running = false;
   try {
     await ready;
+    running = true;
     const begun = performance.now();
     const value = (calls[call] as (...args: unknown[]) => unknown)(...args);
-    self.postMessage({ id, value, ms: performance.now() - begun });
+    self.postMessage({ id, value, ms: performance.now() - begun, ready: running } satisfies Answer);
   } catch (error) {
-    self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+    const why = error instanceof Error ? error.message : String(error);
+    self.postMessage({ id, value: undefined, ms: 0, error: why, ready: running } satisfies Answer);
   }
 };

@@ -19,10 +19,21 @@ export const zh: Catalogue = {
     forbidden: { what: '您无权查看此内容。', next: '请以相关人员的身份登录。' },
     busy: { what: '节点繁忙。', next: '请稍候再试。' },
     failed: { what: '操作未成功。', next: '请重试。若再次发生，请把下面的内容告知节点运营方。' },
-    nodeSays: '节点答复：',
+    timeout: { what: '节点迟迟没有答复。', next: '节点可能繁忙，或网络缓慢。请先查看操作是否已经完成，再重试。' },
+    wrongAnswer: { what: '得到的不是节点的答复。', next: '此地址上或途中有别的程序在应答。请核对地址和网络，然后重试。' },
+    locked: { what: '您的密钥已锁定。', next: '请解锁后重试。' },
+    keyFile: { what: '这不是可以导入的密钥文件。', next: '请选择“utilidor keys”或本应用保存的文件；密封报价用的密钥须在其账户的密钥之后导入。' },
+    passphrase: { what: '口令无法打开密钥。', next: '请检查大小写和输入法，然后重试。口令无人能够重置。' },
+    noSealKey: { what: '此账户密封报价用的密钥不在本浏览器中。', next: '报价将密封给此密钥。请在“密钥”页导入其密钥文件，然后重试。' },
+    vault: { what: '保管密钥的部分未能完成此操作。', next: '请检查所填内容，然后重试。' },
+    vaultMissing: { what: '保管密钥的部分未能加载。', next: '请确认可以连接节点，然后重试或重新加载页面。您的密钥仍在。' },
+    proof: { what: '证明不成立。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    otherProof: { what: '证明的是别的内容。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    differs: { what: '节点显示的与所证明的不同。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    nodeSays: '节点答复：', detail: '供协助者参考的详情（英文）',
   },
   missing: { title: '没有此页面', lead: '此地址在应用中不存在。', home: '回到首页' },
-  unit: { kilowatt_hour: '千瓦时', gigajoule: '吉焦', cubic_metre: '立方米' },
+  unit: { kilowatt_hour: 'kWh', gigajoule: 'GJ', cubic_metre: 'm³' },
   carrier: { electricity: '电', heating: '供暖', cooling: '供冷', hot_water: '热水', gas: '燃气', water: '自来水' },
   band: { flat: '平段', sharp: '尖峰', peak: '高峰', valley: '低谷', deep: '深谷' },
   period: { month: '月', quarter: '季', year: '年' },
@@ -70,6 +81,7 @@ export const zh: Catalogue = {
   bill: {
     title: '账单', lead: '您各合约的账单，最新的在前。每一份都可以在本浏览器中核验，直到每条读数。', none: '还没有账单。', noneNext: '套餐账单在月末六小时后出具；购能账单在结算时出具。',
     period: '时段', kind: '类型', with: '对方', issued: '出具', amount: '金额', unpaid: (amount) => `未付 ${amount}`, substituted: '含替代量', substitutedLong: '部分数量代表没有读数的时段，按双方签署的替代规则计算。',
+    field: { agreement: '合约', number: '序号', period: '时段', closing: '结算类型', issued: '出具', lines: '明细', paid: '已付', unpaid: '未付', debt: '此后欠款', available: '可扣款额', substituted: '含替代量', state_before: '此前状态', state_after: '此后状态' },
     of: (period) => `账单 ${period}`, print: '打印', pdf: '保存为 PDF', pdfFailed: '无法取得 PDF。', due: '应付金额', paid: '已付', from: '卖方', to: '买方', contract: '合约', debt: '此后欠款',
     verify: '在本浏览器中核验此账单', holds: '此账单正确。', checkSignatures: (members, height) => `${members} 个成员的签名使账单所依据的每个区块都已最终确认，直到区块 ${height}。`,
     checkReadings: (count) => `${count} 条认证读数在成员签署的日志中，合计与账单数量一致。`, checkProgram: '在此重新运行合约程序，得到的正是这份账单。', checkLines: (count) => `下面显示的 ${count} 行与之逐行一致。`,
@@ -91,15 +103,18 @@ export const zh: Catalogue = {
   proof: {
     otherChain: (seen) => `此节点的链与本浏览器最先见到的（${seen}）不同。在您于“联盟”页信任它之前，不相信也不签署其任何内容。`,
     verify: '在本浏览器中核验', checking: '正在核验…', notYet: '节点如此显示，尚未核验。', holds: '已在本浏览器中核验。', by: (height, members, ms) => `由本链 ${members} 个成员随区块 ${height} 签署；用时 ${ms} 毫秒。`,
-    fails: '未能证明。', failsNext: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。', other: '证明的是别的内容', differs: '节点显示的与所证明的不同',
+    fails: '未能证明。',
   },
   consent: {
     title: '核对后签署', lead: '以下是您将签署的字节的内容，由保管密钥的部分读出。', as: '签署人', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
-    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, done: '完成', failed: '未执行。', locked: '您的密钥已锁定。请解锁后重试。', see: '在账本上查看',
+    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, done: '完成', failed: '未执行。', see: '在账本上查看',
   },
   terms: {
     to: '收款方', amount: '金额', reference: '备注', offer: '报价邀请', lots: '出售', window: '交付', gate: '报价截止', lapses: '授标截止', deposit: '双方保证金', guarantee: '付款担保', tolerance: '容差', package: '套餐', version: (version) => `第 ${version} 版`, services: '服务', allowance: '30 天内扣款上限', atMost: '至多', period: '时段',
     quote: '报价', sealed: '密封；授标后需再签署', sealedBinding: '密封且有约束力：授标即成立合约', awardTo: (who) => `授标给 ${who}`, agreement: '合约', digest: '条款摘要', carrier: '用于', readings: '读数', meters: '表计',
+  },
+  fact: {
+    account: '账户', after: '在此区块之后', agreement: '合约', amount: '金额', authority: '签名者', capacity_per_hour: '每小时容量', carrier: '能源', certified: '原认证数量', code: '代码', command: '指令', engine: '引擎', epoch: '纪元', from: '自', holder: '持有人', index: '指数', interval: '时间', key: '密钥', label: '标签', last: '旧表末次读数', manifest: '清单', meter: '表计', meters: '表计', micro: '数值（百万分之一）', offer: '报价邀请', options: '资费', package: '套餐', period: '时段', program: '程序', reason: '理由', reference: '备注', register: '表底', register_modulus: '表底翻转于', right: '正确数量', signature: '签名', signing_ms: '签署期限', since: '启用于', terms: '条款', version: '版本',
   },
   action: {
     propose_motion: '提出议案', vote_on_motion: '表决议案', prove_ready: '证明节点就绪', open_account: '开立账户', take_over_meters: '接管表计', issue: '发行资金', redeem: '赎回资金', transfer: '付款', publish_offers: '发布报价邀请', withdraw_offer: '撤回报价邀请', submit_quotes: '提交报价', withdraw_quote: '撤回报价', award: '授标', propose_agreement: '提出合约', sign_agreement: '签署合约', decline_agreement: '拒签合约',
@@ -109,17 +124,19 @@ export const zh: Catalogue = {
     reserved: (who, sum, what) => `冻结${who} ${sum} 作为${what}`, released: (who, sum, what) => `解冻${who} ${sum}（${what}）`, paid: (from, to, sum) => `${from}向${to}支付 ${sum}`, forfeited: (by, to, sum) => `${by}的 ${sum} 没收归${to}`, fellBack: (who, sum) => `到期处理${who}的 ${sum}`,
     proposed: (id, by) => `合约 ${id} 待签署，截至 ${by}`, status: (id, status) => `合约 ${id}：${status}`, amended: (id) => `合约 ${id} 条款已变更`, certified: (count, refused) => `认证 ${count} 条读数${refused ? `，拒绝 ${refused} 条` : ''}`, gap: (meter, window) => `表计 ${meter}：${window} 无读数`,
     statement: (number, window, sum) => `第 ${number} 份账单，${window}：${sum}`, segment: (meter, window) => `表计 ${meter}：${window} 表底已结`, prepaid: (carrier, sum) => `为${carrier}预付 ${sum}`, opened: (carrier, number, sum) => `${carrier}：第 ${number} 笔预付 ${sum} 已启用`, low: (carrier) => `${carrier}：预付余额不足`, exhausted: (carrier) => `${carrier}：预付已用完`, debt: (who, sum) => `${who}现欠 ${sum}`,
-    ending: (id, at) => `合约 ${id} 将于 ${at} 终止`, missing: (meter, at) => `表计 ${meter}：${at} 缺读数`, lapsed: (offer) => `报价邀请 ${offer} 已失效`, corrected: (meter, reason) => `表计 ${meter} 已更正：${reason}`,
+    ending: (id, at) => `合约 ${id} 将于 ${at} 终止`, missing: (meter, at) => `表计 ${meter}：${at} 缺读数`, unsupplied: (meter, window) => `表计 ${meter}：${window} 没有供能合约，通过的数量不计入任何账单`, returned: (id, window) => `合约 ${id}：购能未用完的部分退回，${window}`, level: (id) => `合约 ${id}：表计已达到设定的读数`, adjusted: (id, window) => `合约 ${id}：${window} 的数量经更正改变`, ran: (id) => `合约 ${id}：程序已运行`, failed: (id, times) => `合约 ${id}：程序连续失败 ${times} 次`, indices: (id) => `合约 ${id}：已读取指数值`,
+    bond: (who, sum) => `${who}的投标保证金：${sum}`, awardRefused: (who, why) => `对${who}的授标被拒绝：${why}`, motionOpened: (motion, until) => `议案 ${motion} 开放表决至 ${until}`, voted: (member, how) => `成员 ${member} 投票：${how}`, decided: (motion, what) => `议案 ${motion} 已通过：${what}`, motionEnded: (motion, how) => `议案 ${motion}：${how}`, ready: (member, epoch) => `成员 ${member} 的节点已为第 ${epoch} 纪元就绪`, validatorsChanged: (epoch) => `自第 ${epoch} 纪元起由其他验证方参与共识`, validatorsKept: (epoch, live, needed) => `第 ${epoch} 纪元验证方不变：${live} 个已就绪，需要 ${needed} 个`,
+    lapsed: (offer) => `报价邀请 ${offer} 已失效`, corrected: (meter, reason) => `表计 ${meter} 已更正：${reason}`,
   },
   refusal: {
-    insufficient_funds: '账户可用 {free}，需要 {needed}。', missing_role: '此操作需要“{role}”角色，该成员没有。', gate_closed: '报价已于 {gate} 截止；当时为 {now}。', gate_open: '报价到 {gate} 才截止；当时为 {now}。截止后方可开启。', gate_in_past: '截止时间 {gate} 已过：当时为 {now}。', above_lot: '需要{carrier} {wanted}，标的只剩 {left}。', beyond_capacity: '表计通过 {quantity}，至多只能通过 {most}。', capacity_exceeded: '{hour} 这一小时已售 {sold}，又要 {wanted}；产能为 {capacity}。', signing_over: '应在 {sign_by} 之前签署；当时为 {now}。', wrong_terms: '签署的条款与现行条款不同。请重新阅读后签署。', replayed: '{time} 的读数此前已认证。', out_of_order: '{time} 的读数晚于 {last} 的读数到达。', from_future: '读数时间 {time} 在未来：当时为 {now}。', went_back: '表底从 {last} 倒退到 {register}。', own_offer: '不能对自己的报价邀请报价。', bad_opening: '开启的报价与承诺的不符。', wrong_status: '合约当前状态不允许此操作：{status}。', already_signed: '您已经签署。', above_debt: '{amount} 超过欠款 {owed}。', buys_nothing: '付款太少，买不到任何数量。', delivery_begun: '交付开始时间 {from} 已过：当时为 {now}。', no_capacity: '没有申报{carrier}产能：由理事会决定。', price_too_high: '{carrier}的价格高于上限 {max}。', quote_awarded: '该报价已授标。', unknown_account: '账户尚未开立。', period_runs: '已预付的时段到 {until} 为止。', above_at_most: '该时段费用为 {amount}，超过同意的 {at_most}。', bad_lapse: '授标应在截止 {gate} 与交付开始 {from} 之间；填写的是 {lapses}。', gate_after_delivery: '截止时间 {gate} 晚于交付开始 {from}。',
+    insufficient_funds: '账户的可用余额少于所需的 {needed}。', missing_role: '此操作需要“{role}”角色，该成员没有。', gate_closed: '报价已于 {gate} 截止；当时为 {now}。', gate_open: '报价到 {gate} 才截止；当时为 {now}。截止后方可开启。', gate_in_past: '截止时间 {gate} 已过：当时为 {now}。', above_lot: '需要{carrier} {wanted}，标的只剩 {left}。', beyond_capacity: '表计通过 {quantity}，至多只能通过 {most}。', capacity_exceeded: '{hour} 这一小时已售 {sold}，又要 {wanted}；产能为 {capacity}。', signing_over: '应在 {sign_by} 之前签署；当时为 {now}。', wrong_terms: '签署的条款与现行条款不同。请重新阅读后签署。', replayed: '{time} 的读数此前已认证。', out_of_order: '{time} 的读数晚于 {last} 的读数到达。', from_future: '读数时间 {time} 在未来：当时为 {now}。', went_back: '表底从 {last} 倒退到 {register}。', own_offer: '不能对自己的报价邀请报价。', bad_opening: '开启的报价与承诺的不符。', wrong_status: '合约当前状态不允许此操作：{status}。', already_signed: '您已经签署。', above_debt: '{amount} 超过欠款 {owed}。', buys_nothing: '付款太少，买不到任何数量。', delivery_begun: '交付开始时间 {from} 已过：当时为 {now}。', no_capacity: '没有申报{carrier}产能：由理事会决定。', price_too_high: '{carrier}的价格高于上限 {max}。', quote_awarded: '该报价已授标。', unknown_account: '账户尚未开立。', above_at_most: '该时段费用为 {amount}，超过同意的 {at_most}。', bad_lapse: '授标应在截止 {gate} 与交付开始 {from} 之间；填写的是 {lapses}。', gate_after_delivery: '截止时间 {gate} 晚于交付开始 {from}。',
   },
   market: {
     title: '市场', lead: '待售能源。报价是密封的：截止之前，包括卖方在内无人可读。', publish: '发布报价邀请', open: '进行中', all: '全部', none: '这里还没有报价邀请。', noneNext: '产能方发布后会立即出现在这里。', offer: '报价邀请', seller: '卖方', lots: '出售', gate: '报价截止', delivery: '交付', quotes: (count) => `${count} 份报价`, quotesHead: '报价', status: '状态', price: '要价', quantity: '数量', awarded: '已授',
     closesIn: (time) => `${time}后截止`, closed: '已截止', terms: '条款', bond: '投标保证金', substitute: '无读数时', substituteNothing: '不计', substituteProRata: '按缺失时间比例计', grace: '迟到读数有效期', signing: '签署期限', notice: '说明',
     quoted: '报价', yourQuote: '您的报价', quoteLead: '在本浏览器中密封给卖方的密钥。截止之前可以替换。', want: '数量', offerPrice: '您的价格', meter: '您的表计', noMeter: '此标的需要您的表计；您的账户没有绑定。', binding: '有约束力：授标即成立合约', seal: '密封并核对', quoteWrong: '请至少为一个标的填写数量和价格。', submitted: '您在此已有报价。再次提交即替换。', reserves: (sum) => `若全部授标，约 ${sum} 将作为保证金和付款担保冻结。`, value: (sum) => `报价金额：${sum}`,
     openQuotes: '开启报价', openLead: '用您的密封密钥在本浏览器中开启。未授标的报价保持秘密。', opened: '已开启的报价', cannotOpen: '您的密封密钥无法开启', noSealKey: '密封这些报价的密钥不在本浏览器中。请在发布时所用的浏览器中开启，或导入其密钥文件。', bidder: '报价方', choose: '选择', total: '金额', left: (left) => `选择后剩余 ${left}`, overLot: '选择超过标的数量。请取消一份。', award: '授标并核对', sealedAt: '收到', sealed: '密封', quotesOwn: '每份只向其出价方和卖方显示。', noQuotes: '还没有报价。报价会实时密封送达。', waitGate: '截止之前保持密封。', agreementMade: '合约',
-    newTitle: '发布报价邀请', newLead: '标的、交付、截止、条款。签署之前，下面会说明其含义。', name: '给读者的说明', addLot: '添加标的', removeLot: '移除', lot: (number) => `标的 ${number}`, carrier: '能源', asking: '要价', deliveryFrom: '交付开始', deliveryTo: '交付结束', gateAt: '报价截止', lapsesAt: '授标截止', hint: (zone) => `时间为 UTC${zone}，整点。`, deposit: '双方保证金，%', guarantee: '买方付款担保，%', tolerance: '容差，%', userMetered: '买方指定自己的表计', deliveryMeter: '证明交付的本方表计', noDeliveryMeter: '无', preview: '含义', worth: (sum) => `按要价全部价值 ${sum}。`, youReserve: (sum) => `授标后您最多冻结保证金 ${sum}。`, theyReserve: (sum) => `买方最多冻结 ${sum}。`, perHour: (rate) => `交付期内每小时 ${rate}`, review: '核对报价邀请', wrong: '有些字段需要修改，见各字段说明。', wrongQuantity: '请填写数量，例如 1,200。', wrongPrice: '请填写价格，例如 0.62。', wrongOrder: '截止、授标、交付须依次在未来。', wrongSide: '至少一方须计量：指定您的表计，或让买方指定。', wrongPercent: '请填写 0 到 100 的百分比。', needsOwner: '只有产能方可以发布。请坐产能方的座位，或请验证方授予角色。', needsUser: '只有租户可以报价。', published: '您的报价邀请已发布。', seeOffer: '查看',
+    newTitle: '发布报价邀请', newLead: '标的、交付、截止、条款。签署之前，下面会说明其含义。', name: '给读者的说明', addLot: '添加标的', removeLot: '移除', lot: (number) => `标的 ${number}`, carrier: '能源', asking: '要价', deliveryFrom: '交付开始', deliveryTo: '交付结束', gateAt: '报价截止', lapsesAt: '授标截止', hint: (zone) => `时间为 UTC${zone}，整点。`, deposit: '双方保证金，%', guarantee: '买方付款担保，%', tolerance: '容差，%', userMetered: '买方指定自己的表计', deliveryMeter: '证明交付的本方表计', noDeliveryMeter: '无', preview: '含义', worth: (sum) => `按要价全部价值 ${sum}。`, youReserve: (sum) => `授标后您最多冻结保证金 ${sum}。`, theyReserve: (sum) => `买方最多冻结 ${sum}。`, perHour: (rate) => `交付期内每小时 ${rate}`, review: '核对报价邀请', wrong: '有些字段需要修改，见各字段说明。', wrongQuantity: '请填写数量，例如 1,200。', wrongPrice: '请填写价格，例如 0.62。', wrongOrder: '截止、授标、交付须依次在未来。', wrongSide: '至少一方须计量：指定您的表计，或让买方指定。', wrongPercent: '请填写 0 到 100 的百分比。', needsOwner: '只有产能方可以发布。请坐产能方的座位，或请验证方授予角色。', needsUser: '只有租户可以报价。', toQuote: '登录后，园区租户可对此报价邀请报价。', published: '您的报价邀请已发布。', seeOffer: '查看',
   },
   agreement: {
     title: '合约', lead: '按双方签署的内容自动执行的合约。', none: '还没有合约。', noneNext: '授标或订购套餐即产生合约。', what: '类型', with: '对方', status: '状态', since: '自', statements: '账单', of: (kind) => `${kind}合约`, id: '合约', text: '约定内容', seller: '卖方', buyer: '买方', timeline: '经过', statementsOf: '账单', noStatements: '还没有账单。', sign: '签署', decline: '拒签', signLead: (by) => `请在 ${by} 之前签署。签署即冻结您的保证金和担保。`, signed: '您已签署，对方尚未签署。', digest: '条款摘要', money: '本合约的资金', more: '原始条款', trace: '从邀请到付款', prepay: '预付', end: '终止', endLead: '终止时退回未用部分；已用部分按未打折的价格计算。', endGo: '核对终止', signatures: '签名', noSignatures: '还没有签名。', readings: '读数', noEvents: '还没有。',
@@ -132,7 +149,7 @@ export const zh: Catalogue = {
     title: '预付', lead: '一次付得越多，所购单价越低。', leadPeriod: '时段越长，单价越低。', amount: '金额（¥）', unitPrice: '单价', discount: '折扣', from: '起', buys: (quantity) => `按平段价约可购 ${quantity}`, slider: '金额', period: '时段', atMost: '至多支付（¥）', review: '核对预付', wrong: '请填写金额，例如 10,000。', tranches: '预付记录', none: '还没有预付。', number: '序号', paid: '已付', charged: '账单已扣（净额，不含附加费与税）', left: '剩余', when: '时间', waiting: '下一条读数后启用', choose: (carrier) => `预付${carrier}`,
   },
   package: {
-    title: '能源套餐', lead: '在售的能源套餐：一份合约包含电、暖、冷、水。', none: '还没有发布套餐。', noneNext: '由能源站发布套餐。', name: '套餐', seller: '卖方', version: (version) => `第 ${version} 版`, closed: '不再接受新订购', since: '发布', tariffs: '资费', adviser: '顾问：按您自己的用能', adviserLead: (from, to) => `按您的表计在 ${from} – ${to} 认证的用量，各资费本应收取的费用。在本浏览器中按账单算法计算。`, adviserNone: '您的表计还没有可比较的认证数据。', cheapest: '最便宜', tariff: '资费', cost: '本应收取', condition: '条件', topUp: (from) => `每次预付 ${from} 以上`, noPrepay: '小额预付', byPeriod: (period) => `按${period}预付`, metered: '按表', metered_by_period: '按表和时段', floor_area: '按面积', price: '价格', steps: '分档', vat: '增值税', grace: '宽限', area: '建筑面积（m²）', areaHint: '用于按面积的资费。', lowBalance: '剩余低于此数时提醒', allowance: '30 天内扣款上限（¥）', allowanceHint: '预付之外账单可从可用余额扣款的上限。没有上限时，超出预付的用量成为欠款。', subscribe: '订购', subscribeLead: '为每项服务选择资费。只签署一次；未经双方签署，您的选择不会改变。', without: '不选', noMeter: '需要您的表计', review: '核对订购', chooseOne: '请至少选择一项服务。', subscribed: '已订购。接下来请预付：', toAgreement: '查看合约', bandsTitle: '时段', factor: (band, factor) => `${band} ${factor}`, needsUser: '订购适用于租户。', why: (cheap, next) => `比次优的“${next}”少 ${cheap}。`,
+    title: '能源套餐', lead: '在售的能源套餐：一份合约包含电、暖、冷、水。', none: '还没有发布套餐。', noneNext: '由能源站发布套餐。', name: '套餐', seller: '卖方', version: (version) => `第 ${version} 版`, closed: '不再接受新订购', since: '发布', tariffs: '资费', adviser: '顾问：按您自己的用能', adviserLead: (from, to) => `按您的表计在 ${from} – ${to} 认证的用量，各资费本应收取的费用。在本浏览器中按账单算法计算。`, adviserNone: '您的表计还没有可比较的认证数据。', cheapest: '最便宜', tariff: '资费', cost: '本应收取', condition: '条件', topUp: (from) => `每次预付 ${from} 以上`, noPrepay: '小额预付', byPeriod: (period) => `按${period}预付`, metered: '按表', metered_by_period: '按表和时段', floor_area: '按面积', price: '价格', steps: '分档', vat: '增值税', grace: '宽限', area: '建筑面积（m²）', areaHint: '用于按面积的资费。', lowBalance: '剩余低于此数时提醒', allowance: '30 天内扣款上限（¥）', allowanceHint: '预付之外账单可从可用余额扣款的上限。没有上限时，超出预付的用量成为欠款。', subscribe: '订购', subscribeLead: '为每项服务选择资费。只签署一次；未经双方签署，您的选择不会改变。', without: '不选', noMeter: '需要您的表计', review: '核对订购', chooseOne: '请至少选择一项服务。', subscribed: '已订购。接下来请预付：', toAgreement: '查看合约', bandsTitle: '时段', factor: (band, factor) => `${band} ${factor}`, needsUser: '订购适用于租户。', toSubscribe: '登录后，租户可在此比较各资费本应收取的费用，并订购。', areaWrong: '按面积的资费需要在上方填写建筑面积。', why: (cheap, next) => `比次优的“${next}”少 ${cheap}。`,
   },
   meter: {
     title: '表计', lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
@@ -157,6 +174,7 @@ export const zh: Catalogue = {
   refusals: { title: '拒绝', lead: '账本拒绝了与您有关的哪些内容、为什么。拒绝不改变任何内容。', none: '没有拒绝。', count: (count) => `${count} 条拒绝` },
   account: { account: '账户', member: '成员', roles: '角色', nonce: '已有交易', name: '您给它的名称', nameHint: '只保存在本浏览器中。', noMeters: '没有绑定表计。', notYours: '账户的余额、合约和表计只向有关各方显示。' },
   seat: {
+    unopened: '您的账户尚未在本链开立。', unopenedNext: '“密钥”页上有需交给验证方的内容，由其提议接纳您。之后请重试。',
     locked: '您的密钥已锁定。属于您的内容，节点只向您的密钥显示。', noSession: '节点没有接受您的登录。',
     needed: '此页面显示您自己的事务。', neededSeat: '请在演示中入座，或打开自己的密钥。', neededKey: '请打开或新建密钥。', take: '入座', signIn: '打开密钥', leave: '离座', nobody: '您尚未登录。', throwAway: '一次性密钥', notOpen: '账户尚未开立',
     title: '入座', lead: '成为园区中的任何人。密钥是演示用的一次性密钥：不保护任何东西，人人都有。', noSeats: '此节点没有运行演示。', noSeatsNext: '用“make demo”启动演示，或使用自己的密钥。', sit: (name) => `以 ${name} 入座`, here: '您坐在这里', area: (area) => `${area} m²`, groups: { station: '能源站', owners: '屋顶光伏', tenants: '租户', offices: '链上机构' },
@@ -164,6 +182,6 @@ export const zh: Catalogue = {
     clock: '推进时钟', clockLead: (now) => `链上时间为 ${now}。时间静止，直到被推进；其间到期的事项立即发生。`, hour: '一小时', day: '一天', month: '一个月', moving: '时钟正在推进…', moved: (now) => `现在是 ${now}。`, noReadings: '演示播放结束之后，表计不再自行产生读数。',
   },
   keys: {
-    title: '密钥', lead: '密钥留在本浏览器中，以命令行的密钥文件形式保存，受您的口令保护。', none: '本浏览器中没有您的密钥。', create: '新建密钥', createLead: '账户是其密钥的哈希。由验证方或您所属的成员接纳到链上。', name: '名称', kind: '类型', passphrase: '口令', passphraseHint: '至少 8 个字符；四个随机词更好。', repeat: '再次输入口令', repeatWrong: '两次输入不同。', short: '少于 8 个字符。', make: '新建密钥', making: '正在加大猜测成本…', import: '导入密钥文件', importLead: '“utilidor keys”的密钥文件，或本应用的备份。', file: '密钥文件', importGo: '打开并保存', importing: '正在打开…', importWrong: '文件或口令不正确。', account: '账户', backUp: '保存密钥文件', backedUp: '已保存到浏览器之外', notBackedUp: '尚未保存', use: '使用', inUse: '使用中', remove: '从本浏览器移除', removeSure: '没有保存文件，密钥将永远丢失。确定移除？', lock: '锁定', unlock: '解锁', unlockTo: '口令（用于签署）', unlockToSee: '口令，用于向节点证明您的身份', opening: '正在打开…', wrong: '口令无法打开密钥。', backUpFirst: '在资金依赖密钥之前，请先保存。', backUpFirstWhy: '浏览器可能丢失存储的内容；没有文件，密钥将永远丢失。', locksSoon: '似乎没有人在：密钥将在一分钟后锁定。', stay: '我在', sealKey: '密封报价用的密钥', admit: '申请接纳', admitLead: '请交给链上的验证方：您的第一个账户，由其自身密钥签署。', open: '已打开', locked: '已锁定', created: '密钥已建立。请立即保存其文件。',
+    title: '密钥', lead: '密钥留在本浏览器中，以命令行的密钥文件形式保存，受您的口令保护。', none: '本浏览器中没有您的密钥。', create: '新建密钥', createLead: '账户是其密钥的哈希。由验证方或您所属的成员接纳到链上。', name: '名称', nameWrong: '请给密钥起个名称。', kind: '类型', passphrase: '口令', passphraseHint: '至少 8 个字符；四个随机词更好。', repeat: '再次输入口令', repeatWrong: '两次输入不同。', short: '少于 8 个字符。', make: '新建密钥', making: '正在加大猜测成本…', import: '导入密钥文件', importLead: '“utilidor keys”的密钥文件，或本应用的备份。', file: '密钥文件', importGo: '打开并保存', importing: '正在打开…', account: '账户', backUp: '保存密钥文件', backedUp: '已保存到浏览器之外', notBackedUp: '尚未保存', use: '使用', inUse: '使用中', remove: '从本浏览器移除', removeSure: '没有保存文件，密钥将永远丢失。确定移除？', lock: '锁定', unlock: '解锁', unlockTo: '口令（用于签署）', unlockToSee: '口令，用于向节点证明您的身份', opening: '正在打开…', backUpFirst: '在资金依赖密钥之前，请先保存。', backUpFirstWhy: '浏览器可能丢失存储的内容；没有文件，密钥将永远丢失。', locksSoon: '似乎没有人在：密钥将在一分钟后锁定。', stay: '我在', sealKey: '密封报价用的密钥', admit: '申请接纳', admitLead: '请交给链上的验证方：您的第一个账户，由其自身密钥签署。', open: '已打开', locked: '已锁定', created: '密钥已建立。请立即保存其文件。',
   },
 };
