@@ -26,7 +26,7 @@ pub struct Failure {
     next: Option<Next>,
 }
 
-/// What to do next, in both languages. Only [`next!`] makes one.
+/// What to do next, in both languages. Only [`next!`](crate::next!) makes one.
 #[derive(Debug, Clone)]
 pub struct Next {
     en: String,
@@ -34,7 +34,7 @@ pub struct Next {
 }
 
 impl Next {
-    /// For [`next!`].
+    /// For [`next!`](crate::next!).
     pub fn of(en: String, zh: String) -> Self {
         Self { en, zh }
     }
@@ -45,18 +45,6 @@ impl Next {
             Lang::En => &self.en,
             Lang::Zh => &self.zh,
         }
-    }
-}
-
-impl From<&str> for Next {
-    fn from(text: &str) -> Self {
-        Self { en: text.into(), zh: text.into() }
-    }
-}
-
-impl From<String> for Next {
-    fn from(text: String) -> Self {
-        Self { zh: text.clone(), en: text }
     }
 }
 
@@ -95,8 +83,8 @@ impl Failure {
     }
 
     /// Says what to do next.
-    pub fn next(mut self, next: impl Into<Next>) -> Self {
-        self.next = Some(next.into());
+    pub fn next(mut self, next: Next) -> Self {
+        self.next = Some(next);
         self
     }
 
