@@ -4,6 +4,7 @@ use crate::arguments::Global;
 use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, note, warn};
 use crate::text::{self, Lang};
 use std::io::{IsTerminal as _, Read as _};
@@ -111,8 +112,12 @@ impl Context {
             return Ok(Passphrase::new(text));
         }
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::new("passphrase", "no passphrase is given and there is no terminal to ask at")
-                .next("give it with --passphrase-file FILE or in UTILIDOR_PASSPHRASE"));
+            return Err(Failure::new("passphrase", "no passphrase is given and there is no terminal to ask at").next(
+                next!(
+                    "give it with --passphrase-file FILE or in UTILIDOR_PASSPHRASE",
+                    "用 --passphrase-file FILE 或 UTILIDOR_PASSPHRASE 给出口令"
+                ),
+            ));
         }
         let text = rpassword::prompt_password("passphrase: ")
             .map_err(|error| Failure::from_error("passphrase", "could not read the passphrase", &error))?;
@@ -145,13 +150,10 @@ impl Context {
         let mut signing = keys.iter().filter(|key| key.account.is_some());
         match (signing.next(), signing.next()) {
             (Some(key), None) => Ok(key.name.clone()),
-            (None, _) => {
-                Err(Failure::new("key/none", "there is no key to act with").next("make one: utilidor keys new NAME"))
-            }
-            (Some(_), Some(_)) => {
-                Err(Failure::usage("there are several keys: which one acts?")
-                    .next("say so with --as NAME or UTILIDOR_AS"))
-            }
+            (None, _) => Err(Failure::new("key/none", "there is no key to act with")
+                .next(next!("make one: utilidor keys new NAME", "新建密钥：utilidor keys new NAME"))),
+            (Some(_), Some(_)) => Err(Failure::usage("there are several keys: which one acts?")
+                .next(next!("say so with --as NAME or UTILIDOR_AS", "用 --as NAME 或 UTILIDOR_AS 说明"))),
         }
     }
 
@@ -228,7 +230,10 @@ impl Context {
         match text.parse::<Given<AccountId>>() {
             Ok(beginning) => self.id(&beginning).await,
             Err(shape) => Err(Failure::usage(format!("{text:?} is neither an account nor a key of yours: {shape}"))
-                .next("list your keys: utilidor keys list; list the accounts: utilidor account list")),
+                .next(next!(
+                    "list your keys: utilidor keys list; list the accounts: utilidor account list",
+                    "列出自己的密钥：utilidor keys list；列出账户：utilidor account list"
+                ))),
         }
     }
 
@@ -290,7 +295,8 @@ fn default_keys() -> Result<PathBuf, Failure> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     data.map(|data| data.join("utilidor/keys")).ok_or_else(|| {
-        Failure::usage("there is no home folder to keep keys in").next("name a folder with --keys or UTILIDOR_KEYS")
+        Failure::usage("there is no home folder to keep keys in")
+            .next(next!("name a folder with --keys or UTILIDOR_KEYS", "用 --keys 或 UTILIDOR_KEYS 指定文件夹"))
     })
 }
 
@@ -305,9 +311,14 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     };
     read.map_err(|error| {
         let next = match error.kind() {
-            std::io::ErrorKind::NotFound => "name a file that is there; `-` is standard input",
-            std::io::ErrorKind::PermissionDenied => "let this user read it, or give it by standard input: `-`",
-            _ => "name a file that can be read; `-` is standard input",
+            std::io::ErrorKind::NotFound => {
+                next!("name a file that is there; `-` is standard input", "指定一个存在的文件；`-` 表示标准输入")
+            }
+            std::io::ErrorKind::PermissionDenied => next!(
+                "let this user read it, or give it by standard input: `-`",
+                "让当前用户可读取它，或由标准输入给出：`-`"
+            ),
+            _ => next!("name a file that can be read; `-` is standard input", "指定一个可读取的文件；`-` 表示标准输入"),
         };
         Failure::from_error("file", &what(), &error).next(next)
     })?;

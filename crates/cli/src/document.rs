@@ -7,6 +7,7 @@
 
 use crate::context::read_file;
 use crate::failure::Failure;
+use crate::next;
 use crate::units::{self, Amount};
 use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -119,7 +120,8 @@ pub fn of_value<T: DeserializeOwned>(document: Value, path: &Path, what: &str, e
 
 fn bad(path: &Path, what: &str, example: &str, reason: &str) -> Failure {
     let file = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    Failure::usage(format!("{file} is no {what}: {reason}")).next(format!("see a valid one: utilidor {example}"))
+    Failure::usage(format!("{file} is no {what}: {reason}"))
+        .next(next!("see a valid one: utilidor {example}", "查看有效示例：utilidor {example}"))
 }
 
 fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {

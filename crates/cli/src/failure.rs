@@ -23,7 +23,37 @@ pub struct Failure {
     status: u8,
     code: String,
     what: String,
-    next: Option<String>,
+    next: Option<Next>,
+}
+
+/// What to do next, in both languages. Only [`next!`](crate::next!) makes one.
+#[derive(Debug, Clone)]
+pub struct Next {
+    en: String,
+    zh: String,
+}
+
+impl Next {
+    /// For [`next!`](crate::next!).
+    pub fn of(en: String, zh: String) -> Self {
+        Self { en, zh }
+    }
+
+    /// The sentence in a language.
+    fn text(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.en,
+            Lang::Zh => &self.zh,
+        }
+    }
+}
+
+/// What to do next, in English and Chinese; what stands in braces is the caller's, or follows.
+#[macro_export]
+macro_rules! next {
+    ($english:literal, $chinese:literal $(, $value:expr)* $(,)?) => {
+        $crate::failure::Next::of(format!($english $(, $value)*), format!($chinese $(, $value)*))
+    };
 }
 
 impl Failure {
@@ -39,7 +69,7 @@ impl Failure {
 
     /// The ledger refused.
     pub fn refused(code: &str, what: impl Into<String>) -> Self {
-        Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code).map(Into::into) }
+        Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code) }
     }
 
     /// What went wrong.
@@ -53,8 +83,8 @@ impl Failure {
     }
 
     /// Says what to do next.
-    pub fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
+    pub fn next(mut self, next: Next) -> Self {
+        self.next = Some(next);
         self
     }
 
@@ -79,14 +109,16 @@ impl Failure {
         let mut stderr = std::io::stderr().lock();
         // Nothing can be done where even standard error is closed.
         let _ = if json {
-            let error = json!({ "error": { "code": self.code, "message": self.what, "next": self.next } });
+            let next = self.next.as_ref().map(|next| next.text(Lang::En));
+            let error = json!({ "error": { "code": self.code, "message": self.what, "next": next } });
             writeln!(stderr, "{error:#}")
         } else {
             let (error, then) = match text::lang() {
                 Lang::En => ("error", "next"),
                 Lang::Zh => ("错误", "下一步"),
             };
-            let next = self.next.as_ref().map(|next| format!("\n  {then}: {next}")).unwrap_or_default();
+            let next =
+                self.next.as_ref().map(|next| format!("\n  {then}: {}", next.text(text::lang()))).unwrap_or_default();
             writeln!(stderr, "{}", visible(&format!("{error}: {}{next}", self.what)))
         };
     }
@@ -114,8 +146,10 @@ pub fn causes(error: &dyn std::error::Error) -> String {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
-            ClientError::Unreachable { .. } => Self::new("node/unreachable", error.to_string())
-                .next("start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE"),
+            ClientError::Unreachable { .. } => Self::new("node/unreachable", error.to_string()).next(next!(
+                "start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE",
+                "用 'utilidor node run' 启动节点，或用 --node 或 UTILIDOR_NODE 指定另一节点"
+            )),
             ClientError::BadAddress { .. } => Self::usage(error.to_string()),
             ClientError::Problem(problem) => {
                 let mut shown = problem.clone();
@@ -125,28 +159,40 @@ impl From<ClientError> for Failure {
                 }
                 let failure = Self::new(problem.code.as_ref(), chinese::problem(&shown, text::lang()));
                 match problem.code.as_ref() {
-                    "development/not-a-development-chain" => {
-                        failure.next("a production chain's time is its members' clocks: wait")
-                    }
-                    "development/not-the-operator" => failure.next(
-                        "act with the key of the node: --as founder or --as validator, with --keys in the node's folder",
-                    ),
-                    "access/not-signed-in" | "access/bad-token" => failure.next(
-                        "say who asks: --as NAME with its passphrase, or a read token in UTILIDOR_TOKEN; without a key yet: \
-                         utilidor keys new NAME",
-                    ),
-                    "request/unknown-host" => failure.next(
+                    "development/not-a-development-chain" => failure.next(next!(
+                        "a production chain's time is its members' clocks: wait",
+                        "生产链的时间取自各成员的时钟：请等待"
+                    )),
+                    "development/not-the-operator" => failure.next(next!(
+                        "act with the key of the node: --as founder or --as validator, with --keys in the \
+                         node's folder",
+                        "用节点的密钥操作：--as founder 或 --as validator，并以 --keys 指向节点文件夹中的密钥"
+                    )),
+                    "access/not-signed-in" | "access/bad-token" => failure.next(next!(
+                        "say who asks: --as NAME with its passphrase, or a read token in UTILIDOR_TOKEN; \
+                         without a key yet: utilidor keys new NAME",
+                        "说明由谁查询：--as NAME 及其口令，或在 UTILIDOR_TOKEN 中放入只读令牌；还没有密钥时：\
+                         utilidor keys new NAME"
+                    )),
+                    "request/unknown-host" => failure.next(next!(
                         "name the node by its address, or have its operator start it with --allow-host",
-                    ),
+                        "用节点的地址指定它，或请其运营方以 --allow-host 启动"
+                    )),
                     _ => failure,
                 }
             }
-            ClientError::NotFinal { hash, .. } => Self::new("transaction/not-final", error.to_string())
-                .next(format!("see later what became of it: utilidor transaction {hash}")),
-            ClientError::NotUnderstood { .. } => Self::new("node/not-understood", error.to_string())
-                .next("check that the node is of the same release: utilidor status"),
-            ClientError::SignIn { .. } => Self::new("access/sign-in", error.to_string())
-                .next("see your keys: utilidor keys list; choose one with --as NAME"),
+            ClientError::NotFinal { hash, .. } => Self::new("transaction/not-final", error.to_string()).next(next!(
+                "see later what became of it: utilidor transaction {hash}",
+                "稍后查看结果：utilidor transaction {hash}"
+            )),
+            ClientError::NotUnderstood { .. } => Self::new("node/not-understood", error.to_string()).next(next!(
+                "check that the node is of the same release: utilidor status",
+                "核对节点是否为同一版本：utilidor status"
+            )),
+            ClientError::SignIn { .. } => Self::new("access/sign-in", error.to_string()).next(next!(
+                "see your keys: utilidor keys list; choose one with --as NAME",
+                "查看自己的密钥：utilidor keys list；用 --as NAME 选择其一"
+            )),
             ClientError::TooMuch { .. } => Self::new("submission/too-much", error.to_string()),
         }
     }
@@ -170,7 +216,7 @@ impl From<SubmitError> for Failure {
                     Lang::En => format!("the node did not take the transaction ({code}): {why}"),
                     Lang::Zh => format!("节点未接受交易（{code}）：{why}"),
                 };
-                Self { next: advice(&problem.code).map(Into::into), ..Self::new(problem.code.as_ref(), what) }
+                Self { next: advice(&problem.code), ..Self::new(problem.code.as_ref(), what) }
             }
             SubmitError::Client(client) => client.clone().into(),
             SubmitError::TooMany(_) | SubmitError::TooLong { .. } => Self::usage(error.to_string()),
@@ -193,73 +239,158 @@ impl From<KeyError> for Failure {
         let what = causes(&error);
         match &error {
             KeyError::BadName { .. } => Self::usage(what),
-            KeyError::Unknown { folder, .. } => Self::new("key/unknown", what).next(format!(
+            KeyError::Unknown { folder, .. } => Self::new("key/unknown", what).next(next!(
                 "list the keys in {}: utilidor keys list; make one: utilidor keys new NAME",
+                "列出 {} 中的密钥：utilidor keys list；新建密钥：utilidor keys new NAME",
                 folder.display()
             )),
-            KeyError::WrongPassphrase { .. } => Self::new("key/wrong-passphrase", what)
-                .next("give its passphrase with --passphrase-file, UTILIDOR_PASSPHRASE or at the prompt"),
-            KeyError::Exists { .. } => Self::new("key/exists", what).next("choose another name"),
-            KeyError::WrongKind { .. } => {
-                Self::new("key/wrong-kind", what).next("see the kinds of your keys: utilidor keys list")
-            }
-            KeyError::ShortPassphrase { .. } => {
-                Self::new("key/short-passphrase", what).next("take a longer one: four random words are easy to keep")
-            }
+            KeyError::WrongPassphrase { .. } => Self::new("key/wrong-passphrase", what).next(next!(
+                "give its passphrase with --passphrase-file, UTILIDOR_PASSPHRASE or at the prompt",
+                "用 --passphrase-file、UTILIDOR_PASSPHRASE 或在提示处给出其口令"
+            )),
+            KeyError::Exists { .. } => Self::new("key/exists", what).next(next!("choose another name", "另选一个名称")),
+            KeyError::WrongKind { .. } => Self::new("key/wrong-kind", what).next(next!(
+                "see the kinds of your keys: utilidor keys list",
+                "查看自己各密钥的类型：utilidor keys list"
+            )),
+            KeyError::ShortPassphrase { .. } => Self::new("key/short-passphrase", what).next(next!(
+                "take a longer one: four random words are easy to keep",
+                "请用更长的口令：四个随机的词便于记忆"
+            )),
             _ => Self::new("key", what),
         }
     }
 }
 
 /// What to do after a refusal, where that is not plain from its sentence.
-fn advice(code: &str) -> Option<&'static str> {
+fn advice(code: &str) -> Option<Next> {
     Some(match code {
         "account/unknown" => {
-            "have a validator admit the account's member: utilidor member admit --account ACCOUNT --roles user"
+            next!(
+                "have a validator admit the account's member: utilidor member admit --account \
+                 ACCOUNT --roles user",
+                "请验证方接纳该账户的成员：utilidor member admit --account ACCOUNT --roles user"
+            )
         }
-        "member/missing-role" => "have a validator give the role: utilidor member roles MEMBER --roles ...",
+        "member/missing-role" => next!(
+            "have a validator give the role: utilidor member roles MEMBER --roles ...",
+            "请验证方授予该角色：utilidor member roles MEMBER --roles ..."
+        ),
         "money/insufficient-funds" => {
-            "see the balance: utilidor account show; money comes from the issuer: utilidor account issue"
+            next!(
+                "see the balance: utilidor account show; money comes from the issuer: \
+                 utilidor account issue",
+                "查看余额：utilidor account show；货币由发行方发行：utilidor account issue"
+            )
         }
-        "offer/gate-open" => "wait until the gate closes; on a development chain: utilidor advance-time TIME",
-        "capacity/none" => "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
-        "agreement/wrong-terms" => "read the terms again: utilidor agreement show AGREEMENT",
-        "id/taken" => "choose another label, or leave it out",
-        "offer/lapsed" => "awards are taken until an offer lapses: publish it again",
-        "debt/above" => "see what is owed: utilidor debt list; without an amount all of it is paid",
-        "package/closed" => "see the versions: utilidor package list",
+        "offer/gate-open" => next!(
+            "wait until the gate closes; on a development chain: utilidor advance-time TIME",
+            "等待报价截止；在开发链上：utilidor advance-time TIME"
+        ),
+        "capacity/none" => next!(
+            "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
+            "请验证方申报容量：utilidor account capacity OWNER CARRIER QUANTITY"
+        ),
+        "agreement/wrong-terms" => next!(
+            "read the terms again: utilidor agreement show AGREEMENT",
+            "重新阅读条款：utilidor agreement show AGREEMENT"
+        ),
+        "id/taken" => next!("choose another label, or leave it out", "另选一个标签，或不写标签"),
+        "offer/lapsed" => {
+            next!("awards are taken until an offer lapses: publish it again", "要约失效后不再接受授标：请重新发布")
+        }
+        "debt/above" => next!(
+            "see what is owed: utilidor debt list; without an amount all of it is paid",
+            "查看欠款：utilidor debt list；不写金额则全部付清"
+        ),
+        "package/closed" => next!("see the versions: utilidor package list", "查看各版本：utilidor package list"),
         "agreement/not-party" => {
-            "act with a party's key, by --as NAME; who they are: utilidor agreement show AGREEMENT"
+            next!(
+                "act with a party's key, by --as NAME; who they are: utilidor agreement show AGREEMENT",
+                "用当事方的密钥操作：--as NAME；查看当事方：utilidor agreement show AGREEMENT"
+            )
         }
-        "agreement/already-signed" => "see who has signed, and until when: utilidor agreement show AGREEMENT",
-        "agreement/already-ending" => "it ends by itself: utilidor agreement show AGREEMENT",
+        "agreement/already-signed" => next!(
+            "see who has signed, and until when: utilidor agreement show AGREEMENT",
+            "查看谁已签署及签署期限：utilidor agreement show AGREEMENT"
+        ),
+        "agreement/already-ending" => next!(
+            "it ends by itself: utilidor agreement show AGREEMENT",
+            "合约将自行终止：utilidor agreement show AGREEMENT"
+        ),
         "package/unknown" | "package/no-such-option" => {
-            "see packages and versions: utilidor package list; a version's options: utilidor package show PACKAGE VERSION"
+            next!(
+                "see packages and versions: utilidor package list; a version's options: \
+                 utilidor package show PACKAGE VERSION",
+                "查看套餐和版本：utilidor package list；查看某版本的方案：\
+                 utilidor package show PACKAGE VERSION"
+            )
         }
         "subscription/needs-meter" => {
-            "name the service's meter: --service CARRIER:OPTION:METER; yours: utilidor meter list"
+            next!(
+                "name the service's meter: --service CARRIER:OPTION:METER; yours: utilidor meter list",
+                "写明该服务的表计：--service CARRIER:OPTION:METER；查看自己的表计：utilidor meter list"
+            )
         }
-        "subscription/needs-area" => "name the floor area in m2: --service CARRIER:OPTION:METER:AREA",
-        "meter/carrier" => "see what each meter measures: utilidor meter list",
-        "meter/subscribed" => "end that subscription first (utilidor subscription terminate), or take another meter",
+        "subscription/needs-area" => next!(
+            "name the floor area in m2: --service CARRIER:OPTION:METER:AREA",
+            "写明建筑面积（m2）：--service CARRIER:OPTION:METER:AREA"
+        ),
+        "meter/carrier" => next!(
+            "see what each meter measures: utilidor meter list",
+            "查看各表计所计量的能源品种：utilidor meter list"
+        ),
+        "meter/subscribed" => next!(
+            "end that subscription first (utilidor subscription terminate), or take another meter",
+            "先终止该订阅（utilidor subscription terminate），或改用另一表计"
+        ),
         "prepayment/kind" => {
-            "by meter: --amount, with --period where the discount goes by period; by floor area: --period with --at-most"
+            next!(
+                "by meter: --amount, with --period where the discount goes by period; by floor area: \
+                 --period with --at-most",
+                "按表计计费：--amount，折扣按期间计算时加 --period；按建筑面积计费：\
+                 --period 加 --at-most"
+            )
         }
-        "prepayment/above-at-most" => "give a higher --at-most, or pay for a shorter --period",
-        "index/not-in-order" => "begin where the last value ends: utilidor price-index show INDEX",
-        "motion/unknown" => "it was decided, or has lapsed: utilidor council motions",
+        "prepayment/above-at-most" => {
+            next!("give a higher --at-most, or pay for a shorter --period", "提高 --at-most，或缩短 --period")
+        }
+        "index/not-in-order" => next!(
+            "begin where the last value ends: utilidor price-index show INDEX",
+            "从上一个值结束之处开始：utilidor price-index show INDEX"
+        ),
+        "motion/unknown" => next!(
+            "it was decided, or has lapsed: utilidor council motions",
+            "议案已有决定或已过期：utilidor council motions"
+        ),
         "reading/from-future" => {
-            "see the chain's time: utilidor status; on a development chain: utilidor advance-time TIME"
+            next!(
+                "see the chain's time: utilidor status; on a development chain: \
+                 utilidor advance-time TIME",
+                "查看链上时间：utilidor status；在开发链上：utilidor advance-time TIME"
+            )
         }
-        "agreement/not-ending" => "see the agreement: utilidor agreement show AGREEMENT",
+        "agreement/not-ending" => {
+            next!("see the agreement: utilidor agreement show AGREEMENT", "查看合约：utilidor agreement show AGREEMENT")
+        }
         "pool/full" | "pool/member-full" | "pool/too-far-ahead" | "pool/displaced" | "node/too-many-clients" => {
-            "the node is busy: try again in a moment"
+            next!("the node is busy: try again in a moment", "节点繁忙：请稍后再试")
         }
-        "pool/share-used" => "wait, or submit less; the members set each one's share",
+        "pool/share-used" => next!(
+            "wait, or submit less; the members set each one's share",
+            "请等待或减少提交；各成员的份额由全体成员决定"
+        ),
         "transaction/unknown-account" => {
-            "have a validator admit the account's member: utilidor member admit --account ACCOUNT --roles user"
+            next!(
+                "have a validator admit the account's member: utilidor member admit --account \
+                 ACCOUNT --roles user",
+                "请验证方接纳该账户的成员：utilidor member admit --account ACCOUNT --roles user"
+            )
         }
-        "meter/unknown" => "have a meter operator register it: utilidor meter register",
+        "meter/unknown" => next!(
+            "have a meter operator register it: utilidor meter register",
+            "请表计运营方登记该表计：utilidor meter register"
+        ),
         _ => return None,
     })
 }
@@ -303,6 +434,6 @@ mod tests {
         let problem = utilidor_view::Problem::new(code, "sign in: POST /v1/session/challenge");
         let failure = Failure::from(ClientError::Problem(problem));
         assert!(!failure.what.contains("POST"), "{}", failure.what);
-        assert!(failure.next.unwrap().contains("utilidor keys new"));
+        assert!(failure.next.unwrap().en.contains("utilidor keys new"));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::next;
 use std::fmt::{Display, Write as _};
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -88,8 +89,10 @@ impl Context {
         let mut ids = found.iter().filter(|found| found.kind == T::KIND).map(|found| found.id.as_str());
         let unknown = || {
             let what = format!("the id of no {} that you may list begins with {}", T::KIND.name(), given.text);
-            Failure::new("id/unknown", what).next(format!(
-                "list the ids: utilidor {}; another's is to be written whole: where tables cut it short, --json shows it",
+            Failure::new("id/unknown", what).next(next!(
+                "list the ids: utilidor {}; another's is to be written whole: \
+                 where tables cut it short, --json shows it",
+                "列出标识：utilidor {}；他人的标识须写全：表格中截短的，用 --json 查看",
                 T::LIST
             ))
         };
@@ -100,7 +103,7 @@ impl Context {
                 let _ = write!(several, ", {third}, ...");
             }
             let what = format!("the ids of several {}s begin with {}: {several}", T::KIND.name(), given.text);
-            return Err(Failure::usage(what).next("write more of the digits"));
+            return Err(Failure::usage(what).next(next!("write more of the digits", "请多写几位")));
         }
         first.parse().map_err(|_| Failure::new("node/not-understood", format!("the node says {first:?} is an id")))
     }

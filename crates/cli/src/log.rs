@@ -12,6 +12,7 @@
 //! collector that is not there costs the node nothing but the attempt.
 
 use crate::failure::Failure;
+use crate::next;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
@@ -48,7 +49,7 @@ pub fn start_traced(endpoint: Option<&str>) -> Result<Traces, Failure> {
     };
     if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
         return Err(Failure::usage(format!("{endpoint:?} is no address of a collector of traces"))
-            .next("a valid one: http://127.0.0.1:4318/v1/traces"));
+            .next(next!("a valid one: http://127.0.0.1:4318/v1/traces", "有效示例：http://127.0.0.1:4318/v1/traces")));
     }
     let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).with_timeout(PATIENCE).build();
     let exporter =

@@ -19,6 +19,7 @@
 use crate::command::node::read_genesis;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::next;
 use crate::output::warn;
 use serde::{Deserialize, Serialize};
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -78,8 +79,12 @@ impl NodeFile {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::from_error("file", &format!("could not read {}", path.display()), &error))?;
         toml::from_str(&text).map_err(|error| {
-            Failure::usage(format!("{} is no node's file: {}", path.display(), error.to_string().trim_end()))
-                .next("a valid one: listen = \"0.0.0.0:4700\" and http = \"127.0.0.1:4680\", a line each")
+            Failure::usage(format!("{} is no node's file: {}", path.display(), error.to_string().trim_end())).next(
+                next!(
+                    "a valid one: listen = \"0.0.0.0:4700\" and http = \"127.0.0.1:4680\", a line each",
+                    "有效示例：listen = \"0.0.0.0:4700\" 和 http = \"127.0.0.1:4680\"，各占一行"
+                ),
+            )
         })
     }
 

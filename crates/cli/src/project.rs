@@ -11,6 +11,7 @@
 use crate::context::read_file;
 use crate::document;
 use crate::failure::Failure;
+use crate::next;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use utilidor_types::Digest;
@@ -123,11 +124,12 @@ pub fn lay_out(folder: &Path, name: &str, language: Language) -> Result<Vec<Path
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !is_name || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
         return Err(Failure::usage(format!("{name:?} is no name of a project: use lower-case letters, digits and -"))
-            .next("for example: utilidor program new my-contract"));
+            .next(next!("for example: utilidor program new my-contract", "例如：utilidor program new my-contract")));
     }
     let is_used = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if is_used {
-        return Err(Failure::usage(format!("{} is not empty", folder.display())).next("choose another folder"));
+        return Err(Failure::usage(format!("{} is not empty", folder.display()))
+            .next(next!("choose another folder", "另选一个文件夹")));
     }
     let files = language.files();
     let mut written = Vec::with_capacity(files.len());
@@ -182,12 +184,14 @@ fn build_rust(absolute: &Path) -> Result<PathBuf, Failure> {
     match status {
         Ok(status) if status.success() => {}
         Ok(_) => {
-            return Err(Failure::new("program/build", "the project does not build: see above")
-                .next(format!("where the target is missing: rustup target add {TARGET}")));
+            return Err(Failure::new("program/build", "the project does not build: see above").next(next!(
+                "where the target is missing: rustup target add {TARGET}",
+                "若缺少目标平台：rustup target add {TARGET}"
+            )));
         }
         Err(error) => {
             return Err(Failure::new("program/build", format!("cannot run cargo: {error}"))
-                .next("install Rust: https://rustup.rs"));
+                .next(next!("install Rust: https://rustup.rs", "请安装 Rust：https://rustup.rs")));
         }
     }
     built_module(&target.join(TARGET).join("release"))
@@ -212,11 +216,15 @@ fn npm(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);
             let what = format!("npm {} failed in {}: {}", arguments.join(" "), folder.display(), said.trim());
-            Err(Failure::new("program/build", what)
-                .next("npm ci needs package-lock.json and the registry that it names"))
+            Err(Failure::new("program/build", what).next(next!(
+                "npm ci needs package-lock.json and the registry that it names",
+                "npm ci 需要 package-lock.json 及其所指的软件源"
+            )))
         }
-        Err(error) => Err(Failure::new("program/build", format!("cannot run npm: {error}"))
-            .next("install Node 20 or later: https://nodejs.org")),
+        Err(error) => Err(Failure::new("program/build", format!("cannot run npm: {error}")).next(next!(
+            "install Node 20 or later: https://nodejs.org",
+            "请安装 Node 20 或更新版本：https://nodejs.org"
+        ))),
     }
 }
 
@@ -258,9 +266,11 @@ fn built_module(folder: &Path) -> Result<PathBuf, Failure> {
     let mut modules: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
     match (modules.pop(), modules.is_empty()) {
         (Some(module), true) => Ok(module),
-        _ => Err(Failure::new("program/build", format!("{} does not hold one module", folder.display())).next(
-            "the project's crate needs crate-type = [\"cdylib\", \"rlib\"]; remove the folder target and build again",
-        )),
+        _ => Err(Failure::new("program/build", format!("{} does not hold one module", folder.display())).next(next!(
+            "the project's crate needs crate-type = [\"cdylib\", \"rlib\"]; \
+             remove the folder target and build again",
+            "项目的 crate 须有 crate-type = [\"cdylib\", \"rlib\"]；请删除 target 文件夹后重新构建"
+        ))),
     }
 }
 

@@ -198,6 +198,36 @@ fn people_read_headings_in_their_language() {
 }
 
 #[test]
+fn what_to_do_next_is_said_in_the_language_of_people_and_in_english_to_programs() {
+    let desk = Desk::new();
+    let next = |command: &str| -> String {
+        let error = desk.run(&format!("{command} --lang zh")).err;
+        let (_, next) = error.split_once("下一步: ").unwrap_or_else(|| panic!("{command}: {error}"));
+        next.into()
+    };
+    let is_chinese = |text: &str| text.contains(|letter| matches!(letter, '\u{4e00}'..='\u{9fff}'));
+    for command in [
+        "keys show nobody",
+        "account redeem 1",
+        "status",
+        "node run --data nowhere",
+        "node scrub --data nowhere",
+        "node upgrade --data nowhere",
+        "verify nowhere.json",
+        "program new Bad_Name",
+        "program check nowhere",
+    ] {
+        assert!(is_chinese(&next(command)), "{command}: {}", next(command));
+        let error = desk.run(&format!("{command} --lang zh --json")).err;
+        let error: Value = serde_json::from_str(&error).unwrap_or_else(|reason| panic!("{command}: {reason}: {error}"));
+        let english = error["error"]["next"].as_str().unwrap_or_else(|| panic!("{command}: {error}"));
+        assert!(!is_chinese(english), "{command}: {english}");
+    }
+    // What a sentence takes from the caller stands in both.
+    assert!(next("node run --data nowhere").contains("utilidor node init --data nowhere"));
+}
+
+#[test]
 fn several_keys_need_one_to_be_named() {
     let desk = Desk::new();
     let error = desk.run("account redeem 1").failed(1);

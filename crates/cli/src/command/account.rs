@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, or_dash};
 use crate::t;
 use crate::units::Amount;
@@ -130,7 +131,8 @@ impl NewAccountOf {
         match (&self.account, &self.file) {
             (_, Some(file)) => document::read(file, "signed account", "account sign-up"),
             (Some(name), None) => Ok(sign(&context.signing_key(name)?)),
-            (None, None) => Err(Failure::usage("which account?").next("say so with --account or --file")),
+            (None, None) => Err(Failure::usage("which account?")
+                .next(next!("say so with --account or --file", "用 --account 或 --file 说明"))),
         }
     }
 }

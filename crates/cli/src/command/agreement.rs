@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, Word, or_dash};
 use crate::{label, sheet, t, units};
 use clap::Subcommand;
@@ -247,7 +248,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 async fn amendment(client: &Client, agreement: AgreementId) -> Result<AmendmentView, Failure> {
     client.agreement(agreement).await?.amendment.ok_or_else(|| {
         Failure::new("agreement/no-amendment", format!("no amendment of agreement {agreement} waits for a signature"))
-            .next(format!("see the agreement: utilidor agreement show {agreement}"))
+            .next(next!(
+                "see the agreement: utilidor agreement show {agreement}",
+                "查看合约：utilidor agreement show {agreement}"
+            ))
     })
 }
 

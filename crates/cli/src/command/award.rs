@@ -5,6 +5,7 @@ use super::{quote, show_done};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use clap::Args;
 use serde_json::json;
 use utilidor_sdk::core::create::award_label;
@@ -43,7 +44,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let opened = quote::open(&context, offer, &seal_key).await?.quotes;
     let mut awards = Vec::new();
     for bidder in winners {
-        let see = format!("see the quotes: utilidor quote list {offer}");
+        let see = next!("see the quotes: utilidor quote list {offer}", "查看报价：utilidor quote list {offer}");
         let Some(quote) = opened.iter().find(|quote| quote.quote.bidder == bidder) else {
             let what = format!("account {bidder} has no standing quote on this offer");
             return Err(Failure::new("quote/unknown", what).next(see));

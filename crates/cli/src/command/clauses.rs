@@ -2,6 +2,7 @@
 
 use crate::context::read_file;
 use crate::failure::Failure;
+use crate::next;
 use crate::output::Output;
 use crate::t;
 use crate::text::Lang;
@@ -22,7 +23,10 @@ pub fn is_sheet(path: &Path) -> bool {
 pub fn read(path: &Path) -> Result<Sheet, Failure> {
     let bytes = read_file(path)?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{} is no text", path.display())))?;
-    let hint = "docs/guide/own-contract.md shows how a clause sheet is written";
+    let hint = next!(
+        "docs/guide/own-contract.md shows how a clause sheet is written",
+        "条款单的写法见 docs/guide/own-contract.md"
+    );
     parse(&text).map_err(|bad| Failure::usage(format!("{}: {bad}", path.display())).next(hint))
 }
 

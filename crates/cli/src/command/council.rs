@@ -4,6 +4,7 @@ use super::show_done;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, Word, note};
 use crate::{label, t, units};
 use clap::{Args, Subcommand};
@@ -120,9 +121,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 /// A motion, or why it is not shown.
 fn seen(asked: Result<MotionView, ClientError>) -> Result<MotionView, Failure> {
     asked.map_err(|error| match error.is_not_found() {
-        true => Failure::from(error).next(
-            "members see the motions: utilidor council motions --as NAME; whoever votes has a seat: utilidor council show",
-        ),
+        true => Failure::from(error).next(next!(
+            "members see the motions: utilidor council motions --as NAME; \
+             whoever votes has a seat: utilidor council show",
+            "成员可查看议案：utilidor council motions --as NAME；有席位者才能表决：\
+             utilidor council show"
+        )),
         false => error.into(),
     })
 }

@@ -5,7 +5,8 @@ mod members;
 
 use super::node::{VALIDATOR, serve_signal, warn_beyond_loopback};
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Next};
+use crate::next;
 use crate::node_file::listen_address;
 use crate::output::{note, print};
 use crate::t;
@@ -22,7 +23,9 @@ use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 /// What opens the demonstration's key, which protects nothing.
 pub const PASSPHRASE: &str = "demonstration";
 /// What to do about a demonstration that runs.
-const STOP_FIRST: &str = "stop it first, or choose another folder with --data";
+fn stop_first() -> Next {
+    next!("stop it first, or choose another folder with --data", "请先将其停止，或用 --data 另选一个文件夹")
+}
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -84,7 +87,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("demo", what, error);
     std::fs::create_dir_all(&data).map_err(|error| {
         failed(&format!("the data folder {} could not be created", data.display()), &error)
-            .next("choose another folder with --data")
+            .next(next!("choose another folder with --data", "用 --data 另选一个文件夹"))
     })?;
     let others = if members > 1 { Some(members::Others::of(&data, members, listen)?) } else { None };
     let genesis = others.as_ref().map_or_else(utilidor_park::genesis, members::Others::genesis);
@@ -109,11 +112,18 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let mut process = process::start(config).await.map_err(|error| {
         let next = match &error {
             StartError::Listen { .. } => {
-                "stop what listens there, which may be another demonstration, or choose another address with --listen"
+                next!(
+                    "stop what listens there, which may be another demonstration, or choose another \
+                     address with --listen",
+                    "停止在该地址监听的进程（可能是另一演示），或用 --listen 另选地址"
+                )
             }
             // A run that is there is never to be removed.
-            StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => STOP_FIRST,
-            _ => "choose another folder with --data, or start over with --fresh",
+            StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => stop_first(),
+            _ => next!(
+                "choose another folder with --data, or start over with --fresh",
+                "用 --data 另选一个文件夹，或用 --fresh 重新开始"
+            ),
         };
         Failure::from_error("node/start", "the demonstration's node did not start", &error).next(next)
     })?;
@@ -149,7 +159,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let played = tokio::select! {
         report = playing => report.map_err(|error| failed("the demonstration stopped", &error)),
         () = &mut stop => Err(Failure::new("demo/interrupted", "the demonstration was interrupted")
-            .next("the same command goes on where it stopped")),
+            .next(next!("the same command goes on where it stopped", "再次运行同一命令，将从停止之处继续"))),
         () = process.failed() => Err(Failure::new("node/failed", "the demonstration's node ended by itself")),
     };
     let held = played.map(|report| show(&report, lang, &context, &data));
@@ -172,8 +182,11 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     stopped?;
     match held? {
         true => Ok(()),
-        false => Err(Failure::new("demo/checks", "not every check of the report held")
-            .next(format!("see \"checks\" in {}", data.join(utilidor_park::REPORT_FILE).display()))),
+        false => Err(Failure::new("demo/checks", "not every check of the report held").next(next!(
+            "see \"checks\" in {}",
+            "见 {} 中的 \"checks\"",
+            data.join(utilidor_park::REPORT_FILE).display()
+        ))),
     }
 }
 
@@ -203,7 +216,8 @@ fn refuse_other_chain(data: &Path) -> Result<(), Failure> {
     };
     if is_other {
         let what = format!("{} holds another chain: nothing in it is changed", data.display());
-        return Err(Failure::new("demo/other-chain", what).next("choose another folder with --data"));
+        return Err(Failure::new("demo/other-chain", what)
+            .next(next!("choose another folder with --data", "用 --data 另选一个文件夹")));
     }
     Ok(())
 }
@@ -215,7 +229,7 @@ fn hold_earlier_run(data: &Path) -> Result<Vec<Held>, Failure> {
         Ok(held) => Ok(Some(held)),
         Err(DirectoryError::Missing { .. }) => Ok(None),
         Err(error @ DirectoryError::InUse { .. }) => {
-            Err(Failure::from_error("demo/running", "a demonstration runs in this folder", &error).next(STOP_FIRST))
+            Err(Failure::from_error("demo/running", "a demonstration runs in this folder", &error).next(stop_first()))
         }
         Err(error) => Err(Failure::from_error("demo", "an earlier run could not be removed", &error)),
     });

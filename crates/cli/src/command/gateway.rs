@@ -3,7 +3,8 @@
 mod search;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Next};
+use crate::next;
 use crate::output::{or_dash, print};
 use crate::units;
 use crate::{t, units::time};
@@ -235,25 +236,36 @@ fn registers(text: &str) -> Result<(Function, u16, u16), String> {
 }
 
 fn bad_config(error: &ConfigError) -> Failure {
-    Failure::usage(sentence(error)).next("see docs/guide/meters.md for a configuration")
+    Failure::usage(sentence(error))
+        .next(next!("see docs/guide/meters.md for a configuration", "配置示例见 docs/guide/meters.md"))
 }
 
 fn refused(error: &Refused) -> Failure {
     Failure::new(error.code(), format!("the frame is refused ({}): {error}", error.code()))
 }
 
-const DAMAGED: &str = "put a copy of the journal back, or set its files aside and begin a new one: what is certified stays so, and \
-meters that keep a log are read again";
+fn damaged() -> Next {
+    next!(
+        "put a copy of the journal back, or set its files aside and begin a new one: \
+         what is certified stays so, and meters that keep a log are read again",
+        "恢复日志的副本，或移开其文件并启用新日志：已认证的读数不变，自有存储的表计会重新读取"
+    )
+}
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let failure = Self::new("gateway/journal", sentence(&error));
         match error {
-            JournalError::Foreign { .. } => failure.next(
-                "name a journal of its own in the configuration, or run with the node and key that this one began with",
-            ),
-            JournalError::Held { .. } => failure.next("stop the gateway that runs, or name another journal"),
-            damaged if damaged.is_damaged() => failure.next(DAMAGED),
+            JournalError::Foreign { .. } => failure.next(next!(
+                "name a journal of its own in the configuration, or run with the node and key that \
+                 this one began with",
+                "在配置中另行指定日志，或以此日志最初的节点和密钥运行"
+            )),
+            JournalError::Held { .. } => failure.next(next!(
+                "stop the gateway that runs, or name another journal",
+                "停止正在运行的网关，或指定另一日志"
+            )),
+            other if other.is_damaged() => failure.next(damaged()),
             _ => failure,
         }
     }
@@ -273,10 +285,11 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let failure = Self::new("gateway/stopped", sentence(&error));
         match &error {
-            RunError::Journal(journal) if journal.is_disk_full() => {
-                failure.next("make room on the disk; the readings until now are safe in the journal")
-            }
-            RunError::Journal(journal) if journal.is_damaged() => failure.next(DAMAGED),
+            RunError::Journal(journal) if journal.is_disk_full() => failure.next(next!(
+                "make room on the disk; the readings until now are safe in the journal",
+                "请腾出磁盘空间；此前的读数已妥善保存在日志中"
+            )),
+            RunError::Journal(journal) if journal.is_damaged() => failure.next(damaged()),
             _ => failure,
         }
     }
@@ -352,19 +365,20 @@ fn configured(config: &Config, text: &str) -> Result<MeterId, Failure> {
     let mut found = config.meters.iter().map(|meter| meter.id).filter(|id| id.to_string().starts_with(&beginning));
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => {
-            Err(Failure::usage(format!("several meters begin with {text}")).next("write more of the digits"))
-        }
+        (Some(_), Some(_)) => Err(Failure::usage(format!("several meters begin with {text}"))
+            .next(next!("write more of the digits", "请多写几位"))),
         (None, _) => {
             let what = format!("{text:?} is neither a meter's id nor the beginning of one in the configuration");
-            Err(Failure::usage(what).next("list them: utilidor gateway status"))
+            Err(Failure::usage(what)
+                .next(next!("list them: utilidor gateway status", "列出表计：utilidor gateway status")))
         }
     }
 }
 
 fn named(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, Failure> {
     profiles.get(name).cloned().ok_or_else(|| {
-        Failure::usage(format!("no profile is called {name:?}")).next("list them: utilidor gateway profiles")
+        Failure::usage(format!("no profile is called {name:?}"))
+            .next(next!("list them: utilidor gateway profiles", "列出设备档案：utilidor gateway profiles"))
     })
 }
 
@@ -454,8 +468,10 @@ async fn has_account(uplink: &HttpUplink, key: &str) -> Result<(), Failure> {
         Err(error) if error.is_not_found() => {
             let what =
                 format!("the gateway's key {key} has no account on the ledger: it sees no meter and signs for none");
-            Err(Failure::new("gateway/no-account", what)
-                .next(format!("as the meter operator, once: utilidor account open --account {key} --as OPERATOR")))
+            Err(Failure::new("gateway/no-account", what).next(next!(
+                "as the meter operator, once: utilidor account open --account {key} --as OPERATOR",
+                "由表计运营方执行一次：utilidor account open --account {key} --as OPERATOR"
+            )))
         }
         answer => Ok(answer.map(drop)?),
     }

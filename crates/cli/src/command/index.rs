@@ -3,6 +3,7 @@
 use super::node::read_genesis;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::next;
 use crate::node_file::chain_config;
 use crate::t;
 use clap::Subcommand;
@@ -83,7 +84,10 @@ async fn check(data: &Path, again: &Path, context: &Context) -> Result<Checked, 
     let height = second.height();
     if present.height() != height {
         let what = format!("the index is at height {}, the chain at {height}", present.height());
-        return Err(Failure::new("index/behind", what).next("run the node for a moment, or: utilidor index rebuild"));
+        return Err(Failure::new("index/behind", what).next(next!(
+            "run the node for a moment, or: utilidor index rebuild",
+            "让节点运行片刻，或：utilidor index rebuild"
+        )));
     }
     let reader = second.reader().map_err(|error| failed("could not read the index", &error))?;
     let summary = reader.questions(Viewer::Operator).and_then(|questions| questions.summary());
@@ -93,7 +97,7 @@ async fn check(data: &Path, again: &Path, context: &Context) -> Result<Checked, 
     let compared = utilidor_index::compare(&path, again).map_err(|error| match error {
         CompareError::Sqlite(_) => failed("could not compare the index with one built anew", &error),
         _ => Failure::from_error("index/differs", "the index (here) differs from one built anew (there)", &error)
-            .next("build it again: utilidor index rebuild"),
+            .next(next!("build it again: utilidor index rebuild", "重建索引：utilidor index rebuild")),
     })?;
     Ok(Checked { height, compared, money_conserved })
 }
@@ -114,7 +118,8 @@ pub async fn with_chain<T>(config: Config, work: impl AsyncFnOnce(&Handle) -> T)
     let started =
         tokio::task::spawn_blocking(move || utilidor_chain::start(config)).await.expect("starting does not panic");
     let node = started.map_err(|error| {
-        Failure::from_error("node/start", "the chain could not be opened", &error).next("stop the node first")
+        Failure::from_error("node/start", "the chain could not be opened", &error)
+            .next(next!("stop the node first", "请先停止节点"))
     })?;
     let done = work(&node.handle()).await;
     let stopped = tokio::task::spawn_blocking(|| node.stop()).await.expect("stopping does not panic");

@@ -5,6 +5,7 @@ use super::council::{MotionArguments, propose};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::t;
 use clap::Subcommand;
 use serde_json::json;
@@ -86,8 +87,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let decision = Decision::AdmitMember { account, roles: Roles::of(&roles) };
             propose(decision, motion, made, &context).await.map_err(|failure| match failure.code() {
                 // The motion's own label is new each time: what is taken is the member.
-                "id/taken" => failure.next(format!(
-                    "the account is a member already; it may do other things by: utilidor member roles {member} --roles {}",
+                "id/taken" => failure.next(next!(
+                    "the account is a member already; it may do other things by: \
+                     utilidor member roles {member} --roles {}",
+                    "该账户已是成员；要改变其角色：utilidor member roles {member} --roles {}",
                     roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(",")
                 )),
                 _ => failure,

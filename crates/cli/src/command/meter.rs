@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, or_dash};
 use crate::units::{self, Amount, Unit};
 use crate::{label, t};
@@ -151,9 +152,8 @@ impl Authority {
                 Ok(MeterAuthority::Meter(read::<PublicKey>("public key of a meter", &public)?))
             }
             (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway).await?)),
-            (None, None) => {
-                Err(Failure::usage("who signs the meter's readings?").next("say so with --meter-key or --gateway"))
-            }
+            (None, None) => Err(Failure::usage("who signs the meter's readings?")
+                .next(next!("say so with --meter-key or --gateway", "用 --meter-key 或 --gateway 说明"))),
         }
     }
 }

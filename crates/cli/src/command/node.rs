@@ -21,8 +21,9 @@ use super::network::founding::CARD_FILE;
 use super::offer::now;
 use crate::context::Context;
 use crate::document;
-use crate::failure::{Failure, read};
+use crate::failure::{Failure, Next, read};
 use crate::log;
+use crate::next;
 use crate::node_file::{NodeFile, allow_without_guard, chain_config, listen_address};
 use crate::output::warn;
 use crate::{t, units};
@@ -145,8 +146,11 @@ fn init(
 ) -> Result<(), Failure> {
     let path = data.join("genesis.json");
     if path.exists() {
-        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display()))
-            .next(format!("run it: utilidor node run --data {}", data.display())));
+        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display())).next(next!(
+            "run it: utilidor node run --data {}",
+            "运行：utilidor node run --data {}",
+            data.display()
+        )));
     }
     if !roles.has(Role::Validator) {
         return Err(Failure::usage("a chain whose founder is no validator could admit nobody"));
@@ -159,8 +163,10 @@ fn init(
     let keystore = Keystore::of_folder(data.join("keys"));
     if [VALIDATOR, FOUNDER].iter().any(|name| keystore.info(name).is_ok()) {
         let what = format!("{} holds a node's keys, and no chain; keys are never overwritten", data.display());
-        return Err(Failure::new("node/exists", what)
-            .next("begin the chain in another folder with --data, or move the folder's keys away"));
+        return Err(Failure::new("node/exists", what).next(next!(
+            "begin the chain in another folder with --data, or move the folder's keys away",
+            "用 --data 在另一文件夹中建链，或移走此文件夹中的密钥"
+        )));
     }
     let passphrase = context.new_passphrase()?;
     let validator = keystore.create(VALIDATOR, KeyKind::Ed25519, &passphrase, work)?;
@@ -214,26 +220,36 @@ async fn serve(
     let mut process = process::start(config).await.map_err(|error| {
         let failure = Failure::from_error("node/start", "the node did not start", &error);
         match error {
-            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(format!(
+            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(next!(
                 "find out what is damaged, and what to do: utilidor node scrub --data {}",
+                "查明损坏之处和处理办法：utilidor node scrub --data {}",
                 data.display()
             )),
             process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::OtherFormat {
                 ..
-            })) => {
-                failure.next(format!("carry it over, after a copy: utilidor node upgrade --data {}", data.display()))
-            }
-            process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => {
-                failure.next(format!("it runs already: utilidor doctor --data {}", data.display()))
-            }
-            process::StartError::Listen { .. } => failure.next(format!(
-                "this folder's node runs already, or another process has the port: utilidor doctor --data {}; another \
-                     address: --listen",
+            })) => failure.next(next!(
+                "carry it over, after a copy: utilidor node upgrade --data {}",
+                "先备份，再转换：utilidor node upgrade --data {}",
                 data.display()
             )),
-            process::StartError::Index { .. } => {
-                failure.next(format!("build the read model again: utilidor index rebuild --data {}", data.display()))
-            }
+            process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => failure
+                .next(next!(
+                    "it runs already: utilidor doctor --data {}",
+                    "节点已在运行：utilidor doctor --data {}",
+                    data.display()
+                )),
+            process::StartError::Listen { .. } => failure.next(next!(
+                "this folder's node runs already, or another process has the port: \
+                 utilidor doctor --data {}; another address: --listen",
+                "此文件夹的节点已在运行，或端口被另一进程占用：utilidor doctor --data {}；另选地址：\
+                 --listen",
+                data.display()
+            )),
+            process::StartError::Index { .. } => failure.next(next!(
+                "build the read model again: utilidor index rebuild --data {}",
+                "重建读取模型：utilidor index rebuild --data {}",
+                data.display()
+            )),
             _ => failure,
         }
     })?;
@@ -245,7 +261,11 @@ async fn serve(
         () = process.failed() => {}
     }
     process.stop().await.map_err(|error| {
-        let next = format!("find out what is damaged, and what to do: utilidor node scrub --data {}", data.display());
+        let next = next!(
+            "find out what is damaged, and what to do: utilidor node scrub --data {}",
+            "查明损坏之处和处理办法：utilidor node scrub --data {}",
+            data.display()
+        );
         Failure::from_error("node/failed", "the node failed", &error).next(next)
     })?;
     context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
@@ -272,19 +292,29 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
         )
         .next(match (data.join("chain/genesis.json").exists(), data.join(CARD_FILE).exists()) {
             (true, _) => {
-                format!("the chain has its own copy: cp {0}/chain/genesis.json {0}/genesis.json", data.display())
+                next!(
+                    "the chain has its own copy: cp {0}/chain/genesis.json {0}/genesis.json",
+                    "链自存有一份：cp {0}/chain/genesis.json {0}/genesis.json",
+                    data.display()
+                )
             }
             (false, true) => install(data),
-            (false, false) => format!("begin one: utilidor node init --data {}", data.display()),
+            (false, false) => next!(
+                "begin one: utilidor node init --data {}",
+                "建立新链：utilidor node init --data {}",
+                data.display()
+            ),
         }));
     }
     document::read(&path, "genesis document", "node init --help")
 }
 
 /// What an organisation does that has joined a consortium, and has no chain yet.
-fn install(data: &Path) -> String {
-    format!(
-        "take in the document that all founders have signed: utilidor network install GENESIS SIGNATURE... --data {}",
+fn install(data: &Path) -> Next {
+    next!(
+        "take in the document that all founders have signed: \
+         utilidor network install GENESIS SIGNATURE... --data {}",
+        "放入所有创始方已签署的文件：utilidor network install GENESIS SIGNATURE... --data {}",
         data.display()
     )
 }
@@ -293,8 +323,11 @@ fn install(data: &Path) -> String {
 fn hold(chain: &Path) -> Result<Held, Failure> {
     utilidor_chain::hold(chain).map_err(|error| {
         let next = match error {
-            DirectoryError::InUse { .. } => "stop the node first",
-            _ => "name a node's folder: it holds genesis.json and chain/",
+            DirectoryError::InUse { .. } => next!("stop the node first", "请先停止节点"),
+            _ => next!(
+                "name a node's folder: it holds genesis.json and chain/",
+                "指定一个节点的文件夹：其中有 genesis.json 和 chain/"
+            ),
         };
         Failure::from_error("node/folder", "the folder cannot be held", &error).next(next)
     })
@@ -310,7 +343,7 @@ fn format_of(chain: &Path) -> Result<u32, Failure> {
             "node/format",
             format!("the folder's data format is {found:?}; this release knows formats up to {FORMAT}"),
         )
-        .next("take the release that wrote it, or a later one")
+        .next(next!("take the release that wrote it, or a later one", "请用写成它的版本或更新的版本"))
     })
 }
 
@@ -320,7 +353,10 @@ fn own_format(chain: &Path) -> Result<(), Failure> {
         FORMAT => Ok(()),
         found => {
             Err(Failure::new("node/format", format!("the folder has data format {found}, this release's is {FORMAT}"))
-                .next("carry it over, after a copy: utilidor node upgrade --help"))
+                .next(next!(
+                    "carry it over, after a copy: utilidor node upgrade --help",
+                    "先备份，再转换：utilidor node upgrade --help"
+                )))
         }
     }
 }

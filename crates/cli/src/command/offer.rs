@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::or_dash;
 use crate::{label, t, units};
 use clap::Subcommand;
@@ -79,8 +80,10 @@ Example:
 fn public_seal_key(context: &Context, name: &str) -> Result<String, Failure> {
     let info = context.keystore()?.info(name)?;
     let public = info.public.strip_prefix("x25519:").ok_or_else(|| {
-        Failure::usage(format!("key {name:?} is of kind {}, a seal key is needed", info.kind))
-            .next("make one: utilidor keys new NAME --kind seal")
+        Failure::usage(format!("key {name:?} is of kind {}, a seal key is needed", info.kind)).next(next!(
+            "make one: utilidor keys new NAME --kind seal",
+            "新建密封密钥：utilidor keys new NAME --kind seal"
+        ))
     })?;
     Ok(public.into())
 }
@@ -97,8 +100,10 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
             fields.insert("seal".into(), json!({ "owner": key }));
         }
         if !fields.contains_key("seal") {
-            return Err(Failure::usage("the offer has no seal key: nobody could open its quotes")
-                .next("name one with --seal-key; make it: utilidor keys new NAME --kind seal"));
+            return Err(Failure::usage("the offer has no seal key: nobody could open its quotes").next(next!(
+                "name one with --seal-key; make it: utilidor keys new NAME --kind seal",
+                "用 --seal-key 指定；新建：utilidor keys new NAME --kind seal"
+            )));
         }
         label::complete(fields)?;
     }
@@ -112,7 +117,10 @@ fn refuse_again(offers: &[&Offer], standing: &[OfferView]) -> Result<(), Failure
     };
     match offers.iter().find_map(|offer| again(offer)) {
         Some(record) => Err(Failure::new("offer/again", format!("the same offer is open already: {}", record.id))
-            .next("to offer as much once more, give the offer a \"label\" of its own in the document")),
+            .next(next!(
+                "to offer as much once more, give the offer a \"label\" of its own in the document",
+                "若要再次发布同样的要约，请在文档中给它自己的 \"label\"（标签）"
+            ))),
         None => Ok(()),
     }
 }

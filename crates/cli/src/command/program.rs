@@ -4,6 +4,7 @@ use super::{clauses, party_text, show_done, status_text};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, or_dash};
 use crate::project::{self, command_bytes};
 use crate::sheet::Sheet;
@@ -245,7 +246,10 @@ fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
         let account = context.account_of_key(name).map_err(|_| {
             let what =
                 format!("{}: {name:?} is no party: write 64 hex digits, or the name of a key of yours", path.display());
-            Failure::usage(what).next("see an account's id: utilidor account show NAME; your keys: utilidor keys list")
+            Failure::usage(what).next(next!(
+                "see an account's id: utilidor account show NAME; your keys: utilidor keys list",
+                "查看账户标识：utilidor account show NAME；自己的密钥：utilidor keys list"
+            ))
         })?;
         *party = json!(account);
     }
@@ -254,7 +258,13 @@ fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
 
 /// What was built in a project.
 fn read_built(folder: &Path) -> Result<Publication, Failure> {
-    let hint = |failure: Failure| failure.next(format!("build it first: utilidor program build {}", folder.display()));
+    let hint = |failure: Failure| {
+        failure.next(next!(
+            "build it first: utilidor program build {}",
+            "请先构建：utilidor program build {}",
+            folder.display()
+        ))
+    };
     let path = folder.join("out/contract.wasm");
     let bytes = read_file(&path).map_err(hint)?;
     let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
@@ -265,7 +275,8 @@ fn read_built(folder: &Path) -> Result<Publication, Failure> {
 
 /// Which rule forbids code.
 fn bad_code(bad: wasm::BadCode) -> Failure {
-    Failure::refused("program/bad-code", bad.to_string()).next("docs/guide/own-contract.md lists the rules for code")
+    Failure::refused("program/bad-code", bad.to_string())
+        .next(next!("docs/guide/own-contract.md lists the rules for code", "代码的规则见 docs/guide/own-contract.md"))
 }
 
 fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
@@ -274,7 +285,9 @@ fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
     let bytes = encode(&publication.manifest).len();
     if bytes > MAX_MANIFEST_BYTES {
         let what = format!("the manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed");
-        return Err(Failure::refused("program/manifest-too-long", what).next("shorten its texts"));
+        return Err(
+            Failure::refused("program/manifest-too-long", what).next(next!("shorten its texts", "请缩短其文字"))
+        );
     }
     let shape = admission::check(&publication.code).map_err(bad_code)?;
     let value = json!({
@@ -415,20 +428,25 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
 fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Output) -> Result<(), Failure> {
     if publication.id() != program {
         let what = format!("the node's publication has id {}, asked was {program}", publication.id());
-        return Err(Failure::refused("program/other", what).next("ask another node"));
+        return Err(Failure::refused("program/other", what).next(next!("ask another node", "请向另一节点查询")));
     }
     let built = project::build(folder)?;
     let (found, published) = (built.code.digest(), publication.code.digest());
     if found != published {
         let what = format!("the sources give code {found}, published is {published}");
         let toolchain = &publication.manifest.toolchain;
-        return Err(Failure::refused("program/other-code", what)
-            .next(format!("it was built with {}; this is {}", &**toolchain, &*built.manifest.toolchain)));
+        return Err(Failure::refused("program/other-code", what).next(next!(
+            "it was built with {}; this is {}",
+            "当初用 {} 构建；现在是 {}",
+            &**toolchain,
+            &*built.manifest.toolchain
+        )));
     }
     if built.manifest.sources != publication.manifest.sources {
         let what =
             format!("the sources are {}, published are {}", built.manifest.sources, publication.manifest.sources);
-        return Err(Failure::refused("program/other-sources", what).next("the code is the same; comments may differ"));
+        return Err(Failure::refused("program/other-sources", what)
+            .next(next!("the code is the same; comments may differ", "代码相同；注释可能有别")));
     }
     out.show(&json!({ "program": program, "code": found, "verified": true }), |out| {
         format!("{}: {found}", out.word(t!("same_code")))

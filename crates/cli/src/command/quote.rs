@@ -5,6 +5,7 @@ use super::{offer, show_done};
 use crate::context::Context;
 use crate::failure::{Failure, read};
 use crate::ids::Given;
+use crate::next;
 use crate::output::or_dash;
 use crate::{t, units};
 use clap::Subcommand;
@@ -71,7 +72,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     lots.len(),
                     lines.len()
                 ))
-                .next(format!("see the lots: utilidor offer show {offer}")));
+                .next(next!("see the lots: utilidor offer show {offer}", "查看标的：utilidor offer show {offer}")));
             }
             let mut quoted = Vec::with_capacity(lines.len());
             for (lot, line) in lots.iter().zip(&lines) {
@@ -156,8 +157,11 @@ pub async fn open(context: &Context, offer: OfferId, seal_key: &str) -> Result<O
     let seal_key = context.seal_key(seal_key)?;
     context.client()?.open_quotes(offer, &seal_key).await.map_err(|error| match error {
         OpenQuotesError::Client(error) => error.into(),
-        OpenQuotesError::OtherKey { seal, .. } => Failure::usage("this is not the seal key of the offer")
-            .next(format!("the offer's is {}; list your keys: utilidor keys list", offer::seal_text(&seal))),
+        OpenQuotesError::OtherKey { seal, .. } => Failure::usage("this is not the seal key of the offer").next(next!(
+            "the offer's is {}; list your keys: utilidor keys list",
+            "要约的密封公钥是 {}；列出自己的密钥：utilidor keys list",
+            offer::seal_text(&seal)
+        )),
     })
 }
 
@@ -170,7 +174,10 @@ fn unseen(line: &QuoteLine, error: ClientError) -> Failure {
 }
 
 fn not_to_be_quoted(meter: MeterId, why: &str) -> Failure {
-    Failure::usage(format!("meter {meter} {why}")).next("name a meter of yours: utilidor meter list --holder ACCOUNT")
+    Failure::usage(format!("meter {meter} {why}")).next(next!(
+        "name a meter of yours: utilidor meter list --holder ACCOUNT",
+        "指定自己的表计：utilidor meter list --holder ACCOUNT"
+    ))
 }
 
 /// Refuses a line that could not be awarded. The ledger cannot: it sees the line only when the gate has closed and nothing can be
@@ -180,7 +187,7 @@ fn check_line(lot: &Lot, line: &QuoteLine, meter: Option<&MeterView>, bidder: Ac
         let shown = |quantity| units::quantity(quantity, lot.carrier);
         let (wanted, most) = (shown(line.quantity), shown(lot.quantity));
         return Err(Failure::usage(format!("{wanted} of {} are quoted, the lot has {most}", lot.carrier))
-            .next(format!("quote {most} or less")));
+            .next(next!("quote {most} or less", "报价不得高于 {most}")));
     }
     let Some(meter) = meter else { return Ok(()) };
     let why = if meter.carrier != lot.carrier {
@@ -215,7 +222,10 @@ async fn quote_line(lot: &Lot, text: &str, context: &Context) -> Result<QuoteLin
                 "the lot of {} is measured at the user's meter: which one?",
                 lot.carrier
             ))
-            .next("write QUANTITY@PRICE@METER; list your meters: utilidor meter list"));
+            .next(next!(
+                "write QUANTITY@PRICE@METER; list your meters: utilidor meter list",
+                "请写 QUANTITY@PRICE@METER（数量@单价@表计）；列出自己的表计：utilidor meter list"
+            )));
         }
         None => no_meter,
     };

@@ -8,6 +8,7 @@ use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::import::Defaults;
+use crate::next;
 use crate::output::Word;
 use crate::text::{self, Lang};
 use crate::units::{Amount, Unit};
@@ -277,7 +278,10 @@ fn key_of(meter: &MeterView, keys: &[PublicKey]) -> Result<Option<usize>, Failur
             "meter {} signs its readings with {public}, which is none of the keys given",
             meter.meter
         ))
-        .next("name its key with --meter-key; for several meters, once for each key")
+        .next(next!(
+            "name its key with --meter-key; for several meters, once for each key",
+            "用 --meter-key 指定其密钥；有多块表计时，每个密钥写一次"
+        ))
     })
 }
 
@@ -307,7 +311,11 @@ fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<(u64, Result<Mete
             "meter {} is registered under its gateway's key, not its device's",
             meter.meter
         ))
-        .next(format!("register the device's key: utilidor meter rotate-key {} --meter-key KEY", meter.meter)));
+        .next(next!(
+            "register the device's key: utilidor meter rotate-key {} --meter-key KEY",
+            "登记设备的密钥：utilidor meter rotate-key {} --meter-key KEY",
+            meter.meter
+        )));
     };
     let text = std::str::from_utf8(bytes).map_err(|_| Failure::usage("the records are no text"))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
@@ -366,8 +374,10 @@ async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Re
     let concerns =
         |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
     if corrections.iter().any(|correction| concerns(&correction.event)) {
-        return Err(Failure::usage("the time was corrected before: what is it to be corrected from?")
-            .next(format!("see: utilidor meter events {meter}; then say what counts now with --certified")));
+        return Err(Failure::usage("the time was corrected before: what is it to be corrected from?").next(next!(
+            "see: utilidor meter events {meter}; then say what counts now with --certified",
+            "查看：utilidor meter events {meter}；再用 --certified 说明现行数量"
+        )));
     }
     let filter = TimeFilter { from_ms: Some(interval.from), to_ms: Some(interval.to) };
     let views = account.client().meter_certificates(meter, &filter).await?;
@@ -378,8 +388,10 @@ async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Re
         .collect();
     let ends = within.first().zip(within.last()).map(|(first, last)| (first.interval.from, last.interval.to));
     if ends != Some((interval.from, interval.to)) {
-        return Err(Failure::usage("the time does not begin and end with certified readings")
-            .next(format!("see them: utilidor reading list {meter}; or say what was certified with --certified")));
+        return Err(Failure::usage("the time does not begin and end with certified readings").next(next!(
+            "see them: utilidor reading list {meter}; or say what was certified with --certified",
+            "查看：utilidor reading list {meter}；或用 --certified 说明原认证数量"
+        )));
     }
     let sum = within.iter().try_fold(Quantity::ZERO, |sum, certificate| sum.checked_add(certificate.quantity));
     sum.ok_or_else(|| Failure::usage("the certified readings of that time add up to more than a quantity holds"))

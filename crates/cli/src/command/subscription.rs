@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::{Failure, read};
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, or_dash};
 use crate::{label, t, units};
 use clap::{Subcommand, ValueEnum};
@@ -190,7 +191,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     Prepayment::Period { period: period.into(), at_most }
                 }
                 (None, None) => {
-                    return Err(Failure::usage("how much, or for how long?").next("give --amount or --period"));
+                    return Err(Failure::usage("how much, or for how long?")
+                        .next(next!("give --amount or --period", "请写 --amount 或 --period")));
                 }
             };
             let done = account.prepay(subscription, carrier, payment).await?;
@@ -212,8 +214,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let account = context.account().await?;
             let record = account.client().agreement(subscription).await?;
             if record.kind != Kind::Subscription {
-                return Err(Failure::usage(format!("agreement {subscription} is no subscription"))
-                    .next(format!("end it with: utilidor agreement terminate {subscription}")));
+                return Err(Failure::usage(format!("agreement {subscription} is no subscription")).next(next!(
+                    "end it with: utilidor agreement terminate {subscription}",
+                    "终止它：utilidor agreement terminate {subscription}"
+                )));
             }
             let done = account.terminate(subscription).await?;
             show_done(context.out, &done, json!({ "subscription": subscription }));
@@ -225,15 +229,24 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 /// What is missing where a period is paid for and no amount is said: that depends on how the service is charged.
 async fn without_amount(client: &Client, subscription: AgreementId, carrier: Carrier) -> Failure {
     let by_meter = |next| Failure::usage(format!("{carrier} is charged by meter: how much is paid ahead?")).next(next);
-    let by_area = |next: String| Failure::usage("how much may the period cost?").next(next);
+    let by_area = |next| Failure::usage("how much may the period cost?").next(next);
     match charged_by(client, subscription, carrier).await {
-        Some((Tariff::Metered(_), _)) => by_meter("say so with --amount, without --period"),
-        Some((Tariff::MeteredByPeriod(_), _)) => by_meter("say so with --amount, beside --period"),
-        Some((Tariff::FloorArea(tariff), area)) => by_area(format!(
-            "say so with --at-most: a whole season costs {} for each of the {area} m2, before discounts and taxes",
+        Some((Tariff::Metered(_), _)) => {
+            by_meter(next!("say so with --amount, without --period", "用 --amount 说明，不写 --period"))
+        }
+        Some((Tariff::MeteredByPeriod(_), _)) => {
+            by_meter(next!("say so with --amount, beside --period", "在 --period 之外，用 --amount 说明"))
+        }
+        Some((Tariff::FloorArea(tariff), area)) => by_area(next!(
+            "say so with --at-most: a whole season costs {} for each of the {area} m2, before \
+             discounts and taxes",
+            "用 --at-most 说明：整个供应季每 m2 为 {}（面积 {area} m2），未计折扣和税",
             tariff.per_m2
         )),
-        None => by_area("say so with --at-most; of a service by meter, how much is paid with --amount".into()),
+        None => by_area(next!(
+            "say so with --at-most; of a service by meter, how much is paid with --amount",
+            "用 --at-most 说明；按表计计费的服务，用 --amount 说明金额"
+        )),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{event, offset_of};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::next;
 use crate::output::{Output, Word, note, or_dash};
 use crate::{say, t, units};
 use clap::Args;
@@ -95,9 +96,11 @@ fn refused(error: ClientError, agreement: AgreementId) -> Failure {
     if !is_hidden {
         return failure;
     }
-    failure.next(format!(
-        "only its parties see an agreement; a supervisor asks first: utilidor oversight request trade --agreement {agreement} \
-         --reason WHY"
+    failure.next(next!(
+        "only its parties see an agreement; a supervisor asks first: \
+         utilidor oversight request trade --agreement {agreement} --reason WHY",
+        "只有当事方可查看合约；监管方须先申请：utilidor oversight request \
+         trade --agreement {agreement} --reason WHY"
     ))
 }
 

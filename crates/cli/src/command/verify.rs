@@ -3,6 +3,7 @@
 use crate::context::{Context, read_file};
 use crate::document;
 use crate::failure::Failure;
+use crate::next;
 use crate::t;
 use clap::Args;
 use serde_json::{Value, json};
@@ -46,8 +47,10 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     };
     let document = read(&read_file(&arguments.file)?)?;
     let checked = check(&document, trust).map_err(|error| match error {
-        CheckError::NeedsGenesis => Failure::usage("this proof brings no genesis document along")
-            .next("name the chain's with --genesis; a node's is in its folder"),
+        CheckError::NeedsGenesis => Failure::usage("this proof brings no genesis document along").next(next!(
+            "name the chain's with --genesis; a node's is in its folder",
+            "用 --genesis 指定链的创世文件；节点的创世文件在其文件夹中"
+        )),
         error => refused(&error),
     })?;
     let steps = steps(&document, &checked, trust);
@@ -76,15 +79,19 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
 fn read(bytes: &[u8]) -> Result<ProofDocument, Failure> {
     let malformed = |error: serde_json::Error| {
         let what = format!("the proof does not hold: the document is malformed: {error}");
-        Failure::new("verify/malformed", what)
-            .next("get it again: utilidor statement proof AGREEMENT NUMBER > bill.json")
+        Failure::new("verify/malformed", what).next(next!(
+            "get it again: utilidor statement proof AGREEMENT NUMBER > bill.json",
+            "重新取得：utilidor statement proof AGREEMENT NUMBER > bill.json"
+        ))
     };
     let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
     let document: ProofDocument = serde_json::from_slice(bytes).map_err(malformed)?;
     if json!(document) != value {
         let what = "the proof does not hold: the document says more, or something else, than a proof does";
-        return Err(Failure::new("verify/altered", what)
-            .next("get it again: utilidor statement proof AGREEMENT NUMBER > bill.json"));
+        return Err(Failure::new("verify/altered", what).next(next!(
+            "get it again: utilidor statement proof AGREEMENT NUMBER > bill.json",
+            "重新取得：utilidor statement proof AGREEMENT NUMBER > bill.json"
+        )));
     }
     Ok(document)
 }
@@ -158,9 +165,11 @@ fn refused(error: &CheckError) -> Failure {
         CheckError::Bill(BillError::OtherChain { .. }) | CheckError::Proof(ProofError::WrongChain { .. })
     );
     match is_other_chain {
-        true => {
-            failure.next("it is another chain's: if you trust that chain, name its genesis document with --genesis")
-        }
+        true => failure.next(next!(
+            "it is another chain's: if you trust that chain, name its genesis document with \
+             --genesis",
+            "它属于另一条链：若信任该链，请用 --genesis 指定其创世文件"
+        )),
         false => failure,
     }
 }

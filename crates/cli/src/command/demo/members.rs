@@ -14,6 +14,7 @@ use crate::command::network::local::{LocalNode, Running, free_ports, stop_all};
 use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::document;
 use crate::failure::Failure;
+use crate::next;
 use crate::node_file::{NodeFile, PeerNode, guard_path, make_guard};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -100,8 +101,10 @@ impl Others {
         let begun = known.iter().filter(|node| node.is_member).count();
         if !known.is_empty() && begun != members {
             let what = format!("{} holds a demonstration on {begun} members, not {members}", data.display());
-            return Err(Failure::new("demo/other-chain", what).next(format!(
-                "go on with --members {begun}, start over with --fresh, or choose another folder with --data"
+            return Err(Failure::new("demo/other-chain", what).next(next!(
+                "go on with --members {begun}, start over with --fresh, or choose another folder \
+                 with --data",
+                "以 --members {begun} 继续，用 --fresh 重新开始，或用 --data 另选一个文件夹"
             )));
         }
         let nodes = if known.is_empty() { found(data, members, http)? } else { known };
@@ -197,8 +200,10 @@ impl Machines for Others {
 /// Gives each node its places, and keeps the list.
 fn found(data: &Path, members: usize, http: SocketAddr) -> Result<Vec<LocalNode>, Failure> {
     if data.join("genesis.json").exists() {
-        return Err(Failure::new("demo/other-chain", format!("{} holds another chain", data.display()))
-            .next("start over with --fresh, or choose another folder with --data"));
+        return Err(Failure::new("demo/other-chain", format!("{} holds another chain", data.display())).next(next!(
+            "start over with --fresh, or choose another folder with --data",
+            "用 --fresh 重新开始，或用 --data 另选一个文件夹"
+        )));
     }
     std::fs::create_dir_all(data)
         .map_err(|error| Failure::from_error("file", &format!("could not write {}", data.display()), &error))?;
@@ -237,8 +242,11 @@ pub async fn on_one_member(data: &Path, days: u16) -> Result<Report, Failure> {
         .await
         .map_err(failed)?;
     if !ended.success() {
-        return Err(Failure::new("demo/alone", format!("the run with one member ended with {ended}"))
-            .next(format!("see why: utilidor demo --exit --days {days} --data {}", folder.display())));
+        return Err(Failure::new("demo/alone", format!("the run with one member ended with {ended}")).next(next!(
+            "see why: utilidor demo --exit --days {days} --data {}",
+            "查看原因：utilidor demo --exit --days {days} --data {}",
+            folder.display()
+        )));
     }
     document::read(&folder.join(utilidor_park::REPORT_FILE), "report", "demo --help")
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::next;
 use crate::output::or_dash;
 use crate::t;
 use serde_json::json;
@@ -60,9 +61,11 @@ pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), F
         text.join("\n")
     });
     if findings.found.is_empty() && findings.indistinct.is_empty() {
-        return Err(Failure::new("gateway/nobody", "no device on the bus acknowledges a selection").next(
-            "check cable, speed and format; a device without a printed number answers to --unit 0 to 250 alone",
-        ));
+        return Err(Failure::new("gateway/nobody", "no device on the bus acknowledges a selection").next(next!(
+            "check cable, speed and format; a device without a printed number answers to --unit \
+             0 to 250 alone",
+            "检查线缆、速率和格式；没有印刷编号的设备只应答 --unit 0 至 250"
+        )));
     }
     Ok(())
 }

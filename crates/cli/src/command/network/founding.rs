@@ -13,6 +13,7 @@ use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
+use crate::next;
 use crate::node_file::{NodeFile, listen_address, make_guard};
 use crate::output::or_dash;
 use crate::{t, units};
@@ -197,7 +198,10 @@ pub fn sign(arguments: Sign, context: &Context) -> Result<(), Failure> {
     let genesis = read_document(&arguments.genesis)?;
     let card: FounderCard = document::read(&arguments.data.join(CARD_FILE), "founder's card", "network join --help")?;
     card.check_in(&genesis).map_err(|refused| {
-        founding_failure(&refused).next("do not sign it: ask the coordinator for a document made from your card")
+        founding_failure(&refused).next(next!(
+            "do not sign it: ask the coordinator for a document made from your card",
+            "不要签署：请协调方给出由您的名片汇编的文件"
+        ))
     })?;
     crate::output::note(&document_text(&genesis, context));
     let keystore = Keystore::of_folder(arguments.data.join("keys"));
@@ -217,7 +221,10 @@ pub fn install(arguments: Install, context: &Context) -> Result<(), Failure> {
         signatures.push(document::read(file, "signature on a genesis document", "network sign --help")?);
     }
     GenesisSignature::check_all(&signatures, &genesis).map_err(|refused| {
-        founding_failure(&refused).next("ask whose signature is missing or bad to run: utilidor network sign")
+        founding_failure(&refused).next(next!(
+            "ask whose signature is missing or bad to run: utilidor network sign",
+            "请签名缺失或有误的一方运行：utilidor network sign"
+        ))
     })?;
     std::fs::create_dir_all(&data)
         .map_err(|error| Failure::from_error("file", &format!("could not create {}", data.display()), &error))?;
@@ -245,7 +252,7 @@ fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Resul
                 "network/other-chain",
                 format!("the document begins chain {chain}, not {expected}"),
             )
-            .next("ask for the genesis document of that chain"));
+            .next(next!("ask for the genesis document of that chain", "请索取该链的创世文件")));
         }
         None => {}
     }
@@ -253,12 +260,18 @@ fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Resul
         return Err(Failure::usage(
             "nothing tells whether this is the document of your consortium: the folder has no card",
         )
-        .next("name the chain's id with --chain, from a source that you trust"));
+        .next(next!(
+            "name the chain's id with --chain, from a source that you trust",
+            "用 --chain 写明链的标识，取自您信任的来源"
+        )));
     }
     let card: FounderCard = document::read(card, "founder's card", "network join --help")?;
     card.check_in(genesis).map_err(|refused| {
-        founding_failure(&refused)
-            .next("ask for the document that you have signed; who joins later names the chain's id with --chain")
+        founding_failure(&refused).next(next!(
+            "ask for the document that you have signed; who joins later names the chain's id \
+             with --chain",
+            "请索取您签署过的文件；以后加入者用 --chain 写明链的标识"
+        ))
     })
 }
 
@@ -273,8 +286,11 @@ fn read_document(path: &Path) -> Result<Genesis, Failure> {
 
 fn refuse_chain(data: &Path) -> Result<(), Failure> {
     if data.join("genesis.json").exists() {
-        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display()))
-            .next(format!("run it: utilidor node run --data {}", data.display())));
+        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display())).next(next!(
+            "run it: utilidor node run --data {}",
+            "运行：utilidor node run --data {}",
+            data.display()
+        )));
     }
     Ok(())
 }

@@ -14,7 +14,8 @@ use crate::command::node::serve_signal;
 use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
-use crate::failure::Failure;
+use crate::failure::{Failure, Next};
+use crate::next;
 use crate::node_file::{NodeFile, PeerNode};
 use crate::output::{note, warn};
 use crate::t;
@@ -164,7 +165,8 @@ fn hold(data: &Path) -> Result<File, Failure> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
             let what = format!("the network in {} runs already", data.display());
-            Err(Failure::new("network/running", what).next("stop it, or choose another folder with --data"))
+            Err(Failure::new("network/running", what)
+                .next(next!("stop it, or choose another folder with --data", "将其停止，或用 --data 另选一个文件夹")))
         }
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
@@ -200,8 +202,11 @@ fn found(arguments: &Arguments, file: &Path) -> Result<Vec<LocalNode>, Failure> 
     // Nothing is written for places that are taken: they would be kept.
     if let Some(taken) = ports.iter().find(|port| TcpListener::bind(("127.0.0.1", **port)).is_err()) {
         let what = format!("port {taken} of this machine is in use");
-        return Err(Failure::new("network/ports", what).next(format!(
-            "choose {} other ports in a row with --port, or any free ones with --port 0; who has it: utilidor doctor",
+        return Err(Failure::new("network/ports", what).next(next!(
+            "choose {} other ports in a row with --port, or any free ones with --port 0; \
+             who has it: utilidor doctor",
+            "用 --port 另选 {} 个相连的端口，或用 --port 0 取任意空闲端口；查看端口被谁占用：\
+             utilidor doctor",
             ports.len()
         )));
     }
@@ -366,8 +371,13 @@ async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn advice(node: &LocalNode) -> String {
-    format!("utilidor doctor --data {}; its log: {}", node.folder.display(), node.log().display())
+fn advice(node: &LocalNode) -> Next {
+    next!(
+        "utilidor doctor --data {}; its log: {}",
+        "utilidor doctor --data {}；其日志：{}",
+        node.folder.display(),
+        node.log().display()
+    )
 }
 
 /// Starts nodes again that end by themselves. Returns when none is left.

@@ -14,6 +14,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::next;
 use crate::output::{Progress, warn};
 use crate::t;
 use clap::Args;
@@ -116,8 +117,10 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
     let _held = super::hold(&chain)?;
     let format = super::format_of(&chain)?;
     if to.exists() {
-        return Err(Failure::new("backup/exists", format!("{} is there already", to.display()))
-            .next("name a folder that is not there: a copy is never written over"));
+        return Err(Failure::new("backup/exists", format!("{} is there already", to.display())).next(next!(
+            "name a folder that is not there: a copy is never written over",
+            "指定一个尚不存在的文件夹：副本从不覆盖"
+        )));
     }
     if fs::canonicalize(to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
         .is_ok_and(|folder| fs::canonicalize(&chain).is_ok_and(|chain| folder.starts_with(chain)))
@@ -126,8 +129,11 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
     }
     let unfinished = with_ending(to, ".unfinished");
     fs::create_dir(&unfinished).map_err(|error| {
-        failed("create", &unfinished)(error)
-            .next(format!("if an earlier copy was cut off, remove {}", unfinished.display()))
+        failed("create", &unfinished)(error).next(next!(
+            "if an earlier copy was cut off, remove {}",
+            "若先前的复制中断，请删除 {}",
+            unfinished.display()
+        ))
     })?;
 
     let index = data.join(INDEX);
@@ -230,7 +236,7 @@ pub fn restore(Restore { from, data }: &Restore, context: &Context) -> Result<()
                 "restore/other-chain",
                 format!("{} is of chain {found}, the copy of chain {}", data.display(), manifest.chain),
             )
-            .next("take the copy of this chain, or name another folder"));
+            .next(next!("take the copy of this chain, or name another folder", "请用本链的副本，或指定另一文件夹")));
         }
     }
 
@@ -264,7 +270,12 @@ fn read_manifest(from: &Path) -> Result<Manifest, Failure> {
     let path = from.join(MANIFEST);
     let mut text = String::new();
     let read = File::open(&path).and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text));
-    read.map_err(|error| failed("read", &path)(error).next("name a folder that 'utilidor node backup' has made"))?;
+    read.map_err(|error| {
+        failed("read", &path)(error).next(next!(
+            "name a folder that 'utilidor node backup' has made",
+            "指定由 'utilidor node backup' 生成的文件夹"
+        ))
+    })?;
     // The version first: what another one means by the rest is not known here.
     #[derive(Deserialize)]
     struct Versions {
@@ -281,7 +292,7 @@ fn read_manifest(from: &Path) -> Result<Manifest, Failure> {
                 versions.backup, versions.format
             ),
         )
-        .next("take the release that made it, or a later one"));
+        .next(next!("take the release that made it, or a later one", "请用生成它的版本或更新的版本")));
     }
     let manifest: Manifest = serde_json::from_str(&text).map_err(unreadable)?;
     let strange = manifest.files.iter().find(|file| !is_copied(Path::new(&file.path)));
@@ -299,8 +310,11 @@ fn check_folder(data: &Path) -> Result<(), Failure> {
         let stays = name == UNFINISHED || STAYS.iter().any(|stays| name == *stays) || is_aside(&name);
         if !stays {
             let name = data.join(name);
-            return Err(Failure::new("restore/not-empty", format!("{} is there already", name.display()))
-                .next(format!("move it away, or name another folder; {}/keys stays where it is", data.display())));
+            return Err(Failure::new("restore/not-empty", format!("{} is there already", name.display())).next(next!(
+                "move it away, or name another folder; {}/keys stays where it is",
+                "将其移走，或指定另一文件夹；{}/keys 保留原处",
+                data.display()
+            )));
         }
     }
     Ok(())
@@ -338,7 +352,11 @@ fn check_copy(from: &Path, manifest: &Manifest, context: &Context) -> Result<(),
 
 fn damaged(from: &Path, what: &str) -> Failure {
     Failure::new("restore/damaged", format!("the copy {} is damaged: {what}; nothing was restored", from.display()))
-        .next("take another copy, or, where the chain has other members, let the node fetch its data anew: utilidor node run")
+        .next(next!(
+            "take another copy, or, where the chain has other members, let the node fetch its \
+             data anew: utilidor node run",
+            "请用另一副本；若链上有其他成员，也可让节点重新取得数据：utilidor node run"
+        ))
 }
 
 /// Copies a file, or only reads it, and tells its length and digest. What was written is on the disk.

@@ -14,6 +14,7 @@
 use super::super::index::{remove_index, with_chain};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::next;
 use crate::node_file::{NodeFile, guard_path};
 use crate::output::{Output, Progress, Word};
 use crate::t;
@@ -409,8 +410,12 @@ fn finish(data: &Path, judged: &[Judged], repair: bool, advice: &Advice, context
     context.out.show(&value, |out| text(out, judged, &repaired));
     match left {
         0 => Ok(()),
-        left => Err(Failure::new("scrub/damaged", format!("{left} of {} parts are damaged", judged.len()))
-            .next("each says what to do; a copy: utilidor node restore --help")),
+        left => {
+            Err(Failure::new("scrub/damaged", format!("{left} of {} parts are damaged", judged.len())).next(next!(
+                "each says what to do; a copy: utilidor node restore --help",
+                "各项均说明处理办法；用副本恢复：utilidor node restore --help"
+            )))
+        }
     }
 }
 

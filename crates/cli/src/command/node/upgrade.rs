@@ -1,7 +1,8 @@
 //! `utilidor node upgrade`: a node's folder that an earlier release wrote becomes this one's.
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Next};
+use crate::next;
 use crate::t;
 use clap::Args;
 use serde_json::json;
@@ -29,13 +30,21 @@ pub fn run(Arguments { data }: &Arguments, context: &Context) -> Result<(), Fail
     let done = utilidor_chain::upgrade(&data.join("chain")).map_err(|error| {
         let failure = Failure::from_error("node/upgrade", "the folder was not carried over", &error);
         match &error {
-            UpgradeError::Directory(DirectoryError::InUse { .. }) => failure.next("stop the node first"),
-            UpgradeError::Directory(_) => failure.next("name a node's folder: it holds genesis.json and chain/"),
-            UpgradeError::Unknown { .. } => failure.next("take the release that wrote it, or a later one"),
-            UpgradeError::TooOld { .. } => failure.next(TOO_OLD),
-            UpgradeError::Step { .. } => {
-                failure.next("make room, check the disk, and try again: it goes on where it was")
+            UpgradeError::Directory(DirectoryError::InUse { .. }) => {
+                failure.next(next!("stop the node first", "请先停止节点"))
             }
+            UpgradeError::Directory(_) => failure.next(next!(
+                "name a node's folder: it holds genesis.json and chain/",
+                "指定一个节点的文件夹：其中有 genesis.json 和 chain/"
+            )),
+            UpgradeError::Unknown { .. } => {
+                failure.next(next!("take the release that wrote it, or a later one", "请用写成它的版本或更新的版本"))
+            }
+            UpgradeError::TooOld { .. } => failure.next(too_old()),
+            UpgradeError::Step { .. } => failure.next(next!(
+                "make room, check the disk, and try again: it goes on where it was",
+                "请腾出空间、检查磁盘后再试：将从中断之处继续"
+            )),
         }
     })?;
     let value = json!({ "from": done.from, "to": done.to, "index_schema": SCHEMA_VERSION });
@@ -50,5 +59,13 @@ pub fn run(Arguments { data }: &Arguments, context: &Context) -> Result<(), Fail
 }
 
 /// What to do with a folder from which no way leads.
-pub const TOO_OLD: &str = "keep it with the release that wrote it: that release still serves it, and makes proofs of its bills \
-     (utilidor statement proof), which every release checks; a chain of this release begins anew";
+fn too_old() -> Next {
+    next!(
+        "keep it with the release that wrote it: that release still serves it, and makes \
+         proofs of its bills (utilidor statement proof), which every release checks; \
+         a chain of this release begins anew",
+        "请与写成它的版本一并保留：该版本仍可使用它，\
+         并可为其账单出具证明（utilidor statement proof），任何版本都能核验；\
+         本版本的链须重新建立"
+    )
+}
