@@ -341,8 +341,8 @@ fn advice(code: &str) -> Option<Next> {
             "查看各表计所计量的能源品种：utilidor meter list"
         ),
         "meter/subscribed" => next!(
-            "end that subscription first (utilidor subscription terminate), or take another meter",
-            "先终止该订阅（utilidor subscription terminate），或改用另一表计"
+            "end what it serves first (utilidor subscription terminate, or agreement terminate), or take another meter",
+            "先终止其所服务的合约（utilidor subscription terminate 或 agreement terminate），或改用另一表计"
         ),
         "prepayment/kind" => {
             next!(
