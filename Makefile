@@ -20,6 +20,9 @@
 #   make simulate HOURS=8  consortia under faults and hostile members, one seed after the other from SEED on; BLOCKS=200000 ends it
 #                          after as many blocks with transactions, RUNS=1 after one seed; REPORT=file keeps the report as JSON;
 #                          interrupted, it reports what was done so far. Every failure names its seed
+#   make flips FLIPS=20000 a bit of a node's stores is flipped, the node is started and asked for everything, so often; goes on where it
+#                          stopped (data/flips.log), and ends with what came of it by kind of file
+#   make crashes           a simulated member's machine ends at each of its storage operations (FROM=: from one on)
 #   make week              the gateway reads 10,000 simulated meters for a week with all that goes wrong in one
 #   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
@@ -35,6 +38,8 @@ NETWORK ?= ./data/network
 LISTEN ?= 127.0.0.1:4680
 ACTIONS ?= 1000000
 EXECUTIONS ?= 1000000
+FLIPS ?= 20000
+FROM ?= 0
 SEED ?= 0
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -59,7 +64,7 @@ ifneq ($(filter-out 0 no,$(EXIT)),)
 demo_options += --exit
 endif
 
-.PHONY: help demo network build test hostile hostile-programs oracle simulate week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
+.PHONY: help demo network build test hostile hostile-programs oracle simulate flips crashes week deny wasm contracts contracts-check assemblyscript assemblyscript-check web web-check web-test
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -109,6 +114,18 @@ simulate:
 	@binary=$$($(CARGO) test --release --locked --package utilidor-chain --lib --no-run --message-format json-render-diagnostics \
 		| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1) && test -n "$$binary" && \
 		exec "$$binary" --ignored --exact --nocapture simulation::suite::the_consortium_for_long
+
+flips:
+	@mkdir -p data && touch data/flips.log
+	@done=$$(grep -c '^flip ' data/flips.log); echo "$$done of $(FLIPS) are done"; test $$done -ge $(FLIPS) || \
+		UTILIDOR_FROM=$$done UTILIDOR_FLIPS=$$(($(FLIPS) - done)) $(CARGO) test --release --locked --package utilidor-chain --test flips \
+		-- --ignored --nocapture many_flipped_bits_are_never_wrong_answers | tee -a data/flips.log
+	@sed -n 's/^flip [0-9]*: byte [0-9]* of a file of \(.*\): \(.*\)$$/\1: \2/p' data/flips.log | sort | uniq -c
+
+crashes: export UTILIDOR_FROM = $(FROM)
+crashes:
+	$(CARGO) test --release --locked --package utilidor-chain --lib -- --ignored --exact --nocapture \
+		simulation::crashes::a_member_goes_on_after_its_machine_has_ended_at_any_operation
 
 week:
 	$(CARGO) test --release --workspace --locked --test week -- --ignored
