@@ -248,7 +248,7 @@ fn damaged() -> Next {
     next!(
         "put a copy of the journal back, or set its files aside and begin a new one: \
          what is certified stays so, and meters that keep a log are read again",
-        "恢复日志的副本，或移开其文件并启用新日志：已认证的读数不变，自有存储的表计会重新读取"
+        "恢复日志的副本，或移开其文件并启用新日志：已认证的读数不变，自存记录的表计会重新读取"
     )
 }
 

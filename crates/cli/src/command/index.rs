@@ -86,7 +86,7 @@ async fn check(data: &Path, again: &Path, context: &Context) -> Result<Checked, 
         let what = format!("the index is at height {}, the chain at {height}", present.height());
         return Err(Failure::new("index/behind", what).next(next!(
             "run the node for a moment, or: utilidor index rebuild",
-            "让节点运行片刻，或：utilidor index rebuild"
+            "让节点运行片刻，或运行 utilidor index rebuild"
         )));
     }
     let reader = second.reader().map_err(|error| failed("could not read the index", &error))?;

@@ -294,7 +294,7 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
             (true, _) => {
                 next!(
                     "the chain has its own copy: cp {0}/chain/genesis.json {0}/genesis.json",
-                    "链自存有一份：cp {0}/chain/genesis.json {0}/genesis.json",
+                    "链的文件夹中存有一份：cp {0}/chain/genesis.json {0}/genesis.json",
                     data.display()
                 )
             }

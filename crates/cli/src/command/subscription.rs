@@ -235,7 +235,7 @@ async fn without_amount(client: &Client, subscription: AgreementId, carrier: Car
             by_meter(next!("say so with --amount, without --period", "用 --amount 说明，不写 --period"))
         }
         Some((Tariff::MeteredByPeriod(_), _)) => {
-            by_meter(next!("say so with --amount, beside --period", "在 --period 之外，用 --amount 说明"))
+            by_meter(next!("say so with --amount, beside --period", "除 --period 外，还须写 --amount"))
         }
         Some((Tariff::FloorArea(tariff), area)) => by_area(next!(
             "say so with --at-most: a whole season costs {} for each of the {area} m2, before \

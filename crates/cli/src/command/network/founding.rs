@@ -200,7 +200,7 @@ pub fn sign(arguments: Sign, context: &Context) -> Result<(), Failure> {
     card.check_in(&genesis).map_err(|refused| {
         founding_failure(&refused).next(next!(
             "do not sign it: ask the coordinator for a document made from your card",
-            "不要签署：请协调方给出由您的名片汇编的文件"
+            "不要签署：请协调方给出由本方名片汇编的文件"
         ))
     })?;
     crate::output::note(&document_text(&genesis, context));
@@ -262,7 +262,7 @@ fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Resul
         )
         .next(next!(
             "name the chain's id with --chain, from a source that you trust",
-            "用 --chain 写明链的标识，取自您信任的来源"
+            "用 --chain 写明链的标识，须取自可信的来源"
         )));
     }
     let card: FounderCard = document::read(card, "founder's card", "network join --help")?;
@@ -270,7 +270,7 @@ fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Resul
         founding_failure(&refused).next(next!(
             "ask for the document that you have signed; who joins later names the chain's id \
              with --chain",
-            "请索取您签署过的文件；以后加入者用 --chain 写明链的标识"
+            "请索取本方签署过的文件；以后加入者用 --chain 写明链的标识"
         ))
     })
 }
