@@ -4,7 +4,8 @@
 //! subscribed any more, so all topics are subscribed anew with every connection; a retained message is old, so it is passed
 //! over; a message is acknowledged when its reading is on the disk, and not before, so that the broker brings it again; when the
 //! broker hands a message on says nothing, so that the document must carry the device's own time. A register that needs a
-//! second look gets it from the next message.
+//! second look gets it from the next message. A message too long to be read would come again with every connection and stand
+//! before all others: then what the broker has kept is given up, once, and that is told.
 
 use crate::config::{Bus, Meter};
 use crate::guard::Seen;
@@ -14,7 +15,10 @@ use crate::profile::{self, Register};
 use crate::protocol::{Refused, json};
 pub use crate::told::Taken;
 use crate::told::{Told, check_time};
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, SubscribeFilter};
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, StateError, SubscribeFilter,
+    mqttbytes::Error,
+};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use utilidor_types::MeterId;
@@ -27,6 +31,8 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Bytes of a message besides its document.
 const HEAD_BYTES: usize = 1_024;
+/// Longest message that is read, to be refused by name where it is longer than a document. A longer one ends the connection.
+const MAX_MESSAGE: usize = 1 << 20;
 
 struct Subscribed {
     told: Told,
@@ -94,7 +100,18 @@ impl Subscriber {
                     Err(error) => return error,
                 }
             };
-            if !was_lost {
+            if let Some(bytes) = oversize(&lost) {
+                let detail = format!(
+                    "a message of {bytes} bytes came, {MAX_MESSAGE} are the most: what the broker at {} had kept for the gateway is \
+                     given up with it",
+                    self.bus.place
+                );
+                tracing::warn!(bus = self.bus.name, "{detail}");
+                if let Err(error) = self.note("line/oversize", detail).await {
+                    return error;
+                }
+                self.give_up_kept().await;
+            } else if !was_lost {
                 was_lost = true;
                 let detail = format!("no connection to the broker at {}: {lost}", self.bus.place);
                 tracing::warn!(bus = self.bus.name, "{detail}");
@@ -106,8 +123,21 @@ impl Subscriber {
         }
     }
 
+    /// Lets the broker forget what it has kept for the gateway: a connection without a session of its own ends the one before.
+    async fn give_up_kept(&self) {
+        let (_client, mut events) = self.client(true);
+        let forgotten =
+            async { while !matches!(events.poll().await, Ok(Event::Incoming(Incoming::ConnAck(_))) | Err(_)) {} };
+        let _ = tokio::time::timeout(KEEP_ALIVE, forgotten).await;
+    }
+
     /// A client that connects with its first event.
     pub fn connect(&self) -> (AsyncClient, EventLoop) {
+        // The broker keeps what comes while the gateway is away.
+        self.client(false)
+    }
+
+    fn client(&self, forgets: bool) -> (AsyncClient, EventLoop) {
         let address = self.bus.place.to_string();
         let (host, port) = address.rsplit_once(':').unwrap_or((address.as_str(), "1883"));
         let port = port.parse().unwrap_or(1_883);
@@ -115,10 +145,9 @@ impl Subscriber {
         let mut options = MqttOptions::new(client, host.trim_start_matches('[').trim_end_matches(']'), port);
         options
             .set_keep_alive(KEEP_ALIVE)
-            // The broker keeps what comes while the gateway is away.
-            .set_clean_session(false)
+            .set_clean_session(forgets)
             .set_manual_acks(true)
-            .set_max_packet_size(json::MAX_DOCUMENT + HEAD_BYTES, self.subscription_bytes());
+            .set_max_packet_size(MAX_MESSAGE, self.subscription_bytes());
         if let Some((user, password)) = &self.bus.login {
             options.set_credentials(user, password);
         }
@@ -188,6 +217,14 @@ impl Subscriber {
 
     async fn note(&self, code: &str, detail: String) -> Result<(), JournalError> {
         self.shared.note(None, code, detail, None).await
+    }
+}
+
+/// The length of a message for which a connection was given up.
+const fn oversize(lost: &ConnectionError) -> Option<usize> {
+    match lost {
+        ConnectionError::MqttState(StateError::Deserialization(Error::PayloadSizeLimitExceeded(bytes))) => Some(*bytes),
+        _ => None,
     }
 }
 

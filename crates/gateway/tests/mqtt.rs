@@ -120,9 +120,15 @@ struct Connection {
 
 impl Connection {
     async fn accept(listener: &TcpListener) -> Self {
+        Self::accept_asking(listener, false).await
+    }
+
+    /// Accepts a connection that asks for a session, or to have its session forgotten.
+    async fn accept_asking(listener: &TcpListener, to_forget: bool) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         let mut connection = Self { stream, bytes: BytesMut::new() };
-        assert!(matches!(connection.next().await, Packet::Connect(_)));
+        let Packet::Connect(asked) = connection.next().await else { panic!("it connects first") };
+        assert_eq!(asked.clean_session, to_forget);
         let accepted = ConnAck::new(ConnectReturnCode::Success, false);
         connection.send(|bytes| accepted.write(bytes).map(|_| ())).await;
         connection
@@ -191,4 +197,30 @@ async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again()
     let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
     let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
     assert_eq!(codes, ["line/no-connection", "line/restored"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_refused_or_given_up_and_the_next_one_counts() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_folder, clock, shared, subscriber) = site(&listener.local_addr().unwrap().to_string()).await;
+    clock.advance_to(BEGIN + 30 * MINUTE);
+    let gateway = tokio::spawn(subscriber.run());
+
+    // Longer than any document, and read: refused by name, acknowledged, and never brought again.
+    let mut first = Connection::accept(&listener).await;
+    first.subscribed().await;
+    first.publish(Publish::new(TOPIC, QoS::AtLeastOnce, "[".repeat(200_000))).await;
+    first.acknowledged().await;
+    // Too long to be read: the broker would bring it again and again.
+    first.publish(Publish::new(TOPIC, QoS::AtLeastOnce, "[".repeat(2_000_000))).await;
+    drop(Connection::accept_asking(&listener, true).await);
+    let mut second = Connection::accept(&listener).await;
+    second.subscribed().await;
+    second.publish(message("100.5", BEGIN)).await;
+    second.acknowledged().await;
+    gateway.abort();
+    assert_eq!(shared.writer.call(|journal| journal.counts()).await.unwrap().read, 1);
+    let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
+    assert_eq!(codes, ["frame/oversize", "line/oversize", "meter/recovered"]);
 }
