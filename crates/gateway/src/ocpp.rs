@@ -337,10 +337,18 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
         let detail = format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
         return Err((NOT_KEPT, detail));
     }
-    if before.lines().any(|line| line == record) {
-        return Ok(());
+    let whole = before.rfind('\n').map_or(0, |end| end + 1);
+    match &before[whole..] {
+        "" => {}
+        tail if OcmfRecord::new(tail).is_ok_and(|record| record.read().is_ok()) => {
+            file.write_all(b"\n").await.map_err(failed)?;
+        }
+        // What a full disk or a power cut has left of a line was not acknowledged: its record comes again.
+        _ => file.set_len(whole as u64).await.map_err(failed)?,
     }
-    file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
+    if !before.lines().any(|line| line == record) {
+        file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
+    }
     file.sync_all().await.map_err(failed)
 }
 
