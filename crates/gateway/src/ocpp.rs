@@ -15,6 +15,9 @@
 //! authentication, the security profile 1 of OCPP). Nothing is ever asked of a station or set in it. Who may charge stands in the
 //! configuration; what a station delivers to others all the same is a reading like any other.
 
+mod places;
+
+use self::places::{Held, Places};
 use crate::config::{Bus, Meter, Place};
 use crate::guard::Seen;
 use crate::journal::JournalError;
@@ -36,8 +39,6 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use utilidor_types::OcmfRecord;
 
-/// Most stations at once.
-const MAX_STATIONS: usize = 256;
 /// Longest name of a station.
 const MAX_NAME: usize = 48;
 /// How long a station may take to open its connection.
@@ -105,7 +106,7 @@ impl Central {
     pub async fn serve(self, listener: TcpListener) -> JournalError {
         let password = self.bus.login.clone().map(|(_, password)| password);
         let central = Arc::new(Mutex::new(self));
-        let places = Arc::new(tokio::sync::Semaphore::new(MAX_STATIONS));
+        let places = Places::default();
         let (failed, mut failures) = mpsc::channel(1);
         loop {
             let accepted = tokio::select! {
@@ -117,15 +118,18 @@ impl Central {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };
-            let Ok(place) = places.clone().try_acquire_owned() else { continue };
-            let (central, password, failed) = (central.clone(), password.clone(), failed.clone());
+            let (place, central, password, failed) = (places.open(), central.clone(), password.clone(), failed.clone());
             tokio::spawn(async move {
-                let _place = place;
-                if let Err(error) = station(&central, stream, password).await {
+                if let Err(error) = station(&central, stream, password, place).await {
                     let _ = failed.send(error).await;
                 }
             });
         }
+    }
+
+    /// Whether a meter is at one of a station's connectors.
+    fn names(&self, station: &str) -> bool {
+        self.meters.keys().any(|unit| unit.rsplit_once('/').is_some_and(|(of, _)| of == station))
     }
 
     /// Takes a call of a station. What is signed is left to whoever asks.
@@ -379,8 +383,13 @@ fn identify(request: &Request, password: Option<&str>) -> Result<(String, Versio
     Ok((name.into(), version))
 }
 
-/// Serves one station until it goes. Fails only if the journal does.
-async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<String>) -> Result<(), JournalError> {
+/// Serves one station until it goes, or somebody newer has its place. Fails only if the journal does.
+async fn station(
+    central: &Mutex<Central>,
+    stream: TcpStream,
+    password: Option<String>,
+    mut place: Held,
+) -> Result<(), JournalError> {
     let mut identified = None;
     #[expect(clippy::result_large_err, reason = "the library's own answer")]
     let callback = |request: &Request, mut response: Response| match identify(request, password.as_deref()) {
@@ -401,11 +410,26 @@ async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<S
         .max_frame_size(Some(2 * ocpp::MAX_MESSAGE));
     let opening = tokio_tungstenite::accept_hdr_async_with_config(stream, callback, Some(config));
     // Whoever does not come to an opened connection is simply gone.
-    let Ok(Ok(mut socket)) = tokio::time::timeout(HANDSHAKE, opening).await else { return Ok(()) };
+    let opened = tokio::select! {
+        opened = tokio::time::timeout(HANDSHAKE, opening) => opened,
+        _ = &mut place.displaced => return Ok(()),
+    };
+    let Ok(Ok(mut socket)) = opened else { return Ok(()) };
     let Some((name, version)) = identified else { return Ok(()) };
+    let is_named = central.lock().await.names(&name);
+    if !place.settle(&name, is_named) {
+        central.lock().await.shared.metrics.failed("ocpp/full");
+        tracing::warn!(station = name, "no meter names the station, and there are too many of these");
+        return Ok(());
+    }
     // A station sends again what is not answered: what cannot be understood is told once a connection.
     let mut was_told = false;
-    while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, socket.next()).await {
+    loop {
+        let heard = tokio::select! {
+            heard = tokio::time::timeout(SILENCE, socket.next()) => heard,
+            _ = &mut place.displaced => return Ok(()),
+        };
+        let Ok(Some(Ok(message))) = heard else { return Ok(()) };
         let text = match &message {
             Message::Text(text) => text.as_str(),
             Message::Close(_) => return Ok(()),
@@ -437,7 +461,6 @@ async fn station(central: &Mutex<Central>, stream: TcpStream, password: Option<S
             return Ok(());
         }
     }
-    Ok(())
 }
 
 impl std::fmt::Debug for Central {

@@ -206,6 +206,27 @@ async fn only_stations_that_name_themselves_and_know_the_password_are_let_in() {
 }
 
 #[tokio::test]
+async fn connections_that_say_nothing_and_strange_stations_keep_no_station_out() {
+    let site = Site::new("ocpp", None).await;
+    let address = site.address.to_string();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+    }
+    let mut strange = Vec::new();
+    for number in 0..40 {
+        strange.extend(site.station(&format!("/X{number}"), "ocpp1.6", None).await);
+    }
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    assert!(station.calls("Heartbeat", json!({})).await["currentTime"].is_string());
+    // The same station again: the newer connection is the one that it has.
+    let mut again = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    assert!(again.calls("Heartbeat", json!({})).await["currentTime"].is_string());
+    let ended = tokio::time::timeout(PATIENCE, station.0.next()).await.expect("the older one ends");
+    assert!(!matches!(ended, Some(Ok(Message::Text(_)))));
+}
+
+#[tokio::test]
 async fn what_devices_sign_is_kept_byte_for_byte_and_once_and_their_plain_register_is_not_recorded() {
     let site = Site::new("ocpp-signed", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
