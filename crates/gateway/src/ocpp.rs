@@ -335,22 +335,21 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
         tokio::fs::create_dir_all(folder).await.map_err(failed)?;
     }
     let mut file = tokio::fs::File::options().create(true).read(true).append(true).open(path).await.map_err(failed)?;
-    let mut before = String::new();
-    (&mut file).take(MAX_SIGNED_BYTES + 1).read_to_string(&mut before).await.map_err(failed)?;
+    let mut before = Vec::new();
+    (&mut file).take(MAX_SIGNED_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
     if before.len() as u64 > MAX_SIGNED_BYTES {
         let detail = format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
         return Err((NOT_KEPT, detail));
     }
-    let whole = before.rfind('\n').map_or(0, |end| end + 1);
+    let whole = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let is_record = |text| OcmfRecord::new(text).is_ok_and(|record| record.read().is_ok());
     match &before[whole..] {
-        "" => {}
-        tail if OcmfRecord::new(tail).is_ok_and(|record| record.read().is_ok()) => {
-            file.write_all(b"\n").await.map_err(failed)?;
-        }
+        [] => {}
+        tail if str::from_utf8(tail).is_ok_and(is_record) => file.write_all(b"\n").await.map_err(failed)?,
         // What a full disk or a power cut has left of a line was not acknowledged: its record comes again.
         _ => file.set_len(whole as u64).await.map_err(failed)?,
     }
-    if !before.lines().any(|line| line == record) {
+    if !before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes()) {
         file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
     }
     file.sync_all().await.map_err(failed)

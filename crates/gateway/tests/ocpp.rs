@@ -267,7 +267,7 @@ async fn a_signed_record_that_cannot_be_kept_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_file_of_signed_records_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+async fn to_a_file_of_signed_records_nothing_is_added_that_does_not_stand_on_a_line_of_its_own() {
     let site = Site::new("ocpp-signed", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
     let path = site.folder.path().join(format!("signed/{METER}.ocmf"));
@@ -275,17 +275,21 @@ async fn a_file_of_signed_records_that_cannot_be_read_is_not_taken_for_an_empty_
     let sampled = json!([{ "value": KEBA, "format": "SignedData", "context": "Transaction.End" }]);
     let values = json!([{ "timestamp": "2022-09-04T18:39:12Z", "sampledValue": sampled }]);
     let call = json!([2, "1", "MeterValues", { "connectorId": 1, "meterValue": values }]).to_string();
-    // No text, and more than is ever read: nothing is added to either.
-    for bytes in [vec![0xff; 10], vec![b' '; 8 * 1_024 * 1_024 + 1]] {
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(station.says(&call).await[2], "InternalError");
-        assert!(std::fs::read(&path).unwrap() == bytes);
-    }
+    // More than is ever read: nothing is added.
+    let full = vec![b' '; 8 * 1_024 * 1_024 + 1];
+    std::fs::write(&path, &full).unwrap();
+    assert_eq!(station.says(&call).await[2], "InternalError");
+    assert!(std::fs::read(&path).unwrap() == full);
     // Nothing, what a power cut has left of another line or of this one, and a line whose end an editor has lost.
-    for left in ["", "OCMF|{\"FV\":", &KEBA[..KEBA.len() / 2], KEBA] {
+    let half = &KEBA[..KEBA.len() / 2];
+    for left in [&b""[..], b"OCMF|{\"FV\":", half.as_bytes(), b"OCMF|{\"GI\":\"S\xc3", &[0xff; 10], KEBA.as_bytes()] {
         std::fs::write(&path, left).unwrap();
         assert_eq!(station.says(&call).await[0], 3);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{KEBA}\n"));
+        // What stands there stays, whatever it is.
+        std::fs::write(&path, [b"another\n", left].concat()).unwrap();
+        assert_eq!(station.says(&call).await[0], 3);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("another\n{KEBA}\n"));
     }
 }
 
