@@ -150,9 +150,14 @@ pub async fn run<U: Uplink>(
         tasks.spawn(metrics::serve(listener, shared.clone()));
     }
     // The last handle to the journal's thread goes with the tasks.
-    let sender = Sender::new(uplink, shared);
+    let follows = match clock {
+        GatewayClock::Chain(clock) => Some(clock),
+        GatewayClock::Machine(_) => None,
+    };
+    let is_following = follows.is_some();
+    let sender = Sender::new(uplink, shared).with_clock(follows);
     let keep_ms = u64::try_from(config.site.keep.as_millis()).unwrap_or(u64::MAX);
-    tasks.spawn(send(sender, ids, clock, keep_ms));
+    tasks.spawn(send(sender, ids, is_following, keep_ms));
 
     let ended = tokio::select! {
         () = stop => None,
@@ -169,16 +174,15 @@ pub async fn run<U: Uplink>(
 }
 
 /// Sends what waits, until the journal fails.
-async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, clock: GatewayClock, keep_ms: u64) -> JournalError {
+async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, follows: bool, keep_ms: u64) -> JournalError {
     let monotonic = SystemClock::default();
     let mut backoff = FIRST_BACKOFF;
     let mut refreshed_ms = None;
     let mut pruned_ms = 0;
     loop {
-        if let GatewayClock::Chain(clock) = &clock
-            && let Ok(chain) = sender.uplink().chain().await
-        {
-            clock.advance_to(chain.time_ms);
+        if follows {
+            // Whether it answers is what the step that follows finds out.
+            let _ = sender.chain().await;
         }
         let now_ms = monotonic.monotonic_ms();
         if refreshed_ms.is_none_or(|then: u64| now_ms - then >= REFRESH_MS) {

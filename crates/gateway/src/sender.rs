@@ -15,7 +15,7 @@
 mod split;
 
 use self::split::{Narrowed, Split};
-use crate::clock::Comparison;
+use crate::clock::{Comparison, SetClock};
 use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
 use crate::kept::{Shared, begin_stretch};
 use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
@@ -88,6 +88,8 @@ impl Step {
 pub struct Sender<U> {
     uplink: U,
     shared: Shared,
+    /// The clock that is moved with the chain's time, before the two are compared.
+    follows: Option<SetClock>,
     last_trouble: Option<String>,
     warned: bool,
     split: Split,
@@ -101,12 +103,27 @@ fn is_about_the_gateway(code: &str) -> bool {
 impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
     pub fn new(uplink: U, shared: Shared) -> Self {
-        Self { uplink, shared, last_trouble: None, warned: false, split: Split::default() }
+        Self { uplink, shared, follows: None, last_trouble: None, warned: false, split: Split::default() }
+    }
+
+    /// The same with a clock that follows the chain's time: a development chain's.
+    #[must_use]
+    pub fn with_clock(self, follows: Option<SetClock>) -> Self {
+        Self { follows, ..self }
     }
 
     /// The way.
     pub const fn uplink(&self) -> &U {
         &self.uplink
+    }
+
+    /// Where the chain stands; a clock that follows it is there, too.
+    pub async fn chain(&self) -> Result<ChainNow, UplinkError> {
+        let chain = self.uplink.chain().await?;
+        if let Some(clock) = &self.follows {
+            clock.advance_to(chain.time_ms);
+        }
+        Ok(chain)
     }
 
     /// Does what comes next. Only the journal's failures are errors: the ledger's are waited out.
@@ -131,7 +148,7 @@ impl<U: Uplink> Sender<U> {
     }
 
     async fn seal(&mut self) -> Result<Result<Step, JournalError>, UplinkError> {
-        let chain = self.uplink.chain().await?;
+        let chain = self.chain().await?;
         if let Err(error) = self.compare_clock(chain).await {
             return Ok(Err(error));
         }

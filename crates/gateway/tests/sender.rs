@@ -475,3 +475,17 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_follows_the_chain_is_moved_before_the_two_are_compared() {
+    let mut gateway = Gateway::new().await;
+    gateway.sender = gateway.sender.with_clock(Some(gateway.clock.clone()));
+    // The operator moves the chain's time while the gateway starts.
+    gateway.fake.ledger().time_ms = BEGIN + 30 * 60_000;
+    gateway.sender.step().await.unwrap();
+    assert_eq!(utilidor_gateway::clock::Clock::now_ms(&gateway.clock), BEGIN + 30 * 60_000);
+    let epoch = gateway.epoch;
+    let state = gateway.writer.call(move |journal| journal.clock_state(epoch)).await.unwrap();
+    assert_eq!(state, utilidor_gateway::journal::ClockState::Trusted);
+    assert!(gateway.writer.call(|journal| journal.events(10)).await.unwrap().is_empty());
+}
