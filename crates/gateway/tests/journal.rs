@@ -334,23 +334,46 @@ fn a_register_that_has_changed_on_the_disk_is_not_sealed() {
     let needle = REGISTER.to_be_bytes();
     let places: Vec<_> = (0..sound.len() - 8).filter(|place| sound[*place..place + 8] == needle).collect();
     assert_eq!(places.len(), 3, "the reading, the list of what waits, the meter's newest");
+    // The same bit of the reading and of the list of what waits, so that the two agree.
+    let mut damaged = sound.clone();
+    for place in &places {
+        damaged[place + 7] ^= 1;
+    }
+    std::fs::write(desk.path(), damaged).unwrap();
+    let error = Journal::open(&desk.path()).unwrap().oldest_waiting(10).unwrap_err();
+    assert!(error.is_damaged() && matches!(error, JournalError::Changed { time_ms: 10, .. }), "{error:?}");
     let mut refused = 0;
     for place in places {
         let mut damaged = sound.clone();
         damaged[place + 7] ^= 1;
         std::fs::write(desk.path(), damaged).unwrap();
         let mut journal = Journal::open(&desk.path()).unwrap();
-        let waiting = journal.oldest_waiting(10).unwrap();
-        match journal.seal(&waiting, &batch(1), 20) {
+        match journal.oldest_waiting(10).and_then(|waiting| journal.seal(&waiting, &batch(1), 20).map(|_| waiting)) {
             Err(error) => {
                 assert!(error.is_damaged(), "{error:?}");
                 assert_eq!(journal.open_batches().unwrap(), []);
                 refused += 1;
             }
-            Ok(_) => assert_eq!(waiting[0].register, REGISTER),
+            Ok(waiting) => assert_eq!(waiting[0].register, REGISTER),
         }
     }
     assert_eq!(refused, 2);
+}
+
+#[test]
+fn what_waits_in_a_journal_of_the_release_before_is_sent() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, 5, epoch), reading(2, 10, 7, epoch)]).unwrap();
+    drop(journal);
+    let before = "DROP INDEX reading_waiting; ALTER TABLE reading DROP COLUMN sum; PRAGMA user_version = 2;
+        CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register) WHERE batch IS NULL AND code IS NULL;";
+    rusqlite::Connection::open(desk.path()).unwrap().execute_batch(before).unwrap();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    assert_eq!(waiting.iter().map(|waiting| waiting.register).collect::<Vec<_>>(), [5, 7]);
+    journal.seal(&waiting, &batch(1), 20).unwrap();
 }
 
 #[test]

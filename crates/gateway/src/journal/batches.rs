@@ -1,6 +1,6 @@
 //! What is sent, and what became of it.
 
-use super::{Batch, ClockState, Fate, Journal, JournalError, NewBatch, Waiting, from_sql, to_sql};
+use super::{Batch, ClockState, Fate, Journal, JournalError, NewBatch, Waiting, from_sql, sum_of, to_sql};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashMap;
 use utilidor_types::MeterId;
@@ -24,7 +24,7 @@ impl Journal {
     ) -> Result<Vec<Waiting>, JournalError> {
         let held_back = self.oldest_unverified()?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT meter, time_ms, register FROM reading AS r
+            "SELECT meter, time_ms, register, epoch, sum FROM reading AS r
              WHERE batch IS NULL AND code IS NULL AND (SELECT state FROM clock WHERE clock.epoch = r.epoch) = 1
              ORDER BY time_ms, meter",
         )?;
@@ -34,6 +34,10 @@ impl Journal {
             && let Some(row) = rows.next()?
         {
             let reading = waiting_of(row)?;
+            let (found, epoch): (Option<i64>, i64) = (row.get(4)?, row.get(3)?);
+            if found != Some(sum_of(reading.meter, reading.time_ms, reading.register, epoch)) {
+                return Err(JournalError::Changed { meter: reading.meter, time_ms: reading.time_ms });
+            }
             if is_meant(reading.meter)
                 && held_back.get(&reading.meter).is_none_or(|oldest_ms| *oldest_ms > reading.time_ms)
             {

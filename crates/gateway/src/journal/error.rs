@@ -94,6 +94,14 @@ pub enum JournalError {
         /// How many answers there are.
         fates: usize,
     },
+    /// A reading that waits is not what was recorded. It is not signed.
+    #[error("the reading of meter {meter} at {time_ms} is not what was recorded: the journal's file is damaged")]
+    Changed {
+        /// Its meter.
+        meter: MeterId,
+        /// Its time.
+        time_ms: u64,
+    },
     /// A value stands where it cannot be. It is neither used nor taken for another.
     #[error("the journal holds a value that cannot be one: its file is damaged")]
     Damaged(#[source] rusqlite::Error),
@@ -119,7 +127,7 @@ impl JournalError {
     pub fn is_damaged(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
-            Self::Empty { .. } | Self::Damaged(_) => true,
+            Self::Empty { .. } | Self::Changed { .. } | Self::Damaged(_) => true,
             Self::Sql(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
             _ => false,
         }

@@ -33,13 +33,13 @@ pub use error::JournalError;
 pub use meters::{Known, PartReading};
 
 use self::lock::Lock;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use std::path::Path;
 use std::time::Duration;
 use utilidor_types::MeterId;
 
 /// Layout of the tables; a journal of another is not opened.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 /// How long a reader waits for the writer.
 const BUSY: Duration = Duration::from_secs(5);
 /// Longest evidence of a reading that is kept, in bytes: the longest frame of any protocol, and a topic with a document.
@@ -240,6 +240,7 @@ impl Journal {
                 transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
                 transaction.commit()?;
             }
+            2 => journal.add_sums()?,
             SCHEMA_VERSION => {}
             found => return Err(JournalError::Layout { found }),
         }
@@ -284,6 +285,33 @@ impl Journal {
         }
     }
 
+    /// Gives the readings that are still to be signed their sums: layout 2 had none.
+    fn add_sums(&mut self) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch(
+            "ALTER TABLE reading ADD COLUMN sum INTEGER;
+             DROP INDEX reading_waiting;
+             CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register, sum)
+                 WHERE batch IS NULL AND code IS NULL;",
+        )?;
+        {
+            let mut open = transaction.prepare(
+                "SELECT time_ms, meter, register, epoch FROM reading
+                 WHERE code IS NULL AND (batch IS NULL OR batch IN (SELECT id FROM batch WHERE open = 1))",
+            )?;
+            let read =
+                |row: &Row<'_>| Ok((from_sql(row.get(0)?)?, MeterId(row.get(1)?), from_sql(row.get(2)?)?, row.get(3)?));
+            let open = open.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+            let mut set = transaction.prepare("UPDATE reading SET sum = ?3 WHERE time_ms = ?1 AND meter = ?2")?;
+            for (time_ms, meter, register, epoch) in open {
+                set.execute(params![to_sql(time_ms), meter.0, sum_of(meter, time_ms, register, epoch)])?;
+            }
+        }
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
     /// What the journal is bound to under `key`.
     pub fn belonging(&self, key: &str) -> Result<Option<String>, JournalError> {
         let value =
@@ -300,8 +328,8 @@ impl Journal {
             let mut known =
                 transaction.prepare_cached("SELECT register FROM reading WHERE time_ms = ?1 AND meter = ?2")?;
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO reading (time_ms, meter, register, epoch, code, detail, bus, protocol, request, answer)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO reading (time_ms, meter, register, epoch, code, detail, bus, protocol, request, answer, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?;
             let mut newest = transaction.prepare_cached(
                 "INSERT INTO meter (meter, last_ms, last_register) VALUES (?1, ?2, ?3)
@@ -341,7 +369,8 @@ impl Journal {
                         reading.bus,
                         reading.protocol,
                         reading.request,
-                        reading.answer
+                        reading.answer,
+                        sum_of(meter, time_ms, register, epoch)
                     ])?;
                     if !is_wrong {
                         newest.execute(params![meter.0, to_sql(time_ms), register_sql])?;
@@ -383,6 +412,12 @@ pub struct Filter {
 /// Times, heights and registers are below 2^63: the ledger's calendar ends in 2106, and registers were checked.
 fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Eight bytes of the hash of what is signed of a reading, and of the clock that has stamped it.
+fn sum_of(meter: MeterId, time_ms: u64, register: u64, epoch: i64) -> i64 {
+    let hash = utilidor_types::hash::hash_of("utilidor/journal", &(meter, time_ms, register, epoch));
+    i64::from_be_bytes(*hash.0.first_chunk().expect("a hash has more bytes"))
 }
 
 /// What none of them can be is damage, and no number.

@@ -37,9 +37,11 @@ CREATE TABLE reading (
     protocol TEXT NOT NULL,
     request BLOB NOT NULL,
     answer BLOB NOT NULL,
+    -- Of what is signed: a bit that changes on the disk while the reading waits is found.
+    sum INTEGER,
     PRIMARY KEY (time_ms, meter)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register) WHERE batch IS NULL AND code IS NULL;
+CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register, sum) WHERE batch IS NULL AND code IS NULL;
 -- What is known of a meter besides its readings: its device, why it is stopped, its registration, its newest reading that is not
 -- refused.
 CREATE TABLE meter (
