@@ -37,10 +37,12 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+fn counterparts() -> PathBuf {
+    std::env::var_os("COUNTERPARTS").expect("run these tests with crates/gateway/tests/counterparts/run.sh").into()
+}
+
 fn python() -> PathBuf {
-    let folder =
-        std::env::var_os("COUNTERPARTS").expect("run these tests with crates/gateway/tests/counterparts/run.sh");
-    Path::new(&folder).join("bin/python")
+    counterparts().join("bin/python")
 }
 
 /// Runs a script that says `ready` on its standard output once it answers.
@@ -275,8 +277,8 @@ async fn mosquitto_s_messages_are_taken_also_after_it_was_restarted_without_sess
 }
 
 #[test]
-#[ignore = "needs pyocmf: crates/gateway/tests/counterparts/run.sh"]
-fn a_public_verifier_agrees_about_records_that_we_take_and_refuse() {
+#[ignore = "needs pyocmf and @road-labs/ocmf: crates/gateway/tests/counterparts/run.sh"]
+fn public_verifiers_agree_about_records_that_we_take_and_refuse() {
     use utilidor_types::{OcmfRecord, PublicKey};
     let python = |script: &str, arguments: &[&str]| {
         let answer = Command::new(python()).arg("-c").arg(script).args(arguments).output().unwrap();
@@ -302,6 +304,11 @@ fn a_public_verifier_agrees_about_records_that_we_take_and_refuse() {
         assert_eq!(ours.verify(&PublicKey::of_device(key).unwrap()).is_ok(), holds);
         let script =
             "import sys\nfrom pyocmf import OCMF\nprint(OCMF.from_string(sys.argv[1]).verify_signature(sys.argv[2]))";
-        assert_eq!(python(script, &[&record, key]), if holds { "True" } else { "False" });
+        let expected = if holds { "True" } else { "False" };
+        assert_eq!(python(script, &[&record, key]), expected, "pyocmf");
+        let answer = Command::new("node").arg(counterparts().join("ocmf/verify.cjs")).args([&record, key]).output();
+        let answer = answer.unwrap();
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), expected, "@road-labs/ocmf");
     }
 }

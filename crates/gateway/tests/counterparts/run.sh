@@ -7,17 +7,22 @@ cd "$(dirname "$0")/../../../.."
 venv=${COUNTERPARTS:-${CARGO_TARGET_DIR:-target}/counterparts}
 
 missing=
-for program in mosquitto mosquitto_pub mbpoll; do
+for program in mosquitto mosquitto_pub mbpoll npm; do
     PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing=1
 done
 if [ -n "$missing" ]; then
     root=
     [ "$(id -u)" = 0 ] || root=sudo
     $root apt-get update -q
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mosquitto mosquitto-clients mbpoll
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mosquitto mosquitto-clients mbpoll nodejs npm
 fi
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install -q --disable-pip-version-check -r crates/gateway/tests/counterparts/requirements.txt
+
+mkdir -p "$venv/ocmf"
+cp crates/gateway/tests/counterparts/package.json crates/gateway/tests/counterparts/package-lock.json \
+    crates/gateway/tests/counterparts/verify.cjs "$venv/ocmf"
+npm ci --prefix "$venv/ocmf" --no-audit --no-fund --loglevel error
 
 COUNTERPARTS=$(cd "$venv" && pwd)
 export COUNTERPARTS
