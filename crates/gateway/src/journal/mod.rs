@@ -40,6 +40,11 @@ use utilidor_types::MeterId;
 
 /// Layout of the tables; a journal of another is not opened.
 const SCHEMA_VERSION: i32 = 3;
+/// Memory for pages of the journal: those that a round of 100,000 meters writes, so that none is read and written for each of its
+/// readings again.
+const CACHE_KIB: i64 = 64 * 1024;
+/// Pages of 4 KiB that are written to the log before they are written to their places.
+const CHECKPOINT_PAGES: i64 = 8 * 1024;
 /// How long a reader waits for the writer.
 const BUSY: Duration = Duration::from_secs(5);
 /// Longest evidence of a reading that is kept, in bytes: the longest frame of any protocol, and a topic with a document.
@@ -232,6 +237,8 @@ impl Journal {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let mut journal = Self { connection, _lock: Some(lock) };
         match journal.layout()? {
             0 => {
