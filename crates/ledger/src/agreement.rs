@@ -369,9 +369,7 @@ impl Ledger<'_> {
                 self.store.delete::<SlotRecord>(&(id, slot));
             }
         }
-        if self.store.find::<BacklogRecord>(&id)?.is_some() {
-            self.store.delete::<BacklogRecord>(&id);
-        }
+        self.drop_backlog(id)?;
         if let Some(member) = self.keeper(&agreement.terms)? {
             self.keep_no_more(member, Limited::WrittenAgreements)?;
         }

@@ -103,12 +103,6 @@ impl Ledger<'_> {
         Ok(Bound { state: self.store.known_at(&meter)?, bindings })
     }
 
-    /// Whether a meter serves an agreement under a number.
-    pub fn serves(&mut self, meter: MeterId, id: SupplyId) -> Ruled<bool> {
-        let bindings = self.store.view::<MeterBindings>(&meter)?;
-        Ok(bindings.is_some_and(|bindings| bindings.place_of(id).is_some()))
-    }
-
     fn put_bound(&mut self, bound: Bound) {
         let (place, bindings) = bound.bindings;
         let (state_place, mut state) = bound.state;

@@ -3,7 +3,7 @@
 
 use crate::agreement::everybody;
 use crate::context::{Caller, Ledger};
-use crate::record::{AgreementState, AmendmentRecord, BacklogRecord, Bound, MemberRecord, MeterRecord, Pot};
+use crate::record::{AgreementState, AmendmentRecord, Bound, MemberRecord, MeterRecord, Pot};
 use crate::store::{Ruled, Stop};
 use utilidor_program::Event as Told;
 use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status};
@@ -136,9 +136,7 @@ impl Ledger<'_> {
         state.halted = true;
         self.store.put(&id, state.clone());
         self.let_meters_go(agreement, &mut state)?;
-        if self.store.view::<BacklogRecord>(&id)?.is_some() {
-            self.store.delete::<BacklogRecord>(&id);
-        }
+        self.drop_backlog(id)?;
         self.end(agreement, &mut state)?;
         self.set_status(id, &mut state, Status::Terminated);
         (state.scheduled, state.ends) = (None, self.kept_until());

@@ -482,6 +482,10 @@ impl Execution {
         ledger.store.begin(CALENDAR);
         let plan =
             ledger.due_plan(MAX_DUE_PER_BLOCK).expect("a block's part of the calendar is less than a unit may read");
+        // What is due is often the end of an agreement, which is kept for a while: the same for all of the block.
+        if !plan.seconds.is_empty() {
+            ledger.want_due(ledger.kept_until());
+        }
         ledger.store.finish();
         let of = |(place, due): (usize, &'_ DueSecond)| {
             due.items.iter().map(move |(number, item)| (place, *number, *item)).collect::<Vec<_>>()

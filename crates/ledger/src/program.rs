@@ -121,7 +121,7 @@ impl Ledger<'_> {
         }
         let mark = self.store.mark();
         let (events, to_tell) = (self.events.len(), self.to_tell.len());
-        let code = match self.attempt_if_paid(id, event) {
+        let code = match self.attempt_if_paid(id, &record.agreement.terms, event) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(code)) => code,
             Err(Stop::Unfetched) if self.is_late => {
@@ -138,9 +138,7 @@ impl Ledger<'_> {
     }
 
     /// All of an event or nothing, unless no fuel is left for it in the unit or, of its owner's, on this day. Gives the code of a failure.
-    fn attempt_if_paid(&mut self, id: AgreementId, event: &Event) -> Ruled<Result<(), u16>> {
-        let record = self.agreement(id)?;
-        let terms = &record.agreement.terms;
+    fn attempt_if_paid(&mut self, id: AgreementId, terms: &AgreementTerms, event: &Event) -> Ruled<Result<(), u16>> {
         let waits = self.waits_for_fuel(terms);
         if matches!(waits, Err(Stop::Unfetched)) {
             self.want_used(id, event);
@@ -243,11 +241,17 @@ impl Ledger<'_> {
         terms.program.is_written() && utilidor_program::hard_end(terms, self.now).at <= self.now
     }
 
-    /// Tells a program nothing any more that is over. What is owed can still be paid.
-    pub fn halt(&mut self, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
-        if self.store.find::<BacklogRecord>(&id)?.is_some() {
+    /// Forgets what a program has missed.
+    pub fn drop_backlog(&mut self, id: AgreementId) -> Ruled<()> {
+        if self.store.view::<BacklogRecord>(&id)?.is_some() {
             self.store.delete::<BacklogRecord>(&id);
         }
+        Ok(())
+    }
+
+    /// Tells a program nothing any more that is over. What is owed can still be paid.
+    pub fn halt(&mut self, id: AgreementId, mut state: AgreementState) -> Ruled<()> {
+        self.drop_backlog(id)?;
         (state.halted, state.scheduled, state.failures) = (true, None, 0);
         self.call_again(id, &mut state);
         self.store.put(&id, state);
@@ -306,9 +310,7 @@ impl Ledger<'_> {
             // What comes back to a meter's supply is told later, and asked for now.
             wants.read.iter().for_each(|(_, meter)| self.want_served(*meter));
             for (binding, meter) in &wants.read {
-                if self.serves(*meter, (id, *binding))? {
-                    self.read_meter(*meter)?;
-                }
+                self.read_meter(*meter, (id, *binding))?;
             }
             let read = self.state(id)?;
             if read.failures > present.failures {
@@ -362,10 +364,6 @@ impl Ledger<'_> {
         let wants = utilidor_program::wants(&agreement.terms.program, event, &without_slots(state)).ok()?;
         self.want_wanted(agreement, &wants);
         self.want_fuel(&agreement.terms, event);
-        // What is due is often the end, after which an agreement is kept for a while.
-        if matches!(event, Event::Due) {
-            self.want_due(self.kept_until());
-        }
         if is_new(event) {
             wants.packages.iter().for_each(|(package, _)| self.store.want::<PackageHead>(package));
         }

@@ -369,14 +369,15 @@ impl Ledger<'_> {
         }
     }
 
-    /// Reads a meter up to its last certified reading: closes its open segment there, if no purchase can fill from it any more.
-    pub fn read_meter(&mut self, meter: MeterId) -> Ruled<()> {
+    /// Reads a meter up to its last certified reading for who is bound to it under `id`: closes its open segment there, if no purchase
+    /// can fill from it any more. Terms can name a stranger's meter: that is not read.
+    pub fn read_meter(&mut self, meter: MeterId, id: SupplyId) -> Ruled<()> {
         let Some(bound) = self.store.view::<MeterBindings>(&meter)? else { return Ok(()) };
         let state: MeterState = self.store.known(&meter)?;
         let open = Window { from: bound.base, to: state.last.time };
         let fills =
             |binding: &MeterBinding| matches!(binding.sum, Summed::Fill(_)) && common(binding.window, open).is_some();
-        if open.is_empty() || bound.bindings.is_empty() || bound.bindings.iter().any(fills) {
+        if open.is_empty() || bound.place_of(id).is_none() || bound.bindings.iter().any(fills) {
             return Ok(());
         }
         drop(bound);
