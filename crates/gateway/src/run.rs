@@ -154,10 +154,9 @@ pub async fn run<U: Uplink>(
         GatewayClock::Chain(clock) => Some(clock),
         GatewayClock::Machine(_) => None,
     };
-    let is_following = follows.is_some();
     let sender = Sender::new(uplink, shared).with_clock(follows);
     let keep_ms = u64::try_from(config.site.keep.as_millis()).unwrap_or(u64::MAX);
-    tasks.spawn(send(sender, ids, is_following, keep_ms));
+    tasks.spawn(send(sender, ids, keep_ms));
 
     let ended = tokio::select! {
         () = stop => None,
@@ -174,16 +173,13 @@ pub async fn run<U: Uplink>(
 }
 
 /// Sends what waits, until the journal fails.
-async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, follows: bool, keep_ms: u64) -> JournalError {
+async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64) -> JournalError {
     let monotonic = SystemClock::default();
     let mut backoff = FIRST_BACKOFF;
     let mut refreshed_ms = None;
     let mut pruned_ms = 0;
     loop {
-        if follows {
-            // Whether it answers is what the step that follows finds out.
-            let _ = sender.chain().await;
-        }
+        sender.follow().await;
         let now_ms = monotonic.monotonic_ms();
         if refreshed_ms.is_none_or(|then: u64| now_ms - then >= REFRESH_MS) {
             match sender.refresh(&ids).await {

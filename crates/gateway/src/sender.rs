@@ -117,8 +117,15 @@ impl<U: Uplink> Sender<U> {
         &self.uplink
     }
 
+    /// Moves a clock that follows the chain. Whether the chain answers is what the next step finds out.
+    pub async fn follow(&self) {
+        if self.follows.is_some() {
+            let _ = self.chain().await;
+        }
+    }
+
     /// Where the chain stands; a clock that follows it is there, too.
-    pub async fn chain(&self) -> Result<ChainNow, UplinkError> {
+    async fn chain(&self) -> Result<ChainNow, UplinkError> {
         let chain = self.uplink.chain().await?;
         if let Some(clock) = &self.follows {
             clock.advance_to(chain.time_ms);

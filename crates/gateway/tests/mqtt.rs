@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::config::Config;
 use utilidor_gateway::guard::Doubt;
-use utilidor_gateway::journal::{Filter, Journal};
+use utilidor_gateway::journal::{Filter, Journal, JournalError};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::mqtt::{Subscriber, Taken};
 use utilidor_gateway::writer::Writer;
@@ -47,6 +48,14 @@ async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber
     let shared = Shared { watch, writer, registrations, interval_ms: 15 * MINUTE, metrics: Default::default() };
     let subscriber = Subscriber::new(config.buses[0].clone(), config.meters.clone(), shared.clone());
     (folder, clock, shared, subscriber)
+}
+
+/// A gateway that subscribes at a broker's address, half an hour later.
+async fn running() -> (TcpListener, tempfile::TempDir, Shared, JoinHandle<JournalError>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (folder, clock, shared, subscriber) = site(&listener.local_addr().unwrap().to_string()).await;
+    clock.advance_to(BEGIN + 30 * MINUTE);
+    (listener, folder, shared, tokio::spawn(subscriber.run()))
 }
 
 fn message(volume: &str, time_ms: u64) -> Publish {
@@ -172,10 +181,7 @@ impl Connection {
 
 #[tokio::test]
 async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (_folder, clock, shared, subscriber) = site(&listener.local_addr().unwrap().to_string()).await;
-    clock.advance_to(BEGIN + 30 * MINUTE);
-    let gateway = tokio::spawn(subscriber.run());
+    let (listener, _folder, shared, gateway) = running().await;
 
     let mut first = Connection::accept(&listener).await;
     first.subscribed().await;
@@ -201,10 +207,7 @@ async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again()
 
 #[tokio::test]
 async fn a_message_that_is_too_long_is_refused_or_given_up_and_the_next_one_counts() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (_folder, clock, shared, subscriber) = site(&listener.local_addr().unwrap().to_string()).await;
-    clock.advance_to(BEGIN + 30 * MINUTE);
-    let gateway = tokio::spawn(subscriber.run());
+    let (listener, _folder, shared, gateway) = running().await;
 
     // Longer than any document, and read: refused by name, acknowledged, and never brought again.
     let mut first = Connection::accept(&listener).await;

@@ -103,8 +103,7 @@ impl Journal {
             let mut update = transaction.prepare_cached(
                 "UPDATE reading SET batch = ?3 WHERE time_ms = ?1 AND meter = ?2 AND batch IS NULL AND code IS NULL",
             )?;
-            // What waits is listed beside the readings, and SQLite refuses the change where the two do not agree: a register that has
-            // changed on the disk is signed, and never sent.
+            // What waits is listed beside the readings, and SQLite refuses the change where the two do not agree.
             for &Waiting { meter, time_ms, .. } in readings {
                 if update.execute(params![to_sql(time_ms), meter.0, id])? != 1 {
                     return Err(JournalError::WrongState { meter, time_ms, expected: "waiting to be sent" });
