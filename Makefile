@@ -79,9 +79,12 @@ network: build
 	$(TARGET_DIR)/release/utilidor network local --members $(or $(MEMBERS),4) --followers $(FOLLOWERS) --data $(NETWORK)
 
 # One profile for everything, the year included: overflow checks are on in it.
+# What people do in the app comes last, on the node that the tests have built: every journey, and every page in two layouts, whose
+# pictures are kept in target/tour. Installs Chromium and Node.
 test:
 	$(CARGO) fmt --all --check
 	$(CARGO) test --release --workspace --locked
+	SHOTS=$(TARGET_DIR)/tour bash web/tests/run $(TARGET_DIR)/release/utilidor short
 
 hostile:
 	HOSTILE_ACTIONS=$(ACTIONS) HOSTILE_SEED=$(SEED) $(CARGO) test --release --locked --package utilidor-ledger --test hostile -- \
