@@ -11,6 +11,8 @@ pub mod execute;
 #[cfg(feature = "chain")]
 pub mod figure;
 #[cfg(feature = "chain")]
+pub mod follower;
+#[cfg(feature = "chain")]
 pub mod gateway;
 mod keccak;
 #[cfg(feature = "chain")]

@@ -39,7 +39,7 @@ pub enum Depth<'a> {
 
 /// Straight into the chain.
 #[derive(Clone)]
-struct Direct(Handle);
+pub(crate) struct Direct(pub Handle);
 
 impl Entrance for Direct {
     async fn submit(&self, transactions: Vec<Vec<u8>>) {

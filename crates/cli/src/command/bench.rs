@@ -27,16 +27,17 @@ const SEED: &str = "integrated-energy-1";
 
 /// Meters of the gateway's measurement.
 const GATEWAY_METERS: f64 = 100_000.0;
+/// Blocks of the chain that a follower is to reach.
+const FOLLOWED_BLOCKS: f64 = 100_000.0;
 
 /// What is asked.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Suites: transfer, cycle-plain, cycle-lean, reading-single, reading-gateway, reading-signed, settlement, package, and verify,
 which measures nothing but the machine's signature verification; gateway, which reads 100,000 simulated meters every quarter of an
-hour; and program, which measures how many events a second a small program of the parties' own takes, and blocks full of them beside
-native purchases. `all` measures every suite on
-every layer, each in a process
-of its own, and writes bench.json and bench.md into the folder.
+hour; program, which measures how many events a second a small program of the parties' own takes, and blocks full of them beside
+native purchases; and follower, which makes a chain of 100,000 blocks and tells how long a follower that has nothing takes to reach
+it. `all` measures every suite on every layer, each in a process of its own, and writes bench.json and bench.md into the folder.
 
 Layers: execute (the rules alone), engine (from bytes to durable blocks), node (the whole node over HTTP), consortium (members
 that are processes of their own on this machine, and a follower that watches them).
@@ -44,6 +45,7 @@ that are processes of their own on this machine, and a follower that watches the
 Examples:
   utilidor bench transfer
   utilidor bench cycle-lean --layer node --json
+  utilidor bench follower --scale 0.1
   utilidor bench transfer --layer consortium --down 1 --delays   # one of four members down, slow lines between them
   utilidor bench all --peer limit.json      # with ratios to another system's figures: {\"transfer\": 37000, ...}")]
 pub struct Arguments {
@@ -101,13 +103,14 @@ impl Arguments {
     }
 }
 
-/// One suite, the meter gateway, the adapter of parties' own programs, or all suites.
+/// One suite, the meter gateway, the adapter of parties' own programs, a follower, or all suites.
 #[derive(Debug, Clone, Copy)]
 enum Wanted {
     One(Suite),
     Program,
     All,
     Gateway,
+    Follower,
 }
 
 impl std::str::FromStr for Wanted {
@@ -117,6 +120,7 @@ impl std::str::FromStr for Wanted {
             "all" => Ok(Self::All),
             "gateway" => Ok(Self::Gateway),
             "program" => Ok(Self::Program),
+            "follower" => Ok(Self::Follower),
             suite => suite.parse().map(Self::One),
         }
     }
@@ -152,6 +156,13 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             });
         }
         Wanted::Gateway => gateway(&arguments, &context).await?,
+        Wanted::Follower => {
+            let interrupted = pin!(serve_signal()?);
+            tokio::select! {
+                done = follower(&arguments, &context) => done?,
+                () = interrupted => return Err(interruption()),
+            }
+        }
         Wanted::Program => {
             let code = program::small_module();
             let figures = program::measure(&code, &utilidor_program::Event::Due, arguments.runs.into());
@@ -207,9 +218,7 @@ async fn one(arguments: &Arguments, suite: Suite) -> std::io::Result<Figure> {
         setup: arguments.setup(),
         machines: Arc::new(consortium::Processes),
     };
-    let bar = ProgressBar::new_spinner()
-        .with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a template"));
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = spinner();
     let name = format!("{} on {}", suite.name(), options.layer.name());
     let figure = measure(&options, |what| bar.set_message(format!("{name}: {what}"))).await;
     bar.finish_and_clear();
@@ -218,9 +227,7 @@ async fn one(arguments: &Arguments, suite: Suite) -> std::io::Result<Figure> {
 
 /// Reads simulated meters as a gateway does.
 async fn gateway(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let bar = ProgressBar::new_spinner()
-        .with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a template"));
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = spinner();
     let meters = (GATEWAY_METERS * arguments.scale).max(1.0) as u64;
     let (folder, rounds) = (arguments.data.clone(), arguments.runs.into());
     let message = bar.clone();
@@ -244,6 +251,30 @@ async fn gateway(arguments: &Arguments, context: &Context) -> Result<(), Failure
             (t!("start_peak"), format!("{} MiB", figure.start_mib)),
             (t!("peak"), format!("{} MiB", figure.peak_mib)),
             (t!("journal_bytes"), format!("{:.0}", figure.journal_bytes)),
+        ])
+    });
+    Ok(())
+}
+
+/// Lets a follower that has nothing reach a long chain.
+async fn follower(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let bar = spinner();
+    let blocks = (FOLLOWED_BLOCKS * arguments.scale).max(1.0) as u64;
+    let measured = utilidor_bench::follower::measure(blocks, &arguments.seed, &arguments.data, |what| {
+        bar.set_message(what.to_owned());
+    });
+    let figure =
+        measured.await.map_err(|error| Failure::from_error("bench", "the chain could not be followed", &error))?;
+    bar.finish_and_clear();
+    context.out.show(&figure, |out| {
+        out.facts(vec![
+            (t!("blocks"), figure.blocks.to_string()),
+            (t!("bytes"), figure.chain_bytes.to_string()),
+            (t!("made_in"), format!("{:.1} s", figure.made_seconds)),
+            (t!("reached_in"), format!("{:.1} s", figure.reached_seconds)),
+            (t!("served_in"), format!("{:.1} s", figure.served_seconds)),
+            (t!("first_block"), figure.first_block.to_string()),
+            (t!("follower_bytes"), figure.follower_bytes.to_string()),
         ])
     });
     Ok(())
@@ -293,6 +324,13 @@ async fn every(
     }
     bar.finish_and_clear();
     Ok((figures, failed_ones))
+}
+
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("a template");
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 fn interruption() -> Failure {
