@@ -59,10 +59,14 @@ impl Ledger<'_> {
                 self.store.want::<AccountRecord>(holder);
             }
             Action::RotateMeterKey { meter, .. }
-            | Action::ChangeMeterCapacity { meter, .. }
             | Action::ExchangeMeter { meter, .. }
-            | Action::RetireMeter { meter }
-            | Action::CorrectReadings { meter, .. } => self.want_meter(*meter),
+            | Action::RetireMeter { meter } => {
+                self.want_meter(*meter);
+                self.want_device(*meter);
+            }
+            Action::ChangeMeterCapacity { meter, .. } | Action::CorrectReadings { meter, .. } => {
+                self.want_meter(*meter)
+            }
             Action::RecordReadings { runs } => runs.iter().for_each(|run| self.want_run(run)),
         }
     }

@@ -38,6 +38,7 @@ mod context;
 mod correction;
 pub mod council;
 mod debt;
+mod device;
 mod due;
 mod effect;
 mod ending;

@@ -191,6 +191,10 @@ impl Ledger<'_> {
     /// Order: role, meter, whether it is in service, operator.
     pub fn rotate_meter_key(&mut self, caller: Caller, meter: MeterId, authority: MeterAuthority) -> Ruled<()> {
         let (mut record, ..) = self.operated_meter(caller, meter)?;
+        let before = record.device.authority;
+        if before != authority {
+            self.let_device_go(meter, before)?;
+        }
 
         record.device.authority = authority;
         self.store.put(&meter, record);
@@ -222,6 +226,7 @@ impl Ledger<'_> {
         let passed = if last == state.last { None } else { Some(record.limits().passed(state.last, last, self.now)?) };
         check_range(meter, register_modulus, record.meter.capacity_per_hour)?;
         check_register(register, register_modulus)?;
+        self.let_device_go(meter, record.device.authority)?;
 
         if let Some(quantity) = passed {
             let from = state.last.time;
@@ -238,8 +243,9 @@ impl Ledger<'_> {
 
     /// Order: role, meter, whether it is in service, operator, use.
     pub fn retire_meter(&mut self, caller: Caller, meter: MeterId) -> Ruled<()> {
-        let (_, place, mut state) = self.operated_meter(caller, meter)?;
+        let (record, place, mut state) = self.operated_meter(caller, meter)?;
         self.need_idle(meter)?;
+        self.let_device_go(meter, record.device.authority)?;
 
         state.retired = true;
         self.store.put_at(place, state);

@@ -30,6 +30,9 @@ impl Ledger<'_> {
     pub fn want_run(&mut self, run: &MeterRun) {
         self.store.want::<MeterRecord>(&run.meter);
         self.store.want::<MeterState>(&run.meter);
+        if let Some(MeterSignature::Ocmf(_)) = &run.signature {
+            self.want_device(run.meter);
+        }
     }
 
     /// What a run's readings will need once the meter is there: the calendar, and at a mark or level what the meter serves.
@@ -64,8 +67,7 @@ impl Ledger<'_> {
 
 impl Ledger<'_> {
     /// Order: role, runs without readings; then for each run: meter, whether it is in service, signer, whether a device's record
-    /// can count what the meter measures; then for each reading
-    /// the rules of [`RegisterLimits::passed`]. A run that cannot be carried out has all its readings refused, and no other run's.
+    /// can count what the meter measures, whose device it is; then for each reading the rules of [`RegisterLimits::passed`]. A run that cannot be carried out has all its readings refused, and no other run's.
     pub fn record_readings(&mut self, caller: Caller, runs: &[MeterRun]) -> Ruled<()> {
         self.need_role(caller, Role::MeterOperator)?;
         if let Some(run) = runs.iter().find(|run| run.readings.is_empty()) {
@@ -142,6 +144,11 @@ impl Ledger<'_> {
     ) -> Ruled<()> {
         let from = state.last.time;
         let limits = record.limits();
+        let signed = match &run.signature {
+            Some(MeterSignature::Ocmf(signed)) => Some(signed),
+            _ => None,
+        };
+        let device = signed.map(|signed| self.device_of(run.meter, signed)).transpose()?;
         let mut certified = Vec::with_capacity(run.readings.len());
         for (index, reading) in (0..).zip(&run.readings) {
             match limits.passed(state.last, *reading, self.now) {
@@ -157,12 +164,11 @@ impl Ledger<'_> {
             return Ok(());
         }
         self.store.put_at(place, state);
+        if let Some(device) = device {
+            self.take_device(run.meter, device);
+        }
         let readings = Bounded::new(certified).map_err(|_| Refusal::Overflow)?;
-        let signed = match &run.signature {
-            Some(MeterSignature::Ocmf(signed)) => Some(signed.clone()),
-            _ => None,
-        };
-        self.add_certified(run.meter, from, readings, signed)
+        self.add_certified(run.meter, from, readings, signed.cloned())
     }
 
     /// Adds what was certified of a meter since `from` to the certification log, with the record in which its device has signed it.

@@ -82,6 +82,22 @@ records! {
     35 IndexValueRecord by (PriceIndexId, u16);
     36 IndexCount by MemberId;
     37 PastAgreement by AgreementId;
+    38 DeviceRecord by MeterId;
+    39 DeviceMeter by Digest;
+}
+
+/// The device whose records a meter takes.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DeviceRecord {
+    /// What stands for it ([`SignedRecord::device`](utilidor_types::meter::SignedRecord::device)).
+    pub device: Digest,
+}
+
+/// The meter that takes a device's records.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DeviceMeter {
+    /// The meter.
+    pub meter: MeterId,
 }
 
 /// Totals of the chain.

@@ -9,6 +9,8 @@ use utilidor_types::*;
 use world::*;
 
 const METER: &str = "alice/electricity";
+/// Another meter of electricity.
+const OTHER: &str = "bob/electricity";
 
 fn certified(events: &[Event]) -> u32 {
     match &events[0] {
@@ -79,13 +81,18 @@ fn a_reading_counts_only_with_the_signature_of_its_meters_authority() {
 
 /// A device's key, and its record of an electricity register of 2025-01-01, with the hours and kilowatt-hours of its entries.
 fn device_record(entries: &[(u64, u64)]) -> SignedRecord {
+    record_of("7", "1-b:1.8.0", entries)
+}
+
+/// The same of a device of this serial number and a register of this code, all with the same key.
+fn record_of(serial: &str, register: &str, entries: &[(u64, u64)]) -> SignedRecord {
     use p256::ecdsa::signature::Signer as _;
     let key = p256::ecdsa::SigningKey::from_slice(&[9; 32]).unwrap();
     let entry = |(hour, kwh): &(u64, u64)| {
-        format!(r#"{{"TM":"2025-01-01T{hour:02}:00:00,000+0800 S","RV":{kwh},"RI":"1-b:1.8.0","RU":"kWh","ST":"G"}}"#)
+        format!(r#"{{"TM":"2025-01-01T{hour:02}:00:00,000+0800 S","RV":{kwh},"RI":"{register}","RU":"kWh","ST":"G"}}"#)
     };
     let entries: Vec<_> = entries.iter().map(entry).collect();
-    let payload = format!(r#"{{"FV":"1.0","PG":"F1","MS":"7","RD":[{}]}}"#, entries.join(","));
+    let payload = format!(r#"{{"FV":"1.0","PG":"F1","MS":"{serial}","RD":[{}]}}"#, entries.join(","));
     let signature: p256::ecdsa::Signature = key.sign(payload.as_bytes());
     let text = format!(r#"OCMF|{payload}|{{"SD":"{}"}}"#, hex::encode(signature.to_der().as_bytes()));
     let key = PublicKey::of_device(&hex::encode(key.verifying_key().to_sec1_point(true).as_bytes())).unwrap();
@@ -123,6 +130,52 @@ fn a_devices_record_counts_with_the_registered_key_and_stays_in_the_log_byte_for
     let CertificationEntry::Ocmf { run, .. } = entry.clone() else { unreachable!() };
     let forged = CertificationEntry::Ocmf { run, signed };
     assert_eq!(forged.check().unwrap_err().code(), "ocmf/other-readings");
+}
+
+#[test]
+fn a_devices_records_count_for_one_meter_and_a_meter_takes_those_of_one_device() {
+    let mut world = World::new();
+    world.now = at(1, 2, 0);
+    const IMPORT: &str = "1-b:1.8.0";
+    let key = MeterAuthority::Meter(device_record(&[(1, 1)]).key);
+    let rotate = |world: &mut World, meter, authority| {
+        world.done("operator", Action::RotateMeterKey { meter: meter_id(meter), authority });
+    };
+    // What a meter says to a device's record of so many kilowatt-hours at the hour of that number.
+    let told = |world: &mut World, meter, serial, register, kwh| {
+        let record = record_of(serial, register, &[(kwh, kwh)]);
+        let refused = refusals(&world.done("gateway", record_run(meter, record)));
+        refused.first().copied().unwrap_or("certified")
+    };
+    rotate(&mut world, METER, key);
+    rotate(&mut world, OTHER, key);
+    assert_eq!(told(&mut world, METER, "7", IMPORT, 1), "certified");
+    assert_eq!(told(&mut world, OTHER, "7", IMPORT, 1), "reading/device-of-another");
+    assert_eq!(told(&mut world, METER, "8", IMPORT, 2), "reading/other-device");
+    assert_eq!(told(&mut world, METER, "7", "1-b:2.8.0", 2), "reading/other-device");
+    assert_eq!(told(&mut world, OTHER, "7", "1-b:2.8.0", 2), "certified", "another register of the same device");
+    assert_eq!(told(&mut world, METER, "7", IMPORT, 3), "certified");
+
+    // The same key again changes nothing; another lets the device go.
+    rotate(&mut world, METER, key);
+    assert_eq!(told(&mut world, METER, "9", IMPORT, 4), "reading/other-device");
+    for meter in [METER, OTHER] {
+        rotate(&mut world, meter, MeterAuthority::Gateway(account("gateway")));
+        rotate(&mut world, meter, key);
+    }
+    assert_eq!(told(&mut world, METER, "9", IMPORT, 4), "certified");
+    assert_eq!(told(&mut world, OTHER, "7", IMPORT, 5), "certified");
+    let (meter, last) = (meter_id(OTHER), state_of(&world, OTHER).last);
+    let modulus = Quantity(1_000_000_000 * KWH);
+    let exchange =
+        Action::ExchangeMeter { meter, last, authority: key, register_modulus: modulus, register: last.register };
+    world.done("operator", exchange);
+    assert_eq!(told(&mut world, OTHER, "10", IMPORT, 6), "certified", "a device in the other's place");
+    assert_eq!(told(&mut world, METER, "10", IMPORT, 7), "reading/other-device");
+    world.done("operator", Action::RetireMeter { meter });
+    rotate(&mut world, METER, MeterAuthority::Gateway(account("gateway")));
+    rotate(&mut world, METER, key);
+    assert_eq!(told(&mut world, METER, "10", IMPORT, 8), "certified", "a meter out of service has no device");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use crate::carrier::Carrier;
 use crate::encoding::{Bounded, encode};
+use crate::hash::{Digest, hash_of};
 use crate::id::{AccountId, CertificateId, ChainId, Label, MeterId};
 use crate::key::{PublicKey, Signature};
 use crate::ocmf::{MAX_OCMF_BYTES, OcmfError, OcmfRecord};
@@ -176,6 +177,12 @@ pub struct SignedRecord {
 }
 
 impl SignedRecord {
+    /// Stands for the device and its register: key, serial number and OBIS code.
+    pub fn device(&self) -> Result<Digest, OcmfError> {
+        let contents = self.record.read()?;
+        Ok(hash_of("utilidor/device", &(self.key, contents.serial, contents.register)))
+    }
+
     /// Whether the key has signed the record, and the record says just these readings.
     pub fn says(&self, readings: &[Reading]) -> Result<(), OcmfError> {
         let contents = self.record.verify(&self.key)?;

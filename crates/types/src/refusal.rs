@@ -417,4 +417,8 @@ refusals! {
     IndexNotInOrder { from: Timestamp, last: Timestamp } = "index/not-in-order", "the period begins at {from}, values are published up to {last}";
     /// The member has as many indices as it may.
     TooManyIndices { max: u32 } = "index/too-many", "the member has {max} indices already";
+    /// The record is another device's than the meter's earlier ones, or of another register.
+    OtherDevice { meter: MeterId } = "reading/other-device", "the record is of another device or register than the earlier ones of meter {meter}";
+    /// The device's records count for another meter.
+    DeviceOfAnother { meter: MeterId, other: MeterId } = "reading/device-of-another", "records of this device and register count for meter {other}, and so for no other";
 }

@@ -4812,6 +4812,15 @@ export interface components {
             max: number;
             /** @enum {string} */
             refusal: "too_many_indices";
+        } | {
+            meter: components["schemas"]["MeterId"];
+            /** @enum {string} */
+            refusal: "other_device";
+        } | {
+            meter: components["schemas"]["MeterId"];
+            other: components["schemas"]["MeterId"];
+            /** @enum {string} */
+            refusal: "device_of_another";
         };
         /** @description A code of refusals. */
         RefusalCode: {
