@@ -120,7 +120,7 @@ fn write_site(meters: u64, folder: &Path) -> io::Result<PathBuf> {
             if meter % METERS_OF_BUS == 0 {
                 let _ = write!(
                     text,
-                    "[[bus]]\nname = \"b{bus}\"\nprotocol = \"dlt645\"\naddress = \"10.0.0.1:1\"\ntimeout = \"60s\"\n"
+                    "[[bus]]\nname = \"b{bus}\"\nprotocol = \"dlt645\"\naddress = \"bus-{bus}:1\"\ntimeout = \"60s\"\n"
                 );
             }
             let _ = write!(

@@ -39,14 +39,14 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use utilidor_types::OcmfRecord;
 
-/// Longest name of a station.
-const MAX_NAME: usize = 48;
 /// How long a station may take to open its connection.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a station may say nothing: twice the heartbeat that it is asked for, and a little.
 const SILENCE: Duration = Duration::from_secs(660);
 /// Most bytes of a meter's file of signed records.
 const MAX_SIGNED_BYTES: u64 = 8 * 1024 * 1024;
+/// Messages one after the other that cannot be understood, after which a connection ends.
+const MAX_STRANGE_MESSAGES: u32 = 100;
 /// Most unknown tokens that are told of, each once.
 const MAX_TOLD_TOKENS: usize = 256;
 /// Connectors that a transaction's number can tell apart.
@@ -358,8 +358,7 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
 /// Who a station says it is and what it speaks, if it may: the last part of the path, and the password where there is one.
 fn identify(request: &Request, password: Option<&str>) -> Result<(String, Version), StatusCode> {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'*' | b'=');
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
+    if !ocpp::is_station(name) {
         return Err(StatusCode::NOT_FOUND);
     }
     let asked = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
@@ -423,6 +422,7 @@ async fn station(
     }
     // A station sends again what is not answered: what cannot be understood is told once a connection.
     let mut was_told = false;
+    let mut strange = 0;
     loop {
         let heard = tokio::select! {
             heard = tokio::time::timeout(SILENCE, socket.next()) => heard,
@@ -440,6 +440,7 @@ async fn station(
             Ok(Some(call)) => {
                 let (taken, answer) = take(central, &name, version, &call, text).await?;
                 tracing::debug!(station = name, ?taken, "a station has spoken");
+                strange = 0;
                 answer
             }
             Err(refused) => {
@@ -449,8 +450,12 @@ async fn station(
                 if !std::mem::replace(&mut was_told, true) {
                     central.shared.note(None, code, format!("station {name}: {refused}"), Some(bytes)).await?;
                 }
-                // Whatever else it says may be a reading. Stations of 1.6 take an error for one of the line, and send again for ever.
-                match ocpp::refusal(text, &refused).filter(|_| version == Version::V201) {
+                // Whatever else it says may be a reading; who says nothing else speaks something else.
+                strange += 1;
+                if strange > MAX_STRANGE_MESSAGES {
+                    return Ok(());
+                }
+                match ocpp::refusal(text, version, &refused) {
                     Some(answer) => answer,
                     None => continue,
                 }

@@ -7,6 +7,7 @@ use crate::line::{ExchangeError, Line};
 use crate::profile::{Profile, Ratio, Register, Side};
 use crate::protocol::modbus::{Framing, Function, Request};
 use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, dlt645, mbus, modbus};
+use crate::reason::{Sentence, reason, sentence};
 use std::sync::Arc;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, MeterId};
@@ -31,16 +32,50 @@ pub struct Question {
 /// A question and its answer, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// What was asked, in words.
-    pub asked: &'static str,
+    /// What was asked.
+    pub asked: Asked,
     /// As sent.
     pub request: Vec<u8>,
     /// As received.
     pub answer: Option<Vec<u8>>,
     /// What it says.
     pub telegram: Option<Telegram>,
-    /// Why it says nothing.
-    pub refused: Option<String>,
+    /// Why it says nothing: the stable code, and the sentence.
+    pub refused: Option<(&'static str, String)>,
+}
+
+/// What a device is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Its address, where it is the only one.
+    Address,
+    /// What it measures.
+    Carrier,
+    /// Registers that nothing is known of.
+    Registers,
+    /// Its date.
+    Date,
+    /// Its time of day.
+    Time,
+    /// The register, for the first time.
+    FirstLook,
+    /// The register once more.
+    SecondLook,
+}
+
+impl Asked {
+    /// What is asked, in words.
+    pub fn sentence(self) -> Sentence {
+        match self {
+            Self::Address => sentence!("the address of the only device", "唯一设备的地址"),
+            Self::Carrier => sentence!("what it measures", "计量什么"),
+            Self::Registers => sentence!("registers", "寄存器"),
+            Self::Date => sentence!("its date", "设备日期"),
+            Self::Time => sentence!("its time", "设备时间"),
+            Self::FirstLook => sentence!("the register, first look", "表底，第一次读取"),
+            Self::SecondLook => sentence!("the register, second look", "表底，第二次读取"),
+        }
+    }
 }
 
 /// What was found.
@@ -59,9 +94,11 @@ pub struct Report {
     /// The device's clock.
     pub clock: Option<String>,
     /// What is wrong, or should be known.
-    pub findings: Vec<String>,
+    pub findings: Vec<Sentence>,
     /// The meter for the configuration file.
     pub meter: Option<String>,
+    /// Where the register starts again, in base units, if its profile says so.
+    pub modulus: Option<u64>,
     /// The least capacity with which honest steps are not refused, in base units an hour; for an interval of 15 minutes.
     pub least_capacity: Option<u64>,
 }
@@ -90,6 +127,7 @@ pub async fn probe(line: &mut Line, bus: &str, question: &Question, builtin: imp
         clock: None,
         findings: Vec::new(),
         meter: None,
+        modulus: None,
         least_capacity: None,
     };
     let mut probe = Probe { line, numbers: Numbers::default(), report };
@@ -110,8 +148,10 @@ impl Probe<'_> {
             (None, Protocol::Cjt188) => builtin("cjt188"),
             (None, Protocol::Mbus) => builtin("mbus"),
             (None, Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual) => {
-                let finding = "which registers count is each maker's own: name a profile, or look at some registers";
-                self.report.findings.push(finding.into());
+                self.report.findings.push(sentence!(
+                    "which registers count is each maker's own: name a profile, or look at some registers",
+                    "哪些寄存器计量由厂商自定：请指定设备档案，或查看若干寄存器"
+                ));
                 return;
             }
         };
@@ -130,23 +170,30 @@ impl Probe<'_> {
             match device::ask(self.line, question.protocol, &meter, &mut self.numbers).await {
                 Ok((telegram, request, answer)) => {
                     let found = telegram.carrier;
-                    self.kept("what it measures", request, answer, Ok(telegram));
+                    self.kept(Asked::Carrier, request, answer, Ok(telegram));
                     let Some(found) = found else {
-                        self.report.findings.push("the device does not say what it measures: name the carrier".into());
+                        self.report.findings.push(sentence!(
+                            "the device does not say what it measures: name the carrier",
+                            "设备没有说明计量什么：请指定能源"
+                        ));
                         return;
                     };
                     meter.carrier = found;
                 }
-                Err(error) => return self.failed("what it measures", &error),
+                Err(error) => return self.failed(Asked::Carrier, &error),
             }
         }
         self.report.carrier = Some(meter.carrier);
         self.clock(unit).await;
         match device::number(self.line, question.protocol, &meter, &mut self.numbers).await {
             Ok(number) => self.report.number = number,
-            Err(error) => self.report.findings.push(format!("its number could not be read: {}", error.sentence())),
+            Err(error) => self.report.findings.push(sentence!(
+                "its number could not be read: {}",
+                "无法读取其表号：{}",
+                error.sentence()
+            )),
         }
-        for asked in ["the register, first look", "the register, second look"] {
+        for asked in [Asked::FirstLook, Asked::SecondLook] {
             match device::look(self.line, question.protocol, &meter, &mut self.numbers).await {
                 Ok(look) => self.looked(asked, look),
                 Err(error) => return self.failed(asked, &error),
@@ -159,13 +206,13 @@ impl Probe<'_> {
         if let Some(unit) = question.unit {
             return Some(unit);
         }
-        let asked = "the address of the only device";
+        let asked = Asked::Address;
         let found = match question.protocol {
             BusProtocol::Dlt645 => {
                 let request = dlt645::address_request();
                 let answer = self.line.exchange(&request, dlt645::arrival).await;
                 let telegram = self.received(asked, request, answer, dlt645::decode)?;
-                UnitAddress::read(Protocol::Dlt645, &telegram.address)
+                UnitAddress::read(question.protocol, &telegram.address)
             }
             BusProtocol::Cjt188 => {
                 let request = cjt188::address_request();
@@ -173,7 +220,7 @@ impl Probe<'_> {
                 let answer = self.line.exchange(&request, cjt188::arrival).await;
                 let telegram = self.received(asked, request, answer, decode)?;
                 self.report.carrier = self.report.carrier.or(telegram.carrier);
-                UnitAddress::read(Protocol::Cjt188, &telegram.address)
+                UnitAddress::read(question.protocol, &telegram.address)
             }
             BusProtocol::Mbus => {
                 let request = mbus::read_request(mbus::ANY, true);
@@ -181,25 +228,35 @@ impl Probe<'_> {
                 let is_silent = matches!(answer, Err(ExchangeError::Silent { bytes: 0, .. }));
                 let Some(telegram) = self.received(asked, request, answer, mbus::decode) else {
                     if !is_silent {
-                        let finding =
-                            "something answers that is no single device: find all that are there with --search";
-                        self.report.findings.push(finding.into());
+                        self.report.findings.push(sentence!(
+                            "something answers that is no single device: find all that are there with --search",
+                            "应答的不是单台设备：用 --search 查找线路上的所有设备"
+                        ));
                     }
                     return None;
                 };
                 self.report.carrier = self.report.carrier.or(telegram.carrier);
-                UnitAddress::read(Protocol::Mbus, &telegram.address)
+                UnitAddress::read(question.protocol, &telegram.address)
             }
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
-                Err("a Modbus device cannot be asked for its address: name its unit".into())
+                Err(reason!(
+                    "a Modbus device cannot be asked for its address: name its unit",
+                    "无法询问 Modbus 设备的地址：请指定其单元号"
+                ))
             }
-            BusProtocol::Mqtt => Err("a device that publishes is not asked: see its topic at the broker".into()),
-            BusProtocol::Ocpp => Err("a charging station is not asked: it connects to the gateway".into()),
+            BusProtocol::Mqtt => Err(reason!(
+                "a device that publishes is not asked: see its topic at the broker",
+                "自行发布的设备不接受询问：请在代理服务器查看其主题"
+            )),
+            BusProtocol::Ocpp => Err(reason!(
+                "a charging station is not asked: it connects to the gateway",
+                "充电桩不接受询问：由它连接网关"
+            )),
         };
         match found {
             Ok(unit) => Some(unit),
-            Err(finding) => {
-                self.report.findings.push(finding);
+            Err(reason) => {
+                self.report.findings.push(reason.what);
                 None
             }
         }
@@ -214,13 +271,13 @@ impl Probe<'_> {
             modbus::decode_answer(framing, bytes, question, 1)?;
             modbus::decode(bytes)
         };
-        self.received("registers", request, answer, decode);
+        self.received(Asked::Registers, request, answer, decode);
     }
 
     async fn clock(&mut self, unit: UnitAddress) {
         let UnitAddress::Dlt645(address) = unit else { return };
         let mut shown = Vec::new();
-        for (asked, identifier) in [("its date", dlt645::DATE), ("its time", dlt645::TIME)] {
+        for (asked, identifier) in [(Asked::Date, dlt645::DATE), (Asked::Time, dlt645::TIME)] {
             let request = dlt645::read_request(address, identifier);
             let answer = self.line.exchange(&request, dlt645::arrival).await;
             let decode = |bytes: &[u8]| dlt645::decode_answer(bytes, address, identifier);
@@ -230,11 +287,13 @@ impl Probe<'_> {
             }
         }
         if shown.len() == 2 {
-            self.report.clock = Some(shown.join("T"));
+            let clock = shown.join("T");
+            self.report.findings.extend(beside(&clock, jiff::Timestamp::now()));
+            self.report.clock = Some(clock);
         }
     }
 
-    fn looked(&mut self, asked: &'static str, look: Look) {
+    fn looked(&mut self, asked: Asked, look: Look) {
         if self.report.clock.is_none() {
             let clock = look.telegram.records.iter().find(|record| matches!(record.content, Content::Time(_)));
             self.report.clock = clock.map(|record| record.content.to_string());
@@ -256,17 +315,23 @@ impl Probe<'_> {
     fn conclude(&mut self, meter: &Meter) {
         let [first, second] = self.report.looks[..] else { return };
         if second < first {
-            self.report.findings.push(format!("the register went back between two looks: {first}, then {second}"));
+            self.report.findings.push(sentence!(
+                "the register went back between two looks: {first}, then {second}",
+                "两次读取之间表底退回：先为 {first}，后为 {second}"
+            ));
             return;
         }
         if meter.profile.side == Side::Secondary && meter.ratio.factor() == 1 {
-            let finding = "the register counts behind the meter's transformers: give --ct and --pt if there are any";
-            self.report.findings.push(finding.into());
+            self.report.findings.push(sentence!(
+                "the register counts behind the meter's transformers: give --ct and --pt if there are any",
+                "表底在互感器二次侧计数：如有互感器，请写 --ct 和 --pt"
+            ));
         }
         if first == 0 {
-            self.report.findings.push("the register shows nothing: is it the right one?".into());
+            self.report.findings.push(sentence!("the register shows nothing: is it the right one?", "表底为零：是否为所需的表底？"));
         }
         const QUARTERS_IN_AN_HOUR: u64 = 4;
+        self.report.modulus = kept::modulus(meter);
         self.report.least_capacity = Some(kept::step(meter).saturating_mul(QUARTERS_IN_AN_HOUR));
         let unit = meter.unit.to_string();
         let profile = &meter.profile.name;
@@ -275,7 +340,7 @@ impl Probe<'_> {
 
     fn received(
         &mut self,
-        asked: &'static str,
+        asked: Asked,
         request: Vec<u8>,
         answer: Result<Vec<u8>, ExchangeError>,
         decode: impl Fn(&[u8]) -> Result<Telegram, Refused>,
@@ -297,26 +362,53 @@ impl Probe<'_> {
             Err(error) => {
                 let error = LookError::Line(error);
                 let answer = error.answer().map(<[u8]>::to_vec);
-                let refused = Some(error.sentence());
+                let refused = Some((error.code(), error.sentence()));
                 self.report.exchanges.push(Exchange { asked, request, answer, telegram: None, refused });
                 None
             }
         }
     }
 
-    fn kept(&mut self, asked: &'static str, request: Vec<u8>, answer: Vec<u8>, decoded: Result<Telegram, Refused>) {
+    fn kept(&mut self, asked: Asked, request: Vec<u8>, answer: Vec<u8>, decoded: Result<Telegram, Refused>) {
         let (telegram, refused) = match decoded {
             Ok(telegram) => (Some(telegram), None),
-            Err(refused) => (None, Some(refused.to_string())),
+            Err(refused) => (None, Some((refused.code(), refused.to_string()))),
         };
         self.report.exchanges.push(Exchange { asked, request, answer: Some(answer), telegram, refused });
     }
 
-    fn failed(&mut self, asked: &'static str, error: &LookError) {
+    fn failed(&mut self, asked: Asked, error: &LookError) {
         let answer = error.answer().map(<[u8]>::to_vec);
-        let refused = Some(error.sentence());
+        let refused = Some((error.code(), error.sentence()));
         self.report.exchanges.push(Exchange { asked, request: Vec::new(), answer, telegram: None, refused });
     }
+}
+
+/// What is wrong with a clock that shows `clock`, in whichever zone it is: zones are whole quarters of an hour apart.
+fn beside(clock: &str, now: jiff::Timestamp) -> Option<Sentence> {
+    /// What a meter's clock may be off, in seconds.
+    const MOST_OFF: i64 = 60;
+    const QUARTER: i64 = 900;
+    /// Zones reach from 12 hours behind to 14 hours ahead.
+    const ZONES: std::ops::RangeInclusive<i64> = -12 * 3_600..=14 * 3_600;
+    let shown = clock.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let ahead = shown.as_second() - now.as_second();
+    let off = (ahead + QUARTER / 2).rem_euclid(QUARTER) - QUARTER / 2;
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ");
+    if !ZONES.contains(&(ahead - off)) {
+        return Some(sentence!(
+            "its clock shows {clock}, and it is {now}: no zone lies between them, set its clock",
+            "其时钟显示 {clock}，现在是 {now}：两者之差不是任何时区，请校准其时钟"
+        ));
+    }
+    (off.abs() > MOST_OFF).then(|| {
+        let (late, late_zh) = if off > 0 { ("ahead", "快") } else { ("behind", "慢") };
+        let off = off.abs();
+        sentence!(
+            "its clock is {off} s {late}, in whichever zone it is ({clock}, and it is {now}): set its clock",
+            "无论处于哪个时区，其时钟{late_zh} {off} 秒（显示 {clock}，现在是 {now}）：请校准其时钟"
+        )
+    })
 }
 
 /// A meter's table for the configuration file; its id comes with its registration.
@@ -352,4 +444,22 @@ pub const fn is_for(profile: &Profile, protocol: BusProtocol) -> bool {
             | (Register::Modbus { .. } | Register::SunSpec(_), Protocol::Modbus)
             | (Register::Json(_), Protocol::Json)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_compared_without_its_zone_being_known() {
+        let now: jiff::Timestamp = "2026-11-27T13:00:00Z".parse().unwrap();
+        let said = |clock: &str| beside(clock, now).map(|said| said.en);
+        for right in ["2026-11-27T13:00:00", "2026-11-27T21:00:59", "2026-11-27T18:44:30", "2026-11-28T03:00:00"] {
+            assert_eq!(said(right), None, "{right}");
+        }
+        assert!(said("2026-11-27T21:02:00").unwrap().contains("120 s ahead"));
+        assert!(said("2026-11-27T20:55:00").unwrap().contains("300 s behind"));
+        assert!(said("2026-11-29T21:00:00").unwrap().contains("no zone lies between them"));
+        assert!(said("2000-01-01T00:00:00").unwrap().contains("set its clock"));
+    }
 }

@@ -8,11 +8,12 @@ mod written;
 pub use written::WrittenProfile;
 
 use crate::computed::Formula;
-use crate::number::{Number, Step};
+use crate::number::{Number, Step, Unit};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
 use crate::protocol::modbus::{Description, Function};
-use crate::protocol::{Content, Protocol, Refused, Telegram, json, mbus, sunspec};
+use crate::protocol::{Content, Protocol, Refused, Telegram, dlt645, json, mbus, sunspec};
+use crate::reason::{Reason, Sentence, reason};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub struct Profile {
     /// What a meter's configuration calls it.
     pub name: String,
     /// Whose registers these are.
-    pub device: String,
+    pub device: Sentence,
     /// What it measures, if it is always the same.
     pub carrier: Option<Carrier>,
     /// Whether the meter's transformers still have to be reckoned in.
@@ -37,9 +38,62 @@ pub struct Profile {
     /// Where the register starts again, if that is the same for all such devices.
     pub modulus: Option<Step>,
     /// Where this is written.
-    pub source: String,
+    pub source: Sentence,
     /// The register.
     pub register: Register,
+}
+
+impl Profile {
+    /// Refuses a carrier that its register, or what it says of it, does not measure; with the field that says so.
+    pub fn measures(&self, carrier: Carrier) -> Result<(), (&'static str, Reason)> {
+        let name = &self.name;
+        let is_electric = self.register.protocol().is_of_electricity() || matches!(self.register, Register::SunSpec(_));
+        let unit = match &self.register {
+            Register::Modbus { description, .. } => Some(("register.step", description.step.unit)),
+            Register::Json(description) => Some(("json.step", description.step.unit)),
+            Register::Dlt645 { identifier, .. } => {
+                let unit = dlt645::unit_of(*identifier).ok_or_else(|| {
+                    let reason = reason!(
+                        "{identifier} is no register of energy that DL/T 645 knows",
+                        "{identifier} 不是 DL/T 645 中的电能表底";
+                        "write for example 00010000, forward active energy",
+                        "请写如 00010000（正向有功总电能）"
+                    );
+                    ("identifier", reason)
+                })?;
+                Some(("identifier", unit))
+            }
+            // What charging stations and inverters count.
+            Register::Ocpp { .. } | Register::SunSpec(_) => Some(("protocol", Unit::KilowattHour)),
+            // Their answers say in which unit.
+            Register::Cjt188 { .. } | Register::Mbus { .. } | Register::Computed(_) => None,
+        };
+        if let Some((field, unit)) = unit
+            && (unit.base().map(|(base, _)| base) != Some(carrier.base_unit())
+                || (is_electric && carrier != Carrier::Electricity))
+        {
+            let reason = reason!(
+                "{name} counts in {unit}, which does not measure {carrier}",
+                "{name} 以 {unit} 计数，不能计量 {carrier}";
+                "write the unit and the carrier that the device counts",
+                "请写设备实际计数的单位和能源"
+            );
+            return Err((field, reason));
+        }
+        let other = self.modulus.filter(|modulus| modulus.unit.base().map(|(base, _)| base) != Some(carrier.base_unit()));
+        match other {
+            Some(modulus) => Err((
+                "modulus",
+                reason!(
+                    "{name} begins again at {modulus}, which does not measure {carrier}",
+                    "{name} 在 {modulus} 归零，该单位不能计量 {carrier}";
+                    "write it in the unit of the register",
+                    "请以表底的单位书写"
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Which side of its transformers a register counts.
@@ -121,6 +175,20 @@ impl Register {
             Self::Modbus { .. } | Self::SunSpec(_) => Protocol::Modbus,
         }
     }
+
+    /// Whether another profile's register is the same one of a device, however it is read.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dlt645 { identifier: one, .. }, Self::Dlt645 { identifier: other, .. }) => one == other,
+            (Self::Cjt188 { .. }, Self::Cjt188 { .. }) | (Self::Ocpp { .. }, Self::Ocpp { .. }) => true,
+            (Self::Json(one), Self::Json(other)) => one.value == other.value,
+            (
+                Self::Modbus { function: one, address: first, .. },
+                Self::Modbus { function: other, address: second, .. },
+            ) => (one, first) == (other, second),
+            _ => self == other,
+        }
+    }
 }
 
 /// The transformers before a meter: what flows is what it counts times both.
@@ -175,7 +243,7 @@ pub enum ProfileError {
         /// The field.
         field: &'static str,
         /// What is wrong.
-        reason: String,
+        reason: Reason,
     },
     /// Two profiles have the same name.
     #[error("profile {profile:?} stands twice")]
@@ -229,7 +297,6 @@ impl Profiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::number::Unit;
     use crate::protocol::modbus::{self, Framing};
 
     fn own(text: &str) -> Result<Profile, String> {
@@ -242,7 +309,9 @@ mod tests {
         let profiles = Profiles::builtin();
         assert_eq!(profiles.iter().count(), 18);
         for profile in profiles.iter() {
-            assert!(!profile.device.is_empty() && !profile.source.is_empty(), "{}", profile.name);
+            for said in [&profile.device, &profile.source] {
+                assert!(!said.en.is_empty() && !said.zh.is_empty(), "{}", profile.name);
+            }
             if let (Some(carrier), Register::Modbus { description, .. }) = (profile.carrier, &profile.register) {
                 assert!(description.step.number.quantity_floor(description.step.unit, carrier).is_ok());
             }
@@ -288,6 +357,55 @@ mod tests {
             ("name = 'x'\nmbus = { record = 'energy' }", "mbus: it is not for modbus"),
             ("name = 'x'\nprotocol = 'mbus'\nmbus = { tariff = 1 }", "missing field `record`"),
             ("name = 'x'\nprotocol = 'json'", "json: it is missing"),
+            (
+                "name = 'x'\nprotocol = 'json'\njson = { value = '/t', time = '/t', step = '1kWh' }",
+                "json.time: it is where the register is",
+            ),
+            (
+                "name = 'x'\nprotocol = 'json'\njson = { value = '/e', time = '/t', step = '0kWh' }",
+                "json.step: 0kWh is no step",
+            ),
+            (
+                "name = 'x'\nprotocol = 'json'\ncarrier = 'water'\njson = { value = '/e', time = '/t', step = '1kWh' }",
+                "json.step: x counts in kWh, which does not measure water",
+            ),
+            ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '02010100'", "identifier: x counts in V"),
+            ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '00030000'", "identifier: x counts in kvarh"),
+            ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '04000101'", "identifier: 04000101 is no register of energy"),
+            ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '00010000'\ncarrier = 'heating'", "does not measure heating"),
+            ("name = 'x'\nprotocol = 'ocpp'\ncarrier = 'water'", "protocol: x counts in kWh"),
+            ("name = 'x'\nsunspec = { energy = 'produced' }\ncarrier = 'gas'", "protocol: x counts in kWh"),
+            ("name = 'x'\nprotocol = 'mbus'\nmodulus = '0m3'", "modulus: 0m3 is no step"),
+            ("name = 'x'\nprotocol = 'mbus'\nmodulus = '1000m3'\ncarrier = 'heating'", "modulus: x begins again at 1000m3"),
+            (
+                "name = 'x'\nregister = { address = 1, function = 3, type = 'u16', step = '0.00kWh' }",
+                "register.step: 0.00kWh is no step",
+            ),
+            (
+                "name = 'x'\nregister = { address = 1, function = 3, type = 'u16', step = '1kW' }",
+                "register.step: 1kW is no step of a register: kW measures no carrier",
+            ),
+            (
+                "name = 'x'\ncarrier = 'electricity'\nregister = { address = 1, function = 3, type = 'u16', step = '1L' }",
+                "register.step: x counts in L, which does not measure electricity",
+            ),
+            (
+                "name = 'x'\nregister = { address = 65535, function = 3, type = 'f32', words = 'high-first', step = '1L' }",
+                "register.address: its 2 registers from 65535 on reach beyond 65535",
+            ),
+            (
+                "name = 'x'\nregister = { address = 65533, function = 3, type = 'u64', words = 'high-first', step = '1L' }",
+                "register.address: its 4 registers from 65533 on reach beyond 65535",
+            ),
+            (
+                "name = 'x'\nregister = { address = 65535, function = 3, type = 'u16', step = '1L' }\nserial = { address = 65530, \
+                 function = 3, count = 7 }",
+                "serial.address: its 7 registers from 65530 on",
+            ),
+            (
+                "name = 'x'\nregister = { address = 1, function = 3, type = 'u16', step = '1kWh', absent = ['0x7fffffff'] }",
+                "register.absent: 0x7fffffff is wider than u16",
+            ),
             ("name = 'x'\nprotocol = 'json'\njson = { value = 'e', time = '/t', step = '1kWh' }", "json.value"),
             ("name = 'x'\nregister = { address = 1, function = 3, type = 'u32', step = '1kWh' }", "register.words"),
             (

@@ -68,6 +68,11 @@ impl Protocol {
         }
     }
 
+    /// Whether its devices count electricity, and nothing else.
+    pub const fn is_of_electricity(self) -> bool {
+        matches!(self, Self::Dlt645 | Self::Ocpp)
+    }
+
     /// What its frame says, as far as that needs no description of the device.
     pub fn decode(self, frame: &[u8]) -> Result<Telegram, Refused> {
         match self {
@@ -389,6 +394,12 @@ pub enum Refused {
         /// How.
         mode: u8,
     },
+    /// A field stands twice: which of them is meant, nobody knows.
+    #[error("field {field:?} stands twice in one object: which of them is meant, nobody knows")]
+    FieldTwice {
+        /// Its name.
+        field: String,
+    },
     /// Without a description of the device nothing can be said.
     #[error("what a {protocol} document says stands in a profile: name one")]
     NeedsProfile {
@@ -448,6 +459,7 @@ impl Refused {
             Self::AmbiguousUnits => "frame/ambiguous-units",
             Self::TooManyExtensions { .. } => "frame/too-many-extensions",
             Self::Encrypted { .. } => "frame/encrypted",
+            Self::FieldTwice { .. } => "frame/field-twice",
             Self::NeedsProfile { .. } => "frame/needs-profile",
             Self::NoRegister { .. } => "register/none",
             Self::DeviceFault { .. } => "register/device-fault",

@@ -297,8 +297,10 @@ async fn to_a_file_of_signed_records_nothing_is_added_that_does_not_stand_on_a_l
 async fn what_cannot_be_understood_is_told_once_and_the_next_call_is_answered() {
     let site = Site::new("ocpp", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
-    for text in ["no json", "[2,\"1\",\"MeterValues\",{}]"] {
-        station.0.send(Message::text(text)).await.unwrap();
+    station.0.send(Message::text("no json")).await.unwrap();
+    for text in ["[2,\"1\",\"MeterValues\",{}]", "[2,\"1\",{}]"] {
+        let refused = station.says(text).await;
+        assert_eq!((&refused[0], &refused[1], &refused[2]), (&json!(4), &json!("1"), &json!("FormationViolation")));
     }
     assert!(station.calls("Heartbeat", json!({})).await["currentTime"].is_string());
     assert_eq!(site.codes().await, ["register/invalid"]);
@@ -311,6 +313,23 @@ async fn what_cannot_be_understood_is_told_once_and_the_next_call_is_answered() 
         Some(Ok(Message::Text(_)))
     ));
     assert!(site.station("/CHHome-1", "ocpp1.6", None).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_says_nothing_that_can_be_understood_is_hung_up_on() {
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp2.0.1", None).await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(station.says("[]").await[1], "-1");
+    }
+    assert!(station.calls("Heartbeat", json!({})).await["currentTime"].is_string(), "a call begins it anew");
+    for _ in 0..100 {
+        assert_eq!(station.says("[]").await[1], "-1");
+    }
+    station.0.send(Message::text("[]")).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, station.0.next()).await.expect("it ends");
+    assert!(!matches!(ended, Some(Ok(Message::Text(_)))));
+    assert!(site.station("/CHHome-1", "ocpp2.0.1", None).await.is_ok());
 }
 
 fn simulated(site: &Site, version: Version, signs: bool) -> simulate::Station {
@@ -425,5 +444,7 @@ async fn what_a_station_of_2_0_1_says_wrongly_is_answered_with_an_error_and_told
     let refused = station.says(&json!([2, "9", "NotifyReport", report]).to_string()).await;
     assert_eq!((&refused[0], &refused[2]), (&json!(4), &json!("NotSupported")));
     assert_eq!(station.says("[2,\"9\",\"Dance\",{}]").await[2], "NotImplemented");
+    let refused = station.says("no json").await;
+    assert_eq!((&refused[1], &refused[2]), (&json!("-1"), &json!("RpcFrameworkError")));
     assert!(station.calls("Heartbeat", json!({})).await["currentTime"].is_string());
 }

@@ -59,8 +59,9 @@ impl Site {
         let mut text = "[site]\nkey = \"gateway\"\n".to_string();
         for (place, (name, protocol, unit, profile, carrier)) in SITE.iter().enumerate() {
             text += &format!(
-                "[[bus]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:1\"\n\
+                "[[bus]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:{}\"\n\
                  [[meter]]\nid = \"{}\"\nbus = \"{name}\"\nunit = \"{unit}\"\nprofile = \"{profile}\"\ncarrier = \"{carrier}\"\n",
+                place + 1,
                 meter(place)
             );
         }

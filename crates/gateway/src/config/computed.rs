@@ -1,10 +1,11 @@
 //! The configuration's virtual meters: `[[virtual]]`.
 
-use super::{ConfigError, Meter, UnitAddress, VIRTUAL_BUS};
+use super::{ConfigError, Meter, UnitAddress, VIRTUAL_BUS, no_id};
 use crate::computed::Formula;
 use crate::kept;
 use crate::profile::{Profile, Ratio, Register, Side};
 use crate::protocol::computed::{MAX_PARTS, Sign};
+use crate::reason::{reason, sentence};
 use serde::Deserialize;
 use std::sync::Arc;
 use utilidor_types::MeterId;
@@ -26,18 +27,21 @@ pub(super) fn read<'a>(
 ) -> Result<Meter, ConfigError> {
     let value = |field: &str, reason| ConfigError::Value { place: format!("virtual[{place}].{field}"), reason };
     let meter = |field: &str, text: &str| {
-        text.parse::<MeterId>().map_err(|_| value(field, format!("{text:?} is no meter: an id has 32 hex digits")))
+        text.parse::<MeterId>().map_err(|_| value(field, no_id(text)))
     };
     let id = meter("id", &written.id)?;
     if find(&id).is_some() {
-        return Err(value("id", format!("meter {id} stands before")));
+        return Err(value("id", reason!("meter {id} stands before", "表计 {id} 已在前面出现")));
     }
     if written.plus.is_empty() {
-        return Err(value("plus", "it is empty: at least one meter counts for it".into()));
+        return Err(value("plus", reason!("it is empty: at least one meter counts for it", "为空：至少须有一块表计入")));
     }
     let count = written.plus.len() + written.minus.len();
     if count > MAX_PARTS {
-        let reason = format!("{count} parts are more than the {MAX_PARTS} allowed: make sums of sums");
+        let reason = reason!(
+            "{count} parts are more than the {MAX_PARTS} allowed: make sums of sums",
+            "{count} 个分项，超过允许的 {MAX_PARTS} 个：请分层求和"
+        );
         return Err(value("plus", reason));
     }
     let mut parts: Vec<(Sign, MeterId)> = Vec::with_capacity(count);
@@ -47,27 +51,38 @@ pub(super) fn read<'a>(
     for (field, sign, text) in plus.chain(written.minus.iter().map(|text| ("minus", Sign::Minus, text))) {
         let part = meter(field, text)?;
         let Some(found) = find(&part) else {
-            let reason =
-                format!("no meter {part} stands before: a part is read by this gateway, or computed before it");
+            let reason = reason!(
+                "no meter {part} stands before: a part is read by this gateway, or computed before it",
+                "前面没有表计 {part}：分项须由本网关抄读，或在其前计算"
+            );
             return Err(value(field, reason));
         };
         if parts.iter().any(|(_, other)| *other == part) {
-            return Err(value(field, format!("meter {part} is a part already: it would count twice")));
+            let reason = reason!(
+                "meter {part} is a part already: it would count twice",
+                "表计 {part} 已是分项：会重复计入"
+            );
+            return Err(value(field, reason));
         }
         if *carrier.get_or_insert(found.carrier) != found.carrier {
-            return Err(value(field, format!("meter {part} measures {}, other parts do not", found.carrier)));
+            let carrier = found.carrier;
+            let reason = reason!(
+                "meter {part} measures {carrier}, other parts do not",
+                "表计 {part} 计量 {carrier}，其他分项不是"
+            );
+            return Err(value(field, reason));
         }
         step = step.saturating_add(kept::step(found));
         parts.push((sign, part));
     }
-    let Some(carrier) = carrier else { return Err(value("plus", "it is empty".into())) };
+    let Some(carrier) = carrier else { return Err(value("plus", reason!("it is empty", "为空"))) };
     let profile = Arc::new(Profile {
         name: VIRTUAL_BUS.into(),
-        device: "computed from other meters".into(),
+        device: sentence!("computed from other meters", "由其他表计计算"),
         carrier: Some(carrier),
         side: Side::Primary,
         modulus: None,
-        source: "the configuration".into(),
+        source: sentence!("the configuration", "配置"),
         register: Register::Computed(Formula { parts, step }),
     });
     let (unit, ratio) = (UnitAddress::Computed, Ratio::default());

@@ -1,13 +1,16 @@
 //! Buses and meters as they come together from the configuration file and the files of its folder of meters.
 
 use super::{
-    Bus, ConfigError, MAX_BUSES, MAX_CONFIG_BYTES, MAX_FILES, MAX_METERS, MAX_SITE_BYTES, Meter, UnitAddress,
+    Bus, BusProtocol, ConfigError, MAX_BUSES, MAX_CONFIG_BYTES, MAX_FILES, MAX_METERS, MAX_SITE_BYTES, Meter, Place, UnitAddress,
     WrittenBus, WrittenMeter, computed, limit, read_bus, read_meter,
 };
-use crate::profile::Profiles;
+use crate::profile::{Profile, Profiles};
+use crate::protocol::mbus::Secondary;
+use crate::reason::{Reason, reason};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use utilidor_types::MeterId;
 
 /// A file of the folder of meters: meters, and buses where they have some of their own.
@@ -33,13 +36,27 @@ pub(super) struct Collected<'a> {
     by_id: HashMap<MeterId, usize>,
     /// What is read already: bus, address and topic there, profile.
     addresses: HashSet<(usize, UnitAddress, Option<String>, &'a str)>,
+    /// M-Bus devices that are called by what is printed on them: bus, identification.
+    printed: HashMap<(usize, u64), Vec<Secondary>>,
+    /// Where buses are already.
+    places: HashMap<String, usize>,
+    /// For each bus the one that says where its meters are: of those that share a broker, the first.
+    shared: Vec<usize>,
+    /// For each profile the first that reads the same register.
+    registers: HashMap<&'a str, &'a str>,
+    interval: Duration,
 }
 
 impl<'a> Collected<'a> {
-    pub(super) fn new(profiles: &'a Profiles, folder: &'a Path) -> Self {
+    pub(super) fn new(profiles: &'a Profiles, folder: &'a Path, interval: Duration) -> Self {
+        let first = |profile: &'a Profile| {
+            let mut same = profiles.iter().filter(|other| other.register.is_same_as(&profile.register));
+            (profile.name.as_str(), same.next().unwrap_or(profile).name.as_str())
+        };
+        let registers = profiles.iter().map(first).collect();
         let (buses, meters) = (Vec::new(), Vec::new());
-        let (by_name, by_id, addresses) = Default::default();
-        Self { profiles, folder, buses, by_name, meters, by_id, addresses }
+        let (by_name, by_id, addresses, printed, places, shared) = Default::default();
+        Self { profiles, folder, buses, by_name, meters, by_id, addresses, printed, places, shared, registers, interval }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Bus>, Vec<Meter>) {
@@ -51,11 +68,17 @@ impl<'a> Collected<'a> {
         limit("bus", self.buses.len() + buses.len(), MAX_BUSES)?;
         limit("meter", self.meters.len() + meters.len(), MAX_METERS)?;
         for (place, bus) in buses.into_iter().enumerate() {
-            let bus = read_bus(place, bus, self.folder)?;
-            if self.by_name.insert(bus.name.clone(), self.buses.len()).is_some() {
-                let reason = format!("a bus called {:?} stands before", bus.name);
+            let bus = read_bus(place, bus, self.folder, self.interval)?;
+            let name = &bus.name;
+            if self.by_name.insert(name.clone(), self.buses.len()).is_some() {
+                let reason = reason!("a bus called {name:?} stands before", "前面已有名为 {name:?} 的总线");
                 return Err(ConfigError::Value { place: format!("bus[{place}].name"), reason });
             }
+            let shared = self.take_place(&bus).map_err(|(field, reason)| ConfigError::Value {
+                place: format!("bus[{place}].{field}"),
+                reason,
+            })?;
+            self.shared.push(shared);
             self.buses.push(bus);
         }
         self.meters.reserve(meters.len());
@@ -65,24 +88,74 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
+    /// The first bus at this one's place. Only a broker is shared: of two buses at another place, the answers of one would be taken for
+    /// those of the other.
+    fn take_place(&mut self, bus: &Bus) -> Result<usize, (&'static str, Reason)> {
+        let next = self.buses.len();
+        let Some(key) = bus.place.key() else { return Ok(next) };
+        let first = *self.places.entry(key).or_insert(next);
+        let Some(other) = self.buses.get(first) else { return Ok(next) };
+        if (bus.protocol, other.protocol) == (BusProtocol::Mqtt, BusProtocol::Mqtt) {
+            return Ok(first);
+        }
+        let (field, shown) = match &bus.place {
+            Place::Tcp(address) => ("address", address.clone()),
+            Place::Serial(port) => ("serial", port.path.display().to_string()),
+        };
+        let name = &other.name;
+        let reason = reason!(
+            "{shown} is where bus {name:?} is already: two that ask on one line take each other's answers",
+            "{shown} 已是总线 {name:?} 的位置：同一线路上的两个主站会互相误收应答";
+            "put the meters of both on bus {name:?}, or write the address of the other line",
+            "请将两者的表计都放到总线 {name:?}，或写另一线路的地址"
+        );
+        Err((field, reason))
+    }
+
     fn add_meter(&mut self, place: usize, meter: WrittenMeter) -> Result<(), ConfigError> {
         let value = |field: &str, reason| ConfigError::Value { place: format!("meter[{place}].{field}"), reason };
         let Some(&bus) = self.by_name.get(&meter.bus) else {
-            let known: Vec<_> = self.buses.iter().map(|bus| bus.name.as_str()).collect();
-            let reason = format!("no bus is called {:?}; there are {}", meter.bus, known.join(", "));
+            let known = self.buses.iter().map(|bus| bus.name.as_str()).collect::<Vec<_>>().join(", ");
+            let name = &meter.bus;
+            let reason =
+                reason!("no bus is called {name:?}; there are {known}", "没有名为 {name:?} 的总线；现有 {known}");
             return Err(value("bus", reason));
         };
         let profiles = self.profiles;
         let meter = read_meter(place, meter, &self.buses[bus], profiles)?;
-        if self.by_id.insert(meter.id, self.meters.len()).is_some() {
-            return Err(value("id", format!("meter {} stands before", meter.id)));
+        let id = meter.id;
+        if self.by_id.insert(id, self.meters.len()).is_some() {
+            return Err(value("id", reason!("meter {id} stands before", "表计 {id} 已在前面出现")));
         }
-        let profile = profiles.get(&meter.profile.name).map_or("", |profile| profile.name.as_str());
+        let (address, name) = (meter.address(), &meter.bus);
+        let read_already = || {
+            reason!(
+                "what {address} on bus {name} shows is read for another meter already: it would count twice",
+                "总线 {name} 上 {address} 的表底已由另一表计抄读：会重复计入";
+                "take one of them out, or give it a profile that reads another register",
+                "请删去其一，或为其指定读取另一表底的设备档案"
+            )
+        };
+        let register = profiles.get(&meter.profile.name).and_then(|profile| self.registers.get(profile.name.as_str()));
         // Two meters may share a device only if they read different registers of it.
-        if !self.addresses.insert((bus, meter.unit, meter.topic.clone(), profile)) {
-            let reason =
-                format!("{} on bus {} is read by another meter with the same profile", meter.address(), meter.bus);
-            return Err(value("unit", reason));
+        if !self.addresses.insert((self.shared[bus], meter.unit, meter.topic.clone(), register.copied().unwrap_or_default())) {
+            return Err(value("unit", read_already()));
+        }
+        if let UnitAddress::MbusSecondary(device) = meter.unit {
+            let printed = self.printed.entry((bus, device.number().into())).or_default();
+            // The same device under the same name may have further registers.
+            if printed.iter().any(|other| *other != device && (other.means(device) || device.means(*other))) {
+                let reason = reason!(
+                    "{address} on bus {name} calls a device that another meter calls by another address",
+                    "总线 {name} 上的 {address} 与另一表计以不同地址呼叫同一设备";
+                    "write all sixteen digits for both: identification, maker, version and medium",
+                    "请为两者写全十六位：标识号、厂商、版本和介质"
+                );
+                return Err(value("unit", reason));
+            }
+            if !printed.contains(&device) {
+                printed.push(device);
+            }
         }
         self.meters.push(meter);
         Ok(())
@@ -130,7 +203,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         }
     }
     if files.is_empty() {
-        let reason = format!("{} has no file whose name ends in .toml", folder.display());
+        let reason = reason!(
+            "{} has no file whose name ends in .toml",
+            "{} 中没有以 .toml 结尾的文件",
+            folder.display()
+        );
         return Err(ConfigError::Value { place: "site.meters".into(), reason });
     }
     files.sort();
@@ -165,7 +242,7 @@ mod tests {
     const SITE: &str = "[site]\nkey = \"g\"\nmeters = \"meters.d\"\n";
 
     fn bus(name: &str) -> String {
-        format!("[[bus]]\nname = \"{name}\"\nprotocol = \"dlt645\"\naddress = \"h:1\"\n")
+        format!("[[bus]]\nname = \"{name}\"\nprotocol = \"dlt645\"\naddress = \"{name}:1\"\n")
     }
 
     fn meter(number: u64, bus: &str) -> String {

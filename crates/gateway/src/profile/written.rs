@@ -1,11 +1,13 @@
 //! Profiles as they are written, and what must be there for each protocol and nothing else.
 
 use super::{MAX_ABSENT, Profile, ProfileError, Register, SerialRegisters, Side};
-use crate::number::Step;
+use crate::config::no_carrier;
+use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
 use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder};
 use crate::protocol::{Protocol, json, mbus, sunspec};
+use crate::reason::{Reason, Sentence, reason};
 use serde::Deserialize;
 use utilidor_types::Carrier;
 
@@ -15,7 +17,7 @@ use utilidor_types::Carrier;
 pub struct WrittenProfile {
     name: String,
     #[serde(default)]
-    device: String,
+    device: WrittenSentence,
     #[serde(default = "modbus")]
     protocol: String,
     #[serde(default)]
@@ -25,7 +27,7 @@ pub struct WrittenProfile {
     #[serde(default)]
     modulus: Option<String>,
     #[serde(default)]
-    source: String,
+    source: WrittenSentence,
     #[serde(default)]
     identifier: Option<String>,
     #[serde(default)]
@@ -44,6 +46,29 @@ pub struct WrittenProfile {
     sunspec: Option<sunspec::Wanted>,
     #[serde(default)]
     signed: Option<bool>,
+}
+
+/// A text in both languages, or one for both.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum WrittenSentence {
+    One(String),
+    Both { en: String, zh: String },
+}
+
+impl Default for WrittenSentence {
+    fn default() -> Self {
+        Self::One(String::new())
+    }
+}
+
+impl From<WrittenSentence> for Sentence {
+    fn from(written: WrittenSentence) -> Self {
+        match written {
+            WrittenSentence::One(text) => Self { en: text.clone(), zh: text },
+            WrittenSentence::Both { en, zh } => Self { en, zh },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -82,17 +107,31 @@ impl WrittenProfile {
     /// The profile, if all that it needs is there and nothing else.
     pub fn check(self) -> Result<Profile, ProfileError> {
         let name = self.name.clone();
-        let wrong = |field, reason: String| ProfileError::Field { profile: name.clone(), field, reason };
-        let protocol: Protocol = self.protocol.parse().map_err(|error| wrong("protocol", format!("{error}")))?;
+        let wrong = |field, reason: Reason| ProfileError::Field { profile: name.clone(), field, reason };
+        let protocol: Protocol = self.protocol.parse().map_err(|error| {
+            wrong("protocol", reason!("{error}", "没有这样的协议；有 dlt645、cjt188、mbus、modbus、json、ocpp 和 virtual"))
+        })?;
         let carrier = self.carrier.map(|carrier| carrier.parse::<Carrier>()).transpose();
-        let carrier = carrier.map_err(|error| wrong("carrier", error.to_string()))?;
-        let step = |field, text: &str| text.parse::<Step>().map_err(|error| wrong(field, error.to_string()));
+        let carrier = carrier.map_err(|error| wrong("carrier", no_carrier(&error)))?;
+        let step = |field, text: &str| {
+            let step = text.parse::<Step>().map_err(|error| {
+                wrong(field, reason!("{error}", "“{text}”不是带单位的数：请写如 0.01kWh、1 Wh、0.001GJ 或 0.001m3"))
+            })?;
+            check_step(step).map_err(|reason| wrong(field, reason))?;
+            Ok(step)
+        };
         let modulus = self.modulus.as_deref().map(|text| step("modulus", text)).transpose()?;
         let identifier = |field, text: &str| match u32::from_str_radix(text, 16) {
             Ok(identifier) if text.len() == 8 => Ok(Identifier(identifier)),
-            _ => Err(wrong(field, format!("{text:?} is no data identifier: write its eight hexadecimal digits"))),
+            _ => Err(wrong(
+                field,
+                reason!(
+                    "{text:?} is no data identifier: write its eight hexadecimal digits",
+                    "“{text}”不是数据标识：请写其八位十六进制数字"
+                ),
+            )),
         };
-        let not_for = |field| wrong(field, format!("it is not for {protocol}"));
+        let not_for = |field| wrong(field, reason!("it is not for {protocol}", "不用于 {protocol}"));
         if self.identifier.is_some() && protocol != Protocol::Dlt645 {
             return Err(not_for("identifier"));
         }
@@ -115,7 +154,8 @@ impl WrittenProfile {
             return Err(not_for("sunspec"));
         }
         if self.sunspec.is_some_and(|wanted| wanted.nth == 0 || wanted.nth > sunspec::MAX_NTH) {
-            return Err(wrong("sunspec.nth", format!("it is not between 1 and {}", sunspec::MAX_NTH)));
+            let reason = reason!("it is not between 1 and {}", "不在 1 与 {} 之间", sunspec::MAX_NTH);
+            return Err(wrong("sunspec.nth", reason));
         }
         if self.signed.is_some() && protocol != Protocol::Ocpp {
             return Err(not_for("signed"));
@@ -126,18 +166,31 @@ impl WrittenProfile {
         let register = match protocol {
             Protocol::Ocpp => Register::Ocpp { signed: self.signed.unwrap_or_default() },
             Protocol::Virtual => {
-                return Err(wrong("protocol", "no device is virtual: write the meter under [[virtual]]".into()));
+                let reason =
+                    reason!("no device is virtual: write the meter under [[virtual]]", "没有虚拟的设备：请将表计写在 [[virtual]] 下");
+                return Err(wrong("protocol", reason));
             }
             Protocol::Json => {
                 let Some(written) = self.json else {
-                    return Err(wrong("json", "it is missing: say value, time and step".into()));
+                    let reason = reason!("it is missing: say value, time and step", "缺少此项：请写明 value、time 和 step");
+                    return Err(wrong("json", reason));
                 };
                 for (field, pointer) in [("json.value", &written.value), ("json.time", &written.time)] {
                     let depth = pointer.split('/').count() - 1;
                     if !pointer.starts_with('/') || depth > json::MAX_DEPTH {
-                        let reason = format!("{pointer:?} is no pointer: write it as /meter/energy");
+                        let reason = reason!(
+                            "{pointer:?} is no pointer: write it as /meter/energy",
+                            "“{pointer}”不是指针：请写如 /meter/energy"
+                        );
                         return Err(wrong(field, reason));
                     }
+                }
+                if written.value == written.time {
+                    let reason = reason!(
+                        "it is where the register is: the device's own time is another field",
+                        "与表底为同一字段：设备自己的时间应在另一字段"
+                    );
+                    return Err(wrong("json.time", reason));
                 }
                 let step = step("json.step", &written.step)?;
                 Register::Json(json::Description { value: written.value, time: written.time, step })
@@ -145,7 +198,13 @@ impl WrittenProfile {
             Protocol::Dlt645 => Register::Dlt645 {
                 identifier: match &self.identifier {
                     Some(text) => identifier("identifier", text)?,
-                    None => return Err(wrong("identifier", "it is missing: 00010000 is forward active energy".into())),
+                    None => {
+                        let reason = reason!(
+                            "it is missing: 00010000 is forward active energy",
+                            "缺少此项：00010000 为正向有功总电能"
+                        );
+                        return Err(wrong("identifier", reason));
+                    }
                 },
                 serial: self
                     .serial_identifier
@@ -158,31 +217,59 @@ impl WrittenProfile {
             Protocol::Modbus if let Some(wanted) = self.sunspec => Register::SunSpec(wanted),
             Protocol::Modbus => {
                 let Some(written) = self.register else {
-                    return Err(wrong("register", "it is missing: say address, function, type, words and step".into()));
+                    let reason = reason!(
+                        "it is missing: say address, function, type, words and step",
+                        "缺少此项：请写明 address、function、type、words 和 step"
+                    );
+                    return Err(wrong("register", reason));
                 };
                 // One register has no order of words; for several, a guess would be a guess at the bill.
                 let words = match written.words {
                     Some(words) => words,
                     None if written.kind.registers() == 1 => WordOrder::HighFirst,
                     None => {
-                        return Err(wrong("register.words", "it is missing: write high-first or low-first".into()));
+                        let reason =
+                            reason!("it is missing: write high-first or low-first", "缺少此项：请写 high-first 或 low-first");
+                        return Err(wrong("register.words", reason));
                     }
                 };
                 if written.absent.len() > MAX_ABSENT {
-                    let reason = format!("{} patterns are more than the {MAX_ABSENT} allowed", written.absent.len());
+                    let count = written.absent.len();
+                    let reason = reason!(
+                        "{count} patterns are more than the {MAX_ABSENT} allowed",
+                        "{count} 个样式，超过允许的 {MAX_ABSENT} 个"
+                    );
                     return Err(wrong("register.absent", reason));
                 }
                 let pattern = |text: &String| {
                     let digits = text.strip_prefix("0x").unwrap_or_default();
-                    u64::from_str_radix(digits, 16).map_err(|_| {
-                        wrong("register.absent", format!("{text:?} is no pattern: write it as 0x7fffffff"))
-                    })
+                    let bits = u64::from_str_radix(digits, 16).map_err(|_| {
+                        let reason = reason!(
+                            "{text:?} is no pattern: write it as 0x7fffffff",
+                            "“{text}”不是样式：请写如 0x7fffffff"
+                        );
+                        wrong("register.absent", reason)
+                    })?;
+                    let (kind, width) = (written.kind, 16 * u32::from(written.kind.registers()));
+                    if bits.checked_shr(width).unwrap_or_default() != 0 {
+                        let reason = reason!(
+                            "{text} is wider than {kind}: no register ever shows it",
+                            "{text} 比 {kind} 更宽：表底不会出现此值"
+                        );
+                        return Err(wrong("register.absent", reason));
+                    }
+                    Ok(bits)
                 };
                 let absent = written.absent.iter().map(pattern).collect::<Result<_, _>>()?;
                 if let Some(serial) = self.serial
                     && !(1..=16).contains(&serial.count)
                 {
-                    return Err(wrong("serial.count", "a device's number has 1 to 16 registers".into()));
+                    let reason = reason!("a device's number has 1 to 16 registers", "设备编号占 1 至 16 个寄存器");
+                    return Err(wrong("serial.count", reason));
+                }
+                reach(written.address, written.kind.registers()).map_err(|reason| wrong("register.address", reason))?;
+                if let Some(serial) = self.serial {
+                    reach(serial.address, serial.count).map_err(|reason| wrong("serial.address", reason))?;
                 }
                 Register::Modbus {
                     function: written.function,
@@ -200,14 +287,55 @@ impl WrittenProfile {
                 }
             }
         };
-        Ok(Profile {
+        let profile = Profile {
             name: self.name,
-            device: self.device,
+            device: self.device.into(),
             carrier,
             side: self.side,
             modulus,
-            source: self.source,
+            source: self.source.into(),
             register,
-        })
+        };
+        // Also where no meter uses it: whoever writes the first one reads what is wrong here, and not there.
+        let electric = profile.register.protocol().is_of_electricity().then_some(Carrier::Electricity);
+        if let Some(carrier) = carrier.or(electric) {
+            profile.measures(carrier).map_err(|(field, reason)| wrong(field, reason))?;
+        }
+        Ok(profile)
     }
+}
+
+/// Refuses a step of nothing, and one of what is no carrier's quantity.
+fn check_step(step: Step) -> Result<(), Reason> {
+    let unit = step.unit;
+    if step.number == Number::ZERO {
+        return Err(reason!(
+            "{step} is no step: every register would show nothing",
+            "{step} 不是步长：任何表底都会显示为零";
+            "write what one of the last digit counts, such as 0.01kWh",
+            "请写末位数字每进一所计的量，如 0.01kWh"
+        ));
+    }
+    if unit.base().is_none() {
+        return Err(reason!(
+            "{step} is no step of a register: {unit} measures no carrier",
+            "{step} 不是表底的步长：{unit} 不计量任何能源";
+            "write a unit of energy or volume, such as kWh, GJ or m3",
+            "请写能量或体积的单位，如 kWh、GJ 或 m3"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses registers beyond the last one that Modbus has.
+fn reach(first: u16, count: u16) -> Result<(), Reason> {
+    if u32::from(first) + u32::from(count) <= u32::from(u16::MAX) + 1 {
+        return Ok(());
+    }
+    Err(reason!(
+        "its {count} registers from {first} on reach beyond 65535, the last that there is",
+        "自 {first} 起的 {count} 个寄存器超出最后一个寄存器 65535";
+        "write the address of its first register, counted from 0",
+        "请写其首个寄存器的地址（从 0 计）"
+    ))
 }

@@ -65,6 +65,8 @@ pub struct Address(pub [u8; 6]);
 impl Address {
     /// Any meter: answered where only one is on the line.
     pub const ANY: Self = Self([0xaa; 6]);
+    /// All meters at once, and none answers.
+    pub const ALL: Self = Self([0x99; 6]);
 }
 
 impl std::fmt::Display for Address {
@@ -95,6 +97,20 @@ impl std::fmt::Display for Identifier {
     }
 }
 
+/// What the one value of an identifier counts or measures; none for what is no number, and for what is left of prepaid energy.
+pub fn unit_of(identifier: Identifier) -> Option<Unit> {
+    if identifier.0 >> 16 == 0x0090 {
+        return None;
+    }
+    // Values of two, three or four bytes: what fits says it.
+    let fits = |bytes: usize| records(identifier, &vec![0; bytes]).ok();
+    let record = (2..=4).find_map(fits)?.into_iter().next()?;
+    match record.content {
+        Content::Number { unit, .. } => Some(unit),
+        _ => None,
+    }
+}
+
 /// The request to read `identifier`, with the four preamble bytes of the standard.
 pub fn read_request(address: Address, identifier: Identifier) -> Vec<u8> {
     frame(address, READ, &identifier.0.to_le_bytes())
@@ -110,6 +126,22 @@ pub fn read_answer(address: Address, identifier: Identifier, digits: u64, len: u
     let mut data = identifier.0.to_le_bytes().to_vec();
     data.extend(to_decimal_digits(digits, len));
     frame(address, READ_ANSWER, &data)
+}
+
+/// The answer that shows the meter's clock at a time of its zone; none to another question.
+pub fn clock_answer(address: Address, identifier: Identifier, local: jiff::civil::DateTime) -> Option<Vec<u8>> {
+    let two = |number: i8| u64::try_from(number).unwrap_or_default();
+    let (digits, len) = match identifier {
+        // Weekday, day, month, year; the lowest is sent first, Sunday is 0.
+        DATE => {
+            let year = u64::try_from(local.year().rem_euclid(100)).unwrap_or_default();
+            let weekday = two(local.weekday().to_sunday_zero_offset());
+            (((year * 100 + two(local.month())) * 100 + two(local.day())) * 100 + weekday, 4)
+        }
+        TIME => ((two(local.hour()) * 100 + two(local.minute())) * 100 + two(local.second()), 3),
+        _ => return None,
+    };
+    Some(read_answer(address, identifier, digits, len))
 }
 
 /// The answer that the meter does not have what was asked.

@@ -5,14 +5,20 @@
 
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
 use crate::number::{Number, Step};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use utilidor_types::Timestamp;
 
 /// Longest document.
 pub const MAX_DOCUMENT: usize = 4_096;
 /// Most steps of a pointer.
 pub const MAX_DEPTH: usize = 8;
+/// How deep a document may be nested.
+const MAX_NESTING: usize = 64;
+/// Most characters of a field's name that are told.
+const MAX_NAME: usize = 64;
 /// Most digits of a number.
 const MAX_DIGITS: usize = 18;
 
@@ -42,6 +48,7 @@ pub fn decode(bytes: &[u8], topic: &str, description: &Description) -> Result<Do
         return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_DOCUMENT });
     }
     let document: &RawValue = serde_json::from_slice(bytes).map_err(|error| invalid("document", &error.to_string()))?;
+    refuse_twice(document, MAX_NESTING)?;
     let value = scalar(document, &description.value)?;
     let time = scalar(document, &description.time)?;
     let time_ms = read_time(&time).ok_or_else(|| invalid("time", &format!("{time:?} is no time")))?;
@@ -66,6 +73,58 @@ pub fn decode(bytes: &[u8], topic: &str, description: &Description) -> Result<Do
 
 fn invalid(what: &str, reason: &str) -> Refused {
     Refused::Invalid { what: what.into(), reason: reason.into() }
+}
+
+/// Refuses a document in which a field stands twice, wherever: readers of JSON differ in which of them counts. Order: the document's.
+fn refuse_twice(document: &RawValue, deeper: usize) -> Result<(), Refused> {
+    let text = document.get();
+    if deeper == 0 {
+        return Err(invalid("document", &format!("it is nested more than {MAX_NESTING} deep")));
+    }
+    let read = |error: serde_json::Error| invalid("document", &error.to_string());
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let Fields(fields) = serde_json::from_str(text).map_err(read)?;
+            let mut names = BTreeSet::new();
+            for (name, value) in fields {
+                if !names.insert(name.clone()) {
+                    return Err(Refused::FieldTwice { field: name.chars().take(MAX_NAME).collect() });
+                }
+                refuse_twice(value, deeper - 1)?;
+            }
+            Ok(())
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(read)?;
+            items.into_iter().try_for_each(|item| refuse_twice(item, deeper - 1))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An object's fields as they stand there.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
 }
 
 /// The number, string or null that a pointer leads to, as text.
@@ -139,6 +198,24 @@ mod tests {
         }
         let low = read(r#"{"meter":{"volume":-1},"ts":1800000000}"#).unwrap();
         assert!(low.telegram.quantity_floor(Carrier::Water).is_err());
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_refused_by_its_name_wherever_it_is() {
+        for (document, field) in [
+            (r#"{"meter":{"volume":1,"volume":2},"ts":1800000000}"#, "volume"),
+            (r#"{"meter":{"volume":1},"ts":1800000000,"ts":1800000001}"#, "ts"),
+            (r#"{"meter":{"volume":1},"meter":{"volume":1},"ts":1800000000}"#, "meter"),
+            // The same name, written otherwise.
+            (r#"{"meter":{"volume":1,"vol\u0075me":2},"ts":1800000000}"#, "volume"),
+            (r#"{"meter":{"volume":1},"ts":1800000000,"rest":[[{"a":1,"a":1}]]}"#, "a"),
+        ] {
+            assert_eq!(read(document).unwrap_err(), Refused::FieldTwice { field: field.into() }, "{document}");
+        }
+        assert!(read(r#"{"meter":{"volume":1,"a":1},"a":[{"a":1},{"a":2}],"ts":1800000000}"#).is_ok());
+        // Deep, and as long as a document may be.
+        let deep = format!(r#"{{"meter":{{"volume":1}},"ts":1800000000,"x":{}{}}}"#, "[".repeat(1_900), "]".repeat(1_900));
+        assert!(read(&deep).is_err());
     }
 
     #[test]

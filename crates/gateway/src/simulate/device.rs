@@ -105,7 +105,7 @@ impl Device {
                 } else if Some(asked) == *serial {
                     dlt645::read_answer(address, asked, self.number, 6)
                 } else {
-                    dlt645::no_data_answer(address)
+                    dlt645::clock_answer(address, asked, local(now_ms)).unwrap_or_else(|| dlt645::no_data_answer(address))
                 }
             }
             (Request::Cjt188(parsed), UnitAddress::Cjt188(address), _) => {
@@ -185,6 +185,13 @@ impl Device {
             _ => return None,
         })
     }
+}
+
+/// What a clock shows in the zone that 645 meters live in.
+fn local(now_ms: u64) -> jiff::civil::DateTime {
+    const ZONE: jiff::tz::Offset = jiff::tz::offset(8);
+    let now = jiff::Timestamp::from_millisecond(i64::try_from(now_ms).unwrap_or(i64::MAX)).unwrap_or_default();
+    ZONE.to_datetime(now)
 }
 
 /// What a device says that does not have the registers it is asked for.

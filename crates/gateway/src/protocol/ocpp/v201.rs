@@ -219,7 +219,7 @@ mod tests {
             event(",\"meterValue\":[{\"timestamp\":\"soon\",\"sampledValue\":[]}]"),
         ] {
             let refused = call(&text, Version::V201).unwrap_err();
-            let answer = refusal(&text, &refused).unwrap();
+            let answer = refusal(&text, Version::V201, &refused).unwrap();
             assert!(answer.starts_with("[4,\"1\",\"FormatViolation\","), "{answer}");
         }
         let told = call("[2,\"1\",\"NotifyReport\",{}]", Version::V201).unwrap().unwrap();
