@@ -15,7 +15,7 @@ pub use self::error::ConfigError;
 pub use self::unit::UnitAddress;
 
 use self::folder::Collected;
-use crate::profile::{Profile, Profiles, Ratio, Register, Side, WrittenProfile};
+use crate::profile::{Profile, Profiles, Ratio, Side, WrittenProfile};
 use crate::protocol::Protocol;
 use crate::reason::{Reason, reason};
 use crate::serial::SerialPort;

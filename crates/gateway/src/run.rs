@@ -16,8 +16,9 @@ use crate::uplink::{Uplink, UplinkError};
 use crate::writer::Writer;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use utilidor_types::MeterId;
 
 /// The shortest wait after trouble with the uplink.
@@ -118,6 +119,7 @@ pub async fn run<U: Uplink>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let registrations = remembered(&journal)?;
+    let path = journal.path();
     let (writer, thread) = Writer::start(journal);
     let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
     let metrics = Arc::default();
@@ -156,7 +158,13 @@ pub async fn run<U: Uplink>(
     };
     let sender = Sender::new(uplink, shared).with_clock(follows);
     let keep_ms = u64::try_from(config.site.keep.as_millis()).unwrap_or(u64::MAX);
-    tasks.spawn(send(sender, ids, keep_ms));
+    tasks.spawn(async move {
+        // Meters are read meanwhile: a journal of many gigabytes takes minutes.
+        match examined(path).await {
+            Ok(()) => send(sender, ids, keep_ms).await,
+            Err(error) => error,
+        }
+    });
 
     let ended = tokio::select! {
         () = stop => None,
@@ -170,6 +178,21 @@ pub async fn run<U: Uplink>(
         Some(Ok(error)) => Err(error.into()),
         Some(Err(bug)) => std::panic::resume_unwind(bug.into_panic()),
     }
+}
+
+/// Looks through the journal for damage, before anything is signed from it.
+async fn examined(path: PathBuf) -> Result<(), JournalError> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    // A thread of its own that nobody waits for: whoever stops the gateway meanwhile need not see the end of it.
+    std::thread::spawn(move || {
+        let began = Instant::now();
+        let found = Journal::look(&path).and_then(|journal| journal.examine());
+        if found.is_ok() {
+            tracing::info!(seconds = began.elapsed().as_secs(), "the journal is whole");
+        }
+        let _ = answer.send(found);
+    });
+    answered.await.expect("the thread answers")
 }
 
 /// Sends what waits, until the journal fails.

@@ -34,6 +34,26 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// A folder stands in its place, or a device.
+    #[error("{} is no file: a journal is one", path.display())]
+    NotAFile {
+        /// What is called so.
+        path: PathBuf,
+    },
+    /// A database of something else.
+    #[error("{} is a database, and no journal: it is left as it is", path.display())]
+    Strange {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its pages do not fit together. Nothing is signed from it.
+    #[error("the journal {} is damaged: {what}", path.display())]
+    Malformed {
+        /// The journal.
+        path: PathBuf,
+        /// What SQLite says of it first.
+        what: String,
+    },
     /// It was written by another release.
     #[error("the journal has layout {found}, this release reads layout {SCHEMA_VERSION}")]
     Layout {
@@ -127,10 +147,15 @@ impl JournalError {
     pub fn is_damaged(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
-            Self::Empty { .. } | Self::Changed { .. } | Self::Damaged(_) => true,
+            Self::Empty { .. } | Self::Changed { .. } | Self::Malformed { .. } | Self::Damaged(_) => true,
             Self::Sql(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
             _ => false,
         }
+    }
+
+    /// Whether it was written by a release that comes after this one.
+    pub const fn is_newer(&self) -> bool {
+        matches!(self, Self::Layout { found } if *found > SCHEMA_VERSION)
     }
 
     /// Whether the disk has no room left.

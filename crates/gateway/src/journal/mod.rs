@@ -34,7 +34,7 @@ pub use meters::{Known, PartReading};
 
 use self::lock::Lock;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utilidor_types::MeterId;
 
@@ -229,18 +229,21 @@ pub struct Journal {
 impl Journal {
     /// Opens a journal for writing, or makes it. Refused while another process has it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
+        expect_file(path)?;
         let lock = Lock::take(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
             return Err(JournalError::Empty { path: path.to_owned() });
         }
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
+        // Before anything is written: what is no journal stays as it is.
+        expect_layout(&connection, path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let mut journal = Self { connection, _lock: Some(lock) };
-        match journal.layout()? {
+        match layout(&journal.connection)? {
             0 => {
                 let transaction = journal.connection.transaction()?;
                 transaction.execute_batch(SCHEMA)?;
@@ -259,23 +262,34 @@ impl Journal {
         if !path.exists() {
             return Err(JournalError::Missing { path: path.into() });
         }
+        expect_file(path)?;
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "query_only", true)?;
-        let journal = Self { connection, _lock: None };
-        match journal.layout()? {
-            SCHEMA_VERSION => Ok(journal),
+        expect_layout(&connection, path)?;
+        match layout(&connection)? {
+            SCHEMA_VERSION => Ok(Self { connection, _lock: None }),
             found => Err(JournalError::Layout { found }),
         }
+    }
+
+    /// Whether its pages fit together. Reads the whole file: some seconds for a million readings.
+    pub fn examine(&self) -> Result<(), JournalError> {
+        let said: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        match said.as_str() {
+            "ok" => Ok(()),
+            _ => Err(JournalError::Malformed { path: self.path(), what: said.lines().collect::<Vec<_>>().join(" ") }),
+        }
+    }
+
+    /// Its file.
+    pub fn path(&self) -> PathBuf {
+        self.connection.path().unwrap_or_default().into()
     }
 
     /// Bounds the journal's size, in pages of the database: a write beyond it fails as on a full disk.
     pub fn limit_pages(&mut self, pages: u32) -> Result<(), JournalError> {
         Ok(self.connection.pragma_update(None, "max_page_count", pages)?)
-    }
-
-    fn layout(&self) -> Result<i32, JournalError> {
-        Ok(self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
     }
 
     /// Binds the journal to a chain or an account the first time, and checks it every other time.
@@ -387,6 +401,30 @@ impl Journal {
         }
         transaction.commit()?;
         Ok(recorded)
+    }
+}
+
+fn layout(connection: &Connection) -> Result<i32, JournalError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Refuses what is there and no file.
+fn expect_file(path: &Path) -> Result<(), JournalError> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(JournalError::NotAFile { path: path.into() }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses layouts that are not read, and databases of something else: a new one has no tables.
+fn expect_layout(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    match layout(connection)? {
+        2 | SCHEMA_VERSION => Ok(()),
+        0 => {
+            let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            if tables == 0 { Ok(()) } else { Err(JournalError::Strange { path: path.into() }) }
+        }
+        found => Err(JournalError::Layout { found }),
     }
 }
 

@@ -250,7 +250,7 @@ impl WrittenProfile {
                         );
                         wrong("register.absent", reason)
                     })?;
-                    let (kind, width) = (written.kind, 16 * u32::from(written.kind.registers()));
+                    let (kind, width) = (written.kind.name(), 16 * u32::from(written.kind.registers()));
                     if bits.checked_shr(width).unwrap_or_default() != 0 {
                         let reason = reason!(
                             "{text} is wider than {kind}: no register ever shows it",

@@ -401,7 +401,8 @@ impl Kind {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// The name in a profile.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::U16 => "u16",
             Self::I16 => "i16",
