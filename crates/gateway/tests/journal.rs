@@ -385,6 +385,87 @@ fn a_journal_of_another_release_is_not_touched() {
     assert!(matches!(Journal::look(&desk.path()), Err(JournalError::Layout { found: 99 })));
 }
 
+#[test]
+fn what_is_no_journal_is_refused_by_name_and_left_as_it_is() {
+    let desk = Desk::new();
+    let both = |path: &Path| [Journal::open(path).unwrap_err(), Journal::look(path).unwrap_err()];
+    for error in both(desk.folder.path()) {
+        assert!(matches!(error, JournalError::NotAFile { .. }), "{error:?}");
+    }
+    std::fs::write(desk.path(), "[site]\nkey = \"gateway\"\n".repeat(100)).unwrap();
+    let text = std::fs::read(desk.path()).unwrap();
+    for error in both(&desk.path()) {
+        assert!(error.is_damaged(), "{error:?}");
+    }
+    assert!(std::fs::read(desk.path()).unwrap() == text);
+
+    let other = desk.folder.path().join("other.sqlite");
+    rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE meta (a)").unwrap();
+    let before = std::fs::read(&other).unwrap();
+    for error in both(&other) {
+        assert!(matches!(error, JournalError::Strange { .. }), "{error:?}");
+    }
+    assert!(std::fs::read(&other).unwrap() == before, "not even its way of writing is changed");
+
+    drop(Journal::open(&desk.folder.path().join("own.sqlite")).unwrap());
+    let own = desk.folder.path().join("own.sqlite");
+    for layout in [-3, 1, 4] {
+        set_layout(&own, layout);
+        for error in both(&own) {
+            assert!(matches!(error, JournalError::Layout { found } if found == layout), "{error:?}");
+            assert_eq!(error.is_newer(), layout == 4);
+        }
+    }
+    set_layout(&own, 0);
+    for error in both(&own) {
+        assert!(matches!(error, JournalError::Strange { .. }), "its tables are there, and no layout is: {error:?}");
+    }
+}
+
+/// A journal with so many readings, and its file's bytes.
+fn filled(desk: &Desk, readings: u64) -> Vec<u8> {
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    let all: Vec<_> = (0..readings).map(|number| reading((number % 200) as u8, number, number, epoch)).collect();
+    for some in all.chunks(1_000) {
+        journal.record(some).unwrap();
+    }
+    drop(journal);
+    std::fs::read(desk.path()).unwrap()
+}
+
+#[test]
+fn a_page_that_is_damaged_is_found_however_little_of_the_journal_is_used() {
+    let desk = Desk::new();
+    let sound = filled(&desk, 3_000);
+    Journal::look(&desk.path()).unwrap().examine().unwrap();
+    const PAGE: usize = 4_096;
+    let pages = sound.len() / PAGE;
+    assert!(pages > 20);
+    let mut opened = 0;
+    for page in 1..pages {
+        let mut damaged = sound.clone();
+        damaged[page * PAGE..(page + 1) * PAGE].fill(0);
+        std::fs::write(desk.path(), damaged).unwrap();
+        if let Ok(journal) = Journal::open(&desk.path()) {
+            opened += 1;
+            let error = journal.examine().unwrap_err();
+            assert!(error.is_damaged(), "page {page}: {error:?}");
+        }
+    }
+    assert!(opened > pages / 2, "most damage is not seen by who only opens it");
+}
+
+#[test]
+#[ignore = "writes a journal of a million readings: how long looking through it takes"]
+fn a_million_readings_are_looked_through() {
+    let desk = Desk::new();
+    let bytes = filled(&desk, 1_000_000).len();
+    let began = std::time::Instant::now();
+    Journal::look(&desk.path()).unwrap().examine().unwrap();
+    println!("{} MiB: {:?}", bytes >> 20, began.elapsed());
+}
+
 fn set_layout(path: &Path, layout: i32) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.pragma_update(None, "user_version", layout).unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use utilidor_gateway::clock::SetClock;
 use utilidor_gateway::config::Config;
-use utilidor_gateway::journal::{Batch, Journal, NewBatch, Waiting};
-use utilidor_gateway::run::{GatewayClock, run};
+use utilidor_gateway::journal::{Batch, ClockState, Journal, JournalReading, NewBatch, Waiting};
+use utilidor_gateway::run::{GatewayClock, RunError, run};
 use utilidor_gateway::simulate::Simulator;
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use utilidor_types::MeterId;
@@ -81,4 +81,55 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
     assert_eq!(journal.counts().unwrap().read, 6);
     let codes: Vec<_> = journal.events(10).unwrap().into_iter().map(|event| event.code).collect();
     assert_eq!(codes, ["uplink/down", "uplink/down"], "once for each start");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_stops_at_a_damaged_page_before_anything_is_signed() {
+    /// A node that is there; nothing may come to it.
+    struct There;
+    impl Uplink for There {
+        async fn chain(&self) -> Result<ChainNow, UplinkError> {
+            Ok(ChainNow { height: 1, time_ms: BEGIN, is_development: true })
+        }
+        async fn sign(&self, _: &[Waiting]) -> Result<NewBatch, UplinkError> {
+            panic!("nothing is signed from a damaged journal")
+        }
+        async fn submit(&self, _: &Batch) -> Result<Answer, UplinkError> {
+            panic!("nothing is sent from a damaged journal")
+        }
+        async fn meters(&self, _: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
+            Ok(BTreeMap::new())
+        }
+        async fn certified(&self, _: MeterId, _: u64) -> Result<Option<u64>, UplinkError> {
+            Ok(None)
+        }
+    }
+    const PAGE: usize = 4_096;
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::read("[site]\nkey = \"g\"\n", folder.path()).unwrap();
+    let mut journal = Journal::open(&config.site.journal).unwrap();
+    let epoch = journal.begin_clock(BEGIN).unwrap();
+    journal.judge_clock(epoch, ClockState::Trusted, 0).unwrap();
+    let reading = |number: u64| JournalReading {
+        meter: MeterId([1; 16]),
+        time_ms: BEGIN - 10_000 + number,
+        register: number,
+        epoch,
+        bus: "b".into(),
+        protocol: "dlt645".into(),
+        request: vec![1; 50],
+        answer: vec![2; 50],
+    };
+    journal.record(&(0..2_000).map(reading).collect::<Vec<_>>()).unwrap();
+    drop(journal);
+    let mut bytes = std::fs::read(&config.site.journal).unwrap();
+    let middle = bytes.len() / PAGE / 2 * PAGE;
+    bytes[middle..middle + PAGE].fill(0);
+    std::fs::write(&config.site.journal, bytes).unwrap();
+
+    let journal = Journal::open(&config.site.journal).unwrap();
+    let clock = GatewayClock::Chain(SetClock::at(BEGIN));
+    let gateway = run(config, journal, There, clock, std::future::pending());
+    let ended = tokio::time::timeout(PATIENCE, gateway).await.expect("it ends").unwrap_err();
+    assert!(matches!(&ended, RunError::Journal(error) if error.is_damaged()), "{ended:?}");
 }

@@ -2,10 +2,12 @@
 
 mod search;
 
+use crate::chinese;
 use crate::context::Context;
 use crate::failure::{Failure, Next};
 use crate::next;
 use crate::output::{or_dash, print};
+use crate::text::{Lang, lang};
 use crate::units;
 use crate::{t, units::time};
 use clap::{Args, Subcommand};
@@ -22,6 +24,7 @@ use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
 use utilidor_gateway::protocol::modbus::{self, Function};
 use utilidor_gateway::protocol::ocpp::Version;
 use utilidor_gateway::protocol::{Protocol, Refused, from_hex};
+use utilidor_gateway::reason::{Reason, Sentence};
 use utilidor_gateway::run::{self, GatewayClock, RunError};
 use utilidor_gateway::sender::sentence;
 use utilidor_gateway::serial::{PlayedPort, SerialPort};
@@ -146,6 +149,13 @@ impl File {
     fn load(&self) -> Result<Config, Failure> {
         Config::load(&self.config).map_err(|error| bad_config(&error))
     }
+
+    /// The configuration of who reads devices: where nobody can be reached, it is refused.
+    fn load_to_read(&self) -> Result<Config, Failure> {
+        let config = self.load()?;
+        config.check_places().map_err(|error| bad_config(&error))?;
+        Ok(config)
+    }
 }
 
 /// The configuration file, where it is only for its profiles.
@@ -232,12 +242,36 @@ fn registers(text: &str) -> Result<(Function, u16, u16), String> {
     if count == 0 || usize::from(count) > modbus::MAX_REGISTERS {
         return Err(format!("1 to {} registers can be read at once", modbus::MAX_REGISTERS));
     }
-    Ok((function, number(first)?, count))
+    let first = number(first)?;
+    if u32::from(first) + u32::from(count) > u32::from(u16::MAX) + 1 {
+        return Err(format!("{count} registers from {first} on reach beyond 65535, the last that there is"));
+    }
+    Ok((function, first, count))
 }
 
 fn bad_config(error: &ConfigError) -> Failure {
-    Failure::usage(sentence(error))
-        .next(next!("see docs/guide/meters.md for a configuration", "配置示例见 docs/guide/meters.md"))
+    let next = match error.next() {
+        Some(next) => Next::of(next.en.clone(), next.zh.clone()),
+        None => next!("see docs/guide/meters.md for a configuration", "配置示例见 docs/guide/meters.md"),
+    };
+    Failure::usage(told(&error.sentence())).next(next)
+}
+
+/// What somebody has written on the command line and cannot be meant.
+fn bad_value(option: &str, reason: &Reason) -> Failure {
+    let failure = Failure::usage(format!("--{option}: {}", told(&reason.what)));
+    match &reason.next {
+        Some(next) => failure.next(Next::of(next.en.clone(), next.zh.clone())),
+        None => failure,
+    }
+}
+
+/// A sentence in this process's language.
+fn told(sentence: &Sentence) -> String {
+    match lang() {
+        Lang::En => sentence.en.clone(),
+        Lang::Zh => sentence.zh.clone(),
+    }
 }
 
 fn refused(error: &Refused) -> Failure {
@@ -264,6 +298,19 @@ impl From<JournalError> for Failure {
             JournalError::Held { .. } => failure.next(next!(
                 "stop the gateway that runs, or name another journal",
                 "停止正在运行的网关，或指定另一日志"
+            )),
+            JournalError::NotAFile { .. } | JournalError::Strange { .. } => failure.next(next!(
+                "write another name under journal in [site], such as gateway.sqlite: the first run makes it",
+                "在 [site] 的 journal 中另写一个文件名，如 gateway.sqlite：首次运行时会建立"
+            )),
+            other if other.is_newer() => failure.next(next!(
+                "run the release that has written it, or a newer one",
+                "运行写入它的版本或更新的版本"
+            )),
+            JournalError::Layout { .. } => failure.next(next!(
+                "its layout is none that a release has written: put a copy of the journal back, or set its files aside and begin a \
+                 new one",
+                "没有任何版本写过此布局：恢复日志的副本，或移开其文件并启用新日志"
             )),
             other if other.is_damaged() => failure.next(damaged()),
             _ => failure,
@@ -308,13 +355,16 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 [
                     profile.name.clone(),
                     protocol,
-                    or_dash(profile.carrier),
-                    profile.device.clone(),
-                    profile.source.clone(),
+                    or_dash(profile.carrier.map(|carrier| match context.out.json {
+                        true => carrier.to_string(),
+                        false => context.out.say(carrier),
+                    })),
+                    told(&profile.device),
+                    told(&profile.source),
                 ]
             };
             let rows: Vec<_> = profiles.iter().map(row).collect();
-            let headings = [t!("name"), t!("protocol"), t!("carrier"), t!("device"), t!("reference")];
+            let headings = [t!("name"), t!("protocol"), t!("carrier"), t!("device"), t!("written_in")];
             let documents: Vec<Value> = rows
                 .iter()
                 .map(|[name, protocol, carrier, device, source]| {
@@ -324,9 +374,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.show(&documents, |out| out.table(headings, rows));
             Ok(())
         }
-        Command::Check { file } => check_config(&file.load()?, &context).await,
+        Command::Check { file } => check_config(&file.load_to_read()?, &context).await,
         Command::Probe(arguments) => probe_device(*arguments, &context).await,
-        Command::Run { file } => run_gateway(file.load()?, &context).await,
+        Command::Run { file } => run_gateway(file.load_to_read()?, &context).await,
         Command::Status { file } => status(&file.load()?, &context),
         Command::Backlog { file, limit } => {
             let filter = Filter { open_only: true, ..Filter::default() };
@@ -446,7 +496,11 @@ fn decode(
             ]
         });
         let headings = [t!("name"), t!("value"), t!("unit"), t!("tariff"), t!("storage")];
-        format!("{facts}\n{}", out.table(headings, rows.collect()))
+        let table = out.table(headings, rows.collect());
+        match view.records.iter().any(|record| record.register) {
+            true => format!("{facts}\n{table}\n* {}", out.word(t!("is_register"))),
+            false => format!("{facts}\n{table}"),
+        }
     });
     // What the frame says is shown; who reads it by a program must not take such a register for a reading.
     telegram.check_register().map_err(|error| {
@@ -478,6 +532,10 @@ async fn has_account(uplink: &HttpUplink, key: &str) -> Result<(), Failure> {
 }
 
 async fn check_config(config: &Config, context: &Context) -> Result<(), Failure> {
+    // It comes into being with the first run.
+    if config.site.journal.exists() {
+        Journal::look(&config.site.journal)?.examine()?;
+    }
     let uplink = uplink(config, context).await?;
     has_account(&uplink, &config.site.key).await?;
     let ids: Vec<_> = config.meters.iter().map(|meter| meter.id).collect();
@@ -521,10 +579,10 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     {
         return Err(Failure::usage(format!("{} is not for {}", profile.name, arguments.protocol)));
     }
-    let unit = arguments.unit.as_deref().map(|unit| UnitAddress::read(arguments.protocol.protocol(), unit)).transpose();
+    let unit = arguments.unit.as_deref().map(|unit| UnitAddress::read(arguments.protocol, unit)).transpose();
     let question = Question {
         protocol: arguments.protocol,
-        unit: unit.map_err(Failure::usage)?,
+        unit: unit.map_err(|reason| bad_value("unit", &reason))?,
         carrier: arguments.carrier,
         profile,
         ratio: Ratio { ct: arguments.ct.max(1), pt: arguments.pt.max(1) },
@@ -540,7 +598,8 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     let timeout = std::time::Duration::from_millis(arguments.timeout_ms.unwrap_or(patient_ms));
     let patience = Patience { timeout, pause: std::time::Duration::ZERO, echo: false };
     let place = Place::read(arguments.protocol, arguments.address, arguments.serial);
-    let place = place.map_err(|(option, reason)| Failure::usage(format!("--{option}: {reason}")))?;
+    let place = place.map_err(|(option, reason)| bad_value(option, &reason))?;
+    place.check_port().map_err(|reason| bad_value("address", &reason))?;
     let mut line = run::line_at(&place, patience);
     if arguments.search {
         return search::find(&mut line, &arguments.bus, context).await;
@@ -550,21 +609,25 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
 
     let registration = report.carrier.zip(report.least_capacity).zip(report.looks.last()).map(
         |((carrier, capacity), register)| {
+            let modulus = report.modulus.map_or("MODULUS".into(), |modulus| probe::in_usual_unit(modulus, carrier));
+            let unit = report.unit.as_deref().unwrap_or_default();
             format!(
-                "utilidor meter register --carrier {carrier} --holder HOLDER --gateway GATEWAY --modulus MODULUS --capacity \
-                 CAPACITY --register {}  # CAPACITY at least {}",
+                "utilidor meter register --label {}-{unit} --carrier {carrier} --holder HOLDER --gateway GATEWAY --modulus {modulus} \
+                 --capacity CAPACITY --register {}  # CAPACITY {} {}",
+                arguments.bus,
                 probe::in_usual_unit(*register, carrier),
+                context.out.word(t!("at_least")),
                 probe::in_usual_unit(capacity, carrier)
             )
         },
     );
     let exchange = |exchange: &Exchange| {
         json!({
-            "asked": exchange.asked,
+            "asked": exchange.asked.sentence().en,
             "request": hex::encode(&exchange.request),
             "answer": exchange.answer.as_ref().map(hex::encode),
             "says": exchange.telegram.as_ref().map(TelegramView::of),
-            "refused": exchange.refused,
+            "refused": exchange.refused.as_ref().map(|(_, sentence)| sentence),
         })
     };
     let looks: Option<Vec<String>> =
@@ -575,7 +638,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         "looks": looks,
         "number": report.number,
         "clock": report.clock,
-        "findings": report.findings,
+        "findings": report.findings.iter().map(told).collect::<Vec<_>>(),
         "meter": report.meter,
         "register": registration,
         "exchanges": report.exchanges.iter().map(exchange).collect::<Vec<_>>(),
@@ -583,23 +646,24 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     context.out.show(&document, |out| {
         let mut text = vec![];
         for exchange in &report.exchanges {
-            text.push(format!("{}\n  > {}", exchange.asked, hex::encode(&exchange.request)));
+            text.push(format!("{}\n  > {}", told(&exchange.asked.sentence()), hex::encode(&exchange.request)));
             if let Some(answer) = &exchange.answer {
                 text.push(format!("  < {}", hex::encode(answer)));
             }
             for record in exchange.telegram.iter().flat_map(|telegram| &telegram.records) {
                 text.push(format!("    {} = {}", record.what, record.content));
             }
-            text.extend(exchange.refused.as_ref().map(|refused| format!("    {refused}")));
+            let refused = exchange.refused.as_ref();
+            text.extend(refused.map(|(code, refused)| format!("    {}", chinese::frame(code, refused, out.lang))));
         }
         text.push(out.facts(vec![
             (t!("address"), or_dash(report.unit.as_ref())),
-            (t!("carrier"), or_dash(report.carrier)),
+            (t!("carrier"), or_dash(report.carrier.map(|carrier| out.say(carrier)))),
             (t!("register"), looks.clone().unwrap_or_default().join(", ")),
-            (t!("number"), or_dash(report.number.as_ref())),
+            (t!("meter_number"), or_dash(report.number.as_ref())),
             (t!("time"), or_dash(report.clock.as_ref())),
         ]));
-        text.extend(report.findings.iter().map(|finding| format!("note: {finding}")));
+        text.extend(report.findings.iter().map(|finding| format!("{}: {}", out.word(t!("note")), told(finding))));
         text.extend(report.meter.iter().cloned());
         text.extend(registration.iter().cloned());
         text.join("\n")
@@ -607,9 +671,15 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     if report.is_good() {
         return Ok(());
     }
-    let reason = report.exchanges.iter().rev().find_map(|exchange| exchange.refused.clone());
-    let reason = reason.or_else(|| report.findings.last().cloned()).unwrap_or_else(|| "nothing was read".into());
-    Err(Failure::new("gateway/probe", format!("the device cannot be taken into service yet: {reason}")))
+    let refused = report.exchanges.iter().rev().find_map(|exchange| exchange.refused.as_ref());
+    let reason = refused.map(|(code, refused)| chinese::frame(code, refused, lang()));
+    let reason = reason.or_else(|| report.findings.last().map(told));
+    let what = match lang() {
+        Lang::En => "the device cannot be taken into service yet: ",
+        Lang::Zh => "设备尚不能投入使用：",
+    };
+    let nothing = context.out.word(t!("nothing_read"));
+    Err(Failure::new("gateway/probe", format!("{what}{}", reason.unwrap_or_else(|| nothing.into()))))
 }
 
 async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
