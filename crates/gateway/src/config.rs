@@ -167,7 +167,10 @@ impl Place {
             (None, Some(port)) => Ok(Self::Serial(port)),
             (Some(_), Some(_)) => Err((
                 "serial",
-                reason!("a bus is at an address or at a serial port, not at both", "总线或位于网络地址，或位于串口，不能兼有"),
+                reason!(
+                    "a bus is at an address or at a serial port, not at both",
+                    "总线或位于网络地址，或位于串口，不能兼有"
+                ),
             )),
             (None, None) => Err((
                 "address",
@@ -540,7 +543,8 @@ fn read_bus(place: usize, bus: WrittenBus, folder: &Path, interval: Duration) ->
         return Err(value("name", reason));
     }
     if bus.retries > MAX_RETRIES {
-        let reason = reason!("{} are more than the {MAX_RETRIES} allowed", "{} 次，超过允许的 {MAX_RETRIES} 次", bus.retries);
+        let reason =
+            reason!("{} are more than the {MAX_RETRIES} allowed", "{} 次，超过允许的 {MAX_RETRIES} 次", bus.retries);
         return Err(value("retries", reason));
     }
     let together = || reason!("it is missing: user and password go together", "缺少此项：用户名和口令须一并写明");
@@ -613,7 +617,10 @@ fn read_tokens(protocol: BusProtocol, written: Option<WrittenTokens>) -> Result<
         Some(WrittenTokens::List(tokens)) => {
             let count = tokens.len();
             if count > MAX_TOKENS {
-                return Err(reason!("{count} are more than the {MAX_TOKENS} allowed", "{count} 个，超过允许的 {MAX_TOKENS} 个"));
+                return Err(reason!(
+                    "{count} are more than the {MAX_TOKENS} allowed",
+                    "{count} 个，超过允许的 {MAX_TOKENS} 个"
+                ));
             }
             if let Some(token) = tokens.iter().find(|token| token.is_empty() || token.len() > MAX_TOKEN) {
                 return Err(reason!(

@@ -238,12 +238,10 @@ impl Probe<'_> {
                 self.report.carrier = self.report.carrier.or(telegram.carrier);
                 UnitAddress::read(question.protocol, &telegram.address)
             }
-            BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
-                Err(reason!(
-                    "a Modbus device cannot be asked for its address: name its unit",
-                    "无法询问 Modbus 设备的地址：请指定其单元号"
-                ))
-            }
+            BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => Err(reason!(
+                "a Modbus device cannot be asked for its address: name its unit",
+                "无法询问 Modbus 设备的地址：请指定其单元号"
+            )),
             BusProtocol::Mqtt => Err(reason!(
                 "a device that publishes is not asked: see its topic at the broker",
                 "自行发布的设备不接受询问：请在代理服务器查看其主题"
@@ -328,7 +326,9 @@ impl Probe<'_> {
             ));
         }
         if first == 0 {
-            self.report.findings.push(sentence!("the register shows nothing: is it the right one?", "表底为零：是否为所需的表底？"));
+            self.report
+                .findings
+                .push(sentence!("the register shows nothing: is it the right one?", "表底为零：是否为所需的表底？"));
         }
         const QUARTERS_IN_AN_HOUR: u64 = 4;
         self.report.modulus = kept::modulus(meter);

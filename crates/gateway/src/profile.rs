@@ -80,7 +80,8 @@ impl Profile {
             );
             return Err((field, reason));
         }
-        let other = self.modulus.filter(|modulus| modulus.unit.base().map(|(base, _)| base) != Some(carrier.base_unit()));
+        let other =
+            self.modulus.filter(|modulus| modulus.unit.base().map(|(base, _)| base) != Some(carrier.base_unit()));
         match other {
             Some(modulus) => Err((
                 "modulus",
@@ -371,12 +372,21 @@ mod tests {
             ),
             ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '02010100'", "identifier: x counts in V"),
             ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '00030000'", "identifier: x counts in kvarh"),
-            ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '04000101'", "identifier: 04000101 is no register of energy"),
-            ("name = 'x'\nprotocol = 'dlt645'\nidentifier = '00010000'\ncarrier = 'heating'", "does not measure heating"),
+            (
+                "name = 'x'\nprotocol = 'dlt645'\nidentifier = '04000101'",
+                "identifier: 04000101 is no register of energy",
+            ),
+            (
+                "name = 'x'\nprotocol = 'dlt645'\nidentifier = '00010000'\ncarrier = 'heating'",
+                "does not measure heating",
+            ),
             ("name = 'x'\nprotocol = 'ocpp'\ncarrier = 'water'", "protocol: x counts in kWh"),
             ("name = 'x'\nsunspec = { energy = 'produced' }\ncarrier = 'gas'", "protocol: x counts in kWh"),
             ("name = 'x'\nprotocol = 'mbus'\nmodulus = '0m3'", "modulus: 0m3 is no step"),
-            ("name = 'x'\nprotocol = 'mbus'\nmodulus = '1000m3'\ncarrier = 'heating'", "modulus: x begins again at 1000m3"),
+            (
+                "name = 'x'\nprotocol = 'mbus'\nmodulus = '1000m3'\ncarrier = 'heating'",
+                "modulus: x begins again at 1000m3",
+            ),
             (
                 "name = 'x'\nregister = { address = 1, function = 3, type = 'u16', step = '0.00kWh' }",
                 "register.step: 0.00kWh is no step",

@@ -26,15 +26,16 @@ pub(super) fn read<'a>(
     find: impl Fn(&MeterId) -> Option<&'a Meter>,
 ) -> Result<Meter, ConfigError> {
     let value = |field: &str, reason| ConfigError::Value { place: format!("virtual[{place}].{field}"), reason };
-    let meter = |field: &str, text: &str| {
-        text.parse::<MeterId>().map_err(|_| value(field, no_id(text)))
-    };
+    let meter = |field: &str, text: &str| text.parse::<MeterId>().map_err(|_| value(field, no_id(text)));
     let id = meter("id", &written.id)?;
     if find(&id).is_some() {
         return Err(value("id", reason!("meter {id} stands before", "表计 {id} 已在前面出现")));
     }
     if written.plus.is_empty() {
-        return Err(value("plus", reason!("it is empty: at least one meter counts for it", "为空：至少须有一块表计入")));
+        return Err(value(
+            "plus",
+            reason!("it is empty: at least one meter counts for it", "为空：至少须有一块表计入"),
+        ));
     }
     let count = written.plus.len() + written.minus.len();
     if count > MAX_PARTS {
@@ -58,10 +59,8 @@ pub(super) fn read<'a>(
             return Err(value(field, reason));
         };
         if parts.iter().any(|(_, other)| *other == part) {
-            let reason = reason!(
-                "meter {part} is a part already: it would count twice",
-                "表计 {part} 已是分项：会重复计入"
-            );
+            let reason =
+                reason!("meter {part} is a part already: it would count twice", "表计 {part} 已是分项：会重复计入");
             return Err(value(field, reason));
         }
         if *carrier.get_or_insert(found.carrier) != found.carrier {

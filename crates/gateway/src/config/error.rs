@@ -88,9 +88,9 @@ impl ConfigError {
                 source.sentence().after(&format!("in {path}: "), &format!("{path} 中，"))
             }
             Self::Syntax(error) => sentence!("{error}", "配置的写法有误：{error}"),
-            Self::Profile(ProfileError::Field { profile, field, reason }) => {
-                reason.what.after(&format!("profile {profile:?}: {field}: "), &format!("设备档案 {profile:?} 的 {field}："))
-            }
+            Self::Profile(ProfileError::Field { profile, field, reason }) => reason
+                .what
+                .after(&format!("profile {profile:?}: {field}: "), &format!("设备档案 {profile:?} 的 {field}：")),
             Self::Profile(ProfileError::Twice { profile }) => {
                 Sentence { en: english, zh: format!("设备档案 {profile:?} 出现两次") }
             }

@@ -1,8 +1,8 @@
 //! Buses and meters as they come together from the configuration file and the files of its folder of meters.
 
 use super::{
-    Bus, BusProtocol, ConfigError, MAX_BUSES, MAX_CONFIG_BYTES, MAX_FILES, MAX_METERS, MAX_SITE_BYTES, Meter, Place, UnitAddress,
-    WrittenBus, WrittenMeter, computed, limit, read_bus, read_meter,
+    Bus, BusProtocol, ConfigError, MAX_BUSES, MAX_CONFIG_BYTES, MAX_FILES, MAX_METERS, MAX_SITE_BYTES, Meter, Place,
+    UnitAddress, WrittenBus, WrittenMeter, computed, limit, read_bus, read_meter,
 };
 use crate::profile::{Profile, Profiles};
 use crate::protocol::mbus::Secondary;
@@ -56,7 +56,20 @@ impl<'a> Collected<'a> {
         let registers = profiles.iter().map(first).collect();
         let (buses, meters) = (Vec::new(), Vec::new());
         let (by_name, by_id, addresses, printed, places, shared) = Default::default();
-        Self { profiles, folder, buses, by_name, meters, by_id, addresses, printed, places, shared, registers, interval }
+        Self {
+            profiles,
+            folder,
+            buses,
+            by_name,
+            meters,
+            by_id,
+            addresses,
+            printed,
+            places,
+            shared,
+            registers,
+            interval,
+        }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Bus>, Vec<Meter>) {
@@ -74,10 +87,9 @@ impl<'a> Collected<'a> {
                 let reason = reason!("a bus called {name:?} stands before", "前面已有名为 {name:?} 的总线");
                 return Err(ConfigError::Value { place: format!("bus[{place}].name"), reason });
             }
-            let shared = self.take_place(&bus).map_err(|(field, reason)| ConfigError::Value {
-                place: format!("bus[{place}].{field}"),
-                reason,
-            })?;
+            let shared = self
+                .take_place(&bus)
+                .map_err(|(field, reason)| ConfigError::Value { place: format!("bus[{place}].{field}"), reason })?;
             self.shared.push(shared);
             self.buses.push(bus);
         }
@@ -138,7 +150,12 @@ impl<'a> Collected<'a> {
         };
         let register = profiles.get(&meter.profile.name).and_then(|profile| self.registers.get(profile.name.as_str()));
         // Two meters may share a device only if they read different registers of it.
-        if !self.addresses.insert((self.shared[bus], meter.unit, meter.topic.clone(), register.copied().unwrap_or_default())) {
+        if !self.addresses.insert((
+            self.shared[bus],
+            meter.unit,
+            meter.topic.clone(),
+            register.copied().unwrap_or_default(),
+        )) {
             return Err(value("unit", read_already()));
         }
         if let UnitAddress::MbusSecondary(device) = meter.unit {
@@ -203,11 +220,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         }
     }
     if files.is_empty() {
-        let reason = reason!(
-            "{} has no file whose name ends in .toml",
-            "{} 中没有以 .toml 结尾的文件",
-            folder.display()
-        );
+        let reason =
+            reason!("{} has no file whose name ends in .toml", "{} 中没有以 .toml 结尾的文件", folder.display());
         return Err(ConfigError::Value { place: "site.meters".into(), reason });
     }
     files.sort();

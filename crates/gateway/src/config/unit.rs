@@ -33,15 +33,13 @@ impl UnitAddress {
             BusProtocol::Dlt645 => match text.parse() {
                 Ok(dlt645::Address::ALL) => Err(broadcast(text)),
                 Ok(address) => Ok(Self::Dlt645(address)),
-                Err(error) => Err(reason!(
-                    "{error}",
-                    "“{text}”不是 DL/T 645 表地址：请写表上印的十二位数字"
-                )),
+                Err(error) => Err(reason!("{error}", "“{text}”不是 DL/T 645 表地址：请写表上印的十二位数字")),
             },
             BusProtocol::Cjt188 if calls_any(14) => Err(any(text)),
-            BusProtocol::Cjt188 => text.parse().map(Self::Cjt188).map_err(|error| {
-                reason!("{error}", "“{text}”不是 CJ/T 188 表地址：请写十四位数字，厂商代码在前")
-            }),
+            BusProtocol::Cjt188 => text
+                .parse()
+                .map(Self::Cjt188)
+                .map_err(|error| reason!("{error}", "“{text}”不是 CJ/T 188 表地址：请写十四位数字，厂商代码在前")),
             BusProtocol::Mbus if text.len() > 3 => text.parse().map(Self::MbusSecondary).map_err(|error| {
                 reason!("{error}", "“{text}”不是二级地址：请写八位标识号，或含厂商、版本和介质的十六位")
             }),

@@ -109,7 +109,10 @@ impl WrittenProfile {
         let name = self.name.clone();
         let wrong = |field, reason: Reason| ProfileError::Field { profile: name.clone(), field, reason };
         let protocol: Protocol = self.protocol.parse().map_err(|error| {
-            wrong("protocol", reason!("{error}", "没有这样的协议；有 dlt645、cjt188、mbus、modbus、json、ocpp 和 virtual"))
+            wrong(
+                "protocol",
+                reason!("{error}", "没有这样的协议；有 dlt645、cjt188、mbus、modbus、json、ocpp 和 virtual"),
+            )
         })?;
         let carrier = self.carrier.map(|carrier| carrier.parse::<Carrier>()).transpose();
         let carrier = carrier.map_err(|error| wrong("carrier", no_carrier(&error)))?;
@@ -166,13 +169,16 @@ impl WrittenProfile {
         let register = match protocol {
             Protocol::Ocpp => Register::Ocpp { signed: self.signed.unwrap_or_default() },
             Protocol::Virtual => {
-                let reason =
-                    reason!("no device is virtual: write the meter under [[virtual]]", "没有虚拟的设备：请将表计写在 [[virtual]] 下");
+                let reason = reason!(
+                    "no device is virtual: write the meter under [[virtual]]",
+                    "没有虚拟的设备：请将表计写在 [[virtual]] 下"
+                );
                 return Err(wrong("protocol", reason));
             }
             Protocol::Json => {
                 let Some(written) = self.json else {
-                    let reason = reason!("it is missing: say value, time and step", "缺少此项：请写明 value、time 和 step");
+                    let reason =
+                        reason!("it is missing: say value, time and step", "缺少此项：请写明 value、time 和 step");
                     return Err(wrong("json", reason));
                 };
                 for (field, pointer) in [("json.value", &written.value), ("json.time", &written.time)] {
@@ -228,8 +234,10 @@ impl WrittenProfile {
                     Some(words) => words,
                     None if written.kind.registers() == 1 => WordOrder::HighFirst,
                     None => {
-                        let reason =
-                            reason!("it is missing: write high-first or low-first", "缺少此项：请写 high-first 或 low-first");
+                        let reason = reason!(
+                            "it is missing: write high-first or low-first",
+                            "缺少此项：请写 high-first 或 low-first"
+                        );
                         return Err(wrong("register.words", reason));
                     }
                 };

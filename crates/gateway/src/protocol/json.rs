@@ -214,7 +214,8 @@ mod tests {
         }
         assert!(read(r#"{"meter":{"volume":1,"a":1},"a":[{"a":1},{"a":2}],"ts":1800000000}"#).is_ok());
         // Deep, and as long as a document may be.
-        let deep = format!(r#"{{"meter":{{"volume":1}},"ts":1800000000,"x":{}{}}}"#, "[".repeat(1_900), "]".repeat(1_900));
+        let deep =
+            format!(r#"{{"meter":{{"volume":1}},"ts":1800000000,"x":{}{}}}"#, "[".repeat(1_900), "]".repeat(1_900));
         assert!(read(&deep).is_err());
     }
 

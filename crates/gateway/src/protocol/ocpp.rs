@@ -234,7 +234,8 @@ pub fn refusal(text: &str, version: Version, refused: &Refused) -> Option<String
     let id = parts.get(1).filter(|_| is_call).and_then(|id| serde_json::from_str::<String>(id.get()).ok());
     let id = id.filter(|id| id.len() <= MAX_ID);
     // What is wrong before its payload is looked at: the frame of a call, or what it holds.
-    let is_framed = matches!(parts[..], [_, _, action, payload] if action.get().starts_with('"') && payload.get().starts_with('{'));
+    let is_framed =
+        matches!(parts[..], [_, _, action, payload] if action.get().starts_with('"') && payload.get().starts_with('{'));
     match (id, version) {
         (Some(id), Version::V201) if is_framed => Some(error(&id, "FormatViolation", &refused.to_string())),
         (Some(id), Version::V201) => Some(error(&id, "RpcFrameworkError", &refused.to_string())),
@@ -444,7 +445,11 @@ mod tests {
             ("[2,\"7\",{}]", Some("[4,\"7\",\"FormationViolation\""), Some("[4,\"7\",\"RpcFrameworkError\"")),
             ("[2,\"7\",\"A\",{},1]", Some("[4,\"7\",\"FormationViolation\""), Some("[4,\"7\",\"RpcFrameworkError\"")),
             ("[2,\"7\",5,{}]", Some("[4,\"7\",\"FormationViolation\""), Some("[4,\"7\",\"RpcFrameworkError\"")),
-            ("[2,\"7\",\"Authorize\",[]]", Some("[4,\"7\",\"FormationViolation\""), Some("[4,\"7\",\"RpcFrameworkError\"")),
+            (
+                "[2,\"7\",\"Authorize\",[]]",
+                Some("[4,\"7\",\"FormationViolation\""),
+                Some("[4,\"7\",\"RpcFrameworkError\""),
+            ),
             (
                 "[2,\"7\",\"MeterValues\",{}]",
                 Some("[4,\"7\",\"FormationViolation\""),

@@ -105,7 +105,8 @@ impl Device {
                 } else if Some(asked) == *serial {
                     dlt645::read_answer(address, asked, self.number, 6)
                 } else {
-                    dlt645::clock_answer(address, asked, local(now_ms)).unwrap_or_else(|| dlt645::no_data_answer(address))
+                    dlt645::clock_answer(address, asked, local(now_ms))
+                        .unwrap_or_else(|| dlt645::no_data_answer(address))
                 }
             }
             (Request::Cjt188(parsed), UnitAddress::Cjt188(address), _) => {

@@ -1,10 +1,11 @@
 //! `utilidor gateway probe --search`: which devices are on an M-Bus.
 
+use crate::chinese;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::next;
 use crate::output::or_dash;
-use crate::t;
+use crate::{say, t};
 use serde_json::json;
 use utilidor_gateway::line::Line;
 use utilidor_gateway::probe;
@@ -44,18 +45,25 @@ pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), F
     context.out.show(&document, |out| {
         let shown = |found: &Found| match &found.telegram {
             Ok(telegram) => or_dash(telegram.register().map(|register| register.content.to_string())),
-            Err(refused) => refused.to_string(),
+            Err(refused) => chinese::frame(refused.code(), &refused.to_string(), out.lang),
         };
-        let rows = findings.found.iter().map(|found| [found.device.to_string(), or_dash(carrier(found)), shown(found)]);
+        let measures = |found: &Found| or_dash(carrier(found).map(|carrier| out.say(carrier)));
+        let rows = findings.found.iter().map(|found| [found.device.to_string(), measures(found), shown(found)]);
         let mut text = vec![out.table([t!("address"), t!("carrier"), t!("register")], rows.collect())];
         text.extend(findings.indistinct.iter().map(|number| {
-            format!(
+            say!(
+                out,
                 "note: {number} is answered by several devices at once, or through noise: ask with all sixteen digits, \
-                 --unit {number}MMMMVVTT (maker, version, medium)"
+                 --unit {number}MMMMVVTT (maker, version, medium)",
+                "提示：{number} 同时有几台设备应答，或有干扰：请用全部十六位询问，--unit {number}MMMMVVTT（厂商、版本、介质）"
             )
         }));
         if findings.found.len() >= MAX_DEVICES {
-            text.push(format!("note: {MAX_DEVICES} devices are as many as a segment has: there may be more"));
+            text.push(say!(
+                out,
+                "note: {MAX_DEVICES} devices are as many as a segment has: there may be more",
+                "提示：一个网段最多 {MAX_DEVICES} 台设备：可能还有更多"
+            ));
         }
         text.extend(findings.found.iter().filter_map(table));
         text.join("\n")
