@@ -97,6 +97,14 @@ fn a_frame_says_what_it_says_or_is_refused() {
         let error: Value = serde_json::from_str(&error).unwrap();
         assert_eq!(text(&error["error"]["code"]), code, "{arguments}");
     }
+    assert!(people.contains("* the register: what can be certified"), "{people}");
+    let chinese = desk.run("gateway profiles --lang zh").ok();
+    assert!(
+        ["出处", "电力", "正向有功电能", "DL/T 645-2007 附录 A"].iter().all(|word| chinese.contains(word)),
+        "{chinese}"
+    );
+    let error = desk.run("gateway probe --protocol modbus-tcp --address h:1 --unit 0 --lang zh").failed(2);
+    assert!(error.contains("同时呼叫") && error.contains("1 至 247"), "{error}");
     assert!(desk.run("gateway decode knx 00").failed(2).contains("dlt645, cjt188, mbus"));
     assert!(desk.run("gateway decode mbus e5 --profile nobody").failed(2).contains("gateway profiles"));
     assert!(desk.json("gateway profiles").as_array().unwrap().len() >= 16);
@@ -311,7 +319,13 @@ fn a_meter_is_probed_registered_read_and_certified() {
     let probed = desk.json(&format!("gateway probe --protocol dlt645 --address {address} --bus hall-3 --ct 40"));
     assert_eq!((text(&probed["unit"]), text(&probed["looks"][1])), ("000000000161", "1000.000kWh"));
     assert!(text(&probed["meter"]).contains("ratio = { ct = 40, pt = 1 }"), "{probed}");
-    assert!(text(&probed["register"]).contains("--register 1000.000kWh"), "{probed}");
+    for part in ["--label hall-3-000000000161 ", "--modulus 40000000.000kWh ", "--register 1000.000kWh "] {
+        assert!(text(&probed["register"]).contains(part), "{part}: {probed}");
+    }
+    assert!(text(&probed["clock"]).contains('T'), "{probed}");
+    assert!(!probed["findings"].to_string().contains("clock"), "{probed}");
+    let error = desk.run(&format!("gateway check --config {played}")).failed(2);
+    assert!(error.contains("has port 0") && error.contains("1 to 65535"), "{error}");
     let config = desk.file("gateway.toml", &site(UNKNOWN, &address, &desk.node));
     let error = desk.run(&format!("gateway check --config {config}")).failed(1);
     assert!(error.contains("account open --account gateway"), "{error}");
