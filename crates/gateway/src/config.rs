@@ -851,8 +851,13 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             ),
             ("ct = 40", "ct = 0", "meter[0].ratio"),
             ("unit = \"7\"", "unit = \"7\"\nratio = { ct = 2 }", "meter[1].ratio: x shows what flows"),
-            ("0.1kWh", "0.1m3", "meter[1].profile: x counts in m3"),
+            ("0.1kWh", "0.1m3", "profile \"x\": register.step: x counts in m3"),
             ("name = \"x\"\ncarrier = \"electricity\"", "name = \"x\"", "meter[1].carrier: x does not say"),
+            (
+                "unit = \"7\"\nprofile = \"x\"",
+                "unit = \"7\"\ncarrier = \"water\"\nprofile = \"x\"",
+                "meter[1].carrier: x measures",
+            ),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let error = Config::read(&GOOD.replace(from, to), Path::new("")).unwrap_err().to_string();
