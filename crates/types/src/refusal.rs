@@ -100,10 +100,10 @@ code_rules! {
     Nesting = "nested blocks of a function";
     BranchTargets = "targets of a branch table";
     Tables = "tables";
-    TableEntries = "entries of a table";
+    TableEntries = "entries of a table, or up to which its segments reach";
     Elements = "entries of element segments";
     Memories = "memories";
-    MemoryPages = "pages of memory";
+    MemoryPages = "pages of memory, or up to which its segments reach";
     Globals = "globals";
     DataSegments = "segments of data";
     Custom = "bytes of sections that no engine reads";

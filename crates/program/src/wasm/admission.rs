@@ -2,8 +2,8 @@
 //! module of any shape within these bounds has been measured, and nothing of it depends on how a node is configured.
 //!
 //! Not allowed: imports, floats (types too), vectors, threads, 64-bit or several memories, tail calls, exceptions,
-//! references (the newer *encoding* of indirect calls is read, and a table that nothing can be put into does no harm), computed
-//! constants, start functions. Segments that lie outside of the memory or the table are no matter of shape: each event traps.
+//! references (types too; only the newer *encoding* of indirect calls is read), computed constants, start functions, segments that
+//! lie outside of the memory or the table. So an instance of what is admitted always begins.
 
 use super::MAX_INPUT_BYTES;
 use super::operators::is_allowed;
@@ -11,9 +11,9 @@ use utilidor_types::Refusal;
 use utilidor_types::program::MAX_CODE_BYTES;
 use utilidor_types::refusal::CodeRule;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export, ExternalKind,
-    FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, ValType, ValidPayload,
-    Validator, ValidatorResources, WasmFeatures,
+    BinaryReaderError, BlockType, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, Export,
+    ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, Parser, Payload, RefType, ValType,
+    ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 /// Bytes of a page.
@@ -50,7 +50,7 @@ pub const MAX_MEMORY_PAGES: u32 = 16;
 pub const MAX_GLOBALS: u32 = 64;
 /// Most segments of data.
 pub const MAX_DATA_SEGMENTS: u32 = 256;
-/// Most bytes of sections that no engine reads, such as names: they only cost room.
+/// Most bytes of sections that no engine reads, such as names, their own names included: they only cost room.
 pub const MAX_CUSTOM_BYTES: u32 = 1_024;
 /// Most exports besides the three; they can be globals that do not change.
 pub const MAX_OTHER_EXPORTS: u32 = 4;
@@ -148,6 +148,7 @@ struct Admission {
     types: Vec<u32>,
     /// The constant of each global, if it is an unchanging `i32`.
     globals: Vec<Option<u32>>,
+    table_entries: u32,
     custom_bytes: u32,
     other_exports: u32,
     has_memory: bool,
@@ -171,9 +172,14 @@ impl Admission {
             Payload::TableSection(section) => {
                 within(Rule::Tables, section.count(), MAX_TABLES)?;
                 for table in section.clone() {
-                    let entries = u32::try_from(table?.ty.initial).unwrap_or(u32::MAX);
+                    let table = table?.ty;
+                    let entries = u32::try_from(table.initial).unwrap_or(u32::MAX);
                     within(Rule::TableEntries, entries, MAX_TABLE_ENTRIES)?;
+                    if table.element_type != RefType::FUNCREF {
+                        return Err(BadCode::instruction(section.range().start));
+                    }
                     self.shape.items += entries;
+                    self.table_entries = entries;
                 }
                 Ok(())
             }
@@ -199,18 +205,20 @@ impl Admission {
             }
             Payload::ElementSection(section) => {
                 within(Rule::Elements, section.count(), MAX_ELEMENTS)?;
-                let mut entries = section.count();
+                let (mut entries, mut end) = (section.count(), 0);
                 for element in section.clone() {
                     let element = element?;
-                    let (ElementKind::Active { .. }, ElementItems::Functions(functions)) =
+                    let (ElementKind::Active { offset_expr, .. }, ElementItems::Functions(functions)) =
                         (element.kind, element.items)
                     else {
                         return Err(BadCode::instruction(element.range.start));
                     };
+                    end = end.max(end_of(&offset_expr, functions.count(), 1)?);
                     entries = entries.saturating_add(functions.count());
                 }
                 self.shape.items += entries;
-                within(Rule::Elements, entries, MAX_ELEMENTS)
+                within(Rule::Elements, entries, MAX_ELEMENTS)?;
+                within(Rule::TableEntries, end, self.table_entries)
             }
             Payload::DataCountSection { count, .. } => within(Rule::DataSegments, *count, MAX_DATA_SEGMENTS),
             Payload::DataSection(section) => {
@@ -218,17 +226,19 @@ impl Admission {
                 self.shape.items += section.count();
                 for data in section.clone() {
                     let data = data?;
-                    if !matches!(data.kind, DataKind::Active { .. }) {
+                    let DataKind::Active { offset_expr, .. } = data.kind else {
                         return Err(BadCode::instruction(data.range.start));
-                    }
-                    self.shape.data_bytes = self.shape.data_bytes.saturating_add(data.data.len() as u32);
+                    };
+                    let bytes = data.data.len() as u32;
+                    within(Rule::MemoryPages, end_of(&offset_expr, bytes, PAGE_BYTES as u64)?, self.shape.pages)?;
+                    self.shape.data_bytes = self.shape.data_bytes.saturating_add(bytes);
                 }
                 Ok(())
             }
             Payload::StartSection { .. } => within(Rule::Start, 1, 0),
             Payload::ExportSection(section) => section.clone().into_iter().try_for_each(|export| self.export(&export?)),
             Payload::CustomSection(section) => {
-                self.custom_bytes = self.custom_bytes.saturating_add(section.data().len() as u32);
+                self.custom_bytes = self.custom_bytes.saturating_add(section.range().len() as u32);
                 within(Rule::Custom, self.custom_bytes, MAX_CUSTOM_BYTES)
             }
             Payload::Version { .. }
@@ -310,8 +320,15 @@ impl Admission {
             if !is_allowed(&operator) {
                 return Err(BadCode::instruction(at));
             }
-            if let Operator::BrTable { targets } = &operator {
-                within(CodeRule::BranchTargets, targets.len(), MAX_BRANCH_TARGETS)?;
+            match &operator {
+                Operator::BrTable { targets } => {
+                    within(CodeRule::BranchTargets, targets.len(), MAX_BRANCH_TARGETS)?;
+                }
+                Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } if matches!(blockty, BlockType::Type(ty) if !is_integer(ty)) =>
+                {
+                    return Err(BadCode::instruction(at));
+                }
+                _ => {}
             }
             validator.op(at, &operator)?;
             within(CodeRule::Operands, validator.operand_stack_height(), MAX_OPERANDS)?;
@@ -339,6 +356,13 @@ impl Admission {
 
 const fn is_integer(ty: &ValType) -> bool {
     matches!(ty, ValType::I32 | ValType::I64)
+}
+
+/// Where a segment of this length ends, in units of so many bytes or entries, begun ones counted: it lies within as many or more.
+fn end_of(offset: &ConstExpr<'_>, length: u32, unit: u64) -> Result<u32, BadCode> {
+    let from = constant(offset)?.ok_or(BadCode::unreadable(offset.get_binary_reader().original_position()))?;
+    let end = (u64::from(from) + u64::from(length)).div_ceil(unit);
+    Ok(u32::try_from(end).unwrap_or(u32::MAX))
 }
 
 /// The `i32` that an initial value is; `None` if it is an `i64`. Anything else is not allowed.

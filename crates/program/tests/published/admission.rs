@@ -3,7 +3,7 @@
 use crate::support::module;
 use std::time::{Duration, Instant};
 use utilidor_program::wasm::admission::{MAX_FUNCTIONS, MAX_LOCALS, check};
-use utilidor_program::wasm::{BadCode, Module};
+use utilidor_program::wasm::{BAD_ANSWER, BadCode, Module};
 use utilidor_types::program::MAX_CODE_BYTES;
 use utilidor_types::refusal::CodeRule as Rule;
 
@@ -167,8 +167,119 @@ fn refuses_a_module_without_its_three_exports() {
 }
 
 #[test]
-fn refuses_much_that_no_engine_reads() {
+fn refuses_exports_that_are_of_another_kind_or_there_twice() {
+    let (memory, buffer) = (r#"(memory (export "memory") 4)"#, r#"(global (export "buffer") i32 (i32.const 0))"#);
+    let act = r#"(func (export "act") (param i32) (result i64) (i64.const 0))"#;
+    for (text, expected) in [
+        (format!(r#"(module (memory 4) (func (export "memory")) {buffer} {act})"#), Rule::Exports),
+        (format!(r#"(module (memory 4) (global (export "memory") i32 (i32.const 0)) {buffer} {act})"#), Rule::NoMemory),
+        (format!(r#"(module (memory (export "memory") (export "buffer") 4) {act})"#), Rule::Exports),
+        (format!(r#"(module {memory} (global (export "buffer") i64 (i64.const 0)) {act})"#), Rule::NoBuffer),
+        (format!(r#"(module {memory} (global (export "buffer") (mut i32) (i32.const 0)) {act})"#), Rule::NoBuffer),
+        (format!(r#"(module {memory} {buffer} (global (export "act") i32 (i32.const 0)))"#), Rule::NoAct),
+        (
+            format!(r#"(module {memory} {buffer} (func (export "act") (param i32) (result i32) (i32.const 0)))"#),
+            Rule::NoAct,
+        ),
+        (format!(r#"(module {memory} {buffer} {act} (func (export "")))"#), Rule::Exports),
+    ] {
+        assert_eq!(rule(&text), expected, "{text}");
+    }
+    let constant = |name: &str| format!(r#"(global (export "{name}") i32 (i32.const 0))"#);
+    let mut twice = module(&(constant("end") + &constant("End")), NOTHING);
+    check(&twice).unwrap();
+    let place = twice.windows(3).position(|name| name == b"End").unwrap();
+    twice[place] = b'e';
+    assert_eq!(refused(&twice).rule, Rule::NoModule);
+}
+
+#[test]
+fn refuses_segments_that_lie_outside_of_the_memory_or_the_table_in_which_each_event_would_end() {
+    let data = |at: u32, bytes: usize| {
+        let code = module(&format!("(data (i32.const {at}) \"{}\")", "a".repeat(bytes)), NOTHING);
+        check(&code).map(drop).map_err(|bad| (bad.rule, bad.found, bad.allowed))
+    };
+    let end = 4 * 65_536;
+    assert_eq!(data(end - 3, 3), Ok(()));
+    assert_eq!(data(end, 0), Ok(()));
+    assert_eq!(data(end - 3, 4), Err((Rule::MemoryPages, 5, 4)), "it reaches into a fifth page");
+    assert_eq!(data(end + 1, 0), Err((Rule::MemoryPages, 5, 4)), "it ends nowhere in the memory");
+    assert_eq!(data(u32::MAX, 2), Err((Rule::MemoryPages, 65_537, 4)));
+    let elements = |at: u32, count: usize| {
+        let code =
+            module(&format!("(table 9 funcref) (func $f) (elem (i32.const {at}) {})", "$f ".repeat(count)), NOTHING);
+        check(&code).map(drop).map_err(|bad| (bad.rule, bad.found, bad.allowed))
+    };
+    assert_eq!(elements(7, 2), Ok(()));
+    assert_eq!(elements(9, 0), Ok(()));
+    assert_eq!(elements(7, 3), Err((Rule::TableEntries, 10, 9)));
+    assert_eq!(elements(10, 0), Err((Rule::TableEntries, 10, 9)));
+    assert_eq!(elements(u32::MAX, 1), Err((Rule::TableEntries, u32::MAX, 9)));
+    // With every module that is admitted, an instance begins.
+    for (more, fault) in
+        [("(data (i32.const 262141) \"abc\")", BAD_ANSWER), ("(table 1 funcref) (elem (i32.const 1))", BAD_ANSWER)]
+    {
+        let begun = Module::compile(&module(more, "(i64.const -1)")).unwrap().run(&[]);
+        assert_eq!(begun.map(|ran| ran.answer), Err(fault), "{more}");
+    }
+}
+
+#[test]
+fn refuses_references_wherever_they_stand() {
+    assert_eq!(with("(table 1 externref)"), Rule::Instruction);
+    assert_eq!(with("(type (func (param externref)))"), Rule::Instruction);
+    assert_eq!(with("(type (func (result funcref)))"), Rule::Instruction);
+    assert_eq!(with("(func (local externref))"), Rule::Instruction);
+    assert_eq!(with("(global externref (ref.null extern))"), Rule::Instruction);
+    assert_eq!(with("(func $f) (global funcref (ref.func $f))"), Rule::Instruction);
+    assert_eq!(with("(func $f) (table 1 funcref) (elem (i32.const 0) funcref (ref.func $f))"), Rule::Instruction);
+    for block in ["block", "loop", "if"] {
+        for ty in ["externref", "funcref"] {
+            let condition = if block == "if" { "(i32.const 1)" } else { "" };
+            let then = if block == "if" { "(then (unreachable)) (else (unreachable))" } else { "(unreachable)" };
+            assert_eq!(with(&format!("(func ({block} (result {ty}) {condition} {then}) drop)")), Rule::Instruction);
+        }
+    }
+    refused(&module("(table 1 funcref (ref.null func))", NOTHING));
+    refused(&module("(table i64 1 funcref)", NOTHING));
+}
+
+#[test]
+fn refuses_places_that_are_not_written_down_as_a_number() {
+    for place in [
+        "(global $g i32 (i32.const 0)) (data (global.get $g) \"a\")",
+        "(data (i32.add (i32.const 1) (i32.const 2)) \"a\")",
+        "(table 1 funcref) (func $f) (global $g i32 (i32.const 0)) (elem (global.get $g) $f)",
+        "(global $g i32 (i32.const 0)) (global i32 (global.get $g))",
+    ] {
+        assert_eq!(with(place), Rule::Instruction, "{place}");
+    }
+    assert_eq!(with("(data (i64.const 0) \"a\")"), Rule::NoModule);
+}
+
+#[test]
+fn refuses_much_that_no_engine_reads_names_included() {
     assert_eq!(with(&format!("(@custom \"notes\" \"{}\")", "a".repeat(2_000))), Rule::Custom);
+    assert_eq!(with(&format!("(@custom \"{}\" \"\")", "a".repeat(2_000))), Rule::Custom);
+    assert_eq!(with(&"(@custom \"\" \"\")".repeat(2_000)), Rule::Custom, "each has a name, if only an empty one");
+    check(&module(&format!("(@custom \"producers\" \"{}\")", "a".repeat(1_000)), NOTHING)).unwrap();
+}
+
+#[test]
+fn every_contract_of_this_repository_is_admitted_and_begins() {
+    let contracts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts");
+    let folders = std::fs::read_dir(contracts).unwrap().map(|entry| entry.unwrap().path());
+    let modules =
+        folders.flat_map(|folder| ["contract.wasm", "assemblyscript/contract.wasm"].map(|file| folder.join(file)));
+    let mut seen = 0;
+    for path in modules.filter(|path| path.is_file()) {
+        let code =
+            Module::compile(&std::fs::read(&path).unwrap()).unwrap_or_else(|bad| panic!("{}: {bad}", path.display()));
+        let answer = code.run(&[]).unwrap_or_else(|fault| panic!("{}: {fault}", path.display())).answer;
+        assert!(!answer.is_empty(), "{} says that it cannot read nothing", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 7, "{seen} modules");
 }
 
 #[test]
