@@ -102,3 +102,60 @@ fn an_amendment_keeps_the_meters_at_their_places_and_can_add_more() {
     }
     world.done("alice", amended(vec![first, second]));
 }
+
+fn owe(units: u64) -> Effect {
+    Effect::Owe(money(units))
+}
+
+#[test]
+fn a_program_cannot_let_its_user_owe_more_than_the_user_has_granted() {
+    let mut world = World::new();
+    let agreement = signed(&mut world, &Puppet::answering(vec![], vec![owe(4_600_000_000_000)]));
+    // Alice has granted 100 to be reserved and 50 to be taken, once.
+    for much in [vec![owe(151)], vec![owe(150), Effect::Owe(wire::Money(1))], vec![Effect::Owe(wire::Money(u64::MAX))]]
+    {
+        let refusal = world.refused("station", command(agreement, much));
+        assert_eq!(refusal, Refusal::ProgramFault { code: 0x7004 });
+    }
+    world.done("station", command(agreement, vec![owe(150)]));
+    assert_eq!(world.refused("station", command(agreement, vec![owe(1)])), Refusal::ProgramFault { code: 0x7004 });
+    // What was to be owed out of nothing moves nothing at its time either.
+    let hour = Timestamp(world.now.0 + HOUR_MS);
+    world.done("station", command(agreement, vec![Effect::Schedule(wire_time(hour))]));
+    world.pass_to(hour);
+    assert_eq!(world.agreement(agreement).debt, Money::units(150));
+    // Once it has failed, it is told nothing for an hour; what is owed can be paid at any time.
+    world.done("alice", Action::PayDebt { agreement, amount: Money::units(150) });
+    assert_eq!(world.agreement(agreement).debt, Money::ZERO);
+}
+
+#[test]
+fn a_user_that_has_granted_nothing_owes_nothing() {
+    let mut world = World::new();
+    let agreement = propose(&mut world, &Puppet::answering(vec![], vec![]), |coded| {
+        coded.grants.retain(|grant| grant.party == Party::OWNER);
+    });
+    let owes = command(agreement, vec![Effect::Owe(wire::Money(1))]);
+    assert_eq!(world.refused("station", owes), Refusal::ProgramFault { code: 0x7004 });
+    world.done("station", command(agreement, vec![Effect::Owe(wire::Money(0))]));
+}
+
+#[test]
+fn a_debt_out_of_all_proportion_keeps_no_other_agreement_of_the_same_two_from_settling() {
+    let mut world = World::new();
+    world.trade("alice");
+    // Both have signed that there is no bound; beyond what they all could owe, nothing could be added any more.
+    let agreement = propose(&mut world, &Puppet::answering(vec![], vec![]), |coded| {
+        coded.grants.as_mut_slice()[1].reserve = Money(u64::MAX);
+    });
+    world.refused("station", command(agreement, vec![Effect::Owe(wire::Money(u64::MAX))]));
+    world.done("station", command(agreement, vec![Effect::Owe(wire::Money(MAX_OWED.0))]));
+    // Alice gives all that she has to bob, so that a part of her purchase is owed when it settles.
+    let free = world.balance("alice").0;
+    world.transfer("alice", "bob", free);
+    world.now = at(1, 11, 0);
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 10, 0), 0), (at(1, 11, 0), 1_500 * KWH)]));
+    world.pass_to(at(1, 11, 1));
+    assert_eq!(world.status("alice"), Status::Defaulted);
+    assert!(world.agreement(agreement_id("alice")).debt > Money::ZERO);
+}

@@ -294,7 +294,7 @@ wire! {
             /// How much.
             amount: Money,
         },
-        /// The user owes the owner so much more.
+        /// The user owes the owner so much more: in all no more than its grant gives, in twelve periods if it renews.
         Owe(Money),
         /// So much of what the user owes is paid out of what it has paid ahead.
         PayDebt(Money),

@@ -63,6 +63,10 @@ pub const MAX_TEXT_BYTES: usize = 1_024;
 pub const CLAUSES: u16 = 1;
 /// Width of a parameter in bytes: a little-endian integer.
 pub const PARAMETER_BYTES: usize = 8;
+/// For how many periods a program in code can let its user owe all that the user's grant gives in one, if it renews ...
+pub const MAX_OWED_PERIODS: u64 = 12;
+/// ... and the most that it can let its user owe whatever was granted, so that what one agreement says keeps no other from saying its own.
+pub const MAX_OWED: Money = Money::units(100_000_000);
 
 /// A program's code: a WebAssembly module. JSON: hex.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -246,6 +250,15 @@ pub struct Grant {
     pub renews: bool,
 }
 
+impl Grant {
+    /// The most that a program in code can let the party owe.
+    pub fn most_owed(&self) -> Money {
+        let periods = if self.renews { MAX_OWED_PERIODS } else { 1 };
+        let period = self.reserve.0.saturating_add(self.allowance.0);
+        MAX_OWED.min(Money(period.saturating_mul(periods)))
+    }
+}
+
 /// How the ledger sums what a meter brings for a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -273,4 +286,20 @@ pub struct CodedMeter {
     pub window: Window,
     /// How it is summed.
     pub metered: Metered,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_party_can_owe_is_what_it_grants_in_a_year_of_periods_and_within_the_range_of_money() {
+        let most = |reserve, allowance, renews| {
+            let (reserve, allowance) = (Money::units(reserve), Money::units(allowance));
+            Grant { party: Party::USER, reserve, allowance, renews }.most_owed()
+        };
+        assert_eq!(most(0, 0, true), Money::ZERO, "who grants nothing owes nothing");
+        assert_eq!((most(100, 50, false), most(100, 50, true)), (Money::units(150), Money::units(1_800)));
+        assert_eq!(most(10_000_000_000_000, 10_000_000_000_000, true), MAX_OWED);
+    }
 }

@@ -488,6 +488,13 @@ impl Play<'_> {
                     let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
                     self.tally.reach(format!("moved {name}"));
                 }
+                Event::Debt { agreement, owes, .. } => {
+                    let granted = self.granted.get(agreement).into_iter().flatten().map(|granted| granted.terms);
+                    let user = granted.filter(|grant| grant.party == Party::USER);
+                    let most = user.map(|grant| grant.most_owed()).max().unwrap_or_default();
+                    assert!(*owes <= most, "{agreement} lets its user owe {owes}, which has granted {most}");
+                    self.tally.reach("event Debt".into());
+                }
                 Event::AgreementStatus { status, .. } => self.tally.reach(format!("status {status:?}")),
                 Event::Segment(segment) if BYSTANDERS.map(|number| meter_id(number as u8)).contains(&segment.meter) => {
                     panic!("a meter that serves nobody is read for {:?}", receipt.cause);

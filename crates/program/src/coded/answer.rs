@@ -5,9 +5,9 @@ use crate::contract::{Binding, Case, Draft, Effect, Fault, MAX_EFFECTS, OVERFLOW
 use crate::wasm::{BAD_ANSWER, OUT_OF_REACH, UNBALANCED};
 use std::collections::BTreeMap;
 use utilidor_program_sdk as wire;
-use utilidor_types::agreement::{CodedTerms, Party, Status};
+use utilidor_types::agreement::{CodedTerms, Party, ProgramCode, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
-use utilidor_types::program::CodedMeter;
+use utilidor_types::program::{CodedMeter, Grant};
 use utilidor_types::statement::{Closing, MAX_LINES, StatementLine};
 use utilidor_types::{Carrier, Money, Price, PriceUnit, Quantity, Timestamp, Window};
 
@@ -101,6 +101,9 @@ struct Books {
     /// What is reserved more by party, and less.
     reserved: BTreeMap<Party, i128>,
     most_reserved: BTreeMap<Party, i128>,
+    /// What the user owes more than before the answer, or less.
+    owes: i128,
+    most_owed: i128,
 }
 
 fn add(books: &mut BTreeMap<(u8, u8), i128>, from: Party, to: Party, amount: Money) {
@@ -141,8 +144,13 @@ impl Books {
             Effect::Owe(amount) => {
                 add(&mut self.moved, Party::USER, Party::OWNER, *amount);
                 sum(&mut self.owed, *amount)?;
+                self.owes += i128::from(amount.0);
+                self.most_owed = self.most_owed.max(self.owes);
             }
-            Effect::PayDebt(amount) => self.reserve(Party::USER, -i128::from(amount.0)),
+            Effect::PayDebt(amount) => {
+                self.reserve(Party::USER, -i128::from(amount.0));
+                self.owes -= i128::from(amount.0);
+            }
             Effect::Issue(draft) => {
                 self.statements += 1;
                 for line in &draft.lines {
@@ -272,7 +280,7 @@ impl Asked<'_> {
         })
     }
 
-    /// Whether nothing is reserved beyond what a party has granted, at any point of the answer.
+    /// Whether nothing is reserved or owed beyond what a party has granted, at any point of the answer.
     fn within_grants(&self) -> Result<(), Fault> {
         for (party, most) in self.books.most_reserved.iter().filter(|(_, most)| **most > 0) {
             let pots = self.case.facts.pots.iter().filter(|(of, ..)| of == party);
@@ -282,7 +290,17 @@ impl Asked<'_> {
                 return Err(OUT_OF_REACH);
             }
         }
-        Ok(())
+        self.within_debt()
+    }
+
+    /// Whether the user owes no more than what it has granted is worth, at any point of the answer. What a clause sheet says is
+    /// owed follows from expressions that both have read and signed; only code can say anything.
+    fn within_debt(&self) -> Result<(), Fault> {
+        let most = self.terms.grant(Party::USER).map_or(Money::ZERO, Grant::most_owed);
+        let owes = i128::from(self.case.facts.debt.0) + self.books.most_owed;
+        let is_code = matches!(self.terms.code, ProgramCode::Published(_));
+        let is_beyond = is_code && self.books.most_owed > 0 && owes > i128::from(most.0);
+        if is_beyond { Err(OUT_OF_REACH) } else { Ok(()) }
     }
 
     /// The effects, with what their statement says of payment taken from the others.

@@ -63,7 +63,8 @@ pub const TRAPPED: Fault = Fault::Failed(0x7001);
 pub const OUT_OF_FUEL: Fault = Fault::Failed(0x7002);
 /// The answer is none: outside of the memory, too long, or of another form.
 pub const BAD_ANSWER: Fault = Fault::Failed(0x7003);
-/// The program asks for what its terms do not let it reach: another party or meter, or more money than was granted.
+/// The program asks for what its terms do not let it reach: another party or meter, or more money than was granted, to be
+/// reserved or to be owed.
 pub const OUT_OF_REACH: Fault = Fault::Failed(0x7004);
 /// A statement's lines are not what the same answer moves.
 pub const UNBALANCED: Fault = Fault::Failed(0x7005);

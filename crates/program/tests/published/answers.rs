@@ -71,6 +71,18 @@ fn no_more_is_reserved_than_a_party_has_granted_at_any_point() {
 }
 
 #[test]
+fn a_user_owes_no_more_than_it_has_granted_at_any_point() {
+    use wire::Effect::{Owe, PayDebt};
+    // It has granted 150 once, and owes 3 of them.
+    let owe = |euro: u64| Owe(Money(euro * EURO));
+    asked(vec![owe(147)]).unwrap();
+    assert_eq!(asked(vec![owe(147), Owe(Money(1))]), Err(OUT_OF_REACH));
+    asked(vec![PayDebt(Money(3 * EURO)), owe(150)]).unwrap();
+    assert_eq!(asked(vec![owe(150), PayDebt(Money(3 * EURO))]), Err(OUT_OF_REACH), "the order counts");
+    assert_eq!(asked(vec![Owe(Money(u64::MAX))]), Err(OUT_OF_REACH));
+}
+
+#[test]
 fn wrapped_amounts_are_no_amounts() {
     assert_eq!(asked(vec![reserve(USER, u64::MAX), reserve(USER, 2)]), Err(OUT_OF_REACH));
     let twice = vec![pay(USER, OWNER, u64::MAX), pay(USER, OWNER, 2)];

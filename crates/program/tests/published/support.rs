@@ -72,6 +72,7 @@ pub fn act_with(module: Arc<Module>, event: &Event, state: State) -> Result<Step
         now: NOW,
         module: Some(module),
         available: vec![Money::units(50); 2],
+        debt: Money::units(3),
         pots: vec![(Party::USER, event::Purpose::Deposit, Money::units(60))],
         ..Facts::default()
     };
