@@ -205,7 +205,8 @@ impl Ledger<'_> {
     }
 
     /// A purchase is over. What it took beyond `keep` goes back to the supplies that it took it of, in proportion over them
-    /// and their bands; up to `absorb` of what the meter brings later for the window is nobody's.
+    /// and their bands; up to `absorb` of what the meter brings later for the window is nobody's. Both together are no more than its
+    /// volume.
     pub fn settle_binding(
         &mut self,
         agreement: AgreementId,
@@ -232,6 +233,10 @@ impl Ledger<'_> {
         let binding = &mut bindings.bindings.as_mut_slice()[place];
         let Summed::Fill(filling) = &binding.sum else { return Err(Unfit::Binding.into()) };
         let excess = filling.taken().checked_sub(keep).ok_or(Unfit::Binding)?;
+        // What nobody is to have was bought: others have sold the rest.
+        if keep.checked_add(absorb).is_none_or(|bought| bought > filling.volume) {
+            return Err(Unfit::Binding.into());
+        }
         let returned = MeterBindings::give_back(&filling.takes, excess);
         let settled = filling.settled(keep, absorb);
         if absorb > Quantity::ZERO && binding.window.to > base {

@@ -40,7 +40,7 @@ pub(crate) enum Unfit {
     Window,
     /// More capacity given back than was sold.
     Capacity,
-    /// A binding that there is already, or is not.
+    /// A binding that there is already, or is not, or that keeps more than it took or bought.
     Binding,
     /// An end without moving what is reserved, or an end that is none.
     Status,

@@ -306,7 +306,7 @@ wire! {
         /// A meter without a volume serves until this time.
         EndBinding(Meter, Time),
         /// A meter with a volume is done: the agreement keeps so much, and so much of what comes later for the window is
-        /// nobody's.
+        /// nobody's: together no more than the volume.
         Settle {
             /// The meter.
             meter: Meter,

@@ -437,9 +437,15 @@ impl<R: Respond> Host<R> {
                     bound.window.to = bound.window.to.min(*at);
                 }
             }
-            Effect::Settle { binding, keep, .. } => {
+            Effect::Settle { binding, keep, absorb, .. } => {
                 let played = self.played(*binding)?;
-                if *keep > played.filled {
+                let bought = keep.checked_add(*absorb).ok_or(UNFIT)?;
+                let is_fit = match played.binding.map(|bound| bound.sum) {
+                    Some(Sum::Fill(volume)) => *keep <= played.filled && bought <= volume,
+                    Some(_) => false,
+                    None => *keep == Quantity::ZERO,
+                };
+                if !is_fit {
                     return Err(UNFIT);
                 }
                 played.binding = None;
