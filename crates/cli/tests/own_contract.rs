@@ -23,6 +23,7 @@ struct Made {
     meter: String,
     program: String,
     agreement: String,
+    fuel: u64,
 }
 
 impl Made {
@@ -92,7 +93,11 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
         let answer: Value = if answers_json { serde_json::from_str(&out).unwrap() } else { Value::Null };
         match command {
             _ if command.starts_with("node init") => node = Some(desk.start_node()),
-            _ if command.starts_with("program build") => tells_no_machine(&desk, &environment),
+            _ if command.starts_with("program build") => {
+                tells_no_machine(&desk, &environment);
+                made.fuel = answer["fuel"].as_u64().expect("it is measured on the project's own past");
+            }
+            _ if command.starts_with("program check") => assert_eq!(answer["fuel"], made.fuel),
             _ if command.starts_with("meter register") => made.meter = text(&answer["meter"]).into(),
             _ if command.starts_with("program publish") => made.program = text(&answer["program"]).into(),
             _ if command.starts_with("agreement propose") => made.agreement = text(&answer["agreement"]).into(),
@@ -101,6 +106,8 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
                 let paid: Vec<&str> = statements.iter().map(|statement| text(&statement["paid"])).collect();
                 assert_eq!(paid, ["9.000000", "6.000000", "12.600000"], "15, at least 10, and 21 kWh at 0.60");
                 assert_eq!(answer["nothing_happens"]["ended"], "settled");
+                let most = ["played", "nothing_happens"].map(|play| answer[play]["most_fuel"].as_u64().unwrap());
+                assert_eq!(most.into_iter().max(), Some(made.fuel), "what the manifest says");
             }
             _ if command.starts_with("statement list") => assert_eq!(answer.as_array().unwrap().len(), 1),
             _ if command.starts_with("verify") => assert_eq!(answer["holds"], true, "{answer}"),

@@ -372,8 +372,18 @@ fn an_agreement_is_amended_only_by_both_sides() {
 
     let mut program = terms["program"].clone();
     program["purchase"]["lots"][0]["price"]["money"] = json!("0.600000");
-    let file = desk.file("program.json", &program.to_string());
-    desk.json(&format!("agreement amend {agreement} {file} --from 2025-01-01T00:30:00+08:00 --as plant"));
+    let amend = |document: &Value| {
+        let file = desk.file("amended.json", &document.to_string());
+        format!("agreement amend {agreement} {file} --from 2025-01-01T00:30:00+08:00 --as plant")
+    };
+    desk.json(&amend(&program));
+    // Or the whole of the terms, of which nothing else can be another.
+    let mut amended = terms.clone();
+    amended["program"] = program.clone();
+    desk.json(&amend(&amended));
+    amended["hard_end"]["at"] = json!("2031-01-01T00:00:00+08:00");
+    let error = desk.run(&amend(&amended)).failed(2);
+    assert!(error.contains("another hard end"), "{error}");
     let waiting = desk.json(&format!("agreement amendment {agreement}"));
     assert_eq!(waiting["terms"]["program"], program);
     assert_eq!(waiting["from_ms"], 1_735_662_600_000_u64);

@@ -80,17 +80,18 @@ Example:
     },
     /// Propose other terms for an active agreement
     #[command(after_help = "\
-The document holds the program that replaces the present one: the \"program\" of 'utilidor agreement show ID --json'. What flows
-before the amendment's time is charged by the terms before.
+The document holds terms as 'utilidor program terms' writes them, of the same parties and with the same hard end, or the program
+alone that replaces the present one: the \"program\" of 'utilidor agreement show ID --json'. What flows before the amendment's time
+is charged by the terms before.
 
 Example:
-  utilidor agreement amend 77aa... program.json --from 2025-03-01T00:00:00+08:00 --as plant
+  utilidor agreement amend 77aa... terms.json --from 2025-03-01T00:00:00+08:00 --as plant
   utilidor agreement amendment 77aa...                    # the other side reads it
   utilidor agreement sign-amendment 77aa... --as shop     # and signs")]
     Amend {
         /// The agreement
         agreement: Given<AgreementId>,
-        /// The program; `-` is standard input
+        /// The terms or the program; `-` is standard input
         file: PathBuf,
         /// From when on it counts; once signed, at once if this is past [default: the chain's time]
         #[arg(long, value_parser = units::time)]
@@ -198,8 +199,15 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Amend { agreement, file, from } => {
             let agreement = context.id(&agreement).await?;
-            let program: Program = document::read(&file, "program", "agreement show AGREEMENT --json")?;
+            let document = document::read_value(&file, "program", PRESENT)?;
             let account = context.account().await?;
+            let program = match document.get("program") {
+                None => document::of_value(document, &file, "program", PRESENT)?,
+                Some(_) => {
+                    let terms = document::of_value(document, &file, "document of terms", PRESENT)?;
+                    program_of(terms, &account.client().agreement(agreement).await?.terms)?
+                }
+            };
             let from = match from {
                 Some(from) => from,
                 None => account.client().status().await?.time_ms,
@@ -243,6 +251,22 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What prints the terms that are amended.
+const PRESENT: &str = "agreement show AGREEMENT --json";
+
+/// The program of terms for an agreement, of which an amendment changes nothing else.
+fn program_of(terms: AgreementTerms, present: &AgreementTerms) -> Result<Program, Failure> {
+    let other = match (terms.parties == present.parties, terms.hard_end == present.hard_end) {
+        (false, _) => "other parties",
+        (_, false) => "another hard end",
+        (true, true) => return Ok(terms.program),
+    };
+    Err(Failure::usage(format!("the document has {other}: an amendment changes the program alone")).next(next!(
+        "see what was signed: utilidor {PRESENT}; anything else is another agreement",
+        "查看已签署的条款：utilidor {PRESENT}；其余变动须另立合约"
+    )))
 }
 
 async fn amendment(client: &Client, agreement: AgreementId) -> Result<AmendmentView, Failure> {
@@ -446,4 +470,23 @@ fn example(at: Timestamp) -> AgreementTerms {
     let hard_end = hard_end.map(|at| HardEnd { at, fallback: Fallback::GiveBack });
     let between = AgreementTerms::between(AccountId::default(), AccountId([1; 32]), Program::Purchase(terms));
     AgreementTerms { hard_end, ..between }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amendment_takes_whole_terms_if_nothing_but_their_program_is_another() {
+        let present = example(Timestamp(1_735_660_800_000));
+        assert_eq!(program_of(present.clone(), &present).unwrap(), present.program);
+        let end = HardEnd { at: Timestamp(1_800_000_000_000), fallback: Fallback::GiveBack };
+        let other_end = AgreementTerms { hard_end: Some(end), ..present.clone() };
+        let mut other_parties = present.clone();
+        other_parties.parties.as_mut_slice()[1] = AccountId([9; 32]);
+        for (terms, what) in [(other_end, "another hard end"), (other_parties, "other parties")] {
+            let failure = program_of(terms, &present).unwrap_err();
+            assert!(format!("{failure:?}").contains(what), "{failure:?}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! `utilidor program`: contracts that parties write themselves [M15].
 
-use super::{clauses, party_text, show_done, status_text};
+mod simulate;
+
+use super::{clauses, show_done};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -8,20 +10,16 @@ use crate::next;
 use crate::output::{Output, or_dash};
 use crate::project::{self, command_bytes};
 use crate::sheet::Sheet;
-use crate::simulation::{self, Happening, Outcome, Shared};
-use crate::{document, t, units};
-use clap::{Args, Subcommand};
+use crate::{document, t};
+use clap::Subcommand;
 use serde_json::{Value, json};
+use simulate::Simulate;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use utilidor_program::coded::Respond;
-use utilidor_program::host::Sheets;
 use utilidor_program::wasm::{self, Module, admission};
 use utilidor_types::action::MAX_COMMAND_BYTES;
-use utilidor_types::agreement::{Party, ProgramCode};
+use utilidor_types::agreement::ProgramCode;
 use utilidor_types::program::{Code, MAX_MANIFEST_BYTES, Manifest, Publication};
-use utilidor_types::statement::StatementLine;
-use utilidor_types::{AccountId, AgreementId, AgreementTerms, Bounded, ProgramId, Timestamp, Window, encode};
+use utilidor_types::{AccountId, AgreementId, Bounded, ProgramId, encode};
 use utilidor_view::ProgramView;
 
 /// What is asked.
@@ -90,33 +88,6 @@ pub enum Command {
     },
 }
 
-/// How a contract is played.
-#[derive(Debug, Args)]
-pub struct Simulate {
-    /// The project, or a clause sheet: a file whose name ends in .clauses
-    #[arg(default_value = ".")]
-    folder: PathBuf,
-    /// The sheet [default: sheet.json of the project, or beside the clause sheet]
-    #[arg(long)]
-    sheet: Option<PathBuf>,
-    /// Readings: METER,TIME,REGISTER, meters by their place in the sheet or their ids
-    #[arg(long)]
-    readings: Option<PathBuf>,
-    /// What parties tell the program: PARTY@TIME=BYTES, bytes as in 'utilidor program command'; several times
-    #[arg(long = "command", value_parser = told)]
-    commands: Vec<(Timestamp, Happening)>,
-    /// Values of indices that a clause sheet follows: NAME,PUBLISHED,FROM,TO,VALUE, such as
-    /// spot,2025-02-01T09:00:00+08:00,2025-01-01T00:00:00+08:00,2025-02-01T00:00:00+08:00,0.39/kWh; several times
-    #[arg(long = "index", value_parser = published)]
-    indices: Vec<Published>,
-    /// When all sign [default: the first reading, or the begin of the first meter's window]
-    #[arg(long, value_parser = units::time)]
-    signed: Option<Timestamp>,
-    /// Until when it is played [default: the hard end]
-    #[arg(long, value_parser = units::time)]
-    until: Option<Timestamp>,
-}
-
 /// What is shown or agreed on.
 #[derive(Debug, Clone)]
 pub enum Subject {
@@ -137,34 +108,6 @@ impl std::str::FromStr for Subject {
     }
 }
 
-/// A value of an index in a play: by the name that the clause sheet gives the index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    name: String,
-    at: Timestamp,
-    period: Window,
-    micro: i64,
-}
-
-/// `spot,2025-02-01T09:00:00Z,2025-01-01T00:00:00Z,2025-02-01T00:00:00Z,0.39/kWh`.
-fn published(text: &str) -> Result<Published, String> {
-    let form = || format!("{text:?} is no NAME,PUBLISHED,FROM,TO,VALUE");
-    let [name, at, from, to, value]: [&str; 5] = text.split(',').collect::<Vec<_>>().try_into().map_err(|_| form())?;
-    let period = Window { from: units::time(from)?, to: units::time(to)? };
-    let (micro, _) = super::price_index::value(value)?;
-    Ok(Published { name: name.into(), at: units::time(at)?, period, micro })
-}
-
-/// `1@2025-01-01T00:00:00Z=0102`.
-fn told(text: &str) -> Result<(Timestamp, Happening), String> {
-    let form = || format!("{text:?} is no PARTY@TIME=BYTES, such as 1@2025-01-01T00:00:00Z=01");
-    let (party, rest) = text.split_once('@').ok_or_else(form)?;
-    let (time, bytes) = rest.split_once('=').ok_or_else(form)?;
-    let by = Party(party.parse().map_err(|_| form())?);
-    let bytes: Bounded<u8, MAX_COMMAND_BYTES> = command_bytes(bytes)?;
-    Ok((units::time(time)?, Happening::Command { by, bytes: bytes.into_vec() }))
-}
-
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     let out = context.out;
@@ -177,14 +120,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             });
         }
         Command::Build { folder } => {
-            let built = project::build(&folder)?;
+            let mut built = project::build(&folder)?;
+            built.manifest.fuel = built.manifest.fuel.max(simulate::most_fuel(&folder, &built, &context).unwrap_or(0));
             let [code, manifest] = project::keep(&folder, &built)?;
-            let value = json!({ "code": built.code.digest(), "bytes": built.code.len(), "files": [code, manifest] });
+            let value = json!({
+                "code": built.code.digest(), "bytes": built.code.len(), "fuel": built.manifest.fuel, "files": [code, manifest]
+            });
             out.show(&value, |out| out.facts(built_facts(&built.code, &built.manifest)));
         }
         Command::Check { folder } if clauses::is_sheet(&folder) => clauses::check(&folder, &out)?,
         Command::Check { folder } => check(&folder, &out)?,
-        Command::Simulate(arguments) => simulate(arguments, &context)?,
+        Command::Simulate(arguments) => simulate::simulate(arguments, &context)?,
         Command::Publish { folder } => {
             let publication = read_built(&folder)?;
             let code = publication.code.digest();
@@ -294,6 +240,7 @@ fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
         "program": publication.id(),
         "code": publication.code.digest(),
         "bytes": publication.code.len(),
+        "fuel": publication.manifest.fuel,
         "pages": shape.pages,
         "locals": shape.locals,
         "operands": shape.operands,
@@ -309,119 +256,21 @@ fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a manifest says that an event takes; nothing if it says nothing.
+fn fuel_of(manifest: &Manifest) -> String {
+    or_dash((manifest.fuel > 0).then(|| format!("{} / {}", manifest.fuel, wasm::EVENT_FUEL)))
+}
+
 fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, String)> {
     vec![
         (t!("name"), manifest.name.to_string()),
         (t!("version"), manifest.version.to_string()),
         (t!("code"), code.digest().to_string()),
         (t!("bytes"), code.len().to_string()),
+        (t!("fuel"), fuel_of(manifest)),
         (t!("sources"), manifest.sources.to_string()),
         (t!("toolchain"), manifest.toolchain.to_string()),
     ]
-}
-
-fn simulate(arguments: Simulate, context: &Context) -> Result<(), Failure> {
-    let out = &context.out;
-    if clauses::is_sheet(&arguments.folder) {
-        let (file, clauses) = (&arguments.folder, clauses::read(&arguments.folder)?);
-        let path = arguments.sheet.clone().unwrap_or_else(|| file.with_file_name("sheet.json"));
-        let sheet = read_sheet(&path, context)?;
-        let terms = sheet.terms_of(&clauses).map_err(Failure::usage)?;
-        let mut values = Vec::with_capacity(arguments.indices.len());
-        for value in &arguments.indices {
-            let used = clauses.indices.iter().find(|used| *used.named.name == *value.name);
-            let used = used.ok_or_else(|| Failure::usage(format!("the clause sheet names no index {}", value.name)))?;
-            let Published { at, period, micro, .. } = *value;
-            values.push((at, Happening::Published { index: used.index, period, micro }));
-        }
-        let manifest = clauses::manifest(&clauses)?;
-        let out = out.at(Some(clauses.periods.offset_minutes));
-        return play(&Sheets, &terms, &manifest, sheet.hard_end.at, values, arguments, &out);
-    }
-    let publication = read_built(&arguments.folder)?;
-    let program = Shared(Arc::new(Module::compile(&publication.code).map_err(bad_code)?));
-    let sheet = arguments.sheet.clone().unwrap_or_else(|| arguments.folder.join("sheet.json"));
-    let sheet = read_sheet(&sheet, context)?;
-    let code = ProgramCode::Published(publication.id());
-    let terms = sheet.terms(&publication.manifest, code).map_err(Failure::usage)?;
-    play(&program, &terms, &publication.manifest, sheet.hard_end.at, Vec::new(), arguments, out)
-}
-
-/// Plays terms over what happens, and once more over nothing.
-fn play<R: Respond + Clone>(
-    program: &R,
-    terms: &AgreementTerms,
-    manifest: &Manifest,
-    hard_end: Timestamp,
-    values: Vec<(Timestamp, Happening)>,
-    arguments: Simulate,
-    out: &Output,
-) -> Result<(), Failure> {
-    let Simulate { readings, commands, signed, until, .. } = arguments;
-    let coded = simulation::coded(terms)?;
-    let begin = coded.meters.first().map(|meter| meter.window.from);
-    let mut happenings = match readings {
-        Some(path) => simulation::readings(&read_file(&path)?, coded)?,
-        None => Vec::new(),
-    };
-    let first = happenings.first().map(|(time, _)| *time);
-    happenings.extend(commands);
-    happenings.extend(values);
-    happenings.sort_by_key(|(time, _)| *time);
-    let signed = signed.or(first).or(begin).unwrap_or(Timestamp(0));
-    utilidor_program::check(terms, signed).map_err(|refusal| Failure::refused(refusal.code(), refusal.to_string()))?;
-    let until = until.unwrap_or(hard_end);
-    let played = simulation::play(program, terms, signed, &happenings, until);
-    let silent = simulation::play(program, terms, signed, &[], hard_end);
-    let value = json!({ "played": played, "nothing_happens": silent });
-    out.show(&value, |out| {
-        format!(
-            "{}\n\n{}\n{}",
-            outcome_text(out, &played, manifest),
-            out.word(t!("nothing_happens")),
-            outcome_text(out, &silent, manifest)
-        )
-    });
-    Ok(())
-}
-
-fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String {
-    let mut rows = Vec::new();
-    for statement in &outcome.statements {
-        for line in &statement.lines {
-            let StatementLine::Clause { clause, carrier, quantity, price, from, to, amount, .. } = line else {
-                continue;
-            };
-            let text = manifest.clauses.get(usize::from(*clause)).map_or("", |text| out.text(text));
-            let text: String = text.chars().take_while(|character| !":：".contains(*character)).take(40).collect();
-            rows.push([
-                out.time(statement.issued),
-                format!("{clause} {text}"),
-                units::quantity_of(*quantity, *carrier),
-                or_dash(price.map(units::price)),
-                amount.to_string(),
-                format!("{} -> {}", party_text(out, *from), party_text(out, *to)),
-            ]);
-        }
-    }
-    let headings = [t!("time"), t!("clause"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
-    let mut facts = vec![
-        (t!("status"), outcome.ended.map_or_else(|| "-".into(), |status| status_text(out, status))),
-        (t!("time"), out.time(outcome.until)),
-        (t!("debt"), outcome.debt.to_string()),
-        (t!("fuel"), format!("{} / {}", outcome.most_fuel, wasm::EVENT_FUEL)),
-    ];
-    for (number, (change, reserved)) in (0u8..).zip(outcome.change_micro.iter().zip(&outcome.reserved)) {
-        let sign = if *change < 0 { "-" } else { "+" };
-        let change = change.unsigned_abs();
-        let money =
-            format!("{sign}{}.{:06}, {} {reserved}", change / 1_000_000, change % 1_000_000, out.word(t!("reserved")));
-        facts.push((t!("by"), format!("{}: {money}", party_text(out, Party(number)))));
-    }
-    for (time, fault) in &outcome.failures {
-        facts.push((t!("failed"), format!("{}: {fault}", out.time(*time))));
-    }
-    format!("{}\n{}", out.table(headings, rows), out.facts(facts))
 }
 
 /// Compares a build with what was published.
@@ -464,7 +313,7 @@ fn program_text(out: &Output, program: &ProgramView) -> String {
         (t!("code"), program.code.to_string()),
         (t!("bytes"), program.bytes.to_string()),
         (t!("engine"), program.engine.to_string()),
-        (t!("fuel"), manifest.fuel.to_string()),
+        (t!("fuel"), fuel_of(manifest)),
         (t!("sources"), manifest.sources.to_string()),
         (t!("toolchain"), manifest.toolchain.to_string()),
         (t!("publisher"), program.publisher.to_string()),
