@@ -191,6 +191,31 @@ fn a_session_is_settled_after_the_grace_time_for_late_readings() {
 }
 
 #[test]
+fn what_cannot_be_paid_is_owed() {
+    let mut host = host(Sheet { start: 130 * EURO, ..FREE });
+    host.pass_to(at(MONDAY, 600));
+    for command in [1, 2, 3] {
+        host.command(Party::OWNER, &[command]).unwrap();
+    }
+    host.pass_to(at(MONDAY, 620));
+    assert_eq!((host.free(Party::OWNER), host.debt()), (Money::units(1_100), Money::units(30)));
+}
+
+#[test]
+fn either_side_ends_it_while_no_session_is_open() {
+    for by in [Party::OWNER, Party::USER] {
+        let mut host = host(FREE);
+        host.pass_to(at(MONDAY, 600));
+        host.command(Party::OWNER, &[1]).unwrap();
+        assert!(host.terminate(by, false).is_err(), "a session is open");
+        host.command(Party::OWNER, &[3]).unwrap();
+        host.pass_to(at(MONDAY, 620));
+        host.terminate(by, false).unwrap();
+        assert_eq!(host.ended(), Some(Status::Terminated));
+    }
+}
+
+#[test]
 fn only_the_owner_says_how_far_a_session_is_and_in_order() {
     let mut host = host(FREE);
     assert!(host.command(Party::USER, &[1]).is_err());
@@ -219,6 +244,8 @@ const HELD: &[(&str, &str)] = &[
         "A session is settled after a grace time for late readings",
         "a_session_is_settled_after_the_grace_time_for_late_readings",
     ),
+    ("What cannot be paid is owed", "what_cannot_be_paid_is_owed"),
+    ("Either side can end the contract while no session is open", "either_side_ends_it_while_no_session_is_open"),
     ("Start fee of a session", "energy_alone_and_with_a_start_fee"),
     (
         "Energy by the certified readings of the charging point's meter, rounded up to whole steps, times the price",

@@ -260,7 +260,7 @@ const HELD: &[(&str, &str)] = &[
         "the_reference_price_and_the_premium_are_paid_together",
     ),
     (
-        "The ledger has no reference price of its own yet: the named party brings it by a command for each period",
+        "The contract is told no index of the ledger: the named party brings the reference price by a command for each period",
         "the_named_party_brings_the_reference_price_and_where_none_has_come_the_one_before_counts",
     ),
     (

@@ -6,7 +6,7 @@
 //! * where the index is below zero, by what has been agreed: the price stays what it is, or it is lowered by as much, and may
 //!   then be below zero, so that the owner pays (clause 1), or nothing is paid (clause 2).
 //!
-//! The ledger has no index of its own. The named party brings its values by commands, for one interval or for several; it may
+//! The contract is told no index of the ledger. The named party brings the values by commands, for one interval or for several; it may
 //! bring a value again until the interval's period is settled. Where none has come, the one before it counts.
 //!
 //! What comes of periods that are settled, late or by a correction, counts in the first interval of the period settled next; what

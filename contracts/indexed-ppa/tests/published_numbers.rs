@@ -325,7 +325,7 @@ fn the_built_module_comes_to_the_same_as_its_source_within_an_events_fuel() {
 const HELD: &[(&str, &str)] = &[
     ("The user takes all that the plant brings, at the price of an index", "all_that_the_plant_brings_is_taken"),
     (
-        "The ledger has no index of its own yet: the named party brings its values by commands, for one interval or for several",
+        "The contract is told no index of the ledger: the named party brings the values by commands, for one interval or for several",
         "the_named_party_alone_brings_the_index_for_one_interval_or_several_until_the_period_is_settled",
     ),
     (

@@ -336,6 +336,7 @@ fn it_ends_without_a_statement_when_nothing_is_open_and_early_when_both_want_it(
     assert_eq!((quiet.host.ended(), quiet.host.said().len()), (Some(Status::Settled), 0));
     let mut early = load(SHEET);
     early.host.terminate(Party::USER, false).unwrap();
+    assert_eq!(early.host.ended(), None);
     early.host.terminate(Party::OWNER, true).unwrap();
     assert_eq!(early.host.ended(), Some(Status::Terminated));
     assert_eq!(early.host.free(Party::USER), Money::units(1_000_000));
@@ -400,6 +401,10 @@ const HELD: &[(&str, &str)] = &[
     (
         "The owner can call again when a call is settled, up to the agreed number of calls",
         "the_next_call_waits_until_the_last_one_is_settled_and_there_are_so_many",
+    ),
+    (
+        "It ends early only when both want it, without another statement",
+        "it_ends_without_a_statement_when_nothing_is_open_and_early_when_both_want_it",
     ),
     (
         "Bonus: from the least share of the commitment on, the owner pays for what was shed, up to the most",

@@ -172,6 +172,17 @@ fn what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end() {
 }
 
 #[test]
+fn it_ends_early_only_when_both_want_it() {
+    let mut host = play(SHEET);
+    host.terminate(Party::USER, false).unwrap();
+    host.pass_to(Timestamp(BEGIN.0 + DAY_MS));
+    assert_eq!(host.ended(), None);
+    host.terminate(Party::OWNER, true).unwrap();
+    assert_eq!((host.ended(), host.statements().len()), (Some(Status::Terminated), 0));
+    assert_eq!(host.free(Party::USER), Money::units(1_000_000));
+}
+
+#[test]
 fn a_late_reading_is_shared_out_over_the_periods_by_time() {
     let mut host = play(SHEET);
     let at = |days: u64| Timestamp(BEGIN.0 + days * DAY_MS);
@@ -273,6 +284,9 @@ const HELD: &[(&str, &str)] = &[
         "Days of force majeure that both sides confirm lower the minimum in proportion",
         "one_side_alone_confirms_nothing_and_others_nothing_at_all",
     ),
+    ("What cannot be paid is owed", "what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end"),
+    ("In the end the guarantee serves", "what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end"),
+    ("It ends early only when both want it, without another statement", "it_ends_early_only_when_both_want_it"),
     (
         "Taken: what was taken in the period, less what was made up, times the price",
         "what_was_paid_and_not_taken_is_made_up_later",
