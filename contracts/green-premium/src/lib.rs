@@ -133,7 +133,9 @@ impl Program for GreenPremium {
             }
             Event::Command(..) => return Err(Fault::COMMAND),
             Event::Due => settle(&agreed, &mut kept, &input, &mut slots)?,
-            Event::Ending(Some(Party::OWNER | Party::USER), true) => input.end_early()?,
+            // Another one's wish would count as that of the other side.
+            Event::Ending(Some(by), _) if *by > Party::USER => return Err(Fault::COMMAND),
+            Event::Ending(Some(_), true) => input.end_early()?,
             Event::Ending(..) | Event::EndingWithdrawn(_) => Vec::new(),
             _ => return Err(Fault::UNEXPECTED),
         };
