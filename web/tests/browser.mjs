@@ -103,6 +103,8 @@ async function sound(page, what) {
   checks += 1;
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(wide <= 0, `${what}: scrolls sideways by ${wide} px`);
+  const tables = await page.evaluate(() => [...document.querySelectorAll('.scroll')].filter((box) => innerWidth <= 360 && box.checkVisibility() && box.scrollWidth > box.clientWidth).map((box) => box.ariaLabel));
+  expect(tables.length === 0, `${what}: to be scrolled sideways: ${tables.join(', ')}`);
 }
 
 /// Asks the node for what is somebody's, with the token that the app has for its seat.

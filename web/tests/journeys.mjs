@@ -132,7 +132,7 @@ async function theStateProvesABalance({ node, person, seat, settled, expect, t }
 }
 
 async function anOfferIsQuotedAwardedAndAgreed(world) {
-  const { node, person, settled, expect, t } = world;
+  const { node, person, settled, expect, t, way } = world;
   const owner = await person();
   const tenant = await person();
   await sit(owner, world, 'roof-east');
@@ -141,20 +141,30 @@ async function anOfferIsQuotedAwardedAndAgreed(world) {
   await owner.press(owner.page.getByRole('link', { name: t.market.publish }));
   await settled(owner, 'a new offer');
   await owner.fill(owner.page.getByLabel(t.market.name), `Test ${Date.now() % 1e6}`);
+  await owner.fill(owner.page.getByLabel(t.naming.name), 'Test 7');
   await owner.fill(owner.page.getByLabel(before(`${t.market.quantity} (`)), '10');
   await owner.fill(owner.page.getByLabel(before(`${t.market.asking} (`)), '0.62');
   const status = await (await fetch(`${node}/v1/status`)).json();
-  const local = (hours) => new Date(Math.ceil(status.time_ms / HOUR) * HOUR + (8 + hours) * HOUR).toISOString().slice(0, 16);
-  for (const [field, hours] of [[t.market.gateAt, 1], [t.market.lapsesAt, 5], [t.market.deliveryFrom, 6], [t.market.deliveryTo, 8]]) await owner.time(owner.page.getByLabel(field, { exact: true }), local(hours));
+  const local = (hours) => new Date(Math.ceil(status.time_ms / HOUR) * HOUR + (8 + hours) * HOUR).toISOString().slice(0, 13);
+  for (const [field, hours] of [[t.market.gateAt, 1], [t.market.lapsesAt, 5], [t.market.deliveryFrom, 6], [t.market.deliveryTo, 8]]) await owner.time(owner.page.getByRole('group', { name: field, exact: true }), local(hours));
+  // The calendar speaks the page's language, whatever the browser's own is.
+  const gate = owner.page.getByRole('group', { name: t.market.gateAt, exact: true });
+  await owner.press(gate.getByRole('button', { name: t.moment.calendar }));
+  const month = await gate.locator('calendar-month [part~="heading"]').innerText();
+  expect((way.language === 'zh') === month.includes('月'), `the calendar says ${month}`);
+  await settled(owner, 'a calendar');
+  await owner.press(gate.getByRole('button', { name: t.moment.calendar }));
   await owner.press(owner.page.getByRole('button', { name: t.market.review }));
   await sign(owner, world);
   await owner.press(owner.page.getByRole('link', { name: t.market.seeOffer }));
   await settled(owner, 'the owner’s offer');
+  expect((await owner.page.getByRole('heading', { level: 1 }).innerText()) === 'Test 7', 'an offer has the name that its maker gave it');
   const offer = owner.page.url();
 
   await sit(tenant, world, 'hotel');
   await tenant.page.goto(offer);
   await settled(tenant, 'an offer');
+  expect(!(await tenant.page.locator('main').innerText()).includes('Test 7'), 'a name stays in the browser of whoever gave it');
   await tenant.fill(tenant.page.getByLabel(before(`${t.market.want} (`)), '4');
   await tenant.fill(tenant.page.getByLabel(before(`${t.market.offerPrice} (`)), '0.65');
   await tenant.tick(tenant.page.getByRole('checkbox', { name: t.market.binding }));

@@ -71,23 +71,17 @@ export function hands(page, way, expect) {
     await page.keyboard.type(text);
   }
 
-  /// A date and hour, written as the field's value. By keyboard: each part in turn, whatever their order, up or down to what it shall be.
-  async function time(locator, value) {
-    if (!keyboard) return locator.fill(value);
-    await reach(locator);
-    const parts = async () => (await locator.inputValue()).split(/[-T:]/).map(Number);
-    const wanted = value.split(/[-T:]/).map(Number);
-    for (let field = 0; field < 5; field += 1) {
-      const before = await parts();
-      await page.keyboard.press('ArrowUp');
-      const after = await parts();
-      const part = after.findIndex((each, index) => each !== before[index]);
-      for (let turn = 0; part >= 0 && turn < 60 && (await parts())[part] !== wanted[part]; turn += 1) {
-        await page.keyboard.press((await parts())[part] < wanted[part] ? 'ArrowUp' : 'ArrowDown');
-      }
-      await page.keyboard.press('ArrowRight');
+  /// A day and an hour, `2026-01-31T12`. The hour is chosen by its first digits.
+  async function time(group, value) {
+    const [day, hour] = value.split('T');
+    const choice = group.getByRole('combobox');
+    await fill(group.getByRole('textbox'), day);
+    if (!keyboard) await choice.selectOption(hour);
+    else {
+      await reach(choice);
+      await page.keyboard.type(hour);
     }
-    expect((await locator.inputValue()) === value, `${page.url()}: a time is set with the arrow keys: ${await locator.inputValue()} is not ${value}`);
+    expect((await choice.inputValue()) === hour, `${page.url()}: the hour is ${await choice.inputValue()}, not ${hour}`);
   }
 
   /// A page of the menu, which is folded away where the window is narrow.

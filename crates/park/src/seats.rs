@@ -1,8 +1,11 @@
 //! Whose place somebody can take in the client app: every participant of the park, with keys that protect nothing.
 
-use crate::cast::{ISSUER, METER_OPERATOR, ROOFS, STATION, SUPERVISOR, account_id, secret, validator_secret};
+use crate::cast::{
+    ISSUER, METER_OPERATOR, ROOFS, STATION, SUPERVISOR, account_id, package_id, secret, validator_secret,
+};
 use crate::data::Year;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utilidor_types::{AccountId, Role, Roles};
 
 /// All seats of the demonstration.
@@ -12,6 +15,17 @@ pub struct Seats {
     pub people: Vec<Seat>,
     /// The secret of the key that moves the demonstration's time, in hex.
     pub operator: String,
+    /// Names of what has none on the ledger, by its id.
+    pub names: BTreeMap<String, Name>,
+}
+
+/// A name in the client app's languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Name {
+    /// In English.
+    pub en: &'static str,
+    /// In Chinese.
+    pub zh: &'static str,
 }
 
 /// A participant's seat.
@@ -48,7 +62,9 @@ impl Seats {
             floor_area_m2: Some(tenant.floor_area_m2),
             ..seat(&tenant.name, &tenant.category, &[Role::User])
         }));
-        Self { people, operator: hex(&validator_secret()) }
+        let package = Name { en: "Energy package of the park", zh: "园区能源套餐" };
+        let names = BTreeMap::from([(package_id().to_string(), package)]);
+        Self { people, operator: hex(&validator_secret()), names }
     }
 
     /// As the client app reads them.
@@ -88,5 +104,12 @@ mod tests {
             assert_eq!(member.map(|member| member.roles), Some(seat.roles), "{}", seat.name);
             assert_eq!(AccountId::of(&account_key(&seat.name).public_key()), seat.account);
         }
+    }
+
+    #[test]
+    fn the_package_has_a_name_in_both_languages_under_its_id() {
+        let seats: serde_json::Value = serde_json::from_str(&Seats::of_the_park().to_json()).unwrap();
+        let name = &seats["names"][cast::package_id().to_string()];
+        assert_eq!((name["en"].as_str(), name["zh"].as_str()), (Some("Energy package of the park"), Some("园区能源套餐")));
     }
 }

@@ -38,6 +38,26 @@ export function civil(time: number): { year: number; month: number; day: number;
   };
 }
 
+/// A day as a person writes it, year first, in the form that the ledger's tools read; nothing if the calendar has no such day.
+export function dayOf(written: string): string | undefined {
+  const [, year = '', month = '', day = ''] = /^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?$/.exec(written.trim()) ?? [];
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  const exact = date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day);
+  return year && exact ? date.toISOString().slice(0, 10) : undefined;
+}
+
+/// The hour of a time as a field holds it: `2026-01-31T12`.
+export function moment(time: number): string {
+  return new Date(time + offset * 60_000).toISOString().slice(0, 13);
+}
+
+/// The time that a field holds; no number if it is none.
+export function timeOf(moment: string): number {
+  const [written = '', hour = ''] = moment.split('T');
+  const day = dayOf(written);
+  return day && /^\d{2}$/.test(hour) ? Date.parse(`${day}T${hour}:00:00Z`) - offset * 60_000 : Number.NaN;
+}
+
 /// The beginning of a month; months beyond 1 to 12 carry over.
 export function monthBegin(year: number, month: number): number {
   return Date.UTC(year, month - 1, 1) - offset * 60_000;

@@ -15,10 +15,6 @@ export interface Described {
 
 type Of<K extends string> = Extract<Schemas['Action'], { [key in K]: unknown }>[K];
 
-function who(account: string): string {
-  return people.nameOf(account) ?? short(account);
-}
-
 /// The name of an action as the ledger has it.
 export function kindOf(action: Schemas['Action']): string {
   return Object.keys(action)[0] ?? '';
@@ -26,6 +22,11 @@ export function kindOf(action: Schemas['Action']): string {
 
 export function nameOf(kind: string): string {
   return (text.t.action as Record<string, string>)[kind] ?? kind.replaceAll('_', ' ');
+}
+
+/// What an offer is called: by the reader, or by its notice.
+export function offerName({ id, offer }: Schemas['OfferView']): string {
+  return people.nameOf(id) ?? (offer.notice || label(offer.label));
 }
 
 export function lots(list: Schemas['Lot'][]): string {
@@ -68,12 +69,12 @@ function prepayment(payment: Schemas['Prepayment']): [string, string][] {
 /// Actions with words of their own for what they do; of the others the fields are told by their names.
 const describers: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
   transfer: ({ to, amount, reference }: Of<'transfer'>) => [
-    [text.t.terms.to, who(to)],
+    [text.t.terms.to, people.called(to)],
     [text.t.terms.amount, exactMoney(amount)],
     [text.t.terms.reference, reference],
   ],
   issue: ({ to, amount, reference }: Of<'issue'>) => [
-    [text.t.terms.to, who(to)],
+    [text.t.terms.to, people.called(to)],
     [text.t.terms.amount, exactMoney(amount)],
     [text.t.terms.reference, reference],
   ],
@@ -89,12 +90,12 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
     ]),
   submit_quotes: ({ quotes }: Of<'submit_quotes'>) =>
     quotes.flatMap((quote): [string, string][] => [
-      [text.t.terms.offer, short(quote.offer)],
+      [text.t.terms.offer, people.called(quote.offer)],
       [text.t.terms.quote, quote.binding ? text.t.terms.sealedBinding : text.t.terms.sealed],
     ]),
   award: ({ awards }: Of<'award'>) =>
     awards.map((award): [string, string] => [
-      text.t.terms.awardTo(who(award.bidder)),
+      text.t.terms.awardTo(people.called(award.bidder)),
       award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
     ]),
   propose_motion: ({ decision: decided, reason }: Of<'propose_motion'>) => {
@@ -107,17 +108,17 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
     [text.t.council.vote, in_favour ? text.t.council.inFavour : text.t.council.against],
   ],
   sign_agreement: ({ agreement, terms }: Of<'sign_agreement'>) => [
-    [text.t.terms.agreement, short(agreement)],
+    [text.t.terms.agreement, people.called(agreement)],
     [text.t.terms.digest, terms],
   ],
   prepay: ({ subscription: agreement, carrier, payment }: Of<'prepay'>) => [
-    [text.t.terms.agreement, short(agreement)],
+    [text.t.terms.agreement, people.called(agreement)],
     [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
     ...prepayment(payment),
   ],
   subscribe: ({ terms }: Of<'subscribe'>) => subscription(terms),
   pay_debt: ({ agreement, amount }: Of<'pay_debt'>) => [
-    [text.t.terms.agreement, short(agreement)],
+    [text.t.terms.agreement, people.called(agreement)],
     [text.t.terms.amount, exactMoney(amount)],
   ],
   record_readings: ({ runs }: Of<'record_readings'>) => [
@@ -157,13 +158,13 @@ const decisions: { [kind: string]: ((fields: never) => [string, string][]) | und
   ],
   dismiss_validator: ({ member }: Decided<'dismiss_validator'>) => [[text.t.council.member, short(member)]],
   declare_capacity: ({ owner, carrier, per_hour }: Decided<'declare_capacity'>) => [
-    [text.t.council.account, who(owner)],
+    [text.t.council.account, people.called(owner)],
     [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
     [text.t.council.perHour, quantity(per_hour, carrier as Carrier)],
   ],
   hand_over_meters: ({ from, to }: Decided<'hand_over_meters'>) => [
-    [text.t.council.from, who(from)],
-    [text.t.terms.to, who(to)],
+    [text.t.council.from, people.called(from)],
+    [text.t.terms.to, people.called(to)],
   ],
 };
 

@@ -34,18 +34,16 @@ export async function find(wanted: string): Promise<Found[]> {
       found.push({ kind: 'block', id: plain, address: p('/explorer/block/:height', { params: { height: plain } }) });
     }
   }
-  for (const seat of people.seats?.people ?? []) {
-    if (seat.name.toLowerCase().includes(wanted.toLowerCase())) {
-      found.push({ kind: 'account', id: seat.account, name: seat.name, address: ADDRESSES.account(seat.account) });
-    }
-  }
+  const named = people.known.filter(([, name]) => name.toLowerCase().includes(wanted.toLowerCase())).map(([id]) => id);
+  // The demonstration's people are accounts, whether or not the reader may see more of them.
+  const seats = new Set(people.seats?.people.map((each) => each.account));
+  for (const id of named.filter((id) => seats.has(id))) found.push({ kind: 'account', id, name: people.nameOf(id), address: ADDRESSES.account(id) });
   const id = plain.toLowerCase();
-  if (/^[0-9a-f]{4,64}$/.test(id)) {
-    for (const each of await beginningWith(id)) {
-      // Published programs and indices have no page here: the command line shows them.
-      if (each.kind !== 'program' && each.kind !== 'price_index' && !found.some((other) => other.id === each.id)) {
-        found.push({ kind: each.kind, id: each.id, name: each.kind === 'package' ? packageName(each.id) : people.nameOf(each.id), address: ADDRESSES[each.kind](each.id) });
-      }
+  const beginnings = [...named.filter((id) => !seats.has(id)), ...(/^[0-9a-f]{4,64}$/.test(id) ? [id] : [])];
+  for (const each of (await Promise.all(beginnings.map(beginningWith))).flat()) {
+    // Published programs and indices have no page here: the command line shows them.
+    if (each.kind !== 'program' && each.kind !== 'price_index' && !found.some((other) => other.id === each.id)) {
+      found.push({ kind: each.kind, id: each.id, name: each.kind === 'package' ? packageName(each.id) : people.nameOf(each.id), address: ADDRESSES[each.kind](each.id) });
     }
   }
   return found;

@@ -1,7 +1,8 @@
-// What packages are called by whoever offers them.
+// What packages are called: by the reader, by the demonstration, or by whoever offers them.
 
 import { type Schemas, answer, api, every } from '../api/client';
 import { label, short } from './format';
+import { people } from './people.svelte';
 
 let labels = $state.raw<Record<string, string>>({});
 let asked: Promise<void> | undefined;
@@ -21,9 +22,14 @@ async function load(): Promise<void> {
   }
 }
 
-/// A package's label, or the beginning of its id until the labels are there.
+/// A package's name here, or its label.
+export function nameOfPackage({ id, package: { label: written } }: Schemas['PackageView']): string {
+  return people.nameOf(id) ?? label(written);
+}
+
+/// The same by its id, or the beginning of the id until the labels are there.
 export function packageName(id: string): string {
-  const known = labels[id];
+  const known = people.nameOf(id) ?? labels[id];
   if (known !== undefined) return known;
   // One that was published since is asked for once.
   if (!missing.has(id)) {

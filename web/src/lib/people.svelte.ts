@@ -1,9 +1,12 @@
-// Who uses the app: the keys of this browser, the demonstration's seats, and names for accounts, which never leave this browser.
+// Who uses the app: the keys of this browser, the demonstration's seats, and the reader's own names for whatever has an id, which never
+// leave this browser.
 
 import { createStore, del, get, set } from 'idb-keyval';
 import { type Schemas, answer, api, beginningWith } from '../api/client';
 import { Failure } from './failure';
+import { short } from './format';
 import { sessions } from './session.svelte';
+import { text } from './text.svelte';
 import { vault } from './vault';
 
 export type Role = Schemas['Role'];
@@ -37,6 +40,8 @@ export interface Seat {
 export interface Seats {
   people: Seat[];
   operator: string;
+  /// What the demonstration calls its things, by their ids.
+  names?: Record<string, { en: string; zh: string }>;
 }
 
 const store = createStore('utilidor', 'keys');
@@ -66,6 +71,11 @@ let locksSoon = $state(false);
 async function keep(keys: Kept[]): Promise<void> {
   kept = keys;
   await set(KEYS, keys, store);
+}
+
+function givenName(id: string): string | undefined {
+  const seat = seats?.people.find((each) => each.account === id)?.name;
+  return seat ?? seats?.names?.[id]?.[text.language === 'en' ? 'en' : 'zh'];
 }
 
 async function openSeat(chosen: Seat): Promise<void> {
@@ -268,15 +278,24 @@ export const people = {
     }
     if (current === account) people.leave();
   },
-  /// A name for an account: the reader's own, a key's, or a seat's.
-  nameOf(account: string): string | undefined {
-    return names[account] ?? seats?.people.find((each) => each.account === account)?.name;
+  /// The name of what has this id: the reader's own, a key's, or the demonstration's.
+  nameOf(id: string): string | undefined {
+    return names[id] ?? givenName(id);
   },
-  /// Whether the reader gave the name.
-  isOwnName: (account: string) => names[account] !== undefined,
-  name(account: string, name: string): void {
-    const { [account]: _, ...rest } = names;
-    names = name.trim() ? { ...rest, [account]: name.trim() } : rest;
+  /// The same, or the beginning of the id.
+  called(id: string): string {
+    return people.nameOf(id) ?? short(id);
+  },
+  /// The name that the reader gave.
+  ownName: (id: string): string | undefined => names[id],
+  /// Everything with a name here, by its id.
+  get known(): [id: string, name: string][] {
+    const given = [...(seats?.people ?? []).map((each) => each.account), ...Object.keys(seats?.names ?? {})];
+    return [...new Set([...Object.keys(names), ...given])].map((id) => [id, people.called(id)]);
+  },
+  name(id: string, name: string): void {
+    const { [id]: _, ...rest } = names;
+    names = name.trim() ? { ...rest, [id]: name.trim() } : rest;
     localStorage.setItem(NAMES, JSON.stringify(names));
   },
 };

@@ -3,7 +3,7 @@
 import type { Schemas } from '../api/client';
 import { RULES } from '../text/rules.zh';
 import type { Carrier } from './amount';
-import { money, quantity, short, when, window } from './format';
+import { money, quantity, when, window } from './format';
 import { people } from './people.svelte';
 import { text } from './text.svelte';
 
@@ -30,8 +30,7 @@ export function ruleOf(code: string, english: string | undefined): string {
 }
 
 const MONEY = new Set(['needed', 'amount', 'at_most', 'owed']);
-const ACCOUNT = new Set(['account', 'holder', 'bidder', 'owner']);
-const ID = new Set(['agreement', 'offer', 'meter', 'package', 'motion', 'member', 'subscription', 'program', 'digest', 'terms']);
+const ID = new Set(['account', 'holder', 'bidder', 'owner', 'agreement', 'offer', 'meter', 'package', 'motion', 'member', 'subscription', 'program', 'digest', 'terms']);
 const TIME = new Set(['now', 'gate', 'lapses', 'lapsed', 'sign_by', 'until', 'at', 'hour', 'from', 'to', 'time', 'last', 'since']);
 const QUANTITY = new Set(['wanted', 'left', 'sold', 'capacity', 'quantity', 'most']);
 
@@ -44,8 +43,7 @@ export function fieldText(field: string, value: unknown, carrier: Carrier | unde
   if (field === 'carrier') return text.t.carrier[value as Carrier] ?? String(value);
   if (field === 'role') return text.t.role[value as keyof typeof text.t.role] ?? String(value);
   if (field === 'status') return text.t.status[value as keyof typeof text.t.status] ?? String(value);
-  if (ACCOUNT.has(field) && typeof value === 'string') return people.nameOf(value) ?? short(value);
-  if (ID.has(field) && typeof value === 'string') return short(value);
+  if (ID.has(field) && typeof value === 'string') return people.called(value);
   if (typeof value === 'object' && value && 'from' in value && 'to' in value) return window(value.from as number, value.to as number);
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -2,7 +2,7 @@
 
 import { type Schemas, answer, api, every } from '../api/client';
 import { micro } from './amount';
-import { money, short } from './format';
+import { money } from './format';
 import { people } from './people.svelte';
 import { agreementsOf } from './retail';
 import { p } from './router';
@@ -24,7 +24,7 @@ export async function toDos(account: string): Promise<ToDo[]> {
     const signed = agreement.steps?.some((step) => step.step === 'signed' && step.account === account);
     if (agreement.status === 'proposed' && !signed) {
       const who = agreement.owner === account ? agreement.user : agreement.owner;
-      found.push({ what: t.sign, why: t.signWhy(people.nameOf(who) ?? short(who)), address, urgent: true });
+      found.push({ what: t.sign, why: t.signWhy(people.called(who)), address, urgent: true });
     }
     for (const debt of agreement.debts ?? []) {
       if (debt.account === account && micro(debt.owes) > 0n) {

@@ -40,7 +40,8 @@ const RUN: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readin
 
 /// Of meter ?1 the runs that end after ?2 and begin before ?3: they follow each other, so the first is the last that does not
 /// begin later.
-const OF_METER: &str = "meter = ?1 AND from_ms < ?3 AND to_ms > ?2 AND from_ms >= COALESCE((SELECT MAX(from_ms)
+const OF_METER: &str =
+    "it.meter = ?1 AND it.from_ms < ?3 AND it.to_ms > ?2 AND it.from_ms >= COALESCE((SELECT MAX(from_ms)
     FROM certified_runs WHERE meter = ?1 AND from_ms <= ?2), ?2)";
 
 /// The certificates of a run.
@@ -119,7 +120,7 @@ impl Questions<'_> {
         let seen = self.meter_seen(meter)?;
         let Some(meter) = self.meter_number(meter)?.filter(|_| !seen.is_empty()) else { return Ok(None) };
         let order = paging.by("it.from_ms");
-        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) {order}");
+        let sql = format!("{RUN} WHERE {OF_METER} {order}");
         let mut statement = self.prepare(&sql)?;
         let (mut from, mut to) =
             (filter.from_ms.map_or(i64::MIN, |from| int(from.0)), filter.to_ms.map_or(i64::MAX, |to| int(to.0)));
@@ -139,7 +140,7 @@ impl Questions<'_> {
 
     /// Certificates of a meter's row whose intervals touch a time, oldest first.
     pub(super) fn certified_in(&self, row: i64, time: Window) -> Read<Vec<Certificate>> {
-        let sql = format!("{RUN} WHERE it.id IN (SELECT id FROM certified_runs WHERE {OF_METER}) ORDER BY it.from_ms");
+        let sql = format!("{RUN} WHERE {OF_METER} ORDER BY it.from_ms");
         let runs = self.all(&sql, params![row, int(time.from.0), int(time.to.0)], certificates)?;
         let all = runs.into_iter().flatten().map(|row| row.certificate);
         Ok(all.filter(|certificate| overlaps(certificate.interval, time)).collect())
@@ -161,7 +162,7 @@ impl Questions<'_> {
         let first: i64 = self.one(first, [paging.after()], |row| row.get("first"))?;
         let mut runs = Vec::new();
         let reaches = if paging.is_newest_first() { "<=" } else { ">=" };
-        let sql = format!("SELECT id FROM certified_runs WHERE {OF_METER} AND id {reaches} ?4");
+        let sql = format!("SELECT id FROM certified_runs AS it WHERE {OF_METER} AND id {reaches} ?4");
         for (meter, _, window) in &serving {
             let values = params![meter, int(window.from.0), int(window.to.0), first];
             runs.extend(self.all(&sql, values, |row| row.get::<_, i64>("id"))?);
@@ -228,7 +229,7 @@ impl Questions<'_> {
     /// Places in the certification log of the entries with readings of a meter in a window, by rising place.
     pub fn positions_of_meter(&self, meter: MeterId, window: Window) -> Read<Vec<u64>> {
         let Some(meter) = self.meter_number(meter)? else { return Ok(Vec::new()) };
-        let sql = format!("SELECT position FROM certified_runs WHERE {OF_METER} ORDER BY position");
+        let sql = format!("SELECT position FROM certified_runs AS it WHERE {OF_METER} ORDER BY position");
         self.all(&sql, params![meter, int(window.from.0), int(window.to.0)], |row| uint(row, "position"))
     }
 }
