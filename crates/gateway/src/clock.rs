@@ -4,6 +4,10 @@
 //! readings round. So time is cut into *stretches* (`epoch` in the journal): a new one begins at each start, and whenever wall clock
 //! and monotonic clock have drifted apart by more than [`JUMP_MS`]. A stretch is trusted once it was compared with the
 //! chain's time; its readings wait in the journal until then, so that a start without uplink loses nothing.
+//!
+//! The chain's time is that of its last block, so that it can be old: while consensus stands, and while a node catches up. A clock
+//! behind it is wrong. One ahead of it is wrong only if the chain's time passes as the clock's does; else nothing follows, and
+//! readings wait for the chain.
 
 use crate::journal::ClockState;
 use std::future::Future;
@@ -16,8 +20,14 @@ use tokio::sync::watch;
 pub const JUMP_MS: u64 = 60_000;
 /// How far clock and chain may be apart before readings are held.
 pub const HOLD_MS: u64 = 60_000;
-/// How far they may be apart before the operator is told.
-pub const WARN_MS: u64 = 5_000;
+/// How far the clock may be behind before the operator is told.
+pub const WARN_BEHIND_MS: u64 = 5_000;
+/// How far it may be ahead: longer than a chain without traffic takes from block to block.
+pub const WARN_AHEAD_MS: u64 = 15_000;
+/// How long the chain's time is watched before that says how it passes.
+const WATCHED_MS: u64 = 30_000;
+/// By how much it may pass otherwise meanwhile: it goes on with each block.
+const PACE_MS: u64 = 10_000;
 
 /// Waits for an instant.
 pub type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -136,8 +146,8 @@ pub struct Stamp {
 pub struct Comparison {
     /// The stretch that was compared.
     pub epoch: i64,
-    /// What follows for it.
-    pub state: ClockState,
+    /// What follows for it; none where the clock is ahead of a chain whose time does not pass as it should.
+    pub state: Option<ClockState>,
     /// How far the clock is ahead.
     pub offset_ms: i64,
 }
@@ -145,7 +155,56 @@ pub struct Comparison {
 impl Comparison {
     /// Whether the operator should be told.
     pub const fn is_worth_a_warning(&self) -> bool {
-        self.offset_ms.unsigned_abs() > WARN_MS
+        let most = if self.offset_ms < 0 { WARN_BEHIND_MS } else { WARN_AHEAD_MS };
+        self.offset_ms.unsigned_abs() > most
+    }
+}
+
+/// Where clock and chain stood together.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    epoch: i64,
+    chain_ms: u64,
+    monotonic_ms: u64,
+}
+
+/// Compares a clock with the chain's time, again and again.
+#[derive(Debug, Default)]
+pub struct Comparer {
+    /// Since when the clock is ahead.
+    since: Option<Look>,
+}
+
+impl Comparer {
+    /// Compares once more; none if the clock has jumped.
+    pub fn compare(&mut self, watch: &Watch, chain_ms: u64) -> Option<Comparison> {
+        let Stamp { time_ms, epoch } = watch.stamp()?;
+        let offset = i128::from(time_ms) - i128::from(chain_ms);
+        let offset_ms = i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX });
+        let is_right = offset_ms.unsigned_abs() <= HOLD_MS;
+        let state = if is_right || offset_ms < 0 {
+            self.since = None;
+            Some(if is_right { ClockState::Trusted } else { ClockState::Wrong })
+        } else {
+            let now = Look { epoch, chain_ms, monotonic_ms: watch.clock().monotonic_ms() };
+            self.passes_as_it_should(now).then_some(ClockState::Wrong)
+        };
+        Some(Comparison { epoch, state, offset_ms })
+    }
+
+    /// Whether the chain's time has passed as the clock's since both were looked at, long enough ago to say so.
+    fn passes_as_it_should(&mut self, now: Look) -> bool {
+        let Some(then) = self.since.filter(|then| then.epoch == now.epoch) else {
+            self.since = Some(now);
+            return false;
+        };
+        let waited_ms = now.monotonic_ms.saturating_sub(then.monotonic_ms);
+        if waited_ms < WATCHED_MS {
+            return false;
+        }
+        let passed_ms = now.chain_ms.saturating_sub(then.chain_ms);
+        self.since = Some(now);
+        passed_ms.abs_diff(waited_ms) <= PACE_MS
     }
 }
 
@@ -189,15 +248,6 @@ impl Watch {
         let has_jumped = (self.base() - stretch.base).unsigned_abs() > u128::from(JUMP_MS);
         (!has_jumped).then(|| Stamp { time_ms: self.clock.now_ms(), epoch: stretch.epoch })
     }
-
-    /// Compares the clock with the chain's time.
-    pub fn compare(&self, chain_ms: u64) -> Option<Comparison> {
-        let stamp = self.stamp()?;
-        let offset = i128::from(stamp.time_ms) - i128::from(chain_ms);
-        let offset_ms = i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX });
-        let state = if offset_ms.unsigned_abs() <= HOLD_MS { ClockState::Trusted } else { ClockState::Wrong };
-        Some(Comparison { epoch: stamp.epoch, state, offset_ms })
-    }
 }
 
 impl std::fmt::Debug for Watch {
@@ -221,7 +271,7 @@ mod tests {
         clock.set(90_000_000 - JUMP_MS);
         assert!(watch.stamp().is_some(), "clocks are put right by a little all the time");
         clock.set(1_000);
-        assert_eq!((watch.stamp(), watch.compare(90_000_000)), (None, None));
+        assert_eq!((watch.stamp(), Comparer::default().compare(&watch, 90_000_000)), (None, None));
         watch.begin(2);
         assert_eq!(watch.stamp(), Some(Stamp { time_ms: 1_000, epoch: 2 }));
     }
@@ -231,15 +281,45 @@ mod tests {
         let watch = Watch::new(Arc::new(SetClock::at(10_000_000)));
         watch.begin(1);
         for (chain, state, warns) in [
-            (10_000_000, ClockState::Trusted, false),
-            (10_000_000 - WARN_MS - 1, ClockState::Trusted, true),
-            (10_000_000 + HOLD_MS, ClockState::Trusted, true),
-            (10_000_000 + HOLD_MS + 1, ClockState::Wrong, true),
-            (1_800_000_000_000, ClockState::Wrong, true),
+            (10_000_000, Some(ClockState::Trusted), false),
+            (10_000_000 - WARN_AHEAD_MS, Some(ClockState::Trusted), false),
+            (10_000_000 - WARN_AHEAD_MS - 1, Some(ClockState::Trusted), true),
+            (10_000_000 + WARN_BEHIND_MS, Some(ClockState::Trusted), false),
+            (10_000_000 + WARN_BEHIND_MS + 1, Some(ClockState::Trusted), true),
+            (10_000_000 + HOLD_MS, Some(ClockState::Trusted), true),
+            (10_000_000 + HOLD_MS + 1, Some(ClockState::Wrong), true),
+            (1_800_000_000_000, Some(ClockState::Wrong), true),
+            (10_000_000 - HOLD_MS, Some(ClockState::Trusted), true),
+            (10_000_000 - HOLD_MS - 1, None, true),
         ] {
-            let comparison = watch.compare(chain).unwrap();
+            let comparison = Comparer::default().compare(&watch, chain).unwrap();
             assert_eq!((comparison.state, comparison.is_worth_a_warning()), (state, warns), "{chain}");
         }
+    }
+
+    #[test]
+    fn a_clock_ahead_of_the_chain_is_wrong_only_while_the_chains_time_passes_as_its_own() {
+        const AHEAD: u64 = 3_600_000;
+        /// What of ten seconds passes on the chain.
+        fn judged(passes: impl Fn(u64) -> u64) -> Option<ClockState> {
+            let clock = SetClock::at(100_000_000);
+            let watch = Watch::new(Arc::new(clock.clone()));
+            watch.begin(1);
+            let mut comparer = Comparer::default();
+            let looks = (0..60).filter_map(|look| {
+                clock.advance_to(100_000_000 + look * 10_000);
+                comparer.compare(&watch, 100_000_000 - AHEAD + passes(look)).unwrap().state
+            });
+            looks.last()
+        }
+        assert_eq!(judged(|look| look * 10_000), Some(ClockState::Wrong));
+        assert_eq!(
+            judged(|look| (look * 10_000).next_multiple_of(5_000) - 5_000 * (look % 2)),
+            Some(ClockState::Wrong)
+        );
+        assert_eq!(judged(|_| 0), None, "the chain stands");
+        assert_eq!(judged(|look| look / 30 * 10_000), None, "a block now and then");
+        assert_eq!(judged(|look| look * 50_000), None, "the node catches up");
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@
 mod split;
 
 use self::split::{Narrowed, Split};
-use crate::clock::{Comparison, SetClock};
+use crate::clock::{Comparer, Comparison, SetClock};
 use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
 use crate::kept::{Shared, begin_stretch};
 use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
@@ -91,6 +91,7 @@ pub struct Sender<U> {
     /// The clock that is moved with the chain's time, before the two are compared.
     follows: Option<SetClock>,
     last_trouble: Option<String>,
+    comparer: Comparer,
     warned: bool,
     split: Split,
 }
@@ -103,7 +104,8 @@ fn is_about_the_gateway(code: &str) -> bool {
 impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
     pub fn new(uplink: U, shared: Shared) -> Self {
-        Self { uplink, shared, follows: None, last_trouble: None, warned: false, split: Split::default() }
+        let (comparer, split) = (Comparer::default(), Split::default());
+        Self { uplink, shared, follows: None, last_trouble: None, comparer, warned: false, split }
     }
 
     /// The same with a clock that follows the chain's time: a development chain's.
@@ -272,18 +274,40 @@ impl<U: Uplink> Sender<U> {
 
     /// Compares the clock with the chain's time, and says so in the journal where something follows from it.
     pub async fn compare_clock(&mut self, chain: ChainNow) -> Result<Option<Comparison>, JournalError> {
-        let Some(comparison) = self.shared.watch.compare(chain.time_ms) else {
+        let Some(comparison) = self.comparer.compare(&self.shared.watch, chain.time_ms) else {
             begin_stretch(&self.shared.watch, &self.shared.writer).await?;
             return Ok(None);
         };
         let Comparison { epoch, state, offset_ms } = comparison;
         self.shared.metrics.compared(offset_ms);
+        if let Some(state) = state {
+            self.judge(epoch, state, offset_ms, chain.time_ms).await?;
+        }
+        if comparison.is_worth_a_warning() != self.warned {
+            self.warned = comparison.is_worth_a_warning();
+            let code = if self.warned { "clock/apart" } else { "clock/together" };
+            let detail = match offset_ms {
+                ..0 => format!("the clock is {} ms behind the chain's time", offset_ms.unsigned_abs()),
+                // Which of the two it is, the next looks say.
+                _ if self.warned => {
+                    format!(
+                        "the chain's last block is {offset_ms} ms old: it stands, the node is behind, or the clock is ahead"
+                    )
+                }
+                _ => format!("the clock is {offset_ms} ms ahead of the chain's time"),
+            };
+            self.shared.note(None, code, detail, None).await?;
+        }
+        Ok(Some(comparison))
+    }
+
+    /// Says what a comparison has shown of a stretch of the clock, and of those before it.
+    async fn judge(&self, epoch: i64, state: ClockState, offset_ms: i64, chain_ms: u64) -> Result<(), JournalError> {
         let known = self.shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
         if known == ClockState::Unverified || (known == ClockState::Trusted && state == ClockState::Wrong) {
             self.shared.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
             if state == ClockState::Trusted {
-                let judge =
-                    move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, chain.time_ms);
+                let judge = move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, chain_ms);
                 let (counting, refused) = self.shared.writer.call(judge).await?;
                 if counting + refused > 0 {
                     let detail = format!(
@@ -297,14 +321,7 @@ impl<U: Uplink> Sender<U> {
             // It was put right by less than a jump at a time: what it stamps from now on counts.
             begin_stretch(&self.shared.watch, &self.shared.writer).await?;
         }
-        if comparison.is_worth_a_warning() != self.warned {
-            self.warned = comparison.is_worth_a_warning();
-            let code = if self.warned { "clock/apart" } else { "clock/together" };
-            self.shared
-                .note(None, code, format!("the clock is {offset_ms} ms ahead of the chain's time"), None)
-                .await?;
-        }
-        Ok(Some(comparison))
+        Ok(())
     }
 
     /// Asks the ledger what it knows of meters, for the pollers and for the time without uplink.
