@@ -281,7 +281,8 @@ impl<U: Uplink> Sender<U> {
         let Comparison { epoch, state, offset_ms } = comparison;
         self.shared.metrics.compared(offset_ms);
         if let Some(state) = state {
-            self.judge(epoch, state, offset_ms, chain.time_ms).await?;
+            // Of a clock that counts: the chain's last block may be some time old.
+            self.judge(epoch, state, offset_ms, chain.time_ms.saturating_add_signed(offset_ms)).await?;
         }
         if comparison.is_worth_a_warning() != self.warned {
             self.warned = comparison.is_worth_a_warning();
@@ -302,12 +303,12 @@ impl<U: Uplink> Sender<U> {
     }
 
     /// Says what a comparison has shown of a stretch of the clock, and of those before it.
-    async fn judge(&self, epoch: i64, state: ClockState, offset_ms: i64, chain_ms: u64) -> Result<(), JournalError> {
+    async fn judge(&self, epoch: i64, state: ClockState, offset_ms: i64, now_ms: u64) -> Result<(), JournalError> {
         let known = self.shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
         if known == ClockState::Unverified || (known == ClockState::Trusted && state == ClockState::Wrong) {
             self.shared.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
             if state == ClockState::Trusted {
-                let judge = move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, chain_ms);
+                let judge = move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, now_ms);
                 let (counting, refused) = self.shared.writer.call(judge).await?;
                 if counting + refused > 0 {
                     let detail = format!(

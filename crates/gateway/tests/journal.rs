@@ -205,16 +205,26 @@ fn a_refused_reading_is_not_its_meters_newest() {
 #[test]
 fn a_stretch_that_ended_before_it_was_compared_is_judged_by_what_lies_around_it() {
     const NOW: u64 = 1_800_000_000_000;
-    for (time, counts) in [(NOW - 500, true), (NOW + 500, false), (5_000, false), (NOW - 1_500, false)] {
+    const BEFORE: u64 = NOW - 3_600_000;
+    for (began, time, counts) in [
+        (NOW - 500, NOW - 500, true),
+        // Clocks may be a minute apart, and a chain's last block is older than now.
+        (BEFORE - 60_000, NOW + 60_000, true),
+        (NOW - 500, NOW + 60_001, false),
+        (5_000, 5_000, false),
+        (BEFORE - 60_001, BEFORE - 60_001, false),
+        // A collector hands in what it had kept: it has its device's time.
+        (NOW - 500, BEFORE - 86_400_000, true),
+    ] {
         let desk = Desk::new();
         let mut journal = Journal::open(&desk.path()).unwrap();
         let first = trusted(&mut journal);
-        journal.record(&[reading(1, NOW - 1_000, 5, first)]).unwrap();
-        let killed = journal.begin_clock(0).unwrap();
+        journal.record(&[reading(1, BEFORE, 5, first)]).unwrap();
+        let killed = journal.begin_clock(began).unwrap();
         journal.record(&[reading(2, time, 5, killed)]).unwrap();
         let third = trusted(&mut journal);
         let judged = journal.judge_earlier_clocks(third, NOW).unwrap();
-        assert_eq!(judged, if counts { (1, 0) } else { (0, 1) }, "{time}");
+        assert_eq!(judged, if counts { (1, 0) } else { (0, 1) }, "{began} {time}");
         assert_eq!(journal.oldest_waiting(10).unwrap().len(), if counts { 2 } else { 1 });
     }
 }

@@ -1,6 +1,7 @@
 //! Which stretches of the clock count.
 
 use super::{ClockState, Journal, JournalError, from_sql, to_sql};
+use crate::clock::HOLD_MS;
 use rusqlite::{Connection, params};
 
 /// Notes that a stretch of the clock stamps `time_ms`, and says where it stands.
@@ -60,35 +61,37 @@ impl Journal {
     }
 
     /// Judges the stretches before `epoch` that ended before they were compared: a gateway that was killed, a power cut. One counts
-    /// if its readings lie between those of the trusted stretch before it and the chain's time now; a clock that woke up in
-    /// 1970 does not. Returns how many readings count and how many are refused.
-    pub fn judge_earlier_clocks(&mut self, epoch: i64, chain_ms: u64) -> Result<(u64, u64), JournalError> {
+    /// if it began after what the trusted stretch before it has stamped, and has stamped nothing that is later than `now_ms`, to within
+    /// what clocks may be apart; a clock that woke up in 1970 does not. What is told has its device's time, which may be older. Returns how
+    /// many readings count and how many are refused.
+    pub fn judge_earlier_clocks(&mut self, epoch: i64, now_ms: u64) -> Result<(u64, u64), JournalError> {
         /// Before this, no gateway of this kind ran: 2024-01-01.
         const FIRST_MS: i64 = 1_704_067_200_000;
         let transaction = self.connection.transaction()?;
         let mut earlier = Vec::new();
         {
-            let mut statement =
-                transaction.prepare("SELECT epoch FROM clock WHERE epoch < ?1 AND state = 0 ORDER BY epoch")?;
-            let rows = statement.query_map([epoch], |row| row.get::<_, i64>(0))?;
+            let mut statement = transaction
+                .prepare("SELECT epoch, began_ms FROM clock WHERE epoch < ?1 AND state = 0 ORDER BY epoch")?;
+            let rows = statement.query_map([epoch], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
             for row in rows {
                 earlier.push(row?);
             }
         }
         let (mut counting, mut refused) = (0, 0);
-        for stretch in earlier {
+        for (stretch, began_ms) in earlier {
             let floor: Option<i64> = transaction.query_row(
                 "SELECT max(last_ms) FROM clock WHERE epoch < ?1 AND state = 1",
                 [stretch],
                 |row| row.get(0),
             )?;
-            let (count, first, last): (i64, Option<i64>, Option<i64>) = transaction.query_row(
-                "SELECT count(*), min(time_ms), max(time_ms) FROM reading WHERE batch IS NULL AND code IS NULL AND epoch = ?1",
+            let (count, last): (i64, Option<i64>) = transaction.query_row(
+                "SELECT count(*), max(time_ms) FROM reading WHERE batch IS NULL AND code IS NULL AND epoch = ?1",
                 [stretch],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let floor = floor.unwrap_or(FIRST_MS).max(FIRST_MS);
-            let is_right = first.is_none_or(|first| first >= floor) && last.is_none_or(|last| last <= to_sql(chain_ms));
+            let floor = floor.unwrap_or(FIRST_MS).max(FIRST_MS) - to_sql(HOLD_MS);
+            let most = to_sql(now_ms.saturating_add(HOLD_MS));
+            let is_right = (floor..=most).contains(&began_ms) && last.is_none_or(|last| last <= most);
             let state = if is_right { ClockState::Trusted } else { ClockState::Wrong };
             transaction.execute("UPDATE clock SET state = ?2 WHERE epoch = ?1", params![stretch, state as i64])?;
             if is_right {
