@@ -2,7 +2,8 @@
 //!
 //! The ledger has the last word; this is about what a gateway can notice earlier, when a second look is still possible. A register
 //! that goes back, leaps, or comes after a long silence is read again before it counts. What does not hold at the second
-//! look is held and told, never recorded: a low value that became the new beginning would charge everything twice.
+//! look is held and told, never recorded: a low value that became the new beginning would charge everything twice. What a device
+//! tells by itself gets its second look from the message after it.
 
 use crate::probe::in_usual_unit;
 use utilidor_types::carrier::BaseUnit;
@@ -143,7 +144,7 @@ impl Doubt {
     }
 
     /// Whether a second look that shows the same makes it believable.
-    const fn is_dispelled_by_a_second_look(&self) -> bool {
+    pub const fn is_dispelled_by_a_second_look(&self) -> bool {
         matches!(self, Self::First | Self::AfterSilence { .. } | Self::Rollover { .. })
     }
 }
@@ -203,6 +204,15 @@ impl Limits {
             return Verdict::LookAgain(Doubt::AfterSilence { silence_ms: elapsed_ms });
         }
         Verdict::Take
+    }
+
+    /// What to think of a register that its device tells with its own time. Nobody can look at it again, and it comes as rarely as its
+    /// device likes: what its capacity allows after a silence counts at once.
+    pub fn told_look(&self, last: Option<Seen>, now: Seen) -> Verdict {
+        match self.first_look(last, now) {
+            Verdict::LookAgain(Doubt::AfterSilence { .. }) => Verdict::Take,
+            verdict => verdict,
+        }
     }
 
     /// What to think of a second look, a moment after a first that left a doubt.

@@ -1,12 +1,15 @@
 //! A meter that tells its register by itself: published over MQTT, or sent by a charging station.
 //!
-//! Nobody can ask it again, so that a register that needs a second look gets it from what comes next. When a message arrives says
+//! Nobody can ask it again, so that a register that needs a second look gets it from what comes next. Until then its message stands
+//! in the journal, since its device was answered and will not say it again; once it is confirmed both count. When a message arrives says
 //! nothing: a reading is of the time that the device gives it, which must be neither in the future nor long ago.
 
-use crate::guard::{Doubt, Seen, Verdict};
+use crate::guard::{Doubt, Limits, Seen, Verdict};
 use crate::journal::{JournalError, Recorded};
 use crate::kept::Kept;
 use crate::protocol::Refused;
+use serde::{Deserialize, Serialize};
+use utilidor_types::MeterId;
 
 /// How far ahead of the gateway's clock a device's may be.
 pub const MOST_AHEAD_MS: u64 = 60_000;
@@ -49,17 +52,38 @@ pub fn check_time(time_ms: u64, now_ms: u64) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A message whose register the next must confirm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Doubted {
+    time_ms: u64,
+    register: u64,
+    /// In hex, as is the message.
+    about: String,
+    message: String,
+}
+
+impl Doubted {
+    const fn seen(&self) -> Seen {
+        Seen { time_ms: self.time_ms, register: self.register }
+    }
+}
+
+/// Where a meter's doubted message stands among what the journal knows of itself.
+fn doubted_key(meter: MeterId) -> String {
+    format!("doubted {meter}")
+}
+
 /// A meter that tells.
 #[derive(Debug)]
 pub struct Told {
     /// The meter.
     pub kept: Kept,
-    /// A register that the next message must confirm.
-    doubted: Option<(Seen, Doubt)>,
+    /// The message that the next must confirm, if there is one; not known before the journal was asked.
+    doubted: Option<Option<Doubted>>,
 }
 
 impl Told {
-    /// A meter of which nothing is in doubt.
+    /// A meter of which the journal was not asked yet.
     pub const fn new(kept: Kept) -> Self {
         Self { kept, doubted: None }
     }
@@ -80,33 +104,95 @@ impl Told {
                 return Ok(Taken::Refused(code));
             }
         };
-        let last = self.kept.last().await?;
+        let mut last = self.kept.last().await?;
         if last == Some(seen) {
             return Ok(Taken::Known);
         }
         let limits = self.kept.limits();
-        let verdict = match self.doubted.take() {
-            Some((first, doubt)) if first.time_ms < seen.time_ms => limits.second_look(last, first, seen, doubt),
-            _ => limits.first_look(last, seen),
-        };
-        match verdict {
-            Verdict::Take => Ok(match self.kept.record(seen, epoch, about.to_vec(), message.to_vec()).await? {
-                Recorded::New => Taken::Recorded { time_ms: seen.time_ms, register: seen.register },
-                Recorded::Known => Taken::Known,
-            }),
-            Verdict::LookAgain(doubt) => {
-                self.doubted = Some((seen, doubt));
-                Ok(Taken::Doubted(doubt))
-            }
-            Verdict::Hold(doubt) => {
-                // An older message than the last says nothing new, and is no reason to tell anybody.
-                if !matches!(doubt, Doubt::TimeNotRising { .. }) {
-                    self.kept
-                        .tell(doubt.code(), doubt.sentence(self.kept.meter.carrier), Some(message.to_vec()))
-                        .await?;
-                }
-                Ok(Taken::Held(doubt))
-            }
+        let mut before = self.doubted().await?;
+        if let Some(first) = &before
+            && follows(&limits, last, first.seen(), seen)
+        {
+            let evidence = [&first.about, &first.message].map(|text| hex::decode(text).unwrap_or_default());
+            let [about, message] = evidence;
+            self.kept.record(first.seen(), epoch, about, message).await?;
+            last = Some(first.seen());
+            self.set_doubted(None).await?;
+            before = None;
         }
+        match limits.told_look(last, seen) {
+            Verdict::Take => {
+                // One before it that does not fit was a slip; one after it still waits.
+                if before.is_some_and(|first| first.time_ms < seen.time_ms) {
+                    self.set_doubted(None).await?;
+                }
+                Ok(match self.kept.record(seen, epoch, about.to_vec(), message.to_vec()).await? {
+                    Recorded::New => Taken::Recorded { time_ms: seen.time_ms, register: seen.register },
+                    Recorded::Known => Taken::Known,
+                })
+            }
+            Verdict::LookAgain(doubt) => match before {
+                // It comes again, or an older one after it.
+                Some(first) if first.time_ms >= seen.time_ms => Ok(Taken::Doubted(doubt)),
+                Some(_) if !doubt.is_dispelled_by_a_second_look() => {
+                    self.set_doubted(None).await?;
+                    self.hold(doubt, message).await
+                }
+                before => {
+                    if let Some(first) = before {
+                        let unsteady = Doubt::Unsteady { first: first.register, second: seen.register };
+                        self.hold(unsteady, message).await?;
+                    }
+                    let (about, message) = (hex::encode(about), hex::encode(message));
+                    let Seen { time_ms, register } = seen;
+                    self.set_doubted(Some(Doubted { time_ms, register, about, message })).await?;
+                    Ok(Taken::Doubted(doubt))
+                }
+            },
+            // An older message than the last says nothing new, and is no reason to tell anybody.
+            Verdict::Hold(doubt @ Doubt::TimeNotRising { .. }) => Ok(Taken::Held(doubt)),
+            Verdict::Hold(doubt) => self.hold(doubt, message).await,
+        }
+    }
+
+    async fn hold(&mut self, doubt: Doubt, message: &[u8]) -> Result<Taken, JournalError> {
+        let detail = doubt.sentence(self.kept.meter.carrier);
+        self.kept.tell(doubt.code(), detail, Some(message.to_vec())).await?;
+        Ok(Taken::Held(doubt))
+    }
+
+    /// The message that the next must confirm.
+    async fn doubted(&mut self) -> Result<Option<Doubted>, JournalError> {
+        if self.doubted.is_none() {
+            let key = doubted_key(self.kept.meter.id);
+            let text = self.kept.shared().writer.call(move |journal| journal.belonging(&key)).await?;
+            // What another release wrote is not known.
+            self.doubted = Some(text.and_then(|text| serde_json::from_str(&text).ok()));
+        }
+        Ok(self.doubted.clone().flatten())
+    }
+
+    /// Keeps a message until the next confirms it, or keeps none any more.
+    async fn set_doubted(&mut self, doubted: Option<Doubted>) -> Result<(), JournalError> {
+        let key = doubted_key(self.kept.meter.id);
+        let text = doubted.as_ref().map(|doubted| serde_json::to_string(doubted).expect("numbers and text are JSON"));
+        let keep = move |journal: &mut crate::journal::Journal| match text {
+            Some(text) => journal.remember(&key, &text),
+            None => journal.forget(&key),
+        };
+        self.kept.shared().writer.call(keep).await?;
+        self.doubted = Some(doubted);
+        Ok(())
+    }
+}
+
+/// Whether a message shows that the doubted one before it counts.
+fn follows(limits: &Limits, last: Option<Seen>, first: Seen, second: Seen) -> bool {
+    let is_steady = first.time_ms < second.time_ms && limits.told_look(Some(first), second) == Verdict::Take;
+    match limits.told_look(last, first) {
+        // The ledger has said meanwhile what it begins from.
+        Verdict::Take => first.time_ms < second.time_ms,
+        Verdict::LookAgain(doubt) => is_steady && doubt.is_dispelled_by_a_second_look(),
+        Verdict::Hold(_) => false,
     }
 }

@@ -24,13 +24,17 @@ const M3: u64 = 1_000_000;
 const METER: MeterId = MeterId([1; 16]);
 const TOPIC: &str = "site/water-1";
 
-async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber) {
+fn subscriber_of(shared: &Shared, address: &str) -> Subscriber {
     let text = format!(
         "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"mqtt\"\naddress = \"{address}\"\n[[meter]]\nid = \"{METER}\"\n\
          bus = \"b\"\nunit = \"{TOPIC}\"\nprofile = \"lora\"\ncarrier = \"water\"\n[[profile]]\nname = \"lora\"\nprotocol = \"json\"\n\
          json = {{ value = \"/volume\", time = \"/ts\", step = \"1m3\" }}\n"
     );
     let config = Config::read(&text, Path::new("")).unwrap();
+    Subscriber::new(config.buses[0].clone(), config.meters.clone(), shared.clone())
+}
+
+async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber) {
     let folder = tempfile::tempdir().unwrap();
     let clock = SetClock::at(BEGIN);
     let watch = Watch::new(Arc::new(clock.clone()));
@@ -46,7 +50,7 @@ async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber
     };
     registrations.write().unwrap().insert(METER, known);
     let shared = Shared { watch, writer, registrations, interval_ms: 15 * MINUTE, metrics: Default::default() };
-    let subscriber = Subscriber::new(config.buses[0].clone(), config.meters.clone(), shared.clone());
+    let subscriber = subscriber_of(&shared, address);
     (folder, clock, shared, subscriber)
 }
 
@@ -100,15 +104,41 @@ async fn what_is_old_or_no_reading_is_passed_over() {
     assert_eq!(shared.writer.call(|journal| journal.counts()).await.unwrap().read, 0);
 }
 
+async fn registers(shared: &Shared) -> Vec<u64> {
+    let entries = shared.writer.call(|journal| journal.entries(&Filter::default(), 100)).await.unwrap();
+    entries.iter().map(|entry| entry.reading.register).collect()
+}
+
+async fn codes(shared: &Shared) -> Vec<String> {
+    let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
+    events.into_iter().rev().map(|event| event.code).collect()
+}
+
 #[tokio::test]
-async fn a_doubted_register_counts_once_the_next_message_confirms_it() {
+async fn a_meter_that_tells_once_an_hour_or_once_a_day_loses_nothing() {
+    for pause in [60, 24 * 60] {
+        let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+        for turn in 1..=10 {
+            let time = BEGIN + turn * pause * MINUTE;
+            clock.advance_to(time);
+            let taken = subscriber.take(&message(&format!("{}", 100 + turn), time)).await.unwrap();
+            assert!(matches!(taken[..], [Taken::Recorded { .. }]), "{turn}: {taken:?}");
+        }
+        assert_eq!(registers(&shared).await.len(), 10);
+        assert_eq!(codes(&shared).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn what_a_silence_does_not_explain_is_doubted_and_what_follows_is_compared_with_the_last_good_one() {
     let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
     clock.advance_to(BEGIN + 200 * MINUTE);
-    // A long silence: 30 m3 could have passed.
-    let first = subscriber.take(&message("120", BEGIN + 180 * MINUTE)).await.unwrap();
-    assert!(matches!(first[..], [Taken::Doubted(Doubt::AfterSilence { .. })]), "{first:?}");
-    let second = subscriber.take(&message("121", BEGIN + 195 * MINUTE)).await.unwrap();
-    assert!(matches!(second[..], [Taken::Recorded { register, .. }] if register == 121 * M3), "{second:?}");
+    // Half an hour: 5 m3 could have passed, and a step.
+    let leap = subscriber.take(&message("120", BEGIN + 15 * MINUTE)).await.unwrap();
+    assert!(matches!(leap[..], [Taken::Doubted(Doubt::BeyondCapacity { .. })]), "{leap:?}");
+    // A slip: the next one fits.
+    let good = subscriber.take(&message("121", BEGIN + 195 * MINUTE)).await.unwrap();
+    assert!(matches!(good[..], [Taken::Recorded { .. }]), "{good:?}");
     // A low value, twice: held and told, and what follows is compared with the last good one.
     for (time, held) in [(196, false), (197, true)] {
         let taken = subscriber.take(&message("0", BEGIN + time * MINUTE)).await.unwrap();
@@ -116,9 +146,54 @@ async fn a_doubted_register_counts_once_the_next_message_confirms_it() {
     }
     let good = subscriber.take(&message("121.1", BEGIN + 198 * MINUTE)).await.unwrap();
     assert!(matches!(good[..], [Taken::Recorded { .. }]), "{good:?}");
-    let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
-    let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
-    assert_eq!(codes, ["reading/went-back", "meter/recovered"]);
+    assert_eq!(codes(&shared).await, ["reading/went-back", "meter/recovered"]);
+    assert_eq!(registers(&shared).await, [121_000_000, 121_100_000]);
+}
+
+#[tokio::test]
+async fn a_first_message_counts_once_the_next_confirms_it_also_after_a_new_start() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    // The ledger was never asked.
+    shared.registrations.write().unwrap().clear();
+    clock.advance_to(BEGIN + 60 * MINUTE);
+    for _ in 0..2 {
+        // The broker brings it again where it has not seen that it was taken.
+        let first = subscriber.take(&message("100", BEGIN)).await.unwrap();
+        assert_eq!(first, [Taken::Doubted(Doubt::First)]);
+    }
+    let mut subscriber = subscriber_of(&shared, "127.0.0.1:1");
+    let second = subscriber.take(&message("101", BEGIN + 15 * MINUTE)).await.unwrap();
+    assert!(matches!(second[..], [Taken::Recorded { .. }]), "{second:?}");
+    assert_eq!(registers(&shared).await, [100 * M3, 101 * M3]);
+    let entries = shared.writer.call(|journal| journal.entries(&Filter::default(), 10)).await.unwrap();
+    assert_eq!(entries[0].reading.answer, message("100", BEGIN).payload, "with its own evidence");
+    assert_eq!(shared.writer.call(|journal| journal.belonging(&format!("doubted {METER}"))).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_first_message_that_the_next_does_not_confirm_is_told_and_the_next_waits_in_its_place() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    shared.registrations.write().unwrap().clear();
+    clock.advance_to(BEGIN + 60 * MINUTE);
+    for (volume, minute) in [("900000", 0), ("100", 15), ("101", 30)] {
+        subscriber.take(&message(volume, BEGIN + minute * MINUTE)).await.unwrap();
+    }
+    assert_eq!(registers(&shared).await, [100 * M3, 101 * M3]);
+    assert_eq!(codes(&shared).await, ["reading/unsteady", "meter/recovered"]);
+}
+
+#[tokio::test]
+async fn a_register_that_starts_again_counts_from_the_message_that_shows_it_first() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    let high = Registration { register: 999_999 * M3, ..shared.registrations.read().unwrap()[&METER] };
+    shared.registrations.write().unwrap().insert(METER, high);
+    clock.advance_to(BEGIN + 60 * MINUTE);
+    let first = subscriber.take(&message("0.5", BEGIN)).await.unwrap();
+    assert!(matches!(first[..], [Taken::Doubted(Doubt::Rollover { .. })]), "{first:?}");
+    let second = subscriber.take(&message("1", BEGIN + 15 * MINUTE)).await.unwrap();
+    assert!(matches!(second[..], [Taken::Recorded { .. }]), "{second:?}");
+    assert_eq!(registers(&shared).await, [M3 / 2, M3]);
+    assert_eq!(codes(&shared).await, Vec::<String>::new());
 }
 
 /// A connection of a broker that remembers nobody.

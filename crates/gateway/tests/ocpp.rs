@@ -359,6 +359,20 @@ async fn a_session_is_read_from_its_begin_to_its_end_and_nothing_twice() {
 }
 
 #[tokio::test]
+async fn the_begin_of_a_session_after_idle_hours_is_a_reading_like_any_other() {
+    for version in Version::ALL {
+        let site = Site::new("ocpp", None).await;
+        let idle =
+            Registration { last_ms: PUBLISHED_MS - 6 * 3_600_000, ..site.shared.registrations.read().unwrap()[&METER] };
+        site.shared.registrations.write().unwrap().insert(METER, idle);
+        let mut station = simulated(&site, version, false);
+        station.online().await.unwrap();
+        station.begin("T", showing(1, 0)).await.unwrap();
+        assert_eq!(site.registers().await, [3_058_600], "{version:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_waited_in_a_station_that_was_offline_comes_late_with_its_own_times() {
     for version in Version::ALL {
         let site = Site::new("ocpp", None).await;

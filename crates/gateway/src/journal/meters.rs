@@ -112,6 +112,12 @@ impl Journal {
         Ok(())
     }
 
+    /// Forgets what was remembered under a key.
+    pub fn forget(&mut self, key: &str) -> Result<(), JournalError> {
+        self.connection.execute("DELETE FROM meta WHERE key = ?1", [key])?;
+        Ok(())
+    }
+
     /// Remembers the device of a meter; with it the meter goes on if it was stopped.
     pub fn set_device(&mut self, meter: MeterId, device: &str) -> Result<(), JournalError> {
         self.connection.execute(
