@@ -192,7 +192,9 @@ impl Computer {
         }
         let (document, formula) = (computed.to_bytes(), formula.to_string());
         let kept = &mut self.meters[place].kept;
-        kept.record(seen, stamp.epoch, formula.clone().into_bytes(), document.clone()).await?;
+        if let Err(doubt) = kept.record(seen, stamp.epoch, formula.clone().into_bytes(), document.clone()).await? {
+            return Ok(Turn::Held(doubt));
+        }
         // If the machine stops between the two, the next reading is computed from the one before: the sum is the same.
         let remember = self.shared.writer.call(move |journal| {
             journal.set_computed(id, &document)?;

@@ -84,6 +84,15 @@ pub enum Doubt {
         /// This one's.
         time_ms: u64,
     },
+    /// The journal has another register of the same time, which stays as it was recorded.
+    Contradicts {
+        /// When.
+        time_ms: u64,
+        /// What stands there.
+        known: u64,
+        /// This one.
+        register: u64,
+    },
     /// Two looks within seconds do not fit together.
     Unsteady {
         /// The first.
@@ -104,6 +113,7 @@ impl Doubt {
             Self::TooWide { .. } => "reading/register-too-wide",
             Self::BeyondCapacity { .. } => "reading/beyond-capacity",
             Self::TimeNotRising { .. } => "reading/time-not-rising",
+            Self::Contradicts { .. } => "reading/contradiction",
             Self::Unsteady { .. } => "reading/unsteady",
         }
     }
@@ -136,6 +146,10 @@ impl Doubt {
                     Timestamp(time_ms).to_rfc3339(),
                     Timestamp(last_ms).to_rfc3339()
                 )
+            }
+            Self::Contradicts { time_ms, known, register } => {
+                let time = Timestamp(time_ms).to_rfc3339();
+                format!("the journal has the reading of {time} with {}, now it shows {}", shown(known), shown(register))
             }
             Self::Unsteady { first, second } => {
                 format!("two looks do not fit together: {}, then {}", shown(first), shown(second))
@@ -296,6 +310,11 @@ mod tests {
                 Doubt::Unsteady { first: 7_200_000, second: 7_200_001 },
                 Carrier::Heating,
                 "two looks do not fit together: 2.000kWh, then 7200001J",
+            ),
+            (
+                Doubt::Contradicts { time_ms: 1_800_000_000_000, known: 1_500_000, register: 2_000_000 },
+                Carrier::Water,
+                "the journal has the reading of 2027-01-15T08:00:00.000Z with 1.500000m3, now it shows 2.000000m3",
             ),
             (
                 Doubt::TimeNotRising { last_ms: 1_800_000_000_000, time_ms: 0 },

@@ -2,7 +2,7 @@
 
 use crate::clock::{Stamp, Watch};
 use crate::config::Meter;
-use crate::guard::{Limits, Seen};
+use crate::guard::{Doubt, Limits, Seen};
 use crate::journal::{Event, JournalError, JournalReading, Known, Recorded, Waiting};
 use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
@@ -148,10 +148,10 @@ impl Kept {
         epoch: i64,
         request: Vec<u8>,
         answer: Vec<u8>,
-    ) -> Result<Recorded, JournalError> {
-        let recorded = self.hand_in(seen, epoch, request, answer).await.recorded().await?;
-        self.recorded(seen, recorded).await?;
-        Ok(recorded)
+    ) -> Result<Result<Recorded, Doubt>, JournalError> {
+        let evidence = answer.clone();
+        let recorded = self.hand_in(seen, epoch, request, answer).await.recorded().await;
+        self.recorded(seen, recorded, Some(evidence)).await
     }
 
     /// Hands a reading in for the journal, with what was asked and answered. It counts once [`Self::recorded`] was told of it.
@@ -169,8 +169,22 @@ impl Kept {
         self.shared.writer.hand_in(reading).await
     }
 
-    /// Takes note that a reading is in the journal.
-    pub async fn recorded(&mut self, seen: Seen, recorded: Recorded) -> Result<(), JournalError> {
+    /// Takes note that a reading is in the journal. Where another one stands in its place, that is told: it is about this meter, and ends
+    /// no gateway.
+    pub async fn recorded(
+        &mut self,
+        seen: Seen,
+        recorded: Result<Recorded, JournalError>,
+        evidence: Option<Vec<u8>>,
+    ) -> Result<Result<Recorded, Doubt>, JournalError> {
+        let recorded = match recorded {
+            Err(JournalError::Contradiction { time_ms, known, register, .. }) => {
+                let doubt = Doubt::Contradicts { time_ms, known, register };
+                self.tell(doubt.code(), doubt.sentence(self.meter.carrier), evidence).await?;
+                return Ok(Err(doubt));
+            }
+            recorded => recorded?,
+        };
         if recorded == Recorded::New {
             self.shared.metrics.read(seen.time_ms);
         }
@@ -179,7 +193,7 @@ impl Kept {
             let id = Some(self.meter.id);
             self.shared.note(id, "meter/recovered", "readings are taken again".into(), None).await?;
         }
-        Ok(())
+        Ok(Ok(recorded))
     }
 
     /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.

@@ -87,8 +87,12 @@ impl Poller {
             }
         }
         for (place, seen, reading) in handed_in {
-            let recorded = reading.recorded().await?;
-            self.polled[place].kept.recorded(seen, recorded).await?;
+            let recorded = reading.recorded().await;
+            let kept = &mut self.polled[place].kept;
+            if let Err(doubt) = kept.recorded(seen, recorded, None).await? {
+                let id = kept.meter.id;
+                turns.iter_mut().filter(|(meter, _)| *meter == id).for_each(|(_, turn)| *turn = Turn::Held(doubt));
+            }
         }
         Ok(turns)
     }

@@ -35,8 +35,8 @@ const PRUNE_MS: u64 = 3_600_000;
 /// Why a gateway stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The journal cannot be written: nothing is read any more, so that nothing is lost without a word.
-    #[error("the journal cannot be written, so nothing is read any more")]
+    /// The journal has failed: nothing is read any more, so that nothing is lost without a word.
+    #[error("the journal failed, so nothing is read any more")]
     Journal(#[from] JournalError),
     /// The monitoring system cannot be answered.
     #[error("could not listen on {address} for the monitoring system")]

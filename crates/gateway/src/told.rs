@@ -115,8 +115,9 @@ impl Told {
         {
             let evidence = [&first.about, &first.message].map(|text| hex::decode(text).unwrap_or_default());
             let [about, message] = evidence;
-            self.kept.record(first.seen(), epoch, about, message).await?;
-            last = Some(first.seen());
+            if self.kept.record(first.seen(), epoch, about, message).await?.is_ok() {
+                last = Some(first.seen());
+            }
             self.set_doubted(None).await?;
             before = None;
         }
@@ -127,8 +128,9 @@ impl Told {
                     self.set_doubted(None).await?;
                 }
                 Ok(match self.kept.record(seen, epoch, about.to_vec(), message.to_vec()).await? {
-                    Recorded::New => Taken::Recorded { time_ms: seen.time_ms, register: seen.register },
-                    Recorded::Known => Taken::Known,
+                    Ok(Recorded::New) => Taken::Recorded { time_ms: seen.time_ms, register: seen.register },
+                    Ok(Recorded::Known) => Taken::Known,
+                    Err(doubt) => Taken::Held(doubt),
                 })
             }
             Verdict::LookAgain(doubt) => match before {

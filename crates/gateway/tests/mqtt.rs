@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::config::Config;
 use utilidor_gateway::guard::Doubt;
-use utilidor_gateway::journal::{Filter, Journal, JournalError};
+use utilidor_gateway::journal::{ClockState, Filter, Journal, JournalError};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::mqtt::{Subscriber, Taken};
 use utilidor_gateway::writer::Writer;
@@ -194,6 +194,22 @@ async fn a_register_that_starts_again_counts_from_the_message_that_shows_it_firs
     assert!(matches!(second[..], [Taken::Recorded { .. }]), "{second:?}");
     assert_eq!(registers(&shared).await, [M3 / 2, M3]);
     assert_eq!(codes(&shared).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_message_that_contradicts_a_refused_one_of_the_same_time_is_held_and_ends_no_gateway() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 60 * MINUTE);
+    subscriber.take(&message("101", BEGIN)).await.unwrap();
+    let epoch = shared.stamp().await.unwrap().epoch;
+    let refused = shared.writer.call(move |journal| journal.judge_clock(epoch, ClockState::Wrong, 0)).await.unwrap();
+    assert_eq!(refused, 1);
+    for _ in 0..2 {
+        let taken = subscriber.take(&message("101.5", BEGIN)).await.unwrap();
+        assert!(matches!(taken[..], [Taken::Held(Doubt::Contradicts { .. })]), "{taken:?}");
+    }
+    assert_eq!(codes(&shared).await, ["reading/contradiction"]);
+    assert_eq!(registers(&shared).await, [101 * M3], "what was recorded stays as it was");
 }
 
 /// A connection of a broker that remembers nobody.
