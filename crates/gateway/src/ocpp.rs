@@ -33,7 +33,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
@@ -107,23 +108,24 @@ impl Central {
         let password = self.bus.login.clone().map(|(_, password)| password);
         let central = Arc::new(Mutex::new(self));
         let places = Places::default();
-        let (failed, mut failures) = mpsc::channel(1);
+        // They end with this: each of them has the journal.
+        let mut stations = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                Some(error) = failures.recv() => return error,
+                Some(ended) = stations.join_next() => match ended {
+                    Ok(Err(error)) => return error,
+                    // It is gone, or a bug has ended it and no other.
+                    Ok(Ok(())) | Err(_) => continue,
+                },
             };
             let Ok((stream, _)) = accepted else {
                 // Too many open files: whoever comes next is heard later.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };
-            let (place, central, password, failed) = (places.open(), central.clone(), password.clone(), failed.clone());
-            tokio::spawn(async move {
-                if let Err(error) = station(&central, stream, password, place).await {
-                    let _ = failed.send(error).await;
-                }
-            });
+            let (place, central, password) = (places.open(), central.clone(), password.clone());
+            stations.spawn(async move { station(&central, stream, password, place).await });
         }
     }
 

@@ -172,7 +172,8 @@ pub async fn run<U: Uplink>(
     };
     // Whoever is in the middle of a read is cut off: what is not in the journal was never read.
     tasks.shutdown().await;
-    let _ = thread.join();
+    // What the tasks had begun ends on this runtime: its thread is not the one that waits.
+    let _ = tokio::task::spawn_blocking(|| thread.join()).await;
     match ended {
         None => Ok(()),
         Some(Ok(error)) => Err(error.into()),

@@ -7,8 +7,10 @@ use tokio::net::TcpListener;
 use utilidor_gateway::clock::SetClock;
 use utilidor_gateway::config::Config;
 use utilidor_gateway::journal::{Batch, ClockState, Journal, JournalReading, NewBatch, Waiting};
+use utilidor_gateway::protocol::ocpp::Version;
 use utilidor_gateway::run::{GatewayClock, RunError, run};
 use utilidor_gateway::simulate::Simulator;
+use utilidor_gateway::simulate::station::{Showing, Station};
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use utilidor_types::MeterId;
 
@@ -35,6 +37,56 @@ impl Uplink for Down {
     }
     async fn certified(&self, _: MeterId, _: u64) -> Result<Option<u64>, UplinkError> {
         Err(UplinkError::Down)
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_with_a_station_connected_ends_when_it_is_told_to_and_when_its_journal_fails() {
+    for fails in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+        let text = format!(
+            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"{address}\"\ntokens = \"any\"\n[[meter]]\n\
+             id = \"{}\"\nbus = \"b\"\nunit = \"CP-1/1\"\nprofile = \"ocpp\"\n",
+            MeterId([1; 16])
+        );
+        let config = Config::read(&text, folder.path()).unwrap();
+        let mut journal = Journal::open(&config.site.journal).unwrap();
+        if fails {
+            // SQLite's own bound on pages stands for the disk's.
+            journal.limit_pages(40).unwrap();
+        }
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopping = async {
+            let _ = stopped.await;
+        };
+        let clock = GatewayClock::Chain(SetClock::at(BEGIN));
+        let gateway = tokio::spawn(run(config, journal, Down, clock, stopping));
+        let mut station = Station::new("CP-1", Version::V16, &address, None, None).unwrap();
+        let online = async {
+            while station.online().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, online).await.expect("it listens");
+        if fails {
+            let writes = async {
+                let mut minute = 0;
+                let shows = |minute| Showing {
+                    connector: 1,
+                    time_ms: BEGIN - 86_400_000 + minute * 60_000,
+                    watt_hours: minute,
+                };
+                while station.value(shows(minute)).await.is_ok() {
+                    minute += 1;
+                }
+            };
+            tokio::time::timeout(PATIENCE, writes).await.expect("the disk is full after a while");
+        } else {
+            stop.send(()).unwrap();
+        }
+        let ended = tokio::time::timeout(PATIENCE, gateway).await.expect("it ends though the station stays").unwrap();
+        assert_eq!(matches!(&ended, Err(RunError::Journal(error)) if error.is_disk_full()), fails, "{ended:?}");
     }
 }
 
