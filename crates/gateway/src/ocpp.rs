@@ -40,7 +40,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 use utilidor_types::OcmfRecord;
 
-/// How long a station may take to open its connection.
+/// How long a station may take to open its connection, and to take an answer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a station may say nothing: twice the heartbeat that it is asked for, and a little.
 const SILENCE: Duration = Duration::from_secs(660);
@@ -463,9 +463,12 @@ async fn station(
                 }
             }
         };
-        if socket.send(Message::text(answer)).await.is_err() {
-            return Ok(());
-        }
+        // Whoever takes nothing in would keep its place, and all that was said for it, for ever.
+        let sent = tokio::select! {
+            sent = tokio::time::timeout(HANDSHAKE, socket.send(Message::text(answer))) => sent,
+            _ = &mut place.displaced => return Ok(()),
+        };
+        let Ok(Ok(())) = sent else { return Ok(()) };
     }
 }
 

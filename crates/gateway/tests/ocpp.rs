@@ -6,7 +6,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -224,6 +224,32 @@ async fn connections_that_say_nothing_and_strange_stations_keep_no_station_out()
     assert!(again.calls("Heartbeat", json!({})).await["currentTime"].is_string());
     let ended = tokio::time::timeout(PATIENCE, station.0.next()).await.expect("the older one ends");
     assert!(!matches!(ended, Some(Ok(Message::Text(_)))));
+}
+
+#[tokio::test]
+async fn a_station_that_takes_no_answer_in_makes_room_for_its_next_connection() {
+    let site = Site::new("ocpp", None).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let stream = socket.connect(site.address.parse().unwrap()).await.unwrap();
+    let mut request = format!("ws://{}/CHHome-1", site.address).into_client_request().unwrap();
+    request.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp1.6".parse().unwrap());
+    let (mut deaf, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    let connected = tasks();
+    let heartbeat = Message::text("[2,\"7\",\"Heartbeat\",{}]");
+    // Until nothing goes any more, either way.
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(500), deaf.send(heartbeat.clone())).await {}
+    let mut again = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    assert!(again.calls("Heartbeat", json!({})).await["currentTime"].is_string());
+    let gone = async {
+        while tasks() > connected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // Sooner than it would be given up.
+    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the older connection ends");
+    drop(deaf);
 }
 
 #[tokio::test]
