@@ -30,7 +30,7 @@ use base64::prelude::BASE64_STANDARD;
 use futures::{SinkExt as _, StreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
@@ -56,11 +56,12 @@ const CONNECTORS: i64 = crate::config::CONNECTORS as i64;
 /// The central system of one bus.
 pub struct Central {
     bus: Bus,
-    meters: BTreeMap<String, Told>,
+    /// Each by itself: while one is written to the disk, all others are heard.
+    meters: BTreeMap<String, Mutex<Told>>,
     /// Where the signed records of a meter go, by its unit. Whoever writes one holds its lock.
     signed: BTreeMap<String, Arc<Mutex<PathBuf>>>,
     /// Tokens that nobody has named, and of which the operator was told.
-    told_tokens: BTreeSet<String>,
+    told_tokens: std::sync::Mutex<BTreeSet<String>>,
     shared: Shared,
 }
 
@@ -73,10 +74,11 @@ impl Central {
             .filter(|meter| meter.profile.register == Register::Ocpp { signed: true })
             .map(|meter| (meter.address(), file(meter)))
             .collect();
-        let told = meters
-            .into_iter()
-            .map(|meter| (meter.address(), Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))));
-        Self { meters: told.collect(), bus, signed, told_tokens: BTreeSet::new(), shared }
+        let told = meters.into_iter().map(|meter| {
+            let unit = meter.address();
+            (unit, Mutex::new(Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))))
+        });
+        Self { meters: told.collect(), bus, signed, told_tokens: Default::default(), shared }
     }
 
     /// Listens at the bus's address and serves until the journal fails.
@@ -106,7 +108,7 @@ impl Central {
     /// Serves the stations that come, until the journal fails.
     pub async fn serve(self, listener: TcpListener) -> JournalError {
         let password = self.bus.login.clone().map(|(_, password)| password);
-        let central = Arc::new(Mutex::new(self));
+        let central = Arc::new(self);
         let places = Places::default();
         // They end with this: each of them has the journal.
         let mut stations = JoinSet::new();
@@ -135,7 +137,7 @@ impl Central {
     }
 
     /// Takes a call of a station. What is signed is left to whoever asks.
-    async fn hear(&mut self, station: &str, call: &Call, text: &str) -> Result<Heard, JournalError> {
+    async fn hear(&self, station: &str, call: &Call, text: &str) -> Result<Heard, JournalError> {
         let mut signed = Vec::new();
         let mut taken = Vec::new();
         let mut transaction = 0;
@@ -194,11 +196,15 @@ impl Central {
     }
 
     /// Whether whoever shows this token may charge. The operator is told once of one who may not.
-    async fn knows(&mut self, station: &str, token: &str) -> Result<bool, JournalError> {
+    async fn knows(&self, station: &str, token: &str) -> Result<bool, JournalError> {
         if self.bus.tokens.accept(token) {
             return Ok(true);
         }
-        if self.told_tokens.len() < MAX_TOLD_TOKENS && self.told_tokens.insert(token.into()) {
+        let is_new = {
+            let mut told = self.told_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            told.len() < MAX_TOLD_TOKENS && told.insert(token.into())
+        };
+        if is_new {
             let detail = format!(
                 "station {station}: {token:?} may not charge: write tokens = [{token:?}] into [[bus]] {:?}, or tokens = \"any\"",
                 self.bus.name
@@ -234,7 +240,7 @@ impl Central {
     }
 
     async fn take_value(
-        &mut self,
+        &self,
         station: &str,
         shown: &Shown,
         text: &str,
@@ -242,8 +248,7 @@ impl Central {
     ) -> Result<Taken, JournalError> {
         let stamp = self.shared.stamp().await?;
         let unit = format!("{station}/{}", shown.connector);
-        let Some(told) = self.meters.get_mut(&unit) else { return Ok(Taken::Strange) };
-        let meter = &told.kept.meter;
+        let Some(told) = self.meters.get(&unit) else { return Ok(Taken::Strange) };
         let file = self.signed.get(&unit);
         match (&shown.value, file) {
             (ShownValue::Signed(record), Some(file)) => {
@@ -254,6 +259,8 @@ impl Central {
             (ShownValue::Signed(_), None) | (_, Some(_)) => return Ok(Taken::Strange),
             (_, None) => {}
         }
+        let mut told = told.lock().await;
+        let meter = &told.kept.meter;
         let seen = check_time(shown.time_ms, stamp.time_ms).and_then(|()| {
             let telegram = shown.telegram(station).expect("a value that is not signed is a register");
             let quantity = profile::quantity_floor(&telegram, meter.carrier, meter.ratio)?;
@@ -283,22 +290,21 @@ struct Signed {
     record: String,
 }
 
-/// Takes a call of a station: what became of its values, and the answer. While signed records are written, others are heard.
+/// Takes a call of a station: what became of its values, and the answer.
 async fn take(
-    central: &Mutex<Central>,
+    central: &Central,
     station: &str,
     version: Version,
     call: &Call,
     text: &str,
 ) -> Result<(Vec<Taken>, String), JournalError> {
-    let Heard { mut taken, signed, transaction, is_known, now_ms } =
-        central.lock().await.hear(station, call, text).await?;
+    let Heard { mut taken, signed, transaction, is_known, now_ms } = central.hear(station, call, text).await?;
     for Signed { unit, file, record } in signed {
         let kept = keep(file.lock().await.as_path(), &record).await;
         if let Err((code, detail)) = kept {
             taken.push(Taken::Refused(code));
-            if let Some(told) = central.lock().await.meters.get_mut(&unit) {
-                told.kept.tell(code, detail, Some(record.into_bytes())).await?;
+            if let Some(told) = central.meters.get(&unit) {
+                told.lock().await.kept.tell(code, detail, Some(record.into_bytes())).await?;
             }
         }
     }
@@ -385,7 +391,7 @@ fn identify(request: &Request, password: Option<&str>) -> Result<(String, Versio
 
 /// Serves one station until it goes, or somebody newer has its place. Fails only if the journal does.
 async fn station(
-    central: &Mutex<Central>,
+    central: &Central,
     stream: TcpStream,
     password: Option<String>,
     mut place: Held,
@@ -416,9 +422,9 @@ async fn station(
     };
     let Ok(Ok(mut socket)) = opened else { return Ok(()) };
     let Some((name, version)) = identified else { return Ok(()) };
-    let is_named = central.lock().await.names(&name);
+    let is_named = central.names(&name);
     if !place.settle(&name, is_named) {
-        central.lock().await.shared.metrics.failed("ocpp/full");
+        central.shared.metrics.failed("ocpp/full");
         tracing::warn!(station = name, "no meter names the station, and there are too many of these");
         return Ok(());
     }
@@ -446,7 +452,6 @@ async fn station(
                 answer
             }
             Err(refused) => {
-                let central = central.lock().await;
                 let (code, bytes) = (refused.code(), text.as_bytes().to_vec());
                 central.shared.metrics.failed(code);
                 if !std::mem::replace(&mut was_told, true) {
