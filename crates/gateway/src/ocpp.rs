@@ -346,7 +346,10 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     let mut before = Vec::new();
     (&mut file).take(MAX_SIGNED_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
     if before.len() as u64 > MAX_SIGNED_BYTES {
-        let detail = format!("{} is full: hand its records in with 'utilidor reading record --ocmf'", path.display());
+        let detail = format!(
+            "{} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away",
+            path.display()
+        );
         return Err((NOT_KEPT, detail));
     }
     let whole = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
