@@ -99,6 +99,8 @@ pub struct Kept {
     condition: Option<String>,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
+    /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
+    pub(crate) usual_ms: u64,
     /// What its device reported last though its register counts.
     warned: Option<String>,
 }
@@ -106,7 +108,7 @@ pub struct Kept {
 impl Kept {
     /// A meter that is read over `protocol`.
     pub const fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
-        Self { meter, protocol, shared, condition: None, silence_told: false, warned: None }
+        Self { meter, protocol, shared, condition: None, silence_told: false, usual_ms: 0, warned: None }
     }
 
     /// What it shares with the others.
@@ -188,8 +190,8 @@ impl Kept {
         if recorded == Recorded::New {
             self.shared.metrics.read(seen.time_ms);
         }
-        self.silence_told = false;
-        if self.condition.take().is_some() {
+        let was_silent = std::mem::take(&mut self.silence_told);
+        if self.condition.take().is_some() || was_silent {
             let id = Some(self.meter.id);
             self.shared.note(id, "meter/recovered", "readings are taken again".into(), None).await?;
         }
@@ -197,11 +199,14 @@ impl Kept {
     }
 
     /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.
-    async fn tell_silence(&mut self) -> Result<(), JournalError> {
+    pub(crate) async fn tell_silence(&mut self) -> Result<(), JournalError> {
+        if self.silence_told {
+            return Ok(());
+        }
         let Some(last) = self.last().await? else { return Ok(()) };
         let now_ms = self.shared.watch.clock().now_ms();
         let silence_ms = now_ms.saturating_sub(last.time_ms);
-        if self.silence_told || silence_ms < self.shared.interval_ms.saturating_mul(SILENT_INTERVALS) {
+        if silence_ms < self.shared.interval_ms.max(self.usual_ms).saturating_mul(SILENT_INTERVALS) {
             return Ok(());
         }
         self.silence_told = true;

@@ -5,12 +5,14 @@
 //! over; a message is acknowledged when its reading is on the disk, and not before, so that the broker brings it again; when the
 //! broker hands a message on says nothing, so that the document must carry the device's own time. A register that needs a
 //! second look gets it from the next message. A message too long to be read would come again with every connection and stand
-//! before all others: then what the broker has kept is given up, once, and that is told.
+//! before all others: then what the broker has kept is given up, once, and that is told. A collector that falls silent says nothing of
+//! it, so that once an interval each meter's last reading is looked at.
 
 use crate::config::{Bus, Meter};
 use crate::guard::Seen;
 use crate::journal::JournalError;
 use crate::kept::{Kept, Shared};
+use crate::poller::next_due;
 use crate::profile::{self, Register};
 use crate::protocol::{Refused, json};
 pub use crate::told::Taken;
@@ -53,6 +55,8 @@ pub struct Subscriber {
     bus: Bus,
     subscribed: Vec<Subscribed>,
     shared: Shared,
+    /// When it is looked next which meters are silent.
+    due_ms: u64,
     /// Who is told of all that is heard.
     listener: Option<mpsc::UnboundedSender<Heard>>,
 }
@@ -65,7 +69,8 @@ impl Subscriber {
             let told = Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()));
             Subscribed { told, topic }
         });
-        Self { subscribed: subscribed.collect(), bus, shared, listener: None }
+        let due_ms = next_due(shared.watch.clock().now_ms(), shared.interval_ms, 0);
+        Self { subscribed: subscribed.collect(), bus, shared, due_ms, listener: None }
     }
 
     /// The same, telling `listener` of all that it hears; for who plays both sides.
@@ -164,7 +169,18 @@ impl Subscriber {
         client: &AsyncClient,
         events: &mut EventLoop,
     ) -> Result<Result<(), ConnectionError>, JournalError> {
-        let event = match events.poll().await {
+        let mut polled = std::pin::pin!(events.poll());
+        let event = loop {
+            let clock = self.shared.watch.clock().clone();
+            tokio::select! {
+                event = &mut polled => break event,
+                () = clock.until(self.due_ms) => {
+                    self.due_ms = next_due(clock.now_ms(), self.shared.interval_ms, 0);
+                    self.tell_silences().await?;
+                }
+            }
+        };
+        let event = match event {
             Ok(event) => event,
             Err(error) => return Ok(Err(error)),
         };
@@ -187,6 +203,14 @@ impl Subscriber {
             _ => {}
         }
         Ok(Ok(()))
+    }
+
+    /// Tells the operator of the meters that have told nothing for long.
+    pub async fn tell_silences(&mut self) -> Result<(), JournalError> {
+        for subscribed in &mut self.subscribed {
+            subscribed.told.kept.tell_silence().await?;
+        }
+        Ok(())
     }
 
     /// Takes a message: for each meter on its topic what became of it.

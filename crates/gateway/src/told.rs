@@ -80,12 +80,14 @@ pub struct Told {
     pub kept: Kept,
     /// The message that the next must confirm, if there is one; not known before the journal was asked.
     doubted: Option<Option<Doubted>>,
+    /// When its last message came, by the monotonic clock.
+    heard_ms: Option<u64>,
 }
 
 impl Told {
     /// A meter of which the journal was not asked yet.
     pub const fn new(kept: Kept) -> Self {
-        Self { kept, doubted: None }
+        Self { kept, doubted: None, heard_ms: None }
     }
 
     /// Takes what a message says of the meter. `about` and `message` are kept as evidence.
@@ -96,6 +98,7 @@ impl Told {
         about: &[u8],
         message: &[u8],
     ) -> Result<Taken, JournalError> {
+        self.note_pace();
         let seen = match seen {
             Ok(seen) => seen,
             Err(refused) => {
@@ -151,9 +154,20 @@ impl Told {
                     Ok(Taken::Doubted(doubt))
                 }
             },
-            // An older message than the last says nothing new, and is no reason to tell anybody.
-            Verdict::Hold(doubt @ Doubt::TimeNotRising { .. }) => Ok(Taken::Held(doubt)),
+            // An older message than the last says nothing new, and is no reason to tell anybody; one whose time stands still is.
+            Verdict::Hold(doubt @ Doubt::TimeNotRising { last_ms, time_ms }) if time_ms < last_ms => {
+                Ok(Taken::Held(doubt))
+            }
             Verdict::Hold(doubt) => self.hold(doubt, message).await,
+        }
+    }
+
+    /// Notes how far apart its messages come. Those that a collector had kept come at once, and say nothing of that.
+    fn note_pace(&mut self) {
+        let now_ms = self.kept.shared().watch.clock().monotonic_ms();
+        let apart_ms = self.heard_ms.replace(now_ms).map(|before| now_ms.saturating_sub(before));
+        if let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= self.kept.shared().interval_ms / 2) {
+            self.kept.usual_ms = apart_ms;
         }
     }
 

@@ -6,6 +6,7 @@ use rumqttc::mqttbytes::Error;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, Publish, SubAck, SubscribeReasonCode};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -55,11 +56,11 @@ async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber
 }
 
 /// A gateway that subscribes at a broker's address, half an hour later.
-async fn running() -> (TcpListener, tempfile::TempDir, Shared, JoinHandle<JournalError>) {
+async fn running() -> (TcpListener, tempfile::TempDir, SetClock, Shared, JoinHandle<JournalError>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (folder, clock, shared, subscriber) = site(&listener.local_addr().unwrap().to_string()).await;
     clock.advance_to(BEGIN + 30 * MINUTE);
-    (listener, folder, shared, tokio::spawn(subscriber.run()))
+    (listener, folder, clock, shared, tokio::spawn(subscriber.run()))
 }
 
 fn message(volume: &str, time_ms: u64) -> Publish {
@@ -212,6 +213,34 @@ async fn a_message_that_contradicts_a_refused_one_of_the_same_time_is_held_and_e
     assert_eq!(registers(&shared).await, [101 * M3], "what was recorded stays as it was");
 }
 
+#[tokio::test]
+async fn silence_is_measured_by_how_often_a_meter_tells() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    for hour in 0..3 {
+        clock.advance_to(BEGIN + hour * 60 * MINUTE);
+        subscriber.take(&message(&format!("{}", 100 + hour), BEGIN + hour * 60 * MINUTE)).await.unwrap();
+        // What its collector had kept comes at once, and is nothing to go by.
+        subscriber.take(&message(&format!("{}.5", 100 + hour), BEGIN + hour * 60 * MINUTE + 1)).await.unwrap();
+    }
+    for (hour, silent) in [(3, 0), (5, 0), (6, 1), (7, 1)] {
+        clock.advance_to(BEGIN + hour * 60 * MINUTE + 1);
+        subscriber.tell_silences().await.unwrap();
+        assert_eq!(codes(&shared).await.len(), silent, "{hour}");
+    }
+    assert_eq!(codes(&shared).await, ["meter/silent"]);
+}
+
+#[tokio::test]
+async fn a_collector_whose_time_stands_still_while_its_meter_goes_on_is_told() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 60 * MINUTE);
+    for volume in ["100.5", "100.5", "101", "101.5"] {
+        subscriber.take(&message(volume, BEGIN)).await.unwrap();
+    }
+    assert_eq!(codes(&shared).await, ["reading/time-not-rising"]);
+    assert_eq!(registers(&shared).await, [100_500_000]);
+}
+
 /// A connection of a broker that remembers nobody.
 struct Connection {
     stream: TcpStream,
@@ -272,7 +301,7 @@ impl Connection {
 
 #[tokio::test]
 async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again() {
-    let (listener, _folder, shared, gateway) = running().await;
+    let (listener, _folder, _clock, shared, gateway) = running().await;
 
     let mut first = Connection::accept(&listener).await;
     first.subscribed().await;
@@ -297,8 +326,31 @@ async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again()
 }
 
 #[tokio::test]
+async fn a_collector_that_falls_silent_is_told_once_and_again_when_it_speaks() {
+    let (listener, _folder, clock, shared, gateway) = running().await;
+    let mut broker = Connection::accept(&listener).await;
+    broker.subscribed().await;
+    broker.publish(message("100.5", BEGIN + 30 * MINUTE)).await;
+    broker.acknowledged().await;
+    for quarter in 3..=8 {
+        clock.advance_to(BEGIN + quarter * 15 * MINUTE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let told = async {
+        while codes(&shared).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("silence is told");
+    broker.publish(message("101", BEGIN + 120 * MINUTE)).await;
+    broker.acknowledged().await;
+    gateway.abort();
+    assert_eq!(codes(&shared).await, ["meter/silent", "meter/recovered"]);
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_long_is_refused_or_given_up_and_the_next_one_counts() {
-    let (listener, _folder, shared, gateway) = running().await;
+    let (listener, _folder, _clock, shared, gateway) = running().await;
 
     // Longer than any document, and read: refused by name, acknowledged, and never brought again.
     let mut first = Connection::accept(&listener).await;
