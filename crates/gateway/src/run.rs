@@ -29,6 +29,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 const REST: Duration = Duration::from_secs(1);
 /// How often the ledger is asked what it knows of the meters.
 const REFRESH_MS: u64 = 60_000;
+/// How soon it is asked again where it has not answered; each time later, up to that.
+const FIRST_RETRY_MS: u64 = 2_000;
 /// How often what is long certified is deleted from the journal.
 const PRUNE_MS: u64 = 3_600_000;
 
@@ -200,16 +202,16 @@ async fn examined(path: PathBuf) -> Result<(), JournalError> {
 async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64) -> JournalError {
     let monotonic = SystemClock::default();
     let mut backoff = FIRST_BACKOFF;
-    let mut refreshed_ms = None;
+    let (mut refresh_ms, mut retry_ms) = (0, FIRST_RETRY_MS);
     let mut pruned_ms = 0;
     loop {
         sender.follow().await;
         let now_ms = monotonic.monotonic_ms();
-        if refreshed_ms.is_none_or(|then: u64| now_ms - then >= REFRESH_MS) {
+        if now_ms >= refresh_ms {
             match sender.refresh(&ids).await {
-                Ok(Ok(_)) => refreshed_ms = Some(now_ms),
-                // The step that follows meets the same trouble, and tells it.
-                Ok(Err(_)) => {}
+                Ok(Ok(_)) => (refresh_ms, retry_ms) = (now_ms + REFRESH_MS, FIRST_RETRY_MS),
+                // The step that follows tells it.
+                Ok(Err(_)) => (refresh_ms, retry_ms) = (now_ms + retry_ms, (2 * retry_ms).min(REFRESH_MS)),
                 Err(error) => return error,
             }
         }

@@ -91,6 +91,8 @@ pub struct Sender<U> {
     /// The clock that is moved with the chain's time, before the two are compared.
     follows: Option<SetClock>,
     last_trouble: Option<String>,
+    /// Why the ledger was not asked of its meters, where that failed the last time.
+    unasked: Option<String>,
     comparer: Comparer,
     warned: bool,
     split: Split,
@@ -105,7 +107,7 @@ impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
     pub fn new(uplink: U, shared: Shared) -> Self {
         let (comparer, split) = (Comparer::default(), Split::default());
-        Self { uplink, shared, follows: None, last_trouble: None, comparer, warned: false, split }
+        Self { uplink, shared, follows: None, last_trouble: None, unasked: None, comparer, warned: false, split }
     }
 
     /// The same with a clock that follows the chain's time: a development chain's.
@@ -325,12 +327,16 @@ impl<U: Uplink> Sender<U> {
         Ok(())
     }
 
-    /// Asks the ledger what it knows of meters, for the pollers and for the time without uplink.
+    /// Asks the ledger what it knows of meters, for the pollers and for the time without uplink. The next step tells it where that fails.
     pub async fn refresh(&mut self, ids: &[MeterId]) -> Result<Result<usize, UplinkError>, JournalError> {
         let found = match self.uplink.meters(ids).await {
             Ok(found) => found,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                self.unasked = Some(format!("the ledger could not be asked of its meters: {}", sentence(&error)));
+                return Ok(Err(error));
+            }
         };
+        self.unasked = None;
         let count = found.len();
         let mut changed = Vec::new();
         {
@@ -355,12 +361,12 @@ impl<U: Uplink> Sender<U> {
     }
 
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
-        self.shared.metrics.uplink(!matches!(step, Step::Down { .. }));
+        self.shared.metrics.uplink(!matches!(step, Step::Down { .. }) && self.unasked.is_none());
         let trouble = match step {
             Step::Down { reason } => Some(("uplink/down", reason.clone())),
             Step::NotTaken { code, detail } => Some(("uplink/not-taken", format!("{code}: {detail}"))),
             Step::TakenBack { readings } => Some(("uplink/taken-back", format!("{readings} readings are signed anew"))),
-            _ => None,
+            _ => self.unasked.clone().map(|reason| ("uplink/down", reason)),
         };
         match trouble {
             Some((code, detail)) => {

@@ -48,6 +48,8 @@ struct Ledger {
     repeated: u64,
     /// Batches with a reading of one of these meters are refused whole.
     poison: Vec<MeterId>,
+    /// Whoever asks for meters has no answer.
+    hides_meters: bool,
 }
 
 impl Ledger {
@@ -157,7 +159,7 @@ impl Uplink for Fake {
     }
 
     async fn meters(&self, _: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
-        Ok(BTreeMap::new())
+        if self.ledger().hides_meters { Err(UplinkError::Down) } else { Ok(BTreeMap::new()) }
     }
 
     async fn certified(&self, meter: MeterId, time_ms: u64) -> Result<Option<u64>, UplinkError> {
@@ -361,6 +363,21 @@ async fn a_rule_about_the_gateway_itself_splits_nothing() {
     assert_eq!(gateway.step().await, Step::Sealed { readings: 2 });
     gateway.settle().await;
     gateway.assert_agreement().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_say_what_it_knows_of_meters_is_told_once_though_it_answers_all_else() {
+    let mut gateway = Gateway::new().await;
+    for hides in [true, true, false] {
+        gateway.fake.ledger().hides_meters = hides;
+        assert_eq!(gateway.sender.refresh(&[]).await.unwrap().is_err(), hides);
+        for _ in 0..2 {
+            assert_eq!(gateway.step().await, Step::Idle);
+        }
+    }
+    let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["uplink/down", "uplink/up"]);
 }
 
 #[tokio::test]
