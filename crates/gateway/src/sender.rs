@@ -354,7 +354,7 @@ impl<U: Uplink> Sender<U> {
         Ok(Ok(count))
     }
 
-    /// Deletes from the journal what was certified longer than `keep_ms` ago.
+    /// Deletes from the journal what was certified or refused, and is older than `keep_ms`.
     pub async fn prune(&self, keep_ms: u64) -> Result<u64, JournalError> {
         let before_ms = self.shared.watch.clock().now_ms().saturating_sub(keep_ms);
         self.shared.writer.call(move |journal| journal.prune(before_ms)).await

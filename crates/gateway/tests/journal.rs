@@ -278,6 +278,28 @@ fn only_what_is_certified_is_deleted_and_each_meters_newest_stays_known() {
 }
 
 #[test]
+fn what_was_refused_is_deleted_after_as_long_as_what_was_certified() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let wrong = journal.begin_clock(5).unwrap();
+    journal.record(&[reading(3, 5, 1, wrong)]).unwrap();
+    journal.judge_clock(wrong, ClockState::Wrong, -1_000).unwrap();
+    assert_eq!(journal.prune(1_000_000).unwrap(), 0, "no right clock has said since how long ago that was");
+    let right = journal.begin_clock(1_000).unwrap();
+    journal.judge_clock(right, ClockState::Trusted, 0).unwrap();
+    journal.record(&[reading(1, 1_000, 5, right), reading(2, 1_000, 5, right)]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 1_001).unwrap();
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
+    journal.close(id, 7, &[(waiting[0], refused), (waiting[1], Fate::Final)]).unwrap();
+    assert_eq!(journal.prune(1_000).unwrap(), 0);
+    assert_eq!(states(&journal).len(), 3);
+    assert_eq!(journal.prune(1_001).unwrap(), 3);
+    assert_eq!(states(&journal), []);
+    assert_eq!(journal.clock_state(right).unwrap(), ClockState::Trusted);
+}
+
+#[test]
 fn a_full_disk_is_told_and_loses_nothing_that_was_recorded() {
     let desk = Desk::new();
     let mut journal = Journal::open(&desk.path()).unwrap();

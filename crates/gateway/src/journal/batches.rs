@@ -1,6 +1,6 @@
 //! What is sent, and what became of it.
 
-use super::{Batch, ClockState, Fate, Journal, JournalError, NewBatch, Waiting, from_sql, sum_of, to_sql};
+use super::{Batch, ClockState, Fate, Journal, JournalError, NewBatch, Waiting, clock, from_sql, sum_of, to_sql};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashMap;
 use utilidor_types::MeterId;
@@ -181,21 +181,22 @@ impl Journal {
         Ok(readings as u64)
     }
 
-    /// Deletes what is certified and older than a time.
+    /// Deletes what is certified or refused and older than a time.
     pub fn prune(&mut self, before_ms: u64) -> Result<u64, JournalError> {
         let transaction = self.connection.transaction()?;
-        let deleted = transaction.execute(
-            "DELETE FROM reading WHERE time_ms < ?1 AND code IS NULL AND batch IS NOT NULL
+        let mut deleted = transaction.execute(
+            "DELETE FROM reading WHERE time_ms < ?1 AND batch IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = reading.batch AND open = 1)",
             [to_sql(before_ms)],
         )?;
+        deleted += clock::prune(&transaction, before_ms)?;
         prune_batches(&transaction, before_ms)?;
         transaction.commit()?;
         Ok(deleted as u64)
     }
 }
 
-/// Deletes the signed bytes of batches whose readings are gone, save those whose refused readings are still to be explained.
+/// Deletes the signed bytes of batches whose readings are gone.
 fn prune_batches(connection: &Connection, before_ms: u64) -> Result<(), JournalError> {
     connection.execute(
         "DELETE FROM batch WHERE open = 0 AND to_ms < ?1

@@ -34,6 +34,24 @@ fn refuse(connection: &Connection, epoch: i64, detail: &str) -> Result<u64, Jour
     Ok(refused as u64)
 }
 
+/// Deletes what a wrong clock has stamped if a right one began after it, and before a time: what it stamped says nothing of when it was.
+/// Returns how many readings.
+pub(super) fn prune(connection: &Connection, before_ms: u64) -> Result<usize, JournalError> {
+    let mut over = connection.prepare_cached(
+        "SELECT epoch FROM clock AS wrong WHERE state = ?1
+           AND EXISTS (SELECT 1 FROM clock WHERE clock.epoch > wrong.epoch AND state = ?2 AND began_ms < ?3)",
+    )?;
+    let states = (ClockState::Wrong as i64, ClockState::Trusted as i64);
+    let over = over.query_map(params![states.0, states.1, to_sql(before_ms)], |row| row.get(0))?;
+    let over: Vec<i64> = over.collect::<Result<_, _>>()?;
+    let mut deleted = 0;
+    for epoch in over {
+        deleted += connection.execute("DELETE FROM reading WHERE epoch = ?1 AND code = 'clock/wrong'", [epoch])?;
+        connection.execute("DELETE FROM clock WHERE epoch = ?1", [epoch])?;
+    }
+    Ok(deleted)
+}
+
 impl Journal {
     /// Begins a stretch of the clock: at a start, and after a jump.
     pub fn begin_clock(&mut self, now_ms: u64) -> Result<i64, JournalError> {
