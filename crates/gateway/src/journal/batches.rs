@@ -34,15 +34,15 @@ impl Journal {
             && let Some(row) = rows.next()?
         {
             let reading = waiting_of(row)?;
+            let is_held_back = held_back.get(&reading.meter).is_some_and(|oldest_ms| *oldest_ms <= reading.time_ms);
+            if is_held_back || !is_meant(reading.meter) {
+                continue;
+            }
             let (found, epoch): (Option<i64>, i64) = (row.get(4)?, row.get(3)?);
             if found != Some(sum_of(reading.meter, reading.time_ms, reading.register, epoch)) {
                 return Err(JournalError::Changed { meter: reading.meter, time_ms: reading.time_ms });
             }
-            if is_meant(reading.meter)
-                && held_back.get(&reading.meter).is_none_or(|oldest_ms| *oldest_ms > reading.time_ms)
-            {
-                waiting.push(reading);
-            }
+            waiting.push(reading);
         }
         Ok(waiting)
     }
