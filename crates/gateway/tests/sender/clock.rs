@@ -1,0 +1,108 @@
+//! What the sender makes of a chain whose time stands, runs after the clock's, or comes in steps.
+
+use super::*;
+
+/// Reads each quarter of an hour while the gateway asks every ten seconds, and the chain's time is what `chain_ms` makes of the
+/// milliseconds since the begin.
+async fn quarters(gateway: &mut Gateway, count: u64, chain_ms: impl Fn(u64) -> u64) {
+    for tick in 0..count * 90 {
+        if tick % 90 == 0 {
+            gateway.read(1, tick).await;
+        }
+        let _ = gateway.step().await;
+        gateway.pass(10_000);
+        let passed = utilidor_gateway::clock::Clock::now_ms(&gateway.clock) - BEGIN;
+        gateway.fake.ledger().time_ms = BEGIN + chain_ms(passed);
+    }
+}
+
+#[tokio::test]
+async fn while_the_chain_stands_nothing_is_refused_and_what_waits_goes_when_it_goes_on() {
+    // After a good start, and from the first moment on.
+    for quarters_before in [0, 1] {
+        let mut gateway = Gateway::new().await;
+        if quarters_before == 0 {
+            gateway.clock.set(BEGIN + 120_000);
+            gateway.crash().await;
+        }
+        quarters(&mut gateway, quarters_before, |passed| passed).await;
+        quarters(&mut gateway, 3, |_| quarters_before * 900_000).await;
+        assert!(gateway.states().await.values().all(|(_, state)| *state != State::Refused));
+        gateway.pass(0);
+        gateway.settle().await;
+        gateway.assert_agreement().await;
+        assert_eq!(gateway.fake.ledger().certified.len() as u64, quarters_before + 3);
+    }
+}
+
+#[tokio::test]
+async fn while_a_node_catches_up_nothing_is_refused() {
+    let mut gateway = Gateway::new().await;
+    gateway.clock.set(BEGIN + 4 * 3_600_000);
+    gateway.crash().await;
+    gateway.fake.ledger().time_ms = BEGIN;
+    // It was four hours behind, and needs half an hour for them.
+    quarters(&mut gateway, 3, |passed| passed.min(8 * (passed - 4 * 3_600_000) + passed - 4 * 3_600_000)).await;
+    gateway.settle().await;
+    gateway.assert_agreement().await;
+    assert_eq!(gateway.fake.ledger().certified.len(), 3);
+}
+
+#[tokio::test]
+async fn readings_of_a_clock_that_is_ahead_of_a_chain_that_goes_on_are_refused() {
+    let mut gateway = Gateway::new().await;
+    gateway.clock.set(BEGIN + 3_600_000);
+    gateway.crash().await;
+    gateway.fake.ledger().time_ms = BEGIN;
+    quarters(&mut gateway, 1, |passed| passed - 3_600_000).await;
+    assert_eq!(gateway.states().await.into_values().next().unwrap().1, State::Refused);
+    assert!(gateway.fake.ledger().certified.is_empty());
+}
+
+#[tokio::test]
+async fn a_chain_that_is_idle_is_no_reason_to_warn_of_the_clock() {
+    let mut gateway = Gateway::new().await;
+    for tick in 0..120 {
+        gateway.pass(500);
+        // A block every six seconds.
+        gateway.fake.ledger().time_ms = BEGIN + tick / 12 * 6_000;
+        gateway.step().await;
+    }
+    assert!(gateway.writer.call(|journal| journal.events(10)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_that_wakes_up_in_1970_stamps_nothing_that_is_sent() {
+    let mut gateway = Gateway::new().await;
+    gateway.clock.set(5_000);
+    gateway.crash().await;
+    gateway.read(1, 5).await;
+    assert_eq!(gateway.step().await, Step::Idle);
+    assert!(gateway.fake.ledger().certified.is_empty());
+    assert_eq!(gateway.states().await.into_values().next().unwrap().1, State::Refused);
+    // The clock is set right: readings count again.
+    gateway.clock.set(BEGIN);
+    assert_eq!(gateway.step().await, Step::Idle);
+    gateway.epoch += 1;
+    assert_eq!(gateway.step().await, Step::Idle);
+    let epoch = gateway.epoch;
+    let state = gateway.writer.call(move |journal| journal.clock_state(epoch)).await.unwrap();
+    assert_eq!(state, ClockState::Trusted);
+    gateway.read(1, 6).await;
+    gateway.settle().await;
+    assert_eq!(gateway.fake.ledger().certified.len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_follows_the_chain_is_moved_before_the_two_are_compared() {
+    let mut gateway = Gateway::new().await;
+    gateway.sender = gateway.sender.with_clock(Some(gateway.clock.clone()));
+    // The operator moves the chain's time while the gateway starts.
+    gateway.fake.ledger().time_ms = BEGIN + 30 * 60_000;
+    gateway.sender.step().await.unwrap();
+    assert_eq!(utilidor_gateway::clock::Clock::now_ms(&gateway.clock), BEGIN + 30 * 60_000);
+    let epoch = gateway.epoch;
+    let state = gateway.writer.call(move |journal| journal.clock_state(epoch)).await.unwrap();
+    assert_eq!(state, utilidor_gateway::journal::ClockState::Trusted);
+    assert!(gateway.writer.call(|journal| journal.events(10)).await.unwrap().is_empty());
+}
