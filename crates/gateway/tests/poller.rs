@@ -191,17 +191,21 @@ async fn silence_is_told_once_and_the_register_after_it_is_looked_at_twice() {
 async fn a_late_answer_is_never_taken_for_a_later_one() {
     let site = Site::new().await;
     for place in 0..SITE.len() {
-        // The device answers when nobody waits any more.
-        site.simulator.set_fault(meter(place), Some(Fault::Late(Duration::from_millis(60))));
-        let mut poller = site.poller(place, Duration::from_millis(20), 0);
+        // The device answers while the next answer is waited for.
+        site.simulator.set_fault(meter(place), Some(Fault::Late(Duration::from_millis(400))));
+        let mut poller = site.poller(place, Duration::from_millis(300), 0);
         site.pass(place, unit(place));
         assert_eq!(turn(&mut poller).await, Turn::Failed("line/silent"));
         // What it sends now is what it showed then; asked anew, it shows what is now.
         site.simulator.set_fault(meter(place), None);
         site.pass(place, 5 * unit(place));
-        let mut poller = site.patient(place);
         let shows = site.simulator.shows(meter(place)).unwrap();
-        assert!(matches!(turn(&mut poller).await, Turn::Recorded { register, .. } if register == shows));
+        let mut taken = turn(&mut poller).await;
+        // A busy machine may be late by itself.
+        while taken == Turn::Failed("line/silent") {
+            taken = turn(&mut poller).await;
+        }
+        assert!(matches!(taken, Turn::Recorded { register, .. } if register == shows), "{:?}: {taken:?}", SITE[place]);
     }
 }
 
@@ -313,16 +317,45 @@ async fn where_nobody_listens_the_meter_fails_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn simulated_faults_are_commanded_in_words() {
+async fn simulated_faults_are_commanded_in_words_and_are_what_a_poller_meets() {
     let site = Site::new().await;
-    let command = |line: &str| site.simulator.command(line);
-    assert!(command("set power/000000000161 1200kWh").is_ok());
-    assert_eq!(site.simulator.shows(meter(0)), Some(1_200 * KWH));
-    for line in ["silence", "late", "swap", "noise", "exchange", "rollover", "well"] {
-        let duration = if line == "late" { " 5s" } else { "" };
-        assert!(command(&format!("{line} {}{duration}", meter(1))).is_ok(), "{line}");
+    let command = |line: &str| site.simulator.command(line).unwrap();
+    let impatient = |place| site.poller(place, Duration::from_millis(100), 0);
+    site.pass(0, KWH);
+    assert!(matches!(turn(&mut site.patient(0)).await, Turn::Recorded { .. }));
+    command("set power/000000000161 1002kWh");
+    site.pass(0, 0);
+    assert!(matches!(turn(&mut site.patient(0)).await, Turn::Recorded { register, .. } if register == 1_002 * KWH));
+    for line in ["silence power/000000000161", "late power/000000000161 5s"] {
+        command(line);
+        site.pass(0, 0);
+        assert_eq!(turn(&mut impatient(0)).await, Turn::Failed("line/silent"), "{line}");
     }
+    command("noise power/000000000161");
+    let noise = turn(&mut site.patient(0)).await;
+    assert!(matches!(noise, Turn::Failed(code) if code.starts_with("frame/")), "{noise:?}");
+    command("well power/000000000161");
+    command("rate power/000000000161 4kWh");
+    // Within fewer intervals than a silence is long.
+    site.clock.advance_to(utilidor_gateway::clock::Clock::now_ms(&site.clock) + INTERVAL);
+    assert!(matches!(turn(&mut site.patient(0)).await, Turn::Recorded { register, .. } if register == 1_003 * KWH));
+    command("exchange power/000000000161");
+    assert!(matches!(turn(&mut site.patient(0)).await, Turn::Stopped(_)));
+
+    command(&format!("swap {}", meter(3)));
+    site.pass(3, unit(3));
+    let swapped = turn(&mut site.patient(3)).await;
+    assert!(matches!(swapped, Turn::Held(_) | Turn::Failed(_)), "{swapped:?}");
+
+    command(&format!("rollover {}", meter(1)));
+    let high = site.simulator.shows(meter(1)).unwrap();
+    let known = Registration { register: high, ..site.registrations.read().unwrap()[&meter(1)] };
+    site.registrations.write().unwrap().insert(meter(1), known);
+    site.pass(1, M3);
+    let low = turn(&mut site.patient(1)).await;
+    assert!(matches!(low, Turn::Recorded { register, .. } if register < M3), "{low:?}");
+
     for line in ["", "explode power/161", "silence nobody", "set power/000000000161 5m3", "late roof/1 soon"] {
-        assert!(command(line).is_err(), "{line}");
+        assert!(site.simulator.command(line).is_err(), "{line}");
     }
 }
