@@ -5,6 +5,9 @@ use crate::pool::PoolLimits;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use utilidor_types::{Genesis, NodeAddress, Timestamp, genesis::ChainKind};
 
+/// What becomes of the time between two blocks of a production chain in which nothing happens, unless a node is set up otherwise.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// What a node does for its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -94,7 +97,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             peers: Vec::new(),
             idle_interval: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(5),
+            longest_pause: LONGEST_PAUSE,
             gather: Duration::from_millis(2),
             pool,
             synchronise: false,

@@ -73,7 +73,7 @@ mod witness;
 
 pub use block::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 pub use clock::AdvanceTimeRefused;
-pub use config::{Config, Peer, Role};
+pub use config::{Config, LONGEST_PAUSE, Peer, Role};
 pub use directory::{DirectoryError, FORMAT, Held, hold, read_format, read_genesis};
 pub use disk::{DiskFull, KEEP_FREE_BYTES};
 pub use durable::write_durably;

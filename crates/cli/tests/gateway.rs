@@ -15,6 +15,15 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
 
+#[test]
+fn a_chain_in_which_nothing_happens_is_no_reason_to_warn_of_the_clock() {
+    let pause = utilidor_chain::LONGEST_PAUSE.as_millis();
+    assert!(
+        2 * pause <= u128::from(utilidor_gateway::clock::WARN_AHEAD_MS),
+        "{pause} ms lie between two of its blocks"
+    );
+}
+
 /// A process that is killed when nobody needs it any more.
 struct Running {
     child: Child,
