@@ -154,8 +154,9 @@ impl Told {
                     Ok(Taken::Doubted(doubt))
                 }
             },
-            // An older message than the last says nothing new, and is no reason to tell anybody; one whose time stands still is.
-            Verdict::Hold(doubt @ Doubt::TimeNotRising { last_ms, time_ms }) if time_ms < last_ms => {
+            // An older message than the last says nothing new, and is no reason to tell anybody; one whose time stands still while its
+            // register goes on is. Of one moment, values may differ in their decimals.
+            Verdict::Hold(doubt @ Doubt::TimeNotRising { .. }) if !is_stuck(&limits, last, seen) => {
                 Ok(Taken::Held(doubt))
             }
             Verdict::Hold(doubt) => self.hold(doubt, message).await,
@@ -200,6 +201,11 @@ impl Told {
         self.doubted = Some(doubted);
         Ok(())
     }
+}
+
+/// Whether a message has the last one's time and another register.
+fn is_stuck(limits: &Limits, last: Option<Seen>, seen: Seen) -> bool {
+    last.is_some_and(|last| last.time_ms == seen.time_ms && last.register.abs_diff(seen.register) >= limits.step)
 }
 
 /// Whether a message shows that the doubted one before it counts.
