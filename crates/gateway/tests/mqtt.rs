@@ -200,7 +200,7 @@ async fn a_register_that_starts_again_counts_from_the_message_that_shows_it_firs
 #[tokio::test]
 async fn a_message_that_contradicts_a_refused_one_of_the_same_time_is_held_and_ends_no_gateway() {
     let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
-    clock.advance_to(BEGIN + 60 * MINUTE);
+    clock.advance_to(BEGIN + 30 * MINUTE);
     subscriber.take(&message("101", BEGIN)).await.unwrap();
     let epoch = shared.stamp().await.unwrap().epoch;
     let refused = shared.writer.call(move |journal| journal.judge_clock(epoch, ClockState::Wrong, 0)).await.unwrap();
@@ -233,7 +233,7 @@ async fn silence_is_measured_by_how_often_a_meter_tells() {
 #[tokio::test]
 async fn a_collector_whose_time_stands_still_while_its_meter_goes_on_is_told() {
     let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
-    clock.advance_to(BEGIN + 60 * MINUTE);
+    clock.advance_to(BEGIN + 30 * MINUTE);
     // The step of its register is 1 m3.
     for volume in ["100.5", "100.5", "101"] {
         subscriber.take(&message(volume, BEGIN)).await.unwrap();
