@@ -208,7 +208,6 @@ fn a_stretch_that_ended_before_it_was_compared_is_judged_by_what_lies_around_it(
     const BEFORE: u64 = NOW - 3_600_000;
     for (began, time, counts) in [
         (NOW - 500, NOW - 500, true),
-        // Clocks may be a minute apart, and a chain's last block is older than now.
         (BEFORE - 60_000, NOW + 60_000, true),
         (NOW - 500, NOW + 60_001, false),
         (5_000, 5_000, false),
@@ -292,11 +291,8 @@ fn what_was_refused_is_deleted_after_as_long_as_what_was_certified() {
     let id = journal.seal(&waiting, &batch(1), 1_001).unwrap();
     let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
     journal.close(id, 7, &[(waiting[0], refused), (waiting[1], Fate::Final)]).unwrap();
-    assert_eq!(journal.prune(1_000).unwrap(), 0);
-    assert_eq!(states(&journal).len(), 3);
-    assert_eq!(journal.prune(1_001).unwrap(), 3);
-    assert_eq!(states(&journal), []);
-    assert_eq!(journal.clock_state(right).unwrap(), ClockState::Trusted);
+    assert_eq!((journal.prune(1_000).unwrap(), states(&journal).len()), (0, 3));
+    assert_eq!((journal.prune(1_001).unwrap(), states(&journal).len()), (3, 0));
 }
 
 #[test]
