@@ -84,6 +84,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("certificate", "certificate", "计量凭证"),
     ("certificates", "certificates", "计量凭证数"),
     ("certified", "certified", "已认证"),
+    ("certified_already", "certified already", "此前已认证"),
     ("chain", "chain", "链"),
     ("chain_bytes", "chain bytes/unit", "每单位链上字节"),
     ("charge", "charge", "附加费"),

@@ -6,7 +6,7 @@ mod common;
 use common::Desk;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
@@ -75,8 +75,20 @@ fn a_devices_record_comes_out_of_the_trace_and_the_bill_as_it_went_in() {
         let error = desk.run(&format!("reading record {meter} --ocmf {changed} --as founder --json")).failed(1);
         assert!(error.contains(code), "{code}: {error}");
     }
-    let file = desk.file("records.txt", &records.join("\n"));
-    desk.json(&format!("reading record {meter} --ocmf {file} --as founder"));
+    let hand_in = |desk: &Desk, records: &[String]| {
+        let file = desk.file("records.txt", &records.join("\n"));
+        desk.json(&format!("reading record {meter} --ocmf {file} --as founder"))
+    };
+    hand_in(&desk, &records[..3]);
+    // The gateway goes on writing into the file: what is certified already is passed over.
+    let done = hand_in(&desk, &records);
+    assert_eq!(
+        (&done["certified_already"], &done["receipt"]["verdict"]["applied"][0]["count"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(hand_in(&desk, &records), json!({ "certified_already": 5 }));
+    let dry = desk.run(&format!("reading record {meter} --ocmf records.txt --dry-run --as founder")).ok();
+    assert_eq!(dry.matches("certified already").count(), 5, "{dry}");
     // The gateway's own word is not the device's.
     let answer = desk.run(&format!("reading record {meter} 2025-01-01T07:00:00+08:00=60kWh --as founder"));
     assert_ne!(answer.status, 0);

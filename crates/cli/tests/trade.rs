@@ -93,14 +93,20 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     assert_eq!(money(&desk, "plant"), ("996.520000".into(), "3.480000".into()));
     assert_eq!(money(&desk, "shop"), ("961.720000".into(), "38.280000".into()));
 
-    // Delivery, metered through the gateway; a replay is refused and the rest is certified.
+    // Delivery, metered through the gateway. What is handed in again is certified already; what differs from it is refused.
     desk.json("advance-time 2025-01-01T07:00:00+08:00");
     let hours: Vec<_> =
         (3..=7).map(|hour| format!("2025-01-01T{hour:02}:00:00+08:00={}kWh", (hour - 3) * 15)).collect();
     let done = desk.json(&format!("reading record {shop_meter} {} --as founder", hours.join(" ")));
     assert_eq!(done["receipt"]["verdict"]["applied"][0]["count"], 5);
-    let answer = desk.run(&format!("reading record {shop_meter} {} --as founder", hours[4]));
-    assert!(answer.out.contains("reading/replayed"), "{}", answer.out);
+    assert_eq!(
+        desk.json(&format!("reading record {shop_meter} {} --as founder", hours.join(" "))),
+        json!({ "certified_already": 5 })
+    );
+    let dry = desk.run(&format!("reading record {shop_meter} {} --dry-run --as founder", hours[4])).ok();
+    assert!(dry.contains("certified already"), "{dry}");
+    let answer = desk.run(&format!("reading record {shop_meter} 2025-01-01T07:00:00+08:00=61kWh --as founder"));
+    assert!(answer.out.contains("reading/out-of-order"), "{}", answer.out);
     answer.failed(3);
     // Meters that sign are imported as well; a file says its unit once, and ids by their beginning.
     let begin = &hotel_meter[..12];

@@ -1,7 +1,9 @@
 //! `utilidor reading`: register values in, certificates out [M17].
 
+mod certified;
 mod dry_run;
 
+use self::certified::Certified;
 use super::event::Measured;
 use super::{meter, show_done_of};
 use crate::context::{Context, read_file};
@@ -34,6 +36,7 @@ pub enum Command {
     #[command(after_help = "\
 Readings of a meter go oldest first. A meter that has a key signs them: name it with --meter-key. For others the gateway that
 submits them answers. A device that signs in OCMF brings its records: they are kept byte for byte, and a proof shows them again.
+A file may be handed in again once more has been written into it: what is certified already is passed over.
 Every register has its unit; a file may say it once, in its header. Times without an offset from UTC are those of a zone, which
 the header may name too. A dry run says of each line what would become of it, and submits nothing.
 
@@ -148,8 +151,14 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 return dry_run::foretell(&[series], &wrong, None, &context).await;
             };
             let runs = records.into_iter().map(|(number, run)| run.map_err(|failure| in_line(failure, number)));
-            let runs = runs.collect::<Result<_, _>>().map_err(|failure| failure.within(&name))?;
-            submit(&account, runs, &measured, &context).await?;
+            let mut runs = runs.collect::<Result<Vec<_>, _>>().map_err(|failure| failure.within(&name))?;
+            let all = runs.iter().flat_map(|run| run.readings.iter().copied());
+            let certified = Certified::of(account.client(), &meter, all).await?;
+            let already = runs.iter().map(|run| certified.count(&run.readings)).sum();
+            // A record goes in as its device has signed it, or not at all.
+            runs.retain(|run| certified.count(&run.readings) < run.readings.len());
+            let again = runs.iter().map(|run| certified.count(&run.readings)).sum();
+            submit(&account, runs, Already { readings: already, again }, &measured, &context).await?;
         }
         Command::Record { meter, readings, file, unit, zone, meter_key, dry_run, ocmf: None } => {
             // A dry run signs nothing, and unlocks nothing.
@@ -289,10 +298,14 @@ fn key_of(meter: &MeterView, keys: &[PublicKey]) -> Result<Option<usize>, Failur
 async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], context: &Context) -> Result<(), Failure> {
     let measured = series.iter().map(|series| (series.meter.meter, series.meter.carrier)).collect();
     let mut runs: Vec<MeterRun> = Vec::new();
+    let mut already = 0;
     let publics: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
     for Series { meter, readings } in series {
         let key = key_of(&meter, &publics)?.map(|place| &keys[place]);
-        let readings: Vec<Reading> = readings.into_iter().map(|(_, reading)| reading).collect();
+        let mut readings: Vec<Reading> = readings.into_iter().map(|(_, reading)| reading).collect();
+        let certified = Certified::of(account.client(), &meter, readings.iter().copied()).await?;
+        already += certified.count(&readings);
+        readings.retain(|reading| !certified.has(reading));
         for chunk in readings.chunks(RUN_READINGS) {
             let run = match key {
                 Some(key) => signed_run(account.chain(), meter.meter, chunk.to_vec(), key),
@@ -301,7 +314,7 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
             runs.push(run.expect("a chunk is no longer than a run may be"));
         }
     }
-    submit(account, runs, &measured, context).await
+    submit(account, runs, Already { readings: already, again: 0 }, &measured, context).await
 }
 
 /// The runs of a file with a device's records, by their lines.
@@ -348,8 +361,30 @@ fn refused_text(certified: u64, refused: usize) -> String {
     }
 }
 
+/// How many readings are certified already.
+#[derive(Clone, Copy)]
+struct Already {
+    readings: usize,
+    /// Of these, those that are submitted again, in a record with newer ones: the ledger refuses them.
+    again: usize,
+}
+
 /// Submits runs in as few transactions as they fit in, and shows what was certified and what was refused.
-async fn submit(account: &Account, runs: Vec<MeterRun>, measured: &Measured, context: &Context) -> Result<(), Failure> {
+async fn submit(
+    account: &Account,
+    runs: Vec<MeterRun>,
+    already: Already,
+    measured: &Measured,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut made = match already.readings {
+        0 => json!({}),
+        readings => json!({ "certified_already": readings }),
+    };
+    if runs.is_empty() && already.readings > 0 {
+        context.out.show(&made, |_| certified::sentence(already.readings));
+        return Ok(());
+    }
     let (mut certified, mut refused) = (0, 0);
     for batch in batches(runs) {
         let done = account.record_readings(batch).await?;
@@ -359,8 +394,9 @@ async fn submit(account: &Account, runs: Vec<MeterRun>, measured: &Measured, con
                 refused += readings.len();
             }
         }
-        show_done_of(context.out, &done, json!({}), measured);
+        show_done_of(context.out, &done, std::mem::replace(&mut made, json!({})), measured);
     }
+    let refused = refused.saturating_sub(already.again);
     if refused > 0 {
         return Err(Failure::refused("reading/refused", refused_text(certified, refused)));
     }

@@ -1,6 +1,6 @@
 //! What would become of readings: by the ledger's own rules, from what it knows of their meters now. Nothing is submitted.
 
-use super::{Series, key_of};
+use super::{Certified, Series, key_of};
 use crate::chinese;
 use crate::command::offer::now as this_machines_time;
 use crate::context::Context;
@@ -22,6 +22,8 @@ struct Foretold {
     register: Option<(Quantity, Carrier)>,
     /// What would be certified: what has passed since the reading before.
     certified: Option<Quantity>,
+    /// Whether it is certified already, so that nothing would be submitted.
+    already: bool,
     /// Why it would not be certified: the code and the sentence.
     refused: Option<(String, String)>,
 }
@@ -50,13 +52,16 @@ pub async fn foretell(
         let key = keys.map_or(Ok(None), |keys| key_of(meter, keys));
         let limits = RegisterLimits { modulus: meter.register_modulus, capacity_per_hour: meter.capacity_per_hour };
         let mut last = Reading { time: meter.read_ms, register: meter.register };
+        let certified = Certified::of(&client, meter, readings.iter().map(|(_, reading)| *reading)).await?;
         for (line, reading) in readings {
+            let already = certified.has(reading);
             let outcome = match (&whole, &key) {
+                _ if already => Ok(Quantity::ZERO),
                 (Some(refusal), _) => Err(told(refusal, meter.carrier)),
                 (None, Err(failure)) => Err(("usage".into(), failure.sentence().into())),
                 (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| told(&refusal, meter.carrier)),
             };
-            if outcome.is_ok() {
+            if outcome.is_ok() && !already {
                 last = *reading;
             }
             lines.push(Foretold {
@@ -64,7 +69,8 @@ pub async fn foretell(
                 meter: Some(meter.meter),
                 time: Some(reading.time),
                 register: Some((reading.register, meter.carrier)),
-                certified: outcome.as_ref().ok().copied(),
+                certified: outcome.as_ref().ok().copied().filter(|_| !already),
+                already,
                 refused: outcome.err(),
             });
         }
@@ -87,7 +93,7 @@ pub async fn foretell(
 
 fn unread(line: u64, failure: &Failure) -> Foretold {
     let refused = Some((failure.code().into(), failure.sentence().into()));
-    Foretold { line, meter: None, time: None, register: None, certified: None, refused }
+    Foretold { line, meter: None, time: None, register: None, certified: None, already: false, refused }
 }
 
 fn told(refusal: &Refusal, carrier: Carrier) -> (String, String) {
@@ -117,6 +123,7 @@ fn show(lines: &[Foretold], context: &Context) {
                 "time": line.time.map(Timestamp::to_rfc3339),
                 "register": line.register.map(|(register, _)| register),
                 "certified": line.certified,
+                "certified_already": line.already,
                 "refused": line.refused.as_ref().map(|(code, why)| json!({ "code": code, "why": why })),
             })
         })
@@ -124,6 +131,7 @@ fn show(lines: &[Foretold], context: &Context) {
     context.out.show(&documents, |out| {
         let rows = lines.iter().map(|line| {
             let outcome = line.refused.as_ref().map(|(code, why)| format!("{why} [{code}]"));
+            let good = if line.already { t!("certified_already") } else { t!("would_be_certified") };
             let carrier = line.register.map(|(_, carrier)| carrier);
             [
                 line.line.to_string(),
@@ -131,7 +139,7 @@ fn show(lines: &[Foretold], context: &Context) {
                 or_dash(line.time.map(|time| out.time(time))),
                 or_dash(line.register.map(|(register, carrier)| units::quantity(register, carrier))),
                 or_dash(line.certified.map(|quantity| units::quantity_of(quantity, carrier))),
-                outcome.unwrap_or_else(|| out.word(t!("would_be_certified")).into()),
+                outcome.unwrap_or_else(|| out.word(good).into()),
             ]
         });
         let headings = [t!("line_number"), t!("meter"), t!("time"), t!("register"), t!("quantity"), t!("outcome")];

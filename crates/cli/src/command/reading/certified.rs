@@ -1,0 +1,63 @@
+//! What is certified already: a file that is handed in again says nothing new, and is no mistake.
+
+use crate::text::{self, Lang};
+use std::collections::BTreeMap;
+use utilidor_sdk::{Client, ClientError};
+use utilidor_types::{Quantity, Reading, Timestamp};
+use utilidor_view::{MeterView, TimeFilter};
+
+/// The registers that are certified of a meter, by their times.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certified(BTreeMap<Timestamp, Quantity>);
+
+impl Certified {
+    /// Those at the times of `readings`, as far as the ledger has come.
+    pub async fn of(
+        client: &Client,
+        meter: &MeterView,
+        readings: impl IntoIterator<Item = Reading>,
+    ) -> Result<Self, ClientError> {
+        let times = readings.into_iter().map(|reading| reading.time).filter(|time| *time <= meter.read_ms);
+        let Some((first, last)) = times.fold(None, |ends: Option<(Timestamp, Timestamp)>, time| {
+            Some(ends.map_or((time, time), |(first, last)| (first.min(time), last.max(time))))
+        }) else {
+            return Ok(Self::default());
+        };
+        // The node lists what ends after the one and begins before the other.
+        let around = TimeFilter { from_ms: Some(Timestamp(first.0.saturating_sub(1))), to_ms: Some(last) };
+        let certificates = client.meter_certificates(meter.meter, &around).await?.into_iter();
+        Ok(Self(certificates.map(|it| (it.certificate.interval.to, it.certificate.register)).collect()))
+    }
+
+    /// Whether this very reading is certified: one that shows something else at its time is not.
+    pub fn has(&self, reading: &Reading) -> bool {
+        self.0.get(&reading.time) == Some(&reading.register)
+    }
+
+    /// How many of `readings` are certified.
+    pub fn count<'a>(&self, readings: impl IntoIterator<Item = &'a Reading>) -> usize {
+        readings.into_iter().filter(|reading| self.has(reading)).count()
+    }
+}
+
+/// What is said of readings of which none was submitted.
+pub fn sentence(count: usize) -> String {
+    match text::lang() {
+        Lang::En => format!("all {count} readings are certified already: nothing was submitted"),
+        Lang::Zh => format!("全部 {count} 条读数此前已认证：未提交任何内容"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_certified_already_if_its_register_at_its_time_is() {
+        let reading = |time, register| Reading { time: Timestamp(time), register: Quantity(register) };
+        let certified = Certified([(Timestamp(1), Quantity(10)), (Timestamp(2), Quantity(20))].into());
+        let file = [reading(1, 10), reading(2, 21), reading(3, 20), reading(2, 20)];
+        assert_eq!(file.each_ref().map(|reading| certified.has(reading)), [true, false, false, true]);
+        assert_eq!(certified.count(&file), 2);
+    }
+}
