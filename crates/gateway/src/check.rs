@@ -3,9 +3,10 @@
 use crate::config::{Config, Meter};
 use crate::kept::{modulus, step};
 use crate::probe::in_usual_unit;
+use crate::signed;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;
-use utilidor_types::MeterId;
+use utilidor_types::{MeterId, OcmfRecord};
 
 /// Milliseconds in an hour.
 const HOUR_MS: u128 = 3_600_000;
@@ -23,23 +24,58 @@ pub struct Finding {
     pub next: String,
 }
 
-/// Compares each meter with its registration.
+/// Compares each meter with its registration, and the newest record of one that signs with the key that the ledger has.
 pub fn check(config: &Config, ledger: &BTreeMap<MeterId, LedgerMeter>) -> Vec<Finding> {
     let interval_ms = config.site.interval.as_millis();
-    config.meters.iter().filter_map(|meter| finding(meter, ledger.get(&meter.id), interval_ms)).collect()
+    let signed = signed::folder(&config.site.journal);
+    let finding = |meter: &Meter| {
+        let kept = if signed::signs(meter) { signed::records(&signed::file(&signed, meter.id)).ok() } else { None };
+        finding(meter, ledger.get(&meter.id), interval_ms, kept.and_then(|mut kept| kept.pop()).as_ref())
+    };
+    config.meters.iter().filter_map(finding).collect()
+}
+
+/// Who signs otherwise than the configuration has it: what is wrong, and with whose signature the meter is to go on.
+fn signer(
+    meter: &Meter,
+    ledger: &LedgerMeter,
+    record: Option<&OcmfRecord>,
+) -> Option<(&'static str, &'static str, &'static str)> {
+    const DEVICE: &str = "--meter-key KEY (as it stands in the device's register)";
+    match ledger.key {
+        _ if !signed::signs(meter) => (!ledger.is_ours).then_some((
+            "reading/not-authority",
+            "another account, or the meter itself, signs its readings",
+            "--gateway GATEWAY",
+        )),
+        None => Some((
+            "reading/not-authority",
+            "its device signs its readings, and the ledger has it under a gateway's key",
+            DEVICE,
+        )),
+        Some(key) => record
+            .and_then(|record| record.verify(&key).err())
+            .map(|error| (error.code(), "its newest record is not signed with the key that the ledger has", DEVICE)),
+    }
 }
 
 /// What is wrong with a meter first. Order: registration, service, carrier, who signs, width, capacity.
-fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Option<Finding> {
+fn finding(
+    meter: &Meter,
+    ledger: Option<&LedgerMeter>,
+    interval_ms: u128,
+    record: Option<&OcmfRecord>,
+) -> Option<Finding> {
     let finding = |code, what: String, next: String| Some(Finding { meter: meter.id, code, what, next });
     let step = step(meter);
     let Some(ledger) = ledger else {
         let least = u64::try_from(u128::from(step) * HOUR_MS / interval_ms.max(1)).unwrap_or(u64::MAX);
         let next = format!(
-            "utilidor meter register --label LABEL --carrier {} --holder HOLDER --gateway GATEWAY --modulus MODULUS \
+            "utilidor meter register --label LABEL --carrier {} --holder HOLDER {} --modulus MODULUS \
              --capacity CAPACITY (at least {}), and write the id that this prints into the configuration; if it is \
              registered, the gateway's key may be another one: utilidor meter show {}",
             meter.carrier,
+            if signed::signs(meter) { "--meter-key KEY" } else { "--gateway GATEWAY" },
             in_usual_unit(least, meter.carrier),
             meter.id
         );
@@ -53,10 +89,8 @@ fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Op
         let what = format!("the ledger has it for {}, the configuration for {}", ledger.carrier, meter.carrier);
         return finding("meter/carrier", what, "correct the carrier in the configuration file".into());
     }
-    if !ledger.is_ours {
-        let what = "another account, or the meter itself, signs its readings".into();
-        let next = format!("utilidor meter rotate-key {} --gateway GATEWAY", meter.id);
-        return finding("reading/not-authority", what, next);
+    if let Some((code, what, next)) = signer(meter, ledger, record) {
+        return finding(code, what.into(), format!("utilidor meter rotate-key {} {next}", meter.id));
     }
     if let Some(modulus) = modulus(meter)
         && modulus != ledger.registration.modulus
@@ -86,8 +120,10 @@ fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u128) -> Op
 mod tests {
     use super::*;
     use crate::kept::Registration;
+    use p256::ecdsa::signature::Signer as _;
+    use p256::ecdsa::{Signature, SigningKey};
     use std::path::Path;
-    use utilidor_types::Carrier;
+    use utilidor_types::{Carrier, PrivateKey, PublicKey};
 
     const KWH: u64 = 3_600_000;
 
@@ -106,6 +142,7 @@ mod tests {
                 devices: 1,
             },
             is_ours: true,
+            key: None,
             retired: false,
         };
         let code = |ledger: Option<LedgerMeter>| {
@@ -123,5 +160,54 @@ mod tests {
             code(with(Registration { capacity_per_hour: 1, ..good.registration })),
             Some("reading/beyond-capacity")
         );
+    }
+
+    #[test]
+    fn a_meter_whose_device_signs_is_right_under_its_devices_key_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"127.0.0.1:1\"\n[[meter]]\nid = \
+                    \"01010101010101010101010101010101\"\nbus = \"b\"\nunit = \"CP/1\"\nprofile = \"ocpp-signed\"\n";
+        let config = Config::read(text, folder.path()).unwrap();
+        let id = config.meters[0].id;
+        let device = SigningKey::from_slice(&[11; 32]).unwrap();
+        let [device_key, other_key] = [[11; 32], [12; 32]].map(|secret| PrivateKey::p256(secret).unwrap().public_key());
+        let of = |key: Option<PublicKey>, is_ours| LedgerMeter {
+            carrier: Carrier::Electricity,
+            registration: Registration {
+                modulus: 100_000 * KWH,
+                capacity_per_hour: 100 * KWH,
+                last_ms: 0,
+                register: 0,
+                devices: 1,
+            },
+            is_ours,
+            key,
+            retired: false,
+        };
+        let found = |ledger: LedgerMeter| {
+            let finding = check(&config, &[(id, ledger)].into()).pop();
+            finding.map(|finding| (finding.code, finding.next))
+        };
+        let own = format!("utilidor meter rotate-key {id} --meter-key KEY (as it stands in the device's register)");
+        assert_eq!(
+            found(of(None, true)),
+            Some(("reading/not-authority", own.clone())),
+            "the gateway's key is not its own"
+        );
+        assert_eq!(found(of(None, false)), Some(("reading/not-authority", own.clone())));
+        assert_eq!(found(of(Some(device_key), false)), None);
+        assert_eq!(found(of(Some(other_key), false)), None, "without a record nobody knows better");
+        let unregistered = check(&config, &BTreeMap::new()).pop().unwrap();
+        assert!(unregistered.next.contains("--holder HOLDER --meter-key KEY --modulus"), "{}", unregistered.next);
+
+        let payload = "{\"FV\":\"1.0\",\"PG\":\"T1\",\"MS\":\"A7\",\"RD\":[{\"TM\":\"2025-01-01T01:00:00,000+0000 S\",\"RV\":1,\
+                       \"RI\":\"1-b:1.8.0\",\"RU\":\"kWh\",\"ST\":\"G\"}]}";
+        let signature: Signature = device.sign(payload.as_bytes());
+        let record = format!("OCMF|{payload}|{{\"SD\":\"{}\"}}\n", hex::encode(signature.to_der()));
+        let file = signed::file(&signed::folder(&config.site.journal), id);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, record).unwrap();
+        assert_eq!(found(of(Some(device_key), false)), None);
+        assert_eq!(found(of(Some(other_key), false)), Some(("ocmf/bad-signature", own)));
     }
 }

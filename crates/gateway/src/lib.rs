@@ -21,6 +21,7 @@
 //! | [`poller`] | when meters are read |
 //! | [`mqtt`] | meters that publish by themselves |
 //! | [`ocpp`] | charging stations that tell their meters |
+//! | [`signed`] | the records that devices sign, until they are handed in |
 //! | [`told`] | what is told without being asked |
 //! | [`computed`] | meters that are sums and differences of others |
 //! | [`kept`] | what is known of a meter between two readings |
@@ -56,6 +57,7 @@ pub mod run;
 pub mod search;
 pub mod sender;
 pub mod serial;
+pub mod signed;
 pub mod simulate;
 pub mod told;
 pub mod uplink;

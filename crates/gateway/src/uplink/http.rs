@@ -167,8 +167,11 @@ impl Uplink for HttpUplink {
                 register: record.register.0,
                 devices: record.devices,
             };
-            let is_ours = record.authority == MeterAuthority::Gateway(self.account.id());
-            (record.meter, LedgerMeter { carrier: record.carrier, registration, is_ours, retired: record.retired })
+            let (is_ours, key) = match record.authority {
+                MeterAuthority::Gateway(account) => (account == self.account.id(), None),
+                MeterAuthority::Meter(key) => (false, Some(key)),
+            };
+            (record.meter, LedgerMeter { carrier: record.carrier, registration, is_ours, key, retired: record.retired })
         });
         Ok(ours.collect())
     }

@@ -1,0 +1,109 @@
+//! The files in which records are kept that devices sign, one for each meter, beside the journal.
+//!
+//! What the gateway keeps there counts once somebody has handed it in with `utilidor reading record --ocmf`.
+
+use crate::config::Meter;
+use crate::guard::Seen;
+use crate::profile::Register;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use utilidor_types::{MeterId, OcmfRecord};
+
+/// Most bytes of a meter's file.
+pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Whether a meter's device signs, so that its records are kept and no plain register is recorded.
+pub fn signs(meter: &Meter) -> bool {
+    meter.profile.register == Register::Ocpp { signed: true }
+}
+
+/// The folder of the files, beside the journal, whose name it has.
+pub fn folder(journal: &Path) -> PathBuf {
+    journal.with_extension("signed")
+}
+
+/// A meter's file in the folder.
+pub fn file(folder: &Path, meter: MeterId) -> PathBuf {
+    folder.join(format!("{meter}.ocmf"))
+}
+
+/// The records that are kept in a meter's file, oldest first; none where there is no file.
+pub fn records(file: &Path) -> std::io::Result<Vec<OcmfRecord>> {
+    let mut bytes = Vec::new();
+    match std::fs::File::open(file) {
+        Ok(file) => file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    // What a power cut has left of a line is no record, and comes again.
+    let records = lines.filter_map(|line| OcmfRecord::new(line.trim()).ok());
+    Ok(records.filter(|record| record.read().is_ok()).collect())
+}
+
+/// The newest reading that a record has.
+pub fn newest(record: &OcmfRecord) -> Option<Seen> {
+    let readings = record.read().ok()?.readings;
+    let readings = readings.iter().map(|reading| Seen { time_ms: reading.time.0, register: reading.register.0 });
+    readings.max_by_key(|seen| seen.time_ms)
+}
+
+/// Where a meter's kept records stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many are not certified: they wait until somebody hands them in.
+    pub waiting: u64,
+    /// How many are certified.
+    pub certified: u64,
+    /// The newest reading of all.
+    pub newest: Option<Seen>,
+}
+
+impl Standing {
+    /// Of `records`, of a meter that is certified until `certified_ms`.
+    pub fn of(records: &[OcmfRecord], certified_ms: Option<u64>) -> Self {
+        let mut standing = Self::default();
+        for seen in records.iter().filter_map(newest) {
+            match certified_ms {
+                Some(until_ms) if seen.time_ms <= until_ms => standing.certified += 1,
+                _ => standing.waiting += 1,
+            }
+            standing.newest = standing.newest.into_iter().chain([seen]).max_by_key(|seen| seen.time_ms);
+        }
+        standing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record whose register is so many watt-hours at an hour of 2025-01-01; nobody has signed it.
+    fn record(hour: u64, watt_hours: u64) -> String {
+        let payload = format!(
+            "{{\"FV\":\"1.0\",\"PG\":\"F{hour}\",\"MS\":\"A7\",\"RD\":[{{\"TM\":\"2025-01-01T{hour:02}:00:00,000+0000 S\",\"RV\":\
+             {watt_hours},\"RI\":\"1-b:1.8.0\",\"RU\":\"Wh\",\"ST\":\"G\"}}]}}"
+        );
+        format!("OCMF|{payload}|{{\"SD\":\"300602010102010{}\"}}", hour % 9 + 1)
+    }
+
+    #[test]
+    fn records_that_are_kept_stand_as_waiting_until_the_ledger_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), MeterId([1; 16]));
+        assert_eq!(records(&file).unwrap(), [], "nothing was kept");
+        let [first, second, third] = [(1, 100), (2, 250), (3, 300)].map(|(hour, register)| record(hour, register));
+        std::fs::write(&file, format!("{first}\n{second}\n\n{third}\n{}", &third[..40])).unwrap();
+        let kept = records(&file).unwrap();
+        assert_eq!(
+            kept.iter().map(OcmfRecord::text).collect::<Vec<_>>(),
+            [first, second, third],
+            "half a line is none"
+        );
+        let hour = |hour: u64| 1_735_689_600_000 + hour * 3_600_000;
+        let newest = Some(Seen { time_ms: hour(3), register: 300 * 3_600 });
+        assert_eq!(Standing::of(&kept, None), Standing { waiting: 3, certified: 0, newest });
+        assert_eq!(Standing::of(&kept, Some(hour(2))), Standing { waiting: 1, certified: 2, newest });
+        assert_eq!(Standing::of(&[], Some(hour(2))), Standing::default());
+    }
+}
