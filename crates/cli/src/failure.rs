@@ -40,7 +40,7 @@ impl Next {
     }
 
     /// The sentence in a language.
-    fn text(&self, lang: Lang) -> &str {
+    pub fn text(&self, lang: Lang) -> &str {
         match lang {
             Lang::En => &self.en,
             Lang::Zh => &self.zh,

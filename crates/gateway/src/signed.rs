@@ -4,6 +4,7 @@
 
 use crate::config::Meter;
 use crate::guard::Seen;
+use crate::journal::{Entry, Filter, JournalReading, State};
 use crate::profile::Register;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -74,9 +75,34 @@ impl Standing {
     }
 }
 
+/// The readings of a meter's `records`, as the journal has those of other meters; of a meter that is certified until `certified_ms`.
+pub fn entries(meter: &Meter, records: &[OcmfRecord], certified_ms: Option<u64>, filter: &Filter) -> Vec<Entry> {
+    let entry = |record: &OcmfRecord| {
+        let seen = newest(record)?;
+        let is_certified = certified_ms.is_some_and(|until_ms| seen.time_ms <= until_ms);
+        let is_meant = seen.time_ms >= filter.from_ms
+            && filter.to_ms.is_none_or(|to_ms| seen.time_ms < to_ms)
+            && !(filter.open_only && is_certified);
+        let reading = JournalReading {
+            meter: meter.id,
+            time_ms: seen.time_ms,
+            register: seen.register,
+            epoch: 0,
+            bus: meter.bus.clone(),
+            protocol: "ocmf".into(),
+            request: Vec::new(),
+            answer: record.text().as_bytes().to_vec(),
+        };
+        let state = if is_certified { State::Final } else { State::Read };
+        is_meant.then_some(Entry { reading, state, batch: None, height: None, hash: None, refusal: None })
+    };
+    records.iter().filter_map(entry).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     /// A record whose register is so many watt-hours at an hour of 2025-01-01; nobody has signed it.
     fn record(hour: u64, watt_hours: u64) -> String {
@@ -105,5 +131,21 @@ mod tests {
         assert_eq!(Standing::of(&kept, None), Standing { waiting: 3, certified: 0, newest });
         assert_eq!(Standing::of(&kept, Some(hour(2))), Standing { waiting: 1, certified: 2, newest });
         assert_eq!(Standing::of(&[], Some(hour(2))), Standing::default());
+
+        let text = "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"127.0.0.1:1\"\n[[meter]]\nid = \
+                    \"01010101010101010101010101010101\"\nbus = \"b\"\nunit = \"CP/1\"\nprofile = \"ocpp-signed\"\n";
+        let config = Config::read(text, folder.path()).unwrap();
+        let shown = |filter: &Filter| {
+            let entries = entries(&config.meters[0], &kept, Some(hour(2)), filter).into_iter();
+            entries.map(|entry| (entry.reading.time_ms, entry.state, entry.reading.answer)).collect::<Vec<_>>()
+        };
+        let line = |at, state, record: &String| (hour(at), state, record.clone().into_bytes());
+        assert_eq!(
+            shown(&Filter::default()),
+            [line(1, State::Final, &first), line(2, State::Final, &second), line(3, State::Read, &third)]
+        );
+        assert_eq!(shown(&Filter { open_only: true, ..Filter::default() }), [line(3, State::Read, &third)]);
+        let until = Filter { from_ms: hour(2), to_ms: Some(hour(3)), ..Filter::default() };
+        assert_eq!(shown(&until), [line(2, State::Final, &second)]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a telegram says, for programs: every number a string of its exact decimal, so that no reader makes a float of it.
 
 use crate::number::{Number, Unit};
-use crate::protocol::{Content, Direction, Record, Telegram};
+use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, from_hex};
 use serde::Serialize;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Quantity};
@@ -107,10 +107,38 @@ fn quantity(number: Number, unit: Unit, carrier: Option<Carrier>) -> Option<Quan
     number.quantity_floor(unit, carrier?).ok()
 }
 
+/// Whether a protocol's messages are documents, which people can read; others' are frames.
+const fn is_text(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Json | Protocol::Ocpp | Protocol::Virtual)
+}
+
+/// The bytes of a message as it is written: a frame in hexadecimal, a document as it is, or in hexadecimal as evidence has it.
+pub fn message(protocol: Protocol, written: &str) -> Result<Vec<u8>, Refused> {
+    match from_hex(written) {
+        // No document is made of hexadecimal digits alone.
+        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
+        _ if is_text(protocol) => Ok(written.as_bytes().to_vec()),
+        other => other,
+    }
+}
+
+/// The bytes of a message for people, of a bus or of records with this name: a document as it is, a virtual meter's with a line for each
+/// part, a frame in hexadecimal.
+pub fn shown(name: &str, bytes: &[u8]) -> String {
+    match (name, str::from_utf8(bytes)) {
+        // Between its parts white space says nothing: it is the same document.
+        ("virtual", Ok(text)) => text
+            .replace(",\"parts\":[", ",\n\"parts\":[\n ")
+            .replace("},{\"sign\":", "},\n {\"sign\":")
+            .replace("],\"now\":", "],\n\"now\":"),
+        ("mqtt" | "ocpp" | "ocmf", Ok(text)) => text.into(),
+        _ => hex::encode(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Protocol, from_hex};
 
     #[test]
     fn a_register_stands_first_with_its_quantity() {
@@ -134,5 +162,30 @@ mod tests {
         let frame = request.frame(crate::protocol::modbus::Framing::Rtu, 0);
         let view = serde_json::to_value(TelegramView::of(&Protocol::Modbus.decode(&frame).unwrap())).unwrap();
         assert_eq!((&view["direction"], view.get("value")), (&"request".into(), None));
+    }
+
+    #[test]
+    fn what_evidence_shows_of_a_document_is_decoded_again_as_text_and_in_hexadecimal() {
+        let document = r#"[2,"1","MeterValues",{"connectorId":1}]"#;
+        for written in [document.to_string(), hex::encode(document), shown("ocpp", document.as_bytes())] {
+            assert_eq!(message(Protocol::Ocpp, &written).unwrap(), document.as_bytes(), "{written}");
+        }
+        let frame = "6861010000000068910833333433593333338a16";
+        let bytes = message(Protocol::Dlt645, frame).unwrap();
+        assert_eq!(shown("dlt645", &bytes), frame);
+        assert_eq!(shown("mqtt", &[0xff, 0x00]), "ff00", "what is no text");
+        assert_eq!(shown("mqtt", b"site/water"), "site/water");
+        assert!(message(Protocol::Dlt645, "no frame").is_err());
+        let part =
+            |sign| format!(r#"{{"sign":"{sign}","meter":"{}","now":{{"time_ms":2,"register":"5"}}}}"#, "07".repeat(16));
+        let sum = format!(
+            r#"{{"carrier":"water","before":{{"time_ms":1,"register":"9"}},"parts":[{},{}],"now":{{"time_ms":2,"register":"9"}}}}"#,
+            part('+'),
+            part('-')
+        );
+        let lines = shown("virtual", sum.as_bytes());
+        assert_eq!(lines.lines().count(), 5, "a line for each part: {lines}");
+        let decoded = |text: &str| Protocol::Virtual.decode(&message(Protocol::Virtual, text).unwrap()).unwrap();
+        assert_eq!(decoded(&lines), decoded(&sum), "the same document");
     }
 }

@@ -1,6 +1,8 @@
 //! `utilidor gateway`: meters in, signed readings out.
 
+mod hint;
 mod search;
+mod standing;
 
 use crate::chinese;
 use crate::context::Context;
@@ -17,13 +19,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use utilidor_gateway::clock::SystemClock;
 use utilidor_gateway::config::{BusProtocol, Config, ConfigError, Meter, Place, UnitAddress, VIRTUAL_BUS};
-use utilidor_gateway::journal::{Entry, Filter, Journal, JournalError, State};
+use utilidor_gateway::journal::{Filter, Journal, JournalError};
 use utilidor_gateway::line::Patience;
 use utilidor_gateway::probe::{self, Exchange, Question};
 use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
 use utilidor_gateway::protocol::modbus::{self, Function};
 use utilidor_gateway::protocol::ocpp::Version;
-use utilidor_gateway::protocol::{Protocol, Refused, from_hex};
+use utilidor_gateway::protocol::{Protocol, Refused};
 use utilidor_gateway::reason::{Reason, Sentence};
 use utilidor_gateway::run::{self, GatewayClock, RunError};
 use utilidor_gateway::sender::sentence;
@@ -31,7 +33,7 @@ use utilidor_gateway::serial::{PlayedPort, SerialPort};
 use utilidor_gateway::simulate::Simulator;
 use utilidor_gateway::simulate::stations::Stations;
 use utilidor_gateway::uplink::{HttpUplink, Uplink as _, UplinkError};
-use utilidor_gateway::view::TelegramView;
+use utilidor_gateway::view::{self, TelegramView};
 use utilidor_gateway::{check, protocol};
 use utilidor_types::{Carrier, MeterId, Timestamp};
 
@@ -50,7 +52,7 @@ Examples:
     Decode {
         /// dlt645, cjt188, mbus, modbus, json, ocpp, virtual
         protocol: Protocol,
-        /// The frame in hexadecimal; for json, ocpp and virtual, the document
+        /// The frame in hexadecimal; for json, ocpp and virtual, the document, or its bytes in hexadecimal as evidence has them
         frame: String,
         /// Whose registers a Modbus frame carries, or how a CJ/T 188 meter writes its units
         #[arg(long)]
@@ -377,10 +379,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Check { file } => check_config(&file.load_to_read()?, &context).await,
         Command::Probe(arguments) => probe_device(*arguments, &context).await,
         Command::Run { file } => run_gateway(file.load_to_read()?, &context).await,
-        Command::Status { file } => status(&file.load()?, &context),
+        Command::Status { file } => standing::status(&file.load()?, &context),
         Command::Backlog { file, limit } => {
             let filter = Filter { open_only: true, ..Filter::default() };
-            list(&file.load()?, &filter, limit, &context)
+            standing::list(&file.load()?, &filter, limit, &context)
         }
         Command::Evidence { meter, file, from, to, limit } => {
             let config = file.load()?;
@@ -390,7 +392,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 to_ms: to.map(|to| to.0),
                 ..Filter::default()
             };
-            list(&config, &filter, limit, &context)
+            standing::list(&config, &filter, limit, &context)
         }
         Command::Accept { meter, file } => {
             let config = file.load()?;
@@ -439,11 +441,7 @@ fn decode(
     profiles: &Profiles,
     context: &Context,
 ) -> Result<(), Failure> {
-    // A document is written as it is, a frame in hexadecimal.
-    let bytes = match protocol {
-        Protocol::Json | Protocol::Ocpp | Protocol::Virtual => frame.as_bytes().to_vec(),
-        _ => from_hex(frame).map_err(|error| refused(&error))?,
-    };
+    let bytes = view::message(protocol, frame).map_err(|error| refused(&error))?;
     let profile = profile.map(|name| named(profiles, name)).transpose()?;
     let telegram = match profile.as_ref().map(|profile| (&profile.register, profile.carrier)) {
         None => protocol.decode(&bytes),
@@ -720,143 +718,6 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
         }
     };
     Ok(run::run(config, journal, uplink, clock, stop).await?)
-}
-
-fn status(config: &Config, context: &Context) -> Result<(), Failure> {
-    let journal = Journal::look(&config.site.journal)?;
-    let mut of_meters = journal.counts_by_meter()?;
-    let counts = journal.counts()?;
-    let events = journal.events(20)?;
-    let stopped = journal.stopped()?;
-    let mut meters = Vec::new();
-    for meter in &config.meters {
-        let last = journal.last_reading(meter.id)?;
-        meters.push((meter, last, of_meters.remove(&meter.id).unwrap_or_default()));
-    }
-    let document = json!({
-        "read": counts.read,
-        "unverified": counts.unverified,
-        "in_transaction": counts.in_transaction,
-        "final": counts.final_,
-        "refused": counts.refused,
-        "oldest_open": counts.oldest_open_ms.map(|ms| Timestamp(ms).to_rfc3339()),
-        "stopped": stopped.iter().map(|(meter, reason)| json!({ "meter": meter, "reason": reason })).collect::<Vec<_>>(),
-        "meters": meters.iter().map(|(meter, last, counts)| json!({
-            "meter": meter.id,
-            "bus": meter.bus,
-            "unit": meter.address(),
-            "computed_from": formula(meter),
-            "time": last.map(|last| Timestamp(last.time_ms).to_rfc3339()),
-            "register": last.map(|last| last.register.to_string()),
-            "open": counts.read + counts.in_transaction,
-            "final": counts.final_,
-            "refused": counts.refused,
-        })).collect::<Vec<_>>(),
-        "events": events.iter().map(|event| json!({
-            "time": Timestamp(event.time_ms).to_rfc3339(),
-            "meter": event.meter,
-            "code": event.code,
-            "detail": event.detail,
-            "answer": event.answer.as_ref().map(hex::encode),
-        })).collect::<Vec<_>>(),
-    });
-    context.out.show(&document, |out| {
-        let facts = out.facts(vec![
-            (t!("waiting"), counts.read.to_string()),
-            (t!("on_the_way"), counts.in_transaction.to_string()),
-            (t!("readings"), counts.final_.to_string()),
-            (t!("refused"), counts.refused.to_string()),
-            (t!("oldest"), or_dash(counts.oldest_open_ms.map(Timestamp))),
-        ]);
-        let rows = meters.iter().map(|(meter, last, counts)| {
-            let register = last.map(|last| units::quantity(utilidor_types::Quantity(last.register), meter.carrier));
-            let stopped = stopped.iter().find(|(id, _)| *id == meter.id).map(|(_, reason)| reason.clone());
-            [
-                meter.id.to_string(),
-                formula(meter).unwrap_or_else(|| format!("{}/{}", meter.bus, meter.address())),
-                or_dash(register),
-                or_dash(last.map(|last| Timestamp(last.time_ms))),
-                (counts.read + counts.in_transaction).to_string(),
-                or_dash(stopped),
-            ]
-        });
-        let headings = [t!("meter"), t!("address"), t!("register"), t!("read"), t!("waiting"), t!("stopped_meter")];
-        let rows = out.table(headings, rows.collect());
-        let events = events.iter().map(|event| {
-            [Timestamp(event.time_ms).to_rfc3339(), or_dash(event.meter), event.code.clone(), event.detail.clone()]
-        });
-        let events = out.table([t!("time"), t!("meter"), t!("code"), t!("detail")], events.collect());
-        format!("{facts}\n{rows}\n{events}")
-    });
-    Ok(())
-}
-
-/// What a virtual meter is computed from.
-fn formula(meter: &Meter) -> Option<String> {
-    match &meter.profile.register {
-        Register::Computed(formula) => Some(formula.to_string()),
-        _ => None,
-    }
-}
-
-fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Result<(), Failure> {
-    let entries = Journal::look(&config.site.journal)?.entries(filter, limit)?;
-    let carrier = |id: MeterId| config.meters.iter().find(|meter| meter.id == id).map(|meter| meter.carrier);
-    let documents: Vec<Value> = entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "meter": entry.reading.meter,
-                "time": Timestamp(entry.reading.time_ms).to_rfc3339(),
-                "register": entry.reading.register.to_string(),
-                "state": entry.state.name(),
-                "bus": entry.reading.bus,
-                "protocol": entry.reading.protocol,
-                "request": hex::encode(&entry.reading.request),
-                "answer": hex::encode(&entry.reading.answer),
-                "computed": computed(entry),
-                "transaction": entry.hash.as_ref().map(hex::encode),
-                "height": entry.height,
-                "refusal": entry.refusal.as_ref().map(|(code, detail)| json!({ "code": code, "detail": detail })),
-            })
-        })
-        .collect();
-    context.out.show(&documents, |out| {
-        let rows = entries.iter().map(|entry| {
-            let register = utilidor_types::Quantity(entry.reading.register);
-            let register = units::quantity_of(register, carrier(entry.reading.meter));
-            let state = match (&entry.refusal, entry.state) {
-                (Some((code, _)), State::Refused) => format!("{} ({code})", entry.state.name()),
-                _ => entry.state.name().into(),
-            };
-            [
-                entry.reading.meter.to_string(),
-                out.time(Timestamp(entry.reading.time_ms)),
-                register,
-                state,
-                match computed(entry) {
-                    Some(document) => document.to_string(),
-                    // What a device tells by itself was not asked for.
-                    None => [&entry.reading.request, &entry.reading.answer]
-                        .into_iter()
-                        .filter(|bytes| !bytes.is_empty())
-                        .map(hex::encode)
-                        .collect::<Vec<_>>()
-                        .join("\n"),
-                },
-                or_dash(entry.height),
-            ]
-        });
-        let headings = [t!("meter"), t!("time"), t!("register"), t!("status"), t!("answer"), t!("block")];
-        out.table(headings, rows.collect())
-    });
-    Ok(())
-}
-
-/// What a virtual meter's reading was computed from.
-fn computed(entry: &Entry) -> Option<Value> {
-    let is_virtual = entry.reading.protocol == Protocol::Virtual.name();
-    is_virtual.then(|| serde_json::from_slice(&entry.reading.answer).unwrap_or_default())
 }
 
 async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(), Failure> {

@@ -218,6 +218,14 @@ impl Counts {
     }
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        let mut all = Self::default();
+        counts.for_each(|counts| all.add(counts));
+        all
+    }
+}
+
 /// A journal.
 #[derive(Debug)]
 pub struct Journal {

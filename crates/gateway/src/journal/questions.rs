@@ -22,11 +22,7 @@ const fn state_of(code: i64) -> State {
 impl Journal {
     /// How many readings stand where.
     pub fn counts(&self) -> Result<Counts, JournalError> {
-        let mut all = Counts::default();
-        for counts in self.counts_by_meter()?.into_values() {
-            all.add(counts);
-        }
-        Ok(all)
+        Ok(self.counts_by_meter()?.into_values().sum())
     }
 
     /// How many readings of each meter stand where. Looks through the whole journal.

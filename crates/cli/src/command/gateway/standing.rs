@@ -1,0 +1,233 @@
+//! Where the readings of a gateway stand: what it has read, sent and kept, with the evidence.
+
+use super::hint::hint;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Word, or_dash};
+use crate::{say, t, units};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use utilidor_gateway::config::{Config, Meter};
+use utilidor_gateway::guard::Seen;
+use utilidor_gateway::journal::{Counts, Entry, Filter, Journal, JournalError, State};
+use utilidor_gateway::kept::Registration;
+use utilidor_gateway::profile::Register;
+use utilidor_gateway::protocol::Protocol;
+use utilidor_gateway::signed::{self, Standing};
+use utilidor_gateway::view;
+use utilidor_types::{MeterId, OcmfRecord, Quantity, Timestamp};
+
+/// A meter with what the journal, or the file of its signed records, holds of it.
+struct Line<'a> {
+    meter: &'a Meter,
+    last: Option<Seen>,
+    counts: Counts,
+    /// The file of its signed records, if its device signs, and where they stand.
+    signed: Option<(PathBuf, Standing)>,
+}
+
+/// Until when the ledger had each meter when it was last asked.
+fn certified(journal: &Journal) -> Result<HashMap<MeterId, u64>, JournalError> {
+    let known = journal.registrations()?.into_iter();
+    let read = |text: &str| serde_json::from_str::<Registration>(text).ok();
+    Ok(known.filter_map(|(id, text)| Some((id, read(&text)?.last_ms))).collect())
+}
+
+/// The file of a meter whose device signs, and the records in it.
+fn kept(config: &Config, meter: &Meter) -> Result<Option<(PathBuf, Vec<OcmfRecord>)>, Failure> {
+    if !signed::signs(meter) {
+        return Ok(None);
+    }
+    let file = signed::file(&signed::folder(&config.site.journal), meter.id);
+    let records = signed::records(&file).map_err(|error| {
+        Failure::from_error("gateway/signed", &format!("{} could not be read", file.display()), &error)
+    })?;
+    Ok(Some((file, records)))
+}
+
+pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
+    let journal = Journal::look(&config.site.journal)?;
+    let mut of_meters = journal.counts_by_meter()?;
+    let counts: Counts = of_meters.values().copied().sum();
+    let events = journal.events(20)?;
+    let stopped: BTreeMap<MeterId, String> = journal.stopped()?.into_iter().collect();
+    let certified = certified(&journal)?;
+    let mut meters = Vec::new();
+    for meter in &config.meters {
+        let last = journal.last_reading(meter.id)?;
+        let last = last.map(|last| Seen { time_ms: last.time_ms, register: last.register });
+        let counts = of_meters.remove(&meter.id).unwrap_or_default();
+        let signed = kept(config, meter)?;
+        let signed = signed.map(|(file, records)| (file, Standing::of(&records, certified.get(&meter.id).copied())));
+        meters.push(Line { meter, last, counts, signed });
+    }
+    // What a device has signed has no place in the journal.
+    let last = |line: &Line<'_>| line.signed.as_ref().map_or(line.last, |(_, standing)| standing.newest);
+    let open = |line: &Line<'_>| {
+        line.counts.read + line.counts.in_transaction + line.signed.as_ref().map_or(0, |(_, it)| it.waiting)
+    };
+    let final_ = |line: &Line<'_>| line.counts.final_ + line.signed.as_ref().map_or(0, |(_, it)| it.certified);
+    let document = json!({
+        "read": counts.read,
+        "unverified": counts.unverified,
+        "in_transaction": counts.in_transaction,
+        "final": counts.final_,
+        "refused": counts.refused,
+        "oldest_open": counts.oldest_open_ms.map(|ms| Timestamp(ms).to_rfc3339()),
+        "stopped": stopped.iter().map(|(meter, reason)| json!({ "meter": meter, "reason": reason })).collect::<Vec<_>>(),
+        "meters": meters.iter().map(|line| json!({
+            "meter": line.meter.id,
+            "bus": line.meter.bus,
+            "unit": line.meter.address(),
+            "computed_from": formula(line.meter),
+            "time": last(line).map(|last| Timestamp(last.time_ms).to_rfc3339()),
+            "register": last(line).map(|last| last.register.to_string()),
+            "open": open(line),
+            "final": final_(line),
+            "refused": line.counts.refused,
+            "signed": line.signed.as_ref().map(|(file, standing)| json!({ "file": file, "waiting": standing.waiting })),
+        })).collect::<Vec<_>>(),
+        "events": events.iter().map(|event| json!({
+            "time": Timestamp(event.time_ms).to_rfc3339(),
+            "meter": event.meter,
+            "code": event.code,
+            "detail": event.detail,
+            "next": hint(&event.code).map(|next| next.text(context.out.lang).to_owned()),
+            "answer": event.answer.as_ref().map(hex::encode),
+        })).collect::<Vec<_>>(),
+    });
+    context.out.show(&document, |out| {
+        let facts = out.facts(vec![
+            (t!("waiting"), counts.read.to_string()),
+            (t!("on_the_way"), counts.in_transaction.to_string()),
+            (t!("readings"), counts.final_.to_string()),
+            (t!("refused"), counts.refused.to_string()),
+            (t!("oldest"), or_dash(counts.oldest_open_ms.map(Timestamp))),
+        ]);
+        let rows = meters.iter().map(|line| {
+            let Line { meter, .. } = line;
+            [
+                meter.id.to_string(),
+                formula(meter).unwrap_or_else(|| format!("{}/{}", meter.bus, meter.address())),
+                or_dash(last(line).map(|last| units::quantity(Quantity(last.register), meter.carrier))),
+                or_dash(last(line).map(|last| Timestamp(last.time_ms))),
+                open(line).to_string(),
+                final_(line).to_string(),
+                or_dash(stopped.get(&meter.id)),
+            ]
+        });
+        let headings = [
+            t!("meter"),
+            t!("address"),
+            t!("register"),
+            t!("read"),
+            t!("waiting"),
+            t!("certified"),
+            t!("stopped_meter"),
+        ];
+        let rows = out.table(headings, rows.collect());
+        let hand_in = meters.iter().filter_map(|line| {
+            let (file, standing) = line.signed.as_ref().filter(|(_, standing)| standing.waiting > 0)?;
+            let (id, count, file) = (line.meter.id, standing.waiting, file.display());
+            Some(say!(
+                out,
+                "{count} signed records of {id} wait to be handed in: utilidor reading record {id} --ocmf {file}",
+                "{id} 有 {count} 条签名记录待提交：utilidor reading record {id} --ocmf {file}"
+            ))
+        });
+        let codes: BTreeSet<&str> = events.iter().map(|event| event.code.as_str()).collect();
+        let hints = codes.into_iter().filter_map(|code| Some(format!("{code}: {}", hint(code)?.text(out.lang))));
+        let rows: Vec<String> = [facts, rows].into_iter().chain(hand_in).collect();
+        let events = events.iter().map(|event| {
+            [Timestamp(event.time_ms).to_rfc3339(), or_dash(event.meter), event.code.clone(), event.detail.clone()]
+        });
+        let events = out.table([t!("time"), t!("meter"), t!("code"), t!("detail")], events.collect());
+        rows.into_iter().chain([events]).chain(hints).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
+
+/// What a virtual meter is computed from.
+fn formula(meter: &Meter) -> Option<String> {
+    match &meter.profile.register {
+        Register::Computed(formula) => Some(formula.to_string()),
+        _ => None,
+    }
+}
+
+pub fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -> Result<(), Failure> {
+    let journal = Journal::look(&config.site.journal)?;
+    let mut entries = journal.entries(filter, limit)?;
+    // What a device has signed has no place in the journal: it stands in a file of its own.
+    let certified = certified(&journal)?;
+    for meter in config.meters.iter().filter(|meter| filter.meter.is_none_or(|id| meter.id == id)) {
+        let Some((_, records)) = kept(config, meter)? else { continue };
+        entries.extend(signed::entries(meter, &records, certified.get(&meter.id).copied(), filter));
+    }
+    entries.sort_by_key(|entry| (entry.reading.time_ms, entry.reading.meter));
+    entries.truncate(limit);
+    let carrier = |id: MeterId| config.meters.iter().find(|meter| meter.id == id).map(|meter| meter.carrier);
+    let documents: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "meter": entry.reading.meter,
+                "time": Timestamp(entry.reading.time_ms).to_rfc3339(),
+                "register": entry.reading.register.to_string(),
+                "state": entry.state.name(),
+                "bus": entry.reading.bus,
+                "protocol": entry.reading.protocol,
+                "request": hex::encode(&entry.reading.request),
+                "answer": hex::encode(&entry.reading.answer),
+                "computed": computed(entry),
+                "transaction": entry.hash.as_ref().map(hex::encode),
+                "height": entry.height,
+                "refusal": entry.refusal.as_ref().map(|(code, detail)| json!({ "code": code, "detail": detail })),
+            })
+        })
+        .collect();
+    context.out.show(&documents, |out| {
+        let rows = entries.iter().map(|entry| {
+            let register = units::quantity_of(Quantity(entry.reading.register), carrier(entry.reading.meter));
+            let state = out.word(word(entry.state));
+            let state = match (&entry.refusal, entry.state) {
+                (Some((code, _)), State::Refused) => format!("{state} ({code})"),
+                _ => state.into(),
+            };
+            [
+                entry.reading.meter.to_string(),
+                out.time(Timestamp(entry.reading.time_ms)),
+                register,
+                state,
+                // What a device tells by itself was not asked for.
+                [&entry.reading.request, &entry.reading.answer]
+                    .into_iter()
+                    .filter(|bytes| !bytes.is_empty())
+                    .map(|bytes| view::shown(&entry.reading.protocol, bytes))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+                or_dash(entry.height),
+            ]
+        });
+        let headings = [t!("meter"), t!("time"), t!("register"), t!("status"), t!("answer"), t!("block")];
+        out.table(headings, rows.collect())
+    });
+    Ok(())
+}
+
+/// Where a reading stands, in the words of `gateway status`.
+const fn word(state: State) -> Word {
+    match state {
+        State::Read => t!("waiting"),
+        State::InTransaction => t!("on_the_way"),
+        State::Final => t!("certified"),
+        State::Refused => t!("refused"),
+    }
+}
+
+/// What a virtual meter's reading was computed from.
+fn computed(entry: &Entry) -> Option<Value> {
+    let is_virtual = entry.reading.protocol == Protocol::Virtual.name();
+    is_virtual.then(|| serde_json::from_slice(&entry.reading.answer).unwrap_or_default())
+}
