@@ -9,13 +9,16 @@ use crate::number::{Number, Unit};
 use crate::profile::Register;
 use crate::writer::{HandedIn, Writer};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{MeterId, Timestamp};
 
 /// Intervals without a reading after which a meter is called silent.
 pub const SILENT_INTERVALS: u64 = 4;
+
+/// Most conditions of a meter that are told between two of its readings.
+const MAX_CONDITIONS: usize = 8;
 
 /// What the ledger knows of a meter, kept in the journal for the time without uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,8 +98,10 @@ pub struct Kept {
     pub meter: Meter,
     protocol: &'static str,
     shared: Shared,
-    /// What the operator was told last; each condition is told once.
-    condition: Option<String>,
+    /// What the operator was told since its last reading; each condition is told once, and no more than [`MAX_CONDITIONS`].
+    told: BTreeSet<String>,
+    /// Its newest reading that stands in no journal: its device signs, and its records are kept in a file.
+    signed: Option<Seen>,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
     /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
@@ -108,7 +113,16 @@ pub struct Kept {
 impl Kept {
     /// A meter that is read over `protocol`.
     pub const fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
-        Self { meter, protocol, shared, condition: None, silence_told: false, usual_ms: 0, warned: None }
+        Self {
+            meter,
+            protocol,
+            shared,
+            told: BTreeSet::new(),
+            signed: None,
+            silence_told: false,
+            usual_ms: 0,
+            warned: None,
+        }
     }
 
     /// What it shares with the others.
@@ -128,7 +142,8 @@ impl Kept {
 
     /// The last that is known of its register: in the journal, or on the ledger where that is newer.
     pub async fn last(&self) -> Result<Option<Seen>, JournalError> {
-        Ok(self.newest(self.known().await?.last))
+        let last = self.newest(self.known().await?.last);
+        Ok(last.into_iter().chain(self.signed).max_by_key(|seen| seen.time_ms))
     }
 
     /// The newer of what the journal and the ledger know of its register.
@@ -190,12 +205,26 @@ impl Kept {
         if recorded == Recorded::New {
             self.shared.metrics.read(seen.time_ms);
         }
-        let was_silent = std::mem::take(&mut self.silence_told);
-        if self.condition.take().is_some() || was_silent {
-            let id = Some(self.meter.id);
-            self.shared.note(id, "meter/recovered", "readings are taken again".into(), None).await?;
-        }
+        self.recover().await?;
         Ok(Ok(recorded))
+    }
+
+    /// Takes note that a reading is kept in a file of records that the device has signed. An older one than is known says nothing new.
+    pub async fn kept_signed(&mut self, seen: Seen) -> Result<(), JournalError> {
+        if self.last().await?.is_some_and(|last| last.time_ms >= seen.time_ms) {
+            return Ok(());
+        }
+        self.signed = Some(seen);
+        self.recover().await
+    }
+
+    /// Tells the operator that all is well again, if it was told of anything.
+    async fn recover(&mut self) -> Result<(), JournalError> {
+        let was_silent = std::mem::take(&mut self.silence_told);
+        if std::mem::take(&mut self.told).is_empty() && !was_silent {
+            return Ok(());
+        }
+        self.shared.note(Some(self.meter.id), "meter/recovered", "readings are taken again".into(), None).await
     }
 
     /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.
@@ -231,10 +260,11 @@ impl Kept {
     pub async fn tell(&mut self, code: &str, detail: String, answer: Option<Vec<u8>>) -> Result<(), JournalError> {
         self.shared.metrics.failed(code);
         self.tell_silence().await?;
-        if self.condition.as_deref() == Some(code) {
+        // Of two details that differ in their figures alone the second says nothing new.
+        let condition = format!("{code} {}", detail.replace(|character: char| character.is_ascii_digit(), ""));
+        if self.told.len() == MAX_CONDITIONS || !self.told.insert(condition) {
             return Ok(());
         }
-        self.condition = Some(code.into());
         let (id, unit) = (self.meter.id, self.meter.address());
         tracing::warn!(meter = %id, bus = self.meter.bus, %unit, code, "{detail}");
         self.shared.note(Some(id), code, detail, answer).await

@@ -22,8 +22,10 @@ use crate::config::{Bus, Meter, Place};
 use crate::guard::Seen;
 use crate::journal::JournalError;
 use crate::kept::{Kept, Shared};
-use crate::profile::{self, Register};
+use crate::poller::next_due;
+use crate::profile;
 use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
+use crate::signed;
 use crate::told::{Taken, Told, check_time};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -44,8 +46,6 @@ use utilidor_types::OcmfRecord;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a station may say nothing: twice the heartbeat that it is asked for, and a little.
 const SILENCE: Duration = Duration::from_secs(660);
-/// Most bytes of a meter's file of signed records.
-const MAX_SIGNED_BYTES: u64 = 8 * 1024 * 1024;
 /// Messages one after the other that cannot be understood, after which a connection ends.
 const MAX_STRANGE_MESSAGES: u32 = 100;
 /// Most unknown tokens that are told of, each once.
@@ -68,12 +68,9 @@ pub struct Central {
 impl Central {
     /// A central system of `bus` for its `meters`; signed records go into the folder `signed`.
     pub fn new(bus: Bus, meters: Vec<Meter>, signed: &Path, shared: Shared) -> Self {
-        let file = |meter: &Meter| Arc::new(Mutex::new(signed.join(format!("{}.ocmf", meter.id))));
-        let signed = meters
-            .iter()
-            .filter(|meter| meter.profile.register == Register::Ocpp { signed: true })
-            .map(|meter| (meter.address(), file(meter)))
-            .collect();
+        let file = |meter: &Meter| Arc::new(Mutex::new(signed::file(signed, meter.id)));
+        let signed =
+            meters.iter().filter(|meter| signed::signs(meter)).map(|meter| (meter.address(), file(meter))).collect();
         let told = meters.into_iter().map(|meter| {
             let unit = meter.address();
             (unit, Mutex::new(Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))))
@@ -112,9 +109,22 @@ impl Central {
         let places = Places::default();
         // They end with this: each of them has the journal.
         let mut stations = JoinSet::new();
+        let clock = central.shared.watch.clock().clone();
+        let next = || next_due(clock.now_ms(), central.shared.interval_ms, 0);
+        let mut due_ms = next();
+        if let Err(error) = central.remember_signed().await {
+            return error;
+        }
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
+                () = clock.until(due_ms) => {
+                    due_ms = next();
+                    if let Err(error) = central.tell_silences().await {
+                        return error;
+                    }
+                    continue;
+                }
                 Some(ended) = stations.join_next() => match ended {
                     Ok(Err(error)) => return error,
                     // It is gone, or a bug has ended it and no other.
@@ -129,6 +139,28 @@ impl Central {
             let (place, central, password) = (places.open(), central.clone(), password.clone());
             stations.spawn(async move { station(&central, stream, password, place).await });
         }
+    }
+
+    /// Remembers the newest records that were signed before this start.
+    async fn remember_signed(&self) -> Result<(), JournalError> {
+        for (unit, file) in &self.signed {
+            let file = file.lock().await.clone();
+            let newest = move || signed::records(&file).ok().and_then(|records| signed::newest(records.last()?));
+            // What cannot be read now is found when the next record is written.
+            let newest = tokio::task::spawn_blocking(newest).await.ok().flatten();
+            if let Some((seen, told)) = newest.zip(self.meters.get(unit)) {
+                told.lock().await.kept.kept_signed(seen).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the operator of the meters of which stations have told nothing for long.
+    async fn tell_silences(&self) -> Result<(), JournalError> {
+        for told in self.meters.values() {
+            told.lock().await.kept.tell_silence().await?;
+        }
+        Ok(())
     }
 
     /// Whether a meter is at one of a station's connectors.
@@ -301,9 +333,11 @@ async fn take(
     let Heard { mut taken, signed, transaction, is_known, now_ms } = central.hear(station, call, text).await?;
     for Signed { unit, file, record } in signed {
         let kept = keep(file.lock().await.as_path(), &record).await;
-        if let Err((code, detail)) = kept {
-            taken.push(Taken::Refused(code));
-            if let Some(told) = central.meters.get(&unit) {
+        let Some(told) = central.meters.get(&unit) else { continue };
+        match kept {
+            Ok(newest) => told.lock().await.kept.kept_signed(newest).await?,
+            Err((code, detail)) => {
+                taken.push(Taken::Refused(code));
                 told.lock().await.kept.tell(code, detail, Some(record.into_bytes())).await?;
             }
         }
@@ -330,11 +364,12 @@ fn open_key(station: &str, connector: u32) -> String {
 /// A signed record could not be written: the station is told so, and says it again.
 const NOT_KEPT: &str = "ocmf/not-kept";
 
-/// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there.
-async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
+/// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there. What it says last.
+async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, String)> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let parsed = OcmfRecord::new(record).and_then(|record| record.read().map(drop));
-    parsed.map_err(|error| (error.code(), error.to_string()))?;
+    let parsed = OcmfRecord::new(record).map_err(|error| (error.code(), error.to_string()))?;
+    parsed.read().map_err(|error| (error.code(), error.to_string()))?;
+    let newest = signed::newest(&parsed).ok_or(("ocmf/no-reading", "it holds no reading".to_string()))?;
     if record.contains(['\n', '\r']) {
         return Err(("ocmf/not-a-record", "a record is one line".into()));
     }
@@ -344,8 +379,8 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     }
     let mut file = tokio::fs::File::options().create(true).read(true).append(true).open(path).await.map_err(failed)?;
     let mut before = Vec::new();
-    (&mut file).take(MAX_SIGNED_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
-    if before.len() as u64 > MAX_SIGNED_BYTES {
+    (&mut file).take(signed::MAX_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
+    if before.len() as u64 > signed::MAX_BYTES {
         let detail = format!(
             "{} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away",
             path.display()
@@ -363,7 +398,8 @@ async fn keep(path: &Path, record: &str) -> Result<(), (&'static str, String)> {
     if !before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes()) {
         file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
     }
-    file.sync_all().await.map_err(failed)
+    file.sync_all().await.map_err(failed)?;
+    Ok(newest)
 }
 
 /// Who a station says it is and what it speaks, if it may: the last part of the path, and the password where there is one.

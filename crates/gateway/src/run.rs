@@ -138,8 +138,7 @@ pub async fn run<U: Uplink>(
         if bus.protocol == BusProtocol::Mqtt {
             tasks.spawn(Subscriber::new(bus.clone(), meters, shared.clone()).run());
         } else if bus.protocol == BusProtocol::Ocpp {
-            // Beside the journal, whose name they have.
-            let signed = config.site.journal.with_extension("signed");
+            let signed = crate::signed::folder(&config.site.journal);
             tasks.spawn(Central::new(bus.clone(), meters, &signed, shared.clone()).run());
         } else {
             let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());

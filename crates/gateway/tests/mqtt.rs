@@ -375,3 +375,20 @@ async fn a_message_that_is_too_long_is_refused_or_given_up_and_the_next_one_coun
     let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
     assert_eq!(codes, ["frame/oversize", "line/oversize", "meter/recovered"]);
 }
+
+#[tokio::test]
+async fn each_reason_why_messages_are_no_readings_is_told_once_and_all_of_them_again_after_a_reading() {
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 15 * MINUTE);
+    let bad = [r#"{"volume":1}"#, r#"{"volume":"15,5","ts":1}"#, "hello", r#"{"volume":1,"ts":"2027-01-15T08:00:00"}"#];
+    for round in 1..=2 {
+        for document in bad.iter().chain(&bad) {
+            subscriber.take(&Publish::new(TOPIC, QoS::AtLeastOnce, *document)).await.unwrap();
+        }
+        let events = shared.writer.call(|journal| journal.events(100)).await.unwrap();
+        let told = events.iter().filter(|event| event.code != "meter/recovered").count();
+        assert_eq!(told, round * bad.len(), "{events:?}");
+        let time = BEGIN + (round as u64 - 1) * 15 * MINUTE;
+        subscriber.take(&message(&format!("10{round}"), time)).await.unwrap();
+    }
+}

@@ -40,6 +40,7 @@ const KEBA: &str = r#"OCMF|{"FV":"1.0","GI":"KEBA_KCP30","GS":"17619300","GV":"2
 struct Site {
     folder: tempfile::TempDir,
     address: String,
+    clock: SetClock,
     shared: Shared,
 }
 
@@ -60,7 +61,8 @@ impl Site {
              \"{METER}\"\nbus = \"b\"\nunit = \"CHHome-1/1\"\nprofile = \"{profile}\"\n"
         );
         let config = Config::read(&text, folder.path()).unwrap();
-        let watch = Watch::new(Arc::new(SetClock::at(PUBLISHED_MS + 16_000)));
+        let clock = SetClock::at(PUBLISHED_MS + 16_000);
+        let watch = Watch::new(Arc::new(clock.clone()));
         let (writer, _) = Writer::start(Journal::open(&folder.path().join("journal.sqlite")).unwrap());
         begin_stretch(&watch, &writer).await.unwrap();
         let registrations = Registrations::default();
@@ -78,7 +80,7 @@ impl Site {
         let central =
             Central::new(config.buses[0].clone(), config.meters, &folder.path().join("signed"), shared.clone());
         tokio::spawn(central.serve(listener));
-        Self { folder, address, shared }
+        Self { folder, address, clock, shared }
     }
 
     /// A station of this name; the status of the answer if it is not let in.
@@ -381,6 +383,28 @@ async fn a_session_is_read_from_its_begin_to_its_end_and_nothing_twice() {
         station.replay().await.unwrap();
         assert_eq!(site.registers().await, [3_058_600, 3_059_100, 3_059_600], "{version:?}");
         assert_eq!(site.codes().await, Vec::<String>::new(), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_meter_of_which_a_station_tells_nothing_for_four_intervals_is_silent_and_a_signed_record_ends_that_as_a_reading_does()
+ {
+    for signs in [false, true] {
+        let site = Site::new(if signs { "ocpp-signed" } else { "ocpp" }, None).await;
+        tokio::time::timeout(PATIENCE, site.clock.awaited()).await.expect("it waits for the next interval");
+        site.clock.advance_to(PUBLISHED_MS + 3_600_000);
+        let told = async {
+            while site.codes().await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.expect("silence is told");
+        let mut station = simulated(&site, Version::V16, signs);
+        station.online().await.unwrap();
+        station.begin("T", showing(70, 0)).await.unwrap();
+        station.value(showing(72, 100)).await.unwrap();
+        station.end(showing(75, 200)).await.unwrap();
+        assert_eq!(site.codes().await, ["meter/silent", "meter/recovered"], "signs: {signs}");
     }
 }
 
