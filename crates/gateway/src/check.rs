@@ -1,15 +1,12 @@
 //! A configuration against the ledger: what would be refused later is said before the first reading.
 
 use crate::config::{Config, Meter};
-use crate::kept::{modulus, step};
+use crate::kept::{least_capacity, modulus, most_in, step};
 use crate::probe::in_usual_unit;
 use crate::signed;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;
 use utilidor_types::{MeterId, OcmfRecord};
-
-/// Milliseconds in an hour.
-const HOUR_MS: u128 = 3_600_000;
 
 /// Something about a meter that should be put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +23,7 @@ pub struct Finding {
 
 /// Compares each meter with its registration, and the newest record of one that signs with the key that the ledger has.
 pub fn check(config: &Config, ledger: &BTreeMap<MeterId, LedgerMeter>) -> Vec<Finding> {
-    let interval_ms = config.site.interval.as_millis();
+    let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
     let signed = signed::folder(&config.site.journal);
     let finding = |meter: &Meter| {
         let kept = if signed::signs(meter) { signed::records(&signed::file(&signed, meter.id)).ok() } else { None };
@@ -63,20 +60,19 @@ fn signer(
 fn finding(
     meter: &Meter,
     ledger: Option<&LedgerMeter>,
-    interval_ms: u128,
+    interval_ms: u64,
     record: Option<&OcmfRecord>,
 ) -> Option<Finding> {
     let finding = |code, what: String, next: String| Some(Finding { meter: meter.id, code, what, next });
     let step = step(meter);
     let Some(ledger) = ledger else {
-        let least = u64::try_from(u128::from(step) * HOUR_MS / interval_ms.max(1)).unwrap_or(u64::MAX);
         let next = format!(
             "utilidor meter register --label LABEL --carrier {} --holder HOLDER {} --modulus MODULUS \
              --capacity CAPACITY (at least {}), and write the id that this prints into the configuration; if it is \
              registered, the gateway's key may be another one: utilidor meter show {}",
             meter.carrier,
             if signed::signs(meter) { "--meter-key KEY" } else { "--gateway GATEWAY" },
-            in_usual_unit(least, meter.carrier),
+            in_usual_unit(least_capacity(meter, interval_ms), meter.carrier),
             meter.id
         );
         return finding("meter/unknown", "this gateway's account sees no such meter on the ledger".into(), next);
@@ -103,14 +99,18 @@ fn finding(
         let next = format!("utilidor meter exchange {} with the right --modulus", meter.id);
         return finding("meter/modulus", what, next);
     }
-    let most = u128::from(ledger.registration.capacity_per_hour) * interval_ms / HOUR_MS;
-    if most < u128::from(step) {
+    let most = most_in(ledger.registration.capacity_per_hour, interval_ms);
+    if most < step {
         let what = format!(
             "its register moves in steps of {}, and the capacity lets {} pass in an interval: honest steps would be refused",
             in_usual_unit(step, meter.carrier),
-            in_usual_unit(u64::try_from(most).unwrap_or(u64::MAX), meter.carrier)
+            in_usual_unit(most, meter.carrier)
         );
-        let next = "register it with a larger capacity, or read it less often".into();
+        let next = format!(
+            "utilidor meter capacity {} {}, or more; or read it less often",
+            meter.id,
+            in_usual_unit(least_capacity(meter, interval_ms), meter.carrier)
+        );
         return finding("reading/beyond-capacity", what, next);
     }
     None
@@ -160,6 +160,33 @@ mod tests {
             code(with(Registration { capacity_per_hour: 1, ..good.registration })),
             Some("reading/beyond-capacity")
         );
+    }
+
+    #[test]
+    fn the_least_capacity_that_is_named_lets_a_step_pass_in_any_interval() {
+        for interval in ["7min", "15min", "11s", "13h", "1s"] {
+            let text = format!(
+                "[site]\nkey = \"g\"\ninterval = \"{interval}\"\n[[bus]]\nname = \"b\"\nprotocol = \"cjt188\"\naddress = \"h:1\"\ntimeout \
+                 = \"500ms\"\nretries = 0\n[[meter]]\nid = \"01010101010101010101010101010101\"\nbus = \"b\"\nunit = \"1\"\nprofile = \
+                 \"cjt188\"\ncarrier = \"water\"\n"
+            );
+            let config = Config::read(&text, Path::new("")).unwrap();
+            let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap();
+            let meter = &config.meters[0];
+            let with = |capacity_per_hour| {
+                let registration =
+                    Registration { modulus: u64::MAX >> 1, capacity_per_hour, last_ms: 0, register: 0, devices: 1 };
+                let ledger =
+                    LedgerMeter { carrier: Carrier::Water, registration, is_ours: true, key: None, retired: false };
+                check(&config, &[(meter.id, ledger)].into()).pop()
+            };
+            let least = least_capacity(meter, interval_ms);
+            assert_eq!(with(least), None, "{interval}");
+            let next = with(least - 1).expect("it is too little").next;
+            let said =
+                format!("utilidor meter capacity {} {}, or more", meter.id, in_usual_unit(least, Carrier::Water));
+            assert!(next.starts_with(&said), "{interval}: {next}");
+        }
     }
 
     #[test]

@@ -5,12 +5,11 @@
 //! look is held and told, never recorded: a low value that became the new beginning would charge everything twice. What a device
 //! tells by itself gets its second look from the message after it.
 
+use crate::kept::most_in;
 use crate::probe::in_usual_unit;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Timestamp};
 
-/// Milliseconds in an hour.
-const HOUR_MS: u128 = 3_600_000;
 /// Intervals after which a silence was long.
 const LONG_SILENCE: u64 = 3;
 
@@ -177,9 +176,7 @@ pub enum Verdict {
 impl Limits {
     /// The most that can pass in a time, one step beyond the capacity: an honest register moves in steps.
     fn most(&self, elapsed_ms: u64) -> Option<u64> {
-        let capacity = u128::from(self.capacity_per_hour?);
-        let most = capacity * u128::from(elapsed_ms) / HOUR_MS + u128::from(self.step);
-        Some(u64::try_from(most).unwrap_or(u64::MAX))
+        Some(most_in(self.capacity_per_hour?, elapsed_ms).saturating_add(self.step))
     }
 
     /// Whether a register that is lower than before has started again: as far as is known, so much can have passed.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 use utilidor_types::carrier::BaseUnit;
+use utilidor_types::time::HOUR_MS;
 use utilidor_types::{MeterId, Timestamp};
 
 /// Intervals without a reading after which a meter is called silent.
@@ -286,6 +287,18 @@ pub fn modulus(meter: &Meter) -> Option<u64> {
     let modulus = meter.profile.modulus?;
     let quantity = modulus.number.quantity_floor(modulus.unit, meter.carrier).ok()?;
     quantity.0.checked_mul(meter.ratio.factor())
+}
+
+/// What can pass in a time, in base units.
+pub fn most_in(capacity_per_hour: u64, ms: u64) -> u64 {
+    let most = u128::from(capacity_per_hour) * u128::from(ms) / u128::from(HOUR_MS);
+    u64::try_from(most).unwrap_or(u64::MAX)
+}
+
+/// The least capacity, in base units an hour, that lets one step of a meter's register pass in an interval.
+pub fn least_capacity(meter: &Meter, interval_ms: u64) -> u64 {
+    let least = (u128::from(step(meter)) * u128::from(HOUR_MS)).div_ceil(u128::from(interval_ms.max(1)));
+    u64::try_from(least).unwrap_or(u64::MAX)
 }
 
 /// A register's step in base units, rounded up: it moves by at least this.

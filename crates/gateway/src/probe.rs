@@ -10,6 +10,7 @@ use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, d
 use crate::reason::{Sentence, reason, sentence};
 use std::sync::Arc;
 use utilidor_types::carrier::BaseUnit;
+use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Carrier, MeterId};
 
 /// What is known of a meter beforehand.
@@ -330,9 +331,9 @@ impl Probe<'_> {
                 .findings
                 .push(sentence!("the register shows nothing: is it the right one?", "表底为零：是否为所需的表底？"));
         }
-        const QUARTERS_IN_AN_HOUR: u64 = 4;
+        const QUARTER_MS: u64 = HOUR_MS / 4;
+        self.report.least_capacity = Some(kept::least_capacity(meter, QUARTER_MS));
         self.report.modulus = kept::modulus(meter);
-        self.report.least_capacity = Some(kept::step(meter).saturating_mul(QUARTERS_IN_AN_HOUR));
         let unit = meter.unit.to_string();
         let profile = &meter.profile.name;
         self.report.meter = Some(meter_table(&meter.bus, &unit, meter.carrier, profile, meter.ratio));
