@@ -113,6 +113,17 @@ fn a_frame_says_what_it_says_or_is_refused() {
     assert!(error.contains("同时呼叫") && error.contains("1 至 247"), "{error}");
     assert!(desk.run("gateway decode knx 00").failed(2).contains("dlt645, cjt188, mbus"));
     assert!(desk.run("gateway decode mbus e5 --profile nobody").failed(2).contains("gateway profiles"));
+    // Whoever tells by itself is not asked, whatever profile is named.
+    for (protocol, profile) in [("mqtt", "lora"), ("ocpp", "ocpp")] {
+        let probe = format!("gateway probe --protocol {protocol} --address 127.0.0.1:1 --unit a/1 --profile {profile}");
+        let error = desk.run(&probe).failed(2);
+        assert!(error.contains("tell by themselves and are not asked"), "{error}");
+    }
+    for command in ["probe --protocol mbus --address 127.0.0.1:1 --unit 1", "decode mbus e5"] {
+        let error = desk.run(&format!("gateway {command} --profile dlt645-2007")).failed(2);
+        assert!(error.contains("profile dlt645-2007 is for dlt645, not for mbus"), "{error}");
+        assert!(error.contains("utilidor gateway profiles"), "{error}");
+    }
     assert!(desk.json("gateway profiles").as_array().unwrap().len() >= 16);
 }
 

@@ -435,18 +435,6 @@ pub fn in_usual_unit(quantity: u64, carrier: Carrier) -> String {
     }
 }
 
-/// Whether a profile's register is of one protocol: what a caller checks before it asks.
-pub const fn is_for(profile: &Profile, protocol: BusProtocol) -> bool {
-    matches!(
-        (&profile.register, protocol.protocol()),
-        (Register::Dlt645 { .. }, Protocol::Dlt645)
-            | (Register::Cjt188 { .. }, Protocol::Cjt188)
-            | (Register::Mbus { .. }, Protocol::Mbus)
-            | (Register::Modbus { .. } | Register::SunSpec(_), Protocol::Modbus)
-            | (Register::Json(_), Protocol::Json)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -299,7 +299,8 @@ impl Wire {
         }
         let meter = self.meters.iter().find(|wired| wanted.contains(&wired.meter.id));
         let meter = meter.map_or(String::new(), |wired| wired.meter.label.clone());
-        Err(WireError::NoReading { meter, at: hour_begin(hour + 1).to_rfc3339(), last: format!("{last:?}") })
+        let last = last.as_ref().map_or("nothing", code).into();
+        Err(WireError::NoReading { meter, at: hour_begin(hour + 1).to_rfc3339(), last })
     }
 
     /// Reads those of the meters once that are wanted, all buses at the same time.

@@ -220,11 +220,16 @@ pub struct Probe {
     file: OptionalFile,
 }
 
+/// Whom a probe can ask.
+const ASKED: &str = "there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu";
+
 fn bus_protocol(text: &str) -> Result<BusProtocol, String> {
     let found = BusProtocol::ALL.into_iter().find(|protocol| protocol.name() == text);
-    found.ok_or_else(|| {
-        format!("no protocol is called {text:?}; there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu")
-    })
+    let found = found.ok_or_else(|| format!("no protocol is called {text:?}; {ASKED}"))?;
+    match found.is_told() {
+        true => Err(format!("devices that speak {text} tell by themselves and are not asked; {ASKED}")),
+        false => Ok(found),
+    }
 }
 
 fn ocpp_version(text: &str) -> Result<Version, String> {
@@ -315,7 +320,10 @@ impl From<JournalError> for Failure {
                 "没有任何版本写过此布局：恢复日志的副本，或移开其文件并启用新日志"
             )),
             other if other.is_damaged() => failure.next(damaged()),
-            _ => failure,
+            _ => failure.next(next!(
+                "see the disk and the folder of the journal, and whether this user may write there",
+                "检查磁盘和日志所在文件夹，以及当前用户是否可以写入"
+            )),
         }
     }
 }
@@ -339,7 +347,15 @@ impl From<RunError> for Failure {
                 "请腾出磁盘空间；此前的读数已妥善保存在日志中"
             )),
             RunError::Journal(journal) if journal.is_damaged() => failure.next(damaged()),
-            _ => failure,
+            RunError::Journal(_) => failure.next(next!(
+                "see the disk and the folder of the journal, then start the gateway again: the readings until now are safe",
+                "检查磁盘和日志所在文件夹，然后重新启动网关：此前的读数安全无损"
+            )),
+            RunError::Metrics { .. } => failure.next(next!(
+                "write another port as site.metrics, or stop what listens there",
+                "在 site.metrics 写另一端口，或停止占用该端口的程序"
+            )),
+            RunError::Uplink(_) => failure,
         }
     }
 }
@@ -399,7 +415,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let meter = configured(&config, &meter)?;
             let mut journal = Journal::open(&config.site.journal)?;
             if !journal.accept(meter)? {
-                return Err(Failure::new("gateway/not-stopped", format!("meter {meter} is not stopped")));
+                let failure = Failure::new("gateway/not-stopped", format!("meter {meter} is not stopped"));
+                return Err(failure.next(next!(
+                    "nothing is to be done: it is read. Those that are stopped: utilidor gateway status",
+                    "无需处理：该表计正常抄读。查看已停止的表计：utilidor gateway status"
+                )));
             }
             context.out.show(&json!({ "meter": meter }), |out| out.facts(vec![(t!("meter"), meter.to_string())]));
             Ok(())
@@ -434,6 +454,15 @@ fn named(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, Failure> {
     })
 }
 
+/// A profile was named that is for devices of another protocol.
+fn other_protocol(profile: &Profile, protocol: &dyn std::fmt::Display) -> Failure {
+    let what = format!("profile {} is for {}, not for {protocol}", profile.name, profile.register.protocol());
+    Failure::usage(what).next(next!(
+        "leave out --profile, or name one for it: utilidor gateway profiles",
+        "去掉 --profile，或指定适用的设备档案：utilidor gateway profiles"
+    ))
+}
+
 fn decode(
     protocol: Protocol,
     frame: &str,
@@ -443,10 +472,11 @@ fn decode(
 ) -> Result<(), Failure> {
     let bytes = view::message(protocol, frame).map_err(|error| refused(&error))?;
     let profile = profile.map(|name| named(profiles, name)).transpose()?;
-    let telegram = match profile.as_ref().map(|profile| (&profile.register, profile.carrier)) {
+    let telegram = match profile.as_deref().map(|profile| (&profile.register, profile)) {
         None => protocol.decode(&bytes),
-        Some((Register::Modbus { description, .. }, carrier)) if protocol == Protocol::Modbus => {
-            modbus::decode_described(&bytes, description).map(|telegram| protocol::Telegram { carrier, ..telegram })
+        Some((Register::Modbus { description, .. }, profile)) if protocol == Protocol::Modbus => {
+            modbus::decode_described(&bytes, description)
+                .map(|telegram| protocol::Telegram { carrier: profile.carrier, ..telegram })
         }
         Some((Register::Mbus { selector: Some(selector) }, _)) if protocol == Protocol::Mbus => {
             protocol.decode(&bytes).map(|mut telegram| {
@@ -457,17 +487,15 @@ fn decode(
         Some((Register::SunSpec(wanted), _)) if protocol == Protocol::Modbus => {
             protocol::sunspec::decode(&bytes, *wanted)
         }
-        Some((Register::Json(description), carrier)) if protocol == Protocol::Json => {
+        Some((Register::Json(description), profile)) if protocol == Protocol::Json => {
             protocol::json::decode(&bytes, "", description)
-                .map(|document| protocol::Telegram { carrier, ..document.telegram })
+                .map(|document| protocol::Telegram { carrier: profile.carrier, ..document.telegram })
         }
         Some((Register::Cjt188 { units }, _)) if protocol == Protocol::Cjt188 => {
             protocol::cjt188::decode(&bytes, *units)
         }
         Some((register, _)) if register.protocol() == protocol => protocol.decode(&bytes),
-        Some((register, _)) => {
-            return Err(Failure::usage(format!("the profile is for {}, the frame is {protocol}", register.protocol())));
-        }
+        Some((_, profile)) => return Err(other_protocol(profile, &protocol)),
     };
     let telegram = telegram.map_err(|error| refused(&error))?;
     let view = TelegramView::of(&telegram);
@@ -573,9 +601,9 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     let profiles = arguments.file.profiles()?;
     let profile = arguments.profile.as_deref().map(|name| named(&profiles, name)).transpose()?;
     if let Some(profile) = &profile
-        && !probe::is_for(profile, arguments.protocol)
+        && profile.register.protocol() != arguments.protocol.protocol()
     {
-        return Err(Failure::usage(format!("{} is not for {}", profile.name, arguments.protocol)));
+        return Err(other_protocol(profile, &arguments.protocol));
     }
     let unit = arguments.unit.as_deref().map(|unit| UnitAddress::read(arguments.protocol, unit)).transpose();
     let question = Question {
@@ -694,7 +722,9 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
     // Which chain a key signs for is asked once; a gateway that starts without uplink finds it in its journal.
     let account = match journal.belonging("chain")? {
         Some(chain) => {
-            let chain = chain.parse().map_err(|_| Failure::new("gateway/journal", "the journal names no chain"))?;
+            let chain = chain
+                .parse()
+                .map_err(|_| Failure::new("gateway/journal", "the journal names no chain").next(damaged()))?;
             utilidor_sdk::Account::on_chain(client, chain, key)
         }
         None => utilidor_sdk::Account::open(client, key).await?,
