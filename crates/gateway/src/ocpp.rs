@@ -21,7 +21,7 @@ use self::places::{Held, Places};
 use crate::config::{Bus, Meter, Place};
 use crate::guard::Seen;
 use crate::journal::JournalError;
-use crate::kept::{Kept, Shared};
+use crate::kept::{Kept, SILENT_INTERVALS, Shared};
 use crate::poller::next_due;
 use crate::profile;
 use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
@@ -62,6 +62,8 @@ pub struct Central {
     signed: BTreeMap<String, Arc<Mutex<PathBuf>>>,
     /// Tokens that nobody has named, and of which the operator was told.
     told_tokens: std::sync::Mutex<BTreeSet<String>>,
+    /// When each station that a meter names was heard last, were it only its heart.
+    heard: std::sync::Mutex<BTreeMap<String, u64>>,
     shared: Shared,
 }
 
@@ -75,7 +77,7 @@ impl Central {
             let unit = meter.address();
             (unit, Mutex::new(Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))))
         });
-        Self { meters: told.collect(), bus, signed, told_tokens: Default::default(), shared }
+        Self { meters: told.collect(), bus, signed, told_tokens: Default::default(), heard: Default::default(), shared }
     }
 
     /// Listens at the bus's address and serves until the journal fails.
@@ -111,6 +113,7 @@ impl Central {
         let mut stations = JoinSet::new();
         let clock = central.shared.watch.clock().clone();
         let next = || next_due(clock.now_ms(), central.shared.interval_ms, 0);
+        let began_ms = clock.now_ms();
         let mut due_ms = next();
         if let Err(error) = central.remember_signed().await {
             return error;
@@ -120,7 +123,7 @@ impl Central {
                 accepted = listener.accept() => accepted,
                 () = clock.until(due_ms) => {
                     due_ms = next();
-                    if let Err(error) = central.tell_silences().await {
+                    if let Err(error) = central.tell_silences(began_ms).await {
                         return error;
                     }
                     continue;
@@ -155,12 +158,25 @@ impl Central {
         Ok(())
     }
 
-    /// Tells the operator of the meters of which stations have told nothing for long.
-    async fn tell_silences(&self) -> Result<(), JournalError> {
-        for told in self.meters.values() {
-            told.lock().await.kept.tell_silence().await?;
+    /// Tells the operator of the meters of stations that were not heard for long, or not since `began_ms`. A station that is heard says
+    /// nothing of its meters between sessions, and that is no silence.
+    async fn tell_silences(&self, began_ms: u64) -> Result<(), JournalError> {
+        let now_ms = self.shared.watch.clock().now_ms();
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (unit, told) in &self.meters {
+            let station = unit.rsplit_once('/').map_or(unit.as_str(), |(station, _)| station);
+            let heard_ms = heard.get(station).copied().unwrap_or(began_ms);
+            if now_ms.saturating_sub(heard_ms) >= self.shared.interval_ms.saturating_mul(SILENT_INTERVALS) {
+                told.lock().await.kept.tell_silence().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Remembers that a station that a meter names was heard.
+    fn is_heard(&self, station: &str) {
+        let now_ms = self.shared.watch.clock().now_ms();
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(station.into(), now_ms);
     }
 
     /// Whether a meter is at one of a station's connectors.
@@ -476,6 +492,9 @@ async fn station(
             _ = &mut place.displaced => return Ok(()),
         };
         let Ok(Some(Ok(message))) = heard else { return Ok(()) };
+        if is_named {
+            central.is_heard(&name);
+        }
         let text = match &message {
             Message::Text(text) => text.as_str(),
             Message::Close(_) => return Ok(()),

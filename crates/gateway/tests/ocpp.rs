@@ -387,12 +387,11 @@ async fn a_session_is_read_from_its_begin_to_its_end_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_meter_of_which_a_station_tells_nothing_for_four_intervals_is_silent_and_a_signed_record_ends_that_as_a_reading_does()
- {
+async fn a_station_that_is_not_heard_for_four_intervals_is_silent_and_a_signed_record_ends_that_as_a_reading_does() {
     for signs in [false, true] {
         let site = Site::new(if signs { "ocpp-signed" } else { "ocpp" }, None).await;
         tokio::time::timeout(PATIENCE, site.clock.awaited()).await.expect("it waits for the next interval");
-        site.clock.advance_to(PUBLISHED_MS + 3_600_000);
+        site.clock.advance_to(PUBLISHED_MS + 3_700_000);
         let told = async {
             while site.codes().await.is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -406,6 +405,18 @@ async fn a_meter_of_which_a_station_tells_nothing_for_four_intervals_is_silent_a
         station.end(showing(75, 200)).await.unwrap();
         assert_eq!(site.codes().await, ["meter/silent", "meter/recovered"], "signs: {signs}");
     }
+}
+
+#[tokio::test]
+async fn a_station_that_is_heard_is_not_silent_between_its_sessions() {
+    let site = Site::new("ocpp", None).await;
+    let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
+    for quarter in 1..=8 {
+        tokio::time::timeout(PATIENCE, site.clock.awaited()).await.expect("it waits for the next interval");
+        site.clock.advance_to(PUBLISHED_MS + quarter * 900_000);
+        station.calls("Heartbeat", json!({})).await;
+    }
+    assert_eq!(site.codes().await, Vec::<String>::new());
 }
 
 #[tokio::test]
