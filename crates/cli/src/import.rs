@@ -200,6 +200,12 @@ impl Reader {
                  2025-01-31T08:00:00+08:00"
             ));
         }
+        if zone::has_month_in_doubt(text) {
+            return Err(format!(
+                "{text:?} is no time that is read in one way, the day or the month may stand first: write the year first, \
+                 2025-01-31 08:00"
+            ));
+        }
         match zone::local(text) {
             None => units::time(text).map(When::At),
             Some(local) if self.defaults.zone.is_some() => Ok(When::Shown(local)),
@@ -407,7 +413,8 @@ mod tests {
             ("77aa,1735689600,1kWh".into(), "line 1: \"1735689600\" is no time in milliseconds"),
             ("77aa,45658.25,1kWh".into(), "line 1: \"45658.25\" is no time"),
             ("77aa,2025-01-01 00:15,1kWh".into(), "line 1: \"2025-01-01 00:15\" does not say at which offset"),
-            ("77aa,01/02/2025 00:15,1kWh".into(), "line 1: \"01/02/2025 00:15\" is no time"),
+            ("77aa,01/02/2025 00:15,1kWh".into(), "line 1: \"01/02/2025 00:15\" is no time that is read in one way"),
+            ("77aa,11-12-26 1:00,1kWh".into(), "line 1: \"11-12-26 1:00\" is no time that is read in one way"),
         ] {
             let found = registers(&text).unwrap_err();
             assert!(found.starts_with(told), "{text:?}: {found}");

@@ -98,6 +98,14 @@ pub fn local(text: &str) -> Option<DateTime> {
     if is_end_of_day { found.checked_add(jiff::Span::new().days(1)).ok() } else { Some(found) }
 }
 
+/// Whether a text is a date and a time of which nobody knows whether the day or the month stands first.
+pub fn has_month_in_doubt(text: &str) -> bool {
+    let date = text.trim().split([' ', 'T', 't']).next().unwrap_or_default();
+    ['-', '/']
+        .into_iter()
+        .any(|separator| matches!(numbers(date, separator).as_deref(), Some([(1..=2, _), (1..=2, _), (2 | 4, _)])))
+}
+
 /// Numbers between separators, with how many digits each has.
 fn numbers(text: &str, separator: char) -> Option<Vec<(usize, i16)>> {
     let number = |part: &str| {

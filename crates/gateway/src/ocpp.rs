@@ -254,7 +254,7 @@ impl Central {
         };
         if is_new {
             let detail = format!(
-                "station {station}: {token:?} may not charge: write tokens = [{token:?}] into [[bus]] {:?}, or tokens = \"any\"",
+                "station {station}: {token:?} may not charge: add {token:?} to the tokens of [[bus]] {:?}, or write tokens = \"any\"",
                 self.bus.name
             );
             tracing::warn!(bus = self.bus.name, "{detail}");

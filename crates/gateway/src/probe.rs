@@ -4,7 +4,7 @@ use crate::config::{BusProtocol, Meter, UnitAddress};
 use crate::device::{self, Look, LookError, Numbers};
 use crate::kept;
 use crate::line::{ExchangeError, Line};
-use crate::profile::{Profile, Ratio, Register, Side};
+use crate::profile::{Profile, Ratio, Side};
 use crate::protocol::modbus::{Framing, Function, Request};
 use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, dlt645, mbus, modbus};
 use crate::reason::{Sentence, reason, sentence};

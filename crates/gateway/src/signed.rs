@@ -123,7 +123,7 @@ mod tests {
         let kept = records(&file).unwrap();
         assert_eq!(
             kept.iter().map(OcmfRecord::text).collect::<Vec<_>>(),
-            [first, second, third],
+            [first.as_str(), second.as_str(), third.as_str()],
             "half a line is none"
         );
         let hour = |hour: u64| 1_735_689_600_000 + hour * 3_600_000;

@@ -12,6 +12,7 @@ pub mod stations;
 use crate::clock::Clock;
 use crate::config::{Bus, BusProtocol, Config};
 use crate::line::{Dial, Wire};
+use crate::probe::in_usual_unit;
 use crate::protocol::modbus::{self, Framing};
 use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
 use crate::serial::PlayedPort;
@@ -53,6 +54,19 @@ pub enum CommandError {
     /// No meter is called that.
     #[error("no simulated meter is called {0:?}: write its id or BUS/UNIT")]
     NoMeter(String),
+    /// The meter is not played.
+    #[error("{0} publishes over MQTT and is not played: publish at its broker, with mosquitto_pub for example")]
+    NotPlayed(String),
+    /// Its device has no such fault.
+    #[error("{meter} speaks {protocol} and cannot have that fault: {instead}")]
+    NoSuchFault {
+        /// What it was called.
+        meter: String,
+        /// What it speaks.
+        protocol: BusProtocol,
+        /// Who could, or what to do instead.
+        instead: &'static str,
+    },
     /// The amount or duration cannot be read.
     #[error("{0}")]
     Value(String),
@@ -148,7 +162,29 @@ impl Simulator {
         let meter = |name: &str| {
             let devices = self.devices.lock().expect("no holder of this lock panics");
             let found = devices.iter().find(|(key, device)| *key == name || device.meter.id.to_string() == name);
-            found.map(|(_, device)| (device.meter.id, device.meter.carrier)).ok_or(CommandError::NoMeter(name.into()))
+            let (_, device) = found.ok_or(CommandError::NoMeter(name.into()))?;
+            match device.protocol {
+                BusProtocol::Mqtt => Err(CommandError::NotPlayed(name.into())),
+                _ => Ok((device.meter.id, device.meter.carrier)),
+            }
+        };
+        let fault = |name: &str, fault: Fault| {
+            let (id, _) = meter(name)?;
+            let devices = self.devices.lock().expect("no holder of this lock panics");
+            let protocol = devices.values().find(|device| device.meter.id == id).map(|device| device.protocol);
+            let refused = |protocol, instead| Err(CommandError::NoSuchFault { meter: name.into(), protocol, instead });
+            match (protocol, fault) {
+                (Some(protocol @ BusProtocol::Ocpp), _) => refused(protocol, "write offline METER"),
+                (
+                    Some(protocol @ (BusProtocol::Dlt645 | BusProtocol::Cjt188 | BusProtocol::Mbus)),
+                    Fault::SwappedWords,
+                ) => refused(protocol, "a Modbus device has words that can be swapped"),
+                _ => {
+                    drop(devices);
+                    self.set_fault(id, Some(fault));
+                    Ok(())
+                }
+            }
         };
         let amount = |text: &str, carrier| {
             let step: crate::number::Step = text.parse().map_err(|error| CommandError::Value(format!("{error}")))?;
@@ -164,17 +200,25 @@ impl Simulator {
                 let (id, carrier) = meter(name)?;
                 self.set_rate(id, amount(text, carrier)?);
             }
-            ["silence", name] => self.set_fault(meter(name)?.0, Some(Fault::Silent)),
-            ["swap", name] => self.set_fault(meter(name)?.0, Some(Fault::SwappedWords)),
-            ["noise", name] => self.set_fault(meter(name)?.0, Some(Fault::Noise)),
+            ["silence", name] => fault(name, Fault::Silent)?,
+            ["swap", name] => fault(name, Fault::SwappedWords)?,
+            ["noise", name] => fault(name, Fault::Noise)?,
             ["late", name, text] => {
                 let late = text.parse::<jiff::SignedDuration>().ok().and_then(|late| Duration::try_from(late).ok());
                 let late = late.filter(|late| *late <= MAX_LATE);
                 let late = late.ok_or_else(|| CommandError::Value(format!("{text:?} is no duration: write 5s")))?;
-                self.set_fault(meter(name)?.0, Some(Fault::Late(late)));
+                fault(name, Fault::Late(late))?;
             }
             ["exchange", name] => self.exchange(meter(name)?.0),
-            ["rollover", name] => self.rollover(meter(name)?.0),
+            ["rollover", name] => {
+                let (id, carrier) = meter(name)?;
+                self.rollover(id);
+                let last = in_usual_unit(self.shows(id).unwrap_or_default(), carrier);
+                return Ok(format!(
+                    "done: {line}; it shows {last} and starts again with its next step. A gateway takes that for a rollover if it has \
+                     read it near there before: else set it there first"
+                ));
+            }
             ["well", name] => self.set_fault(meter(name)?.0, None),
             _ => return Err(CommandError::Unknown(line.into())),
         }

@@ -470,7 +470,7 @@ async fn whoever_is_not_named_may_not_charge_and_the_operator_reads_what_to_writ
         let events = site.shared.writer.call(|journal| journal.events(100)).await.unwrap();
         assert_eq!(events.len(), 1, "once a token");
         assert_eq!(events[0].code, "ocpp/unknown-token");
-        assert!(events[0].detail.contains("tokens = [\"04A2\"]"), "{}", events[0].detail);
+        assert!(events[0].detail.contains("add \"04A2\" to the tokens of [[bus]] \"b\""), "{}", events[0].detail);
         assert_eq!(site.registers().await, Vec::<u64>::new());
         // What a station has delivered while it was offline counts, whoever charged.
         station.offline();

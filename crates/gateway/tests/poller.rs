@@ -360,3 +360,38 @@ async fn simulated_faults_are_commanded_in_words_and_are_what_a_poller_meets() {
         assert!(site.simulator.command(line).is_err(), "{line}");
     }
 }
+
+#[test]
+fn what_a_played_device_cannot_do_is_said_and_not_done() {
+    let bus = |name: &str, protocol: &str, port: u16| {
+        format!("[[bus]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:{port}\"\n")
+    };
+    let meter = |id: u8, bus: &str, unit: &str, profile: &str| {
+        let id = format!("{id:02x}").repeat(16);
+        format!("[[meter]]\nid = \"{id}\"\nbus = \"{bus}\"\nunit = \"{unit}\"\nprofile = \"{profile}\"\n")
+    };
+    let text = [
+        "[site]\nkey = \"g\"\n".into(),
+        bus("a", "dlt645", 4001),
+        bus("b", "modbus-tcp", 4002),
+        bus("c", "mqtt", 4003),
+        bus("d", "ocpp", 4004),
+        meter(1, "a", "161", "dlt645-2007"),
+        meter(2, "b", "1", "carlo-gavazzi-em340"),
+        meter(3, "c", "site/power", "lora"),
+        meter(4, "d", "CP/1", "ocpp"),
+        "[[profile]]\nname = \"lora\"\nprotocol = \"json\"\ncarrier = \"electricity\"\njson = { value = \"/e\", time = \"/ts\", step = \
+         \"1kWh\" }\n"
+            .into(),
+    ]
+    .concat();
+    let config = Config::read(&text, Path::new("")).unwrap();
+    let simulator = Simulator::new(&config, Arc::new(SetClock::at(BEGIN)), 0, 0);
+    let says = |line: &str| simulator.command(line).unwrap_or_else(|error| error.to_string());
+    assert_eq!(says("swap b/1"), "done: swap b/1");
+    assert!(says("swap a/000000000161").contains("a Modbus device has words"), "{}", says("swap a/000000000161"));
+    assert!(says("set c/site/power 5kWh").contains("is not played: publish at its broker"));
+    assert!(says("silence d/CP/1").contains("offline METER"));
+    assert_eq!(says("set d/CP/1 5kWh"), "done: set d/CP/1 5kWh");
+    assert!(says("rollover a/000000000161").contains("it shows 999999.990kWh and starts again"));
+}

@@ -8,7 +8,7 @@ use crate::chinese;
 use crate::context::Context;
 use crate::failure::{Failure, Next};
 use crate::next;
-use crate::output::{or_dash, print};
+use crate::output::{note, or_dash, print};
 use crate::text::{Lang, lang};
 use crate::units;
 use crate::{t, units::time};
@@ -241,7 +241,15 @@ fn registers(text: &str) -> Result<(Function, u16, u16), String> {
     let bad = || format!("{text:?} are no registers: write FUNCTION:FIRST:COUNT, such as 4:0x0034:2");
     let number = |part: &str| match part.strip_prefix("0x") {
         Some(digits) => u16::from_str_radix(digits, 16).map_err(|_| bad()),
-        None => part.parse().map_err(|_| bad()),
+        None => part.parse().map_err(|_| match modbus::in_makers_notation(part) {
+            Some((function, first)) => {
+                format!(
+                    "{part} is {first:#06x} of function {} in makers' notation: write {}:{first:#06x}:COUNT",
+                    function as u8, function as u8
+                )
+            }
+            None => bad(),
+        }),
     };
     let [function, first, count] = text.split(':').collect::<Vec<_>>()[..] else { return Err(bad()) };
     let function = Function::try_from(function.parse::<u8>().map_err(|_| bad())?)?;
@@ -701,11 +709,22 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     let reason = refused.map(|(code, refused)| chinese::frame(code, refused, lang()));
     let reason = reason.or_else(|| report.findings.last().map(told));
     let what = match lang() {
-        Lang::En => "the device cannot be taken into service yet: ",
-        Lang::Zh => "设备尚不能投入使用：",
+        Lang::En => format!("the device at {place} cannot be taken into service yet: "),
+        Lang::Zh => format!("{place} 的设备尚不能投入使用："),
     };
     let nothing = context.out.word(t!("nothing_read"));
-    Err(Failure::new("gateway/probe", format!("{what}{}", reason.unwrap_or_else(|| nothing.into()))))
+    let failure = Failure::new("gateway/probe", format!("{what}{}", reason.unwrap_or_else(|| nothing.into())));
+    Err(match report.exchanges.iter().any(|exchange| exchange.answer.is_some()) {
+        true => failure.next(next!(
+            "see what it answered above; its protocol, profile and unit: utilidor gateway profiles",
+            "查看上面的应答；核对协议、设备档案和单元号：utilidor gateway profiles"
+        )),
+        false => failure.next(next!(
+            "see the cable, the address, the speed of the serial port or server, and that nothing else, such as a gateway, \
+             has the line",
+            "检查接线、地址、串口或串口服务器的速率，并确认线路未被网关等其他程序占用"
+        )),
+    })
 }
 
 async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
@@ -752,8 +771,11 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
 
 async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(), Failure> {
     let simulator = Simulator::new(config, Arc::new(SystemClock::default()), 0, 0);
-    // What is computed has no device.
-    for meter in config.meters.iter().filter(|meter| meter.bus != VIRTUAL_BUS) {
+    // What is computed has no device, and whoever publishes over MQTT needs a broker, and is not played here.
+    let published: Vec<&str> =
+        config.buses.iter().filter(|bus| bus.protocol == BusProtocol::Mqtt).map(|bus| bus.name.as_str()).collect();
+    let is_played = |meter: &&Meter| meter.bus != VIRTUAL_BUS && !published.contains(&meter.bus.as_str());
+    for meter in config.meters.iter().filter(is_played) {
         let (begin, rate) = match meter.carrier {
             Carrier::Electricity | Carrier::Heating | Carrier::Cooling => ("1000kWh", "10kWh"),
             Carrier::HotWater | Carrier::Gas | Carrier::Water => ("1000m3", "1m3"),
@@ -764,7 +786,7 @@ async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(
     }
     let mut buses = tokio::task::JoinSet::new();
     let mut listening = Vec::new();
-    // Whoever publishes over MQTT needs a broker, and is not played here; a charging station connects by itself.
+    // A charging station connects by itself.
     for bus in config.buses.iter().filter(|bus| !bus.protocol.is_told()) {
         let failed = |error: std::io::Error| {
             let what = format!("the devices of bus {} could not be put at {}", bus.name, bus.place);
@@ -794,6 +816,13 @@ async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(
             listening.iter().map(|(bus, address)| [bus.clone(), address.clone()]).collect(),
         )
     });
+    for meter in config.meters.iter().filter(|meter| published.contains(&meter.bus.as_str())) {
+        let (bus, topic) = (&meter.bus, meter.address());
+        note(&match lang() {
+            Lang::En => format!("{bus}/{topic} is not played: publish at its broker, with mosquitto_pub for example"),
+            Lang::Zh => format!("{bus}/{topic} 不模拟：请向其代理服务器发布，例如用 mosquitto_pub"),
+        });
+    }
     let mut stations = Stations::new(config, simulator.clone(), ocpp);
     for (station, reason) in stations.online().await {
         print(&format!("{station}: {reason}"));

@@ -517,6 +517,18 @@ impl Description {
     }
 }
 
+/// The function and the address that makers write as a number of six digits, 3 or 4 before a register that counts from 1. Numbers of
+/// five digits can be addresses as well, and are not taken for it.
+pub fn in_makers_notation(number: &str) -> Option<(Function, u16)> {
+    let function = match number.as_bytes() {
+        [b'3', _, _, _, _, _] => Function::Input,
+        [b'4', _, _, _, _, _] => Function::Holding,
+        _ => return None,
+    };
+    let register = number[1..].parse::<u32>().ok()?.checked_sub(1)?;
+    Some((function, register.try_into().ok()?))
+}
+
 /// All that registers can mean: every kind that takes as many, in every order. Orders that show the same stand once.
 pub fn interpretations(registers: &[u16]) -> Vec<Record> {
     let mut found: Vec<Record> = Vec::new();
@@ -593,6 +605,15 @@ mod tests {
         let error = exception(Framing::Rtu, 0, 1, Function::Holding, 2);
         let refused = decode_answer(Framing::Rtu, &error, REQUEST, 0);
         assert_eq!(refused, Err(Refused::DeviceError { code: 2, meaning: "it does not have such registers".into() }));
+    }
+
+    #[test]
+    fn a_register_in_makers_notation_is_known_where_it_can_be_nothing_else() {
+        assert_eq!(in_makers_notation("300053"), Some((Function::Input, 0x0034)));
+        assert_eq!(in_makers_notation("400001"), Some((Function::Holding, 0)));
+        for other in ["400000", "30053", "500001", "465537", "0x0034", "4", "40005é"] {
+            assert_eq!(in_makers_notation(other), None, "{other}");
+        }
     }
 
     #[test]
