@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Meter};
 use crate::kept::{least_capacity, modulus, most_in, step};
-use crate::probe::in_usual_unit;
+use crate::number::in_usual_unit;
 use crate::signed;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;

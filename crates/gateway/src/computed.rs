@@ -112,14 +112,13 @@ impl Computer {
             .shared
             .writer
             .call(move |journal| {
-                Ok::<_, JournalError>((journal.meter(id)?, journal.parts(&ids)?, journal.computed(id)?))
+                Ok::<_, JournalError>((journal.known(id)?, journal.parts(&ids)?, journal.computed(id)?))
             })
             .await?;
-        let (known, stopped) = known;
-        if let Some(reason) = stopped {
+        if let Some(reason) = known.stopped {
             return Ok(Turn::Stopped(reason));
         }
-        let before = match known {
+        let before = match known.device {
             Some(known) if known == formula.to_string() => before.and_then(|bytes| Computed::read(&bytes).ok()),
             Some(_) => return self.stop(place, "virtual/changed", "it is computed otherwise than before".into()).await,
             // It begins, or begins anew where an operator has accepted what it was stopped for.

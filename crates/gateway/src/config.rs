@@ -17,6 +17,7 @@ pub use self::unit::UnitAddress;
 use self::folder::Collected;
 use crate::profile::{Profile, Profiles, Ratio, Side, WrittenProfile};
 use crate::protocol::Protocol;
+use crate::protocol::modbus::Framing;
 use crate::reason::{Reason, reason};
 use crate::serial::SerialPort;
 use serde::Deserialize;
@@ -104,7 +105,7 @@ pub struct Bus {
     pub pause: Duration,
     /// Whether the line gives back what is sent on it.
     pub echo: bool,
-    /// User and password of an MQTT broker.
+    /// User and password at an MQTT broker; of charging stations, whose name is the user, the password alone.
     pub login: Option<(String, String)>,
     /// Who may charge at its stations.
     pub tokens: Tokens,
@@ -232,11 +233,11 @@ impl fmt::Display for Place {
 /// What is spoken on a bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BusProtocol {
-    /// DL/T 645-2007 through a serial server.
+    /// DL/T 645-2007, at a serial port or through a serial server.
     Dlt645,
-    /// CJ/T 188 through a serial server.
+    /// CJ/T 188, at a serial port or through a serial server.
     Cjt188,
-    /// M-Bus through a level converter with a serial server.
+    /// M-Bus through a level converter, at a serial port or behind a serial server.
     Mbus,
     /// Modbus TCP.
     ModbusTcp,
@@ -278,6 +279,14 @@ impl BusProtocol {
         }
     }
 
+    /// How frames of Modbus are framed on it.
+    pub const fn framing(self) -> Framing {
+        match self {
+            Self::ModbusTcp => Framing::Tcp,
+            _ => Framing::Rtu,
+        }
+    }
+
     /// Whether its meters tell their registers without being asked.
     pub const fn is_told(self) -> bool {
         matches!(self, Self::Mqtt | Self::Ocpp)
@@ -299,7 +308,7 @@ pub struct Meter {
     pub bus: String,
     /// Its address there.
     pub unit: UnitAddress,
-    /// The topic that its collector publishes on.
+    /// The topic that its collector publishes on, or the station and the connector that it is at.
     pub topic: Option<String>,
     /// What it measures.
     pub carrier: Carrier,

@@ -1,9 +1,10 @@
 //! Asking a device for its register.
 
+use crate::causes;
 use crate::config::{BusProtocol, Meter, UnitAddress};
 use crate::line::{ExchangeError, Line};
 use crate::profile::{self, Register};
-use crate::protocol::modbus::{self, Framing, Request};
+use crate::protocol::modbus::{self, Request};
 use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus, sunspec};
 use utilidor_types::Quantity;
 
@@ -62,20 +63,7 @@ impl LookError {
 
     /// The error with its cause, in one sentence.
     pub fn sentence(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(source) = cause {
-            text = format!("{text}: {source}");
-            cause = source.source();
-        }
-        text
-    }
-}
-
-const fn framing(protocol: BusProtocol) -> Framing {
-    match protocol {
-        BusProtocol::ModbusTcp => Framing::Tcp,
-        _ => Framing::Rtu,
+        causes::sentence(self)
     }
 }
 
@@ -212,7 +200,7 @@ async fn read_registers(
     question: Request,
     numbers: &mut Numbers,
 ) -> Result<(Vec<u8>, Vec<u8>, Result<Vec<u16>, Refused>), LookError> {
-    let framing = framing(protocol);
+    let framing = protocol.framing();
     numbers.transaction = numbers.transaction.wrapping_add(1);
     let request = question.frame(framing, numbers.transaction);
     let answer = line.exchange(&request, |bytes| modbus::arrival(framing, bytes)).await?;

@@ -6,7 +6,7 @@
 //! tells by itself gets its second look from the message after it.
 
 use crate::kept::most_in;
-use crate::probe::in_usual_unit;
+use crate::number::in_usual_unit;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Timestamp};
 
@@ -229,8 +229,6 @@ impl Limits {
     /// What to think of a second look, a moment after a first that left a doubt.
     pub fn second_look(&self, last: Option<Seen>, first: Seen, second: Seen, doubt: Doubt) -> Verdict {
         match self.first_look(last, second) {
-            // The first look was the wrong one.
-            Verdict::Take if !doubt.is_dispelled_by_a_second_look() => Verdict::Take,
             Verdict::Take | Verdict::LookAgain(Doubt::First | Doubt::AfterSilence { .. } | Doubt::Rollover { .. })
                 if doubt.is_dispelled_by_a_second_look() =>
             {
@@ -243,6 +241,7 @@ impl Limits {
                     Verdict::Hold(Doubt::Unsteady { first: first.register, second: second.register })
                 }
             }
+            // The first look was the wrong one.
             Verdict::Take => Verdict::Take,
             // Two looks that leave different doubts fit nothing.
             Verdict::LookAgain(again) if again.is_dispelled_by_a_second_look() => {

@@ -29,12 +29,14 @@
 //! | [`sender`], [`uplink`] | how readings come to the ledger |
 //! | [`probe`] | how a meter is taken into service |
 //! | [`check`] | what the ledger would refuse |
+//! | [`causes`] | what an error says with its causes |
 //! | [`metrics`] | how it does, for a monitoring system |
 //! | [`run`] | all of it together |
 //! | [`view`] | what a telegram says, for programs |
 //! | [`search`] | which devices are on an M-Bus |
 //! | [`simulate`] | devices that are not there |
 
+pub mod causes;
 pub mod check;
 pub mod clock;
 pub mod computed;

@@ -54,9 +54,6 @@ pub enum NumberError {
         /// Why.
         reason: &'static str,
     },
-    /// The denominator is zero.
-    #[error("a ratio cannot have zero below the line")]
-    ZeroDenominator,
 }
 
 /// A bit pattern, shown in hexadecimal.
@@ -87,14 +84,6 @@ impl Number {
     /// An unsigned register.
     pub const fn unsigned(value: u64) -> Self {
         Self { numerator: value as i128, denominator: 1 }
-    }
-
-    /// A ratio.
-    pub const fn ratio(numerator: u64, denominator: u64) -> Result<Self, NumberError> {
-        if denominator == 0 {
-            return Err(NumberError::ZeroDenominator);
-        }
-        Ok(Self { numerator: numerator as i128, denominator: denominator as u128 })
     }
 
     /// The exact value of an IEEE 754 pattern of 32 bits.
@@ -400,6 +389,18 @@ impl fmt::Display for Step {
     }
 }
 
+/// A quantity in the unit that people register meters in.
+pub fn in_usual_unit(quantity: u64, carrier: Carrier) -> String {
+    match carrier.base_unit() {
+        // Rounded up to whole watt-hours: a capacity that is a little too large refuses nothing.
+        BaseUnit::Joule => {
+            let watt_hours = quantity.div_ceil(3_600);
+            format!("{}.{:03}kWh", watt_hours / 1_000, watt_hours % 1_000)
+        }
+        BaseUnit::Millilitre => format!("{}.{:06}m3", quantity / 1_000_000, quantity % 1_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,7 +415,7 @@ mod tests {
             Number::binary64(0x40c8_1cd6_e631_f8a1).unwrap().to_string(),
             "12345.678900000000794534571468830108642578125"
         );
-        assert_eq!(Number::ratio(1, 3).unwrap().to_string(), "1/3");
+        assert_eq!((Number { numerator: 1, denominator: 3 }).to_string(), "1/3");
         assert_eq!(Number::decimal(2, 2).times_ten_to(2).unwrap().to_string(), "2");
         assert_eq!(Number::whole(5).times_ten_to(-3).unwrap().to_string(), "0.005");
     }
@@ -433,7 +434,7 @@ mod tests {
         let kwh = |digits| Number::decimal(digits, 2).quantity_floor(Unit::KilowattHour, Carrier::Electricity);
         assert_eq!(kwh(26), Ok(Quantity(936_000)));
         assert!(matches!(kwh(-1), Err(NumberError::Negative { .. })));
-        let third = Number::ratio(1, 3).unwrap();
+        let third = Number { numerator: 1, denominator: 3 };
         assert_eq!(third.quantity_floor(Unit::CubicMetre, Carrier::Gas), Ok(Quantity(333_333)));
         assert!(matches!(third.quantity_floor(Unit::CubicMetre, Carrier::Heating), Err(NumberError::WrongUnit { .. })));
         assert!(matches!(third.quantity_floor(Unit::Volt, Carrier::Electricity), Err(NumberError::WrongUnit { .. })));

@@ -5,11 +5,10 @@ use crate::device::{self, Look, LookError, Numbers};
 use crate::kept;
 use crate::line::{ExchangeError, Line};
 use crate::profile::{Profile, Ratio, Side};
-use crate::protocol::modbus::{Framing, Function, Request};
+use crate::protocol::modbus::{Function, Request};
 use crate::protocol::{Content, Direction, Protocol, Refused, Telegram, cjt188, dlt645, mbus, modbus};
 use crate::reason::{Sentence, reason, sentence};
 use std::sync::Arc;
-use utilidor_types::carrier::BaseUnit;
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Carrier, MeterId};
 
@@ -263,7 +262,7 @@ impl Probe<'_> {
 
     /// All that some registers can mean.
     async fn registers(&mut self, protocol: BusProtocol, question: Request) {
-        let framing = if protocol == BusProtocol::ModbusTcp { Framing::Tcp } else { Framing::Rtu };
+        let framing = protocol.framing();
         let request = question.frame(framing, 1);
         let answer = self.line.exchange(&request, |bytes| modbus::arrival(framing, bytes)).await;
         let decode = |bytes: &[u8]| {
@@ -421,18 +420,6 @@ pub fn meter_table(bus: &str, unit: &str, carrier: Carrier, profile: &str, ratio
     format!(
         "[[meter]]\nid = \"METER\"\nbus = \"{bus}\"\nunit = \"{unit}\"\ncarrier = \"{carrier}\"\nprofile = \"{profile}\"{ratio}"
     )
-}
-
-/// A quantity in the unit that people register meters in.
-pub fn in_usual_unit(quantity: u64, carrier: Carrier) -> String {
-    match carrier.base_unit() {
-        // Rounded up to whole watt-hours: a capacity that is a little too large refuses nothing.
-        BaseUnit::Joule => {
-            let watt_hours = quantity.div_ceil(3_600);
-            format!("{}.{:03}kWh", watt_hours / 1_000, watt_hours % 1_000)
-        }
-        BaseUnit::Millilitre => format!("{}.{:06}m3", quantity / 1_000_000, quantity % 1_000_000),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | [`mbus`] | heat and water meters by wired M-Bus, EN 13757-2 and -3 |
 //! | [`modbus`] | registers by Modbus, in TCP and RTU frames |
 //! | [`sunspec`] | devices that describe their registers themselves, over Modbus |
-//! | [`ocpp`] | what charging stations tell, by OCPP 1.6 |
+//! | [`ocpp`] | what charging stations tell, by OCPP 1.6 and 2.0.1 |
 //! | [`json`] | registers in JSON documents, as collectors publish them |
 //! | [`computed`] | what a virtual meter's readings are computed from |
 //!
@@ -469,7 +469,6 @@ impl Refused {
             Self::Number(NumberError::TooLarge { .. }) => "register/too-large",
             Self::Number(NumberError::WrongUnit { .. }) => "register/wrong-unit",
             Self::Number(NumberError::NotFinite { .. }) => "register/not-finite",
-            Self::Number(NumberError::ZeroDenominator) => "register/zero-denominator",
         }
     }
 }

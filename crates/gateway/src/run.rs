@@ -12,7 +12,7 @@ use crate::ocpp::Central;
 use crate::poller::Poller;
 use crate::sender::{Sender, Step};
 use crate::serial;
-use crate::uplink::{Uplink, UplinkError};
+use crate::uplink::Uplink;
 use crate::writer::Writer;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -49,9 +49,6 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
-    /// The ledger must be asked once before a development chain's meters can be read.
-    #[error("the node could not be asked how its chain keeps time")]
-    Uplink(#[from] UplinkError),
 }
 
 /// Which clock a chain's readings are stamped with.

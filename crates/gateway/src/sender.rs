@@ -15,6 +15,7 @@
 mod split;
 
 use self::split::{Narrowed, Split};
+use crate::causes::sentence;
 use crate::clock::{Comparer, Comparison, SetClock};
 use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
 use crate::kept::{Shared, begin_stretch};
@@ -114,11 +115,6 @@ impl<U: Uplink> Sender<U> {
     #[must_use]
     pub fn with_clock(self, follows: Option<SetClock>) -> Self {
         Self { follows, ..self }
-    }
-
-    /// The way.
-    pub const fn uplink(&self) -> &U {
-        &self.uplink
     }
 
     /// Moves a clock that follows the chain. Whether the chain answers is what the next step finds out.
@@ -398,18 +394,4 @@ fn refusal_events(fates: &[(Waiting, Fate)], time_ms: u64) -> Vec<Event> {
         }
     }
     events
-}
-
-/// An error with its causes.
-pub fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let next = source.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = source.source();
-    }
-    text
 }

@@ -12,8 +12,8 @@ pub mod stations;
 use crate::clock::Clock;
 use crate::config::{Bus, BusProtocol, Config};
 use crate::line::{Dial, Wire};
-use crate::probe::in_usual_unit;
-use crate::protocol::modbus::{self, Framing};
+use crate::number::in_usual_unit;
+use crate::protocol::modbus;
 use crate::protocol::{Arrival, Refused, cjt188, dlt645, mbus};
 use crate::serial::PlayedPort;
 use device::{Device, Request};
@@ -343,7 +343,7 @@ impl Simulator {
             // Whoever tells by itself is not asked.
             BusProtocol::Mqtt | BusProtocol::Ocpp => return None,
             BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => {
-                let framing = if protocol == BusProtocol::ModbusTcp { Framing::Tcp } else { Framing::Rtu };
+                let framing = protocol.framing();
                 let parsed = modbus::parse(framing, bytes).ok()?;
                 let request = parsed.request()?;
                 let transaction = parsed.transaction;
@@ -383,8 +383,7 @@ fn arrival(protocol: BusProtocol, bytes: &[u8]) -> Result<Arrival, Refused> {
         BusProtocol::Dlt645 => dlt645::arrival(bytes),
         BusProtocol::Cjt188 => cjt188::arrival(bytes),
         BusProtocol::Mbus => mbus::arrival(bytes),
-        BusProtocol::ModbusTcp => modbus::request_arrival(Framing::Tcp, bytes),
-        BusProtocol::ModbusRtu => modbus::request_arrival(Framing::Rtu, bytes),
+        BusProtocol::ModbusTcp | BusProtocol::ModbusRtu => modbus::request_arrival(protocol.framing(), bytes),
         BusProtocol::Mqtt | BusProtocol::Ocpp => Err(Refused::NeedsProfile { protocol: protocol.protocol() }),
     }
 }

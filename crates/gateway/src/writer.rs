@@ -30,8 +30,9 @@ impl Writer {
             let mut batch = Vec::with_capacity(GROUP);
             while waiting.blocking_recv_many(&mut batch, GROUP) > 0 {
                 let mut readings = Vec::new();
-                // Whoever hands a job in waits for it, so that jobs that wait together are of different ones: none comes before
-                // another. What is only asked need not wait for a disk, and all readings share one write.
+                // Whoever calls waits for the answer. Whoever hands readings in may hand in those of several meters before it waits
+                // for them, and sees each only then: none comes before another. What is only asked need not wait for a disk, and all
+                // readings share one write.
                 for job in batch.drain(..) {
                     match job {
                         Job::Record(reading, answer) => readings.push((*reading, answer)),

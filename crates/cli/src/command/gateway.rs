@@ -17,10 +17,12 @@ use serde_json::{Value, json};
 use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use utilidor_gateway::causes::sentence;
 use utilidor_gateway::clock::SystemClock;
 use utilidor_gateway::config::{BusProtocol, Config, ConfigError, Meter, Place, UnitAddress, VIRTUAL_BUS};
 use utilidor_gateway::journal::{Filter, Journal, JournalError};
 use utilidor_gateway::line::Patience;
+use utilidor_gateway::number::in_usual_unit;
 use utilidor_gateway::probe::{self, Exchange, Question};
 use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
 use utilidor_gateway::protocol::modbus::{self, Function};
@@ -28,7 +30,6 @@ use utilidor_gateway::protocol::ocpp::Version;
 use utilidor_gateway::protocol::{Protocol, Refused};
 use utilidor_gateway::reason::{Reason, Sentence};
 use utilidor_gateway::run::{self, GatewayClock, RunError};
-use utilidor_gateway::sender::sentence;
 use utilidor_gateway::serial::{PlayedPort, SerialPort};
 use utilidor_gateway::simulate::Simulator;
 use utilidor_gateway::simulate::stations::Stations;
@@ -363,7 +364,6 @@ impl From<RunError> for Failure {
                 "write another port as site.metrics, or stop what listens there",
                 "在 site.metrics 写另一端口，或停止占用该端口的程序"
             )),
-            RunError::Uplink(_) => failure,
         }
     }
 }
@@ -643,15 +643,15 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
 
     let registration = report.carrier.zip(report.least_capacity).zip(report.looks.last()).map(
         |((carrier, capacity), register)| {
-            let modulus = report.modulus.map_or("MODULUS".into(), |modulus| probe::in_usual_unit(modulus, carrier));
+            let modulus = report.modulus.map_or("MODULUS".into(), |modulus| in_usual_unit(modulus, carrier));
             let unit = report.unit.as_deref().unwrap_or_default();
             format!(
                 "utilidor meter register --label {}-{unit} --carrier {carrier} --holder HOLDER --gateway GATEWAY --modulus {modulus} \
                  --capacity CAPACITY --register {}  # CAPACITY {} {}",
                 arguments.bus,
-                probe::in_usual_unit(*register, carrier),
+                in_usual_unit(*register, carrier),
                 context.out.word(t!("at_least")),
-                probe::in_usual_unit(capacity, carrier)
+                in_usual_unit(capacity, carrier)
             )
         },
     );
@@ -665,7 +665,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         })
     };
     let looks: Option<Vec<String>> =
-        report.carrier.map(|carrier| report.looks.iter().map(|look| probe::in_usual_unit(*look, carrier)).collect());
+        report.carrier.map(|carrier| report.looks.iter().map(|look| in_usual_unit(*look, carrier)).collect());
     let document = json!({
         "unit": report.unit,
         "carrier": report.carrier,

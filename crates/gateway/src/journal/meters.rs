@@ -63,16 +63,6 @@ impl Journal {
         Ok(found.unwrap_or_default())
     }
 
-    /// The device that a meter was last read from, and why the meter is stopped, if it is.
-    pub fn meter(&self, meter: MeterId) -> Result<(Option<String>, Option<String>), JournalError> {
-        let found = self
-            .connection
-            .prepare_cached("SELECT device, stopped FROM meter WHERE meter = ?1")?
-            .query_row([meter.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        Ok(found.unwrap_or_default())
-    }
-
     /// The newest reading of each of `meters` that is not refused; none as well where the newest was refused, until the next.
     pub fn parts(&self, meters: &[MeterId]) -> Result<Vec<Option<PartReading>>, JournalError> {
         let mut statement = self.connection.prepare_cached(

@@ -302,9 +302,7 @@ impl Journal {
 
     /// Binds the journal to a chain or an account the first time, and checks it every other time.
     pub fn belongs_to(&mut self, key: &str, value: &str) -> Result<(), JournalError> {
-        let found: Option<String> =
-            self.connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?;
-        match found {
+        match self.belonging(key)? {
             Some(found) if found == value => Ok(()),
             Some(found) => Err(JournalError::Foreign { key: key.into(), found, wanted: value.into() }),
             None => {
@@ -456,8 +454,6 @@ pub struct Filter {
     pub from_ms: u64,
     /// Before this time.
     pub to_ms: Option<u64>,
-    /// In this state.
-    pub state: Option<State>,
     /// Only what is neither certified nor refused.
     pub open_only: bool,
 }

@@ -74,7 +74,7 @@ impl Journal {
         Ok(statement.query_row([], |row| from_sql(row.get(0)?)).optional()?)
     }
 
-    /// Readings with their evidence: of a meter, from a time on, before another, in a state; oldest first.
+    /// Readings with their evidence: of a meter, from a time on, before another, all or the open ones; oldest first.
     pub fn entries(&self, filter: &Filter, most: usize) -> Result<Vec<Entry>, JournalError> {
         let mut from_ms = filter.from_ms;
         if filter.open_only {
@@ -85,14 +85,13 @@ impl Journal {
             "SELECT meter, time_ms, register, epoch, bus, protocol, request, answer, {STATE}, batch, height, hash, code, detail
              FROM reading LEFT JOIN batch ON batch.id = reading.batch
              WHERE time_ms >= ?2 AND time_ms < ?3 AND (?1 IS NULL OR meter = ?1)
-               AND (?4 IS NULL OR {STATE} = ?4) AND (?5 = 0 OR {STATE} < 2)
-             ORDER BY time_ms, meter LIMIT ?6"
+               AND (?4 = 0 OR {STATE} < 2)
+             ORDER BY time_ms, meter LIMIT ?5"
         ))?;
         let values = params![
             filter.meter.map(|meter| meter.0),
             to_sql(from_ms),
             to_sql(filter.to_ms.unwrap_or(u64::MAX)),
-            filter.state.map(|state| state as i64),
             filter.open_only,
             most as i64
         ];

@@ -22,7 +22,7 @@ const MAX_NAME: usize = 64;
 /// Most digits of a number.
 const MAX_DIGITS: usize = 18;
 
-/// Where a document has its register and its time: JSON pointers, such as `/meter/energy`.
+/// Where a document has its register and its time: names joined by `/`, such as `/meter/energy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// The register.

@@ -42,6 +42,7 @@ use super::{
 use crate::number::{Number, Unit};
 use serde::Deserialize;
 use utilidor_types::Carrier;
+use utilidor_types::carrier::BaseUnit;
 use value::{Value, ValueKind, value_of};
 
 /// Longest frame: a length byte counts to 255.
@@ -470,9 +471,9 @@ impl<'a> Reader<'a> {
         let what = format!("{prefix}{}", value.what);
         let content = self.content(dif & 0x0f, &value)?;
         let content = value.without.take().unwrap_or(content);
-        let measures = match carrier {
-            Some(Carrier::Electricity | Carrier::Heating | Carrier::Cooling) => value.kind == ValueKind::Energy,
-            Some(Carrier::HotWater | Carrier::Gas | Carrier::Water) => value.kind == ValueKind::Volume,
+        let measures = match carrier.map(Carrier::base_unit) {
+            Some(BaseUnit::Joule) => value.kind == ValueKind::Energy,
+            Some(BaseUnit::Millilitre) => value.kind == ValueKind::Volume,
             None => false,
         };
         let is_now = function == 0 && storage == 0 && tariff == 0 && subunit == 0;

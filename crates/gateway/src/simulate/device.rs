@@ -8,9 +8,7 @@ use crate::protocol::{cjt188, dlt645, mbus, sunspec};
 use std::time::Duration;
 use utilidor_types::Carrier;
 use utilidor_types::carrier::BaseUnit;
-
-/// Milliseconds in an hour.
-const HOUR_MS: u128 = 3_600_000;
+use utilidor_types::time::HOUR_MS;
 
 /// A device in a meter's place.
 #[derive(Debug, Clone)]
@@ -31,7 +29,7 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn quantity(&self, now_ms: u64) -> u64 {
         let elapsed = u128::from(now_ms.saturating_sub(self.set_ms));
-        let passed = elapsed * u128::from(self.per_hour) / HOUR_MS;
+        let passed = elapsed * u128::from(self.per_hour) / u128::from(HOUR_MS);
         u64::try_from(u128::from(self.quantity) + passed).unwrap_or(u64::MAX)
     }
 

@@ -7,11 +7,11 @@ use crate::next;
 use crate::output::or_dash;
 use crate::{say, t};
 use serde_json::json;
+use utilidor_gateway::causes::sentence;
 use utilidor_gateway::line::Line;
 use utilidor_gateway::probe;
 use utilidor_gateway::profile::Ratio;
 use utilidor_gateway::search::{Found, MAX_DEVICES, search};
-use utilidor_gateway::sender::sentence;
 use utilidor_gateway::view::TelegramView;
 
 /// Milliseconds that an answer may take: longer than any device needs, and most of a search is waiting for nobody.

@@ -11,6 +11,7 @@ use super::{binary, digits};
 use crate::number::Unit;
 use crate::protocol::{Content, Record, Refused};
 use utilidor_types::Carrier;
+use utilidor_types::carrier::BaseUnit;
 
 /// Bytes of the structure.
 const LENGTH: usize = 16;
@@ -69,9 +70,9 @@ fn record(counter: &[u8], status: u8, unit: u8, is_stored: bool, carrier: Option
             _ => Content::Text(hex::encode(counter)),
         },
     };
-    let measures = match carrier {
-        Some(Carrier::Electricity | Carrier::Heating | Carrier::Cooling) => what == "energy",
-        Some(Carrier::HotWater | Carrier::Gas | Carrier::Water) => what == "volume",
+    let measures = match carrier.map(Carrier::base_unit) {
+        Some(BaseUnit::Joule) => what == "energy",
+        Some(BaseUnit::Millilitre) => what == "volume",
         None => false,
     };
     Record { is_register: measures && !is_stored, storage: is_stored.into(), ..Record::new(what, content) }
