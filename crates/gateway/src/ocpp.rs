@@ -40,7 +40,6 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
-use utilidor_types::OcmfRecord;
 
 /// How long a station may take to open its connection, and to take an answer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -348,7 +347,7 @@ async fn take(
 ) -> Result<(Vec<Taken>, String), JournalError> {
     let Heard { mut taken, signed, transaction, is_known, now_ms } = central.hear(station, call, text).await?;
     for Signed { unit, file, record } in signed {
-        let kept = keep(file.lock().await.as_path(), &record).await;
+        let kept = signed::keep(file.lock().await.as_path(), &record).await;
         let Some(told) = central.meters.get(&unit) else { continue };
         match kept {
             Ok(newest) => told.lock().await.kept.kept_signed(newest).await?,
@@ -358,7 +357,7 @@ async fn take(
             }
         }
     }
-    let answer = match taken.contains(&Taken::Refused(NOT_KEPT)) {
+    let answer = match taken.contains(&Taken::Refused(signed::NOT_KEPT)) {
         true => ocpp::not_kept(call),
         false => ocpp::answer(call, version, now_ms, transaction, is_known),
     };
@@ -375,47 +374,6 @@ fn number(start: &Shown) -> i64 {
 
 fn open_key(station: &str, connector: u32) -> String {
     format!("transaction {station}/{connector}")
-}
-
-/// A signed record could not be written: the station is told so, and says it again.
-const NOT_KEPT: &str = "ocmf/not-kept";
-
-/// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there. What it says last.
-async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, String)> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let parsed = OcmfRecord::new(record).map_err(|error| (error.code(), error.to_string()))?;
-    parsed.read().map_err(|error| (error.code(), error.to_string()))?;
-    let newest = signed::newest(&parsed).ok_or(("ocmf/no-reading", "it holds no reading".to_string()))?;
-    if record.contains(['\n', '\r']) {
-        return Err(("ocmf/not-a-record", "a record is one line".into()));
-    }
-    let failed = |error: std::io::Error| (NOT_KEPT, format!("could not write {}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await.map_err(failed)?;
-    }
-    let mut file = tokio::fs::File::options().create(true).read(true).append(true).open(path).await.map_err(failed)?;
-    let mut before = Vec::new();
-    (&mut file).take(signed::MAX_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
-    if before.len() as u64 > signed::MAX_BYTES {
-        let detail = format!(
-            "{} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away",
-            path.display()
-        );
-        return Err((NOT_KEPT, detail));
-    }
-    let whole = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let is_record = |text| OcmfRecord::new(text).is_ok_and(|record| record.read().is_ok());
-    match &before[whole..] {
-        [] => {}
-        tail if str::from_utf8(tail).is_ok_and(is_record) => file.write_all(b"\n").await.map_err(failed)?,
-        // What a full disk or a power cut has left of a line was not acknowledged: its record comes again.
-        _ => file.set_len(whole as u64).await.map_err(failed)?,
-    }
-    if !before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes()) {
-        file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
-    }
-    file.sync_all().await.map_err(failed)?;
-    Ok(newest)
 }
 
 /// Who a station says it is and what it speaks, if it may: the last part of the path, and the password where there is one.
