@@ -148,7 +148,6 @@ impl Central {
         for (unit, file) in &self.signed {
             let file = file.lock().await.clone();
             let newest = move || signed::records(&file).ok().and_then(|records| signed::newest(records.last()?));
-            // What cannot be read now is found when the next record is written.
             let newest = tokio::task::spawn_blocking(newest).await.ok().flatten();
             if let Some((seen, told)) = newest.zip(self.meters.get(unit)) {
                 told.lock().await.kept.kept_signed(seen).await?;
@@ -157,15 +156,15 @@ impl Central {
         Ok(())
     }
 
-    /// Tells the operator of the meters of stations that were not heard for long, or not since `began_ms`. A station that is heard says
-    /// nothing of its meters between sessions, and that is no silence.
+    /// Tells the operator of the meters of stations that were not heard for long, or not since `began_ms`. Between sessions a heart is enough.
     async fn tell_silences(&self, began_ms: u64) -> Result<(), JournalError> {
         let now_ms = self.shared.watch.clock().now_ms();
+        let long_ms = self.shared.interval_ms.saturating_mul(SILENT_INTERVALS);
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (unit, told) in &self.meters {
             let station = unit.rsplit_once('/').map_or(unit.as_str(), |(station, _)| station);
             let heard_ms = heard.get(station).copied().unwrap_or(began_ms);
-            if now_ms.saturating_sub(heard_ms) >= self.shared.interval_ms.saturating_mul(SILENT_INTERVALS) {
+            if now_ms.saturating_sub(heard_ms) >= long_ms {
                 told.lock().await.kept.tell_silence().await?;
             }
         }

@@ -104,6 +104,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether registers were looked at that nothing is known of, and have shown what they can mean.
+    pub fn has_shown_registers(&self) -> bool {
+        self.exchanges.iter().any(|exchange| exchange.asked == Asked::Registers && exchange.telegram.is_some())
+    }
+
     /// Whether the meter can be taken into service as it is.
     pub const fn is_good(&self) -> bool {
         self.looks.len() == 2 && self.meter.is_some()
@@ -148,10 +153,16 @@ impl Probe<'_> {
             (None, Protocol::Cjt188) => builtin("cjt188"),
             (None, Protocol::Mbus) => builtin("mbus"),
             (None, Protocol::Modbus | Protocol::Json | Protocol::Ocpp | Protocol::Virtual) => {
-                self.report.findings.push(sentence!(
-                    "which registers count is each maker's own: name a profile, or look at some registers",
-                    "哪些寄存器计量由厂商自定：请指定设备档案，或查看若干寄存器"
-                ));
+                self.report.findings.push(match question.registers {
+                    None => sentence!(
+                        "which registers count is each maker's own: name a profile, or look at some registers",
+                        "哪些寄存器计量由厂商自定：请指定设备档案，或查看若干寄存器"
+                    ),
+                    Some(_) => sentence!(
+                        "if one of these is the register, write a profile with its address, function, type, order of words and step",
+                        "如其中之一即为所需表底，请编写设备档案，写明其 address、function、type、words 和 step"
+                    ),
+                });
                 return;
             }
         };

@@ -156,6 +156,7 @@ pub enum Register {
 #[serde(deny_unknown_fields)]
 pub struct SerialRegisters {
     /// The first, counted from 0.
+    #[serde(deserialize_with = "written::register_address")]
     pub address: u16,
     /// Which registers.
     pub function: Function,
@@ -316,6 +317,23 @@ mod tests {
             if let (Some(carrier), Register::Modbus { description, .. }) = (profile.carrier, &profile.register) {
                 assert!(description.step.number.quantity_floor(description.step.unit, carrier).is_ok());
             }
+        }
+    }
+
+    #[test]
+    fn a_register_in_makers_notation_is_named_with_what_it_is() {
+        for (number, said) in [
+            ("400053", "400053 is a maker's number of a register: write function = 3, address = 0x0034"),
+            ("300053", "write function = 4, address = 0x0034"),
+            ("70000", "70000 is no address of a register: 0 to 65535"),
+            ("-1", "-1 is no address"),
+        ] {
+            let text = format!(
+                "name = \"x\"\ncarrier = \"electricity\"\nregister = {{ address = {number}, function = 3, type = \"u32\", words = \
+                 \"high-first\", step = \"1Wh\" }}\n"
+            );
+            let error = own(&text).unwrap_err();
+            assert!(error.contains(said), "{number}: {error}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::config::no_carrier;
 use crate::number::{Number, Step};
 use crate::protocol::cjt188::UnitPosition;
 use crate::protocol::dlt645::Identifier;
-use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder};
+use crate::protocol::modbus::{ByteOrder, Description, Function, Kind, WordOrder, in_makers_notation};
 use crate::protocol::{Protocol, json, mbus, sunspec};
 use crate::reason::{Reason, Sentence, reason};
 use serde::Deserialize;
@@ -90,6 +90,7 @@ const fn primary() -> Side {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenRegister {
+    #[serde(deserialize_with = "register_address")]
     address: u16,
     function: Function,
     #[serde(rename = "type")]
@@ -346,4 +347,17 @@ fn reach(first: u16, count: u16) -> Result<(), Reason> {
         "write the address of its first register, counted from 0",
         "请写其首个寄存器的地址（从 0 计）"
     ))
+}
+/// The address of a register. One in makers' notation is named with what it is.
+pub(super) fn register_address<'de, D: serde::Deserializer<'de>>(written: D) -> Result<u16, D::Error> {
+    let number = i64::deserialize(written)?;
+    u16::try_from(number).map_err(|_| {
+        serde::de::Error::custom(match in_makers_notation(&number.to_string()) {
+            Some((function, first)) => format!(
+                "{number} is a maker's number of a register: write function = {}, address = {first:#06x}",
+                u8::from(function)
+            ),
+            None => format!("{number} is no address of a register: 0 to 65535"),
+        })
+    })
 }
