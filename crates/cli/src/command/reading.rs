@@ -154,10 +154,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let mut runs = runs.collect::<Result<Vec<_>, _>>().map_err(|failure| failure.within(&name))?;
             let all = runs.iter().flat_map(|run| run.readings.iter().copied());
             let certified = Certified::of(account.client(), &meter, all).await?;
-            let already = runs.iter().map(|run| certified.count(&run.readings)).sum();
+            let already = runs.iter().map(|run| certified.count(run.readings.iter())).sum();
             // A record goes in as its device has signed it, or not at all.
-            runs.retain(|run| certified.count(&run.readings) < run.readings.len());
-            let again = runs.iter().map(|run| certified.count(&run.readings)).sum();
+            runs.retain(|run| certified.count(run.readings.iter()) < run.readings.len());
+            let again = runs.iter().map(|run| certified.count(run.readings.iter())).sum();
             submit(&account, runs, Already { readings: already, again }, &measured, &context).await?;
         }
         Command::Record { meter, readings, file, unit, zone, meter_key, dry_run, ocmf: None } => {
