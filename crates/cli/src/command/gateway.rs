@@ -10,7 +10,6 @@ use crate::failure::{Failure, Next};
 use crate::next;
 use crate::output::{note, or_dash, print};
 use crate::text::{Lang, lang};
-use crate::units;
 use crate::{t, units::time};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
