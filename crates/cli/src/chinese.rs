@@ -228,7 +228,6 @@ const FRAMES: &[(&str, &str)] = &[
     ("register/not-finite", "浮点数不是表底"),
     ("register/too-large", "表底过大"),
     ("register/wrong-unit", "表底的单位不计量该能源"),
-    ("register/zero-denominator", "比值的分母为零"),
 ];
 
 /// Why what came over a line is no reading: what its code means, and what the gateway says of it.
