@@ -1,8 +1,10 @@
 //! What the ledger and the node refuse, in Chinese: by its stable code, with the values that were compared.
 
+use crate::said;
+use crate::sentence::Said;
 use crate::text::{Lang, text};
 use crate::units;
-use crate::vocabulary::Spoken;
+use crate::vocabulary::{Spoken, spoken};
 use serde_json::Value;
 use utilidor_types::agreement::Status;
 use utilidor_types::{Carrier, Quantity, Refusal, Role};
@@ -231,10 +233,10 @@ const FRAMES: &[(&str, &str)] = &[
 ];
 
 /// Why what came over a line is no reading: what its code means, and what the gateway says of it.
-pub fn frame(code: &str, detail: &str, lang: Lang) -> String {
-    match find(FRAMES, code).filter(|_| lang == Lang::Zh) {
-        Some(sentence) => format!("{sentence}（{detail}）"),
-        None => detail.into(),
+pub fn frame(code: &str, detail: &str) -> Said {
+    match find(FRAMES, code) {
+        Some(sentence) => said!("{detail}", "{sentence}（{detail}）"),
+        None => said!("{detail}", "{detail}"),
     }
 }
 
@@ -243,42 +245,44 @@ fn find(table: &'static [(&str, &str)], code: &str) -> Option<&'static str> {
 }
 
 /// A refusal's sentence, where quantities are of a carrier that is known: the ledger's own sentence has them in base units.
-pub fn refusal_of(refusal: &Refusal, carrier: Option<Carrier>, lang: Lang) -> String {
+pub fn refusal_of(refusal: &Refusal, carrier: Option<Carrier>) -> Said {
     let shown = |quantity: Quantity| carrier.map(|carrier| units::quantity(quantity, carrier));
     let told = match *refusal {
         Refusal::RegisterTooWide { register, modulus } => {
-            shown(register).zip(shown(modulus)).map(|(register, modulus)| match lang {
-                Lang::En => format!("the register shows {register}, it starts again at {modulus}"),
-                Lang::Zh => format!("表底为 {register}，而它在 {modulus} 归零"),
+            shown(register).zip(shown(modulus)).map(|(register, modulus)| {
+                said!(
+                    "the register shows {register}, it starts again at {modulus}",
+                    "表底为 {register}，而它在 {modulus} 归零"
+                )
             })
         }
-        Refusal::WentBack { last, register } => shown(last).zip(shown(register)).map(|(last, register)| match lang {
-            Lang::En => format!("the register went back from {last} to {register}"),
-            Lang::Zh => format!("表底由 {last} 退回到 {register}"),
+        Refusal::WentBack { last, register } => shown(last).zip(shown(register)).map(|(last, register)| {
+            said!("the register went back from {last} to {register}", "表底由 {last} 退回到 {register}")
         }),
-        Refusal::BeyondCapacity { quantity, most } => {
-            shown(quantity).zip(shown(most)).map(|(quantity, most)| match lang {
-                Lang::En => format!("{quantity} passed, at most {most} can in this time"),
-                Lang::Zh => format!("流过 {quantity}，这段时间最多 {most}"),
-            })
-        }
+        Refusal::BeyondCapacity { quantity, most } => shown(quantity).zip(shown(most)).map(|(quantity, most)| {
+            said!("{quantity} passed, at most {most} can in this time", "流过 {quantity}，这段时间最多 {most}")
+        }),
         _ => None,
     };
-    told.unwrap_or_else(|| self::refusal(refusal, lang))
+    told.unwrap_or_else(|| self::refusal(refusal))
 }
 
 /// A refusal's sentence.
-pub fn refusal(refusal: &Refusal, lang: Lang) -> String {
+pub fn refusal(refusal: &Refusal) -> Said {
     if let Refusal::AboveLot { carrier, wanted, left } = *refusal {
         let (wanted, left) = (units::quantity(wanted, carrier), units::quantity(left, carrier));
-        let carrier = text(carrier.word().0, lang);
-        return match lang {
-            Lang::En => format!("{wanted} of {carrier} are awarded, {left} are left in the lot"),
-            Lang::Zh => format!("授标 {carrier} {wanted}，标的只剩 {left}"),
-        };
+        let carrier = spoken(carrier);
+        return said!(
+            "{wanted} of {carrier} are awarded, {left} are left in the lot",
+            "授标 {carrier} {wanted}，标的只剩 {left}"
+        );
     }
-    let chinese = find(REFUSALS, refusal.code()).filter(|_| lang == Lang::Zh);
-    let Some(sentence) = chinese else { return refusal.to_string() };
+    let chinese = chinese(refusal);
+    said!("{refusal}", "{chinese}")
+}
+
+fn chinese(refusal: &Refusal) -> String {
+    let Some(sentence) = find(REFUSALS, refusal.code()) else { return refusal.to_string() };
     let Ok(Value::Object(fields)) = serde_json::to_value(refusal) else { return sentence.into() };
     fields.iter().fold(sentence.to_owned(), |sentence, (name, value)| {
         let shown = match value {
@@ -306,11 +310,14 @@ fn called(field: &str, name: &str) -> Option<&'static str> {
 }
 
 /// A problem's sentence: what it means, and what the node says of it.
-pub fn problem(problem: &Problem, lang: Lang) -> String {
-    match find(PROBLEMS, &problem.code).filter(|_| lang == Lang::Zh) {
-        Some(sentence) if problem.detail.is_empty() => sentence.into(),
-        Some(sentence) => format!("{sentence}（{}）", problem.detail),
-        None => problem.to_string(),
+pub fn problem(problem: &Problem) -> Said {
+    match find(PROBLEMS, &problem.code) {
+        Some(sentence) if problem.detail.is_empty() => said!("{problem}", "{sentence}"),
+        Some(sentence) => {
+            let detail = &problem.detail;
+            said!("{problem}", "{sentence}（{detail}）")
+        }
+        None => said!("{problem}", "{problem}"),
     }
 }
 
@@ -339,18 +346,19 @@ mod tests {
     #[test]
     fn a_refusal_tells_its_values() {
         let (gate, now) = (utilidor_types::Timestamp(1_735_660_800_000), utilidor_types::Timestamp(1_735_664_400_000));
-        let said = refusal(&Refusal::GateOpen { gate, now }, Lang::Zh);
+        let told = |refusal: &Refusal, lang| super::refusal(refusal).text(lang).to_owned();
+        let said = told(&Refusal::GateOpen { gate, now }, Lang::Zh);
         assert_eq!(said, "报价截止于 2024-12-31T16:00:00.000Z，现在是 2024-12-31T17:00:00.000Z");
-        let zero = refusal(&Refusal::ZeroAmount, Lang::Zh);
-        assert_eq!((zero.as_str(), refusal(&Refusal::ZeroAmount, Lang::En)), ("金额为零", "the amount is zero".into()));
+        let zero = told(&Refusal::ZeroAmount, Lang::Zh);
+        assert_eq!((zero.as_str(), told(&Refusal::ZeroAmount, Lang::En)), ("金额为零", "the amount is zero".into()));
         let none = Refusal::ZeroQuantity { carrier: Carrier::Heating };
-        assert_eq!(refusal(&none, Lang::Zh), "供热的数量为零");
+        assert_eq!(told(&none, Lang::Zh), "供热的数量为零");
     }
 
     #[test]
     fn a_quantity_is_told_in_the_unit_that_people_read_where_its_carrier_is_known() {
         let back = Refusal::WentBack { last: Quantity(144_000_000), register: Quantity(108_000_000) };
-        let told = |carrier, lang| refusal_of(&back, carrier, lang);
+        let told = |carrier, lang| refusal_of(&back, carrier).text(lang).to_owned();
         assert_eq!(told(Some(Carrier::Electricity), Lang::En), "the register went back from 40.000 kWh to 30.000 kWh");
         assert_eq!(told(Some(Carrier::Electricity), Lang::Zh), "表底由 40.000 kWh 退回到 30.000 kWh");
         assert_eq!(told(None, Lang::En), back.to_string());

@@ -4,9 +4,10 @@ use crate::arguments::Global;
 use crate::command::node::VALIDATOR;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, note, warn};
-use crate::text::{self, Lang};
+use crate::said;
+use crate::sentence;
+use crate::sentence::Said;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use utilidor_sdk::core::keys::Secret;
@@ -28,10 +29,7 @@ pub struct Context {
 impl Context {
     /// Takes the options that all commands share.
     pub fn new(global: Global) -> Result<Self, Failure> {
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
-        let lang = global.lang.unwrap_or_else(|| Lang::of_locale(locale.as_deref()));
-        // Programs read the same in any language.
-        text::speak(if global.json { Lang::En } else { lang });
+        let lang = global.lang.unwrap_or_else(sentence::lang);
         Ok(Self { out: Output { json: global.json, lang, offset_minutes: global.offset }, global })
     }
 
@@ -43,7 +41,7 @@ impl Context {
             return Ok(client.with_token(&token));
         }
         let context = self.clone();
-        Ok(client.acting_by(move |chain| context.key_to_sign_in(chain).map_err(|failure| failure.sentence().into())))
+        Ok(client.acting_by(move |chain| context.key_to_sign_in(chain).map_err(|failure| failure.what().to_string())))
     }
 
     fn key_to_sign_in(&self, chain: ChainId) -> Result<Option<PrivateKey>, Failure> {
@@ -97,12 +95,16 @@ impl Context {
     pub fn passphrase(&self) -> Result<Passphrase, Failure> {
         if let Some(path) = &self.global.passphrase_file {
             if others_may_read(path) {
-                warn(&format!("other users may read the passphrase in {0}: chmod 600 {0}", path.display()));
+                warn(&said!(
+                    "other users may read the passphrase in {0}: chmod 600 {0}",
+                    "其他用户可以读取 {0} 中的口令：chmod 600 {0}",
+                    path.display()
+                ));
             }
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Failure::from_error(
                     "passphrase",
-                    &format!("could not read the passphrase file {}", path.display()),
+                    said!("could not read the passphrase file {}", "无法读取口令文件 {}", path.display()),
                     &error,
                 )
             })?;
@@ -112,16 +114,16 @@ impl Context {
             return Ok(Passphrase::new(text));
         }
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::new("passphrase", "no passphrase is given and there is no terminal to ask at").next(
-                next!(
-                    "give it with --passphrase-file FILE or in UTILIDOR_PASSPHRASE",
-                    "用 --passphrase-file FILE 或 UTILIDOR_PASSPHRASE 给出口令"
-                ),
-            ));
+            let what = said!(
+                "no passphrase is given and there is no terminal to ask at",
+                "没有给出口令，也没有可以询问的终端"
+            );
+            return Err(Failure::new("passphrase", what).next(said!(
+                "give it with --passphrase-file FILE or in UTILIDOR_PASSPHRASE",
+                "用 --passphrase-file FILE 或 UTILIDOR_PASSPHRASE 给出口令"
+            )));
         }
-        let text = rpassword::prompt_password("passphrase: ")
-            .map_err(|error| Failure::from_error("passphrase", "could not read the passphrase", &error))?;
-        Ok(Passphrase::new(text))
+        Ok(Passphrase::new(ask(&said!("passphrase: ", "口令："))?))
     }
 
     /// A passphrase for something new; asked for twice at a terminal.
@@ -130,13 +132,9 @@ impl Context {
         if given || !std::io::stdin().is_terminal() {
             return self.passphrase();
         }
-        let ask = |prompt| {
-            rpassword::prompt_password(prompt)
-                .map_err(|error| Failure::from_error("passphrase", "could not read the passphrase", &error))
-        };
-        let first = ask("new passphrase: ")?;
-        if ask("again: ")? != first {
-            return Err(Failure::new("passphrase", "the two passphrases differ"));
+        let first = ask(&said!("new passphrase: ", "新口令："))?;
+        if ask(&said!("again: ", "再次输入："))? != first {
+            return Err(Failure::new("passphrase", said!("the two passphrases differ", "两次输入的口令不同")));
         }
         Ok(Passphrase::new(first))
     }
@@ -150,10 +148,12 @@ impl Context {
         let mut signing = keys.iter().filter(|key| key.account.is_some());
         match (signing.next(), signing.next()) {
             (Some(key), None) => Ok(key.name.clone()),
-            (None, _) => Err(Failure::new("key/none", "there is no key to act with")
-                .next(next!("make one: utilidor keys new NAME", "新建密钥：utilidor keys new NAME"))),
-            (Some(_), Some(_)) => Err(Failure::usage("there are several keys: which one acts?")
-                .next(next!("say so with --as NAME or UTILIDOR_AS", "用 --as NAME 或 UTILIDOR_AS 说明"))),
+            (None, _) => Err(Failure::new("key/none", said!("there is no key to act with", "没有可用于操作的密钥"))
+                .next(said!("make one: utilidor keys new NAME", "新建密钥：utilidor keys new NAME"))),
+            (Some(_), Some(_)) => {
+                Err(Failure::usage(said!("there are several keys: which one acts?", "有多个密钥：用哪一个操作？"))
+                    .next(said!("say so with --as NAME or UTILIDOR_AS", "用 --as NAME 或 UTILIDOR_AS 说明")))
+            }
         }
     }
 
@@ -169,7 +169,9 @@ impl Context {
     /// The public key of a signing key, which stays locked.
     pub fn public_key(&self, name: &str) -> Result<PublicKey, Failure> {
         let public = self.keystore()?.info(name)?.public;
-        public.parse().map_err(|_| Failure::usage(format!("key {name:?} is a seal key: it signs nothing")))
+        public.parse().map_err(|_| {
+            Failure::usage(said!("key {name:?} is a seal key: it signs nothing", "密钥 {name:?} 是密封密钥：不能签名"))
+        })
     }
 
     /// The secret of the key that a node votes with or is known by, unlocked.
@@ -229,11 +231,14 @@ impl Context {
         }
         match text.parse::<Given<AccountId>>() {
             Ok(beginning) => self.id(&beginning).await,
-            Err(shape) => Err(Failure::usage(format!("{text:?} is neither an account nor a key of yours: {shape}"))
-                .next(next!(
-                    "list your keys: utilidor keys list; list the accounts: utilidor account list",
-                    "列出自己的密钥：utilidor keys list；列出账户：utilidor account list"
-                ))),
+            Err(shape) => Err(Failure::usage(said!(
+                "{text:?} is neither an account nor a key of yours: {shape}",
+                "{text:?} 既不是账户，也不是自己的密钥：{shape}"
+            ))
+            .next(said!(
+                "list your keys: utilidor keys list; list the accounts: utilidor account list",
+                "列出自己的密钥：utilidor keys list；列出账户：utilidor account list"
+            ))),
         }
     }
 
@@ -255,7 +260,11 @@ impl Context {
     /// The account that a key of the keystore controls, by the key's name.
     pub fn account_of_key(&self, name: &str) -> Result<AccountId, Failure> {
         let account = self.keystore()?.info(name)?.account;
-        account.ok_or_else(|| Failure::usage(format!("key {name:?} is a seal key: it controls no account")))
+        account.ok_or_else(|| {
+            let what =
+                said!("key {name:?} is a seal key: it controls no account", "密钥 {name:?} 是密封密钥：不控制任何账户");
+            Failure::usage(what)
+        })
     }
 }
 
@@ -263,28 +272,32 @@ impl Context {
 fn note_wait(transactions: &[TransactionHash]) {
     let [first, others @ ..] = transactions else { return };
     let several = others.len() + 1;
-    note(&match (text::lang(), others) {
-        (Lang::En, []) => format!(
+    note(&match others {
+        [] => said!(
             "not final yet: transaction {first}; waiting. If interrupted, see what became of it before doing it again: utilidor \
-             transaction {first}"
-        ),
-        (Lang::En, _) => format!(
-            "not final yet: {several} transactions, the first {first}; waiting. If interrupted, see what became of them before \
-             doing it again: utilidor transaction {first}"
-        ),
-        (Lang::Zh, []) => format!(
+             transaction {first}",
             "交易 {first} 尚未最终确定，正在等待。如果中断，重做之前请先查看其结果：utilidor transaction {first}"
         ),
-        (Lang::Zh, _) => format!(
+        _ => said!(
+            "not final yet: {several} transactions, the first {first}; waiting. If interrupted, see what became of them before \
+             doing it again: utilidor transaction {first}",
             "{several} 笔交易尚未最终确定，首笔为 {first}，正在等待。如果中断，重做之前请先查看其结果：utilidor transaction {first}"
         ),
     });
 }
 
+/// Asks at the terminal.
+fn ask(prompt: &Said) -> Result<String, Failure> {
+    rpassword::prompt_password(prompt).map_err(|error| {
+        Failure::from_error("passphrase", said!("could not read the passphrase", "无法读取口令"), &error)
+    })
+}
+
 fn warn_if_exposed(keystore: &Keystore, name: &str) {
     if let Some(path) = keystore.exposed(name) {
-        warn(&format!(
+        warn(&said!(
             "other users may read the key file {0}, which only its passphrase protects: chmod 600 {0}",
+            "其他用户可以读取密钥文件 {0}，它只受口令保护：chmod 600 {0}",
             path.display()
         ));
     }
@@ -295,14 +308,13 @@ fn default_keys() -> Result<PathBuf, Failure> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     data.map(|data| data.join("utilidor/keys")).ok_or_else(|| {
-        Failure::usage("there is no home folder to keep keys in")
-            .next(next!("name a folder with --keys or UTILIDOR_KEYS", "用 --keys 或 UTILIDOR_KEYS 指定文件夹"))
+        Failure::usage(said!("there is no home folder to keep keys in", "没有可存放密钥的主文件夹"))
+            .next(said!("name a folder with --keys or UTILIDOR_KEYS", "用 --keys 或 UTILIDOR_KEYS 指定文件夹"))
     })
 }
 
 /// Reads a file, or standard input for `-`.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let what = || format!("could not read {}", path.display());
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes)
@@ -312,15 +324,15 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| {
         let next = match error.kind() {
             std::io::ErrorKind::NotFound => {
-                next!("name a file that is there; `-` is standard input", "指定一个存在的文件；`-` 表示标准输入")
+                said!("name a file that is there; `-` is standard input", "指定一个存在的文件；`-` 表示标准输入")
             }
-            std::io::ErrorKind::PermissionDenied => next!(
+            std::io::ErrorKind::PermissionDenied => said!(
                 "let this user read it, or give it by standard input: `-`",
                 "让当前用户可读取它，或由标准输入给出：`-`"
             ),
-            _ => next!("name a file that can be read; `-` is standard input", "指定一个可读取的文件；`-` 表示标准输入"),
+            _ => said!("name a file that can be read; `-` is standard input", "指定一个可读取的文件；`-` 表示标准输入"),
         };
-        Failure::from_error("file", &what(), &error).next(next)
+        Failure::from_error("file", said!("could not read {}", "无法读取 {}", path.display()), &error).next(next)
     })?;
     Ok(bytes)
 }

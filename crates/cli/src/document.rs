@@ -7,7 +7,8 @@
 
 use crate::context::read_file;
 use crate::failure::Failure;
-use crate::next;
+use crate::said;
+use crate::sentence::Said;
 use crate::units::{self, Amount};
 use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -34,21 +35,24 @@ const QUANTITIES: [&str; 9] = [
 ];
 
 /// Reads a document; `example` names the command that prints one.
-pub fn read<T: DeserializeOwned>(path: &Path, what: &str, example: &str) -> Result<T, Failure> {
-    of_value(read_value(path, what, example)?, path, what, example)
+pub fn read<T: DeserializeOwned>(path: &Path, what: Said, example: &str) -> Result<T, Failure> {
+    of_value(read_value(path, what.clone(), example)?, path, what, example)
 }
 
 /// Reads a document of which only the form is known: JSON.
-pub fn read_value(path: &Path, what: &str, example: &str) -> Result<Value, Failure> {
+pub fn read_value(path: &Path, what: Said, example: &str) -> Result<Value, Failure> {
     let bytes = read_file(path)?;
     // Editors on Windows begin a file with it.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(bad(path, what, example, "it is empty"));
+        return Err(bad(path, what, example, &said!("it is empty", "它是空的")));
     }
     let read: Result<Once, _> = serde_json::from_slice(bytes);
     read.map(|Once(document)| document).map_err(|error| {
-        let reason = if error.is_data() { error.to_string() } else { format!("it is no JSON: {error}") };
+        let reason = match error.is_data() {
+            true => unfit(&error),
+            false => said!("it is no JSON: {error}", "它不是 JSON：{error}"),
+        };
         bad(path, what, example, &reason)
     })
 }
@@ -114,17 +118,25 @@ impl<'de> Deserialize<'de> for Once {
 }
 
 /// What a document that was read before says.
-pub fn of_value<T: DeserializeOwned>(document: Value, path: &Path, what: &str, example: &str) -> Result<T, Failure> {
+pub fn of_value<T: DeserializeOwned>(document: Value, path: &Path, what: Said, example: &str) -> Result<T, Failure> {
     parse(document).map_err(|reason| bad(path, what, example, &reason))
 }
 
-fn bad(path: &Path, what: &str, example: &str, reason: &str) -> Failure {
-    let file = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    Failure::usage(format!("{file} is no {what}: {reason}"))
-        .next(next!("see a valid one: utilidor {example}", "查看有效示例：utilidor {example}"))
+fn bad(path: &Path, what: Said, example: &str, reason: &Said) -> Failure {
+    let file = match path == Path::new("-") {
+        true => said!("standard input", "标准输入"),
+        false => said!("{}", "{}", path.display()),
+    };
+    Failure::usage(said!("{file} is no {what}: {reason}", "{file} 不是{what}：{reason}"))
+        .next(said!("see a valid one: utilidor {example}", "查看有效示例：utilidor {example}"))
 }
 
-fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
+/// What does not fit, as the reader of documents says it.
+fn unfit(error: &serde_json::Error) -> Said {
+    said!("{error}", "内容不符（{error}）")
+}
+
+fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, Said> {
     let mut translated = Vec::new();
     loop {
         let mut unknown = Vec::new();
@@ -132,14 +144,15 @@ fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
         match serde_path_to_error::deserialize(serde_ignored::Deserializer::new(&document, &mut note)) {
             Ok(_) if !unknown.is_empty() => {
                 let (fields, have) = if unknown.len() == 1 { ("field", "is") } else { ("fields", "are") };
-                return Err(format!("{fields} {} {have} unknown", unknown.join(", ")));
+                let unknown = unknown.join(", ");
+                return Err(said!("{fields} {unknown} {have} unknown", "没有字段 {unknown}"));
             }
             Ok(value) => return Ok(value),
             Err(error) => {
                 let place = error.path().to_string();
                 let told = || match place.as_str() {
-                    "." => error.inner().to_string(),
-                    place => format!("{place}: {}", error.inner()),
+                    "." => unfit(error.inner()),
+                    place => at(place, &unfit(error.inner())),
                 };
                 // What has been translated and still does not fit is what is wrong.
                 if translated.contains(&place) {
@@ -147,12 +160,17 @@ fn parse<T: DeserializeOwned>(mut document: Value) -> Result<T, String> {
                 }
                 match translate(&mut document, error.path()) {
                     Some(Ok(())) => translated.push(place),
-                    Some(Err(reason)) => return Err(format!("{place}: {reason}")),
+                    Some(Err(reason)) => return Err(at(&place, &reason)),
                     None => return Err(told()),
                 }
             }
         }
     }
+}
+
+/// What is wrong, with the path of its field.
+fn at(place: &str, reason: &Said) -> Said {
+    said!("{place}: {reason}", "{place}：{reason}")
 }
 
 /// A field's path as the path of a mistake is written: `lots[0].price`.
@@ -170,7 +188,7 @@ fn written(path: &serde_ignored::Path<'_>) -> String {
 }
 
 /// Puts what is stored in the place of what people write, where a text stands at `path`. None if it is nothing of that kind.
-fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), String>> {
+fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), Said>> {
     let mut value = document;
     let mut carrier = None;
     let mut field = String::new();
@@ -202,7 +220,10 @@ fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), String
     }
     let quantity = text.parse::<Amount>().and_then(|amount| match carrier {
         Some(carrier) => amount.of(carrier),
-        None => Err("a quantity with a unit can stand only beside its carrier".into()),
+        None => Err(said!(
+            "a quantity with a unit can stand only beside its carrier",
+            "带单位的数量只能写在其能源品种（carrier）旁边"
+        )),
     });
     Some(quantity.map(|quantity| *value = quantity.to_string().into()))
 }
@@ -223,7 +244,7 @@ mod tests {
         let refused = |path: &str, value: &str| {
             let mut document = example();
             *document.pointer_mut(path).unwrap() = json!(value);
-            parse::<Offer>(document).unwrap_err()
+            parse::<Offer>(document).unwrap_err().to_string()
         };
         assert!(refused("/lots/0/asking_price/money", "1200 kWh").starts_with("lots[0].asking_price"));
         assert!(refused("/terms/deposit_permille", "1970-01-01T00:00:00.100Z").starts_with("terms.deposit_permille"));
@@ -260,7 +281,7 @@ mod tests {
         let told = |path: &str, value: Value| {
             let mut document = example();
             *document.pointer_mut(path).unwrap() = value;
-            parse::<Offer>(document).unwrap_err()
+            parse::<Offer>(document).unwrap_err().to_string()
         };
         assert_eq!(
             told("/lots/0/quantity", json!("12 m3")),
@@ -278,7 +299,7 @@ mod tests {
         let mut document = example();
         document["terms"]["deposit_permil"] = json!(5);
         document["colour"] = json!("red");
-        let told = parse::<Offer>(document).unwrap_err();
+        let told = parse::<Offer>(document).unwrap_err().to_string();
         assert_eq!(told, "fields colour, terms.deposit_permil are unknown");
     }
 }

@@ -1,8 +1,11 @@
 //! What went wrong, why, and what to do next.
 
+use crate::causes::{causes, told, too_many};
 use crate::chinese;
+use crate::import::on_line;
 use crate::output::visible;
-use crate::text::{self, Lang};
+use crate::said;
+use crate::sentence::Said;
 use serde_json::json;
 use std::fmt::Display;
 use std::io::Write as _;
@@ -22,58 +25,28 @@ const REFUSED: u8 = 3;
 pub struct Failure {
     status: u8,
     code: String,
-    what: String,
-    next: Option<Next>,
-}
-
-/// What to do next, in both languages. Only [`next!`](crate::next!) makes one.
-#[derive(Debug, Clone)]
-pub struct Next {
-    en: String,
-    zh: String,
-}
-
-impl Next {
-    /// For [`next!`](crate::next!).
-    pub fn of(en: String, zh: String) -> Self {
-        Self { en, zh }
-    }
-
-    /// The sentence in a language.
-    pub fn text(&self, lang: Lang) -> &str {
-        match lang {
-            Lang::En => &self.en,
-            Lang::Zh => &self.zh,
-        }
-    }
-}
-
-/// What to do next, in English and Chinese; what stands in braces is the caller's, or follows.
-#[macro_export]
-macro_rules! next {
-    ($english:literal, $chinese:literal $(, $value:expr)* $(,)?) => {
-        $crate::failure::Next::of(format!($english $(, $value)*), format!($chinese $(, $value)*))
-    };
+    what: Said,
+    next: Option<Said>,
 }
 
 impl Failure {
     /// Something failed.
-    pub fn new(code: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { status: FAILED, code: code.into(), what: what.into(), next: None }
+    pub fn new(code: impl Into<String>, what: Said) -> Self {
+        Self { status: FAILED, code: code.into(), what, next: None }
     }
 
     /// What was written on the command line, or in a document that it names, cannot be meant.
-    pub fn usage(what: impl Into<String>) -> Self {
-        Self { status: USAGE, code: "usage".into(), what: what.into(), next: None }
+    pub fn usage(what: Said) -> Self {
+        Self { status: USAGE, code: "usage".into(), what, next: None }
     }
 
     /// The ledger refused.
-    pub fn refused(code: &str, what: impl Into<String>) -> Self {
-        Self { status: REFUSED, code: code.into(), what: what.into(), next: advice(code) }
+    pub fn refused(code: &str, what: Said) -> Self {
+        Self { status: REFUSED, code: code.into(), what, next: advice(code) }
     }
 
     /// What went wrong.
-    pub fn what(&self) -> &str {
+    pub fn what(&self) -> &Said {
         &self.what
     }
 
@@ -83,25 +56,26 @@ impl Failure {
     }
 
     /// Says what to do next.
-    pub fn next(mut self, next: Next) -> Self {
+    pub fn next(mut self, next: Said) -> Self {
         self.next = Some(next);
         self
     }
 
     /// Says where it happened.
     pub fn within(mut self, place: &str) -> Self {
-        self.what = format!("{place}: {}", self.what);
+        self.what = said!("{place}: {}", "{place}：{}", self.what);
+        self
+    }
+
+    /// Says in which line of a file it happened.
+    pub fn in_line(mut self, number: u64) -> Self {
+        self.what = on_line(number, &self.what);
         self
     }
 
     /// Something failed, with all its causes.
-    pub fn from_error(code: &str, what: &str, error: &dyn std::error::Error) -> Self {
-        Self::new(code, format!("{what}: {}", causes(error)))
-    }
-
-    /// What went wrong.
-    pub fn sentence(&self) -> &str {
-        &self.what
+    pub fn from_error(code: &str, what: Said, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(code, said!("{what}: {}", "{what}：{}", causes(error)))
     }
 
     /// Writes the failure to standard error.
@@ -109,17 +83,12 @@ impl Failure {
         let mut stderr = std::io::stderr().lock();
         // Nothing can be done where even standard error is closed.
         let _ = if json {
-            let next = self.next.as_ref().map(|next| next.text(Lang::En));
-            let error = json!({ "error": { "code": self.code, "message": self.what, "next": next } });
+            let error = json!({ "error": { "code": self.code, "message": self.what, "next": self.next } });
             writeln!(stderr, "{error:#}")
         } else {
-            let (error, then) = match text::lang() {
-                Lang::En => ("error", "next"),
-                Lang::Zh => ("错误", "下一步"),
-            };
-            let next =
-                self.next.as_ref().map(|next| format!("\n  {then}: {}", next.text(text::lang()))).unwrap_or_default();
-            writeln!(stderr, "{}", visible(&format!("{error}: {}{next}", self.what)))
+            let next = self.next.as_ref().map(|next| said!("\n  next: {next}", "\n  下一步：{next}").to_string());
+            let (what, next) = (&self.what, next.unwrap_or_default());
+            writeln!(stderr, "{}", visible(&said!("error: {what}{next}", "错误：{what}{next}").to_string()))
         };
     }
 
@@ -129,71 +98,82 @@ impl Failure {
     }
 }
 
-/// An error and its causes in one line; a cause that its error's message repeats stands once.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let sentence = source.to_string();
-        if !text.contains(&sentence) {
-            text = format!("{text}: {sentence}");
-        }
-        cause = source.source();
-    }
-    text
-}
-
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
-            ClientError::Unreachable { .. } => Self::new("node/unreachable", error.to_string()).next(next!(
+            ClientError::Unreachable { address, reason, .. } => Self::new(
+                "node/unreachable",
+                said!("no answer from the node at {address}: {reason}", "节点 {address} 没有应答：{reason}"),
+            )
+            .next(said!(
                 "start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE",
                 "用 'utilidor node run' 启动节点，或用 --node 或 UTILIDOR_NODE 指定另一节点"
             )),
-            ClientError::BadAddress { .. } => Self::usage(error.to_string()),
+            ClientError::BadAddress { address } => Self::usage(said!(
+                "{address:?} is not the address of a node: write it as http://127.0.0.1:4680",
+                "{address:?} 不是节点地址：请写成 http://127.0.0.1:4680"
+            )),
             ClientError::Problem(problem) => {
                 let mut shown = problem.clone();
                 if matches!(problem.code.as_ref(), "access/not-signed-in" | "access/bad-token") {
                     // How a program signs in, it says: people have keys.
                     shown.detail.clear();
                 }
-                let failure = Self::new(problem.code.as_ref(), chinese::problem(&shown, text::lang()));
+                let failure = Self::new(problem.code.as_ref(), chinese::problem(&shown));
                 match problem.code.as_ref() {
-                    "development/not-a-development-chain" => failure.next(next!(
+                    "development/not-a-development-chain" => failure.next(said!(
                         "a production chain's time is its members' clocks: wait",
                         "生产链的时间取自各成员的时钟：请等待"
                     )),
-                    "development/not-the-operator" => failure.next(next!(
+                    "development/not-the-operator" => failure.next(said!(
                         "act with the key of the node: --as founder or --as validator, with --keys in the \
                          node's folder",
                         "用节点的密钥操作：--as founder 或 --as validator，并以 --keys 指向节点文件夹中的密钥"
                     )),
-                    "access/not-signed-in" | "access/bad-token" => failure.next(next!(
+                    "access/not-signed-in" | "access/bad-token" => failure.next(said!(
                         "say who asks: --as NAME with its passphrase, or a read token in UTILIDOR_TOKEN; \
                          without a key yet: utilidor keys new NAME",
                         "说明由谁查询：--as NAME 及其口令，或在 UTILIDOR_TOKEN 中放入只读令牌；还没有密钥时：\
                          utilidor keys new NAME"
                     )),
-                    "request/unknown-host" => failure.next(next!(
+                    "request/unknown-host" => failure.next(said!(
                         "name the node by its address, or have its operator start it with --allow-host",
                         "用节点的地址指定它，或请其运营方以 --allow-host 启动"
                     )),
                     _ => failure,
                 }
             }
-            ClientError::NotFinal { hash, .. } => Self::new("transaction/not-final", error.to_string()).next(next!(
+            ClientError::NotFinal { hash, waited_ms, expires } => Self::new(
+                "transaction/not-final",
+                said!(
+                    "transaction {hash} is not final after {waited_ms} ms; it may still become so before height {expires}",
+                    "交易 {hash} 在 {waited_ms} 毫秒后尚未最终确定；在高度 {expires} 之前仍可能确定"
+                ),
+            )
+            .next(said!(
                 "see later what became of it: utilidor transaction {hash}",
                 "稍后查看结果：utilidor transaction {hash}"
             )),
-            ClientError::NotUnderstood { .. } => Self::new("node/not-understood", error.to_string()).next(next!(
+            ClientError::NotUnderstood { path, reason } => Self::new(
+                "node/not-understood",
+                said!("the node's answer to {path} is not understood: {reason}", "无法理解节点对 {path} 的应答：{reason}"),
+            )
+            .next(said!(
                 "check that the node is of the same release: utilidor status",
                 "核对节点是否为同一版本：utilidor status"
             )),
-            ClientError::SignIn { .. } => Self::new("access/sign-in", error.to_string()).next(next!(
+            ClientError::SignIn { reason } => Self::new(
+                "access/sign-in",
+                said!("could not sign in: {reason}", "无法登录：{reason}"),
+            )
+            .next(said!(
                 "see your keys: utilidor keys list; choose one with --as NAME",
                 "查看自己的密钥：utilidor keys list；用 --as NAME 选择其一"
             )),
-            ClientError::TooMuch { .. } => Self::new("submission/too-much", error.to_string()),
+            ClientError::TooMuch { transactions, bytes } => Self::new(
+                "submission/too-much",
+                said!("{error}", "{transactions} 笔交易共 {bytes} 字节，超过一次提交的上限"),
+            ),
         }
     }
 }
@@ -203,24 +183,23 @@ impl From<SubmitError> for Failure {
         match &error {
             SubmitError::Refused { refusal, height, hash } => {
                 let code = refusal.code();
-                let why = chinese::refusal(refusal, text::lang());
-                let what = match text::lang() {
-                    Lang::En => format!("the ledger refused ({code}): {why} (block {height}, transaction {hash})"),
-                    Lang::Zh => format!("账本拒绝（{code}）：{why}（区块 {height}，交易 {hash}）"),
-                };
+                let why = chinese::refusal(refusal);
+                let what = said!(
+                    "the ledger refused ({code}): {why} (block {height}, transaction {hash})",
+                    "账本拒绝（{code}）：{why}（区块 {height}，交易 {hash}）"
+                );
                 Self::refused(code, what)
             }
             SubmitError::NotTaken(problem) => {
-                let (code, why) = (&problem.code, chinese::problem(problem, text::lang()));
-                let what = match text::lang() {
-                    Lang::En => format!("the node did not take the transaction ({code}): {why}"),
-                    Lang::Zh => format!("节点未接受交易（{code}）：{why}"),
-                };
+                let (code, why) = (&problem.code, chinese::problem(problem));
+                let what =
+                    said!("the node did not take the transaction ({code}): {why}", "节点未接受交易（{code}）：{why}");
                 Self { next: advice(&problem.code), ..Self::new(problem.code.as_ref(), what) }
             }
             SubmitError::Client(client) => client.clone().into(),
-            SubmitError::TooMany(_) | SubmitError::TooLong { .. } => Self::usage(error.to_string()),
-            _ => Self::new("client", causes(&error)),
+            SubmitError::TooLong { bytes } => Self::usage(said!("{error}", "交易有 {bytes} 字节，超过允许的长度")),
+            SubmitError::TooMany(error) => Self::usage(too_many(error)),
+            _ => Self::new("client", said!("{}", "操作未能完成：{}", causes(&error))),
         }
     }
 }
@@ -236,24 +215,24 @@ impl From<TopUpError> for Failure {
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        let what = causes(&error);
+        let what = told(&error);
         match &error {
             KeyError::BadName { .. } => Self::usage(what),
-            KeyError::Unknown { folder, .. } => Self::new("key/unknown", what).next(next!(
+            KeyError::Unknown { folder, .. } => Self::new("key/unknown", what).next(said!(
                 "list the keys in {}: utilidor keys list; make one: utilidor keys new NAME",
                 "列出 {} 中的密钥：utilidor keys list；新建密钥：utilidor keys new NAME",
                 folder.display()
             )),
-            KeyError::WrongPassphrase { .. } => Self::new("key/wrong-passphrase", what).next(next!(
+            KeyError::WrongPassphrase { .. } => Self::new("key/wrong-passphrase", what).next(said!(
                 "give its passphrase with --passphrase-file, UTILIDOR_PASSPHRASE or at the prompt",
                 "用 --passphrase-file、UTILIDOR_PASSPHRASE 或在提示处给出其口令"
             )),
-            KeyError::Exists { .. } => Self::new("key/exists", what).next(next!("choose another name", "另选一个名称")),
-            KeyError::WrongKind { .. } => Self::new("key/wrong-kind", what).next(next!(
+            KeyError::Exists { .. } => Self::new("key/exists", what).next(said!("choose another name", "另选一个名称")),
+            KeyError::WrongKind { .. } => Self::new("key/wrong-kind", what).next(said!(
                 "see the kinds of your keys: utilidor keys list",
                 "查看自己各密钥的类型：utilidor keys list"
             )),
-            KeyError::ShortPassphrase { .. } => Self::new("key/short-passphrase", what).next(next!(
+            KeyError::ShortPassphrase { .. } => Self::new("key/short-passphrase", what).next(said!(
                 "take a longer one: four random words are easy to keep",
                 "请用更长的口令：四个随机的词便于记忆"
             )),
@@ -263,63 +242,63 @@ impl From<KeyError> for Failure {
 }
 
 /// What to do after a refusal, where that is not plain from its sentence.
-fn advice(code: &str) -> Option<Next> {
+fn advice(code: &str) -> Option<Said> {
     Some(match code {
         "account/unknown" => {
-            next!(
+            said!(
                 "have a validator admit the account's member: utilidor member admit --account \
                  ACCOUNT --roles user",
                 "请验证方接纳该账户的成员：utilidor member admit --account ACCOUNT --roles user"
             )
         }
-        "member/missing-role" => next!(
+        "member/missing-role" => said!(
             "have a validator give the role: utilidor member roles MEMBER --roles ...",
             "请验证方授予该角色：utilidor member roles MEMBER --roles ..."
         ),
         "money/insufficient-funds" => {
-            next!(
+            said!(
                 "see the balance: utilidor account show; money comes from the issuer: \
                  utilidor account issue",
                 "查看余额：utilidor account show；货币由发行方发行：utilidor account issue"
             )
         }
-        "offer/gate-open" => next!(
+        "offer/gate-open" => said!(
             "wait until the gate closes; on a development chain: utilidor advance-time TIME",
             "等待报价截止；在开发链上：utilidor advance-time TIME"
         ),
-        "capacity/none" => next!(
+        "capacity/none" => said!(
             "have a validator declare it: utilidor account capacity OWNER CARRIER QUANTITY",
             "请验证方申报容量：utilidor account capacity OWNER CARRIER QUANTITY"
         ),
-        "agreement/wrong-terms" => next!(
+        "agreement/wrong-terms" => said!(
             "read the terms again: utilidor agreement show AGREEMENT",
             "重新阅读条款：utilidor agreement show AGREEMENT"
         ),
-        "id/taken" => next!("choose another label, or leave it out", "另选一个标签，或不写标签"),
+        "id/taken" => said!("choose another label, or leave it out", "另选一个标签，或不写标签"),
         "offer/lapsed" => {
-            next!("awards are taken until an offer lapses: publish it again", "要约失效后不再接受授标：请重新发布")
+            said!("awards are taken until an offer lapses: publish it again", "要约失效后不再接受授标：请重新发布")
         }
-        "debt/above" => next!(
+        "debt/above" => said!(
             "see what is owed: utilidor debt list; without an amount all of it is paid",
             "查看欠款：utilidor debt list；不写金额则全部付清"
         ),
-        "package/closed" => next!("see the versions: utilidor package list", "查看各版本：utilidor package list"),
+        "package/closed" => said!("see the versions: utilidor package list", "查看各版本：utilidor package list"),
         "agreement/not-party" => {
-            next!(
+            said!(
                 "act with a party's key, by --as NAME; who they are: utilidor agreement show AGREEMENT",
                 "用当事方的密钥操作：--as NAME；查看当事方：utilidor agreement show AGREEMENT"
             )
         }
-        "agreement/already-signed" => next!(
+        "agreement/already-signed" => said!(
             "see who has signed, and until when: utilidor agreement show AGREEMENT",
             "查看谁已签署及签署期限：utilidor agreement show AGREEMENT"
         ),
-        "agreement/already-ending" => next!(
+        "agreement/already-ending" => said!(
             "it ends by itself: utilidor agreement show AGREEMENT",
             "合约将自行终止：utilidor agreement show AGREEMENT"
         ),
         "package/unknown" | "package/no-such-option" => {
-            next!(
+            said!(
                 "see packages and versions: utilidor package list; a version's options: \
                  utilidor package show PACKAGE VERSION",
                 "查看套餐和版本：utilidor package list；查看某版本的方案：\
@@ -327,25 +306,25 @@ fn advice(code: &str) -> Option<Next> {
             )
         }
         "subscription/needs-meter" => {
-            next!(
+            said!(
                 "name the service's meter: --service CARRIER:OPTION:METER; yours: utilidor meter list",
                 "写明该服务的表计：--service CARRIER:OPTION:METER；查看自己的表计：utilidor meter list"
             )
         }
-        "subscription/needs-area" => next!(
+        "subscription/needs-area" => said!(
             "name the floor area in m2: --service CARRIER:OPTION:METER:AREA",
             "写明建筑面积（m2）：--service CARRIER:OPTION:METER:AREA"
         ),
-        "meter/carrier" => next!(
+        "meter/carrier" => said!(
             "see what each meter measures: utilidor meter list",
             "查看各表计所计量的能源品种：utilidor meter list"
         ),
-        "meter/subscribed" => next!(
+        "meter/subscribed" => said!(
             "end what it serves first (utilidor subscription terminate, or agreement terminate), or take another meter",
             "先终止其所服务的合约（utilidor subscription terminate 或 agreement terminate），或改用另一表计"
         ),
         "prepayment/kind" => {
-            next!(
+            said!(
                 "by meter: --amount, with --period where the discount goes by period; by floor area: \
                  --period with --at-most",
                 "按表计计费：--amount，折扣按期间计算时加 --period；按建筑面积计费：\
@@ -353,41 +332,41 @@ fn advice(code: &str) -> Option<Next> {
             )
         }
         "prepayment/above-at-most" => {
-            next!("give a higher --at-most, or pay for a shorter --period", "提高 --at-most，或缩短 --period")
+            said!("give a higher --at-most, or pay for a shorter --period", "提高 --at-most，或缩短 --period")
         }
-        "index/not-in-order" => next!(
+        "index/not-in-order" => said!(
             "begin where the last value ends: utilidor price-index show INDEX",
             "从上一个值结束之处开始：utilidor price-index show INDEX"
         ),
-        "motion/unknown" => next!(
+        "motion/unknown" => said!(
             "it was decided, or has lapsed: utilidor council motions",
             "议案已有决定或已过期：utilidor council motions"
         ),
         "reading/from-future" => {
-            next!(
+            said!(
                 "see the chain's time: utilidor status; on a development chain: \
                  utilidor advance-time TIME",
                 "查看链上时间：utilidor status；在开发链上：utilidor advance-time TIME"
             )
         }
         "agreement/not-ending" => {
-            next!("see the agreement: utilidor agreement show AGREEMENT", "查看合约：utilidor agreement show AGREEMENT")
+            said!("see the agreement: utilidor agreement show AGREEMENT", "查看合约：utilidor agreement show AGREEMENT")
         }
         "pool/full" | "pool/member-full" | "pool/too-far-ahead" | "pool/displaced" | "node/too-many-clients" => {
-            next!("the node is busy: try again in a moment", "节点繁忙：请稍后再试")
+            said!("the node is busy: try again in a moment", "节点繁忙：请稍后再试")
         }
-        "pool/share-used" => next!(
+        "pool/share-used" => said!(
             "wait, or submit less; the members set each one's share",
             "请等待或减少提交；各成员的份额由全体成员决定"
         ),
         "transaction/unknown-account" => {
-            next!(
+            said!(
                 "have a validator admit the account's member: utilidor member admit --account \
                  ACCOUNT --roles user",
                 "请验证方接纳该账户的成员：utilidor member admit --account ACCOUNT --roles user"
             )
         }
-        "meter/unknown" => next!(
+        "meter/unknown" => said!(
             "have a meter operator register it: utilidor meter register",
             "请表计运营方登记该表计：utilidor meter register"
         ),
@@ -395,9 +374,15 @@ fn advice(code: &str) -> Option<Next> {
     })
 }
 
+/// Something that the command line does not say.
+pub fn missing(name: &str) -> Failure {
+    Failure::usage(said!("{name} is missing", "缺少 {name}"))
+}
+
 /// Reads what the command line calls `what`; a text that is none is a usage failure.
-pub fn read<T: std::str::FromStr<Err: Display>>(what: &str, text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error| Failure::usage(format!("{text:?} is no {what}: {error}")))
+pub fn read<T: std::str::FromStr<Err: Display>>(what: Said, text: &str) -> Result<T, Failure> {
+    text.parse()
+        .map_err(|error| Failure::usage(said!("{text:?} is no {what}: {error}", "{text:?} 不是{what}：{error}")))
 }
 
 #[cfg(test)]
@@ -433,7 +418,7 @@ mod tests {
         let code = utilidor_view::problem::Code::NotSignedIn;
         let problem = utilidor_view::Problem::new(code, "sign in: POST /v1/session/challenge");
         let failure = Failure::from(ClientError::Problem(problem));
-        assert!(!failure.what.contains("POST"), "{}", failure.what);
-        assert!(failure.next.unwrap().en.contains("utilidor keys new"));
+        assert!(!failure.what.to_string().contains("POST"), "{}", failure.what);
+        assert!(failure.next.unwrap().to_string().contains("utilidor keys new"));
     }
 }

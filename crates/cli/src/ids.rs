@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::next;
+use crate::said;
+use crate::sentence::Said;
 use std::fmt::{Display, Write as _};
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -18,8 +19,8 @@ const MIN_DIGITS: usize = 4;
 pub trait Named: FromStr + Copy + Display + Send + Sync + 'static {
     /// What it is to the node's search.
     const KIND: IdKind;
-    /// What it is called with its article.
-    const WHAT: &'static str;
+    /// What it is called, in English with its article.
+    fn what() -> Said;
     /// Hex digits of its id.
     const DIGITS: usize;
     /// The command that lists ids of the kind.
@@ -27,27 +28,30 @@ pub trait Named: FromStr + Copy + Display + Send + Sync + 'static {
 }
 
 macro_rules! named {
-    ($($id:ty: $kind:ident, $what:literal, $digits:expr, $list:literal;)*) => {
+    ($($id:ty: $kind:ident, $what:literal, $chinese:literal, $digits:expr, $list:literal;)*) => {
         $(impl Named for $id {
             const KIND: IdKind = IdKind::$kind;
-            const WHAT: &'static str = $what;
             const DIGITS: usize = $digits;
             const LIST: &'static str = $list;
+
+            fn what() -> Said {
+                said!($what, $chinese)
+            }
         })*
     };
 }
 
 named! {
-    AccountId: Account, "an account", 64, "account list";
-    MemberId: Member, "a member", 32, "member list";
-    OfferId: Offer, "an offer", 32, "offer list";
-    AgreementId: Agreement, "an agreement", 32, "agreement list";
-    PackageId: Package, "a package", 32, "package list";
-    MeterId: Meter, "a meter", 32, "meter list";
-    MotionId: Motion, "a motion", 32, "council motions";
-    ProgramId: Program, "a program", 64, "program list";
-    PriceIndexId: PriceIndex, "an index", 32, "price-index list";
-    TransactionHash: Transaction, "a transaction", 64, "account movements --json";
+    AccountId: Account, "an account", "账户", 64, "account list";
+    MemberId: Member, "a member", "成员", 32, "member list";
+    OfferId: Offer, "an offer", "要约", 32, "offer list";
+    AgreementId: Agreement, "an agreement", "合约", 32, "agreement list";
+    PackageId: Package, "a package", "套餐", 32, "package list";
+    MeterId: Meter, "a meter", "表计", 32, "meter list";
+    MotionId: Motion, "a motion", "议案", 32, "council motions";
+    ProgramId: Program, "a program", "程序", 64, "program list";
+    PriceIndexId: PriceIndex, "an index", "指数", 32, "price-index list";
+    TransactionHash: Transaction, "a transaction", "交易", 64, "account movements --json";
 }
 
 /// An id as it is written.
@@ -58,9 +62,9 @@ pub struct Given<T> {
 }
 
 impl<T: Named> FromStr for Given<T> {
-    type Err = String;
+    type Err = Said;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Said> {
         let text = text.trim().trim_end_matches("...").to_ascii_lowercase();
         let has_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !has_digits || !(MIN_DIGITS..=T::DIGITS).contains(&text.len()) {
@@ -71,11 +75,11 @@ impl<T: Named> FromStr for Given<T> {
 }
 
 /// What an id looks like.
-fn shape<T: Named>() -> String {
-    format!(
-        "the id of {} has {} hex digits; its first {MIN_DIGITS} or more will do where they are no other's",
-        T::WHAT,
-        T::DIGITS
+fn shape<T: Named>() -> Said {
+    let (what, digits) = (T::what(), T::DIGITS);
+    said!(
+        "the id of {what} has {digits} hex digits; its first {MIN_DIGITS} or more will do where they are no other's",
+        "{what}的标识有 {digits} 位十六进制数字；前 {MIN_DIGITS} 位或更多即可，只要不与其他标识相同"
     )
 }
 
@@ -88,8 +92,12 @@ impl Context {
         let found = self.client()?.ids_beginning(&given.text).await?;
         let mut ids = found.iter().filter(|found| found.kind == T::KIND).map(|found| found.id.as_str());
         let unknown = || {
-            let what = format!("the id of no {} that you may list begins with {}", T::KIND.name(), given.text);
-            Failure::new("id/unknown", what).next(next!(
+            let (kind, what, text) = (T::KIND.name(), T::what(), &given.text);
+            let what = said!(
+                "the id of no {kind} that you may list begins with {text}",
+                "可列出的{what}中，没有标识以 {text} 开头"
+            );
+            Failure::new("id/unknown", what).next(said!(
                 "list the ids: utilidor {}; another's is to be written whole: \
                  where tables cut it short, --json shows it",
                 "列出标识：utilidor {}；他人的标识须写全：表格中截短的，用 --json 查看",
@@ -102,10 +110,18 @@ impl Context {
             if let Some(third) = ids.next() {
                 let _ = write!(several, ", {third}, ...");
             }
-            let what = format!("the ids of several {}s begin with {}: {several}", T::KIND.name(), given.text);
-            return Err(Failure::usage(what).next(next!("write more of the digits", "请多写几位")));
+            let (kind, text) = (T::KIND.name(), &given.text);
+            let what = T::what();
+            let what = said!(
+                "the ids of several {kind}s begin with {text}: {several}",
+                "多个{what}的标识以 {text} 开头：{several}"
+            );
+            return Err(Failure::usage(what).next(said!("write more of the digits", "请多写几位")));
         }
-        first.parse().map_err(|_| Failure::new("node/not-understood", format!("the node says {first:?} is an id")))
+        first.parse().map_err(|_| {
+            let what = said!("the node says {first:?} is an id", "节点称 {first:?} 是标识");
+            Failure::new("node/not-understood", what)
+        })
     }
 
     /// The id that was meant, where one was written.
@@ -118,7 +134,8 @@ impl Context {
 
     /// An id inside another argument.
     pub async fn read_id<T: Named>(&self, text: &str) -> Result<T, Failure> {
-        let given: Given<T> = text.parse().map_err(|shape| Failure::usage(format!("{text:?}: {shape}")))?;
+        let given: Given<T> =
+            text.parse().map_err(|shape| Failure::usage(said!("{text:?}: {shape}", "{text:?}：{shape}")))?;
         self.id(&given).await
     }
 }
@@ -133,7 +150,7 @@ mod tests {
             assert!(text.parse::<Given<AgreementId>>().is_ok(), "{text}");
         }
         for text in ["", "77a", "hello", &"7".repeat(33)] {
-            let told = text.parse::<Given<AgreementId>>().unwrap_err();
+            let told = text.parse::<Given<AgreementId>>().unwrap_err().to_string();
             let shape =
                 "the id of an agreement has 32 hex digits; its first 4 or more will do where they are no other's";
             assert_eq!(told, shape, "{text}");

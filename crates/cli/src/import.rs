@@ -5,10 +5,13 @@
 //! of all registers and the zone of all times, and give the columns another order: `meter,time[Asia/Shanghai],register_kWh`. Every mistake is told with its line, and
 //! what can be read in two ways is one.
 
+mod order;
+
+use crate::said;
+use crate::sentence::Said;
 use crate::units::{self, Amount, Unit};
-use crate::zone::{self, Shown, Zone};
+use crate::zone::{self, Zone};
 use jiff::civil::DateTime;
-use std::collections::BTreeMap;
 use utilidor_types::Timestamp;
 
 /// A line of a file.
@@ -34,7 +37,7 @@ pub struct Defaults {
 }
 
 /// A line with its number, or what is wrong with it.
-pub type Told = (u64, Result<Line, String>);
+pub type Told = (u64, Result<Line, Said>);
 
 const FORM: &str = "METER,TIME,REGISTER";
 /// A line as it should be.
@@ -45,16 +48,26 @@ const MILLISECOND_DIGITS: usize = 12;
 const AROUND: [char; 9] = [' ', '_', '(', ')', '[', ']', '（', '）', ':'];
 
 /// Reads a file that must be right as a whole.
-pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Line>, String> {
+pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Line>, Said> {
     let told = lines(bytes, defaults)?.into_iter();
-    told.map(|(number, line)| line.map_err(|reason| format!("line {number}: {reason}"))).collect()
+    told.map(|(number, line)| line.map_err(|reason| on_line(number, &reason))).collect()
+}
+
+/// What is wrong, with its line.
+pub fn on_line(number: u64, reason: &Said) -> Said {
+    said!("line {number}: {reason}", "第 {number} 行：{reason}")
 }
 
 /// Reads a file, line by line. What is wrong with the whole of it is told with the first line that shows it.
-pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
+pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, Said> {
     let text = text_of(bytes)?;
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    let first = first.ok_or_else(|| format!("the file is empty: write a line for each reading, such as {EXAMPLE}"))?;
+    let first = first.ok_or_else(|| {
+        said!(
+            "the file is empty: write a line for each reading, such as {EXAMPLE}",
+            "文件是空的：每个读数写一行，如 {EXAMPLE}"
+        )
+    })?;
     let separator = [';', '\t'].into_iter().find(|separator| first.contains(*separator)).unwrap_or(',');
     let mut reader = Reader { separator, columns: [0, 1, 2], decimals: None, defaults: defaults.clone() };
     let mut read = Vec::new();
@@ -69,39 +82,51 @@ pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
         {
             let fields: Vec<&str> = record.iter().collect();
             if is_header(&fields) {
-                reader.header(&fields).map_err(|reason| format!("line {number}: {reason}"))?;
+                reader.header(&fields).map_err(|reason| on_line(number, &reason))?;
                 continue;
             }
         }
         read.push((number, record.and_then(|record| reader.line(number, &record.iter().collect::<Vec<_>>()))));
     }
     if read.is_empty() {
-        return Err(format!("the file holds no readings: write a line for each below the header, such as {EXAMPLE}"));
+        return Err(said!(
+            "the file holds no readings: write a line for each below the header, such as {EXAMPLE}",
+            "文件中没有读数：在表头之下每个读数写一行，如 {EXAMPLE}"
+        ));
     }
-    Ok(resolved(read, reader.defaults.zone.as_ref()))
+    Ok(order::resolved(read, reader.defaults.zone.as_ref()))
 }
 
 /// A file's text.
-fn text_of(bytes: &[u8]) -> Result<&str, String> {
+fn text_of(bytes: &[u8]) -> Result<&str, Said> {
     // Spreadsheets begin a file with it.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
-        return Err("the file is UTF-16, or no text: save it as UTF-8".into());
+        return Err(said!(
+            "the file is UTF-16, or no text: save it as UTF-8",
+            "文件是 UTF-16，或不是文本：请存为 UTF-8"
+        ));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        format!("line {line} is no UTF-8 text: save the file as UTF-8")
+        said!("line {line} is no UTF-8 text: save the file as UTF-8", "第 {line} 行不是 UTF-8 文本：请将文件存为 UTF-8")
     })
 }
 
 /// The fields of a line, without their quotes.
-fn fields(line: &str, separator: char) -> Result<csv::StringRecord, String> {
+fn fields(line: &str, separator: char) -> Result<csv::StringRecord, Said> {
     if !line.matches('"').count().is_multiple_of(2) {
-        return Err(format!("a quote is not closed: {line:?} has an odd number of them; write for example {EXAMPLE}"));
+        return Err(said!(
+            "a quote is not closed: {line:?} has an odd number of them; write for example {EXAMPLE}",
+            "引号未闭合：{line:?} 中的引号为奇数个；例如写 {EXAMPLE}"
+        ));
     }
     // The reader of fields would end a record at it, and what follows would be lost.
     if line.contains('\r') {
-        return Err("a carriage return stands within the line: lines end with LF or CR LF".into());
+        return Err(said!(
+            "a carriage return stands within the line: lines end with LF or CR LF",
+            "行内有回车符：行应以 LF 或 CR LF 结尾"
+        ));
     }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -109,7 +134,7 @@ fn fields(line: &str, separator: char) -> Result<csv::StringRecord, String> {
         .trim(csv::Trim::All)
         .from_reader(line.as_bytes());
     let record = reader.records().next().unwrap_or_else(|| Ok(csv::StringRecord::new()));
-    record.map_err(|error| error.to_string())
+    record.map_err(|error| said!("{error}", "无法拆分此行：{error}"))
 }
 
 /// A header has words where readings have figures.
@@ -149,11 +174,12 @@ struct Reader {
 
 impl Reader {
     /// Takes the unit and the zone that a header names.
-    fn header(&mut self, fields: &[&str]) -> Result<(), String> {
+    fn header(&mut self, fields: &[&str]) -> Result<(), Said> {
         let bad = || {
-            format!(
+            said!(
                 "the header is {fields:?}, not meter,time,register or, with the zone and the unit, \
-                 meter,time[Asia/Shanghai],register_kWh"
+                 meter,time[Asia/Shanghai],register_kWh",
+                "表头是 {fields:?}，应为 meter,time,register，或带时区和单位：meter,time[Asia/Shanghai],register_kWh"
             )
         };
         let named = |names: &[&str]| {
@@ -177,59 +203,73 @@ impl Reader {
         Ok(())
     }
 
-    fn line(&mut self, number: u64, fields: &[&str]) -> Result<Raw, String> {
+    fn line(&mut self, number: u64, fields: &[&str]) -> Result<Raw, Said> {
         if fields.len() != 3 {
             return Err(count_is_wrong(fields, self.separator));
         }
         let [meter, time, register] = self.columns.map(|column| fields[column]);
         if meter.is_empty() {
-            return Err(format!("the meter is not named: write for example {EXAMPLE}"));
+            return Err(said!("the meter is not named: write for example {EXAMPLE}", "没有写明表计：例如写 {EXAMPLE}"));
         }
         let time = self.time(time)?;
         let register = Amount::read(&self.number(number, register)?, self.defaults.unit)?;
         Ok(Raw { meter: meter.into(), time, register })
     }
 
-    fn time(&self, text: &str) -> Result<When, String> {
+    fn time(&self, text: &str) -> Result<When, Said> {
         if text.is_empty() {
-            return Err(format!("the time is empty: write for example {EXAMPLE}"));
+            return Err(said!("the time is empty: write for example {EXAMPLE}", "没有写时间：例如写 {EXAMPLE}"));
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < MILLISECOND_DIGITS {
-            return Err(format!(
+            return Err(said!(
                 "{text:?} is no time in milliseconds since 1970: seconds and days of spreadsheets are not taken, write \
-                 2025-01-31T08:00:00+08:00"
+                 2025-01-31T08:00:00+08:00",
+                "{text:?} 不是自 1970 年起的毫秒数：不接受秒数或电子表格的天数，请写 2025-01-31T08:00:00+08:00"
             ));
         }
         if zone::has_month_in_doubt(text) {
-            return Err(format!(
+            return Err(said!(
                 "{text:?} is no time that is read in one way, the day or the month may stand first: write the year first, \
-                 2025-01-31 08:00"
+                 2025-01-31 08:00",
+                "{text:?} 可有两种读法，日和月不知哪个在前：请先写年份，如 2025-01-31 08:00"
             ));
         }
         match zone::local(text) {
             None => units::time(text).map(When::At),
             Some(local) if self.defaults.zone.is_some() => Ok(When::Shown(local)),
-            Some(local) => Err(format!(
+            Some(local) => Err(said!(
                 "{text:?} does not say at which offset from UTC: write {local}+08:00, or name the zone with --zone \
-                 Asia/Shanghai or in the header, time[Asia/Shanghai]"
+                 Asia/Shanghai or in the header, time[Asia/Shanghai]",
+                "{text:?} 没有说明与 UTC 的偏移：请写 {local}+08:00，或用 --zone Asia/Shanghai 或表头 time[Asia/Shanghai] 写明时区"
             )),
         }
     }
 
     /// A register's number with its decimals behind a point, and its unit if it has one.
-    fn number(&mut self, line: u64, register: &str) -> Result<String, String> {
+    fn number(&mut self, line: u64, register: &str) -> Result<String, Said> {
         if register.is_empty() {
-            return Err("the register is empty: leave out the line of a reading that there is not".into());
+            return Err(said!(
+                "the register is empty: leave out the line of a reading that there is not",
+                "没有写表底：没有的读数请不要写这一行"
+            ));
         }
         if register.starts_with(['-', '−']) {
-            return Err(format!("{register:?} is negative: a register counts from zero up"));
+            return Err(said!(
+                "{register:?} is negative: a register counts from zero up",
+                "{register:?} 是负数：表底从零开始递增"
+            ));
         }
         let is_of_number = |character: char| {
             character.is_ascii_digit() || matches!(character, '.' | ',' | '\'' | '’' | '_') || character.is_whitespace()
         };
         let end = register.find(|character| !is_of_number(character)).unwrap_or(register.len());
         let (number, unit) = (register[..end].trim_end(), &register[end..]);
-        let thousands = || Err(format!("{register:?} has separators of thousands: leave them out"));
+        let thousands = || {
+            Err(said!(
+                "{register:?} has separators of thousands: leave them out",
+                "{register:?} 含有千位分隔符：请去掉"
+            ))
+        };
         let is_plain = |character: char| character.is_ascii_digit() || matches!(character, '.' | ',');
         let marks: Vec<char> = number.chars().filter(|character| matches!(character, '.' | ',')).collect();
         if !number.chars().all(is_plain) || marks.len() > 1 {
@@ -238,22 +278,26 @@ impl Reader {
         if unit.starts_with(['e', 'E'])
             && unit[1..].starts_with(|character: char| character.is_ascii_digit() || matches!(character, '+' | '-'))
         {
-            return Err(format!("{register:?} has an exponent: write all digits"));
+            return Err(said!(
+                "{register:?} has an exponent: write all digits",
+                "{register:?} 含有指数：请写出全部数字"
+            ));
         }
         let Some(mark) = marks.first().copied() else { return Ok(format!("{number}{unit}")) };
         // Where a comma separates fields, one in quotes with three digits behind it may be of thousands.
         let behind = number.rsplit(mark).next().unwrap_or_default();
         if mark == ',' && self.separator == ',' && behind.len() == 3 {
-            return Err(format!(
-                "{register:?} can be read in two ways: write its decimals with a point, or leave the comma out"
+            return Err(said!(
+                "{register:?} can be read in two ways: write its decimals with a point, or leave the comma out",
+                "{register:?} 有两种读法：小数请用点，或去掉逗号"
             ));
         }
         match self.decimals {
             Some((known, earlier)) if known != mark => {
-                return Err(format!(
-                    "{register:?} has a {}, line {earlier} a {}: which one is before the decimals?",
-                    name(mark),
-                    name(known)
+                let [here, there] = [mark, known].map(name);
+                return Err(said!(
+                    "{register:?} has a {here}, line {earlier} a {there}: which one is before the decimals?",
+                    "{register:?} 用{here}，第 {earlier} 行用{there}：哪一个是小数点？"
                 ));
             }
             _ => self.decimals = Some((mark, line)),
@@ -262,74 +306,21 @@ impl Reader {
     }
 }
 
-const fn name(mark: char) -> &'static str {
-    if mark == ',' { "comma" } else { "point" }
+fn name(mark: char) -> Said {
+    if mark == ',' { said!("comma", "逗号") } else { said!("point", "点") }
 }
 
-fn count_is_wrong(fields: &[&str], separator: char) -> String {
-    let told = format!("{} fields are not {FORM}: {fields:?}; write for example {EXAMPLE}", fields.len());
+fn count_is_wrong(fields: &[&str], separator: char) -> Said {
+    let told = said!(
+        "{} fields are not {FORM}: {fields:?}; write for example {EXAMPLE}",
+        "有 {} 个字段，不是 {FORM}：{fields:?}；例如写 {EXAMPLE}",
+        fields.len()
+    );
     match separator {
-        ',' if fields.len() > 3 => format!("{told}, decimals with a point, or put ; between the fields"),
+        ',' if fields.len() > 3 => {
+            said!("{told}, decimals with a point, or put ; between the fields", "{told}，小数请用点，或用 ; 分隔字段")
+        }
         _ => told,
-    }
-}
-
-/// Says of each line when it was. A time that clocks showed twice is known by the lines of the same meter around it, which go
-/// oldest first: it is the second one if the meter was read at the first one already, and the first one if a line that follows
-/// shows the clocks put back.
-fn resolved(read: Vec<(u64, Result<Raw, String>)>, zone: Option<&Zone>) -> Vec<Told> {
-    let mut of_meter: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (place, (_, raw)) in read.iter().enumerate() {
-        if let Ok(raw) = raw {
-            of_meter.entry(raw.meter.clone()).or_default().push(place);
-        }
-    }
-    let mut times: Vec<Option<Result<Timestamp, String>>> = vec![None; read.len()];
-    for places in of_meter.values() {
-        let shown: Vec<_> = places.iter().map(|place| read[*place].1.as_ref().map(|raw| when(raw, zone))).collect();
-        // The least time of the lines that follow and were shown twice, as long as all of them were.
-        let mut least_after: Vec<Option<DateTime>> = vec![None; places.len()];
-        for place in (1..places.len()).rev() {
-            if let Ok((Some(local), Ok(Shown::Twice(..)))) = &shown[place] {
-                let least = least_after[place].into_iter().chain([*local]).min();
-                least_after[place - 1] = least;
-            }
-        }
-        let mut last = None;
-        for (place, shown) in shown.into_iter().enumerate() {
-            let Ok((local, shown)) = shown else { continue };
-            let time = match (shown, local, zone) {
-                (Err(reason), ..) => Err(reason),
-                (Ok(Shown::Once(time)), ..) => Ok(time),
-                (Ok(Shown::Twice(first, second)), ..) if last.is_some_and(|last| first <= last) => Ok(second),
-                (Ok(Shown::Twice(first, _)), Some(local), _) if least_after[place].is_some_and(|it| it <= local) => {
-                    Ok(first)
-                }
-                (Ok(Shown::Twice(..)), Some(local), Some(zone)) => Err(zone.twice(local)),
-                (Ok(Shown::Twice(first, _)), ..) => Ok(first),
-            };
-            if let Ok(time) = time {
-                last = Some(time);
-            }
-            times[places[place]] = Some(time);
-        }
-    }
-    let line = |((number, raw), time): ((u64, Result<Raw, String>), Option<Result<Timestamp, String>>)| {
-        let line = raw.and_then(|raw| {
-            let time = time.unwrap_or_else(|| Err("it has no time".into()))?;
-            Ok(Line { number, meter: raw.meter, time, register: raw.register })
-        });
-        (number, line)
-    };
-    read.into_iter().zip(times).map(line).collect()
-}
-
-/// When a line was, and what clocks showed then, if it says that alone.
-fn when(raw: &Raw, zone: Option<&Zone>) -> (Option<DateTime>, Result<Shown, String>) {
-    match (&raw.time, zone) {
-        (When::At(time), _) => (None, Ok(Shown::Once(*time))),
-        (When::Shown(local), Some(zone)) => (Some(*local), zone.when(*local)),
-        (When::Shown(local), None) => (None, Err(format!("{local} is in no zone"))),
     }
 }
 
@@ -341,7 +332,7 @@ mod tests {
     const TIME: &str = "2025-01-01T00:00:00Z";
 
     fn registers(text: &str) -> Result<Vec<(u64, u64)>, String> {
-        let lines = read(text.as_bytes(), &Defaults::default())?;
+        let lines = read(text.as_bytes(), &Defaults::default()).map_err(|error| error.to_string())?;
         let joules = |line: &Line| line.register.of(Carrier::Electricity).unwrap();
         Ok(lines.iter().map(|line| (line.number, joules(line).0 / 3_600_000)).collect())
     }
@@ -420,9 +411,9 @@ mod tests {
             assert!(found.starts_with(told), "{text:?}: {found}");
         }
         let none = Defaults::default();
-        assert!(read(b"77aa,\n77\xff", &none).unwrap_err().starts_with("line 2 is no UTF-8"));
+        assert!(read(b"77aa,\n77\xff", &none).unwrap_err().to_string().starts_with("line 2 is no UTF-8"));
         for utf_16 in [&b"\xff\xfe7\x007\x00"[..], b"\xfe\xff\x007\x007", b"7\x007\x00"] {
-            assert!(read(utf_16, &none).unwrap_err().contains("UTF-16"));
+            assert!(read(utf_16, &none).unwrap_err().to_string().contains("UTF-16"));
         }
     }
 
@@ -437,7 +428,7 @@ mod tests {
     fn hours(header: &str, times: &[&str]) -> Result<Vec<String>, String> {
         let lines: String = times.iter().map(|time| format!("77aa;{time};1\n")).collect();
         let text = format!("meter;{header};register_kWh\n{lines}");
-        let read = read(text.as_bytes(), &Defaults::default())?;
+        let read = read(text.as_bytes(), &Defaults::default()).map_err(|error| error.to_string())?;
         let utc = |line: Line| {
             jiff::Timestamp::from_millisecond(line.time.0 as i64).unwrap().strftime("%d %H:%M").to_string()
         };
@@ -476,7 +467,7 @@ mod tests {
         assert!(found.ends_with("write 2025-10-26T02:00:00+02:00 or 2025-10-26T02:00:00+01:00"), "{found}");
         // Another meter's lines say nothing of this one.
         let text = "meter;time[Europe/Berlin];register_kWh\naa;2025-10-26 02:00;1\nbb;2025-10-26 02:00;1\nbb;2025-10-26 02:00;2\n";
-        let found = read(text.as_bytes(), &Defaults::default()).unwrap_err();
+        let found = read(text.as_bytes(), &Defaults::default()).unwrap_err().to_string();
         assert!(found.starts_with("line 2:"), "{found}");
     }
 }

@@ -2,6 +2,7 @@
 //! tries again under the same label gets the first result, and nobody can take another's id.
 
 use crate::failure::Failure;
+use crate::said;
 use serde_json::{Map, Value};
 use utilidor_sdk::core::random;
 use utilidor_types::Label;
@@ -15,7 +16,9 @@ pub fn of(text: &str) -> Label {
 pub fn or_random(given: Option<&str>) -> Result<Label, Failure> {
     match given {
         Some(text) => Ok(of(text)),
-        None => random::label().map_err(|error| Failure::from_error("randomness", "no label could be chosen", &error)),
+        None => random::label().map_err(|error| {
+            Failure::from_error("randomness", said!("no label could be chosen", "无法选定标签"), &error)
+        }),
     }
 }
 

@@ -12,7 +12,7 @@
 //! collector that is not there costs the node nothing but the attempt.
 
 use crate::failure::Failure;
-use crate::next;
+use crate::said;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
@@ -48,12 +48,16 @@ pub fn start_traced(endpoint: Option<&str>) -> Result<Traces, Failure> {
         return Ok(Traces(None));
     };
     if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
-        return Err(Failure::usage(format!("{endpoint:?} is no address of a collector of traces"))
-            .next(next!("a valid one: http://127.0.0.1:4318/v1/traces", "有效示例：http://127.0.0.1:4318/v1/traces")));
+        return Err(Failure::usage(said!(
+            "{endpoint:?} is no address of a collector of traces",
+            "{endpoint:?} 不是追踪收集器的地址"
+        ))
+        .next(said!("a valid one: http://127.0.0.1:4318/v1/traces", "有效示例：http://127.0.0.1:4318/v1/traces")));
     }
     let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).with_timeout(PATIENCE).build();
-    let exporter =
-        exporter.map_err(|error| Failure::from_error("traces", "traces cannot be sent to the collector", &error))?;
+    let exporter = exporter.map_err(|error| {
+        Failure::from_error("traces", said!("traces cannot be sent to the collector", "无法向收集器发送追踪"), &error)
+    })?;
     let resource = Resource::builder_empty().with_service_name(SERVICE).build();
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     start_with(Some(&provider));

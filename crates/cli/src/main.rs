@@ -5,17 +5,18 @@
 //! | [`arguments`] | what can be written on the command line |
 //! | [`context`] | which node, which key, which passphrase |
 //! | [`command`] | one file per noun: what is called, and what is shown of the answer |
-//! | [`output`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
+//! | [`output`], [`sentence`], [`text`], [`units`] | how answers look: JSON or tables, English or Chinese, kWh or joules |
 //! | [`document`], [`import`], [`ids`] | what people write in documents, in files of readings, and instead of whole ids |
 //! | [`node_file`] | what a node among several is told in its folder |
 //! | [`label`] | what things are called that are to be made |
-//! | [`chinese`], [`help`] | refusals, problems and help in Chinese |
+//! | [`chinese`], [`causes`], [`help`] | refusals, problems, other parts' failures and help in Chinese |
 //! | [`log`] | what a node tells while it runs |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
 //!
 //! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
 
 mod arguments;
+mod causes;
 mod chinese;
 mod command;
 mod context;
@@ -29,6 +30,7 @@ mod log;
 mod node_file;
 mod output;
 mod project;
+mod sentence;
 mod sheet;
 mod simulation;
 mod text;
@@ -47,8 +49,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
     let lang = help::language(std::env::args().skip(1), locale.as_deref());
-    let matches = help::localized(Arguments::command(), lang).get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // Programs read the same in any language.
+    sentence::speak(if std::env::args().any(|word| word == "--json") { text::Lang::En } else { lang });
+    let matches = help::localized(Arguments::command(), lang).try_get_matches();
+    let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = arguments.unwrap_or_else(|error| help::refuse(error));
     #[cfg(unix)]
     if arguments.command.runs_a_node() {
         keep_freed_memory();
@@ -79,10 +84,9 @@ fn keep_freed_memory() {
 }
 
 fn run(arguments: Arguments) -> Result<(), failure::Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| failure::Failure::new("runtime", format!("could not start the runtime: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        failure::Failure::from_error("runtime", said!("could not start the runtime", "无法启动运行环境"), &error)
+    })?;
     let context = Context::new(arguments.global)?;
     runtime.block_on(command::run(arguments.command, context))
 }

@@ -19,8 +19,9 @@
 use crate::command::node::read_genesis;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::next;
 use crate::output::warn;
+use crate::said;
+use crate::sentence::Said;
 use serde::{Deserialize, Serialize};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -76,11 +77,14 @@ impl NodeFile {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::from_error("file", &format!("could not read {}", path.display()), &error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::from_error("file", said!("could not read {}", "无法读取 {}", path.display()), &error)
+        })?;
         toml::from_str(&text).map_err(|error| {
-            Failure::usage(format!("{} is no node's file: {}", path.display(), error.to_string().trim_end())).next(
-                next!(
+            let error = error.to_string();
+            let (path, error) = (path.display(), error.trim_end());
+            Failure::usage(said!("{path} is no node's file: {error}", "{path} 不是有效的节点文件：{error}")).next(
+                said!(
                     "a valid one: listen = \"0.0.0.0:4700\" and http = \"127.0.0.1:4680\", a line each",
                     "有效示例：listen = \"0.0.0.0:4700\" 和 http = \"127.0.0.1:4680\"，各占一行"
                 ),
@@ -92,8 +96,9 @@ impl NodeFile {
     pub fn write(&self, data: &Path) -> Result<(), Failure> {
         let path = data.join(NODE_FILE);
         let text = toml::to_string_pretty(self).expect("a node's file is plain data");
-        utilidor_chain::write_durably(&path, text.as_bytes())
-            .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))
+        utilidor_chain::write_durably(&path, text.as_bytes()).map_err(|error| {
+            Failure::from_error("file", said!("could not write {}", "无法写入 {}", path.display()), &error)
+        })
     }
 
     /// The other nodes: the validators that the genesis document names, and the file's own.
@@ -115,14 +120,19 @@ impl NodeFile {
 }
 
 /// Where to listen, as the command line says it: an address of this machine, or a name of it such as `localhost`.
-pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub fn listen_address(text: &str) -> Result<SocketAddr, Said> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     let found: Vec<SocketAddr> = text.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
     // What is written elsewhere, and taken unless said otherwise, is 127.0.0.1.
     let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    first.copied().ok_or_else(|| format!("{text:?} is no address to listen on: write for example 127.0.0.1:4680"))
+    first.copied().ok_or_else(|| {
+        said!(
+            "{text:?} is no address to listen on: write for example 127.0.0.1:4680",
+            "{text:?} 不是可监听的地址：例如写 127.0.0.1:4680"
+        )
+    })
 }
 
 /// Where a node is, as an address; its name is asked for.
@@ -140,7 +150,9 @@ pub fn make_guard(data: &Path, key: &PublicKey) -> Result<(), Failure> {
     let PublicKey::Ed25519(key) = key else { return Ok(()) };
     match utilidor_chain::create_guard(&guard_path(data), key) {
         Ok(()) | Err(GuardError::Exists { .. }) => Ok(()),
-        Err(error) => Err(Failure::from_error("guard", "the vote guard could not be made", &error)),
+        Err(error) => {
+            Err(Failure::from_error("guard", said!("the vote guard could not be made", "无法建立投票护卫文件"), &error))
+        }
     }
 }
 
@@ -165,7 +177,11 @@ pub fn chain_config(data: &Path, file: Option<&NodeFile>, context: &Context) -> 
 
 fn peer(node: &PeerNode) -> Option<Peer> {
     let PublicKey::Ed25519(key) = node.key else {
-        warn(&format!("the key of the node at {} is no Ed25519 key: it is left out", node.address));
+        warn(&said!(
+            "the key of the node at {0} is no Ed25519 key: it is left out",
+            "位于 {0} 的节点，其密钥不是 Ed25519 密钥：已略过该节点",
+            node.address
+        ));
         return None;
     };
     Some(Peer { key, address: Some(node.address.clone()) })
@@ -201,7 +217,10 @@ mod tests {
         assert_eq!(listen_address("127.0.0.1:0"), Ok(SocketAddr::from(([127, 0, 0, 1], 0))));
         assert!(listen_address("localhost:4691").unwrap().ip().is_loopback());
         for bad in ["", "4691", "127.0.0.1"] {
-            assert!(listen_address(bad).unwrap_err().contains("write for example 127.0.0.1:4680"), "{bad:?}");
+            assert!(
+                listen_address(bad).unwrap_err().to_string().contains("write for example 127.0.0.1:4680"),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How answers are shown: the same value as JSON for programs, or as text for people.
 
+use crate::said;
+use crate::sentence::Said;
 use crate::text::{Lang, text};
 use crate::units;
 use crate::vocabulary::Spoken;
@@ -24,14 +26,11 @@ macro_rules! t {
     };
 }
 
-/// A sentence in an output's language; its names in braces are the caller's.
+/// A sentence in an output's language; what stands in braces is the caller's, or follows.
 #[macro_export]
 macro_rules! say {
-    ($out:expr, $english:literal, $chinese:literal) => {
-        match $out.lang {
-            $crate::text::Lang::En => format!($english),
-            $crate::text::Lang::Zh => format!($chinese),
-        }
+    ($out:expr, $english:literal, $chinese:literal $(, $value:expr)* $(,)?) => {
+        $crate::said!($english, $chinese $(, $value)*).text($out.lang).to_owned()
     };
 }
 
@@ -185,9 +184,9 @@ pub fn print(text: &str) {
 }
 
 /// Tells people how things stand, on standard error.
-pub fn note(text: &str) {
+pub fn note(text: &Said) {
     // Nothing can be done where even standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{}", visible(text));
+    let _ = writeln!(std::io::stderr(), "{}", visible(&text.to_string()));
 }
 
 /// A text in which nothing moves the cursor, rings, or turns the direction of writing: reasons, notices and references are
@@ -205,8 +204,8 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Tells people something beside the answer, on standard error.
-pub fn warn(text: &str) {
-    note(&format!("warning: {text}"));
+pub fn warn(text: &Said) {
+    note(&said!("warning: {text}", "注意：{text}"));
 }
 
 /// Something that may be missing, for tables.

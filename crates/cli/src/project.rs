@@ -8,10 +8,12 @@
 //! The SDK stands in the project, with the versions of what it uses, so that it builds the same for ever and needs nothing of
 //! this platform's sources.
 
+use crate::causes::{code_too_long, too_long};
 use crate::context::read_file;
 use crate::document;
 use crate::failure::Failure;
-use crate::next;
+use crate::said;
+use crate::sentence::Said;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use utilidor_types::Digest;
@@ -123,13 +125,16 @@ pub fn lay_out(folder: &Path, name: &str, language: Language) -> Result<Vec<Path
     let is_name =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !is_name || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
-        return Err(Failure::usage(format!("{name:?} is no name of a project: use lower-case letters, digits and -"))
-            .next(next!("for example: utilidor program new my-contract", "例如：utilidor program new my-contract")));
+        return Err(Failure::usage(said!(
+            "{name:?} is no name of a project: use lower-case letters, digits and -",
+            "{name:?} 不能作为项目名称：请用小写字母、数字和 -"
+        ))
+        .next(said!("for example: utilidor program new my-contract", "例如：utilidor program new my-contract")));
     }
     let is_used = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if is_used {
-        return Err(Failure::usage(format!("{} is not empty", folder.display()))
-            .next(next!("choose another folder", "另选一个文件夹")));
+        return Err(Failure::usage(said!("{} is not empty", "{} 不是空文件夹", folder.display()))
+            .next(said!("choose another folder", "另选一个文件夹")));
     }
     let files = language.files();
     let mut written = Vec::with_capacity(files.len());
@@ -142,8 +147,9 @@ pub fn lay_out(folder: &Path, name: &str, language: Language) -> Result<Vec<Path
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new("file/unwritable", format!("cannot write {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        Failure::from_error("file/unwritable", said!("cannot write {}", "无法写入 {}", path.display()), &error)
+    };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
@@ -152,16 +158,18 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Builds a project for the ledger, the same bytes wherever it stands.
 pub fn build(folder: &Path) -> Result<Built, Failure> {
-    let mut manifest: Manifest = document::read(&folder.join("manifest.json"), "manifest", "program new")?;
+    let mut manifest: Manifest =
+        document::read(&folder.join("manifest.json"), said!("manifest", "清单"), "program new")?;
     let absolute = std::fs::canonicalize(folder)
-        .map_err(|error| Failure::usage(format!("there is no folder {}: {error}", folder.display())))?;
+        .map_err(|_| Failure::usage(said!("there is no folder {}", "没有文件夹 {}", folder.display())))?;
     let language = Language::of(&absolute);
     let module = match language {
         Language::Rust => build_rust(&absolute)?,
         Language::AssemblyScript => build_assemblyscript(&absolute)?,
     };
     let bytes = read_file(&module)?;
-    let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", module.display())))?;
+    let code = Code::new(bytes)
+        .map_err(|error| Failure::usage(code_too_long(&error)).within(&module.display().to_string()))?;
     manifest.sources = sources(&absolute, language)?;
     manifest.toolchain = match language {
         Language::Rust => toolchain(),
@@ -184,14 +192,18 @@ fn build_rust(absolute: &Path) -> Result<PathBuf, Failure> {
     match status {
         Ok(status) if status.success() => {}
         Ok(_) => {
-            return Err(Failure::new("program/build", "the project does not build: see above").next(next!(
+            return Err(Failure::new(
+                "program/build",
+                said!("the project does not build: see above", "项目构建失败：见上文"),
+            )
+            .next(said!(
                 "where the target is missing: rustup target add {TARGET}",
                 "若缺少目标平台：rustup target add {TARGET}"
             )));
         }
         Err(error) => {
-            return Err(Failure::new("program/build", format!("cannot run cargo: {error}"))
-                .next(next!("install Rust: https://rustup.rs", "请安装 Rust：https://rustup.rs")));
+            return Err(Failure::from_error("program/build", said!("cannot run cargo", "无法运行 cargo"), &error)
+                .next(said!("install Rust: https://rustup.rs", "请安装 Rust：https://rustup.rs")));
         }
     }
     built_module(&target.join(TARGET).join("release"))
@@ -215,16 +227,21 @@ fn npm(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);
-            let what = format!("npm {} failed in {}: {}", arguments.join(" "), folder.display(), said.trim());
-            Err(Failure::new("program/build", what).next(next!(
+            let what = said!(
+                "npm {} failed in {}: {}",
+                "npm {} 在 {} 中失败：{}",
+                arguments.join(" "),
+                folder.display(),
+                said.trim()
+            );
+            Err(Failure::new("program/build", what).next(said!(
                 "npm ci needs package-lock.json and the registry that it names",
                 "npm ci 需要 package-lock.json 及其所指的软件源"
             )))
         }
-        Err(error) => Err(Failure::new("program/build", format!("cannot run npm: {error}")).next(next!(
-            "install Node 20 or later: https://nodejs.org",
-            "请安装 Node 20 或更新版本：https://nodejs.org"
-        ))),
+        Err(error) => Err(Failure::from_error("program/build", said!("cannot run npm", "无法运行 npm"), &error).next(
+            said!("install Node 20 or later: https://nodejs.org", "请安装 Node 20 或更新版本：https://nodejs.org"),
+        )),
     }
 }
 
@@ -266,7 +283,11 @@ fn built_module(folder: &Path) -> Result<PathBuf, Failure> {
     let mut modules: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
     match (modules.pop(), modules.is_empty()) {
         (Some(module), true) => Ok(module),
-        _ => Err(Failure::new("program/build", format!("{} does not hold one module", folder.display())).next(next!(
+        _ => Err(Failure::new(
+            "program/build",
+            said!("{} does not hold one module", "{} 中应恰有一个模块", folder.display()),
+        )
+        .next(said!(
             "the project's crate needs crate-type = [\"cdylib\", \"rlib\"]; \
              remove the folder target and build again",
             "项目的 crate 须有 crate-type = [\"cdylib\", \"rlib\"]；请删除 target 文件夹后重新构建"
@@ -326,12 +347,14 @@ fn toolchain<const MAX: usize>() -> Text<MAX> {
 }
 
 /// A command's bytes: hex, or text after `text:`.
-pub fn command_bytes<const MAX: usize>(text: &str) -> Result<Bounded<u8, MAX>, String> {
+pub fn command_bytes<const MAX: usize>(text: &str) -> Result<Bounded<u8, MAX>, Said> {
     let bytes = match text.strip_prefix("text:") {
         Some(text) => text.as_bytes().to_vec(),
-        None => hex::decode(text).map_err(|error| format!("{text:?} is no hex: {error}; a text begins with text:"))?,
+        None => hex::decode(text).map_err(|error| {
+            said!("{text:?} is no hex: {error}; a text begins with text:", "{text:?} 不是十六进制；文字请以 text: 开头")
+        })?,
     };
-    bytes.try_into().map_err(|error: utilidor_types::encoding::TooLong| error.to_string())
+    bytes.try_into().map_err(|error| too_long(&error))
 }
 
 #[cfg(test)]

@@ -4,10 +4,14 @@
 //! manifest (names and kinds) + sheet (values as people write them) ──> CodedTerms { parameters: integers of eight bytes, .. }
 //! ```
 
+use crate::causes::too_long;
+use crate::command::plain;
 use crate::output::Output;
+use crate::said;
+use crate::sentence::Said;
 use crate::units::{self, Amount};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utilidor_program::clauses;
 use utilidor_types::agreement::{CodedTerms, HardEnd, MAX_PARTIES, ProgramCode};
@@ -33,32 +37,44 @@ pub struct Sheet {
 
 impl Sheet {
     /// The terms that it makes for a program.
-    pub fn terms(&self, manifest: &Manifest, code: ProgramCode) -> Result<AgreementTerms, String> {
+    pub fn terms(&self, manifest: &Manifest, code: ProgramCode) -> Result<AgreementTerms, Said> {
         let carrier = self.meters.first().map(|meter| meter.carrier);
         let mut parameters = Vec::with_capacity(manifest.parameters.len() * PARAMETER_BYTES);
+        let fields = manifest.parameters.iter();
+        let missing = fields.filter(|field| !self.parameters.contains_key(&*field.name));
+        let missing = missing.map(|field| format!("{} ({})", &*field.name, plain(&json!(field.kind))));
+        let missing = missing.collect::<Vec<_>>().join(", ");
+        if !missing.is_empty() {
+            return Err(said!("the sheet lacks these parameters: {missing}", "参数表缺少参数：{missing}"));
+        }
         for field in &manifest.parameters {
-            let value =
-                self.parameters.get(&*field.name).ok_or_else(|| format!("parameter {} is missing", &*field.name))?;
-            let number =
-                number_of(field, value, carrier).map_err(|reason| format!("parameter {}: {reason}", &*field.name))?;
+            let name = &*field.name;
+            let number = number_of(field, &self.parameters[name], carrier);
+            let number = number.map_err(|reason| said!("parameter {name}: {reason}", "参数 {name}：{reason}"))?;
             parameters.extend(number.to_le_bytes());
         }
         let is_known = |name: &&String| manifest.parameters.iter().any(|field| *field.name == ***name);
         if let Some(unknown) = self.parameters.keys().find(|name| !is_known(name)) {
-            return Err(format!("the program has no parameter {unknown}"));
+            return Err(said!("the program has no parameter {unknown}", "程序没有参数 {unknown}"));
         }
-        let parameters = parameters.try_into().map_err(|error| format!("parameters: {error}"))?;
+        let parameters =
+            parameters.try_into().map_err(|error| said!("parameters: {}", "参数：{}", too_long(&error)))?;
         let coded = CodedTerms { code, grants: self.grants.clone(), meters: self.meters.clone(), parameters };
         let (parties, hard_end) = (self.parties.clone(), Some(self.hard_end.clone()));
         Ok(AgreementTerms { parties, program: Program::Coded(coded), hard_end })
     }
 
     /// The terms that it makes for a clause sheet, which has its numbers itself.
-    pub fn terms_of(&self, clauses: &clauses::Sheet) -> Result<AgreementTerms, String> {
+    pub fn terms_of(&self, clauses: &clauses::Sheet) -> Result<AgreementTerms, Said> {
         if !self.parameters.is_empty() {
-            return Err("a clause sheet has its numbers itself: leave parameters empty, {}".into());
+            return Err(said!(
+                "a clause sheet has its numbers itself: leave parameters empty, {{}}",
+                "条款单自身带有数值：parameters 请留空，{{}}"
+            ));
         }
-        let coded = clauses.terms(self.grants.clone(), self.meters.clone()).map_err(|bad| bad.to_string())?;
+        let coded = clauses
+            .terms(self.grants.clone(), self.meters.clone())
+            .map_err(|bad| said!("{bad}", "条款单不成立：{bad}"))?;
         let (parties, hard_end) = (self.parties.clone(), Some(self.hard_end.clone()));
         Ok(AgreementTerms { parties, program: Program::Coded(coded), hard_end })
     }
@@ -66,21 +82,30 @@ impl Sheet {
 
 /// A parameter as people write it: money and prices in units with decimals, quantities with their unit, times and durations as
 /// everywhere; or the integer itself.
-fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i64, String> {
+fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i64, Said> {
     if let Some(number) = value.as_i64() {
         return Ok(number);
     }
-    let text = value.as_str().ok_or("write a whole number, or a text with a unit")?.trim();
-    let fits = |number: u64| i64::try_from(number).map_err(|_| format!("{text:?} is too large"));
+    let form = || said!("write a whole number, or a text with a unit", "请写整数，或带单位的文字");
+    let text = value.as_str().ok_or_else(form)?.trim();
+    let fits = |number: u64| i64::try_from(number).map_err(|_| said!("{text:?} is too large", "{text:?} 过大"));
     match field.kind {
-        FieldKind::Integer | FieldKind::Permille => text.parse().map_err(|_| format!("{text:?} is no whole number")),
+        FieldKind::Integer | FieldKind::Permille => {
+            text.parse().map_err(|_| said!("{text:?} is no whole number", "{text:?} 不是整数"))
+        }
         FieldKind::Money | FieldKind::Price => {
             let (sign, amount) = text.strip_prefix('-').map_or((1, text), |amount| (-1, amount));
-            let money: Money = amount.parse().map_err(|error: utilidor_types::money::NotMoney| error.to_string())?;
+            let money: Result<Money, _> = amount.parse();
+            let money = money.map_err(|error| said!("{error}", "{text:?} 不是金额：例如写 12.50"))?;
             Ok(sign * fits(money.0)?)
         }
         FieldKind::Quantity => {
-            let carrier = carrier.ok_or("a quantity needs a meter in the sheet, which says of what")?;
+            let carrier = carrier.ok_or_else(|| {
+                said!(
+                    "a quantity needs a meter in the sheet, which says of what",
+                    "数量需要参数表中有表计，以说明是哪种能源"
+                )
+            })?;
             fits(text.parse::<Amount>()?.of(carrier)?.0)
         }
         FieldKind::Time => fits(units::time(text)?.0),
@@ -119,7 +144,7 @@ mod tests {
     use crate::text::Lang;
     use utilidor_types::Text;
 
-    fn number(kind: FieldKind, text: &str) -> Result<i64, String> {
+    fn number(kind: FieldKind, text: &str) -> Result<i64, Said> {
         let field = Field { name: Text::new("x").unwrap(), kind };
         number_of(&field, &Value::String(text.into()), Some(Carrier::Electricity))
     }

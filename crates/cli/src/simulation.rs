@@ -2,7 +2,8 @@
 //! becomes of it if a party does nothing.
 
 use crate::failure::Failure;
-use crate::import;
+use crate::sentence::Said;
+use crate::{import, said};
 use serde::Serialize;
 use std::sync::Arc;
 use utilidor_program::Fault;
@@ -153,14 +154,14 @@ pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happ
     let lines = import::read(bytes, &import::Defaults::default()).map_err(Failure::usage)?;
     let mut happenings = Vec::with_capacity(lines.len());
     for line in lines {
-        let bad = |reason: String| Failure::usage(format!("line {}: {reason}", line.number));
+        let bad = |reason: Said| Failure::usage(import::on_line(line.number, &reason));
         let place = line
             .meter
             .parse::<usize>()
             .ok()
             .or_else(|| terms.meters.iter().position(|meter| meter.meter.to_string().starts_with(&line.meter)));
         let meter = place.and_then(|place| terms.meters.get(place));
-        let meter = meter.ok_or_else(|| bad(format!("the terms name no meter {}", line.meter)))?;
+        let meter = meter.ok_or_else(|| bad(said!("the terms name no meter {}", "条款中没有表计 {}", line.meter)))?;
         let register = line.register.of(meter.carrier).map_err(bad)?;
         let number = terms.meters.iter().position(|other| other.meter == meter.meter).unwrap_or_default() as u8;
         happenings.push((line.time, Happening::Reading { meter: number, register }));
@@ -173,6 +174,9 @@ pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happ
 pub fn coded(terms: &AgreementTerms) -> Result<&CodedTerms, Failure> {
     match &terms.program {
         Program::Coded(coded) => Ok(coded),
-        _ => Err(Failure::usage("the terms are of no program of the parties' own")),
+        _ => Err(Failure::usage(said!(
+            "the terms are of no program of the parties' own",
+            "这些条款不属于当事方自编的程序"
+        ))),
     }
 }

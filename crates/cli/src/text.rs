@@ -1,7 +1,5 @@
-//! The words that people read in answers, in English and Chinese. Sentences stand with what they tell; refusals and problems in
-//! [`crate::chinese`]. A new word gets a line in [`WORDS`]; a test finds words that are missing.
-
-use std::sync::OnceLock;
+//! The words that people read in answers, in English and Chinese. Sentences stand with what they tell ([`crate::sentence`]);
+//! refusals and problems in [`crate::chinese`]. A new word gets a line in [`WORDS`]; a test finds words that are missing.
 
 /// A language of headings and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -10,20 +8,6 @@ pub enum Lang {
     En,
     /// Chinese.
     Zh,
-}
-
-/// The language of this process, once it is known.
-static SPOKEN: OnceLock<Lang> = OnceLock::new();
-
-/// The language of this process.
-pub fn lang() -> Lang {
-    SPOKEN.get().copied().unwrap_or(Lang::En)
-}
-
-/// Says the language of this process, once.
-pub fn speak(lang: Lang) {
-    // The first word counts: it is the command line's.
-    let _ = SPOKEN.set(lang);
 }
 
 impl Lang {
@@ -69,6 +53,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("binding", "binding", "有约束力"),
     ("block", "block", "区块"),
     ("blocks", "blocks", "区块数"),
+    ("blocks_and_state", "blocks and state", "区块与状态"),
     ("bond", "bond", "报价保证金"),
     ("by", "by", "一方"),
     ("bytes", "bytes", "字节"),
@@ -226,7 +211,6 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("note", "note", "提示"),
     ("nothing", "there are none", "没有记录"),
     ("nothing_happens", "If nobody does anything and no meter brings readings:", "若各方均无动作且无读数："),
-    ("nothing_read", "nothing was read", "没有读到任何内容"),
     ("notice", "notice", "说明"),
     ("notice_days", "notice of an end in days", "终止预告天数"),
     ("notices", "notices", "通知"),
@@ -333,6 +317,20 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("status_stalled", "stalled", "已冻结"),
     ("status_terminated", "terminated", "已提前终止"),
     ("step", "step", "步骤"),
+    ("step_active", "active", "生效"),
+    ("step_amended", "amended", "变更"),
+    ("step_amendment_proposed", "amendment_proposed", "提出变更"),
+    ("step_declined", "declined", "拒签"),
+    ("step_defaulted", "defaulted", "违约"),
+    ("step_ending", "ending", "定于终止"),
+    ("step_expired", "expired", "逾期未签"),
+    ("step_proposed", "proposed", "提出"),
+    ("step_settled", "settled", "结算"),
+    ("step_signed", "signed", "签署"),
+    ("step_stalled", "stalled", "冻结"),
+    ("step_terminated", "terminated", "提前终止"),
+    ("step_termination_requested", "termination_requested", "请求终止"),
+    ("step_termination_withdrawn", "termination_withdrawn", "撤回终止请求"),
     ("stopped", "the node has stopped", "节点已停止"),
     ("stopped_meter", "stopped", "已停用"),
     ("storage", "settlements ago", "前几次结算"),

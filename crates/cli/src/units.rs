@@ -1,6 +1,9 @@
 //! Quantities and times as people write them, quantities and prices as they read them. All conversions are exact; what is not a whole number of base units is
 //! refused, not rounded.
 
+use crate::said;
+use crate::sentence::Said;
+use crate::vocabulary::spoken;
 use jiff::SignedDuration;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
@@ -43,11 +46,15 @@ pub struct Unit {
 }
 
 impl std::str::FromStr for Unit {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = Said;
+    fn from_str(text: &str) -> Result<Self, Said> {
         let known = UNITS.into_iter().find(|(name, ..)| *name == text.trim());
-        let (name, base, scale) =
-            known.ok_or_else(|| format!("{text:?} is no unit; units are J, kJ, MJ, GJ, Wh, kWh, MWh, mL, L and m3"))?;
+        let (name, base, scale) = known.ok_or_else(|| {
+            said!(
+                "{text:?} is no unit; units are J, kJ, MJ, GJ, Wh, kWh, MWh, mL, L and m3",
+                "{text:?} 不是单位；单位有 J、kJ、MJ、GJ、Wh、kWh、MWh、mL、L 和 m3"
+            )
+        })?;
         Ok(Self { name, base, scale })
     }
 }
@@ -61,43 +68,62 @@ pub struct Amount {
 
 impl Amount {
     /// The quantity in the carrier's base unit, if that is what the unit measures.
-    pub fn of(self, carrier: Carrier) -> Result<Quantity, String> {
+    pub fn of(self, carrier: Carrier) -> Result<Quantity, Said> {
         match self.unit {
             Some(unit) if unit.base != carrier.base_unit() => {
-                let units = if carrier.base_unit() == BaseUnit::Joule { "kWh, GJ or J" } else { "m3, L or mL" };
-                Err(format!("{carrier} is measured in {units}, not in {}", unit.name))
+                let units = if carrier.base_unit() == BaseUnit::Joule {
+                    said!("kWh, GJ or J", "kWh、GJ 或 J")
+                } else {
+                    said!("m3, L or mL", "m3、L 或 mL")
+                };
+                let (carrier, name) = (spoken(carrier), unit.name);
+                Err(said!("{carrier} is measured in {units}, not in {name}", "{carrier}以 {units} 计量，而不是 {name}"))
             }
             _ => Ok(self.quantity),
         }
     }
 
     /// Reads a quantity; where it names no unit, it is in `unit`.
-    pub fn read(text: &str, unit: Option<Unit>) -> Result<Self, String> {
+    pub fn read(text: &str, unit: Option<Unit>) -> Result<Self, Said> {
         let text = text.trim();
         let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
         let (number, rest) = (&text[..digits], text[digits..].trim());
         if rest.starts_with(',') {
-            return Err(format!("{text:?} has a comma: write decimals with a point, such as 17.5kWh"));
+            return Err(said!(
+                "{text:?} has a comma: write decimals with a point, such as 17.5kWh",
+                "{text:?} 含有逗号：小数请用点，如 17.5kWh"
+            ));
         }
         let named = if rest.is_empty() { None } else { Some(rest.parse::<Unit>()?) };
         let unit = named.or(unit);
         match (exact(number, unit.map_or(1, |unit| unit.scale)), unit) {
-            (Err(Inexact::NoNumber), _) => Err(format!("{text:?} is no quantity; write for example 120kWh")),
+            (Err(Inexact::NoNumber), _) => {
+                Err(said!("{text:?} is no quantity; write for example 120kWh", "{text:?} 不是数量；例如写 120kWh"))
+            }
             (Ok(0), None) => Ok(Self { quantity: Quantity::ZERO, unit }),
-            (_, None) => Err(format!("{text:?} has no unit: write for example {text}kWh or {text}m3")),
+            (_, None) => Err(said!(
+                "{text:?} has no unit: write for example {text}kWh or {text}m3",
+                "{text:?} 没有单位：例如写 {text}kWh 或 {text}m3"
+            )),
             (Ok(quantity), Some(_)) => Ok(Self { quantity: Quantity(quantity), unit }),
             (Err(Inexact::NotWhole), Some(unit)) => {
-                let base = if unit.base == BaseUnit::Joule { "joules" } else { "millilitres" };
-                Err(format!("{text:?} is no whole number of {base}"))
+                let base = if unit.base == BaseUnit::Joule {
+                    said!("joules", "焦耳")
+                } else {
+                    said!("millilitres", "毫升")
+                };
+                Err(said!("{text:?} is no whole number of {base}", "{text:?} 不是整数{base}"))
             }
-            (Err(Inexact::TooLarge), Some(_)) => Err(format!("{text:?} is more than a quantity holds")),
+            (Err(Inexact::TooLarge), Some(_)) => {
+                Err(said!("{text:?} is more than a quantity holds", "{text:?} 超出数量的取值范围"))
+            }
         }
     }
 }
 
 impl std::str::FromStr for Amount {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = Said;
+    fn from_str(text: &str) -> Result<Self, Said> {
         Self::read(text, None)
     }
 }
@@ -137,21 +163,32 @@ pub fn quantity_of(quantity: Quantity, carrier: Option<Carrier>) -> String {
 }
 
 /// A floor area in m2 with at most two decimals, such as `2400` or `84.25`.
-pub fn area(text: &str) -> Result<Area, String> {
-    let bad = || format!("{text:?} is no floor area: write m2 with at most two decimals, such as 84.25");
+pub fn area(text: &str) -> Result<Area, Said> {
+    let bad = || {
+        said!(
+            "{text:?} is no floor area: write m2 with at most two decimals, such as 84.25",
+            "{text:?} 不是建筑面积：以 m2 为单位，最多两位小数，如 84.25"
+        )
+    };
     exact(text, Area::PER_M2.into()).ok().and_then(|area| u32::try_from(area).ok()).map(Area).ok_or_else(bad)
 }
 
 /// An instant: RFC 3339 such as `2025-01-31T08:00:00+08:00`, or Unix milliseconds.
-pub fn time(text: &str) -> Result<Timestamp, String> {
-    let bad = || format!("{text:?} is no time: write 2025-01-31T08:00:00+08:00 or Unix milliseconds");
+pub fn time(text: &str) -> Result<Timestamp, Said> {
+    let bad = || {
+        said!(
+            "{text:?} is no time: write 2025-01-31T08:00:00+08:00 or Unix milliseconds",
+            "{text:?} 不是时间：请写 2025-01-31T08:00:00+08:00 或 Unix 毫秒"
+        )
+    };
     let time = text.parse::<u64>().ok().map(Timestamp).or_else(|| written_time(text));
     if time.is_none()
         && let Ok(local) = text.parse::<jiff::civil::DateTime>()
     {
         // Whose midnight is meant is not guessed: eight hours off is another day's tariff.
-        return Err(format!(
-            "{text:?} does not say at which offset from UTC: write {local}+08:00, or {local}Z for UTC"
+        return Err(said!(
+            "{text:?} does not say at which offset from UTC: write {local}+08:00, or {local}Z for UTC",
+            "{text:?} 没有说明与 UTC 的偏移：请写 {local}+08:00，UTC 则写 {local}Z"
         ));
     }
     time.filter(|time| *time <= MAX_TIMESTAMP).ok_or_else(bad)
@@ -164,8 +201,10 @@ pub fn written_time(text: &str) -> Option<Timestamp> {
 }
 
 /// An offset from UTC such as `+08:00`, in minutes.
-pub fn offset(text: &str) -> Result<i16, String> {
-    let bad = || format!("{text:?} is no offset from UTC: write for example +08:00");
+pub fn offset(text: &str) -> Result<i16, Said> {
+    let bad = || {
+        said!("{text:?} is no offset from UTC: write for example +08:00", "{text:?} 不是与 UTC 的偏移：例如写 +08:00")
+    };
     let (sign, rest) = match text.split_at_checked(1) {
         Some(("+", rest)) => (1, rest),
         Some(("-", rest)) => (-1, rest),
@@ -180,8 +219,10 @@ pub fn offset(text: &str) -> Result<i16, String> {
 }
 
 /// A duration such as `90m`, `36h` or `7d`, in milliseconds.
-pub fn duration_ms(text: &str) -> Result<u64, String> {
-    let bad = || format!("{text:?} is no duration: write for example 90m, 36h or 7d");
+pub fn duration_ms(text: &str) -> Result<u64, Said> {
+    let bad = || {
+        said!("{text:?} is no duration: write for example 90m, 36h or 7d", "{text:?} 不是时长：例如写 90m、36h 或 7d")
+    };
     if let Some(days) = text.strip_suffix('d') {
         return days.parse::<u64>().ok().and_then(|days| days.checked_mul(86_400_000)).ok_or_else(bad);
     }
@@ -218,7 +259,7 @@ mod tests {
             ("0.0000001m3", "no whole number of millilitres"),
             ("kWh", "no quantity"),
         ] {
-            assert!(text.parse::<Amount>().unwrap_err().contains(told), "{text}");
+            assert!(text.parse::<Amount>().unwrap_err().to_string().contains(told), "{text}");
         }
         for text in ["", ".", "1.", "-1kWh", "1 kwh", "0.0000001 m3", "99999999999999999999", "1e3", "0.1", "1,5kWh"] {
             assert!(text.parse::<Amount>().is_err(), "{text:?}");
@@ -227,9 +268,13 @@ mod tests {
 
     #[test]
     fn a_quantity_without_a_unit_is_none_unless_its_unit_was_said_before() {
-        assert_eq!("100".parse::<Amount>().unwrap_err(), "\"100\" has no unit: write for example 100kWh or 100m3");
+        let told = "100".parse::<Amount>().unwrap_err().to_string();
+        assert_eq!(told, "\"100\" has no unit: write for example 100kWh or 100m3");
         let unit = |text: &str| Some(text.parse::<Unit>().unwrap());
-        let joules = |text, unit| Amount::read(text, unit).unwrap().of(Carrier::Electricity);
+        let joules = |text, unit| {
+            let amount = Amount::read(text, unit).unwrap();
+            amount.of(Carrier::Electricity).map_err(|error| error.to_string())
+        };
         assert_eq!(joules("100", unit("kWh")), Ok(Quantity(360_000_000)));
         assert_eq!(joules("100 Wh", unit("kWh")), Ok(Quantity(360_000)), "what it says itself counts");
         assert_eq!(joules("1", unit("m3")), Err("electricity is measured in kWh, GJ or J, not in m3".into()));
@@ -259,10 +304,10 @@ mod tests {
         assert_eq!(time("1735660800000"), Ok(Timestamp(1_735_660_800_000)));
         assert!(time("yesterday").is_err());
         assert_eq!(
-            time("2026-11-27").unwrap_err(),
+            time("2026-11-27").unwrap_err().to_string(),
             "\"2026-11-27\" does not say at which offset from UTC: write 2026-11-27T00:00:00+08:00, or 2026-11-27T00:00:00Z for UTC"
         );
-        assert!(time("2026-11-27 00:01").unwrap_err().contains("2026-11-27T00:01:00+08:00"));
+        assert!(time("2026-11-27 00:01").unwrap_err().to_string().contains("2026-11-27T00:01:00+08:00"));
         assert_eq!(time("2026-11-27 00:01+08:00"), time("2026-11-27T00:01:00+08:00"));
         assert_eq!(duration_ms("90m"), Ok(5_400_000));
         assert_eq!(duration_ms("7d"), Ok(604_800_000));

@@ -1,15 +1,23 @@
 //! What carriers, bands, roles, kinds and statuses are called in answers for people. JSON and the command line keep their names.
 
 use crate::output::Word;
-use crate::t;
+use crate::sentence::{Said, lang};
+use crate::text::text;
+use crate::{said, t};
 use utilidor_types::agreement::Status;
 use utilidor_types::{Band, Carrier, Role};
-use utilidor_view::{Kind, MovementKind, OfferStatus, QuoteStatus};
+use utilidor_view::{Kind, MovementKind, OfferStatus, QuoteStatus, StepKind};
 
 /// What has a word in the catalogue.
 pub trait Spoken {
     /// The word.
     fn word(self) -> Word;
+}
+
+/// What something is called, in both languages.
+pub fn spoken(one: impl Spoken) -> Said {
+    let word = one.word().0;
+    said!("{}", "{}", text(word, lang()))
 }
 
 impl Spoken for bool {
@@ -120,10 +128,31 @@ impl Spoken for Status {
     }
 }
 
+impl Spoken for StepKind {
+    fn word(self) -> Word {
+        match self {
+            Self::Proposed => t!("step_proposed"),
+            Self::Signed => t!("step_signed"),
+            Self::Active => t!("step_active"),
+            Self::AmendmentProposed => t!("step_amendment_proposed"),
+            Self::Amended => t!("step_amended"),
+            Self::TerminationRequested => t!("step_termination_requested"),
+            Self::TerminationWithdrawn => t!("step_termination_withdrawn"),
+            Self::Ending => t!("step_ending"),
+            Self::Stalled => t!("step_stalled"),
+            Self::Settled => t!("step_settled"),
+            Self::Defaulted => t!("step_defaulted"),
+            Self::Terminated => t!("step_terminated"),
+            Self::Declined => t!("step_declined"),
+            Self::Expired => t!("step_expired"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::{Lang, text};
+    use crate::text::Lang;
 
     #[test]
     fn in_english_everything_is_called_as_on_the_command_line() {
@@ -137,13 +166,17 @@ mod tests {
         of(Status::ALL, Status::name);
         of(OfferStatus::ALL, OfferStatus::name);
         of(QuoteStatus::ALL, QuoteStatus::name);
+        of(StepKind::ALL, StepKind::name);
     }
 
     #[test]
     fn in_chinese_nothing_is_called_in_english() {
         let said = |word: Word| text(word.0, Lang::Zh);
         let words = Carrier::ALL.map(Spoken::word).into_iter().chain(Band::ALL.map(Spoken::word));
-        let words = words.chain(Role::ALL.map(Spoken::word)).chain([true.word(), false.word()]);
+        let words = words
+            .chain(Role::ALL.map(Spoken::word))
+            .chain(StepKind::ALL.map(Spoken::word))
+            .chain([true.word(), false.word()]);
         for word in words {
             assert!(!said(word).is_ascii(), "{}", word.0);
         }

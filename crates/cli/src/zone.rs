@@ -1,5 +1,7 @@
 //! Times as the clock on a wall shows them, and the zones that say when that was. Zones end here: what goes to a node is a time.
 
+use crate::said;
+use crate::sentence::Said;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use utilidor_types::Timestamp;
@@ -13,8 +15,8 @@ pub struct Zone {
 }
 
 impl std::str::FromStr for Zone {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = Said;
+    fn from_str(text: &str) -> Result<Self, Said> {
         let text = text.trim();
         let zone = match crate::units::offset(text) {
             Ok(minutes) => Offset::from_seconds(i32::from(minutes) * 60).map(Offset::to_time_zone),
@@ -22,10 +24,14 @@ impl std::str::FromStr for Zone {
         };
         // A machine without the data base has no zone at all.
         let zone = zone.map_err(|_| match TimeZone::get("Asia/Shanghai") {
-            Ok(_) => {
-                format!("{text:?} is no time zone: write a name such as Asia/Shanghai, or an offset such as +08:00")
-            }
-            Err(_) => format!("this machine knows no time zones, so not {text:?}: install tzdata, or write +08:00"),
+            Ok(_) => said!(
+                "{text:?} is no time zone: write a name such as Asia/Shanghai, or an offset such as +08:00",
+                "{text:?} 不是时区：请写 Asia/Shanghai 之类的名称，或 +08:00 之类的偏移"
+            ),
+            Err(_) => said!(
+                "this machine knows no time zones, so not {text:?}: install tzdata, or write +08:00",
+                "本机没有时区数据，因此不认识 {text:?}：请安装 tzdata，或写 +08:00"
+            ),
         })?;
         Ok(Self { name: text.into(), zone })
     }
@@ -42,29 +48,36 @@ pub enum Shown {
 
 impl Zone {
     /// When its clocks showed a time; refused where they never did.
-    pub fn when(&self, local: DateTime) -> Result<Shown, String> {
+    pub fn when(&self, local: DateTime) -> Result<Shown, Said> {
         let at = |offset: Offset| {
             let ms = offset.to_timestamp(local).ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
-            ms.map(Timestamp).filter(|time| *time <= MAX_TIMESTAMP).ok_or_else(|| format!("{local} is no time"))
+            ms.map(Timestamp)
+                .filter(|time| *time <= MAX_TIMESTAMP)
+                .ok_or_else(|| said!("{local} is no time", "{local} 不是时间"))
         };
         match self.zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => at(offset).map(Shown::Once),
             AmbiguousOffset::Fold { before, after } => Ok(Shown::Twice(at(before)?, at(after)?)),
-            AmbiguousOffset::Gap { before, after } => Err(format!(
+            AmbiguousOffset::Gap { before, after } => Err(said!(
                 "{local} is no time in {}: its clocks go forward over it, from {before} to {after}",
+                "{local} 在 {} 不存在：当地时钟从 {before} 拨快到 {after}，跳过了它",
                 self.name
             )),
         }
     }
 
     /// What to say of a time that its clocks showed twice.
-    pub fn twice(&self, local: DateTime) -> String {
+    pub fn twice(&self, local: DateTime) -> Said {
         let offsets = match self.zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Fold { before, after } | AmbiguousOffset::Gap { before, after } => [before, after],
             AmbiguousOffset::Unambiguous { offset } => [offset, offset],
         };
         let [first, second] = offsets.map(|offset| format!("{local}{}", written(offset)));
-        format!("{local} is twice in {}, whose clocks go back over it: write {first} or {second}", self.name)
+        said!(
+            "{local} is twice in {}, whose clocks go back over it: write {first} or {second}",
+            "{local} 在 {} 出现两次，因为当地时钟拨慢：请写 {first} 或 {second}",
+            self.name
+        )
     }
 }
 
@@ -153,9 +166,9 @@ mod tests {
         assert_eq!(when("Europe/Berlin", "2025-07-01 00:00"), Ok(Shown::Once(ms("2025-06-30T22:00:00Z"))));
         let (first, second) = (ms("2025-10-26T00:30:00Z"), ms("2025-10-26T01:30:00Z"));
         assert_eq!(when("Europe/Berlin", "2025-10-26 02:30"), Ok(Shown::Twice(first, second)));
-        assert!(when("Europe/Berlin", "2025-03-30 02:30").unwrap_err().contains("go forward"));
+        assert!(when("Europe/Berlin", "2025-03-30 02:30").unwrap_err().to_string().contains("go forward"));
         let twice = "Europe/Berlin".parse::<Zone>().unwrap().twice(local("2025-10-26 02:30").unwrap());
-        assert!(twice.contains("2025-10-26T02:30:00+02:00 or 2025-10-26T02:30:00+01:00"), "{twice}");
-        assert!("Europe/Bonn".parse::<Zone>().unwrap_err().contains("Asia/Shanghai"));
+        assert!(twice.to_string().contains("2025-10-26T02:30:00+02:00 or 2025-10-26T02:30:00+01:00"), "{twice}");
+        assert!("Europe/Bonn".parse::<Zone>().unwrap_err().to_string().contains("Asia/Shanghai"));
     }
 }

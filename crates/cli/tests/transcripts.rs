@@ -198,12 +198,13 @@ fn people_read_headings_in_their_language() {
 }
 
 #[test]
-fn what_to_do_next_is_said_in_the_language_of_people_and_in_english_to_programs() {
+fn what_went_wrong_and_what_to_do_next_is_said_in_the_language_of_people_and_in_english_to_programs() {
     let desk = Desk::new();
-    let next = |command: &str| -> String {
+    let told = |command: &str| -> (String, String) {
         let error = desk.run(&format!("{command} --lang zh")).err;
-        let (_, next) = error.split_once("下一步: ").unwrap_or_else(|| panic!("{command}: {error}"));
-        next.into()
+        let told = error.strip_prefix("错误：").and_then(|told| told.split_once("\n  下一步："));
+        let (what, next) = told.unwrap_or_else(|| panic!("{command}: {error}"));
+        (what.into(), next.into())
     };
     let is_chinese = |text: &str| text.contains(|letter| matches!(letter, '\u{4e00}'..='\u{9fff}'));
     for command in [
@@ -217,14 +218,20 @@ fn what_to_do_next_is_said_in_the_language_of_people_and_in_english_to_programs(
         "program new Bad_Name",
         "program check nowhere",
     ] {
-        assert!(is_chinese(&next(command)), "{command}: {}", next(command));
+        let (what, next) = told(command);
+        assert!(is_chinese(&what) && is_chinese(&next), "{command}: {what}: {next}");
         let error = desk.run(&format!("{command} --lang zh --json")).err;
         let error: Value = serde_json::from_str(&error).unwrap_or_else(|reason| panic!("{command}: {reason}: {error}"));
-        let english = error["error"]["next"].as_str().unwrap_or_else(|| panic!("{command}: {error}"));
-        assert!(!is_chinese(english), "{command}: {english}");
+        for part in ["message", "next"] {
+            let english = error["error"][part].as_str().unwrap_or_else(|| panic!("{command}: {error}"));
+            assert!(!is_chinese(english), "{command}: {english}");
+        }
     }
     // What a sentence takes from the caller stands in both.
-    assert!(next("node run --data nowhere").contains("utilidor node init --data nowhere"));
+    assert!(told("node run --data nowhere").1.contains("utilidor node init --data nowhere"));
+    // What the parser of the command line says, too.
+    let error = desk.run("meter register --carrier gas --lang zh").failed(2);
+    assert!(error.starts_with("错误：缺少必需的参数：") && error.contains("--capacity"), "{error}");
 }
 
 #[test]

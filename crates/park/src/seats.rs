@@ -110,6 +110,9 @@ mod tests {
     fn the_package_has_a_name_in_both_languages_under_its_id() {
         let seats: serde_json::Value = serde_json::from_str(&Seats::of_the_park().to_json()).unwrap();
         let name = &seats["names"][cast::package_id().to_string()];
-        assert_eq!((name["en"].as_str(), name["zh"].as_str()), (Some("Energy package of the park"), Some("园区能源套餐")));
+        assert_eq!(
+            (name["en"].as_str(), name["zh"].as_str()),
+            (Some("Energy package of the park"), Some("园区能源套餐"))
+        );
     }
 }

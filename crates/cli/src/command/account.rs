@@ -6,10 +6,9 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, or_dash};
-use crate::t;
 use crate::units::Amount;
+use crate::{said, t};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -129,10 +128,10 @@ impl NewAccountOf {
         sign: impl Fn(&utilidor_types::PrivateKey) -> NewAccount,
     ) -> Result<NewAccount, Failure> {
         match (&self.account, &self.file) {
-            (_, Some(file)) => document::read(file, "signed account", "account sign-up"),
+            (_, Some(file)) => document::read(file, said!("signed account", "已签署的账户文件"), "account sign-up"),
             (Some(name), None) => Ok(sign(&context.signing_key(name)?)),
-            (None, None) => Err(Failure::usage("which account?")
-                .next(next!("say so with --account or --file", "用 --account 或 --file 说明"))),
+            (None, None) => Err(Failure::usage(said!("which account?", "哪个账户？"))
+                .next(said!("say so with --account or --file", "用 --account 或 --file 说明"))),
         }
     }
 }

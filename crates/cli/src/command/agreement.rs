@@ -1,14 +1,14 @@
 //! `utilidor agreement`: contracts between an owner and a user.
 
 use super::account::short;
-use super::{offer, offset_of, party_text, permille, show_done, status_text};
+use super::{clauses, offer, offset_of, party_text, permille, show_done, status_text};
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, Word, or_dash};
-use crate::{label, sheet, t, units};
+use crate::sentence::Said;
+use crate::{label, said, say, sheet, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
@@ -135,14 +135,14 @@ Example:
     },
 }
 
-fn status(text: &str) -> Result<Status, String> {
+fn status(text: &str) -> Result<Status, Said> {
     let known = Status::ALL.into_iter().find(|status| status.name() == text);
-    known.ok_or_else(|| format!("a status is {}", Status::ALL.map(Status::name).join(", ")))
+    known.ok_or_else(|| said!("a status is {}", "状态有：{}", Status::ALL.map(Status::name).join(", ")))
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
+fn kind(text: &str) -> Result<Kind, Said> {
     let known = Kind::ALL.into_iter().find(|kind| kind.name() == text);
-    known.ok_or_else(|| format!("a kind is {}", Kind::ALL.map(Kind::name).join(", ")))
+    known.ok_or_else(|| said!("a kind is {}", "类型有：{}", Kind::ALL.map(Kind::name).join(", ")))
 }
 
 /// Does it.
@@ -177,8 +177,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Example { at } => context.out.document(&example(offer::example_time(at, &context).await?)),
         Command::Propose { file, signing, label } => {
-            let terms: AgreementTerms = document::read(&file, "document of terms", "agreement example")?;
-            let signing = u32::try_from(signing).map_err(|_| Failure::usage("the signing time is too long"))?;
+            let terms: AgreementTerms =
+                document::read(&file, said!("document of terms", "条款文件"), "agreement example")?;
+            let signing = u32::try_from(signing)
+                .map_err(|_| Failure::usage(said!("the signing time is too long", "签署期限过长")))?;
             let label = label::or_random(label.as_deref())?;
             let digest = terms.digest();
             let made = context.account().await?.propose_agreement(label, terms, signing).await?;
@@ -199,12 +201,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Amend { agreement, file, from } => {
             let agreement = context.id(&agreement).await?;
-            let document = document::read_value(&file, "program", PRESENT)?;
+            let document = document::read_value(&file, said!("program", "程序"), PRESENT)?;
             let account = context.account().await?;
             let program = match document.get("program") {
-                None => document::of_value(document, &file, "program", PRESENT)?,
+                None => document::of_value(document, &file, said!("program", "程序"), PRESENT)?,
                 Some(_) => {
-                    let terms = document::of_value(document, &file, "document of terms", PRESENT)?;
+                    let terms = document::of_value(document, &file, said!("document of terms", "条款文件"), PRESENT)?;
                     program_of(terms, &account.client().agreement(agreement).await?.terms)?
                 }
             };
@@ -244,8 +246,12 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Command { agreement, words } => {
             let agreement = context.id(&agreement).await?;
-            let words = hex::decode(&words)
-                .map_err(|error| Failure::usage(format!("{words:?} are no words to a program: {error}")))?;
+            let words = hex::decode(&words).map_err(|error| {
+                Failure::usage(said!(
+                    "{words:?} are no words to a program: {error}",
+                    "{words:?} 不是给程序的指令：须为十六进制"
+                ))
+            })?;
             let done = context.account().await?.command(agreement, words).await?;
             show_done(context.out, &done, json!({ "agreement": agreement }));
         }
@@ -259,11 +265,13 @@ const PRESENT: &str = "agreement show AGREEMENT --json";
 /// The program of terms for an agreement, of which an amendment changes nothing else.
 fn program_of(terms: AgreementTerms, present: &AgreementTerms) -> Result<Program, Failure> {
     let other = match (terms.parties == present.parties, terms.hard_end == present.hard_end) {
-        (false, _) => "other parties",
-        (_, false) => "another hard end",
+        (false, _) => said!("other parties", "其他当事方"),
+        (_, false) => said!("another hard end", "另一最迟终止"),
         (true, true) => return Ok(terms.program),
     };
-    Err(Failure::usage(format!("the document has {other}: an amendment changes the program alone")).next(next!(
+    let what =
+        said!("the document has {other}: an amendment changes the program alone", "文件写有{other}：变更只能改程序");
+    Err(Failure::usage(what).next(said!(
         "see what was signed: utilidor {PRESENT}; anything else is another agreement",
         "查看已签署的条款：utilidor {PRESENT}；其余变动须另立合约"
     )))
@@ -271,11 +279,12 @@ fn program_of(terms: AgreementTerms, present: &AgreementTerms) -> Result<Program
 
 async fn amendment(client: &Client, agreement: AgreementId) -> Result<AmendmentView, Failure> {
     client.agreement(agreement).await?.amendment.ok_or_else(|| {
-        Failure::new("agreement/no-amendment", format!("no amendment of agreement {agreement} waits for a signature"))
-            .next(next!(
-                "see the agreement: utilidor agreement show {agreement}",
-                "查看合约：utilidor agreement show {agreement}"
-            ))
+        let what =
+            said!("no amendment of agreement {agreement} waits for a signature", "合约 {agreement} 没有待签署的变更");
+        Failure::new("agreement/no-amendment", what).next(said!(
+            "see the agreement: utilidor agreement show {agreement}",
+            "查看合约：utilidor agreement show {agreement}"
+        ))
     })
 }
 
@@ -283,23 +292,27 @@ fn expect_terms(expected: Option<Digest>, found: Digest) -> Result<(), Failure> 
     match expected {
         Some(expected) if expected != found => Err(Failure::new(
             "agreement/wrong-terms",
-            format!("the terms have digest {found}, not {expected}: nothing is signed"),
+            said!(
+                "the terms have digest {found}, not {expected}: nothing is signed",
+                "条款的摘要是 {found}，而不是 {expected}：未签署任何内容"
+            ),
         )),
         _ => Ok(()),
     }
 }
 
-/// What the authors of an agreement's program say of it, if it is a published one; programs read the agreement alone.
+/// What the authors of an agreement's program say of it, if it is a published one or a clause sheet; programs read the agreement
+/// alone.
 pub async fn manifest_of(client: &Client, program: &Program, out: &Output) -> Option<Manifest> {
-    match program {
-        Program::Coded(CodedTerms { code: ProgramCode::Published(program), .. }) if !out.json => {
-            Some(client.program(*program).await.ok()?.manifest)
-        }
-        _ => None,
+    let Program::Coded(terms) = program else { return None };
+    match terms.code {
+        _ if out.json => None,
+        ProgramCode::Published(program) => Some(client.program(program).await.ok()?.manifest),
+        ProgramCode::Native(_) => clauses::manifest(&clauses::signed(terms)?).ok(),
     }
 }
 
-/// An agreement for people. `manifest`: its program's, if it is a published one and can be read.
+/// An agreement for people. `manifest`: its program's, if it is one of the parties' own and can be read.
 pub fn agreement_text(out: &Output, record: &AgreementView, manifest: Option<&Manifest>) -> String {
     let mut facts =
         vec![(t!("agreement"), record.agreement.to_string()), (t!("status"), status_text(out, record.status))];
@@ -341,7 +354,7 @@ pub fn agreement_text(out: &Output, record: &AgreementView, manifest: Option<&Ma
     let steps = record.steps.iter().map(|step| {
         [
             out.time(step.cause.time_ms),
-            step.step.to_string(),
+            out.say(step.step),
             or_dash(step.account.map(short)),
             or_dash(step.at_ms.map(|at| out.time(at))),
             or_dash(step.cause.transaction),
@@ -364,8 +377,11 @@ fn coded_text(
         ProgramCode::Published(program) => program.to_string(),
     };
     facts.push((t!("program"), code));
-    facts.extend(manifest.map(|manifest| (t!("name"), format!("{} {}", &*manifest.name, &*manifest.version))));
-    let reading = super::clauses::reading(out, terms);
+    // A clause sheet has no name.
+    let named = manifest.filter(|manifest| !manifest.name.is_empty());
+    facts.extend(named.map(|manifest| (t!("name"), format!("{} {}", &*manifest.name, &*manifest.version))));
+    // What a clause sheet says is all of it; what a program does, its authors say in its clauses.
+    let reading = clauses::reading(out, terms);
     if reading.is_none() {
         let named = manifest.and_then(|manifest| sheet::parameters(out, manifest, terms));
         let shown = match named {
@@ -397,6 +413,7 @@ fn coded_text(
     });
     let headings = [t!("number"), t!("meter"), t!("carrier"), t!("by"), t!("window"), t!("quantity")];
     let reach = format!("{grants}\n{}", out.section(t!("its_meters"), headings, meters.collect()));
+    let reading = reading.or_else(|| clauses::texts(out, manifest?, |_| true));
     reading.map_or_else(|| reach.clone(), |reading| format!("{reading}\n{reach}"))
 }
 
@@ -437,13 +454,13 @@ fn subscription_text(out: &Output, terms: &SubscriptionTerms) -> String {
 /// When an agreement ends at the latest, and how.
 fn hard_end_text(out: &Output, end: &HardEnd) -> String {
     let how = match &end.fallback {
-        Fallback::GiveBack => "everybody gets back what it has reserved".into(),
+        Fallback::GiveBack => say!(out, "everybody gets back what it has reserved", "各方取回各自冻结的资金"),
         Fallback::Split(shares) => {
             let share =
                 |(number, share): (u8, &u16)| format!("{} {}", party_text(out, Party(number)), permille(*share));
             (0..).zip(shares).map(share).collect::<Vec<_>>().join(", ")
         }
-        Fallback::Arbiter(account) => format!("all goes to {account}, which decides"),
+        Fallback::Arbiter(account) => say!(out, "all goes to {account}, which decides", "全部转给 {account}，由其裁定"),
     };
     format!("{}: {how}", out.time(end.at))
 }

@@ -5,7 +5,8 @@ use super::{quote, show_done};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
+use crate::sentence::Said;
+use crate::{chinese, said};
 use clap::Args;
 use serde_json::json;
 use utilidor_sdk::core::create::award_label;
@@ -44,14 +45,15 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let opened = quote::open(&context, offer, &seal_key).await?.quotes;
     let mut awards = Vec::new();
     for bidder in winners {
-        let see = next!("see the quotes: utilidor quote list {offer}", "查看报价：utilidor quote list {offer}");
+        let see = said!("see the quotes: utilidor quote list {offer}", "查看报价：utilidor quote list {offer}");
         let Some(quote) = opened.iter().find(|quote| quote.quote.bidder == bidder) else {
-            let what = format!("account {bidder} has no standing quote on this offer");
+            let what =
+                said!("account {bidder} has no standing quote on this offer", "账户 {bidder} 对此要约没有有效报价");
             return Err(Failure::new("quote/unknown", what).next(see));
         };
         let opening = quote.opening.clone().map_err(|error| {
-            let what = format!("the quote of account {bidder} cannot be awarded");
-            Failure::from_error("quote/unreadable", &what, &error).next(see)
+            let what = said!("the quote of account {bidder} cannot be awarded", "账户 {bidder} 的报价不能授标");
+            Failure::from_error("quote/unreadable", what, &error).next(see)
         })?;
         awards.push(AwardedQuote {
             offer,
@@ -70,13 +72,13 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         outcomes.extend(awarded.outcomes);
     }
     let agreements: Vec<_> = outcomes.iter().flatten().collect();
-    let refused: Vec<(&AccountId, &str, String)> = bidders
+    let refused: Vec<(&AccountId, &str, Said)> = bidders
         .iter()
         .zip(&outcomes)
         .filter_map(|(bidder, outcome)| Some((bidder, outcome.as_ref().err()?.as_ref())))
         .map(|(bidder, refusal)| match refusal {
-            Some(refusal) => (bidder, refusal.code(), refusal.to_string()),
-            None => (bidder, "award/refused", "the node does not say why".into()),
+            Some(refusal) => (bidder, refusal.code(), chinese::refusal(refusal)),
+            None => (bidder, "award/refused", said!("the node does not say why", "节点未说明原因")),
         })
         .collect();
     let mut made = json!({ "offer": offer, "agreements": agreements });
@@ -94,7 +96,10 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         show_done(context.out, &done, made);
     }
     let Some((_, first, _)) = refused.first() else { return Ok(()) };
-    let reasons = refused.iter().map(|(bidder, code, message)| format!("\n  {}: {message} ({code})", short(**bidder)));
-    let reasons: String = reasons.collect();
-    Err(Failure::refused(first, format!("{} of {} awards were refused:{reasons}", refused.len(), bidders.len())))
+    let mut what =
+        said!("{} of {} awards were refused:", "{1} 项授标中有 {0} 项被拒绝：", refused.len(), bidders.len());
+    for (bidder, code, message) in &refused {
+        what = said!("{what}\n  {}: {message} ({code})", "{what}\n  {}：{message}（{code}）", short(**bidder));
+    }
+    Err(Failure::refused(first, what))
 }

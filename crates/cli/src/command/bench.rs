@@ -7,7 +7,8 @@ use crate::command::node::serve_signal;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Word, warn};
-use crate::t;
+use crate::sentence::Said;
+use crate::{said, t};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -93,8 +94,9 @@ impl Arguments {
     fn check(&self) -> Result<(), Failure> {
         let spare = self.members.saturating_sub(1) / 3;
         if self.down > spare {
-            let what = format!(
+            let what = said!(
                 "of {} members {spare} can be down at most: fewer than two thirds decide nothing",
+                "{} 个成员中最多可停 {spare} 个：不足三分之二时无法作出决定",
                 self.members
             );
             return Err(Failure::usage(what));
@@ -126,29 +128,34 @@ impl std::str::FromStr for Wanted {
     }
 }
 
-fn scale(text: &str) -> Result<f64, String> {
-    let scale: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
-    if scale > 0.0 && scale <= 1_000.0 { Ok(scale) } else { Err("a scale is above 0 and at most 1000".into()) }
+fn scale(text: &str) -> Result<f64, Said> {
+    let scale: f64 = text.parse().map_err(|_| said!("{text:?} is no number", "{text:?} 不是数字"))?;
+    let bound = || said!("a scale is above 0 and at most 1000", "倍数须大于 0 且不超过 1000");
+    if scale > 0.0 && scale <= 1_000.0 { Ok(scale) } else { Err(bound()) }
 }
 
 /// Measures.
 pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> {
     arguments.check()?;
-    let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("bench", what, error);
+    let failed = |what: Said, error: &(dyn std::error::Error + 'static)| Failure::from_error("bench", what, error);
     let peer = match &arguments.peer {
         None => None,
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| failed("the peer's figures could not be read", &e))?;
-            Some(read_peer(&text).map_err(|e| failed("the peer's figures are not what was expected", &e))?)
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| failed(said!("the peer's figures could not be read", "无法读取对照系统的数据"), &e))?;
+            Some(read_peer(&text).map_err(|e| {
+                failed(said!("the peer's figures are not what was expected", "对照系统的数据不符合预期"), &e)
+            })?)
         }
     };
-    std::fs::create_dir_all(&arguments.data).map_err(|e| failed("the folder could not be created", &e))?;
+    std::fs::create_dir_all(&arguments.data)
+        .map_err(|e| failed(said!("the folder could not be created", "无法建立文件夹"), &e))?;
     match arguments.suite {
         Wanted::One(suite) => {
             // Dropped when interrupted, so that no member's process goes on.
             let interrupted = pin!(serve_signal()?);
             let figure = tokio::select! {
-                figure = one(&arguments, suite) => figure.map_err(|e| failed("the runs' folder could not be used", &e))?,
+                figure = one(&arguments, suite) => figure.map_err(|e| failed(said!("the runs' folder could not be used", "无法使用运行文件夹"), &e))?,
                 () = interrupted => return Err(interruption()),
             };
             context.out.show(&figure, |out| {
@@ -189,7 +196,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             let headings = HEADINGS.map(|heading| context.out.word(heading));
             for (file, text) in [("bench.json", json), ("bench.md", markdown(&figures, headings, peer.as_ref()))] {
                 std::fs::write(arguments.data.join(file), text)
-                    .map_err(|e| failed("a report could not be written", &e))?;
+                    .map_err(|e| failed(said!("a report could not be written", "无法写入报告"), &e))?;
             }
             context.out.show(&figures, |out| {
                 let folder = arguments.data.display();
@@ -198,7 +205,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             if !failed_ones.is_empty() {
                 return Err(Failure::new(
                     "bench",
-                    format!("not measured, for the reasons above: {}", failed_ones.join(", ")),
+                    said!("not measured, for the reasons above: {}", "因上述原因未能测量：{}", failed_ones.join(", ")),
                 ));
             }
         }
@@ -238,8 +245,11 @@ async fn gateway(arguments: &Arguments, context: &Context) -> Result<(), Failure
             message.set_message(what.to_owned())
         }))
     });
-    let figure = measured.await.map_err(|error| Failure::from_error("bench", "the measurement ended early", &error))?;
-    let figure = figure.map_err(|error| Failure::from_error("bench", "the meters could not be read", &error))?;
+    let figure = measured
+        .await
+        .map_err(|error| Failure::from_error("bench", said!("the measurement ended early", "测量提前结束"), &error))?;
+    let figure = figure
+        .map_err(|error| Failure::from_error("bench", said!("the meters could not be read", "无法读取表计"), &error))?;
     bar.finish_and_clear();
     context.out.show(&figure, |out| {
         out.facts(vec![
@@ -263,8 +273,9 @@ async fn follower(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let measured = utilidor_bench::follower::measure(blocks, &arguments.seed, &arguments.data, |what| {
         bar.set_message(what.to_owned());
     });
-    let figure =
-        measured.await.map_err(|error| Failure::from_error("bench", "the chain could not be followed", &error))?;
+    let figure = measured.await.map_err(|error| {
+        Failure::from_error("bench", said!("the chain could not be followed", "无法跟随该链"), &error)
+    })?;
     bar.finish_and_clear();
     context.out.show(&figure, |out| {
         out.facts(vec![
@@ -286,8 +297,9 @@ async fn every(
     arguments: &Arguments,
     mut interrupted: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<(Vec<Figure>, Vec<String>), Failure> {
-    let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("bench", what, error);
-    let program = std::env::current_exe().map_err(|e| failed("this program's own file was not found", &e))?;
+    let failed = |what: Said, error: &(dyn std::error::Error + 'static)| Failure::from_error("bench", what, error);
+    let program = std::env::current_exe()
+        .map_err(|e| failed(said!("this program's own file was not found", "找不到本程序的文件"), &e))?;
     let all = all();
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}").expect("a template");
     let bar = ProgressBar::new(all.len() as u64).with_style(style);
@@ -301,7 +313,8 @@ async fn every(
         let together = arguments.together.to_string();
         command.args(["--together", &together, "--seed", &arguments.seed, "--json", "--data"]).arg(&arguments.data);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| failed("a measurement could not be started", &e))?;
+        let mut child =
+            command.spawn().map_err(|e| failed(said!("a measurement could not be started", "无法开始一项测量"), &e))?;
         let (mut said, mut warned) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
         let (mut answer, mut warnings) = (Vec::new(), Vec::new());
         let reading = async { tokio::join!(said.read_to_end(&mut answer), warned.read_to_end(&mut warnings)) };
@@ -312,11 +325,14 @@ async fn every(
                 return Err(interruption());
             }
         }
-        let status = child.wait().await.map_err(|e| failed("a measurement did not end", &e))?;
+        let status =
+            child.wait().await.map_err(|e| failed(said!("a measurement did not end", "一项测量没有结束"), &e))?;
         match serde_json::from_slice(&answer) {
             Ok(figure) if status.success() => figures.push(figure),
             _ => {
-                bar.suspend(|| warn(&format!("{name}: {status}\n{}", String::from_utf8_lossy(&warnings).trim_end())));
+                let warnings = String::from_utf8_lossy(&warnings);
+                let warnings = warnings.trim_end();
+                bar.suspend(|| warn(&said!("{name}: {status}\n{warnings}", "{name}：{status}\n{warnings}")));
                 failed_ones.push(name);
             }
         }
@@ -334,7 +350,10 @@ fn spinner() -> ProgressBar {
 }
 
 fn interruption() -> Failure {
-    Failure::new("bench/interrupted", "interrupted: what this measurement has found is lost")
+    Failure::new(
+        "bench/interrupted",
+        said!("interrupted: what this measurement has found is lost", "已中断：此次测量的结果已丢失"),
+    )
 }
 
 fn table(out: &crate::output::Output, figures: &[Figure], peer: Option<&Peer>) -> String {

@@ -1,9 +1,10 @@
 //! Clause sheets' files, for `utilidor program`: read, checked, and shown as they read in both languages.
 
+use crate::causes::{too_long, too_many};
 use crate::context::read_file;
 use crate::failure::Failure;
-use crate::next;
 use crate::output::Output;
+use crate::said;
 use crate::t;
 use crate::text::Lang;
 use serde_json::json;
@@ -11,6 +12,7 @@ use std::path::Path;
 use utilidor_program::clauses::text::{Language, parse, prose, source};
 use utilidor_program::clauses::{Label, Sheet};
 use utilidor_types::agreement::{CodedTerms, ProgramCode};
+use utilidor_types::encoding::TooLong;
 use utilidor_types::program::{Bilingual, CLAUSES, MAX_PARAMETER_BYTES, Manifest};
 use utilidor_types::{Bounded, Text, encode};
 
@@ -22,12 +24,13 @@ pub fn is_sheet(path: &Path) -> bool {
 /// Reads a clause sheet's file.
 pub fn read(path: &Path) -> Result<Sheet, Failure> {
     let bytes = read_file(path)?;
-    let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{} is no text", path.display())))?;
-    let hint = next!(
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::usage(said!("{} is no text", "{} 不是文本", path.display())))?;
+    let hint = said!(
         "docs/guide/own-contract.md shows how a clause sheet is written",
         "条款单的写法见 docs/guide/own-contract.md"
     );
-    parse(&text).map_err(|bad| Failure::usage(format!("{}: {bad}", path.display())).next(hint))
+    parse(&text).map_err(|bad| Failure::usage(said!("{0}: {bad}", "{0}：{bad}", path.display())).next(hint))
 }
 
 /// Says what a sheet comes to, and prints it as it is signed.
@@ -80,9 +83,16 @@ pub fn show(path: &Path, out: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The texts of a program's clauses by their numbers, of all or of those that statements name.
+pub fn texts(out: &Output, manifest: &Manifest, named: impl Fn(usize) -> bool) -> Option<String> {
+    let clauses = manifest.clauses.iter().enumerate().filter(|(number, _)| named(*number));
+    let rows: Vec<_> = clauses.map(|(number, clause)| [number.to_string(), out.text(clause).into()]).collect();
+    (!rows.is_empty()).then(|| out.table([t!("clause"), t!("text")], rows))
+}
+
 /// What lines of its statements are called.
 pub fn manifest(sheet: &Sheet) -> Result<Manifest, Failure> {
-    let too_long = |error: utilidor_types::encoding::TooLong| Failure::usage(error.to_string());
+    let too_long = |error: TooLong| Failure::usage(too_long(&error));
     let text = |label: &Label| -> Result<Bilingual, Failure> {
         let (en, zh) = (Text::new(&*label.en).map_err(too_long)?, Text::new(&*label.zh).map_err(too_long)?);
         Ok(Bilingual { en, zh })
@@ -90,5 +100,8 @@ pub fn manifest(sheet: &Sheet) -> Result<Manifest, Failure> {
     let mut clauses = sheet.payments.iter().map(|payment| text(&payment.label)).collect::<Result<Vec<_>, _>>()?;
     let carried = (Text::new("carried to the next statement"), Text::new("转入下一张账单"));
     clauses.push(Bilingual { en: carried.0.map_err(too_long)?, zh: carried.1.map_err(too_long)? });
-    Ok(Manifest { clauses: Bounded::new(clauses).map_err(too_long)?, ..Manifest::default() })
+    Ok(Manifest {
+        clauses: Bounded::new(clauses).map_err(|error| Failure::usage(too_many(&error)))?,
+        ..Manifest::default()
+    })
 }

@@ -1,12 +1,13 @@
 //! `utilidor council`: what the members decide together, and their votes.
 
 use super::show_done;
+use crate::causes::too_long;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, Word, note};
-use crate::{label, t, units};
+use crate::sentence::Said;
+use crate::{chinese, label, said, say, t, units};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use utilidor_sdk::ClientError;
@@ -71,9 +72,14 @@ pub struct MotionArguments {
     open: u64,
 }
 
-fn status(text: &str) -> Result<MotionStatus, String> {
+fn status(text: &str) -> Result<MotionStatus, Said> {
     let found = MotionStatus::ALL.iter().copied().find(|status| status.name() == text);
-    found.ok_or_else(|| "a motion is open, carried, rejected, lapsed or failed".into())
+    found.ok_or_else(|| {
+        said!(
+            "a motion is open, carried, rejected, lapsed or failed",
+            "议案状态有：open、carried、rejected、lapsed、failed"
+        )
+    })
 }
 
 /// Does it.
@@ -121,7 +127,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 /// A motion, or why it is not shown.
 fn seen(asked: Result<MotionView, ClientError>) -> Result<MotionView, Failure> {
     asked.map_err(|error| match error.is_not_found() {
-        true => Failure::from(error).next(next!(
+        true => Failure::from(error).next(said!(
             "members see the motions: utilidor council motions --as NAME; \
              whoever votes has a seat: utilidor council show",
             "成员可查看议案：utilidor council motions --as NAME；有席位者才能表决：\
@@ -138,8 +144,8 @@ pub async fn propose(
     made: Value,
     context: &Context,
 ) -> Result<(), Failure> {
-    let reason: Text<MAX_MOTION_REASON_BYTES> =
-        Text::new(arguments.reason).map_err(|error| Failure::usage(format!("the reason is too long: {error}")))?;
+    let reason: Text<MAX_MOTION_REASON_BYTES> = Text::new(arguments.reason)
+        .map_err(|error| Failure::usage(said!("the reason is too long: {}", "理由过长：{}", too_long(&error))))?;
     let open_ms = arguments.open.saturating_mul(DAY_MS);
     let motion = Motion { label: label::or_random(None)?, decision, reason, open_ms };
     let moved = context.account().await?.propose(motion).await?;
@@ -149,8 +155,9 @@ pub async fn propose(
     }
     show_done(context.out, &moved.done, shown);
     if !moved.carried && !context.out.json {
-        note(&format!(
+        note(&said!(
             "it takes effect when enough of the council vote for it: utilidor council vote {} --for",
+            "理事会中有足够成员赞成后生效：utilidor council vote {} --for",
             moved.motion
         ));
     }
@@ -186,7 +193,8 @@ fn status_text(out: &Output, status: MotionStatus) -> String {
 fn motion_text(out: &Output, motion: &MotionView) -> String {
     let mut status = status_text(out, motion.status);
     if let Some(refusal) = &motion.refusal {
-        status.push_str(&format!(" ({}): {refusal}", refusal.code()));
+        let (code, why) = (refusal.code(), chinese::refusal(refusal));
+        status.push_str(&say!(out, " ({code}): {why}", "（{code}）：{why}"));
     }
     let facts = out.facts(vec![
         (t!("motion"), motion.motion.to_string()),

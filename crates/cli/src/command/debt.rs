@@ -5,7 +5,7 @@ use super::{Offsets, party_text, show_done, status_text};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::t;
+use crate::{said, t};
 use clap::Subcommand;
 use serde_json::json;
 use utilidor_types::{AgreementId, Money};
@@ -81,7 +81,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     let debts = account.client().agreement(agreement).await?.debts;
                     let owes = debts.iter().find(|debt| debt.account == account.id()).map(|debt| debt.owes);
                     owes.ok_or_else(|| {
-                        let what = format!("account {} owes nothing under agreement {agreement}", account.id());
+                        let what = said!(
+                            "account {} owes nothing under agreement {agreement}",
+                            "账户 {} 在合约 {agreement} 下没有欠款",
+                            account.id()
+                        );
                         Failure::new("debt/none", what)
                     })?
                 }

@@ -5,12 +5,12 @@ mod members;
 
 use super::node::{VALIDATOR, serve_signal, warn_beyond_loopback};
 use crate::context::Context;
-use crate::failure::{Failure, Next};
-use crate::next;
+use crate::failure::Failure;
 use crate::node_file::listen_address;
 use crate::output::{note, print};
-use crate::t;
+use crate::sentence::Said;
 use crate::text::Lang;
+use crate::{said, t};
 use clap::Args;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use utilidor_sdk::{KeyKind, Keystore, Passphrase, WorkFactor};
 /// What opens the demonstration's key, which protects nothing.
 pub const PASSPHRASE: &str = "demonstration";
 /// What to do about a demonstration that runs.
-fn stop_first() -> Next {
-    next!("stop it first, or choose another folder with --data", "请先将其停止，或用 --data 另选一个文件夹")
+fn stop_first() -> Said {
+    said!("stop it first, or choose another folder with --data", "请先将其停止，或用 --data 另选一个文件夹")
 }
 
 /// What is asked.
@@ -84,16 +84,16 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         let _held = hold_earlier_run(&data)?;
         remove_earlier_run(&data)?;
     }
-    let failed = |what: &str, error: &dyn std::error::Error| Failure::from_error("demo", what, error);
+    let failed = |what: Said, error: &(dyn std::error::Error + 'static)| Failure::from_error("demo", what, error);
     std::fs::create_dir_all(&data).map_err(|error| {
-        failed(&format!("the data folder {} could not be created", data.display()), &error)
-            .next(next!("choose another folder with --data", "用 --data 另选一个文件夹"))
+        failed(said!("the data folder {} could not be created", "无法建立数据文件夹 {}", data.display()), &error)
+            .next(said!("choose another folder with --data", "用 --data 另选一个文件夹"))
     })?;
     let others = if members > 1 { Some(members::Others::of(&data, members, listen)?) } else { None };
     let genesis = others.as_ref().map_or_else(utilidor_park::genesis, members::Others::genesis);
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
     write_durably(&data.join("genesis.json"), document.as_bytes())
-        .map_err(|error| failed("the genesis document could not be written", &error))?;
+        .map_err(|error| failed(said!("the genesis document could not be written", "无法写入创世文件"), &error))?;
     keep_key(&data, VALIDATOR, &utilidor_park::validator_secret())?;
     let alone = if compare { Some(members::on_one_member(&data, days).await?) } else { None };
 
@@ -112,7 +112,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     let mut process = process::start(config).await.map_err(|error| {
         let next = match &error {
             StartError::Listen { .. } => {
-                next!(
+                said!(
                     "stop what listens there, which may be another demonstration, or choose another \
                      address with --listen",
                     "停止在该地址监听的进程（可能是另一演示），或用 --listen 另选地址"
@@ -120,12 +120,13 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             }
             // A run that is there is never to be removed.
             StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => stop_first(),
-            _ => next!(
+            _ => said!(
                 "choose another folder with --data, or start over with --fresh",
                 "用 --data 另选一个文件夹，或用 --fresh 重新开始"
             ),
         };
-        Failure::from_error("node/start", "the demonstration's node did not start", &error).next(next)
+        Failure::from_error("node/start", said!("the demonstration's node did not start", "演示节点没有启动"), &error)
+            .next(next)
     })?;
     warn_beyond_loopback(process.address());
     // The demonstration plays through the address that it listens on, or, if that is every address, through this machine's own.
@@ -135,7 +136,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     }
     let api = format!("http://{own}");
     if !context.out.json {
-        note(&format!("{} {api}, {}", context.out.word(t!("listening")), data.display()));
+        note(&said!("{} {api}, {}", "{} {api}，{}", context.out.word(t!("listening")), data.display()));
     }
     let lang = match context.out.lang {
         Lang::En => utilidor_park::Lang::En,
@@ -157,24 +158,27 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         }
     };
     let played = tokio::select! {
-        report = playing => report.map_err(|error| failed("the demonstration stopped", &error)),
-        () = &mut stop => Err(Failure::new("demo/interrupted", "the demonstration was interrupted")
-            .next(next!("the same command goes on where it stopped", "再次运行同一命令，将从停止之处继续"))),
-        () = process.failed() => Err(Failure::new("node/failed", "the demonstration's node ended by itself")),
+        report = playing => report.map_err(|error| failed(said!("the demonstration stopped", "演示已停止"), &error)),
+        () = &mut stop => Err(Failure::new("demo/interrupted", said!("the demonstration was interrupted", "演示被中断"))
+            .next(said!("the same command goes on where it stopped", "再次运行同一命令，将从停止之处继续"))),
+        () = process.failed() => Err(Failure::new("node/failed", said!("the demonstration's node ended by itself", "演示节点自行终止"))),
     };
     let held = played.map(|report| show(&report, lang, &context, &data));
     if matches!(held, Ok(true)) && !exit {
         if !context.out.json {
             // By its name: a browser gives passkeys and cryptography to `localhost`, not to every address.
             let port = own.port();
-            note(&format!("{} http://localhost:{port}/", context.out.word(t!("app"))));
+            note(&said!("{} http://localhost:{port}/", "{} http://localhost:{port}/", context.out.word(t!("app"))));
         }
         tokio::select! {
             () = &mut stop => {}
             () = process.failed() => {}
         }
     }
-    let stopped = process.stop().await.map_err(|error| Failure::from_error("node/failed", "the node failed", &error));
+    let stopped = process
+        .stop()
+        .await
+        .map_err(|error| Failure::from_error("node/failed", said!("the node failed", "节点出现故障"), &error));
     if let Some(others) = others {
         others.stop().await?;
     }
@@ -182,11 +186,14 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
     stopped?;
     match held? {
         true => Ok(()),
-        false => Err(Failure::new("demo/checks", "not every check of the report held").next(next!(
-            "see \"checks\" in {}",
-            "见 {} 中的 \"checks\"",
-            data.join(utilidor_park::REPORT_FILE).display()
-        ))),
+        false => {
+            Err(Failure::new("demo/checks", said!("not every check of the report held", "报告中并非每项检查都成立"))
+                .next(said!(
+                    "see \"checks\" in {}",
+                    "见 {} 中的 \"checks\"",
+                    data.join(utilidor_park::REPORT_FILE).display()
+                )))
+        }
     }
 }
 
@@ -215,9 +222,10 @@ fn refuse_other_chain(data: &Path) -> Result<(), Failure> {
         false => members::is_other_network(data)?,
     };
     if is_other {
-        let what = format!("{} holds another chain: nothing in it is changed", data.display());
+        let what =
+            said!("{} holds another chain: nothing in it is changed", "{} 中有另一条链：未作任何改动", data.display());
         return Err(Failure::new("demo/other-chain", what)
-            .next(next!("choose another folder with --data", "用 --data 另选一个文件夹")));
+            .next(said!("choose another folder with --data", "用 --data 另选一个文件夹")));
     }
     Ok(())
 }
@@ -228,10 +236,15 @@ fn hold_earlier_run(data: &Path) -> Result<Vec<Held>, Failure> {
     let held = nodes.map(|node| match utilidor_chain::hold(&node.join("chain")) {
         Ok(held) => Ok(Some(held)),
         Err(DirectoryError::Missing { .. }) => Ok(None),
-        Err(error @ DirectoryError::InUse { .. }) => {
-            Err(Failure::from_error("demo/running", "a demonstration runs in this folder", &error).next(stop_first()))
+        Err(error @ DirectoryError::InUse { .. }) => Err(Failure::from_error(
+            "demo/running",
+            said!("a demonstration runs in this folder", "此文件夹中有演示正在运行"),
+            &error,
+        )
+        .next(stop_first())),
+        Err(error) => {
+            Err(Failure::from_error("demo", said!("an earlier run could not be removed", "无法删除先前的运行"), &error))
         }
-        Err(error) => Err(Failure::from_error("demo", "an earlier run could not be removed", &error)),
     });
     held.filter_map(Result::transpose).collect()
 }
@@ -259,7 +272,11 @@ fn remove_earlier_run(data: &Path) -> Result<(), Failure> {
     for result in folders.chain(removed) {
         match result {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::from_error("demo", "an earlier run could not be removed", &error));
+                return Err(Failure::from_error(
+                    "demo",
+                    said!("an earlier run could not be removed", "无法删除先前的运行"),
+                    &error,
+                ));
             }
             _ => {}
         }

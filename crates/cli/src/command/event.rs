@@ -84,7 +84,7 @@ pub fn line_of(out: &Output, event: &Event, measured: &Measured) -> String {
             );
             for reading in refused {
                 let (index, meter, code) = (reading.index, reading.meter, reading.refusal.code());
-                let why = chinese::refusal_of(&reading.refusal, measured.of(meter), out.lang);
+                let why = chinese::refusal_of(&reading.refusal, measured.of(meter));
                 line.push_str("\n    ");
                 line.push_str(&say!(
                     out,
@@ -226,7 +226,7 @@ pub fn line_of(out: &Output, event: &Event, measured: &Measured) -> String {
             ),
         },
         Event::AwardRefused { offer, bidder, refusal } => {
-            let (code, why) = (refusal.code(), chinese::refusal(refusal, out.lang));
+            let (code, why) = (refusal.code(), chinese::refusal(refusal));
             say!(
                 out,
                 "award to {bidder} on offer {offer} refused ({code}): {why}",

@@ -4,19 +4,18 @@ mod hint;
 mod search;
 mod standing;
 
+use crate::causes::{causes, told};
 use crate::chinese;
 use crate::context::Context;
-use crate::failure::{Failure, Next};
-use crate::next;
+use crate::failure::Failure;
 use crate::output::{note, or_dash, print};
-use crate::text::{Lang, lang};
-use crate::{t, units::time};
+use crate::sentence::Said;
+use crate::{said, t, units::time};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use utilidor_gateway::causes::sentence;
 use utilidor_gateway::clock::SystemClock;
 use utilidor_gateway::config::{BusProtocol, Config, ConfigError, Meter, Place, UnitAddress, VIRTUAL_BUS};
 use utilidor_gateway::journal::{Filter, Journal, JournalError};
@@ -221,80 +220,100 @@ pub struct Probe {
 }
 
 /// Whom a probe can ask.
-const ASKED: &str = "there are dlt645, cjt188, mbus, modbus-tcp, modbus-rtu";
+const ASKED: &str = "dlt645, cjt188, mbus, modbus-tcp, modbus-rtu";
 
-fn bus_protocol(text: &str) -> Result<BusProtocol, String> {
+fn bus_protocol(text: &str) -> Result<BusProtocol, Said> {
     let found = BusProtocol::ALL.into_iter().find(|protocol| protocol.name() == text);
-    let found = found.ok_or_else(|| format!("no protocol is called {text:?}; {ASKED}"))?;
+    let found = found.ok_or_else(|| {
+        said!("no protocol is called {text:?}; there are {ASKED}", "没有名为 {text:?} 的协议；有 {ASKED}")
+    })?;
     match found.is_told() {
-        true => Err(format!("devices that speak {text} tell by themselves and are not asked; {ASKED}")),
+        true => Err(said!(
+            "devices that speak {text} tell by themselves and are not asked; there are {ASKED}",
+            "使用 {text} 的设备自行上报，不能询问；有 {ASKED}"
+        )),
         false => Ok(found),
     }
 }
 
-fn ocpp_version(text: &str) -> Result<Version, String> {
+fn ocpp_version(text: &str) -> Result<Version, Said> {
     let found = Version::ALL.into_iter().find(|version| version.subprotocol().strip_prefix("ocpp") == Some(text));
-    found.ok_or_else(|| format!("{text:?} is no version of OCPP that is played: write 1.6 or 2.0.1"))
+    found.ok_or_else(|| {
+        said!(
+            "{text:?} is no version of OCPP that is played: write 1.6 or 2.0.1",
+            "{text:?} 不是可模拟的 OCPP 版本：请写 1.6 或 2.0.1"
+        )
+    })
 }
 
-fn registers(text: &str) -> Result<(Function, u16, u16), String> {
-    let bad = || format!("{text:?} are no registers: write FUNCTION:FIRST:COUNT, such as 4:0x0034:2");
-    let number = |part: &str| match part.strip_prefix("0x") {
+fn registers(text: &str) -> Result<(Function, u16, u16), Said> {
+    let bad = || {
+        said!(
+            "{text:?} are no registers: write FUNCTION:FIRST:COUNT, such as 4:0x0034:2",
+            "{text:?} 不是寄存器：请写 FUNCTION:FIRST:COUNT（功能码:起始:数量），如 4:0x0034:2"
+        )
+    };
+    let number = |part: &str| {
+        match part.strip_prefix("0x") {
         Some(digits) => u16::from_str_radix(digits, 16).map_err(|_| bad()),
         None => part.parse().map_err(|_| match modbus::in_makers_notation(part) {
             Some((function, first)) => {
-                format!(
-                    "{part} is {first:#06x} of function {} in makers' notation: write {}:{first:#06x}:COUNT",
-                    function as u8, function as u8
+                let function = function as u8;
+                said!(
+                    "{part} is {first:#06x} of function {function} in makers' notation: write {function}:{first:#06x}:COUNT",
+                    "{part} 是厂家记法，即功能码 {function} 的 {first:#06x}：请写 {function}:{first:#06x}:COUNT"
                 )
             }
             None => bad(),
         }),
+    }
     };
     let [function, first, count] = text.split(':').collect::<Vec<_>>()[..] else { return Err(bad()) };
-    let function = Function::try_from(function.parse::<u8>().map_err(|_| bad())?)?;
+    let function = Function::try_from(function.parse::<u8>().map_err(|_| bad())?);
+    let function = function.map_err(|error| said!("{error}", "不支持该功能码（{error}）"))?;
     let count = number(count)?;
     if count == 0 || usize::from(count) > modbus::MAX_REGISTERS {
-        return Err(format!("1 to {} registers can be read at once", modbus::MAX_REGISTERS));
+        return Err(said!("1 to {} registers can be read at once", "一次可读 1 至 {} 个寄存器", modbus::MAX_REGISTERS));
     }
     let first = number(first)?;
     if u32::from(first) + u32::from(count) > u32::from(u16::MAX) + 1 {
-        return Err(format!("{count} registers from {first} on reach beyond 65535, the last that there is"));
+        return Err(said!(
+            "{count} registers from {first} on reach beyond 65535, the last that there is",
+            "自 {first} 起的 {count} 个寄存器超出最后一个，即 65535"
+        ));
     }
     Ok((function, first, count))
 }
 
 fn bad_config(error: &ConfigError) -> Failure {
     let next = match error.next() {
-        Some(next) => Next::of(next.en.clone(), next.zh.clone()),
-        None => next!("see docs/guide/meters.md for a configuration", "配置示例见 docs/guide/meters.md"),
+        Some(next) => both(next),
+        None => said!("see docs/guide/meters.md for a configuration", "配置示例见 docs/guide/meters.md"),
     };
-    Failure::usage(told(&error.sentence())).next(next)
+    Failure::usage(both(&error.sentence())).next(next)
 }
 
 /// What somebody has written on the command line and cannot be meant.
 fn bad_value(option: &str, reason: &Reason) -> Failure {
-    let failure = Failure::usage(format!("--{option}: {}", told(&reason.what)));
+    let what = both(&reason.what);
+    let failure = Failure::usage(said!("--{option}: {what}", "--{option}：{what}"));
     match &reason.next {
-        Some(next) => failure.next(Next::of(next.en.clone(), next.zh.clone())),
+        Some(next) => failure.next(both(next)),
         None => failure,
     }
 }
 
-/// A sentence in this process's language.
-fn told(sentence: &Sentence) -> String {
-    match lang() {
-        Lang::En => sentence.en.clone(),
-        Lang::Zh => sentence.zh.clone(),
-    }
+/// A sentence of the gateway's.
+fn both(Sentence { en, zh }: &Sentence) -> Said {
+    said!("{en}", "{zh}")
 }
 
 fn refused(error: &Refused) -> Failure {
-    Failure::new(error.code(), format!("the frame is refused ({}): {error}", error.code()))
+    Failure::new(error.code(), said!("the frame is refused ({0}): {error}", "该帧被拒绝（{0}）：{error}", error.code()))
 }
 
-fn damaged() -> Next {
-    next!(
+fn damaged() -> Said {
+    said!(
         "put a copy of the journal back, or set its files aside and begin a new one: \
          what is certified stays so, and meters that keep a log are read again",
         "恢复日志的副本，或移开其文件并启用新日志：已认证的读数不变，自存记录的表计会重新读取"
@@ -303,32 +322,32 @@ fn damaged() -> Next {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        let failure = Self::new("gateway/journal", sentence(&error));
+        let failure = Self::new("gateway/journal", said!("{}", "网关日志：{}", causes(&error)));
         match error {
-            JournalError::Foreign { .. } => failure.next(next!(
+            JournalError::Foreign { .. } => failure.next(said!(
                 "name a journal of its own in the configuration, or run with the node and key that \
                  this one began with",
                 "在配置中另行指定日志，或以此日志最初的节点和密钥运行"
             )),
-            JournalError::Held { .. } => failure.next(next!(
+            JournalError::Held { .. } => failure.next(said!(
                 "stop the gateway that runs, or name another journal",
                 "停止正在运行的网关，或指定另一日志"
             )),
-            JournalError::NotAFile { .. } | JournalError::Strange { .. } => failure.next(next!(
+            JournalError::NotAFile { .. } | JournalError::Strange { .. } => failure.next(said!(
                 "write another name under journal in [site], such as gateway.sqlite: the first run makes it",
                 "在 [site] 的 journal 中另写一个文件名，如 gateway.sqlite：首次运行时会建立"
             )),
-            other if other.is_newer() => failure.next(next!(
+            other if other.is_newer() => failure.next(said!(
                 "run the release that has written it, or a newer one",
                 "运行写入它的版本或更新的版本"
             )),
-            JournalError::Layout { .. } => failure.next(next!(
+            JournalError::Layout { .. } => failure.next(said!(
                 "its layout is none that a release has written: put a copy of the journal back, or set its files aside and begin a \
                  new one",
                 "没有任何版本写过此布局：恢复日志的副本，或移开其文件并启用新日志"
             )),
             other if other.is_damaged() => failure.next(damaged()),
-            _ => failure.next(next!(
+            _ => failure.next(said!(
                 "see the disk and the folder of the journal, and whether this user may write there",
                 "检查磁盘和日志所在文件夹，以及当前用户是否可以写入"
             )),
@@ -338,28 +357,28 @@ impl From<JournalError> for Failure {
 
 impl From<UplinkError> for Failure {
     fn from(error: UplinkError) -> Self {
-        let UplinkError::Node(source) = error else { return Self::new("node/unreachable", error.to_string()) };
+        let UplinkError::Node(source) = error else { return Self::new("node/unreachable", told(&error)) };
         match source.downcast::<utilidor_sdk::ClientError>() {
             Ok(error) => (*error).into(),
-            Err(source) => Self::new("gateway/uplink", sentence(&*source)),
+            Err(source) => Self::new("gateway/uplink", told(&*source)),
         }
     }
 }
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        let failure = Self::new("gateway/stopped", sentence(&error));
+        let failure = Self::new("gateway/stopped", said!("{}", "网关已停止：{}", causes(&error)));
         match &error {
-            RunError::Journal(journal) if journal.is_disk_full() => failure.next(next!(
+            RunError::Journal(journal) if journal.is_disk_full() => failure.next(said!(
                 "make room on the disk; the readings until now are safe in the journal",
                 "请腾出磁盘空间；此前的读数已妥善保存在日志中"
             )),
             RunError::Journal(journal) if journal.is_damaged() => failure.next(damaged()),
-            RunError::Journal(_) => failure.next(next!(
+            RunError::Journal(_) => failure.next(said!(
                 "see the disk and the folder of the journal, then start the gateway again: the readings until now are safe",
                 "检查磁盘和日志所在文件夹，然后重新启动网关：此前的读数安全无损"
             )),
-            RunError::Metrics { .. } => failure.next(next!(
+            RunError::Metrics { .. } => failure.next(said!(
                 "write another port as site.metrics, or stop what listens there",
                 "在 site.metrics 写另一端口，或停止占用该端口的程序"
             )),
@@ -384,8 +403,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         true => carrier.to_string(),
                         false => context.out.say(carrier),
                     })),
-                    told(&profile.device),
-                    told(&profile.source),
+                    both(&profile.device).to_string(),
+                    both(&profile.source).to_string(),
                 ]
             };
             let rows: Vec<_> = profiles.iter().map(row).collect();
@@ -422,8 +441,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let meter = configured(&config, &meter)?;
             let mut journal = Journal::open(&config.site.journal)?;
             if !journal.accept(meter)? {
-                let failure = Failure::new("gateway/not-stopped", format!("meter {meter} is not stopped"));
-                return Err(failure.next(next!(
+                let failure =
+                    Failure::new("gateway/not-stopped", said!("meter {meter} is not stopped", "表计 {meter} 没有停止"));
+                return Err(failure.next(said!(
                     "nothing is to be done: it is read. Those that are stopped: utilidor gateway status",
                     "无需处理：该表计正常抄读。查看已停止的表计：utilidor gateway status"
                 )));
@@ -444,27 +464,32 @@ fn configured(config: &Config, text: &str) -> Result<MeterId, Failure> {
     let mut found = config.meters.iter().map(|meter| meter.id).filter(|id| id.to_string().starts_with(&beginning));
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => Err(Failure::usage(format!("several meters begin with {text}"))
-            .next(next!("write more of the digits", "请多写几位"))),
+        (Some(_), Some(_)) => Err(Failure::usage(said!("several meters begin with {text}", "多块表计以 {text} 开头"))
+            .next(said!("write more of the digits", "请多写几位"))),
         (None, _) => {
-            let what = format!("{text:?} is neither a meter's id nor the beginning of one in the configuration");
+            let what = said!(
+                "{text:?} is neither a meter's id nor the beginning of one in the configuration",
+                "{text:?} 既不是表计标识，也不是配置中某个标识的开头"
+            );
             Err(Failure::usage(what)
-                .next(next!("list them: utilidor gateway status", "列出表计：utilidor gateway status")))
+                .next(said!("list them: utilidor gateway status", "列出表计：utilidor gateway status")))
         }
     }
 }
 
 fn named(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, Failure> {
     profiles.get(name).cloned().ok_or_else(|| {
-        Failure::usage(format!("no profile is called {name:?}"))
-            .next(next!("list them: utilidor gateway profiles", "列出设备档案：utilidor gateway profiles"))
+        Failure::usage(said!("no profile is called {name:?}", "没有名为 {name:?} 的设备档案"))
+            .next(said!("list them: utilidor gateway profiles", "列出设备档案：utilidor gateway profiles"))
     })
 }
 
 /// A profile was named that is for devices of another protocol.
 fn other_protocol(profile: &Profile, protocol: &dyn std::fmt::Display) -> Failure {
-    let what = format!("profile {} is for {}, not for {protocol}", profile.name, profile.register.protocol());
-    Failure::usage(what).next(next!(
+    let (name, of) = (&profile.name, profile.register.protocol());
+    let what =
+        said!("profile {name} is for {of}, not for {protocol}", "设备档案 {name} 用于 {of}，不适用于 {protocol}");
+    Failure::usage(what).next(said!(
         "leave out --profile, or name one for it: utilidor gateway profiles",
         "去掉 --profile，或指定适用的设备档案：utilidor gateway profiles"
     ))
@@ -537,7 +562,11 @@ fn decode(
     });
     // What the frame says is shown; who reads it by a program must not take such a register for a reading.
     telegram.check_register().map_err(|error| {
-        Failure::new(error.code(), format!("the frame is read, and its register gives no reading: {error}"))
+        let what = said!(
+            "the frame is read, and its register gives no reading: {error}",
+            "该帧已读取，但其表底不构成读数：{error}"
+        );
+        Failure::new(error.code(), what)
     })
 }
 
@@ -553,9 +582,11 @@ async fn has_account(uplink: &HttpUplink, key: &str) -> Result<(), Failure> {
     let account = uplink.account();
     match account.client().account(account.id()).await {
         Err(error) if error.is_not_found() => {
-            let what =
-                format!("the gateway's key {key} has no account on the ledger: it sees no meter and signs for none");
-            Err(Failure::new("gateway/no-account", what).next(next!(
+            let what = said!(
+                "the gateway's key {key} has no account on the ledger: it sees no meter and signs for none",
+                "网关的密钥 {key} 在账本上没有账户：看不到任何表计，也不能签名"
+            );
+            Err(Failure::new("gateway/no-account", what).next(said!(
                 "as the meter operator, once: utilidor account open --account {key} --as OPERATOR",
                 "由表计运营方执行一次：utilidor account open --account {key} --as OPERATOR"
             )))
@@ -593,7 +624,8 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
             return format!("{facts}\n{}", out.word(t!("agrees")));
         }
         let rows = findings.iter().map(|finding| {
-            [finding.meter.to_string(), finding.code.into(), finding.what.clone(), finding.next.clone()]
+            let [what, next] = finding_text(finding);
+            [finding.meter.to_string(), finding.code.into(), what.to_string(), next.to_string()]
         });
         let headings = [t!("meter"), t!("code"), t!("detail"), t!("next")];
         format!("{facts}\n{}", out.table(headings, rows.collect()))
@@ -601,7 +633,42 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
     if findings.is_empty() {
         return Ok(());
     }
-    Err(Failure::new("gateway/check", format!("{} of {} meters would be refused", findings.len(), config.meters.len())))
+    Err(Failure::new(
+        "gateway/check",
+        said!("{} of {} meters would be refused", "{1} 块表计中有 {0} 块会被拒绝", findings.len(), config.meters.len()),
+    ))
+}
+
+/// What is wrong with a meter and what to do, as the gateway finds it; in Chinese by its code.
+fn finding_text(finding: &check::Finding) -> [Said; 2] {
+    let check::Finding { meter, code, what, next } = finding;
+    match *code {
+        "meter/unknown" => [
+            said!("{what}", "本网关的账户在账本上看不到此表计"),
+            said!(
+                "{next}",
+                "登记它：utilidor meter register --help，并将打印的标识写入配置；若已登记，则可能用了另一网关的密钥：\
+                 utilidor meter show {meter}"
+            ),
+        ],
+        "meter/retired" => [said!("{what}", "此表计已停用"), said!("{next}", "请从配置文件中删除它")],
+        "meter/carrier" => {
+            [said!("{what}", "账本与配置中的能源品种不同"), said!("{next}", "请更正配置文件中的能源品种（carrier）")]
+        }
+        "reading/not-authority" => [
+            said!("{what}", "其读数由另一账户或表计自身签名"),
+            said!("{next}", "utilidor meter rotate-key {meter} --gateway GATEWAY"),
+        ],
+        "meter/modulus" => [
+            said!("{what}", "其表底归零之处与账本所登记的不同"),
+            said!("{next}", "utilidor meter exchange {meter}，并写正确的 --modulus"),
+        ],
+        "reading/beyond-capacity" => [
+            said!("{what}", "其表底的一步大于一个间隔内容量所允许的流量：真实的读数会被拒绝"),
+            said!("{next}", "登记更大的容量（utilidor meter capacity {meter}），或降低抄表频率"),
+        ],
+        _ => [said!("{what}", "{what}"), said!("{next}", "{next}")],
+    }
 }
 
 async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure> {
@@ -622,8 +689,9 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         registers: arguments.registers,
     };
     if arguments.search && arguments.protocol != BusProtocol::Mbus {
-        return Err(Failure::usage(format!(
+        return Err(Failure::usage(said!(
             "only the devices of an M-Bus can be searched, not those of {}",
+            "只能搜索 M-Bus 上的设备，不能搜索 {} 的设备",
             arguments.protocol
         )));
     }
@@ -671,7 +739,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         "looks": looks,
         "number": report.number,
         "clock": report.clock,
-        "findings": report.findings.iter().map(told).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(both).collect::<Vec<_>>(),
         "meter": report.meter,
         "register": registration,
         "exchanges": report.exchanges.iter().map(exchange).collect::<Vec<_>>(),
@@ -679,7 +747,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     context.out.show(&document, |out| {
         let mut text = vec![];
         for exchange in &report.exchanges {
-            text.push(format!("{}\n  > {}", told(&exchange.asked.sentence()), hex::encode(&exchange.request)));
+            text.push(format!("{}\n  > {}", both(&exchange.asked.sentence()), hex::encode(&exchange.request)));
             if let Some(answer) = &exchange.answer {
                 text.push(format!("  < {}", hex::encode(answer)));
             }
@@ -687,7 +755,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
                 text.push(format!("    {} = {}", record.what, record.content));
             }
             let refused = exchange.refused.as_ref();
-            text.extend(refused.map(|(code, refused)| format!("    {}", chinese::frame(code, refused, out.lang))));
+            text.extend(refused.map(|(code, refused)| format!("    {}", chinese::frame(code, refused))));
         }
         text.push(out.facts(vec![
             (t!("address"), or_dash(report.unit.as_ref())),
@@ -696,7 +764,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
             (t!("meter_number"), or_dash(report.number.as_ref())),
             (t!("time"), or_dash(report.clock.as_ref())),
         ]));
-        text.extend(report.findings.iter().map(|finding| format!("{}: {}", out.word(t!("note")), told(finding))));
+        text.extend(report.findings.iter().map(|finding| format!("{}: {}", out.word(t!("note")), both(finding))));
         text.extend(report.meter.iter().cloned());
         text.extend(registration.iter().cloned());
         text.join("\n")
@@ -706,20 +774,22 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         return Ok(());
     }
     let refused = report.exchanges.iter().rev().find_map(|exchange| exchange.refused.as_ref());
-    let reason = refused.map(|(code, refused)| chinese::frame(code, refused, lang()));
-    let reason = reason.or_else(|| report.findings.last().map(told));
-    let what = match lang() {
-        Lang::En => format!("the device at {place} cannot be taken into service yet: "),
-        Lang::Zh => format!("{place} 的设备尚不能投入使用："),
-    };
-    let nothing = context.out.word(t!("nothing_read"));
-    let failure = Failure::new("gateway/probe", format!("{what}{}", reason.unwrap_or_else(|| nothing.into())));
+    let reason = refused.map(|(code, refused)| chinese::frame(code, refused));
+    let reason = reason.or_else(|| report.findings.last().map(both));
+    let reason = reason.unwrap_or_else(|| said!("nothing was read", "没有读到任何内容"));
+    let failure = Failure::new(
+        "gateway/probe",
+        said!(
+            "the device at {place} cannot be taken into service yet: {reason}",
+            "{place} 的设备尚不能投入使用：{reason}"
+        ),
+    );
     Err(match report.exchanges.iter().any(|exchange| exchange.answer.is_some()) {
-        true => failure.next(next!(
+        true => failure.next(said!(
             "see what it answered above; its protocol, profile and unit: utilidor gateway profiles",
             "查看上面的应答；核对协议、设备档案和单元号：utilidor gateway profiles"
         )),
-        false => failure.next(next!(
+        false => failure.next(said!(
             "see the cable, the address, the speed of the serial port or server, and that nothing else, such as a gateway, \
              has the line",
             "检查接线、地址、串口或串口服务器的速率，并确认线路未被网关等其他程序占用"
@@ -741,9 +811,10 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
     // Which chain a key signs for is asked once; a gateway that starts without uplink finds it in its journal.
     let account = match journal.belonging("chain")? {
         Some(chain) => {
-            let chain = chain
-                .parse()
-                .map_err(|_| Failure::new("gateway/journal", "the journal names no chain").next(damaged()))?;
+            let chain = chain.parse().map_err(|_| {
+                Failure::new("gateway/journal", said!("the journal names no chain", "网关日志没有写明链"))
+                    .next(damaged())
+            })?;
             utilidor_sdk::Account::on_chain(client, chain, key)
         }
         None => utilidor_sdk::Account::open(client, key).await?,
@@ -789,8 +860,13 @@ async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(
     // A charging station connects by itself.
     for bus in config.buses.iter().filter(|bus| !bus.protocol.is_told()) {
         let failed = |error: std::io::Error| {
-            let what = format!("the devices of bus {} could not be put at {}", bus.name, bus.place);
-            Failure::from_error("gateway/simulate", &what, &error)
+            let what = said!(
+                "the devices of bus {} could not be put at {}",
+                "无法将总线 {} 的设备置于 {}",
+                bus.name,
+                bus.place
+            );
+            Failure::from_error("gateway/simulate", what, &error)
         };
         let (simulator, bus) = (simulator.clone(), bus.clone());
         match &bus.place {
@@ -818,10 +894,10 @@ async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(
     });
     for meter in config.meters.iter().filter(|meter| published.contains(&meter.bus.as_str())) {
         let (bus, topic) = (&meter.bus, meter.address());
-        note(&match lang() {
-            Lang::En => format!("{bus}/{topic} is not played: publish at its broker, with mosquitto_pub for example"),
-            Lang::Zh => format!("{bus}/{topic} 不模拟：请向其代理服务器发布，例如用 mosquitto_pub"),
-        });
+        note(&said!(
+            "{bus}/{topic} is not played: publish at its broker, with mosquitto_pub for example",
+            "{bus}/{topic} 不模拟：请向其代理服务器发布，例如用 mosquitto_pub"
+        ));
     }
     let mut stations = Stations::new(config, simulator.clone(), ocpp);
     for (station, reason) in stations.online().await {
@@ -840,7 +916,7 @@ async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(()),
             Some(Ok(error)) = buses.join_next() => {
-                return Err(Failure::from_error("gateway/simulate", "a bus has stopped", &error));
+                return Err(Failure::from_error("gateway/simulate", said!("a bus has stopped", "一条总线已停止"), &error));
             }
             Some(line) = commands.recv() => {
                 let done = match stations.command(&line).await {
@@ -849,7 +925,7 @@ async fn simulate(config: &Config, ocpp: Version, context: &Context) -> Result<(
                 };
                 match done {
                     Ok(done) => print(&done),
-                    Err(error) => print(&format!("error: {error}")),
+                    Err(error) => print(&said!("error: {error}", "错误：{error}").to_string()),
                 }
             }
         }

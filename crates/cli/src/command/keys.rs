@@ -3,7 +3,7 @@
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::output::{or_dash, print, warn};
-use crate::t;
+use crate::{said, t};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 use utilidor_sdk::{KeyInfo, KeyKind, WorkFactor};
@@ -71,11 +71,17 @@ impl From<Kind> for KeyKind {
 
 /// A work factor from the command line.
 pub fn work_factor(log_n: u8) -> Result<WorkFactor, Failure> {
-    let work = WorkFactor::new(log_n)
-        .ok_or_else(|| Failure::usage(format!("a work factor is 8 (for tests only) to 20, not {log_n}")))?;
+    let work = WorkFactor::new(log_n).ok_or_else(|| {
+        let what = said!(
+            "a work factor is 8 (for tests only) to 20, not {log_n}",
+            "工作量因子为 8（仅供测试）至 20，而不是 {log_n}"
+        );
+        Failure::usage(what)
+    })?;
     if work.is_light() {
-        warn(&format!(
-            "with a work factor of {log_n}, a guess at the passphrase costs next to nothing: for tests only"
+        warn(&said!(
+            "with a work factor of {log_n}, a guess at the passphrase costs next to nothing: for tests only",
+            "工作量因子为 {log_n} 时，猜测口令几乎没有代价：仅供测试"
         ));
     }
     Ok(work)

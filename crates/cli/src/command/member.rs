@@ -5,8 +5,7 @@ use super::council::{MotionArguments, propose};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
-use crate::t;
+use crate::{said, t};
 use clap::Subcommand;
 use serde_json::json;
 use utilidor_types::genesis::Limits;
@@ -87,7 +86,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let decision = Decision::AdmitMember { account, roles: Roles::of(&roles) };
             propose(decision, motion, made, &context).await.map_err(|failure| match failure.code() {
                 // The motion's own label is new each time: what is taken is the member.
-                "id/taken" => failure.next(next!(
+                "id/taken" => failure.next(said!(
                     "the account is a member already; it may do other things by: \
                      utilidor member roles {member} --roles {}",
                     "该账户已是成员；要改变其角色：utilidor member roles {member} --roles {}",
@@ -137,10 +136,15 @@ async fn changed(changes: &[String], member: MemberId, context: &Context) -> Res
     let mut fields = json!(present);
     for change in changes {
         let read = change.split_once('=').and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)));
-        let (name, number) = read.ok_or_else(|| Failure::usage(format!("{change:?} is not QUOTA=NUMBER")))?;
-        let field = fields.get_mut(name).ok_or_else(|| Failure::usage(format!("no quota is called {name:?}")))?;
+        let (name, number) = read.ok_or_else(|| {
+            Failure::usage(said!("{change:?} is not QUOTA=NUMBER", "{change:?} 不是 QUOTA=NUMBER（限额=数值）"))
+        })?;
+        let field = fields
+            .get_mut(name)
+            .ok_or_else(|| Failure::usage(said!("no quota is called {name:?}", "没有名为 {name:?} 的限额")))?;
         // Fuel is a text: it can be more than a number of JSON is read exactly for.
         *field = if field.is_string() { number.to_string().into() } else { number.into() };
     }
-    serde_json::from_value(fields).map_err(|error| Failure::usage(format!("no such limits: {error}")))
+    serde_json::from_value(fields)
+        .map_err(|error| Failure::usage(said!("no such limits: {error}", "限额无效：{error}")))
 }

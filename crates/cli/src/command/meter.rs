@@ -5,12 +5,11 @@ use super::council::{MotionArguments, propose};
 use super::{bands_text, event, show_done};
 use crate::context::Context;
 use crate::document;
-use crate::failure::{Failure, read};
+use crate::failure::{Failure, missing, read};
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, or_dash};
 use crate::units::{self, Amount, Unit};
-use crate::{label, t};
+use crate::{label, said, t};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -149,11 +148,11 @@ impl Authority {
                     return Ok(MeterAuthority::Meter(key));
                 }
                 let public = if key.contains(':') { key } else { context.keystore()?.info(&key)?.public };
-                Ok(MeterAuthority::Meter(read::<PublicKey>("public key of a meter", &public)?))
+                Ok(MeterAuthority::Meter(read::<PublicKey>(said!("public key of a meter", "表计公钥"), &public)?))
             }
             (None, Some(gateway)) => Ok(MeterAuthority::Gateway(context.account_id(&gateway).await?)),
-            (None, None) => Err(Failure::usage("who signs the meter's readings?")
-                .next(next!("say so with --meter-key or --gateway", "用 --meter-key 或 --gateway 说明"))),
+            (None, None) => Err(Failure::usage(said!("who signs the meter's readings?", "谁为表计的读数签名？"))
+                .next(said!("say so with --meter-key or --gateway", "用 --meter-key 或 --gateway 说明"))),
         }
     }
 }
@@ -190,12 +189,13 @@ pub struct Register {
 }
 
 async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> {
-    let (carrier, holder, modulus, capacity) =
-        match (register.file, register.carrier, register.holder, register.modulus, register.capacity) {
-            (Some(file), ..) => return document::read(&file, "meter", "meter register --help"),
-            (None, Some(carrier), Some(holder), Some(modulus), Some(capacity)) => (carrier, holder, modulus, capacity),
-            _ => return Err(Failure::usage("the meter is not fully described")),
-        };
+    if let Some(file) = register.file {
+        return document::read(&file, said!("meter", "表计文件"), "meter register --help");
+    }
+    let carrier = register.carrier.ok_or_else(|| missing("--carrier"))?;
+    let holder = register.holder.ok_or_else(|| missing("--holder"))?;
+    let modulus = register.modulus.ok_or_else(|| missing("--modulus"))?;
+    let capacity = register.capacity.ok_or_else(|| missing("--capacity"))?;
     let since = match register.since {
         Some(since) => since,
         None => context.client()?.status().await?.time_ms,
@@ -215,8 +215,9 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
 /// A reading written as TIME=REGISTER.
 pub fn reading(text: &str, carrier: Carrier, unit: Option<Unit>) -> Result<Reading, Failure> {
     let Some((time, register)) = text.split_once('=') else {
-        return Err(Failure::usage(format!(
-            "{text:?} is no reading: write TIME=REGISTER, such as 2025-01-01T00:00:00Z=17.5kWh"
+        return Err(Failure::usage(said!(
+            "{text:?} is no reading: write TIME=REGISTER, such as 2025-01-01T00:00:00Z=17.5kWh",
+            "{text:?} 不是读数：请写 TIME=REGISTER（时间=表底），如 2025-01-01T00:00:00Z=17.5kWh"
         )));
     };
     let time = units::time(time).map_err(Failure::usage)?;
@@ -356,7 +357,7 @@ async fn take_over(meters: Vec<Given<MeterId>>, from: Option<String>, context: &
         ids.extend(all.into_iter().filter(|meter| meter.operator == from).map(|meter| meter.meter));
     }
     if ids.is_empty() {
-        return Err(Failure::usage("that operator has no meters"));
+        return Err(Failure::usage(said!("that operator has no meters", "该运营方没有表计")));
     }
     let account = context.account().await?;
     for some in ids.chunks(MAX_TAKEN_OVER) {

@@ -140,7 +140,7 @@ fn party_text(out: &Output, party: Party) -> String {
 }
 
 /// A small JSON value as words: `{"reserve":{"party":1}}` becomes `reserve party=1`.
-fn plain(value: &Value) -> String {
+pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),

@@ -13,6 +13,7 @@
 //! [`backup`] copies it and takes it back, [`scrub`] finds damage in it, [`upgrade`] carries it over from an earlier release.
 
 mod backup;
+mod files;
 mod scrub;
 mod upgrade;
 
@@ -21,12 +22,13 @@ use super::network::founding::CARD_FILE;
 use super::offer::now;
 use crate::context::Context;
 use crate::document;
-use crate::failure::{Failure, Next, read};
+use crate::failure::{Failure, read};
 use crate::log;
-use crate::next;
 use crate::node_file::{NodeFile, allow_without_guard, chain_config, listen_address};
 use crate::output::warn;
-use crate::{t, units};
+use crate::said;
+use crate::sentence::Said;
+use crate::{say, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -120,7 +122,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Run { data, listen, names, oversight, traces, vote_without_guard } => {
             let categories = oversight.split(',').filter(|name| !["", "none"].contains(name));
-            let oversight: Result<_, _> = categories.map(|name| read("category", name)).collect();
+            let oversight: Result<_, _> = categories.map(|name| read(said!("category", "类别"), name)).collect();
             let settings = Settings { names, oversight: oversight?, ..Settings::default() };
             let file = NodeFile::of_folder(&data)?;
             let traces = traces.or_else(|| file.as_ref().and_then(|file| file.traces.clone()));
@@ -146,24 +148,31 @@ fn init(
 ) -> Result<(), Failure> {
     let path = data.join("genesis.json");
     if path.exists() {
-        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display())).next(next!(
-            "run it: utilidor node run --data {}",
-            "运行：utilidor node run --data {}",
-            data.display()
-        )));
+        return Err(Failure::new("node/exists", said!("{} holds a chain already", "{} 中已有一条链", data.display()))
+            .next(said!("run it: utilidor node run --data {}", "运行：utilidor node run --data {}", data.display())));
     }
     if !roles.has(Role::Validator) {
-        return Err(Failure::usage("a chain whose founder is no validator could admit nobody"));
+        return Err(Failure::usage(said!(
+            "a chain whose founder is no validator could admit nobody",
+            "创始方不是验证方的链无法接纳任何成员"
+        )));
     }
     if data.join(CARD_FILE).exists() {
-        return Err(Failure::new("node/exists", format!("the node of {} has joined a consortium", data.display()))
-            .next(install(data)));
+        return Err(Failure::new(
+            "node/exists",
+            said!("the node of {} has joined a consortium", "{} 的节点已加入联盟", data.display()),
+        )
+        .next(install(data)));
     }
     let work = work_factor(work)?;
     let keystore = Keystore::of_folder(data.join("keys"));
     if [VALIDATOR, FOUNDER].iter().any(|name| keystore.info(name).is_ok()) {
-        let what = format!("{} holds a node's keys, and no chain; keys are never overwritten", data.display());
-        return Err(Failure::new("node/exists", what).next(next!(
+        let what = said!(
+            "{} holds a node's keys, and no chain; keys are never overwritten",
+            "{} 中有节点的密钥，但没有链；密钥从不覆盖",
+            data.display()
+        );
+        return Err(Failure::new("node/exists", what).next(said!(
             "begin the chain in another folder with --data, or move the folder's keys away",
             "用 --data 在另一文件夹中建链，或移走此文件夹中的密钥"
         )));
@@ -178,8 +187,9 @@ fn init(
     let members = vec![first].try_into().expect("one member is within the bound");
     let genesis = Genesis::alone(kind, time, validator, members, Limits::DEFAULT);
     let document = serde_json::to_string_pretty(&genesis).expect("a genesis document is plain data");
-    write_durably(&path, document.as_bytes())
-        .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))?;
+    write_durably(&path, document.as_bytes()).map_err(|error| {
+        Failure::from_error("file", said!("could not write {}", "无法写入 {}", path.display()), &error)
+    })?;
     let made = json!({
         "chain": genesis.chain(), "kind": kind, "time_ms": time, "genesis": path, "keys": keystore.folder(),
         "member": member, "account": account
@@ -191,9 +201,11 @@ fn init(
             (t!("time"), time.to_string()),
             (t!("member"), member.to_string()),
             (t!("account"), account.to_string()),
-        ]) + &format!(
-            "\n\nrun the node:   utilidor node run --data {data}\nuse its keys:   export UTILIDOR_KEYS={data}/keys UTILIDOR_AS={FOUNDER}",
-            data = data.display()
+        ]) + &say!(
+            out,
+            "\n\nrun the node:   utilidor node run --data {0}\nuse its keys:   export UTILIDOR_KEYS={0}/keys UTILIDOR_AS={FOUNDER}",
+            "\n\n运行节点：   utilidor node run --data {0}\n使用其密钥： export UTILIDOR_KEYS={0}/keys UTILIDOR_AS={FOUNDER}",
+            data.display()
         )
     });
     Ok(())
@@ -218,34 +230,34 @@ async fn serve(
     // Before the node starts, so that no signal is missed.
     let stop = serve_signal()?;
     let mut process = process::start(config).await.map_err(|error| {
-        let failure = Failure::from_error("node/start", "the node did not start", &error);
+        let failure = Failure::from_error("node/start", said!("the node did not start", "节点没有启动"), &error);
         match error {
-            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(next!(
+            process::StartError::Chain(utilidor_chain::StartError::Failed(_)) => failure.next(said!(
                 "find out what is damaged, and what to do: utilidor node scrub --data {}",
                 "查明损坏之处和处理办法：utilidor node scrub --data {}",
                 data.display()
             )),
             process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::OtherFormat {
                 ..
-            })) => failure.next(next!(
+            })) => failure.next(said!(
                 "carry it over, after a copy: utilidor node upgrade --data {}",
                 "先备份，再转换：utilidor node upgrade --data {}",
                 data.display()
             )),
             process::StartError::Chain(utilidor_chain::StartError::Directory(DirectoryError::InUse { .. })) => failure
-                .next(next!(
+                .next(said!(
                     "it runs already: utilidor doctor --data {}",
                     "节点已在运行：utilidor doctor --data {}",
                     data.display()
                 )),
-            process::StartError::Listen { .. } => failure.next(next!(
+            process::StartError::Listen { .. } => failure.next(said!(
                 "this folder's node runs already, or another process has the port: \
                  utilidor doctor --data {}; another address: --listen",
                 "此文件夹的节点已在运行，或端口被另一进程占用：utilidor doctor --data {}；另选地址：\
                  --listen",
                 data.display()
             )),
-            process::StartError::Index { .. } => failure.next(next!(
+            process::StartError::Index { .. } => failure.next(said!(
                 "build the read model again: utilidor index rebuild --data {}",
                 "重建读取模型：utilidor index rebuild --data {}",
                 data.display()
@@ -261,12 +273,12 @@ async fn serve(
         () = process.failed() => {}
     }
     process.stop().await.map_err(|error| {
-        let next = next!(
+        let next = said!(
             "find out what is damaged, and what to do: utilidor node scrub --data {}",
             "查明损坏之处和处理办法：utilidor node scrub --data {}",
             data.display()
         );
-        Failure::from_error("node/failed", "the node failed", &error).next(next)
+        Failure::from_error("node/failed", said!("the node failed", "节点出现故障"), &error).next(next)
     })?;
     context.out.show(&json!({ "stopped": true }), |out| out.word(t!("stopped")).into());
     Ok(())
@@ -275,9 +287,10 @@ async fn serve(
 /// Says what it means that others can reach a node.
 pub fn warn_beyond_loopback(address: SocketAddr) {
     if !address.ip().is_loopback() {
-        warn(&format!(
+        warn(&said!(
             "the node listens on {address}: nothing on the way is encrypted, so whoever listens in can read what is answered, and \
-             use the tokens that are sent; put a gateway with TLS before it, or listen on 127.0.0.1"
+             use the tokens that are sent; put a gateway with TLS before it, or listen on 127.0.0.1",
+            "节点监听于 {address}：传输未加密，窃听者可读到应答，并可使用所发送的令牌；请在其前设置 TLS 网关，或监听于 127.0.0.1"
         ));
     }
 }
@@ -288,30 +301,30 @@ pub fn read_genesis(data: &Path) -> Result<Genesis, Failure> {
     if !path.exists() {
         return Err(Failure::new(
             "node/unknown",
-            format!("{} holds no chain: there is no genesis.json", data.display()),
+            said!("{} holds no chain: there is no genesis.json", "{} 中没有链：缺少 genesis.json", data.display()),
         )
         .next(match (data.join("chain/genesis.json").exists(), data.join(CARD_FILE).exists()) {
             (true, _) => {
-                next!(
+                said!(
                     "the chain has its own copy: cp {0}/chain/genesis.json {0}/genesis.json",
                     "链的文件夹中存有一份：cp {0}/chain/genesis.json {0}/genesis.json",
                     data.display()
                 )
             }
             (false, true) => install(data),
-            (false, false) => next!(
+            (false, false) => said!(
                 "begin one: utilidor node init --data {}",
                 "建立新链：utilidor node init --data {}",
                 data.display()
             ),
         }));
     }
-    document::read(&path, "genesis document", "node init --help")
+    document::read(&path, said!("genesis document", "创世文件"), "node init --help")
 }
 
 /// What an organisation does that has joined a consortium, and has no chain yet.
-fn install(data: &Path) -> Next {
-    next!(
+fn install(data: &Path) -> Said {
+    said!(
         "take in the document that all founders have signed: \
          utilidor network install GENESIS SIGNATURE... --data {}",
         "放入所有创始方已签署的文件：utilidor network install GENESIS SIGNATURE... --data {}",
@@ -323,27 +336,32 @@ fn install(data: &Path) -> Next {
 fn hold(chain: &Path) -> Result<Held, Failure> {
     utilidor_chain::hold(chain).map_err(|error| {
         let next = match error {
-            DirectoryError::InUse { .. } => next!("stop the node first", "请先停止节点"),
-            _ => next!(
+            DirectoryError::InUse { .. } => said!("stop the node first", "请先停止节点"),
+            _ => said!(
                 "name a node's folder: it holds genesis.json and chain/",
                 "指定一个节点的文件夹：其中有 genesis.json 和 chain/"
             ),
         };
-        Failure::from_error("node/folder", "the folder cannot be held", &error).next(next)
+        Failure::from_error("node/folder", said!("the folder cannot be held", "无法占用该文件夹"), &error).next(next)
     })
 }
 
 /// The data format of a chain's folder, which this release or an earlier one wrote.
 fn format_of(chain: &Path) -> Result<u32, Failure> {
     let found = utilidor_chain::read_format(chain)
-        .map_err(|error| Failure::from_error("node/folder", "the folder cannot be read", &error))?
+        .map_err(|error| {
+            Failure::from_error("node/folder", said!("the folder cannot be read", "无法读取该文件夹"), &error)
+        })?
         .unwrap_or_default();
     found.parse().ok().filter(|format| *format <= FORMAT).ok_or_else(|| {
         Failure::new(
             "node/format",
-            format!("the folder's data format is {found:?}; this release knows formats up to {FORMAT}"),
+            said!(
+                "the folder's data format is {found:?}; this release knows formats up to {FORMAT}",
+                "文件夹的数据格式为 {found:?}；本版本只认识到格式 {FORMAT}"
+            ),
         )
-        .next(next!("take the release that wrote it, or a later one", "请用写成它的版本或更新的版本"))
+        .next(said!("take the release that wrote it, or a later one", "请用写成它的版本或更新的版本"))
     })
 }
 
@@ -352,11 +370,14 @@ fn own_format(chain: &Path) -> Result<(), Failure> {
     match format_of(chain)? {
         FORMAT => Ok(()),
         found => {
-            Err(Failure::new("node/format", format!("the folder has data format {found}, this release's is {FORMAT}"))
-                .next(next!(
-                    "carry it over, after a copy: utilidor node upgrade --help",
-                    "先备份，再转换：utilidor node upgrade --help"
-                )))
+            let what = said!(
+                "the folder has data format {found}, this release's is {FORMAT}",
+                "文件夹的数据格式为 {found}，本版本的为 {FORMAT}"
+            );
+            Err(Failure::new("node/format", what).next(said!(
+                "carry it over, after a copy: utilidor node upgrade --help",
+                "先备份，再转换：utilidor node upgrade --help"
+            )))
         }
     }
 }
@@ -366,7 +387,8 @@ pub fn serve_signal() -> Result<impl Future<Output = ()>, Failure> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Failure::from_error("signal", "could not listen for signals", &error);
+        let failed =
+            |error| Failure::from_error("signal", said!("could not listen for signals", "无法接收信号"), &error);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         Ok(async move {

@@ -5,9 +5,9 @@ use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
-use crate::output::or_dash;
-use crate::{label, t, units};
+use crate::output::{Output, or_dash};
+use crate::sentence::Said;
+use crate::{label, said, say, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -80,17 +80,19 @@ Example:
 fn public_seal_key(context: &Context, name: &str) -> Result<String, Failure> {
     let info = context.keystore()?.info(name)?;
     let public = info.public.strip_prefix("x25519:").ok_or_else(|| {
-        Failure::usage(format!("key {name:?} is of kind {}, a seal key is needed", info.kind)).next(next!(
-            "make one: utilidor keys new NAME --kind seal",
-            "新建密封密钥：utilidor keys new NAME --kind seal"
+        Failure::usage(said!(
+            "key {name:?} is of kind {}, a seal key is needed",
+            "密钥 {name:?} 的类型为 {}，需要密封密钥",
+            info.kind
         ))
+        .next(said!("make one: utilidor keys new NAME --kind seal", "新建密封密钥：utilidor keys new NAME --kind seal"))
     })?;
     Ok(public.into())
 }
 
-fn status(text: &str) -> Result<OfferStatus, String> {
+fn status(text: &str) -> Result<OfferStatus, Said> {
     let known = OfferStatus::ALL.into_iter().find(|status| status.name() == text);
-    known.ok_or_else(|| format!("a status is {}", OfferStatus::ALL.map(OfferStatus::name).join(", ")))
+    known.ok_or_else(|| said!("a status is {}", "状态有：{}", OfferStatus::ALL.map(OfferStatus::name).join(", ")))
 }
 
 /// Completes an offer's document.
@@ -100,14 +102,18 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
             fields.insert("seal".into(), json!({ "owner": key }));
         }
         if !fields.contains_key("seal") {
-            return Err(Failure::usage("the offer has no seal key: nobody could open its quotes").next(next!(
+            return Err(Failure::usage(said!(
+                "the offer has no seal key: nobody could open its quotes",
+                "要约没有密封公钥：无人能开启其报价"
+            ))
+            .next(said!(
                 "name one with --seal-key; make it: utilidor keys new NAME --kind seal",
                 "用 --seal-key 指定；新建：utilidor keys new NAME --kind seal"
             )));
         }
         label::complete(fields)?;
     }
-    document::of_value(document, file, "offer", "offer example")
+    document::of_value(document, file, said!("offer", "要约文件"), "offer example")
 }
 
 /// Refuses offers without a label that stand already: under a label chosen at random each would be opened a second time.
@@ -116,11 +122,14 @@ fn refuse_again(offers: &[&Offer], standing: &[OfferView]) -> Result<(), Failure
         standing.iter().find(|record| record.offer == Offer { label: record.offer.label, ..offer.clone() })
     };
     match offers.iter().find_map(|offer| again(offer)) {
-        Some(record) => Err(Failure::new("offer/again", format!("the same offer is open already: {}", record.id))
-            .next(next!(
-                "to offer as much once more, give the offer a \"label\" of its own in the document",
-                "若要再次发布同样的要约，请在文档中给它自己的 \"label\"（标签）"
-            ))),
+        Some(record) => Err(Failure::new(
+            "offer/again",
+            said!("the same offer is open already: {}", "同样的要约已在报价中：{}", record.id),
+        )
+        .next(said!(
+            "to offer as much once more, give the offer a \"label\" of its own in the document",
+            "若要再次发布同样的要约，请在文档中给它自己的 \"label\"（标签）"
+        ))),
         None => Ok(()),
     }
 }
@@ -139,7 +148,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             context.out.document(&document);
         }
         Command::Publish { file, seal_key } => {
-            let document = document::read_value(&file, "offer", "offer example")?;
+            let document = document::read_value(&file, said!("offer", "要约文件"), "offer example")?;
             let seal_key = seal_key.map(|name| public_seal_key(&context, &name)).transpose()?;
             let (one, documents) = match document {
                 Value::Array(documents) => (false, documents),
@@ -201,7 +210,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("quotes"), record.quotes.to_string()),
                     (t!("bond"), offer.terms.bond.to_string()),
                     (t!("rule"), super::plain(&json!(offer.terms.award_rule))),
-                    (t!("terms"), terms_text(&offer.terms)),
+                    (t!("terms"), terms_text(out, &offer.terms)),
                     (t!("notice"), offer.notice.to_string()),
                 ]);
                 let rows = offer.lots.iter().enumerate().map(|(place, lot)| {
@@ -231,9 +240,11 @@ pub fn seal_text(seal: &Seal) -> String {
 }
 
 /// The conditions of an offer in one line.
-fn terms_text(terms: &OfferTerms) -> String {
-    format!(
+fn terms_text(out: &Output, terms: &OfferTerms) -> String {
+    say!(
+        out,
         "deposit {}, guarantee {}, tolerance {}, grace {} s, substitute {}, signing {} s",
+        "保证金 {}，付款担保 {}，容差 {}，宽限 {} 秒，替代值 {}，签署期限 {} 秒",
         permille(terms.deposit_permille),
         permille(terms.guarantee_permille),
         permille(terms.tolerance_permille),

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::{note, or_dash};
-use crate::{say, t};
+use crate::{said, t};
 use clap::Subcommand;
 use utilidor_types::session::{Category, OversightWish, Subject};
 use utilidor_types::{AgreementId, Digest, MeterId};
@@ -76,14 +76,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             };
             let key = context.acting_signing_key()?;
             let last = client.oversight().await?.last().map_or_else(Digest::default, |entry| entry.digest);
-            let reason = crate::failure::read("reason", &reason)?;
+            let reason = crate::failure::read(said!("reason", "理由"), &reason)?;
             let wish = OversightWish::sign(chain(&client).await?, (category, subject), reason, last, &key);
             let given = client.oversee(&wish).await?;
             context.out.show(&given, |_| given.token.clone());
             if !context.out.json {
                 let next = shows(category, subject);
-                note(&say!(
-                    context.out,
+                note(&said!(
                     "it shows this for a quarter of an hour where it stands in UTILIDOR_TOKEN: UTILIDOR_TOKEN=... {next}",
                     "令牌一刻钟内有效，用时放入 UTILIDOR_TOKEN：UTILIDOR_TOKEN=... {next}"
                 ));

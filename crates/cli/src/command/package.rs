@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::{Output, or_dash};
 use crate::text::Lang;
-use crate::{label, say, t, units};
+use crate::{label, said, say, t, units};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Example => context.out.document(&document()),
         Command::Publish { file } => {
-            let package = package_of(document::read_value(&file, "package", "package example")?, &file)?;
+            let package =
+                package_of(document::read_value(&file, said!("package", "套餐文件"), "package example")?, &file)?;
             let version = package.version;
             let made = context.account().await?.publish_package(package).await?;
             show_done(context.out, &made.done, json!({ "package": made.id, "version": version }));
@@ -101,7 +102,7 @@ fn package_of(mut document: Value, file: &Path) -> Result<Package, Failure> {
     if let Value::Object(fields) = &mut document {
         label::complete(fields)?;
     }
-    document::of_value(document, file, "package", "package example")
+    document::of_value(document, file, said!("package", "套餐文件"), "package example")
 }
 
 /// A version of a package for people.

@@ -5,7 +5,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::Output;
-use crate::{t, units};
+use crate::sentence::Said;
+use crate::{said, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use utilidor_types::price_index::{IndexUnit, IndexValue, PriceIndex};
@@ -39,8 +40,13 @@ pub enum Command {
 }
 
 /// `0.3921/kWh`, `12.50`, `103.5%`.
-pub fn value(text: &str) -> Result<(i64, IndexUnit), String> {
-    let form = || format!("{text:?} is no value of an index, such as 0.3921/kWh, -5/GJ, 12.50 or 103.5%");
+pub fn value(text: &str) -> Result<(i64, IndexUnit), Said> {
+    let form = || {
+        said!(
+            "{text:?} is no value of an index, such as 0.3921/kWh, -5/GJ, 12.50 or 103.5%",
+            "{text:?} 不是指数值，例如 0.3921/kWh、-5/GJ、12.50 或 103.5%"
+        )
+    };
     let (number, unit, decimals) = match (text.split_once('/'), text.strip_suffix('%')) {
         (Some((number, "kWh")), _) => (number, IndexUnit::Price(PriceUnit::KilowattHour), 6),
         (Some((number, "GJ")), _) => (number, IndexUnit::Price(PriceUnit::Gigajoule), 6),

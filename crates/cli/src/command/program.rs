@@ -3,14 +3,15 @@
 mod simulate;
 
 use super::{clauses, show_done};
+use crate::causes::code_too_long;
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, or_dash};
 use crate::project::{self, command_bytes};
+use crate::sentence::Said;
 use crate::sheet::Sheet;
-use crate::{document, t};
+use crate::{document, said, t};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use simulate::Simulate;
@@ -98,9 +99,9 @@ pub enum Subject {
 }
 
 impl std::str::FromStr for Subject {
-    type Err = String;
+    type Err = Said;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Said> {
         if clauses::is_sheet(Path::new(text)) {
             return Ok(Self::Clauses(text.into()));
         }
@@ -186,43 +187,51 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 
 /// A sheet, in which a party may stand by the name of its key.
 fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
-    let mut document = document::read_value(path, "sheet", "program new")?;
+    let mut document = document::read_value(path, said!("sheet", "参数表"), "program new")?;
     for party in document.get_mut("parties").and_then(Value::as_array_mut).into_iter().flatten() {
         let Some(name) = party.as_str().filter(|text| text.parse::<AccountId>().is_err()) else { continue };
         let account = context.account_of_key(name).map_err(|_| {
-            let what =
-                format!("{}: {name:?} is no party: write 64 hex digits, or the name of a key of yours", path.display());
-            Failure::usage(what).next(next!(
+            let what = said!(
+                "{}: {name:?} is no party: write 64 hex digits, or the name of a key of yours",
+                "{}：{name:?} 不是当事方：请写 64 位十六进制数字，或自己密钥的名称",
+                path.display()
+            );
+            Failure::usage(what).next(said!(
                 "see an account's id: utilidor account show NAME; your keys: utilidor keys list",
                 "查看账户标识：utilidor account show NAME；自己的密钥：utilidor keys list"
             ))
         })?;
         *party = json!(account);
     }
-    document::of_value(document, path, "sheet", "program new")
+    document::of_value(document, path, said!("sheet", "参数表"), "program new")
 }
 
 /// What was built in a project.
 fn read_built(folder: &Path) -> Result<Publication, Failure> {
     let hint = |failure: Failure| {
-        failure.next(next!(
+        failure.next(said!(
             "build it first: utilidor program build {}",
             "请先构建：utilidor program build {}",
             folder.display()
         ))
     };
     let path = folder.join("out/contract.wasm");
+    if !path.exists() {
+        let what = said!("the project in {} is not built", "{} 中的项目尚未构建", folder.display());
+        return Err(hint(Failure::new("program/not-built", what)));
+    }
     let bytes = read_file(&path).map_err(hint)?;
-    let code = Code::new(bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let code = Code::new(bytes);
+    let code = code.map_err(|error| Failure::usage(code_too_long(&error)).within(&path.display().to_string()))?;
     let manifest: Manifest =
-        document::read(&folder.join("out/manifest.json"), "manifest", "program new").map_err(hint)?;
+        document::read(&folder.join("out/manifest.json"), said!("manifest", "清单"), "program new").map_err(hint)?;
     Ok(Publication { engine: wasm::ENGINE, code, manifest })
 }
 
 /// Which rule forbids code.
 fn bad_code(bad: wasm::BadCode) -> Failure {
-    Failure::refused("program/bad-code", bad.to_string())
-        .next(next!("docs/guide/own-contract.md lists the rules for code", "代码的规则见 docs/guide/own-contract.md"))
+    Failure::refused("program/bad-code", said!("{bad}", "代码不合规则：{bad}"))
+        .next(said!("docs/guide/own-contract.md lists the rules for code", "代码的规则见 docs/guide/own-contract.md"))
 }
 
 fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
@@ -230,9 +239,12 @@ fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
     Module::compile(&publication.code).map_err(bad_code)?;
     let bytes = encode(&publication.manifest).len();
     if bytes > MAX_MANIFEST_BYTES {
-        let what = format!("the manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed");
+        let what = said!(
+            "the manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed",
+            "清单有 {bytes} 字节，最多允许 {MAX_MANIFEST_BYTES} 字节"
+        );
         return Err(
-            Failure::refused("program/manifest-too-long", what).next(next!("shorten its texts", "请缩短其文字"))
+            Failure::refused("program/manifest-too-long", what).next(said!("shorten its texts", "请缩短其文字"))
         );
     }
     let shape = admission::check(&publication.code).map_err(bad_code)?;
@@ -276,15 +288,22 @@ fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, St
 /// Compares a build with what was published.
 fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Output) -> Result<(), Failure> {
     if publication.id() != program {
-        let what = format!("the node's publication has id {}, asked was {program}", publication.id());
-        return Err(Failure::refused("program/other", what).next(next!("ask another node", "请向另一节点查询")));
+        let what = said!(
+            "the node's publication has id {}, asked was {program}",
+            "节点给出的发布内容标识为 {}，查询的是 {program}",
+            publication.id()
+        );
+        return Err(Failure::refused("program/other", what).next(said!("ask another node", "请向另一节点查询")));
     }
     let built = project::build(folder)?;
     let (found, published) = (built.code.digest(), publication.code.digest());
     if found != published {
-        let what = format!("the sources give code {found}, published is {published}");
+        let what = said!(
+            "the sources give code {found}, published is {published}",
+            "由源码构建得到代码 {found}，发布的是 {published}"
+        );
         let toolchain = &publication.manifest.toolchain;
-        return Err(Failure::refused("program/other-code", what).next(next!(
+        return Err(Failure::refused("program/other-code", what).next(said!(
             "it was built with {}; this is {}",
             "当初用 {} 构建；现在是 {}",
             &**toolchain,
@@ -292,10 +311,14 @@ fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Ou
         )));
     }
     if built.manifest.sources != publication.manifest.sources {
-        let what =
-            format!("the sources are {}, published are {}", built.manifest.sources, publication.manifest.sources);
+        let what = said!(
+            "the sources are {}, published are {}",
+            "源码摘要为 {}，发布的是 {}",
+            built.manifest.sources,
+            publication.manifest.sources
+        );
         return Err(Failure::refused("program/other-sources", what)
-            .next(next!("the code is the same; comments may differ", "代码相同；注释可能有别")));
+            .next(said!("the code is the same; comments may differ", "代码相同；注释可能有别")));
     }
     out.show(&json!({ "program": program, "code": found, "verified": true }), |out| {
         format!("{}: {found}", out.word(t!("same_code")))
@@ -319,9 +342,7 @@ fn program_text(out: &Output, program: &ProgramView) -> String {
         (t!("publisher"), program.publisher.to_string()),
         (t!("time"), out.time(program.cause.time_ms)),
     ]);
-    let clauses = manifest.clauses.iter().enumerate();
-    let clauses = clauses.map(|(number, clause)| [number.to_string(), out.text(clause).into()]);
-    let clauses = out.table([t!("clause"), t!("text")], clauses.collect());
+    let clauses = clauses::texts(out, manifest, |_| true).unwrap_or_default();
     let fields = manifest.parameters.iter().map(|field| [field.name.to_string(), super::plain(&json!(field.kind))]);
     let fields = out.table([t!("parameters"), t!("kind")], fields.collect());
     format!("{facts}\n{}\n{clauses}\n{fields}", out.text(&manifest.summary))

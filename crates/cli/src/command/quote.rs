@@ -5,9 +5,10 @@ use super::{offer, show_done};
 use crate::context::Context;
 use crate::failure::{Failure, read};
 use crate::ids::Given;
-use crate::next;
 use crate::output::or_dash;
-use crate::{t, units};
+use crate::sentence::Said;
+use crate::vocabulary::spoken;
+use crate::{said, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use utilidor_sdk::ClientError;
@@ -67,12 +68,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let record = account.client().offer(offer).await?;
             let lots = &record.offer.lots;
             if lines.len() != lots.len() {
-                return Err(Failure::usage(format!(
+                return Err(Failure::usage(said!(
                     "the offer has {} lots, {} lines are given",
+                    "要约有 {} 个标的，给出了 {} 行",
                     lots.len(),
                     lines.len()
                 ))
-                .next(next!("see the lots: utilidor offer show {offer}", "查看标的：utilidor offer show {offer}")));
+                .next(said!("see the lots: utilidor offer show {offer}", "查看标的：utilidor offer show {offer}")));
             }
             let mut quoted = Vec::with_capacity(lines.len());
             for (lot, line) in lots.iter().zip(&lines) {
@@ -157,24 +159,32 @@ pub async fn open(context: &Context, offer: OfferId, seal_key: &str) -> Result<O
     let seal_key = context.seal_key(seal_key)?;
     context.client()?.open_quotes(offer, &seal_key).await.map_err(|error| match error {
         OpenQuotesError::Client(error) => error.into(),
-        OpenQuotesError::OtherKey { seal, .. } => Failure::usage("this is not the seal key of the offer").next(next!(
-            "the offer's is {}; list your keys: utilidor keys list",
-            "要约的密封公钥是 {}；列出自己的密钥：utilidor keys list",
-            offer::seal_text(&seal)
-        )),
+        OpenQuotesError::OtherKey { seal, .. } => {
+            Failure::usage(said!("this is not the seal key of the offer", "这不是要约的密封密钥")).next(said!(
+                "the offer's is {}; list your keys: utilidor keys list",
+                "要约的密封公钥是 {}；列出自己的密钥：utilidor keys list",
+                offer::seal_text(&seal)
+            ))
+        }
     })
 }
 
 /// Why the meter of a line cannot be read: a node shows a meter to its holder, and says of another's that there is none.
 fn unseen(line: &QuoteLine, error: ClientError) -> Failure {
     match error.is_not_found() {
-        true => not_to_be_quoted(line.user_meter, "is another account's, or none at all"),
+        true => {
+            let meter = line.user_meter;
+            not_to_be_quoted(said!(
+                "meter {meter} is another account's, or none at all",
+                "表计 {meter} 属于另一账户，或不存在"
+            ))
+        }
         false => error.into(),
     }
 }
 
-fn not_to_be_quoted(meter: MeterId, why: &str) -> Failure {
-    Failure::usage(format!("meter {meter} {why}")).next(next!(
+fn not_to_be_quoted(why: Said) -> Failure {
+    Failure::usage(why).next(said!(
         "name a meter of yours: utilidor meter list --holder ACCOUNT",
         "指定自己的表计：utilidor meter list --holder ACCOUNT"
     ))
@@ -186,20 +196,24 @@ fn check_line(lot: &Lot, line: &QuoteLine, meter: Option<&MeterView>, bidder: Ac
     if line.quantity > lot.quantity {
         let shown = |quantity| units::quantity(quantity, lot.carrier);
         let (wanted, most) = (shown(line.quantity), shown(lot.quantity));
-        return Err(Failure::usage(format!("{wanted} of {} are quoted, the lot has {most}", lot.carrier))
-            .next(next!("quote {most} or less", "报价不得高于 {most}")));
+        let carrier = spoken(lot.carrier);
+        let what =
+            said!("{wanted} of {carrier} are quoted, the lot has {most}", "报价 {carrier} {wanted}，标的只有 {most}");
+        return Err(Failure::usage(what).next(said!("quote {most} or less", "报价不得高于 {most}")));
     }
     let Some(meter) = meter else { return Ok(()) };
+    let id = meter.meter;
     let why = if meter.carrier != lot.carrier {
-        format!("measures {}, the lot is of {}", meter.carrier, lot.carrier)
+        let [measured, wanted] = [meter.carrier, lot.carrier].map(spoken);
+        said!("meter {id} measures {measured}, the lot is of {wanted}", "表计 {id} 计量{measured}，标的是{wanted}")
     } else if meter.holder != bidder {
-        "is another account's".into()
+        said!("meter {id} is another account's", "表计 {id} 属于另一账户")
     } else if meter.retired {
-        "is out of service".into()
+        said!("meter {id} is out of service", "表计 {id} 已停用")
     } else {
         return Ok(());
     };
-    Err(not_to_be_quoted(meter.meter, &why))
+    Err(not_to_be_quoted(why))
 }
 
 async fn quote_line(lot: &Lot, text: &str, context: &Context) -> Result<QuoteLine, Failure> {
@@ -209,20 +223,23 @@ async fn quote_line(lot: &Lot, text: &str, context: &Context) -> Result<QuoteLin
     }
     let mut parts = text.split('@');
     let (Some(quantity), Some(price), meter, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(Failure::usage(format!(
-            "{text:?} is no line of a quote: write QUANTITY@PRICE or QUANTITY@PRICE@METER"
+        return Err(Failure::usage(said!(
+            "{text:?} is no line of a quote: write QUANTITY@PRICE or QUANTITY@PRICE@METER",
+            "{text:?} 不是报价行：请写 QUANTITY@PRICE（数量@单价）或 QUANTITY@PRICE@METER（数量@单价@表计）"
         )));
     };
-    let quantity = read::<units::Amount>("quantity", quantity)?.of(lot.carrier).map_err(Failure::usage)?;
-    let price = read("price", price)?;
+    let quantity =
+        read::<units::Amount>(said!("quantity", "数量"), quantity)?.of(lot.carrier).map_err(Failure::usage)?;
+    let price = read(said!("price", "单价"), price)?;
     let user_meter = match meter {
         Some(meter) => context.read_id(meter).await?,
         None if lot.user_metered => {
-            return Err(Failure::usage(format!(
-                "the lot of {} is measured at the user's meter: which one?",
-                lot.carrier
+            return Err(Failure::usage(said!(
+                "the lot of {0} is measured at the user's meter: which one?",
+                "{0}标的在用能方的表计处计量：哪块表计？",
+                spoken(lot.carrier)
             ))
-            .next(next!(
+            .next(said!(
                 "write QUANTITY@PRICE@METER; list your meters: utilidor meter list",
                 "请写 QUANTITY@PRICE@METER（数量@单价@表计）；列出自己的表计：utilidor meter list"
             )));
@@ -260,7 +277,7 @@ mod tests {
         };
         let refused = |quantity, meter: MeterView| {
             let line = QuoteLine { quantity, price: Money::ZERO, user_meter: meter.meter };
-            check_line(&lot, &line, Some(&meter), bidder).err().map(|failure| failure.what().to_owned())
+            check_line(&lot, &line, Some(&meter), bidder).err().map(|failure| failure.what().to_string())
         };
         assert_eq!(refused(lot.quantity, meter()), None);
         let above = Quantity(lot.quantity.0 * 3 / 2);

@@ -10,12 +10,11 @@ use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::import::Defaults;
-use crate::next;
 use crate::output::Word;
-use crate::text::{self, Lang};
+use crate::sentence::Said;
 use crate::units::{Amount, Unit};
 use crate::zone::Zone;
-use crate::{import, t, units};
+use crate::{import, said, t, units};
 use clap::Subcommand;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -136,7 +135,8 @@ Example:
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Record { meter, ocmf: Some(file), dry_run, .. } => {
-            let meter = meter.ok_or_else(|| Failure::usage("of which meter are the records?"))?;
+            let meter = meter
+                .ok_or_else(|| Failure::usage(said!("of which meter are the records?", "这些记录属于哪块表计？")))?;
             let id = context.id(&meter).await?;
             let account = if dry_run { None } else { Some(context.account().await?) };
             let meter = match &account {
@@ -184,7 +184,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     let readings: Vec<Reading> = readings.collect::<Result<_, _>>()?;
                     (vec![Series { readings: (1..).zip(readings).collect(), meter }], Vec::new())
                 }
-                (None, None) => return Err(Failure::usage("which meter?")),
+                (None, None) => return Err(Failure::usage(said!("which meter?", "哪块表计？"))),
             };
             if dry_run {
                 let publics = meter_key.iter().map(|name| context.public_key(name)).collect::<Result<Vec<_>, _>>()?;
@@ -276,18 +276,19 @@ struct Series {
 type Wrong = Vec<(u64, Failure)>;
 
 fn in_line(failure: Failure, number: u64) -> Failure {
-    failure.within(&format!("line {number}"))
+    failure.in_line(number)
 }
 
 /// The place of the meter's own key among `keys`; none for a meter that its gateway answers for.
 fn key_of(meter: &MeterView, keys: &[PublicKey]) -> Result<Option<usize>, Failure> {
     let MeterAuthority::Meter(public) = meter.authority else { return Ok(None) };
     keys.iter().position(|key| *key == public).map(Some).ok_or_else(|| {
-        Failure::usage(format!(
+        Failure::usage(said!(
             "meter {} signs its readings with {public}, which is none of the keys given",
+            "表计 {} 用 {public} 为读数签名，它不在所给的密钥之中",
             meter.meter
         ))
-        .next(next!(
+        .next(said!(
             "name its key with --meter-key; for several meters, once for each key",
             "用 --meter-key 指定其密钥；有多块表计时，每个密钥写一次"
         ))
@@ -320,21 +321,23 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
 /// The runs of a file with a device's records, by their lines.
 fn read_records(meter: &MeterView, bytes: &[u8]) -> Result<Vec<(u64, Result<MeterRun, Failure>)>, Failure> {
     let MeterAuthority::Meter(key) = meter.authority else {
-        return Err(Failure::usage(format!(
+        return Err(Failure::usage(said!(
             "meter {} is registered under its gateway's key, not its device's",
+            "表计 {} 登记的是网关的密钥，而不是设备的密钥",
             meter.meter
         ))
-        .next(next!(
+        .next(said!(
             "register the device's key: utilidor meter rotate-key {} --meter-key KEY",
             "登记设备的密钥：utilidor meter rotate-key {} --meter-key KEY",
             meter.meter
         )));
     };
-    let text = std::str::from_utf8(bytes).map_err(|_| Failure::usage("the records are no text"))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Failure::usage(said!("the records are no text", "记录不是文本")))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let runs = lines.map(|(number, line): (u64, &str)| {
         let run = OcmfRecord::new(line.trim()).and_then(|record| record_run(meter.meter, key, record));
-        (number, run.map_err(|error| Failure::new(error.code(), error.to_string())))
+        (number, run.map_err(|error| Failure::new(error.code(), said!("{error}", "签名记录不能使用（{error}）"))))
     });
     Ok(runs.collect())
 }
@@ -352,12 +355,16 @@ fn said(meter: MeterView, records: Vec<(u64, Result<MeterRun, Failure>)>) -> (Se
 }
 
 /// What became of readings of which some were refused.
-fn refused_text(certified: u64, refused: usize) -> String {
-    match (text::lang(), certified) {
-        (Lang::En, 0) => format!("all {refused} readings were refused: nothing is certified"),
-        (Lang::En, _) => format!("{refused} readings were refused; {certified} are certified"),
-        (Lang::Zh, 0) => format!("全部 {refused} 条读数均被拒绝：没有任何读数得到认证"),
-        (Lang::Zh, _) => format!("{refused} 条读数被拒绝；{certified} 条已认证"),
+fn refused_text(certified: u64, refused: usize) -> Said {
+    match certified {
+        0 => said!(
+            "all {refused} readings were refused: nothing is certified",
+            "全部 {refused} 条读数均被拒绝：没有任何读数得到认证"
+        ),
+        _ => said!(
+            "{refused} readings were refused; {certified} are certified",
+            "{refused} 条读数被拒绝；{certified} 条已认证"
+        ),
     }
 }
 
@@ -382,7 +389,7 @@ async fn submit(
         readings => json!({ "certified_already": readings }),
     };
     if runs.is_empty() && already.readings > 0 {
-        context.out.show(&made, |_| certified::sentence(already.readings));
+        context.out.show(&made, |_| certified::sentence(already.readings).to_string());
         return Ok(());
     }
     let (mut certified, mut refused) = (0, 0);
@@ -410,7 +417,11 @@ async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Re
     let concerns =
         |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
     if corrections.iter().any(|correction| concerns(&correction.event)) {
-        return Err(Failure::usage("the time was corrected before: what is it to be corrected from?").next(next!(
+        return Err(Failure::usage(said!(
+            "the time was corrected before: what is it to be corrected from?",
+            "这段时间此前已更正过：要从什么数量更正？"
+        ))
+        .next(said!(
             "see: utilidor meter events {meter}; then say what counts now with --certified",
             "查看：utilidor meter events {meter}；再用 --certified 说明现行数量"
         )));
@@ -424,13 +435,22 @@ async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Re
         .collect();
     let ends = within.first().zip(within.last()).map(|(first, last)| (first.interval.from, last.interval.to));
     if ends != Some((interval.from, interval.to)) {
-        return Err(Failure::usage("the time does not begin and end with certified readings").next(next!(
+        return Err(Failure::usage(said!(
+            "the time does not begin and end with certified readings",
+            "这段时间的起止处没有已认证的读数"
+        ))
+        .next(said!(
             "see them: utilidor reading list {meter}; or say what was certified with --certified",
             "查看：utilidor reading list {meter}；或用 --certified 说明原认证数量"
         )));
     }
     let sum = within.iter().try_fold(Quantity::ZERO, |sum, certificate| sum.checked_add(certificate.quantity));
-    sum.ok_or_else(|| Failure::usage("the certified readings of that time add up to more than a quantity holds"))
+    sum.ok_or_else(|| {
+        Failure::usage(said!(
+            "the certified readings of that time add up to more than a quantity holds",
+            "这段时间已认证读数之和超出数量的取值范围"
+        ))
+    })
 }
 
 /// The readings of a file, by meter, and the lines that say none.
@@ -480,13 +500,22 @@ async fn read_series(context: &Context, bytes: &[u8], defaults: &Defaults) -> Re
 }
 
 /// What is wrong with a reading that does not come after the one before, which stands in line `earlier`.
-fn not_after(last: Reading, reading: Reading, earlier: u64) -> String {
+fn not_after(last: Reading, reading: Reading, earlier: u64) -> Said {
     let time = reading.time;
     if last == reading {
-        return format!("the reading stands in line {earlier} already: leave one of them out");
+        return said!(
+            "the reading stands in line {earlier} already: leave one of them out",
+            "该读数已在第 {earlier} 行：请去掉其中之一"
+        );
     }
     if last.time == time {
-        return format!("line {earlier} says that the register showed something else at {time}");
+        return said!(
+            "line {earlier} says that the register showed something else at {time}",
+            "第 {earlier} 行称 {time} 时表底为另一数值"
+        );
     }
-    format!("{time} is not after the time of line {earlier}: a meter's readings go oldest first")
+    said!(
+        "{time} is not after the time of line {earlier}: a meter's readings go oldest first",
+        "{time} 不晚于第 {earlier} 行的时间：同一表计的读数须从旧到新"
+    )
 }

@@ -1,6 +1,7 @@
 //! `utilidor statement`: what was delivered, what it cost, and the proof of it.
 
-use super::{Offsets, bands_text, party_text, permille};
+use super::agreement::manifest_of;
+use super::{Offsets, bands_text, clauses, offset_of, party_text, permille};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -9,9 +10,10 @@ use crate::{t, units};
 use clap::Subcommand;
 use utilidor_types::agreement::Party;
 use utilidor_types::package::UnitPrice;
+use utilidor_types::program::Manifest;
 use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::{AgreementId, Bands, Carrier, Money, Statement, Timestamp};
-use utilidor_view::{Kind, StatementFilter, StatementView};
+use utilidor_view::{AgreementView, Kind, StatementFilter, StatementView, StepKind};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -98,8 +100,13 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let agreement = context.id(&agreement).await?;
             let record = client.statement(agreement, number).await?;
             // People read by the tariff's own time.
-            let out = context.out.at(super::tariff_offset(&client, agreement).await);
-            out.show(&record, |out| statement_text(out, &record));
+            let (mut offset, mut manifest) = (None, None);
+            if let Ok(agreement) = client.agreement(agreement).await {
+                offset = offset_of(&client, &agreement.terms.program).await;
+                manifest = manifest_of(&client, &agreement.terms.program, &context.out).await;
+                manifest = manifest.filter(|_| is_by_terms_in_force(&record, &agreement));
+            }
+            context.out.at(offset).show(&record, |out| statement_text(out, &record, manifest.as_ref()));
         }
         Command::Proof { agreement, number, short } => {
             let agreement = context.id(&agreement).await?;
@@ -109,8 +116,16 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A statement for people.
-pub fn statement_text(out: &Output, record: &StatementView) -> String {
+/// Whether a statement is by the terms that are in force now: no amendment counts only from a later time than its lines are about.
+pub fn is_by_terms_in_force(record: &StatementView, agreement: &AgreementView) -> bool {
+    let amended = agreement.steps.iter().filter(|step| step.step == StepKind::Amended).filter_map(|step| step.at_ms);
+    let begin = record.statement.lines.iter().filter_map(StatementLine::period).map(|period| period.from).min();
+    let begin = begin.unwrap_or(record.statement.period.from);
+    amended.max().is_none_or(|since| since <= begin)
+}
+
+/// A statement for people. `manifest`: what its program's authors say, whose clauses lines name by their numbers.
+pub fn statement_text(out: &Output, record: &StatementView, manifest: Option<&Manifest>) -> String {
     let statement = &record.statement;
     let facts = out.facts(vec![
         (t!("statement"), format!("{} / {}", statement.agreement, statement.number)),
@@ -126,7 +141,15 @@ pub fn statement_text(out: &Output, record: &StatementView) -> String {
     ]);
     let rows = statement.lines.iter().map(|line| Row::of(out, line, statement).cells(out, line));
     let headings = [t!("line"), t!("carrier"), t!("period"), t!("quantity"), t!("price"), t!("amount"), t!("detail")];
-    format!("{facts}\n{}", out.table(headings, rows.collect()))
+    let lines = out.table(headings, rows.collect());
+    let named = |number: usize| {
+        let of = |line: &StatementLine| matches!(line, StatementLine::Clause { clause, .. } if usize::from(*clause) == number);
+        statement.lines.iter().any(of)
+    };
+    match manifest.and_then(|manifest| clauses::texts(out, manifest, named)) {
+        Some(clauses) => format!("{facts}\n{lines}\n{clauses}"),
+        None => format!("{facts}\n{lines}"),
+    }
 }
 
 const fn closing_word(closing: Closing) -> Word {
@@ -315,6 +338,7 @@ fn total(bands: &Bands, carrier: Carrier) -> Option<String> {
 mod tests {
     use super::*;
     use crate::text::Lang;
+    use utilidor_types::program::Bilingual;
     use utilidor_types::{Band, Digest, Price, Quantity, Window};
 
     const JANUARY: Window = Window { from: Timestamp(1_735_660_800_000), to: Timestamp(1_738_339_200_000) };
@@ -389,7 +413,7 @@ mod tests {
             ),
             (Lang::Zh, ["期间", "预付批次 3", "目录价", "需量电费", "增值税", "更正", "深谷 x0.300"]),
         ] {
-            let text = statement_text(&Output { json: false, lang, offset_minutes: None }, &statement(lines()));
+            let text = statement_text(&Output { json: false, lang, offset_minutes: None }, &statement(lines()), None);
             for part in words.into_iter().chain(["5.000 kWh", "18.000 kW", "-1.000000", "50.000000"]) {
                 assert!(text.contains(part), "{part} is missing:\n{text}");
             }
@@ -397,8 +421,33 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_a_clause_is_told_with_the_clause() {
+        let clause = |en: &str, zh: &str| Bilingual { en: en.parse().unwrap(), zh: zh.parse().unwrap() };
+        let clauses = vec![clause("the user takes", "用能方取用"), clause("the rest is paid", "其余照付")];
+        let manifest = Manifest { clauses: clauses.try_into().unwrap(), ..Manifest::default() };
+        let line = StatementLine::Clause {
+            clause: 1,
+            period: FEBRUARY,
+            carrier: Some(Carrier::Cooling),
+            quantity: Quantity(KWH),
+            price: None,
+            from: Party::USER,
+            to: Party::OWNER,
+            amount: Money::units(3),
+        };
+        for (lang, told, untold) in
+            [(Lang::En, "the rest is paid", "the user takes"), (Lang::Zh, "其余照付", "用能方取用")]
+        {
+            let out = Output { json: false, lang, offset_minutes: None };
+            let text = statement_text(&out, &statement(vec![line.clone()]), Some(&manifest));
+            assert!(text.contains(told) && !text.contains(untold), "{text}");
+        }
+    }
+
+    #[test]
     fn only_what_lies_before_the_statements_period_is_a_correction() {
-        let text = statement_text(&Output { json: false, lang: Lang::En, offset_minutes: None }, &statement(lines()));
+        let text =
+            statement_text(&Output { json: false, lang: Lang::En, offset_minutes: None }, &statement(lines()), None);
         let corrections = text.lines().filter(|line| line.contains("correction")).count();
         assert_eq!(corrections, 2, "January's usage and credit:\n{text}");
     }

@@ -3,7 +3,7 @@
 use super::plain;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::{t, units};
+use crate::{said, t, units};
 use clap::Args;
 use serde_json::json;
 use utilidor_sdk::{Client, ClientError};
@@ -89,9 +89,9 @@ pub async fn advance_time(arguments: AdvanceTime, context: Context) -> Result<()
         (Some(to), _) => to,
         (None, Some(by)) => {
             let now = client.status().await?.time_ms;
-            now.checked_add_ms(by).ok_or_else(|| Failure::usage("the time is too far ahead"))?
+            now.checked_add_ms(by).ok_or_else(|| Failure::usage(said!("the time is too far ahead", "时间过于靠后")))?
         }
-        (None, None) => return Err(Failure::usage("to which time?")),
+        (None, None) => return Err(Failure::usage(said!("to which time?", "推进到什么时间？"))),
     };
     let chain = chain(&client).await?;
     // The demonstration's key protects nothing and is in no keystore.

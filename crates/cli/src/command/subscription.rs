@@ -2,13 +2,15 @@
 
 use super::agreement::agreement_text;
 use super::{event, permille, show_done};
+use crate::causes::too_many;
 use crate::context::Context;
 use crate::document;
-use crate::failure::{Failure, read};
+use crate::failure::{Failure, missing, read};
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, or_dash};
-use crate::{label, t, units};
+use crate::sentence::Said;
+use crate::vocabulary::spoken;
+use crate::{label, said, t, units};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
@@ -133,7 +135,10 @@ impl From<Period> for package::Period {
 async fn service(text: &str, context: &Context) -> Result<Service, Failure> {
     let parts: Vec<&str> = text.split(':').collect();
     if !(2..=4).contains(&parts.len()) {
-        return Err(Failure::usage(format!("{text:?} is no service: write CARRIER:OPTION[:METER[:AREA]]")));
+        return Err(Failure::usage(said!(
+            "{text:?} is no service: write CARRIER:OPTION[:METER[:AREA]]",
+            "{text:?} 不是服务：请写 CARRIER:OPTION[:METER[:AREA]]（品种:方案[:表计[:面积]]）"
+        )));
     }
     let given = |place: usize| parts.get(place).filter(|part| !part.is_empty());
     let meter = match given(2) {
@@ -141,8 +146,8 @@ async fn service(text: &str, context: &Context) -> Result<Service, Failure> {
         None => None,
     };
     Ok(Service {
-        carrier: read("carrier", parts[0])?,
-        option: read("option", parts[1])?,
+        carrier: read(said!("carrier", "能源品种"), parts[0])?,
+        option: read(said!("option", "方案编号"), parts[1])?,
         meter,
         floor_area: given(3).map(|area| units::area(area).map_err(Failure::usage)).transpose()?.unwrap_or(Area(0)),
         low_balance: Quantity::ZERO,
@@ -154,18 +159,25 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::New { package, version, services, allowance, file, label } => {
             let package = context.id_or_none(package.as_ref()).await?;
-            let terms: SubscriptionTerms = match (file, package, version, allowance) {
-                (Some(file), ..) => document::read(&file, "document of subscription terms", "subscription new --help")?,
-                (None, Some(package), Some(version), Some(allowance)) => {
+            let terms: SubscriptionTerms = match file {
+                Some(file) => document::read(
+                    &file,
+                    said!("document of subscription terms", "订阅条款文件"),
+                    "subscription new --help",
+                )?,
+                None => {
+                    let package = package.ok_or_else(|| missing("PACKAGE"))?;
+                    let version = version.ok_or_else(|| missing("VERSION"))?;
+                    let allowance = allowance.ok_or_else(|| missing("--allowance"))?;
                     let mut chosen = Vec::with_capacity(services.len());
                     for text in &services {
                         chosen.push(service(text, &context).await?);
                     }
-                    let services =
-                        chosen.try_into().map_err(|error| Failure::usage(format!("too many services: {error}")))?;
+                    let services = chosen.try_into().map_err(|error| {
+                        Failure::usage(said!("too many services: {}", "服务过多：{}", too_many(&error)))
+                    })?;
                     SubscriptionTerms { package, version, services, allowance }
                 }
-                _ => return Err(Failure::usage("which package, which version, and how much of an allowance?")),
             };
             let label = label::or_random(label.as_deref())?;
             let made = context.account().await?.subscribe(label, terms).await?;
@@ -191,8 +203,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     Prepayment::Period { period: period.into(), at_most }
                 }
                 (None, None) => {
-                    return Err(Failure::usage("how much, or for how long?")
-                        .next(next!("give --amount or --period", "请写 --amount 或 --period")));
+                    return Err(Failure::usage(said!("how much, or for how long?", "付多少，或付多久？"))
+                        .next(said!("give --amount or --period", "请写 --amount 或 --period")));
                 }
             };
             let done = account.prepay(subscription, carrier, payment).await?;
@@ -214,7 +226,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let account = context.account().await?;
             let record = account.client().agreement(subscription).await?;
             if record.kind != Kind::Subscription {
-                return Err(Failure::usage(format!("agreement {subscription} is no subscription")).next(next!(
+                return Err(Failure::usage(said!(
+                    "agreement {subscription} is no subscription",
+                    "合约 {subscription} 不是订阅"
+                ))
+                .next(said!(
                     "end it with: utilidor agreement terminate {subscription}",
                     "终止它：utilidor agreement terminate {subscription}"
                 )));
@@ -228,22 +244,27 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 
 /// What is missing where a period is paid for and no amount is said: that depends on how the service is charged.
 async fn without_amount(client: &Client, subscription: AgreementId, carrier: Carrier) -> Failure {
-    let by_meter = |next| Failure::usage(format!("{carrier} is charged by meter: how much is paid ahead?")).next(next);
-    let by_area = |next| Failure::usage("how much may the period cost?").next(next);
+    let by_meter = |next: Said| {
+        let carrier = spoken(carrier);
+        let what = said!("{carrier} is charged by meter: how much is paid ahead?", "{carrier}按表计计费：预付多少？");
+        Failure::usage(what).next(next)
+    };
+    let by_area =
+        |next: Said| Failure::usage(said!("how much may the period cost?", "该期间最多愿付多少？")).next(next);
     match charged_by(client, subscription, carrier).await {
         Some((Tariff::Metered(_), _)) => {
-            by_meter(next!("say so with --amount, without --period", "用 --amount 说明，不写 --period"))
+            by_meter(said!("say so with --amount, without --period", "用 --amount 说明，不写 --period"))
         }
         Some((Tariff::MeteredByPeriod(_), _)) => {
-            by_meter(next!("say so with --amount, beside --period", "除 --period 外，还须写 --amount"))
+            by_meter(said!("say so with --amount, beside --period", "除 --period 外，还须写 --amount"))
         }
-        Some((Tariff::FloorArea(tariff), area)) => by_area(next!(
+        Some((Tariff::FloorArea(tariff), area)) => by_area(said!(
             "say so with --at-most: a whole season costs {} for each of the {area} m2, before \
              discounts and taxes",
             "用 --at-most 说明：整个供应季每 m2 为 {}（面积 {area} m2），未计折扣和税",
             tariff.per_m2
         )),
-        None => by_area(next!(
+        None => by_area(said!(
             "say so with --at-most; of a service by meter, how much is paid with --amount",
             "用 --at-most 说明；按表计计费的服务，用 --amount 说明金额"
         )),

@@ -4,14 +4,14 @@ use super::account::{MOVEMENT_HEADINGS, movement_row, short};
 use super::agreement::{agreement_text, manifest_of};
 use super::meter::segments_text;
 use super::reading::signer;
-use super::statement::statement_text;
+use super::statement::{is_by_terms_in_force, statement_text};
 use super::{event, offset_of};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::next;
 use crate::output::{Output, Word, note, or_dash};
-use crate::{say, t, units};
+use crate::said;
+use crate::{t, units};
 use clap::Args;
 use std::collections::{BTreeMap, btree_map::Entry};
 use utilidor_sdk::ClientError;
@@ -57,8 +57,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             }
         }
         if !covers_meters {
-            note(&say!(
-                context.out,
+            note(&said!(
                 "the token does not cover meters: certified readings are left out. A supervisor asks for them with a token of \
                  their own: utilidor oversight request meters --meter METER --reason WHY, then utilidor reading list METER",
                 "令牌不含表计：未列出已认证的读数。监管方可另行申请：utilidor oversight request meters --meter METER \
@@ -96,7 +95,7 @@ fn refused(error: ClientError, agreement: AgreementId) -> Failure {
     if !is_hidden {
         return failure;
     }
-    failure.next(next!(
+    failure.next(said!(
         "only its parties see an agreement; a supervisor asks first: \
          utilidor oversight request trade --agreement {agreement} --reason WHY",
         "只有当事方可查看合约；监管方须先申请：utilidor oversight request \
@@ -202,7 +201,11 @@ fn trace_text(
     let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
     let rows = told.map(|of| [out.time(of.cause.time_ms), event::line_of(out, &of.event, &measured)]);
     part(t!("event"), out.table([t!("time"), t!("event")], rows.collect()));
-    let statements: Vec<_> = trace.statements.iter().map(|record| statement_text(out, record)).collect();
+    let statements = trace
+        .statements
+        .iter()
+        .map(|record| statement_text(out, record, manifest.filter(|_| is_by_terms_in_force(record, &trace.agreement))));
+    let statements: Vec<_> = statements.collect();
     let statements = if statements.is_empty() { out.word(t!("none")).into() } else { statements.join("\n") };
     part(t!("settlement"), statements);
     part(

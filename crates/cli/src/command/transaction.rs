@@ -4,7 +4,7 @@ use super::{event, plain};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::t;
+use crate::{chinese, say, t};
 use clap::Args;
 use serde_json::json;
 use utilidor_types::TransactionHash;
@@ -37,7 +37,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             (t!("actions"), record.action.name().into()),
         ];
         if let Some(refusal) = record.receipt.refusal() {
-            facts.push((t!("refused"), format!("{}: {refusal}", refusal.code())));
+            facts.push((t!("refused"), say!(out, "{}: {}", "{}：{}", refusal.code(), chinese::refusal(refusal))));
         }
         facts.extend(record.receipt.events().iter().map(|event| (t!("event"), event::line(out, event))));
         facts.push((t!("detail"), plain(&json!(record.action))));

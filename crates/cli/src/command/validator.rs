@@ -6,6 +6,7 @@ use super::show_done;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
+use crate::said;
 use clap::Subcommand;
 use serde_json::json;
 use utilidor_types::{Decision, MemberId, NodeAddress, PublicKey};
@@ -70,7 +71,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Ready { node_key } => {
             let council = context.client()?.council().await?;
             let epoch = council.epoch.ok_or_else(|| {
-                Failure::new("validator/fixed", "the validators of this chain never change, or it has no block yet")
+                let what = said!(
+                    "the validators of this chain never change, or it has no block yet",
+                    "本链的验证方不会改变，或链上还没有区块"
+                );
+                Failure::new("validator/fixed", what)
             })?;
             let node = context.signing_key(&node_key)?;
             let done = context.account().await?.prove_ready(&node, epoch.number, epoch.after).await?;

@@ -3,7 +3,8 @@
 use crate::context::{Context, read_file};
 use crate::document;
 use crate::failure::Failure;
-use crate::next;
+use crate::said;
+use crate::sentence::Said;
 use crate::t;
 use clap::Args;
 use serde_json::{Value, json};
@@ -38,8 +39,10 @@ pub struct Arguments {
 
 /// Does it.
 pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let genesis: Option<Genesis> =
-        arguments.genesis.map(|path| document::read(&path, "genesis document", "node init --help")).transpose()?;
+    let genesis: Option<Genesis> = arguments
+        .genesis
+        .map(|path| document::read(&path, said!("genesis document", "创世文件"), "node init --help"))
+        .transpose()?;
     let trust = match (&genesis, arguments.chain) {
         (Some(genesis), _) => Trust::Genesis(genesis),
         (None, Some(chain)) => Trust::Chain(chain),
@@ -47,10 +50,12 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     };
     let document = read(&read_file(&arguments.file)?)?;
     let checked = check(&document, trust).map_err(|error| match error {
-        CheckError::NeedsGenesis => Failure::usage("this proof brings no genesis document along").next(next!(
-            "name the chain's with --genesis; a node's is in its folder",
-            "用 --genesis 指定链的创世文件；节点的创世文件在其文件夹中"
-        )),
+        CheckError::NeedsGenesis => {
+            Failure::usage(said!("this proof brings no genesis document along", "此证明未附创世文件")).next(said!(
+                "name the chain's with --genesis; a node's is in its folder",
+                "用 --genesis 指定链的创世文件；节点的创世文件在其文件夹中"
+            ))
+        }
         error => refused(&error),
     })?;
     let steps = steps(&document, &checked, trust);
@@ -69,7 +74,7 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     context.out.show(&value, |out| {
         let mut facts =
             vec![(t!("kind"), kind.into()), (t!("chain"), chain.to_string()), (t!("block"), height.to_string())];
-        facts.extend(steps.into_iter().map(|step| (t!("checked"), step)));
+        facts.extend(steps.iter().map(|step| (t!("checked"), step.text(out.lang).to_owned())));
         format!("{}\n{}", out.word(t!("verified")), out.facts(facts))
     });
     Ok(())
@@ -78,8 +83,9 @@ pub fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
 /// Reads a proof. What this release does not know of it could be anything, so it is refused; white space says nothing.
 fn read(bytes: &[u8]) -> Result<ProofDocument, Failure> {
     let malformed = |error: serde_json::Error| {
-        let what = format!("the proof does not hold: the document is malformed: {error}");
-        Failure::new("verify/malformed", what).next(next!(
+        let what =
+            said!("the proof does not hold: the document is malformed: {error}", "证明不成立：文件格式错误：{error}");
+        Failure::new("verify/malformed", what).next(said!(
             "get it again: utilidor statement proof AGREEMENT NUMBER > bill.json",
             "重新取得：utilidor statement proof AGREEMENT NUMBER > bill.json"
         ))
@@ -87,8 +93,11 @@ fn read(bytes: &[u8]) -> Result<ProofDocument, Failure> {
     let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
     let document: ProofDocument = serde_json::from_slice(bytes).map_err(malformed)?;
     if json!(document) != value {
-        let what = "the proof does not hold: the document says more, or something else, than a proof does";
-        return Err(Failure::new("verify/altered", what).next(next!(
+        let what = said!(
+            "the proof does not hold: the document says more, or something else, than a proof does",
+            "证明不成立：文件内容多于或不同于一份证明"
+        );
+        return Err(Failure::new("verify/altered", what).next(said!(
             "get it again: utilidor statement proof AGREEMENT NUMBER > bill.json",
             "重新取得：utilidor statement proof AGREEMENT NUMBER > bill.json"
         )));
@@ -97,75 +106,104 @@ fn read(bytes: &[u8]) -> Result<ProofDocument, Failure> {
 }
 
 /// What was checked, in sentences.
-fn steps(document: &ProofDocument, checked: &Checked, trust: Trust<'_>) -> Vec<String> {
-    let final_block = |height: &u64| format!("the members of the chain have made block {height} final");
+fn steps(document: &ProofDocument, checked: &Checked, trust: Trust<'_>) -> Vec<Said> {
+    let final_block = |height: &u64| {
+        said!("the members of the chain have made block {height} final", "链的成员已最终确定区块 {height}")
+    };
     match checked {
         Checked::Bill(bill) => bill_steps(document, bill, trust),
         Checked::Transaction { height, transaction, .. } => vec![
             final_block(height),
-            format!("transaction {transaction} is in that block"),
-            "the receipt is that block's answer to it".into(),
+            said!("transaction {transaction} is in that block", "交易 {transaction} 在该区块中"),
+            said!("the receipt is that block's answer to it", "回执是该区块对它的应答"),
         ],
         Checked::Certificates { height, readings, .. } => vec![
             final_block(height),
-            format!("{readings} certified readings are in the certification log as of that block"),
+            said!(
+                "{readings} certified readings are in the certification log as of that block",
+                "截至该区块，{readings} 个已认证读数在认证日志中"
+            ),
         ],
     }
 }
 
-fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -> Vec<String> {
+fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -> Vec<Said> {
     let utilidor_proof::document::Proof::Bill(proof) = &document.proof else { return Vec::new() };
     let statement = &bill.statement;
     let mut steps = vec![
         match trust {
-            Trust::Nothing => {
-                "no chain was named as trusted: compare the chain's id above with one that you trust".into()
-            }
-            _ => "the chain is the one that is trusted".into(),
+            Trust::Nothing => said!(
+                "no chain was named as trusted: compare the chain's id above with one that you trust",
+                "没有指定所信任的链：请将上面的链标识与所信任的相比较"
+            ),
+            _ => said!("the chain is the one that is trusted", "该链即所信任的链"),
         },
-        format!(
+        said!(
             "{} headers are final by the signatures of the chain's {} members",
+            "{} 个区块头由链的 {} 个成员签名最终确定",
             proof.headers.len(),
             bill.validators
         ),
-        format!(
+        said!(
             "statement {} of agreement {} was issued in block {}",
-            statement.number, statement.agreement, bill.height
+            "合约 {1} 的第 {0} 张账单在区块 {2} 中开出",
+            statement.number,
+            statement.agreement,
+            bill.height
         ),
-        format!("{} receipts made the agreement and its terms", proof.made.len()),
-        format!("{} receipts tell what its program was told since the statement before", proof.told.len()),
+        said!("{} receipts made the agreement and its terms", "{} 份回执形成了合约及其条款", proof.made.len()),
+        said!(
+            "{} receipts tell what its program was told since the statement before",
+            "{} 份回执说明自上一张账单以来其程序得知的内容",
+            proof.told.len()
+        ),
     ];
     match bill.certificates {
-        Some(certificates) => steps.push(format!("the segments follow from {certificates} certified readings")),
-        None => {
-            steps.push("the proof is a short one: it takes the segments as the members have worked them out".into())
-        }
+        Some(certificates) => steps.push(said!(
+            "the segments follow from {certificates} certified readings",
+            "计量区段由 {certificates} 个已认证读数得出"
+        )),
+        None => steps.push(said!(
+            "the proof is a short one: it takes the segments as the members have worked them out",
+            "这是简短的证明：计量区段采用成员得出的结果"
+        )),
     }
     if bill.device_records > 0 {
-        steps.push(format!(
+        steps.push(said!(
             "{} records hold in which devices have signed such readings by themselves (OCMF)",
+            "设备自行签署这些读数的 {} 条记录成立（OCMF）",
             bill.device_records
         ));
     }
-    steps.push(format!(
+    steps.push(said!(
         "the program, run again, gives the {} lines of the statement, to the last millionth",
+        "重新运行程序，得到账单的 {} 行，精确到百万分之一",
         statement.lines.len()
     ));
-    steps.push(format!("paid {}, unpaid {}, owed in all {}", statement.paid, statement.unpaid, statement.debt));
+    steps.push(said!(
+        "paid {}, unpaid {}, owed in all {}",
+        "已付 {}，未付 {}，欠款合计 {}",
+        statement.paid,
+        statement.unpaid,
+        statement.debt
+    ));
     if statement.substituted {
-        steps.push("a substitute rule of the terms stood in for missing readings".into());
+        steps.push(said!(
+            "a substitute rule of the terms stood in for missing readings",
+            "缺失的读数按条款的替代规则补足"
+        ));
     }
     steps
 }
 
 fn refused(error: &CheckError) -> Failure {
-    let failure = Failure::from_error("verify/refused", "the proof does not hold", error);
+    let failure = Failure::from_error("verify/refused", said!("the proof does not hold", "证明不成立"), error);
     let is_other_chain = matches!(
         error,
         CheckError::Bill(BillError::OtherChain { .. }) | CheckError::Proof(ProofError::WrongChain { .. })
     );
     match is_other_chain {
-        true => failure.next(next!(
+        true => failure.next(said!(
             "it is another chain's: if you trust that chain, name its genesis document with \
              --genesis",
             "它属于另一条链：若信任该链，请用 --genesis 指定其创世文件"

@@ -14,8 +14,9 @@ use crate::command::network::local::{LocalNode, Running, free_ports, stop_all};
 use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::document;
 use crate::failure::Failure;
-use crate::next;
 use crate::node_file::{NodeFile, PeerNode, guard_path, make_guard};
+use crate::said;
+use crate::sentence::Said;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -40,11 +41,12 @@ const PASSPHRASE_FILE: &str = "passphrase";
 const ALONE: &str = "alone";
 
 /// Reads a number of members.
-pub fn count(text: &str) -> Result<usize, String> {
+pub fn count(text: &str) -> Result<usize, Said> {
     let read = text.parse().ok().filter(|members| *members == 1 || (FEWEST_MEMBERS..=MOST_MEMBERS).contains(members));
     read.ok_or_else(|| {
-        format!(
-            "the demonstration has 1 member, or {FEWEST_MEMBERS} to {MOST_MEMBERS}, so that one of them can be killed"
+        said!(
+            "the demonstration has 1 member, or {FEWEST_MEMBERS} to {MOST_MEMBERS}, so that one of them can be killed",
+            "演示有 1 个成员，或 {FEWEST_MEMBERS} 至 {MOST_MEMBERS} 个，以便其中一个可以被强行终止"
         )
     })
 }
@@ -52,12 +54,16 @@ pub fn count(text: &str) -> Result<usize, String> {
 /// Checks what belongs together.
 pub fn check(members: usize, days: usize, compare: bool) -> Result<(), Failure> {
     if members > 1 && days < FEWEST_DAYS {
-        return Err(Failure::usage(format!(
-            "on several members the demonstration takes at least {FEWEST_DAYS} days, so that who joins finds time; not {days}"
+        return Err(Failure::usage(said!(
+            "on several members the demonstration takes at least {FEWEST_DAYS} days, so that who joins finds time; not {days}",
+            "有多个成员时演示至少 {FEWEST_DAYS} 天，以便加入者来得及加入，而不是 {days} 天"
         )));
     }
     if members == 1 && compare {
-        return Err(Failure::usage("--compare compares several members with one: give --members"));
+        return Err(Failure::usage(said!(
+            "--compare compares several members with one: give --members",
+            "--compare 将多个成员与一个成员比较：请写 --members"
+        )));
     }
     Ok(())
 }
@@ -79,7 +85,7 @@ pub fn is_other_network(data: &Path) -> Result<bool, Failure> {
 }
 
 fn known_nodes(file: &Path) -> Result<Vec<LocalNode>, Failure> {
-    document::read(file, "demonstration's network", "demo --help")
+    document::read(file, said!("demonstration's network", "演示网络"), "demo --help")
 }
 
 /// The other members, and who joins.
@@ -100,8 +106,12 @@ impl Others {
         };
         let begun = known.iter().filter(|node| node.is_member).count();
         if !known.is_empty() && begun != members {
-            let what = format!("{} holds a demonstration on {begun} members, not {members}", data.display());
-            return Err(Failure::new("demo/other-chain", what).next(next!(
+            let what = said!(
+                "{} holds a demonstration on {begun} members, not {members}",
+                "{} 中的演示有 {begun} 个成员，而不是 {members} 个",
+                data.display()
+            );
+            return Err(Failure::new("demo/other-chain", what).next(said!(
                 "go on with --members {begun}, start over with --fresh, or choose another folder \
                  with --data",
                 "以 --members {begun} 继续，用 --fresh 重新开始，或用 --data 另选一个文件夹"
@@ -152,7 +162,7 @@ impl Others {
     fn write_folders(&self) -> Result<(), Failure> {
         let passphrase = self.data.join(PASSPHRASE_FILE);
         write_durably(&passphrase, PASSPHRASE.as_bytes()).map_err(|error| {
-            Failure::from_error("file", &format!("could not write {}", passphrase.display()), &error)
+            Failure::from_error("file", said!("could not write {}", "无法写入 {}", passphrase.display()), &error)
         })?;
         let joins = PeerNode { key: self.nodes[JOINS].key, address: self.address(JOINS) };
         for (who, node) in self.nodes.iter().filter(|(who, _)| *who != STATION) {
@@ -177,7 +187,7 @@ impl Others {
 
 impl Machines for Others {
     fn start(&self, who: &str) -> Result<(), PlatformError> {
-        self.start_one(who).map_err(|failure| PlatformError(failure.what().into()))
+        self.start_one(who).map_err(|failure| PlatformError(failure.what().clone().into()))
     }
 
     async fn kill(&self, who: &str) -> Result<(), PlatformError> {
@@ -200,13 +210,18 @@ impl Machines for Others {
 /// Gives each node its places, and keeps the list.
 fn found(data: &Path, members: usize, http: SocketAddr) -> Result<Vec<LocalNode>, Failure> {
     if data.join("genesis.json").exists() {
-        return Err(Failure::new("demo/other-chain", format!("{} holds another chain", data.display())).next(next!(
+        return Err(Failure::new(
+            "demo/other-chain",
+            said!("{} holds another chain", "{} 中有另一条链", data.display()),
+        )
+        .next(said!(
             "start over with --fresh, or choose another folder with --data",
             "用 --fresh 重新开始，或用 --data 另选一个文件夹"
         )));
     }
-    std::fs::create_dir_all(data)
-        .map_err(|error| Failure::from_error("file", &format!("could not write {}", data.display()), &error))?;
+    std::fs::create_dir_all(data).map_err(|error| {
+        Failure::from_error("file", said!("could not write {}", "无法写入 {}", data.display()), &error)
+    })?;
     let all: Vec<&str> = organisations(members).chain([JOINS]).collect();
     let ports = free_ports(2 * all.len())?;
     let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -230,7 +245,9 @@ fn found(data: &Path, members: usize, http: SocketAddr) -> Result<Vec<LocalNode>
 /// Plays the same days on one member, in a process and a folder of its own: its report.
 pub async fn on_one_member(data: &Path, days: u16) -> Result<Report, Failure> {
     let folder = data.join(ALONE);
-    let failed = |error: std::io::Error| Failure::from_error("demo", "the run with one member did not start", &error);
+    let failed = |error: std::io::Error| {
+        Failure::from_error("demo", said!("the run with one member did not start", "单成员的运行没有启动"), &error)
+    };
     let ended = tokio::process::Command::new(std::env::current_exe().map_err(failed)?)
         .args(["demo", "--exit", "--wire-days", "0", "--days", &days.to_string(), "--listen", "127.0.0.1:0", "--data"])
         .arg(&folder)
@@ -242,11 +259,15 @@ pub async fn on_one_member(data: &Path, days: u16) -> Result<Report, Failure> {
         .await
         .map_err(failed)?;
     if !ended.success() {
-        return Err(Failure::new("demo/alone", format!("the run with one member ended with {ended}")).next(next!(
+        return Err(Failure::new(
+            "demo/alone",
+            said!("the run with one member ended with {ended}", "单成员的运行以 {ended} 结束"),
+        )
+        .next(said!(
             "see why: utilidor demo --exit --days {days} --data {}",
             "查看原因：utilidor demo --exit --days {days} --data {}",
             folder.display()
         )));
     }
-    document::read(&folder.join(utilidor_park::REPORT_FILE), "report", "demo --help")
+    document::read(&folder.join(utilidor_park::REPORT_FILE), said!("report", "报告"), "demo --help")
 }

@@ -1,47 +1,47 @@
 //! What to do about what a gateway has noted, by its code.
 
-use crate::failure::Next;
-use crate::next;
+use crate::said;
+use crate::sentence::Said;
 
 /// What to do, where the detail does not say it. All codes stand in docs/guide/meters.md.
-pub fn hint(code: &str) -> Option<Next> {
+pub fn hint(code: &str) -> Option<Said> {
     let (kind, which) = code.split_once('/')?;
     Some(match (kind, which) {
-        ("line", "oversize") => next!("see who publishes such long messages", "查明是谁发布了过长的消息"),
-        ("line", _) => next!(
+        ("line", "oversize") => said!("see who publishes such long messages", "查明是谁发布了过长的消息"),
+        ("line", _) => said!(
             "see the cable, the address in the configuration, the speed and the format of the serial port or server",
             "检查接线、配置中的地址、串口或串口服务器的速率与格式"
         ),
         ("frame", _) => {
-            next!("see the protocol in the configuration, and noise on the line", "检查配置中的协议，以及线路干扰")
+            said!("see the protocol in the configuration, and noise on the line", "检查配置中的协议，以及线路干扰")
         }
-        ("register", "device-fault") => next!("look at the device: it reports an error", "检查设备：设备报告了故障"),
-        ("register", _) => next!(
+        ("register", "device-fault") => said!("look at the device: it reports an error", "检查设备：设备报告了故障"),
+        ("register", _) => said!(
             "see the device, and which register and unit its profile names: utilidor gateway probe",
             "检查设备，以及其设备档案中的寄存器与单位：utilidor gateway probe"
         ),
-        ("reading", "time-not-rising") => next!(
+        ("reading", "time-not-rising") => said!(
             "for all meters at once: set this machine's clock; for one: see its device's or collector's time",
             "若所有表计均如此：校准本机时钟；若仅一块：检查其设备或采集器的时间"
         ),
-        ("reading", "went-back" | "beyond-capacity" | "unsteady" | "register-too-wide") => next!(
+        ("reading", "went-back" | "beyond-capacity" | "unsteady" | "register-too-wide") => said!(
             "see whether it is the right register, order of words, ratio and --register: utilidor gateway probe, \
              utilidor meter show METER",
             "检查寄存器、字序、变比和 --register 是否正确：utilidor gateway probe，utilidor meter show METER"
         ),
-        ("meter", "device-changed") => next!(
+        ("meter", "device-changed") => said!(
             "utilidor meter exchange METER, then stop the gateway, utilidor gateway accept METER, start it",
             "先执行 utilidor meter exchange METER，再停止网关，执行 utilidor gateway accept METER，然后启动"
         ),
-        ("meter", "silent") => next!("go and look", "请到现场查看"),
+        ("meter", "silent") => said!("go and look", "请到现场查看"),
         ("virtual", "unregistered") => {
-            next!(
+            said!(
                 "utilidor meter register, then utilidor gateway check",
                 "先 utilidor meter register，再 utilidor gateway check"
             )
         }
-        ("clock", "apart" | "wrong") => next!("set this machine's clock", "校准本机时钟"),
-        ("uplink", "down") => next!(
+        ("clock", "apart" | "wrong") => said!("set this machine's clock", "校准本机时钟"),
+        ("uplink", "down") => said!(
             "see the node and site.node in the configuration; readings wait meanwhile",
             "检查节点及配置中的 site.node；其间读数保持等待"
         ),

@@ -1,13 +1,12 @@
 //! `utilidor gateway probe --search`: which devices are on an M-Bus.
 
+use crate::causes::causes;
 use crate::chinese;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::next;
 use crate::output::or_dash;
-use crate::{say, t};
+use crate::{said, say, t};
 use serde_json::json;
-use utilidor_gateway::causes::sentence;
 use utilidor_gateway::line::Line;
 use utilidor_gateway::probe;
 use utilidor_gateway::profile::Ratio;
@@ -21,7 +20,7 @@ pub const TIMEOUT_MS: u64 = 500;
 pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), Failure> {
     let findings = search(line)
         .await
-        .map_err(|error| Failure::new(error.code(), format!("the search ended: {}", sentence(&error))))?;
+        .map_err(|error| Failure::new(error.code(), said!("the search ended: {}", "搜索中止：{}", causes(&error))))?;
     let carrier = |found: &Found| found.telegram.as_ref().ok().and_then(|telegram| telegram.carrier);
     let table = |found: &Found| {
         carrier(found)
@@ -45,7 +44,7 @@ pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), F
     context.out.show(&document, |out| {
         let shown = |found: &Found| match &found.telegram {
             Ok(telegram) => or_dash(telegram.register().map(|register| register.content.to_string())),
-            Err(refused) => chinese::frame(refused.code(), &refused.to_string(), out.lang),
+            Err(refused) => chinese::frame(refused.code(), &refused.to_string()).to_string(),
         };
         let measures = |found: &Found| or_dash(carrier(found).map(|carrier| out.say(carrier)));
         let rows = findings.found.iter().map(|found| [found.device.to_string(), measures(found), shown(found)]);
@@ -69,7 +68,11 @@ pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), F
         text.join("\n")
     });
     if findings.found.is_empty() && findings.indistinct.is_empty() {
-        return Err(Failure::new("gateway/nobody", "no device on the bus acknowledges a selection").next(next!(
+        return Err(Failure::new(
+            "gateway/nobody",
+            said!("no device on the bus acknowledges a selection", "总线上没有设备应答选址"),
+        )
+        .next(said!(
             "check cable, speed and format; a device without a printed number answers to --unit \
              0 to 250 alone",
             "检查线缆、速率和格式；没有印刷编号的设备只应答 --unit 0 至 250"

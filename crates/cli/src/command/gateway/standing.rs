@@ -4,6 +4,7 @@ use super::hint::hint;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Word, or_dash};
+use crate::said;
 use crate::{say, t, units};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -41,7 +42,8 @@ fn kept(config: &Config, meter: &Meter) -> Result<Option<(PathBuf, Vec<OcmfRecor
     }
     let file = signed::file(&signed::folder(&config.site.journal), meter.id);
     let records = signed::records(&file).map_err(|error| {
-        Failure::from_error("gateway/signed", &format!("{} could not be read", file.display()), &error)
+        let file = file.display();
+        Failure::from_error("gateway/signed", said!("{file} could not be read", "无法读取 {file}"), &error)
     })?;
     Ok(Some((file, records)))
 }

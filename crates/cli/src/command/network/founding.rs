@@ -7,16 +7,17 @@
 //! each:         network install  checks that all have signed and that it is among them, and takes the document into its folder
 //! ```
 
+use crate::causes::{causes, told};
 use crate::command::keys::work_factor;
 use crate::command::node::{FOUNDER, VALIDATOR};
 use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
 use crate::failure::Failure;
-use crate::next;
 use crate::node_file::{NodeFile, listen_address, make_guard};
 use crate::output::or_dash;
-use crate::{t, units};
+use crate::sentence::Said;
+use crate::{said, say, t, units};
 use clap::Args;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -108,12 +109,13 @@ pub struct Install {
     chain: Option<ChainId>,
 }
 
-fn threshold(text: &str) -> Result<Threshold, String> {
+fn threshold(text: &str) -> Result<Threshold, Said> {
     let read = text
         .split_once('/')
         .and_then(|(votes, of)| Some(Threshold { votes: votes.parse().ok()?, of: of.parse().ok()? }));
-    read.filter(|threshold| threshold.is_sound())
-        .ok_or_else(|| "a threshold is more than a half and at most all, such as 2/3".into())
+    read.filter(|threshold| threshold.is_sound()).ok_or_else(|| {
+        said!("a threshold is more than a half and at most all, such as 2/3", "门槛须超过半数且不超过全部，如 2/3")
+    })
 }
 
 /// The node's and the founder's key of a node's folder, unlocked. They are made if they are not there, and the vote guard with
@@ -156,7 +158,7 @@ pub fn join(arguments: Join, context: &Context) -> Result<(), Failure> {
 pub fn create(arguments: Create, context: &Context) -> Result<(), Failure> {
     let mut cards: Vec<FounderCard> = Vec::new();
     for path in &arguments.cards {
-        let card: FounderCard = document::read(path, "founder's card", "network join --help")?;
+        let card: FounderCard = document::read(path, said!("founder's card", "创始方名片"), "network join --help")?;
         card.check().map_err(|refused| founding_failure(&refused).within(&path.display().to_string()))?;
         cards.push(card);
     }
@@ -179,7 +181,9 @@ pub fn genesis_of(
     epoch_length: u64,
     threshold: Threshold,
 ) -> Result<Genesis, Failure> {
-    let too_many = |_| Failure::usage("there are more founders than a genesis document holds");
+    let too_many = |_| {
+        Failure::usage(said!("there are more founders than a genesis document holds", "创始方多于创世文件所能容纳"))
+    };
     let genesis = Genesis {
         kind,
         time,
@@ -189,21 +193,25 @@ pub fn genesis_of(
         members: cards.iter().map(FounderCard::member).collect::<Vec<_>>().try_into().map_err(too_many)?,
         limits: Limits::DEFAULT,
     };
-    genesis.check().map_err(|refused| Failure::usage(format!("no chain can begin so: {refused}")))?;
+    genesis.check().map_err(|refused| {
+        Failure::usage(said!("no chain can begin so: {}", "链不能这样开始：{}", causes(&refused)))
+    })?;
     Ok(genesis)
 }
 
 /// Checks the document, shows on standard error what is signed, prints the signature.
 pub fn sign(arguments: Sign, context: &Context) -> Result<(), Failure> {
     let genesis = read_document(&arguments.genesis)?;
-    let card: FounderCard = document::read(&arguments.data.join(CARD_FILE), "founder's card", "network join --help")?;
+    let card: FounderCard =
+        document::read(&arguments.data.join(CARD_FILE), said!("founder's card", "创始方名片"), "network join --help")?;
     card.check_in(&genesis).map_err(|refused| {
-        founding_failure(&refused).next(next!(
+        founding_failure(&refused).next(said!(
             "do not sign it: ask the coordinator for a document made from your card",
             "不要签署：请协调方给出由本方名片汇编的文件"
         ))
     })?;
-    crate::output::note(&document_text(&genesis, context));
+    let text = document_text(&genesis, context);
+    crate::output::note(&said!("{text}", "{text}"));
     let keystore = Keystore::of_folder(arguments.data.join("keys"));
     let founder = keystore.signing_key(FOUNDER, &context.passphrase()?)?;
     context.out.document(&GenesisSignature::sign(&genesis, &founder));
@@ -218,22 +226,29 @@ pub fn install(arguments: Install, context: &Context) -> Result<(), Failure> {
     check_own(&genesis, chain, &data.join(CARD_FILE))?;
     let mut signatures: Vec<GenesisSignature> = Vec::new();
     for file in &files {
-        signatures.push(document::read(file, "signature on a genesis document", "network sign --help")?);
+        signatures.push(document::read(
+            file,
+            said!("signature on a genesis document", "创世文件的签名"),
+            "network sign --help",
+        )?);
     }
     GenesisSignature::check_all(&signatures, &genesis).map_err(|refused| {
-        founding_failure(&refused).next(next!(
+        founding_failure(&refused).next(said!(
             "ask whose signature is missing or bad to run: utilidor network sign",
             "请签名缺失或有误的一方运行：utilidor network sign"
         ))
     })?;
-    std::fs::create_dir_all(&data)
-        .map_err(|error| Failure::from_error("file", &format!("could not create {}", data.display()), &error))?;
+    std::fs::create_dir_all(&data).map_err(|error| {
+        Failure::from_error("file", said!("could not create {}", "无法建立 {}", data.display()), &error)
+    })?;
     write_json(&data.join("signatures.json"), &signatures)?;
     write_json(&data.join("genesis.json"), &genesis)?;
     let chain = genesis.chain();
     context.out.show(&json!({ "chain": chain, "signatures": signatures.len() }), |out| {
-        format!(
+        say!(
+            out,
             "{}\n\nrun the node: utilidor node run --data {}",
+            "{}\n\n运行节点：utilidor node run --data {}",
             out.facts(vec![(t!("chain"), chain.to_string()), (t!("signatures"), signatures.len().to_string())]),
             data.display()
         )
@@ -250,24 +265,25 @@ fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Resul
         Some(expected) => {
             return Err(Failure::new(
                 "network/other-chain",
-                format!("the document begins chain {chain}, not {expected}"),
+                said!("the document begins chain {chain}, not {expected}", "该文件属于链 {chain}，而不是 {expected}"),
             )
-            .next(next!("ask for the genesis document of that chain", "请索取该链的创世文件")));
+            .next(said!("ask for the genesis document of that chain", "请索取该链的创世文件")));
         }
         None => {}
     }
     if !card.exists() {
-        return Err(Failure::usage(
+        return Err(Failure::usage(said!(
             "nothing tells whether this is the document of your consortium: the folder has no card",
-        )
-        .next(next!(
+            "无法判断这是否为本方联盟的文件：文件夹中没有名片"
+        ))
+        .next(said!(
             "name the chain's id with --chain, from a source that you trust",
             "用 --chain 写明链的标识，须取自可信的来源"
         )));
     }
-    let card: FounderCard = document::read(card, "founder's card", "network join --help")?;
+    let card: FounderCard = document::read(card, said!("founder's card", "创始方名片"), "network join --help")?;
     card.check_in(genesis).map_err(|refused| {
-        founding_failure(&refused).next(next!(
+        founding_failure(&refused).next(said!(
             "ask for the document that you have signed; who joins later names the chain's id \
              with --chain",
             "请索取本方签署过的文件；以后加入者用 --chain 写明链的标识"
@@ -277,33 +293,32 @@ fn check_own(genesis: &Genesis, expected: Option<ChainId>, card: &Path) -> Resul
 
 /// A genesis document that a chain can begin with.
 fn read_document(path: &Path) -> Result<Genesis, Failure> {
-    let genesis: Genesis = document::read(path, "genesis document", "network create --help")?;
-    genesis
-        .check()
-        .map_err(|refused| Failure::usage(format!("no chain can begin with {}: {refused}", path.display())))?;
+    let genesis: Genesis = document::read(path, said!("genesis document", "创世文件"), "network create --help")?;
+    genesis.check().map_err(|refused| {
+        let path = path.display();
+        Failure::usage(said!("no chain can begin with {path}: {}", "链不能以 {path} 开始：{}", causes(&refused)))
+    })?;
     Ok(genesis)
 }
 
 fn refuse_chain(data: &Path) -> Result<(), Failure> {
     if data.join("genesis.json").exists() {
-        return Err(Failure::new("node/exists", format!("{} holds a chain already", data.display())).next(next!(
-            "run it: utilidor node run --data {}",
-            "运行：utilidor node run --data {}",
-            data.display()
-        )));
+        return Err(Failure::new("node/exists", said!("{} holds a chain already", "{} 中已有一条链", data.display()))
+            .next(said!("run it: utilidor node run --data {}", "运行：utilidor node run --data {}", data.display())));
     }
     Ok(())
 }
 
 fn founding_failure(refused: &FoundingRefused) -> Failure {
-    Failure::new("network/founding", refused.to_string())
+    Failure::new("network/founding", told(refused))
 }
 
 /// Writes a document that is wholly there after a crash, or not at all.
 pub fn write_json<T: serde::Serialize>(path: &Path, document: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document).expect("documents are plain data");
-    write_durably(path, text.as_bytes())
-        .map_err(|error| Failure::from_error("file", &format!("could not write {}", path.display()), &error))
+    write_durably(path, text.as_bytes()).map_err(|error| {
+        Failure::from_error("file", said!("could not write {}", "无法写入 {}", path.display()), &error)
+    })
 }
 
 /// What a genesis document says, for who signs it.

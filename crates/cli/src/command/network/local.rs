@@ -14,11 +14,11 @@ use crate::command::node::serve_signal;
 use crate::command::offer::now;
 use crate::context::Context;
 use crate::document;
-use crate::failure::{Failure, Next};
-use crate::next;
+use crate::failure::Failure;
 use crate::node_file::{NodeFile, PeerNode};
 use crate::output::{note, warn};
-use crate::t;
+use crate::sentence::Said;
+use crate::{said, t};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -115,11 +115,12 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     let file = arguments.data.join("network.json");
     let _held = hold(&arguments.data)?;
     let nodes: Vec<LocalNode> = if file.exists() {
-        let nodes: Vec<LocalNode> = document::read(&file, "local network", "network local --help")?;
+        let nodes: Vec<LocalNode> = document::read(&file, said!("local network", "本机网络"), "network local --help")?;
         let members = nodes.iter().filter(|node| node.is_member).count();
         if (members, nodes.len() - members) != (usize::from(arguments.members), usize::from(arguments.followers)) {
-            warn(&format!(
+            warn(&said!(
                 "{} holds a network of {members} members and {} followers: it goes on",
+                "{} 中已有 {members} 个成员、{} 个跟随节点的网络：继续运行",
                 file.display(),
                 nodes.len() - members
             ));
@@ -127,7 +128,12 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
         if let Some(first) =
             nodes.first().filter(|first| arguments.port.is_some_and(|port| ![0, first.http.port()].contains(&port)))
         {
-            warn(&format!("{} was begun at port {}: it stays there", file.display(), first.http.port()));
+            warn(&said!(
+                "{} was begun at port {}: it stays there",
+                "{} 的网络始于端口 {}：保持不变",
+                file.display(),
+                first.http.port()
+            ));
         }
         nodes
     } else {
@@ -139,7 +145,10 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
     }
     let ready = tokio::select! {
         ready = wait_until_ready(&mut running) => ready,
-        () = &mut stop => Err(Failure::new("network/interrupted", "the network was interrupted before it was ready")),
+        () = &mut stop => Err(Failure::new(
+            "network/interrupted",
+            said!("the network was interrupted before it was ready", "网络在就绪之前被中断"),
+        )),
     };
     if ready.is_ok() {
         show(&running, &arguments.data, began.elapsed(), context);
@@ -157,16 +166,17 @@ pub async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure>
 /// Holds the network's folder, so that it runs once. Held for as long as the file lives.
 fn hold(data: &Path) -> Result<File, Failure> {
     let path = data.join("network.lock");
-    let failed =
-        |error: std::io::Error| Failure::from_error("file", &format!("could not lock {}", path.display()), &error);
+    let failed = |error: std::io::Error| {
+        Failure::from_error("file", said!("could not lock {}", "无法锁定 {}", path.display()), &error)
+    };
     std::fs::create_dir_all(data).map_err(failed)?;
     let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            let what = format!("the network in {} runs already", data.display());
+            let what = said!("the network in {} runs already", "{} 中的网络已在运行", data.display());
             Err(Failure::new("network/running", what)
-                .next(next!("stop it, or choose another folder with --data", "将其停止，或用 --data 另选一个文件夹")))
+                .next(said!("stop it, or choose another folder with --data", "将其停止，或用 --data 另选一个文件夹")))
         }
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
@@ -174,7 +184,7 @@ fn hold(data: &Path) -> Result<File, Failure> {
 
 /// A free port for each, all different.
 pub fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
-    let failed = |error| Failure::from_error("network/ports", "no free port was found", &error);
+    let failed = |error| Failure::from_error("network/ports", said!("no free port was found", "没有空闲端口"), &error);
     // All are held until all are known, so that none is given twice.
     let listeners: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>().map_err(failed)?;
@@ -184,25 +194,27 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
 /// Makes keys, folders and the genesis document. The list of nodes is written last: what was cut off before is made anew.
 fn found(arguments: &Arguments, file: &Path) -> Result<Vec<LocalNode>, Failure> {
     let failed = |path: &Path| {
-        let what = format!("could not write {}", path.display());
-        move |error: std::io::Error| Failure::from_error("file", &what, &error)
+        let what = said!("could not write {}", "无法写入 {}", path.display());
+        move |error: std::io::Error| Failure::from_error("file", what, &error)
     };
     let data = &arguments.data;
     let count = arguments.members + arguments.followers;
     if count > MAX_NODES {
-        return Err(Failure::usage(format!("at most {MAX_NODES} nodes run on one machine")));
+        return Err(Failure::usage(said!(
+            "at most {MAX_NODES} nodes run on one machine",
+            "一台机器上最多运行 {MAX_NODES} 个节点"
+        )));
     }
     let ports = match arguments.port.unwrap_or(DEFAULT_PORT) {
         0 => free_ports(2 * usize::from(count))?,
-        first => (0..2 * count)
-            .map(|number| first.checked_add(number))
-            .collect::<Option<_>>()
-            .ok_or_else(|| Failure::usage(format!("there are not {} ports from {first} on", 2 * count)))?,
+        first => (0..2 * count).map(|number| first.checked_add(number)).collect::<Option<_>>().ok_or_else(|| {
+            Failure::usage(said!("there are not {} ports from {first} on", "自 {first} 起没有 {} 个端口", 2 * count))
+        })?,
     };
     // Nothing is written for places that are taken: they would be kept.
     if let Some(taken) = ports.iter().find(|port| TcpListener::bind(("127.0.0.1", **port)).is_err()) {
-        let what = format!("port {taken} of this machine is in use");
-        return Err(Failure::new("network/ports", what).next(next!(
+        let what = said!("port {taken} of this machine is in use", "本机端口 {taken} 已被占用");
+        return Err(Failure::new("network/ports", what).next(said!(
             "choose {} other ports in a row with --port, or any free ones with --port 0; \
              who has it: utilidor doctor",
             "用 --port 另选 {} 个相连的端口，或用 --port 0 取任意空闲端口；查看端口被谁占用：\
@@ -257,8 +269,9 @@ fn found(arguments: &Arguments, file: &Path) -> Result<Vec<LocalNode>, Failure> 
 /// What opens the keys of all nodes: chosen once, and kept where only this user may read it.
 fn passphrase(data: &Path) -> Result<Passphrase, Failure> {
     let path = data.join("passphrase");
-    let failed =
-        |error: std::io::Error| Failure::from_error("file", &format!("could not write {}", path.display()), &error);
+    let failed = |error: std::io::Error| {
+        Failure::from_error("file", said!("could not write {}", "无法写入 {}", path.display()), &error)
+    };
     if !path.exists() {
         let label = crate::label::or_random(None)?;
         write_durably(&path, label.to_string().as_bytes()).map_err(failed)?;
@@ -287,7 +300,11 @@ impl Running {
     /// Starts the node. `data` is the folder of all, where the passphrase lies.
     pub fn start(node: LocalNode, data: &Path) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
-            Failure::from_error("network/start", &format!("node {} could not be started", node.name), &error)
+            Failure::from_error(
+                "network/start",
+                said!("node {} could not be started", "无法启动节点 {}", node.name),
+                &error,
+            )
         };
         let log = std::fs::OpenOptions::new().create(true).append(true).open(node.log()).map_err(failed)?;
         let child = Command::new(std::env::current_exe().map_err(failed)?)
@@ -323,8 +340,9 @@ impl Running {
     /// Asks the process to stop, and waits for it.
     async fn stop(mut self) -> Result<(), Failure> {
         if !stop(&mut self.child).await {
-            warn(&format!(
+            warn(&said!(
                 "node {} did not stop in {} s and is ended; nothing final is lost",
+                "节点 {} 在 {} 秒内没有停止，已被终止；最终确定的内容不会丢失",
                 self.node.name,
                 STOP_TIME.as_secs()
             ));
@@ -354,7 +372,7 @@ async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
             let is_ready = running[place].is_ready().await;
             // What answers at the node's address may be another process: only where all that were started live, is it theirs.
             if let Some(ended) = running.iter_mut().find_map(|one| one.is_over().then_some(&one.node)) {
-                let what = format!("node {} ended: {}", ended.name, ended.last_words());
+                let what = said!("node {} ended: {}", "节点 {} 已终止：{}", ended.name, ended.last_words());
                 return Err(Failure::new("network/node-ended", what).next(advice(ended)));
             }
             if is_ready {
@@ -362,7 +380,12 @@ async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
             }
             if began.elapsed() > READY_TIME {
                 let node = &running[place].node;
-                let what = format!("node {} has no block after {} s", node.name, READY_TIME.as_secs());
+                let what = said!(
+                    "node {} has no block after {} s",
+                    "节点 {} 在 {} 秒后仍没有区块",
+                    node.name,
+                    READY_TIME.as_secs()
+                );
                 return Err(Failure::new("network/not-ready", what).next(advice(node)));
             }
             tokio::time::sleep(PAUSE).await;
@@ -371,8 +394,8 @@ async fn wait_until_ready(running: &mut [Running]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn advice(node: &LocalNode) -> Next {
-    next!(
+fn advice(node: &LocalNode) -> Said {
+    said!(
         "utilidor doctor --data {}; its log: {}",
         "utilidor doctor --data {}；其日志：{}",
         node.folder.display(),
@@ -390,14 +413,19 @@ async fn keep_running(running: &mut [Running], data: &Path) {
             let (name, log) = (one.node.name.clone(), one.node.log());
             let short_lives = if one.since.elapsed() < SHORT_LIFE { one.short_lives + 1 } else { 0 };
             if short_lives == SHORT_LIVES {
-                warn(&format!(
+                warn(&said!(
                     "node {name} ends at once, again and again, and is not started again; its log: {}",
+                    "节点 {name} 一再立即终止，不再启动；其日志：{}",
                     log.display()
                 ));
                 one.has_ended = true;
                 continue;
             }
-            warn(&format!("node {name} has ended and is started again; its log: {}", log.display()));
+            warn(&said!(
+                "node {name} has ended and is started again; its log: {}",
+                "节点 {name} 已终止，正在重新启动；其日志：{}",
+                log.display()
+            ));
             match Running::start(one.node.clone(), data) {
                 Ok(again) => *one = Running { short_lives, ..again },
                 Err(failure) => {
@@ -415,7 +443,9 @@ pub async fn stop_all(running: Vec<Running>) -> Result<(), Failure> {
     // All are asked at once: the last ones could not make blocks alone.
     let stopping: Vec<_> = running.into_iter().map(|one| tokio::spawn(one.stop())).collect();
     for one in stopping {
-        one.await.map_err(|error| Failure::from_error("network/stop", "a node could not be stopped", &error))??;
+        one.await.map_err(|error| {
+            Failure::from_error("network/stop", said!("a node could not be stopped", "无法停止一个节点"), &error)
+        })??;
     }
     Ok(())
 }
@@ -447,8 +477,10 @@ fn show(running: &[Running], data: &Path, took: Duration, context: &Context) {
         out.table(headings, rows.collect())
     });
     if let (Some((first, _)), false) = (nodes.first(), context.out.json) {
-        note(&format!(
+        note(&said!(
             "ready after {:.1} s; to act as the first member:\n  export UTILIDOR_NODE={} UTILIDOR_KEYS={} UTILIDOR_AS=founder \
+             UTILIDOR_PASSPHRASE=$(cat {})",
+            "{:.1} 秒后就绪；以第一个成员操作：\n  export UTILIDOR_NODE={} UTILIDOR_KEYS={} UTILIDOR_AS=founder \
              UTILIDOR_PASSPHRASE=$(cat {})",
             took.as_secs_f64(),
             first.url(),

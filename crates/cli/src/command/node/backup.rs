@@ -12,17 +12,20 @@
 //! Left out: keys and the vote guard, since a guard that goes back in time forgets votes; tokens, since a copy would bring back
 //! those that were revoked; and the beginnings of files.
 
+use super::files::{
+    Doing, copy, failed, files_below, parent, slashed, sync_below, sync_folder, with_ending, write_synced,
+};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::next;
 use crate::output::{Progress, warn};
+use crate::said;
+use crate::sentence::Said;
 use crate::t;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use utilidor_chain::FORMAT;
 use utilidor_types::{ChainId, Digest, Genesis, Timestamp};
@@ -76,7 +79,6 @@ const INDEX: &str = "index.sqlite";
 const STAYS: [&str; 5] = ["keys", "node.toml", "genesis.json", "oversight.jsonl", "tokens.json"];
 /// Where a copy is put before its parts get their names.
 const UNFINISHED: &str = "restore.unfinished";
-const READ_BYTES: usize = 1 << 20;
 
 /// What a copy holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,19 +119,25 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
     let _held = super::hold(&chain)?;
     let format = super::format_of(&chain)?;
     if to.exists() {
-        return Err(Failure::new("backup/exists", format!("{} is there already", to.display())).next(next!(
-            "name a folder that is not there: a copy is never written over",
-            "指定一个尚不存在的文件夹：副本从不覆盖"
-        )));
+        return Err(Failure::new("backup/exists", said!("{} is there already", "{} 已经存在", to.display())).next(
+            said!(
+                "name a folder that is not there: a copy is never written over",
+                "指定一个尚不存在的文件夹：副本从不覆盖"
+            ),
+        ));
     }
     if fs::canonicalize(to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
         .is_ok_and(|folder| fs::canonicalize(&chain).is_ok_and(|chain| folder.starts_with(chain)))
     {
-        return Err(Failure::usage(format!("{} is within what is to be copied", to.display())));
+        return Err(Failure::usage(said!(
+            "{} is within what is to be copied",
+            "{} 位于要复制的内容之中",
+            to.display()
+        )));
     }
     let unfinished = with_ending(to, ".unfinished");
     fs::create_dir(&unfinished).map_err(|error| {
-        failed("create", &unfinished)(error).next(next!(
+        failed(Doing::Create, &unfinished)(error).next(said!(
             "if an earlier copy was cut off, remove {}",
             "若先前的复制中断，请删除 {}",
             unfinished.display()
@@ -143,7 +151,10 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
         true => match utilidor_index::fold_log(&index).and_then(|()| utilidor_index::standing(&index)) {
             Ok(standing) => Some(standing),
             Err(error) => {
-                warn(&format!("the read model is left out, since it cannot be read: {error}"));
+                warn(&said!(
+                    "the read model is left out, since it cannot be read: {error}",
+                    "读取模型无法读取，已略过：{error}"
+                ));
                 None
             }
         },
@@ -166,10 +177,10 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
     let finished = copied.and_then(|manifest| {
         let document = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         let path = unfinished.join(MANIFEST);
-        write_synced(&path, &document).map_err(failed("write", &path))?;
-        sync_folder(&unfinished).map_err(failed("write", &unfinished))?;
-        fs::rename(&unfinished, to).map_err(failed("name", to))?;
-        sync_folder(&parent(to)).map_err(failed("write", to))?;
+        write_synced(&path, &document).map_err(failed(Doing::Write, &path))?;
+        sync_folder(&unfinished).map_err(failed(Doing::Write, &unfinished))?;
+        fs::rename(&unfinished, to).map_err(failed(Doing::Name, to))?;
+        sync_folder(&parent(to)).map_err(failed(Doing::Write, to))?;
         Ok(manifest)
     });
     let manifest = finished.inspect_err(|_| {
@@ -201,11 +212,11 @@ fn copy_all(data: &Path, to: &Path, with_index: bool, context: &Context) -> Resu
             continue;
         }
         let target = to.join(below);
-        fs::create_dir_all(parent(&target)).map_err(failed("create", &target))?;
+        fs::create_dir_all(parent(&target)).map_err(failed(Doing::Create, &target))?;
         let (bytes, sha256) = copy(&path, Some(&target), &progress)?;
         files.push(Kept { path: slashed(below), bytes, sha256 });
     }
-    sync_below(to).map_err(failed("write", to))?;
+    sync_below(to).map_err(failed(Doing::Write, to))?;
     Ok(files)
 }
 
@@ -224,9 +235,13 @@ pub fn restore(Restore { from, data }: &Restore, context: &Context) -> Result<()
     let manifest = read_manifest(from)?;
     check_folder(data)?;
     check_copy(from, &manifest, context)?;
-    let genesis: Genesis = crate::document::read(&from.join("genesis.json"), "genesis document", "node init --help")?;
+    let genesis: Genesis =
+        crate::document::read(&from.join("genesis.json"), said!("genesis document", "创世文件"), "node init --help")?;
     if genesis.chain() != manifest.chain {
-        return Err(damaged(from, "its genesis document is not that of the chain in its manifest"));
+        return Err(damaged(
+            from,
+            &said!("its genesis document is not that of the chain in its manifest", "其创世文件不属于清单中的链"),
+        ));
     }
     let present = data.join("genesis.json");
     if present.exists() {
@@ -234,34 +249,42 @@ pub fn restore(Restore { from, data }: &Restore, context: &Context) -> Result<()
         if found != manifest.chain {
             return Err(Failure::new(
                 "restore/other-chain",
-                format!("{} is of chain {found}, the copy of chain {}", data.display(), manifest.chain),
+                said!(
+                    "{} is of chain {found}, the copy of chain {}",
+                    "{} 属于链 {found}，副本属于链 {}",
+                    data.display(),
+                    manifest.chain
+                ),
             )
-            .next(next!("take the copy of this chain, or name another folder", "请用本链的副本，或指定另一文件夹")));
+            .next(said!("take the copy of this chain, or name another folder", "请用本链的副本，或指定另一文件夹")));
         }
     }
 
     let unfinished = data.join(UNFINISHED);
     let progress = Progress::of_bytes(context.out, t!("copying"), manifest.files.iter().map(|file| file.bytes).sum());
     if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(failed("remove", &unfinished))?;
+        fs::remove_dir_all(&unfinished).map_err(failed(Doing::Remove, &unfinished))?;
     }
     for file in &manifest.files {
         let target = unfinished.join(&file.path);
-        fs::create_dir_all(parent(&target)).map_err(failed("create", &target))?;
+        fs::create_dir_all(parent(&target)).map_err(failed(Doing::Create, &target))?;
         let (_, sha256) = copy(&from.join(&file.path), Some(&target), &progress)?;
         if sha256 != file.sha256 {
-            return Err(damaged(from, &format!("{} has changed since it was checked", file.path)));
+            return Err(damaged(
+                from,
+                &said!("{} has changed since it was checked", "{} 在核验之后发生了变化", file.path),
+            ));
         }
     }
-    sync_below(&unfinished).map_err(failed("write", &unfinished))?;
+    sync_below(&unfinished).map_err(failed(Doing::Write, &unfinished))?;
     for top in KEPT {
         let (made, place) = (unfinished.join(top), data.join(top));
         if made.exists() && !place.exists() {
-            fs::rename(&made, &place).map_err(failed("name", &place))?;
+            fs::rename(&made, &place).map_err(failed(Doing::Name, &place))?;
         }
     }
-    fs::remove_dir_all(&unfinished).map_err(failed("remove", &unfinished))?;
-    sync_folder(data).map_err(failed("write", data))?;
+    fs::remove_dir_all(&unfinished).map_err(failed(Doing::Remove, &unfinished))?;
+    sync_folder(data).map_err(failed(Doing::Write, data))?;
     show(data, &manifest, context);
     Ok(())
 }
@@ -271,7 +294,7 @@ fn read_manifest(from: &Path) -> Result<Manifest, Failure> {
     let mut text = String::new();
     let read = File::open(&path).and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text));
     read.map_err(|error| {
-        failed("read", &path)(error).next(next!(
+        failed(Doing::Read, &path)(error).next(said!(
             "name a folder that 'utilidor node backup' has made",
             "指定由 'utilidor node backup' 生成的文件夹"
         ))
@@ -282,39 +305,47 @@ fn read_manifest(from: &Path) -> Result<Manifest, Failure> {
         backup: u32,
         format: u32,
     }
-    let unreadable = |error: serde_json::Error| damaged(from, &format!("its manifest cannot be read: {error}"));
+    let unreadable = |error: serde_json::Error| {
+        damaged(from, &said!("its manifest cannot be read: {error}", "无法读取其清单：{error}"))
+    };
     let versions: Versions = serde_json::from_str(&text).map_err(unreadable)?;
     if versions.backup != VERSION || versions.format > FORMAT {
         return Err(Failure::new(
             "restore/unknown-format",
-            format!(
+            said!(
                 "the copy is of version {} with data format {}; this release knows version {VERSION} and formats up to {FORMAT}",
-                versions.backup, versions.format
+                "副本的版本为 {}，数据格式为 {}；本版本只认识版本 {VERSION} 和到 {FORMAT} 为止的格式",
+                versions.backup,
+                versions.format
             ),
         )
-        .next(next!("take the release that made it, or a later one", "请用生成它的版本或更新的版本")));
+        .next(said!("take the release that made it, or a later one", "请用生成它的版本或更新的版本")));
     }
     let manifest: Manifest = serde_json::from_str(&text).map_err(unreadable)?;
     let strange = manifest.files.iter().find(|file| !is_copied(Path::new(&file.path)));
     match strange {
-        Some(file) => Err(damaged(from, &format!("its manifest names {:?}, which no copy holds", file.path))),
+        Some(file) => Err(damaged(
+            from,
+            &said!("its manifest names {:?}, which no copy holds", "其清单列有 {:?}，而副本不含此类文件", file.path),
+        )),
         None => Ok(manifest),
     }
 }
 
 /// A copy goes into a folder that holds nothing of a chain yet.
 fn check_folder(data: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(data).map_err(failed("create", data))?;
-    for entry in fs::read_dir(data).map_err(failed("read", data))? {
-        let name = entry.map_err(failed("read", data))?.file_name();
+    fs::create_dir_all(data).map_err(failed(Doing::Create, data))?;
+    for entry in fs::read_dir(data).map_err(failed(Doing::Read, data))? {
+        let name = entry.map_err(failed(Doing::Read, data))?.file_name();
         let stays = name == UNFINISHED || STAYS.iter().any(|stays| name == *stays) || is_aside(&name);
         if !stays {
             let name = data.join(name);
-            return Err(Failure::new("restore/not-empty", format!("{} is there already", name.display())).next(next!(
-                "move it away, or name another folder; {}/keys stays where it is",
-                "将其移走，或指定另一文件夹；{}/keys 保留原处",
-                data.display()
-            )));
+            return Err(Failure::new("restore/not-empty", said!("{} is there already", "{} 已经存在", name.display()))
+                .next(said!(
+                    "move it away, or name another folder; {}/keys stays where it is",
+                    "将其移走，或指定另一文件夹；{}/keys 保留原处",
+                    data.display()
+                )));
         }
     }
     Ok(())
@@ -331,116 +362,37 @@ fn check_copy(from: &Path, manifest: &Manifest, context: &Context) -> Result<(),
     for file in &manifest.files {
         let path = from.join(&file.path);
         if !path.is_file() {
-            return Err(damaged(from, &format!("{} is missing", file.path)));
+            return Err(damaged(from, &said!("{} is missing", "缺少 {}", file.path)));
         }
         let (bytes, sha256) = copy(&path, None, &progress)?;
         if (bytes, &sha256) != (file.bytes, &file.sha256) {
-            return Err(damaged(from, &format!("{} is not as it was copied", file.path)));
+            return Err(damaged(from, &said!("{} is not as it was copied", "{} 与复制时不同", file.path)));
         }
     }
     for needed in ["genesis.json", "chain/format", "chain/genesis.json"] {
         if !manifest.files.iter().any(|file| file.path == needed) {
-            return Err(damaged(from, &format!("{needed} is missing in its manifest")));
+            return Err(damaged(from, &said!("{needed} is missing in its manifest", "其清单中缺少 {needed}")));
         }
     }
     let genesis = manifest.files.iter().find(|file| file.path == "genesis.json");
     if genesis.is_none_or(|file| file.sha256 != manifest.genesis_sha256) {
-        return Err(damaged(from, "its genesis document is not the one in its manifest"));
+        return Err(damaged(
+            from,
+            &said!("its genesis document is not the one in its manifest", "其创世文件不是清单中的那一份"),
+        ));
     }
     Ok(())
 }
 
-fn damaged(from: &Path, what: &str) -> Failure {
-    Failure::new("restore/damaged", format!("the copy {} is damaged: {what}; nothing was restored", from.display()))
-        .next(next!(
-            "take another copy, or, where the chain has other members, let the node fetch its \
+fn damaged(from: &Path, what: &Said) -> Failure {
+    let from = from.display();
+    let what =
+        said!("the copy {from} is damaged: {what}; nothing was restored", "副本 {from} 已损坏：{what}；未恢复任何内容");
+    Failure::new("restore/damaged", what).next(said!(
+        "take another copy, or, where the chain has other members, let the node fetch its \
              data anew: utilidor node run",
-            "请用另一副本；若链上有其他成员，也可让节点重新取得数据：utilidor node run"
-        ))
-}
-
-/// Copies a file, or only reads it, and tells its length and digest. What was written is on the disk.
-fn copy(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64, String), Failure> {
-    let mut source = File::open(from).map_err(failed("read", from))?;
-    let mut target = match to {
-        Some(to) => Some((File::options().write(true).create_new(true).open(to).map_err(failed("create", to))?, to)),
-        None => None,
-    };
-    let (mut hasher, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        let read = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failed("read", from)(error)),
-        };
-        let read = &buffer[..read];
-        hasher.update(read);
-        if let Some((file, to)) = &mut target {
-            file.write_all(read).map_err(failed("write", to))?;
-        }
-        bytes += read.len() as u64;
-        progress.more(read.len() as u64);
-    }
-    if let Some((file, to)) = &target {
-        file.sync_all().map_err(failed("write", to))?;
-    }
-    Ok((bytes, hex::encode(hasher.finalize())))
-}
-
-fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    for entry in fs::read_dir(folder).map_err(failed("read", folder))? {
-        let path = entry.map_err(failed("read", folder))?.path();
-        if path.is_dir() {
-            files_below(&path, found)?;
-        } else {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Makes the names of all files below a folder durable.
-fn sync_below(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            sync_below(&path)?;
-        }
-    }
-    sync_folder(folder)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn parent(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    // A trailing slash is no part of a folder's name.
-    let mut name: std::ffi::OsString = path.components().collect::<PathBuf>().into();
-    name.push(ending);
-    name.into()
-}
-
-fn slashed(path: &Path) -> String {
-    let parts = path.components().map(|part| part.as_os_str().to_string_lossy());
-    parts.collect::<Vec<_>>().join("/")
-}
-
-fn failed(action: &str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
-    let what = format!("could not {action} {}", path.display());
-    move |error| Failure::from_error("file", &what, &error)
+        "请用另一副本；若链上有其他成员，也可让节点重新取得数据：utilidor node run"
+    ))
 }
 
 fn show(place: &Path, manifest: &Manifest, context: &Context) {

@@ -11,14 +11,19 @@
 //! It can be stopped at any moment. What it has found good is remembered in `scrub.json`, and the blocks that it has folded in
 //! `scrub.sqlite`; begun again, it goes on from there. Both are removed at the end.
 
+mod judged;
+
 use super::super::index::{remove_index, with_chain};
+use crate::causes::{system, told};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::next;
 use crate::node_file::{NodeFile, guard_path};
-use crate::output::{Output, Progress, Word};
+use crate::output::Progress;
+use crate::said;
+use crate::sentence::Said;
 use crate::t;
 use clap::Args;
+use judged::{BLOCKS, Judged, Verdict, text};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -52,8 +57,6 @@ pub struct Arguments {
     repair: bool,
 }
 
-/// Where the stores' files are.
-const STORES: &str = "chain/storage";
 /// What has been found good by a run that is not over.
 const REMEMBERED: &str = "scrub.json";
 /// The read model that is folded from the blocks.
@@ -63,35 +66,6 @@ const REMEMBER_EVERY: Duration = Duration::from_secs(5);
 
 /// How the names begin of chains that were put aside.
 pub const ASIDE: &str = "chain.damaged-";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Good,
-    Unknown,
-    Damaged,
-}
-
-/// What is known of a file, or of what a folder means.
-#[derive(Debug, Serialize)]
-struct Judged {
-    what: String,
-    verdict: Verdict,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-impl Judged {
-    fn good(what: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict: Verdict::Good, found: None, next: None }
-    }
-
-    fn other(what: impl Into<String>, verdict: Verdict, found: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict, found: Some(found.into()), next: Some(next.into()) }
-    }
-}
 
 /// Does it.
 pub async fn run(Arguments { data, repair }: Arguments, context: Context) -> Result<(), Failure> {
@@ -104,8 +78,12 @@ pub async fn run(Arguments { data, repair }: Arguments, context: Context) -> Res
     let (blocks, folded) = if is_whole {
         blocks(&data, &genesis, &advice, &context).await
     } else {
-        let why = "not asked for: opening damaged files would cut them back to what can be read";
-        (vec![Judged::other("blocks and state", Verdict::Unknown, why, "mend the files first")], None)
+        let why = said!(
+            "not asked for: opening damaged files would cut them back to what can be read",
+            "未检查：打开损坏的文件会把它们截短到可读之处"
+        );
+        let next = said!("mend the files first", "请先修复文件");
+        (vec![Judged::other(BLOCKS, Verdict::Unknown, why, next)], None)
     };
     judged.extend(blocks);
     judged.push(read_model(&data, folded.as_deref(), &advice));
@@ -116,9 +94,9 @@ pub async fn run(Arguments { data, repair }: Arguments, context: Context) -> Res
 
 /// What to do about damage, which depends on whether there are other nodes to fetch from.
 struct Advice {
-    chain: String,
+    chain: Said,
     has_others: bool,
-    index: String,
+    index: Said,
 }
 
 impl Advice {
@@ -126,15 +104,21 @@ impl Advice {
         let has_others = genesis.validators.len() > 1 || NodeFile::of_folder(data)?.is_some();
         let shown = data.display();
         let chain = match has_others {
-            true => format!(
+            true => said!(
                 "put {shown}/chain aside (utilidor node scrub --data {shown} --repair) and start the node: it fetches it anew; or take \
-                 a copy (utilidor node restore). Check the disk"
+                 a copy (utilidor node restore). Check the disk",
+                "将 {shown}/chain 移到一旁（utilidor node scrub --data {shown} --repair）并启动节点：它会重新取得数据；\
+                 或用副本恢复（utilidor node restore）。请检查磁盘"
             ),
-            false => {
-                format!("move {shown}/chain away and take it from a copy: utilidor node restore --help. Check the disk")
-            }
+            false => said!(
+                "move {shown}/chain away and take it from a copy: utilidor node restore --help. Check the disk",
+                "移走 {shown}/chain，用副本恢复：utilidor node restore --help。请检查磁盘"
+            ),
         };
-        let index = format!("build it again: utilidor node scrub --data {shown} --repair, then start the node");
+        let index = said!(
+            "build it again: utilidor node scrub --data {shown} --repair, then start the node",
+            "重建：utilidor node scrub --data {shown} --repair，然后启动节点"
+        );
         Ok(Self { chain, has_others, index })
     }
 }
@@ -147,16 +131,18 @@ fn folder(data: &Path, genesis: &Genesis, advice: &Advice) -> Result<Vec<Judged>
     judged.push(match utilidor_chain::read_genesis(&chain) {
         Ok(Some(found)) if found.chain() == genesis.chain() => Judged::good("genesis.json"),
         Ok(found) => {
-            let found =
-                found.map_or_else(|| "there is none".into(), |found| format!("it is chain {}'s", found.chain()));
+            let found = found.map_or_else(
+                || said!("there is none", "没有此文件"),
+                |found| said!("it is chain {}'s", "它属于链 {}", found.chain()),
+            );
             Judged::other(
                 "chain/genesis.json",
                 Verdict::Damaged,
                 found,
-                "put the chain's document in place of the other",
+                said!("put the chain's document in place of the other", "换成本链的创世文件"),
             )
         }
-        Err(error) => Judged::other("chain/genesis.json", Verdict::Damaged, error.to_string(), advice.chain.clone()),
+        Err(error) => Judged::other("chain/genesis.json", Verdict::Damaged, told(&error), advice.chain.clone()),
     });
     Ok(judged)
 }
@@ -181,8 +167,8 @@ fn stores(data: &Path, advice: &Advice, context: &Context) -> Result<Vec<Judged>
     let chain = data.join("chain");
     let _held = super::hold(&chain)?;
     let failed = |path: &Path| {
-        let what = format!("could not read {}", path.display());
-        move |error| Failure::from_error("scrub/unreadable", &what, &error)
+        let what = said!("could not read {}", "无法读取 {}", path.display());
+        move |error| Failure::from_error("scrub/unreadable", what, &error)
     };
     let files = store_files(&chain).map_err(failed(&chain))?;
     let remembered = fs::read(data.join(REMEMBERED)).ok();
@@ -208,13 +194,11 @@ fn stores(data: &Path, advice: &Advice, context: &Context) -> Result<Vec<Judged>
                     judged.push(Judged::other(
                         what,
                         Verdict::Damaged,
-                        format!("byte {at}: {why}"),
+                        said!("byte {at}: {why}", "第 {at} 字节：{why}"),
                         advice.chain.clone(),
                     ));
                 }
-                Err(error) => {
-                    judged.push(Judged::other(what, Verdict::Damaged, error.to_string(), advice.chain.clone()))
-                }
+                Err(error) => judged.push(Judged::other(what, Verdict::Damaged, system(&error), advice.chain.clone())),
             }
         } else {
             judged.push(Judged::good(what));
@@ -245,7 +229,7 @@ fn forget(data: &Path) {
 fn guard(data: &Path) -> Result<Vec<Judged>, Failure> {
     let path = guard_path(data);
     let copies = check_guard(&path).map_err(|error| {
-        Failure::from_error("scrub/unreadable", &format!("could not read {}", path.display()), &error)
+        Failure::from_error("scrub/unreadable", said!("could not read {}", "无法读取 {}", path.display()), &error)
     })?;
     let [first, second] = copies;
     if copies == [GuardCopy::Missing; 2] {
@@ -254,19 +238,31 @@ fn guard(data: &Path) -> Result<Vec<Judged>, Failure> {
     }
     let lost = !copies.iter().any(|copy| matches!(copy, GuardCopy::Sound { .. }));
     let next = match lost {
-        true => "start the node: it follows first and votes again by itself. Never take a vote guard from a copy",
-        false => "start the node: the other copy is whole, and mends this one with the next vote",
+        true => said!(
+            "start the node: it follows first and votes again by itself. Never take a vote guard from a copy",
+            "启动节点：它先跟随，之后会自行恢复投票。切勿从副本取用投票护卫文件"
+        ),
+        false => said!(
+            "start the node: the other copy is whole, and mends this one with the next vote",
+            "启动节点：另一份完好，下次投票时会修复这一份"
+        ),
     };
     let judge = |number: u8, copy: GuardCopy, other: GuardCopy| {
+        let next = next.clone();
         let what = format!("keys/validator.votes.{number}");
         match (copy, other) {
             (GuardCopy::Sound { votes }, GuardCopy::Sound { votes: others }) if votes < others => {
                 // A crash between the two leaves it so.
-                Judged::other(what, Verdict::Unknown, format!("{votes} votes, the other copy has {others}"), next)
+                let found =
+                    said!("{votes} votes, the other copy has {others}", "有 {votes} 次投票，另一份有 {others} 次");
+                Judged::other(what, Verdict::Unknown, found, next)
             }
             (GuardCopy::Sound { .. }, _) => Judged::good(what),
-            (GuardCopy::Missing, _) => Judged::other(what, Verdict::Damaged, "it is missing", next),
-            (GuardCopy::Damaged, _) => Judged::other(what, Verdict::Damaged, "a byte is not as it was written", next),
+            (GuardCopy::Missing, _) => Judged::other(what, Verdict::Damaged, said!("it is missing", "缺失"), next),
+            (GuardCopy::Damaged, _) => {
+                let found = said!("a byte is not as it was written", "有字节与写入时不同");
+                Judged::other(what, Verdict::Damaged, found, next)
+            }
         }
     };
     Ok(vec![judge(1, first, second), judge(2, second, first)])
@@ -275,11 +271,13 @@ fn guard(data: &Path) -> Result<Vec<Judged>, Failure> {
 /// Opens the stores, as a node that takes no part in anything, and reads every block. Gives the read model that follows from
 /// them.
 async fn blocks(data: &Path, genesis: &Genesis, advice: &Advice, context: &Context) -> (Vec<Judged>, Option<PathBuf>) {
-    const WHAT: &str = "blocks and state";
-    let damaged = |found: String| Judged::other(WHAT, Verdict::Damaged, found, advice.chain.clone());
-    let unfolded = |found: String| {
-        let next = "nothing, where the node itself answers for those blocks from its peers";
-        (vec![Judged::other(WHAT, Verdict::Unknown, found, next)], None)
+    let damaged = |found: Said| Judged::other(BLOCKS, Verdict::Damaged, found, advice.chain.clone());
+    let unfolded = |found: Said| {
+        let next = said!(
+            "nothing, where the node itself answers for those blocks from its peers",
+            "若节点自己能从其他节点取得这些区块，则无需处理"
+        );
+        (vec![Judged::other(BLOCKS, Verdict::Unknown, found, next)], None)
     };
     // It signs nothing, and nobody knows it: no node answers it, so what is missing here is not fetched.
     let nobody = Sha256::digest(b"utilidor node scrub").into();
@@ -292,48 +290,59 @@ async fn blocks(data: &Path, genesis: &Genesis, advice: &Advice, context: &Conte
     });
     let index = match index {
         Ok(index) => index,
-        Err(error) => return unfolded(format!("the second read model could not be opened: {error}")),
+        Err(error) => {
+            return unfolded(said!(
+                "the second read model could not be opened: {error}",
+                "无法打开第二份读取模型：{error}"
+            ));
+        }
     };
     let asked = with_chain(config, async |handle: &Handle| {
-        let first = handle.first_held().await.map_err(|error| error.to_string())?;
+        let first = handle.first_held().await.map_err(|error| told(&error))?;
         let head = handle.head().height;
         let progress = Progress::of_steps(context.out, t!("reading_blocks"), head);
         certified(handle, genesis, head).await?;
-        handle.state_digest().await.map_err(|error| error.to_string())?;
+        handle.state_digest().await.map_err(|error| told(&error))?;
         if first == 1 {
             let index = utilidor_api::catch_up(handle, index, |height| progress.at(height)).await;
-            return index.map(|index| (first, Some(index))).map_err(|error| crate::failure::causes(&error));
+            return index.map(|index| (first, Some(index))).map_err(|error| told(&error));
         }
         for height in first..=head {
-            handle.finalized(height).await.map_err(|error| format!("block {height}: {error}"))?;
+            handle
+                .finalized(height)
+                .await
+                .map_err(|error| said!("block {height}: {error}", "区块 {height}：{error}"))?;
             progress.at(height);
         }
         Ok((first, None))
     });
     match asked.await {
-        Err(failure) => (vec![damaged(failure.what().into())], None),
+        Err(failure) => (vec![damaged(failure.what().clone())], None),
         Ok(Err(found)) => (vec![damaged(found)], None),
         Ok(Ok((_, Some(index)))) => match index.checkpoint() {
-            Ok(()) => (vec![Judged::good(WHAT)], Some(again)),
-            Err(error) => unfolded(error.to_string()),
+            Ok(()) => (vec![Judged::good(BLOCKS)], Some(again)),
+            Err(error) => unfolded(told(&error)),
         },
         Ok(Ok((first, None))) => {
-            let mut judged = Judged::good(WHAT);
-            judged.found = Some(format!("from block {first} on: the node has fetched the state of that time"));
+            let mut judged = Judged::good(BLOCKS);
+            judged.found = Some(said!(
+                "from block {first} on: the node has fetched the state of that time",
+                "自区块 {first} 起：节点取得的是当时的状态"
+            ));
             (vec![judged], None)
         }
     }
 }
 
 /// Checks the signatures on the last block; each block before it is named by the one after.
-async fn certified(handle: &Handle, genesis: &Genesis, head: u64) -> Result<(), String> {
+async fn certified(handle: &Handle, genesis: &Genesis, head: u64) -> Result<(), Said> {
     if head == 0 {
         return Ok(());
     }
-    let header = handle.final_header(head).await.map_err(|error| error.to_string())?;
+    let header = handle.final_header(head).await.map_err(|error| told(&error))?;
     let handovers = handle.handovers_until(header.header.round.epoch);
     let members = Members::of(genesis).and_then(|members| members.following(&handovers));
-    members.and_then(|members| header.verify(&members).map(|_| ())).map_err(|error| crate::failure::causes(&error))
+    members.and_then(|members| header.verify(&members).map(|_| ())).map_err(|error| told(&error))
 }
 
 /// The read model: SQLite's own check, and every row against one that was folded from the blocks.
@@ -341,33 +350,46 @@ fn read_model(data: &Path, again: Option<&Path>, advice: &Advice) -> Judged {
     const WHAT: &str = "index.sqlite";
     let path = data.join(WHAT);
     if !path.exists() {
-        return Judged::other(WHAT, Verdict::Unknown, "there is none", "nothing: the node builds it from the blocks");
+        let next = said!("nothing: the node builds it from the blocks", "无需处理：节点会由区块建立它");
+        return Judged::other(WHAT, Verdict::Unknown, said!("there is none", "没有此文件"), next);
     }
-    let damaged = |found: String| Judged::other(WHAT, Verdict::Damaged, found, advice.index.clone());
+    let damaged = |found: Said| Judged::other(WHAT, Verdict::Damaged, found, advice.index.clone());
     match utilidor_index::faults(&path) {
-        Err(error) => return damaged(error.to_string()),
-        Ok(faults) if !faults.is_empty() => return damaged(faults.join("; ")),
+        Err(error) => return damaged(told(&error)),
+        Ok(faults) if !faults.is_empty() => return damaged(said!("{}", "{}", faults.join("; "))),
         Ok(_) => {}
     }
-    let unknown = |found: String, next: &str| Judged::other(WHAT, Verdict::Unknown, found, next);
+    let unknown = |found: Said, next: Said| Judged::other(WHAT, Verdict::Unknown, found, next);
     match utilidor_index::standing(&path) {
-        Err(error) => return damaged(error.to_string()),
-        Ok(None) => return unknown("it is of another release".into(), "nothing: the node builds it again"),
+        Err(error) => return damaged(told(&error)),
+        Ok(None) => {
+            let next = said!("nothing: the node builds it again", "无需处理：节点会重建它");
+            return unknown(said!("it is of another release", "它属于另一版本"), next);
+        }
         Ok(Some(_)) => {}
     }
     let Some(again) = again else {
-        return unknown("whole for SQLite; its rows were compared with nothing".into(), "nothing");
+        let found =
+            said!("whole for SQLite; its rows were compared with nothing", "SQLite 检查完好；各行没有可比对的内容");
+        return unknown(found, said!("nothing", "无需处理"));
     };
     let height = |path| utilidor_index::standing(path).ok().flatten().map(|standing| standing.height);
     if let (Some(own), Some(chain)) = (height(&path), height(again))
         && own != chain
     {
-        let found = format!("whole for SQLite, and at block {own}; the chain is at block {chain}");
-        return unknown(found, "run the node for a moment, and scrub again: then its rows are compared");
+        let found = said!(
+            "whole for SQLite, and at block {own}; the chain is at block {chain}",
+            "SQLite 检查完好，位于区块 {own}；链位于区块 {chain}"
+        );
+        let next = said!(
+            "run the node for a moment, and scrub again: then its rows are compared",
+            "让节点运行片刻后再检查：届时会逐行比对"
+        );
+        return unknown(found, next);
     }
     match utilidor_index::compare(&path, again) {
         Ok(_) => Judged::good(WHAT),
-        Err(error) => damaged(crate::failure::causes(&error)),
+        Err(error) => damaged(told(&error)),
     }
 }
 
@@ -377,9 +399,13 @@ fn kept(data: &Path, genesis: &Genesis) -> impl Iterator<Item = Judged> {
     all.into_iter().map(|(what, read)| match read {
         Ok(()) => Judged::good(what),
         Err(error) => {
-            let next = "take the file from a copy of this folder; or put it aside and start the node: programs then need new read \
-                        tokens, and the log of oversight begins anew, which members see";
-            Judged::other(what, Verdict::Damaged, error.to_string(), next)
+            let next = said!(
+                "take the file from a copy of this folder; or put it aside and start the node: programs then need new read \
+                 tokens, and the log of oversight begins anew, which members see",
+                "从此文件夹的副本中取回该文件；或将其移到一旁再启动节点：此后程序需要新的只读令牌，\
+                 监管日志也重新开始，成员都能看到"
+            );
+            Judged::other(what, Verdict::Damaged, told(&error), next)
         }
     })
 }
@@ -393,16 +419,22 @@ fn finish(data: &Path, judged: &[Judged], repair: bool, advice: &Advice, context
     if repair {
         if damaged.contains(&"index.sqlite") {
             remove_index(&data.join("index.sqlite"));
-            repaired.push("index.sqlite: removed; the node builds it again".to_owned());
+            repaired
+                .push(said!("index.sqlite: removed; the node builds it again", "index.sqlite：已删除；节点会重建它"));
             left -= 1;
         }
-        let of_chain = damaged.iter().filter(|what| what.starts_with("chain/") || **what == "blocks and state").count();
+        let of_chain = damaged.iter().filter(|what| what.starts_with("chain/") || **what == BLOCKS).count();
         if of_chain > 0 && advice.has_others {
             let aside = aside(data);
-            fs::rename(data.join("chain"), &aside)
-                .map_err(|error| Failure::from_error("file", "could not put the chain aside", &error))?;
+            fs::rename(data.join("chain"), &aside).map_err(|error| {
+                Failure::from_error("file", said!("could not put the chain aside", "无法将链移到一旁"), &error)
+            })?;
             // What the read model holds is of blocks that the node fetches anew.
-            repaired.push(format!("chain: put aside as {}; the node fetches it anew", aside.display()));
+            repaired.push(said!(
+                "chain: put aside as {}; the node fetches it anew",
+                "chain：已移到一旁，名为 {}；节点会重新取得数据",
+                aside.display()
+            ));
             left -= of_chain;
         }
     }
@@ -410,12 +442,14 @@ fn finish(data: &Path, judged: &[Judged], repair: bool, advice: &Advice, context
     context.out.show(&value, |out| text(out, judged, &repaired));
     match left {
         0 => Ok(()),
-        left => {
-            Err(Failure::new("scrub/damaged", format!("{left} of {} parts are damaged", judged.len())).next(next!(
-                "each says what to do; a copy: utilidor node restore --help",
-                "各项均说明处理办法；用副本恢复：utilidor node restore --help"
-            )))
-        }
+        left => Err(Failure::new(
+            "scrub/damaged",
+            said!("{left} of {} parts are damaged", "{0} 项中有 {left} 项损坏", judged.len()),
+        )
+        .next(said!(
+            "each says what to do; a copy: utilidor node restore --help",
+            "各项均说明处理办法；用副本恢复：utilidor node restore --help"
+        ))),
     }
 }
 
@@ -423,32 +457,4 @@ fn finish(data: &Path, judged: &[Judged], repair: bool, advice: &Advice, context
 fn aside(data: &Path) -> PathBuf {
     let names = (1..).map(|number: u32| data.join(format!("{ASIDE}{number}")));
     names.into_iter().find(|path| !path.exists()).expect("there are more numbers than folders")
-}
-
-fn text(out: &Output, judged: &[Judged], repaired: &[String]) -> String {
-    let word = |verdict| -> Word {
-        match verdict {
-            Verdict::Good => t!("check_good"),
-            Verdict::Unknown => t!("check_unknown"),
-            Verdict::Damaged => t!("check_damaged"),
-        }
-    };
-    let mut lines = Vec::new();
-    // Good files of stores are many, and their names tell nobody anything.
-    let is_plain =
-        |part: &&Judged| part.verdict == Verdict::Good && part.found.is_none() && part.what.starts_with(STORES);
-    let plain = judged.iter().filter(is_plain).count();
-    if plain > 0 {
-        lines.push(format!("{}  {STORES}: {plain} {}", out.word(t!("check_good")), out.word(t!("files"))));
-    }
-    for part in judged.iter().filter(|part| !is_plain(part)) {
-        let found = part.found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
-        lines.push(format!("{}  {}{found}", out.word(word(part.verdict)), part.what));
-        lines.extend(part.next.as_ref().map(|next| format!("      {}: {next}", out.word(t!("next")))));
-    }
-    lines.extend(repaired.iter().map(|done| format!("{}  {done}", out.word(t!("done")))));
-    if judged.iter().all(|part| part.verdict != Verdict::Damaged) {
-        lines.push(format!("{}: {}", out.word(t!("whole")), judged.len()));
-    }
-    lines.join("\n")
 }

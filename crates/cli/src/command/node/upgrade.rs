@@ -1,8 +1,9 @@
 //! `utilidor node upgrade`: a node's folder that an earlier release wrote becomes this one's.
 
 use crate::context::Context;
-use crate::failure::{Failure, Next};
-use crate::next;
+use crate::failure::Failure;
+use crate::said;
+use crate::sentence::Said;
 use crate::t;
 use clap::Args;
 use serde_json::json;
@@ -28,20 +29,21 @@ pub struct Arguments {
 /// Does it.
 pub fn run(Arguments { data }: &Arguments, context: &Context) -> Result<(), Failure> {
     let done = utilidor_chain::upgrade(&data.join("chain")).map_err(|error| {
-        let failure = Failure::from_error("node/upgrade", "the folder was not carried over", &error);
+        let failure =
+            Failure::from_error("node/upgrade", said!("the folder was not carried over", "文件夹没有转换"), &error);
         match &error {
             UpgradeError::Directory(DirectoryError::InUse { .. }) => {
-                failure.next(next!("stop the node first", "请先停止节点"))
+                failure.next(said!("stop the node first", "请先停止节点"))
             }
-            UpgradeError::Directory(_) => failure.next(next!(
+            UpgradeError::Directory(_) => failure.next(said!(
                 "name a node's folder: it holds genesis.json and chain/",
                 "指定一个节点的文件夹：其中有 genesis.json 和 chain/"
             )),
             UpgradeError::Unknown { .. } => {
-                failure.next(next!("take the release that wrote it, or a later one", "请用写成它的版本或更新的版本"))
+                failure.next(said!("take the release that wrote it, or a later one", "请用写成它的版本或更新的版本"))
             }
             UpgradeError::TooOld { .. } => failure.next(too_old()),
-            UpgradeError::Step { .. } => failure.next(next!(
+            UpgradeError::Step { .. } => failure.next(said!(
                 "make room, check the disk, and try again: it goes on where it was",
                 "请腾出空间、检查磁盘后再试：将从中断之处继续"
             )),
@@ -59,8 +61,8 @@ pub fn run(Arguments { data }: &Arguments, context: &Context) -> Result<(), Fail
 }
 
 /// What to do with a folder from which no way leads.
-fn too_old() -> Next {
-    next!(
+fn too_old() -> Said {
+    said!(
         "keep it with the release that wrote it: that release still serves it, and makes \
          proofs of its bills (utilidor statement proof), which every release checks; \
          a chain of this release begins anew",

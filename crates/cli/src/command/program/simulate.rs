@@ -6,8 +6,9 @@ use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::output::{Output, or_dash};
 use crate::project::{Built, command_bytes};
+use crate::sentence::Said;
 use crate::simulation::{self, Happening, Outcome, Shared};
-use crate::{t, units};
+use crate::{chinese, said, t, units};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -58,8 +59,13 @@ pub struct Published {
 }
 
 /// `spot,2025-02-01T09:00:00Z,2025-01-01T00:00:00Z,2025-02-01T00:00:00Z,0.39/kWh`.
-fn published(text: &str) -> Result<Published, String> {
-    let form = || format!("{text:?} is no NAME,PUBLISHED,FROM,TO,VALUE");
+fn published(text: &str) -> Result<Published, Said> {
+    let form = || {
+        said!(
+            "{text:?} is no NAME,PUBLISHED,FROM,TO,VALUE",
+            "{text:?} 不是 NAME,PUBLISHED,FROM,TO,VALUE（名称,发布时间,自,至,值）"
+        )
+    };
     let [name, at, from, to, value]: [&str; 5] = text.split(',').collect::<Vec<_>>().try_into().map_err(|_| form())?;
     let period = Window { from: units::time(from)?, to: units::time(to)? };
     let (micro, _) = price_index::value(value)?;
@@ -67,8 +73,13 @@ fn published(text: &str) -> Result<Published, String> {
 }
 
 /// `1@2025-01-01T00:00:00Z=0102`.
-fn told(text: &str) -> Result<(Timestamp, Happening), String> {
-    let form = || format!("{text:?} is no PARTY@TIME=BYTES, such as 1@2025-01-01T00:00:00Z=01");
+fn told(text: &str) -> Result<(Timestamp, Happening), Said> {
+    let form = || {
+        said!(
+            "{text:?} is no PARTY@TIME=BYTES, such as 1@2025-01-01T00:00:00Z=01",
+            "{text:?} 不是 PARTY@TIME=BYTES（当事方@时间=字节），如 1@2025-01-01T00:00:00Z=01"
+        )
+    };
     let (party, rest) = text.split_once('@').ok_or_else(form)?;
     let (time, bytes) = rest.split_once('=').ok_or_else(form)?;
     let by = Party(party.parse().map_err(|_| form())?);
@@ -87,7 +98,9 @@ pub fn simulate(arguments: Simulate, context: &Context) -> Result<(), Failure> {
         let mut values = Vec::with_capacity(arguments.indices.len());
         for value in &arguments.indices {
             let used = clauses.indices.iter().find(|used| *used.named.name == *value.name);
-            let used = used.ok_or_else(|| Failure::usage(format!("the clause sheet names no index {}", value.name)))?;
+            let used = used.ok_or_else(|| {
+                Failure::usage(said!("the clause sheet names no index {}", "条款单中没有指数 {}", value.name))
+            })?;
             let Published { at, period, micro, .. } = *value;
             values.push((at, Happening::Published { index: used.index, period, micro }));
         }
@@ -147,7 +160,8 @@ fn outcomes<R: Respond + Clone>(
     happenings.extend(values);
     happenings.sort_by_key(|(time, _)| *time);
     let signed = signed.or(first).or(begin).unwrap_or(Timestamp(0));
-    utilidor_program::check(terms, signed).map_err(|refusal| Failure::refused(refusal.code(), refusal.to_string()))?;
+    utilidor_program::check(terms, signed)
+        .map_err(|refusal| Failure::refused(refusal.code(), chinese::refusal(&refusal)))?;
     let until = until.unwrap_or(hard_end);
     let played = simulation::play(program, terms, signed, &happenings, until);
     let silent = simulation::play(program, terms, signed, &[], hard_end);

@@ -1,6 +1,7 @@
 //! What is certified already: a file that is handed in again says nothing new, and is no mistake.
 
-use crate::text::{self, Lang};
+use crate::said;
+use crate::sentence::Said;
 use std::collections::BTreeMap;
 use utilidor_sdk::{Client, ClientError};
 use utilidor_types::{Quantity, Reading, Timestamp};
@@ -41,11 +42,11 @@ impl Certified {
 }
 
 /// What is said of readings of which none was submitted.
-pub fn sentence(count: usize) -> String {
-    match text::lang() {
-        Lang::En => format!("all {count} readings are certified already: nothing was submitted"),
-        Lang::Zh => format!("全部 {count} 条读数此前已认证：未提交任何内容"),
-    }
+pub fn sentence(count: usize) -> Said {
+    said!(
+        "all {count} readings are certified already: nothing was submitted",
+        "全部 {count} 条读数此前已认证：未提交任何内容"
+    )
 }
 
 #[cfg(test)]

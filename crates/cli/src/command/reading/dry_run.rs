@@ -6,7 +6,8 @@ use crate::command::offer::now as this_machines_time;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::or_dash;
-use crate::text::{self, Lang};
+use crate::said;
+use crate::sentence::Said;
 use crate::{t, units};
 use serde_json::json;
 use utilidor_types::genesis::ChainKind;
@@ -25,7 +26,7 @@ struct Foretold {
     /// Whether it is certified already, so that nothing would be submitted.
     already: bool,
     /// Why it would not be certified: the code and the sentence.
-    refused: Option<(String, String)>,
+    refused: Option<(String, Said)>,
 }
 
 /// Shows line by line what would become of readings, and of lines that say none.
@@ -58,7 +59,7 @@ pub async fn foretell(
             let outcome = match (&whole, &key) {
                 _ if already => Ok(Quantity::ZERO),
                 (Some(refusal), _) => Err(told(refusal, meter.carrier)),
-                (None, Err(failure)) => Err(("usage".into(), failure.sentence().into())),
+                (None, Err(failure)) => Err(("usage".into(), failure.what().clone())),
                 (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| told(&refusal, meter.carrier)),
             };
             if outcome.is_ok() && !already {
@@ -84,20 +85,20 @@ pub async fn foretell(
     let all = lines.len();
     Err(Failure::refused(
         "reading/refused",
-        match text::lang() {
-            Lang::En => format!("{refused} of {all} lines would not be certified; nothing was submitted"),
-            Lang::Zh => format!("{all} 行中有 {refused} 行不会得到认证；未提交任何内容"),
-        },
+        said!(
+            "{refused} of {all} lines would not be certified; nothing was submitted",
+            "{all} 行中有 {refused} 行不会得到认证；未提交任何内容"
+        ),
     ))
 }
 
 fn unread(line: u64, failure: &Failure) -> Foretold {
-    let refused = Some((failure.code().into(), failure.sentence().into()));
+    let refused = Some((failure.code().into(), failure.what().clone()));
     Foretold { line, meter: None, time: None, register: None, certified: None, already: false, refused }
 }
 
-fn told(refusal: &Refusal, carrier: Carrier) -> (String, String) {
-    (refusal.code().into(), chinese::refusal_of(refusal, Some(carrier), text::lang()))
+fn told(refusal: &Refusal, carrier: Carrier) -> (String, Said) {
+    (refusal.code().into(), chinese::refusal_of(refusal, Some(carrier)))
 }
 
 /// Why none of a meter's readings would be certified. Where no keys are said, devices bring their own signatures.
