@@ -20,9 +20,11 @@
 #   make simulate HOURS=8  consortia under faults and hostile members, one seed after the other from SEED on; BLOCKS=200000 ends it
 #                          after as many blocks with transactions, RUNS=1 after one seed; REPORT=file keeps the report as JSON;
 #                          interrupted, it reports what was done so far. Every failure names its seed
-#   make flips FLIPS=20000 a bit of a node's stores is flipped, the node is started and asked for everything, so often; goes on where it
-#                          stopped (data/flips.log), and ends with what came of it by kind of file
-#   make crashes           a simulated member's machine ends at each of its storage operations (FROM=: from one on)
+#   make flips FLIPS=20000 a bit of a node's stores is flipped, the node is started and asked for everything, so often; then one of a read
+#                          model, INDEX_FLIPS=2000 times; goes on where it stopped (data/flips*.log), and ends with what came of it by
+#                          kind of file
+#   make crashes           a simulated node's machine ends at each storage operation of a scenario of more than 10,000; goes on where
+#                          it stopped (data/crashes.log); a slice of them with FROM= and POINTS=
 #   make week              the gateway reads 10,000 simulated meters for a week with all that goes wrong in one
 #   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
@@ -39,6 +41,7 @@ LISTEN ?= 127.0.0.1:4680
 ACTIONS ?= 1000000
 EXECUTIONS ?= 1000000
 FLIPS ?= 20000
+INDEX_FLIPS ?= 2000
 FROM ?= 0
 SEED ?= 0
 CARGO ?= cargo
@@ -119,16 +122,24 @@ simulate:
 		exec "$$binary" --ignored --exact --nocapture simulation::suite::the_consortium_for_long
 
 flips:
-	@mkdir -p data && touch data/flips.log
+	@mkdir -p data && touch data/flips.log data/flips-index.log
 	@done=$$(grep -c '^flip ' data/flips.log); echo "$$done of $(FLIPS) are done"; test $$done -ge $(FLIPS) || \
 		UTILIDOR_FROM=$$done UTILIDOR_FLIPS=$$(($(FLIPS) - done)) $(CARGO) test --release --locked --package utilidor-chain --test flips \
 		-- --ignored --nocapture many_flipped_bits_are_never_wrong_answers | tee -a data/flips.log
-	@sed -n 's/^flip [0-9]*: byte [0-9]* of a file of \(.*\): \(.*\)$$/\1: \2/p' data/flips.log | sort | uniq -c
+	@done=$$(grep -c '^flip ' data/flips-index.log); echo "$$done of $(INDEX_FLIPS) in indices are done"; test $$done -ge $(INDEX_FLIPS) || \
+		UTILIDOR_FROM=$$done UTILIDOR_FLIPS=$$(($(INDEX_FLIPS) - done)) $(CARGO) test --release --locked --package utilidor-index --test flips \
+		-- --ignored --nocapture many_flipped_bits_of_an_index | tee -a data/flips-index.log
+	@sed -n 's/^flip [0-9]*: byte [0-9]* of a file of \(.*\): \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
 
-crashes: export UTILIDOR_FROM = $(FROM)
+# A slice (FROM=, POINTS=) has a log of its own, so that several may be under way.
+crash_log = data/crashes$(if $(FROM),-$(FROM)).log
 crashes:
-	$(CARGO) test --release --locked --package utilidor-chain --lib -- --ignored --exact --nocapture \
-		simulation::crashes::a_member_goes_on_after_its_machine_has_ended_at_any_operation
+	@mkdir -p data && touch $(crash_log)
+	@done=$$(grep -c '^point ' $(crash_log)); from=$$(($(or $(FROM),0) + done)); points=$(POINTS); echo "from point $$from on"; \
+		UTILIDOR_FROM=$$from UTILIDOR_POINTS=$${points:+$$((points - done))} $(CARGO) test --release --locked --package utilidor-chain --lib \
+		-- --ignored --exact --nocapture simulation::crashes::a_member_goes_on_after_its_machine_has_ended_at_any_operation | tee -a $(crash_log)
+	@sed -n 's/^point .*: \([^:]*\)$$/\1/p' $(crash_log) | sort | uniq -c
+	@! grep '^point .*: FAILED$$' $(crash_log)
 
 week:
 	$(CARGO) test --release --workspace --locked --test week -- --ignored

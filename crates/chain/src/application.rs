@@ -161,7 +161,13 @@ impl<E: Spawner + StorageContext> Application<E> for LedgerApplication {
         let parent = ancestry.next().await?;
         let parent_digest = parent.digest();
         let parent = parent.inner().header();
-        let time = self.clock.after(&runtime, parent.time);
+        // The parent is not final, and views were given up since: some clock may be too far behind for the leaders' own times.
+        let given_up = context.round.view() > context.parent.0.next();
+        let time = if given_up && parent.height > self.applied.borrow().height {
+            self.clock.stepping_back(&runtime, parent.time)
+        } else {
+            self.clock.after(&runtime, parent.time)
+        };
         // Block 1 is the genesis document's alone: whatever happens while a chain begins, it is the same block.
         let room = if parent.height == 0 { Room::default() } else { ROOM };
         let candidates = self.pool.candidates(&parent_digest, parent.height + 1, room);

@@ -16,6 +16,10 @@ use utilidor_types::{Timestamp, operator::OperatorRefused};
 /// How far two nodes' clocks may be apart, for them to connect.
 pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(5);
 
+/// How far a leader steps back from its own clock while views fail, in milliseconds: no clock that is less wrong than its members
+/// may let it be is further behind, and no voter lets a block pass for being so late ([`crate::pace::MAX_LAG_MS`]).
+const STEP_BACK_MS: u64 = 20_000;
+
 /// Why time was not advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdvanceTimeRefused {
@@ -76,6 +80,19 @@ impl Clock {
     pub fn after(&self, runtime: &impl RuntimeClock, parent: Timestamp) -> Timestamp {
         let earliest = Timestamp(parent.0.checked_add(1).expect("the chain's time fits in 64 bits"));
         earliest.max(self.now(runtime))
+    }
+
+    /// Time of a block on a parent of time `parent` while views fail: on a production chain one that those may vote on as well
+    /// whose clocks are behind this one, by up to [`STEP_BACK_MS`]. With the clock's own time they would hold back for longer
+    /// than the view lasts, each time that this member leads.
+    pub fn stepping_back(&self, runtime: &impl RuntimeClock, parent: Timestamp) -> Timestamp {
+        match self {
+            Self::Production => {
+                let earliest = Timestamp(parent.0.checked_add(1).expect("the chain's time fits in 64 bits"));
+                earliest.max(Timestamp(self.now(runtime).0.saturating_sub(STEP_BACK_MS)))
+            }
+            Self::Development(_) => self.after(runtime, parent),
+        }
     }
 
     /// Whether time alone is a reason for a block on a parent of time `parent` that left work for `due`: the parent carried
@@ -163,6 +180,21 @@ mod tests {
             assert_eq!(clock.now(&context).0, before.0 + 1_500);
             assert_eq!(clock.after(&context, Timestamp(before.0 + 9_000)), Timestamp(before.0 + 9_001));
             assert_eq!(clock.advance(Timestamp(u64::MAX)), Err(AdvanceTimeRefused::Production));
+        });
+    }
+
+    #[test]
+    fn a_leader_steps_back_from_its_clock_but_not_behind_its_parent_nor_so_far_that_voters_let_it_pass() {
+        const { assert!(STEP_BACK_MS < crate::pace::MAX_LAG_MS) };
+        deterministic::Runner::default().start(|context| async move {
+            context.sleep(Duration::from_secs(100)).await;
+            let clock = Clock::new(None);
+            assert_eq!(clock.stepping_back(&context, Timestamp(95_000)), Timestamp(95_001), "right after its parent");
+            assert_eq!(clock.stepping_back(&context, Timestamp(10_000)), Timestamp(100_000 - STEP_BACK_MS));
+            assert_eq!(clock.stepping_back(&context, Timestamp(109_000)), Timestamp(109_001));
+
+            let asked = Clock::new(Some(Timestamp(50_000)));
+            assert_eq!(asked.stepping_back(&context, Timestamp(40_000)), Timestamp(50_000), "as its operator asks");
         });
     }
 }

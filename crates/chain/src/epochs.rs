@@ -11,6 +11,9 @@
 //! Who is in another epoch than a peer shows by the channel that its messages use. Of a later one: this node asks that peer for
 //! the boundary. Of an earlier one: it sends that peer the boundary's certificate, because those who left a set may be the only
 //! ones that have it.
+//!
+//! A boundary may be final here before its certificate is: a power loss can spare the one and not the other. The epoch goes on
+//! until the certificate is there as well: consensus has it in its journal, peers tell it, or it is made again.
 
 use crate::{
     block::Block,
@@ -51,7 +54,10 @@ use commonware_p2p::{
 };
 use commonware_parallel::Rayon;
 use commonware_runtime::{Handle, buffer::paged::CacheRef};
-use commonware_utils::{Acknowledgement as _, NZDuration, NZUsize, acknowledgement::Exact, vec::NonEmptyVec};
+use commonware_utils::{
+    Acknowledgement as _, NZDuration, NZUsize, acknowledgement::Exact, ordered::Quorum as _, vec::NonEmptyVec,
+};
+use futures::future::OptionFuture;
 use std::{
     collections::VecDeque,
     num::NonZeroUsize,
@@ -68,6 +74,9 @@ const CLOCK_ERROR_MS: u64 = 2 * CLOCK_ERROR.as_millis() as u64;
 const ANSWER_PAUSE: Duration = Duration::from_secs(1);
 /// Peers whose last answer is remembered.
 const MAX_ANSWERED: usize = 256;
+
+/// How often is looked, and peers are asked, for a boundary's certificate that is missing.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What this node does in the present epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +202,8 @@ struct Epochs<E: Runtime, S: Sender, A, B> {
     follow_until: Option<Timestamp>,
     answered: Recent<[u8; 32], SystemTime>,
     entered: Option<Epoch>,
+    /// The boundary whose certificate was asked for last.
+    asked: Option<Height>,
 }
 
 /// Runs until consensus ends.
@@ -225,19 +236,29 @@ pub(crate) async fn run<E, S, R, A, B>(
     mux.start();
     let channels = Channels { votes, certificates, resolver };
     let answered = Recent::new(MAX_ANSWERED);
-    let mut epochs = Epochs { context, config, channels, anywhere, follow_until: None, answered, entered: None };
+    let mut epochs =
+        Epochs { context, config, channels, anywhere, follow_until: None, answered, entered: None, asked: None };
     epochs.mind_the_guard().await;
     let (epoch, genesis) = epochs.first().await;
     let Some(mut active) = epochs.enter(epoch, genesis).await else { return };
+    let mut next: Option<Message> = None;
     loop {
+        if let Some(Message(block, acknowledgement)) = next.take() {
+            if epochs.lacks_certificate(active.epoch, block.height()).await {
+                next = Some(Message(block, acknowledgement));
+            } else {
+                let Some(entered) = epochs.finalized(active, &block).await else { return };
+                active = entered;
+                acknowledgement.acknowledge();
+            }
+        }
+        let again = OptionFuture::from(next.as_ref().map(|_| epochs.context.sleep(ASK_AGAIN)));
         // The order of arms is the order in which they are looked at, so that a run of the simulation can be repeated.
         tokio::select! {
             biased;
-            message = inbox.recv() => {
-                let Some(Message(block, acknowledgement)) = message else { return };
-                let Some(next) = epochs.finalized(active, &block).await else { return };
-                active = next;
-                acknowledgement.acknowledge();
+            message = inbox.recv(), if next.is_none() => {
+                let Some(message) = message else { return };
+                next = Some(message);
             }
             Some((epoch, (from, _))) = late_votes.recv() => epochs.elsewhere(active.epoch, epoch, from).await,
             Some((epoch, (from, _))) = late_certificates.recv() => epochs.elsewhere(active.epoch, epoch, from).await,
@@ -247,6 +268,7 @@ pub(crate) async fn run<E, S, R, A, B>(
                 }
                 return;
             }
+            Some(()) = again => {}
         }
     }
 }
@@ -422,6 +444,26 @@ where
         let others: Vec<Roster> =
             [epoch.previous(), Some(sets.until())].into_iter().flatten().filter_map(|epoch| sets.at(epoch)).collect();
         self.config.connections.enter(epoch, &present, &others);
+    }
+
+    /// Whether a block is the last of an epoch and its certificate is not here. If so, the others are asked for it.
+    async fn lacks_certificate(&mut self, epoch: Epoch, height: Height) -> bool {
+        if self.config.epocher.last(epoch) != Some(height)
+            || self.config.marshal.get_finalization(height).await.is_some()
+        {
+            return false;
+        }
+        let sets = &self.config.sets;
+        let scheme = sets.scheme_at(epoch).expect("an epoch is entered once its set is known");
+        let me = scheme.me().and_then(|me| scheme.participants().key(me.index()));
+        let others: Vec<_> = scheme.participants().iter().filter(|member| Some(*member) != me).cloned().collect();
+        if self.asked.replace(height) != Some(height) {
+            warn!(%epoch, %height, "the certificate of an epoch's last block is missing: the other members are asked for it");
+        }
+        if let Ok(others) = NonEmptyVec::try_from(others) {
+            self.config.marshal.hint_finalized(height, others);
+        }
+        true
     }
 
     /// Deals with a final block: gives the run of the epoch that is to go on. None if the node is stopping.

@@ -7,7 +7,9 @@
 //!
 //! A voter holds back while a proposal's time is ahead of its own clock by more than the drift, and as long as the view lasts if
 //! it lags far behind. It never refuses for that: clocks differ from member to member, so a clock can only delay. So a wrong
-//! clock makes its member's turns pass, and gates and deadlines keep the others' time. On a development chain it holds back while a
+//! clock makes its member's turns pass, and gates and deadlines keep the others' time. Where a quorum needs a member whose clock is
+//! behind, its views fail, since it holds back for longer than they last: then leaders step back from their own clocks
+//! (`Clock::stepping_back`), within what voters let pass. On a development chain it holds back while a
 //! proposal's time is neither the next millisecond nor within what the operator asked for, as far as it has heard.
 
 use crate::{

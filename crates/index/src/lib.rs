@@ -31,6 +31,7 @@ pub use store::{CompareError, Compared, Difference, SCHEMA_VERSION, Standing, co
 
 use crate::fold::{FoldError, Known};
 use crate::store::Store;
+use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use utilidor_types::{ChainId, Digest, Genesis, block::FinalBlock};
 
@@ -121,6 +122,26 @@ impl Index {
         }
         (index.height, index.digest) = (head.height, head.digest);
         Ok(index)
+    }
+
+    /// Begins an index anew, whatever the file holds: one that is too damaged to be emptied is removed, and the log beside it.
+    /// Nobody may have it open.
+    pub fn anew(path: impl AsRef<Path>, genesis: &Genesis) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let emptied = Self::open(path, genesis).and_then(|mut index| index.reset().map(|()| index));
+        emptied.or_else(|error| {
+            let in_use = matches!(&error, OpenError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+            if in_use {
+                return Err(error);
+            }
+            for suffix in ["", "-wal", "-shm"] {
+                let mut beside = path.as_os_str().to_owned();
+                beside.push(suffix);
+                // What cannot be removed is met again when the file is opened.
+                let _ = std::fs::remove_file(beside);
+            }
+            Self::open(path, genesis)
+        })
     }
 
     /// Empties the index, to be built again from block 1.

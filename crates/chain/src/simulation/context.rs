@@ -29,6 +29,8 @@ pub struct Machine {
     operations: AtomicU64,
     /// The operation at which the node ends; `u64::MAX` for none.
     ends_at: AtomicU64,
+    /// How often its archive of certificates may still be made durable, in part, before the node ends; `u64::MAX` for ever.
+    certificates_left: AtomicU64,
     /// Told when it has.
     pub ended: Notify,
     /// What each operation waits for, if the disk is slow, as long as the node's life holds it: a machine outlives its run, and
@@ -47,6 +49,7 @@ impl Default for Machine {
             skew: AtomicI64::default(),
             operations: AtomicU64::default(),
             ends_at,
+            certificates_left: AtomicU64::new(u64::MAX),
             ended: Notify::new(),
             slow: Mutex::default(),
         }
@@ -63,14 +66,28 @@ impl Machine {
         self.ends_at.store(operation, Ordering::Relaxed);
     }
 
+    /// Ends the node's first life when its archive of certificates is to be made durable, in part, for this time: what belongs to
+    /// the same blocks in the other archive is durable already.
+    pub fn end_first_life_at_certificate(&self, number: u64) {
+        self.certificates_left.store(number, Ordering::Relaxed);
+    }
+
     pub fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has ended the node, which has not started again.
+    pub fn has_ended(&self) -> bool {
+        self.operations() > self.ends_at.load(Ordering::Relaxed)
     }
 
     /// The node starts again: its next operation is done, and the count goes on.
     pub fn revive(&self) {
         if self.operations() > 0 {
             self.ends_at.store(u64::MAX, Ordering::Relaxed);
+        }
+        if self.certificates_left.load(Ordering::Relaxed) == 0 {
+            self.certificates_left.store(u64::MAX, Ordering::Relaxed);
         }
     }
 
@@ -79,6 +96,18 @@ impl Machine {
         let pause: Arc<Pause> = Arc::new(move || -> Wait { Box::pin(clock.sleep(by)) });
         *self.slow.lock().unwrap() = Some(Arc::downgrade(&pause));
         pause
+    }
+
+    /// Counts a part of the archive of certificates that is about to be made durable.
+    fn certify(&self) {
+        let left = self.certificates_left.load(Ordering::Relaxed);
+        if left == u64::MAX || left == 0 {
+            return;
+        }
+        self.certificates_left.store(left - 1, Ordering::Relaxed);
+        if left == 1 {
+            self.ends_at.store(self.operations(), Ordering::Relaxed);
+        }
     }
 
     /// Counts an operation. The one at which the node ends never answers, and none after it.
@@ -223,7 +252,8 @@ impl<E: Storage> Storage for Node<E> {
     ) -> Result<(Disk<E::Blob>, u64, BlobVersion), Error> {
         self.machine.operate().await;
         let (inner, len, version) = self.inner.open_versioned(partition, name, versions).await?;
-        Ok((Disk { inner, machine: self.machine.clone() }, len, version))
+        let certificates = partition.ends_with("-finalizations-values") && !partition.contains("-cache-");
+        Ok((Disk { inner, machine: self.machine.clone(), certificates }, len, version))
     }
 
     async fn remove(&self, partition: &str, name: Option<&[u8]>) -> Result<(), Error> {
@@ -240,6 +270,8 @@ impl<E: Storage> Storage for Node<E> {
 pub struct Disk<B> {
     inner: B,
     machine: Arc<Machine>,
+    /// Whether it is of the archive of certificates.
+    certificates: bool,
 }
 
 impl<B: Blob> Blob for Disk<B> {
@@ -268,11 +300,17 @@ impl<B: Blob> Blob for Disk<B> {
     }
 
     async fn sync(&self) -> Result<(), Error> {
+        if self.certificates {
+            self.machine.certify();
+        }
         self.machine.operate().await;
         self.inner.sync().await
     }
 
     async fn start_sync(&self) -> Handle<()> {
+        if self.certificates {
+            self.machine.certify();
+        }
         self.machine.operate().await;
         self.inner.start_sync().await
     }

@@ -12,8 +12,17 @@ pub struct Place {
     /// What it has voted.
     pub votes: Arc<Votes>,
     pub lives: AtomicU64,
+    /// The life in which it has started, counted from one.
+    pub started: AtomicU64,
     /// The last height that it has told to be final.
     pub told: AtomicU64,
+}
+
+impl Place {
+    /// Whether the node is up: not ended by its machine, nor on its way back.
+    pub fn is_up(&self) -> bool {
+        !self.machine.has_ended() && self.started.load(Ordering::Relaxed) == self.lives.load(Ordering::Relaxed)
+    }
 }
 
 /// What a node finds when it starts again.
@@ -191,6 +200,7 @@ impl Life {
             });
         }
         let Running { head, marshal, consensus, status, .. } = running;
+        place.started.store(life + 1, Ordering::Relaxed);
         started.send_replace(Some(Now { head, marshal, status, handle }));
         let _ = consensus.await;
     }

@@ -153,6 +153,7 @@ struct Member {
     honest: bool,
     /// The present life.
     now: latest::Receiver<Option<Now>>,
+    places: Arc<[Place; MAX_NODES]>,
     oracle: Oracle<PublicKey, deterministic::Context>,
 }
 
@@ -299,7 +300,12 @@ impl Consortium {
 
 impl ProcessedHeight for Member {
     async fn processed_height(&self) -> u64 {
-        if self.honest { self.now().head.borrow().height } else { u64::MAX }
+        match self.honest {
+            false => u64::MAX,
+            // What it held in its last life is not there yet.
+            true if !self.places[self.index].is_up() => 0,
+            true => self.now().head.borrow().height,
+        }
     }
 }
 
@@ -332,7 +338,8 @@ impl EngineDefinition for Consortium {
         if honest || first {
             started.wait_for(Option::is_some).await.unwrap();
         }
-        let member = Member { index, honest, now: started, oracle: oracle.clone() };
+        let (places, oracle) = (self.places.clone(), oracle.clone());
+        let member = Member { index, honest, now: started, places, oracle };
         (life, member)
     }
 

@@ -36,8 +36,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     crate::log::start();
     match command {
         Command::Rebuild { data } => {
-            let mut index = open(&data, &data.join("index.sqlite"))?;
-            index.reset().map_err(|error| failed(said!("could not empty the index", "无法清空索引"), &error))?;
+            let index = Index::anew(data.join("index.sqlite"), &read_genesis(&data)?);
+            let index = index.map_err(|error| failed(said!("could not empty the index", "无法清空索引"), &error))?;
             let index = fold(&data, index, &context).await?;
             let height = index.height();
             context.out.show(&json!({ "height": height }), |out| {

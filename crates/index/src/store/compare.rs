@@ -1,7 +1,7 @@
 //! Comparing two sets of tables row by row. Rows are numbered by the fold, so two that were folded from the same blocks are
 //! the same in every row.
 
-use super::{open_to_read, table_names};
+use super::{faults, open_to_read, table_names};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Rows, Statement};
 use std::path::Path;
@@ -42,13 +42,21 @@ pub enum CompareError {
         /// The second set's.
         second: Vec<String>,
     },
+    /// SQLite finds the first set's file damaged: what it looks rows up by may not lead to all of them.
+    #[error("the file is damaged: {}", .0.join("; "))]
+    Damaged(Vec<String>),
     /// SQLite failed.
     #[error("cannot read the index")]
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Compares the tables in two files, all of them row by row. Nobody may write them meanwhile.
+/// Compares the tables in two files, all of them row by row, after SQLite's own check of the first: rows are asked for by more ways
+/// than the one by which they are compared. Nobody may write them meanwhile.
 pub fn compare(first: &Path, second: &Path) -> Result<Compared, CompareError> {
+    let found = faults(first)?;
+    if !found.is_empty() {
+        return Err(CompareError::Damaged(found));
+    }
     let (first, second) = (open_to_read(first)?, open_to_read(second)?);
     let (tables, others) = (table_names(&first)?, table_names(&second)?);
     if tables != others {
