@@ -124,6 +124,8 @@ async fn a_doubted_register_counts_once_the_next_message_confirms_it() {
 /// A connection of a broker that remembers nobody.
 struct Connection {
     stream: TcpStream,
+    /// What the gateway calls itself.
+    id: String,
     bytes: BytesMut,
 }
 
@@ -135,9 +137,10 @@ impl Connection {
     /// Accepts a connection that asks for a session, or to have its session forgotten.
     async fn accept_asking(listener: &TcpListener, to_forget: bool) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut connection = Self { stream, bytes: BytesMut::new() };
+        let mut connection = Self { stream, id: String::new(), bytes: BytesMut::new() };
         let Packet::Connect(asked) = connection.next().await else { panic!("it connects first") };
         assert_eq!(asked.clean_session, to_forget);
+        connection.id = asked.client_id;
         let accepted = ConnAck::new(ConnectReturnCode::Success, false);
         connection.send(|bytes| accepted.write(bytes).map(|_| ())).await;
         connection
@@ -226,4 +229,35 @@ async fn a_message_that_is_too_long_is_refused_or_given_up_and_the_next_one_coun
     let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
     let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
     assert_eq!(codes, ["frame/oversize", "line/oversize", "meter/recovered"]);
+}
+
+#[tokio::test]
+async fn two_gateways_with_a_bus_of_the_same_name_are_two_to_their_broker_and_each_stays_the_same() {
+    let (listener, _folder, _shared, gateway) = running().await;
+    let first = Connection::accept(&listener).await.id;
+    assert_eq!(Connection::accept(&listener).await.id, first, "its session is there when it comes back");
+    gateway.abort();
+    let (listener, _folder, _shared, gateway) = running().await;
+    assert_ne!(Connection::accept(&listener).await.id, first);
+    gateway.abort();
+}
+
+#[tokio::test]
+async fn what_a_broker_remembers_of_an_earlier_configuration_is_unsubscribed_once() {
+    let (listener, _folder, _shared, gateway) = running().await;
+    let mut broker = Connection::accept(&listener).await;
+    broker.subscribed().await;
+    for _ in 0..2 {
+        broker.publish(Publish { topic: "site/other".into(), ..message("100.5", BEGIN) }).await;
+    }
+    let mut unsubscribed = Vec::new();
+    for acknowledged in [false, true, true] {
+        match broker.next().await {
+            Packet::Unsubscribe(asked) if !acknowledged => unsubscribed.extend(asked.topics),
+            Packet::PubAck(_) if acknowledged => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(unsubscribed, ["site/other"]);
+    gateway.abort();
 }
