@@ -248,6 +248,22 @@ async fn another_device_in_its_place_stops_the_meter_until_it_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_device_exchanged_between_two_rounds_is_noticed_though_its_register_fits() {
+    let site = Site::new().await;
+    for place in [0, 5, 7] {
+        let mut poller = site.patient(place);
+        site.pass(place, unit(place));
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }));
+        site.simulator.exchange(meter(place));
+        // As much more than the one before as can pass in an interval.
+        site.pass(place, 1_002 * unit(place));
+        assert!(matches!(turn(&mut poller).await, Turn::Stopped(_)), "{:?}", SITE[place]);
+        assert_eq!(site.entries(place).await.len(), 1);
+    }
+    assert_eq!(site.events().await, ["meter/device-changed"; 3]);
+}
+
+#[tokio::test]
 async fn a_register_that_starts_again_is_taken_and_one_that_goes_back_is_not() {
     let site = Site::new().await;
     for place in [0, 1] {
