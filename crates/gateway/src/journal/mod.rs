@@ -230,6 +230,7 @@ impl Journal {
     /// Opens a journal for writing, or makes it. Refused while another process has it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         expect_file(path)?;
+        let path = &lock::only_name(path)?;
         let lock = Lock::take(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
             return Err(JournalError::Empty { path: path.to_owned() });
@@ -263,7 +264,28 @@ impl Journal {
             return Err(JournalError::Missing { path: path.into() });
         }
         expect_file(path)?;
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // A gateway that has ended leaves no log beside it; where a link leads to it, beside what that leads to.
+        let is_at_rest = std::fs::canonicalize(path).is_ok_and(|name| !wal(&name).exists());
+        match Self::look_with(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+            Err(JournalError::Sql(error)) if is_write_protected(&error) && is_at_rest => Self::look_at_rest(path),
+            Err(JournalError::Sql(error)) if is_write_protected(&error) => {
+                Err(JournalError::ReadOnly { path: path.into() })
+            }
+            found => found,
+        }
+    }
+
+    /// Opens a journal that nobody writes, where nothing can be written beside it.
+    fn look_at_rest(path: &Path) -> Result<Self, JournalError> {
+        let read_only = || JournalError::ReadOnly { path: path.into() };
+        let name = path.to_str().ok_or_else(read_only)?;
+        let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let uri = format!("file:{name}?immutable=1");
+        Self::look_with(path, Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+    }
+
+    fn look_with(path: &Path, name: &Path, flags: OpenFlags) -> Result<Self, JournalError> {
+        let connection = Connection::open_with_flags(name, flags)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "query_only", true)?;
         expect_layout(&connection, path)?;
@@ -426,6 +448,19 @@ fn expect_layout(connection: &Connection, path: &Path) -> Result<(), JournalErro
         }
         found => Err(JournalError::Layout { found }),
     }
+}
+
+/// Whether SQLite could write no file where it looked.
+fn is_write_protected(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | PermissionDenied | ReadOnly))
+}
+
+/// SQLite's log of a journal.
+fn wal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// A signed transaction of readings that is to be kept before it is sent.
