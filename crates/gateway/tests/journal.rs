@@ -311,6 +311,25 @@ fn only_what_is_certified_is_deleted_and_each_meters_newest_stays_known() {
 }
 
 #[test]
+fn what_the_ledger_does_not_have_after_all_is_kept_with_its_evidence() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    let all = [1, 2, 3].into_iter().flat_map(|meter| [10, 20].map(|time| reading(meter, time, time, epoch)));
+    journal.record(&all.collect::<Vec<_>>()).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let fates: Vec<_> = waiting.iter().map(|waiting| (*waiting, Fate::Final)).collect();
+    journal.close(id, 7, &fates).unwrap();
+    let known = [(1, r#"{"last_ms":10}"#), (2, r#"{"last_ms":20}"#), (3, "of another release")];
+    for (meter, registration) in known {
+        journal.set_registration(MeterId([meter; 16]), registration).unwrap();
+    }
+    journal.prune(1_000).unwrap();
+    assert_eq!(states(&journal), [(1, 20, State::Final)]);
+}
+
+#[test]
 fn a_full_disk_is_told_and_loses_nothing_that_was_recorded() {
     let desk = Desk::new();
     let mut journal = Journal::open(&desk.path()).unwrap();
