@@ -261,3 +261,22 @@ async fn what_a_broker_remembers_of_an_earlier_configuration_is_unsubscribed_onc
     assert_eq!(unsubscribed, ["site/other"]);
     gateway.abort();
 }
+
+#[test]
+fn a_topic_that_no_device_publishes_on_is_refused() {
+    let read = |topic: &str| {
+        let text = format!(
+            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"mqtt\"\naddress = \"h:1883\"\n[[meter]]\nid = \"{METER}\"\n\
+             bus = \"b\"\nunit = {}\nprofile = \"lora\"\ncarrier = \"water\"\n[[profile]]\nname = \"lora\"\nprotocol = \"json\"\n\
+             json = {{ value = \"/volume\", time = \"/ts\", step = \"1m3\" }}\n",
+            serde_json::to_string(topic).unwrap()
+        );
+        Config::read(&text, Path::new(""))
+    };
+    for topic in ["site/water 1", "/a//b", "园区/水表"] {
+        assert!(read(topic).is_ok(), "{topic}");
+    }
+    for topic in ["", " ", "a ", "$SYS/x", "s/\0w", "s/\u{7}w", "s\nw", "s/+", "s/#"] {
+        assert!(read(topic).is_err(), "{topic:?}");
+    }
+}
