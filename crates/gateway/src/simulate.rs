@@ -147,7 +147,9 @@ impl Simulator {
         let words: Vec<_> = line.split_whitespace().collect();
         let meter = |name: &str| {
             let devices = self.devices.lock().expect("no holder of this lock panics");
-            let found = devices.iter().find(|(key, device)| *key == name || device.meter.id.to_string() == name);
+            let is_called =
+                |key: &str, device: &Device| key == name || device.meter.id.to_string() == name || device.is_at(name);
+            let found = devices.iter().find(|(key, device)| is_called(key, device));
             found.map(|(_, device)| (device.meter.id, device.meter.carrier)).ok_or(CommandError::NoMeter(name.into()))
         };
         let amount = |text: &str, carrier| {

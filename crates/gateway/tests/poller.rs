@@ -334,11 +334,22 @@ async fn simulated_faults_are_commanded_in_words() {
     let command = |line: &str| site.simulator.command(line);
     assert!(command("set power/000000000161 1200kWh").is_ok());
     assert_eq!(site.simulator.shows(meter(0)), Some(1_200 * KWH));
+    // As the unit stands in the configuration.
+    assert!(command("set power/161 1201kWh").is_ok());
+    assert_eq!(site.simulator.shows(meter(0)), Some(1_201 * KWH));
     for line in ["silence", "late", "swap", "noise", "exchange", "rollover", "well"] {
         let duration = if line == "late" { " 5s" } else { "" };
         assert!(command(&format!("{line} {}{duration}", meter(1))).is_ok(), "{line}");
     }
-    for line in ["", "explode power/161", "silence nobody", "set power/000000000161 5m3", "late roof/1 soon"] {
+    for line in [
+        "",
+        "explode power/161",
+        "set power/162 1kWh",
+        "set water/161 1m3",
+        "silence nobody",
+        "set power/000000000161 5m3",
+        "late roof/1 soon",
+    ] {
         assert!(command(line).is_err(), "{line}");
     }
 }
