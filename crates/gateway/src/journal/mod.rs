@@ -17,6 +17,7 @@
 //! | `meters` | what is known of meters besides their readings, and what an operator should see |
 //! | `questions` | where readings stand |
 //! | `lock` | that one process writes |
+//! | `look` | how others look into it |
 //! | `error` | why it did not do what was asked |
 //!
 //! SQLite, write-ahead log, `synchronous=FULL`: what a call of this file has returned from is on the disk. One process
@@ -26,6 +27,7 @@ mod batches;
 mod clock;
 mod error;
 mod lock;
+mod look;
 mod meters;
 mod questions;
 
@@ -33,7 +35,7 @@ pub use error::JournalError;
 pub use meters::{Known, PartReading};
 
 use self::lock::Lock;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utilidor_types::MeterId;
@@ -258,43 +260,6 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens a journal to look into it, also while a gateway writes it.
-    pub fn look(path: &Path) -> Result<Self, JournalError> {
-        if !path.exists() {
-            return Err(JournalError::Missing { path: path.into() });
-        }
-        expect_file(path)?;
-        // A gateway that has ended leaves no log beside it; where a link leads to it, beside what that leads to.
-        let is_at_rest = std::fs::canonicalize(path).is_ok_and(|name| !wal(&name).exists());
-        match Self::look_with(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
-            Err(JournalError::Sql(error)) if is_write_protected(&error) && is_at_rest => Self::look_at_rest(path),
-            Err(JournalError::Sql(error)) if is_write_protected(&error) => {
-                Err(JournalError::ReadOnly { path: path.into() })
-            }
-            found => found,
-        }
-    }
-
-    /// Opens a journal that nobody writes, where nothing can be written beside it.
-    fn look_at_rest(path: &Path) -> Result<Self, JournalError> {
-        let read_only = || JournalError::ReadOnly { path: path.into() };
-        let name = path.to_str().ok_or_else(read_only)?;
-        let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-        let uri = format!("file:{name}?immutable=1");
-        Self::look_with(path, Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
-    }
-
-    fn look_with(path: &Path, name: &Path, flags: OpenFlags) -> Result<Self, JournalError> {
-        let connection = Connection::open_with_flags(name, flags)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "query_only", true)?;
-        expect_layout(&connection, path)?;
-        match layout(&connection)? {
-            SCHEMA_VERSION => Ok(Self { connection, _lock: None }),
-            found => Err(JournalError::Layout { found }),
-        }
-    }
-
     /// Whether its pages fit together. Reads the whole file: some seconds for a million readings.
     pub fn examine(&self) -> Result<(), JournalError> {
         let said: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -448,19 +413,6 @@ fn expect_layout(connection: &Connection, path: &Path) -> Result<(), JournalErro
         }
         found => Err(JournalError::Layout { found }),
     }
-}
-
-/// Whether SQLite could write no file where it looked.
-fn is_write_protected(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
-    matches!(error.sqlite_error_code(), Some(CannotOpen | PermissionDenied | ReadOnly))
-}
-
-/// SQLite's log of a journal.
-fn wal(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
 
 /// A signed transaction of readings that is to be kept before it is sent.
