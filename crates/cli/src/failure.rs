@@ -21,7 +21,7 @@ const USAGE: u8 = 2;
 const REFUSED: u8 = 3;
 
 /// A command that did not do what was asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     status: u8,
     code: String,

@@ -42,6 +42,8 @@ pub type Told = (u64, Result<Line, Said>);
 const FORM: &str = "METER,TIME,REGISTER";
 /// A line as it should be.
 const EXAMPLE: &str = "9a40,2025-01-01T01:00:00+08:00,17.5kWh";
+/// Longest line. What is longer is none of three fields.
+const MAX_LINE_BYTES: usize = 1_000;
 /// Digits of the least number that is taken for a time in Unix milliseconds: of 1973. Seconds have fewer.
 const MILLISECOND_DIGITS: usize = 12;
 /// What may stand around a unit or a zone in a header.
@@ -115,6 +117,13 @@ fn text_of(bytes: &[u8]) -> Result<&str, Said> {
 
 /// The fields of a line, without their quotes.
 fn fields(line: &str, separator: char) -> Result<csv::StringRecord, Said> {
+    if line.len() > MAX_LINE_BYTES {
+        let bytes = line.len();
+        return Err(said!(
+            "the line has {bytes} bytes, at most {MAX_LINE_BYTES} are read: do lines end with LF or CR LF?",
+            "该行有 {bytes} 字节，最多读 {MAX_LINE_BYTES} 字节：行尾是否为 LF 或 CR LF？"
+        ));
+    }
     if !line.matches('"').count().is_multiple_of(2) {
         return Err(said!(
             "a quote is not closed: {line:?} has an odd number of them; write for example {EXAMPLE}",
@@ -381,6 +390,10 @@ mod tests {
             (format!("77aa,{TIME},1kWh\n77aa,{TIME}"), "line 2: 2 fields"),
             (format!("77aa,{TIME},1kWh\n77aa,yesterday,2kWh"), "line 2: \"yesterday\" is no time"),
             (format!("77aa,{TIME},\"1kWh"), "line 1: a quote is not closed"),
+            (
+                format!("77aa,{TIME},1kWh{}", " ".repeat(1_000)),
+                "line 1: the line has 1030 bytes, at most 1000 are read",
+            ),
             (format!("77aa;{TIME};1kWh\n\n77aa;{TIME};1.234,5kWh"), "line 3: \"1.234,5kWh\" has separators"),
             (format!("77aa,{TIME},1kWh\r77aa,{TIME},2kWh"), "line 1: a carriage return"),
             (format!(",{TIME},1kWh"), "line 1: the meter is not named"),

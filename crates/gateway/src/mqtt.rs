@@ -4,9 +4,10 @@
 //! subscribed any more, so all topics are subscribed anew with every connection; a retained message is old, so it is passed
 //! over; a message is acknowledged when its reading is on the disk, and not before, so that the broker brings it again; when the
 //! broker hands a message on says nothing, so that the document must carry the device's own time. A register that needs a
-//! second look gets it from the next message. A message too long to be read would come again with every connection and stand
-//! before all others: then what the broker has kept is given up, once, and that is told. A collector that falls silent says nothing of
-//! it, so that once an interval each meter's last reading is looked at.
+//! second look gets it from the next message. The broker knows a gateway by its bus and its journal's own number: of two that it
+//! took for one, each would throw the other out and take its messages. A message too long to be read would come again with every
+//! connection and stand before all others: then what the broker has kept is given up, once, and that is told. A collector that falls
+//! silent says nothing of it, so that once an interval each meter's last reading is looked at.
 
 use crate::config::{Bus, Meter};
 use crate::guard::Seen;
@@ -21,6 +22,7 @@ use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, StateError, SubscribeFilter,
     mqttbytes::Error,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use utilidor_types::MeterId;
@@ -33,6 +35,8 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Bytes of a message besides its document.
 const HEAD_BYTES: usize = 1_024;
+/// Most topics of which the broker is told that they are not wanted any more.
+const MAX_STRANGE: usize = 256;
 /// Longest message that is read, to be refused by name where it is longer than a document. A longer one ends the connection.
 const MAX_MESSAGE: usize = 1 << 20;
 
@@ -54,6 +58,8 @@ pub enum Heard {
 pub struct Subscriber {
     bus: Bus,
     subscribed: Vec<Subscribed>,
+    /// What the broker brings though it is no meter's: topics of an earlier configuration, whose subscription it remembers.
+    strange: BTreeSet<String>,
     shared: Shared,
     /// When it is looked next which meters are silent.
     due_ms: u64,
@@ -70,7 +76,7 @@ impl Subscriber {
             Subscribed { told, topic }
         });
         let due_ms = next_due(shared.watch.clock().now_ms(), shared.interval_ms, 0);
-        Self { subscribed: subscribed.collect(), bus, shared, due_ms, listener: None }
+        Self { subscribed: subscribed.collect(), strange: BTreeSet::new(), bus, shared, due_ms, listener: None }
     }
 
     /// The same, telling `listener` of all that it hears; for who plays both sides.
@@ -89,9 +95,15 @@ impl Subscriber {
     /// Takes messages until the journal fails.
     pub async fn run(mut self) -> JournalError {
         let mut was_lost = false;
+        let number = match self.shared.writer.call(|journal| journal.number()).await {
+            Ok(number) => number,
+            Err(error) => return error,
+        };
+        let id = format!("utilidor-gateway-{}-{number}", self.bus.name);
         loop {
-            // A new client for each connection: whatever state the last one was left in is gone with it.
-            let (client, mut events) = self.connect();
+            // A new client for each connection: whatever state the last one was left in is gone with it. The broker keeps what
+            // comes while the gateway is away.
+            let (client, mut events) = self.client(&id, false);
             let lost = loop {
                 match self.next(&client, &mut events).await {
                     Ok(Ok(())) if was_lost => {
@@ -115,7 +127,7 @@ impl Subscriber {
                 if let Err(error) = self.note("line/oversize", detail).await {
                     return error;
                 }
-                self.give_up_kept().await;
+                self.give_up_kept(&id).await;
             } else if !was_lost {
                 was_lost = true;
                 let detail = format!("no connection to the broker at {}: {lost}", self.bus.place);
@@ -129,25 +141,19 @@ impl Subscriber {
     }
 
     /// Lets the broker forget what it has kept for the gateway: a connection without a session of its own ends the one before.
-    async fn give_up_kept(&self) {
-        let (_client, mut events) = self.client(true);
+    async fn give_up_kept(&self, id: &str) {
+        let (_client, mut events) = self.client(id, true);
         let forgotten =
             async { while !matches!(events.poll().await, Ok(Event::Incoming(Incoming::ConnAck(_))) | Err(_)) {} };
         let _ = tokio::time::timeout(KEEP_ALIVE, forgotten).await;
     }
 
     /// A client that connects with its first event.
-    pub fn connect(&self) -> (AsyncClient, EventLoop) {
-        // The broker keeps what comes while the gateway is away.
-        self.client(false)
-    }
-
-    fn client(&self, forgets: bool) -> (AsyncClient, EventLoop) {
+    fn client(&self, id: &str, forgets: bool) -> (AsyncClient, EventLoop) {
         let address = self.bus.place.to_string();
         let (host, port) = address.rsplit_once(':').unwrap_or((address.as_str(), "1883"));
         let port = port.parse().unwrap_or(1_883);
-        let client = format!("utilidor-gateway-{}", self.bus.name);
-        let mut options = MqttOptions::new(client, host.trim_start_matches('[').trim_end_matches(']'), port);
+        let mut options = MqttOptions::new(id, host.trim_start_matches('[').trim_end_matches(']'), port);
         options
             .set_keep_alive(KEEP_ALIVE)
             .set_clean_session(forgets)
@@ -196,7 +202,14 @@ impl Subscriber {
             }
             Event::Incoming(Incoming::SubAck(_)) => self.tell(Heard::Subscribed),
             Event::Incoming(Incoming::Publish(message)) => {
-                self.take(&message).await?;
+                let taken = self.take(&message).await?;
+                if taken == [Taken::Strange]
+                    && self.strange.len() < MAX_STRANGE
+                    && self.strange.insert(message.topic.clone())
+                {
+                    tracing::warn!(bus = self.bus.name, topic = message.topic, "no meter publishes there any more");
+                    let _ = client.try_unsubscribe(&message.topic);
+                }
                 // What is not acknowledged comes again with the next connection.
                 let _ = client.try_ack(&message);
             }

@@ -30,10 +30,14 @@ pub enum Turn {
     Stopped(String),
 }
 
+/// For how long nobody exchanges a device unseen: its number is asked for again after that, so that in the usual intervals each look
+/// begins with it.
+const SAME_DEVICE_MS: u64 = 60_000;
+
 struct Polled {
     kept: Kept,
-    /// Whether the device's number is to be asked for before the next look.
-    check_device: bool,
+    /// When the device has last said its number, by the monotonic clock; none if it is to be asked for before the next look.
+    checked_ms: Option<u64>,
 }
 
 /// Reads the meters of a bus.
@@ -50,7 +54,7 @@ impl Poller {
     pub fn new(bus: Bus, meters: Vec<Meter>, line: Line, shared: Shared) -> Self {
         let polled = meters.into_iter().map(|meter| {
             let kept = Kept::new(meter, bus.protocol.name(), shared.clone());
-            Polled { kept, check_device: true }
+            Polled { kept, checked_ms: None }
         });
         Self { polled: polled.collect(), bus, line, numbers: Numbers::default(), shared }
     }
@@ -117,7 +121,9 @@ impl Poller {
         if let Some(reason) = stopped {
             return Ok(Err(Turn::Stopped(reason)));
         }
-        if self.polled[place].check_device {
+        let now_ms = self.shared.watch.clock().monotonic_ms();
+        let checked_ms = self.polled[place].checked_ms;
+        if checked_ms.is_none_or(|then| now_ms.saturating_sub(then) >= SAME_DEVICE_MS) {
             let number = match self.number(place).await {
                 Ok(number) => number,
                 Err(error) => return self.failed(place, error).await.map(Err),
@@ -125,7 +131,7 @@ impl Poller {
             if let Some(turn) = self.known_device(place, device.as_deref(), number).await? {
                 return Ok(Err(turn));
             }
-            self.polled[place].check_device = false;
+            self.polled[place].checked_ms = Some(now_ms);
         }
         let (first, first_seen, stamp) = match self.look(place).await? {
             Ok(look) => look,
@@ -174,7 +180,11 @@ impl Poller {
             let meter = &self.polled[place].kept.meter;
             match device::look(&mut self.line, self.bus.protocol, meter, &mut self.numbers).await {
                 Ok(look) => break look,
-                Err(_) if tries < self.bus.retries => tries += 1,
+                Err(_) if tries < self.bus.retries => {
+                    tries += 1;
+                    // Over a new connection another one may answer.
+                    self.polled[place].checked_ms = None;
+                }
                 Err(error) => return Ok(Err(error)),
             }
         };
@@ -202,7 +212,7 @@ impl Poller {
                 let reason = format!("device {number} answers where {before} did");
                 let stopped = reason.clone();
                 self.shared.writer.call(move |journal| journal.stop_meter(id, &stopped)).await?;
-                self.polled[place].check_device = true;
+                self.polled[place].checked_ms = None;
                 let detail = format!(
                     "{reason}: record the exchange with 'utilidor meter exchange', then 'utilidor gateway accept'"
                 );
@@ -215,7 +225,7 @@ impl Poller {
     async fn failed(&mut self, place: usize, error: LookError) -> Result<Turn, JournalError> {
         let polled = &mut self.polled[place];
         // Whoever is silent may be another one when it speaks again.
-        polled.check_device = true;
+        polled.checked_ms = None;
         let code = error.code();
         polled.kept.tell(code, error.sentence(), error.answer().map(<[u8]>::to_vec)).await?;
         Ok(Turn::Failed(code))
@@ -223,7 +233,7 @@ impl Poller {
 
     async fn held(&mut self, place: usize, doubt: Doubt, look: Look) -> Result<Turn, JournalError> {
         let polled = &mut self.polled[place];
-        polled.check_device = true;
+        polled.checked_ms = None;
         polled.kept.tell(doubt.code(), doubt.sentence(polled.kept.meter.carrier), Some(look.answer)).await?;
         Ok(Turn::Held(doubt))
     }

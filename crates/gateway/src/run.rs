@@ -14,8 +14,10 @@ use crate::sender::{Sender, Step};
 use crate::serial;
 use crate::uplink::Uplink;
 use crate::writer::Writer;
+use futures::FutureExt as _;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -194,8 +196,23 @@ async fn examined(path: PathBuf) -> Result<(), JournalError> {
     answered.await.expect("the thread answers")
 }
 
-/// Sends what waits, until the journal fails.
+/// Sends what waits, until the journal fails. A fault of what sends ends no poller: readings wait in the journal, and after a while it
+/// begins again.
 async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64) -> JournalError {
+    loop {
+        match AssertUnwindSafe(send_on(&mut sender, &ids, keep_ms)).catch_unwind().await {
+            Ok(error) => return error,
+            Err(_) => {
+                if let Err(error) = sender.tell_fault().await {
+                    return error;
+                }
+                tokio::time::sleep(jittered(LONGEST_BACKOFF)).await;
+            }
+        }
+    }
+}
+
+async fn send_on<U: Uplink>(sender: &mut Sender<U>, ids: &[MeterId], keep_ms: u64) -> JournalError {
     let monotonic = SystemClock::default();
     let mut backoff = FIRST_BACKOFF;
     let (mut refresh_ms, mut retry_ms) = (0, FIRST_RETRY_MS);
@@ -204,7 +221,7 @@ async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64)
         sender.follow().await;
         let now_ms = monotonic.monotonic_ms();
         if now_ms >= refresh_ms {
-            match sender.refresh(&ids).await {
+            match sender.refresh(ids).await {
                 Ok(Ok(_)) => (refresh_ms, retry_ms) = (now_ms + REFRESH_MS, FIRST_RETRY_MS),
                 // The step that follows tells it.
                 Ok(Err(_)) => (refresh_ms, retry_ms) = (now_ms + retry_ms, (2 * retry_ms).min(REFRESH_MS)),
@@ -221,7 +238,9 @@ async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64)
             Ok(step) => step,
             Err(error) => return error,
         };
-        if step.goes_on() {
+        if let Step::Sealed { .. } = step {
+            // What becomes of it, the next step says.
+        } else if step.goes_on() {
             backoff = FIRST_BACKOFF;
         } else if step.is_trouble() {
             tokio::time::sleep(jittered(backoff)).await;

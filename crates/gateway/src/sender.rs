@@ -6,6 +6,7 @@
 //!        │ final    ──> close with each reading's fate
 //!        │ pending  ──> later, the same bytes
 //!        ├ never    ──> take back: its readings wait again
+//!        ├ spoilt   ──> take back: its readings are as good as before
 //!        └ refused whole ──> take back, and send it in parts (`split`)
 //! ```
 //!
@@ -48,6 +49,13 @@ pub enum Step {
         /// How many.
         readings: u64,
     },
+    /// The bytes of a batch are none that a block can take: its readings wait again.
+    Spoilt {
+        /// How many.
+        readings: u64,
+        /// The sentence.
+        detail: String,
+    },
     /// The ledger has refused a batch whole: its readings wait again, and are sent in smaller ones.
     Split {
         /// How many.
@@ -80,7 +88,7 @@ impl Step {
 
     /// Whether something is wrong with the way.
     pub const fn is_trouble(&self) -> bool {
-        matches!(self, Self::Down { .. } | Self::NotTaken { .. } | Self::TakenBack { .. })
+        matches!(self, Self::Down { .. } | Self::NotTaken { .. } | Self::TakenBack { .. } | Self::Spoilt { .. })
     }
 }
 
@@ -201,6 +209,10 @@ impl<U: Uplink> Sender<U> {
             Answer::Never => {
                 let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
                 Ok(taken_back.map(|readings| Step::TakenBack { readings }))
+            }
+            Answer::Spoilt { detail } => {
+                let taken_back = self.shared.writer.call(move |journal| journal.take_back(id)).await;
+                Ok(taken_back.map(|readings| Step::Spoilt { readings, detail }))
             }
             // Its readings are as good as before.
             Answer::RefusedWhole { code, detail } if is_about_the_gateway(&code) => {
@@ -356,12 +368,30 @@ impl<U: Uplink> Sender<U> {
         self.shared.writer.call(move |journal| journal.prune(before_ms)).await
     }
 
+    /// Tells the operator that this program has a fault.
+    pub async fn tell_fault(&mut self) -> Result<(), JournalError> {
+        self.shared.metrics.uplink(false);
+        let detail =
+            "what sends has ended by a fault of this program, which its log names; it begins again in some minutes";
+        tracing::error!(code = "uplink/fault", "{detail}");
+        if self.last_trouble.as_deref() != Some("uplink/fault") {
+            self.shared.note(None, "uplink/fault", detail.into(), None).await?;
+            self.last_trouble = Some("uplink/fault".into());
+        }
+        Ok(())
+    }
+
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
         self.shared.metrics.uplink(!matches!(step, Step::Down { .. }) && self.unasked.is_none());
         let trouble = match step {
             Step::Down { reason } => Some(("uplink/down", reason.clone())),
             Step::NotTaken { code, detail } => Some(("uplink/not-taken", format!("{code}: {detail}"))),
             Step::TakenBack { readings } => Some(("uplink/taken-back", format!("{readings} readings are signed anew"))),
+            Step::Spoilt { readings, detail } => {
+                Some(("uplink/spoilt", format!("{detail}; {readings} readings are signed anew")))
+            }
+            // What becomes of it, the next step says.
+            Step::Sealed { .. } => return Ok(()),
             _ => self.unasked.clone().map(|reason| ("uplink/down", reason)),
         };
         match trouble {

@@ -161,7 +161,9 @@ impl Simulator {
         let words: Vec<_> = line.split_whitespace().collect();
         let meter = |name: &str| {
             let devices = self.devices.lock().expect("no holder of this lock panics");
-            let found = devices.iter().find(|(key, device)| *key == name || device.meter.id.to_string() == name);
+            let is_called =
+                |key: &str, device: &Device| key == name || device.meter.id.to_string() == name || device.is_at(name);
+            let found = devices.iter().find(|(key, device)| is_called(key, device));
             let (_, device) = found.ok_or(CommandError::NoMeter(name.into()))?;
             match device.protocol {
                 BusProtocol::Mqtt => Err(CommandError::NotPlayed(name.into())),

@@ -63,6 +63,11 @@ pub enum Answer {
     Pending,
     /// It is in no block and can never be in one.
     Never,
+    /// Its bytes are none that a block can take, and it is in none.
+    Spoilt {
+        /// The sentence.
+        detail: String,
+    },
     /// The node does not take it now.
     NotTaken {
         /// The stable code.

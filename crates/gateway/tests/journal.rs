@@ -244,6 +244,49 @@ fn one_gateway_writes_a_journal_and_others_look_into_it() {
 }
 
 #[test]
+fn a_journal_has_one_writer_by_whatever_name_it_is_called() {
+    let desk = Desk::new();
+    let journal = Journal::open(&desk.path()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link.sqlite");
+    std::os::unix::fs::symlink(desk.path(), &link).unwrap();
+    assert!(matches!(Journal::open(&link), Err(JournalError::Held { .. })));
+    drop(journal);
+    drop(Journal::open(&link).unwrap());
+    // Its log would stand beside either name.
+    let second = desk.path().with_extension("second");
+    std::fs::hard_link(desk.path(), &second).unwrap();
+    for name in [&second, &desk.path()] {
+        assert!(matches!(Journal::open(name), Err(JournalError::SecondName { .. })));
+    }
+    std::fs::remove_file(second).unwrap();
+    Journal::open(&desk.path()).unwrap();
+    std::fs::remove_file(desk.path()).unwrap();
+    assert!(matches!(Journal::open(&link), Err(JournalError::Open { .. })), "it leads nowhere");
+}
+
+#[test]
+fn a_journal_beside_which_nothing_can_be_written_is_read_where_no_log_stands_beside_it() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    // What SQLite has to write beside it leads nowhere, whoever runs this.
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("a copy#1 of 100%.sqlite");
+    let beside = |part: &str| std::path::PathBuf::from(format!("{}{part}", copy.display()));
+    std::os::unix::fs::symlink("/nowhere/at/all", beside("-shm")).unwrap();
+    let at_work = desk.path().with_file_name("journal.sqlite-wal");
+    std::fs::copy(desk.path(), &copy).unwrap();
+    std::fs::copy(at_work, beside("-wal")).unwrap();
+    assert!(matches!(Journal::look(&copy), Err(JournalError::ReadOnly { .. })));
+    drop(journal);
+    std::fs::remove_file(beside("-wal")).unwrap();
+    std::fs::copy(desk.path(), &copy).unwrap();
+    assert_eq!(states(&Journal::look(&copy).unwrap()), [(1, 10, State::Read)]);
+}
+
+#[test]
 fn a_journal_is_of_one_chain_and_one_account() {
     let desk = Desk::new();
     let mut journal = Journal::open(&desk.path()).unwrap();
@@ -293,6 +336,25 @@ fn what_was_refused_is_deleted_after_as_long_as_what_was_certified() {
     journal.close(id, 7, &[(waiting[0], refused), (waiting[1], Fate::Final)]).unwrap();
     assert_eq!((journal.prune(1_000).unwrap(), states(&journal).len()), (0, 3));
     assert_eq!((journal.prune(1_001).unwrap(), states(&journal).len()), (3, 0));
+}
+
+#[test]
+fn what_the_ledger_does_not_have_after_all_is_kept_with_its_evidence() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    let all = [1, 2, 3].into_iter().flat_map(|meter| [10, 20].map(|time| reading(meter, time, time, epoch)));
+    journal.record(&all.collect::<Vec<_>>()).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let fates: Vec<_> = waiting.iter().map(|waiting| (*waiting, Fate::Final)).collect();
+    journal.close(id, 7, &fates).unwrap();
+    let known = [(1, r#"{"last_ms":10}"#), (2, r#"{"last_ms":20}"#), (3, "of another release")];
+    for (meter, registration) in known {
+        journal.set_registration(MeterId([meter; 16]), registration).unwrap();
+    }
+    journal.prune(1_000).unwrap();
+    assert_eq!(states(&journal), [(1, 20, State::Final)]);
 }
 
 #[test]

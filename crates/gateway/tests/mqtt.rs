@@ -249,6 +249,8 @@ async fn a_collector_whose_time_stands_still_while_its_meter_goes_on_is_told() {
 /// A connection of a broker that remembers nobody.
 struct Connection {
     stream: TcpStream,
+    /// What the gateway calls itself.
+    id: String,
     bytes: BytesMut,
 }
 
@@ -260,9 +262,10 @@ impl Connection {
     /// Accepts a connection that asks for a session, or to have its session forgotten.
     async fn accept_asking(listener: &TcpListener, to_forget: bool) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut connection = Self { stream, bytes: BytesMut::new() };
+        let mut connection = Self { stream, id: String::new(), bytes: BytesMut::new() };
         let Packet::Connect(asked) = connection.next().await else { panic!("it connects first") };
         assert_eq!(asked.clean_session, to_forget);
+        connection.id = asked.client_id;
         let accepted = ConnAck::new(ConnectReturnCode::Success, false);
         connection.send(|bytes| accepted.write(bytes).map(|_| ())).await;
         connection
@@ -390,5 +393,55 @@ async fn each_reason_why_messages_are_no_readings_is_told_once_and_all_of_them_a
         assert_eq!(told, round * bad.len(), "{events:?}");
         let time = BEGIN + (round as u64 - 1) * 15 * MINUTE;
         subscriber.take(&message(&format!("10{round}"), time)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_gateways_with_a_bus_of_the_same_name_are_two_to_their_broker_and_each_stays_the_same() {
+    let (listener, _folder, _clock, _shared, gateway) = running().await;
+    let first = Connection::accept(&listener).await.id;
+    assert_eq!(Connection::accept(&listener).await.id, first, "its session is there when it comes back");
+    gateway.abort();
+    let (listener, _folder, _clock, _shared, gateway) = running().await;
+    assert_ne!(Connection::accept(&listener).await.id, first);
+    gateway.abort();
+}
+
+#[tokio::test]
+async fn what_a_broker_remembers_of_an_earlier_configuration_is_unsubscribed_once() {
+    let (listener, _folder, _clock, _shared, gateway) = running().await;
+    let mut broker = Connection::accept(&listener).await;
+    broker.subscribed().await;
+    for _ in 0..2 {
+        broker.publish(Publish { topic: "site/other".into(), ..message("100.5", BEGIN) }).await;
+    }
+    let mut unsubscribed = Vec::new();
+    for acknowledged in [false, true, true] {
+        match broker.next().await {
+            Packet::Unsubscribe(asked) if !acknowledged => unsubscribed.extend(asked.topics),
+            Packet::PubAck(_) if acknowledged => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(unsubscribed, ["site/other"]);
+    gateway.abort();
+}
+
+#[test]
+fn a_topic_that_no_device_publishes_on_is_refused() {
+    let read = |topic: &str| {
+        let text = format!(
+            "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"mqtt\"\naddress = \"h:1883\"\n[[meter]]\nid = \"{METER}\"\n\
+             bus = \"b\"\nunit = {}\nprofile = \"lora\"\ncarrier = \"water\"\n[[profile]]\nname = \"lora\"\nprotocol = \"json\"\n\
+             json = {{ value = \"/volume\", time = \"/ts\", step = \"1m3\" }}\n",
+            serde_json::to_string(topic).unwrap()
+        );
+        Config::read(&text, Path::new(""))
+    };
+    for topic in ["site/water 1", "/a//b", "园区/水表"] {
+        assert!(read(topic).is_ok(), "{topic}");
+    }
+    for topic in ["", " ", "a ", "$SYS/x", "s/\0w", "s/\u{7}w", "s\nw", "s/+", "s/#"] {
+        assert!(read(topic).is_err(), "{topic:?}");
     }
 }

@@ -252,6 +252,22 @@ async fn another_device_in_its_place_stops_the_meter_until_it_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_device_exchanged_between_two_rounds_is_noticed_though_its_register_fits() {
+    let site = Site::new().await;
+    for place in [0, 5, 7] {
+        let mut poller = site.patient(place);
+        site.pass(place, unit(place));
+        assert!(matches!(turn(&mut poller).await, Turn::Recorded { .. }));
+        site.simulator.exchange(meter(place));
+        // As much more than the one before as can pass in an interval.
+        site.pass(place, 1_002 * unit(place));
+        assert!(matches!(turn(&mut poller).await, Turn::Stopped(_)), "{:?}", SITE[place]);
+        assert_eq!(site.entries(place).await.len(), 1);
+    }
+    assert_eq!(site.events().await, ["meter/device-changed"; 3]);
+}
+
+#[tokio::test]
 async fn a_register_that_starts_again_is_taken_and_one_that_goes_back_is_not() {
     let site = Site::new().await;
     for place in [0, 1] {
@@ -323,6 +339,9 @@ async fn simulated_faults_are_commanded_in_words_and_are_what_a_poller_meets() {
     let impatient = |place| site.poller(place, Duration::from_millis(100), 0);
     site.pass(0, KWH);
     assert!(matches!(turn(&mut site.patient(0)).await, Turn::Recorded { .. }));
+    // As the unit stands in the configuration.
+    command("set power/161 1201kWh");
+    assert_eq!(site.simulator.shows(meter(0)), Some(1_201 * KWH));
     command("set power/000000000161 1002kWh");
     site.pass(0, 0);
     assert!(matches!(turn(&mut site.patient(0)).await, Turn::Recorded { register, .. } if register == 1_002 * KWH));
@@ -356,7 +375,15 @@ async fn simulated_faults_are_commanded_in_words_and_are_what_a_poller_meets() {
     let low = turn(&mut site.patient(1)).await;
     assert!(matches!(low, Turn::Recorded { register, .. } if register < M3), "{low:?}");
 
-    for line in ["", "explode power/161", "silence nobody", "set power/000000000161 5m3", "late roof/1 soon"] {
+    for line in [
+        "",
+        "explode power/161",
+        "set power/162 1kWh",
+        "set water/161 1m3",
+        "silence nobody",
+        "set power/000000000161 5m3",
+        "late roof/1 soon",
+    ] {
         assert!(site.simulator.command(line).is_err(), "{line}");
     }
 }

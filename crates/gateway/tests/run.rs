@@ -90,8 +90,39 @@ async fn a_gateway_with_a_station_connected_ends_when_it_is_told_to_and_when_its
     }
 }
 
+/// A node whose answers this program does not bear.
+struct Broken;
+
+impl Uplink for Broken {
+    async fn chain(&self) -> Result<ChainNow, UplinkError> {
+        panic!("the test wants it so")
+    }
+    async fn sign(&self, _: &[Waiting]) -> Result<NewBatch, UplinkError> {
+        Err(UplinkError::Down)
+    }
+    async fn submit(&self, _: &Batch) -> Result<Answer, UplinkError> {
+        Err(UplinkError::Down)
+    }
+    async fn meters(&self, _: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
+        Err(UplinkError::Down)
+    }
+    async fn certified(&self, _: MeterId, _: u64) -> Result<Option<u64>, UplinkError> {
+        Err(UplinkError::Down)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_same_journal() {
+    assert_eq!(every_interval_is_read(|| Down).await, ["uplink/down", "uplink/down"], "once for each start");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_what_sends_ends_no_poller() {
+    assert_eq!(every_interval_is_read(|| Broken).await, ["uplink/fault", "uplink/fault"], "once for each start");
+}
+
+/// Reads six intervals in two starts; what the operator was told meanwhile.
+async fn every_interval_is_read<U: Uplink>(uplink: impl Fn() -> U) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let text = format!(
@@ -113,7 +144,8 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
         let stopping = async {
             let _ = stopped.await;
         };
-        let gateway = tokio::spawn(run(config.clone(), journal, Down, GatewayClock::Chain(clock.clone()), stopping));
+        let gateway =
+            tokio::spawn(run(config.clone(), journal, uplink(), GatewayClock::Chain(clock.clone()), stopping));
         for _ in 0..3 {
             quarters += 1;
             tokio::time::timeout(PATIENCE, clock.awaited()).await.expect("the poller waits for the next interval");
@@ -131,8 +163,7 @@ async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_sa
     }
     let journal = Journal::look(&config.site.journal).unwrap();
     assert_eq!(journal.counts().unwrap().read, 6);
-    let codes: Vec<_> = journal.events(10).unwrap().into_iter().map(|event| event.code).collect();
-    assert_eq!(codes, ["uplink/down", "uplink/down"], "once for each start");
+    journal.events(10).unwrap().into_iter().map(|event| event.code).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,6 +137,10 @@ impl Uplink for Fake {
 
     async fn submit(&self, batch: &Batch) -> Result<Answer, UplinkError> {
         let mut ledger = self.ledger();
+        if batch.bytes != batch.hash {
+            let found = ledger.blocks.get(&batch.hash).cloned();
+            return Ok(found.unwrap_or(Answer::Spoilt { detail: "damaged".into() }));
+        }
         match ledger.weather.take().unwrap_or(Weather::Fine) {
             Weather::Down => {
                 ledger.weather = Some(Weather::Down);
@@ -381,6 +385,34 @@ async fn a_ledger_that_does_not_say_what_it_knows_of_meters_is_told_once_though_
     let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
     let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
     assert_eq!(codes, ["uplink/down", "uplink/up"]);
+}
+
+#[tokio::test]
+async fn a_bit_that_changes_in_an_open_batch_stops_nothing() {
+    for was_sent in [false, true] {
+        let mut gateway = Gateway::new().await;
+        gateway.read(1, 5).await;
+        gateway.step().await;
+        if was_sent {
+            gateway.fake.set(Weather::AnswerLost);
+            gateway.step().await;
+        }
+        let path = gateway.folder.path().join("life-0.sqlite");
+        let damaged = "UPDATE batch SET bytes = zeroblob(length(bytes))";
+        rusqlite::Connection::open(path).unwrap().execute(damaged, []).unwrap();
+        gateway.read(2, 7).await;
+        let expected = match was_sent {
+            true => Step::Closed { certified: 1, refused: 0 },
+            false => Step::Spoilt { readings: 1, detail: "damaged".into() },
+        };
+        assert_eq!(gateway.step().await, expected);
+        gateway.settle().await;
+        gateway.assert_agreement().await;
+        assert_eq!(gateway.fake.ledger().certified.len(), 2, "what stands behind it is sent, too");
+        let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+        let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
+        assert_eq!(codes, [if was_sent { "uplink/down" } else { "uplink/spoilt" }, "uplink/up"]);
+    }
 }
 
 #[tokio::test]

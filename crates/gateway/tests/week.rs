@@ -182,7 +182,8 @@ impl Uplink for Node {
         let known = |id: &MeterId| {
             let (last_ms, register) = self.with(|ledger| ledger.last.get(id).copied())?;
             let registration = registration(last_ms, register);
-            Some((*id, LedgerMeter { carrier: Carrier::Electricity, registration, is_ours: true, retired: false }))
+            let carrier = Carrier::Electricity;
+            Some((*id, LedgerMeter { carrier, registration, is_ours: true, key: None, retired: false }))
         };
         Ok(ids.iter().filter_map(known).collect())
     }

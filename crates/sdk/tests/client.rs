@@ -234,6 +234,43 @@ async fn a_node_that_answers_for_another_transaction_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_receipt_of_another_transaction_is_not_believed() {
+    let (_, account) = node(5).await;
+    let other = account.submit(transfer()).await.unwrap();
+    let (hash, receipt) = (other.hash, json!(other.receipt));
+    // What stands between has kept an answer; or hands on the right hash with another one's receipt.
+    let old = json!({ "results": [{ "hash": hash, "height": 42, "receipt": receipt }] });
+    let asked = account.signer().sign(&account.signer().transaction(transfer(), 6, 99));
+    let mixed = json!({ "results": [{ "hash": asked.hash(), "height": 42, "receipt": receipt }] });
+    let nameless = json!({ "results": [{ "height": 42, "receipt": receipt }] });
+    for answer in [old, mixed, nameless] {
+        let router = Router::new().route("/v1/transactions", post(|| async { axum::Json(answer) }));
+        let error = serve(router).await.submit_signed(std::slice::from_ref(&asked), 0).await.unwrap_err();
+        assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error:?}");
+    }
+    let found = json!({
+        "hash": hash, "height": 42, "index": 0, "time_ms": 1, "account": account.id(), "nonce": 5, "action": transfer(),
+        "receipt_index": 0, "receipt": receipt
+    });
+    let client = serve(Router::new().route("/v1/transactions/{hash}", get(|| async { axum::Json(found) }))).await;
+    client.transaction(hash, 0).await.unwrap();
+    let error = client.transaction(asked.hash(), 0).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_height_that_no_chain_has_is_an_error_and_no_crash() {
+    let highest = || async {
+        let mut highest = status();
+        highest["height"] = json!(u64::MAX);
+        axum::Json(highest)
+    };
+    let account = Account::open(serve(Router::new().route("/v1/status", get(highest))).await, key()).await.unwrap();
+    let error = account.submit(transfer()).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Client(ClientError::NotUnderstood { .. })), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_transaction_longer_than_any_may_be_is_not_sent() {
     let (node, account) = node(5).await;
     let signature = signed_run(ChainId([7; 16]), Default::default(), Vec::new(), &key()).unwrap();

@@ -337,6 +337,14 @@ impl From<JournalError> for Failure {
                 "write another name under journal in [site], such as gateway.sqlite: the first run makes it",
                 "在 [site] 的 journal 中另写一个文件名，如 gateway.sqlite：首次运行时会建立"
             )),
+            JournalError::SecondName { .. } => failure.next(said!(
+                "remove the other name, or name another journal; find it with: find / -samefile JOURNAL",
+                "删除另一个名称，或指定另一日志；查找：find / -samefile JOURNAL"
+            )),
+            JournalError::ReadOnly { .. } => failure.next(said!(
+                "look as the user whose gateway it is, or copy its files, -wal and all, into a folder of your own",
+                "以运行网关的用户身份查看，或将其文件（含 -wal）复制到自己的文件夹"
+            )),
             other if other.is_newer() => failure.next(said!(
                 "run the release that has written it, or a newer one",
                 "运行写入它的版本或更新的版本"

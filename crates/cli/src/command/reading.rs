@@ -456,7 +456,9 @@ async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Re
 /// The readings of a file, by meter, and the lines that say none.
 async fn read_series(context: &Context, bytes: &[u8], defaults: &Defaults) -> Result<(Vec<Series>, Wrong), Failure> {
     let client = context.client()?;
-    let mut meters: BTreeMap<String, MeterId> = BTreeMap::new();
+    // What each name means is asked once, also where it means nothing.
+    let mut meters: BTreeMap<String, Result<MeterId, Failure>> = BTreeMap::new();
+    let mut places: BTreeMap<MeterId, usize> = BTreeMap::new();
     let mut series: Vec<Series> = Vec::new();
     let mut wrong = Wrong::new();
     for (number, line) in import::lines(bytes, defaults).map_err(Failure::usage)? {
@@ -468,20 +470,26 @@ async fn read_series(context: &Context, bytes: &[u8], defaults: &Defaults) -> Re
             }
         };
         let meter = match meters.get(&line.meter) {
-            Some(meter) => *meter,
-            None => match context.read_id::<MeterId>(&line.meter).await {
-                Ok(meter) => *meters.entry(line.meter.clone()).or_insert(meter),
-                Err(failure) => {
-                    wrong.push((number, failure));
-                    continue;
-                }
-            },
-        };
-        let place = match series.iter().position(|series| series.meter.meter == meter) {
-            Some(place) => place,
+            Some(known) => known.clone(),
             None => {
-                let meter = client.meter(meter).await.map_err(|error| in_line(error.into(), number))?;
-                series.push(Series { meter, readings: Vec::new() });
+                let found = context.read_id::<MeterId>(&line.meter).await;
+                meters.insert(line.meter.clone(), found.clone());
+                found
+            }
+        };
+        let meter = match meter {
+            Ok(meter) => meter,
+            Err(failure) => {
+                wrong.push((number, failure));
+                continue;
+            }
+        };
+        let place = match places.get(&meter) {
+            Some(place) => *place,
+            None => {
+                let record = client.meter(meter).await.map_err(|error| in_line(error.into(), number))?;
+                places.insert(meter, series.len());
+                series.push(Series { meter: record, readings: Vec::new() });
                 series.len() - 1
             }
         };

@@ -181,6 +181,11 @@ impl<'a> Collected<'a> {
     /// Adds what stands in the files of a folder whose names end in `.toml`, in the order of their names; `bytes` were read before.
     pub(super) fn add_folder(&mut self, folder: &Path, mut bytes: u64) -> Result<(), ConfigError> {
         for path in files(folder)? {
+            // Of a pipe nobody knows when it ends.
+            if !path.is_file() {
+                let source = std::io::Error::other("it is no file");
+                return Err(ConfigError::Unreadable { path, source });
+            }
             let text = read_file(&path)?;
             bytes += text.len() as u64;
             if bytes > MAX_SITE_BYTES {
@@ -317,6 +322,21 @@ mod tests {
         }
         let error = said(&Config::read(SITE, Path::new("/nowhere")).unwrap_err());
         assert!(error.contains("could not read /nowhere/meters.d"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_in_the_folder_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let meters = folder.path().join("meters.d");
+        fs::create_dir_all(meters.join("folder.toml")).unwrap();
+        let error = said(&Config::read(SITE, folder.path()).unwrap_err());
+        assert!(error.contains("folder.toml: it is no file"), "{error}");
+        fs::remove_dir(meters.join("folder.toml")).unwrap();
+        // Nobody will ever write into it.
+        let pipe = meters.join("pipe.toml");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        let error = said(&Config::read(SITE, folder.path()).unwrap_err());
+        assert!(error.contains("pipe.toml: it is no file"), "{error}");
     }
 
     /// Most memory that this process ever had, in MiB.

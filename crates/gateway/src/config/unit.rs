@@ -64,8 +64,7 @@ impl UnitAddress {
                 )),
                 _ => Err(not_a_number(text, protocol, 1, 247)),
             },
-            // A topic with a wildcard would be several devices.
-            BusProtocol::Mqtt if text.is_empty() || text.len() > MAX_TOPIC_BYTES || text.contains(['+', '#', '\0']) => {
+            BusProtocol::Mqtt if !is_topic(text) => {
                 Err(reason!("{text:?} is no topic of one device", "“{text}”不是单台设备的主题"))
             }
             BusProtocol::Mqtt => Ok(Self::Topic),
@@ -78,6 +77,13 @@ impl UnitAddress {
             },
         }
     }
+}
+
+/// Whether one device can publish there. A wildcard would be several devices, `$` begins what brokers tell of themselves, and what
+/// nobody sees is a slip.
+fn is_topic(text: &str) -> bool {
+    let is_usual = !text.is_empty() && text.len() <= MAX_TOPIC_BYTES && text.trim() == text;
+    is_usual && !text.starts_with('$') && !text.contains(['+', '#']) && !text.contains(char::is_control)
 }
 
 /// Whether a station could call a connector so.

@@ -181,12 +181,16 @@ impl Journal {
         Ok(readings as u64)
     }
 
-    /// Deletes what is certified or refused and older than a time.
+    /// Deletes what is certified or refused and older than a time, save what is said to be certified and is newer than all that the
+    /// ledger, when it was last asked, had of the meter: a node that is wrong about a batch takes no evidence with it.
     pub fn prune(&mut self, before_ms: u64) -> Result<u64, JournalError> {
         let transaction = self.connection.transaction()?;
         let mut deleted = transaction.execute(
             "DELETE FROM reading WHERE time_ms < ?1 AND batch IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = reading.batch AND open = 1)",
+               AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = reading.batch AND open = 1)
+               AND (code IS NOT NULL OR NOT EXISTS (
+                   SELECT 1 FROM meter WHERE meter.meter = reading.meter AND CASE WHEN json_valid(registration)
+                       THEN json_extract(registration, '$.last_ms') < reading.time_ms ELSE FALSE END))",
             [to_sql(before_ms)],
         )?;
         deleted += clock::prune(&transaction, before_ms)?;

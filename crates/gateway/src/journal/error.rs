@@ -22,6 +22,18 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// Its file has another name besides.
+    #[error("the file of the journal {} has a second name, a hard link: from two names two gateways could write it", path.display())]
+    SecondName {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It can only be read, and what the gateway wrote last stands beside it.
+    #[error("the journal {} cannot be read where nothing may be written beside it", path.display())]
+    ReadOnly {
+        /// The journal.
+        path: PathBuf,
+    },
     /// It is not there.
     #[error("there is no journal {}: it comes into being with the first 'utilidor gateway run'", path.display())]
     Missing {

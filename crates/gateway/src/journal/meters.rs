@@ -108,6 +108,13 @@ impl Journal {
         Ok(())
     }
 
+    /// The journal's own number, random, from the first time that it is asked for.
+    pub fn number(&mut self) -> Result<String, JournalError> {
+        let begin = "INSERT INTO meta (key, value) VALUES ('number', lower(hex(randomblob(8)))) ON CONFLICT DO NOTHING";
+        self.connection.execute(begin, [])?;
+        Ok(self.belonging("number")?.unwrap_or_default())
+    }
+
     /// Remembers the device of a meter; with it the meter goes on if it was stopped.
     pub fn set_device(&mut self, meter: MeterId, device: &str) -> Result<(), JournalError> {
         self.connection.execute(

@@ -17,6 +17,7 @@
 //! | `meters` | what is known of meters besides their readings, and what an operator should see |
 //! | `questions` | where readings stand |
 //! | `lock` | that one process writes |
+//! | `look` | how others look into it |
 //! | `error` | why it did not do what was asked |
 //!
 //! SQLite, write-ahead log, `synchronous=FULL`: what a call of this file has returned from is on the disk. One process
@@ -26,6 +27,7 @@ mod batches;
 mod clock;
 mod error;
 mod lock;
+mod look;
 mod meters;
 mod questions;
 
@@ -33,7 +35,7 @@ pub use error::JournalError;
 pub use meters::{Known, PartReading};
 
 use self::lock::Lock;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utilidor_types::MeterId;
@@ -238,6 +240,7 @@ impl Journal {
     /// Opens a journal for writing, or makes it. Refused while another process has it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         expect_file(path)?;
+        let path = &lock::only_name(path)?;
         let lock = Lock::take(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
             return Err(JournalError::Empty { path: path.to_owned() });
@@ -263,22 +266,6 @@ impl Journal {
             found => return Err(JournalError::Layout { found }),
         }
         Ok(journal)
-    }
-
-    /// Opens a journal to look into it, also while a gateway writes it.
-    pub fn look(path: &Path) -> Result<Self, JournalError> {
-        if !path.exists() {
-            return Err(JournalError::Missing { path: path.into() });
-        }
-        expect_file(path)?;
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "query_only", true)?;
-        expect_layout(&connection, path)?;
-        match layout(&connection)? {
-            SCHEMA_VERSION => Ok(Self { connection, _lock: None }),
-            found => Err(JournalError::Layout { found }),
-        }
     }
 
     /// Whether its pages fit together. Reads the whole file: some seconds for a million readings.

@@ -21,6 +21,8 @@ const MAX_NESTING: usize = 64;
 const MAX_NAME: usize = 64;
 /// Most digits of a number.
 const MAX_DIGITS: usize = 18;
+/// What is smaller by more than a register's digits is none.
+const LEAST_EXPONENT: i8 = -(MAX_DIGITS as i8);
 
 /// Where a document has its register and its time: names joined by `/`, such as `/meter/energy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +150,7 @@ fn scalar(document: &RawValue, pointer: &str) -> Result<String, Refused> {
 /// The exact number of a decimal text, with or without an exponent.
 pub(super) fn decimal(text: &str) -> Option<Number> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i8>().ok()?),
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i8>().ok().filter(|it| *it >= LEAST_EXPONENT)?),
         None => (text, 0),
     };
     let (sign, magnitude) = mantissa.strip_prefix('-').map_or((1, mantissa), |magnitude| (-1, magnitude));
@@ -232,6 +234,8 @@ mod tests {
             r#"{"meter":{"volume":{}},"ts":1800000000}"#,
             r#"{"meter":{"volume":"1,5"},"ts":1800000000}"#,
             r#"{"meter":{"volume":1e99},"ts":1800000000}"#,
+            r#"{"meter":{"volume":1E-30},"ts":1800000000}"#,
+            r#"{"meter":{"volume":1E-19},"ts":1800000000}"#,
             r#"{"meter":[1],"ts":1800000000}"#,
             r#"{"meter":{"volume":1},"ts":1800000000} x"#,
         ] {

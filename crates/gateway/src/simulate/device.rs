@@ -27,6 +27,14 @@ pub(super) struct Device {
 }
 
 impl Device {
+    /// Whether this is its bus and its unit, as a configuration may write it.
+    pub(super) fn is_at(&self, name: &str) -> bool {
+        let unit = name.strip_prefix(self.meter.bus.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let unit = unit.and_then(|unit| UnitAddress::read(self.protocol, unit).ok());
+        // Whoever tells by itself has its topic, as it is written.
+        self.meter.topic.is_none() && unit == Some(self.meter.unit)
+    }
+
     pub(super) fn quantity(&self, now_ms: u64) -> u64 {
         let elapsed = u128::from(now_ms.saturating_sub(self.set_ms));
         let passed = elapsed * u128::from(self.per_hour) / u128::from(HOUR_MS);

@@ -6,18 +6,32 @@ use crate::kept::Registration;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utilidor_sdk::core::readings::{RUN_READINGS, gateway_run};
-use utilidor_sdk::http::account::EXPIRY_BLOCKS;
+use utilidor_sdk::http::account::expiry;
 use utilidor_sdk::{Account, ClientError, SubmitError};
+use utilidor_types::block::transaction_hash;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::meter::MeterAuthority;
+use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{Action, Event, MeterId, Quantity, Reading, Receipt, Timestamp, TransactionHash, Verdict};
-use utilidor_view::{Code, MeterFilter, TimeFilter};
+use utilidor_view::{Code, MeterFilter, Problem, TimeFilter};
 
 /// Meters that are asked for one by one; for more, the list of all is read.
 const ONE_BY_ONE: usize = 32;
 /// What a node says to a transaction that may stand in a block already, and that can stand in none any more if it does not.
 const OVERTAKEN: [Code; 4] =
     [Code::TransactionExpired, Code::TransactionNonce, Code::PoolNonceTooOld, Code::PoolDuplicateNonce];
+/// What it says to bytes that it will never take.
+const SPOILT: [Code; 5] = [
+    Code::TransactionMalformed,
+    Code::TransactionOversize,
+    Code::TransactionSignature,
+    Code::MeterSignature,
+    Code::TooManyReadings,
+];
+
+fn is_one_of(problem: &Problem, codes: &[Code]) -> bool {
+    codes.iter().any(|code| code.code() == problem.code)
+}
 
 impl From<ClientError> for UplinkError {
     fn from(error: ClientError) -> Self {
@@ -71,6 +85,15 @@ impl HttpUplink {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// What became of a transaction whose bytes can enter no block. Where it is in none, another one may be signed in its place: it has
+    /// the same nonce as long as nothing else has used that, so that of the two one at most enters a block.
+    async fn found_or_spoilt(&self, hash: TransactionHash, detail: String) -> Result<Answer, UplinkError> {
+        match self.found_or_never(hash).await? {
+            Answer::Never => Ok(Answer::Spoilt { detail }),
+            answer => Ok(answer),
+        }
+    }
 }
 
 fn answer(height: u64, receipt: &Receipt) -> Answer {
@@ -93,6 +116,10 @@ fn answer(height: u64, receipt: &Receipt) -> Answer {
 impl Uplink for HttpUplink {
     async fn chain(&self) -> Result<ChainNow, UplinkError> {
         let status = self.account.client().status().await?;
+        if status.time_ms > MAX_TIMESTAMP {
+            let reason = format!("no chain's time is {} ms", status.time_ms.0);
+            return Err(ClientError::NotUnderstood { path: "v1/status".into(), reason }.into());
+        }
         Ok(ChainNow {
             time_ms: status.time_ms.0,
             height: status.height,
@@ -115,7 +142,7 @@ impl Uplink for HttpUplink {
             Err(error) if error.is_not_found() => 0,
             Err(error) => return Err(error.into()),
         };
-        let expires = self.account.client().status().await?.height + EXPIRY_BLOCKS;
+        let expires = expiry(self.account.client().status().await?.height)?;
         let action = Action::RecordReadings { runs: runs.try_into().map_err(SubmitError::TooMany)? };
         let signer = self.account.signer();
         let signed = signer.sign(&signer.transaction(action, nonce, expires));
@@ -124,8 +151,14 @@ impl Uplink for HttpUplink {
 
     async fn submit(&self, batch: &Batch) -> Result<Answer, UplinkError> {
         let client = self.account.client();
-        let hash = batch.hash.as_slice().try_into().map(TransactionHash);
-        let hash = hash.expect("the journal keeps the hashes that were sealed");
+        let damaged = || "a batch in the journal is not what was signed: its file is damaged".to_string();
+        let Ok(hash) = batch.hash.as_slice().try_into().map(TransactionHash) else {
+            return Ok(Answer::Spoilt { detail: damaged() });
+        };
+        // What has changed on the disk is not sent; what it was may have been.
+        if transaction_hash(&batch.bytes) != hash {
+            return self.found_or_spoilt(hash, damaged()).await;
+        }
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
         let submitted = client.submit_encoded(&[batch.bytes.as_slice()], wait_ms).await?.remove(0);
         if let (Some(height), Some(receipt)) = (submitted.height, &submitted.receipt) {
@@ -133,7 +166,8 @@ impl Uplink for HttpUplink {
         }
         match submitted.problem {
             None => Ok(Answer::Pending),
-            Some(problem) if OVERTAKEN.iter().any(|code| code.code() == problem.code) => {
+            Some(problem) if is_one_of(&problem, &SPOILT) => self.found_or_spoilt(hash, problem.to_string()).await,
+            Some(problem) if is_one_of(&problem, &OVERTAKEN) => {
                 match self.found_or_never(hash).await? {
                     // Its place is another transaction's, which is not in a block yet.
                     Answer::Never if problem.code == Code::PoolDuplicateNonce.code() => Ok(Answer::Pending),
@@ -181,7 +215,8 @@ impl Uplink for HttpUplink {
         let (before, time) = (Timestamp(time_ms.saturating_sub(1)), Timestamp(time_ms));
         let around = TimeFilter { from_ms: Some(before), to_ms: Some(time) };
         let records = self.account.client().meter_certificates(meter, &around).await?;
-        let certificate = records.into_iter().find(|record| record.certificate.interval.to == time);
-        Ok(certificate.map(|record| record.certificate.register.0))
+        let mut certificates = records.into_iter().map(|record| record.certificate);
+        let certificate = certificates.find(|found| found.meter == meter && found.interval.to == time);
+        Ok(certificate.map(|certificate| certificate.register.0))
     }
 }

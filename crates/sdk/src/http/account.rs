@@ -259,7 +259,7 @@ impl Nonces<'_> {
         places: &[usize],
         results: &mut [Option<Result<Done, SubmitError>>],
     ) -> Result<Vec<(usize, SignedBytes)>, ClientError> {
-        let expires = client.recent_height().await? + EXPIRY_BLOCKS;
+        let expires = expiry(client.recent_height().await?)?;
         let mut signed = Vec::with_capacity(places.len());
         for place in places {
             let (account, transaction) = &mut transactions[*place];
@@ -280,11 +280,19 @@ impl Nonces<'_> {
                 results[*place] = Some(Err(SubmitError::TooLong { bytes: bytes.bytes().len() }));
                 continue;
             }
-            **nonce = Some(next + 1);
+            **nonce = next.checked_add(1);
             signed.push((*place, bytes));
         }
         Ok(signed)
     }
+}
+
+/// The last height at which what is signed at `height` may enter a block.
+pub fn expiry(height: u64) -> Result<u64, ClientError> {
+    height.checked_add(EXPIRY_BLOCKS).ok_or_else(|| ClientError::NotUnderstood {
+        path: "v1/status".into(),
+        reason: format!("no chain comes to height {height}"),
+    })
 }
 
 fn is_worth_another_offer(problem: &Problem) -> bool {

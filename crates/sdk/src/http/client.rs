@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use utilidor_proof::ProofDocument;
+use utilidor_types::block::transaction_hash;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::program::Publication;
 use utilidor_types::{
-    AccountId, AgreementId, CertificateId, ChainId, Genesis, MeterId, MotionId, OfferId, PackageId, PriceIndexId,
-    PrivateKey, ProgramId, SignedTransaction, Timestamp, TransactionHash, encode,
+    AccountId, AgreementId, Cause, CertificateId, ChainId, Genesis, MeterId, MotionId, OfferId, PackageId,
+    PriceIndexId, PrivateKey, ProgramId, Receipt, SignedTransaction, Timestamp, TransactionHash, encode,
 };
 use utilidor_view::limits::{MAX_PAGE_ITEMS, MAX_SUBMISSION_BYTES, MAX_SUBMISSION_TRANSACTIONS, MAX_WAIT_MS};
 use utilidor_view::{
@@ -167,6 +168,24 @@ pub(super) struct Head {
     seen: Mutex<Option<Instant>>,
 }
 
+/// Whether an answer is about `asked`: whatever stands between here and the node can confuse two answers, or keep an old one.
+fn is_about(
+    path: &str,
+    asked: TransactionHash,
+    hash: Option<TransactionHash>,
+    receipt: Option<&Receipt>,
+) -> Result<(), ClientError> {
+    let cause = receipt.map(|receipt| receipt.cause);
+    if hash == Some(asked) && cause.is_none_or(|cause| cause == Cause::Transaction(asked)) {
+        return Ok(());
+    }
+    let reason = match (hash, cause) {
+        (Some(hash), Some(cause)) if hash == asked => format!("the receipt of transaction {asked} is of {cause:?}"),
+        (hash, _) => format!("it is about transaction {hash:?}, asked was {asked}"),
+    };
+    Err(ClientError::NotUnderstood { path: path.into(), reason })
+}
+
 impl Client {
     /// A client of the node at `address`, such as `http://127.0.0.1:4680` or, in short, `127.0.0.1:4680`. Connects on the first
     /// request.
@@ -289,6 +308,11 @@ impl Client {
             let reason = format!("{} results for {} transactions", results.len(), transactions.len());
             return Err(ClientError::NotUnderstood { path: PATH.into(), reason });
         }
+        for (result, bytes) in results.iter().zip(transactions) {
+            if result.hash.is_some() || result.receipt.is_some() {
+                is_about(PATH, transaction_hash(bytes), result.hash, result.receipt.as_ref())?;
+            }
+        }
         Ok(results)
     }
 
@@ -301,7 +325,9 @@ impl Client {
                 .query(&[("wait_ms", wait_ms)])
                 .timeout(PATIENCE + Duration::from_millis(wait_ms))
         };
-        self.send_repeatedly(&path, request).await
+        let found: TransactionView = self.send_repeatedly(&path, request).await?;
+        is_about(&path, hash, Some(found.hash), Some(&found.receipt))?;
+        Ok(found)
     }
 
     /// The proof that a block holds a transaction and left its receipt: [`crate::core::check::check`] checks it.

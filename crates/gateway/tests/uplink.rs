@@ -1,0 +1,175 @@
+//! The way over HTTP against a node that answers as the test says: what is believed, and what is not.
+
+#![cfg(feature = "http")]
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use utilidor_gateway::journal::{Batch, NewBatch, Waiting};
+use utilidor_gateway::uplink::{Answer, HttpUplink, Uplink as _, UplinkError};
+use utilidor_sdk::{Account, Client};
+use utilidor_types::block::transaction_hash;
+use utilidor_types::{
+    AccountId, Action, Bounded, Cause, ChainId, MeterId, Money, PrivateKey, Receipt, Timestamp, TransactionHash,
+    Verdict,
+};
+
+const CHAIN: ChainId = ChainId([7; 16]);
+const METER: MeterId = MeterId([1; 16]);
+
+fn receipt(of: TransactionHash) -> Value {
+    json!(Receipt { cause: Cause::Transaction(of), verdict: Verdict::Applied(Bounded::empty()) })
+}
+
+fn problem(status: u16, code: &str) -> Value {
+    json!({ "type": "about:blank", "title": "a title", "status": status, "detail": "a detail", "code": code })
+}
+
+/// What a node says.
+struct Says {
+    status: Value,
+    /// To a submission.
+    result: Value,
+    /// Of a transaction that is asked for; nothing if it is in no block.
+    transaction: Option<Value>,
+    submissions: u32,
+}
+
+#[derive(Clone)]
+struct Node(Arc<Mutex<Says>>);
+
+impl Node {
+    async fn new() -> (Self, HttpUplink) {
+        let status = json!({
+            "chain": CHAIN, "kind": "production", "height": 41, "time_ms": 1, "block": "00".repeat(32),
+            "state_root": "00".repeat(32), "pool": 0, "indexed_height": 41, "version": "0.1.0"
+        });
+        let node = Self(Arc::new(Mutex::new(Says { status, result: json!({}), transaction: None, submissions: 0 })));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let serving = node.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let node = serving.clone();
+                let service = service_fn(move |request| {
+                    let answer = node.answer(&request);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        (node, HttpUplink::new(Account::on_chain(client, CHAIN, PrivateKey::ed25519([3; 32]))))
+    }
+
+    fn says(&self) -> std::sync::MutexGuard<'_, Says> {
+        self.0.lock().unwrap()
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<String> {
+        let mut says = self.says();
+        let answer = match (request.method(), request.uri().path()) {
+            (_, "/v1/status") => Some(says.status.clone()),
+            (&Method::POST, "/v1/transactions") => {
+                says.submissions += 1;
+                Some(json!({ "results": [says.result] }))
+            }
+            (_, path) if path.starts_with("/v1/transactions/") => says.transaction.clone(),
+            _ => None,
+        };
+        let status = if answer.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let mut response = Response::new(answer.unwrap_or_else(|| problem(404, "not-found")).to_string());
+        *response.status_mut() = status;
+        response
+    }
+}
+
+/// The node's record of a transaction.
+fn record(of: TransactionHash) -> Value {
+    let action = Action::Transfer { to: AccountId([9; 32]), amount: Money(1), reference: "".parse().unwrap() };
+    json!({
+        "hash": of, "height": 42, "index": 0, "time_ms": Timestamp(1), "account": AccountId([8; 32]), "nonce": 5,
+        "action": action, "receipt_index": 0, "receipt": receipt(of)
+    })
+}
+
+async fn batch(uplink: &HttpUplink) -> (Batch, TransactionHash) {
+    let NewBatch { bytes, hash, expires } =
+        uplink.sign(&[Waiting { meter: METER, time_ms: 1, register: 5 }]).await.unwrap();
+    let of = transaction_hash(&bytes);
+    assert_eq!(hash, of.0);
+    (Batch { id: 1, bytes, hash, expires }, of)
+}
+
+const FINAL: Answer = Answer::Final { height: 42, refused: Vec::new() };
+
+#[tokio::test]
+async fn an_answer_that_is_about_another_batch_certifies_nothing() {
+    let (node, uplink) = Node::new().await;
+    let (batch, hash) = batch(&uplink).await;
+    let other = TransactionHash([0xab; 32]);
+    for (hash, cause) in [(other, other), (hash, other), (other, hash)] {
+        node.says().result = json!({ "hash": hash, "height": 42, "receipt": receipt(cause) });
+        let answer = uplink.submit(&batch).await;
+        assert!(matches!(answer, Err(UplinkError::Node(_))), "{answer:?}");
+    }
+    // Nor where it is looked for among those that are final.
+    node.says().result = json!({ "problem": problem(409, "pool/nonce-too-old") });
+    node.says().transaction = Some(record(other));
+    let answer = uplink.submit(&batch).await;
+    assert!(matches!(answer, Err(UplinkError::Node(_))), "{answer:?}");
+    node.says().transaction = Some(record(hash));
+    assert_eq!(uplink.submit(&batch).await.unwrap(), FINAL);
+    node.says().result = json!({ "hash": hash, "height": 42, "receipt": receipt(hash) });
+    assert_eq!(uplink.submit(&batch).await.unwrap(), FINAL);
+}
+
+#[tokio::test]
+async fn a_batch_that_has_changed_on_the_disk_is_not_sent_and_is_spoilt_where_no_block_has_it() {
+    let (node, uplink) = Node::new().await;
+    let (sound, hash) = batch(&uplink).await;
+    let mut damaged = sound.clone();
+    damaged.bytes[40] ^= 1;
+    assert!(matches!(uplink.submit(&damaged).await.unwrap(), Answer::Spoilt { .. }));
+    let short = Batch { hash: vec![1; 31], ..sound };
+    assert!(matches!(uplink.submit(&short).await.unwrap(), Answer::Spoilt { .. }));
+    // Sent before it changed.
+    node.says().transaction = Some(record(hash));
+    assert_eq!(uplink.submit(&damaged).await.unwrap(), FINAL);
+    // A read model that is behind does not know yet.
+    node.says().transaction = None;
+    node.says().status["indexed_height"] = json!(40);
+    assert_eq!(uplink.submit(&damaged).await.unwrap(), Answer::Pending);
+    assert_eq!(node.says().submissions, 0);
+}
+
+#[tokio::test]
+async fn bytes_that_a_node_will_never_take_are_spoilt_and_what_it_does_not_take_now_is_not() {
+    let (node, uplink) = Node::new().await;
+    let (batch, _) = batch(&uplink).await;
+    for code in ["transaction/bad-signature", "transaction/malformed", "transaction/oversize"] {
+        node.says().result = json!({ "problem": problem(400, code) });
+        assert!(matches!(uplink.submit(&batch).await.unwrap(), Answer::Spoilt { .. }), "{code}");
+    }
+    for code in ["pool/full", "transaction/wrong-chain"] {
+        node.says().result = json!({ "problem": problem(409, code) });
+        assert!(matches!(uplink.submit(&batch).await.unwrap(), Answer::NotTaken { .. }), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_height_or_a_time_that_no_chain_has_is_an_error_and_no_crash() {
+    let (node, uplink) = Node::new().await;
+    uplink.chain().await.unwrap();
+    node.says().status["height"] = json!(u64::MAX);
+    let signed = uplink.sign(&[Waiting { meter: METER, time_ms: 1, register: 5 }]).await;
+    assert!(matches!(signed, Err(UplinkError::Node(_))), "{signed:?}");
+    node.says().status["time_ms"] = json!(u64::MAX);
+    assert!(matches!(uplink.chain().await, Err(UplinkError::Node(_))));
+}
