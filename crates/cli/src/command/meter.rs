@@ -291,7 +291,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Register(register) => {
             let meter = meter(*register, &context).await?;
-            let made = context.account().await?.register_meter(meter).await?;
+            let carrier = meter.carrier;
+            let made = context.account().await?.register_meter(meter).await;
+            let made = made.map_err(|error| Failure::of_meter(error, carrier))?;
             show_done(context.out, &made.done, json!({ "meter": made.id }));
         }
         Command::Bind { meter, holder } => {
@@ -311,7 +313,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let account = context.account().await?;
             let carrier = account.client().meter(meter).await?.carrier;
             let capacity = capacity.of(carrier).map_err(Failure::usage)?;
-            let done = account.change_meter_capacity(meter, capacity).await?;
+            let done = account.change_meter_capacity(meter, capacity).await;
+            let done = done.map_err(|error| Failure::of_meter(error, carrier))?;
             show_done(
                 context.out,
                 &done,
@@ -326,7 +329,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let last = reading(&last, carrier, None)?;
             let modulus = modulus.of(carrier).map_err(Failure::usage)?;
             let register = register.of(carrier).map_err(Failure::usage)?;
-            let done = account.exchange_meter(meter, last, authority, modulus, register).await?;
+            let done = account.exchange_meter(meter, last, authority, modulus, register).await;
+            let done = done.map_err(|error| Failure::of_meter(error, carrier))?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
         Command::Retire { meter } => {
