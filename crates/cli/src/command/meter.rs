@@ -384,7 +384,7 @@ pub fn segments_text(out: &Output, events: &[EventView], carrier: impl Fn(MeterI
 fn segment_row(out: &Output, segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
     let bands = |bands: &utilidor_types::Bands| match carrier {
         Some(carrier) => bands_text(out, bands, carrier),
-        None => or_dash(bands.total()),
+        None => event::total(out, bands, None),
     };
     let fills = segment.fills.iter().map(|fill| format!("{}: {}", fill.agreement, bands(&fill.bands)));
     let supply = segment.supply.zip(segment.rest()).map(|((supply, _), rest)| format!("{supply}: {}", bands(&rest)));
