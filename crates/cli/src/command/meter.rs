@@ -212,6 +212,14 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
     })
 }
 
+/// Who signs a meter's readings now.
+fn signature_text(out: &Output, authority: MeterAuthority) -> String {
+    match authority {
+        MeterAuthority::Meter(key) => format!("{}: {key}", out.word(t!("signer_meter"))),
+        MeterAuthority::Gateway(gateway) => format!("{}: {gateway}", out.word(t!("signer_gateway"))),
+    }
+}
+
 /// A reading written as TIME=REGISTER.
 pub fn reading(text: &str, carrier: Carrier, unit: Option<Unit>) -> Result<Reading, Failure> {
     let Some((time, register)) = text.split_once('=') else {
@@ -255,7 +263,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("carrier"), out.say(meter.carrier)),
                     (t!("holder"), meter.holder.to_string()),
                     (t!("operator"), meter.operator.to_string()),
-                    (t!("signature"), super::plain(&json!(meter.authority))),
+                    (t!("signature"), signature_text(out, meter.authority)),
+                    (t!("devices"), meter.devices.to_string()),
+                    (t!("register_width"), units::quantity(meter.register_modulus, meter.carrier)),
                     (t!("capacity"), units::quantity(meter.capacity_per_hour, meter.carrier)),
                     (t!("register"), units::quantity(meter.register, meter.carrier)),
                     (t!("read"), out.time(meter.read_ms)),
