@@ -5,10 +5,13 @@
 //! of all registers and the zone of all times, and give the columns another order: `meter,time[Asia/Shanghai],register_kWh`. Every mistake is told with its line, and
 //! what can be read in two ways is one.
 
+mod habits;
+mod order;
+
 use crate::units::{self, Amount, Unit};
-use crate::zone::{self, Shown, Zone};
+use crate::zone::{self, Zone};
+use habits::Doubt;
 use jiff::civil::DateTime;
-use std::collections::BTreeMap;
 use utilidor_types::Timestamp;
 
 /// A line of a file.
@@ -56,11 +59,14 @@ pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     let first = first.ok_or_else(|| format!("the file is empty: write a line for each reading, such as {EXAMPLE}"))?;
     let separator = [';', '\t'].into_iter().find(|separator| first.contains(*separator)).unwrap_or(',');
-    let mut reader = Reader { separator, columns: [0, 1, 2], decimals: None, defaults: defaults.clone() };
+    let said = text.lines().next().and_then(habits::said_separator);
+    let separator = said.unwrap_or(separator);
+    let mut reader =
+        Reader { separator, columns: [0, 1, 2], decimals: None, doubt: Doubt::default(), defaults: defaults.clone() };
     let mut read = Vec::new();
     let mut is_first = true;
     for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') || (number == 1 && said.is_some()) {
             continue;
         }
         let record = fields(line, separator);
@@ -78,7 +84,8 @@ pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, String> {
     if read.is_empty() {
         return Err(format!("the file holds no readings: write a line for each below the header, such as {EXAMPLE}"));
     }
-    Ok(resolved(read, reader.defaults.zone.as_ref()))
+    reader.doubt.settle(&mut read);
+    Ok(order::resolved(read, reader.defaults.zone.as_ref()))
 }
 
 /// A file's text.
@@ -144,6 +151,7 @@ struct Reader {
     columns: [usize; 3],
     /// How decimals are written here, and the line that said so.
     decimals: Option<(char, u64)>,
+    doubt: Doubt,
     defaults: Defaults,
 }
 
@@ -172,7 +180,7 @@ impl Reader {
             self.defaults.zone = Some(zone.parse()?);
         }
         if !unit.is_empty() {
-            self.defaults.unit = Some(unit.parse()?);
+            self.defaults.unit = Some(habits::unit_name(unit).parse()?);
         }
         Ok(())
     }
@@ -224,6 +232,9 @@ impl Reader {
         if register.starts_with(['-', '−']) {
             return Err(format!("{register:?} is negative: a register counts from zero up"));
         }
+        if register.contains(|character: char| character.is_numeric() && !character.is_ascii() && character != '³') {
+            return Err(format!("{register:?} has other figures than 0 to 9: write those"));
+        }
         let is_of_number = |character: char| {
             character.is_ascii_digit() || matches!(character, '.' | ',' | '\'' | '’' | '_') || character.is_whitespace()
         };
@@ -240,7 +251,10 @@ impl Reader {
         {
             return Err(format!("{register:?} has an exponent: write all digits"));
         }
-        let Some(mark) = marks.first().copied() else { return Ok(format!("{number}{unit}")) };
+        let Some(mark) = marks.first().copied() else {
+            self.doubt.look(line, number, None);
+            return Ok(format!("{number}{unit}"));
+        };
         // Where a comma separates fields, one in quotes with three digits behind it may be of thousands.
         let behind = number.rsplit(mark).next().unwrap_or_default();
         if mark == ',' && self.separator == ',' && behind.len() == 3 {
@@ -258,6 +272,7 @@ impl Reader {
             }
             _ => self.decimals = Some((mark, line)),
         }
+        self.doubt.look(line, number, Some(mark));
         Ok(format!("{}{unit}", number.replace(',', ".")))
     }
 }
@@ -271,65 +286,6 @@ fn count_is_wrong(fields: &[&str], separator: char) -> String {
     match separator {
         ',' if fields.len() > 3 => format!("{told}, decimals with a point, or put ; between the fields"),
         _ => told,
-    }
-}
-
-/// Says of each line when it was. A time that clocks showed twice is known by the lines of the same meter around it, which go
-/// oldest first: it is the second one if the meter was read at the first one already, and the first one if a line that follows
-/// shows the clocks put back.
-fn resolved(read: Vec<(u64, Result<Raw, String>)>, zone: Option<&Zone>) -> Vec<Told> {
-    let mut of_meter: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (place, (_, raw)) in read.iter().enumerate() {
-        if let Ok(raw) = raw {
-            of_meter.entry(raw.meter.clone()).or_default().push(place);
-        }
-    }
-    let mut times: Vec<Option<Result<Timestamp, String>>> = vec![None; read.len()];
-    for places in of_meter.values() {
-        let shown: Vec<_> = places.iter().map(|place| read[*place].1.as_ref().map(|raw| when(raw, zone))).collect();
-        // The least time of the lines that follow and were shown twice, as long as all of them were.
-        let mut least_after: Vec<Option<DateTime>> = vec![None; places.len()];
-        for place in (1..places.len()).rev() {
-            if let Ok((Some(local), Ok(Shown::Twice(..)))) = &shown[place] {
-                let least = least_after[place].into_iter().chain([*local]).min();
-                least_after[place - 1] = least;
-            }
-        }
-        let mut last = None;
-        for (place, shown) in shown.into_iter().enumerate() {
-            let Ok((local, shown)) = shown else { continue };
-            let time = match (shown, local, zone) {
-                (Err(reason), ..) => Err(reason),
-                (Ok(Shown::Once(time)), ..) => Ok(time),
-                (Ok(Shown::Twice(first, second)), ..) if last.is_some_and(|last| first <= last) => Ok(second),
-                (Ok(Shown::Twice(first, _)), Some(local), _) if least_after[place].is_some_and(|it| it <= local) => {
-                    Ok(first)
-                }
-                (Ok(Shown::Twice(..)), Some(local), Some(zone)) => Err(zone.twice(local)),
-                (Ok(Shown::Twice(first, _)), ..) => Ok(first),
-            };
-            if let Ok(time) = time {
-                last = Some(time);
-            }
-            times[places[place]] = Some(time);
-        }
-    }
-    let line = |((number, raw), time): ((u64, Result<Raw, String>), Option<Result<Timestamp, String>>)| {
-        let line = raw.and_then(|raw| {
-            let time = time.unwrap_or_else(|| Err("it has no time".into()))?;
-            Ok(Line { number, meter: raw.meter, time, register: raw.register })
-        });
-        (number, line)
-    };
-    read.into_iter().zip(times).map(line).collect()
-}
-
-/// When a line was, and what clocks showed then, if it says that alone.
-fn when(raw: &Raw, zone: Option<&Zone>) -> (Option<DateTime>, Result<Shown, String>) {
-    match (&raw.time, zone) {
-        (When::At(time), _) => (None, Ok(Shown::Once(*time))),
-        (When::Shown(local), Some(zone)) => (Some(*local), zone.when(*local)),
-        (When::Shown(local), None) => (None, Err(format!("{local} is in no zone"))),
     }
 }
 
@@ -407,6 +363,10 @@ mod tests {
                 format!("77aa;{TIME};1,5 kWh\n77aa;{TIME};1.750 kWh"),
                 "line 2: \"1.750 kWh\" has a point, line 1 a comma",
             ),
+            (format!("77aa;{TIME};１２ kWh"), "line 1: \"１２ kWh\" has other figures than 0 to 9"),
+            (format!("meter,time,register_mj\n77aa,{TIME},1"), "line 1: \"mj\" is no unit"),
+            (format!("sep=;\n77aa;{TIME}"), "line 2: 2 fields"),
+            ("sep=;\n".into(), "the file holds no readings"),
             (format!("77aa,{TIME},99999999999999999999kWh"), "line 1: \"99999999999999999999kWh\" is more than"),
             (format!("77aa,{TIME},0.0000001kWh"), "line 1: \"0.0000001kWh\" is no whole number of joules"),
             (format!("77aa,{TIME},NaN"), "line 1: \"NaN\" is no unit"),
