@@ -190,7 +190,7 @@ mod tests {
         let quantity = Quantity(8 * 3_600_000);
         let certificate = Certificate {
             id: CertificateId(19),
-            meter: MeterId([2; 32]),
+            meter: MeterId([2; 16]),
             interval: HOUR,
             register: quantity,
             quantity,
