@@ -29,7 +29,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("agreement/wrong-terms", "签名对应条款 {signed}，合约的条款是 {expected}"),
     ("arithmetic/overflow", "和、积或时间超出取值范围"),
     ("award/above-lot", "授标 {carrier} {wanted}，标的只剩 {left}"),
-    ("capacity/exceeded", "自 {hour} 起的一小时内已售 {sold}，再售 {wanted} 将超过容量 {capacity}"),
+    ("capacity/exceeded", "自 {hour} 起的一小时内已售 {sold}，再售 {wanted} 将超过容量 {capacity}（J 或 mL）"),
     ("capacity/none", "没有申报 {carrier} 的容量"),
     ("council/empty", "理事会将没有任何成员"),
     ("council/full", "理事会的 {seats} 个席位已满"),
@@ -47,7 +47,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("member/unknown", "没有成员 {member}"),
     ("meter/bad-correction", "更正的时段不在表计 {meter} 最近读数之前，或没有改动"),
     ("meter/busy", "表计 {meter} 已服务于 {max} 份合约"),
-    ("meter/capacity-too-large", "每小时容量 {capacity} 超过 {max}"),
+    ("meter/capacity-too-large", "每小时容量 {capacity} 超过 {max}（J 或 mL）"),
     ("meter/carrier", "表计 {meter} 不计量 {carrier}"),
     ("meter/correction-out-of-range", "更正后的数量不可能流过表计 {meter}"),
     ("meter/holder", "表计 {meter} 绑定于另一账户"),
@@ -109,7 +109,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("quote/own-offer", "这是报价方自己的要约"),
     ("quote/sealed-size", "密封报价有 {bytes} 字节，此要约的报价均为 {expected} 字节"),
     ("quote/unknown", "{bidder} 对要约 {offer} 没有报价"),
-    ("reading/beyond-capacity", "流过 {quantity}，这段时间最多 {most}"),
+    ("reading/beyond-capacity", "流过 {quantity}，这段时间最多 {most}（J 或 mL）"),
     ("reading/device-of-another", "此设备和寄存器的记录已计入表计 {other}，不能再计入其他表计"),
     ("reading/empty-run", "表计 {meter} 的一组读数是空的"),
     ("reading/from-future", "读数时间为 {time}，现在是 {now}"),
@@ -117,9 +117,9 @@ const REFUSALS: &[(&str, &str)] = &[
     ("reading/other-device", "记录来自另一台设备或另一个寄存器，与表计 {meter} 以前的记录不同"),
     ("reading/out-of-order", "读数时间为 {time}，上一读数为 {last}"),
     ("reading/record-of-energy", "记录计量的是能量，表计 {meter} 计量 {carrier}"),
-    ("reading/register-too-wide", "表底为 {register}，而它在 {modulus} 归零"),
+    ("reading/register-too-wide", "表底为 {register}，而它在 {modulus} 归零（J 或 mL）"),
     ("reading/replayed", "{time} 的读数已经认证"),
-    ("reading/went-back", "表底由 {last} 退回到 {register}"),
+    ("reading/went-back", "表底由 {last} 退回到 {register}（J 或 mL）"),
     ("subscription/needs-area", "{carrier} 的计费方式需要建筑面积"),
     ("subscription/needs-meter", "{carrier} 的计费方式需要表计"),
     ("subscription/no-services", "订阅不含任何服务"),
@@ -262,6 +262,9 @@ pub fn refusal_of(refusal: &Refusal, carrier: Option<Carrier>) -> Said {
         Refusal::BeyondCapacity { quantity, most } => shown(quantity).zip(shown(most)).map(|(quantity, most)| {
             said!("{quantity} passed, at most {most} can in this time", "流过 {quantity}，这段时间最多 {most}")
         }),
+        Refusal::CapacityTooLarge { capacity, max } => shown(capacity).zip(shown(max)).map(|(capacity, max)| {
+            said!("a capacity of {capacity} an hour exceeds {max}", "每小时容量 {capacity} 超过 {max}")
+        }),
         _ => None,
     };
     told.unwrap_or_else(|| self::refusal(refusal))
@@ -362,5 +365,10 @@ mod tests {
         assert_eq!(told(Some(Carrier::Electricity), Lang::En), "the register went back from 40.000 kWh to 30.000 kWh");
         assert_eq!(told(Some(Carrier::Electricity), Lang::Zh), "表底由 40.000 kWh 退回到 30.000 kWh");
         assert_eq!(told(None, Lang::En), back.to_string());
+        assert!(told(None, Lang::En).ends_with("to 108000000 (J or mL)"), "a bare number has no unit");
+        assert!(told(None, Lang::Zh).ends_with("108000000（J 或 mL）"));
+        let capacity = Refusal::CapacityTooLarge { capacity: Quantity(7_200_000), max: Quantity(3_600_000) };
+        let told = refusal_of(&capacity, Some(Carrier::Cooling));
+        assert_eq!(told.text(Lang::En), "a capacity of 2.000 kWh an hour exceeds 1.000 kWh");
     }
 }

@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use utilidor_sdk::http::top_up::TopUpError;
 use utilidor_sdk::{ClientError, KeyError, SubmitError};
+use utilidor_types::Carrier;
 
 /// Exit status when something failed.
 const FAILED: u8 = 1;
@@ -180,10 +181,21 @@ impl From<ClientError> for Failure {
 
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
+        Self::of_submission(error, None)
+    }
+}
+
+impl Failure {
+    /// What became of a submission about a meter: quantities have the unit in which people read them.
+    pub fn of_meter(error: SubmitError, carrier: Carrier) -> Self {
+        Self::of_submission(error, Some(carrier))
+    }
+
+    fn of_submission(error: SubmitError, carrier: Option<Carrier>) -> Self {
         match &error {
             SubmitError::Refused { refusal, height, hash } => {
                 let code = refusal.code();
-                let why = chinese::refusal(refusal);
+                let why = chinese::refusal_of(refusal, carrier);
                 let what = said!(
                     "the ledger refused ({code}): {why} (block {height}, transaction {hash})",
                     "账本拒绝（{code}）：{why}（区块 {height}，交易 {hash}）"

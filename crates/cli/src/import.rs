@@ -5,12 +5,14 @@
 //! of all registers and the zone of all times, and give the columns another order: `meter,time[Asia/Shanghai],register_kWh`. Every mistake is told with its line, and
 //! what can be read in two ways is one.
 
+mod habits;
 mod order;
 
 use crate::said;
 use crate::sentence::Said;
 use crate::units::{self, Amount, Unit};
 use crate::zone::{self, Zone};
+use habits::Doubt;
 use jiff::civil::DateTime;
 use utilidor_types::Timestamp;
 
@@ -71,11 +73,14 @@ pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, Said> {
         )
     })?;
     let separator = [';', '\t'].into_iter().find(|separator| first.contains(*separator)).unwrap_or(',');
-    let mut reader = Reader { separator, columns: [0, 1, 2], decimals: None, defaults: defaults.clone() };
+    let said = text.lines().next().and_then(habits::said_separator);
+    let separator = said.unwrap_or(separator);
+    let mut reader =
+        Reader { separator, columns: [0, 1, 2], decimals: None, doubt: Doubt::default(), defaults: defaults.clone() };
     let mut read = Vec::new();
     let mut is_first = true;
     for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') || (number == 1 && said.is_some()) {
             continue;
         }
         let record = fields(line, separator);
@@ -96,6 +101,7 @@ pub fn lines(bytes: &[u8], defaults: &Defaults) -> Result<Vec<Told>, Said> {
             "文件中没有读数：在表头之下每个读数写一行，如 {EXAMPLE}"
         ));
     }
+    reader.doubt.settle(&mut read);
     Ok(order::resolved(read, reader.defaults.zone.as_ref()))
 }
 
@@ -178,6 +184,7 @@ struct Reader {
     columns: [usize; 3],
     /// How decimals are written here, and the line that said so.
     decimals: Option<(char, u64)>,
+    doubt: Doubt,
     defaults: Defaults,
 }
 
@@ -207,7 +214,7 @@ impl Reader {
             self.defaults.zone = Some(zone.parse()?);
         }
         if !unit.is_empty() {
-            self.defaults.unit = Some(unit.parse()?);
+            self.defaults.unit = Some(habits::unit_name(unit).parse()?);
         }
         Ok(())
     }
@@ -268,6 +275,12 @@ impl Reader {
                 "{register:?} 是负数：表底从零开始递增"
             ));
         }
+        if register.contains(|character: char| character.is_numeric() && !character.is_ascii() && character != '³') {
+            return Err(said!(
+                "{register:?} has other figures than 0 to 9: write those",
+                "{register:?} 含有 0 至 9 以外的数字：请改写"
+            ));
+        }
         let is_of_number = |character: char| {
             character.is_ascii_digit() || matches!(character, '.' | ',' | '\'' | '’' | '_') || character.is_whitespace()
         };
@@ -292,7 +305,10 @@ impl Reader {
                 "{register:?} 含有指数：请写出全部数字"
             ));
         }
-        let Some(mark) = marks.first().copied() else { return Ok(format!("{number}{unit}")) };
+        let Some(mark) = marks.first().copied() else {
+            self.doubt.look(line, number, None, self.separator);
+            return Ok(format!("{number}{unit}"));
+        };
         // Where a comma separates fields, one in quotes with three digits behind it may be of thousands.
         let behind = number.rsplit(mark).next().unwrap_or_default();
         if mark == ',' && self.separator == ',' && behind.len() == 3 {
@@ -311,6 +327,7 @@ impl Reader {
             }
             _ => self.decimals = Some((mark, line)),
         }
+        self.doubt.look(line, number, Some(mark), self.separator);
         Ok(format!("{}{unit}", number.replace(',', ".")))
     }
 }
@@ -411,6 +428,10 @@ mod tests {
                 format!("77aa;{TIME};1,5 kWh\n77aa;{TIME};1.750 kWh"),
                 "line 2: \"1.750 kWh\" has a point, line 1 a comma",
             ),
+            (format!("77aa;{TIME};１２ kWh"), "line 1: \"１２ kWh\" has other figures than 0 to 9"),
+            (format!("meter,time,register_mj\n77aa,{TIME},1"), "line 1: \"mj\" is no unit"),
+            (format!("sep=;\n77aa;{TIME}"), "line 2: 2 fields"),
+            ("sep=;\n".into(), "the file holds no readings"),
             (format!("77aa,{TIME},99999999999999999999kWh"), "line 1: \"99999999999999999999kWh\" is more than"),
             (format!("77aa,{TIME},0.0000001kWh"), "line 1: \"0.0000001kWh\" is no whole number of joules"),
             (format!("77aa,{TIME},NaN"), "line 1: \"NaN\" is no unit"),

@@ -16,6 +16,7 @@ use crate::said;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, Targets};
@@ -75,9 +76,14 @@ impl Traces {
     }
 }
 
+/// Whether a log has colours: where a person looks on, and has not asked for none.
+pub fn has_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}
+
 fn start_with(traces: Option<&SdkTracerProvider>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    let log = fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(has_colours()).with_filter(filter);
     let traces = traces.map(|provider| {
         let wanted = Targets::new().with_target(TRACED, Level::INFO);
         tracing_opentelemetry::layer().with_tracer(provider.tracer(SERVICE)).with_filter(wanted)

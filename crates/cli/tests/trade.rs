@@ -333,6 +333,17 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
     let error = desk.run(&format!("reading correct {interval} 20kWh --reason misread --as founder")).failed(2);
     assert!(error.contains("was corrected before"), "{error}");
     assert_eq!(desk.json(&format!("meter show {meter}"))["corrections"], 1);
+    // It is marked wherever the reading is shown, and every reading says who signed it, and in which unit it is.
+    let listed = desk.json(&format!("reading list {meter}"));
+    let of =
+        |number: usize| [&listed[number]["signed_by"], &listed[number]["carrier"], &listed[number]["unit"]].map(text);
+    assert_eq!((of(0), of(1)), (["gateway", "electricity", "J"], ["gateway", "electricity", "J"]));
+    assert_eq!(listed[0]["corrections"], json!([]));
+    assert_eq!(listed[1]["corrections"][0]["right"], "108000000");
+    let corrected = "35.000 kWh, corrected: 30.000 kWh";
+    assert!(desk.run(&format!("reading list {meter}")).ok().contains(corrected));
+    let people = desk.run(&format!("reading show {}", text(&listed[1]["certificate"]["id"]))).ok();
+    assert!(people.contains(corrected) && people.contains("(misread)"), "{people}");
 
     // The owner's notice can be taken back; the user's word ends it at once, and frees the meter.
     desk.json(&format!("subscription terminate {subscription} --as plant"));
@@ -354,6 +365,18 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
     assert!(error.contains("package/closed"), "{error}");
     desk.json(&format!("meter capacity {meter} 150kWh --as founder"));
     assert_eq!(desk.json(&format!("meter show {meter}"))["capacity_per_hour"], "540000000");
+
+    // What an operator types at an exchange is its own word, not the gateway's; a quantity has its unit in a refusal too.
+    let exchange =
+        format!("meter exchange {meter} --last 2025-02-01T00:00:00+08:00=41kWh --gateway founder --as founder");
+    let error = desk.run(&format!("{exchange} --modulus 1kWh --register 2kWh")).failed(3);
+    assert!(error.contains("the register shows 2.000 kWh, it starts again at 1.000 kWh"), "{error}");
+    desk.json(&format!("{exchange} --modulus 1000kWh"));
+    let listed = desk.json(&format!("reading list {meter}"));
+    let signers: Vec<_> = listed.as_array().unwrap().iter().map(|reading| text(&reading["signed_by"])).collect();
+    assert_eq!(signers, ["gateway", "gateway", "operator"]);
+    let people = desk.run(&format!("meter show {meter}")).ok();
+    assert!(people.contains("devices so far") && people.contains("1000.000 kWh"), "{people}");
     assert_eq!(node.stop(), 0);
 }
 

@@ -117,27 +117,27 @@ impl Doubt {
         }
     }
 
-    /// What it is, in a sentence whose quantities have the unit that is usual for the carrier.
+    /// What it is, in a sentence whose quantities have one unit.
     pub fn sentence(&self, carrier: Carrier) -> String {
-        // Exact: two that differ look different.
-        let shown = |base: u64| match carrier.base_unit() {
-            BaseUnit::Joule if base % 3_600 != 0 => format!("{base}J"),
-            _ => in_usual_unit(base, carrier),
-        };
+        let shown = |first: u64, second: u64| in_one_unit(first, second, carrier);
         match *self {
             Self::First => "it is the first reading".into(),
             Self::AfterSilence { silence_ms } => format!("{} s have passed since the last reading", silence_ms / 1_000),
             Self::Rollover { last, register } => {
-                format!("the register has started again: {}, now {}", shown(last), shown(register))
+                let [last, register] = shown(last, register);
+                format!("the register has started again: {last}, now {register}")
             }
             Self::WentBack { last, register } => {
-                format!("the register went back from {} to {}", shown(last), shown(register))
+                let [last, register] = shown(last, register);
+                format!("the register went back from {last} to {register}")
             }
             Self::TooWide { register, modulus } => {
-                format!("the register shows {}, it starts again at {}", shown(register), shown(modulus))
+                let [register, modulus] = shown(register, modulus);
+                format!("the register shows {register}, it starts again at {modulus}")
             }
             Self::BeyondCapacity { passed, most } => {
-                format!("{} passed, at most {} can in the time", shown(passed), shown(most))
+                let [passed, most] = shown(passed, most);
+                format!("{passed} passed, at most {most} can in the time")
             }
             Self::TimeNotRising { last_ms, time_ms } => {
                 format!(
@@ -147,11 +147,12 @@ impl Doubt {
                 )
             }
             Self::Contradicts { time_ms, known, register } => {
-                let time = Timestamp(time_ms).to_rfc3339();
-                format!("the journal has the reading of {time} with {}, now it shows {}", shown(known), shown(register))
+                let (time, [known, register]) = (Timestamp(time_ms).to_rfc3339(), shown(known, register));
+                format!("the journal has the reading of {time} with {known}, now it shows {register}")
             }
             Self::Unsteady { first, second } => {
-                format!("two looks do not fit together: {}, then {}", shown(first), shown(second))
+                let [first, second] = shown(first, second);
+                format!("two looks do not fit together: {first}, then {second}")
             }
         }
     }
@@ -160,6 +161,22 @@ impl Doubt {
     pub const fn is_dispelled_by_a_second_look(&self) -> bool {
         matches!(self, Self::First | Self::AfterSilence { .. } | Self::Rollover { .. })
     }
+}
+
+/// Two quantities of one sentence in the unit that is usual for the carrier, cut to its decimals, with `~` before what was cut. Where
+/// two that differ would look alike, both are in joules.
+fn in_one_unit(first: u64, second: u64, carrier: Carrier) -> [String; 2] {
+    const JOULES: u64 = utilidor_types::quantity::JOULES_PER_WATT_HOUR;
+    if carrier.base_unit() != BaseUnit::Joule {
+        return [first, second].map(|base| in_usual_unit(base, carrier));
+    }
+    if first != second && first / JOULES == second / JOULES {
+        return [first, second].map(|base| format!("{base}J"));
+    }
+    [first, second].map(|base| {
+        let cut = base % JOULES;
+        format!("{}{}", if cut == 0 { "" } else { "~" }, in_usual_unit(base - cut, carrier))
+    })
 }
 
 /// What follows from a look at a register.
@@ -305,7 +322,12 @@ mod tests {
             (
                 Doubt::Unsteady { first: 7_200_000, second: 7_200_001 },
                 Carrier::Heating,
-                "two looks do not fit together: 2.000kWh, then 7200001J",
+                "two looks do not fit together: 7200000J, then 7200001J",
+            ),
+            (
+                Doubt::BeyondCapacity { passed: 1_000 * kwh + 36 * 3_600, most: 143_068_600 },
+                Carrier::Electricity,
+                "1000.036kWh passed, at most ~39.741kWh can in the time",
             ),
             (
                 Doubt::Contradicts { time_ms: 1_800_000_000_000, known: 1_500_000, register: 2_000_000 },

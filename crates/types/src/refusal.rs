@@ -281,7 +281,7 @@ refusals! {
     /// The opened quote has not one line for each lot.
     LineCount { lines: u32, lots: u32 } = "quote/line-count", "the quote has {lines} lines, the offer {lots} lots";
     /// The awards together exceed the lot.
-    AboveLot { carrier: Carrier, wanted: Quantity, left: Quantity } = "award/above-lot", "{wanted} of {carrier} are awarded, {left} are left in the lot";
+    AboveLot { carrier: Carrier, wanted: Quantity, left: Quantity } = "award/above-lot", "{wanted} of {carrier} are awarded, {left} are left in the lot (J or mL)";
 
     /// No such agreement.
     UnknownAgreement { agreement: AgreementId } = "agreement/unknown", "there is no agreement {agreement}";
@@ -313,7 +313,7 @@ refusals! {
     /// The owner has declared no capacity for the carrier.
     NoCapacity { carrier: Carrier } = "capacity/none", "no capacity for {carrier} is declared";
     /// The owner would sell more in an hour than it can supply.
-    CapacityExceeded { hour: Timestamp, sold: Quantity, wanted: Quantity, capacity: Quantity } = "capacity/exceeded", "in the hour from {hour} the owner has sold {sold} and would sell {wanted} more, its capacity is {capacity}";
+    CapacityExceeded { hour: Timestamp, sold: Quantity, wanted: Quantity, capacity: Quantity } = "capacity/exceeded", "in the hour from {hour} the owner has sold {sold} and would sell {wanted} more, its capacity is {capacity} (J or mL)";
 
     /// No such meter.
     UnknownMeter { meter: MeterId } = "meter/unknown", "no meter {meter} is registered";
@@ -334,7 +334,7 @@ refusals! {
     /// The meter serves an agreement.
     MeterInUse { meter: MeterId } = "meter/in-use", "meter {meter} serves an agreement";
     /// The meter's capacity is larger than any may be.
-    CapacityTooLarge { capacity: Quantity, max: Quantity } = "meter/capacity-too-large", "a capacity of {capacity} an hour exceeds {max}";
+    CapacityTooLarge { capacity: Quantity, max: Quantity } = "meter/capacity-too-large", "a capacity of {capacity} an hour exceeds {max} (J or mL)";
     /// The correction is of no time before the meter's last reading, or changes nothing.
     BadCorrection { meter: MeterId } = "meter/bad-correction", "the correction is of no time before the last reading of {meter}, or changes nothing";
     /// The meter would have passed less than nothing, or more than it can.
@@ -353,11 +353,11 @@ refusals! {
     /// The reading is from the future.
     FromFuture { time: Timestamp, now: Timestamp } = "reading/from-future", "the reading is of {time}, it is {now}";
     /// The register shows more than it can.
-    RegisterTooWide { register: Quantity, modulus: Quantity } = "reading/register-too-wide", "the register shows {register}, it starts again at {modulus}";
+    RegisterTooWide { register: Quantity, modulus: Quantity } = "reading/register-too-wide", "the register shows {register}, it starts again at {modulus} (J or mL)";
     /// The register went back, and a rollover does not explain it.
-    WentBack { last: Quantity, register: Quantity } = "reading/went-back", "the register went back from {last} to {register}";
+    WentBack { last: Quantity, register: Quantity } = "reading/went-back", "the register went back from {last} to {register} (J or mL)";
     /// More passed than the meter's capacity allows in the time.
-    BeyondCapacity { quantity: Quantity, most: Quantity } = "reading/beyond-capacity", "{quantity} passed, at most {most} can in this time";
+    BeyondCapacity { quantity: Quantity, most: Quantity } = "reading/beyond-capacity", "{quantity} passed, at most {most} can in this time (J or mL)";
 
     /// The version does not follow the last one.
     VersionOrder { version: u32, expected: u32 } = "package/version-order", "version {version} is published, {expected} comes next";

@@ -4,7 +4,8 @@ use super::plain;
 use crate::output::Output;
 use crate::{chinese, say, t, units};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use utilidor_sdk::Client;
 use utilidor_types::event::BondMovement;
 use utilidor_types::{Bands, Carrier, Event, MeterId, Quantity};
 
@@ -16,6 +17,18 @@ impl Measured {
     /// One meter.
     pub fn by(meter: MeterId, carrier: Carrier) -> Self {
         Self([(meter, carrier)].into())
+    }
+
+    /// The meters whose quantities events tell, as far as whoever asks sees them.
+    pub async fn in_events(client: &Client, events: &[Event]) -> Self {
+        let meters: BTreeSet<MeterId> = events.iter().flat_map(meters_of).collect();
+        let mut measured = Self::default();
+        for meter in meters {
+            if let Ok(found) = client.meter(meter).await {
+                measured.0.insert(meter, found.carrier);
+            }
+        }
+        measured
     }
 
     fn of(&self, meter: MeterId) -> Option<Carrier> {
@@ -35,13 +48,23 @@ impl FromIterator<(MeterId, Carrier)> for Measured {
     }
 }
 
+/// The meters whose quantities an event tells.
+fn meters_of(event: &Event) -> Vec<MeterId> {
+    match event {
+        Event::Certified { refused, .. } => refused.iter().map(|reading| reading.meter).collect(),
+        Event::Segment(segment) => vec![segment.meter],
+        Event::Unsupplied { meter, .. } | Event::Corrected { meter, .. } => vec![*meter],
+        _ => Vec::new(),
+    }
+}
+
 /// A consequence in one line.
 pub fn line(out: &Output, event: &Event) -> String {
     line_of(out, event, &Measured::default())
 }
 
 /// All bands together.
-fn total(out: &Output, bands: &Bands, carrier: Option<Carrier>) -> String {
+pub fn total(out: &Output, bands: &Bands, carrier: Option<Carrier>) -> String {
     bands.total().map_or_else(|| "-".into(), |total| quantity(out, total, carrier))
 }
 

@@ -811,6 +811,7 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,utilidor_gateway=info")),
         )
+        .with_ansi(crate::log::has_colours())
         .with_writer(std::io::stderr)
         .init();
     let mut journal = Journal::open(&config.site.journal)?;

@@ -212,6 +212,14 @@ async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> 
     })
 }
 
+/// Who signs a meter's readings now.
+fn signature_text(out: &Output, authority: MeterAuthority) -> String {
+    match authority {
+        MeterAuthority::Meter(key) => format!("{}: {key}", out.word(t!("signer_meter"))),
+        MeterAuthority::Gateway(gateway) => format!("{}: {gateway}", out.word(t!("signer_gateway"))),
+    }
+}
+
 /// A reading written as TIME=REGISTER.
 pub fn reading(text: &str, carrier: Carrier, unit: Option<Unit>) -> Result<Reading, Failure> {
     let Some((time, register)) = text.split_once('=') else {
@@ -256,7 +264,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("carrier"), out.say(meter.carrier)),
                     (t!("holder"), meter.holder.to_string()),
                     (t!("operator"), meter.operator.to_string()),
-                    (t!("signature"), super::plain(&json!(meter.authority))),
+                    (t!("signature"), signature_text(out, meter.authority)),
+                    (t!("devices"), meter.devices.to_string()),
+                    (t!("register_width"), units::quantity(meter.register_modulus, meter.carrier)),
                     (t!("capacity"), units::quantity(meter.capacity_per_hour, meter.carrier)),
                     (t!("register"), units::quantity(meter.register, meter.carrier)),
                     (t!("read"), out.time(meter.read_ms)),
@@ -292,7 +302,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Register(register) => {
             let meter = meter(*register, &context).await?;
-            let made = context.account().await?.register_meter(meter).await?;
+            let carrier = meter.carrier;
+            let made = context.account().await?.register_meter(meter).await;
+            let made = made.map_err(|error| Failure::of_meter(error, carrier))?;
             show_done(context.out, &made.done, json!({ "meter": made.id }));
         }
         Command::Bind { meter, holder } => {
@@ -312,7 +324,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let account = context.account().await?;
             let carrier = account.client().meter(meter).await?.carrier;
             let capacity = capacity.of(carrier).map_err(Failure::usage)?;
-            let done = account.change_meter_capacity(meter, capacity).await?;
+            let done = account.change_meter_capacity(meter, capacity).await;
+            let done = done.map_err(|error| Failure::of_meter(error, carrier))?;
             show_done(
                 context.out,
                 &done,
@@ -327,7 +340,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let last = reading(&last, carrier, None)?;
             let modulus = modulus.of(carrier).map_err(Failure::usage)?;
             let register = register.of(carrier).map_err(Failure::usage)?;
-            let done = account.exchange_meter(meter, last, authority, modulus, register).await?;
+            let done = account.exchange_meter(meter, last, authority, modulus, register).await;
+            let done = done.map_err(|error| Failure::of_meter(error, carrier))?;
             show_done(context.out, &done, json!({ "meter": meter }));
         }
         Command::Retire { meter } => {
@@ -381,7 +395,7 @@ pub fn segments_text(out: &Output, events: &[EventView], carrier: impl Fn(MeterI
 fn segment_row(out: &Output, segment: &MeterSegment, carrier: Option<Carrier>) -> [String; 6] {
     let bands = |bands: &utilidor_types::Bands| match carrier {
         Some(carrier) => bands_text(out, bands, carrier),
-        None => or_dash(bands.total()),
+        None => event::total(out, bands, None),
     };
     let fills = segment.fills.iter().map(|fill| format!("{}: {}", fill.agreement, bands(&fill.bands)));
     let supply = segment.supply.zip(segment.rest()).map(|((supply, _), rest)| format!("{supply}: {}", bands(&rest)));

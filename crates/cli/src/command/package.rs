@@ -125,7 +125,7 @@ fn package_text(out: &Output, record: &PackageView) -> String {
             tariffs.push([out.say(carrier), format!("{carrier}:{number}"), tariff_text(out, option), tax]);
         }
     }
-    let tariffs = out.table([t!("carrier"), t!("option"), t!("tariff"), t!("tax")], tariffs);
+    let tariffs = out.table([t!("carrier"), t!("option"), t!("tariff_kind"), t!("tax")], tariffs);
     let charges = package
         .terms
         .charges

@@ -2,6 +2,9 @@
 
 mod certified;
 mod dry_run;
+mod shown;
+
+pub use shown::Signer;
 
 use self::certified::Certified;
 use super::event::Measured;
@@ -10,7 +13,6 @@ use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::import::Defaults;
-use crate::output::Word;
 use crate::sentence::Said;
 use crate::units::{Amount, Unit};
 use crate::zone::Zone;
@@ -26,7 +28,7 @@ use utilidor_types::meter::{MeterAuthority, MeterRun};
 use utilidor_types::{
     Certificate, CertificateId, MeterId, OcmfRecord, PrivateKey, PublicKey, Quantity, Reading, Timestamp, Window,
 };
-use utilidor_view::{CertificateView, EventFilter, EventKind, MeterView, TimeFilter};
+use utilidor_view::{EventFilter, EventKind, MeterView, TimeFilter};
 
 /// What is asked.
 #[derive(Debug, Subcommand)]
@@ -211,18 +213,18 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::List { meter, from, to } => {
             let meter = context.id(&meter).await?;
             let client = context.client()?;
-            let MeterView { carrier, authority, .. } = client.meter(meter).await?;
             let certificates = client.meter_certificates(meter, &TimeFilter { from_ms: from, to_ms: to }).await?;
+            let certificates = shown::shown(&client, &client.meter(meter).await?, certificates).await?;
             context.out.show(&certificates, |out| {
-                let rows = certificates.iter().map(|record| {
-                    let certificate = &record.certificate;
+                let rows = certificates.iter().map(|shown| {
+                    let certificate = &shown.record.certificate;
                     [
                         certificate.id.to_string(),
                         out.time(certificate.interval.from),
                         out.time(certificate.interval.to),
-                        units::quantity(certificate.register, carrier),
-                        units::quantity(certificate.quantity, carrier),
-                        out.word(signer(record, authority)).into(),
+                        units::quantity(certificate.register, shown.carrier),
+                        shown.quantity(out),
+                        out.word(shown.signed_by.word()).into(),
                     ]
                 });
                 let headings =
@@ -233,18 +235,22 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Show { certificate } => {
             let client = context.client()?;
             let record = client.certificate(CertificateId(certificate)).await?;
-            let MeterView { carrier, authority, .. } = client.meter(record.certificate.meter).await?;
-            context.out.show(&record, |out| {
+            let meter = client.meter(record.certificate.meter).await?;
+            let shown = shown::shown(&client, &meter, vec![record]).await?.swap_remove(0);
+            context.out.show(&shown, |out| {
+                let record = &shown.record;
                 let certificate = &record.certificate;
                 let mut facts = vec![
                     (t!("certificate"), certificate.id.to_string()),
                     (t!("block"), record.height.to_string()),
                     (t!("meter"), certificate.meter.to_string()),
                     (t!("interval"), format!("{} - {}", certificate.interval.from, certificate.interval.to)),
-                    (t!("register"), units::quantity(certificate.register, carrier)),
-                    (t!("quantity"), units::quantity(certificate.quantity, carrier)),
-                    (t!("signature"), out.word(signer(&record, authority)).into()),
+                    (t!("register"), units::quantity(certificate.register, shown.carrier)),
+                    (t!("quantity"), shown.quantity(out)),
+                    (t!("signature"), out.word(shown.signed_by.word()).into()),
                 ];
+                let corrections = shown.corrections.iter();
+                facts.extend(corrections.map(|correction| (t!("correction"), correction.text(out, shown.carrier))));
                 facts.extend(record.signed.iter().map(|signed| (t!("public"), signed.key.to_string())));
                 facts.extend(record.signed.iter().map(|signed| (t!("record"), signed.record.text().into())));
                 out.facts(facts)
@@ -255,15 +261,6 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Who has signed a reading: its device in a record, the meter in this platform's way, or the gateway in its place.
-pub fn signer(record: &CertificateView, authority: MeterAuthority) -> Word {
-    match (&record.signed, authority) {
-        (Some(_), _) => t!("signer_record"),
-        (None, MeterAuthority::Meter(_)) => t!("signer_meter"),
-        (None, MeterAuthority::Gateway(_)) => t!("signer_gateway"),
-    }
 }
 
 /// Readings of a meter, oldest first, each with the line that it stands in.

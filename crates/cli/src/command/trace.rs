@@ -3,7 +3,7 @@
 use super::account::{MOVEMENT_HEADINGS, movement_row, short};
 use super::agreement::{agreement_text, manifest_of};
 use super::meter::segments_text;
-use super::reading::signer;
+use super::reading::Signer;
 use super::statement::{is_by_terms_in_force, statement_text};
 use super::{event, offset_of};
 use crate::context::Context;
@@ -51,7 +51,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
                     Err(error) if error.is_not_found() => {}
                     found => {
                         let found = found?;
-                        unknown.insert((found.carrier, found.authority));
+                        unknown.insert((found.carrier, found.authority, found.devices));
                     }
                 }
             }
@@ -106,12 +106,12 @@ fn refused(error: ClientError, agreement: AgreementId) -> Failure {
 fn trace_text(
     out: &Output,
     trace: &FullTrace,
-    meters: &BTreeMap<MeterId, (Carrier, MeterAuthority)>,
+    meters: &BTreeMap<MeterId, (Carrier, MeterAuthority, u32)>,
     manifest: Option<&Manifest>,
 ) -> String {
     let told = carriers_of(&trace.agreement.terms.program);
     let carrier =
-        |meter: MeterId| meters.get(&meter).map(|(carrier, _)| *carrier).or_else(|| told.get(&meter).copied());
+        |meter: MeterId| meters.get(&meter).map(|(carrier, ..)| *carrier).or_else(|| told.get(&meter).copied());
     let mut parts = Vec::new();
     let mut part = |word: Word, text: String| parts.push(format!("== {}\n{text}", out.word(word)));
     if let Some(record) = &trace.offer {
@@ -181,9 +181,9 @@ fn trace_text(
             out.time(certificate.interval.to),
             units::quantity_of(quantity, carrier(certificate.meter)),
             reading.height.to_string(),
-            meters
-                .get(&certificate.meter)
-                .map_or_else(String::new, |(_, authority)| out.word(signer(reading, *authority)).into()),
+            meters.get(&certificate.meter).map_or_else(String::new, |(_, authority, devices)| {
+                out.word(Signer::of(reading, *authority, *devices, None).word()).into()
+            }),
         ]
     });
     let headings = [t!("certificate"), t!("meter"), t!("from"), t!("to"), t!("quantity"), t!("block"), t!("signature")];
@@ -196,7 +196,7 @@ fn trace_text(
         part(t!("record"), out.table([t!("public"), t!("record")], rows.collect()));
     }
     part(t!("segments"), segments_text(out, &trace.events, carrier));
-    let known = meters.iter().map(|(meter, (carrier, _))| (*meter, *carrier));
+    let known = meters.iter().map(|(meter, (carrier, ..))| (*meter, *carrier));
     let measured = told.iter().map(|(meter, carrier)| (*meter, *carrier)).chain(known).collect();
     let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
     let rows = told.map(|of| [out.time(of.cause.time_ms), event::line_of(out, &of.event, &measured)]);

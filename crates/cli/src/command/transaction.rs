@@ -28,6 +28,10 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         return Ok(());
     }
     let record = client.transaction(hash, 0).await?;
+    let measured = match context.out.json {
+        true => event::Measured::default(),
+        false => event::Measured::in_events(&client, record.receipt.events()).await,
+    };
     context.out.show(&record, |out| {
         let mut facts = vec![
             (t!("transaction"), record.hash.to_string()),
@@ -39,7 +43,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
         if let Some(refusal) = record.receipt.refusal() {
             facts.push((t!("refused"), say!(out, "{}: {}", "{}：{}", refusal.code(), chinese::refusal(refusal))));
         }
-        facts.extend(record.receipt.events().iter().map(|event| (t!("event"), event::line(out, event))));
+        facts.extend(record.receipt.events().iter().map(|event| (t!("event"), event::line_of(out, event, &measured))));
         facts.push((t!("detail"), plain(&json!(record.action))));
         out.facts(facts)
     });
