@@ -131,8 +131,6 @@ export const RULES: Record<Schemas['Refusal']['refusal'], readonly [code: string
   too_many_tranches: ['prepayment/too-many-tranches', '未用完的预付笔数已达上限。'],
   above_at_most: ['prepayment/above-at-most', '计算出的金额超过同意的上限。'],
   buys_nothing: ['prepayment/buys-nothing', '付款太少，买不到任何数量，或不在季节内。'],
-  other_device: ['reading/other-device', '记录来自另一台设备或另一个寄存器，与该表计以前的记录不同。'],
-  device_of_another: ['reading/device-of-another', '此设备和寄存器的记录已计入另一表计，不能再计入其他表计。'],
   record_of_energy: ['reading/record-of-energy', '设备的记录计量的是电能，而该表计不是。'],
   many_for_epoch: ['validator/many-for-epoch', '任命的验证方已达一个纪元所能证明就绪的上限。'],
   bad_index_period: ['index/bad-period', '指数的时段为空、过长，或不是整刻钟。'],
@@ -140,6 +138,8 @@ export const RULES: Record<Schemas['Refusal']['refusal'], readonly [code: string
   index_value_kept: ['index/value-kept', '程序仍可能查询的指数值不能让位。'],
   index_not_in_order: ['index/not-in-order', '时段早于上次发布的时段结束。'],
   too_many_indices: ['index/too-many', '该成员的指数数量已达上限。'],
+  other_device: ['reading/other-device', '记录来自另一台设备或另一个寄存器，与该表计以前的记录不同。'],
+  device_of_another: ['reading/device-of-another', '此设备和寄存器的记录已计入另一表计，不能再计入其他表计。'],
 };
 
 /// 节点没有照办时的原因，按代码。
