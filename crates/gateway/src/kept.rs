@@ -154,6 +154,21 @@ impl Kept {
         journal.into_iter().chain(ledger).max_by_key(|seen| seen.time_ms)
     }
 
+    /// Stops a meter whose first reading is beyond what it was registered with: it began from another register than the registration
+    /// says, and with time its capacity would let all of that count. Somebody must look.
+    pub(crate) async fn stop_at_first(&self, doubt: Doubt) -> Result<(), JournalError> {
+        let known = self.known().await?;
+        if !matches!(doubt, Doubt::BeyondCapacity { .. }) || known.last.is_some() || known.stopped.is_some() {
+            return Ok(());
+        }
+        let id = self.meter.id;
+        let reason =
+            format!("its first reading does not follow from its registration: {}", doubt.sentence(self.meter.carrier));
+        let stopped = reason.clone();
+        self.shared.writer.call(move |journal| journal.stop_meter(id, &stopped)).await?;
+        self.shared.note(Some(id), "meter/other-begin", reason, None).await
+    }
+
     /// What can be believed of it.
     pub fn limits(&self) -> Limits {
         limits(&self.meter, self.registration(), self.shared.interval_ms)

@@ -235,6 +235,7 @@ impl Poller {
         let polled = &mut self.polled[place];
         polled.checked_ms = None;
         polled.kept.tell(doubt.code(), doubt.sentence(polled.kept.meter.carrier), Some(look.answer)).await?;
+        polled.kept.stop_at_first(doubt).await?;
         Ok(Turn::Held(doubt))
     }
 }

@@ -34,6 +34,8 @@ pub enum Taken {
     Held(Doubt),
     /// It is no reading.
     Refused(&'static str),
+    /// Nothing is recorded of the meter until somebody has looked.
+    Stopped,
     /// The broker kept it: it is old.
     Retained,
     /// Nobody asked for it.
@@ -111,6 +113,9 @@ impl Told {
         if last == Some(seen) {
             return Ok(Taken::Known);
         }
+        if self.kept.known().await?.stopped.is_some() {
+            return Ok(Taken::Stopped);
+        }
         let limits = self.kept.limits();
         let mut before = self.doubted().await?;
         if let Some(first) = &before
@@ -175,6 +180,7 @@ impl Told {
     async fn hold(&mut self, doubt: Doubt, message: &[u8]) -> Result<Taken, JournalError> {
         let detail = doubt.sentence(self.kept.meter.carrier);
         self.kept.tell(doubt.code(), detail, Some(message.to_vec())).await?;
+        self.kept.stop_at_first(doubt).await?;
         Ok(Taken::Held(doubt))
     }
 

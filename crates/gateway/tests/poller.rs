@@ -252,6 +252,19 @@ async fn another_device_in_its_place_stops_the_meter_until_it_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_first_reading_that_does_not_follow_from_the_registration_stops_the_meter() {
+    let site = Site::new().await;
+    let mut poller = site.patient(0);
+    site.pass(0, 1_000 * KWH);
+    assert!(matches!(turn(&mut poller).await, Turn::Held(Doubt::BeyondCapacity { .. })));
+    // By then its capacity would allow for all of it.
+    site.clock.advance_to(utilidor_gateway::clock::Clock::now_ms(&site.clock) + 10_000 * INTERVAL);
+    assert!(matches!(turn(&mut poller).await, Turn::Stopped(_)));
+    assert_eq!(site.events().await, ["reading/beyond-capacity", "meter/other-begin"]);
+    assert_eq!(site.entries(0).await.len(), 0);
+}
+
+#[tokio::test]
 async fn a_device_exchanged_between_two_rounds_is_noticed_though_its_register_fits() {
     let site = Site::new().await;
     for place in [0, 5, 7] {

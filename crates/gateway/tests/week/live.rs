@@ -88,7 +88,8 @@ impl Live {
             .to_string();
         for bus in 0..BUSES {
             text += &format!(
-                "[[bus]]\nname = \"hall-{bus}\"\nprotocol = \"dlt645\"\naddress = \"127.0.0.1:1\"\nretries = 0\n"
+                "[[bus]]\nname = \"hall-{bus}\"\nprotocol = \"dlt645\"\naddress = \"127.0.0.1:{}\"\nretries = 0\n",
+                bus + 2
             );
         }
         let (mut polled, mut told) = (Vec::new(), Vec::new());

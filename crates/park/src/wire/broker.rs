@@ -152,13 +152,14 @@ impl Collected {
 }
 
 /// What a message came to, as a turn of a meter that is asked; it said `register` at `time_ms`.
-const fn turn(taken: Taken, time_ms: u64, register: u64) -> Turn {
+fn turn(taken: Taken, time_ms: u64, register: u64) -> Turn {
     match taken {
         // Where it was heard too late the last time, it stands in the journal since.
         Taken::Recorded { .. } | Taken::Known => Turn::Recorded { time_ms, register },
         Taken::Doubted(doubt) | Taken::Held(doubt) => Turn::Held(doubt),
         Taken::Refused(code) => Turn::Failed(code),
         Taken::Retained => Turn::Failed("message/retained"),
+        Taken::Stopped => Turn::Stopped("nobody has looked at it since".into()),
         Taken::Strange => Turn::Failed("message/strange"),
     }
 }

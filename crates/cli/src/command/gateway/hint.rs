@@ -33,6 +33,12 @@ pub fn hint(code: &str) -> Option<Said> {
             "utilidor meter exchange METER, then stop the gateway, utilidor gateway accept METER, start it",
             "先执行 utilidor meter exchange METER，再停止网关，执行 utilidor gateway accept METER，然后启动"
         ),
+        ("meter", "other-begin") => said!(
+            "see --register and --capacity of its registration: utilidor meter show METER; put it right by utilidor meter exchange or \
+             utilidor meter capacity, then stop the gateway, utilidor gateway accept METER, start it",
+            "检查登记的 --register 和 --capacity：utilidor meter show METER；用 utilidor meter exchange 或 utilidor meter capacity 更正，\
+             然后停止网关，执行 utilidor gateway accept METER，再启动"
+        ),
         ("meter", "silent") => said!("go and look", "请到现场查看"),
         ("virtual", "unregistered") => {
             said!(
