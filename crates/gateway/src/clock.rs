@@ -38,7 +38,8 @@ pub trait Clock: Send + Sync + 'static {
     fn now_ms(&self) -> u64;
     /// Milliseconds since some instant, never set back.
     fn monotonic_ms(&self) -> u64;
-    /// Returns when [`Clock::now_ms`] has reached `ms`.
+    /// Returns when [`Clock::now_ms`] has reached `ms`, or when it was set back by more than [`JUMP_MS`]: what was due by the old
+    /// time is reckoned anew.
     fn until(&self, ms: u64) -> Until;
 }
 
@@ -52,6 +53,11 @@ impl Default for SystemClock {
     fn default() -> Self {
         Self { started: Instant::now() }
     }
+}
+
+/// How far a wall clock is ahead of the monotonic one.
+fn ahead_ms(wall_ms: u64, monotonic_ms: u64) -> i128 {
+    i128::from(wall_ms) - i128::from(monotonic_ms)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -71,8 +77,12 @@ impl Clock for SystemClock {
         // A wall clock can be set while somebody waits for it: look again at least once a minute.
         const LOOK: u64 = 60_000;
         let clock = self.clone();
+        let began = ahead_ms(self.now_ms(), self.monotonic_ms());
         Box::pin(async move {
             while let Some(left) = ms.checked_sub(clock.now_ms()).filter(|left| *left > 0) {
+                if began - ahead_ms(clock.now_ms(), clock.monotonic_ms()) > i128::from(JUMP_MS) {
+                    return;
+                }
                 tokio::time::sleep(Duration::from_millis(left.min(LOOK))).await;
             }
         })
@@ -123,9 +133,13 @@ impl Clock for SetClock {
 
     fn until(&self, ms: u64) -> Until {
         let mut now = self.now.subscribe();
+        let began = ahead_ms(self.now_ms(), self.monotonic_ms());
+        let has_come = move |(wall, monotonic): &(u64, u64)| {
+            *wall >= ms || began - ahead_ms(*wall, *monotonic) > i128::from(JUMP_MS)
+        };
         Box::pin(async move {
             // The sender lives in the clock that this was asked of; if it is gone, nobody will move it any more.
-            if now.wait_for(|(wall, _)| *wall >= ms).await.is_err() {
+            if now.wait_for(has_come).await.is_err() {
                 std::future::pending::<()>().await;
             }
         })
@@ -234,12 +248,16 @@ impl Watch {
     }
 
     fn base(&self) -> i128 {
-        i128::from(self.clock.now_ms()) - i128::from(self.clock.monotonic_ms())
+        ahead_ms(self.clock.now_ms(), self.clock.monotonic_ms())
     }
 
     /// Begins the stretch `epoch`.
     pub fn begin(&self, epoch: i64) {
-        *self.stretch.lock().expect("no holder of this lock panics") = Some(Stretch { epoch, base: self.base() });
+        let mut stretch = self.stretch.lock().expect("no holder of this lock panics");
+        // Two may have noticed one jump: the later stretch stays.
+        if stretch.is_none_or(|known| known.epoch < epoch) {
+            *stretch = Some(Stretch { epoch, base: self.base() });
+        }
     }
 
     /// The time now; none if the clock has jumped since its stretch began, or no stretch has begun.
@@ -320,6 +338,23 @@ mod tests {
         assert_eq!(judged(|_| 0), None, "the chain stands");
         assert_eq!(judged(|look| look / 30 * 10_000), None, "a block now and then");
         assert_eq!(judged(|look| look * 50_000), None, "the node catches up");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_time_goes_on_when_the_clock_is_set_back() {
+        let clock = SetClock::at(8 * 3_600_000);
+        let until = clock.until(8 * 3_600_000 + 900_000);
+        clock.set(0);
+        until.await;
+    }
+
+    #[test]
+    fn of_two_that_notice_one_jump_the_later_stretch_stays() {
+        let watch = Watch::new(Arc::new(SetClock::at(0)));
+        for epoch in [1, 3, 2] {
+            watch.begin(epoch);
+        }
+        assert_eq!(watch.stamp(), Some(Stamp { time_ms: 0, epoch: 3 }));
     }
 
     #[tokio::test]

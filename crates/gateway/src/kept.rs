@@ -157,11 +157,11 @@ impl Kept {
     /// Stops a meter whose first reading is beyond what it was registered with: it began from another register than the registration
     /// says, and with time its capacity would let all of that count. Somebody must look.
     pub(crate) async fn stop_at_first(&self, doubt: Doubt) -> Result<(), JournalError> {
-        let known = self.known().await?;
-        if !matches!(doubt, Doubt::BeyondCapacity { .. }) || known.last.is_some() || known.stopped.is_some() {
+        let id = self.meter.id;
+        let has_readings = self.shared.writer.call(move |journal| journal.has_readings(id)).await?;
+        if !matches!(doubt, Doubt::BeyondCapacity { .. }) || has_readings {
             return Ok(());
         }
-        let id = self.meter.id;
         let reason =
             format!("its first reading does not follow from its registration: {}", doubt.sentence(self.meter.carrier));
         let stopped = reason.clone();

@@ -106,13 +106,13 @@ impl Subscriber {
             let (client, mut events) = self.client(&id, false);
             let lost = loop {
                 match self.next(&client, &mut events).await {
-                    Ok(Ok(())) if was_lost => {
+                    Ok(Ok(true)) if was_lost => {
                         was_lost = false;
                         if let Err(error) = self.note("line/restored", "the broker answers again".into()).await {
                             return error;
                         }
                     }
-                    Ok(Ok(())) => {}
+                    Ok(Ok(_)) => {}
                     Ok(Err(lost)) => break lost,
                     Err(error) => return error,
                 }
@@ -174,7 +174,7 @@ impl Subscriber {
         &mut self,
         client: &AsyncClient,
         events: &mut EventLoop,
-    ) -> Result<Result<(), ConnectionError>, JournalError> {
+    ) -> Result<Result<bool, ConnectionError>, JournalError> {
         let mut polled = std::pin::pin!(events.poll());
         let event = loop {
             let clock = self.shared.watch.clock().clone();
@@ -198,9 +198,15 @@ impl Subscriber {
                 topics.dedup();
                 let filters = topics.into_iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
                 let queued = client.try_subscribe_many(filters);
-                debug_assert!(queued.is_ok(), "a new connection's queue has room for its subscription");
+                debug_assert!(
+                    queued.is_ok() || self.subscribed.is_empty(),
+                    "a new connection's queue has room for its subscription"
+                );
             }
-            Event::Incoming(Incoming::SubAck(_)) => self.tell(Heard::Subscribed),
+            Event::Incoming(Incoming::SubAck(_)) => {
+                self.tell(Heard::Subscribed);
+                return Ok(Ok(true));
+            }
             Event::Incoming(Incoming::Publish(message)) => {
                 let taken = self.take(&message).await?;
                 if taken == [Taken::Strange]
@@ -215,7 +221,7 @@ impl Subscriber {
             }
             _ => {}
         }
-        Ok(Ok(()))
+        Ok(Ok(false))
     }
 
     /// Tells the operator of the meters that have told nothing for long.

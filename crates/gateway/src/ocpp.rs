@@ -61,7 +61,7 @@ pub struct Central {
     signed: BTreeMap<String, Arc<Mutex<PathBuf>>>,
     /// Tokens that nobody has named, and of which the operator was told.
     told_tokens: std::sync::Mutex<BTreeSet<String>>,
-    /// When each station that a meter names was heard last, were it only its heart.
+    /// When each station that a meter names was heard last by the monotonic clock, were it only its heart.
     heard: std::sync::Mutex<BTreeMap<String, u64>>,
     shared: Shared,
 }
@@ -112,7 +112,7 @@ impl Central {
         let mut stations = JoinSet::new();
         let clock = central.shared.watch.clock().clone();
         let next = || next_due(clock.now_ms(), central.shared.interval_ms, 0);
-        let began_ms = clock.now_ms();
+        let began_ms = clock.monotonic_ms();
         let mut due_ms = next();
         if let Err(error) = central.remember_signed().await {
             return error;
@@ -158,14 +158,17 @@ impl Central {
 
     /// Tells the operator of the meters of stations that were not heard for long, or not since `began_ms`. Between sessions a heart is enough.
     async fn tell_silences(&self, began_ms: u64) -> Result<(), JournalError> {
-        let now_ms = self.shared.watch.clock().now_ms();
+        let now_ms = self.shared.watch.clock().monotonic_ms();
         let long_ms = self.shared.interval_ms.saturating_mul(SILENT_INTERVALS);
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (unit, told) in &self.meters {
             let station = unit.rsplit_once('/').map_or(unit.as_str(), |(station, _)| station);
             let heard_ms = heard.get(station).copied().unwrap_or(began_ms);
             if now_ms.saturating_sub(heard_ms) >= long_ms {
-                told.lock().await.kept.tell_silence().await?;
+                let mut told = told.lock().await;
+                // What counts is whether the station is heard, not how its sessions lie.
+                told.kept.usual_ms = 0;
+                told.kept.tell_silence().await?;
             }
         }
         Ok(())
@@ -173,7 +176,7 @@ impl Central {
 
     /// Remembers that a station that a meter names was heard.
     fn is_heard(&self, station: &str) {
-        let now_ms = self.shared.watch.clock().now_ms();
+        let now_ms = self.shared.watch.clock().monotonic_ms();
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(station.into(), now_ms);
     }
 

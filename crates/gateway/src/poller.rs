@@ -124,19 +124,20 @@ impl Poller {
         let now_ms = self.shared.watch.clock().monotonic_ms();
         let checked_ms = self.polled[place].checked_ms;
         if checked_ms.is_none_or(|then| now_ms.saturating_sub(then) >= SAME_DEVICE_MS) {
-            let number = match self.number(place).await {
-                Ok(number) => number,
-                Err(error) => return self.failed(place, error).await.map(Err),
-            };
-            if let Some(turn) = self.known_device(place, device.as_deref(), number).await? {
+            if let Some(turn) = self.other_device(place, device.as_deref()).await? {
                 return Ok(Err(turn));
             }
-            self.polled[place].checked_ms = Some(now_ms);
         }
         let (first, first_seen, stamp) = match self.look(place).await? {
             Ok(look) => look,
             Err(error) => return self.failed(place, error).await.map(Err),
         };
+        // It was asked for again, perhaps over a new connection.
+        if self.polled[place].checked_ms.is_none()
+            && let Some(turn) = self.other_device(place, device.as_deref()).await?
+        {
+            return Ok(Err(turn));
+        }
         if let Some(number) = device::number_in(&first.telegram)
             && let Some(turn) = self.known_device(place, device.as_deref(), Some(number)).await?
         {
@@ -158,6 +159,19 @@ impl Poller {
                 }
             }
         }
+    }
+
+    /// What becomes of a meter's turn where another device than the one before may answer.
+    async fn other_device(&mut self, place: usize, before: Option<&str>) -> Result<Option<Turn>, JournalError> {
+        let number = match self.number(place).await {
+            Ok(number) => number,
+            Err(error) => return self.failed(place, error).await.map(Some),
+        };
+        let turn = self.known_device(place, before, number).await?;
+        if turn.is_none() {
+            self.polled[place].checked_ms = Some(self.shared.watch.clock().monotonic_ms());
+        }
+        Ok(turn)
     }
 
     /// The device's number, asked for again if there is no answer.

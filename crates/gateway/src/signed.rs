@@ -61,7 +61,8 @@ pub async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, Stri
     let mut file = tokio::fs::File::options().create(true).read(true).append(true).open(path).await.map_err(failed)?;
     let mut before = Vec::new();
     (&mut file).take(MAX_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
-    if before.len() as u64 > MAX_BYTES {
+    let stands = before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes());
+    if before.len() as u64 > MAX_BYTES || !stands && (before.len() + record.len()) as u64 >= MAX_BYTES {
         let detail = format!(
             "{} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away",
             path.display()
@@ -76,9 +77,11 @@ pub async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, Stri
         // What a full disk or a power cut has left of a line was not acknowledged: its record comes again.
         _ => file.set_len(whole as u64).await.map_err(failed)?,
     }
-    if !before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes()) {
+    if !stands {
         file.write_all(format!("{record}\n").as_bytes()).await.map_err(failed)?;
     }
+    // What a write failed at is said here alone, and not by `sync_all`.
+    file.flush().await.map_err(failed)?;
     file.sync_all().await.map_err(failed)?;
     Ok(newest)
 }

@@ -82,14 +82,14 @@ pub struct Told {
     pub kept: Kept,
     /// The message that the next must confirm, if there is one; not known before the journal was asked.
     doubted: Option<Option<Doubted>>,
-    /// When its last message came, by the monotonic clock.
-    heard_ms: Option<u64>,
+    /// The newest time that a message had.
+    newest_ms: Option<u64>,
 }
 
 impl Told {
     /// A meter of which the journal was not asked yet.
     pub const fn new(kept: Kept) -> Self {
-        Self { kept, doubted: None, heard_ms: None }
+        Self { kept, doubted: None, newest_ms: None }
     }
 
     /// Takes what a message says of the meter. `about` and `message` are kept as evidence.
@@ -100,7 +100,6 @@ impl Told {
         about: &[u8],
         message: &[u8],
     ) -> Result<Taken, JournalError> {
-        self.note_pace();
         let seen = match seen {
             Ok(seen) => seen,
             Err(refused) => {
@@ -109,6 +108,7 @@ impl Told {
                 return Ok(Taken::Refused(code));
             }
         };
+        self.note_pace(seen.time_ms);
         let mut last = self.kept.last().await?;
         if last == Some(seen) {
             return Ok(Taken::Known);
@@ -168,11 +168,14 @@ impl Told {
         }
     }
 
-    /// Notes how far apart its messages come. Those that a collector had kept come at once, and say nothing of that.
-    fn note_pace(&mut self) {
-        let now_ms = self.kept.shared().watch.clock().monotonic_ms();
-        let apart_ms = self.heard_ms.replace(now_ms).map(|before| now_ms.saturating_sub(before));
-        if let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= self.kept.shared().interval_ms / 2) {
+    /// Notes how far apart its messages are by its device's time: a single silence is forgotten with the next that comes as usual.
+    fn note_pace(&mut self, time_ms: u64) {
+        /// What is closer together is of one moment.
+        const ONE_MOMENT_MS: u64 = 1_000;
+        let before = self.newest_ms;
+        self.newest_ms = before.max(Some(time_ms));
+        let apart_ms = before.and_then(|before| time_ms.checked_sub(before));
+        if let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= ONE_MOMENT_MS) {
             self.kept.usual_ms = apart_ms;
         }
     }

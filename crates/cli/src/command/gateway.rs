@@ -663,17 +663,25 @@ fn finding_text(finding: &check::Finding) -> [Said; 2] {
         "meter/carrier" => {
             [said!("{what}", "账本与配置中的能源品种不同"), said!("{next}", "请更正配置文件中的能源品种（carrier）")]
         }
+        "reading/not-authority" if next.contains("--meter-key") => [
+            said!("{what}", "其读数由设备签名，而账本登记的是网关的账户"),
+            said!("{next}", "utilidor meter rotate-key {meter} --meter-key KEY（KEY 见设备的登记资料）"),
+        ],
+        "ocmf/bad-signature" => [
+            said!("{what}", "其最新的签名记录不是用账本所登记的密钥签名的"),
+            said!("{next}", "utilidor meter rotate-key {meter} --meter-key KEY（KEY 见设备的登记资料）"),
+        ],
         "reading/not-authority" => [
             said!("{what}", "其读数由另一账户或表计自身签名"),
             said!("{next}", "utilidor meter rotate-key {meter} --gateway GATEWAY"),
         ],
         "meter/modulus" => [
-            said!("{what}", "其表底归零之处与账本所登记的不同"),
+            said!("{what}", "其表底归零之处与账本所登记的不同（{what}）"),
             said!("{next}", "utilidor meter exchange {meter}，并写正确的 --modulus"),
         ],
         "reading/beyond-capacity" => [
             said!("{what}", "其表底的一步大于一个间隔内容量所允许的流量：真实的读数会被拒绝"),
-            said!("{next}", "登记更大的容量（utilidor meter capacity {meter}），或降低抄表频率"),
+            said!("{next}", "登记更大的容量，或降低抄表频率：{next}"),
         ],
         _ => [said!("{what}", "{what}"), said!("{next}", "{next}")],
     }

@@ -153,6 +153,12 @@ impl Journal {
         Ok(changed == 1)
     }
 
+    /// Whether the journal has a reading of a meter, were it a refused one.
+    pub fn has_readings(&self, meter: MeterId) -> Result<bool, JournalError> {
+        let exists = "SELECT EXISTS (SELECT 1 FROM reading WHERE meter = ?1)";
+        Ok(self.connection.prepare_cached(exists)?.query_row([meter.0], |row| row.get(0))?)
+    }
+
     /// The meters that are stopped, and why.
     pub fn stopped(&self) -> Result<Vec<(MeterId, String)>, JournalError> {
         let mut statement = self

@@ -206,6 +206,7 @@ impl Live {
                 // By the gateway's clock it is of the future.
                 Taken::Refused(_) => assert!(!is_right, "{taken:?}"),
                 Taken::Doubted(_) | Taken::Held(_) => assert!(is_low, "{taken:?}"),
+                Taken::Stopped => panic!("every meter begins as it was registered"),
                 Taken::Known | Taken::Retained | Taken::Strange => {}
             }
         }
