@@ -33,6 +33,10 @@
 #   make contracts         build the contracts' modules anew (contracts/*/contract.wasm), which tests run
 #   make assemblyscript    the same for those in AssemblyScript, and hold its SDK against the Rust one (Node 20 or later)
 
+# Of commands that hand on to each other, the first that fails fails all.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 DAYS ?= 365
 DATA ?= ./data/demo
 FOLLOWERS ?= 1
@@ -132,11 +136,11 @@ flips:
 	@sed -n 's/^flip [0-9]*: byte [0-9]* of a file of \(.*\): \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
 
 # A slice (FROM=, POINTS=) has a log of its own, so that several may be under way.
-crash_log = data/crashes$(if $(FROM),-$(FROM)).log
+crash_log = data/crashes$(if $(filter-out 0,$(FROM)),-$(FROM)).log
 crashes:
 	@mkdir -p data && touch $(crash_log)
 	@done=$$(grep -c '^point ' $(crash_log)); from=$$(($(or $(FROM),0) + done)); points=$(POINTS); echo "from point $$from on"; \
-		UTILIDOR_FROM=$$from UTILIDOR_POINTS=$${points:+$$((points - done))} $(CARGO) test --release --locked --package utilidor-chain --lib \
+		UTILIDOR_FROM=$$from UTILIDOR_POINTS=$${points:+$$((points > done ? points - done : 0))} $(CARGO) test --release --locked --package utilidor-chain --lib \
 		-- --ignored --exact --nocapture simulation::crashes::a_member_goes_on_after_its_machine_has_ended_at_any_operation | tee -a $(crash_log)
 	@sed -n 's/^point .*: \([^:]*\)$$/\1/p' $(crash_log) | sort | uniq -c
 	@! grep '^point .*: FAILED$$' $(crash_log)

@@ -6,6 +6,7 @@
 //! clock of its own and learns from the others what the operator asked for ([`crate::relay`]).
 
 use crate::latest;
+use crate::pace::MAX_DRIFT_MS;
 use commonware_runtime::Clock as RuntimeClock;
 use std::{
     future::pending,
@@ -16,9 +17,10 @@ use utilidor_types::{Timestamp, operator::OperatorRefused};
 /// How far two nodes' clocks may be apart, for them to connect.
 pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(5);
 
-/// How far a leader steps back from its own clock while views fail, in milliseconds: no clock that is less wrong than its members
-/// may let it be is further behind, and no voter lets a block pass for being so late ([`crate::pace::MAX_LAG_MS`]).
-const STEP_BACK_MS: u64 = 20_000;
+/// How far a leader steps back from its own clock while views fail, in milliseconds: further than clocks are apart that may connect,
+/// and not so far that a voter whose clock is ahead of this one by as much lets the block pass for being late
+/// ([`crate::pace::MAX_LAG_MS`]).
+const STEP_BACK_MS: u64 = 15_000;
 
 /// Why time was not advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,8 +90,13 @@ impl Clock {
     pub fn stepping_back(&self, runtime: &impl RuntimeClock, parent: Timestamp) -> Timestamp {
         match self {
             Self::Production => {
+                let now = self.now(runtime);
+                // Whoever has taken the parent waits no longer than that for this clock's own time.
+                if now.0 <= parent.0.saturating_add(MAX_DRIFT_MS) {
+                    return self.after(runtime, parent);
+                }
                 let earliest = Timestamp(parent.0.checked_add(1).expect("the chain's time fits in 64 bits"));
-                earliest.max(Timestamp(self.now(runtime).0.saturating_sub(STEP_BACK_MS)))
+                earliest.max(Timestamp(now.0.saturating_sub(STEP_BACK_MS)))
             }
             Self::Development(_) => self.after(runtime, parent),
         }
@@ -185,13 +192,17 @@ mod tests {
 
     #[test]
     fn a_leader_steps_back_from_its_clock_but_not_behind_its_parent_nor_so_far_that_voters_let_it_pass() {
-        const { assert!(STEP_BACK_MS < crate::pace::MAX_LAG_MS) };
+        /// What a block takes on its way.
+        const LATENCY_MS: u64 = 2_500;
+        let apart = 2 * CLOCK_ERROR.as_millis() as u64;
+        assert!(STEP_BACK_MS + apart + LATENCY_MS <= crate::pace::MAX_LAG_MS);
         deterministic::Runner::default().start(|context| async move {
             context.sleep(Duration::from_secs(100)).await;
             let clock = Clock::new(None);
             assert_eq!(clock.stepping_back(&context, Timestamp(95_000)), Timestamp(95_001), "right after its parent");
             assert_eq!(clock.stepping_back(&context, Timestamp(10_000)), Timestamp(100_000 - STEP_BACK_MS));
             assert_eq!(clock.stepping_back(&context, Timestamp(109_000)), Timestamp(109_001));
+            assert_eq!(clock.stepping_back(&context, Timestamp(99_500)), Timestamp(100_000), "no need to");
 
             let asked = Clock::new(Some(Timestamp(50_000)));
             assert_eq!(asked.stepping_back(&context, Timestamp(40_000)), Timestamp(50_000), "as its operator asks");

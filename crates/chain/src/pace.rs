@@ -5,8 +5,9 @@
 //! idle interval, so that contracts find their time, and twice as long after each block in which nothing happened, up to a
 //! longest pause; on a development chain for as long as nothing happens, and the view is given up without a block. The wait is here and not in the application, because finality waits for a build.
 //!
-//! A voter holds back while a proposal's time is ahead of its own clock by more than the drift, and as long as the view lasts if
-//! it lags far behind. It never refuses for that: clocks differ from member to member, so a clock can only delay. So a wrong
+//! A voter holds back while a proposal's time is ahead of its own clock by more than the drift, and for longer than any view lasts if
+//! it lags far behind; not for ever, for a proposal that others have certified keeps its view from being given up, and the chain
+//! would stand. It never refuses for that: clocks differ from member to member, so a clock can only delay. So a wrong
 //! clock makes its member's turns pass, and gates and deadlines keep the others' time. Where a quorum needs a member whose clock is
 //! behind, its views fail, since it holds back for longer than they last: then leaders step back from their own clocks
 //! (`Clock::stepping_back`), within what voters let pass. On a development chain it holds back while a
@@ -22,7 +23,7 @@ use commonware_consensus::{Application, marshal::ancestry::Ancestry};
 use commonware_cryptography::Digested;
 use commonware_runtime::Clock as RuntimeClock;
 use futures::future::Either;
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use utilidor_types::{Header, Timestamp};
 
 /// How far a proposal's time may be ahead of a voter's clock, in milliseconds.
@@ -37,8 +38,11 @@ const ENTERING: Duration = Duration::from_millis(100);
 /// How long a leader looks for the block before its parent, which is at hand unless the node has just synchronised.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// How long a voter waits for its clock to reach a proposal's time: longer than any view lasts.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+/// How long a voter holds a proposal back that lags too far: longer than any view lasts.
+const LATE_WAIT: Duration = Duration::from_secs(60);
+
+/// How often a voter looks whether its clock has reached a proposal's time, at least: a clock can be set.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Pacing of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,22 +120,21 @@ impl<A> Paced<A> {
         block: &Block,
         parent: impl Future<Output = Option<Timestamp>>,
     ) {
-        let (now, time) = (self.clock.now(runtime).0, block.header().time.0);
+        let time = block.header().time.0;
+        let now = || self.clock.now(runtime).0;
         if matches!(*self.clock, Clock::Development(_)) {
-            let asked_for = time <= now || parent.await.is_some_and(|parent| time <= parent.0.saturating_add(1));
+            let asked_for = time <= now() || parent.await.is_some_and(|parent| time <= parent.0.saturating_add(1));
             if !asked_for {
                 self.clock.moved_to(Timestamp(time)).await;
             }
             return;
         }
-        if time > now.saturating_add(MAX_DRIFT_MS) {
-            let wait = Duration::from_millis(time - now - MAX_DRIFT_MS);
-            if wait > MAX_WAIT {
-                pending::<()>().await;
-            }
-            runtime.sleep(wait).await;
-        } else if time.saturating_add(MAX_LAG_MS) < now {
-            pending::<()>().await;
+        if time.saturating_add(MAX_LAG_MS) < now() {
+            return runtime.sleep(LATE_WAIT).await;
+        }
+        let ahead = || time.saturating_sub(now().saturating_add(MAX_DRIFT_MS));
+        while ahead() > 0 {
+            runtime.sleep(Duration::from_millis(ahead()).min(LOOK)).await;
         }
     }
 }
@@ -187,6 +190,7 @@ mod tests {
     use crate::{block::merkle_root, pool::PoolLimits};
     use commonware_cryptography::{Signer as _, ed25519};
     use commonware_runtime::{Runner as _, deterministic};
+    use std::future::pending;
     use utilidor_types::{
         ChainId, Digest,
         block::{Log, Round},
@@ -251,13 +255,17 @@ mod tests {
         assert_eq!(waits(80_000, 0, Some(99_000)), 0, "work was carried over");
     }
 
-    /// How long a voter at 100 s holds back, in milliseconds; none: until its view is over.
+    /// How long a voter at 100 s holds back, in milliseconds; none: until its view is over, after half a minute.
     fn holds_back(time: u64) -> Option<u64> {
+        holds_back_within(time, 30)
+    }
+
+    fn holds_back_within(time: u64, seconds: u64) -> Option<u64> {
         deterministic::Runner::default().start(|context| async move {
             context.sleep(Duration::from_secs(100)).await;
             let (proposal, begin, paced) = (block(time, 0, None), context.current(), paced());
             let voter = paced.hold_back(&context, &proposal, pending());
-            let over = context.sleep(Duration::from_secs(30));
+            let over = context.sleep(Duration::from_secs(seconds));
             futures::pin_mut!(voter, over);
             match futures::future::select(voter, over).await {
                 Either::Left(_) => u64::try_from(context.current().duration_since(begin).unwrap().as_millis()).ok(),
@@ -274,6 +282,8 @@ mod tests {
         assert_eq!(holds_back(100_000 + 3_600_000), None, "an hour ahead");
         assert_eq!(holds_back(100_000 - MAX_LAG_MS), Some(0));
         assert_eq!(holds_back(100_000 - MAX_LAG_MS - 1), None, "held back too long");
+        let late = holds_back_within(100_000 - MAX_LAG_MS - 1, 61);
+        assert_eq!(late, Some(60_000), "others may have certified it, and wait for this vote");
     }
 
     /// Whether a voter of a development chain at 1 s, whose operator asked for 9 s, votes on a proposal at once, and once it hears

@@ -130,15 +130,21 @@ impl Index {
         let path = path.as_ref();
         let emptied = Self::open(path, genesis).and_then(|mut index| index.reset().map(|()| index));
         emptied.or_else(|error| {
-            let in_use = matches!(&error, OpenError::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
-            if in_use {
+            use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
+            // Everything else is damage, such as a table that is gone.
+            let is_damaged = matches!(&error, OpenError::Sqlite(error) if !matches!(error.sqlite_error_code(),
+                Some(CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly)));
+            if !is_damaged {
                 return Err(error);
             }
-            for suffix in ["", "-wal", "-shm"] {
+            // The logs first: an old one beside a new file would be played into it.
+            for suffix in ["-wal", "-shm", ""] {
                 let mut beside = path.as_os_str().to_owned();
                 beside.push(suffix);
-                // What cannot be removed is met again when the file is opened.
-                let _ = std::fs::remove_file(beside);
+                match std::fs::remove_file(beside) {
+                    Err(failed) if failed.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
             Self::open(path, genesis)
         })

@@ -36,8 +36,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     crate::log::start();
     match command {
         Command::Rebuild { data } => {
+            // A running node would go on folding into what is emptied here.
+            let held = super::node::hold(&data.join("chain"))?;
             let index = Index::anew(data.join("index.sqlite"), &read_genesis(&data)?);
             let index = index.map_err(|error| failed(said!("could not empty the index", "无法清空索引"), &error))?;
+            drop(held);
             let index = fold(&data, index, &context).await?;
             let height = index.height();
             context.out.show(&json!({ "height": height }), |out| {

@@ -333,7 +333,7 @@ fn install(data: &Path) -> Said {
 }
 
 /// Holds a stopped node's chain, so that no node starts meanwhile.
-fn hold(chain: &Path) -> Result<Held, Failure> {
+pub fn hold(chain: &Path) -> Result<Held, Failure> {
     utilidor_chain::hold(chain).map_err(|error| {
         let next = match error {
             DirectoryError::InUse { .. } => said!("stop the node first", "请先停止节点"),
