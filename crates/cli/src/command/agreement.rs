@@ -171,7 +171,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let agreement = context.id(&agreement).await?;
             let record = context.client()?.agreement(agreement).await?;
             let client = context.client()?;
-            let manifest = manifest_of(&client, &record.terms.program, &context.out).await;
+            let manifest = clauses::manifest_of(&client, &record.terms.program, &context.out).await;
             let out = context.out.at(offset_of(&client, &record.terms.program).await);
             out.show(&record, |out| agreement_text(out, &record, manifest.as_ref()));
         }
@@ -298,17 +298,6 @@ fn expect_terms(expected: Option<Digest>, found: Digest) -> Result<(), Failure> 
             ),
         )),
         _ => Ok(()),
-    }
-}
-
-/// What the authors of an agreement's program say of it, if it is a published one or a clause sheet; programs read the agreement
-/// alone.
-pub async fn manifest_of(client: &Client, program: &Program, out: &Output) -> Option<Manifest> {
-    let Program::Coded(terms) = program else { return None };
-    match terms.code {
-        _ if out.json => None,
-        ProgramCode::Published(program) => Some(client.program(program).await.ok()?.manifest),
-        ProgramCode::Native(_) => clauses::manifest(&clauses::signed(terms)?).ok(),
     }
 }
 

@@ -11,10 +11,11 @@ use serde_json::json;
 use std::path::Path;
 use utilidor_program::clauses::text::{Language, parse, prose, source};
 use utilidor_program::clauses::{Label, Sheet};
+use utilidor_sdk::Client;
 use utilidor_types::agreement::{CodedTerms, ProgramCode};
 use utilidor_types::encoding::TooLong;
 use utilidor_types::program::{Bilingual, CLAUSES, MAX_PARAMETER_BYTES, Manifest};
-use utilidor_types::{Bounded, Text, encode};
+use utilidor_types::{Bounded, Program, Text, encode};
 
 /// Whether a path names a clause sheet.
 pub fn is_sheet(path: &Path) -> bool {
@@ -81,6 +82,17 @@ pub fn show(path: &Path, out: &Output) -> Result<(), Failure> {
         Lang::Zh => zh,
     });
     Ok(())
+}
+
+/// What the authors of an agreement's program say of it, if it is a published one or a clause sheet; programs read the agreement
+/// alone.
+pub async fn manifest_of(client: &Client, program: &Program, out: &Output) -> Option<Manifest> {
+    let Program::Coded(terms) = program else { return None };
+    match terms.code {
+        _ if out.json => None,
+        ProgramCode::Published(program) => Some(client.program(program).await.ok()?.manifest),
+        ProgramCode::Native(_) => manifest(&signed(terms)?).ok(),
+    }
 }
 
 /// The texts of a program's clauses by their numbers, of all or of those that statements name.

@@ -1,6 +1,5 @@
 //! `utilidor statement`: what was delivered, what it cost, and the proof of it.
 
-use super::agreement::manifest_of;
 use super::{Offsets, bands_text, clauses, offset_of, party_text, permille};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -103,7 +102,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let (mut offset, mut manifest) = (None, None);
             if let Ok(agreement) = client.agreement(agreement).await {
                 offset = offset_of(&client, &agreement.terms.program).await;
-                manifest = manifest_of(&client, &agreement.terms.program, &context.out).await;
+                manifest = clauses::manifest_of(&client, &agreement.terms.program, &context.out).await;
                 manifest = manifest.filter(|_| is_by_terms_in_force(&record, &agreement));
             }
             context.out.at(offset).show(&record, |out| statement_text(out, &record, manifest.as_ref()));

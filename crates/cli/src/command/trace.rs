@@ -1,7 +1,8 @@
 //! `utilidor trace`: a trade from offer to payment [M18].
 
 use super::account::{MOVEMENT_HEADINGS, movement_row, short};
-use super::agreement::{agreement_text, manifest_of};
+use super::agreement::agreement_text;
+use super::clauses::manifest_of;
 use super::meter::segments_text;
 use super::reading::Signer;
 use super::statement::{is_by_terms_in_force, statement_text};
