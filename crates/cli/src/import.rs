@@ -12,7 +12,7 @@ use crate::said;
 use crate::sentence::Said;
 use crate::units::{self, Amount, Unit};
 use crate::zone::{self, Zone};
-use habits::Doubt;
+use habits::{Doubt, after, is_header};
 use jiff::civil::DateTime;
 use utilidor_types::Timestamp;
 
@@ -150,20 +150,6 @@ fn fields(line: &str, separator: char) -> Result<csv::StringRecord, Said> {
         .from_reader(line.as_bytes());
     let record = reader.records().next().unwrap_or_else(|| Ok(csv::StringRecord::new()));
     record.map_err(|error| said!("{error}", "无法拆分此行：{error}"))
-}
-
-/// A header has words where readings have figures.
-fn is_header(fields: &[&str]) -> bool {
-    fields.first().is_some_and(|first| first.eq_ignore_ascii_case("meter"))
-        || !fields.iter().skip(1).any(|field| field.starts_with(|character: char| character.is_ascii_digit()))
-}
-
-/// What follows in a header's field after one of its names; none if it begins with none of them.
-fn after<'a>(field: &'a str, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| {
-        let (head, rest) = field.split_at_checked(name.len())?;
-        head.eq_ignore_ascii_case(name).then(|| rest.trim_matches(AROUND))
-    })
 }
 
 /// What a line says before its time is known for certain.

@@ -17,6 +17,20 @@ pub fn unit_name(heading: &str) -> &str {
     caseless.into_iter().find(|name| name.eq_ignore_ascii_case(heading)).unwrap_or(heading)
 }
 
+/// A header has words where readings have figures.
+pub fn is_header(fields: &[&str]) -> bool {
+    fields.first().is_some_and(|first| first.eq_ignore_ascii_case("meter"))
+        || !fields.iter().skip(1).any(|field| field.starts_with(|character: char| character.is_ascii_digit()))
+}
+
+/// What follows in a header's field after one of its names; none if it begins with none of them.
+pub fn after<'a>(field: &'a str, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| {
+        let (head, rest) = field.split_at_checked(name.len())?;
+        head.eq_ignore_ascii_case(name).then(|| rest.trim_matches(super::AROUND))
+    })
+}
+
 /// Whether a number of thousands may stand with this mark in a file whose fields stand between these separators: spreadsheets that
 /// write commas between fields have points before decimals, those that write semicolons commas; tabs say nothing.
 fn may_be_of_thousands(mark: char, separator: char) -> bool {
