@@ -96,6 +96,15 @@ impl Places {
     }
 }
 
+/// A node in `dir` that follows the chain, and knows the genesis document's validators.
+pub(crate) fn following(dir: &Path, genesis: &Genesis, secret: [u8; 32]) -> Config {
+    let peers = genesis.validators.iter().filter_map(|validator| match validator.key {
+        PublicKey::Ed25519(key) => Some(Peer { key, address: validator.address.clone() }),
+        PublicKey::P256(_) => None,
+    });
+    Config { peers: peers.collect(), ..Config::follower(dir.join("chain"), genesis.clone(), secret) }
+}
+
 /// A consortium that runs.
 pub struct Consortium {
     /// Follows the chain in this process.
@@ -123,18 +132,9 @@ impl Consortium {
         let key = PrivateKey::ed25519(WATCHER).public_key();
         let processes = machines.start(dir, &workload.genesis, up, (&key, places.watcher))?;
 
-        let mut config = Config::follower(dir.join("chain"), workload.genesis.clone(), WATCHER);
+        let mut config = following(dir, &workload.genesis, WATCHER);
         config.listen = places.watcher;
         config.cache_bytes = Some(64 << 20);
-        config.peers = workload
-            .genesis
-            .validators
-            .iter()
-            .filter_map(|validator| match validator.key {
-                PublicKey::Ed25519(key) => Some(Peer { key, address: validator.address.clone() }),
-                PublicKey::P256(_) => None,
-            })
-            .collect();
         let watcher = tokio::task::spawn_blocking(move || utilidor_chain::start(config)).await;
         let watcher = watcher.expect("starting does not panic").map_err(io::Error::other)?;
         let clients = up.iter().map(|seat| Client::new(&format!("http://{}", seat.http)));

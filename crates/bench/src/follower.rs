@@ -1,6 +1,7 @@
 //! How long a follower that has nothing takes to reach a long chain. A member in this process makes the chain, a block for each
 //! payment; then a whole node with an empty folder is started, and waited for until it serves what the member has.
 
+use crate::consortium::following;
 use crate::drive::{Pace, load};
 use crate::measure::folder_bytes;
 use crate::play::Direct;
@@ -92,16 +93,7 @@ pub async fn measure(blocks: u64, seed: &str, folder: &Path, note: impl Fn(&str)
     note("the follower begins");
     let place = dir.path().join("follower");
     std::fs::create_dir(&place)?;
-    let mut config = Config::follower(place.join("chain"), workload.genesis.clone(), FOLLOWER);
-    config.peers = workload
-        .genesis
-        .validators
-        .iter()
-        .filter_map(|validator| match validator.key {
-            PublicKey::Ed25519(key) => Some(Peer { key, address: validator.address.clone() }),
-            PublicKey::P256(_) => None,
-        })
-        .collect();
+    let config = following(&place, &workload.genesis, FOLLOWER);
     let config = process::Config {
         chain: config,
         index: place.join("index.sqlite"),
