@@ -143,8 +143,12 @@ impl Kept {
 
     /// The last that is known of its register: in the journal, or on the ledger where that is newer.
     pub async fn last(&self) -> Result<Option<Seen>, JournalError> {
-        let last = self.newest(self.known().await?.last);
-        Ok(last.into_iter().chain(self.signed).max_by_key(|seen| seen.time_ms))
+        Ok(self.last_of(self.known().await?.last))
+    }
+
+    /// The same, where the journal has been asked already.
+    pub fn last_of(&self, journal: Option<Waiting>) -> Option<Seen> {
+        self.newest(journal).into_iter().chain(self.signed).max_by_key(|seen| seen.time_ms)
     }
 
     /// The newer of what the journal and the ledger know of its register.
@@ -157,9 +161,11 @@ impl Kept {
     /// Stops a meter whose first reading is beyond what it was registered with: it began from another register than the registration
     /// says, and with time its capacity would let all of that count. Somebody must look.
     pub(crate) async fn stop_at_first(&self, doubt: Doubt) -> Result<(), JournalError> {
+        if !matches!(doubt, Doubt::BeyondCapacity { .. }) {
+            return Ok(());
+        }
         let id = self.meter.id;
-        let has_readings = self.shared.writer.call(move |journal| journal.has_readings(id)).await?;
-        if !matches!(doubt, Doubt::BeyondCapacity { .. }) || has_readings {
+        if self.shared.writer.call(move |journal| journal.has_readings(id)).await? {
             return Ok(());
         }
         let reason =

@@ -109,11 +109,12 @@ impl Told {
             }
         };
         self.note_pace(seen.time_ms);
-        let mut last = self.kept.last().await?;
+        let known = self.kept.known().await?;
+        let mut last = self.kept.last_of(known.last);
         if last == Some(seen) {
             return Ok(Taken::Known);
         }
-        if self.kept.known().await?.stopped.is_some() {
+        if known.stopped.is_some() {
             return Ok(Taken::Stopped);
         }
         let limits = self.kept.limits();

@@ -19,12 +19,18 @@ const INTERVAL: u64 = 900_000;
 /// How long the test waits for what takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A node that never answers.
-struct Down;
+/// A node that never answers, or whose answers this program does not bear.
+enum Node {
+    Down,
+    Broken,
+}
 
-impl Uplink for Down {
+impl Uplink for Node {
     async fn chain(&self) -> Result<ChainNow, UplinkError> {
-        Err(UplinkError::Down)
+        match self {
+            Self::Down => Err(UplinkError::Down),
+            Self::Broken => panic!("the test wants it so"),
+        }
     }
     async fn sign(&self, _: &[Waiting]) -> Result<NewBatch, UplinkError> {
         Err(UplinkError::Down)
@@ -61,7 +67,7 @@ async fn a_gateway_with_a_station_connected_ends_when_it_is_told_to_and_when_its
             let _ = stopped.await;
         };
         let clock = GatewayClock::Chain(SetClock::at(BEGIN));
-        let gateway = tokio::spawn(run(config, journal, Down, clock, stopping));
+        let gateway = tokio::spawn(run(config, journal, Node::Down, clock, stopping));
         let mut station = Station::new("CP-1", Version::V16, &address, None, None).unwrap();
         let online = async {
             while station.online().await.is_err() {
@@ -90,35 +96,14 @@ async fn a_gateway_with_a_station_connected_ends_when_it_is_told_to_and_when_its
     }
 }
 
-/// A node whose answers this program does not bear.
-struct Broken;
-
-impl Uplink for Broken {
-    async fn chain(&self) -> Result<ChainNow, UplinkError> {
-        panic!("the test wants it so")
-    }
-    async fn sign(&self, _: &[Waiting]) -> Result<NewBatch, UplinkError> {
-        Err(UplinkError::Down)
-    }
-    async fn submit(&self, _: &Batch) -> Result<Answer, UplinkError> {
-        Err(UplinkError::Down)
-    }
-    async fn meters(&self, _: &[MeterId]) -> Result<BTreeMap<MeterId, LedgerMeter>, UplinkError> {
-        Err(UplinkError::Down)
-    }
-    async fn certified(&self, _: MeterId, _: u64) -> Result<Option<u64>, UplinkError> {
-        Err(UplinkError::Down)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_uplink_every_interval_is_read_and_a_new_start_goes_on_in_the_same_journal() {
-    assert_eq!(every_interval_is_read(|| Down).await, ["uplink/down", "uplink/down"], "once for each start");
+    assert_eq!(every_interval_is_read(|| Node::Down).await, ["uplink/down", "uplink/down"], "once for each start");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_what_sends_ends_no_poller() {
-    assert_eq!(every_interval_is_read(|| Broken).await, ["uplink/fault", "uplink/fault"], "once for each start");
+    assert_eq!(every_interval_is_read(|| Node::Broken).await, ["uplink/fault", "uplink/fault"], "once for each start");
 }
 
 /// Reads six intervals in two starts; what the operator was told meanwhile.
