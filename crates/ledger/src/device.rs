@@ -8,9 +8,9 @@ use crate::store::Ruled;
 use utilidor_types::meter::SignedRecord;
 use utilidor_types::{Digest, MeterAuthority, MeterId, Refusal};
 
-/// A device by what its record says of it.
+/// Where a record comes from: a device and its register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
+pub enum Origin {
     /// The meter has taken its records before.
     Known,
     /// Nobody's yet.
@@ -26,21 +26,21 @@ impl Ledger<'_> {
 
 impl Ledger<'_> {
     /// Order: whether the meter takes another device's records, whether another meter takes this one's.
-    pub fn device_of(&mut self, meter: MeterId, signed: &SignedRecord) -> Ruled<Device> {
+    pub fn device_of(&mut self, meter: MeterId, signed: &SignedRecord) -> Ruled<Origin> {
         let device = signed.device().map_err(|_| Refusal::NotAuthority { meter })?;
         match self.store.find::<DeviceRecord>(&meter)? {
-            Some(known) if known.device == device => Ok(Device::Known),
+            Some(known) if known.device == device => Ok(Origin::Known),
             Some(_) => Err(Refusal::OtherDevice { meter }.into()),
             None => match self.store.find::<DeviceMeter>(&device)? {
                 Some(DeviceMeter { meter: other }) => Err(Refusal::DeviceOfAnother { meter, other }.into()),
-                None => Ok(Device::New(device)),
+                None => Ok(Origin::New(device)),
             },
         }
     }
 
     /// From now on the meter takes this device's records. It was looked for before.
-    pub fn take_device(&mut self, meter: MeterId, device: Device) {
-        if let Device::New(device) = device {
+    pub fn take_device(&mut self, meter: MeterId, origin: Origin) {
+        if let Origin::New(device) = origin {
             self.store.put(&meter, DeviceRecord { device });
             self.store.put(&device, DeviceMeter { meter });
         }
