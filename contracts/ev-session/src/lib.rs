@@ -281,9 +281,14 @@ fn settle(tariff: &Tariff, session: &Session, input: &Input) -> Result<Vec<Effec
         lines.push(Line { from: Party::OWNER, to: Party::USER, ..line(5, None, 0, None, sum.minus(due)?) });
     }
     let paid = due.min(input.available(Party::USER));
+    let left = due.less(paid);
+    let owed = left.min(input.can_owe());
+    if left > owed {
+        lines.push(Line { from: Party::OWNER, to: Party::USER, ..line(6, None, 0, None, left.minus(owed)?) });
+    }
     Ok(vec![
         Effect::Pay { from: Party::USER, source: Source::Allowance, to: Party::OWNER, amount: paid },
-        Effect::Owe(due.less(paid)),
+        Effect::Owe(owed),
         Effect::Issue(Statement { closing: Closing::Period, period, lines, substituted: false }),
     ])
 }

@@ -202,6 +202,20 @@ fn what_cannot_be_paid_is_owed() {
 }
 
 #[test]
+fn what_the_grant_does_not_let_the_user_owe_is_let_off() {
+    let mut host = host(Sheet { start: 1_350 * EURO, most: 2_000 * EURO, ..FREE });
+    host.pass_to(at(MONDAY, 600));
+    for command in [1, 2, 3] {
+        host.command(Party::OWNER, &[command]).unwrap();
+    }
+    host.pass_to(at(MONDAY, 620));
+    // 100 are paid, and twelve times 100 owed.
+    assert_eq!((host.free(Party::OWNER), host.debt()), (Money::units(1_100), Money::units(1_200)));
+    let let_off = host.said()[0].iter().find(|line| line.clause == 6).map(|line| (line.from, line.amount));
+    assert_eq!(let_off, Some((Party::OWNER, Money::units(50))));
+}
+
+#[test]
 fn either_side_ends_it_while_no_session_is_open() {
     for by in [Party::OWNER, Party::USER] {
         let mut host = host(FREE);
@@ -244,7 +258,7 @@ const HELD: &[(&str, &str)] = &[
         "A session is settled after a grace time for late readings",
         "a_session_is_settled_after_the_grace_time_for_late_readings",
     ),
-    ("What cannot be paid is owed", "what_cannot_be_paid_is_owed"),
+    ("What cannot be paid is owed, as far as the user's grant goes", "what_cannot_be_paid_is_owed"),
     ("Either side can end the contract while no session is open", "either_side_ends_it_while_no_session_is_open"),
     ("Start fee of a session", "energy_alone_and_with_a_start_fee"),
     (
@@ -269,6 +283,11 @@ const HELD: &[(&str, &str)] = &[
     ),
     ("What is missing from the lowest price of a session", "a_lowest_price_holds_for_little_energy"),
     ("What goes beyond the highest price of a session, which the owner bears", "a_highest_price_holds_for_much_energy"),
+    (
+        "What can neither be paid nor be owed, because it goes beyond what the user's grant lets it owe",
+        "what_the_grant_does_not_let_the_user_owe_is_let_off",
+    ),
+    ("It is let off", "what_the_grant_does_not_let_the_user_owe_is_let_off"),
 ];
 
 #[test]

@@ -12,6 +12,7 @@ const FORCE_MAJEURE: u8 = 1;
 const CLAUSE_TAKEN: u16 = 0;
 const CLAUSE_DEFICIENCY: u16 = 1;
 const CLAUSE_MADE_UP: u16 = 2;
+const CLAUSE_BEYOND_GRANT: u16 = 3;
 
 export const buffer: i32 = sdk.BUFFER;
 
@@ -216,7 +217,12 @@ function settle(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): v
   }
   if (madeUp > 0) lines.push(lineOf(agreed, CLAUSE_MADE_UP, window, madeUp, 0));
   const isLast = agreed.isLast(period);
-  const owed = pay(input, due, isLast, done);
+  const left = pay(input, due, isLast, done);
+  const beyond = sdk.less(left, input.canOwe());
+  if (beyond > 0) {
+    const line = new sdk.Line(CLAUSE_BEYOND_GRANT, window, 0, sdk.OWNER, sdk.USER, beyond);
+    lines.push(line.about(agreed.carrier));
+  }
   done.issue(isLast ? sdk.CLOSING_END : sdk.CLOSING_PERIOD, window, lines, false);
 
   kept.period = period + 1;
@@ -224,21 +230,22 @@ function settle(agreed: Agreed, kept: Kept, input: sdk.Input, done: sdk.Done): v
   kept.taken[1] = 0;
   kept.days[0] = 0;
   kept.days[1] = 0;
-  if (isLast) done.finish(owed > 0 ? sdk.DEFAULTED : sdk.SETTLED);
+  if (isLast) done.finish(left > 0 ? sdk.DEFAULTED : sdk.SETTLED);
   else done.schedule(agreed.settles(kept.period));
 }
 
-/** Pays out of the allowance; at the end also out of the guarantee, the rest of which is released. What is left is owed. */
+/** Pays out of the allowance; at the end also out of the guarantee, the rest of which is released. What is left is owed as far as the user's grant
+ * goes. Gives what is left. */
 function pay(input: sdk.Input, due: u64, isLast: bool, done: sdk.Done): u64 {
   const guarantee = input.pot(sdk.USER, sdk.GUARANTEE);
   const fromAllowance = sdk.min(due, input.allowance(sdk.USER));
   const fromGuarantee: u64 = isLast ? sdk.min(due - fromAllowance, guarantee) : 0;
-  const owed = due - fromAllowance - fromGuarantee;
+  const left = due - fromAllowance - fromGuarantee;
   done.payFromAllowance(sdk.USER, sdk.OWNER, fromAllowance);
   done.payFromPot(sdk.USER, sdk.GUARANTEE, sdk.OWNER, fromGuarantee);
-  done.owe(owed);
+  done.owe(sdk.min(left, input.canOwe()));
   if (isLast) done.release(sdk.USER, sdk.GUARANTEE, guarantee - fromGuarantee);
-  return owed;
+  return left;
 }
 
 /** Ends early, without another statement: everybody has its own again, meters included. */

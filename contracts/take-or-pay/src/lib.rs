@@ -28,6 +28,7 @@ const FORCE_MAJEURE: u8 = 1;
 const CLAUSE_TAKEN: u16 = 0;
 const CLAUSE_DEFICIENCY: u16 = 1;
 const CLAUSE_MADE_UP: u16 = 2;
+const CLAUSE_BEYOND_GRANT: u16 = 3;
 
 /// The contract.
 pub struct TakeOrPay;
@@ -220,7 +221,12 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>
     }
     let due = lines.iter().try_fold(Money::ZERO, |sum, line| sum.plus(line.amount))?;
     let is_last = agreed.periods.is_last(kept.period);
-    let mut effects = pay(input, due, is_last)?;
+    let (mut effects, left) = pay(input, due, is_last)?;
+    let beyond = left.less(input.can_owe());
+    if beyond > Money::ZERO {
+        let (from, to) = (Party::OWNER, Party::USER);
+        lines.push(Line { price: None, from, to, ..line(CLAUSE_BEYOND_GRANT, Quantity::ZERO, beyond) });
+    }
     let closing = if is_last { Closing::End } else { Closing::Period };
     effects.push(Effect::Issue(Statement { closing, period: window, lines, substituted: false }));
 
@@ -231,30 +237,30 @@ fn settle(agreed: &Agreed, kept: &mut Kept, input: &Input) -> Result<Vec<Effect>
         banked: core::mem::take(&mut kept.banked),
     };
     if is_last {
-        let owes = effects.iter().any(|effect| matches!(effect, Effect::Owe(amount) if *amount > Money::ZERO));
-        effects.push(Effect::Finish(if owes { End::Defaulted } else { End::Settled }));
+        effects.push(Effect::Finish(if left > Money::ZERO { End::Defaulted } else { End::Settled }));
     } else {
         effects.push(Effect::Schedule(agreed.periods.settles(kept.period)?));
     }
     Ok(effects)
 }
 
-/// Pays out of the allowance; at the end also out of the guarantee, the rest of which is released. What is left is owed.
-fn pay(input: &Input, due: Money, is_last: bool) -> Result<Vec<Effect>, Fault> {
+/// Pays out of the allowance; at the end also out of the guarantee, the rest of which is released. What is left is owed as far as
+/// the user's grant goes. Gives what is left.
+fn pay(input: &Input, due: Money, is_last: bool) -> Result<(Vec<Effect>, Money), Fault> {
     let guarantee = input.pot(Party::USER, Purpose::Guarantee);
     let from_allowance = due.min(input.available(Party::USER));
     let from_guarantee = if is_last { due.less(from_allowance).min(guarantee) } else { Money::ZERO };
-    let owed = due.less(from_allowance).less(from_guarantee);
+    let left = due.less(from_allowance).less(from_guarantee);
     let pay = |source, amount| Effect::Pay { from: Party::USER, source, to: Party::OWNER, amount };
     let mut effects = vec![
         pay(Source::Allowance, from_allowance),
         pay(Source::Pot(Purpose::Guarantee), from_guarantee),
-        Effect::Owe(owed),
+        Effect::Owe(left.min(input.can_owe())),
     ];
     if is_last {
         effects.push(Effect::Release(Party::USER, Purpose::Guarantee, guarantee.minus(from_guarantee)?));
     }
-    Ok(effects)
+    Ok((effects, left))
 }
 
 contract!(TakeOrPay);

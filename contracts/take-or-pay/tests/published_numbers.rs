@@ -172,6 +172,16 @@ fn what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end() {
 }
 
 #[test]
+fn what_the_grant_does_not_let_the_user_owe_is_let_off() {
+    let mut host = play(Sheet { periods: 1, allowance: Money::ZERO, minimum_m3: 300, ..SHEET });
+    let said = take(&mut host, 30, &[300]);
+    // 50 of the guarantee, and twelve times 50 owed.
+    assert_eq!(said[0], [(0, 300, 900), (3, 0, 250)]);
+    assert_eq!((host.debt(), host.ended()), (Money::units(600), Some(Status::Defaulted)));
+    assert_eq!(host.free(Party::OWNER), Money::units(1_000_050));
+}
+
+#[test]
 fn it_ends_early_only_when_both_want_it() {
     let mut host = play(SHEET);
     host.terminate(Party::USER, false).unwrap();
@@ -219,6 +229,7 @@ fn all_answers<R: Respond>(run: impl Fn() -> R) -> Vec<utilidor_program::host::A
         (Sheet { periods: 4, make_up: 2, ..SHEET }, 30, vec![80, 90, 110, 130]),
         (Sheet { minimum_m3: 36_500, days: 365, periods: 1, ..SHEET }, 365, vec![30_000]),
         (Sheet { periods: 1, allowance: Money::units(100), ..SHEET }, 30, vec![100]),
+        (Sheet { periods: 1, allowance: Money::ZERO, ..SHEET }, 30, vec![300]),
         (Sheet { periods: 20, make_up: 30, ..SHEET }, 30, vec![0; 20]),
         // Beyond 64 bits: a fault, and no other number.
         (Sheet { minimum_m3: i64::MAX as u64 / M3, ..SHEET }, 30, vec![0]),
@@ -284,7 +295,10 @@ const HELD: &[(&str, &str)] = &[
         "Days of force majeure that both sides confirm lower the minimum in proportion",
         "one_side_alone_confirms_nothing_and_others_nothing_at_all",
     ),
-    ("What cannot be paid is owed", "what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end"),
+    (
+        "What cannot be paid is owed, as far as the user's grant goes",
+        "what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end",
+    ),
     ("In the end the guarantee serves", "what_cannot_be_paid_is_owed_and_the_guarantee_serves_at_the_end"),
     ("It ends early only when both want it, without another statement", "it_ends_early_only_when_both_want_it"),
     (
@@ -305,13 +319,18 @@ const HELD: &[(&str, &str)] = &[
         "what_is_not_made_up_in_time_is_lost",
     ),
     ("It costs nothing", "what_was_paid_and_not_taken_is_made_up_later"),
+    (
+        "Beyond the grant: what can neither be paid nor be owed, because it goes beyond what the user's grant lets it owe",
+        "what_the_grant_does_not_let_the_user_owe_is_let_off",
+    ),
+    ("It is let off", "what_the_grant_does_not_let_the_user_owe_is_let_off"),
 ];
 
 #[test]
 fn the_manifest_describes_the_parameters_and_each_sentence_is_held_by_a_test() {
     let manifest: Manifest = serde_json::from_str(include_str!("../manifest.json")).unwrap();
     assert_eq!(manifest.parameters.len(), 8);
-    assert_eq!(manifest.clauses.len(), 3);
+    assert_eq!(manifest.clauses.len(), 4);
     assert!(encode(&manifest).len() < MAX_MANIFEST_BYTES);
     assert_eq!(unheld(&manifest, HELD, include_str!("published_numbers.rs")), Vec::<String>::new());
 }

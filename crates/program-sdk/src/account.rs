@@ -24,7 +24,7 @@ pub struct Account {
 impl Account {
     /// Pays what was owed before and what the lines between the two come to. Adds a line of the clause for the difference
     /// that is owed afterwards. At the end the guarantee serves as well, and what the user then still owes the owner becomes a
-    /// debt on the ledger. A party pays by one account in an answer.
+    /// debt on the ledger as far as its grant lets it owe. A party pays by one account in an answer.
     pub fn settle(
         &mut self,
         input: &Input,
@@ -41,9 +41,9 @@ impl Account {
         let from_pot = if is_end { left.min(input.pot(from, Purpose::Guarantee)) } else { Money::ZERO };
         let left = left.less(from_pot);
         let is_debt = is_end && (from, to) == (Party::USER, Party::OWNER);
+        let debt = if is_debt { left.min(input.can_owe()) } else { Money::ZERO };
 
         let pay = |source, amount| Effect::Pay { from, source, to, amount };
-        let debt = if is_debt { left } else { Money::ZERO };
         let mut effects = Vec::from([
             pay(Source::Allowance, from_allowance),
             pay(Source::Pot(Purpose::Guarantee), from_pot),
@@ -128,7 +128,7 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Event, Facts, State, Terms, Time};
+    use crate::wire::{Event, Facts, Grant, MAX_OWED, State, Terms, Time};
 
     const PERIOD: Window = Window { from: Time(0), to: Time(1) };
     const ONE: Party = Party::USER;
@@ -139,7 +139,7 @@ mod tests {
             agreement: [0; 16],
             parties: 2,
             hard_end: Time(9),
-            grants: Vec::new(),
+            grants: Vec::from([Grant { party: ONE, reserve: Money(4), allowance: Money(1), renews: false }]),
             meters: Vec::new(),
             parameters: Vec::new(),
         };
@@ -189,6 +189,26 @@ mod tests {
     fn at_the_end_the_guarantee_serves_and_the_rest_is_a_debt_on_the_ledger() {
         assert_eq!(settle(2, &[line(ONE, OTHER, 10)], &input([0, 5], 4), true).0, 9);
         assert_eq!(settle(2, &[line(ONE, OTHER, 10)], &input([0, 5], 4), true).1, 3);
+    }
+
+    #[test]
+    fn what_the_grant_does_not_let_the_user_owe_is_taken_off_the_last_statement() {
+        let back = Line { clause: 7, ..line(OTHER, ONE, 6) };
+        assert_eq!(settle(0, &[line(ONE, OTHER, 20)], &input([0, 5], 4), true), (9, 5, 6, Some(back)));
+    }
+
+    #[test]
+    fn a_grant_that_renews_counts_twelve_times_and_what_is_owed_already_is_less() {
+        let mut input = input([0, 0], 0);
+        input.terms.grants[0].renews = true;
+        input.facts.debt = Money(59);
+        assert_eq!(input.can_owe(), Money(1));
+        input.facts.debt = Money(61);
+        assert_eq!(input.can_owe(), Money::ZERO);
+        input.terms.grants[0].allowance = Money(u64::MAX);
+        assert_eq!(input.can_owe(), MAX_OWED.less(Money(61)));
+        input.terms.grants.clear();
+        assert_eq!(input.can_owe(), Money::ZERO);
     }
 
     #[test]

@@ -122,6 +122,10 @@ impl PriceUnit {
 
 /// How many time-of-use bands there are: flat, sharp, peak, valley, deep.
 pub const BANDS: usize = 5;
+/// For how many periods the user can be let owe all that its grant gives in one, if it renews ...
+pub const MAX_OWED_PERIODS: u64 = 12;
+/// ... and the most that it can be let owe whatever it has granted.
+pub const MAX_OWED: Money = Money(100_000_000_000_000);
 
 wire! {
     /// All that a program is given.
@@ -408,6 +412,15 @@ impl Input {
     /// What a party's allowance could give now.
     pub fn available(&self, party: Party) -> Money {
         self.facts.available.get(usize::from(party.0)).copied().unwrap_or(Money(0))
+    }
+
+    /// How much more the user can be let owe: what its grant gives, in [`MAX_OWED_PERIODS`] periods if it renews, [`MAX_OWED`] at most,
+    /// less what it owes already.
+    pub fn can_owe(&self) -> Money {
+        let Some(grant) = self.terms.grants.iter().find(|grant| grant.party == Party::USER) else { return Money::ZERO };
+        let periods = if grant.renews { MAX_OWED_PERIODS } else { 1 };
+        let most = grant.reserve.0.saturating_add(grant.allowance.0).saturating_mul(periods);
+        Money(most).min(MAX_OWED).less(self.facts.debt)
     }
 
     /// What a meter with a volume has filled, over all bands, and how far its readings reach.

@@ -1,9 +1,13 @@
 // What goes in and comes out of a program, as crates/program-sdk/src/wire.rs has it. Money is in millionths, quantities in joules
 // or millilitres, times in milliseconds since 1970 in UTC. A list of five quantities is by band.
 
+import { less, min } from "./math";
+
 export const OWNER: u8 = 0;
 export const USER: u8 = 1;
 export const BANDS: i32 = 5;
+export const MAX_OWED_PERIODS: u64 = 12;
+export const MAX_OWED: u64 = 100_000_000_000_000;
 export const DAY_MS: u64 = 86_400_000;
 
 // Carriers.
@@ -146,6 +150,20 @@ export class Input {
     for (let i = 0; i < this.pots.length; i++) {
       const pot = this.pots[i];
       if (pot.party == party && pot.purpose == purpose) return pot.money;
+    }
+    return 0;
+  }
+
+  /** How much more the user can be let owe: what its grant gives, in MAX_OWED_PERIODS periods if it renews, MAX_OWED at most, less
+   * what it owes already. */
+  canOwe(): u64 {
+    for (let i = 0; i < this.terms.grants.length; i++) {
+      const grant = this.terms.grants[i];
+      if (grant.party != USER) continue;
+      const periods: u64 = grant.renews ? MAX_OWED_PERIODS : 1;
+      // A sum beyond the range is beyond the most that can be owed in one period.
+      const once = min(grant.reserve, MAX_OWED) + min(grant.allowance, MAX_OWED);
+      return less(min(once * periods, MAX_OWED), this.debt);
     }
     return 0;
   }

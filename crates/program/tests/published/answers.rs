@@ -6,6 +6,7 @@ use utilidor_program::wasm::{BAD_ANSWER, MAX_ANSWER_BYTES, OUT_OF_REACH, UNBALAN
 use utilidor_program::{Effect, Event, Fault, Step};
 use utilidor_program_sdk as wire;
 use utilidor_program_sdk::{Money, Party, Purpose, Source};
+use utilidor_types::program::{MAX_OWED, MAX_OWED_PERIODS};
 use utilidor_types::statement::StatementLine;
 use utilidor_types::{MeterId, PriceUnit, Timestamp};
 
@@ -80,6 +81,7 @@ fn a_user_owes_no_more_than_it_has_granted_at_any_point() {
     asked(vec![PayDebt(Money(3 * EURO)), owe(150)]).unwrap();
     assert_eq!(asked(vec![owe(150), PayDebt(Money(3 * EURO))]), Err(OUT_OF_REACH), "the order counts");
     assert_eq!(asked(vec![Owe(Money(u64::MAX))]), Err(OUT_OF_REACH));
+    assert_eq!((wire::MAX_OWED_PERIODS, wire::MAX_OWED.0), (MAX_OWED_PERIODS, MAX_OWED.0), "as programs are told");
 }
 
 #[test]
