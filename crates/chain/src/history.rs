@@ -2,13 +2,13 @@
 //!
 //! An answer is a block with the signatures that make it final, and its receipts. Both are checked against what this node
 //! knows: the signatures by the handovers since the genesis document, the receipts by the root in the signed header. So any peer
-//! will do, and one that sends anything else is blocked. Nothing is kept but the last few.
+//! will do, and one that sends anything else is blocked. Blocks come in stretches, for each message counts in a peer's quota; the
+//! next stretch is asked for while this one is used. Nothing is kept but the last few.
 
 use crate::{
     block::{Block, merkle_root},
     engine::Runtime,
     reader::{Held, Request},
-    recent::Recent,
     sets::Sets,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -17,7 +17,7 @@ use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender, block};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -29,14 +29,18 @@ use utilidor_types::{Receipt, decode, encode};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// Peers that are asked for a block, one after the other, before it is given up.
+/// Peers that are asked for a stretch, one after the other, before it is given up.
 const MAX_TRIES: usize = 8;
-/// Blocks that are asked for at the same time.
+/// Stretches that are asked for at the same time.
 const MAX_PENDING: usize = 32;
-/// Blocks that are asked for ahead: who asks for one will ask for the next.
-const AHEAD: u64 = 8;
-/// Blocks that are kept.
-const MAX_KEPT: usize = 24;
+/// Blocks that are asked for with a first one: who asks for one may ask for the next ...
+const FEW: u64 = 8;
+/// ... and who has done so will go on.
+const MANY: u64 = 256;
+/// Bytes of a stretch that is told in one message. A larger block is told alone.
+const STRETCH_BYTES: usize = 512 * 1024;
+/// Stretches that are kept.
+const MAX_KEPT: usize = 8;
 /// Questions of peers that are in work.
 const MAX_SERVING: usize = 8;
 
@@ -45,14 +49,30 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = MAX_LOG_ENTRY_BYTES + 64;
 
 #[derive(BorshSerialize, BorshDeserialize)]
 enum Message {
-    /// What is the block at this height?
-    Question { height: u64 },
-    /// This one, with the signatures that make it final. Its receipts follow.
+    /// What are the blocks from this height on, so many at most?
+    Question { first: u64, count: u64 },
+    /// These, in order: as many as fit.
+    Stretch { first: u64, told: Vec<Told> },
+    /// The first one, which is large, with the signatures that make it final. Its receipts follow.
     Block { height: u64, header: FinalHeader, block: Vec<u8> },
     /// The receipts of that block.
     Receipts { height: u64, receipts: Vec<u8> },
-    /// The sender does not hold it.
+    /// The sender does not hold the first one.
     Missing { height: u64 },
+}
+
+/// A block with the signatures that make it final, and its receipts.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Told {
+    header: FinalHeader,
+    block: Vec<u8>,
+    receipts: Vec<u8>,
+}
+
+impl Told {
+    fn bytes(&self) -> usize {
+        borsh::object_length(self).unwrap_or(usize::MAX)
+    }
 }
 
 /// A block of the past, verified.
@@ -86,14 +106,34 @@ impl Asking {
     }
 }
 
-/// What is known of a block that was asked for.
+/// Blocks that were asked for from a height on.
 struct Pending {
-    answers: Vec<Answer>,
+    count: u64,
+    /// Who waits for which.
+    answers: Vec<(u64, Answer)>,
+    /// Whether they go on where others that are kept end.
+    goes_on: bool,
     tries: usize,
     asked: PublicKey,
     since: SystemTime,
+    /// The first one, if it is large.
     block: Option<(FinalHeader, Block)>,
-    receipts: Option<Vec<u8>>,
+}
+
+/// Blocks that follow each other.
+struct Stretch {
+    first: u64,
+    blocks: Vec<Arc<Fetched>>,
+}
+
+impl Stretch {
+    const fn end(&self) -> u64 {
+        self.first + self.blocks.len() as u64
+    }
+
+    fn at(&self, height: u64) -> Option<&Arc<Fetched>> {
+        self.blocks.get(usize::try_from(height.checked_sub(self.first)?).ok()?)
+    }
 }
 
 /// Answers peers' questions, and asks them.
@@ -115,15 +155,16 @@ where
     /// Starts it.
     pub fn start<R: Receiver<PublicKey = PublicKey>>(self, receiver: R, asked: Asked) {
         let context = self.context.child("history");
-        let actor = Actor { io: self, pending: BTreeMap::new(), kept: Recent::new(MAX_KEPT), turn: 0 };
+        let actor = Actor { io: self, pending: BTreeMap::new(), kept: VecDeque::new(), turn: 0 };
         context.spawn(move |_| actor.run(receiver, asked));
     }
 }
 
 struct Actor<E, S, B> {
     io: History<E, S, B>,
+    /// By the first height.
     pending: BTreeMap<u64, Pending>,
-    kept: Recent<u64, Arc<Fetched>>,
+    kept: VecDeque<Stretch>,
     /// Counts questions, so that peers are asked in turn.
     turn: usize,
 }
@@ -140,26 +181,23 @@ where
         loop {
             tokio::select! {
                 biased;
-                Some((to, height, held)) = serving.next() => self.serve(to, height, held),
+                Some((to, first, told)) = serving.next() => self.serve(to, first, told),
                 message = receiver.recv() => {
                     let Ok((from, message)) = message else { return };
                     let Ok(message) = decode::<Message>(message.as_ref(), MAX_MESSAGE_BYTES) else {
                         block!(self.io.blocker, from, "a message about the past that cannot be read");
                         continue;
                     };
-                    if let Message::Question { height } = message {
+                    if let Message::Question { first, count } = message {
                         if serving.len() < MAX_SERVING {
-                            serving.push(held(self.io.reader.clone(), from, height));
+                            serving.push(held(self.io.reader.clone(), from, first, count));
                         }
                         continue;
                     }
                     self.answered(from, message);
                 }
                 Some((height, answer)) = asked.recv(), if self.pending.len() < MAX_PENDING => {
-                    self.want(height, Some(answer));
-                    for next in height + 1..=height + AHEAD {
-                        self.want(next, None);
-                    }
+                    self.want(height, answer);
                 }
                 () = &mut look, if !self.pending.is_empty() => {
                     self.look();
@@ -170,35 +208,57 @@ where
     }
 
     /// Answers a peer.
-    fn serve(&mut self, to: PublicKey, height: u64, held: Option<Held>) {
-        let Some(Held { header, block, receipts }) = held else {
-            self.send(to, &Message::Missing { height });
-            return;
-        };
-        self.send(to.clone(), &Message::Block { height, header, block });
-        self.send(to, &Message::Receipts { height, receipts });
+    fn serve(&mut self, to: PublicKey, first: u64, mut told: Vec<Told>) {
+        if told.is_empty() {
+            self.send(to, &Message::Missing { height: first });
+        } else if told[0].bytes() <= STRETCH_BYTES {
+            self.send(to, &Message::Stretch { first, told });
+        } else {
+            let Told { header, block, receipts } = told.swap_remove(0);
+            self.send(to.clone(), &Message::Block { height: first, header, block });
+            self.send(to, &Message::Receipts { height: first, receipts });
+        }
     }
 
     fn send(&mut self, to: PublicKey, message: &Message) {
         let _ = self.io.sender.send(Recipients::One(to), encode(message), false);
     }
 
-    /// Asks for a block that is wanted, if it is not at hand and was not asked for already.
-    fn want(&mut self, height: u64, answer: Option<Answer>) {
-        if let Some(fetched) = self.kept.get(&height) {
+    /// Gives a block that is wanted, or asks for it with those that follow it.
+    fn want(&mut self, height: u64, answer: Answer) {
+        let kept = self.kept.iter().find_map(|stretch| Some((stretch.at(height)?.clone(), stretch.end())));
+        if let Some((fetched, end)) = kept {
             // Who asked may have gone.
-            answer.into_iter().for_each(|answer| drop(answer.send(Some(fetched.clone()))));
+            let _ = answer.send(Some(fetched));
+            self.ask_ahead(end);
             return;
         }
-        if let Some(pending) = self.pending.get_mut(&height) {
-            pending.answers.extend(answer);
-            return;
+        match self.pending.range_mut(..=height).next_back() {
+            Some((first, pending)) if height - first < pending.count => pending.answers.push((height, answer)),
+            _ => self.ask(height, vec![(height, answer)]),
         }
+    }
+
+    /// Asks for what will be wanted next, if it is neither at hand nor asked for.
+    fn ask_ahead(&mut self, first: u64) {
+        let is_kept = self.kept.iter().any(|stretch| stretch.at(first).is_some());
+        let is_pending =
+            self.pending.range(..=first).next_back().is_some_and(|(from, pending)| first - from < pending.count);
+        if !is_kept && !is_pending && self.pending.len() < MAX_PENDING {
+            self.ask(first, Vec::new());
+        }
+    }
+
+    /// Asks for the blocks from a height on, up to those that are asked for already.
+    fn ask(&mut self, first: u64, answers: Vec<(u64, Answer)>) {
         let Some(asked) = self.next_peer() else { return };
-        let (since, answers) = (self.io.context.current(), answer.into_iter().collect());
-        let pending = Pending { answers, tries: 1, asked: asked.clone(), since, block: None, receipts: None };
-        self.pending.insert(height, pending);
-        self.send(asked, &Message::Question { height });
+        let goes_on = self.kept.iter().any(|stretch| stretch.end() == first);
+        let room = self.pending.range(first..).next().map_or(MANY, |(next, _)| next - first);
+        let count = room.min(if goes_on { MANY } else { FEW });
+        let since = self.io.context.current();
+        self.pending
+            .insert(first, Pending { count, answers, goes_on, tries: 1, asked: asked.clone(), since, block: None });
+        self.send(asked, &Message::Question { first, count });
     }
 
     /// The next of the validators: those that have been there from the beginning hold everything.
@@ -210,74 +270,90 @@ where
     }
 
     fn answered(&mut self, from: PublicKey, message: Message) {
-        let height = match &message {
+        let first = match &message {
+            Message::Stretch { first, .. } => *first,
             Message::Block { height, .. } | Message::Receipts { height, .. } | Message::Missing { height } => *height,
             Message::Question { .. } => return,
         };
         // What comes late, or from another than was asked, is not wanted any more.
-        let Some(pending) = self.pending.get_mut(&height).filter(|pending| pending.asked == from) else { return };
-        match message {
-            Message::Block { header, block, .. } => match verified(&self.io.sets, height, &header, &block) {
-                Ok(block) => pending.block = Some((header, block)),
-                Err(reason) => {
-                    block!(self.io.blocker, from, height, reason, "a block of the past that does not verify");
-                    self.retry(height);
+        let Some(pending) = self.pending.get_mut(&first).filter(|pending| pending.asked == from) else { return };
+        let sets = &self.io.sets;
+        let fetched = match message {
+            Message::Stretch { told, .. } => {
+                if told.is_empty() || told.len() as u64 > MANY {
+                    Err("no blocks, or more than anyone asks for".into())
+                } else {
+                    (first..).zip(told).map(|(height, told)| verified(sets, height, told)).collect()
+                }
+            }
+            Message::Block { header, block, .. } => match verified_block(sets, first, &header, &block) {
+                Ok(block) => {
+                    pending.block = Some((header, block));
                     return;
                 }
+                Err(reason) => Err(reason),
             },
-            Message::Receipts { receipts, .. } => pending.receipts = Some(receipts),
+            Message::Receipts { receipts, .. } => match pending.block.take() {
+                Some((header, block)) => with_receipts(header, block, &receipts).map(|fetched| vec![fetched]),
+                // Another peer was asked in between, and this one again.
+                None => return,
+            },
             Message::Missing { .. } | Message::Question { .. } => {
-                self.retry(height);
+                self.retry(first);
                 return;
             }
-        }
-        if pending.block.is_some() && pending.receipts.is_some() {
-            self.complete(from, height);
+        };
+        match fetched {
+            Ok(fetched) => self.complete(first, fetched),
+            Err(reason) => {
+                let reason: String = reason;
+                block!(self.io.blocker, from, first, reason, "blocks of the past that do not verify");
+                self.retry(first);
+            }
         }
     }
 
-    /// Joins a block and its receipts, both of which are there.
-    fn complete(&mut self, from: PublicKey, height: u64) {
-        let Some(pending) = self.pending.remove(&height) else { return };
-        let (Some((header, block)), Some(bytes)) = (pending.block, pending.receipts) else { return };
-        let receipts: Option<Vec<Receipt>> = decode(&bytes, MAX_LOG_ENTRY_BYTES).ok();
-        let committed = receipts.filter(|receipts| {
-            let root = merkle_root(receipts.iter().map(Receipt::hash));
-            root == header.header.receipts_root && receipts.len() == header.header.receipt_count as usize
-        });
-        let Some(receipts) = committed else {
-            block!(self.io.blocker, from.clone(), height, "receipts of the past that their block does not have");
-            let (tries, answers) = (pending.tries, pending.answers);
-            let (asked, since) = (from, self.io.context.current());
-            self.pending.insert(height, Pending { answers, tries, asked, since, block: None, receipts: None });
-            self.retry(height);
-            return;
-        };
-        let fetched = Arc::new(Fetched { header, block, receipts });
-        self.kept.note(height, fetched.clone());
-        for answer in pending.answers {
-            // Who asked may have gone.
-            let _ = answer.send(Some(fetched.clone()));
+    /// Keeps blocks, and gives them to those who wait.
+    fn complete(&mut self, first: u64, fetched: Vec<Fetched>) {
+        let Some(pending) = self.pending.remove(&first) else { return };
+        let stretch = Stretch { first, blocks: fetched.into_iter().map(Arc::new).collect() };
+        let is_wanted = !pending.answers.is_empty();
+        let mut beyond = Vec::new();
+        for (height, answer) in pending.answers {
+            match stretch.at(height) {
+                // Who asked may have gone.
+                Some(fetched) => drop(answer.send(Some(fetched.clone()))),
+                None => beyond.push((height, answer)),
+            }
+        }
+        let end = stretch.end();
+        if self.kept.len() == MAX_KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(stretch);
+        beyond.into_iter().for_each(|(height, answer)| self.want(height, answer));
+        if is_wanted && pending.goes_on {
+            self.ask_ahead(end);
         }
     }
 
     /// Asks another peer, or gives up.
-    fn retry(&mut self, height: u64) {
+    fn retry(&mut self, first: u64) {
         let asked = self.next_peer();
         let now = self.io.context.current();
-        let Some(pending) = self.pending.get_mut(&height) else { return };
+        let Some(pending) = self.pending.get_mut(&first) else { return };
         pending.tries += 1;
         // What is only wanted ahead is not worth a second question.
         let worthwhile = pending.tries <= MAX_TRIES && !pending.answers.is_empty();
         match asked.filter(|_| worthwhile) {
             Some(asked) => {
-                (pending.asked, pending.since) = (asked.clone(), now);
-                (pending.block, pending.receipts) = (None, None);
-                self.send(asked, &Message::Question { height });
+                (pending.asked, pending.since, pending.block) = (asked.clone(), now, None);
+                let count = pending.count;
+                self.send(asked, &Message::Question { first, count });
             }
             None => {
-                let pending = self.pending.remove(&height);
-                for answer in pending.into_iter().flat_map(|pending| pending.answers) {
+                let pending = self.pending.remove(&first);
+                for (_, answer) in pending.into_iter().flat_map(|pending| pending.answers) {
                     let _ = answer.send(None);
                 }
             }
@@ -289,28 +365,55 @@ where
         let now = self.io.context.current();
         let late = |pending: &Pending| now.duration_since(pending.since).is_ok_and(|passed| passed >= PATIENCE);
         let late: Vec<u64> =
-            self.pending.iter().filter(|(_, pending)| late(pending)).map(|(height, _)| *height).collect();
-        late.into_iter().for_each(|height| self.retry(height));
+            self.pending.iter().filter(|(_, pending)| late(pending)).map(|(first, _)| *first).collect();
+        late.into_iter().for_each(|first| self.retry(first));
     }
 }
 
-/// What this node itself holds of a block, for a peer.
-async fn held(reader: mpsc::Sender<Request>, to: PublicKey, height: u64) -> (PublicKey, u64, Option<Held>) {
-    let (answer, answered) = oneshot::channel();
-    let asked = reader.send(Request::Held(height, answer)).await;
-    let held = match asked {
-        Ok(()) => answered.await.ok().and_then(Result::ok),
-        Err(_) => None,
-    };
-    (to, height, held)
+/// What this node itself holds of the blocks from a height on, for a peer: as much as fits into a message, or one large block.
+async fn held(reader: mpsc::Sender<Request>, to: PublicKey, first: u64, count: u64) -> (PublicKey, u64, Vec<Told>) {
+    let (mut told, mut room) = (Vec::new(), STRETCH_BYTES);
+    for height in (0..count.min(MANY)).map_while(|number| first.checked_add(number)) {
+        let Some(block) = held_block(&reader, height).await else { break };
+        let bytes = block.bytes();
+        if told.is_empty() || bytes <= room {
+            told.push(block);
+        }
+        if bytes > room {
+            break;
+        }
+        room -= bytes;
+    }
+    (to, first, told)
 }
 
-/// Checks a block that a peer tells.
-fn verified(sets: &Sets, height: u64, header: &FinalHeader, block: &[u8]) -> Result<Block, String> {
+async fn held_block(reader: &mpsc::Sender<Request>, height: u64) -> Option<Told> {
+    let (answer, answered) = oneshot::channel();
+    reader.send(Request::Held(height, answer)).await.ok()?;
+    let Held { header, block, receipts } = answered.await.ok()?.ok()?;
+    Some(Told { header, block, receipts })
+}
+
+/// Checks what a peer tells of a block.
+fn verified(sets: &Sets, height: u64, told: Told) -> Result<Fetched, String> {
+    let block = verified_block(sets, height, &told.header, &told.block)?;
+    with_receipts(told.header, block, &told.receipts)
+}
+
+fn verified_block(sets: &Sets, height: u64, header: &FinalHeader, block: &[u8]) -> Result<Block, String> {
     let block = Block::decode_cfg(Copying(block), &()).map_err(|error| error.to_string())?;
     if *block.header() != header.header || header.header.height != height {
         return Err("it is another block than was asked for".into());
     }
     sets.verify(header).map_err(|error| error.to_string())?;
     Ok(block)
+}
+
+fn with_receipts(header: FinalHeader, block: Block, receipts: &[u8]) -> Result<Fetched, String> {
+    let receipts: Vec<Receipt> = decode(receipts, MAX_LOG_ENTRY_BYTES).map_err(|error| error.to_string())?;
+    let root = merkle_root(receipts.iter().map(Receipt::hash));
+    if root != header.header.receipts_root || receipts.len() != header.header.receipt_count as usize {
+        return Err("receipts that the block does not have".into());
+    }
+    Ok(Fetched { header, block, receipts })
 }
