@@ -72,7 +72,7 @@ fn party(rng: &mut StdRng, setting: Setting) -> Party {
 
 fn other(rng: &mut StdRng, setting: Setting, than: Party) -> Party {
     let other = party(rng, setting);
-    if other == than && !one_in(rng, 10) { Party((than.0 + 1) % setting.parties) } else { other }
+    if other == than && !one_in(rng, 10) { Party(than.0.wrapping_add(1) % setting.parties) } else { other }
 }
 
 fn meter(rng: &mut StdRng, setting: Setting) -> wire::Meter {
