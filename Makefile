@@ -133,7 +133,8 @@ flips:
 	@done=$$(grep -c '^flip ' data/flips-index.log); echo "$$done of $(INDEX_FLIPS) in indices are done"; test $$done -ge $(INDEX_FLIPS) || \
 		UTILIDOR_FROM=$$done UTILIDOR_FLIPS=$$(($(INDEX_FLIPS) - done)) $(CARGO) test --release --locked --package utilidor-index --test flips \
 		-- --ignored --nocapture many_flipped_bits_of_an_index | tee -a data/flips-index.log
-	@sed -n 's/^flip [0-9]*: byte [0-9]* of a file of \(.*\): \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
+	@sed -n 's/^flip [0-9]*: \([^/,]*\)[^,]*, byte [0-9]*, bit [0-9]: \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
+	@! grep -E '^flip .*: (Wrong|Stands)$$' data/flips.log
 
 # A slice (FROM=, POINTS=) has a log of its own, so that several may be under way.
 crash_log = data/crashes$(if $(filter-out 0,$(FROM)),-$(FROM)).log
