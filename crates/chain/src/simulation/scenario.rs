@@ -6,6 +6,7 @@
 use super::behaviours::{BEHAVIOURS, Hostile};
 use super::clients::{self, Tally};
 use super::coverage::{Coverage, Kind};
+use super::lasting::{self, Lasting};
 use super::wire::{Channel, Sent};
 use super::*;
 use bytes::Bytes;
@@ -102,6 +103,9 @@ struct Over {
     height: ProcessedHeightAtLeast,
     until: Duration,
     clients: Clients,
+    heads: Heads,
+    /// How many nodes are honest.
+    honest: usize,
 }
 
 impl ExitCondition<PublicKey, Member> for Over {
@@ -120,7 +124,9 @@ impl ExitCondition<PublicKey, Member> for Over {
         target_count: usize,
     ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
         Box::pin(async move {
-            Ok(self.clients.elapsed() > self.until && self.height.reached(tracker, members, target_count).await?)
+            let elapsed = self.clients.elapsed();
+            let settled = self.heads.settled(elapsed, self.honest)?;
+            Ok(settled && elapsed > self.until && self.height.reached(tracker, members, target_count).await?)
         })
     }
 }
@@ -315,6 +321,22 @@ impl Scenario {
             said.push("one follows".into());
         }
 
+        if !crashes_at_random && draw.one_in(3) {
+            consortium.pace = lasting::PACE;
+            // Who joins late may not have come yet.
+            let cut = nodes - u8::from(joins_late);
+            for _ in 0..draw.between(1, 2) {
+                let begins = until.max(begin) + Duration::from_millis(draw.between(1_000, 15_000));
+                let lasting = Lasting::draw(&mut draw, members, cut, begins, &link(loss));
+                consortium.heads.heals_at(lasting.heals);
+                consortium.clients.as_ref().unwrap().rest(lasting.rest());
+                crashes.push(Crash::Schedule(lasting.schedule()));
+                scheduled.push((lasting.heals, lasting.name));
+                until = lasting.heals;
+                said.push(lasting.described);
+            }
+        }
+
         coverage.note(Kind::Consortium, &format!("{members} members"));
         match loss {
             0 => {}
@@ -331,29 +353,43 @@ impl Scenario {
         Self { consortium, height, link, crashes, scheduled, crashes_at_random, until, described }
     }
 
+    /// Whether a cut in it lasts.
+    pub fn lasts(&self) -> bool {
+        !self.consortium.heads.heals().is_empty()
+    }
+
     /// Plays it. Panics with what did not hold.
     pub fn play(self, seed: u64) -> Played {
         let Self { consortium, height, link, crashes, scheduled, crashes_at_random, until, .. } = self;
-        let places = consortium.places.clone();
+        let (places, heads) = (consortium.places.clone(), consortium.heads.clone());
+        let honest = usize::from(consortium.nodes) - consortium.hostile.len();
+        let true_time = TrueTime::of(&consortium, false);
         let (clients, coverage) = (consortium.clients.clone().unwrap(), consortium.coverage.clone());
         let except = consortium.hostile.iter().map(|index| key(*index).public_key()).collect();
         let changes = consortium.stride > 0;
         let mut plan = PlanBuilder::new(consortium)
-            .timeout(Duration::from_secs(7_200))
+            .timeout(until + Duration::from_secs(7_200))
             .link(link)
             .exit_condition(Over {
                 height: ProcessedHeightAtLeast::new(height),
                 until: until + BEGINNING,
                 clients: clients.clone(),
+                heads: heads.clone(),
+                honest,
             })
             .property(AsExecuted { clients: clients.clone(), height })
             .property(NobodyBlocked { except })
-            .property(NoContradiction { places });
+            .property(NoContradiction { places })
+            .property(true_time);
         for crash in crashes {
             plan = plan.crash(crash);
         }
         let result = plan.seeds([seed]).run().unwrap_or_else(|reason| panic!("{reason}")).remove(0);
-        let tally = clients.tally(&coverage);
+        let mut tally = clients.tally(&coverage);
+        for heal in heads.heals() {
+            tally.went_on = tally.went_on.max(heal.went_on().unwrap_or_default());
+            tally.caught_up = tally.caught_up.max(heal.caught_up(honest).unwrap_or_default());
+        }
         if crashes_at_random {
             coverage.add(Kind::Fault, "crash", result.crashes);
         }
@@ -402,9 +438,14 @@ impl Property<PublicKey, Member> for AsExecuted {
             for member in honest() {
                 self.clients.follow(&member.now().handle).await;
             }
+            // As far as all have come.
+            let height = honest().map(|member| member.now().head.borrow().height).min().unwrap_or_default();
+            if height < self.height {
+                return Err(format!("a node is at block {height}"));
+            }
             for member in honest() {
                 let first = member.now().handle.first_held().await.map_err(|error| error.to_string())?;
-                for height in first.max(1)..=self.height {
+                for height in first.max(1)..=height {
                     let Some(executed) = self.clients.digest(height) else {
                         return Err(format!("nobody tells block {height}"));
                     };

@@ -7,6 +7,7 @@
 use super::behaviours::BEHAVIOURS;
 use super::clients::Tally;
 use super::coverage::{Coverage, Kind};
+use super::lasting::CUTS;
 use super::scenario::{FAULTS, Played, SIZES, Scenario};
 use super::*;
 use serde_json::json;
@@ -53,7 +54,13 @@ impl Report {
         let played = catch_unwind(AssertUnwindSafe(|| {
             let scenario = Scenario::of(seed);
             println!("seed {seed}: {}", scenario.described);
-            scenario.play(seed)
+            let lasts = scenario.lasts();
+            let played = scenario.play(seed);
+            if lasts {
+                let Tally { went_on, caught_up, .. } = played.tally;
+                println!("seed {seed}: went on {went_on:.1?} after a cut, all held a new block after {caught_up:.1?}");
+            }
+            played
         }));
         self.runs += 1;
         match played {
@@ -62,6 +69,8 @@ impl Report {
                 self.tally.with_transactions += tally.with_transactions;
                 self.tally.transactions += tally.transactions;
                 self.tally.elapsed += tally.elapsed;
+                self.tally.went_on = self.tally.went_on.max(tally.went_on);
+                self.tally.caught_up = self.tally.caught_up.max(tally.caught_up);
                 self.coverage.merge(&coverage);
             }
             Err(panic) => {
@@ -84,17 +93,19 @@ impl Report {
         let behaviours = BEHAVIOURS.iter().map(|(name, _)| *name).collect();
         let mut missing = names(Kind::Consortium, SIZES.to_vec());
         missing.extend(names(Kind::Fault, FAULTS.to_vec()));
+        missing.extend(names(Kind::Fault, CUTS.to_vec()));
         missing.extend(names(Kind::Behaviour, behaviours));
         missing.extend(names(Kind::Ledger, ACTIONS.to_vec()));
         missing
     }
 
     fn progress(&self) -> String {
-        let Tally { blocks, with_transactions, transactions, elapsed } = self.tally;
+        let Tally { blocks, with_transactions, transactions, elapsed, went_on, caught_up } = self.tally;
         let hours = elapsed.as_secs_f64() / 3_600.0;
         format!(
             "{} runs from seed {}: {hours:.2} simulated hours, {blocks} blocks, {with_transactions} with transactions, \
-             {transactions} transactions, {} failures",
+             {transactions} transactions, {} failures; after a cut that lasted a new block within {went_on:.1?}, on all nodes \
+             within {caught_up:.1?}",
             self.runs,
             self.first_seed,
             self.failures.len()
@@ -111,14 +122,17 @@ impl Report {
     }
 
     fn json(&self, commit: &str) -> serde_json::Value {
-        let Tally { blocks, with_transactions, transactions, elapsed } = self.tally;
+        let Tally { blocks, with_transactions, transactions, elapsed, went_on, caught_up } = self.tally;
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let counts = Kind::ALL.map(|(kind, title)| (title.to_owned(), json!(self.coverage.of(kind))));
         let failures: Vec<_> = self.failures.iter().map(|(seed, text)| json!({"seed": seed, "text": text})).collect();
         json!({
             "commit": commit,
             "first_seed": self.first_seed,
             "runs": self.runs,
-            "simulated_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            "simulated_ms": milliseconds(elapsed),
+            "went_on_ms": milliseconds(went_on),
+            "caught_up_ms": milliseconds(caught_up),
             "blocks": blocks,
             "blocks_with_transactions": with_transactions,
             "transactions": transactions,
