@@ -25,7 +25,7 @@ mod play;
 /// Time between two transactions of a node's clients.
 const PAUSE: Duration = Duration::from_millis(120);
 /// And while a cut lasts that is to last long.
-const LONG_PAUSE: Duration = Duration::from_secs(20);
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// Blocks within which a transaction must enter one, or is given up.
 const LIFETIME: u64 = 20;
 /// Bytes by which an action is chosen.

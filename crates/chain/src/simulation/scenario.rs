@@ -156,7 +156,8 @@ pub struct Played {
 }
 
 impl Scenario {
-    pub fn of(seed: u64) -> Self {
+    /// What a seed draws. With `cuts` a cut of it lasts, whatever else is drawn.
+    pub fn of(seed: u64, cuts: bool) -> Self {
         let mut draw = Draw::of(seed);
         let members: u8 = [4, 4, 4, 7, 7, 10][usize::try_from(draw.below(6)).unwrap()];
         let bearable = (members - 1) / 3;
@@ -165,6 +166,7 @@ impl Scenario {
         // The more members, the more votes must come through at once.
         let most = if members > 4 { 40 } else { 50 };
         let loss = if draw.one_in(2) { 0 } else { draw.between(1, most) };
+        let loss = if cuts { loss.min(20) } else { loss };
         let latency = if draw.one_in(4) { draw.between(101, 250) } else { draw.between(1, 60) };
         let link = |loss| Link {
             latency: Duration::from_millis(latency),
@@ -250,7 +252,7 @@ impl Scenario {
             consortium.slow[slow] = Some(Duration::from_millis(draw.between(2, 15)));
             said.push(format!("node {slow}'s disk is slow"));
         }
-        let crashes_at_random = loss <= 20 && draw.one_in(3);
+        let crashes_at_random = loss <= 20 && draw.one_in(3) && !cuts;
         if crashes_at_random {
             // Where others fail already, nobody else can be spared: then there is time to recover in.
             let spare = consortium.hostile.is_empty() && consortium.loss.iter().all(|loss| *loss == Loss::Nothing);
@@ -321,20 +323,22 @@ impl Scenario {
             said.push("one follows".into());
         }
 
-        if !crashes_at_random && draw.one_in(3) {
+        // Where half of all messages are lost, nobody says how soon a chain goes on.
+        if cuts || loss <= 20 && !crashes_at_random && draw.one_in(3) {
             consortium.pace = lasting::PACE;
             // Who joins late may not have come yet.
             let cut = nodes - u8::from(joins_late);
             for _ in 0..draw.between(1, 2) {
                 let begins = until.max(begin) + Duration::from_millis(draw.between(1_000, 15_000));
                 let lasting = Lasting::draw(&mut draw, members, cut, begins, &link(loss));
-                consortium.heads.heals_at(lasting.heals);
                 consortium.clients.as_ref().unwrap().rest(lasting.rest());
                 crashes.push(Crash::Schedule(lasting.schedule()));
                 scheduled.push((lasting.heals, lasting.name));
                 until = lasting.heals;
                 said.push(lasting.described);
             }
+            // The second may begin before the chain has gone on after the first.
+            consortium.heads.heals_at(until);
         }
 
         coverage.note(Kind::Consortium, &format!("{members} members"));

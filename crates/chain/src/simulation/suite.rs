@@ -2,7 +2,7 @@
 //!
 //! `make simulate HOURS=8` (or `BLOCKS=200000`) plays on from `SEED`, tells how far it is, and ends with a report of what
 //! occurred: by SIGINT as well. With `REPORT=file` the report is kept there too, as JSON, after every run. A failure names its
-//! seed; `make simulate SEED=<seed> RUNS=1` plays it again.
+//! seed; `make simulate SEED=<seed> RUNS=1` plays it again. With `CUTS=1` every run has a cut of minutes to hours.
 
 use super::behaviours::BEHAVIOURS;
 use super::clients::Tally;
@@ -42,6 +42,8 @@ const ACTIONS: [&str; 11] = [
 #[derive(Default)]
 struct Report {
     first_seed: u64,
+    /// Whether a cut of every run lasts.
+    cuts: bool,
     runs: u64,
     tally: Tally,
     coverage: Coverage,
@@ -52,7 +54,7 @@ impl Report {
     /// Plays a seed and counts it.
     fn play(&mut self, seed: u64) {
         let played = catch_unwind(AssertUnwindSafe(|| {
-            let scenario = Scenario::of(seed);
+            let scenario = Scenario::of(seed, self.cuts);
             println!("seed {seed}: {}", scenario.described);
             let lasts = scenario.lasts();
             let played = scenario.play(seed);
@@ -77,7 +79,8 @@ impl Report {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
                 let text = text.unwrap_or_else(|| "a panic without words".into());
-                println!("FAILED seed {seed}: {text}\nrepeat: make simulate SEED={seed} RUNS=1");
+                let cuts = if self.cuts { " CUTS=1" } else { "" };
+                println!("FAILED seed {seed}: {text}\nrepeat: make simulate SEED={seed} RUNS=1{cuts}");
                 self.failures.push((seed, text));
             }
         }
@@ -159,7 +162,7 @@ fn the_standing_seeds_reach_every_fault_behaviour_and_action_and_nothing_fails()
 #[test]
 fn a_seed_repeats_its_scenario() {
     on_a_stack(|| {
-        let play = || Scenario::of(3).play(3);
+        let play = || Scenario::of(3, false).play(3);
         let (one, other) = (play(), play());
         assert_eq!(one.state, other.state);
         assert_eq!(one.coverage.table(), other.coverage.table());
@@ -174,12 +177,13 @@ fn the_consortium_for_long() {
         |name: &str| named(name).map(|text| text.parse::<f64>().unwrap_or_else(|_| panic!("{name} is a number")));
     let (hours, blocks, runs) = (number("SIMULATE_HOURS"), number("SIMULATE_BLOCKS"), number("SIMULATE_RUNS"));
     let first_seed = named("SIMULATE_SEED").map_or(0, |text| text.parse().expect("SIMULATE_SEED is a whole number"));
+    let cuts = named("SIMULATE_CUTS").is_some_and(|text| !matches!(text.as_str(), "0" | "no"));
     let (commit, file) = (named("SIMULATE_COMMIT").unwrap_or_default(), named("SIMULATE_REPORT"));
     let stop = stopped();
 
     on_a_stack(move || {
         let (begin, mut told) = (Instant::now(), Instant::now());
-        let mut report = Report { first_seed, ..Report::default() };
+        let mut report = Report { first_seed, cuts, ..Report::default() };
         for seed in first_seed.. {
             report.play(seed);
             if let Some(file) = &file {
