@@ -19,6 +19,7 @@
 #                          other engines (wasmtime, and V8 by Node) say what ours says of so many modules, from SEED on
 #   make simulate HOURS=8  consortia under faults and hostile members, one seed after the other from SEED on; BLOCKS=200000 ends it
 #                          after as many blocks with transactions, RUNS=1 after one seed; REPORT=file keeps the report as JSON;
+#                          with CUTS=1 power or network is cut for minutes to hours in each;
 #                          interrupted, it reports what was done so far. Every failure names its seed
 #   make flips FLIPS=20000 a bit of a node's stores is flipped, the node is started and asked for everything, so often; then one of a read
 #                          model, INDEX_FLIPS=2000 times; goes on where it stopped (data/flips*.log), and ends with what came of it by
@@ -118,6 +119,7 @@ simulate: export SIMULATE_HOURS = $(HOURS)
 simulate: export SIMULATE_BLOCKS = $(BLOCKS)
 simulate: export SIMULATE_RUNS = $(RUNS)
 simulate: export SIMULATE_SEED = $(SEED)
+simulate: export SIMULATE_CUTS = $(CUTS)
 simulate: export SIMULATE_REPORT = $(abspath $(REPORT))
 simulate: export SIMULATE_COMMIT = $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
 simulate:
@@ -133,7 +135,8 @@ flips:
 	@done=$$(grep -c '^flip ' data/flips-index.log); echo "$$done of $(INDEX_FLIPS) in indices are done"; test $$done -ge $(INDEX_FLIPS) || \
 		UTILIDOR_FROM=$$done UTILIDOR_FLIPS=$$(($(INDEX_FLIPS) - done)) $(CARGO) test --release --locked --package utilidor-index --test flips \
 		-- --ignored --nocapture many_flipped_bits_of_an_index | tee -a data/flips-index.log
-	@sed -n 's/^flip [0-9]*: byte [0-9]* of a file of \(.*\): \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
+	@sed -n 's/^flip [0-9]*: \([^/,]*\)[^,]*, byte [0-9]*, bit [0-9]: \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
+	@! grep -E '^flip .*: (Wrong|Stands)$$' data/flips.log
 
 # A slice (FROM=, POINTS=) has a log of its own, so that several may be under way.
 crash_log = data/crashes$(if $(filter-out 0,$(FROM)),-$(FROM)).log

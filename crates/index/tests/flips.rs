@@ -147,7 +147,8 @@ fn flips(from: u64, count: u64) {
         let spread = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut files = original.clone();
         let at = (spread >> 16) as usize % files[which].len();
-        files[which][at] ^= 1 << (number / kinds.len() as u64 % 8);
+        let bit = number / kinds.len() as u64 % 8;
+        files[which][at] ^= 1 << bit;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index.sqlite");
         fs::write(&path, &files[0]).unwrap();
@@ -155,7 +156,8 @@ fn flips(from: u64, count: u64) {
             fs::write(folder.path().join("index.sqlite-wal"), &files[1]).unwrap();
         }
         let outcome = opened(&path, &sound);
-        println!("flip {number}: byte {at} of a file of {kind}: {outcome:?}");
+        // On a line of its own: such lines are counted, to go on where one stopped.
+        println!("\nflip {number}: {kind}, byte {at}, bit {bit}: {outcome:?}");
         if matches!(outcome, Outcome::Refused | Outcome::Found) {
             let mut index = Index::anew(&path, &genesis()).unwrap();
             for block in &sound.blocks {

@@ -32,6 +32,32 @@ fn members_agree_after_a_partition_has_healed() {
     run(move || plan(Consortium::new(), 100).crash(Crash::Schedule(schedule.clone())));
 }
 
+/// One after the other of the fifteen choices of four, down and back at once.
+#[test]
+fn members_agree_whichever_of_them_lose_power_at_once() {
+    let mut schedule = Schedule::new();
+    for which in 1..16u64 {
+        let chosen = || (0..MEMBERS).filter(move |index| which >> index & 1 == 1);
+        let at = Duration::from_millis(2_000 + which * 3_030);
+        for index in chosen() {
+            schedule = schedule.at(at, Event::Crash(key(index).public_key()));
+        }
+        for index in chosen() {
+            schedule = schedule.at(at + Duration::from_secs(1), Event::Restart(key(index).public_key()));
+        }
+    }
+    on_a_stack(move || {
+        for seed in SEEDS {
+            let consortium = Consortium::new();
+            let places = consortium.places.clone();
+            run_one(seed, plan(consortium, 600).crash(Crash::Schedule(schedule.clone())));
+            for place in &places[..usize::from(MEMBERS)] {
+                assert_eq!(place.lives.load(Ordering::Relaxed), 9, "each is in eight of the choices");
+            }
+        }
+    });
+}
+
 #[test]
 fn members_agree_over_a_lossy_network() {
     let link = Link {

@@ -336,7 +336,7 @@ fn proposes_a_wrong_root(hostile: &Hostile) -> Arc<dyn Conduct> {
     reseals(hostile, false, other_root)
 }
 
-fn proposes_a_wrong_time(hostile: &Hostile) -> Arc<dyn Conduct> {
+pub fn proposes_a_wrong_time(hostile: &Hostile) -> Arc<dyn Conduct> {
     reseals(hostile, false, |header, _| {
         header.time.0 += 3_600_000;
         true

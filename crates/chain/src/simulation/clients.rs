@@ -24,6 +24,8 @@ mod play;
 
 /// Time between two transactions of a node's clients.
 const PAUSE: Duration = Duration::from_millis(120);
+/// And while a cut lasts that is to last long.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// Blocks within which a transaction must enter one, or is given up.
 const LIFETIME: u64 = 20;
 /// Bytes by which an action is chosen.
@@ -48,6 +50,8 @@ struct Inner {
     with_transactions: u64,
     transactions: u64,
     elapsed: Duration,
+    /// From when to when clients ask seldom.
+    rests: Vec<(Duration, Duration)>,
 }
 
 /// What a run came to.
@@ -57,6 +61,9 @@ pub struct Tally {
     pub with_transactions: u64,
     pub transactions: u64,
     pub elapsed: Duration,
+    /// How long it took at most, after a cut that had lasted, until a new block was final, and until all held one.
+    pub went_on: Duration,
+    pub caught_up: Duration,
 }
 
 /// The chain that the clients play on: their accounts, and those of the nodes' members, which sit in the council with them.
@@ -101,6 +108,7 @@ impl Clients {
             with_transactions: 0,
             transactions: 0,
             elapsed: Duration::ZERO,
+            rests: Vec::new(),
         })))
     }
 
@@ -113,10 +121,15 @@ impl Clients {
             self.follow(&handle).await;
             let transaction = self.0.lock().unwrap().next(node);
             let _ = handle.submit(transaction.into_iter().collect()).await;
-            context.sleep(PAUSE).await;
-            let elapsed = context.inner.current().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            self.0.lock().unwrap().elapsed = elapsed;
+            let pause = self.0.lock().unwrap().pause(context.elapsed());
+            context.sleep(pause).await;
+            self.0.lock().unwrap().elapsed = context.elapsed();
         }
+    }
+
+    /// Clients ask seldom from one time to another.
+    pub fn rest(&self, (from, to): (Duration, Duration)) {
+        self.0.lock().unwrap().rests.push((from, to));
     }
 
     /// Executes the blocks that a node holds to be final, as far as none was executed yet.
@@ -152,11 +165,18 @@ impl Clients {
             with_transactions: inner.with_transactions,
             transactions: inner.transactions,
             elapsed: inner.elapsed,
+            ..Tally::default()
         }
     }
 }
 
 impl Inner {
+    /// How long a client waits after what it has asked for.
+    fn pause(&self, now: Duration) -> Duration {
+        let rests = self.rests.iter().any(|(from, to)| (*from..*to).contains(&now));
+        if rests { LONG_PAUSE } else { PAUSE }
+    }
+
     /// Executes the next block. One that was executed already changes nothing.
     fn take(&mut self, block: &FinalBlock) {
         let header = &block.header;

@@ -147,6 +147,13 @@ pub struct Node<E> {
     pub machine: Arc<Machine>,
 }
 
+impl<E: Clock> Node<E> {
+    /// Time since the run began, whatever the node's own clock shows.
+    pub fn elapsed(&self) -> Duration {
+        self.inner.current().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
 impl<E: Supervisor> Supervisor for Node<E> {
     fn name(&self) -> Name {
         self.inner.name()

@@ -142,11 +142,15 @@ impl Life {
         assert!(running.applied.borrow().height >= told, "the state lacks a final block");
 
         let (places, public_key, monitor) = (consortium.places.clone(), me.clone(), monitor.clone());
-        let mut head = running.head.clone();
-        context.child("monitor").spawn(move |_| async move {
+        let (mut head, heads) = (running.head.clone(), consortium.heads.clone());
+        let honest = !consortium.hostile.contains(&u8::try_from(index).unwrap());
+        context.child("monitor").spawn(move |context| async move {
             while head.changed().await.is_ok() {
                 let header = head.borrow_and_update().clone();
                 places[index].told.fetch_max(header.height, Ordering::Relaxed);
+                if honest {
+                    heads.tell(context.elapsed(), index, &header);
+                }
                 let update = FinalizationUpdate {
                     pk: public_key.clone(),
                     round: Round::new(Epoch::new(header.round.epoch), View::new(header.round.view)),

@@ -16,6 +16,7 @@
 //! | `puzzles` | the same members, if blocks were won by solving puzzles |
 //! | `coverage` | which faults, behaviours and actions really occurred |
 //! | `clients` | members' clients ask for whatever the ledger offers, and execute every block anew |
+//! | `lasting`, `heads` | cuts of minutes and hours; when blocks were told to be final, and how soon after a cut |
 //! | `scenario`, `suite` | everything at once, drawn from a seed: some seeds as a test, more with `make simulate` |
 
 mod agreement;
@@ -25,7 +26,9 @@ mod context;
 mod coverage;
 mod crashes;
 mod followers;
+mod heads;
 mod hostile;
+mod lasting;
 mod life;
 mod properties;
 mod puzzles;
@@ -75,6 +78,7 @@ use commonware_runtime::{
 use commonware_utils::{NZUsize, channel::mpsc, ordered::Set};
 use context::{Machine, Node};
 use coverage::{Coverage, Kind};
+use heads::{Heads, TrueTime};
 use life::{Life, Loss, Now, Place, Rot};
 use properties::{NoContradiction, NobodyBlocked, OneHistory, Verdict};
 use std::{
@@ -112,6 +116,12 @@ const CLIENT_PAUSE: Duration = Duration::from_millis(70);
 /// Time at which the simulated clocks begin, in milliseconds: so late that a clock can be slow by a day, and an hour after the
 /// time from which on the clients register meters.
 const EPOCH_MS: i64 = 1_735_664_400_000;
+/// How nodes pace their blocks, unless something is to last long.
+const PACE: Pace = Pace {
+    idle: Some(Duration::from_millis(300)),
+    longest_pause: Duration::from_millis(300),
+    gather: Duration::from_millis(5),
+};
 const SEEDS: [u64; 2] = [11, 12];
 
 /// A consortium to simulate.
@@ -144,6 +154,9 @@ struct Consortium {
     coverage: Coverage,
     /// How far each clock is ahead, in milliseconds.
     skew: [i64; MAX_NODES],
+    pace: Pace,
+    /// What honest nodes have told to be final.
+    heads: Heads,
 }
 
 /// One node, as the properties see it. Holds no database, so that a crashed node's can be opened again.
@@ -217,6 +230,8 @@ impl Consortium {
             clients: None,
             coverage: Coverage::default(),
             skew: [0; MAX_NODES],
+            pace: PACE,
+            heads: Heads::default(),
         }
     }
 
@@ -284,11 +299,7 @@ impl Consortium {
             council: self.council(),
             connections,
             clock: Arc::new(Clock::new(None)),
-            pace: Pace {
-                idle: Some(Duration::from_millis(300)),
-                longest_pause: Duration::from_millis(300),
-                gather: Duration::from_millis(5),
-            },
+            pace: self.pace,
             pool: PoolLimits::default(),
             synchronise: self.synchronise.filter(|_| delayed || wiped),
             strategy,
@@ -304,7 +315,7 @@ impl ProcessedHeight for Member {
             false => u64::MAX,
             // What it held in its last life is not there yet.
             true if !self.places[self.index].is_up() => 0,
-            true => self.now().head.borrow().height,
+            true => self.now.borrow().as_ref().map_or(0, |now| now.head.borrow().height),
         }
     }
 }
@@ -334,8 +345,9 @@ impl EngineDefinition for Consortium {
         let node = Life { consortium: self.clone(), index, delayed, oracle: oracle.clone(), monitor, started: sender };
         // A crash ends this task, and with it all that was started in its context; nothing of the node is left to go on.
         let life = context.spawn(move |context| node.supervise(context, channels));
-        // Whoever comes back catches up first. A hostile member may never do that, and the plan, which waits here, is not held up by it.
-        if honest || first {
+        // At the begin nodes start one after the other. Who comes back may need others for it, and the plan brings those back that it
+        // has let down only if it does not wait here.
+        if first && !delayed {
             started.wait_for(Option::is_some).await.unwrap();
         }
         let (places, oracle) = (self.places.clone(), oracle.clone());

@@ -6,6 +6,7 @@
 use super::behaviours::{BEHAVIOURS, Hostile};
 use super::clients::{self, Tally};
 use super::coverage::{Coverage, Kind};
+use super::lasting::{self, Lasting};
 use super::wire::{Channel, Sent};
 use super::*;
 use bytes::Bytes;
@@ -102,6 +103,9 @@ struct Over {
     height: ProcessedHeightAtLeast,
     until: Duration,
     clients: Clients,
+    heads: Heads,
+    /// How many nodes are honest.
+    honest: usize,
 }
 
 impl ExitCondition<PublicKey, Member> for Over {
@@ -120,7 +124,9 @@ impl ExitCondition<PublicKey, Member> for Over {
         target_count: usize,
     ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
         Box::pin(async move {
-            Ok(self.clients.elapsed() > self.until && self.height.reached(tracker, members, target_count).await?)
+            let elapsed = self.clients.elapsed();
+            let settled = self.heads.settled(elapsed, self.honest)?;
+            Ok(settled && elapsed > self.until && self.height.reached(tracker, members, target_count).await?)
         })
     }
 }
@@ -150,7 +156,8 @@ pub struct Played {
 }
 
 impl Scenario {
-    pub fn of(seed: u64) -> Self {
+    /// What a seed draws. With `cuts` a cut of it lasts, whatever else is drawn.
+    pub fn of(seed: u64, cuts: bool) -> Self {
         let mut draw = Draw::of(seed);
         let members: u8 = [4, 4, 4, 7, 7, 10][usize::try_from(draw.below(6)).unwrap()];
         let bearable = (members - 1) / 3;
@@ -159,6 +166,7 @@ impl Scenario {
         // The more members, the more votes must come through at once.
         let most = if members > 4 { 40 } else { 50 };
         let loss = if draw.one_in(2) { 0 } else { draw.between(1, most) };
+        let loss = if cuts { loss.min(20) } else { loss };
         let latency = if draw.one_in(4) { draw.between(101, 250) } else { draw.between(1, 60) };
         let link = |loss| Link {
             latency: Duration::from_millis(latency),
@@ -244,7 +252,7 @@ impl Scenario {
             consortium.slow[slow] = Some(Duration::from_millis(draw.between(2, 15)));
             said.push(format!("node {slow}'s disk is slow"));
         }
-        let crashes_at_random = loss <= 20 && draw.one_in(3);
+        let crashes_at_random = loss <= 20 && draw.one_in(3) && !cuts;
         if crashes_at_random {
             // Where others fail already, nobody else can be spared: then there is time to recover in.
             let spare = consortium.hostile.is_empty() && consortium.loss.iter().all(|loss| *loss == Loss::Nothing);
@@ -315,6 +323,24 @@ impl Scenario {
             said.push("one follows".into());
         }
 
+        // Where half of all messages are lost, nobody says how soon a chain goes on.
+        if cuts || loss <= 20 && !crashes_at_random && draw.one_in(3) {
+            consortium.pace = lasting::PACE;
+            // Who joins late may not have come yet.
+            let cut = nodes - u8::from(joins_late);
+            for _ in 0..draw.between(1, 2) {
+                let begins = until.max(begin) + Duration::from_millis(draw.between(1_000, 15_000));
+                let lasting = Lasting::draw(&mut draw, members, cut, begins, &link(loss));
+                consortium.clients.as_ref().unwrap().rest(lasting.rest());
+                crashes.push(Crash::Schedule(lasting.schedule()));
+                scheduled.push((lasting.heals, lasting.name));
+                until = lasting.heals;
+                said.push(lasting.described);
+            }
+            // The second may begin before the chain has gone on after the first.
+            consortium.heads.heals_at(until);
+        }
+
         coverage.note(Kind::Consortium, &format!("{members} members"));
         match loss {
             0 => {}
@@ -331,29 +357,43 @@ impl Scenario {
         Self { consortium, height, link, crashes, scheduled, crashes_at_random, until, described }
     }
 
+    /// Whether a cut in it lasts.
+    pub fn lasts(&self) -> bool {
+        !self.consortium.heads.heals().is_empty()
+    }
+
     /// Plays it. Panics with what did not hold.
     pub fn play(self, seed: u64) -> Played {
         let Self { consortium, height, link, crashes, scheduled, crashes_at_random, until, .. } = self;
-        let places = consortium.places.clone();
+        let (places, heads) = (consortium.places.clone(), consortium.heads.clone());
+        let honest = usize::from(consortium.nodes) - consortium.hostile.len();
+        let true_time = TrueTime::of(&consortium, false);
         let (clients, coverage) = (consortium.clients.clone().unwrap(), consortium.coverage.clone());
         let except = consortium.hostile.iter().map(|index| key(*index).public_key()).collect();
         let changes = consortium.stride > 0;
         let mut plan = PlanBuilder::new(consortium)
-            .timeout(Duration::from_secs(7_200))
+            .timeout(until + Duration::from_secs(7_200))
             .link(link)
             .exit_condition(Over {
                 height: ProcessedHeightAtLeast::new(height),
                 until: until + BEGINNING,
                 clients: clients.clone(),
+                heads: heads.clone(),
+                honest,
             })
             .property(AsExecuted { clients: clients.clone(), height })
             .property(NobodyBlocked { except })
-            .property(NoContradiction { places });
+            .property(NoContradiction { places })
+            .property(true_time);
         for crash in crashes {
             plan = plan.crash(crash);
         }
         let result = plan.seeds([seed]).run().unwrap_or_else(|reason| panic!("{reason}")).remove(0);
-        let tally = clients.tally(&coverage);
+        let mut tally = clients.tally(&coverage);
+        for heal in heads.heals() {
+            tally.went_on = tally.went_on.max(heal.went_on().unwrap_or_default());
+            tally.caught_up = tally.caught_up.max(heal.caught_up(honest).unwrap_or_default());
+        }
         if crashes_at_random {
             coverage.add(Kind::Fault, "crash", result.crashes);
         }
@@ -402,9 +442,14 @@ impl Property<PublicKey, Member> for AsExecuted {
             for member in honest() {
                 self.clients.follow(&member.now().handle).await;
             }
+            // As far as all have come.
+            let height = honest().map(|member| member.now().head.borrow().height).min().unwrap_or_default();
+            if height < self.height {
+                return Err(format!("a node is at block {height}"));
+            }
             for member in honest() {
                 let first = member.now().handle.first_held().await.map_err(|error| error.to_string())?;
-                for height in first.max(1)..=self.height {
+                for height in first.max(1)..=height {
                     let Some(executed) = self.clients.digest(height) else {
                         return Err(format!("nobody tells block {height}"));
                     };

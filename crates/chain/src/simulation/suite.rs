@@ -2,11 +2,12 @@
 //!
 //! `make simulate HOURS=8` (or `BLOCKS=200000`) plays on from `SEED`, tells how far it is, and ends with a report of what
 //! occurred: by SIGINT as well. With `REPORT=file` the report is kept there too, as JSON, after every run. A failure names its
-//! seed; `make simulate SEED=<seed> RUNS=1` plays it again.
+//! seed; `make simulate SEED=<seed> RUNS=1` plays it again. With `CUTS=1` every run has a cut of minutes to hours.
 
 use super::behaviours::BEHAVIOURS;
 use super::clients::Tally;
 use super::coverage::{Coverage, Kind};
+use super::lasting::CUTS;
 use super::scenario::{FAULTS, Played, SIZES, Scenario};
 use super::*;
 use serde_json::json;
@@ -41,6 +42,8 @@ const ACTIONS: [&str; 11] = [
 #[derive(Default)]
 struct Report {
     first_seed: u64,
+    /// Whether a cut of every run lasts.
+    cuts: bool,
     runs: u64,
     tally: Tally,
     coverage: Coverage,
@@ -51,9 +54,15 @@ impl Report {
     /// Plays a seed and counts it.
     fn play(&mut self, seed: u64) {
         let played = catch_unwind(AssertUnwindSafe(|| {
-            let scenario = Scenario::of(seed);
+            let scenario = Scenario::of(seed, self.cuts);
             println!("seed {seed}: {}", scenario.described);
-            scenario.play(seed)
+            let lasts = scenario.lasts();
+            let played = scenario.play(seed);
+            if lasts {
+                let Tally { went_on, caught_up, .. } = played.tally;
+                println!("seed {seed}: went on {went_on:.1?} after a cut, all held a new block after {caught_up:.1?}");
+            }
+            played
         }));
         self.runs += 1;
         match played {
@@ -62,13 +71,16 @@ impl Report {
                 self.tally.with_transactions += tally.with_transactions;
                 self.tally.transactions += tally.transactions;
                 self.tally.elapsed += tally.elapsed;
+                self.tally.went_on = self.tally.went_on.max(tally.went_on);
+                self.tally.caught_up = self.tally.caught_up.max(tally.caught_up);
                 self.coverage.merge(&coverage);
             }
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
                 let text = text.unwrap_or_else(|| "a panic without words".into());
-                println!("FAILED seed {seed}: {text}\nrepeat: make simulate SEED={seed} RUNS=1");
+                let cuts = if self.cuts { " CUTS=1" } else { "" };
+                println!("FAILED seed {seed}: {text}\nrepeat: make simulate SEED={seed} RUNS=1{cuts}");
                 self.failures.push((seed, text));
             }
         }
@@ -84,17 +96,19 @@ impl Report {
         let behaviours = BEHAVIOURS.iter().map(|(name, _)| *name).collect();
         let mut missing = names(Kind::Consortium, SIZES.to_vec());
         missing.extend(names(Kind::Fault, FAULTS.to_vec()));
+        missing.extend(names(Kind::Fault, CUTS.to_vec()));
         missing.extend(names(Kind::Behaviour, behaviours));
         missing.extend(names(Kind::Ledger, ACTIONS.to_vec()));
         missing
     }
 
     fn progress(&self) -> String {
-        let Tally { blocks, with_transactions, transactions, elapsed } = self.tally;
+        let Tally { blocks, with_transactions, transactions, elapsed, went_on, caught_up } = self.tally;
         let hours = elapsed.as_secs_f64() / 3_600.0;
         format!(
             "{} runs from seed {}: {hours:.2} simulated hours, {blocks} blocks, {with_transactions} with transactions, \
-             {transactions} transactions, {} failures",
+             {transactions} transactions, {} failures; after a cut that lasted a new block within {went_on:.1?}, on all nodes \
+             within {caught_up:.1?}",
             self.runs,
             self.first_seed,
             self.failures.len()
@@ -111,14 +125,17 @@ impl Report {
     }
 
     fn json(&self, commit: &str) -> serde_json::Value {
-        let Tally { blocks, with_transactions, transactions, elapsed } = self.tally;
+        let Tally { blocks, with_transactions, transactions, elapsed, went_on, caught_up } = self.tally;
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let counts = Kind::ALL.map(|(kind, title)| (title.to_owned(), json!(self.coverage.of(kind))));
         let failures: Vec<_> = self.failures.iter().map(|(seed, text)| json!({"seed": seed, "text": text})).collect();
         json!({
             "commit": commit,
             "first_seed": self.first_seed,
             "runs": self.runs,
-            "simulated_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            "simulated_ms": milliseconds(elapsed),
+            "went_on_ms": milliseconds(went_on),
+            "caught_up_ms": milliseconds(caught_up),
             "blocks": blocks,
             "blocks_with_transactions": with_transactions,
             "transactions": transactions,
@@ -145,7 +162,7 @@ fn the_standing_seeds_reach_every_fault_behaviour_and_action_and_nothing_fails()
 #[test]
 fn a_seed_repeats_its_scenario() {
     on_a_stack(|| {
-        let play = || Scenario::of(3).play(3);
+        let play = || Scenario::of(3, false).play(3);
         let (one, other) = (play(), play());
         assert_eq!(one.state, other.state);
         assert_eq!(one.coverage.table(), other.coverage.table());
@@ -160,12 +177,13 @@ fn the_consortium_for_long() {
         |name: &str| named(name).map(|text| text.parse::<f64>().unwrap_or_else(|_| panic!("{name} is a number")));
     let (hours, blocks, runs) = (number("SIMULATE_HOURS"), number("SIMULATE_BLOCKS"), number("SIMULATE_RUNS"));
     let first_seed = named("SIMULATE_SEED").map_or(0, |text| text.parse().expect("SIMULATE_SEED is a whole number"));
+    let cuts = named("SIMULATE_CUTS").is_some_and(|text| !matches!(text.as_str(), "0" | "no"));
     let (commit, file) = (named("SIMULATE_COMMIT").unwrap_or_default(), named("SIMULATE_REPORT"));
     let stop = stopped();
 
     on_a_stack(move || {
         let (begin, mut told) = (Instant::now(), Instant::now());
-        let mut report = Report { first_seed, ..Report::default() };
+        let mut report = Report { first_seed, cuts, ..Report::default() };
         for seed in first_seed.. {
             report.play(seed);
             if let Some(file) = &file {
