@@ -29,6 +29,9 @@ const WATCHED_MS: u64 = 30_000;
 /// By how much it may pass otherwise meanwhile: it goes on with each block.
 const PACE_MS: u64 = 10_000;
 
+/// The stretch of all that devices have stamped by clocks of their own: it counts whatever the gateway's clock was like.
+pub const DEVICES: i64 = 0;
+
 /// Waits for an instant.
 pub type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
 

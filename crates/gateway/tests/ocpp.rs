@@ -458,6 +458,21 @@ async fn what_waited_in_a_station_that_was_offline_comes_late_with_its_own_times
 }
 
 #[tokio::test]
+async fn what_a_station_tells_while_the_gateways_clock_is_slow_counts_when_it_is_right() {
+    let site = Site::new("ocpp", None).await;
+    site.clock.set(PUBLISHED_MS - 3_600_000);
+    let mut station = simulated(&site, Version::V16, false);
+    station.online().await.unwrap();
+    station.begin("T", showing(1, 0)).await.unwrap();
+    station.end(showing(9, 1_000)).await.unwrap();
+    assert_eq!(site.registers().await, Vec::<u64>::new());
+    site.clock.set(PUBLISHED_MS);
+    station.begin("T", showing(12, 1_000)).await.unwrap();
+    assert_eq!(site.registers().await, [3_058_600, 3_059_600, 3_059_600]);
+    assert_eq!(site.codes().await, ["reading/early", "meter/recovered"]);
+}
+
+#[tokio::test]
 async fn whoever_is_not_named_may_not_charge_and_the_operator_reads_what_to_write() {
     for version in Version::ALL {
         let site = Site::with_tokens("ocpp", None, "").await;
