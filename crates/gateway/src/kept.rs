@@ -3,7 +3,7 @@
 use crate::clock::{Stamp, Watch};
 use crate::config::Meter;
 use crate::guard::{Doubt, Limits, Seen};
-use crate::journal::{Event, JournalError, JournalReading, Known, Recorded, Waiting};
+use crate::journal::{Event, Journal, JournalError, JournalReading, Known, Recorded, Waiting};
 use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
 use crate::profile::Register;
@@ -84,11 +84,27 @@ impl Shared {
     }
 }
 
-/// Begins a stretch of the clock in the journal.
+/// Begins a stretch of the clock in the journal, unless one goes on: two may have noticed one jump.
 pub async fn begin_stretch(watch: &Watch, writer: &Writer) -> Result<(), JournalError> {
-    let now_ms = watch.clock().now_ms();
-    let epoch = writer.call(move |journal| journal.begin_clock(now_ms)).await?;
-    watch.begin(epoch);
+    let watch = watch.clone();
+    writer.call(move |journal| if watch.stamp().is_some() { Ok(()) } else { next_stretch(&watch, journal) }).await
+}
+
+/// Ends a stretch of the clock though it has not jumped, unless it is over.
+pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<(), JournalError> {
+    let watch = watch.clone();
+    let end = move |journal: &mut Journal| match watch.ended() {
+        Some((last, _)) if last == epoch => next_stretch(&watch, journal),
+        _ => Ok(()),
+    };
+    writer.call(end).await
+}
+
+fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<(), JournalError> {
+    if let Some((ended, ahead_ms)) = watch.ended() {
+        journal.end_clock(ended, i64::try_from(ahead_ms).unwrap_or(i64::MAX))?;
+    }
+    watch.begin(journal.begin_clock(watch.clock().now_ms())?);
     Ok(())
 }
 

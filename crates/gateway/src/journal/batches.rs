@@ -167,7 +167,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes a batch back that can no longer enter a block: its readings wait again. Only when that is certain.
+    /// Takes a batch back that can no longer enter a block: its readings wait again, or are refused where their clock was found wrong
+    /// meanwhile. Only when that is certain. Returns how many wait.
     pub fn take_back(&mut self, batch: i64) -> Result<u64, JournalError> {
         let transaction = self.connection.transaction()?;
         let readings = transaction.execute(
@@ -177,8 +178,9 @@ impl Journal {
             [batch],
         )?;
         transaction.execute("DELETE FROM batch WHERE id = ?1 AND open = 1", [batch])?;
+        let refused = clock::refuse_wrong(&transaction)?;
         transaction.commit()?;
-        Ok(readings as u64)
+        Ok((readings as u64).saturating_sub(refused))
     }
 
     /// Deletes what is certified or refused and older than a time, save what is said to be certified and is newer than all that the
