@@ -177,7 +177,9 @@ pub struct Comparison {
     pub state: Option<ClockState>,
     /// How far the clock is ahead.
     pub offset_ms: i64,
-    /// How far it was ahead at worst since the stretch began: clocks are put right by less than a jump, too.
+    /// How far it was ahead when the stretch began: clocks are put right by less than a jump, too.
+    pub began_ms: i64,
+    /// How far it was ahead at worst since then.
     pub worst_ms: i64,
 }
 
@@ -186,14 +188,16 @@ impl Comparison {
     pub fn of(watch: &Watch, chain_ms: u64) -> Option<Self> {
         let Stamp { time_ms, epoch } = watch.stamp()?;
         let offset = i128::from(time_ms) - i128::from(chain_ms);
-        let (offset_ms, worst_ms) = (saturated(offset), saturated(offset + watch.ended()?.1));
+        let [began_ms, least_ms, most_ms] = watch.apart()?.map(|apart| saturated(offset + apart));
+        let worst_ms = if least_ms.unsigned_abs() > most_ms.unsigned_abs() { least_ms } else { most_ms };
+        let offset_ms = saturated(offset);
         let state = match (is_within(offset_ms), is_within(worst_ms)) {
             (true, true) => Some(ClockState::Trusted),
             (true, false) => Some(ClockState::Wrong),
             (false, _) if offset_ms < 0 => Some(ClockState::Wrong),
             (false, _) => None,
         };
-        Some(Self { epoch, state, offset_ms, worst_ms })
+        Some(Self { epoch, state, offset_ms, began_ms, worst_ms })
     }
 
     /// Whether the clock is right now, whatever it was before.
@@ -271,12 +275,17 @@ impl Watch {
         Some(Stamp { time_ms: self.clock.now_ms(), epoch: stretch.epoch })
     }
 
-    /// The stretch that is or was the last, and how far its clock was ahead at worst of what the clock is now.
-    pub fn ended(&self) -> Option<(i64, i128)> {
+    /// The stretch that is or was the last, and how far its clock was ahead, when it began, of what the clock is now.
+    pub fn ended(&self) -> Option<(i64, i64)> {
         let stretch = (*self.stretch.lock().expect("no holder of this lock panics"))?;
-        let base = self.base();
-        let apart = [stretch.least - base, stretch.most - base];
-        Some((stretch.epoch, apart.into_iter().max_by_key(|apart| apart.unsigned_abs()).unwrap_or_default()))
+        Some((stretch.epoch, saturated(stretch.base - self.base())))
+    }
+
+    /// How far the stretch's clock was ahead of what the clock is now: when it began, at least and at most.
+    fn apart(&self) -> Option<[i128; 3]> {
+        let stretch = (*self.stretch.lock().expect("no holder of this lock panics"))?;
+        let now = self.base();
+        Some([stretch.base, stretch.least, stretch.most].map(|base| base - now))
     }
 }
 
@@ -355,12 +364,10 @@ mod tests {
         assert_eq!(watch.ended(), None);
         watch.begin(1);
         clock.advance_to(20_000_000);
-        clock.set(20_050_000);
-        watch.stamp().unwrap();
         clock.set(20_600_000);
         assert_eq!((watch.stamp(), watch.ended()), (None, Some((1, -600_000))));
         clock.set(19_400_000);
-        assert_eq!(watch.ended(), Some((1, 650_000)), "when it was most ahead");
+        assert_eq!(watch.ended(), Some((1, 600_000)));
     }
 
     #[tokio::test]

@@ -102,7 +102,7 @@ pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<(
 
 fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<(), JournalError> {
     if let Some((ended, ahead_ms)) = watch.ended() {
-        journal.end_clock(ended, i64::try_from(ahead_ms).unwrap_or(i64::MAX))?;
+        journal.end_clock(ended, ahead_ms)?;
     }
     watch.begin(journal.begin_clock(watch.clock().now_ms())?);
     Ok(())

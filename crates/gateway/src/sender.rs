@@ -313,7 +313,7 @@ impl<U: Uplink> Sender<U> {
     /// Says what a comparison has shown of a stretch of the clock, and of those before it.
     async fn judge(&self, comparison: Comparison, now_ms: u64) -> Result<(), JournalError> {
         use ClockState::{Trusted, Unverified, Wrong};
-        let Comparison { epoch, state, offset_ms, worst_ms } = comparison;
+        let Comparison { epoch, state, offset_ms, began_ms, worst_ms } = comparison;
         let writer = &self.shared.writer;
         let known = writer.call(move |journal| journal.clock_state(epoch)).await?;
         match (known, state) {
@@ -326,10 +326,10 @@ impl<U: Uplink> Sender<U> {
                 writer.call(move |journal| journal.judge_clock(epoch, Wrong, offset_ms)).await?;
             }
             (Unverified, Some(Trusted)) => {
-                writer.call(move |journal| journal.judge_clock(epoch, Trusted, offset_ms)).await?;
+                writer.call(move |journal| journal.judge_clock(epoch, Trusted, began_ms)).await?;
             }
             (Wrong, Some(Trusted)) => {
-                let forgiven = writer.call(move |journal| journal.forgive_clock(epoch, offset_ms)).await?;
+                let forgiven = writer.call(move |journal| journal.forgive_clock(epoch, began_ms)).await?;
                 let detail =
                     format!("the clock was right after all, and not the chain's time: {forgiven} readings count again");
                 self.shared.note(None, "clock/was-right", detail, None).await?;

@@ -86,7 +86,7 @@ impl Journal {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// Ends a stretch of the clock whose clock was so far ahead of that of the next. Of one that was compared, that is known already.
+    /// Ends a stretch of the clock that was so far ahead of the next, begin beside begin. Of one that was compared, that is known already.
     pub fn end_clock(&mut self, epoch: i64, ahead_ms: i64) -> Result<(), JournalError> {
         let end = "UPDATE clock SET offset_ms = ?2 WHERE epoch = ?1 AND state = ?3";
         self.connection.execute(end, params![epoch, ahead_ms, ClockState::Unverified as i64])?;
