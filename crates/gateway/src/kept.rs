@@ -121,6 +121,8 @@ pub struct Kept {
     signed: Option<Seen>,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
+    /// Since when it is heard, by the monotonic clock, where what it said before then is lost.
+    heard_since_ms: Option<u64>,
     /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
     pub(crate) usual_ms: u64,
     /// What its device reported last though its register counts.
@@ -137,9 +139,18 @@ impl Kept {
             told: BTreeSet::new(),
             signed: None,
             silence_told: false,
+            heard_since_ms: None,
             usual_ms: 0,
             warned: None,
         }
+    }
+
+    /// The same, of a meter that tells by itself and could not be heard before now: it is not silent sooner than one that is heard for as
+    /// long.
+    #[must_use]
+    pub(crate) fn heard_from_now_on(self) -> Self {
+        let now_ms = self.shared.watch.clock().monotonic_ms();
+        Self { heard_since_ms: Some(now_ms), ..self }
     }
 
     /// What it shares with the others.
@@ -271,8 +282,9 @@ impl Kept {
             return Ok(());
         }
         let Some(last) = self.last().await? else { return Ok(()) };
-        let now_ms = self.shared.watch.clock().now_ms();
-        let silence_ms = now_ms.saturating_sub(last.time_ms);
+        let clock = self.shared.watch.clock();
+        let heard_ms = self.heard_since_ms.map_or(u64::MAX, |since| clock.monotonic_ms().saturating_sub(since));
+        let silence_ms = clock.now_ms().saturating_sub(last.time_ms).min(heard_ms);
         if silence_ms < self.shared.interval_ms.max(self.usual_ms).saturating_mul(SILENT_INTERVALS) {
             return Ok(());
         }

@@ -230,7 +230,7 @@ impl Subscriber {
     pub async fn look_after(&mut self) -> Result<(), JournalError> {
         for subscribed in &mut self.subscribed {
             subscribed.told.take_due().await?;
-            subscribed.told.kept.tell_silence().await?;
+            subscribed.told.tell_silence().await?;
         }
         Ok(())
     }

@@ -123,6 +123,11 @@ fn early_key(meter: MeterId) -> String {
     format!("early {meter} ")
 }
 
+/// Where the distance of a meter's messages stands among what the journal knows of itself.
+fn pace_key(meter: MeterId) -> String {
+    format!("pace {meter}")
+}
+
 /// A meter that tells.
 #[derive(Debug)]
 pub struct Told {
@@ -134,12 +139,16 @@ pub struct Told {
     early: Option<BTreeSet<u64>>,
     /// The newest time that a message had.
     newest_ms: Option<u64>,
+    /// How far apart its messages are by what the journal remembers, none where that is no more than an interval; not known before
+    /// the journal was asked.
+    pace_ms: Option<u64>,
 }
 
 impl Told {
     /// A meter of which the journal was not asked yet.
-    pub const fn new(kept: Kept) -> Self {
-        Self { kept, doubted: None, early: None, newest_ms: None }
+    pub fn new(kept: Kept) -> Self {
+        let kept = kept.heard_from_now_on();
+        Self { kept, doubted: None, early: None, newest_ms: None, pace_ms: None }
     }
 
     /// Takes what a message says of the meter. `about` and `message` are kept as evidence.
@@ -153,7 +162,7 @@ impl Told {
             Ok(seen) => seen,
             Err(refused) => return self.refuse(&refused, message).await,
         };
-        self.note_pace(seen.time_ms);
+        self.note_pace(seen.time_ms).await?;
         self.take_due().await?;
         match self.age(seen.time_ms).await? {
             Age::Come => self.count(seen, about, message).await,
@@ -299,16 +308,42 @@ impl Told {
         }
     }
 
-    /// Notes how far apart its messages are by its device's time: a single silence is forgotten with the next that comes as usual.
-    fn note_pace(&mut self, time_ms: u64) {
+    /// Notes how far apart its messages are by its device's time: a single silence is forgotten with the next that comes as usual. The
+    /// next start knows it to within the half, where that is longer than an interval.
+    async fn note_pace(&mut self, time_ms: u64) -> Result<(), JournalError> {
         /// What is closer together is of one moment.
         const ONE_MOMENT_MS: u64 = 1_000;
+        let remembered_ms = self.pace_ms().await?;
         let before = self.newest_ms;
         self.newest_ms = before.max(Some(time_ms));
         let apart_ms = before.and_then(|before| time_ms.checked_sub(before));
-        if let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= ONE_MOMENT_MS) {
-            self.kept.usual_ms = apart_ms;
+        let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= ONE_MOMENT_MS) else { return Ok(()) };
+        self.kept.usual_ms = apart_ms;
+        let longer_ms = if apart_ms > self.kept.shared().interval_ms { apart_ms } else { 0 };
+        if longer_ms / 2 > remembered_ms || longer_ms < remembered_ms / 2 {
+            let key = pace_key(self.kept.meter.id);
+            self.kept.shared().writer.call(move |journal| journal.remember(&key, &longer_ms.to_string())).await?;
+            self.pace_ms = Some(longer_ms);
         }
+        Ok(())
+    }
+
+    /// How far apart its messages were before this start.
+    async fn pace_ms(&mut self) -> Result<u64, JournalError> {
+        if let Some(pace_ms) = self.pace_ms {
+            return Ok(pace_ms);
+        }
+        let key = pace_key(self.kept.meter.id);
+        let text = self.kept.shared().writer.call(move |journal| journal.belonging(&key)).await?;
+        let pace_ms = text.and_then(|text| text.parse().ok()).unwrap_or_default();
+        (self.pace_ms, self.kept.usual_ms) = (Some(pace_ms), pace_ms);
+        Ok(pace_ms)
+    }
+
+    /// Tells the operator, once, that it has told nothing for long.
+    pub async fn tell_silence(&mut self) -> Result<(), JournalError> {
+        self.pace_ms().await?;
+        self.kept.tell_silence().await
     }
 
     async fn hold(&mut self, doubt: Doubt, message: &[u8]) -> Result<Taken, JournalError> {

@@ -321,6 +321,31 @@ async fn silence_is_measured_by_how_often_a_meter_tells() {
 }
 
 #[tokio::test]
+async fn after_a_start_a_meter_that_tells_once_a_day_is_not_silent_before_four_of_its_days() {
+    const HOUR: u64 = 60 * MINUTE;
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    for day in 0..2 {
+        clock.advance_to(BEGIN + day * 24 * HOUR);
+        subscriber.take(&message(&format!("{}", 100 + day), BEGIN + day * 24 * HOUR)).await.unwrap();
+    }
+    clock.advance_to(BEGIN + 40 * HOUR);
+    let mut subscriber = subscriber_of(&shared, "127.0.0.1:1");
+    for (hour, silent) in [(40, 0), (41, 0), (47, 0), (135, 0), (137, 1)] {
+        clock.advance_to(BEGIN + hour * HOUR);
+        subscriber.look_after().await.unwrap();
+        assert_eq!(codes(&shared).await.len(), silent, "{hour}");
+    }
+    // Of one of which nothing is known yet the interval is all that there is to go by, and it has not been heard before the start.
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 10 * HOUR);
+    let mut later = subscriber_of(&shared, "127.0.0.1:1");
+    later.look_after().await.unwrap();
+    assert_eq!(codes(&shared).await, Vec::<String>::new());
+    subscriber.look_after().await.unwrap();
+    assert_eq!(codes(&shared).await, ["meter/silent"]);
+}
+
+#[tokio::test]
 async fn a_collector_whose_time_stands_still_while_its_meter_goes_on_is_told() {
     let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
     clock.advance_to(BEGIN + 30 * MINUTE);
