@@ -13,6 +13,7 @@
 //! Whatever happens between two steps, the next begins with what the journal says. A reading that the ledger calls replayed or out
 //! of order may be one whose receipt was never seen: it is compared with what is certified.
 
+pub mod signed;
 mod split;
 
 use self::split::{Narrowed, Split};

@@ -3,6 +3,8 @@
 
 #[path = "sender/clock.rs"]
 mod clock;
+#[path = "sender/signed.rs"]
+mod signed;
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -191,7 +193,7 @@ struct Gateway {
     fake: Fake,
     writer: Writer,
     sender: Sender<Fake>,
-    watch: Watch,
+    shared: Shared,
 }
 
 impl Gateway {
@@ -199,28 +201,28 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let clock = SetClock::at(BEGIN);
         let fake = Fake::at(BEGIN);
-        let (writer, sender, watch) = Self::start(&folder.path().join("life-0.sqlite"), &clock, &fake).await;
-        Self { folder, lives: 0, clock, fake, writer, sender, watch }
+        let (writer, sender, shared) = Self::start(&folder.path().join("life-0.sqlite"), &clock, &fake).await;
+        Self { folder, lives: 0, clock, fake, writer, sender, shared }
     }
 
-    async fn start(path: &Path, clock: &SetClock, fake: &Fake) -> (Writer, Sender<Fake>, Watch) {
+    async fn start(path: &Path, clock: &SetClock, fake: &Fake) -> (Writer, Sender<Fake>, Shared) {
         let (writer, _) = Writer::start(Journal::open(path).unwrap());
         let watch = Watch::new(Arc::new(clock.clone()));
         begin_stretch(&watch, &writer).await.unwrap();
         let shared = Shared {
-            watch: watch.clone(),
+            watch,
             writer: writer.clone(),
             registrations: Registrations::default(),
             interval_ms: 900_000,
             metrics: Default::default(),
         };
-        let sender = Sender::new(fake.clone(), shared);
-        (writer, sender, watch)
+        let sender = Sender::new(fake.clone(), shared.clone());
+        (writer, sender, shared)
     }
 
     /// The stretch of the clock.
     fn epoch(&self) -> i64 {
-        self.watch.stamp().unwrap().epoch
+        self.shared.watch.stamp().unwrap().epoch
     }
 
     async fn crash(&mut self) {
@@ -228,7 +230,7 @@ impl Gateway {
         self.lives += 1;
         let after = self.folder.path().join(format!("life-{}.sqlite", self.lives));
         copy(&before, &after);
-        (self.writer, self.sender, self.watch) = Self::start(&after, &self.clock, &self.fake).await;
+        (self.writer, self.sender, self.shared) = Self::start(&after, &self.clock, &self.fake).await;
     }
 
     async fn read(&self, meter: u8, register: u64) {

@@ -114,7 +114,7 @@ async fn a_jump_says_what_the_clock_was_before_it_once_the_clock_after_it_is_fou
             if reading == 0 {
                 gateway.crash().await;
             }
-            begin_stretch(&gateway.watch, &gateway.writer).await.unwrap();
+            begin_stretch(&gateway.shared.watch, &gateway.writer).await.unwrap();
             // Each of its own meter: the order of one meter's is another matter.
             gateway.read(reading as u8, 5).await;
         }
