@@ -471,13 +471,16 @@ impl Config {
     fn check_pauses(&self) -> Result<(), ConfigError> {
         let resting = self.buses.iter().filter(|bus| !bus.pause.is_zero() && !bus.protocol.is_told());
         for bus in resting {
-            let meters = u32::try_from(self.meters_of(&bus.name).count()).unwrap_or(u32::MAX);
-            let (rest, interval) = (bus.pause.saturating_mul(meters), self.site.interval);
+            let requests = self.meters_of(&bus.name).map(|meter| meter.profile.register.requests());
+            let requests = requests.fold(0, u32::saturating_add);
+            let meters = self.meters_of(&bus.name).count();
+            let (rest, interval) = (bus.pause.saturating_mul(requests), self.site.interval);
             if rest > interval {
                 let (name, pause) = (&bus.name, bus.pause);
                 let reason = reason!(
-                    "with {meters} meters the line rests for {rest:?} in each interval of {interval:?}: they cannot all be read",
-                    "{meters} 块表使线路在每个 {interval:?} 的周期内静默 {rest:?}，无法全部读到";
+                    "with {requests} requests to {meters} meters the line rests for {rest:?} in each interval of {interval:?}: they \
+                     cannot all be read",
+                    "对 {meters} 块表的 {requests} 次询问使线路在每个 {interval:?} 的周期内静默 {rest:?}，无法全部读到";
                     "write a pause shorter than {pause:?}, a longer interval, or put meters on another bus",
                     "请写短于 {pause:?} 的 pause、更长的 interval，或将部分表计移到另一总线"
                 );
@@ -886,7 +889,14 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
         let error = refused(&often.replace("500ms", "5s"));
         assert!(error.contains("bus[1].timeout: an answer may take 5s"), "{error}");
         let error = refused(&often.replace("timeout = \"500ms\"", "pause = \"5s\""));
-        assert!(error.contains("bus \"roof\": pause: with 1 meters the line rests for 5s"), "{error}");
+        assert!(error.contains("bus \"roof\": pause: with 1 requests to 1 meters the line rests for 5s"), "{error}");
+        // A DL/T 645 meter is asked for its number and for its register.
+        let hall = |pause: &str| {
+            GOOD.replace("address = \"10.0.3.7:4001\"", &format!("address = \"h:1\"\npause = \"{pause}\""))
+        };
+        assert!(Config::read(&hall("30s").replace("15min", "60s"), Path::new("")).is_ok());
+        let error = refused(&hall("31s").replace("15min", "60s"));
+        assert!(error.contains("bus \"hall-3\": pause: with 2 requests to 1 meters the line rests for 62s"), "{error}");
     }
 
     #[test]
