@@ -1,5 +1,6 @@
 //! What is sent, and what became of it.
 
+use super::error::IN_THIS_BATCH;
 use super::{Batch, ClockState, Fate, Journal, JournalError, NewBatch, Waiting, clock, from_sql, sum_of, to_sql};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashMap;
@@ -156,7 +157,7 @@ impl Journal {
                 let Fate::Refused { code, detail } = fate else { continue };
                 if refuse.execute(params![to_sql(*time_ms), meter.0, batch, code, detail])? != 1 {
                     let (meter, time_ms) = (*meter, *time_ms);
-                    return Err(JournalError::WrongState { meter, time_ms, expected: "in this batch" });
+                    return Err(JournalError::WrongState { meter, time_ms, expected: IN_THIS_BATCH });
                 }
                 // What the ledger has certified of the meter says more now.
                 forget.execute(params![meter.0, to_sql(*time_ms)])?;
