@@ -1,13 +1,13 @@
 //! A configuration against the ledger: what would be refused later is said before the first reading.
 
 use crate::config::{Config, Meter};
-use crate::kept::{least_capacity, modulus, most_in, step};
+use crate::kept::{least_capacity, modulus, most_in, other_begin, step};
 use crate::number::in_usual_unit;
 use crate::reason::{Sentence, sentence};
 use crate::signed;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;
-use utilidor_types::{MeterId, OcmfRecord};
+use utilidor_types::{MeterId, OcmfRecord, Timestamp};
 
 /// Something about a meter that should be put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,14 @@ pub struct Finding {
     pub next: Sentence,
 }
 
-/// Compares each meter with its registration, and the newest record of one that signs with the key that the ledger has.
+/// Compares each meter with its registration; of one that signs, the newest record with the key that the ledger has, and the first that is not
+/// certified with the register that the ledger goes on from.
 pub fn check(config: &Config, ledger: &BTreeMap<MeterId, LedgerMeter>) -> Vec<Finding> {
     let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
     let signed = signed::folder(&config.site.journal);
     let finding = |meter: &Meter| {
         let kept = if signed::signs(meter) { signed::records(&signed::file(&signed, meter.id)).ok() } else { None };
-        finding(meter, ledger.get(&meter.id), interval_ms, kept.and_then(|mut kept| kept.pop()).as_ref())
+        finding(meter, ledger.get(&meter.id), interval_ms, &kept.unwrap_or_default())
     };
     config.meters.iter().filter_map(finding).collect()
 }
@@ -70,13 +71,8 @@ fn signer(
     }
 }
 
-/// What is wrong with a meter first. Order: registration, service, carrier, who signs, width, capacity.
-fn finding(
-    meter: &Meter,
-    ledger: Option<&LedgerMeter>,
-    interval_ms: u64,
-    record: Option<&OcmfRecord>,
-) -> Option<Finding> {
+/// What is wrong with a meter first. Order: registration, service, carrier, who signs, width, capacity, its first record's register.
+fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u64, records: &[OcmfRecord]) -> Option<Finding> {
     let finding = |code, what: Sentence, next: Sentence| Some(Finding { meter: meter.id, code, what, next });
     let (id, carrier, step) = (meter.id, meter.carrier, step(meter));
     let Some(ledger) = ledger else {
@@ -113,7 +109,7 @@ fn finding(
             sentence!("correct the carrier in the configuration file", "请更正配置文件中的能源品种（carrier）"),
         );
     }
-    if let Some((code, what, next)) = signer(meter, ledger, record) {
+    if let Some((code, what, next)) = signer(meter, ledger, records.last()) {
         return finding(code, what, next);
     }
     if let Some(modulus) = modulus(meter)
@@ -148,7 +144,23 @@ fn finding(
             ),
         );
     }
-    None
+    let known = ledger.registration;
+    let first = records.iter().filter_map(signed::newest).find(|seen| seen.time_ms > known.last_ms)?;
+    other_begin(meter, known, first, interval_ms)?;
+    let [shown, begin] = [first.register, known.register].map(|register| in_usual_unit(register, carrier));
+    let (at, since) = (Timestamp(first.time_ms), Timestamp(known.last_ms));
+    finding(
+        "meter/other-begin",
+        sentence!(
+            "its device's record of {at} shows {shown}, the ledger goes on from {begin} of {since}: so much cannot have passed",
+            "其设备在 {at} 的记录显示 {shown}，而账本从 {since} 的 {begin} 继续：其间不可能有这样的流量"
+        ),
+        sentence!(
+            "before its capacity lets that count: utilidor meter exchange {id} with the same device, --last what the ledger has, \
+             --register what it showed",
+            "在容量使其计入之前：utilidor meter exchange {id}（同一设备），--last 写账本所记，--register 写其当时所示"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -272,5 +284,23 @@ mod tests {
         std::fs::write(&file, record).unwrap();
         assert_eq!(found(of(Some(device_key), false)), None);
         assert_eq!(found(of(Some(other_key), false)), Some(("ocmf/bad-signature", own)));
+
+        // The record is of 1 kWh at one o'clock; the ledger begins so many minutes before.
+        let begins = |minutes: u64, register: u64| {
+            let good = of(Some(device_key), false);
+            let last_ms = 1_735_693_200_000 - minutes * 60_000;
+            let registration = Registration { last_ms, register, capacity_per_hour: KWH, ..good.registration };
+            found(LedgerMeter { registration, ..good }).map(|(code, _)| code)
+        };
+        for (minutes, register, expected) in [
+            (60, 0, None),
+            (30, 0, Some("meter/other-begin")),
+            (30, KWH, None),
+            (30, 2 * KWH, Some("meter/other-begin")),
+            // It is certified already.
+            (0, 5 * KWH, None),
+        ] {
+            assert_eq!(begins(minutes, register), expected, "{minutes} {register}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::{Stamp, Watch};
 use crate::config::Meter;
-use crate::guard::{Doubt, Limits, Seen};
+use crate::guard::{Doubt, Limits, Seen, Verdict};
 use crate::journal::{Event, Journal, JournalError, JournalReading, Known, Recorded, Waiting};
 use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
@@ -119,6 +119,8 @@ pub struct Kept {
     told: BTreeSet<String>,
     /// Its newest reading that stands in no journal: its device signs, and its records are kept in a file.
     signed: Option<Seen>,
+    /// Whether its first signed reading was held against its registration.
+    begin_seen: bool,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
     /// Since when it is heard, by the monotonic clock, where what it said before then is lost.
@@ -138,6 +140,7 @@ impl Kept {
             shared,
             told: BTreeSet::new(),
             signed: None,
+            begin_seen: false,
             silence_told: false,
             heard_since_ms: None,
             usual_ms: 0,
@@ -264,7 +267,23 @@ impl Kept {
             return Ok(());
         }
         self.signed = Some(seen);
-        self.recover().await
+        self.recover().await?;
+        match self.registration() {
+            Some(known) if !self.begin_seen => self.tell_other_begin(known, seen).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the operator where a signed reading does not follow from what the ledger has of the meter. Its record is kept all the same: what
+    /// becomes of it is not the gateway's matter.
+    async fn tell_other_begin(&mut self, known: Registration, seen: Seen) -> Result<(), JournalError> {
+        self.begin_seen = true;
+        let Some(doubt) = other_begin(&self.meter, known, seen, self.shared.interval_ms) else { return Ok(()) };
+        let detail = format!(
+            "its device's signed record does not follow from what the ledger has of it: {}",
+            doubt.sentence(self.meter.carrier)
+        );
+        self.shared.note(Some(self.meter.id), "meter/other-begin", detail, None).await
     }
 
     /// Tells the operator that all is well again, if it was told of anything.
@@ -318,6 +337,17 @@ impl Kept {
         let (id, unit) = (self.meter.id, self.meter.address());
         tracing::warn!(meter = %id, bus = self.meter.bus, %unit, code, "{detail}");
         self.shared.note(Some(id), code, detail, answer).await
+    }
+}
+
+/// Why a reading that a device has signed does not follow from what the ledger has of its meter: with time the capacity would let it count.
+pub fn other_begin(meter: &Meter, known: Registration, seen: Seen, interval_ms: u64) -> Option<Doubt> {
+    let last = Seen { time_ms: known.last_ms, register: known.register };
+    match limits(meter, Some(known), interval_ms).told_look(Some(last), seen) {
+        Verdict::LookAgain(doubt @ (Doubt::BeyondCapacity { .. } | Doubt::WentBack { .. } | Doubt::TooWide { .. })) => {
+            Some(doubt)
+        }
+        _ => None,
     }
 }
 

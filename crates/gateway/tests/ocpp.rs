@@ -278,6 +278,19 @@ async fn what_devices_sign_is_kept_byte_for_byte_and_once_and_their_plain_regist
 }
 
 #[tokio::test]
+async fn a_signed_record_that_does_not_follow_from_the_registration_is_kept_and_told_once() {
+    let site = Site::new("ocpp-signed", None).await;
+    let mut station = simulated(&site, Version::V16, true);
+    station.online().await.unwrap();
+    // In five minutes 22 kW bring no 50 kWh.
+    station.begin("T", showing(5, 50_000)).await.unwrap();
+    station.end(showing(9, 51_000)).await.unwrap();
+    assert_eq!(site.codes().await, ["meter/other-begin"]);
+    let kept = std::fs::read_to_string(site.folder.path().join("signed").join(format!("{METER}.ocmf"))).unwrap();
+    assert!(kept.lines().count() >= 1);
+}
+
+#[tokio::test]
 async fn a_signed_record_that_cannot_be_kept_is_not_acknowledged() {
     let site = Site::new("ocpp-signed", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
