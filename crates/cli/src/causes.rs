@@ -9,6 +9,7 @@ use std::error::Error;
 use std::io;
 use utilidor_api::process::{ProcessFailed, StartError as ProcessStartError};
 use utilidor_chain::{DirectoryError, DiskFull, FORMAT, GuardError, NodeFailed, StartError, UpgradeError};
+use utilidor_gateway::causes::{in_chinese, joined};
 use utilidor_proof::{BillError, ProofError};
 use utilidor_sdk::KeyError;
 use utilidor_sdk::core::check::CheckError;
@@ -19,16 +20,8 @@ use utilidor_types::program::{CodeTooLong, MAX_CODE_BYTES};
 
 /// An error and its causes in one line, in the language that is spoken; a cause that its error's message repeats stands once.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = sentence(error);
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let sentence = sentence(source);
-        if !text.contains(&sentence) {
-            text = said!("{text}: {sentence}", "{text}：{sentence}").to_string();
-        }
-        cause = source.source();
-    }
-    text
+    let colon = if sentence::lang() == Lang::En { ": " } else { "：" };
+    joined(error, colon, sentence)
 }
 
 /// The same, in both languages.
@@ -74,7 +67,7 @@ fn sentence(error: &(dyn Error + 'static)) -> String {
     }
     known!(io::Error, KeyError, DirectoryError, DiskFull, GuardError, UpgradeError, StartError, NodeFailed);
     known!(ProcessStartError, ProcessFailed, CheckError, BillError, ProofError, FoundingRefused, GenesisRefused);
-    error.to_string()
+    in_chinese(error).unwrap_or_else(|| error.to_string())
 }
 
 /// What says itself in Chinese.
@@ -334,5 +327,7 @@ mod tests {
         let chinese = "无法打开数据文件夹：无法读写 north/chain：没有权限";
         let english = "could not open the data directory: could not open north/chain: permission denied";
         assert_eq!((said.text(Lang::En), said.text(Lang::Zh)), (english, chinese));
+        let missing = told(&utilidor_gateway::journal::JournalError::Missing { path: PathBuf::from("gateway.sqlite") });
+        assert!(missing.text(Lang::Zh).starts_with("没有网关日志 gateway.sqlite"), "{}", missing.text(Lang::Zh));
     }
 }

@@ -1,15 +1,128 @@
-//! What went wrong, and why.
+//! What went wrong, and why: an error with its causes, and what the gateway's own say in Chinese.
+
+use crate::journal::JournalError;
+use crate::run::RunError;
+use crate::uplink::UplinkError;
+use std::error::Error;
 
 /// An error with its causes.
-pub fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+pub fn sentence(error: &(dyn Error + 'static)) -> String {
+    joined(error, ": ", ToString::to_string)
+}
+
+/// An error and its causes, each as `say` has it, with a colon between two; a cause that its error's sentence repeats stands once.
+pub fn joined(error: &(dyn Error + 'static), colon: &str, say: impl Fn(&(dyn Error + 'static)) -> String) -> String {
+    let mut text = say(error);
     let mut cause = error.source();
     while let Some(source) = cause {
-        let next = source.to_string();
+        let next = say(source);
         if !text.contains(&next) {
-            text = format!("{text}: {next}");
+            text = format!("{text}{colon}{next}");
         }
         cause = source.source();
     }
     text
+}
+
+/// What an error of the gateway's journal, sending or running, or of the journal's database, says in Chinese; none of another.
+pub fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<JournalError>() {
+        return Some(error.chinese());
+    }
+    if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
+        return Some(database(error));
+    }
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return Some(match error {
+            RunError::Journal(_) => "网关日志发生故障，因此不再抄读".into(),
+            RunError::Metrics { address, .. } => format!("无法在 {address} 为监控系统提供服务"),
+        });
+    }
+    let error = error.downcast_ref::<UplinkError>()?;
+    Some(match error {
+        UplinkError::Node(_) => "无法向节点查询".into(),
+        UplinkError::Down => "没有通往节点的连接".into(),
+    })
+}
+
+/// What SQLite says, by its kind; of a rare one as it says it itself.
+fn database(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode as Code;
+    let told = match error.sqlite_error_code() {
+        Some(Code::DiskFull) => "磁盘已满",
+        Some(Code::DatabaseCorrupt) => "数据库文件已损坏",
+        Some(Code::NotADatabase) => "文件不是数据库",
+        Some(Code::ReadOnly) => "数据库只读",
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "数据库正被占用",
+        Some(Code::CannotOpen) => "无法打开数据库文件",
+        Some(Code::PermissionDenied) => "没有权限",
+        Some(Code::SystemIoFailure) => "磁盘读写失败",
+        _ => return error.to_string(),
+    };
+    told.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use utilidor_types::MeterId;
+
+    fn is_chinese(text: &str) -> bool {
+        text.chars().any(|character| ('\u{4e00}'..='\u{9fff}').contains(&character))
+    }
+
+    /// What an error and its causes say in Chinese.
+    fn told(error: &(dyn Error + 'static)) -> String {
+        joined(error, "：", |error| in_chinese(error).unwrap_or_else(|| error.to_string()))
+    }
+
+    #[test]
+    fn an_error_of_the_gateway_and_its_causes_are_told_in_one_language() {
+        let full = rusqlite::ffi::Error { code: rusqlite::ErrorCode::DiskFull, extended_code: 13 };
+        let error = RunError::Journal(JournalError::Sql(rusqlite::Error::SqliteFailure(full, None)));
+        assert_eq!(told(&error), "网关日志发生故障，因此不再抄读：网关日志无法读写：磁盘已满");
+        assert!(
+            sentence(&error).starts_with("the journal failed, so nothing is read any more: the journal could not be")
+        );
+        let error = UplinkError::Node(Box::new(UplinkError::Down));
+        assert_eq!(told(&error), "无法向节点查询：没有通往节点的连接");
+        let error = RunError::Metrics {
+            address: "127.0.0.1:9464".parse().unwrap(),
+            source: std::io::ErrorKind::AddrInUse.into(),
+        };
+        assert!(told(&error).starts_with("无法在 127.0.0.1:9464 为监控系统提供服务："));
+        assert_eq!(in_chinese(&std::io::Error::other("another's")), None);
+    }
+
+    /// That none is forgotten, the match over them holds; that none is English, this does.
+    #[test]
+    fn what_a_journal_says_is_chinese_and_names_what_it_is_about() {
+        let path = || PathBuf::from("hall/gateway.sqlite");
+        let (meter, time_ms) = (MeterId([0xab; 16]), 1_800_000_000_000);
+        for (error, named) in [
+            (JournalError::Open { path: path(), source: std::io::ErrorKind::NotFound.into() }, "hall/"),
+            (JournalError::Held { path: path() }, "hall/"),
+            (JournalError::SecondName { path: path() }, "hall/"),
+            (JournalError::ReadOnly { path: path() }, "hall/"),
+            (JournalError::Missing { path: path() }, "utilidor gateway run"),
+            (JournalError::Empty { path: path() }, "hall/"),
+            (JournalError::NotAFile { path: path() }, "hall/"),
+            (JournalError::Strange { path: path() }, "hall/"),
+            (JournalError::Malformed { path: path(), what: "Page 7".into() }, "Page 7"),
+            (JournalError::Layout { found: 9 }, "9"),
+            (JournalError::Foreign { key: "chain".into(), found: "c0".into(), wanted: "c1".into() }, "c1"),
+            (JournalError::Contradiction { meter, time_ms, known: 5, register: 6 }, "abab"),
+            (JournalError::TooLarge { meter, register: 6 }, "abab"),
+            (JournalError::EvidenceTooLong { bytes: 9_999 }, "9999"),
+            (JournalError::WrongState { meter, time_ms, expected: "in this batch" }, "1800000000000"),
+            (JournalError::NotAnswered { batch: 4, fates: 2 }, "4"),
+            (JournalError::Changed { meter, time_ms }, "abab"),
+            (JournalError::Damaged(rusqlite::Error::InvalidQuery), "损坏"),
+            (JournalError::Sql(rusqlite::Error::InvalidQuery), "读写"),
+        ] {
+            let text = in_chinese(&error).unwrap();
+            assert!(is_chinese(&text) && text.contains(named), "{error}: {text}");
+        }
+    }
 }

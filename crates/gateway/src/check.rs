@@ -1,12 +1,13 @@
 //! A configuration against the ledger: what would be refused later is said before the first reading.
 
 use crate::config::{Config, Meter};
-use crate::kept::{least_capacity, modulus, most_in, step};
+use crate::kept::{least_capacity, modulus, most_in, other_begin, step};
 use crate::number::in_usual_unit;
+use crate::reason::{Sentence, sentence};
 use crate::signed;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;
-use utilidor_types::{MeterId, OcmfRecord};
+use utilidor_types::{MeterId, OcmfRecord, Timestamp};
 
 /// Something about a meter that should be put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,18 +17,19 @@ pub struct Finding {
     /// The stable code.
     pub code: &'static str,
     /// What is wrong.
-    pub what: String,
+    pub what: Sentence,
     /// What to do.
-    pub next: String,
+    pub next: Sentence,
 }
 
-/// Compares each meter with its registration, and the newest record of one that signs with the key that the ledger has.
+/// Compares each meter with its registration; of one that signs, the newest record with the key that the ledger has, and the first that is not
+/// certified with the register that the ledger goes on from.
 pub fn check(config: &Config, ledger: &BTreeMap<MeterId, LedgerMeter>) -> Vec<Finding> {
     let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap_or(u64::MAX);
     let signed = signed::folder(&config.site.journal);
     let finding = |meter: &Meter| {
         let kept = if signed::signs(meter) { signed::records(&signed::file(&signed, meter.id)).ok() } else { None };
-        finding(meter, ledger.get(&meter.id), interval_ms, kept.and_then(|mut kept| kept.pop()).as_ref())
+        finding(meter, ledger.get(&meter.id), interval_ms, &kept.unwrap_or_default())
     };
     config.meters.iter().filter_map(finding).collect()
 }
@@ -37,83 +39,128 @@ fn signer(
     meter: &Meter,
     ledger: &LedgerMeter,
     record: Option<&OcmfRecord>,
-) -> Option<(&'static str, &'static str, &'static str)> {
-    const DEVICE: &str = "--meter-key KEY (as it stands in the device's register)";
+) -> Option<(&'static str, Sentence, Sentence)> {
+    let id = meter.id;
+    let of_device = || {
+        sentence!(
+            "utilidor meter rotate-key {id} --meter-key KEY (as it stands in the device's register)",
+            "utilidor meter rotate-key {id} --meter-key KEY（KEY 见设备的登记资料）"
+        )
+    };
     match ledger.key {
-        _ if !signed::signs(meter) => (!ledger.is_ours).then_some((
-            "reading/not-authority",
-            "another account, or the meter itself, signs its readings",
-            "--gateway GATEWAY",
-        )),
-        None => Some((
-            "reading/not-authority",
-            "its device signs its readings, and the ledger has it under a gateway's key",
-            DEVICE,
-        )),
-        Some(key) => record
-            .and_then(|record| record.verify(&key).err())
-            .map(|error| (error.code(), "its newest record is not signed with the key that the ledger has", DEVICE)),
+        _ if !signed::signs(meter) => {
+            let what =
+                sentence!("another account, or the meter itself, signs its readings", "其读数由另一账户或表计自身签名");
+            let command = format!("utilidor meter rotate-key {id} --gateway GATEWAY");
+            (!ledger.is_ours).then_some(("reading/not-authority", what, sentence!("{command}", "{command}")))
+        }
+        None => {
+            let what = sentence!(
+                "its device signs its readings, and the ledger has it under a gateway's key",
+                "其读数由设备签名，而账本登记的是网关的账户"
+            );
+            Some(("reading/not-authority", what, of_device()))
+        }
+        Some(key) => record.and_then(|record| record.verify(&key).err()).map(|error| {
+            let what = sentence!(
+                "its newest record is not signed with the key that the ledger has",
+                "其最新的签名记录不是用账本所登记的密钥签名的"
+            );
+            (error.code(), what, of_device())
+        }),
     }
 }
 
-/// What is wrong with a meter first. Order: registration, service, carrier, who signs, width, capacity.
-fn finding(
-    meter: &Meter,
-    ledger: Option<&LedgerMeter>,
-    interval_ms: u64,
-    record: Option<&OcmfRecord>,
-) -> Option<Finding> {
-    let finding = |code, what: String, next: String| Some(Finding { meter: meter.id, code, what, next });
-    let step = step(meter);
+/// What is wrong with a meter first. Order: registration, service, carrier, who signs, width, capacity, its first record's register.
+fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u64, records: &[OcmfRecord]) -> Option<Finding> {
+    let finding = |code, what: Sentence, next: Sentence| Some(Finding { meter: meter.id, code, what, next });
+    let (id, carrier, step) = (meter.id, meter.carrier, step(meter));
     let Some(ledger) = ledger else {
-        let next = format!(
-            "utilidor meter register --label LABEL --carrier {} --holder HOLDER {} --modulus MODULUS \
-             --capacity CAPACITY (at least {}), and write the id that this prints into the configuration; if it is \
-             registered, the gateway's key may be another one: utilidor meter show {}",
-            meter.carrier,
-            if signed::signs(meter) { "--meter-key KEY" } else { "--gateway GATEWAY" },
-            in_usual_unit(least_capacity(meter, interval_ms), meter.carrier),
-            meter.id
+        let signer = if signed::signs(meter) { "--meter-key KEY" } else { "--gateway GATEWAY" };
+        let least = in_usual_unit(least_capacity(meter, interval_ms), carrier);
+        let register = format!(
+            "utilidor meter register --label LABEL --carrier {carrier} --holder HOLDER {signer} --modulus MODULUS --capacity CAPACITY"
         );
-        return finding("meter/unknown", "this gateway's account sees no such meter on the ledger".into(), next);
+        return finding(
+            "meter/unknown",
+            sentence!("this gateway's account sees no such meter on the ledger", "本网关的账户在账本上看不到此表计"),
+            sentence!(
+                "{register} (at least {least}), and write the id that this prints into the configuration; if it is registered, the \
+                 gateway's key may be another one: utilidor meter show {id}",
+                "{register}（至少 {least}），并将打印的标识写入配置；若已登记，则可能用了另一网关的密钥：utilidor meter show {id}"
+            ),
+        );
     };
     if ledger.retired {
-        let next = "take it out of the configuration file".into();
-        return finding("meter/retired", "it is out of service".into(), next);
+        return finding(
+            "meter/retired",
+            sentence!("it is out of service", "此表计已停用"),
+            sentence!("take it out of the configuration file", "请从配置文件中删除它"),
+        );
     }
-    if ledger.carrier != meter.carrier {
-        let what = format!("the ledger has it for {}, the configuration for {}", ledger.carrier, meter.carrier);
-        return finding("meter/carrier", what, "correct the carrier in the configuration file".into());
+    if ledger.carrier != carrier {
+        let other = ledger.carrier;
+        return finding(
+            "meter/carrier",
+            sentence!(
+                "the ledger has it for {other}, the configuration for {carrier}",
+                "账本登记的能源品种为 {other}，配置中为 {carrier}"
+            ),
+            sentence!("correct the carrier in the configuration file", "请更正配置文件中的能源品种（carrier）"),
+        );
     }
-    if let Some((code, what, next)) = signer(meter, ledger, record) {
-        return finding(code, what.into(), format!("utilidor meter rotate-key {} {next}", meter.id));
+    if let Some((code, what, next)) = signer(meter, ledger, records.last()) {
+        return finding(code, what, next);
     }
     if let Some(modulus) = modulus(meter)
         && modulus != ledger.registration.modulus
     {
-        let what = format!(
-            "its register starts again at {}, the ledger says at {}",
-            in_usual_unit(modulus, meter.carrier),
-            in_usual_unit(ledger.registration.modulus, meter.carrier)
+        let [here, there] = [modulus, ledger.registration.modulus].map(|modulus| in_usual_unit(modulus, carrier));
+        return finding(
+            "meter/modulus",
+            sentence!(
+                "its register starts again at {here}, the ledger says at {there}",
+                "其表底在 {here} 处归零，账本登记的是 {there}"
+            ),
+            sentence!(
+                "utilidor meter exchange {id} with the right --modulus",
+                "utilidor meter exchange {id}，并写正确的 --modulus"
+            ),
         );
-        let next = format!("utilidor meter exchange {} with the right --modulus", meter.id);
-        return finding("meter/modulus", what, next);
     }
     let most = most_in(ledger.registration.capacity_per_hour, interval_ms);
     if most < step {
-        let what = format!(
-            "its register moves in steps of {}, and the capacity lets {} pass in an interval: honest steps would be refused",
-            in_usual_unit(step, meter.carrier),
-            in_usual_unit(most, meter.carrier)
+        let [step, most, least] =
+            [step, most, least_capacity(meter, interval_ms)].map(|quantity| in_usual_unit(quantity, carrier));
+        return finding(
+            "reading/beyond-capacity",
+            sentence!(
+                "its register moves in steps of {step}, and the capacity lets {most} pass in an interval: honest steps would be refused",
+                "其表底每步为 {step}，而容量在一个间隔内只允许 {most}：真实的读数会被拒绝"
+            ),
+            sentence!(
+                "utilidor meter capacity {id} {least}, or more; or read it less often",
+                "utilidor meter capacity {id} {least}，或更大；或降低抄表频率"
+            ),
         );
-        let next = format!(
-            "utilidor meter capacity {} {}, or more; or read it less often",
-            meter.id,
-            in_usual_unit(least_capacity(meter, interval_ms), meter.carrier)
-        );
-        return finding("reading/beyond-capacity", what, next);
     }
-    None
+    let known = ledger.registration;
+    let first = records.iter().filter_map(signed::newest).find(|seen| seen.time_ms > known.last_ms)?;
+    other_begin(meter, known, first, interval_ms)?;
+    let [shown, begin] = [first.register, known.register].map(|register| in_usual_unit(register, carrier));
+    let (at, since) = (Timestamp(first.time_ms), Timestamp(known.last_ms));
+    finding(
+        "meter/other-begin",
+        sentence!(
+            "its device's record of {at} shows {shown}, the ledger goes on from {begin} of {since}: so much cannot have passed",
+            "其设备在 {at} 的记录显示 {shown}，而账本从 {since} 的 {begin} 继续：其间不可能有这样的流量"
+        ),
+        sentence!(
+            "before its capacity lets that count: utilidor meter exchange {id} with the same device, --last what the ledger has, \
+             --register what it showed",
+            "在容量使其计入之前：utilidor meter exchange {id}（同一设备），--last 写账本所记，--register 写其当时所示"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -182,7 +229,7 @@ mod tests {
             };
             let least = least_capacity(meter, interval_ms);
             assert_eq!(with(least), None, "{interval}");
-            let next = with(least - 1).expect("it is too little").next;
+            let next = with(least - 1).expect("it is too little").next.en;
             let said =
                 format!("utilidor meter capacity {} {}, or more", meter.id, in_usual_unit(least, Carrier::Water));
             assert!(next.starts_with(&said), "{interval}: {next}");
@@ -213,7 +260,7 @@ mod tests {
         };
         let found = |ledger: LedgerMeter| {
             let finding = check(&config, &[(id, ledger)].into()).pop();
-            finding.map(|finding| (finding.code, finding.next))
+            finding.map(|finding| (finding.code, finding.next.en))
         };
         let own = format!("utilidor meter rotate-key {id} --meter-key KEY (as it stands in the device's register)");
         assert_eq!(
@@ -225,7 +272,8 @@ mod tests {
         assert_eq!(found(of(Some(device_key), false)), None);
         assert_eq!(found(of(Some(other_key), false)), None, "without a record nobody knows better");
         let unregistered = check(&config, &BTreeMap::new()).pop().unwrap();
-        assert!(unregistered.next.contains("--holder HOLDER --meter-key KEY --modulus"), "{}", unregistered.next);
+        let next = unregistered.next;
+        assert!(next.en.contains("--holder HOLDER --meter-key KEY --modulus") && next.zh.contains("至少"), "{next:?}");
 
         let payload = "{\"FV\":\"1.0\",\"PG\":\"T1\",\"MS\":\"A7\",\"RD\":[{\"TM\":\"2025-01-01T01:00:00,000+0000 S\",\"RV\":1,\
                        \"RI\":\"1-b:1.8.0\",\"RU\":\"kWh\",\"ST\":\"G\"}]}";
@@ -236,5 +284,23 @@ mod tests {
         std::fs::write(&file, record).unwrap();
         assert_eq!(found(of(Some(device_key), false)), None);
         assert_eq!(found(of(Some(other_key), false)), Some(("ocmf/bad-signature", own)));
+
+        // The record is of 1 kWh at one o'clock; the ledger begins so many minutes before.
+        let begins = |minutes: u64, register: u64| {
+            let good = of(Some(device_key), false);
+            let last_ms = 1_735_693_200_000 - minutes * 60_000;
+            let registration = Registration { last_ms, register, capacity_per_hour: KWH, ..good.registration };
+            found(LedgerMeter { registration, ..good }).map(|(code, _)| code)
+        };
+        for (minutes, register, expected) in [
+            (60, 0, None),
+            (30, 0, Some("meter/other-begin")),
+            (30, KWH, None),
+            (30, 2 * KWH, Some("meter/other-begin")),
+            // It is certified already.
+            (0, 5 * KWH, None),
+        ] {
+            assert_eq!(begins(minutes, register), expected, "{minutes} {register}");
+        }
     }
 }

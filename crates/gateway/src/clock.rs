@@ -3,17 +3,18 @@
 //! After a power cut a machine can wake up in 1970, and a clock that is set back while the gateway runs would turn the order of
 //! readings round. So time is cut into *stretches* (`epoch` in the journal): a new one begins at each start, and whenever wall clock
 //! and monotonic clock have drifted apart by more than [`JUMP_MS`]. A stretch is trusted once it was compared with the
-//! chain's time; its readings wait in the journal until then, so that a start without uplink loses nothing.
+//! chain's time; its readings wait in the journal until then, so that a start without uplink loses nothing. A jump says how far the
+//! clock was off before it, once the clock after it was found right.
 //!
-//! The chain's time is that of its last block, so that it can be old: while consensus stands, and while a node catches up. A clock
-//! behind it is wrong. One ahead of it is wrong only if the chain's time passes as the clock's does; else nothing follows, and
-//! readings wait for the chain.
+//! The chain's time is that of its last block, so that it can be old: while consensus stands, while a node catches up, and always where
+//! a node follows the others late. A clock behind it is wrong. Of one ahead of it nothing follows: what it stamps from then on waits
+//! until the two are together again, or somebody has set it.
 
 use crate::journal::ClockState;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// How far the wall clock may move against the monotonic one before it has jumped.
@@ -24,10 +25,8 @@ pub const HOLD_MS: u64 = 60_000;
 pub const WARN_BEHIND_MS: u64 = 5_000;
 /// How far it may be ahead: longer than a chain without traffic takes from block to block.
 pub const WARN_AHEAD_MS: u64 = 15_000;
-/// How long the chain's time is watched before that says how it passes.
-const WATCHED_MS: u64 = 30_000;
-/// By how much it may pass otherwise meanwhile: it goes on with each block.
-const PACE_MS: u64 = 10_000;
+/// The stretch of all that devices have stamped by clocks of their own: it counts whatever the gateway's clock was like.
+pub const DEVICES: i64 = 0;
 
 /// Waits for an instant.
 pub type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -46,13 +45,27 @@ pub trait Clock: Send + Sync + 'static {
 /// The machine's clock.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
-    started: Instant,
+    started: Duration,
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { started: Instant::now() }
+        Self { started: since_boot() }
     }
+}
+
+/// Since the machine was started, with the time that it has slept: a machine that wakes up has set no clock.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// Since this was asked first.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    static FIRST: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    FIRST.elapsed()
 }
 
 /// How far a wall clock is ahead of the monotonic one.
@@ -70,7 +83,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic_ms(&self) -> u64 {
-        millis(self.started.elapsed())
+        millis(since_boot().saturating_sub(self.started))
     }
 
     fn until(&self, ms: u64) -> Until {
@@ -160,13 +173,38 @@ pub struct Stamp {
 pub struct Comparison {
     /// The stretch that was compared.
     pub epoch: i64,
-    /// What follows for it; none where the clock is ahead of a chain whose time does not pass as it should.
+    /// What follows for it; none where the clock is ahead of the chain's last block: that may be old.
     pub state: Option<ClockState>,
     /// How far the clock is ahead.
     pub offset_ms: i64,
+    /// How far it was ahead when the stretch began: clocks are put right by less than a jump, too.
+    pub began_ms: i64,
+    /// How far it was ahead at worst since then.
+    pub worst_ms: i64,
 }
 
 impl Comparison {
+    /// Compares a clock with the chain's time; none if the clock has jumped.
+    pub fn of(watch: &Watch, chain_ms: u64) -> Option<Self> {
+        let Stamp { time_ms, epoch } = watch.stamp()?;
+        let offset = i128::from(time_ms) - i128::from(chain_ms);
+        let [began_ms, least_ms, most_ms] = watch.apart()?.map(|apart| saturated(offset + apart));
+        let worst_ms = if least_ms.unsigned_abs() > most_ms.unsigned_abs() { least_ms } else { most_ms };
+        let offset_ms = saturated(offset);
+        let state = match (is_within(offset_ms), is_within(worst_ms)) {
+            (true, true) => Some(ClockState::Trusted),
+            (true, false) => Some(ClockState::Wrong),
+            (false, _) if offset_ms < 0 => Some(ClockState::Wrong),
+            (false, _) => None,
+        };
+        Some(Self { epoch, state, offset_ms, began_ms, worst_ms })
+    }
+
+    /// Whether the clock is right now, whatever it was before.
+    pub const fn is_right(&self) -> bool {
+        is_within(self.offset_ms)
+    }
+
     /// Whether the operator should be told.
     pub const fn is_worth_a_warning(&self) -> bool {
         let most = if self.offset_ms < 0 { WARN_BEHIND_MS } else { WARN_AHEAD_MS };
@@ -174,52 +212,13 @@ impl Comparison {
     }
 }
 
-/// Where clock and chain stood together.
-#[derive(Debug, Clone, Copy)]
-struct Look {
-    epoch: i64,
-    chain_ms: u64,
-    monotonic_ms: u64,
+/// Whether a clock that is so far ahead counts as right.
+pub const fn is_within(ahead_ms: i64) -> bool {
+    ahead_ms.unsigned_abs() <= HOLD_MS
 }
 
-/// Compares a clock with the chain's time, again and again.
-#[derive(Debug, Default)]
-pub struct Comparer {
-    /// Since when the clock is ahead.
-    since: Option<Look>,
-}
-
-impl Comparer {
-    /// Compares once more; none if the clock has jumped.
-    pub fn compare(&mut self, watch: &Watch, chain_ms: u64) -> Option<Comparison> {
-        let Stamp { time_ms, epoch } = watch.stamp()?;
-        let offset = i128::from(time_ms) - i128::from(chain_ms);
-        let offset_ms = i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX });
-        let is_right = offset_ms.unsigned_abs() <= HOLD_MS;
-        let state = if is_right || offset_ms < 0 {
-            self.since = None;
-            Some(if is_right { ClockState::Trusted } else { ClockState::Wrong })
-        } else {
-            let now = Look { epoch, chain_ms, monotonic_ms: watch.clock().monotonic_ms() };
-            self.passes_as_it_should(now).then_some(ClockState::Wrong)
-        };
-        Some(Comparison { epoch, state, offset_ms })
-    }
-
-    /// Whether the chain's time has passed as the clock's since both were looked at, long enough ago to say so.
-    fn passes_as_it_should(&mut self, now: Look) -> bool {
-        let Some(then) = self.since.filter(|then| then.epoch == now.epoch) else {
-            self.since = Some(now);
-            return false;
-        };
-        let waited_ms = now.monotonic_ms.saturating_sub(then.monotonic_ms);
-        if waited_ms < WATCHED_MS {
-            return false;
-        }
-        let passed_ms = now.chain_ms.saturating_sub(then.chain_ms);
-        self.since = Some(now);
-        passed_ms.abs_diff(waited_ms) <= PACE_MS
-    }
+fn saturated(ms: i128) -> i64 {
+    i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -227,6 +226,9 @@ struct Stretch {
     epoch: i64,
     /// Wall time less monotonic time when it began.
     base: i128,
+    /// The least and the most that this was when it was stamped with.
+    least: i128,
+    most: i128,
 }
 
 /// Gives stamps, and notices when the clock has jumped.
@@ -256,15 +258,34 @@ impl Watch {
         let mut stretch = self.stretch.lock().expect("no holder of this lock panics");
         // Two may have noticed one jump: the later stretch stays.
         if stretch.is_none_or(|known| known.epoch < epoch) {
-            *stretch = Some(Stretch { epoch, base: self.base() });
+            let base = self.base();
+            *stretch = Some(Stretch { epoch, base, least: base, most: base });
         }
     }
 
     /// The time now; none if the clock has jumped since its stretch began, or no stretch has begun.
     pub fn stamp(&self) -> Option<Stamp> {
+        let mut stretch = self.stretch.lock().expect("no holder of this lock panics");
+        let stretch = stretch.as_mut()?;
+        let base = self.base();
+        if (base - stretch.base).unsigned_abs() > u128::from(JUMP_MS) {
+            return None;
+        }
+        (stretch.least, stretch.most) = (stretch.least.min(base), stretch.most.max(base));
+        Some(Stamp { time_ms: self.clock.now_ms(), epoch: stretch.epoch })
+    }
+
+    /// The stretch that is or was the last, and how far its clock was ahead, when it began, of what the clock is now.
+    pub fn ended(&self) -> Option<(i64, i64)> {
         let stretch = (*self.stretch.lock().expect("no holder of this lock panics"))?;
-        let has_jumped = (self.base() - stretch.base).unsigned_abs() > u128::from(JUMP_MS);
-        (!has_jumped).then(|| Stamp { time_ms: self.clock.now_ms(), epoch: stretch.epoch })
+        Some((stretch.epoch, saturated(stretch.base - self.base())))
+    }
+
+    /// How far the stretch's clock was ahead of what the clock is now: when it began, at least and at most.
+    fn apart(&self) -> Option<[i128; 3]> {
+        let stretch = (*self.stretch.lock().expect("no holder of this lock panics"))?;
+        let now = self.base();
+        Some([stretch.base, stretch.least, stretch.most].map(|base| base - now))
     }
 }
 
@@ -289,7 +310,7 @@ mod tests {
         clock.set(90_000_000 - JUMP_MS);
         assert!(watch.stamp().is_some(), "clocks are put right by a little all the time");
         clock.set(1_000);
-        assert_eq!((watch.stamp(), Comparer::default().compare(&watch, 90_000_000)), (None, None));
+        assert_eq!((watch.stamp(), Comparison::of(&watch, 90_000_000)), (None, None));
         watch.begin(2);
         assert_eq!(watch.stamp(), Some(Stamp { time_ms: 1_000, epoch: 2 }));
     }
@@ -310,34 +331,43 @@ mod tests {
             (10_000_000 - HOLD_MS, Some(ClockState::Trusted), true),
             (10_000_000 - HOLD_MS - 1, None, true),
         ] {
-            let comparison = Comparer::default().compare(&watch, chain).unwrap();
+            let comparison = Comparison::of(&watch, chain).unwrap();
             assert_eq!((comparison.state, comparison.is_worth_a_warning()), (state, warns), "{chain}");
         }
     }
 
     #[test]
-    fn a_clock_ahead_of_the_chain_is_wrong_only_while_the_chains_time_passes_as_its_own() {
-        const AHEAD: u64 = 3_600_000;
-        /// What of ten seconds passes on the chain.
-        fn judged(passes: impl Fn(u64) -> u64) -> Option<ClockState> {
-            let clock = SetClock::at(100_000_000);
+    fn a_stretch_was_right_if_its_clock_was_at_worst() {
+        const BEGIN: u64 = 10_000_000;
+        // Set once more by less than a jump, and so far ahead of the chain afterwards.
+        for (set_ms, ahead_ms, worst_ms, state) in [
+            (50_000, 0, -50_000, ClockState::Trusted),
+            (50_000, -20_000, -70_000, ClockState::Wrong),
+            (-50_000, 20_000, 70_000, ClockState::Wrong),
+            (-50_000, -20_000, 30_000, ClockState::Trusted),
+        ] {
+            let clock = SetClock::at(BEGIN);
             let watch = Watch::new(Arc::new(clock.clone()));
             watch.begin(1);
-            let mut comparer = Comparer::default();
-            let looks = (0..60).filter_map(|look| {
-                clock.advance_to(100_000_000 + look * 10_000);
-                comparer.compare(&watch, 100_000_000 - AHEAD + passes(look)).unwrap().state
-            });
-            looks.last()
+            let now_ms = BEGIN.saturating_add_signed(set_ms);
+            clock.set(now_ms);
+            let comparison = Comparison::of(&watch, now_ms.saturating_add_signed(-ahead_ms)).unwrap();
+            assert_eq!((comparison.worst_ms, comparison.state), (worst_ms, Some(state)), "{set_ms} {ahead_ms}");
+            assert!(comparison.is_right());
         }
-        assert_eq!(judged(|look| look * 10_000), Some(ClockState::Wrong));
-        assert_eq!(
-            judged(|look| (look * 10_000).next_multiple_of(5_000) - 5_000 * (look % 2)),
-            Some(ClockState::Wrong)
-        );
-        assert_eq!(judged(|_| 0), None, "the chain stands");
-        assert_eq!(judged(|look| look / 30 * 10_000), None, "a block now and then");
-        assert_eq!(judged(|look| look * 50_000), None, "the node catches up");
+    }
+
+    #[test]
+    fn a_jump_says_how_far_the_clock_was_off_before_it() {
+        let clock = SetClock::at(10_000_000);
+        let watch = Watch::new(Arc::new(clock.clone()));
+        assert_eq!(watch.ended(), None);
+        watch.begin(1);
+        clock.advance_to(20_000_000);
+        clock.set(20_600_000);
+        assert_eq!((watch.stamp(), watch.ended()), (None, Some((1, -600_000))));
+        clock.set(19_400_000);
+        assert_eq!(watch.ended(), Some((1, 600_000)));
     }
 
     #[tokio::test]

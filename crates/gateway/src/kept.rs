@@ -2,8 +2,8 @@
 
 use crate::clock::{Stamp, Watch};
 use crate::config::Meter;
-use crate::guard::{Doubt, Limits, Seen};
-use crate::journal::{Event, JournalError, JournalReading, Known, Recorded, Waiting};
+use crate::guard::{Doubt, Limits, Seen, Verdict};
+use crate::journal::{Event, Journal, JournalError, JournalReading, Known, Recorded, Waiting};
 use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
 use crate::profile::Register;
@@ -84,11 +84,27 @@ impl Shared {
     }
 }
 
-/// Begins a stretch of the clock in the journal.
+/// Begins a stretch of the clock in the journal, unless one goes on: two may have noticed one jump.
 pub async fn begin_stretch(watch: &Watch, writer: &Writer) -> Result<(), JournalError> {
-    let now_ms = watch.clock().now_ms();
-    let epoch = writer.call(move |journal| journal.begin_clock(now_ms)).await?;
-    watch.begin(epoch);
+    let watch = watch.clone();
+    writer.call(move |journal| if watch.stamp().is_some() { Ok(()) } else { next_stretch(&watch, journal) }).await
+}
+
+/// Ends a stretch of the clock though it has not jumped, unless it is over.
+pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<(), JournalError> {
+    let watch = watch.clone();
+    let end = move |journal: &mut Journal| match watch.ended() {
+        Some((last, _)) if last == epoch => next_stretch(&watch, journal),
+        _ => Ok(()),
+    };
+    writer.call(end).await
+}
+
+fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<(), JournalError> {
+    if let Some((ended, ahead_ms)) = watch.ended() {
+        journal.end_clock(ended, ahead_ms)?;
+    }
+    watch.begin(journal.begin_clock(watch.clock().now_ms())?);
     Ok(())
 }
 
@@ -103,8 +119,12 @@ pub struct Kept {
     told: BTreeSet<String>,
     /// Its newest reading that stands in no journal: its device signs, and its records are kept in a file.
     signed: Option<Seen>,
+    /// Whether its first signed reading was held against its registration.
+    begin_seen: bool,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
+    /// Since when it is heard, by the monotonic clock, where what it said before then is lost.
+    heard_since_ms: Option<u64>,
     /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
     pub(crate) usual_ms: u64,
     /// What its device reported last though its register counts.
@@ -120,10 +140,20 @@ impl Kept {
             shared,
             told: BTreeSet::new(),
             signed: None,
+            begin_seen: false,
             silence_told: false,
+            heard_since_ms: None,
             usual_ms: 0,
             warned: None,
         }
+    }
+
+    /// The same, of a meter that tells by itself and could not be heard before now: it is not silent sooner than one that is heard for as
+    /// long.
+    #[must_use]
+    pub(crate) fn heard_from_now_on(self) -> Self {
+        let now_ms = self.shared.watch.clock().monotonic_ms();
+        Self { heard_since_ms: Some(now_ms), ..self }
     }
 
     /// What it shares with the others.
@@ -237,7 +267,23 @@ impl Kept {
             return Ok(());
         }
         self.signed = Some(seen);
-        self.recover().await
+        self.recover().await?;
+        match self.registration() {
+            Some(known) if !self.begin_seen => self.tell_other_begin(known, seen).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the operator where a signed reading does not follow from what the ledger has of the meter. Its record is kept all the same: what
+    /// becomes of it is not the gateway's matter.
+    async fn tell_other_begin(&mut self, known: Registration, seen: Seen) -> Result<(), JournalError> {
+        self.begin_seen = true;
+        let Some(doubt) = other_begin(&self.meter, known, seen, self.shared.interval_ms) else { return Ok(()) };
+        let detail = format!(
+            "its device's signed record does not follow from what the ledger has of it: {}",
+            doubt.sentence(self.meter.carrier)
+        );
+        self.shared.note(Some(self.meter.id), "meter/other-begin", detail, None).await
     }
 
     /// Tells the operator that all is well again, if it was told of anything.
@@ -255,8 +301,9 @@ impl Kept {
             return Ok(());
         }
         let Some(last) = self.last().await? else { return Ok(()) };
-        let now_ms = self.shared.watch.clock().now_ms();
-        let silence_ms = now_ms.saturating_sub(last.time_ms);
+        let clock = self.shared.watch.clock();
+        let heard_ms = self.heard_since_ms.map_or(u64::MAX, |since| clock.monotonic_ms().saturating_sub(since));
+        let silence_ms = clock.now_ms().saturating_sub(last.time_ms).min(heard_ms);
         if silence_ms < self.shared.interval_ms.max(self.usual_ms).saturating_mul(SILENT_INTERVALS) {
             return Ok(());
         }
@@ -290,6 +337,17 @@ impl Kept {
         let (id, unit) = (self.meter.id, self.meter.address());
         tracing::warn!(meter = %id, bus = self.meter.bus, %unit, code, "{detail}");
         self.shared.note(Some(id), code, detail, answer).await
+    }
+}
+
+/// Why a reading that a device has signed does not follow from what the ledger has of its meter: with time the capacity would let it count.
+pub fn other_begin(meter: &Meter, known: Registration, seen: Seen, interval_ms: u64) -> Option<Doubt> {
+    let last = Seen { time_ms: known.last_ms, register: known.register };
+    match limits(meter, Some(known), interval_ms).told_look(Some(last), seen) {
+        Verdict::LookAgain(doubt @ (Doubt::BeyondCapacity { .. } | Doubt::WentBack { .. } | Doubt::TooWide { .. })) => {
+            Some(doubt)
+        }
+        _ => None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::poller::next_due;
 use crate::profile::{self, Register};
 use crate::protocol::{Refused, json};
 pub use crate::told::Taken;
-use crate::told::{Told, check_time};
+use crate::told::Told;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, StateError, SubscribeFilter,
     mqttbytes::Error,
@@ -182,7 +182,7 @@ impl Subscriber {
                 event = &mut polled => break event,
                 () = clock.until(self.due_ms) => {
                     self.due_ms = next_due(clock.now_ms(), self.shared.interval_ms, 0);
-                    self.tell_silences().await?;
+                    self.look_after().await?;
                 }
             }
         };
@@ -217,17 +217,20 @@ impl Subscriber {
                     let _ = client.try_unsubscribe(&message.topic);
                 }
                 // What is not acknowledged comes again with the next connection.
-                let _ = client.try_ack(&message);
+                if !taken.contains(&Taken::NotKept) {
+                    let _ = client.try_ack(&message);
+                }
             }
             _ => {}
         }
         Ok(Ok(false))
     }
 
-    /// Tells the operator of the meters that have told nothing for long.
-    pub async fn tell_silences(&mut self) -> Result<(), JournalError> {
+    /// Takes what waited for its time to come, and tells the operator of the meters that have told nothing for long.
+    pub async fn look_after(&mut self) -> Result<(), JournalError> {
         for subscribed in &mut self.subscribed {
-            subscribed.told.kept.tell_silence().await?;
+            subscribed.told.take_due().await?;
+            subscribed.told.tell_silence().await?;
         }
         Ok(())
     }
@@ -252,10 +255,9 @@ impl Subscriber {
     }
 
     async fn take_for(&mut self, place: usize, message: &Publish) -> Result<Taken, JournalError> {
-        let stamp = self.shared.stamp().await?;
         let told = &mut self.subscribed[place].told;
-        let seen = read(&told.kept.meter, message, stamp.time_ms);
-        told.take(seen, stamp.epoch, message.topic.as_bytes(), &message.payload).await
+        let seen = read(&told.kept.meter, message);
+        told.take(seen, message.topic.as_bytes(), &message.payload).await
     }
 
     async fn note(&self, code: &str, detail: String) -> Result<(), JournalError> {
@@ -272,12 +274,11 @@ const fn oversize(lost: &ConnectionError) -> Option<usize> {
 }
 
 /// The register that a message shows, and the device's time of it.
-fn read(meter: &Meter, message: &Publish, now_ms: u64) -> Result<Seen, Refused> {
+fn read(meter: &Meter, message: &Publish) -> Result<Seen, Refused> {
     let Register::Json(description) = &meter.profile.register else {
         unreachable!("a configuration gives each meter a profile of its bus's protocol")
     };
     let document = json::decode(&message.payload, &message.topic, description)?;
-    check_time(document.time_ms, now_ms)?;
     let quantity = profile::quantity_floor(&document.telegram, meter.carrier, meter.ratio)?;
     Ok(Seen { time_ms: document.time_ms, register: quantity.0 })
 }

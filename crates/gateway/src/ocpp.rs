@@ -26,7 +26,7 @@ use crate::poller::next_due;
 use crate::profile;
 use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
 use crate::signed;
-use crate::told::{Taken, Told, check_time};
+use crate::told::{Taken, Told};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures::{SinkExt as _, StreamExt as _};
@@ -122,7 +122,7 @@ impl Central {
                 accepted = listener.accept() => accepted,
                 () = clock.until(due_ms) => {
                     due_ms = next();
-                    if let Err(error) = central.tell_silences(began_ms).await {
+                    if let Err(error) = central.look_after(began_ms).await {
                         return error;
                     }
                     continue;
@@ -156,16 +156,18 @@ impl Central {
         Ok(())
     }
 
-    /// Tells the operator of the meters of stations that were not heard for long, or not since `began_ms`. Between sessions a heart is enough.
-    async fn tell_silences(&self, began_ms: u64) -> Result<(), JournalError> {
+    /// Takes what waited for its time to come, and tells the operator of the meters of stations that were not heard for long, or not
+    /// since `began_ms`. Between sessions a heart is enough.
+    async fn look_after(&self, began_ms: u64) -> Result<(), JournalError> {
         let now_ms = self.shared.watch.clock().monotonic_ms();
         let long_ms = self.shared.interval_ms.saturating_mul(SILENT_INTERVALS);
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (unit, told) in &self.meters {
+            let mut told = told.lock().await;
+            told.take_due().await?;
             let station = unit.rsplit_once('/').map_or(unit.as_str(), |(station, _)| station);
             let heard_ms = heard.get(station).copied().unwrap_or(began_ms);
             if now_ms.saturating_sub(heard_ms) >= long_ms {
-                let mut told = told.lock().await;
                 // What counts is whether the station is heard, not how its sessions lie.
                 told.kept.usual_ms = 0;
                 told.kept.tell_silence().await?;
@@ -295,7 +297,6 @@ impl Central {
         text: &str,
         signed: &mut Vec<Signed>,
     ) -> Result<Taken, JournalError> {
-        let stamp = self.shared.stamp().await?;
         let unit = format!("{station}/{}", shown.connector);
         let Some(told) = self.meters.get(&unit) else { return Ok(Taken::Strange) };
         let file = self.signed.get(&unit);
@@ -310,12 +311,10 @@ impl Central {
         }
         let mut told = told.lock().await;
         let meter = &told.kept.meter;
-        let seen = check_time(shown.time_ms, stamp.time_ms).and_then(|()| {
-            let telegram = shown.telegram(station).expect("a value that is not signed is a register");
-            let quantity = profile::quantity_floor(&telegram, meter.carrier, meter.ratio)?;
-            Ok(Seen { time_ms: shown.time_ms, register: quantity.0 })
-        });
-        told.take(seen, stamp.epoch, station.as_bytes(), text.as_bytes()).await
+        let telegram = shown.telegram(station).expect("a value that is not signed is a register");
+        let seen = profile::quantity_floor(&telegram, meter.carrier, meter.ratio)
+            .map(|quantity| Seen { time_ms: shown.time_ms, register: quantity.0 });
+        told.take(seen, station.as_bytes(), text.as_bytes()).await
     }
 }
 
@@ -359,9 +358,10 @@ async fn take(
             }
         }
     }
-    let answer = match taken.contains(&Taken::Refused(signed::NOT_KEPT)) {
-        true => ocpp::not_kept(call),
-        false => ocpp::answer(call, version, now_ms, transaction, is_known),
+    let is_kept = !taken.iter().any(|taken| matches!(taken, Taken::NotKept | Taken::Refused(signed::NOT_KEPT)));
+    let answer = match is_kept {
+        true => ocpp::answer(call, version, now_ms, transaction, is_known),
+        false => ocpp::not_kept(call),
     };
     Ok((taken, answer))
 }

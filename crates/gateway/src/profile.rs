@@ -178,6 +178,22 @@ impl Register {
         }
     }
 
+    /// How many requests a meter's turn takes at least, as [`device`](crate::device) makes them: the device's number, and all that leads to
+    /// the register. A doubtful register is looked at once more, and so is one that does not answer.
+    pub const fn requests(&self) -> u32 {
+        match self {
+            Self::Dlt645 { serial, .. } => 1 + serial.is_some() as u32,
+            Self::Modbus { serial, .. } => 1 + serial.is_some() as u32,
+            Self::Cjt188 { .. } => 1,
+            // It is told to begin anew, or called by its number, and then asked.
+            Self::Mbus { .. } => 2,
+            // The mark, the common model and its head, the heads up to the model that is wanted, and that.
+            Self::SunSpec(wanted) => 4 + wanted.nth as u32,
+            // Nobody asks.
+            Self::Json(_) | Self::Ocpp { .. } | Self::Computed(_) => 0,
+        }
+    }
+
     /// Whether another profile's register is the same one of a device, however it is read.
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {

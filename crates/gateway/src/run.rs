@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::mqtt::Subscriber;
 use crate::ocpp::Central;
 use crate::poller::Poller;
+use crate::sender::signed::Signed;
 use crate::sender::{Sender, Step};
 use crate::serial;
 use crate::uplink::Uplink;
@@ -130,6 +131,9 @@ pub async fn run<U: Uplink>(
     // One that has nothing to do goes here, and with it its handle to the journal's thread.
     let computer = Some(Computer::new(&config.meters, &shared)).filter(|computer| !computer.is_empty());
     let ids = config.meters.iter().map(|meter| meter.id).collect();
+    let folder = crate::signed::folder(&config.site.journal);
+    let signing = config.meters.iter().filter(|meter| crate::signed::signs(meter));
+    let signed = Signed::new(signing.map(|meter| (meter.id, crate::signed::file(&folder, meter.id))).collect());
     let mut by_bus = Config::meters_by_bus(config.meters);
     let mut tasks = tokio::task::JoinSet::new();
     for (place, bus) in config.buses.iter().enumerate() {
@@ -137,8 +141,7 @@ pub async fn run<U: Uplink>(
         if bus.protocol == BusProtocol::Mqtt {
             tasks.spawn(Subscriber::new(bus.clone(), meters, shared.clone()).run());
         } else if bus.protocol == BusProtocol::Ocpp {
-            let signed = crate::signed::folder(&config.site.journal);
-            tasks.spawn(Central::new(bus.clone(), meters, &signed, shared.clone()).run());
+            tasks.spawn(Central::new(bus.clone(), meters, &folder, shared.clone()).run());
         } else {
             let poller = Poller::new(bus.clone(), meters, line_to(bus), shared.clone());
             tasks.spawn(poller.run(offset_ms(place, config.buses.len(), interval_ms)));
@@ -161,7 +164,7 @@ pub async fn run<U: Uplink>(
     tasks.spawn(async move {
         // Meters are read meanwhile: a journal of many gigabytes takes minutes.
         match examined(path).await {
-            Ok(()) => send(sender, ids, keep_ms).await,
+            Ok(()) => send(sender, ids, signed, keep_ms).await,
             Err(error) => error,
         }
     });
@@ -198,9 +201,9 @@ async fn examined(path: PathBuf) -> Result<(), JournalError> {
 
 /// Sends what waits, until the journal fails. A fault of what sends ends no poller: readings wait in the journal, and after a while it
 /// begins again.
-async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64) -> JournalError {
+async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, mut signed: Signed, keep_ms: u64) -> JournalError {
     loop {
-        match AssertUnwindSafe(send_on(&mut sender, &ids, keep_ms)).catch_unwind().await {
+        match AssertUnwindSafe(send_on(&mut sender, &ids, &mut signed, keep_ms)).catch_unwind().await {
             Ok(error) => return error,
             Err(_) => {
                 if let Err(error) = sender.tell_fault().await {
@@ -212,7 +215,12 @@ async fn send<U: Uplink>(mut sender: Sender<U>, ids: Vec<MeterId>, keep_ms: u64)
     }
 }
 
-async fn send_on<U: Uplink>(sender: &mut Sender<U>, ids: &[MeterId], keep_ms: u64) -> JournalError {
+async fn send_on<U: Uplink>(
+    sender: &mut Sender<U>,
+    ids: &[MeterId],
+    signed: &mut Signed,
+    keep_ms: u64,
+) -> JournalError {
     let monotonic = SystemClock::default();
     let mut backoff = FIRST_BACKOFF;
     let (mut refresh_ms, mut retry_ms) = (0, FIRST_RETRY_MS);
@@ -222,7 +230,12 @@ async fn send_on<U: Uplink>(sender: &mut Sender<U>, ids: &[MeterId], keep_ms: u6
         let now_ms = monotonic.monotonic_ms();
         if now_ms >= refresh_ms {
             match sender.refresh(ids).await {
-                Ok(Ok(_)) => (refresh_ms, retry_ms) = (now_ms + REFRESH_MS, FIRST_RETRY_MS),
+                Ok(Ok(_)) => {
+                    (refresh_ms, retry_ms) = (now_ms + REFRESH_MS, FIRST_RETRY_MS);
+                    if let Err(error) = sender.ask_of_signed(signed).await {
+                        return error;
+                    }
+                }
                 // The step that follows tells it.
                 Ok(Err(_)) => (refresh_ms, retry_ms) = (now_ms + retry_ms, (2 * retry_ms).min(REFRESH_MS)),
                 Err(error) => return error,

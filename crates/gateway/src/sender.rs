@@ -13,13 +13,14 @@
 //! Whatever happens between two steps, the next begins with what the journal says. A reading that the ledger calls replayed or out
 //! of order may be one whose receipt was never seen: it is compared with what is certified.
 
+pub mod signed;
 mod split;
 
 use self::split::{Narrowed, Split};
 use crate::causes::sentence;
-use crate::clock::{Comparer, Comparison, SetClock};
+use crate::clock::{Comparison, HOLD_MS, SetClock};
 use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
-use crate::kept::{Shared, begin_stretch};
+use crate::kept::{Shared, begin_stretch, end_stretch};
 use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
 use utilidor_types::MeterId;
 
@@ -102,7 +103,6 @@ pub struct Sender<U> {
     last_trouble: Option<String>,
     /// Why the ledger was not asked of its meters, where that failed the last time.
     unasked: Option<String>,
-    comparer: Comparer,
     warned: bool,
     split: Split,
 }
@@ -115,8 +115,8 @@ fn is_about_the_gateway(code: &str) -> bool {
 impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
     pub fn new(uplink: U, shared: Shared) -> Self {
-        let (comparer, split) = (Comparer::default(), Split::default());
-        Self { uplink, shared, follows: None, last_trouble: None, unasked: None, comparer, warned: false, split }
+        let split = Split::default();
+        Self { uplink, shared, follows: None, last_trouble: None, unasked: None, warned: false, split }
     }
 
     /// The same with a clock that follows the chain's time: a development chain's.
@@ -284,25 +284,24 @@ impl<U: Uplink> Sender<U> {
 
     /// Compares the clock with the chain's time, and says so in the journal where something follows from it.
     pub async fn compare_clock(&mut self, chain: ChainNow) -> Result<Option<Comparison>, JournalError> {
-        let Some(comparison) = self.comparer.compare(&self.shared.watch, chain.time_ms) else {
+        let Some(comparison) = Comparison::of(&self.shared.watch, chain.time_ms) else {
             begin_stretch(&self.shared.watch, &self.shared.writer).await?;
             return Ok(None);
         };
-        let Comparison { epoch, state, offset_ms } = comparison;
+        let offset_ms = comparison.offset_ms;
         self.shared.metrics.compared(offset_ms);
-        if let Some(state) = state {
-            // Of a clock that counts: the chain's last block may be some time old.
-            self.judge(epoch, state, offset_ms, chain.time_ms.saturating_add_signed(offset_ms)).await?;
-        }
+        // Of a clock that counts: the chain's last block may be some time old.
+        self.judge(comparison, chain.time_ms.saturating_add_signed(offset_ms)).await?;
         if comparison.is_worth_a_warning() != self.warned {
             self.warned = comparison.is_worth_a_warning();
             let code = if self.warned { "clock/apart" } else { "clock/together" };
             let detail = match offset_ms {
                 ..0 => format!("the clock is {} ms behind the chain's time", offset_ms.unsigned_abs()),
-                // Which of the two it is, the next looks say.
+                // Which of them it is, nobody can say who sees the one node alone.
                 _ if self.warned => {
                     format!(
-                        "the chain's last block is {offset_ms} ms old: it stands, the node is behind, or the clock is ahead"
+                        "the chain's last block is {offset_ms} ms old: it stands, the node is behind, or the clock is ahead; beyond \
+                         {HOLD_MS} ms readings wait until the two are together"
                     )
                 }
                 _ => format!("the clock is {offset_ms} ms ahead of the chain's time"),
@@ -313,24 +312,45 @@ impl<U: Uplink> Sender<U> {
     }
 
     /// Says what a comparison has shown of a stretch of the clock, and of those before it.
-    async fn judge(&self, epoch: i64, state: ClockState, offset_ms: i64, now_ms: u64) -> Result<(), JournalError> {
-        let known = self.shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
-        if known == ClockState::Unverified || (known == ClockState::Trusted && state == ClockState::Wrong) {
-            self.shared.writer.call(move |journal| journal.judge_clock(epoch, state, offset_ms)).await?;
-            if state == ClockState::Trusted {
-                let judge = move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, now_ms);
-                let (counting, refused) = self.shared.writer.call(judge).await?;
-                if counting + refused > 0 {
-                    let detail = format!(
-                        "{counting} readings of an earlier start count, {refused} are refused: their clock was never compared"
-                    );
-                    self.shared.note(None, "clock/earlier-start", detail, None).await?;
-                }
+    async fn judge(&self, comparison: Comparison, now_ms: u64) -> Result<(), JournalError> {
+        use ClockState::{Trusted, Unverified, Wrong};
+        let Comparison { epoch, state, offset_ms, began_ms, worst_ms } = comparison;
+        let writer = &self.shared.writer;
+        let known = writer.call(move |journal| journal.clock_state(epoch)).await?;
+        match (known, state) {
+            // What it stamps from now on waits until it is known which of the two has left the other.
+            (Trusted, None) => return end_stretch(&self.shared.watch, writer, epoch).await,
+            (Unverified, Some(Wrong)) => {
+                writer.call(move |journal| journal.judge_clock(epoch, Wrong, worst_ms)).await?;
+            }
+            (Trusted, Some(Wrong)) if !comparison.is_right() => {
+                writer.call(move |journal| journal.judge_clock(epoch, Wrong, offset_ms)).await?;
+            }
+            (Unverified, Some(Trusted)) => {
+                writer.call(move |journal| journal.judge_clock(epoch, Trusted, began_ms)).await?;
+            }
+            (Wrong, Some(Trusted)) => {
+                let forgiven = writer.call(move |journal| journal.forgive_clock(epoch, began_ms)).await?;
+                let detail =
+                    format!("the clock was right after all, and not the chain's time: {forgiven} readings count again");
+                self.shared.note(None, "clock/was-right", detail, None).await?;
+            }
+            _ => {}
+        }
+        if known != Trusted && state == Some(Trusted) {
+            let judge = move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, now_ms);
+            let (counting, refused) = writer.call(judge).await?;
+            if counting + refused > 0 {
+                let detail = format!(
+                    "{counting} readings count, {refused} are refused, that were stamped before the clock was last set or started: it \
+                     was not compared with the chain's time then"
+                );
+                self.shared.note(None, "clock/earlier-start", detail, None).await?;
             }
         }
-        if known == ClockState::Wrong && state == ClockState::Trusted {
+        if known != Trusted && state == Some(Wrong) && comparison.is_right() {
             // It was put right by less than a jump at a time: what it stamps from now on counts.
-            begin_stretch(&self.shared.watch, &self.shared.writer).await?;
+            end_stretch(&self.shared.watch, writer, epoch).await?;
         }
         Ok(())
     }

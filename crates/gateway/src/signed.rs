@@ -1,11 +1,14 @@
 //! The files in which records are kept that devices sign, one for each meter, beside the journal.
 //!
-//! What the gateway keeps there counts once somebody has handed it in with `utilidor reading record --ocmf`.
+//! What the gateway keeps there counts once somebody has handed it in with `utilidor reading record --ocmf`. What the ledger has made of it
+//! then, it is asked record by record: one that is not certified though a newer one is, was refused, and never will be.
 
 use crate::config::Meter;
 use crate::guard::Seen;
-use crate::journal::{Entry, Filter, JournalReading, State};
+use crate::journal::{Entry, Filter, Journal, JournalError, JournalReading, State};
 use crate::profile::Register;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use utilidor_types::{MeterId, OcmfRecord};
@@ -93,6 +96,52 @@ pub fn newest(record: &OcmfRecord) -> Option<Seen> {
     readings.max_by_key(|seen| seen.time_ms)
 }
 
+/// One of a meter's records is not certified, and a newer one is.
+pub const REFUSED: &str = "ocmf/refused";
+/// Most refused records of a meter that are remembered, the newest.
+const MAX_REFUSED: usize = 10_000;
+
+/// The records of a meter that the ledger has refused, by the time of their newest reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused(BTreeSet<u64>);
+
+impl Refused {
+    fn key(meter: MeterId) -> String {
+        format!("refused {meter}")
+    }
+
+    /// Those of a meter that the journal remembers.
+    pub fn of(journal: &Journal, meter: MeterId) -> Result<Self, JournalError> {
+        let text = journal.belonging(&Self::key(meter))?;
+        // What another release wrote is asked for anew.
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    /// Their times, oldest first.
+    pub fn times(&self) -> Vec<u64> {
+        self.0.iter().copied().collect()
+    }
+
+    /// Adds some, and lets the journal remember them.
+    pub fn add(journal: &mut Journal, meter: MeterId, times: &[u64]) -> Result<(), JournalError> {
+        let Self(mut all) = Self::of(journal, meter)?;
+        all.extend(times);
+        while all.len() > MAX_REFUSED {
+            all.pop_first();
+        }
+        journal.remember(&Self::key(meter), &serde_json::to_string(&Self(all)).expect("numbers are JSON"))
+    }
+}
+
+/// Where a record of a meter stands that is certified until a time.
+fn state(seen: Seen, certified_ms: Option<u64>, refused: &Refused) -> State {
+    match certified_ms {
+        Some(until_ms) if seen.time_ms <= until_ms && refused.0.contains(&seen.time_ms) => State::Refused,
+        Some(until_ms) if seen.time_ms <= until_ms => State::Final,
+        _ => State::Read,
+    }
+}
+
 /// Where a meter's kept records stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -100,33 +149,48 @@ pub struct Standing {
     pub waiting: u64,
     /// How many are certified.
     pub certified: u64,
+    /// How many the ledger has refused.
+    pub refused: u64,
     /// The newest reading of all.
     pub newest: Option<Seen>,
+    /// The newest of what was refused.
+    pub last_refused: Option<Seen>,
 }
 
 impl Standing {
     /// Of `records`, of a meter that is certified until `certified_ms`.
-    pub fn of(records: &[OcmfRecord], certified_ms: Option<u64>) -> Self {
+    pub fn of(records: &[OcmfRecord], certified_ms: Option<u64>, refused: &Refused) -> Self {
         let mut standing = Self::default();
+        let newer = |one: Option<Seen>, other| one.into_iter().chain([other]).max_by_key(|seen| seen.time_ms);
         for seen in records.iter().filter_map(newest) {
-            match certified_ms {
-                Some(until_ms) if seen.time_ms <= until_ms => standing.certified += 1,
-                _ => standing.waiting += 1,
+            standing.newest = newer(standing.newest, seen);
+            match state(seen, certified_ms, refused) {
+                State::Final => standing.certified += 1,
+                State::Refused => {
+                    standing.refused += 1;
+                    standing.last_refused = newer(standing.last_refused, seen);
+                }
+                State::Read | State::InTransaction => standing.waiting += 1,
             }
-            standing.newest = standing.newest.into_iter().chain([seen]).max_by_key(|seen| seen.time_ms);
         }
         standing
     }
 }
 
 /// The readings of a meter's `records`, as the journal has those of other meters; of a meter that is certified until `certified_ms`.
-pub fn entries(meter: &Meter, records: &[OcmfRecord], certified_ms: Option<u64>, filter: &Filter) -> Vec<Entry> {
+pub fn entries(
+    meter: &Meter,
+    records: &[OcmfRecord],
+    certified_ms: Option<u64>,
+    refused: &Refused,
+    filter: &Filter,
+) -> Vec<Entry> {
     let entry = |record: &OcmfRecord| {
         let seen = newest(record)?;
-        let is_certified = certified_ms.is_some_and(|until_ms| seen.time_ms <= until_ms);
+        let state = state(seen, certified_ms, refused);
         let is_meant = seen.time_ms >= filter.from_ms
             && filter.to_ms.is_none_or(|to_ms| seen.time_ms < to_ms)
-            && !(filter.open_only && is_certified);
+            && !(filter.open_only && state != State::Read);
         let reading = JournalReading {
             meter: meter.id,
             time_ms: seen.time_ms,
@@ -137,8 +201,8 @@ pub fn entries(meter: &Meter, records: &[OcmfRecord], certified_ms: Option<u64>,
             request: Vec::new(),
             answer: record.text().as_bytes().to_vec(),
         };
-        let state = if is_certified { State::Final } else { State::Read };
-        is_meant.then_some(Entry { reading, state, batch: None, height: None, hash: None, refusal: None })
+        let refusal = (state == State::Refused).then(|| (REFUSED.into(), String::new()));
+        is_meant.then_some(Entry { reading, state, batch: None, height: None, hash: None, refusal })
     };
     records.iter().filter_map(entry).collect()
 }
@@ -172,21 +236,34 @@ mod tests {
         );
         let hour = |hour: u64| 1_735_689_600_000 + hour * 3_600_000;
         let newest = Some(Seen { time_ms: hour(3), register: 300 * 3_600 });
-        assert_eq!(Standing::of(&kept, None), Standing { waiting: 3, certified: 0, newest });
-        assert_eq!(Standing::of(&kept, Some(hour(2))), Standing { waiting: 1, certified: 2, newest });
-        assert_eq!(Standing::of(&[], Some(hour(2))), Standing::default());
+        let none = Refused::default();
+        let standing = Standing { newest, ..Standing::default() };
+        assert_eq!(Standing::of(&kept, None, &none), Standing { waiting: 3, ..standing });
+        assert_eq!(Standing::of(&kept, Some(hour(2)), &none), Standing { waiting: 1, certified: 2, ..standing });
+        assert_eq!(Standing::of(&[], Some(hour(2)), &none), Standing::default());
+
+        // The ledger has taken the second and not the first; what another release wrote is nothing.
+        let mut journal = Journal::open(&folder.path().join("journal.sqlite")).unwrap();
+        let meter = MeterId([1; 16]);
+        journal.remember(&Refused::key(meter), "another release's").unwrap();
+        assert_eq!(Refused::of(&journal, meter).unwrap(), none);
+        Refused::add(&mut journal, meter, &[hour(1)]).unwrap();
+        let refused = Refused::of(&journal, meter).unwrap();
+        let last_refused = Some(Seen { time_ms: hour(1), register: 100 * 3_600 });
+        let expected = Standing { waiting: 1, certified: 1, refused: 1, last_refused, newest };
+        assert_eq!(Standing::of(&kept, Some(hour(2)), &refused), expected);
 
         let text = "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"ocpp\"\naddress = \"127.0.0.1:1\"\n[[meter]]\nid = \
                     \"01010101010101010101010101010101\"\nbus = \"b\"\nunit = \"CP/1\"\nprofile = \"ocpp-signed\"\n";
         let config = Config::read(text, folder.path()).unwrap();
         let shown = |filter: &Filter| {
-            let entries = entries(&config.meters[0], &kept, Some(hour(2)), filter).into_iter();
+            let entries = entries(&config.meters[0], &kept, Some(hour(2)), &refused, filter).into_iter();
             entries.map(|entry| (entry.reading.time_ms, entry.state, entry.reading.answer)).collect::<Vec<_>>()
         };
         let line = |at, state, record: &String| (hour(at), state, record.clone().into_bytes());
         assert_eq!(
             shown(&Filter::default()),
-            [line(1, State::Final, &first), line(2, State::Final, &second), line(3, State::Read, &third)]
+            [line(1, State::Refused, &first), line(2, State::Final, &second), line(3, State::Read, &third)]
         );
         assert_eq!(shown(&Filter { open_only: true, ..Filter::default() }), [line(3, State::Read, &third)]);
         let until = Filter { from_ms: hour(2), to_ms: Some(hour(3)), ..Filter::default() };

@@ -2,19 +2,29 @@
 //!
 //! Nobody can ask it again, so that a register that needs a second look gets it from what comes next. Until then its message stands
 //! in the journal, since its device was answered and will not say it again; once it is confirmed both count. When a message arrives says
-//! nothing: a reading is of the time that the device gives it, which must be neither in the future nor long ago.
+//! nothing: a reading is of the time that the device gives it, and counts whatever the gateway's clock was like.
+//!
+//! A message from the future was sent by a device whose clock is ahead, or came to a gateway whose clock is behind. Which of the two,
+//! nobody knows, and whoever was answered does not say it again: it stands in the journal until its time has come. Only a clock that
+//! was found right refuses a time that is a day ahead, or more than a week ago.
 
+use crate::clock::{DEVICES, Stamp};
 use crate::guard::{Doubt, Limits, Seen, Verdict};
-use crate::journal::{JournalError, Recorded};
+use crate::journal::{ClockState, Journal, JournalError, Recorded};
 use crate::kept::Kept;
 use crate::protocol::Refused;
 use serde::{Deserialize, Serialize};
-use utilidor_types::MeterId;
+use std::collections::BTreeSet;
+use utilidor_types::{MeterId, Timestamp};
 
-/// How far ahead of the gateway's clock a device's may be.
+/// How far ahead of the gateway's clock a device's may be for its message to count at once.
 pub const MOST_AHEAD_MS: u64 = 60_000;
+/// How far ahead it may be at all.
+pub const MOST_EARLY_MS: u64 = 86_400_000;
 /// How old a message may be: what was kept through an outage is as good as what comes at once.
 pub const MOST_OLD_MS: u64 = 7 * 86_400_000;
+/// Most messages of a meter that stand in the journal until their time has come.
+pub const MAX_EARLY: usize = 1_000;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +40,10 @@ pub enum Taken {
     Known,
     /// It waits for the next to confirm it.
     Doubted(Doubt),
+    /// It waits for its time to come.
+    Early,
+    /// It waits for nothing and is not kept: whoever sends it must say it again.
+    NotKept,
     /// The register cannot be believed.
     Held(Doubt),
     /// It is no reading.
@@ -42,21 +56,32 @@ pub enum Taken {
     Strange,
 }
 
-/// Refuses a time that a device's message cannot be of.
-pub fn check_time(time_ms: u64, now_ms: u64) -> Result<(), Refused> {
-    let invalid = |reason: String| Refused::Invalid { what: "time".into(), reason };
-    if time_ms > now_ms.saturating_add(MOST_AHEAD_MS) {
-        return Err(invalid(format!("{time_ms} is in the future: it is {now_ms}")));
-    }
-    if time_ms < now_ms.saturating_sub(MOST_OLD_MS) {
-        return Err(invalid(format!("{time_ms} is more than a week ago: it is {now_ms}")));
-    }
-    Ok(())
+/// What the time of a message says beside the gateway's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Age {
+    /// It is now, or was.
+    Come,
+    /// It is to come.
+    Early,
+    /// It is none.
+    Never(Refused),
 }
 
-/// A message whose register the next must confirm.
+/// The age of a message. Of a clock that was not found right, a time far away says nothing.
+fn age(time_ms: u64, now_ms: u64, is_right: bool) -> Age {
+    let never = |reason: String| Age::Never(Refused::Invalid { what: "time".into(), reason });
+    if is_right && time_ms > now_ms.saturating_add(MOST_EARLY_MS) {
+        return never(format!("{time_ms} is more than a day in the future: it is {now_ms}"));
+    }
+    if is_right && time_ms < now_ms.saturating_sub(MOST_OLD_MS) {
+        return never(format!("{time_ms} is more than a week ago: it is {now_ms}"));
+    }
+    if time_ms > now_ms.saturating_add(MOST_AHEAD_MS) { Age::Early } else { Age::Come }
+}
+
+/// A message that stands in the journal before it counts: the next must confirm its register, or its time is to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Doubted {
+struct Standing {
     time_ms: u64,
     register: u64,
     /// In hex, as is the message.
@@ -64,9 +89,27 @@ struct Doubted {
     message: String,
 }
 
-impl Doubted {
+impl Standing {
+    fn new(Seen { time_ms, register }: Seen, about: &[u8], message: &[u8]) -> Self {
+        Self { time_ms, register, about: hex::encode(about), message: hex::encode(message) }
+    }
+
     const fn seen(&self) -> Seen {
         Seen { time_ms: self.time_ms, register: self.register }
+    }
+
+    /// What it is about, and the message.
+    fn evidence(&self) -> [Vec<u8>; 2] {
+        [&self.about, &self.message].map(|text| hex::decode(text).unwrap_or_default())
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("numbers and text are JSON")
+    }
+
+    /// What another release wrote is not known.
+    fn read(text: Option<String>) -> Option<Self> {
+        serde_json::from_str(&text?).ok()
     }
 }
 
@@ -75,40 +118,139 @@ fn doubted_key(meter: MeterId) -> String {
     format!("doubted {meter}")
 }
 
+/// Before the times of a meter's messages that are to come, among what the journal knows of itself.
+fn early_key(meter: MeterId) -> String {
+    format!("early {meter} ")
+}
+
+/// Where the distance of a meter's messages stands among what the journal knows of itself.
+fn pace_key(meter: MeterId) -> String {
+    format!("pace {meter}")
+}
+
 /// A meter that tells.
 #[derive(Debug)]
 pub struct Told {
     /// The meter.
     pub kept: Kept,
     /// The message that the next must confirm, if there is one; not known before the journal was asked.
-    doubted: Option<Option<Doubted>>,
+    doubted: Option<Option<Standing>>,
+    /// The times of the messages whose time is to come; not known before the journal was asked.
+    early: Option<BTreeSet<u64>>,
     /// The newest time that a message had.
     newest_ms: Option<u64>,
+    /// How far apart its messages are by what the journal remembers, none where that is no more than an interval; not known before
+    /// the journal was asked.
+    pace_ms: Option<u64>,
 }
 
 impl Told {
     /// A meter of which the journal was not asked yet.
-    pub const fn new(kept: Kept) -> Self {
-        Self { kept, doubted: None, newest_ms: None }
+    pub fn new(kept: Kept) -> Self {
+        let kept = kept.heard_from_now_on();
+        Self { kept, doubted: None, early: None, newest_ms: None, pace_ms: None }
     }
 
     /// Takes what a message says of the meter. `about` and `message` are kept as evidence.
     pub async fn take(
         &mut self,
         seen: Result<Seen, Refused>,
-        epoch: i64,
         about: &[u8],
         message: &[u8],
     ) -> Result<Taken, JournalError> {
         let seen = match seen {
             Ok(seen) => seen,
-            Err(refused) => {
-                let code = refused.code();
-                self.kept.tell(code, refused.to_string(), Some(message.to_vec())).await?;
-                return Ok(Taken::Refused(code));
-            }
+            Err(refused) => return self.refuse(&refused, message).await,
         };
-        self.note_pace(seen.time_ms);
+        self.note_pace(seen.time_ms).await?;
+        self.take_due().await?;
+        match self.age(seen.time_ms).await? {
+            Age::Come => self.count(seen, about, message).await,
+            Age::Early => self.keep_early(Standing::new(seen, about, message)).await,
+            Age::Never(refused) => self.refuse(&refused, message).await,
+        }
+    }
+
+    /// Takes the messages whose time has come.
+    pub async fn take_due(&mut self) -> Result<(), JournalError> {
+        while let Some(time_ms) = self.early().await?.first().copied() {
+            let age = self.age(time_ms).await?;
+            if age == Age::Early {
+                return Ok(());
+            }
+            let key = format!("{}{time_ms:020}", early_key(self.kept.meter.id));
+            let found = key.clone();
+            let text = self.kept.shared().writer.call(move |journal| journal.belonging(&found)).await?;
+            if let Some(standing) = Standing::read(text) {
+                let [about, message] = standing.evidence();
+                match age {
+                    Age::Never(refused) => self.refuse(&refused, &message).await?,
+                    Age::Come | Age::Early => self.count(standing.seen(), &about, &message).await?,
+                };
+            }
+            // If the machine stops before this, it is known already when its time comes again.
+            self.kept.shared().writer.call(move |journal| journal.forget(&key)).await?;
+            self.early.get_or_insert_default().remove(&time_ms);
+        }
+        Ok(())
+    }
+
+    async fn refuse(&mut self, refused: &Refused, message: &[u8]) -> Result<Taken, JournalError> {
+        let code = refused.code();
+        self.kept.tell(code, refused.to_string(), Some(message.to_vec())).await?;
+        Ok(Taken::Refused(code))
+    }
+
+    async fn age(&self, time_ms: u64) -> Result<Age, JournalError> {
+        let shared = self.kept.shared();
+        let Stamp { time_ms: now_ms, epoch } = shared.stamp().await?;
+        match age(time_ms, now_ms, true) {
+            Age::Never(refused) => {
+                let state = shared.writer.call(move |journal| journal.clock_state(epoch)).await?;
+                let is_right = state == ClockState::Trusted;
+                Ok(if is_right { Age::Never(refused) } else { age(time_ms, now_ms, false) })
+            }
+            age => Ok(age),
+        }
+    }
+
+    /// Keeps a message until its time has come.
+    async fn keep_early(&mut self, standing: Standing) -> Result<Taken, JournalError> {
+        let time_ms = standing.time_ms;
+        let now_ms = self.kept.shared().watch.clock().now_ms();
+        let ahead_s = time_ms.saturating_sub(now_ms) / 1_000;
+        let early = self.early().await?;
+        if early.len() >= MAX_EARLY && !early.contains(&time_ms) {
+            let detail =
+                format!("{MAX_EARLY} messages wait already for their time to come: set whichever clock is wrong");
+            self.kept.tell("reading/not-kept", detail, None).await?;
+            return Ok(Taken::NotKept);
+        }
+        let (key, text) = (format!("{}{time_ms:020}", early_key(self.kept.meter.id)), standing.text());
+        self.kept.shared().writer.call(move |journal| journal.remember(&key, &text)).await?;
+        self.early.get_or_insert_default().insert(time_ms);
+        let detail = format!(
+            "a message is of {}, {ahead_s} s ahead of this machine's clock: it is kept, and counts when its time has come",
+            Timestamp(time_ms)
+        );
+        let [_, message] = standing.evidence();
+        self.kept.tell("reading/early", detail, Some(message)).await?;
+        Ok(Taken::Early)
+    }
+
+    /// The times of the messages whose time is to come.
+    async fn early(&mut self) -> Result<&BTreeSet<u64>, JournalError> {
+        if self.early.is_none() {
+            let prefix = early_key(self.kept.meter.id);
+            let find = move |journal: &mut Journal| Ok::<_, JournalError>((journal.remembered(&prefix)?, prefix));
+            let (keys, prefix) = self.kept.shared().writer.call(find).await?;
+            self.early = Some(keys.iter().filter_map(|key| key.strip_prefix(&prefix)?.parse().ok()).collect());
+        }
+        Ok(self.early.get_or_insert_default())
+    }
+
+    /// Takes a message whose time is none to come.
+    async fn count(&mut self, seen: Seen, about: &[u8], message: &[u8]) -> Result<Taken, JournalError> {
         let known = self.kept.known().await?;
         let mut last = self.kept.last_of(known.last);
         if last == Some(seen) {
@@ -122,9 +264,8 @@ impl Told {
         if let Some(first) = &before
             && follows(&limits, last, first.seen(), seen)
         {
-            let evidence = [&first.about, &first.message].map(|text| hex::decode(text).unwrap_or_default());
-            let [about, message] = evidence;
-            if self.kept.record(first.seen(), epoch, about, message).await?.is_ok() {
+            let [about, message] = first.evidence();
+            if self.kept.record(first.seen(), DEVICES, about, message).await?.is_ok() {
                 last = Some(first.seen());
             }
             self.set_doubted(None).await?;
@@ -136,7 +277,7 @@ impl Told {
                 if before.is_some_and(|first| first.time_ms < seen.time_ms) {
                     self.set_doubted(None).await?;
                 }
-                Ok(match self.kept.record(seen, epoch, about.to_vec(), message.to_vec()).await? {
+                Ok(match self.kept.record(seen, DEVICES, about.to_vec(), message.to_vec()).await? {
                     Ok(Recorded::New) => Taken::Recorded { time_ms: seen.time_ms, register: seen.register },
                     Ok(Recorded::Known) => Taken::Known,
                     Err(doubt) => Taken::Held(doubt),
@@ -154,9 +295,7 @@ impl Told {
                         let unsteady = Doubt::Unsteady { first: first.register, second: seen.register };
                         self.hold(unsteady, message).await?;
                     }
-                    let (about, message) = (hex::encode(about), hex::encode(message));
-                    let Seen { time_ms, register } = seen;
-                    self.set_doubted(Some(Doubted { time_ms, register, about, message })).await?;
+                    self.set_doubted(Some(Standing::new(seen, about, message))).await?;
                     Ok(Taken::Doubted(doubt))
                 }
             },
@@ -169,16 +308,42 @@ impl Told {
         }
     }
 
-    /// Notes how far apart its messages are by its device's time: a single silence is forgotten with the next that comes as usual.
-    fn note_pace(&mut self, time_ms: u64) {
+    /// Notes how far apart its messages are by its device's time: a single silence is forgotten with the next that comes as usual. The
+    /// next start knows it to within the half, where that is longer than an interval.
+    async fn note_pace(&mut self, time_ms: u64) -> Result<(), JournalError> {
         /// What is closer together is of one moment.
         const ONE_MOMENT_MS: u64 = 1_000;
+        let remembered_ms = self.pace_ms().await?;
         let before = self.newest_ms;
         self.newest_ms = before.max(Some(time_ms));
         let apart_ms = before.and_then(|before| time_ms.checked_sub(before));
-        if let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= ONE_MOMENT_MS) {
-            self.kept.usual_ms = apart_ms;
+        let Some(apart_ms) = apart_ms.filter(|apart_ms| *apart_ms >= ONE_MOMENT_MS) else { return Ok(()) };
+        self.kept.usual_ms = apart_ms;
+        let longer_ms = if apart_ms > self.kept.shared().interval_ms { apart_ms } else { 0 };
+        if longer_ms / 2 > remembered_ms || longer_ms < remembered_ms / 2 {
+            let key = pace_key(self.kept.meter.id);
+            self.kept.shared().writer.call(move |journal| journal.remember(&key, &longer_ms.to_string())).await?;
+            self.pace_ms = Some(longer_ms);
         }
+        Ok(())
+    }
+
+    /// How far apart its messages were before this start.
+    async fn pace_ms(&mut self) -> Result<u64, JournalError> {
+        if let Some(pace_ms) = self.pace_ms {
+            return Ok(pace_ms);
+        }
+        let key = pace_key(self.kept.meter.id);
+        let text = self.kept.shared().writer.call(move |journal| journal.belonging(&key)).await?;
+        let pace_ms = text.and_then(|text| text.parse().ok()).unwrap_or_default();
+        (self.pace_ms, self.kept.usual_ms) = (Some(pace_ms), pace_ms);
+        Ok(pace_ms)
+    }
+
+    /// Tells the operator, once, that it has told nothing for long.
+    pub async fn tell_silence(&mut self) -> Result<(), JournalError> {
+        self.pace_ms().await?;
+        self.kept.tell_silence().await
     }
 
     async fn hold(&mut self, doubt: Doubt, message: &[u8]) -> Result<Taken, JournalError> {
@@ -189,21 +354,20 @@ impl Told {
     }
 
     /// The message that the next must confirm.
-    async fn doubted(&mut self) -> Result<Option<Doubted>, JournalError> {
+    async fn doubted(&mut self) -> Result<Option<Standing>, JournalError> {
         if self.doubted.is_none() {
             let key = doubted_key(self.kept.meter.id);
             let text = self.kept.shared().writer.call(move |journal| journal.belonging(&key)).await?;
-            // What another release wrote is not known.
-            self.doubted = Some(text.and_then(|text| serde_json::from_str(&text).ok()));
+            self.doubted = Some(Standing::read(text));
         }
         Ok(self.doubted.clone().flatten())
     }
 
     /// Keeps a message until the next confirms it, or keeps none any more.
-    async fn set_doubted(&mut self, doubted: Option<Doubted>) -> Result<(), JournalError> {
+    async fn set_doubted(&mut self, doubted: Option<Standing>) -> Result<(), JournalError> {
         let key = doubted_key(self.kept.meter.id);
-        let text = doubted.as_ref().map(|doubted| serde_json::to_string(doubted).expect("numbers and text are JSON"));
-        let keep = move |journal: &mut crate::journal::Journal| match text {
+        let text = doubted.as_ref().map(Standing::text);
+        let keep = move |journal: &mut Journal| match text {
             Some(text) => journal.remember(&key, &text),
             None => journal.forget(&key),
         };

@@ -176,6 +176,39 @@ fn readings_of_a_wrong_clock_are_refused_and_stay_as_evidence() {
 }
 
 #[test]
+fn what_is_taken_back_of_a_clock_that_was_found_wrong_meanwhile_is_refused_and_waits_for_nothing() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let (first, second) = (trusted(&mut journal), trusted(&mut journal));
+    journal.record(&[reading(1, 10, 5, first), reading(2, 20, 5, second)]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 30).unwrap();
+    assert_eq!(journal.judge_clock(first, ClockState::Wrong, -90_000).unwrap(), 0, "it is on its way");
+    assert_eq!(journal.take_back(id).unwrap(), 1);
+    assert_eq!(states(&journal), [(1, 10, State::Refused), (2, 20, State::Read)]);
+    assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None);
+    let entry = journal.entries(&Filter::default(), 10).unwrap().remove(0);
+    assert_eq!(entry.refusal.unwrap().1, "the gateway's clock was -90000 ms ahead of the chain's time");
+}
+
+#[test]
+fn a_clock_that_was_right_after_all_gives_back_what_was_refused_for_it_alone() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = journal.begin_clock(0).unwrap();
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    journal.judge_clock(epoch, ClockState::Wrong, -90_000).unwrap();
+    journal.record(&[reading(1, 20, 6, epoch), reading(2, 20, 5, epoch)]).unwrap();
+    assert_eq!(journal.forgive_clock(epoch, 3).unwrap(), 3);
+    assert_eq!(journal.clock_state(epoch).unwrap(), ClockState::Trusted);
+    let waiting = journal.oldest_waiting(10).unwrap();
+    assert_eq!(waiting.iter().map(|reading| reading.register).collect::<Vec<_>>(), [5, 6, 5]);
+    assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), Some(waiting[1]));
+    assert_eq!(journal.last_reading(MeterId([2; 16])).unwrap(), Some(waiting[2]));
+    assert_eq!(journal.forgive_clock(epoch, 3).unwrap(), 0);
+}
+
+#[test]
 fn what_a_clock_stamps_that_is_known_to_be_wrong_is_evidence_and_no_more() {
     let desk = Desk::new();
     let mut journal = Journal::open(&desk.path()).unwrap();

@@ -1,5 +1,8 @@
 //! Messages over MQTT: what is taken, what is passed over, and a broker that restarts without its sessions.
 
+#[path = "mqtt/early.rs"]
+mod early;
+
 use bytes::BytesMut;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::Error;
@@ -13,7 +16,7 @@ use tokio::task::JoinHandle;
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::config::Config;
 use utilidor_gateway::guard::Doubt;
-use utilidor_gateway::journal::{ClockState, Filter, Journal, JournalError};
+use utilidor_gateway::journal::{ClockState, Fate, Filter, Journal, JournalError, NewBatch};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::mqtt::{Subscriber, Taken};
 use utilidor_gateway::writer::Writer;
@@ -87,15 +90,22 @@ async fn a_message_counts_with_the_devices_own_time() {
     assert_eq!(entries[0].reading.request, TOPIC.as_bytes());
 }
 
+/// A comparison with the chain has shown so much of the gateway's clock.
+async fn judge(shared: &Shared, state: ClockState) -> u64 {
+    let epoch = shared.stamp().await.unwrap().epoch;
+    shared.writer.call(move |journal| journal.judge_clock(epoch, state, 0)).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_is_old_or_no_reading_is_passed_over() {
     let (_folder, _clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    judge(&shared, ClockState::Trusted).await;
     let retained = Publish { retain: true, ..message("100.5", BEGIN) };
     assert_eq!(subscriber.take(&retained).await.unwrap(), [Taken::Retained]);
     let strange = Publish { topic: "site/other".into(), ..message("100.5", BEGIN) };
     assert_eq!(subscriber.take(&strange).await.unwrap(), [Taken::Strange]);
     for (volume, time, code) in [
-        ("100.5", BEGIN + 2 * MINUTE, "register/invalid"),
+        ("100.5", BEGIN + 25 * 60 * MINUTE, "register/invalid"),
         ("100.5", BEGIN - 8 * 86_400_000, "register/invalid"),
         ("null", BEGIN, "register/absent"),
         ("-1", BEGIN, "register/negative"),
@@ -202,9 +212,13 @@ async fn a_message_that_contradicts_a_refused_one_of_the_same_time_is_held_and_e
     let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
     clock.advance_to(BEGIN + 30 * MINUTE);
     subscriber.take(&message("101", BEGIN)).await.unwrap();
-    let epoch = shared.stamp().await.unwrap().epoch;
-    let refused = shared.writer.call(move |journal| journal.judge_clock(epoch, ClockState::Wrong, 0)).await.unwrap();
-    assert_eq!(refused, 1);
+    let refuse = |journal: &mut Journal| {
+        let waiting = journal.oldest_waiting(10)?;
+        let id = journal.seal(&waiting, &NewBatch { bytes: vec![1], hash: vec![1; 32], expires: 100 }, BEGIN)?;
+        let fate = Fate::Refused { code: "reading/beyond-capacity".into(), detail: "too much".into() };
+        journal.close(id, 7, &[(waiting[0], fate)])
+    };
+    shared.writer.call(refuse).await.unwrap();
     for _ in 0..2 {
         let taken = subscriber.take(&message("101.5", BEGIN)).await.unwrap();
         assert!(matches!(taken[..], [Taken::Held(Doubt::Contradicts { .. })]), "{taken:?}");
@@ -224,9 +238,34 @@ async fn silence_is_measured_by_how_often_a_meter_tells() {
     }
     for (hour, silent) in [(3, 0), (5, 0), (6, 1), (7, 1)] {
         clock.advance_to(BEGIN + hour * 60 * MINUTE + 1);
-        subscriber.tell_silences().await.unwrap();
+        subscriber.look_after().await.unwrap();
         assert_eq!(codes(&shared).await.len(), silent, "{hour}");
     }
+    assert_eq!(codes(&shared).await, ["meter/silent"]);
+}
+
+#[tokio::test]
+async fn after_a_start_a_meter_that_tells_once_a_day_is_not_silent_before_four_of_its_days() {
+    const HOUR: u64 = 60 * MINUTE;
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    for day in 0..2 {
+        clock.advance_to(BEGIN + day * 24 * HOUR);
+        subscriber.take(&message(&format!("{}", 100 + day), BEGIN + day * 24 * HOUR)).await.unwrap();
+    }
+    clock.advance_to(BEGIN + 40 * HOUR);
+    let mut subscriber = subscriber_of(&shared, "127.0.0.1:1");
+    for (hour, silent) in [(40, 0), (41, 0), (47, 0), (135, 0), (137, 1)] {
+        clock.advance_to(BEGIN + hour * HOUR);
+        subscriber.look_after().await.unwrap();
+        assert_eq!(codes(&shared).await.len(), silent, "{hour}");
+    }
+    // Of one of which nothing is known yet the interval is all that there is to go by, and it has not been heard before the start.
+    let (_folder, clock, shared, mut subscriber) = site("127.0.0.1:1").await;
+    clock.advance_to(BEGIN + 10 * HOUR);
+    let mut later = subscriber_of(&shared, "127.0.0.1:1");
+    later.look_after().await.unwrap();
+    assert_eq!(codes(&shared).await, Vec::<String>::new());
+    subscriber.look_after().await.unwrap();
     assert_eq!(codes(&shared).await, ["meter/silent"]);
 }
 

@@ -278,6 +278,19 @@ async fn what_devices_sign_is_kept_byte_for_byte_and_once_and_their_plain_regist
 }
 
 #[tokio::test]
+async fn a_signed_record_that_does_not_follow_from_the_registration_is_kept_and_told_once() {
+    let site = Site::new("ocpp-signed", None).await;
+    let mut station = simulated(&site, Version::V16, true);
+    station.online().await.unwrap();
+    // In five minutes 22 kW bring no 50 kWh.
+    station.begin("T", showing(5, 50_000)).await.unwrap();
+    station.end(showing(9, 51_000)).await.unwrap();
+    assert_eq!(site.codes().await, ["meter/other-begin"]);
+    let kept = std::fs::read_to_string(site.folder.path().join("signed").join(format!("{METER}.ocmf"))).unwrap();
+    assert!(kept.lines().count() >= 1);
+}
+
+#[tokio::test]
 async fn a_signed_record_that_cannot_be_kept_is_not_acknowledged() {
     let site = Site::new("ocpp-signed", None).await;
     let mut station = site.station("/CHHome-1", "ocpp1.6", None).await.unwrap();
@@ -455,6 +468,21 @@ async fn what_waited_in_a_station_that_was_offline_comes_late_with_its_own_times
         assert_eq!(minutes, [1, 5, 9, 10, 12, 14], "{version:?}");
         assert_eq!(site.registers().await.last(), Some(&3_059_800), "{version:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_station_tells_while_the_gateways_clock_is_slow_counts_when_it_is_right() {
+    let site = Site::new("ocpp", None).await;
+    site.clock.set(PUBLISHED_MS - 3_600_000);
+    let mut station = simulated(&site, Version::V16, false);
+    station.online().await.unwrap();
+    station.begin("T", showing(1, 0)).await.unwrap();
+    station.end(showing(9, 1_000)).await.unwrap();
+    assert_eq!(site.registers().await, Vec::<u64>::new());
+    site.clock.set(PUBLISHED_MS);
+    station.begin("T", showing(12, 1_000)).await.unwrap();
+    assert_eq!(site.registers().await, [3_058_600, 3_059_600, 3_059_600]);
+    assert_eq!(site.codes().await, ["reading/early", "meter/recovered"]);
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::config::{Bus, Config};
 use utilidor_gateway::guard::Doubt;
@@ -164,6 +166,44 @@ async fn a_meter_of_every_protocol_is_read_with_its_evidence() {
     }
     assert_eq!(site.events().await, Vec::<String>::new());
     drop(site.folder);
+}
+
+/// A line to `address` on which requests are counted: each comes in one piece, and the next when it is answered.
+async fn counted(address: String) -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap().to_string();
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = asked.clone();
+    tokio::spawn(async move {
+        let (mut gateway, _) = listener.accept().await.unwrap();
+        let mut device = TcpStream::connect(address).await.unwrap();
+        let (mut from_gateway, mut to_gateway) = gateway.split();
+        let (mut from_device, mut to_device) = device.split();
+        let asks = async {
+            let mut bytes = [0; 1_024];
+            while let Ok(length @ 1..) = from_gateway.read(&mut bytes).await {
+                counter.fetch_add(1, Ordering::Relaxed);
+                to_device.write_all(&bytes[..length]).await.unwrap();
+            }
+        };
+        let _ = tokio::join!(asks, tokio::io::copy(&mut from_device, &mut to_gateway));
+    });
+    (here, asked)
+}
+
+#[tokio::test]
+async fn a_meters_turn_takes_as_many_requests_as_its_profile_says() {
+    let mut site = Site::new().await;
+    for place in 0..SITE.len() {
+        let (address, asked) = counted(site.addresses[place].clone()).await;
+        site.addresses[place] = address;
+        let turn = turn(&mut site.patient(place)).await;
+        assert!(matches!(turn, Turn::Recorded { .. }), "{}: {turn:?}", SITE[place].0);
+        let (asked, said) = (asked.load(Ordering::Relaxed), site.config.meters[place].profile.register.requests());
+        // A SunSpec device may have models before the one that is wanted, or begin elsewhere.
+        let is_walked = SITE[place].3.starts_with("sunspec");
+        assert!(if is_walked { asked >= said } else { asked == said }, "{}: {asked}, not {said}", SITE[place].0);
+    }
 }
 
 #[tokio::test]

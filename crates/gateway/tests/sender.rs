@@ -3,6 +3,8 @@
 
 #[path = "sender/clock.rs"]
 mod clock;
+#[path = "sender/signed.rs"]
+mod signed;
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -191,7 +193,7 @@ struct Gateway {
     fake: Fake,
     writer: Writer,
     sender: Sender<Fake>,
-    epoch: i64,
+    shared: Shared,
 }
 
 impl Gateway {
@@ -199,15 +201,14 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let clock = SetClock::at(BEGIN);
         let fake = Fake::at(BEGIN);
-        let (writer, sender, epoch) = Self::start(&folder.path().join("life-0.sqlite"), &clock, &fake).await;
-        Self { folder, lives: 0, clock, fake, writer, sender, epoch }
+        let (writer, sender, shared) = Self::start(&folder.path().join("life-0.sqlite"), &clock, &fake).await;
+        Self { folder, lives: 0, clock, fake, writer, sender, shared }
     }
 
-    async fn start(path: &Path, clock: &SetClock, fake: &Fake) -> (Writer, Sender<Fake>, i64) {
+    async fn start(path: &Path, clock: &SetClock, fake: &Fake) -> (Writer, Sender<Fake>, Shared) {
         let (writer, _) = Writer::start(Journal::open(path).unwrap());
         let watch = Watch::new(Arc::new(clock.clone()));
         begin_stretch(&watch, &writer).await.unwrap();
-        let epoch = watch.stamp().unwrap().epoch;
         let shared = Shared {
             watch,
             writer: writer.clone(),
@@ -215,8 +216,13 @@ impl Gateway {
             interval_ms: 900_000,
             metrics: Default::default(),
         };
-        let sender = Sender::new(fake.clone(), shared);
-        (writer, sender, epoch)
+        let sender = Sender::new(fake.clone(), shared.clone());
+        (writer, sender, shared)
+    }
+
+    /// The stretch of the clock.
+    fn epoch(&self) -> i64 {
+        self.shared.watch.stamp().unwrap().epoch
     }
 
     async fn crash(&mut self) {
@@ -224,7 +230,7 @@ impl Gateway {
         self.lives += 1;
         let after = self.folder.path().join(format!("life-{}.sqlite", self.lives));
         copy(&before, &after);
-        (self.writer, self.sender, self.epoch) = Self::start(&after, &self.clock, &self.fake).await;
+        (self.writer, self.sender, self.shared) = Self::start(&after, &self.clock, &self.fake).await;
     }
 
     async fn read(&self, meter: u8, register: u64) {
@@ -232,7 +238,7 @@ impl Gateway {
             meter: MeterId([meter; 16]),
             time_ms: utilidor_gateway::clock::Clock::now_ms(&self.clock),
             register,
-            epoch: self.epoch,
+            epoch: self.epoch(),
             bus: "hall".into(),
             protocol: "dlt645".into(),
             request: vec![1],

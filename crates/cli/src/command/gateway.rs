@@ -322,7 +322,7 @@ fn damaged() -> Said {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        let failure = Self::new("gateway/journal", said!("{}", "网关日志：{}", causes(&error)));
+        let failure = Self::new("gateway/journal", told(&error));
         match error {
             JournalError::Foreign { .. } => failure.next(said!(
                 "name a journal of its own in the configuration, or run with the node and key that \
@@ -619,7 +619,7 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
         "findings": findings
             .iter()
             .map(|finding| json!({
-                "meter": finding.meter, "code": finding.code, "what": finding.what, "next": finding.next
+                "meter": finding.meter, "code": finding.code, "what": both(&finding.what), "next": both(&finding.next)
             }))
             .collect::<Vec<_>>(),
     });
@@ -632,7 +632,7 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
             return format!("{facts}\n{}", out.word(t!("agrees")));
         }
         let rows = findings.iter().map(|finding| {
-            let [what, next] = finding_text(finding);
+            let [what, next] = [&finding.what, &finding.next].map(both);
             [finding.meter.to_string(), finding.code.into(), what.to_string(), next.to_string()]
         });
         let headings = [t!("meter"), t!("code"), t!("detail"), t!("next")];
@@ -645,46 +645,6 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
         "gateway/check",
         said!("{} of {} meters would be refused", "{1} 块表计中有 {0} 块会被拒绝", findings.len(), config.meters.len()),
     ))
-}
-
-/// What is wrong with a meter and what to do, as the gateway finds it; in Chinese by its code.
-fn finding_text(finding: &check::Finding) -> [Said; 2] {
-    let check::Finding { meter, code, what, next } = finding;
-    match *code {
-        "meter/unknown" => [
-            said!("{what}", "本网关的账户在账本上看不到此表计"),
-            said!(
-                "{next}",
-                "登记它：utilidor meter register --help，并将打印的标识写入配置；若已登记，则可能用了另一网关的密钥：\
-                 utilidor meter show {meter}"
-            ),
-        ],
-        "meter/retired" => [said!("{what}", "此表计已停用"), said!("{next}", "请从配置文件中删除它")],
-        "meter/carrier" => {
-            [said!("{what}", "账本与配置中的能源品种不同"), said!("{next}", "请更正配置文件中的能源品种（carrier）")]
-        }
-        "reading/not-authority" if next.contains("--meter-key") => [
-            said!("{what}", "其读数由设备签名，而账本登记的是网关的账户"),
-            said!("{next}", "utilidor meter rotate-key {meter} --meter-key KEY（KEY 见设备的登记资料）"),
-        ],
-        "ocmf/bad-signature" => [
-            said!("{what}", "其最新的签名记录不是用账本所登记的密钥签名的"),
-            said!("{next}", "utilidor meter rotate-key {meter} --meter-key KEY（KEY 见设备的登记资料）"),
-        ],
-        "reading/not-authority" => [
-            said!("{what}", "其读数由另一账户或表计自身签名"),
-            said!("{next}", "utilidor meter rotate-key {meter} --gateway GATEWAY"),
-        ],
-        "meter/modulus" => [
-            said!("{what}", "其表底归零之处与账本所登记的不同（{what}）"),
-            said!("{next}", "utilidor meter exchange {meter}，并写正确的 --modulus"),
-        ],
-        "reading/beyond-capacity" => [
-            said!("{what}", "其表底的一步大于一个间隔内容量所允许的流量：真实的读数会被拒绝"),
-            said!("{next}", "登记更大的容量，或降低抄表频率：{next}"),
-        ],
-        _ => [said!("{what}", "{what}"), said!("{next}", "{next}")],
-    }
 }
 
 async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The configuration's virtual meters: `[[virtual]]`.
 
-use super::{ConfigError, Meter, UnitAddress, VIRTUAL_BUS, no_id};
+use super::meter::no_id;
+use super::{ConfigError, Meter, UnitAddress, VIRTUAL_BUS};
 use crate::computed::Formula;
 use crate::kept;
 use crate::profile::{Profile, Ratio, Register, Side};

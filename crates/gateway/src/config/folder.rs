@@ -1,8 +1,10 @@
 //! Buses and meters as they come together from the configuration file and the files of its folder of meters.
 
+use super::bus::{WrittenBus, read_bus};
+use super::meter::{WrittenMeter, read_meter};
 use super::{
     Bus, BusProtocol, ConfigError, MAX_BUSES, MAX_CONFIG_BYTES, MAX_FILES, MAX_METERS, MAX_SITE_BYTES, Meter, Place,
-    UnitAddress, WrittenBus, WrittenMeter, computed, limit, read_bus, read_meter,
+    UnitAddress, computed, limit,
 };
 use crate::profile::{Profile, Profiles};
 use crate::protocol::mbus::Secondary;

@@ -1,5 +1,6 @@
 //! What is sent, and what became of it.
 
+use super::error::IN_THIS_BATCH;
 use super::{Batch, ClockState, Fate, Journal, JournalError, NewBatch, Waiting, clock, from_sql, sum_of, to_sql};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashMap;
@@ -156,7 +157,7 @@ impl Journal {
                 let Fate::Refused { code, detail } = fate else { continue };
                 if refuse.execute(params![to_sql(*time_ms), meter.0, batch, code, detail])? != 1 {
                     let (meter, time_ms) = (*meter, *time_ms);
-                    return Err(JournalError::WrongState { meter, time_ms, expected: "in this batch" });
+                    return Err(JournalError::WrongState { meter, time_ms, expected: IN_THIS_BATCH });
                 }
                 // What the ledger has certified of the meter says more now.
                 forget.execute(params![meter.0, to_sql(*time_ms)])?;
@@ -167,7 +168,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes a batch back that can no longer enter a block: its readings wait again. Only when that is certain.
+    /// Takes a batch back that can no longer enter a block: its readings wait again, or are refused where their clock was found wrong
+    /// meanwhile. Only when that is certain. Returns how many wait.
     pub fn take_back(&mut self, batch: i64) -> Result<u64, JournalError> {
         let transaction = self.connection.transaction()?;
         let readings = transaction.execute(
@@ -177,8 +179,9 @@ impl Journal {
             [batch],
         )?;
         transaction.execute("DELETE FROM batch WHERE id = ?1 AND open = 1", [batch])?;
+        let refused = clock::refuse_wrong(&transaction)?;
         transaction.commit()?;
-        Ok(readings as u64)
+        Ok((readings as u64).saturating_sub(refused))
     }
 
     /// Deletes what is certified or refused and older than a time, save what is said to be certified and is newer than all that the

@@ -1,11 +1,18 @@
 //! Which stretches of the clock count.
 
 use super::{ClockState, Journal, JournalError, from_sql, to_sql};
-use crate::clock::HOLD_MS;
+use crate::clock::{DEVICES, HOLD_MS, is_within};
 use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
 
 /// Notes that a stretch of the clock stamps `time_ms`, and says where it stands.
 pub(super) fn stamps(connection: &Connection, epoch: i64, time_ms: u64) -> Result<ClockState, JournalError> {
+    if epoch == DEVICES {
+        // Nothing follows from it for the gateway's own: it has begun at no time, and has no newest reading.
+        let begin = "INSERT INTO clock (epoch, began_ms, state) VALUES (?1, 0, ?2) ON CONFLICT DO NOTHING";
+        connection.prepare_cached(begin)?.execute(params![DEVICES, ClockState::Trusted as i64])?;
+        return Ok(ClockState::Trusted);
+    }
     let state: i64 = connection
         .prepare_cached("UPDATE clock SET last_ms = max(coalesce(last_ms, 0), ?2) WHERE epoch = ?1 RETURNING state")?
         .query_row(params![epoch, to_sql(time_ms)], |row| row.get(0))?;
@@ -32,6 +39,23 @@ fn refuse(connection: &Connection, epoch: i64, detail: &str) -> Result<u64, Jour
         params![epoch, detail],
     )?;
     Ok(refused as u64)
+}
+
+/// Refuses what waits again of stretches that were found wrong meanwhile. Returns how many readings.
+pub(super) fn refuse_wrong(connection: &Connection) -> Result<u64, JournalError> {
+    let mut wrong = connection.prepare_cached("SELECT epoch, offset_ms FROM clock WHERE state = ?1")?;
+    let wrong = wrong.query_map([ClockState::Wrong as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let wrong: Vec<(i64, Option<i64>)> = wrong.collect::<Result<_, _>>()?;
+    wrong.into_iter().try_fold(0, |refused, (epoch, ahead_ms)| {
+        Ok(refused + refuse(connection, epoch, &ahead_ms.map_or_else(|| UNCOMPARED.into(), was_ahead))?)
+    })
+}
+
+/// Of a stretch that nothing says more of.
+const UNCOMPARED: &str = "the gateway stopped before its clock was compared, and the time does not fit";
+
+fn was_ahead(ms: i64) -> String {
+    format!("the gateway's clock was {ms} ms ahead of the chain's time")
 }
 
 /// Deletes what a wrong clock has stamped if a right one began after it, and before a time: what it stamped says nothing of when it was.
@@ -62,6 +86,13 @@ impl Journal {
         Ok(self.connection.last_insert_rowid())
     }
 
+    /// Ends a stretch of the clock that was so far ahead of the next, begin beside begin. Of one that was compared, that is known already.
+    pub fn end_clock(&mut self, epoch: i64, ahead_ms: i64) -> Result<(), JournalError> {
+        let end = "UPDATE clock SET offset_ms = ?2 WHERE epoch = ?1 AND state = ?3";
+        self.connection.execute(end, params![epoch, ahead_ms, ClockState::Unverified as i64])?;
+        Ok(())
+    }
+
     /// Says what a comparison with the chain's time has shown of a stretch of the clock. Readings of a wrong clock are refused.
     pub fn judge_clock(&mut self, epoch: i64, state: ClockState, offset_ms: i64) -> Result<u64, JournalError> {
         let transaction = self.connection.transaction()?;
@@ -71,32 +102,45 @@ impl Journal {
         )?;
         let mut refused = 0;
         if state == ClockState::Wrong {
-            let detail = format!("the gateway's clock was {offset_ms} ms ahead of the chain's time");
-            refused = refuse(&transaction, epoch, &detail)?;
+            refused = refuse(&transaction, epoch, &was_ahead(offset_ms))?;
         }
         transaction.commit()?;
         Ok(refused)
     }
 
-    /// Judges the stretches before `epoch` that ended before they were compared: a gateway that was killed, a power cut. One counts
-    /// if it began after what the trusted stretch before it has stamped, and has stamped nothing that is later than `now_ms`, to within
-    /// what clocks may be apart; a clock that woke up in 1970 does not. What is told has its device's time, which may be older. Returns how
-    /// many readings count and how many are refused.
+    /// Says that a stretch of the clock was right after all. What was refused for its clock alone waits again. Returns how many readings.
+    pub fn forgive_clock(&mut self, epoch: i64, offset_ms: i64) -> Result<u64, JournalError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "UPDATE clock SET state = ?2, offset_ms = ?3 WHERE epoch = ?1",
+            params![epoch, ClockState::Trusted as i64, offset_ms],
+        )?;
+        transaction.execute(
+            "INSERT INTO meter (meter, last_ms, last_register)
+             SELECT meter, max(time_ms), register FROM reading WHERE epoch = ?1 AND code = 'clock/wrong' GROUP BY meter
+             ON CONFLICT (meter) DO UPDATE SET last_ms = excluded.last_ms, last_register = excluded.last_register
+                 WHERE coalesce(last_ms, 0) <= excluded.last_ms",
+            [epoch],
+        )?;
+        let waiting = transaction.execute(
+            "UPDATE reading SET code = NULL, detail = NULL WHERE epoch = ?1 AND code = 'clock/wrong'",
+            [epoch],
+        )?;
+        transaction.commit()?;
+        Ok(waiting as u64)
+    }
+
+    /// Judges the stretches before `epoch` that ended before they were compared: by a jump, by a kill or a power cut. A jump says how far
+    /// the clock was off where that of the stretch after it is known. Otherwise one counts if it began after what the trusted stretch
+    /// before it has stamped, and has stamped nothing that is later than `now_ms`, to within what clocks may be apart; a clock that woke up
+    /// in 1970 does not. Returns how many readings count and how many are refused.
     pub fn judge_earlier_clocks(&mut self, epoch: i64, now_ms: u64) -> Result<(u64, u64), JournalError> {
         /// Before this, no gateway of this kind ran: 2024-01-01.
         const FIRST_MS: i64 = 1_704_067_200_000;
         let transaction = self.connection.transaction()?;
-        let mut earlier = Vec::new();
-        {
-            let mut statement = transaction
-                .prepare("SELECT epoch, began_ms FROM clock WHERE epoch < ?1 AND state = 0 ORDER BY epoch")?;
-            let rows = statement.query_map([epoch], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-            for row in rows {
-                earlier.push(row?);
-            }
-        }
+        let errors = earlier(&transaction, epoch)?;
         let (mut counting, mut refused) = (0, 0);
-        for (stretch, began_ms) in earlier {
+        for (stretch, (began_ms, ahead_ms)) in errors {
             let floor: Option<i64> = transaction.query_row(
                 "SELECT max(last_ms) FROM clock WHERE epoch < ?1 AND state = 1",
                 [stretch],
@@ -109,16 +153,19 @@ impl Journal {
             )?;
             let floor = floor.unwrap_or(FIRST_MS).max(FIRST_MS) - to_sql(HOLD_MS);
             let most = to_sql(now_ms.saturating_add(HOLD_MS));
-            let is_right = (floor..=most).contains(&began_ms) && last.is_none_or(|last| last <= most);
+            let fits = (floor..=most).contains(&began_ms) && last.is_none_or(|last| last <= most);
+            let is_right = ahead_ms.map_or(fits, is_within);
             let state = if is_right { ClockState::Trusted } else { ClockState::Wrong };
-            transaction.execute("UPDATE clock SET state = ?2 WHERE epoch = ?1", params![stretch, state as i64])?;
+            transaction.execute(
+                "UPDATE clock SET state = ?2, offset_ms = ?3 WHERE epoch = ?1",
+                params![stretch, state as i64, ahead_ms],
+            )?;
             if is_right {
                 counting += from_sql(count)?;
                 continue;
             }
             refused += from_sql(count)?;
-            let detail = "the gateway stopped before its clock was compared, and the time does not fit";
-            refuse(&transaction, stretch, detail)?;
+            refuse(&transaction, stretch, &ahead_ms.map_or_else(|| UNCOMPARED.into(), was_ahead))?;
         }
         transaction.commit()?;
         Ok((counting, refused))
@@ -130,4 +177,29 @@ impl Journal {
             self.connection.query_row("SELECT state FROM clock WHERE epoch = ?1", [epoch], |row| row.get(0))?;
         Ok(state_of(state))
     }
+}
+
+/// The stretches before `epoch` that were not compared: when each began, and how far its clock was ahead, where jumps say that.
+fn earlier(connection: &Connection, epoch: i64) -> Result<BTreeMap<i64, (i64, Option<i64>)>, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, began_ms, state, offset_ms FROM clock WHERE epoch <= ?1
+           AND epoch >= (SELECT min(epoch) FROM clock WHERE state = 0) ORDER BY epoch DESC",
+    )?;
+    let mut rows = statement.query([epoch])?;
+    let mut earlier = BTreeMap::new();
+    // How far the clock of the stretch after it was ahead.
+    let mut after: Option<i64> = None;
+    while let Some(row) = rows.next()? {
+        let (stretch, began_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (state, offset_ms): (i64, Option<i64>) = (row.get(2)?, row.get(3)?);
+        after = match state_of(state) {
+            ClockState::Unverified => {
+                let ahead_ms = after.zip(offset_ms).map(|(after, ahead)| after.saturating_add(ahead));
+                earlier.insert(stretch, (began_ms, ahead_ms));
+                ahead_ms
+            }
+            ClockState::Trusted | ClockState::Wrong => offset_ms,
+        };
+    }
+    Ok(earlier)
 }

@@ -4,6 +4,9 @@ use super::{MAX_EVIDENCE_BYTES, SCHEMA_VERSION};
 use std::path::PathBuf;
 use utilidor_types::MeterId;
 
+/// Where a reading should be that is closed with its batch.
+pub(super) const IN_THIS_BATCH: &str = "in this batch";
+
 /// Why the journal did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -155,6 +158,51 @@ impl From<rusqlite::Error> for JournalError {
 }
 
 impl JournalError {
+    /// The same in Chinese; each failure has its sentence, or this does not compile.
+    pub fn chinese(&self) -> String {
+        match self {
+            Self::Open { path, .. } => format!("无法打开网关日志 {}", path.display()),
+            Self::Held { path } => format!("网关日志 {} 正被另一网关使用：一份日志只由一个进程写入", path.display()),
+            Self::SecondName { path } => {
+                format!("网关日志 {} 的文件另有名称（硬链接）：两个网关可能以不同名称写入同一文件", path.display())
+            }
+            Self::ReadOnly { path } => format!("网关日志 {} 所在之处不可写入，无法读取", path.display()),
+            Self::Missing { path } => {
+                format!("没有网关日志 {}：它由首次 'utilidor gateway run' 建立", path.display())
+            }
+            Self::Empty { path } => format!("网关日志 {} 为空文件：其内容已丢失", path.display()),
+            Self::NotAFile { path } => format!("{} 不是文件：网关日志是一个文件", path.display()),
+            Self::Strange { path } => format!("{} 是数据库，但不是网关日志：保持原样", path.display()),
+            Self::Malformed { path, what } => format!("网关日志 {} 已损坏：{what}", path.display()),
+            Self::Layout { found } => format!("网关日志的布局为 {found}，本版本读取布局 {SCHEMA_VERSION}"),
+            Self::Foreign { key, found, wanted } => {
+                let key = match key.as_str() {
+                    "chain" => "链",
+                    "account" => "账户",
+                    other => other,
+                };
+                format!("网关日志属于{key} {found}，而非 {wanted}：请为另一条链或账户指定另一份日志")
+            }
+            Self::Contradiction { meter, time_ms, known, register } => {
+                format!("表计 {meter} 在 {time_ms} 已有读数 {known}，与 {register} 不符")
+            }
+            Self::TooLarge { meter, register } => format!("表计 {meter} 的表底 {register} 超出网关日志所能保存的范围"),
+            Self::EvidenceTooLong { bytes } => {
+                format!("一条读数的凭证有 {bytes} 字节，最多保存 {MAX_EVIDENCE_BYTES} 字节")
+            }
+            Self::WrongState { meter, time_ms, expected } => {
+                let expected = if *expected == IN_THIS_BATCH { "不在该批次中" } else { "不在等待发送" };
+                format!("表计 {meter} 在 {time_ms} 的读数{expected}")
+            }
+            Self::NotAnswered { batch, fates } => format!("批次 {batch} 不能以 {fates} 个答复结束"),
+            Self::Changed { meter, time_ms } => {
+                format!("表计 {meter} 在 {time_ms} 的读数与所记录的不同：网关日志的文件已损坏")
+            }
+            Self::Damaged(_) => "网关日志中有不可能的值：其文件已损坏".into(),
+            Self::Sql(_) => "网关日志无法读写".into(),
+        }
+    }
+
     /// Whether its file is damaged.
     pub fn is_damaged(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};

@@ -102,6 +102,15 @@ impl Journal {
         Ok(())
     }
 
+    /// The keys that begin so and under which something is remembered, in order.
+    pub fn remembered(&self, prefix: &str) -> Result<Vec<String>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT key FROM meta WHERE key >= ?1 AND key < ?1 || char(0x10ffff) ORDER BY key")?;
+        let keys = statement.query_map([prefix], |row| row.get(0))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
     /// Forgets what was remembered under a key.
     pub fn forget(&mut self, key: &str) -> Result<(), JournalError> {
         self.connection.execute("DELETE FROM meta WHERE key = ?1", [key])?;

@@ -4,6 +4,7 @@ CREATE TABLE clock (
     epoch INTEGER PRIMARY KEY,
     began_ms INTEGER NOT NULL,
     state INTEGER NOT NULL,
+    -- How far it was ahead of the chain's time when it began; before it was compared, of the stretch after it, where a jump has ended it.
     offset_ms INTEGER,
     -- The newest reading that it stamped.
     last_ms INTEGER

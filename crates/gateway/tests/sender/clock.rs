@@ -49,14 +49,102 @@ async fn while_a_node_catches_up_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn readings_of_a_clock_that_is_ahead_of_a_chain_that_goes_on_are_refused() {
+async fn a_node_that_follows_late_says_nothing_of_the_clock_and_what_waits_for_it_goes_when_it_has_come() {
+    // After a good start, and from the first moment on.
+    for quarters_before in [0, 2] {
+        let mut gateway = Gateway::new().await;
+        if quarters_before == 0 {
+            gateway.clock.set(BEGIN + 300_000);
+            gateway.crash().await;
+        }
+        quarters(&mut gateway, quarters_before, |passed| passed).await;
+        quarters(&mut gateway, 3, |passed| passed - 300_000).await;
+        assert!(gateway.states().await.values().all(|(_, state)| *state != State::Refused));
+        gateway.pass(0);
+        gateway.settle().await;
+        gateway.assert_agreement().await;
+        assert_eq!(gateway.fake.ledger().certified.len() as u64, quarters_before + 3);
+        let events = gateway.writer.call(|journal| journal.events(100)).await.unwrap();
+        assert!(
+            events.iter().all(|event| ["clock/apart", "clock/together"].contains(&event.code.as_str())),
+            "{events:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn readings_of_a_clock_that_is_ahead_of_the_chain_wait_and_are_refused_once_it_was_set() {
+    // From the first moment on, and after it has run away.
+    for quarters_before in [0, 1] {
+        let mut gateway = Gateway::new().await;
+        quarters(&mut gateway, quarters_before, |passed| passed).await;
+        let right = utilidor_gateway::clock::Clock::now_ms(&gateway.clock);
+        gateway.clock.set(right + 3_600_000);
+        gateway.crash().await;
+        gateway.fake.ledger().time_ms = right;
+        quarters(&mut gateway, 1, |passed| passed - 3_600_000).await;
+        assert_eq!(gateway.states().await.into_values().next_back().unwrap().1, State::Read);
+        let now = utilidor_gateway::clock::Clock::now_ms(&gateway.clock);
+        gateway.clock.set(now - 3_600_000);
+        for _ in 0..3 {
+            gateway.step().await;
+        }
+        assert_eq!(gateway.states().await.into_values().next_back().unwrap().1, State::Refused);
+        gateway.read(1, 100_000).await;
+        gateway.settle().await;
+        assert_eq!(gateway.fake.ledger().certified.len() as u64, quarters_before + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_jump_says_what_the_clock_was_before_it_once_the_clock_after_it_is_found_right() {
+    // Of three stretches without uplink the clock is so far ahead, and so many readings count.
+    for (ahead_ms, counts) in [
+        ([-600_000, 0, 0], [false, true, true]),
+        ([0, 3_600_000, 0], [true, false, true]),
+        ([-3_600_000, -7_200_000, 0], [false, false, true]),
+        ([-30_000, 40_000, 0], [true, true, true]),
+    ] {
+        let mut gateway = Gateway::new().await;
+        let mut time_ms = BEGIN;
+        for (reading, ahead_ms) in ahead_ms.into_iter().enumerate() {
+            time_ms += 900_000;
+            gateway.clock.advance_to(utilidor_gateway::clock::Clock::now_ms(&gateway.clock) + 900_000);
+            gateway.clock.set(time_ms.saturating_add_signed(ahead_ms));
+            if reading == 0 {
+                gateway.crash().await;
+            }
+            begin_stretch(&gateway.shared.watch, &gateway.writer).await.unwrap();
+            // Each of its own meter: the order of one meter's is another matter.
+            gateway.read(reading as u8, 5).await;
+        }
+        gateway.fake.ledger().time_ms = time_ms;
+        gateway.settle().await;
+        let states = gateway.states().await;
+        let certified =
+            |meter: u8| states.iter().any(|((id, _), (_, state))| id.0[0] == meter && *state == State::Final);
+        assert_eq!([0, 1, 2].map(certified), counts, "{ahead_ms:?}");
+        assert!(states.values().all(|(_, state)| [State::Final, State::Refused].contains(state)));
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_because_the_chains_time_was_wrong_counts_again_and_once() {
     let mut gateway = Gateway::new().await;
-    gateway.clock.set(BEGIN + 3_600_000);
-    gateway.crash().await;
-    gateway.fake.ledger().time_ms = BEGIN;
-    quarters(&mut gateway, 1, |passed| passed - 3_600_000).await;
+    // A node says what is not so.
+    gateway.fake.ledger().time_ms = BEGIN + 3_600_000;
+    gateway.step().await;
+    gateway.read(1, 5).await;
+    gateway.pass(0);
     assert_eq!(gateway.states().await.into_values().next().unwrap().1, State::Refused);
-    assert!(gateway.fake.ledger().certified.is_empty());
+    gateway.pass(1_000);
+    gateway.settle().await;
+    gateway.read(1, 6).await;
+    gateway.settle().await;
+    gateway.assert_agreement().await;
+    assert_eq!(gateway.fake.ledger().certified.len(), 2);
+    let events = gateway.writer.call(|journal| journal.events(100)).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.code == "clock/was-right").count(), 1, "{events:?}");
 }
 
 #[tokio::test]
@@ -83,9 +171,8 @@ async fn a_machine_that_wakes_up_in_1970_stamps_nothing_that_is_sent() {
     // The clock is set right: readings count again.
     gateway.clock.set(BEGIN);
     assert_eq!(gateway.step().await, Step::Idle);
-    gateway.epoch += 1;
     assert_eq!(gateway.step().await, Step::Idle);
-    let epoch = gateway.epoch;
+    let epoch = gateway.epoch();
     let state = gateway.writer.call(move |journal| journal.clock_state(epoch)).await.unwrap();
     assert_eq!(state, ClockState::Trusted);
     gateway.read(1, 6).await;
@@ -101,7 +188,7 @@ async fn a_clock_that_follows_the_chain_is_moved_before_the_two_are_compared() {
     gateway.fake.ledger().time_ms = BEGIN + 30 * 60_000;
     gateway.sender.step().await.unwrap();
     assert_eq!(utilidor_gateway::clock::Clock::now_ms(&gateway.clock), BEGIN + 30 * 60_000);
-    let epoch = gateway.epoch;
+    let epoch = gateway.epoch();
     let state = gateway.writer.call(move |journal| journal.clock_state(epoch)).await.unwrap();
     assert_eq!(state, utilidor_gateway::journal::ClockState::Trusted);
     assert!(gateway.writer.call(|journal| journal.events(10)).await.unwrap().is_empty());

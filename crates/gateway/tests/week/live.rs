@@ -58,7 +58,9 @@ pub struct Live {
     told: Vec<(MeterId, u64)>,
     /// Messages that the next must confirm.
     doubted: BTreeMap<MeterId, Waiting>,
-    /// How many were told rightly while the gateway's clock was right, and how many of these are in the journal.
+    /// Messages that stand in the journal until the gateway's clock has come to their time.
+    early: Vec<Waiting>,
+    /// How many were told rightly, and how many of these are in the journal.
     pub messages: u64,
     pub messages_kept: u64,
     /// How many readings pollers have taken.
@@ -111,7 +113,8 @@ impl Live {
         let simulator = Simulator::new(&config, Arc::new(world.clone()), 0, 0);
         let (messages, messages_kept, turns_recorded) = (0, 0, 0);
         let doubted = BTreeMap::new();
-        Self { config, simulator, world, polled, told, doubted, messages, messages_kept, turns_recorded }
+        let early = Vec::new();
+        Self { config, simulator, world, polled, told, doubted, early, messages, messages_kept, turns_recorded }
     }
 
     /// What the ledger has of them from the beginning: all but one of each five, of which it says nothing before their first reading.
@@ -167,6 +170,11 @@ impl Live {
                 self.turns_recorded += 1;
             }
         }
+        readers.subscriber.look_after().await.unwrap();
+        if is_right {
+            self.messages_kept += self.early.len() as u64;
+            recorded.append(&mut self.early);
+        }
         for place in 0..self.told.len() {
             self.told[place].1 += dice.roll(40);
             let period = PERIODS[place % PERIODS.len()];
@@ -191,7 +199,7 @@ impl Live {
         let is_low = !is_about_to_start_again(place as u64) && round > FIRST_ROUNDS && dice.roll(50) == 0;
         let steps = if is_low { 0 } else { steps % MODULUS };
         let message = Publish::new(topic(place), QoS::AtLeastOnce, format!("{{\"v\":{steps},\"t\":{now_ms}}}"));
-        self.messages += u64::from(is_right && !is_low);
+        self.messages += u64::from(!is_low);
         for _ in 0..1 + dice.roll(10) / 9 {
             let taken = subscriber.take(&message).await.unwrap().remove(0);
             match taken {
@@ -204,9 +212,16 @@ impl Live {
                     self.doubted.insert(meter, Waiting { meter, time_ms: now_ms, register: steps * STEP });
                 }
                 // By the gateway's clock it is of the future.
-                Taken::Refused(_) => assert!(!is_right, "{taken:?}"),
+                Taken::Early => {
+                    assert!(!is_right, "it is of now");
+                    let waiting = Waiting { meter, time_ms: now_ms, register: steps * STEP };
+                    if !is_low && self.early.last() != Some(&waiting) {
+                        self.early.push(waiting);
+                    }
+                }
                 Taken::Doubted(_) | Taken::Held(_) => assert!(is_low, "{taken:?}"),
                 Taken::Stopped => panic!("every meter begins as it was registered"),
+                Taken::Refused(_) | Taken::NotKept => panic!("each is a reading, and there are few: {taken:?}"),
                 Taken::Known | Taken::Retained | Taken::Strange => {}
             }
         }

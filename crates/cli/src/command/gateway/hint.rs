@@ -24,6 +24,10 @@ pub fn hint(code: &str) -> Option<Said> {
             "for all meters at once: set this machine's clock; for one: see its device's or collector's time",
             "若所有表计均如此：校准本机时钟；若仅一块：检查其设备或采集器的时间"
         ),
+        ("reading", "early" | "not-kept") => said!(
+            "set whichever clock is wrong: this machine's, or its device's or collector's",
+            "校准有误的时钟：本机的，或其设备、采集器的"
+        ),
         ("reading", "went-back" | "beyond-capacity" | "unsteady" | "register-too-wide") => said!(
             "see whether it is the right register, order of words, ratio and --register: utilidor gateway probe, \
              utilidor meter show METER",
@@ -46,7 +50,15 @@ pub fn hint(code: &str) -> Option<Said> {
                 "先 utilidor meter register，再 utilidor gateway check"
             )
         }
-        ("clock", "apart" | "wrong") => said!("set this machine's clock", "校准本机时钟"),
+        ("clock", "apart") => said!(
+            "see whether the node follows the chain at once; where it does, set this machine's clock",
+            "检查节点是否及时跟上链；若已跟上，则校准本机时钟"
+        ),
+        ("clock", "wrong") => said!("set this machine's clock", "校准本机时钟"),
+        ("ocmf", "refused") => said!(
+            "see which they are and what the ledger would refuse: utilidor gateway evidence METER, utilidor gateway check",
+            "查看是哪些记录、账本会拒绝什么：utilidor gateway evidence METER，utilidor gateway check"
+        ),
         ("uplink", "down") => said!(
             "see the node and site.node in the configuration; readings wait meanwhile",
             "检查节点及配置中的 site.node；其间读数保持等待"

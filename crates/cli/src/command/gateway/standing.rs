@@ -15,7 +15,7 @@ use utilidor_gateway::journal::{Counts, Entry, Filter, Journal, JournalError, St
 use utilidor_gateway::kept::Registration;
 use utilidor_gateway::profile::Register;
 use utilidor_gateway::protocol::Protocol;
-use utilidor_gateway::signed::{self, Standing};
+use utilidor_gateway::signed::{self, Refused, Standing};
 use utilidor_gateway::view;
 use utilidor_types::{MeterId, OcmfRecord, Quantity, Timestamp};
 
@@ -61,7 +61,9 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         let last = last.map(|last| Seen { time_ms: last.time_ms, register: last.register });
         let counts = of_meters.remove(&meter.id).unwrap_or_default();
         let signed = kept(config, meter)?;
-        let signed = signed.map(|(file, records)| (file, Standing::of(&records, certified.get(&meter.id).copied())));
+        let refused = Refused::of(&journal, meter.id)?;
+        let standing = |records: &[_]| Standing::of(records, certified.get(&meter.id).copied(), &refused);
+        let signed = signed.map(|(file, records)| (file, standing(&records)));
         meters.push(Line { meter, last, counts, signed });
     }
     // What a device has signed has no place in the journal.
@@ -69,6 +71,7 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
     let open = |line: &Line<'_>| {
         line.counts.read + line.counts.in_transaction + line.signed.as_ref().map_or(0, |(_, it)| it.waiting)
     };
+    let refused = |line: &Line<'_>| line.counts.refused + line.signed.as_ref().map_or(0, |(_, it)| it.refused);
     let final_ = |line: &Line<'_>| line.counts.final_ + line.signed.as_ref().map_or(0, |(_, it)| it.certified);
     let document = json!({
         "read": counts.read,
@@ -87,8 +90,14 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
             "register": last(line).map(|last| last.register.to_string()),
             "open": open(line),
             "final": final_(line),
-            "refused": line.counts.refused,
-            "signed": line.signed.as_ref().map(|(file, standing)| json!({ "file": file, "waiting": standing.waiting })),
+            "refused": refused(line),
+            "signed": line.signed.as_ref().map(|(file, standing)| json!({
+                "file": file,
+                "waiting": standing.waiting,
+                "certified": standing.certified,
+                "refused": standing.refused,
+                "last_refused": standing.last_refused.map(|last| Timestamp(last.time_ms).to_rfc3339()),
+            })),
         })).collect::<Vec<_>>(),
         "events": events.iter().map(|event| json!({
             "time": Timestamp(event.time_ms).to_rfc3339(),
@@ -138,9 +147,18 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
                 "{id} 有 {count} 条签名记录待提交：utilidor reading record {id} --ocmf {file}"
             ))
         });
+        let refused = meters.iter().filter_map(|line| {
+            let (_, standing) = line.signed.as_ref()?;
+            let (id, count, last) = (line.meter.id, standing.refused, Timestamp(standing.last_refused?.time_ms));
+            Some(say!(
+                out,
+                "{count} signed records of {id} were refused, the last of {last}: utilidor gateway evidence {id}",
+                "{id} 有 {count} 条签名记录被拒绝，最后一条的时间为 {last}：utilidor gateway evidence {id}"
+            ))
+        });
         let codes: BTreeSet<&str> = events.iter().map(|event| event.code.as_str()).collect();
         let hints = codes.into_iter().filter_map(|code| Some(format!("{code}: {}", hint(code)?.text(out.lang))));
-        let rows: Vec<String> = [facts, rows].into_iter().chain(hand_in).collect();
+        let rows: Vec<String> = [facts, rows].into_iter().chain(hand_in).chain(refused).collect();
         let events = events.iter().map(|event| {
             [Timestamp(event.time_ms).to_rfc3339(), or_dash(event.meter), event.code.clone(), event.detail.clone()]
         });
@@ -165,7 +183,8 @@ pub fn list(config: &Config, filter: &Filter, limit: usize, context: &Context) -
     let certified = certified(&journal)?;
     for meter in config.meters.iter().filter(|meter| filter.meter.is_none_or(|id| meter.id == id)) {
         let Some((_, records)) = kept(config, meter)? else { continue };
-        entries.extend(signed::entries(meter, &records, certified.get(&meter.id).copied(), filter));
+        let refused = Refused::of(&journal, meter.id)?;
+        entries.extend(signed::entries(meter, &records, certified.get(&meter.id).copied(), &refused, filter));
     }
     entries.sort_by_key(|entry| (entry.reading.time_ms, entry.reading.meter));
     entries.truncate(limit);
