@@ -13,6 +13,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     sourcemap: false,
     modulePreload: { polyfill: false },
+    // What the first page needs is one file: each further one waits for a turn.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'app', tags: ['$initial'] }] } } },
   },
   worker: { format: 'es' },
   server: { proxy },

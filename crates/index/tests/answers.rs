@@ -6,6 +6,7 @@ use chain::*;
 use utilidor_ledger::record::AccountRecord;
 use utilidor_types::agreement::Status;
 use utilidor_types::event::Event;
+use utilidor_types::session::Category;
 use utilidor_types::*;
 use utilidor_view::*;
 
@@ -277,6 +278,32 @@ fn refusals_of_transactions_readings_and_awards_are_kept_apart() {
         (count.transactions, count.readings, count.awards)
     };
     assert_eq!((of("reading/replayed"), of(codes[2].0)), ((0, 1, 0), (0, 0, 1)));
+}
+
+#[test]
+fn a_refusal_is_told_to_whom_it_concerns() {
+    let (_, fixture) = played();
+    let told = |who: &str, scope: Scope| {
+        let viewer = Viewer::Holder { account: account(who), scope };
+        let refusals = all(fixture.reader.questions(viewer).unwrap().refusals(whole()).unwrap());
+        let what = refusals.iter().map(|row| (row.reading.is_some(), row.award.is_some()));
+        what.map(|what| ["transaction", "reading", "award"][usize::from(what.0) + 2 * usize::from(what.1)])
+            .collect::<Vec<_>>()
+    };
+    let all_of = |who| told(who, Scope::whole());
+    // The station validates, and sees everything; whose refused award was on its own offer.
+    assert_eq!(all_of("station"), ["transaction", "reading", "award"]);
+    // His own, of his meter, of his quote.
+    assert_eq!(all_of("bob"), ["transaction", "reading", "award"]);
+    assert_eq!(all_of("gateway"), ["reading"]);
+    assert_eq!(all_of("alice"), [""; 0]);
+    let only = |who, category| told(who, Scope::of(&[category], true));
+    assert_eq!(only("bob", Category::Accounts), ["transaction"]);
+    assert_eq!(only("bob", Category::Meters), ["reading"]);
+    assert_eq!(only("bob", Category::Trade), ["award"]);
+    assert_eq!(only("station", Category::Trade), ["award"]);
+    assert_eq!(only("station", Category::Accounts), ["award"]);
+    assert_eq!(told("station", Scope::of(&[Category::Meters], false)), ["reading"]);
 }
 
 #[test]

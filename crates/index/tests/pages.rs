@@ -20,12 +20,17 @@ const PAGE: u32 = 100;
 const TURNS: usize = 15;
 const QUARTER_MS: i64 = 15 * 60_000;
 
-/// Bob's meter brings a reading, bob's transaction is refused, and alice pays her other account; then each as often as [`ROWS`] says.
+/// Bob's meter brings a reading for his contract, bob's transaction is refused, and alice pays her other account; then each as often as
+/// [`ROWS`] says. Few of alice's transactions are refused, all before bob's.
 fn long() -> Fixture {
     let mut chain = Chain::new();
     chain.settle_in();
-    let redeem = Action::Redeem { amount: Money(1), reference: Text::default() };
-    assert!(chain.act("bob", redeem).refusal().is_some());
+    chain.done("station", Action::PublishPackage(package(1)));
+    chain.done("bob", Action::Subscribe { label: label("s"), terms: terms(Quantity(KWH)) });
+    for actor in ["alice", "bob"] {
+        let redeem = Action::Redeem { amount: Money(1), reference: Text::default() };
+        assert!(chain.act(actor, redeem).refusal().is_some());
+    }
     let fixture = Fixture::of(&chain);
 
     let mut connection = Connection::open(fixture.index.path()).unwrap();
@@ -44,15 +49,17 @@ fn long() -> Fixture {
     );
     let movements = "INSERT INTO account_receipts SELECT accounts.id, receipts.id FROM accounts, receipts
                      WHERE accounts.account = ? AND receipts.id > (SELECT receipts FROM meta)";
-    let refusals = format!(
-        "{numbers} INSERT INTO refusals SELECT id + n, receipt, code, body, place, meter, offer, bidder FROM n, refusals
-         WHERE id = (SELECT MAX(id) FROM refusals)"
-    );
+    let refused =
+        "INSERT INTO refusals SELECT id + n, receipt, code, body, account, place, meter, offer, bidder FROM n, refusals
+                   WHERE id = (SELECT MIN(id) FROM refusals WHERE account = ?)";
+    let refusals = format!("{numbers} {refused}");
+    let few = format!("{numbers} {refused} AND n <= 10 * {PAGE}");
     sql.execute(&blocks, []).unwrap();
-    let other = account("other");
-    for written in [sql.execute(&payments, [other.0]), sql.execute(movements, [other.0]), sql.execute(&refusals, [])] {
-        assert_eq!(written.unwrap() as i64, ROWS);
+    let written = [(&*payments, "other"), (movements, "other"), (&refusals, "bob")];
+    for (list, who) in written {
+        assert_eq!(sql.execute(list, [account(who).0]).unwrap() as i64, ROWS);
     }
+    assert_eq!(sql.execute(&few, [account("alice").0]).unwrap() as u32, 10 * PAGE);
     let meter: i64 =
         sql.query_row("SELECT id FROM meters WHERE meter = ?", [meter("bob").0], |row| row.get(0)).unwrap();
     let mut run = sql.prepare("INSERT INTO certified_runs VALUES (?, ?, ?, ?, ?, ?, NULL)").unwrap();
@@ -75,12 +82,16 @@ fn seen<T>(page: Page<T>) -> (usize, Option<String>) {
     (page.items.len(), page.next)
 }
 
-const LISTS: [(&str, &str, Ask); 3] = [
+const LISTS: [(&str, &str, Ask); 5] = [
     ("movements", "other", |ask, paging| seen(ask.movements_of_account(account("other"), paging).unwrap().unwrap())),
     ("certificates", "bob", |ask, paging| {
         seen(ask.certificates_of_meter(meter("bob"), &TimeFilter::default(), paging).unwrap().unwrap())
     }),
+    ("certificates of an agreement", "bob", |ask, paging| {
+        seen(ask.certificates_of_agreement(subscription(), &TimeFilter::default(), paging).unwrap().unwrap())
+    }),
     ("refusals", "bob", |ask, paging| seen(ask.refusals(paging).unwrap())),
+    ("few refusals among many", "alice", |ask, paging| seen(ask.refusals(paging).unwrap())),
 ];
 
 #[test]

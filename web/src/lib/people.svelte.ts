@@ -68,9 +68,21 @@ export const IDLE_MINUTES = 10;
 let lastUse = Date.now();
 let locksSoon = $state(false);
 
-async function keep(keys: Kept[]): Promise<void> {
-  kept = keys;
-  await set(KEYS, keys, store);
+let reading: Promise<void> | undefined;
+
+async function read(): Promise<void> {
+  kept = ((await get(KEYS, store)) as Kept[] | undefined) ?? [];
+}
+
+/// The keys of this browser, which the first page does not wait for unless it is about one of them.
+async function stored(): Promise<Kept[]> {
+  await (reading ??= read());
+  return kept;
+}
+
+async function keep(change: (keys: Kept[]) => Kept[]): Promise<void> {
+  kept = change(await stored());
+  await (kept.length ? set(KEYS, kept, store) : del(KEYS, store));
 }
 
 function givenName(id: string): string | undefined {
@@ -117,8 +129,9 @@ async function find(account: string | undefined): Promise<void> {
 export const people = {
   /// Loads what this browser keeps, and whether the node offers seats.
   async begin(): Promise<void> {
-    kept = ((await get(KEYS, store)) as Kept[] | undefined) ?? [];
+    const keys = stored().catch(() => undefined);
     try {
+      // The page's head asks for them already.
       const response = await fetch('/seats.json');
       if (response.ok) seats = ((await response.json()) as Seats | null) ?? undefined;
     } catch {
@@ -126,6 +139,7 @@ export const people = {
     }
     const account = sessionStorage.getItem(SEAT) ?? localStorage.getItem(CURRENT) ?? undefined;
     seat = seats?.people.find((each) => each.account === account);
+    if (account !== undefined && !seat) await keys;
     if (seat || kept.some((each) => each.account === account)) current = account;
     ready = true;
     await loadRecord();
@@ -221,7 +235,7 @@ export const people = {
       backedUp: false,
     };
     open = { ...open, [made.account]: { signing: signing.public, seal: seal.public } };
-    await keep([...kept, made]);
+    await keep((keys) => [...keys, made]);
     people.name(made.account, name);
     await people.choose(made.account);
     return made;
@@ -233,15 +247,15 @@ export const people = {
     if (opened.kind === 'seal') {
       const mine = people.key;
       if (!mine) throw new Failure('keyFile', 'a seal key goes beside an account’s key');
-      await keep(kept.map((each) => (each === mine ? { ...each, sealFile: file, sealPublic: opened.public } : each)));
+      await keep((keys) => keys.map((each) => (each.account === mine.account ? { ...each, sealFile: file, sealPublic: opened.public } : each)));
       open = { ...open, [mine.account]: { ...open[mine.account]!, seal: opened.public } };
       return 'seal';
     }
     const account = opened.account!;
-    const before = kept.find((each) => each.account === account);
+    const before = (await stored()).find((each) => each.account === account);
     const taken: Kept = { ...before, name, kind: opened.kind as Kept['kind'], public: opened.public, account, file, backedUp: true };
     open = { ...open, [account]: { ...open[account], signing: opened.public } };
-    await keep([...kept.filter((each) => each.account !== account), taken]);
+    await keep((keys) => [...keys.filter((each) => each.account !== account), taken]);
     people.name(account, name);
     await people.choose(account);
     return taken;
@@ -267,15 +281,10 @@ export const people = {
     locksSoon = false;
   },
   async backedUp(account: string): Promise<void> {
-    await keep(kept.map((each) => (each.account === account ? { ...each, backedUp: true } : each)));
+    await keep((keys) => keys.map((each) => (each.account === account ? { ...each, backedUp: true } : each)));
   },
   async remove(account: string): Promise<void> {
-    const rest = kept.filter((each) => each.account !== account);
-    if (rest.length) await keep(rest);
-    else {
-      kept = [];
-      await del(KEYS, store);
-    }
+    await keep((keys) => keys.filter((each) => each.account !== account));
     if (current === account) people.leave();
   },
   /// The name of what has this id: the reader's own, a key's, or the demonstration's.

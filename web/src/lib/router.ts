@@ -1,11 +1,11 @@
 // Every page has an address.
 
 import { createRouter } from 'sv-router';
+import First from '../pages/First.svelte';
 import Missing from '../pages/Missing.svelte';
 
 export const { p, navigate, isActive, route } = createRouter({
-  // Also the first page: the router tells a page from a way to load it by its text, and this one loads parts of itself.
-  '/': () => import('../pages/Home.svelte'),
+  '/': First,
   '/energy': () => import('../pages/Energy.svelte'),
   '/bills': () => import('../pages/Bills.svelte'),
   '/bills/:agreement/:number': () => import('../pages/Bill.svelte'),

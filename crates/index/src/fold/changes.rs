@@ -305,6 +305,8 @@ pub struct NewRefusal {
     pub receipt: Row,
     /// Among the receipt's refusals.
     pub place: Row,
+    /// Who sent the receipt's transaction.
+    pub account: Option<AccountId>,
     pub refusal: Refusal,
     pub of: RefusedWhat,
 }

@@ -13,6 +13,8 @@ impl<B> Fold<'_, '_, B> {
         }
         let (receipt, place) = (self.receipt, self.refused);
         self.refused += 1;
-        self.changes.refusals.push(NewRefusal { receipt, place, refusal, of });
+        let transaction = self.changes.receipts.last().and_then(|receipt| receipt.transaction);
+        let account = transaction.map(|transaction| transaction.signed.transaction.account());
+        self.changes.refusals.push(NewRefusal { receipt, place, account, refusal, of });
     }
 }

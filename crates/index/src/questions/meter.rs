@@ -4,6 +4,7 @@ use super::{Questions, Read};
 use crate::page::Paging;
 use crate::store::columns::{carrier, int, maybe_uint, maybe_value, quantity, time, uint, value, window};
 use rusqlite::{Row, params};
+use std::ops::Range;
 use utilidor_types::meter::{CertifiedRun, SignedRecord};
 use utilidor_types::{AccountId, AgreementId, Certificate, CertificateId, MeterId, Timestamp, Window};
 use utilidor_view::{CertificateView, MeterFilter, MeterView, Page, TimeFilter};
@@ -162,9 +163,20 @@ impl Questions<'_> {
         let first: i64 = self.one(first, [paging.after()], |row| row.get("first"))?;
         let mut runs = Vec::new();
         let reaches = if paging.is_newest_first() { "<=" } else { ">=" };
-        let sql = format!("SELECT id FROM certified_runs AS it WHERE {OF_METER} AND id {reaches} ?4");
+        // A run of the page before may have nothing left for this one.
+        let sql = format!(
+            "SELECT id FROM certified_runs WHERE meter = ?1 AND from_ms >= ?2 AND from_ms < ?3 AND to_ms > ?4
+             AND id {reaches} ?5 {} LIMIT ?6 + 1",
+            paging.by("from_ms")
+        );
         for (meter, _, window) in &serving {
-            let values = params![meter, int(window.from.0), int(window.to.0), first];
+            let within = int(window.from.0)..int(window.to.0);
+            let reached = self.last_run_up_to(*meter, first, within.clone())?;
+            let (from, to) = match paging.is_newest_first() {
+                true => (self.begun(*meter, within.start)?, reached.saturating_add(1)),
+                false => (reached, within.end),
+            };
+            let values = params![meter, from, to, within.start, first, paging.fetch()];
             runs.extend(self.all(&sql, values, |row| row.get::<_, i64>("id"))?);
         }
         runs.sort_unstable();
@@ -176,6 +188,29 @@ impl Questions<'_> {
             serving.iter().any(|(_, of, window)| of == meter && overlaps(*interval, *window))
         })
         .map(Some)
+    }
+
+    /// When a meter's last run begins that does not begin after `time`; `time` if there is none.
+    fn begun(&self, meter: i64, time: i64) -> Read<i64> {
+        let sql = "SELECT MAX(from_ms) AS begun FROM certified_runs WHERE meter = ? AND from_ms <= ?";
+        let begun: Option<i64> = self.one(sql, [meter, time], |row| row.get("begun"))?;
+        Ok(begun.unwrap_or(time))
+    }
+
+    /// When a meter's last run begins whose id is at most `id`, of those that touch a time. A meter's runs follow each other in the
+    /// log as in time, so it is found by halving, and they need no order of their own by id.
+    fn last_run_up_to(&self, meter: i64, id: i64, within: Range<i64>) -> Read<i64> {
+        let sql = "SELECT id FROM certified_runs WHERE meter = ? AND from_ms <= ? ORDER BY from_ms DESC LIMIT 1";
+        let Range { start: mut below, end: mut above } = within;
+        while above - below > 1 {
+            let middle = below + (above - below) / 2;
+            let found: Option<i64> = self.find(sql, [meter, middle], |row| row.get("id"))?;
+            match found.is_none_or(|found| found <= id) {
+                true => below = middle,
+                false => above = middle,
+            }
+        }
+        self.begun(meter, below)
     }
 
     /// The meters of an agreement with their rows, and when each serves or served it, as far as the filter lets through.

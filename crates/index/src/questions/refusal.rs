@@ -3,7 +3,7 @@
 use super::{CAUSE, CAUSE_JOIN, Questions, Read, cause};
 use crate::page::Paging;
 use crate::store::columns::{maybe_value, uint, value};
-use rusqlite::Row;
+use rusqlite::{Row, params};
 use utilidor_types::session::Category;
 use utilidor_types::{AccountId, MeterId, OfferId, Refusal, SignedTransaction};
 use utilidor_view::{Page, RefusalCount, RefusalView, RefusedAwardView, RefusedReadingView};
@@ -31,23 +31,14 @@ fn refusal_view(row: &Row<'_>) -> rusqlite::Result<(i64, RefusalView)> {
 impl Questions<'_> {
     /// Refusals: of one's own transactions, of readings of one's meters, of awards on one's offers and of one's quotes.
     pub fn refusals(&self, paging: Paging) -> Read<Page<RefusalView>> {
-        let (beyond, order) = (paging.beyond("it.id"), paging.by("it.id"));
         let sql = format!(
-            "SELECT it.*, receipts.signed AS signed, {CAUSE} FROM refusals AS it {CAUSE_JOIN} WHERE {beyond} {order}"
+            "SELECT it.*, receipts.signed AS signed, {CAUSE} FROM refusals AS it {CAUSE_JOIN}
+             WHERE {} AND {} {} LIMIT ?2",
+            paging.beyond("it.id"),
+            self.refusals_seen(paging),
+            paging.by("it.id")
         );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query([paging.after()])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (id, refusal) = refusal_view(row)?;
-            if self.sees_refusal(&refusal)? {
-                found.push((id, refusal));
-            }
-            if found.len() >= paging.fetch() as usize {
-                break;
-            }
-        }
-        let mut page = paging.page(found);
+        let mut page = self.page(paging, &sql, params![paging.after(), paging.fetch()], refusal_view)?;
         for row in &mut page.items {
             self.withhold([&mut row.cause])?;
             // Who sent in a batch of others' readings is not told with one of them.
@@ -60,17 +51,33 @@ impl Questions<'_> {
         Ok(page)
     }
 
-    fn sees_refusal(&self, refusal: &RefusalView) -> Read<bool> {
-        if refusal.account.is_some_and(|account| self.sees_account(Category::Accounts, account)) {
-            return Ok(true);
+    /// The condition that the refusal `it` is seen. Whoever sees a part asks each account, meter and offer for its own of the page,
+    /// so that others' refusals cost nothing.
+    fn refusals_seen(&self, paging: Paging) -> String {
+        let own = "SELECT account AS whose FROM accounts WHERE id IN (SELECT account FROM temp.sight)";
+        let meters = format!("SELECT meter AS whose FROM meters WHERE {}", self.meters_seen("meters.id"));
+        let offers = "SELECT DISTINCT offer AS whose FROM offers WHERE owner IN (SELECT account FROM temp.sight)";
+        let ways = [
+            (Category::Accounts, "account", own, "IS NOT NULL"),
+            (Category::Meters, "meter", &meters, "IN (SELECT meter FROM meters)"),
+            (Category::Trade, "bidder", own, "IS NOT NULL"),
+            (Category::Trade, "offer", offers, "IS NOT NULL"),
+        ];
+        let ways = ways.into_iter().filter(|(category, ..)| self.sight.viewer.may_ask_for(*category));
+        if self.sees_everything() {
+            let any: Vec<_> = ways.map(|(_, column, _, any)| format!("it.{column} {any}")).collect();
+            return if any.is_empty() { "0".into() } else { format!("({})", any.join(" OR ")) };
         }
-        match (&refusal.reading, &refusal.award) {
-            (Some(reading), _) => self.sees_meter_now(reading.meter),
-            (None, Some(award)) => {
-                Ok(self.sees_account(Category::Trade, award.bidder) || self.owns_offer(award.offer)?)
-            }
-            (None, None) => Ok(false),
-        }
+        let (beyond, order) = (paging.beyond("id"), paging.by("id"));
+        let each: Vec<_> = ways
+            .map(|(_, column, whose, _)| {
+                format!(
+                    "SELECT theirs.id AS id FROM ({whose}) JOIN refusals AS theirs ON theirs.id IN
+                 (SELECT id FROM refusals WHERE {column} = whose AND {beyond} {order} LIMIT ?2)"
+                )
+            })
+            .collect();
+        if each.is_empty() { "0".into() } else { format!("it.id IN ({})", each.join(" UNION ")) }
     }
 
     /// Refusals counted by code, in the codes' order.

@@ -395,6 +395,8 @@ CREATE TABLE refusals (
     receipt     INTEGER NOT NULL,
     code        TEXT NOT NULL,
     body        BLOB NOT NULL,
+    -- Who sent the transaction that it was in.
+    account     BLOB,
     -- Of a reading: its place in the batch, and its meter.
     place       INTEGER,
     meter       BLOB,
@@ -402,6 +404,11 @@ CREATE TABLE refusals (
     offer       BLOB,
     bidder      BLOB
 );
+-- By whom each is told to.
+CREATE INDEX refusals_by_account ON refusals (account) WHERE account IS NOT NULL;
+CREATE INDEX refusals_by_meter ON refusals (meter) WHERE meter IS NOT NULL;
+CREATE INDEX refusals_by_offer ON refusals (offer) WHERE offer IS NOT NULL;
+CREATE INDEX refusals_by_bidder ON refusals (bidder) WHERE bidder IS NOT NULL;
 
 CREATE TABLE refusal_counts (
     code        TEXT PRIMARY KEY,

@@ -396,8 +396,8 @@ fn packages(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
 }
 
 fn refusals(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
-    let insert =
-        "INSERT INTO refusals (id, receipt, code, body, place, meter, offer, bidder) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO refusals (id, receipt, code, body, account, place, meter, offer, bidder)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let mut insert = sql.prepare_cached(insert)?;
     for new in &changes.refusals {
         let (index, meter, offer, bidder) = match new.of {
@@ -406,7 +406,8 @@ fn refusals(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
             RefusedWhat::Award { offer, bidder } => (None, None, Some(offer.0), Some(bidder.0)),
         };
         let (id, code, document) = (cursor(new.receipt, new.place), new.refusal.code(), body(&new.refusal));
-        insert.execute(params![id, new.receipt, code, document, index, meter, offer, bidder])?;
+        let account = new.account.map(|account| account.0);
+        insert.execute(params![id, new.receipt, code, document, account, index, meter, offer, bidder])?;
     }
     let upsert = "INSERT INTO refusal_counts (code, transactions, readings, awards) VALUES (?1, ?2, ?3, ?4)
                   ON CONFLICT (code) DO UPDATE SET transactions = transactions + ?2, readings = readings + ?3,
