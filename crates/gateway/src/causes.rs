@@ -30,7 +30,11 @@ pub fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
         return Some(error.chinese());
     }
     if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
-        return Some(database(error));
+        let told = error.sqlite_error_code().and_then(database);
+        return Some(told.map_or_else(|| error.to_string(), Into::into));
+    }
+    if let Some(error) = error.downcast_ref::<rusqlite::ffi::Error>() {
+        return database(error.code).map(Into::into);
     }
     if let Some(error) = error.downcast_ref::<RunError>() {
         return Some(match error {
@@ -45,21 +49,20 @@ pub fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     })
 }
 
-/// What SQLite says, by its kind; of a rare one as it says it itself.
-fn database(error: &rusqlite::Error) -> String {
+/// What SQLite says, by its kind; of a rare one nothing.
+const fn database(code: rusqlite::ErrorCode) -> Option<&'static str> {
     use rusqlite::ErrorCode as Code;
-    let told = match error.sqlite_error_code() {
-        Some(Code::DiskFull) => "磁盘已满",
-        Some(Code::DatabaseCorrupt) => "数据库文件已损坏",
-        Some(Code::NotADatabase) => "文件不是数据库",
-        Some(Code::ReadOnly) => "数据库只读",
-        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "数据库正被占用",
-        Some(Code::CannotOpen) => "无法打开数据库文件",
-        Some(Code::PermissionDenied) => "没有权限",
-        Some(Code::SystemIoFailure) => "磁盘读写失败",
-        _ => return error.to_string(),
-    };
-    told.into()
+    Some(match code {
+        Code::DiskFull => "磁盘已满",
+        Code::DatabaseCorrupt => "数据库文件已损坏",
+        Code::NotADatabase => "文件不是数据库",
+        Code::ReadOnly => "数据库只读",
+        Code::DatabaseBusy | Code::DatabaseLocked => "数据库正被占用",
+        Code::CannotOpen => "无法打开数据库文件",
+        Code::PermissionDenied => "没有权限",
+        Code::SystemIoFailure => "磁盘读写失败",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
