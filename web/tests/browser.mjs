@@ -140,6 +140,8 @@ async function addresses() {
     ['welcome', undefined, '/'],
     ['home-tenant', tenant, '/'],
     ['home-owner', of('roof-east', 'owner'), '/'],
+    ['home-meters', of('meter-operator', 'meter_operator'), '/'],
+    ['home-oversight', of('supervisor', 'supervisor'), '/'],
     ['energy', tenant, '/energy'],
     ['bills', tenant, '/bills'],
     bill && ['bill', tenant, `/bills/${bill.agreement}/${bill.number}`],

@@ -50,6 +50,9 @@ fn translated(mut command: Command) -> Command {
     if let Some(about) = command.get_about().and_then(|about| chinese(&about.to_string())) {
         command = command.about(about).long_about(about);
     }
+    if let Some(after) = command.get_after_help().map(|after| translated_text(&after.to_string())) {
+        command = command.after_help(after);
+    }
     command.mut_args(translated_argument).mut_subcommands(translated)
 }
 
@@ -60,10 +63,75 @@ fn translated_argument(argument: Arg) -> Arg {
         None => "选项",
     };
     let argument = argument.help_heading(heading);
-    match argument.get_help().and_then(|help| chinese(&help.to_string())) {
-        Some(help) => argument.help(help).long_help(help),
-        None => argument,
+    let Some(help) = argument.get_help().and_then(|help| chinese(&help.to_string())) else { return argument };
+    let further = further(&argument);
+    let argument = argument.hide_possible_values(true).hide_default_value(true);
+    argument.help(format!("{help}{further}")).long_help(format!("{help}{further}"))
+}
+
+/// What the parser would say in English behind an argument's help: its possible values, and what stands for it if it is left out.
+fn further(argument: &Arg) -> String {
+    if !argument.get_action().takes_values() {
+        return String::new();
     }
+    let mut told = String::new();
+    let possible = argument.get_possible_values().into_iter().filter(|value| !value.is_hide_set());
+    let possible: Vec<_> = possible
+        .map(|value| match value.get_help().and_then(|help| chinese(&help.to_string())) {
+            Some(help) => format!("{}（{help}）", value.get_name()),
+            None => value.get_name().into(),
+        })
+        .collect();
+    if !possible.is_empty() && !argument.is_hide_possible_values_set() {
+        told += &format!(" [可选：{}]", possible.join("、"));
+    }
+    let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    if !default.is_empty() && !argument.is_hide_default_value_set() {
+        told += &format!(" [默认：{}]", default.join("、"));
+    }
+    told
+}
+
+/// A part of what stands below a command's help.
+enum Part {
+    /// A paragraph, or what is said of an example behind it, as one line.
+    Said(String),
+    /// What is the same in every language: an example.
+    Example(String),
+    /// The end of a line.
+    End,
+}
+
+/// The parts of a text: examples are indented, and what is said of one begins with `#`.
+fn parts(text: &str) -> Vec<Part> {
+    let (mut parts, mut paragraph) = (Vec::new(), Vec::new());
+    for line in text.lines().map(Some).chain([None]) {
+        if let Some(line) = line.filter(|line| !line.is_empty() && !line.starts_with(' ')) {
+            paragraph.push(line);
+            continue;
+        }
+        if !paragraph.is_empty() {
+            parts.extend([Part::Said(paragraph.join(" ")), Part::End]);
+            paragraph.clear();
+        }
+        let Some(line) = line else { continue };
+        match line.split_once(" # ") {
+            Some((example, said)) => parts.extend([Part::Example(format!("{example} # ")), Part::Said(said.into())]),
+            None => parts.push(Part::Example(line.into())),
+        }
+        parts.push(Part::End);
+    }
+    parts
+}
+
+fn translated_text(english: &str) -> String {
+    let part = |part| match part {
+        Part::Said(said) => chinese(&said).map_or(said, Into::into),
+        Part::Example(example) => example,
+        Part::End => "\n".into(),
+    };
+    let text: String = parts(english).into_iter().map(part).collect();
+    text.trim_end().into()
 }
 
 /// Ends the process: with the help that was asked for, or with what is wrong with the command line.
@@ -127,7 +195,15 @@ mod tests {
             return;
         }
         let own = command.get_about().into_iter().chain(command.get_arguments().filter_map(Arg::get_help));
-        found.extend(own.map(ToString::to_string).filter(|text| chinese(text).is_none()));
+        let after = command.get_after_help().into_iter().flat_map(|after| parts(&after.to_string()));
+        let after = after.filter_map(|part| match part {
+            Part::Said(said) => Some(said),
+            Part::Example(_) | Part::End => None,
+        });
+        let values = command.get_arguments().flat_map(Arg::get_possible_values);
+        let values: Vec<_> = values.filter_map(|value| value.get_help().map(ToString::to_string)).collect();
+        let own = own.map(ToString::to_string).chain(after).chain(values);
+        found.extend(own.filter(|text| chinese(text).is_none()));
         command.get_subcommands().for_each(|command| missing(command, found));
     }
 
@@ -143,6 +219,32 @@ mod tests {
         for word in ["用法：", "命令:", "选项:", "打印帮助"] {
             assert!(chinese.contains(word), "{word}: {chinese}");
         }
+    }
+
+    fn english(command: &mut Command, found: &mut Vec<String>) {
+        if command.get_name() == "bench" {
+            return;
+        }
+        let help = command.render_long_help().to_string();
+        let said = ["[default", "[possible values", "Possible values", "Example", "Options:", "Usage:", "Commands:"];
+        found.extend(
+            said.iter().filter(|said| help.contains(**said)).map(|said| format!("{}: {said}", command.get_name())),
+        );
+        command.get_subcommands_mut().for_each(|command| english(command, found));
+    }
+
+    #[test]
+    fn no_commands_long_help_has_english_of_the_parsers_own() {
+        let (mut command, mut found) = (localized(Arguments::command(), Lang::Zh), Vec::new());
+        english(&mut command, &mut found);
+        assert_eq!(found, Vec::<String>::new());
+        let keys = command.find_subcommand_mut("keys").and_then(|keys| keys.find_subcommand_mut("new")).unwrap();
+        let help = keys.render_long_help().to_string();
+        assert!(help.contains("seal（开启要约的报价）] [默认：ed25519]"), "{help}");
+        assert!(
+            help.contains("示例：\n  utilidor keys new plant                  # 为账户签名（Ed25519）\n"),
+            "{help}"
+        );
     }
 
     #[test]

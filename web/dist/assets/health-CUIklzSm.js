@@ -1,1 +1,0 @@
-import{Z as e}from"./index-gkNKP-bD.js";var t=3*e;function n(n,r){let i=n.retired?0:Math.max(0,r-n.read_ms),a=i>t;return{silentMs:i,troubled:a,worry:n.retired?-1:(a?1e6+i/e:0)+n.gaps*10+n.corrections}}export{n as t};
