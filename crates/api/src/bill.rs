@@ -12,10 +12,10 @@ use utilidor_index::questions::Happening;
 use utilidor_index::{Questions, ReadError};
 use utilidor_proof::bill::BillProof;
 use utilidor_proof::document::Proof;
-use utilidor_proof::evidence::{Happened, Place, ReadingsEvidence, ReceiptEvidence, TransactionEvidence};
+use utilidor_proof::evidence::{Happened, Place, ReadingsEvidence, ReceiptEvidence};
 use utilidor_proof::inclusion::FinalHeader;
 use utilidor_proof::select::{Part, Selection, select};
-use utilidor_types::{AgreementId, ChainId, SignedTransaction};
+use utilidor_types::{AgreementId, ChainId};
 use utilidor_view::ProofDocument;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -79,8 +79,8 @@ enum Unproven {
 /// What belongs to a bill, as the index knows it.
 struct Parts {
     selection: Selection,
-    /// Transactions of the selected receipts, with their places among their blocks' transactions.
-    transactions: BTreeMap<Place, (u32, SignedTransaction)>,
+    /// Where the transactions of the selected receipts stand among their blocks' transactions.
+    transactions: BTreeMap<Place, u32>,
     /// Places in the certification log; none for a short proof.
     positions: Option<BTreeSet<u64>>,
 }
@@ -124,7 +124,7 @@ impl Parts {
         let wanted: BTreeSet<Place> =
             parts(&selection).filter(|part| part.with_transaction).map(|part| part.place).collect();
         let transactions =
-            history.into_iter().filter_map(|happening| Some((place(&happening), happening.transaction?)));
+            history.iter().filter_map(|happening| Some((place(happening), happening.transaction.as_ref()?.0)));
         let transactions = transactions.filter(|(place, _)| wanted.contains(place)).collect();
         Ok(Some(Ok(Self { selection, transactions, positions })))
     }
@@ -139,10 +139,10 @@ fn parts(selection: &Selection) -> impl Iterator<Item = &Part> {
 }
 
 async fn assemble(app: &App, agreement: AgreementId, parts: Parts) -> Result<BillProof, Problem> {
-    let Parts { selection, mut transactions, positions } = parts;
+    let Parts { selection, transactions, positions } = parts;
     let mut headers = Headers::default();
-    let made = evidence(app, &selection.made, &mut transactions, &mut headers).await?;
-    let told = evidence(app, &selection.told, &mut transactions, &mut headers).await?;
+    let made = evidence(app, &selection.made, &transactions, &mut headers).await?;
+    let told = evidence(app, &selection.told, &transactions, &mut headers).await?;
     let issued = selection.told.last().map(|part| part.place.height);
     let readings = match positions.filter(|positions| !positions.is_empty()) {
         Some(positions) => {
@@ -173,7 +173,7 @@ async fn assemble(app: &App, agreement: AgreementId, parts: Parts) -> Result<Bil
 async fn evidence(
     app: &App,
     parts: &[Part],
-    transactions: &mut BTreeMap<Place, (u32, SignedTransaction)>,
+    transactions: &BTreeMap<Place, u32>,
     headers: &mut Headers,
 ) -> Result<Vec<(u64, ReceiptEvidence)>, Problem> {
     let mut evidence = Vec::with_capacity(parts.len());
@@ -181,11 +181,8 @@ async fn evidence(
         let Place { height, receipt } = part.place;
         let proof = app.chain.prove_receipt(height, receipt).await?;
         headers.add(proof.block);
-        let transaction = match transactions.remove(&part.place) {
-            Some((index, signed)) => {
-                let inclusion = app.chain.prove_transaction(height, index).await?.inclusion;
-                Some(TransactionEvidence { signed, inclusion })
-            }
+        let transaction = match transactions.get(&part.place) {
+            Some(&index) => Some(app.chain.prove_transaction(height, index).await?.transaction),
             None => None,
         };
         let (receipt, inclusion) = (proof.receipt, proof.inclusion);

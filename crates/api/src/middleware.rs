@@ -1,10 +1,11 @@
-//! What every request passes: an id, the bound on requests in work, a line in the log, the bound on time. The log names
+//! What every request passes: an id, its body, the bound on requests in work, a line in the log, the bound on time. The log names
 //! method, path, status and duration; never bodies, queries or headers.
 
 use crate::peer::Peer;
 use crate::problem::{Code, Problem};
-use crate::state::App;
-use axum::extract::{Request, State};
+use crate::state::{App, MAX_BODY_BYTES, MAX_BODY_TIME};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -30,8 +31,11 @@ pub(crate) async fn bound_and_log(State(app): State<App>, peer: Peer, request: R
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let mut response = async move {
         let begun = Instant::now();
-        let response = match app.request_place(peer) {
-            Ok(_place) => next.run(request).await,
+        let response = match received(&app, peer, request).await {
+            Ok(request) => match app.request_place(peer) {
+                Ok(_place) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            },
             Err(problem) => problem.into_response(),
         };
         let (status, elapsed_ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
@@ -49,6 +53,27 @@ pub(crate) async fn bound_and_log(State(app): State<App>, peer: Peer, request: R
     response
 }
 
+/// A request with its whole body. As long as that is on its way, the request holds no place among those in work: what a slow
+/// client can hold is the places of bodies.
+async fn received(app: &App, peer: Peer, request: Request) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let _place = app.receiving_place(peer).await?;
+    let (head, body) = request.into_parts();
+    Ok(Request::from_parts(head, whole(body, MAX_BODY_TIME).await?.into()))
+}
+
+async fn whole(body: Body, limit: Duration) -> Result<Bytes, Problem> {
+    let mut bare = Request::new(body);
+    DefaultBodyLimit::max(MAX_BODY_BYTES).apply(&mut bare);
+    let too_slow = |_| {
+        let detail = format!("the body was not there after {} s: send it at once", limit.as_secs());
+        Problem::new(Code::TooSlow, detail)
+    };
+    Ok(tokio::time::timeout(limit, Bytes::from_request(bare, &())).await.map_err(too_slow)??)
+}
+
 /// Answers with a problem when an answer takes longer than `limit`. The request is dropped then, and what it held is free.
 pub(crate) async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
@@ -60,5 +85,30 @@ pub(crate) async fn time_limit(State(limit): State<Duration>, request: Request, 
             );
             Problem::new(Code::Timeout, detail).into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_or_does_not_end_is_given_up() {
+        const LIMIT: Duration = Duration::from_millis(200);
+        let code = async |body| whole(body, LIMIT).await.unwrap_err().0.code.into_owned();
+        assert_eq!(whole(Body::from("all of it"), LIMIT).await.unwrap(), "all of it");
+        let byte = || Ok::<_, std::io::Error>(Bytes::from_static(b"1"));
+        assert_eq!(
+            code(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())).await,
+            "request/too-slow"
+        );
+        let drips = stream::unfold((), |()| async {
+            tokio::time::sleep(LIMIT / 10).await;
+            Some((byte(), ()))
+        });
+        assert_eq!(code(Body::from_stream(drips)).await, "request/too-slow");
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1 << 20])));
+        assert_eq!(code(Body::from_stream(endless)).await, "request/too-large");
     }
 }

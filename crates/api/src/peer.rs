@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,14 +67,21 @@ impl<S: Sync> FromRequestParts<S> for LocalEnd {
 pub(crate) struct Places {
     limit: usize,
     per_peer: usize,
-    held: Arc<Mutex<HashMap<Peer, usize>>>,
+    held: Arc<Held>,
+}
+
+/// How many places each peer holds.
+#[derive(Debug, Default)]
+struct Held {
+    by_peer: Mutex<HashMap<Peer, usize>>,
+    given_back: Notify,
 }
 
 /// A place that is held.
 #[derive(Debug)]
 pub(crate) struct Place {
     peer: Peer,
-    held: Arc<Mutex<HashMap<Peer, usize>>>,
+    held: Arc<Held>,
 }
 
 /// Why there is no place.
@@ -89,7 +99,7 @@ impl Places {
     }
 
     pub fn take(&self, peer: Peer) -> Result<Place, NoPlace> {
-        let mut held = self.held.lock().expect("no holder of this lock panics");
+        let mut held = self.held.by_peer.lock().expect("no holder of this lock panics");
         if held.values().sum::<usize>() >= self.limit {
             return Err(NoPlace::All(self.limit));
         }
@@ -100,21 +110,51 @@ impl Places {
         *by_peer += 1;
         Ok(Place { peer, held: Arc::clone(&self.held) })
     }
+
+    /// Waits for a place, no longer than `patience`.
+    pub async fn take_within(&self, peer: Peer, patience: Duration) -> Result<Place, NoPlace> {
+        let until = Instant::now() + patience;
+        loop {
+            // Whatever is given back from now on is heard of.
+            let given_back = self.held.given_back.notified();
+            match self.take(peer) {
+                Ok(place) => return Ok(place),
+                Err(none) => timeout_at(until, given_back).await.map_err(|_| none)?,
+            }
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.held.lock().expect("no holder of this lock panics");
+        let mut held = self.held.by_peer.lock().expect("no holder of this lock panics");
         match held.get_mut(&self.peer) {
             Some(by_peer) if *by_peer > 1 => *by_peer -= 1,
             _ => drop(held.remove(&self.peer)),
         }
+        drop(held);
+        self.held.given_back.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_has_the_place_that_is_given_back() {
+        let places = Places::new(1, 1);
+        let held = places.take(peer("192.0.2.1")).unwrap();
+        let waits = places.take_within(peer("192.0.2.2"), Duration::from_secs(60));
+        let (waited, ()) = tokio::join!(waits, async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            drop(held);
+        });
+        let held = waited.unwrap();
+        let none = places.take_within(peer("192.0.2.1"), Duration::from_millis(20)).await;
+        assert_eq!(none.unwrap_err(), NoPlace::All(1));
+        drop(held);
+    }
 
     fn peer(address: &str) -> Peer {
         Peer::of(address.parse().unwrap())

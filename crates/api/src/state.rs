@@ -20,6 +20,10 @@ use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 
 /// Longest body of a request in bytes.
 pub const MAX_BODY_BYTES: usize = MAX_SUBMISSION_BYTES + 64 * 1024;
+/// Longest time that a request's body may take to come.
+pub const MAX_BODY_TIME: Duration = Duration::from_secs(10);
+/// For how long a list that is read as a table waits for a place.
+const TABLE_PATIENCE: Duration = Duration::from_secs(20);
 /// Longest time that an answer may take, waiting included.
 pub const MAX_ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Longest time that advancing a development chain may take: a year's due work may wait there.
@@ -37,6 +41,8 @@ const LOG_FILE: &str = "oversight.jsonl";
 pub struct ClientLimits {
     /// Requests in work, waiting ones included; the event stream is bounded apart.
     pub requests: (usize, usize),
+    /// Requests whose bodies are on their way; they have no place among the others before they are there.
+    pub receiving: (usize, usize),
     /// Requests that wait for transactions that the node holds.
     pub waiting: (usize, usize),
     /// Requests that wait for transactions that the node has never seen: another node may have them, or nobody.
@@ -51,6 +57,7 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             requests: (512, 256),
+            receiving: (256, 64),
             waiting: (256, 64),
             waiting_for_unknown: (16, 8),
             listening: (64, 16),
@@ -82,6 +89,7 @@ pub(crate) struct App {
     pub compressed: Compressed,
     pub seats: Option<Arc<str>>,
     requests: Places,
+    receiving: Places,
     waiting: Places,
     waiting_for_unknown: Places,
     listening: Places,
@@ -183,6 +191,7 @@ impl App {
             compressed: Compressed::default(),
             seats: settings.seats.clone(),
             requests: places(clients.requests),
+            receiving: places(clients.receiving),
             waiting: places(clients.waiting),
             waiting_for_unknown: places(clients.waiting_for_unknown),
             listening: places(clients.listening),
@@ -201,27 +210,35 @@ impl App {
 
     /// A place among the requests in work.
     pub fn request_place(&self, peer: Peer) -> Result<Place, Problem> {
-        place(&self.requests, peer, "requests in work")
+        self.requests.take(peer).map_err(|none| no_place(none, "requests in work"))
+    }
+
+    /// A place among the requests whose bodies are on their way.
+    pub async fn receiving_place(&self, peer: Peer) -> Result<Place, Problem> {
+        let place = self.receiving.take_within(peer, MAX_BODY_TIME).await;
+        place.map_err(|none| no_place(none, "requests whose bodies are on their way"))
     }
 
     /// A place among those who wait for transactions that the node holds.
     pub fn wait_place(&self, peer: Peer) -> Result<Place, Problem> {
-        place(&self.waiting, peer, "requests that wait")
+        self.waiting.take(peer).map_err(|none| no_place(none, "requests that wait"))
     }
 
     /// A place among those who wait for a transaction that the node has never seen.
     pub fn wait_for_unknown_place(&self, peer: Peer) -> Result<Place, Problem> {
-        place(&self.waiting_for_unknown, peer, "requests that wait for transactions which the node does not hold")
+        let what = "requests that wait for transactions which the node does not hold";
+        self.waiting_for_unknown.take(peer).map_err(|none| no_place(none, what))
     }
 
     /// A place among the clients that listen.
     pub fn listen_place(&self, peer: Peer) -> Result<Place, Problem> {
-        place(&self.listening, peer, "event streams")
+        self.listening.take(peer).map_err(|none| no_place(none, "event streams"))
     }
 
-    /// A place among the lists that are read as tables.
-    pub fn table_place(&self, peer: Peer) -> Result<Place, Problem> {
-        place(&self.tables, peer, "lists that are read as tables")
+    /// A place among the lists that are read as tables: whoever reads one after the other waits for the one before to be gone.
+    pub async fn table_place(&self, peer: Peer) -> Result<Place, Problem> {
+        let place = self.tables.take_within(peer, TABLE_PATIENCE).await;
+        place.map_err(|none| no_place(none, "lists that are read as tables"))
     }
 
     /// Waits until blocks up to `height` can be read from the index, or the node stops.
@@ -235,14 +252,12 @@ impl App {
     }
 }
 
-fn place(places: &Places, peer: Peer, what: &str) -> Result<Place, Problem> {
-    places.take(peer).map_err(|none| {
-        let detail = match none {
-            NoPlace::All(limit) => format!("there are {limit} {what} already"),
-            NoPlace::Share(limit) => format!("this client's address has {limit} {what} already"),
-        };
-        Problem::new(Code::TooManyClients, detail)
-    })
+fn no_place(none: NoPlace, what: &str) -> Problem {
+    let detail = match none {
+        NoPlace::All(limit) => format!("there are {limit} {what} already"),
+        NoPlace::Share(limit) => format!("this client's address has {limit} {what} already"),
+    };
+    Problem::new(Code::TooManyClients, detail)
 }
 
 #[cfg(test)]

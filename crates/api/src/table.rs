@@ -50,7 +50,7 @@ pub(crate) async fn as_table(
     match wanted(request.uri()).filter(|_| request.method() == Method::GET) {
         Some(query) => {
             let (asked, _) = request.into_parts();
-            let answer = match app.table_place(peer) {
+            let answer = match app.table_place(peer).await {
                 Ok(place) => table(&lists, peer, place, &asked, &query).await,
                 Err(problem) => Err(problem.into_response()),
             };

@@ -269,7 +269,6 @@ async fn prove_transaction(
         handovers: app.chain.handovers_until(transaction.block.header.round.epoch),
         block: transaction.block,
         transaction: transaction.transaction,
-        inclusion: transaction.inclusion,
         receipt: receipt.receipt,
         receipt_inclusion: receipt.inclusion,
     };

@@ -52,7 +52,7 @@ const DEPOSIT_PERMILLE: u16 = 200;
 const SEAL_SECRET: [u8; 32] = [7; 32];
 const CREDIT: Money = Money(1_000_000_000_000);
 /// Far enough ahead for all blocks of a run.
-const EXPIRES: u64 = 50_000;
+const EXPIRES: u64 = utilidor_types::transaction::MAX_EXPIRY_BLOCKS;
 const CARRIERS: [Carrier; 4] = [Carrier::Electricity, Carrier::Cooling, Carrier::Heating, Carrier::HotWater];
 
 /// A stretch of transactions that is measured together.

@@ -4,12 +4,12 @@
 use crate::{Failed, parse, read, read_bytes, write};
 use serde::Serialize;
 use utilidor_ledger::record::{AccountRecord, Record as _};
-use utilidor_proof::document::StateProof;
+use utilidor_proof::document::{Proof, StateProof};
 use utilidor_proof::{Members, ProofDocument};
-use utilidor_sdk::core::check::{Trust, check};
+use utilidor_sdk::core::check::{Checked, Trust, check};
 use utilidor_types::cell::{Key, from_cells};
 use utilidor_types::handover::Handover;
-use utilidor_types::{AccountId, Genesis, Money, decode, encode};
+use utilidor_types::{AccountId, Certificate, Genesis, Money, decode, encode};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// The chain that begins with a genesis document.
@@ -27,10 +27,32 @@ pub fn check_proof(genesis: &str, document: &[u8]) -> Result<String, Failed> {
     write(&checked.map_err(|error| Failed::of("the proof does not hold", &error))?)
 }
 
+/// What a bill's proof has shown, with the readings that it rests on.
+#[derive(Serialize)]
+struct BillWithReadings {
+    shown: Checked,
+    readings: Vec<Certificate>,
+}
+
+/// Checks the proof of a bill, JSON as the node sent it. Gives what it has shown with the readings that it rests on, in JSON.
+#[wasm_bindgen]
+pub fn check_readings_of_bill(genesis: &str, document: &[u8]) -> Result<String, Failed> {
+    let genesis: Genesis = read("the genesis document", genesis)?;
+    let document: ProofDocument = read_bytes("the proof", document)?;
+    let shown = check(&document, Trust::Genesis(&genesis));
+    let shown = shown.map_err(|error| Failed::of("the proof does not hold", &error))?;
+    let Proof::Bill(bill) = &document.proof else { return Err(Failed("the proof is of no bill".into())) };
+    let Some(readings) = &bill.readings else { return Err(Failed("the proof is short, without the readings".into())) };
+    let readings = readings.entries.iter().flat_map(|(entry, _)| entry.run().certificates()).collect();
+    write(&BillWithReadings { shown, readings })
+}
+
 /// What an account has, as the members have signed it.
 #[derive(Serialize)]
 struct Balance {
     height: u64,
+    /// How many members could make that block final.
+    validators: usize,
     time_ms: utilidor_types::Timestamp,
     free: Money,
     reserved: Money,
@@ -66,6 +88,7 @@ pub fn check_balance(genesis: &str, kept: &str, account: &str, proof: &str) -> R
         .map_err(|error| Failed::of("the account's record has another form", &error))?;
     write(&Balance {
         height: header.height,
+        validators: members.at(header.round.epoch).keys().len(),
         time_ms: header.time,
         free: account.free,
         reserved: account.reserved,

@@ -29,12 +29,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use utilidor_ledger::record::{AccountRecord, Record as _};
 use utilidor_proof::document::{CertificatesProof, StateProof};
+use utilidor_proof::evidence::TransactionEvidence;
 use utilidor_proof::inclusion::{
     BlockInclusion, EntryInclusion, FinalHeader, LogEntry, MAX_DESCENDANTS, MAX_LOG_ENTRY_BYTES, StateCell,
     StateInclusion, StateKey,
 };
 use utilidor_types::{
-    AccountId, Cell, Digest, Key, Receipt, SignedTransaction, TransactionHash,
+    AccountId, Cell, Digest, Key, Receipt, SignedTransaction,
     block::{FinalBlock, FinalTransaction, Header},
     cell::from_cells,
     decode, encode,
@@ -100,10 +101,8 @@ pub enum ReadError {
 pub struct TransactionProof {
     /// The block.
     pub block: FinalHeader,
-    /// The transaction's hash.
-    pub transaction: TransactionHash,
-    /// Its place.
-    pub inclusion: BlockInclusion,
+    /// The transaction with its place.
+    pub transaction: TransactionEvidence,
 }
 
 /// A proof that a final block left a receipt.
@@ -459,8 +458,8 @@ impl<E: Runtime> Reader<E> {
         };
         let leaves = block.transactions().iter().map(|body| Digest(body.hash.0));
         let inclusion = inclusion(leaves, height, index)?;
-        let transaction = block.transactions()[index as usize].hash;
-        Ok(TransactionProof { block: final_header, transaction, inclusion })
+        let signed = SignedTransaction::decode(&block.transactions()[index as usize].bytes).map_err(storage)?;
+        Ok(TransactionProof { block: final_header, transaction: TransactionEvidence { signed, inclusion } })
     }
 
     async fn prove_receipt(&self, height: u64, index: u32) -> Result<ReceiptProof, ReadError> {

@@ -142,9 +142,11 @@ async fn every_proof_verifies_and_fails_with_one_byte_changed() {
 
     let proof = handle.prove_transaction(height, 4).await.unwrap();
     let header = proof.block.verify(&members).unwrap();
-    proof.inclusion.verify_transaction(header, hashes[4]).unwrap();
-    assert!(proof.inclusion.verify_transaction(header, hashes[3]).is_err());
-    changed(&proof.inclusion, |inclusion| inclusion.verify_transaction(header, hashes[4]).is_ok());
+    assert_eq!(proof.transaction.signed.hash(), hashes[4]);
+    let inclusion = &proof.transaction.inclusion;
+    inclusion.verify_transaction(header, hashes[4]).unwrap();
+    assert!(inclusion.verify_transaction(header, hashes[3]).is_err());
+    changed(inclusion, |inclusion| inclusion.verify_transaction(header, hashes[4]).is_ok());
     changed(&proof.block, |block| block.verify(&members).is_ok());
 
     let proof = handle.prove_receipt(height, 2).await.unwrap();

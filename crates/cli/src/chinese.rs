@@ -181,6 +181,7 @@ const PROBLEMS: &[(&str, &str)] = &[
     ("request/malformed", "请求不符合此接口的要求"),
     ("request/media-type", "无法识别内容类型"),
     ("request/too-large", "请求内容过长"),
+    ("request/too-slow", "请求内容到达过慢"),
     ("request/too-many-transactions", "请求中的交易过多"),
     ("request/unknown-host", "本节点不使用此名称"),
     ("request/wait-too-long", "等待时间超过上限"),

@@ -1,13 +1,12 @@
 //! Proofs as files: each says what it proves and in which version of the format, so that nobody has to guess.
 
 use crate::bill::{Before, BillProof};
-use crate::evidence::{ReadingsEvidence, ReceiptEvidence};
+use crate::evidence::{ReadingsEvidence, ReceiptEvidence, TransactionEvidence};
 use crate::inclusion::{BlockInclusion, EntryInclusion, FinalHeader, ProofError, StateInclusion};
 use crate::members::Members;
 use serde::{Deserialize, Serialize};
 use utilidor_types::handover::Handover;
 use utilidor_types::receipt::{Cause, Receipt};
-use utilidor_types::transaction::TransactionHash;
 use utilidor_types::{AgreementId, Cell, CertificationEntry, Genesis, Header, Key};
 
 /// The version that this release writes and reads.
@@ -72,8 +71,7 @@ struct Fields {
     readings: Option<ReadingsEvidence>,
     // Of a transaction, and of certificates.
     block: Option<FinalHeader>,
-    transaction: Option<TransactionHash>,
-    inclusion: Option<BlockInclusion>,
+    transaction: Option<TransactionEvidence>,
     receipt: Option<Receipt>,
     receipt_inclusion: Option<BlockInclusion>,
     entries: Option<Vec<(CertificationEntry, EntryInclusion)>>,
@@ -102,7 +100,6 @@ impl TryFrom<Fields> for ProofDocument {
                 handovers,
                 block: there("block", fields.block)?,
                 transaction: there("transaction", fields.transaction)?,
-                inclusion: there("inclusion", fields.inclusion)?,
                 receipt: there("receipt", fields.receipt)?,
                 receipt_inclusion: there("receipt_inclusion", fields.receipt_inclusion)?,
             }),
@@ -126,10 +123,8 @@ pub struct TransactionProof {
     pub handovers: Vec<Handover>,
     /// The block's header.
     pub block: FinalHeader,
-    /// The transaction.
-    pub transaction: TransactionHash,
-    /// Its place.
-    pub inclusion: BlockInclusion,
+    /// The transaction as it was signed, with its place: its hash follows from it.
+    pub transaction: TransactionEvidence,
     /// What the ledger answered.
     pub receipt: Receipt,
     /// The receipt's place.
@@ -140,9 +135,10 @@ impl TransactionProof {
     /// The header of the block that holds both, if the members made it final.
     pub fn verify(&self, members: &Members) -> Result<&Header, ProofError> {
         let header = self.block.verify(&members.clone().following(&self.handovers)?)?;
-        self.inclusion.verify_transaction(header, self.transaction)?;
+        let hash = self.transaction.signed.hash();
+        self.transaction.inclusion.verify_transaction(header, hash)?;
         self.receipt_inclusion.verify_receipt(header, &self.receipt)?;
-        if self.receipt.cause != Cause::Transaction(self.transaction) {
+        if self.receipt.cause != Cause::Transaction(hash) {
             return Err(ProofError::NotIncluded { item: "receipt", root: "receipts", height: header.height });
         }
         Ok(header)

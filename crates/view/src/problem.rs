@@ -65,6 +65,8 @@ codes! {
     WaitTooLong = 400, "request/wait-too-long", "the wait is longer than allowed";
     /// The body is longer than allowed.
     TooLarge = 413, "request/too-large", "the body is longer than allowed";
+    /// The body took too long to come.
+    TooSlow = 408, "request/too-slow", "the body took too long to come";
     /// The body holds more transactions than allowed.
     TooMany = 413, "request/too-many-transactions", "the body holds more transactions than allowed";
     /// The body's media type is not understood.

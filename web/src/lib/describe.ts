@@ -2,7 +2,7 @@
 
 import type { Schemas } from '../api/client';
 import type { Carrier } from './amount';
-import { count, exactMoney, label, money, permille, price, quantity, short, when, window } from './format';
+import { count, exactMoney, label, money, permille, price, quantity, when, window } from './format';
 import { packageName } from './packages.svelte';
 import { people } from './people.svelte';
 import { fieldText } from './refusal';
@@ -27,6 +27,12 @@ export function nameOf(kind: string): string {
 /// What an offer is called: by the reader, or by its notice.
 export function offerName({ id, offer }: Schemas['OfferView']): string {
   return people.nameOf(id) ?? (offer.notice || label(offer.label));
+}
+
+/// What has this id, whole: another may begin like it, and a signature is about this one.
+function whole(id: string): string {
+  const name = people.nameOf(id);
+  return name ? `${name} (${id})` : id;
 }
 
 export function lots(list: Schemas['Lot'][]): string {
@@ -69,12 +75,12 @@ function prepayment(payment: Schemas['Prepayment']): [string, string][] {
 /// Actions with words of their own for what they do; of the others the fields are told by their names.
 const describers: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
   transfer: ({ to, amount, reference }: Of<'transfer'>) => [
-    [text.t.terms.to, people.called(to)],
+    [text.t.terms.to, whole(to)],
     [text.t.terms.amount, exactMoney(amount)],
     [text.t.terms.reference, reference],
   ],
   issue: ({ to, amount, reference }: Of<'issue'>) => [
-    [text.t.terms.to, people.called(to)],
+    [text.t.terms.to, whole(to)],
     [text.t.terms.amount, exactMoney(amount)],
     [text.t.terms.reference, reference],
   ],
@@ -90,35 +96,38 @@ const describers: { [kind: string]: ((fields: never) => [string, string][]) | un
     ]),
   submit_quotes: ({ quotes }: Of<'submit_quotes'>) =>
     quotes.flatMap((quote): [string, string][] => [
-      [text.t.terms.offer, people.called(quote.offer)],
+      [text.t.terms.offer, whole(quote.offer)],
       [text.t.terms.quote, quote.binding ? text.t.terms.sealedBinding : text.t.terms.sealed],
     ]),
   award: ({ awards }: Of<'award'>) =>
-    awards.map((award): [string, string] => [
-      text.t.terms.awardTo(people.called(award.bidder)),
-      award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
+    awards.flatMap((award): [string, string][] => [
+      [text.t.terms.to, whole(award.bidder)],
+      [
+        text.t.terms.awardTo(people.called(award.bidder)),
+        award.opening.lines.filter((line) => line.quantity !== '0').map((line) => exactMoney(line.price)).join('; '),
+      ],
     ]),
   propose_motion: ({ decision: decided, reason }: Of<'propose_motion'>) => {
     const { title, facts } = decision(decided);
     return [[text.t.council.motion, title], ...facts, ...(reason ? [[text.t.council.reason, reason] as [string, string]] : [])];
   },
   vote_on_motion: ({ motion, digest, in_favour }: Of<'vote_on_motion'>) => [
-    [text.t.council.motion, short(motion)],
+    [text.t.council.motion, whole(motion)],
     [text.t.council.digest, digest],
     [text.t.council.vote, in_favour ? text.t.council.inFavour : text.t.council.against],
   ],
   sign_agreement: ({ agreement, terms }: Of<'sign_agreement'>) => [
-    [text.t.terms.agreement, people.called(agreement)],
+    [text.t.terms.agreement, whole(agreement)],
     [text.t.terms.digest, terms],
   ],
   prepay: ({ subscription: agreement, carrier, payment }: Of<'prepay'>) => [
-    [text.t.terms.agreement, people.called(agreement)],
+    [text.t.terms.agreement, whole(agreement)],
     [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
     ...prepayment(payment),
   ],
   subscribe: ({ terms }: Of<'subscribe'>) => subscription(terms),
   pay_debt: ({ agreement, amount }: Of<'pay_debt'>) => [
-    [text.t.terms.agreement, people.called(agreement)],
+    [text.t.terms.agreement, whole(agreement)],
     [text.t.terms.amount, exactMoney(amount)],
   ],
   record_readings: ({ runs }: Of<'record_readings'>) => [
@@ -139,32 +148,32 @@ type Decided<K extends string> = Extract<Schemas['Decision'], { [key in K]: unkn
 
 const decisions: { [kind: string]: ((fields: never) => [string, string][]) | undefined } = {
   admit_member: ({ account, roles }: Decided<'admit_member'>) => [
-    [text.t.council.member, short(account.member)],
+    [text.t.council.member, whole(account.member)],
     [text.t.council.roles, roles.map((role) => text.t.role[role]).join(', ')],
   ],
-  remove_member: ({ member }: Decided<'remove_member'>) => [[text.t.council.member, short(member)]],
+  remove_member: ({ member }: Decided<'remove_member'>) => [[text.t.council.member, whole(member)]],
   change_roles: ({ member, roles }: Decided<'change_roles'>) => [
-    [text.t.council.member, short(member)],
+    [text.t.council.member, whole(member)],
     [text.t.council.roles, roles.map((role) => text.t.role[role]).join(', ')],
   ],
   change_limits: ({ member, limits }: Decided<'change_limits'>) => [
-    [text.t.council.member, short(member)],
+    [text.t.council.member, whole(member)],
     [text.t.consortium.limits, limits ? limited(limits) : text.t.council.usualLimits],
   ],
   appoint_validator: ({ member, key, address }: Decided<'appoint_validator'>) => [
-    [text.t.council.member, short(member)],
+    [text.t.council.member, whole(member)],
     [text.t.council.key, key],
     [text.t.council.address, address ?? '-'],
   ],
-  dismiss_validator: ({ member }: Decided<'dismiss_validator'>) => [[text.t.council.member, short(member)]],
+  dismiss_validator: ({ member }: Decided<'dismiss_validator'>) => [[text.t.council.member, whole(member)]],
   declare_capacity: ({ owner, carrier, per_hour }: Decided<'declare_capacity'>) => [
-    [text.t.council.account, people.called(owner)],
+    [text.t.council.account, whole(owner)],
     [text.t.terms.carrier, text.t.carrier[carrier as Carrier]],
     [text.t.council.perHour, quantity(per_hour, carrier as Carrier)],
   ],
   hand_over_meters: ({ from, to }: Decided<'hand_over_meters'>) => [
-    [text.t.council.from, people.called(from)],
-    [text.t.terms.to, people.called(to)],
+    [text.t.council.from, whole(from)],
+    [text.t.terms.to, whole(to)],
   ],
 };
 

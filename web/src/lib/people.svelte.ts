@@ -1,10 +1,11 @@
 // Who uses the app: the keys of this browser, the demonstration's seats, and the reader's own names for whatever has an id, which never
 // leave this browser.
 
-import { createStore, del, get, set } from 'idb-keyval';
+import { createStore, get, update } from 'idb-keyval';
 import { type Schemas, answer, api, beginningWith } from '../api/client';
 import { Failure } from './failure';
 import { short } from './format';
+import { chainSeen } from './seen';
 import { sessions } from './session.svelte';
 import { text } from './text.svelte';
 import { vault } from './vault';
@@ -46,6 +47,7 @@ export interface Seats {
 
 const store = createStore('utilidor', 'keys');
 const KEYS = 'keys';
+const KEYS_CHANGED = 'utilidor/keys-changed';
 const CURRENT = 'utilidor/account';
 const SEAT = 'utilidor/seat';
 const NAMES = 'utilidor/names';
@@ -60,7 +62,7 @@ let record = $state.raw<Schemas['AccountView']>();
 /// Whether it is being found out if the current account is open, and the account that is not.
 let looking = $state(false);
 let unopened = $state<string>();
-let names = $state.raw<Record<string, string>>(JSON.parse(localStorage.getItem(NAMES) ?? '{}') as Record<string, string>);
+let names = $state.raw(readNames());
 let ready = $state(false);
 
 /// The vault locks after so many idle minutes, and says so a minute before.
@@ -69,9 +71,20 @@ let lastUse = Date.now();
 let locksSoon = $state(false);
 
 let reading: Promise<void> | undefined;
+/// Why the keys of this browser cannot be read: that is not the same as having none.
+let unread = $state.raw<unknown>();
+/// Other windows of the app hear here that the keys are others now.
+const changes = new BroadcastChannel(KEYS_CHANGED);
 
 async function read(): Promise<void> {
-  kept = ((await get(KEYS, store)) as Kept[] | undefined) ?? [];
+  try {
+    kept = (await get<Kept[]>(KEYS, store)) ?? [];
+    unread = undefined;
+  } catch (error) {
+    reading = undefined;
+    unread = new Failure('keyStore', String(error));
+    throw unread;
+  }
 }
 
 /// The keys of this browser, which the first page does not wait for unless it is about one of them.
@@ -80,9 +93,30 @@ async function stored(): Promise<Kept[]> {
   return kept;
 }
 
+/// Changes the keys as they stand now, whatever another window has done to them since they were read.
 async function keep(change: (keys: Kept[]) => Kept[]): Promise<void> {
-  kept = change(await stored());
-  await (kept.length ? set(KEYS, kept, store) : del(KEYS, store));
+  let changed: Kept[] = [];
+  await update<Kept[]>(KEYS, (keys) => (changed = change(keys ?? [])), store);
+  kept = changed;
+  changes.postMessage(undefined);
+}
+
+changes.onmessage = () => void (reading = read()).catch(() => undefined);
+
+function readNames(): Record<string, string> {
+  return JSON.parse(localStorage.getItem(NAMES) ?? '{}') as Record<string, string>;
+}
+
+window.addEventListener('storage', ({ key }) => {
+  if (key === NAMES || key === null) names = readNames();
+});
+
+/// Before any chain was seen nothing is at stake.
+async function believesSeats(): Promise<boolean> {
+  const seen = chainSeen();
+  if (!seen) return true;
+  const kind = seen.kind ?? (await (await import('./proof')).trusted()).kind;
+  return kind === 'development';
 }
 
 function givenName(id: string): string | undefined {
@@ -91,6 +125,9 @@ function givenName(id: string): string | undefined {
 }
 
 async function openSeat(chosen: Seat): Promise<void> {
+  // Whoever sits at a place of a chain where money is at stake would use a key that others have.
+  const { trusted } = await import('./proof');
+  if ((await trusted()).kind !== 'development') throw new Failure('noSeats');
   const signing = await vault('seat', chosen.secret);
   const seal = await vault('sealSeat', chosen.seal_secret);
   open = { ...open, [chosen.account]: { signing: signing.public, seal: seal.public } };
@@ -133,7 +170,9 @@ export const people = {
     try {
       // The page's head asks for them already.
       const response = await fetch('/seats.json');
-      if (response.ok) seats = ((await response.json()) as Seats | null) ?? undefined;
+      const offered = response.ok ? ((await response.json()) as Seats | null) : null;
+      // Seats and their names are believed of a chain for development alone.
+      if (offered && (await believesSeats())) seats = offered;
     } catch {
       // No node, no seats.
     }
@@ -149,6 +188,13 @@ export const people = {
   },
   get kept() {
     return kept;
+  },
+  /// Why the keys of this browser cannot be read, if they cannot.
+  get unread() {
+    return unread;
+  },
+  async reread(): Promise<void> {
+    await stored().catch(() => undefined);
   },
   get seats() {
     return seats;
@@ -303,7 +349,7 @@ export const people = {
     return [...new Set([...Object.keys(names), ...given])].map((id) => [id, people.called(id)]);
   },
   name(id: string, name: string): void {
-    const { [id]: _, ...rest } = names;
+    const { [id]: _, ...rest } = readNames();
     names = name.trim() ? { ...rest, [id]: name.trim() } : rest;
     localStorage.setItem(NAMES, JSON.stringify(names));
   },

@@ -3,22 +3,26 @@
 
 import { type Schemas, answer, api } from '../api/client';
 import { Failure, OtherChain } from './failure';
+import { live } from './live.svelte';
+import { same } from './same';
+import { chainSeen, forgetChain, see } from './seen';
 import { timed, vault } from './vault';
 
-const GENESIS = 'utilidor/genesis';
 /// What led to the newest validators seen: those they have replaced prove no balance any more.
 const HANDOVERS = 'utilidor/handovers';
+/// The newest block that a proof was of: one of an earlier block proves no present balance any more.
+const NEWEST = 'utilidor/newest-proven';
 
-let genesis: Promise<{ text: string; validators: number; chain: string }> | undefined;
+let genesis: Promise<{ text: string; chain: string; kind: Schemas['ChainKind'] }> | undefined;
 
 async function load() {
   const document = await answer(api.GET('/v1/genesis'));
   const text = JSON.stringify(document);
   const chain = await vault('chainOf', text);
-  const seen = localStorage.getItem(GENESIS);
-  if (seen && seen !== chain) throw new OtherChain(seen);
-  localStorage.setItem(GENESIS, chain);
-  return { text, validators: document.validators.length, chain };
+  const seen = chainSeen();
+  if (seen && seen.chain !== chain) throw new OtherChain(seen.chain);
+  see({ chain, kind: document.kind });
+  return { text, chain, kind: document.kind };
 }
 
 /// The genesis document, and what follows from it.
@@ -32,62 +36,153 @@ export function trusted() {
 
 /// Trusts the node's chain from now on, whatever was seen before.
 export function trustAnew(): void {
-  localStorage.removeItem(GENESIS);
-  localStorage.removeItem(HANDOVERS);
+  forgetChain();
+  for (const kept of [HANDOVERS, NEWEST]) localStorage.removeItem(kept);
   genesis = undefined;
 }
 
-export interface Bill {
-  kind: 'bill';
+/// What every proof shows: the members who could make a block final have made this one so.
+interface Shown {
   chain: string;
   height: number;
-  statement: Schemas['Statement'];
-  certificates: number | null;
   validators: number;
 }
 
-/// Checks a proof document, the bytes as the node sent them: it is long, and nothing here reads it before it is checked.
-export async function check<T>(document: ArrayBuffer): Promise<{ shown: T; ms: number; validators: number }> {
-  const { text, validators } = await trusted();
+interface Bill extends Shown {
+  kind: 'bill';
+  statement: Schemas['Statement'];
+  terms: Schemas['AgreementTerms'];
+  /// How many readings it rests on; none if the proof brought none along.
+  certificates: number | null;
+}
+
+interface Transaction extends Shown {
+  kind: 'transaction';
+  time_ms: number;
+  transaction: string;
+  account: string;
+  said: Schemas['Transaction'];
+  receipt: Schemas['Receipt'];
+}
+
+interface Certificates extends Shown {
+  kind: 'certificates';
+  certificates: Schemas['Certificate'][];
+}
+
+type Proof = Bill | Transaction | Certificates;
+
+/// Checks a proof document of a kind, the bytes as the node sent them: it is long, and nothing here reads it before it is checked.
+async function check<K extends Proof['kind']>(kind: K, document: ArrayBuffer): Promise<Extract<Proof, { kind: K }> & { ms: number }> {
+  const { text } = await trusted();
   const { value, ms } = await timed('checkProof', text, document);
-  return { shown: value as T, ms, validators };
+  const shown = value as Extract<Proof, { kind: K }>;
+  if (shown.kind !== kind) throw new Failure('otherProof');
+  return { ...shown, ms };
+}
+
+function proofOfBill(agreement: string, number: number, short = false): Promise<ArrayBuffer> {
+  const params = { path: { agreement, number }, query: short ? { short } : {} };
+  return answer(api.GET('/v1/statements/{agreement}/{number}/proof', { params, parseAs: 'arrayBuffer' }));
 }
 
 /// Checks a bill's short proof, that without the readings, and says nothing of it: a browser translates the checking code while it first
 /// runs, several times as slowly. So this happens while the bill is read.
 export async function rehearse(agreement: string, number: number): Promise<void> {
-  const params = { path: { agreement, number }, query: { short: true } };
-  const short = api.GET('/v1/statements/{agreement}/{number}/proof', { params, parseAs: 'arrayBuffer' });
-  await check(await answer(short));
+  await check('bill', await proofOfBill(agreement, number, true));
 }
 
 /// A statement as the members have signed it: its program run again on what the ledger was told, down to the readings.
 export async function checkBill(agreement: string, number: number) {
-  const document = await answer(
-    api.GET('/v1/statements/{agreement}/{number}/proof', { params: { path: { agreement, number } }, parseAs: 'arrayBuffer' }),
-  );
-  const { shown, ms, validators } = await check<Bill>(document);
-  // A proof of some other bill proves nothing about this one.
-  if (shown.statement.agreement !== agreement || shown.statement.number !== number) throw new Failure('otherProof');
-  return { ...shown, ms, validators };
+  const shown = await check('bill', await proofOfBill(agreement, number));
+  // A proof of some other bill proves nothing about this one, and one without the readings too little.
+  if (!isOf(shown, agreement, number) || shown.certificates === null) throw new Failure('otherProof');
+  return shown;
 }
 
-interface Balance {
+const isOf = ({ statement }: Bill, agreement: string, number: number) => statement.agreement === agreement && statement.number === number;
+
+/// That these are the readings that a bill rests on.
+export async function checkReadings(agreement: string, number: number, said: Schemas['Certificate'][]) {
+  const [{ text }, document] = await Promise.all([trusted(), proofOfBill(agreement, number)]);
+  const { value, ms } = await timed('checkReadingsOfBill', text, document);
+  const { shown, readings } = value as { shown: Bill; readings: Schemas['Certificate'][] };
+  if (!isOf(shown, agreement, number)) throw new Failure('otherProof');
+  const byId = (list: Schemas['Certificate'][]) => list.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  if (!same(byId(readings), byId(said))) throw new Failure('differs');
+  return { ...shown, ms };
+}
+
+/// That a reading is certified as the node says it.
+export async function checkReading(said: Schemas['Certificate']) {
+  const params = { path: { id: said.id } };
+  const document = await answer(api.GET('/v1/certificates/{id}/proof', { params, parseAs: 'arrayBuffer' }));
+  const shown = await check('certificates', document);
+  const found = shown.certificates.find((each) => each.id === said.id);
+  if (!found) throw new Failure('otherProof');
+  if (!same(found, said)) throw new Failure('differs');
+  return shown;
+}
+
+/// That a transaction is final as the node says it: who asked for what, where and when it came, and what the ledger answered.
+export async function checkTransaction(view: Schemas['TransactionView']) {
+  const params = { path: { hash: view.hash } };
+  const document = await answer(api.GET('/v1/transactions/{hash}/proof', { params, parseAs: 'arrayBuffer' }));
+  const shown = await check('transaction', document);
+  if (shown.transaction !== view.hash) throw new Failure('otherProof');
+  const { height, time_ms, account, said, receipt } = shown;
+  const { nonce, action } = said;
+  const seen = { height: view.height, time_ms: view.time_ms, account: view.account, nonce: view.nonce, action: view.action, receipt: view.receipt };
+  if (!same({ height, time_ms, account, nonce, action, receipt }, seen)) throw new Failure('differs');
+  return shown;
+}
+
+export interface Balance {
   height: number;
+  validators: number;
   time_ms: number;
   free: string;
   reserved: string;
   nonce: number;
+  ms: number;
 }
 
-/// An account's balance as the members have signed it.
-export async function checkBalance(account: string) {
-  const { text, validators } = await trusted();
+/// An account's balance as the members have signed it, after a block no older than any that this browser has heard of.
+export async function checkBalance(account: string): Promise<Balance> {
+  const { text } = await trusted();
+  const heard = live.height;
   const key = await vault('accountKey', account);
   const proof = await answer(api.GET('/v1/state/{key}/proof', { params: { path: { key } } }));
   const kept = localStorage.getItem(HANDOVERS) ?? '[]';
   const { value, ms } = await timed('checkBalance', text, kept, account, JSON.stringify(proof));
-  const { handovers, ...balance } = value as Balance & { handovers: unknown[] };
+  const { handovers, ...balance } = value as Omit<Balance, 'ms'> & { handovers: unknown[] };
+  const newest = Math.max(heard, Number(localStorage.getItem(NEWEST) ?? 0));
+  if (balance.height < newest) throw new Failure('oldProof', `${balance.height} < ${newest}`);
   localStorage.setItem(HANDOVERS, JSON.stringify(handovers));
-  return { ...balance, ms, validators };
+  localStorage.setItem(NEWEST, String(balance.height));
+  return { ...balance, ms };
+}
+
+/// Whether what the node says of an account is what the members have signed: both are asked for once more until they are of one time.
+export async function saysWhatIsProven(account: string, proven: Balance): Promise<boolean> {
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    await reachedBy(proven.height);
+    const said = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
+    const after = await checkBalance(account);
+    if ([proven, after].some((each) => each.free === said.free && each.reserved === said.reserved)) return true;
+    if (after.free === proven.free && after.reserved === proven.reserved) return false;
+    proven = after;
+  }
+  return false;
+}
+
+const TURNS = 5;
+
+/// Waits a moment for the node's read model, which follows the chain.
+async function reachedBy(height: number): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    await live.ask();
+    if (live.height >= height) return;
+    await new Promise((wake) => setTimeout(wake, 200));
+  }
 }

@@ -69,6 +69,7 @@ const calls = {
   termsDigest: (terms: string) => wasm.terms_digest(terms),
   chainOf: (genesis: string) => wasm.chain_of(genesis),
   checkProof: (genesis: string, document: ArrayBuffer) => JSON.parse(wasm.check_proof(genesis, new Uint8Array(document))),
+  checkReadingsOfBill: (genesis: string, document: ArrayBuffer) => JSON.parse(wasm.check_readings_of_bill(genesis, new Uint8Array(document))),
   estimateCosts: (asked: string) => JSON.parse(wasm.estimate_costs(asked)),
   accountKey: (account: string) => wasm.account_key(account),
   checkBalance: (genesis: string, kept: string, account: string, proof: string) =>

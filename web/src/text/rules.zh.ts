@@ -148,6 +148,7 @@ export const PROBLEMS: Record<string, string> = {
   'request/bad-page': '翻页标记或条数不属于此列表。',
   'request/wait-too-long': '等待时间超过允许的长度。',
   'request/too-large': '内容超过允许的长度。',
+  'request/too-slow': '请求内容到达过慢。',
   'request/too-many-transactions': '一次发送的交易过多。',
   'request/media-type': '不理解此内容类型。',
   'request/unknown-host': '节点不使用此名称。',

@@ -28,6 +28,9 @@ export const zh: Catalogue = {
     vaultMissing: { what: '保管密钥的部分未能加载。', next: '请确认可以连接节点，然后重试或重新加载页面。您的密钥仍在。' },
     proof: { what: '证明不成立。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     otherProof: { what: '证明的是别的内容。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
+    oldProof: { what: '证明所涉的时间早于本浏览器已得知的时间。', next: '此节点落后，或有所隐瞒。请一分钟后再试，或询问其他成员的节点。' },
+    keyStore: { what: '无法读取本浏览器中的密钥。', next: '密钥并未因此丢失。请关闭本应用的其他窗口，确认浏览器允许本站存储数据，然后重新载入页面；或在“密钥”页导入密钥文件。' },
+    noSeats: { what: '此链没有席位。', next: '节点却提供了席位：请勿使用，并告知其运营方。' },
     differs: { what: '节点显示的与所证明的不同。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     nodeSays: '节点答复：', detail: '供协助者参考的详情（英文）',
   },
@@ -86,7 +89,7 @@ export const zh: Catalogue = {
     verify: '在本浏览器中核验此账单', holds: '此账单正确。', checkSignatures: (members, height) => `${members} 个成员的签名使账单所依据的每个区块都已最终确认，直到区块 ${height}。`,
     checkReadings: (count) => `${count} 条认证读数在成员签署的日志中，合计与账单数量一致。`, checkProgram: '在此重新运行合约程序，得到的正是这份账单。', checkLines: (count) => `下面显示的 ${count} 行与之逐行一致。`,
     took: (ms) => `用时 ${ms} 毫秒。`, differs: '节点显示的账单与成员签署的不同。', differsNext: (amount) => `经证明的金额为 ${amount}；下面各行取自证明。请不要按此节点的显示付款，并告知其运营方。`, fails: '此账单未能得到证明。',
-    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
+    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', allReadings: '所显示的全部读数逐条与账单所依据的一致。', showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
     meter: '表计', time: '时间', quantity: '数量', register: '表底', where: (height, day) => `于区块 ${height} 出具，${day}。`,
   },
   line: {
@@ -96,7 +99,7 @@ export const zh: Catalogue = {
   },
   money: {
     title: '资金', lead: '账户余额，以及每一笔变动及其原因。', balance: '余额', free: '可用', reserved: '已冻结', reservedWhy: '已冻结：您各合约的保证金、付款担保和预付款。', movements: '资金变动',
-    provenBalance: (free, reserved) => `已证明：可用 ${free}，冻结 ${reserved}。`, pay: '付款', to: '收款方', toWrong: '请填写账户（64 位十六进制），或您只用于一个账户的名称。', amount: '金额（¥）', amountWrong: '请填写金额，例如 12.50。', reference: '备注', review: '核对付款',
+    provenBalance: (free, reserved, time) => `截至 ${time} 已证明：可用 ${free}，冻结 ${reserved}。`, pay: '付款', to: '收款方', toWrong: '请填写账户（64 位十六进制），或您只用于一个账户的名称。', amount: '金额（¥）', amountWrong: '请填写金额，例如 12.50。', reference: '备注', review: '核对付款',
     none: '还没有资金变动。', noneNext: '发行方凭链外收到的款项发行资金。', time: '时间', what: '类型', who: '对方', for: '事由', agreement: '合约', offer: '报价邀请',
     move: { issue: '发行', redeem: '赎回', transfer: '付款', reserve: '冻结', release: '解冻', pay: '结算', forfeit: '没收', fall_back: '最终期限划转' },
   },
@@ -152,7 +155,7 @@ export const zh: Catalogue = {
     title: '能源套餐', lead: '在售的能源套餐：一份合约包含电、暖、冷、水。', none: '还没有发布套餐。', noneNext: '由能源站发布套餐。', name: '套餐', seller: '卖方', version: (version) => `第 ${version} 版`, closed: '不再接受新订购', since: '发布', tariffs: '资费', adviser: '顾问：按您自己的用能', adviserLead: (from, to) => `按您的表计在 ${from} – ${to} 认证的用量，各资费本应收取的费用。在本浏览器中按账单算法计算。`, adviserNone: '您的表计还没有可比较的认证数据。', cheapest: '最便宜', tariff: '资费', cost: '本应收取', condition: '条件', topUp: (from) => `每次预付 ${from} 以上`, noPrepay: '小额预付', byPeriod: (period) => `按${period}预付`, metered: '按表', metered_by_period: '按表和时段', floor_area: '按面积', price: '价格', steps: '预付折扣', vat: '增值税', grace: '宽限', area: '建筑面积（m²）', areaHint: '用于按面积的资费。', lowBalance: '剩余低于此数时提醒', allowance: '30 天内扣款上限（¥）', allowanceHint: '预付之外账单可从可用余额扣款的上限。没有上限时，超出预付的用量成为欠款。', subscribe: '订购', subscribeLead: '为每项服务选择资费。只签署一次；未经双方签署，您的选择不会改变。', without: '不选', noMeter: '需要您的表计', review: '核对订购', chooseOne: '请至少选择一项服务。', subscribed: '已订购。接下来请预付：', toAgreement: '查看合约', bandsTitle: '时段', factor: (band, factor) => `${band} ${factor}`, needsUser: '订购适用于租户。', toSubscribe: '登录后，租户可在此比较各资费本应收取的费用，并订购。', areaWrong: '按面积的资费需要在上方填写建筑面积。', why: (cheap, next) => `比次优的“${next}”少 ${cheap}。`,
   },
   meter: {
-    title: '表计', lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
+    title: '表计', provenReading: (window, quantity, register) => `已证明：${window} 通过 ${quantity}，表底 ${register}。`, lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
   },
   oversight: {
     title: '监管', lead: '全体成员可见的合计，以及监管者以签署的理由可以查看的内容。', refusals: '按原因统计的拒绝', reason: '原因', rule: '规则', transactions: '交易', readings: '读数', awards: '授标', agreements: '合约', kind: '类型', status: '状态', count: '数量', money: '资金', issued: '已发行', redeemed: '已赎回', circulating: '流通', inAccounts: '账户合计', conserved: '每个区块之后，账户合计都等于已发行的资金。', violated: (height) => `自区块 ${height} 之后，账户合计不再等于已发行的资金。`, debts: '欠款', noDebts: '没有欠款。', owes: '欠款', who: '谁', troubled: '需要关注的表计', noTroubled: '所有表计正常。', look: '带理由查看', lookLead: '您签署的理由先写入节点的日志，全体成员可读；之后您可在一刻钟内查看所选类别。', category: '类别', categories: { accounts: '账户', trade: '交易与合约', meters: '表计' }, subject: '对象', subjectHint: '对象页面上显示的完整编号。若要查看全部，请把对象类型选为“全部”。', subjectWrong: '没有这样的编号：请写出合约、表计（32 位）或账户（64 位）的完整编号。', subjectKind: '查看谁的', everything: '全部', why: '理由', whyWrong: '请写明理由。', go: '签署理由并查看', seen: '查看结果', until: (time) => `可查看至 ${time}。`, nothingSeen: '此类别中没有相应内容。', log: '监管日志', logLead: '监管者何时查看了哪一类内容；有关各方还可看到对象和理由。', noLog: '还没有监管者查看过他人的内容。', by: '监管者', of: '对象', hidden: '不涉及您', concerns: '涉及您', accounts: '账户', none: '没有拒绝。',
@@ -169,7 +172,7 @@ export const zh: Catalogue = {
   },
   explorer: {
     title: '账本浏览', lead: '账本的区块，以及其中您可以查看的内容。', search: '查找', find: '查找', searchHint: '区块高度、编号或哈希（或其开头），或您认识的名称。', nothing: (wanted) => `没有找到“${wanted}”。`, kind: { block: '区块', transaction: '交易', account: '账户', offer: '报价邀请', agreement: '合约', meter: '表计', package: '套餐', member: '成员', motion: '议案' },
-    blocks: '区块', height: '高度', time: '时间', transactions: '交易', receipts: '答复', digest: '摘要', newest: '最新', newer: '较新', older: '较旧', refused: '拒绝', block: (height) => `区块 ${height}`, previous: '上一个', next: '下一个', parent: '父区块', stateRoot: '状态根', transactionsRoot: '交易根', receiptsRoot: '答复根', certificationRoot: '认证根', proposer: '提议者', noTransactions: '此区块没有交易：其中的事项自行到期。', noReceipts: '没有发生任何事。', partial: '此区块中属于他人的内容已略去：交易只向有关各方显示，或向持有其哈希者显示。', raw: '原始内容', fromGenesis: '来自创世文件', transaction: '交易', dueAt: (at) => `于 ${at} 到期`, applied: '已执行', more: (count) => `另有 ${count} 条`, by: '发起人', inBlock: '所在区块', hash: '哈希', answer: '账本的答复', provenTransaction: '该交易在已最终确认的区块中，所显示的答复正是成员签署的答复。',
+    blocks: '区块', height: '高度', time: '时间', transactions: '交易', receipts: '答复', digest: '摘要', newest: '最新', newer: '较新', older: '较旧', refused: '拒绝', block: (height) => `区块 ${height}`, previous: '上一个', next: '下一个', parent: '父区块', stateRoot: '状态根', transactionsRoot: '交易根', receiptsRoot: '答复根', certificationRoot: '认证根', proposer: '提议者', noTransactions: '此区块没有交易：其中的事项自行到期。', noReceipts: '没有发生任何事。', partial: '此区块中属于他人的内容已略去：交易只向有关各方显示，或向持有其哈希者显示。', raw: '原始内容', fromGenesis: '来自创世文件', transaction: '交易', dueAt: (at) => `于 ${at} 到期`, applied: '已执行', more: (count) => `另有 ${count} 条`, by: '发起人', inBlock: '所在区块', hash: '哈希', answer: '账本的答复', provenTransaction: '该交易在已最终确认的区块中：发起人、请求内容、时间和答复均与成员签署的一致。',
   },
   moment: { day: '日期', hour: '整点', calendar: '在日历中选择', previous: '上个月', next: '下个月', wrong: '请填写日期，例如 2026-01-31。' },
   naming: { name: '您给它的名称', hint: '只有您看得到：名称只保存在本浏览器中。', saved: '已保存。' },

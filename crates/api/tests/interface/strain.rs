@@ -102,6 +102,31 @@ async fn clients_that_wait_do_not_stop_trading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_come_slowly_keep_nobody_from_asking() {
+    let clients = ClientLimits { requests: (1, 1), receiving: (2, 2), ..ClientLimits::default() };
+    let mut world = World::start_with(ChainKind::Development, Settings { clients, ..Settings::default() }).await;
+    let half =
+        "POST /v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    let _slow = [connect(&world, half.as_bytes()).await, connect(&world, half.as_bytes()).await];
+    for _ in 0..20 {
+        assert_eq!(world.get("/v1/status").await.0, 200);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_read_one_after_the_other_without_a_refusal() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    for _ in 0..20 {
+        let table = world.http.get(format!("{}/v1/blocks?format=csv", world.base)).send().await.unwrap();
+        assert_eq!(table.status(), 200);
+        assert!(table.text().await.unwrap().lines().count() > 1);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_peers_event_streams_leave_room_for_others() {
     let clients = ClientLimits { listening: (3, 2), ..ClientLimits::default() };
     let mut world = World::start_with(ChainKind::Development, Settings { clients, ..Settings::default() }).await;

@@ -112,16 +112,23 @@ fn steps(document: &ProofDocument, checked: &Checked, trust: Trust<'_>) -> Vec<S
     };
     match checked {
         Checked::Bill(bill) => bill_steps(document, bill, trust),
-        Checked::Transaction { height, transaction, .. } => vec![
+        Checked::Transaction { height, transaction, account, said, .. } => vec![
             final_block(height),
             said!("transaction {transaction} is in that block", "交易 {transaction} 在该区块中"),
+            said!(
+                "account {account} asks in it for {}, with nonce {}",
+                "账户 {account} 在其中提出 {}，序号为 {}",
+                said.action.name(),
+                said.nonce
+            ),
             said!("the receipt is that block's answer to it", "回执是该区块对它的应答"),
         ],
-        Checked::Certificates { height, readings, .. } => vec![
+        Checked::Certificates { height, certificates, .. } => vec![
             final_block(height),
             said!(
-                "{readings} certified readings are in the certification log as of that block",
-                "截至该区块，{readings} 个已认证读数在认证日志中"
+                "{} certified readings are in the certification log as of that block",
+                "截至该区块，{} 个已认证读数在认证日志中",
+                certificates.len()
             ),
         ],
     }

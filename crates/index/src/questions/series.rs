@@ -86,7 +86,7 @@ fn boundaries(step: Step, offset: i16, from: Timestamp, to: Timestamp) -> Result
         }
         Step::Month => {
             let mut first = Date { day: 1, ..from.date(offset) };
-            while push(first.midnight(offset).unwrap_or(MAX_TIMESTAMP))? {
+            while push(back(first.to_days() * DAY_MS as i64).min(MAX_TIMESTAMP))? {
                 first = first.first_of_month_after(1);
             }
         }
@@ -360,6 +360,9 @@ mod tests {
         let months = boundaries(Step::Month, 480, midnight(2), midnight(4)).unwrap();
         let february = Date { year: 2025, month: 2, day: 1 }.midnight(480).unwrap();
         assert_eq!(months, [midnight(1), february]);
+        let march = Date { year: 1970, month: 3, day: 1 }.midnight(480).unwrap();
+        let first = boundaries(Step::Month, 480, at(0), march).unwrap();
+        assert_eq!(first, [at(0), Timestamp(march.0 - 28 * DAY_MS), march], "time begins within the first month");
         assert_eq!(boundaries(Step::Hour, 0, at(1), at(1)), Err(SeriesRefused::Backwards));
         assert_eq!(boundaries(Step::Hour, 0, at(0), at(1_000_000)), Err(SeriesRefused::TooLong));
     }

@@ -4,7 +4,8 @@
 use serde::Serialize;
 use utilidor_proof::document::{CertificatesProof, Proof, TransactionProof, VERSION};
 use utilidor_proof::{BillError, Members, ProofDocument, ProofError, VerifiedBill};
-use utilidor_types::{ChainId, Genesis, Receipt, TransactionHash};
+use utilidor_types::handover::Handover;
+use utilidor_types::{AccountId, Certificate, ChainId, Genesis, Receipt, Timestamp, Transaction, TransactionHash};
 
 /// What is trusted.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +41,16 @@ pub enum Checked {
         chain: ChainId,
         /// The block that holds it.
         height: u64,
-        /// The transaction.
+        /// How many members could make that block final.
+        validators: usize,
+        /// The block's time.
+        time_ms: Timestamp,
+        /// The transaction's hash.
         transaction: TransactionHash,
+        /// Whose it is.
+        account: AccountId,
+        /// What was signed.
+        said: Box<Transaction>,
         /// What the ledger answered.
         receipt: Receipt,
     },
@@ -51,8 +60,10 @@ pub enum Checked {
         chain: ChainId,
         /// The block as of which they are in the certification log.
         height: u64,
-        /// How many.
-        readings: usize,
+        /// How many members could make that block final.
+        validators: usize,
+        /// What they say.
+        certificates: Vec<Certificate>,
     },
 }
 
@@ -89,19 +100,34 @@ pub fn check(document: &ProofDocument, trust: Trust<'_>) -> Result<Checked, Chec
 }
 
 fn check_transaction(proof: &TransactionProof, trust: Trust<'_>) -> Result<Checked, CheckError> {
-    let (chain, members) = members(trust)?;
-    let height = proof.verify(&members)?.height;
-    Ok(Checked::Transaction { chain, height, transaction: proof.transaction, receipt: proof.receipt.clone() })
+    let members = members(trust, &proof.handovers)?;
+    let header = proof.verify(&members)?;
+    let signed = &proof.transaction.signed;
+    Ok(Checked::Transaction {
+        chain: members.chain(),
+        height: header.height,
+        validators: members.at(header.round.epoch).keys().len(),
+        time_ms: header.time,
+        transaction: signed.hash(),
+        account: signed.transaction.account(),
+        said: Box::new(signed.transaction.clone()),
+        receipt: proof.receipt.clone(),
+    })
 }
 
 fn check_certificates(proof: &CertificatesProof, trust: Trust<'_>) -> Result<Checked, CheckError> {
-    let (chain, members) = members(trust)?;
-    let height = proof.verify(&members)?.height;
-    let readings = proof.entries.iter().map(|(entry, _)| entry.run().readings.len()).sum();
-    Ok(Checked::Certificates { chain, height, readings })
+    let members = members(trust, &proof.handovers)?;
+    let header = proof.verify(&members)?;
+    Ok(Checked::Certificates {
+        chain: members.chain(),
+        height: header.height,
+        validators: members.at(header.round.epoch).keys().len(),
+        certificates: proof.entries.iter().flat_map(|(entry, _)| entry.run().certificates()).collect(),
+    })
 }
 
-fn members(trust: Trust<'_>) -> Result<(ChainId, Members), CheckError> {
+/// The members of the trusted chain, as far as a proof leads.
+fn members(trust: Trust<'_>, handovers: &[Handover]) -> Result<Members, CheckError> {
     let Trust::Genesis(genesis) = trust else { return Err(CheckError::NeedsGenesis) };
-    Ok((genesis.chain(), Members::of(genesis)?))
+    Ok(Members::of(genesis)?.following(handovers)?)
 }
