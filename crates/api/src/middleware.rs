@@ -98,14 +98,13 @@ mod tests {
         const LIMIT: Duration = Duration::from_millis(200);
         let code = async |body| whole(body, LIMIT).await.unwrap_err().0.code.into_owned();
         assert_eq!(whole(Body::from("all of it"), LIMIT).await.unwrap(), "all of it");
-        let byte = || Ok::<_, std::io::Error>(Bytes::from_static(b"1"));
         assert_eq!(
             code(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())).await,
             "request/too-slow"
         );
         let drips = stream::unfold((), |()| async {
             tokio::time::sleep(LIMIT / 10).await;
-            Some((byte(), ()))
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"1")), ()))
         });
         assert_eq!(code(Body::from_stream(drips)).await, "request/too-slow");
         let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1 << 20])));

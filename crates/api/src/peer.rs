@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(places.take(other).unwrap_err(), NoPlace::All(3));
         drop(held);
         drop(third);
-        assert!(places.held.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
+        assert!(places.held.by_peer.lock().unwrap().is_empty(), "nothing is remembered of who is gone");
         places.take(one).unwrap();
     }
 

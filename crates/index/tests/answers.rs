@@ -152,6 +152,32 @@ fn a_meter_shows_its_devices_gaps_segments_and_corrections() {
 }
 
 #[test]
+fn a_reading_says_who_has_signed_it_whoever_signs_later() {
+    let mut chain = Chain::new();
+    chain.settle_in();
+    chain.now = at(1, 3, 0);
+    // Read and given a key of its own in one block.
+    let readings = chain.readings("bob", &[(at(1, 2, 0), 10), (at(1, 3, 0), 20)]);
+    let authority = MeterAuthority::Meter(key("bob's meter").public_key());
+    let rotation = Action::RotateMeterKey { meter: meter("bob"), authority };
+    let both = [readings, rotation].map(|action| chain.sign("gateway", action));
+    assert!(chain.block(both.into()).receipts.iter().all(|receipt| receipt.refusal().is_none()));
+    chain.now = at(1, 4, 0);
+    let exchange = Action::ExchangeMeter {
+        meter: meter("bob"),
+        last: Reading { time: at(1, 4, 0), register: Quantity(30 * KWH) },
+        authority,
+        register_modulus: Quantity(1_000 * KWH),
+        register: Quantity(0),
+    };
+    chain.done("gateway", exchange);
+    let fixture = Fixture::of(&chain);
+    let rows = fixture.ask().certificates_of_meter(meter("bob"), &TimeFilter::default(), whole()).unwrap().unwrap();
+    let signed_by: Vec<_> = all(rows).into_iter().map(|row| row.signed_by).collect();
+    assert_eq!(signed_by, [SignedBy::Gateway, SignedBy::Gateway, SignedBy::Operator]);
+}
+
+#[test]
 fn a_correction_is_found_with_the_supply_that_it_adjusts() {
     let (_, fixture) = played();
     let told = |kind| {

@@ -61,7 +61,7 @@ pub use agreement::{AgreementFilter, AgreementView, AmendmentView, DebtView, Kin
 pub use block::{BlockDetail, BlockFilter, BlockView, ReceiptView};
 pub use council::{AppointedView, CouncilView, EpochView, MotionFilter, MotionStatus, MotionView, VoteView};
 pub use event::{EventFilter, EventKind, EventView};
-pub use meter::{CertificateView, MeterFilter, MeterView, TimeFilter};
+pub use meter::{CertificateView, MeterFilter, MeterView, SignedBy, TimeFilter};
 pub use money::{CauseView, DueView, Held, MovementKind, MovementView};
 pub use node::{ChainTime, Codes, NodeStatus, ProblemCode, RefusalCode};
 pub use offer::{OfferFilter, OfferStatus, OfferView, QuoteStatus, QuoteView};

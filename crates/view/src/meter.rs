@@ -49,10 +49,32 @@ pub struct CertificateView {
     pub certificate: Certificate,
     /// Height of the block that certified it.
     pub height: u64,
+    /// Who has signed it.
+    pub signed_by: SignedBy,
     /// The record in which the device has signed the reading, byte for byte, and the device's key; none where it was signed in
-    /// this platform's own way, by the meter or by the gateway that answers for it: see the meter's `authority`.
+    /// this platform's own way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<SignedRecord>,
+}
+
+/// Who has signed a reading, at the time when it was certified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SignedBy {
+    /// Its device, in a record.
+    Device,
+    /// The meter, in this platform's way.
+    Meter,
+    /// The gateway in its place.
+    Gateway,
+    /// The operator, as it put another device in its place.
+    Operator,
+}
+
+impl SignedBy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Device, Self::Meter, Self::Gateway, Self::Operator];
 }
 
 /// Which meters are wanted; what is absent does not restrict.

@@ -99,8 +99,8 @@ export async function seriesOfAgreement(agreement: string, carrier: Schemas['Car
   return binsOf(found.points);
 }
 
-/// What passed a meter.
-export async function certificates(meter: string, from: number, to: number): Promise<Schemas['Certificate'][]> {
+/// The certified readings of a meter, each with who has signed it.
+export async function readings(meter: string, from: number, to: number): Promise<Schemas['CertificateView'][]> {
   const pages = await every(
     (cursor) =>
       answer(
@@ -110,7 +110,12 @@ export async function certificates(meter: string, from: number, to: number): Pro
       ),
     20_000,
   );
-  return pages.items.map((item) => item.certificate).sort((a, b) => a.interval.from - b.interval.from);
+  return pages.items.sort((a, b) => a.certificate.interval.from - b.certificate.interval.from);
+}
+
+/// What passed a meter.
+export async function certificates(meter: string, from: number, to: number): Promise<Schemas['Certificate'][]> {
+  return (await readings(meter, from, to)).map((each) => each.certificate);
 }
 
 /// What was corrected of what passed a meter.

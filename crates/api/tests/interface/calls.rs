@@ -30,7 +30,7 @@ async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again(
     assert_eq!((&proof["kind"], &proof["version"]), (&json!("transaction"), &json!(1)));
     let document: ProofDocument = serde_json::from_value(proof).unwrap();
     let Proof::Transaction(proof) = document.proof else { panic!("another kind of proof") };
-    assert_eq!(proof.transaction, signed.hash());
+    assert_eq!(proof.transaction.signed.hash(), signed.hash());
     assert_eq!(proof.verify(&Members::of(&world.genesis).unwrap()).unwrap().height, height);
 
     let again = world.submit(std::slice::from_ref(&signed), 30_000).await;

@@ -5,7 +5,7 @@ mod dry_run;
 mod series;
 mod shown;
 
-pub use shown::Signer;
+pub use shown::signer;
 
 use self::certified::Certified;
 use self::series::read_series;
@@ -225,7 +225,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                         out.time(certificate.interval.to),
                         units::quantity(certificate.register, shown.carrier),
                         shown.quantity(out),
-                        out.word(shown.signed_by.word()).into(),
+                        out.word(signer(shown.record.signed_by)).into(),
                     ]
                 });
                 let headings =
@@ -248,7 +248,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                     (t!("interval"), format!("{} - {}", certificate.interval.from, certificate.interval.to)),
                     (t!("register"), units::quantity(certificate.register, shown.carrier)),
                     (t!("quantity"), shown.quantity(out)),
-                    (t!("signature"), out.word(shown.signed_by.word()).into()),
+                    (t!("signature"), out.word(signer(shown.record.signed_by)).into()),
                 ];
                 let corrections = shown.corrections.iter();
                 facts.extend(corrections.map(|correction| (t!("correction"), correction.text(out, shown.carrier))));

@@ -4,7 +4,7 @@ use super::account::{MOVEMENT_HEADINGS, movement_row, short};
 use super::agreement::agreement_text;
 use super::clauses::manifest_of;
 use super::meter::segments_text;
-use super::reading::Signer;
+use super::reading::signer;
 use super::statement::{is_by_terms_in_force, statement_text};
 use super::{event, offset_of};
 use crate::context::Context;
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use utilidor_sdk::ClientError;
 use utilidor_sdk::http::trace::FullTrace;
 use utilidor_types::program::Manifest;
-use utilidor_types::{AgreementId, Carrier, Event, MeterAuthority, MeterId, Program, PurchaseLot};
+use utilidor_types::{AgreementId, Carrier, Event, MeterId, Program, PurchaseLot};
 use utilidor_view::Problem;
 use utilidor_view::problem::Code;
 
@@ -52,7 +52,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
                     Err(error) if error.is_not_found() => {}
                     found => {
                         let found = found?;
-                        unknown.insert((found.carrier, found.authority, found.devices));
+                        unknown.insert(found.carrier);
                     }
                 }
             }
@@ -107,12 +107,11 @@ fn refused(error: ClientError, agreement: AgreementId) -> Failure {
 fn trace_text(
     out: &Output,
     trace: &FullTrace,
-    meters: &BTreeMap<MeterId, (Carrier, MeterAuthority, u32)>,
+    meters: &BTreeMap<MeterId, Carrier>,
     manifest: Option<&Manifest>,
 ) -> String {
     let told = carriers_of(&trace.agreement.terms.program);
-    let carrier =
-        |meter: MeterId| meters.get(&meter).map(|(carrier, ..)| *carrier).or_else(|| told.get(&meter).copied());
+    let carrier = |meter: MeterId| meters.get(&meter).copied().or_else(|| told.get(&meter).copied());
     let mut parts = Vec::new();
     let mut part = |word: Word, text: String| parts.push(format!("== {}\n{text}", out.word(word)));
     if let Some(record) = &trace.offer {
@@ -182,9 +181,7 @@ fn trace_text(
             out.time(certificate.interval.to),
             units::quantity_of(quantity, carrier(certificate.meter)),
             reading.height.to_string(),
-            meters.get(&certificate.meter).map_or_else(String::new, |(_, authority, devices)| {
-                out.word(Signer::of(reading, *authority, *devices, None).word()).into()
-            }),
+            out.word(signer(reading.signed_by)).into(),
         ]
     });
     let headings = [t!("certificate"), t!("meter"), t!("from"), t!("to"), t!("quantity"), t!("block"), t!("signature")];
@@ -197,7 +194,7 @@ fn trace_text(
         part(t!("record"), out.table([t!("public"), t!("record")], rows.collect()));
     }
     part(t!("segments"), segments_text(out, &trace.events, carrier));
-    let known = meters.iter().map(|(meter, (carrier, ..))| (*meter, *carrier));
+    let known = meters.iter().map(|(meter, carrier)| (*meter, *carrier));
     let measured = told.iter().map(|(meter, carrier)| (*meter, *carrier)).chain(known).collect();
     let told = trace.events.iter().filter(|of| !matches!(of.event, Event::Segment(_)));
     let rows = told.map(|of| [out.time(of.cause.time_ms), event::line_of(out, &of.event, &measured)]);

@@ -12,7 +12,7 @@ use utilidor_types::{
     Motion, MotionId, Offer, OfferId, Opening, Package, PackageId, PriceIndexId, ProgramId, Quantity, Receipt, Refusal,
     Roles, Roster, SignedTransaction, Statement, Timestamp, TransactionHash, Validator, Window,
 };
-use utilidor_view::{EventKind, Kind, MotionStatus, QuoteStatus, StepKind};
+use utilidor_view::{EventKind, Kind, MotionStatus, QuoteStatus, SignedBy, StepKind};
 
 /// What a block changes.
 #[derive(Debug, Default)]
@@ -106,6 +106,7 @@ pub struct NewRun<'a> {
     pub position: u64,
     pub meter: Row,
     pub run: &'a CertifiedRun,
+    pub signed_by: SignedBy,
     /// The record in which the device has signed it.
     pub signed: Option<&'a SignedRecord>,
 }

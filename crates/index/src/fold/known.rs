@@ -180,6 +180,8 @@ pub struct MeterRow {
     pub gaps: u32,
     /// Corrections.
     pub corrections: u32,
+    /// Whether a gateway signs for it.
+    pub gateway: bool,
 }
 
 /// A version of a package.

@@ -6,7 +6,11 @@ use super::{
 use utilidor_types::block::FinalBlock;
 use utilidor_types::event::MeterSegment;
 use utilidor_types::{AccountId, CertificateId, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Window};
-use utilidor_view::EventKind;
+use utilidor_view::{EventKind, SignedBy};
+
+const fn is_gateway(authority: MeterAuthority) -> bool {
+    matches!(authority, MeterAuthority::Gateway(_))
+}
 
 impl<'a, B: Before> Fold<'a, '_, B> {
     pub fn known_meter(&mut self, meter: MeterId) -> Folded<Option<MeterRow>, B> {
@@ -41,12 +45,15 @@ impl<'a, B: Before> Fold<'a, '_, B> {
                 (meter.register, meter.read) = (reading.register, reading.time);
                 meter.certificates += count;
             })?;
-            self.changes.certified.push(NewRun { position, meter: meter.row, run, signed: entry.signed() });
+            let signed = entry.signed();
+            // An exchange certifies the operator's word; what came in a batch of readings says its receipt.
+            let signed_by = signed.map_or(SignedBy::Operator, |_| SignedBy::Device);
+            self.changes.certified.push(NewRun { position, meter: meter.row, run, signed_by, signed });
         }
         Ok(())
     }
 
-    /// A receipt counts certificates: they must be among the block's.
+    /// A receipt counts certificates, which must be among the block's: the readings of a batch, signed as their meters' are now.
     pub fn counted(&mut self, first: CertificateId, count: u32) -> Folded<(), B> {
         let block = self.changes.block.as_ref().map_or(0, |block| block.first_certificate);
         let end = first.0.checked_add(count.into());
@@ -54,6 +61,17 @@ impl<'a, B: Before> Fold<'a, '_, B> {
             return Err(diverged(format!(
                 "a receipt counts {count} certificates from {first} on, which the block lacks"
             )));
+        }
+        let at = self.changes.certified.partition_point(|new| new.run.first < first);
+        for place in at..self.changes.certified.len() {
+            let NewRun { run, signed, .. } = self.changes.certified[place];
+            if Some(run.first.0) >= end {
+                break;
+            }
+            if signed.is_none() {
+                let gateway = self.meter(run.meter)?.gateway;
+                self.changes.certified[place].signed_by = if gateway { SignedBy::Gateway } else { SignedBy::Meter };
+            }
         }
         Ok(())
     }
@@ -68,7 +86,8 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         self.changes.totals.meters += 1;
         let row = self.changes.totals.meters as Row;
         let (register, read) = (meter.register, meter.since);
-        let state = MeterRow { row, register, read, certificates: 0, gaps: 0, corrections: 0 };
+        let gateway = is_gateway(meter.authority);
+        let state = MeterRow { row, register, read, certificates: 0, gaps: 0, corrections: 0, gateway };
         self.known.meters.note(id, Some(state));
         self.changes.meters.push(NewMeter { row, id, operator, holder, meter });
         Ok(())
@@ -81,7 +100,7 @@ impl<'a, B: Before> Fold<'a, '_, B> {
     }
 
     pub fn rotate_meter_key(&mut self, meter: MeterId, authority: MeterAuthority) -> Folded<(), B> {
-        let meter = self.meter(meter)?.row;
+        let meter = self.change_meter(meter, |row| row.gateway = is_gateway(authority))?.row;
         self.changes.devices.push(MeterChange::Authority { meter, authority });
         Ok(())
     }
@@ -102,6 +121,7 @@ impl<'a, B: Before> Fold<'a, '_, B> {
     ) -> Folded<(), B> {
         // What was read later than the old device's last reading, the new one has shown already.
         let row = self.change_meter(meter, |row| {
+            row.gateway = is_gateway(authority);
             if row.read <= last.time {
                 (row.register, row.read) = (register, last.time);
             }

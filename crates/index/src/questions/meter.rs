@@ -2,7 +2,7 @@
 
 use super::{Questions, Read};
 use crate::page::Paging;
-use crate::store::columns::{carrier, int, maybe_uint, maybe_value, quantity, time, uint, value, window};
+use crate::store::columns::{carrier, int, maybe_uint, maybe_value, quantity, signed_by, time, uint, value, window};
 use rusqlite::{Row, params};
 use std::ops::Range;
 use utilidor_types::meter::{CertifiedRun, SignedRecord};
@@ -34,7 +34,7 @@ fn meter_view(row: &Row<'_>) -> rusqlite::Result<(i64, MeterView)> {
     Ok((row.get("id")?, meter))
 }
 
-const RUN: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readings, signed,
+const RUN: &str = "SELECT it.id AS id, meters.meter AS meter_id, from_ms, readings, signed_by, signed,
     (SELECT height FROM blocks WHERE first_certificate <= it.id
      ORDER BY first_certificate DESC, height DESC LIMIT 1) AS height
     FROM certified_runs AS it JOIN meters ON meters.id = it.meter";
@@ -53,9 +53,9 @@ fn certificates(row: &Row<'_>) -> rusqlite::Result<Vec<CertificateView>> {
         from: time(row, "from_ms")?,
         readings: value(row, "readings")?,
     };
-    let height = uint(row, "height")?;
+    let (height, signed_by) = (uint(row, "height")?, signed_by(row, "signed_by")?);
     let signed: Option<SignedRecord> = maybe_value(row, "signed")?;
-    let view = |certificate| CertificateView { certificate, height, signed: signed.clone() };
+    let view = |certificate| CertificateView { certificate, height, signed_by, signed: signed.clone() };
     Ok(run.certificates().map(view).collect())
 }
 

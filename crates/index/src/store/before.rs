@@ -8,6 +8,7 @@ use crate::fold::{
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::sync::Arc;
+use utilidor_types::MeterAuthority;
 use utilidor_types::agreement::Status;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, MemberId, MeterId, MotionId, OfferId, Opening, PackageId, ProgramId,
@@ -159,7 +160,8 @@ impl Before for Stored<'_> {
     }
 
     fn meter(&mut self, meter: MeterId) -> Found<MeterRow> {
-        let sql = "SELECT id, register, read_ms, certificates, gaps, corrections FROM meters WHERE meter = ?";
+        let sql =
+            "SELECT id, register, read_ms, certificates, gaps, corrections, authority FROM meters WHERE meter = ?";
         self.find(sql, [meter.0], |row| {
             Ok(MeterRow {
                 row: row.get("id")?,
@@ -168,6 +170,7 @@ impl Before for Stored<'_> {
                 certificates: uint(row, "certificates")?,
                 gaps: row.get("gaps")?,
                 corrections: row.get("corrections")?,
+                gateway: matches!(value(row, "authority")?, MeterAuthority::Gateway(_)),
             })
         })
     }

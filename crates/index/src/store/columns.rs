@@ -5,6 +5,7 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use utilidor_types::carrier::Carrier;
 use utilidor_types::{Money, Quantity, Roles, Timestamp, Window, decode, encode};
+use utilidor_view::SignedBy;
 
 /// Longest value that a column holds: no encoding on the ledger comes near it.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -62,6 +63,13 @@ pub fn carrier(row: &Row<'_>, column: &str) -> rusqlite::Result<Carrier> {
         .get(usize::from(number))
         .copied()
         .ok_or_else(|| corrupt(row, column, format!("no carrier has number {number}")))
+}
+
+/// A column that holds who has signed readings.
+pub fn signed_by(row: &Row<'_>, column: &str) -> rusqlite::Result<SignedBy> {
+    let number: u8 = row.get(column)?;
+    let found = SignedBy::ALL.get(usize::from(number)).copied();
+    found.ok_or_else(|| corrupt(row, column, format!("nobody who signs readings has number {number}")))
 }
 
 /// A column that holds a set of roles.

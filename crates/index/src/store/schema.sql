@@ -278,6 +278,8 @@ CREATE TABLE certified_runs (
     from_ms     INTEGER NOT NULL,
     to_ms       INTEGER NOT NULL,
     readings    BLOB NOT NULL,
+    -- Who has signed them, as a number.
+    signed_by   INTEGER NOT NULL,
     -- The record in which the device has signed them.
     signed      BLOB
 );

@@ -271,15 +271,24 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
             hold(sql, *meter, *holder, changes.block.as_ref().map_or(Timestamp(0), |block| block.header.time))?;
         }
     }
-    let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings, signed)
-                  VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO certified_runs (id, position, meter, from_ms, to_ms, readings, signed_by, signed)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let mut insert = sql.prepare_cached(insert)?;
     for new in &changes.certified {
         let interval = new.run.interval();
         let (first, position) = (int(new.run.first.0), int(new.position));
         let (from, to) = (int(interval.from.0), int(interval.to.0));
         let signed = new.signed.map(body);
-        insert.execute(params![first, position, new.meter, from, to, body(&new.run.readings), signed])?;
+        insert.execute(params![
+            first,
+            position,
+            new.meter,
+            from,
+            to,
+            body(&new.run.readings),
+            new.signed_by as u8,
+            signed
+        ])?;
     }
     let mut insert =
         sql.prepare_cached("INSERT INTO meter_events (meter, receipt, place, kind) VALUES (?, ?, ?, ?)")?;
