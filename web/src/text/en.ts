@@ -59,7 +59,7 @@ export const en = {
   },
   home: {
     title: (name: string) => (name ? `Good day, ${name}` : 'Good day'), todo: 'Waiting for you', today: 'Today',
-    estimate: 'Estimated by the arithmetic of the bill', costSoFar: 'Cost so far', byArea: 'by floor area',
+    estimate: 'Estimated by the arithmetic of the bill', cost: 'Cost', costSoFar: 'Cost so far', byArea: 'by floor area',
     prepaid: 'Prepaid', daysLeft: (days: string) => `${days} days left`, leftAt: (left: string, perDay: string) => `${left} left, ${perDay} a day over the last week`,
     until: (day: string) => `Until ${day}`, left: (left: string) => `${left} not used yet`, notUsed: 'Nothing used in the last week', nothingPrepaid: 'Nothing prepaid', low: 'Runs low', topUp: 'Prepay',
     byHour: 'By the hour', more: 'Days, months, years', lastBill: 'Last bill', allBills: 'All bills',

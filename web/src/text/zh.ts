@@ -59,7 +59,7 @@ export const zh: Catalogue = {
   },
   home: {
     title: (name) => (name ? `${name}，您好` : '您好'), todo: '待您处理', today: '今天',
-    estimate: '按账单的算法估算', costSoFar: '当日费用', byArea: '按面积计费',
+    estimate: '按账单的算法估算', cost: '当日费用', costSoFar: '当日至今费用', byArea: '按面积计费',
     prepaid: '预付', daysLeft: (days) => `还可用 ${days} 天`, leftAt: (left, perDay) => `剩余 ${left}，近一周每天 ${perDay}`,
     until: (day) => `至 ${day}`, left: (left) => `尚有 ${left} 未用`, notUsed: '近一周没有使用', nothingPrepaid: '没有预付', low: '余额不足', topUp: '预付',
     byHour: '逐小时', more: '按日、月、年查看', lastBill: '最近账单', allBills: '全部账单',
