@@ -1754,6 +1754,8 @@ export interface components {
              */
             height: number;
             signed?: components["schemas"]["SignedRecord"] | null;
+            /** @description Who has signed it. */
+            signed_by: components["schemas"]["SignedBy"];
         };
         /** @description Entries of the certification log as of a final block. */
         CertificatesProof: {
@@ -3460,6 +3462,8 @@ export interface components {
                  */
                 height: number;
                 signed?: components["schemas"]["SignedRecord"] | null;
+                /** @description Who has signed it. */
+                signed_by: components["schemas"]["SignedBy"];
             }[];
             /** @description Cursor of the next page; none on the last one. */
             next?: string | null;
@@ -5080,6 +5084,11 @@ export interface components {
             /** @description Digest of the terms. */
             terms: components["schemas"]["Digest"];
         };
+        /**
+         * @description Who has signed a reading, at the time when it was certified.
+         * @enum {string}
+         */
+        SignedBy: "device" | "meter" | "gateway" | "operator";
         /** @description A record that a device has signed, with the device's key. */
         SignedRecord: {
             /** @description The meter's key; the ledger checks that it is the registered one. */
@@ -5712,14 +5721,12 @@ export interface components {
             block: components["schemas"]["FinalHeader"];
             /** @description What leads from the genesis document to the validators of the block; empty while those of the document still sign. */
             handovers?: components["schemas"]["Handover"][];
-            /** @description Its place. */
-            inclusion: components["schemas"]["BlockInclusion"];
             /** @description What the ledger answered. */
             receipt: components["schemas"]["Receipt"];
             /** @description The receipt's place. */
             receipt_inclusion: components["schemas"]["BlockInclusion"];
-            /** @description The transaction. */
-            transaction: components["schemas"]["TransactionHash"];
+            /** @description The transaction as it was signed, with its place: its hash follows from it. */
+            transaction: components["schemas"]["TransactionEvidence"];
         };
         /** @description A final transaction with its receipt. */
         TransactionView: {
@@ -6009,6 +6016,7 @@ export type SchemaSetId = components['schemas']['SetId'];
 export type SchemaSignIn = components['schemas']['SignIn'];
 export type SchemaSignature = components['schemas']['Signature'];
 export type SchemaSignatureView = components['schemas']['SignatureView'];
+export type SchemaSignedBy = components['schemas']['SignedBy'];
 export type SchemaSignedRecord = components['schemas']['SignedRecord'];
 export type SchemaSignedTransaction = components['schemas']['SignedTransaction'];
 export type SchemaSource = components['schemas']['Source'];
