@@ -20,7 +20,7 @@ pub use crate::told::Taken;
 use crate::told::Told;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, StateError, SubscribeFilter,
-    mqttbytes::Error,
+    SubscribeReasonCode, mqttbytes::Error,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub struct Subscriber {
     subscribed: Vec<Subscribed>,
     /// What the broker brings though it is no meter's: topics of an earlier configuration, whose subscription it remembers.
     strange: BTreeSet<String>,
+    /// Topics that the broker did not give when it was asked last.
+    refused: BTreeSet<String>,
     shared: Shared,
     /// When it is looked next which meters are silent.
     due_ms: u64,
@@ -76,7 +78,8 @@ impl Subscriber {
             Subscribed { told, topic }
         });
         let due_ms = next_due(shared.watch.clock().now_ms(), shared.interval_ms, 0);
-        Self { subscribed: subscribed.collect(), strange: BTreeSet::new(), bus, shared, due_ms, listener: None }
+        let (strange, refused) = (BTreeSet::new(), BTreeSet::new());
+        Self { subscribed: subscribed.collect(), strange, refused, bus, shared, due_ms, listener: None }
     }
 
     /// The same, telling `listener` of all that it hears; for who plays both sides.
@@ -193,17 +196,17 @@ impl Subscriber {
         match event {
             // With every connection, whether the broker says that it remembers or not.
             Event::Incoming(Incoming::ConnAck(_)) => {
-                let mut topics: Vec<_> = self.subscribed.iter().map(|subscribed| &subscribed.topic).collect();
-                topics.sort_unstable();
-                topics.dedup();
-                let filters = topics.into_iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
+                let filters = self.topics().into_iter().map(|topic| SubscribeFilter::new(topic, QoS::AtLeastOnce));
                 let queued = client.try_subscribe_many(filters);
                 debug_assert!(
                     queued.is_ok() || self.subscribed.is_empty(),
                     "a new connection's queue has room for its subscription"
                 );
             }
-            Event::Incoming(Incoming::SubAck(_)) => {
+            Event::Incoming(Incoming::SubAck(answer)) => {
+                let answers = self.topics().into_iter().zip(answer.return_codes);
+                let refused = answers.filter(|(_, code)| *code == SubscribeReasonCode::Failure).map(|(topic, _)| topic);
+                self.refused(refused.collect()).await?;
                 self.tell(Heard::Subscribed);
                 return Ok(Ok(true));
             }
@@ -216,14 +219,29 @@ impl Subscriber {
                     tracing::warn!(bus = self.bus.name, topic = message.topic, "no meter publishes there any more");
                     let _ = client.try_unsubscribe(&message.topic);
                 }
-                // What is not acknowledged comes again with the next connection.
-                if !taken.contains(&Taken::NotKept) {
-                    let _ = client.try_ack(&message);
-                }
+                let _ = client.try_ack(&message);
             }
             _ => {}
         }
         Ok(Ok(false))
+    }
+
+    /// The topics of its meters, each once, in the order in which they are asked for.
+    fn topics(&self) -> Vec<String> {
+        let topics: BTreeSet<_> = self.subscribed.iter().map(|subscribed| subscribed.topic.clone()).collect();
+        topics.into_iter().collect()
+    }
+
+    /// Tells the operator of topics that the broker gives to nobody by this name, once of each.
+    async fn refused(&mut self, topics: BTreeSet<String>) -> Result<(), JournalError> {
+        let new: Vec<_> = topics.difference(&self.refused).map(String::as_str).collect();
+        if !new.is_empty() {
+            let detail = format!("the broker at {} refuses the subscription to {}", self.bus.place, new.join(", "));
+            tracing::warn!(bus = self.bus.name, "{detail}");
+            self.note("line/not-subscribed", detail).await?;
+        }
+        self.refused = topics;
+        Ok(())
     }
 
     /// Takes what waited for its time to come, and tells the operator of the meters that have told nothing for long.

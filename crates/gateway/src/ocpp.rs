@@ -45,6 +45,10 @@ use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a station may say nothing: twice the heartbeat that it is asked for, and a little.
 const SILENCE: Duration = Duration::from_secs(660);
+/// Most that waits for a station to read it, the library's answers to its pings among it.
+const MAX_UNREAD: usize = 8 * ocpp::MAX_MESSAGE;
+/// How long nothing more is told of what a station says and nobody understands.
+const TOLD_AGAIN_MS: u64 = 3_600_000;
 /// Messages one after the other that cannot be understood, after which a connection ends.
 const MAX_STRANGE_MESSAGES: u32 = 100;
 /// Most unknown tokens that are told of, each once.
@@ -63,6 +67,8 @@ pub struct Central {
     told_tokens: std::sync::Mutex<BTreeSet<String>>,
     /// When each station that a meter names was heard last by the monotonic clock, were it only its heart.
     heard: std::sync::Mutex<BTreeMap<String, u64>>,
+    /// When it was told last, by the same clock, of each station that a meter names that nobody understands it.
+    told_strange: std::sync::Mutex<BTreeMap<String, u64>>,
     shared: Shared,
 }
 
@@ -76,7 +82,15 @@ impl Central {
             let unit = meter.address();
             (unit, Mutex::new(Told::new(Kept::new(meter, bus.protocol.name(), shared.clone()))))
         });
-        Self { meters: told.collect(), bus, signed, told_tokens: Default::default(), heard: Default::default(), shared }
+        Self {
+            meters: told.collect(),
+            bus,
+            signed,
+            told_tokens: Default::default(),
+            heard: Default::default(),
+            told_strange: Default::default(),
+            shared,
+        }
     }
 
     /// Listens at the bus's address and serves until the journal fails.
@@ -180,6 +194,18 @@ impl Central {
     fn is_heard(&self, station: &str) {
         let now_ms = self.shared.watch.clock().monotonic_ms();
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(station.into(), now_ms);
+    }
+
+    /// Whether the operator is to be told that nobody understands a station: anybody can be one that no meter names, and one that
+    /// sends again what is not answered, or connects again, would drive all else from the journal's events.
+    fn is_told_strange(&self, station: &str) -> bool {
+        let now_ms = self.shared.watch.clock().monotonic_ms();
+        let mut told = self.told_strange.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.get(station).is_none_or(|told_ms| now_ms.saturating_sub(*told_ms) >= TOLD_AGAIN_MS);
+        if is_due {
+            told.insert(station.into(), now_ms);
+        }
+        is_due
     }
 
     /// Whether a meter is at one of a station's connectors.
@@ -358,7 +384,7 @@ async fn take(
             }
         }
     }
-    let is_kept = !taken.iter().any(|taken| matches!(taken, Taken::NotKept | Taken::Refused(signed::NOT_KEPT)));
+    let is_kept = !taken.iter().any(|taken| matches!(taken, Taken::Refused(signed::NOT_KEPT)));
     let answer = match is_kept {
         true => ocpp::answer(call, version, now_ms, transaction, is_known),
         false => ocpp::not_kept(call),
@@ -428,7 +454,9 @@ async fn station(
     };
     let config = WebSocketConfig::default()
         .max_message_size(Some(2 * ocpp::MAX_MESSAGE))
-        .max_frame_size(Some(2 * ocpp::MAX_MESSAGE));
+        .max_frame_size(Some(2 * ocpp::MAX_MESSAGE))
+        .write_buffer_size(ocpp::MAX_MESSAGE)
+        .max_write_buffer_size(MAX_UNREAD);
     let opening = tokio_tungstenite::accept_hdr_async_with_config(stream, callback, Some(config));
     // Whoever does not come to an opened connection is simply gone.
     let opened = tokio::select! {
@@ -443,8 +471,6 @@ async fn station(
         tracing::warn!(station = name, "no meter names the station, and there are too many of these");
         return Ok(());
     }
-    // A station sends again what is not answered: what cannot be understood is told once a connection.
-    let mut was_told = false;
     let mut strange = 0;
     loop {
         let heard = tokio::select! {
@@ -472,7 +498,7 @@ async fn station(
             Err(refused) => {
                 let (code, bytes) = (refused.code(), text.as_bytes().to_vec());
                 central.shared.metrics.failed(code);
-                if !std::mem::replace(&mut was_told, true) {
+                if is_named && central.is_told_strange(&name) {
                     central.shared.note(None, code, format!("station {name}: {refused}"), Some(bytes)).await?;
                 }
                 // Whatever else it says may be a reading; who says nothing else speaks something else.

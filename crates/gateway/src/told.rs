@@ -42,8 +42,8 @@ pub enum Taken {
     Doubted(Doubt),
     /// It waits for its time to come.
     Early,
-    /// It waits for nothing and is not kept: whoever sends it must say it again.
-    NotKept,
+    /// It is left out: as many as may wait for their time to come, and what it counted counts with a later one.
+    LeftOut,
     /// The register cannot be believed.
     Held(Doubt),
     /// It is no reading.
@@ -220,15 +220,30 @@ impl Told {
         let now_ms = self.kept.shared().watch.clock().now_ms();
         let ahead_s = time_ms.saturating_sub(now_ms) / 1_000;
         let early = self.early().await?;
-        if early.len() >= MAX_EARLY && !early.contains(&time_ms) {
-            let detail =
-                format!("{MAX_EARLY} messages wait already for their time to come: set whichever clock is wrong");
-            self.kept.tell("reading/not-kept", detail, None).await?;
-            return Ok(Taken::NotKept);
+        // Whoever sent it may be waited for by all others of its line, so that it cannot be left with its sender.
+        let full = early.len() >= MAX_EARLY && !early.contains(&time_ms);
+        let left_out = early.last().filter(|_| full).map(|newest| time_ms.min(*newest));
+        if let Some(left_out) = left_out {
+            let detail = format!(
+                "{MAX_EARLY} messages wait already for their time to come: that of {} is left out, and what the meter counted \
+                 until then counts with a later one",
+                Timestamp(left_out)
+            );
+            self.kept.tell("reading/left-out", detail, None).await?;
+            if left_out == time_ms {
+                return Ok(Taken::LeftOut);
+            }
         }
-        let (key, text) = (format!("{}{time_ms:020}", early_key(self.kept.meter.id)), standing.text());
-        self.kept.shared().writer.call(move |journal| journal.remember(&key, &text)).await?;
-        self.early.get_or_insert_default().insert(time_ms);
+        let key = |time_ms: u64| format!("{}{time_ms:020}", early_key(self.kept.meter.id));
+        let (key, text, left_out_key) = (key(time_ms), standing.text(), left_out.map(key));
+        let keep = move |journal: &mut Journal| {
+            journal.remember(&key, &text)?;
+            left_out_key.map_or(Ok(()), |key| journal.forget(&key))
+        };
+        self.kept.shared().writer.call(keep).await?;
+        let early = self.early.get_or_insert_default();
+        early.insert(time_ms);
+        left_out.map(|time_ms| early.remove(&time_ms));
         let detail = format!(
             "a message is of {}, {ahead_s} s ahead of this machine's clock: it is kept, and counts when its time has come",
             Timestamp(time_ms)

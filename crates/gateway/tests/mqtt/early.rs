@@ -67,7 +67,7 @@ async fn only_a_clock_that_was_found_right_refuses_a_time_far_away() {
 }
 
 #[tokio::test]
-async fn a_message_that_finds_no_place_before_its_time_is_not_acknowledged() {
+async fn of_too_many_messages_before_their_time_the_newest_is_kept() {
     let (_folder, _clock, shared, mut subscriber) = site("127.0.0.1:1").await;
     let fill = |journal: &mut Journal| {
         (0..MAX_EARLY as u64).try_for_each(|at| {
@@ -76,7 +76,16 @@ async fn a_message_that_finds_no_place_before_its_time_is_not_acknowledged() {
         })
     };
     shared.writer.call(fill).await.unwrap();
-    let taken = subscriber.take(&message("101", BEGIN + 30 * MINUTE)).await.unwrap();
-    assert_eq!(taken, [Taken::NotKept]);
-    assert_eq!(codes(&shared).await, ["reading/not-kept"]);
+    let early = || shared.writer.call(|journal| journal.remembered("early "));
+    let last = |keys: Vec<String>| (keys.len(), keys.into_iter().max().unwrap());
+    let key = |time_ms: u64| format!("early {METER} {time_ms:020}");
+    // One in between is left out; a newer one takes the place of the newest, for its register counts what that had counted.
+    let between = BEGIN + 2 * MINUTE + MAX_EARLY as u64 - 2;
+    shared.writer.call(move |journal| journal.forget(&format!("early {METER} {between:020}"))).await.unwrap();
+    assert_eq!(subscriber.take(&message("101", BEGIN + 30 * MINUTE)).await.unwrap(), [Taken::Early]);
+    assert_eq!(subscriber.take(&message("101", between)).await.unwrap(), [Taken::LeftOut]);
+    assert_eq!(last(early().await.unwrap()), (MAX_EARLY, key(BEGIN + 30 * MINUTE)));
+    assert_eq!(subscriber.take(&message("102", BEGIN + 40 * MINUTE)).await.unwrap(), [Taken::Early]);
+    assert_eq!(last(early().await.unwrap()), (MAX_EARLY, key(BEGIN + 40 * MINUTE)));
+    assert_eq!(codes(&shared).await, ["reading/early", "reading/left-out", "reading/left-out", "reading/early"]);
 }

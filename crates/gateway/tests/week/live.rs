@@ -221,7 +221,7 @@ impl Live {
                 }
                 Taken::Doubted(_) | Taken::Held(_) => assert!(is_low, "{taken:?}"),
                 Taken::Stopped => panic!("every meter begins as it was registered"),
-                Taken::Refused(_) | Taken::NotKept => panic!("each is a reading, and there are few: {taken:?}"),
+                Taken::Refused(_) | Taken::LeftOut => panic!("each is a reading, and there are few: {taken:?}"),
                 Taken::Known | Taken::Retained | Taken::Strange => {}
             }
         }

@@ -8,6 +8,10 @@ pub fn hint(code: &str) -> Option<Said> {
     let (kind, which) = code.split_once('/')?;
     Some(match (kind, which) {
         ("line", "oversize") => said!("see who publishes such long messages", "查明是谁发布了过长的消息"),
+        ("line", "not-subscribed") => said!(
+            "see the broker's access list, and the name that the gateway logs in with",
+            "检查代理的访问控制列表，以及网关登录所用的名称"
+        ),
         ("line", _) => said!(
             "see the cable, the address in the configuration, the speed and the format of the serial port or server",
             "检查接线、配置中的地址、串口或串口服务器的速率与格式"
@@ -24,7 +28,7 @@ pub fn hint(code: &str) -> Option<Said> {
             "for all meters at once: set this machine's clock; for one: see its device's or collector's time",
             "若所有表计均如此：校准本机时钟；若仅一块：检查其设备或采集器的时间"
         ),
-        ("reading", "early" | "not-kept") => said!(
+        ("reading", "early" | "left-out") => said!(
             "set whichever clock is wrong: this machine's, or its device's or collector's",
             "校准有误的时钟：本机的，或其设备、采集器的"
         ),
