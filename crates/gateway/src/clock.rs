@@ -3,12 +3,13 @@
 //! After a power cut a machine can wake up in 1970, and a clock that is set back while the gateway runs would turn the order of
 //! readings round. So time is cut into *stretches* (`epoch` in the journal): a new one begins at each start, and whenever wall clock
 //! and monotonic clock have drifted apart by more than [`JUMP_MS`]. A stretch is trusted once it was compared with the
-//! chain's time; its readings wait in the journal until then, so that a start without uplink loses nothing. A jump says how far the
+//! chain's time; its readings wait in the journal until then, so that a start without uplink loses nothing. What a trusted stretch has
+//! stamped counts, whatever a later comparison says: without a jump a clock only drifts, by a minute in two weeks. A jump says how far the
 //! clock was off before it, once the clock after it was found right.
 //!
 //! The chain's time is that of its last block, so that it can be old: while consensus stands, while a node catches up, and always where
-//! a node follows the others late. A clock behind it is wrong. Of one ahead of it nothing follows: what it stamps from then on waits
-//! until the two are together again, or somebody has set it.
+//! a node follows the others late. A clock that is behind it from the beginning is wrong. Of one ahead of it nothing follows: what it
+//! stamps from then on waits until the two are together again, or somebody has set it.
 
 use crate::journal::ClockState;
 use std::future::Future;

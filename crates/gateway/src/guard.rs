@@ -205,7 +205,8 @@ impl Limits {
 
     /// What to think of a first look.
     pub fn first_look(&self, last: Option<Seen>, now: Seen) -> Verdict {
-        let modulus = self.modulus.unwrap_or(WIDEST);
+        // A profile or the ledger may say more than a journal keeps.
+        let modulus = self.modulus.unwrap_or(WIDEST).min(WIDEST);
         if now.register >= modulus {
             return Verdict::LookAgain(Doubt::TooWide { register: now.register, modulus });
         }

@@ -314,17 +314,18 @@ impl<U: Uplink> Sender<U> {
     /// Says what a comparison has shown of a stretch of the clock, and of those before it.
     async fn judge(&self, comparison: Comparison, now_ms: u64) -> Result<(), JournalError> {
         use ClockState::{Trusted, Unverified, Wrong};
-        let Comparison { epoch, state, offset_ms, began_ms, worst_ms } = comparison;
+        let Comparison { epoch, state, began_ms, worst_ms, .. } = comparison;
         let writer = &self.shared.writer;
         let known = writer.call(move |journal| journal.clock_state(epoch)).await?;
         match (known, state) {
-            // What it stamps from now on waits until it is known which of the two has left the other.
-            (Trusted, None) => return end_stretch(&self.shared.watch, writer, epoch).await,
+            // It was right and has not jumped: either it has drifted a little in a long time, or it is the chain's time that is
+            // wrong. So what it has stamped counts; what it stamps from now on waits until it is known which of the two has left the
+            // other.
+            (Trusted, None | Some(Wrong)) if !comparison.is_right() => {
+                return end_stretch(&self.shared.watch, writer, epoch).await;
+            }
             (Unverified, Some(Wrong)) => {
                 writer.call(move |journal| journal.judge_clock(epoch, Wrong, worst_ms)).await?;
-            }
-            (Trusted, Some(Wrong)) if !comparison.is_right() => {
-                writer.call(move |journal| journal.judge_clock(epoch, Wrong, offset_ms)).await?;
             }
             (Unverified, Some(Trusted)) => {
                 writer.call(move |journal| journal.judge_clock(epoch, Trusted, began_ms)).await?;

@@ -484,6 +484,32 @@ fn a_register_that_has_changed_on_the_disk_is_not_sealed() {
 }
 
 #[test]
+fn no_bit_before_a_register_makes_of_a_reading_that_waits_one_that_does_not() {
+    const REGISTER: u64 = 0x0123_4567_89ab_cdef;
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let epoch = trusted(&mut journal);
+    journal.record(&[reading(1, 10, REGISTER, epoch)]).unwrap();
+    drop(journal);
+    let sound = std::fs::read(desk.path()).unwrap();
+    let needle = REGISTER.to_be_bytes();
+    let places: Vec<_> = (0..sound.len() - 8).filter(|place| sound[*place..place + 8] == needle).collect();
+    for place in places.into_iter().flat_map(|place| place - 36..place) {
+        for bit in 0..8 {
+            let mut damaged = sound.clone();
+            damaged[place] ^= 1 << bit;
+            std::fs::write(desk.path(), damaged).unwrap();
+            let journal = Journal::open(&desk.path());
+            let found = journal.and_then(|journal| journal.examine().and_then(|()| journal.oldest_waiting(10)));
+            match found {
+                Err(error) => assert!(error.is_damaged(), "byte {place}, bit {bit}: {error:?}"),
+                Ok(waiting) => assert_eq!(waiting.len(), 1, "byte {place}, bit {bit}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn what_waits_in_a_journal_of_the_release_before_is_sent() {
     let desk = Desk::new();
     let mut journal = Journal::open(&desk.path()).unwrap();

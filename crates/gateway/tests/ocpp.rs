@@ -229,6 +229,18 @@ async fn connections_that_say_nothing_and_strange_stations_keep_no_station_out()
 }
 
 #[tokio::test]
+async fn a_station_that_connects_again_and_again_to_say_nonsense_is_told_once() {
+    let site = Site::new("ocpp", None).await;
+    for name in ["/CHHome-1", "/X1"] {
+        for _ in 0..5 {
+            let mut station = site.station(name, "ocpp1.6", None).await.unwrap();
+            station.says(r#"[2,"1","MeterValues",{"connectorId":"one"}]"#).await;
+        }
+    }
+    assert_eq!(site.codes().await.len(), 1, "{:?}", site.codes().await);
+}
+
+#[tokio::test]
 async fn a_station_that_takes_no_answer_in_makes_room_for_its_next_connection() {
     let site = Site::new("ocpp", None).await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();

@@ -208,6 +208,8 @@ impl JournalError {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
             Self::Empty { .. } | Self::Changed { .. } | Self::Malformed { .. } | Self::Damaged(_) => true,
+            // Whoever writes it never brings it there.
+            Self::WrongState { .. } => true,
             Self::Sql(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
             _ => false,
         }

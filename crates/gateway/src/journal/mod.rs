@@ -268,9 +268,9 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether its pages fit together. Reads the whole file: some seconds for a million readings.
+    /// Whether its pages fit together, and its indices its tables. Reads the whole file: some seconds for a million readings.
     pub fn examine(&self) -> Result<(), JournalError> {
-        let said: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let said: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         match said.as_str() {
             "ok" => Ok(()),
             _ => Err(JournalError::Malformed { path: self.path(), what: said.lines().collect::<Vec<_>>().join(" ") }),

@@ -193,3 +193,31 @@ async fn a_clock_that_follows_the_chain_is_moved_before_the_two_are_compared() {
     assert_eq!(state, utilidor_gateway::journal::ClockState::Trusted);
     assert!(gateway.writer.call(|journal| journal.events(10)).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_a_clock_stamped_that_was_found_right_counts_whatever_is_found_later() {
+    // A node is down for a while and then says the wrong time; or the clock loses a minute in a fortnight without uplink. Each time
+    // the gateway starts anew right after.
+    for (quarters, behind_ms, lies) in [(3, 70_000, true), (14 * 96, 61_000, false)] {
+        let mut gateway = Gateway::new().await;
+        gateway.read(1, 0).await;
+        gateway.settle().await;
+        for quarter in 1..=quarters {
+            gateway.clock.advance_to(BEGIN + quarter * 900_000);
+            gateway.read(1, quarter).await;
+        }
+        let chain_ms = BEGIN + quarters * 900_000;
+        gateway.fake.ledger().time_ms = chain_ms + behind_ms;
+        gateway.step().await;
+        gateway.crash().await;
+        if lies {
+            gateway.fake.ledger().time_ms = chain_ms;
+        } else {
+            gateway.clock.set(chain_ms + behind_ms);
+            gateway.crash().await;
+        }
+        gateway.settle().await;
+        gateway.assert_agreement().await;
+        assert_eq!(gateway.fake.ledger().certified.len() as u64, quarters + 1);
+    }
+}
