@@ -6,6 +6,7 @@ use chain::*;
 use utilidor_ledger::record::AccountRecord;
 use utilidor_types::agreement::Status;
 use utilidor_types::event::Event;
+use utilidor_types::meter::MeterRun;
 use utilidor_types::session::Category;
 use utilidor_types::*;
 use utilidor_view::*;
@@ -149,6 +150,42 @@ fn a_meter_shows_its_devices_gaps_segments_and_corrections() {
     let window = TimeFilter { from_ms: Some(at(1, 10, 3)), to_ms: Some(at(1, 10, 6)) };
     let rows = all(fixture.ask().certificates_of_meter(meter("alice"), &window, whole()).unwrap().unwrap());
     assert_eq!(rows.len(), 3);
+}
+
+#[test]
+fn a_meter_is_registered_read_exchanged_and_read_again_in_one_block() {
+    let mut chain = Chain::new();
+    chain.settle_in();
+    let begin = chain.now;
+    let at = |hours: u64| Timestamp(begin.0 + hours * 3_600_000);
+    let gateway = MeterAuthority::Gateway(account("gateway"));
+    let mut new = meter_document("bob");
+    (new.label, new.since, new.register) = (label("another"), begin, Quantity(0));
+    let id = new.id(account("gateway"));
+    let read = |time, kwh: u64| {
+        let reading = Reading { time, register: Quantity(kwh * KWH) };
+        let readings = vec![reading].try_into().unwrap();
+        let runs = vec![MeterRun { meter: id, readings, signature: None }].try_into().unwrap();
+        Action::RecordReadings { runs }
+    };
+    let exchange = Action::ExchangeMeter {
+        meter: id,
+        last: Reading { time: at(2), register: Quantity(2 * KWH) },
+        authority: gateway,
+        register_modulus: Quantity(1_000 * KWH),
+        register: Quantity(500 * KWH),
+    };
+    chain.now = at(4);
+    let actions = [Action::RegisterMeter(new), read(at(1), 1), exchange, read(at(3), 501)];
+    let signed = actions.map(|action| chain.sign("gateway", action));
+    let block = chain.block(signed.into());
+    assert!(block.receipts.iter().all(|receipt| receipt.refusal().is_none()), "{:?}", block.receipts);
+    let fixture = Fixture::of(&chain);
+    let meter = fixture.ask().meter(id).unwrap().unwrap();
+    assert_eq!((meter.register, meter.read_ms, meter.certificates), (Quantity(501 * KWH), at(3), 3));
+    let rows = all(fixture.ask().certificates_of_meter(id, &TimeFilter::default(), whole()).unwrap().unwrap());
+    let told: Vec<_> = rows.iter().map(|row| (row.certificate.quantity.0 / KWH, row.signed_by)).collect();
+    assert_eq!(told, [(1, SignedBy::Gateway), (1, SignedBy::Operator), (1, SignedBy::Gateway)]);
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use super::{
     Before, Correction, Fold, FoldError, Folded, MeterChange, MeterEvent, MeterRow, NewMeter, NewRun, Row, diverged,
 };
-use utilidor_types::block::FinalBlock;
 use utilidor_types::event::MeterSegment;
-use utilidor_types::{AccountId, CertificateId, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Window};
+use utilidor_types::meter::CertifiedRun;
+use utilidor_types::{
+    AccountId, CertificateId, CertificationEntry, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Window,
+};
 use utilidor_view::{EventKind, SignedBy};
 
 const fn is_gateway(authority: MeterAuthority) -> bool {
@@ -28,51 +30,42 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         Ok(row)
     }
 
-    /// Enters what the block added to the certification log. A meter's readings follow each other there; its receipts follow
-    /// later in the fold, and an exchange among them knows what came after it by its time.
-    pub fn certified(&mut self, block: &'a FinalBlock) -> Folded<(), B> {
-        // The block's last operation in the log is its commit.
-        let first = block.header.certification.end.saturating_sub(1 + block.certified.len() as u64);
-        for (position, entry) in (first..).zip(&block.certified) {
-            let run = entry.run();
-            let next = CertificateId(self.changes.totals.certificates);
-            let (true, Some(last)) = (run.first == next, run.readings.last()) else {
-                return Err(diverged(format!("certificates from {} on stand where {next} belongs", run.first)));
-            };
-            let (reading, count) = (last.reading, run.readings.len() as u64);
-            self.changes.totals.certificates += count;
-            let meter = self.change_meter(run.meter, |meter| {
-                (meter.register, meter.read) = (reading.register, reading.time);
-                meter.certificates += count;
-            })?;
-            let signed = entry.signed();
-            // An exchange certifies the operator's word; what came in a batch of readings says its receipt.
-            let signed_by = signed.map_or(SignedBy::Operator, |_| SignedBy::Device);
-            self.changes.certified.push(NewRun { position, meter: meter.row, run, signed_by, signed });
-        }
-        Ok(())
-    }
-
-    /// A receipt counts certificates, which must be among the block's: the readings of a batch, signed as their meters' are now.
+    /// A receipt of a batch counts certificates: the next ones of the log, signed as their meters' are now.
     pub fn counted(&mut self, first: CertificateId, count: u32) -> Folded<(), B> {
-        let block = self.changes.block.as_ref().map_or(0, |block| block.first_certificate);
-        let end = first.0.checked_add(count.into());
-        if first.0 < block || end.is_none_or(|end| end > self.changes.totals.certificates) {
+        let next = CertificateId(self.changes.totals.certificates);
+        let end = first.0.saturating_add(count.into());
+        if first != next {
+            return Err(diverged(format!("a receipt counts certificates from {first} on where {next} stands")));
+        }
+        while let Some((entry, later)) = self.entries.split_first().filter(|(entry, _)| entry.run().first.0 < end) {
+            self.entries = later;
+            let gateway = self.meter(entry.run().meter)?.gateway;
+            self.certified(entry, if gateway { SignedBy::Gateway } else { SignedBy::Meter })?;
+        }
+        if self.changes.totals.certificates != end {
             return Err(diverged(format!(
                 "a receipt counts {count} certificates from {first} on, which the block lacks"
             )));
         }
-        let at = self.changes.certified.partition_point(|new| new.run.first < first);
-        for place in at..self.changes.certified.len() {
-            let NewRun { run, signed, .. } = self.changes.certified[place];
-            if Some(run.first.0) >= end {
-                break;
-            }
-            if signed.is_none() {
-                let gateway = self.meter(run.meter)?.gateway;
-                self.changes.certified[place].signed_by = if gateway { SignedBy::Gateway } else { SignedBy::Meter };
-            }
-        }
+        Ok(())
+    }
+
+    /// Enters an entry of the certification log. What its device has not signed has `signed_by`.
+    fn certified(&mut self, entry: &'a CertificationEntry, signed_by: SignedBy) -> Folded<(), B> {
+        let (run, signed) = (entry.run(), entry.signed());
+        let next = CertificateId(self.changes.totals.certificates);
+        let (true, Some(last)) = (run.first == next, run.readings.last()) else {
+            return Err(diverged(format!("certificates from {} on stand where {next} belongs", run.first)));
+        };
+        let (reading, count) = (last.reading, run.readings.len() as u64);
+        self.changes.totals.certificates += count;
+        let meter = self.change_meter(run.meter, |meter| {
+            (meter.register, meter.read) = (reading.register, reading.time);
+            meter.certificates += count;
+        })?;
+        let signed_by = signed.map_or(signed_by, |_| SignedBy::Device);
+        self.changes.certified.push(NewRun { position: self.position, meter: meter.row, run, signed_by, signed });
+        self.position += 1;
         Ok(())
     }
 
@@ -119,12 +112,17 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         modulus: Quantity,
         register: Quantity,
     ) -> Folded<(), B> {
-        // What was read later than the old device's last reading, the new one has shown already.
+        // The old device's last reading, if it was not read already, is the next of the log.
+        let closes = |entry: &CertificationEntry| {
+            let CertifiedRun { meter: of, readings, .. } = entry.run();
+            *of == meter && readings.len() == 1 && readings.iter().all(|certified| certified.reading == last)
+        };
+        if let Some((entry, later)) = self.entries.split_first().filter(|(entry, _)| closes(entry)) {
+            self.entries = later;
+            self.certified(entry, SignedBy::Operator)?;
+        }
         let row = self.change_meter(meter, |row| {
-            row.gateway = is_gateway(authority);
-            if row.read <= last.time {
-                (row.register, row.read) = (register, last.time);
-            }
+            (row.register, row.read, row.gateway) = (register, last.time, is_gateway(authority));
         })?;
         self.changes.devices.push(MeterChange::Device { meter: row.row, authority, modulus });
         Ok(())

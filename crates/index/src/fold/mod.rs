@@ -32,7 +32,8 @@ use std::convert::Infallible;
 use utilidor_types::block::FinalBlock;
 use utilidor_types::receipt::{Cause, Verdict};
 use utilidor_types::{
-    AccountId, Action, AgreementId, DueItem, Event, Genesis, Receipt, SignedTransaction, Timestamp, TransactionHash,
+    AccountId, Action, AgreementId, CertificationEntry, DueItem, Event, Genesis, Receipt, SignedTransaction, Timestamp,
+    TransactionHash,
 };
 
 /// Why a block cannot be folded.
@@ -121,6 +122,9 @@ pub(crate) struct Fold<'a, 'k, B> {
     place: Row,
     /// Refusals in it so far.
     refused: Row,
+    /// What the block has added to the certification log and no receipt so far has told of, and the place of its first in the log.
+    entries: &'a [CertificationEntry],
+    position: u64,
     /// What accounts held before the block, of those that it has touched.
     held_before: HashMap<AccountId, u128>,
 }
@@ -185,7 +189,19 @@ nothing! {
 impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
     fn new(height: u64, now: Timestamp, totals: Totals, known: &'k mut Known, before: &'k mut B) -> Self {
         let changes = Changes { totals, ..Changes::default() };
-        Self { before, known, changes, height, now, receipt: 0, place: 0, refused: 0, held_before: HashMap::new() }
+        Self {
+            before,
+            known,
+            changes,
+            height,
+            now,
+            receipt: 0,
+            place: 0,
+            refused: 0,
+            entries: &[],
+            position: 0,
+            held_before: HashMap::new(),
+        }
     }
 
     fn block(&mut self, block: &'a FinalBlock) -> Folded<(), B> {
@@ -197,7 +213,9 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             first_certificate: self.changes.totals.certificates,
         });
         self.changes.totals.receipts += block.receipts.len() as u64;
-        self.certified(block)?;
+        // The block's last operation in the log is its commit.
+        self.position = block.header.certification.end.saturating_sub(1 + block.certified.len() as u64);
+        self.entries = &block.certified;
 
         // Those that no receipt has answered yet.
         let mut places: HashMap<_, _> =
@@ -222,6 +240,9 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
         }
         if !places.is_empty() {
             return Err(diverged("a transaction of the block has no receipt"));
+        }
+        if let Some(entry) = self.entries.first() {
+            return Err(diverged(format!("no receipt tells of the certificates from {} on", entry.run().first)));
         }
         Ok(())
     }
