@@ -5,9 +5,21 @@ use crate::run::RunError;
 use crate::uplink::UplinkError;
 use std::error::Error;
 
+/// Most characters that are kept of what others say.
+const MOST_CHARACTERS: usize = 2_000;
+
 /// An error with its causes.
 pub fn sentence(error: &(dyn Error + 'static)) -> String {
-    joined(error, ": ", ToString::to_string)
+    cut(joined(error, ": ", ToString::to_string))
+}
+
+/// What a node says, cut where it is long: it says what it likes.
+pub fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 /// An error and its causes, each as `say` has it, with a colon between two; a cause that its error's sentence repeats stands once.
@@ -68,6 +80,12 @@ const fn database(code: rusqlite::ErrorCode) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_node_says_is_bounded() {
+        assert_eq!(cut("short".into()), "short");
+        assert_eq!(cut("长".repeat(20_000_000)).chars().count(), MOST_CHARACTERS + 3);
+    }
     use std::path::PathBuf;
     use utilidor_types::MeterId;
 

@@ -105,7 +105,12 @@ pub struct Sender<U> {
     unasked: Option<String>,
     warned: bool,
     split: Split,
+    /// Since when a batch is on its way, by the monotonic clock.
+    pending_since_ms: Option<u64>,
 }
+
+/// How long a batch may be on its way before the operator is told.
+const LONG_PENDING_MS: u64 = 600_000;
 
 /// Whether what refuses a batch is a rule about the gateway, such as a role that it lacks: another batch would fare no better.
 fn is_about_the_gateway(code: &str) -> bool {
@@ -116,7 +121,16 @@ impl<U: Uplink> Sender<U> {
     /// A sender over `uplink`.
     pub fn new(uplink: U, shared: Shared) -> Self {
         let split = Split::default();
-        Self { uplink, shared, follows: None, last_trouble: None, unasked: None, warned: false, split }
+        Self {
+            uplink,
+            shared,
+            follows: None,
+            last_trouble: None,
+            unasked: None,
+            warned: false,
+            split,
+            pending_since_ms: None,
+        }
     }
 
     /// The same with a clock that follows the chain's time: a development chain's.
@@ -404,7 +418,15 @@ impl<U: Uplink> Sender<U> {
 
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
         self.shared.metrics.uplink(!matches!(step, Step::Down { .. }) && self.unasked.is_none());
+        let now_ms = self.shared.watch.clock().monotonic_ms();
+        let since_ms = (*step == Step::Pending).then(|| self.pending_since_ms.unwrap_or(now_ms));
+        self.pending_since_ms = since_ms;
         let trouble = match step {
+            Step::Pending if since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= LONG_PENDING_MS) => {
+                let detail = "a batch is with the node and comes into no block: the chain stands, or the node told another nonce than \
+                              the account's when the batch was signed; it is signed anew once it has expired";
+                Some(("uplink/pending", detail.into()))
+            }
             Step::Down { reason } => Some(("uplink/down", reason.clone())),
             Step::NotTaken { code, detail } => Some(("uplink/not-taken", format!("{code}: {detail}"))),
             Step::TakenBack { readings } => Some(("uplink/taken-back", format!("{readings} readings are signed anew"))),

@@ -433,6 +433,23 @@ async fn an_expired_batch_is_signed_anew() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_on_its_way_for_long_is_told_once() {
+    let mut gateway = Gateway::new().await;
+    gateway.read(1, 5).await;
+    gateway.step().await;
+    for _ in 0..20 {
+        gateway.pass(60_000);
+        gateway.fake.set(Weather::Slow);
+        assert_eq!(gateway.step().await, Step::Pending);
+    }
+    gateway.settle().await;
+    gateway.assert_agreement().await;
+    let events = gateway.writer.call(|journal| journal.events(100)).await.unwrap();
+    let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["uplink/pending", "uplink/up"]);
+}
+
+#[tokio::test]
 async fn what_is_certified_already_is_final_and_what_contradicts_it_is_refused() {
     let mut gateway = Gateway::new().await;
     gateway.read(1, 5).await;

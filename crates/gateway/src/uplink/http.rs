@@ -1,6 +1,7 @@
 //! The way over a node's HTTP interface: all that the gateway knows of transactions stands here.
 
 use super::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
+use crate::causes::cut;
 use crate::journal::{Batch, NewBatch, Waiting};
 use crate::kept::Registration;
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{Action, Event, MeterId, Quantity, Reading, Receipt, Timestamp, TransactionHash, Verdict};
 use utilidor_view::{Code, MeterFilter, Problem, TimeFilter};
 
+/// In how many blocks a batch may stand: one that was signed with a nonce of which a node lied is signed anew after as many.
+const BATCH_BLOCKS: u64 = 1_000;
 /// Meters that are asked for one by one; for more, the list of all is read.
 const ONE_BY_ONE: usize = 32;
 /// What a node says to a transaction that may stand in a block already, and that can stand in none any more if it does not.
@@ -142,7 +145,8 @@ impl Uplink for HttpUplink {
             Err(error) if error.is_not_found() => 0,
             Err(error) => return Err(error.into()),
         };
-        let expires = expiry(self.account.client().status().await?.height)?;
+        let height = self.account.client().status().await?.height;
+        let expires = expiry(height)?.min(height.saturating_add(BATCH_BLOCKS));
         let action = Action::RecordReadings { runs: runs.try_into().map_err(SubmitError::TooMany)? };
         let signer = self.account.signer();
         let signed = signer.sign(&signer.transaction(action, nonce, expires));
@@ -174,7 +178,9 @@ impl Uplink for HttpUplink {
                     answer => Ok(answer),
                 }
             }
-            Some(problem) => Ok(Answer::NotTaken { detail: problem.to_string(), code: problem.code.into_owned() }),
+            Some(problem) => {
+                Ok(Answer::NotTaken { detail: cut(problem.to_string()), code: cut(problem.code.into_owned()) })
+            }
         }
     }
 
