@@ -21,9 +21,9 @@ use utilidor_view::limits::MAX_SUBMISSION_BYTES;
 /// Longest body of a request in bytes.
 pub const MAX_BODY_BYTES: usize = MAX_SUBMISSION_BYTES + 64 * 1024;
 /// Longest time that a request's body may take to come.
-pub const MAX_BODY_TIME: Duration = Duration::from_secs(10);
-/// For how long a list that is read as a table waits for a place.
-const TABLE_PATIENCE: Duration = Duration::from_secs(20);
+pub const MAX_BODY_TIME: Duration = Duration::from_secs(60);
+/// For how long a place is waited for that others give back soon.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest time that an answer may take, waiting included.
 pub const MAX_ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Longest time that advancing a development chain may take: a year's due work may wait there.
@@ -51,6 +51,8 @@ pub struct ClientLimits {
     pub listening: (usize, usize),
     /// Lists that are read as tables in one go, which are held in memory until they are sent.
     pub tables: (usize, usize),
+    /// Those that wait for it.
+    pub waiting_tables: (usize, usize),
 }
 
 impl Default for ClientLimits {
@@ -62,6 +64,7 @@ impl Default for ClientLimits {
             waiting_for_unknown: (16, 8),
             listening: (64, 16),
             tables: (2, 1),
+            waiting_tables: (16, 4),
         }
     }
 }
@@ -94,6 +97,7 @@ pub(crate) struct App {
     waiting_for_unknown: Places,
     listening: Places,
     tables: Places,
+    waiting_tables: Places,
 }
 
 struct Readers {
@@ -196,6 +200,7 @@ impl App {
             waiting_for_unknown: places(clients.waiting_for_unknown),
             listening: places(clients.listening),
             tables: places(clients.tables),
+            waiting_tables: places(clients.waiting_tables),
         })
     }
 
@@ -215,7 +220,7 @@ impl App {
 
     /// A place among the requests whose bodies are on their way.
     pub async fn receiving_place(&self, peer: Peer) -> Result<Place, Problem> {
-        let place = self.receiving.take_within(peer, MAX_BODY_TIME).await;
+        let place = self.receiving.take_within(peer, PATIENCE).await;
         place.map_err(|none| no_place(none, "requests whose bodies are on their way"))
     }
 
@@ -237,8 +242,9 @@ impl App {
 
     /// A place among the lists that are read as tables: whoever reads one after the other waits for the one before to be gone.
     pub async fn table_place(&self, peer: Peer) -> Result<Place, Problem> {
-        let place = self.tables.take_within(peer, TABLE_PATIENCE).await;
-        place.map_err(|none| no_place(none, "lists that are read as tables"))
+        const WHAT: &str = "lists that are read as tables or wait for it";
+        let _waits = self.waiting_tables.take(peer).map_err(|none| no_place(none, WHAT))?;
+        self.tables.take_within(peer, PATIENCE).await.map_err(|none| no_place(none, WHAT))
     }
 
     /// Waits until blocks up to `height` can be read from the index, or the node stops.

@@ -3,7 +3,7 @@
 import { type Schemas, NoAnswer, answer, api } from '../api/client';
 import { Failure } from './failure';
 import { people } from './people.svelte';
-import { trusted } from './proof';
+import { checkBalance, trusted } from './proof';
 import { vault } from './vault';
 
 export type Action = Schemas['Action'];
@@ -47,9 +47,9 @@ export class Act {
       const account = people.account;
       const handles = await people.handles();
       if (!account || !handles) throw new Failure('locked');
-      // It is signed for the chain that is trusted, whatever chain the node says it has.
-      const [status, { chain }] = await Promise.all([answer(api.GET('/v1/status')), trusted()]);
-      const { nonce } = await answer(api.GET('/v1/accounts/{account}', { params: { path: { account } } }));
+      // It is signed for the chain that is trusted, whatever chain the node says it has, and with the nonce that the members have signed:
+      // of two actions signed with one nonce, one alone is carried out, though a node may have held the first one back.
+      const [status, { chain }, { nonce }] = await Promise.all([answer(api.GET('/v1/status')), trusted(), checkBalance(account)]);
       const expires = status.height + EXPIRY_BLOCKS;
       this.prepared = await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(typeof action === 'function' ? await action() : action));
       this.stage = 'confirm';

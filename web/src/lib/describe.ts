@@ -17,7 +17,7 @@ type Of<K extends string> = Extract<Schemas['Action'], { [key in K]: unknown }>[
 
 /// The name of an action as the ledger has it.
 export function kindOf(action: Schemas['Action']): string {
-  return Object.keys(action)[0] ?? '';
+  return Object.entries(action).find(([, fields]) => fields !== null)?.[0] ?? '';
 }
 
 export function nameOf(kind: string): string {

@@ -78,7 +78,15 @@ async function check<K extends Proof['kind']>(kind: K, document: ArrayBuffer): P
   const { value, ms } = await timed('checkProof', text, document);
   const shown = value as Extract<Proof, { kind: K }>;
   if (shown.kind !== kind) throw new Failure('otherProof');
+  hear(shown.height);
   return { ...shown, ms };
+}
+
+const newestProven = () => Number(localStorage.getItem(NEWEST) ?? 0);
+
+/// The chain has come to this block.
+function hear(height: number): void {
+  localStorage.setItem(NEWEST, String(Math.max(height, newestProven())));
 }
 
 function proofOfBill(agreement: string, number: number, short = false): Promise<ArrayBuffer> {
@@ -113,8 +121,9 @@ export async function checkReadings(agreement: string, number: number, said: Sch
   return { ...shown, ms };
 }
 
-/// That a reading is certified as the node says it.
-export async function checkReading(said: Schemas['Certificate']) {
+/// That a reading of a meter is certified as the node says it.
+export async function checkReading(meter: string, said: Schemas['Certificate']) {
+  if (said.meter !== meter) throw new Failure('otherProof');
   const params = { path: { id: said.id } };
   const document = await answer(api.GET('/v1/certificates/{id}/proof', { params, parseAs: 'arrayBuffer' }));
   const shown = await check('certificates', document);
@@ -156,10 +165,10 @@ export async function checkBalance(account: string): Promise<Balance> {
   const kept = localStorage.getItem(HANDOVERS) ?? '[]';
   const { value, ms } = await timed('checkBalance', text, kept, account, JSON.stringify(proof));
   const { handovers, ...balance } = value as Omit<Balance, 'ms'> & { handovers: unknown[] };
-  const newest = Math.max(heard, Number(localStorage.getItem(NEWEST) ?? 0));
+  const newest = Math.max(heard, newestProven());
   if (balance.height < newest) throw new Failure('oldProof', `${balance.height} < ${newest}`);
   localStorage.setItem(HANDOVERS, JSON.stringify(handovers));
-  localStorage.setItem(NEWEST, String(balance.height));
+  hear(balance.height);
   return { ...balance, ms };
 }
 
