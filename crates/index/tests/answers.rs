@@ -129,7 +129,7 @@ fn certificates_come_back_as_they_were_certified_with_their_height() {
 fn a_meter_shows_its_devices_gaps_segments_and_corrections() {
     let (_, fixture) = played();
     let bob = fixture.ask().meter(meter("bob")).unwrap().unwrap();
-    assert_eq!((bob.devices, bob.certificates, bob.register, bob.read_ms), (2, 5, Quantity(40 * KWH), at(2, 1, 0)));
+    assert_eq!((bob.devices, bob.certificates, bob.register, bob.read_ms), (2, 5, Quantity(30 * KWH), at(2, 1, 0)));
     assert_eq!(bob.corrections, 1);
     let events = |kind| {
         let filter = EventFilter { kind, ..Default::default() };
@@ -150,6 +150,42 @@ fn a_meter_shows_its_devices_gaps_segments_and_corrections() {
     let window = TimeFilter { from_ms: Some(at(1, 10, 3)), to_ms: Some(at(1, 10, 6)) };
     let rows = all(fixture.ask().certificates_of_meter(meter("alice"), &window, whole()).unwrap().unwrap());
     assert_eq!(rows.len(), 3);
+}
+
+#[test]
+fn a_corrected_last_reading_moves_the_meters_register_as_the_ledger_does() {
+    // Once within the device's own time, once with half of it in that of the one before it.
+    for exchanged in [None, Some(at(1, 3, 0))] {
+        let mut chain = Chain::new();
+        chain.settle_in();
+        if let Some(time) = exchanged {
+            chain.now = time;
+            let exchange = Action::ExchangeMeter {
+                meter: meter("bob"),
+                last: Reading { time, register: Quantity(10 * KWH) },
+                authority: MeterAuthority::Gateway(account("gateway")),
+                register_modulus: Quantity(1_000 * KWH),
+                register: Quantity(0),
+            };
+            chain.done("gateway", exchange);
+        }
+        chain.now = at(1, 4, 0);
+        let readings = chain.readings("bob", &[(at(1, 4, 0), 90)]);
+        chain.done("gateway", readings);
+        let before = exchanged.map_or(0, |_| 10);
+        let correction = Action::CorrectReadings {
+            meter: meter("bob"),
+            interval: Window { from: at(1, 2, 0), to: at(1, 4, 0) },
+            certified: Quantity((90 + before) * KWH),
+            right: Quantity(30 * KWH),
+            reason: Text::new("a digit too many").unwrap(),
+        };
+        chain.done("gateway", correction);
+        let ledger: utilidor_ledger::record::MeterState = chain.state.read(&meter("bob")).unwrap();
+        let row = Fixture::of(&chain).ask().meter(meter("bob")).unwrap().unwrap();
+        assert_eq!((row.register, row.read_ms), (ledger.last.register, ledger.last.time));
+        assert!(row.register < Quantity(90 * KWH));
+    }
 }
 
 #[test]

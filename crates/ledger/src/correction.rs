@@ -24,7 +24,7 @@ use crate::share::common;
 use crate::store::Ruled;
 use std::collections::BTreeMap;
 use utilidor_program::bands::share;
-use utilidor_types::meter::MAX_REASON_BYTES;
+use utilidor_types::meter::{MAX_REASON_BYTES, corrected_register};
 use utilidor_types::{Bands, Event, MeterId, Quantity, Refusal, TariffOption, Text, Timestamp, Window};
 
 /// What a correction changes for one agreement's binding.
@@ -222,21 +222,6 @@ impl MeterState {
         };
         self.registers.checked_sub(before)
     }
-
-    /// The present device's register, by what of the difference is its own: the rest was shown by the one before it.
-    fn correct_device(&mut self, difference: &Difference, device: Device) {
-        let Flow { interval, quantity } = difference.flow;
-        let before = device.since.0.saturating_sub(interval.from.0);
-        let of_others = if before < interval.ms() { quantity.share_floor(before, interval.ms()) } else { quantity };
-        let moved = quantity.saturating_sub(of_others).0;
-        let (register, modulus) = (u128::from(self.last.register.0), device.register_modulus.0.max(1));
-        let moved = u128::from(moved % modulus);
-        let register = match difference.is_less {
-            false => register + moved,
-            true => register + u128::from(modulus) - moved,
-        };
-        self.last.register = Quantity((register % u128::from(modulus)) as u64);
-    }
 }
 
 /// What is read.
@@ -284,7 +269,9 @@ impl Ledger<'_> {
         }
 
         if interval.to == state.last.time {
-            state.correct_device(&difference, record.device);
+            let Device { since, register_modulus, .. } = record.device;
+            state.last.register =
+                corrected_register(state.last.register, (since, register_modulus), interval, [certified, right]);
         }
         self.events.push(Event::Corrected { meter, interval, certified, right, reason: reason.clone() });
         let mut adjusted = BTreeMap::new();

@@ -225,6 +225,23 @@ pub struct MeterRun {
     pub signature: Option<MeterSignature>,
 }
 
+/// The register of a device that stands in its meter's place `since` a time, after a correction of an interval that ends with its
+/// last reading. Of what more or less has passed, the share of the time before the device was there was shown by the one before it.
+pub fn corrected_register(
+    register: Quantity,
+    (since, modulus): (Timestamp, Quantity),
+    interval: Window,
+    [certified, right]: [Quantity; 2],
+) -> Quantity {
+    let difference = Quantity(certified.0.abs_diff(right.0));
+    let before = since.0.saturating_sub(interval.from.0);
+    let of_others = if before < interval.ms() { difference.share_floor(before, interval.ms()) } else { difference };
+    let (register, modulus) = (u128::from(register.0), u128::from(modulus.0.max(1)));
+    let moved = u128::from(difference.saturating_sub(of_others).0) % modulus;
+    let register = if right >= certified { register + moved } else { register + modulus - moved };
+    Quantity((register % modulus) as u64)
+}
+
 /// What a meter signs: chain, meter and readings.
 pub fn run_message(chain: ChainId, meter: MeterId, readings: &Bounded<Reading, MAX_RUN_READINGS>) -> Vec<u8> {
     encode(&(chain, meter, readings))

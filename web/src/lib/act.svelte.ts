@@ -74,6 +74,7 @@ export class Act {
       const result = submitted.results[0];
       if (!result) throw new NoAnswer({ code: 'app/wrong-answer', title: 'no result' }, 0);
       if (result.problem) throw new NoAnswer(result.problem, result.problem.status ?? 0);
+      if (result.hash !== signed.hash) throw new NoAnswer({ code: 'app/wrong-answer', title: 'the result of another transaction' }, 0);
       let { receipt, height } = result;
       if (!receipt) {
         const found = await answer(

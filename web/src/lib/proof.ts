@@ -82,7 +82,7 @@ async function check<K extends Proof['kind']>(kind: K, document: ArrayBuffer): P
   return { ...shown, ms };
 }
 
-const newestProven = () => Number(localStorage.getItem(NEWEST) ?? 0);
+const newestProven = () => Number(localStorage.getItem(NEWEST)) || 0;
 
 /// The chain has come to this block.
 function hear(height: number): void {
@@ -159,7 +159,8 @@ export interface Balance {
 /// An account's balance as the members have signed it, after a block no older than any that this browser has heard of.
 export async function checkBalance(account: string): Promise<Balance> {
   const { text } = await trusted();
-  const heard = live.height;
+  // What is no number is nothing that was heard.
+  const heard = live.height || 0;
   const key = await vault('accountKey', account);
   const proof = await answer(api.GET('/v1/state/{key}/proof', { params: { path: { key } } }));
   const kept = localStorage.getItem(HANDOVERS) ?? '[]';

@@ -201,9 +201,18 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let carrier = account.client().meter(meter).await?.carrier;
             let interval = Window { from, to };
             let right = right.of(carrier).map_err(Failure::usage)?;
-            let certified = match certified {
-                Some(certified) => certified.of(carrier).map_err(Failure::usage)?,
-                None => certified_in(&account, meter, interval).await?,
+            let given = certified.map(|certified| certified.of(carrier)).transpose().map_err(Failure::usage)?;
+            let certified = match (given, counts_now(&account, meter, interval).await?) {
+                (Some(given), Ok(now)) if given != now => {
+                    let (given, now) = (context.out.quantity(given, carrier), context.out.quantity(now, carrier));
+                    return Err(Failure::usage(said!(
+                        "{now} counts in that time now, not {given}",
+                        "这段时间现行数量为 {now}，而非 {given}"
+                    ))
+                    .next(said!("leave --certified out", "省略 --certified")));
+                }
+                (Some(given), _) => given,
+                (None, now) => now?,
             };
             let measured = Measured::by(meter, carrier);
             let done = account.correct_readings(meter, interval, certified, right, &reason).await?;
@@ -408,22 +417,35 @@ async fn submit(
     Ok(())
 }
 
+/// What counts of a meter in an interval: what was certified, as corrections of the same interval have it. The inner error says why that
+/// cannot be told.
+async fn counts_now(account: &Account, meter: MeterId, interval: Window) -> Result<Result<Quantity, Failure>, Failure> {
+    let corrections = EventFilter { kind: Some(EventKind::Corrected), ..EventFilter::default() };
+    let mut last = None;
+    for of in account.client().meter_events(meter, &corrections).await? {
+        match of.event {
+            Event::Corrected { interval: corrected, right, .. } if corrected == interval => last = Some(right),
+            Event::Corrected { interval: corrected, .. } if corrected.overlap_ms(interval) > 0 => {
+                return Ok(Err(Failure::usage(said!(
+                    "another part of the time was corrected before: what is it to be corrected from?",
+                    "这段时间的另一部分此前已更正过：要从什么数量更正？"
+                ))
+                .next(said!(
+                    "see: utilidor meter events {meter}; then say what counts now with --certified",
+                    "查看：utilidor meter events {meter}；再用 --certified 说明现行数量"
+                ))));
+            }
+            _ => {}
+        }
+    }
+    if let Some(right) = last {
+        return Ok(Ok(right));
+    }
+    Ok(certified_in(account, meter, interval).await)
+}
+
 /// What was certified of a meter in a time that begins and ends with readings.
 async fn certified_in(account: &Account, meter: MeterId, interval: Window) -> Result<Quantity, Failure> {
-    let corrections = EventFilter { kind: Some(EventKind::Corrected), ..EventFilter::default() };
-    let corrections = account.client().meter_events(meter, &corrections).await?;
-    let concerns =
-        |event: &Event| matches!(event, Event::Corrected { interval: of, .. } if of.overlap_ms(interval) > 0);
-    if corrections.iter().any(|correction| concerns(&correction.event)) {
-        return Err(Failure::usage(said!(
-            "the time was corrected before: what is it to be corrected from?",
-            "这段时间此前已更正过：要从什么数量更正？"
-        ))
-        .next(said!(
-            "see: utilidor meter events {meter}; then say what counts now with --certified",
-            "查看：utilidor meter events {meter}；再用 --certified 说明现行数量"
-        )));
-    }
     let filter = TimeFilter { from_ms: Some(interval.from), to_ms: Some(interval.to) };
     let views = account.client().meter_certificates(meter, &filter).await?;
     let within: Vec<Certificate> = views

@@ -232,7 +232,7 @@ pub enum MeterChange {
     Operator { meter: Row, operator: Row },
     Authority { meter: Row, authority: MeterAuthority },
     Capacity { meter: Row, capacity: Quantity },
-    Device { meter: Row, authority: MeterAuthority, modulus: Quantity },
+    Device { meter: Row, authority: MeterAuthority, modulus: Quantity, since: Timestamp },
     Retired { meter: Row, receipt: Row },
 }
 

@@ -182,6 +182,8 @@ pub struct MeterRow {
     pub corrections: u32,
     /// Whether a gateway signs for it.
     pub gateway: bool,
+    /// Since when its device is in its place, and where the device's register starts again.
+    pub device: (Timestamp, Quantity),
 }
 
 /// A version of a package.

@@ -4,7 +4,7 @@ use super::{
     Before, Correction, Fold, FoldError, Folded, MeterChange, MeterEvent, MeterRow, NewMeter, NewRun, Row, diverged,
 };
 use utilidor_types::event::MeterSegment;
-use utilidor_types::meter::CertifiedRun;
+use utilidor_types::meter::{CertifiedRun, corrected_register};
 use utilidor_types::{
     AccountId, CertificateId, CertificationEntry, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Window,
 };
@@ -80,7 +80,8 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         let row = self.changes.totals.meters as Row;
         let (register, read) = (meter.register, meter.since);
         let gateway = is_gateway(meter.authority);
-        let state = MeterRow { row, register, read, certificates: 0, gaps: 0, corrections: 0, gateway };
+        let device = (meter.since, meter.register_modulus);
+        let state = MeterRow { row, register, read, certificates: 0, gaps: 0, corrections: 0, gateway, device };
         self.known.meters.note(id, Some(state));
         self.changes.meters.push(NewMeter { row, id, operator, holder, meter });
         Ok(())
@@ -123,8 +124,9 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         }
         let row = self.change_meter(meter, |row| {
             (row.register, row.read, row.gateway) = (register, last.time, is_gateway(authority));
+            row.device = (last.time, modulus);
         })?;
-        self.changes.devices.push(MeterChange::Device { meter: row.row, authority, modulus });
+        self.changes.devices.push(MeterChange::Device { meter: row.row, authority, modulus, since: last.time });
         Ok(())
     }
 
@@ -147,7 +149,12 @@ impl<'a, B: Before> Fold<'a, '_, B> {
         certified: Quantity,
         right: Quantity,
     ) -> Folded<(), B> {
-        let row = self.change_meter(meter, |row| row.corrections = row.corrections.saturating_add(1))?;
+        let row = self.change_meter(meter, |row| {
+            row.corrections = row.corrections.saturating_add(1);
+            if interval.to == row.read {
+                row.register = corrected_register(row.register, row.device, interval, [certified, right]);
+            }
+        })?;
         self.push_event(row.row, EventKind::Corrected);
         let (meter, receipt, place) = (row.row, self.receipt, self.place);
         self.changes.corrections.push(Correction { meter, receipt, place, interval, certified, right });

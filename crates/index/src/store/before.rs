@@ -160,8 +160,8 @@ impl Before for Stored<'_> {
     }
 
     fn meter(&mut self, meter: MeterId) -> Found<MeterRow> {
-        let sql =
-            "SELECT id, register, read_ms, certificates, gaps, corrections, authority FROM meters WHERE meter = ?";
+        let sql = "SELECT id, register, read_ms, certificates, gaps, corrections, authority, device_since_ms, modulus
+                   FROM meters WHERE meter = ?";
         self.find(sql, [meter.0], |row| {
             Ok(MeterRow {
                 row: row.get("id")?,
@@ -171,6 +171,7 @@ impl Before for Stored<'_> {
                 gaps: row.get("gaps")?,
                 corrections: row.get("corrections")?,
                 gateway: matches!(value(row, "authority")?, MeterAuthority::Gateway(_)),
+                device: (time(row, "device_since_ms")?, quantity(row, "modulus")?),
             })
         })
     }

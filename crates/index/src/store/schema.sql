@@ -249,6 +249,8 @@ CREATE TABLE meters (
     register    INTEGER NOT NULL,
     read_ms     INTEGER NOT NULL,
     since_ms    INTEGER NOT NULL,
+    -- Since when its device is there.
+    device_since_ms INTEGER NOT NULL,
     devices     INTEGER NOT NULL,
     certificates INTEGER NOT NULL,
     gaps        INTEGER NOT NULL,

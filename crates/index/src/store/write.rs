@@ -238,8 +238,10 @@ fn agreement_details(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
 }
 
 fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
-    let insert = "INSERT INTO meters (id, meter, operator, carrier, holder, authority, modulus, capacity, register, read_ms,
-                  since_ms, devices, certificates, gaps, corrections) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0, 0)";
+    let insert =
+        "INSERT INTO meters (id, meter, operator, carrier, holder, authority, modulus, capacity, register, read_ms,
+                  since_ms, device_since_ms, devices, certificates, gaps, corrections)
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0, 0)";
     let mut insert = sql.prepare_cached(insert)?;
     for new in &changes.meters {
         let meter = new.meter;
@@ -253,6 +255,7 @@ fn meters(sql: &Transaction<'_>, changes: &Changes<'_>) -> Written {
             int(meter.register_modulus.0),
             int(meter.capacity_per_hour.0),
             int(meter.register.0),
+            int(meter.since.0),
             int(meter.since.0),
             int(meter.since.0),
         ])?;
@@ -324,9 +327,9 @@ fn device(sql: &Transaction<'_>, change: &MeterChange) -> Written {
         MeterChange::Operator { meter, operator } => update("operator = ?", &[operator, meter]),
         MeterChange::Authority { meter, authority } => update("authority = ?", &[&body(authority), meter]),
         MeterChange::Capacity { meter, capacity } => update("capacity = ?", &[&int(capacity.0), meter]),
-        MeterChange::Device { meter, authority, modulus } => {
-            let set = "authority = ?, modulus = ?, devices = devices + 1";
-            update(set, &[&body(authority), &int(modulus.0), meter])
+        MeterChange::Device { meter, authority, modulus, since } => {
+            let set = "authority = ?, modulus = ?, device_since_ms = ?, devices = devices + 1";
+            update(set, &[&body(authority), &int(modulus.0), &int(since.0), meter])
         }
         MeterChange::Retired { meter, receipt } => update("retired = COALESCE(retired, ?)", &[receipt, meter]),
     }

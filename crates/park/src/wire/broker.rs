@@ -159,7 +159,7 @@ fn turn(taken: Taken, time_ms: u64, register: u64) -> Turn {
         Taken::Doubted(doubt) | Taken::Held(doubt) => Turn::Held(doubt),
         Taken::Refused(code) => Turn::Failed(code),
         Taken::Early => Turn::Failed("reading/early"),
-        Taken::NotKept => Turn::Failed("reading/not-kept"),
+        Taken::LeftOut => Turn::Failed("reading/left-out"),
         Taken::Retained => Turn::Failed("message/retained"),
         Taken::Stopped => Turn::Stopped("nobody has looked at it since".into()),
         Taken::Strange => Turn::Failed("message/strange"),
