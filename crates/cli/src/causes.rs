@@ -5,14 +5,18 @@ use crate::said;
 use crate::sentence;
 use crate::sentence::Said;
 use crate::text::Lang;
+use crate::vocabulary::spoken;
 use std::error::Error;
 use std::io;
 use utilidor_api::process::{ProcessFailed, StartError as ProcessStartError};
 use utilidor_chain::{DirectoryError, DiskFull, FORMAT, GuardError, NodeFailed, StartError, UpgradeError};
 use utilidor_gateway::causes::{in_chinese, joined};
+use utilidor_program::clauses::BadSheet;
+use utilidor_program::clauses::text::NotASheet;
 use utilidor_proof::{BillError, ProofError};
 use utilidor_sdk::KeyError;
 use utilidor_sdk::core::check::CheckError;
+use utilidor_types::agreement::Party;
 use utilidor_types::encoding::TooLong;
 use utilidor_types::founding::FoundingRefused;
 use utilidor_types::genesis::GenesisRefused;
@@ -51,6 +55,59 @@ pub fn code_too_long(error: &CodeTooLong) -> Said {
 pub fn too_long(error: &TooLong) -> Said {
     let TooLong { len, max } = error;
     said!("{len} bytes are more than the {max} allowed", "有 {len} 字节，最多允许 {max} 字节")
+}
+
+/// Why a text is no clause sheet.
+pub fn not_a_sheet(error: &NotASheet) -> Said {
+    match error {
+        NotASheet::TooLong => said!("{error}", "文字过长，不是条款单"),
+        NotASheet::At { line, column, expected } => said!("{error}", "第 {line} 行第 {column} 列：此处应为 {expected}"),
+        NotASheet::Bad { line, column, bad } => {
+            said!("line {line}, column {column}: {}", "第 {line} 行第 {column} 列：{}", bad_sheet(bad))
+        }
+    }
+}
+
+/// Why a clause sheet cannot be signed.
+pub fn bad_sheet(bad: &BadSheet) -> Said {
+    let side =
+        |party: &Party| if *party == Party::OWNER { said!("owner", "供能方") } else { said!("user", "用能方") };
+    let chinese = match bad {
+        BadSheet::Granted { party, reserve, granted } => {
+            return said!(
+                "the clause sheet reserves {reserve} of the {}, whose grant lets it reserve {granted}",
+                "条款单冻结{} {reserve}，其授权允许冻结 {granted}",
+                side(party)
+            );
+        }
+        BadSheet::Carrier { number, given, used } => {
+            let (given, used) = (spoken(*given), spoken(*used));
+            return said!("{bad}", "条款中的表计 {number} 计量{given}，条款单中为{used}");
+        }
+        BadSheet::TooLong => "条款单超过 4,096 字节：请缩短文字，或分成几份".into(),
+        BadSheet::Name => "名称用了两次，是语言的保留字，或含有 a-z、0-9 和 _ 以外的字符".into(),
+        BadSheet::Text => "文字为空，或含有引号或换行".into(),
+        BadSheet::Periods => "期间不始于当地零点（按月则为每月一日），或期数为零或过多".into(),
+        BadSheet::Reserve => "冻结额超过 9,223,372,036,854".into(),
+        BadSheet::Bands => "某个小时属于两个时段，或时段没有小时".into(),
+        BadSheet::Index => "指数须为价格、金额或份额".into(),
+        BadSheet::Shape => "表达式的部分过少或过多".into(),
+        BadSheet::TooDeep => "表达式嵌套超过 16 层：请用 let 给其中一部分命名".into(),
+        BadSheet::Unknown => "所引用的名称在此之前没有定义".into(),
+        BadSheet::Units => "单位不能合用，例如金额与能量相加".into(),
+        BadSheet::Table => "table 没有行，或其上限没有递增".into(),
+        BadSheet::Payments => "没有付款，或不在供能方与用能方之间".into(),
+        BadSheet::Parties(parties) => format!("条款有 {parties} 个当事方：条款单须在一个供能方与一个用能方之间"),
+        BadSheet::Meters { given, used } => format!("条款有 {given} 块表计，条款单有 {used} 块：须相同且顺序一致"),
+        BadSheet::Metered(number) => {
+            format!("条款中的表计 {number} 按量交付：条款单取其全部用量，写 \"metered\": \"rest\"")
+        }
+        BadSheet::Window { number, from, to } => {
+            format!("条款中表计 {number} 的时段须不晚于 {from} 开始、不早于 {to} 结束，与期间一致")
+        }
+        BadSheet::HardEnd { settled } => format!("条款的最迟终止不晚于最后一次结算 {settled}"),
+    };
+    said!("{bad}", "{chinese}")
 }
 
 /// An error's own sentence; of a kind that is not known here as it says it itself.

@@ -1,5 +1,6 @@
 //! What the ledger and the node refuse, in Chinese: by its stable code, with the values that were compared.
 
+use crate::fault;
 use crate::said;
 use crate::sentence::Said;
 use crate::text::{Lang, text};
@@ -7,6 +8,7 @@ use crate::units;
 use crate::vocabulary::{Spoken, spoken};
 use serde_json::Value;
 use utilidor_types::agreement::Status;
+use utilidor_types::program::CLAUSES;
 use utilidor_types::{Carrier, Quantity, Refusal, Role};
 use utilidor_view::Problem;
 
@@ -280,6 +282,26 @@ pub fn refusal(refusal: &Refusal) -> Said {
             "{wanted} of {carrier} are awarded, {left} are left in the lot",
             "授标 {carrier} {wanted}，标的只剩 {left}"
         );
+    }
+    match *refusal {
+        Refusal::ProgramFault { code } => {
+            return said!("the program failed with {}", "程序失败，{}", fault::told(code));
+        }
+        Refusal::UnfitEffect { code } => {
+            return said!(
+                "the program asks for something that it cannot have, {}",
+                "程序要求了它不能得到的结果，{}",
+                fault::told(code)
+            );
+        }
+        Refusal::BadTerms { code: CLAUSES } => {
+            return said!(
+                "the terms do not fit their clause sheet: two parties, its meters with all that they bring over all periods, what it \
+                 reserves within the grants, a hard end after the last settlement",
+                "条款与其条款单不符：须有两个当事方；其各表计在全部期间的全部用量；冻结不超过授权；最迟终止在最后一次结算之后"
+            );
+        }
+        _ => {}
     }
     let chinese = chinese(refusal);
     said!("{refusal}", "{chinese}")

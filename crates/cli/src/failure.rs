@@ -2,6 +2,7 @@
 
 use crate::causes::{causes, told, too_many};
 use crate::chinese;
+use crate::fault;
 use crate::import::on_line;
 use crate::output::visible;
 use crate::said;
@@ -200,7 +201,11 @@ impl Failure {
                     "the ledger refused ({code}): {why} (block {height}, transaction {hash})",
                     "账本拒绝（{code}）：{why}（区块 {height}，交易 {hash}）"
                 );
-                Self::refused(code, what)
+                let failure = Self::refused(code, what);
+                match fault::next_of(refusal) {
+                    Some(next) => failure.next(next),
+                    None => failure,
+                }
             }
             SubmitError::NotTaken(problem) => {
                 let (code, why) = (&problem.code, chinese::problem(problem));
@@ -285,6 +290,18 @@ fn advice(code: &str) -> Option<Said> {
         "agreement/wrong-terms" => said!(
             "read the terms again: utilidor agreement show AGREEMENT",
             "重新阅读条款：utilidor agreement show AGREEMENT"
+        ),
+        "program/bad-reach" => said!(
+            "look at grants and meters in the sheet: each party and meter once, from before to, of parties that it has",
+            "检查参数表中的授权和表计：当事方和表计各一次，“from”早于“to”，且当事方在表中"
+        ),
+        "terms/bad-hard-end" => said!(
+            "write a hard_end that is later than now; a split has a share for each party, 1,000 in all",
+            "hard_end 须晚于现在；split 中每个当事方一份，共 1,000"
+        ),
+        "terms/self-dealing" => said!(
+            "fill in the parties of the sheet: the owner first, then the user",
+            "填写参数表中的当事方：先供能方，后用能方"
         ),
         "id/taken" => said!("choose another label, or leave it out", "另选一个标签，或不写标签"),
         "offer/lapsed" => {

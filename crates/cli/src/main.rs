@@ -10,6 +10,7 @@
 //! | [`node_file`] | what a node among several is told in its folder |
 //! | [`label`] | what things are called that are to be made |
 //! | [`chinese`], [`causes`], [`help`] | refusals, problems, other parts' failures and help in Chinese |
+//! | [`fault`] | what the codes of programs that fail mean |
 //! | [`log`] | what a node tells while it runs |
 //! | [`failure`] | what went wrong, why, what to do next, and the exit status |
 //!
@@ -22,6 +23,7 @@ mod command;
 mod context;
 mod document;
 mod failure;
+mod fault;
 mod help;
 mod ids;
 mod import;

@@ -295,9 +295,42 @@ fn built_module(folder: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
+/// What a build leaves in a project.
+const OUT: [&str; 2] = ["out/contract.wasm", "out/manifest.json"];
+
+/// Takes away what an earlier build has left.
+pub fn forget(folder: &Path) -> Result<(), Failure> {
+    for path in OUT.map(|path| folder.join(path)) {
+        match std::fs::remove_file(&path) {
+            Err(error) if path.exists() => {
+                let what = said!("cannot remove {}", "无法删除 {}", path.display());
+                return Err(Failure::from_error("file/unwritable", what, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether what was built is of the sources and texts that stand in a project now.
+pub fn is_built(folder: &Path, built: &Manifest) -> Result<bool, Failure> {
+    let now: Manifest = document::read(&folder.join("manifest.json"), said!("manifest", "清单"), "program new")?;
+    let texts = |manifest: &Manifest| {
+        (
+            manifest.name.clone(),
+            manifest.version.clone(),
+            manifest.summary.clone(),
+            manifest.clauses.clone(),
+            manifest.parameters.clone(),
+        )
+    };
+    let absolute = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    Ok(texts(&now) == texts(built) && sources(&absolute, Language::of(&absolute))? == built.sources)
+}
+
 /// Writes what was built, and gives where.
 pub fn keep(folder: &Path, built: &Built) -> Result<[PathBuf; 2], Failure> {
-    let paths = ["out/contract.wasm", "out/manifest.json"].map(|path| folder.join(path));
+    let paths = OUT.map(|path| folder.join(path));
     write(&paths[0], &built.code)?;
     let manifest = serde_json::to_vec_pretty(&built.manifest).expect("a manifest is plain data");
     write(&paths[1], &manifest)?;

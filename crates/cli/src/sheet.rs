@@ -4,7 +4,7 @@
 //! manifest (names and kinds) + sheet (values as people write them) ──> CodedTerms { parameters: integers of eight bytes, .. }
 //! ```
 
-use crate::causes::too_long;
+use crate::causes::{bad_sheet, too_long};
 use crate::command::plain;
 use crate::output::Output;
 use crate::said;
@@ -72,9 +72,7 @@ impl Sheet {
                 "条款单自身带有数值：parameters 请留空，{{}}"
             ));
         }
-        let coded = clauses
-            .terms(self.grants.clone(), self.meters.clone())
-            .map_err(|bad| said!("{bad}", "条款单不成立：{bad}"))?;
+        let coded = clauses.terms(self.grants.clone(), self.meters.clone()).map_err(|bad| bad_sheet(&bad))?;
         let (parties, hard_end) = (self.parties.clone(), Some(self.hard_end.clone()));
         Ok(AgreementTerms { parties, program: Program::Coded(coded), hard_end })
     }
@@ -83,10 +81,26 @@ impl Sheet {
 /// A parameter as people write it: money and prices in units with decimals, quantities with their unit, times and durations as
 /// everywhere; or the integer itself.
 fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i64, Said> {
-    if let Some(number) = value.as_i64() {
+    let is_money = matches!(field.kind, FieldKind::Money | FieldKind::Price);
+    if let Some(number) = value.as_i64().filter(|number| !is_money || *number == 0) {
         return Ok(number);
     }
-    let form = || said!("write a whole number, or a text with a unit", "请写整数，或带单位的文字");
+    // Nobody means a millionth by 1, so that is not guessed.
+    let form = || match field.kind {
+        FieldKind::Money | FieldKind::Price if value.is_number() => said!(
+            "write the amount between quotation marks, \"{value}\": a bare number could mean millionths",
+            "请把金额写在引号中，\"{value}\"：不带引号的数可能指百万分之一"
+        ),
+        FieldKind::Money | FieldKind::Price => said!("write an amount such as \"0.60\"", "请写金额，如 \"0.60\""),
+        FieldKind::Integer | FieldKind::Permille => said!("write a whole number such as 5", "请写整数，如 5"),
+        FieldKind::Quantity => {
+            said!("write a quantity with its unit, such as \"10 kWh\"", "请写带单位的数量，如 \"10 kWh\"")
+        }
+        FieldKind::Time => {
+            said!("write a time such as \"2025-01-01T00:00:00+08:00\"", "请写时间，如 \"2025-01-01T00:00:00+08:00\"")
+        }
+        FieldKind::Duration => said!("write a duration such as \"6h\"", "请写时长，如 \"6h\""),
+    };
     let text = value.as_str().ok_or_else(form)?.trim();
     let fits = |number: u64| i64::try_from(number).map_err(|_| said!("{text:?} is too large", "{text:?} 过大"));
     match field.kind {
@@ -95,6 +109,12 @@ fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i
         }
         FieldKind::Money | FieldKind::Price => {
             let (sign, amount) = text.strip_prefix('-').map_or((1, text), |amount| (-1, amount));
+            if let Some((number, unit)) = text.split_once('/').filter(|_| field.kind == FieldKind::Price) {
+                return Err(said!(
+                    "write \"{number}\" without /{unit}: for which unit a price is, the program's clauses say",
+                    "请写 \"{number}\"，不带 /{unit}：价格的单位见程序的条款"
+                ));
+            }
             let money: Result<Money, _> = amount.parse();
             let money = money.map_err(|error| said!("{error}", "{text:?} 不是金额：例如写 12.50"))?;
             Ok(sign * fits(money.0)?)
@@ -158,6 +178,25 @@ mod tests {
         assert_eq!(number(FieldKind::Time, "1970-01-01T00:00:01Z"), Ok(1_000));
         assert!(number(FieldKind::Quantity, "2 m3").is_err());
         assert!(number(FieldKind::Integer, "two").is_err());
+    }
+
+    #[test]
+    fn what_is_refused_of_a_parameter_leads_to_what_is_taken() {
+        let field = |kind| Field { name: Text::new("x").unwrap(), kind };
+        let told = |kind, value: Value| number_of(&field(kind), &value, Some(Carrier::Electricity)).unwrap_err();
+        for kind in [FieldKind::Price, FieldKind::Money] {
+            // A bare 1 would be a millionth.
+            for (value, quoted) in [(json!(0.6), "0.6"), (json!(1), "1"), (json!(-2), "-2")] {
+                let said = told(kind, value);
+                assert!(said.to_string().contains(&format!("\"{quoted}\"")), "{said}");
+                assert!(number(kind, quoted).is_ok(), "{quoted}");
+            }
+            assert_eq!(number_of(&field(kind), &json!(0), None), Ok(0), "nothing is nothing in any unit");
+        }
+        let said = told(FieldKind::Price, json!("0.60/kWh"));
+        assert!(said.to_string().contains("write \"0.60\""), "{said}");
+        assert!(told(FieldKind::Quantity, json!(0.5)).to_string().contains("10 kWh"));
+        assert_eq!(number_of(&field(FieldKind::Integer), &json!(3), None), Ok(3));
     }
 
     #[test]

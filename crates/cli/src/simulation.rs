@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::sentence::Said;
-use crate::{import, said};
+use crate::{chinese, fault, import, said};
 use serde::Serialize;
 use std::sync::Arc;
 use utilidor_program::Fault;
@@ -61,8 +61,38 @@ pub struct Outcome {
     pub events: usize,
     /// The most fuel that one took.
     pub most_fuel: u64,
-    /// Events at which it failed, with their time and the code.
-    pub failures: Vec<(Timestamp, String)>,
+    /// Events at which it failed.
+    pub failures: Vec<Failed>,
+}
+
+/// An event at which the program failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failed {
+    /// When.
+    pub at: Timestamp,
+    /// What it was told.
+    pub event: Said,
+    /// The code; none: a party's wish was refused.
+    pub code: Option<u16>,
+    /// Why.
+    pub why: Said,
+    /// What to do about it.
+    pub next: Option<Said>,
+}
+
+impl Failed {
+    fn of(acted: &Acted) -> Option<Self> {
+        let (event, at) = (fault::event(&acted.told), acted.at);
+        Some(match acted.answer.as_ref().err()? {
+            Fault::Failed(code) => {
+                let (why, next) = fault::in_play(*code);
+                Self { at, event, code: Some(*code), why, next: Some(next) }
+            }
+            Fault::Refused(refusal) => {
+                Self { at, event, code: None, why: chinese::refusal(refusal), next: fault::next_of(refusal) }
+            }
+        })
+    }
 }
 
 /// A statement of the play.
@@ -125,7 +155,6 @@ pub fn play<R: Respond + Clone>(
 }
 
 fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
-    let failed = |acted: &Acted| acted.answer.as_ref().err().map(|fault| (acted.at, fault.to_string()));
     let all = || (0..parties as u8).map(Party);
     let change =
         |party: Party| i128::from(host.free(party).0) + i128::from(host.reserved(party).0) - i128::from(PURSE.0);
@@ -145,7 +174,7 @@ fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
         debt: host.debt(),
         events: host.acted().len(),
         most_fuel: host.most_fuel(),
-        failures: host.acted().iter().filter_map(failed).collect(),
+        failures: host.acted().iter().filter_map(Failed::of).collect(),
     }
 }
 
@@ -178,5 +207,30 @@ pub fn coded(terms: &AgreementTerms) -> Result<&CodedTerms, Failure> {
             "the terms are of no program of the parties' own",
             "这些条款不属于当事方自编的程序"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+    use utilidor_program::coded::Native;
+    use utilidor_program::host::Setting;
+    use utilidor_types::Carrier;
+
+    #[test]
+    fn a_failure_of_a_play_names_its_event_its_reason_and_what_to_do_and_spends_no_fuel() {
+        let window = Window { from: Timestamp(0), to: Timestamp(86_400_000) };
+        let (grants, parameters) = (Vec::new(), Vec::new());
+        let meters = vec![(Carrier::Electricity, Party::USER)];
+        let terms = Setting { parties: 2, grants, meters, window, parameters, hard_end: window.to }.terms().unwrap();
+        // The SDK's bytes of a fault with code 4.
+        let outcome = play(&Native(|_| vec![1, 4, 0]), &terms, Timestamp(0), &[], window.to);
+        let [failed] = &outcome.failures[..] else { panic!("{:?}", outcome.failures) };
+        assert_eq!((failed.event.text(Lang::En), failed.code), ("Signed", Some(4)));
+        assert_eq!(failed.event.text(Lang::Zh), "Signed（全部签署）");
+        assert!(failed.why.text(Lang::En).contains("parameters or meters"), "{}", failed.why);
+        assert!(failed.next.as_ref().unwrap().text(Lang::En).contains("manifest's order"), "{:?}", failed.next);
+        assert_eq!(outcome.most_fuel, 0);
     }
 }

@@ -385,3 +385,43 @@ fn what_protects_keys_badly_is_refused_or_said() {
         assert_eq!(error.contains("other users may read the key file"), said, "{error}");
     }
 }
+
+#[test]
+fn a_clause_sheet_is_no_project_and_what_comes_next_works() {
+    let desk = Desk::new();
+    let id = "07".repeat(32);
+    for command in ["build x.clauses", "publish x.clauses", &format!("verify {id} x.clauses")] {
+        let error = desk.run(&format!("program {command}")).failed(2);
+        assert!(error.contains("next: check it: utilidor program check x.clauses; agree on it"), "{command}: {error}");
+    }
+}
+
+#[test]
+fn a_build_that_fails_leaves_nothing_of_an_earlier_one() {
+    let desk = Desk::new();
+    desk.run("program new heat").ok();
+    let out = desk.path().join("heat/out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("contract.wasm"), "old").unwrap();
+    std::fs::write(desk.path().join("heat/manifest.json"), "{").unwrap();
+    desk.run("program build heat").failed(2);
+    let error = desk.run("program check heat").failed(1);
+    assert!(
+        error.contains("the project in heat is not built") && error.contains("utilidor program build heat"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_was_built_of_other_sources_is_not_taken_for_what_stands_there() {
+    let desk = Desk::new();
+    desk.run("program new heat").ok();
+    let project = desk.path().join("heat");
+    std::fs::create_dir(project.join("out")).unwrap();
+    std::fs::write(project.join("out/contract.wasm"), "old").unwrap();
+    std::fs::copy(project.join("manifest.json"), project.join("out/manifest.json")).unwrap();
+    for command in ["check heat", "simulate heat", "publish heat"] {
+        let error = desk.run(&format!("program {command}")).failed(1);
+        assert!(error.contains("has changed since it was built"), "{command}: {error}");
+    }
+}

@@ -15,10 +15,10 @@ pub use text::unheld;
 
 use crate::coded::{Respond, respond};
 use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment, State, Sum, Sums};
-use crate::wasm::Ran;
+use crate::wasm::{EVENT_FUEL, OUT_OF_FUEL, Ran};
 use std::collections::BTreeMap;
 use utilidor_types::action::MAX_COMMAND_BYTES;
-use utilidor_types::agreement::{CodedTerms, Party, ProgramCode, Status};
+use utilidor_types::agreement::{ALLOWANCE_PERIOD_MS, Allowance, CodedTerms, Party, ProgramCode, Status};
 use utilidor_types::event::{Movement, Purpose, Source};
 use utilidor_types::price_index::{IndexRead, IndexUnit, PublishedValue};
 use utilidor_types::program::CLAUSES;
@@ -44,7 +44,7 @@ pub struct Acted {
     pub at: Timestamp,
     /// What it was told.
     pub told: Event,
-    /// What it used.
+    /// What it used; where it failed, all that it had if that was why, and else nothing.
     pub fuel: u64,
     /// What it asked for, or why it did not.
     pub answer: Result<Vec<Effect>, Fault>,
@@ -83,6 +83,15 @@ const fn flat(quantity: Quantity) -> Bands {
     Bands([quantity, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO, Quantity::ZERO])
 }
 
+/// What a party grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Grantable {
+    /// What is taken of its free money.
+    Allowance,
+    /// What others are given of its reserved money.
+    Reserve,
+}
+
 /// What a host is given for a clause sheet: its program is native, and nothing else answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Sheets;
@@ -101,9 +110,8 @@ pub struct Host<R> {
     state: State,
     pots: BTreeMap<(Party, Purpose), Money>,
     free: Vec<Money>,
-    drawn: Vec<Money>,
-    /// What others were given of what was reserved, by party.
-    given: Vec<Money>,
+    /// What was taken of each allowance, and of what was reserved, and since when.
+    drawn: BTreeMap<(Party, Grantable), (Timestamp, Money)>,
     debt: Money,
     scheduled: Option<Timestamp>,
     calls: u32,
@@ -128,8 +136,7 @@ impl<R: Respond> Host<R> {
             state: State::default(),
             pots: BTreeMap::new(),
             free: vec![free; parties],
-            drawn: vec![Money::ZERO; parties],
-            given: vec![Money::ZERO; parties],
+            drawn: BTreeMap::new(),
             debt: Money::ZERO,
             scheduled: None,
             calls: 0,
@@ -366,15 +373,18 @@ impl<R: Respond> Host<R> {
             CodedTerms { code: ProgramCode::Native(CLAUSES), .. } => crate::native::act(&event, case),
             _ => respond(coded, &event, case, &self.run),
         };
-        let fuel = answer.as_ref().map_or(crate::wasm::EVENT_FUEL, |step| step.fuel);
+        let fuel = match &answer {
+            Ok(step) => step.fuel,
+            Err(fault) if *fault == OUT_OF_FUEL => EVENT_FUEL,
+            Err(_) => 0,
+        };
         let done = answer.and_then(|step| self.carry_out(&step).map(|()| step.effects));
         self.acted.push(Acted { at: self.now, told: event, fuel, answer: done.clone() });
         done.map(drop)
     }
 
     fn facts(&self) -> Facts {
-        let allowances = caps(&self.terms);
-        let available = self.free.iter().zip(&self.drawn).zip(allowances);
+        let parties = (0..self.terms.parties.len() as u8).map(Party);
         let sums = (0u8..).zip(&self.meters).filter_map(|(binding, played)| {
             let bound = played.binding.filter(|bound| matches!(bound.sum, Sum::Fill(_)))?;
             let until = played.last.map_or(bound.window.from, |(time, _)| time);
@@ -384,7 +394,7 @@ impl<R: Respond> Host<R> {
         let pots = self.pots.iter().filter(|(_, pot)| **pot > Money::ZERO);
         Facts {
             now: self.now,
-            available: available.map(|((free, drawn), cap)| cap.saturating_sub(*drawn).min(*free)).collect(),
+            available: parties.map(|party| self.allowance_left(party).min(self.free(party))).collect(),
             debt: self.debt,
             pots: pots.map(|((party, purpose), pot)| (*party, *purpose, *pot)).collect(),
             sums: sums.collect(),
@@ -396,11 +406,11 @@ impl<R: Respond> Host<R> {
     fn carry_out(&mut self, step: &crate::Step) -> Result<(), Fault> {
         let mut state = self.state.clone();
         step.apply_to(&mut state)?;
-        let money = (self.pots.clone(), self.free.clone(), self.drawn.clone(), self.given.clone(), self.debt);
+        let money = (self.pots.clone(), self.free.clone(), self.drawn.clone(), self.debt);
         let rest = (self.scheduled, self.meters.clone(), self.ended, self.statements.len());
         for effect in &step.effects {
             if let Err(fault) = self.carry_out_one(effect) {
-                (self.pots, self.free, self.drawn, self.given, self.debt) = money;
+                (self.pots, self.free, self.drawn, self.debt) = money;
                 (self.scheduled, self.meters, self.ended, _) = rest.clone();
                 self.statements.truncate(rest.3);
                 return Err(fault);
@@ -489,21 +499,48 @@ impl<R: Respond> Host<R> {
         Ok(())
     }
 
-    /// As the ledger counts it, without the periods of a grant that renews.
+    /// What a party's allowance can still give now, whatever it has.
+    fn allowance_left(&self, party: Party) -> Money {
+        let allowances = crate::native::allowances(&self.terms.program);
+        let allowance = allowances.iter().find(|one| one.party == party);
+        allowance.map_or(Money::ZERO, |one| one.cap.saturating_sub(self.drawn_of(one, Grantable::Allowance)))
+    }
+
+    /// What counts of what was taken. As on the ledger, a period of a grant that renews begins with what is taken first, and
+    /// when it is over all of it can be taken again.
+    fn drawn_of(&self, allowance: &Allowance, of: Grantable) -> Money {
+        let drawn = self.drawn.get(&(allowance.party, of));
+        let is_over = |since: Timestamp| allowance.renews && self.now.0.saturating_sub(since.0) >= ALLOWANCE_PERIOD_MS;
+        drawn.filter(|(since, _)| !is_over(*since)).map_or(Money::ZERO, |(_, money)| *money)
+    }
+
+    fn note_drawn(&mut self, allowance: &Allowance, of: Grantable, amount: Money) -> Result<(), Fault> {
+        let before = self.drawn_of(allowance, of);
+        let drawn = self.drawn.entry((allowance.party, of)).or_insert((self.now, Money::ZERO));
+        if before == Money::ZERO {
+            drawn.0 = self.now;
+        }
+        drawn.1 = before.checked_add(amount).ok_or(UNFIT)?;
+        Ok(())
+    }
+
+    /// As the ledger counts it.
     fn within_reserve(&self, party: Party, amount: Money) -> Result<(), Fault> {
         let Some(reserve) = crate::native::reserve(&self.terms.program, party) else { return Ok(()) };
-        let given = self.given.get(usize::from(party.0)).copied().unwrap_or_default();
+        let given = self.drawn_of(&reserve, Grantable::Reserve);
         let wanted = [self.reserved(party), given].into_iter().try_fold(amount, Money::checked_add);
         if wanted.is_some_and(|wanted| wanted <= reserve.cap) { Ok(()) } else { Err(UNFIT) }
     }
 
     fn note_given(&mut self, party: Party, amount: Money) -> Result<(), Fault> {
-        let given = self.given.get_mut(usize::from(party.0)).ok_or(UNFIT)?;
-        *given = given.checked_add(amount).ok_or(UNFIT)?;
-        Ok(())
+        let reserve = crate::native::reserve(&self.terms.program, party);
+        reserve.map_or(Ok(()), |reserve| self.note_drawn(&reserve, Grantable::Reserve, amount))
     }
 
     fn move_money(&mut self, movement: Movement, amount: Money) -> Result<(), Fault> {
+        if amount == Money::ZERO {
+            return Ok(());
+        }
         match movement {
             Movement::Reserve { party, purpose } => {
                 self.within_reserve(party, amount)?;
@@ -522,11 +559,12 @@ impl<R: Respond> Host<R> {
                 self.give(to, amount)
             }
             Movement::Pay { from, source: Source::Allowance, to } => {
-                if amount > self.facts().available(from) {
+                if amount > self.allowance_left(from) {
                     return Err(UNFIT);
                 }
-                let drawn = self.drawn.get_mut(usize::from(from.0)).ok_or(UNFIT)?;
-                *drawn = drawn.checked_add(amount).ok_or(UNFIT)?;
+                let allowances = crate::native::allowances(&self.terms.program);
+                let allowance = allowances.iter().find(|one| one.party == from).ok_or(UNFIT)?;
+                self.note_drawn(allowance, Grantable::Allowance, amount)?;
                 self.spend(from, amount)?;
                 self.give(to, amount)
             }
@@ -547,11 +585,4 @@ impl<R: Respond> Host<R> {
         self.ended = Some(Status::Terminated);
         self.scheduled = None;
     }
-}
-
-/// What each party's allowance is, by its number.
-fn caps(terms: &AgreementTerms) -> Vec<Money> {
-    let allowances = crate::native::allowances(&terms.program);
-    let cap = |party: Party| allowances.iter().find(|one| one.party == party).map_or(Money::ZERO, |one| one.cap);
-    (0..terms.parties.len() as u8).map(|number| cap(Party(number))).collect()
 }

@@ -305,6 +305,15 @@ fn expect_terms(expected: Option<Digest>, found: Digest) -> Result<(), Failure> 
 pub fn agreement_text(out: &Output, record: &AgreementView, manifest: Option<&Manifest>) -> String {
     let mut facts =
         vec![(t!("agreement"), record.agreement.to_string()), (t!("status"), status_text(out, record.status))];
+    if record.status == Status::Stalled {
+        let agreement = record.agreement;
+        let next = say!(
+            out,
+            "why: utilidor trace {agreement}; go on: utilidor agreement amend, or end it: utilidor agreement terminate, by both sides",
+            "原因：utilidor trace {agreement}；由双方变更后继续：utilidor agreement amend，或终止：utilidor agreement terminate"
+        );
+        facts.push((t!("next"), next));
+    }
     facts.push((t!("kind"), out.say(record.kind)));
     for (number, account) in (0..).zip(&record.terms.parties) {
         facts.push((t!("party"), format!("{}: {account}", party_text(out, Party(number)))));

@@ -1,6 +1,6 @@
 //! Clause sheets' files, for `utilidor program`: read, checked, and shown as they read in both languages.
 
-use crate::causes::{too_long, too_many};
+use crate::causes::{not_a_sheet, too_long, too_many};
 use crate::context::read_file;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> Result<Sheet, Failure> {
         "docs/guide/own-contract.md shows how a clause sheet is written",
         "条款单的写法见 docs/guide/own-contract.md"
     );
-    parse(&text).map_err(|bad| Failure::usage(said!("{0}: {bad}", "{0}：{bad}", path.display())).next(hint))
+    parse(&text).map_err(|bad| Failure::usage(not_a_sheet(&bad)).within(&path.display().to_string()).next(hint))
 }
 
 /// Says what a sheet comes to, and prints it as it is signed.

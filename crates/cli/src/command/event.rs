@@ -2,7 +2,7 @@
 
 use super::plain;
 use crate::output::Output;
-use crate::{chinese, say, t, units};
+use crate::{chinese, fault, say, t, units};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use utilidor_sdk::Client;
@@ -204,11 +204,14 @@ pub fn line_of(out: &Output, event: &Event, measured: &Measured) -> String {
                 "{carrier}预付批次 {tranche}：先抵扣欠量 {debt_paid}，余 {paid}，折扣 {discount}"
             )
         }
-        Event::ProgramFailed { agreement, code, failures } => say!(
-            out,
-            "the program of agreement {agreement} failed with code {code}, {failures} in a row",
-            "合约 {agreement} 的程序失败，代码 {code}，连续 {failures} 次"
-        ),
+        Event::ProgramFailed { agreement, code, failures } => {
+            let (told, next) = (fault::told(*code), fault::next(*code));
+            say!(
+                out,
+                "the program of agreement {agreement} failed with {told}; {failures} in a row\n    next: {next}",
+                "合约 {agreement} 的程序失败，{told}；连续 {failures} 次\n    下一步：{next}"
+            )
+        }
         Event::ProgramRan { agreement, fuel, .. } => say!(
             out,
             "the program of agreement {agreement} has acted with {fuel} of fuel",

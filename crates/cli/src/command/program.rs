@@ -3,7 +3,7 @@
 mod simulate;
 
 use super::{clauses, show_done};
-use crate::causes::code_too_long;
+use crate::causes::{self, code_too_long};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
@@ -11,16 +11,18 @@ use crate::output::{Output, or_dash};
 use crate::project::{self, command_bytes};
 use crate::sentence::Said;
 use crate::sheet::Sheet;
-use crate::{document, said, t};
+use crate::{chinese, document, said, t};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use simulate::Simulate;
 use std::path::{Path, PathBuf};
+use utilidor_program::clauses::check_terms as check_fit;
 use utilidor_program::wasm::{self, Module, admission};
 use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::ProgramCode;
 use utilidor_types::program::{Code, MAX_MANIFEST_BYTES, Manifest, Publication};
-use utilidor_types::{AccountId, AgreementId, Bounded, ProgramId, encode};
+use utilidor_types::refusal::CodeRule;
+use utilidor_types::{AccountId, AgreementId, AgreementTerms, Bounded, Program, ProgramId, Timestamp, encode};
 use utilidor_view::ProgramView;
 
 /// What is asked.
@@ -120,7 +122,10 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 format!("{} {}\n  utilidor program build {}", out.word(t!("done")), folder.display(), folder.display())
             });
         }
+        Command::Build { folder } if clauses::is_sheet(&folder) => return Err(no_project(&folder)),
         Command::Build { folder } => {
+            // What an earlier build has left is not what stands there now.
+            project::forget(&folder)?;
             let mut built = project::build(&folder)?;
             built.manifest.fuel = built.manifest.fuel.max(simulate::most_fuel(&folder, &built, &context).unwrap_or(0));
             let [code, manifest] = project::keep(&folder, &built)?;
@@ -132,6 +137,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Check { folder } if clauses::is_sheet(&folder) => clauses::check(&folder, &out)?,
         Command::Check { folder } => check(&folder, &out)?,
         Command::Simulate(arguments) => simulate::simulate(arguments, &context)?,
+        Command::Publish { folder } | Command::Verify { folder, .. } if clauses::is_sheet(&folder) => {
+            return Err(no_project(&folder));
+        }
         Command::Publish { folder } => {
             let publication = read_built(&folder)?;
             let code = publication.code.digest();
@@ -140,13 +148,16 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Terms { program: Subject::Clauses(file), sheet } => {
             let sheet = read_sheet(&sheet, &context)?;
-            out.document(&sheet.terms_of(&clauses::read(&file)?).map_err(Failure::usage)?);
+            let terms = sheet.terms_of(&clauses::read(&file)?).map_err(Failure::usage)?;
+            check_terms(&terms, Timestamp(0))?;
+            out.document(&terms);
         }
         Command::Terms { program: Subject::Published(program), sheet } => {
             let program = context.id(&program).await?;
             let manifest = context.client()?.program(program).await?.manifest;
             let sheet = read_sheet(&sheet, &context)?;
             let terms = sheet.terms(&manifest, ProgramCode::Published(program)).map_err(Failure::usage)?;
+            check_terms(&terms, Timestamp(0))?;
             out.document(&terms);
         }
         Command::Command { agreement, bytes } => {
@@ -206,6 +217,35 @@ fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
     document::of_value(document, path, said!("sheet", "参数表"), "program new")
 }
 
+/// A clause sheet in the place of a project.
+fn no_project(sheet: &Path) -> Failure {
+    let sheet = sheet.display();
+    let what = said!(
+        "{sheet} is a clause sheet, which is neither built nor published: agreements hold all of it",
+        "{sheet} 是条款单，无须构建或发布：合约中就有其全文"
+    );
+    Failure::usage(what).next(said!(
+        "check it: utilidor program check {sheet}; agree on it: utilidor program terms {sheet} parties.json > terms.json, then \
+         utilidor agreement propose terms.json",
+        "检查：utilidor program check {sheet}；订立：utilidor program terms {sheet} parties.json > terms.json，再 \
+         utilidor agreement propose terms.json"
+    ))
+}
+
+/// What the ledger would say of terms that are signed at `signed`. Of a clause sheet's, first what does not fit: the ledger says
+/// that alone.
+fn check_terms(terms: &AgreementTerms, signed: Timestamp) -> Result<(), Failure> {
+    if let Program::Coded(coded) = &terms.program
+        && let Some(sheet) = clauses::signed(coded)
+        && let Err(bad) = check_fit(&sheet, coded, terms)
+    {
+        return Err(Failure::refused("program/bad-terms", causes::bad_sheet(&bad))
+            .next(said!("put it right in the sheet of the parties", "请改正当事方的参数表")));
+    }
+    utilidor_program::check(terms, signed)
+        .map_err(|refusal| Failure::refused(refusal.code(), chinese::refusal(&refusal)))
+}
+
 /// What was built in a project.
 fn read_built(folder: &Path) -> Result<Publication, Failure> {
     let hint = |failure: Failure| {
@@ -225,18 +265,87 @@ fn read_built(folder: &Path) -> Result<Publication, Failure> {
     let code = code.map_err(|error| Failure::usage(code_too_long(&error)).within(&path.display().to_string()))?;
     let manifest: Manifest =
         document::read(&folder.join("out/manifest.json"), said!("manifest", "清单"), "program new").map_err(hint)?;
+    if !project::is_built(folder, &manifest)? {
+        let what =
+            said!("the project in {} has changed since it was built", "{} 中的项目在构建之后有改动", folder.display());
+        return Err(hint(Failure::new("program/not-built", what)));
+    }
+    check_manifest(&manifest)?;
     Ok(Publication { engine: wasm::ENGINE, code, manifest })
 }
 
-/// Which rule forbids code.
-fn bad_code(bad: wasm::BadCode) -> Failure {
-    Failure::refused("program/bad-code", said!("{bad}", "代码不合规则：{bad}"))
+/// Texts that whoever signs can read, and numbers that can be: the ledger takes a manifest as it is.
+fn check_manifest(manifest: &Manifest) -> Result<(), Failure> {
+    let names = manifest.parameters.iter().map(|field| &*field.name);
+    let twice = names.clone().enumerate().find(|(place, name)| names.clone().take(*place).any(|other| other == *name));
+    let is_plain = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
+    let bad = if !is_plain(&manifest.name) {
+        said!("its name is empty, or has a line break or control character in it", "名称为空，或含有换行或控制字符")
+    } else if let Some((_, name)) = twice {
+        said!("two parameters have the name {name:?}", "有两个参数名为 {name:?}")
+    } else if !names.clone().all(is_plain) {
+        said!("a parameter's name is empty, or has a control character in it", "有参数的名称为空或含有控制字符")
+    } else if manifest.clauses.is_empty() {
+        said!("it has no clauses: whoever signs would read none", "没有条款：签署者将无从阅读")
+    } else if let Some(number) =
+        manifest.clauses.iter().position(|clause| clause.en.trim().is_empty() || clause.zh.trim().is_empty())
+    {
+        said!("clause {number} is empty in English or in Chinese", "第 {number} 条缺少英文或中文")
+    } else if u64::from(manifest.fuel) > wasm::EVENT_FUEL {
+        let (fuel, most) = (manifest.fuel, wasm::EVENT_FUEL);
+        said!("its fuel is {fuel}, an event has {most}", "fuel 为 {fuel}，一次事件至多 {most}")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::refused("program/bad-manifest", said!("the manifest will not do: {bad}", "清单不可用：{bad}"))
+        .next(said!("put it right in manifest.json and build again", "请改正 manifest.json 后重新构建")))
+}
+
+/// Which rule forbids code, and where.
+fn bad_code(bad: wasm::BadCode, code: &[u8]) -> Failure {
+    let float = wasm::floats::first(code).filter(|_| matches!(bad.rule, CodeRule::Instruction | CodeRule::NoModule));
+    let (found, allowed) = (bad.found, bad.allowed);
+    if let Some(float) = float {
+        let function = float.function.map(|number| said!(" in function {number}", "（函数 {number}）"));
+        let (function, instruction) =
+            (or_nothing(function), or_nothing(float.instruction.map(|name| format!(" ({name})"))));
+        let what = said!(
+            "the code uses floating point{function}{instruction}, which programs may not have",
+            "代码使用了浮点数{function}{instruction}，程序不得使用"
+        );
+        return Failure::refused("program/bad-code", what).next(said!(
+            "take out f32 and f64 (number in AssemblyScript) and count in whole millionths, joules or thousandths: the SDK's \
+             math has exact shares",
+            "去掉 f32 和 f64（AssemblyScript 中的 number），以百万分之一、焦耳或千分之一的整数计算：SDK 的 math 有精确的份额"
+        ));
+    }
+    let what = match bad.rule {
+        CodeRule::NoModule if allowed == 0 => {
+            said!(
+                "the code is no WebAssembly module: byte {found} is at fault",
+                "代码不是 WebAssembly 模块：错在第 {found} 字节"
+            )
+        }
+        CodeRule::NoModule => {
+            said!("the code has {found} bytes, {allowed} are allowed", "代码有 {found} 字节，允许 {allowed} 字节")
+        }
+        CodeRule::Instruction => said!(
+            "the code has an instruction or type that programs may not have, at byte {found}",
+            "代码在第 {found} 字节有程序不得使用的指令或类型"
+        ),
+        rule => said!("{bad}", "代码不合规则：{rule}：有 {found}，允许 {allowed}"),
+    };
+    Failure::refused("program/bad-code", what)
         .next(said!("docs/guide/own-contract.md lists the rules for code", "代码的规则见 docs/guide/own-contract.md"))
+}
+
+fn or_nothing<T: ToString>(part: Option<T>) -> String {
+    part.map_or_else(String::new, |part| part.to_string())
 }
 
 fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
     let publication = read_built(folder)?;
-    Module::compile(&publication.code).map_err(bad_code)?;
+    Module::compile(&publication.code).map_err(|bad| bad_code(bad, &publication.code))?;
     let bytes = encode(&publication.manifest).len();
     if bytes > MAX_MANIFEST_BYTES {
         let what = said!(
@@ -247,7 +356,7 @@ fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
             Failure::refused("program/manifest-too-long", what).next(said!("shorten its texts", "请缩短其文字"))
         );
     }
-    let shape = admission::check(&publication.code).map_err(bad_code)?;
+    let shape = admission::check(&publication.code).map_err(|bad| bad_code(bad, &publication.code))?;
     let value = json!({
         "program": publication.id(),
         "code": publication.code.digest(),
@@ -346,4 +455,51 @@ fn program_text(out: &Output, program: &ProgramView) -> String {
     let fields = manifest.parameters.iter().map(|field| [field.name.to_string(), super::plain(&json!(field.kind))]);
     let fields = out.table([t!("parameters"), t!("kind")], fields.collect());
     format!("{facts}\n{}\n{clauses}\n{fields}", out.text(&manifest.summary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+    use utilidor_types::Text;
+    use utilidor_types::program::{Bilingual, Field, FieldKind};
+
+    #[test]
+    fn a_float_is_called_a_float() {
+        // One function: f64.const, drop.
+        let code = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x0e\x01\x0c\0\x44\0\0\0\0\0\0\0\0\x1a\x0b";
+        let failure = bad_code(admission::check(code).unwrap_err(), code);
+        let english = "the code uses floating point in function 0 (F64Const), which programs may not have";
+        assert_eq!(failure.what().text(Lang::En), english);
+        assert!(failure.what().text(Lang::Zh).starts_with("代码使用了浮点数（函数 0） (F64Const)"));
+        let broken = bad_code(admission::check(b"no module").unwrap_err(), b"no module");
+        assert!(broken.what().text(Lang::En).contains("no WebAssembly module"), "{}", broken.what());
+    }
+
+    #[test]
+    fn a_manifest_that_nobody_could_read_is_refused_by_name() {
+        let text = |text: &str| Bilingual { en: Text::new(text).unwrap(), zh: Text::new(text).unwrap() };
+        let field = |name: &str| Field { name: Text::new(name).unwrap(), kind: FieldKind::Integer };
+        let good = || Manifest {
+            name: Text::new("heat").unwrap(),
+            clauses: Bounded::new(vec![text("Taken.")]).unwrap(),
+            parameters: Bounded::new(vec![field("a"), field("b")]).unwrap(),
+            ..Manifest::default()
+        };
+        assert!(check_manifest(&good()).is_ok());
+        let told = |change: &dyn Fn(&mut Manifest)| {
+            let mut manifest = good();
+            change(&mut manifest);
+            let failure = check_manifest(&manifest).unwrap_err();
+            assert_eq!(failure.code(), "program/bad-manifest");
+            failure.what().text(Lang::En).to_owned()
+        };
+        assert!(told(&|it| it.name = Text::new("").unwrap()).contains("name is empty"));
+        assert!(told(&|it| it.name = Text::new("a\nb\u{1b}").unwrap()).contains("line break"));
+        assert!(told(&|it| it.parameters.push(field("a")).unwrap()).contains("two parameters have the name \"a\""));
+        assert!(told(&|it| it.parameters.push(field(" ")).unwrap()).contains("parameter's name is empty"));
+        assert!(told(&|it| it.clauses = Bounded::empty()).contains("no clauses"));
+        assert!(told(&|it| it.clauses.push(text("")).unwrap()).contains("clause 1 is empty"));
+        assert!(told(&|it| it.fuel = 500_000).contains("500000, an event has 200000"));
+    }
 }

@@ -1,11 +1,11 @@
 //! What a sheet must be before anybody can sign it.
 
 use super::tree::{Unit, unit_of};
-use super::{Cadence, MAX_GRACE_HOURS, MAX_PERIODS, Named, Periods, Sheet};
+use super::{Cadence, Label, MAX_GRACE_HOURS, MAX_PERIODS, Named, Periods, Sheet};
 use crate::contract::Fault;
 use utilidor_types::agreement::{CodedTerms, Party};
 use utilidor_types::program::Metered;
-use utilidor_types::{AgreementTerms, Text};
+use utilidor_types::{AgreementTerms, Carrier, Money, Text, Timestamp};
 
 /// Words of the source form that name nothing else.
 pub const WORDS: [&str; 12] =
@@ -55,12 +55,60 @@ pub enum BadSheet {
     /// Nothing is paid, or not by the owner or the user.
     #[error("nothing is paid, or not between the owner and the user")]
     Payments,
-    /// The terms do not fit.
+    /// The terms are not between two.
+    #[error("the terms name {0} parties: a clause sheet is between an owner and a user")]
+    Parties(u8),
+    /// The terms have more or fewer meters.
+    #[error("the terms name {given} meters, the clause sheet {used}: the same ones, in its order")]
+    Meters {
+        /// In the terms.
+        given: u8,
+        /// In the sheet.
+        used: u8,
+    },
+    /// A meter of the terms measures something else.
+    #[error("meter {number} of the terms measures {given}, the clause sheet's {used}")]
+    Carrier {
+        /// Its place, from 0.
+        number: u8,
+        /// In the terms.
+        given: Carrier,
+        /// In the sheet.
+        used: Carrier,
+    },
+    /// A meter of the terms fills up to a volume.
     #[error(
-        "the terms do not fit the sheet: two parties, its meters with all that they bring from the first period's begin \
-         to the last one's end, what it reserves within the grants, a hard end after the last settlement"
+        "meter {0} of the terms fills up to a volume: a clause sheet takes all that it brings, \"metered\": \"rest\""
     )]
-    Terms,
+    Metered(u8),
+    /// A meter of the terms does not serve all periods.
+    #[error(
+        "the window of meter {number} in the terms is not from {from} or earlier until {to} or later, as the periods are"
+    )]
+    Window {
+        /// Its place, from 0.
+        number: u8,
+        /// The first period's begin.
+        from: Timestamp,
+        /// The last one's end.
+        to: Timestamp,
+    },
+    /// More is reserved than a party grants.
+    #[error("the clause sheet reserves {reserve} of party {}, whose grant lets it reserve {granted}", .party.0)]
+    Granted {
+        /// Whose: 0 the owner, 1 the user.
+        party: Party,
+        /// What the sheet reserves.
+        reserve: Money,
+        /// What the terms grant.
+        granted: Money,
+    },
+    /// The hard end comes before the last settlement.
+    #[error("the hard end of the terms is not after the last settlement, {settled}")]
+    HardEnd {
+        /// When that is.
+        settled: Timestamp,
+    },
 }
 
 impl From<Fault> for BadSheet {
@@ -119,8 +167,12 @@ fn check_names(sheet: &Sheet) -> Result<(), BadSheet> {
         }
     }
     let titles = std::iter::once(&sheet.title).chain(sheet.payments.iter().map(|payment| &payment.label));
-    let mut labels = named.iter().map(|one| &one.label).chain(titles).flat_map(|label| [&label.en, &label.zh]);
-    if labels.all(is_text) { Ok(()) } else { Err(BadSheet::Text) }
+    if named.iter().map(|one| &one.label).chain(titles).all(is_label) { Ok(()) } else { Err(BadSheet::Text) }
+}
+
+/// Whether a label can stand between quotation marks, in both languages.
+pub fn is_label(label: &Label) -> bool {
+    is_text(&label.en) && is_text(&label.zh)
 }
 
 fn is_text<const MAX: usize>(text: &Text<MAX>) -> bool {
@@ -143,21 +195,36 @@ fn check_periods(periods: &Periods) -> Result<(), BadSheet> {
     Ok(())
 }
 
-/// Checks that terms fit their sheet.
-pub(super) fn check_terms(sheet: &Sheet, coded: &CodedTerms, terms: &AgreementTerms) -> Result<(), BadSheet> {
+/// Checks that terms fit their sheet. Order: parties, meters, what is reserved, hard end.
+pub fn check_terms(sheet: &Sheet, coded: &CodedTerms, terms: &AgreementTerms) -> Result<(), BadSheet> {
     let (begin, end) = (sheet.periods.begin, sheet.periods.end()?);
     let settled = sheet.periods.settles(u32::from(sheet.periods.count).saturating_sub(1))?;
-    let fits = |(meter, used): (&utilidor_types::program::CodedMeter, &super::MeterUse)| {
-        let Metered::Rest = meter.metered else { return false };
-        meter.carrier == used.carrier && meter.window.from <= begin && meter.window.to >= end
-    };
-    let is_granted = |(party, reserve): (Party, utilidor_types::Money)| {
-        reserve <= coded.grant(party).map_or(utilidor_types::Money::ZERO, |grant| grant.reserve)
-    };
-    let is_whole = terms.parties.len() == 2
-        && coded.meters.len() == sheet.meters.len()
-        && coded.meters.iter().zip(&sheet.meters).all(fits)
-        && [Party::OWNER, Party::USER].into_iter().zip(sheet.reserves).all(is_granted)
-        && terms.hard_end.as_ref().is_some_and(|hard_end| hard_end.at > settled);
-    if is_whole { Ok(()) } else { Err(BadSheet::Terms) }
+    if terms.parties.len() != 2 {
+        return Err(BadSheet::Parties(terms.parties.len() as u8));
+    }
+    if coded.meters.len() != sheet.meters.len() {
+        return Err(BadSheet::Meters { given: coded.meters.len() as u8, used: sheet.meters.len() as u8 });
+    }
+    for (number, (meter, used)) in (0u8..).zip(coded.meters.iter().zip(&sheet.meters)) {
+        if meter.carrier != used.carrier {
+            return Err(BadSheet::Carrier { number, given: meter.carrier, used: used.carrier });
+        }
+        if meter.metered != Metered::Rest {
+            return Err(BadSheet::Metered(number));
+        }
+        if meter.window.from > begin || meter.window.to < end {
+            return Err(BadSheet::Window { number, from: begin, to: end });
+        }
+    }
+    for (party, reserve) in [Party::OWNER, Party::USER].into_iter().zip(sheet.reserves) {
+        let granted = coded.grant(party).map_or(Money::ZERO, |grant| grant.reserve);
+        if reserve > granted {
+            return Err(BadSheet::Granted { party, reserve, granted });
+        }
+    }
+    if terms.hard_end.as_ref().is_some_and(|hard_end| hard_end.at > settled) {
+        Ok(())
+    } else {
+        Err(BadSheet::HardEnd { settled })
+    }
 }

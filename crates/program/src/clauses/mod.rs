@@ -34,7 +34,7 @@ pub mod text;
 pub mod tree;
 
 pub(crate) use act::ClauseTerms;
-pub use check::{BadSheet, check_sheet};
+pub use check::{BadSheet, check_sheet, check_terms};
 pub use eval::{Known, evaluate};
 pub use tree::{Node, Unit};
 

@@ -13,6 +13,7 @@
 
 pub mod admission;
 mod barrier;
+pub mod floats;
 pub mod operators;
 
 pub use admission::{BadCode, MAX_MEMORY_PAGES, check};

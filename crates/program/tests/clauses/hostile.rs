@@ -4,9 +4,10 @@ use super::support::*;
 use proptest::prelude::*;
 use utilidor_program::clauses::text::{NotASheet, parse};
 use utilidor_program::clauses::tree::{MAX_DEPTH, MAX_NODES};
-use utilidor_program::clauses::{BadSheet, Node, Sheet, Unit, check_sheet};
+use utilidor_program::clauses::{BadSheet, Node, Sheet, Unit, check_sheet, check_terms};
 use utilidor_program::contract::OVERFLOW;
 use utilidor_types::agreement::*;
+use utilidor_types::program::Metered;
 use utilidor_types::time::HOUR_MS;
 use utilidor_types::*;
 
@@ -48,7 +49,7 @@ fn a_tree_is_no_deeper_and_no_larger_than_it_may_be() {
 #[test]
 fn units_that_do_not_go_together_are_refused() {
     let refused = |amount: &str| match parse(&source(&format!("pay user \"a\" \"a\" = {amount};"))) {
-        Err(NotASheet::Bad(bad)) => bad,
+        Err(NotASheet::Bad { bad, line: 4, .. }) => bad,
         other => panic!("{amount}: {other:?}"),
     };
     for amount in [
@@ -70,11 +71,39 @@ fn units_that_do_not_go_together_are_refused() {
 #[test]
 fn a_definition_uses_only_what_stands_before_it() {
     let own = source("let a money \"a\" \"a\" = a + 1 money; pay user \"a\" \"a\" = a;");
-    assert_eq!(parse(&own), Err(NotASheet::Bad(BadSheet::Unknown)));
+    assert_eq!(parse(&own), Err(NotASheet::Bad { line: 4, column: 10, bad: BadSheet::Unknown }));
     let later = source("let a money \"a\" \"a\" = b; let b money \"b\" \"b\" = 1 money; pay user \"a\" \"a\" = a;");
     assert!(matches!(parse(&later), Err(NotASheet::At { .. })));
     let before = source("let a money \"a\" \"a\" = before(a) else 1 money; pay user \"a\" \"a\" = a;");
     assert!(parse(&before).is_ok(), "what it was itself before");
+}
+
+#[test]
+fn what_cannot_be_signed_is_told_with_its_line() {
+    let place = |text: &str| match parse(text) {
+        Err(NotASheet::Bad { line, column, .. }) => (line, column),
+        other => panic!("{other:?}"),
+    };
+    let twice =
+        source("let a money \"a\" \"a\" = 1 money;\n\n  let a money \"b\" \"b\" = 1 money;\npay user \"a\" \"a\" = a;");
+    assert_eq!(place(&twice), (6, 3), "the second of the name");
+    assert_eq!(
+        place(&source("let a money \"a\" \" \" = 1 money;\npay user \"a\" \"a\" = a;")),
+        (4, 10),
+        "a text is empty"
+    );
+    let units = source("let a energy \"a\" \"a\" =\n 1 money;\npay user \"a\" \"a\" = 1 money;");
+    assert_eq!(place(&units), (4, 10), "another unit than it says");
+    assert_eq!(place(&source("let a money \"a\" \"a\" = 1 money;\n")), (5, 1), "nothing is paid");
+    assert_eq!(place(&source(PAID).replace("2025-01-01", "2025-01-02")), (1, 30), "months begin on the first");
+}
+
+#[test]
+fn what_is_no_unit_is_told_with_all_units() {
+    let told = parse(&source("let a GJ \"a\" \"a\" = 2 GJ;")).unwrap_err().to_string();
+    for word in ["line 4", "money/GJ", "energy", "volume", "share", "time"] {
+        assert!(told.contains(word), "{told}");
+    }
 }
 
 #[test]
@@ -129,15 +158,28 @@ fn terms_that_do_not_fit_their_sheet_cannot_be_signed() {
         change(&mut coded);
         AgreementTerms { program: Program::Coded(coded), ..good.clone() }
     };
-    let bad: [fn(&mut CodedTerms); 6] = [
-        |coded| coded.meters = Bounded::empty(),
-        |coded| coded.meters.as_mut_slice()[0].carrier = Carrier::Water,
-        |coded| coded.meters.as_mut_slice()[0].window.to.0 -= 1,
-        |coded| coded.grants.as_mut_slice()[1].reserve = Money::units(9),
-        |coded| coded.parameters = Bounded::empty(),
-        |coded| coded.parameters.push(0).unwrap(),
+    let why = |terms: &AgreementTerms| {
+        let Program::Coded(coded) = &terms.program else { unreachable!() };
+        check_terms(&sheet, coded, terms).unwrap_err().to_string()
+    };
+    let bad: [(fn(&mut CodedTerms), &str); 4] = [
+        (|coded| coded.meters = Bounded::empty(), "0 meters, the clause sheet 1"),
+        (
+            |coded| coded.meters.as_mut_slice()[0].carrier = Carrier::Water,
+            "measures water, the clause sheet's electricity",
+        ),
+        (|coded| coded.meters.as_mut_slice()[0].window.to.0 -= 1, "window of meter 0"),
+        (|coded| coded.grants.as_mut_slice()[1].reserve = Money::units(9), "reserves 10.000000 of party 1"),
     ];
-    for change in bad {
+    for (change, told) in bad {
+        assert_eq!(check(&changed(change)), Err("program/bad-terms"), "{told}");
+        assert!(why(&changed(change)).contains(told), "{}", why(&changed(change)));
+    }
+    let filled = changed(|coded| coded.meters.as_mut_slice()[0].metered = Metered::Fill(Quantity(1)));
+    assert!(check(&filled).is_err() && why(&filled).contains("\"rest\""), "{}", why(&filled));
+    let unreadable: [fn(&mut CodedTerms); 2] =
+        [|coded| coded.parameters = Bounded::empty(), |coded| coded.parameters.push(0).unwrap()];
+    for change in unreadable {
         assert_eq!(check(&changed(change)), Err("program/bad-terms"));
     }
     let three = AgreementTerms {
@@ -146,7 +188,9 @@ fn terms_that_do_not_fit_their_sheet_cannot_be_signed() {
     };
     assert_eq!(check(&three), Err("program/bad-terms"), "a sheet is between two");
     let early = HardEnd { at: sheet.periods.end().unwrap(), fallback: Fallback::GiveBack };
-    assert_eq!(check(&AgreementTerms { hard_end: Some(early), ..good }), Err("program/bad-terms"));
+    let early = AgreementTerms { hard_end: Some(early), ..good.clone() };
+    assert_eq!(check(&early), Err("program/bad-terms"));
+    assert!(why(&three).contains("3 parties") && why(&early).contains("hard end"), "{}", why(&early));
 }
 
 proptest! {

@@ -117,9 +117,34 @@ fn both_readings_say_the_same_from_what_is_signed() {
     }
     for sentence in [
         "单价等于（现货价与0.2/kWh中较大者）与0.6/kWh中较小者。",
-        "用户就电费向业主支付单价乘以用电量；为负时由业主支付。",
+        "用能方就电费向供能方支付单价乘以用电量；为负时由供能方支付。",
     ] {
         assert!(chinese.contains(sentence), "{chinese}");
     }
     assert_eq!(english.lines().count(), chinese.lines().count());
+}
+
+#[test]
+fn energy_is_printed_in_the_unit_in_which_people_speak_of_it() {
+    let printed_as = |carrier: &str, amount: &str| {
+        let text = source(&format!("pay user \"a\" \"a\" = share(1 money, sum(taken), {amount});"));
+        let sheet = parse(&text.replace("taken electricity", &format!("taken {carrier}"))).unwrap();
+        assert_eq!(parse(&printed(&sheet)), Ok(sheet.clone()), "{amount}");
+        let (_, after) = printed(&sheet).split_once("sum(taken), ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let shown = after.split(')').next().unwrap().to_owned();
+        assert!(prose(&sheet, Language::En).contains(&format!("divided by {shown}")), "{shown}");
+        shown
+    };
+    for (amount, electricity, heating) in [
+        ("2 GJ", "2 GJ", "2 GJ"),
+        ("9 GJ", "2500 kWh", "9 GJ"),
+        ("0 kWh", "0 kWh", "0 GJ"),
+        ("100 kWh", "100 kWh", "100 kWh"),
+        ("1.5 MWh", "1500 kWh", "1500 kWh"),
+        ("0.001 GJ", "0.001 GJ", "0.001 GJ"),
+        ("7 J", "7 J", "7 J"),
+    ] {
+        assert_eq!(printed_as("electricity", amount), electricity);
+        assert_eq!(printed_as("heating", amount), heating);
+    }
 }

@@ -3,7 +3,7 @@
 use crate::support::module;
 use std::time::{Duration, Instant};
 use utilidor_program::wasm::admission::{MAX_FUNCTIONS, MAX_LOCALS, check};
-use utilidor_program::wasm::{BAD_ANSWER, BadCode, Module};
+use utilidor_program::wasm::{BAD_ANSWER, BadCode, Module, floats};
 use utilidor_types::program::MAX_CODE_BYTES;
 use utilidor_types::refusal::CodeRule as Rule;
 
@@ -64,6 +64,19 @@ fn refuses_floats_wherever_they_stand() {
         refused(&module(place, NOTHING));
     }
     refused(&module("(func (param i32) (result i32) (i32.trunc_f32_s (f32.convert_i32_s (local.get 0))))", NOTHING));
+}
+
+#[test]
+fn who_explains_a_refusal_finds_the_float() {
+    let found = |more: &str| floats::first(&module(more, NOTHING)).map(|float| (float.function, float.instruction));
+    assert_eq!(found(""), None);
+    assert_eq!(found("(func (drop (i32.const 1)))"), None);
+    assert_eq!(found("(global f32 (f32.const 0))"), Some((None, None)));
+    assert_eq!(found("(func (local f64))"), Some((Some(0), None)));
+    let second = "(func) (func (param f64) (drop (f64.mul (local.get 0) (f64.const 2))))";
+    assert_eq!(found(second), Some((Some(1), Some("F64Const".into()))), "an instruction says more than a type");
+    assert_eq!(found("(func (drop (i64.reinterpret_f64 (f64.const 1))))").unwrap().0, Some(0));
+    assert_eq!(floats::first(b"no module"), None);
 }
 
 #[test]

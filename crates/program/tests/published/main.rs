@@ -6,6 +6,7 @@ mod answers;
 mod calls;
 mod fuel;
 mod fuzzing;
+mod grants;
 mod play;
 mod select;
 mod support;

@@ -1,14 +1,14 @@
 //! `utilidor program simulate`: a contract is played on a past, and on nothing.
 
 use super::super::{clauses, party_text, price_index, status_text};
-use super::{bad_code, read_built, read_sheet};
+use super::{bad_code, check_terms, read_built, read_sheet};
 use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::output::{Output, or_dash};
 use crate::project::{Built, command_bytes};
 use crate::sentence::Said;
 use crate::simulation::{self, Happening, Outcome, Shared};
-use crate::{chinese, said, t, units};
+use crate::{said, t, units};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ pub fn simulate(arguments: Simulate, context: &Context) -> Result<(), Failure> {
         return play(&Sheets, &terms, &manifest, sheet.hard_end.at, values, arguments, &out);
     }
     let publication = read_built(&arguments.folder)?;
-    let program = Shared(Arc::new(Module::compile(&publication.code).map_err(bad_code)?));
+    let program = Shared(Arc::new(Module::compile(&publication.code).map_err(|bad| bad_code(bad, &publication.code))?));
     let sheet = arguments.sheet.clone().unwrap_or_else(|| arguments.folder.join("sheet.json"));
     let sheet = read_sheet(&sheet, context)?;
     let code = ProgramCode::Published(publication.id());
@@ -160,8 +160,7 @@ fn outcomes<R: Respond + Clone>(
     happenings.extend(values);
     happenings.sort_by_key(|(time, _)| *time);
     let signed = signed.or(first).or(begin).unwrap_or(Timestamp(0));
-    utilidor_program::check(terms, signed)
-        .map_err(|refusal| Failure::refused(refusal.code(), chinese::refusal(&refusal)))?;
+    check_terms(terms, signed)?;
     let until = until.unwrap_or(hard_end);
     let played = simulation::play(program, terms, signed, &happenings, until);
     let silent = simulation::play(program, terms, signed, &[], hard_end);
@@ -216,8 +215,15 @@ fn outcome_text(out: &Output, outcome: &Outcome, manifest: &Manifest) -> String 
             format!("{sign}{}.{:06}, {} {reserved}", change / 1_000_000, change % 1_000_000, out.word(t!("reserved")));
         facts.push((t!("by"), format!("{}: {money}", party_text(out, Party(number)))));
     }
-    for (time, fault) in &outcome.failures {
-        facts.push((t!("failed"), format!("{}: {fault}", out.time(*time))));
+    let mut codes = Vec::new();
+    for failed in &outcome.failures {
+        let (time, event, why) = (out.time(failed.at), failed.event.text(out.lang), failed.why.text(out.lang));
+        facts.push((t!("failed"), format!("{time}: {event}: {why}")));
+        // What to do stands once for each code.
+        if let Some(next) = failed.next.as_ref().filter(|_| !codes.contains(&failed.code)) {
+            facts.push((t!("next"), next.text(out.lang).to_owned()));
+            codes.push(failed.code);
+        }
     }
     format!("{}\n{}", out.table(headings, rows), out.facts(facts))
 }

@@ -27,8 +27,9 @@ pub use parse::{NotASheet, parse};
 pub use prose::{Language, prose};
 pub use source::source;
 
+use super::Sheet;
 use super::tree::Unit;
-use utilidor_types::PriceUnit;
+use utilidor_types::{Carrier, PriceUnit};
 
 /// A whole number of the last of so many decimals, as short as it can be written exactly.
 pub fn decimal(value: i64, decimals: u32) -> String {
@@ -47,20 +48,38 @@ const fn per(unit: PriceUnit) -> &'static str {
     }
 }
 
-/// A number with its unit, as the source has it.
-fn number(value: i64, unit: Unit) -> String {
+/// A number with its unit, as the source has it. `in_heat`: energy that is whole in both is of GJ rather than of kWh.
+fn number(value: i64, unit: Unit, in_heat: bool) -> String {
     match unit {
         Unit::Money => format!("{} money", decimal(value, 6)),
         Unit::Price(unit) => format!("{} money/{}", decimal(value, 6), per(unit)),
-        // A millionth of a kWh is 3.6 J.
-        Unit::Energy if value % 18 == 0 => format!("{} kWh", decimal(value / 18 * 5, 6)),
-        Unit::Energy => format!("{value} J"),
+        Unit::Energy => energy(value, in_heat),
         Unit::Volume => format!("{} m3", decimal(value, 6)),
         Unit::Share => format!("{}%", decimal(value, 4)),
         Unit::Time if value % 86_400_000 == 0 && value != 0 => format!("{} days", value / 86_400_000),
         Unit::Time if value % 3_600_000 == 0 => format!("{} hours", value / 3_600_000),
         Unit::Time => format!("{value} ms"),
     }
+}
+
+/// Energy in kWh or GJ, whichever needs fewer decimals; in joules where neither is exact.
+fn energy(joules: i64, in_heat: bool) -> String {
+    // A millionth of a kWh is 3.6 J, one of a GJ is 1,000 J.
+    let kwh = (joules % 18 == 0).then(|| decimal(joules / 18 * 5, 6));
+    let gj = (joules % 1_000 == 0).then(|| decimal(joules / 1_000, 6));
+    let decimals = |text: &str| text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    match (kwh, gj) {
+        (Some(kwh), Some(gj)) if decimals(&gj) < decimals(&kwh) => format!("{gj} GJ"),
+        (Some(kwh), Some(gj)) if in_heat && decimals(&gj) == decimals(&kwh) => format!("{gj} GJ"),
+        (Some(kwh), _) => format!("{kwh} kWh"),
+        (None, Some(gj)) => format!("{gj} GJ"),
+        (None, None) => format!("{joules} J"),
+    }
+}
+
+/// Whether a sheet measures heat or cold, of which people speak in GJ.
+fn is_in_heat(sheet: &Sheet) -> bool {
+    sheet.meters.iter().any(|meter| matches!(meter.carrier, Carrier::Heating | Carrier::Cooling))
 }
 
 /// What a unit is called in the source.

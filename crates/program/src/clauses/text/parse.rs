@@ -1,7 +1,7 @@
 //! Reading a sheet's source, outside consensus. Tokens are `winnow`'s; what stands where is written here once, beside what
 //! [`super::source`] prints.
 
-use super::super::check::WORDS;
+use super::super::check::{BadSheet, WORDS, is_label};
 use super::super::tree::{Expression, Node, Unit};
 use super::super::{
     BandHours, Cadence, Definition, IndexUse, Label, MeterUse, Named, Payment, Periods, Sheet, check_sheet,
@@ -37,13 +37,25 @@ pub enum NotASheet {
         /// What should stand there.
         expected: String,
     },
-    /// What it says cannot be signed.
-    #[error(transparent)]
-    Bad(#[from] super::super::BadSheet),
+    /// What it says at a place cannot be signed.
+    #[error("line {line}, column {column}: {bad}")]
+    Bad {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// Why.
+        bad: BadSheet,
+    },
 }
 
 /// How much of the text was left where something else should stand, and what.
-struct Wrong(usize, String);
+struct Wrong(usize, Why);
+
+enum Why {
+    Expected(String),
+    Bad(BadSheet),
+}
 
 type Read<T> = Result<T, Wrong>;
 
@@ -53,14 +65,27 @@ pub fn parse(text: &str) -> Result<Sheet, NotASheet> {
         return Err(NotASheet::TooLong);
     }
     let mut reader = Reader { left: text };
-    let sheet = reader.sheet().map_err(|Wrong(left, expected)| {
+    reader.sheet().map_err(|Wrong(left, why)| {
         let before = text.get(..text.len().saturating_sub(left)).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        NotASheet::At { line, column, expected }
-    })?;
-    check_sheet(&sheet)?;
-    Ok(sheet)
+        match why {
+            Why::Expected(expected) => NotASheet::At { line, column, expected },
+            Why::Bad(bad) => NotASheet::Bad { line, column, bad },
+        }
+    })
+}
+
+fn wrong_at(left: usize, expected: impl Into<String>) -> Wrong {
+    Wrong(left, Why::Expected(expected.into()))
+}
+
+/// A sheet that is read so far: what is wrong with it stands in what was read last. That nothing is paid yet is not wrong yet.
+fn check_so_far(sheet: &Sheet, left: usize, is_whole: bool) -> Read<()> {
+    match check_sheet(sheet) {
+        Err(BadSheet::Payments) if sheet.payments.is_empty() && !is_whole => Ok(()),
+        checked => checked.map_err(|bad| Wrong(left, Why::Bad(bad))),
+    }
 }
 
 struct Reader<'a> {
@@ -69,7 +94,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn wrong<T>(&self, expected: impl Into<String>) -> Read<T> {
-        Err(Wrong(self.left.len(), expected.into()))
+        Err(wrong_at(self.left.len(), expected))
     }
 
     fn space(&mut self) {
@@ -77,6 +102,12 @@ impl<'a> Reader<'a> {
         let mut space = repeat::<_, _, (), ContextError, _>(0.., alt((multispace1, comment)));
         // Nothing is space as well.
         let _ = space.parse_next(&mut self.left);
+    }
+
+    /// How much is left from the next word or sign on.
+    fn here(&mut self) -> usize {
+        self.space();
+        self.left.len()
     }
 
     /// A sign or word, if it stands here.
@@ -104,7 +135,7 @@ impl<'a> Reader<'a> {
         let before = self.left.len();
         let word = self.word(what)?;
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
-        word.parse().ok().filter(|_| is_number).ok_or_else(|| Wrong(before, what.into()))
+        word.parse().ok().filter(|_| is_number).ok_or_else(|| wrong_at(before, what))
     }
 
     fn text(&mut self) -> Read<&'a str> {
@@ -117,7 +148,7 @@ impl<'a> Reader<'a> {
 
     fn label(&mut self) -> Read<Label> {
         let fits = |text: &str, left: usize| {
-            Text::new(text).map_err(|long| Wrong(left, format!("at most {} bytes", long.max)))
+            Text::new(text).map_err(|long| wrong_at(left, format!("at most {} bytes", long.max)))
         };
         let en = self.text()?;
         let en = fits(en, self.left.len())?;
@@ -144,9 +175,11 @@ impl<'a> Reader<'a> {
         self.need("clauses")?;
         self.need("1")?;
         self.need(";")?;
+        let title_at = self.here();
         self.need("title")?;
         let title = self.label()?;
         self.need(";")?;
+        let periods_at = self.here();
         let periods = self.periods()?;
         self.need(";")?;
         let mut sheet = Sheet {
@@ -159,13 +192,16 @@ impl<'a> Reader<'a> {
             definitions: Bounded::empty(),
             payments: Bounded::empty(),
         };
+        check_so_far(&sheet, if is_label(&sheet.title) { periods_at } else { title_at }, false)?;
         loop {
-            self.space();
+            let at = self.here();
             if self.left.is_empty() {
+                check_so_far(&sheet, at, true)?;
                 return Ok(sheet);
             }
             self.statement(&mut sheet)?;
             self.need(";")?;
+            check_so_far(&sheet, at, false)?;
         }
     }
 
@@ -291,7 +327,7 @@ impl<'a> Reader<'a> {
         UNITS
             .into_iter()
             .find(|unit| self.has(unit_word(*unit)))
-            .map_or_else(|| self.wrong("a unit such as `money/kWh`"), Ok)
+            .map_or_else(|| self.wrong(format!("a unit: {}", UNITS.map(unit_word).join(", "))), Ok)
     }
 
     // ---- expressions ----
@@ -448,7 +484,7 @@ impl<'a> Reader<'a> {
         let before = self.left.len();
         let word = self.word(what)?;
         let found = named.position(|one| *one.name == *word).and_then(|place| u8::try_from(place).ok());
-        found.ok_or_else(|| Wrong(before, format!("{what}; there is no `{word}` before this")))
+        found.ok_or_else(|| wrong_at(before, format!("{what}; there is no `{word}` before this")))
     }
 
     fn number_here(&mut self) -> Read<(i64, Unit)> {

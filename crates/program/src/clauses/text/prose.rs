@@ -2,7 +2,7 @@
 
 use super::super::tree::{Node, Unit};
 use super::super::{Cadence, Label, Sheet};
-use super::{decimal, number, per, stretches};
+use super::{decimal, is_in_heat, number, per, stretches};
 use utilidor_types::Carrier;
 use utilidor_types::agreement::Party;
 
@@ -101,7 +101,7 @@ fn reserves(sheet: &Sheet, language: Language) -> String {
         En => {
             format!("When both sign, {owner} of the owner's money and {user} of the user's are reserved for the end.")
         }
-        Zh => format!("双方签署时，冻结业主 {owner}、用户 {user}，供最终结算。"),
+        Zh => format!("双方签署时，冻结供能方 {owner}、用能方 {user}，供最终结算。"),
     }
 }
 
@@ -135,8 +135,8 @@ fn who(party: Party, language: Language) -> &'static str {
     match (party == Party::OWNER, language) {
         (true, En) => "owner",
         (false, En) => "user",
-        (true, Zh) => "业主",
-        (false, Zh) => "用户",
+        (true, Zh) => "供能方",
+        (false, Zh) => "用能方",
     }
 }
 
@@ -154,7 +154,7 @@ fn carrier(carrier: Carrier, language: Language) -> &'static str {
 }
 
 /// A number with its unit. Money has no name: all of it is of the settlement currency.
-fn amount(value: i64, unit: Unit, language: Language) -> String {
+fn amount(value: i64, unit: Unit, language: Language, in_heat: bool) -> String {
     match unit {
         Unit::Money => decimal(value, 6),
         Unit::Price(unit) => match language {
@@ -162,8 +162,10 @@ fn amount(value: i64, unit: Unit, language: Language) -> String {
             Zh => format!("{}/{}", decimal(value, 6), per(unit)),
         },
         _ => match language {
-            En => number(value, unit),
-            Zh => number(value, unit).replace(" days", " 天").replace(" hours", " 小时").replace(" ms", " 毫秒"),
+            En => number(value, unit, in_heat),
+            Zh => {
+                number(value, unit, in_heat).replace(" days", " 天").replace(" hours", " 小时").replace(" ms", " 毫秒")
+            }
         },
     }
 }
@@ -197,8 +199,10 @@ fn said(sheet: &Sheet, node: &Node, operands: &[(String, bool)], language: Langu
         let (middle, tail) = rest.split_once("{1}").unwrap_or_default();
         (format!("{head}{}{middle}{}{tail}", part(0), part(1)), false)
     };
+    let in_heat = is_in_heat(sheet);
+    let quantity = |value, unit| amount(value, unit, language, in_heat);
     match node {
-        Node::Number(value, unit) => (amount(*value, *unit, language), true),
+        Node::Number(value, unit) => (quantity(*value, *unit), true),
         Node::Sum { meter: of, band: None } => (meter(*of), true),
         Node::Sum { meter: place, band: Some(band) } => {
             let found = usize::from(*band).checked_sub(1).and_then(|place| sheet.bands.get(place));
@@ -248,14 +252,14 @@ fn said(sheet: &Sheet, node: &Node, operands: &[(String, bool)], language: Langu
         }
         Node::Table { of, rows, above, unit } => {
             let row = |(limit, value): &(i64, i64)| {
-                let (limit, value) = (amount(*limit, *of, language), amount(*value, *unit, language));
+                let (limit, value) = (quantity(*limit, *of), quantity(*value, *unit));
                 match language {
                     En => format!("{value} up to {limit}"),
                     Zh => format!("不超过 {limit} 为 {value}"),
                 }
             };
             let rows: Vec<String> = rows.iter().map(row).collect();
-            let (size, rows, above) = (part(0), rows.join(language.of(", ", "，")), amount(*above, *unit, language));
+            let (size, rows, above) = (part(0), rows.join(language.of(", ", "，")), quantity(*above, *unit));
             let text = match language {
                 En => format!("by {size}: {rows}, {above} above that"),
                 Zh => format!("按{size}：{rows}，超过为 {above}"),

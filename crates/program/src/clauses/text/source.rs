@@ -2,7 +2,7 @@
 
 use super::super::tree::Node;
 use super::super::{Cadence, Label, Named, Sheet};
-use super::{number, stretches, unit_word};
+use super::{is_in_heat, number, stretches, unit_word};
 use std::fmt::Write as _;
 use utilidor_types::agreement::Party;
 
@@ -93,8 +93,9 @@ fn written(sheet: &Sheet, node: &Node, operands: &[(String, u8)]) -> (String, u8
         let operands: Vec<&str> = operands.iter().map(|(text, _)| text.as_str()).collect();
         (format!("{name}({})", operands.join(", ")), ATOM)
     };
+    let in_heat = is_in_heat(sheet);
     match node {
-        Node::Number(value, unit) => (number(*value, *unit), ATOM),
+        Node::Number(value, unit) => (number(*value, *unit, in_heat), ATOM),
         Node::Sum { meter: of, band: None } => (format!("sum({})", meter(*of)), ATOM),
         Node::Sum { meter: of, band: Some(band) } => {
             let found = usize::from(*band).checked_sub(1).map(|place| sheet.bands.get(place));
@@ -116,9 +117,10 @@ fn written(sheet: &Sheet, node: &Node, operands: &[(String, u8)]) -> (String, u8
         Node::Max => call("max"),
         Node::Share => call("share"),
         Node::Table { of, rows, above, unit } => {
-            let rows =
-                rows.iter().map(|(limit, value)| format!(", up to {}: {}", number(*limit, *of), number(*value, *unit)));
-            (format!("table({}{}, above: {})", text(0), rows.collect::<String>(), number(*above, *unit)), ATOM)
+            let rows = rows.iter().map(|(limit, value)| {
+                format!(", up to {}: {}", number(*limit, *of, in_heat), number(*value, *unit, in_heat))
+            });
+            (format!("table({}{}, above: {})", text(0), rows.collect::<String>(), number(*above, *unit, in_heat)), ATOM)
         }
     }
 }
