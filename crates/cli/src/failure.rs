@@ -303,7 +303,10 @@ fn advice(code: &str) -> Option<Said> {
             "fill in the parties of the sheet: the owner first, then the user",
             "填写参数表中的当事方：先供能方，后用能方"
         ),
-        "id/taken" => said!("choose another label, or leave it out", "另选一个标签，或不写标签"),
+        "id/taken" => said!(
+            "what has this label stands on the ledger already, and may be what you want; for another one choose another label",
+            "账本中已有使用此标签的对象，可能正是所要的；若要另建，请另选标签"
+        ),
         "offer/lapsed" => {
             said!("awards are taken until an offer lapses: publish it again", "要约失效后不再接受授标：请重新发布")
         }

@@ -329,6 +329,10 @@ impl From<JournalError> for Failure {
                  this one began with",
                 "在配置中另行指定日志，或以此日志最初的节点和密钥运行"
             )),
+            JournalError::Missing { .. } => failure.next(said!(
+                "run it: utilidor gateway run --config GATEWAY.toml",
+                "运行网关：utilidor gateway run --config GATEWAY.toml"
+            )),
             JournalError::Held { .. } => failure.next(said!(
                 "stop the gateway that runs, or name another journal",
                 "停止正在运行的网关，或指定另一日志"
@@ -367,6 +371,13 @@ impl From<UplinkError> for Failure {
     fn from(error: UplinkError) -> Self {
         let UplinkError::Node(source) = error else { return Self::new("node/unreachable", told(&error)) };
         match source.downcast::<utilidor_sdk::ClientError>() {
+            // Its node stands in its configuration.
+            Ok(error) if matches!(*error, utilidor_sdk::ClientError::Unreachable { .. }) => {
+                Self::from(*error).next(said!(
+                    "start that node, or name another as node in [site] of the configuration",
+                    "启动该节点，或在配置 [site] 的 node 中指定另一节点"
+                ))
+            }
             Ok(error) => (*error).into(),
             Err(source) => Self::new("gateway/uplink", told(&*source)),
         }
