@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use utilidor_gateway::config::{Config, Meter};
 use utilidor_gateway::guard::Seen;
-use utilidor_gateway::journal::{Counts, Entry, Filter, Journal, JournalError, State};
+use utilidor_gateway::journal::{Counts, Entry, Event, Filter, Journal, JournalError, State};
 use utilidor_gateway::kept::Registration;
 use utilidor_gateway::profile::Register;
 use utilidor_gateway::protocol::Protocol;
@@ -73,6 +73,11 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
     };
     let refused = |line: &Line<'_>| line.counts.refused + line.signed.as_ref().map_or(0, |(_, it)| it.refused);
     let final_ = |line: &Line<'_>| line.counts.final_ + line.signed.as_ref().map_or(0, |(_, it)| it.certified);
+    let over = over(&events, |id, time_ms| {
+        !stopped.contains_key(&id)
+            && meters.iter().any(|line| line.meter.id == id && last(line).is_some_and(|last| last.time_ms > time_ms))
+    });
+    let next = |(event, over): (&Event, &bool)| if *over { None } else { hint(&event.code) };
     let document = json!({
         "read": counts.read,
         "unverified": counts.unverified,
@@ -99,12 +104,12 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
                 "last_refused": standing.last_refused.map(|last| Timestamp(last.time_ms).to_rfc3339()),
             })),
         })).collect::<Vec<_>>(),
-        "events": events.iter().map(|event| json!({
+        "events": events.iter().zip(&over).map(|(event, over)| json!({
             "time": Timestamp(event.time_ms).to_rfc3339(),
             "meter": event.meter,
             "code": event.code,
             "detail": event.detail,
-            "next": hint(&event.code).map(|next| next.text(context.out.lang).to_owned()),
+            "next": next((event, over)).map(|next| next.text(context.out.lang).to_owned()),
             "answer": event.answer.as_ref().map(hex::encode),
         })).collect::<Vec<_>>(),
     });
@@ -156,8 +161,11 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
                 "{id} 有 {count} 条签名记录被拒绝，最后一条的时间为 {last}：utilidor gateway evidence {id}"
             ))
         });
-        let codes: BTreeSet<&str> = events.iter().map(|event| event.code.as_str()).collect();
-        let hints = codes.into_iter().filter_map(|code| Some(format!("{code}: {}", hint(code)?.text(out.lang))));
+        let hints: BTreeSet<_> = events
+            .iter()
+            .zip(&over)
+            .filter_map(|both| Some(format!("{}: {}", both.0.code, next(both)?.text(out.lang))))
+            .collect();
         let rows: Vec<String> = [facts, rows].into_iter().chain(hand_in).chain(refused).collect();
         let events = events.iter().map(|event| {
             [Timestamp(event.time_ms).to_rfc3339(), or_dash(event.meter), event.code.clone(), event.detail.clone()]
@@ -166,6 +174,21 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         rows.into_iter().chain([events]).chain(hints).collect::<Vec<_>>().join("\n")
     });
     Ok(())
+}
+
+/// Which of the events, the newest first, tell of what is over. `goes_on` says whether a meter is not stopped and was read after a time.
+fn over(events: &[Event], goes_on: impl Fn(MeterId, u64) -> bool) -> Vec<bool> {
+    let is_over = |(place, event): (usize, &Event)| {
+        let ends = |end: &str| events[..place].iter().any(|later| later.code == end && later.meter == event.meter);
+        match (event.code.split('/').next().unwrap_or_default(), event.meter) {
+            (_, Some(meter)) => ends("meter/recovered") || goes_on(meter, event.time_ms),
+            ("uplink", None) => ends("uplink/up"),
+            ("clock", None) => ends("clock/together"),
+            ("line", None) => ends("line/restored"),
+            _ => false,
+        }
+    };
+    events.iter().enumerate().map(is_over).collect()
 }
 
 /// What a virtual meter is computed from.
@@ -251,4 +274,33 @@ const fn word(state: State) -> Word {
 fn computed(entry: &Entry) -> Option<Value> {
     let is_virtual = entry.reading.protocol == Protocol::Virtual.name();
     is_virtual.then(|| serde_json::from_slice(&entry.reading.answer).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_over_nothing_is_to_be_done() {
+        let (one, other) = (MeterId([1; 16]), MeterId([2; 16]));
+        let event = |time_ms, meter, code: &str| Event {
+            time_ms,
+            meter,
+            code: code.into(),
+            detail: String::new(),
+            answer: None,
+        };
+        let events = [
+            event(9, None, "uplink/down"),
+            event(8, None, "uplink/up"),
+            event(7, None, "uplink/down"),
+            event(6, Some(one), "meter/recovered"),
+            event(5, Some(one), "meter/silent"),
+            event(4, Some(other), "meter/silent"),
+            event(3, Some(other), "meter/other-begin"),
+            event(2, None, "clock/apart"),
+        ];
+        let over = over(&events, |meter, time_ms| meter == other && time_ms < 4);
+        assert_eq!(over, [false, false, true, false, true, false, true, false]);
+    }
 }
