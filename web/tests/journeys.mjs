@@ -83,7 +83,7 @@ async function tenantVerifiesItsBill(world) {
   await settled(me, 'a verified bill');
   await me.press(page.getByRole('button', { name: t.bill.showReadings }));
   await me.press(page.getByRole('button', { name: `${t.proof.verify}: ${t.bill.readings}` }));
-  await page.getByText(t.bill.allReadings).waitFor();
+  await page.getByText(t.proof.holds).waitFor();
   await settled(me, 'a verified bill with its readings');
   const said = await page.locator('[data-proven]').innerText();
   expect(said.includes(t.bill.holds), 'the verdict is in the reader’s language');

@@ -325,7 +325,9 @@ pub fn is_built(folder: &Path, built: &Manifest) -> Result<bool, Failure> {
         )
     };
     let absolute = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    Ok(texts(&now) == texts(built) && sources(&absolute, Language::of(&absolute))? == built.sources)
+    Ok(texts(&now) == texts(built)
+        && now.fuel <= built.fuel
+        && sources(&absolute, Language::of(&absolute))? == built.sources)
 }
 
 /// Writes what was built, and gives where.

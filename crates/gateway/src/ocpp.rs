@@ -26,7 +26,7 @@ use crate::poller::next_due;
 use crate::profile;
 use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
 use crate::signed;
-use crate::told::{MOST_EARLY_MS, Taken, Told};
+use crate::told::{Taken, Told};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures::{SinkExt as _, StreamExt as _};
@@ -40,7 +40,6 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
-use utilidor_types::Timestamp;
 
 /// How long a station may take to open its connection, and to take an answer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -378,12 +377,7 @@ async fn take(
         let kept = signed::keep(file.lock().await.as_path(), &record).await;
         let Some(told) = central.meters.get(&unit) else { continue };
         match kept {
-            // A time that is far from now says nothing of when the device was read last.
-            Ok(newest) if newest.time_ms > now_ms.saturating_add(MOST_EARLY_MS) => {
-                let detail = format!("a signed record is of {}: see the station's clock", Timestamp(newest.time_ms));
-                told.lock().await.kept.tell("ocmf/early", detail, Some(record.into_bytes())).await?;
-            }
-            Ok(newest) => told.lock().await.kept.kept_signed(newest).await?,
+            Ok(newest) => told.lock().await.signed(newest, record).await?,
             Err((code, detail)) => {
                 taken.push(Taken::Refused(code));
                 told.lock().await.kept.tell(code, detail, Some(record.into_bytes())).await?;

@@ -333,8 +333,7 @@ impl<U: Uplink> Sender<U> {
         let known = writer.call(move |journal| journal.clock_state(epoch)).await?;
         match (known, state) {
             // It was right and has not jumped: either it has drifted a little in a long time, or it is the chain's time that is
-            // wrong. So what it has stamped counts; what it stamps from now on waits until it is known which of the two has left the
-            // other.
+            // wrong. So what it has stamped counts; what it stamps from now on is a stretch of its own.
             (Trusted, None | Some(Wrong)) if !comparison.is_right() => {
                 return end_stretch(&self.shared.watch, writer, epoch).await;
             }
@@ -419,7 +418,11 @@ impl<U: Uplink> Sender<U> {
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
         self.shared.metrics.uplink(!matches!(step, Step::Down { .. }) && self.unasked.is_none());
         let now_ms = self.shared.watch.clock().monotonic_ms();
-        let since_ms = (*step == Step::Pending).then(|| self.pending_since_ms.unwrap_or(now_ms));
+        let since_ms = match step {
+            Step::Pending => Some(self.pending_since_ms.unwrap_or(now_ms)),
+            Step::Down { .. } => self.pending_since_ms,
+            _ => None,
+        };
         self.pending_since_ms = since_ms;
         let trouble = match step {
             Step::Pending if since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= LONG_PENDING_MS) => {

@@ -171,6 +171,17 @@ impl Told {
         }
     }
 
+    /// Takes note that a record which its device has signed is kept. A time that will never come says nothing of when the device was read
+    /// last.
+    pub async fn signed(&mut self, newest: Seen, record: String) -> Result<(), JournalError> {
+        let now_ms = self.kept.shared().watch.clock().now_ms();
+        if newest.time_ms > now_ms && matches!(self.age(newest.time_ms).await?, Age::Never(_)) {
+            let detail = format!("a signed record is of {}: see the station's clock", Timestamp(newest.time_ms));
+            return self.kept.tell("ocmf/early", detail, Some(record.into_bytes())).await;
+        }
+        self.kept.kept_signed(newest).await
+    }
+
     /// Takes the messages whose time has come.
     pub async fn take_due(&mut self) -> Result<(), JournalError> {
         while let Some(time_ms) = self.early().await?.first().copied() {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::config::Config;
-use utilidor_gateway::journal::{Entry, Filter, Journal};
+use utilidor_gateway::journal::{ClockState, Entry, Filter, Journal};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::ocpp::Central;
 use utilidor_gateway::protocol::ocpp::Version;
@@ -300,6 +300,17 @@ async fn a_signed_record_that_does_not_follow_from_the_registration_is_kept_and_
     assert_eq!(site.codes().await, ["meter/other-begin"]);
     let kept = std::fs::read_to_string(site.folder.path().join("signed").join(format!("{METER}.ocmf"))).unwrap();
     assert!(kept.lines().count() >= 1);
+}
+
+#[tokio::test]
+async fn a_signed_record_of_a_time_to_come_is_kept_and_says_nothing_of_the_meter() {
+    let site = Site::new("ocpp-signed", None).await;
+    let epoch = site.shared.watch.stamp().unwrap().epoch;
+    site.shared.writer.call(move |journal| journal.judge_clock(epoch, ClockState::Trusted, 0)).await.unwrap();
+    let mut station = simulated(&site, Version::V16, true);
+    station.online().await.unwrap();
+    station.begin("T", showing(2 * 24 * 60, 0)).await.unwrap();
+    assert_eq!(site.codes().await, ["ocmf/early"]);
 }
 
 #[tokio::test]

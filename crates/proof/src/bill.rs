@@ -85,7 +85,7 @@ pub struct VerifiedBill {
     pub statement: Statement,
     /// The terms it was made by.
     pub terms: AgreementTerms,
-    /// Number of certified readings that it was checked against; none for a short proof.
+    /// Number of certified readings that it was checked against; none for a short proof of what was metered.
     pub certificates: Option<usize>,
     /// Number of records in which devices have signed such readings in a public format, each checked with the device's key.
     pub device_records: usize,
@@ -232,9 +232,10 @@ impl BillProof {
         cut.collect()
     }
 
-    /// How many certified readings and how many devices' records the segments follow from.
+    /// How many certified readings and how many devices' records the segments follow from; none where there are segments and no
+    /// readings.
     fn check_readings(&self, headers: &Headers<'_>, segments: &[Cut<'_>]) -> Result<(Option<usize>, usize), BillError> {
-        let Some(evidence) = &self.readings else { return Ok((None, 0)) };
+        let Some(evidence) = &self.readings else { return Ok((segments.is_empty().then_some(0), 0)) };
         let part = "the certified readings";
         let header = headers.get(part, evidence.header)?;
         let mut of_meter: BTreeMap<MeterId, Vec<Certificate>> = BTreeMap::new();

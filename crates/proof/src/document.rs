@@ -10,7 +10,7 @@ use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::{AgreementId, Cell, CertificationEntry, Genesis, Header, Key};
 
 /// The version that this release writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A proof with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,7 +223,7 @@ mod tests {
         };
         let document = Proof::Bill(bill).document();
         let written = serde_json::to_value(&document).unwrap();
-        assert_eq!((&written["version"], &written["kind"]), (&json!(1), &json!("bill")));
+        assert_eq!((&written["version"], &written["kind"]), (&json!(VERSION), &json!("bill")));
         assert_eq!(
             serde_json::from_str::<ProofDocument>(&serde_json::to_string(&document).unwrap()).unwrap(),
             document

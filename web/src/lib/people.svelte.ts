@@ -118,6 +118,13 @@ async function believesSeats(): Promise<boolean> {
   return kind === 'development';
 }
 
+/// Chooses the account of a key of this browser.
+function choose(account: string | null | undefined): boolean {
+  const found = kept.find((each) => each.account === account);
+  if (found) current = found.account;
+  return found !== undefined;
+}
+
 function givenName(id: string): string | undefined {
   const seat = seats?.people.find((each) => each.account === id)?.name;
   return seat ?? seats?.names?.[id]?.[text.language === 'en' ? 'en' : 'zh'];
@@ -178,7 +185,8 @@ export const people = {
     const account = sessionStorage.getItem(SEAT) ?? localStorage.getItem(CURRENT) ?? undefined;
     seat = seats?.people.find((each) => each.account === account);
     if (account !== undefined && !seat) await keys;
-    if (seat || kept.some((each) => each.account === account)) current = account;
+    if (seat) current = seat.account;
+    else choose(account);
     ready = true;
     await loadRecord();
   },
@@ -194,6 +202,7 @@ export const people = {
   },
   async reread(): Promise<void> {
     await stored().catch(() => undefined);
+    if (!current && choose(localStorage.getItem(CURRENT))) await loadRecord();
   },
   get seats() {
     return seats;

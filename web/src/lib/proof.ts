@@ -110,15 +110,18 @@ export async function checkBill(agreement: string, number: number) {
 
 const isOf = ({ statement }: Bill, agreement: string, number: number) => statement.agreement === agreement && statement.number === number;
 
-/// That these are the readings that a bill rests on.
+/// How many of the readings are among those that a bill's proof brings along: whole runs, also across the ends of its period. None of
+/// them may be another there.
 export async function checkReadings(agreement: string, number: number, said: Schemas['Certificate'][]) {
   const [{ text }, document] = await Promise.all([trusted(), proofOfBill(agreement, number)]);
   const { value, ms } = await timed('checkReadingsOfBill', text, document);
   const { shown, readings } = value as { shown: Bill; readings: Schemas['Certificate'][] };
   if (!isOf(shown, agreement, number)) throw new Failure('otherProof');
-  const byId = (list: Schemas['Certificate'][]) => list.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  if (!same(byId(readings), byId(said))) throw new Failure('differs');
-  return { ...shown, ms };
+  hear(shown.height);
+  const proven = new Map(readings.map((each) => [each.id, each]));
+  const among = said.filter((each) => proven.has(each.id));
+  if (among.some((each) => !same(each, proven.get(each.id)))) throw new Failure('differs');
+  return { ...shown, ms, among: among.length };
 }
 
 /// That a reading of a meter is certified as the node says it.
@@ -160,13 +163,12 @@ export interface Balance {
 export async function checkBalance(account: string): Promise<Balance> {
   const { text } = await trusted();
   // What is no number is nothing that was heard.
-  const heard = live.height || 0;
+  const newest = Math.max(live.height || 0, newestProven());
   const key = await vault('accountKey', account);
   const proof = await answer(api.GET('/v1/state/{key}/proof', { params: { path: { key } } }));
   const kept = localStorage.getItem(HANDOVERS) ?? '[]';
   const { value, ms } = await timed('checkBalance', text, kept, account, JSON.stringify(proof));
   const { handovers, ...balance } = value as Omit<Balance, 'ms'> & { handovers: unknown[] };
-  const newest = Math.max(heard, newestProven());
   if (balance.height < newest) throw new Failure('oldProof', `${balance.height} < ${newest}`);
   localStorage.setItem(HANDOVERS, JSON.stringify(handovers));
   hear(balance.height);

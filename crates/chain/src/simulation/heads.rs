@@ -4,7 +4,7 @@ use super::*;
 use std::{collections::BTreeMap, sync::Mutex};
 
 /// Within what time of the end of a cut the first new block is final, whatever has lasted how long (docs/simulation.md).
-pub const GOES_ON: Duration = Duration::from_secs(150);
+pub const GOES_ON: Duration = Duration::from_secs(300);
 /// Within what time every honest node holds a new block.
 pub const CAUGHT_UP: Duration = Duration::from_secs(600);
 

@@ -18,7 +18,7 @@ use utilidor_types::block::{FinalBlock, Header};
 use utilidor_types::{ChainId, Digest, Genesis};
 
 /// Version of the tables. A file of another version is emptied when it is opened.
-pub const SCHEMA_VERSION: i32 = 10;
+pub const SCHEMA_VERSION: i32 = 11;
 
 /// Statements that a connection keeps prepared.
 const CACHED_STATEMENTS: usize = 128;

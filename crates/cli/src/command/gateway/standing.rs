@@ -180,11 +180,11 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
 fn over(events: &[Event], goes_on: impl Fn(MeterId, u64) -> bool) -> Vec<bool> {
     let is_over = |(place, event): (usize, &Event)| {
         let ends = |end: &str| events[..place].iter().any(|later| later.code == end && later.meter == event.meter);
-        match (event.code.split('/').next().unwrap_or_default(), event.meter) {
-            (_, Some(meter)) => ends("meter/recovered") || goes_on(meter, event.time_ms),
-            ("uplink", None) => ends("uplink/up"),
-            ("clock", None) => ends("clock/together"),
-            ("line", None) => ends("line/restored"),
+        match (event.code.as_str(), event.meter) {
+            ("meter/other-begin" | "meter/device-changed", Some(meter)) => goes_on(meter, event.time_ms),
+            ("meter/silent" | "register/absent" | "register/device-fault", Some(_)) => ends("meter/recovered"),
+            ("clock/apart", None) => ends("clock/together"),
+            (code, None) => code.starts_with("uplink/") && ends("uplink/up"),
             _ => false,
         }
     };
