@@ -2,6 +2,8 @@
 
 #[path = "mqtt/early.rs"]
 mod early;
+#[path = "mqtt/refused.rs"]
+mod refused;
 
 use bytes::BytesMut;
 use rumqttc::QoS;
@@ -370,27 +372,6 @@ async fn after_a_brokers_restart_without_sessions_the_gateway_subscribes_again()
     let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
     let codes: Vec<_> = events.into_iter().rev().map(|event| event.code).collect();
     assert_eq!(codes, ["line/no-connection", "line/restored"]);
-}
-
-#[tokio::test]
-async fn a_subscription_that_the_broker_refuses_is_told_once() {
-    let (listener, _folder, _clock, shared, gateway) = running().await;
-    for says in ["line/not-subscribed", "line/restored"] {
-        let mut broker = Connection::accept(&listener).await;
-        let Packet::Subscribe(asked) = broker.next().await else { panic!("it subscribes first") };
-        let refused = SubAck::new(asked.pkid, vec![SubscribeReasonCode::Failure]);
-        broker.send(|bytes| refused.write(bytes).map(|_| ())).await;
-        let told = async {
-            while !codes(&shared).await.iter().any(|code| code == says) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), told).await.expect(says);
-    }
-    gateway.abort();
-    let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
-    let refusals: Vec<_> = events.iter().filter(|event| event.code == "line/not-subscribed").collect();
-    assert!(refusals.len() == 1 && refusals[0].detail.ends_with(TOPIC), "{events:?}");
 }
 
 #[tokio::test]
