@@ -105,6 +105,8 @@ async fn clients_that_wait_do_not_stop_trading() {
 async fn bodies_that_come_slowly_keep_nobody_from_asking() {
     let clients = ClientLimits { requests: (1, 1), receiving: (2, 2), ..ClientLimits::default() };
     let mut world = World::start_with(ChainKind::Development, Settings { clients, ..Settings::default() }).await;
+    // Who asks has signed in before.
+    assert_eq!(world.get("/v1/status").await.0, 200);
     let half =
         "POST /v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
     let _slow = [connect(&world, half.as_bytes()).await, connect(&world, half.as_bytes()).await];
