@@ -330,8 +330,12 @@ fn a_subscription_goes_from_prepayment_to_a_debt_that_is_paid() {
     // A correction is a line of the next statement that names January.
     let interval = format!("{meter} 2025-01-01T12:00:00+08:00 2025-01-02T00:00:00+08:00");
     desk.json(&format!("reading correct {interval} 30kWh --reason misread --as founder"));
-    let error = desk.run(&format!("reading correct {interval} 20kWh --reason misread --as founder")).failed(2);
-    assert!(error.contains("was corrected before"), "{error}");
+    // The same again changes nothing, and what was certified is not what counts any more.
+    desk.run(&format!("reading correct {interval} 30kWh --reason misread --as founder")).failed(3);
+    let error = desk
+        .run(&format!("reading correct {interval} 20kWh --certified 35kWh --reason misread --as founder"))
+        .failed(2);
+    assert!(error.contains("30.000 kWh counts in that time now, not 35.000 kWh"), "{error}");
     assert_eq!(desk.json(&format!("meter show {meter}"))["corrections"], 1);
     // It is marked wherever the reading is shown, and every reading says who signed it, and in which unit it is.
     let listed = desk.json(&format!("reading list {meter}"));

@@ -1,8 +1,8 @@
 //! `utilidor agreement`: contracts between an owner and a user.
 
-mod text;
+mod shown;
 
-pub use text::agreement_text;
+pub use shown::agreement_text;
 
 use super::account::short;
 use super::{clauses, offer, offset_of, party_text, permille, show_done, status_text};

@@ -34,9 +34,9 @@ pub fn bad_code(bad: wasm::BadCode, code: &[u8]) -> Failure {
     let float = wasm::floats::first(code).filter(|_| matches!(bad.rule, CodeRule::Instruction | CodeRule::NoModule));
     let (found, allowed) = (bad.found, bad.allowed);
     if let Some(float) = float {
-        let function = float.function.map(|number| said!(" in function {number}", "（函数 {number}）"));
-        let (function, instruction) =
-            (or_nothing(function), or_nothing(float.instruction.map(|name| format!(" ({name})"))));
+        let function =
+            float.function.map_or_else(|| said!("", ""), |number| said!(" in function {number}", "（函数 {number}）"));
+        let instruction = float.instruction.map_or_else(String::new, |name| format!(" ({name})"));
         let what = said!(
             "the code uses floating point{function}{instruction}, which programs may not have",
             "代码使用了浮点数{function}{instruction}，程序不得使用"
@@ -65,10 +65,6 @@ pub fn bad_code(bad: wasm::BadCode, code: &[u8]) -> Failure {
     };
     Failure::refused("program/bad-code", what)
         .next(said!("docs/guide/own-contract.md lists the rules for code", "代码的规则见 docs/guide/own-contract.md"))
-}
-
-pub fn or_nothing<T: ToString>(part: Option<T>) -> String {
-    part.map_or_else(String::new, |part| part.to_string())
 }
 
 pub fn check(folder: &Path, out: &Output) -> Result<(), Failure> {
@@ -119,7 +115,7 @@ mod tests {
         let failure = bad_code(admission::check(code).unwrap_err(), code);
         let english = "the code uses floating point in function 0 (F64Const), which programs may not have";
         assert_eq!(failure.what().text(Lang::En), english);
-        assert!(failure.what().text(Lang::Zh).starts_with("代码使用了浮点数（函数 0） (F64Const)"));
+        assert!(failure.what().text(Lang::Zh).starts_with("代码使用了浮点数（函数 0） (F64Const)，程序不得使用"));
         let broken = bad_code(admission::check(b"no module").unwrap_err(), b"no module");
         assert!(broken.what().text(Lang::En).contains("no WebAssembly module"), "{}", broken.what());
     }
