@@ -204,7 +204,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let given = certified.map(|certified| certified.of(carrier)).transpose().map_err(Failure::usage)?;
             let certified = match (given, counts_now(&account, meter, interval).await?) {
                 (Some(given), Ok(now)) if given != now => {
-                    let (given, now) = (context.out.quantity(given, carrier), context.out.quantity(now, carrier));
+                    let (given, now) = (units::quantity(given, carrier), units::quantity(now, carrier));
                     return Err(Failure::usage(said!(
                         "{now} counts in that time now, not {given}",
                         "这段时间现行数量为 {now}，而非 {given}"
