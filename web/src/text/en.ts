@@ -30,7 +30,7 @@ export const en = {
     otherProof: { what: 'The proof is about something else.', next: 'Do not rely on what this page shows. Ask another member’s node, and tell the operator of this one.' },
     oldProof: { what: 'The proof is of an earlier time than this browser has heard of.', next: 'This node lags behind, or holds something back. Ask again in a minute, or ask another member’s node.' },
     keyStore: { what: 'The keys of this browser cannot be read.', next: 'They are not lost by that. Close other windows of this app, see that the browser may store data for this site, and load the page again; or bring your key file under “Keys”.' },
-    noSeats: { what: 'This chain has no seats.', next: 'A node offered one all the same: do not use it, and tell its operator.' },
+    noSeats: { what: 'This chain has no demonstration’s seats.', next: 'A node offered one all the same: do not use it, and tell its operator.' },
     differs: { what: 'The node shows something else than what was proven.', next: 'Do not rely on what this page shows. Ask another member’s node, and tell the operator of this one.' },
     nodeSays: 'The node says:', detail: 'Details for whoever helps you',
   },

@@ -30,7 +30,7 @@ export const zh: Catalogue = {
     otherProof: { what: '证明的是别的内容。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     oldProof: { what: '证明所涉的时间早于本浏览器已得知的时间。', next: '此节点落后，或有所隐瞒。请一分钟后再试，或询问其他成员的节点。' },
     keyStore: { what: '无法读取本浏览器中的密钥。', next: '密钥并未因此丢失。请关闭本应用的其他窗口，确认浏览器允许本站存储数据，然后重新载入页面；或在“密钥”页导入密钥文件。' },
-    noSeats: { what: '此链没有席位。', next: '节点却提供了席位：请勿使用，并告知其运营方。' },
+    noSeats: { what: '此链没有演示座位。', next: '节点却提供了演示座位：请勿使用，并告知其运营方。' },
     differs: { what: '节点显示的与所证明的不同。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     nodeSays: '节点答复：', detail: '供协助者参考的详情（英文）',
   },
@@ -59,7 +59,7 @@ export const zh: Catalogue = {
   },
   home: {
     title: (name) => (name ? `${name}，您好` : '您好'), todo: '待您处理', today: '今天',
-    estimate: '按账单的算法估算', cost: '当日费用', costSoFar: '当日至今费用', byArea: '按面积计费',
+    estimate: '按账单的算法估算', cost: '当日费用', costSoFar: '截至目前的费用', byArea: '按面积计费',
     prepaid: '预付', daysLeft: (days) => `还可用 ${days} 天`, leftAt: (left, perDay) => `剩余 ${left}，近一周每天 ${perDay}`,
     until: (day) => `至 ${day}`, left: (left) => `尚有 ${left} 未用`, notUsed: '近一周没有使用', nothingPrepaid: '没有预付', low: '余额不足', topUp: '预付',
     byHour: '逐小时', more: '按日、月、年查看', lastBill: '最近账单', allBills: '全部账单',
@@ -155,7 +155,7 @@ export const zh: Catalogue = {
     title: '能源套餐', lead: '在售的能源套餐：一份合约包含电、暖、冷、水。', none: '还没有发布套餐。', noneNext: '由能源站发布套餐。', name: '套餐', seller: '卖方', version: (version) => `第 ${version} 版`, closed: '不再接受新订购', since: '发布', tariffs: '资费', adviser: '顾问：按您自己的用能', adviserLead: (from, to) => `按您的表计在 ${from} – ${to} 认证的用量，各资费本应收取的费用。在本浏览器中按账单算法计算。`, adviserNone: '您的表计还没有可比较的认证数据。', cheapest: '最便宜', tariff: '资费', cost: '本应收取', condition: '条件', topUp: (from) => `每次预付 ${from} 以上`, noPrepay: '小额预付', byPeriod: (period) => `按${period}预付`, metered: '按表', metered_by_period: '按表和时段', floor_area: '按面积', price: '价格', steps: '预付折扣', vat: '增值税', grace: '宽限', area: '建筑面积（m²）', areaHint: '用于按面积的资费。', lowBalance: '剩余低于此数时提醒', allowance: '30 天内扣款上限（¥）', allowanceHint: '预付之外账单可从可用余额扣款的上限。没有上限时，超出预付的用量成为欠款。', subscribe: '订购', subscribeLead: '为每项服务选择资费。只签署一次；未经双方签署，您的选择不会改变。', without: '不选', noMeter: '需要您的表计', review: '核对订购', chooseOne: '请至少选择一项服务。', subscribed: '已订购。接下来请预付：', toAgreement: '查看合约', bandsTitle: '时段', factor: (band, factor) => `${band} ${factor}`, needsUser: '订购适用于租户。', toSubscribe: '登录后，租户可在此比较各资费本应收取的费用，并订购。', areaWrong: '按面积的资费需要在上方填写建筑面积。', why: (cheap, next) => `比次优的“${next}”少 ${cheap}。`,
   },
   meter: {
-    title: '表计', signature: '签名', signedBy: { device: '设备签名（OCMF）', meter: '表计签名', gateway: '网关签名', operator: '计量方签名' }, provenReading: (window, quantity, register, carrier) => `已证明：${window} 通过 ${quantity}，表底 ${register}。表计所计为${carrier}以及由谁签名，为节点所述。`, lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
+    title: '表计', signature: '签名', signedBy: { device: '设备签名（OCMF）', meter: '表计签名', gateway: '网关签名', operator: '计量方签名' }, provenReading: (window, quantity, register, carrier) => `已证明：${window} 计得 ${quantity}，表底 ${register}。表计所计为${carrier}以及由谁签名，为节点所述。`, lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
   },
   oversight: {
     title: '监管', lead: '全体成员可见的合计，以及监管者以签署的理由可以查看的内容。', refusals: '按原因统计的拒绝', reason: '原因', rule: '规则', transactions: '交易', readings: '读数', awards: '授标', agreements: '合约', kind: '类型', status: '状态', count: '数量', money: '资金', issued: '已发行', redeemed: '已赎回', circulating: '流通', inAccounts: '账户合计', conserved: '每个区块之后，账户合计都等于已发行的资金。', violated: (height) => `自区块 ${height} 之后，账户合计不再等于已发行的资金。`, debts: '欠款', noDebts: '没有欠款。', owes: '欠款', who: '谁', troubled: '需要关注的表计', noTroubled: '所有表计正常。', look: '带理由查看', lookLead: '您签署的理由先写入节点的日志，全体成员可读；之后您可在一刻钟内查看所选类别。', category: '类别', categories: { accounts: '账户', trade: '交易与合约', meters: '表计' }, subject: '对象', subjectHint: '对象页面上显示的完整编号。若要查看全部，请把对象类型选为“全部”。', subjectWrong: '没有这样的编号：请写出合约、表计（32 位）或账户（64 位）的完整编号。', subjectKind: '查看谁的', everything: '全部', why: '理由', whyWrong: '请写明理由。', go: '签署理由并查看', seen: '查看结果', until: (time) => `可查看至 ${time}。`, nothingSeen: '此类别中没有相应内容。', log: '监管日志', logLead: '监管者何时查看了哪一类内容；有关各方还可看到对象和理由。', noLog: '还没有监管者查看过他人的内容。', by: '监管者', of: '对象', hidden: '不涉及您', concerns: '涉及您', accounts: '账户', none: '没有拒绝。',
