@@ -20,6 +20,19 @@ impl Desk {
         self.folder.path().join("journal.sqlite")
     }
 
+    /// The journal's bytes when each of these meters has a reading of this register that waits, and where the first one's stands in them.
+    fn at_rest(&self, readings: &[(u8, u64)]) -> (Vec<u8>, Vec<usize>) {
+        let mut journal = Journal::open(&self.path()).unwrap();
+        let epoch = trusted(&mut journal);
+        let waiting: Vec<_> = readings.iter().map(|(meter, register)| reading(*meter, 10, *register, epoch)).collect();
+        journal.record(&waiting).unwrap();
+        drop(journal);
+        let sound = std::fs::read(self.path()).unwrap();
+        let needle = readings[0].1.to_be_bytes();
+        let places = (0..sound.len() - 8).filter(|place| sound[*place..place + 8] == needle).collect();
+        (sound, places)
+    }
+
     /// What a crash at this moment would leave: what is in the files now, nothing that only the process knows.
     fn after_a_crash(&mut self) -> Journal {
         self.copies += 1;
@@ -449,13 +462,7 @@ fn a_value_that_can_be_none_is_damage_and_no_number() {
 fn a_register_that_has_changed_on_the_disk_is_not_sealed() {
     const REGISTER: u64 = 0x0123_4567_89ab_cdef;
     let desk = Desk::new();
-    let mut journal = Journal::open(&desk.path()).unwrap();
-    let epoch = trusted(&mut journal);
-    journal.record(&[reading(1, 10, REGISTER, epoch), reading(2, 10, 7, epoch)]).unwrap();
-    drop(journal);
-    let sound = std::fs::read(desk.path()).unwrap();
-    let needle = REGISTER.to_be_bytes();
-    let places: Vec<_> = (0..sound.len() - 8).filter(|place| sound[*place..place + 8] == needle).collect();
+    let (sound, places) = desk.at_rest(&[(1, REGISTER), (2, 7)]);
     assert_eq!(places.len(), 3, "the reading, the list of what waits, the meter's newest");
     // The same bit of the reading and of the list of what waits, so that the two agree.
     let mut damaged = sound.clone();
@@ -487,13 +494,7 @@ fn a_register_that_has_changed_on_the_disk_is_not_sealed() {
 fn no_bit_before_a_register_makes_of_a_reading_that_waits_one_that_does_not() {
     const REGISTER: u64 = 0x0123_4567_89ab_cdef;
     let desk = Desk::new();
-    let mut journal = Journal::open(&desk.path()).unwrap();
-    let epoch = trusted(&mut journal);
-    journal.record(&[reading(1, 10, REGISTER, epoch)]).unwrap();
-    drop(journal);
-    let sound = std::fs::read(desk.path()).unwrap();
-    let needle = REGISTER.to_be_bytes();
-    let places: Vec<_> = (0..sound.len() - 8).filter(|place| sound[*place..place + 8] == needle).collect();
+    let (sound, places) = desk.at_rest(&[(1, REGISTER)]);
     for place in places.into_iter().flat_map(|place| place - 36..place) {
         for bit in 0..8 {
             let mut damaged = sound.clone();

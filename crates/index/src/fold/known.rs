@@ -6,8 +6,8 @@ use std::sync::Arc;
 use utilidor_types::agreement::Status;
 use utilidor_types::genesis::Limits;
 use utilidor_types::{
-    AccountId, AgreementId, AgreementTerms, Carrier, Digest, MemberId, MeterId, Money, MotionId, Offer, OfferId,
-    PackageId, ProgramId, Quantity, Roles, Timestamp, Window,
+    AccountId, AgreementId, AgreementTerms, Carrier, Digest, MemberId, MeterAuthority, MeterId, Money, MotionId, Offer,
+    OfferId, PackageId, ProgramId, Quantity, Roles, Timestamp, Window,
 };
 use utilidor_view::Kind;
 
@@ -163,6 +163,11 @@ impl Amendment {
     pub fn digest(&self) -> Digest {
         self.terms.amendment_digest(self.from)
     }
+}
+
+/// Whether a gateway signs in a meter's place.
+pub const fn is_gateway(authority: MeterAuthority) -> bool {
+    matches!(authority, MeterAuthority::Gateway(_))
 }
 
 /// A meter.

@@ -2,6 +2,7 @@
 
 use super::{
     Before, Correction, Fold, FoldError, Folded, MeterChange, MeterEvent, MeterRow, NewMeter, NewRun, Row, diverged,
+    is_gateway,
 };
 use utilidor_types::event::MeterSegment;
 use utilidor_types::meter::{CertifiedRun, corrected_register};
@@ -9,10 +10,6 @@ use utilidor_types::{
     AccountId, CertificateId, CertificationEntry, Event, Meter, MeterAuthority, MeterId, Quantity, Reading, Window,
 };
 use utilidor_view::{EventKind, SignedBy};
-
-const fn is_gateway(authority: MeterAuthority) -> bool {
-    matches!(authority, MeterAuthority::Gateway(_))
-}
 
 impl<'a, B: Before> Fold<'a, '_, B> {
     pub fn known_meter(&mut self, meter: MeterId) -> Folded<Option<MeterRow>, B> {

@@ -4,11 +4,10 @@ use super::columns::{carrier, maybe_time, maybe_value, money, named, quantity, r
 use super::{closed_name, columns::maybe_window};
 use crate::fold::{
     Account, Agreement, Amendment, Award, Before, Closed, Member, MeterRow, OfferRow, Opened, PackageRow, Row,
-    StandingQuote, Totals, Tranche, TrancheKey,
+    StandingQuote, Totals, Tranche, TrancheKey, is_gateway,
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use std::sync::Arc;
-use utilidor_types::MeterAuthority;
 use utilidor_types::agreement::Status;
 use utilidor_types::{
     AccountId, AgreementId, AgreementTerms, MemberId, MeterId, MotionId, OfferId, Opening, PackageId, ProgramId,
@@ -170,7 +169,7 @@ impl Before for Stored<'_> {
                 certificates: uint(row, "certificates")?,
                 gaps: row.get("gaps")?,
                 corrections: row.get("corrections")?,
-                gateway: matches!(value(row, "authority")?, MeterAuthority::Gateway(_)),
+                gateway: is_gateway(value(row, "authority")?),
                 device: (time(row, "device_since_ms")?, quantity(row, "modulus")?),
             })
         })
