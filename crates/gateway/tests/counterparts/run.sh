@@ -1,21 +1,12 @@
 #!/bin/sh
 # Tests the gateway against programs that others wrote: crates/gateway/tests/counterparts/run.sh
-# Installs what is missing: mosquitto, its clients and mbpoll with apt (as root or with sudo), and Python packages into a folder of
-# their own. Safe to repeat. Nothing is skipped: what cannot be installed or started fails.
+# Installs what is missing: mosquitto, its clients, mbpoll and Node as Debian's packages, and Python's and Node's packages into a
+# folder of their own. Safe to repeat. Nothing is skipped: what cannot be installed or started fails.
 set -eu
 cd "$(dirname "$0")/../../../.."
 venv=${COUNTERPARTS:-${CARGO_TARGET_DIR:-target}/counterparts}
 
-missing=
-for program in mosquitto mosquitto_pub mbpoll npm; do
-    PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing=1
-done
-if [ -n "$missing" ]; then
-    root=
-    [ "$(id -u)" = 0 ] || root=sudo
-    $root apt-get update -q
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mosquitto mosquitto-clients mbpoll nodejs npm
-fi
+.ci/install mosquitto mosquitto_pub=mosquitto-clients mbpoll node=nodejs npm
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install -q --disable-pip-version-check -r crates/gateway/tests/counterparts/requirements.txt
 
