@@ -61,6 +61,9 @@ meanings! {
     28678: "its code or input was not at hand" "代码或输入不可得",
         "let it keep less in its state; if it stays so, ask the node's operator"
         "让程序少存状态；若仍如此，请询问节点的运营方";
+    28679: "a line's price is for a unit in which its carrier is not measured" "账单行的价格单位与其能源品种不符",
+        "price energy for kWh or GJ, volumes for m3: read.price(PriceUnit::..) and the line's carrier go together"
+        "能量按 kWh 或 GJ 计价，体积按 m3 计价：read.price(PriceUnit::..) 须与账单行的品种相符";
     32768: "a rule of the ledger forbids it: a meter that is busy, money that is not there" "账本规则不允许：表计被占用，资金不足",
         "see that its parties have the money and its meters are free: utilidor account show, utilidor meter show"
         "核对各方是否有足够资金、表计是否空闲：utilidor account show、utilidor meter show";
@@ -214,8 +217,15 @@ mod tests {
         assert_eq!(rust, numbers(script, ": u16 = ", "export const FAULT_"));
         let own = MEANINGS.iter().map(|meaning| meaning.code).filter(|code| *code < wasm::ENGINE_CODES);
         assert_eq!(rust.iter().map(|(_, code)| *code).collect::<Vec<_>>(), own.collect::<Vec<_>>());
-        let engine =
-            [wasm::TRAPPED, wasm::OUT_OF_FUEL, wasm::BAD_ANSWER, wasm::OUT_OF_REACH, wasm::UNBALANCED, wasm::UNTOLD];
+        let engine = [
+            wasm::TRAPPED,
+            wasm::OUT_OF_FUEL,
+            wasm::BAD_ANSWER,
+            wasm::OUT_OF_REACH,
+            wasm::UNBALANCED,
+            wasm::UNTOLD,
+            wasm::WRONG_UNIT,
+        ];
         for fault in engine {
             assert!(matches!(fault, Fault::Failed(code) if find(code).is_some()), "{fault}");
         }

@@ -315,19 +315,23 @@ pub fn forget(folder: &Path) -> Result<(), Failure> {
 /// Whether what was built is of the sources and texts that stand in a project now.
 pub fn is_built(folder: &Path, built: &Manifest) -> Result<bool, Failure> {
     let now: Manifest = document::read(&folder.join("manifest.json"), said!("manifest", "清单"), "program new")?;
-    let texts = |manifest: &Manifest| {
-        (
-            manifest.name.clone(),
-            manifest.version.clone(),
-            manifest.summary.clone(),
-            manifest.clauses.clone(),
-            manifest.parameters.clone(),
-        )
-    };
     let absolute = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    Ok(texts(&now) == texts(built)
+    Ok(differing(&now, built).is_empty()
         && now.fuel <= built.fuel
         && sources(&absolute, Language::of(&absolute))? == built.sources)
+}
+
+/// What people read before they sign, and do not read alike in two manifests, by its name in the document.
+pub fn differing(one: &Manifest, other: &Manifest) -> Vec<&'static str> {
+    let compared = [
+        ("name", one.name == other.name),
+        ("version", one.version == other.version),
+        ("summary", one.summary == other.summary),
+        ("clauses", one.clauses == other.clauses),
+        ("parameters", one.parameters == other.parameters),
+        ("state", one.state == other.state),
+    ];
+    compared.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
 }
 
 /// Writes what was built, and gives where.

@@ -17,7 +17,7 @@ use utilidor_program::clauses;
 use utilidor_types::agreement::{CodedTerms, HardEnd, MAX_PARTIES, ProgramCode};
 use utilidor_types::program::{CodedMeter, Field, FieldKind, Grant, MAX_CODED_METERS, Manifest, PARAMETER_BYTES};
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{AccountId, AgreementTerms, Bounded, Carrier, Money, Program, Quantity, Timestamp};
+use utilidor_types::{AccountId, AgreementTerms, Bounded, Carrier, Money, PriceUnit, Program, Quantity, Timestamp};
 
 /// A sheet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Sheet {
         let mut parameters = Vec::with_capacity(manifest.parameters.len() * PARAMETER_BYTES);
         let fields = manifest.parameters.iter();
         let missing = fields.filter(|field| !self.parameters.contains_key(&*field.name));
-        let missing = missing.map(|field| format!("{} ({})", &*field.name, plain(&json!(field.kind))));
+        let missing = missing.map(|field| format!("{} ({})", &*field.name, kind_text(field.kind)));
         let missing = missing.collect::<Vec<_>>().join(", ");
         if !missing.is_empty() {
             return Err(said!("the sheet lacks these parameters: {missing}", "参数表缺少参数：{missing}"));
@@ -78,20 +78,42 @@ impl Sheet {
     }
 }
 
+/// What a price is for, where a kind is one: the unit that it says, or the usual one of the first meter's carrier.
+fn price_unit(kind: FieldKind, carrier: Option<Carrier>) -> Option<PriceUnit> {
+    match kind {
+        FieldKind::Price => carrier.map(PriceUnit::of),
+        FieldKind::PricePer(unit) => Some(unit),
+        _ => None,
+    }
+}
+
+/// A kind for people: `quantity`, `price/GJ`.
+pub fn kind_text(kind: FieldKind) -> String {
+    match kind {
+        FieldKind::PricePer(unit) => format!("price/{}", units::price_unit(unit)),
+        other => plain(&json!(other)),
+    }
+}
+
 /// A parameter as people write it: money and prices in units with decimals, quantities with their unit, times and durations as
 /// everywhere; or the integer itself.
 fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i64, Said> {
-    let is_money = matches!(field.kind, FieldKind::Money | FieldKind::Price);
-    if let Some(number) = value.as_i64().filter(|number| !is_money || *number == 0) {
+    let is_bare = match field.kind {
+        FieldKind::Integer | FieldKind::Quantity | FieldKind::Time | FieldKind::Duration | FieldKind::Permille => true,
+        // Nobody means a millionth by 1, so that is not guessed.
+        FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_) => value.as_i64() == Some(0),
+    };
+    if let Some(number) = value.as_i64().filter(|_| is_bare) {
         return Ok(number);
     }
-    // Nobody means a millionth by 1, so that is not guessed.
     let form = || match field.kind {
-        FieldKind::Money | FieldKind::Price if value.is_number() => said!(
+        FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_) if value.is_number() => said!(
             "write the amount between quotation marks, \"{value}\": a bare number could mean millionths",
             "请把金额写在引号中，\"{value}\"：不带引号的数可能指百万分之一"
         ),
-        FieldKind::Money | FieldKind::Price => said!("write an amount such as \"0.60\"", "请写金额，如 \"0.60\""),
+        FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_) => {
+            said!("write an amount such as \"0.60\"", "请写金额，如 \"0.60\"")
+        }
         FieldKind::Integer | FieldKind::Permille => said!("write a whole number such as 5", "请写整数，如 5"),
         FieldKind::Quantity => {
             said!("write a quantity with its unit, such as \"10 kWh\"", "请写带单位的数量，如 \"10 kWh\"")
@@ -107,15 +129,18 @@ fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i
         FieldKind::Integer | FieldKind::Permille => {
             text.parse().map_err(|_| said!("{text:?} is no whole number", "{text:?} 不是整数"))
         }
-        FieldKind::Money | FieldKind::Price => {
-            let (sign, amount) = text.strip_prefix('-').map_or((1, text), |amount| (-1, amount));
-            if let Some((number, unit)) = text.split_once('/').filter(|_| field.kind == FieldKind::Price) {
+        FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_) => {
+            let (number, unit) = text.split_once('/').map_or((text, None), |(number, unit)| (number, Some(unit)));
+            let own = price_unit(field.kind, carrier).map(units::price_unit);
+            if let Some(unit) = unit.filter(|unit| own != Some(unit.trim())) {
+                let own = own.map(|own| format!("/{own}")).unwrap_or_default();
                 return Err(said!(
-                    "write \"{number}\" without /{unit}: for which unit a price is, the program's clauses say",
-                    "请写 \"{number}\"，不带 /{unit}：价格的单位见程序的条款"
+                    "write \"{number}{own}\": the program takes no value per {unit} here",
+                    "请写 \"{number}{own}\"：程序在此不接受按 {unit} 计的数值"
                 ));
             }
-            let money: Result<Money, _> = amount.parse();
+            let (sign, amount) = number.strip_prefix('-').map_or((1, number), |amount| (-1, amount));
+            let money: Result<Money, _> = amount.trim().parse();
             let money = money.map_err(|error| said!("{error}", "{text:?} 不是金额：例如写 12.50"))?;
             Ok(sign * fits(money.0)?)
         }
@@ -149,7 +174,11 @@ pub fn parameters(out: &Output, manifest: &Manifest, terms: &CodedTerms) -> Opti
 fn text_of(out: &Output, kind: FieldKind, number: i64, carrier: Option<Carrier>) -> String {
     let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
     match (kind, u64::try_from(number)) {
-        (FieldKind::Money | FieldKind::Price, _) => format!("{sign}{}", Money(size)),
+        (FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_), _) => {
+            let unit =
+                price_unit(kind, carrier).map(|unit| format!("/{}", units::price_unit(unit))).unwrap_or_default();
+            format!("{sign}{}{unit}", Money(size))
+        }
         (FieldKind::Permille, _) => format!("{sign}{}.{} %", size / 10, size % 10),
         (FieldKind::Quantity, Ok(quantity)) => units::quantity_of(Quantity(quantity), carrier),
         (FieldKind::Time, Ok(time)) if time <= MAX_TIMESTAMP.0 => out.time(Timestamp(time)),
@@ -193,8 +222,15 @@ mod tests {
             }
             assert_eq!(number_of(&field(kind), &json!(0), None), Ok(0), "nothing is nothing in any unit");
         }
-        let said = told(FieldKind::Price, json!("0.60/kWh"));
-        assert!(said.to_string().contains("write \"0.60\""), "{said}");
+        for (kind, wrong, right) in [
+            (FieldKind::Price, "0.60/m3", "0.60/kWh"),
+            (FieldKind::PricePer(PriceUnit::Gigajoule), "0.60/kWh", "0.60/GJ"),
+            (FieldKind::Money, "0.60/kWh", "0.60"),
+        ] {
+            let said = told(kind, json!(wrong));
+            assert!(said.to_string().contains(&format!("write \"{right}\"")), "{said}");
+            assert_eq!(number(kind, right), Ok(600_000));
+        }
         assert!(told(FieldKind::Quantity, json!(0.5)).to_string().contains("10 kWh"));
         assert_eq!(number_of(&field(FieldKind::Integer), &json!(3), None), Ok(3));
     }
@@ -204,7 +240,8 @@ mod tests {
         let out = Output { json: false, lang: Lang::En, offset_minutes: Some(480) };
         for (kind, written, shown) in [
             (FieldKind::Money, "12.5", "12.500000"),
-            (FieldKind::Price, "-0.02", "-0.020000"),
+            (FieldKind::Price, "-0.02", "-0.020000/kWh"),
+            (FieldKind::PricePer(PriceUnit::Gigajoule), "41.5/GJ", "41.500000/GJ"),
             (FieldKind::Quantity, "2 kWh", "2.000 kWh"),
             (FieldKind::Duration, "36h", "36h"),
             (FieldKind::Duration, "30d", "30d"),

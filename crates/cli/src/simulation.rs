@@ -3,8 +3,9 @@
 
 use crate::failure::Failure;
 use crate::sentence::Said;
-use crate::{chinese, fault, import, said};
+use crate::{chinese, fault, import, said, units};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utilidor_program::Fault;
 use utilidor_program::coded::Respond;
@@ -45,6 +46,8 @@ pub enum Happening {
 /// What a play came to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
+    /// Whether the program took it that all have signed; what it does not take, nobody can sign.
+    pub began: bool,
     /// How it ended; none: it has not.
     pub ended: Option<Status>,
     /// When the play ended.
@@ -133,7 +136,8 @@ pub fn play<R: Respond + Clone>(
 ) -> Outcome {
     let parties = terms.parties.len();
     let mut host = Host::new(program.clone(), terms.clone(), PURSE, signed);
-    if host.sign().is_ok() {
+    let began = host.sign().is_ok();
+    if began {
         for (time, happening) in happenings {
             host.pass_to(*time);
             if host.ended().is_some() {
@@ -151,10 +155,10 @@ pub fn play<R: Respond + Clone>(
         }
         host.pass_to(until);
     }
-    outcome(&host, parties)
+    outcome(&host, began, parties)
 }
 
-fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
+fn outcome<R: Respond>(host: &Host<R>, began: bool, parties: usize) -> Outcome {
     let all = || (0..parties as u8).map(Party);
     let change =
         |party: Party| i128::from(host.free(party).0) + i128::from(host.reserved(party).0) - i128::from(PURSE.0);
@@ -166,6 +170,7 @@ fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
         unpaid: draft.unpaid,
     });
     Outcome {
+        began,
         ended: host.ended(),
         until: host.now(),
         statements: stated.collect(),
@@ -182,6 +187,7 @@ fn outcome<R: Respond>(host: &Host<R>, parties: usize) -> Outcome {
 pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happening)>, Failure> {
     let lines = import::read(bytes, &import::Defaults::default()).map_err(Failure::usage)?;
     let mut happenings = Vec::with_capacity(lines.len());
+    let mut shown: BTreeMap<u8, (Timestamp, Quantity)> = BTreeMap::new();
     for line in lines {
         let bad = |reason: Said| Failure::usage(import::on_line(line.number, &reason));
         let place = line
@@ -193,6 +199,17 @@ pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happ
         let meter = meter.ok_or_else(|| bad(said!("the terms name no meter {}", "条款中没有表计 {}", line.meter)))?;
         let register = line.register.of(meter.carrier).map_err(bad)?;
         let number = terms.meters.iter().position(|other| other.meter == meter.meter).unwrap_or_default() as u8;
+        let before = shown.insert(number, (line.time, register)).filter(|(time, _)| *time < line.time);
+        if let Some((_, before)) = before.filter(|(_, before)| *before > register) {
+            let show = |register| units::quantity_of(register, Some(meter.carrier));
+            return Err(bad(said!(
+                "the register of meter {} goes back from {} to {}",
+                "表计 {} 的示数从 {} 倒退到 {}",
+                line.meter,
+                show(before),
+                show(register)
+            )));
+        }
         happenings.push((line.time, Happening::Reading { meter: number, register }));
     }
     happenings.sort_by_key(|(time, _)| *time);
@@ -232,5 +249,14 @@ mod tests {
         assert!(failed.why.text(Lang::En).contains("parameters or meters"), "{}", failed.why);
         assert!(failed.next.as_ref().unwrap().text(Lang::En).contains("manifest's order"), "{:?}", failed.next);
         assert_eq!(outcome.most_fuel, 0);
+        assert!(!outcome.began, "nobody could sign it");
+
+        let coded = coded(&terms).unwrap();
+        let back = b"meter,time,register\n0,2025-01-01T00:00:00Z,5 kWh\n0,2025-01-01T01:00:00Z,4 kWh\n";
+        let failure = readings(back, coded).unwrap_err();
+        assert!(
+            failure.what().to_string().contains("line 3: the register of meter 0 goes back from 5.000 kWh"),
+            "{failure:?}"
+        );
     }
 }

@@ -115,7 +115,7 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
         }
     }
     let shown = desk.run(&format!("agreement show {}", made.agreement)).ok();
-    for parameter in ["price: 0.600000", "least: 10.000 kWh", "period: 1d", "periods: 3"] {
+    for parameter in ["price: 0.600000/kWh", "least: 10.000 kWh", "period: 1d", "periods: 3"] {
         assert!(shown.contains(parameter), "{parameter} is missing:\n{shown}");
     }
     let shown = desk.run(&format!("program show {} --lang zh", made.program)).ok();
@@ -163,22 +163,47 @@ fn tells_no_machine(desk: &Desk, environment: &[(&str, String)]) {
     }
 }
 
-/// One byte of the code, of a reading or of the statement: each is found.
+/// One digit of the code, of what was held before, of a reading or of the statement: each is found, and told where.
 fn tampered_bills_are_refused_by_name(desk: &Desk) {
     let bill = std::fs::read_to_string(desk.path().join("bill.json")).unwrap();
     let proof: Value = serde_json::from_str(&bill).unwrap();
-    let made = proof["made"].as_array().unwrap();
-    let code = made.iter().find_map(|part| {
-        let code = &part["transaction"]["signed"]["transaction"]["action"]["publish_program"]["code"];
-        code.as_str()
-    });
-    let code = code.expect("the proof holds the code");
-    let changed_code = format!("{}{}", &code[..code.len() - 1], if code.ends_with('0') { '1' } else { '0' });
-    let changes = [(code.to_owned(), changed_code), ("\"paid\": \"9.000000\"".into(), "\"paid\": \"8.000000\"".into())];
-    for (from, to) in changes {
-        assert!(bill.contains(&from), "{from}");
-        let file = desk.file("changed.json", &bill.replace(&from, &to));
-        let error = desk.run(&format!("verify {file}")).failed(1);
-        assert!(error.contains("proof") || error.contains("receipt"), "{error}");
+    let mut tampered = 0;
+    for (name, told) in [
+        ("code", "the transaction is not under the transactions root"),
+        ("state", "what was held before"),
+        ("register", "the certified run is not under"),
+        ("quantity", "not under"),
+        ("paid", "not under"),
+    ] {
+        let mut places = Vec::new();
+        texts_named(name, &proof, String::new(), &mut places);
+        assert!(!places.is_empty(), "{name}");
+        for place in places {
+            let mut changed = proof.clone();
+            let Some(Value::String(text)) = changed.pointer_mut(&place) else { unreachable!() };
+            let last = if text.ends_with('0') { "1" } else { "0" };
+            text.replace_range(text.len() - 1.., last);
+            let file = desk.file("changed.json", &changed.to_string());
+            let error = desk.run(&format!("verify {file}")).failed(1);
+            assert!(error.contains(told), "{place}: {error}");
+            tampered += 1;
+        }
+    }
+    assert!(tampered >= 5);
+}
+
+/// Where in a document fields of a name hold a text.
+fn texts_named(name: &str, within: &Value, place: String, found: &mut Vec<String>) {
+    let parts: Vec<(String, &Value)> = match within {
+        Value::Object(fields) => fields.iter().map(|(field, value)| (field.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(number, value)| (number.to_string(), value)).collect(),
+        _ => return,
+    };
+    for (field, value) in parts {
+        let place = format!("{place}/{field}");
+        if field == name && value.as_str().is_some_and(|text| !text.is_empty()) {
+            found.push(place.clone());
+        }
+        texts_named(name, value, place, found);
     }
 }

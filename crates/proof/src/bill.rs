@@ -132,6 +132,9 @@ impl BillError {
     }
 }
 
+/// The part of a proof that a statement goes on from.
+const HELD_BEFORE: &str = "what was held before";
+
 impl Before {
     /// What a replay holds.
     pub fn of(program: &Program) -> Self {
@@ -145,7 +148,8 @@ impl Before {
     }
 
     fn program(&self) -> Result<Program, BillError> {
-        let state: State = decode(&self.state, MAX_BILL_BYTES)?;
+        let state: State = decode(&self.state, MAX_BILL_BYTES)
+            .map_err(|error| BillError::incoherent(HELD_BEFORE, format!("its state cannot be read: {error}")))?;
         let pots: Pots = self.pots.iter().map(|(party, purpose, pot)| ((*party, *purpose), *pot)).collect();
         Ok(Program { state, pots, debt: self.debt, ending: self.ending, ..Program::default() })
     }
@@ -184,16 +188,18 @@ impl BillProof {
         };
         let standing = before.standing(terms).digest();
         replay.take_over(before);
+        let told = parts("what the program was told", &self.told);
+        let told = told.map(|(part, evidence)| Ok((headers.happened(&part, evidence)?, part)));
+        let told: Vec<_> = told.collect::<Result<_, BillError>>()?;
+        // Before the program runs on it: of what was changed, this names it.
+        if let Some(statement) = told.iter().find_map(|(happened, _)| replay.statements_in(*happened).next()) {
+            check_before(standing, statement)?;
+        }
         let mut segments = Vec::new();
-        let (mut place, mut is_first) = (None, true);
-        for (part, evidence) in parts("what the program was told", &self.told) {
-            let happened = headers.happened(&part, evidence)?;
+        let mut place = None;
+        for (happened, part) in told {
             segments.extend(self.segments(&replay, &part, happened));
             replay.take(happened).map_err(|reason| BillError::incoherent(part.as_str(), reason))?;
-            if let (true, Some(statement)) = (is_first, replay.statements_in(happened).next()) {
-                is_first = false;
-                check_before(standing, statement)?;
-            }
             place = Some(happened.place);
         }
         let (Some(statement), Some(place), Some(terms)) = (replay.issued(), place, replay.terms()) else {
@@ -268,7 +274,7 @@ impl BillProof {
 fn check_before(found: Digest, statement: &Statement) -> Result<(), BillError> {
     if found != statement.state_before {
         let reason = format!("its digest is {found}, the statement goes on from {}", statement.state_before);
-        return Err(BillError::incoherent("what was held before", reason));
+        return Err(BillError::incoherent(HELD_BEFORE, reason));
     }
     Ok(())
 }

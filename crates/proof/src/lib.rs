@@ -16,6 +16,7 @@
 //! Deliberately absent: the rules of any program. A bill is verified by running its program again.
 
 pub mod bill;
+mod compare;
 pub mod document;
 pub mod evidence;
 pub mod inclusion;

@@ -11,11 +11,12 @@
 //! a due time, a command, a wish to end, an amendment), and whatever else its events say. What the ledger alone can know, how
 //! much a party's allowance could give, stands in the statement.
 
+use crate::compare::compare;
 use crate::evidence::{Happened, Place};
 use crate::run::{Documents, Issued, Ran, Run};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use utilidor_program::backlog::Backlog;
-use utilidor_program::{Draft, Event as Told, Standing, State};
+use utilidor_program::{Event as Told, Standing, State};
 use utilidor_types::action::{Action, AwardedQuote};
 use utilidor_types::agreement::{AgreementTerms, Party, Status};
 use utilidor_types::event::{Event, Purpose};
@@ -468,32 +469,6 @@ impl Replay {
         let (_, document) = self.documents.packages.get(&(package, version))?;
         Some((tariff.tariff.calendar()?, document.terms.offset_minutes))
     }
-}
-
-/// Compares what the program issues with what the ledger says, line by line.
-fn compare(draft: &Draft, statement: &Statement) -> Result<(), String> {
-    for (number, found) in statement.lines.iter().enumerate() {
-        match draft.lines.get(number) {
-            Some(expected) if expected == found => {}
-            Some(expected) => {
-                return Err(format!(
-                    "line {}: it says {found:?}, what was agreed and measured leads to {expected:?}",
-                    number + 1
-                ));
-            }
-            None => return Err(format!("line {}: nothing leads to {found:?}", number + 1)),
-        }
-    }
-    if let Some(missing) = draft.lines.get(statement.lines.len()) {
-        return Err(format!("a line is missing: {missing:?}"));
-    }
-    let Draft { closing, period, substituted, paid, unpaid, .. } = draft;
-    let expected = (*closing, *period, *substituted, *paid, *unpaid);
-    let found = (statement.closing, statement.period, statement.substituted, statement.paid, statement.unpaid);
-    if expected != found {
-        return Err(format!("closing, period, substitution and payment are {found:?}, they should be {expected:?}"));
-    }
-    Ok(())
 }
 
 impl Happened<'_> {

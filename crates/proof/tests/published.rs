@@ -77,7 +77,7 @@ fn whoever_has_the_code_and_the_receipts_comes_to_the_same_statement() {
             statement.paid = Money::units(2);
         }
     });
-    assert!(prove(&lines).unwrap_err().contains("payment"));
+    assert!(prove(&lines).unwrap_err().contains("paid is \"2.000000\""));
     let fuel = changed(|event| {
         if let Event::ProgramRan { fuel, .. } = event {
             *fuel += 1;

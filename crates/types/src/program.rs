@@ -12,7 +12,7 @@ use crate::carrier::Carrier;
 use crate::encoding::{Bounded, Text, decimal_string, encode, invalid};
 use crate::hash::{Digest, hash_of, tagged_hash};
 use crate::id::{MeterId, ProgramId};
-use crate::money::Money;
+use crate::money::{Money, PriceUnit};
 use crate::quantity::Quantity;
 use crate::time::Window;
 use borsh::{BorshDeserialize, BorshSerialize, io};
@@ -158,7 +158,8 @@ pub enum FieldKind {
     Integer,
     /// Millionths of the settlement currency, signed.
     Money,
-    /// Millionths of the settlement currency for each kWh, GJ or m3, signed.
+    /// Millionths of the settlement currency, signed, for each unit that is usual for the carrier of the agreement's first meter:
+    /// kWh of energy, m3 of volume.
     Price,
     /// Base units of a carrier: joules or millilitres.
     Quantity,
@@ -168,6 +169,8 @@ pub enum FieldKind {
     Duration,
     /// Thousandths.
     Permille,
+    /// Millionths of the settlement currency, signed, for each of these.
+    PricePer(PriceUnit),
 }
 
 /// A named integer of eight bytes, little-endian, in a program's parameters or in the head of its state.

@@ -11,7 +11,7 @@ use crate::ids::Given;
 use crate::output::{Output, or_dash};
 use crate::project::{self, command_bytes};
 use crate::sentence::Said;
-use crate::sheet::Sheet;
+use crate::sheet::{Sheet, kind_text};
 use crate::{chinese, document, said, t};
 use check::{bad_code, check, check_manifest};
 use clap::Subcommand;
@@ -216,6 +216,22 @@ fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
         })?;
         *party = json!(account);
     }
+    // A bare number would be taken for joules or millilitres, which nobody means.
+    for meter in document.get("meters").and_then(Value::as_array).into_iter().flatten() {
+        let fill = meter.get("metered").and_then(|metered| metered.get("fill"));
+        let is_bare = |fill: &str| fill.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(fill) = fill.and_then(Value::as_str).filter(|fill| is_bare(fill)) {
+            let what = said!(
+                "{}: a meter that fills up to \"{fill}\" has no unit",
+                "{}：表计的按量交付 \"{fill}\" 没有单位",
+                path.display()
+            );
+            return Err(Failure::usage(what).next(said!(
+                "write the quantity with its unit, such as \"{fill} kWh\"",
+                "请写带单位的数量，如 \"{fill} kWh\""
+            )));
+        }
+    }
     document::of_value(document, path, said!("sheet", "参数表"), "program new")
 }
 
@@ -310,12 +326,28 @@ fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Ou
             "the sources give code {found}, published is {published}",
             "由源码构建得到代码 {found}，发布的是 {published}"
         );
-        let toolchain = &publication.manifest.toolchain;
-        return Err(Failure::refused("program/other-code", what).next(said!(
-            "it was built with {}; this is {}",
-            "当初用 {} 构建；现在是 {}",
-            &**toolchain,
-            &*built.manifest.toolchain
+        let (then, now) = (&*publication.manifest.toolchain, &*built.manifest.toolchain);
+        let next = match then == now {
+            true => said!(
+                "compare src and sdk with what its publisher has: the sources are {}, published are {}",
+                "请将 src 和 sdk 与发布者的比较：源码摘要为 {}，发布的是 {}",
+                built.manifest.sources,
+                publication.manifest.sources
+            ),
+            false => said!("it was built with {then}; this is {now}", "当初用 {then} 构建；现在是 {now}"),
+        };
+        return Err(Failure::refused("program/other-code", what).next(next));
+    }
+    let differing = project::differing(&built.manifest, &publication.manifest);
+    if !differing.is_empty() {
+        let what = said!(
+            "manifest.json says something else than what was published: {}",
+            "manifest.json 与发布的内容不同：{}",
+            differing.join(", ")
+        );
+        return Err(Failure::refused("program/other-texts", what).next(said!(
+            "the code is the same; see what was published: utilidor program show {program}",
+            "代码相同；查看发布的内容：utilidor program show {program}"
         )));
     }
     if built.manifest.sources != publication.manifest.sources {
@@ -351,7 +383,7 @@ fn program_text(out: &Output, program: &ProgramView) -> String {
         (t!("time"), out.time(program.cause.time_ms)),
     ]);
     let clauses = clauses::texts(out, manifest, |_| true).unwrap_or_default();
-    let fields = manifest.parameters.iter().map(|field| [field.name.to_string(), super::plain(&json!(field.kind))]);
+    let fields = manifest.parameters.iter().map(|field| [field.name.to_string(), kind_text(field.kind)]);
     let fields = out.table([t!("parameters"), t!("kind")], fields.collect());
     format!("{facts}\n{}\n{clauses}\n{fields}", out.text(&manifest.summary))
 }

@@ -2,7 +2,7 @@
 
 use super::sum_of;
 use crate::contract::{Binding, Case, Draft, Effect, Fault, MAX_EFFECTS, OVERFLOW, Step};
-use crate::wasm::{BAD_ANSWER, OUT_OF_REACH, UNBALANCED};
+use crate::wasm::{BAD_ANSWER, OUT_OF_REACH, UNBALANCED, WRONG_UNIT};
 use std::collections::BTreeMap;
 use utilidor_program_sdk as wire;
 use utilidor_types::agreement::{CodedTerms, Party, ProgramCode, Status};
@@ -254,12 +254,16 @@ impl Asked<'_> {
     fn draft(&self, statement: wire::Statement) -> Result<Draft, Fault> {
         let lines = statement.lines.into_iter().map(|line| {
             let (from, to) = self.pair(line.from, line.to)?;
+            let (carrier, price) = (line.carrier.map(carrier), line.price.map(price));
+            if carrier.zip(price).is_some_and(|(carrier, price)| !price.per.fits(carrier)) {
+                return Err(WRONG_UNIT);
+            }
             Ok(StatementLine::Clause {
                 clause: line.clause,
                 period: window(line.period)?,
-                carrier: line.carrier.map(carrier),
+                carrier,
                 quantity: quantity(line.quantity),
-                price: line.price.map(price),
+                price,
                 from,
                 to,
                 amount: money(line.amount),

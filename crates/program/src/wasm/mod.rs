@@ -71,6 +71,8 @@ pub const OUT_OF_REACH: Fault = Fault::Failed(0x7004);
 pub const UNBALANCED: Fault = Fault::Failed(0x7005);
 /// What the program would have to be told is longer than an input may be, or its code is not at hand.
 pub const UNTOLD: Fault = Fault::Failed(0x7006);
+/// A line's price is for a unit in which its carrier is not measured.
+pub const WRONG_UNIT: Fault = Fault::Failed(0x7007);
 /// Codes from here on are not a program's own.
 pub const ENGINE_CODES: u16 = 0x7000;
 

@@ -2,7 +2,7 @@
 
 use crate::support::{ANSWER_AT, NOW, act, answering, asking, module};
 use proptest::prelude::*;
-use utilidor_program::wasm::{BAD_ANSWER, MAX_ANSWER_BYTES, OUT_OF_REACH, UNBALANCED};
+use utilidor_program::wasm::{BAD_ANSWER, MAX_ANSWER_BYTES, OUT_OF_REACH, UNBALANCED, WRONG_UNIT};
 use utilidor_program::{Effect, Event, Fault, Step};
 use utilidor_program_sdk as wire;
 use utilidor_program_sdk::{Money, Party, Purpose, Source};
@@ -115,6 +115,32 @@ fn a_statement_says_what_is_moved_no_more_and_no_less() {
         assert_eq!(asked(lie.clone()), Err(UNBALANCED), "{lie:?}");
     }
     asked(vec![pay(USER, OWNER, 7)]).expect("a payment without a statement is told by its movement");
+}
+
+#[test]
+fn a_line_is_priced_in_a_unit_that_its_carrier_is_measured_in() {
+    let priced = |carrier, unit| {
+        let wire::Effect::Issue(mut statement) = statement(&[(USER, OWNER, 0)]) else { unreachable!() };
+        let price = Some(wire::Price { money: Money(600_000), unit });
+        statement.lines[0] = wire::Line { carrier, price, ..statement.lines[0].clone() };
+        asked(vec![wire::Effect::Issue(statement)])
+    };
+    let (electricity, water) = (Some(wire::Carrier::Electricity), Some(wire::Carrier::Water));
+    for (carrier, unit) in [
+        (electricity, wire::PriceUnit::KilowattHour),
+        (Some(wire::Carrier::Heating), wire::PriceUnit::Gigajoule),
+        (water, wire::PriceUnit::CubicMetre),
+        (None, wire::PriceUnit::CubicMetre),
+    ] {
+        priced(carrier, unit).expect("a price that fits");
+    }
+    for (carrier, unit) in [
+        (electricity, wire::PriceUnit::CubicMetre),
+        (water, wire::PriceUnit::KilowattHour),
+        (water, wire::PriceUnit::Gigajoule),
+    ] {
+        assert_eq!(priced(carrier, unit), Err(WRONG_UNIT), "{carrier:?} {unit:?}");
+    }
 }
 
 #[test]

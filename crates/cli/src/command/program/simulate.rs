@@ -137,6 +137,11 @@ fn play<R: Respond + Clone>(
             outcome_text(out, &silent, manifest)
         )
     });
+    if let (false, Some(failed)) = (played.began, played.failures.first()) {
+        let what = said!("nobody could sign it: {}", "无法签署：{}", failed.why);
+        let failure = Failure::refused("program/cannot-begin", what);
+        return Err(failed.next.clone().into_iter().fold(failure, Failure::next));
+    }
     Ok(())
 }
 
