@@ -187,7 +187,17 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 .map_err(|_| Failure::usage(said!("the signing time is too long", "签署期限过长")))?;
             let label = label::or_random(label.as_deref())?;
             let digest = terms.digest();
-            let made = context.account().await?.propose_agreement(label, terms, signing).await?;
+            let account = context.account().await?;
+            // The ledger would name an agreement that there is not yet.
+            if !terms.parties.contains(&account.id()) {
+                let what =
+                    said!("{} is none of the parties in {}", "{} 不是 {} 中的当事方", account.id(), file.display());
+                return Err(Failure::refused("agreement/not-party", what).next(said!(
+                    "fill in the parties, owner first, and sign as one of them: --as NAME",
+                    "请填写当事方（先供能方），并以其中一方签署：--as NAME"
+                )));
+            }
+            let made = account.propose_agreement(label, terms, signing).await?;
             show_done(context.out, &made.done, json!({ "agreement": made.id, "terms": digest }));
         }
         Command::Sign { agreement, terms } => {
