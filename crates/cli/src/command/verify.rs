@@ -1,5 +1,6 @@
 //! `utilidor verify`: checks a proof from a file, offline.
 
+use crate::action;
 use crate::context::{Context, read_file};
 use crate::document;
 use crate::failure::Failure;
@@ -118,7 +119,7 @@ fn steps(document: &ProofDocument, checked: &Checked, trust: Trust<'_>) -> Vec<S
             said!(
                 "account {account} asks in it for {}, with nonce {}",
                 "账户 {account} 在其中提出 {}，序号为 {}",
-                said.action.name(),
+                action::name(&said.action),
                 said.nonce
             ),
             said!("the receipt is that block's answer to it", "回执是该区块对它的应答"),
