@@ -8,7 +8,7 @@ import { INVENTED, foreign, hands, ways } from './ways.mjs';
 const HOUR = 3_600_000;
 
 export async function journeys(world) {
-  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, aNodeThatLiesIsFoundOut, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
+  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, aNodeThatLiesIsFoundOut, anOutcomeIsProven, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
   const { people } = await (await fetch(`${world.node}/seats.json`)).json();
   for (const way of ways) {
     if (process.env.WAY && way.name !== process.env.WAY) continue;
@@ -53,6 +53,7 @@ async function sign(me, { t }) {
   const dialog = me.page.getByRole('dialog');
   await me.press(dialog.getByRole('button', { name: t.consent.sign }));
   await dialog.getByRole('listitem').filter({ hasText: t.consent.done }).waitFor();
+  await dialog.getByRole('listitem').filter({ hasText: t.consent.proven }).waitFor();
   await me.press(dialog.getByRole('button', { name: t.common.close }));
   await dialog.waitFor({ state: 'hidden' });
   await me.landed('a signature');
@@ -104,6 +105,8 @@ async function aChangedBillIsNotCalledProven({ node, person, seat, asker, settle
     view.statement.paid = '1.000000';
     const line = view.statement.lines.find((each) => each.amount);
     line.amount = '0.010000';
+    Object.assign(view, { owner: '0'.repeat(64), kind: 'coded' });
+    view.cause.height += 1_000_000;
     await route.fulfill({ response, json: view });
   });
   await seat(page, 'hotel');
@@ -112,6 +115,9 @@ async function aChangedBillIsNotCalledProven({ node, person, seat, asker, settle
   await page.locator('[data-different]').waitFor();
   await settled(me, 'a changed bill');
   expect((await page.locator('[data-proven]').count()) === 0, 'a changed bill is not called right');
+  const facts = await page.locator('dl.facts').first().innerText();
+  expect(!facts.includes('00000000') && facts.includes(t.kind.subscription), 'a changed bill is shown with the parties and the agreement that were signed');
+  expect(await page.getByText(t.bill.where('#', '#').split('#')[0]).last().innerText().then((where) => !/[\d,]{9}/.test(where)), 'a changed bill is shown in the block that issued it');
   await me.context.close();
 }
 
@@ -155,21 +161,64 @@ async function aNodeThatLiesIsFoundOut({ node, person, seat, asker, expect, t })
     change(body);
     await route.fulfill({ response, json: body });
   };
-  const changed = (page) => page.items.forEach((each) => (each.certificate.quantity = String(BigInt(each.certificate.quantity) + 1n)));
+  const changed = (page) => page.items.forEach((each) => (each.certificate.quantity = String(BigInt(each.certificate.quantity) + 36_000_000n)));
+  const latest = page.getByRole('group', { name: t.meter.latest }).locator('tbody tr').first();
+  await page.goto(`${node}/meters/${reading.meter}`);
+  const signed = await latest.innerText();
   const another = async (route) => route.fulfill({ response: await route.fetch({ url: `${node}/v1/certificates/${reading.id}/proof` }) });
   const [{ differs, otherProof }, readings] = [t.trouble, `/v1/statements/${bill.agreement}/${bill.number}/readings`];
   for (const [what, address, asked, answer, press, says] of [
     ['a reading', `/meters/${reading.meter}`, '**/v1/meters/*/certificates?*', lie(changed), [check(t.meter.trading)], differs],
     ['the proof of another reading', `/meters/${reading.meter}`, '**/v1/certificates/*/proof', another, [check(t.meter.trading)], otherProof],
+    ['what a meter counts', `/meters/${reading.meter}`, `**/v1/meters/${reading.meter}`, lie((view) => (view.carrier = 'water')), [check(t.meter.trading)], differs],
     ['who asked', `/explorer/transaction/${hash}`, `**/v1/transactions/${hash}`, lie((view) => (view.account = '0'.repeat(64))), [check(t.explorer.transaction)], differs],
     ['when it came', `/explorer/transaction/${hash}`, `**/v1/transactions/${hash}`, lie((view) => (view.time_ms += 1)), [check(t.explorer.transaction)], differs],
     ['a bill’s readings', `/bills/${bill.agreement}/${bill.number}`, `**${readings}?*`, lie(changed), [page.getByRole('button', { name: t.bill.showReadings }), check(t.bill.readings)], differs],
+    ['what a bill’s meters count', `/bills/${bill.agreement}/${bill.number}`, `**/v1/meters/${reading.meter}`, lie((view) => (view.carrier = 'water')), [page.getByRole('button', { name: t.bill.showReadings }), check(t.bill.readings)], differs],
   ]) {
     await page.route(asked, answer);
     await page.goto(`${node}${address}`);
     for (const button of press) await me.press(button);
     await page.getByText(t.proof.holds).or(page.getByText(says.what)).first().waitFor();
     expect(await page.getByText(says.what).isVisible(), `a node that lies about ${what} is found out`);
+    if (says === differs && address.startsWith('/meters')) expect((await latest.innerText()) === signed, `what was signed stands in the place of a lie about ${what}`);
+    await page.unroute(asked);
+  }
+  await me.context.close();
+}
+
+/// Of what was signed a node tells an outcome: the members' signatures are looked for at once.
+async function anOutcomeIsProven(world) {
+  const { node, person, settled, expect, t } = world;
+  const me = await person();
+  const { page } = me;
+  await sit(me, world, 'hotel');
+  const pay = async () => {
+    await page.goto(`${node}/money`);
+    await me.fill(page.getByLabel(t.money.to, { exact: true }), await accountOf(node, 'roof-east'));
+    await me.fill(page.getByLabel(t.money.amount, { exact: true }), '0.01');
+    await me.press(page.getByRole('button', { name: t.money.review }));
+  };
+  await pay();
+  await sign(me, world);
+  for (const [what, asked, answer] of [
+    ['another block', '**/v1/transactions?*', async (route) => {
+      const response = await route.fetch();
+      const body = await response.json();
+      body.results[0].height += 1;
+      await route.fulfill({ response, json: body });
+    }],
+    ['no proof', '**/v1/transactions/*/proof', (route) => route.fulfill({ json: {} })],
+  ]) {
+    await pay();
+    await page.route(asked, answer);
+    const dialog = page.getByRole('dialog');
+    await me.press(dialog.getByRole('button', { name: t.consent.sign }));
+    await dialog.locator('[data-unproven]').waitFor();
+    await settled(me, `an outcome with ${what}`);
+    const told = await dialog.innerText();
+    expect(told.includes(t.consent.proven) === told.includes(t.trouble.differs.what), `an outcome with ${what} is not called proven, or the members’ is shown`);
+    await me.press(dialog.getByRole('button', { name: t.common.close }));
     await page.unroute(asked);
   }
   await me.context.close();
