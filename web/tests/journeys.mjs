@@ -8,7 +8,7 @@ import { INVENTED, foreign, hands, ways } from './ways.mjs';
 const HOUR = 3_600_000;
 
 export async function journeys(world) {
-  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, aNodeThatLiesIsFoundOut, anOutcomeIsProven, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
+  const all = [tenantVerifiesItsBill, aChangedBillIsNotCalledProven, theStateProvesABalance, aNodeThatLiesIsFoundOut, aChainOfMoneyHasNoSeats, anOutcomeIsProven, anOfferIsQuotedAwardedAndAgreed, aTenantSubscribesAndPrepays, aKeyIsMadeSavedAndBroughtBack, aMeterOperatorProvesAReading, aMemberIsAdmitted, anythingIsFoundAndProven, whatIsOthersIsNotShown, aSupervisorLooksWithAReason, whatFailsIsSaidInTheReadersWords];
   const { people } = await (await fetch(`${world.node}/seats.json`)).json();
   for (const way of ways) {
     if (process.env.WAY && way.name !== process.env.WAY) continue;
@@ -184,6 +184,31 @@ async function aNodeThatLiesIsFoundOut({ node, person, seat, asker, expect, t })
     if (says === differs && address.startsWith('/meters')) expect((await latest.innerText()) === signed, `what was signed stands in the place of a lie about ${what}`);
     await page.unroute(asked);
   }
+  await page.route(`**/v1/transactions/${hash}`, lie((view) => (view.receipt.verdict = { refused: null, applied: [] })));
+  await page.goto(`${node}/explorer/transaction/${hash}`);
+  await page.getByText(t.trouble.wrongAnswer.what).waitFor();
+  await me.context.close();
+}
+
+/// What a node says of the kind of its chain is believed until the chain is checked.
+async function aChainOfMoneyHasNoSeats({ node, person, asker, expect, t }) {
+  const get = await asker('hotel');
+  const { items } = await get(`/v1/accounts/${await accountOf(node, 'hotel')}/movements?limit=1000`);
+  const me = await person();
+  const { page } = me;
+  let asked = 0;
+  await page.route('**/v1/genesis', async (route) => {
+    const response = await route.fetch();
+    const genesis = await response.json();
+    if (asked++) genesis.kind = 'production';
+    await route.fulfill({ response, json: genesis });
+  });
+  await page.goto(`${node}/explorer/transaction/${items.map((each) => each.cause.transaction).findLast(Boolean)}`);
+  const by = page.locator('main dl').getByRole('link').first();
+  expect(!(await by.innerText()).includes('…'), 'a chain that is said to be for development has names');
+  await me.press(page.getByRole('button', { name: `${t.proof.verify}: ${t.explorer.transaction}` }));
+  await page.getByText(t.proof.fails).waitFor();
+  expect((await by.innerText()).includes('…'), 'a chain that is not for development has no seats and no names, whatever the node has said before');
   await me.context.close();
 }
 
@@ -234,7 +259,7 @@ async function anOfferIsQuotedAwardedAndAgreed(world) {
   await owner.press(owner.page.getByRole('link', { name: t.market.publish }));
   await settled(owner, 'a new offer');
   await owner.fill(owner.page.getByLabel(t.market.name), `Test ${Date.now() % 1e6}`);
-  await owner.fill(owner.page.getByLabel(t.naming.name), 'Test 7');
+  await owner.fill(owner.page.getByLabel(t.naming.name), 'Test N7');
   await owner.fill(owner.page.getByLabel(before(`${t.market.quantity} (`)), '10');
   await owner.fill(owner.page.getByLabel(before(`${t.market.asking} (`)), '0.62');
   const status = await (await fetch(`${node}/v1/status`)).json();
@@ -251,13 +276,13 @@ async function anOfferIsQuotedAwardedAndAgreed(world) {
   await sign(owner, world);
   await owner.press(owner.page.getByRole('link', { name: t.market.seeOffer }));
   await settled(owner, 'the owner’s offer');
-  expect((await owner.page.getByRole('heading', { level: 1 }).innerText()) === 'Test 7', 'an offer has the name that its maker gave it');
+  expect((await owner.page.getByRole('heading', { level: 1 }).innerText()) === 'Test N7', 'an offer has the name that its maker gave it');
   const offer = owner.page.url();
 
   await sit(tenant, world, 'hotel');
   await tenant.page.goto(offer);
   await settled(tenant, 'an offer');
-  expect(!(await tenant.page.locator('main').innerText()).includes('Test 7'), 'a name stays in the browser of whoever gave it');
+  expect(!(await tenant.page.locator('main').innerText()).includes('Test N7'), 'a name stays in the browser of whoever gave it');
   await tenant.fill(tenant.page.getByLabel(before(`${t.market.want} (`)), '4');
   await tenant.fill(tenant.page.getByLabel(before(`${t.market.offerPrice} (`)), '0.65');
   await tenant.tick(tenant.page.getByRole('checkbox', { name: t.market.binding }));

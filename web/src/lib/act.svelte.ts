@@ -119,7 +119,7 @@ export class Act {
       const { height, receipt } = (await proveTransaction(hash)).signed;
       if (this.hash !== hash) return;
       this.proven = true;
-      if (same(told, { height, receipt })) return;
+      if (same({ height: told.height ?? height, receipt: told.receipt }, { height, receipt })) return;
       if (this.stage !== 'idle') this.#end(height, receipt);
       this.unproven = new Failure('differs');
     } catch (error) {

@@ -110,7 +110,7 @@ export const en = {
     fails: 'Not proven.',
   },
   consent: {
-    title: 'Check, then sign', lead: 'This is what you are about to sign, read back from its very bytes.', as: 'Signed as', everything: 'Everything, as signed', throwAway: 'This is a demonstration’s throw-away key. It protects nothing.', sign: 'Sign and send',
+    title: 'Check, then sign', lead: 'This is what you are about to sign, read back from its very bytes.', as: 'Signed as', times: 'Times are of', everything: 'Everything, as signed', throwAway: 'This is a demonstration’s throw-away key. It protects nothing.', sign: 'Sign and send',
     signed: 'Signed', sending: 'Sent; the members agree on a block…', final: (height: string) => `Final in block ${height}`, proving: 'the node says so, and its proof is being checked…', proven: 'proven in this browser', said: 'so the node says', unproven: 'The node does not prove what it says became of it.', done: 'Done', failed: 'It was not carried out.', lost: 'Whether it was carried out is not known. See whether it is on the ledger before you sign it again.', see: 'See it on the ledger',
   },
   terms: {

@@ -110,7 +110,7 @@ export const zh: Catalogue = {
     fails: '未能证明。',
   },
   consent: {
-    title: '核对后签署', lead: '以下是您将要签署的内容，由待签署的数据原样读出。', as: '签署人', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
+    title: '核对后签署', lead: '以下是您将要签署的内容，由待签署的数据原样读出。', as: '签署人', times: '所示时间', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
     signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, proving: '节点如此说明，正在核对证明…', proven: '已在本浏览器中证明', said: '仅为节点所述', unproven: '节点没有证明它所说的结果。', done: '完成', failed: '未执行。', lost: '是否已执行尚不清楚。再次签署之前，请先在账本上查看。', see: '在账本上查看',
   },
   terms: {
