@@ -1,11 +1,13 @@
 //! What actions are called, for who reads what was signed.
 
+use crate::said;
 use crate::sentence::Said;
 use utilidor_types::Action;
 
 /// An action's name: in English that of JSON, receipts and tables.
 pub fn name(action: &Action) -> Said {
-    Said::of(|| action.name().into(), || chinese(action).into())
+    let (english, chinese) = (action.name(), chinese(action));
+    said!("{english}", "{chinese}")
 }
 
 const fn chinese(action: &Action) -> &'static str {
