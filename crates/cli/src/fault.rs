@@ -5,6 +5,7 @@ use crate::said;
 use crate::sentence::Said;
 use utilidor_program::Event;
 use utilidor_types::Refusal;
+use utilidor_types::program::CLAUSES;
 
 /// A code from here on is the ledger's.
 const LEDGER: u16 = 0x8000;
@@ -75,11 +76,11 @@ meanings! {
         "see its parties: utilidor agreement show AGREEMENT" "查看当事方：utilidor agreement show AGREEMENT";
     32772: "more than is reserved, or than is owed" "超过所冻结或所欠的数额",
         "let it release and pay no more than facts.pots hold" "退还和支付不得超过 facts.pots 所存";
-    32773: "more than the allowance gives" "超过许可额度",
+    32773: "more than the allowance gives" "超过扣款上限",
         "let it take no more than facts.available, or raise the allowance in the sheet"
         "所取不得超过 facts.available，或提高参数表中的 allowance";
     32774: "a movement that no program can ask for" "程序不能要求的资金流动",
-        "pay from an allowance or from what is reserved" "请从许可额度或所冻结的款项支付";
+        "pay from an allowance or from what is reserved" "请从扣款上限或所冻结的款项支付";
     32775: "a time that is past, or beyond the calendar" "时间已过，或超出日历",
         "schedule what is later than facts.now" "安排的时间须晚于 facts.now";
     32776: "more lines or statements than there may be" "账单行或账单过多",
@@ -133,7 +134,7 @@ pub fn next(code: u16) -> Said {
 pub fn next_of(refusal: &Refusal) -> Option<Said> {
     match *refusal {
         Refusal::ProgramFault { code } | Refusal::UnfitEffect { code } => Some(next(code)),
-        Refusal::BadTerms { .. } => Some(said!(
+        Refusal::BadTerms { code: CLAUSES } => Some(said!(
             "play them, which says what does not fit: utilidor program simulate x.clauses --sheet parties.json",
             "试算会指出不符之处：utilidor program simulate x.clauses --sheet parties.json"
         )),
@@ -230,8 +231,32 @@ mod tests {
             assert!(matches!(fault, Fault::Failed(code) if find(code).is_some()), "{fault}");
         }
         let ledger = include_str!("../../ledger/src/effect.rs").split("enum Unfit {").nth(1).unwrap();
-        let ledger = ledger.split("\n}").next().unwrap().lines().filter(|line| line.trim().ends_with(',')).count();
-        assert_eq!(MEANINGS.iter().filter(|meaning| meaning.code >= LEDGER).count(), ledger);
+        let ledger = ledger.split("\n}").next().unwrap().lines().map(str::trim).filter(|line| line.ends_with(','));
+        let ledger: Vec<&str> =
+            ledger.map(|line| line.trim_end_matches(',').trim_end_matches(" = LEDGER_CODES")).collect();
+        // What each means stands beside it: in this order the ledger counts them.
+        let meant = [
+            "Refused",
+            "Effects",
+            "State",
+            "Party",
+            "Pot",
+            "Allowance",
+            "Movement",
+            "Time",
+            "Lines",
+            "Window",
+            "Capacity",
+            "Binding",
+            "Status",
+            "Waiting",
+            "Fuel",
+            "Reserve",
+            "Records",
+        ];
+        assert_eq!(ledger, meant);
+        let codes = MEANINGS.iter().map(|meaning| meaning.code).filter(|code| *code >= LEDGER);
+        assert!(codes.eq((LEDGER..).take(meant.len())));
     }
 
     #[test]

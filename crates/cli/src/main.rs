@@ -16,6 +16,7 @@
 //!
 //! Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 the ledger refused.
 
+mod action;
 mod arguments;
 mod causes;
 mod chinese;

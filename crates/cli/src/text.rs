@@ -301,7 +301,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("signatures", "signatures", "签名"),
     ("signer_gateway", "by the gateway", "网关签名"),
     ("signer_meter", "by the meter", "表计签名"),
-    ("signer_operator", "by the operator", "运营方签名"),
+    ("signer_operator", "by the operator", "表计运营方签名"),
     ("signer_record", "by the device, OCMF", "设备签名（OCMF）"),
     ("since", "in service since", "启用"),
     ("since_change", "since", "自"),

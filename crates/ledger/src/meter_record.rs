@@ -3,10 +3,12 @@
 //! How far it is changes with every reading, and fits one cell; what it serves changes at its marks only.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use utilidor_types::cell::LENGTH_BYTES;
 use utilidor_types::meter::MAX_METER_AGREEMENTS;
 use utilidor_types::package::TariffId;
 use utilidor_types::{
-    AccountId, AgreementId, Bands, Bounded, Digest, Meter, MeterAuthority, Quantity, Reading, Timestamp, Window,
+    AccountId, AgreementId, Bands, Bounded, Carrier, Cell, Digest, Label, Meter, MeterAuthority, Quantity, Reading,
+    Timestamp, Window,
 };
 
 /// Most supplies that a purchase's window can see, and parts that what it took of them is kept in.
@@ -31,6 +33,15 @@ pub struct MeterRecord {
     pub meter: Meter,
     /// The present device.
     pub device: Device,
+}
+
+impl MeterRecord {
+    /// What the meter measures, from the first cell of its record alone: it never changes, and nothing before it has more than one
+    /// length.
+    pub fn carrier_in(first: &Cell) -> Option<Carrier> {
+        let begin = <(AccountId, Digest, Label, Carrier)>::deserialize(&mut &first.0[LENGTH_BYTES..]);
+        begin.ok().map(|(.., carrier)| carrier)
+    }
 }
 
 /// What stands in a meter's place.
@@ -215,8 +226,8 @@ pub(crate) fn total(bands: &Bands) -> Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use utilidor_types::cell::cells_for;
-    use utilidor_types::{Carrier, PackageId, encode};
+    use utilidor_types::cell::{CELL_BYTES, cells_for, to_cells};
+    use utilidor_types::{PackageId, PrivateKey, encode};
 
     #[test]
     fn how_far_a_meter_is_fits_one_cell() {
@@ -233,6 +244,31 @@ mod tests {
             offset_minutes: 840,
         };
         assert_eq!(cells_for(encode(&state).len()), 1);
+    }
+
+    #[test]
+    fn what_a_meter_measures_stands_in_its_records_first_cell() {
+        let key = PrivateKey::p256([7; 32]).unwrap().public_key();
+        for (carrier, authority) in Carrier::ALL
+            .into_iter()
+            .zip([MeterAuthority::Meter(key), MeterAuthority::Gateway(AccountId([9; 32]))].into_iter().cycle())
+        {
+            let device = Device { authority, register_modulus: NO_LEVEL, since: NO_MARK };
+            let meter = Meter {
+                label: Label([255; 16]),
+                carrier,
+                holder: AccountId([3; 32]),
+                authority,
+                register_modulus: NO_LEVEL,
+                capacity_per_hour: NO_LEVEL,
+                register: NO_LEVEL,
+                since: NO_MARK,
+            };
+            let record = MeterRecord { operator: AccountId([1; 32]), registered: Digest([2; 32]), meter, device };
+            let first = to_cells(&encode(&record)).next().unwrap();
+            assert_eq!(MeterRecord::carrier_in(&first), Some(carrier));
+        }
+        assert_eq!(MeterRecord::carrier_in(&Cell([255; CELL_BYTES])), None);
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub struct VerifiedBill {
     /// The terms it was made by.
     pub terms: AgreementTerms,
     /// Number of certified readings that it was checked against; none for a short proof of what was metered.
-    pub certificates: Option<usize>,
+    pub readings: Option<usize>,
     /// Number of records in which devices have signed such readings in a public format, each checked with the device's key.
     pub device_records: usize,
     /// Members of the consortium whose signatures could make its blocks final.
@@ -205,14 +205,14 @@ impl BillProof {
         let (Some(statement), Some(place), Some(terms)) = (replay.issued(), place, replay.terms()) else {
             return Err(BillError::incoherent("what the program was told", "it issues no statement"));
         };
-        let (certificates, device_records) = self.check_readings(&headers, &segments)?;
+        let (readings, device_records) = self.check_readings(&headers, &segments)?;
         headers.all_used()?;
         Ok(VerifiedBill {
             chain,
             height: place.height,
             statement: statement.clone(),
             terms: terms.clone(),
-            certificates,
+            readings,
             device_records,
             validators: members.newest().keys().len(),
         })

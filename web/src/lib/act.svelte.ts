@@ -3,7 +3,8 @@
 import { type Schemas, NoAnswer, answer, api } from '../api/client';
 import { Failure } from './failure';
 import { people } from './people.svelte';
-import { checkBalance, trusted } from './proof';
+import { checkBalance, proveTransaction, trusted } from './proof';
+import { same } from './same';
 import { vault } from './vault';
 
 export type Action = Schemas['Action'];
@@ -35,6 +36,12 @@ export class Act {
   refusal = $state.raw<Schemas['Refusal']>();
   failure = $state.raw<unknown>();
   receipt = $state.raw<Receipt>();
+  /// Whether the members have signed the outcome that is shown.
+  proven = $state(false);
+  /// Why that is not so, or that the node has told another one.
+  unproven = $state.raw<unknown>();
+  /// Whether it was sent, and nothing is known of what became of it.
+  lost = $state(false);
   #then: ((receipt: Receipt) => void) | undefined;
 
   /// Prepares an action, which may take the vault, and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
@@ -42,7 +49,8 @@ export class Act {
   async ask(action: Action | (() => Promise<Action>), then?: (receipt: Receipt) => void): Promise<void> {
     asked.act = this;
     this.#then = then;
-    [this.failure, this.refusal, this.hash, this.height] = [undefined, undefined, undefined, undefined];
+    [this.failure, this.refusal, this.hash, this.height, this.unproven] = [undefined, undefined, undefined, undefined, undefined];
+    [this.proven, this.lost] = [false, false];
     try {
       const account = people.account;
       const handles = await people.handles();
@@ -70,8 +78,13 @@ export class Act {
       this.hash = signed.hash;
       const submitted = await answer(
         api.POST('/v1/transactions', { params: { query: { wait_ms: WAIT_MS } }, body: { transactions: [signed.bytes] } }),
-      );
+      ).catch((error: unknown) => {
+        // What was refused at the door was not taken.
+        this.lost = !(error instanceof NoAnswer && error.status >= 400 && error.status < 500);
+        throw error;
+      });
       const result = submitted.results[0];
+      this.lost = !result?.problem;
       if (!result) throw new NoAnswer({ code: 'app/wrong-answer', title: 'no result' }, 0);
       if (result.problem) throw new NoAnswer(result.problem, result.problem.status ?? 0);
       if (result.hash !== signed.hash) throw new NoAnswer({ code: 'app/wrong-answer', title: 'the result of another transaction' }, 0);
@@ -84,18 +97,33 @@ export class Act {
         );
         [receipt, height] = [found.receipt, found.height];
       }
-      this.height = height ?? undefined;
-      this.receipt = receipt;
-      if ('refused' in receipt.verdict) {
-        this.refusal = receipt.verdict.refused;
-        this.stage = 'refused';
-      } else {
-        this.stage = 'final';
-      }
+      this.#end(height ?? undefined, receipt);
+      void this.#prove(signed.hash);
       void people.refresh();
     } catch (error) {
       this.failure = error;
       this.stage = 'failed';
+    }
+  }
+
+  #end(height: number | undefined, receipt: Receipt): void {
+    [this.height, this.receipt, this.lost] = [height, receipt, false];
+    this.refusal = 'refused' in receipt.verdict ? receipt.verdict.refused : undefined;
+    this.stage = this.refusal ? 'refused' : 'final';
+  }
+
+  /// Finds out whether the members have signed the outcome that the node tells, while it can be read and closed already. Theirs stands in its place.
+  async #prove(hash: string): Promise<void> {
+    const told = { height: this.height, receipt: this.receipt };
+    try {
+      const { height, receipt } = (await proveTransaction(hash)).signed;
+      if (this.hash !== hash) return;
+      this.proven = true;
+      if (same({ height: told.height ?? height, receipt: told.receipt }, { height, receipt })) return;
+      if (this.stage !== 'idle') this.#end(height, receipt);
+      this.unproven = new Failure('differs');
+    } catch (error) {
+      if (this.hash === hash) this.unproven = error;
     }
   }
 

@@ -15,9 +15,9 @@ export interface Described {
 
 type Of<K extends string> = Extract<Schemas['Action'], { [key in K]: unknown }>[K];
 
-/// The name of an action as the ledger has it.
-export function kindOf(action: Schemas['Action']): string {
-  return Object.entries(action).find(([, fields]) => fields !== null)?.[0] ?? '';
+/// The name of an action or a decision as the ledger has it.
+export function kindOf(value: Schemas['Action'] | Schemas['Decision']): string {
+  return Object.entries(value).find(([, fields]) => fields !== null)?.[0] ?? '';
 }
 
 export function nameOf(kind: string): string {
@@ -184,7 +184,7 @@ function limited(limits: Schemas['Limits']): string {
 
 /// What the council decides.
 export function decision(decided: Schemas['Decision']): Described {
-  const kind = Object.keys(decided)[0] ?? '';
+  const kind = kindOf(decided);
   const fields = (decided as unknown as Record<string, unknown>)[kind];
   const facts = decisions[kind]?.(fields as never) ?? plain(fields);
   return { title: (text.t.council.decision as Record<string, string>)[kind] ?? kind.replaceAll('_', ' '), facts };

@@ -5,7 +5,7 @@ import { createStore, get, update } from 'idb-keyval';
 import { type Schemas, answer, api, beginningWith } from '../api/client';
 import { Failure } from './failure';
 import { short } from './format';
-import { chainSeen } from './seen';
+import { chainSeen, onSeen } from './seen';
 import { sessions } from './session.svelte';
 import { text } from './text.svelte';
 import { vault } from './vault';
@@ -117,6 +117,11 @@ async function believesSeats(): Promise<boolean> {
   const kind = seen?.kind ?? (seen ? (await (await import('./proof')).trusted()).kind : (await answer(api.GET('/v1/genesis'))).kind);
   return kind === 'development';
 }
+
+// Until then the node alone says of which kind its chain is.
+onSeen(({ kind }) => {
+  if (kind !== 'development') seats = undefined;
+});
 
 /// Chooses the account of a key of this browser.
 function choose(account: string | null | undefined): boolean {

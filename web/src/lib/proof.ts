@@ -1,7 +1,7 @@
 // Proofs, checked in this browser. What the members are is taken from the genesis document that was seen first: a node that
 // later shows another one is not believed.
 
-import { type Schemas, answer, api } from '../api/client';
+import { NoAnswer, type Schemas, answer, api } from '../api/client';
 import { Failure, OtherChain } from './failure';
 import { live } from './live.svelte';
 import { same } from './same';
@@ -53,7 +53,7 @@ interface Bill extends Shown {
   statement: Schemas['Statement'];
   terms: Schemas['AgreementTerms'];
   /// How many readings it rests on; none if the proof brought none along.
-  certificates: number | null;
+  readings: number | null;
 }
 
 interface Transaction extends Shown {
@@ -68,6 +68,8 @@ interface Transaction extends Shown {
 interface Certificates extends Shown {
   kind: 'certificates';
   certificates: Schemas['Certificate'][];
+  /// Those of them that their devices have signed by themselves.
+  by_device: string[];
 }
 
 type Proof = Bill | Transaction | Certificates;
@@ -104,75 +106,101 @@ export async function rehearse(agreement: string, number: number): Promise<void>
 export async function checkBill(agreement: string, number: number) {
   const shown = await check('bill', await proofOfBill(agreement, number));
   // A proof of some other bill proves nothing about this one, and one without the readings too little.
-  if (!isOf(shown, agreement, number) || shown.certificates === null) throw new Failure('otherProof');
+  if (!isOf(shown, agreement, number) || shown.readings === null) throw new Failure('otherProof');
   return shown;
 }
 
 const isOf = ({ statement }: Bill, agreement: string, number: number) => statement.agreement === agreement && statement.number === number;
 
-/// How many of the readings are among those that a bill's proof brings along: whole runs, also across the ends of its period. None of
-/// them may be another there.
+/// What the members have signed of a bill's readings, by their ids: its proof brings whole runs along, also across the ends of its period.
+/// Beside it how many of those that the node says are among them, and whether these say the same.
 export async function checkReadings(agreement: string, number: number, said: Schemas['Certificate'][]) {
   const [{ text }, document] = await Promise.all([trusted(), proofOfBill(agreement, number)]);
   const { value, ms } = await timed('checkReadingsOfBill', text, document);
-  const { shown, readings } = value as { shown: Bill; readings: Schemas['Certificate'][] };
+  const { shown, certificates } = value as { shown: Bill; certificates: Schemas['Certificate'][] };
   if (!isOf(shown, agreement, number)) throw new Failure('otherProof');
   hear(shown.height);
-  const proven = new Map(readings.map((each) => [each.id, each]));
+  const proven = new Map(certificates.map((each) => [each.id, each]));
   const among = said.filter((each) => proven.has(each.id));
-  if (among.some((each) => !same(each, proven.get(each.id)))) throw new Failure('differs');
-  return { ...shown, ms, among: among.length };
+  return { ...shown, ms, proven, among: among.length, asSaid: among.every((each) => same(each, proven.get(each.id))) };
 }
 
-/// That a reading of a meter is certified as the node says it.
-export async function checkReading(meter: string, said: Schemas['Certificate']) {
-  if (said.meter !== meter) throw new Failure('otherProof');
-  const params = { path: { id: said.id } };
-  const document = await answer(api.GET('/v1/certificates/{id}/proof', { params, parseAs: 'arrayBuffer' }));
+/// A certified reading of a meter as the members have signed it, and whether the node says the same: also of its signer, as far as that is
+/// provable, which is where the device has signed it by itself.
+export async function checkReading(meter: string, said: Schemas['CertificateView']) {
+  const { id } = said.certificate;
+  const document = await answer(api.GET('/v1/certificates/{id}/proof', { params: { path: { id } }, parseAs: 'arrayBuffer' }));
   const shown = await check('certificates', document);
-  const found = shown.certificates.find((each) => each.id === said.id);
-  if (!found) throw new Failure('otherProof');
-  if (!same(found, said)) throw new Failure('differs');
-  return shown;
+  const certificate = shown.certificates.find((each) => each.id === id);
+  if (certificate?.meter !== meter) throw new Failure('otherProof');
+  const byDevice = shown.by_device.includes(id);
+  return { ...shown, certificate, byDevice, asSaid: same(certificate, said.certificate) && byDevice === (said.signed_by === 'device') };
 }
 
-/// A final transaction as the members have signed it (who asked for what, where and when it came, and what the ledger answered), and whether
-/// the node says the same.
-export async function checkTransaction(view: Schemas['TransactionView']) {
-  const params = { path: { hash: view.hash } };
-  const document = await answer(api.GET('/v1/transactions/{hash}/proof', { params, parseAs: 'arrayBuffer' }));
-  const shown = await check('transaction', document);
-  if (shown.transaction !== view.hash) throw new Failure('otherProof');
-  const { height, time_ms, account, said, receipt } = shown;
-  const { nonce, action } = said;
-  const seen = { height: view.height, time_ms: view.time_ms, account: view.account, nonce: view.nonce, action: view.action, receipt: view.receipt };
-  return { ...shown, asSaid: same({ height, time_ms, account, nonce, action, receipt }, seen) };
+/// What the members have signed of a final transaction: who asked for what, where and when it came, and what the ledger answered.
+export type Signed = Pick<Schemas['TransactionView'], 'hash' | 'height' | 'time_ms' | 'account' | 'nonce' | 'action' | 'receipt'>;
+
+export async function proveTransaction(hash: string) {
+  const document = await answer(api.GET('/v1/transactions/{hash}/proof', { params: { path: { hash } }, parseAs: 'arrayBuffer' }));
+  const { said, height, time_ms, account, receipt, ...shown } = await check('transaction', document);
+  if (shown.transaction !== hash) throw new Failure('otherProof');
+  const signed: Signed = { hash, height, time_ms, account, nonce: said.nonce, action: said.action, receipt };
+  return { ...shown, height, signed };
 }
 
-export interface Balance {
+/// The same, and whether the node says it as well.
+export async function checkTransaction({ hash, height, time_ms, account, nonce, action, receipt }: Signed) {
+  const shown = await proveTransaction(hash);
+  return { ...shown, asSaid: same(shown.signed, { hash, height, time_ms, account, nonce, action, receipt }) };
+}
+
+/// What the members have signed of a record after a block.
+interface Stood<T> {
   height: number;
   validators: number;
   time_ms: number;
-  free: string;
-  reserved: string;
-  nonce: number;
+  /// None: there is no such record.
+  record: T | null;
   ms: number;
 }
 
-/// An account's balance as the members have signed it, after a block no older than any that this browser has heard of.
-export async function checkBalance(account: string): Promise<Balance> {
+async function stood<T>(call: 'checkBalance' | 'checkCarrier', key: string, id: string): Promise<Stood<T>> {
   const { text } = await trusted();
-  // What is no number is nothing that was heard.
-  const newest = Math.max(live.height || 0, newestProven());
-  const key = await vault('accountKey', account);
   const proof = await answer(api.GET('/v1/state/{key}/proof', { params: { path: { key } } }));
   const kept = localStorage.getItem(HANDOVERS) ?? '[]';
-  const { value, ms } = await timed('checkBalance', text, kept, account, JSON.stringify(proof));
-  const { handovers, ...balance } = value as Omit<Balance, 'ms'> & { handovers: unknown[] };
-  if (balance.height < newest) throw new Failure('oldProof', `${balance.height} < ${newest}`);
+  const { value, ms } = await timed(call, text, kept, id, JSON.stringify(proof));
+  const { handovers, ...found } = value as Omit<Stood<T>, 'ms'> & { handovers: unknown[] };
   localStorage.setItem(HANDOVERS, JSON.stringify(handovers));
-  hear(balance.height);
-  return { ...balance, ms };
+  return { ...found, ms };
+}
+
+export interface Balance extends Omit<Stood<never>, 'record'> {
+  free: string;
+  reserved: string;
+  nonce: number;
+}
+
+/// An account's balance as the members have signed it, after a block no older than any that this browser had heard of when it asked.
+export async function checkBalance(account: string): Promise<Balance> {
+  // What is no number is nothing that was heard.
+  const newest = Math.max(live.height || 0, newestProven());
+  const { record, ...found } = await stood<Pick<Balance, 'free' | 'reserved' | 'nonce'>>('checkBalance', await vault('accountKey', account), account);
+  if (found.height < newest) throw new Failure('oldProof', `${found.height} < ${newest}`);
+  hear(found.height);
+  if (!record) throw new Failure('notOpen');
+  return { ...found, ...record };
+}
+
+/// What a meter measures, as the members have signed it: it never changes. Nothing if the node does not show that to the reader.
+export async function checkCarrier(meter: string): Promise<Schemas['Carrier'] | undefined> {
+  try {
+    const { record } = await stood<{ carrier: Schemas['Carrier'] }>('checkCarrier', await vault('meterKey', meter), meter);
+    if (!record) throw new Failure('otherProof');
+    return record.carrier;
+  } catch (error) {
+    if (error instanceof NoAnswer && error.status === 404) return undefined;
+    throw error;
+  }
 }
 
 /// Whether what the node says of an account is what the members have signed: both are asked for once more until they are of one time.

@@ -16,7 +16,15 @@ export function chainSeen(): Seen | undefined {
   return chain === null ? undefined : { chain, kind: localStorage.getItem(KIND) as Seen['kind'] };
 }
 
+let whenSeen: ((seen: Seen) => void) | undefined;
+
+/// Tells a listener of the chain whenever it is seen.
+export function onSeen(listener: (seen: Seen) => void): void {
+  whenSeen = listener;
+}
+
 export function see({ chain, kind }: Seen): void {
+  whenSeen?.({ chain, kind });
   localStorage.setItem(CHAIN, chain);
   if (kind) localStorage.setItem(KIND, kind);
 }

@@ -12,7 +12,7 @@ interface Waiting {
 }
 
 /// What it means that a call failed; that of any other is the vault's.
-const FAILURES: { [call in keyof Calls]?: Kind } = { info: 'keyFile', open: 'passphrase', checkProof: 'proof', checkReadingsOfBill: 'proof', checkBalance: 'proof' };
+const FAILURES: { [call in keyof Calls]?: Kind } = { info: 'keyFile', open: 'passphrase', checkProof: 'proof', checkReadingsOfBill: 'proof', checkBalance: 'proof', checkCarrier: 'proof' };
 
 /// A vault that did not come to run keeps nothing: the next call tries anew.
 function give_up(why: string, ...asking: (Waiting | undefined)[]): void {

@@ -72,6 +72,8 @@ const calls = {
   checkReadingsOfBill: (genesis: string, document: ArrayBuffer) => JSON.parse(wasm.check_readings_of_bill(genesis, new Uint8Array(document))),
   estimateCosts: (asked: string) => JSON.parse(wasm.estimate_costs(asked)),
   accountKey: (account: string) => wasm.account_key(account),
+  meterKey: (meter: string) => wasm.meter_key(meter),
+  checkCarrier: (genesis: string, kept: string, meter: string, proof: string) => JSON.parse(wasm.check_carrier(genesis, kept, meter, proof)),
   checkBalance: (genesis: string, kept: string, account: string, proof: string) =>
     JSON.parse(wasm.check_balance(genesis, kept, account, proof)),
 };

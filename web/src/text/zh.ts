@@ -10,7 +10,7 @@ export const zh: Catalogue = {
   },
   common: {
     you: '（您）', copy: '复制', copied: '已复制', copyWhat: (what) => `复制：${what}`, loading: '正在加载…', again: '重试',
-    csv: '存为 CSV', refused: '被拒绝', cancel: '取消', close: '关闭', more: '显示更多', save: '保存',
+    csv: '存为 CSV', refused: '被拒绝', cancel: '取消', close: '关闭', more: '显示更多', save: '保存', yes: '是', no: '否',
   },
   trouble: {
     offline: { what: '无法连接节点。', next: '请确认节点正在运行、网络正常，然后重试。没有丢失任何内容。' },
@@ -30,6 +30,7 @@ export const zh: Catalogue = {
     otherProof: { what: '证明的是别的内容。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     oldProof: { what: '证明所涉的时间早于本浏览器已得知的时间。', next: '此节点落后，或有所隐瞒。请一分钟后再试，或询问其他成员的节点。' },
     keyStore: { what: '无法读取本浏览器中的密钥。', next: '密钥并未因此丢失。请关闭本应用的其他窗口，确认浏览器允许本站存储数据，然后重新载入页面；或在“密钥”页导入密钥文件。' },
+    notOpen: { what: '此账户尚未开立。', next: '账户所有者在“密钥”页建立密钥，该页有需交给验证方的内容，由其提议接纳。' },
     noSeats: { what: '此链没有演示座位。', next: '节点却提供了演示座位：请勿使用，并告知其运营方。' },
     differs: { what: '节点显示的与所证明的不同。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     nodeSays: '节点答复：', detail: '供协助者参考的详情（英文）',
@@ -89,7 +90,7 @@ export const zh: Catalogue = {
     verify: '在本浏览器中核验此账单', holds: '此账单正确。', checkSignatures: (members, height) => `${members} 个成员的签名使账单所依据的每个区块都已最终确认，直到区块 ${height}。`,
     checkReadings: (count) => `${count} 条认证读数在成员签署的日志中，合计与账单数量一致。`, checkProgram: '在此重新运行合约程序，得到的正是这份账单。', checkLines: (count) => `下面显示的 ${count} 行与之逐行一致。`,
     took: (ms) => `用时 ${ms} 毫秒。`, differs: '节点显示的账单与成员签署的不同。', differsNext: (amount) => `经证明的金额为 ${amount}；下面各行取自证明。请不要按此节点的显示付款，并告知其运营方。`, fails: '此账单未能得到证明。',
-    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', provenReadings: (proven, shown) => `所显示的 ${shown} 条读数中，${proven} 条在此账单的证明中，时间、表底和数量一致。能源种类和签名方为节点所述。`, showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
+    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', provenReadings: (proven, shown) => `所显示的 ${shown} 条读数中，${proven} 条在此账单的证明中，时间、表底和数量一致。`, provenCarriers: '表计所计的能源同样已证明。', saidCarriers: '表计所计的能源为节点所述。', closing: { period: '期间', end: '合约终结', supplement: '终结后补充' }, showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
     meter: '表计', time: '时间', quantity: '数量', register: '表底', where: (height, day) => `于区块 ${height} 出具，${day}。`,
   },
   line: {
@@ -109,8 +110,8 @@ export const zh: Catalogue = {
     fails: '未能证明。',
   },
   consent: {
-    title: '核对后签署', lead: '以下是您将要签署的内容，由待签署的数据原样读出。', as: '签署人', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
-    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, done: '完成', failed: '未执行。', see: '在账本上查看',
+    title: '核对后签署', lead: '以下是您将要签署的内容，由待签署的数据原样读出。', as: '签署人', times: '所示时间', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
+    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, proving: '节点如此说明，正在核对证明…', proven: '已在本浏览器中证明', said: '仅为节点所述', unproven: '节点没有证明它所说的结果。', done: '完成', failed: '未执行。', lost: '是否已执行尚不清楚。再次签署之前，请先在账本上查看。', see: '在账本上查看',
   },
   terms: {
     to: '收款方', amount: '金额', reference: '备注', offer: '报价邀请', lots: '出售', window: '交付', gate: '报价截止', lapses: '授标截止', deposit: '双方保证金', guarantee: '付款担保', tolerance: '容差', package: '套餐', version: (version) => `第 ${version} 版`, services: '服务', allowance: '30 天内扣款上限', atMost: '至多', period: '时段',
@@ -155,7 +156,7 @@ export const zh: Catalogue = {
     title: '能源套餐', lead: '在售的能源套餐：一份合约包含电、暖、冷、水。', none: '还没有发布套餐。', noneNext: '由能源站发布套餐。', name: '套餐', seller: '卖方', version: (version) => `第 ${version} 版`, closed: '不再接受新订购', since: '发布', tariffs: '资费', adviser: '顾问：按您自己的用能', adviserLead: (from, to) => `按您的表计在 ${from} – ${to} 认证的用量，各资费本应收取的费用。在本浏览器中按账单算法计算。`, adviserNone: '您的表计还没有可比较的认证数据。', cheapest: '最便宜', tariff: '资费', cost: '本应收取', condition: '条件', topUp: (from) => `每次预付 ${from} 以上`, noPrepay: '小额预付', byPeriod: (period) => `按${period}预付`, metered: '按表', metered_by_period: '按表和时段', floor_area: '按面积', price: '价格', steps: '预付折扣', vat: '增值税', grace: '宽限', area: '建筑面积（m²）', areaHint: '用于按面积的资费。', lowBalance: '剩余低于此数时提醒', allowance: '30 天内扣款上限（¥）', allowanceHint: '预付之外账单可从可用余额扣款的上限。没有上限时，超出预付的用量成为欠款。', subscribe: '订购', subscribeLead: '为每项服务选择资费。只签署一次；未经双方签署，您的选择不会改变。', without: '不选', noMeter: '需要您的表计', review: '核对订购', chooseOne: '请至少选择一项服务。', subscribed: '已订购。接下来请预付：', toAgreement: '查看合约', bandsTitle: '时段', factor: (band, factor) => `${band} ${factor}`, needsUser: '订购适用于租户。', toSubscribe: '登录后，租户可在此比较各资费本应收取的费用，并订购。', areaWrong: '按面积的资费需要在上方填写建筑面积。', why: (cheap, next) => `比次优的“${next}”少 ${cheap}。`,
   },
   meter: {
-    title: '表计', signature: '签名', signedBy: { device: '设备签名（OCMF）', meter: '表计签名', gateway: '网关签名', operator: '计量方签名' }, provenReading: (window, quantity, register, carrier) => `已证明：${window} 计得 ${quantity}，表底 ${register}。表计所计为${carrier}以及由谁签名，为节点所述。`, lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
+    title: '表计', signature: '签名', signedBy: { device: '设备签名（OCMF）', meter: '表计签名', gateway: '网关签名', operator: '计量方签名' }, provenReading: (window, quantity, register) => `已证明：${window} 计得 ${quantity}，表底 ${register}。`, provenCarrier: (carrier) => `表计所计为${carrier}，同样已证明。`, saidCarrier: (carrier) => `表计所计为${carrier}，为节点所述。`, provenSigner: '由设备自己签名（OCMF），同样已证明。', saidSigner: '由谁签名，为节点所述。', lead: '最需要关注的排在前面。', none: '这里没有表计。', noneNext: '计量方登记表计，并绑定到持有人。', of: (carrier) => `${carrier}表`, holder: '持有人', operator: '计量方', last: '最近读数', silent: (time) => `${time}无读数`, fine: '正常', retired: '已停用', gaps: '缺口', refused: '更正', devices: '设备', register: '表底', readings: '读数', capacity: '每小时容量', since: '启用于', authority: '签名者', own: '表计自己的密钥', gateway: '网关代签', width: '表底翻转于', id: '表计', state: '状态', recent: '最近几天', events: '经过', noEvents: '没有缺口、更正或更换。', all: '全部表计', mine: '我的', carrier: '能源', trading: '交易编号', latest: '最近的认证',
   },
   oversight: {
     title: '监管', lead: '全体成员可见的合计，以及监管者以签署的理由可以查看的内容。', refusals: '按原因统计的拒绝', reason: '原因', rule: '规则', transactions: '交易', readings: '读数', awards: '授标', agreements: '合约', kind: '类型', status: '状态', count: '数量', money: '资金', issued: '已发行', redeemed: '已赎回', circulating: '流通', inAccounts: '账户合计', conserved: '每个区块之后，账户合计都等于已发行的资金。', violated: (height) => `自区块 ${height} 之后，账户合计不再等于已发行的资金。`, debts: '欠款', noDebts: '没有欠款。', owes: '欠款', who: '谁', troubled: '需要关注的表计', noTroubled: '所有表计正常。', look: '带理由查看', lookLead: '您签署的理由先写入节点的日志，全体成员可读；之后您可在一刻钟内查看所选类别。', category: '类别', categories: { accounts: '账户', trade: '交易与合约', meters: '表计' }, subject: '对象', subjectHint: '对象页面上显示的完整编号。若要查看全部，请把对象类型选为“全部”。', subjectWrong: '没有这样的编号：请写出合约、表计（32 位）或账户（64 位）的完整编号。', subjectKind: '查看谁的', everything: '全部', why: '理由', whyWrong: '请写明理由。', go: '签署理由并查看', seen: '查看结果', until: (time) => `可查看至 ${time}。`, nothingSeen: '此类别中没有相应内容。', log: '监管日志', logLead: '监管者何时查看了哪一类内容；有关各方还可看到对象和理由。', noLog: '还没有监管者查看过他人的内容。', by: '监管者', of: '对象', hidden: '不涉及您', concerns: '涉及您', accounts: '账户', none: '没有拒绝。',

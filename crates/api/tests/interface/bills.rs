@@ -33,7 +33,7 @@ async fn verified(world: &World, agreement: AgreementId, number: u32) -> Stateme
         let bill = proof.verify(Some(world.genesis.chain()));
         let bill = bill.unwrap_or_else(|error| panic!("{agreement} {number} {query}: {error}"));
         assert_eq!((bill.statement.agreement, bill.statement.number), (agreement, number));
-        assert_eq!(bill.certificates.is_none(), proof.readings.is_none());
+        assert_eq!(bill.readings.is_none(), proof.readings.is_none());
         let other = ChainId([7; 16]);
         assert!(matches!(proof.verify(Some(other)), Err(BillError::OtherChain { .. })));
         statements.push(bill.statement);

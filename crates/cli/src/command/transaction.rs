@@ -4,7 +4,7 @@ use super::{event, plain};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ids::Given;
-use crate::{chinese, say, t};
+use crate::{action, chinese, say, t};
 use clap::Args;
 use serde_json::json;
 use utilidor_types::TransactionHash;
@@ -38,7 +38,7 @@ pub async fn run(arguments: Arguments, context: Context) -> Result<(), Failure> 
             (t!("block"), record.height.to_string()),
             (t!("time"), out.time(record.time_ms)),
             (t!("account"), record.account.to_string()),
-            (t!("actions"), record.action.name().into()),
+            (t!("actions"), action::name(&record.action).text(out.lang).into()),
         ];
         if let Some(refusal) = record.receipt.refusal() {
             facts.push((t!("refused"), say!(out, "{}: {}", "{}：{}", refusal.code(), chinese::refusal(refusal))));

@@ -1,5 +1,6 @@
 //! `utilidor verify`: checks a proof from a file, offline.
 
+use crate::action;
 use crate::context::{Context, read_file};
 use crate::document;
 use crate::failure::Failure;
@@ -118,19 +119,29 @@ fn steps(document: &ProofDocument, checked: &Checked, trust: Trust<'_>) -> Vec<S
             said!(
                 "account {account} asks in it for {}, with nonce {}",
                 "账户 {account} 在其中提出 {}，序号为 {}",
-                said.action.name(),
+                action::name(&said.action),
                 said.nonce
             ),
             said!("the receipt is that block's answer to it", "回执是该区块对它的应答"),
         ],
-        Checked::Certificates { height, certificates, .. } => vec![
-            final_block(height),
-            said!(
-                "{} certified readings are in the certification log as of that block",
-                "截至该区块，{} 个已认证读数在认证日志中",
-                certificates.len()
-            ),
-        ],
+        Checked::Certificates { height, certificates, by_device, .. } => {
+            let mut steps = vec![
+                final_block(height),
+                said!(
+                    "{} certified readings are in the certification log as of that block",
+                    "截至该区块，{} 个已认证读数在认证日志中",
+                    certificates.len()
+                ),
+            ];
+            if !by_device.is_empty() {
+                steps.push(said!(
+                    "the devices have signed {} of them by themselves (OCMF)",
+                    "其中 {} 个由设备自行签署（OCMF）",
+                    by_device.len()
+                ));
+            }
+            steps
+        }
     }
 }
 
@@ -165,10 +176,10 @@ fn bill_steps(document: &ProofDocument, bill: &VerifiedBill, trust: Trust<'_>) -
             proof.told.len()
         ),
     ];
-    match bill.certificates {
-        Some(certificates) => steps.push(said!(
-            "the segments follow from {certificates} certified readings",
-            "计量区段由 {certificates} 个已认证读数得出"
+    match bill.readings {
+        Some(readings) => steps.push(said!(
+            "the segments follow from {readings} certified readings",
+            "计量区段由 {readings} 个已认证读数得出"
         )),
         None => steps.push(said!(
             "the proof is a short one: it takes the segments as the members have worked them out",

@@ -5,7 +5,9 @@ use serde::Serialize;
 use utilidor_proof::document::{CertificatesProof, Proof, TransactionProof, VERSION};
 use utilidor_proof::{BillError, Members, ProofDocument, ProofError, VerifiedBill};
 use utilidor_types::handover::Handover;
-use utilidor_types::{AccountId, Certificate, ChainId, Genesis, Receipt, Timestamp, Transaction, TransactionHash};
+use utilidor_types::{
+    AccountId, Certificate, CertificateId, ChainId, Genesis, Receipt, Timestamp, Transaction, TransactionHash,
+};
 
 /// What is trusted.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +66,8 @@ pub enum Checked {
         validators: usize,
         /// What they say.
         certificates: Vec<Certificate>,
+        /// Those of them that their devices have signed by themselves, in records that hold.
+        by_device: Vec<CertificateId>,
     },
 }
 
@@ -118,11 +122,13 @@ fn check_transaction(proof: &TransactionProof, trust: Trust<'_>) -> Result<Check
 fn check_certificates(proof: &CertificatesProof, trust: Trust<'_>) -> Result<Checked, CheckError> {
     let members = members(trust, &proof.handovers)?;
     let header = proof.verify(&members)?;
+    let signed = proof.entries.iter().filter(|(entry, _)| entry.signed().is_some());
     Ok(Checked::Certificates {
         chain: members.chain(),
         height: header.height,
         validators: members.at(header.round.epoch).keys().len(),
         certificates: proof.entries.iter().flat_map(|(entry, _)| entry.run().certificates()).collect(),
+        by_device: signed.flat_map(|(entry, _)| entry.run().certificates().map(|certificate| certificate.id)).collect(),
     })
 }
 
