@@ -15,6 +15,7 @@ use super::tranche::Tranche;
 use super::usage::{Ended, Group, MAX_GROUPS, MAX_HISTORY};
 use crate::contract::{BAD_STATE, Fault, is_higher_power};
 use borsh::{BorshDeserialize, BorshSerialize};
+use utilidor_types::package::local_day;
 use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::{Area, Bands, Bounded, Quantity, Timestamp};
 
@@ -178,17 +179,28 @@ impl Account {
         over
     }
 
-    /// Forgets terms that nothing can refer to any more.
-    pub fn forget(&mut self, offset_minutes: i16) {
-        use utilidor_types::package::local_day;
+    /// Makes room for other terms: the oldest go, if only what comes late could refer to them.
+    pub fn make_room(&mut self, offset_minutes: i16) {
         let day = |time| local_day(time, offset_minutes);
-        let reached = self.closed.min(self.area_until);
-        let kept = self.epochs.iter().rposition(|epoch| epoch.from <= self.closed && day(epoch.from) <= day(reached));
-        let mut place = 0;
-        self.epochs.retain(|_| {
-            place += 1;
-            place > kept.unwrap_or(0)
-        });
+        let reached = day(self.closed.min(self.area_until));
+        let is_replaced = |next: &Epoch| next.from <= self.closed && day(next.from) <= reached;
+        if self.epochs.len() == MAX_EPOCHS && self.epochs.get(1).is_some_and(is_replaced) {
+            let mut place = 0;
+            self.epochs.retain(|_| {
+                place += 1;
+                place > 1
+            });
+        }
+    }
+
+    /// When the oldest price ended that it remembers.
+    pub fn oldest_price(&self) -> Option<Timestamp> {
+        self.history.first().map(|ended| ended.until)
+    }
+
+    /// Forgets the price that ended then: the one after it answers in its place.
+    pub fn forget_price(&mut self, until: Timestamp) {
+        self.history.retain(|ended| ended.until != until);
     }
 
     /// The tariffs that its accounts refer to.

@@ -4,6 +4,7 @@
 use super::account::Account;
 use super::bill::Bill;
 use super::frame::Frame;
+use super::head::TariffRef;
 use super::tranche::{Stage, Tranche};
 use crate::contract::{BAD_STATE, Fault, OVERFLOW};
 use crate::exact::{money_half_even, plus, share_floor, times};
@@ -143,7 +144,7 @@ pub(super) fn charge(account: &mut Account, frame: &Frame<'_>, until: Timestamp,
         let end = edges.chain([area_until, to]).filter(|edge| *edge > day).min().unwrap_or(to);
 
         match place.and_then(|place| account.tranches.as_mut_slice().get_mut(place)) {
-            Some(tranche) => prepaid(tranche, frame, Chunk { from: day, to: end, area }, bill)?,
+            Some(tranche) => prepaid(tranche, tariff, frame, Chunk { from: day, to: end, area }, bill)?,
             None => listed(frame, frame.option(tariff)?, Chunk { from: day, to: end, area }, bill)?,
         }
         day = end;
@@ -167,12 +168,29 @@ impl Chunk {
     }
 }
 
-fn prepaid(tranche: &mut Tranche, frame: &Frame<'_>, chunk: Chunk, bill: &mut Bill) -> Result<(), Fault> {
+/// Charges days to their tranche. What it does not reach, because the floor area or the season has grown, is at the list price
+/// in force.
+fn prepaid(
+    tranche: &mut Tranche,
+    in_force: TariffRef,
+    frame: &Frame<'_>,
+    chunk: Chunk,
+    bill: &mut Bill,
+) -> Result<(), Fault> {
     let option = frame.option(tranche.tariff)?;
+    let list = frame.option(in_force)?;
+    let season = tariff(option).ok_or(BAD_STATE)?.season;
+    for from in chunk.from..chunk.to {
+        let is_beyond = |day: i64| !season.holds(Date::from_days(day));
+        if is_beyond(from) && (from == chunk.from || !is_beyond(from - 1)) {
+            let to = (from..chunk.to).find(|day| !is_beyond(*day)).unwrap_or(chunk.to);
+            listed(frame, list, Chunk { from, to, ..chunk }, bill)?;
+        }
+    }
     let whole = denominator(tariff(option).ok_or(BAD_STATE)?);
-    let (paid, discount_permille, number) = (tranche.paid, tranche.discount_permille, tranche.number);
+    let Tranche { paid, discount_permille, number, tariff: tariff_ref, .. } = *tranche;
     let Stage::Area { cost, charged } = &mut tranche.stage else { return Err(BAD_STATE) };
-    for days in Days::of(tariff(option).ok_or(BAD_STATE)?.season, chunk.from, chunk.to) {
+    for days in Days::of(season, chunk.from, chunk.to) {
         let wanted = days.gross(option, chunk.area, discount_permille)?;
         let room = times(paid.0.into(), whole)?.saturating_sub(*cost);
         // What was paid is what its days cost, half to even: the last of them may cost half a millionth more.
@@ -199,12 +217,17 @@ fn prepaid(tranche: &mut Tranche, frame: &Frame<'_>, chunk: Chunk, bill: &mut Bi
             });
         }
         if covered < days.count() {
-            // The floor area has grown: what the tranche does not reach is at list price.
-            let excess = times(wanted - room.min(wanted), PERMILLE)?;
-            let list = PERMILLE.saturating_sub(discount_permille.into()) * (PERMILLE + u128::from(option.vat_permille));
-            let amount = money_half_even(excess, times(whole / PERMILLE, list)?)?;
+            let excess = wanted - room.min(wanted);
+            let amount = match in_force == tariff_ref {
+                true => {
+                    let undone = PERMILLE.saturating_sub(discount_permille.into())
+                        * (PERMILLE + u128::from(option.vat_permille));
+                    money_half_even(times(excess, PERMILLE)?, times(whole / PERMILLE, undone)?)?
+                }
+                false => Money(share_floor(listed_net(list, chunk.area, days)?.0, excess, wanted)),
+            };
             *cost = times(paid.0.into(), whole)?;
-            bill.owed(option.vat_permille, amount)?;
+            bill.owed(list.vat_permille, amount)?;
             bill.lines.push(StatementLine::FloorArea {
                 carrier: frame.carrier,
                 period: Chunk::window(end, days.to, frame),
@@ -217,6 +240,16 @@ fn prepaid(tranche: &mut Tranche, frame: &Frame<'_>, chunk: Chunk, bill: &mut Bi
         }
     }
     Ok(())
+}
+
+/// What such days cost net at list price, where the option's season has them.
+fn listed_net(option: &TariffOption, area: Area, days: Days) -> Result<Money, Fault> {
+    let tariff = tariff(option).ok_or(BAD_STATE)?;
+    let mut net = 0;
+    for days in Days::of(tariff.season, days.from, days.to) {
+        net = plus(net, days.net(tariff, area, 0)?)?;
+    }
+    money_half_even(net, net_denominator(tariff))
 }
 
 fn listed(frame: &Frame<'_>, option: &TariffOption, chunk: Chunk, bill: &mut Bill) -> Result<(), Fault> {

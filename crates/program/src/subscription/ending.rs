@@ -46,12 +46,13 @@ impl Work<'_> {
         for service in &terms.services {
             let account = self.accounts.get(&service.carrier).ok_or(BAD_STATE)?;
             let ended = account.meters.iter().find(|position| position.to == Some(at)).copied();
-            let later = account.epochs.iter().find(|epoch| epoch.from > at).map(|epoch| epoch.from);
-            if let Some(ended) = ended {
+            let amended = account.epochs.iter().find(|epoch| epoch.from >= at).map(|epoch| epoch.from);
+            // With other terms from that very time on, what they name serves.
+            if let Some(ended) = ended.filter(|_| amended != Some(at)) {
                 let meter = self.head.supply(ended.binding).ok_or(BAD_STATE)?.meter;
                 self.bind(service.carrier, meter, at)?;
             }
-            if let Some(from) = later {
+            if let Some(from) = amended {
                 self.end_bindings(service.carrier, from)?;
                 service.meter.map_or(Ok(()), |meter| self.bind(service.carrier, meter, from))?;
             }

@@ -5,7 +5,7 @@ use super::minimum::Minimums;
 use crate::contract::{BAD_STATE, Facts, Fault};
 use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_types::package::{PackageTerms, TariffId};
-use utilidor_types::statement::STATEMENT_GRACE_MS;
+use utilidor_types::statement::{STATEMENT_GRACE_MS, SUPPLEMENTARY_MS};
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{Bounded, Carrier, MeterId, PackageId, Party, Timestamp, Window};
 
@@ -78,6 +78,8 @@ pub(super) enum Due {
     Statement(Timestamp),
     /// The final statement of a subscription that ended then.
     Final(Timestamp),
+    /// The last supplement of a subscription that ended then: what its meters have brought, though they have not passed the end.
+    Last(Timestamp),
 }
 
 /// The head of a subscription's state.
@@ -124,7 +126,9 @@ impl Head {
     /// The next thing that falls due, and when.
     pub fn next_due(&self) -> Option<(Timestamp, Due)> {
         if self.finished {
-            return None;
+            let last = self.end()?;
+            let at = last.checked_add_ms(SUPPLEMENTARY_MS).unwrap_or(MAX_TIMESTAMP);
+            return self.supplies.iter().any(|supply| !supply.over).then_some((at, Due::Last(last)));
         }
         let late = |time: Timestamp| time.checked_add_ms(STATEMENT_GRACE_MS).unwrap_or(MAX_TIMESTAMP);
         let ends = self.month_begin(self.period_from, 1).filter(|ends| self.end().is_none_or(|end| *ends < end));

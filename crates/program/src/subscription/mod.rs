@@ -123,7 +123,7 @@ impl Contract for SubscriptionTerms {
                 ..Wants::default()
             }),
             Event::Due => match head.next_due() {
-                Some((_, Due::Statement(ends) | Due::Final(ends))) => {
+                Some((_, Due::Statement(ends) | Due::Final(ends) | Due::Last(ends))) => {
                     Wants { packages: head.charged_versions(), read: to_read(&head, ends), ..all() }
                 }
                 None => Wants::default(),

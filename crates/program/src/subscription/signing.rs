@@ -140,7 +140,7 @@ impl Work<'_> {
         }
         check_charges(terms, package)?;
 
-        self.forget();
+        self.make_room();
         let version = self.head.version_number(terms.package, terms.version).ok_or(untimely.clone())?;
         self.head.charged.push(Charged { from, version }).map_err(|_| untimely.clone())?;
         for (old, new) in before.services.iter().zip(&terms.services) {

@@ -53,7 +53,6 @@ pub(super) fn make(
     let owes = issue(bill, head.period(ends), closing, facts, effects)?;
 
     head.period_from = head.period_from.max(ends);
-    accounts.values_mut().for_each(|account| account.forget(head.offset_minutes));
     let used: Vec<_> =
         accounts.iter().flat_map(|(of, account)| account.tariffs().map(|tariff| (*of, tariff))).collect();
     head.forget(&used);

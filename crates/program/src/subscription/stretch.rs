@@ -170,6 +170,8 @@ impl Account {
             let rest = self.draw(frame, period, from, bands, None)?;
             self.uncovered = self.uncovered.checked_add(total(&rest)?).ok_or(OVERFLOW)?;
             self.group(Group { period, priced: list, bands: rest, pays: Pays::Owed(Money::ZERO) })?;
+            // Its days are charged with its energy.
+            self.area_until = self.area_until.max(to);
         }
         let next = self.open_at(frame, from)?;
         self.remember(Ended { until: to, priced: next.unwrap_or(list) });
@@ -184,9 +186,13 @@ impl Account {
             return;
         }
         if self.history.len() == MAX_HISTORY {
-            // The oldest is the least likely to be asked for: the one after it answers in its place.
-            let oldest = self.history[0].until;
-            self.history.retain(|ended| ended.until != oldest);
+            // The one after it answers in its place: best for one of the same price whose tranche is gone, else for the oldest, which is
+            // the least likely to be asked for.
+            let price = |ended: &Ended| (ended.priced.tariff, ended.priced.discount_permille);
+            let is_gone = |ended: &Ended| self.tranches.iter().all(|tranche| tranche.number != ended.priced.tranche);
+            let same = self.history.windows(2).find(|two| price(&two[0]) == price(&two[1]) && is_gone(&two[0]));
+            let until = same.map_or(self.history[0].until, |two| two[0].until);
+            self.forget_price(until);
         }
         // The oldest has made room.
         let _ = self.history.push(ended);

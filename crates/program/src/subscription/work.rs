@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use super::frame::Frame;
-use super::head::{Due, Head, MAX_CHARGED, MAX_VERSIONS, TariffRef};
+use super::head::{Due, Head, MAX_CHARGED, MAX_TARIFFS, MAX_VERSIONS, TariffRef};
 use super::level;
 use super::statement;
 use super::usage::MAX_GROUPS;
@@ -142,10 +142,10 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Whether a supplement can still be made, or the supply has not ended.
+    /// Whether a supplement can still be made, or the supply has not ended. The last one is made of what its meters are read for.
     pub fn takes_flows(&self) -> bool {
         let last = self.head.end().filter(|_| self.head.finished).map(|end| end.0.saturating_add(SUPPLEMENTARY_MS));
-        last.is_none_or(|last| self.facts.now.0 <= last)
+        last.is_none_or(|last| self.facts.now.0 <= last) || self.head.next_due().is_some()
     }
 
     /// The events `segment` and `returned`.
@@ -185,12 +185,10 @@ impl<'a> Work<'a> {
 
     /// After the end a supplement, before it new marks and levels.
     fn after(&mut self, carrier: Carrier, complete: bool) -> Result<(), Fault> {
-        if !self.head.finished {
-            return self.look(carrier);
-        }
-        if !complete {
-            return self.look(carrier);
-        }
+        if self.head.finished && complete { self.supplement(carrier) } else { self.look(carrier) }
+    }
+
+    fn supplement(&mut self, carrier: Carrier) -> Result<(), Fault> {
         let mut minimums = self.head.minimums.clone();
         let frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
@@ -208,6 +206,11 @@ impl<'a> Work<'a> {
         match due {
             Due::Statement(ends) => self.statement(ends, Closing::Period)?,
             Due::Final(ends) => self.statement(ends, Closing::End)?,
+            Due::Last(_) => {
+                let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
+                carriers.into_iter().try_for_each(|carrier| self.supplement(carrier))?;
+                self.head.supplies.as_mut_slice().iter_mut().for_each(|supply| supply.over = true);
+            }
         }
         self.schedule();
         Ok(())
@@ -223,12 +226,20 @@ impl<'a> Work<'a> {
         changed.into_iter().try_for_each(|carrier| self.look_beyond(carrier, &Bands::ZERO))
     }
 
-    /// Forgets what nothing refers to any more.
-    pub fn forget(&mut self) {
-        let used = self.used();
-        self.head.forget(&used);
-        if self.head.charged.len() == MAX_CHARGED || self.head.versions.len() == MAX_VERSIONS {
-            self.head.forget_replaced(&used);
+    /// Makes room for other terms: what nothing refers to any more is forgotten, and if need be what only late readings would.
+    pub fn make_room(&mut self) {
+        let offset_minutes = self.head.offset_minutes;
+        self.accounts.values_mut().for_each(|account| account.make_room(offset_minutes));
+        self.head.forget(&self.used());
+        if self.head.charged.len() == MAX_CHARGED {
+            self.head.forget_replaced(&self.used());
+        }
+        while self.head.versions.len() == MAX_VERSIONS || self.head.tariffs.len() + self.accounts.len() > MAX_TARIFFS {
+            self.head.forget_replaced(&self.used());
+            let with_prices = self.accounts.values_mut().filter_map(|account| Some((account.oldest_price()?, account)));
+            let Some((until, account)) = with_prices.min_by_key(|(until, _)| *until) else { break };
+            account.forget_price(until);
+            self.head.forget(&self.used());
         }
     }
 

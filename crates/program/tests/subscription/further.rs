@@ -14,11 +14,11 @@ use utilidor_types::statement::{Closing, StatementLine};
 use utilidor_types::time::Date;
 use utilidor_types::{Area, Carrier, Money, Party, Price, Quantity, SubscriptionTerms, Tariff, Window};
 
-fn period(period: Period, at_most: &str) -> Prepayment {
+pub(crate) fn period(period: Period, at_most: &str) -> Prepayment {
     Prepayment::Period { period, at_most: money(at_most) }
 }
 
-fn version(package: &Package, version: u32, price: u64, time_of_use: TimeOfUse) -> Package {
+pub(crate) fn version(package: &Package, version: u32, price: u64, time_of_use: TimeOfUse) -> Package {
     let mut next = package.clone();
     next.version = version;
     let Tariff::Metered(tariff) = &mut next.options.as_mut_slice()[0].tariff else { unreachable!() };

@@ -1,12 +1,13 @@
 //! What comes late, at the same moment, or not at all.
 
+use crate::capabilities::{NO_PEAK, flat};
 use crate::world::*;
 use utilidor_program::{Event, Notice, Segment};
 use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::Status;
 use utilidor_types::package::Period;
 use utilidor_types::statement::{Closing, StatementLine};
-use utilidor_types::{Bands, Carrier, Party, Quantity, Window};
+use utilidor_types::{Bands, Carrier, Money, Party, Quantity, Window};
 
 fn with_meter() -> World {
     let mut world = World::new(on(1, 1, 0), &package());
@@ -192,4 +193,55 @@ fn a_statement_that_is_made_without_readings_says_so_to_both_sides() {
     world.read(1, on(3, 1, 0), kwh(110));
     world.until(on(3, 1, 6));
     assert_eq!(missing(&world), [on(2, 1, 6)], "February's are there");
+}
+
+/// The final statement of 18:00 has nothing; 100 kWh of before the end are certified at 20:00, and then the meter is silent.
+#[test]
+fn what_a_silent_meter_had_brought_before_the_end_is_on_the_last_supplement() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "1000", "1000").unwrap();
+    world.until(on(1, 10, 0));
+    world.read(1, on(1, 10, 0), kwh(0));
+    world.until(on(1, 10, 12));
+    world.end(a, Some(Party::USER)).unwrap();
+    world.until(on(1, 10, 20));
+    world.read(1, on(1, 10, 11), kwh(100));
+    assert_eq!(world.agreements[a].charged(), Money::ZERO);
+    world.until(on(2, 20, 0));
+    assert_eq!(world.agreements[a].charged(), money("80"));
+    world.read(1, on(2, 20, 0), kwh(500));
+    world.until(on(3, 20, 0));
+    assert_eq!(world.agreements[a].charged(), money("80"), "what comes later is on nobody's bill");
+}
+
+/// 100 kWh at 2 % off on 1 January, then each day 8.80 are paid and used up at list price. On 1 February the operator finds 10 kWh more of 1 January.
+#[test]
+fn a_correction_costs_what_its_time_did_however_often_was_paid_since() {
+    for days in [10, 31] {
+        let mut world = World::new(on(1, 1, 0), &package());
+        world.meter(1, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "100000", "100000").unwrap();
+        world.pay(a, "10000");
+        let mut register = 12_755;
+        world.until(on(1, 2, 0));
+        world.read(1, on(1, 2, 0), kwh(100));
+        world.pay(a, "8.80");
+        for day in 3..=days {
+            world.until(on(1, day, 0));
+            register += 11;
+            world.read(1, on(1, day, 0), kwh(register));
+            world.pay(a, "8.80");
+        }
+        world.until(on(2, 1, 0));
+        world.read(1, on(2, 1, 0), kwh(register));
+        world.until(on(2, 1, 6));
+        let interval = Window { from: on(1, 1, 3), to: on(1, 1, 4) };
+        let more = Segment { interval, bands: flat(kwh(10)), peak: NO_PEAK };
+        world.tell(a, Event::Corrected { binding: 0, more, less: Bands::ZERO });
+        world.until(on(3, 1, 0));
+        world.read(1, on(3, 1, 0), kwh(register));
+        world.until(on(3, 1, 6));
+        assert_eq!(world.agreements[a].last().paid(), money("7.84"), "paid until {days} January");
+    }
 }

@@ -1,5 +1,6 @@
 //! The native program `subscription`, by the rules of retail: energy is billed by when it flowed.
 
+mod amended;
 mod capabilities;
 mod cases;
 mod further;

@@ -1,0 +1,99 @@
+//! Terms that follow each other, time and again, and what was prepaid or given notice of meanwhile; each with the value that is
+//! right by the rules.
+
+use crate::further::{period, version};
+use crate::world::*;
+use utilidor_program::Event;
+use utilidor_types::agreement::Service;
+use utilidor_types::package::{FloorAreaTariff, Period, Season, TimeOfUse};
+use utilidor_types::{Carrier, Party, SubscriptionTerms, Tariff};
+
+fn terms(world: &World, version: u32, services: Vec<Service>) -> SubscriptionTerms {
+    SubscriptionTerms { version, ..world.terms(services, "1000000") }
+}
+
+#[test]
+fn a_price_that_both_agree_on_anew_each_month_is_taken_for_years() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    let a = {
+        world.meter(1, on(1, 1, 0));
+        world.subscribe(vec![electricity(0, 1)], "1000000", "1000000").unwrap()
+    };
+    for month in 1..=36u32 {
+        let (year, next) = (2026 + month as i32 / 12, (month % 12 + 1) as u8);
+        let begins = at(year, next, 1, 0, 0);
+        world.publish(&version(&package(), month + 1, 800_000 + 10_000 * u64::from(month), TimeOfUse::none()));
+        let terms = terms(&world, month + 1, vec![electricity(0, 1)]);
+        assert_eq!(world.amend(a, terms, begins), Ok(()), "for month {}", month + 1);
+        world.until(begins);
+        world.read(1, begins, kwh(100 * u64::from(month)));
+        world.until(at(year, next, 1, 6, 0));
+        assert_eq!(world.agreements[a].last().paid(), money(&(79 + month).to_string()), "month {month}");
+    }
+}
+
+/// By 20 January meter 1 has brought 100 kWh, and meter 2 brings 70 by the month's end.
+#[test]
+fn a_notice_that_was_to_end_with_an_amendment_leaves_it_when_it_is_taken_back() {
+    // It ends a day before the amendment, with it, and a day after.
+    for day in [5, 6, 7] {
+        let mut world = World::new(on(1, 1, 0), &package());
+        world.meter(1, on(1, 1, 0));
+        world.meter(2, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "1000", "1000").unwrap();
+        world.until(on(1, 2, 0));
+        let other = world.terms(vec![electricity(0, 2)], "1000");
+        world.amend(a, other, on(1, 20, 0)).unwrap();
+        world.until(on(1, day, 0));
+        world.end(a, Some(Party::OWNER)).unwrap();
+        world.until(on(1, 8, 0));
+        world.ask(a, Event::EndingWithdrawn { by: Party::OWNER }).unwrap();
+        world.until(on(1, 20, 0));
+        world.read(1, on(1, 20, 0), kwh(100));
+        world.read(2, on(1, 20, 0), kwh(0));
+        world.until(on(2, 1, 0));
+        world.read(1, on(2, 1, 0), kwh(150));
+        world.read(2, on(2, 1, 0), kwh(70));
+        world.until(on(2, 1, 6));
+        assert_eq!(world.agreements[a].last().used(), kwh(170), "notice of {day} January");
+    }
+}
+
+/// January of 100 m2 is prepaid at 1 a day. From the 11th a day costs 2: of 200 m2 the tranche reaches 2,100 of 4,200 m2-days, and the
+/// others cost what is in force; of 100 m2 it reaches all.
+#[test]
+fn days_that_a_tranche_does_not_reach_cost_what_is_in_force() {
+    for (m2, right) in [(200, "7300"), (100, "3100"), (50, "2050")] {
+        let mut world = World::new(on(1, 1, 0), &package());
+        let mut second = package();
+        second.version = 2;
+        second.options.as_mut_slice()[3] = option(Carrier::Heating, Tariff::FloorArea(by_area("242")));
+        world.publish(&second);
+        let a = world.subscribe(vec![area(100)], "100000", "100000").unwrap();
+        world.prepay(a, Carrier::Heating, period(Period::Month, "3100")).unwrap();
+        world.until(on(1, 5, 0));
+        let terms = terms(&world, 2, vec![area(m2)]);
+        world.amend(a, terms, on(1, 11, 0)).unwrap();
+        world.until(on(2, 1, 6));
+        assert_eq!(world.agreements[a].charged(), money(right), "{m2} m2");
+    }
+}
+
+/// 74 days of a quarter at 3 % off; from March on the season has 16 days more, at 1 a day as the others.
+#[test]
+fn days_of_a_season_that_was_made_longer_are_nobody_s_gift() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    let mut second = package();
+    second.version = 2;
+    let season = Season { to_day: 31, ..WINTER };
+    let longer = FloorAreaTariff { per_m2: money("137"), season, discounts: DISCOUNTS };
+    second.options.as_mut_slice()[3] = option(Carrier::Heating, Tariff::FloorArea(longer));
+    world.publish(&second);
+    let a = world.subscribe(vec![area(100)], "100000", "100000").unwrap();
+    world.prepay(a, Carrier::Heating, period(Period::Quarter, "7178")).unwrap();
+    world.until(on(2, 5, 0));
+    let terms = terms(&world, 2, vec![area(100)]);
+    world.amend(a, terms, on(3, 1, 0)).unwrap();
+    world.until(on(4, 1, 6));
+    assert_eq!(world.agreements[a].charged(), money("8778"));
+}
