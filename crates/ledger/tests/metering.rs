@@ -7,6 +7,7 @@ use utilidor_types::agreement::{AgreementTerms, Service, SubscriptionTerms, Subs
 use utilidor_types::genesis::Limits;
 use utilidor_types::meter::{MAX_CAPACITY_PER_HOUR, MeterAuthority};
 use utilidor_types::package::{Band, Tariff};
+use utilidor_types::time::{DAY_MS, HOUR_MS};
 use utilidor_types::*;
 use world::*;
 
@@ -427,6 +428,10 @@ fn purchase(world: &mut World) -> AgreementId {
 }
 
 fn bought_of(world: &mut World, text: &str, substitute: Substitute) -> AgreementId {
+    bought_for(world, text, substitute, hours(10, 0, 24))
+}
+
+fn bought_for(world: &mut World, text: &str, substitute: Substitute, window: Window) -> AgreementId {
     use utilidor_types::agreement::*;
     let lot = PurchaseLot {
         carrier: Carrier::Electricity,
@@ -436,7 +441,7 @@ fn bought_of(world: &mut World, text: &str, substitute: Substitute) -> Agreement
     };
     let program = Program::Purchase(PurchaseTerms {
         lots: vec![lot].try_into().unwrap(),
-        window: hours(10, 0, 24),
+        window,
         deposit_permille: 0,
         guarantee_permille: 0,
         tolerance_permille: 0,
@@ -449,6 +454,24 @@ fn bought_of(world: &mut World, text: &str, substitute: Substitute) -> Agreement
     world.done("roof", proposal);
     world.done("alice", Action::SignAgreement { agreement, terms: terms.digest() });
     agreement
+}
+
+#[test]
+fn no_purchase_of_years_ahead_keeps_a_meter_from_its_operator() {
+    let (day, alice) = (DAY_MS, account("alice"));
+    for (ahead, is_ended) in [(3_650 * day, true), (60 * day, true), (32 * day, true), (20 * day, false)] {
+        let mut world = World::new();
+        let from = Timestamp(world.now.0 / day * day + ahead);
+        let window = Window { from, to: Timestamp(from.0 + HOUR_MS) };
+        let agreement = bought_for(&mut world, "far", Substitute::Nothing, window);
+        let bob = Action::BindMeter { meter: meter_id(METER), holder: account("bob") };
+        assert!(matches!(world.try_do("operator", bob.clone()), Verdict::Refused(_)), "alice's is bound");
+        world.done("operator", Action::Terminate { agreement });
+        let is_over = world.agreement(agreement).status == utilidor_types::agreement::Status::Terminated;
+        assert_eq!(is_over, is_ended, "{} days ahead", ahead / day);
+        assert_eq!(matches!(world.try_do("operator", bob), Verdict::Applied(_)), is_ended);
+        assert_eq!(world.balance("alice").1, Money::ZERO, "nothing of {alice} is held");
+    }
 }
 
 /// What a correction changed, by agreement: kWh more and less.

@@ -32,6 +32,8 @@ use utilidor_types::{AgreementTerms, Carrier, MeterId, Money, Quantity, Refusal,
 const WHOLE_PERMILLE: u16 = 1_000;
 /// A purchase that has not settled by itself ends so long after its time: 31 days.
 const HARD_END_AFTER_MS: u64 = 31 * DAY_MS;
+/// The operator of a meter can end a purchase whose delivery is at least so far ahead: nobody's word keeps a meter for years.
+const PROMISED_MS: u64 = 31 * DAY_MS;
 /// Both sides are warned so long before a purchase settles without readings.
 const WARNING_MS: u64 = HOUR_MS / 2;
 
@@ -384,7 +386,7 @@ impl Contract for PurchaseTerms {
 
     fn wants(&self, event: &Event, _: &State) -> Result<Wants, Fault> {
         Ok(match event {
-            Event::Due | Event::Ending { agreed: true, .. } => meters(self),
+            Event::Due | Event::Ending { agreed: true, .. } | Event::Ending { by: None, .. } => meters(self),
             _ => Wants::default(),
         })
     }
@@ -396,8 +398,11 @@ impl Contract for PurchaseTerms {
             Event::Due if facts.now < settles_at(self)? => warn(self, facts)?,
             Event::Due => settle(self, facts, false)?,
             Event::Amended { before, .. } => amend(self, before, facts)?,
-            Event::Ending { agreed: false, .. } | Event::EndingWithdrawn { .. } => Vec::new(),
             Event::Ending { agreed: true, .. } => end_early(self, facts)?,
+            Event::Ending { by: None, .. } if facts.now.0.saturating_add(PROMISED_MS) <= self.window.from.0 => {
+                end_early(self, facts)?
+            }
+            Event::Ending { .. } | Event::EndingWithdrawn { .. } => Vec::new(),
             Event::Prepaid { .. } | Event::Command { .. } => return Err(Refusal::WrongProgram.into()),
             Event::Segment { .. } | Event::Returned { .. } | Event::Level { .. } | Event::Corrected { .. } => {
                 return Err(UNEXPECTED);

@@ -20,7 +20,7 @@ use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::{Area, Bands, Bounded, Quantity, Timestamp};
 
 /// Most terms of a service that follow each other and can still be needed.
-pub(super) const MAX_EPOCHS: usize = 4;
+pub(super) const MAX_EPOCHS: usize = 8;
 /// Most meters of a service that have not passed their end.
 pub(super) const MAX_METERS: usize = 3;
 /// Most stretches that are not closed.

@@ -48,16 +48,19 @@ pub(super) fn charge(
     minimum::give_back(head, facts, false, minimums, bill)
 }
 
-/// The parts of the period with the version in force in each.
+/// The parts of the period with the version in force in each; an amendment that keeps the version makes no part of its own.
 fn versions<'a>(head: &Head, facts: &'a Facts, ends: Timestamp) -> Result<Vec<(Window, u8, &'a PackageTerms)>, Fault> {
-    let mut parts = Vec::new();
+    let mut parts: Vec<(Window, u8, &PackageTerms)> = Vec::new();
     for (place, charged) in head.charged.iter().enumerate() {
         let next = head.charged.get(place + 1).map_or(ends, |next| next.from.min(ends));
         let window = Window { from: charged.from.max(head.period_from), to: next };
         if window.is_empty() {
             continue;
         }
-        parts.push((window, charged.version, head.terms_of(facts, charged.version)?));
+        match parts.last_mut().filter(|(_, version, _)| *version == charged.version) {
+            Some((last, ..)) => last.to = window.to,
+            None => parts.push((window, charged.version, head.terms_of(facts, charged.version)?)),
+        }
     }
     Ok(parts)
 }

@@ -50,7 +50,10 @@ impl Work<'_> {
             // With other terms from that very time on, what they name serves.
             if let Some(ended) = ended.filter(|_| amended != Some(at)) {
                 let meter = self.head.supply(ended.binding).ok_or(BAD_STATE)?.meter;
-                self.bind(service.carrier, meter, at)?;
+                // One that has not begun is put in its own place, so that notices given and taken back leave nothing behind.
+                let from = if ended.from > self.facts.now { ended.from } else { at };
+                self.end_bindings(service.carrier, from)?;
+                self.bind(service.carrier, meter, from)?;
             }
             if let Some(from) = amended {
                 self.end_bindings(service.carrier, from)?;

@@ -14,7 +14,7 @@ pub(super) const MAX_VERSIONS: usize = 8;
 /// Most tariffs that its services can still need.
 pub(super) const MAX_TARIFFS: usize = 32;
 /// Most amendments whose charges can wait.
-pub(super) const MAX_CHARGED: usize = 4;
+pub(super) const MAX_CHARGED: usize = 8;
 /// Most meters that serve it, or have served it.
 pub(super) const MAX_SUPPLIES: usize = crate::contract::MAX_BINDINGS as usize;
 

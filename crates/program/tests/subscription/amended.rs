@@ -1,11 +1,12 @@
 //! Terms that follow each other, time and again, and what was prepaid or given notice of meanwhile; each with the value that is
 //! right by the rules.
 
+use crate::capabilities::charge;
 use crate::further::{period, version};
 use crate::world::*;
 use utilidor_program::Event;
 use utilidor_types::agreement::Service;
-use utilidor_types::package::{FloorAreaTariff, Period, Season, TimeOfUse};
+use utilidor_types::package::{Charge, ChargeRule, FloorAreaTariff, Period, Season, TimeOfUse};
 use utilidor_types::{Carrier, Party, SubscriptionTerms, Tariff};
 
 fn terms(world: &World, version: u32, services: Vec<Service>) -> SubscriptionTerms {
@@ -96,4 +97,66 @@ fn days_of_a_season_that_was_made_longer_are_nobody_s_gift() {
     world.amend(a, terms, on(3, 1, 0)).unwrap();
     world.until(on(4, 1, 6));
     assert_eq!(world.agreements[a].charged(), money("8778"));
+}
+
+/// 100 kWh, 80.00, until meter 1 is replaced on 16 January by an amendment of the same version, and nothing or 40 kWh after it.
+#[test]
+fn a_minimum_is_one_for_the_month_whatever_meter_is_replaced_within_it() {
+    for (before, after, right) in [(100, 0, "100"), (140, 0, "112"), (100, 40, "112"), (0, 0, "100")] {
+        let mut package = package();
+        let least = Charge { vat_permille: 0, ..charge("least", ChargeRule::Minimum { per_month: money("100") }) };
+        package.terms.charges = vec![least].try_into().unwrap();
+        let mut world = World::new(on(1, 1, 0), &package);
+        world.meter(1, on(1, 1, 0));
+        world.meter(2, on(1, 1, 0));
+        let a = world.subscribe(vec![electricity(0, 1)], "10000", "10000").unwrap();
+        world.until(on(1, 5, 0));
+        let other = world.terms(vec![electricity(0, 2)], "10000");
+        world.amend(a, other, on(1, 16, 0)).unwrap();
+        world.until(on(1, 16, 0));
+        world.read(1, on(1, 16, 0), kwh(before));
+        world.read(2, on(1, 16, 0), kwh(0));
+        world.until(on(2, 1, 0));
+        world.read(2, on(2, 1, 0), kwh(after));
+        world.until(on(2, 1, 6));
+        assert_eq!(world.agreements[a].charged(), money(right), "{before} and {after} kWh");
+    }
+}
+
+#[test]
+fn an_owner_that_gives_notice_and_takes_it_back_time_and_again_keeps_its_subscription() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "1000", "1000").unwrap();
+    for day in 2..=12 {
+        world.until(on(1, day, 0));
+        world.end(a, Some(Party::OWNER)).unwrap();
+        world.until(on(1, day, 1));
+        assert_eq!(world.ask(a, Event::EndingWithdrawn { by: Party::OWNER }), Ok(()), "{day} January");
+    }
+    world.until(on(2, 1, 0));
+    world.read(1, on(2, 1, 0), kwh(310));
+    world.until(on(2, 1, 6));
+    assert_eq!(world.agreements[a].charged(), money("248"));
+}
+
+#[test]
+fn a_floor_area_changes_seven_times_in_a_month_and_in_every_year() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1), area(100)], "1000000", "1000000").unwrap();
+    let mut m2 = 100;
+    let mut change = |world: &mut World, at| {
+        m2 += 1;
+        let terms = world.terms(vec![electricity(0, 1), area(m2)], "1000000");
+        assert_eq!(world.amend(a, terms, at), Ok(()), "{m2} m2");
+    };
+    for day in 2..=8 {
+        world.until(on(1, day, 0));
+        change(&mut world, on(1, day, 0));
+    }
+    for year in 2027..=2037 {
+        world.until(at(year, 6, 1, 0, 0));
+        change(&mut world, at(year, 6, 1, 0, 0));
+    }
 }
