@@ -11,16 +11,22 @@ use crate::said;
 use crate::sentence::Said;
 use crate::units::{self, Amount};
 use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_path_to_error::{Path as FieldPath, Segment};
 use std::fmt;
 use std::path::Path;
-use utilidor_types::Carrier;
+use utilidor_types::time::DAY_MS;
+use utilidor_types::{Carrier, Quantity, Timestamp};
+use utilidor_view::show;
 
 /// Fields that hold an instant. In any other field a time would be taken for a number of something else.
 const INSTANTS: [&str; 10] =
     ["at", "from", "gate_closes", "issued", "lapses", "published", "sign_by", "since", "time", "to"];
+/// The field that holds days.
+const HOLIDAYS: &str = "holidays";
+/// Length of a date such as `2025-01-31`.
+const DATE_LENGTH: usize = 10;
 /// Fields that hold a quantity. Elsewhere, as in a price, one with a unit would be taken for money.
 const QUANTITIES: [&str; 9] = [
     "capacity_per_hour",
@@ -122,6 +128,78 @@ pub fn of_value<T: DeserializeOwned>(document: Value, path: &Path, what: Said, e
     parse(document).map_err(|reason| bad(path, what, example, &reason))
 }
 
+/// Reads a document that people write, of which only the form is known so far: a quantity without a unit, which what is stored has,
+/// would be taken for joules or millilitres.
+pub fn of_people<T: DeserializeOwned>(document: Value, path: &Path, what: Said, example: &str) -> Result<T, Failure> {
+    let mut unit = Ok(());
+    walk(&document, None, String::new(), &mut |place, field, value, _| {
+        if let Some(text) = value.as_str().filter(|text| is_bare(field, text)) {
+            unit = std::mem::replace(&mut unit, Ok(())).and(match text.parse::<Amount>() {
+                Ok(_) => Ok(()),
+                Err(reason) => Err(at(place, &reason)),
+            });
+        }
+    });
+    unit.map_err(|reason| bad(path, what.clone(), example, &reason))?;
+    of_value(document, path, what, example)
+}
+
+/// What is stored as people write it: quantities with units, instants and holidays by the calendar.
+pub fn for_people<T: Serialize>(stored: &T) -> Value {
+    let document = serde_json::to_value(stored).expect("documents are plain data");
+    let mut shown = document.clone();
+    walk(&document, None, String::new(), &mut |place, field, value, carrier| {
+        let text = match (value, carrier) {
+            (Value::String(text), Some(carrier)) if is_bare(field, text) => {
+                text.parse().ok().map(|quantity| units::exactly(Quantity(quantity), carrier))
+            }
+            (Value::Number(number), _) => number.as_u64().and_then(|number| match field {
+                HOLIDAYS => {
+                    Some(show::shown(Timestamp(number.saturating_mul(DAY_MS)), 0).chars().take(DATE_LENGTH).collect())
+                }
+                // What is less counts minutes or hours of a day.
+                field if INSTANTS.contains(&field) && number >= DAY_MS => Some(show::shown(Timestamp(number), 0)),
+                _ => None,
+            }),
+            _ => None,
+        };
+        if let (Some(text), Some(there)) = (text, shown.pointer_mut(place)) {
+            *there = text.into();
+        }
+    });
+    shown
+}
+
+fn is_bare(field: &str, text: &str) -> bool {
+    QUANTITIES.contains(&field) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Shows what stands in a document: each value with its place as a JSON pointer, the name of its field and the carrier beside or
+/// above it.
+fn walk(
+    value: &Value,
+    carrier: Option<Carrier>,
+    place: String,
+    see: &mut impl FnMut(&str, &str, &Value, Option<Carrier>),
+) {
+    let field = place.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+    see(&place, field, value, carrier);
+    match value {
+        Value::Object(fields) => {
+            let named = fields.get("carrier").and_then(Value::as_str).and_then(|named| named.parse().ok());
+            for (name, value) in fields {
+                walk(value, named.or(carrier), format!("{place}/{name}"), see);
+            }
+        }
+        Value::Array(items) => {
+            for (number, value) in items.iter().enumerate() {
+                walk(value, carrier, format!("{place}/{number}"), see);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn bad(path: &Path, what: Said, example: &str, reason: &Said) -> Failure {
     let file = match path == Path::new("-") {
         true => said!("standard input", "标准输入"),
@@ -209,6 +287,10 @@ fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), Said>>
     let field = field.as_str();
     if INSTANTS.contains(&field) {
         *value = units::written_time(text)?.0.into();
+        return Some(Ok(()));
+    }
+    if field == HOLIDAYS {
+        *value = (units::written_time(&format!("{text}T00:00:00Z"))?.0 / DAY_MS).into();
         return Some(Ok(()));
     }
     if field.ends_with("_ms") {

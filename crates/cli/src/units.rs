@@ -162,6 +162,17 @@ pub fn quantity_of(quantity: Quantity, carrier: Option<Carrier>) -> String {
     carrier.map_or_else(|| quantity.to_string(), |carrier| self::quantity(quantity, carrier))
 }
 
+/// A quantity with a unit in which it is whole to the last joule or millilitre, as it can be read again.
+pub fn exactly(quantity: Quantity, carrier: Carrier) -> String {
+    let shown = self::quantity(quantity, carrier);
+    let is_exact = shown.parse::<Amount>().is_ok_and(|amount| amount.quantity == quantity);
+    match carrier.base_unit() {
+        _ if is_exact => shown,
+        BaseUnit::Joule => format!("{quantity} J"),
+        BaseUnit::Millilitre => format!("{quantity} mL"),
+    }
+}
+
 /// A floor area in m2 with at most two decimals, such as `2400` or `84.25`.
 pub fn area(text: &str) -> Result<Area, Said> {
     let bad = || {

@@ -14,7 +14,7 @@ use utilidor_types::{
 /// Most supplies that a purchase's window can see, and parts that what it took of them is kept in.
 pub const MAX_TAKES: usize = 8;
 /// Most supplies that a meter remembers after they have ended, for corrections.
-pub const MAX_PAST_SUPPLIES: usize = 8;
+pub const MAX_PAST_SUPPLIES: usize = 24;
 /// Most settled purchases that a meter tells apart, for corrections.
 pub const MAX_SETTLED: usize = 16;
 /// Stands for no mark: a time that no reading reaches.

@@ -160,23 +160,31 @@ fn a_handover_without_a_reading_shares_the_interval_by_time() {
     assert_eq!(spent(&world, "alice", MILLION), 330_000_000, "by a supplementary statement");
 }
 
-/// The final statement of 18:00 has nothing; 100 kWh of before the end are certified at 20:00, and then the meter is silent.
+/// The final statement of 18:00 has nothing; 100 kWh of before the end are certified at 20:00, and then the meter is silent, or taken
+/// out of service.
 #[test]
 fn what_a_silent_meter_had_brought_before_the_end_is_billed_once_the_time_for_supplements_is_over() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.now = at(1, 10, 7);
-    read(&mut world, ALICE, &[(at(1, 10, 7), 0)]);
-    world.pass_to(at(1, 10, 12));
-    world.done("alice", terminate());
-    world.pass_to(at(1, 10, 20));
-    read(&mut world, ALICE, &[(at(1, 10, 11), 100)]);
-    assert_eq!(spent(&world, "alice", MILLION), 0);
-    world.pass_to(at(2, 10, 13));
-    assert_eq!(spent(&world, "alice", MILLION), 80_000_000, "by the last supplement");
-    read(&mut world, ALICE, &[(at(2, 10, 13), 900)]);
-    world.pass_to(at(3, 20, 0));
-    assert_eq!(spent(&world, "alice", MILLION), 80_000_000);
+    for is_retired in [false, true] {
+        let mut world = World::new();
+        world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+        world.now = at(1, 10, 7);
+        read(&mut world, ALICE, &[(at(1, 10, 7), 0)]);
+        world.pass_to(at(1, 10, 12));
+        world.done("alice", terminate());
+        world.pass_to(at(1, 10, 20));
+        read(&mut world, ALICE, &[(at(1, 10, 11), 100)]);
+        assert_eq!(spent(&world, "alice", MILLION), 0);
+        if is_retired {
+            world.done("operator", Action::RetireMeter { meter: meter_id(ALICE) });
+        }
+        world.pass_to(at(2, 10, 13));
+        assert_eq!(spent(&world, "alice", MILLION), 80_000_000, "by the last supplement");
+        if !is_retired {
+            read(&mut world, ALICE, &[(at(2, 10, 13), 900)]);
+        }
+        world.pass_to(at(3, 20, 0));
+        assert_eq!(spent(&world, "alice", MILLION), 80_000_000);
+    }
 }
 
 #[test]

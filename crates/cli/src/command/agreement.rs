@@ -179,7 +179,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let out = context.out.at(offset_of(&client, &record.terms.program).await);
             out.show(&record, |out| agreement_text(out, &record, manifest.as_ref()));
         }
-        Command::Example { at } => context.out.document(&example(offer::example_time(at, &context).await?)),
+        Command::Example { at } => {
+            context.out.document(&document::for_people(&example(offer::example_time(at, &context).await?)));
+        }
         Command::Propose { file, signing, label } => {
             let terms: AgreementTerms =
                 document::read(&file, said!("document of terms", "条款文件"), "agreement example")?;

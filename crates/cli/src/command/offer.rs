@@ -113,7 +113,7 @@ fn offer_of(mut document: Value, seal_key: Option<&str>, file: &Path) -> Result<
         }
         label::complete(fields)?;
     }
-    document::of_value(document, file, said!("offer", "要约文件"), "offer example")
+    document::of_people(document, file, said!("offer", "要约文件"), "offer example")
 }
 
 /// Refuses offers without a label that stand already: under a label chosen at random each would be opened a second time.
@@ -139,7 +139,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
         Command::Example { at } => {
             let offer = example(example_time(at, &context).await?);
-            let mut document = serde_json::to_value(offer).expect("an offer is plain data");
+            let mut document = document::for_people(&offer);
             if let Value::Object(fields) = &mut document {
                 // Both are filled in when the document is published.
                 fields.remove("label");

@@ -57,7 +57,7 @@ Example:
 /// Does it.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     match command {
-        Command::Example => context.out.document(&document()),
+        Command::Example => context.out.document(&document::for_people(&document())),
         Command::Publish { file } => {
             let package =
                 package_of(document::read_value(&file, said!("package", "套餐文件"), "package example")?, &file)?;
@@ -102,7 +102,7 @@ fn package_of(mut document: Value, file: &Path) -> Result<Package, Failure> {
     if let Value::Object(fields) = &mut document {
         label::complete(fields)?;
     }
-    document::of_value(document, file, said!("package", "套餐文件"), "package example")
+    document::of_people(document, file, said!("package", "套餐文件"), "package example")
 }
 
 /// A version of a package for people.

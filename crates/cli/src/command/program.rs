@@ -152,7 +152,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let sheet = read_sheet(&sheet, &context)?;
             let terms = sheet.terms_of(&clauses::read(&file)?).map_err(Failure::usage)?;
             check_terms(&terms, Timestamp(0))?;
-            out.document(&terms);
+            out.document(&document::for_people(&terms));
         }
         Command::Terms { program: Subject::Published(program), sheet } => {
             let program = context.id(&program).await?;
@@ -160,7 +160,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let sheet = read_sheet(&sheet, &context)?;
             let terms = sheet.terms(&manifest, ProgramCode::Published(program)).map_err(Failure::usage)?;
             check_terms(&terms, Timestamp(0))?;
-            out.document(&terms);
+            out.document(&document::for_people(&terms));
         }
         Command::Command { agreement, bytes } => {
             let agreement = context.id(&agreement).await?;
@@ -216,23 +216,7 @@ fn read_sheet(path: &Path, context: &Context) -> Result<Sheet, Failure> {
         })?;
         *party = json!(account);
     }
-    // A bare number would be taken for joules or millilitres, which nobody means.
-    for meter in document.get("meters").and_then(Value::as_array).into_iter().flatten() {
-        let fill = meter.get("metered").and_then(|metered| metered.get("fill"));
-        let is_bare = |fill: &str| fill.bytes().all(|byte| byte.is_ascii_digit());
-        if let Some(fill) = fill.and_then(Value::as_str).filter(|fill| is_bare(fill)) {
-            let what = said!(
-                "{}: a meter that fills up to \"{fill}\" has no unit",
-                "{}：表计的按量交付 \"{fill}\" 没有单位",
-                path.display()
-            );
-            return Err(Failure::usage(what).next(said!(
-                "write the quantity with its unit, such as \"{fill} kWh\"",
-                "请写带单位的数量，如 \"{fill} kWh\""
-            )));
-        }
-    }
-    document::of_value(document, path, said!("sheet", "参数表"), "program new")
+    document::of_people(document, path, said!("sheet", "参数表"), "program new")
 }
 
 /// A clause sheet in the place of a project.

@@ -15,7 +15,12 @@ impl Work<'_> {
         if let Some(present) = self.head.ending
             && (!at_once || present.at <= now)
         {
-            return Err(Refusal::AlreadyEnding { at: present.at }.into());
+            if by.is_some() || present.by.is_none() || present.at <= now {
+                return Err(Refusal::AlreadyEnding { at: present.at }.into());
+            }
+            // The operator's wish stands beside the owner's, who cannot take it back with its own.
+            self.head.ending = Some(Ending { at: present.at, by });
+            return Ok(());
         }
         let at = if at_once { now } else { self.notice()? };
         self.head.ending = Some(Ending { at, by });

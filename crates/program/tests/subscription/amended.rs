@@ -5,8 +5,9 @@ use crate::capabilities::charge;
 use crate::further::{period, version};
 use crate::world::*;
 use utilidor_program::Event;
-use utilidor_types::agreement::Service;
+use utilidor_types::agreement::{Service, Status};
 use utilidor_types::package::{Charge, ChargeRule, FloorAreaTariff, Period, Season, TimeOfUse};
+use utilidor_types::statement::StatementLine;
 use utilidor_types::{Carrier, Party, SubscriptionTerms, Tariff};
 
 fn terms(world: &World, version: u32, services: Vec<Service>) -> SubscriptionTerms {
@@ -16,20 +17,23 @@ fn terms(world: &World, version: u32, services: Vec<Service>) -> SubscriptionTer
 #[test]
 fn a_price_that_both_agree_on_anew_each_month_is_taken_for_years() {
     let mut world = World::new(on(1, 1, 0), &package());
-    let a = {
-        world.meter(1, on(1, 1, 0));
-        world.subscribe(vec![electricity(0, 1)], "1000000", "1000000").unwrap()
-    };
+    world.meter(1, on(1, 1, 0));
+    let services = || vec![electricity(0, 1), area(100)];
+    let a = world.subscribe(services(), "1000000", "1000000").unwrap();
     for month in 1..=36u32 {
         let (year, next) = (2026 + month as i32 / 12, (month % 12 + 1) as u8);
         let begins = at(year, next, 1, 0, 0);
         world.publish(&version(&package(), month + 1, 800_000 + 10_000 * u64::from(month), TimeOfUse::none()));
-        let terms = terms(&world, month + 1, vec![electricity(0, 1)]);
+        let terms = terms(&world, month + 1, services());
         assert_eq!(world.amend(a, terms, begins), Ok(()), "for month {}", month + 1);
         world.until(begins);
         world.read(1, begins, kwh(100 * u64::from(month)));
         world.until(at(year, next, 1, 6, 0));
-        assert_eq!(world.agreements[a].last().paid(), money(&(79 + month).to_string()), "month {month}");
+        let energy = world.agreements[a].last().draft.lines.iter().filter_map(|line| match line {
+            StatementLine::Energy { amount, .. } => Some(*amount),
+            _ => None,
+        });
+        assert_eq!(energy.collect::<Vec<_>>(), [money(&(79 + month).to_string())], "month {month}");
     }
 }
 
@@ -159,4 +163,19 @@ fn a_floor_area_changes_seven_times_in_a_month_and_in_every_year() {
         world.until(at(year, 6, 1, 0, 0));
         change(&mut world, at(year, 6, 1, 0, 0));
     }
+}
+
+#[test]
+fn an_owner_does_not_take_back_what_the_meters_operator_wants() {
+    let mut world = World::new(on(1, 1, 0), &package());
+    world.meter(1, on(1, 1, 0));
+    let a = world.subscribe(vec![electricity(0, 1)], "1000", "1000").unwrap();
+    world.until(on(1, 2, 0));
+    world.end(a, Some(Party::OWNER)).unwrap();
+    world.until(on(1, 3, 0));
+    assert_eq!(world.end(a, None), Ok(()), "beside the owner's");
+    assert!(world.ask(a, Event::EndingWithdrawn { by: Party::OWNER }).is_err());
+    world.until(on(1, 17, 0));
+    world.until(on(1, 17, 6));
+    assert_eq!(world.agreements[a].status, Status::Terminated);
 }
