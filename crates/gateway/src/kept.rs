@@ -87,25 +87,30 @@ impl Shared {
 /// Begins a stretch of the clock in the journal, unless one goes on: two may have noticed one jump.
 pub async fn begin_stretch(watch: &Watch, writer: &Writer) -> Result<(), JournalError> {
     let watch = watch.clone();
-    writer.call(move |journal| if watch.stamp().is_some() { Ok(()) } else { next_stretch(&watch, journal) }).await
+    let begin = move |journal: &mut Journal| match watch.stamp() {
+        Some(_) => Ok(()),
+        None => next_stretch(&watch, journal).map(drop),
+    };
+    writer.call(begin).await
 }
 
-/// Ends a stretch of the clock though it has not jumped, unless it is over.
-pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<(), JournalError> {
+/// Ends a stretch of the clock though it has not jumped, unless it is over. Returns the stretch that goes on from it.
+pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<Option<i64>, JournalError> {
     let watch = watch.clone();
     let end = move |journal: &mut Journal| match watch.ended() {
-        Some((last, _)) if last == epoch => next_stretch(&watch, journal),
-        _ => Ok(()),
+        Some((last, _)) if last == epoch && watch.stamp().is_some() => next_stretch(&watch, journal).map(Some),
+        _ => Ok(None),
     };
     writer.call(end).await
 }
 
-fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<(), JournalError> {
+fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<i64, JournalError> {
     if let Some((ended, ahead_ms)) = watch.ended() {
         journal.end_clock(ended, ahead_ms)?;
     }
-    watch.begin(journal.begin_clock(watch.clock().now_ms())?);
-    Ok(())
+    let epoch = journal.begin_clock(watch.clock().now_ms())?;
+    watch.begin(epoch);
+    Ok(epoch)
 }
 
 /// A meter.
