@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::time::HOUR_MS;
-use utilidor_types::{MeterId, Timestamp};
+use utilidor_types::{MeterId, PublicKey, Timestamp};
 
 /// Intervals without a reading after which a meter is called silent.
 pub const SILENT_INTERVALS: u64 = 4;
@@ -34,6 +34,9 @@ pub struct Registration {
     pub register: u64,
     /// How many devices there have been in its place.
     pub devices: u32,
+    /// The key that its readings are signed with, where its device signs.
+    #[serde(default)]
+    pub key: Option<PublicKey>,
 }
 
 /// What the ledger knows of all meters, as far as it was asked.
@@ -166,7 +169,8 @@ impl Kept {
         &self.shared
     }
 
-    fn registration(&self) -> Option<Registration> {
+    /// What the ledger knows of it, if it was asked.
+    pub fn registration(&self) -> Option<Registration> {
         self.shared.registration(self.meter.id)
     }
 

@@ -78,6 +78,7 @@ impl Site {
             last_ms: BEGIN - INTERVAL,
             register,
             devices: 1,
+            key: None,
         };
         let registrations: HashMap<_, _> = [
             (MAIN, known(WIDTH, 5_000 * KWH)),

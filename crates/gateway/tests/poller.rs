@@ -89,6 +89,7 @@ impl Site {
             last_ms: BEGIN - INTERVAL,
             register: 1_000 * unit(place),
             devices: 1,
+            key: None,
         };
         let registrations: HashMap<_, _> = (0..SITE.len()).map(|place| (meter(place), registration(place))).collect();
         Self {
