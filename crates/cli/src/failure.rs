@@ -115,6 +115,10 @@ impl From<ClientError> for Failure {
                 "{address:?} is not the address of a node: write it as http://127.0.0.1:4680",
                 "{address:?} 不是节点地址：请写成 http://127.0.0.1:4680"
             )),
+            ClientError::LoginInAddress => Self::usage(said!(
+                "a node's address names no user and no password: write it as http://127.0.0.1:4680",
+                "节点地址中不写用户名和密码：请写成 http://127.0.0.1:4680"
+            )),
             ClientError::Problem(problem) => {
                 let mut shown = problem.clone();
                 if matches!(problem.code.as_ref(), "access/not-signed-in" | "access/bad-token") {
