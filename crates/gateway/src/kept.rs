@@ -131,8 +131,8 @@ pub struct Kept {
     begin_seen: bool,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
-    /// Since when it is heard, by the monotonic clock, where what it said before then is lost.
-    heard_since_ms: Option<u64>,
+    /// Since when it is heard or asked, by the monotonic clock.
+    since_ms: u64,
     /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
     pub(crate) usual_ms: u64,
     /// What its device reported last though its register counts.
@@ -141,7 +141,8 @@ pub struct Kept {
 
 impl Kept {
     /// A meter that is read over `protocol`.
-    pub const fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
+    pub fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
+        let since_ms = shared.watch.clock().monotonic_ms();
         Self {
             meter,
             protocol,
@@ -150,18 +151,10 @@ impl Kept {
             signed: None,
             begin_seen: false,
             silence_told: false,
-            heard_since_ms: None,
+            since_ms,
             usual_ms: 0,
             warned: None,
         }
-    }
-
-    /// The same, of a meter that tells by itself and could not be heard before now: it is not silent sooner than one that is heard for as
-    /// long.
-    #[must_use]
-    pub(crate) fn heard_from_now_on(self) -> Self {
-        let now_ms = self.shared.watch.clock().monotonic_ms();
-        Self { heard_since_ms: Some(now_ms), ..self }
     }
 
     /// What it shares with the others.
@@ -304,14 +297,14 @@ impl Kept {
         self.shared.note(Some(self.meter.id), "meter/recovered", "readings are taken again".into(), None).await
     }
 
-    /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.
+    /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were. Whoever has just started knows of none.
     pub(crate) async fn tell_silence(&mut self) -> Result<(), JournalError> {
         if self.silence_told {
             return Ok(());
         }
         let Some(last) = self.last().await? else { return Ok(()) };
         let clock = self.shared.watch.clock();
-        let heard_ms = self.heard_since_ms.map_or(u64::MAX, |since| clock.monotonic_ms().saturating_sub(since));
+        let heard_ms = clock.monotonic_ms().saturating_sub(self.since_ms);
         let silence_ms = clock.now_ms().saturating_sub(last.time_ms).min(heard_ms);
         if silence_ms < self.shared.interval_ms.max(self.usual_ms).saturating_mul(SILENT_INTERVALS) {
             return Ok(());

@@ -150,7 +150,6 @@ pub struct Told {
 impl Told {
     /// A meter of which the journal was not asked yet.
     pub fn new(kept: Kept) -> Self {
-        let kept = kept.heard_from_now_on();
         Self { kept, doubted: None, early: None, newest_ms: None, pace_ms: None }
     }
 
