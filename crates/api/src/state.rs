@@ -242,9 +242,10 @@ impl App {
 
     /// A place among the lists that are read as tables: whoever reads one after the other waits for the one before to be gone.
     pub async fn table_place(&self, peer: Peer) -> Result<Place, Problem> {
-        const WHAT: &str = "lists that are read as tables or wait for it";
-        let _waits = self.waiting_tables.take(peer).map_err(|none| no_place(none, WHAT))?;
-        self.tables.take_within(peer, PATIENCE).await.map_err(|none| no_place(none, WHAT))
+        let waiting = "lists that wait to be read as tables";
+        let _waits = self.waiting_tables.take(peer).map_err(|none| no_place(none, waiting))?;
+        let read = "lists that are read as tables";
+        self.tables.take_within(peer, PATIENCE).await.map_err(|none| no_place(none, read))
     }
 
     /// Waits until blocks up to `height` can be read from the index, or the node stops.
