@@ -692,6 +692,9 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
             "写明地址 --address 10.0.3.7:4001，或串口 --serial /dev/ttyUSB0,2400,8E1"
         )));
     }
+    let place = Place::read(arguments.protocol, arguments.address, arguments.serial);
+    let place = place.map_err(|(option, reason)| bad_value(option, &reason))?;
+    place.check_port().map_err(|reason| bad_value("address", &reason))?;
     let is_modbus = matches!(arguments.protocol, BusProtocol::ModbusTcp | BusProtocol::ModbusRtu);
     if is_modbus && question.unit.is_none() && question.registers.is_none() {
         return Err(Failure::usage(said!(
@@ -700,9 +703,6 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         ))
         .next(said!("name its unit, such as --unit 1", "写明其单元号，如 --unit 1")));
     }
-    let place = Place::read(arguments.protocol, arguments.address, arguments.serial);
-    let place = place.map_err(|(option, reason)| bad_value(option, &reason))?;
-    place.check_port().map_err(|reason| bad_value("address", &reason))?;
     let mut line = run::line_at(&place, patience);
     if arguments.search {
         return search::find(&mut line, &arguments.bus, context).await;
