@@ -156,6 +156,7 @@ pub async fn measure(
         last_ms: BEGIN_MS,
         register: 1_000 * KWH,
         devices: 1,
+        key: None,
     };
     let shared = Shared {
         watch,

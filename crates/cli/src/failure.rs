@@ -115,6 +115,10 @@ impl From<ClientError> for Failure {
                 "{address:?} is not the address of a node: write it as http://127.0.0.1:4680",
                 "{address:?} 不是节点地址：请写成 http://127.0.0.1:4680"
             )),
+            ClientError::LoginInAddress => Self::usage(said!(
+                "a node's address names no user and no password: write it as http://127.0.0.1:4680",
+                "节点地址中不写用户名和密码：请写成 http://127.0.0.1:4680"
+            )),
             ClientError::Problem(problem) => {
                 let mut shown = problem.clone();
                 if matches!(problem.code.as_ref(), "access/not-signed-in" | "access/bad-token") {
@@ -259,8 +263,26 @@ impl From<KeyError> for Failure {
 }
 
 /// What to do after a refusal, where that is not plain from its sentence.
-fn advice(code: &str) -> Option<Said> {
+pub fn advice(code: &str) -> Option<Said> {
     Some(match code {
+        "reading/replayed" | "reading/out-of-order" => said!(
+            "what is certified stays, and what passed counts with later readings: utilidor reading list METER; a wrong quantity is put \
+             right by utilidor reading correct",
+            "已认证的读数不变，其间的用量计入以后的读数：utilidor reading list METER；数量有误用 utilidor reading correct 更正"
+        ),
+        "reading/went-back" | "reading/beyond-capacity" | "reading/register-too-wide" => said!(
+            "see the register and its unit, and what the ledger goes on from: utilidor meter show METER; where that is wrong: utilidor \
+             reading correct, or utilidor meter exchange with what the device shows",
+            "检查表底及其单位，以及账本据以继续的表底：utilidor meter show METER；若后者有误：utilidor reading correct，或以设备现示数执行 \
+             utilidor meter exchange"
+        ),
+        "reading/not-authority" => said!(
+            "see who signs for it: utilidor meter show METER; act as that gateway, or bring the meter's signature",
+            "查看由谁签名：utilidor meter show METER；以该网关的身份提交，或附上表计的签名"
+        ),
+        "reading/other-device" | "reading/device-of-another" => {
+            said!("a new device in the meter's place: utilidor meter exchange", "表计换了设备：utilidor meter exchange")
+        }
         "account/unknown" => {
             said!(
                 "have a validator admit the account's member: utilidor member admit --account \

@@ -26,6 +26,14 @@ const UNITS: [(&str, BaseUnit, u64); 11] = [
     ("m³", BaseUnit::Millilitre, 1_000_000),
 ];
 
+/// What registers and quantities of a carrier are counted in, as JSON has them.
+pub const fn base_unit(carrier: Carrier) -> &'static str {
+    match carrier.base_unit() {
+        BaseUnit::Joule => "J",
+        BaseUnit::Millilitre => "mL",
+    }
+}
+
 /// A decimal number with a sign as a whole number of the last of so many decimals; more decimals are none.
 pub fn decimal(text: &str, decimals: usize) -> Option<i64> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));

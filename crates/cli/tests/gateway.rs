@@ -111,6 +111,10 @@ fn a_frame_says_what_it_says_or_is_refused() {
     assert!(["出处", "正向有功电能", "DL/T 645-2007 附录 A"].iter().all(|word| chinese.contains(word)), "{chinese}");
     let error = desk.run("gateway probe --protocol modbus-tcp --address h:1 --unit 0 --lang zh").failed(2);
     assert!(error.contains("同时呼叫") && error.contains("1 至 247"), "{error}");
+    let error = desk.run("gateway probe --protocol modbus-tcp --address h:1").failed(2);
+    assert!(error.contains("cannot be asked for its address") && error.contains("--unit 1"), "{error}");
+    let error = desk.run("gateway probe --protocol dlt645").failed(2);
+    assert!(error.contains("--address 10.0.3.7:4001") && error.contains("--serial /dev/ttyUSB0"), "{error}");
     assert!(desk.run("gateway decode knx 00").failed(2).contains("dlt645, cjt188, mbus"));
     assert!(desk.run("gateway decode mbus e5 --profile nobody").failed(2).contains("gateway profiles"));
     // Whoever tells by itself is not asked, whatever profile is named.

@@ -115,6 +115,25 @@ fn a_trade_goes_from_offer_to_payment_and_its_bill_can_be_checked() {
     let error = desk.run(&format!("reading record --file {file} --as founder")).failed(2);
     assert!(error.contains("signs its readings with p256:") && error.contains("--meter-key"), "{error}");
     desk.json(&format!("reading record --file {file} --meter-key meter-7 --as founder"));
+    // What is refused of a file is found in it again: its line, its time, what to do.
+    let lines = "meter;time[Asia/Shanghai];register_kWh\nID;2025-01-01 06:00;2\nID;2025-01-01 06:30;0,5\n";
+    let file = desk.file("refused.csv", &lines.replace("ID", begin));
+    let refused = format!("reading record --file {file} --meter-key meter-7 --as founder");
+    let people = desk.run(&refused);
+    for said in [
+        "line 2: meter ",
+        "of this time 1.000 kWh is certified, not 2.000 kWh [reading/out-of-order]",
+        "line 3: meter ",
+        "2024-12-31T22:30:00Z, 0.500 kWh: the register went back from 1.000 kWh to 0.500 kWh [reading/went-back]",
+    ] {
+        assert!(people.out.contains(said), "{said}: {}", people.out);
+    }
+    let error = people.failed(3);
+    assert!(error.contains("utilidor reading list METER") && !error.contains("certified_already"), "{error}");
+    let answer = desk.run(&format!("{refused} --json"));
+    let told: Value = serde_json::from_str(&answer.out).unwrap();
+    answer.failed(3);
+    assert_eq!((&told["refused"][1]["line"], &told["refused"][1]["code"]), (&json!(3), &json!("reading/went-back")));
     // A dry run says of each line what would become of it, in the ledger's own words, and submits nothing.
     let lines = [
         "2025-01-01 06:30;1,5",

@@ -28,12 +28,21 @@ pub fn joined(error: &(dyn Error + 'static), colon: &str, say: impl Fn(&(dyn Err
     let mut cause = error.source();
     while let Some(source) = cause {
         let next = say(source);
-        if !text.contains(&next) {
+        if !stands_in(&next, &text) {
             text = format!("{text}{colon}{next}");
         }
         cause = source.source();
     }
     text
+}
+
+/// Whether a cause stands in a sentence as a whole, between colons or in brackets: a short one may stand in any by chance.
+fn stands_in(cause: &str, text: &str) -> bool {
+    text.match_indices(cause).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + cause.len()..]);
+        let begins = before.is_empty() || [": ", "：", "(", "（"].iter().any(|mark| before.ends_with(mark));
+        begins && (after.is_empty() || after.starts_with([':', '：', ')', '）']))
+    })
 }
 
 /// What an error of the gateway's journal, sending or running, or of the journal's database, says in Chinese; none of another.
@@ -106,6 +115,11 @@ mod tests {
         assert!(
             sentence(&error).starts_with("the journal failed, so nothing is read any more: the journal could not be")
         );
+        // A short cause stands in the sentence by chance; one that the sentence repeats stands there once.
+        let said = |cause: &'static str| UplinkError::Node(Box::new(std::io::Error::other(cause)));
+        assert_eq!(sentence(&said("no")), "the node could not be asked: no");
+        assert_eq!(sentence(&said("asked")), "the node could not be asked: asked");
+        assert!(["no: x", "a: no", "no", "a (no)", "甲（no）", "甲：no：乙"].iter().all(|text| stands_in("no", text)));
         let error = UplinkError::Node(Box::new(UplinkError::Down));
         assert_eq!(told(&error), "无法向节点查询：没有通往节点的连接");
         let error = RunError::Metrics {

@@ -47,7 +47,7 @@ fn signer(
             "utilidor meter rotate-key {id} --meter-key KEY（KEY 见设备的登记资料）"
         )
     };
-    match ledger.key {
+    match ledger.registration.key {
         _ if !signed::signs(meter) => {
             let what =
                 sentence!("another account, or the meter itself, signs its readings", "其读数由另一账户或表计自身签名");
@@ -187,9 +187,9 @@ mod tests {
                 last_ms: 0,
                 register: 0,
                 devices: 1,
+                key: None,
             },
             is_ours: true,
-            key: None,
             retired: false,
         };
         let code = |ledger: Option<LedgerMeter>| {
@@ -221,10 +221,15 @@ mod tests {
             let interval_ms = u64::try_from(config.site.interval.as_millis()).unwrap();
             let meter = &config.meters[0];
             let with = |capacity_per_hour| {
-                let registration =
-                    Registration { modulus: u64::MAX >> 1, capacity_per_hour, last_ms: 0, register: 0, devices: 1 };
-                let ledger =
-                    LedgerMeter { carrier: Carrier::Water, registration, is_ours: true, key: None, retired: false };
+                let registration = Registration {
+                    modulus: u64::MAX >> 1,
+                    capacity_per_hour,
+                    last_ms: 0,
+                    register: 0,
+                    devices: 1,
+                    key: None,
+                };
+                let ledger = LedgerMeter { carrier: Carrier::Water, registration, is_ours: true, retired: false };
                 check(&config, &[(meter.id, ledger)].into()).pop()
             };
             let least = least_capacity(meter, interval_ms);
@@ -253,9 +258,9 @@ mod tests {
                 last_ms: 0,
                 register: 0,
                 devices: 1,
+                key,
             },
             is_ours,
-            key,
             retired: false,
         };
         let found = |ledger: LedgerMeter| {

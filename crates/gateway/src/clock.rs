@@ -8,8 +8,9 @@
 //! clock was off before it, once the clock after it was found right.
 //!
 //! The chain's time is that of its last block, so that it can be old: while consensus stands, while a node catches up, and always where
-//! a node follows the others late. A clock that is behind it from the beginning is wrong. Of one ahead of it nothing follows: what it
-//! stamps from then on waits until the two are together again, or somebody has set it.
+//! a node follows the others late. A clock that is behind it from a start or a jump on is wrong. Of one ahead of it, or of one that was
+//! found right before and has not jumped, nothing follows: what it stamps from then on waits until the two are together again, or
+//! somebody has set it.
 
 use crate::journal::ClockState;
 use std::future::Future;

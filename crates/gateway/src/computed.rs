@@ -21,6 +21,7 @@ use crate::config::{Meter, VIRTUAL_BUS};
 use crate::guard::{Doubt, Seen, Verdict};
 use crate::journal::{JournalError, PartReading};
 use crate::kept::{self, Kept, Shared};
+use crate::number::in_usual_unit;
 use crate::poller::{Turn, next_due};
 use crate::profile::Register;
 use crate::protocol::computed::{At, Computed, MAX_DEVICE, Part, Sign};
@@ -173,7 +174,8 @@ impl Computer {
         let mut computed = Computed { carrier, before: from, parts, now: At { time_ms, ..from }, modulus: None };
         let passed = computed.passed().unwrap_or_default();
         let Ok(passed) = u64::try_from(passed) else {
-            let detail = format!("its parts say that {passed} passed: the next reading shows both intervals");
+            let less = in_usual_unit(u64::try_from(passed.unsigned_abs()).unwrap_or(u64::MAX), carrier);
+            let detail = format!("its parts say that -{less} passed: the next reading shows both intervals");
             return self.failed(place, "virtual/went-back", detail).await;
         };
         let sum = u128::from(from.register.0) + u128::from(passed);

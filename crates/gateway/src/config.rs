@@ -140,7 +140,7 @@ impl Config {
 
     /// Reads a configuration; relative paths in it begin at `folder`.
     pub fn read(text: &str, folder: &Path) -> Result<Self, ConfigError> {
-        let written: Written = toml::from_str(text).map_err(|error| ConfigError::Syntax(Box::new(error)))?;
+        let written: Written = toml::from_str(text).map_err(|error| ConfigError::syntax(error, text))?;
         let mut profiles = Profiles::builtin();
         profiles.add(written.profile)?;
         let site = Site {
@@ -151,6 +151,13 @@ impl Config {
             metrics: written.site.metrics,
             journal: folder.join(written.site.journal),
         };
+        if site.node.contains('@') {
+            let reason = reason!(
+                "a node's address names no user and no password: write it as http://127.0.0.1:4680",
+                "节点地址中不写用户名和密码：请写成 http://127.0.0.1:4680"
+            );
+            return Err(ConfigError::Value { place: "site.node".into(), reason });
+        }
         if let Some(address) = site.metrics
             && !address.ip().is_loopback()
         {
@@ -381,6 +388,26 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             let error = Config::read(&GOOD.replace(from, to), Path::new("")).unwrap_err().to_string();
             assert!(error.contains(said), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn no_secret_that_stands_where_it_should_not_is_told_again() {
+        for (from, to, said) in [
+            (
+                "key = \"gateway\"",
+                "key = \"gateway\"\nnode = \"http://u:S3CRET@h:1\"",
+                "site.node: a node's address names no",
+            ),
+            ("name = \"roof\"", "name = \"roof\"\npassword = \"S3CRET\"", "line 13: a password stands in a file"),
+            ("name = \"roof\"", "name = \"roof\"\npassword = S3CRET", "line 13: a password stands in a file"),
+            ("name = \"roof\"", "name = \"roof\"\nlogin = { password = \"S3CRET\" }", "line 13: a password stands"),
+        ] {
+            let error = Config::read(&GOOD.replacen(from, to, 1), Path::new("")).unwrap_err();
+            let told = format!("{error} {error:?} {:?}", error.sentence());
+            assert!(told.contains(said) && !told.contains("S3CRET"), "{told}");
+        }
+        let error = refused(&GOOD.replace("name = \"roof\"", "name = \"roof\"\npasword_file = \"f\""));
+        assert!(error.contains("pasword_file"), "what is no secret is shown: {error}");
     }
 
     fn refused(text: &str) -> String {

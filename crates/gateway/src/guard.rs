@@ -381,6 +381,9 @@ mod tests {
         let absurd = at(900_000, 1 << 63);
         let Verdict::LookAgain(doubt) = limits.first_look(None, absurd) else { panic!("it is doubted") };
         assert!(matches!(limits.second_look(None, absurd, absurd, doubt), Verdict::Hold(Doubt::TooWide { .. })));
+        // Whatever a profile or the ledger says.
+        let wide = Limits { modulus: Some(u64::MAX), ..limits };
+        assert!(matches!(wide.first_look(None, absurd), Verdict::LookAgain(Doubt::TooWide { .. })));
         assert!(matches!(limits.first_look(Some(LAST), at(900_000, 1)), Verdict::LookAgain(Doubt::WentBack { .. })));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::time::HOUR_MS;
-use utilidor_types::{MeterId, Timestamp};
+use utilidor_types::{MeterId, PublicKey, Timestamp};
 
 /// Intervals without a reading after which a meter is called silent.
 pub const SILENT_INTERVALS: u64 = 4;
@@ -34,6 +34,9 @@ pub struct Registration {
     pub register: u64,
     /// How many devices there have been in its place.
     pub devices: u32,
+    /// The key that its readings are signed with, where its device signs.
+    #[serde(default)]
+    pub key: Option<PublicKey>,
 }
 
 /// What the ledger knows of all meters, as far as it was asked.
@@ -87,25 +90,30 @@ impl Shared {
 /// Begins a stretch of the clock in the journal, unless one goes on: two may have noticed one jump.
 pub async fn begin_stretch(watch: &Watch, writer: &Writer) -> Result<(), JournalError> {
     let watch = watch.clone();
-    writer.call(move |journal| if watch.stamp().is_some() { Ok(()) } else { next_stretch(&watch, journal) }).await
+    let begin = move |journal: &mut Journal| match watch.stamp() {
+        Some(_) => Ok(()),
+        None => next_stretch(&watch, journal).map(drop),
+    };
+    writer.call(begin).await
 }
 
-/// Ends a stretch of the clock though it has not jumped, unless it is over.
-pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<(), JournalError> {
+/// Ends a stretch of the clock though it has not jumped, unless it is over. Returns the stretch that goes on from it.
+pub async fn end_stretch(watch: &Watch, writer: &Writer, epoch: i64) -> Result<Option<i64>, JournalError> {
     let watch = watch.clone();
     let end = move |journal: &mut Journal| match watch.ended() {
-        Some((last, _)) if last == epoch => next_stretch(&watch, journal),
-        _ => Ok(()),
+        Some((last, _)) if last == epoch && watch.stamp().is_some() => next_stretch(&watch, journal).map(Some),
+        _ => Ok(None),
     };
     writer.call(end).await
 }
 
-fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<(), JournalError> {
+fn next_stretch(watch: &Watch, journal: &mut Journal) -> Result<i64, JournalError> {
     if let Some((ended, ahead_ms)) = watch.ended() {
         journal.end_clock(ended, ahead_ms)?;
     }
-    watch.begin(journal.begin_clock(watch.clock().now_ms())?);
-    Ok(())
+    let epoch = journal.begin_clock(watch.clock().now_ms())?;
+    watch.begin(epoch);
+    Ok(epoch)
 }
 
 /// A meter.
@@ -123,8 +131,8 @@ pub struct Kept {
     begin_seen: bool,
     /// Whether the operator knows that it is silent.
     silence_told: bool,
-    /// Since when it is heard, by the monotonic clock, where what it said before then is lost.
-    heard_since_ms: Option<u64>,
+    /// Since when it is heard or asked, by the monotonic clock.
+    since_ms: u64,
     /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
     pub(crate) usual_ms: u64,
     /// What its device reported last though its register counts.
@@ -133,7 +141,8 @@ pub struct Kept {
 
 impl Kept {
     /// A meter that is read over `protocol`.
-    pub const fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
+    pub fn new(meter: Meter, protocol: &'static str, shared: Shared) -> Self {
+        let since_ms = shared.watch.clock().monotonic_ms();
         Self {
             meter,
             protocol,
@@ -142,18 +151,10 @@ impl Kept {
             signed: None,
             begin_seen: false,
             silence_told: false,
-            heard_since_ms: None,
+            since_ms,
             usual_ms: 0,
             warned: None,
         }
-    }
-
-    /// The same, of a meter that tells by itself and could not be heard before now: it is not silent sooner than one that is heard for as
-    /// long.
-    #[must_use]
-    pub(crate) fn heard_from_now_on(self) -> Self {
-        let now_ms = self.shared.watch.clock().monotonic_ms();
-        Self { heard_since_ms: Some(now_ms), ..self }
     }
 
     /// What it shares with the others.
@@ -161,7 +162,8 @@ impl Kept {
         &self.shared
     }
 
-    fn registration(&self) -> Option<Registration> {
+    /// What the ledger knows of it, if it was asked.
+    pub fn registration(&self) -> Option<Registration> {
         self.shared.registration(self.meter.id)
     }
 
@@ -295,14 +297,14 @@ impl Kept {
         self.shared.note(Some(self.meter.id), "meter/recovered", "readings are taken again".into(), None).await
     }
 
-    /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were.
+    /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were. Whoever has just started knows of none.
     pub(crate) async fn tell_silence(&mut self) -> Result<(), JournalError> {
         if self.silence_told {
             return Ok(());
         }
         let Some(last) = self.last().await? else { return Ok(()) };
         let clock = self.shared.watch.clock();
-        let heard_ms = self.heard_since_ms.map_or(u64::MAX, |since| clock.monotonic_ms().saturating_sub(since));
+        let heard_ms = clock.monotonic_ms().saturating_sub(self.since_ms);
         let silence_ms = clock.now_ms().saturating_sub(last.time_ms).min(heard_ms);
         if silence_ms < self.shared.interval_ms.max(self.usual_ms).saturating_mul(SILENT_INTERVALS) {
             return Ok(());

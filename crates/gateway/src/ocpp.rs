@@ -374,17 +374,10 @@ async fn take(
 ) -> Result<(Vec<Taken>, String), JournalError> {
     let Heard { mut taken, signed, transaction, is_known, now_ms } = central.hear(station, call, text).await?;
     for Signed { unit, file, record } in signed {
-        let kept = signed::keep(file.lock().await.as_path(), &record).await;
         let Some(told) = central.meters.get(&unit) else { continue };
-        match kept {
-            Ok(newest) => told.lock().await.signed(newest, record).await?,
-            Err((code, detail)) => {
-                taken.push(Taken::Refused(code));
-                told.lock().await.kept.tell(code, detail, Some(record.into_bytes())).await?;
-            }
-        }
+        taken.push(told.lock().await.take_signed(record, &file).await?);
     }
-    let is_kept = !taken.iter().any(|taken| matches!(taken, Taken::Refused(signed::NOT_KEPT)));
+    let is_kept = !taken.iter().any(|taken| matches!(taken, Taken::Refused(code) if signed::comes_again(code)));
     let answer = match is_kept {
         true => ocpp::answer(call, version, now_ms, transaction, is_known),
         false => ocpp::not_kept(call),

@@ -105,8 +105,10 @@ pub struct Sender<U> {
     unasked: Option<String>,
     warned: bool,
     split: Split,
-    /// Since when a batch is on its way, by the monotonic clock.
+    /// Since when the batch that was sealed last is on its way, by the monotonic clock.
     pending_since_ms: Option<u64>,
+    /// The stretch of the clock that goes on, without a jump, from one that was found right.
+    goes_on: Option<i64>,
 }
 
 /// How long a batch may be on its way before the operator is told.
@@ -130,6 +132,7 @@ impl<U: Uplink> Sender<U> {
             warned: false,
             split,
             pending_since_ms: None,
+            goes_on: None,
         }
     }
 
@@ -326,17 +329,20 @@ impl<U: Uplink> Sender<U> {
     }
 
     /// Says what a comparison has shown of a stretch of the clock, and of those before it.
-    async fn judge(&self, comparison: Comparison, now_ms: u64) -> Result<(), JournalError> {
+    async fn judge(&mut self, comparison: Comparison, now_ms: u64) -> Result<(), JournalError> {
         use ClockState::{Trusted, Unverified, Wrong};
         let Comparison { epoch, state, began_ms, worst_ms, .. } = comparison;
         let writer = &self.shared.writer;
         let known = writer.call(move |journal| journal.clock_state(epoch)).await?;
         match (known, state) {
             // It was right and has not jumped: either it has drifted a little in a long time, or it is the chain's time that is
-            // wrong. So what it has stamped counts; what it stamps from now on is a stretch of its own.
+            // wrong. So what it has stamped counts. What it stamps from now on is a stretch of its own, which waits until the two are
+            // together again, or until somebody sets the clock.
             (Trusted, None | Some(Wrong)) if !comparison.is_right() => {
-                return end_stretch(&self.shared.watch, writer, epoch).await;
+                self.goes_on = end_stretch(&self.shared.watch, writer, epoch).await?;
+                return Ok(());
             }
+            (Unverified, Some(Wrong)) if !comparison.is_right() && self.goes_on == Some(epoch) => {}
             (Unverified, Some(Wrong)) => {
                 writer.call(move |journal| journal.judge_clock(epoch, Wrong, worst_ms)).await?;
             }
@@ -418,14 +424,14 @@ impl<U: Uplink> Sender<U> {
     async fn tell(&mut self, step: &Step) -> Result<(), JournalError> {
         self.shared.metrics.uplink(!matches!(step, Step::Down { .. }) && self.unasked.is_none());
         let now_ms = self.shared.watch.clock().monotonic_ms();
-        let since_ms = match step {
-            Step::Pending => Some(self.pending_since_ms.unwrap_or(now_ms)),
-            Step::Down { .. } => self.pending_since_ms,
-            _ => None,
-        };
-        self.pending_since_ms = since_ms;
+        match step {
+            Step::Sealed { .. } => self.pending_since_ms = None,
+            Step::Pending => self.pending_since_ms = self.pending_since_ms.or(Some(now_ms)),
+            _ => {}
+        }
+        let pending_ms = self.pending_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
         let trouble = match step {
-            Step::Pending if since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= LONG_PENDING_MS) => {
+            Step::Pending if pending_ms >= LONG_PENDING_MS => {
                 let detail = "a batch is with the node and comes into no block: the chain stands, or the node told another nonce than \
                               the account's when the batch was signed; it is signed anew once it has expired";
                 Some(("uplink/pending", detail.into()))

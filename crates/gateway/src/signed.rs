@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use utilidor_types::{MeterId, OcmfRecord};
+use utilidor_types::ocmf::OcmfError;
+use utilidor_types::{MeterId, OcmfRecord, PublicKey};
 
 /// Most bytes of a meter's file.
 pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// Most bytes of it while the ledger has not told the meter's key: what nobody can verify leaves room for what is verified.
+pub const MAX_UNVERIFIED_BYTES: u64 = MAX_BYTES / 8;
 
 /// Whether a meter's device signs, so that its records are kept and no plain register is recorded.
 pub fn signs(meter: &Meter) -> bool {
@@ -45,18 +48,46 @@ pub fn records(file: &Path) -> std::io::Result<Vec<OcmfRecord>> {
     Ok(records.filter(|record| record.read().is_ok()).collect())
 }
 
-/// A signed record could not be written: the station is told so, and says it again.
+/// A signed record could not be written.
 pub const NOT_KEPT: &str = "ocmf/not-kept";
+/// A signed record is of another device, or of another of its registers, than those that are kept.
+pub const OTHER_DEVICE: &str = "ocmf/other-device";
+/// A signed record is of a time that has not come.
+pub const EARLY: &str = "ocmf/early";
 
-/// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there. What it says last.
-pub async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, String)> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let parsed = OcmfRecord::new(record).map_err(|error| (error.code(), error.to_string()))?;
-    parsed.read().map_err(|error| (error.code(), error.to_string()))?;
-    let newest = newest(&parsed).ok_or(("ocmf/no-reading", "it holds no reading".to_string()))?;
+/// Why a signed record is not kept: a stable code and a sentence.
+pub type NotKept = (&'static str, String);
+
+/// Whether a record that is not kept for this reason is not acknowledged, so that its station says it again: there may be room then, or
+/// the ledger may have learnt the key of a new device.
+pub fn comes_again(code: &str) -> bool {
+    [NOT_KEPT, OTHER_DEVICE, OcmfError::BadSignature.code()].contains(&code)
+}
+
+/// What a signed record says last, if `key` has signed it; where the key is not known, whoever has.
+pub fn verified(record: &str, key: Option<&PublicKey>) -> Result<Seen, NotKept> {
+    let refused = |error: OcmfError| (error.code(), error.to_string());
+    let parsed = OcmfRecord::new(record).map_err(refused)?;
+    key.map_or_else(|| parsed.read(), |key| parsed.verify(key)).map_err(refused)?;
     if record.contains(['\n', '\r']) {
         return Err(("ocmf/not-a-record", "a record is one line".into()));
     }
+    newest(&parsed).ok_or(("ocmf/no-reading", "it holds no reading".to_string()))
+}
+
+/// Whose records a file keeps: the serial and the register of the newest that `key` has signed.
+fn origin(kept: &[u8], key: &PublicKey) -> Option<(String, String)> {
+    kept.rsplit(|byte| *byte == b'\n').find_map(|line| origin_of(str::from_utf8(line).ok()?, key))
+}
+
+fn origin_of(record: &str, key: &PublicKey) -> Option<(String, String)> {
+    let record = OcmfRecord::new(record.trim()).ok()?;
+    record.verify(key).ok().map(|contents| (contents.serial, contents.register))
+}
+
+/// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there.
+pub async fn keep(path: &Path, record: &str, key: Option<&PublicKey>) -> Result<(), NotKept> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let failed = |error: std::io::Error| (NOT_KEPT, format!("could not write {}: {error}", path.display()));
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(failed)?;
@@ -65,12 +96,37 @@ pub async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, Stri
     let mut before = Vec::new();
     (&mut file).take(MAX_BYTES + 1).read_to_end(&mut before).await.map_err(failed)?;
     let stands = before.split(|byte| *byte == b'\n').any(|line| line == record.as_bytes());
-    if before.len() as u64 > MAX_BYTES || !stands && (before.len() + record.len()) as u64 >= MAX_BYTES {
-        let detail = format!(
-            "{} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away",
-            path.display()
-        );
+    let most = if key.is_some() { MAX_BYTES } else { MAX_UNVERIFIED_BYTES };
+    if before.len() as u64 > MAX_BYTES || !stands && (before.len() + record.len()) as u64 >= most {
+        let path = path.display();
+        let detail = match key {
+            Some(_) => {
+                format!(
+                    "{path} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away"
+                )
+            }
+            None => format!(
+                "{path} has {MAX_UNVERIFIED_BYTES} bytes, and the ledger has not told the meter's key yet: it takes more once \
+                 'utilidor meter register --meter-key' or 'rotate-key --meter-key' is done and the node answers"
+            ),
+        };
         return Err((NOT_KEPT, detail));
+    }
+    if let Some(key) = key
+        && !stands
+        && let Some((kept, said)) = origin(&before, key).zip(origin_of(record, key))
+        && kept != said
+    {
+        let detail = format!(
+            "the record is of device {:?}, register {:?}; {} keeps those of {:?}, {:?}: where the device was exchanged, 'utilidor meter \
+             exchange', then move the file away",
+            said.0,
+            said.1,
+            path.display(),
+            kept.0,
+            kept.1
+        );
+        return Err((OTHER_DEVICE, detail));
     }
     let whole = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let is_record = |text| OcmfRecord::new(text).is_ok_and(|record| record.read().is_ok());
@@ -85,8 +141,7 @@ pub async fn keep(path: &Path, record: &str) -> Result<Seen, (&'static str, Stri
     }
     // What a write failed at is said here alone, and not by `sync_all`.
     file.flush().await.map_err(failed)?;
-    file.sync_all().await.map_err(failed)?;
-    Ok(newest)
+    file.sync_all().await.map_err(failed)
 }
 
 /// The newest reading that a record has.

@@ -13,8 +13,11 @@ use crate::guard::{Doubt, Limits, Seen, Verdict};
 use crate::journal::{ClockState, Journal, JournalError, Recorded};
 use crate::kept::Kept;
 use crate::protocol::Refused;
+use crate::signed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use tokio::sync::Mutex;
 use utilidor_types::{MeterId, Timestamp};
 
 /// How far ahead of the gateway's clock a device's may be for its message to count at once.
@@ -147,7 +150,6 @@ pub struct Told {
 impl Told {
     /// A meter of which the journal was not asked yet.
     pub fn new(kept: Kept) -> Self {
-        let kept = kept.heard_from_now_on();
         Self { kept, doubted: None, early: None, newest_ms: None, pace_ms: None }
     }
 
@@ -171,15 +173,31 @@ impl Told {
         }
     }
 
-    /// Takes note that a record which its device has signed is kept. A time that will never come says nothing of when the device was read
-    /// last.
-    pub async fn signed(&mut self, newest: Seen, record: String) -> Result<(), JournalError> {
-        let now_ms = self.kept.shared().watch.clock().now_ms();
-        if newest.time_ms > now_ms && matches!(self.age(newest.time_ms).await?, Age::Never(_)) {
-            let detail = format!("a signed record is of {}: see the station's clock", Timestamp(newest.time_ms));
-            return self.kept.tell("ocmf/early", detail, Some(record.into_bytes())).await;
+    /// Keeps a record that its device has signed in the meter's file, if the ledger could take it: one that the meter's key has not signed,
+    /// or whose time will not come for long, would take the place of others.
+    pub async fn take_signed(&mut self, record: String, file: &Mutex<PathBuf>) -> Result<Taken, JournalError> {
+        let key = self.kept.registration().and_then(|known| known.key);
+        let kept = match signed::verified(&record, key.as_ref()) {
+            Ok(newest) if self.is_far_ahead(newest.time_ms).await? => {
+                let time = Timestamp(newest.time_ms);
+                Err((signed::EARLY, format!("a signed record is of {time}, and is not kept: see the station's clock")))
+            }
+            Ok(newest) => signed::keep(file.lock().await.as_path(), &record, key.as_ref()).await.map(|()| newest),
+            Err(refused) => Err(refused),
+        };
+        match kept {
+            Ok(newest) => self.kept.kept_signed(newest).await.map(|()| Taken::Known),
+            Err((code, detail)) => {
+                self.kept.tell(code, detail, Some(record.into_bytes())).await?;
+                Ok(Taken::Refused(code))
+            }
         }
-        self.kept.kept_signed(newest).await
+    }
+
+    /// Whether a time is so far ahead that it is none.
+    async fn is_far_ahead(&self, time_ms: u64) -> Result<bool, JournalError> {
+        let now_ms = self.kept.shared().watch.clock().now_ms();
+        Ok(time_ms > now_ms && matches!(self.age(time_ms).await?, Age::Never(_)))
     }
 
     /// Takes the messages whose time has come.

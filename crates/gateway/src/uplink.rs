@@ -11,7 +11,7 @@ use crate::kept::Registration;
 use std::collections::BTreeMap;
 use std::future::Future;
 use utilidor_types::meter::MAX_BATCH_READINGS;
-use utilidor_types::{Carrier, MeterId, PublicKey};
+use utilidor_types::{Carrier, MeterId};
 
 /// Most readings in one transaction.
 pub const MAX_READINGS: usize = MAX_BATCH_READINGS;
@@ -36,8 +36,6 @@ pub struct LedgerMeter {
     pub registration: Registration,
     /// Whether this gateway's account signs its readings.
     pub is_ours: bool,
-    /// The key that its readings are signed with where it signs itself.
-    pub key: Option<PublicKey>,
     /// Whether it is out of service.
     pub retired: bool,
 }

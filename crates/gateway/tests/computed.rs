@@ -78,6 +78,7 @@ impl Site {
             last_ms: BEGIN - INTERVAL,
             register,
             devices: 1,
+            key: None,
         };
         let registrations: HashMap<_, _> = [
             (MAIN, known(WIDTH, 5_000 * KWH)),
@@ -194,6 +195,9 @@ async fn a_difference_below_nothing_is_not_recorded_and_made_good_by_the_next_re
     site.pass([0, 0, 0]).await;
     // The tenants' meters were read a moment later than the main one.
     assert_eq!(site.pass([10, 7, 4]).await[0], Turn::Failed("virtual/went-back"));
+    let events = site.shared.writer.call(|journal| journal.events(100)).await.unwrap();
+    let told = events.iter().find(|event| event.code == "virtual/went-back").unwrap();
+    assert!(told.detail.starts_with("its parts say that -1.000kWh passed"), "{}", told.detail);
     assert_eq!(recorded(&site.pass([10, 5, 2]).await[0]), Some(22));
 }
 

@@ -53,6 +53,7 @@ async fn site(address: &str) -> (tempfile::TempDir, SetClock, Shared, Subscriber
         last_ms: BEGIN - 15 * MINUTE,
         register: 100 * M3,
         devices: 1,
+        key: None,
     };
     registrations.write().unwrap().insert(METER, known);
     let shared = Shared { watch, writer, registrations, interval_ms: 15 * MINUTE, metrics: Default::default() };

@@ -89,6 +89,7 @@ impl Site {
             last_ms: BEGIN - INTERVAL,
             register: 1_000 * unit(place),
             devices: 1,
+            key: None,
         };
         let registrations: HashMap<_, _> = (0..SITE.len()).map(|place| (meter(place), registration(place))).collect();
         Self {
@@ -225,6 +226,25 @@ async fn silence_is_told_once_and_the_register_after_it_is_looked_at_twice() {
         assert_eq!(events.iter().filter(|event| *event == code).count(), SITE.len(), "{code}: once for each meter");
     }
     assert_eq!(events.len(), 2 * SITE.len(), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_has_just_started_calls_no_meter_silent_that_was_not_read_while_it_was_away() {
+    let site = Site::new().await;
+    for _ in 0..10 {
+        site.pass(0, 0);
+    }
+    site.simulator.set_fault(meter(0), Some(Fault::Silent));
+    let mut poller = site.poller(0, Duration::from_millis(30), 1);
+    for (turns, events) in [(1, vec!["line/silent"]), (4, vec!["line/silent", "meter/silent"])] {
+        for _ in 0..turns {
+            assert_eq!(turn(&mut poller).await, Turn::Failed("line/silent"));
+            site.pass(0, 0);
+        }
+        let mut told = site.events().await;
+        told.sort();
+        assert_eq!(told, events);
+    }
 }
 
 #[tokio::test]

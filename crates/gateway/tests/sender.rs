@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use utilidor_gateway::clock::{SetClock, Watch};
-use utilidor_gateway::journal::{Batch, ClockState, Filter, Journal, JournalReading, NewBatch, State, Waiting};
+use utilidor_gateway::journal::{Batch, ClockState, Event, Filter, Journal, JournalReading, NewBatch, State, Waiting};
 use utilidor_gateway::kept::{Registrations, Shared, begin_stretch};
 use utilidor_gateway::sender::{Sender, Step};
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
@@ -444,9 +444,21 @@ async fn a_batch_that_is_on_its_way_for_long_is_told_once() {
     }
     gateway.settle().await;
     gateway.assert_agreement().await;
+    let codes = |events: Vec<Event>| events.into_iter().rev().map(|event| event.code).collect::<Vec<_>>();
     let events = gateway.writer.call(|journal| journal.events(100)).await.unwrap();
-    let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
-    assert_eq!(codes, ["uplink/pending", "uplink/up"]);
+    assert_eq!(codes(events), ["uplink/pending", "uplink/up"]);
+
+    // Each batch by itself, and whatever else the node answers meanwhile.
+    gateway.read(1, 6).await;
+    gateway.step().await;
+    for minute in 0..20 {
+        gateway.pass(60_000);
+        gateway.fake.set(if minute % 5 == 4 { Weather::Full } else { Weather::Slow });
+        gateway.step().await;
+        let events = gateway.writer.call(|journal| journal.events(100)).await.unwrap();
+        let told = codes(events).iter().filter(|code| *code == "uplink/pending").count();
+        assert_eq!(told > 1, minute >= 10, "minute {minute}");
+    }
 }
 
 #[tokio::test]

@@ -107,6 +107,14 @@ async fn batch(uplink: &HttpUplink) -> (Batch, TransactionHash) {
     (Batch { id: 1, bytes, hash, expires }, of)
 }
 
+#[tokio::test]
+async fn a_batch_may_stand_in_the_next_thousand_blocks_and_in_none_after_them() {
+    let (node, uplink) = Node::new().await;
+    assert_eq!(batch(&uplink).await.0.expires, 1_041);
+    node.says().status["height"] = json!(100_000);
+    assert_eq!(batch(&uplink).await.0.expires, 101_000);
+}
+
 const FINAL: Answer = Answer::Final { height: 42, refused: Vec::new() };
 
 #[tokio::test]

@@ -42,7 +42,7 @@ const SET_BACK: std::ops::Range<u64> = 300..303;
 const DISK_FULL: u64 = 10;
 /// What the ledger knows of a meter.
 const fn registration(last_ms: u64, register: u64) -> Registration {
-    Registration { modulus: MODULUS * STEP, capacity_per_hour: CAPACITY, last_ms, register, devices: 1 }
+    Registration { modulus: MODULUS * STEP, capacity_per_hour: CAPACITY, last_ms, register, devices: 1, key: None }
 }
 
 /// Numbers that look random and are the same every time (SplitMix64).
@@ -183,7 +183,7 @@ impl Uplink for Node {
             let (last_ms, register) = self.with(|ledger| ledger.last.get(id).copied())?;
             let registration = registration(last_ms, register);
             let carrier = Carrier::Electricity;
-            Some((*id, LedgerMeter { carrier, registration, is_ours: true, key: None, retired: false }))
+            Some((*id, LedgerMeter { carrier, registration, is_ours: true, retired: false }))
         };
         Ok(ids.iter().filter_map(known).collect())
     }

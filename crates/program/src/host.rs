@@ -44,7 +44,8 @@ pub struct Acted {
     pub at: Timestamp,
     /// What it was told.
     pub told: Event,
-    /// What it used; where it failed, all that it had if that was why, and else nothing.
+    /// What it used, also for an answer that could not be carried out; where the program failed, all that it had if that was why, and else
+    /// nothing.
     pub fuel: u64,
     /// What it asked for, or why it did not.
     pub answer: Result<Vec<Effect>, Fault>,

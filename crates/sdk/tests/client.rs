@@ -133,6 +133,11 @@ async fn an_address_that_is_none_is_refused_before_anything_is_sent() {
         assert!(matches!(Client::new(address), Err(ClientError::BadAddress { .. })), "{address:?}");
     }
     assert_eq!(Client::new("127.0.0.1:4680").unwrap().address(), "http://127.0.0.1:4680/");
+    for address in ["http://u:S3CRET@node:4680", "u:S3CRET@node", "https://u:S3CRET@node", "http://S3CRET@node"] {
+        let error = Client::new(address).unwrap_err();
+        assert!(matches!(error, ClientError::LoginInAddress), "{address}");
+        assert!(!format!("{error} {error:?}").contains("S3CRET"));
+    }
 }
 
 /// A node that takes transactions of one account in the order of their nonces, beginning with `next`.

@@ -100,3 +100,15 @@ pub struct TimeFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_ms: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_signs_readings_is_stored_by_its_place_among_all() {
+        assert_eq!(SignedBy::ALL.map(|by| by as usize), [0, 1, 2, 3]);
+        let names = SignedBy::ALL.map(|by| serde_json::to_string(&by).unwrap());
+        assert_eq!(names, ["\"device\"", "\"meter\"", "\"gateway\"", "\"operator\""], "the read model's layout");
+    }
+}

@@ -31,7 +31,8 @@ impl Measured {
         measured
     }
 
-    fn of(&self, meter: MeterId) -> Option<Carrier> {
+    /// What a meter measures.
+    pub fn of(&self, meter: MeterId) -> Option<Carrier> {
         self.0.get(&meter).copied()
     }
 
@@ -69,7 +70,7 @@ pub fn total(out: &Output, bands: &Bands, carrier: Option<Carrier>) -> String {
 }
 
 /// A quantity in the unit that people read, or in base units if it is not known of what.
-fn quantity(out: &Output, quantity: Quantity, carrier: Option<Carrier>) -> String {
+pub fn quantity(out: &Output, quantity: Quantity, carrier: Option<Carrier>) -> String {
     match carrier {
         Some(carrier) => units::quantity(quantity, carrier),
         None => format!("{quantity} {}", out.word(t!("base_units"))),

@@ -183,7 +183,7 @@ pub struct Probe {
     #[arg(long, value_parser = bus_protocol)]
     protocol: BusProtocol,
     /// Host and port of the device or of its serial server
-    #[arg(long, required_unless_present = "serial")]
+    #[arg(long)]
     address: Option<String>,
     /// The serial port that it is wired to: device, speed and format, such as /dev/ttyUSB0,2400,8E1
     #[arg(long)]
@@ -655,7 +655,8 @@ async fn check_config(config: &Config, context: &Context) -> Result<(), Failure>
     Err(Failure::new(
         "gateway/check",
         said!("{} of {} meters would be refused", "{1} 块表计中有 {0} 块会被拒绝", findings.len(), config.meters.len()),
-    ))
+    )
+    .next(said!("what to do stands beside each meter above", "处理办法见上表中各表计旁")))
 }
 
 async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure> {
@@ -685,9 +686,23 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
     let patient_ms = if arguments.search { search::TIMEOUT_MS } else { TIMEOUT_MS };
     let timeout = std::time::Duration::from_millis(arguments.timeout_ms.unwrap_or(patient_ms));
     let patience = Patience { timeout, pause: std::time::Duration::ZERO, echo: false };
+    if arguments.address.is_none() && arguments.serial.is_none() {
+        return Err(Failure::usage(said!("where is the device?", "设备在哪里？")).next(said!(
+            "name its address, --address 10.0.3.7:4001, or its serial port, --serial /dev/ttyUSB0,2400,8E1",
+            "写明地址 --address 10.0.3.7:4001，或串口 --serial /dev/ttyUSB0,2400,8E1"
+        )));
+    }
     let place = Place::read(arguments.protocol, arguments.address, arguments.serial);
     let place = place.map_err(|(option, reason)| bad_value(option, &reason))?;
     place.check_port().map_err(|reason| bad_value("address", &reason))?;
+    let is_modbus = matches!(arguments.protocol, BusProtocol::ModbusTcp | BusProtocol::ModbusRtu);
+    if is_modbus && question.unit.is_none() && question.registers.is_none() {
+        return Err(Failure::usage(said!(
+            "a Modbus device cannot be asked for its address",
+            "无法询问 Modbus 设备的地址"
+        ))
+        .next(said!("name its unit, such as --unit 1", "写明其单元号，如 --unit 1")));
+    }
     let mut line = run::line_at(&place, patience);
     if arguments.search {
         return search::find(&mut line, &arguments.bus, context).await;

@@ -43,7 +43,7 @@ pub enum Command {
         #[arg(long, value_parser = units::time)]
         to: Option<Timestamp>,
     },
-    /// List gaps, corrections and whatever else receipts tell of a meter
+    /// List gaps, corrections and what else follows from a meter's readings; exchanges stand in `reading list`
     Events {
         /// The meter
         meter: Given<MeterId>,

@@ -100,14 +100,7 @@ fn show_done_of(out: Output, done: &Done, made: Value, measured: &event::Measure
         value.extend(made);
     }
     out.show(&value, |out| {
-        let mut lines = vec![format!(
-            "{}: {} {}, {} {}",
-            out.word(t!("done")),
-            out.word(t!("block")),
-            done.height,
-            out.word(t!("transaction")),
-            done.hash
-        )];
+        let mut lines = vec![done_line(out, done)];
         for (name, value) in made.as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), Into::into);
             lines.push(format!("  {name}: {value}"));
@@ -115,6 +108,12 @@ fn show_done_of(out: Output, done: &Done, made: Value, measured: &event::Measure
         lines.extend(done.events().iter().map(|event| format!("  {}", event::line_of(out, event, measured))));
         lines.join("\n")
     });
+}
+
+/// Where what was done stands.
+fn done_line(out: &Output, done: &Done) -> String {
+    let [what, block, transaction] = [t!("done"), t!("block"), t!("transaction")].map(|word| out.word(word));
+    format!("{what}: {block} {}, {transaction} {}", done.height, done.hash)
 }
 
 /// Quantities by band; bands without any are left out.

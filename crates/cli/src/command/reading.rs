@@ -2,12 +2,14 @@
 
 mod certified;
 mod dry_run;
+mod recorded;
 mod series;
 mod shown;
 
 pub use shown::signer;
 
-use self::certified::Certified;
+use self::certified::{Certified, unlike_certified};
+use self::recorded::Placed;
 use self::series::read_series;
 use super::event::Measured;
 use super::{meter, show_done_of};
@@ -153,15 +155,23 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let (series, wrong) = said(meter, records);
                 return dry_run::foretell(&[series], &wrong, None, &context).await;
             };
-            let runs = records.into_iter().map(|(number, run)| run.map_err(|failure| in_line(failure, number)));
+            let runs = records.into_iter().map(|(number, run)| match run {
+                Ok(run) => Ok((number, run)),
+                Err(failure) => Err(in_line(failure, number)),
+            });
             let mut runs = runs.collect::<Result<Vec<_>, _>>().map_err(|failure| failure.within(&name))?;
-            let all = runs.iter().flat_map(|run| run.readings.iter().copied());
+            let all = runs.iter().flat_map(|(_, run)| run.readings.iter().copied());
             let certified = Certified::of(account.client(), &meter, all).await?;
-            let already = runs.iter().map(|run| certified.count(run.readings.iter())).sum();
+            let already = runs.iter().map(|(_, run)| certified.count(run.readings.iter())).sum();
             // A record goes in as its device has signed it, or not at all.
-            runs.retain(|run| certified.count(run.readings.iter()) < run.readings.len());
-            let again = runs.iter().map(|run| certified.count(run.readings.iter())).sum();
-            submit(&account, runs, Already { readings: already, again }, &measured, &context).await?;
+            runs.retain(|(_, run)| certified.count(run.readings.iter()) < run.readings.len());
+            let placed = |(number, run): &(u64, MeterRun)| {
+                let placed = |reading: &Reading| Placed::new(Some(*number), run.meter, *reading, &certified);
+                run.readings.iter().map(placed).collect::<Vec<_>>()
+            };
+            let placed = runs.iter().flat_map(placed).collect();
+            let runs = runs.into_iter().map(|(_, run)| run).collect();
+            submit(&account, runs, placed, already, &measured, &context).await?;
         }
         Command::Record { meter, readings, file, unit, zone, meter_key, dry_run, ocmf: None } => {
             // A dry run signs nothing, and unlocks nothing.
@@ -169,6 +179,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 true => Vec::new(),
                 false => meter_key.iter().map(|name| context.signing_key(name)).collect::<Result<Vec<_>, _>>()?,
             };
+            let is_file = file.is_some();
             let (series, wrong) = match (file, meter) {
                 (Some(file), _) => {
                     let name = file.display().to_string();
@@ -193,7 +204,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
                 let publics = meter_key.iter().map(|name| context.public_key(name)).collect::<Result<Vec<_>, _>>()?;
                 return dry_run::foretell(&series, &wrong, Some(&publics), &context).await;
             }
-            record(&context.account().await?, series, &keys, &context).await?;
+            record(&context.account().await?, series, is_file, &keys, &context).await?;
         }
         Command::Correct { meter, from, to, right, certified, reason } => {
             let meter = context.id(&meter).await?;
@@ -303,17 +314,25 @@ fn key_of(meter: &MeterView, keys: &[PublicKey]) -> Result<Option<usize>, Failur
 }
 
 /// Records series of readings, each signed by its meter where it has a key.
-async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], context: &Context) -> Result<(), Failure> {
+async fn record(
+    account: &Account,
+    series: Vec<Series>,
+    is_file: bool,
+    keys: &[PrivateKey],
+    context: &Context,
+) -> Result<(), Failure> {
     let measured = series.iter().map(|series| (series.meter.meter, series.meter.carrier)).collect();
-    let mut runs: Vec<MeterRun> = Vec::new();
+    let (mut runs, mut placed): (Vec<MeterRun>, Vec<Placed>) = Default::default();
     let mut already = 0;
     let publics: Vec<PublicKey> = keys.iter().map(PrivateKey::public_key).collect();
     for Series { meter, readings } in series {
         let key = key_of(&meter, &publics)?.map(|place| &keys[place]);
-        let mut readings: Vec<Reading> = readings.into_iter().map(|(_, reading)| reading).collect();
-        let certified = Certified::of(account.client(), &meter, readings.iter().copied()).await?;
-        already += certified.count(&readings);
-        readings.retain(|reading| !certified.has(reading));
+        let certified = Certified::of(account.client(), &meter, readings.iter().map(|(_, reading)| *reading)).await?;
+        already += certified.count(readings.iter().map(|(_, reading)| reading));
+        let new = readings.iter().filter(|(_, reading)| !certified.has(reading));
+        let new = new.map(|(line, reading)| Placed::new(is_file.then_some(*line), meter.meter, *reading, &certified));
+        placed.extend(new);
+        let readings: Vec<_> = readings.into_iter().map(|(_, it)| it).filter(|it| !certified.has(it)).collect();
         for chunk in readings.chunks(RUN_READINGS) {
             let run = match key {
                 Some(key) => signed_run(account.chain(), meter.meter, chunk.to_vec(), key),
@@ -322,7 +341,7 @@ async fn record(account: &Account, series: Vec<Series>, keys: &[PrivateKey], con
             runs.push(run.expect("a chunk is no longer than a run may be"));
         }
     }
-    submit(account, runs, Already { readings: already, again: 0 }, &measured, context).await
+    submit(account, runs, placed, already, &measured, context).await
 }
 
 /// The runs of a file with a device's records, by their lines.
@@ -375,46 +394,36 @@ fn refused_text(certified: u64, refused: usize) -> Said {
     }
 }
 
-/// How many readings are certified already.
-#[derive(Clone, Copy)]
-struct Already {
-    readings: usize,
-    /// Of these, those that are submitted again, in a record with newer ones: the ledger refuses them.
-    again: usize,
-}
-
-/// Submits runs in as few transactions as they fit in, and shows what was certified and what was refused.
+/// Submits runs in as few transactions as they fit in, and shows what became of their readings, which are `placed` in the same order.
+/// So many others are certified `already`.
 async fn submit(
     account: &Account,
     runs: Vec<MeterRun>,
-    already: Already,
+    placed: Vec<Placed>,
+    mut already: usize,
     measured: &Measured,
     context: &Context,
 ) -> Result<(), Failure> {
-    let mut made = match already.readings {
-        0 => json!({}),
-        readings => json!({ "certified_already": readings }),
-    };
-    if runs.is_empty() && already.readings > 0 {
-        context.out.show(&made, |_| certified::sentence(already.readings).to_string());
+    if runs.is_empty() && already > 0 {
+        context.out.show(&json!({ "certified_already": already }), |_| certified::sentence(already).to_string());
         return Ok(());
     }
-    let (mut certified, mut refused) = (0, 0);
+    let (mut certified, mut refused) = (0, Vec::new());
+    let mut placed = placed.as_slice();
     for batch in batches(runs) {
+        let here;
+        (here, placed) = placed.split_at(batch.iter().map(|run| run.readings.len()).sum());
         let done = account.record_readings(batch).await?;
-        for event in done.events() {
-            if let Event::Certified { count, refused: readings, .. } = event {
-                certified += u64::from(*count);
-                refused += readings.len();
-            }
-        }
-        show_done_of(context.out, &done, std::mem::replace(&mut made, json!({})), measured);
+        let (count, turned) = recorded::show(context.out, &done, here, std::mem::take(&mut already), measured);
+        certified += count;
+        refused.extend(turned);
     }
-    let refused = refused.saturating_sub(already.again);
-    if refused > 0 {
-        return Err(Failure::refused("reading/refused", refused_text(certified, refused)));
+    if refused.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let next = refused.iter().find_map(recorded::Turned::next);
+    let failure = Failure::refused("reading/refused", refused_text(certified, refused.len()));
+    Err(next.into_iter().fold(failure, Failure::next))
 }
 
 /// What counts of a meter in an interval: what was certified, as corrections of the same interval have it. The inner error says why that

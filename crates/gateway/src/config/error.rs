@@ -2,7 +2,7 @@
 
 use super::{MAX_CONFIG_BYTES, MAX_SITE_BYTES};
 use crate::profile::ProfileError;
-use crate::reason::{Reason, Sentence, sentence};
+use crate::reason::{Reason, Sentence, reason, sentence};
 use std::path::PathBuf;
 
 /// Why a configuration is not one.
@@ -63,6 +63,24 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// Of a text that is no configuration. What stands there is shown, unless it is a password.
+    pub(super) fn syntax(error: toml::de::Error, text: &str) -> Self {
+        let span = error.span().unwrap_or(0..text.len());
+        let begin = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
+        let end = text[span.end..].find('\n').map_or(text.len(), |length| span.end + length);
+        // The parts of words are not told apart: rather one error too many has no text.
+        if !text[begin..end].replace("password_file", "").contains("password") {
+            return Self::Syntax(Box::new(error));
+        }
+        let reason = reason!(
+            "a password stands in a file of its own, not in the configuration",
+            "密码写在单独的文件中，不写在配置里";
+            "write it into a file that only this user may read, and password_file = \"FILE\" here",
+            "请将其写入仅本用户可读的文件，并在此处写 password_file = \"文件\""
+        );
+        Self::Value { place: format!("line {}", text[..begin].matches('\n').count() + 1), reason }
+    }
+
     /// What is wrong, with its cause.
     pub fn sentence(&self) -> Sentence {
         let english = self.to_string();

@@ -193,7 +193,7 @@ impl<'a> Collected<'a> {
             if bytes > MAX_SITE_BYTES {
                 return Err(ConfigError::TooLongTogether { path, bytes });
             }
-            let written = toml::from_str(&text).map_err(|error| ConfigError::Syntax(Box::new(error)));
+            let written = toml::from_str(&text).map_err(|error| ConfigError::syntax(error, &text));
             drop(text);
             written
                 .and_then(|Written { bus, meter }| self.add(bus, meter))

@@ -200,18 +200,19 @@ impl Uplink for HttpUplink {
         }
         let wanted: std::collections::BTreeSet<_> = ids.iter().copied().collect();
         let ours = records.into_iter().filter(|record| wanted.contains(&record.meter)).map(|record| {
+            let (is_ours, key) = match record.authority {
+                MeterAuthority::Gateway(account) => (account == self.account.id(), None),
+                MeterAuthority::Meter(key) => (false, Some(key)),
+            };
             let registration = Registration {
                 modulus: record.register_modulus.0,
                 capacity_per_hour: record.capacity_per_hour.0,
                 last_ms: record.read_ms.0,
                 register: record.register.0,
                 devices: record.devices,
+                key,
             };
-            let (is_ours, key) = match record.authority {
-                MeterAuthority::Gateway(account) => (account == self.account.id(), None),
-                MeterAuthority::Meter(key) => (false, Some(key)),
-            };
-            (record.meter, LedgerMeter { carrier: record.carrier, registration, is_ours, key, retired: record.retired })
+            (record.meter, LedgerMeter { carrier: record.carrier, registration, is_ours, retired: record.retired })
         });
         Ok(ours.collect())
     }

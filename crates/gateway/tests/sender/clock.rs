@@ -221,3 +221,37 @@ async fn what_a_clock_stamped_that_was_found_right_counts_whatever_is_found_late
         assert_eq!(gateway.fake.ledger().certified.len() as u64, quarters + 1);
     }
 }
+
+#[tokio::test]
+async fn what_a_clock_stamps_after_the_chains_time_left_it_waits_until_it_is_known_which_of_the_two_was_wrong() {
+    // The node's time comes back, before or after a new start; or the clock is set, by a jump or little by little.
+    for (set_ms, starts_anew, counts) in
+        [(0, true, true), (0, false, true), (70_000, false, false), (15_000, false, false)]
+    {
+        let mut gateway = Gateway::new().await;
+        gateway.read(1, 0).await;
+        gateway.settle().await;
+        for quarter in 1..=3 {
+            gateway.clock.advance_to(BEGIN + quarter * 900_000);
+            gateway.fake.ledger().time_ms = BEGIN + quarter * 900_000 + 70_000;
+            for _ in 0..3 {
+                gateway.step().await;
+            }
+            gateway.read(1, quarter).await;
+        }
+        gateway.step().await;
+        assert!(gateway.states().await.values().all(|(_, state)| *state != State::Refused), "{set_ms}");
+        if starts_anew {
+            gateway.crash().await;
+        }
+        let now_ms = BEGIN + 3 * 900_000 + set_ms;
+        gateway.clock.set(now_ms);
+        gateway.fake.ledger().time_ms = if counts { now_ms } else { BEGIN + 3 * 900_000 + 70_000 };
+        for _ in 0..3 {
+            gateway.step().await;
+        }
+        let states = gateway.states().await;
+        let expected = if counts { State::Final } else { State::Refused };
+        assert!(states.values().skip(1).all(|(_, state)| *state == expected), "{set_ms} {starts_anew}: {states:?}");
+    }
+}

@@ -28,6 +28,7 @@ async fn a_record_that_is_not_certified_though_a_newer_one_is_was_refused_and_th
         last_ms: DAY + hour * HOUR,
         register: register * 3_600,
         devices: 1,
+        key: None,
     };
     let certify = |hour: u64, register: u64| {
         gateway.fake.ledger().certified.insert((METER, DAY + hour * HOUR), register * 3_600);

@@ -82,6 +82,7 @@ impl Wired {
             last_ms: at_ms,
             register: self.last.0,
             devices: 1 + u32::from(self.is_exchanged),
+            key: None,
         }
     }
 }

@@ -55,6 +55,9 @@ pub enum ClientError {
         /// The address.
         address: String,
     },
+    /// The address names a user, and mostly a password: it is not told again.
+    #[error("a node's address names no user and no password: write it as http://127.0.0.1:4680")]
+    LoginInAddress,
     /// No answer came.
     #[error("no answer from the node at {address}: {reason}")]
     Unreachable {
@@ -190,6 +193,10 @@ impl Client {
     /// A client of the node at `address`, such as `http://127.0.0.1:4680` or, in short, `127.0.0.1:4680`. Connects on the first
     /// request.
     pub fn new(address: &str) -> Result<Self, ClientError> {
+        // Whatever else is wrong with it: a secret is not repeated.
+        if address.contains('@') {
+            return Err(ClientError::LoginInAddress);
+        }
         let bad = || ClientError::BadAddress { address: address.into() };
         let whole = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let mut base = Url::parse(&whole).map_err(|_| bad())?;

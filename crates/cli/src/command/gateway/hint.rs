@@ -59,9 +59,23 @@ pub fn hint(code: &str) -> Option<Said> {
             "检查节点是否及时跟上链；若已跟上，则校准本机时钟"
         ),
         ("clock", "wrong") => said!("set this machine's clock", "校准本机时钟"),
+        ("ocmf", "bad-signature" | "other-device") => said!(
+            "a new device: utilidor meter exchange METER or rotate-key METER --meter-key KEY, then move its file of records away; else see \
+             what connects under the station's name",
+            "若为新设备：utilidor meter exchange METER 或 rotate-key METER --meter-key KEY，再移走其记录文件；否则查明是谁以该站名连接"
+        ),
+        ("ocmf", "early") => said!("set the station's clock", "校准充电桩的时钟"),
         ("ocmf", "refused") => said!(
             "see which they are and what the ledger would refuse: utilidor gateway evidence METER, utilidor gateway check",
             "查看是哪些记录、账本会拒绝什么：utilidor gateway evidence METER，utilidor gateway check"
+        ),
+        ("uplink", "pending") => said!(
+            "see whether the chain makes blocks: utilidor status; if it does, ask another node",
+            "检查链是否出块：utilidor status；若出块，请改用另一节点"
+        ),
+        ("reading", "not-authority") => said!(
+            "see who signs for it: utilidor meter show METER, utilidor gateway check",
+            "查看由谁签名：utilidor meter show METER，utilidor gateway check"
         ),
         ("uplink", "down") => said!(
             "see the node and site.node in the configuration; readings wait meanwhile",

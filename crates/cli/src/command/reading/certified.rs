@@ -1,10 +1,10 @@
 //! What is certified already: a file that is handed in again says nothing new, and is no mistake.
 
-use crate::said;
 use crate::sentence::Said;
+use crate::{said, units};
 use std::collections::BTreeMap;
 use utilidor_sdk::{Client, ClientError};
-use utilidor_types::{Quantity, Reading, Timestamp};
+use utilidor_types::{Carrier, Quantity, Reading, Timestamp};
 use utilidor_view::{MeterView, TimeFilter};
 
 /// The registers that are certified of a meter, by their times.
@@ -32,13 +32,24 @@ impl Certified {
 
     /// Whether this very reading is certified: one that shows something else at its time is not.
     pub fn has(&self, reading: &Reading) -> bool {
-        self.0.get(&reading.time) == Some(&reading.register)
+        self.at(reading.time) == Some(reading.register)
+    }
+
+    /// What is certified of a time.
+    pub fn at(&self, time: Timestamp) -> Option<Quantity> {
+        self.0.get(&time).copied()
     }
 
     /// How many of `readings` are certified.
     pub fn count<'a>(&self, readings: impl IntoIterator<Item = &'a Reading>) -> usize {
         readings.into_iter().filter(|reading| self.has(reading)).count()
     }
+}
+
+/// What is said of a reading that shows something else than what is certified of its time.
+pub fn unlike_certified(known: Quantity, register: Quantity, carrier: Option<Carrier>) -> Said {
+    let [known, register] = [known, register].map(|quantity| units::quantity_of(quantity, carrier));
+    said!("of this time {known} is certified, not {register}", "此时间已认证的表底为 {known}，而非 {register}")
 }
 
 /// What is said of readings of which none was submitted.

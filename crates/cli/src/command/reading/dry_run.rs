@@ -1,10 +1,10 @@
 //! What would become of readings: by the ledger's own rules, from what it knows of their meters now. Nothing is submitted.
 
-use super::{Certified, Series, key_of};
+use super::{Certified, Series, key_of, unlike_certified};
 use crate::chinese;
 use crate::command::offer::now as this_machines_time;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, advice};
 use crate::output::or_dash;
 use crate::said;
 use crate::sentence::Said;
@@ -60,7 +60,11 @@ pub async fn foretell(
                 _ if already => Ok(Quantity::ZERO),
                 (Some(refusal), _) => Err(told(refusal, meter.carrier)),
                 (None, Err(failure)) => Err(("usage".into(), failure.what().clone())),
-                (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| told(&refusal, meter.carrier)),
+                (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| {
+                    let (code, why) = told(&refusal, meter.carrier);
+                    let known = certified.at(reading.time);
+                    (code, known.map_or(why, |known| unlike_certified(known, reading.register, Some(meter.carrier))))
+                }),
             };
             if outcome.is_ok() && !already {
                 last = *reading;
@@ -83,13 +87,15 @@ pub async fn foretell(
         return Ok(());
     }
     let all = lines.len();
-    Err(Failure::refused(
+    let failure = Failure::refused(
         "reading/refused",
         said!(
             "{refused} of {all} lines would not be certified; nothing was submitted",
             "{all} 行中有 {refused} 行不会得到认证；未提交任何内容"
         ),
-    ))
+    );
+    let next = lines.iter().find_map(|line| advice(&line.refused.as_ref()?.0));
+    Err(next.into_iter().fold(failure, Failure::next))
 }
 
 fn unread(line: u64, failure: &Failure) -> Foretold {

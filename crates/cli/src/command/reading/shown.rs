@@ -5,7 +5,6 @@ use crate::output::{Output, Word};
 use crate::{say, t, units};
 use serde::Serialize;
 use utilidor_sdk::Client;
-use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Event, Quantity, Window};
 use utilidor_view::{CertificateView, EventFilter, EventKind, MeterView, SignedBy};
 
@@ -59,10 +58,7 @@ impl Shown {
         let corrections = all.iter().filter(|correction| correction.interval.overlap_ms(interval) > 0);
         Self {
             carrier: meter.carrier,
-            unit: match meter.carrier.base_unit() {
-                BaseUnit::Joule => "J",
-                BaseUnit::Millilitre => "mL",
-            },
+            unit: units::base_unit(meter.carrier),
             corrections: corrections.cloned().collect(),
             record,
         }
