@@ -18,12 +18,14 @@
 //!   yet: a second month that is paid within the first is the next one. What is used meanwhile costs list price.
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
 //! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
+//! * Days that a tranche does not reach, because the area or the season has grown, cost the list price in force on them.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
 //!   as the difference, by the version of its month's end; after the final statement on a supplement.
 //! * A minimum counts the period's own net charges, whenever they come, less what corrections take back: what comes late is set
 //!   off against the minimum that was charged for its period, as a credit of no energy, and a correction raises it again.
 //!   A whole month's demand counts where its period begins.
-//! * An amendment within a month makes two periods of it, on one statement.
+//! * An amendment within a month makes two periods of it, on one statement; with the same version one for charges and minimums.
+//! * What a meter had brought before the end, though it has not passed it, is on a last supplement 31 days after it.
 //! * A credit lowers what is due at its rate of tax; the rest waits for the next statement. The last one and supplements show
 //!   all of it, and it lowers all that is due and what is owed; what is left lowers later supplements.
 //! * What comes after an early end costs what the rest cost in the end: list price where a discount was withheld.
