@@ -2418,11 +2418,11 @@ export interface components {
             /** @description What it is called. */
             name: string;
         };
-        /**
-         * @description How a parameter or a part of the state is to be read.
-         * @enum {string}
-         */
-        FieldKind: "integer" | "money" | "price" | "quantity" | "time" | "duration" | "permille";
+        /** @description How a parameter or a part of the state is to be read. */
+        FieldKind: "integer" | "money" | "price" | "quantity" | "time" | "duration" | "permille" | {
+            /** @description Millionths of the settlement currency, signed, for each of these. */
+            price_per: components["schemas"]["PriceUnit"];
+        };
         /** @description What a purchase took of a segment of a meter, by its binding. */
         Fill: {
             /** @description The agreement. */
