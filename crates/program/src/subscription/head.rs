@@ -4,9 +4,9 @@
 use super::minimum::Minimums;
 use crate::contract::{BAD_STATE, Facts, Fault};
 use borsh::{BorshDeserialize, BorshSerialize};
-use utilidor_types::package::{PackageTerms, TariffId};
-use utilidor_types::statement::{STATEMENT_GRACE_MS, SUPPLEMENTARY_MS};
-use utilidor_types::time::MAX_TIMESTAMP;
+use utilidor_types::package::{PackageTerms, TariffId, local_day};
+use utilidor_types::statement::{Closing, STATEMENT_GRACE_MS, SUPPLEMENTARY_MS};
+use utilidor_types::time::{Date, MAX_TIMESTAMP};
 use utilidor_types::{Bounded, Carrier, MeterId, PackageId, Party, Timestamp, Window};
 
 /// Most versions of packages that a subscription can still need.
@@ -231,6 +231,14 @@ impl Head {
         charged.extend(self.minimums.iter().map(|minimum| minimum.version));
         let used = |number: u8| charged.contains(&number) || used.iter().any(|(_, tariff)| tariff.version == number);
         self.versions.retain(|version| used(version.number));
+    }
+
+    /// Up to where days are charged on a statement up to `ends`. A day belongs to whoever is there at its end; who comes and goes within
+    /// one day has had that day, or coming and going each day would cost nothing.
+    pub fn days_end(&self, ends: Timestamp, closing: Closing) -> Timestamp {
+        let (begun, over) = (local_day(self.opened, self.offset_minutes), local_day(ends, self.offset_minutes));
+        let midnight = Date::from_days(over + 1).midnight(self.offset_minutes);
+        midnight.filter(|_| closing == Closing::End && begun == over).unwrap_or(ends)
     }
 
     /// The period that a statement up to `ends` is about.

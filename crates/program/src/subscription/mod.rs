@@ -17,7 +17,8 @@
 //! * A period of metered heat begins when what has been paid for is over, used up or not, because the meter may not have told
 //!   yet: a second month that is paid within the first is the next one. What is used meanwhile costs list price.
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
-//! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end.
+//! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end; who comes and goes within one
+//!   day has had it.
 //! * Days that a tranche does not reach, because the area or the season has grown, cost the list price in force on them.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
 //!   as the difference, by the version of its month's end; after the final statement on a supplement.

@@ -30,6 +30,7 @@ pub(super) fn make(
     effects: &mut Vec<Effect>,
 ) -> Result<(), Fault> {
     let mut bill = Bill::default();
+    let days_end = head.days_end(ends, closing);
     effects.extend(missing(head, accounts, facts, ends));
     for (carrier, account) in accounts.iter_mut() {
         let mut frame = Frame::new(head, facts, *carrier);
@@ -37,12 +38,12 @@ pub(super) fn make(
         effects.extend(std::mem::take(&mut frame.notices).into_iter().map(Effect::Notify));
         usage(account, &frame, (closing == Closing::Period).then_some(ends), &mut bill)?;
         if area::tariff(frame.option(account.epoch_at(ends)?.tariff)?).is_some() {
-            area::charge(account, &frame, ends, &mut bill)?;
+            area::charge(account, &frame, days_end, &mut bill)?;
         }
         refund(account, &frame, ends, closing, &mut bill)?;
     }
     let mut minimums = head.minimums.clone();
-    charge::charge(head, facts, accounts, ends, &mut minimums, &mut bill)?;
+    charge::charge(head, facts, accounts, days_end, &mut minimums, &mut bill)?;
     let shared: &Head = head;
     let credited = accounts.iter_mut().map(|(carrier, account)| (Frame::new(shared, facts, *carrier), account));
     credit(credited.collect(), closing, ends, facts.debt, &mut bill)?;

@@ -179,3 +179,28 @@ fn an_owner_does_not_take_back_what_the_meters_operator_wants() {
     world.until(on(1, 17, 6));
     assert_eq!(world.agreements[a].status, Status::Terminated);
 }
+
+/// 1,000 m2 at 1,000 a day and a rent of 31 a month: each day begins and ends with another subscription of the same user.
+#[test]
+fn whoever_comes_and_goes_within_a_day_has_had_that_day() {
+    let mut package = package();
+    package.terms.charges =
+        vec![Charge { vat_permille: 0, ..charge("rent", ChargeRule::Fixed { per_month: money("31") }) }]
+            .try_into()
+            .unwrap();
+    let mut world = World::new(on(1, 1, 0), &package);
+    for day in 1..=10 {
+        world.until(at(2026, 1, day, 0, 1));
+        let a = world.subscribe(vec![area(1_000)], "100000", "100000").unwrap();
+        world.until(at(2026, 1, day, 23, 59));
+        world.end(a, Some(Party::USER)).unwrap();
+        world.until(at(2026, 1, day + 1, 6, 0));
+        assert_eq!(world.agreements[a].charged(), money("1001"), "{day} January");
+    }
+    // Who stays over midnight pays the day of the begin, and not that of the end.
+    let b = world.subscribe(vec![area(1_000)], "100000", "100000").unwrap();
+    world.until(on(1, 12, 23));
+    world.end(b, Some(Party::USER)).unwrap();
+    world.until(on(1, 13, 6));
+    assert_eq!(world.agreements[b].charged(), money("1001"));
+}
