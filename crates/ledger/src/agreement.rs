@@ -319,7 +319,11 @@ impl Ledger<'_> {
             Status::Active | Status::Stalled if state.ends <= self.now => {
                 self.end_without_program(&record.agreement, state)?;
             }
-            _ if state.is_over() && state.debt == Money::ZERO && state.ends <= self.now => {
+            _ if state.is_over()
+                && state.debt == Money::ZERO
+                && state.ends <= self.now
+                && !self.has_the_last_word(&record.agreement.terms, &state) =>
+            {
                 self.forget(&record.agreement, &state)?;
                 return Ok(false);
             }
@@ -336,6 +340,13 @@ impl Ledger<'_> {
             },
         }
         Ok(true)
+    }
+
+    /// Whether a program that is over has yet to be called for the last time: no block was made since. One that parties have written
+    /// could ask for another time again and again.
+    fn has_the_last_word(&self, terms: &AgreementTerms, state: &AgreementState) -> bool {
+        let is_due = state.scheduled.is_some_and(|at| at <= self.now);
+        state.is_over() && !state.halted && is_due && !terms.program.is_written()
     }
 
     /// What was due of an agreement could not be done: it is due again at a later time. If its program was called for it, it has

@@ -3,7 +3,7 @@
 mod world;
 
 use proptest::prelude::*;
-use utilidor_ledger::record::MeterBindings;
+use utilidor_ledger::record::{AgreementState, MeterBindings};
 use utilidor_types::action::Prepayment;
 use utilidor_types::agreement::*;
 use utilidor_types::event::MeterSegment;
@@ -184,7 +184,25 @@ fn what_a_silent_meter_had_brought_before_the_end_is_billed_once_the_time_for_su
         }
         world.pass_to(at(3, 20, 0));
         assert_eq!(spent(&world, "alice", MILLION), 80_000_000);
+        assert!(world.state.read::<AgreementState>(&subscription_id()).is_none(), "it is forgotten after that");
     }
+}
+
+#[test]
+fn the_last_supplement_comes_also_where_no_block_was_made_for_a_while() {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    world.now = at(1, 10, 7);
+    read(&mut world, ALICE, &[(at(1, 10, 7), 0)]);
+    world.pass_to(at(1, 10, 12));
+    world.done("alice", terminate());
+    world.pass_to(at(1, 10, 20));
+    read(&mut world, ALICE, &[(at(1, 10, 11), 100)]);
+    world.now = at(3, 20, 0);
+    world.block(vec![]);
+    world.pass_to(at(3, 21, 0));
+    assert_eq!(spent(&world, "alice", MILLION), 80_000_000);
+    assert!(world.state.read::<AgreementState>(&subscription_id()).is_none(), "it is forgotten after that");
 }
 
 #[test]

@@ -179,18 +179,26 @@ impl Account {
         over
     }
 
-    /// Makes room for other terms: the oldest go, if only what comes late could refer to them.
-    pub fn make_room(&mut self, offset_minutes: i16) {
+    /// Whether there is no room for other terms.
+    pub fn is_full(&self) -> bool {
+        self.epochs.len() == MAX_EPOCHS
+    }
+
+    /// From when on only what comes late could refer to its oldest terms.
+    pub fn replaced(&self, offset_minutes: i16) -> Option<Timestamp> {
         let day = |time| local_day(time, offset_minutes);
         let reached = day(self.closed.min(self.area_until));
-        let is_replaced = |next: &Epoch| next.from <= self.closed && day(next.from) <= reached;
-        if self.epochs.len() == MAX_EPOCHS && self.epochs.get(1).is_some_and(is_replaced) {
-            let mut place = 0;
-            self.epochs.retain(|_| {
-                place += 1;
-                place > 1
-            });
-        }
+        let next = self.epochs.get(1).map(|next| next.from);
+        next.filter(|next| *next <= self.closed && day(*next) <= reached)
+    }
+
+    /// Forgets its oldest terms.
+    pub fn forget_terms(&mut self) {
+        let mut place = 0;
+        self.epochs.retain(|_| {
+            place += 1;
+            place > 1
+        });
     }
 
     /// When the oldest price ended that it remembers.

@@ -226,21 +226,34 @@ impl<'a> Work<'a> {
         changed.into_iter().try_for_each(|carrier| self.look_beyond(carrier, &Bands::ZERO))
     }
 
-    /// Makes room for other terms: what nothing refers to any more is forgotten, and if need be what only late readings would.
+    /// Makes room for other terms: what nothing refers to any more is forgotten, and if need be what only late readings would, the
+    /// oldest first.
     pub fn make_room(&mut self) {
         let offset_minutes = self.head.offset_minutes;
-        self.accounts.values_mut().for_each(|account| account.make_room(offset_minutes));
         self.head.forget(&self.used());
-        if self.head.charged.len() == MAX_CHARGED {
+        while self.is_full() {
+            self.head.forget_replaced(&self.used());
+            let replaced = self.accounts.values().filter_map(|account| account.replaced(offset_minutes)).min();
+            let ended = self.accounts.values().filter_map(Account::oldest_price).min();
+            match (replaced, ended) {
+                _ if !self.is_full() => return,
+                (Some(time), ended) if ended.is_none_or(|ended| time <= ended) => {
+                    let oldest = |account: &&mut Account| account.replaced(offset_minutes) == Some(time);
+                    self.accounts.values_mut().filter(oldest).for_each(Account::forget_terms);
+                }
+                (_, Some(time)) => self.accounts.values_mut().for_each(|account| account.forget_price(time)),
+                (_, None) => return,
+            }
             self.head.forget_replaced(&self.used());
         }
-        while self.head.versions.len() == MAX_VERSIONS || self.head.tariffs.len() + self.accounts.len() > MAX_TARIFFS {
-            self.head.forget_replaced(&self.used());
-            let with_prices = self.accounts.values_mut().filter_map(|account| Some((account.oldest_price()?, account)));
-            let Some((until, account)) = with_prices.min_by_key(|(until, _)| *until) else { break };
-            account.forget_price(until);
-            self.head.forget(&self.used());
-        }
+    }
+
+    fn is_full(&self) -> bool {
+        let Head { charged, versions, tariffs, .. } = &self.head;
+        charged.len() == MAX_CHARGED
+            || versions.len() == MAX_VERSIONS
+            || tariffs.len() + self.accounts.len() > MAX_TARIFFS
+            || self.accounts.values().any(Account::is_full)
     }
 
     fn used(&self) -> Vec<(Carrier, TariffRef)> {

@@ -204,3 +204,25 @@ fn whoever_comes_and_goes_within_a_day_has_had_that_day() {
     world.until(on(1, 13, 6));
     assert_eq!(world.agreements[b].charged(), money("1001"));
 }
+
+/// Six services, a new version each month: more tariffs than a subscription can hold at a time.
+#[test]
+fn a_whole_package_is_amended_each_month_too() {
+    let whole = |version: u32| {
+        let mut package = package();
+        package.version = version;
+        let options = Carrier::ALL.map(|carrier| option(carrier, Tariff::FloorArea(by_area("121"))));
+        package.options = options.to_vec().try_into().unwrap();
+        package
+    };
+    let services = || Carrier::ALL.map(|carrier| Service { carrier, option: 0, ..area(100) }).to_vec();
+    let mut world = World::new(on(1, 1, 0), &whole(1));
+    let a = world.subscribe(services(), "1000000", "1000000").unwrap();
+    for month in 1..=24u32 {
+        let (year, next) = (2026 + month as i32 / 12, (month % 12 + 1) as u8);
+        world.publish(&whole(month + 1));
+        let terms = terms(&world, month + 1, services());
+        assert_eq!(world.amend(a, terms, at(year, next, 1, 0, 0)), Ok(()), "for month {}", month + 1);
+        world.until(at(year, next, 1, 6, 0));
+    }
+}
