@@ -45,6 +45,11 @@ pub fn read<T: DeserializeOwned>(path: &Path, what: Said, example: &str) -> Resu
     of_value(read_value(path, what.clone(), example)?, path, what, example)
 }
 
+/// Reads one that people write, in which quantities have units.
+pub fn read_of_people<T: DeserializeOwned>(path: &Path, what: Said, example: &str) -> Result<T, Failure> {
+    of_people(read_value(path, what.clone(), example)?, path, what, example)
+}
+
 /// Reads a document of which only the form is known: JSON.
 pub fn read_value(path: &Path, what: Said, example: &str) -> Result<Value, Failure> {
     let bytes = read_file(path)?;
@@ -130,26 +135,29 @@ pub fn of_value<T: DeserializeOwned>(document: Value, path: &Path, what: Said, e
 
 /// Reads a document that people write, of which only the form is known so far: a quantity without a unit, which what is stored has,
 /// would be taken for joules or millilitres.
-pub fn of_people<T: DeserializeOwned>(document: Value, path: &Path, what: Said, example: &str) -> Result<T, Failure> {
-    let mut unit = Ok(());
-    walk(&document, None, String::new(), &mut |place, field, value, _| {
+pub fn of_people<T: DeserializeOwned>(
+    mut document: Value,
+    path: &Path,
+    what: Said,
+    example: &str,
+) -> Result<T, Failure> {
+    let mut bare = None;
+    walk(&mut document, None, "", "", &mut |place, field, value, _| {
         if let Some(text) = value.as_str().filter(|text| is_bare(field, text)) {
-            unit = std::mem::replace(&mut unit, Ok(())).and(match text.parse::<Amount>() {
-                Ok(_) => Ok(()),
-                Err(reason) => Err(at(place, &reason)),
-            });
+            bare = bare.take().or_else(|| text.parse::<Amount>().err().map(|reason| at(place, &reason)));
         }
     });
-    unit.map_err(|reason| bad(path, what.clone(), example, &reason))?;
-    of_value(document, path, what, example)
+    match bare {
+        Some(reason) => Err(bad(path, what, example, &reason)),
+        None => of_value(document, path, what, example),
+    }
 }
 
 /// What is stored as people write it: quantities with units, instants and holidays by the calendar.
 pub fn for_people<T: Serialize>(stored: &T) -> Value {
-    let document = serde_json::to_value(stored).expect("documents are plain data");
-    let mut shown = document.clone();
-    walk(&document, None, String::new(), &mut |place, field, value, carrier| {
-        let text = match (value, carrier) {
+    let mut document = serde_json::to_value(stored).expect("documents are plain data");
+    walk(&mut document, None, "", "", &mut |_, field, value, carrier| {
+        let text: Option<String> = match (&*value, carrier) {
             (Value::String(text), Some(carrier)) if is_bare(field, text) => {
                 text.parse().ok().map(|quantity| units::exactly(Quantity(quantity), carrier))
             }
@@ -163,37 +171,38 @@ pub fn for_people<T: Serialize>(stored: &T) -> Value {
             }),
             _ => None,
         };
-        if let (Some(text), Some(there)) = (text, shown.pointer_mut(place)) {
-            *there = text.into();
+        if let Some(text) = text {
+            *value = text.into();
         }
     });
-    shown
+    document
 }
 
 fn is_bare(field: &str, text: &str) -> bool {
     QUANTITIES.contains(&field) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Shows what stands in a document: each value with its place as a JSON pointer, the name of its field and the carrier beside or
-/// above it.
+/// Shows what stands in a document: each value with its place, as that of a mistake is written, the name of its field, and the carrier
+/// beside or above it.
 fn walk(
-    value: &Value,
+    value: &mut Value,
     carrier: Option<Carrier>,
-    place: String,
-    see: &mut impl FnMut(&str, &str, &Value, Option<Carrier>),
+    place: &str,
+    field: &str,
+    see: &mut impl FnMut(&str, &str, &mut Value, Option<Carrier>),
 ) {
-    let field = place.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
-    see(&place, field, value, carrier);
+    see(place, field, value, carrier);
     match value {
         Value::Object(fields) => {
             let named = fields.get("carrier").and_then(Value::as_str).and_then(|named| named.parse().ok());
             for (name, value) in fields {
-                walk(value, named.or(carrier), format!("{place}/{name}"), see);
+                let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                walk(value, named.or(carrier), &place, name, see);
             }
         }
         Value::Array(items) => {
-            for (number, value) in items.iter().enumerate() {
-                walk(value, carrier, format!("{place}/{number}"), see);
+            for (number, value) in items.iter_mut().enumerate() {
+                walk(value, carrier, &format!("{place}[{number}]"), field, see);
             }
         }
         _ => {}

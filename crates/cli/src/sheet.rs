@@ -78,13 +78,14 @@ impl Sheet {
     }
 }
 
-/// What a price is for, where a kind is one: the unit that it says, or the usual one of the first meter's carrier.
-fn price_unit(kind: FieldKind, carrier: Option<Carrier>) -> Option<PriceUnit> {
-    match kind {
+/// What a price is for, as it is written behind it: the unit that its kind says, or the usual one of the first meter's carrier.
+fn per(kind: FieldKind, carrier: Option<Carrier>) -> String {
+    let unit = match kind {
         FieldKind::Price => carrier.map(PriceUnit::of),
         FieldKind::PricePer(unit) => Some(unit),
         _ => None,
-    }
+    };
+    unit.map(|unit| format!("/{}", units::price_unit(unit))).unwrap_or_default()
 }
 
 /// A kind for people: `quantity`, `price/GJ`.
@@ -98,12 +99,9 @@ pub fn kind_text(kind: FieldKind) -> String {
 /// A parameter as people write it: money and prices in units with decimals, quantities with their unit, times and durations as
 /// everywhere; or the integer itself.
 fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i64, Said> {
-    let is_bare = match field.kind {
-        FieldKind::Integer | FieldKind::Quantity | FieldKind::Time | FieldKind::Duration | FieldKind::Permille => true,
-        // Nobody means a millionth by 1, so that is not guessed.
-        FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_) => value.as_i64() == Some(0),
-    };
-    if let Some(number) = value.as_i64().filter(|_| is_bare) {
+    let is_money = matches!(field.kind, FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_));
+    // Nobody means a millionth by 1, so that is not guessed.
+    if let Some(number) = value.as_i64().filter(|number| !is_money || *number == 0) {
         return Ok(number);
     }
     let form = || match field.kind {
@@ -131,9 +129,8 @@ fn number_of(field: &Field, value: &Value, carrier: Option<Carrier>) -> Result<i
         }
         FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_) => {
             let (number, unit) = text.split_once('/').map_or((text, None), |(number, unit)| (number, Some(unit)));
-            let own = price_unit(field.kind, carrier).map(units::price_unit);
-            if let Some(unit) = unit.filter(|unit| own != Some(unit.trim())) {
-                let own = own.map(|own| format!("/{own}")).unwrap_or_default();
+            let own = per(field.kind, carrier);
+            if let Some(unit) = unit.filter(|unit| own != format!("/{}", unit.trim())) {
                 return Err(said!(
                     "write \"{number}{own}\": the program takes no value per {unit} here",
                     "请写 \"{number}{own}\"：程序在此不接受按 {unit} 计的数值"
@@ -175,9 +172,7 @@ fn text_of(out: &Output, kind: FieldKind, number: i64, carrier: Option<Carrier>)
     let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
     match (kind, u64::try_from(number)) {
         (FieldKind::Money | FieldKind::Price | FieldKind::PricePer(_), _) => {
-            let unit =
-                price_unit(kind, carrier).map(|unit| format!("/{}", units::price_unit(unit))).unwrap_or_default();
-            format!("{sign}{}{unit}", Money(size))
+            format!("{sign}{}{}", Money(size), per(kind, carrier))
         }
         (FieldKind::Permille, _) => format!("{sign}{}.{} %", size / 10, size % 10),
         (FieldKind::Quantity, Ok(quantity)) => units::quantity_of(Quantity(quantity), carrier),

@@ -160,19 +160,25 @@ fn a_handover_without_a_reading_shares_the_interval_by_time() {
     assert_eq!(spent(&world, "alice", MILLION), 330_000_000, "by a supplementary statement");
 }
 
+/// The supply has ended at 12:00, 100 kWh of 11:00 have been certified after the final statement of 18:00, and nothing since.
+fn silent_since_the_end() -> World {
+    let mut world = World::new();
+    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
+    world.now = at(1, 10, 7);
+    read(&mut world, ALICE, &[(at(1, 10, 7), 0)]);
+    world.pass_to(at(1, 10, 12));
+    world.done("alice", terminate());
+    world.pass_to(at(1, 10, 20));
+    read(&mut world, ALICE, &[(at(1, 10, 11), 100)]);
+    world
+}
+
 /// The final statement of 18:00 has nothing; 100 kWh of before the end are certified at 20:00, and then the meter is silent, or taken
 /// out of service.
 #[test]
 fn what_a_silent_meter_had_brought_before_the_end_is_billed_once_the_time_for_supplements_is_over() {
     for is_retired in [false, true] {
-        let mut world = World::new();
-        world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-        world.now = at(1, 10, 7);
-        read(&mut world, ALICE, &[(at(1, 10, 7), 0)]);
-        world.pass_to(at(1, 10, 12));
-        world.done("alice", terminate());
-        world.pass_to(at(1, 10, 20));
-        read(&mut world, ALICE, &[(at(1, 10, 11), 100)]);
+        let mut world = silent_since_the_end();
         assert_eq!(spent(&world, "alice", MILLION), 0);
         if is_retired {
             world.done("operator", Action::RetireMeter { meter: meter_id(ALICE) });
@@ -190,14 +196,7 @@ fn what_a_silent_meter_had_brought_before_the_end_is_billed_once_the_time_for_su
 
 #[test]
 fn the_last_supplement_comes_also_where_no_block_was_made_for_a_while() {
-    let mut world = World::new();
-    world.subscribe(vec![world.service("alice", ELECTRICITY, 0)]);
-    world.now = at(1, 10, 7);
-    read(&mut world, ALICE, &[(at(1, 10, 7), 0)]);
-    world.pass_to(at(1, 10, 12));
-    world.done("alice", terminate());
-    world.pass_to(at(1, 10, 20));
-    read(&mut world, ALICE, &[(at(1, 10, 11), 100)]);
+    let mut world = silent_since_the_end();
     world.now = at(3, 20, 0);
     world.block(vec![]);
     world.pass_to(at(3, 21, 0));

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use utilidor_program::Draft;
-use utilidor_types::Statement;
+use utilidor_types::statement::Closing;
+use utilidor_types::{Money, Statement, Window};
 
 /// Compares what the program issues with what the ledger says, line by line.
 pub fn compare(draft: &Draft, statement: &Statement) -> Result<(), String> {
@@ -20,10 +21,9 @@ pub fn compare(draft: &Draft, statement: &Statement) -> Result<(), String> {
     if let Some(missing) = draft.lines.get(statement.lines.len()) {
         return Err(format!("a line is missing: {}", json!(missing)));
     }
-    let Draft { closing, period, substituted, paid, unpaid, .. } = draft;
-    let around = |closing, period, substituted, paid, unpaid| json!({ "closing": closing, "period": period, "substituted": substituted, "paid": paid, "unpaid": unpaid });
-    let Statement { closing: found, period: of, substituted: is, paid: gave, unpaid: owes, .. } = statement;
-    let (found, expected) = (around(found, of, is, gave, owes), around(closing, period, substituted, paid, unpaid));
+    let around = |closing: Closing, period: Window, substituted: bool, paid: Money, unpaid: Money| json!({ "closing": closing, "period": period, "substituted": substituted, "paid": paid, "unpaid": unpaid });
+    let found = around(statement.closing, statement.period, statement.substituted, statement.paid, statement.unpaid);
+    let expected = around(draft.closing, draft.period, draft.substituted, draft.paid, draft.unpaid);
     if found != expected {
         return Err(format!("{} by what was agreed and measured", differing(&found, &expected)));
     }

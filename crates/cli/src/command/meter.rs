@@ -190,8 +190,7 @@ pub struct Register {
 
 async fn meter(register: Register, context: &Context) -> Result<Meter, Failure> {
     if let Some(file) = register.file {
-        let (what, example) = (said!("meter", "表计文件"), "meter register --help");
-        return document::of_people(document::read_value(&file, what.clone(), example)?, &file, what, example);
+        return document::read_of_people(&file, said!("meter", "表计文件"), "meter register --help");
     }
     let carrier = register.carrier.ok_or_else(|| missing("--carrier"))?;
     let holder = register.holder.ok_or_else(|| missing("--holder"))?;

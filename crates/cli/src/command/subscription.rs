@@ -160,11 +160,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::New { package, version, services, allowance, file, label } => {
             let package = context.id_or_none(package.as_ref()).await?;
             let terms: SubscriptionTerms = match file {
-                Some(file) => {
-                    let (what, example) =
-                        (said!("document of subscription terms", "订阅条款文件"), "subscription new --help");
-                    document::of_people(document::read_value(&file, what.clone(), example)?, &file, what, example)?
-                }
+                Some(file) => document::read_of_people(
+                    &file,
+                    said!("document of subscription terms", "订阅条款文件"),
+                    "subscription new --help",
+                )?,
                 None => {
                     let package = package.ok_or_else(|| missing("PACKAGE"))?;
                     let version = version.ok_or_else(|| missing("VERSION"))?;

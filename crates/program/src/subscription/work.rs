@@ -231,12 +231,13 @@ impl<'a> Work<'a> {
     pub fn make_room(&mut self) {
         let offset_minutes = self.head.offset_minutes;
         self.head.forget(&self.used());
-        while self.is_full() {
+        if self.is_full() {
             self.head.forget_replaced(&self.used());
+        }
+        while self.is_full() {
             let replaced = self.accounts.values().filter_map(|account| account.replaced(offset_minutes)).min();
             let ended = self.accounts.values().filter_map(Account::oldest_price).min();
             match (replaced, ended) {
-                _ if !self.is_full() => return,
                 (Some(time), ended) if ended.is_none_or(|ended| time <= ended) => {
                     let oldest = |account: &&mut Account| account.replaced(offset_minutes) == Some(time);
                     self.accounts.values_mut().filter(oldest).for_each(Account::forget_terms);
