@@ -151,7 +151,7 @@ impl Config {
             metrics: written.site.metrics,
             journal: folder.join(written.site.journal),
         };
-        if site.node.contains('@') {
+        if place::names_a_login(&site.node) {
             let reason = reason!(
                 "a node's address names no user and no password: write it as http://127.0.0.1:4680",
                 "节点地址中不写用户名和密码：请写成 http://127.0.0.1:4680"
@@ -398,6 +398,12 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
                 "key = \"gateway\"\nnode = \"http://u:S3CRET@h:1\"",
                 "site.node: a node's address names no",
             ),
+            ("address = \"", "address = \"u:S3CRET@", ".address: an address names no user"),
+            ("name = \"roof\"", "name = \"roof\"\nPassword = \"S3CRET\"", "line 13: a password stands in a file"),
+            ("name = \"roof\"", "name = \"roof\"\npasswd = \"S3CRET\"", "line 13: a password stands in a file"),
+            ("name = \"roof\"", "name = \"roof\"\npassphrase = S3CRET", "line 13: a password stands in a file"),
+            ("name = \"roof\"", "name = \"roof\"\n密码 = \"S3CRET\"", "line 13: a password stands in a file"),
+            ("name = \"roof\"", "name = \"roof\"\nurl = \"mqtt://u:S3CRET@h\"", "line 13: a password stands in a file"),
             ("name = \"roof\"", "name = \"roof\"\npassword = \"S3CRET\"", "line 13: a password stands in a file"),
             ("name = \"roof\"", "name = \"roof\"\npassword = S3CRET", "line 13: a password stands in a file"),
             ("name = \"roof\"", "name = \"roof\"\nlogin = { password = \"S3CRET\" }", "line 13: a password stands"),
@@ -408,6 +414,8 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
         }
         let error = refused(&GOOD.replace("name = \"roof\"", "name = \"roof\"\npasword_file = \"f\""));
         assert!(error.contains("pasword_file"), "what is no secret is shown: {error}");
+        let error = refused(&GOOD.replace("name = \"roof\"", "name = \"roof\"\ncolour = 15 # see the password note"));
+        assert!(error.contains("colour"), "a remark is no password: {error}");
     }
 
     fn refused(text: &str) -> String {

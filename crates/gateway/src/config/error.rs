@@ -62,14 +62,19 @@ pub enum ConfigError {
     },
 }
 
+/// Where one of these stands, a secret may.
+const SECRETS: [&str; 6] = ["passw", "passphrase", "secret", "密码", "口令", "@"];
+
 impl ConfigError {
     /// Of a text that is no configuration. What stands there is shown, unless it is a password.
     pub(super) fn syntax(error: toml::de::Error, text: &str) -> Self {
         let span = error.span().unwrap_or(0..text.len());
         let begin = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
         let end = text[span.end..].find('\n').map_or(text.len(), |length| span.end + length);
-        // The parts of words are not told apart: rather one error too many has no text.
-        if !text[begin..end].replace("password_file", "").contains("password") {
+        // The parts of words are not told apart: rather one error too many has no text. A remark holds no field.
+        let fields = text[begin..end].lines().filter_map(|line| line.split('#').next()).collect::<String>();
+        let fields = fields.to_lowercase().replace("password_file", "");
+        if !SECRETS.iter().any(|word| fields.contains(word)) {
             return Self::Syntax(Box::new(error));
         }
         let reason = reason!(

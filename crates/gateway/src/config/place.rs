@@ -26,6 +26,15 @@ impl Place {
             address.rsplit_once(':').is_some_and(|(host, _)| !host.is_empty()) && port_of(address).is_some()
         };
         match (address, serial) {
+            (Some(address), _) if names_a_login(&address) => Err((
+                "address",
+                reason!(
+                    "an address names no user and no password: write host:port, such as 10.0.3.7:4001",
+                    "地址中不写用户名和密码：请写 主机:端口，如 10.0.3.7:4001";
+                    "what a broker asks for stands in user and password_file",
+                    "代理所需的登录信息写在 user 和 password_file 中"
+                ),
+            )),
             (Some(address), None) if is_address(&address) => Ok(Self::Tcp(address)),
             (Some(address), None) => Err((
                 "address",
@@ -90,6 +99,11 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether an address holds a user and password. It would be logged and kept with every failure of the line.
+pub(super) fn names_a_login(address: &str) -> bool {
+    address.contains('@')
 }
 
 /// The port of an address.
