@@ -185,7 +185,8 @@ fn outcome<R: Respond>(host: &Host<R>, began: bool, parties: usize) -> Outcome {
 
 /// Readings of a file, whose meters are named by their place in the terms or by their ids.
 pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happening)>, Failure> {
-    let lines = import::read(bytes, &import::Defaults::default()).map_err(Failure::usage)?;
+    let mut lines = import::read(bytes, &import::Defaults::default()).map_err(Failure::usage)?;
+    lines.sort_by_key(|line| line.time);
     let mut happenings = Vec::with_capacity(lines.len());
     let mut shown: BTreeMap<u8, (Timestamp, Quantity)> = BTreeMap::new();
     for line in lines {
@@ -212,7 +213,6 @@ pub fn readings(bytes: &[u8], terms: &CodedTerms) -> Result<Vec<(Timestamp, Happ
         }
         happenings.push((line.time, Happening::Reading { meter: number, register }));
     }
-    happenings.sort_by_key(|(time, _)| *time);
     Ok(happenings)
 }
 
@@ -252,7 +252,11 @@ mod tests {
         assert!(!outcome.began, "nobody could sign it");
 
         let coded = coded(&terms).unwrap();
+        // By their time, in whatever order a file has them.
         let back = b"meter,time,register\n0,2025-01-01T00:00:00Z,5 kWh\n0,2025-01-01T01:00:00Z,4 kWh\n";
+        let mixed = b"meter,time,register\n0,2025-01-05T00:00:00Z,5 kWh\n0,2025-01-07T00:00:00Z,9 kWh\n0,2025-01-06T00:00:00Z,10 kWh\n";
+        let failure = readings(mixed, coded).unwrap_err();
+        assert!(failure.what().to_string().contains("line 3: the register of meter 0 goes back"), "{failure:?}");
         let failure = readings(back, coded).unwrap_err();
         assert!(
             failure.what().to_string().contains("line 3: the register of meter 0 goes back from 5.000 kWh"),
