@@ -368,6 +368,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_to_people_is_read_as_what_is_stored_and_a_bare_quantity_is_not() {
+        let shown = for_people(&example());
+        assert_eq!(shown["window"]["from"], json!("2025-01-01T00:00:00Z"), "{shown}");
+        let read = |document| {
+            of_people::<Offer>(document, Path::new("offer.json"), said!("offer", "要约文件"), "offer example")
+        };
+        assert_eq!(read(shown.clone()).unwrap(), parse(example()).unwrap());
+        let mut bare = shown;
+        bare["lots"][0]["quantity"] = json!("1200");
+        let told = read(bare).unwrap_err().what().to_string();
+        assert!(told.contains("lots[0].quantity: \"1200\" has no unit"), "{told}");
+    }
+
+    #[test]
     fn mistakes_are_told_with_the_path_of_their_field() {
         let told = |path: &str, value: Value| {
             let mut document = example();

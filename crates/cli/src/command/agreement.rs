@@ -184,7 +184,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Propose { file, signing, label } => {
             let terms: AgreementTerms =
-                document::read(&file, said!("document of terms", "条款文件"), "agreement example")?;
+                document::read_of_people(&file, said!("document of terms", "条款文件"), "agreement example")?;
             let signing = u32::try_from(signing)
                 .map_err(|_| Failure::usage(said!("the signing time is too long", "签署期限过长")))?;
             let label = label::or_random(label.as_deref())?;
