@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn what_is_shown_to_people_is_read_as_what_is_stored_and_a_bare_quantity_is_not() {
         let shown = for_people(&example());
-        assert_eq!(shown["window"]["from"], json!("2025-01-01T00:00:00Z"), "{shown}");
+        assert_eq!(shown["window"]["from"], json!("2024-12-31T19:00:00Z"), "{shown}");
         let read = |document| {
             of_people::<Offer>(document, Path::new("offer.json"), said!("offer", "要约文件"), "offer example")
         };
