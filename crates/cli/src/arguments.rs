@@ -41,7 +41,14 @@ pub struct Arguments {
 #[command(next_help_heading = "Options of all commands")]
 pub struct Global {
     /// Address of the node
-    #[arg(long, global = true, env = "UTILIDOR_NODE", value_name = "URL", default_value = "http://127.0.0.1:4680")]
+    #[arg(
+        long,
+        global = true,
+        env = "UTILIDOR_NODE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:4680"
+    )]
     pub node: String,
     /// Folder of the encrypted keys [default: utilidor/keys in the user's data folder]
     #[arg(long, global = true, env = "UTILIDOR_KEYS", value_name = "FOLDER")]

@@ -23,6 +23,8 @@ use utilidor_view::show;
 /// Fields that hold an instant. In any other field a time would be taken for a number of something else.
 const INSTANTS: [&str; 10] =
     ["at", "from", "gate_closes", "issued", "lapses", "published", "sign_by", "since", "time", "to"];
+/// The field whose own fields are named by a program.
+const PARAMETERS: &str = "parameters";
 /// The field that holds days.
 const HOLIDAYS: &str = "holidays";
 /// Length of a date such as `2025-01-31`.
@@ -142,9 +144,9 @@ pub fn of_people<T: DeserializeOwned>(
     example: &str,
 ) -> Result<T, Failure> {
     let mut bare = None;
-    walk(&mut document, None, "", "", &mut |place, field, value, _| {
+    walk(&mut document, None, "", "", &mut |place, field, value, carrier| {
         if let Some(text) = value.as_str().filter(|text| is_bare(field, text)) {
-            bare = bare.take().or_else(|| text.parse::<Amount>().err().map(|reason| at(place, &reason)));
+            bare = bare.take().or_else(|| unitless(text, carrier).map(|reason| at(place, &reason)));
         }
     });
     match bare {
@@ -178,12 +180,24 @@ pub fn for_people<T: Serialize>(stored: &T) -> Value {
     document
 }
 
+/// What is wrong with a bare quantity. It may come from what a node stores, so it is told what it would be there.
+fn unitless(text: &str, carrier: Option<Carrier>) -> Option<Said> {
+    let reason = text.parse::<Amount>().err()?;
+    Some(match (carrier, text.parse()) {
+        (Some(carrier), Ok(stored)) => {
+            let stored = units::exactly(Quantity(stored), carrier);
+            said!("{reason}; if a node has stored it, it is {stored}", "{reason}；若取自节点所存，则为 {stored}")
+        }
+        _ => reason,
+    })
+}
+
 fn is_bare(field: &str, text: &str) -> bool {
     QUANTITIES.contains(&field) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Shows what stands in a document: each value with its place, as that of a mistake is written, the name of its field, and the carrier
-/// beside or above it.
+/// beside or above it. What a sheet's parameters are only the program's manifest says, whatever their names.
 fn walk(
     value: &mut Value,
     carrier: Option<Carrier>,
@@ -195,7 +209,7 @@ fn walk(
     match value {
         Value::Object(fields) => {
             let named = fields.get("carrier").and_then(Value::as_str).and_then(|named| named.parse().ok());
-            for (name, value) in fields {
+            for (name, value) in fields.iter_mut().filter(|(name, _)| *name != PARAMETERS) {
                 let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
                 walk(value, named.or(carrier), &place, name, see);
             }
@@ -209,11 +223,16 @@ fn walk(
     }
 }
 
-fn bad(path: &Path, what: Said, example: &str, reason: &Said) -> Failure {
-    let file = match path == Path::new("-") {
+/// A file as people call it.
+pub fn named(path: &Path) -> Said {
+    match path == Path::new("-") {
         true => said!("standard input", "标准输入"),
         false => said!("{}", "{}", path.display()),
-    };
+    }
+}
+
+fn bad(path: &Path, what: Said, example: &str, reason: &Said) -> Failure {
+    let file = named(path);
     Failure::usage(said!("{file} is no {what}: {reason}", "{file} 不是{what}：{reason}"))
         .next(said!("see a valid one: utilidor {example}", "查看有效示例：utilidor {example}"))
 }
@@ -299,8 +318,10 @@ fn translate(document: &mut Value, path: &FieldPath) -> Option<Result<(), Said>>
         return Some(Ok(()));
     }
     if field == HOLIDAYS {
-        *value = (units::written_time(&format!("{text}T00:00:00Z"))?.0 / DAY_MS).into();
-        return Some(Ok(()));
+        let day = units::written_time(&format!("{text}T00:00:00Z"));
+        let reason =
+            || said!("{text:?} is no day: write for example 2027-01-01", "{text:?} 不是日期：例如写 2027-01-01");
+        return Some(day.ok_or_else(reason).map(|day| *value = (day.0 / DAY_MS).into()));
     }
     if field.ends_with("_ms") {
         *value = units::duration_ms(text).ok()?.into();
@@ -379,6 +400,29 @@ mod tests {
         bare["lots"][0]["quantity"] = json!("1200");
         let told = read(bare).unwrap_err().what().to_string();
         assert!(told.contains("lots[0].quantity: \"1200\" has no unit"), "{told}");
+        assert!(told.ends_with("if a node has stored it, it is 1200 J"), "{told}");
+    }
+
+    #[test]
+    fn a_programs_own_parameter_may_be_called_as_a_quantity_is() {
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Sheet {
+            parameters: std::collections::BTreeMap<String, String>,
+        }
+        let document = json!({ "parameters": { "grace": "3", "fill": "2" } });
+        let read: Sheet = of_people(document, Path::new("-"), said!("sheet", "参数表"), "program new").unwrap();
+        assert_eq!(read.parameters["grace"], "3");
+    }
+
+    #[test]
+    fn a_holiday_that_is_no_day_says_how_one_is_written() {
+        #[derive(Deserialize, Debug)]
+        struct Calendar {
+            #[expect(dead_code, reason = "it is not read")]
+            holidays: Vec<u16>,
+        }
+        let told = parse::<Calendar>(json!({ "holidays": ["2027-1-1"] })).unwrap_err().to_string();
+        assert_eq!(told, "holidays[0]: \"2027-1-1\" is no day: write for example 2027-01-01");
     }
 
     #[test]

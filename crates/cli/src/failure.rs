@@ -117,7 +117,7 @@ impl From<ClientError> for Failure {
             )),
             ClientError::LoginInAddress => Self::usage(said!(
                 "a node's address names no user and no password: write it as http://127.0.0.1:4680",
-                "节点地址中不写用户名和密码：请写成 http://127.0.0.1:4680"
+                "节点地址中不写用户名和口令：请写成 http://127.0.0.1:4680"
             )),
             ClientError::Problem(problem) => {
                 let mut shown = problem.clone();
@@ -260,6 +260,17 @@ impl From<KeyError> for Failure {
             _ => Self::new("key", what),
         }
     }
+}
+
+/// What to do after several refusals: what each needs, once.
+pub fn advice_on<'a>(codes: impl IntoIterator<Item = &'a str>) -> Option<Said> {
+    let mut different: Vec<Said> = Vec::new();
+    for advice in codes.into_iter().filter_map(advice) {
+        if !different.contains(&advice) {
+            different.push(advice);
+        }
+    }
+    different.into_iter().reduce(|before, next| said!("{before}; {next}", "{before}；{next}"))
 }
 
 /// What to do after a refusal, where that is not plain from its sentence.

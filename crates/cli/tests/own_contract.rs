@@ -121,7 +121,51 @@ fn the_guide_leads_from_nothing_to_a_bill_that_is_checked_offline() {
     let shown = desk.run(&format!("program show {} --lang zh", made.program)).ok();
     assert!(shown.contains("用量"), "{shown}");
     assert!(node.is_some());
+    what_others_wrote_or_nobody_could_sign_is_refused_by_name(&desk, &made, &environment);
     tampered_bills_are_refused_by_name(&desk);
+}
+
+fn what_others_wrote_or_nobody_could_sign_is_refused_by_name(
+    desk: &Desk,
+    made: &Made,
+    environment: &[(&'static str, String)],
+) {
+    let told = |place: &str, changed: &dyn Fn(&mut Value), command: &str, code: &str| {
+        let path = desk.path().join(place);
+        let before = std::fs::read_to_string(&path).unwrap();
+        let mut document: Value = serde_json::from_str(&before).unwrap();
+        changed(&mut document);
+        std::fs::write(&path, document.to_string()).unwrap();
+        let variables: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let error = desk.run_with(&format!("{command} --json"), &variables).failed(3);
+        std::fs::write(&path, before).unwrap();
+        assert!(error.contains(&format!("\"{code}\"")), "{error}");
+        error
+    };
+    let verify = format!("program verify {} my-contract", made.program);
+    let error = told(
+        "my-contract/manifest.json",
+        &|manifest| manifest["clauses"][0]["en"] = "I owe".into(),
+        &verify,
+        "program/other-texts",
+    );
+    assert!(error.contains("clauses"), "{error}");
+    let error = told(
+        "my-contract/manifest.json",
+        &|manifest| manifest["fuel"] = 4_000_000.into(),
+        &verify,
+        "program/other-texts",
+    );
+    assert!(error.contains("fuel"), "{error}");
+    let simulate = "program simulate my-contract --readings my-contract/past.csv";
+    told(
+        "my-contract/sheet.json",
+        &|sheet| sheet["parameters"]["period"] = "1h".into(),
+        simulate,
+        "program/cannot-begin",
+    );
+    let propose = "agreement propose terms.json --as plant";
+    told("terms.json", &|terms| terms["parties"][0] = "0".repeat(64).into(), propose, "agreement/not-party");
 }
 
 /// Needs npm, as the guide says; where there is none, the build says so and nothing is compared.

@@ -111,15 +111,29 @@ fn answered(desk: &Desk, words: &str) -> Answered {
     Answered { status: answer.status, err: answer.err }
 }
 
+/// A document that is read comes as far as the node, which there is none.
 #[test]
-fn example_documents_are_what_the_ledger_reads() {
+fn example_documents_are_taken_as_they_are_printed_and_not_without_units() {
     let desk = Desk::new();
-    let package = desk.run("package example").ok();
-    assert!(package.contains("\"2027-01-01\"") && package.contains(" kWh\""), "{package}");
-    let terms = desk.run("agreement example --at 2025-01-01T00:00:00Z").ok();
-    assert!(terms.contains("\"2025-01-0") && terms.contains(" kWh\""), "{terms}");
-    let offer: Value = serde_json::from_str(&desk.run("offer example --at 2025-01-01T00:00:00Z").ok()).unwrap();
-    assert_eq!(offer["gate_closes"], "2025-01-01T02:00:00Z");
+    for (name, kind) in [("plant", "ed25519"), ("seal", "seal")] {
+        desk.run(&format!("keys new {name} --kind {kind}")).ok();
+    }
+    let begin = "--at 2025-01-01T00:00:00Z";
+    for (example, taken) in [
+        ("package example".to_owned(), "package publish"),
+        (format!("offer example {begin}"), "offer publish"),
+        (format!("agreement example {begin}"), "agreement propose"),
+    ] {
+        let printed = desk.run(&example).ok();
+        let file = desk.file("example.json", &printed);
+        let error = desk.run(&format!("{taken} {file} --as plant")).failed(1);
+        assert!(error.contains("no answer from the node"), "{taken}: {error}");
+        let bare = printed.replace(" kWh\"", "\"").replace(".000\"", "\"");
+        assert_ne!(printed, bare, "it names quantities");
+        let file = desk.file("bare.json", &bare);
+        let error = desk.run(&format!("{taken} {file} --as plant")).failed(2);
+        assert!(error.contains("has no unit"), "{taken}: {error}");
+    }
 }
 
 #[test]

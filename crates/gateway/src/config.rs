@@ -154,7 +154,7 @@ impl Config {
         if place::names_a_login(&site.node) {
             let reason = reason!(
                 "a node's address names no user and no password: write it as http://127.0.0.1:4680",
-                "节点地址中不写用户名和密码：请写成 http://127.0.0.1:4680"
+                "节点地址中不写用户名和口令：请写成 http://127.0.0.1:4680"
             );
             return Err(ConfigError::Value { place: "site.node".into(), reason });
         }
@@ -407,6 +407,11 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             ("name = \"roof\"", "name = \"roof\"\npassword = \"S3CRET\"", "line 13: a password stands in a file"),
             ("name = \"roof\"", "name = \"roof\"\npassword = S3CRET", "line 13: a password stands in a file"),
             ("name = \"roof\"", "name = \"roof\"\nlogin = { password = \"S3CRET\" }", "line 13: a password stands"),
+            (
+                "timeout = \"500ms\"",
+                "user = \"u\"\npassword_file = \"S3CRET\"",
+                "bus[1].password_file: there is no file",
+            ),
         ] {
             let error = Config::read(&GOOD.replacen(from, to, 1), Path::new("")).unwrap_err();
             let told = format!("{error} {error:?} {:?}", error.sentence());

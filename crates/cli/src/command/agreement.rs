@@ -192,8 +192,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
             let account = context.account().await?;
             // The ledger would name an agreement that there is not yet.
             if !terms.parties.contains(&account.id()) {
-                let what =
-                    said!("{} is none of the parties in {}", "{} 不是 {} 中的当事方", account.id(), file.display());
+                let file = document::named(&file);
+                let what = said!("{} is none of the parties in {file}", "{} 不是{file}中的当事方", account.id());
                 return Err(Failure::refused("agreement/not-party", what).next(said!(
                     "fill in the parties, owner first, and sign as one of them: --as NAME",
                     "请填写当事方（先供能方），并以其中一方签署：--as NAME"
@@ -217,7 +217,11 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         }
         Command::Amend { agreement, file, from } => {
             let agreement = context.id(&agreement).await?;
-            let document = document::read_value(&file, said!("program", "程序"), PRESENT)?;
+            let mut document = document::read_value(&file, said!("program", "程序"), PRESENT)?;
+            // All of what the command that is named shows.
+            if let Some(terms) = document.get_mut("terms").filter(|terms| terms.is_object()) {
+                document = terms.take();
+            }
             let account = context.account().await?;
             let program = match document.get("program") {
                 None => document::of_value(document, &file, said!("program", "程序"), PRESENT)?,

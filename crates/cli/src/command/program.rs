@@ -9,7 +9,7 @@ use crate::context::{Context, read_file};
 use crate::failure::Failure;
 use crate::ids::Given;
 use crate::output::{Output, or_dash};
-use crate::project::{self, command_bytes};
+use crate::project::{self, Built, command_bytes};
 use crate::sentence::Said;
 use crate::sheet::{Sheet, kind_text};
 use crate::{chinese, document, said, t};
@@ -128,8 +128,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Build { folder } => {
             // What an earlier build has left is not what stands there now.
             project::forget(&folder)?;
-            let mut built = project::build(&folder)?;
-            built.manifest.fuel = built.manifest.fuel.max(simulate::most_fuel(&folder, &built, &context).unwrap_or(0));
+            let built = build(&folder, &context)?;
             let [code, manifest] = project::keep(&folder, &built)?;
             let value = json!({
                 "code": built.code.digest(), "bytes": built.code.len(), "fuel": built.manifest.fuel, "files": [code, manifest]
@@ -192,7 +191,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         Command::Verify { program, folder } => {
             let program = context.id(&program).await?;
             let publication = context.client()?.publication(program).await?;
-            verify(program, &publication, &folder, &out)?;
+            verify(program, &publication, &folder, &context)?;
         }
     }
     Ok(())
@@ -293,8 +292,15 @@ fn built_facts(code: &Code, manifest: &Manifest) -> Vec<(crate::output::Word, St
     ]
 }
 
+/// A build that says the most fuel that its own past or its authors have seen.
+fn build(folder: &Path, context: &Context) -> Result<Built, Failure> {
+    let mut built = project::build(folder)?;
+    built.manifest.fuel = built.manifest.fuel.max(simulate::most_fuel(folder, &built, context).unwrap_or(0));
+    Ok(built)
+}
+
 /// Compares a build with what was published.
-fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Output) -> Result<(), Failure> {
+fn verify(program: ProgramId, publication: &Publication, folder: &Path, context: &Context) -> Result<(), Failure> {
     if publication.id() != program {
         let what = said!(
             "the node's publication has id {}, asked was {program}",
@@ -303,7 +309,7 @@ fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Ou
         );
         return Err(Failure::refused("program/other", what).next(said!("ask another node", "请向另一节点查询")));
     }
-    let built = project::build(folder)?;
+    let built = build(folder, context)?;
     let (found, published) = (built.code.digest(), publication.code.digest());
     if found != published {
         let what = said!(
@@ -322,7 +328,10 @@ fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Ou
         };
         return Err(Failure::refused("program/other-code", what).next(next));
     }
-    let differing = project::differing(&built.manifest, &publication.manifest);
+    let mut differing = project::differing(&built.manifest, &publication.manifest);
+    if publication.manifest.fuel < built.manifest.fuel {
+        differing.push("fuel");
+    }
     if !differing.is_empty() {
         let what = said!(
             "manifest.json says something else than what was published: {}",
@@ -344,7 +353,7 @@ fn verify(program: ProgramId, publication: &Publication, folder: &Path, out: &Ou
         return Err(Failure::refused("program/other-sources", what)
             .next(said!("the code is the same; comments may differ", "代码相同；注释可能有别")));
     }
-    out.show(&json!({ "program": program, "code": found, "verified": true }), |out| {
+    context.out.show(&json!({ "program": program, "code": found, "verified": true }), |out| {
         format!("{}: {found}", out.word(t!("same_code")))
     });
     Ok(())

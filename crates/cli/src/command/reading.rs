@@ -14,7 +14,7 @@ use self::series::read_series;
 use super::event::Measured;
 use super::{meter, show_done_of};
 use crate::context::{Context, read_file};
-use crate::failure::Failure;
+use crate::failure::{Failure, advice_on};
 use crate::ids::Given;
 use crate::import::Defaults;
 use crate::sentence::Said;
@@ -421,7 +421,7 @@ async fn submit(
     if refused.is_empty() {
         return Ok(());
     }
-    let next = refused.iter().find_map(recorded::Turned::next);
+    let next = advice_on(refused.iter().map(recorded::Turned::code));
     let failure = Failure::refused("reading/refused", refused_text(certified, refused.len()));
     Err(next.into_iter().fold(failure, Failure::next))
 }

@@ -290,8 +290,18 @@ fn read_tokens(protocol: BusProtocol, written: Option<WrittenTokens>) -> Result<
 /// The password in a file of its own.
 fn read_password(path: &Path) -> Result<String, Reason> {
     let shown = path.display();
-    let password = std::fs::read_to_string(path)
-        .map_err(|error| reason!("could not read {shown}: {error}", "无法读取 {shown}：{error}"))?;
+    let password = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        // It may be the password itself.
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidFilename | std::io::ErrorKind::InvalidInput => {
+            reason!(
+                "there is no file of the name that stands here",
+                "没有此处所写名称的文件";
+                "write the name of a file that holds the password alone, beside the configuration",
+                "请写只含口令的文件的名称，放在配置旁边"
+            )
+        }
+        _ => reason!("could not read {shown}: {error}", "无法读取 {shown}：{error}"),
+    })?;
     let password = password.trim_end();
     if password.is_empty() {
         return Err(reason!("{shown} is empty: it holds the password alone", "{shown} 为空：其中只写口令"));

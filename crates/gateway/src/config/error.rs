@@ -79,7 +79,7 @@ impl ConfigError {
         }
         let reason = reason!(
             "a password stands in a file of its own, not in the configuration",
-            "密码写在单独的文件中，不写在配置里";
+            "口令写在单独的文件中，不写在配置里";
             "write it into a file that only this user may read, and password_file = \"FILE\" here",
             "请将其写入仅本用户可读的文件，并在此处写 password_file = \"文件\""
         );

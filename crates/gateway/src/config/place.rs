@@ -30,7 +30,7 @@ impl Place {
                 "address",
                 reason!(
                     "an address names no user and no password: write host:port, such as 10.0.3.7:4001",
-                    "地址中不写用户名和密码：请写 主机:端口，如 10.0.3.7:4001";
+                    "地址中不写用户名和口令：请写 主机:端口，如 10.0.3.7:4001";
                     "what a broker asks for stands in user and password_file",
                     "代理所需的登录信息写在 user 和 password_file 中"
                 ),

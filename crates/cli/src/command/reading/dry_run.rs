@@ -4,7 +4,7 @@ use super::{Certified, Series, key_of, unlike_certified};
 use crate::chinese;
 use crate::command::offer::now as this_machines_time;
 use crate::context::Context;
-use crate::failure::{Failure, advice};
+use crate::failure::{Failure, advice_on};
 use crate::output::or_dash;
 use crate::said;
 use crate::sentence::Said;
@@ -62,8 +62,12 @@ pub async fn foretell(
                 (None, Err(failure)) => Err(("usage".into(), failure.what().clone())),
                 (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| {
                     let (code, why) = told(&refusal, meter.carrier);
-                    let known = certified.at(reading.time);
-                    (code, known.map_or(why, |known| unlike_certified(known, reading.register, Some(meter.carrier))))
+                    match (refusal, certified.at(reading.time)) {
+                        (Refusal::OutOfOrder { .. }, Some(known)) => {
+                            (code, unlike_certified(known, reading.register, Some(meter.carrier)))
+                        }
+                        _ => (code, why),
+                    }
                 }),
             };
             if outcome.is_ok() && !already {
@@ -94,7 +98,7 @@ pub async fn foretell(
             "{all} 行中有 {refused} 行不会得到认证；未提交任何内容"
         ),
     );
-    let next = lines.iter().find_map(|line| advice(&line.refused.as_ref()?.0));
+    let next = advice_on(lines.iter().filter_map(|line| Some(line.refused.as_ref()?.0.as_str())));
     Err(next.into_iter().fold(failure, Failure::next))
 }
 

@@ -7,7 +7,7 @@ use crate::failure::advice;
 use crate::import::on_line;
 use crate::output::Output;
 use crate::sentence::Said;
-use crate::{chinese, said, say, t};
+use crate::{chinese, said, say, t, units};
 use serde_json::{Value, json};
 use utilidor_sdk::Done;
 use utilidor_types::{Event, MeterId, Quantity, Reading, Refusal};
@@ -45,17 +45,16 @@ pub struct Turned {
 impl Turned {
     fn new(placed: Placed, refusal: &Refusal, measured: &Measured) -> Self {
         let carrier = measured.of(placed.meter);
-        let unlike = placed.certified.filter(|_| !placed.is_known());
-        let why = unlike.map_or_else(
-            || chinese::refusal_of(refusal, carrier),
-            |known| unlike_certified(known, placed.reading.register, carrier),
-        );
+        let why = match (refusal, placed.certified) {
+            (Refusal::OutOfOrder { .. }, Some(known)) => unlike_certified(known, placed.reading.register, carrier),
+            _ => chinese::refusal_of(refusal, carrier),
+        };
         Self { placed, code: refusal.code(), why }
     }
 
-    /// What to do about it.
-    pub fn next(&self) -> Option<Said> {
-        advice(self.code)
+    /// The code of the refusal.
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     fn sentence(&self, out: &Output, measured: &Measured) -> String {
@@ -69,16 +68,17 @@ impl Turned {
         line.map_or_else(|| said.to_string(), |line| on_line(line, &said).to_string())
     }
 
-    fn document(&self) -> Value {
+    fn document(&self, measured: &Measured) -> Value {
         let Placed { line, meter, reading, .. } = self.placed;
         json!({
             "line": line,
             "meter": meter,
             "time": reading.time.to_rfc3339(),
             "register": reading.register,
+            "register_unit": measured.of(meter).map(units::base_unit),
             "code": self.code,
             "why": self.why,
-            "next": self.next(),
+            "next": advice(self.code),
         })
     }
 }
@@ -98,7 +98,7 @@ pub fn show(out: Output, done: &Done, placed: &[Placed], already: usize, measure
         "transaction": done.hash,
         "height": done.height,
         "receipt": done.receipt,
-        "refused": turned.iter().map(Turned::document).collect::<Vec<_>>(),
+        "refused": turned.iter().map(|turned| turned.document(measured)).collect::<Vec<_>>(),
     });
     if already > 0 {
         document["certified_already"] = already.into();
