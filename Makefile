@@ -25,7 +25,7 @@
 #                          model, INDEX_FLIPS=2000 times; goes on where it stopped (data/flips*.log), and ends with what came of it by
 #                          kind of file
 #   make crashes           a simulated node's machine ends at each storage operation of a scenario of more than 10,000; goes on where
-#                          it stopped (data/crashes.log); a slice of them with FROM= and POINTS=
+#                          it stopped (data/crashes.log); a slice of its runs with FROM= and RUNS=
 #   make week              the gateway reads 10,000 simulated meters for a week with all that goes wrong in one
 #   make deny              licences, bans and sources of what the workspace depends on (cargo-deny; deny.toml)
 #   make wasm              what also runs in a browser compiles for it
@@ -138,15 +138,15 @@ flips:
 	@sed -n 's/^flip [0-9]*: \([^/,]*\)[^,]*, byte [0-9]*, bit [0-9]: \(.*\)$$/\1: \2/p' data/flips.log data/flips-index.log | sort | uniq -c
 	@! grep -E '^flip .*: (Wrong|Stands)$$' data/flips.log
 
-# A slice (FROM=, POINTS=) has a log of its own, so that several may be under way.
+# A slice (FROM=, RUNS=) has a log of its own, so that several may be under way. A run that was interrupted is played again.
 crash_log = data/crashes$(if $(filter-out 0,$(FROM)),-$(FROM)).log
 crashes:
 	@mkdir -p data && touch $(crash_log)
-	@done=$$(grep -c '^point ' $(crash_log)); from=$$(($(or $(FROM),0) + done)); points=$(POINTS); echo "from point $$from on"; \
-		UTILIDOR_FROM=$$from UTILIDOR_POINTS=$${points:+$$((points > done ? points - done : 0))} $(CARGO) test --release --locked --package utilidor-chain --lib \
+	@done=$$(grep -c '^run ' $(crash_log)); from=$$(($(or $(FROM),0) + done)); runs=$(RUNS); echo "from run $$from on"; \
+		UTILIDOR_FROM=$$from UTILIDOR_RUNS=$${runs:+$$((runs > done ? runs - done : 0))} $(CARGO) test --release --locked --package utilidor-chain --lib \
 		-- --ignored --exact --nocapture simulation::crashes::a_member_goes_on_after_its_machine_has_ended_at_any_operation | tee -a $(crash_log)
-	@sed -n 's/^point .*: \([^:]*\)$$/\1/p' $(crash_log) | sort | uniq -c
-	@! grep '^point .*: FAILED$$' $(crash_log)
+	@sort -u $(crash_log) | sed -n 's/^point .*: \([^:]*\)$$/\1/p' | sort | uniq -c
+	@! grep -E '^point .*: (went on alone|FAILED)$$' $(crash_log)
 
 week:
 	$(CARGO) test --release --workspace --locked --test week -- --ignored

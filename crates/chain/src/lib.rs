@@ -32,6 +32,10 @@
 // What only `node` and `network` use is not used in this crate's own tests.
 #![cfg_attr(test, allow(dead_code))]
 
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod application;
 mod archive;
 mod block;

@@ -24,15 +24,19 @@ fn reference() -> Consortium {
     Consortium { epoch_length: EPOCH, nodes: NODES, stride: 1, ..Consortium::new() }
 }
 
-/// Ends a node's machine at an operation, and lets it start again.
-fn ends_at(node: u8, operation: u64, height: u64) {
+/// Ends nodes' machines, each at an operation of its own, and lets them start again.
+fn end_at(points: &[(u8, u64)], height: u64) {
     let consortium = reference();
-    consortium.places[usize::from(node)].machine.end_first_life_at(operation);
+    for (node, operation) in points {
+        consortium.places[usize::from(*node)].machine.end_first_life_at(*operation);
+    }
     let places = consortium.places.clone();
     let followable = super::succession::Followable { epoch_length: EPOCH, from: 1, height };
     run_one(31, plan(consortium, height).property(followable));
-    let lives = places[usize::from(node)].lives.load(Ordering::Relaxed);
-    assert_eq!(lives, 2, "node {node}'s machine ended at operation {operation}");
+    for (node, operation) in points {
+        let lives = places[usize::from(*node)].lives.load(Ordering::Relaxed);
+        assert_eq!(lives, 2, "node {node}'s machine ended at operation {operation}");
+    }
 }
 
 /// Ends a run at a height, and takes down how many operations each machine has done.
@@ -69,24 +73,42 @@ impl ExitCondition<PublicKey, Member> for Counting {
     }
 }
 
-/// Every operation of every node in the reference scenario: the first of all, then the second of all, and so on.
-fn points() -> Vec<(u64, u8)> {
+/// How many operations each node does in the reference scenario.
+fn operations() -> Vec<u64> {
     let (consortium, counts) = (reference(), Arc::new(Mutex::default()));
     let height = ProcessedHeightAtLeast::new(HEIGHT);
     let counting = Counting { height, places: consortium.places.clone(), counts: counts.clone() };
     run_one(31, plan(consortium, HEIGHT).exit_condition(counting));
     let counts = counts.lock().unwrap().clone();
-    let points = (0..).zip(&counts).flat_map(|(node, count)| (0..*count).map(move |operation| (operation, node)));
-    let mut points: Vec<_> = points.collect();
-    points.sort_unstable();
-    println!("{} crash points: the nodes' storage operations are {counts:?}", points.len());
-    assert!(points.len() >= LEAST_POINTS, "the scenario is too short");
-    points
+    let points: u64 = counts.iter().sum();
+    println!("{points} crash points: the nodes' storage operations are {counts:?}");
+    assert!(points >= LEAST_POINTS, "the scenario is too short");
+    counts
+}
+
+/// The points of a run: one of each node, a fifth of all apart, so that a quorum is up at every moment. All runs together have every
+/// operation of every node.
+fn points(counts: &[u64], run: u64) -> Vec<(u8, u64)> {
+    let most = counts.iter().copied().max().unwrap_or(1);
+    let of = |(node, count): (u8, &u64)| {
+        let operation = (run + u64::from(node) * most / u64::from(NODES)) % most;
+        (operation < *count).then_some((node, operation))
+    };
+    (0..).zip(counts).filter_map(of).collect()
+}
+
+#[test]
+fn the_runs_together_have_every_operation_of_every_node_once() {
+    let counts = [7, 5, 9, 1, 8];
+    let mut all: Vec<_> = (0..9).flat_map(|run| points(&counts, run)).collect();
+    all.sort_unstable();
+    let every = (0..).zip(counts).flat_map(|(node, count)| (0..count).map(move |operation| (node, operation)));
+    assert_eq!(all, every.collect::<Vec<_>>());
 }
 
 #[test]
 fn a_member_goes_on_after_its_machine_has_ended_at_any_of_some_operations() {
-    on_a_stack(|| (FIRST..600).step_by(80).for_each(|operation| ends_at(ENDS, operation, 35)));
+    on_a_stack(|| (FIRST..600).step_by(80).for_each(|operation| end_at(&[(ENDS, operation)], 35)));
 }
 
 /// Ends the machines of some when a block is durable and its certificate is not. Every second block is the last of an epoch, and
@@ -115,19 +137,30 @@ fn members_that_have_all_lost_the_certificate_of_an_epochs_last_block_go_on() {
     lose_a_certificate(0..MEMBERS);
 }
 
-/// `UTILIDOR_POINTS` of the operations of all nodes, from number `UTILIDOR_FROM` on; prints what came of each.
+/// `UTILIDOR_RUNS` runs of those that have every operation of all nodes, from number `UTILIDOR_FROM` on; prints what came of each point.
+/// Where a run fails, each of its points is played alone.
 #[test]
 #[ignore = "takes hours"]
 fn a_member_goes_on_after_its_machine_has_ended_at_any_operation() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     on_a_stack(move || {
-        let (from, most) = (number("UTILIDOR_FROM").unwrap_or(0), number("UTILIDOR_POINTS").unwrap_or(usize::MAX));
+        let counts = operations();
+        let (from, runs) = (number("UTILIDOR_FROM").unwrap_or(0), number("UTILIDOR_RUNS").unwrap_or(u64::MAX));
         let mut failed = 0;
-        for (point, (operation, node)) in points().into_iter().enumerate().skip(from).take(most) {
-            let ended = catch_unwind(AssertUnwindSafe(|| ends_at(node, operation, HEIGHT)));
-            let came_of_it = if ended.is_ok() { "went on" } else { "FAILED" };
-            println!("point {point}: node {node}, operation {operation}: {came_of_it}");
-            failed += u64::from(ended.is_err());
+        let goes_on = |points: &[(u8, u64)]| catch_unwind(AssertUnwindSafe(|| end_at(points, HEIGHT))).is_ok();
+        for run in (from..counts.iter().copied().max().unwrap_or(0)).take(usize::try_from(runs).unwrap_or(usize::MAX)) {
+            let points = points(&counts, run);
+            let all_went_on = goes_on(&points);
+            for point in points {
+                let came_of_it = match all_went_on {
+                    true => "went on",
+                    false if goes_on(&[point]) => "went on alone",
+                    false => "FAILED",
+                };
+                println!("point of run {run}: node {}, operation {}: {came_of_it}", point.0, point.1);
+            }
+            failed += u64::from(!all_went_on);
+            println!("run {run} is over");
         }
         assert_eq!(failed, 0, "see above what failed, and why");
     });
