@@ -83,6 +83,7 @@ export async function aNodeThatLiesIsFoundOut({ node, person, seat, asker, expec
     ['who asked', `/explorer/transaction/${hash}`, `**/v1/transactions/${hash}`, lie((view) => (view.account = '0'.repeat(64))), [check(t.explorer.transaction)], differs],
     ['when it came', `/explorer/transaction/${hash}`, `**/v1/transactions/${hash}`, lie((view) => (view.time_ms += 1)), [check(t.explorer.transaction)], differs],
     ['a bill’s readings', `/bills/${bill.agreement}/${bill.number}`, `**${readings}?*`, lie(changed), [page.getByRole('button', { name: t.bill.showReadings }), check(t.bill.readings)], differs],
+    ['who signed a bill’s readings', `/bills/${bill.agreement}/${bill.number}`, `**${readings}?*`, lie((page) => page.items.forEach((each) => (each.signed_by = 'device'))), [page.getByRole('button', { name: t.bill.showReadings }), check(t.bill.readings)], differs],
     ['what a bill’s meters count', `/bills/${bill.agreement}/${bill.number}`, `**/v1/meters/${reading.meter}`, lie((view) => (view.carrier = 'water')), [page.getByRole('button', { name: t.bill.showReadings }), check(t.bill.readings)], differs],
   ]) {
     await page.route(asked, answer);
@@ -155,5 +156,21 @@ export async function anOutcomeIsProven(world) {
     await me.press(dialog.getByRole('button', { name: t.common.close }));
     await page.unroute(asked);
   }
+  // Whoever closes the dialog before the proof has come is told all the same.
+  await pay();
+  let hold = () => {};
+  const held = new Promise((free) => (hold = free));
+  await page.route('**/v1/transactions/*/proof', async (route) => {
+    await held;
+    await route.fulfill({ json: {} });
+  });
+  const dialog = page.getByRole('dialog');
+  await me.press(dialog.getByRole('button', { name: t.consent.sign }));
+  await me.press(dialog.getByRole('button', { name: t.common.close }));
+  await dialog.waitFor({ state: 'hidden' });
+  hold();
+  await dialog.locator('[data-unproven]').waitFor();
+  expect((await dialog.innerText()).includes(t.consent.unproven), 'an outcome that was closed before its proof failed is told again');
+  await me.press(dialog.getByRole('button', { name: t.common.close }));
   await me.context.close();
 }

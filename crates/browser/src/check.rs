@@ -6,10 +6,12 @@ use serde::Serialize;
 use utilidor_ledger::record::{AccountRecord, MeterRecord, Record};
 use utilidor_proof::document::{Proof, StateProof};
 use utilidor_proof::{Members, ProofDocument};
-use utilidor_sdk::core::check::{Checked, Trust, check};
+use utilidor_sdk::core::check::{Checked, Trust, check, signed_by_devices};
 use utilidor_types::cell::{CELL_BYTES, Cell, Key, from_cells};
 use utilidor_types::handover::Handover;
-use utilidor_types::{AccountId, Carrier, Certificate, Genesis, MeterId, Money, Timestamp, decode, encode};
+use utilidor_types::{
+    AccountId, Carrier, Certificate, CertificateId, Genesis, MeterId, Money, Timestamp, decode, encode,
+};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// The chain that begins with a genesis document.
@@ -30,6 +32,8 @@ pub fn check_proof(genesis: &str, document: &[u8]) -> Result<String, Failed> {
 struct BillWithCertificates {
     shown: Checked,
     certificates: Vec<Certificate>,
+    /// Those of them that their devices have signed by themselves.
+    by_device: Vec<CertificateId>,
 }
 
 /// Checks the proof of a bill, JSON as the node sent it. Gives what it has shown with the certificates of the readings that it
@@ -40,7 +44,7 @@ pub fn check_readings_of_bill(genesis: &str, document: &[u8]) -> Result<String, 
     let Proof::Bill(bill) = &document.proof else { return Err(Failed("the proof is of no bill".into())) };
     let Some(readings) = &bill.readings else { return Err(Failed("the proof is short, without the readings".into())) };
     let certificates = readings.entries.iter().flat_map(|(entry, _)| entry.run().certificates()).collect();
-    write(&BillWithCertificates { shown, certificates })
+    write(&BillWithCertificates { shown, certificates, by_device: signed_by_devices(&readings.entries) })
 }
 
 /// A proof document, and what it has shown.

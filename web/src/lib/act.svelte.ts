@@ -120,17 +120,23 @@ export class Act {
       if (this.hash !== hash) return;
       this.proven = true;
       if (same({ height: told.height ?? height, receipt: told.receipt }, { height, receipt })) return;
-      if (this.stage !== 'idle') this.#end(height, receipt);
-      this.unproven = new Failure('differs');
+      this.#stand(new Failure('differs'), height, receipt);
     } catch (error) {
-      if (this.hash === hash) this.unproven = error;
+      if (this.hash === hash) this.#stand(error, told.height, told.receipt);
     }
+  }
+
+  /// Tells that the outcome is not proven, again where it has been read and closed before that was known.
+  #stand(unproven: unknown, height: number | undefined, receipt: Receipt | undefined): void {
+    this.unproven = unproven;
+    if (receipt) this.#end(height, receipt);
+    if (asked.act?.stage === 'idle') asked.act = this;
   }
 
   close(): void {
     const then = this.stage === 'final' ? this.#then : undefined;
     this.stage = 'idle';
-    this.prepared = this.#then = undefined;
+    this.#then = undefined;
     if (then && this.receipt) then(this.receipt);
   }
 }

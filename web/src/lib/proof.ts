@@ -113,16 +113,20 @@ export async function checkBill(agreement: string, number: number) {
 const isOf = ({ statement }: Bill, agreement: string, number: number) => statement.agreement === agreement && statement.number === number;
 
 /// What the members have signed of a bill's readings, by their ids: its proof brings whole runs along, also across the ends of its period.
-/// Beside it how many of those that the node says are among them, and whether these say the same.
-export async function checkReadings(agreement: string, number: number, said: Schemas['Certificate'][]) {
+/// Beside it how many of those that the node says are among them, and whether these say the same, and which devices have signed.
+export async function checkReadings(agreement: string, number: number, said: Schemas['CertificateView'][]) {
   const [{ text }, document] = await Promise.all([trusted(), proofOfBill(agreement, number)]);
   const { value, ms } = await timed('checkReadingsOfBill', text, document);
-  const { shown, certificates } = value as { shown: Bill; certificates: Schemas['Certificate'][] };
+  const { shown, certificates, by_device } = value as { shown: Bill; certificates: Schemas['Certificate'][]; by_device: string[] };
   if (!isOf(shown, agreement, number)) throw new Failure('otherProof');
   hear(shown.height);
   const proven = new Map(certificates.map((each) => [each.id, each]));
-  const among = said.filter((each) => proven.has(each.id));
-  return { ...shown, ms, proven, among: among.length, asSaid: among.every((each) => same(each, proven.get(each.id))) };
+  const devices = new Set(by_device);
+  const among = said.filter((each) => proven.has(each.certificate.id));
+  const isSame = ({ certificate, signed_by }: Schemas['CertificateView']) =>
+    same(certificate, proven.get(certificate.id)) && devices.has(certificate.id) === (signed_by === 'device');
+  const byDevice = among.filter((each) => devices.has(each.certificate.id)).length;
+  return { ...shown, ms, proven, devices, among: among.length, byDevice, asSaid: among.every(isSame) };
 }
 
 /// A certified reading of a meter as the members have signed it, and whether the node says the same: also of its signer, as far as that is

@@ -90,7 +90,7 @@ export const zh: Catalogue = {
     verify: '在本浏览器中核验此账单', holds: '此账单正确。', checkSignatures: (members, height) => `${members} 个成员的签名使账单所依据的每个区块都已最终确认，直到区块 ${height}。`,
     checkReadings: (count) => `${count} 条认证读数在成员签署的日志中，合计与账单数量一致。`, checkProgram: '在此重新运行合约程序，得到的正是这份账单。', checkLines: (count) => `下面显示的 ${count} 行与之逐行一致。`,
     took: (ms) => `用时 ${ms} 毫秒。`, differs: '节点显示的账单与成员签署的不同。', differsNext: (amount) => `经证明的金额为 ${amount}；下面各行取自证明。请不要按此节点的显示付款，并告知其运营方。`, fails: '此账单未能得到证明。',
-    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', provenReadings: (proven, shown) => `所显示的 ${shown} 条读数中，${proven} 条在此账单的证明中，时间、表底和数量一致。`, provenCarriers: '表计所计的能源同样已证明。', saidCarriers: '表计所计的能源为节点所述。', closing: { period: '期间', end: '合约终结', supplement: '终结后补充' }, showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
+    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', provenReadings: (proven, shown) => `所显示的 ${shown} 条读数中，${proven} 条在此账单的证明中，时间、表底和数量一致。`, provenCarriers: '表计所计的能源同样已证明。', saidCarriers: '表计所计的能源为节点所述。', provenDevices: (count) => `其中 ${count} 条由设备自己签名（OCMF），同样已证明；其余由谁签名，为节点所述。`, closing: { period: '期间', end: '合约终结', supplement: '终结后补充' }, showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
     meter: '表计', time: '时间', quantity: '数量', register: '表底', where: (height, day) => `于区块 ${height} 出具，${day}。`,
   },
   line: {

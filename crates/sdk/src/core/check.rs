@@ -6,7 +6,8 @@ use utilidor_proof::document::{CertificatesProof, Proof, TransactionProof, VERSI
 use utilidor_proof::{BillError, Members, ProofDocument, ProofError, VerifiedBill};
 use utilidor_types::handover::Handover;
 use utilidor_types::{
-    AccountId, Certificate, CertificateId, ChainId, Genesis, Receipt, Timestamp, Transaction, TransactionHash,
+    AccountId, Certificate, CertificateId, CertificationEntry, ChainId, Genesis, Receipt, Timestamp, Transaction,
+    TransactionHash,
 };
 
 /// What is trusted.
@@ -122,14 +123,19 @@ fn check_transaction(proof: &TransactionProof, trust: Trust<'_>) -> Result<Check
 fn check_certificates(proof: &CertificatesProof, trust: Trust<'_>) -> Result<Checked, CheckError> {
     let members = members(trust, &proof.handovers)?;
     let header = proof.verify(&members)?;
-    let signed = proof.entries.iter().filter(|(entry, _)| entry.signed().is_some());
     Ok(Checked::Certificates {
         chain: members.chain(),
         height: header.height,
         validators: members.at(header.round.epoch).keys().len(),
         certificates: proof.entries.iter().flat_map(|(entry, _)| entry.run().certificates()).collect(),
-        by_device: signed.flat_map(|(entry, _)| entry.run().certificates().map(|certificate| certificate.id)).collect(),
+        by_device: signed_by_devices(&proof.entries),
     })
+}
+
+/// Those of the readings in a proof that holds which their devices have signed by themselves.
+pub fn signed_by_devices<P>(entries: &[(CertificationEntry, P)]) -> Vec<CertificateId> {
+    let signed = entries.iter().map(|(entry, _)| entry).filter(|entry| entry.signed().is_some());
+    signed.flat_map(|entry| entry.run().certificates()).map(|certificate| certificate.id).collect()
 }
 
 /// The members of the trusted chain, as far as a proof leads.
