@@ -14,7 +14,7 @@ const EPOCH: u64 = 10;
 /// Blocks of the reference scenario.
 const HEIGHT: u64 = 45;
 /// Points that it must have at least.
-const LEAST_POINTS: usize = 10_000;
+const LEAST_POINTS: u64 = 10_000;
 /// The member whose machine ends in the tests that take less than hours.
 const ENDS: u8 = 2;
 /// Operations of a member in its first blocks.
