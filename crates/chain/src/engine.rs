@@ -566,8 +566,9 @@ async fn check_synchronised<E: Runtime>(databases: &Databases<E>, marshal: &epoc
     }
 }
 
-/// Quota of each channel and peer. Every channel keeps room for as many messages of every peer as may come at once.
-pub(crate) const QUOTA: Quota = Quota::per_second(NZU32!(512)).allow_burst(NZU32!(128));
+/// Quota of each channel and peer. Every channel keeps room for as many messages of every peer that there can be as may come at once:
+/// each costs a node of a consortium more than a megabyte.
+pub(crate) const QUOTA: Quota = Quota::per_second(NZU32!(512)).allow_burst(NZU32!(32));
 
 /// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
 pub(crate) const STACK_BYTES: usize = 16 << 20;
