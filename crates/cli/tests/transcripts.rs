@@ -121,7 +121,7 @@ fn example_documents_are_taken_as_they_are_printed_and_not_without_units() {
     let begin = "--at 2025-01-01T00:00:00Z";
     for (example, taken) in [
         ("package example".to_owned(), "package publish"),
-        (format!("offer example {begin} --seal-key seal"), "offer publish"),
+        (format!("offer example {begin}"), "offer publish --seal-key seal"),
         (format!("agreement example {begin}"), "agreement propose"),
     ] {
         let printed = desk.run(&example).ok();
