@@ -347,6 +347,20 @@ fn what_an_operator_should_see_is_told_in_the_language_that_is_spoken_and_to_pro
 }
 
 #[test]
+fn a_configuration_that_is_no_file_is_refused_by_name_and_not_waited_for() {
+    let desk = Desk::new();
+    let pipe = desk.path().join("pipe.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let folder = desk.path().display().to_string();
+    for (lang, said) in [("en", "it is no file"), ("zh", "不是普通文件")] {
+        for named in [pipe.display().to_string(), folder.clone()] {
+            let error = desk.run(&format!("gateway check --config {named} --lang {lang}")).failed(2);
+            assert!(error.contains(&named) && error.contains(said), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_meter_is_probed_registered_read_and_certified() {
     let mut desk = Desk::new();
     desk.run("node init --data town --time 2025-01-01T00:00:00+08:00").ok();
