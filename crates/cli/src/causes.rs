@@ -35,8 +35,18 @@ pub fn told(error: &(dyn Error + 'static)) -> Said {
 
 /// What the system says of a file or a connection.
 pub fn system(error: &io::Error) -> Said {
-    let chinese = error.chinese();
+    let chinese = in_chinese(error).unwrap_or_else(|| error.to_string());
     said!("{error}", "{chinese}")
+}
+
+/// The last cause of an error: what the system says, where it comes to that.
+pub fn last(error: &(dyn Error + 'static)) -> Said {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    let chinese = in_chinese(last).unwrap_or_else(|| last.to_string());
+    said!("{last}", "{chinese}")
 }
 
 /// A list that is too long.
@@ -122,7 +132,7 @@ fn sentence(error: &(dyn Error + 'static)) -> String {
             })*
         };
     }
-    known!(io::Error, KeyError, DirectoryError, DiskFull, GuardError, UpgradeError, StartError, NodeFailed);
+    known!(KeyError, DirectoryError, DiskFull, GuardError, UpgradeError, StartError, NodeFailed);
     known!(ProcessStartError, ProcessFailed, CheckError, BillError, ProofError, FoundingRefused, GenesisRefused);
     in_chinese(error).unwrap_or_else(|| error.to_string())
 }
@@ -131,31 +141,6 @@ fn sentence(error: &(dyn Error + 'static)) -> String {
 trait Chinese {
     /// Its sentence.
     fn chinese(&self) -> String;
-}
-
-impl Chinese for io::Error {
-    fn chinese(&self) -> String {
-        use io::ErrorKind as Kind;
-        let told = match self.kind() {
-            Kind::NotFound => "没有这个文件或文件夹",
-            Kind::PermissionDenied => "没有权限",
-            Kind::AlreadyExists => "已经存在",
-            Kind::IsADirectory => "它是文件夹",
-            Kind::NotADirectory => "它不是文件夹",
-            Kind::InvalidData => "内容无效",
-            Kind::UnexpectedEof => "内容不完整",
-            Kind::StorageFull => "磁盘已满",
-            Kind::ReadOnlyFilesystem => "文件系统只读",
-            Kind::ConnectionRefused => "连接被拒绝",
-            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => "连接已断开",
-            Kind::TimedOut => "超时",
-            Kind::AddrInUse => "地址已被占用",
-            Kind::AddrNotAvailable => "本机没有此地址",
-            Kind::HostUnreachable | Kind::NetworkUnreachable => "无法到达",
-            _ => return self.to_string(),
-        };
-        told.into()
-    }
 }
 
 impl Chinese for KeyError {

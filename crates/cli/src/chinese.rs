@@ -203,46 +203,6 @@ const PROBLEMS: &[(&str, &str)] = &[
     ("transaction/wrong-nonce", "账户的序号已超过交易的序号"),
 ];
 
-/// What comes over a line and is no reading, by code.
-const FRAMES: &[(&str, &str)] = &[
-    ("frame/ambiguous-units", "单位在数值之前或之后都说得通：须由设备档案指明"),
-    ("frame/checksum", "校验和不符"),
-    ("frame/device-error", "设备应答差错"),
-    ("frame/encrypted", "数值已加密"),
-    ("frame/field-twice", "同一字段出现两次"),
-    ("frame/needs-profile", "须指定设备档案"),
-    ("frame/not-decimal", "应为十进制数字之处不是"),
-    ("frame/not-hex", "报文不是十六进制"),
-    ("frame/oversize", "报文过长"),
-    ("frame/too-many-extensions", "记录的扩展字节过多"),
-    ("frame/trailing", "报文之后还有字节"),
-    ("frame/truncated", "报文不完整"),
-    ("frame/unknown", "代码未知"),
-    ("frame/wrong-address", "应答的是另一设备"),
-    ("frame/wrong-byte", "起始、结束或长度字节不符"),
-    ("frame/wrong-length", "字段长度不符"),
-    ("frame/wrong-subject", "应答的是另一问题"),
-    ("frame/wrong-unit", "单位代码与所计量的不符"),
-    ("line/no-connection", "无法连接"),
-    ("line/silent", "没有应答"),
-    ("register/absent", "设备没有该值"),
-    ("register/device-fault", "设备报告故障，其表底不可信"),
-    ("register/invalid", "表底无效"),
-    ("register/negative", "表底为负"),
-    ("register/none", "应答中没有唯一的表底"),
-    ("register/not-finite", "浮点数不是表底"),
-    ("register/too-large", "表底过大"),
-    ("register/wrong-unit", "表底的单位不计量该能源"),
-];
-
-/// Why what came over a line is no reading: what its code means, and what the gateway says of it.
-pub fn frame(code: &str, detail: &str) -> Said {
-    match find(FRAMES, code) {
-        Some(sentence) => said!("{detail}", "{sentence}（{detail}）"),
-        None => said!("{detail}", "{detail}"),
-    }
-}
-
 fn find(table: &'static [(&str, &str)], code: &str) -> Option<&'static str> {
     table.binary_search_by(|(known, _)| (*known).cmp(code)).ok().map(|place| table[place].1)
 }
@@ -354,7 +314,7 @@ mod tests {
 
     #[test]
     fn every_code_has_a_chinese_sentence_and_stands_once() {
-        for table in [REFUSALS, PROBLEMS, FRAMES] {
+        for table in [REFUSALS, PROBLEMS] {
             for pair in table.windows(2) {
                 assert!(pair[0].0 < pair[1].0, "{} before {}", pair[0].0, pair[1].0);
             }

@@ -1,6 +1,6 @@
 //! What went wrong, why, and what to do next.
 
-use crate::causes::{causes, told, too_many};
+use crate::causes::{causes, last, told, too_many};
 use crate::chinese;
 use crate::fault;
 use crate::import::on_line;
@@ -103,9 +103,9 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
-            ClientError::Unreachable { address, reason, .. } => Self::new(
+            ClientError::Unreachable { address, source, .. } => Self::new(
                 "node/unreachable",
-                said!("no answer from the node at {address}: {reason}", "节点 {address} 没有应答：{reason}"),
+                said!("no answer from the node at {address}: {0}", "节点 {address} 没有应答：{0}", last(&**source)),
             )
             .next(said!(
                 "start a node with 'utilidor node run', or name another with --node or UTILIDOR_NODE",

@@ -7,6 +7,8 @@ use common::Desk;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout};
+use utilidor_gateway::journal::{Event, Journal};
+use utilidor_gateway::reason::Sentence;
 
 /// A meter that no ledger has.
 const UNKNOWN: &str = "9a400000000000000000000000000001";
@@ -317,6 +319,45 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
     let file = desk.file("good.toml", &site(UNKNOWN, "127.0.0.1:1", "http://127.0.0.1:9"));
     let error = desk.run(&format!("gateway backlog --config {file}")).failed(1);
     assert!(error.contains("there is no journal"), "{error}");
+}
+
+#[test]
+fn what_an_operator_should_see_is_told_in_the_language_that_is_spoken_and_to_programs_in_english() {
+    let desk = Desk::new();
+    let config = desk.file("gateway.toml", &site(UNKNOWN, "127.0.0.1:1", "http://127.0.0.1:1"));
+    let (meter, mut journal) = (UNKNOWN.parse().unwrap(), Journal::open(&desk.path().join("gateway.sqlite")).unwrap());
+    let told = Sentence { en: "no reading since noon".into(), zh: "自正午起没有读数".into() };
+    let stopped = Sentence { en: "another device answers".into(), zh: "应答的是另一设备".into() };
+    let event = Event { time_ms: 9, meter: Some(meter), code: "meter/silent".into(), detail: told, answer: None };
+    journal.note(&event).unwrap();
+    journal.stop_meter(meter, &stopped).unwrap();
+    drop(journal);
+
+    let status = |lang: &str| desk.run(&format!("gateway status --config {config} --lang {lang}")).ok();
+    let [english, chinese] = ["en", "zh"].map(status);
+    for told in ["no reading since noon", "another device answers", "meter/silent: go and look"] {
+        assert!(english.contains(told) && !chinese.contains(told), "{told}: {english}{chinese}");
+    }
+    for told in ["自正午起没有读数", "应答的是另一设备", "meter/silent：请到现场查看"] {
+        assert!(chinese.contains(told) && !english.contains(told), "{told}: {english}{chinese}");
+    }
+    let document = desk.json(&format!("gateway status --config {config} --lang zh"));
+    assert_eq!(text(&document["events"][0]["detail"]), "no reading since noon");
+    assert_eq!(text(&document["stopped"][0]["reason"]), "another device answers");
+}
+
+#[test]
+fn a_configuration_that_is_no_file_is_refused_by_name_and_not_waited_for() {
+    let desk = Desk::new();
+    let pipe = desk.path().join("pipe.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let folder = desk.path().display().to_string();
+    for (lang, said) in [("en", "it is no file"), ("zh", "不是普通文件")] {
+        for named in [pipe.display().to_string(), folder.clone()] {
+            let error = desk.run(&format!("gateway check --config {named} --lang {lang}")).failed(2);
+            assert!(error.contains(&named) && error.contains(said), "{error}");
+        }
+    }
 }
 
 #[test]

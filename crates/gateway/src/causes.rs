@@ -1,6 +1,10 @@
 //! What went wrong, and why: an error with its causes, and what the gateway's own say in Chinese.
 
+use crate::device::LookError;
 use crate::journal::JournalError;
+use crate::line::ExchangeError;
+use crate::protocol::Refused;
+use crate::reason::Sentence;
 use crate::run::RunError;
 use crate::uplink::UplinkError;
 use std::error::Error;
@@ -11,6 +15,18 @@ const MOST_CHARACTERS: usize = 2_000;
 /// An error with its causes.
 pub fn sentence(error: &(dyn Error + 'static)) -> String {
     cut(joined(error, ": ", ToString::to_string))
+}
+
+/// The same in both languages. `more` says in Chinese what is not known here.
+pub fn told_with(error: &(dyn Error + 'static), more: impl Fn(&(dyn Error + 'static)) -> Option<String>) -> Sentence {
+    let say = |error: &(dyn Error + 'static)| in_chinese(error).or_else(|| more(error));
+    let zh = joined(error, "：", |error| say(error).unwrap_or_else(|| error.to_string()));
+    Sentence { en: sentence(error), zh: cut(zh) }
+}
+
+/// The same of an error of the gateway's own or the system's.
+pub fn told(error: &(dyn Error + 'static)) -> Sentence {
+    told_with(error, |_| None)
 }
 
 /// What a node says, cut where it is long: it says what it likes.
@@ -45,8 +61,23 @@ fn stands_in(cause: &str, text: &str) -> bool {
     })
 }
 
-/// What an error of the gateway's journal, sending or running, or of the journal's database, says in Chinese; none of another.
+/// What an error of the gateway's journal, lines, sending or running, of the journal's database or of the system says in Chinese; none of
+/// another.
 pub fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return system(error).map(Into::into);
+    }
+    if let Some(error) = error.downcast_ref::<Refused>() {
+        return Some(error.sentence().zh);
+    }
+    if let Some(error) = error.downcast_ref::<ExchangeError>() {
+        return Some(error.chinese());
+    }
+    match error.downcast_ref::<LookError>() {
+        Some(LookError::Line(error)) => return Some(error.chinese()),
+        Some(LookError::Refused { refused, .. }) => return Some(refused.sentence().zh),
+        None => {}
+    }
     if let Some(error) = error.downcast_ref::<JournalError>() {
         return Some(error.chinese());
     }
@@ -63,10 +94,31 @@ pub fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
             RunError::Metrics { address, .. } => format!("无法在 {address} 为监控系统提供服务"),
         });
     }
-    let error = error.downcast_ref::<UplinkError>()?;
-    Some(match error {
-        UplinkError::Node(_) => "无法向节点查询".into(),
-        UplinkError::Down => "没有通往节点的连接".into(),
+    Some(error.downcast_ref::<UplinkError>()?.chinese().into())
+}
+
+/// What the system says of a file or a connection, by its kind; of a rare one nothing.
+fn system(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as Kind;
+    Some(match error.kind() {
+        Kind::NotFound => "没有这个文件或文件夹",
+        Kind::PermissionDenied => "没有权限",
+        Kind::AlreadyExists => "已经存在",
+        Kind::IsADirectory => "它是文件夹",
+        Kind::NotADirectory => "它不是文件夹",
+        Kind::InvalidData => "内容无效",
+        Kind::UnexpectedEof => "内容不完整",
+        Kind::StorageFull => "磁盘已满",
+        Kind::ReadOnlyFilesystem => "文件系统只读",
+        Kind::ConnectionRefused => "连接被拒绝",
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => "连接已断开",
+        Kind::TimedOut => "超时",
+        Kind::AddrInUse => "地址已被占用",
+        Kind::AddrNotAvailable => "本机没有此地址",
+        Kind::HostUnreachable | Kind::NetworkUnreachable => "无法到达",
+        // It has no kind of its own.
+        _ if error.to_string().starts_with("failed to lookup address information") => "无法解析主机名",
+        _ => return None,
     })
 }
 

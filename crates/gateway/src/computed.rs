@@ -25,6 +25,7 @@ use crate::number::in_usual_unit;
 use crate::poller::{Turn, next_due};
 use crate::profile::Register;
 use crate::protocol::computed::{At, Computed, MAX_DEVICE, Part, Sign};
+use crate::reason::{Sentence, sentence};
 use std::collections::BTreeMap;
 use std::fmt;
 use utilidor_types::{MeterId, Quantity, Timestamp};
@@ -122,7 +123,7 @@ impl Computer {
         }
         let before = match known.device {
             Some(known) if known == formula.to_string() => before.and_then(|bytes| Computed::read(&bytes).ok()),
-            Some(_) => return self.stop(place, "virtual/changed", "it is computed otherwise than before".into()).await,
+            Some(_) => return self.stop(place, "virtual/changed", changed()).await,
             // It begins, or begins anew where an operator has accepted what it was stopped for.
             None => None,
         };
@@ -138,33 +139,41 @@ impl Computer {
                     epochs.push(reading.epoch);
                     parts.push(self.part(*sign, *meter, reading, earlier));
                 }
-                None => missing.push(meter.to_string()),
+                None => missing.push(Sentence::alike(meter.to_string())),
             }
         }
         if !missing.is_empty() {
-            let detail = format!("no reading since {} of part {}", Timestamp(begin_ms), missing.join(", "));
+            let (since, missing) = (Timestamp(begin_ms), Sentence::joined(&missing));
+            let detail =
+                sentence!("no reading since {since} of part {missing}", "组成部分 {missing} 自 {since} 起没有读数");
             return self.failed(place, "virtual/part-missing", detail).await;
         }
         let stamp = self.shared.stamp().await?;
         if epochs.iter().any(|epoch| ![stamp.epoch, DEVICES].contains(epoch)) {
-            let detail =
-                "a new stretch of the clock began while its parts were read: the next reading shows both intervals"
-                    .to_string();
+            let detail = sentence!(
+                "a new stretch of the clock began while its parts were read: the next reading shows both intervals",
+                "抄读各组成部分期间时钟有跳变：下一读数包含这两个间隔"
+            );
             return self.failed(place, "virtual/clock", detail).await;
         }
         let earlier = before.as_ref().map_or(&[][..], |before| &before.parts);
         if let Some(part) = parts.iter().zip(earlier).find_map(|(part, earlier)| exchanged(part, earlier)) {
-            let reason = format!("another device stands in the place of part {part}");
+            let reason =
+                sentence!("another device stands in the place of part {part}", "组成部分 {part} 已换为另一设备");
             return self.stop(place, "virtual/part-exchanged", reason).await;
         }
         if let Some(part) = parts.iter().find(|part| part.passed().is_none()) {
-            let reason = format!("the register of part {} went back", part.meter);
+            let part = part.meter;
+            let reason = sentence!("the register of part {part} went back", "组成部分 {part} 的表底倒退");
             return self.stop(place, "virtual/part-went-back", reason).await;
         }
 
         let Some(last) = self.meters[place].kept.last().await? else {
-            let detail = "the ledger has not said yet what it begins from: it is not registered, or was never asked";
-            return self.failed(place, "virtual/unregistered", detail.into()).await;
+            let detail = sentence!(
+                "the ledger has not said yet what it begins from: it is not registered, or was never asked",
+                "账本尚未告知其起始表底：该表计未登记，或从未查询"
+            );
+            return self.failed(place, "virtual/unregistered", detail).await;
         };
         let at = |seen: Seen| At { time_ms: seen.time_ms, register: Quantity(seen.register) };
         let limits = self.meters[place].kept.limits();
@@ -175,13 +184,19 @@ impl Computer {
         let passed = computed.passed().unwrap_or_default();
         let Ok(passed) = u64::try_from(passed) else {
             let less = in_usual_unit(u64::try_from(passed.unsigned_abs()).unwrap_or(u64::MAX), carrier);
-            let detail = format!("its parts say that -{less} passed: the next reading shows both intervals");
+            let detail = sentence!(
+                "its parts say that -{less} passed: the next reading shows both intervals",
+                "按各组成部分计算流过 -{less}：下一读数包含这两个间隔"
+            );
             return self.failed(place, "virtual/went-back", detail).await;
         };
         let sum = u128::from(from.register.0) + u128::from(passed);
         let around = limits.modulus.filter(|modulus| sum >= u128::from(*modulus));
         let Ok(register) = u64::try_from(sum - u128::from(around.unwrap_or_default())) else {
-            let detail = format!("{sum} is more than a register holds: register the meter with a width");
+            let detail = sentence!(
+                "{sum} is more than a register holds: register the meter with a width",
+                "{sum} 超出表底的上限：登记该表计时请写明表底翻转处（--modulus）"
+            );
             return self.failed(place, "register/too-large", detail).await;
         };
         (computed.now.register, computed.modulus) = (Quantity(register), around.map(Quantity));
@@ -227,20 +242,27 @@ impl Computer {
         }
     }
 
-    async fn failed(&mut self, place: usize, code: &'static str, detail: String) -> Result<Turn, JournalError> {
+    async fn failed(&mut self, place: usize, code: &'static str, detail: Sentence) -> Result<Turn, JournalError> {
         self.meters[place].kept.tell(code, detail, None).await?;
         Ok(Turn::Failed(code))
     }
 
-    async fn stop(&mut self, place: usize, code: &str, reason: String) -> Result<Turn, JournalError> {
+    async fn stop(&mut self, place: usize, code: &str, reason: Sentence) -> Result<Turn, JournalError> {
         let id = self.meters[place].kept.meter.id;
         let stopped = reason.clone();
         self.shared.writer.call(move |journal| journal.stop_meter(id, &stopped)).await?;
-        let detail =
-            format!("{reason}: see what it counted meanwhile, then 'utilidor gateway accept' begins anew from there");
+        let detail = sentence!(
+            "{reason}: see what it counted meanwhile, then 'utilidor gateway accept' begins anew from there",
+            "{reason}：查明其间的用量，再用 'utilidor gateway accept' 由此重新开始"
+        );
         self.shared.note(Some(id), code, detail, None).await?;
         Ok(Turn::Stopped(reason))
     }
+}
+
+/// Its formula is another than before.
+fn changed() -> Sentence {
+    sentence!("it is computed otherwise than before", "计算方式与以前不同")
 }
 
 /// The part whose device is another one than before. What is not known of either says nothing.

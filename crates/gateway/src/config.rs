@@ -408,8 +408,8 @@ register = { address = 0x0034, function = 4, type = "i32", words = "low-first", 
             ("name = \"roof\"", "name = \"roof\"\npassword = S3CRET", "line 13: a password stands in a file"),
             ("name = \"roof\"", "name = \"roof\"\nlogin = { password = \"S3CRET\" }", "line 13: a password stands"),
             (
-                "timeout = \"500ms\"",
-                "user = \"u\"\npassword_file = \"S3CRET\"",
+                "protocol = \"modbus-tcp\"",
+                "protocol = \"mqtt\"\nuser = \"u\"\npassword_file = \"S3CRET\"",
                 "bus[1].password_file: there is no file",
             ),
         ] {

@@ -6,6 +6,7 @@ use crate::line::{ExchangeError, Line};
 use crate::profile::{self, Register};
 use crate::protocol::modbus::{self, Request};
 use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, cjt188, dlt645, mbus, sunspec};
+use crate::reason::{Sentence, sentence};
 use utilidor_types::Quantity;
 
 /// Numbers that requests carry so that their answers can be told from older ones. One a bus.
@@ -62,8 +63,8 @@ impl LookError {
     }
 
     /// The error with its cause, in one sentence.
-    pub fn sentence(&self) -> String {
-        causes::sentence(self)
+    pub fn sentence(&self) -> Sentence {
+        causes::told(self)
     }
 }
 
@@ -153,7 +154,10 @@ async fn acknowledged(line: &mut Line, request: &[u8]) -> Result<(), LookError> 
         return Ok(());
     }
     line.hang_up();
-    let refused = Refused::WrongSubject { expected: "acknowledged".into(), found: "another frame".into() };
+    let refused = Refused::WrongSubject {
+        expected: sentence!("acknowledged", "确认"),
+        found: sentence!("another frame", "另一种报文"),
+    };
     Err(LookError::Refused { refused, answer })
 }
 
@@ -229,8 +233,9 @@ async fn sunspec_model(
             // There is something else, or nothing: the chain can begin elsewhere.
             Ok(_) | Err(Refused::DeviceError { .. }) if first != sunspec::BASES[sunspec::BASES.len() - 1] => {}
             Ok(registers) => {
-                let found = format!("{registers:04x?}");
-                let refused = Refused::WrongSubject { expected: "the mark of SunSpec".into(), found };
+                let found = Sentence::alike(format!("{registers:04x?}"));
+                let refused =
+                    Refused::WrongSubject { expected: sentence!("the mark of SunSpec", "SunSpec 标记"), found };
                 return Ok((request, answer, Err(refused)));
             }
             Err(refused) => return Ok((request, answer, Err(refused))),

@@ -7,6 +7,7 @@
 
 use crate::kept::most_in;
 use crate::number::in_usual_unit;
+use crate::reason::{Sentence, sentence};
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Timestamp};
 
@@ -118,41 +119,53 @@ impl Doubt {
     }
 
     /// What it is, in a sentence whose quantities have one unit.
-    pub fn sentence(&self, carrier: Carrier) -> String {
+    pub fn sentence(&self, carrier: Carrier) -> Sentence {
         let shown = |first: u64, second: u64| in_one_unit(first, second, carrier);
         match *self {
-            Self::First => "it is the first reading".into(),
-            Self::AfterSilence { silence_ms } => format!("{} s have passed since the last reading", silence_ms / 1_000),
+            Self::First => sentence!("it is the first reading", "这是第一个读数"),
+            Self::AfterSilence { silence_ms } => {
+                let silence_s = silence_ms / 1_000;
+                sentence!("{silence_s} s have passed since the last reading", "距上一读数已过 {silence_s} 秒")
+            }
             Self::Rollover { last, register } => {
                 let [last, register] = shown(last, register);
-                format!("the register has started again: {last}, now {register}")
+                sentence!(
+                    "the register has started again: {last}, now {register}",
+                    "表底已翻转：原为 {last}，现为 {register}"
+                )
             }
             Self::WentBack { last, register } => {
                 let [last, register] = shown(last, register);
-                format!("the register went back from {last} to {register}")
+                sentence!("the register went back from {last} to {register}", "表底由 {last} 退回到 {register}")
             }
             Self::TooWide { register, modulus } => {
                 let [register, modulus] = shown(register, modulus);
-                format!("the register shows {register}, it starts again at {modulus}")
+                sentence!(
+                    "the register shows {register}, it starts again at {modulus}",
+                    "表底为 {register}，而它在 {modulus} 归零"
+                )
             }
             Self::BeyondCapacity { passed, most } => {
                 let [passed, most] = shown(passed, most);
-                format!("{passed} passed, at most {most} can in the time")
+                sentence!("{passed} passed, at most {most} can in the time", "流过 {passed}，这段时间最多 {most}")
             }
             Self::TimeNotRising { last_ms, time_ms } => {
-                format!(
-                    "the reading is of {}, the last one of {}",
-                    Timestamp(time_ms).to_rfc3339(),
-                    Timestamp(last_ms).to_rfc3339()
-                )
+                let [time, last] = [time_ms, last_ms].map(|ms| Timestamp(ms).to_rfc3339());
+                sentence!("the reading is of {time}, the last one of {last}", "读数时间为 {time}，上一读数为 {last}")
             }
             Self::Contradicts { time_ms, known, register } => {
                 let (time, [known, register]) = (Timestamp(time_ms).to_rfc3339(), shown(known, register));
-                format!("the journal has the reading of {time} with {known}, now it shows {register}")
+                sentence!(
+                    "the journal has the reading of {time} with {known}, now it shows {register}",
+                    "网关日志中 {time} 的读数为 {known}，现在显示 {register}"
+                )
             }
             Self::Unsteady { first, second } => {
                 let [first, second] = shown(first, second);
-                format!("two looks do not fit together: {first}, then {second}")
+                sentence!(
+                    "two looks do not fit together: {first}, then {second}",
+                    "两次读取不相符：先为 {first}，后为 {second}"
+                )
             }
         }
     }
@@ -273,6 +286,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     const LIMITS: Limits =
         Limits { modulus: Some(1_000_000), capacity_per_hour: Some(400), step: 10, interval_ms: 900_000 };
@@ -341,7 +355,14 @@ mod tests {
                 "the reading is of 1970-01-01T00:00:00.000Z, the last one of 2027-01-15T08:00:00.000Z",
             ),
         ] {
-            assert_eq!(doubt.sentence(carrier), expected);
+            let Sentence { en, zh } = doubt.sentence(carrier);
+            assert_eq!(en, expected);
+            // Both tell the same values.
+            let values = |text: &str| {
+                let parts = text.split(|character: char| !character.is_ascii_digit() && character != '.');
+                parts.filter(|part| !part.is_empty()).map(str::to_owned).collect::<BTreeSet<_>>()
+            };
+            assert_eq!(values(&zh), values(&en), "{zh}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::journal::{Event, Journal, JournalError, JournalReading, Known, Record
 use crate::metrics::Metrics;
 use crate::number::{Number, Unit};
 use crate::profile::Register;
+use crate::reason::{Sentence, sentence};
 use crate::writer::{HandedIn, Writer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -78,7 +79,7 @@ impl Shared {
         &self,
         meter: Option<MeterId>,
         code: &str,
-        detail: String,
+        detail: Sentence,
         answer: Option<Vec<u8>>,
     ) -> Result<(), JournalError> {
         let time_ms = self.watch.clock().now_ms();
@@ -136,7 +137,7 @@ pub struct Kept {
     /// How long it is mostly silent, where that is longer than an interval: whoever tells by itself does so when it likes.
     pub(crate) usual_ms: u64,
     /// What its device reported last though its register counts.
-    warned: Option<String>,
+    warned: Option<Sentence>,
 }
 
 impl Kept {
@@ -200,8 +201,11 @@ impl Kept {
         if self.shared.writer.call(move |journal| journal.has_readings(id)).await? {
             return Ok(());
         }
-        let reason =
-            format!("its first reading does not follow from its registration: {}", doubt.sentence(self.meter.carrier));
+        let reason = sentence!(
+            "its first reading does not follow from its registration: {}",
+            "首个读数与登记不相衔接：{}",
+            doubt.sentence(self.meter.carrier)
+        );
         let stopped = reason.clone();
         self.shared.writer.call(move |journal| journal.stop_meter(id, &stopped)).await?;
         self.shared.note(Some(id), "meter/other-begin", reason, None).await
@@ -281,8 +285,9 @@ impl Kept {
     async fn tell_other_begin(&mut self, known: Registration, seen: Seen) -> Result<(), JournalError> {
         self.begin_seen = true;
         let Some(doubt) = other_begin(&self.meter, known, seen, self.shared.interval_ms) else { return Ok(()) };
-        let detail = format!(
+        let detail = sentence!(
             "its device's signed record does not follow from what the ledger has of it: {}",
+            "设备的签名记录与账本所记的表底不相衔接：{}",
             doubt.sentence(self.meter.carrier)
         );
         self.shared.note(Some(self.meter.id), "meter/other-begin", detail, None).await
@@ -294,7 +299,8 @@ impl Kept {
         if std::mem::take(&mut self.told).is_empty() && !was_silent {
             return Ok(());
         }
-        self.shared.note(Some(self.meter.id), "meter/recovered", "readings are taken again".into(), None).await
+        let detail = sentence!("readings are taken again", "已恢复抄读");
+        self.shared.note(Some(self.meter.id), "meter/recovered", detail, None).await
     }
 
     /// Tells the operator, once, that a meter has had no reading for long, whatever the reasons were. Whoever has just started knows of none.
@@ -312,12 +318,15 @@ impl Kept {
         self.silence_told = true;
         let since = Timestamp(last.time_ms);
         tracing::warn!(meter = %self.meter.id, bus = self.meter.bus, %since, "the meter is silent");
-        let detail = format!("no reading since {since}: what it counts meanwhile is billed by a substitute rule");
+        let detail = sentence!(
+            "no reading since {since}: what it counts meanwhile is billed by a substitute rule",
+            "自 {since} 起没有读数：其间的用量按替代规则计费"
+        );
         self.shared.note(Some(self.meter.id), "meter/silent", detail, None).await
     }
 
     /// Tells the operator what the device reports of itself though its register counts, once as long as it does.
-    pub async fn warn(&mut self, warning: Option<String>, answer: &[u8]) -> Result<(), JournalError> {
+    pub async fn warn(&mut self, warning: Option<Sentence>, answer: &[u8]) -> Result<(), JournalError> {
         if warning == self.warned {
             return Ok(());
         }
@@ -328,11 +337,11 @@ impl Kept {
     }
 
     /// Tells the operator of a condition, once as long as it lasts.
-    pub async fn tell(&mut self, code: &str, detail: String, answer: Option<Vec<u8>>) -> Result<(), JournalError> {
+    pub async fn tell(&mut self, code: &str, detail: Sentence, answer: Option<Vec<u8>>) -> Result<(), JournalError> {
         self.shared.metrics.failed(code);
         self.tell_silence().await?;
         // Of two details that differ in their figures alone the second says nothing new.
-        let condition = format!("{code} {}", detail.replace(|character: char| character.is_ascii_digit(), ""));
+        let condition = format!("{code} {}", detail.en.replace(|character: char| character.is_ascii_digit(), ""));
         if self.told.len() == MAX_CONDITIONS || !self.told.insert(condition) {
             return Ok(());
         }

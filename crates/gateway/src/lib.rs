@@ -12,7 +12,7 @@
 //! | [`protocol`] | what devices say |
 //! | [`profile`] | which of a device's registers counts, and how |
 //! | [`config`] | which node, which buses, which meters |
-//! | [`reason`] | what is wrong with what a person wrote, in both languages |
+//! | [`reason`] | what people are told, in both languages |
 //! | [`clock`] | what time it is, and whether that can be trusted |
 //! | [`serial`] | adapters on this machine |
 //! | [`line`] | one request, one answer, nothing left over |

@@ -5,6 +5,7 @@
 //! Who answers, and to which question, is checked by the protocol besides.
 
 use crate::protocol::{Arrival, Refused};
+use crate::reason::sentence;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -76,6 +77,17 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// The same in Chinese; each has its sentence, or this does not compile.
+    pub(crate) fn chinese(&self) -> String {
+        match self {
+            Self::Connect(_) => "无法连接".into(),
+            Self::Silent { timeout, bytes: 0 } => format!("{timeout:?} 内没有应答"),
+            Self::Silent { timeout, bytes } => format!("{timeout:?} 内没有完整的应答：收到 {bytes} 字节"),
+            Self::Broken(_) => "连接已中断".into(),
+            Self::Refused { .. } => "应答不被接受".into(),
+        }
+    }
+
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -166,8 +178,8 @@ async fn exchange(
         read_more(wire, answer, request.len()).await?;
         if answer != request {
             let refused = Refused::WrongSubject {
-                expected: "the request, given back by the line".into(),
-                found: "other bytes".into(),
+                expected: sentence!("the request, given back by the line", "线路回送的请求"),
+                found: sentence!("other bytes", "其他字节"),
             };
             return Err(ExchangeError::Refused { refused, bytes: std::mem::take(answer) });
         }

@@ -9,6 +9,7 @@
 //! connection and stand before all others: then what the broker has kept is given up, once, and that is told. A collector that falls
 //! silent says nothing of it, so that once an interval each meter's last reading is looked at.
 
+use crate::causes;
 use crate::config::{Bus, Meter};
 use crate::guard::Seen;
 use crate::journal::JournalError;
@@ -16,13 +17,15 @@ use crate::kept::{Kept, Shared};
 use crate::poller::next_due;
 use crate::profile::{self, Register};
 use crate::protocol::{Refused, json};
+use crate::reason::{Sentence, sentence};
 pub use crate::told::Taken;
 use crate::told::Told;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Publish, QoS, StateError, SubscribeFilter,
-    SubscribeReasonCode, mqttbytes::Error,
+    SubscribeReasonCode, mqttbytes,
 };
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use utilidor_types::MeterId;
@@ -111,7 +114,7 @@ impl Subscriber {
                 match self.next(&client, &mut events).await {
                     Ok(Ok(true)) if was_lost => {
                         was_lost = false;
-                        if let Err(error) = self.note("line/restored", "the broker answers again".into()).await {
+                        if let Err(error) = self.note("line/restored", restored()).await {
                             return error;
                         }
                     }
@@ -121,9 +124,10 @@ impl Subscriber {
                 }
             };
             if let Some(bytes) = oversize(&lost) {
-                let detail = format!(
+                let detail = sentence!(
                     "a message of {bytes} bytes came, {MAX_MESSAGE} are the most: what the broker at {} had kept for the gateway is \
                      given up with it",
+                    "收到 {bytes} 字节的消息，最多 {MAX_MESSAGE} 字节：{} 的代理为网关保留的内容随之放弃",
                     self.bus.place
                 );
                 tracing::warn!(bus = self.bus.name, "{detail}");
@@ -133,7 +137,12 @@ impl Subscriber {
                 self.give_up_kept(&id).await;
             } else if !was_lost {
                 was_lost = true;
-                let detail = format!("no connection to the broker at {}: {lost}", self.bus.place);
+                let lost = causes::told_with(&lost, in_chinese);
+                let detail = sentence!(
+                    "no connection to the broker at {}: {lost}",
+                    "无法连接 {} 的代理：{lost}",
+                    self.bus.place
+                );
                 tracing::warn!(bus = self.bus.name, "{detail}");
                 if let Err(error) = self.note("line/no-connection", detail).await {
                     return error;
@@ -234,9 +243,14 @@ impl Subscriber {
 
     /// Tells the operator of topics that the broker gives to nobody by this name, once of each.
     async fn refused(&mut self, topics: BTreeSet<String>) -> Result<(), JournalError> {
-        let new: Vec<_> = topics.difference(&self.refused).map(String::as_str).collect();
+        let new: Vec<_> = topics.difference(&self.refused).map(Sentence::alike).collect();
         if !new.is_empty() {
-            let detail = format!("the broker at {} refuses the subscription to {}", self.bus.place, new.join(", "));
+            let detail = sentence!(
+                "the broker at {} refuses the subscription to {}",
+                "{} 的代理拒绝订阅 {}",
+                self.bus.place,
+                Sentence::joined(&new)
+            );
             tracing::warn!(bus = self.bus.name, "{detail}");
             self.note("line/not-subscribed", detail).await?;
         }
@@ -278,15 +292,51 @@ impl Subscriber {
         told.take(seen, message.topic.as_bytes(), &message.payload).await
     }
 
-    async fn note(&self, code: &str, detail: String) -> Result<(), JournalError> {
+    async fn note(&self, code: &str, detail: Sentence) -> Result<(), JournalError> {
         self.shared.note(None, code, detail, None).await
     }
+}
+
+/// The broker answers after it did not.
+fn restored() -> Sentence {
+    sentence!("the broker answers again", "代理恢复应答")
+}
+
+/// Why there is no connection, in Chinese: what follows from it for whoever sets the gateway up.
+fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
+    use rumqttc::ConnectReturnCode as Code;
+    if let Some(error) = error.downcast_ref::<StateError>() {
+        return match error {
+            StateError::AwaitPingResp => Some("代理不再应答".into()),
+            StateError::ConnectionAborted => Some("代理关闭了连接".into()),
+            StateError::Io(_) => Some("网络故障".into()),
+            _ => None,
+        };
+    }
+    let told = match error.downcast_ref::<ConnectionError>()? {
+        ConnectionError::ConnectionRefused(code) => match code {
+            Code::BadUserNamePassword => "代理拒绝连接：用户名或口令有误",
+            Code::NotAuthorized => "代理拒绝连接：未获授权",
+            Code::ServiceUnavailable => "代理拒绝连接：服务不可用",
+            Code::BadClientId => "代理拒绝连接：不接受网关的名称",
+            Code::RefusedProtocolVersion => "代理拒绝连接：不支持此协议版本",
+            Code::Success => return None,
+        },
+        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => "超时",
+        ConnectionError::Io(_) => "网络故障",
+        ConnectionError::NotConnAck(_) => "对方的应答不是 MQTT",
+        ConnectionError::MqttState(_) => "连接已中断",
+        _ => return None,
+    };
+    Some(told.into())
 }
 
 /// The length of a message for which a connection was given up.
 const fn oversize(lost: &ConnectionError) -> Option<usize> {
     match lost {
-        ConnectionError::MqttState(StateError::Deserialization(Error::PayloadSizeLimitExceeded(bytes))) => Some(*bytes),
+        ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded(bytes))) => {
+            Some(*bytes)
+        }
         _ => None,
     }
 }

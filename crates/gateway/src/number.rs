@@ -4,6 +4,10 @@
 //! two, and the ratio of a meter's transformers multiplies both. A number becomes a [`Quantity`] in one place,
 //! [`Number::quantity_floor`], rounded down: a cumulative register rounded down never runs ahead of the device.
 
+mod error;
+
+pub use error::{NotFinite, NumberError};
+
 use std::fmt;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::quantity::{JOULES_PER_KILOWATT_HOUR, JOULES_PER_WATT_HOUR};
@@ -17,43 +21,6 @@ const MAX_DECIMALS: usize = 64;
 pub struct Number {
     numerator: i128,
     denominator: u128,
-}
-
-/// A number that cannot be what was asked of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NumberError {
-    /// A cumulative register below zero.
-    #[error("the register is negative ({number}); a cumulative register counts from zero up")]
-    Negative {
-        /// What was sent.
-        number: Number,
-    },
-    /// Larger than any quantity.
-    #[error("{number} {unit} are more than a quantity holds")]
-    TooLarge {
-        /// What was sent.
-        number: Number,
-        /// Its unit.
-        unit: Unit,
-    },
-    /// The unit does not measure the carrier.
-    #[error("{unit} does not measure {carrier}, which is counted in {expected}")]
-    WrongUnit {
-        /// The unit.
-        unit: Unit,
-        /// The carrier.
-        carrier: Carrier,
-        /// Units that would.
-        expected: &'static str,
-    },
-    /// An IEEE 754 pattern that is no number, or too small to be one that a register shows.
-    #[error("{bits} is no register value in IEEE 754: {reason}")]
-    NotFinite {
-        /// The pattern.
-        bits: Bits,
-        /// Why.
-        reason: &'static str,
-    },
 }
 
 /// A bit pattern, shown in hexadecimal.
@@ -109,13 +76,13 @@ impl Number {
     ) -> Result<Self, NumberError> {
         let refuse = |reason| Err(NumberError::NotFinite { bits: Bits(pattern), reason });
         if exponent == special {
-            return refuse("it stands for infinity or for no number");
+            return refuse(NotFinite::NoNumber);
         }
         if exponent == 0 && mantissa == 0 {
             return Ok(Self::ZERO);
         }
         if exponent == 0 {
-            return refuse("it is smaller than anything a register shows; are its words swapped?");
+            return refuse(NotFinite::TooSmall);
         }
         let mantissa = i128::from(mantissa | 1 << mantissa_bits);
         let power = exponent - bias - mantissa_bits;
@@ -123,11 +90,11 @@ impl Number {
         let (numerator, denominator) = match power {
             0..=63 => match mantissa.checked_shl(power as u32).filter(|value| *value <= i128::from(u64::MAX)) {
                 Some(value) => (value, 1),
-                None => return refuse("it is larger than anything a register shows; are its words swapped?"),
+                None => return refuse(NotFinite::TooLarge),
             },
             -64..=-1 => (mantissa, 1u128 << (-power)),
-            64.. => return refuse("it is larger than anything a register shows; are its words swapped?"),
-            _ => return refuse("it is smaller than anything a register shows; are its words swapped?"),
+            64.. => return refuse(NotFinite::TooLarge),
+            _ => return refuse(NotFinite::TooSmall),
         };
         Ok(Self { numerator: if negative { -numerator } else { numerator }, denominator })
     }
@@ -231,10 +198,10 @@ impl fmt::Display for Number {
     }
 }
 
-fn expected_units(carrier: Carrier) -> &'static str {
+const fn expected_units(carrier: Carrier) -> [&'static str; 3] {
     match carrier.base_unit() {
-        BaseUnit::Joule => "kWh, GJ or J",
-        BaseUnit::Millilitre => "m3, L or mL",
+        BaseUnit::Joule => ["kWh", "GJ", "J"],
+        BaseUnit::Millilitre => ["m3", "L", "mL"],
     }
 }
 

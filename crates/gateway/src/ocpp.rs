@@ -18,6 +18,7 @@
 mod places;
 
 use self::places::{Held, Places};
+use crate::causes;
 use crate::config::{Bus, Meter, Place};
 use crate::guard::Seen;
 use crate::journal::JournalError;
@@ -25,6 +26,7 @@ use crate::kept::{Kept, SILENT_INTERVALS, Shared};
 use crate::poller::next_due;
 use crate::profile;
 use crate::protocol::ocpp::{self, Call, Said, Shown, ShownValue, Version};
+use crate::reason::sentence;
 use crate::signed;
 use crate::told::{Taken, Told};
 use base64::Engine as _;
@@ -104,7 +106,11 @@ impl Central {
                 Ok(listener) => break listener,
                 Err(error) => {
                     if !std::mem::replace(&mut was_told, true) {
-                        let detail = format!("stations cannot be heard at {address}: {error}");
+                        let error = causes::told(&error);
+                        let detail = sentence!(
+                            "stations cannot be heard at {address}: {error}",
+                            "无法在 {address} 接听充电桩：{error}"
+                        );
                         tracing::warn!(bus = self.bus.name, "{detail}");
                         if let Err(error) = self.shared.note(None, "line/no-connection", detail, None).await {
                             return error;
@@ -282,8 +288,9 @@ impl Central {
             told.len() < MAX_TOLD_TOKENS && told.insert(token.into())
         };
         if is_new {
-            let detail = format!(
+            let detail = sentence!(
                 "station {station}: {token:?} may not charge: add {token:?} to the tokens of [[bus]] {:?}, or write tokens = \"any\"",
+                "充电桩 {station}：{token:?} 不得充电：请将 {token:?} 加入 [[bus]] {:?} 的 tokens，或写 tokens = \"any\"",
                 self.bus.name
             );
             tracing::warn!(bus = self.bus.name, "{detail}");
@@ -492,7 +499,9 @@ async fn station(
                 let (code, bytes) = (refused.code(), text.as_bytes().to_vec());
                 central.shared.metrics.failed(code);
                 if is_named && central.is_told_strange(&name) {
-                    central.shared.note(None, code, format!("station {name}: {refused}"), Some(bytes)).await?;
+                    let refused = refused.sentence();
+                    let detail = sentence!("station {name}: {refused}", "充电桩 {name}：{refused}");
+                    central.shared.note(None, code, detail, Some(bytes)).await?;
                 }
                 // Whatever else it says may be a reading; who says nothing else speaks something else.
                 strange += 1;

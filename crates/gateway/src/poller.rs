@@ -9,6 +9,7 @@ use crate::journal::{JournalError, Known};
 use crate::kept::{Kept, Shared};
 use crate::line::Line;
 use crate::protocol::mbus;
+use crate::reason::{Sentence, sentence};
 use crate::writer::HandedIn;
 use utilidor_types::MeterId;
 
@@ -27,7 +28,7 @@ pub enum Turn {
     /// There was no answer that could be taken.
     Failed(&'static str),
     /// The meter is stopped until somebody has looked.
-    Stopped(String),
+    Stopped(Sentence),
 }
 
 /// For how long nobody exchanges a device unseen: its number is asked for again after that, so that in the usual intervals each look
@@ -223,12 +224,14 @@ impl Poller {
                 Ok(None)
             }
             (Some(before), Some(number)) => {
-                let reason = format!("device {number} answers where {before} did");
+                let reason =
+                    sentence!("device {number} answers where {before} did", "应答的设备是 {number}，此前为 {before}");
                 let stopped = reason.clone();
                 self.shared.writer.call(move |journal| journal.stop_meter(id, &stopped)).await?;
                 self.polled[place].checked_ms = None;
-                let detail = format!(
-                    "{reason}: record the exchange with 'utilidor meter exchange', then 'utilidor gateway accept'"
+                let detail = sentence!(
+                    "{reason}: record the exchange with 'utilidor meter exchange', then 'utilidor gateway accept'",
+                    "{reason}：先用 'utilidor meter exchange' 登记换表，再执行 'utilidor gateway accept'"
                 );
                 self.shared.note(Some(id), "meter/device-changed", detail, None).await?;
                 Ok(Some(Turn::Stopped(reason)))

@@ -41,7 +41,7 @@ pub struct Exchange {
     /// What it says.
     pub telegram: Option<Telegram>,
     /// Why it says nothing: the stable code, and the sentence.
-    pub refused: Option<(&'static str, String)>,
+    pub refused: Option<(&'static str, Sentence)>,
 }
 
 /// What a device is asked.
@@ -360,9 +360,10 @@ impl Probe<'_> {
             Ok(answer) => {
                 let decoded = decode(&answer).and_then(|telegram| match telegram.direction {
                     Direction::Reply => Ok(telegram),
-                    Direction::Request => {
-                        Err(Refused::WrongSubject { expected: "an answer".into(), found: "a request".into() })
-                    }
+                    Direction::Request => Err(Refused::WrongSubject {
+                        expected: sentence!("an answer", "应答"),
+                        found: sentence!("a request", "请求"),
+                    }),
                 });
                 if decoded.is_err() {
                     self.line.hang_up();
@@ -383,7 +384,7 @@ impl Probe<'_> {
     fn kept(&mut self, asked: Asked, request: Vec<u8>, answer: Vec<u8>, decoded: Result<Telegram, Refused>) {
         let (telegram, refused) = match decoded {
             Ok(telegram) => (Some(telegram), None),
-            Err(refused) => (None, Some((refused.code(), refused.to_string()))),
+            Err(refused) => (None, Some((refused.code(), refused.sentence()))),
         };
         self.report.exchanges.push(Exchange { asked, request, answer: Some(answer), telegram, refused });
     }

@@ -10,6 +10,7 @@
 //! | [`ocpp`] | what charging stations tell, by OCPP 1.6 and 2.0.1 |
 //! | [`json`] | registers in JSON documents, as collectors publish them |
 //! | [`computed`] | what a virtual meter's readings are computed from |
+//! | `refused` | why a frame is not taken, in both languages |
 //!
 //! A *frame* is what stands on the line between its start and its end, a *telegram* what it says, a *record* one value in
 //! it. Decoders are pure and strict: a frame is taken whole or refused; nothing is skipped, guessed or repaired. Every length
@@ -22,9 +23,13 @@ pub mod json;
 pub mod mbus;
 pub mod modbus;
 pub mod ocpp;
+mod refused;
 pub mod sunspec;
 
-use crate::number::{Number, NumberError, Unit};
+pub use refused::Refused;
+
+use crate::number::{Number, Unit};
+use crate::reason::{Sentence, sentence};
 use std::fmt;
 use utilidor_types::{Carrier, Quantity};
 
@@ -170,19 +175,26 @@ pub enum Content {
     /// The field is there and says that it holds no value.
     Absent,
     /// The field holds what is no value of its kind.
-    Invalid(String),
+    Invalid(Sentence),
+}
+
+impl Content {
+    /// The value, or why there is none.
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::Number { number, unit: Unit::One } => Sentence::alike(number.to_string()),
+            Self::Number { number, unit } => Sentence::alike(format!("{number} {unit}")),
+            Self::Time(time) => Sentence::alike(time.to_string()),
+            Self::Text(text) => Sentence::alike(text),
+            Self::Absent => sentence!("absent", "无值"),
+            Self::Invalid(reason) => sentence!("invalid: {reason}", "无效：{reason}"),
+        }
+    }
 }
 
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number { number, unit: Unit::One } => write!(f, "{number}"),
-            Self::Number { number, unit } => write!(f, "{number} {unit}"),
-            Self::Time(time) => write!(f, "{time}"),
-            Self::Text(text) => f.write_str(text),
-            Self::Absent => f.write_str("absent"),
-            Self::Invalid(reason) => write!(f, "invalid: {reason}"),
-        }
+        self.sentence().fmt(f)
     }
 }
 
@@ -264,215 +276,6 @@ impl Telegram {
     }
 }
 
-/// Why a frame is not taken. The checks are made in the order of this list, as far as a protocol has them.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The text is not hexadecimal.
-    #[error("the frame is not written in hexadecimal: {reason}")]
-    NotHex {
-        /// What stands there.
-        reason: String,
-    },
-    /// The frame is longer than any of its kind.
-    #[error("the frame has {bytes} bytes, the longest of its kind has {most}")]
-    Oversize {
-        /// Its length.
-        bytes: usize,
-        /// The most.
-        most: usize,
-    },
-    /// The frame ends early.
-    #[error("the frame ends after {bytes} bytes, it needs {needed}")]
-    Truncated {
-        /// Its length.
-        bytes: usize,
-        /// The length it needs, as far as it is known.
-        needed: usize,
-    },
-    /// A byte that must be a certain one is another: start, end, or a length that is given twice.
-    #[error("byte {place} ({what}) is {found:02X}, it must be {expected:02X}")]
-    WrongByte {
-        /// What the byte is for.
-        what: &'static str,
-        /// Its place in the frame, counted from 0.
-        place: usize,
-        /// What stands there.
-        found: u8,
-        /// What must.
-        expected: u8,
-    },
-    /// Bytes follow after the frame's end.
-    #[error("{bytes} bytes follow after the frame's end")]
-    Trailing {
-        /// How many.
-        bytes: usize,
-    },
-    /// The checksum does not hold.
-    #[error("the checksum is {found:0width$X}, the bytes add up to {computed:0width$X}", width = digits * 2)]
-    Checksum {
-        /// What stands there.
-        found: u16,
-        /// What must.
-        computed: u16,
-        /// Bytes of the checksum.
-        digits: usize,
-    },
-    /// The device says that it cannot answer.
-    #[error("the device answers with error {code:02X}: {meaning}")]
-    DeviceError {
-        /// Its code.
-        code: u16,
-        /// What it stands for.
-        meaning: String,
-    },
-    /// Another device answers than was asked.
-    #[error("{found} answers, {expected} was asked")]
-    WrongAddress {
-        /// Who was asked.
-        expected: String,
-        /// Who answers.
-        found: String,
-    },
-    /// The answer is to another question.
-    #[error("the answer is to {found}, asked was {expected}")]
-    WrongSubject {
-        /// What was asked.
-        expected: String,
-        /// What is answered.
-        found: String,
-    },
-    /// The frame does what this gateway does not read.
-    #[error("{what} {value:#04x} is not known")]
-    Unknown {
-        /// What kind of code.
-        what: &'static str,
-        /// The code.
-        value: u32,
-    },
-    /// A field has another length than its kind.
-    #[error("{what} has {bytes} bytes, it must have {expected}")]
-    WrongLength {
-        /// The field.
-        what: String,
-        /// Its length.
-        bytes: usize,
-        /// The right one.
-        expected: usize,
-    },
-    /// A field that is written in decimal digits holds a byte that is none.
-    #[error("{what} is written in decimal digits, and byte {byte:02X} is none")]
-    NotDecimal {
-        /// The field.
-        what: String,
-        /// The byte.
-        byte: u8,
-    },
-    /// A field's unit is not one of its kind.
-    #[error("{what} has the unit code {code:02X}, which does not measure it")]
-    WrongUnitCode {
-        /// The field.
-        what: String,
-        /// The code.
-        code: u8,
-    },
-    /// The frame reads well with the unit before the value and behind it.
-    #[error("the values can be read with their unit before and behind: the profile must say which")]
-    AmbiguousUnits,
-    /// A record's header goes on for ever.
-    #[error("record {record} has more than {most} extension bytes")]
-    TooManyExtensions {
-        /// The record, counted from 0.
-        record: usize,
-        /// The most.
-        most: usize,
-    },
-    /// The values are encrypted.
-    #[error(
-        "the values are encrypted (mode {mode}): keys of devices are not kept here, switch encryption off or read another interface"
-    )]
-    Encrypted {
-        /// How.
-        mode: u8,
-    },
-    /// A field stands twice: which of them is meant, nobody knows.
-    #[error("field {field:?} stands twice in one object: which of them is meant, nobody knows")]
-    FieldTwice {
-        /// Its name.
-        field: String,
-    },
-    /// Without a description of the device nothing can be said.
-    #[error("what a {protocol} document says stands in a profile: name one")]
-    NeedsProfile {
-        /// The protocol.
-        protocol: Protocol,
-    },
-    /// The frame holds no cumulative register, or several.
-    #[error("the answer of {address} holds no single cumulative register")]
-    NoRegister {
-        /// The device.
-        address: String,
-    },
-    /// The device says that it is broken or busy.
-    #[error("the device reports {meaning} (status {status:02X}): its register is not believed")]
-    DeviceFault {
-        /// Its status.
-        status: u8,
-        /// What it stands for.
-        meaning: &'static str,
-    },
-    /// The register is there and holds no value.
-    #[error("{what} is absent: the device has no value")]
-    Absent {
-        /// The register.
-        what: String,
-    },
-    /// The register holds what is no value.
-    #[error("{what} is invalid: {reason}")]
-    Invalid {
-        /// The register.
-        what: String,
-        /// Why.
-        reason: String,
-    },
-    /// The number cannot be a register of the carrier.
-    #[error(transparent)]
-    Number(#[from] NumberError),
-}
-
-impl Refused {
-    /// The stable code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotHex { .. } => "frame/not-hex",
-            Self::Oversize { .. } => "frame/oversize",
-            Self::Truncated { .. } => "frame/truncated",
-            Self::WrongByte { .. } => "frame/wrong-byte",
-            Self::Trailing { .. } => "frame/trailing",
-            Self::Checksum { .. } => "frame/checksum",
-            Self::DeviceError { .. } => "frame/device-error",
-            Self::WrongAddress { .. } => "frame/wrong-address",
-            Self::WrongSubject { .. } => "frame/wrong-subject",
-            Self::Unknown { .. } => "frame/unknown",
-            Self::WrongLength { .. } => "frame/wrong-length",
-            Self::NotDecimal { .. } => "frame/not-decimal",
-            Self::WrongUnitCode { .. } => "frame/wrong-unit",
-            Self::AmbiguousUnits => "frame/ambiguous-units",
-            Self::TooManyExtensions { .. } => "frame/too-many-extensions",
-            Self::Encrypted { .. } => "frame/encrypted",
-            Self::FieldTwice { .. } => "frame/field-twice",
-            Self::NeedsProfile { .. } => "frame/needs-profile",
-            Self::NoRegister { .. } => "register/none",
-            Self::DeviceFault { .. } => "register/device-fault",
-            Self::Absent { .. } => "register/absent",
-            Self::Invalid { .. } => "register/invalid",
-            Self::Number(NumberError::Negative { .. }) => "register/negative",
-            Self::Number(NumberError::TooLarge { .. }) => "register/too-large",
-            Self::Number(NumberError::WrongUnit { .. }) => "register/wrong-unit",
-            Self::Number(NumberError::NotFinite { .. }) => "register/not-finite",
-        }
-    }
-}
-
 /// How far a frame has arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrival {
@@ -490,7 +293,16 @@ pub fn from_hex(text: &str) -> Result<Vec<u8>, Refused> {
     let words = text.split(|character: char| character.is_whitespace() || matches!(character, ':' | ',' | '-'));
     let digits: String =
         words.map(|word| word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word)).collect();
-    hex::decode(digits).map_err(|error| Refused::NotHex { reason: error.to_string() })
+    hex::decode(digits).map_err(|error| {
+        let reason = match error {
+            hex::FromHexError::InvalidHexCharacter { c, index } => {
+                sentence!("character {c:?} at position {index}", "第 {index} 位是字符 {c:?}")
+            }
+            hex::FromHexError::OddLength => sentence!("an odd number of digits", "位数为奇数"),
+            hex::FromHexError::InvalidStringLength => sentence!("a wrong number of digits", "位数有误"),
+        };
+        Refused::NotHex { reason }
+    })
 }
 
 /// The number that bytes of two decimal digits each show, the highest first; the byte that is none otherwise.

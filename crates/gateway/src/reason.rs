@@ -1,9 +1,26 @@
-//! What is wrong with something that a person has written, and what to do about it, in English and Chinese.
+//! What people are told, in English and Chinese, each sentence written once with both languages beside each other: what is wrong with
+//! something that a person has written and what to do about it, and what an operator should see.
 
+use serde::{Serialize, Serializer};
+use std::cell::Cell;
 use std::fmt;
+use utilidor_types::Carrier;
 
-/// A sentence in both languages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+thread_local! {
+    /// Whether a sentence's Chinese is being made just now: a sentence that stands within it is shown in Chinese then.
+    static IN_CHINESE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `tell` says while sentences within it are shown in one of the languages.
+fn told_in(is_chinese: bool, tell: impl FnOnce() -> String) -> String {
+    let before = IN_CHINESE.replace(is_chinese);
+    let told = tell();
+    IN_CHINESE.set(before);
+    told
+}
+
+/// A sentence in both languages. It shows itself in English, as logs have it, and in Chinese within the Chinese of another one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sentence {
     /// In English.
     pub en: String,
@@ -12,6 +29,28 @@ pub struct Sentence {
 }
 
 impl Sentence {
+    /// For `sentence!`.
+    pub fn of(english: impl FnOnce() -> String, chinese: impl FnOnce() -> String) -> Self {
+        Self { en: told_in(false, english), zh: told_in(true, chinese) }
+    }
+
+    /// What is the same in both languages: a name, a number, or what another program says.
+    pub fn alike(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { en: text.clone(), zh: text }
+    }
+
+    /// Whether its Chinese is: of what is alike in both languages it is not.
+    pub fn is_in_both(&self) -> bool {
+        self.zh.chars().any(|character| ('\u{4e00}'..='\u{9fff}').contains(&character))
+    }
+
+    /// Several in a row.
+    pub fn joined(sentences: &[Self]) -> Self {
+        let all = |of: fn(&Self) -> &str, comma: &str| sentences.iter().map(of).collect::<Vec<_>>().join(comma);
+        Self { en: all(|one| &one.en, ", "), zh: all(|one| &one.zh, "、") }
+    }
+
     /// The same with what stands before it.
     #[must_use]
     pub fn after(&self, en: &str, zh: &str) -> Self {
@@ -19,10 +58,30 @@ impl Sentence {
     }
 }
 
+/// Programs read it in English.
+impl Serialize for Sentence {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.en)
+    }
+}
+
 impl fmt::Display for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.en)
+        f.write_str(if IN_CHINESE.get() { &self.zh } else { &self.en })
     }
+}
+
+/// What a carrier is called.
+pub fn carrier_word(carrier: Carrier) -> Sentence {
+    let zh = match carrier {
+        Carrier::Electricity => "电",
+        Carrier::Heating => "供热",
+        Carrier::Cooling => "供冷",
+        Carrier::HotWater => "生活热水",
+        Carrier::Gas => "燃气",
+        Carrier::Water => "自来水",
+    };
+    Sentence { en: carrier.name().into(), zh: zh.into() }
 }
 
 /// What is wrong and why, and what to do where that sentence does not say it already.
@@ -40,10 +99,10 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A sentence in English and Chinese; what stands in braces is the caller's, or follows.
+/// A sentence in English and Chinese; what stands in braces is the caller's, or follows. A sentence in its place is told in each in its own.
 macro_rules! sentence {
     ($english:literal, $chinese:literal $(, $value:expr)* $(,)?) => {
-        $crate::reason::Sentence { en: format!($english $(, $value)*), zh: format!($chinese $(, $value)*) }
+        $crate::reason::Sentence::of(|| format!($english $(, $value)*), || format!($chinese $(, $value)*))
     };
 }
 

@@ -13,14 +13,15 @@
 //! Whatever happens between two steps, the next begins with what the journal says. A reading that the ledger calls replayed or out
 //! of order may be one whose receipt was never seen: it is compared with what is certified.
 
+mod clock;
 pub mod signed;
 mod split;
 
 use self::split::{Narrowed, Split};
-use crate::causes::sentence;
-use crate::clock::{Comparison, HOLD_MS, SetClock};
-use crate::journal::{Batch, ClockState, Event, Fate, JournalError, Waiting};
-use crate::kept::{Shared, begin_stretch, end_stretch};
+use crate::clock::SetClock;
+use crate::journal::{Batch, Event, Fate, JournalError, Waiting};
+use crate::kept::Shared;
+use crate::reason::{Sentence, sentence};
 use crate::uplink::{Answer, ChainNow, MAX_READINGS, Uplink, UplinkError};
 use utilidor_types::MeterId;
 
@@ -55,7 +56,7 @@ pub enum Step {
         /// How many.
         readings: u64,
         /// The sentence.
-        detail: String,
+        detail: Sentence,
     },
     /// The ledger has refused a batch whole: its readings wait again, and are sent in smaller ones.
     Split {
@@ -72,12 +73,12 @@ pub enum Step {
         /// The stable code.
         code: String,
         /// The sentence.
-        detail: String,
+        detail: Sentence,
     },
     /// The ledger could not be asked.
     Down {
         /// Why.
-        reason: String,
+        reason: Sentence,
     },
 }
 
@@ -102,7 +103,7 @@ pub struct Sender<U> {
     follows: Option<SetClock>,
     last_trouble: Option<String>,
     /// Why the ledger was not asked of its meters, where that failed the last time.
-    unasked: Option<String>,
+    unasked: Option<Sentence>,
     warned: bool,
     split: Split,
     /// Since when the batch that was sealed last is on its way, by the monotonic clock.
@@ -162,7 +163,7 @@ impl<U: Uplink> Sender<U> {
     pub async fn step(&mut self) -> Result<Step, JournalError> {
         let step = match self.try_step().await {
             Ok(step) => step?,
-            Err(error) => Step::Down { reason: sentence(&error) },
+            Err(error) => Step::Down { reason: self.uplink.says(&error) },
         };
         self.tell(&step).await?;
         Ok(step)
@@ -264,14 +265,17 @@ impl<U: Uplink> Sender<U> {
 
     /// A batch was refused whole for something in it: it is sent in parts, until it is known for which meter. Of that one the operator is
     /// told.
-    async fn split(&mut self, id: i64, code: String, detail: String) -> Result<Step, JournalError> {
+    async fn split(&mut self, id: i64, code: String, detail: Sentence) -> Result<Step, JournalError> {
         let readings = self.shared.writer.call(move |journal| journal.batch_readings(id)).await?;
         self.shared.writer.call(move |journal| journal.take_back(id)).await?;
         match self.split.is_refused(&readings, self.shared.watch.clock().now_ms()) {
             None => Ok(Step::NotTaken { code, detail }),
             Some(Narrowed::Halved) => Ok(Step::Split { readings: readings.len() }),
             Some(Narrowed::Aside(meter)) => {
-                let detail = format!("{code}: {detail}; its readings wait, and are tried again in an hour");
+                let detail = sentence!(
+                    "{code}: {detail}; its readings wait, and are tried again in an hour",
+                    "{code}：{detail}；其读数等待，一小时后重试"
+                );
                 tracing::warn!(%meter, code = "uplink/set-aside", "{detail}");
                 self.shared.note(Some(meter), "uplink/set-aside", detail, None).await?;
                 Ok(Step::SetAside { meter })
@@ -283,7 +287,7 @@ impl<U: Uplink> Sender<U> {
     async fn fates(
         &self,
         readings: &[Waiting],
-        refused: Vec<(usize, String, String)>,
+        refused: Vec<(usize, String, Sentence)>,
     ) -> Result<Vec<(Waiting, Fate)>, UplinkError> {
         let mut fates: Vec<_> = readings.iter().map(|reading| (*reading, Fate::Final)).collect();
         for (place, code, detail) in refused {
@@ -299,88 +303,14 @@ impl<U: Uplink> Sender<U> {
         Ok(fates)
     }
 
-    /// Compares the clock with the chain's time, and says so in the journal where something follows from it.
-    pub async fn compare_clock(&mut self, chain: ChainNow) -> Result<Option<Comparison>, JournalError> {
-        let Some(comparison) = Comparison::of(&self.shared.watch, chain.time_ms) else {
-            begin_stretch(&self.shared.watch, &self.shared.writer).await?;
-            return Ok(None);
-        };
-        let offset_ms = comparison.offset_ms;
-        self.shared.metrics.compared(offset_ms);
-        // Of a clock that counts: the chain's last block may be some time old.
-        self.judge(comparison, chain.time_ms.saturating_add_signed(offset_ms)).await?;
-        if comparison.is_worth_a_warning() != self.warned {
-            self.warned = comparison.is_worth_a_warning();
-            let code = if self.warned { "clock/apart" } else { "clock/together" };
-            let detail = match offset_ms {
-                ..0 => format!("the clock is {} ms behind the chain's time", offset_ms.unsigned_abs()),
-                // Which of them it is, nobody can say who sees the one node alone.
-                _ if self.warned => {
-                    format!(
-                        "the chain's last block is {offset_ms} ms old: it stands, the node is behind, or the clock is ahead; beyond \
-                         {HOLD_MS} ms readings wait until the two are together"
-                    )
-                }
-                _ => format!("the clock is {offset_ms} ms ahead of the chain's time"),
-            };
-            self.shared.note(None, code, detail, None).await?;
-        }
-        Ok(Some(comparison))
-    }
-
-    /// Says what a comparison has shown of a stretch of the clock, and of those before it.
-    async fn judge(&mut self, comparison: Comparison, now_ms: u64) -> Result<(), JournalError> {
-        use ClockState::{Trusted, Unverified, Wrong};
-        let Comparison { epoch, state, began_ms, worst_ms, .. } = comparison;
-        let writer = &self.shared.writer;
-        let known = writer.call(move |journal| journal.clock_state(epoch)).await?;
-        match (known, state) {
-            // It was right and has not jumped: either it has drifted a little in a long time, or it is the chain's time that is
-            // wrong. So what it has stamped counts. What it stamps from now on is a stretch of its own, which waits until the two are
-            // together again, or until somebody sets the clock.
-            (Trusted, None | Some(Wrong)) if !comparison.is_right() => {
-                self.goes_on = end_stretch(&self.shared.watch, writer, epoch).await?;
-                return Ok(());
-            }
-            (Unverified, Some(Wrong)) if !comparison.is_right() && self.goes_on == Some(epoch) => {}
-            (Unverified, Some(Wrong)) => {
-                writer.call(move |journal| journal.judge_clock(epoch, Wrong, worst_ms)).await?;
-            }
-            (Unverified, Some(Trusted)) => {
-                writer.call(move |journal| journal.judge_clock(epoch, Trusted, began_ms)).await?;
-            }
-            (Wrong, Some(Trusted)) => {
-                let forgiven = writer.call(move |journal| journal.forgive_clock(epoch, began_ms)).await?;
-                let detail =
-                    format!("the clock was right after all, and not the chain's time: {forgiven} readings count again");
-                self.shared.note(None, "clock/was-right", detail, None).await?;
-            }
-            _ => {}
-        }
-        if known != Trusted && state == Some(Trusted) {
-            let judge = move |journal: &mut crate::journal::Journal| journal.judge_earlier_clocks(epoch, now_ms);
-            let (counting, refused) = writer.call(judge).await?;
-            if counting + refused > 0 {
-                let detail = format!(
-                    "{counting} readings count, {refused} are refused, that were stamped before the clock was last set or started: it \
-                     was not compared with the chain's time then"
-                );
-                self.shared.note(None, "clock/earlier-start", detail, None).await?;
-            }
-        }
-        if known != Trusted && state == Some(Wrong) && comparison.is_right() {
-            // It was put right by less than a jump at a time: what it stamps from now on counts.
-            end_stretch(&self.shared.watch, writer, epoch).await?;
-        }
-        Ok(())
-    }
-
     /// Asks the ledger what it knows of meters, for the pollers and for the time without uplink. The next step tells it where that fails.
     pub async fn refresh(&mut self, ids: &[MeterId]) -> Result<Result<usize, UplinkError>, JournalError> {
         let found = match self.uplink.meters(ids).await {
             Ok(found) => found,
             Err(error) => {
-                self.unasked = Some(format!("the ledger could not be asked of its meters: {}", sentence(&error)));
+                let why = self.uplink.says(&error);
+                self.unasked =
+                    Some(sentence!("the ledger could not be asked of its meters: {why}", "无法向账本查询表计：{why}"));
                 return Ok(Err(error));
             }
         };
@@ -411,11 +341,13 @@ impl<U: Uplink> Sender<U> {
     /// Tells the operator that this program has a fault.
     pub async fn tell_fault(&mut self) -> Result<(), JournalError> {
         self.shared.metrics.uplink(false);
-        let detail =
-            "what sends has ended by a fault of this program, which its log names; it begins again in some minutes";
+        let detail = sentence!(
+            "what sends has ended by a fault of this program, which its log names; it begins again in some minutes",
+            "发送部分因本程序的缺陷而中止，运行日志中有说明；几分钟后重新开始"
+        );
         tracing::error!(code = "uplink/fault", "{detail}");
         if self.last_trouble.as_deref() != Some("uplink/fault") {
-            self.shared.note(None, "uplink/fault", detail.into(), None).await?;
+            self.shared.note(None, "uplink/fault", detail, None).await?;
             self.last_trouble = Some("uplink/fault".into());
         }
         Ok(())
@@ -432,15 +364,25 @@ impl<U: Uplink> Sender<U> {
         let pending_ms = self.pending_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
         let trouble = match step {
             Step::Pending if pending_ms >= LONG_PENDING_MS => {
-                let detail = "a batch is with the node and comes into no block: the chain stands, or the node told another nonce than \
-                              the account's when the batch was signed; it is signed anew once it has expired";
-                Some(("uplink/pending", detail.into()))
+                let detail = sentence!(
+                    "a batch is with the node and comes into no block: the chain stands, or the node told another nonce than the \
+                     account's when the batch was signed; it is signed anew once it has expired",
+                    "一批读数已交给节点而未进入区块：链已停止出块，或签名时节点给出的序号不是该账户的；过期后重新签名"
+                );
+                Some(("uplink/pending", detail))
             }
             Step::Down { reason } => Some(("uplink/down", reason.clone())),
-            Step::NotTaken { code, detail } => Some(("uplink/not-taken", format!("{code}: {detail}"))),
-            Step::TakenBack { readings } => Some(("uplink/taken-back", format!("{readings} readings are signed anew"))),
+            Step::NotTaken { code, detail } => {
+                Some(("uplink/not-taken", sentence!("{code}: {detail}", "{code}：{detail}")))
+            }
+            Step::TakenBack { readings } => {
+                let detail = sentence!("{readings} readings are signed anew", "{readings} 条读数重新签名");
+                Some(("uplink/taken-back", detail))
+            }
             Step::Spoilt { readings, detail } => {
-                Some(("uplink/spoilt", format!("{detail}; {readings} readings are signed anew")))
+                let detail =
+                    sentence!("{detail}; {readings} readings are signed anew", "{detail}；{readings} 条读数重新签名");
+                Some(("uplink/spoilt", detail))
             }
             // What becomes of it, the next step says.
             Step::Sealed { .. } => return Ok(()),
@@ -456,7 +398,8 @@ impl<U: Uplink> Sender<U> {
             }
             None => {
                 if self.last_trouble.take().is_some() {
-                    self.shared.note(None, "uplink/up", "the ledger answers again".into(), None).await?;
+                    let detail = sentence!("the ledger answers again", "账本恢复应答");
+                    self.shared.note(None, "uplink/up", detail, None).await?;
                 }
             }
         }

@@ -3,15 +3,17 @@
 //! What the gateway keeps there counts once somebody has handed it in with `utilidor reading record --ocmf`. What the ledger has made of it
 //! then, it is asked record by record: one that is not certified though a newer one is, was refused, and never will be.
 
+use crate::causes;
 use crate::config::Meter;
 use crate::guard::Seen;
 use crate::journal::{Entry, Filter, Journal, JournalError, JournalReading, State};
 use crate::profile::Register;
+use crate::reason::{Sentence, sentence};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use utilidor_types::ocmf::OcmfError;
+use utilidor_types::ocmf::{MAX_OCMF_BYTES, OcmfError};
 use utilidor_types::{MeterId, OcmfRecord, PublicKey};
 
 /// Most bytes of a meter's file.
@@ -56,7 +58,7 @@ pub const OTHER_DEVICE: &str = "ocmf/other-device";
 pub const EARLY: &str = "ocmf/early";
 
 /// Why a signed record is not kept: a stable code and a sentence.
-pub type NotKept = (&'static str, String);
+pub type NotKept = (&'static str, Sentence);
 
 /// Whether a record that is not kept for this reason is not acknowledged, so that its station says it again: there may be room then, or
 /// the ledger may have learnt the key of a new device.
@@ -66,13 +68,31 @@ pub fn comes_again(code: &str) -> bool {
 
 /// What a signed record says last, if `key` has signed it; where the key is not known, whoever has.
 pub fn verified(record: &str, key: Option<&PublicKey>) -> Result<Seen, NotKept> {
-    let refused = |error: OcmfError| (error.code(), error.to_string());
+    let refused = |error: OcmfError| (error.code(), refusal(&error));
     let parsed = OcmfRecord::new(record).map_err(refused)?;
     key.map_or_else(|| parsed.read(), |key| parsed.verify(key)).map_err(refused)?;
     if record.contains(['\n', '\r']) {
-        return Err(("ocmf/not-a-record", "a record is one line".into()));
+        return Err(("ocmf/not-a-record", sentence!("a record is one line", "一条记录只有一行")));
     }
-    newest(&parsed).ok_or(("ocmf/no-reading", "it holds no reading".to_string()))
+    newest(&parsed).ok_or_else(|| ("ocmf/no-reading", sentence!("it holds no reading", "记录中没有读数")))
+}
+
+/// Why a record is none, or not the meter's. What stands where in it is told as the standard's fields are called.
+fn refusal(error: &OcmfError) -> Sentence {
+    let zh = match error {
+        OcmfError::TooLong { bytes } => format!("记录有 {bytes} 字节，最多允许 {MAX_OCMF_BYTES} 字节"),
+        OcmfError::NotARecord => "不是 OCMF|载荷|签名 形式的记录".into(),
+        OcmfError::NotJson { section, at, what } => {
+            let section = if *section == "payload" { "载荷" } else { "签名" };
+            format!("无法理解记录的{section}：字节 {at} 处（{what}）")
+        }
+        OcmfError::Field { field, what } => format!("记录的字段 {field} 不符合要求（{what}）"),
+        OcmfError::NoReading => "记录中没有可用的电能表底".into(),
+        OcmfError::SeveralRegisters => "记录中有多个寄存器的读数".into(),
+        OcmfError::BadSignature => "记录的签名不是该表计密钥所签".into(),
+        OcmfError::OtherReadings => "读数不是该记录中的读数".into(),
+    };
+    Sentence { en: error.to_string(), zh }
 }
 
 /// Whose records a file keeps: the serial and the register of the newest that `key` has signed.
@@ -88,7 +108,10 @@ fn origin_of(record: &str, key: &PublicKey) -> Option<(String, String)> {
 /// Puts a signed record at the end of its meter's file, and on the disk, unless it stands there.
 pub async fn keep(path: &Path, record: &str, key: Option<&PublicKey>) -> Result<(), NotKept> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let failed = |error: std::io::Error| (NOT_KEPT, format!("could not write {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        let (path, error) = (path.display(), causes::told(&error));
+        (NOT_KEPT, sentence!("could not write {path}: {error}", "无法写入 {path}：{error}"))
+    };
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(failed)?;
     }
@@ -101,13 +124,16 @@ pub async fn keep(path: &Path, record: &str, key: Option<&PublicKey>) -> Result<
         let path = path.display();
         let detail = match key {
             Some(_) => {
-                format!(
-                    "{path} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away"
+                sentence!(
+                    "{path} is full: hand its records in with 'utilidor reading record --ocmf', then move the file away",
+                    "{path} 已满：先用 'utilidor reading record --ocmf' 提交其中的记录，再移走该文件"
                 )
             }
-            None => format!(
+            None => sentence!(
                 "{path} has {MAX_UNVERIFIED_BYTES} bytes, and the ledger has not told the meter's key yet: it takes more once \
-                 'utilidor meter register --meter-key' or 'rotate-key --meter-key' is done and the node answers"
+                 'utilidor meter register --meter-key' or 'rotate-key --meter-key' is done and the node answers",
+                "{path} 已有 {MAX_UNVERIFIED_BYTES} 字节，而账本尚未告知表计的密钥：执行 'utilidor meter register --meter-key' 或 \
+                 'rotate-key --meter-key' 且节点应答后，才会继续保存"
             ),
         };
         return Err((NOT_KEPT, detail));
@@ -117,9 +143,10 @@ pub async fn keep(path: &Path, record: &str, key: Option<&PublicKey>) -> Result<
         && let Some((kept, said)) = origin(&before, key).zip(origin_of(record, key))
         && kept != said
     {
-        let detail = format!(
+        let detail = sentence!(
             "the record is of device {:?}, register {:?}; {} keeps those of {:?}, {:?}: where the device was exchanged, 'utilidor meter \
              exchange', then move the file away",
+            "记录属于设备 {:?}、寄存器 {:?}；{} 保存的是 {:?}、{:?} 的记录：若已换表，先执行 'utilidor meter exchange'，再移走该文件",
             said.0,
             said.1,
             path.display(),
@@ -256,7 +283,7 @@ pub fn entries(
             request: Vec::new(),
             answer: record.text().as_bytes().to_vec(),
         };
-        let refusal = (state == State::Refused).then(|| (REFUSED.into(), String::new()));
+        let refusal = (state == State::Refused).then(|| (REFUSED.into(), Sentence::alike("")));
         is_meant.then_some(Entry { reading, state, batch: None, height: None, hash: None, refusal })
     };
     records.iter().filter_map(entry).collect()

@@ -13,6 +13,7 @@ use crate::guard::{Doubt, Limits, Seen, Verdict};
 use crate::journal::{ClockState, Journal, JournalError, Recorded};
 use crate::kept::Kept;
 use crate::protocol::Refused;
+use crate::reason::{Sentence, sentence};
 use crate::signed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -72,12 +73,18 @@ enum Age {
 
 /// The age of a message. Of a clock that was not found right, a time far away says nothing.
 fn age(time_ms: u64, now_ms: u64, is_right: bool) -> Age {
-    let never = |reason: String| Age::Never(Refused::Invalid { what: "time".into(), reason });
+    let never = |reason: Sentence| Age::Never(Refused::Invalid { what: "time".into(), reason });
     if is_right && time_ms > now_ms.saturating_add(MOST_EARLY_MS) {
-        return never(format!("{time_ms} is more than a day in the future: it is {now_ms}"));
+        return never(sentence!(
+            "{time_ms} is more than a day in the future: it is {now_ms}",
+            "{time_ms} 超前一天以上：现在是 {now_ms}"
+        ));
     }
     if is_right && time_ms < now_ms.saturating_sub(MOST_OLD_MS) {
-        return never(format!("{time_ms} is more than a week ago: it is {now_ms}"));
+        return never(sentence!(
+            "{time_ms} is more than a week ago: it is {now_ms}",
+            "{time_ms} 已过去一周以上：现在是 {now_ms}"
+        ));
     }
     if time_ms > now_ms.saturating_add(MOST_AHEAD_MS) { Age::Early } else { Age::Come }
 }
@@ -180,7 +187,11 @@ impl Told {
         let kept = match signed::verified(&record, key.as_ref()) {
             Ok(newest) if self.is_far_ahead(newest.time_ms).await? => {
                 let time = Timestamp(newest.time_ms);
-                Err((signed::EARLY, format!("a signed record is of {time}, and is not kept: see the station's clock")))
+                let detail = sentence!(
+                    "a signed record is of {time}, and is not kept: see the station's clock",
+                    "签名记录的时间为 {time}，不予保存：请检查充电桩的时钟"
+                );
+                Err((signed::EARLY, detail))
             }
             Ok(newest) => signed::keep(file.lock().await.as_path(), &record, key.as_ref()).await.map(|()| newest),
             Err(refused) => Err(refused),
@@ -226,7 +237,7 @@ impl Told {
 
     async fn refuse(&mut self, refused: &Refused, message: &[u8]) -> Result<Taken, JournalError> {
         let code = refused.code();
-        self.kept.tell(code, refused.to_string(), Some(message.to_vec())).await?;
+        self.kept.tell(code, refused.sentence(), Some(message.to_vec())).await?;
         Ok(Taken::Refused(code))
     }
 
@@ -253,9 +264,10 @@ impl Told {
         let full = early.len() >= MAX_EARLY && !early.contains(&time_ms);
         let left_out = early.last().filter(|_| full).map(|newest| time_ms.min(*newest));
         if let Some(left_out) = left_out {
-            let detail = format!(
+            let detail = sentence!(
                 "{MAX_EARLY} messages wait already for their time to come: that of {} is left out, and what the meter counted \
                  until then counts with a later one",
+                "已有 {MAX_EARLY} 条消息在等待其时间到来：{} 的一条略去，此前的用量计入以后的读数",
                 Timestamp(left_out)
             );
             self.kept.tell("reading/left-out", detail, None).await?;
@@ -273,8 +285,9 @@ impl Told {
         let early = self.early.get_or_insert_default();
         early.insert(time_ms);
         left_out.map(|time_ms| early.remove(&time_ms));
-        let detail = format!(
+        let detail = sentence!(
             "a message is of {}, {ahead_s} s ahead of this machine's clock: it is kept, and counts when its time has come",
+            "消息的时间为 {}，比本机时钟快 {ahead_s} 秒：先予保存，到时再计入",
             Timestamp(time_ms)
         );
         let [_, message] = standing.evidence();

@@ -4,10 +4,12 @@
 pub mod http;
 
 #[cfg(feature = "http")]
-pub use http::HttpUplink;
+pub use http::{HttpUplink, Words};
 
+use crate::causes;
 use crate::journal::{Batch, NewBatch, Waiting};
 use crate::kept::Registration;
+use crate::reason::Sentence;
 use std::collections::BTreeMap;
 use std::future::Future;
 use utilidor_types::meter::MAX_BATCH_READINGS;
@@ -48,14 +50,14 @@ pub enum Answer {
         /// The block.
         height: u64,
         /// Place, stable code, sentence.
-        refused: Vec<(usize, String, String)>,
+        refused: Vec<(usize, String, Sentence)>,
     },
     /// It is in a block, and a rule forbids all of it: nothing was certified.
     RefusedWhole {
         /// The stable code.
         code: String,
         /// The sentence.
-        detail: String,
+        detail: Sentence,
     },
     /// It is on its way.
     Pending,
@@ -64,14 +66,14 @@ pub enum Answer {
     /// Its bytes are none that a block can take, and it is in none.
     Spoilt {
         /// The sentence.
-        detail: String,
+        detail: Sentence,
     },
     /// The node does not take it now.
     NotTaken {
         /// The stable code.
         code: String,
         /// The sentence.
-        detail: String,
+        detail: Sentence,
     },
 }
 
@@ -84,6 +86,16 @@ pub enum UplinkError {
     /// There is no way.
     #[error("there is no uplink")]
     Down,
+}
+
+impl UplinkError {
+    /// The same in Chinese, without its cause.
+    pub(crate) fn chinese(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "无法向节点查询",
+            Self::Down => "没有通往节点的连接",
+        }
+    }
 }
 
 /// The way to the ledger.
@@ -105,4 +117,9 @@ pub trait Uplink: Send + Sync + 'static {
 
     /// The register that is certified for a meter at a time.
     fn certified(&self, meter: MeterId, time_ms: u64) -> impl Future<Output = Result<Option<u64>, UplinkError>> + Send;
+
+    /// Why it could not be asked, in a sentence.
+    fn says(&self, error: &UplinkError) -> Sentence {
+        causes::told(error)
+    }
 }

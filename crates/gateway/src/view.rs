@@ -2,6 +2,7 @@
 
 use crate::number::{Number, Unit};
 use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, from_hex};
+use crate::reason::{Sentence, sentence};
 use serde::Serialize;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Quantity};
@@ -37,7 +38,7 @@ pub struct RecordView {
     pub unit: Option<&'static str>,
     /// Why there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub without: Option<String>,
+    pub without: Option<Sentence>,
     /// Whether it is the cumulative register of now, over all tariffs.
     pub register: bool,
     /// The register in whole base units of the carrier, rounded down.
@@ -79,7 +80,7 @@ impl RecordView {
             Content::Number { number, unit } => (Some(number.to_string()), Some(unit.symbol()), None),
             Content::Time(time) => (Some(time.to_string()), None, None),
             Content::Text(text) => (Some(text.clone()), None, None),
-            Content::Absent => (None, None, Some("absent".to_string())),
+            Content::Absent => (None, None, Some(sentence!("absent", "无值"))),
             Content::Invalid(reason) => (None, None, Some(reason.clone())),
         };
         let quantity = match &record.content {

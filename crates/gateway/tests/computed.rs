@@ -119,6 +119,7 @@ impl Site {
 
     async fn codes(&self) -> Vec<String> {
         let events = self.shared.writer.call(|journal| journal.events(100)).await.unwrap();
+        assert!(events.iter().all(|event| event.detail.is_in_both()), "{events:?}");
         events.into_iter().rev().map(|event| event.code).collect()
     }
 }
@@ -186,7 +187,7 @@ async fn where_a_part_is_missing_nothing_is_recorded_and_the_next_reading_shows_
     assert_eq!(site.entries(LOSSES).await.len(), 2);
     let events = site.shared.writer.call(|journal| journal.events(100)).await.unwrap();
     let missing = events.iter().find(|event| event.meter == Some(LOSSES) && event.code == "virtual/part-missing");
-    assert!(missing.unwrap().detail.contains(&SECOND.to_string()), "the part is named");
+    assert!(missing.unwrap().detail.zh.contains(&SECOND.to_string()), "the part is named");
 }
 
 #[tokio::test]
@@ -197,7 +198,7 @@ async fn a_difference_below_nothing_is_not_recorded_and_made_good_by_the_next_re
     assert_eq!(site.pass([10, 7, 4]).await[0], Turn::Failed("virtual/went-back"));
     let events = site.shared.writer.call(|journal| journal.events(100)).await.unwrap();
     let told = events.iter().find(|event| event.code == "virtual/went-back").unwrap();
-    assert!(told.detail.starts_with("its parts say that -1.000kWh passed"), "{}", told.detail);
+    assert!(told.detail.en.starts_with("its parts say that -1.000kWh passed"), "{}", told.detail);
     assert_eq!(recorded(&site.pass([10, 5, 2]).await[0]), Some(22));
 }
 
@@ -259,7 +260,7 @@ async fn a_meter_that_is_computed_otherwise_than_before_is_stopped() {
     site.clock.advance_to(site.clock.now_ms() + INTERVAL);
     site.poller.round().await.unwrap();
     let turns = site.computer.round().await.unwrap();
-    assert!(matches!(&turns[0].1, Turn::Stopped(reason) if reason.contains("otherwise")), "{turns:?}");
+    assert!(matches!(&turns[0].1, Turn::Stopped(reason) if reason.en.contains("otherwise")), "{turns:?}");
 }
 
 #[tokio::test]

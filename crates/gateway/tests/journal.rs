@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use utilidor_gateway::journal::{
-    ClockState, Entry, Fate, Filter, Journal, JournalError, JournalReading, NewBatch, Recorded, State, Waiting,
+    ClockState, Entry, Event, Fate, Filter, Journal, JournalError, JournalReading, NewBatch, Recorded, State, Waiting,
 };
+use utilidor_gateway::reason::Sentence;
 use utilidor_types::MeterId;
 
 struct Desk {
@@ -95,7 +96,7 @@ fn each_step_is_on_the_disk_when_it_returns() {
     );
     assert!(crashed.oldest_waiting(10).unwrap().is_empty(), "nothing is sealed twice");
 
-    let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: went_back() };
     journal.close(id, 7, &[(waiting[0], Fate::Final), (waiting[1], refused)]).unwrap();
     let crashed = desk.after_a_crash();
     assert_eq!(states(&crashed), [(1, 10, State::Final), (2, 11, State::Refused)]);
@@ -201,7 +202,9 @@ fn what_is_taken_back_of_a_clock_that_was_found_wrong_meanwhile_is_refused_and_w
     assert_eq!(states(&journal), [(1, 10, State::Refused), (2, 20, State::Read)]);
     assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None);
     let entry = journal.entries(&Filter::default(), 10).unwrap().remove(0);
-    assert_eq!(entry.refusal.unwrap().1, "the gateway's clock was -90000 ms ahead of the chain's time");
+    let Sentence { en, zh } = entry.refusal.unwrap().1;
+    assert_eq!(en, "the gateway's clock was -90000 ms ahead of the chain's time");
+    assert_eq!(zh, "网关时钟比链上时间快 -90000 毫秒");
 }
 
 #[test]
@@ -241,7 +244,7 @@ fn a_refused_reading_is_not_its_meters_newest() {
     journal.record(&[reading(1, 10, 5, epoch), reading(2, 10, 5, epoch)]).unwrap();
     let waiting = journal.oldest_waiting(10).unwrap();
     let id = journal.seal(&waiting, &batch(1), 20).unwrap();
-    let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: went_back() };
     journal.close(id, 7, &[(waiting[0], refused), (waiting[1], Fate::Final)]).unwrap();
     assert_eq!(journal.last_reading(MeterId([1; 16])).unwrap(), None);
     assert_eq!(journal.last_reading(MeterId([2; 16])).unwrap().map(|last| last.time_ms), Some(10));
@@ -378,7 +381,7 @@ fn what_was_refused_is_deleted_after_as_long_as_what_was_certified() {
     journal.record(&[reading(1, 1_000, 5, right), reading(2, 1_000, 5, right)]).unwrap();
     let waiting = journal.oldest_waiting(10).unwrap();
     let id = journal.seal(&waiting, &batch(1), 1_001).unwrap();
-    let refused = Fate::Refused { code: "reading/went-back".into(), detail: "it went back".into() };
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: went_back() };
     journal.close(id, 7, &[(waiting[0], refused), (waiting[1], Fate::Final)]).unwrap();
     assert_eq!((journal.prune(1_000).unwrap(), states(&journal).len()), (0, 3));
     assert_eq!((journal.prune(1_001).unwrap(), states(&journal).len()), (3, 0));
@@ -517,6 +520,7 @@ fn what_waits_in_a_journal_of_the_release_before_is_sent() {
     let epoch = trusted(&mut journal);
     journal.record(&[reading(1, 10, 5, epoch), reading(2, 10, 7, epoch)]).unwrap();
     drop(journal);
+    to_layout_3(&desk.path());
     let before = "DROP INDEX reading_waiting; ALTER TABLE reading DROP COLUMN sum; PRAGMA user_version = 2;
         CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register) WHERE batch IS NULL AND code IS NULL;";
     rusqlite::Connection::open(desk.path()).unwrap().execute_batch(before).unwrap();
@@ -524,6 +528,74 @@ fn what_waits_in_a_journal_of_the_release_before_is_sent() {
     let waiting = journal.oldest_waiting(10).unwrap();
     assert_eq!(waiting.iter().map(|waiting| waiting.register).collect::<Vec<_>>(), [5, 7]);
     journal.seal(&waiting, &batch(1), 20).unwrap();
+}
+
+#[test]
+fn what_an_operator_is_told_stays_in_both_languages_through_a_crash() {
+    let mut desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let (epoch, meter) = (trusted(&mut journal), MeterId([1; 16]));
+    journal.record(&[reading(1, 10, 5, epoch)]).unwrap();
+    let waiting = journal.oldest_waiting(10).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: went_back() };
+    journal.close(id, 7, &[(waiting[0], refused)]).unwrap();
+    journal.stop_meter(meter, &went_back()).unwrap();
+    let event =
+        Event { time_ms: 9, meter: Some(meter), code: "meter/silent".into(), detail: went_back(), answer: None };
+    journal.note(&event).unwrap();
+
+    let mut crashed = desk.after_a_crash();
+    let entry = crashed.entries(&Filter::default(), 10).unwrap().remove(0);
+    assert_eq!(entry.refusal, Some(("reading/went-back".into(), went_back())));
+    assert_eq!(crashed.events(10).unwrap(), [event]);
+    assert_eq!(crashed.stopped().unwrap(), [(meter, went_back())]);
+    assert_eq!(crashed.known(meter).unwrap().stopped, Some(went_back()));
+    assert!(crashed.accept(meter).unwrap());
+    assert_eq!(crashed.known(meter).unwrap().stopped, None);
+
+    // What a clock that is known to be wrong stamps is refused in both, too.
+    crashed.judge_clock(epoch, ClockState::Wrong, -90_000).unwrap();
+    crashed.record(&[reading(2, 30, 6, epoch)]).unwrap();
+    let (_, detail) = crashed.entries(&Filter::default(), 10).unwrap().remove(1).refusal.unwrap();
+    assert_eq!((detail.en.as_str(), detail.is_in_both()), ("the gateway's clock was known to be wrong", true));
+}
+
+#[test]
+fn what_a_journal_of_the_release_before_tells_is_told_in_english_in_both_languages() {
+    let desk = Desk::new();
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let (epoch, meter) = (trusted(&mut journal), MeterId([1; 16]));
+    journal.record(&[reading(1, 10, 5, epoch), reading(2, 11, 6, epoch)]).unwrap();
+    let waiting = journal.oldest_waiting(1).unwrap();
+    let id = journal.seal(&waiting, &batch(1), 20).unwrap();
+    let refused = Fate::Refused { code: "reading/went-back".into(), detail: went_back() };
+    journal.close(id, 7, &[(waiting[0], refused)]).unwrap();
+    journal.stop_meter(meter, &went_back()).unwrap();
+    let event = |time_ms| Event { time_ms, meter: None, code: "uplink/up".into(), detail: went_back(), answer: None };
+    journal.note(&event(9)).unwrap();
+    drop(journal);
+    to_layout_3(&desk.path());
+    let error = Journal::look(&desk.path()).unwrap_err();
+    assert!(error.is_older() && !error.is_newer(), "who only looks changes nothing: {error:?}");
+
+    let mut journal = Journal::open(&desk.path()).unwrap();
+    let english = Sentence::alike("it went back");
+    let entries = journal.entries(&Filter::default(), 10).unwrap();
+    assert_eq!(entries[0].refusal, Some(("reading/went-back".into(), english.clone())));
+    assert_eq!((entries[1].state, &entries[1].refusal), (State::Read, &None));
+    assert_eq!(journal.stopped().unwrap(), [(meter, english.clone())]);
+    assert_eq!(journal.events(10).unwrap()[0].detail, english);
+    journal.examine().unwrap();
+    // From now on in both.
+    journal.note(&event(10)).unwrap();
+    drop(journal);
+    let journal = Journal::look(&desk.path()).unwrap();
+    assert_eq!(
+        journal.events(10).unwrap().iter().map(|event| event.detail.clone()).collect::<Vec<_>>(),
+        [went_back(), english]
+    );
+    assert_eq!(journal.oldest_waiting(10).unwrap().len(), 1);
 }
 
 #[test]
@@ -559,11 +631,11 @@ fn what_is_no_journal_is_refused_by_name_and_left_as_it_is() {
 
     drop(Journal::open(&desk.folder.path().join("own.sqlite")).unwrap());
     let own = desk.folder.path().join("own.sqlite");
-    for layout in [-3, 1, 4] {
+    for layout in [-3, 1, 5] {
         set_layout(&own, layout);
         for error in both(&own) {
             assert!(matches!(error, JournalError::Layout { found } if found == layout), "{error:?}");
-            assert_eq!(error.is_newer(), layout == 4);
+            assert_eq!((error.is_newer(), error.is_older()), (layout == 5, false));
         }
     }
     set_layout(&own, 0);
@@ -614,6 +686,17 @@ fn a_million_readings_are_looked_through() {
     let began = std::time::Instant::now();
     Journal::look(&desk.path()).unwrap().examine().unwrap();
     println!("{} MiB: {:?}", bytes >> 20, began.elapsed());
+}
+
+fn went_back() -> Sentence {
+    Sentence { en: "it went back".into(), zh: "表底倒退".into() }
+}
+
+/// Makes a journal what the release before has written.
+fn to_layout_3(path: &Path) {
+    let before = "ALTER TABLE reading DROP COLUMN detail_zh; ALTER TABLE meter DROP COLUMN stopped_zh;
+        ALTER TABLE event DROP COLUMN detail_zh; PRAGMA user_version = 3;";
+    rusqlite::Connection::open(path).unwrap().execute_batch(before).unwrap();
 }
 
 fn set_layout(path: &Path, layout: i32) {

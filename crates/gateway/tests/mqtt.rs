@@ -21,6 +21,7 @@ use utilidor_gateway::guard::Doubt;
 use utilidor_gateway::journal::{ClockState, Fate, Filter, Journal, JournalError, NewBatch};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::mqtt::{Subscriber, Taken};
+use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::writer::Writer;
 use utilidor_types::MeterId;
 
@@ -218,7 +219,7 @@ async fn a_message_that_contradicts_a_refused_one_of_the_same_time_is_held_and_e
     let refuse = |journal: &mut Journal| {
         let waiting = journal.oldest_waiting(10)?;
         let id = journal.seal(&waiting, &NewBatch { bytes: vec![1], hash: vec![1; 32], expires: 100 }, BEGIN)?;
-        let fate = Fate::Refused { code: "reading/beyond-capacity".into(), detail: "too much".into() };
+        let fate = Fate::Refused { code: "reading/beyond-capacity".into(), detail: Sentence::alike("too much") };
         journal.close(id, 7, &[(waiting[0], fate)])
     };
     shared.writer.call(refuse).await.unwrap();
@@ -433,6 +434,7 @@ async fn each_reason_why_messages_are_no_readings_is_told_once_and_all_of_them_a
         let events = shared.writer.call(|journal| journal.events(100)).await.unwrap();
         let told = events.iter().filter(|event| event.code != "meter/recovered").count();
         assert_eq!(told, round * bad.len(), "{events:?}");
+        assert!(events.iter().all(|event| event.detail.is_in_both()), "{events:?}");
         let time = BEGIN + (round as u64 - 1) * 15 * MINUTE;
         subscriber.take(&message(&format!("10{round}"), time)).await.unwrap();
     }

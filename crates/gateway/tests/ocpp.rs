@@ -117,6 +117,7 @@ impl Site {
 
     async fn codes(&self) -> Vec<String> {
         let events = self.shared.writer.call(|journal| journal.events(100)).await.unwrap();
+        assert!(events.iter().all(|event| event.detail.is_in_both()), "{events:?}");
         events.into_iter().rev().map(|event| event.code).collect()
     }
 }
@@ -531,7 +532,7 @@ async fn whoever_is_not_named_may_not_charge_and_the_operator_reads_what_to_writ
         let events = site.shared.writer.call(|journal| journal.events(100)).await.unwrap();
         assert_eq!(events.len(), 1, "once a token");
         assert_eq!(events[0].code, "ocpp/unknown-token");
-        assert!(events[0].detail.contains("add \"04A2\" to the tokens of [[bus]] \"b\""), "{}", events[0].detail);
+        assert!(events[0].detail.en.contains("add \"04A2\" to the tokens of [[bus]] \"b\""), "{}", events[0].detail);
         assert_eq!(site.registers().await, Vec::<u64>::new());
         // What a station has delivered while it was offline counts, whoever charged.
         station.offline();

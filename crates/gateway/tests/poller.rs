@@ -129,6 +129,7 @@ impl Site {
 
     async fn events(&self) -> Vec<String> {
         let events = self.writer.call(|journal| journal.events(100)).await.unwrap();
+        assert!(events.iter().all(|event| event.detail.is_in_both()), "{events:?}");
         events.into_iter().rev().map(|event| event.code).collect()
     }
 

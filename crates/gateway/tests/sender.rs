@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use utilidor_gateway::clock::{SetClock, Watch};
 use utilidor_gateway::journal::{Batch, ClockState, Event, Filter, Journal, JournalReading, NewBatch, State, Waiting};
 use utilidor_gateway::kept::{Registrations, Shared, begin_stretch};
+use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::sender::{Sender, Step};
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use utilidor_gateway::writer::Writer;
@@ -57,6 +58,10 @@ struct Ledger {
     hides_meters: bool,
 }
 
+fn told(en: &str, zh: &str) -> Sentence {
+    Sentence { en: en.into(), zh: zh.into() }
+}
+
 impl Ledger {
     /// Executes a batch once; a transaction whose nonce is used can never enter a block.
     fn execute(&mut self, bytes: &[u8], hash: &[u8]) -> Answer {
@@ -71,7 +76,10 @@ impl Ledger {
         self.nonce += 1;
         self.height += 1;
         if readings.iter().any(|(meter, ..)| self.poison.contains(&MeterId(*meter))) {
-            let answer = Answer::RefusedWhole { code: "transaction/too-much-work".into(), detail: "too much".into() };
+            let answer = Answer::RefusedWhole {
+                code: "transaction/too-much-work".into(),
+                detail: told("too much", "工作量过大"),
+            };
             self.blocks.insert(hash.to_vec(), answer.clone());
             return answer;
         }
@@ -80,9 +88,11 @@ impl Ledger {
             let meter = MeterId(meter);
             let last = self.certified.range((meter, 0)..=(meter, u64::MAX)).next_back().map(|((_, time), _)| *time);
             match last {
-                Some(last) if last == time => refused.push((place, "reading/replayed".into(), "replayed".into())),
+                Some(last) if last == time => {
+                    refused.push((place, "reading/replayed".into(), told("replayed", "已经认证")))
+                }
                 Some(last) if last > time => {
-                    refused.push((place, "reading/out-of-order".into(), "out of order".into()))
+                    refused.push((place, "reading/out-of-order".into(), told("out of order", "次序有误")))
                 }
                 _ => {
                     self.certified.insert((meter, time), register);
@@ -141,7 +151,7 @@ impl Uplink for Fake {
         let mut ledger = self.ledger();
         if batch.bytes != batch.hash {
             let found = ledger.blocks.get(&batch.hash).cloned();
-            return Ok(found.unwrap_or(Answer::Spoilt { detail: "damaged".into() }));
+            return Ok(found.unwrap_or(Answer::Spoilt { detail: told("damaged", "已损坏") }));
         }
         match ledger.weather.take().unwrap_or(Weather::Fine) {
             Weather::Down => {
@@ -155,9 +165,11 @@ impl Uplink for Fake {
             Weather::Slow => Ok(Answer::Pending),
             Weather::NoRole => {
                 ledger.nonce += 1;
-                Ok(Answer::RefusedWhole { code: "member/missing-role".into(), detail: "no operator".into() })
+                Ok(Answer::RefusedWhole {
+                    code: "member/missing-role".into(), detail: told("no operator", "缺少角色")
+                })
             }
-            Weather::Full => Ok(Answer::NotTaken { code: "pool/full".into(), detail: "full".into() }),
+            Weather::Full => Ok(Answer::NotTaken { code: "pool/full".into(), detail: told("full", "已满") }),
             // Certain only for what is in no block: a node looks before it says so.
             Weather::Expired if !ledger.blocks.contains_key(&batch.hash) => {
                 ledger.nonce += 1;
@@ -262,6 +274,8 @@ impl Gateway {
         self.fake.ledger().weather = None;
         for _ in 0..1_000 {
             if self.step().await == Step::Idle {
+                let events = self.writer.call(|journal| journal.events(1_000)).await.unwrap();
+                assert!(events.iter().all(|event| event.detail.is_in_both()), "{events:?}");
                 return;
             }
         }
@@ -409,7 +423,7 @@ async fn a_bit_that_changes_in_an_open_batch_stops_nothing() {
         gateway.read(2, 7).await;
         let expected = match was_sent {
             true => Step::Closed { certified: 1, refused: 0 },
-            false => Step::Spoilt { readings: 1, detail: "damaged".into() },
+            false => Step::Spoilt { readings: 1, detail: told("damaged", "已损坏") },
         };
         assert_eq!(gateway.step().await, expected);
         gateway.settle().await;

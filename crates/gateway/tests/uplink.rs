@@ -12,16 +12,25 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use utilidor_gateway::journal::{Batch, NewBatch, Waiting};
-use utilidor_gateway::uplink::{Answer, HttpUplink, Uplink as _, UplinkError};
-use utilidor_sdk::{Account, Client};
+use utilidor_gateway::reason::Sentence;
+use utilidor_gateway::uplink::{Answer, HttpUplink, Uplink as _, UplinkError, Words};
+use utilidor_sdk::{Account, Client, ClientError};
 use utilidor_types::block::transaction_hash;
+use utilidor_types::event::RefusedReading;
 use utilidor_types::{
-    AccountId, Action, Bounded, Cause, ChainId, MeterId, Money, PrivateKey, Receipt, Timestamp, TransactionHash,
-    Verdict,
+    AccountId, Action, Bounded, Cause, CertificateId, ChainId, Event, MeterId, Money, PrivateKey, Receipt, Refusal,
+    Timestamp, TransactionHash, Verdict,
 };
 
 const CHAIN: ChainId = ChainId([7; 16]);
 const METER: MeterId = MeterId([1; 16]);
+
+/// How this test tells what the ledger and the node say.
+const WORDS: Words = Words {
+    refusal: |refusal| Sentence { en: refusal.to_string(), zh: format!("拒绝：{}", refusal.code()) },
+    problem: |problem| Sentence { en: problem.to_string(), zh: format!("不受理：{}", problem.code) },
+    failure: |error| error.downcast_ref::<ClientError>().map(|_| "没有应答".into()),
+};
 
 fn receipt(of: TransactionHash) -> Value {
     json!(Receipt { cause: Cause::Transaction(of), verdict: Verdict::Applied(Bounded::empty()) })
@@ -65,7 +74,7 @@ impl Node {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        (node, HttpUplink::new(Account::on_chain(client, CHAIN, PrivateKey::ed25519([3; 32]))))
+        (node, HttpUplink::new(Account::on_chain(client, CHAIN, PrivateKey::ed25519([3; 32])), WORDS))
     }
 
     fn says(&self) -> std::sync::MutexGuard<'_, Says> {
@@ -169,6 +178,44 @@ async fn bytes_that_a_node_will_never_take_are_spoilt_and_what_it_does_not_take_
         node.says().result = json!({ "problem": problem(409, code) });
         assert!(matches!(uplink.submit(&batch).await.unwrap(), Answer::NotTaken { .. }), "{code}");
     }
+}
+
+/// A receipt that refuses a transaction whole, or a reading of it.
+fn refusing(of: TransactionHash, is_whole: bool) -> Value {
+    let refusal = Refusal::UnknownMeter { meter: METER };
+    let refused = Bounded::new(vec![RefusedReading { index: 0, meter: METER, refusal: refusal.clone() }]).unwrap();
+    let certified = Event::Certified { first: CertificateId(0), count: 0, refused };
+    let verdict = match is_whole {
+        true => Verdict::Refused(refusal),
+        false => Verdict::Applied(Bounded::new(vec![certified]).unwrap()),
+    };
+    json!(Receipt { cause: Cause::Transaction(of), verdict })
+}
+
+#[tokio::test]
+async fn what_the_ledger_and_the_node_say_is_told_in_both_languages() {
+    let (node, uplink) = Node::new().await;
+    let (batch, hash) = batch(&uplink).await;
+    node.says().result = json!({ "hash": hash, "height": 42, "receipt": refusing(hash, true) });
+    let Answer::RefusedWhole { code, detail } = uplink.submit(&batch).await.unwrap() else { panic!("it is refused") };
+    assert_eq!(detail.zh, format!("拒绝：{code}"));
+    node.says().result = json!({ "hash": hash, "height": 42, "receipt": refusing(hash, false) });
+    let Answer::Final { refused, .. } = uplink.submit(&batch).await.unwrap() else { panic!("it is final") };
+    assert_eq!(refused[0].2.zh, format!("拒绝：{}", refused[0].1));
+    assert_eq!(refused[0].2.en, detail.en);
+
+    node.says().result = json!({ "problem": problem(409, "pool/full") });
+    let Answer::NotTaken { detail, .. } = uplink.submit(&batch).await.unwrap() else { panic!("it is not taken") };
+    assert_eq!(detail.zh, "不受理：pool/full");
+    node.says().result = json!({ "problem": problem(400, "transaction/malformed") });
+    let Answer::Spoilt { detail } = uplink.submit(&batch).await.unwrap() else { panic!("it is spoilt") };
+    assert_eq!(detail.zh, "不受理：transaction/malformed");
+
+    node.says().result = json!("nonsense");
+    let error = uplink.submit(&batch).await.unwrap_err();
+    let Sentence { en, zh } = uplink.says(&error);
+    assert!(en.starts_with("the node could not be asked: "), "{en}");
+    assert_eq!(zh, "无法向节点查询：没有应答");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use utilidor_gateway::guard::{Limits, Seen, Verdict};
 use utilidor_gateway::journal::{Batch, Journal, JournalReading, NewBatch, Recorded, Waiting};
 use utilidor_gateway::kept::{Registration, Registrations, Shared, begin_stretch};
 use utilidor_gateway::protocol::dlt645::{self, Address, FORWARD_ACTIVE};
+use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::sender::{Sender, Step};
 use utilidor_gateway::uplink::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
 use utilidor_gateway::writer::Writer;
@@ -106,9 +107,13 @@ impl Ledger {
             let last = self.last.entry(meter).or_insert((0, register));
             let passed = if register < last.1 { MODULUS * STEP - last.1 + register } else { register - last.1 };
             if last.0 >= time_ms {
-                refused.push((place, "reading/out-of-order".into(), format!("{last:?}, then {time_ms} {register}")));
+                refused.push((
+                    place,
+                    "reading/out-of-order".into(),
+                    Sentence::alike(format!("{last:?}, then {time_ms} {register}")),
+                ));
             } else if last.0 > 0 && passed > CAPACITY / 4 * (time_ms - last.0).div_ceil(QUARTER) + STEP {
-                refused.push((place, "reading/beyond-capacity".into(), format!("{passed} passed")));
+                refused.push((place, "reading/beyond-capacity".into(), Sentence::alike(format!("{passed} passed"))));
             } else {
                 *last = (time_ms, register);
                 self.certified.add(Waiting { meter, time_ms, register });
@@ -167,7 +172,7 @@ impl Uplink for Node {
                 Err(UplinkError::Down)
             }
             2 => Ok(Answer::Pending),
-            3 => Ok(Answer::NotTaken { code: "pool/full".into(), detail: "full".into() }),
+            3 => Ok(Answer::NotTaken { code: "pool/full".into(), detail: Sentence::alike("full") }),
             // Its place was taken by another transaction of the account.
             4 => {
                 self.with(|ledger| ledger.nonce += u64::from(!ledger.blocks.contains_key(&ledger.nonce)));

@@ -3,9 +3,10 @@
 mod hint;
 mod search;
 mod standing;
+mod words;
 
+use self::words::WORDS;
 use crate::causes::{causes, told};
-use crate::chinese;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{note, or_dash, print};
@@ -309,7 +310,8 @@ fn both(Sentence { en, zh }: &Sentence) -> Said {
 }
 
 fn refused(error: &Refused) -> Failure {
-    Failure::new(error.code(), said!("the frame is refused ({0}): {error}", "该帧被拒绝（{0}）：{error}", error.code()))
+    let (code, error) = (error.code(), both(&error.sentence()));
+    Failure::new(code, said!("the frame is refused ({code}): {error}", "该帧被拒绝（{code}）：{error}"))
 }
 
 fn damaged() -> Said {
@@ -352,6 +354,10 @@ impl From<JournalError> for Failure {
             other if other.is_newer() => failure.next(said!(
                 "run the release that has written it, or a newer one",
                 "运行写入它的版本或更新的版本"
+            )),
+            other if other.is_older() => failure.next(said!(
+                "start the gateway of this release: it takes the journal on as it is",
+                "启动本版本的网关：它会原样接续此日志"
             )),
             JournalError::Layout { .. } => failure.next(said!(
                 "its layout is none that a release has written: put a copy of the journal back, or set its files aside and begin a \
@@ -562,7 +568,8 @@ fn decode(
             return facts;
         }
         let rows = view.records.iter().map(|record| {
-            let value = record.value.clone().or_else(|| record.without.clone()).unwrap_or_default();
+            let value = record.value.clone().or_else(|| record.without.as_ref().map(|reason| both(reason).to_string()));
+            let value = value.unwrap_or_default();
             let mark = if record.register { "*" } else { "" };
             [
                 format!("{}{mark}", record.what),
@@ -581,11 +588,12 @@ fn decode(
     });
     // What the frame says is shown; who reads it by a program must not take such a register for a reading.
     telegram.check_register().map_err(|error| {
+        let (code, error) = (error.code(), both(&error.sentence()));
         let what = said!(
             "the frame is read, and its register gives no reading: {error}",
             "该帧已读取，但其表底不构成读数：{error}"
         );
-        Failure::new(error.code(), what)
+        Failure::new(code, what)
     })
 }
 
@@ -593,7 +601,7 @@ fn decode(
 async fn uplink(config: &Config, context: &Context) -> Result<HttpUplink, Failure> {
     let key = context.signing_key(&config.site.key)?;
     let client = utilidor_sdk::Client::new(&config.site.node)?;
-    Ok(HttpUplink::new(utilidor_sdk::Account::open(client, key).await?))
+    Ok(HttpUplink::new(utilidor_sdk::Account::open(client, key).await?, WORDS))
 }
 
 /// Refuses a gateway whose account is none yet: it would see no meter, and sign for none.
@@ -754,10 +762,10 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
                 text.push(format!("  < {}", hex::encode(answer)));
             }
             for record in exchange.telegram.iter().flat_map(|telegram| &telegram.records) {
-                text.push(format!("    {} = {}", record.what, record.content));
+                text.push(format!("    {} = {}", record.what, both(&record.content.sentence())));
             }
             let refused = exchange.refused.as_ref();
-            text.extend(refused.map(|(code, refused)| format!("    {}", chinese::frame(code, refused))));
+            text.extend(refused.map(|(_, refused)| format!("    {}", both(refused))));
         }
         text.push(out.facts(vec![
             (t!("address"), or_dash(report.unit.as_ref())),
@@ -776,7 +784,7 @@ async fn probe_device(arguments: Probe, context: &Context) -> Result<(), Failure
         return Ok(());
     }
     let refused = report.exchanges.iter().rev().find_map(|exchange| exchange.refused.as_ref());
-    let reason = refused.map(|(code, refused)| chinese::frame(code, refused));
+    let reason = refused.map(|(_, refused)| both(refused));
     let reason = reason.or_else(|| report.findings.last().map(both));
     let reason = reason.unwrap_or_else(|| said!("nothing was read", "没有读到任何内容"));
     let failure = Failure::new(
@@ -824,7 +832,7 @@ async fn run_gateway(config: Config, context: &Context) -> Result<(), Failure> {
     };
     journal.belongs_to("chain", &account.chain().to_string())?;
     journal.belongs_to("account", &account.id().to_string())?;
-    let uplink = HttpUplink::new(account);
+    let uplink = HttpUplink::new(account, WORDS);
     let clock = GatewayClock::of(&uplink).await;
     let document =
         json!({ "account": uplink.account().id(), "buses": config.buses.len(), "meters": config.meters.len() });

@@ -2,6 +2,7 @@
 
 use super::place::Place;
 use super::{ConfigError, VIRTUAL_BUS, within};
+use crate::causes;
 use crate::protocol::Protocol;
 use crate::protocol::modbus::Framing;
 use crate::reason::{Reason, reason};
@@ -290,6 +291,9 @@ fn read_tokens(protocol: BusProtocol, written: Option<WrittenTokens>) -> Result<
 /// The password in a file of its own.
 fn read_password(path: &Path) -> Result<String, Reason> {
     let shown = path.display();
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(reason!("{shown} is no file", "{shown} 不是普通文件"));
+    }
     let password = std::fs::read_to_string(path).map_err(|error| match error.kind() {
         // It may be the password itself.
         std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidFilename | std::io::ErrorKind::InvalidInput => {
@@ -300,7 +304,10 @@ fn read_password(path: &Path) -> Result<String, Reason> {
                 "请写只含口令的文件的名称，放在配置旁边"
             )
         }
-        _ => reason!("could not read {shown}: {error}", "无法读取 {shown}：{error}"),
+        _ => {
+            let error = causes::told(&error);
+            reason!("could not read {shown}: {error}", "无法读取 {shown}：{error}")
+        }
     })?;
     let password = password.trim_end();
     if password.is_empty() {

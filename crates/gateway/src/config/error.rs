@@ -1,6 +1,7 @@
 //! Why a configuration is not one.
 
 use super::{MAX_CONFIG_BYTES, MAX_SITE_BYTES};
+use crate::causes;
 use crate::profile::ProfileError;
 use crate::reason::{Reason, Sentence, reason, sentence};
 use std::path::PathBuf;
@@ -16,6 +17,12 @@ pub enum ConfigError {
         /// The cause.
         #[source]
         source: std::io::Error,
+    },
+    /// It is no regular file: a folder, or a pipe of which nobody knows when it ends.
+    #[error("could not read {}: it is no file", path.display())]
+    NotAFile {
+        /// What is called so.
+        path: PathBuf,
     },
     /// The file is longer than any configuration.
     #[error(
@@ -91,8 +98,11 @@ impl ConfigError {
         let english = self.to_string();
         match self {
             Self::Unreadable { path, source } => {
-                let path = path.display();
+                let (path, source) = (path.display(), causes::told(source));
                 sentence!("could not read {path}: {source}", "无法读取 {path}：{source}")
+            }
+            Self::NotAFile { path } => {
+                Sentence { en: english, zh: format!("无法读取 {}：不是普通文件", path.display()) }
             }
             Self::TooLong { path, bytes } => Sentence {
                 en: english,

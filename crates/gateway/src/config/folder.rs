@@ -183,11 +183,6 @@ impl<'a> Collected<'a> {
     /// Adds what stands in the files of a folder whose names end in `.toml`, in the order of their names; `bytes` were read before.
     pub(super) fn add_folder(&mut self, folder: &Path, mut bytes: u64) -> Result<(), ConfigError> {
         for path in files(folder)? {
-            // Of a pipe nobody knows when it ends.
-            if !path.is_file() {
-                let source = std::io::Error::other("it is no file");
-                return Err(ConfigError::Unreadable { path, source });
-            }
             let text = read_file(&path)?;
             bytes += text.len() as u64;
             if bytes > MAX_SITE_BYTES {
@@ -239,13 +234,17 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
     use std::io::Read as _;
     let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
+    // Opening a pipe already waits until somebody writes into it.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(ConfigError::NotAFile { path: path.into() });
+    }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > MAX_CONFIG_BYTES {
         return Err(ConfigError::TooLong { path: path.into(), bytes });
     }
     let mut text = String::new();
-    // A pipe does not say how long it is.
+    // It may grow while it is read.
     file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
     match text.len() as u64 {
         bytes if bytes > MAX_CONFIG_BYTES => Err(ConfigError::TooLong { path: path.into(), bytes }),
@@ -256,6 +255,7 @@ pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::super::{Config, ConfigError, MAX_CONFIG_BYTES};
+    use crate::reason::Sentence;
     use std::fmt::Write as _;
     use std::fs;
     use std::path::Path;
@@ -339,6 +339,19 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
         let error = said(&Config::read(SITE, folder.path()).unwrap_err());
         assert!(error.contains("pipe.toml: it is no file"), "{error}");
+        // Nor where it is the configuration itself, or what a bus logs in with.
+        for path in [&pipe, &meters] {
+            let error = Config::load(path).unwrap_err();
+            assert!(matches!(error, ConfigError::NotAFile { .. }), "{error:?}");
+            let Sentence { en, zh } = error.sentence();
+            assert_eq!(en, format!("could not read {}: it is no file", path.display()));
+            assert_eq!(zh, format!("无法读取 {}：不是普通文件", path.display()));
+        }
+        let login = "[site]\nkey = \"g\"\n[[bus]]\nname = \"b\"\nprotocol = \"mqtt\"\naddress = \"h:1\"\nuser = \"u\"\n\
+                     password_file = \"pipe.toml\"\n";
+        let Sentence { en, zh } = Config::read(login, &meters).unwrap_err().sentence();
+        assert!(en.contains("bus[0].password_file: ") && en.ends_with("pipe.toml is no file"), "{en}");
+        assert!(zh.ends_with("pipe.toml 不是普通文件"), "{zh}");
     }
 
     /// Most memory that this process ever had, in MiB.

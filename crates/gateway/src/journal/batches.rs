@@ -147,7 +147,7 @@ impl Journal {
         }
         {
             let mut refuse = transaction.prepare_cached(
-                "UPDATE reading SET code = ?4, detail = ?5
+                "UPDATE reading SET code = ?4, detail = ?5, detail_zh = ?6
                  WHERE time_ms = ?1 AND meter = ?2 AND batch = ?3 AND code IS NULL",
             )?;
             let mut forget = transaction.prepare_cached(
@@ -155,7 +155,7 @@ impl Journal {
             )?;
             for (Waiting { meter, time_ms, .. }, fate) in fates {
                 let Fate::Refused { code, detail } = fate else { continue };
-                if refuse.execute(params![to_sql(*time_ms), meter.0, batch, code, detail])? != 1 {
+                if refuse.execute(params![to_sql(*time_ms), meter.0, batch, code, detail.en, detail.zh])? != 1 {
                     let (meter, time_ms) = (*meter, *time_ms);
                     return Err(JournalError::WrongState { meter, time_ms, expected: IN_THIS_BATCH });
                 }

@@ -2,6 +2,7 @@
 
 use super::{ClockState, Journal, JournalError, from_sql, to_sql};
 use crate::clock::{DEVICES, HOLD_MS, is_within};
+use crate::reason::{Sentence, sentence};
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
@@ -28,15 +29,16 @@ const fn state_of(state: i64) -> ClockState {
 }
 
 /// Refuses what waits of a stretch, and forgets that it was its meters' newest.
-fn refuse(connection: &Connection, epoch: i64, detail: &str) -> Result<u64, JournalError> {
+fn refuse(connection: &Connection, epoch: i64, detail: &Sentence) -> Result<u64, JournalError> {
     connection.execute(
         "UPDATE meter SET last_ms = NULL, last_register = NULL
          WHERE (last_ms, meter) IN (SELECT time_ms, meter FROM reading WHERE batch IS NULL AND code IS NULL AND epoch = ?1)",
         [epoch],
     )?;
     let refused = connection.execute(
-        "UPDATE reading SET code = 'clock/wrong', detail = ?2 WHERE batch IS NULL AND code IS NULL AND epoch = ?1",
-        params![epoch, detail],
+        "UPDATE reading SET code = 'clock/wrong', detail = ?2, detail_zh = ?3
+         WHERE batch IS NULL AND code IS NULL AND epoch = ?1",
+        params![epoch, detail.en, detail.zh],
     )?;
     Ok(refused as u64)
 }
@@ -47,15 +49,20 @@ pub(super) fn refuse_wrong(connection: &Connection) -> Result<u64, JournalError>
     let wrong = wrong.query_map([ClockState::Wrong as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let wrong: Vec<(i64, Option<i64>)> = wrong.collect::<Result<_, _>>()?;
     wrong.into_iter().try_fold(0, |refused, (epoch, ahead_ms)| {
-        Ok(refused + refuse(connection, epoch, &ahead_ms.map_or_else(|| UNCOMPARED.into(), was_ahead))?)
+        Ok(refused + refuse(connection, epoch, &ahead_ms.map_or_else(uncompared, was_ahead))?)
     })
 }
 
 /// Of a stretch that nothing says more of.
-const UNCOMPARED: &str = "the gateway stopped before its clock was compared, and the time does not fit";
+fn uncompared() -> Sentence {
+    sentence!(
+        "the gateway stopped before its clock was compared, and the time does not fit",
+        "网关在核对时钟之前停止，且时间不相符"
+    )
+}
 
-fn was_ahead(ms: i64) -> String {
-    format!("the gateway's clock was {ms} ms ahead of the chain's time")
+fn was_ahead(ms: i64) -> Sentence {
+    sentence!("the gateway's clock was {ms} ms ahead of the chain's time", "网关时钟比链上时间快 {ms} 毫秒")
 }
 
 /// Deletes what a wrong clock has stamped if a right one began after it, and before a time: what it stamped says nothing of when it was.
@@ -123,7 +130,7 @@ impl Journal {
             [epoch],
         )?;
         let waiting = transaction.execute(
-            "UPDATE reading SET code = NULL, detail = NULL WHERE epoch = ?1 AND code = 'clock/wrong'",
+            "UPDATE reading SET code = NULL, detail = NULL, detail_zh = NULL WHERE epoch = ?1 AND code = 'clock/wrong'",
             [epoch],
         )?;
         transaction.commit()?;
@@ -165,7 +172,7 @@ impl Journal {
                 continue;
             }
             refused += from_sql(count)?;
-            refuse(&transaction, stretch, &ahead_ms.map_or_else(|| UNCOMPARED.into(), was_ahead))?;
+            refuse(&transaction, stretch, &ahead_ms.map_or_else(uncompared, was_ahead))?;
         }
         transaction.commit()?;
         Ok((counting, refused))

@@ -1,6 +1,7 @@
 //! Why the journal did not do what was asked.
 
-use super::{MAX_EVIDENCE_BYTES, SCHEMA_VERSION};
+use super::MAX_EVIDENCE_BYTES;
+use super::layout::{OLDEST, SCHEMA_VERSION};
 use std::path::PathBuf;
 use utilidor_types::MeterId;
 
@@ -218,6 +219,11 @@ impl JournalError {
     /// Whether it was written by a release that comes after this one.
     pub const fn is_newer(&self) -> bool {
         matches!(self, Self::Layout { found } if *found > SCHEMA_VERSION)
+    }
+
+    /// Whether it was written by a release before this one, which takes its layout on when it writes.
+    pub const fn is_older(&self) -> bool {
+        matches!(self, Self::Layout { found } if OLDEST <= *found && *found < SCHEMA_VERSION)
     }
 
     /// Whether the disk has no room left.

@@ -1,6 +1,7 @@
 //! How others look into a journal, also while a gateway writes it.
 
-use super::{BUSY, Journal, JournalError, SCHEMA_VERSION, expect_file, expect_layout, layout};
+use super::layout::{self, SCHEMA_VERSION};
+use super::{BUSY, Journal, JournalError, expect_file};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,8 @@ impl Journal {
         let connection = Connection::open_with_flags(name, flags)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "query_only", true)?;
-        expect_layout(&connection, path)?;
-        match layout(&connection)? {
+        layout::expect(&connection, path)?;
+        match layout::of(&connection)? {
             SCHEMA_VERSION => Ok(Self { connection, _lock: None }),
             found => Err(JournalError::Layout { found }),
         }

@@ -1,8 +1,10 @@
 //! What is known of meters besides their readings, and what an operator should see.
 
 use super::{
-    Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, from_sql_or_none, to_sql,
+    Event, Journal, JournalError, MAX_EVENTS, MAX_EVIDENCE_BYTES, Waiting, from_sql, from_sql_or_none,
+    sentence_from_sql, to_sql,
 };
+use crate::reason::Sentence;
 use rusqlite::{OptionalExtension as _, params};
 use utilidor_types::MeterId;
 
@@ -30,7 +32,7 @@ pub struct Known {
     /// The device that it was last read from.
     pub device: Option<String>,
     /// Why it is stopped, if it is.
-    pub stopped: Option<String>,
+    pub stopped: Option<Sentence>,
     /// Its newest reading that is not refused.
     pub last: Option<Waiting>,
 }
@@ -52,12 +54,12 @@ impl Journal {
     pub fn known(&self, meter: MeterId) -> Result<Known, JournalError> {
         let found = self
             .connection
-            .prepare_cached("SELECT device, stopped, last_ms, last_register FROM meter WHERE meter = ?1")?
+            .prepare_cached("SELECT device, stopped, last_ms, last_register, stopped_zh FROM meter WHERE meter = ?1")?
             .query_row([meter.0], |row| {
                 let last: (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
                 let last = (from_sql_or_none(last.0)?, from_sql_or_none(last.1)?);
                 let last = last.0.zip(last.1).map(|(time_ms, register)| Waiting { meter, time_ms, register });
-                Ok(Known { device: row.get(0)?, stopped: row.get(1)?, last })
+                Ok(Known { device: row.get(0)?, stopped: sentence_from_sql(row.get(1)?, row.get(4)?), last })
             })
             .optional()?;
         Ok(found.unwrap_or_default())
@@ -128,7 +130,7 @@ impl Journal {
     pub fn set_device(&mut self, meter: MeterId, device: &str) -> Result<(), JournalError> {
         self.connection.execute(
             "INSERT INTO meter (meter, device) VALUES (?1, ?2)
-             ON CONFLICT (meter) DO UPDATE SET device = ?2, stopped = NULL",
+             ON CONFLICT (meter) DO UPDATE SET device = ?2, stopped = NULL, stopped_zh = NULL",
             params![meter.0, device],
         )?;
         Ok(())
@@ -156,7 +158,7 @@ impl Journal {
     /// Lets a stopped meter go on, with the device that answers next. Whether it was stopped.
     pub fn accept(&mut self, meter: MeterId) -> Result<bool, JournalError> {
         let changed = self.connection.execute(
-            "UPDATE meter SET device = NULL, stopped = NULL WHERE meter = ?1 AND stopped IS NOT NULL",
+            "UPDATE meter SET device = NULL, stopped = NULL, stopped_zh = NULL WHERE meter = ?1 AND stopped IS NOT NULL",
             [meter.0],
         )?;
         Ok(changed == 1)
@@ -169,19 +171,23 @@ impl Journal {
     }
 
     /// The meters that are stopped, and why.
-    pub fn stopped(&self) -> Result<Vec<(MeterId, String)>, JournalError> {
+    pub fn stopped(&self) -> Result<Vec<(MeterId, Sentence)>, JournalError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT meter, stopped FROM meter WHERE stopped IS NOT NULL ORDER BY meter")?;
-        let rows = statement.query_map([], |row| Ok((MeterId(row.get(0)?), row.get(1)?)))?;
+            .prepare_cached("SELECT meter, stopped, stopped_zh FROM meter WHERE stopped IS NOT NULL ORDER BY meter")?;
+        let rows = statement.query_map([], |row| {
+            let reason = sentence_from_sql(row.get(1)?, row.get(2)?);
+            Ok((MeterId(row.get(0)?), reason.unwrap_or_else(|| Sentence::alike(""))))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Stops a meter: nothing is recorded of it until somebody has looked.
-    pub fn stop_meter(&mut self, meter: MeterId, reason: &str) -> Result<(), JournalError> {
+    pub fn stop_meter(&mut self, meter: MeterId, reason: &Sentence) -> Result<(), JournalError> {
         self.connection.execute(
-            "INSERT INTO meter (meter, stopped) VALUES (?1, ?2) ON CONFLICT (meter) DO UPDATE SET stopped = ?2",
-            params![meter.0, reason],
+            "INSERT INTO meter (meter, stopped, stopped_zh) VALUES (?1, ?2, ?3)
+             ON CONFLICT (meter) DO UPDATE SET stopped = ?2, stopped_zh = ?3",
+            params![meter.0, reason.en, reason.zh],
         )?;
         Ok(())
     }
@@ -190,13 +196,14 @@ impl Journal {
     pub fn note(&mut self, event: &Event) -> Result<(), JournalError> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
-            "INSERT INTO event (time_ms, meter, code, detail, answer) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO event (time_ms, meter, code, detail, answer, detail_zh) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 to_sql(event.time_ms),
                 event.meter.map(|meter| meter.0),
                 event.code,
-                event.detail,
-                event.answer.as_ref().map(|bytes| &bytes[..bytes.len().min(MAX_EVIDENCE_BYTES)])
+                event.detail.en,
+                event.answer.as_ref().map(|bytes| &bytes[..bytes.len().min(MAX_EVIDENCE_BYTES)]),
+                event.detail.zh
             ],
         )?;
         let newest = transaction.last_insert_rowid();
@@ -207,15 +214,15 @@ impl Journal {
 
     /// The newest events, newest first.
     pub fn events(&self, most: usize) -> Result<Vec<Event>, JournalError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT time_ms, meter, code, detail, answer FROM event ORDER BY id DESC LIMIT ?1")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT time_ms, meter, code, detail, answer, detail_zh FROM event ORDER BY id DESC LIMIT ?1",
+        )?;
         let rows = statement.query_map([most as i64], |row| {
             Ok(Event {
                 time_ms: from_sql(row.get(0)?)?,
                 meter: row.get::<_, Option<[u8; 16]>>(1)?.map(MeterId),
                 code: row.get(2)?,
-                detail: row.get(3)?,
+                detail: Sentence { en: row.get(3)?, zh: row.get(5)? },
                 answer: row.get(4)?,
             })
         })?;

@@ -16,6 +16,7 @@
 //! | `batches` | what is sent, and what became of it |
 //! | `meters` | what is known of meters besides their readings, and what an operator should see |
 //! | `questions` | where readings stand |
+//! | `layout` | how its tables are laid out, and how those of earlier releases become so |
 //! | `lock` | that one process writes |
 //! | `look` | how others look into it |
 //! | `error` | why it did not do what was asked |
@@ -26,6 +27,7 @@
 mod batches;
 mod clock;
 mod error;
+mod layout;
 mod lock;
 mod look;
 mod meters;
@@ -35,13 +37,12 @@ pub use error::JournalError;
 pub use meters::{Known, PartReading};
 
 use self::lock::Lock;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use crate::reason::{Sentence, sentence};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utilidor_types::MeterId;
 
-/// Layout of the tables; a journal of another is not opened.
-const SCHEMA_VERSION: i32 = 3;
 /// Memory for pages of the journal: those that a round of 100,000 meters writes, so that none is read and written for each of its
 /// readings again.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -51,7 +52,6 @@ const CHECKPOINT_PAGES: i64 = 8 * 1024;
 const BUSY: Duration = Duration::from_secs(5);
 /// Longest evidence of a reading that is kept, in bytes: the longest frame of any protocol, and a topic with a document.
 pub const MAX_EVIDENCE_BYTES: usize = 8 * 1024;
-const SCHEMA: &str = include_str!("schema.sql");
 
 /// Most events that are kept; the oldest give way.
 pub const MAX_EVENTS: u64 = 10_000;
@@ -127,7 +127,7 @@ pub struct Entry {
     /// Hash of the transaction that carries it.
     pub hash: Option<Vec<u8>>,
     /// Why it was refused.
-    pub refusal: Option<(String, String)>,
+    pub refusal: Option<(String, Sentence)>,
 }
 
 /// A meter's reading without its evidence.
@@ -164,7 +164,7 @@ pub enum Fate {
         /// The stable code.
         code: String,
         /// The sentence.
-        detail: String,
+        detail: Sentence,
     },
 }
 
@@ -187,7 +187,7 @@ pub struct Event {
     /// The stable code.
     pub code: String,
     /// The sentence.
-    pub detail: String,
+    pub detail: Sentence,
     /// The frame it is about, if any.
     pub answer: Option<Vec<u8>>,
 }
@@ -248,23 +248,13 @@ impl Journal {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         // Before anything is written: what is no journal stays as it is.
-        expect_layout(&connection, path)?;
+        layout::expect(&connection, path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let mut journal = Self { connection, _lock: Some(lock) };
-        match layout(&journal.connection)? {
-            0 => {
-                let transaction = journal.connection.transaction()?;
-                transaction.execute_batch(SCHEMA)?;
-                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-                transaction.commit()?;
-            }
-            2 => journal.add_sums()?,
-            SCHEMA_VERSION => {}
-            found => return Err(JournalError::Layout { found }),
-        }
+        layout::take_on(&mut journal.connection)?;
         Ok(journal)
     }
 
@@ -299,33 +289,6 @@ impl Journal {
         }
     }
 
-    /// Gives the readings that are still to be signed their sums: layout 2 had none.
-    fn add_sums(&mut self) -> Result<(), JournalError> {
-        let transaction = self.connection.transaction()?;
-        transaction.execute_batch(
-            "ALTER TABLE reading ADD COLUMN sum INTEGER;
-             DROP INDEX reading_waiting;
-             CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register, sum)
-                 WHERE batch IS NULL AND code IS NULL;",
-        )?;
-        {
-            let mut open = transaction.prepare(
-                "SELECT time_ms, meter, register, epoch FROM reading
-                 WHERE code IS NULL AND (batch IS NULL OR batch IN (SELECT id FROM batch WHERE open = 1))",
-            )?;
-            let read =
-                |row: &Row<'_>| Ok((from_sql(row.get(0)?)?, MeterId(row.get(1)?), from_sql(row.get(2)?)?, row.get(3)?));
-            let open = open.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
-            let mut set = transaction.prepare("UPDATE reading SET sum = ?3 WHERE time_ms = ?1 AND meter = ?2")?;
-            for (time_ms, meter, register, epoch) in open {
-                set.execute(params![to_sql(time_ms), meter.0, sum_of(meter, time_ms, register, epoch)])?;
-            }
-        }
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        transaction.commit()?;
-        Ok(())
-    }
-
     /// What the journal is bound to under `key`.
     pub fn belonging(&self, key: &str) -> Result<Option<String>, JournalError> {
         let value =
@@ -342,8 +305,9 @@ impl Journal {
             let mut known =
                 transaction.prepare_cached("SELECT register FROM reading WHERE time_ms = ?1 AND meter = ?2")?;
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO reading (time_ms, meter, register, epoch, code, detail, bus, protocol, request, answer, sum)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO reading
+                     (time_ms, meter, register, epoch, code, detail, bus, protocol, request, answer, sum, detail_zh)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?;
             let mut newest = transaction.prepare_cached(
                 "INSERT INTO meter (meter, last_ms, last_register) VALUES (?1, ?2, ?3)
@@ -352,6 +316,8 @@ impl Journal {
             for stretch in readings.chunk_by(|a, b| a.epoch == b.epoch) {
                 let last_ms = stretch.iter().map(|reading| reading.time_ms).max().unwrap_or_default();
                 let is_wrong = clock::stamps(&transaction, stretch[0].epoch, last_ms)? == ClockState::Wrong;
+                let detail =
+                    is_wrong.then(|| sentence!("the gateway's clock was known to be wrong", "已知网关的时钟不准"));
                 for reading in stretch {
                     let bytes = reading.request.len() + reading.answer.len();
                     if bytes > MAX_EVIDENCE_BYTES {
@@ -379,12 +345,13 @@ impl Journal {
                         register_sql,
                         epoch,
                         is_wrong.then_some("clock/wrong"),
-                        is_wrong.then_some("the gateway's clock was known to be wrong"),
+                        detail.as_ref().map(|detail| &detail.en),
                         reading.bus,
                         reading.protocol,
                         reading.request,
                         reading.answer,
-                        sum_of(meter, time_ms, register, epoch)
+                        sum_of(meter, time_ms, register, epoch),
+                        detail.as_ref().map(|detail| &detail.zh)
                     ])?;
                     if !is_wrong {
                         newest.execute(params![meter.0, to_sql(time_ms), register_sql])?;
@@ -397,27 +364,11 @@ impl Journal {
     }
 }
 
-fn layout(connection: &Connection) -> Result<i32, JournalError> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
-}
-
 /// Refuses what is there and no file.
 fn expect_file(path: &Path) -> Result<(), JournalError> {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(JournalError::NotAFile { path: path.into() }),
         _ => Ok(()),
-    }
-}
-
-/// Refuses layouts that are not read, and databases of something else: a new one has no tables.
-fn expect_layout(connection: &Connection, path: &Path) -> Result<(), JournalError> {
-    match layout(connection)? {
-        2 | SCHEMA_VERSION => Ok(()),
-        0 => {
-            let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-            if tables == 0 { Ok(()) } else { Err(JournalError::Strange { path: path.into() }) }
-        }
-        found => Err(JournalError::Layout { found }),
     }
 }
 
@@ -459,6 +410,11 @@ fn sum_of(meter: MeterId, time_ms: u64, register: u64, epoch: i64) -> i64 {
 /// What none of them can be is damage, and no number.
 fn from_sql(value: i64) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+}
+
+/// Two columns that hold a sentence, in English and in Chinese; none where the first holds none.
+fn sentence_from_sql(en: Option<String>, zh: Option<String>) -> Option<Sentence> {
+    en.map(|en| Sentence { zh: zh.unwrap_or_default(), en })
 }
 
 /// A column that may hold none.

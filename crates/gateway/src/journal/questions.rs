@@ -1,8 +1,10 @@
 //! Where readings stand.
 
 use super::{
-    ClockState, Counts, Entry, Filter, Journal, JournalError, JournalReading, State, from_sql, from_sql_or_none, to_sql,
+    ClockState, Counts, Entry, Filter, Journal, JournalError, JournalReading, State, from_sql, from_sql_or_none,
+    sentence_from_sql, to_sql,
 };
+use crate::reason::Sentence;
 use rusqlite::{OptionalExtension as _, Row, params};
 use std::collections::HashMap;
 use utilidor_types::MeterId;
@@ -82,7 +84,8 @@ impl Journal {
             from_ms = from_ms.max(oldest);
         }
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT meter, time_ms, register, epoch, bus, protocol, request, answer, {STATE}, batch, height, hash, code, detail
+            "SELECT meter, time_ms, register, epoch, bus, protocol, request, answer, {STATE}, batch, height, hash, code, detail,
+                    detail_zh
              FROM reading LEFT JOIN batch ON batch.id = reading.batch
              WHERE time_ms >= ?2 AND time_ms < ?3 AND (?1 IS NULL OR meter = ?1)
                AND (?4 = 0 OR {STATE} < 2)
@@ -102,7 +105,7 @@ impl Journal {
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let code: Option<String> = row.get(12)?;
-    let detail: Option<String> = row.get(13)?;
+    let detail = sentence_from_sql(row.get(13)?, row.get(14)?);
     Ok(Entry {
         reading: JournalReading {
             meter: MeterId(row.get(0)?),
@@ -118,6 +121,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         batch: row.get(9)?,
         height: from_sql_or_none(row.get(10)?)?,
         hash: row.get(11)?,
-        refusal: code.map(|code| (code, detail.unwrap_or_default())),
+        refusal: code.map(|code| (code, detail.unwrap_or_else(|| Sentence::alike("")))),
     })
 }

@@ -40,6 +40,8 @@ CREATE TABLE reading (
     answer BLOB NOT NULL,
     -- Of what is signed: a bit that changes on the disk while the reading waits is found.
     sum INTEGER,
+    -- The detail in Chinese.
+    detail_zh TEXT,
     PRIMARY KEY (time_ms, meter)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reading_waiting ON reading (time_ms, meter, epoch, register, sum) WHERE batch IS NULL AND code IS NULL;
@@ -51,7 +53,9 @@ CREATE TABLE meter (
     stopped TEXT,
     registration TEXT,
     last_ms INTEGER,
-    last_register INTEGER
+    last_register INTEGER,
+    -- Why it is stopped, in Chinese.
+    stopped_zh TEXT
 ) STRICT, WITHOUT ROWID;
 -- What an operator should see.
 CREATE TABLE event (
@@ -60,5 +64,7 @@ CREATE TABLE event (
     meter BLOB,
     code TEXT NOT NULL,
     detail TEXT NOT NULL,
-    answer BLOB
+    answer BLOB,
+    -- The detail in Chinese.
+    detail_zh TEXT NOT NULL DEFAULT ''
 ) STRICT;

@@ -14,6 +14,7 @@ use super::{
     expect_byte, expect_decimal_address, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
 };
 use crate::number::{Number, Unit};
+use crate::reason::{Sentence, sentence};
 use utilidor_types::Carrier;
 
 /// Most preamble bytes that are taken before a frame.
@@ -295,7 +296,7 @@ pub fn decode(bytes: &[u8], position: UnitPosition) -> Result<Telegram, Refused>
                 return Err(Refused::WrongLength { what: "error".into(), bytes, expected: 3 });
             };
             let code = u16::from_le_bytes([low, high]);
-            Err(Refused::DeviceError { code, meaning: "the meter reports a fault".into() })
+            Err(Refused::DeviceError { code, meaning: sentence!("the meter reports a fault", "表计报告故障") })
         }
         READ_ADDRESS => Ok(telegram(Direction::Request, "address".into(), Vec::new())),
         ADDRESS_ANSWER => {
@@ -311,7 +312,10 @@ pub fn decode(bytes: &[u8], position: UnitPosition) -> Result<Telegram, Refused>
 pub fn decode_answer(bytes: &[u8], address: Address, serial: u8, position: UnitPosition) -> Result<Telegram, Refused> {
     let parsed = parse(bytes)?;
     if address != Address::ANY && parsed.address != address {
-        return Err(Refused::WrongAddress { expected: address.to_string(), found: parsed.address.to_string() });
+        return Err(Refused::WrongAddress {
+            expected: Sentence::alike(address.to_string()),
+            found: Sentence::alike(parsed.address.to_string()),
+        });
     }
     if !matches!(parsed.control, READ_ANSWER | READ_ERROR) {
         return Err(Refused::Unknown { what: "control code of an answer", value: parsed.control.into() });
@@ -319,7 +323,9 @@ pub fn decode_answer(bytes: &[u8], address: Address, serial: u8, position: UnitP
     let telegram = decode(bytes, position)?;
     let found = (identifier(&parsed.data)?, parsed.serial().unwrap_or_default());
     if found != (NOW, serial) {
-        let name = |(identifier, serial): (u16, u8)| format!("{} number {serial}", subject(identifier));
+        let name = |(identifier, serial): (u16, u8)| {
+            sentence!("data {identifier:04X} number {serial}", "数据标识 {identifier:04X}，序号 {serial}")
+        };
         return Err(Refused::WrongSubject { expected: name((NOW, serial)), found: name(found) });
     }
     Ok(telegram)
@@ -505,7 +511,7 @@ fn clock(bytes: &[u8]) -> Result<Record, Refused> {
     let (day, time) = (date(year, part(4)?, part(3)?), time_of_day(part(2)?, part(1)?, part(0)?));
     let content = match (day, time) {
         (Some(_), Some(_)) => Content::Time(LocalTime { date: day, time }),
-        _ => Content::Invalid("no such date or time".into()),
+        _ => Content::Invalid(sentence!("no such date or time", "没有这样的日期或时间")),
     };
     Ok(Record::new("clock", content))
 }

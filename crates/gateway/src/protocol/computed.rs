@@ -7,8 +7,10 @@
 //! It names each part with its register before and now, so that whoever has the parts' readings can follow the sum. Reading it
 //! makes the sum again: a document whose sum does not hold is refused. Whole numbers of base units; nothing is rounded.
 
+use super::json::{invalid, no_json};
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
 use crate::number::{Number, Unit};
+use crate::reason::sentence;
 use serde::{Deserialize, Serialize};
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, MeterId, Quantity};
@@ -124,14 +126,21 @@ impl Computed {
         if bytes.len() > MAX_DOCUMENT {
             return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_DOCUMENT });
         }
-        let invalid = |what: &str, reason: String| Refused::Invalid { what: what.into(), reason };
-        let computed: Self = serde_json::from_slice(bytes).map_err(|error| invalid("document", error.to_string()))?;
+        let computed: Self = serde_json::from_slice(bytes).map_err(|error| invalid("document", no_json(&error)))?;
         if computed.parts.is_empty() || computed.parts.len() > MAX_PARTS {
-            return Err(invalid("parts", format!("{} are not between 1 and {MAX_PARTS}", computed.parts.len())));
+            let count = computed.parts.len();
+            return Err(invalid(
+                "parts",
+                sentence!("{count} are not between 1 and {MAX_PARTS}", "有 {count} 个，应为 1 至 {MAX_PARTS} 个"),
+            ));
         }
         for part in &computed.parts {
             if part.passed().is_none() {
-                return Err(invalid("part", format!("the register of meter {} goes back", part.meter)));
+                let meter = part.meter;
+                return Err(invalid(
+                    "part",
+                    sentence!("the register of meter {meter} goes back", "表计 {meter} 的表底倒退"),
+                ));
             }
         }
         let passed = computed.passed().unwrap_or(-1);
@@ -139,7 +148,11 @@ impl Computed {
         let sum = i128::from(computed.before.register.0) + passed - around;
         if passed < 0 || sum != i128::from(computed.now.register.0) {
             let shown = computed.now.register.0;
-            return Err(invalid("sum", format!("the parts add up to {sum}, the document says {shown}")));
+            let reason = sentence!(
+                "the parts add up to {sum}, the document says {shown}",
+                "各组成部分合计为 {sum}，文档写的是 {shown}"
+            );
+            return Err(invalid("sum", reason));
         }
         Ok(computed)
     }

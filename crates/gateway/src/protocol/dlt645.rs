@@ -15,6 +15,7 @@ use super::{
     expect_byte, expect_decimal_address, expect_sum, sum, time_of_day, to_decimal_digits, whole_frame,
 };
 use crate::number::{Number, Unit};
+use crate::reason::{Sentence, sentence};
 use utilidor_types::Carrier;
 
 /// Most preamble bytes that are taken before a frame; the standard sends four.
@@ -285,7 +286,10 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
 pub fn decode_answer(bytes: &[u8], address: Address, identifier: Identifier) -> Result<Telegram, Refused> {
     let parsed = parse(bytes)?;
     if address != Address::ANY && parsed.address != address {
-        return Err(Refused::WrongAddress { expected: address.to_string(), found: parsed.address.to_string() });
+        return Err(Refused::WrongAddress {
+            expected: Sentence::alike(address.to_string()),
+            found: Sentence::alike(parsed.address.to_string()),
+        });
     }
     if !matches!(parsed.control, READ_ANSWER | READ_ANSWER_MORE | READ_ERROR) {
         return Err(Refused::Unknown { what: "control code of an answer", value: parsed.control.into() });
@@ -293,23 +297,29 @@ pub fn decode_answer(bytes: &[u8], address: Address, identifier: Identifier) -> 
     let telegram = decode(bytes)?;
     let found = parsed.identifier()?;
     if found != identifier {
-        return Err(Refused::WrongSubject { expected: identifier.to_string(), found: found.to_string() });
+        return Err(Refused::WrongSubject {
+            expected: Sentence::alike(identifier.to_string()),
+            found: Sentence::alike(found.to_string()),
+        });
     }
     Ok(telegram)
 }
 
-fn error_meaning(code: u8) -> String {
-    const BITS: [&str; 7] = [
-        "another error",
-        "no such data",
-        "wrong password or no permission",
-        "baud rate cannot be changed",
-        "too many time zones in the year",
-        "too many time slots in the day",
-        "too many tariffs",
-    ];
-    let named: Vec<_> = (0..7).filter(|bit| code >> bit & 1 == 1).map(|bit| BITS[bit]).collect();
-    if named.is_empty() { "no reason is given".into() } else { named.join(", ") }
+fn error_meaning(code: u8) -> Sentence {
+    // In Chinese in the words of the standard.
+    let named: Vec<_> = (0..7u8)
+        .filter(|bit| code >> bit & 1 == 1)
+        .map(|bit| match bit {
+            0 => sentence!("another error", "其他错误"),
+            1 => sentence!("no such data", "无请求数据"),
+            2 => sentence!("wrong password or no permission", "密码错或未授权"),
+            3 => sentence!("baud rate cannot be changed", "通信速率不能更改"),
+            4 => sentence!("too many time zones in the year", "年时区数超"),
+            5 => sentence!("too many time slots in the day", "日时段数超"),
+            _ => sentence!("too many tariffs", "费率数超"),
+        })
+        .collect();
+    if named.is_empty() { sentence!("no reason is given", "没有说明原因") } else { Sentence::joined(&named) }
 }
 
 /// How a field is written.
@@ -478,7 +488,7 @@ fn minute(what: &str, bytes: &[u8]) -> Result<Content, Refused> {
     let (date, time) = (date(2_000 + u16::from(year), month, day), time_of_day(hour, minute, 0));
     Ok(match (date, time) {
         (Some(_), Some(_)) => Content::Time(LocalTime { date, time }),
-        _ => Content::Invalid("no such date or time".into()),
+        _ => Content::Invalid(sentence!("no such date or time", "没有这样的日期或时间")),
     })
 }
 
@@ -542,7 +552,11 @@ fn parameter(identifier: Identifier, value: &[u8]) -> Result<Vec<Record>, Refuse
     };
     let time = |what: &str, time: LocalTime| {
         let is_one = time.date.is_some() || time.time.is_some();
-        let content = if is_one { Content::Time(time) } else { Content::Invalid("no such date or time".into()) };
+        let content = if is_one {
+            Content::Time(time)
+        } else {
+            Content::Invalid(sentence!("no such date or time", "没有这样的日期或时间"))
+        };
         Ok(vec![Record::new(what, content)])
     };
     match identifier {
@@ -647,7 +661,7 @@ mod tests {
         let request = read_request(address, FORWARD_ACTIVE);
         assert!(matches!(decode_answer(&request, address, FORWARD_ACTIVE), Err(Refused::Unknown { .. })));
         let error = decode_answer(&no_data_answer(address), address, FORWARD_ACTIVE);
-        assert_eq!(error, Err(Refused::DeviceError { code: 2, meaning: "no such data".into() }));
+        assert_eq!(error, Err(Refused::DeviceError { code: 2, meaning: sentence!("no such data", "无请求数据") }));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
 use crate::number::{Number, Step};
+use crate::reason::{Sentence, sentence};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,16 +50,16 @@ pub fn decode(bytes: &[u8], topic: &str, description: &Description) -> Result<Do
     if bytes.len() > MAX_DOCUMENT {
         return Err(Refused::Oversize { bytes: bytes.len(), most: MAX_DOCUMENT });
     }
-    let document: &RawValue = serde_json::from_slice(bytes).map_err(|error| invalid("document", &error.to_string()))?;
+    let document: &RawValue = serde_json::from_slice(bytes).map_err(|error| invalid("document", no_json(&error)))?;
     refuse_twice(document, MAX_NESTING)?;
     let value = scalar(document, &description.value)?;
     let time = scalar(document, &description.time)?;
-    let time_ms = read_time(&time).ok_or_else(|| invalid("time", &format!("{time:?} is no time")))?;
+    let time_ms = read_time(&time).ok_or_else(|| invalid("time", no_time(&time)))?;
     let content = match value.as_str() {
         "null" | "" => Content::Absent,
         text => {
             let number = decimal(text).and_then(|number| number.times(description.step.number));
-            let number = number.ok_or_else(|| invalid("register", &format!("{text:?} is no decimal number")))?;
+            let number = number.ok_or_else(|| invalid("register", no_decimal(text)))?;
             Content::Number { number, unit: description.step.unit }
         }
     };
@@ -73,17 +74,43 @@ pub fn decode(bytes: &[u8], topic: &str, description: &Description) -> Result<Do
     Ok(Document { telegram, time_ms })
 }
 
-fn invalid(what: &str, reason: &str) -> Refused {
-    Refused::Invalid { what: what.into(), reason: reason.into() }
+pub(super) fn invalid(what: &str, reason: Sentence) -> Refused {
+    Refused::Invalid { what: what.into(), reason }
+}
+
+/// Why a text is not the document that it should be; what the reader of JSON says of it is English.
+pub(super) fn no_json(error: &serde_json::Error) -> Sentence {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Eof => sentence!("{error}", "JSON 不完整"),
+        Category::Syntax | Category::Io => {
+            let (line, column) = (error.line(), error.column());
+            sentence!("{error}", "第 {line} 行第 {column} 列不合 JSON 语法")
+        }
+        Category::Data => sentence!("{error}", "JSON 的字段不符（{error}）"),
+    }
+}
+
+/// A text that is no time.
+pub(super) fn no_time(text: &str) -> Sentence {
+    sentence!("{text:?} is no time", "{text:?} 不是时间")
+}
+
+/// A text that is no number.
+pub(super) fn no_decimal(text: &str) -> Sentence {
+    sentence!("{text:?} is no decimal number", "{text:?} 不是十进制数")
 }
 
 /// Refuses a document in which a field stands twice, wherever: readers of JSON differ in which of them counts. Order: the document's.
 fn refuse_twice(document: &RawValue, deeper: usize) -> Result<(), Refused> {
     let text = document.get();
     if deeper == 0 {
-        return Err(invalid("document", &format!("it is nested more than {MAX_NESTING} deep")));
+        return Err(invalid(
+            "document",
+            sentence!("it is nested more than {MAX_NESTING} deep", "嵌套超过 {MAX_NESTING} 层"),
+        ));
     }
-    let read = |error: serde_json::Error| invalid("document", &error.to_string());
+    let read = |error: serde_json::Error| invalid("document", no_json(&error));
     match text.as_bytes().first() {
         Some(b'{') => {
             let Fields(fields) = serde_json::from_str(text).map_err(read)?;
@@ -131,7 +158,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 /// The number, string or null that a pointer leads to, as text.
 fn scalar(document: &RawValue, pointer: &str) -> Result<String, Refused> {
-    let missing = || invalid(pointer, "the document does not hold it");
+    let missing = || invalid(pointer, sentence!("the document does not hold it", "文档中没有"));
     let mut value = document;
     for name in pointer.trim_start_matches('/').split('/').take(MAX_DEPTH) {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).map_err(|_| missing())?;
@@ -142,7 +169,7 @@ fn scalar(document: &RawValue, pointer: &str) -> Result<String, Refused> {
         return serde_json::from_str(text).map_err(|_| missing());
     }
     if text.starts_with(['{', '[', 't', 'f']) {
-        return Err(invalid(pointer, "it is neither a number nor a text"));
+        return Err(invalid(pointer, sentence!("it is neither a number nor a text", "既不是数值也不是文本")));
     }
     Ok(text.into())
 }

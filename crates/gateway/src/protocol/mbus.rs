@@ -40,6 +40,7 @@ use super::{
     expect_sum, sum, time_of_day, whole_frame,
 };
 use crate::number::{Number, Unit};
+use crate::reason::{Sentence, sentence};
 use serde::Deserialize;
 use utilidor_types::Carrier;
 use utilidor_types::carrier::BaseUnit;
@@ -287,7 +288,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
             match information {
                 0x70 => {
                     let code = data.first().copied().unwrap_or_default();
-                    Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code).into() })
+                    Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code) })
                 }
                 0x72 => {
                     let (carrier, records) = variable(data)?;
@@ -306,12 +307,13 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
 /// What the device at `primary` answers. Order: the frame's own checks, who answers, errors of the device.
 pub fn decode_answer(bytes: &[u8], primary: u8) -> Result<Telegram, Refused> {
     match parse(bytes)? {
-        Parsed::Long { primary: found, .. } if found != primary => {
-            Err(Refused::WrongAddress { expected: primary.to_string(), found: found.to_string() })
-        }
+        Parsed::Long { primary: found, .. } if found != primary => Err(Refused::WrongAddress {
+            expected: Sentence::alike(primary.to_string()),
+            found: Sentence::alike(found.to_string()),
+        }),
         Parsed::Long { .. } => decode(bytes),
         Parsed::Acknowledged | Parsed::Short { .. } => {
-            Err(Refused::WrongSubject { expected: "values".into(), found: "an acknowledgement or a request".into() })
+            Err(no_values(sentence!("an acknowledgement or a request", "确认或请求")))
         }
     }
 }
@@ -324,27 +326,35 @@ pub fn decode_selected(bytes: &[u8], device: Secondary) -> Result<Telegram, Refu
             // Two devices that were selected at once would answer in turn.
             match Secondary::of_answer(information, data) {
                 Some(found) if device.means(found) => Ok(telegram),
-                Some(found) => Err(Refused::WrongAddress { expected: device.to_string(), found: found.to_string() }),
-                None => Err(Refused::WrongSubject { expected: "values".into(), found: telegram.subject }),
+                Some(found) => Err(Refused::WrongAddress {
+                    expected: Sentence::alike(device.to_string()),
+                    found: Sentence::alike(found.to_string()),
+                }),
+                None => Err(no_values(sentence!("an answer that does not say whose it is", "未写明设备的应答"))),
             }
         }
         Parsed::Acknowledged | Parsed::Short { .. } => {
-            Err(Refused::WrongSubject { expected: "values".into(), found: "an acknowledgement or a request".into() })
+            Err(no_values(sentence!("an acknowledgement or a request", "确认或请求")))
         }
     }
 }
 
-const fn error_meaning(code: u8) -> &'static str {
+/// Something else than a device's values.
+fn no_values(found: Sentence) -> Refused {
+    Refused::WrongSubject { expected: sentence!("values", "数值"), found }
+}
+
+fn error_meaning(code: u8) -> Sentence {
     match code {
-        0x01 => "the request is not implemented",
-        0x02 => "the request is too long",
-        0x03 => "too many records",
-        0x04 => "the record ends early",
-        0x05 => "too many extensions of a DIF",
-        0x06 => "too many extensions of a VIF",
-        0x08 => "the device is busy",
-        0x09 => "too many readouts",
-        _ => "no reason is given",
+        0x01 => sentence!("the request is not implemented", "不支持该请求"),
+        0x02 => sentence!("the request is too long", "请求过长"),
+        0x03 => sentence!("too many records", "记录过多"),
+        0x04 => sentence!("the record ends early", "记录不完整"),
+        0x05 => sentence!("too many extensions of a DIF", "DIF 扩展过多"),
+        0x06 => sentence!("too many extensions of a VIF", "VIF 扩展过多"),
+        0x08 => sentence!("the device is busy", "设备忙"),
+        0x09 => sentence!("too many readouts", "抄读过于频繁"),
+        _ => sentence!("no reason is given", "没有说明原因"),
     }
 }
 
@@ -507,7 +517,7 @@ impl<'a> Reader<'a> {
                 let bits = u32::from_le_bytes(bytes.try_into().expect("four bytes were taken"));
                 match Number::binary32(bits) {
                     Ok(number) => number,
-                    Err(error) => return Ok(Content::Invalid(error.to_string())),
+                    Err(error) => return Ok(Content::Invalid(error.sentence())),
                 }
             }
             // Flags and numbers of devices have no sign.
@@ -569,38 +579,49 @@ impl<'a> Reader<'a> {
 fn scaled(number: Number, value: &Value) -> Content {
     match number.times_ten_to(value.power) {
         Some(number) => Content::Number { number, unit: value.unit },
-        None => Content::Invalid(format!("{number} times 10 to {} is beyond any register", value.power)),
+        None => Content::Invalid(sentence!(
+            "{number} times 10 to {} is beyond any register",
+            "{number} 乘以 10 的 {} 次方超出任何表底",
+            value.power
+        )),
     }
 }
 
 /// A binary number of up to 64 bits, lowest byte first, with its sign. The least one says that there is none.
-fn binary(bytes: &[u8]) -> Result<Number, String> {
-    let (highest, lower) = bytes.split_last().ok_or("a number has a byte at least")?;
+fn binary(bytes: &[u8]) -> Result<Number, Sentence> {
+    let (highest, lower) =
+        bytes.split_last().ok_or_else(|| sentence!("a number has a byte at least", "数值至少有一个字节"))?;
     if *highest == 0x80 && lower.iter().all(|byte| *byte == 0) {
-        return Err(format!("{} stands for no value", hex::encode(bytes)));
+        return Err(sentence!("{} stands for no value", "{} 表示没有值", hex::encode(bytes)));
     }
     let mut wide = [if highest & 0x80 != 0 { 0xff } else { 0 }; 8];
-    wide.get_mut(..bytes.len()).ok_or("a number has eight bytes at most")?.copy_from_slice(bytes);
+    wide.get_mut(..bytes.len())
+        .ok_or_else(|| sentence!("a number has eight bytes at most", "数值至多有八个字节"))?
+        .copy_from_slice(bytes);
     Ok(Number::whole(i64::from_le_bytes(wide)))
 }
 
 /// A number in decimal digits, lowest byte first. F in the highest place is a minus sign.
-fn digits(bytes: &[u8]) -> Result<Number, String> {
+fn digits(bytes: &[u8]) -> Result<Number, Sentence> {
     match bytes.split_last() {
         Some((highest, lower)) if highest >> 4 == 0x0f => {
             let number = positive_digits(&[lower, &[highest & 0x0f]].concat());
             // All that is not decimal is told as it came.
-            number.map(Number::negated).map_err(|_| format!("{} are no decimal digits", hex::encode(bytes)))
+            number
+                .map(Number::negated)
+                .map_err(|_| sentence!("{} are no decimal digits", "{} 不是十进制数字", hex::encode(bytes)))
         }
         _ => positive_digits(bytes),
     }
 }
 
 /// A number in decimal digits, lowest byte first.
-fn positive_digits(bytes: &[u8]) -> Result<Number, String> {
-    let digits =
-        decimal_digits(bytes.iter().rev()).map_err(|byte| format!("byte {byte:02X} is no two decimal digits"))?;
-    i64::try_from(digits).map(Number::whole).map_err(|_| format!("{digits} is beyond any register"))
+fn positive_digits(bytes: &[u8]) -> Result<Number, Sentence> {
+    let digits = decimal_digits(bytes.iter().rev())
+        .map_err(|byte| sentence!("byte {byte:02X} is no two decimal digits", "字节 {byte:02X} 不是两位十进制数字"))?;
+    i64::try_from(digits)
+        .map(Number::whole)
+        .map_err(|_| sentence!("{digits} is beyond any register", "{digits} 超出任何表底"))
 }
 
 #[cfg(test)]

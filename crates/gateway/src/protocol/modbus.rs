@@ -11,7 +11,8 @@
 //! Only reading is built here, on purpose: a gateway that can write can stop a meter.
 
 use super::{Arrival, Content, Direction, Protocol, Record, Refused, Telegram, expect_byte, whole_frame};
-use crate::number::{Bits, Number, NumberError, Step, Unit};
+use crate::number::{Bits, NotFinite, Number, NumberError, Step, Unit};
+use crate::reason::{Sentence, sentence};
 use serde::{Deserialize, Serialize};
 
 /// Most registers that can be read at once.
@@ -258,7 +259,7 @@ pub fn registers(parsed: &Parsed) -> Result<Vec<u16>, Refused> {
             let bytes = parsed.content.len();
             return Err(Refused::WrongLength { what: "error".into(), bytes, expected: 1 });
         };
-        return Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code).into() });
+        return Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code) });
     }
     if Function::try_from(parsed.function).is_err() {
         return Err(Refused::Unknown { what: "function", value: parsed.function.into() });
@@ -281,16 +282,16 @@ pub fn registers(parsed: &Parsed) -> Result<Vec<u16>, Refused> {
 pub fn decode_answer(framing: Framing, bytes: &[u8], request: Request, transaction: u16) -> Result<Vec<u16>, Refused> {
     let parsed = parse(framing, bytes)?;
     if framing == Framing::Tcp && parsed.transaction != transaction {
-        let name = |number: u16| format!("transaction {number}");
+        let name = |number: u16| sentence!("transaction {number}", "事务 {number}");
         return Err(Refused::WrongSubject { expected: name(transaction), found: name(parsed.transaction) });
     }
     if parsed.unit != request.unit {
-        let name = |unit: u8| format!("unit {unit}");
+        let name = |unit: u8| sentence!("unit {unit}", "单元 {unit}");
         return Err(Refused::WrongAddress { expected: name(request.unit), found: name(parsed.unit) });
     }
     let function = parsed.function & !EXCEPTION;
     if function != request.function as u8 {
-        let name = |function: u8| format!("function {function}");
+        let name = |function: u8| sentence!("function {function}", "功能码 {function}");
         return Err(Refused::WrongSubject { expected: name(request.function.into()), found: name(function) });
     }
     let registers = registers(&parsed)?;
@@ -301,18 +302,18 @@ pub fn decode_answer(framing: Framing, bytes: &[u8], request: Request, transacti
     Ok(registers)
 }
 
-const fn error_meaning(code: u8) -> &'static str {
+fn error_meaning(code: u8) -> Sentence {
     match code {
-        1 => "it does not know the function",
-        2 => "it does not have such registers",
-        3 => "it does not take the count",
-        4 => "it has failed",
-        5 => "it needs longer",
-        6 => "it is busy",
-        8 => "its memory has failed",
-        10 => "the gateway before it has no way to it",
-        11 => "it does not answer the gateway before it",
-        _ => "no reason is known",
+        1 => sentence!("it does not know the function", "不支持该功能码"),
+        2 => sentence!("it does not have such registers", "没有这些寄存器"),
+        3 => sentence!("it does not take the count", "不接受该数量"),
+        4 => sentence!("it has failed", "设备故障"),
+        5 => sentence!("it needs longer", "需要更长时间"),
+        6 => sentence!("it is busy", "设备忙"),
+        8 => sentence!("its memory has failed", "存储器故障"),
+        10 => sentence!("the gateway before it has no way to it", "其前的网关没有通往它的路径"),
+        11 => sentence!("it does not answer the gateway before it", "它没有应答其前的网关"),
+        _ => sentence!("no reason is known", "原因不明"),
     }
 }
 
@@ -510,7 +511,7 @@ impl Description {
             Content::Absent
         } else {
             let number = self.kind.number(bits)?.times(self.step.number);
-            let too_large = NumberError::NotFinite { bits: Bits(bits), reason: "times its step it is too large" };
+            let too_large = NumberError::NotFinite { bits: Bits(bits), reason: NotFinite::TooLargeInSteps };
             Content::Number { number: number.ok_or(too_large)?, unit: self.step.unit }
         };
         Ok(Record { is_register: self.is_register, ..Record::new(self.what.clone(), content) })
@@ -604,7 +605,7 @@ mod tests {
         assert!(matches!(tcp(7, 1, Function::Holding, &[1]), Err(Refused::WrongLength { .. })));
         let error = exception(Framing::Rtu, 0, 1, Function::Holding, 2);
         let refused = decode_answer(Framing::Rtu, &error, REQUEST, 0);
-        assert_eq!(refused, Err(Refused::DeviceError { code: 2, meaning: "it does not have such registers".into() }));
+        assert_eq!(refused, Err(Refused::DeviceError { code: 2, meaning: error_meaning(2) }));
     }
 
     #[test]

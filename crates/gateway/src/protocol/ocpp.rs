@@ -18,9 +18,10 @@ mod v201;
 
 pub use refusal::refusal;
 
-use super::json::read_time;
+use super::json::{invalid, no_json, no_time, read_time};
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
 use crate::number::{Number, Unit};
+use crate::reason::{Sentence, sentence};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -157,7 +158,7 @@ pub enum ShownValue {
     /// What the device has signed, as it was signed.
     Signed(String),
     /// A text that is neither.
-    Invalid(String),
+    Invalid(Sentence),
 }
 
 impl Shown {
@@ -181,12 +182,8 @@ struct MeterValue<S> {
     sampled_value: Vec<S>,
 }
 
-fn invalid(what: &str, reason: impl std::fmt::Display) -> Refused {
-    Refused::Invalid { what: what.into(), reason: reason.to_string() }
-}
-
 fn time(text: &str) -> Result<u64, Refused> {
-    read_time(text).ok_or_else(|| invalid("timestamp", format!("{text:?} is no time")))
+    read_time(text).ok_or_else(|| invalid("timestamp", no_time(text)))
 }
 
 /// Reads a station's call. None if it answers a question of ours; nothing is asked. Order: length, form, action, its fields.
@@ -194,23 +191,32 @@ pub fn call(text: &str, version: Version) -> Result<Option<Call>, Refused> {
     if text.len() > MAX_MESSAGE {
         return Err(Refused::Oversize { bytes: text.len(), most: MAX_MESSAGE });
     }
-    let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| invalid("message", error))?;
+    let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| invalid("message", no_json(&error)))?;
     let [kind, id, action, payload] = parts[..] else {
         let is_answer = parts.first().is_some_and(|kind| matches!(kind.get(), "3" | "4"));
-        return if is_answer { Ok(None) } else { Err(invalid("message", "it is no call of four parts")) };
+        return if is_answer {
+            Ok(None)
+        } else {
+            Err(invalid("message", sentence!("it is no call of four parts", "不是由四部分组成的调用")))
+        };
     };
     match kind.get() {
         "2" => {}
         "3" | "4" => return Ok(None),
-        other => return Err(invalid("message", format!("{other} is no kind of message"))),
+        other => return Err(invalid("message", sentence!("{other} is no kind of message", "没有消息类型 {other}"))),
     }
-    let id: String = serde_json::from_str(id.get()).map_err(|error| invalid("id", error))?;
+    let id: String = serde_json::from_str(id.get()).map_err(|error| invalid("id", no_json(&error)))?;
     if id.len() > MAX_ID {
-        return Err(invalid("id", format!("it has {} characters, at most {MAX_ID} are allowed", id.len())));
+        let count = id.len();
+        let reason = sentence!(
+            "it has {count} characters, at most {MAX_ID} are allowed",
+            "有 {count} 个字符，最多允许 {MAX_ID} 个"
+        );
+        return Err(invalid("id", reason));
     }
-    let action: String = serde_json::from_str(action.get()).map_err(|error| invalid("action", error))?;
+    let action: String = serde_json::from_str(action.get()).map_err(|error| invalid("action", no_json(&error)))?;
     if !payload.get().starts_with('{') {
-        return Err(invalid("payload", "it is no object"));
+        return Err(invalid("payload", sentence!("it is no object", "不是对象")));
     }
     let said = match (action.as_str(), version) {
         ("BootNotification", _) => Some(Said::Boot),
@@ -236,7 +242,11 @@ fn values<S, V: IntoIterator<Item = ShownValue>>(
 ) -> Result<Vec<Shown>, Refused> {
     let count: usize = told.iter().map(|told| told.sampled_value.len()).sum();
     if count > MAX_VALUES {
-        return Err(invalid("meterValue", format!("{count} values are more than the {MAX_VALUES} allowed")));
+        let reason = sentence!(
+            "{count} values are more than the {MAX_VALUES} allowed",
+            "有 {count} 个值，最多允许 {MAX_VALUES} 个"
+        );
+        return Err(invalid("meterValue", reason));
     }
     let mut shown = Vec::new();
     for told in told {
@@ -259,11 +269,13 @@ fn is_register(measurand: Option<&str>, location: Option<&str>, phase: Option<&s
 }
 
 /// A register in the unit that is said; `number` says why it is none otherwise.
-fn register(unit: Option<&str>, number: Result<Number, String>) -> ShownValue {
+fn register(unit: Option<&str>, number: Result<Number, Sentence>) -> ShownValue {
     let unit = match unit {
         None | Some("Wh") => Unit::WattHour,
         Some("kWh") => Unit::KilowattHour,
-        Some(other) => return ShownValue::Invalid(format!("{other:?} is no unit of a register")),
+        Some(other) => {
+            return ShownValue::Invalid(sentence!("{other:?} is no unit of a register", "{other:?} 不是表底的单位"));
+        }
     };
     number.map_or_else(ShownValue::Invalid, |number| ShownValue::Register { number, unit })
 }
@@ -325,7 +337,8 @@ fn telegram(address: String, subject: &str, records: Vec<Record>) -> Telegram {
 
 /// What a message says, without knowing who sent it.
 pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
-    let text = std::str::from_utf8(bytes).map_err(|error| invalid("message", error))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| invalid("message", sentence!("{error}", "不是 UTF-8 文本")))?;
     // Some calls have the same name in both; their fields differ.
     let said = match call(text, Version::V16) {
         Ok(Some(Call { said: Said::Unknown { .. }, .. })) | Err(_) => match call(text, Version::V201) {
@@ -334,7 +347,9 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
         },
         known => known,
     };
-    let Some(call) = said? else { return Err(invalid("message", "it is an answer, not a call")) };
+    let Some(call) = said? else {
+        return Err(invalid("message", sentence!("it is an answer, not a call", "是应答，不是调用")));
+    };
     let (subject, shown) = match call.said {
         Said::Start { shown, .. } => ("a transaction begins", vec![shown]),
         Said::Event { values, .. } => ("a transaction", values),

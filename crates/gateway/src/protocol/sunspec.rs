@@ -17,6 +17,7 @@
 use super::modbus::{self, Function, MAX_REGISTERS, Request};
 use super::{Content, Direction, Protocol, Record, Refused, Telegram};
 use crate::number::{Number, Unit};
+use crate::reason::sentence;
 use serde::Deserialize;
 use sunspec::models::{model1, model101, model102, model103, model201, model202, model203, model204};
 use sunspec::{DecodeError, Group, Point};
@@ -199,8 +200,8 @@ pub fn records(registers: &[u16], wanted: Wanted) -> Result<Vec<Record>, Refused
         return Err(Refused::WrongLength { what: "model".into(), bytes, expected });
     }
     if !wanted.energy.is_in(*id) {
-        let expected = format!("a model with {}", wanted.energy.record());
-        return Err(Refused::WrongSubject { expected, found: format!("model {id}") });
+        let expected = sentence!("a model with {}", "含 {} 的模型", wanted.energy.record());
+        return Err(Refused::WrongSubject { expected, found: sentence!("model {id}", "模型 {id}") });
     }
     macro_rules! inverter {
         ($model:ident, $name:ident) => {{
@@ -235,7 +236,8 @@ pub fn records(registers: &[u16], wanted: Wanted) -> Result<Vec<Record>, Refused
 }
 
 fn short(error: &DecodeError) -> Refused {
-    Refused::Invalid { what: "model".into(), reason: format!("it ends before a point that it must have: {error}") }
+    let reason = sentence!("it ends before a point that it must have: {error}", "它在必有的数据点之前结束（{error}）");
+    Refused::Invalid { what: "model".into(), reason }
 }
 
 /// The power of ten beside a value; none where the device has not got one.
@@ -255,9 +257,12 @@ fn counter<G: Group>(
         (0, _) => Content::Absent,
         (value, Some(scale)) => match Number::unsigned(value.into()).times_ten_to(scale) {
             Some(number) => Content::Number { number, unit: Unit::WattHour },
-            None => Content::Invalid(format!("{value} times 10 to {scale} is beyond any register")),
+            None => Content::Invalid(sentence!(
+                "{value} times 10 to {scale} is beyond any register",
+                "{value} 乘以 10 的 {scale} 次方超出任何表底"
+            )),
         },
-        (_, None) => Content::Invalid("its scale factor is none".into()),
+        (_, None) => Content::Invalid(sentence!("its scale factor is none", "其比例因子无效")),
     };
     Ok(Record::new(energy.record(), content))
 }
@@ -337,7 +342,7 @@ mod tests {
         let mut step = walk.next();
         loop {
             let Request { first, count, .. } = request(1, &step);
-            let past_the_end = Refused::DeviceError { code: 2, meaning: "past the end".into() };
+            let past_the_end = Refused::DeviceError { code: 2, meaning: sentence!("past the end", "已到末尾") };
             let range = usize::from(first)..usize::from(first) + usize::from(count);
             let read = registers.get(range).ok_or(past_the_end)?;
             step = match step {

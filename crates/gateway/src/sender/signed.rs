@@ -1,9 +1,9 @@
 //! What the ledger has made of the records that devices have signed: they are handed in by somebody else, and nobody tells the gateway.
 
-use crate::causes::sentence;
 use crate::guard::Seen;
 use crate::journal::JournalError;
 use crate::kept::{Registration, Shared};
+use crate::reason::sentence;
 use crate::signed::{self, Refused};
 use crate::uplink::{Uplink, UplinkError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,9 +99,10 @@ async fn tell(meter: MeterId, refused: &[(Seen, &OcmfRecord)], shared: &Shared) 
     if !shared.writer.call(add).await? {
         return Ok(());
     }
-    let detail = format!(
+    let detail = sentence!(
         "{} signed records are not certified though newer ones are, the last of them of {}: the ledger has refused them, or they were \
          handed in too late",
+        "有 {} 条签名记录未获认证，而更新的记录已认证，其中最后一条的时间为 {}：账本拒绝了它们，或提交过晚",
         refused.len(),
         Timestamp(last.time_ms)
     );
@@ -112,7 +113,11 @@ impl<U: Uplink> super::Sender<U> {
     /// Asks the ledger what it has made of records that devices have signed. The next step tells it where that fails.
     pub async fn ask_of_signed(&mut self, signed: &mut Signed) -> Result<(), JournalError> {
         if let Err(error) = signed.ask(&self.uplink, &self.shared).await? {
-            self.unasked = Some(format!("the ledger could not be asked of signed records: {}", sentence(&error)));
+            let why = self.uplink.says(&error);
+            self.unasked = Some(sentence!(
+                "the ledger could not be asked of signed records: {why}",
+                "无法向账本查询签名记录：{why}"
+            ));
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! The way over a node's HTTP interface: all that the gateway knows of transactions stands here.
 
 use super::{Answer, ChainNow, LedgerMeter, Uplink, UplinkError};
-use crate::causes::cut;
+use crate::causes::{cut, told};
 use crate::journal::{Batch, NewBatch, Waiting};
 use crate::kept::Registration;
+use crate::reason::{Sentence, sentence};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::time::Duration;
 use utilidor_sdk::core::readings::{RUN_READINGS, gateway_run};
 use utilidor_sdk::http::account::expiry;
@@ -13,7 +15,9 @@ use utilidor_types::block::transaction_hash;
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::meter::MeterAuthority;
 use utilidor_types::time::MAX_TIMESTAMP;
-use utilidor_types::{Action, Event, MeterId, Quantity, Reading, Receipt, Timestamp, TransactionHash, Verdict};
+use utilidor_types::{
+    Action, Event, MeterId, Quantity, Reading, Receipt, Refusal, Timestamp, TransactionHash, Verdict,
+};
 use utilidor_view::{Code, MeterFilter, Problem, TimeFilter};
 
 /// In how many blocks a batch may stand: one that was signed with a nonce of which a node lied is signed anew after as many.
@@ -48,18 +52,39 @@ impl From<SubmitError> for UplinkError {
     }
 }
 
+/// How what the ledger and the node say is told in both languages: whoever shows it to people has the words.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// A refusal of the ledger's.
+    pub refusal: fn(&Refusal) -> Sentence,
+    /// An answer of the node's.
+    pub problem: fn(&Problem) -> Sentence,
+    /// In Chinese with its causes, why there was none; nothing of another error.
+    pub failure: fn(&(dyn Error + 'static)) -> Option<String>,
+}
+
+impl Words {
+    /// What the ledger and the node say themselves, which is English.
+    pub const THEIR_OWN: Self = Self {
+        refusal: |refusal| Sentence::alike(refusal.to_string()),
+        problem: |problem| Sentence::alike(problem.to_string()),
+        failure: |_| None,
+    };
+}
+
 /// The way over a node's HTTP interface.
 #[derive(Debug, Clone)]
 pub struct HttpUplink {
     account: Account,
+    words: Words,
     /// How long the node is asked to wait for a batch to become final.
     wait: Duration,
 }
 
 impl HttpUplink {
     /// The way of an account.
-    pub const fn new(account: Account) -> Self {
-        Self { account, wait: Duration::from_secs(10) }
+    pub const fn new(account: Account, words: Words) -> Self {
+        Self { account, words, wait: Duration::from_secs(10) }
     }
 
     /// The account that signs.
@@ -72,7 +97,7 @@ impl HttpUplink {
         let client = self.account.client();
         let height = client.status().await?.height;
         match client.transaction(hash, 0).await {
-            Ok(record) => Ok(answer(record.height, &record.receipt)),
+            Ok(record) => Ok(self.answer(record.height, &record.receipt)),
             Err(error) if error.is_not_found() => {
                 let indexed = client.status().await?.indexed_height;
                 // Only a read model that has come as far as the chain had can say that it is nowhere.
@@ -80,7 +105,7 @@ impl HttpUplink {
                     return Ok(Answer::Pending);
                 }
                 match client.transaction(hash, 0).await {
-                    Ok(record) => Ok(answer(record.height, &record.receipt)),
+                    Ok(record) => Ok(self.answer(record.height, &record.receipt)),
                     Err(error) if error.is_not_found() => Ok(Answer::Never),
                     Err(error) => Err(error.into()),
                 }
@@ -91,28 +116,36 @@ impl HttpUplink {
 
     /// What became of a transaction whose bytes can enter no block. Where it is in none, another one may be signed in its place: it has
     /// the same nonce as long as nothing else has used that, so that of the two one at most enters a block.
-    async fn found_or_spoilt(&self, hash: TransactionHash, detail: String) -> Result<Answer, UplinkError> {
+    async fn found_or_spoilt(&self, hash: TransactionHash, detail: Sentence) -> Result<Answer, UplinkError> {
         match self.found_or_never(hash).await? {
             Answer::Never => Ok(Answer::Spoilt { detail }),
             answer => Ok(answer),
         }
     }
-}
 
-fn answer(height: u64, receipt: &Receipt) -> Answer {
-    match &receipt.verdict {
-        Verdict::Refused(refusal) => Answer::RefusedWhole { code: refusal.code().into(), detail: refusal.to_string() },
-        Verdict::Applied(_) => {
-            let refused = receipt.events().iter().find_map(|event| match event {
-                Event::Certified { refused, .. } => Some(refused),
-                _ => None,
-            });
-            let refused = refused.into_iter().flat_map(|refused| refused.iter());
-            let refused = refused.map(|reading| {
-                (usize::from(reading.index), reading.refusal.code().to_string(), reading.refusal.to_string())
-            });
-            Answer::Final { height, refused: refused.collect() }
+    fn answer(&self, height: u64, receipt: &Receipt) -> Answer {
+        let told = self.words.refusal;
+        match &receipt.verdict {
+            Verdict::Refused(refusal) => Answer::RefusedWhole { code: refusal.code().into(), detail: told(refusal) },
+            Verdict::Applied(_) => {
+                let refused = receipt.events().iter().find_map(|event| match event {
+                    Event::Certified { refused, .. } => Some(refused),
+                    _ => None,
+                });
+                let refused = refused.into_iter().flat_map(|refused| refused.iter());
+                let refused = refused.map(|reading| {
+                    let refusal = &reading.refusal;
+                    (usize::from(reading.index), refusal.code().to_string(), told(refusal))
+                });
+                Answer::Final { height, refused: refused.collect() }
+            }
         }
+    }
+
+    /// What the node answers, cut where it is long.
+    fn told(&self, problem: &Problem) -> Sentence {
+        let Sentence { en, zh } = (self.words.problem)(problem);
+        Sentence { en: cut(en), zh: cut(zh) }
     }
 }
 
@@ -155,7 +188,12 @@ impl Uplink for HttpUplink {
 
     async fn submit(&self, batch: &Batch) -> Result<Answer, UplinkError> {
         let client = self.account.client();
-        let damaged = || "a batch in the journal is not what was signed: its file is damaged".to_string();
+        let damaged = || {
+            sentence!(
+                "a batch in the journal is not what was signed: its file is damaged",
+                "网关日志中的一批读数与所签不符：其文件已损坏"
+            )
+        };
         let Ok(hash) = batch.hash.as_slice().try_into().map(TransactionHash) else {
             return Ok(Answer::Spoilt { detail: damaged() });
         };
@@ -166,11 +204,11 @@ impl Uplink for HttpUplink {
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
         let submitted = client.submit_encoded(&[batch.bytes.as_slice()], wait_ms).await?.remove(0);
         if let (Some(height), Some(receipt)) = (submitted.height, &submitted.receipt) {
-            return Ok(answer(height, receipt));
+            return Ok(self.answer(height, receipt));
         }
         match submitted.problem {
             None => Ok(Answer::Pending),
-            Some(problem) if is_one_of(&problem, &SPOILT) => self.found_or_spoilt(hash, problem.to_string()).await,
+            Some(problem) if is_one_of(&problem, &SPOILT) => self.found_or_spoilt(hash, self.told(&problem)).await,
             Some(problem) if is_one_of(&problem, &OVERTAKEN) => {
                 match self.found_or_never(hash).await? {
                     // Its place is another transaction's, which is not in a block yet.
@@ -178,9 +216,7 @@ impl Uplink for HttpUplink {
                     answer => Ok(answer),
                 }
             }
-            Some(problem) => {
-                Ok(Answer::NotTaken { detail: cut(problem.to_string()), code: cut(problem.code.into_owned()) })
-            }
+            Some(problem) => Ok(Answer::NotTaken { detail: self.told(&problem), code: cut(problem.code.into_owned()) }),
         }
     }
 
@@ -225,5 +261,13 @@ impl Uplink for HttpUplink {
         let mut certificates = records.into_iter().map(|record| record.certificate);
         let certificate = certificates.find(|found| found.meter == meter && found.interval.to == time);
         Ok(certificate.map(|certificate| certificate.register.0))
+    }
+
+    fn says(&self, error: &UplinkError) -> Sentence {
+        let UplinkError::Node(source) = error else { return told(error) };
+        match (self.words.failure)(source.as_ref()) {
+            Some(zh) => Sentence { en: told(error).en, zh: cut(format!("{}：{zh}", error.chinese())) },
+            None => told(error),
+        }
     }
 }

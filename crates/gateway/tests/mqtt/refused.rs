@@ -20,5 +20,8 @@ async fn a_subscription_that_the_broker_refuses_is_told_once() {
     gateway.abort();
     let events = shared.writer.call(|journal| journal.events(10)).await.unwrap();
     let refusals: Vec<_> = events.iter().filter(|event| event.code == "line/not-subscribed").collect();
-    assert!(refusals.len() == 1 && refusals[0].detail.ends_with(TOPIC), "{events:?}");
+    assert!(
+        refusals.len() == 1 && refusals[0].detail.en.ends_with(TOPIC) && refusals[0].detail.zh.ends_with(TOPIC),
+        "{events:?}"
+    );
 }

@@ -59,7 +59,7 @@ async fn a_record_that_is_not_certified_though_a_newer_one_is_was_refused_and_th
     }
     let events = told().await;
     assert_eq!((events.len(), events[0].meter), (1, Some(METER)));
-    assert!(events[0].detail.contains("the last of them of 2025-01-01T01:00:00.000Z"), "{}", events[0].detail);
+    assert!(events[0].detail.en.contains("the last of them of 2025-01-01T01:00:00.000Z"), "{}", events[0].detail);
     assert_eq!(events[0].answer.as_deref(), Some(record(1, 100).trim().as_bytes()));
     // After a start it is asked again and told no more; what comes too late is.
     std::fs::write(&file, [record(1, 100), record(2, 250), record(3, 300), record(0, 50)].concat()).unwrap();

@@ -15,6 +15,7 @@ use utilidor_gateway::journal::JournalError;
 use utilidor_gateway::kept::Shared;
 use utilidor_gateway::mqtt::{Heard, Subscriber};
 use utilidor_gateway::poller::Turn;
+use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::simulate::Simulator;
 use utilidor_gateway::simulate::collector::Collector;
 use utilidor_gateway::told::Taken;
@@ -161,7 +162,9 @@ fn turn(taken: Taken, time_ms: u64, register: u64) -> Turn {
         Taken::Early => Turn::Failed("reading/early"),
         Taken::LeftOut => Turn::Failed("reading/left-out"),
         Taken::Retained => Turn::Failed("message/retained"),
-        Taken::Stopped => Turn::Stopped("nobody has looked at it since".into()),
+        Taken::Stopped => {
+            Turn::Stopped(Sentence { en: "nobody has looked at it since".into(), zh: "此后无人查看".into() })
+        }
         Taken::Strange => Turn::Failed("message/strange"),
     }
 }

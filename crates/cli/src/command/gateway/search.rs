@@ -1,7 +1,7 @@
 //! `utilidor gateway probe --search`: which devices are on an M-Bus.
 
+use super::both;
 use crate::causes::causes;
-use crate::chinese;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::or_dash;
@@ -43,8 +43,8 @@ pub async fn find(line: &mut Line, bus: &str, context: &Context) -> Result<(), F
     });
     context.out.show(&document, |out| {
         let shown = |found: &Found| match &found.telegram {
-            Ok(telegram) => or_dash(telegram.register().map(|register| register.content.to_string())),
-            Err(refused) => chinese::frame(refused.code(), &refused.to_string()).to_string(),
+            Ok(telegram) => or_dash(telegram.register().map(|register| both(&register.content.sentence()))),
+            Err(refused) => both(&refused.sentence()).to_string(),
         };
         let measures = |found: &Found| or_dash(carrier(found).map(|carrier| out.say(carrier)));
         let rows = findings.found.iter().map(|found| [found.device.to_string(), measures(found), shown(found)]);

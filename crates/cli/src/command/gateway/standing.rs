@@ -1,5 +1,6 @@
 //! Where the readings of a gateway stand: what it has read, sent and kept, with the evidence.
 
+use super::both;
 use super::hint::hint;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -15,6 +16,7 @@ use utilidor_gateway::journal::{Counts, Entry, Event, Filter, Journal, JournalEr
 use utilidor_gateway::kept::Registration;
 use utilidor_gateway::profile::Register;
 use utilidor_gateway::protocol::Protocol;
+use utilidor_gateway::reason::Sentence;
 use utilidor_gateway::signed::{self, Refused, Standing};
 use utilidor_gateway::view;
 use utilidor_types::{MeterId, OcmfRecord, Quantity, Timestamp};
@@ -53,7 +55,7 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
     let mut of_meters = journal.counts_by_meter()?;
     let counts: Counts = of_meters.values().copied().sum();
     let events = journal.events(20)?;
-    let stopped: BTreeMap<MeterId, String> = journal.stopped()?.into_iter().collect();
+    let stopped: BTreeMap<MeterId, Sentence> = journal.stopped()?.into_iter().collect();
     let certified = certified(&journal)?;
     let mut meters = Vec::new();
     for meter in &config.meters {
@@ -132,7 +134,7 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
                 or_dash(last(line).map(|last| Timestamp(last.time_ms))),
                 open(line).to_string(),
                 final_(line).to_string(),
-                or_dash(stopped.get(&meter.id)),
+                or_dash(stopped.get(&meter.id).map(both)),
             ]
         });
         let headings = [
@@ -166,11 +168,15 @@ pub fn status(config: &Config, context: &Context) -> Result<(), Failure> {
         let hints: BTreeSet<_> = events
             .iter()
             .zip(&over)
-            .filter_map(|both| Some(format!("{}: {}", both.0.code, next(both)?.text(out.lang))))
+            .filter_map(|both| {
+                let (code, next) = (&both.0.code, next(both)?);
+                Some(say!(out, "{code}: {next}", "{code}：{next}"))
+            })
             .collect();
         let rows: Vec<String> = [facts, rows].into_iter().chain(hand_in).chain(refused).collect();
         let events = events.iter().map(|event| {
-            [Timestamp(event.time_ms).to_rfc3339(), or_dash(event.meter), event.code.clone(), event.detail.clone()]
+            let detail = both(&event.detail).to_string();
+            [out.time(Timestamp(event.time_ms)), or_dash(event.meter), event.code.clone(), detail]
         });
         let events = out.table([t!("time"), t!("meter"), t!("code"), t!("detail")], events.collect());
         rows.into_iter().chain([events]).chain(hints).collect::<Vec<_>>().join("\n")
@@ -290,7 +296,7 @@ mod tests {
             time_ms,
             meter,
             code: code.into(),
-            detail: String::new(),
+            detail: Sentence::alike(""),
             answer: None,
         };
         let events = [

@@ -10,6 +10,7 @@
 //! half of all published answers carry such a bit.
 
 use crate::protocol::{Content, Protocol, Refused, Telegram};
+use crate::reason::{Sentence, sentence};
 
 /// The status byte, where the answer has one. In the fixed structure its two lowest bits say something else.
 fn status(telegram: &Telegram) -> Option<u8> {
@@ -26,24 +27,27 @@ fn status(telegram: &Telegram) -> Option<u8> {
 pub(in crate::protocol) fn check(telegram: &Telegram) -> Result<(), Refused> {
     let Some(status) = status(telegram) else { return Ok(()) };
     let meaning = match status & 0x03 {
-        _ if status & 0x08 != 0 => "a permanent error",
-        0x02 => "an error of its application",
-        0x01 => "that its application is busy",
+        _ if status & 0x08 != 0 => sentence!("a permanent error", "永久性故障"),
+        0x02 => sentence!("an error of its application", "应用程序出错"),
+        0x01 => sentence!("that its application is busy", "应用程序忙"),
         _ => return Ok(()),
     };
     Err(Refused::DeviceFault { status, meaning })
 }
 
 /// What its operator should look at though the register counts.
-pub fn warning(telegram: &Telegram) -> Option<String> {
+pub fn warning(telegram: &Telegram) -> Option<Sentence> {
     let status = status(telegram)?;
     let said = [
-        (status & 0x03 == 0x03, "something abnormal"),
-        (status & 0x04 != 0, "low power"),
-        (status & 0x10 != 0, "a temporary error"),
+        (status & 0x03 == 0x03, sentence!("something abnormal", "异常情况")),
+        (status & 0x04 != 0, sentence!("low power", "电量不足")),
+        (status & 0x10 != 0, sentence!("a temporary error", "暂时性故障")),
     ];
     let said: Vec<_> = said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, what)| what).collect();
-    (!said.is_empty()).then(|| format!("the device reports {} (status {status:02X})", said.join(", ")))
+    (!said.is_empty()).then(|| {
+        let said = Sentence::joined(&said);
+        sentence!("the device reports {said} (status {status:02X})", "设备报告{said}（状态 {status:02X}）")
+    })
 }
 
 #[cfg(test)]
@@ -68,7 +72,7 @@ mod tests {
         ] {
             let telegram = decode(&heat(status)).unwrap();
             assert_eq!(telegram.check_register(), Ok(()), "{status:02X}");
-            assert_eq!(warning(&telegram).as_deref(), expected);
+            assert_eq!(warning(&telegram).map(|warning| warning.en).as_deref(), expected);
         }
         for (status, meaning) in [
             (0x01, "that its application is busy"),

@@ -1,6 +1,7 @@
 //! Dates and times as records hold them: the types F, G, I and J of EN 13757-3.
 
 use super::{Content, LocalTime, date, time_of_day};
+use crate::reason::sentence;
 
 /// Set in the byte of the minutes where the device's clock is not set.
 const IS_INVALID: u8 = 0x80;
@@ -13,7 +14,7 @@ pub(super) fn date_content(bytes: &[u8]) -> Option<Content> {
     }
     Some(match date_parts(low, high, 0) {
         Some(date) => Content::Time(LocalTime { date: Some(date), time: None }),
-        None => Content::Invalid(format!("{} is no date", hex::encode(bytes))),
+        None => Content::Invalid(sentence!("{} is no date", "{} 不是日期", hex::encode(bytes))),
     })
 }
 
@@ -40,7 +41,11 @@ pub(super) fn date_time_content(bytes: &[u8]) -> Option<Content> {
     Some(if is_one {
         Content::Time(LocalTime { date: day.flatten(), time })
     } else {
-        Content::Invalid(format!("{} is no time, or the device says that its clock is not set", hex::encode(bytes)))
+        Content::Invalid(sentence!(
+            "{} is no time, or the device says that its clock is not set",
+            "{} 不是时间，或设备表示其时钟未校准",
+            hex::encode(bytes)
+        ))
     })
 }
 

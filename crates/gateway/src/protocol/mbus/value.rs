@@ -2,6 +2,7 @@
 
 use super::Content;
 use crate::number::Unit;
+use crate::reason::{Sentence, sentence};
 
 /// What a VIF stands for.
 pub(super) struct Value {
@@ -42,7 +43,11 @@ pub(super) fn value_of(vif: u8, name: Option<String>, extensions: &[u8]) -> Valu
             0x00 => {}
             0x15 => value.without = Some(Content::Absent),
             code @ 0x01..=0x1f => {
-                value.without = Some(Content::Invalid(format!("the device reports error {code:02X}: {}", error(code))));
+                let error = error(code);
+                value.without = Some(Content::Invalid(sentence!(
+                    "the device reports error {code:02X}: {error}",
+                    "设备报告差错 {code:02X}：{error}"
+                )));
             }
             // Only what flowed forward, or only what flowed back.
             0x3b => value.what = format!("forward_{}", value.what),
@@ -76,25 +81,25 @@ impl Value {
 }
 
 /// What a device says of a record that it cannot give.
-const fn error(code: u8) -> &'static str {
+fn error(code: u8) -> Sentence {
     match code {
-        0x01 => "too many extensions of a DIF",
-        0x02 => "no such storage number",
-        0x03 => "no such unit",
-        0x04 => "no such tariff",
-        0x05 => "no such function",
-        0x06 => "no such class of data",
-        0x07 => "no such size",
-        0x0b => "too many extensions of a VIF",
-        0x0c => "no such group of VIFs",
-        0x0d => "no such exponent",
-        0x0e => "VIF and DIF do not fit",
-        0x0f => "no such action",
-        0x16 => "overflow",
-        0x17 => "underflow",
-        0x18 => "the value is in error",
-        0x1c => "the record ends early",
-        _ => "no reason is given",
+        0x01 => sentence!("too many extensions of a DIF", "DIF 扩展过多"),
+        0x02 => sentence!("no such storage number", "没有该存储号"),
+        0x03 => sentence!("no such unit", "没有该单元"),
+        0x04 => sentence!("no such tariff", "没有该费率"),
+        0x05 => sentence!("no such function", "没有该功能"),
+        0x06 => sentence!("no such class of data", "没有该数据类"),
+        0x07 => sentence!("no such size", "没有该长度"),
+        0x0b => sentence!("too many extensions of a VIF", "VIF 扩展过多"),
+        0x0c => sentence!("no such group of VIFs", "没有该 VIF 组"),
+        0x0d => sentence!("no such exponent", "没有该指数"),
+        0x0e => sentence!("VIF and DIF do not fit", "VIF 与 DIF 不符"),
+        0x0f => sentence!("no such action", "没有该动作"),
+        0x16 => sentence!("overflow", "上溢"),
+        0x17 => sentence!("underflow", "下溢"),
+        0x18 => sentence!("the value is in error", "数值有误"),
+        0x1c => sentence!("the record ends early", "记录不完整"),
+        _ => sentence!("no reason is given", "没有说明原因"),
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{MeterValue, Said, Shown, ShownValue, invalid, is, is_register, register, signed, time, values};
 use crate::number::{Number, Unit};
 use crate::protocol::Refused;
-use crate::protocol::json::decimal;
+use crate::protocol::json::{decimal, no_decimal, no_json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -65,7 +65,7 @@ struct StopTransaction<'a> {
 
 /// What a call of this name and payload says; none if it is not known.
 pub(super) fn said(action: &str, payload: &str) -> Result<Option<Said>, Refused> {
-    let fields = |error| invalid(action, error);
+    let fields = |error| invalid(action, no_json(&error));
     Ok(Some(match action {
         "Authorize" => Said::Authorize { token: serde_json::from_str::<Authorize>(payload).map_err(fields)?.id_tag },
         "StatusNotification" | "DiagnosticsStatusNotification" | "FirmwareStatusNotification" => Said::Other,
@@ -109,6 +109,6 @@ fn shown_in(sampled: &SampledValue<'_>) -> Result<Option<ShownValue>, Refused> {
     if !is_register(measurand, location, sampled.phase.as_deref()) {
         return Ok(None);
     }
-    let number = decimal(&text).ok_or_else(|| format!("{text:?} is no decimal number"));
+    let number = decimal(&text).ok_or_else(|| no_decimal(&text));
     Ok(Some(register(sampled.unit.as_deref(), number)))
 }

@@ -5,7 +5,8 @@
 
 use super::{MAX_ID, MeterValue, Said, ShownValue, invalid, is_register, register, signed, time, values};
 use crate::protocol::Refused;
-use crate::protocol::json::decimal;
+use crate::protocol::json::{decimal, no_json};
+use crate::reason::sentence;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -99,7 +100,7 @@ struct Evse {
 
 /// What a call of this name and payload says; none if it is not known.
 pub(super) fn said(action: &str, payload: &str) -> Result<Option<Said>, Refused> {
-    let fields = |error| invalid(action, error);
+    let fields = |error| invalid(action, no_json(&error));
     Ok(Some(match action {
         "Authorize" => {
             let authorize: Authorize = serde_json::from_str(payload).map_err(fields)?;
@@ -120,7 +121,11 @@ pub(super) fn said(action: &str, payload: &str) -> Result<Option<Said>, Refused>
             time(&event.timestamp)?;
             let transaction = event.transaction_info.transaction_id;
             if transaction.is_empty() || transaction.len() > MAX_ID {
-                let reason = format!("it has {} characters: write 1 to {MAX_ID}", transaction.len());
+                let count = transaction.len();
+                let reason = sentence!(
+                    "it has {count} characters: write 1 to {MAX_ID}",
+                    "有 {count} 个字符：应为 1 至 {MAX_ID} 个"
+                );
                 return Err(invalid("transactionId", reason));
             }
             let connector = event.evse.map(|evse| evse.id);
@@ -155,8 +160,10 @@ fn signature(sampled: &SampledValue<'_>) -> Result<Option<ShownValue>, Refused> 
     let text = if data.starts_with("OCMF|") {
         data.clone()
     } else {
-        let bytes = BASE64_STANDARD.decode(data).map_err(|error| invalid("signedMeterData", error))?;
-        String::from_utf8(bytes).map_err(|error| invalid("signedMeterData", error))?
+        let bytes = BASE64_STANDARD
+            .decode(data)
+            .map_err(|error| invalid("signedMeterData", sentence!("{error}", "不是 Base64")))?;
+        String::from_utf8(bytes).map_err(|error| invalid("signedMeterData", sentence!("{error}", "不是 UTF-8 文本")))?
     };
     Ok(Some(ShownValue::Signed(signed(text))))
 }
@@ -172,7 +179,12 @@ fn register_in(sampled: &SampledValue<'_>) -> Option<ShownValue> {
     let text = sampled.value.get();
     let number = decimal(text).filter(|_| (-MAX_POWER..=MAX_POWER).contains(&power));
     let number = number.and_then(|number| number.times_ten_to(power));
-    Some(register(unit, number.ok_or_else(|| format!("{text} times ten to {power} is no decimal number"))))
+    Some(register(
+        unit,
+        number.ok_or_else(|| {
+            sentence!("{text} times ten to {power} is no decimal number", "{text} 乘以 10 的 {power} 次方不是十进制数")
+        }),
+    ))
 }
 
 #[cfg(test)]
