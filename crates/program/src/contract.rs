@@ -301,6 +301,15 @@ pub enum Effect {
         /// When it ends.
         at: Timestamp,
     },
+    /// A supply whose end has not come goes on until this time, as if it had not been ended.
+    Resume {
+        /// The binding's number.
+        binding: u8,
+        /// The meter.
+        meter: MeterId,
+        /// When it ends.
+        until: Timestamp,
+    },
     /// A fill is over: what it took beyond `keep` goes back to the supply, and up to `absorb` of what the meter brings
     /// later for the window is nobody's any more.
     Settle {

@@ -294,6 +294,7 @@ impl Run<'_> {
                 Effect::Schedule(_)
                 | Effect::Bind(_)
                 | Effect::EndBinding { .. }
+                | Effect::Resume { .. }
                 | Effect::Mark { .. }
                 | Effect::Level { .. }
                 | Effect::Sell(..)

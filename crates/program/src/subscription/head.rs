@@ -147,6 +147,12 @@ impl Head {
         self.supplies.as_mut_slice().iter_mut().find(|supply| supply.number == binding)
     }
 
+    /// Notes that the meters of these bindings have passed their ends.
+    pub fn are_over(&mut self, bindings: &[u8]) {
+        let over = |supply: &&mut Supply| bindings.contains(&supply.number);
+        self.supplies.as_mut_slice().iter_mut().filter(over).for_each(|supply| supply.over = true);
+    }
+
     /// A number for a new binding: a fresh one, or the one of a binding that is over.
     pub fn new_supply(&mut self, carrier: Carrier, meter: MeterId, from: Timestamp) -> Option<u8> {
         let mut number = (0..MAX_SUPPLIES as u8).find(|number| self.supply(*number).is_none());

@@ -102,13 +102,21 @@ impl Work<'_> {
         let full = Refusal::BadAmendmentTime { from };
         let number = self.head.new_supply(carrier, meter, from).ok_or(full.clone())?;
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
-        account.meters.push(Position { binding: number, from, to: None, at: from }).map_err(|_| full)?;
-        let tariff = account.epoch_at(from)?.tariff;
+        let position = Position { binding: number, from, to: None, at: from };
+        account.meters.push(position).map_err(|_| full)?;
+        let effect = self.binding(carrier, meter, position)?;
+        self.effects.push(effect);
+        Ok(())
+    }
+
+    /// Asks for a meter in the time of a position, by the terms that are then in force.
+    pub(super) fn binding(&self, carrier: Carrier, meter: MeterId, position: Position) -> Result<Effect, Fault> {
+        let Position { binding: number, from, to, .. } = position;
+        let tariff = self.accounts.get(&carrier).ok_or(BAD_STATE)?.epoch_at(from)?.tariff;
         let frame = Frame::new(&self.head, self.facts, carrier);
         let sum = sum(self.head.tariff_id(carrier, tariff)?, frame.option(tariff)?, self.head.offset_minutes);
-        let window = Window { from, to: MAX_TIMESTAMP };
-        self.effects.push(Effect::Bind(Binding { number, meter, carrier, party: Party::USER, window, sum }));
-        Ok(())
+        let window = Window { from, to: to.unwrap_or(MAX_TIMESTAMP) };
+        Ok(Effect::Bind(Binding { number, meter, carrier, party: Party::USER, window, sum }))
     }
 
     /// Other terms from `from` on: what flows before is charged by those before. Versions, options, areas, meters and notices

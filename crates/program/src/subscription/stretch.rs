@@ -136,7 +136,10 @@ impl Account {
     pub fn run(&mut self, frame: &mut Frame<'_>) -> Result<(), Fault> {
         self.open_waiting(frame)?;
         while let Some(next) = self.next_boundary(frame, self.closed) {
-            let passed = |meter: &Position| meter.from >= next || meter.at >= meter.to.map_or(next, |to| to.min(next));
+            let end = frame.head.end();
+            let passed = |meter: &Position| {
+                meter.from >= next || meter.at >= meter.until(end).map_or(next, |until| until.min(next))
+            };
             if self.meters.is_empty() || next > frame.facts.now || !self.meters.iter().all(passed) {
                 break;
             }

@@ -1,6 +1,6 @@
 //! One step of the program: what it has read, what it changes, and what it asks for.
 
-use super::account::Account;
+use super::account::{Account, Position};
 use super::frame::Frame;
 use super::head::{Due, Head, MAX_CHARGED, MAX_TARIFFS, MAX_VERSIONS, TariffRef};
 use super::level;
@@ -104,12 +104,14 @@ impl<'a> Work<'a> {
         self.look_beyond(carrier, &Bands::ZERO)?;
         let frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get(&carrier).ok_or(BAD_STATE)?;
+        let end = self.head.end();
         // One that has just been ended may be gone already; its mark stands.
-        for position in account.meters.iter().filter(|position| !self.ended.contains(&position.binding)) {
+        let there = |position: &&Position| position.serves(end) && !self.ended.contains(&position.binding);
+        for position in account.meters.iter().filter(there) {
             let (binding, meter) = (position.binding, self.head.supply(position.binding).ok_or(BAD_STATE)?.meter);
             // The end of a binding is a mark by itself.
             let at = account.next_boundary(&frame, position.at.max(position.from));
-            let at = at.filter(|at| position.to.is_none_or(|to| *at < to));
+            let at = at.filter(|at| position.until(end).is_none_or(|until| *at < until));
             self.effects.push(Effect::Mark { binding, meter, at });
         }
         Ok(())
@@ -126,12 +128,9 @@ impl<'a> Work<'a> {
         let low_balance = service.map(|service| service.low_balance).unwrap_or_default();
         let mut frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
-        let now = self.facts.now;
-        let Some(position) =
-            account.meters.iter().find(|of| of.from <= now && of.to.is_none_or(|to| now < to)).copied()
-        else {
-            return Ok(());
-        };
+        let (now, end) = (self.facts.now, self.head.end());
+        let serves = |of: &&Position| of.from <= now && of.until(end).is_none_or(|until| now < until);
+        let Some(position) = account.meters.iter().find(serves).copied() else { return Ok(()) };
         if !frame.is_charged(account.epoch_at(now)?.tariff)? {
             return Ok(());
         }
@@ -158,7 +157,7 @@ impl<'a> Work<'a> {
         account.flow(&mut frame, segment.interval, &segment.bands)?;
         let mut over = false;
         if how == Flow::Segment {
-            over = account.pass(binding, segment.interval.to);
+            over = account.pass(binding, segment.interval.to, self.head.end());
         }
         self.effects.extend(frame.notices.into_iter().map(Effect::Notify));
         self.run(carrier)?;
@@ -205,7 +204,10 @@ impl<'a> Work<'a> {
         };
         match due {
             Due::Statement(ends) => self.statement(ends, Closing::Period)?,
-            Due::Final(ends) => self.statement(ends, Closing::End)?,
+            Due::Final(ends) => {
+                self.statement(ends, Closing::End)?;
+                self.let_go_of_all(ends)?;
+            }
             Due::Last(_) => {
                 let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
                 carriers.into_iter().try_for_each(|carrier| self.supplement(carrier))?;

@@ -6,5 +6,6 @@ mod cases;
 mod further;
 mod hostile;
 mod late;
+mod notices;
 mod rules;
 mod world;

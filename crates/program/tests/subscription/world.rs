@@ -617,6 +617,19 @@ impl World {
                     self.close(id);
                 }
             }
+            Effect::Resume { binding, meter, until } => {
+                let supplies = &self.meters[&meter].supplies;
+                let is_it = |of: &Supply| (of.agreement, of.number) == (number, binding);
+                let place = supplies.iter().position(is_it).expect("the binding is there");
+                let added = Window { from: supplies[place].window.to, to: until };
+                assert!(!added.is_empty() && added.from > self.now, "it goes on");
+                let overlaps = |of: &Supply| of.window.from < added.to && added.from < of.window.to;
+                if let Some(other) = supplies.iter().find(|of| overlaps(of)) {
+                    let subscription = AgreementId([other.agreement as u8; 16]);
+                    return Err(Refusal::MeterSubscribed { meter, subscription });
+                }
+                self.meters.get_mut(&meter).unwrap().supplies[place].window.to = until;
+            }
             Effect::Mark { binding, meter, at } => {
                 let id = meter;
                 let meter = self.meters.get_mut(&id).unwrap();
