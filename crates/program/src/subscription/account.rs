@@ -39,6 +39,13 @@ pub(super) struct Epoch {
     pub area: Area,
 }
 
+impl Epoch {
+    /// Whether other terms only name another meter.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.tariff, self.area) == (other.tariff, other.area)
+    }
+}
+
 /// How far a meter of the service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Position {
@@ -206,11 +213,20 @@ impl Account {
 
     /// Forgets its oldest terms.
     pub fn forget_terms(&mut self) {
-        let mut place = 0;
-        self.epochs.retain(|_| {
-            place += 1;
-            place > 1
-        });
+        self.forget_epoch(0);
+    }
+
+    /// Forgets where a meter was replaced, the oldest such time that is closed; `false` if there is none.
+    pub fn join_terms(&mut self) -> bool {
+        let says_the_same = |two: &[Epoch]| two[0].says_the_same(&two[1]) && two[1].from <= self.closed;
+        let place = self.epochs.windows(2).position(says_the_same);
+        place.into_iter().for_each(|place| self.forget_epoch(place + 1));
+        place.is_some()
+    }
+
+    fn forget_epoch(&mut self, place: usize) {
+        let mut places = 0..;
+        self.epochs.retain(|_| places.next() != Some(place));
     }
 
     /// When the oldest price ended that it remembers.

@@ -169,11 +169,16 @@ impl Head {
         Some(number)
     }
 
+    /// The number of a version that is noted already.
+    pub fn known_version(&self, package: PackageId, version: u32) -> Option<u8> {
+        let same = |of: &&Version| (of.package, of.version) == (package, version);
+        self.versions.iter().find(same).map(|version| version.number)
+    }
+
     /// The number of a version, which is noted if it is new; none if there is no room.
     pub fn version_number(&mut self, package: PackageId, version: u32) -> Option<u8> {
-        let same = |of: &&Version| (of.package, of.version) == (package, version);
-        if let Some(version) = self.versions.iter().find(same) {
-            return Some(version.number);
+        if let Some(number) = self.known_version(package, version) {
+            return Some(number);
         }
         let number = (0u8..=u8::MAX).find(|number| self.versions.iter().all(|of| of.number != *number))?;
         self.versions.push(Version { number, package, version }).ok()?;

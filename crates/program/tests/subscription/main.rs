@@ -5,6 +5,7 @@ mod capabilities;
 mod cases;
 mod further;
 mod hostile;
+mod kept;
 mod late;
 mod notices;
 mod rules;
