@@ -57,7 +57,7 @@ const fn is_new(event: &Event) -> bool {
     matches!(event, Event::Signed | Event::Amended { .. })
 }
 
-fn without_slots(state: &AgreementState) -> State {
+pub(crate) fn without_slots(state: &AgreementState) -> State {
     State { head: state.head.clone(), slots: BTreeMap::new() }
 }
 
