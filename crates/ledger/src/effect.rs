@@ -281,6 +281,7 @@ fn notified(agreement: AgreementId, notice: &Notice) -> event::Event {
         }
         Notice::ReadingsMissing { meter, at } => Event::ReadingsMissing { agreement, meter, at },
         Notice::Ending(at) => Event::Ending { agreement, at },
+        Notice::EndingStands(at) => Event::EndingStands { agreement, at },
     }
 }
 

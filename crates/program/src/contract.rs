@@ -404,6 +404,8 @@ pub enum Notice {
     },
     /// It ends at this time.
     Ending(Timestamp),
+    /// A meter's operator wants that too: it ends at this time at the latest, and no party can put that off.
+    EndingStands(Timestamp),
 }
 
 /// A statement before the ledger has numbered it. The ledger adds what was available and the digests of the state.

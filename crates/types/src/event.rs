@@ -477,6 +477,14 @@ pub enum Event {
         #[cfg_attr(feature = "schema", schema(value_type = Vec<IndexRead>))]
         values: Bounded<IndexRead, MAX_INDICES_READ>,
     },
+    /// The operator of a meter wants an agreement to end too: it does at this time at the latest, and its parties cannot put that off
+    /// any more.
+    EndingStands {
+        /// The agreement.
+        agreement: AgreementId,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// Most events of one receipt. Execution stops an action or a due item that would have more.

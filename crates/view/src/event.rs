@@ -112,6 +112,8 @@ kinds! {
     Exhausted = "exhausted";
     /// A program knew values of indices.
     IndicesRead = "indices_read";
+    /// The operator of a meter wants an agreement to end too.
+    EndingStands = "ending_stands";
 }
 
 /// Which events are wanted; what is absent does not restrict.

@@ -83,6 +83,7 @@ pub(crate) fn agreements_of(event: &Event, mut each: impl FnMut(AgreementId)) {
         | Event::IndicesRead { agreement, .. }
         | Event::Debt { agreement, .. }
         | Event::Ending { agreement, .. }
+        | Event::EndingStands { agreement, .. }
         | Event::ReadingsMissing { agreement, .. } => each(*agreement),
         Event::Prepaid { subscription, .. }
         | Event::TrancheOpened { subscription, .. }
@@ -400,7 +401,8 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             | Event::IndicesRead { .. }
             | Event::ReadingsMissing { .. }
             | Event::LowBalance { .. }
-            | Event::Exhausted { .. } => Ok(()),
+            | Event::Exhausted { .. }
+            | Event::EndingStands { .. } => Ok(()),
         }
     }
 

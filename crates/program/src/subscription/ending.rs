@@ -21,6 +21,7 @@ impl Work<'_> {
             }
             // The operator's wish stands beside the owner's, who cannot take it back with its own.
             self.head.ending = Some(Ending { at: present.at, by });
+            self.effects.push(Effect::Notify(Notice::EndingStands(present.at)));
             return Ok(());
         }
         let at = if at_once { now } else { self.notice()? };
