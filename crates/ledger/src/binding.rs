@@ -83,6 +83,13 @@ impl MeterBindings {
         self.place_of(id).is_none() && self.past.iter().any(|past| past.supply == id)
     }
 
+    /// Whose supplies the meter knows, and when they began: also those that it has passed.
+    pub(crate) fn supplies_with_begin(&self) -> impl Iterator<Item = (AgreementId, Timestamp)> {
+        let past = self.past.iter().map(|past| (past.supply.0, past.window.from));
+        let present = self.bindings.iter().filter(|binding| binding.supply().is_some());
+        past.chain(present.map(|binding| (binding.agreement, binding.window.from)))
+    }
+
     /// Whether an agreement still counts on the meter: a window that is not over, or a purchase that is not settled.
     pub(crate) fn is_in_use(&self, now: Timestamp) -> bool {
         self.bindings.iter().any(|binding| match &binding.sum {

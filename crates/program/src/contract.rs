@@ -227,6 +227,8 @@ pub struct Wants {
     /// Values of published indices of this unit, each for exactly this period; at most
     /// [`utilidor_types::price_index::MAX_INDICES_READ`].
     pub indices: Vec<(PriceIndexId, IndexUnit, Window)>,
+    /// Meters that another subscription may have taken over, and when it must have begun.
+    pub follows: Vec<(MeterId, Window)>,
 }
 
 /// What a program knows besides its terms and state.
@@ -250,6 +252,8 @@ pub struct Facts {
     pub sums: Vec<Sums>,
     /// Values of indices that were wanted, in the order in which they were.
     pub indices: Vec<IndexRead>,
+    /// Another agreement that has taken a meter over as was wanted, on terms that cover this one's ([`crate::subscription::covers`]).
+    pub follower: Option<AgreementId>,
 }
 
 impl Facts {

@@ -485,6 +485,13 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// A subscription came and went within one day, and another one has taken its meter over on that day: the day is the other's.
+    DayPassedOn {
+        /// The subscription that has ended.
+        subscription: AgreementId,
+        /// The one that has the day.
+        to: AgreementId,
+    },
 }
 
 /// Most events of one receipt. Execution stops an action or a due item that would have more.

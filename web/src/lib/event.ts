@@ -43,6 +43,7 @@ const sayers: Sayers = {
   debt: (event) => text.t.event.debt(partyName(event.party), money(event.owes)),
   ending: (event) => text.t.event.ending(people.called(event.agreement), when(event.at)),
   ending_stands: (event) => text.t.event.endingStands(people.called(event.agreement), when(event.at)),
+  day_passed_on: (event) => text.t.event.dayPassedOn(people.called(event.subscription), people.called(event.to)),
   readings_missing: (event) => text.t.event.missing(people.called(event.meter), when(event.at)),
   offer_lapsed: (event) => text.t.event.lapsed(people.called(event.offer)),
   unsupplied: (event) => text.t.event.unsupplied(people.called(event.meter), window(event.interval.from, event.interval.to)),

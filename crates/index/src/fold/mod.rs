@@ -89,6 +89,10 @@ pub(crate) fn agreements_of(event: &Event, mut each: impl FnMut(AgreementId)) {
         | Event::TrancheOpened { subscription, .. }
         | Event::LowBalance { subscription, .. }
         | Event::Exhausted { subscription, .. } => each(*subscription),
+        Event::DayPassedOn { subscription, to } => {
+            each(*subscription);
+            each(*to);
+        }
         Event::StatementIssued(statement) => each(statement.agreement),
         Event::Segment(segment) => {
             segment.fills.iter().for_each(|fill| each(fill.agreement));
@@ -402,7 +406,8 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             | Event::ReadingsMissing { .. }
             | Event::LowBalance { .. }
             | Event::Exhausted { .. }
-            | Event::EndingStands { .. } => Ok(()),
+            | Event::EndingStands { .. }
+            | Event::DayPassedOn { .. } => Ok(()),
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn make(
     effects: &mut Vec<Effect>,
 ) -> Result<(), Fault> {
     let mut bill = Bill::default();
-    let days_end = head.days_end(ends, closing);
+    let days_end = head.days_end(ends, closing, facts.follower);
     effects.extend(missing(head, accounts, facts, ends));
     for (carrier, account) in accounts.iter_mut() {
         let mut frame = Frame::new(head, facts, *carrier);

@@ -4,6 +4,7 @@ mod amended;
 mod capabilities;
 mod cases;
 mod further;
+mod handover;
 mod hostile;
 mod kept;
 mod late;

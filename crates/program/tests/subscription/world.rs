@@ -496,6 +496,19 @@ impl World {
             let found = self.packages.get(&(package, version)).ok_or(Refusal::UnknownPackage { package, version })?;
             facts.packages.insert((package, version), found.clone());
         }
+        for (meter, window) in wants.follows {
+            let others = self.meters[&meter].supplies.iter().filter(|of| {
+                of.agreement != number
+                    && window.from <= of.window.from
+                    && of.window.from < window.to
+                    && of.window.from <= self.now
+            });
+            let covers = |of: &&Supply| {
+                utilidor_program::subscription::covers(&self.agreements[of.agreement].terms, &agreement.terms)
+            };
+            let follower = others.filter(covers).map(|of| self.agreements[of.agreement].id).next();
+            facts.follower = facts.follower.or(follower);
+        }
         let case = Case { agreement: agreement.id, terms: &agreement.terms, state: &state, facts: &facts };
         self.steps += 1;
         let step = utilidor_program::act(event, case).map_err(refused)?;
