@@ -7,14 +7,16 @@
 
 use crate::context::{Caller, Ledger};
 use crate::effect::Unfit;
+use crate::program::without_slots;
 use crate::record::{
     AccountRecord, AgreementRecord, AgreementState, BacklogRecord, DuePlace, MemberRecord, OfferRecord, PastAgreement,
     SlotRecord,
 };
+use crate::segment::Unread;
 use crate::store::Ruled;
 use std::sync::Arc;
-use utilidor_program::Event as Told;
 use utilidor_program::contract::MAX_SLOTS;
+use utilidor_program::{Event as Told, Wants};
 use utilidor_types::action::MAX_COMMAND_BYTES;
 use utilidor_types::agreement::{AgreementTerms, Fallback, Origin, Party, Status};
 use utilidor_types::refusal::Limited;
@@ -331,6 +333,12 @@ impl Ledger<'_> {
                 self.halt(id, state)?;
                 return Ok(false);
             }
+            _ if self.waits_for_a_purchase(&record.agreement, &state)? => {
+                let tomorrow = self.now.checked_add_ms(DAY_MS).filter(|at| *at <= MAX_TIMESTAMP);
+                self.note_due(DueItem::Agreement(id));
+                self.store.put(&id, AgreementState { called: tomorrow, ..state });
+                return Ok(false);
+            }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
                 Some(at) => {
                     self.wait_until(id, state, at);
@@ -340,6 +348,24 @@ impl Ledger<'_> {
             },
         }
         Ok(true)
+    }
+
+    /// Whether a supply that is over is to read a meter for the last time from which a purchase can still take. What that settles goes
+    /// to the supply first, at most as much later as a purchase can settle.
+    fn waits_for_a_purchase(&mut self, agreement: &Agreement, state: &AgreementState) -> Ruled<bool> {
+        let longest = state.ends.0.saturating_add(2 * KEPT_AFTER_END_MS);
+        if !self.has_the_last_word(&agreement.terms, state) || self.now.0 > longest {
+            return Ok(false);
+        }
+        let wants = utilidor_program::wants(&agreement.terms.program, &Told::Due, &without_slots(state));
+        let Ok(Wants { read, .. }) = wants else { return Ok(false) };
+        read.iter().for_each(|(_, meter)| self.want_meter(*meter));
+        for (binding, meter) in read {
+            if self.unread(meter, (agreement.id, binding))? == Some(Unread::ForAPurchase) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a program that is over has yet to be called for the last time: no block was made since. One that parties have written

@@ -26,6 +26,15 @@ struct Bound {
     bindings: (Place<MeterBindings>, MeterBindings),
 }
 
+/// How a binding has been ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Before it began, so that it was never there.
+    BeforeItBegan,
+    /// In its time, or it was over already.
+    InItsTime,
+}
+
 impl Summed {
     fn of(sum: Sum) -> Self {
         match sum {
@@ -72,6 +81,13 @@ impl MeterBindings {
     /// Whether a supply is over, and the meter has passed its end.
     fn has_passed(&self, id: SupplyId) -> bool {
         self.place_of(id).is_none() && self.past.iter().any(|past| past.supply == id)
+    }
+
+    /// Whose supplies the meter knows, and when they began: also those that it has passed.
+    pub(crate) fn supplies_with_begin(&self) -> impl Iterator<Item = (AgreementId, Timestamp)> {
+        let past = self.past.iter().map(|past| (past.supply.0, past.window.from));
+        let present = self.bindings.iter().filter(|binding| binding.supply().is_some());
+        past.chain(present.map(|binding| (binding.agreement, binding.window.from)))
     }
 
     /// Whether an agreement still counts on the meter: a window that is not over, or a purchase that is not settled.
@@ -140,7 +156,7 @@ impl Ledger<'_> {
         let bindings = bindings.unwrap_or_else(|| MeterBindings::new(&state, record.meter.since));
         let is_supply = matches!(sum, Sum::Rest { .. });
         let busy = Refusal::MeterBusy { meter, max: MAX_METER_AGREEMENTS as u32 };
-        if bindings.bindings.len() >= MAX_METER_AGREEMENTS || (is_supply && !bindings.has_room_for_supply(window)) {
+        if bindings.bindings.len() >= MAX_METER_AGREEMENTS || (is_supply && !bindings.has_room_for_supply(window, 1)) {
             return Err(busy.into());
         }
         let overlaps = |other: &&MeterBinding| other.supply().is_some() && common(other.window, window).is_some();
@@ -182,10 +198,10 @@ impl Ledger<'_> {
 
     /// A binding's window ends at `at`; if certified readings have passed it already without a mark, at the last of them.
     /// What the meter has passed the end of is over already.
-    pub fn end_binding(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Timestamp) -> Ruled<()> {
+    pub fn end_binding(&mut self, agreement: AgreementId, number: u8, meter: MeterId, at: Timestamp) -> Ruled<Ended> {
         let mut bound = self.bound(meter)?;
         let (base, last) = (bound.bindings.1.base, bound.state.1.last.time);
-        let Ok(binding) = bound.bindings.1.find((agreement, number)) else { return Ok(()) };
+        let Ok(binding) = bound.bindings.1.find((agreement, number)) else { return Ok(Ended::InItsTime) };
         if at < base {
             return Err(Unfit::Time.into());
         }
@@ -194,14 +210,47 @@ impl Ledger<'_> {
         if let Summed::Fill(filling) = &mut binding.sum {
             filling.ended = true;
         }
+        let ended = if binding.window.is_empty() { Ended::BeforeItBegan } else { Ended::InItsTime };
         // Who ends before the begin was never there.
-        if binding.window.is_empty() {
+        if ended == Ended::BeforeItBegan {
             let place = bound.bindings.1.place_of((agreement, number)).ok_or(Unfit::Binding)?;
             remove(&mut bound.bindings.1, place);
         }
         bound.bindings.1.let_go();
         self.put_bound(bound);
-        if at == last { self.cut_here(meter) } else { Ok(()) }
+        if at == last {
+            self.cut_here(meter)?;
+        }
+        Ok(ended)
+    }
+
+    /// A supply whose end has not come goes on until `until`, as if it had not been ended. Order: whether it is there; whether another
+    /// supply is open, room.
+    pub fn resume_binding(
+        &mut self,
+        agreement: AgreementId,
+        number: u8,
+        meter: MeterId,
+        until: Timestamp,
+    ) -> Ruled<()> {
+        let mut bound = self.bound(meter)?;
+        let bindings = &mut bound.bindings.1;
+        let place = bindings.place_of((agreement, number)).ok_or(Unfit::Binding)?;
+        let added = Window { from: bindings.bindings[place].window.to, to: until };
+        if bindings.bindings[place].supply().is_none() || added.is_empty() || added.from <= self.now {
+            return Err(Unfit::Binding.into());
+        }
+        let overlaps = |other: &&MeterBinding| other.supply().is_some() && common(other.window, added).is_some();
+        if let Some(other) = bindings.bindings.iter().find(overlaps) {
+            return Err(Refusal::MeterSubscribed { meter, subscription: other.agreement }.into());
+        }
+        if !bindings.has_room_for_supply(added, 0) {
+            return Err(Refusal::MeterBusy { meter, max: MAX_METER_AGREEMENTS as u32 }.into());
+        }
+
+        bindings.bindings.as_mut_slice()[place].window.to = until;
+        self.put_bound(bound);
+        Ok(())
     }
 
     /// A purchase is over. What it took beyond `keep` goes back to the supplies that it took it of, in proportion over them

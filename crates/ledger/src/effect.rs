@@ -2,6 +2,7 @@
 //! `program` if one is unfit.
 
 use crate::agreement::KEPT_AFTER_END_MS;
+use crate::binding::Ended;
 use crate::context::Ledger;
 use crate::record::{AgreementState, Bound, MeterRecord};
 use crate::store::{Ruled, Stop};
@@ -97,7 +98,9 @@ impl Ledger<'_> {
                     self.want_sale(owner, volume.carrier, window);
                 }
             }
-            Effect::Mark { meter, .. } | Effect::Level { meter, .. } => self.want_meter(*meter),
+            Effect::Mark { meter, .. } | Effect::Level { meter, .. } | Effect::Resume { meter, .. } => {
+                self.want_meter(*meter);
+            }
             Effect::EndBinding { binding, meter, .. } => {
                 self.want_meter(*meter);
                 self.want_unsold(agreement, *binding, *meter);
@@ -160,14 +163,21 @@ impl Ledger<'_> {
                 self.bind(agreement, binding)
             }
             &Effect::EndBinding { binding, meter, at } => {
-                match self.sold_to_come(agreement, binding, meter)? {
-                    Some((volume, window)) if at <= window.from => {
-                        self.return_hours(owner, volume, window)?;
-                        state.bindings.retain(|bound| bound.number != binding);
-                    }
-                    _ => state.bound_until(binding, at),
+                if let Some((volume, window)) = self.sold_to_come(agreement, binding, meter)?
+                    && at <= window.from
+                {
+                    self.return_hours(owner, volume, window)?;
                 }
-                self.end_binding(id, binding, meter, at)
+                // What ends before it begins was never there: its number is free at once.
+                match self.end_binding(id, binding, meter, at)? {
+                    Ended::BeforeItBegan => state.bindings.retain(|bound| bound.number != binding),
+                    Ended::InItsTime => state.bound_until(binding, at),
+                }
+                Ok(())
+            }
+            &Effect::Resume { binding, meter, until } => {
+                state.bound_until(binding, until);
+                self.resume_binding(id, binding, meter, until)
             }
             &Effect::Settle { binding, meter, keep, absorb } => {
                 if absorb == Quantity::ZERO {
@@ -271,6 +281,7 @@ fn notified(agreement: AgreementId, notice: &Notice) -> event::Event {
         }
         Notice::ReadingsMissing { meter, at } => Event::ReadingsMissing { agreement, meter, at },
         Notice::Ending(at) => Event::Ending { agreement, at },
+        Notice::EndingStands(at) => Event::EndingStands { agreement, at },
     }
 }
 

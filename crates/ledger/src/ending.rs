@@ -119,7 +119,7 @@ impl Ledger<'_> {
     fn end_or_settle(&mut self, agreement: &Agreement, &Bound { number, meter, fills, .. }: &Bound) -> Ruled<()> {
         let (id, nothing) = (agreement.id, Quantity::ZERO);
         if !fills {
-            return self.end_binding(id, number, meter, self.now);
+            return self.end_binding(id, number, meter, self.now).map(drop);
         }
         self.return_sold(agreement, number, meter)?;
         self.settle_binding(id, number, meter, nothing, nothing)

@@ -57,7 +57,7 @@ const fn is_new(event: &Event) -> bool {
     matches!(event, Event::Signed | Event::Amended { .. })
 }
 
-fn without_slots(state: &AgreementState) -> State {
+pub(crate) fn without_slots(state: &AgreementState) -> State {
     State { head: state.head.clone(), slots: BTreeMap::new() }
 }
 
@@ -388,6 +388,7 @@ impl Ledger<'_> {
             self.store.want::<PackageTerms>(version);
         }
         wants.indices.iter().for_each(|(index, _, period)| self.want_index(*index, *period));
+        wants.follows.iter().for_each(|(meter, _)| self.want_meter(*meter));
         let summed = wants.sums.iter().filter(|sum| !wants.read.contains(sum));
         wants.read.iter().chain(summed).for_each(|(_, meter)| self.want_meter(*meter));
     }
@@ -440,6 +441,9 @@ impl Ledger<'_> {
         }
         for (index, unit, period) in wants.indices {
             facts.indices.push(self.read_index(index, unit, period)?);
+        }
+        for (meter, window) in wants.follows {
+            facts.follower = facts.follower.or(self.follower(agreement, meter, window)?);
         }
         for (binding, meter) in wants.sums {
             // A program may end what it has bound before it acts again.

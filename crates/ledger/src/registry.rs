@@ -123,6 +123,9 @@ impl Ledger<'_> {
             let values = Bounded::new(read.clone()).map_err(|_| Refusal::BadReach)?;
             self.events.push(Event::IndicesRead { agreement: case.agreement, values });
         }
+        if let Some(to) = case.facts.follower {
+            self.events.push(Event::DayPassedOn { subscription: case.agreement, to });
+        }
         let answer = utilidor_program::act(event, case);
         if !case.terms.program.is_written() {
             return Ok(answer?);

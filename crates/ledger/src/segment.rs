@@ -44,6 +44,15 @@ const DAYS_PER_READING: u64 = 4;
 /// The longest interval whose mean power counts as a demand.
 const MAX_PEAK_MS: u64 = HOUR_MS;
 
+/// Whom an open segment waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// A purchase can still fill from it: where it is cut decides what the purchase takes.
+    ForAPurchase,
+    /// Nobody but the supply: it can be read.
+    ForItsSupply,
+}
+
 /// What a closed segment means for others.
 #[derive(Debug, PartialEq, Eq)]
 struct Closed {
@@ -372,15 +381,23 @@ impl Ledger<'_> {
     /// Reads a meter up to its last certified reading for who is bound to it under `id`: closes its open segment there, if no purchase
     /// can fill from it any more. Terms can name a stranger's meter: that is not read.
     pub fn read_meter(&mut self, meter: MeterId, id: SupplyId) -> Ruled<()> {
-        let Some(bound) = self.store.view::<MeterBindings>(&meter)? else { return Ok(()) };
+        match self.unread(meter, id)? {
+            Some(Unread::ForItsSupply) => self.close_segment(meter),
+            Some(Unread::ForAPurchase) | None => Ok(()),
+        }
+    }
+
+    /// Whom a meter's open segment waits for, if it has brought anything since its last mark and `id` is bound to it.
+    pub fn unread(&mut self, meter: MeterId, id: SupplyId) -> Ruled<Option<Unread>> {
+        let Some(bound) = self.store.view::<MeterBindings>(&meter)? else { return Ok(None) };
         let state: MeterState = self.store.known(&meter)?;
         let open = Window { from: bound.base, to: state.last.time };
         let fills =
             |binding: &MeterBinding| matches!(binding.sum, Summed::Fill(_)) && common(binding.window, open).is_some();
-        if open.is_empty() || bound.place_of(id).is_none() || bound.bindings.iter().any(fills) {
-            return Ok(());
-        }
-        drop(bound);
-        self.close_segment(meter)
+        Ok(match open.is_empty() || bound.place_of(id).is_none() {
+            true => None,
+            false if bound.bindings.iter().any(fills) => Some(Unread::ForAPurchase),
+            false => Some(Unread::ForItsSupply),
+        })
     }
 }

@@ -136,13 +136,13 @@ fn join_neighbours(takes: &mut Vec<Take>) -> Option<()> {
 }
 
 impl MeterBindings {
-    /// Whether another supply finds room in what each purchase of its time notes.
-    pub(crate) fn has_room_for_supply(&self, window: Window) -> bool {
+    /// Whether so many supplies more find room in what each purchase of that time notes.
+    pub(crate) fn has_room_for_supply(&self, window: Window, more: usize) -> bool {
         let supplies = self.bindings.iter().filter(|binding| binding.supply().is_some()).count();
         self.bindings.iter().all(|binding| match &binding.sum {
             // A stretch without a supply may come before each.
             Summed::Fill(filling) if common(binding.window, window).is_some() => {
-                filling.stretches() + 2 * (supplies + 1) <= MAX_TAKES
+                filling.stretches() + 2 * (supplies + more) <= MAX_TAKES
             }
             _ => true,
         })

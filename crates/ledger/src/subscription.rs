@@ -1,15 +1,16 @@
 //! Subscribing [M20]: a published package is a standing offer, so that a user's word concludes the agreement. Of a user that
-//! owes the owner something, it is only a proposal: the owner signs or does not.
+//! owes the owner something, it is only a proposal: the owner signs or does not. And who has followed whom on a meter.
 
 use crate::agreement::same_as;
 use crate::context::{Caller, Ledger};
+use crate::meter_record::MeterBindings;
 use crate::record::{AgreementRecord, DebtRecord, PackageHead, PackageVersion, PastAgreement};
 use crate::store::Ruled;
 use utilidor_types::agreement::{AgreementTerms, Origin, Party, Program, SubscriptionTerms};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::refusal::Limited;
 use utilidor_types::time::DAY_MS;
-use utilidor_types::{Agreement, AgreementId, Label, Refusal, Role};
+use utilidor_types::{Agreement, AgreementId, Label, MeterId, Refusal, Role, Timestamp, Window};
 
 /// How long an owner may take to sign the subscription of a user that owes it something.
 pub const CONSENT_MS: u64 = 14 * DAY_MS;
@@ -76,5 +77,27 @@ impl Ledger<'_> {
     pub fn keep_subscription(&mut self, terms: &AgreementTerms) -> Ruled<()> {
         let member = self.member_of(terms.user().ok_or(Refusal::BadParties)?)?;
         self.keep(member, Limited::Subscriptions)
+    }
+}
+
+/// Following.
+impl Ledger<'_> {
+    /// Whose supply has begun in this time on a meter of `agreement`, on terms that cover its own.
+    pub fn follower(&mut self, agreement: &Agreement, meter: MeterId, window: Window) -> Ruled<Option<AgreementId>> {
+        let Some(bindings) = self.store.view::<MeterBindings>(&meter)? else { return Ok(None) };
+        let now = self.now;
+        let has_begun = |begin: Timestamp| window.from <= begin && begin < window.to && begin <= now;
+        let others = bindings.supplies_with_begin().filter(|(id, begin)| *id != agreement.id && has_begun(*begin));
+        let others: Vec<AgreementId> = others.map(|(id, _)| id).collect();
+        drop(bindings);
+        others.iter().for_each(|id| self.store.want::<AgreementRecord>(id));
+        for id in others {
+            if let Some(record) = self.store.view::<AgreementRecord>(&id)?
+                && utilidor_program::subscription::covers(&record.agreement.terms, &agreement.terms)
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 }

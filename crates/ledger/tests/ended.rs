@@ -172,3 +172,52 @@ fn a_purchase_that_both_have_ended_warns_of_no_reading_and_settles_nothing_any_m
     assert_eq!(world.agreement(agreement).status, Status::Terminated);
     assert_eq!(pass_after_end(&mut world, &[]), []);
 }
+
+/// The supply ends on 8 January at 12:00, and 100 kWh of 11:00 are certified after its final statement. Of them a purchase of 1 kWh, from
+/// 5 to 10 January, takes its own, and settles when its readings have had so many days.
+#[test]
+fn the_last_supplement_waits_for_a_purchase_that_still_takes_of_its_meter() {
+    for (grace_days, blocks_each_day) in [(20, 1), (45, 1), (49, 4)] {
+        let mut world = World::new();
+        world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+        let lot = PurchaseLot {
+            carrier: Carrier::Electricity,
+            quantity: Quantity(KWH),
+            price: Price::micro_per_kwh(600_000),
+            metering: Metering { delivery: None, take: Some(meter_id("alice/electricity")) },
+        };
+        let terms = PurchaseTerms {
+            lots: vec![lot].try_into().unwrap(),
+            window: Window { from: at(1, 5, 0), to: at(1, 10, 0) },
+            deposit_permille: 0,
+            guarantee_permille: 0,
+            tolerance_permille: 0,
+            grace_ms: (grace_days * DAY_MS) as u32,
+            substitute: Substitute::Nothing,
+        };
+        let terms = AgreementTerms::between(account("station"), account("alice"), Program::Purchase(terms));
+        let (agreement, signed) = (agreement_of("station", "bought"), terms.digest());
+        world.done("station", Action::ProposeAgreement { label: label("bought"), terms, signing_ms: HOUR_MS as u32 });
+        world.done("alice", Action::SignAgreement { agreement, terms: signed });
+        world.now = at(1, 8, 7);
+        world.done("gateway", world.readings("alice/electricity", &[(at(1, 8, 7), 0)]));
+        world.pass_to(at(1, 8, 12));
+        world.done("alice", Action::Terminate { agreement: subscription_id() });
+        world.pass_to(at(1, 8, 20));
+        world.done("gateway", world.readings("alice/electricity", &[(at(1, 8, 11), 100 * KWH)]));
+
+        let (mut statements, mut receipts) = (0, 0);
+        for step in 1..=80 * blocks_each_day {
+            let passed = world.pass_to(Timestamp(at(1, 8, 20).0 + step * DAY_MS / blocks_each_day));
+            receipts += passed.len();
+            let events = passed.iter().flat_map(|receipt| receipt.events());
+            statements += events.filter(|event| matches!(event, Event::StatementIssued(_))).count();
+        }
+        let left = world.balance("alice").0.0;
+        // 1 kWh at 0.60, and 99 kWh at 0.80.
+        assert_eq!(Money::units(1_000_000).0 - left, 79_800_000, "{grace_days} days");
+        assert_eq!(statements, 2, "the purchase's, and the last supplement");
+        assert!(receipts < 10, "who waits is no burden: {receipts}");
+        assert!(!world.has_agreement(subscription_id()), "it is forgotten after that");
+    }
+}

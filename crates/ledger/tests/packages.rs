@@ -357,3 +357,34 @@ fn a_purchase_is_filled_before_the_package() {
     let receipts = world.pass_to(at(2, 1, 6));
     assert_eq!(statement(receipts[0].events()).paid, Money::units(400), "500 kWh are left for the package");
 }
+
+/// Alice comes and goes within a day, and bob has taken her meter over; 1,000 m2 cost 43,000 in 121 days.
+#[test]
+fn a_day_on_which_a_meter_is_handed_over_is_paid_once() {
+    for (area, is_once) in [(1_000, true), (999, false)] {
+        let mut world = World::new();
+        let heating = |square_metres| Service {
+            meter: None,
+            floor_area: Area::square_metres(square_metres).unwrap(),
+            ..Service { carrier: HEATING, option: 1, ..world.service("alice", ELECTRICITY, 0) }
+        };
+        let service = world.service("alice", ELECTRICITY, 0);
+        let (hers, his) = (vec![service.clone(), heating(1_000)], vec![service, heating(area)]);
+        world.subscribe(hers);
+        world.pass_to(at(1, 1, 8));
+        world.done("alice", Action::Terminate { agreement: subscription_id() });
+        world.pass_to(at(1, 1, 9));
+        world.done("operator", Action::BindMeter { meter: meter_id(METER), holder: account("bob") });
+        let his = world.subscription(his);
+        world.done("bob", his);
+        let events: Vec<Event> =
+            world.pass_to(at(1, 1, 14)).iter().flat_map(|receipt| receipt.events().to_vec()).collect();
+        let passed_on = Event::DayPassedOn { subscription: subscription_id(), to: agreement_of("bob", "s") };
+        assert_eq!(events.contains(&passed_on), is_once);
+        let paid = statement(&events).paid;
+        assert_eq!(paid, if is_once { Money::ZERO } else { "355.371901".parse().unwrap() });
+        world.pass_to(at(2, 1, 6));
+        let agreement = agreement_of("bob", "s");
+        assert_eq!(world.agreement(agreement).statements, 1, "his month has its days");
+    }
+}

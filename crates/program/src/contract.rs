@@ -227,6 +227,8 @@ pub struct Wants {
     /// Values of published indices of this unit, each for exactly this period; at most
     /// [`utilidor_types::price_index::MAX_INDICES_READ`].
     pub indices: Vec<(PriceIndexId, IndexUnit, Window)>,
+    /// Meters that another subscription may have taken over, and when it must have begun.
+    pub follows: Vec<(MeterId, Window)>,
 }
 
 /// What a program knows besides its terms and state.
@@ -250,6 +252,8 @@ pub struct Facts {
     pub sums: Vec<Sums>,
     /// Values of indices that were wanted, in the order in which they were.
     pub indices: Vec<IndexRead>,
+    /// Another agreement that has taken a meter over as was wanted, on terms that cover this one's ([`crate::subscription::covers`]).
+    pub follower: Option<AgreementId>,
 }
 
 impl Facts {
@@ -300,6 +304,15 @@ pub enum Effect {
         meter: MeterId,
         /// When it ends.
         at: Timestamp,
+    },
+    /// A supply whose end has not come goes on until this time, as if it had not been ended.
+    Resume {
+        /// The binding's number.
+        binding: u8,
+        /// The meter.
+        meter: MeterId,
+        /// When it ends.
+        until: Timestamp,
     },
     /// A fill is over: what it took beyond `keep` goes back to the supply, and up to `absorb` of what the meter brings
     /// later for the window is nobody's any more.
@@ -395,6 +408,8 @@ pub enum Notice {
     },
     /// It ends at this time.
     Ending(Timestamp),
+    /// A meter's operator wants that too: it ends at this time at the latest, and no party can put that off.
+    EndingStands(Timestamp),
 }
 
 /// A statement before the ledger has numbered it. The ledger adds what was available and the digests of the state.

@@ -448,6 +448,11 @@ impl<R: Respond> Host<R> {
                     bound.window.to = bound.window.to.min(*at);
                 }
             }
+            Effect::Resume { binding, until, .. } => {
+                if let Some(bound) = &mut self.played(*binding)?.binding {
+                    bound.window.to = *until;
+                }
+            }
             Effect::Settle { binding, keep, absorb, .. } => {
                 let played = self.played(*binding)?;
                 let bought = keep.checked_add(*absorb).ok_or(UNFIT)?;

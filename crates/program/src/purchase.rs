@@ -34,6 +34,8 @@ const WHOLE_PERMILLE: u16 = 1_000;
 const HARD_END_AFTER_MS: u64 = 31 * DAY_MS;
 /// The operator of a meter can end a purchase whose delivery is at least so far ahead: nobody's word keeps a meter for years.
 const PROMISED_MS: u64 = 31 * DAY_MS;
+/// What the state is once the operator of a meter has wanted an end that is nearer: no amendment makes it later.
+const WANTED: [u8; 1] = [1];
 /// Both sides are warned so long before a purchase settles without readings.
 const WARNING_MS: u64 = HOUR_MS / 2;
 
@@ -397,11 +399,12 @@ impl Contract for PurchaseTerms {
             Event::Signed => open(self, facts.now)?,
             Event::Due if facts.now < settles_at(self)? => warn(self, facts)?,
             Event::Due => settle(self, facts, false)?,
-            Event::Amended { before, .. } => amend(self, before, facts)?,
+            Event::Amended { before, .. } => amend(self, before, case)?,
             Event::Ending { agreed: true, .. } => end_early(self, facts)?,
             Event::Ending { by: None, .. } if facts.now.0.saturating_add(PROMISED_MS) <= self.window.from.0 => {
                 end_early(self, facts)?
             }
+            Event::Ending { by: None, .. } => return want_end(self, case.state),
             Event::Ending { .. } | Event::EndingWithdrawn { .. } => Vec::new(),
             Event::Prepaid { .. } | Event::Command { .. } => return Err(Refusal::WrongProgram.into()),
             Event::Segment { .. } | Event::Returned { .. } | Event::Level { .. } | Event::Corrected { .. } => {
@@ -421,11 +424,27 @@ fn warn(terms: &PurchaseTerms, facts: &Facts) -> Result<Vec<Effect>, Fault> {
     Ok(notices.chain([Effect::Schedule(at)]).collect())
 }
 
-/// Everything that is held goes back, and the purchase opens anew under the amended terms.
-fn amend(terms: &PurchaseTerms, before: &AgreementTerms, facts: &Facts) -> Result<Vec<Effect>, Fault> {
+/// The operator of a meter wants an end, and the delivery is near: it is waited for, and no amendment makes that longer.
+fn want_end(terms: &PurchaseTerms, state: &State) -> Result<Step, Fault> {
+    let at = settles_at(terms)?;
+    if !state.head.is_empty() {
+        return Err(Refusal::AlreadyEnding { at }.into());
+    }
+    let effects = vec![Effect::Notify(Notice::EndingStands(at))];
+    Ok(Step { head: Some(WANTED.to_vec()), effects, ..Step::default() })
+}
+
+/// Everything that is held goes back, and the purchase opens anew under the amended terms. Order: whether the delivery has begun;
+/// whether it ends later than a meter's operator wants.
+fn amend(terms: &PurchaseTerms, before: &AgreementTerms, case: Case<'_>) -> Result<Vec<Effect>, Fault> {
     let utilidor_types::Program::Purchase(present) = &before.program else { return Err(UNEXPECTED) };
+    let facts = case.facts;
     if facts.now >= present.window.from {
         return Err(Refusal::DeliveryBegun { from: present.window.from, now: facts.now }.into());
+    }
+    let at = settles_at(present)?;
+    if !case.state.head.is_empty() && settles_at(terms)? > at {
+        return Err(Refusal::AlreadyEnding { at }.into());
     }
     let mut effects: Vec<Effect> = let_go(present).collect();
     effects.extend(sales(present).map(|volume| Effect::Unsell(volume, present.window)));

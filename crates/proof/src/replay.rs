@@ -346,6 +346,7 @@ impl Replay {
             issued: Vec::new(),
             ran: self.runs_in(happened),
             indices: self.indices_in(happened),
+            follower: self.follower_in(happened),
             failed,
         };
         let mut events = happened.receipt.events().iter().peekable();
@@ -401,6 +402,13 @@ impl Replay {
             _ => None,
         });
         read.collect()
+    }
+
+    fn follower_in(&self, happened: Happened<'_>) -> Option<AgreementId> {
+        happened.receipt.events().iter().find_map(|event| match event {
+            Event::DayPassedOn { subscription, to } if *subscription == self.agreement => Some(*to),
+            _ => None,
+        })
     }
 
     fn concerns_program(&self, event: &Event) -> bool {

@@ -83,6 +83,8 @@ pub(crate) struct Run<'a> {
     pub ran: VecDeque<Ran<'a>>,
     /// What the receipt says that the program knew of indices, for each time that it asked.
     pub indices: VecDeque<&'a [IndexRead]>,
+    /// Who has taken a meter over, by the receipt.
+    pub follower: Option<AgreementId>,
     /// Whether the receipt says that the program failed.
     pub failed: bool,
 }
@@ -227,6 +229,7 @@ impl Run<'_> {
             debt: self.program.debt,
             pots: pots.map(|((party, purpose), pot)| (*party, *purpose, *pot)).collect(),
             sums: wants.sums.iter().map(|(binding, _)| self.sums(*binding)).collect(),
+            follower: self.follower.filter(|_| !wants.follows.is_empty()),
             ..Facts::default()
         };
         if let Some(ran) = ran {
@@ -294,6 +297,7 @@ impl Run<'_> {
                 Effect::Schedule(_)
                 | Effect::Bind(_)
                 | Effect::EndBinding { .. }
+                | Effect::Resume { .. }
                 | Effect::Mark { .. }
                 | Effect::Level { .. }
                 | Effect::Sell(..)

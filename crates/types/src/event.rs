@@ -477,6 +477,21 @@ pub enum Event {
         #[cfg_attr(feature = "schema", schema(value_type = Vec<IndexRead>))]
         values: Bounded<IndexRead, MAX_INDICES_READ>,
     },
+    /// The operator of a meter wants an agreement to end too: it does at this time at the latest, and its parties cannot put that off
+    /// any more.
+    EndingStands {
+        /// The agreement.
+        agreement: AgreementId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A subscription came and went within one day, and another one has taken its meter over on that day: the day is the other's.
+    DayPassedOn {
+        /// The subscription that has ended.
+        subscription: AgreementId,
+        /// The one that has the day.
+        to: AgreementId,
+    },
 }
 
 /// Most events of one receipt. Execution stops an action or a due item that would have more.

@@ -112,6 +112,10 @@ kinds! {
     Exhausted = "exhausted";
     /// A program knew values of indices.
     IndicesRead = "indices_read";
+    /// The operator of a meter wants an agreement to end too.
+    EndingStands = "ending_stands";
+    /// A day is another subscription's.
+    DayPassedOn = "day_passed_on";
 }
 
 /// Which events are wanted; what is absent does not restrict.

@@ -2392,6 +2392,20 @@ export interface components {
             event: "indices_read";
             /** @description The values. */
             values: components["schemas"]["IndexRead"][];
+        } | {
+            /** @description The agreement. */
+            agreement: components["schemas"]["AgreementId"];
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @enum {string} */
+            event: "ending_stands";
+        } | {
+            /** @enum {string} */
+            event: "day_passed_on";
+            /** @description The subscription that has ended. */
+            subscription: components["schemas"]["AgreementId"];
+            /** @description The one that has the day. */
+            to: components["schemas"]["AgreementId"];
         };
         /** @description Something that a receipt tells. */
         EventView: {
@@ -6225,7 +6239,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read" | "ending_stands" | "day_passed_on";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -6757,7 +6771,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read" | "ending_stands" | "day_passed_on";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */
@@ -8234,7 +8248,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Of this kind. */
-                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read";
+                kind?: "moved" | "agreement_proposed" | "agreement_status" | "agreement_amended" | "certified" | "gap" | "statement_issued" | "segment" | "returned" | "level_reached" | "adjusted" | "unsupplied" | "corrected" | "prepaid" | "tranche_opened" | "program_failed" | "program_ran" | "debt" | "ending" | "bond" | "award_refused" | "offer_lapsed" | "readings_missing" | "motion_opened" | "voted" | "decided" | "motion_ended" | "validator_ready" | "validators_changed" | "validators_kept" | "low_balance" | "exhausted" | "indices_read" | "ending_stands" | "day_passed_on";
                 /** @description In blocks from this time on. */
                 from_ms?: number;
                 /** @description In blocks before this time. */

@@ -235,6 +235,19 @@ pub fn line_of(out: &Output, event: &Event, measured: &Measured) -> String {
             let at = out.time(*at);
             say!(out, "agreement {agreement} ends at {at}", "合约 {agreement} 将于 {at} 终止")
         }
+        Event::DayPassedOn { subscription, to } => say!(
+            out,
+            "the day of subscription {subscription} is that of {to}, which has taken its meter over",
+            "订购 {subscription} 当日的按日费用由接用其表计的 {to} 承担"
+        ),
+        Event::EndingStands { agreement, at } => {
+            let at = out.time(*at);
+            say!(
+                out,
+                "a meter's operator wants agreement {agreement} to end: it does by {at}, and no party can put that off",
+                "表计运营方要求终止合约 {agreement}：合约最迟于 {at} 终止，当事方不能再推迟"
+            )
+        }
         Event::Bond { offer, bidder, movement, amount } => match movement {
             BondMovement::Reserved => say!(
                 out,

@@ -83,11 +83,16 @@ pub(crate) fn agreements_of(event: &Event, mut each: impl FnMut(AgreementId)) {
         | Event::IndicesRead { agreement, .. }
         | Event::Debt { agreement, .. }
         | Event::Ending { agreement, .. }
+        | Event::EndingStands { agreement, .. }
         | Event::ReadingsMissing { agreement, .. } => each(*agreement),
         Event::Prepaid { subscription, .. }
         | Event::TrancheOpened { subscription, .. }
         | Event::LowBalance { subscription, .. }
         | Event::Exhausted { subscription, .. } => each(*subscription),
+        Event::DayPassedOn { subscription, to } => {
+            each(*subscription);
+            each(*to);
+        }
         Event::StatementIssued(statement) => each(statement.agreement),
         Event::Segment(segment) => {
             segment.fills.iter().for_each(|fill| each(fill.agreement));
@@ -400,7 +405,9 @@ impl<'a, 'k, B: Before> Fold<'a, 'k, B> {
             | Event::IndicesRead { .. }
             | Event::ReadingsMissing { .. }
             | Event::LowBalance { .. }
-            | Event::Exhausted { .. } => Ok(()),
+            | Event::Exhausted { .. }
+            | Event::EndingStands { .. }
+            | Event::DayPassedOn { .. } => Ok(()),
         }
     }
 

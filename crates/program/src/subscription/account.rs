@@ -39,6 +39,13 @@ pub(super) struct Epoch {
     pub area: Area,
 }
 
+impl Epoch {
+    /// Whether other terms only name another meter.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.tariff, self.area) == (other.tariff, other.area)
+    }
+}
+
 /// How far a meter of the service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Position {
@@ -46,10 +53,22 @@ pub(super) struct Position {
     pub binding: u8,
     /// When it begins to serve.
     pub from: Timestamp,
-    /// When it ends, if that is known.
+    /// When other terms end it. The end of the subscription does not change it, so that a notice can be taken back.
     pub to: Option<Timestamp>,
     /// Up to where its segments have come.
     pub at: Timestamp,
+}
+
+impl Position {
+    /// Until when it serves, in a subscription that ends at `end`.
+    pub fn until(&self, end: Option<Timestamp>) -> Option<Timestamp> {
+        [self.to, end].into_iter().flatten().min()
+    }
+
+    /// Whether it serves at all, in a subscription that ends at `end`.
+    pub fn serves(&self, end: Option<Timestamp>) -> bool {
+        self.until(end).is_none_or(|until| self.from < until)
+    }
 }
 
 /// What has flowed since a boundary.
@@ -166,12 +185,12 @@ impl Account {
         let _ = self.peaks.push(Peak { month, highest: peak, charged: (Quantity::ZERO, 0) });
     }
 
-    /// Notes that a meter is at `at`; `true` if it has passed its end.
-    pub fn pass(&mut self, binding: u8, at: Timestamp) -> bool {
+    /// Notes that a meter is at `at`; `true` if it has passed its end, in a subscription that ends at `end`.
+    pub fn pass(&mut self, binding: u8, at: Timestamp, end: Option<Timestamp>) -> bool {
         let mut over = false;
         for meter in self.meters.as_mut_slice().iter_mut().filter(|meter| meter.binding == binding) {
             meter.at = meter.at.max(at);
-            over = meter.to.is_some_and(|to| to <= meter.at);
+            over = meter.until(end).is_some_and(|until| until <= meter.at);
         }
         if over {
             self.meters.retain(|meter| meter.binding != binding);
@@ -194,11 +213,20 @@ impl Account {
 
     /// Forgets its oldest terms.
     pub fn forget_terms(&mut self) {
-        let mut place = 0;
-        self.epochs.retain(|_| {
-            place += 1;
-            place > 1
-        });
+        self.forget_epoch(0);
+    }
+
+    /// Forgets where a meter was replaced, the oldest such time that is closed; `false` if there is none.
+    pub fn join_terms(&mut self) -> bool {
+        let says_the_same = |two: &[Epoch]| two[0].says_the_same(&two[1]) && two[1].from <= self.closed;
+        let place = self.epochs.windows(2).position(says_the_same);
+        place.into_iter().for_each(|place| self.forget_epoch(place + 1));
+        place.is_some()
+    }
+
+    fn forget_epoch(&mut self, place: usize) {
+        let mut places = 0..;
+        self.epochs.retain(|_| places.next() != Some(place));
     }
 
     /// When the oldest price ended that it remembers.

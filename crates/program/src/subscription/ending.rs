@@ -1,7 +1,8 @@
 //! How a subscription ends: at once by its user, with notice by its owner or the operator of one of its meters. The meters
 //! are freed at the end, the final statement follows, and what comes later makes a supplement.
 
-use super::head::{Ending, Supply};
+use super::account::Position;
+use super::head::Ending;
 use super::work::Work;
 use crate::contract::{BAD_STATE, Effect, Fault, Notice};
 use utilidor_types::time::{DAY_MS, MAX_TIMESTAMP};
@@ -20,11 +21,13 @@ impl Work<'_> {
             }
             // The operator's wish stands beside the owner's, who cannot take it back with its own.
             self.head.ending = Some(Ending { at: present.at, by });
+            self.effects.push(Effect::Notify(Notice::EndingStands(present.at)));
             return Ok(());
         }
         let at = if at_once { now } else { self.notice()? };
+        let before = self.head.end();
         self.head.ending = Some(Ending { at, by });
-        self.free_meters(at)?;
+        self.free_meters(at, before)?;
         self.effects.push(Effect::Notify(Notice::Ending(at)));
         self.look_at_all()?;
         self.schedule();
@@ -41,46 +44,67 @@ impl Work<'_> {
         Ok(self.facts.now.checked_add_ms(notice_ms).unwrap_or(MAX_TIMESTAMP))
     }
 
-    /// The event `ending withdrawn`: by whoever gave the notice, before it has had an effect. The meters are bound again from
-    /// that time on, if nobody else has been promised them.
+    /// The event `ending withdrawn`: by whoever gave the notice, before it has had an effect. All is as it was before it, if nobody
+    /// else has been promised the meters.
     pub(super) fn ending_withdrawn(&mut self, agreement: AgreementId, by: Party) -> Result<(), Fault> {
         let given = self.head.ending.filter(|ending| ending.at > self.facts.now && ending.by == Some(by));
         let Some(Ending { at, .. }) = given else { return Err(Refusal::NotEnding { agreement }.into()) };
         self.head.ending = None;
-        let terms = self.terms;
-        for service in &terms.services {
-            let account = self.accounts.get(&service.carrier).ok_or(BAD_STATE)?;
-            let ended = account.meters.iter().find(|position| position.to == Some(at)).copied();
-            let amended = account.epochs.iter().find(|epoch| epoch.from >= at).map(|epoch| epoch.from);
-            // With other terms from that very time on, what they name serves.
-            if let Some(ended) = ended.filter(|_| amended != Some(at)) {
-                let meter = self.head.supply(ended.binding).ok_or(BAD_STATE)?.meter;
-                // One that has not begun is put in its own place, so that notices given and taken back leave nothing behind.
-                let from = if ended.from > self.facts.now { ended.from } else { at };
-                self.end_bindings(service.carrier, from)?;
-                self.bind(service.carrier, meter, from)?;
-            }
-            if let Some(from) = amended {
-                self.end_bindings(service.carrier, from)?;
-                service.meter.map_or(Ok(()), |meter| self.bind(service.carrier, meter, from))?;
+        let mut effects = Vec::new();
+        for (carrier, account) in &self.accounts {
+            for position in account.meters.iter().filter(|position| position.until(Some(at)) != position.to) {
+                let (binding, meter) = (position.binding, self.head.supply(position.binding).ok_or(BAD_STATE)?.meter);
+                effects.push(match position.serves(Some(at)) {
+                    true => Effect::Resume { binding, meter, until: position.to.unwrap_or(MAX_TIMESTAMP) },
+                    false => self.binding(*carrier, meter, *position)?,
+                });
             }
         }
+        self.effects.extend(effects);
         self.look_at_all()?;
         self.schedule();
         Ok(())
     }
 
-    /// Frees all meters: the bindings end at `at`.
-    fn free_meters(&mut self, at: Timestamp) -> Result<(), Fault> {
+    /// Frees all meters: the bindings end at `at`, those that would begin later before they have begun. `before` is when they were to
+    /// end until now.
+    fn free_meters(&mut self, at: Timestamp, before: Option<Timestamp>) -> Result<(), Fault> {
         let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
         for carrier in carriers {
-            self.end_bindings(carrier, at)?;
+            let account = self.accounts.get(&carrier).ok_or(BAD_STATE)?;
+            let is_later = |position: &&Position| position.until(before).is_none_or(|until| at < until);
+            for position in account.meters.iter().filter(|of| of.serves(before)).filter(is_later) {
+                let meter = self.head.supply(position.binding).ok_or(BAD_STATE)?.meter;
+                let end = at.max(position.from);
+                self.effects.push(Effect::EndBinding { binding: position.binding, meter, at: end });
+                if end <= self.facts.now {
+                    self.ended.push(position.binding);
+                }
+            }
+            if at <= self.facts.now {
+                self.let_go(carrier, at)?;
+            }
             self.run(carrier)?;
         }
         Ok(())
     }
 
-    /// Ends a service's bindings at `at`, or before they have begun.
+    /// Lets go of all meters of a subscription that has ended at `end`, save those that have not passed it.
+    pub(super) fn let_go_of_all(&mut self, end: Timestamp) -> Result<(), Fault> {
+        let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
+        carriers.into_iter().try_for_each(|carrier| self.let_go(carrier, end))
+    }
+
+    fn let_go(&mut self, carrier: Carrier, end: Timestamp) -> Result<(), Fault> {
+        let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
+        let is_over = |position: &&Position| position.until(Some(end)).is_some_and(|until| until <= position.at);
+        let over: Vec<u8> = account.meters.iter().filter(is_over).map(|position| position.binding).collect();
+        account.meters.retain(|position| !over.contains(&position.binding));
+        self.head.are_over(&over);
+        Ok(())
+    }
+
+    /// Ends a service's bindings at `at`, or before they have begun: by other terms.
     pub(super) fn end_bindings(&mut self, carrier: Carrier, at: Timestamp) -> Result<(), Fault> {
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
         let mut over = Vec::new();
@@ -100,8 +124,7 @@ impl Work<'_> {
             }
         }
         account.meters.retain(|position| !over.contains(&position.binding));
-        let ended = |supply: &&mut Supply| over.contains(&supply.number);
-        self.head.supplies.as_mut_slice().iter_mut().filter(ended).for_each(|supply| supply.over = true);
+        self.head.are_over(&over);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use utilidor_types::package::{PackageTerms, TariffId, local_day};
 use utilidor_types::statement::{Closing, STATEMENT_GRACE_MS, SUPPLEMENTARY_MS};
 use utilidor_types::time::{Date, MAX_TIMESTAMP};
-use utilidor_types::{Bounded, Carrier, MeterId, PackageId, Party, Timestamp, Window};
+use utilidor_types::{AgreementId, Bounded, Carrier, MeterId, PackageId, Party, Timestamp, Window};
 
 /// Most versions of packages that a subscription can still need.
 pub(super) const MAX_VERSIONS: usize = 8;
@@ -147,6 +147,12 @@ impl Head {
         self.supplies.as_mut_slice().iter_mut().find(|supply| supply.number == binding)
     }
 
+    /// Notes that the meters of these bindings have passed their ends.
+    pub fn are_over(&mut self, bindings: &[u8]) {
+        let over = |supply: &&mut Supply| bindings.contains(&supply.number);
+        self.supplies.as_mut_slice().iter_mut().filter(over).for_each(|supply| supply.over = true);
+    }
+
     /// A number for a new binding: a fresh one, or the one of a binding that is over.
     pub fn new_supply(&mut self, carrier: Carrier, meter: MeterId, from: Timestamp) -> Option<u8> {
         let mut number = (0..MAX_SUPPLIES as u8).find(|number| self.supply(*number).is_none());
@@ -163,11 +169,16 @@ impl Head {
         Some(number)
     }
 
+    /// The number of a version that is noted already.
+    pub fn known_version(&self, package: PackageId, version: u32) -> Option<u8> {
+        let same = |of: &&Version| (of.package, of.version) == (package, version);
+        self.versions.iter().find(same).map(|version| version.number)
+    }
+
     /// The number of a version, which is noted if it is new; none if there is no room.
     pub fn version_number(&mut self, package: PackageId, version: u32) -> Option<u8> {
-        let same = |of: &&Version| (of.package, of.version) == (package, version);
-        if let Some(version) = self.versions.iter().find(same) {
-            return Some(version.number);
+        if let Some(number) = self.known_version(package, version) {
+            return Some(number);
         }
         let number = (0u8..=u8::MAX).find(|number| self.versions.iter().all(|of| of.number != *number))?;
         self.versions.push(Version { number, package, version }).ok()?;
@@ -234,11 +245,24 @@ impl Head {
     }
 
     /// Up to where days are charged on a statement up to `ends`. A day belongs to whoever is there at its end; who comes and goes within
-    /// one day has had that day, or coming and going each day would cost nothing.
-    pub fn days_end(&self, ends: Timestamp, closing: Closing) -> Timestamp {
+    /// one day has had that day, or coming and going each day would cost nothing, unless somebody else has followed on it.
+    pub fn days_end(&self, ends: Timestamp, closing: Closing, follower: Option<AgreementId>) -> Timestamp {
+        let rest = self.rest_of_its_day(ends).filter(|_| closing == Closing::End && follower.is_none());
+        rest.map_or(ends, |rest| rest.to)
+    }
+
+    /// The rest of the one day of a subscription that ends at `ends`, if it has come and gone within it.
+    fn rest_of_its_day(&self, ends: Timestamp) -> Option<Window> {
         let (begun, over) = (local_day(self.opened, self.offset_minutes), local_day(ends, self.offset_minutes));
-        let midnight = Date::from_days(over + 1).midnight(self.offset_minutes);
-        midnight.filter(|_| closing == Closing::End && begun == over).unwrap_or(ends)
+        let midnight = Date::from_days(over + 1).midnight(self.offset_minutes)?;
+        (begun == over && self.opened < ends).then_some(Window { from: ends, to: midnight })
+    }
+
+    /// On which meters, and when, somebody else can have followed a subscription that ends at `ends` and has come and gone within a day.
+    pub fn followed_within(&self, ends: Timestamp) -> Vec<(MeterId, Window)> {
+        let rest = self.rest_of_its_day(ends).filter(|_| self.end() == Some(ends) && !self.finished);
+        let meters = |rest: Window| self.supplies.iter().map(move |supply| (supply.meter, rest));
+        rest.into_iter().flat_map(meters).collect()
     }
 
     /// The period that a statement up to `ends` is about.

@@ -18,7 +18,8 @@
 //!   yet: a second month that is paid within the first is the next one. What is used meanwhile costs list price.
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
 //! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end; who comes and goes within one
-//!   day has had it.
+//!   day has had it, unless by the final statement another one has taken a meter over on that day, on terms that cover all services:
+//!   then the day is the other's, by the same rule. Without a meter nobody can know who follows whom.
 //! * Days that a tranche does not reach, because the area or the season has grown, cost the list price in force on them.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
 //!   as the difference, by the version of its month's end; after the final statement on a supplement.
@@ -68,7 +69,7 @@ mod work;
 use crate::contract::{Case, Event, Fault, State, Step, UNEXPECTED, Wants};
 use crate::native::Contract;
 use head::{Due, Head, Supply};
-use utilidor_types::agreement::{Allowance, Fallback, HardEnd, Program};
+use utilidor_types::agreement::{Allowance, Fallback, HardEnd, Program, Service};
 use utilidor_types::statement::MAX_TRANCHES;
 use utilidor_types::time::MAX_TIMESTAMP;
 use utilidor_types::{AgreementTerms, MeterId, Party, Refusal, SubscriptionTerms, Timestamp};
@@ -127,7 +128,8 @@ impl Contract for SubscriptionTerms {
             }),
             Event::Due => match head.next_due() {
                 Some((_, Due::Statement(ends) | Due::Final(ends) | Due::Last(ends))) => {
-                    Wants { packages: head.charged_versions(), read: to_read(&head, ends), ..all() }
+                    let follows = head.followed_within(ends);
+                    Wants { packages: head.charged_versions(), read: to_read(&head, ends), follows, ..all() }
                 }
                 None => Wants::default(),
             },
@@ -193,6 +195,21 @@ impl Contract for SubscriptionTerms {
         }
         work.answer(state)
     }
+}
+
+/// Whether a subscription of the terms `after` has a day that one of the terms `before` would have had: it is of the same owner's same
+/// version, and has all its services with the same options and no less floor area.
+pub fn covers(after: &AgreementTerms, before: &AgreementTerms) -> bool {
+    let (Program::Subscription(one), Program::Subscription(other)) = (&after.program, &before.program) else {
+        return false;
+    };
+    let has = |service: &Service| {
+        let same = |own: &&Service| (own.carrier, own.option) == (service.carrier, service.option);
+        one.services.iter().find(same).is_some_and(|own| own.floor_area >= service.floor_area)
+    };
+    after.owner() == before.owner()
+        && (one.package, one.version) == (other.package, other.version)
+        && other.services.iter().all(has)
 }
 
 fn slots(terms: &SubscriptionTerms) -> Vec<u8> {

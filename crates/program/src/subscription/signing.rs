@@ -102,13 +102,21 @@ impl Work<'_> {
         let full = Refusal::BadAmendmentTime { from };
         let number = self.head.new_supply(carrier, meter, from).ok_or(full.clone())?;
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
-        account.meters.push(Position { binding: number, from, to: None, at: from }).map_err(|_| full)?;
-        let tariff = account.epoch_at(from)?.tariff;
+        let position = Position { binding: number, from, to: None, at: from };
+        account.meters.push(position).map_err(|_| full)?;
+        let effect = self.binding(carrier, meter, position)?;
+        self.effects.push(effect);
+        Ok(())
+    }
+
+    /// Asks for a meter in the time of a position, by the terms that are then in force.
+    pub(super) fn binding(&self, carrier: Carrier, meter: MeterId, position: Position) -> Result<Effect, Fault> {
+        let Position { binding: number, from, to, .. } = position;
+        let tariff = self.accounts.get(&carrier).ok_or(BAD_STATE)?.epoch_at(from)?.tariff;
         let frame = Frame::new(&self.head, self.facts, carrier);
         let sum = sum(self.head.tariff_id(carrier, tariff)?, frame.option(tariff)?, self.head.offset_minutes);
-        let window = Window { from, to: MAX_TIMESTAMP };
-        self.effects.push(Effect::Bind(Binding { number, meter, carrier, party: Party::USER, window, sum }));
-        Ok(())
+        let window = Window { from, to: to.unwrap_or(MAX_TIMESTAMP) };
+        Ok(Effect::Bind(Binding { number, meter, carrier, party: Party::USER, window, sum }))
     }
 
     /// Other terms from `from` on: what flows before is charged by those before. Versions, options, areas, meters and notices
@@ -119,8 +127,8 @@ impl Work<'_> {
             return Err(Refusal::AlreadyEnding { at }.into());
         }
         let untimely = Refusal::BadAmendmentTime { from };
-        let waits = self.head.charged.last().is_some_and(|last| last.from >= from && last.from > self.head.opened);
-        if waits || from < self.facts.now || from >= MAX_TIMESTAMP {
+        let comes_first = self.last_change().is_some_and(|last| last >= from && last > self.head.opened);
+        if comes_first || from < self.facts.now || from >= MAX_TIMESTAMP {
             return Err(untimely.into());
         }
         let (terms, facts) = (self.terms, self.facts);
@@ -140,9 +148,13 @@ impl Work<'_> {
         }
         check_charges(terms, package)?;
 
-        self.make_room();
+        if !self.says_the_same(before) {
+            self.make_room();
+        }
         let version = self.head.version_number(terms.package, terms.version).ok_or(untimely.clone())?;
-        self.head.charged.push(Charged { from, version }).map_err(|_| untimely.clone())?;
+        if self.head.charged.last().is_none_or(|last| last.version != version) {
+            self.head.charged.push(Charged { from, version }).map_err(|_| untimely.clone())?;
+        }
         for (old, new) in before.services.iter().zip(&terms.services) {
             let tariff = TariffRef { version, option: new.option };
             if !self.head.note_tariff(new.carrier, tariff) {
@@ -160,6 +172,29 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// From when on the last terms count that were agreed on, as far as they have left a trace.
+    fn last_change(&self) -> Option<Timestamp> {
+        let of = |account: &'_ Account| {
+            let epochs = account.epochs.iter().map(|epoch| epoch.from);
+            epochs.chain(account.meters.iter().map(|position| position.from)).max()
+        };
+        let charged = self.head.charged.last().map(|charged| charged.from);
+        self.accounts.values().map(of).chain([charged]).flatten().max()
+    }
+
+    /// Whether the terms have the tariffs, floor areas and meters of the last ones: they need no room.
+    fn says_the_same(&self, before: &SubscriptionTerms) -> bool {
+        let terms = self.terms;
+        let version = self.head.known_version(terms.package, terms.version);
+        let is_charged = self.head.charged.last().map(|charged| charged.version) == version;
+        is_charged
+            && terms.services.iter().zip(&before.services).all(|(service, before)| {
+                let last = self.accounts.get(&service.carrier).and_then(|account| account.epochs.last());
+                let last = last.map(|epoch| (Some(epoch.tariff.version), epoch.tariff.option, epoch.area));
+                last == Some((version, service.option, service.floor_area)) && service.meter == before.meter
+            })
+    }
+
     fn replace(&mut self, old: &Service, new: &Service, tariff: TariffRef, from: Timestamp) -> Result<(), Fault> {
         let (terms, facts) = (self.terms, self.facts);
         let carrier = new.carrier;
@@ -169,7 +204,9 @@ impl Work<'_> {
         let offset_minutes = self.head.offset_minutes;
         let sum_before = sum(self.head.tariff_id(carrier, present)?, frame.option(present)?, offset_minutes);
         let sum_after = sum(tariff_id(terms, new), option(terms, new, facts)?, offset_minutes);
-        if !account.amend(Epoch { from, tariff, area: new.floor_area }) {
+        let epoch = Epoch { from, tariff, area: new.floor_area };
+        let is_same = old.meter == new.meter && account.epochs.last().is_some_and(|last| last.says_the_same(&epoch));
+        if !is_same && !account.amend(epoch) {
             return Err(Refusal::BadAmendmentTime { from }.into());
         }
         if (old.meter, sum_before) == (new.meter, sum_after) {

@@ -3,7 +3,7 @@
 //! A statement charges what its stretches have come to, and closes them: what comes later for its period is a line of the
 //! next one. Prepaid parts have their price with tax, and are split; all else is net, and taxed per rate and statement.
 
-use super::account::Account;
+use super::account::{Account, Position};
 use super::area;
 use super::bill::{Bill, Totals, bound_lines};
 use super::charge;
@@ -30,7 +30,7 @@ pub(super) fn make(
     effects: &mut Vec<Effect>,
 ) -> Result<(), Fault> {
     let mut bill = Bill::default();
-    let days_end = head.days_end(ends, closing);
+    let days_end = head.days_end(ends, closing, facts.follower);
     effects.extend(missing(head, accounts, facts, ends));
     for (carrier, account) in accounts.iter_mut() {
         let mut frame = Frame::new(head, facts, *carrier);
@@ -73,7 +73,8 @@ fn missing<'a>(
 ) -> impl Iterator<Item = Effect> + 'a {
     let at = facts.now;
     let positions = accounts.values().flat_map(|account| account.meters.iter());
-    let behind = positions.filter(move |of| of.from < ends && of.at < of.to.map_or(ends, |to| to.min(ends)));
+    let until = move |of: &Position| of.until(head.end()).map_or(ends, |until| until.min(ends));
+    let behind = positions.filter(move |of| of.from < ends && of.at < until(of));
     let meters = behind.filter_map(|position| head.supply(position.binding).map(|supply| supply.meter));
     meters.map(move |meter| Effect::Notify(Notice::ReadingsMissing { meter, at }))
 }

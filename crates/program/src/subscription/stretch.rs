@@ -11,12 +11,15 @@ use utilidor_types::package::Calendar;
 use utilidor_types::{Bands, Money, Quantity, Timestamp, Window};
 
 impl Account {
-    /// The part of the month around `time` in which its terms are in force.
+    /// The part of the month around `time` in which its terms are in force. Where they are forgotten, no other period's that was charged
+    /// a minimum.
     fn period_at(&self, frame: &Frame<'_>, time: Timestamp) -> Window {
         let begun = self.epochs.iter().rev().find(|epoch| epoch.from <= time).map(|epoch| epoch.from);
         let next = self.epochs.iter().find(|epoch| epoch.from > time).map(|epoch| epoch.from);
         let month = frame.head.month_begin(time, 0).unwrap_or(Timestamp(0));
-        let from = month.max(begun.unwrap_or(month)).max(frame.head.opened);
+        let charged = frame.head.minimums.iter().flat_map(|minimum| [minimum.period.from, minimum.period.to]);
+        let charged = charged.filter(|edge| begun.is_none() && *edge <= time).max();
+        let from = month.max(begun.or(charged).unwrap_or(month)).max(frame.head.opened);
         let to = frame.head.month_end(time);
         Window { from, to: next.map_or(to, |next| next.min(to)) }
     }
@@ -136,7 +139,10 @@ impl Account {
     pub fn run(&mut self, frame: &mut Frame<'_>) -> Result<(), Fault> {
         self.open_waiting(frame)?;
         while let Some(next) = self.next_boundary(frame, self.closed) {
-            let passed = |meter: &Position| meter.from >= next || meter.at >= meter.to.map_or(next, |to| to.min(next));
+            let end = frame.head.end();
+            let passed = |meter: &Position| {
+                meter.from >= next || meter.at >= meter.until(end).map_or(next, |until| until.min(next))
+            };
             if self.meters.is_empty() || next > frame.facts.now || !self.meters.iter().all(passed) {
                 break;
             }

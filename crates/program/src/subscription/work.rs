@@ -1,15 +1,16 @@
 //! One step of the program: what it has read, what it changes, and what it asks for.
 
-use super::account::Account;
+use super::account::{Account, Position};
 use super::frame::Frame;
 use super::head::{Due, Head, MAX_CHARGED, MAX_TARIFFS, MAX_VERSIONS, TariffRef};
 use super::level;
+use super::minimum::Minimum;
 use super::statement;
 use super::usage::MAX_GROUPS;
 use crate::contract::{BAD_STATE, Effect, Facts, Fault, MAX_SLOT_BYTES, Segment, State, Step};
 use std::collections::BTreeMap;
 use utilidor_types::statement::{Closing, SUPPLEMENTARY_MS};
-use utilidor_types::{Bands, Carrier, SubscriptionTerms, Timestamp, decode, encode};
+use utilidor_types::{Bands, Carrier, SubscriptionTerms, Timestamp, Window, decode, encode};
 
 /// A prepayment or an amendment is refused if it leaves less than this of a slot: room for what the stretches that follow add.
 const RESERVE_BYTES: usize = 600;
@@ -24,6 +25,17 @@ pub(super) enum Flow {
     Segment,
     /// A purchase gives it back.
     Returned,
+}
+
+/// What only late readings can need.
+#[derive(Debug, Clone, Copy)]
+enum Replaced {
+    /// A service's oldest terms.
+    Terms(Carrier),
+    /// A service's price that ended then.
+    Price(Carrier, Timestamp),
+    /// The minimums of a period.
+    Minimums(Window),
 }
 
 /// One step of the program.
@@ -104,12 +116,14 @@ impl<'a> Work<'a> {
         self.look_beyond(carrier, &Bands::ZERO)?;
         let frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get(&carrier).ok_or(BAD_STATE)?;
+        let end = self.head.end();
         // One that has just been ended may be gone already; its mark stands.
-        for position in account.meters.iter().filter(|position| !self.ended.contains(&position.binding)) {
+        let there = |position: &&Position| position.serves(end) && !self.ended.contains(&position.binding);
+        for position in account.meters.iter().filter(there) {
             let (binding, meter) = (position.binding, self.head.supply(position.binding).ok_or(BAD_STATE)?.meter);
             // The end of a binding is a mark by itself.
             let at = account.next_boundary(&frame, position.at.max(position.from));
-            let at = at.filter(|at| position.to.is_none_or(|to| *at < to));
+            let at = at.filter(|at| position.until(end).is_none_or(|until| *at < until));
             self.effects.push(Effect::Mark { binding, meter, at });
         }
         Ok(())
@@ -126,12 +140,9 @@ impl<'a> Work<'a> {
         let low_balance = service.map(|service| service.low_balance).unwrap_or_default();
         let mut frame = Frame::new(&self.head, self.facts, carrier);
         let account = self.accounts.get_mut(&carrier).ok_or(BAD_STATE)?;
-        let now = self.facts.now;
-        let Some(position) =
-            account.meters.iter().find(|of| of.from <= now && of.to.is_none_or(|to| now < to)).copied()
-        else {
-            return Ok(());
-        };
+        let (now, end) = (self.facts.now, self.head.end());
+        let serves = |of: &&Position| of.from <= now && of.until(end).is_none_or(|until| now < until);
+        let Some(position) = account.meters.iter().find(serves).copied() else { return Ok(()) };
         if !frame.is_charged(account.epoch_at(now)?.tariff)? {
             return Ok(());
         }
@@ -158,7 +169,7 @@ impl<'a> Work<'a> {
         account.flow(&mut frame, segment.interval, &segment.bands)?;
         let mut over = false;
         if how == Flow::Segment {
-            over = account.pass(binding, segment.interval.to);
+            over = account.pass(binding, segment.interval.to, self.head.end());
         }
         self.effects.extend(frame.notices.into_iter().map(Effect::Notify));
         self.run(carrier)?;
@@ -205,7 +216,10 @@ impl<'a> Work<'a> {
         };
         match due {
             Due::Statement(ends) => self.statement(ends, Closing::Period)?,
-            Due::Final(ends) => self.statement(ends, Closing::End)?,
+            Due::Final(ends) => {
+                self.statement(ends, Closing::End)?;
+                self.let_go_of_all(ends)?;
+            }
             Due::Last(_) => {
                 let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
                 carriers.into_iter().try_for_each(|carrier| self.supplement(carrier))?;
@@ -227,34 +241,49 @@ impl<'a> Work<'a> {
     }
 
     /// Makes room for other terms: what nothing refers to any more is forgotten, and if need be what only late readings would, the
-    /// oldest first.
+    /// oldest first. What can still come onto a supplement is not.
     pub fn make_room(&mut self) {
-        let offset_minutes = self.head.offset_minutes;
         self.head.forget(&self.used());
-        if self.is_full() {
-            self.head.forget_replaced(&self.used());
+        for account in self.accounts.values_mut() {
+            while account.is_full() && account.join_terms() {}
         }
-        while self.is_full() {
-            let replaced = self.accounts.values().filter_map(|account| account.replaced(offset_minutes)).min();
-            let ended = self.accounts.values().filter_map(Account::oldest_price).min();
-            match (replaced, ended) {
-                (Some(time), ended) if ended.is_none_or(|ended| time <= ended) => {
-                    let oldest = |account: &&mut Account| account.replaced(offset_minutes) == Some(time);
-                    self.accounts.values_mut().filter(oldest).for_each(Account::forget_terms);
+        while let Some((_, replaced)) = self.oldest_replaced() {
+            match replaced {
+                Replaced::Terms(of) => self.accounts.get_mut(&of).into_iter().for_each(Account::forget_terms),
+                Replaced::Price(of, until) => {
+                    self.accounts.get_mut(&of).into_iter().for_each(|account| account.forget_price(until));
                 }
-                (_, Some(time)) => self.accounts.values_mut().for_each(|account| account.forget_price(time)),
-                (_, None) => return,
+                Replaced::Minimums(period) => self.head.minimums.retain(|minimum| minimum.period != period),
             }
+            self.head.forget(&self.used());
+        }
+        if self.head.charged.len() == MAX_CHARGED || self.lacks_names() {
             self.head.forget_replaced(&self.used());
         }
     }
 
-    fn is_full(&self) -> bool {
-        let Head { charged, versions, tariffs, .. } = &self.head;
-        charged.len() == MAX_CHARGED
-            || versions.len() == MAX_VERSIONS
-            || tariffs.len() + self.accounts.len() > MAX_TARIFFS
-            || self.accounts.values().any(Account::is_full)
+    /// What was replaced first of what takes the room that other terms need, and when.
+    fn oldest_replaced(&self) -> Option<(Timestamp, Replaced)> {
+        let lacks_names = self.lacks_names();
+        let accounts = || self.accounts.iter().filter(move |(_, account)| lacks_names || account.is_full());
+        let offset_minutes = self.head.offset_minutes;
+        let terms =
+            accounts().filter_map(|(of, account)| Some((account.replaced(offset_minutes)?, Replaced::Terms(*of))));
+        let prices = accounts().filter(|_| lacks_names).filter_map(|(of, account)| {
+            let until = account.oldest_price()?;
+            Some((until, Replaced::Price(*of, until)))
+        });
+        let is_replaced = |minimum: &&Minimum| self.head.charged.iter().all(|of| of.version != minimum.version);
+        let minimums = self.head.minimums.iter().filter(|_| lacks_names).filter(is_replaced);
+        let minimums = minimums.map(|minimum| (minimum.period.to, Replaced::Minimums(minimum.period)));
+        let is_past = |time: Timestamp| time.0.saturating_add(SUPPLEMENTARY_MS) <= self.facts.now.0;
+        terms.chain(prices).chain(minimums).filter(|(time, _)| is_past(*time)).min_by_key(|(time, _)| *time)
+    }
+
+    /// Whether there is no room for the names of other terms' tariffs.
+    fn lacks_names(&self) -> bool {
+        let Head { versions, tariffs, .. } = &self.head;
+        versions.len() == MAX_VERSIONS || tariffs.len() + self.accounts.len() > MAX_TARIFFS
     }
 
     fn used(&self) -> Vec<(Carrier, TariffRef)> {

@@ -496,6 +496,19 @@ impl World {
             let found = self.packages.get(&(package, version)).ok_or(Refusal::UnknownPackage { package, version })?;
             facts.packages.insert((package, version), found.clone());
         }
+        for (meter, window) in wants.follows {
+            let others = self.meters[&meter].supplies.iter().filter(|of| {
+                of.agreement != number
+                    && window.from <= of.window.from
+                    && of.window.from < window.to
+                    && of.window.from <= self.now
+            });
+            let covers = |of: &&Supply| {
+                utilidor_program::subscription::covers(&self.agreements[of.agreement].terms, &agreement.terms)
+            };
+            let follower = others.filter(covers).map(|of| self.agreements[of.agreement].id).next();
+            facts.follower = facts.follower.or(follower);
+        }
         let case = Case { agreement: agreement.id, terms: &agreement.terms, state: &state, facts: &facts };
         self.steps += 1;
         let step = utilidor_program::act(event, case).map_err(refused)?;
@@ -616,6 +629,19 @@ impl World {
                 if at == last && base < last {
                     self.close(id);
                 }
+            }
+            Effect::Resume { binding, meter, until } => {
+                let supplies = &self.meters[&meter].supplies;
+                let is_it = |of: &Supply| (of.agreement, of.number) == (number, binding);
+                let place = supplies.iter().position(is_it).expect("the binding is there");
+                let added = Window { from: supplies[place].window.to, to: until };
+                assert!(!added.is_empty() && added.from > self.now, "it goes on");
+                let overlaps = |of: &Supply| of.window.from < added.to && added.from < of.window.to;
+                if let Some(other) = supplies.iter().find(|of| overlaps(of)) {
+                    let subscription = AgreementId([other.agreement as u8; 16]);
+                    return Err(Refusal::MeterSubscribed { meter, subscription });
+                }
+                self.meters.get_mut(&meter).unwrap().supplies[place].window.to = until;
             }
             Effect::Mark { binding, meter, at } => {
                 let id = meter;
