@@ -55,6 +55,15 @@ pub enum OpenError {
     /// SQLite failed.
     #[error("cannot open the index")]
     Sqlite(#[from] rusqlite::Error),
+    /// A file of it that is to be begun anew cannot be removed.
+    #[error("cannot remove {}", path.display())]
+    NotRemoved {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// Why a block was not folded. The index is as it was before.
@@ -124,30 +133,44 @@ impl Index {
         Ok(index)
     }
 
-    /// Begins an index anew, whatever the file holds: one that is too damaged to be emptied is removed, and the log beside it.
+    /// Begins an index anew, whatever the file holds: it is removed, and the log beside it, for damage can outlive what empties it.
     /// Nobody may have it open.
     pub fn anew(path: impl AsRef<Path>, genesis: &Genesis) -> Result<Self, OpenError> {
+        use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
         let path = path.as_ref();
-        let emptied = Self::open(path, genesis).and_then(|mut index| index.reset().map(|()| index));
-        emptied.or_else(|error| {
-            use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
-            // Everything else is damage, such as a table that is gone.
-            let is_damaged = matches!(&error, OpenError::Sqlite(error) if !matches!(error.sqlite_error_code(),
-                Some(CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly)));
-            if !is_damaged {
-                return Err(error);
+        match Self::open(path, genesis) {
+            Err(OpenError::Sqlite(error))
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(
+                        CannotOpen
+                            | DatabaseBusy
+                            | DatabaseLocked
+                            | DiskFull
+                            | OutOfMemory
+                            | PermissionDenied
+                            | ReadOnly
+                    )
+                ) =>
+            {
+                return Err(error.into());
             }
-            // The logs first: an old one beside a new file would be played into it.
-            for suffix in ["-wal", "-shm", ""] {
-                let mut beside = path.as_os_str().to_owned();
-                beside.push(suffix);
-                match std::fs::remove_file(beside) {
-                    Err(failed) if failed.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
+            Err(error @ OpenError::Genesis { .. }) => return Err(error),
+            // Everything else is damage, such as a table that is gone or another chain's name.
+            Ok(_) | Err(_) => {}
+        }
+        // The logs first: an old one beside a new file would be played into it.
+        for suffix in ["-wal", "-shm", ""] {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(suffix);
+            match std::fs::remove_file(&beside) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(OpenError::NotRemoved { path: beside.into(), source });
                 }
+                _ => {}
             }
-            Self::open(path, genesis)
-        })
+        }
+        Self::open(path, genesis)
     }
 
     /// Empties the index, to be built again from block 1.

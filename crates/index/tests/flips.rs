@@ -174,6 +174,8 @@ fn flips(from: u64, count: u64) {
 #[test]
 fn a_flipped_bit_of_an_index_is_never_a_wrong_answer_that_its_check_does_not_find() {
     flips(0, 60);
+    // Emptied, the file was still damaged.
+    flips(1832, 1);
 }
 
 /// `UTILIDOR_FLIPS` of them, from number `UTILIDOR_FROM` on.
