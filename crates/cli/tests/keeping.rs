@@ -6,6 +6,7 @@ use common::Desk;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an account may spend, as the running node says.
 fn free(desk: &Desk, account: &str) -> Value {
@@ -78,9 +79,7 @@ fn a_copy_becomes_a_node_s_folder_again_with_the_keys_that_stayed() {
 
     let node = desk.start_node();
     let money = free(&desk, &account);
-    assert!(desk.run("node backup --data town --to other").failed(1).contains("stop the node first"));
     assert!(desk.run("node scrub --data town").failed(1).contains("stop the node first"));
-    assert!(!desk.path().join("other").exists());
     assert_eq!(node.stop(), 0);
 
     assert!(desk.run("node restore --from copy --data town").failed(1).contains("is there already"));
@@ -93,6 +92,41 @@ fn a_copy_becomes_a_node_s_folder_again_with_the_keys_that_stayed() {
     assert!(!before.join("restore.unfinished").exists());
     let node = desk.start_node();
     assert_eq!(free(&desk, &account), money, "what was final is there");
+    desk.run(&format!("account issue {account} 1 --as founder")).ok();
+    assert_eq!(node.stop(), 0);
+}
+
+#[test]
+fn a_copy_of_a_running_node_is_sound_and_has_all_that_was_final_before() {
+    let (mut desk, account) = played();
+    let node = desk.start_node();
+    let is_over = AtomicBool::new(false);
+    let copies = std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                desk.run(&format!("account issue {account} 1 --as founder")).ok();
+            }
+        });
+        let copies: Vec<(u64, Value)> = (0..3)
+            .map(|number| {
+                let final_before = desk.json("status")["height"].as_u64().unwrap();
+                (final_before, desk.json(&format!("node backup --data town --to copy-{number}")))
+            })
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        busy.join().unwrap();
+        copies
+    });
+    assert_eq!(node.stop(), 0);
+    for (number, (final_before, made)) in copies.iter().enumerate() {
+        assert!(made["height"].as_u64().unwrap() >= *final_before, "{made:#}");
+        desk.run(&format!("node restore --from copy-{number} --data back-{number}")).ok();
+        desk.run(&format!("node scrub --data back-{number}")).ok();
+    }
+    fs::rename(desk.path().join("town"), desk.path().join("lost")).unwrap();
+    fs::rename(desk.path().join("back-2"), desk.path().join("town")).unwrap();
+    copy_folder(&desk.path().join("lost/keys"), &desk.path().join("town/keys"));
+    let node = desk.start_node();
     desk.run(&format!("account issue {account} 1 --as founder")).ok();
     assert_eq!(node.stop(), 0);
 }

@@ -27,7 +27,7 @@ mod store;
 
 pub use page::{Paging, PagingRefused};
 pub use questions::{Interest, Questions, ReadError, Reader};
-pub use store::{CompareError, Compared, Difference, SCHEMA_VERSION, Standing, compare, faults, fold_log, standing};
+pub use store::{CompareError, Compared, Difference, SCHEMA_VERSION, Standing, compare, copy, faults, standing};
 
 use crate::fold::{FoldError, Known};
 use crate::store::Store;

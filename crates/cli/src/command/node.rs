@@ -14,6 +14,7 @@
 
 mod backup;
 mod files;
+mod moment;
 mod scrub;
 mod upgrade;
 
@@ -103,7 +104,7 @@ Example:
         #[arg(long)]
         vote_without_guard: bool,
     },
-    /// Copy what a stopped node keeps, without its keys and its vote guard
+    /// Copy what a node keeps, which may run, without its keys and its vote guard
     Backup(backup::Backup),
     /// Take a node's folder from a copy, of which every byte is checked first
     Restore(backup::Restore),
@@ -334,16 +335,18 @@ fn install(data: &Path) -> Said {
 
 /// Holds a stopped node's chain, so that no node starts meanwhile.
 pub fn hold(chain: &Path) -> Result<Held, Failure> {
-    utilidor_chain::hold(chain).map_err(|error| {
-        let next = match error {
-            DirectoryError::InUse { .. } => said!("stop the node first", "请先停止节点"),
-            _ => said!(
-                "name a node's folder: it holds genesis.json and chain/",
-                "指定一个节点的文件夹：其中有 genesis.json 和 chain/"
-            ),
-        };
-        Failure::from_error("node/folder", said!("the folder cannot be held", "无法占用该文件夹"), &error).next(next)
-    })
+    utilidor_chain::hold(chain).map_err(|error| not_held(&error))
+}
+
+fn not_held(error: &DirectoryError) -> Failure {
+    let next = match error {
+        DirectoryError::InUse { .. } => said!("stop the node first", "请先停止节点"),
+        _ => said!(
+            "name a node's folder: it holds genesis.json and chain/",
+            "指定一个节点的文件夹：其中有 genesis.json 和 chain/"
+        ),
+    };
+    Failure::from_error("node/folder", said!("the folder cannot be held", "无法占用该文件夹"), error).next(next)
 }
 
 /// The data format of a chain's folder, which this release or an earlier one wrote.

@@ -1,4 +1,4 @@
-//! `utilidor node backup` and `utilidor node restore`: a copy of what a stopped node keeps, and a node's folder from it.
+//! `utilidor node backup` and `utilidor node restore`: a copy of what a node keeps, which may run, and a node's folder from it.
 //!
 //! ```text
 //! <copy>/manifest.json    what the copy holds: a digest for each file, the chain, the format, how far it is
@@ -12,9 +12,8 @@
 //! Left out: keys and the vote guard, since a guard that goes back in time forgets votes; tokens, since a copy would bring back
 //! those that were revoked; and the beginnings of files.
 
-use super::files::{
-    Doing, copy, failed, files_below, parent, slashed, sync_below, sync_folder, with_ending, write_synced,
-};
+use super::files::{Doing, copy, failed, parent, sync_below, sync_folder, with_ending, write_synced};
+use super::moment::copy_as_of_one_moment;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Progress, warn};
@@ -27,20 +26,22 @@ use serde_json::json;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
-use utilidor_chain::FORMAT;
+use utilidor_chain::{DirectoryError, FORMAT};
+use utilidor_index::Standing;
 use utilidor_types::{ChainId, Digest, Genesis, Timestamp};
 
 /// Which node, and where to.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The node must not run. The copy is a new folder; it is there as a whole or not at all. Keys and the vote guard are never
-copied: keep the keys apart, and never take a vote guard from a copy, because it forgets votes, and a member that votes twice is
-shut out. Read tokens are left out as well: a copy would bring back those that were revoked.
+The node may run: the copy is as of one moment, for which it waits while the node writes. The copy is a new folder; it is there as
+a whole or not at all. Keys and the vote guard are never copied: keep the keys apart, and never take a vote guard from a copy,
+because it forgets votes, and a member that votes twice is shut out. Read tokens are left out as well: a copy would bring back
+those that were revoked.
 
 Example:
   utilidor node backup --data north --to /backup/north-2027-03-01")]
 pub struct Backup {
-    /// The node's folder; the node must not run
+    /// The node's folder; the node may run
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// The copy's folder; must not be there
@@ -73,8 +74,9 @@ const VERSION: u32 = 1;
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// What a copy holds of a node's folder, in the order in which it is put in place: without the read model, which comes last, the
 /// node builds it again.
-const KEPT: [&str; 5] = ["genesis.json", "node.toml", "oversight.jsonl", "chain", INDEX];
-const INDEX: &str = "index.sqlite";
+pub const KEPT: [&str; 5] = ["genesis.json", "node.toml", "oversight.jsonl", "chain", INDEX];
+/// The read model.
+pub const INDEX: &str = "index.sqlite";
 /// What may be in the folder that a copy is taken into. It stays as it is.
 const STAYS: [&str; 5] = ["keys", "node.toml", "genesis.json", "oversight.jsonl", "tokens.json"];
 /// Where a copy is put before its parts get their names.
@@ -105,18 +107,25 @@ struct Manifest {
 /// A file of a copy.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+pub struct Kept {
     /// Below the copy's folder, with slashes.
-    path: String,
-    bytes: u64,
-    sha256: String,
+    pub path: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// Its digest, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Makes a copy.
 pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Failure> {
     let genesis = super::read_genesis(data)?;
     let chain = data.join("chain");
-    let _held = super::hold(&chain)?;
+    // Nobody may start a node meanwhile. One that runs holds the folder itself.
+    let _held = match utilidor_chain::hold(&chain) {
+        Ok(held) => Some(held),
+        Err(DirectoryError::InUse { .. }) => None,
+        Err(error) => return Err(super::not_held(&error)),
+    };
     let format = super::format_of(&chain)?;
     if to.exists() {
         return Err(Failure::new("backup/exists", said!("{} is there already", "{} 已经存在", to.display())).next(
@@ -144,23 +153,11 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
         ))
     })?;
 
-    let index = data.join(INDEX);
-    // After a crash its newest rows stand beside it. One that is damaged is built again from the blocks.
-    let standing = match index.exists() {
-        false => None,
-        true => match utilidor_index::fold_log(&index).and_then(|()| utilidor_index::standing(&index)) {
-            Ok(standing) => Some(standing),
-            Err(error) => {
-                warn(&said!(
-                    "the read model is left out, since it cannot be read: {error}",
-                    "读取模型无法读取，已略过：{error}"
-                ));
-                None
-            }
-        },
-    };
-    let copied = copy_all(data, &unfinished, standing.is_some(), context).and_then(|files| {
-        let standing = standing.flatten().filter(|standing| standing.chain == genesis.chain());
+    let copied = copy_index(data, &unfinished, context).and_then(|(standing, index)| {
+        // After it: the blocks are as far as the read model, or farther.
+        let mut files = copy_as_of_one_moment(data, &unfinished, context)?;
+        files.extend(index);
+        let standing = standing.filter(|standing| standing.chain == genesis.chain());
         let of_genesis = files.iter().find(|file| file.path == "genesis.json");
         Ok(Manifest {
             backup: VERSION,
@@ -191,37 +188,35 @@ pub fn backup(Backup { data, to }: &Backup, context: &Context) -> Result<(), Fai
     Ok(())
 }
 
-/// Copies what is kept, and tells the digest of each file.
-fn copy_all(data: &Path, to: &Path, with_index: bool, context: &Context) -> Result<Vec<Kept>, Failure> {
-    let mut paths = Vec::new();
-    for top in KEPT.into_iter().filter(|top| with_index || *top != INDEX) {
-        let path = data.join(top);
-        if path.is_dir() {
-            files_below(&path, &mut paths)?;
-        } else if path.exists() {
-            paths.push(path);
+/// Copies the read model, which a node may be writing. One that is damaged is left out: it is built again from the blocks.
+fn copy_index(data: &Path, to: &Path, context: &Context) -> Result<(Option<Standing>, Option<Kept>), Failure> {
+    let (index, target) = (data.join(INDEX), to.join(INDEX));
+    if !index.exists() {
+        return Ok((None, None));
+    }
+    match utilidor_index::copy(&index, &target).and_then(|()| utilidor_index::standing(&target)) {
+        Ok(standing) => {
+            let length = fs::metadata(&target).map_or(0, |data| data.len());
+            let (bytes, sha256) = copy(&target, None, &Progress::of_bytes(context.out, t!("copying"), length))?;
+            Ok((standing, Some(Kept { path: INDEX.into(), bytes, sha256 })))
+        }
+        Err(error) => {
+            warn(&said!(
+                "the read model is left out, since it cannot be read: {error}",
+                "读取模型无法读取，已略过：{error}"
+            ));
+            match fs::remove_file(&target) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(failed(Doing::Remove, &target)(error))
+                }
+                _ => Ok((None, None)),
+            }
         }
     }
-    paths.sort();
-    let sizes: Vec<u64> = paths.iter().map(|path| fs::metadata(path).map_or(0, |data| data.len())).collect();
-    let progress = Progress::of_bytes(context.out, t!("copying"), sizes.iter().sum());
-    let mut files = Vec::new();
-    for path in paths {
-        let below = path.strip_prefix(data).expect("it was found below the folder");
-        if !is_copied(below) {
-            continue;
-        }
-        let target = to.join(below);
-        fs::create_dir_all(parent(&target)).map_err(failed(Doing::Create, &target))?;
-        let (bytes, sha256) = copy(&path, Some(&target), &progress)?;
-        files.push(Kept { path: slashed(below), bytes, sha256 });
-    }
-    sync_below(to).map_err(failed(Doing::Write, to))?;
-    Ok(files)
 }
 
 /// Whether a file belongs into a copy, by its path below the node's folder.
-fn is_copied(below: &Path) -> bool {
+pub fn is_copied(below: &Path) -> bool {
     let mut parts = below.components();
     let Some(Component::Normal(top)) = parts.next() else { return false };
     let name = below.file_name().unwrap_or_default();
