@@ -3,7 +3,7 @@
 use crate::config::{Config, Meter};
 use crate::kept::{least_capacity, modulus, most_in, other_begin, step};
 use crate::number::in_usual_unit;
-use crate::reason::{Sentence, sentence};
+use crate::reason::{Sentence, carrier_word, sentence};
 use crate::signed;
 use crate::uplink::LedgerMeter;
 use std::collections::BTreeMap;
@@ -99,12 +99,12 @@ fn finding(meter: &Meter, ledger: Option<&LedgerMeter>, interval_ms: u64, record
         );
     }
     if ledger.carrier != carrier {
-        let other = ledger.carrier;
+        let [other, carrier] = [ledger.carrier, carrier].map(carrier_word);
         return finding(
             "meter/carrier",
             sentence!(
                 "the ledger has it for {other}, the configuration for {carrier}",
-                "账本登记的能源品种为 {other}，配置中为 {carrier}"
+                "账本登记的能源品种为{other}，配置中为{carrier}"
             ),
             sentence!("correct the carrier in the configuration file", "请更正配置文件中的能源品种（carrier）"),
         );
@@ -200,6 +200,10 @@ mod tests {
         assert_eq!(code(None), Some("meter/unknown"));
         assert_eq!(code(Some(LedgerMeter { retired: true, ..good.clone() })), Some("meter/retired"));
         assert_eq!(code(Some(LedgerMeter { carrier: Carrier::Gas, ..good.clone() })), Some("meter/carrier"));
+        let gas = [(config.meters[0].id, LedgerMeter { carrier: Carrier::Gas, ..good.clone() })].into();
+        let what = check(&config, &gas).pop().unwrap().what;
+        assert_eq!(what.en, "the ledger has it for gas, the configuration for electricity");
+        assert_eq!(what.zh, "账本登记的能源品种为燃气，配置中为电");
         assert_eq!(code(Some(LedgerMeter { is_ours: false, ..good.clone() })), Some("reading/not-authority"));
         let with = |registration| Some(LedgerMeter { registration, ..good.clone() });
         assert_eq!(code(with(Registration { modulus: KWH, ..good.registration })), Some("meter/modulus"));
