@@ -47,7 +47,7 @@ mod tests {
         // Port 1 is nobody's.
         let client = utilidor_sdk::Client::new("http://127.0.0.1:1").unwrap();
         let error = client.status().await.unwrap_err();
-        assert_eq!((WORDS.failure)(&error).unwrap(), "节点 http://127.0.0.1:1 没有应答：连接被拒绝");
+        assert_eq!((WORDS.failure)(&error).unwrap(), "节点 http://127.0.0.1:1/ 没有应答：连接被拒绝");
     }
 
     #[test]
