@@ -43,7 +43,7 @@ pub fn copy_as_of_one_moment(data: &Path, to: &Path, context: &Context) -> Resul
                 match copy_anew(&from, &to.join(path), &progress) {
                     Ok(digest) => drop((digests.insert(path.clone(), digest), copied.insert(path.clone(), *stand))),
                     // It is not there any more, as the look that follows says.
-                    Err(_) if !from.exists() => drop(copied.remove(path)),
+                    Err(_) if !from.exists() => drop((copied.remove(path), digests.remove(path))),
                     Err(failure) => return Err(failure),
                 }
             }
