@@ -13,6 +13,18 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Copies a file, or only reads it, and tells its length and digest. What was written is on the disk.
 pub fn copy(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64, String), Failure> {
+    let copied = copy_unsynced(from, to, progress)?;
+    to.map_or(Ok(()), sync)?;
+    Ok(copied)
+}
+
+/// What was written to a file gets to the disk.
+pub fn sync(path: &Path) -> Result<(), Failure> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed(Doing::Write, path))
+}
+
+/// The same as [`copy`], and what was written may get to the disk later.
+pub fn copy_unsynced(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64, String), Failure> {
     let mut source = File::open(from).map_err(failed(Doing::Read, from))?;
     let mut target = match to {
         Some(to) => {
@@ -36,9 +48,6 @@ pub fn copy(from: &Path, to: Option<&Path>, progress: &Progress) -> Result<(u64,
         }
         bytes += read.len() as u64;
         progress.more(read.len() as u64);
-    }
-    if let Some((file, to)) = &target {
-        file.sync_all().map_err(failed(Doing::Write, to))?;
     }
     Ok((bytes, hex::encode(hasher.finalize())))
 }

@@ -4,7 +4,7 @@
 //! writes with each block, and is still between them.
 
 use super::backup::{INDEX, KEPT, Kept, is_copied};
-use super::files::{Doing, copy, failed, files_below, parent, slashed, sync_below};
+use super::files::{Doing, copy_unsynced, failed, files_below, parent, slashed, sync, sync_below};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Progress;
@@ -15,9 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long nothing must have changed before files are copied: file systems tell times in steps, and two changes in one step would
-/// look like one.
-const STILL: Duration = Duration::from_millis(20);
+/// How long nothing must have changed before files are copied: file systems tell times in steps of a few milliseconds, and two changes in
+/// one step would look like one.
+const STILL: Duration = Duration::from_millis(12);
 /// How long a moment in which nothing changes is waited for, before the first file is copied and after all are.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -57,6 +57,8 @@ pub fn copy_as_of_one_moment(data: &Path, to: &Path, context: &Context) -> Resul
         }
         files = still(data, since)?;
     }
+    // Not before: the disk would take longer than the node is still.
+    digests.keys().try_for_each(|path| sync(&to.join(path)))?;
     sync_below(to).map_err(failed(Doing::Write, to))?;
     let kept = |(path, (bytes, sha256)): (PathBuf, _)| Kept { path: slashed(&path), bytes, sha256 };
     Ok(digests.into_iter().map(kept).collect())
@@ -69,7 +71,7 @@ fn copy_anew(from: &Path, to: &Path, progress: &Progress) -> Result<(u64, String
         _ => {}
     }
     fs::create_dir_all(parent(to)).map_err(failed(Doing::Create, to))?;
-    copy(from, Some(to), progress)
+    copy_unsynced(from, Some(to), progress)
 }
 
 /// The files once none has just changed.
@@ -83,7 +85,7 @@ fn still(data: &Path, since: Instant) -> Result<Files, Failure> {
         if since.elapsed() > PATIENCE {
             return Err(busy());
         }
-        std::thread::sleep(STILL / 4);
+        std::thread::sleep(STILL / 12);
     }
 }
 
