@@ -567,8 +567,8 @@ async fn check_synchronised<E: Runtime>(databases: &Databases<E>, marshal: &epoc
 }
 
 /// Quota of each channel and peer. Every channel keeps room for as many messages of every peer that there can be as may come at once:
-/// each costs a node of a consortium more than a megabyte.
-pub(crate) const QUOTA: Quota = Quota::per_second(NZU32!(512)).allow_burst(NZU32!(32));
+/// each costs a node of a consortium more than a megabyte, but with a quarter of them members lag behind under load.
+pub(crate) const QUOTA: Quota = Quota::per_second(NZU32!(512)).allow_burst(NZU32!(128));
 
 /// Stack of the thread that a node is put together on: unoptimised, that takes more than the 2 MiB a thread gets by default.
 pub(crate) const STACK_BYTES: usize = 16 << 20;
