@@ -20,6 +20,15 @@ fn take_back() -> Action {
     Action::WithdrawTermination { agreement: subscription_id() }
 }
 
+/// The owner gives notice and takes it back, each hour, so often.
+fn give_and_take_back(world: &mut World, times: u64) {
+    for hour in 1..=times {
+        world.pass_to(Timestamp(at(1, 1, 0).0 + hour * HOUR_MS));
+        world.done("station", terminate());
+        world.done("station", take_back());
+    }
+}
+
 #[test]
 fn an_owner_takes_its_notice_back_as_often_as_it_gives_it() {
     for services in [1, 2] {
@@ -27,11 +36,7 @@ fn an_owner_takes_its_notice_back_as_often_as_it_gives_it() {
         let mut all = vec![world.service("alice", ELECTRICITY, 0), world.service("alice", Carrier::Heating, 1)];
         all.truncate(services);
         world.subscribe(all);
-        for hour in 1..=100u64 {
-            world.pass_to(Timestamp(at(1, 1, 0).0 + hour * HOUR_MS));
-            world.done("station", terminate());
-            world.done("station", take_back());
-        }
+        give_and_take_back(&mut world, 100);
         world.pass_to(at(1, 31, 23));
         world.done("gateway", world.readings(METER, &[(at(1, 31, 23), 100 * KWH)]));
         world.pass_to(at(2, 1, 6));
@@ -58,11 +63,7 @@ fn a_meter_that_was_agreed_for_later_is_bound_again_as_often_as_a_notice_is_take
     let other = Program::Subscription(world.subscription_terms(vec![service]));
     let agreed = amend(&mut world, subscription_id(), ["station", "alice"], other, at(1, 20, 0));
     assert!(matches!(agreed, Verdict::Applied(_)), "{agreed:?}");
-    for hour in 1..=40u64 {
-        world.pass_to(Timestamp(at(1, 1, 0).0 + hour * HOUR_MS));
-        world.done("station", terminate());
-        world.done("station", take_back());
-    }
+    give_and_take_back(&mut world, 40);
     world.pass_to(at(1, 20, 0));
     world.done("gateway", world.readings(METER, &[(at(1, 20, 0), 100 * KWH)]));
     world.done("gateway", world.readings("second", &[(at(1, 20, 0), 7 * KWH)]));

@@ -8,7 +8,7 @@ mod shown;
 
 pub use shown::signer;
 
-use self::certified::{Certified, unlike_certified};
+use self::certified::{Certified, why_refused};
 use self::recorded::Placed;
 use self::series::read_series;
 use super::event::Measured;

@@ -1,10 +1,10 @@
 //! What is certified already: a file that is handed in again says nothing new, and is no mistake.
 
 use crate::sentence::Said;
-use crate::{said, units};
+use crate::{chinese, said, units};
 use std::collections::BTreeMap;
 use utilidor_sdk::{Client, ClientError};
-use utilidor_types::{Carrier, Quantity, Reading, Timestamp};
+use utilidor_types::{Carrier, Quantity, Reading, Refusal, Timestamp};
 use utilidor_view::{MeterView, TimeFilter};
 
 /// The registers that are certified of a meter, by their times.
@@ -47,9 +47,17 @@ impl Certified {
 }
 
 /// What is said of a reading that shows something else than what is certified of its time.
-pub fn unlike_certified(known: Quantity, register: Quantity, carrier: Option<Carrier>) -> Said {
+fn unlike_certified(known: Quantity, register: Quantity, carrier: Option<Carrier>) -> Said {
     let [known, register] = [known, register].map(|quantity| units::quantity_of(quantity, carrier));
     said!("of this time {known} is certified, not {register}", "此时间已认证的表底为 {known}，而非 {register}")
+}
+
+/// Why a reading is refused, of whose very time `known` is certified. It comes too late, but more is known of it than that.
+pub fn why_refused(refusal: &Refusal, known: Option<Quantity>, register: Quantity, carrier: Option<Carrier>) -> Said {
+    match (refusal, known) {
+        (Refusal::OutOfOrder { .. }, Some(known)) => unlike_certified(known, register, carrier),
+        _ => chinese::refusal_of(refusal, carrier),
+    }
 }
 
 /// What is said of readings of which none was submitted.

@@ -1,6 +1,6 @@
 //! What would become of readings: by the ledger's own rules, from what it knows of their meters now. Nothing is submitted.
 
-use super::{Certified, Series, key_of, unlike_certified};
+use super::{Certified, Series, key_of, why_refused};
 use crate::chinese;
 use crate::command::offer::now as this_machines_time;
 use crate::context::Context;
@@ -61,13 +61,8 @@ pub async fn foretell(
                 (Some(refusal), _) => Err(told(refusal, meter.carrier)),
                 (None, Err(failure)) => Err(("usage".into(), failure.what().clone())),
                 (None, Ok(_)) => limits.passed(last, *reading, now).map_err(|refusal| {
-                    let (code, why) = told(&refusal, meter.carrier);
-                    match (refusal, certified.at(reading.time)) {
-                        (Refusal::OutOfOrder { .. }, Some(known)) => {
-                            (code, unlike_certified(known, reading.register, Some(meter.carrier)))
-                        }
-                        _ => (code, why),
-                    }
+                    let known = certified.at(reading.time);
+                    (refusal.code().into(), why_refused(&refusal, known, reading.register, Some(meter.carrier)))
                 }),
             };
             if outcome.is_ok() && !already {

@@ -1,13 +1,13 @@
 //! What became of readings that were submitted. The ledger counts them by their places in a transaction, people by line and time.
 
-use super::{Certified, unlike_certified};
+use super::{Certified, why_refused};
 use crate::command::done_line;
 use crate::command::event::{self, Measured};
 use crate::failure::advice;
 use crate::import::on_line;
 use crate::output::Output;
 use crate::sentence::Said;
-use crate::{chinese, said, say, t, units};
+use crate::{said, say, t, units};
 use serde_json::{Value, json};
 use utilidor_sdk::Done;
 use utilidor_types::{Event, MeterId, Quantity, Reading, Refusal};
@@ -44,11 +44,8 @@ pub struct Turned {
 
 impl Turned {
     fn new(placed: Placed, refusal: &Refusal, measured: &Measured) -> Self {
-        let carrier = measured.of(placed.meter);
-        let why = match (refusal, placed.certified) {
-            (Refusal::OutOfOrder { .. }, Some(known)) => unlike_certified(known, placed.reading.register, carrier),
-            _ => chinese::refusal_of(refusal, carrier),
-        };
+        let Placed { meter, reading, certified, .. } = placed;
+        let why = why_refused(refusal, certified, reading.register, measured.of(meter));
         Self { placed, code: refusal.code(), why }
     }
 
