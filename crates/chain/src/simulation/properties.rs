@@ -1,12 +1,26 @@
 //! What must hold at the end of every run.
 
 use super::*;
+use commonware_cryptography::Digested;
 
 /// All nodes hold the same block at every height up to `height`, and the client's transactions are in them once, in order.
 #[derive(Clone)]
 pub struct OneHistory {
     pub height: u64,
     pub from: u64,
+}
+
+/// A node's block; from its next life, if its machine ends while it is asked.
+async fn block_of(member: &Member, height: u64) -> Option<Digested<Block>> {
+    let mut lives = member.now.clone();
+    loop {
+        let marshal = lives.borrow_and_update().as_ref()?.marshal.clone();
+        let block = marshal.get_block(Identifier::Height(Height::new(height))).await;
+        if block.is_some() || member.places[member.index].is_up() {
+            return block;
+        }
+        lives.changed().await.ok()?;
+    }
 }
 
 /// What a property says of the nodes.
@@ -24,8 +38,7 @@ impl Property<PublicKey, Member> for OneHistory {
             for height in self.from..=self.height {
                 let mut agreed = None;
                 for (place, member) in honest.iter().enumerate() {
-                    let identifier = Identifier::Height(Height::new(height));
-                    let Some(block) = member.now().marshal.get_block(identifier).await else {
+                    let Some(block) = block_of(member, height).await else {
                         return Err(format!("node {} lacks block {height}", member.index));
                     };
                     let digest = block.digest();
