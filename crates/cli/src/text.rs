@@ -110,6 +110,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("device", "device", "设备"),
     ("devices", "devices so far", "历任装置数"),
     ("digest", "digest", "摘要"),
+    ("direction_reply", "reply", "应答"),
+    ("direction_request", "request", "请求"),
     ("discount", "discount", "折扣"),
     ("done", "done", "完成"),
     ("ends", "ends", "终止时间"),

@@ -283,6 +283,9 @@ fn every_published_frame_gives_its_value_or_its_refusal() {
         let main = (text(&says["value"]), text(&says["unit"]), text(&says["carrier"]));
         assert_eq!(main, (value, unit, carrier), "{frame}");
         assert!(desk.run(&command).ok().contains(value), "{frame}, for people");
+        // In Chinese no name of a value, which are written with underscores, is left as programs have it.
+        let chinese = desk.run(&format!("{command} --lang zh")).ok();
+        assert!(chinese.contains(value) && chinese.contains("应答") && !chinese.contains('_'), "{chinese}");
     }
     assert_eq!(frames, 22);
     // Published with another checksum than its bytes have.

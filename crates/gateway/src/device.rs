@@ -126,7 +126,7 @@ pub async fn ask(
                     direction: Direction::Reply,
                     address: unit.to_string(),
                     carrier: Some(meter.carrier),
-                    subject: format!("registers from {address:#06x} on"),
+                    subject: sentence!("registers from {address:#06x} on", "自 {address:#06x} 起的寄存器"),
                     records: vec![description.record(&registers)?],
                 })
             });

@@ -131,7 +131,7 @@ pub struct Telegram {
     /// What the device measures, where the protocol says so.
     pub carrier: Option<Carrier>,
     /// What is asked or answered, in words.
-    pub subject: String,
+    pub subject: Sentence,
     /// The values.
     pub records: Vec<Record>,
 }
@@ -172,6 +172,8 @@ pub enum Content {
     Time(LocalTime),
     /// A text or a row of bytes in hexadecimal.
     Text(String),
+    /// What the device says of itself, in words.
+    Told(Sentence),
     /// The field is there and says that it holds no value.
     Absent,
     /// The field holds what is no value of its kind.
@@ -186,6 +188,7 @@ impl Content {
             Self::Number { number, unit } => Sentence::alike(format!("{number} {unit}")),
             Self::Time(time) => Sentence::alike(time.to_string()),
             Self::Text(text) => Sentence::alike(text),
+            Self::Told(told) => told.clone(),
             Self::Absent => sentence!("absent", "无值"),
             Self::Invalid(reason) => sentence!("invalid: {reason}", "无效：{reason}"),
         }
@@ -251,7 +254,7 @@ impl Telegram {
     /// several, say nothing of a reading.
     pub fn check_register(&self) -> Result<(), Refused> {
         // Protocols that are asked for one value at a time answer with it; M-Bus answers with all that there is.
-        let has_values = self.protocol == Protocol::Mbus && self.subject == mbus::VALUES;
+        let has_values = self.protocol == Protocol::Mbus && self.subject == mbus::values();
         if has_values && self.direction == Direction::Reply && !self.records.iter().any(|record| record.is_register) {
             return Err(Refused::NoRegister { address: self.address.clone() });
         }
@@ -271,7 +274,9 @@ impl Telegram {
             Content::Number { number, unit } => Ok(number.quantity_floor(*unit, carrier)?),
             Content::Absent => Err(Refused::Absent { what: register.what.clone() }),
             Content::Invalid(reason) => Err(Refused::Invalid { what: register.what.clone(), reason: reason.clone() }),
-            Content::Time(_) | Content::Text(_) => Err(Refused::NoRegister { address: self.address.clone() }),
+            Content::Time(_) | Content::Text(_) | Content::Told(_) => {
+                Err(Refused::NoRegister { address: self.address.clone() })
+            }
         }
     }
 }

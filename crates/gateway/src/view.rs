@@ -2,7 +2,7 @@
 
 use crate::number::{Number, Unit};
 use crate::protocol::{Content, Direction, Protocol, Record, Refused, Telegram, from_hex};
-use crate::reason::{Sentence, sentence};
+use crate::reason::Sentence;
 use serde::Serialize;
 use utilidor_types::carrier::BaseUnit;
 use utilidor_types::{Carrier, Quantity};
@@ -19,7 +19,7 @@ pub struct TelegramView {
     /// What the device measures, where the protocol says so.
     pub carrier: Option<Carrier>,
     /// What is asked or answered.
-    pub subject: String,
+    pub subject: Sentence,
     /// The record that matters most: the register, or the only record.
     #[serde(flatten)]
     pub main: Option<RecordView>,
@@ -33,7 +33,7 @@ pub struct RecordView {
     /// What it is.
     pub what: String,
     /// The exact number, the time or the text; null where there is none.
-    pub value: Option<String>,
+    pub value: Option<Sentence>,
     /// The number's unit.
     pub unit: Option<&'static str>,
     /// Why there is no value.
@@ -76,11 +76,11 @@ impl TelegramView {
 impl RecordView {
     fn of(record: &Record, carrier: Option<Carrier>) -> Self {
         let (value, unit, without) = match &record.content {
-            Content::Number { number, unit: Unit::One } => (Some(number.to_string()), None, None),
-            Content::Number { number, unit } => (Some(number.to_string()), Some(unit.symbol()), None),
-            Content::Time(time) => (Some(time.to_string()), None, None),
-            Content::Text(text) => (Some(text.clone()), None, None),
-            Content::Absent => (None, None, Some(sentence!("absent", "无值"))),
+            Content::Number { number, unit } => {
+                (Some(Sentence::alike(number.to_string())), Some(*unit).filter(|unit| *unit != Unit::One), None)
+            }
+            Content::Time(_) | Content::Text(_) | Content::Told(_) => (Some(record.content.sentence()), None, None),
+            Content::Absent => (None, None, Some(record.content.sentence())),
             Content::Invalid(reason) => (None, None, Some(reason.clone())),
         };
         let quantity = match &record.content {
@@ -90,7 +90,7 @@ impl RecordView {
         Self {
             what: record.what.clone(),
             value,
-            unit,
+            unit: unit.map(Unit::symbol),
             without,
             register: record.is_register,
             quantity,

@@ -100,7 +100,7 @@ fn a_register_that_gives_no_reading_is_refused_whatever_else_the_frame_says() {
     for (protocol, frame) in good_frames() {
         let telegram = protocol.decode(&frame).unwrap();
         let has_none = protocol == Protocol::Mbus
-            && telegram.subject == mbus::VALUES
+            && telegram.subject == mbus::values()
             && !telegram.records.iter().any(|record| record.is_register);
         let checked = telegram.check_register().map_err(|refused| refused.code());
         let expected = if has_none { Err("register/none") } else { Ok(()) };

@@ -1,10 +1,12 @@
 //! `utilidor gateway`: meters in, signed readings out.
 
 mod hint;
+mod names;
 mod search;
 mod standing;
 mod words;
 
+use self::names::called;
 use self::words::WORDS;
 use crate::causes::{causes, told};
 use crate::context::Context;
@@ -26,7 +28,7 @@ use utilidor_gateway::probe::{self, Exchange, Question};
 use utilidor_gateway::profile::{Profile, Profiles, Ratio, Register};
 use utilidor_gateway::protocol::modbus::{self, Function};
 use utilidor_gateway::protocol::ocpp::Version;
-use utilidor_gateway::protocol::{Protocol, Refused};
+use utilidor_gateway::protocol::{Direction, Protocol, Refused};
 use utilidor_gateway::reason::{Reason, Sentence};
 use utilidor_gateway::run::{self, GatewayClock, RunError};
 use utilidor_gateway::serial::{PlayedPort, SerialPort};
@@ -556,24 +558,27 @@ fn decode(
     };
     let telegram = telegram.map_err(|error| refused(&error))?;
     let view = TelegramView::of(&telegram);
+    let direction = match telegram.direction {
+        Direction::Request => t!("direction_request"),
+        Direction::Reply => t!("direction_reply"),
+    };
     context.out.show(&view, |out| {
         let facts = out.facts(vec![
             (t!("protocol"), view.protocol.into()),
-            (t!("kind"), view.direction.into()),
+            (t!("kind"), out.word(direction).into()),
             (t!("address"), view.address.clone()),
             (t!("carrier"), or_dash(view.carrier.map(|carrier| out.say(carrier)))),
-            (t!("detail"), view.subject.clone()),
+            (t!("detail"), both(&view.subject).to_string()),
         ]);
         if view.records.is_empty() {
             return facts;
         }
         let rows = view.records.iter().map(|record| {
-            let value = record.value.clone().or_else(|| record.without.as_ref().map(|reason| both(reason).to_string()));
-            let value = value.unwrap_or_default();
+            let value = record.value.as_ref().or(record.without.as_ref()).map(both);
             let mark = if record.register { "*" } else { "" };
             [
-                format!("{}{mark}", record.what),
-                value,
+                format!("{}{mark}", called(&record.what)),
+                or_dash(value),
                 or_dash(record.unit),
                 record.tariff.to_string(),
                 record.storage.to_string(),

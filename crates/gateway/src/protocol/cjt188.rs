@@ -274,7 +274,7 @@ pub fn decode(bytes: &[u8], position: UnitPosition) -> Result<Telegram, Refused>
     if matches!(parsed.control, READ_ANSWER | ADDRESS_ANSWER) {
         expect_decimal_address(&parsed.address.0)?;
     }
-    let telegram = |direction, subject: String, records| Telegram {
+    let telegram = |direction, subject: Sentence, records| Telegram {
         protocol: Protocol::Cjt188,
         direction,
         address: parsed.address.to_string(),
@@ -298,10 +298,10 @@ pub fn decode(bytes: &[u8], position: UnitPosition) -> Result<Telegram, Refused>
             let code = u16::from_le_bytes([low, high]);
             Err(Refused::DeviceError { code, meaning: sentence!("the meter reports a fault", "表计报告故障") })
         }
-        READ_ADDRESS => Ok(telegram(Direction::Request, "address".into(), Vec::new())),
+        READ_ADDRESS => Ok(telegram(Direction::Request, sentence!("address", "地址"), Vec::new())),
         ADDRESS_ANSWER => {
             let address = Record::new("address", Content::Text(parsed.address.to_string()));
-            Ok(telegram(Direction::Reply, "address".into(), vec![address]))
+            Ok(telegram(Direction::Reply, sentence!("address", "地址"), vec![address]))
         }
         control => Err(Refused::Unknown { what: "control code", value: control.into() }),
     }
@@ -331,8 +331,8 @@ pub fn decode_answer(bytes: &[u8], address: Address, serial: u8, position: UnitP
     Ok(telegram)
 }
 
-fn subject(identifier: u16) -> String {
-    format!("data {identifier:04X}")
+fn subject(identifier: u16) -> Sentence {
+    sentence!("data {identifier:04X}", "数据标识 {identifier:04X}")
 }
 
 /// The identifier, whichever of its bytes stands first.
@@ -518,9 +518,16 @@ fn clock(bytes: &[u8]) -> Result<Record, Refused> {
 
 /// The status: two bits for the valve, one for the battery; the rest is each maker's own.
 fn status(bytes: &[u8]) -> Record {
-    let valve = ["valve open", "valve closed", "valve state unknown", "valve faulty"][usize::from(bytes[0] & 3)];
-    let battery = if bytes[0] & 4 == 0 { "" } else { ", battery low" };
-    Record::new("status", Content::Text(format!("{} ({valve}{battery})", hex::encode(bytes))))
+    let valve = match bytes[0] & 3 {
+        0 => sentence!("valve open", "阀门开"),
+        1 => sentence!("valve closed", "阀门关"),
+        2 => sentence!("valve state unknown", "阀门状态不明"),
+        _ => sentence!("valve faulty", "阀门故障"),
+    };
+    let battery = (bytes[0] & 4 != 0).then(|| sentence!("battery low", "电池欠压"));
+    let told = Sentence::joined(&[Some(valve), battery].into_iter().flatten().collect::<Vec<_>>());
+    let bytes = hex::encode(bytes);
+    Record::new("status", Content::Told(sentence!("{bytes} ({told})", "{bytes}（{told}）")))
 }
 
 #[cfg(test)]

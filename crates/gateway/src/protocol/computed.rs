@@ -176,7 +176,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
         direction: Direction::Reply,
         address: "computed".into(),
         carrier: Some(computed.carrier),
-        subject: format!("computed from {} meters", computed.parts.len()),
+        subject: sentence!("computed from {} meters", "由 {} 块表计算", computed.parts.len()),
         records,
     })
 }

@@ -239,7 +239,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
     if matches!(parsed.control, READ_ANSWER | READ_ANSWER_MORE) {
         expect_decimal_address(&parsed.address.0)?;
     }
-    let telegram = |direction, subject: String, records| Telegram {
+    let telegram = |direction, subject: Sentence, records| Telegram {
         protocol: Protocol::Dlt645,
         direction,
         address: parsed.address.to_string(),
@@ -250,7 +250,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
     match parsed.control {
         READ | READ_ANSWER | READ_ANSWER_MORE => {
             let identifier = parsed.identifier()?;
-            let subject = format!("data {identifier}");
+            let subject = sentence!("data {identifier}", "数据标识 {identifier}");
             if parsed.control == READ {
                 return Ok(telegram(Direction::Request, subject, Vec::new()));
             }
@@ -264,7 +264,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
             })?;
             Err(Refused::DeviceError { code: code.into(), meaning: error_meaning(code) })
         }
-        READ_ADDRESS => Ok(telegram(Direction::Request, "address".into(), Vec::new())),
+        READ_ADDRESS => Ok(telegram(Direction::Request, sentence!("address", "地址"), Vec::new())),
         ADDRESS_ANSWER => {
             let bytes = parsed.data.len();
             let mut address: [u8; 6] = parsed.data.as_slice().try_into().map_err(|_| Refused::WrongLength {
@@ -275,7 +275,7 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
             address.reverse();
             expect_decimal_address(&address)?;
             let address = Record::new("address", Content::Text(Address(address).to_string()));
-            Ok(telegram(Direction::Reply, "address".into(), vec![address]))
+            Ok(telegram(Direction::Reply, sentence!("address", "地址"), vec![address]))
         }
         control => Err(Refused::Unknown { what: "control code", value: control.into() }),
     }

@@ -68,7 +68,7 @@ pub fn decode(bytes: &[u8], topic: &str, description: &Description) -> Result<Do
         direction: Direction::Reply,
         address: topic.into(),
         carrier: None,
-        subject: format!("register of {}", Timestamp(time_ms).to_rfc3339()),
+        subject: sentence!("register of {}", "{} 的表底", Timestamp(time_ms).to_rfc3339()),
         records: vec![Record { is_register: true, ..Record::new("register", content) }],
     };
     Ok(Document { telegram, time_ms })

@@ -101,7 +101,9 @@ impl Selector {
 }
 
 /// The subject of an answer with values.
-pub const VALUES: &str = "values";
+pub fn values() -> Sentence {
+    sentence!("values", "数值")
+}
 
 /// Whether the device has more to say in its next telegram.
 pub fn is_continued(telegram: &Telegram) -> bool {
@@ -251,12 +253,12 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Refused> {
 
 /// What a frame says.
 pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
-    let telegram = |direction, primary: u8, carrier, subject: &str, records| Telegram {
+    let telegram = |direction, primary: u8, carrier, subject, records| Telegram {
         protocol: Protocol::Mbus,
         direction,
         address: primary.to_string(),
         carrier,
-        subject: subject.into(),
+        subject,
         records,
     };
     match parse(bytes)? {
@@ -265,22 +267,22 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
             direction: Direction::Reply,
             address: String::new(),
             carrier: None,
-            subject: "acknowledged".into(),
+            subject: sentence!("acknowledged", "确认"),
             records: Vec::new(),
         }),
         Parsed::Short { control, primary } => {
             let subject = match control {
-                0x40 => "begin anew",
-                0x5b | 0x7b => "values",
-                0x5a | 0x7a => "alarms",
+                0x40 => sentence!("begin anew", "复位"),
+                0x5b | 0x7b => values(),
+                0x5a | 0x7a => sentence!("alarms", "报警"),
                 _ => return Err(Refused::Unknown { what: "control code", value: control.into() }),
             };
             Ok(telegram(Direction::Request, primary, None, subject, Vec::new()))
         }
         ref selecting @ Parsed::Long { control, primary, information, data } => {
             if let Some(device) = selection(selecting) {
-                let subject = format!("select {device}");
-                return Ok(telegram(Direction::Request, primary, None, &subject, Vec::new()));
+                let subject = sentence!("select {device}", "选择 {device}");
+                return Ok(telegram(Direction::Request, primary, None, subject, Vec::new()));
             }
             if control & 0xcf != 0x08 {
                 return Err(Refused::Unknown { what: "control code of an answer", value: control.into() });
@@ -292,11 +294,11 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
                 }
                 0x72 => {
                     let (carrier, records) = variable(data)?;
-                    Ok(telegram(Direction::Reply, primary, carrier, VALUES, records))
+                    Ok(telegram(Direction::Reply, primary, carrier, values(), records))
                 }
                 0x73 => {
                     let (carrier, records) = fixed::read(data)?;
-                    Ok(telegram(Direction::Reply, primary, carrier, VALUES, records))
+                    Ok(telegram(Direction::Reply, primary, carrier, values(), records))
                 }
                 _ => Err(Refused::Unknown { what: "control information", value: information.into() }),
             }
@@ -341,7 +343,7 @@ pub fn decode_selected(bytes: &[u8], device: Secondary) -> Result<Telegram, Refu
 
 /// Something else than a device's values.
 fn no_values(found: Sentence) -> Refused {
-    Refused::WrongSubject { expected: sentence!("values", "数值"), found }
+    Refused::WrongSubject { expected: values(), found }
 }
 
 fn error_meaning(code: u8) -> Sentence {
@@ -650,7 +652,7 @@ mod tests {
             assert!(matches!(decode_answer(&frame, 8), Err(Refused::WrongAddress { .. })));
         }
         assert_eq!(decode(&read_request(7, true)).unwrap().direction, Direction::Request);
-        assert_eq!(decode(&acknowledgement()).unwrap().subject, "acknowledged");
+        assert_eq!(decode(&acknowledgement()).unwrap().subject.en, "acknowledged");
     }
 
     #[test]

@@ -329,15 +329,16 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
         records,
     };
     if let Some(request) = parsed.request() {
-        let subject =
-            format!("registers {:#06x} to {:#06x}", request.first, request.first.wrapping_add(request.count - 1));
+        let (first, last) = (request.first, request.first.wrapping_add(request.count - 1));
+        let subject = sentence!("registers {first:#06x} to {last:#06x}", "寄存器 {first:#06x} 至 {last:#06x}");
         return Ok(telegram(Direction::Request, subject, Vec::new()));
     }
     let registers = registers(&parsed)?;
     let words: Vec<_> = registers.iter().map(|register| format!("{register:04x}")).collect();
     let mut records = vec![Record::new("registers", Content::Text(words.join(" ")))];
     records.extend(interpretations(&registers));
-    Ok(telegram(Direction::Reply, format!("{} registers", registers.len()), records))
+    let subject = sentence!("{} registers", "{} 个寄存器", registers.len());
+    Ok(telegram(Direction::Reply, subject, records))
 }
 
 /// What an answer says with a description of its registers.

@@ -170,7 +170,7 @@ impl Shown {
             ShownValue::Signed(_) => return None,
         };
         let record = Record { is_register: true, ..Record::new("forward_active_energy", content) };
-        Some(telegram(format!("{station}/{}", self.connector), "register", vec![record]))
+        Some(telegram(format!("{station}/{}", self.connector), sentence!("register", "表底"), vec![record]))
     }
 }
 
@@ -324,13 +324,13 @@ pub fn not_kept(call: &Call) -> String {
     error(&call.id, "InternalError", "not all of it could be kept: say it again later")
 }
 
-fn telegram(address: String, subject: &str, records: Vec<Record>) -> Telegram {
+fn telegram(address: String, subject: Sentence, records: Vec<Record>) -> Telegram {
     Telegram {
         protocol: Protocol::Ocpp,
         direction: Direction::Reply,
         address,
         carrier: Some(Carrier::Electricity),
-        subject: subject.into(),
+        subject,
         records,
     }
 }
@@ -351,16 +351,16 @@ pub fn decode(bytes: &[u8]) -> Result<Telegram, Refused> {
         return Err(invalid("message", sentence!("it is an answer, not a call", "是应答，不是调用")));
     };
     let (subject, shown) = match call.said {
-        Said::Start { shown, .. } => ("a transaction begins", vec![shown]),
-        Said::Event { values, .. } => ("a transaction", values),
-        Said::Stop { end, values, .. } => ("a transaction ends", [vec![end], values].concat()),
-        Said::Values(shown) => ("registers", shown),
+        Said::Start { shown, .. } => (sentence!("a transaction begins", "交易开始"), vec![shown]),
+        Said::Event { values, .. } => (sentence!("a transaction", "交易"), values),
+        Said::Stop { end, values, .. } => (sentence!("a transaction ends", "交易结束"), [vec![end], values].concat()),
+        Said::Values(shown) => (sentence!("registers", "表底"), shown),
         Said::Boot
         | Said::Heartbeat
         | Said::Authorize { .. }
         | Said::Other
         | Said::Unasked { .. }
-        | Said::Unknown { .. } => ("no register", Vec::new()),
+        | Said::Unknown { .. } => (sentence!("no register", "无表底"), Vec::new()),
     };
     let connector = shown.first().map_or(String::new(), |shown| shown.connector.to_string());
     let records = shown.into_iter().flat_map(|shown| {

@@ -285,7 +285,7 @@ pub fn telegram(unit: u8, registers: &[u16], wanted: Wanted) -> Result<Telegram,
         direction: Direction::Reply,
         address: unit.to_string(),
         carrier: Some(Carrier::Electricity),
-        subject: format!("SunSpec model {model}"),
+        subject: sentence!("SunSpec model {model}", "SunSpec 模型 {model}"),
         records: records(registers, wanted)?,
     })
 }
