@@ -64,7 +64,7 @@ async fn prove_statement(
              or a supervisor",
         ),
     })?;
-    let proof = assemble(&app, agreement, parts).await?;
+    let proof = assemble(&app, agreement, number, parts).await?;
     Ok(axum::Json(Proof::Bill(proof).document()))
 }
 
@@ -138,7 +138,7 @@ fn parts(selection: &Selection) -> impl Iterator<Item = &Part> {
     selection.made.iter().chain(&selection.told)
 }
 
-async fn assemble(app: &App, agreement: AgreementId, parts: Parts) -> Result<BillProof, Problem> {
+async fn assemble(app: &App, agreement: AgreementId, number: u32, parts: Parts) -> Result<BillProof, Problem> {
     let Parts { selection, transactions, positions } = parts;
     let mut headers = Headers::default();
     let made = evidence(app, &selection.made, &transactions, &mut headers).await?;
@@ -152,19 +152,20 @@ async fn assemble(app: &App, agreement: AgreementId, parts: Parts) -> Result<Bil
         }
         None => None,
     };
-    let number = |height| headers.number(height);
+    let place = |height| headers.number(height);
     let receipts = |evidence: Vec<(u64, ReceiptEvidence)>| {
-        evidence.into_iter().map(|(height, evidence)| ReceiptEvidence { header: number(height), ..evidence }).collect()
+        evidence.into_iter().map(|(height, evidence)| ReceiptEvidence { header: place(height), ..evidence }).collect()
     };
     let epoch = headers.0.values().map(|header| header.header.round.epoch).max().unwrap_or_default();
     Ok(BillProof {
         genesis: app.chain.genesis().clone(),
         handovers: app.chain.handovers_until(epoch),
         agreement,
+        number,
         made: receipts(made),
         before: selection.before,
         told: receipts(told),
-        readings: readings.map(|(height, entries)| ReadingsEvidence { header: number(height), entries }),
+        readings: readings.map(|(height, entries)| ReadingsEvidence { header: place(height), entries }),
         headers: headers.0.into_values().collect(),
     })
 }

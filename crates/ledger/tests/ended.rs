@@ -173,6 +173,34 @@ fn a_purchase_that_both_have_ended_warns_of_no_reading_and_settles_nothing_any_m
     assert_eq!(pass_after_end(&mut world, &[]), []);
 }
 
+/// 100 kWh and 2 m3 of before the end are certified after the final statement, and then both meters are silent. The user has 100.00.
+#[test]
+fn the_last_supplements_of_two_services_take_what_money_there_is_one_after_the_other() {
+    let mut world = World::new();
+    let services = [Carrier::Electricity, Carrier::HotWater].map(|carrier| world.service("alice", carrier, 0));
+    world.subscribe(services.to_vec());
+    world.now = at(1, 8, 7);
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 8, 7), 0)]));
+    world.done("gateway", world.readings("alice/hot_water", &[(at(1, 8, 7), 0)]));
+    world.transfer("alice", "bob", Money::units(1_000_000 - 100));
+    world.pass_to(at(1, 8, 12));
+    world.done("alice", Action::Terminate { agreement: subscription_id() });
+    world.pass_to(at(1, 8, 20));
+    world.done("gateway", world.readings("alice/electricity", &[(at(1, 8, 11), 100 * KWH)]));
+    world.done("gateway", world.readings("alice/hot_water", &[(at(1, 8, 11), 2_000_000)]));
+
+    let receipts = [at(2, 9, 0), at(2, 9, 1)].map(|time| world.pass_to(time)).concat();
+    let events: Vec<&Event> = receipts.iter().flat_map(|receipt| receipt.events()).collect();
+    assert!(!events.iter().any(|event| matches!(event, Event::ProgramFailed { .. })), "{events:?}");
+    let statements = events.iter().filter_map(|event| match event {
+        Event::StatementIssued(statement) => Some((statement.paid, statement.unpaid, statement.debt)),
+        _ => None,
+    });
+    let [electricity, hot_water] = [[80, 0, 0], [20, 36, 36]].map(|told| told.map(Money::units).into());
+    assert_eq!(statements.collect::<Vec<_>>(), [electricity, hot_water]);
+    assert_eq!(world.balance("alice").0, Money::ZERO);
+}
+
 /// The supply ends on 8 January at 12:00, and 100 kWh of 11:00 are certified after its final statement. Of them a purchase of 1 kWh, from
 /// 5 to 10 January, takes its own, and settles when its readings have had so many days.
 #[test]

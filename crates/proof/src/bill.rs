@@ -62,12 +62,14 @@ pub struct BillProof {
     pub headers: Vec<FinalHeader>,
     /// The agreement.
     pub agreement: AgreementId,
+    /// The statement's number in it: the last receipt can have issued several.
+    pub number: u32,
     /// What made the agreement and its terms, in the order of execution, up to there.
     pub made: Vec<ReceiptEvidence>,
     /// What was held then.
     pub before: Before,
-    /// What the program was told since, in the order of execution; the last one issued the statement. Others are among it where a
-    /// published program had not done yet what it was told before.
+    /// What the program was told since, in the order of execution; the last one issued the statement. Others are among it where they
+    /// were issued together, and where a published program had not done yet what it was told before.
     pub told: Vec<ReceiptEvidence>,
     /// The certified readings behind the segments; none in a short proof.
     pub readings: Option<ReadingsEvidence>,
@@ -196,20 +198,22 @@ impl BillProof {
             check_before(standing, statement)?;
         }
         let mut segments = Vec::new();
-        let mut place = None;
+        let mut last = None;
         for (happened, part) in told {
             segments.extend(self.segments(&replay, &part, happened));
             replay.take(happened).map_err(|reason| BillError::incoherent(part.as_str(), reason))?;
-            place = Some(happened.place);
+            last = Some(happened);
         }
-        let (Some(statement), Some(place), Some(terms)) = (replay.issued(), place, replay.terms()) else {
-            return Err(BillError::incoherent("what the program was told", "it issues no statement"));
+        let statement = last.and_then(|last| replay.issued_in(last, self.number));
+        let (Some(statement), Some(last), Some(terms)) = (statement, last, replay.terms()) else {
+            let reason = format!("its last receipt issues no statement {}", self.number);
+            return Err(BillError::incoherent("what the program was told", reason));
         };
         let (readings, device_records) = self.check_readings(&headers, &segments)?;
         headers.all_used()?;
         Ok(VerifiedBill {
             chain,
-            height: place.height,
+            height: last.place.height,
             statement: statement.clone(),
             terms: terms.clone(),
             readings,

@@ -10,7 +10,7 @@ use utilidor_types::receipt::{Cause, Receipt};
 use utilidor_types::{AgreementId, Cell, CertificationEntry, Genesis, Header, Key};
 
 /// The version that this release writes and reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A proof with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,7 @@ struct Fields {
     genesis: Option<Genesis>,
     headers: Option<Vec<FinalHeader>>,
     agreement: Option<AgreementId>,
+    number: Option<u32>,
     made: Option<Vec<ReceiptEvidence>>,
     before: Option<Before>,
     told: Option<Vec<ReceiptEvidence>>,
@@ -91,6 +92,7 @@ impl TryFrom<Fields> for ProofDocument {
                 handovers,
                 headers: there("headers", fields.headers)?,
                 agreement: there("agreement", fields.agreement)?,
+                number: there("number", fields.number)?,
                 made: there("made", fields.made)?,
                 before: there("before", fields.before)?,
                 told: there("told", fields.told)?,
@@ -216,6 +218,7 @@ mod tests {
             handovers: Vec::new(),
             headers: Vec::new(),
             agreement: AgreementId([7; 16]),
+            number: 1,
             made: Vec::new(),
             before: Before { state: vec![1, 2], pots: Vec::new(), debt: utilidor_types::Money(3), ending: 0 },
             told: Vec::new(),

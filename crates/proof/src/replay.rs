@@ -341,7 +341,7 @@ impl Replay {
             documents: &self.documents,
             terms,
             now: happened.time,
-            statement: self.statements_in(happened).next(),
+            statements: self.statements_in(happened).collect(),
             program,
             issued: Vec::new(),
             ran: self.runs_in(happened),
@@ -435,6 +435,11 @@ impl Replay {
             | Event::StatementIssued(Statement { agreement, .. }) => *agreement == self.agreement,
             event => self.concerns_program(event),
         })
+    }
+
+    /// The agreement's statement of this number, if this receipt has issued it: one can issue several.
+    pub(crate) fn issued_in<'h>(&self, happened: Happened<'h>, number: u32) -> Option<&'h Statement> {
+        self.statements_in(happened).find(|statement| statement.number == number)
     }
 
     /// The agreement's statements in a receipt.

@@ -76,7 +76,8 @@ pub(crate) struct Run<'a> {
     pub documents: &'a Documents,
     pub terms: &'a AgreementTerms,
     pub now: Timestamp,
-    pub statement: Option<&'a Statement>,
+    /// The statements that the receipt has: those of `issued` and what follows.
+    pub statements: Vec<&'a Statement>,
     pub program: Program,
     pub issued: Vec<Issued>,
     /// What the receipt says of the runs of a published program, in their order.
@@ -221,7 +222,8 @@ impl Run<'_> {
     fn tell(&mut self, event: &Told, ran: Option<Ran<'_>>) -> Result<(), String> {
         let wants = utilidor_program::wants(&self.terms.program, event, &self.program.state);
         let wants = wants.map_err(|fault| fault.to_string())?;
-        let available = self.statement.map_or(Money::ZERO, |statement| statement.available);
+        // What a step finds stands in the statement that it issues.
+        let available = self.statements.get(self.issued.len()).map_or(Money::ZERO, |statement| statement.available);
         let pots = self.program.pots.iter().filter(|(_, pot)| **pot > Money::ZERO);
         let mut facts = Facts {
             now: self.now,

@@ -61,13 +61,10 @@ pub fn select<'h>(
         if action.filter(|_| with_transaction).is_some_and(makes_terms) {
             made.push(part);
         }
-        let issued = replay.issued().map_or(0, |statement| statement.number);
-        if issued == number {
+        if replay.issued_in(happened, number).is_some() {
             return selection.ok_or_else(|| "the statement comes before the agreement is active".into());
         }
-        if issued > number {
-            return Err(format!("statement {number} was issued together with {issued}, whose proof shows it"));
-        }
+        let issued = replay.issued().map(|statement| statement.number);
         let (Some(program), Some(terms)) = (replay.program(), replay.terms()) else { continue };
         // A bill goes on from the last statement after which nothing waited to be told again.
         if last.replace(issued) != Some(issued) && program.is_at_rest(terms, replay.issued()) {

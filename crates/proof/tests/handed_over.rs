@@ -1,5 +1,5 @@
-//! Bills of a day that passed on to the next tenant, and of what its parties or a meter's operator wanted to end: both come out
-//! again from receipts alone.
+//! Bills of a day that passed on to the next tenant, of what its parties or a meter's operator wanted to end, and of supplements that
+//! one receipt has issued: all come out again from receipts alone.
 
 #[path = "../../ledger/tests/world/mod.rs"]
 mod world;
@@ -131,4 +131,45 @@ fn a_purchase_whose_end_a_meters_operator_wanted_is_proven() {
     past.pass_to(Timestamp(settles.0 - HOUR_MS / 2));
     past.pass_to(settles);
     past.prove(agreement, 1).unwrap();
+}
+
+/// Both meters pass the end in one transaction, after the final statement. The allowance of 100.00 is for both.
+#[test]
+fn supplements_that_one_transaction_has_issued_are_proven_each() {
+    const HOT_WATER: &str = "alice/hot_water";
+    let mut past = Past::begin();
+    let services = [Carrier::Electricity, Carrier::HotWater].map(|carrier| past.world.service("alice", carrier, 0));
+    let Action::Subscribe { label, terms } = past.world.subscription(services.to_vec()) else { unreachable!() };
+    let terms = SubscriptionTerms { allowance: Money::units(100), ..terms };
+    let package = past.world.package(1);
+    past.done("station", Action::PublishPackage(package));
+    past.done("alice", Action::Subscribe { label, terms });
+    past.pass_to(at(1, 8, 7));
+    let both = |past: &Past, time: Timestamp, electricity, hot_water| {
+        let runs = [(METER, electricity), (HOT_WATER, hot_water)].map(|(meter, register)| {
+            let Action::RecordReadings { runs } = past.world.readings(meter, &[(time, register)]) else {
+                unreachable!()
+            };
+            runs.into_vec().remove(0)
+        });
+        Action::RecordReadings { runs: runs.to_vec().try_into().unwrap() }
+    };
+    let first = both(&past, at(1, 8, 7), 0, 0);
+    past.done("gateway", first);
+    past.pass_to(at(1, 8, 12));
+    past.done("alice", Action::Terminate { agreement: subscription_id() });
+    past.pass_to(at(1, 8, 20));
+    let beyond = both(&past, at(1, 8, 17), 200 * KWH, 4_000_000);
+    past.done("gateway", beyond);
+    let issued = past.happened.last().unwrap().1.events().iter().filter_map(|event| match event {
+        Event::StatementIssued(statement) => Some((statement.number, statement.paid, statement.unpaid)),
+        _ => None,
+    });
+    let [electricity, hot_water] =
+        [(2, 80, 0), (3, 20, 36)].map(|(n, paid, unpaid)| (n, Money::units(paid), Money::units(unpaid)));
+    assert_eq!(issued.collect::<Vec<_>>(), [electricity, hot_water]);
+    for number in 1..=3 {
+        past.prove(subscription_id(), number).unwrap();
+    }
+    assert!(past.prove(subscription_id(), 4).is_err());
 }

@@ -2,7 +2,7 @@
 
 use super::account::{Account, Position};
 use super::frame::Frame;
-use super::head::{Due, Head, MAX_CHARGED, MAX_TARIFFS, MAX_VERSIONS, TariffRef};
+use super::head::{Due, Head, MAX_CHARGED, MAX_TARIFFS, MAX_VERSIONS, Supply, TariffRef};
 use super::level;
 use super::minimum::Minimum;
 use super::statement;
@@ -220,10 +220,13 @@ impl<'a> Work<'a> {
                 self.statement(ends, Closing::End)?;
                 self.let_go_of_all(ends)?;
             }
+            // One service at a time: what one takes is not there for the next.
             Due::Last(_) => {
-                let carriers: Vec<Carrier> = self.accounts.keys().copied().collect();
-                carriers.into_iter().try_for_each(|carrier| self.supplement(carrier))?;
-                self.head.supplies.as_mut_slice().iter_mut().for_each(|supply| supply.over = true);
+                let open = |supply: &&Supply| !supply.over;
+                let carrier = self.head.supplies.iter().find(open).ok_or(BAD_STATE)?.carrier;
+                self.supplement(carrier)?;
+                let of_it = |supply: &&mut Supply| supply.carrier == carrier;
+                self.head.supplies.as_mut_slice().iter_mut().filter(of_it).for_each(|supply| supply.over = true);
             }
         }
         self.schedule();
