@@ -105,6 +105,7 @@ impl Parts {
             transaction: happening.transaction.as_ref().map(|(_, signed)| signed),
         });
         let selection = match select(chain, agreement, number, happened) {
+            Ok(selection) if short => Selection { corrected: Vec::new(), ..selection },
             Ok(selection) => selection,
             Err(reason) => return Ok(Some(Err(Unproven::Contradiction(reason)))),
         };
@@ -135,7 +136,7 @@ fn place(happening: &Happening) -> Place {
 }
 
 fn parts(selection: &Selection) -> impl Iterator<Item = &Part> {
-    selection.made.iter().chain(&selection.told)
+    selection.made.iter().chain(&selection.told).chain(&selection.corrected)
 }
 
 async fn assemble(app: &App, agreement: AgreementId, number: u32, parts: Parts) -> Result<BillProof, Problem> {
@@ -143,6 +144,7 @@ async fn assemble(app: &App, agreement: AgreementId, number: u32, parts: Parts) 
     let mut headers = Headers::default();
     let made = evidence(app, &selection.made, &transactions, &mut headers).await?;
     let told = evidence(app, &selection.told, &transactions, &mut headers).await?;
+    let corrected = evidence(app, &selection.corrected, &transactions, &mut headers).await?;
     let issued = selection.told.last().map(|part| part.place.height);
     let readings = match positions.filter(|positions| !positions.is_empty()) {
         Some(positions) => {
@@ -165,6 +167,7 @@ async fn assemble(app: &App, agreement: AgreementId, number: u32, parts: Parts) 
         made: receipts(made),
         before: selection.before,
         told: receipts(told),
+        corrected: receipts(corrected),
         readings: readings.map(|(height, entries)| ReadingsEvidence { header: place(height), entries }),
         headers: headers.0.into_values().collect(),
     })

@@ -3,11 +3,12 @@
 use crate::{Failed, parse, read, write};
 use serde::Serialize;
 use utilidor_sdk::core::{create, random, seal};
+use utilidor_types::council::Motion;
 use utilidor_types::quote::QuoteLine;
 use utilidor_types::transaction::MAX_TRANSACTION_BYTES;
 use utilidor_types::{
-    AccountId, AgreementId, AgreementTerms, Label, Offer, OfferId, Opening, SealedQuote, SubscriptionTerms,
-    Transaction, decode,
+    AccountId, AgreementId, AgreementTerms, Label, MotionId, Offer, OfferId, Opening, PackageId, SealedQuote,
+    SubscriptionTerms, Transaction, decode,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -65,6 +66,24 @@ pub fn award_label(offer: &str, offered: &str, bidder: &str) -> Result<String, F
 #[wasm_bindgen]
 pub fn offer_id(owner: &str, label: &str) -> Result<String, Failed> {
     Ok(OfferId::of(parse::<AccountId>("account", owner)?, parse("label", label)?).to_string())
+}
+
+/// The id of a package that `owner` calls by a label.
+#[wasm_bindgen]
+pub fn package_id(owner: &str, label: &str) -> Result<String, Failed> {
+    Ok(PackageId::of(parse::<AccountId>("account", owner)?, parse("label", label)?).to_string())
+}
+
+/// The id of a motion that its proposer calls by a label.
+#[wasm_bindgen]
+pub fn motion_id(proposer: &str, label: &str) -> Result<String, Failed> {
+    Ok(MotionId::of(parse::<AccountId>("account", proposer)?, parse("label", label)?).to_string())
+}
+
+/// The digest of a motion: what a vote names. `motion` in JSON.
+#[wasm_bindgen]
+pub fn motion_digest(motion: &str) -> Result<String, Failed> {
+    Ok(read::<Motion>("the motion", motion)?.digest().to_string())
 }
 
 /// The id of an agreement that its creator calls by a label.

@@ -181,6 +181,10 @@ impl Ledger<'_> {
         bound.bindings.1.bindings.push(added).map_err(|_| busy)?;
         let begins = is_supply && window.from == bound.bindings.1.base;
         let unsupplied = if begins { bound.bindings.1.begin_supply() } else { None };
+        if begins {
+            // The highest demand of before is nobody's that begins now.
+            bound.state.1.peak = (Quantity::ZERO, 0);
+        }
         self.put_bound(bound);
         self.note_unsupplied(meter, unsupplied);
         Ok(())

@@ -26,11 +26,10 @@ use crate::share::common;
 use crate::store::{Place, Ruled};
 use crate::work::Work;
 use utilidor_program::bands;
-use utilidor_program::contract::is_higher_power;
+use utilidor_program::contract::higher_demand;
 use utilidor_types::event::{Fill, MeterSegment};
 use utilidor_types::meter::Register;
 use utilidor_types::package::{Calendar, TariffId};
-use utilidor_types::time::HOUR_MS;
 use utilidor_types::{Bands, Bounded, Event, MeterId, Quantity, Reading, Refusal, TariffOption, Timestamp, Window};
 
 /// Most marks that one reading passes. A subscription has one a month and one for each prepayment. A program that sets more is
@@ -41,9 +40,6 @@ pub const MAX_MARKS_A_READING: usize = 256;
 pub(crate) const MAX_TOLD_AT_BASE: u8 = 16;
 /// How many days of a calendar are as much work to cut as a reading is otherwise.
 const DAYS_PER_READING: u64 = 4;
-/// The longest interval whose mean power counts as a demand.
-const MAX_PEAK_MS: u64 = HOUR_MS;
-
 /// Whom an open segment waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
@@ -63,11 +59,7 @@ struct Closed {
 
 impl MeterState {
     fn higher_peak(&mut self, quantity: Quantity, ms: u64) {
-        if let Some(ms) = u32::try_from(ms).ok().filter(|ms| u64::from(*ms) <= MAX_PEAK_MS) {
-            if is_higher_power((quantity, ms), self.peak) {
-                self.peak = (quantity, ms);
-            }
-        }
+        self.peak = higher_demand(self.peak, quantity, ms);
     }
 }
 

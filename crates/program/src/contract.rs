@@ -11,6 +11,7 @@ use utilidor_types::hash::{Digest, hash_of};
 use utilidor_types::package::{PackageTerms, TariffId, TariffOption};
 use utilidor_types::price_index::{IndexRead, IndexUnit};
 use utilidor_types::statement::{Closing, StatementLine};
+use utilidor_types::time::HOUR_MS;
 use utilidor_types::{
     AgreementId, Bands, Bounded, Carrier, MeterId, Money, PackageId, PriceIndexId, ProgramId, Quantity, Refusal,
     Timestamp, Window,
@@ -123,6 +124,17 @@ pub struct Segment {
 pub fn is_higher_power(one: (Quantity, u32), other: (Quantity, u32)) -> bool {
     // Each product is of 64 and 32 bits.
     u128::from(one.0.0) * u128::from(other.1.max(1)) > u128::from(other.0.0) * u128::from(one.1.max(1))
+}
+
+/// The longest interval between two certified readings whose mean power counts as a demand.
+const MAX_DEMAND_MS: u64 = HOUR_MS;
+
+/// The higher one of a demand and of what passed between two certified readings, where that counts as one.
+pub fn higher_demand(demand: (Quantity, u32), quantity: Quantity, ms: u64) -> (Quantity, u32) {
+    match u32::try_from(ms) {
+        Ok(short) if ms <= MAX_DEMAND_MS && is_higher_power((quantity, short), demand) => (quantity, short),
+        _ => demand,
+    }
 }
 
 /// What a binding has summed up so far.

@@ -14,7 +14,7 @@ pub use setting::Setting;
 pub use text::unheld;
 
 use crate::coded::{Respond, respond};
-use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment, State, Sum, Sums};
+use crate::contract::{Binding, Case, Draft, Effect, Event, Facts, Fault, Segment, State, Sum, Sums, higher_demand};
 use crate::wasm::{EVENT_FUEL, OUT_OF_FUEL, Ran};
 use std::collections::BTreeMap;
 use utilidor_types::action::MAX_COMMAND_BYTES;
@@ -76,6 +76,8 @@ struct Played {
     base: (Timestamp, Quantity),
     mark: Option<Timestamp>,
     level: Option<Quantity>,
+    /// The highest demand since then.
+    demand: (Quantity, u32),
     filled: Quantity,
 }
 
@@ -302,13 +304,20 @@ impl<R: Respond> Host<R> {
         (from, before): (Timestamp, Quantity),
         (to, after): (Timestamp, Quantity),
     ) -> Result<(), Fault> {
+        let passed = after.saturating_sub(before);
+        let mut counted = false;
         loop {
             let played = &mut self.meters[usize::from(meter)];
             let Some(binding) = played.binding else { return Ok(()) };
             let mark =
                 [played.mark, Some(binding.window.to)].into_iter().flatten().filter(|mark| *mark > played.base.0).min();
-            let Some(mark) = mark.filter(|mark| *mark <= to) else { break };
-            let passed = after.saturating_sub(before);
+            let mark = mark.filter(|mark| *mark <= to);
+            // Its mean counts where the reading's interval ends.
+            if !counted && mark.is_none_or(|mark| mark == to) {
+                played.demand = higher_demand(played.demand, passed, to.0.saturating_sub(from.0));
+                counted = true;
+            }
+            let Some(mark) = mark else { break };
             let part = passed.share_floor(mark.0.saturating_sub(from.0), to.0.saturating_sub(from.0).max(1));
             let at = before.checked_add(part).ok_or(UNFIT)?;
             if played.mark == Some(mark) {
@@ -334,13 +343,8 @@ impl<R: Respond> Host<R> {
         if to <= from {
             return Ok(());
         }
-        let passed = register.saturating_sub(before);
-        let ms = u32::try_from(to.0 - from.0).unwrap_or(u32::MAX);
-        let bands = flat(passed);
-        self.tell(Event::Segment {
-            binding: meter,
-            segment: Segment { interval: Window { from, to }, bands, peak: (passed, ms) },
-        })
+        let (bands, peak) = (flat(register.saturating_sub(before)), std::mem::take(&mut played.demand));
+        self.tell(Event::Segment { binding: meter, segment: Segment { interval: Window { from, to }, bands, peak } })
     }
 
     /// Reads the meters first, as the ledger does, and tells.
@@ -436,7 +440,7 @@ impl<R: Respond> Host<R> {
             Effect::Bind(binding) => {
                 let now = self.now;
                 let played = self.played(binding.number)?;
-                if played.binding.is_some() {
+                if played.binding.is_some_and(|bound| !bound.window.is_empty() && bound.window.to > now) {
                     return Err(UNFIT);
                 }
                 let base = played.last.map_or((now, Quantity::ZERO), |(_, register)| (now, register));

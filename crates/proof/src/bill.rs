@@ -5,7 +5,7 @@
 //!      transactions that made the agreement -> its terms
 //!      state after the last statement (its digest stands in this one)
 //!      receipts since -> what the program was told -> the program, run again -> this statement
-//!      certified readings -> registers at the marks -> the segments that the program was told of
+//!      certified readings, and corrections of them -> registers at the marks -> the segments that the program was told of
 //! ```
 //!
 //! A *whole* proof brings the certified readings; a *short* one relies on the registers at the marks, which stand in receipts
@@ -14,10 +14,10 @@
 //! Every part is bound by hash or signature, or checked against a digest that is, so a proof with any byte changed is
 //! refused, or shows the same.
 
-use crate::evidence::{Happened, Headers, ReadingsEvidence, ReceiptEvidence};
+use crate::evidence::{Happened, Headers, Place, ReadingsEvidence, ReceiptEvidence};
 use crate::inclusion::{FinalHeader, ProofError};
 use crate::members::Members;
-use crate::readings::check_segment;
+use crate::readings::{Correction, check_segment};
 use crate::replay::{Pots, Program, Replay};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub const MAX_BILL_BYTES: usize = 64 * 1024 * 1024;
 
 /// What the program and the ledger held for the agreement after a statement before, or when it was signed: all that its program
 /// goes on from. Its digest stands in the next statement.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Before {
     /// The program's state.
@@ -71,6 +71,10 @@ pub struct BillProof {
     /// What the program was told since, in the order of execution; the last one issued the statement. Others are among it where they
     /// were issued together, and where a published program had not done yet what it was told before.
     pub told: Vec<ReceiptEvidence>,
+    /// What corrected certified readings before the program was told of them, as far as it stands in neither list; nothing in a short
+    /// proof.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrected: Vec<ReceiptEvidence>,
     /// The certified readings behind the segments; none in a short proof.
     pub readings: Option<ReadingsEvidence>,
 }
@@ -180,8 +184,16 @@ impl BillProof {
             .map_err(|source| BillError::NotProven { part: "the validators".into(), source })?;
         let headers = Headers::verify(&self.headers, &members)?;
         let mut replay = Replay::new(chain, self.agreement);
+        let mut corrections = Corrections::default();
+        for (part, evidence) in parts("what corrected readings", &self.corrected) {
+            let happened = headers.happened(&part, evidence)?;
+            if corrections.take(happened) == 0 {
+                return Err(BillError::incoherent(part, "it corrects none"));
+            }
+        }
         for (part, evidence) in parts("what made the agreement", &self.made) {
             let happened = headers.happened(&part, evidence)?;
+            corrections.take(happened);
             replay.take_making(happened).map_err(|reason| BillError::incoherent(part, reason))?;
         }
         let before = self.before.program()?;
@@ -200,6 +212,7 @@ impl BillProof {
         let mut segments = Vec::new();
         let mut last = None;
         for (happened, part) in told {
+            corrections.take(happened);
             segments.extend(self.segments(&replay, &part, happened));
             replay.take(happened).map_err(|reason| BillError::incoherent(part.as_str(), reason))?;
             last = Some(happened);
@@ -209,7 +222,7 @@ impl BillProof {
             let reason = format!("its last receipt issues no statement {}", self.number);
             return Err(BillError::incoherent("what the program was told", reason));
         };
-        let (readings, device_records) = self.check_readings(&headers, &segments)?;
+        let (readings, device_records) = self.check_readings(&headers, &segments, &corrections)?;
         headers.all_used()?;
         Ok(VerifiedBill {
             chain,
@@ -225,26 +238,27 @@ impl BillProof {
     /// The segments of a receipt that the agreement's program was told of or that its purchases filled, each with the
     /// calendar that cuts it.
     fn segments<'s>(&self, replay: &Replay, part: &str, happened: Happened<'s>) -> Vec<Cut<'s>> {
-        let ours = |segment: &&MeterSegment| {
-            segment.supply.is_some_and(|(agreement, _)| agreement == self.agreement)
-                || segment.fills.iter().any(|fill| fill.agreement == self.agreement)
-        };
         let segments = happened.receipt.events().iter().filter_map(|event| match event {
             Event::Segment(segment) => Some(segment),
             _ => None,
         });
-        let cut = segments.filter(ours).map(|segment| {
+        let cut = segments.filter(|segment| segment.is_of(self.agreement)).map(|segment| {
             let supplied = segment.supply.is_some_and(|(agreement, _)| agreement == self.agreement);
-            let calendar = replay.calendar(segment.meter).filter(|_| supplied);
+            let calendar = replay.calendar(segment.meter, segment.interval.from).filter(|_| supplied);
             let calendar = calendar.map(|(calendar, offset)| (calendar.clone(), offset));
-            Cut { part: part.into(), segment, calendar }
+            Cut { part: part.into(), place: happened.place, segment, calendar }
         });
         cut.collect()
     }
 
     /// How many certified readings and how many devices' records the segments follow from; none where there are segments and no
     /// readings.
-    fn check_readings(&self, headers: &Headers<'_>, segments: &[Cut<'_>]) -> Result<(Option<usize>, usize), BillError> {
+    fn check_readings(
+        &self,
+        headers: &Headers<'_>,
+        segments: &[Cut<'_>],
+        corrections: &Corrections,
+    ) -> Result<(Option<usize>, usize), BillError> {
         let Some(evidence) = &self.readings else { return Ok((segments.is_empty().then_some(0), 0)) };
         let part = "the certified readings";
         let header = headers.get(part, evidence.header)?;
@@ -261,10 +275,10 @@ impl BillProof {
             next = Some(run.end());
             of_meter.entry(run.meter).or_default().extend(run.certificates());
         }
-        for Cut { part, segment, calendar, .. } in segments {
+        for Cut { part, place, segment, calendar } in segments {
             let certificates: Vec<&Certificate> = of_meter.get(&segment.meter).into_iter().flatten().collect();
             let calendar = calendar.as_ref().map(|(calendar, offset)| (calendar, *offset));
-            check_segment(segment, calendar, &certificates)
+            check_segment(segment, calendar, &certificates, &corrections.before(*place))
                 .map_err(|reason| BillError::incoherent(format!("{part}, meter {}", segment.meter), reason))?;
         }
         if let Some(meter) = of_meter.keys().find(|meter| !segments.iter().any(|cut| cut.segment.meter == **meter)) {
@@ -283,9 +297,28 @@ fn check_before(found: Digest, statement: &Statement) -> Result<(), BillError> {
     Ok(())
 }
 
+/// Corrections of readings, by where they were made.
+#[derive(Default)]
+struct Corrections(BTreeMap<Place, Vec<Correction>>);
+
+impl Corrections {
+    /// Takes those of a receipt, and tells how many these are.
+    fn take(&mut self, happened: Happened<'_>) -> usize {
+        let corrections: Vec<_> = happened.receipt.events().iter().filter_map(Correction::of).collect();
+        let count = corrections.len();
+        self.0.insert(happened.place, corrections);
+        count
+    }
+
+    fn before(&self, place: Place) -> Vec<Correction> {
+        self.0.range(..place).flat_map(|(_, corrections)| corrections.iter().copied()).collect()
+    }
+}
+
 /// A segment with the calendar that cuts it, and where it was told.
 struct Cut<'a> {
     part: String,
+    place: Place,
     segment: &'a MeterSegment,
     calendar: Option<(utilidor_types::package::Calendar, i16)>,
 }

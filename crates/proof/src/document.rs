@@ -69,6 +69,8 @@ struct Fields {
     made: Option<Vec<ReceiptEvidence>>,
     before: Option<Before>,
     told: Option<Vec<ReceiptEvidence>>,
+    #[serde(default)]
+    corrected: Vec<ReceiptEvidence>,
     readings: Option<ReadingsEvidence>,
     // Of a transaction, and of certificates.
     block: Option<FinalHeader>,
@@ -96,6 +98,7 @@ impl TryFrom<Fields> for ProofDocument {
                 made: there("made", fields.made)?,
                 before: there("before", fields.before)?,
                 told: there("told", fields.told)?,
+                corrected: fields.corrected,
                 readings: fields.readings,
             }),
             "transaction" => Proof::Transaction(TransactionProof {
@@ -222,6 +225,7 @@ mod tests {
             made: Vec::new(),
             before: Before { state: vec![1, 2], pots: Vec::new(), debt: utilidor_types::Money(3), ending: 0 },
             told: Vec::new(),
+            corrected: Vec::new(),
             readings: Some(ReadingsEvidence { header: 0, entries: Vec::new() }),
         };
         let document = Proof::Bill(bill).document();

@@ -38,6 +38,8 @@ pub struct Replay {
     proposed: Option<AgreementTerms>,
     amendments: Vec<(AgreementTerms, Timestamp)>,
     terms: Option<AgreementTerms>,
+    /// Which terms are in force from when on, by rising time.
+    in_force: Vec<(Timestamp, AgreementTerms)>,
     /// The program's state; none before the agreement is active, or before it was taken over from a proof.
     program: Option<Program>,
     issued: Option<Statement>,
@@ -93,6 +95,7 @@ impl Replay {
             proposed: None,
             amendments: Vec::new(),
             terms: None,
+            in_force: Vec::new(),
             program: None,
             issued: None,
         }
@@ -150,7 +153,9 @@ impl Replay {
             if happened.transaction.is_none() {
                 return Err("the transaction that concludes it is missing".into());
             }
-            self.terms = Some(self.proposed.take().ok_or("it concludes what nobody proposed")?);
+            let terms = self.proposed.take().ok_or("it concludes what nobody proposed")?;
+            self.in_force = vec![(Timestamp(0), terms.clone())];
+            self.terms = Some(terms);
             told = Some(Told::Signed);
         }
         if happened.receipt.cause == (Cause::Due { item: DueItem::Agreement(self.agreement), at: happened.due_at() }) {
@@ -316,11 +321,14 @@ impl Replay {
             return Ok(None);
         }
         let (terms, from) = self.amendments.swap_remove(place);
+        let from = from.max(happened.time);
+        self.in_force.retain(|(since, _)| *since < from);
+        self.in_force.push((from, terms.clone()));
         let before = self.terms.replace(terms).ok_or("there is no agreement to amend")?;
         if let Some(program) = &mut self.program {
             program.ending = 0;
         }
-        Ok(Some(Told::Amended { before: Box::new(before), from: from.max(happened.time) }))
+        Ok(Some(Told::Amended { before: Box::new(before), from }))
     }
 
     // ---- what the program is told ----
@@ -425,9 +433,7 @@ impl Replay {
     pub fn concerns(&self, receipt: &utilidor_types::Receipt) -> bool {
         let due = matches!(receipt.cause, Cause::Due { item: DueItem::Agreement(agreement), .. } if agreement == self.agreement);
         due || receipt.events().iter().any(|event| match event {
-            Event::Segment(segment) => {
-                self.concerns_program(event) || segment.fills.iter().any(|fill| fill.agreement == self.agreement)
-            }
+            Event::Segment(segment) => segment.is_of(self.agreement),
             Event::Debt { agreement, .. }
             | Event::ProgramRan { agreement, .. }
             | Event::IndicesRead { agreement, .. }
@@ -473,9 +479,10 @@ impl Replay {
         Ok(())
     }
 
-    /// The calendar by which a supply's meter is cut into bands at this point.
-    pub fn calendar(&self, meter: MeterId) -> Option<(&utilidor_types::package::Calendar, i16)> {
-        let utilidor_types::Program::Subscription(terms) = &self.terms.as_ref()?.program else { return None };
+    /// The calendar by which a supply's meter is cut into bands from a time on: that of the terms which are in force then.
+    pub fn calendar(&self, meter: MeterId, from: Timestamp) -> Option<(&utilidor_types::package::Calendar, i16)> {
+        let (_, terms) = self.in_force.iter().rfind(|(since, _)| *since <= from)?;
+        let utilidor_types::Program::Subscription(terms) = &terms.program else { return None };
         let service = terms.services.iter().find(|service| service.meter == Some(meter))?;
         let (package, version, carrier, option) = (terms.package, terms.version, service.carrier, service.option);
         let tariff = self.documents.tariff(TariffId { package, version, carrier, option })?;

@@ -166,6 +166,11 @@ pub struct MeterSegment {
 }
 
 impl MeterSegment {
+    /// Whether the agreement's program is told of it, or its purchases fill from it.
+    pub fn is_of(&self, agreement: AgreementId) -> bool {
+        self.supply.is_some_and(|(of, _)| of == agreement) || self.fills.iter().any(|fill| fill.agreement == agreement)
+    }
+
     /// What passed in it, by band.
     pub fn passed(&self) -> Option<Bands> {
         let bands = |registers: &[Register; BANDS]| Bands(registers.map(Register::quantity));

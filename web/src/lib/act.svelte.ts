@@ -28,6 +28,21 @@ class Asked {
 
 export const asked = new Asked();
 
+/// What an account has signed last, until it is known what became of it: of two actions with one nonce one alone is carried out.
+const sentBy = {
+  key: (account: string) => `utilidor/sent/${account}`,
+  get(account: string): { nonce: number; hash: string } | undefined {
+    const [nonce, hash] = localStorage.getItem(this.key(account))?.split(' ') ?? [];
+    return hash ? { nonce: Number(nonce), hash } : undefined;
+  },
+  set(account: string, nonce: number, hash: string) {
+    localStorage.setItem(this.key(account), `${nonce} ${hash}`);
+  },
+  forget(account: string) {
+    localStorage.removeItem(this.key(account));
+  },
+};
+
 export class Act {
   stage = $state<Stage>('idle');
   prepared = $state.raw<Prepared>();
@@ -43,6 +58,7 @@ export class Act {
   /// Whether it was sent, and nothing is known of what became of it.
   lost = $state(false);
   #then: ((receipt: Receipt) => void) | undefined;
+  #account = '';
 
   /// Prepares an action, which may take the vault, and asks for consent. `then` follows once the outcome has been read and closed: what it changes may be what
   /// asked.
@@ -55,10 +71,19 @@ export class Act {
       const account = people.account;
       const handles = await people.handles();
       if (!account || !handles) throw new Failure('locked');
+      this.#account = account;
       // It is signed for the chain that is trusted, whatever chain the node says it has, and with the nonce that the members have signed:
-      // of two actions signed with one nonce, one alone is carried out, though a node may have held the first one back.
-      const [status, { chain }, { nonce }] = await Promise.all([answer(api.GET('/v1/status')), trusted(), checkBalance(account)]);
-      const expires = status.height + EXPIRY_BLOCKS;
+      // of two actions signed with one nonce, one alone is carried out, though a node may have held the first one back. It counts for some
+      // blocks beyond the one that they have signed.
+      const [{ chain }, { nonce, height }] = await Promise.all([trusted(), checkBalance(account)]);
+      const sent = sentBy.get(account);
+      if (sent && sent.nonce < nonce) {
+        // Once: whoever has read it may sign the same again.
+        sentBy.forget(account);
+        [this.hash, this.lost] = [sent.hash, true];
+        throw new Failure('carriedOut');
+      }
+      const expires = height + EXPIRY_BLOCKS;
       this.prepared = await vault('prepare', handles.signing, chain, nonce, expires, JSON.stringify(typeof action === 'function' ? await action() : action));
       this.stage = 'confirm';
     } catch (error) {
@@ -76,10 +101,10 @@ export class Act {
       if (!handles) throw new Failure('locked');
       const signed = await vault('sign', handles.signing, this.prepared.bytes);
       this.hash = signed.hash;
+      sentBy.set(this.#account, this.prepared.says.nonce, signed.hash);
       const submitted = await answer(
         api.POST('/v1/transactions', { params: { query: { wait_ms: WAIT_MS } }, body: { transactions: [signed.bytes] } }),
       ).catch((error: unknown) => {
-        // What was refused at the door was not taken.
         this.lost = !(error instanceof NoAnswer && error.status >= 400 && error.status < 500);
         throw error;
       });
@@ -107,6 +132,7 @@ export class Act {
   }
 
   #end(height: number | undefined, receipt: Receipt): void {
+    sentBy.forget(this.#account);
     [this.height, this.receipt, this.lost] = [height, receipt, false];
     this.refusal = 'refused' in receipt.verdict ? receipt.verdict.refused : undefined;
     this.stage = this.refusal ? 'refused' : 'final';

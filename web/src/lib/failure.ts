@@ -7,7 +7,7 @@ import { short } from './format';
 import { text } from './text.svelte';
 
 /// What can fail but for an answer of the node.
-export type Kind = 'locked' | 'keyFile' | 'passphrase' | 'noSealKey' | 'vault' | 'vaultMissing' | 'proof' | 'otherProof' | 'oldProof' | 'differs' | 'notOpen' | 'keyStore' | 'noSeats';
+export type Kind = 'locked' | 'keyFile' | 'passphrase' | 'noSealKey' | 'vault' | 'vaultMissing' | 'proof' | 'otherProof' | 'oldProof' | 'differs' | 'notOpen' | 'carriedOut' | 'keyStore' | 'noSeats';
 
 /// Something of this browser failed; the message is for whoever is asked for help.
 export class Failure extends Error {

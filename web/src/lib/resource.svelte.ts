@@ -8,16 +8,19 @@ export interface Resource<T> {
 }
 
 /// Asks `question` now and whenever a reactive value that it reads before its first `await` changes. What was answered stays
-/// until the next answer.
-export function resource<T>(question: () => Promise<T> | undefined): Resource<T> {
+/// until the next answer, unless it was about something else: about what, `subject` says.
+export function resource<T>(question: () => Promise<T> | undefined, subject?: () => unknown): Resource<T> {
   let data = $state.raw<T>();
   let failure = $state.raw<unknown>();
   let busy = $state(true);
   let asked = $state(0);
   let turn = 0;
+  let about = subject?.();
   $effect(() => {
     void asked;
     const mine = ++turn;
+    const now = subject?.();
+    if (now !== about) [about, data, failure] = [now, undefined, undefined];
     const promise = question();
     if (!promise) {
       data = undefined;

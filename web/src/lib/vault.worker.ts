@@ -63,6 +63,9 @@ const calls = {
   labelOf: (name: string) => wasm.label_of(name),
   awardLabel: (offer: string, offered: string, bidder: string) => wasm.award_label(offer, offered, bidder),
   offerId: (owner: string, label: string) => wasm.offer_id(owner, label),
+  packageId: (owner: string, label: string) => wasm.package_id(owner, label),
+  motionId: (proposer: string, label: string) => wasm.motion_id(proposer, label),
+  motionDigest: (motion: string) => wasm.motion_digest(motion),
   agreementId: (creator: string, label: string) => wasm.agreement_id(creator, label),
   awardTerms: (offer: string, owner: string, bidder: string, opening: string) =>
     JSON.parse(wasm.award_terms(offer, owner, bidder, opening)),

@@ -30,6 +30,7 @@ export const zh: Catalogue = {
     otherProof: { what: '证明的是别的内容。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
     oldProof: { what: '证明所涉的时间早于本浏览器已得知的时间。', next: '此节点落后，或有所隐瞒。请一分钟后再试，或询问其他成员的节点。' },
     keyStore: { what: '无法读取本浏览器中的密钥。', next: '密钥并未因此丢失。请关闭本应用的其他窗口，确认浏览器允许本站存储数据，然后重新载入页面；或在“密钥”页导入密钥文件。' },
+    carriedOut: { what: '自您上次签署而未获知结果之后，此账户有一项操作已被执行。', next: '请在账本上查看是否为该项操作；仍需办理的，请再次提出。' },
     notOpen: { what: '此账户尚未开立。', next: '账户所有者在“密钥”页建立密钥，该页有需交给验证方的内容，由其提议接纳。' },
     noSeats: { what: '此链没有演示座位。', next: '节点却提供了演示座位：请勿使用，并告知其运营方。' },
     differs: { what: '节点显示的与所证明的不同。', next: '请不要依赖本页显示的内容。请询问其他成员的节点，并告知此节点的运营方。' },
@@ -90,7 +91,7 @@ export const zh: Catalogue = {
     verify: '在本浏览器中核验此账单', holds: '此账单正确。', checkSignatures: (members, height) => `${members} 个成员的签名使账单所依据的每个区块都已最终确认，直到区块 ${height}。`,
     checkReadings: (count) => `${count} 条认证读数在成员签署的日志中，合计与账单数量一致。`, checkProgram: '在此重新运行合约程序，得到的正是这份账单。', checkLines: (count) => `下面显示的 ${count} 行与之逐行一致。`,
     took: (ms) => `用时 ${ms} 毫秒。`, differs: '节点显示的账单与成员签署的不同。', differsNext: (amount) => `经证明的金额为 ${amount}；下面各行取自证明。请不要按此节点的显示付款，并告知其运营方。`, fails: '此账单未能得到证明。',
-    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', provenReadings: (proven, shown) => `所显示的 ${shown} 条读数中，${proven} 条在此账单的证明中，时间、表底和数量一致。`, provenCarriers: '表计所计的能源同样已证明。', saidCarriers: '表计所计的能源为节点所述。', provenDevices: (count) => `其中 ${count} 条由设备自己签名（OCMF），同样已证明；其余由谁签名，为节点所述。`, closing: { period: '期间', end: '合约终结', supplement: '终结后补充' }, showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
+    lineDiffers: (line) => `第 ${line} 行不同`, lines: '明细', asProven: '以证明为准', what: '项目', how: '计算', readings: '读数', readingsLead: '账单数量所依据的认证读数。', provenReadings: (proven, shown, all) => `所显示的 ${shown} 条读数中，${proven} 条在此账单的证明中（证明共含 ${all} 条），时间、表底和数量一致。`, notProven: '不在此账单的证明中', provenCarriers: '表计所计的能源同样已证明。', saidCarriers: '表计所计的能源为节点所述。', provenDevices: (count) => `其中 ${count} 条由设备自己签名（OCMF），同样已证明；其余由谁签名，为节点所述。`, closing: { period: '期间', end: '合约终结', supplement: '终结后补充' }, showReadings: '显示读数', noReadings: '此账单不依据读数。', readingCount: (count) => `${count} 条读数`,
     meter: '表计', time: '时间', quantity: '数量', register: '表底', where: (height, day) => `于区块 ${height} 出具，${day}。`,
   },
   line: {
@@ -111,7 +112,7 @@ export const zh: Catalogue = {
   },
   consent: {
     title: '核对后签署', lead: '以下是您将要签署的内容，由待签署的数据原样读出。', as: '签署人', times: '所示时间', everything: '签署的全部内容', throwAway: '这是演示用的一次性密钥，不保护任何东西。', sign: '签署并发送',
-    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, proving: '节点如此说明，正在核对证明…', proven: '已在本浏览器中证明', said: '仅为节点所述', unproven: '节点没有证明它所说的结果。', done: '完成', failed: '未执行。', lost: '是否已执行尚不清楚。再次签署之前，请先在账本上查看。', see: '在账本上查看',
+    signed: '已签署', sending: '已发送；成员正在就区块达成一致…', final: (height) => `已在区块 ${height} 最终确认`, proving: '节点如此说明，正在核对证明…', proven: '已在本浏览器中证明', said: '仅为节点所述', unproven: '节点没有证明它所说的结果。', done: '完成', failed: '未执行。', notTaken: '节点称未接收。您可以再次签署：两者之中只有一个能被执行。', lost: '是否已执行尚不清楚。再次签署之前，请先在账本上查看。', see: '在账本上查看',
   },
   terms: {
     to: '收款方', amount: '金额', reference: '备注', offer: '报价邀请', lots: '出售', window: '交付', gate: '报价截止', lapses: '授标截止', deposit: '双方保证金', guarantee: '付款担保', tolerance: '容差', package: '套餐', version: (version) => `第 ${version} 版`, services: '服务', allowance: '30 天内扣款上限', atMost: '至多', period: '时段',
@@ -143,7 +144,7 @@ export const zh: Catalogue = {
     newTitle: '发布报价邀请', newLead: '标的、交付、截止、条款。签署之前，下面会说明其含义。', name: '给读者的说明', nameHint: '公开：写在账本上，人人可读，用作此邀请的名称。', addLot: '添加标的', removeLot: '移除', lot: (number) => `标的 ${number}`, carrier: '能源', asking: '要价', deliveryFrom: '交付开始', deliveryTo: '交付结束', gateAt: '报价截止', lapsesAt: '授标截止', hint: (zone) => `日期写作 年-月-日；时间为 UTC${zone} 的整点。`, deposit: '双方保证金，%', guarantee: '买方付款担保，%', tolerance: '容差，%', userMetered: '买方指定自己的表计', deliveryMeter: '证明交付的本方表计', noDeliveryMeter: '无', preview: '含义', worth: (sum) => `按要价全部价值 ${sum}。`, youReserve: (sum) => `授标后您最多冻结保证金 ${sum}。`, theyReserve: (sum) => `买方最多冻结 ${sum}。`, perHour: (rate) => `交付期内每小时 ${rate}`, review: '核对报价邀请', wrong: '有些字段需要修改，见各字段说明。', wrongQuantity: '请填写数量，例如 1,200。', wrongPrice: '请填写价格，例如 0.62。', wrongOrder: '截止、授标、交付须依次在未来。', wrongSide: '至少一方须计量：指定您的表计，或让买方指定。', wrongPercent: '请填写 0 到 100 的百分比。', needsOwner: '只有产能方可以发布。请坐产能方的座位，或请验证方授予角色。', needsUser: '只有租户可以报价。', toQuote: '登录后，园区租户可对此报价邀请报价。', published: '您的报价邀请已发布。', seeOffer: '查看',
   },
   agreement: {
-    title: '合约', lead: '按双方签署的内容自动执行的合约。', none: '还没有合约。', noneNext: '授标或订购套餐即产生合约。', what: '类型', with: '对方', status: '状态', since: '自', statements: '账单', of: (kind) => `${kind}合约`, id: '合约', text: '约定内容', seller: '卖方', buyer: '买方', timeline: '经过', statementsOf: '账单', noStatements: '还没有账单。', sign: '签署', decline: '拒签', signLead: (by) => `请在 ${by} 之前签署。签署即冻结您的保证金和担保。`, signed: '您已签署，对方尚未签署。', digest: '条款摘要', money: '本合约的资金', more: '原始条款', trace: '从邀请到付款', prepay: '预付', end: '终止', endLead: '终止时退回未用部分；已用部分按未打折的价格计算。', endGo: '核对终止', signatures: '签名', noSignatures: '还没有签名。', readings: '读数', noEvents: '还没有。',
+    title: '合约', lead: '按双方签署的内容自动执行的合约。', none: '还没有合约。', noneNext: '授标或订购套餐即产生合约。', what: '类型', with: '对方', status: '状态', since: '自', statements: '账单', of: (kind) => `${kind}合约`, id: '合约', text: '约定内容', seller: '卖方', buyer: '买方', party: '其他当事方', timeline: '经过', statementsOf: '账单', noStatements: '还没有账单。', sign: '签署', decline: '拒签', signLead: (by) => `请在 ${by} 之前签署。签署即冻结您的保证金和担保。`, signed: '您已签署，对方尚未签署。', digest: '条款摘要', money: '本合约的资金', more: '原始条款', trace: '从邀请到付款', prepay: '预付', end: '终止', endLead: '终止时退回未用部分；已用部分按未打折的价格计算。', endGo: '核对终止', signatures: '签名', noSignatures: '还没有签名。', readings: '读数', noEvents: '还没有。',
     clause: {
       volume: (seller, buyer) => `${seller}出售、${buyer}购买：`, window: (window) => `交付：${window}。`, settles: (at) => `迟到读数期限之后，于 ${at} 结算。`, meters: '交付量取卖方与买方表计中较小者；只有一方计量时以该表计为准。', deposit: (rate) => `双方各冻结价值的 ${rate} 作为保证金。`, guarantee: (rate) => `买方冻结价值的 ${rate} 作为付款担保。`, tolerance: (rate) => `偏差在 ${rate} 以内无后果；超出部分按比例没收保证金。`, nothing: '没有读数证明的视为未交付。', proRata: '没有读数的时段按时间比例计入，账单会注明。',
       package: (name, version) => `能源套餐 ${name}，第 ${version} 版；新版须双方签署才生效。`, service: (carrier) => carrier, metered: (price) => `按表计量，${price}；每笔预付的金额决定折扣。`, byPeriod: (price) => `按表计量，${price}；预付时段的长短决定折扣。`, area: (price, area) => `按面积，每平方米每个供暖或供冷季 ${price}，${area}。`, allowance: (sum) => `预付之外，账单在 30 天内至多从可用余额扣款 ${sum}。`, notice: (days) => `卖方可提前 ${days} 天通知终止；您可随时终止。`, monthly: '每月结束六小时后出具账单。', coded: '条款属于双方自定的程序。',

@@ -167,3 +167,48 @@ async fn a_subscriptions_bills_are_proven_through_amendment_and_termination() {
     refuses_changes(&proof(&world, subscription(), 3, "").await, chain, 0, 23);
     world.stop().await;
 }
+
+/// Readings are corrected before the meter passes the month's end, and both sign a tariff with longer nights for the month after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bill_is_proven_by_the_tariff_of_its_time_and_by_what_corrected_its_readings() {
+    let mut world = World::start(ChainKind::Development).await;
+    world.settle_in().await;
+    world.done("station", Action::PublishPackage(world.package(1, 800_000))).await;
+    world.done("station", Action::PublishPackage(world.package(2, 750_000))).await;
+    world.done("alice", Action::Subscribe { label: label("s"), terms: world.terms(1) }).await;
+    let correct = |day, certified, right| Action::CorrectReadings {
+        meter: meter_id("alice/electricity"),
+        interval: Window { from: at(1, day, 5), to: at(1, day, 10) },
+        certified: Quantity(certified * KWH),
+        right: Quantity(right * KWH),
+        reason: Text::default(),
+    };
+    let mut register = 0;
+    world.advance(at(1, 20, 1)).await;
+    world.readings("alice/electricity", at(1, 1, 0), 19 * 24, &mut register, 3 * KWH).await;
+    world.done("operator", correct(10, 15, 2)).await;
+    world.done("operator", correct(11, 15, 23)).await;
+    let program = Program::Subscription(world.terms(2));
+    world.done("station", Action::ProposeAmendment { agreement: subscription(), program, from: at(2, 1, 0) }).await;
+    let proposed: AgreementView = world.read(&format!("/v1/agreements/{}", subscription())).await;
+    let terms = proposed.amendment.expect("it waits for alice").digest;
+    world.done("alice", Action::SignAmendment { agreement: subscription(), terms }).await;
+    world.advance(at(2, 1, 1)).await;
+    world.readings("alice/electricity", at(1, 20, 0), 12 * 24, &mut register, 3 * KWH).await;
+    world.advance(at(2, 1, 7)).await;
+    verified(&world, subscription(), 1).await;
+
+    let mut forged = proof(&world, subscription(), 1, "").await;
+    assert_eq!(forged.corrected.len(), 2);
+    assert_eq!(proof(&world, subscription(), 1, "?short=true").await.corrected.len(), 0);
+    forged.corrected.pop();
+    assert!(forged.verify(Some(world.genesis.chain())).is_err(), "the readings alone do not lead to it");
+
+    // What is corrected of a month with its statement is told, and stands on the next one, by the longer nights.
+    world.done("operator", correct(12, 15, 4)).await;
+    world.advance(at(3, 1, 1)).await;
+    world.readings("alice/electricity", at(2, 1, 0), 28 * 24, &mut register, 3 * KWH).await;
+    world.advance(at(3, 1, 7)).await;
+    verified(&world, subscription(), 2).await;
+    world.stop().await;
+}

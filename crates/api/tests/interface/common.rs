@@ -351,7 +351,7 @@ impl World {
             months: EVERY_MONTH,
             days: EVERY_DAY,
             from_half_hour: 0,
-            to_half_hour: 14,
+            to_half_hour: if version == 1 { 14 } else { 20 },
         };
         let calendar = Calendar { stretches: vec![night].try_into().unwrap(), holidays: Bounded::empty() };
         let options = vec![

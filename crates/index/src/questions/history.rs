@@ -3,7 +3,10 @@
 use super::{Questions, Read};
 use crate::store::columns::{maybe_value, time, uint, value};
 use std::collections::BTreeSet;
-use utilidor_types::{Action, AgreementId, PackageId, ProgramId, Receipt, SignedTransaction, Timestamp};
+use utilidor_types::{
+    Action, AgreementId, Event, MeterId, PackageId, ProgramId, Receipt, SignedTransaction, Timestamp,
+};
+use utilidor_view::EventKind;
 
 /// A receipt that concerns an agreement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct Happening {
 
 impl Questions<'_> {
     /// All receipts that concern an agreement, in the order of execution: what made it, the publications and quotes that its
-    /// terms rest on, and what its program was told. Empty if there is no such agreement.
+    /// terms rest on, what its program was told, and what corrected readings of its meters. Empty if there is no such agreement.
     pub fn history(&self, agreement: AgreementId) -> Read<Vec<Happening>> {
         if !self.sees_agreement(agreement)? {
             return Ok(Vec::new());
@@ -34,11 +37,12 @@ impl Questions<'_> {
         };
         let mut receipts = self.receipts_of(row)?;
         let history = receipts.iter().map(|receipt| self.happening(*receipt)).collect::<Read<Vec<_>>>()?;
-        let published = self.publications(row, &history)?;
-        if published.is_subset(&receipts) {
+        let mut others = self.publications(row, &history)?;
+        others.extend(self.corrections(agreement, &history)?);
+        if others.is_subset(&receipts) {
             return Ok(history);
         }
-        receipts.extend(published);
+        receipts.extend(others);
         receipts.into_iter().map(|receipt| self.happening(receipt)).collect()
     }
 
@@ -63,6 +67,23 @@ impl Questions<'_> {
         for program in programs(history) {
             let sql = "SELECT receipt FROM programs WHERE program = ?";
             receipts.extend(self.find(sql, [program.0], |row| row.get::<_, i64>("receipt"))?);
+        }
+        Ok(receipts)
+    }
+
+    /// Where readings of the meters were corrected of which it was told.
+    fn corrections(&self, agreement: AgreementId, history: &[Happening]) -> Read<BTreeSet<i64>> {
+        let events = history.iter().flat_map(|happening| happening.receipt.events());
+        let meters = events.filter_map(|event| match event {
+            Event::Segment(segment) if segment.is_of(agreement) => Some(segment.meter),
+            _ => None,
+        });
+        let mut receipts = BTreeSet::new();
+        let sql = "SELECT receipt FROM meter_events JOIN meters ON meters.id = meter_events.meter
+                   WHERE meters.meter = ? AND kind = ?";
+        for meter in meters.collect::<BTreeSet<MeterId>>() {
+            let kind = EventKind::Corrected.name();
+            receipts.extend(self.all(sql, rusqlite::params![meter.0, kind], |row| row.get::<_, i64>("receipt"))?);
         }
         Ok(receipts)
     }
