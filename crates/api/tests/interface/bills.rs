@@ -186,8 +186,8 @@ async fn a_bill_is_proven_by_the_tariff_of_its_time_and_by_what_corrected_its_re
     let mut register = 0;
     world.advance(at(1, 20, 1)).await;
     world.readings("alice/electricity", at(1, 1, 0), 19 * 24, &mut register, 3 * KWH).await;
-    world.done("operator", correct(10, 15, 2)).await;
-    world.done("operator", correct(11, 15, 23)).await;
+    world.done("gateway", correct(10, 15, 2)).await;
+    world.done("gateway", correct(11, 15, 23)).await;
     let program = Program::Subscription(world.terms(2));
     world.done("station", Action::ProposeAmendment { agreement: subscription(), program, from: at(2, 1, 0) }).await;
     let proposed: AgreementView = world.read(&format!("/v1/agreements/{}", subscription())).await;
@@ -205,7 +205,7 @@ async fn a_bill_is_proven_by_the_tariff_of_its_time_and_by_what_corrected_its_re
     assert!(forged.verify(Some(world.genesis.chain())).is_err(), "the readings alone do not lead to it");
 
     // What is corrected of a month with its statement is told, and stands on the next one, by the longer nights.
-    world.done("operator", correct(12, 15, 4)).await;
+    world.done("gateway", correct(12, 15, 4)).await;
     world.advance(at(3, 1, 1)).await;
     world.readings("alice/electricity", at(2, 1, 0), 28 * 24, &mut register, 3 * KWH).await;
     world.advance(at(3, 1, 7)).await;

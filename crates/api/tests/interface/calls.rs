@@ -3,7 +3,7 @@
 use crate::common::*;
 use serde_json::{Value, json};
 use utilidor_proof::Members;
-use utilidor_proof::document::{Proof, ProofDocument};
+use utilidor_proof::document::{Proof, ProofDocument, VERSION};
 use utilidor_types::genesis::ChainKind;
 use utilidor_types::operator::AdvanceTime;
 use utilidor_types::*;
@@ -27,7 +27,7 @@ async fn a_transaction_is_submitted_waited_for_read_proven_and_recognised_again(
     let block: Value = world.read(&format!("/v1/blocks/{height}")).await;
     assert!(block["transactions"].as_array().unwrap().contains(&json!(hash)));
     let proof: Value = world.read(&format!("/v1/transactions/{hash}/proof")).await;
-    assert_eq!((&proof["kind"], &proof["version"]), (&json!("transaction"), &json!(2)));
+    assert_eq!((&proof["kind"], &proof["version"]), (&json!("transaction"), &json!(VERSION)));
     let document: ProofDocument = serde_json::from_value(proof).unwrap();
     let Proof::Transaction(proof) = document.proof else { panic!("another kind of proof") };
     assert_eq!(proof.transaction.signed.hash(), signed.hash());
