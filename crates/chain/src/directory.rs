@@ -16,7 +16,7 @@ use std::{
 use utilidor_types::{ChainId, Genesis};
 
 /// Version of the data format that this release reads and writes.
-pub const FORMAT: u32 = 13;
+pub const FORMAT: u32 = 14;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]

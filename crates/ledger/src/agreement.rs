@@ -7,6 +7,7 @@
 
 use crate::context::{Caller, Ledger};
 use crate::effect::Unfit;
+use crate::meter_record::MeterBindings;
 use crate::program::without_slots;
 use crate::record::{
     AccountRecord, AgreementRecord, AgreementState, BacklogRecord, DuePlace, MemberRecord, OfferRecord, PastAgreement,
@@ -197,7 +198,7 @@ impl Ledger<'_> {
 
         let (parties, digest, sign_by) = (terms.parties.clone(), terms.digest(), agreement.sign_by);
         self.events.push(Event::AgreementProposed { agreement: id, parties, terms: digest, sign_by });
-        self.store.put(&id, AgreementRecord { agreement });
+        self.store.put(&id, AgreementRecord { agreement, first: None });
         if is_signed {
             return self.activate(by, id, state);
         }
@@ -294,6 +295,11 @@ impl Ledger<'_> {
     }
 }
 
+/// Until when what is over can wait for a purchase.
+fn waits_until(state: &AgreementState) -> u64 {
+    state.ends.0.saturating_add(2 * KEPT_AFTER_END_MS)
+}
+
 /// What the same creator gets that uses a label again.
 pub(crate) fn same_as(present: &Agreement, terms: &AgreementTerms, origin: Origin) -> Ruled<()> {
     if present.terms == *terms && present.origin == origin { Ok(()) } else { Err(Refusal::IdTaken.into()) }
@@ -326,7 +332,10 @@ impl Ledger<'_> {
                 && state.ends <= self.now
                 && !self.has_the_last_word(&record.agreement.terms, &state) =>
             {
-                self.forget(&record.agreement, &state)?;
+                match self.can_be_given_back(&record, &state)? {
+                    true => self.wait_a_day(id, state),
+                    false => self.forget(&record.agreement, &state)?,
+                }
                 return Ok(false);
             }
             _ if self.has_hard_ended(&record.agreement.terms) => {
@@ -334,9 +343,7 @@ impl Ledger<'_> {
                 return Ok(false);
             }
             _ if self.waits_for_a_purchase(&record.agreement, &state)? => {
-                let tomorrow = self.now.checked_add_ms(DAY_MS).filter(|at| *at <= MAX_TIMESTAMP);
-                self.note_due(DueItem::Agreement(id));
-                self.store.put(&id, AgreementState { called: tomorrow, ..state });
+                self.wait_a_day(id, state);
                 return Ok(false);
             }
             _ => match self.waits_for_fuel(&record.agreement.terms)? {
@@ -353,8 +360,7 @@ impl Ledger<'_> {
     /// Whether a supply that is over is to read a meter for the last time from which a purchase can still take. What that settles goes
     /// to the supply first, at most as much later as a purchase can settle.
     fn waits_for_a_purchase(&mut self, agreement: &Agreement, state: &AgreementState) -> Ruled<bool> {
-        let longest = state.ends.0.saturating_add(2 * KEPT_AFTER_END_MS);
-        if !self.has_the_last_word(&agreement.terms, state) || self.now.0 > longest {
+        if !self.has_the_last_word(&agreement.terms, state) || self.now.0 > waits_until(state) {
             return Ok(false);
         }
         let wants = utilidor_program::wants(&agreement.terms.program, &Told::Due, &without_slots(state));
@@ -366,6 +372,29 @@ impl Ledger<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a purchase that has not settled has taken of what flowed for a supply that is over, and so can give it back.
+    fn can_be_given_back(&mut self, record: &AgreementRecord, state: &AgreementState) -> Ruled<bool> {
+        if self.now.0 > waits_until(state) {
+            return Ok(false);
+        }
+        let agreed_first = record.first.iter().flat_map(|(program, _)| program.meters());
+        let meters: Vec<_> = record.agreement.terms.program.meters().into_iter().chain(agreed_first).collect();
+        meters.iter().for_each(|(meter, _)| self.want_meter(*meter));
+        for (meter, _) in meters {
+            let bound = self.store.view::<MeterBindings>(&meter)?;
+            if bound.is_some_and(|bound| bound.has_takes_of(record.agreement.id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn wait_a_day(&mut self, id: AgreementId, state: AgreementState) {
+        let tomorrow = self.now.checked_add_ms(DAY_MS).filter(|at| *at <= MAX_TIMESTAMP);
+        self.note_due(DueItem::Agreement(id));
+        self.store.put(&id, AgreementState { called: tomorrow, ..state });
     }
 
     /// Whether a program that is over has yet to be called for the last time: no block was made since. One that parties have written

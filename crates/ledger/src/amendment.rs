@@ -88,7 +88,10 @@ impl Ledger<'_> {
         self.store.delete::<AmendmentRecord>(&id);
         let digest = terms.digest();
         let event = self.amended(before.clone(), amendment.from);
-        self.store.put(&id, AgreementRecord { agreement: Agreement { terms, ..record.agreement.clone() } });
+        let since = amendment.from.max(self.now);
+        let first = record.first.clone().unwrap_or_else(|| (before.program.clone(), since));
+        let agreement = Agreement { terms, ..record.agreement.clone() };
+        self.store.put(&id, AgreementRecord { agreement, first: Some(first) });
         (state.ending, state.amending) = (0, false);
         if state.status == Status::Stalled {
             // What its program missed is told to it an hour later.

@@ -287,6 +287,21 @@ pub struct QuoteRecord {
 pub struct AgreementRecord {
     /// The document; its terms change only by an amendment.
     pub agreement: Agreement,
+    /// What was agreed first, and until when that is in force, once it has been amended.
+    pub first: Option<(Program, Timestamp)>,
+}
+
+impl AgreementRecord {
+    /// The terms in force at a time: those that were agreed first, or those that were signed last.
+    pub fn in_force(&self, time: Timestamp) -> AgreementTerms {
+        let mut terms = self.agreement.terms.clone();
+        if let Some((program, until)) = &self.first
+            && time < *until
+        {
+            terms.program = program.clone();
+        }
+        terms
+    }
 }
 
 /// Most pots of an agreement: one for each party and purpose.

@@ -20,7 +20,7 @@
 use crate::context::Ledger;
 use crate::meter_record::{
     MAX_PAST_SUPPLIES, MeterBinding, MeterBindings, MeterState, NO_LEVEL, NO_MARK, PastSupply, Settled, Summed, Supply,
-    SupplyId, total,
+    SupplyId, Take, total,
 };
 use crate::share::common;
 use crate::store::{Place, Ruled};
@@ -30,7 +30,9 @@ use utilidor_program::contract::higher_demand;
 use utilidor_types::event::{Fill, MeterSegment};
 use utilidor_types::meter::Register;
 use utilidor_types::package::{Calendar, TariffId};
-use utilidor_types::{Bands, Bounded, Event, MeterId, Quantity, Reading, Refusal, TariffOption, Timestamp, Window};
+use utilidor_types::{
+    AgreementId, Bands, Bounded, Event, MeterId, Quantity, Reading, Refusal, TariffOption, Timestamp, Window,
+};
 
 /// Most marks that one reading passes. A subscription has one a month and one for each prepayment. A program that sets more is
 /// told of the others together, by the next reading.
@@ -106,6 +108,14 @@ impl MeterBindings {
 
     pub(crate) fn charged_mut(&mut self, id: SupplyId) -> Option<&mut Quantity> {
         self.passed_mut(id).map(|(_, charged)| charged)
+    }
+
+    /// Whether a purchase that has not settled has taken of what flowed for an agreement's supply.
+    pub(crate) fn has_takes_of(&self, agreement: AgreementId) -> bool {
+        let is_of = |take: &Take| take.supply.is_some_and(|(of, _)| of == agreement);
+        let takes =
+            |binding: &MeterBinding| matches!(&binding.sum, Summed::Fill(filling) if filling.takes.iter().any(is_of));
+        self.bindings.iter().any(takes)
     }
 
     /// The supply that what comes after the base is charged to.

@@ -82,18 +82,20 @@ impl Ledger<'_> {
 
 /// Following.
 impl Ledger<'_> {
-    /// Whose supply has begun in this time on a meter of `agreement`, on terms that cover its own.
+    /// Whose supply has begun in this time on a meter of `agreement`, on terms that cover its own, as both were in force then.
     pub fn follower(&mut self, agreement: &Agreement, meter: MeterId, window: Window) -> Ruled<Option<AgreementId>> {
         let Some(bindings) = self.store.view::<MeterBindings>(&meter)? else { return Ok(None) };
         let now = self.now;
         let has_begun = |begin: Timestamp| window.from <= begin && begin < window.to && begin <= now;
         let others = bindings.supplies_with_begin().filter(|(id, begin)| *id != agreement.id && has_begun(*begin));
-        let others: Vec<AgreementId> = others.map(|(id, _)| id).collect();
+        let others: Vec<_> = others.collect();
         drop(bindings);
-        others.iter().for_each(|id| self.store.want::<AgreementRecord>(id));
-        for id in others {
+        others.iter().for_each(|(id, _)| self.store.want::<AgreementRecord>(id));
+        let ended = self.store.view::<AgreementRecord>(&agreement.id)?;
+        let Some(ended) = ended.map(|record| record.in_force(window.from)) else { return Ok(None) };
+        for (id, begin) in others {
             if let Some(record) = self.store.view::<AgreementRecord>(&id)?
-                && utilidor_program::subscription::covers(&record.agreement.terms, &agreement.terms)
+                && utilidor_program::subscription::covers(&record.in_force(begin), &ended)
             {
                 return Ok(Some(id));
             }

@@ -112,7 +112,7 @@ impl Inner {
                 match event {
                     Event::StatementIssued(statement) => self.statements.push((height, statement.clone())),
                     Event::AgreementProposed { agreement, .. } | Event::AgreementAmended { agreement, .. } => {
-                        let AgreementRecord { agreement: read } = self.memory.read(agreement).unwrap();
+                        let AgreementRecord { agreement: read, .. } = self.memory.read(agreement).unwrap();
                         let status = self.agreements.get(agreement).map_or(Status::Proposed, |(_, status)| *status);
                         self.agreements.insert(*agreement, (read, status));
                     }

@@ -224,7 +224,12 @@ fn prepaid(
                         * (PERMILLE + u128::from(option.vat_permille));
                     money_half_even(times(excess, PERMILLE)?, times(whole / PERMILLE, undone)?)?
                 }
-                false => Money(share_floor(listed_net(list, chunk.area, days)?.0, excess, wanted)),
+                false => {
+                    let beyond = Days { from: end, ..days };
+                    let listed = listed_net(list, chunk.area, beyond)?;
+                    let whole = beyond.gross(option, chunk.area, discount_permille)?;
+                    Money(share_floor(listed.0, excess, whole))
+                }
             };
             *cost = times(paid.0.into(), whole)?;
             bill.owed(list.vat_permille, amount)?;

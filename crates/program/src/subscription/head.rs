@@ -62,6 +62,9 @@ pub(super) struct Supply {
     pub over: bool,
 }
 
+/// Who goes sooner has had the day on which it goes.
+const DAYS_OF_A_WEEK: i64 = 7;
+
 /// How a subscription ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Ending {
@@ -244,21 +247,22 @@ impl Head {
         self.versions.retain(|version| used(version.number));
     }
 
-    /// Up to where days are charged on a statement up to `ends`. A day belongs to whoever is there at its end; who comes and goes within
-    /// one day has had that day, or coming and going each day would cost nothing, unless somebody else has followed on it.
+    /// Up to where days are charged on a statement up to `ends`. A day belongs to whoever is there at its end; who goes within a week has
+    /// had the day on which it goes, or coming and going again and again would cost little, unless somebody else has followed on it.
     pub fn days_end(&self, ends: Timestamp, closing: Closing, follower: Option<AgreementId>) -> Timestamp {
         let rest = self.rest_of_its_day(ends).filter(|_| closing == Closing::End && follower.is_none());
         rest.map_or(ends, |rest| rest.to)
     }
 
-    /// The rest of the one day of a subscription that ends at `ends`, if it has come and gone within it.
+    /// The rest of the last day of a subscription that ends at `ends`, if that day has begun, and it has come and gone within a week.
     fn rest_of_its_day(&self, ends: Timestamp) -> Option<Window> {
         let (begun, over) = (local_day(self.opened, self.offset_minutes), local_day(ends, self.offset_minutes));
-        let midnight = Date::from_days(over + 1).midnight(self.offset_minutes)?;
-        (begun == over && self.opened < ends).then_some(Window { from: ends, to: midnight })
+        let midnight = |day| Date::from_days(day).midnight(self.offset_minutes);
+        let has_begun = self.opened < ends && midnight(over)? < ends;
+        (has_begun && over - begun < DAYS_OF_A_WEEK).then_some(Window { from: ends, to: midnight(over + 1)? })
     }
 
-    /// On which meters, and when, somebody else can have followed a subscription that ends at `ends` and has come and gone within a day.
+    /// On which meters, and when, somebody else can have followed a subscription that ends at `ends` and has come and gone within a week.
     pub fn followed_within(&self, ends: Timestamp) -> Vec<(MeterId, Window)> {
         let rest = self.rest_of_its_day(ends).filter(|_| self.end() == Some(ends) && !self.finished);
         let meters = |rest: Window| self.supplies.iter().map(move |supply| (supply.meter, rest));

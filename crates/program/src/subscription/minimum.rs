@@ -64,7 +64,7 @@ pub(super) fn charge(
     minimums: &mut Minimums,
     bill: &mut Bill,
 ) -> Result<(), Fault> {
-    let others = others(bill, period)?.saturating_sub(taken_from(taken_back, period)?);
+    let others = others(head, bill, period)?.saturating_sub(taken_from(head, taken_back, period)?);
     let (mut sum, mut charged) = (others, Vec::new());
     for (number, charge) in (0u8..).zip(&terms.charges) {
         let ChargeRule::Minimum { per_month } = charge.rule else { continue };
@@ -103,17 +103,24 @@ fn owe(charge: &Charge, period: Window, least: Money, amount: Money, bill: &mut 
     bill.owed(charge.vat_permille, amount)
 }
 
+/// Whether what begins at `from` counts for a period's minimum. Days do, as minimums are charged for them: a floor area is charged from the
+/// midnight on of the day on which the period begins.
+fn counts_for(head: &Head, period: Window, from: Timestamp) -> bool {
+    let day = |time| local_day(time, head.offset_minutes);
+    (day(period.from)..day(period.to)).contains(&day(from))
+}
+
 /// The period's net charges on a bill, without minimums.
-fn others(bill: &Bill, period: Window) -> Result<Money, Fault> {
+fn others(head: &Head, bill: &Bill, period: Window) -> Result<Money, Fault> {
     let counts = |line: &&StatementLine| {
         !matches!(line, StatementLine::Refund { .. } | StatementLine::Tax { .. } | StatementLine::Minimum { .. })
-            && line.period().is_some_and(|of| period.from <= of.from && of.from < period.to)
+            && line.period().is_some_and(|of| counts_for(head, period, of.from))
     };
     bill.lines.iter().filter(counts).try_fold(Money::ZERO, |sum, line| add(sum, line.due()))
 }
 
-fn taken_from(taken_back: &[(Timestamp, Money)], period: Window) -> Result<Money, Fault> {
-    let mut of = taken_back.iter().filter(|(from, _)| period.from <= *from && *from < period.to);
+fn taken_from(head: &Head, taken_back: &[(Timestamp, Money)], period: Window) -> Result<Money, Fault> {
+    let mut of = taken_back.iter().filter(|(from, _)| counts_for(head, period, *from));
     of.try_fold(Money::ZERO, |sum, (_, money)| add(sum, *money))
 }
 
@@ -127,7 +134,7 @@ pub(super) fn count_late(
 ) -> Result<(), Fault> {
     let mut late = Vec::new();
     for minimum in minimums.iter() {
-        late.push((others(bill, minimum.period)?, taken_from(taken_back, minimum.period)?));
+        late.push((others(head, bill, minimum.period)?, taken_from(head, taken_back, minimum.period)?));
     }
     for (minimum, (more, less)) in minimums.as_mut_slice().iter_mut().zip(late) {
         minimum.others = add(minimum.others, more)?.saturating_sub(less);
@@ -193,7 +200,7 @@ fn wanted<'a>(head: &Head, facts: &'a Facts, minimums: &Minimums) -> Result<Vec<
 /// A line of no energy, beside the price of what came late.
 fn credit(period: Window, amount: Money, head: &Head, facts: &Facts, bill: &Bill) -> Option<StatementLine> {
     let late = bill.lines.iter().rev().find_map(|line| match line {
-        StatementLine::Energy { carrier, period: of, price, .. } if period.from <= of.from && of.from < period.to => {
+        StatementLine::Energy { carrier, period: of, price, .. } if counts_for(head, period, of.from) => {
             Some((*carrier, *price))
         }
         _ => None,

@@ -17,9 +17,9 @@
 //! * A period of metered heat begins when what has been paid for is over, used up or not, because the meter may not have told
 //!   yet: a second month that is paid within the first is the next one. What is used meanwhile costs list price.
 //! * A debt from earlier statements is paid at once out of a prepayment. For a period of a floor area both are asked for.
-//! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end; who comes and goes within one
-//!   day has had it, unless by the final statement another one has taken a meter over on that day, on terms that cover all services:
-//!   then the day is the other's, by the same rule. Without a meter nobody can know who follows whom.
+//! * A day of a floor area, of a fixed charge or of a minimum belongs to whoever is there at its end; who comes and goes within a
+//!   week has had the day on which it goes, unless by the final statement another one has taken a meter over on that day, on terms that
+//!   cover all services: then the day is the other's, by the same rule. Without a meter nobody can know who follows whom.
 //! * Days that a tranche does not reach, because the area or the season has grown, cost the list price in force on them.
 //! * A demand charge is for the whole month, however few days of it were served. A higher demand that shows late is charged
 //!   as the difference, by the version of its month's end; after the final statement on a supplement.
@@ -159,14 +159,14 @@ impl Contract for SubscriptionTerms {
         }
         let mut work = Work::read(self, facts, state, &self.wants(event, state)?.slots)?;
         match event {
-            Event::Segment { binding, .. }
-            | Event::Returned { binding, .. }
-            | Event::Level { binding, .. }
-            | Event::Corrected { binding, .. }
-                // What a binding brings that nothing can charge any more is on nobody's bill.
+            // What a binding brings that nothing can charge any more is on nobody's bill. What a purchase gives back had come in time.
+            Event::Segment { binding, .. } | Event::Level { binding, .. } | Event::Corrected { binding, .. }
                 if work.head.supply(*binding).is_none() || !work.takes_flows() => {}
+            Event::Returned { binding, .. } if work.head.supply(*binding).is_none() => {}
             // It flowed for another agreement that had this one's id before.
-            Event::Segment { segment, .. } | Event::Returned { segment, .. } | Event::Corrected { more: segment, .. }
+            Event::Segment { segment, .. }
+            | Event::Returned { segment, .. }
+            | Event::Corrected { more: segment, .. }
                 if segment.interval.to <= work.head.opened => {}
             Event::Segment { binding, segment } => work.flow(*binding, segment, Flow::Segment)?,
             Event::Returned { binding, segment } => work.flow(*binding, segment, Flow::Returned)?,

@@ -8,7 +8,8 @@ use utilidor_program::Event;
 use utilidor_types::agreement::{Service, Status};
 use utilidor_types::package::{Charge, ChargeRule, FloorAreaTariff, Period, Season, TimeOfUse};
 use utilidor_types::statement::StatementLine;
-use utilidor_types::{Carrier, Party, SubscriptionTerms, Tariff};
+use utilidor_types::time::HOUR_MS;
+use utilidor_types::{Carrier, Party, SubscriptionTerms, Tariff, Timestamp};
 
 fn terms(world: &World, version: u32, services: Vec<Service>) -> SubscriptionTerms {
     SubscriptionTerms { version, ..world.terms(services, "1000000") }
@@ -182,7 +183,7 @@ fn an_owner_does_not_take_back_what_the_meters_operator_wants() {
 
 /// 1,000 m2 at 1,000 a day and a rent of 31 a month: each day begins and ends with another subscription of the same user.
 #[test]
-fn whoever_comes_and_goes_within_a_day_has_had_that_day() {
+fn whoever_comes_and_goes_within_a_week_has_had_the_day_of_its_end() {
     let mut package = package();
     package.terms.charges =
         vec![Charge { vat_permille: 0, ..charge("rent", ChargeRule::Fixed { per_month: money("31") }) }]
@@ -197,12 +198,17 @@ fn whoever_comes_and_goes_within_a_day_has_had_that_day() {
         world.until(at(2026, 1, day + 1, 6, 0));
         assert_eq!(world.agreements[a].charged(), money("1001"), "{day} January");
     }
-    // Who stays over midnight pays the day of the begin, and not that of the end.
-    let b = world.subscribe(vec![area(1_000)], "100000", "100000").unwrap();
-    world.until(on(1, 12, 23));
-    world.end(b, Some(Party::USER)).unwrap();
-    world.until(on(1, 13, 6));
-    assert_eq!(world.agreements[b].charged(), money("1001"));
+    // So has who goes within a week; who stays longer does not pay the day of the end, and nobody does who goes at midnight.
+    for (from, to, days) in
+        [(11, on(1, 12, 23), 2), (14, on(1, 20, 23), 7), (21, on(1, 28, 23), 7), (29, on(1, 31, 0), 2)]
+    {
+        world.until(on(1, from, 6));
+        let b = world.subscribe(vec![area(1_000)], "100000", "100000").unwrap();
+        world.until(to);
+        world.end(b, Some(Party::USER)).unwrap();
+        world.until(Timestamp(to.0 + 7 * HOUR_MS));
+        assert_eq!(world.agreements[b].charged(), money(&(1_001 * days).to_string()), "from the {from}th");
+    }
 }
 
 /// Six services, a new version each month: more tariffs than a subscription can hold at a time.

@@ -39,17 +39,17 @@ fn of_tenants_that_share_a_day_the_one_who_is_there_at_its_end_pays_it() {
     let days = |number: u32| money(&(1_001 * number).to_string());
     let whole = || services(1_000);
     let tenants = [(begin, eight, whole()), (eight, on(1, 12, 9), whole())];
-    assert_eq!(pay(&tenants), [days(0), days(2)], "at once");
+    assert_eq!(pay(&tenants), [days(0), days(3)], "at once");
     let tenants = [(begin, eight, whole()), (noon, on(1, 12, 9), whole())];
-    assert_eq!(pay(&tenants), [days(0), days(2)], "some hours later");
+    assert_eq!(pay(&tenants), [days(0), days(3)], "some hours later");
     let tenants = [(on(1, 3, 0), eight, whole()), (eight, on(1, 12, 9), whole())];
-    assert_eq!(pay(&tenants), [days(7), days(2)], "who was there before");
+    assert_eq!(pay(&tenants), [days(7), days(3)], "who was there before");
     let tenants = [(begin, eight, whole()), (eight, evening, whole()), (evening, on(1, 11, 9), whole())];
-    assert_eq!(pay(&tenants), [days(0), days(0), days(1)], "three of them");
+    assert_eq!(pay(&tenants), [days(0), days(0), days(2)], "three of them");
     let tenants = [(on(1, 3, 0), eight, whole()), (eight, evening, whole())];
     assert_eq!(pay(&tenants), [days(7), days(1)], "nobody is there at its end");
     let tenants = [(begin, eight, whole()), (on(1, 11, 0), on(1, 12, 9), whole())];
-    assert_eq!(pay(&tenants), [days(1), days(1)], "the next one comes on another day");
+    assert_eq!(pay(&tenants), [days(1), days(2)], "the next one comes on another day");
     let tenants = [(begin, on(1, 10, 23), whole())];
     assert_eq!(pay(&tenants), [days(1)], "nobody follows");
 }
@@ -58,9 +58,9 @@ fn of_tenants_that_share_a_day_the_one_who_is_there_at_its_end_pays_it() {
 fn a_day_passes_on_to_nobody_who_does_not_pay_as_much_for_it() {
     let (begin, eight) = (at(2026, 1, 10, 0, 1), on(1, 10, 8));
     let tenants = [(begin, eight, services(1_000)), (eight, on(1, 12, 9), services(500))];
-    assert_eq!(pay(&tenants), [money("1001"), money("1002")], "a smaller floor area");
+    assert_eq!(pay(&tenants), [money("1001"), money("1503")], "a smaller floor area");
     let tenants = [(begin, eight, services(1_000)), (eight, on(1, 12, 9), vec![electricity(0, 1)])];
-    assert_eq!(pay(&tenants), [money("1001"), money("2")], "none");
+    assert_eq!(pay(&tenants), [money("1001"), money("3")], "none");
 }
 
 #[test]
