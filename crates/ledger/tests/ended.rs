@@ -249,3 +249,51 @@ fn the_last_supplement_waits_for_a_purchase_that_still_takes_of_its_meter() {
         assert!(!world.has_agreement(subscription_id()), "it is forgotten after that");
     }
 }
+
+/// The roof sells a month that it never delivers, and both meters are read to its end: all goes back to the supply when the purchase
+/// settles, which has ended at that moment.
+#[test]
+fn what_a_purchase_gives_back_long_after_the_end_of_a_supply_is_billed_all_the_same() {
+    let mut paid = Vec::new();
+    for (grace_ms, ends) in [(HOUR_MS, false), (30 * DAY_MS, true), (49 * DAY_MS, true)] {
+        let mut world = World::new();
+        world.subscribe(vec![world.service("alice", Carrier::Electricity, 0)]);
+        let metering =
+            Metering { delivery: Some(meter_id("roof/electricity")), take: Some(meter_id("alice/electricity")) };
+        let lot = PurchaseLot {
+            carrier: Carrier::Electricity,
+            quantity: Quantity(1_000_000 * KWH),
+            price: Price::micro_per_kwh(1),
+            metering,
+        };
+        let terms = PurchaseTerms {
+            lots: vec![lot].try_into().unwrap(),
+            window: Window { from: at(1, 1, 1), to: at(1, 31, 0) },
+            deposit_permille: 0,
+            guarantee_permille: 0,
+            tolerance_permille: 0,
+            grace_ms: grace_ms as u32,
+            substitute: Substitute::Nothing,
+        };
+        let terms = AgreementTerms::between(account("roof"), account("alice"), Program::Purchase(terms));
+        let (agreement, signed) = (agreement_of("roof", "sold"), terms.digest());
+        world.done("roof", Action::ProposeAgreement { label: label("sold"), terms, signing_ms: HOUR_MS as u32 });
+        world.done("alice", Action::SignAgreement { agreement, terms: signed });
+        for day in 2..=31 {
+            world.pass_to(at(1, day, 0));
+            let so_far = u64::from(day - 1) * 100 * KWH;
+            world.done("gateway", world.readings("alice/electricity", &[(at(1, day, 0), so_far)]));
+            world.done("gateway", world.readings("roof/electricity", &[(at(1, day, 0), 0)]));
+        }
+        if ends {
+            world.done("alice", Action::Terminate { agreement: subscription_id() });
+        }
+        for day in 1..=120 {
+            world.pass_to(Timestamp(at(1, 31, 0).0 + day * DAY_MS));
+        }
+        paid.push(Money::units(1_000_000).0 - world.balance("alice").0.0);
+        assert_eq!(world.has_agreement(subscription_id()), !ends, "what is over and given back to is forgotten");
+    }
+    // 3,000 kWh, 7 of 24 hours at 40 %.
+    assert!(paid.iter().all(|paid| *paid == paid[0] && *paid > 1_900_000_000), "{paid:?}");
+}

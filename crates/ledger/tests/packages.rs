@@ -388,3 +388,58 @@ fn a_day_on_which_a_meter_is_handed_over_is_paid_once() {
         assert_eq!(world.agreement(agreement).statements, 1, "his month has its days");
     }
 }
+
+/// Alice has come and gone by 8:00; bob takes her meter over at 9:00 and signs other terms for later.
+#[test]
+fn a_day_is_passed_on_by_the_terms_in_force_on_it() {
+    let area = |square_metres| Area::square_metres(square_metres).unwrap();
+    for (from_m2, to_m2, alice_pays) in [(1_000, 10, 0), (10, 1_000, 355_371_901)] {
+        let mut world = World::new();
+        let electricity = world.service("alice", Carrier::Electricity, 0);
+        let services = |square_metres| {
+            let heating = Service { carrier: Carrier::Heating, option: 1, meter: None, ..electricity.clone() };
+            vec![electricity.clone(), Service { floor_area: area(square_metres), ..heating }]
+        };
+        world.subscribe(services(1_000));
+        world.pass_to(at(1, 1, 8));
+        world.done("alice", Action::Terminate { agreement: subscription_id() });
+        world.pass_to(at(1, 1, 9));
+        world.done("operator", Action::BindMeter { meter: meter_id("alice/electricity"), holder: account("bob") });
+        let his = world.subscription(services(from_m2));
+        world.done("bob", his);
+        let agreement = agreement_of("bob", "s");
+        world.amend(agreement, "bob", Program::Subscription(world.subscription_terms(services(to_m2))), at(2, 1, 0));
+        world.pass_to(at(1, 1, 14));
+        assert_eq!(Money::units(1_000_000).0 - world.balance("alice").0.0, alice_pays, "{from_m2}, later {to_m2}");
+    }
+}
+
+/// A minimum of 10,000 a month, and a floor area of 1,000 m2 that costs more.
+#[test]
+fn a_floor_area_counts_for_the_minimum_of_its_days_whatever_the_hour_at_which_they_begin() {
+    for (begins, amended) in [(0, None), (8, None), (0, Some(0)), (0, Some(12))] {
+        let mut world = World::new();
+        for version in [1, 2] {
+            let mut package = world.package(version);
+            let rule = ChargeRule::Minimum { per_month: Money::units(10_000) };
+            let charge = Charge { name: Text::new("minimum").unwrap(), rule, vat_permille: 0 };
+            package.terms.charges = vec![charge].try_into().unwrap();
+            world.done("station", Action::PublishPackage(package));
+        }
+        world.pass_to(at(1, 1, begins));
+        let electricity = world.service("alice", Carrier::Electricity, 0);
+        let floor_area = Area::square_metres(1_000).unwrap();
+        let heating = Service { carrier: Carrier::Heating, option: 1, meter: None, floor_area, ..electricity };
+        let subscribe = world.subscription(vec![heating.clone()]);
+        world.done("alice", subscribe);
+        if let Some(hour) = amended {
+            let terms = SubscriptionTerms { version: 2, ..world.subscription_terms(vec![heating]) };
+            world.amend(subscription_id(), "alice", Program::Subscription(terms), at(1, 10, hour));
+        }
+        let receipts = world.pass_to(at(2, 1, 7));
+        let events: Vec<Event> = receipts.iter().flat_map(|receipt| receipt.events().to_vec()).collect();
+        let january = statement(&events);
+        // 31 of the season's 121 days at 43: 11,016.53.
+        assert_eq!(january.paid.0 / 10_000, 1_101_652, "{begins}:00, amended at {amended:?}: {january:?}");
+    }
+}

@@ -475,6 +475,13 @@ impl World {
         SubscriptionTerms { package, version: 1, services: services.try_into().unwrap(), allowance }
     }
 
+    /// The station and a user agree on other terms of a subscription.
+    pub fn amend(&mut self, agreement: AgreementId, user: &str, program: Program, from: Timestamp) {
+        let terms = AgreementTerms::between(account("station"), account(user), program.clone());
+        self.done("station", Action::ProposeAmendment { agreement, program, from });
+        self.done(user, Action::SignAmendment { agreement, terms: terms.amendment_digest(from) });
+    }
+
     /// A prepayment on alice's subscription `s`.
     pub fn prepay(&self, carrier: Carrier, payment: Prepayment) -> Action {
         Action::Prepay { subscription: subscription_id(), carrier, payment }
