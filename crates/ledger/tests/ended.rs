@@ -295,5 +295,5 @@ fn what_a_purchase_gives_back_long_after_the_end_of_a_supply_is_billed_all_the_s
         assert_eq!(world.has_agreement(subscription_id()), !ends, "what is over and given back to is forgotten");
     }
     // 3,000 kWh, 7 of 24 hours at 40 %.
-    assert!(paid.iter().all(|paid| *paid == paid[0] && *paid > 1_900_000_000), "{paid:?}");
+    assert!(paid.iter().all(|each| *each == paid[0] && *each > 1_900_000_000), "{paid:?}");
 }
