@@ -132,7 +132,7 @@ impl Uplink for Fake {
             return Err(UplinkError::Down);
         }
         let ledger = self.ledger();
-        Ok(ChainNow { time_ms: ledger.time_ms, height: ledger.height, is_development: false })
+        Ok(ChainNow { time_ms: ledger.time_ms, height: ledger.height })
     }
 
     async fn sign(&self, readings: &[Waiting]) -> Result<NewBatch, UplinkError> {
