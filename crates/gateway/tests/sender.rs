@@ -380,6 +380,22 @@ async fn a_meter_for_which_the_ledger_refuses_a_whole_batch_stops_no_other_meter
 }
 
 #[tokio::test]
+async fn what_was_wrong_with_the_way_before_a_restart_is_told_to_be_over_after_it() {
+    let mut gateway = Gateway::new().await;
+    gateway.fake.set(Weather::Down);
+    assert!(matches!(gateway.step().await, Step::Down { .. }));
+    gateway.crash().await;
+    gateway.fake.set(Weather::Down);
+    assert!(matches!(gateway.step().await, Step::Down { .. }));
+    gateway.settle().await;
+    gateway.crash().await;
+    gateway.settle().await;
+    let events = gateway.writer.call(|journal| journal.events(10)).await.unwrap();
+    let codes: Vec<_> = events.iter().rev().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["uplink/down", "uplink/up"], "each once");
+}
+
+#[tokio::test]
 async fn a_rule_about_the_gateway_itself_splits_nothing() {
     let mut gateway = Gateway::new().await;
     gateway.read(1, 5).await;
