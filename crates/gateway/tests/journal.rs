@@ -636,6 +636,13 @@ fn what_is_no_journal_is_refused_by_name_and_left_as_it_is() {
 
     let other = desk.folder.path().join("other.sqlite");
     rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE meta (a)").unwrap();
+    for layout in [2, 4] {
+        set_layout(&other, layout);
+        for error in both(&other) {
+            assert!(matches!(error, JournalError::Strange { .. }), "others number theirs as well: {error:?}");
+        }
+    }
+    set_layout(&other, 0);
     let before = std::fs::read(&other).unwrap();
     for error in both(&other) {
         assert!(matches!(error, JournalError::Strange { .. }), "{error:?}");
